@@ -1,0 +1,96 @@
+// Signaling messages from client to server; one schema per `type`. docs/protocol.md §4 says what each provokes.
+import Type, { type Static } from 'typebox';
+import { RTCIceCandidateInit } from './ice.js';
+import { DeviceId, RoomId } from './ids.js';
+
+const optional = <T extends Type.TSchema>(schema: T) =>
+  Type.Optional(Type.Union([schema, Type.Null()]));
+
+export const JoinRoom = Type.Object(
+  {
+    type: Type.Literal('join_room'),
+    roomId: RoomId,
+    deviceId: Type.Optional(Type.Union([DeviceId, Type.Null(), Type.Literal('')])),
+  },
+  { description: 'Takes a seat in a room; a present member with the same `deviceId` is replaced.' },
+);
+export type JoinRoom = Static<typeof JoinRoom>;
+
+export const LeaveRoom = Type.Object(
+  { type: Type.Literal('leave_room') },
+  { description: 'Gives the seat up.' },
+);
+export type LeaveRoom = Static<typeof LeaveRoom>;
+
+export const WebRtcOffer = Type.Object(
+  { type: Type.Literal('webrtc_offer'), sdp: Type.String() },
+  { description: 'An offer for the peer (RFC 9429).' },
+);
+export type WebRtcOffer = Static<typeof WebRtcOffer>;
+
+export const WebRtcAnswer = Type.Object(
+  { type: Type.Literal('webrtc_answer'), sdp: Type.String() },
+  { description: 'An answer for the peer (RFC 9429).' },
+);
+export type WebRtcAnswer = Static<typeof WebRtcAnswer>;
+
+export const IceCandidate = Type.Object(
+  {
+    type: Type.Literal('ice_candidate'),
+    candidate: Type.Union([RTCIceCandidateInit, Type.Null()]),
+  },
+  {
+    description:
+      'An ICE candidate for the peer (RFC 8838); null or an empty string is end-of-candidates.',
+  },
+);
+export type IceCandidate = Static<typeof IceCandidate>;
+
+const sessionId = optional(Type.String());
+const timestamp = optional(Type.Union([Type.Number(), Type.String()]));
+
+export const KeyExchange = Type.Object(
+  {
+    type: Type.Literal('key_exchange'),
+    publicKey: Type.String({ minLength: 1 }),
+    sessionId,
+    timestamp,
+  },
+  { description: 'A public key for the peer; never stored or logged.' },
+);
+export type KeyExchange = Static<typeof KeyExchange>;
+
+export const KeyExchangeComplete = Type.Object(
+  { type: Type.Literal('key_exchange_complete'), sessionId, timestamp },
+  { description: 'Tells the peer that the keys are in place.' },
+);
+export type KeyExchangeComplete = Static<typeof KeyExchangeComplete>;
+
+export const Ping = Type.Object(
+  { type: Type.Literal('ping') },
+  { description: 'Asks for a `pong` message.' },
+);
+export type Ping = Static<typeof Ping>;
+
+/** Every message a client may send, by its `type`. */
+export const CLIENT_MESSAGES = {
+  join_room: JoinRoom,
+  leave_room: LeaveRoom,
+  webrtc_offer: WebRtcOffer,
+  webrtc_answer: WebRtcAnswer,
+  ice_candidate: IceCandidate,
+  key_exchange: KeyExchange,
+  key_exchange_complete: KeyExchangeComplete,
+  ping: Ping,
+} as const;
+
+export type ClientMessageType = keyof typeof CLIENT_MESSAGES;
+export type ClientMessage = Static<(typeof CLIENT_MESSAGES)[ClientMessageType]>;
+
+/** Messages that are forwarded to the peer. */
+export type ForwardedMessage =
+  | WebRtcOffer
+  | WebRtcAnswer
+  | IceCandidate
+  | KeyExchange
+  | KeyExchangeComplete;

@@ -1,0 +1,50 @@
+// The wire as a client needs it: types, error and close codes, limits. Nothing here loads TypeBox at run time.
+export type {
+  ClientMessage,
+  ClientMessageType,
+  ForwardedMessage,
+  IceCandidate,
+  JoinRoom,
+  KeyExchange,
+  KeyExchangeComplete,
+  LeaveRoom,
+  Ping,
+  WebRtcAnswer,
+  WebRtcOffer,
+} from './client-messages.js';
+export { CLOSE_CODES, type CloseReason } from './close-codes.js';
+export {
+  REST_ERRORS,
+  type RestErrorCode,
+  SIGNALING_ERRORS,
+  type SignalingErrorCode,
+} from './error-codes.js';
+export type { RTCIceCandidateInit } from './ice.js';
+export * from './limits.js';
+export type {
+  AcceptRequest,
+  CheckRequest,
+  CreatePendingRequest,
+  CreatePendingResponse,
+  DeleteRoomResponse,
+  ErrorResponse,
+  PurgeRequest,
+  PurgeResponse,
+  RoomIdResponse,
+  RoomListResponse,
+  RoomQuery,
+  RoomResponse,
+} from './rest.js';
+export type {
+  Connected,
+  ErrorMessage,
+  LeftRoom,
+  PeerDisconnected,
+  PeerLeft,
+  Pong,
+  RoomFull,
+  RoomJoined,
+  RoomReady,
+  ServerMessage,
+  ServerMessageType,
+} from './server-messages.js';

@@ -1,0 +1,31 @@
+// Sizes, counts and durations that both ends of the wire agree on; docs/protocol.md §2 lists them.
+
+/** Join codes: exactly six ASCII digits, leading zeros kept. A JSON Schema pattern. */
+export const JOIN_CODE_PATTERN = '^[0-9]{6}$';
+
+/** Longest device id or room id, in bytes of its UTF-8 encoding. */
+export const MAX_ID_BYTES = 256;
+
+/** Shortest life of a pending, in seconds. */
+export const MIN_EXPIRY_SECONDS = 1;
+
+/** Longest life of a pending, in seconds (24 hours). */
+export const MAX_EXPIRY_SECONDS = 86_400;
+
+/** How long an accepted pending stays collectable after the accept, in seconds, however soon its code would expire. */
+export const COLLECT_SECONDS = 600;
+
+/** Longest `Prefer: wait=N` on a check, in seconds; a larger N is served as this one. */
+export const MAX_WAIT_SECONDS = 30;
+
+/** Most device ids in one purge. */
+export const MAX_PURGE_IDS = 1000;
+
+/** Members of a room, never more. */
+export const ROOM_SEATS = 2;
+
+/** Length of a room id made by an accept: 24 random bytes in lowercase hex. */
+export const ROOM_ID_LENGTH = 48;
+
+/** Default cap on one WebSocket message from a client, in bytes. */
+export const DEFAULT_MAX_MESSAGE_BYTES = 65_536;

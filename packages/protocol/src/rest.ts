@@ -1,0 +1,90 @@
+// REST: one request and one response schema per endpoint, in the order in which their fields are checked.
+import Type, { type Static } from 'typebox';
+import { REST_ERRORS, type RestErrorCode } from './error-codes.js';
+import { DeviceId, JoinCode, RoomId } from './ids.js';
+import { MAX_EXPIRY_SECONDS, MAX_PURGE_IDS, MIN_EXPIRY_SECONDS } from './limits.js';
+
+export const CreatePendingRequest = Type.Object({
+  joinid: JoinCode,
+  expiresInSeconds: Type.Integer({
+    minimum: MIN_EXPIRY_SECONDS,
+    maximum: MAX_EXPIRY_SECONDS,
+    description: 'Life of the code in seconds.',
+  }),
+  client1: DeviceId,
+});
+export type CreatePendingRequest = Static<typeof CreatePendingRequest>;
+
+export const CreatePendingResponse = Type.Object({
+  ok: Type.Literal(true),
+  exp: Type.String({
+    format: 'date-time',
+    description: 'When the code stops working: ISO 8601, UTC, with milliseconds.',
+  }),
+});
+export type CreatePendingResponse = Static<typeof CreatePendingResponse>;
+
+export const AcceptRequest = Type.Object({ joinid: JoinCode, client2: DeviceId });
+export type AcceptRequest = Static<typeof AcceptRequest>;
+
+export const CheckRequest = Type.Object({ joinid: JoinCode, client1: DeviceId });
+export type CheckRequest = Static<typeof CheckRequest>;
+
+/** Answer to an accept, and to a check whose code has been accepted. */
+export const RoomIdResponse = Type.Object({ roomid: RoomId });
+export type RoomIdResponse = Static<typeof RoomIdResponse>;
+
+export const RoomQuery = Type.Object({ roomid: RoomId });
+export type RoomQuery = Static<typeof RoomQuery>;
+
+export const RoomResponse = Type.Object({ roomid: RoomId, client1: DeviceId, client2: DeviceId });
+export type RoomResponse = Static<typeof RoomResponse>;
+
+export const DeleteRoomResponse = Type.Object({ ok: Type.Literal(true) });
+export type DeleteRoomResponse = Static<typeof DeleteRoomResponse>;
+
+export const PurgeRequest = Type.Object({
+  deviceIds: Type.Optional(
+    Type.Array(DeviceId, {
+      minItems: 1,
+      maxItems: MAX_PURGE_IDS,
+      description: 'Devices to forget; wins over `deviceId`.',
+    }),
+  ),
+  deviceId: Type.Optional(DeviceId),
+});
+export type PurgeRequest = Static<typeof PurgeRequest>;
+
+const count = (description: string) => Type.Integer({ minimum: 0, description });
+
+export const PurgeResponse = Type.Object({
+  success: Type.Literal(true),
+  deviceIdCount: count('How many ids the request named.'),
+  roomsDeleted: count('Rooms deleted; a room of two of the devices counts once.'),
+  pendingsDeleted: count('Pendings deleted; a pending of two of the devices counts once.'),
+});
+export type PurgeResponse = Static<typeof PurgeResponse>;
+
+export const RoomListResponse = Type.Object({
+  rooms: Type.Array(
+    Type.Object({
+      roomId: RoomId,
+      userCount: count('Members present now.'),
+      full: Type.Boolean(),
+    }),
+  ),
+  totalRooms: count('Rooms with at least one member.'),
+});
+export type RoomListResponse = Static<typeof RoomListResponse>;
+
+export const ErrorResponse = Type.Object({
+  error: Type.Unsafe<RestErrorCode>({
+    type: 'string',
+    enum: Object.keys(REST_ERRORS),
+    description: 'Stable code.',
+  }),
+  details: Type.Optional(Type.String({ description: 'For humans; may change.' })),
+  field: Type.Optional(Type.String({ description: 'The field at fault.' })),
+  count: Type.Optional(count('How many ids of a purge are at fault.')),
+});
+export type ErrorResponse = Static<typeof ErrorResponse>;

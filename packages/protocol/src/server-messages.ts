@@ -1,0 +1,138 @@
+// Signaling messages from server to client; one schema per `type`. A client ignores types and fields it does not know.
+import Type, { type Static } from 'typebox';
+import {
+  IceCandidate,
+  KeyExchange,
+  KeyExchangeComplete,
+  WebRtcAnswer,
+  WebRtcOffer,
+} from './client-messages.js';
+import { SIGNALING_ERRORS, type SignalingErrorCode } from './error-codes.js';
+import { RoomId } from './ids.js';
+import { ROOM_SEATS } from './limits.js';
+
+const userCount = Type.Integer({
+  minimum: 1,
+  maximum: ROOM_SEATS,
+  description: 'Members present.',
+});
+const isInitiator = Type.Boolean({
+  description: 'Whether the receiver is the one that makes the offer.',
+});
+const message = Type.String({ description: 'For humans.' });
+const errorText = Type.String({
+  description: 'For humans; the description fixes some of these texts.',
+});
+const code = Type.Unsafe<SignalingErrorCode>({
+  type: 'string',
+  enum: Object.keys(SIGNALING_ERRORS),
+  description: 'Stable code.',
+});
+
+export const Connected = Type.Object(
+  {
+    type: Type.Literal('connected'),
+    clientId: Type.String({ description: 'Id of this connection; the `from` that the peer sees.' }),
+    server: Type.String({ description: 'Name of the server.' }),
+  },
+  { description: 'First message on every connection.' },
+);
+export type Connected = Static<typeof Connected>;
+
+export const RoomJoined = Type.Object(
+  {
+    type: Type.Literal('room_joined'),
+    roomId: RoomId,
+    userCount,
+    isInitiator,
+    ready: Type.Boolean({ description: 'Whether both seats are taken.' }),
+  },
+  { description: 'Answer to `join_room`.' },
+);
+export type RoomJoined = Static<typeof RoomJoined>;
+
+export const RoomReady = Type.Object(
+  {
+    type: Type.Literal('room_ready'),
+    roomId: RoomId,
+    message,
+    userCount: Type.Literal(ROOM_SEATS),
+    isInitiator,
+  },
+  { description: 'Both members are present; exactly one of the two is the initiator.' },
+);
+export type RoomReady = Static<typeof RoomReady>;
+
+export const RoomFull = Type.Object(
+  { type: Type.Literal('room_full'), error: errorText, code, roomId: RoomId },
+  { description: 'Both seats are taken by others; the sender stays where it was.' },
+);
+export type RoomFull = Static<typeof RoomFull>;
+
+export const LeftRoom = Type.Object(
+  {
+    type: Type.Literal('left_room'),
+    roomId: Type.Union([RoomId, Type.Null()], {
+      description: 'The room left, or null: it was in none.',
+    }),
+  },
+  { description: 'Answer to `leave_room`.' },
+);
+export type LeftRoom = Static<typeof LeftRoom>;
+
+export const PeerLeft = Type.Object(
+  { type: Type.Literal('peer_left'), message },
+  { description: 'The peer left on purpose, or moved to another room.' },
+);
+export type PeerLeft = Static<typeof PeerLeft>;
+
+export const PeerDisconnected = Type.Object(
+  { type: Type.Literal('peer_disconnected'), message },
+  { description: 'The connection of the peer is gone; it may come back.' },
+);
+export type PeerDisconnected = Static<typeof PeerDisconnected>;
+
+export const Pong = Type.Object(
+  { type: Type.Literal('pong') },
+  { description: 'Answer to `ping`.' },
+);
+export type Pong = Static<typeof Pong>;
+
+export const ErrorMessage = Type.Object(
+  { type: Type.Literal('error'), error: errorText, code },
+  { description: 'The last message was refused; the connection stays usable.' },
+);
+export type ErrorMessage = Static<typeof ErrorMessage>;
+
+/** What the server adds to a message that it forwards: its own word on the sender and the room. */
+export const Forwarding = Type.Object({
+  from: Type.String({ description: '`clientId` of the sender.' }),
+  roomId: RoomId,
+});
+export type Forwarding = Static<typeof Forwarding>;
+
+const forwarded = <T extends Type.TObject>(schema: T) =>
+  Type.Evaluate(Type.Intersect([Forwarding, schema]), {
+    description: 'Forwarded from the peer, unchanged.',
+  });
+
+/** Every message the server may send, by its `type`. */
+export const SERVER_MESSAGES = {
+  connected: Connected,
+  room_joined: RoomJoined,
+  room_ready: RoomReady,
+  room_full: RoomFull,
+  left_room: LeftRoom,
+  peer_left: PeerLeft,
+  peer_disconnected: PeerDisconnected,
+  pong: Pong,
+  error: ErrorMessage,
+  webrtc_offer: forwarded(WebRtcOffer),
+  webrtc_answer: forwarded(WebRtcAnswer),
+  ice_candidate: forwarded(IceCandidate),
+  key_exchange: forwarded(KeyExchange),
+  key_exchange_complete: forwarded(KeyExchangeComplete),
+} as const;
+
+export type ServerMessageType = keyof typeof SERVER_MESSAGES;
+export type ServerMessage = Static<(typeof SERVER_MESSAGES)[ServerMessageType]>;

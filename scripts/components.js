@@ -1,0 +1,37 @@
+// The real programs that some tests drive: which are here, and how to get the others.
+import { spawnSync } from 'node:child_process';
+
+/** Program → the Debian package that has it. */
+const COMPONENTS = {
+  chromium: 'chromium',
+  turnserver: 'coturn',
+  nginx: 'nginx',
+  caddy: 'caddy',
+  'redis-server': 'redis-server',
+  sqlite3: 'sqlite3',
+  openssl: 'openssl',
+  'docker-compose': 'docker-compose',
+  ip: 'iproute2',
+  iptables: 'iptables',
+};
+
+const present = (program) =>
+  spawnSync('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin" command -v ${program}`]).status === 0;
+
+/**
+ * Installs what is missing where that is allowed (root, apt).
+ *
+ * @returns {{ missing: string[], command: string }} programs still missing, and the command that installs them
+ */
+export function ensureComponents() {
+  let missing = Object.keys(COMPONENTS).filter((program) => !present(program));
+  const packages = missing.map((program) => COMPONENTS[program]).join(' ');
+  const command = `apt-get update && apt-get install -y --no-install-recommends ${packages}`;
+  if (missing.length > 0 && process.getuid?.() === 0 && present('apt-get')) {
+    console.log(`installing for the tests: ${packages}`);
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    spawnSync('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'inherit'], env });
+    missing = missing.filter((program) => !present(program));
+  }
+  return { missing, command: `sudo sh -c '${command}'` };
+}

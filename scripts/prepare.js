@@ -1,0 +1,32 @@
+// Brings a checkout up to date before a command runs: locked dependencies, then the build. Each only when needed.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const STAMP = `${ROOT}node_modules/.prepared`;
+
+/** Runs a command in the checkout; where it fails, ends this process with its exit code. */
+export function run(command, args, options = {}) {
+  const { status, error } = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit', ...options });
+  if (error) console.error(`${command}: ${error.message}`);
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+/** Installs and builds what is missing or stale. */
+export function prepare() {
+  install();
+  run(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, '-b']);
+}
+
+function install() {
+  // Native add-ons are built for one ABI: another Node needs another install.
+  const wanted = createHash('sha256')
+    .update(readFileSync(`${ROOT}package-lock.json`))
+    .update(process.versions.modules)
+    .digest('hex');
+  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return;
+  run('npm', ['ci', '--no-audit', '--no-fund'], { shell: process.platform === 'win32' });
+  writeFileSync(STAMP, wanted);
+}

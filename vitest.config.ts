@@ -1,0 +1,26 @@
+// Tests run the sources, not the build; only the tests of the packages and of the command use what is built.
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: '@couplet/protocol/schema', replacement: source('packages/protocol/src/schema.ts') },
+      { find: '@couplet/protocol', replacement: source('packages/protocol/src/index.ts') },
+      { find: '@couplet/server', replacement: source('packages/server/src/index.ts') },
+    ],
+  },
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    coverage: {
+      provider: 'v8',
+      include: ['packages/*/src/**'],
+      reporter: ['text'],
+      thresholds: { branches: 90 },
+    },
+  },
+});
