@@ -1,0 +1,128 @@
+// Opening the database file: refuses what is not ours before touching it, then migrates and never drops a row.
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+
+/** The file cannot serve as the database; the message is one line for the person who starts the server. */
+export class DatabaseRefused extends Error {
+  constructor(path: string, reason: string, cause?: unknown) {
+    super(`database ${path}: ${reason}`, { cause });
+    this.name = 'DatabaseRefused';
+  }
+}
+
+const SCHEMA_FOLDER = new URL('../../schema/', import.meta.url);
+
+/** `PRAGMA application_id` of our files ("Cplt"); set by migration 002. */
+const APPLICATION_ID = 0x43706c74;
+
+/**
+ * How long a statement waits for another process's lock, in milliseconds. It stalls the event loop, so it is short:
+ * a lock held for longer is answered 503, and the client tries again.
+ */
+const BUSY_TIMEOUT_MS = 250;
+
+/**
+ * Opens the database, making or migrating it as needed: WAL, and every commit on disk before it returns.
+ *
+ * @throws {@link DatabaseRefused} if the file is not a database of ours or cannot be written; it is then untouched
+ */
+export function openDatabase(path: string): Database.Database {
+  const inMemory = path === ':memory:';
+  try {
+    if (!inMemory) {
+      mkdirSync(dirname(path), { recursive: true });
+      refuseForeign(path);
+    }
+    const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+    try {
+      db.pragma('journal_mode = WAL');
+      db.pragma('synchronous = FULL');
+      migrate(db, path);
+      return db;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  } catch (error) {
+    if (error instanceof DatabaseRefused) throw error;
+    const { code } = error as { code?: string };
+    throw new DatabaseRefused(path, REASONS[code ?? ''] ?? `cannot be opened (${code})`, error);
+  }
+}
+
+const REASONS: Record<string, string | undefined> = {
+  SQLITE_NOTADB: 'is not a SQLite database',
+  SQLITE_CORRUPT: 'is damaged',
+  SQLITE_CANTOPEN: 'cannot be opened; is the folder writable?',
+  SQLITE_CANTOPEN_ISDIR: 'is a folder',
+  SQLITE_READONLY: 'is read-only',
+  SQLITE_READONLY_DIRECTORY: 'is in a folder that is not writable',
+  SQLITE_BUSY: 'is locked by another process',
+  SQLITE_FULL: 'does not fit: the disk is full',
+  EACCES: 'is in a folder that is not writable',
+  EROFS: 'is on a read-only file system',
+  EEXIST: 'is in a folder that cannot be made: a file is in the way',
+  ENOTDIR: 'is in a folder that cannot be made: a file is in the way',
+  ENOSPC: 'does not fit: the disk is full',
+};
+
+/** Looks at an existing file through a read-only connection, which can change nothing, not even by a checkpoint. */
+function refuseForeign(path: string): void {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  const db = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
+  try {
+    const id = db.pragma('application_id', { simple: true });
+    if (id !== 0 && id !== APPLICATION_ID) {
+      throw new DatabaseRefused(path, 'belongs to another application');
+    }
+    const tables = db
+      .prepare<[], string>(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+      )
+      .pluck()
+      .all();
+    if (tables.length > 0 && !tables.some((table) => table in REQUIRED_COLUMNS)) {
+      throw new DatabaseRefused(path, 'belongs to another application');
+    }
+    for (const table of tables) refuseOtherColumns(db, path, table);
+  } finally {
+    db.close();
+  }
+}
+
+/** What the published tables have at the least; further columns are none of our business. */
+const REQUIRED_COLUMNS: Record<string, readonly string[] | undefined> = {
+  pendings: ['joinid', 'client1', 'exp', 'client2'],
+  rooms: ['roomid', 'client1', 'client2'],
+};
+
+function refuseOtherColumns(db: Database.Database, path: string, table: string): void {
+  const columns = (db.pragma(`table_info(${JSON.stringify(table)})`) as { name: string }[]).map(
+    (column) => column.name,
+  );
+  const missing = REQUIRED_COLUMNS[table]?.find((column) => !columns.includes(column));
+  if (missing !== undefined) {
+    throw new DatabaseRefused(path, `its table ${table} has no column ${missing}; it is not ours`);
+  }
+}
+
+/** Applies `schema/NNN-*.sql` from the file's version on, all in one transaction, so a start that fails changes nothing. */
+function migrate(db: Database.Database, path: string): void {
+  const migrations = readdirSync(SCHEMA_FOLDER)
+    .filter((name) => /^\d{3}-.*\.sql$/.test(name))
+    .sort();
+  const version = () => db.pragma('user_version', { simple: true }) as number;
+  if (version() === migrations.length) return;
+  db.transaction(() => {
+    // Read again under the lock: another process may have migrated meanwhile.
+    const current = version();
+    if (current > migrations.length) {
+      throw new DatabaseRefused(path, `was made by a newer version (schema ${current})`);
+    }
+    for (const name of migrations.slice(current)) {
+      db.exec(readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8'));
+    }
+    db.pragma(`user_version = ${migrations.length}`);
+  }).immediate();
+}

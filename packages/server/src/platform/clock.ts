@@ -1,0 +1,26 @@
+// Time as a dependency: the present, and timers that their owner can cancel.
+
+/** Cancels a timer; calling it again, or after the timer fired, does nothing. */
+export type Cancel = () => void;
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch, as told by the wall clock. */
+  now(): number;
+  /** Calls `callback` once after `delayMs`. */
+  after(delayMs: number, callback: () => void): Cancel;
+  /** Calls `callback` every `periodMs`; such a timer never keeps the process alive. */
+  every(periodMs: number, callback: () => void): Cancel;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+  every(periodMs, callback) {
+    const timer = setInterval(callback, periodMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+};

@@ -1,0 +1,196 @@
+// Environment → Config: one schema, every fault at once, by the variable's name.
+import { DEFAULT_MAX_MESSAGE_BYTES } from '@couplet/protocol';
+import Type, { type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
+
+/** Every setting: `env` is the variable, `default` what holds when it is unset or empty. docs/operations.md shows this table. */
+export const ConfigSchema = Type.Object({
+  port: Type.Integer({
+    env: 'PORT',
+    default: 8080,
+    minimum: 0,
+    maximum: 65_535,
+    description: 'TCP port for HTTP and WebSocket; 0 takes a free one.',
+  }),
+  host: Type.String({
+    env: 'HOST',
+    default: '0.0.0.0',
+    description: 'Address to listen on; `::` for IPv6 and IPv4.',
+  }),
+  useSqlite: Type.Boolean({
+    env: 'USE_SQLITE',
+    default: false,
+    description:
+      'Turns the rooms API on. Without it the server only forwards signaling. `npm start` and the container turn it on.',
+  }),
+  sqliteDbPath: Type.String({
+    env: 'SQLITE_DB_PATH',
+    default: './data/chat.db',
+    description: 'The database file; made, with its folder, when absent.',
+  }),
+  allowedOrigins: Type.String({
+    env: 'ALLOWED_ORIGINS',
+    default: '*',
+    pattern: '^(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)$',
+    description: 'Origins that browsers may call the API from: `*`, or a comma-separated list.',
+  }),
+  production: Type.Boolean({
+    env: 'PRODUCTION',
+    default: false,
+    description:
+      'Closes the debugging endpoint GET /rooms to all but the admin. The container turns it on.',
+  }),
+  adminToken: Type.String({
+    env: 'ADMIN_TOKEN',
+    default: '',
+    pattern: '^(.{16,})?$',
+    secret: true,
+    description:
+      'Opens GET /rooms in production, as `Authorization: Bearer …`; at least 16 characters. Empty: nobody may.',
+  }),
+  maxMessageBytes: Type.Integer({
+    env: 'MAX_MESSAGE_BYTES',
+    default: DEFAULT_MAX_MESSAGE_BYTES,
+    minimum: 1024,
+    maximum: 16_777_216,
+    description:
+      'Largest WebSocket message from a client, in bytes; a larger one closes with 1009.',
+  }),
+  maxBufferedBytes: Type.Integer({
+    env: 'MAX_BUFFERED_BYTES',
+    default: 1_048_576,
+    minimum: 65_536,
+    maximum: 1_073_741_824,
+    description: 'Most bytes that may wait for one slow client, which is then closed with 4008.',
+  }),
+  heartbeatSeconds: Type.Integer({
+    env: 'HEARTBEAT_SECONDS',
+    default: 30,
+    minimum: 1,
+    maximum: 3600,
+    description:
+      'Time between WebSocket pings, in seconds; a client that answers two in a row with silence is gone.',
+  }),
+  maxWaitingChecks: Type.Integer({
+    env: 'MAX_WAITING_CHECKS',
+    default: 20_000,
+    minimum: 0,
+    maximum: 1_000_000,
+    description: 'Most checks held by `Prefer: wait` at once; further ones are answered at once.',
+  }),
+  roomIdleDays: Type.Integer({
+    env: 'ROOM_IDLE_DAYS',
+    default: 0,
+    minimum: 0,
+    maximum: 36_500,
+    description:
+      'Days after which a paired room that nobody asked for is deleted; 0 keeps rooms for ever. Apps take a deleted room for a closed contact.',
+  }),
+  shutdownSeconds: Type.Integer({
+    env: 'SHUTDOWN_SECONDS',
+    default: 10,
+    minimum: 0,
+    maximum: 300,
+    description: 'Longest time that a shutdown waits for what is under way, in seconds.',
+  }),
+  logLevel: Type.Union(
+    [
+      Type.Literal('fatal'),
+      Type.Literal('error'),
+      Type.Literal('warn'),
+      Type.Literal('info'),
+      Type.Literal('debug'),
+      Type.Literal('silent'),
+    ],
+    { env: 'LOG_LEVEL', default: 'info', description: 'Least severe level that is logged.' },
+  ),
+  logFormat: Type.Union([Type.Literal('auto'), Type.Literal('json'), Type.Literal('pretty')], {
+    env: 'LOG_FORMAT',
+    default: 'auto',
+    description: 'auto: pretty on a terminal, JSON lines otherwise.',
+  }),
+});
+
+/** The settings of one server; frozen. */
+export type Config = Readonly<Static<typeof ConfigSchema>>;
+
+/** What a property of {@link ConfigSchema} says of itself. */
+interface Setting {
+  env: string;
+  default: string | number | boolean;
+  description: string;
+  secret?: true;
+  type?: string;
+  anyOf?: { const: string }[];
+  minimum?: number;
+  maximum?: number;
+}
+
+/** The settings by the name of their variable, in documented order. */
+export const SETTINGS: ReadonlyMap<string, Setting & { key: keyof Config }> = new Map(
+  Object.entries(ConfigSchema.properties).map(([key, schema]) => {
+    const setting = schema as unknown as Setting;
+    return [setting.env, { ...setting, key: key as keyof Config }];
+  }),
+);
+
+/** Faults of a configuration, all of them: one readable line each. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[];
+  constructor(faults: readonly string[]) {
+    super(faults.join('; '));
+    this.name = 'ConfigError';
+    this.faults = faults;
+  }
+}
+
+/**
+ * Reads the settings from an environment.
+ *
+ * @throws {@link ConfigError} with every fault found; it quotes no secret.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of SETTINGS) {
+    const text = env[name]?.trim() ?? '';
+    const value = text === '' ? setting.default : fromText(setting, text);
+    if (value === undefined || !checks[setting.key].Check(value)) {
+      const got = setting.secret ? 'the value given' : JSON.stringify(text);
+      faults.push(`${name}: ${got} is not ${expectation(setting)}`);
+    }
+    values[setting.key] = value;
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+  return Object.freeze(values) as Config;
+}
+
+const checks = Object.fromEntries(
+  Object.entries(ConfigSchema.properties).map(([key, schema]) => [key, Compile(schema)]),
+) as Record<keyof Config, ReturnType<typeof Compile>>;
+
+function fromText(setting: Setting, text: string): string | number | boolean | undefined {
+  if (setting.type === 'integer') return /^-?\d{1,15}$/.test(text) ? Number(text) : undefined;
+  if (setting.type === 'boolean') return BOOLEANS[text.toLowerCase()];
+  return text;
+}
+
+const BOOLEANS: Record<string, boolean | undefined> = {
+  1: true,
+  true: true,
+  yes: true,
+  on: true,
+  0: false,
+  false: false,
+  no: false,
+  off: false,
+};
+
+function expectation(setting: Setting): string {
+  if (setting.type === 'integer') {
+    return `a whole number from ${setting.minimum} to ${setting.maximum}`;
+  }
+  if (setting.type === 'boolean') return '1 or 0';
+  if (setting.anyOf) return `one of ${setting.anyOf.map((option) => option.const).join(', ')}`;
+  return `right here (${setting.description})`;
+}

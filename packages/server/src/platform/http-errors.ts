@@ -1,0 +1,105 @@
+// Codes → HTTP replies: the one place where a failed request gets its JSON body. Never HTML, a stack or an exception's message.
+import type { Socket } from 'node:net';
+import { type ErrorResponse, REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+
+/** Members of an error body beside its code. */
+export type ErrorDetails = Omit<ErrorResponse, 'error'>;
+
+/** A request that is at fault, found where no reply is at hand (validation, body parsing). */
+export class RequestFault extends Error {
+  readonly code: RestErrorCode;
+  readonly details: ErrorDetails;
+  constructor(code: RestErrorCode, details: ErrorDetails = {}) {
+    super(code);
+    this.name = 'RequestFault';
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** What the request needs cannot be reached now; the same request may succeed later. */
+export class Unavailable extends Error {
+  constructor(cause: unknown) {
+    super('unavailable', { cause });
+    this.name = 'Unavailable';
+  }
+}
+
+/** Seconds after which a client may try again, where the cause has no better word. */
+export const RETRY_AFTER_SECONDS = 2;
+
+/** Answers with an error of the table. */
+export function sendError(
+  reply: FastifyReply,
+  code: RestErrorCode,
+  details: ErrorDetails = {},
+): FastifyReply {
+  if (code === 'unavailable') reply.header('retry-after', String(RETRY_AFTER_SECONDS));
+  if (code === 'unauthorized') reply.header('www-authenticate', 'Bearer');
+  return reply.code(REST_ERRORS[code].status).send({ error: code, ...details });
+}
+
+/** Fastify's own refusals, in our codes; what is not here is a bug of ours. */
+const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
+  FST_ERR_BAD_URL: 'not_found',
+  FST_ERR_ASYNC_CONSTRAINT: 'not_found',
+  FST_ERR_MAX_PARAM_LENGTH: 'not_found',
+};
+
+/** Fastify's error handler: a known fault gets its code, all else is logged and answered `internal_error`. */
+export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  if (error instanceof RequestFault) {
+    sendError(reply, error.code, error.details);
+  } else if (error instanceof Unavailable) {
+    request.log.error({ err: error.cause }, 'store unavailable');
+    sendError(reply, 'unavailable');
+  } else {
+    const code = FASTIFY_CODES[(error as FastifyError).code];
+    if (code === undefined) request.log.error({ err: error }, 'request failed');
+    sendError(reply, code ?? 'internal_error');
+  }
+}
+
+/** Node's refusals of bytes that are not HTTP, in our codes. */
+const PARSER_CODES: Record<string, RestErrorCode | undefined> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/** Answers a connection whose bytes never became a request. */
+export function handleClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+  else endRawResponse(socket, PARSER_CODES[error.code ?? ''] ?? 'invalid_request');
+}
+
+/** Writes a whole HTTP error response to a bare socket and closes it: for requests that Fastify never sees. */
+export function endRawResponse(
+  socket: Pick<Socket, 'end' | 'once' | 'destroy'>,
+  code: RestErrorCode,
+  headers: Record<string, string> = {},
+): void {
+  const body = JSON.stringify({ error: code });
+  const lines = Object.entries({
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const { status } = REST_ERRORS[code];
+  socket.once('finish', () => socket.destroy());
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Error'}\r\n${lines.join('')}\r\n${body}`,
+  );
+}
+
+const STATUS_TEXT: Record<number, string | undefined> = {
+  400: 'Bad Request',
+  404: 'Not Found',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+  503: 'Service Unavailable',
+};

@@ -1,0 +1,1 @@
+../packages/server/schema/001-pendings-and-rooms.sql
