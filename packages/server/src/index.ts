@@ -1,0 +1,16 @@
+// The door for applications that mount the server in their own process.
+export { type AppDeps, buildApp } from './app.js';
+export { DatabaseRefused } from './pairing/database.js';
+export { openSqliteStore } from './pairing/sqlite-store.js';
+export type {
+  AcceptOutcome,
+  CheckOutcome,
+  CreateOutcome,
+  PairingStore,
+  PurgeCounts,
+  Room,
+  SweepCounts,
+} from './pairing/store.js';
+export { type Cancel, type Clock, systemClock } from './platform/clock.js';
+export { type Config, ConfigError, parseConfig } from './platform/config.js';
+export { createLogger, type Logger } from './platform/logger.js';

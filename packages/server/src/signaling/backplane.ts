@@ -1,0 +1,32 @@
+// What signaling needs to know who sits where and to reach a peer: rooms, their members, and frames between connections.
+import type { Effect, Member, PairedDevices } from './room.js';
+
+export interface RoomSummary {
+  roomId: string;
+  members: number;
+}
+
+/** How a member goes: on purpose, to another room, or without a word. */
+export type Departure = 'leave' | 'move' | 'disconnect';
+
+/**
+ * Holds the rooms. Every change of a room is atomic, follows `transition` of room.ts, and has its effects delivered
+ * in order. Joins and departures may reject with `Unavailable`; forwarding never fails, a frame for a connection
+ * that is gone is dropped.
+ */
+export interface Backplane {
+  /** Claims a seat. Resolves to whether the joiner now sits in the room. */
+  join(roomId: string, member: Member, devices: PairedDevices | null): Promise<boolean>;
+  depart(roomId: string, connectionId: string, how: Departure): Promise<void>;
+  /** Hands a frame to a connection, after everything that was handed to it before. */
+  forward(toConnectionId: string, frame: string): void;
+  /** The rooms with at least one member, for debugging. */
+  rooms(): Promise<readonly RoomSummary[]>;
+}
+
+/** The backplane's way to the connections of this process. */
+export interface LocalConnections {
+  /** Carries an effect out; for a connection that is gone, nothing happens. */
+  deliver(effect: Effect): void;
+  forward(connectionId: string, frame: string): void;
+}

@@ -1,0 +1,92 @@
+// One live WebSocket: its id, its seat, sending within bounds, closing with a reason.
+import { randomUUID } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { CLOSE_CODES, type CloseReason, type ServerMessage } from '@couplet/protocol';
+import type { WebSocket } from 'ws';
+import type { Corking } from './corking.js';
+import type { Seat } from './room.js';
+
+let opened = 0;
+
+export class Connection {
+  /** `clientId` on the wire; unguessable, and never logged. */
+  readonly id = randomUUID();
+  /** Number of this connection in the log: counts up, means nothing elsewhere. */
+  readonly number = ++opened;
+  /** Where it sits; null: in no room. Written by effects of the room only. */
+  seat: Seat | null = null;
+  /** Pings since it was last heard of. */
+  unanswered = 0;
+
+  readonly #socket: WebSocket;
+  readonly #stream: Duplex;
+  readonly #corking: Corking;
+  readonly #maxBufferedBytes: number;
+  #corked = false;
+  #closing = false;
+
+  constructor(socket: WebSocket, stream: Duplex, corking: Corking, maxBufferedBytes: number) {
+    this.#socket = socket;
+    this.#stream = stream;
+    this.#corking = corking;
+    this.#maxBufferedBytes = maxBufferedBytes;
+  }
+
+  /** Whether messages still go in and out: false from the moment a close was sent or received. */
+  get open(): boolean {
+    return !this.#closing && this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  send(message: ServerMessage): void {
+    this.sendFrame(JSON.stringify(message));
+  }
+
+  /** Sends a text frame; a client that does not read what it was sent is closed with 4008. */
+  sendFrame(frame: string): void {
+    if (!this.open) return;
+    if (this.#stream.writableLength > this.#maxBufferedBytes) {
+      this.close('slow_consumer');
+      return;
+    }
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#corking.hold(this);
+    }
+    this.#socket.send(frame);
+  }
+
+  ping(): void {
+    this.unanswered += 1;
+    this.#socket.ping();
+  }
+
+  /** Starts the closing handshake; what was sent before still goes out, what comes in no longer counts. */
+  close(reason: CloseReason): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#socket.close(CLOSE_CODES[reason].code, reason);
+  }
+
+  /** Drops the connection without a word: nobody is there to hear one. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  /** Stops reading, so that a client cannot pile up messages faster than they are handled. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  cork(): void {
+    this.#stream.cork();
+  }
+
+  uncork(): void {
+    this.#corked = false;
+    this.#stream.uncork();
+  }
+}

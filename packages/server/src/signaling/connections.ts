@@ -1,0 +1,47 @@
+// The live connections of this process, by id: effects of rooms and forwarded frames find their target here.
+import { assertNever } from '../platform/assert-never.js';
+import type { LocalConnections } from './backplane.js';
+import type { Connection } from './connection.js';
+import type { Effect } from './room.js';
+
+export class Connections implements LocalConnections {
+  readonly #byId = new Map<string, Connection>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  [Symbol.iterator](): Iterator<Connection> {
+    return this.#byId.values();
+  }
+
+  add(connection: Connection): void {
+    this.#byId.set(connection.id, connection);
+  }
+
+  delete(connection: Connection): void {
+    this.#byId.delete(connection.id);
+  }
+
+  deliver(effect: Effect): void {
+    const connection = this.#byId.get(effect.to);
+    if (connection === undefined) return;
+    switch (effect.kind) {
+      case 'seat':
+        connection.seat = effect.seat;
+        break;
+      case 'send':
+        connection.send(effect.message);
+        break;
+      case 'close':
+        connection.close(effect.reason);
+        break;
+      default:
+        assertNever(effect);
+    }
+  }
+
+  forward(connectionId: string, frame: string): void {
+    this.#byId.get(connectionId)?.sendFrame(frame);
+  }
+}

@@ -1,0 +1,114 @@
+// What each client message does: thin, over the backplane. The table of messages is docs/protocol.md §4.
+import {
+  type ClientMessage,
+  type ForwardedMessage,
+  type JoinRoom,
+  SIGNALING_ERRORS,
+  type SignalingErrorCode,
+} from '@couplet/protocol';
+import { assertNever } from '../platform/assert-never.js';
+import type { Logger } from '../platform/logger.js';
+import type { Backplane } from './backplane.js';
+import type { Connection } from './connection.js';
+import type { PairedDevices } from './room.js';
+
+/** Who paired a room; declared here because signaling is the one who asks. */
+export interface RoomDirectory {
+  /** Resolves to the two devices, or undefined where no pairing made the room. */
+  find(roomId: string): Promise<PairedDevices | undefined>;
+}
+
+export interface HandlerDeps {
+  backplane: Backplane;
+  directory: RoomDirectory;
+  log: Logger;
+}
+
+/** Handles one message. Only what waits for a store or a backplane is a promise: forwarding makes none. */
+export function handle(
+  connection: Connection,
+  message: ClientMessage,
+  deps: HandlerDeps,
+): Promise<void> | undefined {
+  switch (message.type) {
+    case 'webrtc_offer':
+    case 'webrtc_answer':
+    case 'ice_candidate':
+    case 'key_exchange':
+    case 'key_exchange_complete':
+      forward(connection, message, deps.backplane);
+      return undefined;
+    case 'join_room':
+      return join(connection, message, deps);
+    case 'leave_room':
+      return leave(connection, deps);
+    case 'ping':
+      connection.send({ type: 'pong' });
+      return undefined;
+    default:
+      return assertNever(message);
+  }
+}
+
+export function sendFault(connection: Connection, code: SignalingErrorCode, error?: string): void {
+  connection.send({ type: 'error', error: error ?? SIGNALING_ERRORS[code].text, code });
+}
+
+async function join(
+  connection: Connection,
+  { roomId, deviceId }: JoinRoom,
+  { backplane, directory, log }: HandlerDeps,
+): Promise<void> {
+  // Only who says which device it is can be told its role by device, or take a seat over.
+  const device = deviceId || null;
+  const devices = device === null ? undefined : await directory.find(roomId);
+  const left = connection.seat?.roomId;
+  const member = { connectionId: connection.id, deviceId: device };
+  // The new seat first: who is refused there keeps the one it has.
+  if (!(await backplane.join(roomId, member, devices ?? null))) {
+    log.info({ conn: connection.number }, 'room full');
+    return;
+  }
+  log.info({ conn: connection.number, paired: devices !== undefined }, 'room joined');
+  if (left !== undefined && left !== roomId) await backplane.depart(left, connection.id, 'move');
+  // It may have gone while the join was under way, when it had no seat to be taken out of.
+  if (!connection.open) await backplane.depart(roomId, connection.id, 'disconnect');
+}
+
+async function leave(connection: Connection, { backplane, log }: HandlerDeps): Promise<void> {
+  if (connection.seat === null) {
+    connection.send({ type: 'left_room', roomId: null });
+    return;
+  }
+  await backplane.depart(connection.seat.roomId, connection.id, 'leave');
+  log.info({ conn: connection.number }, 'room left');
+}
+
+function forward(connection: Connection, message: ForwardedMessage, backplane: Backplane): void {
+  const { seat } = connection;
+  if (seat === null) sendFault(connection, 'not_in_room');
+  else if (seat.peerId === null) sendFault(connection, 'no_peer');
+  else backplane.forward(seat.peerId, frameFor(message, connection.id, seat.roomId));
+}
+
+/** The forwarded frame: the fields of the schema and no others; `from` and `roomId` are the server's word. */
+function frameFor(message: ForwardedMessage, from: string, roomId: string): string {
+  const { type } = message;
+  switch (type) {
+    case 'webrtc_offer':
+    case 'webrtc_answer':
+      return JSON.stringify({ type, from, roomId, sdp: message.sdp });
+    case 'ice_candidate':
+      return JSON.stringify({ type, from, roomId, candidate: message.candidate });
+    case 'key_exchange': {
+      const { publicKey, sessionId, timestamp } = message;
+      return JSON.stringify({ type, from, roomId, publicKey, sessionId, timestamp });
+    }
+    case 'key_exchange_complete': {
+      const { sessionId, timestamp } = message;
+      return JSON.stringify({ type, from, roomId, sessionId, timestamp });
+    }
+    default:
+      return assertNever(type);
+  }
+}

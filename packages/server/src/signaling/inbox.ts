@@ -1,0 +1,69 @@
+// The messages of one connection, one after the other: while one is under way, later ones wait and the client is not read.
+import type { ClientMessage } from '@couplet/protocol';
+import { Unavailable } from '../platform/http-errors.js';
+import type { Logger } from '../platform/logger.js';
+import type { Connection } from './connection.js';
+import { sendFault } from './handlers.js';
+import { parseMessage } from './parse.js';
+
+/** Carries a message out; a promise where that takes longer than this turn. */
+export type Handle = (connection: Connection, message: ClientMessage) => Promise<void> | undefined;
+
+/** Takes the frames of one connection in the order in which they came. */
+export class Inbox {
+  readonly #connection: Connection;
+  readonly #handle: Handle;
+  readonly #log: Logger;
+  /** Frames that came in the same read as one that is under way: bounded by the size of one read. */
+  readonly #waiting: string[] = [];
+  #busy = false;
+
+  constructor(connection: Connection, handle: Handle, log: Logger) {
+    this.#connection = connection;
+    this.#handle = handle;
+    this.#log = log;
+  }
+
+  receive(text: string): void {
+    if (this.#busy) this.#waiting.push(text);
+    else this.#take(text);
+  }
+
+  #take(text: string): void {
+    if (!this.#connection.open) return;
+    const parsed = parseMessage(text);
+    if (parsed.kind === 'fault') {
+      sendFault(this.#connection, parsed.code, parsed.error);
+      return;
+    }
+    try {
+      const underWay = this.#handle(this.#connection, parsed.message);
+      if (underWay !== undefined) void this.#finish(underWay);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #finish(underWay: Promise<void>): Promise<void> {
+    this.#busy = true;
+    this.#connection.pause();
+    try {
+      await underWay;
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#busy = false;
+    while (!this.#busy && this.#waiting.length > 0) this.#take(this.#waiting.shift() as string);
+    if (!this.#busy) this.#connection.resume();
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof Unavailable) {
+      this.#log.error({ conn: this.#connection.number, err: error.cause }, 'message not handled');
+      sendFault(this.#connection, 'unavailable');
+    } else {
+      this.#log.error({ conn: this.#connection.number, err: error }, 'message failed');
+      this.#connection.close('internal_error');
+    }
+  }
+}

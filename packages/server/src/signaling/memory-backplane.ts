@@ -1,0 +1,34 @@
+// Backplane of one process: rooms in a map, every change a run of room.ts.
+import type { Backplane, LocalConnections } from './backplane.js';
+import { emptyRoom, type RoomEvent, type RoomState, transition } from './room.js';
+
+export function createMemoryBackplane(connections: LocalConnections): Backplane {
+  const rooms = new Map<string, RoomState>();
+
+  const apply = (roomId: string, event: RoomEvent): RoomState => {
+    const before = rooms.get(roomId) ?? emptyRoom(roomId);
+    const { room, effects } = transition(before, event);
+    // An empty room is no room: it holds no memory and remembers no roles.
+    if (room.members.length === 0) rooms.delete(roomId);
+    else rooms.set(roomId, room);
+    for (const effect of effects) connections.deliver(effect);
+    return room;
+  };
+
+  return {
+    async join(roomId, member, devices) {
+      const room = apply(roomId, { kind: 'join', member, devices });
+      return room.members.some(({ connectionId }) => connectionId === member.connectionId);
+    },
+    async depart(roomId, connectionId, how) {
+      apply(roomId, { kind: how, connectionId });
+    },
+    forward: (connectionId, frame) => connections.forward(connectionId, frame),
+    async rooms() {
+      return Array.from(rooms.values(), ({ roomId, members }) => ({
+        roomId,
+        members: members.length,
+      }));
+    },
+  };
+}

@@ -1,0 +1,72 @@
+// Text frame → client message, or the error to answer with. Outside input is unknown until a compiled schema accepts it.
+import {
+  type ClientMessage,
+  type ClientMessageType,
+  SIGNALING_ERRORS,
+  type SignalingErrorCode,
+} from '@couplet/protocol';
+import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
+import { Compile } from 'typebox/compile';
+
+export type Parsed =
+  | { kind: 'message'; message: ClientMessage }
+  | { kind: 'fault'; code: SignalingErrorCode; error: string };
+
+/** The code for each field that a schema can find fault with. */
+const FIELD_CODES: Record<string, SignalingErrorCode | undefined> = {
+  roomId: 'invalid_room_id',
+  deviceId: 'invalid_device_id',
+  sdp: 'invalid_sdp',
+  candidate: 'invalid_candidate',
+  publicKey: 'invalid_public_key',
+  sessionId: 'invalid_session_id',
+  timestamp: 'invalid_timestamp',
+};
+
+const checks = new Map(
+  Object.entries(CLIENT_MESSAGES).map(([type, schema]) => [
+    type,
+    {
+      whole: Compile(schema),
+      fields: Object.entries(schema.properties).map(([name, part]) => ({
+        name,
+        required: schema.required.includes(name as never),
+        check: Compile(part),
+      })),
+    },
+  ]),
+);
+
+/** How much of an unknown type the answer repeats, in characters. */
+const MAX_ECHO = 64;
+
+export function parseMessage(text: string): Parsed {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The parser's error quotes the message: it goes no further.
+    return fault('invalid_json');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return fault('invalid_json');
+  }
+  const { type } = value as { type?: unknown };
+  const known = typeof type === 'string' ? checks.get(type as ClientMessageType) : undefined;
+  if (known === undefined) {
+    const { text: prefix } = SIGNALING_ERRORS.unknown_message_type;
+    const shown = typeof type === 'string' ? type.slice(0, MAX_ECHO) : typeof type;
+    return { kind: 'fault', code: 'unknown_message_type', error: `${prefix}: ${shown}` };
+  }
+  if (known.whole.Check(value)) return { kind: 'message', message: value as ClientMessage };
+  const given = value as Record<string, unknown>;
+  const wrong = known.fields.find(
+    ({ name, required, check }) =>
+      (required || given[name] !== undefined) && !check.Check(given[name]),
+  );
+  return fault(FIELD_CODES[wrong?.name ?? ''] ?? 'invalid_json');
+}
+
+function fault(code: SignalingErrorCode): Parsed {
+  return { kind: 'fault', code, error: SIGNALING_ERRORS[code].text };
+}

@@ -1,0 +1,33 @@
+// GET /rooms: the rooms with members, for debugging.
+import { ROOM_SEATS } from '@couplet/protocol';
+import * as wire from '@couplet/protocol/schema';
+import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
+import type { Backplane } from './backplane.js';
+
+/** @param guard - refuses who may not see room ids: a room id is all that it takes to enter a room */
+export function roomRoutes(
+  app: FastifyInstance,
+  backplane: Backplane,
+  guard: preHandlerAsyncHookHandler,
+): void {
+  app.get(
+    '/rooms',
+    {
+      preHandler: guard,
+      schema: {
+        tags: ['debug'],
+        operationId: 'listRooms',
+        summary: 'List the rooms that have members now; in production for the admin only',
+        response: { 200: wire.RoomListResponse, '4xx': wire.ErrorResponse },
+      },
+    },
+    async () => {
+      const rooms = (await backplane.rooms()).map(({ roomId, members }) => ({
+        roomId,
+        userCount: members,
+        full: members === ROOM_SEATS,
+      }));
+      return { rooms, totalRooms: rooms.length };
+    },
+  );
+}

@@ -1,0 +1,51 @@
+// The rooms API as a test calls it: JSON in, status and body out.
+import { randomInt, randomUUID } from 'node:crypto';
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  /** Parsed JSON, or undefined where there was no body. */
+  body: Record<string, unknown> | undefined;
+}
+
+export async function call(
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+  signal?: AbortSignal,
+): Promise<Answer> {
+  const response = await fetch(url + path, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    ...(signal ? { signal } : {}),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === '' ? undefined : JSON.parse(text),
+  };
+}
+
+/** A join code that other tests are unlikely to use. */
+export const someCode = (): string => String(randomInt(1_000_000)).padStart(6, '0');
+
+export const someDevice = (): string => randomUUID().toUpperCase();
+
+/** Creates, accepts and checks: two devices and the room they share. */
+export async function pairDevices(
+  url: string,
+  client1 = someDevice(),
+  client2 = someDevice(),
+): Promise<{ roomid: string; client1: string; client2: string }> {
+  const joinid = someCode();
+  const created = await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
+  if (created.status !== 201) throw new Error(`create answered ${created.status}`);
+  const accepted = await call(url, 'POST', '/api/rooms/accept', { joinid, client2 });
+  const checked = await call(url, 'POST', '/api/rooms/check', { joinid, client1 });
+  if (checked.body?.roomid !== accepted.body?.roomid) throw new Error('check and accept differ');
+  return { roomid: checked.body?.roomid as string, client1, client2 };
+}

@@ -1,0 +1,53 @@
+// A clock that stands still until the test moves it.
+import type { Cancel, Clock } from '../../src/platform/clock.js';
+
+interface Timer {
+  due: number;
+  periodMs: number | null;
+  callback: () => void;
+}
+
+export class FakeClock implements Clock {
+  #now: number;
+  readonly #timers = new Set<Timer>();
+
+  constructor(now = Date.UTC(2100, 0, 1)) {
+    this.#now = now;
+  }
+
+  /** Timers that are set and have not fired for the last time. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(delayMs: number, callback: () => void): Cancel {
+    return this.#set({ due: this.#now + delayMs, periodMs: null, callback });
+  }
+
+  every(periodMs: number, callback: () => void): Cancel {
+    return this.#set({ due: this.#now + periodMs, periodMs, callback });
+  }
+
+  /** Moves time on, firing what comes due on the way in its order. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      const next = [...this.#timers].sort((a, b) => a.due - b.due)[0];
+      if (next === undefined || next.due > end) break;
+      this.#now = next.due;
+      if (next.periodMs === null) this.#timers.delete(next);
+      else next.due += next.periodMs;
+      next.callback();
+    }
+    this.#now = end;
+  }
+
+  #set(timer: Timer): Cancel {
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+}

@@ -1,0 +1,100 @@
+// The test's end of a WebSocket: takes messages one by one, and never sleeps.
+import type { ServerMessage } from '@couplet/protocol';
+import { onTestFinished } from 'vitest';
+import WebSocket, { type ClientOptions } from 'ws';
+
+/** A message as it came, with every field a test may look at. */
+export type Received = { type: ServerMessage['type'] } & Record<string, unknown>;
+
+export interface Closed {
+  code: number;
+  reason: string;
+}
+
+export class Peer {
+  readonly socket: WebSocket;
+  /** `clientId` that the server gave this connection. */
+  clientId = '';
+  readonly closed: Promise<Closed>;
+  readonly #received: Received[] = [];
+  #wake: () => void = () => {};
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('message', (data) => {
+      this.#received.push(JSON.parse(data.toString()));
+      this.#wake();
+    });
+    this.closed = new Promise((resolve) => {
+      socket.on('close', (code, reason) => {
+        resolve({ code, reason: reason.toString() });
+        this.#wake();
+      });
+    });
+    socket.on('error', () => this.#wake());
+  }
+
+  /** Connects and takes `connected`; the connection is dropped when the test ends. */
+  static async connect(wsUrl: string, options: ClientOptions = {}): Promise<Peer> {
+    const peer = new Peer(new WebSocket(wsUrl, options));
+    onTestFinished(() => peer.socket.terminate());
+    const connected = await peer.next('connected');
+    peer.clientId = connected.clientId as string;
+    return peer;
+  }
+
+  /** Sends a message, or a string as it is. */
+  send(message: object | string): void {
+    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+  }
+
+  /** The next message, whatever it is; with `type`, it must be of that type. */
+  async next(type?: ServerMessage['type']): Promise<Received> {
+    while (this.#received.length === 0) {
+      if (this.socket.readyState >= WebSocket.CLOSING)
+        throw new Error(`closed, no ${type ?? 'message'} came`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const message = this.#received.shift() as Received;
+    if (type !== undefined && message.type !== type) {
+      throw new Error(`expected ${type}, got ${JSON.stringify(message)}`);
+    }
+    return message;
+  }
+
+  /** Everything that the server had to say up to now: sends `ping` and takes what comes before its `pong`. */
+  async sync(): Promise<Received[]> {
+    this.send({ type: 'ping' });
+    const before: Received[] = [];
+    for (;;) {
+      const message = await this.next();
+      if (message.type === 'pong') return before;
+      before.push(message);
+    }
+  }
+
+  /** Joins a room and takes `room_joined`. */
+  async join(roomId: string, deviceId?: string): Promise<Received> {
+    this.send({ type: 'join_room', roomId, ...(deviceId === undefined ? {} : { deviceId }) });
+    return this.next('room_joined');
+  }
+
+  /** Closes the connection and waits until it is closed. */
+  async close(code = 1000): Promise<void> {
+    this.socket.close(code);
+    await this.closed;
+  }
+}
+
+/** Two peers that share a room, with every message of the join taken. The first is the initiator. */
+export async function pairOfPeers(wsUrl: string, roomId: string): Promise<[Peer, Peer]> {
+  const first = await Peer.connect(wsUrl);
+  await first.join(roomId);
+  const second = await Peer.connect(wsUrl);
+  await second.join(roomId);
+  await second.next('room_ready');
+  await first.next('room_ready');
+  return [first, second];
+}

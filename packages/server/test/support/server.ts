@@ -1,0 +1,48 @@
+// A running server for black-box tests: one of our own on a free port, or whatever COUPLET_URL names.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { afterAll } from 'vitest';
+import { type AppDeps, buildApp } from '../../src/app.js';
+import { parseConfig } from '../../src/platform/config.js';
+
+export interface RunningServer {
+  /** `http://127.0.0.1:port`, no slash at the end. */
+  url: string;
+  /** The same for WebSocket. */
+  wsUrl: string;
+  /** The app, where the server is ours. */
+  app: FastifyInstance;
+  close(): Promise<void>;
+}
+
+/** A folder that is gone after the tests of this file. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'couplet-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Starts a server with a database of its own; `env` is laid over the test defaults. The caller closes it. */
+export async function startServer(
+  env: Record<string, string> = {},
+  deps: AppDeps = {},
+): Promise<RunningServer> {
+  const config = parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:', ...env });
+  const app = await buildApp(config, deps);
+  const url = await app.listen({ port: 0, host: '127.0.0.1' });
+  return { url, wsUrl: url.replace('http', 'ws'), app, close: () => app.close() };
+}
+
+/**
+ * The server that a wire test judges: `COUPLET_URL` where it is set, so that any server can be judged, else one of
+ * our own that is closed after the tests of this file.
+ */
+export async function serverUnderTest(): Promise<{ url: string; wsUrl: string }> {
+  const given = process.env.COUPLET_URL?.replace(/\/$/, '');
+  if (given) return { url: given, wsUrl: given.replace(/^http/, 'ws') };
+  const server = await startServer();
+  afterAll(() => server.close());
+  return server;
+}

@@ -1,0 +1,77 @@
+// webrtc_offer, webrtc_answer, ice_candidate, key_exchange, key_exchange_complete: contract §3.
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { Peer, pairOfPeers } from '../support/peer.js';
+import { serverUnderTest } from '../support/server.js';
+
+const { wsUrl } = await serverUnderTest();
+
+const MESSAGES = [
+  { type: 'webrtc_offer', sdp: 'v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\n' },
+  { type: 'webrtc_answer', sdp: 'v=0\r\n' },
+  {
+    type: 'ice_candidate',
+    candidate: {
+      candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host',
+      sdpMLineIndex: 0,
+      sdpMid: '0',
+    },
+  },
+  { type: 'ice_candidate', candidate: { candidate: '', sdpMLineIndex: 0, sdpMid: '0' } },
+  { type: 'ice_candidate', candidate: null },
+  { type: 'key_exchange', publicKey: 'AAAA', sessionId: 's', timestamp: 1.5 },
+  { type: 'key_exchange', publicKey: 'AAAA' },
+  { type: 'key_exchange_complete', sessionId: 's', timestamp: '2026-01-01T00:00:00Z' },
+  { type: 'key_exchange_complete' },
+];
+
+test.each(MESSAGES)(
+  '$type reaches the peer unchanged, with from and roomId, and is not echoed',
+  async (message) => {
+    const roomId = randomUUID();
+    const [first, second] = await pairOfPeers(wsUrl, roomId);
+    first.send(message);
+    expect(await second.next()).toStrictEqual({ ...message, from: first.clientId, roomId });
+    expect(await first.sync()).toEqual([]);
+  },
+);
+
+test('from and roomId are the server’s word, and only the fields of the schema go on', async () => {
+  const roomId = randomUUID();
+  const [first, second] = await pairOfPeers(wsUrl, roomId);
+  first.send({ type: 'webrtc_offer', sdp: 'x', from: 'somebody', roomId: 'elsewhere', extra: 1 });
+  expect(await second.next()).toStrictEqual({
+    type: 'webrtc_offer',
+    sdp: 'x',
+    from: first.clientId,
+    roomId,
+  });
+});
+
+test('a sender’s messages arrive in order, none twice', async () => {
+  const [first, second] = await pairOfPeers(wsUrl, randomUUID());
+  for (let n = 0; n < 500; n++) first.send({ type: 'webrtc_offer', sdp: String(n) });
+  for (let n = 0; n < 500; n++) expect((await second.next()).sdp).toBe(String(n));
+  expect(await second.sync()).toEqual([]);
+});
+
+test('a message from one who is alone is answered with an error', async () => {
+  const peer = await Peer.connect(wsUrl);
+  await peer.join(randomUUID());
+  peer.send({ type: 'webrtc_offer', sdp: 'x' });
+  expect(await peer.next()).toEqual({
+    type: 'error',
+    error: 'Room must have exactly 2 users for WebRTC',
+    code: 'no_peer',
+  });
+});
+
+test('a message from one in no room is answered with an error', async () => {
+  const peer = await Peer.connect(wsUrl);
+  peer.send({ type: 'ice_candidate', candidate: null });
+  expect(await peer.next()).toEqual({
+    type: 'error',
+    error: 'Not in a valid room for WebRTC signaling',
+    code: 'not_in_room',
+  });
+});
