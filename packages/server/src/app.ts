@@ -51,6 +51,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     genReqId: requestIds(),
     bodyLimit: MAX_BODY_BYTES,
     return503OnClosing: false,
+    // Its ten seconds would cut a shutdown short; SHUTDOWN_SECONDS bounds that.
+    pluginTimeout: 0,
     clientErrorHandler: handleClientError,
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;

@@ -22,14 +22,25 @@ export class Connection {
   readonly #stream: Duplex;
   readonly #corking: Corking;
   readonly #maxBufferedBytes: number;
+  readonly #onGone: () => void;
   #corked = false;
   #closing = false;
+  #gone = false;
 
-  constructor(socket: WebSocket, stream: Duplex, corking: Corking, maxBufferedBytes: number) {
+  /** @param onGone - called once, in a turn of its own, when the connection has begun to close from either end */
+  constructor(
+    socket: WebSocket,
+    stream: Duplex,
+    corking: Corking,
+    maxBufferedBytes: number,
+    onGone: () => void,
+  ) {
     this.#socket = socket;
     this.#stream = stream;
     this.#corking = corking;
     this.#maxBufferedBytes = maxBufferedBytes;
+    this.#onGone = onGone;
+    socket.on('close', () => this.#leave());
   }
 
   /** Whether messages still go in and out: false from the moment a close was sent or received. */
@@ -65,6 +76,8 @@ export class Connection {
     if (this.#closing) return;
     this.#closing = true;
     this.#socket.close(CLOSE_CODES[reason].code, reason);
+    // The closing handshake can take its time, or never end: the peer is told now.
+    this.#leave();
   }
 
   /** Drops the connection without a word: nobody is there to hear one. */
@@ -79,6 +92,13 @@ export class Connection {
 
   resume(): void {
     this.#socket.resume();
+  }
+
+  #leave(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    // Not at once: a close can be an effect of the very change of the room that is being carried out.
+    queueMicrotask(this.#onGone);
   }
 
   cork(): void {

@@ -6,6 +6,7 @@ import type { Effect } from './room.js';
 
 export class Connections implements LocalConnections {
   readonly #byId = new Map<string, Connection>();
+  #emptied: (() => void) | undefined;
 
   get size(): number {
     return this.#byId.size;
@@ -21,6 +22,15 @@ export class Connections implements LocalConnections {
 
   delete(connection: Connection): void {
     this.#byId.delete(connection.id);
+    if (this.#byId.size === 0) this.#emptied?.();
+  }
+
+  /** Resolves once no connection is left. */
+  async whenEmpty(): Promise<void> {
+    if (this.#byId.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#emptied = resolve;
+    });
   }
 
   deliver(effect: Effect): void {

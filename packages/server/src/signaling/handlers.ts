@@ -62,6 +62,8 @@ async function join(
   // Only who says which device it is can be told its role by device, or take a seat over.
   const device = deviceId || null;
   const devices = device === null ? undefined : await directory.find(roomId);
+  // It may have gone, or been replaced, during the look-up: then its peers are not to see it come and go.
+  if (!connection.open) return;
   const left = connection.seat?.roomId;
   const member = { connectionId: connection.id, deviceId: device };
   // The new seat first: who is refused there keeps the one it has.

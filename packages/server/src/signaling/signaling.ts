@@ -19,9 +19,6 @@ export interface Signaling {
   drain(graceMs: number): Promise<void>;
 }
 
-/** How often a drain looks whether the last connection is gone, in milliseconds. */
-const DRAIN_CHECK_MS = 20;
-
 export function startSignaling(
   server: Server,
   config: Config,
@@ -49,11 +46,11 @@ export function startSignaling(
       refuse();
       heartbeat.stop();
       for (const connection of connections) connection.close('service_restart');
-      const deadline = clock.now() + graceMs;
-      while (connections.size > 0) {
-        if (clock.now() >= deadline) for (const connection of connections) connection.terminate();
-        await new Promise<void>((resolve) => clock.after(DRAIN_CHECK_MS, resolve));
-      }
+      const cancel = clock.after(graceMs, () => {
+        for (const connection of connections) connection.terminate();
+      });
+      await connections.whenEmpty();
+      cancel();
     },
   };
 }

@@ -43,7 +43,15 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   let draining = false;
 
   const accept = (socket: WebSocket, stream: Duplex) => {
-    const connection = new Connection(socket, stream, corking, config.maxBufferedBytes);
+    const release = () => {
+      const { seat } = connection;
+      if (seat === null) return;
+      backplane.depart(seat.roomId, connection.id, 'disconnect').catch((error: unknown) => {
+        log.error({ conn: connection.number, err: error }, 'seat not released');
+      });
+    };
+    const { maxBufferedBytes } = config;
+    const connection = new Connection(socket, stream, corking, maxBufferedBytes, release);
     const inbox = new Inbox(connection, handle, log);
     connections.add(connection);
     heartbeat.add(connection);
@@ -67,11 +75,6 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
       heartbeat.delete(connection);
       connections.delete(connection);
       log.info({ conn: connection.number, code }, 'disconnected');
-      const { seat } = connection;
-      if (seat === null) return;
-      backplane.depart(seat.roomId, connection.id, 'disconnect').catch((error: unknown) => {
-        log.error({ conn: connection.number, err: error }, 'seat not released');
-      });
     });
     connection.send({ type: 'connected', clientId: connection.id, server: deps.serverName });
   };

@@ -1,0 +1,176 @@
+// What every backplane must do, whatever it is made of: one suite, run once per implementation.
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Backplane, LocalConnections } from '../../src/signaling/backplane.js';
+import type { Effect, PairedDevices, Seat } from '../../src/signaling/room.js';
+import { RoomModel } from './room-model.js';
+
+export interface BackplaneUnderTest {
+  /** The backplane of the node on which this connection lives. */
+  backplaneOf(connectionId: string): Backplane;
+  /** Resolves when everything that was set off has been delivered. */
+  settle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Connections that only note what reaches them. */
+export class RecordingConnections implements LocalConnections {
+  readonly #effects = new Map<string, Effect[]>();
+  readonly #frames = new Map<string, string[]>();
+  readonly seats = new Map<string, Seat | null>();
+
+  deliver(effect: Effect): void {
+    listOf(this.#effects, effect.to).push(effect);
+    if (effect.kind === 'seat') this.seats.set(effect.to, effect.seat);
+  }
+
+  forward(connectionId: string, frame: string): void {
+    listOf(this.#frames, connectionId).push(frame);
+  }
+
+  /** Takes what has reached a connection: message types, roles, closes. */
+  take(connectionId: string): string[] {
+    const effects = this.#effects.get(connectionId) ?? [];
+    this.#effects.delete(connectionId);
+    return effects.flatMap((effect) => {
+      if (effect.kind === 'seat') return [];
+      if (effect.kind === 'close') return [`close ${effect.reason}`];
+      const { message } = effect;
+      return 'isInitiator' in message
+        ? [`${message.type} ${message.isInitiator ? 'initiator' : 'responder'}`]
+        : [message.type];
+    });
+  }
+
+  frames(connectionId: string): string[] {
+    return this.#frames.get(connectionId) ?? [];
+  }
+}
+
+function listOf<T>(lists: Map<string, T[]>, key: string): T[] {
+  const list = lists.get(key) ?? [];
+  lists.set(key, list);
+  return list;
+}
+
+export type OpenBackplane = (connections: RecordingConnections) => Promise<BackplaneUnderTest>;
+
+export function backplaneContract(name: string, open: OpenBackplane, runs = 200): void {
+  const setUp = async () => {
+    const connections = new RecordingConnections();
+    const backplane = await open(connections);
+    onTestFinished(() => backplane.close());
+    const join = (
+      connectionId: string,
+      roomId: string,
+      deviceId: string | null = null,
+      devices: PairedDevices | null = null,
+    ) => backplane.backplaneOf(connectionId).join(roomId, { connectionId, deviceId }, devices);
+    return { connections, backplane, join };
+  };
+
+  describe(`${name}: the backplane contract`, () => {
+    test('of many racing joins exactly two get a seat, and one of them is the initiator', async () => {
+      const { connections, backplane, join } = await setUp();
+      const ids = Array.from({ length: 20 }, (_, n) => `c${n}`);
+      const seated = await Promise.all(ids.map((id) => join(id, 'r')));
+      await backplane.settle();
+      expect(seated.filter(Boolean)).toHaveLength(2);
+      const told = ids.map((id) => connections.take(id).at(-1));
+      expect(told.filter((last) => last === 'room_ready initiator')).toHaveLength(1);
+      expect(told.filter((last) => last === 'room_ready responder')).toHaveLength(1);
+      expect(told.filter((last) => last === 'room_full')).toHaveLength(18);
+    });
+
+    test('frames reach their connection in order', async () => {
+      const { connections, backplane, join } = await setUp();
+      await join('a', 'r');
+      await join('b', 'r');
+      const frames = Array.from({ length: 100 }, (_, n) => `frame ${n}`);
+      for (const frame of frames) backplane.backplaneOf('a').forward('b', frame);
+      await backplane.settle();
+      expect(connections.frames('b')).toEqual(frames);
+      expect(connections.frames('a')).toEqual([]);
+    });
+
+    test('a frame for nobody is dropped', async () => {
+      const { backplane } = await setUp();
+      backplane.backplaneOf('a').forward('nobody', 'frame');
+      await backplane.settle();
+    });
+
+    test('the rooms are those with members', async () => {
+      const { backplane, join } = await setUp();
+      await join('a', 'one');
+      await join('b', 'two');
+      await join('c', 'two');
+      await backplane.backplaneOf('a').depart('one', 'a', 'disconnect');
+      expect(await backplane.backplaneOf('b').rooms()).toEqual([{ roomId: 'two', members: 2 }]);
+    });
+
+    test('whatever many clients do, everyone is told what the model says', async () => {
+      const names = fc.constantFrom('c0', 'c1', 'c2', 'c3', 'c4');
+      const rooms = fc.constantFrom('r0', 'r1', 'paired');
+      const devices = fc.constantFrom(null, 'creator', 'acceptor', 'd');
+      const step = fc.oneof(
+        {
+          weight: 5,
+          arbitrary: fc.record({
+            kind: fc.constant('join' as const),
+            who: names,
+            roomId: rooms,
+            deviceId: devices,
+          }),
+        },
+        {
+          weight: 2,
+          arbitrary: fc.record({
+            kind: fc.constantFrom('leave' as const, 'disconnect' as const),
+            who: names,
+          }),
+        },
+      );
+      const paired = { client1: 'creator', client2: 'acceptor' };
+      const devicesOf = (roomId: string, deviceId: string | null) =>
+        roomId === 'paired' && deviceId !== null ? paired : null;
+
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+          const connections = new RecordingConnections();
+          const backplane = await open(connections);
+          const model = new RoomModel();
+          const check = () => {
+            for (const who of ['c0', 'c1', 'c2', 'c3', 'c4']) {
+              expect(connections.take(who), who).toEqual(model.take(who));
+              expect(connections.seats.get(who) ?? null, who).toEqual(model.seatOf(who));
+            }
+          };
+          try {
+            for (const action of steps) {
+              const plane = backplane.backplaneOf(action.who);
+              const left = model.roomOf(action.who);
+              if (action.kind === 'join') {
+                const { who, roomId, deviceId } = action;
+                const known = devicesOf(roomId, deviceId);
+                const seated = await plane.join(roomId, { connectionId: who, deviceId }, known);
+                if (seated && left !== undefined && left !== roomId)
+                  await plane.depart(left, who, 'move');
+                model.join(who, roomId, deviceId, known);
+              } else if (left !== undefined) {
+                await plane.depart(left, action.who, action.kind);
+                // A dropped connection is told nothing; its own memory of the seat goes with it.
+                if (action.kind === 'disconnect') connections.seats.delete(action.who);
+                model.depart(action.who, action.kind);
+              }
+              await backplane.settle();
+              check();
+            }
+          } finally {
+            await backplane.close();
+          }
+        }),
+        { numRuns: runs },
+      );
+    });
+  });
+}

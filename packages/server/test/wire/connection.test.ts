@@ -1,0 +1,219 @@
+// The connection itself: opening handshake, ping, size cap, close codes. Contract §3.
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { expect, onTestFinished, test } from 'vitest';
+import { createLogger } from '../../src/platform/logger.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { Peer, pairOfPeers } from '../support/peer.js';
+import { type RunningServer, startServer } from '../support/server.js';
+
+async function server(env: Record<string, string> = {}, clock?: FakeClock): Promise<RunningServer> {
+  const started = await startServer(env, clock ? { clock } : {});
+  onTestFinished(() => started.close());
+  return started;
+}
+
+/** Sends raw bytes and returns all that comes back. */
+async function exchange(url: string, request: string): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.end(request);
+  return text(socket);
+}
+
+const handshake = (path: string, extra = '') =>
+  `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n${extra}\r\n`;
+
+test('ping is answered by pong', async () => {
+  const { wsUrl } = await server();
+  const peer = await Peer.connect(wsUrl);
+  peer.send({ type: 'ping' });
+  expect(await peer.next()).toEqual({ type: 'pong' });
+});
+
+test('a ping frame is answered by a pong frame with the same payload', async () => {
+  const { wsUrl } = await server();
+  const peer = await Peer.connect(wsUrl);
+  const pong = new Promise<string>((resolve) =>
+    peer.socket.once('pong', (data) => resolve(data.toString())),
+  );
+  peer.socket.ping('are you there');
+  expect(await pong).toBe('are you there');
+});
+
+test('the query of the upgrade does not matter', async () => {
+  const { wsUrl } = await server();
+  const peer = await Peer.connect(`${wsUrl}/?v=1`);
+  expect(peer.clientId).not.toBe('');
+});
+
+test('an upgrade elsewhere is answered 404 in JSON', async () => {
+  const { url } = await server();
+  const answer = await exchange(
+    url,
+    handshake('/socket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'),
+  );
+  expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+  expect(answer).toMatch(/\{"error":"not_found"\}$/);
+});
+
+test.each([
+  ['without a key', handshake('/')],
+  [
+    'of another protocol',
+    'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
+  ],
+])('a handshake %s is answered 400 in JSON', async (_case, request) => {
+  const { url } = await server();
+  const answer = await exchange(url, request);
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  expect(answer).toMatch(/\{"error":"invalid_request"\}$/);
+});
+
+test('compression is not negotiated', async () => {
+  const { wsUrl } = await server();
+  const peer = await Peer.connect(wsUrl, { perMessageDeflate: true });
+  expect(peer.socket.extensions).toBe('');
+});
+
+test('a message over the cap closes with 1009; the peer and the room go on', async () => {
+  const { wsUrl } = await server({ MAX_MESSAGE_BYTES: '2048' });
+  const roomId = randomUUID();
+  const [first, second] = await pairOfPeers(wsUrl, roomId);
+  first.send({ type: 'webrtc_offer', sdp: 'x'.repeat(3000) });
+  expect((await first.closed).code).toBe(1009);
+  await second.next('peer_disconnected');
+  const again = await Peer.connect(wsUrl);
+  expect(await again.join(roomId)).toMatchObject({ userCount: 2 });
+});
+
+test('a message of the cap’s size passes; by default that is 64 KiB', async () => {
+  const { wsUrl } = await server();
+  const [first, second] = await pairOfPeers(wsUrl, randomUUID());
+  const frame = (sdp: string) => JSON.stringify({ type: 'webrtc_offer', sdp });
+  const sdp = 'x'.repeat(65_536 - frame('').length);
+  first.send(frame(sdp));
+  expect((await second.next('webrtc_offer')).sdp).toBe(sdp);
+  first.send(frame(`${sdp}x`));
+  expect((await first.closed).code).toBe(1009);
+});
+
+test('a client that does not read is closed with 4008, and its peer is told', async () => {
+  const { wsUrl } = await server({ MAX_BUFFERED_BYTES: '65536' });
+  const [first, second] = await pairOfPeers(wsUrl, randomUUID());
+  second.socket.pause();
+  const sdp = 'x'.repeat(60_000);
+  // Until the buffers of the kernel and then of the server are full: bounded by both.
+  let told = false;
+  const gone = first.next('peer_disconnected').then(() => {
+    told = true;
+  });
+  while (!told) {
+    first.send({ type: 'webrtc_offer', sdp });
+    await new Promise<void>((resolve) => first.socket.ping('', undefined, () => resolve()));
+  }
+  await gone;
+  second.socket.resume();
+  expect([4008, 1006]).toContain((await second.closed).code);
+});
+
+test('a peer that answers pings stays; one that is silent is gone after the second unanswered one', async () => {
+  const clock = new FakeClock();
+  const { wsUrl } = await server({ HEARTBEAT_SECONDS: '30' }, clock);
+  const roomId = randomUUID();
+  const silent = await Peer.connect(wsUrl, { autoPong: false });
+  await silent.join(roomId);
+  const alive = await Peer.connect(wsUrl);
+  await alive.join(roomId);
+  await alive.next('room_ready');
+  let pings = 0;
+  silent.socket.on('ping', () => {
+    pings += 1;
+  });
+  for (let period = 0; period < 2; period++) {
+    clock.advance(30_000);
+    await alive.sync();
+  }
+  clock.advance(30_000);
+  expect(await alive.next()).toMatchObject({ type: 'peer_disconnected' });
+  await silent.closed;
+  expect(pings).toBe(2);
+  for (let period = 0; period < 5; period++) {
+    clock.advance(30_000);
+    await alive.sync();
+  }
+});
+
+test('a shutdown closes with 1012 and refuses new connections', async () => {
+  const running = await startServer();
+  const peer = await Peer.connect(running.wsUrl);
+  await running.close();
+  expect(await peer.closed).toEqual({ code: 1012, reason: 'service_restart' });
+});
+
+test('a client that ignores the close of a shutdown is dropped after the grace', async () => {
+  const running = await startServer({ SHUTDOWN_SECONDS: '0' });
+  const peer = await Peer.connect(running.wsUrl);
+  peer.socket.pause();
+  await running.close();
+  peer.socket.resume();
+  expect([1006, 1012]).toContain((await peer.closed).code);
+});
+
+test('an upgrade during a shutdown is answered 503 with Retry-After', async () => {
+  const running = await startServer({ SHUTDOWN_SECONDS: '5' });
+  const stubborn = await Peer.connect(running.wsUrl);
+  stubborn.socket.pause();
+  const { hostname, port } = new URL(running.url);
+  const late = connect(Number(port), hostname);
+  await new Promise((resolve) => late.once('connect', resolve));
+  const closing = running.close();
+  late.write(handshake('/', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'));
+  const answer = await text(late);
+  expect(answer).toMatch(/^HTTP\/1\.1 503 /);
+  expect(answer.toLowerCase()).toContain('retry-after: ');
+  stubborn.socket.resume();
+  await closing;
+});
+
+test('a bug in a handler closes only the connection that met it, with 1011', async () => {
+  const lines: string[] = [];
+  const { PassThrough } = await import('node:stream');
+  const sink = new PassThrough();
+  sink.on('data', (line) => lines.push(String(line)));
+  const log = createLogger({ logLevel: 'error', logFormat: 'json' }, sink, false);
+  const broken = { findRoom: () => Promise.reject(new TypeError('bug')) };
+  const store = new Proxy({} as never, {
+    get: (_target, name) =>
+      name === 'findRoom' ? broken.findRoom : () => Promise.resolve({ pendings: 0, rooms: 0 }),
+  });
+  const running = await startServer({}, { store, log });
+  onTestFinished(() => running.close());
+  const neighbour = await Peer.connect(running.wsUrl);
+  const victim = await Peer.connect(running.wsUrl);
+  victim.send({ type: 'join_room', roomId: randomUUID(), deviceId: 'd' });
+  expect((await victim.closed).code).toBe(1011);
+  expect(await neighbour.sync()).toEqual([]);
+  expect(lines.join('')).toContain('message failed');
+});
+
+test('a join that cannot be looked up is answered unavailable, and works later', async () => {
+  const { Unavailable } = await import('../../src/platform/http-errors.js');
+  let away = true;
+  const store = new Proxy({} as never, {
+    get: (_target, name) =>
+      name === 'findRoom'
+        ? () =>
+            away ? Promise.reject(new Unavailable(new Error('away'))) : Promise.resolve(undefined)
+        : () => Promise.resolve({ pendings: 0, rooms: 0 }),
+  });
+  const running = await startServer({}, { store });
+  onTestFinished(() => running.close());
+  const peer = await Peer.connect(running.wsUrl);
+  const roomId = randomUUID();
+  peer.send({ type: 'join_room', roomId, deviceId: 'd' });
+  expect(await peer.next()).toMatchObject({ type: 'error', code: 'unavailable' });
+  away = false;
+  expect(await peer.join(roomId, 'd')).toMatchObject({ userCount: 1 });
+});

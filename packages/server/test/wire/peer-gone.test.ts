@@ -1,0 +1,45 @@
+// A peer that goes without leaving: peer_disconnected, at once for a closed socket. Contract §3.
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { Peer, pairOfPeers } from '../support/peer.js';
+import { serverUnderTest } from '../support/server.js';
+
+const { wsUrl } = await serverUnderTest();
+const GONE = { type: 'peer_disconnected', message: 'Other user disconnected' };
+
+test('a closed connection is told to the peer', async () => {
+  const [first, second] = await pairOfPeers(wsUrl, randomUUID());
+  await first.close();
+  expect(await second.next()).toEqual(GONE);
+});
+
+test('a connection cut without a closing handshake is told to the peer', async () => {
+  const [first, second] = await pairOfPeers(wsUrl, randomUUID());
+  first.socket.terminate();
+  expect(await second.next()).toEqual(GONE);
+});
+
+test('the seat is free again, and who stayed is the initiator', async () => {
+  const roomId = randomUUID();
+  const [first, second] = await pairOfPeers(wsUrl, roomId);
+  await first.close();
+  await second.next('peer_disconnected');
+  const third = await Peer.connect(wsUrl);
+  expect(await third.join(roomId)).toMatchObject({ userCount: 2, isInitiator: false });
+  await third.next('room_ready');
+  expect(await second.next()).toMatchObject({ type: 'room_ready', isInitiator: true });
+});
+
+test('who goes while its join is under way leaves no ghost behind', async () => {
+  const roomId = randomUUID();
+  const ghost = await Peer.connect(wsUrl);
+  ghost.send({ type: 'join_room', roomId, deviceId: randomUUID() });
+  ghost.socket.terminate();
+  await ghost.closed;
+  // The server takes the frame and the end of the socket in its own time: each look is a round trip, and few are needed.
+  const [first, second] = [await Peer.connect(wsUrl), await Peer.connect(wsUrl)];
+  await first.join(roomId);
+  second.send({ type: 'join_room', roomId });
+  while ((await second.next()).type === 'room_full') second.send({ type: 'join_room', roomId });
+  expect(await second.sync()).toMatchObject([{ type: 'room_ready' }]);
+});

@@ -1,0 +1,61 @@
+// Roles in a paired room: client1 is the initiator and client2 is not, whoever comes first. Contract §3.
+import { expect, test } from 'vitest';
+import { pairDevices } from '../support/api.js';
+import { Peer } from '../support/peer.js';
+import { serverUnderTest } from '../support/server.js';
+
+const { url, wsUrl } = await serverUnderTest();
+
+/** Two peers join in this order, as these devices; returns who was told what by room_ready. */
+async function rolesOf(
+  roomId: string,
+  devices: readonly (string | undefined)[],
+): Promise<boolean[]> {
+  const first = await Peer.connect(wsUrl);
+  await first.join(roomId, devices[0]);
+  const second = await Peer.connect(wsUrl);
+  await second.join(roomId, devices[1]);
+  const secondReady = await second.next('room_ready');
+  const firstReady = await first.next('room_ready');
+  return [firstReady.isInitiator, secondReady.isInitiator] as boolean[];
+}
+
+test('client1 first', async () => {
+  const { roomid, client1, client2 } = await pairDevices(url);
+  expect(await rolesOf(roomid, [client1, client2])).toEqual([true, false]);
+});
+
+test('client2 first', async () => {
+  const { roomid, client1, client2 } = await pairDevices(url);
+  expect(await rolesOf(roomid, [client2, client1])).toEqual([false, true]);
+});
+
+test('one without a device has the other role, whichever that is', async () => {
+  const { roomid, client1, client2 } = await pairDevices(url);
+  const other = await pairDevices(url);
+  expect(await rolesOf(roomid, [undefined, client1])).toEqual([false, true]);
+  expect(await rolesOf(other.roomid, [undefined, other.client2])).toEqual([true, false]);
+  expect(client1).not.toBe(client2);
+});
+
+test('where nobody is known, arrival decides', async () => {
+  const { roomid } = await pairDevices(url);
+  expect(await rolesOf(roomid, [undefined, undefined])).toEqual([true, false]);
+});
+
+test('each coming alone first is told the role it keeps for ever', async () => {
+  const { roomid, client1, client2 } = await pairDevices(url);
+  for (const [device, initiates] of [
+    [client2, false],
+    [client1, true],
+  ] as const) {
+    const alone = await Peer.connect(wsUrl);
+    expect(await alone.join(roomid, device)).toMatchObject({
+      userCount: 1,
+      isInitiator: initiates,
+    });
+    alone.send({ type: 'leave_room' });
+    await alone.next('left_room');
+  }
+  expect(await rolesOf(roomid, [client2, client1])).toEqual([false, true]);
+});

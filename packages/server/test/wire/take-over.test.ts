@@ -1,0 +1,74 @@
+// join_room with the deviceId of a present member: its seat passes to the new connection. Contract §3.
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { Peer } from '../support/peer.js';
+import { serverUnderTest } from '../support/server.js';
+
+const { wsUrl } = await serverUnderTest();
+
+async function roomWithDevices(): Promise<{
+  roomId: string;
+  device: string;
+  first: Peer;
+  second: Peer;
+}> {
+  const roomId = randomUUID();
+  const device = randomUUID();
+  const first = await Peer.connect(wsUrl);
+  await first.join(roomId, device);
+  const second = await Peer.connect(wsUrl);
+  await second.join(roomId, randomUUID());
+  await second.next('room_ready');
+  await first.next('room_ready');
+  return { roomId, device, first, second };
+}
+
+test('the old connection is closed with 4001, seat and role pass on, the peer sees it go and come back', async () => {
+  const { roomId, device, first, second } = await roomWithDevices();
+  const again = await Peer.connect(wsUrl);
+  expect(await again.join(roomId, device)).toMatchObject({
+    userCount: 2,
+    isInitiator: true,
+    ready: true,
+  });
+  expect(await again.next()).toMatchObject({ type: 'room_ready', isInitiator: true });
+  expect(await first.closed).toEqual({ code: 4001, reason: 'replaced' });
+  expect(await second.next()).toMatchObject({ type: 'peer_disconnected' });
+  expect(await second.next()).toMatchObject({ type: 'room_ready', isInitiator: false });
+  second.send({ type: 'webrtc_answer', sdp: 'for the new one' });
+  expect(await again.next()).toMatchObject({ sdp: 'for the new one', from: second.clientId });
+  expect(await second.sync()).toEqual([]);
+});
+
+test('the replaced connection’s late messages reach nobody', async () => {
+  const { roomId, device, first, second } = await roomWithDevices();
+  const again = await Peer.connect(wsUrl);
+  first.send({ type: 'ping' });
+  await first.next('pong');
+  await again.join(roomId, device);
+  if (first.socket.readyState === first.socket.OPEN)
+    first.send({ type: 'webrtc_offer', sdp: 'late' });
+  await first.closed;
+  expect((await second.sync()).map(({ type }) => type)).toEqual([
+    'peer_disconnected',
+    'room_ready',
+  ]);
+});
+
+test('a device that is alone in its room takes its own seat over', async () => {
+  const roomId = randomUUID();
+  const device = randomUUID();
+  const first = await Peer.connect(wsUrl);
+  await first.join(roomId, device);
+  const again = await Peer.connect(wsUrl);
+  expect(await again.join(roomId, device)).toMatchObject({ userCount: 1, isInitiator: true });
+  expect(await first.closed).toMatchObject({ code: 4001 });
+  expect(await again.sync()).toEqual([]);
+});
+
+test('another device is no take-over: the room is full', async () => {
+  const { roomId } = await roomWithDevices();
+  const third = await Peer.connect(wsUrl);
+  third.send({ type: 'join_room', roomId, deviceId: randomUUID() });
+  expect((await third.next()).type).toBe('room_full');
+});
