@@ -21,6 +21,10 @@ export const REST_ERRORS = {
     meaning: 'Not a device id, or the device that created the code.',
   },
   invalid_roomid: { status: 400, meaning: 'Not a room id.' },
+  invalid_idempotency_key: {
+    status: 400,
+    meaning: 'The Idempotency-Key is empty or longer than 256 bytes.',
+  },
   invalid_request: {
     status: 400,
     meaning: 'Not well-formed HTTP, or a broken WebSocket handshake.',
@@ -32,6 +36,7 @@ export const REST_ERRORS = {
     meaning: 'A purge holds values that are not device ids, or too many; `count` says how many.',
   },
   unauthorized: { status: 401, meaning: 'The admin token is missing or wrong.' },
+  forbidden: { status: 403, meaning: 'Not for this device, origin or caller.' },
   not_found: { status: 404, meaning: 'No such route, method or room.' },
   not_found_or_expired: {
     status: 404,
@@ -40,8 +45,20 @@ export const REST_ERRORS = {
   rooms_api_disabled: { status: 404, meaning: 'The server runs without a store (USE_SQLITE).' },
   request_timeout: { status: 408, meaning: 'The request did not arrive in time.' },
   conflict: { status: 409, meaning: 'The code is live for another device, or already accepted.' },
+  request_in_progress: {
+    status: 409,
+    meaning: 'The first request with this Idempotency-Key is not answered yet.',
+  },
   payload_too_large: { status: 413, meaning: 'The body is larger than the cap.' },
   unsupported_media_type: { status: 415, meaning: 'The body is not application/json.' },
+  idempotency_key_reused: {
+    status: 422,
+    meaning: 'The Idempotency-Key came with another request before.',
+  },
+  rate_limited: {
+    status: 429,
+    meaning: 'Too many failed guesses, pendings or connections; try again after `Retry-After` seconds.',
+  },
   headers_too_large: { status: 431, meaning: 'The request header is larger than the cap.' },
   internal_error: { status: 500, meaning: 'A bug in the server.' },
   unavailable: {
@@ -79,6 +96,14 @@ export const SIGNALING_ERRORS = {
     meaning: 'The sender is alone in its room.',
   },
   room_full: { text: 'Room is full (max 2 users)', meaning: 'Both seats are taken by others.' },
+  forbidden: {
+    text: 'Not a member of this room',
+    meaning: 'Only the devices that paired the room may join, and by `deviceId`.',
+  },
+  rate_limited: {
+    text: 'Too many messages',
+    meaning: 'Slow down; the connection is closed with 1008 if it goes on like this.',
+  },
   unavailable: {
     text: 'Service temporarily unavailable',
     meaning: 'The join could not be carried out now; send it again later.',

@@ -1,7 +1,10 @@
 // Sizes, counts and durations that both ends of the wire agree on; docs/protocol.md §2 lists them.
 
-/** Join codes: exactly six ASCII digits, leading zeros kept. A JSON Schema pattern. */
-export const JOIN_CODE_PATTERN = '^[0-9]{6}$';
+/** Digits of a join code, where the server's configuration does not say otherwise. */
+export const JOIN_CODE_DIGITS = 6;
+
+/** How long an answer is kept for its Idempotency-Key, in seconds. */
+export const IDEMPOTENCY_SECONDS = 600;
 
 /** Longest device id or room id, in bytes of its UTF-8 encoding. */
 export const MAX_ID_BYTES = 256;

@@ -1,12 +1,23 @@
 // One live WebSocket: its id, its seat, sending within bounds, closing with a reason.
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { CLOSE_CODES, type CloseReason, type ServerMessage } from '@couplet/protocol';
 import type { WebSocket } from 'ws';
 import type { Corking } from './corking.js';
+import type { SignalingCounters } from './counters.js';
 import type { Seat } from './room.js';
 
 let opened = 0;
+
+/** What all connections share. */
+export interface ConnectionDeps {
+  corking: Corking;
+  counters: SignalingCounters;
+  maxBufferedBytes: number;
+  /** Called once, in a turn of its own, when a connection has begun to close from either end. */
+  onGone: (connection: Connection) => void;
+}
 
 export class Connection {
   /** `clientId` on the wire; unguessable, and never logged. */
@@ -18,28 +29,26 @@ export class Connection {
   /** Pings since it was last heard of. */
   unanswered = 0;
 
+  /** The request that opened it; kept only where the embedding application decides on joins. */
+  readonly request: IncomingMessage | undefined;
+
   readonly #socket: WebSocket;
   readonly #stream: Duplex;
-  readonly #corking: Corking;
-  readonly #maxBufferedBytes: number;
-  readonly #onGone: () => void;
+  readonly #deps: ConnectionDeps;
   #corked = false;
   #closing = false;
   #gone = false;
 
-  /** @param onGone - called once, in a turn of its own, when the connection has begun to close from either end */
   constructor(
     socket: WebSocket,
     stream: Duplex,
-    corking: Corking,
-    maxBufferedBytes: number,
-    onGone: () => void,
+    request: IncomingMessage | undefined,
+    deps: ConnectionDeps,
   ) {
     this.#socket = socket;
     this.#stream = stream;
-    this.#corking = corking;
-    this.#maxBufferedBytes = maxBufferedBytes;
-    this.#onGone = onGone;
+    this.request = request;
+    this.#deps = deps;
     socket.on('close', () => this.#leave());
   }
 
@@ -55,13 +64,13 @@ export class Connection {
   /** Sends a text frame; a client that does not read what it was sent is closed with 4008. */
   sendFrame(frame: string): void {
     if (!this.open) return;
-    if (this.#stream.writableLength > this.#maxBufferedBytes) {
+    if (this.#stream.writableLength > this.#deps.maxBufferedBytes) {
       this.close('slow_consumer');
       return;
     }
     if (!this.#corked) {
       this.#corked = true;
-      this.#corking.hold(this);
+      this.#deps.corking.hold(this);
     }
     this.#socket.send(frame);
   }
@@ -75,6 +84,7 @@ export class Connection {
   close(reason: CloseReason): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#deps.counters.closes[reason] += 1;
     this.#socket.close(CLOSE_CODES[reason].code, reason);
     // The closing handshake can take its time, or never end: the peer is told now.
     this.#leave();
@@ -98,7 +108,7 @@ export class Connection {
     if (this.#gone) return;
     this.#gone = true;
     // Not at once: a close can be an effect of the very change of the room that is being carried out.
-    queueMicrotask(this.#onGone);
+    queueMicrotask(() => this.#deps.onGone(this));
   }
 
   cork(): void {

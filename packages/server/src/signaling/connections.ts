@@ -2,11 +2,17 @@
 import { assertNever } from '../platform/assert-never.js';
 import type { LocalConnections } from './backplane.js';
 import type { Connection } from './connection.js';
+import type { SignalingCounters } from './counters.js';
 import type { Effect } from './room.js';
 
 export class Connections implements LocalConnections {
   readonly #byId = new Map<string, Connection>();
+  readonly #counters: Pick<SignalingCounters, 'drops'>;
   #emptied: (() => void) | undefined;
+
+  constructor(counters: Pick<SignalingCounters, 'drops'>) {
+    this.#counters = counters;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -52,6 +58,8 @@ export class Connections implements LocalConnections {
   }
 
   forward(connectionId: string, frame: string): void {
-    this.#byId.get(connectionId)?.sendFrame(frame);
+    const connection = this.#byId.get(connectionId);
+    if (connection === undefined) this.#counters.drops.peer_gone += 1;
+    else connection.sendFrame(frame);
   }
 }

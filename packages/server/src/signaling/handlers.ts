@@ -10,6 +10,7 @@ import { assertNever } from '../platform/assert-never.js';
 import type { Logger } from '../platform/logger.js';
 import type { Backplane } from './backplane.js';
 import type { Connection } from './connection.js';
+import type { SignalingCounters } from './counters.js';
 import type { PairedDevices } from './room.js';
 
 /** Who paired a room; declared here because signaling is the one who asks. */
@@ -18,9 +19,19 @@ export interface RoomDirectory {
   find(roomId: string): Promise<PairedDevices | undefined>;
 }
 
+/** Whether a device may take a seat; asked before the room is looked at. */
+export type MayJoin = (
+  connection: Connection,
+  roomId: string,
+  deviceId: string | null,
+  devices: PairedDevices | undefined,
+) => boolean | Promise<boolean>;
+
 export interface HandlerDeps {
   backplane: Backplane;
   directory: RoomDirectory;
+  mayJoin: MayJoin;
+  counters: SignalingCounters;
   log: Logger;
 }
 
@@ -36,7 +47,7 @@ export function handle(
     case 'ice_candidate':
     case 'key_exchange':
     case 'key_exchange_complete':
-      forward(connection, message, deps.backplane);
+      forward(connection, message, deps);
       return undefined;
     case 'join_room':
       return join(connection, message, deps);
@@ -57,11 +68,15 @@ export function sendFault(connection: Connection, code: SignalingErrorCode, erro
 async function join(
   connection: Connection,
   { roomId, deviceId }: JoinRoom,
-  { backplane, directory, log }: HandlerDeps,
+  { backplane, directory, mayJoin, log }: HandlerDeps,
 ): Promise<void> {
   // Only who says which device it is can be told its role by device, or take a seat over.
   const device = deviceId || null;
   const devices = device === null ? undefined : await directory.find(roomId);
+  if (!(await mayJoin(connection, roomId, device, devices))) {
+    sendFault(connection, 'forbidden');
+    return;
+  }
   // It may have gone, or been replaced, during the look-up: then its peers are not to see it come and go.
   if (!connection.open) return;
   const left = connection.seat?.roomId;
@@ -86,11 +101,22 @@ async function leave(connection: Connection, { backplane, log }: HandlerDeps): P
   log.info({ conn: connection.number }, 'room left');
 }
 
-function forward(connection: Connection, message: ForwardedMessage, backplane: Backplane): void {
+function forward(
+  connection: Connection,
+  message: ForwardedMessage,
+  { backplane, counters }: HandlerDeps,
+): void {
   const { seat } = connection;
-  if (seat === null) sendFault(connection, 'not_in_room');
-  else if (seat.peerId === null) sendFault(connection, 'no_peer');
-  else backplane.forward(seat.peerId, frameFor(message, connection.id, seat.roomId));
+  if (seat === null) {
+    counters.drops.no_room += 1;
+    sendFault(connection, 'not_in_room');
+  } else if (seat.peerId === null) {
+    counters.drops.no_peer += 1;
+    sendFault(connection, 'no_peer');
+  } else {
+    counters.forwards[message.type] += 1;
+    backplane.forward(seat.peerId, frameFor(message, connection.id, seat.roomId));
+  }
 }
 
 /** The forwarded frame: the fields of the schema and no others; `from` and `roomId` are the server's word. */

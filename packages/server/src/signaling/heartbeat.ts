@@ -15,9 +15,11 @@ const SLOTS = 20;
 export class Heartbeat {
   readonly #slots = Array.from({ length: SLOTS }, () => new Set<Connection>());
   readonly #cancel: Cancel;
+  readonly #counters: { reaped: number };
   #turn = 0;
 
-  constructor(clock: Clock, periodSeconds: number) {
+  constructor(clock: Clock, periodSeconds: number, counters: { reaped: number }) {
+    this.#counters = counters;
     this.#cancel = clock.every((periodSeconds * 1000) / SLOTS, () => this.#beat());
   }
 
@@ -39,8 +41,12 @@ export class Heartbeat {
 
   #beat(): void {
     for (const connection of this.#slots[this.#turn++ % SLOTS] ?? []) {
-      if (connection.unanswered >= MAX_UNANSWERED) connection.terminate();
-      else connection.ping();
+      if (connection.unanswered >= MAX_UNANSWERED) {
+        this.#counters.reaped += 1;
+        connection.terminate();
+      } else {
+        connection.ping();
+      }
     }
   }
 }

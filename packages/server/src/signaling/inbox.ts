@@ -3,8 +3,10 @@ import type { ClientMessage } from '@couplet/protocol';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { Connection } from './connection.js';
+import type { SignalingCounters } from './counters.js';
 import { sendFault } from './handlers.js';
 import { parseMessage } from './parse.js';
+import type { RateMeter } from './rates.js';
 
 /** Carries a message out; a promise where that takes longer than this turn. */
 export type Handle = (connection: Connection, message: ClientMessage) => Promise<void> | undefined;
@@ -13,29 +15,55 @@ export type Handle = (connection: Connection, message: ClientMessage) => Promise
 export class Inbox {
   readonly #connection: Connection;
   readonly #handle: Handle;
+  readonly #rate: RateMeter;
+  readonly #counters: SignalingCounters;
   readonly #log: Logger;
   /** Frames that came in the same read as one that is under way: bounded by the size of one read. */
   readonly #waiting: string[] = [];
   #busy = false;
 
-  constructor(connection: Connection, handle: Handle, log: Logger) {
+  constructor(
+    connection: Connection,
+    handle: Handle,
+    rate: RateMeter,
+    counters: SignalingCounters,
+    log: Logger,
+  ) {
     this.#connection = connection;
     this.#handle = handle;
+    this.#rate = rate;
+    this.#counters = counters;
     this.#log = log;
   }
 
-  receive(text: string): void {
+  /** @param bytes - size of the frame; what the rate counts */
+  receive(text: string, bytes: number): void {
+    const verdict = this.#rate.take(bytes, performance.now());
+    if (verdict !== 'fine' && !this.#heed(verdict)) return;
     if (this.#busy) this.#waiting.push(text);
     else this.#take(text);
+  }
+
+  /** Warns or closes one who sends too fast; returns whether the message still counts. */
+  #heed(verdict: 'warn' | 'abuse'): boolean {
+    if (verdict === 'warn') {
+      sendFault(this.#connection, 'rate_limited');
+      return true;
+    }
+    this.#counters.drops.rate += 1;
+    this.#connection.close('policy_violation');
+    return false;
   }
 
   #take(text: string): void {
     if (!this.#connection.open) return;
     const parsed = parseMessage(text);
     if (parsed.kind === 'fault') {
+      this.#counters.drops.fault += 1;
       sendFault(this.#connection, parsed.code, parsed.error);
       return;
     }
+    this.#counters.messages[parsed.message.type] += 1;
     try {
       const underWay = this.#handle(this.#connection, parsed.message);
       if (underWay !== undefined) void this.#finish(underWay);
@@ -60,6 +88,7 @@ export class Inbox {
   #fail(error: unknown): void {
     if (error instanceof Unavailable) {
       this.#log.error({ conn: this.#connection.number, err: error.cause }, 'message not handled');
+      this.#counters.drops.unavailable += 1;
       sendFault(this.#connection, 'unavailable');
     } else {
       this.#log.error({ conn: this.#connection.number, err: error }, 'message failed');

@@ -1,56 +1,118 @@
 // The signaling feature, put together: connections, backplane, heartbeat and upgrade as one thing to start and to drain.
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Clock } from '../platform/clock.js';
+import type { TrustProxy } from '../platform/client-address.js';
 import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logger.js';
+import { Admission } from './admission.js';
+import { attacher } from './attach.js';
 import type { Backplane } from './backplane.js';
 import { Connections } from './connections.js';
-import { handle, type RoomDirectory } from './handlers.js';
+import { newCounters, type SignalingCounters } from './counters.js';
+import { handle, type MayJoin, type RoomDirectory } from './handlers.js';
 import { Heartbeat } from './heartbeat.js';
 import { createMemoryBackplane } from './memory-backplane.js';
 import { acceptWebSockets } from './upgrade.js';
 
+/** A seat that a connection asks for, as the embedding application sees it. */
+export interface JoinRequest {
+  /** The HTTP request that opened the connection: its headers, its query. */
+  request: IncomingMessage;
+  roomId: string;
+  deviceId: string | null;
+}
+
+/** The embedding application's word; what it does not decide is allowed. */
+export interface SignalingGate {
+  connect?: (request: IncomingMessage) => boolean | Promise<boolean>;
+  join?: (join: JoinRequest) => boolean | Promise<boolean>;
+}
+
+export interface SignalingDeps {
+  server: Server;
+  config: Config;
+  directory: RoomDirectory;
+  gate: SignalingGate;
+  trust: TrustProxy;
+  origins: readonly string[] | null;
+  serverName: string;
+  clock: Clock;
+  log: Logger;
+}
+
 export interface Signaling {
   readonly backplane: Backplane;
+  readonly counters: SignalingCounters;
+  readonly connections: { readonly size: number };
   /**
-   * Refuses new connections, closes those there are with 1012, and drops whoever has not gone after `graceMs`.
-   * Resolves when none is left.
+   * Refuses new connections, closes those there are with 1012, so many a second, and drops whoever has not gone
+   * after `graceMs`. Resolves when none is left.
    */
   drain(graceMs: number): Promise<void>;
 }
 
-export function startSignaling(
-  server: Server,
-  config: Config,
-  directory: RoomDirectory,
-  serverName: string,
-  clock: Clock,
-  log: Logger,
-): Signaling {
-  const connections = new Connections();
+/** How often a drain closes its share of connections, in milliseconds. */
+const DRAIN_TURN_MS = 50;
+
+export function startSignaling(deps: SignalingDeps): Signaling {
+  const { server, config, directory, gate, trust, origins, serverName, clock, log } = deps;
+  const counters = newCounters();
+  const connections = new Connections(counters);
   const backplane = createMemoryBackplane(connections);
-  const heartbeat = new Heartbeat(clock, config.heartbeatSeconds);
-  const deps = { backplane, directory, log };
+  const heartbeat = new Heartbeat(clock, config.heartbeatSeconds, counters);
+  const mayJoin = joinRule(config.requirePairedRooms, gate);
+  const handlerDeps = { backplane, directory, mayJoin, counters, log };
   const refuse = acceptWebSockets(server, {
     config,
-    connections,
-    backplane,
-    heartbeat,
-    handle: (connection, message) => handle(connection, message, deps),
-    log,
-    serverName,
+    admission: new Admission(config.maxConnections, config.maxConnectionsPerAddress),
+    counters,
+    trust,
+    origins,
+    authorize: gate.connect ?? (() => true),
+    accept: attacher({
+      config,
+      connections,
+      backplane,
+      heartbeat,
+      handle: (connection, message) => handle(connection, message, handlerDeps),
+      counters,
+      log,
+      serverName,
+      keepRequests: gate.join !== undefined,
+    }),
   });
   return {
     backplane,
+    counters,
+    connections,
     async drain(graceMs) {
       refuse();
       heartbeat.stop();
-      for (const connection of connections) connection.close('service_restart');
+      const perTurn = Math.ceil((config.shutdownClosesPerSecond * DRAIN_TURN_MS) / 1000);
+      const left = [...connections];
+      const closeSome = () => {
+        for (const connection of left.splice(0, perTurn)) connection.close('service_restart');
+      };
+      closeSome();
+      const stopClosing = clock.every(DRAIN_TURN_MS, closeSome);
       const cancel = clock.after(graceMs, () => {
         for (const connection of connections) connection.terminate();
       });
       await connections.whenEmpty();
+      stopClosing();
       cancel();
     },
+  };
+}
+
+/** Who may take a seat: with paired rooms required, only the two devices of the room; and whom the application lets. */
+function joinRule(requirePairedRooms: boolean, gate: SignalingGate): MayJoin {
+  return (connection, roomId, deviceId, devices) => {
+    if (requirePairedRooms) {
+      const paired = devices !== undefined && deviceId !== null;
+      if (!paired || (deviceId !== devices.client1 && deviceId !== devices.client2)) return false;
+    }
+    if (gate.join === undefined || connection.request === undefined) return true;
+    return gate.join({ request: connection.request, roomId, deviceId });
   };
 }

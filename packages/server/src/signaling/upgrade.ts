@@ -1,40 +1,47 @@
-// The opening handshake (RFC 6455 §4.2): HTTP upgrade on `/` → Connection, wired to its inbox and its end.
+// The opening handshake (RFC 6455 §4.2): decides who may enter, then HTTP upgrade on `/` → Connection.
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { RestErrorCode } from '@couplet/protocol';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
+import { addressKey, clientAddress, type TrustProxy } from '../platform/client-address.js';
 import type { Config } from '../platform/config.js';
-import { endRawResponse } from '../platform/http-errors.js';
-import type { Logger } from '../platform/logger.js';
-import type { Backplane } from './backplane.js';
-import { Connection } from './connection.js';
-import type { Connections } from './connections.js';
-import { Corking } from './corking.js';
-import type { Heartbeat } from './heartbeat.js';
-import { type Handle, Inbox } from './inbox.js';
+import { endRawResponse, RETRY_AFTER_SECONDS } from '../platform/http-errors.js';
+import type { Admission } from './admission.js';
+import type { RefusalCause, SignalingCounters } from './counters.js';
 
 export interface UpgradeDeps {
-  config: Pick<Config, 'maxMessageBytes' | 'maxBufferedBytes'>;
-  connections: Connections;
-  backplane: Backplane;
-  heartbeat: Heartbeat;
-  handle: Handle;
-  log: Logger;
-  /** What `connected` calls this server. */
-  serverName: string;
+  config: Pick<Config, 'maxMessageBytes'>;
+  admission: Admission;
+  counters: SignalingCounters;
+  trust: TrustProxy;
+  /** Origins from which a page may connect; null: any. A client that is no browser sends none, and may. */
+  origins: readonly string[] | null;
+  /** The embedding application's word on who may connect. */
+  authorize: (request: IncomingMessage) => boolean | Promise<boolean>;
+  /** Takes a connection whose handshake is done; `exit` is to be called when it has gone. */
+  accept: (socket: WebSocket, stream: Duplex, request: IncomingMessage, exit: () => void) => void;
 }
 
 /** How long a client may take to answer a close frame before its socket is dropped, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5000;
 
+const REFUSALS: Record<RefusalCause, RestErrorCode> = {
+  total: 'unavailable',
+  address: 'rate_limited',
+  draining: 'unavailable',
+  origin: 'forbidden',
+  path: 'not_found',
+  unauthorized: 'unauthorized',
+  handshake: 'invalid_request',
+};
+
 /** Takes every upgrade of an HTTP server from now on. Returns what refuses them all: the beginning of a shutdown. */
 export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void {
-  const { config, connections, backplane, heartbeat, handle, log } = deps;
-  const corking = new Corking();
   const options: ServerOptions & { closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
-    maxPayload: config.maxMessageBytes,
+    maxPayload: deps.config.maxMessageBytes,
     // Compression costs far more memory and time than signaling messages are worth.
     perMessageDeflate: false,
     closeTimeout: CLOSE_TIMEOUT_MS,
@@ -42,58 +49,52 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   const handshake = new WebSocketServer(options);
   let draining = false;
 
-  const accept = (socket: WebSocket, stream: Duplex) => {
-    const release = () => {
-      const { seat } = connection;
-      if (seat === null) return;
-      backplane.depart(seat.roomId, connection.id, 'disconnect').catch((error: unknown) => {
-        log.error({ conn: connection.number, err: error }, 'seat not released');
-      });
-    };
-    const { maxBufferedBytes } = config;
-    const connection = new Connection(socket, stream, corking, maxBufferedBytes, release);
-    const inbox = new Inbox(connection, handle, log);
-    connections.add(connection);
-    heartbeat.add(connection);
-    log.info({ conn: connection.number }, 'connected');
-    socket.on('message', (data, isBinary) => {
-      connection.unanswered = 0;
-      // A binary frame is no message of the protocol; the empty text gets the answer of one that is not JSON.
-      inbox.receive(isBinary ? '' : data.toString());
+  const refuse = (stream: Socket, cause: RefusalCause) => {
+    deps.counters.refusals[cause] += 1;
+    endRawResponse(stream, REFUSALS[cause], {
+      ...(cause === 'handshake' ? { 'sec-websocket-version': '13' } : {}),
+      ...(RETRY.has(cause) ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {}),
     });
-    socket.on('pong', () => {
-      connection.unanswered = 0;
+  };
+
+  /** What is decided before anything is done for the request. */
+  const objection = (request: IncomingMessage): RefusalCause | undefined => {
+    if (draining) return 'draining';
+    if (request.url?.split('?', 1)[0] !== '/') return 'path';
+    const { origin } = request.headers;
+    if (deps.origins !== null && origin !== undefined && !deps.origins.includes(origin)) {
+      return 'origin';
+    }
+    return undefined;
+  };
+
+  const upgrade = async (request: IncomingMessage, stream: Socket, head: Buffer) => {
+    const address = addressKey(clientAddress(request, deps.trust));
+    const admitted = objection(request) ?? deps.admission.enter(address);
+    if (admitted !== 'admitted') return refuse(stream, admitted);
+    const exit = () => deps.admission.exit(address);
+    // Until the handshake is done, the end of the socket is the end of its admission.
+    stream.once('close', exit);
+    if (!(await deps.authorize(request))) return refuse(stream, 'unauthorized');
+    if (draining) return refuse(stream, 'draining');
+    handshake.handleUpgrade(request, stream, head, (socket) => {
+      stream.off('close', exit);
+      deps.accept(socket, stream, request, exit);
     });
-    // ws closes the connection itself, with the code that fits; the event must only not be unhandled.
-    socket.on('error', (error) => {
-      log.debug(
-        { conn: connection.number, code: (error as { code?: string }).code },
-        'socket error',
-      );
-    });
-    socket.on('close', (code) => {
-      heartbeat.delete(connection);
-      connections.delete(connection);
-      log.info({ conn: connection.number, code }, 'disconnected');
-    });
-    connection.send({ type: 'connected', clientId: connection.id, server: deps.serverName });
   };
 
   // The default of ws is an HTML page.
-  handshake.on('wsClientError', (_error, stream) => {
-    endRawResponse(stream as Socket, 'invalid_request', { 'sec-websocket-version': '13' });
-  });
+  handshake.on('wsClientError', (_error, stream) => refuse(stream as Socket, 'handshake'));
   server.on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) => {
     stream.on('error', () => stream.destroy());
-    if (draining) endRawResponse(stream, 'unavailable', { 'retry-after': '1' });
-    else if (pathOf(request.url) !== '/') endRawResponse(stream, 'not_found');
-    else handshake.handleUpgrade(request, stream, head, (socket) => accept(socket, stream));
+    upgrade(request, stream, head).catch(() => {
+      // The embedding application's hook failed: nobody enters on a failure.
+      refuse(stream, 'unauthorized');
+    });
   });
   return () => {
     draining = true;
   };
 }
 
-function pathOf(url = '/'): string {
-  return url.split('?', 1)[0] ?? url;
-}
+const RETRY: ReadonlySet<RefusalCause> = new Set(['total', 'address', 'draining']);

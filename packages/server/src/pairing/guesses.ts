@@ -1,0 +1,92 @@
+// Guessing codes is scarce: failed accepts and checks make their address wait, and all failures together slow down.
+//
+// A success costs nothing and is never slowed. A check names the device that made the code, so it tells a guesser
+// nothing without that; it has a wide budget of its own, because an app that comes back after a night asks for many
+// codes that have expired meanwhile. An accept is the guess that counts.
+import type { Clock } from '../platform/clock.js';
+import type { Penalties, PenaltyPolicy } from '../platform/penalties.js';
+
+export const ACCEPT_GUESSES: PenaltyPolicy = {
+  free: 10,
+  firstWaitSeconds: 1,
+  maxWaitSeconds: 900,
+  memorySeconds: 3600,
+};
+
+export const CHECK_GUESSES: PenaltyPolicy = {
+  free: 120,
+  firstWaitSeconds: 1,
+  maxWaitSeconds: 60,
+  memorySeconds: 600,
+};
+
+/** Failures of all addresses together, per minute, from which on each failure is answered late. */
+export interface GlobalGuessBudget {
+  readonly failuresPerMinute: number;
+  /** How late, in milliseconds. */
+  readonly delayMs: number;
+  /** Most failures held at once; further ones are answered without delay. */
+  readonly maxHeld: number;
+}
+
+export interface Guesses {
+  /** Seconds that this address has to wait before it may accept; 0: it may now. Asked before the code is looked at. */
+  acceptWait(address: string): Promise<number>;
+  /** Notes a failed accept; resolves when it may be answered. */
+  acceptFailed(address: string): Promise<void>;
+  /**
+   * Notes a failed check; resolves to the seconds that the address has to wait, 0 where it may know that it failed,
+   * when it may be answered.
+   */
+  checkFailed(address: string): Promise<number>;
+  /** Whether the budget of the whole server is used up: somebody guesses on a large scale. */
+  readonly alarmed: boolean;
+}
+
+export function createGuesses(
+  accepts: Penalties,
+  checks: Penalties,
+  budget: GlobalGuessBudget,
+  clock: Clock,
+  onFailure: (kind: 'accept' | 'check') => void,
+): Guesses {
+  let minute = 0;
+  let failures = 0;
+  let held = 0;
+
+  const thisMinute = () => {
+    const now = Math.floor(clock.now() / 60_000);
+    if (now !== minute) {
+      minute = now;
+      failures = 0;
+    }
+    return failures;
+  };
+
+  const slowDown = async (kind: 'accept' | 'check') => {
+    onFailure(kind);
+    thisMinute();
+    failures += 1;
+    if (failures <= budget.failuresPerMinute || held >= budget.maxHeld) return;
+    held += 1;
+    await new Promise<void>((resolve) => clock.after(budget.delayMs, resolve));
+    held -= 1;
+  };
+
+  return {
+    acceptWait: (address) => accepts.waitSeconds(address),
+    async acceptFailed(address) {
+      await accepts.fail(address);
+      await slowDown('accept');
+    },
+    async checkFailed(address) {
+      const wait = await checks.waitSeconds(address);
+      if (wait === 0) await checks.fail(address);
+      await slowDown('check');
+      return wait;
+    },
+    get alarmed() {
+      return thisMinute() > budget.failuresPerMinute;
+    },
+  };
+}

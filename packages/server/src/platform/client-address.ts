@@ -1,0 +1,38 @@
+// Who a request comes from: the socket's address, or what trusted proxies say; and the key under which limits count it.
+import type { IncomingMessage } from 'node:http';
+import proxyAddress from '@fastify/proxy-addr';
+import ipaddr from 'ipaddr.js';
+import type { Config } from './config.js';
+
+/** Whether the proxy at this address, `hop` steps from us, is to be believed. */
+export type TrustProxy = (address: string, hop: number) => boolean;
+
+/** Reads TRUST_PROXY: empty for none, a number of hops, or addresses and ranges. */
+export function trustProxy(config: Pick<Config, 'trustProxy'>): TrustProxy {
+  const text = config.trustProxy;
+  if (text === '') return () => false;
+  if (/^\d+$/.test(text)) return (_address, hop) => hop < Number(text);
+  return proxyAddress.compile(text.split(/\s*,\s*/));
+}
+
+/** The client's address: the first one, seen from us, that no trusted proxy stands for. */
+export function clientAddress(request: IncomingMessage, trust: TrustProxy): string {
+  return proxyAddress(request, trust);
+}
+
+/** Bits of an IPv6 address that name one customer, who has all the rest to draw addresses from. */
+const IPV6_PREFIX_GROUPS = 4;
+
+/**
+ * What limits count an address as: IPv4 by itself, also where it comes mapped into IPv6; IPv6 by its /64. What is no
+ * address at all, a proxy's invention, counts as one and the same.
+ */
+export function addressKey(address: string): string {
+  if (!ipaddr.isValid(address)) return 'unknown';
+  const parsed = ipaddr.process(address);
+  if (parsed instanceof ipaddr.IPv4) return parsed.toString();
+  return parsed.parts
+    .slice(0, IPV6_PREFIX_GROUPS)
+    .map((group) => group.toString(16))
+    .join(':');
+}

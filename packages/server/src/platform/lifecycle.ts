@@ -1,0 +1,82 @@
+// ready → draining: what a shutdown turns away, and what the probes say.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { FastifyInstance } from 'fastify';
+import { sendError, Unavailable } from './http-errors.js';
+
+/** Something without which the server cannot do its work. */
+export interface ReadinessCheck {
+  readonly name: string;
+  /** Rejects when it is not ready. */
+  check(): Promise<void>;
+}
+
+/** An event loop that was held up for longer than this, in milliseconds, since the last probe is not ready. */
+const MAX_LOOP_DELAY_MS = 1000;
+
+/** A readiness answer is good for this long: probing costs a durable write, and anyone may probe. */
+const PROBE_EVERY_MS = 1000;
+
+export class Lifecycle {
+  #draining = false;
+  readonly #checks: ReadinessCheck[] = [];
+  readonly #delay = monitorEventLoopDelay({ resolution: 20 });
+  #probed: { at: number; failing: Promise<string[]> } | undefined;
+
+  constructor() {
+    this.#delay.enable();
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  require(check: ReadinessCheck): void {
+    this.#checks.push(check);
+  }
+
+  /** From now on: readiness is red, and requests that are not under way are turned away. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  stop(): void {
+    this.#delay.disable();
+  }
+
+  /** Names of what is not ready; none: the server is. */
+  async failing(): Promise<string[]> {
+    if (this.#draining) return ['draining'];
+    const now = performance.now();
+    if (this.#probed === undefined || now - this.#probed.at > PROBE_EVERY_MS) {
+      this.#probed = { at: now, failing: this.#probe() };
+    }
+    return this.#probed.failing;
+  }
+
+  async #probe(): Promise<string[]> {
+    const failing: string[] = [];
+    if (this.#delay.max / 1e6 > MAX_LOOP_DELAY_MS) failing.push('event_loop');
+    this.#delay.reset();
+    for (const { name, check } of this.#checks) {
+      await check().catch(() => failing.push(name));
+    }
+    return failing;
+  }
+
+  /** GET /healthz: the process answers. GET /readyz: it can do its work; 503 names what it lacks. */
+  routes(app: FastifyInstance): void {
+    app.addHook('onRequest', async (request) => {
+      if (this.#draining && !PROBES.has(request.routeOptions.url ?? '')) {
+        throw new Unavailable(new Error('shutting down'));
+      }
+    });
+    app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
+    app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
+      const failing = await this.failing();
+      if (failing.length === 0) return { status: 'ready' };
+      return sendError(reply, 'unavailable', { details: `not ready: ${failing.join(', ')}` });
+    });
+  }
+}
+
+const PROBES = new Set(['/healthz', '/readyz', '/metrics']);

@@ -1,0 +1,46 @@
+// What signaling counts, in plain numbers: a scrape reads them, a message adds one.
+import {
+  type ClientMessage,
+  CLOSE_CODES,
+  type CloseReason,
+  type ForwardedMessage,
+} from '@couplet/protocol';
+import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
+
+/** Why something that a client sent or wanted did not happen. */
+export type DropCause = 'fault' | 'rate' | 'no_room' | 'no_peer' | 'peer_gone' | 'unavailable';
+
+/** Why an opening handshake was refused. */
+export type RefusalCause = 'total' | 'address' | 'origin' | 'path' | 'unauthorized' | 'draining' | 'handshake';
+
+export interface SignalingCounters {
+  readonly forwards: Record<ForwardedMessage['type'], number>;
+  readonly messages: Record<ClientMessage['type'], number>;
+  readonly drops: Record<DropCause, number>;
+  readonly refusals: Record<RefusalCause, number>;
+  readonly closes: Record<CloseReason, number>;
+  /** Connections whose heartbeat went unanswered. */
+  reaped: number;
+}
+
+export function newCounters(): SignalingCounters {
+  const messages = zeros(Object.keys(CLIENT_MESSAGES) as ClientMessage['type'][]);
+  return {
+    messages,
+    forwards: zeros([
+      'webrtc_offer',
+      'webrtc_answer',
+      'ice_candidate',
+      'key_exchange',
+      'key_exchange_complete',
+    ]),
+    drops: zeros(['fault', 'rate', 'no_room', 'no_peer', 'peer_gone', 'unavailable']),
+    refusals: zeros(['total', 'address', 'origin', 'path', 'unauthorized', 'draining', 'handshake']),
+    closes: zeros(Object.keys(CLOSE_CODES) as CloseReason[]),
+    reaped: 0,
+  };
+}
+
+function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
+  return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
+}
