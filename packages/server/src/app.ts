@@ -12,6 +12,7 @@ import type { Config } from './platform/config.js';
 import { allowOrigins } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { handleClientError, handleError, sendError } from './platform/http-errors.js';
+import { answerOddRequests, HTTP_OPTIONS } from './platform/http-server.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import type { Logger } from './platform/logger.js';
 import { describeRoutes } from './platform/openapi.js';
@@ -51,6 +52,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     genReqId: requestIds(),
     bodyLimit: MAX_BODY_BYTES,
     return503OnClosing: false,
+    http: HTTP_OPTIONS,
     clientErrorHandler: handleClientError,
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;
@@ -60,6 +62,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   acceptOnlyJson(app);
   logRequests(app);
   await allowOrigins(app, config);
+  answerOddRequests(app);
   await describeRoutes(app);
   healthRoutes(app);
 
