@@ -9,6 +9,7 @@ import type { Config } from '../platform/config.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from '../platform/http-errors.js';
 import type { Admission } from './admission.js';
 import type { RefusalCause, SignalingCounters } from './counters.js';
+import { ignoreUpgrade } from '../platform/http-server.js';
 
 export interface UpgradeDeps {
   config: Pick<Config, 'maxMessageBytes'>;
@@ -86,6 +87,9 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   // The default of ws is an HTML page.
   handshake.on('wsClientError', (_error, stream) => refuse(stream as Socket, 'handshake'));
   server.on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      return ignoreUpgrade(server, request, stream, head);
+    }
     stream.on('error', () => stream.destroy());
     upgrade(request, stream, head).catch(() => {
       // The embedding application's hook failed: nobody enters on a failure.
