@@ -1,6 +1,6 @@
 // Device ids, room ids and join codes as schemas.
 import Type from 'typebox';
-import { JOIN_CODE_PATTERN, MAX_ID_BYTES } from './limits.js';
+import { JOIN_CODE_DIGITS, MAX_ID_BYTES } from './limits.js';
 
 const encoder = new TextEncoder();
 
@@ -31,8 +31,12 @@ export const RoomId = id(
   `Id of a room: 48 lowercase hex characters from an accept; signaling takes any non-empty string of at most ${MAX_ID_BYTES} UTF-8 bytes.`,
 );
 
-export const JoinCode = Type.String({
-  pattern: JOIN_CODE_PATTERN,
-  description: 'Join code: exactly six ASCII digits, leading zeros kept.',
-  examples: ['042137'],
-});
+/** A join code of so many digits. */
+export const joinCode = (digits: number) =>
+  Type.String({
+    pattern: `^[0-9]{${digits}}$`,
+    description: `Join code: exactly ${digits} ASCII digits, leading zeros kept.`,
+    examples: ['042137420421'.slice(0, digits)],
+  });
+
+export const JoinCode = joinCode(JOIN_CODE_DIGITS);

@@ -1,19 +1,31 @@
 // REST: one request and one response schema per endpoint, in the order in which their fields are checked.
 import Type, { type Static } from 'typebox';
 import { REST_ERRORS, type RestErrorCode } from './error-codes.js';
-import { DeviceId, JoinCode, RoomId } from './ids.js';
+import { DeviceId, joinCode, RoomId } from './ids.js';
 import { MAX_EXPIRY_SECONDS, MAX_PURGE_IDS, MIN_EXPIRY_SECONDS } from './limits.js';
 
-export const CreatePendingRequest = Type.Object({
-  joinid: JoinCode,
-  expiresInSeconds: Type.Integer({
-    minimum: MIN_EXPIRY_SECONDS,
-    maximum: MAX_EXPIRY_SECONDS,
-    description: 'Life of the code in seconds.',
-  }),
-  client1: DeviceId,
-});
-export type CreatePendingRequest = Static<typeof CreatePendingRequest>;
+/** The requests that carry a join code, for codes of so many digits. */
+export const pairingRequests = (digits: number) => {
+  const joinid = joinCode(digits);
+  return {
+    create: Type.Object({
+      joinid,
+      expiresInSeconds: Type.Integer({
+        minimum: MIN_EXPIRY_SECONDS,
+        maximum: MAX_EXPIRY_SECONDS,
+        description: 'Life of the code in seconds.',
+      }),
+      client1: DeviceId,
+    }),
+    accept: Type.Object({ joinid, client2: DeviceId }),
+    check: Type.Object({ joinid, client1: DeviceId }),
+  };
+};
+type PairingRequests = ReturnType<typeof pairingRequests>;
+
+export type CreatePendingRequest = Static<PairingRequests['create']>;
+export type AcceptRequest = Static<PairingRequests['accept']>;
+export type CheckRequest = Static<PairingRequests['check']>;
 
 export const CreatePendingResponse = Type.Object({
   ok: Type.Literal(true),
@@ -23,12 +35,6 @@ export const CreatePendingResponse = Type.Object({
   }),
 });
 export type CreatePendingResponse = Static<typeof CreatePendingResponse>;
-
-export const AcceptRequest = Type.Object({ joinid: JoinCode, client2: DeviceId });
-export type AcceptRequest = Static<typeof AcceptRequest>;
-
-export const CheckRequest = Type.Object({ joinid: JoinCode, client1: DeviceId });
-export type CheckRequest = Static<typeof CheckRequest>;
 
 /** Answer to an accept, and to a check whose code has been accepted. */
 export const RoomIdResponse = Type.Object({ roomid: RoomId });

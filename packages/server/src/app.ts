@@ -1,41 +1,61 @@
 // Composition root: configuration and outside things in, one Fastify app out. The only file that sees every folder.
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { startSweep } from './pairing/expiry.js';
+import { ACCEPT_GUESSES, CHECK_GUESSES, createGuesses } from './pairing/guesses.js';
+import { measureStore, pairingMetrics } from './pairing/metrics.js';
 import { createPairing } from './pairing/pairing.js';
 import { disabledPairingRoutes, pairingRoutes } from './pairing/routes.js';
 import { openSqliteStore } from './pairing/sqlite-store.js';
 import type { PairingStore } from './pairing/store.js';
 import { Waiting } from './pairing/waiting.js';
 import { adminGuard } from './platform/admin.js';
+import { authorizeRequests, type RequestRule } from './platform/authorize.js';
+import { trustProxy, warnOfUntrustedProxies } from './platform/client-address.js';
 import { type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
-import { allowOrigins } from './platform/cors.js';
+import { allowOrigins, originList } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { handleClientError, handleError, sendError } from './platform/http-errors.js';
-import { answerOddRequests, HTTP_OPTIONS } from './platform/http-server.js';
+import { answerOddRequests, httpOptions, limitSockets } from './platform/http-server.js';
+import { InFlight } from './platform/idempotency.js';
 import { acceptOnlyJson } from './platform/json-body.js';
+import { Lifecycle } from './platform/lifecycle.js';
 import type { Logger } from './platform/logger.js';
+import { Metrics } from './platform/metrics.js';
 import { describeRoutes } from './platform/openapi.js';
+import { MemoryPenalties } from './platform/penalties.js';
 import { requestIds } from './platform/request-ids.js';
 import { logRequests } from './platform/request-log.js';
 import { compileValidator } from './platform/validation.js';
 import { SERVER_NAME } from './platform/version.js';
+import { signalingMetrics } from './signaling/metrics.js';
 import { roomRoutes } from './signaling/routes.js';
-import { startSignaling } from './signaling/signaling.js';
+import { type SignalingGate, startSignaling } from './signaling/signaling.js';
+
+/** Decisions of the application in whose process the server is mounted; what it does not decide is allowed. */
+export interface Authorize extends SignalingGate {
+  /** Whether a request under /api is served; otherwise it is answered 401. */
+  request?: RequestRule;
+}
 
 /** What the app takes from outside; each has a default. */
 export interface AppDeps {
   /** Where the app logs; by default it is silent. */
   log?: Logger;
   clock?: Clock;
+  /** The embedding application's word on who may do what; by default anyone may do anything. */
+  authorize?: Authorize;
   /** Where pairings are kept; by default what the configuration says. The app closes it. */
   store?: PairingStore;
 }
 
-/** Largest request body, in bytes; a purge may be larger. */
-const MAX_BODY_BYTES = 65_536;
-
 const DAY_MS = 24 * 3600 * 1000;
+
+/** Addresses whose failed guesses are remembered at most; each costs about a hundred bytes. */
+const MAX_PENALTIES = 100_000;
+
+/** Guesses beyond the budget of the whole server are answered this late, in milliseconds, so many at once. */
+const SLOWED_GUESSES = { delayMs: 3000, maxHeld: 2000 };
 
 /**
  * Builds the whole server without listening: `await app.listen({ port })` starts it, `await app.close()` answers what
@@ -44,43 +64,73 @@ const DAY_MS = 24 * 3600 * 1000;
  * @throws DatabaseRefused if the database cannot serve
  */
 export async function buildApp(config: Config, deps: AppDeps = {}): Promise<FastifyInstance> {
-  const { log, clock = systemClock } = deps;
+  const { log, clock = systemClock, authorize = {} } = deps;
+  const trust = trustProxy(config);
   const app = Fastify({
     ...(log ? { loggerInstance: log as FastifyBaseLogger } : { logger: false }),
     logController: new LogController({ disableRequestLogging: true }),
     requestIdHeader: false,
     genReqId: requestIds(),
-    bodyLimit: MAX_BODY_BYTES,
+    trustProxy: trust,
+    bodyLimit: config.maxBodyBytes,
+    requestTimeout: config.requestTimeoutSeconds * 1000,
     return503OnClosing: false,
     // Its ten seconds would cut a shutdown short; SHUTDOWN_SECONDS bounds that.
     pluginTimeout: 0,
-    http: HTTP_OPTIONS,
+    http: httpOptions(config),
     clientErrorHandler: handleClientError,
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;
+  const appLog = app.log as Logger;
+  const guard = adminGuard(config);
+  const metrics = new Metrics();
+  const lifecycle = new Lifecycle();
   app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
   acceptOnlyJson(app);
+  limitSockets(app.server, config.maxSockets, metrics);
   logRequests(app);
+  metrics.measureRequests(app);
   await allowOrigins(app, config);
   answerOddRequests(app);
+  warnOfUntrustedProxies(app, config, appLog);
+  lifecycle.routes(app);
+  authorizeRequests(app, authorize.request);
   await describeRoutes(app);
   healthRoutes(app);
+  metrics.route(app, guard);
+  app.addHook('onClose', async () => lifecycle.stop());
 
-  const appLog = app.log as Logger;
-  const store =
-    deps.store ??
-    (config.useSqlite
-      ? openSqliteStore(config.sqliteDbPath, config.roomIdleDays * DAY_MS)
-      : undefined);
+  const store = deps.store ?? (config.useSqlite ? openStore(config) : undefined);
+  app.addHook('preClose', async () => lifecycle.drain());
   if (store === undefined) {
     appLog.warn('rooms API disabled: USE_SQLITE is not set, only signaling is served');
     disabledPairingRoutes(app);
   } else {
+    const measured = measureStore(store, metrics);
     const waiting = new Waiting(clock, config.maxWaitingChecks);
-    pairingRoutes(app, createPairing(store, waiting, clock), store, clock);
-    const stopSweep = startSweep(store, clock, appLog);
+    const failures = { accept: 0, check: 0 };
+    const guesses = createGuesses(
+      new MemoryPenalties(ACCEPT_GUESSES, clock, MAX_PENALTIES),
+      new MemoryPenalties(CHECK_GUESSES, clock, MAX_PENALTIES),
+      { failuresPerMinute: config.maxFailedGuessesPerMinute, ...SLOWED_GUESSES },
+      clock,
+      (kind) => {
+        failures[kind] += 1;
+      },
+    );
+    pairingRoutes(app, {
+      pairing: createPairing(measured, waiting, clock),
+      store: measured,
+      guesses,
+      inFlight: new InFlight(),
+      clock,
+      joinCodeDigits: config.joinCodeDigits,
+    });
+    pairingMetrics(metrics, measured, waiting, guesses, failures);
+    lifecycle.require({ name: 'store', check: () => measured.probe(clock.now()) });
+    const stopSweep = startSweep(measured, clock, appLog);
     app.addHook('preClose', async () => waiting.close());
     app.addHook('onClose', async () => {
       stopSweep();
@@ -88,9 +138,29 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     });
   }
 
-  const directory = { find: async (roomId: string) => store?.findRoom(roomId, clock.now()) };
-  const signaling = startSignaling(app.server, config, directory, SERVER_NAME, clock, appLog);
-  roomRoutes(app, signaling.backplane, adminGuard(config));
+  const signaling = startSignaling({
+    server: app.server,
+    config,
+    directory: { find: async (roomId) => store?.findRoom(roomId, clock.now()) },
+    gate: authorize,
+    trust,
+    origins: originList(config),
+    serverName: SERVER_NAME,
+    clock,
+    log: appLog,
+  });
+  signalingMetrics(metrics, signaling);
+  roomRoutes(app, signaling.backplane, guard);
   app.addHook('preClose', () => signaling.drain(config.shutdownSeconds * 1000));
   return app;
+}
+
+function openStore(config: Config): PairingStore {
+  return openSqliteStore(config.sqliteDbPath, {
+    roomIdleMs: config.roomIdleDays * DAY_MS,
+    pendingsPerDevice: config.maxPendingsPerDevice,
+    pendingsPerAddress: config.maxPendingsPerAddress,
+    rooms: config.maxRooms,
+    idempotencyRecords: config.maxIdempotencyRecords,
+  });
 }

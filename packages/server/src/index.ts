@@ -3,14 +3,19 @@ export { type AppDeps, buildApp } from './app.js';
 export { DatabaseRefused } from './pairing/database.js';
 export { openSqliteStore } from './pairing/sqlite-store.js';
 export type {
+  Acceptance,
   AcceptOutcome,
   CheckOutcome,
   CreateOutcome,
+  NewPending,
   PairingStore,
-  PurgeCounts,
+  PurgeOutcome,
   Room,
+  StoreCounts,
   SweepCounts,
 } from './pairing/store.js';
 export { type Cancel, type Clock, systemClock } from './platform/clock.js';
 export { type Config, ConfigError, parseConfig } from './platform/config.js';
+export type { KeyReused, Repeatable } from './platform/idempotency.js';
 export { createLogger, type Logger } from './platform/logger.js';
+export type { JoinRequest } from './signaling/signaling.js';

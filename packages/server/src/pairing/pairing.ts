@@ -2,19 +2,20 @@
 import { randomBytes } from 'node:crypto';
 import { COLLECT_SECONDS, ROOM_ID_LENGTH } from '@couplet/protocol';
 import type { Clock } from '../platform/clock.js';
+import type { KeyReused, Repeatable } from '../platform/idempotency.js';
 import type { AcceptOutcome, CheckOutcome, CreateOutcome, PairingStore } from './store.js';
 import type { Waiting } from './waiting.js';
 
 export interface Pairing {
+  /** @param address - what the client's address counts as */
   create(
     joinCode: string,
     client1: string,
     expiresInSeconds: number,
-  ): Promise<Exclude<CreateOutcome, { kind: 'created' }> | { kind: 'created'; expiresAt: number }>;
-  accept(
-    joinCode: string,
-    client2: string,
-  ): Promise<Exclude<AcceptOutcome, { kind: 'accepted' }> | { kind: 'accepted'; roomId: string }>;
+    address: string,
+    once?: Repeatable,
+  ): Promise<CreateOutcome | KeyReused>;
+  accept(joinCode: string, client2: string, once?: Repeatable): Promise<AcceptOutcome | KeyReused>;
   /**
    * Tells the creator how its pending stands. A waiting one is looked at again whenever it changes, until
    * `waitSeconds` have passed. Once `signal` aborts, nobody reads the answer: an accepted pending is then left to
@@ -25,36 +26,35 @@ export interface Pairing {
     client1: string,
     waitSeconds: number,
     signal: AbortSignal,
-  ): Promise<CheckOutcome>;
+    once?: Repeatable,
+  ): Promise<CheckOutcome | KeyReused>;
 }
 
 export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock): Pairing {
   store.onChange((joinCode) => waiting.wake(joinCode));
   return {
-    async create(joinCode, client1, expiresInSeconds) {
+    create(joinCode, client1, expiresInSeconds, address, once) {
       const now = clock.now();
       const expiresAt = now + expiresInSeconds * 1000;
-      const outcome = await store.create(joinCode, client1, expiresAt, now);
-      return outcome.kind === 'created' ? { kind: 'created', expiresAt } : outcome;
+      return store.create({ joinCode, client1, expiresAt, address }, now, once);
     },
 
-    async accept(joinCode, client2) {
+    accept(joinCode, client2, once) {
       const now = clock.now();
       const roomId = randomBytes(ROOM_ID_LENGTH / 2).toString('hex');
-      const until = now + COLLECT_SECONDS * 1000;
-      const outcome = await store.accept(joinCode, client2, roomId, until, now);
-      return outcome.kind === 'accepted' ? { kind: 'accepted', roomId } : outcome;
+      const collectableUntil = now + COLLECT_SECONDS * 1000;
+      return store.accept({ joinCode, client2, roomId, collectableUntil }, now, once);
     },
 
-    async check(joinCode, client1, waitSeconds, signal) {
+    async check(joinCode, client1, waitSeconds, signal, once) {
       const deadline = clock.now() + waitSeconds * 1000;
       for (;;) {
         const now = clock.now();
-        if (now >= deadline || !waiting.open) return store.check(joinCode, client1, now);
         if (signal.aborted) return { kind: 'waiting', expiresAt: deadline };
+        if (now >= deadline || !waiting.open) return store.check(joinCode, client1, now, once);
         const watch = waiting.watch(joinCode);
         try {
-          const outcome = await store.check(joinCode, client1, now);
+          const outcome = await store.check(joinCode, client1, now, once, false);
           if (outcome.kind !== 'waiting') return outcome;
           await watch.sleep(Math.min(deadline, outcome.expiresAt), signal);
         } finally {

@@ -8,13 +8,17 @@ import type {
 } from '@couplet/protocol';
 import { MAX_PURGE_IDS } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
+import { pairingRequests } from '@couplet/protocol/schema';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import { assertNever } from '../platform/assert-never.js';
+import { addressKey } from '../platform/client-address.js';
 import type { Clock } from '../platform/clock.js';
-import { RequestFault, sendError } from '../platform/http-errors.js';
+import { RequestFault, sendError, sendLimited } from '../platform/http-errors.js';
+import { type InFlight, repeatable } from '../platform/idempotency.js';
 import { isMissing } from '../platform/validation.js';
+import type { Guesses } from './guesses.js';
 import type { Pairing } from './pairing.js';
 import { preferredWaitSeconds } from './prefer.js';
 import type { PairingStore } from './store.js';
@@ -22,17 +26,29 @@ import type { PairingStore } from './store.js';
 /** A purge of the most ids there may be, each of the greatest length and fully escaped, is larger than other bodies. */
 const MAX_PURGE_BODY_BYTES = 2_097_152;
 
+/** When a device or an address that has too many pendings may hope for one of them to have expired, in seconds. */
+const TOO_MANY_RETRY_SECONDS = 60;
+
 const noContent = Type.Null({ description: 'Still waiting; no body.' });
 const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 const tags = ['pairing'];
 
+export interface PairingRouteDeps {
+  pairing: Pairing;
+  store: PairingStore;
+  guesses: Guesses;
+  inFlight: InFlight;
+  clock: Clock;
+  joinCodeDigits: number;
+}
+
 /** Registers every endpoint under /api that needs the store. */
 export function pairingRoutes(
   app: FastifyInstance,
-  pairing: Pairing,
-  store: PairingStore,
-  clock: Clock,
+  { pairing, store, guesses, inFlight, clock, joinCodeDigits }: PairingRouteDeps,
 ): void {
+  const requests = pairingRequests(joinCodeDigits);
+
   app.post<{ Body: CreatePendingRequest }>(
     '/api/rooms',
     {
@@ -42,17 +58,26 @@ export function pairingRoutes(
         summary: 'Create a pending with a join code',
         description:
           'The same device may send its own still-waiting code again: its life starts anew, so a retry is safe.',
-        body: wire.CreatePendingRequest,
+        body: requests.create,
         response: { 201: wire.CreatePendingResponse, ...errors },
       },
     },
-    async ({ body }, reply) => {
-      const outcome = await pairing.create(body.joinid, body.client1, body.expiresInSeconds);
+    async (request, reply) => {
+      const { joinid, client1, expiresInSeconds } = request.body;
+      const once = repeatable(request, clock.now());
+      const address = addressKey(request.ip);
+      const outcome = await inFlight.run(once, () =>
+        pairing.create(joinid, client1, expiresInSeconds, address, once),
+      );
       switch (outcome.kind) {
         case 'created':
           return reply.code(201).send({ ok: true, exp: new Date(outcome.expiresAt).toISOString() });
         case 'conflict':
           return sendError(reply, 'conflict');
+        case 'too_many':
+          return sendLimited(reply, TOO_MANY_RETRY_SECONDS);
+        case 'key_reused':
+          return sendError(reply, 'idempotency_key_reused');
         default:
           return assertNever(outcome);
       }
@@ -67,12 +92,17 @@ export function pairingRoutes(
         operationId: 'acceptPending',
         summary: 'Accept a join code and make the room',
         description: 'Of any number of racing accepts exactly one wins.',
-        body: wire.AcceptRequest,
+        body: requests.accept,
         response: { 200: wire.RoomIdResponse, ...errors },
       },
     },
-    async ({ body }, reply) => {
-      const outcome = await pairing.accept(body.joinid, body.client2);
+    async (request, reply) => {
+      const { joinid, client2 } = request.body;
+      const once = repeatable(request, clock.now());
+      const address = addressKey(request.ip);
+      const wait = await guesses.acceptWait(address);
+      if (wait > 0) return sendLimited(reply, wait);
+      const outcome = await inFlight.run(once, () => pairing.accept(joinid, client2, once));
       switch (outcome.kind) {
         case 'accepted':
           return reply.send({ roomid: outcome.roomId });
@@ -83,7 +113,10 @@ export function pairingRoutes(
           });
         case 'conflict':
         case 'not_found_or_expired':
+          await guesses.acceptFailed(address);
           return sendError(reply, outcome.kind);
+        case 'key_reused':
+          return sendError(reply, 'idempotency_key_reused');
         default:
           return assertNever(outcome);
       }
@@ -100,7 +133,7 @@ export function pairingRoutes(
         description:
           'An accepted pending is deleted with the answer. `Prefer: wait=N` (RFC 7240, up to 30 s) holds the answer until there is one.',
         headers: Type.Object({ prefer: Type.Optional(Type.String({ examples: ['wait=30'] })) }),
-        body: wire.CheckRequest,
+        body: requests.check,
         response: { 200: wire.RoomIdResponse, 204: noContent, ...errors },
       },
     },
@@ -109,14 +142,21 @@ export function pairingRoutes(
       const wait = preferredWaitSeconds(request.headers.prefer?.toString());
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
       const gone = wait ? goneSignal(reply) : NEVER_GONE;
-      const outcome = await pairing.check(joinid, client1, wait ?? 0, gone);
+      const once = repeatable(request, clock.now());
+      const outcome = await inFlight.run(once, () =>
+        pairing.check(joinid, client1, wait ?? 0, gone, once),
+      );
       switch (outcome.kind) {
         case 'collected':
           return reply.send({ roomid: outcome.roomId });
         case 'waiting':
           return reply.code(204).send();
-        case 'not_found_or_expired':
-          return sendError(reply, outcome.kind);
+        case 'not_found_or_expired': {
+          const seconds = await guesses.checkFailed(addressKey(request.ip));
+          return seconds > 0 ? sendLimited(reply, seconds) : sendError(reply, outcome.kind);
+        }
+        case 'key_reused':
+          return sendError(reply, 'idempotency_key_reused');
         default:
           return assertNever(outcome);
       }
@@ -175,10 +215,15 @@ export function pairingRoutes(
       // A purge has error codes of its own, which no schema can name.
       validatorCompiler: () => (value: unknown) => ({ value }),
     },
-    async ({ body }, reply) => {
-      const deviceIds = namedDevices(body);
-      const counts = await store.purge(deviceIds);
-      return reply.send({ success: true, deviceIdCount: deviceIds.length, ...counts });
+    async (request, reply) => {
+      const deviceIds = namedDevices(request.body);
+      const now = clock.now();
+      const once = repeatable(request, now);
+      const outcome = await inFlight.run(once, () => store.purge(deviceIds, now, once));
+      if (outcome.kind === 'key_reused') return sendError(reply, 'idempotency_key_reused');
+      const { roomsDeleted, pendingsDeleted } = outcome;
+      const deviceIdCount = deviceIds.length;
+      return reply.send({ success: true, deviceIdCount, roomsDeleted, pendingsDeleted });
     },
   );
 }

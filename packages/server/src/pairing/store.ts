@@ -1,4 +1,5 @@
 // What pairing needs of a store, and what its operations come to. Every operation is atomic and, once answered, durable.
+import type { KeyReused, Repeatable } from '../platform/idempotency.js';
 
 /** Two devices that accepted each other. */
 export interface Room {
@@ -9,13 +10,34 @@ export interface Room {
   client2: string;
 }
 
+/** A pending that a device asks for. */
+export interface NewPending {
+  joinCode: string;
+  client1: string;
+  expiresAt: number;
+  /** What the client's address counts as; a store keeps no address. */
+  address: string;
+}
+
 export type CreateOutcome =
-  | { kind: 'created' }
+  | { kind: 'created'; expiresAt: number }
   /** The code is live for another device, or accepted and not yet collected. */
-  | { kind: 'conflict' };
+  | { kind: 'conflict' }
+  /** The device, or its address, has as many live pendings as it may have. */
+  | { kind: 'too_many' };
+
+/** A device that accepts a code. */
+export interface Acceptance {
+  joinCode: string;
+  client2: string;
+  /** Id of the room that is made. */
+  roomId: string;
+  /** The pending can be collected until then, or until its own expiry, whichever is later. */
+  collectableUntil: number;
+}
 
 export type AcceptOutcome =
-  | { kind: 'accepted' }
+  | { kind: 'accepted'; roomId: string }
   | { kind: 'not_found_or_expired' }
   /** The accepting device created the code. */
   | { kind: 'own_code' }
@@ -27,7 +49,8 @@ export type CheckOutcome =
   | { kind: 'waiting'; expiresAt: number }
   | { kind: 'not_found_or_expired' };
 
-export interface PurgeCounts {
+export interface PurgeOutcome {
+  kind: 'purged';
   roomsDeleted: number;
   pendingsDeleted: number;
 }
@@ -37,33 +60,56 @@ export interface SweepCounts {
   rooms: number;
 }
 
+export interface StoreCounts {
+  pendings: number;
+  rooms: number;
+  idempotencyRecords: number;
+}
+
 /**
  * Keeps pendings and rooms. Times are milliseconds since the Unix epoch; a pending is live while `now < expiresAt`.
- * Any operation may reject with `Unavailable` when the store cannot be reached or written.
+ * Any operation may reject with `Unavailable` when the store cannot be reached or written, or is full.
+ *
+ * With a `Repeatable`, the first outcome is kept in the same transaction as the effect, and a repeat comes to that
+ * outcome again without another effect.
  */
 export interface PairingStore {
   /** Makes a pending, or renews the same device's still-waiting one. An expired code is free. */
-  create(joinCode: string, client1: string, expiresAt: number, now: number): Promise<CreateOutcome>;
-  /**
-   * Gives a live, waiting pending to `client2` and makes the room `roomId`; of racing calls one wins. The pending
-   * stays collectable until `collectableUntil` or its own expiry, whichever is later.
-   */
+  create(pending: NewPending, now: number, once?: Repeatable): Promise<CreateOutcome | KeyReused>;
+  /** Gives a live, waiting pending to `client2` and makes the room; of racing calls one wins. */
   accept(
-    joinCode: string,
-    client2: string,
-    roomId: string,
-    collectableUntil: number,
+    acceptance: Acceptance,
     now: number,
-  ): Promise<AcceptOutcome>;
-  /** Tells the creator of a pending how it stands; an accepted one is deleted with the answer. */
-  check(joinCode: string, client1: string, now: number): Promise<CheckOutcome>;
+    once?: Repeatable,
+  ): Promise<AcceptOutcome | KeyReused>;
+  /**
+   * Tells the creator of a pending how it stands; an accepted one is deleted with the answer.
+   *
+   * @param final - whether `waiting` is the answer that the client gets, and not just a look on the way to it
+   */
+  check(
+    joinCode: string,
+    client1: string,
+    now: number,
+    once?: Repeatable,
+    final?: boolean,
+  ): Promise<CheckOutcome | KeyReused>;
   /** Finds a room; counts as its use. */
   findRoom(roomId: string, now: number): Promise<Room | undefined>;
   deleteRoom(roomId: string): Promise<void>;
   /** Deletes every room and pending of any of these devices, in one transaction; a row counts once. */
-  purge(deviceIds: readonly string[]): Promise<PurgeCounts>;
-  /** Deletes expired pendings, and rooms idle for longer than the store was told to keep them. */
+  purge(
+    deviceIds: readonly string[],
+    now: number,
+    once?: Repeatable,
+  ): Promise<PurgeOutcome | KeyReused>;
+  /** The time at which this request first came: `now`, or what it was then. */
+  firstTime(now: number, once: Repeatable): Promise<{ kind: 'first'; at: number } | KeyReused>;
+  /** Deletes what has expired, and rooms idle for longer than the store was told to keep them. */
   sweep(now: number): Promise<SweepCounts>;
+  counts(): Promise<StoreCounts>;
+  /** Writes something durably; rejects when that cannot be done. */
+  probe(now: number): Promise<void>;
   /** Calls `listener` with a join code whenever a check of it may now come to another answer. */
   onChange(listener: (joinCode: string) => void): void;
   close(): Promise<void>;

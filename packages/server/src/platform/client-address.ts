@@ -1,8 +1,10 @@
 // Who a request comes from: the socket's address, or what trusted proxies say; and the key under which limits count it.
 import type { IncomingMessage } from 'node:http';
 import proxyAddress from '@fastify/proxy-addr';
+import type { FastifyInstance } from 'fastify';
 import ipaddr from 'ipaddr.js';
 import type { Config } from './config.js';
+import type { Logger } from './logger.js';
 
 /** Whether the proxy at this address, `hop` steps from us, is to be believed. */
 export type TrustProxy = (address: string, hop: number) => boolean;
@@ -35,4 +37,24 @@ export function addressKey(address: string): string {
     .slice(0, IPV6_PREFIX_GROUPS)
     .map((group) => group.toString(16))
     .join(':');
+}
+
+/**
+ * Says once in the log that a proxy's word is not believed: without TRUST_PROXY all who come through it count as one
+ * address, and share its limits.
+ */
+export function warnOfUntrustedProxies(
+  app: FastifyInstance,
+  config: Pick<Config, 'trustProxy'>,
+  log: Logger,
+): void {
+  if (config.trustProxy !== '') return;
+  let warned = false;
+  app.addHook('onRequest', async (request) => {
+    if (warned || request.headers['x-forwarded-for'] === undefined) return;
+    warned = true;
+    log.warn(
+      'X-Forwarded-For arrives, but TRUST_PROXY is not set: all clients of that proxy share the limits of one address',
+    );
+  });
 }

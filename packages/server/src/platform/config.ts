@@ -74,7 +74,8 @@ export const ConfigSchema = Type.Object({
   trustProxy: Type.String({
     env: 'TRUST_PROXY',
     default: '',
-    pattern: '^(\\d{1,2}|[0-9a-fA-F:./]+|loopback|linklocal|uniquelocal)(\\s*,\\s*([0-9a-fA-F:./]+|loopback|linklocal|uniquelocal))*$|^$',
+    pattern:
+      '^(\\d{1,2}|[0-9a-fA-F:./]+|loopback|linklocal|uniquelocal)(\\s*,\\s*([0-9a-fA-F:./]+|loopback|linklocal|uniquelocal))*$|^$',
     description:
       'Proxies whose X-Forwarded-For is believed: a number of hops, or addresses and ranges (`10.0.0.0/8`, `loopback`, `linklocal`, `uniquelocal`), comma-separated. Behind a proxy this must be set, or all clients share one address and its limits.',
   }),
@@ -118,7 +119,8 @@ export const ConfigSchema = Type.Object({
     default: 60_000,
     minimum: 1,
     maximum: 10_000_000,
-    description: 'Most TCP connections at once, of whatever use; the process needs as many open files.',
+    description:
+      'Most TCP connections at once, of whatever use; the process needs as many open files.',
   }),
   maxMessagesPerSecond: Type.Integer({
     env: 'MAX_MESSAGES_PER_SECOND',

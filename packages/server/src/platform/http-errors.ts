@@ -40,6 +40,11 @@ export function sendError(
   return reply.code(REST_ERRORS[code].status).send({ error: code, ...details });
 }
 
+/** Answers 429: the same request may succeed after so many seconds. */
+export function sendLimited(reply: FastifyReply, seconds: number): FastifyReply {
+  return sendError(reply.header('retry-after', String(seconds)), 'rate_limited');
+}
+
 /** Fastify's own refusals, in our codes; what is not here is a bug of ours. */
 const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
@@ -98,8 +103,11 @@ export function endRawResponse(
 
 const STATUS_TEXT: Record<number, string | undefined> = {
   400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
   404: 'Not Found',
   408: 'Request Timeout',
+  429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   503: 'Service Unavailable',
 };

@@ -1,11 +1,48 @@
 // Requests that Node would refuse by itself with an empty body, or take from the API: they are answered like all others.
 import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import { sendError } from './http-errors.js';
+import type { Config } from './config.js';
+import { endRawResponse, RETRY_AFTER_SECONDS, sendError } from './http-errors.js';
+import type { Metrics } from './metrics.js';
 
-/** Options of the HTTP server: {@link answerOddRequests} looks for the host itself. */
-export const HTTP_OPTIONS = { requireHostHeader: false } as const;
+/** How often Node looks for requests that take too long to arrive, in milliseconds. */
+const TIMEOUT_CHECK_MS = 1000;
+
+/** Options of the HTTP server. A request must arrive whole in time, and so must its header alone. */
+export function httpOptions({ requestTimeoutSeconds }: Pick<Config, 'requestTimeoutSeconds'>) {
+  return {
+    // answerOddRequests looks for the host itself.
+    requireHostHeader: false,
+    headersTimeout: requestTimeoutSeconds * 1000,
+    requestTimeout: requestTimeoutSeconds * 1000,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  };
+}
+
+/** Turns TCP connections beyond the limit away with a 503 before a byte of theirs is read. */
+export function limitSockets(server: Server, maxSockets: number, metrics: Metrics): void {
+  let open = 0;
+  let refused = 0;
+  const counted = new WeakSet<Socket>();
+  server.prependListener('connection', (socket: Socket) => {
+    // A socket that was given back after an ignored upgrade comes a second time.
+    if (counted.has(socket)) return;
+    counted.add(socket);
+    open += 1;
+    socket.once('close', () => {
+      open -= 1;
+    });
+    if (open <= maxSockets) return;
+    refused += 1;
+    endRawResponse(socket, 'unavailable', { 'retry-after': String(RETRY_AFTER_SECONDS) });
+  });
+  metrics.level('couplet_sockets', 'TCP connections open now.', () => open);
+  metrics.counts('couplet_sockets_refused_total', 'TCP connections turned away.', 'cause', () => ({
+    total: refused,
+  }));
+}
 
 /** Answers a request without a host (RFC 9112 §3.2) in JSON, and ignores what it cannot expect (RFC 9110 §10.1.1). */
 export function answerOddRequests(app: FastifyInstance): void {

@@ -3,7 +3,9 @@ import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Seconds; from an in-memory answer to a held one. */
-const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const DURATION_BUCKETS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
 
 export interface Timer {
   /** Notes a duration, in seconds, under a label from a fixed set. */
@@ -22,7 +24,12 @@ export class Metrics {
   }
 
   /** A counter that its owner keeps: one number per label value. */
-  counts(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
+  counts(
+    name: string,
+    help: string,
+    label: string,
+    read: () => Readonly<Record<string, number>>,
+  ): void {
     new Counter({
       name,
       help,

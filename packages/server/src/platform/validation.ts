@@ -19,7 +19,6 @@ export function isMissing(value: unknown): boolean {
 /** Wording of `details` where the schema's own description is not what the description of the API promises. */
 const DETAILS: Partial<Record<RestErrorCode, string>> = {
   invalid_expiresInSeconds: `must be ${MIN_EXPIRY_SECONDS}-${MAX_EXPIRY_SECONDS} seconds (1 sec to 24 hours)`,
-  invalid_joinid: 'must be exactly six ASCII digits, as a string',
 };
 const ID_DETAILS = `must be a non-empty, well-formed string of at most ${MAX_ID_BYTES} UTF-8 bytes`;
 

@@ -1,7 +1,7 @@
 // What signaling counts, in plain numbers: a scrape reads them, a message adds one.
 import {
-  type ClientMessage,
   CLOSE_CODES,
+  type ClientMessage,
   type CloseReason,
   type ForwardedMessage,
 } from '@couplet/protocol';
@@ -11,7 +11,14 @@ import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 export type DropCause = 'fault' | 'rate' | 'no_room' | 'no_peer' | 'peer_gone' | 'unavailable';
 
 /** Why an opening handshake was refused. */
-export type RefusalCause = 'total' | 'address' | 'origin' | 'path' | 'unauthorized' | 'draining' | 'handshake';
+export type RefusalCause =
+  | 'total'
+  | 'address'
+  | 'origin'
+  | 'path'
+  | 'unauthorized'
+  | 'draining'
+  | 'handshake';
 
 export interface SignalingCounters {
   readonly forwards: Record<ForwardedMessage['type'], number>;
@@ -35,7 +42,15 @@ export function newCounters(): SignalingCounters {
       'key_exchange_complete',
     ]),
     drops: zeros(['fault', 'rate', 'no_room', 'no_peer', 'peer_gone', 'unavailable']),
-    refusals: zeros(['total', 'address', 'origin', 'path', 'unauthorized', 'draining', 'handshake']),
+    refusals: zeros([
+      'total',
+      'address',
+      'origin',
+      'path',
+      'unauthorized',
+      'draining',
+      'handshake',
+    ]),
     closes: zeros(Object.keys(CLOSE_CODES) as CloseReason[]),
     reaped: 0,
   };

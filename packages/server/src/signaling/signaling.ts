@@ -1,7 +1,7 @@
 // The signaling feature, put together: connections, backplane, heartbeat and upgrade as one thing to start and to drain.
 import type { IncomingMessage, Server } from 'node:http';
-import type { Clock } from '../platform/clock.js';
 import type { TrustProxy } from '../platform/client-address.js';
+import type { Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logger.js';
 import { Admission } from './admission.js';
@@ -24,7 +24,9 @@ export interface JoinRequest {
 
 /** The embedding application's word; what it does not decide is allowed. */
 export interface SignalingGate {
+  /** Whether a WebSocket may be opened; otherwise the handshake is answered 401. */
   connect?: (request: IncomingMessage) => boolean | Promise<boolean>;
+  /** Whether a connection may take a seat; otherwise it gets `forbidden`. */
   join?: (join: JoinRequest) => boolean | Promise<boolean>;
 }
 

@@ -7,9 +7,9 @@ import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { addressKey, clientAddress, type TrustProxy } from '../platform/client-address.js';
 import type { Config } from '../platform/config.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from '../platform/http-errors.js';
+import { ignoreUpgrade } from '../platform/http-server.js';
 import type { Admission } from './admission.js';
 import type { RefusalCause, SignalingCounters } from './counters.js';
-import { ignoreUpgrade } from '../platform/http-server.js';
 
 export interface UpgradeDeps {
   config: Pick<Config, 'maxMessageBytes'>;

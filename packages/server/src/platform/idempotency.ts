@@ -1,0 +1,53 @@
+// The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header): a request that may come again, told from others.
+import { createHash } from 'node:crypto';
+import { IDEMPOTENCY_SECONDS, MAX_ID_BYTES } from '@couplet/protocol';
+import type { FastifyRequest } from 'fastify';
+import { RequestFault } from './http-errors.js';
+
+/** A request that its client may send again, and is to be answered as the first time. */
+export interface Repeatable {
+  readonly key: string;
+  /** Tells this request from any other with the same key. */
+  readonly fingerprint: string;
+  /** Until when the first outcome is kept, in milliseconds since the Unix epoch. */
+  readonly keptUntil: number;
+}
+
+/** The key was used for another request before. */
+export interface KeyReused {
+  readonly kind: 'key_reused';
+}
+
+/** Reads the header; undefined where the client sent none. */
+export function repeatable(request: FastifyRequest, now: number): Repeatable | undefined {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key !== 'string' || key === '' || key.length > MAX_ID_BYTES) {
+    throw new RequestFault('invalid_idempotency_key');
+  }
+  const fingerprint = createHash('sha256')
+    .update(`${request.method} ${request.routeOptions.url}\n${JSON.stringify(request.body)}`)
+    .digest('base64');
+  return { key, fingerprint, keptUntil: now + IDEMPOTENCY_SECONDS * 1000 };
+}
+
+/** The requests with a key that this process is working on. */
+export class InFlight {
+  readonly #keys = new Set<string>();
+
+  /**
+   * Runs a request unless one with its key is under way.
+   *
+   * @throws RequestFault `request_in_progress`
+   */
+  async run<T>(request: Repeatable | undefined, work: () => Promise<T>): Promise<T> {
+    if (request === undefined) return work();
+    if (this.#keys.has(request.key)) throw new RequestFault('request_in_progress');
+    this.#keys.add(request.key);
+    try {
+      return await work();
+    } finally {
+      this.#keys.delete(request.key);
+    }
+  }
+}
