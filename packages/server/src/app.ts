@@ -7,7 +7,7 @@ import { openSqliteStore } from './pairing/sqlite-store.js';
 import type { PairingStore } from './pairing/store.js';
 import { Waiting } from './pairing/waiting.js';
 import { adminGuard } from './platform/admin.js';
-import { type Clock, systemClock } from './platform/clock.js';
+import { type Cancel, type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
 import { allowOrigins } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
@@ -88,6 +88,13 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const directory = { find: async (roomId: string) => store?.findRoom(roomId, clock.now()) };
   const signaling = startSignaling(app.server, config, directory, SERVER_NAME, clock, appLog);
   roomRoutes(app, signaling.backplane, adminGuard(config));
-  app.addHook('preClose', () => signaling.drain(config.shutdownSeconds * 1000));
+  const graceMs = config.shutdownSeconds * 1000;
+  let cancelCutOff: Cancel = () => {};
+  app.addHook('preClose', () => {
+    // A request whose body never comes is under way for ever: it must not hold the shutdown longer than a WebSocket may.
+    cancelCutOff = clock.after(graceMs, () => app.server.closeAllConnections());
+    return signaling.drain(graceMs);
+  });
+  app.addHook('onClose', async () => cancelCutOff());
   return app;
 }
