@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 
 /** Program → the Debian package that has it. */
 const COMPONENTS = {
+  curl: 'curl',
   chromium: 'chromium',
   turnserver: 'coturn',
   nginx: 'nginx',

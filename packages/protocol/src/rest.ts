@@ -27,26 +27,38 @@ export type CreatePendingRequest = Static<PairingRequests['create']>;
 export type AcceptRequest = Static<PairingRequests['accept']>;
 export type CheckRequest = Static<PairingRequests['check']>;
 
-export const CreatePendingResponse = Type.Object({
-  ok: Type.Literal(true),
-  exp: Type.String({
-    format: 'date-time',
-    description: 'When the code stops working: ISO 8601, UTC, with milliseconds.',
-  }),
-});
+export const CreatePendingResponse = Type.Object(
+  {
+    ok: Type.Literal(true),
+    exp: Type.String({
+      format: 'date-time',
+      description: 'When the code stops working: ISO 8601, UTC, with milliseconds.',
+    }),
+  },
+  { description: 'The code is live.' },
+);
 export type CreatePendingResponse = Static<typeof CreatePendingResponse>;
 
 /** Answer to an accept, and to a check whose code has been accepted. */
-export const RoomIdResponse = Type.Object({ roomid: RoomId });
+export const RoomIdResponse = Type.Object(
+  { roomid: RoomId },
+  { description: 'Accepted: the room of the two devices.' },
+);
 export type RoomIdResponse = Static<typeof RoomIdResponse>;
 
 export const RoomQuery = Type.Object({ roomid: RoomId });
 export type RoomQuery = Static<typeof RoomQuery>;
 
-export const RoomResponse = Type.Object({ roomid: RoomId, client1: DeviceId, client2: DeviceId });
+export const RoomResponse = Type.Object(
+  { roomid: RoomId, client1: DeviceId, client2: DeviceId },
+  { description: 'The room and its two devices.' },
+);
 export type RoomResponse = Static<typeof RoomResponse>;
 
-export const DeleteRoomResponse = Type.Object({ ok: Type.Literal(true) });
+export const DeleteRoomResponse = Type.Object(
+  { ok: Type.Literal(true) },
+  { description: 'There is no such room any more.' },
+);
 export type DeleteRoomResponse = Static<typeof DeleteRoomResponse>;
 
 export const PurgeRequest = Type.Object({
@@ -63,34 +75,43 @@ export type PurgeRequest = Static<typeof PurgeRequest>;
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 
-export const PurgeResponse = Type.Object({
-  success: Type.Literal(true),
-  deviceIdCount: count('How many ids the request named.'),
-  roomsDeleted: count('Rooms deleted; a room of two of the devices counts once.'),
-  pendingsDeleted: count('Pendings deleted; a pending of two of the devices counts once.'),
-});
+export const PurgeResponse = Type.Object(
+  {
+    success: Type.Literal(true),
+    deviceIdCount: count('How many ids the request named.'),
+    roomsDeleted: count('Rooms deleted; a room of two of the devices counts once.'),
+    pendingsDeleted: count('Pendings deleted; a pending of two of the devices counts once.'),
+  },
+  { description: 'Everything of the devices is deleted.' },
+);
 export type PurgeResponse = Static<typeof PurgeResponse>;
 
-export const RoomListResponse = Type.Object({
-  rooms: Type.Array(
-    Type.Object({
-      roomId: RoomId,
-      userCount: count('Members present now.'),
-      full: Type.Boolean(),
-    }),
-  ),
-  totalRooms: count('Rooms with at least one member.'),
-});
+export const RoomListResponse = Type.Object(
+  {
+    rooms: Type.Array(
+      Type.Object({
+        roomId: RoomId,
+        userCount: count('Members present now.'),
+        full: Type.Boolean(),
+      }),
+    ),
+    totalRooms: count('Rooms with at least one member.'),
+  },
+  { description: 'The rooms with members.' },
+);
 export type RoomListResponse = Static<typeof RoomListResponse>;
 
-export const ErrorResponse = Type.Object({
-  error: Type.Unsafe<RestErrorCode>({
-    type: 'string',
-    enum: Object.keys(REST_ERRORS),
-    description: 'Stable code.',
-  }),
-  details: Type.Optional(Type.String({ description: 'For humans; may change.' })),
-  field: Type.Optional(Type.String({ description: 'The field at fault.' })),
-  count: Type.Optional(count('How many ids of a purge are at fault.')),
-});
+export const ErrorResponse = Type.Object(
+  {
+    error: Type.Unsafe<RestErrorCode>({
+      type: 'string',
+      enum: Object.keys(REST_ERRORS),
+      description: 'Stable code.',
+    }),
+    details: Type.Optional(Type.String({ description: 'For humans; may change.' })),
+    field: Type.Optional(Type.String({ description: 'The field at fault.' })),
+    count: Type.Optional(count('How many ids of a purge are at fault.')),
+  },
+  { description: 'The request failed; `error` says why.' },
+);
 export type ErrorResponse = Static<typeof ErrorResponse>;

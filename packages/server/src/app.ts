@@ -11,7 +11,7 @@ import { Waiting } from './pairing/waiting.js';
 import { adminGuard } from './platform/admin.js';
 import { authorizeRequests, type RequestRule } from './platform/authorize.js';
 import { trustProxy, warnOfUntrustedProxies } from './platform/client-address.js';
-import { type Clock, systemClock } from './platform/clock.js';
+import { type Cancel, type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
 import { allowOrigins, originList } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
@@ -151,7 +151,14 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   });
   signalingMetrics(metrics, signaling);
   roomRoutes(app, signaling.backplane, guard);
-  app.addHook('preClose', () => signaling.drain(config.shutdownSeconds * 1000));
+  const graceMs = config.shutdownSeconds * 1000;
+  let cancelCutOff: Cancel = () => {};
+  app.addHook('preClose', () => {
+    // A request whose body never comes is under way for ever: it must not hold the shutdown longer than a WebSocket may.
+    cancelCutOff = clock.after(graceMs, () => app.server.closeAllConnections());
+    return signaling.drain(graceMs);
+  });
+  app.addHook('onClose', async () => cancelCutOff());
   return app;
 }
 

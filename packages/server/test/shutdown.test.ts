@@ -1,0 +1,42 @@
+// Closing the app: bounded by SHUTDOWN_SECONDS, whatever clients do.
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { buildApp } from '../src/app.js';
+import { parseConfig } from '../src/platform/config.js';
+import { FakeClock } from './support/fake-clock.js';
+import { startServer } from './support/server.js';
+
+test('a request whose body never comes is cut off after SHUTDOWN_SECONDS', async () => {
+  const clock = new FakeClock();
+  const server = await startServer({ SHUTDOWN_SECONDS: '10' }, { clock });
+  const arrived = once(server.app.server, 'request');
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  const cutOff = once(socket, 'close');
+  socket.write(
+    'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+  );
+  await arrived;
+  const closing = server.close();
+  const stoppedListening = new Promise<void>((resolve) => {
+    const look = () => (server.app.server.listening ? setImmediate(look) : resolve());
+    look();
+  });
+  await stoppedListening;
+  expect(socket.destroyed).toBe(false);
+  clock.advance(10_000);
+  await Promise.all([cutOff, closing]);
+});
+
+test.each([
+  ['that served', true],
+  ['that never listened', false],
+])('an app %s leaves no timer behind when it closes', async (_title, listens) => {
+  const clock = new FakeClock();
+  const app = await buildApp(parseConfig({}), { clock });
+  if (listens) await app.listen({ port: 0, host: '127.0.0.1' });
+  await app.close();
+  expect(clock.pending).toBe(0);
+});

@@ -1,0 +1,243 @@
+// The import rules of CONTRIBUTING.md, read from the sources themselves. There is no list of exceptions.
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ROOT, read } from './support/papers.js';
+
+interface Import {
+  /** As written. */
+  from: string;
+  /** `import type` and `export type`: gone at run time. */
+  typeOnly: boolean;
+}
+
+interface SourceFile {
+  path: string;
+  package: string;
+  text: string;
+  imports: Import[];
+}
+
+const packages = readdirSync(`${ROOT}packages`);
+
+const files: SourceFile[] = packages.flatMap((name) =>
+  readdirSync(`${ROOT}packages/${name}/src`, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => {
+      const path = `packages/${name}/src/${file.replaceAll('\\', '/')}`;
+      const text = read(path);
+      return { path, package: name, text, imports: importsOf(text) };
+    }),
+);
+
+function importsOf(text: string): Import[] {
+  const statements = text.matchAll(/^(?:import|export)\s(type\s)?(?:[^;'"]*?\sfrom\s)?'([^']+)'/gm);
+  const calls = text.matchAll(/\bimport\('([^']+)'\)/g);
+  return [
+    ...Array.from(statements, (m) => ({ from: m[2] as string, typeOnly: m[1] !== undefined })),
+    ...Array.from(calls, (m) => ({ from: m[1] as string, typeOnly: false })),
+  ];
+}
+
+/** The file that a relative import leads to. */
+const resolve = (file: SourceFile, from: string): string =>
+  join(dirname(file.path), from).replace(/\.js$/, '.ts');
+
+const targets = (file: SourceFile): string[] =>
+  file.imports.filter(isRelative).map(({ from }) => resolve(file, from));
+
+const isRelative = ({ from }: Import) => from.startsWith('.');
+const isOurs = ({ from }: Import) => from.startsWith('@couplet/');
+const isNode = ({ from }: Import) => from.startsWith('node:');
+
+/** `@scope/name/sub` → `@scope/name`. */
+const libraryOf = (from: string): string =>
+  from
+    .split('/')
+    .slice(0, from.startsWith('@') ? 2 : 1)
+    .join('/');
+
+/** The code of a file, without comments and the text of strings. */
+const codeOf = (text: string): string =>
+  text.replace(
+    /\/\/[^\n]*|\/\*[\s\S]*?\*\/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g,
+    '',
+  );
+
+/** The paths of those that break a rule. */
+const breaking = (breaks: (file: SourceFile) => boolean, among = files): string[] =>
+  among.filter(breaks).map(({ path }) => path);
+
+describe('every source file', () => {
+  test('begins with a sentence on its job', () => {
+    const hasNone = ({ text }: SourceFile) => {
+      const [first = '', ...rest] = text.split('\n').filter((line) => !line.startsWith('#!'));
+      const end = rest.findIndex((line) => !line.startsWith('//'));
+      return (
+        !/^\/\/ \S.{10,}/.test(first) || !/\.( |$)/.test([first, ...rest.slice(0, end)].join(' '))
+      );
+    };
+    expect(breaking(hasNone)).toEqual([]);
+  });
+
+  test('is no longer than 260 lines', () => {
+    expect(breaking(({ text }) => text.split('\n').length - 1 > 260)).toEqual([]);
+  });
+
+  test('has a name in kebab-case that says more than "utils"', () => {
+    const kebab = /^packages\/[a-z]+\/src\/([a-z]+\/)?[a-z0-9]+(-[a-z0-9]+)*\.ts$/;
+    const empty = /\b(utils?|helpers?|managers?|types|misc|common)\b/;
+    expect(breaking(({ path }) => !kebab.test(path) || empty.test(path))).toEqual([]);
+  });
+});
+
+describe('dependencies point one way', () => {
+  /** protocol ← platform ← features ← app ← main and index. */
+  const rank = (path: string): number => {
+    const inside = path.replace(/^packages\/server\/src\//, '');
+    if (inside.startsWith('platform/')) return 1;
+    if (inside.includes('/')) return 2;
+    return inside === 'app.ts' ? 3 : 4;
+  };
+  const server = files.filter((file) => file.package === 'server');
+  const folders = (file: SourceFile) => new Set(targets(file).map((target) => dirname(target)));
+
+  test('no file imports one above it, or another feature', () => {
+    const wrong = server.flatMap((file) =>
+      targets(file)
+        .filter((target) => dirname(target) !== dirname(file.path))
+        .filter((target) => rank(target) >= rank(file.path))
+        .map((target) => `${file.path} → ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('relative imports lead to files that are there', () => {
+    const paths = new Set(files.map(({ path }) => path));
+    expect(breaking((file) => targets(file).some((target) => !paths.has(target)))).toEqual([]);
+  });
+
+  test('only app.ts sees every folder', () => {
+    const all = new Set(server.map(({ path }) => dirname(path)).filter((d) => !d.endsWith('/src')));
+    expect(all.size).toBeGreaterThan(2);
+    expect(breaking((file) => [...all].every((dir) => folders(file).has(dir)), server)).toEqual([
+      'packages/server/src/app.ts',
+    ]);
+  });
+
+  test('no file loads itself by way of others', () => {
+    const byPath = new Map(files.map((file) => [file.path, file]));
+    const done = new Set<string>();
+    const visit = (path: string, way: string[]) => {
+      expect(way, [...way, path].join(' → ')).not.toContain(path);
+      const file = byPath.get(path);
+      if (done.has(path) || file === undefined) return;
+      for (const { from, typeOnly } of file.imports.filter(isRelative)) {
+        if (!typeOnly) visit(resolve(file, from), [...way, path]);
+      }
+      done.add(path);
+    };
+    for (const { path } of files) visit(path, []);
+  });
+});
+
+describe('packages meet only through their exports', () => {
+  test('every import of a package of ours is of an exported name', () => {
+    const wrong = files.flatMap((file) =>
+      file.imports.filter(isOurs).filter(({ from }) => {
+        const library = libraryOf(from);
+        const { exports } = JSON.parse(read(`packages/${library.split('/')[1]}/package.json`));
+        return library === `@couplet/${file.package}` || !(from.replace(library, '.') in exports);
+      }),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('no relative import leaves its package', () => {
+    const leaves = (file: SourceFile) =>
+      targets(file).some((target) => !target.startsWith(`packages/${file.package}/src/`));
+    expect(breaking(leaves)).toEqual([]);
+  });
+
+  test('protocol imports neither Node nor another package of ours', () => {
+    const imports = files.filter((file) => file.package === 'protocol').flatMap((f) => f.imports);
+    expect(imports.filter((i) => isNode(i) || isOurs(i))).toEqual([]);
+  });
+
+  test('the main entry of protocol loads no library at run time', () => {
+    const seen = new Set<string>();
+    const loaded: string[] = [];
+    const visit = (path: string) => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      const file = files.find((candidate) => candidate.path === path) as SourceFile;
+      for (const part of file.imports.filter(({ typeOnly }) => !typeOnly)) {
+        if (isRelative(part)) visit(resolve(file, part.from));
+        else loaded.push(`${part.from} in ${path}`);
+      }
+    };
+    visit('packages/protocol/src/index.ts');
+    expect(seen.size).toBeGreaterThan(1);
+    expect(loaded).toEqual([]);
+  });
+});
+
+describe('one door per library', () => {
+  /** Library → the only file that loads it; types may be imported by whoever the library's objects are handed to. */
+  const DOORS: Record<string, string> = {
+    '@fastify/cors': 'platform/cors.ts',
+    '@fastify/swagger': 'platform/openapi.ts',
+    'better-sqlite3': 'pairing/database.ts',
+    fastify: 'app.ts',
+    pino: 'platform/logger.ts',
+    'pino-pretty': 'platform/logger.ts',
+    ws: 'signaling/upgrade.ts',
+  };
+  /** Libraries that are a way of writing, not a neighbour. */
+  const EVERYWHERE = ['typebox'];
+  const third = files.flatMap((file) =>
+    file.imports
+      .filter((i) => !isRelative(i) && !isOurs(i) && !isNode(i))
+      .map((i) => ({ ...i, file, library: libraryOf(i.from) })),
+  );
+
+  test('a library is loaded by the file that is its door, and by no other', () => {
+    const loaded = third
+      .filter(({ typeOnly, library }) => !typeOnly && !EVERYWHERE.includes(library))
+      .map(({ library, file }) => `${library} in ${file.path}`);
+    expect([...new Set(loaded)].sort()).toEqual(
+      Object.entries(DOORS)
+        .map(([library, door]) => `${library} in packages/server/src/${door}`)
+        .sort(),
+    );
+  });
+
+  test('types of better-sqlite3 go no further than the store, types of ws no further than a connection', () => {
+    const typed = (name: string) =>
+      [...new Set(third.filter((i) => i.typeOnly && i.library === name).map((i) => i.file.path))]
+        .map((path) => path.replace('packages/server/src/', ''))
+        .sort();
+    expect(typed('better-sqlite3')).toEqual(['pairing/sqlite-store.ts']);
+    expect(typed('ws')).toEqual(['signaling/connection.ts']);
+  });
+
+  test('a package declares the libraries it imports, and imports those it declares', () => {
+    for (const name of packages) {
+      const manifest = JSON.parse(read(`packages/${name}/package.json`));
+      const used = files
+        .filter((file) => file.package === name)
+        .flatMap((file) => file.imports.filter((i) => !isRelative(i) && !isNode(i)))
+        .map(({ from }) => libraryOf(from));
+      const declared = Object.keys(manifest.dependencies ?? {});
+      expect([...new Set(used)].sort(), name).toEqual(declared.sort());
+    }
+  });
+
+  test('only main.ts touches the process', () => {
+    const touching = files.filter(
+      ({ text, imports }) =>
+        /\bprocess\b/.test(codeOf(text)) || imports.some(({ from }) => from === 'node:process'),
+    );
+    expect(touching.map(({ path }) => path)).toEqual(['packages/server/src/main.ts']);
+  });
+});

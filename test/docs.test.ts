@@ -1,0 +1,242 @@
+// The papers against the code, both ways: what the tables say is what the code has. npm run docs writes the generated ones.
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import * as limits from '@couplet/protocol';
+import { CLOSE_CODES, JOIN_CODE_PATTERN, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
+import * as schemas from '@couplet/protocol/schema';
+import { describe, expect, test } from 'vitest';
+import { SETTINGS } from '../packages/server/src/platform/config.js';
+import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
+
+const protocol = read('docs/protocol.md');
+const operations = read('docs/operations.md');
+
+describe('docs/protocol.md', () => {
+  test('lists the REST error codes with status and meaning', () => {
+    expect(tableRows(section(protocol, '### REST'))).toEqual(
+      Object.entries(REST_ERRORS).map(([code, { status, meaning }]) => [
+        String(status),
+        `\`${code}\``,
+        meaning,
+      ]),
+    );
+  });
+
+  test('lists the signaling error codes with text and meaning', () => {
+    expect(tableRows(section(protocol, '### Signaling'))).toEqual(
+      Object.entries(SIGNALING_ERRORS).map(([code, { text, meaning }]) => [
+        `\`${code}\``,
+        text,
+        meaning,
+      ]),
+    );
+  });
+
+  test('lists the close codes with name and meaning', () => {
+    const life = section(protocol, '## 7. Life of a WebSocket');
+    expect(tableRows(life)).toEqual(
+      Object.entries(CLOSE_CODES).map(([name, { code, meaning }]) => [
+        String(code),
+        `\`${name}\``,
+        meaning,
+      ]),
+    );
+  });
+
+  test('gives every error code that it mentions the status of the table', () => {
+    const mentions = Array.from(protocol.matchAll(/\b([45]\d\d) `(\w+)`/g));
+    expect(mentions.length).toBeGreaterThan(20);
+    for (const [, status, code] of mentions) {
+      expect({ code, status: REST_ERRORS[code as keyof typeof REST_ERRORS]?.status }).toEqual({
+        code,
+        status: Number(status),
+      });
+    }
+  });
+
+  test.each([
+    ['### Client to server', schemas.CLIENT_MESSAGES],
+    ['### Server to client', schemas.SERVER_MESSAGES],
+  ])(
+    '%s: lists every message type, and its fields in the order of the schema',
+    (heading, messages) => {
+      const documented = tableRows(section(protocol, heading)).map(([type = '', fields = '']) => [
+        quoted(type)[0],
+        quoted(fields)
+          .map((field) => field.replace('?', ''))
+          .filter((field) => field !== 'null'),
+      ]);
+      expect(documented).toEqual(
+        Object.entries(messages).map(([type, { properties }]) => [
+          type,
+          Object.keys(properties).filter((field) => field !== 'type'),
+        ]),
+      );
+    },
+  );
+
+  test.each([
+    ['### `POST /api/rooms`', schemas.CreatePendingRequest],
+    ['### `POST /api/rooms/accept`', schemas.AcceptRequest],
+    ['### `POST /api/rooms/check`', schemas.CheckRequest],
+    ['### `POST /api/user/purge`', schemas.PurgeRequest],
+  ])('%s: lists the fields in the order in which they are checked', (heading, { properties }) => {
+    const documented = tableRows(section(protocol, heading)).map(([name = '']) => quoted(name)[0]);
+    expect(documented).toEqual(Object.keys(properties));
+  });
+
+  test('lists every limit of the protocol, and the limits of bodies, with its value', () => {
+    const documented = new Map(
+      tableRows(section(protocol, '## 2. Limits')).map(([, value, name = '']) => [
+        String(quoted(name)[0]),
+        Number(value),
+      ]),
+    );
+    const bodies = (path: string, name: string) =>
+      Number(new RegExp(`${name} = ([\\d_]+)`).exec(read(path))?.[1]?.replaceAll('_', ''));
+    const expected = Object.entries(limits).filter(([, value]) => typeof value === 'number');
+    expect(Object.fromEntries(documented)).toEqual({
+      ...Object.fromEntries(expected),
+      MAX_BODY_BYTES: bodies('packages/server/src/app.ts', 'MAX_BODY_BYTES'),
+      MAX_PURGE_BODY_BYTES: bodies('packages/server/src/pairing/routes.ts', 'MAX_PURGE_BODY_BYTES'),
+    });
+    expect(quoted(section(protocol, '## 2. Limits'))).toContain(JOIN_CODE_PATTERN);
+  });
+
+  test('has the state table of room.ts', () => {
+    const source = read('packages/server/src/signaling/room.ts').split('\n');
+    const rows = source
+      .filter((line) => /^\/\/ {3}\d.*│/.test(line))
+      .map((line) =>
+        line
+          .replace('//', '')
+          .split('│')
+          .map((cell) => cell.trim()),
+      );
+    const documented = tableRows(section(protocol, '## 5. Rooms'));
+    expect(documented.map((row) => row.slice(0, 3))).toEqual(rows.map((row) => row.slice(0, 3)));
+    const types = Object.keys(schemas.SERVER_MESSAGES);
+    const told = (text = '') => text.match(/\w+/g)?.filter((word) => types.includes(word));
+    expect(documented.map((row) => told(row[3]))).toEqual(rows.map((row) => told(row[3])));
+  });
+});
+
+describe('docs/operations.md', () => {
+  test('lists every setting with its default and meaning', () => {
+    expect(tableRows(section(operations, '## Settings'))).toEqual(
+      Array.from(SETTINGS, ([name, setting]) => [
+        `\`${name}\``,
+        setting.default === ''
+          ? 'empty'
+          : `\`${typeof setting.default === 'boolean' ? Number(setting.default) : setting.default}\``,
+        setting.description,
+      ]),
+    );
+  });
+
+  test('mentions no setting that is not there', () => {
+    const names = [...protocol.matchAll(/`([A-Z]+(?:_[A-Z]+)+|PORT|HOST)\b/g)]
+      .concat([...operations.matchAll(/`([A-Z]+(?:_[A-Z]+)+|PORT|HOST)\b/g)])
+      .map(([, name]) => String(name))
+      .filter((name) => !(name in limits) && !/^MAX_(PURGE_)?BODY_BYTES$/.test(name));
+    expect([...new Set(names)].filter((name) => !SETTINGS.has(name))).toEqual([]);
+  });
+
+  test('lists every line that the server logs, under its level', () => {
+    const logged = readdirSync(`${ROOT}packages/server/src`, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .flatMap((path) => [...read(`packages/server/src/${path}`).matchAll(LOG_CALL)])
+      .flatMap(([, level, args = '']) =>
+        Array.from(args.matchAll(/'([^']*)'/g), ([, text]) => `${level}: ${text}`),
+      )
+      .filter((line) => !line.endsWith(': /'));
+    const logs = section(operations, '## Logs').replaceAll('\n  ', ' ');
+    const documented = Array.from(logs.matchAll(/^- (\w+): (.+)$/gm)).flatMap(
+      ([, level, messages = '']) => quoted(messages).map((message) => `${level}: ${message}`),
+    );
+    // Fastify logs this one, with the text of main.ts.
+    const all = [...new Set([...logged, 'info: listening on …'])];
+    expect(documented.sort()).toEqual(all.sort());
+  });
+});
+
+/** A call of the log: level and arguments. */
+const LOG_CALL = /\b(?:log|appLog|#log)\.(fatal|error|warn|info|debug)\(([^;]*?)\);/g;
+
+describe('all papers', () => {
+  const papers = [
+    ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
+    ...readdirSync(`${ROOT}docs`)
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+  ];
+
+  /** The anchors that GitHub gives the headings of a paper. */
+  const anchors = (paper: string) =>
+    Array.from(paper.matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replace(/\s/g, '-'),
+    );
+
+  test('are all there', () => {
+    expect(papers.sort()).toEqual(
+      expect.arrayContaining([
+        'ARCHITECTURE.md',
+        'CHANGELOG.md',
+        'CONTRIBUTING.md',
+        'README.md',
+        'SECURITY.md',
+        'docs/operations.md',
+        'docs/protocol.md',
+      ]),
+    );
+    expect(read('LICENSE')).toMatch(/^MIT License\n\nCopyright \(c\) \d{4} Couplet contributors\n/);
+  });
+
+  test.each(papers)('%s: links lead to what is there', (path) => {
+    const paper = read(path).replace(/^```[\s\S]*?^```$/gm, '');
+    for (const [, link = ''] of paper.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue;
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? path : join(dirname(path), file);
+      if (!target.endsWith('.md')) expect(readable(target), link).toBe(true);
+      else if (anchor) expect(anchors(read(target)), link).toContain(anchor);
+      else expect(read(target), link).not.toBe('');
+    }
+  });
+
+  test('README.md opens with the two commands, and is shorter than 150 lines', () => {
+    const readme = read('README.md');
+    expect(readme.split('\n').length).toBeLessThan(150);
+    const [first = ''] = readme.split('\n## ');
+    expect(first).toContain('npm start');
+    expect(first).toContain('npm test');
+  });
+
+  test('ARCHITECTURE.md says of every dependency why it is there', () => {
+    const decisions = section(read('ARCHITECTURE.md'), '## Dependencies');
+    const named = new Set(tableRows(decisions).flatMap(([names = '']) => quoted(names)));
+    const manifests = [
+      'package.json',
+      'packages/protocol/package.json',
+      'packages/server/package.json',
+    ];
+    const declared = manifests.flatMap((path) => {
+      const { dependencies = {}, devDependencies = {} } = JSON.parse(read(path));
+      return Object.keys({ ...dependencies, ...devDependencies });
+    });
+    const others = declared.filter((name) => !name.startsWith('@couplet/'));
+    expect([...named].sort()).toEqual([...new Set(others)].sort());
+  });
+});
+
+function readable(path: string): boolean {
+  try {
+    return read(path) !== '';
+  } catch {
+    // A folder cannot be read as a file, but it is there.
+    return readdirSync(ROOT + path).length > 0;
+  }
+}

@@ -1,0 +1,67 @@
+// GET /openapi.json: clean under a standard linter, and complete.
+import { createConfig, lintFromString } from '@redocly/openapi-core';
+import { afterAll, expect, test } from 'vitest';
+import { startServer } from '../packages/server/test/support/server.js';
+import { read } from './support/papers.js';
+
+const server = await startServer();
+afterAll(() => server.close());
+const source = await (await fetch(`${server.url}/openapi.json`)).text();
+const document: {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+} = JSON.parse(source);
+
+interface Operation {
+  operationId?: string;
+  summary?: string;
+  responses: Record<string, { description: string }>;
+}
+
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({
+    endpoint: `${method.toUpperCase()} ${path}`,
+    ...operation,
+  })),
+);
+
+async function lint(text: string): Promise<string[]> {
+  const config = await createConfig({ extends: ['recommended'] });
+  const problems = await lintFromString({ source: text, config, absoluteRef: 'openapi.json' });
+  return problems.map(({ ruleId, message }) => `${ruleId}: ${message}`);
+}
+
+test('the recommended rules of the linter find nothing', async () => {
+  expect(document.openapi).toBe('3.1.0');
+  expect(await lint(source)).toEqual([]);
+});
+
+test('the linter does find what is wrong', async () => {
+  expect(await lint(source.replace('"operationId":"getRoom",', ''))).not.toEqual([]);
+});
+
+test('every endpoint of docs/protocol.md is served, and those for apps are in the document', () => {
+  const documented = Array.from(read('docs/protocol.md').matchAll(/^### `([A-Z]+ \S+)`$/gm), (m) =>
+    String(m[1]),
+  );
+  for (const endpoint of documented) {
+    const [method, url] = endpoint.split(' ') as ['GET', string];
+    expect(server.app.hasRoute({ method, url }), endpoint).toBe(true);
+  }
+  const forPeople = ['GET /', 'GET /openapi.json'];
+  expect(operations.map(({ endpoint }) => endpoint).sort()).toEqual(
+    documented.filter((endpoint) => !forPeople.includes(endpoint)).sort(),
+  );
+});
+
+test('every operation has an id of its own, a summary, and words for each answer', () => {
+  const ids = operations.map(({ operationId }) => operationId);
+  expect(new Set(ids).size).toBe(operations.length);
+  for (const { endpoint, operationId, summary, responses } of operations) {
+    expect(operationId, endpoint).toMatch(/^[a-z][A-Za-z]+$/);
+    expect(summary, endpoint).toBeTruthy();
+    for (const [status, { description }] of Object.entries(responses)) {
+      expect(description, `${endpoint} ${status}`).not.toBe('Default Response');
+    }
+  }
+});
