@@ -7,7 +7,7 @@ import type { Clock } from '../platform/clock.js';
 import type { Penalties, PenaltyPolicy } from '../platform/penalties.js';
 
 export const ACCEPT_GUESSES: PenaltyPolicy = {
-  free: 10,
+  free: 20,
   firstWaitSeconds: 1,
   maxWaitSeconds: 900,
   memorySeconds: 3600,

@@ -4,31 +4,43 @@ import type { Guesses } from './guesses.js';
 import type { PairingStore } from './store.js';
 import type { Waiting } from './waiting.js';
 
-/** Operations that are timed; the others are rare. */
-const TIMED = ['create', 'accept', 'check', 'findRoom', 'deleteRoom', 'purge', 'sweep'] as const;
+/** Every operation of a store, and whether it is timed; the others are rare, or no operation. */
+const OPERATIONS: Record<keyof PairingStore, boolean> = {
+  create: true,
+  accept: true,
+  check: true,
+  findRoom: true,
+  deleteRoom: true,
+  purge: true,
+  firstTime: true,
+  sweep: true,
+  counts: false,
+  probe: true,
+  onChange: false,
+  close: false,
+};
 
-/** The same store, with each operation timed. */
+/** The same store, with its operations timed. */
 export function measureStore(store: PairingStore, metrics: Metrics): PairingStore {
   const timer = metrics.timer(
     'couplet_store_seconds',
     'Time a store operation takes, its commit included.',
     'operation',
   );
-  const measured: PairingStore = { ...store };
-  for (const name of TIMED) {
-    const operation = store[name] as (...args: unknown[]) => Promise<unknown>;
-    Object.assign(measured, {
-      async [name](...args: unknown[]) {
-        const start = performance.now();
-        try {
-          return await operation(...args);
-        } finally {
-          timer.observe(name, (performance.now() - start) / 1000);
-        }
-      },
-    });
-  }
-  return measured;
+  const measured = Object.entries(OPERATIONS).map(([name, isTimed]) => {
+    const operation = (...args: unknown[]) =>
+      (store[name as keyof PairingStore] as (...args: unknown[]) => unknown).apply(store, args);
+    const timed = async (...args: unknown[]) => {
+      const start = performance.now();
+      try {
+        return await operation(...args);
+      } finally {
+        timer.observe(name, (performance.now() - start) / 1000);
+      }
+    };
+    return [name, isTimed ? timed : operation];
+  });
+  return Object.fromEntries(measured) as PairingStore;
 }
 
 export function pairingMetrics(

@@ -112,6 +112,8 @@ export function pairingRoutes(
             details: 'a device cannot accept its own code',
           });
         case 'conflict':
+          // No guess: a code that is taken is of no use to anyone, and devices do race for one.
+          return sendError(reply, 'conflict');
         case 'not_found_or_expired':
           await guesses.acceptFailed(address);
           return sendError(reply, outcome.kind);
