@@ -278,6 +278,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     }
     values[setting.key] = value;
   }
+  if (values.requirePairedRooms === true && values.useSqlite === false) {
+    faults.push('REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1, or no room is ever paired');
+  }
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(values) as Config;
 }

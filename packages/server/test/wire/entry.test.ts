@@ -1,0 +1,130 @@
+// Who may enter: origins, paired rooms, the embedding application's word, the admin.
+import { expect, onTestFinished, test } from 'vitest';
+import WebSocket from 'ws';
+import type { Authorize } from '../../src/app.js';
+import { ConfigError, parseConfig } from '../../src/platform/config.js';
+import { call, pairDevices, someDevice } from '../support/api.js';
+import { Peer } from '../support/peer.js';
+import { type RunningServer, startServer } from '../support/server.js';
+
+async function server(env: Record<string, string>, authorize?: Authorize): Promise<RunningServer> {
+  const started = await startServer(env, authorize ? { authorize } : {});
+  onTestFinished(() => started.close());
+  return started;
+}
+
+/** The HTTP status with which an opening handshake is refused. */
+function refused(wsUrl: string, headers: Record<string, string>): Promise<number> {
+  const socket = new WebSocket(wsUrl, { headers });
+  socket.on('error', () => {});
+  return new Promise((resolve, reject) => {
+    socket.on('open', () => reject(new Error('it was let in')));
+    socket.on('unexpected-response', (_request, response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+  });
+}
+
+test('with ALLOWED_ORIGINS a page of another origin is refused its WebSocket with 403', async () => {
+  const { wsUrl } = await server({ ALLOWED_ORIGINS: 'https://app.example, https://other.example' });
+  expect(await refused(wsUrl, { origin: 'https://evil.example' })).toBe(403);
+  await Peer.connect(wsUrl, { headers: { origin: 'https://other.example' } });
+});
+
+test('a client that is no browser sends no origin, and may enter', async () => {
+  const { wsUrl } = await server({ ALLOWED_ORIGINS: 'https://app.example' });
+  await Peer.connect(wsUrl);
+});
+
+test('with REQUIRE_PAIRED_ROOMS only the two devices of a paired room may join it', async () => {
+  const { url, wsUrl } = await server({ REQUIRE_PAIRED_ROOMS: '1' });
+  const { roomid, client1, client2 } = await pairDevices(url);
+  const forbidden = { type: 'error', error: 'Not a member of this room', code: 'forbidden' };
+  const peer = await Peer.connect(wsUrl);
+  for (const deviceId of [undefined, '', someDevice()]) {
+    peer.send({ type: 'join_room', roomId: roomid, deviceId });
+    expect(await peer.next()).toEqual(forbidden);
+  }
+  peer.send({ type: 'join_room', roomId: 'my living room', deviceId: client1 });
+  expect(await peer.next()).toEqual(forbidden);
+  expect(await peer.join(roomid, client1)).toMatchObject({ userCount: 1 });
+  const other = await Peer.connect(wsUrl);
+  expect(await other.join(roomid, client2)).toMatchObject({ userCount: 2 });
+});
+
+test('with REQUIRE_PAIRED_ROOMS a seat is taken over by its own device only', async () => {
+  const { url, wsUrl } = await server({ REQUIRE_PAIRED_ROOMS: '1' });
+  const { roomid, client1 } = await pairDevices(url);
+  const first = await Peer.connect(wsUrl);
+  await first.join(roomid, client1);
+  const stranger = await Peer.connect(wsUrl);
+  stranger.send({ type: 'join_room', roomId: roomid, deviceId: someDevice() });
+  await stranger.next('error');
+  expect(await first.sync()).toEqual([]);
+  const again = await Peer.connect(wsUrl);
+  await again.join(roomid, client1);
+  expect(await first.closed).toMatchObject({ code: 4001 });
+});
+
+test('REQUIRE_PAIRED_ROOMS without USE_SQLITE is a fault of the configuration', () => {
+  expect(() => parseConfig({ REQUIRE_PAIRED_ROOMS: '1' })).toThrow(ConfigError);
+  expect(() => parseConfig({ REQUIRE_PAIRED_ROOMS: '1' })).toThrow(/USE_SQLITE/);
+});
+
+test('the application decides which requests are served: the others are 401, never 404', async () => {
+  const { url } = await server(
+    {},
+    { request: async ({ headers }) => headers.authorization === 'Bearer good' },
+  );
+  const get = (headers: Record<string, string>) =>
+    call(url, 'GET', '/api/rooms?roomid=x', undefined, headers);
+  expect(await get({})).toMatchObject({ status: 401, body: { error: 'unauthorized' } });
+  expect((await get({ authorization: 'Bearer good' })).status).toBe(404);
+  expect((await call(url, 'OPTIONS', '/api/rooms')).status).toBe(204);
+  expect((await fetch(url)).status).toBe(200);
+});
+
+test('the application decides who may connect; a rule that fails lets nobody in', async () => {
+  const { wsUrl } = await server(
+    {},
+    {
+      connect: ({ headers }) => {
+        if (headers['x-broken']) throw new Error('broken');
+        return headers.authorization === 'Bearer good';
+      },
+    },
+  );
+  expect(await refused(wsUrl, {})).toBe(401);
+  expect(await refused(wsUrl, { 'x-broken': '1' })).toBe(401);
+  await Peer.connect(wsUrl, { headers: { authorization: 'Bearer good' } });
+});
+
+test('the application decides who may take which seat', async () => {
+  const { wsUrl } = await server(
+    {},
+    {
+      join: async ({ request, roomId, deviceId }) =>
+        request.headers['x-device'] === deviceId && roomId.startsWith('team-'),
+    },
+  );
+  const peer = await Peer.connect(wsUrl, { headers: { 'x-device': 'mine' } });
+  for (const [roomId, deviceId] of [
+    ['team-1', 'other'],
+    ['elsewhere', 'mine'],
+  ]) {
+    peer.send({ type: 'join_room', roomId, deviceId });
+    expect(await peer.next()).toMatchObject({ type: 'error', code: 'forbidden' });
+  }
+  await peer.join('team-1', 'mine');
+});
+
+test('in production the metrics and GET /rooms are for the admin', async () => {
+  const adminToken = 'correct horse battery';
+  const { url } = await server({ PRODUCTION: '1', ADMIN_TOKEN: adminToken });
+  for (const path of ['/metrics', '/rooms']) {
+    expect((await fetch(url + path)).status).toBe(401);
+    const headers = { authorization: `Bearer ${adminToken}` };
+    expect((await fetch(url + path, { headers })).status).toBe(200);
+  }
+});

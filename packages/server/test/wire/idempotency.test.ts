@@ -1,0 +1,172 @@
+// Idempotency-Key on every POST under /api: a lost answer strands nobody. Contract §1.
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { call, someCode, someDevice } from '../support/api.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { serverUnderTest, startServer, temporaryFolder } from '../support/server.js';
+
+const { url } = await serverUnderTest();
+
+const key = (value: string = randomUUID()) => ({ 'idempotency-key': value });
+
+test('a repeated create gets the first answer again, to the millisecond', async () => {
+  const body = { joinid: someCode(), expiresInSeconds: 300, client1: someDevice() };
+  const headers = key();
+  const first = await call(url, 'POST', '/api/rooms', body, headers);
+  const again = await call(url, 'POST', '/api/rooms', body, headers);
+  expect([again.status, again.body]).toEqual([201, first.body]);
+});
+
+test('a repeated accept gets the room again, where it would be a conflict without the key', async () => {
+  const joinid = someCode();
+  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1: someDevice() });
+  const accept = { joinid, client2: someDevice() };
+  const headers = key();
+  const first = await call(url, 'POST', '/api/rooms/accept', accept, headers);
+  expect(first.status).toBe(200);
+  const again = await call(url, 'POST', '/api/rooms/accept', accept, headers);
+  expect([again.status, again.body]).toEqual([200, first.body]);
+  expect((await call(url, 'POST', '/api/rooms/accept', accept)).status).toBe(409);
+});
+
+test('a repeated check gets the room again, where the pending is gone without the key', async () => {
+  const joinid = someCode();
+  const client1 = someDevice();
+  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
+  await call(url, 'POST', '/api/rooms/accept', { joinid, client2: someDevice() });
+  const headers = { ...key(), prefer: 'wait=5' };
+  const first = await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers);
+  const again = await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers);
+  expect([again.status, again.body]).toEqual([200, first.body]);
+  expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 })).status).toBe(404);
+});
+
+test('a check that was answered 204 is answered 204 again', async () => {
+  const joinid = someCode();
+  const client1 = someDevice();
+  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
+  const headers = key();
+  expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers)).status).toBe(
+    204,
+  );
+  await call(url, 'POST', '/api/rooms/accept', { joinid, client2: someDevice() });
+  expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers)).status).toBe(
+    204,
+  );
+  expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, key())).status).toBe(
+    200,
+  );
+});
+
+test('a repeated purge gets the same counts again', async () => {
+  const client1 = someDevice();
+  await call(url, 'POST', '/api/rooms', { joinid: someCode(), expiresInSeconds: 300, client1 });
+  const headers = key();
+  const first = await call(url, 'POST', '/api/user/purge', { deviceIds: [client1] }, headers);
+  expect(first.body).toMatchObject({ pendingsDeleted: 1 });
+  const again = await call(url, 'POST', '/api/user/purge', { deviceIds: [client1] }, headers);
+  expect(again.body).toEqual(first.body);
+});
+
+test('errors of the first answer are repeated too', async () => {
+  const joinid = someCode();
+  const accept = { joinid, client2: someDevice() };
+  const headers = key();
+  expect((await call(url, 'POST', '/api/rooms/accept', accept, headers)).status).toBe(404);
+  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1: someDevice() });
+  expect((await call(url, 'POST', '/api/rooms/accept', accept, headers)).status).toBe(404);
+  expect((await call(url, 'POST', '/api/rooms/accept', accept, key())).status).toBe(200);
+});
+
+test.each(['/api/rooms', '/api/rooms/accept', '/api/rooms/check', '/api/user/purge'])(
+  'the same key with another body on %s is 422',
+  async (path) => {
+    const headers = key();
+    const body = {
+      joinid: someCode(),
+      expiresInSeconds: 300,
+      client1: 'a',
+      client2: 'b',
+      deviceId: 'x',
+    };
+    await call(url, 'POST', path, body, headers);
+    const other = { ...body, joinid: someCode(), deviceId: 'y' };
+    const answer = await call(url, 'POST', path, other, headers);
+    expect([answer.status, answer.body]).toEqual([422, { error: 'idempotency_key_reused' }]);
+  },
+);
+
+test('the same key and body on another endpoint is 422', async () => {
+  const headers = key();
+  const body = { joinid: someCode(), expiresInSeconds: 300, client1: 'a', client2: 'b' };
+  await call(url, 'POST', '/api/rooms', body, headers);
+  expect((await call(url, 'POST', '/api/rooms/check', body, headers)).status).toBe(422);
+});
+
+test.each([
+  ['empty', ''],
+  ['longer than 256 bytes', 'k'.repeat(257)],
+])('a key that is %s is 400', async (_case, value) => {
+  const body = { joinid: someCode(), client2: 'b' };
+  const answer = await call(url, 'POST', '/api/rooms/accept', body, key(value));
+  expect([answer.status, answer.body]).toEqual([400, { error: 'invalid_idempotency_key' }]);
+});
+
+test('while the first request is under way, another with its key is 409', async () => {
+  const joinid = someCode();
+  const client1 = someDevice();
+  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
+  const headers = { ...key(), prefer: 'wait=30' };
+  const held = call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers);
+  let second = await call(
+    url,
+    'POST',
+    '/api/rooms/check',
+    { joinid, client1 },
+    { ...headers, prefer: 'wait=0' },
+  );
+  // The two requests race: one of them is held, the other is refused.
+  if (second.status === 204) second = await held;
+  else await call(url, 'POST', '/api/rooms/accept', { joinid, client2: someDevice() });
+  expect([second.status, second.body]).toEqual([409, { error: 'request_in_progress' }]);
+});
+
+test('a key is good for ten minutes', async () => {
+  const clock = new FakeClock();
+  const server = await startServer({}, { clock });
+  onTestFinished(() => server.close());
+  const headers = key();
+  const body = { joinid: someCode(), client2: 'b' };
+  const accept = () => call(server.url, 'POST', '/api/rooms/accept', body, headers);
+  await accept();
+  await call(server.url, 'POST', '/api/rooms', { ...body, expiresInSeconds: 3600, client1: 'a' });
+  clock.advance(599_999);
+  expect((await accept()).status).toBe(404);
+  clock.advance(1);
+  expect((await accept()).status).toBe(200);
+});
+
+test('answers are kept across a restart', async () => {
+  const path = join(temporaryFolder(), 'chat.db');
+  const body = { joinid: someCode(), expiresInSeconds: 300, client1: someDevice() };
+  const headers = key();
+  const answers: unknown[] = [];
+  for (let run = 0; run < 2; run++) {
+    const server = await startServer({ SQLITE_DB_PATH: path });
+    answers.push((await call(server.url, 'POST', '/api/rooms', body, headers)).body);
+    await server.close();
+  }
+  expect(answers[1]).toEqual(answers[0]);
+});
+
+test('with as many records as there may be, a request with a new key is 503, one without a key is served', async () => {
+  const server = await startServer({ MAX_IDEMPOTENCY_RECORDS: '1' });
+  onTestFinished(() => server.close());
+  const body = { joinid: someCode(), client2: 'b' };
+  const first = key();
+  expect((await call(server.url, 'POST', '/api/rooms/accept', body, first)).status).toBe(404);
+  expect((await call(server.url, 'POST', '/api/rooms/accept', body, key())).status).toBe(503);
+  expect((await call(server.url, 'POST', '/api/rooms/accept', body, first)).status).toBe(404);
+  expect((await call(server.url, 'POST', '/api/rooms/accept', body)).status).toBe(404);
+});

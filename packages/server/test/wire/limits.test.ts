@@ -1,0 +1,194 @@
+// Every resource has a bound: what is beyond it is refused with a clear answer and costs nobody else anything.
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { expect, onTestFinished, test } from 'vitest';
+import WebSocket from 'ws';
+import { call, pairDevices, someCode, someDevice } from '../support/api.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { Peer, pairOfPeers } from '../support/peer.js';
+import { type RunningServer, startServer } from '../support/server.js';
+
+async function server(env: Record<string, string>, clock?: FakeClock): Promise<RunningServer> {
+  const started = await startServer(env, clock ? { clock } : {});
+  onTestFinished(() => started.close());
+  return started;
+}
+
+/** Tries to open a WebSocket; resolves to the HTTP answer that refuses it. */
+function refusal(
+  wsUrl: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; retryAfter: string | undefined; body: unknown }> {
+  const socket = new WebSocket(wsUrl, { headers });
+  return new Promise((resolve, reject) => {
+    socket.on('open', () => reject(new Error('it was let in')));
+    socket.on('error', () => {});
+    socket.on('unexpected-response', async (_request, response) => {
+      const body = JSON.parse(await text(response));
+      resolve({
+        status: response.statusCode ?? 0,
+        retryAfter: response.headers['retry-after'],
+        body,
+      });
+    });
+  });
+}
+
+const create = (url: string, client1: string, expiresInSeconds = 60) =>
+  call(url, 'POST', '/api/rooms', { joinid: someCode(), expiresInSeconds, client1 });
+
+test('a body over MAX_BODY_BYTES is 413', async () => {
+  const { url } = await server({ MAX_BODY_BYTES: '1024' });
+  const answer = await call(url, 'POST', '/api/rooms', { padding: 'x'.repeat(1024) });
+  expect([answer.status, answer.body]).toEqual([413, { error: 'payload_too_large' }]);
+});
+
+test.each([
+  ['a header', 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow:'],
+  [
+    'a body',
+    'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+  ],
+  ['an opening handshake', 'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n'],
+])(
+  '%s that does not arrive within REQUEST_TIMEOUT_SECONDS is answered 408',
+  async (_case, start) => {
+    const { url } = await server({ REQUEST_TIMEOUT_SECONDS: '1' });
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(start);
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toMatch(/\{"error":"request_timeout"\}$/);
+  },
+);
+
+test('a socket that sends nothing at all is closed within REQUEST_TIMEOUT_SECONDS', async () => {
+  const { url } = await server({ REQUEST_TIMEOUT_SECONDS: '1' });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  await text(socket);
+});
+
+test('a held check is longer than REQUEST_TIMEOUT_SECONDS and not cut', async () => {
+  const { url } = await server({ REQUEST_TIMEOUT_SECONDS: '1' });
+  const pending = { joinid: someCode(), client1: someDevice() };
+  await call(url, 'POST', '/api/rooms', { ...pending, expiresInSeconds: 60 });
+  const answer = await call(url, 'POST', '/api/rooms/check', pending, { prefer: 'wait=3' });
+  expect(answer.status).toBe(204);
+});
+
+test('connections beyond MAX_CONNECTIONS_PER_ADDRESS are 429 with Retry-After; another address gets in', async () => {
+  const { wsUrl } = await server({ MAX_CONNECTIONS_PER_ADDRESS: '2', TRUST_PROXY: '1' });
+  const one = { headers: { 'x-forwarded-for': '192.0.2.1' } };
+  const first = await Peer.connect(wsUrl, one);
+  await Peer.connect(wsUrl, one);
+  expect(await refusal(wsUrl, one.headers)).toEqual({
+    status: 429,
+    retryAfter: expect.any(String),
+    body: { error: 'rate_limited' },
+  });
+  await Peer.connect(wsUrl, { headers: { 'x-forwarded-for': '192.0.2.2' } });
+  await first.close();
+  await Peer.connect(wsUrl, one);
+});
+
+test('connections beyond MAX_CONNECTIONS are 503 with Retry-After', async () => {
+  const { wsUrl } = await server({ MAX_CONNECTIONS: '1' });
+  const first = await Peer.connect(wsUrl);
+  expect(await refusal(wsUrl)).toMatchObject({ status: 503, retryAfter: expect.any(String) });
+  expect(await first.sync()).toEqual([]);
+});
+
+test('a handshake that fails gives its place back', async () => {
+  const { wsUrl, url } = await server({ MAX_CONNECTIONS: '1' });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /);
+  await Peer.connect(wsUrl);
+});
+
+test('TCP connections beyond MAX_SOCKETS are 503 before a byte of theirs is read', async () => {
+  const { url, wsUrl } = await server({ MAX_SOCKETS: '1' });
+  const first = await Peer.connect(wsUrl);
+  const answer = await text(connect(Number(new URL(url).port), '127.0.0.1'));
+  expect(answer).toMatch(/^HTTP\/1\.1 503 /);
+  expect(answer.toLowerCase()).toContain('retry-after: ');
+  expect(await first.sync()).toEqual([]);
+});
+
+test('who sends faster than MAX_MESSAGES_PER_SECOND is warned, then closed with 1008; its neighbours notice nothing', async () => {
+  const { wsUrl } = await server({ MAX_MESSAGES_PER_SECOND: '10' });
+  const [a, b] = await pairOfPeers(wsUrl, randomUUID());
+  const flooder = await Peer.connect(wsUrl);
+  for (let n = 0; n < 200; n++) flooder.send({ type: 'ping' });
+  expect(await flooder.closed).toEqual({ code: 1008, reason: 'policy_violation' });
+  const seen: unknown[] = [];
+  for (;;) {
+    const message = await flooder.next().catch(() => undefined);
+    if (message === undefined) break;
+    if (message.type !== 'pong') seen.push(message);
+  }
+  expect(seen).toEqual([{ type: 'error', error: 'Too many messages', code: 'rate_limited' }]);
+  a.send({ type: 'webrtc_offer', sdp: 'x' });
+  expect((await b.next()).sdp).toBe('x');
+});
+
+test('a session’s burst of candidates passes under the default rate', async () => {
+  const { wsUrl } = await server({});
+  const [a, b] = await pairOfPeers(wsUrl, randomUUID());
+  for (let n = 0; n < 300; n++)
+    a.send({ type: 'ice_candidate', candidate: { candidate: `candidate:${n}` } });
+  for (let n = 0; n < 300; n++) await b.next('ice_candidate');
+  expect(await a.sync()).toEqual([]);
+});
+
+test('bytes are limited as messages are', async () => {
+  const { wsUrl } = await server({ MAX_BYTES_PER_SECOND: '2048' });
+  const [a] = await pairOfPeers(wsUrl, randomUUID());
+  for (let n = 0; n < 20; n++) a.send({ type: 'webrtc_offer', sdp: 'x'.repeat(1024) });
+  expect(await a.closed).toMatchObject({ code: 1008 });
+});
+
+test('live pendings beyond MAX_PENDINGS_PER_DEVICE are 429; renewing one is not, and an expired one makes room', async () => {
+  const clock = new FakeClock();
+  const { url } = await server({ MAX_PENDINGS_PER_DEVICE: '2' }, clock);
+  const device = someDevice();
+  const mine = { joinid: someCode(), expiresInSeconds: 30, client1: device };
+  expect((await call(url, 'POST', '/api/rooms', mine)).status).toBe(201);
+  expect((await create(url, device)).status).toBe(201);
+  const refused = await create(url, device);
+  expect([refused.status, refused.body]).toEqual([429, { error: 'rate_limited' }]);
+  expect(refused.headers.get('retry-after')).not.toBeNull();
+  expect((await call(url, 'POST', '/api/rooms', mine)).status).toBe(201);
+  expect((await create(url, someDevice())).status).toBe(201);
+  clock.advance(30_000);
+  expect((await create(url, device)).status).toBe(201);
+});
+
+test('live pendings beyond MAX_PENDINGS_PER_ADDRESS are 429, whatever device they name', async () => {
+  const { url } = await server({ MAX_PENDINGS_PER_ADDRESS: '2', TRUST_PROXY: '1' });
+  const from = (address: string) =>
+    call(
+      url,
+      'POST',
+      '/api/rooms',
+      { joinid: someCode(), expiresInSeconds: 60, client1: someDevice() },
+      { 'x-forwarded-for': address },
+    );
+  expect((await from('192.0.2.1')).status).toBe(201);
+  expect((await from('192.0.2.1')).status).toBe(201);
+  expect((await from('192.0.2.1')).status).toBe(429);
+  expect((await from('192.0.2.2')).status).toBe(201);
+});
+
+test('an accept beyond MAX_ROOMS is 503, and the code stays good', async () => {
+  const { url } = await server({ MAX_ROOMS: '1' });
+  const { roomid } = await pairDevices(url);
+  const pending = { joinid: someCode(), client1: someDevice() };
+  await call(url, 'POST', '/api/rooms', { ...pending, expiresInSeconds: 60 });
+  const accept = () =>
+    call(url, 'POST', '/api/rooms/accept', { joinid: pending.joinid, client2: someDevice() });
+  expect((await accept()).status).toBe(503);
+  await call(url, 'DELETE', '/api/rooms', { roomid });
+  expect((await accept()).status).toBe(200);
+});
