@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startSweep } from '../../src/pairing/expiry.js';
 import type { PairingStore } from '../../src/pairing/store.js';
 import type { Logger } from '../../src/platform/logger.js';
-import { createPending } from '../support/api.js';
+import { call, createPending, pairDevices } from '../support/api.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { startServer, temporaryFolder } from '../support/server.js';
 import { rows } from '../support/sqlite-files.js';
@@ -59,4 +59,24 @@ test('in the running server an expired pending goes without any request', async 
   await createPending(server.url, { expiresInSeconds: 90 });
   clock.advance(60_000);
   await expect.poll(() => rows(path, 'SELECT * FROM pendings')).toHaveLength(1);
+});
+
+test('ROOM_IDLE_DAYS deletes rooms that nobody asked for; without it they stay', async () => {
+  const day = 24 * 3600 * 1000;
+  for (const [days, status] of [
+    ['', 200],
+    ['2', 404],
+  ] as const) {
+    const clock = new FakeClock();
+    const server = await startServer({ ROOM_IDLE_DAYS: days }, { clock });
+    onTestFinished(() => server.close());
+    const idle = await pairDevices(server.url);
+    const used = await pairDevices(server.url);
+    clock.advance(1.5 * day);
+    await call(server.url, 'GET', `/api/rooms?roomid=${used.roomid}`);
+    clock.advance(day);
+    const get = (roomid: string) => call(server.url, 'GET', `/api/rooms?roomid=${roomid}`);
+    expect((await get(idle.roomid)).status).toBe(status);
+    expect((await get(used.roomid)).status).toBe(200);
+  }
 });
