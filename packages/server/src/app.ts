@@ -12,6 +12,7 @@ import type { Config } from './platform/config.js';
 import { allowOrigins } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { handleClientError, handleError, sendError } from './platform/http-errors.js';
+import { answerOddRequests, HTTP_OPTIONS } from './platform/http-server.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import type { Logger } from './platform/logger.js';
 import { describeRoutes } from './platform/openapi.js';
@@ -53,6 +54,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     return503OnClosing: false,
     // Its ten seconds would cut a shutdown short; SHUTDOWN_SECONDS bounds that.
     pluginTimeout: 0,
+    http: HTTP_OPTIONS,
     clientErrorHandler: handleClientError,
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;
@@ -62,6 +64,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   acceptOnlyJson(app);
   logRequests(app);
   await allowOrigins(app, config);
+  answerOddRequests(app);
   await describeRoutes(app);
   healthRoutes(app);
 

@@ -67,11 +67,15 @@ const REASONS: Record<string, string | undefined> = {
   ENOSPC: 'does not fit: the disk is full',
 };
 
-/** Looks at an existing file through a read-only connection, which can change nothing, not even by a checkpoint. */
-function refuseForeign(path: string): void {
+/**
+ * Looks at an existing file through a read-only connection, which can change nothing, not even by a checkpoint. Only
+ * where its last user was killed within a transaction, that is undone first: before, nobody can read the file at all.
+ */
+function refuseForeign(path: string, readonly = true): void {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
-  const db = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
+  const db = new Database(path, { readonly, timeout: BUSY_TIMEOUT_MS });
   try {
+    refuseNewer(db, path);
     const id = db.pragma('application_id', { simple: true });
     if (id !== 0 && id !== APPLICATION_ID) {
       throw new DatabaseRefused(path, 'belongs to another application');
@@ -86,6 +90,10 @@ function refuseForeign(path: string): void {
       throw new DatabaseRefused(path, 'belongs to another application');
     }
     for (const table of tables) refuseOtherColumns(db, path, table);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (!readonly || !/^SQLITE_READONLY_(ROLLBACK|RECOVERY)$/.test(code ?? '')) throw error;
+    refuseForeign(path, false);
   } finally {
     db.close();
   }
@@ -107,22 +115,28 @@ function refuseOtherColumns(db: Database.Database, path: string, table: string):
   }
 }
 
+const MIGRATIONS = readdirSync(SCHEMA_FOLDER)
+  .filter((name) => /^\d{3}-.*\.sql$/.test(name))
+  .sort();
+
+const versionOf = (db: Database.Database) => db.pragma('user_version', { simple: true }) as number;
+
+function refuseNewer(db: Database.Database, path: string): void {
+  const version = versionOf(db);
+  if (version > MIGRATIONS.length) {
+    throw new DatabaseRefused(path, `was made by a newer version (schema ${version})`);
+  }
+}
+
 /** Applies `schema/NNN-*.sql` from the file's version on, all in one transaction, so a start that fails changes nothing. */
 function migrate(db: Database.Database, path: string): void {
-  const migrations = readdirSync(SCHEMA_FOLDER)
-    .filter((name) => /^\d{3}-.*\.sql$/.test(name))
-    .sort();
-  const version = () => db.pragma('user_version', { simple: true }) as number;
-  if (version() === migrations.length) return;
+  if (versionOf(db) === MIGRATIONS.length) return;
   db.transaction(() => {
-    // Read again under the lock: another process may have migrated meanwhile.
-    const current = version();
-    if (current > migrations.length) {
-      throw new DatabaseRefused(path, `was made by a newer version (schema ${current})`);
-    }
-    for (const name of migrations.slice(current)) {
+    // Looked at again under the lock: another process may have migrated meanwhile.
+    refuseNewer(db, path);
+    for (const name of MIGRATIONS.slice(versionOf(db))) {
       db.exec(readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8'));
     }
-    db.pragma(`user_version = ${migrations.length}`);
+    db.pragma(`user_version = ${MIGRATIONS.length}`);
   }).immediate();
 }

@@ -50,10 +50,16 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
       const deadline = clock.now() + waitSeconds * 1000;
       for (;;) {
         const now = clock.now();
-        const outcome = await store.check(joinCode, client1, now);
-        if (outcome.kind !== 'waiting' || now >= deadline || !waiting.open) return outcome;
-        await waiting.sleep(joinCode, Math.min(deadline, outcome.expiresAt), signal);
-        if (signal.aborted) return outcome;
+        if (now >= deadline || !waiting.open) return store.check(joinCode, client1, now);
+        if (signal.aborted) return { kind: 'waiting', expiresAt: deadline };
+        const watch = waiting.watch(joinCode);
+        try {
+          const outcome = await store.check(joinCode, client1, now);
+          if (outcome.kind !== 'waiting') return outcome;
+          await watch.sleep(Math.min(deadline, outcome.expiresAt), signal);
+        } finally {
+          watch.end();
+        }
       }
     },
   };

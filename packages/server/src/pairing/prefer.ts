@@ -1,7 +1,7 @@
 // The `Prefer` header, as far as we honour it: `wait=N` (RFC 7240 §4.3).
 import { MAX_WAIT_SECONDS } from '@couplet/protocol';
 
-const WAIT = /(?:^|[,;])\s*wait\s*=\s*"?(\d+)"?\s*(?=$|[,;])/i;
+const WAIT = /(?:^|,)\s*wait\s*=\s*"?(\d+)"?\s*(?=$|[,;])/i;
 
 /** Seconds that the client is ready to wait, at most {@link MAX_WAIT_SECONDS}; undefined where it did not say. */
 export function preferredWaitSeconds(header: string | undefined): number | undefined {

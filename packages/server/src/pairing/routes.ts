@@ -183,15 +183,17 @@ export function pairingRoutes(
   );
 }
 
-/** What stands at the place of the rooms API when there is no store: 404 with a code that says why. */
+/** What stands at the place of the rooms API when there is no store: 404 with a code that says why, whatever is sent. */
 export function disabledPairingRoutes(app: FastifyInstance): void {
-  const disabled = (_request: FastifyRequest, reply: FastifyReply) =>
+  const disabled = async (_request: FastifyRequest, reply: FastifyReply) =>
     sendError(reply, 'rooms_api_disabled');
-  for (const url of ['/api/rooms', '/api/rooms/accept', '/api/rooms/check', '/api/user/purge']) {
+  for (const url of ['/api/rooms', '/api/rooms/*', '/api/user/purge']) {
     app.route({
-      method: ['GET', 'POST', 'DELETE'],
+      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
       url,
       schema: { hide: true },
+      // Before the body is read: no fault of it may hide the reason.
+      onRequest: disabled,
       handler: disabled,
     });
   }
@@ -202,7 +204,9 @@ const NEVER_GONE = new AbortController().signal;
 /** Aborts when the client hangs up before it is answered. */
 function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
+  // It may be gone already: the event has then passed.
+  if (reply.raw.destroyed) gone.abort();
+  else reply.raw.once('close', () => gone.abort());
   return gone.signal;
 }
 
@@ -218,18 +222,21 @@ const deviceId = Compile(wire.DeviceId);
 
 /** The devices a purge names: the array where there is one, else the single id of older clients. */
 function namedDevices(body: unknown): readonly string[] {
-  if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body))) {
+  const fields = body ?? {};
+  if (typeof fields !== 'object' || Array.isArray(fields)) {
     throw new RequestFault('invalid_json', { details: 'the body must be an object' });
   }
-  const { deviceIds, deviceId: single } = (body ?? {}) as Record<string, unknown>;
+  const { deviceIds, deviceId: single } = fields as Record<string, unknown>;
   if (isMissing(deviceIds) && isMissing(single)) {
     throw new RequestFault('missing_deviceIds_or_deviceId');
   }
-  const named = isMissing(deviceIds)
-    ? [single]
-    : Array.isArray(deviceIds)
-      ? deviceIds
-      : [deviceIds];
+  const named = isMissing(deviceIds) ? [single] : deviceIds;
+  if (!Array.isArray(named)) {
+    throw new RequestFault('invalid_device_ids', {
+      count: 1,
+      details: 'deviceIds must be an array',
+    });
+  }
   if (named.length === 0) throw new RequestFault('empty_deviceIds_array');
   if (named.length > MAX_PURGE_IDS) {
     throw new RequestFault('invalid_device_ids', {

@@ -121,7 +121,7 @@ export function openSqliteStore(path: string, roomIdleMs = 0): PairingStore {
 /** Times in the database: fixed width, so that their order as text is their order in time. */
 const iso = (time: number): string => new Date(time).toISOString();
 
-/** Runs one operation; what SQLite refuses for outside reasons (lock, disk, file) becomes `Unavailable`. */
+/** Runs one operation; what SQLite refuses for outside reasons (lock, disk, damaged file) becomes `Unavailable`. */
 async function attempt<T>(operation: () => T): Promise<T> {
   try {
     return operation();
@@ -132,7 +132,8 @@ async function attempt<T>(operation: () => T): Promise<T> {
   }
 }
 
-const OUTSIDE_REASONS = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PROTOCOL|NOMEM)/;
+const OUTSIDE_REASONS =
+  /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PROTOCOL|NOMEM|CORRUPT|NOTADB)/;
 
 interface PendingRow {
   client1: string;

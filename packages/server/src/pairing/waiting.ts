@@ -1,6 +1,13 @@
 // Held checks (`Prefer: wait`): each sleeps until its code changes or its time is up. Nothing polls.
 import type { Clock } from '../platform/clock.js';
 
+/** One check's eye on its join code. */
+export interface Watch {
+  /** Resolves when the code has changed since the watch began, `until` has come, `signal` aborts, or all are closed. */
+  sleep(until: number, signal: AbortSignal): Promise<void>;
+  end(): void;
+}
+
 /** Wakes the checks that wait for a join code; at most `capacity` at once. */
 export class Waiting {
   readonly #clock: Clock;
@@ -24,24 +31,37 @@ export class Waiting {
     return !this.#closed && this.#size < this.#capacity;
   }
 
-  /** Resolves when the code changes, `until` has come, `signal` aborts, or {@link close} is called. */
-  sleep(joinCode: string, until: number, signal: AbortSignal): Promise<void> {
-    if (!this.open || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const wakers = this.#wakers.get(joinCode) ?? new Set();
-      const wake = () => {
-        cancel();
-        signal.removeEventListener('abort', wake);
-        wakers.delete(wake);
-        if (wakers.size === 0) this.#wakers.delete(joinCode);
+  /**
+   * Begins to watch a code. Whoever watches first and looks at the store then misses no change, however long the store
+   * takes to answer. The caller ends the watch.
+   */
+  watch(joinCode: string): Watch {
+    let changed = false;
+    let wake = () => {
+      changed = true;
+    };
+    const waker = () => wake();
+    const wakers = this.#wakers.get(joinCode) ?? new Set();
+    this.#wakers.set(joinCode, wakers.add(waker));
+    this.#size += 1;
+    return {
+      sleep: (until, signal) =>
+        new Promise((resolve) => {
+          if (changed || this.#closed || signal.aborted) return resolve();
+          wake = () => {
+            cancel();
+            signal.removeEventListener('abort', wake);
+            resolve();
+          };
+          const cancel = this.#clock.after(Math.max(0, until - this.#clock.now()), wake);
+          signal.addEventListener('abort', wake);
+        }),
+      end: () => {
+        if (!wakers.delete(waker)) return;
         this.#size -= 1;
-        resolve();
-      };
-      const cancel = this.#clock.after(Math.max(0, until - this.#clock.now()), wake);
-      signal.addEventListener('abort', wake);
-      this.#wakers.set(joinCode, wakers.add(wake));
-      this.#size += 1;
-    });
+        if (wakers.size === 0) this.#wakers.delete(joinCode);
+      },
+    };
   }
 
   /** Wakes everyone who waits for this code. */

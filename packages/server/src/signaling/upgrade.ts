@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import type { Config } from '../platform/config.js';
 import { endRawResponse } from '../platform/http-errors.js';
+import { ignoreUpgrade } from '../platform/http-server.js';
 import type { Logger } from '../platform/logger.js';
 import type { Backplane } from './backplane.js';
 import { Connection } from './connection.js';
@@ -84,6 +85,9 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     endRawResponse(stream as Socket, 'invalid_request', { 'sec-websocket-version': '13' });
   });
   server.on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      return ignoreUpgrade(server, request, stream, head);
+    }
     stream.on('error', () => stream.destroy());
     if (draining) endRawResponse(stream, 'unavailable', { 'retry-after': '1' });
     else if (pathOf(request.url) !== '/') endRawResponse(stream, 'not_found');

@@ -30,10 +30,23 @@ export async function call(
   };
 }
 
-/** A join code that other tests are unlikely to use. */
-export const someCode = (): string => String(randomInt(1_000_000)).padStart(6, '0');
+let nextCode = randomInt(1_000_000);
+
+/** A join code that no other test of this file uses, and tests of other files hardly ever do. */
+export const someCode = (): string => String(nextCode++ % 1_000_000).padStart(6, '0');
 
 export const someDevice = (): string => randomUUID().toUpperCase();
+
+/** Creates a pending that waits; fails where that is refused. */
+export async function createPending(
+  url: string,
+  pending: { joinid?: string; client1?: string; expiresInSeconds?: number } = {},
+): Promise<{ joinid: string; client1: string; exp: string }> {
+  const body = { joinid: someCode(), client1: someDevice(), expiresInSeconds: 300, ...pending };
+  const created = await call(url, 'POST', '/api/rooms', body);
+  if (created.status !== 201) throw new Error(`create answered ${created.status}`);
+  return { joinid: body.joinid, client1: body.client1, exp: created.body?.exp as string };
+}
 
 /** Creates, accepts and checks: two devices and the room they share. */
 export async function pairDevices(
@@ -41,9 +54,7 @@ export async function pairDevices(
   client1 = someDevice(),
   client2 = someDevice(),
 ): Promise<{ roomid: string; client1: string; client2: string }> {
-  const joinid = someCode();
-  const created = await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
-  if (created.status !== 201) throw new Error(`create answered ${created.status}`);
+  const { joinid } = await createPending(url, { client1 });
   const accepted = await call(url, 'POST', '/api/rooms/accept', { joinid, client2 });
   const checked = await call(url, 'POST', '/api/rooms/check', { joinid, client1 });
   if (checked.body?.roomid !== accepted.body?.roomid) throw new Error('check and accept differ');

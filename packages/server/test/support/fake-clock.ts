@@ -10,6 +10,7 @@ interface Timer {
 export class FakeClock implements Clock {
   #now: number;
   readonly #timers = new Set<Timer>();
+  readonly #watchers = new Set<() => void>();
 
   constructor(now = Date.UTC(2100, 0, 1)) {
     this.#now = now;
@@ -18,6 +19,13 @@ export class FakeClock implements Clock {
   /** Timers that are set and have not fired for the last time. */
   get pending(): number {
     return this.#timers.size;
+  }
+
+  /** Resolves once this many timers are set: what the test waits for has gone to sleep, or has woken. */
+  async reach(pending: number): Promise<void> {
+    while (this.pending !== pending) {
+      await new Promise<void>((resolve) => this.#watchers.add(resolve));
+    }
   }
 
   now(): number {
@@ -39,7 +47,7 @@ export class FakeClock implements Clock {
       const next = [...this.#timers].sort((a, b) => a.due - b.due)[0];
       if (next === undefined || next.due > end) break;
       this.#now = next.due;
-      if (next.periodMs === null) this.#timers.delete(next);
+      if (next.periodMs === null) this.#drop(next);
       else next.due += next.periodMs;
       next.callback();
     }
@@ -48,6 +56,16 @@ export class FakeClock implements Clock {
 
   #set(timer: Timer): Cancel {
     this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
+    this.#tell();
+    return () => this.#drop(timer);
+  }
+
+  #drop(timer: Timer): void {
+    if (this.#timers.delete(timer)) this.#tell();
+  }
+
+  #tell(): void {
+    for (const watcher of this.#watchers) watcher();
+    this.#watchers.clear();
   }
 }

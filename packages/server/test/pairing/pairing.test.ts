@@ -1,0 +1,164 @@
+// How long codes live: contract §1, to the millisecond. Time is the test's own, so it lies in the year 2100.
+import { expect, onTestFinished, test } from 'vitest';
+import { createPairing } from '../../src/pairing/pairing.js';
+import type { PairingStore } from '../../src/pairing/store.js';
+import { Waiting } from '../../src/pairing/waiting.js';
+import { call, createPending, someDevice } from '../support/api.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { startServer } from '../support/server.js';
+
+const MINUTE = 60_000;
+
+async function serverWithClock() {
+  const clock = new FakeClock(Date.UTC(2100, 0, 1, 12, 0, 0, 345));
+  const server = await startServer({}, { clock });
+  onTestFinished(() => server.close());
+  const { url } = server;
+  return {
+    url,
+    clock,
+    check: ({ joinid, client1 }: { joinid: string; client1: string }) =>
+      call(url, 'POST', '/api/rooms/check', { joinid, client1 }),
+    accept: ({ joinid }: { joinid: string }, client2 = someDevice()) =>
+      call(url, 'POST', '/api/rooms/accept', { joinid, client2 }),
+  };
+}
+
+test('exp is the present plus expiresInSeconds, with its milliseconds', async () => {
+  const { url } = await serverWithClock();
+  expect((await createPending(url, { expiresInSeconds: 60 })).exp).toBe('2100-01-01T12:01:00.345Z');
+});
+
+test('a code lives until the millisecond before its exp, and no longer', async () => {
+  const { url, clock, check, accept } = await serverWithClock();
+  const first = await createPending(url, { expiresInSeconds: 2 });
+  const second = await createPending(url, { expiresInSeconds: 2 });
+  clock.advance(1999);
+  expect((await check(first)).status).toBe(204);
+  expect((await accept(first)).status).toBe(200);
+  expect((await check(second)).status).toBe(204);
+  clock.advance(1);
+  expect((await check(second)).status).toBe(404);
+  expect((await accept(second)).status).toBe(404);
+});
+
+test('a code accepted in its last millisecond is collectable for ten minutes', async () => {
+  const { url, clock, check, accept } = await serverWithClock();
+  const pending = await createPending(url, { expiresInSeconds: 1 });
+  clock.advance(999);
+  const { roomid } = (await accept(pending)).body as { roomid: string };
+  clock.advance(10 * MINUTE - 1);
+  expect((await check(pending)).body).toStrictEqual({ roomid });
+});
+
+test('ten minutes after the accept an uncollected code is gone; the room stays', async () => {
+  const { url, clock, check, accept } = await serverWithClock();
+  const pending = await createPending(url, { expiresInSeconds: 1 });
+  const { roomid } = (await accept(pending)).body as { roomid: string };
+  clock.advance(10 * MINUTE);
+  expect((await check(pending)).status).toBe(404);
+  expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
+  expect((await call(url, 'POST', '/api/rooms', { ...pending, expiresInSeconds: 1 })).status).toBe(
+    201,
+  );
+});
+
+test('an accept never shortens the life of a code', async () => {
+  const { url, clock, check, accept } = await serverWithClock();
+  const pending = await createPending(url, { expiresInSeconds: 3600 });
+  await accept(pending);
+  clock.advance(60 * MINUTE - 1);
+  expect((await check(pending)).status).toBe(200);
+});
+
+test('a sweep leaves what is accepted and collectable', async () => {
+  const { url, clock, check, accept } = await serverWithClock();
+  const pending = await createPending(url, { expiresInSeconds: 1 });
+  await accept(pending);
+  clock.advance(9 * MINUTE);
+  expect((await check(pending)).status).toBe(200);
+});
+
+test('an accepted code is still a conflict after its own expiry, while it is collectable', async () => {
+  const { url, clock, accept } = await serverWithClock();
+  const pending = await createPending(url, { expiresInSeconds: 1 });
+  await accept(pending);
+  clock.advance(5000);
+  expect((await accept(pending)).status).toBe(409);
+});
+
+test('an expired code is free at once, for another device too', async () => {
+  const { url, clock, check, accept } = await serverWithClock();
+  const old = await createPending(url, { expiresInSeconds: 1 });
+  clock.advance(999);
+  const wanted = { joinid: old.joinid, client1: someDevice(), expiresInSeconds: 60 };
+  expect((await call(url, 'POST', '/api/rooms', wanted)).status).toBe(409);
+  clock.advance(1);
+  expect((await call(url, 'POST', '/api/rooms', wanted)).status).toBe(201);
+  expect((await check(old)).status).toBe(404);
+  await accept(wanted);
+  expect((await check(old)).status).toBe(404);
+  expect((await check(wanted)).status).toBe(200);
+});
+
+test('a renewed code counts its life from the renewal', async () => {
+  const { url, clock, check } = await serverWithClock();
+  const pending = await createPending(url, { expiresInSeconds: 10 });
+  clock.advance(9000);
+  const renewed = await createPending(url, { ...pending, expiresInSeconds: 10 });
+  expect(Date.parse(renewed.exp) - Date.parse(pending.exp)).toBe(9000);
+  clock.advance(9999);
+  expect((await check(pending)).status).toBe(204);
+  clock.advance(1);
+  expect((await check(pending)).status).toBe(404);
+});
+
+/** A store with one waiting pending, whose answers to a check come when the test says so. */
+function slowStore() {
+  let change: (joinCode: string) => void = () => {};
+  const answers: (() => void)[] = [];
+  let accepted = false;
+  const store = {
+    onChange: (listener: (joinCode: string) => void) => {
+      change = listener;
+    },
+    check: () => {
+      // What a check saw is settled when it reaches the store, however late its answer arrives.
+      const outcome = accepted
+        ? { kind: 'collected', roomId: 'room' }
+        : { kind: 'waiting', expiresAt: Number.MAX_SAFE_INTEGER };
+      return new Promise((resolve) => answers.push(() => resolve(outcome)));
+    },
+  };
+  return {
+    store: store as unknown as PairingStore,
+    answers,
+    accept: () => {
+      accepted = true;
+      change('123456');
+    },
+  };
+}
+
+test('an accept that comes while the store answers a check is not missed', async () => {
+  const clock = new FakeClock();
+  const { store, answers, accept } = slowStore();
+  const pairing = createPairing(store, new Waiting(clock, 10), clock);
+  const outcome = pairing.check('123456', 'a', 30, new AbortController().signal);
+  accept();
+  answers[0]?.();
+  await expect.poll(() => answers.length).toBe(2);
+  answers[1]?.();
+  expect(await outcome).toEqual({ kind: 'collected', roomId: 'room' });
+  expect(clock.pending).toBe(0);
+});
+
+test('a check whose client is gone already does not reach the store', async () => {
+  const clock = new FakeClock();
+  const { store, answers } = slowStore();
+  const pairing = createPairing(store, new Waiting(clock, 10), clock);
+  expect(await pairing.check('123456', 'a', 30, AbortSignal.abort())).toMatchObject({
+    kind: 'waiting',
+  });
+  expect(answers).toEqual([]);
+});

@@ -1,0 +1,31 @@
+// Bytes on a bare TCP connection, for requests that no HTTP client would send.
+import { connect } from 'node:net';
+
+export interface RawAnswer {
+  status: number;
+  /** Header lines as they came, lower case. */
+  head: string;
+  body: string;
+}
+
+/** Sends the bytes and reads until the server closes the connection; sends `Connection: close` yourself where it would not. */
+export async function rawRequest(url: string, bytes: string | Buffer): Promise<RawAnswer> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+  const text = await new Promise<string>((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString()));
+    socket.on('error', (error) => {
+      // A server that refuses early may close while the rest is still being written.
+      if (chunks.length === 0) reject(error);
+    });
+  });
+  const [head = '', ...rest] = text.split('\r\n\r\n');
+  return {
+    status: Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]),
+    head: head.toLowerCase(),
+    body: rest.join('\r\n\r\n'),
+  };
+}

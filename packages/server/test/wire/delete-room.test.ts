@@ -1,0 +1,96 @@
+// DELETE /api/rooms: contract §1.
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { call, pairDevices } from '../support/api.js';
+import { ILLEGAL_IDS, LEGAL_IDS, MISSING } from '../support/ids.js';
+import { rawRequest } from '../support/raw-http.js';
+import { serverUnderTest } from '../support/server.js';
+
+const { url } = await serverUnderTest();
+const remove = (query: string, body?: unknown) => call(url, 'DELETE', `/api/rooms${query}`, body);
+const exists = async (roomid: string) =>
+  (await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status === 200;
+
+test('a room goes by the id in the body, and again without complaint', async () => {
+  const { roomid } = await pairDevices(url);
+  const other = await pairDevices(url);
+  for (let n = 0; n < 2; n++) {
+    const answer = await remove('', { roomid });
+    expect(answer.status).toBe(200);
+    expect(answer.body).toStrictEqual({ ok: true });
+    expect(await exists(roomid)).toBe(false);
+  }
+  expect(await exists(other.roomid)).toBe(true);
+});
+
+test('a room goes by the id in the query, and again without complaint', async () => {
+  const { roomid } = await pairDevices(url);
+  for (let n = 0; n < 2; n++) {
+    const answer = await remove(`?roomid=${roomid}`);
+    expect(answer.status).toBe(200);
+    expect(answer.body).toStrictEqual({ ok: true });
+  }
+  expect(await exists(roomid)).toBe(false);
+});
+
+test('a room that never was is deleted too', async () => {
+  expect((await remove('', { roomid: randomBytes(24).toString('hex') })).status).toBe(200);
+});
+
+test('the id in the body wins over the query', async () => {
+  const inBody = await pairDevices(url);
+  const inQuery = await pairDevices(url);
+  await remove(`?roomid=${inQuery.roomid}`, { roomid: inBody.roomid });
+  expect(await exists(inBody.roomid)).toBe(false);
+  expect(await exists(inQuery.roomid)).toBe(true);
+});
+
+test.each(MISSING)('the query counts where the body’s roomid is %s', async (_name, value) => {
+  const { roomid } = await pairDevices(url);
+  expect((await remove(`?roomid=${roomid}`, { roomid: value })).status).toBe(200);
+  expect(await exists(roomid)).toBe(false);
+});
+
+test.each([
+  ['of no length', 'content-length: 0\r\n'],
+  ['that is not announced', ''],
+])('a stripped body %s with its content type left leaves the query', async (_name, length) => {
+  const { roomid } = await pairDevices(url);
+  const answer = await rawRequest(
+    url,
+    `DELETE /api/rooms?roomid=${roomid} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n${length}\r\n`,
+  );
+  expect(answer.status).toBe(200);
+  expect(JSON.parse(answer.body)).toStrictEqual({ ok: true });
+  expect(await exists(roomid)).toBe(false);
+});
+
+test.each(MISSING)('a roomid that is %s is 400 missing_field', async (_name, roomid) => {
+  const answer = await remove('', { roomid });
+  expect(answer.status).toBe(400);
+  expect(answer.body).toStrictEqual({
+    error: 'missing_field',
+    field: 'roomid',
+    details: expect.any(String),
+  });
+});
+
+test('neither body nor query is 400 missing_field', async () => {
+  expect((await remove('')).body).toMatchObject({ error: 'missing_field', field: 'roomid' });
+  expect((await remove('?roomid=')).body).toMatchObject({ error: 'missing_field' });
+});
+
+test.each(ILLEGAL_IDS)('a roomid of %s is 400 invalid_roomid', async (_name, roomid) => {
+  const answer = await remove('', { roomid });
+  expect(answer.status).toBe(400);
+  expect(answer.body).toMatchObject({ error: 'invalid_roomid', field: 'roomid' });
+});
+
+test('a roomid given twice in the query is 400 invalid_roomid', async () => {
+  expect((await remove('?roomid=a&roomid=b')).body?.error).toBe('invalid_roomid');
+});
+
+test.each(LEGAL_IDS)('a roomid of %s may be deleted', async (_name, roomid) => {
+  expect((await remove('', { roomid })).status).toBe(200);
+  expect((await remove(`?roomid=${encodeURIComponent(roomid)}`)).status).toBe(200);
+});

@@ -1,0 +1,206 @@
+// Every error is JSON: bodies, content types, routes, and bytes that are no HTTP request. Contract §1.
+import { describe, expect, test } from 'vitest';
+import { call } from '../support/api.js';
+import { rawRequest } from '../support/raw-http.js';
+import { serverUnderTest } from '../support/server.js';
+
+const { url } = await serverUnderTest();
+const POSTS = ['/api/rooms', '/api/rooms/accept', '/api/rooms/check', '/api/user/purge'];
+const post = (path: string, body: BodyInit, contentType = 'application/json') =>
+  fetch(url + path, { method: 'POST', headers: { 'content-type': contentType }, body });
+
+describe.each(POSTS)('POST %s', (path) => {
+  test.each([
+    ['text', 'hello'],
+    ['half an object', '{"joinid":"123456"'],
+    ['a form', 'joinid=123456&client1=a'],
+    ['an object with a trailing comma', '{"joinid":"123456",}'],
+    ['two objects', '{}{}'],
+    ['NaN', '{"expiresInSeconds":NaN}'],
+    ['a byte order mark alone', '\ufeff'],
+    ['an array', '[{"joinid":"123456"}]'],
+    ['a string', '"123456"'],
+    ['a number', '5'],
+    ['true', 'true'],
+    ['spaces', '  '],
+  ])('a body that is %s is 400 invalid_json', async (_name, body) => {
+    const answer = await post(path, body);
+    expect(answer.status).toBe(400);
+    expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(await answer.json()).toStrictEqual({
+      error: 'invalid_json',
+      details: expect.stringMatching(/^the body must be/),
+    });
+  });
+
+  test.each([
+    ['a stray continuation byte', [0x80]],
+    ['an overlong NUL', [0xc0, 0x80]],
+    ['a surrogate in UTF-8', [0xed, 0xa0, 0x80]],
+    ['half a character', [0xe2, 0x82]],
+  ])('a body with %s is 400 invalid_json', async (_name, bytes) => {
+    const body = Buffer.concat([
+      Buffer.from('{"joinid":"'),
+      Buffer.from(bytes),
+      Buffer.from('","deviceId":"a","client1":"a","client2":"a","expiresInSeconds":5}'),
+    ]);
+    const answer = await post(path, body);
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ error: 'invalid_json' });
+  });
+
+  test.each(['', 'null', '{}'])('a body of “%s” lacks its fields', async (body) => {
+    const answer = await post(path, body);
+    expect(answer.status).toBe(400);
+    expect((await answer.json()).error).toMatch(/^missing_/);
+  });
+
+  test('no body and no content type lacks its fields', async () => {
+    const answer = await call(url, 'POST', path);
+    expect(answer.status).toBe(400);
+    expect(answer.body?.error).toMatch(/^missing_/);
+  });
+
+  test('a body that is too large is 413 payload_too_large', async () => {
+    const answer = await post(path, JSON.stringify({ client1: 'x'.repeat(3_000_000) }));
+    expect(answer.status).toBe(413);
+    expect(await answer.json()).toStrictEqual({ error: 'payload_too_large' });
+  });
+
+  test.each([
+    'text/plain',
+    'text/json',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'application/jsonp',
+    'application/xml',
+    'nonsense',
+    '*/*',
+  ])('a body of type %s is 415 unsupported_media_type', async (contentType) => {
+    const answer = await post(path, '{}', contentType);
+    expect(answer.status).toBe(415);
+    expect(await answer.json()).toStrictEqual({ error: 'unsupported_media_type' });
+  });
+
+  test.each([
+    'application/json',
+    'application/json; charset=utf-8',
+    'APPLICATION/JSON;charset=UTF-8',
+  ])('a body of type %s is read', async (contentType) => {
+    expect((await (await post(path, '{}', contentType)).json()).error).toMatch(/^missing_/);
+  });
+
+  test('a body of no type is 415 unsupported_media_type', async () => {
+    const answer = await rawRequest(
+      url,
+      `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}`,
+    );
+    expect(answer.status).toBe(415);
+    expect(JSON.parse(answer.body)).toStrictEqual({ error: 'unsupported_media_type' });
+  });
+});
+
+test('a chunked body that is too large is 413 too', async () => {
+  const chunk = `ffff\r\n${'x'.repeat(0xffff)}\r\n`;
+  const answer = await rawRequest(
+    url,
+    `POST /api/rooms HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${chunk}${chunk}`,
+  );
+  expect(answer.status).toBe(413);
+  expect(JSON.parse(answer.body)).toStrictEqual({ error: 'payload_too_large' });
+});
+
+test('a body of 60 KB is within the cap', async () => {
+  const answer = await post('/api/rooms', JSON.stringify({ padding: 'x'.repeat(60_000) }));
+  expect((await answer.json()).error).toBe('missing_field');
+});
+
+test.each([
+  ['GET', '/nowhere'],
+  ['POST', '/nowhere'],
+  ['GET', '/api'],
+  ['GET', '/api/rooms/'],
+  ['GET', '/api/rooms/accept'],
+  ['GET', '/API/rooms'],
+  ['PUT', '/api/rooms'],
+  ['PATCH', '/api/rooms'],
+  ['POST', '/'],
+  ['DELETE', '/rooms'],
+  ['GET', '/api/user/purge'],
+  ['GET', '/../etc/passwd'],
+  ['GET', '/<script>'],
+  ['GET', '/%00'],
+  ['GET', '/%zz'],
+  ['GET', '/%'],
+])('%s %s is 404 not_found', async (method, path) => {
+  const answer = await call(url, method, path);
+  expect(answer.status).toBe(404);
+  expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
+  expect(answer.body).toStrictEqual({ error: 'not_found' });
+});
+
+const header = (line: string) =>
+  `GET / HTTP/1.1\r\nhost: x\r\n${line}\r\nconnection: close\r\n\r\n`;
+
+test.each([
+  ['that is no HTTP', 'hello\r\n\r\n', 400, 'invalid_request'],
+  ['of TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400, 'invalid_request'],
+  ['with an unknown method', 'BREW / HTTP/1.1\r\nhost: x\r\n\r\n', 400, 'invalid_request'],
+  ['of another version', 'GET / HTTP/9.9\r\nhost: x\r\n\r\n', 400, 'invalid_request'],
+  ['with a space in the target', 'GET /a b HTTP/1.1\r\nhost: x\r\n\r\n', 400, 'invalid_request'],
+  ['with a broken header', header('no colon'), 400, 'invalid_request'],
+  ['with a broken length', header('content-length: x'), 400, 'invalid_request'],
+  [
+    'with two lengths',
+    header('content-length: 1\r\ntransfer-encoding: chunked'),
+    400,
+    'invalid_request',
+  ],
+  ['without a host', 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'invalid_request'],
+  ['with a header too large', header(`x: ${'a'.repeat(20_000)}`), 431, 'headers_too_large'],
+  [
+    'with a target too long',
+    `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`,
+    431,
+    'headers_too_large',
+  ],
+])('a request %s is answered in JSON, and closed', async (_name, bytes, status, error) => {
+  const answer = await rawRequest(url, bytes);
+  expect(answer.status).toBe(status);
+  expect(answer.head).toMatch(/content-type: application\/json/);
+  expect(JSON.parse(answer.body)).toStrictEqual({ error });
+});
+
+test('an expectation that nobody knows is ignored', async () => {
+  const answer = await rawRequest(url, header('expect: the-spanish-inquisition'));
+  expect(answer.status).toBe(200);
+});
+
+test('an upgrade to anything but WebSocket is ignored, also with a body', async () => {
+  const upgrade =
+    'connection: upgrade, http2-settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk';
+  const got = await rawRequest(url, `GET / HTTP/1.1\r\nhost: x\r\n${upgrade}\r\n\r\n`);
+  expect(got.status).toBe(200);
+  const body = '{"joinid":"123456","client1":"a"}';
+  for (const rest of [
+    `content-length: ${body.length}\r\n\r\n${body}`,
+    `transfer-encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+  ]) {
+    const answer = await rawRequest(
+      url,
+      `POST /api/rooms HTTP/1.1\r\nhost: x\r\n${upgrade}\r\ncontent-type: application/json\r\n${rest}`,
+    );
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.body)).toMatchObject({ field: 'expiresInSeconds' });
+  }
+});
+
+test('an error quotes nothing of what was sent', async () => {
+  const secret = 'S3CRET-4711';
+  for (const path of POSTS) {
+    for (const body of [`{"joinid":"${secret}`, JSON.stringify({ joinid: [secret], client1: 1 })]) {
+      expect(await (await post(path, body)).text()).not.toContain(secret);
+    }
+  }
+  expect(await (await fetch(`${url}/${secret}?${secret}`)).text()).not.toContain(secret);
+});

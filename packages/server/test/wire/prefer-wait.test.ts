@@ -1,0 +1,284 @@
+// Prefer: wait=N on POST /api/rooms/check: contract §1. Time is the test's own, so it lies in the year 2100.
+import { connect } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { call, createPending, someDevice } from '../support/api.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { serverUnderTest, startServer } from '../support/server.js';
+
+async function serverWithClock(env: Record<string, string> = {}) {
+  const clock = new FakeClock();
+  const server = await startServer(env, { clock });
+  onTestFinished(() => server.close());
+  const idleTimers = clock.pending;
+  return {
+    ...server,
+    clock,
+    /** Resolves when exactly this many checks are held. */
+    held: (count: number) => clock.reach(idleTimers + count),
+    check: (pending: { joinid: string; client1: string }, wait: string | number) =>
+      call(
+        server.url,
+        'POST',
+        '/api/rooms/check',
+        { joinid: pending.joinid, client1: pending.client1 },
+        { prefer: typeof wait === 'number' ? `wait=${wait}` : wait },
+      ),
+    accept: (joinid: string, client2 = someDevice()) =>
+      call(server.url, 'POST', '/api/rooms/accept', { joinid, client2 }),
+  };
+}
+
+test('a check is held until the code is accepted, and answers with the room', async () => {
+  const { url, clock, held, check, accept } = await serverWithClock();
+  const pending = await createPending(url);
+  const answer = check(pending, 20);
+  await held(1);
+  clock.advance(19_999);
+  const { roomid } = (await accept(pending.joinid)).body as { roomid: string };
+  expect((await answer).status).toBe(200);
+  expect((await answer).body).toStrictEqual({ roomid });
+  expect((await answer).headers.get('preference-applied')).toBe('wait=20');
+  await held(0);
+});
+
+test('an accepted code is answered at once', async () => {
+  const { url, check, accept, held } = await serverWithClock();
+  const pending = await createPending(url);
+  await accept(pending.joinid);
+  const answer = await check(pending, 30);
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get('preference-applied')).toBe('wait=30');
+  await held(0);
+});
+
+test('a check is held for N seconds at the most: 204', async () => {
+  const { url, clock, held, check } = await serverWithClock();
+  const answer = check(await createPending(url), 5);
+  await held(1);
+  clock.advance(4999);
+  await held(1);
+  clock.advance(1);
+  expect((await answer).status).toBe(204);
+  expect((await answer).body).toBeUndefined();
+  expect((await answer).headers.get('preference-applied')).toBe('wait=5');
+  await held(0);
+});
+
+test('a check is held until the code expires: 404', async () => {
+  const { url, clock, held, check } = await serverWithClock();
+  const answer = check(await createPending(url, { expiresInSeconds: 3 }), 30);
+  await held(1);
+  clock.advance(2999);
+  await held(1);
+  clock.advance(1);
+  expect((await answer).status).toBe(404);
+  expect((await answer).body).toStrictEqual({ error: 'not_found_or_expired' });
+  await held(0);
+});
+
+test.each([31, 60, 4_000_000_000, '99999999999999999999999'])(
+  'a wait of %s is cut to 30 seconds, and the answer says so',
+  async (seconds) => {
+    const { url, clock, held, check } = await serverWithClock();
+    const answer = check(await createPending(url), `wait=${seconds}`);
+    await held(1);
+    clock.advance(30_000);
+    expect((await answer).status).toBe(204);
+    expect((await answer).headers.get('preference-applied')).toBe('wait=30');
+  },
+);
+
+test.each([
+  'wait=7',
+  'WAIT=7',
+  'wait = 7',
+  'wait="7"',
+  'wait=007',
+  'respond-async, wait=7',
+  'wait=7, handling=lenient',
+  'wait=7; foo=bar',
+  'foo; bar=1 , wait=7',
+  'wait=7, wait=9',
+])('“%s” is understood', async (header) => {
+  const { url, clock, held, check } = await serverWithClock();
+  const answer = check(await createPending(url), header);
+  await held(1);
+  clock.advance(7000);
+  expect((await answer).status).toBe(204);
+  expect((await answer).headers.get('preference-applied')).toBe('wait=7');
+});
+
+test('of two Prefer headers the one with a wait is found', async () => {
+  const { url, clock, held } = await serverWithClock();
+  const { joinid, client1 } = await createPending(url);
+  const answer = fetch(`${url}/api/rooms/check`, {
+    method: 'POST',
+    headers: [
+      ['content-type', 'application/json'],
+      ['prefer', 'return=minimal'],
+      ['prefer', 'wait=7'],
+    ],
+    body: JSON.stringify({ joinid, client1 }),
+  });
+  await held(1);
+  clock.advance(7000);
+  expect((await answer).headers.get('preference-applied')).toBe('wait=7');
+});
+
+test.each([
+  'wait',
+  'wait=',
+  'wait=-5',
+  'wait=1.5',
+  'wait=x',
+  'await=5',
+  'wait5',
+  'foo; wait=5',
+  '',
+])('“%s” is no wait: the answer comes at once and says nothing of one', async (header) => {
+  const { url, check } = await serverWithClock();
+  const answer = await check(await createPending(url), header);
+  expect(answer.status).toBe(204);
+  expect(answer.headers.get('preference-applied')).toBeNull();
+});
+
+test('wait=0 is a plain check', async () => {
+  const { url, check } = await serverWithClock();
+  const answer = await check(await createPending(url), 0);
+  expect(answer.status).toBe(204);
+  expect(answer.headers.get('preference-applied')).toBe('wait=0');
+});
+
+test('faults and unknown codes are answered at once', async () => {
+  const { url, check, held } = await serverWithClock();
+  const { joinid } = await createPending(url);
+  expect((await check({ joinid: '', client1: 'x' }, 30)).status).toBe(400);
+  expect((await check({ joinid, client1: someDevice() }, 30)).status).toBe(404);
+  await held(0);
+});
+
+test('an accept of another code disturbs nobody', async () => {
+  const { url, clock, held, check, accept } = await serverWithClock();
+  const [mine, other] = [await createPending(url), await createPending(url)];
+  const answer = check(mine, 10);
+  await held(1);
+  expect((await accept(other.joinid)).status).toBe(200);
+  await held(1);
+  clock.advance(10_000);
+  expect((await answer).status).toBe(204);
+});
+
+test('of several held checks of one code one collects, the others are 404', async () => {
+  const { url, held, check, accept } = await serverWithClock();
+  const pending = await createPending(url);
+  const answers = Array.from({ length: 5 }, () => check(pending, 30));
+  await held(5);
+  await accept(pending.joinid);
+  const statuses = (await Promise.all(answers)).map((answer) => answer.status);
+  expect(statuses.sort()).toEqual([200, 404, 404, 404, 404]);
+  await held(0);
+});
+
+test('a client that hangs up while it waits consumes nothing', async () => {
+  const { url, held, check, accept } = await serverWithClock();
+  const pending = await createPending(url);
+  const { joinid, client1 } = pending;
+  const hangUp = new AbortController();
+  const headers = { prefer: 'wait=30' };
+  const body = { joinid, client1 };
+  const lost = call(url, 'POST', '/api/rooms/check', body, headers, hangUp.signal);
+  await held(1);
+  hangUp.abort();
+  await expect(lost).rejects.toThrow();
+  await held(0);
+  const { roomid } = (await accept(joinid)).body as { roomid: string };
+  expect((await check(pending, 0)).body).toStrictEqual({ roomid });
+});
+
+test('a client whose socket breaks while it waits consumes nothing', async () => {
+  const { url, held, check, accept } = await serverWithClock();
+  const pending = await createPending(url);
+  const { port } = new URL(url);
+  const body = JSON.stringify({ joinid: pending.joinid, client1: pending.client1 });
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.write(
+    `POST /api/rooms/check HTTP/1.1\r\nhost: x\r\nprefer: wait=30\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  await held(1);
+  socket.resetAndDestroy();
+  await held(0);
+  await accept(pending.joinid);
+  expect((await check(pending, 0)).status).toBe(200);
+});
+
+test('a renewed code is waited for further; a shortened one until its new expiry', async () => {
+  const { url, clock, held, check } = await serverWithClock();
+  const pending = await createPending(url, { expiresInSeconds: 10 });
+  const answer = check(pending, 30);
+  await held(1);
+  clock.advance(9000);
+  await createPending(url, { ...pending, expiresInSeconds: 15 });
+  await held(1);
+  clock.advance(14_999);
+  await held(1);
+  await createPending(url, { ...pending, expiresInSeconds: 2 });
+  await held(1);
+  clock.advance(2000);
+  expect((await answer).status).toBe(404);
+});
+
+test('a purge of the device wakes its held check: 404', async () => {
+  const { url, held, check } = await serverWithClock();
+  const pending = await createPending(url);
+  const answer = check(pending, 30);
+  await held(1);
+  await call(url, 'POST', '/api/user/purge', { deviceId: pending.client1 });
+  expect((await answer).status).toBe(404);
+  await held(0);
+});
+
+test('beyond MAX_WAITING_CHECKS a check is answered at once', async () => {
+  const { url, clock, held, check } = await serverWithClock({ MAX_WAITING_CHECKS: '2' });
+  const pending = await createPending(url);
+  const answers = [check(pending, 30), check(pending, 30)];
+  await held(2);
+  expect((await check(pending, 30)).status).toBe(204);
+  clock.advance(30_000);
+  for (const answer of answers) expect((await answer).status).toBe(204);
+  const next = check(pending, 30);
+  await held(1);
+  clock.advance(30_000);
+  expect((await next).status).toBe(204);
+});
+
+test('a shutdown answers held checks, and leaves no timer behind', async () => {
+  const { url, app, clock, held, check } = await serverWithClock();
+  const answers = [check(await createPending(url), 30), check(await createPending(url), 30)];
+  await held(2);
+  await app.close();
+  for (const answer of answers) expect((await answer).status).toBe(204);
+  expect(clock.pending).toBe(0);
+});
+
+test('on the real clock, an accept wakes a held check', async () => {
+  const { url } = await serverUnderTest();
+  const pending = await createPending(url);
+  const body = { joinid: pending.joinid, client1: pending.client1 };
+  const answer = call(url, 'POST', '/api/rooms/check', body, { prefer: 'wait=30' });
+  const accepted = await call(url, 'POST', '/api/rooms/accept', {
+    joinid: pending.joinid,
+    client2: someDevice(),
+  });
+  expect((await answer).body).toStrictEqual(accepted.body);
+  const later = Date.now();
+  const other = await createPending(url, { expiresInSeconds: 1 });
+  const expired = await call(
+    url,
+    'POST',
+    '/api/rooms/check',
+    { joinid: other.joinid, client1: other.client1 },
+    { prefer: 'wait=30' },
+  );
+  expect(expired.status).toBe(404);
+  expect(Date.now() - later).toBeGreaterThanOrEqual(990);
+});

@@ -1,0 +1,168 @@
+// POST /api/user/purge: contract §1.
+import { expect, test } from 'vitest';
+import { call, createPending, pairDevices, someDevice } from '../support/api.js';
+import { ILLEGAL_IDS, LEGAL_IDS, MISSING } from '../support/ids.js';
+import { serverUnderTest } from '../support/server.js';
+
+const { url } = await serverUnderTest();
+const purge = (body?: unknown) => call(url, 'POST', '/api/user/purge', body);
+const accept = (joinid: string, client2: string) =>
+  call(url, 'POST', '/api/rooms/accept', { joinid, client2 });
+const counts = (deviceIdCount: number, roomsDeleted: number, pendingsDeleted: number) => ({
+  success: true,
+  deviceIdCount,
+  roomsDeleted,
+  pendingsDeleted,
+});
+
+test('rooms and pendings of every device named go, from either side, and nothing else', async () => {
+  const [mine, also, other] = [someDevice(), someDevice(), someDevice()];
+  const asCreator = await pairDevices(url, mine, other);
+  const asAccepter = await pairDevices(url, other, also);
+  const foreign = await pairDevices(url, other);
+  const waiting = await createPending(url, { client1: mine });
+  const accepted = await createPending(url, { client1: other });
+  await accept(accepted.joinid, also);
+  const kept = await createPending(url, { client1: other });
+  const answer = await purge({ deviceIds: [mine, also] });
+  expect(answer.status).toBe(200);
+  expect(answer.body).toStrictEqual(counts(2, 3, 2));
+  for (const { roomid } of [asCreator, asAccepter]) {
+    expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(404);
+  }
+  expect((await call(url, 'GET', `/api/rooms?roomid=${foreign.roomid}`)).status).toBe(200);
+  const check = ({ joinid, client1 }: { joinid: string; client1: string }) =>
+    call(url, 'POST', '/api/rooms/check', { joinid, client1 });
+  expect((await check(waiting)).status).toBe(404);
+  expect((await check(accepted)).status).toBe(404);
+  expect((await check(kept)).status).toBe(204);
+});
+
+test('a row that matches two of the ids counts once', async () => {
+  const [first, second] = [someDevice(), someDevice()];
+  await pairDevices(url, first, second);
+  await pairDevices(url, second, first);
+  const { joinid } = await createPending(url, { client1: first });
+  await accept(joinid, second);
+  expect((await purge({ deviceIds: [first, second] })).body).toStrictEqual(counts(2, 3, 1));
+});
+
+test('an id named twice counts twice as an id, its rows once', async () => {
+  const { client1 } = await pairDevices(url);
+  expect((await purge({ deviceIds: [client1, client1] })).body).toStrictEqual(counts(2, 1, 0));
+});
+
+test('a second purge finds nothing, and succeeds', async () => {
+  const { client1 } = await pairDevices(url);
+  await purge({ deviceIds: [client1] });
+  expect((await purge({ deviceIds: [client1] })).body).toStrictEqual(counts(1, 0, 0));
+});
+
+test('the single deviceId of older clients works', async () => {
+  const { client2 } = await pairDevices(url);
+  const answer = await purge({ deviceId: client2 });
+  expect(answer.status).toBe(200);
+  expect(answer.body).toStrictEqual(counts(1, 1, 0));
+});
+
+test('the array wins over deviceId', async () => {
+  const named = await pairDevices(url);
+  const single = await pairDevices(url);
+  const answer = await purge({ deviceIds: [named.client1], deviceId: single.client1 });
+  expect(answer.body).toStrictEqual(counts(1, 1, 0));
+  expect((await call(url, 'GET', `/api/rooms?roomid=${single.roomid}`)).status).toBe(200);
+  expect((await purge({ deviceIds: [], deviceId: single.client1 })).body?.error).toBe(
+    'empty_deviceIds_array',
+  );
+});
+
+test.each(MISSING)('deviceId counts where deviceIds is %s', async (_name, deviceIds) => {
+  const { client1 } = await pairDevices(url);
+  expect((await purge({ deviceIds, deviceId: client1 })).body).toStrictEqual(counts(1, 1, 0));
+});
+
+test.each([
+  ['no body', undefined],
+  ['null', 'null'],
+  ['an empty object', {}],
+  ['both null', { deviceIds: null, deviceId: null }],
+  ['both empty strings', { deviceIds: '', deviceId: '' }],
+  ['fields of other names', { ids: ['x'], device: 'x' }],
+])('%s is 400 missing_deviceIds_or_deviceId', async (_name, body) => {
+  const answer = await purge(body);
+  expect(answer.status).toBe(400);
+  expect(answer.body).toStrictEqual({ error: 'missing_deviceIds_or_deviceId' });
+});
+
+test('an empty array is 400 empty_deviceIds_array', async () => {
+  const answer = await purge({ deviceIds: [] });
+  expect(answer.status).toBe(400);
+  expect(answer.body).toStrictEqual({ error: 'empty_deviceIds_array' });
+});
+
+test('ids that are none are counted, and nothing is deleted', async () => {
+  const { roomid, client1 } = await pairDevices(url);
+  const illegal = ILLEGAL_IDS.map(([, id]) => id);
+  const answer = await purge({ deviceIds: [...illegal, client1, '', null] });
+  expect(answer.status).toBe(400);
+  expect(answer.body).toStrictEqual({ error: 'invalid_device_ids', count: illegal.length + 2 });
+  expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
+});
+
+test.each(ILLEGAL_IDS)('a deviceId of %s is 400 invalid_device_ids', async (_name, deviceId) => {
+  const answer = await purge({ deviceId });
+  expect(answer.status).toBe(400);
+  expect(answer.body).toStrictEqual({ error: 'invalid_device_ids', count: 1 });
+});
+
+test.each([
+  ['a string', 'device'],
+  ['a number', 5],
+  ['an object', { 0: 'device', length: 1 }],
+  ['true', true],
+])('deviceIds as %s is 400 invalid_device_ids', async (_name, deviceIds) => {
+  const answer = await purge({ deviceIds, deviceId: 'device' });
+  expect(answer.status).toBe(400);
+  expect(answer.body).toMatchObject({ error: 'invalid_device_ids', count: 1 });
+});
+
+test('1000 ids are the most', async () => {
+  const { client1 } = await pairDevices(url);
+  const ids = [...Array.from({ length: 999 }, someDevice), client1];
+  expect((await purge({ deviceIds: ids })).body).toStrictEqual(counts(1000, 1, 0));
+  const answer = await purge({ deviceIds: [...ids, someDevice()] });
+  expect(answer.status).toBe(400);
+  expect(answer.body).toMatchObject({ error: 'invalid_device_ids', count: 1001 });
+});
+
+test('1000 ids of the greatest length, every character escaped, fit', async () => {
+  const escaped = `"${'\\u0001'.repeat(256)}"`;
+  const answer = await purge(`{"deviceIds":[${Array(1000).fill(escaped).join(',')}]}`);
+  expect(answer.body).toMatchObject({ success: true, deviceIdCount: 1000 });
+});
+
+test.each(LEGAL_IDS)('an id of %s matches its own rows only', async (_name, id) => {
+  const { roomid } = await pairDevices(url, id);
+  const near = [`${id}x`, ` ${id}`, [...id].slice(0, -1).join(''), `${id}\u0000`].filter(
+    (other) => other !== '' && Buffer.byteLength(other) <= 256,
+  );
+  expect((await purge({ deviceIds: [...near, 'another'] })).body).toMatchObject({
+    roomsDeleted: 0,
+  });
+  expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
+  expect((await purge({ deviceIds: [id] })).body).toStrictEqual(counts(1, 1, 0));
+});
+
+test('spaces around an id belong to it', async () => {
+  const id = someDevice();
+  await pairDevices(url, id);
+  expect((await purge({ deviceId: ` ${id} ` })).body).toStrictEqual(counts(1, 0, 0));
+  expect((await purge({ deviceId: id })).body).toStrictEqual(counts(1, 1, 0));
+});
+
+test('of two purges at once each row is counted by one', async () => {
+  const client1 = someDevice();
+  for (let n = 0; n < 5; n++) await pairDevices(url, client1);
+  const answers = await Promise.all(Array.from({ length: 4 }, () => purge({ deviceId: client1 })));
+  expect(answers.reduce((sum, { body }) => sum + (body?.roomsDeleted as number), 0)).toBe(5);
+});
