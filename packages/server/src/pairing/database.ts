@@ -69,7 +69,9 @@ const REASONS: Record<string, string | undefined> = {
 
 /** Looks at an existing file through a read-only connection, which can change nothing, not even by a checkpoint. */
 function refuseForeign(path: string): void {
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  const file = statSync(path, { throwIfNoEntry: false });
+  if (file?.isDirectory()) throw new DatabaseRefused(path, 'is a folder');
+  if ((file?.size ?? 0) === 0) return;
   const db = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
   try {
     const id = db.pragma('application_id', { simple: true });
@@ -86,6 +88,8 @@ function refuseForeign(path: string): void {
       throw new DatabaseRefused(path, 'belongs to another application');
     }
     for (const table of tables) refuseOtherColumns(db, path, table);
+    // Before the journal mode is set, which would already write to the file.
+    refuseNewer(db, path);
   } finally {
     db.close();
   }
@@ -107,20 +111,27 @@ function refuseOtherColumns(db: Database.Database, path: string, table: string):
   }
 }
 
+const migrations: readonly string[] = readdirSync(SCHEMA_FOLDER)
+  .filter((name) => /^\d{3}-.*\.sql$/.test(name))
+  .sort();
+
+const schemaVersion = (db: Database.Database) =>
+  db.pragma('user_version', { simple: true }) as number;
+
+function refuseNewer(db: Database.Database, path: string): void {
+  const version = schemaVersion(db);
+  if (version > migrations.length) {
+    throw new DatabaseRefused(path, `was made by a newer version (schema ${version})`);
+  }
+}
+
 /** Applies `schema/NNN-*.sql` from the file's version on, all in one transaction, so a start that fails changes nothing. */
 function migrate(db: Database.Database, path: string): void {
-  const migrations = readdirSync(SCHEMA_FOLDER)
-    .filter((name) => /^\d{3}-.*\.sql$/.test(name))
-    .sort();
-  const version = () => db.pragma('user_version', { simple: true }) as number;
-  if (version() === migrations.length) return;
+  if (schemaVersion(db) === migrations.length) return;
   db.transaction(() => {
     // Read again under the lock: another process may have migrated meanwhile.
-    const current = version();
-    if (current > migrations.length) {
-      throw new DatabaseRefused(path, `was made by a newer version (schema ${current})`);
-    }
-    for (const name of migrations.slice(current)) {
+    refuseNewer(db, path);
+    for (const name of migrations.slice(schemaVersion(db))) {
       db.exec(readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8'));
     }
     db.pragma(`user_version = ${migrations.length}`);
