@@ -13,7 +13,7 @@ import {
   temporaryFolder,
 } from '../../packages/server/test/support/server.js';
 import { ROOT } from '../support.js';
-import { freePort, makeCertificate, SITE, secureCall, startProxy } from './proxy.js';
+import { freePort, makeCertificate, SITE, secureCall, startProgram } from './proxy.js';
 
 const folder = temporaryFolder();
 const tls = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
@@ -84,6 +84,7 @@ for (const [program, configure] of Object.entries(PROXIES)) {
     let server: RunningServer;
     let ports: Ports;
     let ca: Buffer;
+    let stop: (() => Promise<void>) | undefined;
     const seen: { url: string | undefined; headers: IncomingHttpHeaders }[] = [];
 
     beforeAll(async () => {
@@ -97,10 +98,11 @@ for (const [program, configure] of Object.entries(PROXIES)) {
         https: await freePort(),
         server: Number(new URL(server.url).port),
       };
-      const stop = await startProxy(program, configure(ports), ports.https, folder);
-      afterAll(stop);
+      // Caddy keeps files in the home folder of whoever runs it.
+      const home = { HOME: folder };
+      ({ stop } = await startProgram(program, configure(ports), ports.https, home));
     });
-    afterAll(() => server.close());
+    afterAll(() => Promise.all([stop?.(), server.close()]));
 
     const call = (method: string, path: string, body?: object, headers?: Record<string, string>) =>
       secureCall({ port: ports.https, ca }, method, path, body, headers);

@@ -1,4 +1,4 @@
-// A reverse proxy as a child process, a throw-away certificate for it, and calls over https that trust only that one.
+// A server program as a child process, a throw-away certificate for it, and calls over https that trust only that one.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -26,16 +26,15 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts a proxy and waits until its port answers. Returns what stops it. */
-export async function startProxy(
+/** Starts a server program and waits until its port of loopback answers. Returns what stops it. */
+export async function startProgram(
   program: string,
   args: readonly string[],
   port: number,
-  home: string,
-): Promise<() => Promise<void>> {
+  env: Record<string, string>,
+): Promise<{ pid: number | undefined; stop: () => Promise<void> }> {
   const child = spawn(program, args, {
-    // Caddy keeps files in the home folder of whoever runs it.
-    env: { PATH: `${process.env.PATH}:/usr/sbin`, HOME: home },
+    env: { PATH: `${process.env.PATH}:/usr/sbin`, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';
@@ -45,14 +44,20 @@ export async function startProxy(
     });
   }
   const ended = once(child, 'exit');
-  while (!(await answers(port))) {
-    if (child.exitCode !== null) throw new Error(`${program} ended: ${said}`);
-    await delay(25);
-  }
-  return async () => {
-    child.kill('SIGTERM');
+  const stop = async () => {
+    child.kill('SIGKILL');
     await ended;
   };
+  const deadline = Date.now() + 15_000;
+  while (!(await answers(port))) {
+    if (child.exitCode !== null) throw new Error(`${program} ended: ${said}`);
+    if (Date.now() > deadline) {
+      await stop();
+      throw new Error(`${program} does not answer: ${said}`);
+    }
+    await delay(25);
+  }
+  return { pid: child.pid, stop };
 }
 
 async function answers(port: number): Promise<boolean> {
