@@ -13,7 +13,7 @@ const entries = [...SETTINGS].map(([name, { description, default: value }]) => {
 });
 const head =
   '# Settings of the server. Copy this file to .env and take the # from a line to change it; each shows its default.\n';
-const neighbours = /^## [^]*/m.exec(readFileSync(path, 'utf8'));
+const neighbours = /^## .*/ms.exec(readFileSync(path, 'utf8'));
 writeFileSync(path, [head, ...entries, ...(neighbours ? [neighbours[0]] : [])].join('\n'));
 
 function comment(text) {
