@@ -30,18 +30,20 @@ async function main(): Promise<void> {
   const [command = 'serve', ...rest] = positionals;
   if (options.help) return void process.stdout.write(HELP);
   if (options.version) return void process.stdout.write(`${VERSION}\n`);
+  const run = COMMANDS[command];
+  if (run === undefined) throw new UsageError(`unknown command: ${command}; see couplet --help`);
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
-  const config = parseConfig(environment(options.sqlite));
-  switch (command) {
-    case 'serve':
-      return serve(config);
-    case 'db:init':
-      openDatabase(config.sqliteDbPath).close();
-      return void process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
-    default:
-      throw new UsageError(`unknown command: ${command}; see couplet --help`);
-  }
+  return run(parseConfig(environment(options.sqlite)));
 }
+
+const COMMANDS: Record<string, ((config: Config) => Promise<void>) | undefined> = {
+  __proto__: null as never,
+  serve,
+  'db:init': async (config) => {
+    openDatabase(config.sqliteDbPath).close();
+    process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
+  },
+};
 
 function parseArguments() {
   try {
@@ -60,8 +62,16 @@ function parseArguments() {
 
 /** Real variables win over `.env`, which wins over the command line's defaults. */
 function environment(sqlite: boolean): Record<string, string | undefined> {
-  const file = existsSync('.env') ? parseEnv(readFileSync('.env', 'utf8')) : {};
+  const file = existsSync('.env') ? parseEnv(readDotEnv()) : {};
   return { ...(sqlite ? { USE_SQLITE: '1' } : {}), ...file, ...process.env };
+}
+
+function readDotEnv(): string {
+  try {
+    return readFileSync('.env', 'utf8');
+  } catch (error) {
+    throw new UsageError(`.env: cannot be read (${(error as { code?: string }).code})`);
+  }
 }
 
 async function serve(config: Config): Promise<void> {

@@ -72,7 +72,9 @@ const REASONS: Record<string, string | undefined> = {
  * where its last user was killed within a transaction, that is undone first: before, nobody can read the file at all.
  */
 function refuseForeign(path: string, readonly = true): void {
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  const file = statSync(path, { throwIfNoEntry: false });
+  if (file?.isDirectory()) throw new DatabaseRefused(path, 'is a folder');
+  if ((file?.size ?? 0) === 0) return;
   const db = new Database(path, { readonly, timeout: BUSY_TIMEOUT_MS });
   try {
     refuseNewer(db, path);
