@@ -22,7 +22,7 @@ const coturn = spawn(`${ROOT}turn-server/start.sh`, args, {
   stdio: 'inherit',
   env: { ...env, PATH: `${env.PATH}:/usr/sbin:/sbin`, TMPDIR: folder },
 });
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => coturn.kill('SIGKILL'));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => coturn.kill('SIGTERM'));
 coturn.once('exit', (code) => {
   rmSync(folder, { recursive: true, force: true });
   if (code === 127) console.error('coturn is not installed: apt-get install coturn');
@@ -36,8 +36,9 @@ function check() {
     console.error(`TURN is not configured. For this machine alone, put into .env:
 
 TURN_SECRET=${randomBytes(24).toString('hex')}
-TURN_URLS=turn:localhost:3478,turn:localhost:3478?transport=tcp
-STUN_URLS=stun:localhost:3478
+TURN_URLS=turn:127.0.0.1:3478,turn:127.0.0.1:3478?transport=tcp
+STUN_URLS=stun:127.0.0.1:3478
+TURN_LISTEN_IPS=127.0.0.1
 
 and run: npm run turn -- --allow-loopback`);
   } catch (error) {

@@ -27,6 +27,8 @@ need() {
 
 # The secrets go into a file that only coturn can read, never on its command line, which every user of the machine sees.
 folder=$(mktemp -d)
+# Only where this script itself ends: coturn takes its place, and needs the file.
+trap 'rm -rf "$folder"' EXIT
 conf=$folder/turnserver.conf
 cat "$(dirname "$0")/turnserver.conf" >"$conf"
 say() { printf '%s\n' "$1" >>"$conf"; }

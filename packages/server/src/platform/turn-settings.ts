@@ -125,7 +125,7 @@ export const TURN_SETTINGS = {
     default: false,
     usedBy: 'coturn',
     description:
-      'coturn logs every allocation, with the addresses of peers. `npm run turn` turns it on.',
+      'coturn logs every allocation, with the addresses of clients and peers. `npm run turn` turns it on.',
   }),
   turnTlsCert: text(
     'TURN_TLS_CERT',

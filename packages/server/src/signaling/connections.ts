@@ -63,8 +63,9 @@ export class Connections implements LocalConnections {
    * a room's effects come in order, and the seat comes before the message.
    */
   #complete(message: ServerMessage, connection: Connection): ServerMessage {
-    if (message.type !== 'room_ready' || connection.seat === null) return message;
-    const iceServers = this.#iceServers.for(connection.seat, connection.id);
+    const { seat } = connection;
+    if (message.type !== 'room_ready' || seat?.roomId !== message.roomId) return message;
+    const iceServers = this.#iceServers.for(seat, connection.id);
     return iceServers.length === 0 ? message : { ...message, iceServers: [...iceServers] };
   }
 }

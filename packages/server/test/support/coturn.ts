@@ -118,7 +118,7 @@ export async function answersBinding(port: number, host = '127.0.0.1'): Promise<
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  // coturn waits a while on SIGTERM; nothing of it outlives the test that owns it.
+  // On SIGTERM coturn takes more than a second.
   child.kill('SIGKILL');
   await exit;
 }

@@ -1,6 +1,6 @@
 // turn-server/start.sh and the compose file against the table of settings: one source of truth, and faults that speak.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -74,4 +74,5 @@ test.each<[string, Record<string, string>, string[], string]>([
   expect(status).not.toBe(127);
   expect(stderr).toContain(name);
   expect(stderr).not.toContain(SECRET.TURN_SECRET);
+  expect(readdirSync(folder), 'no file with secrets stays').toEqual([]);
 });
