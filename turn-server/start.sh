@@ -45,8 +45,10 @@ say_each() {
 say ''
 say "# From the environment: $mode"
 say "realm=${TURN_REALM:-couplet}"
-# A database of its own, empty: what /var/lib/turn may hold opens no door here.
-say "userdb=$folder/turndb"
+# A database of its own, empty: what /var/lib/turn may hold opens no door here. In memory, one for each thread: in a
+# new file coturn's threads lock each other out while they make their tables, and each request that meets the lock is
+# answered 401, with the best of credentials. Browsers take that for final.
+say "userdb=:memory:"
 say "pidfile=$folder/turnserver.pid"
 say_each listening-ip "${TURN_LISTEN_IPS:-}"
 case ${TURN_VERBOSE:-0} in 1 | true | yes | on) say verbose ;; esac
