@@ -19,7 +19,7 @@ interface Service {
 const folder = temporaryFolder();
 
 test('a .env reaches every setting but those that the container itself decides', () => {
-  const { services } = parse(readFileSync(`${ROOT}docker-compose.yml`, 'utf8'));
+  const { services } = parse(readFileSync(`${ROOT}docker-compose.yml`, 'utf8'), { merge: true });
   const inContainer = ['PORT', 'HOST', 'USE_SQLITE', 'SQLITE_DB_PATH'];
   const passed = [...SETTINGS.keys()].filter((name) => !inContainer.includes(name));
   expect(Object.keys(services.signaling.environment).sort()).toEqual(passed.sort());
@@ -51,16 +51,15 @@ describeWith(['docker-compose'], 'docker-compose config', () => {
     });
     expect(portsOf(signaling)).toEqual(['8080', '8080']);
     expect(coturn).toMatchObject({ restart: 'unless-stopped', network_mode: 'host' });
-    expect(coturn.environment).toMatchObject({ TURN_USERNAME: '', TURN_PASSWORD: '' });
+    expect(coturn.environment).toMatchObject({ TURN_SECRET: '' });
   });
 
-  test('a .env sets the port, the settings and the TURN credential', () => {
-    const { signaling, coturn } = configured(
-      'PORT=9000\nLOG_LEVEL=warn\nTURN_USERNAME=u\nTURN_PASSWORD=p\n',
-    ).services;
+  test('a .env sets the port, the settings and the TURN secret', () => {
+    const { signaling, coturn } = configured('PORT=9000\nLOG_LEVEL=warn\nTURN_SECRET=s\n').services;
     expect(portsOf(signaling)).toEqual(['9000', '8080']);
     expect(signaling.environment).toMatchObject({ LOG_LEVEL: 'warn' });
-    expect(coturn.environment).toMatchObject({ TURN_USERNAME: 'u', TURN_PASSWORD: 'p' });
+    expect(signaling.environment).toMatchObject({ TURN_SECRET: 's' });
+    expect(coturn.environment).toMatchObject({ TURN_SECRET: 's' });
   });
 
   test('.env.example, as it stands, is a .env that changes nothing', () => {

@@ -20,6 +20,7 @@ export const REST_ERRORS = {
     status: 400,
     meaning: 'Not a device id, or the device that created the code.',
   },
+  invalid_client: { status: 400, meaning: 'Not a device id.' },
   invalid_roomid: { status: 400, meaning: 'Not a room id.' },
   invalid_request: {
     status: 400,
@@ -32,6 +33,10 @@ export const REST_ERRORS = {
     meaning: 'A purge holds values that are not device ids, or too many; `count` says how many.',
   },
   unauthorized: { status: 401, meaning: 'The admin token is missing or wrong.' },
+  forbidden: {
+    status: 403,
+    meaning: 'The device is not one of the two of that room, or there is no such room.',
+  },
   not_found: { status: 404, meaning: 'No such route, method or room.' },
   not_found_or_expired: {
     status: 404,

@@ -22,6 +22,8 @@ import { compileValidator } from './platform/validation.js';
 import { SERVER_NAME } from './platform/version.js';
 import { roomRoutes } from './signaling/routes.js';
 import { startSignaling } from './signaling/signaling.js';
+import { createIceServers } from './turn/ice-servers.js';
+import { iceServersRoute } from './turn/routes.js';
 
 /** What the app takes from outside; each has a default. */
 export interface AppDeps {
@@ -89,7 +91,17 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   }
 
   const directory = { find: async (roomId: string) => store?.findRoom(roomId, clock.now()) };
-  const signaling = startSignaling(app.server, config, directory, SERVER_NAME, clock, appLog);
+  const iceServers = createIceServers(config, clock);
+  iceServersRoute(app, iceServers, store && directory);
+  const signaling = startSignaling(
+    app.server,
+    config,
+    directory,
+    iceServers,
+    SERVER_NAME,
+    clock,
+    appLog,
+  );
   roomRoutes(app, signaling.backplane, adminGuard(config));
   const graceMs = config.shutdownSeconds * 1000;
   let cancelCutOff: Cancel = () => {};

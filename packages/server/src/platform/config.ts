@@ -2,6 +2,7 @@
 import { DEFAULT_MAX_MESSAGE_BYTES } from '@couplet/protocol';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { TURN_SETTINGS, turnFaults } from './turn-settings.js';
 
 /** Every setting: `env` is the variable, `default` what holds when it is unset or empty. docs/operations.md shows this table. */
 export const ConfigSchema = Type.Object({
@@ -109,6 +110,7 @@ export const ConfigSchema = Type.Object({
     default: 'auto',
     description: 'auto: pretty on a terminal, JSON lines otherwise.',
   }),
+  ...TURN_SETTINGS,
 });
 
 /** The settings of one server; frozen. */
@@ -117,10 +119,14 @@ export type Config = Readonly<Static<typeof ConfigSchema>>;
 /** What a property of {@link ConfigSchema} says of itself. */
 interface Setting {
   env: string;
-  default: string | number | boolean;
+  default: string | number | boolean | readonly unknown[];
   description: string;
   secret?: true;
+  /** Set where the server itself does not read it. */
+  usedBy?: 'coturn';
   type?: string;
+  items?: { type?: string };
+  maxItems?: number;
   anyOf?: { const: string }[];
   minimum?: number;
   maximum?: number;
@@ -151,6 +157,7 @@ export class ConfigError extends Error {
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
+  const faulty: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [name, setting] of SETTINGS) {
     const text = env[name]?.trim() ?? '';
@@ -158,9 +165,15 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     if (value === undefined || !checks[setting.key].Check(value)) {
       const got = setting.secret ? 'the value given' : JSON.stringify(text);
       faults.push(`${name}: ${got} is not ${expectation(setting)}`);
+      faulty.push(name);
+      values[setting.key] = setting.default;
+    } else {
+      values[setting.key] = value;
     }
-    values[setting.key] = value;
   }
+  // What hangs on a setting that is at fault anyway would only confuse.
+  const cross = turnFaults(values as Config);
+  faults.push(...cross.filter((fault) => !faulty.some((name) => fault.includes(name))));
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(values) as Config;
 }
@@ -169,10 +182,21 @@ const checks = Object.fromEntries(
   Object.entries(ConfigSchema.properties).map(([key, schema]) => [key, Compile(schema)]),
 ) as Record<keyof Config, ReturnType<typeof Compile>>;
 
-function fromText(setting: Setting, text: string): string | number | boolean | undefined {
+function fromText(setting: Setting, text: string): Config[keyof Config] | undefined {
   if (setting.type === 'integer') return /^-?\d{1,15}$/.test(text) ? Number(text) : undefined;
   if (setting.type === 'boolean') return BOOLEANS[text.toLowerCase()];
+  if (setting.type === 'array' && setting.items?.type === 'string') return text.split(/\s*,\s*/);
+  if (setting.type === 'array') return json(text);
   return text;
+}
+
+function json(text: string): Config[keyof Config] | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's error may quote a credential.
+    return undefined;
+  }
 }
 
 const BOOLEANS: Record<string, boolean | undefined> = {

@@ -4,7 +4,7 @@ import type { Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logger.js';
 import type { Backplane } from './backplane.js';
-import { Connections } from './connections.js';
+import { Connections, type IceServers } from './connections.js';
 import { handle, type RoomDirectory } from './handlers.js';
 import { Heartbeat } from './heartbeat.js';
 import { createMemoryBackplane } from './memory-backplane.js';
@@ -23,11 +23,12 @@ export function startSignaling(
   server: Server,
   config: Config,
   directory: RoomDirectory,
+  iceServers: IceServers,
   serverName: string,
   clock: Clock,
   log: Logger,
 ): Signaling {
-  const connections = new Connections();
+  const connections = new Connections(iceServers);
   const backplane = createMemoryBackplane(connections);
   const heartbeat = new Heartbeat(clock, config.heartbeatSeconds);
   const deps = { backplane, directory, log };
