@@ -1,7 +1,7 @@
 // PairingStore on SQLite: prepared statements, one transaction per operation.
 import type Database from 'better-sqlite3';
 import { Unavailable } from '../platform/http-errors.js';
-import { openDatabase } from './database.js';
+import { keepForever, openDatabase } from './database.js';
 import type { CheckOutcome, PairingStore, Room } from './store.js';
 
 /** A room's use is noted at most this often: a note is a durable write, and idleness is counted in days. */
@@ -15,7 +15,7 @@ const USE_GRANULARITY_MS = 24 * 3600 * 1000;
  */
 export function openSqliteStore(path: string, roomIdleMs = 0): PairingStore {
   const db = openDatabase(path);
-  const statements = prepare(db);
+  const statements = keepForever(prepare(db));
   const listeners: ((joinCode: string) => void)[] = [];
   const changed = (joinCode: string) => {
     for (const listener of listeners) listener(joinCode);
