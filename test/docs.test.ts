@@ -80,6 +80,7 @@ describe('docs/protocol.md', () => {
     ['### `POST /api/rooms/accept`', schemas.AcceptRequest],
     ['### `POST /api/rooms/check`', schemas.CheckRequest],
     ['### `POST /api/user/purge`', schemas.PurgeRequest],
+    ['### `POST /api/ice-servers`', schemas.IceServersRequest],
   ])('%s: lists the fields in the order in which they are checked', (heading, { properties }) => {
     const documented = tableRows(section(protocol, heading)).map(([name = '']) => quoted(name)[0]);
     expect(documented).toEqual(Object.keys(properties));
@@ -126,7 +127,7 @@ describe('docs/operations.md', () => {
     expect(tableRows(section(operations, '## Settings'))).toEqual(
       Array.from(SETTINGS, ([name, setting]) => [
         `\`${name}\``,
-        setting.default === ''
+        String(setting.default) === ''
           ? 'empty'
           : `\`${typeof setting.default === 'boolean' ? Number(setting.default) : setting.default}\``,
         setting.description,

@@ -138,10 +138,7 @@ const MIGRATIONS = readdirSync(SCHEMA_FOLDER)
   .filter((name) => /^\d{3}-.*\.sql$/.test(name))
   .sort();
 
-  const db = keepForever(new Database(path, { readonly, timeout: BUSY_TIMEOUT_MS }));
-  try {
-    refuseNewer(db, path);
-    const id = readPragma(db, 'application_id');
+const versionOf = (db: Database.Database) => readPragma(db, 'user_version') as number;
 
 function refuseNewer(db: Database.Database, path: string): void {
   const version = versionOf(db);
@@ -159,9 +156,6 @@ function migrate(db: Database.Database, path: string): void {
     for (const name of MIGRATIONS.slice(versionOf(db))) {
       db.exec(readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8'));
     }
-  const db = keepForever(new Database(path, { readonly, timeout: BUSY_TIMEOUT_MS }));
-  try {
-    refuseNewer(db, path);
-    const id = readPragma(db, 'application_id');
+    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   }).immediate();
 }
