@@ -3,10 +3,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs, parseEnv } from 'node:util';
 import { buildApp } from './app.js';
-import { DatabaseRefused, openDatabase } from './pairing/database.js';
-import { type Config, ConfigError, parseConfig } from './platform/config.js';
+import { openDatabase } from './pairing/database.js';
+import { type Config, parseConfig } from './platform/config.js';
 import { createLogger } from './platform/logger.js';
 import { VERSION } from './platform/version.js';
+import { explain, UsageError } from './start-faults.js';
 
 const HELP = `Usage: couplet <command> [options]
 
@@ -21,9 +22,6 @@ Options:
 
 Settings come from the environment, then from a .env file in this folder; docs/operations.md lists them.
 `;
-
-/** A fault for the person at the terminal: one line, no stack. */
-class UsageError extends Error {}
 
 async function main(): Promise<void> {
   const { values: options, positionals } = parseArguments();
@@ -100,19 +98,6 @@ async function serve(config: Config): Promise<void> {
     host: config.host,
     listenTextResolver: (address) => `listening on ${address}`,
   });
-}
-
-/** What goes wrong at a start, for the person at the terminal. */
-function explain(error: unknown): string[] {
-  if (error instanceof ConfigError) return [...error.faults];
-  if (error instanceof DatabaseRefused || error instanceof UsageError) return [error.message];
-  const { code, port, address } = error as { code?: string; port?: number; address?: string };
-  if (code === 'EADDRINUSE') return [`PORT: ${port} is already in use`];
-  if (code === 'EACCES') return [`PORT: ${port} needs more rights than this process has`];
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-    return [`HOST: ${address ?? 'the name'} is not an address of this machine`];
-  }
-  return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
 }
 
 main().catch((error: unknown) => {
