@@ -3,14 +3,36 @@ import { spawn } from 'node:child_process';
 import { prepare, ROOT } from './prepare.js';
 
 prepare();
-const children = [
-  [`${ROOT}node_modules/typescript/bin/tsc`, '-b', '--watch', '--preserveWatchOutput'],
-  ['--watch', `${ROOT}packages/server/dist/main.js`, 'serve'],
-].map((args) => spawn(process.execPath, args, { cwd: ROOT, stdio: 'inherit' }));
+// Each in a process group of its own: Ctrl-C in a terminal then reaches this process only, which ends them in order.
+const start = (...args) =>
+  spawn(process.execPath, args, {
+    cwd: ROOT,
+    stdio: 'inherit',
+    detached: process.platform !== 'win32',
+  });
+const compiler = start(
+  `${ROOT}node_modules/typescript/bin/tsc`,
+  ...['-b', '--watch', '--preserveWatchOutput'],
+);
+const server = start('--watch', `${ROOT}packages/server/dist/main.js`, 'serve');
 
+let stopping = false;
 const stop = (code) => {
-  for (const child of children) child.kill('SIGTERM');
+  if (stopping) return;
+  stopping = true;
   process.exitCode = code;
+  server.kill('SIGTERM');
+  endGroup(compiler);
 };
-for (const child of children) child.once('exit', (code) => stop(code ?? 0));
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop(0));
+for (const child of [compiler, server]) child.once('exit', (code) => stop(code ?? 1));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
+
+/** The compiler is a process below a wrapper that passes no signal on. */
+function endGroup({ pid }) {
+  try {
+    if (process.platform === 'win32') process.kill(pid);
+    else process.kill(-pid, 'SIGTERM');
+  } catch {
+    // It has ended by itself.
+  }
+}

@@ -1,4 +1,4 @@
-// npm run docs: writes what the papers say of the code: docs/asyncapi.yaml, and the tables of codes and settings.
+// npm run docs: writes what the papers say of the code: docs/asyncapi.yaml, .env.example, the tables of codes and settings.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { prepare, ROOT } from './prepare.js';
 
@@ -21,6 +21,7 @@ write('docs/protocol.md', {
   'signaling-errors': tables.signalingErrors(wire.SIGNALING_ERRORS),
 });
 write('docs/operations.md', { config: tables.config(SETTINGS) });
+await import('./env-example.js');
 
 function write(path, contents) {
   const before = readFileSync(ROOT + path, 'utf8');

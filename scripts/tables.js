@@ -59,7 +59,7 @@ export const config = (settings) =>
 
 /** A default as a person would write it into the environment. */
 function shownDefault(value) {
-  if (value === '') return 'empty';
+  if (value === '' || (Array.isArray(value) && value.length === 0)) return 'empty';
   return `\`${typeof value === 'boolean' ? Number(value) : value}\``;
 }
 

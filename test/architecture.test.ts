@@ -221,6 +221,9 @@ describe('one door per library', () => {
     expect(typed('ws')).toEqual(['signaling/connection.ts']);
   });
 
+  // A library of Fastify's, declared only to hold it at a version that runs on Node 20: ARCHITECTURE.md, Decisions.
+  const PINNED = ['light-my-request'];
+
   test('a package declares the libraries it imports, and imports those it declares', () => {
     for (const name of packages) {
       const manifest = JSON.parse(read(`packages/${name}/package.json`));
@@ -229,7 +232,8 @@ describe('one door per library', () => {
         .flatMap((file) => file.imports.filter((i) => !isRelative(i) && !isNode(i)))
         .map(({ from }) => libraryOf(from));
       const declared = Object.keys(manifest.dependencies ?? {});
-      expect([...new Set(used)].sort(), name).toEqual(declared.sort());
+      const imported = declared.filter((library) => !PINNED.includes(library));
+      expect([...new Set(used)].sort(), name).toEqual(imported.sort());
     }
   });
 

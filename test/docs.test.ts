@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as limits from '@couplet/protocol';
-import { CLOSE_CODES, JOIN_CODE_PATTERN, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
+import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
 import * as schemas from '@couplet/protocol/schema';
 import { describe, expect, test } from 'vitest';
 import { SETTINGS } from '../packages/server/src/platform/config.js';
@@ -10,6 +10,7 @@ import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
 
 const protocol = read('docs/protocol.md');
 const operations = read('docs/operations.md');
+const requests = schemas.pairingRequests(limits.JOIN_CODE_DIGITS);
 
 describe('docs/protocol.md', () => {
   test('lists the REST error codes with status and meaning', () => {
@@ -76,10 +77,11 @@ describe('docs/protocol.md', () => {
   );
 
   test.each([
-    ['### `POST /api/rooms`', schemas.CreatePendingRequest],
-    ['### `POST /api/rooms/accept`', schemas.AcceptRequest],
-    ['### `POST /api/rooms/check`', schemas.CheckRequest],
+    ['### `POST /api/rooms`', requests.create],
+    ['### `POST /api/rooms/accept`', requests.accept],
+    ['### `POST /api/rooms/check`', requests.check],
     ['### `POST /api/user/purge`', schemas.PurgeRequest],
+    ['### `POST /api/ice-servers`', schemas.IceServersRequest],
   ])('%s: lists the fields in the order in which they are checked', (heading, { properties }) => {
     const documented = tableRows(section(protocol, heading)).map(([name = '']) => quoted(name)[0]);
     expect(documented).toEqual(Object.keys(properties));
@@ -97,10 +99,10 @@ describe('docs/protocol.md', () => {
     const expected = Object.entries(limits).filter(([, value]) => typeof value === 'number');
     expect(Object.fromEntries(documented)).toEqual({
       ...Object.fromEntries(expected),
-      MAX_BODY_BYTES: bodies('packages/server/src/app.ts', 'MAX_BODY_BYTES'),
+      MAX_BODY_BYTES: SETTINGS.get('MAX_BODY_BYTES')?.default,
       MAX_PURGE_BODY_BYTES: bodies('packages/server/src/pairing/routes.ts', 'MAX_PURGE_BODY_BYTES'),
     });
-    expect(quoted(section(protocol, '## 2. Limits'))).toContain(JOIN_CODE_PATTERN);
+    expect(quoted(section(protocol, '## 2. Limits'))).toContain(schemas.JoinCode.pattern);
   });
 
   test('has the state table of room.ts', () => {
@@ -126,7 +128,7 @@ describe('docs/operations.md', () => {
     expect(tableRows(section(operations, '## Settings'))).toEqual(
       Array.from(SETTINGS, ([name, setting]) => [
         `\`${name}\``,
-        setting.default === ''
+        String(setting.default) === ''
           ? 'empty'
           : `\`${typeof setting.default === 'boolean' ? Number(setting.default) : setting.default}\``,
         setting.description,

@@ -20,6 +20,7 @@ export const REST_ERRORS = {
     status: 400,
     meaning: 'Not a device id, or the device that created the code.',
   },
+  invalid_client: { status: 400, meaning: 'Not a device id.' },
   invalid_roomid: { status: 400, meaning: 'Not a room id.' },
   invalid_idempotency_key: {
     status: 400,
@@ -36,7 +37,11 @@ export const REST_ERRORS = {
     meaning: 'A purge holds values that are not device ids, or too many; `count` says how many.',
   },
   unauthorized: { status: 401, meaning: 'The admin token is missing or wrong.' },
-  forbidden: { status: 403, meaning: 'Not for this device, origin or caller.' },
+  forbidden: {
+    status: 403,
+    meaning:
+      'Not for this device or origin: it is none of the two of that room, or there is no such room.',
+  },
   not_found: { status: 404, meaning: 'No such route, method or room.' },
   not_found_or_expired: {
     status: 404,

@@ -1,4 +1,4 @@
-// ICE candidates as the W3C WebRTC specification has them (RTCIceCandidateInit): same names, same nullability.
+// ICE candidates and ICE servers as the W3C WebRTC specification has them: same names, same nullability.
 import Type, { type Static } from 'typebox';
 
 /** W3C RTCIceCandidateInit. An empty `candidate` string is end-of-candidates (RFC 8838 §13) and is forwarded like any other. */
@@ -12,3 +12,16 @@ export const RTCIceCandidateInit = Type.Object(
   { description: 'W3C RTCIceCandidateInit; further members are forwarded as they are.' },
 );
 export type RTCIceCandidateInit = Static<typeof RTCIceCandidateInit>;
+
+/** W3C RTCIceServer: goes into RTCPeerConnection as it is. */
+export const RTCIceServer = Type.Object(
+  {
+    urls: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], {
+      description: 'STUN URLs (RFC 7064) or TURN URLs (RFC 7065).',
+    }),
+    username: Type.Optional(Type.String({ description: 'Needed by TURN servers.' })),
+    credential: Type.Optional(Type.String({ description: 'Needed by TURN servers.' })),
+  },
+  { description: 'W3C RTCIceServer.' },
+);
+export type RTCIceServer = Static<typeof RTCIceServer>;

@@ -19,7 +19,7 @@ export {
   SIGNALING_ERRORS,
   type SignalingErrorCode,
 } from './error-codes.js';
-export type { RTCIceCandidateInit } from './ice.js';
+export type { RTCIceCandidateInit, RTCIceServer } from './ice.js';
 export * from './limits.js';
 export type {
   AcceptRequest,
@@ -28,6 +28,8 @@ export type {
   CreatePendingResponse,
   DeleteRoomResponse,
   ErrorResponse,
+  IceServersRequest,
+  IceServersResponse,
   PurgeRequest,
   PurgeResponse,
   RoomIdResponse,

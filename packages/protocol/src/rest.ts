@@ -1,6 +1,7 @@
 // REST: one request and one response schema per endpoint, in the order in which their fields are checked.
 import Type, { type Static } from 'typebox';
 import { REST_ERRORS, type RestErrorCode } from './error-codes.js';
+import { RTCIceServer } from './ice.js';
 import { DeviceId, joinCode, RoomId } from './ids.js';
 import { MAX_EXPIRY_SECONDS, MAX_PURGE_IDS, MIN_EXPIRY_SECONDS } from './limits.js';
 
@@ -100,6 +101,24 @@ export const RoomListResponse = Type.Object(
   { description: 'The rooms with members.' },
 );
 export type RoomListResponse = Static<typeof RoomListResponse>;
+
+export const IceServersRequest = Type.Object({ roomid: RoomId, client: DeviceId });
+export type IceServersRequest = Static<typeof IceServersRequest>;
+
+export const IceServersResponse = Type.Object(
+  {
+    iceServers: Type.Array(RTCIceServer, {
+      description: 'For RTCPeerConnection; empty where the server has none to hand out.',
+    }),
+    ttl: Type.Integer({
+      minimum: 1,
+      description:
+        'Seconds for which the credentials open a new allocation; one that is open stays open.',
+    }),
+  },
+  { description: 'What to put into RTCPeerConnection.' },
+);
+export type IceServersResponse = Static<typeof IceServersResponse>;
 
 export const ErrorResponse = Type.Object(
   {

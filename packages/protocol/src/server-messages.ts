@@ -8,6 +8,7 @@ import {
   WebRtcOffer,
 } from './client-messages.js';
 import { SIGNALING_ERRORS, type SignalingErrorCode } from './error-codes.js';
+import { RTCIceServer } from './ice.js';
 import { RoomId } from './ids.js';
 import { ROOM_SEATS } from './limits.js';
 
@@ -58,6 +59,13 @@ export const RoomReady = Type.Object(
     message,
     userCount: Type.Literal(ROOM_SEATS),
     isInitiator,
+    iceServers: Type.Optional(
+      Type.Array(RTCIceServer, {
+        minItems: 1,
+        description:
+          'For RTCPeerConnection, with fresh TURN credentials; absent where there is nothing for the receiver.',
+      }),
+    ),
   },
   { description: 'Both members are present; exactly one of the two is the initiator.' },
 );

@@ -31,6 +31,8 @@ import { SERVER_NAME } from './platform/version.js';
 import { signalingMetrics } from './signaling/metrics.js';
 import { roomRoutes } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
+import { createIceServers } from './turn/ice-servers.js';
+import { iceServersRoute } from './turn/routes.js';
 
 /** Decisions of the application in whose process the server is mounted; what it does not decide is allowed. */
 export interface Authorize extends SignalingGate {
@@ -102,14 +104,17 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   metrics.route(app, guard);
   app.addHook('onClose', async () => lifecycle.stop());
 
+  const iceServers = createIceServers(config, clock);
   const store = deps.store ?? (config.useSqlite ? openStore(config) : undefined);
   app.addHook('preClose', async () => lifecycle.drain());
   if (store === undefined) {
     appLog.warn('rooms API disabled: USE_SQLITE is not set, only signaling is served');
     disabledPairingRoutes(app);
+    iceServersRoute(app, undefined);
   } else {
     const measured = measureStore(store, metrics);
     const waiting = new Waiting(clock, config.maxWaitingChecks);
+    const inFlight = new InFlight();
     const failures = { accept: 0, check: 0 };
     const guesses = createGuesses(
       new MemoryPenalties(ACCEPT_GUESSES, clock, MAX_PENALTIES),
@@ -124,10 +129,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
       pairing: createPairing(measured, waiting, clock),
       store: measured,
       guesses,
-      inFlight: new InFlight(),
+      inFlight,
       clock,
       joinCodeDigits: config.joinCodeDigits,
     });
+    const members = { find: (roomId: string) => measured.findRoom(roomId, clock.now()) };
+    iceServersRoute(app, { iceServers, members, times: measured, inFlight, clock });
     pairingMetrics(metrics, measured, waiting, guesses, failures);
     lifecycle.require({ name: 'store', check: () => measured.probe(clock.now()) });
     const stopSweep = startSweep(measured, clock, appLog);
@@ -138,10 +145,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     });
   }
 
+  const directory = { find: async (roomId: string) => store?.findRoom(roomId, clock.now()) };
   const signaling = startSignaling({
     server: app.server,
     config,
-    directory: { find: async (roomId) => store?.findRoom(roomId, clock.now()) },
+    directory,
+    iceServers,
     gate: authorize,
     trust,
     origins: originList(config),

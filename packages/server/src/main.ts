@@ -3,10 +3,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs, parseEnv } from 'node:util';
 import { buildApp } from './app.js';
-import { DatabaseRefused, openDatabase } from './pairing/database.js';
-import { type Config, ConfigError, parseConfig } from './platform/config.js';
+import { openDatabase } from './pairing/database.js';
+import { type Config, parseConfig } from './platform/config.js';
 import { createLogger } from './platform/logger.js';
 import { VERSION } from './platform/version.js';
+import { explain, UsageError } from './start-faults.js';
 
 const HELP = `Usage: couplet <command> [options]
 
@@ -22,26 +23,25 @@ Options:
 Settings come from the environment, then from a .env file in this folder; docs/operations.md lists them.
 `;
 
-/** A fault for the person at the terminal: one line, no stack. */
-class UsageError extends Error {}
-
 async function main(): Promise<void> {
   const { values: options, positionals } = parseArguments();
   const [command = 'serve', ...rest] = positionals;
   if (options.help) return void process.stdout.write(HELP);
   if (options.version) return void process.stdout.write(`${VERSION}\n`);
+  const run = COMMANDS[command];
+  if (run === undefined) throw new UsageError(`unknown command: ${command}; see couplet --help`);
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
-  const config = parseConfig(environment(options.sqlite));
-  switch (command) {
-    case 'serve':
-      return serve(config);
-    case 'db:init':
-      openDatabase(config.sqliteDbPath).close();
-      return void process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
-    default:
-      throw new UsageError(`unknown command: ${command}; see couplet --help`);
-  }
+  return run(parseConfig(environment(options.sqlite)));
 }
+
+const COMMANDS: Record<string, ((config: Config) => Promise<void>) | undefined> = {
+  __proto__: null as never,
+  serve,
+  'db:init': async (config) => {
+    openDatabase(config.sqliteDbPath).close();
+    process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
+  },
+};
 
 function parseArguments() {
   try {
@@ -60,8 +60,16 @@ function parseArguments() {
 
 /** Real variables win over `.env`, which wins over the command line's defaults. */
 function environment(sqlite: boolean): Record<string, string | undefined> {
-  const file = existsSync('.env') ? parseEnv(readFileSync('.env', 'utf8')) : {};
+  const file = existsSync('.env') ? parseEnv(readDotEnv()) : {};
   return { ...(sqlite ? { USE_SQLITE: '1' } : {}), ...file, ...process.env };
+}
+
+function readDotEnv(): string {
+  try {
+    return readFileSync('.env', 'utf8');
+  } catch (error) {
+    throw new UsageError(`.env: cannot be read (${(error as { code?: string }).code})`);
+  }
 }
 
 async function serve(config: Config): Promise<void> {
@@ -90,19 +98,6 @@ async function serve(config: Config): Promise<void> {
     host: config.host,
     listenTextResolver: (address) => `listening on ${address}`,
   });
-}
-
-/** What goes wrong at a start, for the person at the terminal. */
-function explain(error: unknown): string[] {
-  if (error instanceof ConfigError) return [...error.faults];
-  if (error instanceof DatabaseRefused || error instanceof UsageError) return [error.message];
-  const { code, port, address } = error as { code?: string; port?: number; address?: string };
-  if (code === 'EADDRINUSE') return [`PORT: ${port} is already in use`];
-  if (code === 'EACCES') return [`PORT: ${port} needs more rights than this process has`];
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-    return [`HOST: ${address ?? 'the name'} is not an address of this machine`];
-  }
-  return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
 }
 
 main().catch((error: unknown) => {

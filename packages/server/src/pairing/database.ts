@@ -34,10 +34,9 @@ export function openDatabase(path: string): Database.Database {
       mkdirSync(dirname(path), { recursive: true });
       refuseForeign(path);
     }
-    const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+    const db = keepForever(new Database(path, { timeout: BUSY_TIMEOUT_MS }));
     try {
-      db.pragma('journal_mode = WAL');
-      db.pragma('synchronous = FULL');
+      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
       migrate(db, path);
       return db;
     } catch (error) {
@@ -50,6 +49,23 @@ export function openDatabase(path: string): Database.Database {
     throw new DatabaseRefused(path, REASONS[code ?? ''] ?? `cannot be opened (${code})`, error);
   }
 }
+
+const kept: unknown[] = [];
+
+/**
+ * Keeps a database or statement from the garbage collector. From Node 24.19 on, collecting one aborts the process:
+ * better-sqlite3 before 13 (which needs Node 22) ends in an assertion of `node::ObjectWrap`. They are a few dozen per
+ * opened database. `db.pragma()` leaves a statement behind at each call, hence {@link readPragma} and `db.exec()`.
+ */
+export function keepForever<T>(object: T): T {
+  kept.push(object);
+  return object;
+}
+
+const readPragma = (db: Database.Database, name: string): unknown =>
+  keepForever(db.prepare(`PRAGMA ${name}`))
+    .pluck()
+    .get();
 
 const REASONS: Record<string, string | undefined> = {
   SQLITE_NOTADB: 'is not a SQLite database',
@@ -67,25 +83,36 @@ const REASONS: Record<string, string | undefined> = {
   ENOSPC: 'does not fit: the disk is full',
 };
 
-/** Looks at an existing file through a read-only connection, which can change nothing, not even by a checkpoint. */
-function refuseForeign(path: string): void {
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
-  const db = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
+/**
+ * Looks at an existing file through a read-only connection, which can change nothing, not even by a checkpoint. Only
+ * where its last user was killed within a transaction, that is undone first: before, nobody can read the file at all.
+ */
+function refuseForeign(path: string, readonly = true): void {
+  const file = statSync(path, { throwIfNoEntry: false });
+  if (file?.isDirectory()) throw new DatabaseRefused(path, 'is a folder');
+  if ((file?.size ?? 0) === 0) return;
+  const db = keepForever(new Database(path, { readonly, timeout: BUSY_TIMEOUT_MS }));
   try {
-    const id = db.pragma('application_id', { simple: true });
+    refuseNewer(db, path);
+    const id = readPragma(db, 'application_id');
     if (id !== 0 && id !== APPLICATION_ID) {
       throw new DatabaseRefused(path, 'belongs to another application');
     }
-    const tables = db
-      .prepare<[], string>(
+    const tables = keepForever(
+      db.prepare<[], string>(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
-      )
+      ),
+    )
       .pluck()
       .all();
     if (tables.length > 0 && !tables.some((table) => table in REQUIRED_COLUMNS)) {
       throw new DatabaseRefused(path, 'belongs to another application');
     }
     for (const table of tables) refuseOtherColumns(db, path, table);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (!readonly || !/^SQLITE_READONLY_(ROLLBACK|RECOVERY)$/.test(code ?? '')) throw error;
+    refuseForeign(path, false);
   } finally {
     db.close();
   }
@@ -98,31 +125,37 @@ const REQUIRED_COLUMNS: Record<string, readonly string[] | undefined> = {
 };
 
 function refuseOtherColumns(db: Database.Database, path: string, table: string): void {
-  const columns = (db.pragma(`table_info(${JSON.stringify(table)})`) as { name: string }[]).map(
-    (column) => column.name,
-  );
+  const columns = keepForever(db.prepare<[string], string>('SELECT name FROM pragma_table_info(?)'))
+    .pluck()
+    .all(table);
   const missing = REQUIRED_COLUMNS[table]?.find((column) => !columns.includes(column));
   if (missing !== undefined) {
     throw new DatabaseRefused(path, `its table ${table} has no column ${missing}; it is not ours`);
   }
 }
 
+const MIGRATIONS = readdirSync(SCHEMA_FOLDER)
+  .filter((name) => /^\d{3}-.*\.sql$/.test(name))
+  .sort();
+
+const versionOf = (db: Database.Database) => readPragma(db, 'user_version') as number;
+
+function refuseNewer(db: Database.Database, path: string): void {
+  const version = versionOf(db);
+  if (version > MIGRATIONS.length) {
+    throw new DatabaseRefused(path, `was made by a newer version (schema ${version})`);
+  }
+}
+
 /** Applies `schema/NNN-*.sql` from the file's version on, all in one transaction, so a start that fails changes nothing. */
 function migrate(db: Database.Database, path: string): void {
-  const migrations = readdirSync(SCHEMA_FOLDER)
-    .filter((name) => /^\d{3}-.*\.sql$/.test(name))
-    .sort();
-  const version = () => db.pragma('user_version', { simple: true }) as number;
-  if (version() === migrations.length) return;
+  if (versionOf(db) === MIGRATIONS.length) return;
   db.transaction(() => {
-    // Read again under the lock: another process may have migrated meanwhile.
-    const current = version();
-    if (current > migrations.length) {
-      throw new DatabaseRefused(path, `was made by a newer version (schema ${current})`);
-    }
-    for (const name of migrations.slice(current)) {
+    // Looked at again under the lock: another process may have migrated meanwhile.
+    refuseNewer(db, path);
+    for (const name of MIGRATIONS.slice(versionOf(db))) {
       db.exec(readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8'));
     }
-    db.pragma(`user_version = ${migrations.length}`);
+    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   }).immediate();
 }

@@ -2,7 +2,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { Unavailable } from '../platform/http-errors.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
-import { openDatabase } from './database.js';
+import { keepForever, openDatabase } from './database.js';
 import { prepareStatements } from './sqlite-statements.js';
 import type {
   AcceptOutcome,
@@ -41,7 +41,7 @@ const UNLIMITED: StoreLimits = {
 export function openSqliteStore(path: string, given: Partial<StoreLimits> = {}): PairingStore {
   const limits = { ...UNLIMITED, ...given };
   const db = openDatabase(path);
-  const statements = prepareStatements(db);
+  const statements = keepForever(prepareStatements(db));
   const listeners: ((joinCode: string) => void)[] = [];
   const changed = (joinCode: string) => {
     for (const listener of listeners) listener(joinCode);

@@ -2,6 +2,7 @@
 import { DEFAULT_MAX_MESSAGE_BYTES, JOIN_CODE_DIGITS } from '@couplet/protocol';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { TURN_SETTINGS, turnFaults } from './turn-settings.js';
 
 /** Every setting: `env` is the variable, `default` what holds when it is unset or empty. docs/operations.md shows this table. */
 export const ConfigSchema = Type.Object({
@@ -226,6 +227,7 @@ export const ConfigSchema = Type.Object({
     default: 'auto',
     description: 'auto: pretty on a terminal, JSON lines otherwise.',
   }),
+  ...TURN_SETTINGS,
 });
 
 /** The settings of one server; frozen. */
@@ -234,10 +236,14 @@ export type Config = Readonly<Static<typeof ConfigSchema>>;
 /** What a property of {@link ConfigSchema} says of itself. */
 interface Setting {
   env: string;
-  default: string | number | boolean;
+  default: string | number | boolean | readonly unknown[];
   description: string;
   secret?: true;
+  /** Set where the server itself does not read it. */
+  usedBy?: 'coturn';
   type?: string;
+  items?: { type?: string };
+  maxItems?: number;
   anyOf?: { const: string }[];
   minimum?: number;
   maximum?: number;
@@ -268,6 +274,7 @@ export class ConfigError extends Error {
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
+  const faulty: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [name, setting] of SETTINGS) {
     const text = env[name]?.trim() ?? '';
@@ -275,24 +282,44 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     if (value === undefined || !checks[setting.key].Check(value)) {
       const got = setting.secret ? 'the value given' : JSON.stringify(text);
       faults.push(`${name}: ${got} is not ${expectation(setting)}`);
+      faulty.push(name);
+      values[setting.key] = setting.default;
+    } else {
+      values[setting.key] = value;
     }
-    values[setting.key] = value;
   }
-  if (values.requirePairedRooms === true && values.useSqlite === false) {
-    faults.push('REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1, or no room is ever paired');
-  }
+  // What hangs on a setting that is at fault anyway would only confuse.
+  const cross = [...turnFaults(values as Config), ...pairedRoomFaults(values as Config)];
+  faults.push(...cross.filter((fault) => !faulty.some((name) => fault.includes(name))));
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(values) as Config;
+}
+
+/** Rooms are paired in the store. */
+function pairedRoomFaults({ requirePairedRooms, useSqlite }: Config): string[] {
+  if (!requirePairedRooms || useSqlite) return [];
+  return ['REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1, or no room is ever paired'];
 }
 
 const checks = Object.fromEntries(
   Object.entries(ConfigSchema.properties).map(([key, schema]) => [key, Compile(schema)]),
 ) as Record<keyof Config, ReturnType<typeof Compile>>;
 
-function fromText(setting: Setting, text: string): string | number | boolean | undefined {
+function fromText(setting: Setting, text: string): Config[keyof Config] | undefined {
   if (setting.type === 'integer') return /^-?\d{1,15}$/.test(text) ? Number(text) : undefined;
   if (setting.type === 'boolean') return BOOLEANS[text.toLowerCase()];
+  if (setting.type === 'array' && setting.items?.type === 'string') return text.split(/\s*,\s*/);
+  if (setting.type === 'array') return json(text);
   return text;
+}
+
+function json(text: string): Config[keyof Config] | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's error may quote a credential.
+    return undefined;
+  }
 }
 
 const BOOLEANS: Record<string, boolean | undefined> = {

@@ -31,7 +31,17 @@ function describeError(error: unknown): object {
     type: error.name,
     ...(typeof code === 'string' ? { code } : {}),
     ...(error instanceof SyntaxError ? {} : { message: error.message }),
-    stack: error.stack?.split('\n').slice(1, 8).join('\n'),
+    stack: framesOf(error),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
   };
+}
+
+const MAX_FRAMES = 7;
+
+/** The frames of a stack and nothing above them: a stack begins with the message, which may have any number of lines. */
+function framesOf({ stack = '', message }: Error): string {
+  const head = stack.indexOf(message);
+  const below = head < 0 ? stack : stack.slice(head + message.length);
+  const frames = below.split('\n').filter((line) => /^\s+at /.test(line));
+  return frames.slice(0, MAX_FRAMES).join('\n');
 }

@@ -18,6 +18,7 @@ export async function describeRoutes(app: FastifyInstance): Promise<void> {
       servers: [{ url: '/', description: 'This server.' }],
       tags: [
         { name: 'pairing', description: 'From a join code to a room.' },
+        { name: 'turn', description: 'ICE servers for RTCPeerConnection.' },
         { name: 'debug', description: 'For operators.' },
       ],
       security: [],

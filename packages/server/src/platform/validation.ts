@@ -31,9 +31,9 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => 
     check: Compile(part),
   }));
   return (value: unknown) => {
-    if (whole.Check(value)) return { value };
     // A request without a body lacks every field; a body that is JSON but no object is another fault.
-    const parts = value === undefined || value === null ? {} : value;
+    const parts = value ?? {};
+    if (whole.Check(parts)) return { value: parts };
     if (typeof parts !== 'object' || Array.isArray(parts)) {
       return { error: new RequestFault('invalid_json', { details: 'the body must be an object' }) };
     }

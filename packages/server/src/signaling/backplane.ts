@@ -6,8 +6,8 @@ export interface RoomSummary {
   members: number;
 }
 
-/** How a member goes: on purpose, to another room, or without a word. */
-export type Departure = 'leave' | 'move' | 'disconnect';
+/** How a member goes: on purpose, or without a word. */
+export type Departure = 'leave' | 'disconnect';
 
 /**
  * Holds the rooms. Every change of a room is atomic, follows `transition` of room.ts, and has its effects delivered
@@ -15,8 +15,17 @@ export type Departure = 'leave' | 'move' | 'disconnect';
  * that is gone is dropped.
  */
 export interface Backplane {
-  /** Claims a seat. Resolves to whether the joiner now sits in the room. */
-  join(roomId: string, member: Member, devices: PairedDevices | null): Promise<boolean>;
+  /**
+   * Claims a seat, and gives up the one in `leaving` where the claim succeeds: who is refused keeps the seat it has.
+   * Nothing that happens in the old room afterwards reaches the one who moved. Resolves to whether the joiner now sits
+   * in the room.
+   */
+  join(
+    roomId: string,
+    member: Member,
+    devices: PairedDevices | null,
+    leaving: string | null,
+  ): Promise<boolean>;
   depart(roomId: string, connectionId: string, how: Departure): Promise<void>;
   /** Hands a frame to a connection, after everything that was handed to it before. */
   forward(toConnectionId: string, frame: string): void;

@@ -50,6 +50,8 @@ export class Connection {
     this.request = request;
     this.#deps = deps;
     socket.on('close', () => this.#leave());
+    // A protocol fault, a message over the cap: ws itself then starts to close, which can take its time.
+    socket.on('error', () => this.#leave());
   }
 
   /** Whether messages still go in and out: false from the moment a close was sent or received. */
@@ -76,7 +78,8 @@ export class Connection {
   }
 
   ping(): void {
-    this.unanswered += 1;
+    // While it is not read, its pongs wait unread too: that says nothing about the other end.
+    if (!this.#socket.isPaused) this.unanswered += 1;
     this.#socket.ping();
   }
 

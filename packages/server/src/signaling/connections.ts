@@ -1,16 +1,25 @@
 // The live connections of this process, by id: effects of rooms and forwarded frames find their target here.
+import type { RTCIceServer, ServerMessage } from '@couplet/protocol';
 import { assertNever } from '../platform/assert-never.js';
 import type { LocalConnections } from './backplane.js';
 import type { Connection } from './connection.js';
 import type { SignalingCounters } from './counters.js';
-import type { Effect } from './room.js';
+import type { Effect, Seat } from './room.js';
+
+/** What a member of a room may put into RTCPeerConnection; declared here because signaling is the one who asks. */
+export interface IceServers {
+  /** Fresh for each call; empty where there is nothing for this member. */
+  for(seat: Seat, connectionId: string): readonly RTCIceServer[];
+}
 
 export class Connections implements LocalConnections {
   readonly #byId = new Map<string, Connection>();
+  readonly #iceServers: IceServers;
   readonly #counters: Pick<SignalingCounters, 'drops'>;
   #emptied: (() => void) | undefined;
 
-  constructor(counters: Pick<SignalingCounters, 'drops'>) {
+  constructor(iceServers: IceServers, counters: Pick<SignalingCounters, 'drops'>) {
+    this.#iceServers = iceServers;
     this.#counters = counters;
   }
 
@@ -47,7 +56,7 @@ export class Connections implements LocalConnections {
         connection.seat = effect.seat;
         break;
       case 'send':
-        connection.send(effect.message);
+        connection.send(this.#complete(effect.message, connection));
         break;
       case 'close':
         connection.close(effect.reason);
@@ -61,5 +70,17 @@ export class Connections implements LocalConnections {
     const connection = this.#byId.get(connectionId);
     if (connection === undefined) this.#counters.drops.peer_gone += 1;
     else connection.sendFrame(frame);
+  }
+
+  /**
+   * Adds ICE servers to `room_ready`. Here, where it is delivered, and not where the room changes: so that credentials
+   * are minted for one connection at the last moment, and none passes through a backplane. The seat is known by then:
+   * a room's effects come in order, and the seat comes before the message.
+   */
+  #complete(message: ServerMessage, connection: Connection): ServerMessage {
+    const { seat } = connection;
+    if (message.type !== 'room_ready' || seat?.roomId !== message.roomId) return message;
+    const iceServers = this.#iceServers.for(seat, connection.id);
+    return iceServers.length === 0 ? message : { ...message, iceServers: [...iceServers] };
   }
 }

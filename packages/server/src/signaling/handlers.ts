@@ -79,15 +79,13 @@ async function join(
   }
   // It may have gone, or been replaced, during the look-up: then its peers are not to see it come and go.
   if (!connection.open) return;
-  const left = connection.seat?.roomId;
+  const leaving = connection.seat?.roomId ?? null;
   const member = { connectionId: connection.id, deviceId: device };
-  // The new seat first: who is refused there keeps the one it has.
-  if (!(await backplane.join(roomId, member, devices ?? null))) {
+  if (!(await backplane.join(roomId, member, devices ?? null, leaving))) {
     log.info({ conn: connection.number }, 'room full');
     return;
   }
   log.info({ conn: connection.number, paired: devices !== undefined }, 'room joined');
-  if (left !== undefined && left !== roomId) await backplane.depart(left, connection.id, 'move');
   // It may have gone while the join was under way, when it had no seat to be taken out of.
   if (!connection.open) await backplane.depart(roomId, connection.id, 'disconnect');
 }

@@ -16,9 +16,15 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
   };
 
   return {
-    async join(roomId, member, devices) {
-      const room = apply(roomId, { kind: 'join', member, devices });
-      return room.members.some(({ connectionId }) => connectionId === member.connectionId);
+    async join(roomId, member, devices, leaving) {
+      const { connectionId } = member;
+      const { members } = apply(roomId, { kind: 'join', member, devices });
+      const seated = members.some((present) => present.connectionId === connectionId);
+      // In this same turn: a join that came between the two would hand the mover its old seat back.
+      if (seated && leaving !== null && leaving !== roomId) {
+        apply(leaving, { kind: 'move', connectionId });
+      }
+      return seated;
     },
     async depart(roomId, connectionId, how) {
       apply(roomId, { kind: how, connectionId });

@@ -55,6 +55,8 @@ export type Effect =
 export interface Seat {
   readonly roomId: string;
   readonly peerId: string | null;
+  /** The device that sits here, where it is one of the two that paired the room; null: nobody vouches for this member. */
+  readonly pairedDevice: string | null;
 }
 
 export interface Transition {
@@ -185,7 +187,14 @@ function peerOf(room: RoomState, connectionId: string): Member | undefined {
 
 function seatOf(room: RoomState, connectionId: string): Effect {
   const peerId = peerOf(room, connectionId)?.connectionId ?? null;
-  return { kind: 'seat', to: connectionId, seat: { roomId: room.roomId, peerId } };
+  const pairedDevice = pairedDeviceOf(room, connectionId);
+  return { kind: 'seat', to: connectionId, seat: { roomId: room.roomId, peerId, pairedDevice } };
+}
+
+function pairedDeviceOf({ members, devices }: RoomState, connectionId: string): string | null {
+  const deviceId = members.find((member) => member.connectionId === connectionId)?.deviceId ?? null;
+  const paired = deviceId === devices?.client1 || deviceId === devices?.client2;
+  return paired ? deviceId : null;
 }
 
 function roomJoined(room: RoomState, connectionId: string): ServerMessage {

@@ -7,7 +7,7 @@ import type { Logger } from '../platform/logger.js';
 import { Admission } from './admission.js';
 import { attacher } from './attach.js';
 import type { Backplane } from './backplane.js';
-import { Connections } from './connections.js';
+import { Connections, type IceServers } from './connections.js';
 import { newCounters, type SignalingCounters } from './counters.js';
 import { handle, type MayJoin, type RoomDirectory } from './handlers.js';
 import { Heartbeat } from './heartbeat.js';
@@ -34,6 +34,7 @@ export interface SignalingDeps {
   server: Server;
   config: Config;
   directory: RoomDirectory;
+  iceServers: IceServers;
   gate: SignalingGate;
   trust: TrustProxy;
   origins: readonly string[] | null;
@@ -57,9 +58,10 @@ export interface Signaling {
 const DRAIN_TURN_MS = 50;
 
 export function startSignaling(deps: SignalingDeps): Signaling {
-  const { server, config, directory, gate, trust, origins, serverName, clock, log } = deps;
+  const { server, config, directory, iceServers, gate, trust, origins, serverName, clock, log } =
+    deps;
   const counters = newCounters();
-  const connections = new Connections(counters);
+  const connections = new Connections(iceServers, counters);
   const backplane = createMemoryBackplane(connections);
   const heartbeat = new Heartbeat(clock, config.heartbeatSeconds, counters);
   const mayJoin = joinRule(config.requirePairedRooms, gate);

@@ -65,7 +65,8 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       roomId: string,
       deviceId: string | null = null,
       devices: PairedDevices | null = null,
-    ) => backplane.backplaneOf(connectionId).join(roomId, { connectionId, deviceId }, devices);
+    ) =>
+      backplane.backplaneOf(connectionId).join(roomId, { connectionId, deviceId }, devices, null);
     return { connections, backplane, join };
   };
 
@@ -97,6 +98,19 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       const { backplane } = await setUp();
       backplane.backplaneOf('a').forward('nobody', 'frame');
       await backplane.settle();
+    });
+
+    test('who moves while another joins the old room sits in the new one only', async () => {
+      const { connections, backplane, join } = await setUp();
+      await join('a', 'old');
+      const plane = backplane.backplaneOf('a');
+      await Promise.all([
+        plane.join('new', { connectionId: 'a', deviceId: null }, null, 'old'),
+        join('b', 'old'),
+      ]);
+      await backplane.settle();
+      expect(connections.seats.get('a')).toMatchObject({ roomId: 'new', peerId: null });
+      expect(connections.seats.get('b')).toMatchObject({ roomId: 'old', peerId: null });
     });
 
     test('the rooms are those with members', async () => {
@@ -152,9 +166,7 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
               if (action.kind === 'join') {
                 const { who, roomId, deviceId } = action;
                 const known = devicesOf(roomId, deviceId);
-                const seated = await plane.join(roomId, { connectionId: who, deviceId }, known);
-                if (seated && left !== undefined && left !== roomId)
-                  await plane.depart(left, who, 'move');
+                await plane.join(roomId, { connectionId: who, deviceId }, known, left ?? null);
                 model.join(who, roomId, deviceId, known);
               } else if (left !== undefined) {
                 await plane.depart(left, action.who, action.kind);

@@ -21,8 +21,11 @@ export class RoomModel {
   seatOf(who: string): Seat | null {
     const roomId = this.roomOf(who);
     if (roomId === undefined) return null;
-    const peer = this.#rooms.get(roomId)?.sitters.find((sitter) => sitter.who !== who);
-    return { roomId, peerId: peer?.who ?? null };
+    const { sitters, paired } = this.#rooms.get(roomId) ?? { sitters: [], paired: null };
+    const peer = sitters.find((sitter) => sitter.who !== who);
+    const device = sitters.find((sitter) => sitter.who === who)?.device ?? null;
+    const isPaired = paired !== null && (device === paired.client1 || device === paired.client2);
+    return { roomId, peerId: peer?.who ?? null, pairedDevice: isPaired ? device : null };
   }
 
   take(who: string): string[] {

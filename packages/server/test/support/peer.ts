@@ -1,4 +1,5 @@
 // The test's end of a WebSocket: takes messages one by one, and never sleeps.
+import { once } from 'node:events';
 import type { ServerMessage } from '@couplet/protocol';
 import { onTestFinished } from 'vitest';
 import WebSocket, { type ClientOptions } from 'ws';
@@ -73,6 +74,14 @@ export class Peer {
       if (message.type === 'pong') return before;
       before.push(message);
     }
+  }
+
+  /** The same by a ping frame (RFC 6455 §5.5.2), which no client that lacks the message `ping` can do without. */
+  async syncByFrame(): Promise<Received[]> {
+    const pong = once(this.socket, 'pong');
+    this.socket.ping();
+    await pong;
+    return this.#received.splice(0);
   }
 
   /** Joins a room and takes `room_joined`. */

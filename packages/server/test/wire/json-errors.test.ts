@@ -100,6 +100,16 @@ describe.each(POSTS)('POST %s', (path) => {
   });
 });
 
+test('a chunked body that is too large is 413 too', async () => {
+  const chunk = `ffff\r\n${'x'.repeat(0xffff)}\r\n`;
+  const answer = await rawRequest(
+    url,
+    `POST /api/rooms HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${chunk}${chunk}`,
+  );
+  expect(answer.status).toBe(413);
+  expect(JSON.parse(answer.body)).toStrictEqual({ error: 'payload_too_large' });
+});
+
 test('a body of 60 KB is within the cap', async () => {
   const answer = await post('/api/rooms', JSON.stringify({ padding: 'x'.repeat(60_000) }));
   expect((await answer.json()).error).toBe('missing_field');

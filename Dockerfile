@@ -1,0 +1,37 @@
+# The signaling server as an image: built in one stage, run as an ordinary user in another that has no compiler.
+
+FROM node:22-bookworm-slim AS build
+# For the native add-on, which is compiled where no binary of it fits.
+RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3
+WORKDIR /app
+# Dependencies first: they change less often than the sources, and so stay in the cache.
+COPY package.json package-lock.json ./
+COPY packages/protocol/package.json packages/protocol/
+COPY packages/server/package.json packages/server/
+RUN npm ci --no-audit --no-fund
+COPY tsconfig.base.json tsconfig.json ./
+COPY packages/protocol packages/protocol
+COPY packages/server packages/server
+RUN npm run build
+# Only what runs goes on: no tools of development, and of the add-on neither sources nor intermediate files.
+RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+RUN cd node_modules/better-sqlite3 && mv build/Release/better_sqlite3.node . && rm -rf deps src build \
+    && mkdir -p build/Release && mv better_sqlite3.node build/Release/
+
+FROM node:22-bookworm-slim
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/packages/protocol/package.json packages/protocol/
+COPY --from=build /app/packages/protocol/dist packages/protocol/dist
+COPY --from=build /app/packages/server/package.json packages/server/
+COPY --from=build /app/packages/server/schema packages/server/schema
+COPY --from=build /app/packages/server/dist packages/server/dist
+RUN mkdir /data && chown node:node /data
+USER node
+ENV PRODUCTION=1 USE_SQLITE=1 SQLITE_DB_PATH=/data/chat.db PORT=8080
+VOLUME /data
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# Makes or migrates the database at every start; never drops data.
+CMD ["node", "packages/server/dist/main.js", "serve"]

@@ -1,0 +1,64 @@
+// Device ids, room ids and join codes: contract §1.
+import { DeviceId, JoinCode, RoomId } from '@couplet/protocol/schema';
+import fc from 'fast-check';
+import { Compile } from 'typebox/compile';
+import { describe, expect, test } from 'vitest';
+
+const encoder = new TextEncoder();
+
+describe.each([
+  ['DeviceId', DeviceId],
+  ['RoomId', RoomId],
+])('%s', (_name, schema) => {
+  const check = Compile(schema);
+
+  test.each(['x', ' ', '\u0000', 'a'.repeat(256), '🙂'.repeat(64), `${'€'.repeat(85)}a`, '\uffff'])(
+    'takes %j',
+    (id) => {
+      expect(check.Check(id)).toBe(true);
+    },
+  );
+
+  test.each([
+    '',
+    'a'.repeat(257),
+    `${'🙂'.repeat(64)}a`,
+    '€'.repeat(86),
+    '\ud800',
+    'a\udc00',
+    null,
+    5,
+  ])('refuses %j', (id) => {
+    expect(check.Check(id)).toBe(false);
+  });
+
+  test('takes exactly the strings that have a UTF-8 form of 1 to 256 bytes', () => {
+    // Units up to and beyond the bounds, with surrogates paired and unpaired.
+    const text = fc.string({
+      unit: fc.constantFrom('a', 'é', '€', '🙂', '\ud800'),
+      maxLength: 270,
+    });
+    fc.assert(
+      fc.property(text, (id) => {
+        const bytes = encoder.encode(id);
+        const kept = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes) === id;
+        expect(check.Check(id)).toBe(kept && bytes.length >= 1 && bytes.length <= 256);
+      }),
+    );
+  });
+});
+
+describe('JoinCode', () => {
+  const check = Compile(JoinCode);
+
+  test.each(['000000', '042137', '999999'])('takes %s', (code) => {
+    expect(check.Check(code)).toBe(true);
+  });
+
+  test.each(['', '12345', '1234567', '12345a', '123456\n', '\n123456', '١٢٣٤٥٦', 123456, null])(
+    'refuses %j',
+    (code) => {
+      expect(check.Check(code)).toBe(false);
+    },
+  );
+});

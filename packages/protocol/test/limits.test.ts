@@ -1,0 +1,48 @@
+// The numbers that the contract fixes, in one place: whoever changes one changes the wire.
+import * as protocol from '@couplet/protocol';
+import { expect, test } from 'vitest';
+
+test('the limits are those of the contract', () => {
+  expect(protocol).toMatchObject({
+    JOIN_CODE_PATTERN: '^[0-9]{6}$',
+    MAX_ID_BYTES: 256,
+    MIN_EXPIRY_SECONDS: 1,
+    MAX_EXPIRY_SECONDS: 86_400,
+    COLLECT_SECONDS: 600,
+    MAX_WAIT_SECONDS: 30,
+    MAX_PURGE_IDS: 1000,
+    ROOM_SEATS: 2,
+    ROOM_ID_LENGTH: 48,
+    DEFAULT_MAX_MESSAGE_BYTES: 65_536,
+  });
+});
+
+test.each([
+  ['invalid_json', 400],
+  ['missing_field', 400],
+  ['invalid_joinid', 400],
+  ['invalid_expiresInSeconds', 400],
+  ['invalid_client1', 400],
+  ['invalid_client2', 400],
+  ['invalid_roomid', 400],
+  ['missing_deviceIds_or_deviceId', 400],
+  ['empty_deviceIds_array', 400],
+  ['invalid_device_ids', 400],
+  ['not_found', 404],
+  ['not_found_or_expired', 404],
+  ['rooms_api_disabled', 404],
+  ['conflict', 409],
+  ['payload_too_large', 413],
+  ['unsupported_media_type', 415],
+  ['internal_error', 500],
+  ['unavailable', 503],
+] as const)('%s is answered %d', (code, status) => {
+  expect(protocol.REST_ERRORS[code].status).toBe(status);
+});
+
+test('every error says what it means', () => {
+  for (const { meaning } of Object.values(protocol.REST_ERRORS)) expect(meaning).toMatch(/\.$/);
+  for (const { meaning } of Object.values(protocol.SIGNALING_ERRORS)) {
+    expect(meaning).toMatch(/\.$/);
+  }
+});

@@ -1,0 +1,197 @@
+// Settings of TURN: what the server hands out, and what coturn starts with. One table, because both read the same `.env`.
+import { RTCIceServer } from '@couplet/protocol/schema';
+import Type, { type Static } from 'typebox';
+
+const HOST = '(\\[[0-9A-Fa-f:.]{2,}\\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\.?)';
+const PORT = '(:(6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|[1-9]\\d{0,3}))?';
+/** RFC 7064 §3.1. */
+const STUN_URL = `stuns?:${HOST}${PORT}`;
+/** RFC 7065 §3.1, with the two transports that WebRTC knows. */
+const TURN_URL = `turns?:${HOST}${PORT}(\\?transport=(udp|tcp))?`;
+const IP = '([0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)';
+/** What can stand in `.env`, in a compose file and in turnserver.conf without quotes. */
+const PLAIN = 'A-Za-z0-9+/=_.~-';
+
+const pattern = (expression: string) => `^(${expression})$`;
+
+const list = <T extends Type.TSchema>(
+  items: T,
+  options: {
+    env: string;
+    description: string;
+    maxItems?: number;
+    secret?: true;
+    usedBy?: 'coturn';
+  },
+) => Type.Array(items, { default: [], maxItems: 16, ...options });
+
+const port = (env: string, value: number, description: string) =>
+  Type.Integer({
+    env,
+    default: value,
+    minimum: 1,
+    maximum: 65_535,
+    usedBy: 'coturn',
+    description,
+  });
+
+const text = (env: string, expression: string, description: string, secret = false) =>
+  Type.String({
+    env,
+    default: '',
+    pattern: pattern(`(${expression})?`),
+    usedBy: 'coturn',
+    description,
+    ...(secret ? { secret: true } : {}),
+  });
+
+/** `TURN_TLS_CERT` where TLS ends in front of coturn, or at a coturn whose settings are elsewhere. */
+const ELSEWHERE = 'elsewhere';
+
+/** Settings in the form of `ConfigSchema`; those with `usedBy: 'coturn'` are for turn-server/start.sh, and checked here all the same. */
+export const TURN_SETTINGS = {
+  turnSecrets: list(Type.String({ pattern: pattern(`[${PLAIN}]{16,}`) }), {
+    env: 'TURN_SECRET',
+    maxItems: 2,
+    secret: true,
+    description:
+      'Secret shared with coturn: at least 16 of A-Z a-z 0-9 + / = _ . ~ -. During a rotation two, comma-separated: the first makes the credentials, coturn takes both.',
+  }),
+  turnUrls: list(Type.String({ pattern: pattern(TURN_URL) }), {
+    env: 'TURN_URLS',
+    description:
+      'TURN URLs (RFC 7065) handed out with credentials, comma-separated: `turn:turn.example.org:3478,turn:turn.example.org:3478?transport=tcp,turns:turn.example.org:5349?transport=tcp`.',
+  }),
+  stunUrls: list(Type.String({ pattern: pattern(STUN_URL) }), {
+    env: 'STUN_URLS',
+    description:
+      'STUN URLs (RFC 7064) handed out, comma-separated: `stun:turn.example.org:3478`; coturn is a STUN server too.',
+  }),
+  turnTtlSeconds: Type.Integer({
+    env: 'TURN_TTL_SECONDS',
+    default: 3600,
+    minimum: 60,
+    maximum: 86_400,
+    description:
+      'Seconds for which credentials open a new allocation; an allocation that is open outlives them.',
+  }),
+  iceServersExtra: list(RTCIceServer, {
+    env: 'ICE_SERVERS_EXTRA',
+    secret: true,
+    description:
+      'Further servers handed out as they are, such as a fallback TURN: a JSON array of W3C RTCIceServer.',
+  }),
+  iceServersForAll: Type.Boolean({
+    env: 'ICE_SERVERS_FOR_ALL',
+    default: false,
+    description:
+      '`room_ready` carries ICE servers for every member, not only for the two paired devices: anyone who finds the server can then use your TURN.',
+  }),
+  turnRealm: Type.String({
+    env: 'TURN_REALM',
+    default: 'couplet',
+    pattern: pattern('[A-Za-z0-9._-]{1,127}'),
+    usedBy: 'coturn',
+    description: 'Realm of coturn, usually your domain.',
+  }),
+  turnPort: port('TURN_PORT', 3478, 'Port of coturn for UDP and TCP.'),
+  turnTlsPort: port('TURN_TLS_PORT', 5349, 'Port of coturn for TLS; used with a certificate only.'),
+  turnMinPort: port(
+    'TURN_MIN_PORT',
+    49_152,
+    'First relay port; one allocation takes one port. Where ports must be mapped one by one, a hundred serve a small site.',
+  ),
+  turnMaxPort: port('TURN_MAX_PORT', 65_535, 'Last relay port.'),
+  turnListenIps: list(Type.String({ pattern: pattern(IP) }), {
+    env: 'TURN_LISTEN_IPS',
+    usedBy: 'coturn',
+    description: 'Addresses that coturn listens on and relays from; empty: every one of the host.',
+  }),
+  turnExternalIp: list(Type.String({ pattern: pattern(`${IP}/${IP}`) }), {
+    env: 'TURN_EXTERNAL_IP',
+    usedBy: 'coturn',
+    description:
+      'Where the host of coturn is behind NAT (most clouds): `public/private`, such as `198.51.100.7/10.0.0.4`. Empty: it has its public address itself.',
+  }),
+  turnAllowedPeers: list(Type.String({ pattern: pattern(`${IP}(-${IP})?`) }), {
+    env: 'TURN_ALLOWED_PEERS',
+    maxItems: 64,
+    usedBy: 'coturn',
+    description:
+      'Addresses or ranges (`10.1.0.0-10.1.0.255`) that may be peers although they are private; empty: public addresses only.',
+  }),
+  turnVerbose: Type.Boolean({
+    env: 'TURN_VERBOSE',
+    default: false,
+    usedBy: 'coturn',
+    description:
+      'coturn logs every allocation, with the addresses of clients and peers. `npm run turn` turns it on.',
+  }),
+  turnTlsCert: text(
+    'TURN_TLS_CERT',
+    '[^\\s,]+',
+    `Certificate chain (PEM file) of coturn; turns: URLs need it. \`${ELSEWHERE}\`: TLS ends at something else.`,
+  ),
+  turnTlsKey: text('TURN_TLS_KEY', '[^\\s,]+', 'Private key (PEM file) of that certificate.'),
+  turnStaticUser: text(
+    'TURN_STATIC_USER',
+    `[A-Za-z0-9_.-]{1,64}:[${PLAIN}]{16,}`,
+    '`name:password` (at least 16 characters) of the optional second coturn, for app versions that carry fixed credentials.',
+    true,
+  ),
+  turnStaticPort: port('TURN_STATIC_PORT', 3479, 'Port of the second coturn for UDP and TCP.'),
+  turnStaticTlsPort: port(
+    'TURN_STATIC_TLS_PORT',
+    5350,
+    'Port of the second coturn for TLS; used with a certificate only.',
+  ),
+  turnStaticMinPort: port('TURN_STATIC_MIN_PORT', 48_128, 'First relay port of the second coturn.'),
+  turnStaticMaxPort: port('TURN_STATIC_MAX_PORT', 49_151, 'Last relay port of the second coturn.'),
+} as const;
+
+const turnSchema = Type.Object(TURN_SETTINGS);
+type TurnConfig = Static<typeof turnSchema>;
+
+/** What is wrong with settings that are right one by one: a line for each fault, by the variable's name. */
+export function turnFaults(config: TurnConfig): string[] {
+  const faults: string[] = [];
+  const check = (wrong: boolean, fault: string) => {
+    if (wrong) faults.push(fault);
+  };
+  const { turnSecrets, turnUrls, turnTlsCert, turnTlsKey, turnStaticUser } = config;
+  check(turnUrls.length > 0 && turnSecrets.length === 0, 'TURN_SECRET: needed with TURN_URLS');
+  check(turnSecrets.length > 0 && turnUrls.length === 0, 'TURN_URLS: needed with TURN_SECRET');
+  check(
+    turnTlsCert === '' && turnUrls.some((url) => url.startsWith('turns:')),
+    `TURN_TLS_CERT: needed with a turns: URL in TURN_URLS; \`${ELSEWHERE}\` where TLS ends at something else`,
+  );
+  check(
+    turnTlsKey === '' && turnTlsCert !== '' && turnTlsCert !== ELSEWHERE,
+    'TURN_TLS_KEY: needed with TURN_TLS_CERT',
+  );
+  check(turnTlsKey !== '' && turnTlsCert === '', 'TURN_TLS_CERT: needed with TURN_TLS_KEY');
+  check(config.turnMinPort > config.turnMaxPort, 'TURN_MIN_PORT: greater than TURN_MAX_PORT');
+  check(config.turnPort === config.turnTlsPort, 'TURN_TLS_PORT: the same as TURN_PORT');
+  if (turnStaticUser === '') return faults;
+
+  check(
+    config.turnStaticMinPort > config.turnStaticMaxPort,
+    'TURN_STATIC_MIN_PORT: greater than TURN_STATIC_MAX_PORT',
+  );
+  check(
+    config.turnStaticMinPort <= config.turnMaxPort &&
+      config.turnMinPort <= config.turnStaticMaxPort,
+    'TURN_STATIC_MIN_PORT: the relay ports of both coturn overlap',
+  );
+  const ports = [
+    config.turnPort,
+    config.turnTlsPort,
+    config.turnStaticPort,
+    config.turnStaticTlsPort,
+  ];
+  check(
+    new Set(ports).size < ports.length && config.turnPort !== config.turnTlsPort,
+    'TURN_STATIC_PORT, TURN_STATIC_TLS_PORT: every port of both coturn must be another',
+  );
+  return faults;
+}

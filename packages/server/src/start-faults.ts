@@ -1,0 +1,25 @@
+// What goes wrong at a start, in words for the person at the terminal.
+import { DatabaseRefused } from './pairing/database.js';
+import { ConfigError } from './platform/config.js';
+
+/** The command line, or a file it reads, is at fault; the message is one line, no stack. */
+export class UsageError extends Error {}
+
+/** Lines for the terminal: one for each fault that its reader can mend, the stack of what is a bug. */
+export function explain(error: unknown): string[] {
+  if (error instanceof ConfigError) return [...error.faults];
+  if (error instanceof DatabaseRefused || error instanceof UsageError) return [error.message];
+  if (!(error instanceof Error)) return [String(error)];
+  const { code, port, address } = error as { code?: string; port?: number; address?: string };
+  switch (code) {
+    case 'EADDRINUSE':
+      return [`PORT: ${port} is already in use`];
+    case 'EACCES':
+      return [`PORT: ${port} needs more rights than this process has`];
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return [`HOST: ${address ?? 'the name'} is not an address of this machine`];
+    default:
+      return [error.stack ?? error.message];
+  }
+}

@@ -1,0 +1,80 @@
+// POST /api/ice-servers: TURN credentials for a device of a paired room. docs/protocol.md §3.
+import type { IceServersRequest } from '@couplet/protocol';
+import * as wire from '@couplet/protocol/schema';
+import type { FastifyInstance } from 'fastify';
+import type { Clock } from '../platform/clock.js';
+import { sendError } from '../platform/http-errors.js';
+import {
+  type InFlight,
+  type KeyReused,
+  type Repeatable,
+  repeatable,
+} from '../platform/idempotency.js';
+import type { IceServersByRoom } from './ice-servers.js';
+
+/** Who paired a room; declared here because this endpoint is the one who asks. */
+export interface RoomMembers {
+  find(roomId: string): Promise<{ client1: string; client2: string } | undefined>;
+}
+
+/** When a request with an Idempotency-Key first came; declared here for the same reason. */
+export interface FirstTimes {
+  firstTime(now: number, once: Repeatable): Promise<{ kind: 'first'; at: number } | KeyReused>;
+}
+
+export interface IceServersRouteDeps {
+  iceServers: IceServersByRoom;
+  members: RoomMembers;
+  times: FirstTimes;
+  inFlight: InFlight;
+  clock: Clock;
+}
+
+/** @param deps - undefined where the rooms API is off: then nobody is a device of a paired room */
+export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps | undefined): void {
+  const url = '/api/ice-servers';
+  if (deps === undefined) {
+    app.post(url, { schema: { hide: true } }, (_request, reply) =>
+      sendError(reply, 'rooms_api_disabled'),
+    );
+    return;
+  }
+  const { iceServers, members, times, inFlight, clock } = deps;
+  app.post<{ Body: IceServersRequest }>(
+    url,
+    {
+      schema: {
+        tags: ['turn'],
+        operationId: 'getIceServers',
+        summary: 'Get ICE servers, with fresh TURN credentials, for a device of a paired room',
+        description:
+          'For `new RTCPeerConnection({ iceServers })`. The same comes with `room_ready`; ask here when `ttl` has passed, before an ICE restart.',
+        body: wire.IceServersRequest,
+        response: {
+          200: wire.IceServersResponse,
+          '4xx': wire.ErrorResponse,
+          '5xx': wire.ErrorResponse,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { roomid, client } = request.body;
+      const room = await members.find(roomid);
+      // One answer for "no such room" and "not your room": never 404, which clients take for a closed contact.
+      if (room === undefined || (client !== room.client1 && client !== room.client2)) {
+        return sendError(reply, 'forbidden');
+      }
+      const now = clock.now();
+      const once = repeatable(request, now);
+      // Credentials follow from the time alone: of a repeatable request the time is kept, and no credential is.
+      const first = await inFlight.run(once, async () =>
+        once === undefined ? { kind: 'first' as const, at: now } : times.firstTime(now, once),
+      );
+      if (first.kind === 'key_reused') return sendError(reply, 'idempotency_key_reused');
+      return reply.header('cache-control', 'no-store').send({
+        iceServers: iceServers.forDevice(roomid, client, first.at),
+        ttl: iceServers.ttlSeconds,
+      });
+    },
+  );
+}

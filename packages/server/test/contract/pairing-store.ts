@@ -1,0 +1,311 @@
+// What every PairingStore must do: run once per implementation. Times lie in the year 2100, so no store expires rows by its own clock.
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { PairingStore } from '../../src/pairing/store.js';
+import { LEGAL_IDS } from '../support/ids.js';
+import { accept, create, purge } from '../support/store-calls.js';
+
+/** One more store over the data of the same test; the suite closes it. */
+export type OpenStore = () => Promise<PairingStore>;
+
+const NOW = Date.UTC(2100, 0, 1, 12, 0, 0, 500);
+const LATER = NOW + 60_000;
+const UNTIL = NOW + 600_000;
+
+/**
+ * Describes the contract.
+ *
+ * @param open - makes a place for data that is empty, and gives what opens stores over it
+ */
+export function pairingStoreContract(name: string, open: () => Promise<OpenStore>): void {
+  /** This many stores over the same, empty data. */
+  const stores = async (count: number): Promise<PairingStore[]> => {
+    const opener = await open();
+    return Promise.all(
+      Array.from({ length: count }, async () => {
+        const store = await opener();
+        onTestFinished(() => store.close());
+        return store;
+      }),
+    );
+  };
+  const fresh = async (): Promise<PairingStore> => (await stores(1))[0] as PairingStore;
+  const pair = async (store: PairingStore, joinCode: string, ids: [string, string, string]) => {
+    const [client1, client2, roomId] = ids;
+    await create(store, joinCode, client1, LATER, NOW);
+    await accept(store, joinCode, client2, roomId, UNTIL, NOW);
+  };
+
+  describe(`${name}: create`, () => {
+    test('a new code is created and waits until its expiry', async () => {
+      const store = await fresh();
+      expect(await create(store, '000001', 'a', LATER, NOW)).toMatchObject({ kind: 'created' });
+      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt: LATER });
+    });
+
+    test('the code of another device is a conflict and stays as it is', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      expect(await create(store, '000001', 'b', LATER + 1, NOW)).toEqual({ kind: 'conflict' });
+      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt: LATER });
+      expect(await store.check('000001', 'b', NOW)).toEqual({ kind: 'not_found_or_expired' });
+    });
+
+    test('the same device renews its waiting code, also to a shorter life', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      for (const expiresAt of [LATER + 1, LATER - 1]) {
+        expect(await create(store, '000001', 'a', expiresAt, NOW)).toMatchObject({
+          kind: 'created',
+        });
+        expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt });
+      }
+    });
+
+    test('an expired code is free to the millisecond', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      expect(await create(store, '000001', 'b', LATER + 9, LATER - 1)).toEqual({
+        kind: 'conflict',
+      });
+      expect(await create(store, '000001', 'b', LATER + 9, LATER)).toMatchObject({
+        kind: 'created',
+      });
+      expect(await store.check('000001', 'a', LATER)).toEqual({ kind: 'not_found_or_expired' });
+    });
+
+    test('an accepted code is a conflict for everybody, its own device included', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a', 'b', 'room']);
+      for (const device of ['a', 'b', 'c']) {
+        expect(await create(store, '000001', device, LATER, NOW)).toEqual({ kind: 'conflict' });
+      }
+      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId: 'room' });
+    });
+
+    test('a collected code, and an accepted one that nobody collected in time, are free', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a', 'b', 'room 1']);
+      await store.check('000001', 'a', NOW);
+      expect(await create(store, '000001', 'c', LATER, NOW)).toMatchObject({ kind: 'created' });
+      await pair(store, '000002', ['a', 'b', 'room 2']);
+      expect(await create(store, '000002', 'c', UNTIL + 9, UNTIL)).toMatchObject({
+        kind: 'created',
+      });
+      // Nothing of the earlier pairing is left in it.
+      expect(await store.check('000002', 'c', UNTIL)).toMatchObject({ kind: 'waiting' });
+      expect(await accept(store, '000002', 'd', 'room 3', UNTIL + 9, UNTIL)).toMatchObject({
+        kind: 'accepted',
+      });
+    });
+  });
+
+  describe(`${name}: accept`, () => {
+    test('the room exists, with both devices', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      expect(await accept(store, '000001', 'b', 'room', UNTIL, NOW)).toMatchObject({
+        kind: 'accepted',
+      });
+      expect(await store.findRoom('room', NOW)).toEqual({
+        roomId: 'room',
+        client1: 'a',
+        client2: 'b',
+      });
+    });
+
+    test('an unknown and an expired code are not found, to the millisecond', async () => {
+      const store = await fresh();
+      const missing = { kind: 'not_found_or_expired' };
+      expect(await accept(store, '000001', 'b', 'room', UNTIL, NOW)).toEqual(missing);
+      await create(store, '000001', 'a', LATER, NOW);
+      expect(await accept(store, '000001', 'b', 'room', UNTIL, LATER)).toEqual(missing);
+      expect(await store.findRoom('room', NOW)).toBeUndefined();
+      expect(await accept(store, '000001', 'b', 'room', UNTIL, LATER - 1)).toMatchObject({
+        kind: 'accepted',
+      });
+    });
+
+    test('its own code is refused to a device, and goes on waiting', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      expect(await accept(store, '000001', 'a', 'room', UNTIL, NOW)).toEqual({ kind: 'own_code' });
+      expect(await store.findRoom('room', NOW)).toBeUndefined();
+      expect(await store.check('000001', 'a', NOW)).toMatchObject({ kind: 'waiting' });
+    });
+
+    test('a second accept is a conflict, and changes nothing', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a', 'b', 'room']);
+      for (const device of ['b', 'c']) {
+        expect(await accept(store, '000001', device, 'other', UNTIL, NOW)).toEqual({
+          kind: 'conflict',
+        });
+      }
+      expect(await store.findRoom('other', NOW)).toBeUndefined();
+      expect(await store.findRoom('room', NOW)).toMatchObject({ client2: 'b' });
+    });
+
+    test('of many accepts through several stores one wins', async () => {
+      const several = await stores(4);
+      const [first] = several as [PairingStore];
+      await create(first, '000001', 'a', LATER, NOW);
+      const outcomes = await Promise.all(
+        Array.from({ length: 40 }, (_, n) =>
+          accept(several[n % 4] as PairingStore, '000001', `b${n}`, `room${n}`, UNTIL, NOW),
+        ),
+      );
+      const winners = outcomes.flatMap((outcome, n) => (outcome?.kind === 'accepted' ? [n] : []));
+      expect(winners).toHaveLength(1);
+      expect(outcomes.filter((outcome) => outcome?.kind === 'conflict')).toHaveLength(39);
+      const roomId = `room${winners[0]}`;
+      expect(await several[3]?.findRoom(roomId, NOW)).toEqual({
+        roomId,
+        client1: 'a',
+        client2: `b${winners[0]}`,
+      });
+      expect(await first.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId });
+    });
+
+    test('the pending is collectable until the time given or its own expiry, the later', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      await accept(store, '000001', 'b', 'room 1', UNTIL, LATER - 1);
+      await create(store, '000002', 'a', UNTIL + 500, NOW);
+      await accept(store, '000002', 'b', 'room 2', UNTIL, NOW);
+      expect(await store.check('000001', 'a', UNTIL - 1)).toMatchObject({ roomId: 'room 1' });
+      expect(await store.check('000002', 'a', UNTIL + 499)).toMatchObject({ roomId: 'room 2' });
+      await pair(store, '000003', ['a', 'b', 'room 3']);
+      expect(await store.check('000003', 'a', UNTIL)).toEqual({ kind: 'not_found_or_expired' });
+    });
+  });
+
+  describe(`${name}: check`, () => {
+    test('an unknown, an expired and another device’s code are not found', async () => {
+      const store = await fresh();
+      const missing = { kind: 'not_found_or_expired' };
+      expect(await store.check('000001', 'a', NOW)).toEqual(missing);
+      await create(store, '000001', 'a', LATER, NOW);
+      expect(await store.check('000001', 'b', NOW)).toEqual(missing);
+      expect(await store.check('000001', 'a', LATER - 1)).toMatchObject({ kind: 'waiting' });
+      expect(await store.check('000001', 'a', LATER)).toEqual(missing);
+    });
+
+    test('an accepted code is collected once, by its creator only', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a', 'b', 'room']);
+      const missing = { kind: 'not_found_or_expired' };
+      expect(await store.check('000001', 'b', NOW)).toEqual(missing);
+      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId: 'room' });
+      expect(await store.check('000001', 'a', NOW)).toEqual(missing);
+      expect(await store.findRoom('room', NOW)).toBeDefined();
+    });
+
+    test('of many checks through several stores one collects', async () => {
+      const several = await stores(4);
+      await pair(several[0] as PairingStore, '000001', ['a', 'b', 'room']);
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => several[n % 4]?.check('000001', 'a', NOW)),
+      );
+      expect(outcomes.filter((outcome) => outcome?.kind === 'collected')).toHaveLength(1);
+    });
+
+    test('the room is that of this pending, not of another pairing of the same devices', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a', 'b', 'first']);
+      await pair(store, '000002', ['a', 'b', 'second']);
+      await pair(store, '000003', ['a', 'b', 'third']);
+      expect(await store.check('000002', 'a', NOW)).toMatchObject({ roomId: 'second' });
+      expect(await store.check('000003', 'a', NOW)).toMatchObject({ roomId: 'third' });
+      expect(await store.check('000001', 'a', NOW)).toMatchObject({ roomId: 'first' });
+    });
+  });
+
+  describe(`${name}: rooms and purge`, () => {
+    test('a room is deleted once, and its absence is no fault', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a', 'b', 'room']);
+      await store.deleteRoom('room');
+      await store.deleteRoom('room');
+      expect(await store.findRoom('room', NOW)).toBeUndefined();
+    });
+
+    test('a purge deletes by either side, counts each row once, and spares the rest', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a', 'b', 'ab']);
+      await pair(store, '000002', ['c', 'a', 'ca']);
+      await pair(store, '000003', ['c', 'd', 'cd']);
+      await store.check('000002', 'c', NOW);
+      await create(store, '000004', 'a', LATER, NOW);
+      await create(store, '000005', 'c', LATER, NOW);
+      expect(await purge(store, ['a', 'b', 'a', 'nobody'])).toEqual({
+        roomsDeleted: 2,
+        pendingsDeleted: 2,
+      });
+      expect(await store.findRoom('cd', NOW)).toBeDefined();
+      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'not_found_or_expired' });
+      expect(await store.check('000003', 'c', NOW)).toMatchObject({ roomId: 'cd' });
+      expect(await store.check('000005', 'c', NOW)).toMatchObject({ kind: 'waiting' });
+      expect(await purge(store, ['a'])).toEqual({ roomsDeleted: 0, pendingsDeleted: 0 });
+    });
+
+    test.each(LEGAL_IDS)('an id of %s is kept byte for byte', async (_name, id) => {
+      const store = await fresh();
+      await pair(store, '000001', [id, 'second device', 'room']);
+      expect((await store.findRoom('room', NOW))?.client1).toBe(id);
+      const near = [`${id}x`, `${id}\u0000`, `${id} `];
+      expect(await purge(store, near)).toEqual({ roomsDeleted: 0, pendingsDeleted: 0 });
+      expect(await purge(store, [id])).toEqual({ roomsDeleted: 1, pendingsDeleted: 1 });
+    });
+
+    test('ids that differ after a NUL are different ids', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a\u0000b', 'other', 'room']);
+      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'not_found_or_expired' });
+      expect(await store.check('000001', 'a\u0000c', NOW)).toEqual({
+        kind: 'not_found_or_expired',
+      });
+      expect((await purge(store, ['a', 'a\u0000c', 'a\u0000'])).roomsDeleted).toBe(0);
+    });
+  });
+
+  describe(`${name}: sweep, change and durability`, () => {
+    test('a sweep deletes what has expired, and nothing that is live', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      await create(store, '000002', 'a', LATER + 1, NOW);
+      await pair(store, '000003', ['a', 'b', 'room']);
+      await store.sweep(LATER);
+      expect(await store.check('000001', 'a', LATER - 1)).toEqual({ kind: 'not_found_or_expired' });
+      expect(await store.check('000002', 'a', LATER)).toMatchObject({ kind: 'waiting' });
+      expect(await store.check('000003', 'a', LATER)).toMatchObject({ kind: 'collected' });
+      await store.sweep(UNTIL * 2);
+      expect(await store.findRoom('room', NOW)).toBeDefined();
+    });
+
+    test('whoever listens is told of each code that is created, renewed, accepted or purged', async () => {
+      const store = await fresh();
+      const told: string[] = [];
+      store.onChange((joinCode) => told.push(joinCode));
+      await create(store, '000001', 'a', LATER, NOW);
+      await create(store, '000001', 'a', LATER, NOW);
+      await expect.poll(() => told).toEqual(['000001', '000001']);
+      await create(store, '000001', 'b', LATER, NOW);
+      await accept(store, '000001', 'a', 'room', UNTIL, NOW);
+      await accept(store, '000001', 'b', 'room', UNTIL, NOW);
+      await accept(store, '000001', 'c', 'room', UNTIL, NOW);
+      await expect.poll(() => told).toHaveLength(3);
+      await purge(store, ['b']);
+      await expect.poll(() => told).toHaveLength(4);
+    });
+
+    test('another store over the same data sees everything', async () => {
+      const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
+      await create(one, '000001', 'a', LATER, NOW);
+      expect(await other.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt: LATER });
+      await accept(other, '000001', 'b', 'room', UNTIL, NOW);
+      expect(await one.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId: 'room' });
+      await other.deleteRoom('room');
+      expect(await one.findRoom('room', NOW)).toBeUndefined();
+    });
+  });
+}

@@ -1,0 +1,250 @@
+// The command `couplet`, built, as a child process: what it does, and how it refuses.
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { call, pairDevices } from './support/api.js';
+import { runCommand, startCommand } from './support/command.js';
+import { temporaryFolder } from './support/server.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+const root = temporaryFolder();
+const emptyFolder = () => mkdtempSync(join(root, 'cwd-'));
+
+/** What every refusal looks like: one line, nothing else, exit code 1. */
+const refusal = (line: string | RegExp) => ({
+  code: 1,
+  stdout: expect.not.stringContaining('listening'),
+  stderr: expect.stringMatching(
+    line instanceof RegExp
+      ? new RegExp(`^couplet: [^\\n]*${line.source}[^\\n]*\\n$`)
+      : `^couplet: ${line}\\n$`,
+  ),
+});
+
+describe('the command line', () => {
+  test('--help and -h show the commands, --version and -v the version', async () => {
+    const cwd = emptyFolder();
+    for (const flag of ['--help', '-h']) {
+      const { code, stdout, stderr } = await runCommand([flag], { cwd });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      for (const word of ['serve', 'db:init', '--sqlite', '--help', '--version']) {
+        expect(stdout).toContain(word);
+      }
+    }
+    for (const flag of ['--version', '-v']) {
+      const ended = await runCommand([flag], { cwd });
+      expect(ended).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+    }
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+
+  test.each([
+    [['dance'], /unknown command: dance/],
+    [['db:init', 'twice'], /unexpected argument: twice/],
+    [['--dance'], /Unknown option '--dance'/],
+  ])('%j is refused with one line', async (args, line) => {
+    const cwd = emptyFolder();
+    expect(await runCommand(args, { cwd })).toEqual(refusal(line));
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+
+  test('an unknown command is named as such even where settings are wrong too', async () => {
+    const ended = await runCommand(['dance'], { cwd: emptyFolder(), env: { PORT: 'x' } });
+    expect(ended).toEqual(refusal(/unknown command: dance/));
+  });
+});
+
+describe('serve', () => {
+  test('without a command it serves, and SIGTERM ends it with 0 and keeps the rooms', async () => {
+    const cwd = emptyFolder();
+    const env = { USE_SQLITE: '1' };
+    const first = startCommand([], { cwd, env });
+    const { roomid } = await pairDevices(await first.listening);
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toMatchObject({ code: 0, stderr: '' });
+
+    const second = startCommand(['serve'], { cwd, env });
+    const found = await call(await second.listening, 'GET', `/api/rooms?roomid=${roomid}`);
+    expect(found.status).toBe(200);
+    second.child.kill('SIGINT');
+    const { code, stdout } = await second.ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain('"msg":"stopped"');
+    expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);
+  });
+
+  test('without USE_SQLITE it warns, answers rooms_api_disabled and makes no file', async () => {
+    const cwd = emptyFolder();
+    const { listening, child, ended } = startCommand(['serve'], { cwd });
+    const url = await listening;
+    const answer = await call(url, 'POST', '/api/rooms', {});
+    expect(answer).toMatchObject({ status: 404, body: { error: 'rooms_api_disabled' } });
+    child.kill('SIGTERM');
+    const { stdout } = await ended;
+    const warning = stdout.split('\n').find((line) => line.includes('rooms API disabled'));
+    expect(JSON.parse(warning ?? '{}')).toMatchObject({ level: 40 });
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+
+  test('--sqlite turns the rooms API on, unless the environment says otherwise', async () => {
+    const on = startCommand(['serve', '--sqlite'], { cwd: emptyFolder() });
+    await pairDevices(await on.listening);
+    const off = startCommand(['serve', '--sqlite'], {
+      cwd: emptyFolder(),
+      env: { USE_SQLITE: '0' },
+    });
+    const answer = await call(await off.listening, 'POST', '/api/rooms', {});
+    expect(answer.body).toMatchObject({ error: 'rooms_api_disabled' });
+  });
+
+  test('a port in use is refused', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void holder.close());
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const { port } = holder.address() as { port: number };
+    const env = { PORT: String(port), USE_SQLITE: '1' };
+    const ended = await runCommand(['serve'], { cwd: emptyFolder(), env });
+    expect(ended).toEqual(refusal(`PORT: ${port} is already in use`));
+  });
+
+  test('an address of another machine is refused', async () => {
+    const env = { HOST: '192.0.2.1' };
+    const ended = await runCommand(['serve'], { cwd: emptyFolder(), env });
+    expect(ended).toEqual(refusal('HOST: 192.0.2.1 is not an address of this machine'));
+  });
+});
+
+describe('settings', () => {
+  test('.env is read, and a real variable wins over it', async () => {
+    const cwd = emptyFolder();
+    const env = { SQLITE_DB_PATH: './real.db' };
+    writeFileSync(join(cwd, '.env'), 'SQLITE_DB_PATH=./file.db\nUSE_SQLITE="1" # on\nPORT=99999\n');
+    const { listening } = startCommand(['serve'], { cwd, env });
+    await pairDevices(await listening);
+    expect(existsSync(join(cwd, 'real.db'))).toBe(true);
+    expect(existsSync(join(cwd, 'file.db'))).toBe(false);
+  });
+
+  test('every wrong setting is reported at once, by name, and no secret is shown', async () => {
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, '.env'), 'HEARTBEAT_SECONDS=soon\nADMIN_TOKEN=tooshort\n');
+    const env = { PORT: '70000', USE_SQLITE: 'maybe' };
+    const { code, stdout, stderr } = await runCommand(['serve'], { cwd, env });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    const names = stderr.split('\n').map((line) => /^couplet: ([A-Z_]+): /.exec(line)?.[1]);
+    expect(names.sort()).toEqual(
+      ['ADMIN_TOKEN', 'HEARTBEAT_SECONDS', 'PORT', 'USE_SQLITE', undefined].sort(),
+    );
+    expect(stderr).not.toContain('tooshort');
+  });
+
+  test('a .env that cannot be read is refused', async () => {
+    const cwd = emptyFolder();
+    mkdirSync(join(cwd, '.env'));
+    expect(await runCommand(['serve'], { cwd })).toEqual(refusal(/\.env: cannot be read/));
+  });
+});
+
+describe('db:init', () => {
+  test('makes the database with its folder; again, it keeps every row', async () => {
+    const cwd = emptyFolder();
+    const env = { SQLITE_DB_PATH: './a/b/chat.db' };
+    const done = { code: 0, stdout: 'database ready: ./a/b/chat.db\n', stderr: '' };
+    expect(await runCommand(['db:init'], { cwd, env })).toEqual(done);
+    const path = join(cwd, 'a/b/chat.db');
+    const db = new Database(path);
+    db.exec("INSERT INTO rooms (roomid, client1, client2) VALUES ('r', 'a', 'b')");
+    db.close();
+    expect(await runCommand(['db:init'], { cwd, env })).toEqual(done);
+    const again = new Database(path, { readonly: true });
+    onTestFinished(() => void again.close());
+    expect(again.prepare('SELECT roomid, client1, client2 FROM rooms').all()).toEqual([
+      { roomid: 'r', client1: 'a', client2: 'b' },
+    ]);
+  });
+});
+
+describe.each(['serve', 'db:init'])('a database that cannot serve: %s', (command) => {
+  /** Runs the command on a file; nothing in its folder may have changed or come. */
+  async function refuses(cwd: string, path: string, line: RegExp) {
+    const before = contents(cwd);
+    const env = { USE_SQLITE: '1', SQLITE_DB_PATH: path };
+    expect(await runCommand([command], { cwd, env })).toEqual(refusal(line));
+    expect(contents(cwd)).toEqual(before);
+  }
+
+  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+  const contents = (folder: string) =>
+    Object.fromEntries(
+      readdirSync(folder, { withFileTypes: true })
+        // Looking into a WAL database without the right to write leaves SQLite's empty side files behind.
+        .filter((entry) => !/-shm$|-wal$/.test(entry.name))
+        .map((entry) => [
+          entry.name,
+          entry.isFile() ? sha256(readFileSync(join(folder, entry.name))) : 'folder',
+        ]),
+    );
+
+  test('a file that is no database is refused, untouched', async () => {
+    const cwd = emptyFolder();
+    writeFileSync(
+      join(cwd, 'notes.txt'),
+      'Dear diary, today I was nearly overwritten.\n'.repeat(50),
+    );
+    await refuses(cwd, './notes.txt', /notes\.txt: is not a SQLite database/);
+  });
+
+  test('the database of another application is refused, untouched', async () => {
+    const cwd = emptyFolder();
+    const db = new Database(join(cwd, 'other.db'));
+    db.exec("CREATE TABLE songs (title TEXT); INSERT INTO songs VALUES ('x')");
+    db.close();
+    await refuses(cwd, './other.db', /other\.db: belongs to another application/);
+  });
+
+  test('tables of our names with other columns are refused, untouched', async () => {
+    const cwd = emptyFolder();
+    const db = new Database(join(cwd, 'hotel.db'));
+    db.exec('CREATE TABLE rooms (number INTEGER, beds INTEGER); INSERT INTO rooms VALUES (1, 2)');
+    db.close();
+    await refuses(cwd, './hotel.db', /hotel\.db: its table rooms has no column roomid/);
+  });
+
+  test.each(['wal', 'delete'])(
+    'a database made by a newer version is refused, untouched (%s)',
+    async (journal) => {
+      const cwd = emptyFolder();
+      const env = { SQLITE_DB_PATH: './chat.db' };
+      expect(await runCommand(['db:init'], { cwd, env })).toMatchObject({ code: 0 });
+      const db = new Database(join(cwd, 'chat.db'));
+      db.pragma('user_version = 999');
+      db.pragma(`journal_mode = ${journal}`);
+      db.close();
+      await refuses(cwd, './chat.db', /chat\.db: was made by a newer version \(schema 999\)/);
+    },
+  );
+
+  test('a folder in the place of the file is refused', async () => {
+    const cwd = emptyFolder();
+    mkdirSync(join(cwd, 'chat.db'));
+    await refuses(cwd, './chat.db', /chat\.db: is a folder/);
+  });
+
+  // The super-user may write anywhere, so a file in the way stands for a folder that is not writable.
+  test('a folder that cannot be made is refused', async () => {
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, 'data'), 'in the way');
+    await refuses(cwd, './data/chat.db', /chat\.db: is in a folder that cannot be made/);
+    await refuses(cwd, './data/deep/chat.db', /chat\.db: is in a folder that cannot be made/);
+  });
+});

@@ -1,0 +1,82 @@
+// The sweep: at the start and every minute, and a failure does not end it.
+import { expect, onTestFinished, test } from 'vitest';
+import { startSweep } from '../../src/pairing/expiry.js';
+import type { PairingStore } from '../../src/pairing/store.js';
+import type { Logger } from '../../src/platform/logger.js';
+import { call, createPending, pairDevices } from '../support/api.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { startServer, temporaryFolder } from '../support/server.js';
+import { rows } from '../support/sqlite-files.js';
+
+function sweepOver(results: ({ pendings: number; rooms: number } | Error)[]) {
+  const clock = new FakeClock();
+  const times: number[] = [];
+  const lines: unknown[][] = [];
+  const store = {
+    sweep: async (now: number) => {
+      times.push(now);
+      const result = results.shift() ?? { pendings: 0, rooms: 0 };
+      if (result instanceof Error) throw result;
+      return result;
+    },
+  } as unknown as PairingStore;
+  const write = (...line: unknown[]) => lines.push(line);
+  const stop = startSweep(store, clock, { info: write, warn: write } as unknown as Logger);
+  return { clock, times, lines, stop };
+}
+
+test('a sweep runs at the start and every minute until it is stopped', () => {
+  const { clock, times, stop } = sweepOver([]);
+  const start = clock.now();
+  clock.advance(120_000);
+  stop();
+  clock.advance(120_000);
+  expect(times).toEqual([start, start + 60_000, start + 120_000]);
+  expect(clock.pending).toBe(0);
+});
+
+test('what was deleted is logged as counts, and nothing where nothing was', async () => {
+  const { clock, lines } = sweepOver([{ pendings: 2, rooms: 1 }]);
+  clock.advance(60_000);
+  await expect.poll(() => lines).toEqual([[{ pendings: 2, rooms: 1 }, 'expired rows deleted']]);
+});
+
+test('a failed sweep is logged, and the next one runs', async () => {
+  const failure = new Error('locked');
+  const { clock, lines, times } = sweepOver([failure, { pendings: 1, rooms: 0 }]);
+  await expect.poll(() => lines).toEqual([[{ err: failure }, 'sweep failed']]);
+  clock.advance(60_000);
+  expect(times).toHaveLength(2);
+  await expect.poll(() => lines).toHaveLength(2);
+});
+
+test('in the running server an expired pending goes without any request', async () => {
+  const clock = new FakeClock();
+  const path = `${temporaryFolder()}/chat.db`;
+  const server = await startServer({ SQLITE_DB_PATH: path }, { clock });
+  onTestFinished(() => server.close());
+  await createPending(server.url, { expiresInSeconds: 30 });
+  await createPending(server.url, { expiresInSeconds: 90 });
+  clock.advance(60_000);
+  await expect.poll(() => rows(path, 'SELECT * FROM pendings')).toHaveLength(1);
+});
+
+test('ROOM_IDLE_DAYS deletes rooms that nobody asked for; without it they stay', async () => {
+  const day = 24 * 3600 * 1000;
+  for (const [days, status] of [
+    ['', 200],
+    ['2', 404],
+  ] as const) {
+    const clock = new FakeClock();
+    const server = await startServer({ ROOM_IDLE_DAYS: days }, { clock });
+    onTestFinished(() => server.close());
+    const idle = await pairDevices(server.url);
+    const used = await pairDevices(server.url);
+    clock.advance(1.5 * day);
+    await call(server.url, 'GET', `/api/rooms?roomid=${used.roomid}`);
+    clock.advance(day);
+    const get = (roomid: string) => call(server.url, 'GET', `/api/rooms?roomid=${roomid}`);
+    expect((await get(idle.roomid)).status).toBe(status);
+    expect((await get(used.roomid)).status).toBe(200);
+  }
+});

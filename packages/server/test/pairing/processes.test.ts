@@ -1,0 +1,101 @@
+// Several server processes on one database file, and processes that are killed: contract §1 (races) and §2 (durability).
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { call, createPending, someCode, someDevice } from '../support/api.js';
+import { temporaryFolder } from '../support/server.js';
+import { build, startProcess } from '../support/server-process.js';
+import { makeOriginalDatabase, rows } from '../support/sqlite-files.js';
+
+build();
+// Each test starts several processes, one after the other.
+vi.setConfig({ testTimeout: 120_000 });
+const folder = temporaryFolder();
+let files = 0;
+const newFile = () => join(folder, `${++files}.db`);
+const start = (path: string, count: number) =>
+  Promise.all(Array.from({ length: count }, () => startProcess(path)));
+
+/** Sends the same again while the answer is 503: the file was locked for longer than the server waits. */
+async function persist(url: string, path: string, body: object) {
+  for (;;) {
+    const answer = await call(url, 'POST', path, body);
+    if (answer.status !== 503) return answer;
+  }
+}
+
+test('processes that open a fresh file at once all serve it', async () => {
+  for (let round = 0; round < 3; round++) {
+    const servers = await start(newFile(), 3);
+    for (const { url } of servers) await createPending(url);
+    await Promise.all(servers.map((server) => server.kill()));
+  }
+});
+
+test('processes that migrate a file at once keep every row', async () => {
+  const path = newFile();
+  makeOriginalDatabase(path);
+  await start(path, 3);
+  expect(rows(path, 'SELECT joinid FROM pendings')).toHaveLength(3);
+  expect(rows(path, 'SELECT roomid FROM rooms')).toHaveLength(2);
+});
+
+test('of fifty accepts over two processes one wins and 49 conflict', async () => {
+  const servers = await start(newFile(), 2);
+  const [first, second] = servers.map((server) => server.url) as [string, string];
+  for (let round = 0; round < 5; round++) {
+    const { joinid, client1 } = await createPending(first);
+    const devices = Array.from({ length: 50 }, someDevice);
+    const answers = await Promise.all(
+      devices.map((client2, n) =>
+        persist(n % 2 === 0 ? first : second, '/api/rooms/accept', { joinid, client2 }),
+      ),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(49).fill(409)]);
+    const winner = answers.findIndex(({ status }) => status === 200);
+    const roomid = answers[winner]?.body?.roomid;
+    const room = await call(second, 'GET', `/api/rooms?roomid=${roomid}`);
+    expect(room.body).toStrictEqual({ roomid, client1, client2: devices[winner] });
+    const checks = await Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        persist(n % 2 === 0 ? first : second, '/api/rooms/check', { joinid, client1 }),
+      ),
+    );
+    expect(checks.map(({ status }) => status).sort()).toEqual([200, ...Array(19).fill(404)]);
+    expect(checks.find(({ status }) => status === 200)?.body).toStrictEqual({ roomid });
+  }
+});
+
+test('kill -9 right after an answer loses nothing that was answered', async () => {
+  const path = newFile();
+  for (let round = 0; round < 5; round++) {
+    const joinid = someCode();
+    const [client1, client2] = [someDevice(), someDevice()];
+    const created = await startProcess(path);
+    await createPending(created.url, { joinid, client1 });
+    await created.kill();
+
+    const accepted = await startProcess(path);
+    const check = { joinid, client1 };
+    expect((await call(accepted.url, 'POST', '/api/rooms/check', check)).status).toBe(204);
+    const accept = await call(accepted.url, 'POST', '/api/rooms/accept', { joinid, client2 });
+    await accepted.kill();
+
+    const collected = await startProcess(path);
+    const answer = await call(collected.url, 'POST', '/api/rooms/check', check);
+    expect(answer.body).toStrictEqual(accept.body);
+    await collected.kill();
+
+    const deleted = await startProcess(path);
+    const { roomid } = accept.body as { roomid: string };
+    const target = `/api/rooms?roomid=${roomid}`;
+    expect((await call(deleted.url, 'GET', target)).body).toStrictEqual({
+      roomid,
+      client1,
+      client2,
+    });
+    expect((await call(deleted.url, 'POST', '/api/rooms/check', check)).status).toBe(404);
+    await call(deleted.url, 'DELETE', '/api/rooms', { roomid });
+    await deleted.kill();
+    expect(rows(path, `SELECT * FROM rooms WHERE roomid = '${roomid}'`)).toEqual([]);
+  }
+});

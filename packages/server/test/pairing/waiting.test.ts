@@ -1,0 +1,90 @@
+// Held checks: each sleeps until its code changes or its time is up.
+import { expect, test } from 'vitest';
+import { Waiting } from '../../src/pairing/waiting.js';
+import { FakeClock } from '../support/fake-clock.js';
+
+const never = new AbortController().signal;
+
+function waitingWith(capacity = 10) {
+  const clock = new FakeClock();
+  const waiting = new Waiting(clock, capacity);
+  const woken: string[] = [];
+  const sleep = (name: string, code: string, forMs: number, signal = never) => {
+    const watch = waiting.watch(code);
+    return watch.sleep(clock.now() + forMs, signal).then(() => {
+      watch.end();
+      woken.push(name);
+    });
+  };
+  return { clock, waiting, woken, sleep };
+}
+
+test('a sleeper wakes when its time is up, and its timer is gone', async () => {
+  const { clock, waiting, sleep } = waitingWith();
+  const done = sleep('a', '1', 1000);
+  expect([waiting.size, clock.pending]).toEqual([1, 1]);
+  clock.advance(1000);
+  await done;
+  expect([waiting.size, clock.pending]).toEqual([0, 0]);
+});
+
+test('a time that has passed is no sleep', async () => {
+  const { clock, sleep } = waitingWith();
+  const done = sleep('a', '1', -5);
+  clock.advance(0);
+  await done;
+});
+
+test('a change wakes everyone who waits for that code, and nobody else', async () => {
+  const { clock, waiting, woken, sleep } = waitingWith();
+  const done = [sleep('a', '1', 1000), sleep('b', '1', 1000)];
+  const other = sleep('c', '2', 1000);
+  waiting.wake('1');
+  waiting.wake('3');
+  await Promise.all(done);
+  expect(woken).toEqual(['a', 'b']);
+  expect([waiting.size, clock.pending]).toEqual([1, 1]);
+  clock.advance(1000);
+  await other;
+});
+
+test('a change between watch and sleep is not missed', async () => {
+  const { clock, waiting } = waitingWith();
+  const watch = waiting.watch('1');
+  waiting.wake('1');
+  await watch.sleep(clock.now() + 1000, never);
+  expect(clock.pending).toBe(0);
+  watch.end();
+  watch.end();
+  expect(waiting.size).toBe(0);
+});
+
+test('an abort wakes, before the sleep and in it', async () => {
+  const { clock, sleep, waiting } = waitingWith();
+  await sleep('a', '1', 1000, AbortSignal.abort());
+  const gone = new AbortController();
+  const done = sleep('b', '1', 1000, gone.signal);
+  gone.abort();
+  await done;
+  expect([waiting.size, clock.pending]).toEqual([0, 0]);
+});
+
+test('it is open while there is room', async () => {
+  const { clock, waiting, sleep } = waitingWith(2);
+  const done = [sleep('a', '1', 1000), sleep('b', '2', 1000)];
+  expect(waiting.open).toBe(false);
+  clock.advance(1000);
+  await Promise.all(done);
+  expect(waiting.open).toBe(true);
+  expect(new Waiting(clock, 0).open).toBe(false);
+});
+
+test('close wakes everyone, and nobody sleeps again', async () => {
+  const { clock, waiting, sleep } = waitingWith();
+  const done = [sleep('a', '1', 1000), sleep('b', '2', 1000)];
+  waiting.close();
+  await Promise.all(done);
+  expect(waiting.open).toBe(false);
+  await sleep('c', '3', 1000);
+  expect(clock.pending).toBe(0);
+});

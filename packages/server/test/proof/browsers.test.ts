@@ -1,0 +1,206 @@
+// The proof: two Chromium processes that know only the server's URL pair by a code and talk over a data channel.
+import { readFileSync } from 'node:fs';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  type Device,
+  type Frame,
+  launchBrowser,
+  openDevice,
+  servePage,
+} from '../support/browser.js';
+import { startCommand } from '../support/command.js';
+import { describeWith } from '../support/components.js';
+import { temporaryFolder } from '../support/server.js';
+
+const CLIENT = readFileSync(new URL('client.js', import.meta.url));
+const PAGE = `<!doctype html>
+<script type="module">import * as client from './client.js'; window.client = client;</script>`;
+
+const BLOB_BYTES = 1_048_576;
+
+interface Room {
+  sendText(text: string): void;
+  sendBlob(blob: Blob): Promise<void>;
+  close(): void;
+}
+
+/** What the page has: client.js as `client`, and what this test keeps there. */
+interface ClientWindow {
+  client: {
+    makeCode(server: string, deviceId: string): Promise<string>;
+    waitForGuest(server: string, joinCode: string, deviceId: string): Promise<string>;
+    enterCode(server: string, joinCode: string, deviceId: string): Promise<string>;
+    enterRoom(
+      server: string,
+      roomId: string,
+      deviceId: string,
+      on: { onText(text: string): void; onBlob(blob: Blob): void; onOpen(): void },
+    ): Room;
+  };
+  room: Room;
+  opened: Promise<void>;
+  text: Promise<string>;
+  blob: Promise<Blob>;
+}
+
+describeWith(['chromium'], 'two browsers that know only the URL of the server', () => {
+  const folder = temporaryFolder();
+  const browsers: Browser[] = [];
+  // The page comes from another origin than the server's: what it may do there, CORS lets it do.
+  const site = servePage(PAGE, { '/client.js': CLIENT });
+  beforeAll(async () => {
+    for (const _ of ['host', 'guest']) browsers.push(await launchBrowser());
+  });
+  afterAll(async () => {
+    await Promise.all(browsers.map((browser) => browser.close()));
+    await site.close();
+  });
+
+  test.each(['host', 'guest'] as const)(
+    'they pair and talk peer to peer; the %s comes to the room first',
+    async (first) => {
+      const server = await startCommand(['serve', '--sqlite'], {
+        cwd: folder,
+        env: { SQLITE_DB_PATH: ':memory:' },
+      }).listening;
+      const host = await openDevice(browsers[0], await site.url);
+      const guest = await openDevice(browsers[1], await site.url);
+
+      const joinCode = await host.page.evaluate(
+        ([url, id]) => (window as unknown as ClientWindow).client.makeCode(url, id),
+        [server, host.id] as const,
+      );
+      expect(joinCode).toMatch(/^[0-9]{6}$/);
+      const asked = host.page.waitForRequest((request) => request.url().endsWith('/check'));
+      const hostsRoom = host.page.evaluate(
+        ([url, code, id]) => (window as unknown as ClientWindow).client.waitForGuest(url, code, id),
+        [server, joinCode, host.id] as const,
+      );
+      await asked;
+      const guestsRoom = await guest.page.evaluate(
+        ([url, code, id]) => (window as unknown as ClientWindow).client.enterCode(url, code, id),
+        [server, joinCode, guest.id] as const,
+      );
+      const roomId = await hostsRoom;
+      expect(roomId).toMatch(/^[0-9a-f]{48}$/);
+      expect(guestsRoom).toBe(roomId);
+      expect(host.requests.filter((path) => path === '/api/rooms/check')).toHaveLength(1);
+
+      const [earlier, later] = first === 'host' ? [host, guest] : [guest, host];
+      await enterRoom(earlier, server, roomId);
+      await expect.poll(() => typesOf(earlier.received)).toContain('room_joined');
+      await enterRoom(later, server, roomId);
+      for (const { page } of [host, guest]) {
+        await page.evaluate(() => (window as unknown as ClientWindow).opened);
+      }
+
+      // The last candidate is null, and what it follows has come before it.
+      for (const { received } of [host, guest]) {
+        await expect.poll(() => candidatesOf(received)).toContain(null);
+      }
+      // Exactly one initiator, and always the one whose code it was.
+      expect(rolesOf(host)).toEqual([true]);
+      expect(rolesOf(guest)).toEqual([false]);
+      expect(roleOnArrival(host)).toBe(true);
+      expect(roleOnArrival(guest)).toBe(false);
+      expectHandshake(host, guest);
+
+      for (const [from, to] of [
+        [host, guest],
+        [guest, host],
+      ] as const) {
+        await from.page.evaluate(
+          (id) => (window as unknown as ClientWindow).room.sendText(`hello from ${id}`),
+          from.id,
+        );
+        expect(await to.page.evaluate(() => (window as unknown as ClientWindow).text)).toBe(
+          `hello from ${from.id}`,
+        );
+      }
+
+      const sentHash = await host.page.evaluate(sendRandomBlob, BLOB_BYTES);
+      const receivedBlob = await guest.page.evaluate(describeBlob);
+      expect(receivedBlob).toEqual({ bytes: BLOB_BYTES, hash: sentHash });
+    },
+    60_000,
+  );
+});
+
+/** Enters the room and keeps, in the page, what comes of it. */
+async function enterRoom(device: Device, server: string, roomId: string): Promise<void> {
+  await device.page.evaluate(
+    ([url, room, id]) => {
+      const page = window as unknown as ClientWindow;
+      let onText: (text: string) => void = () => {};
+      let onBlob: (blob: Blob) => void = () => {};
+      let onOpen: () => void = () => {};
+      page.text = new Promise((resolve) => {
+        onText = resolve;
+      });
+      page.blob = new Promise((resolve) => {
+        onBlob = resolve;
+      });
+      page.opened = new Promise((resolve) => {
+        onOpen = resolve;
+      });
+      page.room = page.client.enterRoom(url, room, id, { onText, onBlob, onOpen });
+    },
+    [server, roomId, device.id] as const,
+  );
+}
+
+/** Runs in the page: sends a blob of random bytes; returns its SHA-256. */
+async function sendRandomBlob(bytes: number): Promise<string> {
+  const data = new Uint8Array(bytes);
+  for (let start = 0; start < bytes; start += 65_536) {
+    crypto.getRandomValues(data.subarray(start, start + 65_536));
+  }
+  await (window as unknown as ClientWindow).room.sendBlob(new Blob([data]));
+  return [...new Uint8Array(await crypto.subtle.digest('SHA-256', data))].join();
+}
+
+/** Runs in the page: waits for the blob; returns its size and SHA-256. */
+async function describeBlob(): Promise<{ bytes: number; hash: string }> {
+  const data = await (await (window as unknown as ClientWindow).blob).arrayBuffer();
+  const hash = [...new Uint8Array(await crypto.subtle.digest('SHA-256', data))].join();
+  return { bytes: data.byteLength, hash };
+}
+
+const typesOf = (frames: Frame[]) => frames.map(({ type }) => type);
+
+const candidatesOf = (frames: Frame[]) =>
+  frames.filter(({ type }) => type === 'ice_candidate').map(({ candidate }) => candidate);
+
+const rolesOf = ({ received }: Device) =>
+  received.filter(({ type }) => type === 'room_ready').map(({ isInitiator }) => isInitiator);
+
+const roleOnArrival = ({ received }: Device) =>
+  received.find(({ type }) => type === 'room_joined')?.isInitiator;
+
+/** One offer one way, one answer the other, and candidates both ways, none of them inside the descriptions. */
+function expectHandshake(offerer: Device, answerer: Device): void {
+  const ofType = (frames: Frame[], type: string) => frames.filter((frame) => frame.type === type);
+  expect(ofType(offerer.sent, 'webrtc_offer')).toHaveLength(1);
+  expect(ofType(answerer.sent, 'webrtc_offer')).toHaveLength(0);
+  expect(ofType(offerer.sent, 'webrtc_answer')).toHaveLength(0);
+  expect(ofType(answerer.sent, 'webrtc_answer')).toHaveLength(1);
+  for (const [from, to, description] of [
+    [offerer, answerer, 'webrtc_offer'],
+    [answerer, offerer, 'webrtc_answer'],
+  ] as const) {
+    const [sent] = ofType(from.sent, description);
+    const [received] = ofType(to.received, description);
+    expect(sent?.sdp).not.toContain('a=candidate');
+    expect(received?.sdp).toBe(sent?.sdp);
+    const trickled = candidatesOf(to.received);
+    expect(trickled).toContainEqual(
+      expect.objectContaining({
+        candidate: expect.stringMatching(/^candidate:/),
+        sdpMLineIndex: 0,
+        sdpMid: '0',
+      }),
+    );
+    expect(trickled).toEqual(candidatesOf(from.sent));
+  }
+}

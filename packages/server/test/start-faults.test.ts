@@ -1,0 +1,33 @@
+// What goes wrong at a start: one line for each fault that its reader can mend.
+import { expect, test } from 'vitest';
+import { DatabaseRefused } from '../src/pairing/database.js';
+import { ConfigError } from '../src/platform/config.js';
+import { explain, UsageError } from '../src/start-faults.js';
+
+const listening = (code: string, more = {}) =>
+  Object.assign(new Error('listen'), { code, ...more });
+
+test.each<[string, unknown, string[]]>([
+  ['every fault of the configuration', new ConfigError(['A: x', 'B: y']), ['A: x', 'B: y']],
+  ['a database refused', new DatabaseRefused('f.db', 'is damaged'), ['database f.db: is damaged']],
+  ['a wrong command line', new UsageError('unknown command: x'), ['unknown command: x']],
+  ['a port in use', listening('EADDRINUSE', { port: 80 }), ['PORT: 80 is already in use']],
+  [
+    'a port that is reserved',
+    listening('EACCES', { port: 80 }),
+    ['PORT: 80 needs more rights than this process has'],
+  ],
+  [
+    'a foreign address',
+    listening('EADDRNOTAVAIL', { address: '192.0.2.1' }),
+    ['HOST: 192.0.2.1 is not an address of this machine'],
+  ],
+  ['an unknown name', listening('ENOTFOUND'), ['HOST: the name is not an address of this machine']],
+  ['something thrown that is no error', 'odd', ['odd']],
+])('%s', (_title, error, lines) => {
+  expect(explain(error)).toEqual(lines);
+});
+
+test('a bug is shown with its stack', () => {
+  expect(explain(new TypeError('bug'))[0]).toMatch(/^TypeError: bug\n +at /);
+});

@@ -1,0 +1,72 @@
+// Real browsers for tests: headless Chromium, pages of a site of their own, and every signaling message they exchange.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { onTestFinished } from 'vitest';
+
+export type Frame = { type: string } & Record<string, unknown>;
+
+/** One device: a page in a browsing context of its own, and what went over its network. */
+export interface Device {
+  id: string;
+  page: Page;
+  /** Signaling messages, as the page sent and received them. */
+  sent: Frame[];
+  received: Frame[];
+  /** Paths of its HTTP requests. */
+  requests: string[];
+}
+
+/** Starts a browser process with an empty profile. The caller closes it. */
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      // On a machine without a network the only host candidates are those of loopback, and nobody answers mDNS.
+      '--allow-loopback-in-peer-connection',
+      '--disable-features=WebRtcHideLocalIpsWithMdns',
+    ],
+  });
+}
+
+/** Serves a page, and scripts by their path, on a free port: an origin that is not the server's. */
+export function servePage(page: string, scripts: Record<string, string | Buffer>) {
+  const site = createServer(({ url = '/' }, response) => {
+    const script = scripts[url];
+    response.setHeader('content-type', script === undefined ? 'text/html' : 'text/javascript');
+    response.end(script ?? page);
+  });
+  const url = new Promise<string>((resolve) => {
+    site.listen(0, '127.0.0.1', () =>
+      resolve(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`),
+    );
+  });
+  const close = async () => {
+    site.closeAllConnections();
+    await new Promise((resolve) => site.close(resolve));
+  };
+  return { url, close };
+}
+
+/** Opens the page in a new context, which is closed when the test ends. */
+export async function openDevice(browser: Browser | undefined, url: string): Promise<Device> {
+  if (browser === undefined) throw new Error('the browser is not running');
+  const context = await browser.newContext();
+  onTestFinished(() => context.close());
+  const page = await context.newPage();
+  const device: Device = { id: crypto.randomUUID(), page, sent: [], received: [], requests: [] };
+  page.on('websocket', (socket) => {
+    socket.on('framesent', ({ payload }) => device.sent.push(JSON.parse(String(payload))));
+    socket.on('framereceived', ({ payload }) => device.received.push(JSON.parse(String(payload))));
+  });
+  page.on('request', (request) => device.requests.push(new URL(request.url()).pathname));
+  await page.goto(url, { waitUntil: 'load' });
+  return device;
+}

@@ -1,0 +1,197 @@
+// The real coturn, started with turn-server/turnserver.conf, against credentials that the server mints: contract §5.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { describeWith } from '../support/components.js';
+import { freePort } from '../support/coturn.js';
+import { temporaryFolder } from '../support/server.js';
+import {
+  connect,
+  coturn,
+  minted,
+  nowSeconds,
+  OLD_SECRET,
+  SECRET,
+  shippedNumber,
+  someUser,
+} from '../support/turn-fixture.js';
+
+describeWith(['turnserver', 'openssl'], 'coturn', () => {
+  const folder = temporaryFolder();
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const makeCertificate = () => {
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+        ...['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=turn.example.org'],
+        ...['-addext', 'subjectAltName=DNS:turn.example.org'],
+      ],
+      { stdio: 'ignore' },
+    );
+    return readFileSync(cert, 'utf8');
+  };
+
+  test('allocates with minted credentials over UDP, TCP and TLS, on a port of its range', async () => {
+    const ca = makeCertificate();
+    const server = await coturn({ env: { TURN_TLS_CERT: cert, TURN_TLS_KEY: key } });
+    const [firstPort, lastPort] = server.relayPorts;
+    for (const address of [
+      { transport: 'udp', port: server.port },
+      { transport: 'tcp', port: server.port },
+      { transport: 'tls', port: server.tlsPort, ca, servername: 'turn.example.org' },
+    ] as const) {
+      const client = await connect(address, minted());
+      const { relayed, mapped, lifetimeSeconds } = await client.allocate();
+      expect(relayed.ip).toBe('127.0.0.1');
+      expect(relayed.port).toBeGreaterThanOrEqual(firstPort);
+      expect(relayed.port).toBeLessThanOrEqual(lastPort);
+      expect(mapped.ip).toBe('127.0.0.1');
+      expect(lifetimeSeconds).toBe(600);
+      await client.refresh(0);
+    }
+  });
+
+  test('does not listen for TLS without a certificate', async () => {
+    const server = await coturn();
+    const refusal = new Promise((resolve, reject) => {
+      const socket = connectTcp(server.tlsPort, '127.0.0.1', () => {
+        socket.destroy();
+        reject(new Error('somebody listens'));
+      });
+      socket.once('error', resolve);
+    });
+    expect(await refusal).toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  test('refuses credentials that are expired, of another secret, tampered with, or absent', async () => {
+    const server = await coturn();
+    const good = minted();
+    const later = `${nowSeconds() + 86_400}:${good.username.split(':')[1]}`;
+    for (const credentials of [
+      minted(SECRET, someUser(), nowSeconds() - 1),
+      minted(OLD_SECRET),
+      { ...good, username: later },
+      { ...good, username: `${good.username}x` },
+      { ...good, credential: `${good.credential.slice(0, -2)}A=` },
+      { username: someUser(), credential: good.credential },
+      undefined,
+    ]) {
+      const client = await connect(server, credentials);
+      await expect(client.allocate()).rejects.toMatchObject({ code: 401 });
+    }
+    await (await connect(server, good)).allocate();
+  });
+
+  test('takes good credentials from its first moment on, also of many at once', async () => {
+    // With its database in a file, most of these were answered 401.
+    for (let start = 0; start < 3; start++) {
+      const server = await coturn();
+      const clients = await Promise.all(Array.from({ length: 8 }, () => connect(server, minted())));
+      await Promise.all(clients.map((client) => client.allocate()));
+    }
+  });
+
+  test('takes both secrets during a rotation', async () => {
+    const server = await coturn({ env: { TURN_SECRET: `${SECRET}, ${OLD_SECRET}` } });
+    await (await connect(server, minted(SECRET))).allocate();
+    await (await connect(server, minted(OLD_SECRET))).allocate();
+    const third = await connect(server, minted('the-secret-of-nobody'));
+    await expect(third.allocate()).rejects.toMatchObject({ code: 401 });
+  });
+
+  test('answers STUN binding to everyone', async () => {
+    const server = await coturn();
+    for (const transport of ['udp', 'tcp'] as const) {
+      const client = await connect({ ...server, transport });
+      expect(await client.binding()).toMatchObject({ ip: '127.0.0.1' });
+    }
+  });
+
+  test('stops one device at its quota, and no other', async () => {
+    const server = await coturn();
+    const userId = someUser();
+    const quota = shippedNumber('user-quota');
+    for (let n = 0; n < quota; n++) {
+      // As from several calls to the API: other expiry, other username, same user.
+      const credentials = minted(SECRET, userId, nowSeconds() + 100 + n);
+      await (await connect(server, credentials)).allocate();
+    }
+    const oneMore = await connect(server, minted(SECRET, userId));
+    await expect(oneMore.allocate()).rejects.toMatchObject({ code: 486 });
+    await (await connect(server, minted())).allocate();
+  });
+
+  test('has bandwidth for as many allocations as it allows', () => {
+    // coturn sets max-bps aside for each, so a smaller capacity would be a smaller quota that nobody wrote down.
+    expect(shippedNumber('bps-capacity')).toBe(
+      shippedNumber('max-bps') * shippedNumber('total-quota'),
+    );
+  });
+
+  test('keeps an allocation beyond the expiry of its credentials, and refuses a new one', async () => {
+    // A nonce that goes stale as well: browsers meet that after ten minutes, and must not lose the allocation then.
+    const server = await coturn({
+      conf: (text) => text.replace(/^stale-nonce=.*$/m, 'stale-nonce=1'),
+    });
+    const expiresAt = nowSeconds() + 1;
+    const credentials = minted(SECRET, someUser(), expiresAt);
+    const client = await connect(server, credentials);
+    await client.allocate();
+    // coturn has no clock but the real one, and its seconds: the first moment at which it must refuse.
+    const expired = new Promise((resolve) => {
+      setTimeout(resolve, (expiresAt + 2) * 1000 - Date.now());
+    });
+    await expired;
+
+    expect(await client.refresh(600)).toBe(600);
+    expect(client.staleNonces).toBeGreaterThan(0);
+    await client.createPermission('1.1.1.1');
+    const another = await connect(server, credentials);
+    await expect(another.allocate()).rejects.toMatchObject({ code: 401 });
+  });
+
+  test('as the second one it serves the static user and nobody else', async () => {
+    const credential = 'a-password-in-old-apps';
+    const first = await coturn();
+    const firstRelayPort = await freePort(50);
+    const env = {
+      TURN_STATIC_USER: `old-app:${credential}`,
+      TURN_STATIC_PORT: String(await freePort()),
+      TURN_STATIC_MIN_PORT: String(firstRelayPort),
+      TURN_STATIC_MAX_PORT: String(firstRelayPort + 49),
+    };
+    const server = await coturn({ args: ['static'], env });
+    const quota = shippedNumber('user-quota');
+    for (let n = 0; n <= quota; n++) {
+      await (await connect(server, { username: 'old-app', credential })).allocate();
+    }
+    const wrong = await connect(server, { username: 'old-app', credential: 'x' });
+    await expect(wrong.allocate()).rejects.toMatchObject({ code: 401 });
+    await expect((await connect(server, minted())).allocate()).rejects.toMatchObject({ code: 401 });
+    await expect(
+      (await connect(first, { username: 'old-app', credential })).allocate(),
+    ).rejects.toMatchObject({ code: 401 });
+  });
+
+  test('logs no address of a client, and of a device only what stands for it', async () => {
+    const server = await coturn();
+    const credentials = minted();
+    const client = await connect({ ...server, transport: 'tcp' }, credentials);
+    const { mapped } = await client.allocate();
+    await expect(client.createPermission('10.0.0.1')).rejects.toMatchObject({ code: 403 });
+    await server.logged('A peer IP 10.0.0.1 denied');
+    expect(server.log()).not.toContain(`127.0.0.1:${mapped.port}`);
+    expect(server.log()).not.toContain(credentials.credential);
+    expect(server.log()).not.toContain(SECRET);
+  });
+
+  test('with TURN_VERBOSE its log shows each allocation by its user', async () => {
+    const server = await coturn({ env: { TURN_VERBOSE: '1' } });
+    const credentials = minted();
+    await (await connect(server, credentials)).allocate();
+    await server.logged(`new, realm=<couplet>, username=<${credentials.username}>`);
+  });
+});

@@ -1,0 +1,78 @@
+// turn-server/start.sh and the compose file against the table of settings: one source of truth, and faults that speak.
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { SETTINGS } from '../../src/platform/config.js';
+import { TURN_FOLDER } from '../support/coturn.js';
+import { temporaryFolder } from '../support/server.js';
+
+const script = readFileSync(join(TURN_FOLDER, 'start.sh'), 'utf8');
+const compose = parse(readFileSync(join(TURN_FOLDER, '../docker-compose.yml'), 'utf8'), {
+  merge: true,
+});
+const ofCoturn = ['TURN_SECRET', ...[...SETTINGS].flatMap(([name, s]) => (s.usedBy ? [name] : []))];
+const folder = temporaryFolder();
+
+function start(env: Record<string, string>, ...args: string[]) {
+  return spawnSync(join(TURN_FOLDER, 'start.sh'), args, {
+    env: { PATH: process.env.PATH, TMPDIR: folder, ...env },
+    encoding: 'utf8',
+  });
+}
+
+test('start.sh reads exactly the settings that are coturn’s', () => {
+  const read = new Set(script.match(/\bTURN_[A-Z_]+\b/g));
+  expect([...read].sort()).toEqual([...ofCoturn].sort());
+});
+
+test('start.sh has the defaults of the table', () => {
+  for (const [, name = '', value] of script.matchAll(/\$\{(TURN_\w+):-([^}]+)\}/g)) {
+    const { default: fallback } = SETTINGS.get(name) ?? {};
+    expect(value, name).toBe(fallback === false ? '0' : String(fallback));
+  }
+});
+
+test('the compose file hands exactly those settings to every coturn', () => {
+  for (const name of ['coturn', 'coturn-static', 'coturn-mapped']) {
+    const { environment } = compose.services[name];
+    expect(Object.keys(environment).sort(), name).toEqual([...ofCoturn].sort());
+    for (const [key, value] of Object.entries<string>(environment)) {
+      expect(value).toMatch(new RegExp(`^\\$\\{${key}:-`));
+    }
+  }
+});
+
+test('the second coturn is off by default', () => {
+  expect(compose.services['coturn-static'].profiles).toEqual(['static']);
+  expect(compose.services.coturn.profiles).toBeUndefined();
+});
+
+const SECRET = { TURN_SECRET: 'sixteen-chars-at-least' };
+
+test.each<[string, Record<string, string>, string[], string]>([
+  ['no secret', {}, [], 'TURN_SECRET'],
+  ['no static user', SECRET, ['static'], 'TURN_STATIC_USER'],
+  [
+    'a public address alone',
+    { ...SECRET, TURN_EXTERNAL_IP: '198.51.100.7' },
+    [],
+    'TURN_EXTERNAL_IP',
+  ],
+  ['a certificate without its key', { ...SECRET, TURN_TLS_CERT: '/none' }, [], 'TURN_TLS_KEY'],
+  [
+    'a certificate that is not there',
+    { ...SECRET, TURN_TLS_CERT: '/none', TURN_TLS_KEY: '/none' },
+    [],
+    'TURN_TLS_CERT',
+  ],
+  ['an unknown argument', SECRET, ['--allow-everything'], '--allow-everything'],
+])('start.sh refuses %s, and names it', (_, env, args, name) => {
+  const { status, stderr } = start(env, ...args);
+  expect(status).toBeGreaterThan(0);
+  expect(status).not.toBe(127);
+  expect(stderr).toContain(name);
+  expect(stderr).not.toContain(SECRET.TURN_SECRET);
+  expect(readdirSync(folder), 'no file with secrets stays').toEqual([]);
+});

@@ -1,0 +1,239 @@
+// POST /api/ice-servers, and iceServers in room_ready: contract §3 and §5.
+import { randomUUID } from 'node:crypto';
+import { Writable } from 'node:stream';
+import { afterAll, describe, expect, test } from 'vitest';
+import { parseConfig } from '../../src/platform/config.js';
+import { createLogger } from '../../src/platform/logger.js';
+import { call, pairDevices, someDevice } from '../support/api.js';
+import { Peer } from '../support/peer.js';
+import { startServer } from '../support/server.js';
+
+const SECRET = 'a-secret-for-the-wire-tests';
+const TURN = {
+  TURN_SECRET: SECRET,
+  TURN_URLS: 'turn:turn.example.org:3478',
+  STUN_URLS: 'stun:turn.example.org:3478',
+  TURN_TTL_SECONDS: '600',
+};
+const PATH = '/api/ice-servers';
+
+async function serverWith(env: Record<string, string>, deps = {}) {
+  const server = await startServer(env, deps);
+  afterAll(() => server.close());
+  return server;
+}
+const { url, wsUrl } = await serverWith(TURN);
+const plain = await serverWith({});
+
+type Servers = { urls: string[]; username?: string; credential?: string }[];
+
+/** The opaque part of the username that a TURN server among them carries. */
+function userOf(iceServers: unknown): string | undefined {
+  return (iceServers as Servers | undefined)?.[1]?.username?.split(':')[1];
+}
+
+const withTurn = [
+  { urls: ['stun:turn.example.org:3478'] },
+  {
+    urls: ['turn:turn.example.org:3478'],
+    username: expect.stringMatching(/^\d+:[\w-]{22}$/),
+    credential: expect.stringMatching(/^[A-Za-z0-9+/]{27}=$/),
+  },
+];
+
+/** Both join; resolves to what `room_ready` said to each. */
+async function roomReady(base: string, roomId: string, devices: (string | undefined)[]) {
+  const [first, second] = [await Peer.connect(base), await Peer.connect(base)];
+  await first.join(roomId, devices[0]);
+  await second.join(roomId, devices[1]);
+  return [await first.next('room_ready'), await second.next('room_ready')] as const;
+}
+
+describe('POST /api/ice-servers', () => {
+  test('answers either device of a room with ICE servers, fresh credentials and their ttl', async () => {
+    const { roomid, client1, client2 } = await pairDevices(url);
+    for (const client of [client1, client2]) {
+      const before = Math.floor(Date.now() / 1000);
+      const { status, body, headers } = await call(url, 'POST', PATH, { roomid, client });
+      expect(status).toBe(200);
+      expect(body).toEqual({ iceServers: withTurn, ttl: 600 });
+      expect(headers.get('cache-control')).toBe('no-store');
+      const servers = body?.iceServers as Servers | undefined;
+      const expiry = Number(servers?.[1]?.username?.split(':')[0]);
+      expect(expiry).toBeGreaterThanOrEqual(before + 600);
+      expect(expiry).toBeLessThanOrEqual(Date.now() / 1000 + 600);
+    }
+  });
+
+  test('tells the two devices apart, and nothing about either', async () => {
+    const { roomid, client1, client2 } = await pairDevices(url);
+    const users: (string | undefined)[] = [];
+    for (const client of [client1, client2, client1]) {
+      const { body } = await call(url, 'POST', PATH, { roomid, client });
+      expect(JSON.stringify(body)).not.toContain(client);
+      expect(JSON.stringify(body)).not.toContain(roomid);
+      users.push(userOf(body?.iceServers));
+    }
+    expect(users[0]).toBe(users[2]);
+    expect(users[0]).not.toBe(users[1]);
+  });
+
+  test('answers 403 forbidden to anyone else, whether or not the room exists', async () => {
+    const { roomid, client1 } = await pairDevices(url);
+    for (const body of [
+      { roomid, client: someDevice() },
+      { roomid, client: client1.toLowerCase() },
+      { roomid: 'f'.repeat(48), client: client1 },
+    ]) {
+      const answer = await call(url, 'POST', PATH, body);
+      expect(answer.status).toBe(403);
+      expect(answer.body).toEqual({ error: 'forbidden' });
+    }
+  });
+
+  test('answers 403 once the room is deleted', async () => {
+    const { roomid, client1 } = await pairDevices(url);
+    await call(url, 'DELETE', '/api/rooms', { roomid });
+    expect((await call(url, 'POST', PATH, { roomid, client: client1 })).status).toBe(403);
+  });
+
+  test.each([
+    [{ client: 'x' }, 'missing_field', 'roomid'],
+    [{ roomid: 'x', client: '' }, 'missing_field', 'client'],
+    [{ roomid: 1, client: 'x' }, 'invalid_roomid', 'roomid'],
+    [{ roomid: 'x', client: ['x'] }, 'invalid_client', 'client'],
+  ])('answers 400 to %o', async (body, error, field) => {
+    const answer = await call(url, 'POST', PATH, body);
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatchObject({ error, field });
+  });
+
+  test('without TURN it carries the STUN servers, and without those an empty list', async () => {
+    const stunOnly = await serverWith({ STUN_URLS: 'stun:stun.example.org' });
+    for (const [server, iceServers] of [
+      [stunOnly, [{ urls: ['stun:stun.example.org'] }]],
+      [plain, []],
+    ] as const) {
+      const { roomid, client1 } = await pairDevices(server.url);
+      const { body } = await call(server.url, 'POST', PATH, { roomid, client: client1 });
+      expect(body).toEqual({ iceServers, ttl: 3600 });
+    }
+  });
+
+  test('answers 404 rooms_api_disabled where there is no store', async () => {
+    const server = await serverWith({ ...TURN, USE_SQLITE: '0' });
+    const answer = await call(server.url, 'POST', PATH, { roomid: 'x', client: 'y' });
+    expect(answer.status).toBe(404);
+    expect(answer.body).toEqual({ error: 'rooms_api_disabled' });
+  });
+});
+
+describe('room_ready', () => {
+  test('carries ICE servers for both devices of a paired room, each with credentials of its own', async () => {
+    const { roomid, client1, client2 } = await pairDevices(url);
+    const [first, second] = await roomReady(wsUrl, roomid, [client1, client2]);
+    expect(first.iceServers).toEqual(withTurn);
+    expect(second.iceServers).toEqual(withTurn);
+    expect(first.iceServers).not.toEqual(second.iceServers);
+    const { body } = await call(url, 'POST', PATH, { roomid, client: client2 });
+    expect(userOf(body?.iceServers)).toBe(userOf(second.iceServers));
+  });
+
+  test('carries them only for the member that gave its device', async () => {
+    const { roomid, client2 } = await pairDevices(url);
+    const [first, second] = await roomReady(wsUrl, roomid, [undefined, client2]);
+    expect(first).not.toHaveProperty('iceServers');
+    expect(second.iceServers).toEqual(withTurn);
+  });
+
+  test('carries none for a device that is not of the room, or in a room that no pairing made', async () => {
+    const { roomid, client1 } = await pairDevices(url);
+    const [, stranger] = await roomReady(wsUrl, roomid, [client1, someDevice()]);
+    expect(stranger).not.toHaveProperty('iceServers');
+    for (const message of await roomReady(wsUrl, randomUUID(), [client1, someDevice()])) {
+      expect(message).not.toHaveProperty('iceServers');
+    }
+  });
+
+  test('carries none in a second room of a device that is paired in the first', async () => {
+    const { roomid, client1 } = await pairDevices(url);
+    const peer = await Peer.connect(wsUrl);
+    await peer.join(roomid, client1);
+    const other = randomUUID();
+    await (await Peer.connect(wsUrl)).join(other);
+    await peer.join(other, client1);
+    expect(await peer.next('room_ready')).not.toHaveProperty('iceServers');
+  });
+
+  test('carries them again, to both, when a device takes its seat over', async () => {
+    const { roomid, client1, client2 } = await pairDevices(url);
+    const ghost = await Peer.connect(wsUrl);
+    await ghost.join(roomid, client1);
+    const peer = await Peer.connect(wsUrl);
+    await peer.join(roomid, client2);
+    await peer.next('room_ready');
+    const back = await Peer.connect(wsUrl);
+    await back.join(roomid, client1);
+    expect((await back.next('room_ready')).iceServers).toEqual(withTurn);
+    await peer.next('peer_disconnected');
+    expect((await peer.next('room_ready')).iceServers).toEqual(withTurn);
+  });
+
+  test('carries them for everyone where the configuration says so', async () => {
+    const server = await serverWith({ ...TURN, ICE_SERVERS_FOR_ALL: '1', USE_SQLITE: '0' });
+    for (const message of await roomReady(server.wsUrl, randomUUID(), [])) {
+      expect(message.iceServers).toEqual(withTurn);
+    }
+  });
+
+  test('is what it was where no ICE server is configured', async () => {
+    const { roomid, client1, client2 } = await pairDevices(plain.url);
+    for (const message of await roomReady(plain.wsUrl, roomid, [client1, client2])) {
+      expect(Object.keys(message)).toEqual([
+        'type',
+        'roomId',
+        'message',
+        'userCount',
+        'isInitiator',
+      ]);
+    }
+  });
+});
+
+test('nothing of an ICE server reaches the log, at any level, whatever is asked', async () => {
+  let log = '';
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      log += chunk;
+      done();
+    },
+  });
+  const extra = [
+    { urls: 'turn:extra.example.net', username: 'extra-user', credential: 'extra-pw' },
+  ];
+  const env = { ...TURN, ICE_SERVERS_EXTRA: JSON.stringify(extra), LOG_LEVEL: 'debug' };
+  const logger = createLogger(parseConfig({ ...env, LOG_FORMAT: 'json' }), sink, false);
+  logger.level = 'trace';
+  const server = await serverWith(env, { log: logger });
+  const { roomid, client1, client2 } = await pairDevices(server.url);
+  const handedOut = [
+    ...(await roomReady(server.wsUrl, roomid, [client1, client2])).map((m) => m.iceServers),
+    (await call(server.url, 'POST', PATH, { roomid, client: client1 })).body?.iceServers,
+  ] as Servers[];
+  await call(server.url, 'POST', PATH, { roomid, client: 'another' });
+  await call(server.url, 'POST', PATH, `{"roomid":"${roomid}","client":`);
+  await server.close();
+
+  expect(log).toContain(PATH);
+  const private_ = handedOut
+    .flat()
+    .flatMap(({ urls, username, credential }) => [
+      ...[urls].flat(),
+      ...(username ? [username, username.split(':').at(-1) as string] : []),
+      ...(credential ? [credential] : []),
+    ]);
+  expect(private_.length).toBeGreaterThan(20);
+  for (const text of [...private_, SECRET, 'turn.example.org', roomid, client1, client2]) {
+    expect(log).not.toContain(text);
+  }
+});

@@ -1,0 +1,49 @@
+// npm run turn: the local coturn, with turn-server/turnserver.conf and the settings of `.env`, as in production.
+// Options go to turn-server/start.sh: `static` for the second coturn, `--allow-loopback` for peers on this machine.
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { prepare, ROOT } from './prepare.js';
+
+prepare();
+const { ConfigError, parseConfig } = await import(`${ROOT}packages/server/dist/index.js`);
+
+const file = existsSync('.env') ? parseEnv(readFileSync('.env', 'utf8')) : {};
+const env = { TURN_VERBOSE: '1', ...file, ...process.env };
+const args = process.argv.slice(2);
+check();
+
+// start.sh writes the secrets into a file: in a folder that goes when coturn does.
+const folder = mkdtempSync(join(tmpdir(), 'couplet-turn-'));
+const coturn = spawn(`${ROOT}turn-server/start.sh`, args, {
+  stdio: 'inherit',
+  env: { ...env, PATH: `${env.PATH}:/usr/sbin:/sbin`, TMPDIR: folder },
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => coturn.kill('SIGTERM'));
+coturn.once('exit', (code) => {
+  rmSync(folder, { recursive: true, force: true });
+  if (code === 127) console.error('coturn is not installed: apt-get install coturn');
+  process.exitCode = code ?? 0;
+});
+
+function check() {
+  try {
+    const config = parseConfig(env);
+    if (args.includes('static') || config.turnSecrets.length > 0) return;
+    console.error(`TURN is not configured. For this machine alone, put into .env:
+
+TURN_SECRET=${randomBytes(24).toString('hex')}
+TURN_URLS=turn:127.0.0.1:3478,turn:127.0.0.1:3478?transport=tcp
+STUN_URLS=stun:127.0.0.1:3478
+TURN_LISTEN_IPS=127.0.0.1
+
+and run: npm run turn -- --allow-loopback`);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const fault of error.faults) console.error(fault);
+  }
+  process.exit(1);
+}

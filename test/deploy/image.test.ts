@@ -1,0 +1,108 @@
+// The container image, built by hand in a folder: what the Dockerfile says works, and what comes out serves.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { call, pairDevices } from '../../packages/server/test/support/api.js';
+import { startCommand } from '../../packages/server/test/support/command.js';
+import { temporaryFolder } from '../../packages/server/test/support/server.js';
+import { ROOT, repositoryFiles } from '../support.js';
+import { buildByHand, type Image, instructions, isIgnored } from './image.js';
+
+test('every file that the Dockerfile copies is in the repository and not ignored', () => {
+  const sent = repositoryFiles().filter((file) => !isIgnored(file));
+  for (const { name, rest } of instructions()) {
+    if (name !== 'COPY' || rest.startsWith('--from')) continue;
+    for (const source of rest.split(' ').slice(0, -1)) {
+      expect(sent, rest).toContainEqual(expect.stringMatching(new RegExp(`^${source}(/|$)`)));
+    }
+  }
+});
+
+test('no database, no .env, no build and no dependency of a working copy is sent to the builder', () => {
+  for (const path of [
+    '.env',
+    'data/chat.db',
+    'node_modules/ws/index.js',
+    '.git/config',
+    'LICENSE',
+  ]) {
+    expect(isIgnored(path), path).toBe(true);
+  }
+  expect(isIgnored('packages/server/dist/main.js')).toBe(true);
+  expect(isIgnored('packages/server/node_modules/x/index.js')).toBe(true);
+  expect(isIgnored('packages/server/src/main.ts')).toBe(false);
+});
+
+const filesOf = (folder: string) =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted();
+
+/** What the checkout has installed: the packages, npm's record of them, and the files of the add-on. */
+const dependencies = () => ({
+  packages: readdirSync(`${ROOT}node_modules`),
+  record: readFileSync(`${ROOT}node_modules/.package-lock.json`, 'utf8'),
+  addon: filesOf(`${ROOT}node_modules/better-sqlite3`),
+});
+
+describe('the built image', () => {
+  const folder = temporaryFolder();
+  const before = dependencies();
+  let image: Image;
+  beforeAll(() => {
+    image = buildByHand(folder);
+  }, 120_000);
+
+  /** Starts what the image starts, on a free port. */
+  const start = () => {
+    const [, main = '', ...args] = image.command;
+    const env = { ...image.env, PORT: '0' };
+    return startCommand(args, { cwd: image.workdir, main, env });
+  };
+
+  /** What the engine concludes from the healthcheck. */
+  const healthOf = (url: string) => {
+    const [, ...args] = image.healthcheck;
+    const env = { ...image.env, PORT: new URL(url).port };
+    return spawnSync(process.execPath, args, { cwd: image.workdir, env }).status;
+  };
+
+  test('has no tools of development, no sources and no compiler’s leavings', () => {
+    const modules = readdirSync(join(image.workdir, 'node_modules'));
+    expect(modules).toEqual(expect.arrayContaining(['fastify', 'ws', 'better-sqlite3', 'pino']));
+    for (const name of ['vitest', 'typescript', '@biomejs/biome', 'playwright-core']) {
+      expect(existsSync(join(image.workdir, 'node_modules', name, 'package.json')), name).toBe(
+        false,
+      );
+    }
+    const addon = join(image.workdir, 'node_modules/better-sqlite3');
+    expect(readdirSync(join(addon, 'build/Release'))).toEqual(['better_sqlite3.node']);
+    expect(existsSync(join(addon, 'deps'))).toBe(false);
+    expect(existsSync(join(image.workdir, 'packages/server/src'))).toBe(false);
+  });
+
+  test('runs as node, never as root', () => {
+    expect(image.user).toBe('node');
+  });
+
+  test('pairs two devices, keeps the rooms in its volume over a restart, and is healthy', async () => {
+    const shipped = filesOf(image.workdir);
+    const first = start();
+    const url = await first.listening;
+    const { roomid } = await pairDevices(url);
+    expect(healthOf(url)).toBe(0);
+    // In production, the list of rooms is not for everybody.
+    expect((await call(url, 'GET', '/rooms')).status).toBe(401);
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(healthOf(url)).toBe(1);
+
+    const again = await start().listening;
+    expect((await call(again, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
+    expect(readdirSync(join(image.root, 'data'))).toContain('chat.db');
+    expect(filesOf(image.workdir)).toEqual(shipped);
+  });
+
+  test('the dependencies of the checkout are as they were', () => {
+    expect(dependencies()).toEqual(before);
+  });
+});

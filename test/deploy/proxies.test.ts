@@ -1,0 +1,199 @@
+// The reverse-proxy files as shipped, in real nginx and Caddy: pairing over https, a room over wss, and what is passed on.
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { get, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { someCode, someDevice } from '../../packages/server/test/support/api.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import { Peer } from '../../packages/server/test/support/peer.js';
+import {
+  type RunningServer,
+  startServer,
+  temporaryFolder,
+} from '../../packages/server/test/support/server.js';
+import { ROOT } from '../support.js';
+import { freePort, makeCertificate, SITE, secureCall, startProgram } from './proxy.js';
+
+const folder = temporaryFolder();
+const tls = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
+
+/** A shipped file with the changes its user makes: addresses and certificate. Each must be there to be changed. */
+function shipped(file: string, changes: Record<string, string>): string {
+  let text = readFileSync(`${ROOT}deploy/${file}`, 'utf8');
+  for (const [from, to] of Object.entries(changes)) {
+    if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
+    text = text.replaceAll(from, to);
+  }
+  const path = join(folder, file);
+  writeFileSync(path, text);
+  return path;
+}
+
+interface Ports {
+  http: number;
+  https: number;
+  server: number;
+}
+
+const PROXIES = {
+  nginx: ({ http, https, server }: Ports): string[] => {
+    const site = shipped('nginx.conf', {
+      '127.0.0.1:8080': `127.0.0.1:${server}`,
+      'listen 80;': `listen 127.0.0.1:${http};`,
+      'listen [::]:80;': '',
+      'listen 443 ssl;': `listen 127.0.0.1:${https} ssl;`,
+      'listen [::]:443 ssl;': '',
+      '/etc/letsencrypt/live/chat.example.com/fullchain.pem': tls.cert,
+      '/etc/letsencrypt/live/chat.example.com/privkey.pem': tls.key,
+    });
+    // What a distribution's own nginx.conf does around the files of conf.d.
+    const main = join(folder, 'main.conf');
+    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+      .map((name) => `${name}_temp_path ${folder}/${name};`)
+      .join(' ');
+    writeFileSync(
+      main,
+      `daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr warn;
+       events {} http { ${paths} include ${site}; }`,
+    );
+    return ['-c', main, '-p', folder, '-e', 'stderr'];
+  },
+  caddy: ({ http, https, server }: Ports): string[] => {
+    const site = shipped('Caddyfile', {
+      '127.0.0.1:8080': `127.0.0.1:${server}`,
+      '# tls /etc/ssl/chat.example.com/fullchain.pem /etc/ssl/chat.example.com/privkey.pem': `tls ${tls.cert} ${tls.key}`,
+    });
+    const main = join(folder, 'Caddyfile.main');
+    writeFileSync(
+      main,
+      `{
+         admin off
+         default_bind 127.0.0.1
+         http_port ${http}
+         https_port ${https}
+       }
+       import ${site}`,
+    );
+    return ['run', '--config', main, '--adapter', 'caddyfile'];
+  },
+};
+
+for (const [program, configure] of Object.entries(PROXIES)) {
+  describeWith([program, 'openssl'], `${program} in front of the server`, () => {
+    let server: RunningServer;
+    let ports: Ports;
+    let ca: Buffer;
+    let stop: (() => Promise<void>) | undefined;
+    const seen: { url: string | undefined; headers: IncomingHttpHeaders }[] = [];
+
+    beforeAll(async () => {
+      makeCertificate(tls);
+      ca = readFileSync(tls.cert);
+      server = await startServer();
+      const record = ({ url, headers }: IncomingMessage) => seen.push({ url, headers });
+      server.app.server.on('request', record).on('upgrade', record);
+      ports = {
+        http: await freePort(),
+        https: await freePort(),
+        server: Number(new URL(server.url).port),
+      };
+      // Caddy keeps files in the home folder of whoever runs it.
+      const home = { HOME: folder };
+      ({ stop } = await startProgram(program, configure(ports), ports.https, home));
+    });
+    afterAll(() => Promise.all([stop?.(), server.close()]));
+
+    const call = (method: string, path: string, body?: object, headers?: Record<string, string>) =>
+      secureCall({ port: ports.https, ca }, method, path, body, headers);
+    const connect = (headers: Record<string, string> = {}) => {
+      // A variable, because the types of ws leave out `servername`, which it passes on.
+      const options = { ca, servername: SITE, headers: { host: SITE, ...headers } };
+      return Peer.connect(`wss://127.0.0.1:${ports.https}`, options);
+    };
+
+    test('two devices pair over https and talk in their room over wss', async () => {
+      const [joinid, client1, client2] = [someCode(), someDevice(), someDevice()];
+      const created = await call('POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1 });
+      expect(created).toMatchObject({ status: 201, body: { ok: true } });
+      expect((await call('POST', '/api/rooms/check', { joinid, client1 })).status).toBe(204);
+      const accepted = await call('POST', '/api/rooms/accept', { joinid, client2 });
+      const roomid = accepted.body?.roomid as string;
+      const checked = await call('POST', '/api/rooms/check', { joinid, client1 });
+      expect(checked).toMatchObject({ status: 200, body: { roomid } });
+
+      const first = await connect();
+      await first.join(roomid, client1);
+      const second = await connect();
+      await second.join(roomid, client2);
+      await second.next('room_ready');
+      await first.next('room_ready');
+      first.send({ type: 'webrtc_offer', sdp: 'v=0\r\n' });
+      expect(await second.next()).toMatchObject({ type: 'webrtc_offer', sdp: 'v=0\r\n' });
+      await first.close();
+      expect(await second.next()).toMatchObject({ type: 'peer_disconnected' });
+
+      const deleted = await call('DELETE', '/api/rooms', { roomid });
+      expect(deleted).toMatchObject({ status: 200, body: { ok: true } });
+    });
+
+    test('a held check comes through', async () => {
+      const [joinid, client1] = [someCode(), someDevice()];
+      await call('POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1 });
+      const held = call('POST', '/api/rooms/check', { joinid, client1 }, { prefer: 'wait=20' });
+      await call('POST', '/api/rooms/accept', { joinid, client2: someDevice() });
+      expect(await held).toMatchObject({ status: 200 });
+    });
+
+    test('the health page answers', async () => {
+      expect((await call('GET', '/')).status).toBe(200);
+    });
+
+    test('http leads to the same address over https', async () => {
+      const outgoing = get({
+        host: '127.0.0.1',
+        port: ports.http,
+        path: '/a?b',
+        headers: { host: SITE },
+      });
+      const [answer] = await once(outgoing, 'response');
+      answer.resume();
+      expect(answer.statusCode).toBe(308);
+      // Caddy adds the port, which is not 443 here.
+      expect(answer.headers.location.replace(`:${ports.https}`, '')).toBe(`https://${SITE}/a?b`);
+    });
+
+    test('the client’s address, the scheme, the name and the upgrade are passed on, and claims are not', async () => {
+      const claims = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'gopher' };
+      seen.length = 0;
+      await call('GET', '/api/rooms?roomid=x', undefined, claims);
+      await connect(claims);
+      const common = {
+        host: SITE,
+        'x-forwarded-for': '127.0.0.1',
+        'x-forwarded-proto': 'https',
+      };
+      expect(seen).toEqual([
+        { url: '/api/rooms?roomid=x', headers: expect.objectContaining(common) },
+        {
+          url: '/',
+          headers: expect.objectContaining({
+            ...common,
+            upgrade: 'websocket',
+            connection: expect.stringMatching(/^upgrade$/i),
+          }),
+        },
+      ]);
+    });
+
+    // The last: it takes the server away.
+    test('while the server is away, the answer is 503 in JSON', async () => {
+      await server.close();
+      expect(await call('GET', '/api/rooms?roomid=x')).toMatchObject({
+        status: 503,
+        headers: { 'content-type': 'application/json', 'retry-after': '2' },
+        body: { error: 'unavailable' },
+      });
+    });
+  });
+}

@@ -1,0 +1,111 @@
+// A server program as a child process, a throw-away certificate for it, and calls over https that trust only that one.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { IncomingHttpHeaders } from 'node:http';
+import { request } from 'node:https';
+import { connect, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { run } from '../support.js';
+
+/** The name that the shipped files stand for. */
+export const SITE = 'chat.example.com';
+
+export function makeCertificate({ cert, key }: { cert: string; key: string }): void {
+  const name = ['-subj', `/CN=${SITE}`, '-addext', `subjectAltName=DNS:${SITE}`];
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  run('openssl', ['req', '-x509', ...kind, '-days', '2', ...name, '-keyout', key, '-out', cert]);
+}
+
+/** A port of loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Starts a server program and waits until its port of loopback answers. Returns what stops it. */
+export async function startProgram(
+  program: string,
+  args: readonly string[],
+  port: number,
+  env: Record<string, string>,
+): Promise<{ pid: number | undefined; stop: () => Promise<void> }> {
+  const child = spawn(program, args, {
+    env: { PATH: `${process.env.PATH}:/usr/sbin`, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+  }
+  const ended = once(child, 'exit');
+  const stop = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  const deadline = Date.now() + 15_000;
+  while (!(await answers(port))) {
+    if (child.exitCode !== null) throw new Error(`${program} ended: ${said}`);
+    if (Date.now() > deadline) {
+      await stop();
+      throw new Error(`${program} does not answer: ${said}`);
+    }
+    await delay(25);
+  }
+  return { pid: child.pid, stop };
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    // Not listening yet.
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+export interface SecureAnswer {
+  status: number | undefined;
+  headers: IncomingHttpHeaders;
+  body: Record<string, unknown> | undefined;
+}
+
+/** One request to {@link SITE} as it is on a port of loopback; fetch can be given neither the name nor a certificate. */
+export async function secureCall(
+  { port, ca }: { port: number; ca: Buffer },
+  method: string,
+  path: string,
+  body?: object,
+  headers: Record<string, string> = {},
+): Promise<SecureAnswer> {
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const outgoing = request({
+    ...{ host: '127.0.0.1', port, servername: SITE, ca, method, path },
+    headers: {
+      host: SITE,
+      ...(text
+        ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+        : {}),
+      ...headers,
+    },
+  });
+  outgoing.end(text);
+  const [answer] = await once(outgoing, 'response');
+  let received = '';
+  for await (const chunk of answer.setEncoding('utf8')) received += chunk;
+  const isJson = answer.headers['content-type']?.startsWith('application/json');
+  return {
+    status: answer.statusCode,
+    headers: answer.headers,
+    body: isJson ? JSON.parse(received) : undefined,
+  };
+}

@@ -1,0 +1,128 @@
+// The packages as their users get them: packed, installed into an empty folder, run and embedded from there.
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { pairDevices } from '../packages/server/test/support/api.js';
+import { startCommand } from '../packages/server/test/support/command.js';
+import { temporaryFolder } from '../packages/server/test/support/server.js';
+import { ROOT, run } from './support.js';
+
+const PACKAGES = ['protocol', 'server'];
+const folder = temporaryFolder();
+const tarballs = join(folder, 'tarballs');
+const app = join(folder, 'app');
+const packed = new Map<string, string[]>();
+
+beforeAll(() => {
+  mkdirSync(tarballs);
+  mkdirSync(app);
+  for (const name of PACKAGES) {
+    const { stdout } = run('npm', ['pack', '--json', '--pack-destination', tarballs], {
+      cwd: `${ROOT}packages/${name}`,
+    });
+    const [tarball] = Object.values<{ files: { path: string }[] }>(JSON.parse(stdout));
+    packed.set(name, tarball?.files.map((file) => file.path) ?? []);
+  }
+  writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }');
+  // Compiling the native add-on again would take a minute and prove nothing new: no scripts, and the add-on of this
+  // checkout is put in its place. `engine-strict` fails where a dependency does not run on this Node.
+  run(
+    'npm',
+    [
+      ...['install', '--prefer-offline', '--ignore-scripts', '--engine-strict'],
+      ...['--no-audit', '--no-fund'],
+      ...readdirSync(tarballs).map((file) => join(tarballs, file)),
+    ],
+    { cwd: app },
+  );
+  const addon = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node';
+  cpSync(ROOT + addon, join(app, addon), { recursive: true });
+}, 120_000);
+
+describe.each(PACKAGES)('@couplet/%s', (name) => {
+  const manifest = JSON.parse(readFileSync(`${ROOT}packages/${name}/package.json`, 'utf8'));
+
+  test('has license and readme, what it runs, and nothing else', () => {
+    const files = packed.get(name) ?? [];
+    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
+    const rest = files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file));
+    expect(rest.filter((file) => !/^dist\/.*\.(js|d\.ts)$|^schema\/.*\.sql$/.test(file))).toEqual(
+      [],
+    );
+    for (const source of readdirSync(`${ROOT}packages/${name}/src`)) {
+      if (source.endsWith('.ts')) expect(files).toContain(`dist/${source.replace('.ts', '.js')}`);
+    }
+  });
+
+  test('says where it comes from and what it runs on', () => {
+    expect(manifest).toMatchObject({
+      license: 'MIT',
+      type: 'module',
+      engines: { node: '>=20.12' },
+      repository: { type: 'git', directory: `packages/${name}` },
+    });
+    expect(readFileSync(`${ROOT}packages/${name}/LICENSE`, 'utf8')).toMatch(/^MIT License\n/);
+  });
+
+  test('publint finds nothing', async () => {
+    const { messages } = await publint({ pkgDir: `${ROOT}packages/${name}`, strict: true });
+    expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
+  });
+});
+
+test('the installed command couplet pairs two devices', async () => {
+  const main = join(app, 'node_modules/.bin/couplet');
+  const cwd = join(folder, 'data');
+  mkdirSync(cwd);
+  const { listening, child, ended } = startCommand(['serve', '--sqlite'], { cwd, main });
+  await pairDevices(await listening);
+  child.kill('SIGTERM');
+  expect(await ended).toMatchObject({ code: 0, stderr: '' });
+  expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);
+});
+
+test('the installed command starts by its own name, as npx and a shell start it', () => {
+  const { stdout } = run(join(app, 'node_modules/.bin/couplet'), ['--version'], { cwd: folder });
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test('an application embeds buildApp from the install', () => {
+  writeFileSync(
+    join(app, 'embed.js'),
+    `import { REST_ERRORS } from '@couplet/protocol';
+     import { JoinRoom } from '@couplet/protocol/schema';
+     import { buildApp, parseConfig } from '@couplet/server';
+     const app = await buildApp(parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:' }));
+     const url = await app.listen({ port: 0, host: '127.0.0.1' });
+     const missing = await fetch(url + '/api/rooms?roomid=x');
+     console.log(missing.status, (await missing.json()).error in REST_ERRORS, typeof JoinRoom);
+     await app.close();`,
+  );
+  expect(run(process.execPath, ['embed.js'], { cwd: app }).stdout).toBe('404 true object\n');
+});
+
+test('a TypeScript application finds the types', () => {
+  writeFileSync(
+    join(app, 'embed.ts'),
+    `import type { ServerMessage } from '@couplet/protocol';
+     import { buildApp, type Config, parseConfig } from '@couplet/server';
+     export const config: Config = parseConfig({});
+     export const address: Promise<string> = buildApp(config).then((app) => app.listen({ port: 0 }));
+     export const type: ServerMessage['type'] = 'room_ready';
+     // @ts-expect-error: no such setting, so Config is not any
+     config.nonsense;`,
+  );
+  const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext'];
+  const types = [
+    '--target',
+    'es2023',
+    '--types',
+    'node',
+    '--typeRoots',
+    `${ROOT}node_modules/@types`,
+  ];
+  const tsc = `${ROOT}node_modules/typescript/bin/tsc`;
+  run(process.execPath, [tsc, ...options, ...types, 'embed.ts'], { cwd: app });
+});

@@ -1,0 +1,24 @@
+// What the tests of the whole repository share: where it is, and running a program to its end.
+import { type SpawnSyncOptions, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** The checkout, with a slash at the end. */
+export const ROOT = fileURLToPath(new URL('../', import.meta.url));
+
+/** Runs a program and returns what it wrote; fails, with all it said, where it does not end with 0. */
+export function run(program: string, args: readonly string[], options: SpawnSyncOptions = {}) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, {
+    cwd: ROOT,
+    ...options,
+    encoding: 'utf8',
+  });
+  if (status !== 0) {
+    const reason = error?.message ?? `ended with ${status}`;
+    throw new Error(`${program} ${args.join(' ')}: ${reason}\n${stdout}${stderr}`);
+  }
+  return { stdout, stderr };
+}
+
+/** The names of the files that belong to the repository: committed ones, and new ones that are not ignored. */
+export const repositoryFiles = (): string[] =>
+  run('git', ['ls-files', '-z', '-co', '--exclude-standard']).stdout.split('\0').filter(Boolean);

@@ -1,0 +1,109 @@
+#!/bin/sh
+# Starts coturn with turnserver.conf and what the environment says: start.sh [secret|static] [--or-idle] [--allow-loopback]
+#
+#   secret            (default) time-limited credentials by TURN_SECRET
+#   static            the one user of TURN_STATIC_USER, on ports of its own: for app versions that carry a fixed password
+#   --or-idle         without TURN_SECRET it says so and does nothing, instead of failing again and again
+#   --allow-loopback  development only: peers on this machine may be reached
+#
+# The variables are those of `.env`; docs/operations.md describes each. Used by docker-compose.yml and `npm run turn`.
+set -eu
+umask 077
+
+mode=secret
+loopback=no
+idle=no
+for argument; do
+  case $argument in
+    secret | static) mode=$argument ;;
+    --or-idle) idle=yes ;;
+    --allow-loopback) loopback=yes ;;
+    *) echo "start.sh: unexpected argument: $argument" >&2; exit 64 ;;
+  esac
+done
+
+# Without one of these coturn would refuse everyone, or, worse, start with what another configuration left behind.
+need() {
+  eval "value=\${$1:-}"
+  [ -n "$value" ] || { echo "$1: needed to start coturn; see .env.example" >&2; exit 78; }
+}
+
+if [ "$idle" = yes ] && [ "$mode" = secret ] && [ -z "${TURN_SECRET:-}" ]; then
+  echo 'TURN_SECRET is not set: no relay is offered; see .env.example' >&2
+  exec sleep infinity
+fi
+
+# The secrets go into a file that only coturn can read, never on its command line, which every user of the machine sees.
+folder=$(mktemp -d)
+# Only where this script itself ends: coturn takes its place, and needs the file.
+trap 'rm -rf "$folder"' EXIT
+conf=$folder/turnserver.conf
+cat "$(dirname "$0")/turnserver.conf" >"$conf"
+say() { printf '%s\n' "$1" >>"$conf"; }
+# say_each KEY "a,b": one line for each
+say_each() {
+  rest=$2,
+  while [ -n "$rest" ]; do
+    item=$(printf '%s' "${rest%%,*}" | tr -d ' ')
+    [ -z "$item" ] || say "$1=$item"
+    rest=${rest#*,}
+  done
+}
+
+say ''
+say "# From the environment: $mode"
+say "realm=${TURN_REALM:-couplet}"
+# A database of its own, empty: what /var/lib/turn may hold opens no door here. In memory, one for each thread: in a
+# new file coturn's threads lock each other out while they make their tables, and each request that meets the lock is
+# answered 401, with the best of credentials. Browsers take that for final.
+say "userdb=:memory:"
+say "pidfile=$folder/turnserver.pid"
+say_each listening-ip "${TURN_LISTEN_IPS:-}"
+case ${TURN_VERBOSE:-0} in 1 | true | yes | on) say verbose ;; esac
+say_each allowed-peer-ip "${TURN_ALLOWED_PEERS:-}"
+say_each external-ip "${TURN_EXTERNAL_IP:-}"
+# Two clients that both need the relay meet at coturn's own public address. coturn translates it to its private one
+# before it asks whether that may be a peer: without this line the two would get 403.
+for mapping in $(printf '%s' "${TURN_EXTERNAL_IP:-}" | tr ',' ' '); do
+  case $mapping in
+    */*) say "allowed-peer-ip=${mapping#*/}" ;;
+    *) echo "TURN_EXTERNAL_IP: must be public/private, got $mapping" >&2; exit 78 ;;
+  esac
+done
+if [ "$mode" = secret ]; then
+  need TURN_SECRET
+  say use-auth-secret
+  say_each static-auth-secret "$TURN_SECRET"
+  port=${TURN_PORT:-3478} tls_port=${TURN_TLS_PORT:-5349}
+  min_port=${TURN_MIN_PORT:-49152} max_port=${TURN_MAX_PORT:-65535}
+else
+  need TURN_STATIC_USER
+  say lt-cred-mech
+  say "user=$TURN_STATIC_USER"
+  # All devices are this one user: a quota by user would be a quota of all.
+  say user-quota=0
+  port=${TURN_STATIC_PORT:-3479} tls_port=${TURN_STATIC_TLS_PORT:-5350}
+  min_port=${TURN_STATIC_MIN_PORT:-48128} max_port=${TURN_STATIC_MAX_PORT:-49151}
+fi
+say "listening-port=$port"
+say "min-port=$min_port"
+say "max-port=$max_port"
+case ${TURN_TLS_CERT:-} in
+  '' | elsewhere) say no-tls ;;
+  *)
+    need TURN_TLS_KEY
+    for file in "$TURN_TLS_CERT" "$TURN_TLS_KEY"; do
+      [ -r "$file" ] || { echo "TURN_TLS_CERT, TURN_TLS_KEY: cannot read $file" >&2; exit 78; }
+    done
+    say "tls-listening-port=$tls_port"
+    say "cert=$TURN_TLS_CERT"
+    say "pkey=$TURN_TLS_KEY"
+    ;;
+esac
+if [ "$loopback" = yes ]; then
+  say allow-loopback-peers
+  say allowed-peer-ip=127.0.0.0-127.255.255.255
+  say allowed-peer-ip=::1
+fi
+
+exec turnserver -c "$conf"
