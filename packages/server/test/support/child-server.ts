@@ -7,6 +7,8 @@ import { onTestFinished } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
+const BASE = { PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', SQLITE_DB_PATH: ':memory:' };
+
 export interface ChildServer {
   url: string;
   wsUrl: string;
@@ -38,7 +40,7 @@ export async function startChild(
   const main = [process.execPath, `${ROOT}packages/server/dist/main.js`, 'serve', '--sqlite'];
   const [program, ...args] = [...prefix, ...main] as [string, ...string[]];
   const child = spawn(program, args, {
-    env: { PATH: process.env.PATH, PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', ...env },
+    env: { ...BASE, PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'exit').then(([code, signal]) => code ?? signal);
