@@ -31,7 +31,9 @@ describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
       };
     }
 
-    test('is gone within three periods of the heartbeat, and the peer is told peer_disconnected', async () => {
+    test('is gone within three periods of the heartbeat, and the peer is told peer_disconnected', async ({
+      annotate,
+    }) => {
       const { laptop, phone, losePackets } = await serverInNetwork({ HEARTBEAT_SECONDS: '1' });
       await phone.join('room', 'phone');
       await laptop.join('room', 'laptop');
@@ -40,7 +42,7 @@ describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
       const start = performance.now();
       await laptop.next('peer_disconnected');
       const tookMs = performance.now() - start;
-      console.log(`half-open peer: reported after ${tookMs.toFixed(0)} ms, HEARTBEAT_SECONDS=1`);
+      await annotate(`half-open peer: reported after ${tookMs.toFixed(0)} ms, HEARTBEAT_SECONDS=1`);
       expect(tookMs).toBeLessThan(BOUND_MS);
       // Nobody told the phone: its end of the connection is as open as before.
       expect(phone.socket.readyState).toBe(phone.socket.OPEN);
@@ -60,7 +62,9 @@ describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
       expect(performance.now() - start).toBeLessThan(BOUND_MS);
     });
 
-    test('takes its seat over at once when it comes back by another network, heartbeat or not', async () => {
+    test('takes its seat over at once when it comes back by another network, heartbeat or not', async ({
+      annotate,
+    }) => {
       const server = await serverInNetwork({ HEARTBEAT_SECONDS: '3600' });
       const { laptop, phone, losePackets } = server;
       await phone.join('room', 'phone');
@@ -73,7 +77,7 @@ describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
       await again.next('room_ready');
       await laptop.next('peer_disconnected');
       expect(await laptop.next('room_ready')).toMatchObject({ isInitiator: false });
-      console.log(`take-over of a half-open seat: ${(performance.now() - start).toFixed(0)} ms`);
+      await annotate(`take-over of a half-open seat: ${(performance.now() - start).toFixed(0)} ms`);
       laptop.send({ type: 'webrtc_answer', sdp: 'v=0' });
       expect(await again.next('webrtc_answer')).toMatchObject({ sdp: 'v=0' });
     });

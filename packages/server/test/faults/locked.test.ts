@@ -32,7 +32,9 @@ describeWith(['sqlite3'], 'a database locked by another process', () => {
   build();
   const folder = temporaryFolder();
 
-  test('answers writes 503, however many there are stalls a healthy pair for no longer than one busy timeout a second, and heals', async () => {
+  test('answers writes 503, however many there are stalls a healthy pair for no longer than one busy timeout a second, and heals', async ({
+    annotate,
+  }) => {
     const file = join(folder, 'chat.db');
     const { url, wsUrl } = await startChild({ SQLITE_DB_PATH: file });
     const waiting = await createPending(url);
@@ -69,7 +71,7 @@ describeWith(['sqlite3'], 'a database locked by another process', () => {
     expect((await call(url, 'POST', '/api/rooms/check', check)).status).toBe(204);
     writing = false;
     await exchanged;
-    console.log(`locked database: worst forwarding latency ${worstMs.toFixed(0)} ms`);
+    await annotate(`locked database: worst forwarding latency ${worstMs.toFixed(0)} ms`);
     expect(worstMs).toBeLessThan(MAX_STALL_MS);
 
     await held.release();

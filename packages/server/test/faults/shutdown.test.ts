@@ -38,10 +38,16 @@ test('SIGTERM: readiness is red at once, requests and held checks are answered, 
   const body = JSON.stringify({ joinid: '000001', client1: 'late', expiresInSeconds: 60 });
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   onTestFinished(() => void socket.destroy());
-  const head = `POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
-  socket.write(head + body.slice(0, 10));
-  // Its head is with the server once a request sent later on the same machine has been answered.
-  await call(url, 'GET', '/healthz');
+  const head = [
+    'POST /api/rooms HTTP/1.1',
+    'Host: x',
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+    'Expect: 100-continue',
+  ];
+  socket.write(`${head.join('\r\n')}\r\n\r\n`);
+  // `100 Continue`: the request is under way.
+  await once(socket, 'data');
 
   server.signal('SIGTERM');
   await all[0]?.closed;
@@ -53,7 +59,7 @@ test('SIGTERM: readiness is red at once, requests and held checks are answered, 
   await expect(Peer.connect(wsUrl)).rejects.toThrow();
   expect((await held).status).toBe(204);
   const answered = once(socket, 'data');
-  socket.write(body.slice(10));
+  socket.write(body);
   expect(String((await answered)[0])).toMatch(/^HTTP\/1\.1 201 /);
   // Two seconds' worth of connections: when the first requests have been answered, most are still there.
   expect(order.length).toBeLessThan(30);

@@ -26,7 +26,9 @@ async function flood(sender: Peer): Promise<number> {
   return sent;
 }
 
-test('readers that never read are closed with 4008, memory stays bounded, and a healthy pair is served', async () => {
+test('readers that never read are closed with 4008, memory stays bounded, and a healthy pair is served', async ({
+  annotate,
+}) => {
   const { wsUrl, metric } = await startChild({
     MAX_BUFFERED_BYTES: '65536',
     MAX_MESSAGES_PER_SECOND: '10000000',
@@ -60,7 +62,7 @@ test('readers that never read are closed with 4008, memory stays bounded, and a 
   // Who does not is dropped all the same.
   await eventually(async () => expect(await metric('couplet_connections')).toBe(READERS + 2));
   const total = sent.reduce((sum, bytes) => sum + bytes, 0);
-  console.log(
+  await annotate(
     `${READERS} slow consumers: ${(total / MIB).toFixed(0)} MiB sent, server grew by ${(grown / MIB).toFixed(0)} MiB, worst latency of a healthy pair ${worstMs.toFixed(0)} ms`,
   );
   // Kernel buffers hold most of it; what the process may hold is MAX_BUFFERED_BYTES and one frame for each.
