@@ -147,11 +147,11 @@ test('one close a second is one a second', async () => {
 });
 
 test('where SHUTDOWN_SECONDS would not do, more are closed a second: nobody is dropped without 1012', async () => {
-  const { clock, closing, closed } = await shutdown(15, 1, 1);
-  await closed(1);
+  const { clock, closing, closed } = await shutdown(30, 1, 1);
+  await closed(2);
   clock.advance(350);
-  await closed(8);
+  await closed(16);
   clock.advance(350);
-  await closed(15);
+  await closed(30);
   await closing;
 });
