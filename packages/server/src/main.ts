@@ -75,9 +75,11 @@ function readDotEnv(): string {
 async function serve(config: Config): Promise<void> {
   const log = createLogger(config, process.stdout, process.stdout.isTTY === true);
   const app = await buildApp(config, { log });
+  let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
-    // A second signal means: now.
-    process.once(signal, () => process.exit(1));
+    // A second signal, of either kind, means: now.
+    if (stopping) process.exit(1);
+    stopping = true;
     log.info({ signal }, 'shutting down');
     app.close().then(
       () => {
@@ -90,8 +92,8 @@ async function serve(config: Config): Promise<void> {
       },
     );
   };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
   log.info({ version: VERSION, roomsApi: config.useSqlite }, 'starting');
   await app.listen({
     port: config.port,

@@ -20,7 +20,7 @@ const APPLICATION_ID = 0x43706c74;
  * How long a statement waits for another process's lock, in milliseconds. It stalls the event loop, so it is short:
  * a lock held for longer is answered 503, and the client tries again.
  */
-const BUSY_TIMEOUT_MS = 250;
+export const BUSY_TIMEOUT_MS = 250;
 
 /**
  * Opens the database, making or migrating it as needed: WAL, and every commit on disk before it returns.

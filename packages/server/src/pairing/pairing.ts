@@ -47,16 +47,19 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
     },
 
     async check(joinCode, client1, waitSeconds, signal, once) {
-      const deadline = clock.now() + waitSeconds * 1000;
+      let leftMs = waitSeconds * 1000;
       for (;;) {
         const now = clock.now();
-        if (signal.aborted) return { kind: 'waiting', expiresAt: deadline };
-        if (now >= deadline || !waiting.open) return store.check(joinCode, client1, now, once);
+        if (signal.aborted) return { kind: 'waiting', expiresAt: now };
+        if (leftMs <= 0 || !waiting.open) return store.check(joinCode, client1, now, once);
         const watch = waiting.watch(joinCode);
         try {
           const outcome = await store.check(joinCode, client1, now, once, false);
           if (outcome.kind !== 'waiting') return outcome;
-          await watch.sleep(Math.min(deadline, outcome.expiresAt), signal);
+          const sleepMs = Math.min(leftMs, outcome.expiresAt - now);
+          const timeIsUp = await watch.sleep(now + sleepMs, signal);
+          // Never by the wall clock alone: set back by an hour, it would hold the check for an hour.
+          leftMs -= timeIsUp ? sleepMs : Math.min(Math.max(0, clock.now() - now), sleepMs);
         } finally {
           watch.end();
         }

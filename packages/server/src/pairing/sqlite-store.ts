@@ -3,6 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { Unavailable } from '../platform/http-errors.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
 import { keepForever, openDatabase } from './database.js';
+import { attempts } from './sqlite-attempts.js';
 import { prepareStatements } from './sqlite-statements.js';
 import type {
   AcceptOutcome,
@@ -41,6 +42,7 @@ const UNLIMITED: StoreLimits = {
 export function openSqliteStore(path: string, given: Partial<StoreLimits> = {}): PairingStore {
   const limits = { ...UNLIMITED, ...given };
   const db = openDatabase(path);
+  const attempt = attempts(db);
   const statements = keepForever(prepareStatements(db));
   const listeners: ((joinCode: string) => void)[] = [];
   const changed = (joinCode: string) => {
@@ -81,7 +83,16 @@ export function openSqliteStore(path: string, given: Partial<StoreLimits> = {}):
     return outcome;
   };
   const transaction = db.transaction((operation: () => unknown) => operation());
-  const atomically = <T>(operation: () => T): T => transaction.immediate(operation) as T;
+  const atomically = <T>(operation: () => T): T => {
+    const before = { rooms, records };
+    try {
+      return transaction.immediate(operation) as T;
+    } catch (error) {
+      // Rolled back, also where only the commit failed: what was counted on the way is not there.
+      ({ rooms, records } = before);
+      throw error;
+    }
+  };
 
   const create = (
     { joinCode, client1, expiresAt, address }: Parameters<PairingStore['create']>[0],
@@ -217,17 +228,3 @@ export function openSqliteStore(path: string, given: Partial<StoreLimits> = {}):
 
 /** Times in the database. */
 const iso = (time: number): string => new Date(time).toISOString();
-
-/** Runs one operation; what SQLite refuses for outside reasons (lock, disk, damaged file) becomes `Unavailable`. */
-async function attempt<T>(operation: () => T): Promise<T> {
-  try {
-    return operation();
-  } catch (error) {
-    const { code } = error as { code?: unknown };
-    if (typeof code === 'string' && OUTSIDE_REASONS.test(code)) throw new Unavailable(error);
-    throw error;
-  }
-}
-
-const OUTSIDE_REASONS =
-  /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PROTOCOL|NOMEM|CORRUPT|NOTADB)/;

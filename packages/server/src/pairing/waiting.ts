@@ -3,8 +3,11 @@ import type { Clock } from '../platform/clock.js';
 
 /** One check's eye on its join code. */
 export interface Watch {
-  /** Resolves when the code has changed since the watch began, `until` has come, `signal` aborts, or all are closed. */
-  sleep(until: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the code has changed since the watch began, `until` has come, `signal` aborts, or all are closed:
+   * to whether it was the time. That is told by a timer: the wall clock may have been set meanwhile.
+   */
+  sleep(until: number, signal: AbortSignal): Promise<boolean>;
   end(): void;
 }
 
@@ -47,13 +50,15 @@ export class Waiting {
     return {
       sleep: (until, signal) =>
         new Promise((resolve) => {
-          if (changed || this.#closed || signal.aborted) return resolve();
-          wake = () => {
+          if (changed || this.#closed || signal.aborted) return resolve(false);
+          const end = (timeIsUp: boolean) => {
             cancel();
             signal.removeEventListener('abort', wake);
-            resolve();
+            resolve(timeIsUp);
           };
-          const cancel = this.#clock.after(Math.max(0, until - this.#clock.now()), wake);
+          wake = () => end(false);
+          const delayMs = Math.max(0, until - this.#clock.now());
+          const cancel = this.#clock.after(delayMs, () => end(true));
           signal.addEventListener('abort', wake);
         }),
       end: () => {

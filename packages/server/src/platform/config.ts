@@ -202,7 +202,7 @@ export const ConfigSchema = Type.Object({
     minimum: 1,
     maximum: 1_000_000,
     description:
-      'Connections closed per second of a shutdown, so that their clients do not all come back at one instant.',
+      'Connections closed per second of a shutdown, so that their clients do not all come back at one instant; more, where SHUTDOWN_SECONDS would not do for all.',
   }),
   shutdownSeconds: Type.Integer({
     env: 'SHUTDOWN_SECONDS',

@@ -57,6 +57,9 @@ export interface Signaling {
 /** How often a drain closes its share of connections, in milliseconds. */
 const DRAIN_TURN_MS = 50;
 
+/** Part of a shutdown's time in which every connection is told to close; in the rest, clients may answer. */
+const SHARE_FOR_CLOSES = 0.75;
+
 export function startSignaling(deps: SignalingDeps): Signaling {
   const { server, config, directory, iceServers, gate, trust, origins, serverName, clock, log } =
     deps;
@@ -92,10 +95,17 @@ export function startSignaling(deps: SignalingDeps): Signaling {
     async drain(graceMs) {
       refuse();
       heartbeat.stop();
-      const perTurn = Math.ceil((config.shutdownClosesPerSecond * DRAIN_TURN_MS) / 1000);
       const left = [...connections];
+      const total = left.length;
+      // Faster where the time would not do: being dropped without a word, all at one instant, is worse.
+      const inTimeMs = graceMs * SHARE_FOR_CLOSES;
+      const perTurn =
+        Math.max(config.shutdownClosesPerSecond / 1000, total / inTimeMs) * DRAIN_TURN_MS;
+      let turns = 0;
       const closeSome = () => {
-        for (const connection of left.splice(0, perTurn)) connection.close('service_restart');
+        turns += 1;
+        const due = Math.ceil(turns * perTurn) - (total - left.length);
+        for (const connection of left.splice(0, due)) connection.close('service_restart');
       };
       closeSome();
       const stopClosing = clock.every(DRAIN_TURN_MS, closeSome);

@@ -9,6 +9,7 @@ interface Timer {
 
 export class FakeClock implements Clock {
   #now: number;
+  #setByMs = 0;
   readonly #timers = new Set<Timer>();
   readonly #watchers = new Set<() => void>();
 
@@ -29,7 +30,12 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#now;
+    return this.#now + this.#setByMs;
+  }
+
+  /** Sets the wall clock forwards or backwards. Timers do not notice: they run on time that only ever passes. */
+  set(byMs: number): void {
+    this.#setByMs += byMs;
   }
 
   after(delayMs: number, callback: () => void): Cancel {

@@ -1,0 +1,85 @@
+// Half-open connections (RFC 9293 §3.5.1): a phone whose packets are lost in a real network. Contract §3, peer_disconnected and take-over.
+import { describe, expect, test } from 'vitest';
+import { build, startChild } from '../support/child-server.js';
+import { describeWith } from '../support/components.js';
+import { makeNetwork, networksAllowed } from '../support/network.js';
+import { Peer } from '../support/peer.js';
+import { temporaryFolder } from '../support/server.js';
+
+/** Three periods of the heartbeat (docs/protocol.md), and two seconds for a machine that does other things too. */
+const BOUND_MS = 3 * 1000 + 2000;
+
+describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
+  describe.skipIf(!networksAllowed())('(needs the right to make networks)', () => {
+    build();
+    const folder = temporaryFolder();
+
+    async function serverInNetwork(env: Record<string, string>) {
+      const network = makeNetwork(folder);
+      const { url } = await startChild({ HOST: '0.0.0.0', ...env }, network.atServer);
+      const port = Number(new URL(url).port);
+      const connect = async (from: 'server' | 'phone', address: string) =>
+        Peer.connect(`ws+unix://${await network.way(from, address, port)}:/`);
+      const [home, mobile] = network.phoneAddresses;
+      return {
+        network,
+        laptop: await connect('server', network.serverAddress),
+        phone: await connect('phone', home),
+        /** The phone again, from its other network. */
+        phoneAgain: () => connect('phone', mobile),
+        losePackets: () => network.cut(home),
+      };
+    }
+
+    test('is gone within three periods of the heartbeat, and the peer is told peer_disconnected', async ({
+      annotate,
+    }) => {
+      const { laptop, phone, losePackets } = await serverInNetwork({ HEARTBEAT_SECONDS: '1' });
+      await phone.join('room', 'phone');
+      await laptop.join('room', 'laptop');
+      await laptop.next('room_ready');
+      losePackets();
+      const start = performance.now();
+      await laptop.next('peer_disconnected');
+      const tookMs = performance.now() - start;
+      await annotate(`half-open peer: reported after ${tookMs.toFixed(0)} ms, HEARTBEAT_SECONDS=1`);
+      expect(tookMs).toBeLessThan(BOUND_MS);
+      // Nobody told the phone: its end of the connection is as open as before.
+      expect(phone.socket.readyState).toBe(phone.socket.OPEN);
+      expect(await laptop.sync()).toEqual([]);
+    });
+
+    test('is reported within three periods too while its peer keeps sending to it', async () => {
+      const { laptop, phone, losePackets } = await serverInNetwork({ HEARTBEAT_SECONDS: '1' });
+      await phone.join('room');
+      await laptop.join('room');
+      await laptop.next('room_ready');
+      losePackets();
+      const start = performance.now();
+      const gone = laptop.next('peer_disconnected');
+      const sending = setInterval(() => laptop.send({ type: 'webrtc_offer', sdp: 'v=0' }), 100);
+      await gone.finally(() => clearInterval(sending));
+      expect(performance.now() - start).toBeLessThan(BOUND_MS);
+    });
+
+    test('takes its seat over at once when it comes back by another network, heartbeat or not', async ({
+      annotate,
+    }) => {
+      const server = await serverInNetwork({ HEARTBEAT_SECONDS: '3600' });
+      const { laptop, phone, losePackets } = server;
+      await phone.join('room', 'phone');
+      await laptop.join('room', 'laptop');
+      await laptop.next('room_ready');
+      losePackets();
+      const start = performance.now();
+      const again = await server.phoneAgain();
+      expect(await again.join('room', 'phone')).toMatchObject({ ready: true, isInitiator: true });
+      await again.next('room_ready');
+      await laptop.next('peer_disconnected');
+      expect(await laptop.next('room_ready')).toMatchObject({ isInitiator: false });
+      await annotate(`take-over of a half-open seat: ${(performance.now() - start).toFixed(0)} ms`);
+      laptop.send({ type: 'webrtc_answer', sdp: 'v=0' });
+      expect(await again.next('webrtc_answer')).toMatchObject({ sdp: 'v=0' });
+    });
+  });
+});

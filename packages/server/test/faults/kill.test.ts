@@ -1,0 +1,158 @@
+// kill -9 under pairing load: contract §2. COUPLET_KILL_ROUNDS makes it longer than its fifty rounds.
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import { call, someCode, someDevice } from '../support/api.js';
+import { build, startChild } from '../support/child-server.js';
+import { temporaryFolder } from '../support/server.js';
+
+build();
+const ROUNDS = Number(process.env.COUPLET_KILL_ROUNDS ?? 50);
+const WORKERS = 8;
+const folder = temporaryFolder();
+
+interface Step {
+  path: string;
+  body: Record<string, unknown>;
+  key: string;
+  /** What it was answered; undefined: the server died first. */
+  answer?: { status: number; body: Record<string, unknown> | undefined };
+}
+
+/** One code's way through pairing: the steps that were begun, in their order. */
+interface Pairing {
+  joinid: string;
+  client1: string;
+  client2: string;
+  steps: Step[];
+}
+
+interface PendingRow {
+  client1: string;
+  client2: string | null;
+  exp: string;
+  roomid: string | null;
+}
+
+const send = async (url: string, { path, body, key }: Step) => {
+  const { status, body: answer } = await call(url, 'POST', path, body, { 'idempotency-key': key });
+  return { status, body: answer };
+};
+
+/** Pairs devices, some of them only half of the way, until the server is gone. */
+async function work(url: string, journal: Pairing[]): Promise<void> {
+  for (let n = 0; ; n++) {
+    const [joinid, client1, client2] = [someCode(), someDevice(), someDevice()];
+    const pairing: Pairing = { joinid, client1, client2, steps: [] };
+    journal.push(pairing);
+    const steps = [
+      { path: '/api/rooms', body: { joinid, client1, expiresInSeconds: 86_400 } },
+      { path: '/api/rooms/accept', body: { joinid, client2 } },
+      { path: '/api/rooms/check', body: { joinid, client1 } },
+    ].slice(0, (n % 3) + 1);
+    for (const request of steps) {
+      const step: Step = { ...request, key: someDevice() };
+      pairing.steps.push(step);
+      try {
+        step.answer = await send(url, step);
+      } catch {
+        // Killed: whether this step was done, only the file knows.
+        return;
+      }
+    }
+  }
+}
+
+/** Holds what is in the file against what was answered. */
+function compare(path: string, journal: readonly Pairing[]): void {
+  const db = new Database(path, { readonly: true });
+  const pendingOf = db.prepare<[string], PendingRow>('SELECT * FROM pendings WHERE joinid = ?');
+  const roomsOf = db.prepare<[string, string], { roomid: string }>(
+    'SELECT roomid FROM rooms WHERE client1 = ? AND client2 = ?',
+  );
+  for (const { joinid, client1, client2, steps } of journal) {
+    const [create, accept, check] = steps;
+    const pending = pendingOf.get(joinid);
+    const rooms = roomsOf.all(client1, client2).map(({ roomid }) => roomid);
+    // No half-written pairing: the room, and the pending's word of it, are there together or not at all.
+    expect(rooms.length).toBeLessThanOrEqual(1);
+    if (pending !== undefined) {
+      expect(pending.client1).toBe(client1);
+      expect(pending.client2).toBe(rooms.length === 1 ? client2 : null);
+      expect(pending.roomid).toBe(rooms[0] ?? null);
+    }
+    // No answered write lost.
+    if (create?.answer && !check) expect(pending).toBeDefined();
+    if (create?.answer && !accept) expect(pending?.exp).toBe(create.answer.body?.exp);
+    if (accept?.answer) expect(rooms).toEqual([accept.answer.body?.roomid]);
+    if (check?.answer) expect(pending).toBeUndefined();
+    if (pending === undefined && rooms.length === 1) expect(check).toBeDefined();
+  }
+  db.close();
+}
+
+/** Runs a server on one file, kills it under load, starts it again, so often. */
+async function killAgainAndAgain(file: string, rounds: number) {
+  const env = { SQLITE_DB_PATH: file, MAX_PENDINGS_PER_ADDRESS: '10000000' };
+  const all: Pairing[] = [];
+  let journal: Pairing[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const server = await startChild(env);
+    compare(file, journal);
+    all.push(...journal);
+    await repeat(server.url, journal);
+    compare(file, journal);
+    if (round === rounds) break;
+    journal = [];
+    const workers = Promise.all(Array.from({ length: WORKERS }, () => work(server.url, journal)));
+    // Load for 50–200 ms: the kill is to fall anywhere, also into a commit.
+    setTimeout(() => server.signal('SIGKILL'), 50 + Math.random() * 150);
+    await Promise.all([workers, server.exited]);
+    for (const { steps } of journal) {
+      for (const { answer } of steps) counts[answer === undefined ? 'cutOff' : 'answered'] += 1;
+    }
+  }
+  compare(file, all);
+  const db = new Database(file, { readonly: true });
+  expect(db.pragma('integrity_check', { simple: true })).toBe('ok');
+  db.close();
+}
+
+const counts = { answered: 0, cutOff: 0 };
+
+/** Sends what was cut off, and as much that was answered, again: as clients do that lost the answers. */
+async function repeat(url: string, journal: readonly Pairing[]): Promise<void> {
+  const isCutOff = ({ steps }: Pairing) => steps.at(-1)?.answer === undefined;
+  const whole = journal.filter((pairing) => !isCutOff(pairing)).slice(-WORKERS);
+  const repeated = [...journal.filter(isCutOff), ...whole];
+  await Promise.all(
+    repeated.map(async ({ steps }) => {
+      for (const step of steps) {
+        const again = await send(url, step);
+        if (step.answer) expect(again).toStrictEqual(step.answer);
+        step.answer = again;
+        expect(await send(url, step)).toStrictEqual(again);
+      }
+      const statuses = steps.map(({ answer }) => answer?.status);
+      expect(statuses).toEqual([201, 200, 200].slice(0, steps.length));
+    }),
+  );
+}
+
+test(
+  `of ${ROUNDS} kills under load, none loses an answered write, halves a pairing or forgets an Idempotency-Key`,
+  async ({ annotate }) => {
+    // Two at a time: a round is mostly the start of a process.
+    const half = Math.ceil(ROUNDS / 2);
+    await Promise.all([
+      killAgainAndAgain(join(folder, 'one.db'), half),
+      killAgainAndAgain(join(folder, 'two.db'), ROUNDS - half),
+    ]);
+    await annotate(
+      `kill -9: ${ROUNDS} rounds, ${counts.answered} steps answered, ${counts.cutOff} cut off`,
+    );
+    // Otherwise the kills did not fall into the load.
+    expect(counts.cutOff).toBeGreaterThan(ROUNDS);
+  },
+  ROUNDS * 5000,
+);

@@ -1,0 +1,82 @@
+// A database that another process holds locked: writes are refused, signaling does not feel it, and it heals.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { call, createPending, someCode, someDevice } from '../support/api.js';
+import { build, startChild } from '../support/child-server.js';
+import { describeWith } from '../support/components.js';
+import { eventually } from '../support/eventually.js';
+import { pairOfPeers } from '../support/peer.js';
+import { temporaryFolder } from '../support/server.js';
+
+/** Holds the write lock of a database until it is released. */
+async function lock(file: string): Promise<{ release(): Promise<void> }> {
+  const shell = spawn('sqlite3', [file], { stdio: ['pipe', 'pipe', 'inherit'] });
+  onTestFinished(() => void shell.kill('SIGKILL'));
+  shell.stdin.write("BEGIN IMMEDIATE;\nSELECT 'locked';\n");
+  await once(shell.stdout, 'data');
+  return {
+    async release() {
+      const exit = once(shell, 'exit');
+      shell.stdin.end('COMMIT;\n');
+      await exit;
+    },
+  };
+}
+
+/** The busy timeout is 250 ms; the rest is for a machine that does other things too. */
+const MAX_STALL_MS = 1000;
+
+describeWith(['sqlite3'], 'a database locked by another process', () => {
+  build();
+  const folder = temporaryFolder();
+
+  test('answers writes 503, however many there are stalls a healthy pair for no longer than one busy timeout a second, and heals', async ({
+    annotate,
+  }) => {
+    const file = join(folder, 'chat.db');
+    const { url, wsUrl } = await startChild({ SQLITE_DB_PATH: file });
+    const waiting = await createPending(url);
+    const [first, second] = await pairOfPeers(wsUrl, 'healthy');
+    const held = await lock(file);
+
+    let writing = true;
+    let worstMs = 0;
+    const exchange = async () => {
+      for (let n = 0; writing; n++) {
+        const sent = performance.now();
+        first.send({ type: 'webrtc_offer', sdp: String(n) });
+        expect((await second.next('webrtc_offer')).sdp).toBe(String(n));
+        worstMs = Math.max(worstMs, performance.now() - sent);
+        // Forty messages a second: within the rate of one connection.
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+    };
+    const exchanged = exchange();
+    for (let n = 0; n < 3; n++) {
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, () => {
+          const body = { joinid: someCode(), client1: someDevice(), expiresInSeconds: 60 };
+          return call(url, 'POST', '/api/rooms', body);
+        }),
+      );
+      for (const { status, body, headers } of answers) {
+        expect([status, body?.error]).toEqual([503, 'unavailable']);
+        expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+      }
+    }
+    await eventually(async () => expect((await call(url, 'GET', '/readyz')).status).toBe(503));
+    const check = { joinid: waiting.joinid, client1: waiting.client1 };
+    expect((await call(url, 'POST', '/api/rooms/check', check)).status).toBe(204);
+    writing = false;
+    await exchanged;
+    await annotate(`locked database: worst forwarding latency ${worstMs.toFixed(0)} ms`);
+    expect(worstMs).toBeLessThan(MAX_STALL_MS);
+
+    await held.release();
+    const accept = { joinid: waiting.joinid, client2: someDevice() };
+    expect((await call(url, 'POST', '/api/rooms/accept', accept)).status).toBe(200);
+    await eventually(async () => expect((await call(url, 'GET', '/readyz')).status).toBe(200));
+  });
+});

@@ -1,0 +1,157 @@
+// SIGTERM under load: readiness turns red, what is under way is answered, connections go in turns, and it ends in time.
+
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import WebSocket from 'ws';
+import { call, createPending } from '../support/api.js';
+import { build, startChild } from '../support/child-server.js';
+import { eventually } from '../support/eventually.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { Peer } from '../support/peer.js';
+import { startServer } from '../support/server.js';
+
+build();
+
+/** Opens a connection that never answers a close: its socket is not read any more. */
+async function deafPeer(wsUrl: string): Promise<Peer> {
+  const peer = await Peer.connect(wsUrl);
+  peer.socket.pause();
+  return peer;
+}
+
+const peers = async (wsUrl: string, count: number) => {
+  const all: Peer[] = [];
+  for (let n = 0; n < count; n++) all.push(await Peer.connect(wsUrl));
+  return all;
+};
+
+test('SIGTERM: readiness is red at once, requests and held checks are answered, connections are closed in turns with 1012, exit 0', async () => {
+  const server = await startChild({ SHUTDOWN_CLOSES_PER_SECOND: '20', SHUTDOWN_SECONDS: '10' });
+  const { url, wsUrl } = server;
+  const all = await peers(wsUrl, 40);
+  const order: number[] = [];
+  all.forEach((peer, n) => void peer.closed.then(() => order.push(n)));
+  const pending = await createPending(url);
+  const held = call(url, 'POST', '/api/rooms/check', pending, { prefer: 'wait=30' });
+  await eventually(async () => expect(await server.metric('couplet_waiting_checks')).toBe(1));
+  const body = JSON.stringify({ joinid: '000001', client1: 'late', expiresInSeconds: 60 });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  const head = [
+    'POST /api/rooms HTTP/1.1',
+    'Host: x',
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+    'Expect: 100-continue',
+  ];
+  socket.write(`${head.join('\r\n')}\r\n\r\n`);
+  // `100 Continue`: the request is under way.
+  await once(socket, 'data');
+
+  server.signal('SIGTERM');
+  await all[0]?.closed;
+  const ready = await call(url, 'GET', '/readyz');
+  expect([ready.status, ready.body?.error]).toEqual([503, 'unavailable']);
+  expect((await call(url, 'GET', '/healthz')).status).toBe(200);
+  const fresh = await call(url, 'POST', '/api/rooms', { joinid: '000002', client1: 'x' });
+  expect([fresh.status, fresh.headers.get('retry-after') !== null]).toEqual([503, true]);
+  await expect(Peer.connect(wsUrl)).rejects.toThrow();
+  expect((await held).status).toBe(204);
+  const answered = once(socket, 'data');
+  socket.write(body);
+  expect(String((await answered)[0])).toMatch(/^HTTP\/1\.1 201 /);
+  // Two seconds' worth of connections: when the first requests have been answered, most are still there.
+  expect(order.length).toBeLessThan(30);
+  // A pair that has its turn later is served until then.
+  expect(await all[39]?.sync()).toEqual([]);
+
+  for (const peer of all)
+    expect(await peer.closed).toStrictEqual({ code: 1012, reason: 'service_restart' });
+  // In turns, the longest-present first. Closes of one turn may be seen in any order.
+  order.forEach((n, place) => void expect(Math.abs(n - place)).toBeLessThanOrEqual(5));
+  expect(await server.exited).toBe(0);
+});
+
+test('a client that ignores the close is dropped after SHUTDOWN_SECONDS, and others are not held up: exit 0', async () => {
+  const server = await startChild({ SHUTDOWN_SECONDS: '1' });
+  const deaf = await deafPeer(server.wsUrl);
+  const polite = await Peer.connect(server.wsUrl);
+  const start = performance.now();
+  server.signal('SIGTERM');
+  expect((await polite.closed).code).toBe(1012);
+  expect(await server.exited).toBe(0);
+  const tookMs = performance.now() - start;
+  expect(tookMs).toBeGreaterThan(900);
+  expect(tookMs).toBeLessThan(5000);
+  expect(deaf.socket.readyState).toBe(WebSocket.OPEN);
+});
+
+test.each([
+  ['SIGTERM', 'SIGTERM'],
+  ['SIGTERM', 'SIGINT'],
+  ['SIGINT', 'SIGTERM'],
+] as const)('%s and then %s ends at once with 1', async (first, second) => {
+  const server = await startChild({ SHUTDOWN_SECONDS: '300' });
+  await deafPeer(server.wsUrl);
+  const polite = await Peer.connect(server.wsUrl);
+  server.signal(first);
+  await polite.closed;
+  server.signal(second);
+  expect(await server.exited).toBe(1);
+});
+
+/** A shutdown by the test's clock, with its first turn done. */
+async function shutdown(count: number, closesPerSecond: number, seconds: number) {
+  const clock = new FakeClock();
+  const server = await startServer(
+    {
+      SHUTDOWN_CLOSES_PER_SECOND: String(closesPerSecond),
+      SHUTDOWN_SECONDS: String(seconds),
+    },
+    { clock },
+  );
+  const all = await peers(server.wsUrl, count);
+  const closing = server.close();
+  return {
+    clock,
+    closing,
+    /** Exactly the first so many have been closed, with 1012. */
+    async closed(number: number) {
+      for (const peer of all.slice(0, number)) expect((await peer.closed).code).toBe(1012);
+      if (number < count) expect(await all[number]?.sync()).toEqual([]);
+    },
+  };
+}
+
+test('a hundred closes a second are five in each twentieth of a second', async () => {
+  const { clock, closing, closed } = await shutdown(12, 100, 10);
+  await closed(5);
+  clock.advance(50);
+  await closed(10);
+  clock.advance(50);
+  await closed(12);
+  await closing;
+});
+
+test('one close a second is one a second', async () => {
+  const { clock, closing, closed } = await shutdown(3, 1, 10);
+  await closed(1);
+  clock.advance(999);
+  await closed(1);
+  clock.advance(1);
+  await closed(2);
+  clock.advance(1000);
+  await closed(3);
+  await closing;
+});
+
+test('where SHUTDOWN_SECONDS would not do, more are closed a second: nobody is dropped without 1012', async () => {
+  const { clock, closing, closed } = await shutdown(30, 1, 1);
+  await closed(2);
+  clock.advance(350);
+  await closed(16);
+  clock.advance(350);
+  await closed(30);
+  await closing;
+});

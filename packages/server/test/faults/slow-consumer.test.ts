@@ -1,0 +1,71 @@
+// Readers that never read: contract §3 (4008). They cost a bounded amount of memory, and nobody else anything.
+import { expect, test } from 'vitest';
+import { build, startChild } from '../support/child-server.js';
+import { eventually } from '../support/eventually.js';
+import { type Peer, pairOfPeers } from '../support/peer.js';
+
+build();
+
+const READERS = 10;
+const FRAME = JSON.stringify({ type: 'webrtc_offer', sdp: 'x'.repeat(50_000) });
+const MIB = 1_048_576;
+
+/** Sends until the peer is gone, never having more than a little on the way. */
+async function flood(sender: Peer): Promise<number> {
+  let peerIsThere = true;
+  const gone = sender.next('peer_disconnected').then(() => {
+    peerIsThere = false;
+  });
+  let sent = 0;
+  while (peerIsThere) {
+    await new Promise<void>((resolve) => sender.socket.send(FRAME, () => resolve()));
+    await new Promise((resolve) => setImmediate(resolve));
+    sent += FRAME.length;
+  }
+  await gone;
+  return sent;
+}
+
+test('readers that never read are closed with 4008, memory stays bounded, and a healthy pair is served', async ({
+  annotate,
+}) => {
+  const { wsUrl, metric } = await startChild({
+    MAX_BUFFERED_BYTES: '65536',
+    MAX_MESSAGES_PER_SECOND: '10000000',
+    MAX_BYTES_PER_SECOND: '10000000000',
+  });
+  const [first, second] = await pairOfPeers(wsUrl, 'healthy');
+  const before = await metric('process_resident_memory_bytes');
+  let flooding = true;
+  let worstMs = 0;
+  const exchange = async () => {
+    while (flooding) {
+      const sent = performance.now();
+      first.send({ type: 'webrtc_offer', sdp: 'v=0' });
+      await second.next('webrtc_offer');
+      worstMs = Math.max(worstMs, performance.now() - sent);
+    }
+  };
+  const exchanged = exchange();
+  const pairs: [Peer, Peer][] = [];
+  for (let n = 0; n < READERS; n++) pairs.push(await pairOfPeers(wsUrl, `slow ${n}`));
+  for (const [, reader] of pairs) reader.socket.pause();
+  const sent = await Promise.all(pairs.map(([sender]) => flood(sender)));
+  const grown = (await metric('process_resident_memory_bytes')) - before;
+  flooding = false;
+  await exchanged;
+  for (const [, reader] of pairs.slice(0, 2)) {
+    // Who reads again finds all that it was sent, and the reason.
+    reader.socket.resume();
+    expect((await reader.closed).code).toBe(4008);
+  }
+  // Who does not is dropped all the same.
+  await eventually(async () => expect(await metric('couplet_connections')).toBe(READERS + 2));
+  const total = sent.reduce((sum, bytes) => sum + bytes, 0);
+  await annotate(
+    `${READERS} slow consumers: ${(total / MIB).toFixed(0)} MiB sent, server grew by ${(grown / MIB).toFixed(0)} MiB, worst latency of a healthy pair ${worstMs.toFixed(0)} ms`,
+  );
+  // Kernel buffers hold most of it; what the process may hold is MAX_BUFFERED_BYTES and one frame for each.
+  expect(grown).toBeLessThan(64 * MIB);
+  expect(worstMs).toBeLessThan(2000);
+});

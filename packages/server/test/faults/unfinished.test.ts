@@ -1,0 +1,117 @@
+// Sockets that connect and never finish a request: turned away within REQUEST_TIMEOUT_SECONDS, while others are served.
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { call, createPending } from '../support/api.js';
+import { build, startChild } from '../support/child-server.js';
+import { eventually } from '../support/eventually.js';
+import { pairOfPeers } from '../support/peer.js';
+
+build();
+
+const SOCKETS = 1000;
+
+/** The time-out of a second, another until it is looked for, and the rest for a machine that does other things too. */
+const BOUND_MS = 2000 + 3000;
+
+const HEAD = 'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+const HANDSHAKE = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+
+interface Opened {
+  socket: Socket;
+  /** Resolves to what it was answered and after how long it was closed. */
+  end: Promise<{ answer: string; afterMs: number }>;
+}
+
+async function open(url: string, bytes: string): Promise<Opened> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  const start = performance.now();
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk.toString();
+  });
+  const end = once(socket, 'close').then(() => ({ answer, afterMs: performance.now() - start }));
+  if (bytes !== '') socket.write(bytes);
+  return { socket, end };
+}
+
+/** Sends one byte after the other, as slowly as makes a request last for ever. */
+function drip(socket: Socket, byte: string): void {
+  const timer = setInterval(() => {
+    if (socket.writable) socket.write(byte);
+  }, 100);
+  socket.once('close', () => clearInterval(timer));
+}
+
+/** How far a request may come before it stops. */
+const BEGINNINGS = ['', 'GET /api/ro', HANDSHAKE, `${HEAD}Content-Length: 99\r\n\r\n`];
+
+test('a thousand sockets that connect and stop before the request line, within it, within the opening handshake or before the body are turned away in time, and a healthy pair is served', async ({
+  annotate,
+}) => {
+  const { url, wsUrl, metric } = await startChild({ REQUEST_TIMEOUT_SECONDS: '1' });
+  const [first, second] = await pairOfPeers(wsUrl, 'healthy');
+  let waiting = true;
+  let worstMs = 0;
+  const exchange = async () => {
+    while (waiting) {
+      const sent = performance.now();
+      first.send({ type: 'webrtc_offer', sdp: 'v=0' });
+      await second.next('webrtc_offer');
+      expect((await call(url, 'GET', '/healthz')).status).toBe(200);
+      worstMs = Math.max(worstMs, performance.now() - sent);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const exchanged = exchange().catch((error: unknown) => error);
+  const opened = await Promise.all(
+    Array.from({ length: SOCKETS }, (_, n) => open(url, BEGINNINGS[n % BEGINNINGS.length] ?? '')),
+  );
+  const ends = await Promise.all(opened.map(({ end }) => end));
+  waiting = false;
+  expect(await exchanged).toBeUndefined();
+  const last = Math.max(...ends.map(({ afterMs }) => afterMs));
+  await annotate(
+    `${SOCKETS} unfinished sockets: gone after ${last.toFixed(0)} ms, worst round of a healthy client ${worstMs.toFixed(0)} ms`,
+  );
+  expect(last).toBeLessThan(BOUND_MS);
+  for (const { answer } of ends) expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*"request_timeout"/);
+  expect(worstMs).toBeLessThan(3000);
+  // The pair, and the connection that asks.
+  await eventually(async () => expect(await metric('couplet_sockets')).toBeLessThan(10));
+});
+
+test('a header, a body and a chunked body that come drop by drop last no longer than those that never come', async () => {
+  const { url } = await startChild({ REQUEST_TIMEOUT_SECONDS: '1' });
+  const opened = [
+    await open(url, `${HEAD}X-Slow: `),
+    await open(url, `${HEAD}Content-Length: 999\r\n\r\n{"joinid":"`),
+    await open(url, `${HEAD}Transfer-Encoding: chunked\r\n\r\nffff\r\n`),
+  ];
+  for (const { socket } of opened) drip(socket, 'x');
+  for (const { end } of opened) {
+    const { answer, afterMs } = await end;
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(afterMs).toBeLessThan(BOUND_MS);
+  }
+});
+
+test('a held check outlives REQUEST_TIMEOUT_SECONDS: only what has to arrive is timed', async () => {
+  const { url } = await startChild({ REQUEST_TIMEOUT_SECONDS: '1' });
+  const { joinid, client1 } = await createPending(url);
+  const body = { joinid, client1 };
+  const answer = await call(url, 'POST', '/api/rooms/check', body, { prefer: 'wait=3' });
+  expect(answer.status).toBe(204);
+});
+
+test('sockets beyond MAX_SOCKETS are turned away at once with 503, and room that is made is used', async () => {
+  const { url } = await startChild({ MAX_SOCKETS: '20', REQUEST_TIMEOUT_SECONDS: '600' });
+  const silent = await Promise.all(Array.from({ length: 20 }, () => open(url, '')));
+  const { answer } = await (await open(url, '')).end;
+  expect(answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*retry-after: \d+[\s\S]*"unavailable"/);
+  silent[0]?.socket.destroy();
+  await eventually(async () => expect((await call(url, 'GET', '/healthz')).status).toBe(200));
+});
