@@ -41,6 +41,8 @@ export interface Guesses {
   checkFailed(address: string): Promise<number>;
   /** Whether the budget of the whole server is used up: somebody guesses on a large scale. */
   readonly alarmed: boolean;
+  /** Failures whose answers are being held back now. */
+  readonly held: number;
 }
 
 export function createGuesses(
@@ -87,6 +89,9 @@ export function createGuesses(
     },
     get alarmed() {
       return thisMinute() > budget.failuresPerMinute;
+    },
+    get held() {
+      return held;
     },
   };
 }
