@@ -148,7 +148,7 @@ export class Metrics {
     const registers = [this.#registry];
     const labels = {
       method: [...METHODS, OTHER_METHOD],
-      route: `pattern of the route; \`${NO_ROUTE}\`: no such route`,
+      route: `pattern of the route, or ${NO_ROUTE}`,
     };
     const requests = new Counter({
       name: 'couplet_http_requests_total',
