@@ -6,6 +6,7 @@ import { buildApp, type MetricDescription, Metrics, parseConfig } from '@couplet
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { temporaryFolder } from '../packages/server/test/support/server.js';
+import { metrics as metricsTable } from '../scripts/tables.js';
 import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
 import { parseQuery } from './support/promql.js';
 
@@ -135,6 +136,12 @@ describe('deploy/grafana/couplet.json', () => {
       }
     }
   });
+});
+
+test('docs/operations.md lists every metric with its type, its labels and its meaning', () => {
+  const documented = tableRows(section(read('docs/operations.md'), '## Metrics'));
+  expect(documented).toEqual(tableRows(metricsTable(metrics.descriptions)));
+  expect(documented.map(([name = '']) => quoted(name)[0])).toEqual([...ours.keys()]);
 });
 
 describe('deploy/prometheus', () => {
