@@ -191,6 +191,7 @@ describe('one door per library', () => {
     fastify: 'app.ts',
     pino: 'platform/logger.ts',
     'pino-pretty': 'platform/logger.ts',
+    'prom-client': 'platform/metrics.ts',
     ws: 'signaling/upgrade.ts',
   };
   /** Libraries that are a way of writing, not a neighbour. */
