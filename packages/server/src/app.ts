@@ -15,7 +15,7 @@ import { type Cancel, type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
 import { allowOrigins, originList } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
-import { clientErrorHandler, handleError, sendError } from './platform/http-errors.js';
+import { handleClientError, handleError, sendError } from './platform/http-errors.js';
 import { answerOddRequests, httpOptions, limitSockets } from './platform/http-server.js';
 import { InFlight } from './platform/idempotency.js';
 import { acceptOnlyJson } from './platform/json-body.js';
@@ -81,9 +81,10 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     // Its ten seconds would cut a shutdown short; SHUTDOWN_SECONDS bounds that.
     pluginTimeout: 0,
     http: httpOptions(config),
-    clientErrorHandler: clientErrorHandler((code) => {
-      malformed[code] += 1;
-    }),
+    clientErrorHandler: (error, socket) =>
+      handleClientError(error, socket, (code) => {
+        malformed[code] += 1;
+      }),
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;
   const appLog = app.log as Logger;

@@ -78,17 +78,19 @@ const PARSER_CODES: Record<string, ClientErrorCode | undefined> = {
 /** Codes that a connection whose bytes never became a request can get. */
 export type ClientErrorCode = 'invalid_request' | 'headers_too_large' | 'request_timeout';
 
-/** Makes what answers a connection whose bytes never became a request. */
-export function clientErrorHandler(onAnswer: (code: ClientErrorCode) => void) {
-  return (error: NodeJS.ErrnoException, socket: Socket): void => {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
-      socket.destroy();
-      return;
-    }
-    const code = PARSER_CODES[error.code ?? ''] ?? 'invalid_request';
-    onAnswer(code);
-    endRawResponse(socket, code);
-  };
+/** Answers a connection whose bytes never became a request. */
+export function handleClientError(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  onAnswer: (code: ClientErrorCode) => void = () => {},
+): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const code = PARSER_CODES[error.code ?? ''] ?? 'invalid_request';
+  onAnswer(code);
+  endRawResponse(socket, code);
 }
 
 /** Writes a whole HTTP error response to a bare socket and closes it: for requests that Fastify never sees. */
