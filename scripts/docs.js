@@ -1,8 +1,10 @@
-// npm run docs: writes what the papers say of the code: docs/asyncapi.yaml, .env.example, the tables of codes and settings.
+// npm run docs: writes what the papers say of the code: docs/asyncapi.yaml, .env.example, the tables of codes, settings, metrics and odds.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { mostTries, oddsTable } from './odds.js';
 import { prepare, ROOT } from './prepare.js';
 
 prepare();
+const { parse } = await import('yaml');
 const { asyncApi } = await import('./asyncapi.js');
 const tables = await import('./tables.js');
 const wire = await import(`${ROOT}packages/protocol/dist/index.js`);
@@ -20,7 +22,21 @@ write('docs/protocol.md', {
   'rest-errors': tables.restErrors(wire.REST_ERRORS),
   'signaling-errors': tables.signalingErrors(wire.SIGNALING_ERRORS),
 });
-write('docs/operations.md', { config: tables.config(SETTINGS) });
+const server = await import(`${ROOT}packages/server/dist/index.js`);
+const metrics = new server.Metrics();
+const settings = server.parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:' });
+await (await server.buildApp(settings, { metrics })).close();
+const { groups } = parse(readFileSync(`${ROOT}deploy/prometheus/alerts.yml`, 'utf8'));
+write('docs/operations.md', {
+  config: tables.config(SETTINGS),
+  metrics: tables.metrics(metrics.descriptions),
+  alerts: tables.alerts(groups.flatMap(({ rules }) => rules)),
+});
+
+const { ACCEPT_GUESSES } = await import(`${ROOT}packages/server/dist/pairing/guesses.js`);
+const { waitAfter } = await import(`${ROOT}packages/server/dist/platform/penalties.js`);
+const createsPerHour = SETTINGS.get('MAX_CREATES_PER_HOUR').default;
+write('SECURITY.md', { odds: oddsTable(mostTries(ACCEPT_GUESSES, waitAfter, createsPerHour)) });
 await import('./env-example.js');
 
 function write(path, contents) {

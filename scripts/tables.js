@@ -57,6 +57,37 @@ export const config = (settings) =>
     ]),
   );
 
+/** @param {readonly { name: string, type: string, help: string, labels: Record<string, readonly string[] | string> }[]} metrics */
+export const metrics = (metrics) =>
+  table(
+    ['metric', 'type', 'labels', 'meaning'],
+    metrics.map(({ name, type, help, labels }) => [
+      `\`${name}\``,
+      type,
+      Object.entries(labels)
+        .map(([label, values]) => `\`${label}\`: ${shownValues(values)}`)
+        .join('; ') || 'none',
+      help,
+    ]),
+  );
+
+/** The values of a label; a version is another one tomorrow. */
+function shownValues(values) {
+  if (typeof values === 'string') return values;
+  return values.map((value) => (/^\d+\.\d/.test(value) ? 'of the server' : value)).join(', ');
+}
+
+/** @param {{ alert: string, labels: { severity: string }, annotations: { description: string } }[]} rules */
+export const alerts = (rules) =>
+  table(
+    ['alert', 'severity', 'what it means'],
+    rules.map(({ alert, labels, annotations }) => [
+      `\`${alert}\``,
+      labels.severity,
+      annotations.description,
+    ]),
+  );
+
 /** A default as a person would write it into the environment. */
 function shownDefault(value) {
   if (value === '' || (Array.isArray(value) && value.length === 0)) return 'empty';

@@ -100,9 +100,14 @@ describe('docs/protocol.md', () => {
     expect(Object.fromEntries(documented)).toEqual({
       ...Object.fromEntries(expected),
       MAX_BODY_BYTES: SETTINGS.get('MAX_BODY_BYTES')?.default,
-      MAX_PURGE_BODY_BYTES: bodies('packages/server/src/pairing/routes.ts', 'MAX_PURGE_BODY_BYTES'),
+      MAX_PURGE_BODY_BYTES: bodies(
+        'packages/server/src/pairing/purge-route.ts',
+        'MAX_PURGE_BODY_BYTES',
+      ),
     });
-    expect(quoted(section(protocol, '## 2. Limits'))).toContain(schemas.JoinCode.pattern);
+    expect(quoted(section(protocol, '## 2. Limits'))).toContain(
+      `^[0-9]{${limits.JOIN_CODE_DIGITS}}$`,
+    );
   });
 
   test('has the state table of room.ts', () => {

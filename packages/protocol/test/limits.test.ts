@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 
 test('the limits are those of the contract', () => {
   expect(protocol).toMatchObject({
-    JOIN_CODE_PATTERN: '^[0-9]{6}$',
+    JOIN_CODE_DIGITS: 6,
+    IDEMPOTENCY_SECONDS: 600,
     MAX_ID_BYTES: 256,
     MIN_EXPIRY_SECONDS: 1,
     MAX_EXPIRY_SECONDS: 86_400,

@@ -24,10 +24,11 @@ import type { Logger } from './platform/logger.js';
 import { Metrics } from './platform/metrics.js';
 import { describeRoutes } from './platform/openapi.js';
 import { MemoryPenalties } from './platform/penalties.js';
+import { Quota } from './platform/quota.js';
 import { requestIds } from './platform/request-ids.js';
 import { logRequests } from './platform/request-log.js';
 import { compileValidator } from './platform/validation.js';
-import { SERVER_NAME } from './platform/version.js';
+import { SERVER_NAME, VERSION } from './platform/version.js';
 import { signalingMetrics } from './signaling/metrics.js';
 import { roomRoutes } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
@@ -45,6 +46,8 @@ export interface AppDeps {
   /** Where the app logs; by default it is silent. */
   log?: Logger;
   clock?: Clock;
+  /** Where the app keeps its metrics, and GET /metrics reads them; the embedding application may add its own. */
+  metrics?: Metrics;
   /** The embedding application's word on who may do what; by default anyone may do anything. */
   authorize?: Authorize;
   /** Where pairings are kept; by default what the configuration says. The app closes it. */
@@ -66,8 +69,9 @@ const SLOWED_GUESSES = { delayMs: 3000, maxHeld: 2000 };
  * @throws DatabaseRefused if the database cannot serve
  */
 export async function buildApp(config: Config, deps: AppDeps = {}): Promise<FastifyInstance> {
-  const { log, clock = systemClock, authorize = {} } = deps;
+  const { log, clock = systemClock, authorize = {}, metrics = new Metrics() } = deps;
   const trust = trustProxy(config);
+  const malformed = { invalid_request: 0, headers_too_large: 0, request_timeout: 0 };
   const app = Fastify({
     ...(log ? { loggerInstance: log as FastifyBaseLogger } : { logger: false }),
     logController: new LogController({ disableRequestLogging: true }),
@@ -80,12 +84,14 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     // Its ten seconds would cut a shutdown short; SHUTDOWN_SECONDS bounds that.
     pluginTimeout: 0,
     http: httpOptions(config),
-    clientErrorHandler: handleClientError,
+    clientErrorHandler: (error, socket) =>
+      handleClientError(error, socket, (code) => {
+        malformed[code] += 1;
+      }),
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;
   const appLog = app.log as Logger;
   const guard = adminGuard(config);
-  const metrics = new Metrics();
   const lifecycle = new Lifecycle();
   app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
@@ -94,6 +100,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   limitSockets(app.server, config.maxSockets, metrics);
   logRequests(app);
   metrics.measureRequests(app);
+  metrics.counts(
+    'couplet_http_malformed_total',
+    'Connections answered with an error because their bytes never became a request.',
+    'code',
+    () => malformed,
+  );
   await allowOrigins(app, config);
   answerOddRequests(app);
   warnOfUntrustedProxies(app, config, appLog);
@@ -116,9 +128,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     const waiting = new Waiting(clock, config.maxWaitingChecks);
     const inFlight = new InFlight();
     const failures = { accept: 0, check: 0 };
+    const accepts = new MemoryPenalties(ACCEPT_GUESSES, clock, MAX_PENALTIES);
+    const checks = new MemoryPenalties(CHECK_GUESSES, clock, MAX_PENALTIES);
     const guesses = createGuesses(
-      new MemoryPenalties(ACCEPT_GUESSES, clock, MAX_PENALTIES),
-      new MemoryPenalties(CHECK_GUESSES, clock, MAX_PENALTIES),
+      accepts,
+      checks,
+      new Quota(config.maxCreatesPerHour, clock, MAX_PENALTIES),
       { failuresPerMinute: config.maxFailedGuessesPerMinute, ...SLOWED_GUESSES },
       clock,
       (kind) => {
@@ -135,7 +150,13 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     });
     const members = { find: (roomId: string) => measured.findRoom(roomId, clock.now()) };
     iceServersRoute(app, { iceServers, members, times: measured, inFlight, clock });
-    pairingMetrics(metrics, measured, waiting, guesses, failures);
+    pairingMetrics(metrics, {
+      store: measured,
+      waiting,
+      guesses,
+      failures,
+      guessers: () => ({ accept: accepts.size, check: checks.size }),
+    });
     lifecycle.require({ name: 'store', check: () => measured.probe(clock.now()) });
     const stopSweep = startSweep(measured, clock, appLog);
     app.addHook('preClose', async () => waiting.close());
@@ -159,6 +180,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     log: appLog,
   });
   signalingMetrics(metrics, signaling);
+  lifecycle.measure(metrics);
+  measureLimits(metrics, config);
   roomRoutes(app, signaling.backplane, guard);
   const graceMs = config.shutdownSeconds * 1000;
   let cancelCutOff: Cancel = () => {};
@@ -169,6 +192,21 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   });
   app.addHook('onClose', async () => cancelCutOff());
   return app;
+}
+
+/** What the levels of other metrics are to be held against: an alert then needs no copy of the settings. */
+function measureLimits(metrics: Metrics, config: Config): void {
+  const limits = {
+    connections: config.maxConnections,
+    sockets: config.maxSockets,
+    waiting_checks: config.maxWaitingChecks,
+    rooms: config.maxRooms,
+    idempotency_records: config.maxIdempotencyRecords,
+  };
+  const names = Object.keys(limits) as (keyof typeof limits)[];
+  metrics.levels('couplet_limit', 'The most there may be.', 'resource', names, () => limits);
+  const build = { [VERSION]: 1 };
+  metrics.levels('couplet_build_info', 'The version that runs.', 'version', [VERSION], () => build);
 }
 
 function openStore(config: Config): PairingStore {

@@ -18,4 +18,5 @@ export { type Cancel, type Clock, systemClock } from './platform/clock.js';
 export { type Config, ConfigError, parseConfig } from './platform/config.js';
 export type { KeyReused, Repeatable } from './platform/idempotency.js';
 export { createLogger, type Logger } from './platform/logger.js';
+export { type MetricDescription, Metrics, type Numbers, type Timer } from './platform/metrics.js';
 export type { JoinRequest } from './signaling/signaling.js';

@@ -5,6 +5,7 @@
 // codes that have expired meanwhile. An accept is the guess that counts.
 import type { Clock } from '../platform/clock.js';
 import type { Penalties, PenaltyPolicy } from '../platform/penalties.js';
+import type { Quota } from '../platform/quota.js';
 
 export const ACCEPT_GUESSES: PenaltyPolicy = {
   free: 20,
@@ -30,6 +31,8 @@ export interface GlobalGuessBudget {
 }
 
 export interface Guesses {
+  /** Takes one create out of the address's quota; 0, or the seconds that it has to wait. */
+  createWait(address: string): number;
   /** Seconds that this address has to wait before it may accept; 0: it may now. Asked before the code is looked at. */
   acceptWait(address: string): Promise<number>;
   /** Notes a failed accept; resolves when it may be answered. */
@@ -41,11 +44,14 @@ export interface Guesses {
   checkFailed(address: string): Promise<number>;
   /** Whether the budget of the whole server is used up: somebody guesses on a large scale. */
   readonly alarmed: boolean;
+  /** Failures whose answers are being held back now. */
+  readonly held: number;
 }
 
 export function createGuesses(
   accepts: Penalties,
   checks: Penalties,
+  creates: Quota,
   budget: GlobalGuessBudget,
   clock: Clock,
   onFailure: (kind: 'accept' | 'check') => void,
@@ -74,6 +80,7 @@ export function createGuesses(
   };
 
   return {
+    createWait: (address) => creates.take(address),
     acceptWait: (address) => accepts.waitSeconds(address),
     async acceptFailed(address) {
       await accepts.fail(address);
@@ -87,6 +94,9 @@ export function createGuesses(
     },
     get alarmed() {
       return thisMinute() > budget.failuresPerMinute;
+    },
+    get held() {
+      return held;
     },
   };
 }

@@ -16,7 +16,7 @@ export function attempts(db: Database.Database): <T>(operation: () => T) => Prom
   return async (operation) => {
     if (impatientUntil !== undefined && performance.now() >= impatientUntil) {
       impatientUntil = undefined;
-      db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     }
     try {
       return operation();
@@ -25,7 +25,7 @@ export function attempts(db: Database.Database): <T>(operation: () => T) => Prom
       if (typeof code !== 'string' || !OUTSIDE_REASONS.test(code)) throw error;
       if (impatientUntil === undefined && code.startsWith('SQLITE_BUSY')) {
         impatientUntil = performance.now() + IMPATIENT_MS;
-        db.pragma('busy_timeout = 0');
+        db.exec('PRAGMA busy_timeout = 0');
       }
       throw new Unavailable(error);
     }

@@ -9,7 +9,10 @@ export type RequestRule = (request: FastifyRequest) => boolean | Promise<boolean
 export function authorizeRequests(app: FastifyInstance, rule: RequestRule | undefined): void {
   if (rule === undefined) return;
   app.addHook('onRequest', async (request, reply) => {
-    if (request.method === 'OPTIONS' || !request.url.startsWith('/api/')) return undefined;
+    // By the route that will serve it, not by what the client wrote: `/%61pi/rooms` and `http://host/api/rooms` lead
+    // there too.
+    const path = request.routeOptions.url ?? request.url;
+    if (request.method === 'OPTIONS' || !path.startsWith('/api/')) return undefined;
     try {
       if (await rule(request)) return undefined;
     } catch (error) {

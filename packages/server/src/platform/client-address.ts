@@ -31,8 +31,9 @@ const IPV6_PREFIX_GROUPS = 4;
  */
 export function addressKey(address: string): string {
   if (!ipaddr.isValid(address)) return 'unknown';
-  const parsed = ipaddr.process(address);
+  const parsed = ipaddr.parse(address);
   if (parsed instanceof ipaddr.IPv4) return parsed.toString();
+  if (parsed.isIPv4MappedAddress()) return parsed.toIPv4Address().toString();
   return parsed.parts
     .slice(0, IPV6_PREFIX_GROUPS)
     .map((group) => group.toString(16))

@@ -70,15 +70,27 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
 }
 
 /** Node's refusals of bytes that are not HTTP, in our codes. */
-const PARSER_CODES: Record<string, RestErrorCode | undefined> = {
+const PARSER_CODES: Record<string, ClientErrorCode | undefined> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 };
 
+/** Codes that a connection whose bytes never became a request can get. */
+export type ClientErrorCode = 'invalid_request' | 'headers_too_large' | 'request_timeout';
+
 /** Answers a connection whose bytes never became a request. */
-export function handleClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
-  else endRawResponse(socket, PARSER_CODES[error.code ?? ''] ?? 'invalid_request');
+export function handleClientError(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  onAnswer: (code: ClientErrorCode) => void = () => {},
+): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const code = PARSER_CODES[error.code ?? ''] ?? 'invalid_request';
+  onAnswer(code);
+  endRawResponse(socket, code);
 }
 
 /** Writes a whole HTTP error response to a bare socket and closes it: for requests that Fastify never sees. */

@@ -39,9 +39,11 @@ export function limitSockets(server: Server, maxSockets: number, metrics: Metric
     endRawResponse(socket, 'unavailable', { 'retry-after': String(RETRY_AFTER_SECONDS) });
   });
   metrics.level('couplet_sockets', 'TCP connections open now.', () => open);
-  metrics.counts('couplet_sockets_refused_total', 'TCP connections turned away.', 'cause', () => ({
-    total: refused,
-  }));
+  metrics.count(
+    'couplet_sockets_refused_total',
+    'TCP connections turned away because there are too many.',
+    () => refused,
+  );
 }
 
 /** Answers a request without a host (RFC 9112 §3.2) in JSON, and ignores what it cannot expect (RFC 9110 §10.1.1). */

@@ -2,12 +2,22 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyInstance } from 'fastify';
 import { sendError, Unavailable } from './http-errors.js';
+import type { Metrics } from './metrics.js';
 
 /** Something without which the server cannot do its work. */
 export interface ReadinessCheck {
   readonly name: string;
   /** Rejects when it is not ready. */
   check(): Promise<void>;
+}
+
+/** How long the event loop was held up (`monitorEventLoopDelay` of Node is one). */
+export interface LoopDelay {
+  /** The longest delay since the last reset, in nanoseconds. */
+  readonly max: number;
+  reset(): void;
+  enable(): void;
+  disable(): void;
 }
 
 /** An event loop that was held up for longer than this, in milliseconds, since the last probe is not ready. */
@@ -19,11 +29,12 @@ const PROBE_EVERY_MS = 1000;
 export class Lifecycle {
   #draining = false;
   readonly #checks: ReadinessCheck[] = [];
-  readonly #delay = monitorEventLoopDelay({ resolution: 20 });
+  readonly #delay: LoopDelay;
   #probed: { at: number; failing: Promise<string[]> } | undefined;
 
-  constructor() {
-    this.#delay.enable();
+  constructor(delay: LoopDelay = monitorEventLoopDelay({ resolution: 20 })) {
+    this.#delay = delay;
+    delay.enable();
   }
 
   get draining(): boolean {
@@ -61,6 +72,21 @@ export class Lifecycle {
       await check().catch(() => failing.push(name));
     }
     return failing;
+  }
+
+  /** Each reason not to be ready, as a level: 1 while it is no obstacle. */
+  measure(metrics: Metrics): void {
+    const checks = ['draining', 'event_loop', ...this.#checks.map(({ name }) => name)];
+    metrics.levels(
+      'couplet_ready',
+      '0 while this is why the server is not ready; what GET /readyz says.',
+      'check',
+      checks,
+      async () => {
+        const failing = await this.failing();
+        return Object.fromEntries(checks.map((name) => [name, failing.includes(name) ? 0 : 1]));
+      },
+    );
   }
 
   /** GET /healthz: the process answers. GET /readyz: it can do its work; 503 names what it lacks. */

@@ -7,9 +7,40 @@ const DURATION_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
-export interface Timer {
-  /** Notes a duration, in seconds, under a label from a fixed set. */
-  observe(label: string, seconds: number): void;
+/** The methods that the API knows; a client may make up any number of others, and all of them count as one. */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+const OTHER_METHOD = 'other';
+
+/** What a request that matches no route counts under. */
+const NO_ROUTE = 'none';
+
+/** One number per value of a label: the values are the same at every scrape. */
+export type Numbers<Value extends string = string> = Readonly<Record<Value, number>>;
+
+/** What the papers say of a metric. */
+export interface MetricDescription {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  /** Label → the values that it can have; in words, where the values are not ours to list. */
+  readonly labels: Readonly<Record<string, readonly string[] | string>>;
+}
+
+/** Notes a duration, in seconds, under a value of the timer's label. */
+export type Timer<Value extends string> = (value: Value, seconds: number) => void;
+
+/**
+ * The metrics of the process, Node's own. They belong to no server: made once, or every server that is mounted and
+ * closed would leave its observers behind.
+ */
+let processRegistry: Registry | undefined;
+
+function ofProcess(): Registry {
+  if (processRegistry === undefined) {
+    processRegistry = new Registry();
+    collectDefaultMetrics({ register: processRegistry });
+  }
+  return processRegistry;
 }
 
 /**
@@ -18,18 +49,30 @@ export interface Timer {
  */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #descriptions: MetricDescription[] = [];
 
-  constructor() {
-    collectDefaultMetrics({ register: this.#registry });
+  /** Every metric of this server, in the order in which they were made; those of the process are not among them. */
+  get descriptions(): readonly MetricDescription[] {
+    return this.#descriptions;
+  }
+
+  /** A counter that its owner keeps. */
+  count(name: string, help: string, read: () => number): void {
+    this.#describe('counter', name, help, {});
+    new Counter({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
   }
 
   /** A counter that its owner keeps: one number per label value. */
-  counts(
-    name: string,
-    help: string,
-    label: string,
-    read: () => Readonly<Record<string, number>>,
-  ): void {
+  counts(name: string, help: string, label: string, read: () => Numbers): void {
+    this.#describe('counter', name, help, { [label]: Object.keys(read()) });
     new Counter({
       name,
       help,
@@ -42,19 +85,53 @@ export class Metrics {
     });
   }
 
-  /** A level that its owner knows. */
+  /** A level that its owner knows. Where reading it fails it is left out: the other metrics are wanted all the more. */
   level(name: string, help: string, read: () => number | Promise<number>): void {
+    this.#describe('gauge', name, help, {});
     new Gauge({
       name,
       help,
       registers: [this.#registry],
       async collect() {
-        this.set(await read());
+        try {
+          this.set(await read());
+        } catch {
+          // The store counts its failures itself.
+          this.remove();
+        }
       },
     });
   }
 
-  timer(name: string, help: string, label: string): Timer {
+  /** Levels that their owner knows: one number per value of the label, all of which are given here. */
+  levels<Value extends string>(
+    name: string,
+    help: string,
+    label: string,
+    values: readonly Value[],
+    read: () => Numbers<Value> | Promise<Numbers<Value>>,
+  ): void {
+    this.#describe('gauge', name, help, { [label]: values });
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      async collect() {
+        const numbers = await read();
+        for (const value of values) this.set({ [label]: value }, numbers[value]);
+      },
+    });
+  }
+
+  /** A histogram of durations; every value of the label is there from the start. */
+  timer<Value extends string>(
+    name: string,
+    help: string,
+    label: string,
+    values: readonly Value[],
+  ): Timer<Value> {
+    this.#describe('histogram', name, help, { [label]: values });
     const histogram = new Histogram({
       name,
       help,
@@ -62,27 +139,41 @@ export class Metrics {
       buckets: DURATION_BUCKETS,
       registers: [this.#registry],
     });
-    return { observe: (value, seconds) => histogram.observe({ [label]: value }, seconds) };
+    for (const value of values) histogram.zero({ [label]: value });
+    return (value, seconds) => histogram.observe({ [label]: value }, seconds);
   }
 
   /** Rate, errors and duration of every route; a request that matches none counts under `none`. */
   measureRequests(app: FastifyInstance): void {
+    const registers = [this.#registry];
+    const labels = {
+      method: [...METHODS, OTHER_METHOD],
+      route: `pattern of the route, or ${NO_ROUTE}`,
+    };
     const requests = new Counter({
       name: 'couplet_http_requests_total',
       help: 'HTTP requests answered.',
       labelNames: ['method', 'route', 'status'],
-      registers: [this.#registry],
+      registers,
     });
+    this.#describe('counter', 'couplet_http_requests_total', 'HTTP requests answered.', {
+      ...labels,
+      status: 'HTTP status',
+    });
+    const name = 'couplet_http_request_duration_seconds';
+    const help = 'Time to answer an HTTP request; held checks are longer by what they waited.';
     const durations = new Histogram({
-      name: 'couplet_http_request_duration_seconds',
-      help: 'Time to answer an HTTP request; held checks are longer by what they waited.',
+      name,
+      help,
       labelNames: ['method', 'route'],
       buckets: DURATION_BUCKETS,
-      registers: [this.#registry],
+      registers,
     });
+    this.#describe('histogram', name, help, labels);
+    const methods: ReadonlySet<string> = new Set(METHODS);
     app.addHook('onResponse', async (request, reply) => {
-      const { method } = request;
-      const route = request.routeOptions.url ?? 'none';
+      const method = methods.has(request.method) ? request.method : OTHER_METHOD;
+      const route = request.routeOptions.url ?? NO_ROUTE;
       requests.inc({ method, route, status: reply.statusCode });
       durations.observe({ method, route }, reply.elapsedTime / 1000);
     });
@@ -91,12 +182,28 @@ export class Metrics {
   /** GET /metrics, for whom the guard lets through. */
   route(app: FastifyInstance, guard: preHandlerAsyncHookHandler): void {
     app.get('/metrics', { preHandler: guard, schema: { hide: true } }, async (_request, reply) =>
-      reply.type(this.#registry.contentType).send(await this.#registry.metrics()),
+      reply.type(this.#registry.contentType).send(await this.text()),
     );
   }
 
-  /** Names of all metrics, for the test that holds dashboard and alerts against them. */
-  async names(): Promise<string[]> {
-    return (await this.#registry.getMetricsAsJSON()).map(({ name }) => name);
+  /** Prometheus' text format. */
+  async text(): Promise<string> {
+    const texts = [this.#registry.metrics(), ofProcess().metrics()];
+    return `${(await Promise.all(texts)).map((text) => text.trimEnd()).join('\n')}\n`;
+  }
+
+  /** Names of all metrics, those of the process included: what a dashboard or an alert may ask for. */
+  names(): string[] {
+    const registries = [this.#registry, ofProcess()];
+    return registries.flatMap((registry) => registry.getMetricsAsArray().map(({ name }) => name));
+  }
+
+  #describe(
+    type: MetricDescription['type'],
+    name: string,
+    help: string,
+    labels: MetricDescription['labels'],
+  ): void {
+    this.#descriptions.push({ name, type, help, labels });
   }
 }

@@ -60,6 +60,7 @@ export function attacher({
     const connection = new Connection(socket, stream, keepRequests ? request : undefined, shared);
     const meter = new RateMeter(rate, performance.now());
     const inbox = new Inbox(connection, handle, meter, counters, log);
+    counters.opened += 1;
     connections.add(connection);
     heartbeat.add(connection);
     log.info({ conn: connection.number }, 'connected');

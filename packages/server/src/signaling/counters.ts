@@ -26,6 +26,10 @@ export interface SignalingCounters {
   readonly drops: Record<DropCause, number>;
   readonly refusals: Record<RefusalCause, number>;
   readonly closes: Record<CloseReason, number>;
+  /** Opening handshakes that were done. */
+  opened: number;
+  /** Senders warned that they are too fast. */
+  warnings: number;
   /** Connections whose heartbeat went unanswered. */
   reaped: number;
 }
@@ -52,6 +56,8 @@ export function newCounters(): SignalingCounters {
       'handshake',
     ]),
     closes: zeros(Object.keys(CLOSE_CODES) as CloseReason[]),
+    opened: 0,
+    warnings: 0,
     reaped: 0,
   };
 }

@@ -47,6 +47,7 @@ export class Inbox {
   /** Warns or closes one who sends too fast; returns whether the message still counts. */
   #heed(verdict: 'warn' | 'abuse'): boolean {
     if (verdict === 'warn') {
+      this.#counters.warnings += 1;
       sendFault(this.#connection, 'rate_limited');
       return true;
     }

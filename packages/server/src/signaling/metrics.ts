@@ -7,6 +7,11 @@ export function signalingMetrics(
   { counters, connections, backplane }: Signaling,
 ): void {
   metrics.level('couplet_connections', 'WebSocket connections open now.', () => connections.size);
+  metrics.count(
+    'couplet_connections_opened_total',
+    'Opening handshakes done.',
+    () => counters.opened,
+  );
   metrics.level(
     'couplet_live_rooms',
     'Rooms with at least one member now.',
@@ -42,7 +47,14 @@ export function signalingMetrics(
     'reason',
     () => counters.closes,
   );
-  metrics.counts('couplet_reaped_total', 'Connections dropped for silence.', 'cause', () => ({
-    heartbeat: counters.reaped,
-  }));
+  metrics.count(
+    'couplet_rate_warnings_total',
+    'Connections warned that they send too fast.',
+    () => counters.warnings,
+  );
+  metrics.count(
+    'couplet_reaped_total',
+    'Connections dropped because their heartbeat went unanswered.',
+    () => counters.reaped,
+  );
 }

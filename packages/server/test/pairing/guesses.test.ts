@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { ACCEPT_GUESSES, CHECK_GUESSES, createGuesses } from '../../src/pairing/guesses.js';
 import { MemoryPenalties } from '../../src/platform/penalties.js';
+import { Quota } from '../../src/platform/quota.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 function setUp(failuresPerMinute = 1000, maxHeld = 10) {
@@ -10,6 +11,7 @@ function setUp(failuresPerMinute = 1000, maxHeld = 10) {
   const guesses = createGuesses(
     new MemoryPenalties(ACCEPT_GUESSES, clock, 100),
     new MemoryPenalties(CHECK_GUESSES, clock, 100),
+    new Quota(100, clock, 100),
     { failuresPerMinute, delayMs: 3000, maxHeld },
     clock,
     (kind) => {

@@ -107,7 +107,7 @@ describe('the triggers', () => {
   test('delete expired rows on INSERT, and leave what lives, be it for a few milliseconds', () => {
     const { db, left } = withPendings([60_000]);
     db.exec('DROP TRIGGER pendings_expire_on_insert');
-    const add = db.prepare('INSERT INTO pendings VALUES (?, ?, ?, NULL, NULL)');
+    const add = db.prepare('INSERT INTO pendings (joinid, client1, exp) VALUES (?, ?, ?)');
     add.run('old', 'a', new Date(Date.now() - 1001).toISOString());
     expect(left()).toEqual(['0', 'old']);
     db.exec("UPDATE pendings SET client2 = NULL WHERE joinid = '0'");
@@ -139,7 +139,7 @@ describe('the triggers', () => {
 
   test('go by the time that exp means, in whatever ISO 8601 form a script wrote it', () => {
     const { db, left } = withPendings([60_000]);
-    const add = db.prepare('INSERT INTO pendings VALUES (?, ?, ?, NULL, NULL)');
+    const add = db.prepare('INSERT INTO pendings (joinid, client1, exp) VALUES (?, ?, ?)');
     const at = (offset: number) => new Date(Date.now() + offset).toISOString();
     add.run('space', 'a', at(60_000).replace('T', ' ').replace('Z', ''));
     add.run('zone', 'a', at(60_000 + 2 * 3600 * 1000).replace('Z', '+02:00'));

@@ -73,6 +73,6 @@ test('a clock that is set back frees everyone instead of holding them', async ()
   const clock = new FakeClock();
   const penalties = new MemoryPenalties(POLICY, clock, 10);
   await fail(penalties, 'a', 9);
-  clock.set(clock.now() - 3_600_000);
+  clock.set(-3_600_000);
   expect(await penalties.waitSeconds('a')).toBe(0);
 });

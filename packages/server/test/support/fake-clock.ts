@@ -60,13 +60,6 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
-  /** Sets the wall clock, as an administrator would: timers keep the time they still have to run. */
-  set(now: number): void {
-    const step = now - this.#now;
-    this.#now = now;
-    for (const timer of this.#timers) timer.due += step;
-  }
-
   #set(timer: Timer): Cancel {
     this.#timers.add(timer);
     this.#tell();

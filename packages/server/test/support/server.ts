@@ -17,6 +17,13 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+/** A test makes more codes from one address than people do. */
+const TEST_DEFAULTS = {
+  USE_SQLITE: '1',
+  SQLITE_DB_PATH: ':memory:',
+  MAX_CREATES_PER_HOUR: '100000',
+};
+
 /** A folder that is gone after the tests of this file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'couplet-'));
@@ -29,7 +36,7 @@ export async function startServer(
   env: Record<string, string> = {},
   deps: AppDeps = {},
 ): Promise<RunningServer> {
-  const config = parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:', ...env });
+  const config = parseConfig({ ...TEST_DEFAULTS, ...env });
   const app = await buildApp(config, deps);
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   return { url, wsUrl: url.replace('http', 'ws'), app, close: () => app.close() };

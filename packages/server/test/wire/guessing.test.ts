@@ -46,6 +46,22 @@ test('who waits is not told whether a code is right', async () => {
   expect((await guess(url, joinid)).status).toBe(429);
 });
 
+test('who makes codes to find those of others is stopped: conflicts are guesses, and creates have a quota', async () => {
+  const clock = new FakeClock();
+  const url = await server({ MAX_CREATES_PER_HOUR: '60' }, { clock });
+  const create = (joinid: string, client1: string) =>
+    call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1 });
+  expect((await create('000000', 'victim')).status).toBe(201);
+  for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++)
+    expect((await create('000000', 'a')).status).toBe(409);
+  expect((await guess(url, '000000')).status).toBe(429);
+  for (let n = 0; n < 59 - ACCEPT_GUESSES.free - 1; n++) await create(someCode(), someDevice());
+  const refused = await create(someCode(), someDevice());
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '60']);
+  clock.advance(60_000);
+  expect((await create(someCode(), someDevice())).status).toBe(201);
+});
+
 test('another address is not concerned; IPv6 counts by its /64', async () => {
   const url = await server({ TRUST_PROXY: '1' });
   for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++)

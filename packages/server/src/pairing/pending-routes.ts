@@ -1,0 +1,166 @@
+// POST /api/rooms, /accept, /check: from a join code to a room. Wire spellings (`joinid`, `roomid`) stop here. docs/protocol.md §3.
+import type { AcceptRequest, CheckRequest, CreatePendingRequest } from '@couplet/protocol';
+import * as wire from '@couplet/protocol/schema';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import Type from 'typebox';
+import { assertNever } from '../platform/assert-never.js';
+import { addressKey } from '../platform/client-address.js';
+import type { Clock } from '../platform/clock.js';
+import { sendError, sendLimited } from '../platform/http-errors.js';
+import { type InFlight, repeatable } from '../platform/idempotency.js';
+import type { Guesses } from './guesses.js';
+import type { Pairing } from './pairing.js';
+import { preferredWaitSeconds } from './prefer.js';
+
+/** When a device or an address that has too many pendings may hope for one of them to have expired, in seconds. */
+const TOO_MANY_RETRY_SECONDS = 60;
+
+const noContent = Type.Null({ description: 'Still waiting; no body.' });
+const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
+const tags = ['pairing'];
+
+export interface PendingRouteDeps {
+  pairing: Pairing;
+  guesses: Guesses;
+  inFlight: InFlight;
+  clock: Clock;
+  joinCodeDigits: number;
+}
+
+export function pendingRoutes(
+  app: FastifyInstance,
+  { pairing, guesses, inFlight, clock, joinCodeDigits }: PendingRouteDeps,
+): void {
+  const requests = wire.pairingRequests(joinCodeDigits);
+
+  app.post<{ Body: CreatePendingRequest }>(
+    '/api/rooms',
+    {
+      schema: {
+        tags,
+        operationId: 'createPending',
+        summary: 'Create a pending with a join code',
+        description:
+          'The same device may send its own still-waiting code again: its life starts anew, so a retry is safe.',
+        body: requests.create,
+        response: { 201: wire.CreatePendingResponse, ...errors },
+      },
+    },
+    async (request, reply) => {
+      const { joinid, client1, expiresInSeconds } = request.body;
+      const once = repeatable(request, clock.now());
+      const address = addressKey(request.ip);
+      const quotaWait = guesses.createWait(address);
+      if (quotaWait > 0) return sendLimited(reply, quotaWait);
+      const outcome = await inFlight.run(once, () =>
+        pairing.create(joinid, client1, expiresInSeconds, address, once),
+      );
+      switch (outcome.kind) {
+        case 'created':
+          return reply.code(201).send({ ok: true, exp: new Date(outcome.expiresAt).toISOString() });
+        case 'conflict':
+          // Tells that the code is live: whoever makes codes to find others' has guessed.
+          await guesses.acceptFailed(address);
+          return sendError(reply, 'conflict');
+        case 'too_many':
+          return sendLimited(reply, TOO_MANY_RETRY_SECONDS);
+        case 'key_reused':
+          return sendError(reply, 'idempotency_key_reused');
+        default:
+          return assertNever(outcome);
+      }
+    },
+  );
+
+  app.post<{ Body: AcceptRequest }>(
+    '/api/rooms/accept',
+    {
+      schema: {
+        tags,
+        operationId: 'acceptPending',
+        summary: 'Accept a join code and make the room',
+        description: 'Of any number of racing accepts exactly one wins.',
+        body: requests.accept,
+        response: { 200: wire.RoomIdResponse, ...errors },
+      },
+    },
+    async (request, reply) => {
+      const { joinid, client2 } = request.body;
+      const once = repeatable(request, clock.now());
+      const address = addressKey(request.ip);
+      const wait = await guesses.acceptWait(address);
+      if (wait > 0) return sendLimited(reply, wait);
+      const outcome = await inFlight.run(once, () => pairing.accept(joinid, client2, once));
+      switch (outcome.kind) {
+        case 'accepted':
+          return reply.send({ roomid: outcome.roomId });
+        case 'own_code':
+          return sendError(reply, 'invalid_client2', {
+            field: 'client2',
+            details: 'a device cannot accept its own code',
+          });
+        case 'conflict':
+          // No guess: a code that is taken is of no use to anyone, and devices do race for one.
+          return sendError(reply, 'conflict');
+        case 'not_found_or_expired':
+          await guesses.acceptFailed(address);
+          return sendError(reply, outcome.kind);
+        case 'key_reused':
+          return sendError(reply, 'idempotency_key_reused');
+        default:
+          return assertNever(outcome);
+      }
+    },
+  );
+
+  app.post<{ Body: CheckRequest }>(
+    '/api/rooms/check',
+    {
+      schema: {
+        tags,
+        operationId: 'checkPending',
+        summary: 'Ask whether the code has been accepted',
+        description:
+          'An accepted pending is deleted with the answer. `Prefer: wait=N` (RFC 7240, up to 30 s) holds the answer until there is one.',
+        headers: Type.Object({ prefer: Type.Optional(Type.String({ examples: ['wait=30'] })) }),
+        body: requests.check,
+        response: { 200: wire.RoomIdResponse, 204: noContent, ...errors },
+      },
+    },
+    async (request, reply) => {
+      const { joinid, client1 } = request.body;
+      const wait = preferredWaitSeconds(request.headers.prefer?.toString());
+      if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
+      const gone = wait ? goneSignal(reply) : NEVER_GONE;
+      const once = repeatable(request, clock.now());
+      const outcome = await inFlight.run(once, () =>
+        pairing.check(joinid, client1, wait ?? 0, gone, once),
+      );
+      switch (outcome.kind) {
+        case 'collected':
+          return reply.send({ roomid: outcome.roomId });
+        case 'waiting':
+          return reply.code(204).send();
+        case 'not_found_or_expired': {
+          const seconds = await guesses.checkFailed(addressKey(request.ip));
+          return seconds > 0 ? sendLimited(reply, seconds) : sendError(reply, outcome.kind);
+        }
+        case 'key_reused':
+          return sendError(reply, 'idempotency_key_reused');
+        default:
+          return assertNever(outcome);
+      }
+    },
+  );
+}
+
+const NEVER_GONE = new AbortController().signal;
+
+/** Aborts when the client hangs up before it is answered. */
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  // It may be gone already: the event has then passed.
+  if (reply.raw.destroyed) gone.abort();
+  else reply.raw.once('close', () => gone.abort());
+  return gone.signal;
+}

@@ -1,0 +1,79 @@
+// POST /api/user/purge: everything of one or more devices goes. docs/protocol.md §3.
+import { MAX_PURGE_IDS, type PurgeRequest } from '@couplet/protocol';
+import * as wire from '@couplet/protocol/schema';
+import type { FastifyInstance } from 'fastify';
+import { Compile } from 'typebox/compile';
+import type { Clock } from '../platform/clock.js';
+import { RequestFault, sendError } from '../platform/http-errors.js';
+import { type InFlight, repeatable } from '../platform/idempotency.js';
+import { isMissing } from '../platform/validation.js';
+import type { PairingStore } from './store.js';
+
+/** A purge of the most ids there may be, each of the greatest length and fully escaped, is larger than other bodies. */
+const MAX_PURGE_BODY_BYTES = 2_097_152;
+
+const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
+
+export function purgeRoute(
+  app: FastifyInstance,
+  store: PairingStore,
+  inFlight: InFlight,
+  clock: Clock,
+): void {
+  app.post<{ Body: PurgeRequest | undefined }>(
+    '/api/user/purge',
+    {
+      bodyLimit: MAX_PURGE_BODY_BYTES,
+      schema: {
+        tags: ['pairing'],
+        operationId: 'purgeDevices',
+        summary: 'Delete every room and pending of one or more devices',
+        body: wire.PurgeRequest,
+        response: { 200: wire.PurgeResponse, ...errors },
+      },
+      // A purge has error codes of its own, which no schema can name.
+      validatorCompiler: () => (value: unknown) => ({ value }),
+    },
+    async (request, reply) => {
+      const deviceIds = namedDevices(request.body);
+      const now = clock.now();
+      const once = repeatable(request, now);
+      const outcome = await inFlight.run(once, () => store.purge(deviceIds, now, once));
+      if (outcome.kind === 'key_reused') return sendError(reply, 'idempotency_key_reused');
+      const { roomsDeleted, pendingsDeleted } = outcome;
+      const deviceIdCount = deviceIds.length;
+      return reply.send({ success: true, deviceIdCount, roomsDeleted, pendingsDeleted });
+    },
+  );
+}
+
+const deviceId = Compile(wire.DeviceId);
+
+/** The devices a purge names: the array where there is one, else the single id of older clients. */
+function namedDevices(body: unknown): readonly string[] {
+  const fields = body ?? {};
+  if (typeof fields !== 'object' || Array.isArray(fields)) {
+    throw new RequestFault('invalid_json', { details: 'the body must be an object' });
+  }
+  const { deviceIds, deviceId: single } = fields as Record<string, unknown>;
+  if (isMissing(deviceIds) && isMissing(single)) {
+    throw new RequestFault('missing_deviceIds_or_deviceId');
+  }
+  const named = isMissing(deviceIds) ? [single] : deviceIds;
+  if (!Array.isArray(named)) {
+    throw new RequestFault('invalid_device_ids', {
+      count: 1,
+      details: 'deviceIds must be an array',
+    });
+  }
+  if (named.length === 0) throw new RequestFault('empty_deviceIds_array');
+  if (named.length > MAX_PURGE_IDS) {
+    throw new RequestFault('invalid_device_ids', {
+      count: named.length,
+      details: `at most ${MAX_PURGE_IDS} ids`,
+    });
+  }
+  const invalid = named.filter((id) => !deviceId.Check(id)).length;
+  if (invalid > 0) throw new RequestFault('invalid_device_ids', { count: invalid });
+  return named;
+}

@@ -1,0 +1,146 @@
+// Settings of who may enter, and of how much of everything there may be.
+import { DEFAULT_MAX_MESSAGE_BYTES, JOIN_CODE_DIGITS } from '@couplet/protocol';
+import Type from 'typebox';
+
+/** Spread into the schema of the configuration; docs/operations.md shows them. */
+export const LIMIT_SETTINGS = {
+  maxMessageBytes: Type.Integer({
+    env: 'MAX_MESSAGE_BYTES',
+    default: DEFAULT_MAX_MESSAGE_BYTES,
+    minimum: 1024,
+    maximum: 16_777_216,
+    description:
+      'Largest WebSocket message from a client, in bytes; a larger one closes with 1009.',
+  }),
+  maxBufferedBytes: Type.Integer({
+    env: 'MAX_BUFFERED_BYTES',
+    default: 1_048_576,
+    minimum: 65_536,
+    maximum: 1_073_741_824,
+    description: 'Most bytes that may wait for one slow client, which is then closed with 4008.',
+  }),
+  trustProxy: Type.String({
+    env: 'TRUST_PROXY',
+    default: '',
+    pattern:
+      '^(\\d{1,2}|[0-9a-fA-F:./]+|loopback|linklocal|uniquelocal)(\\s*,\\s*([0-9a-fA-F:./]+|loopback|linklocal|uniquelocal))*$|^$',
+    description:
+      'Proxies whose X-Forwarded-For is believed: a number of hops, or addresses and ranges (`10.0.0.0/8`, `loopback`, `linklocal`, `uniquelocal`), comma-separated. Behind a proxy this must be set, or all clients share one address and its limits.',
+  }),
+  requirePairedRooms: Type.Boolean({
+    env: 'REQUIRE_PAIRED_ROOMS',
+    default: false,
+    description:
+      'Lets into a room only the two devices that paired it; needs USE_SQLITE, and clients that send `deviceId`.',
+  }),
+  joinCodeDigits: Type.Integer({
+    env: 'JOIN_CODE_DIGITS',
+    default: JOIN_CODE_DIGITS,
+    minimum: 6,
+    maximum: 12,
+    description: 'Digits of a join code; SECURITY.md says how likely a guess is for each.',
+  }),
+  maxFailedGuessesPerMinute: Type.Integer({
+    env: 'MAX_FAILED_GUESSES_PER_MINUTE',
+    default: 300,
+    minimum: 1,
+    maximum: 1_000_000,
+    description:
+      'Failed accepts and checks of all clients together, per minute, beyond which every failure is answered late and the guess alarm is raised.',
+  }),
+  maxConnections: Type.Integer({
+    env: 'MAX_CONNECTIONS',
+    default: 50_000,
+    minimum: 1,
+    maximum: 10_000_000,
+    description: 'Most WebSocket connections at once; each holds at most one room.',
+  }),
+  maxConnectionsPerAddress: Type.Integer({
+    env: 'MAX_CONNECTIONS_PER_ADDRESS',
+    default: 500,
+    minimum: 1,
+    maximum: 10_000_000,
+    description: 'Most WebSocket connections from one address at once (IPv6: from one /64).',
+  }),
+  maxSockets: Type.Integer({
+    env: 'MAX_SOCKETS',
+    default: 60_000,
+    minimum: 1,
+    maximum: 10_000_000,
+    description:
+      'Most TCP connections at once, of whatever use; the process needs as many open files.',
+  }),
+  maxMessagesPerSecond: Type.Integer({
+    env: 'MAX_MESSAGES_PER_SECOND',
+    default: 100,
+    minimum: 1,
+    maximum: 10_000_000,
+    description:
+      'Messages one connection may send per second, on average over a few seconds; beyond, it is warned, then closed with 1008.',
+  }),
+  maxBytesPerSecond: Type.Integer({
+    env: 'MAX_BYTES_PER_SECOND',
+    default: 262_144,
+    minimum: 1024,
+    maximum: 10_000_000_000,
+    description: 'The same in bytes.',
+  }),
+  maxBodyBytes: Type.Integer({
+    env: 'MAX_BODY_BYTES',
+    default: 65_536,
+    minimum: 1024,
+    maximum: 16_777_216,
+    description: 'Largest request body, in bytes; a purge may have 2 MiB.',
+  }),
+  requestTimeoutSeconds: Type.Integer({
+    env: 'REQUEST_TIMEOUT_SECONDS',
+    default: 10,
+    minimum: 1,
+    maximum: 600,
+    description:
+      'Longest time for a request, or an opening handshake, to arrive whole, in seconds; how long an answer takes is not counted.',
+  }),
+  maxPendingsPerDevice: Type.Integer({
+    env: 'MAX_PENDINGS_PER_DEVICE',
+    default: 50,
+    minimum: 1,
+    maximum: 1_000_000,
+    description: 'Most live pendings of one device.',
+  }),
+  maxPendingsPerAddress: Type.Integer({
+    env: 'MAX_PENDINGS_PER_ADDRESS',
+    default: 500,
+    minimum: 1,
+    maximum: 10_000_000,
+    description: 'Most live pendings created from one address (IPv6: from one /64).',
+  }),
+  maxRooms: Type.Integer({
+    env: 'MAX_ROOMS',
+    default: 5_000_000,
+    minimum: 1,
+    maximum: 1_000_000_000,
+    description: 'Most paired rooms that are kept.',
+  }),
+  maxIdempotencyRecords: Type.Integer({
+    env: 'MAX_IDEMPOTENCY_RECORDS',
+    default: 500_000,
+    minimum: 1,
+    maximum: 100_000_000,
+    description: 'Most answers kept for their Idempotency-Key, for ten minutes each.',
+  }),
+  maxWaitingChecks: Type.Integer({
+    env: 'MAX_WAITING_CHECKS',
+    default: 20_000,
+    minimum: 0,
+    maximum: 1_000_000,
+    description: 'Most checks held by `Prefer: wait` at once; further ones are answered at once.',
+  }),
+  maxCreatesPerHour: Type.Integer({
+    env: 'MAX_CREATES_PER_HOUR',
+    default: 300,
+    minimum: 1,
+    maximum: 1_000_000_000,
+    description:
+      'Pendings one address may create at once, and again per hour (IPv6: one /64). A create tells whether a code is live, so it is a guess too. Many users behind one address may need more.',
+  }),
+};

@@ -1,0 +1,47 @@
+// A quota by key: so many at once, and as many again per hour (the generic cell rate algorithm, ITU-T I.371).
+import type { Clock } from './clock.js';
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * Counts what each key takes, in one number per key: the time at which its quota will be whole again. At most
+ * `capacity` keys are kept; when it is full, the key that came first is forgotten.
+ */
+export class Quota {
+  readonly #perHour: number;
+  readonly #clock: Clock;
+  readonly #capacity: number;
+  readonly #wholeAt = new Map<string, number>();
+
+  constructor(perHour: number, clock: Clock, capacity: number) {
+    this.#perHour = perHour;
+    this.#clock = clock;
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#wholeAt.size;
+  }
+
+  /** Takes one; 0 where there was one to take, else the seconds until there is. */
+  take(key: string): number {
+    const now = this.#clock.now();
+    const intervalMs = HOUR_MS / this.#perHour;
+    const known = this.#wholeAt.get(key) ?? now;
+    // A clock that was set back makes an old quota look fuller than it can be.
+    const wholeAt = Math.min(Math.max(known, now), now + HOUR_MS) + intervalMs;
+    const waitMs = wholeAt - HOUR_MS - now;
+    if (waitMs > 0.5) return Math.max(1, Math.ceil(waitMs / 1000));
+    this.#wholeAt.delete(key);
+    this.#wholeAt.set(key, wholeAt);
+    this.#forget(now);
+    return 0;
+  }
+
+  #forget(now: number): void {
+    for (const [key, wholeAt] of this.#wholeAt) {
+      if (this.#wholeAt.size <= this.#capacity && wholeAt > now) break;
+      this.#wholeAt.delete(key);
+    }
+  }
+}

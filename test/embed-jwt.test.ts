@@ -1,0 +1,114 @@
+// The example examples/embed-jwt, run as it stands: nobody does anything without a token, and nobody is another device.
+import type { FastifyInstance } from 'fastify';
+import { SignJWT } from 'jose';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import WebSocket from 'ws';
+import { buildServer } from '../examples/embed-jwt/server.js';
+import { call, someCode, someDevice } from '../packages/server/test/support/api.js';
+import { Peer } from '../packages/server/test/support/peer.js';
+
+const secret = new TextEncoder().encode('a secret of the accounts service');
+const app: FastifyInstance = await buildServer(secret, { SQLITE_DB_PATH: ':memory:' });
+const url = await app.listen({ port: 0, host: '127.0.0.1' });
+const wsUrl = url.replace('http', 'ws');
+afterAll(() => app.close());
+
+interface Claims {
+  audience?: string;
+  expires?: string;
+  key?: Uint8Array;
+}
+
+const tokenOf = (
+  device: string,
+  { audience = 'couplet', expires = '5m', key = secret }: Claims = {},
+) =>
+  new SignJWT()
+    .setProtectedHeader({ alg: 'HS256' })
+    .setIssuer('urn:example:accounts')
+    .setAudience(audience)
+    .setSubject(device)
+    .setExpirationTime(expires)
+    .sign(key);
+
+const bearer = async (device: string, claims: Claims = {}) => ({
+  authorization: `Bearer ${await tokenOf(device, claims)}`,
+});
+
+/** The status that an opening handshake is refused with. */
+const refusal = (address: string, headers: Record<string, string> = {}) =>
+  new Promise<number | undefined>((resolve, reject) => {
+    const socket = new WebSocket(address, { headers });
+    socket.on('error', () => {});
+    socket.on('open', () => reject(new Error('it was let in')));
+    socket.on('unexpected-response', (request, response) => {
+      resolve(response.statusCode);
+      request.destroy();
+    });
+    onTestFinished(() => socket.terminate());
+  });
+
+/** Pairs two devices, each with its own token; resolves to the id of their room. */
+async function pair(client1: string, client2: string): Promise<string> {
+  const joinid = someCode();
+  const [one, two] = [await bearer(client1), await bearer(client2)];
+  const pending = { joinid, client1, expiresInSeconds: 60 };
+  expect((await call(url, 'POST', '/api/rooms', pending, one)).status).toBe(201);
+  const accepted = await call(url, 'POST', '/api/rooms/accept', { joinid, client2 }, two);
+  const checked = await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, one);
+  expect(checked.body).toEqual(accepted.body);
+  return checked.body?.roomid as string;
+}
+
+describe.each([
+  ['no token', async () => ({})],
+  ['a token that is none', async () => ({ authorization: 'Bearer x.y.z' })],
+  ['a token of another key', () => bearer('d', { key: new Uint8Array(32) })],
+  ['a token for another service', () => bearer('d', { audience: 'mail' })],
+  ['an expired token', () => bearer('d', { expires: '-1m' })],
+] as [string, () => Promise<Record<string, string>>][])('with %s', (_title, headers) => {
+  test('every endpoint under /api is 401', async () => {
+    for (const [method, path] of [
+      ['POST', '/api/rooms'],
+      ['GET', '/api/rooms?roomid=x'],
+      ['POST', '/api/rooms/accept'],
+      ['POST', '/api/user/purge'],
+    ] as const) {
+      const answer = await call(url, method, path, undefined, await headers());
+      expect([answer.status, answer.body], path).toEqual([401, { error: 'unauthorized' }]);
+    }
+  });
+
+  test('the opening handshake is 401', async () => {
+    expect(await refusal(wsUrl, await headers())).toBe(401);
+  });
+});
+
+test('a device with a token of another one is refused its seat', async () => {
+  const [client1, client2, stranger] = [someDevice(), someDevice(), someDevice()];
+  const roomId = await pair(client1, client2);
+  const peer = await Peer.connect(wsUrl, { headers: await bearer(stranger) });
+  for (const deviceId of [client1, client2, stranger, undefined]) {
+    peer.send({ type: 'join_room', roomId, deviceId });
+    expect(await peer.next('error')).toMatchObject({ code: 'forbidden' });
+  }
+});
+
+test('two devices with tokens of their own pair, join and talk', async () => {
+  const [client1, client2] = [someDevice(), someDevice()];
+  const roomId = await pair(client1, client2);
+  const first = await Peer.connect(wsUrl, { headers: await bearer(client1) });
+  // As a browser would: it cannot set headers.
+  const second = await Peer.connect(`${wsUrl}/?token=${await tokenOf(client2)}`);
+  expect(await first.join(roomId, client1)).toMatchObject({ isInitiator: true });
+  expect(await second.join(roomId, client2)).toMatchObject({ isInitiator: false, ready: true });
+  await second.next('room_ready');
+  await first.next('room_ready');
+  first.send({ type: 'webrtc_offer', sdp: 'v=0' });
+  expect(await second.next('webrtc_offer')).toMatchObject({ sdp: 'v=0', from: first.clientId });
+});
+
+test('the page of the server and its probes stay open', async () => {
+  expect((await call(url, 'GET', '/healthz')).status).toBe(200);
+  expect((await fetch(url)).status).toBe(200);
+});

@@ -1,0 +1,63 @@
+// npm run licenses: lists what production loads, and refuses what we cannot accept.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../packages/server/test/support/server.js';
+import { isAccepted, productionPackages } from '../scripts/licenses.js';
+import { ROOT, read, tableRows } from './support/papers.js';
+
+test('lists every dependency of the server, and what those depend on, with version and licence', () => {
+  const rows = tableRows(execFileSync(process.execPath, [`${ROOT}scripts/licenses.js`]).toString());
+  const { dependencies } = JSON.parse(read('packages/server/package.json'));
+  const names = rows.map(([name]) => name);
+  expect(names).toEqual(
+    expect.arrayContaining(
+      Object.keys(dependencies).filter((name) => !name.startsWith('@couplet/')),
+    ),
+  );
+  expect(names).toContain('pino-std-serializers');
+  for (const [name, version = '', licence = ''] of rows) {
+    expect(version, name).toMatch(/^\d+\.\d+\.\d+/);
+    expect(isAccepted(licence), `${name}: ${licence}`).toBe(true);
+  }
+});
+
+test('leaves out what only development needs', () => {
+  const names = productionPackages().map(({ name }) => name);
+  expect(names).not.toContain('vitest');
+  expect(names).not.toContain('jose');
+  expect(names.filter((name) => name.startsWith('@couplet/'))).toEqual([]);
+});
+
+test.each([
+  ['MIT', true],
+  ['(MIT OR GPL-3.0-only)', true],
+  ['MIT AND Apache-2.0', true],
+  ['MIT AND GPL-3.0-only', false],
+  ['(BSD-2-Clause OR MIT OR Apache-2.0)', true],
+  ['AGPL-3.0-or-later', false],
+  ['SEE LICENSE IN LICENSE', false],
+  ['unknown', false],
+])('%s: accepted is %s', (licence, accepted) => {
+  expect(isAccepted(licence)).toBe(accepted);
+});
+
+test('fails, and names the package, where a licence is not accepted', () => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, 'scripts'));
+  for (const script of ['licenses.js', 'prepare.js', 'tables.js']) {
+    cpSync(`${ROOT}scripts/${script}`, join(folder, 'scripts', script));
+  }
+  const packages = {
+    '': {},
+    'node_modules/fine': { version: '1.0.0', license: 'MIT' },
+    'node_modules/viral': { version: '1.0.0', license: 'AGPL-3.0-only' },
+    'node_modules/tool': { version: '1.0.0', license: 'AGPL-3.0-only', dev: true },
+  };
+  writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ packages }));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  const { status, stderr } = spawnSync(process.execPath, [join(folder, 'scripts/licenses.js')]);
+  expect(status).toBe(1);
+  expect(stderr.toString()).toBe('not accepted: viral (AGPL-3.0-only)\n');
+});

@@ -1,0 +1,190 @@
+// Dashboard, alerts and scrape configuration against the metrics that there are; and by promtool, where it is installed.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildApp, type MetricDescription, Metrics, parseConfig } from '@couplet/server';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { temporaryFolder } from '../packages/server/test/support/server.js';
+import { metrics as metricsTable } from '../scripts/tables.js';
+import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
+import { parseQuery } from './support/promql.js';
+
+const metrics = new Metrics();
+const app = await buildApp(parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:' }), {
+  metrics,
+});
+await app.close();
+
+const ours = new Map(metrics.descriptions.map((description) => [description.name, description]));
+const SUFFIXES: Record<MetricDescription['type'], readonly string[]> = {
+  counter: [''],
+  gauge: [''],
+  histogram: ['_bucket', '_sum', '_count'],
+};
+/** Every name that a scrape has, with the metric of ours that it belongs to. */
+const series = new Map<string, MetricDescription | undefined>([
+  // Prometheus makes this one itself, of every target.
+  ['up', undefined],
+  ...metrics
+    .names()
+    .filter((name) => !ours.has(name))
+    .map((name) => [name, undefined] as const),
+  ...[...ours.values()].flatMap((each) =>
+    SUFFIXES[each.type].map((suffix) => [each.name + suffix, each] as const),
+  ),
+]);
+
+interface Panel {
+  type: string;
+  title: string;
+  datasource?: { uid: string };
+  targets?: { expr: string; legendFormat: string; datasource: { uid: string } }[];
+  gridPos: { x: number; y: number; w: number; h: number };
+}
+const dashboard = JSON.parse(read('deploy/grafana/couplet.json')) as {
+  panels: Panel[];
+  templating: { list: { name: string; type: string; query: unknown }[] };
+};
+
+interface Rule {
+  alert: string;
+  expr: string;
+  for?: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+}
+const rules = parse(read('deploy/prometheus/alerts.yml')).groups.flatMap(
+  (group: { rules: Rule[] }) => group.rules,
+) as Rule[];
+
+const panels = dashboard.panels.flatMap(({ title, targets = [] }) =>
+  targets.map(({ expr }) => [title, expr] as const),
+);
+const alerts = rules.map(({ alert, expr }) => [alert, expr] as const);
+
+/** How a dashboard names its variable. */
+const DATASOURCE = ['$', 'datasource}'].join('{');
+
+/** Labels that Prometheus adds to every series. */
+const TARGET_LABELS = ['instance', 'job'];
+
+describe.each([
+  ['panel', panels],
+  ['alert', alerts],
+] as const)('every %s', (_kind, queries) => {
+  test.each(queries)('%s: asks for metrics and labels that exist: %s', (_title, expression) => {
+    const query = parseQuery(expression);
+    expect(query.metrics).not.toEqual([]);
+    for (const name of query.metrics) expect([...series.keys()]).toContain(name);
+    const known = query.metrics.flatMap((name) => series.get(name) ?? []);
+    for (const [label, values] of query.labels) {
+      if (TARGET_LABELS.includes(label) || (label === 'le' && expression.includes('_bucket')))
+        continue;
+      const described = known.filter(({ labels }) => label in labels);
+      expect(described, `label ${label}`).not.toEqual([]);
+      for (const { labels } of described) {
+        const allowed = labels[label];
+        if (typeof allowed === 'string') continue;
+        for (const value of values.flatMap((pattern) => pattern.split('|'))) {
+          expect(allowed).toContain(value);
+        }
+      }
+    }
+  });
+});
+
+describe('deploy/grafana/couplet.json', () => {
+  test('has a row for each concern', () => {
+    const rows = dashboard.panels.filter(({ type }) => type === 'row').map(({ title }) => title);
+    expect(rows).toEqual([
+      'Traffic',
+      'Pairing',
+      'Signaling',
+      'Guesses and abuse',
+      'Store',
+      'Process',
+    ]);
+  });
+
+  test('takes its data source from a variable, everywhere', () => {
+    expect(dashboard.templating.list[0]).toMatchObject({ name: 'datasource', type: 'datasource' });
+    for (const { type, datasource, targets = [] } of dashboard.panels) {
+      if (type === 'row') continue;
+      for (const each of [datasource, ...targets.map((target) => target.datasource)]) {
+        expect(each?.uid).toBe(DATASOURCE);
+      }
+    }
+  });
+
+  test('shows every metric of ours', () => {
+    const shown = new Set(panels.flatMap(([, expr]) => parseQuery(expr).metrics));
+    const missing = [...ours.values()].filter(
+      ({ name, type }) => !SUFFIXES[type].some((suffix) => shown.has(name + suffix)),
+    );
+    expect(missing.map(({ name }) => name)).toEqual([]);
+  });
+
+  test('has panels that do not overlap', () => {
+    const taken = new Set<string>();
+    for (const { title, gridPos } of dashboard.panels) {
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect(taken, title).not.toContain(`${x},${y}`);
+          taken.add(`${x},${y}`);
+        }
+      }
+    }
+  });
+});
+
+test('docs/operations.md lists every metric with its type, its labels and its meaning', () => {
+  const documented = tableRows(section(read('docs/operations.md'), '## Metrics'));
+  expect(documented).toEqual(tableRows(metricsTable(metrics.descriptions)));
+  expect(documented.map(([name = '']) => quoted(name)[0])).toEqual([...ours.keys()]);
+});
+
+describe('deploy/prometheus', () => {
+  test('every alert has a severity, a summary and a description, and is in docs/operations.md', () => {
+    for (const { labels, annotations } of rules) {
+      expect(labels.severity).toMatch(/^(page|ticket)$/);
+      expect(annotations.summary).toBeTruthy();
+      expect(annotations.description).toBeTruthy();
+    }
+    const documented = tableRows(section(read('docs/operations.md'), '### Alerts'));
+    expect(documented.map(([name = '', severity]) => [quoted(name)[0], severity])).toEqual(
+      rules.map(({ alert, labels }) => [alert, labels.severity]),
+    );
+  });
+
+  test('the scrape configuration loads these alerts, and scrapes where the metrics are', () => {
+    const config = parse(read('deploy/prometheus/prometheus.yml'));
+    expect(config.rule_files).toEqual(['alerts.yml']);
+    expect(config.scrape_configs).toHaveLength(1);
+    expect(config.scrape_configs[0]).toMatchObject({
+      job_name: 'couplet',
+      metrics_path: '/metrics',
+      authorization: { type: 'Bearer' },
+    });
+  });
+
+  // Not one of the programs that npm test installs: Debian's package of it starts a server.
+  const promtool = spawnSync('promtool', ['--version']).status === 0;
+  test('promtool finds no fault with the configuration, the rules and the queries of the dashboard', () => {
+    if (!promtool) return;
+    const folder = temporaryFolder();
+    cpSync(`${ROOT}deploy/prometheus`, folder, { recursive: true });
+    writeFileSync(join(folder, 'admin-token'), 'a token for the operator');
+    execFileSync('promtool', ['check', 'config', join(folder, 'prometheus.yml')], {
+      stdio: 'pipe',
+    });
+    const queries = panels.map(([title, expr], n) => ({
+      record: `panel:${n}`,
+      expr: expr.replaceAll('$__rate_interval', '5m'),
+      labels: { title },
+    }));
+    const file = join(folder, 'panels.json');
+    writeFileSync(file, JSON.stringify({ groups: [{ name: 'panels', rules: queries }] }));
+    execFileSync('promtool', ['check', 'rules', '--lint=none', file], { stdio: 'pipe' });
+  });
+});

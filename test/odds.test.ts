@@ -1,0 +1,92 @@
+// The odds in SECURITY.md: the attack, played against the limits that hold, and the table computed from them.
+import { expect, test } from 'vitest';
+import { ACCEPT_GUESSES } from '../packages/server/src/pairing/guesses.js';
+import { SETTINGS } from '../packages/server/src/platform/config.js';
+import { MemoryPenalties, waitAfter } from '../packages/server/src/platform/penalties.js';
+import { Quota } from '../packages/server/src/platform/quota.js';
+import { FakeClock } from '../packages/server/test/support/fake-clock.js';
+import {
+  chance,
+  guessesWithin,
+  mostGuesses,
+  mostTries,
+  oddsTable,
+  shown,
+} from '../scripts/odds.js';
+import { read, section, tableRows } from './support/papers.js';
+
+const HOUR = 3600;
+const CREATES_PER_HOUR = SETTINGS.get('MAX_CREATES_PER_HOUR')?.default as number;
+const security = read('SECURITY.md');
+const guessing = section(security, '## Guessing join codes');
+
+/** Plays one address against the penalties themselves: guesses whenever it may, rests after so many failures. */
+async function play(seconds: number, restAfter = Number.POSITIVE_INFINITY): Promise<number> {
+  const clock = new FakeClock();
+  const end = clock.now() + seconds * 1000;
+  const penalties = new MemoryPenalties(ACCEPT_GUESSES, clock, 100);
+  let failures = 0;
+  let guesses = 0;
+  while (clock.now() < end) {
+    const wait = await penalties.waitSeconds('attacker');
+    if (wait > 0) clock.advance(wait * 1000);
+    else {
+      await penalties.fail('attacker');
+      guesses += 1;
+      failures += 1;
+      if (failures === restAfter) {
+        clock.advance(ACCEPT_GUESSES.memorySeconds * 1000);
+        failures = 0;
+      }
+    }
+  }
+  return guesses;
+}
+
+test('the computed number of guesses is what the penalties let through', async () => {
+  expect(await play(HOUR)).toBe(guessesWithin(ACCEPT_GUESSES, waitAfter, HOUR));
+  for (const rest of [1, 21, 22, 25, 28, 29, 30, 35]) {
+    expect(await play(100 * HOUR, rest), `rests after ${rest}`).toBe(
+      guessesWithin(ACCEPT_GUESSES, waitAfter, 100 * HOUR, rest),
+    );
+  }
+});
+
+test('SECURITY.md states the guesses of the first hour, and of a later one at the best pace', () => {
+  const days = 1000;
+  const first = mostGuesses(ACCEPT_GUESSES, waitAfter, HOUR);
+  const later = mostGuesses(ACCEPT_GUESSES, waitAfter, days * 24 * HOUR) / (days * 24);
+  expect(guessing).toContain(
+    `${first} guesses in the first hour, and ${Math.round(later)} in each later`,
+  );
+  expect(guessing).toContain(`may fail ${ACCEPT_GUESSES.free} times`);
+  expect(guessing).toContain(`up to ${ACCEPT_GUESSES.maxWaitSeconds / 60} minutes`);
+});
+
+test('the quota of creates lets twice its hourly number through in the first hour', () => {
+  const clock = new FakeClock();
+  const quota = new Quota(CREATES_PER_HOUR, clock, 10);
+  const end = clock.now() + HOUR * 1000;
+  let creates = 0;
+  while (clock.now() < end) {
+    const wait = quota.take('attacker');
+    if (wait === 0) creates += 1;
+    else clock.advance(wait * 1000);
+  }
+  expect(creates).toBeLessThanOrEqual(2 * CREATES_PER_HOUR);
+  expect(guessing).toContain(`may make ${CREATES_PER_HOUR} codes at once`);
+  expect(guessing).toContain(`makes ${2 * CREATES_PER_HOUR} more tries`);
+});
+
+test('SECURITY.md has the table that follows from the limits', () => {
+  const computed = oddsTable(mostTries(ACCEPT_GUESSES, waitAfter, CREATES_PER_HOUR));
+  expect(tableRows(guessing)).toEqual(tableRows(computed));
+});
+
+test('a chance is that of at least one hit, and is shown without a flat zero or one', () => {
+  expect(chance(1, 10, 6)).toBeCloseTo(1e-5, 12);
+  expect(chance(33, 50_000, 6)).toBeCloseTo(1 - 0.95 ** 33, 12);
+  expect(shown(chance(33_000, 50_000, 6))).toBe('> 99.9 %');
+  expect(shown(0.0325)).toBe('3.3 %');
+  expect(shown(3.3e-10)).toBe('1 in 3,000,000,000');
+});

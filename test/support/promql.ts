@@ -1,0 +1,41 @@
+// What a PromQL expression asks for, as far as the tests need it: metric names, and the labels it uses.
+
+const WORDS = new Set(
+  `by without on ignoring group_left group_right bool and or unless offset
+   sum min max avg count rate irate increase histogram_quantile max_over_time topk clamp_min vector time label_values`.split(
+    /\s+/,
+  ),
+);
+
+export interface Query {
+  /** Names of the metrics it selects. */
+  metrics: string[];
+  /** Label → the values that it compares it with; none where it only groups by it. */
+  labels: Map<string, string[]>;
+}
+
+export function parseQuery(expression: string): Query {
+  const labels = new Map<string, string[]>();
+  const note = (label: string, value?: string) => {
+    const values = labels.get(label) ?? [];
+    labels.set(label, value === undefined ? values : [...values, value]);
+  };
+  const bare = expression
+    .replace(/\{([^}]*)\}/g, (_all, matchers: string) => {
+      for (const [, label = '', value = ''] of matchers.matchAll(
+        /(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"/g,
+      )) {
+        note(label, value);
+      }
+      return ' ';
+    })
+    .replace(/\[[^\]]*\]/g, ' ')
+    .replace(/\b(?:by|on|without|ignoring)\s*\(([^)]*)\)/g, (_all, list: string) => {
+      for (const label of list.split(/\s*,\s*/)) note(label.trim());
+      return ' ';
+    });
+  const metrics = (bare.match(/[a-zA-Z_:][a-zA-Z0-9_:]*/g) ?? []).filter(
+    (word) => !WORDS.has(word),
+  );
+  return { metrics: [...new Set(metrics)], labels };
+}
