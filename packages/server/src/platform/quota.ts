@@ -28,8 +28,9 @@ export class Quota {
     const now = this.#clock.now();
     const intervalMs = HOUR_MS / this.#perHour;
     const known = this.#wholeAt.get(key) ?? now;
-    // A clock that was set back makes an old quota look fuller than it can be.
-    const wholeAt = Math.min(Math.max(known, now), now + HOUR_MS) + intervalMs;
+    // Further off than an hour it can only be by a clock that was set back since.
+    const from = known < now || known > now + HOUR_MS ? now : known;
+    const wholeAt = from + intervalMs;
     const waitMs = wholeAt - HOUR_MS - now;
     if (waitMs > 0.5) return Math.max(1, Math.ceil(waitMs / 1000));
     this.#wholeAt.delete(key);
