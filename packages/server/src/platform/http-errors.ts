@@ -53,6 +53,8 @@ const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
   FST_ERR_BAD_URL: 'not_found',
   FST_ERR_ASYNC_CONSTRAINT: 'not_found',
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
+  // No route takes QUERY, but Fastify wants its content type before it looks.
+  FST_ERR_ROUTE_MISSING_CONTENT_TYPE: 'not_found',
 };
 
 /** Fastify's error handler: a known fault gets its code, all else is logged and answered `internal_error`. */
@@ -62,6 +64,9 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
   } else if (error instanceof Unavailable) {
     request.log.error({ err: error.cause }, 'store unavailable');
     sendError(reply, 'unavailable');
+  } else if (request.raw.destroyed && (error as NodeJS.ErrnoException).code === 'ECONNRESET') {
+    // The client hung up amid its body: no bug of ours, and anyone could fill the log with it.
+    sendError(reply, 'invalid_request');
   } else {
     const code = FASTIFY_CODES[(error as FastifyError).code];
     if (code === undefined) request.log.error({ err: error }, 'request failed');

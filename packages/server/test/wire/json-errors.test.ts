@@ -129,6 +129,12 @@ test.each([
   expect(answer.body).toStrictEqual({ error: 'not_found' });
 });
 
+test('a method that no route takes is 404 not_found, whatever it would have to bring', async () => {
+  const answer = await rawRequest(url, 'QUERY / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+  expect(answer.status).toBe(404);
+  expect(JSON.parse(answer.body)).toStrictEqual({ error: 'not_found' });
+});
+
 const header = (line: string) =>
   `GET / HTTP/1.1\r\nhost: x\r\n${line}\r\nconnection: close\r\n\r\n`;
 

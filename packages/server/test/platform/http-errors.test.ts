@@ -1,0 +1,29 @@
+// What a failed request leaves in the log: a fault of the client's nothing, and least of all an error.
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { expect, onTestFinished, test } from 'vitest';
+import { createLogger } from '../../src/platform/logger.js';
+import { startServer } from '../support/server.js';
+
+test('a client that hangs up amid its body is no error of the server', async () => {
+  const sink = new PassThrough();
+  const log = createLogger({ logLevel: 'info', logFormat: 'json' }, sink, false);
+  const server = await startServer({}, { log });
+  onTestFinished(() => server.close());
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  const arrived = once(server.app.server, 'request');
+  socket.write(
+    'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+  );
+  await arrived;
+  socket.resetAndDestroy();
+  let lines = '';
+  for await (const chunk of sink) {
+    lines += chunk;
+    if (lines.includes('"method":"POST"')) break;
+  }
+  expect(lines).toContain('"status":400');
+  expect(lines).not.toContain('"level":50');
+});
