@@ -23,7 +23,6 @@ export async function fuzz<T>(
     numRuns: Number.MAX_SAFE_INTEGER,
     interruptAfterTimeLimit: FUZZ_SECONDS * share * 1000,
     markInterruptAsFailure: false,
-    errorWithCause: true,
   });
   return runs;
 }

@@ -89,6 +89,16 @@ export async function startFuzzedServer(env: Record<string, string> = {}): Promi
     });
     void exited.then(() => reject(new Error(`no start: ${complaints}`)));
   });
+  const stop = async () => {
+    const pairGone = once(pair, 'exit');
+    pair.disconnect();
+    await pairGone;
+    child.kill('SIGTERM');
+    const code = await exited;
+    rmSync(folder, { recursive: true, force: true });
+    return code;
+  };
+  let stopped: Promise<number | null> | undefined;
   const wsUrl = `ws://127.0.0.1:${port}`;
   const pair = fork(path('./neighbour.js'), [wsUrl]);
   await once(pair, 'message');
@@ -102,14 +112,9 @@ export async function startFuzzedServer(env: Record<string, string> = {}): Promi
     get exitCode() {
       return child.exitCode;
     },
-    async stop() {
-      const pairGone = once(pair, 'exit');
-      pair.disconnect();
-      await pairGone;
-      child.kill('SIGTERM');
-      const code = await exited;
-      rmSync(folder, { recursive: true, force: true });
-      return code;
+    stop() {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }

@@ -1,7 +1,14 @@
 // WebSocket frames byte by byte (RFC 6455 §5.2), the wrong ones included, and the server's frames read back strictly.
 import { randomBytes } from 'node:crypto';
 
-export const OPCODES = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+export const OPCODES = {
+  continuation: 0,
+  text: 1,
+  binary: 2,
+  close: 8,
+  ping: 9,
+  pong: 10,
+} as const;
 
 /** A frame as it is to be written; what is left out is as the RFC has it for a client. */
 export interface FrameOptions {

@@ -128,7 +128,11 @@ export const extraFields: fc.Arbitrary<Record<string, unknown>> = fc.dictionary(
 
 /** Text that is no JSON at all. */
 export const noJson: fc.Arbitrary<string> = fc
-  .oneof(text(200), fc.json().map((json) => `${json},`), fc.json().map((json) => json.slice(0, -1)))
+  .oneof(
+    text(200),
+    fc.json().map((json) => `${json},`),
+    fc.json().map((json) => json.slice(0, -1)),
+  )
   .filter((given) => {
     try {
       JSON.parse(given);

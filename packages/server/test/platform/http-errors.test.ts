@@ -1,5 +1,6 @@
 // What a failed request leaves in the log: a fault of the client's nothing, and least of all an error.
 import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
@@ -7,23 +8,21 @@ import { createLogger } from '../../src/platform/logger.js';
 import { startServer } from '../support/server.js';
 
 test('a client that hangs up amid its body is no error of the server', async () => {
+  const lines: string[] = [];
   const sink = new PassThrough();
-  const log = createLogger({ logLevel: 'info', logFormat: 'json' }, sink, false);
+  sink.on('data', (line) => lines.push(String(line)));
+  const log = createLogger({ logLevel: 'warn', logFormat: 'json' }, sink, false);
   const server = await startServer({}, { log });
-  onTestFinished(() => server.close());
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
   onTestFinished(() => void socket.destroy());
   const arrived = once(server.app.server, 'request');
   socket.write(
     'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
   );
-  await arrived;
+  const [, response] = (await arrived) as [IncomingMessage, ServerResponse];
+  const over = once(response, 'close');
   socket.resetAndDestroy();
-  let lines = '';
-  for await (const chunk of sink) {
-    lines += chunk;
-    if (lines.includes('"method":"POST"')) break;
-  }
-  expect(lines).toContain('"status":400');
-  expect(lines).not.toContain('"level":50');
+  await over;
+  await server.close();
+  expect(lines).toEqual([]);
 });
