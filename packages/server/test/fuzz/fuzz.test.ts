@@ -3,11 +3,15 @@ import fc from 'fast-check';
 import { afterAll, expect, test, vi } from 'vitest';
 import { rawRequest } from '../support/raw-http.js';
 import { FUZZ_SECONDS, FUZZ_SEED, fuzz } from './budget.js';
-import { frameCases, judgeFrames } from './frame-property.js';
+import { frameCases } from './frame-arbitrary.js';
+import { judgeFrames } from './frame-property.js';
 import { RAISED_LIMITS, startFuzzedServer } from './fuzzed-server.js';
-import { httpCases, judgeHttp, judgeSmuggling, smugglingCases } from './http-property.js';
-import { judgeMessages, messageCases } from './message-property.js';
-import { hangUp, judgeRest, restCases } from './rest-property.js';
+import { httpCases, smugglingCases } from './http-arbitrary.js';
+import { judgeHttp, judgeSmuggling } from './http-property.js';
+import { messageCases } from './message-arbitrary.js';
+import { judgeMessages } from './message-property.js';
+import { restCases } from './rest-arbitrary.js';
+import { hangUp, judgeRest } from './rest-property.js';
 
 /** As many addresses as no one of them runs out of guesses. */
 const ADDRESSES = 65_536;

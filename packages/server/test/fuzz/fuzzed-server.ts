@@ -100,7 +100,7 @@ export async function startFuzzedServer(env: Record<string, string> = {}): Promi
   };
   let stopped: Promise<number | null> | undefined;
   const wsUrl = `ws://127.0.0.1:${port}`;
-  const pair = fork(path('./neighbour.js'), [wsUrl]);
+  const pair = fork(path('./neighbour.js'), [wsUrl], { execArgv: [] });
   await once(pair, 'message');
   return {
     url: `http://127.0.0.1:${port}`,

@@ -6,7 +6,8 @@ import { startFuzzedServer } from './fuzzed-server.js';
 import { judgeServerMessage } from './message-property.js';
 import { readAnswers } from './raw-answers.js';
 import { RawSocket } from './raw-socket.js';
-import { hangUp, judgeRest, restCases } from './rest-property.js';
+import { restCases } from './rest-arbitrary.js';
+import { hangUp, judgeRest } from './rest-property.js';
 
 const server = await startFuzzedServer();
 afterAll(async () => {
