@@ -51,6 +51,8 @@ const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
   FST_ERR_BAD_URL: 'not_found',
+  // A method that Node's parser takes and Fastify has never heard of.
+  FST_ERR_NOT_FOUND: 'not_found',
   FST_ERR_ASYNC_CONSTRAINT: 'not_found',
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
   // No route takes QUERY, but Fastify wants its content type before it looks.
