@@ -51,8 +51,12 @@ const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
   FST_ERR_BAD_URL: 'not_found',
+  // A method that Node's parser takes and Fastify has never heard of.
+  FST_ERR_NOT_FOUND: 'not_found',
   FST_ERR_ASYNC_CONSTRAINT: 'not_found',
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
+  // No route takes QUERY, but Fastify wants its content type before it looks.
+  FST_ERR_ROUTE_MISSING_CONTENT_TYPE: 'not_found',
 };
 
 /** Fastify's error handler: a known fault gets its code, all else is logged and answered `internal_error`. */
@@ -62,6 +66,9 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
   } else if (error instanceof Unavailable) {
     request.log.error({ err: error.cause }, 'store unavailable');
     sendError(reply, 'unavailable');
+  } else if (request.raw.destroyed && (error as NodeJS.ErrnoException).code === 'ECONNRESET') {
+    // The client hung up amid its body: no bug of ours, and anyone could fill the log with it.
+    sendError(reply, 'invalid_request');
   } else {
     const code = FASTIFY_CODES[(error as FastifyError).code];
     if (code === undefined) request.log.error({ err: error }, 'request failed');

@@ -69,8 +69,13 @@ export function attacher({
       // A binary frame is no message of the protocol; the empty text gets the answer of one that is not JSON.
       inbox.receive(isBinary ? '' : data.toString(), data.length);
     });
-    socket.on('pong', () => {
+    socket.on('ping', (payload) => {
       connection.unanswered = 0;
+      if (inbox.control(payload.length)) connection.pong(payload);
+    });
+    socket.on('pong', (payload) => {
+      connection.unanswered = 0;
+      inbox.control(payload.length);
     });
     // ws closes the connection itself, with the code that fits; the event must only not be unhandled.
     socket.on('error', (error: Error & { code?: string }) => {

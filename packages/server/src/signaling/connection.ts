@@ -65,16 +65,12 @@ export class Connection {
 
   /** Sends a text frame; a client that does not read what it was sent is closed with 4008. */
   sendFrame(frame: string): void {
-    if (!this.open) return;
-    if (this.#stream.writableLength > this.#deps.maxBufferedBytes) {
-      this.close('slow_consumer');
-      return;
-    }
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#deps.corking.hold(this);
-    }
-    this.#socket.send(frame);
+    if (this.#mayWrite()) this.#socket.send(frame);
+  }
+
+  /** Answers a ping frame; the client that does not read its pongs is a slow one like any other. */
+  pong(payload: Buffer): void {
+    if (this.#mayWrite()) this.#socket.pong(payload);
   }
 
   ping(): void {
@@ -105,6 +101,20 @@ export class Connection {
 
   resume(): void {
     this.#socket.resume();
+  }
+
+  /** Whether one more frame goes out; holds the stream back until the end of the turn. */
+  #mayWrite(): boolean {
+    if (!this.open) return false;
+    if (this.#stream.writableLength > this.#deps.maxBufferedBytes) {
+      this.close('slow_consumer');
+      return false;
+    }
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#deps.corking.hold(this);
+    }
+    return true;
   }
 
   #leave(): void {

@@ -38,10 +38,15 @@ export class Inbox {
 
   /** @param bytes - size of the frame; what the rate counts */
   receive(text: string, bytes: number): void {
-    const verdict = this.#rate.take(bytes, performance.now());
-    if (verdict !== 'fine' && !this.#heed(verdict)) return;
+    if (!this.control(bytes)) return;
     if (this.#busy) this.#waiting.push(text);
     else this.#take(text);
+  }
+
+  /** Takes a ping or pong frame, which counts like a message: whether it is to be heeded. */
+  control(bytes: number): boolean {
+    const verdict = this.#rate.take(bytes, performance.now());
+    return verdict === 'fine' || this.#heed(verdict);
   }
 
   /** Warns or closes one who sends too fast; returns whether the message still counts. */

@@ -45,6 +45,8 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     maxPayload: deps.config.maxMessageBytes,
     // Compression costs far more memory and time than signaling messages are worth.
     perMessageDeflate: false,
+    // A ping is answered by the connection, within its bounds.
+    autoPong: false,
     closeTimeout: CLOSE_TIMEOUT_MS,
   };
   const handshake = new WebSocketServer(options);

@@ -37,8 +37,18 @@ export class Peer {
 
   /** Connects and takes `connected`; the connection is dropped when the test ends. */
   static async connect(wsUrl: string, options: ClientOptions = {}): Promise<Peer> {
-    const peer = new Peer(new WebSocket(wsUrl, options));
-    onTestFinished(() => peer.socket.terminate());
+    const socket = new WebSocket(wsUrl, options);
+    onTestFinished(() => socket.terminate());
+    return Peer.#connected(socket);
+  }
+
+  /** The same for a caller that closes the connection itself: of thousands in one test none is kept. */
+  static open(wsUrl: string, options: ClientOptions = {}): Promise<Peer> {
+    return Peer.#connected(new WebSocket(wsUrl, options));
+  }
+
+  static async #connected(socket: WebSocket): Promise<Peer> {
+    const peer = new Peer(socket);
     const connected = await peer.next('connected');
     peer.clientId = connected.clientId as string;
     return peer;

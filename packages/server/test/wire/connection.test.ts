@@ -124,6 +124,37 @@ test('a client that does not read is closed with 4008, and its peer is told', as
   expect([4008, 1006]).toContain((await second.closed).code);
 });
 
+test('a client that floods with ping frames is closed with 1008', async () => {
+  const { wsUrl } = await server({ MAX_MESSAGES_PER_SECOND: '10' });
+  const peer = await Peer.connect(wsUrl);
+  for (let n = 0; n < 100; n++) peer.socket.ping();
+  expect(await peer.next('error')).toMatchObject({ code: 'rate_limited' });
+  expect((await peer.closed).code).toBe(1008);
+});
+
+test('a client that does not read the answers to its ping frames is closed with 4008', async () => {
+  const { wsUrl } = await server({
+    MAX_BUFFERED_BYTES: '65536',
+    MAX_MESSAGES_PER_SECOND: '10000000',
+    MAX_BYTES_PER_SECOND: '10000000000',
+  });
+  const [first, second] = await pairOfPeers(wsUrl, randomUUID());
+  second.socket.pause();
+  let told = false;
+  const gone = first.next('peer_disconnected').then(() => {
+    told = true;
+  });
+  const payload = 'x'.repeat(125);
+  // 26 MB, which no kernel holds: else they wait in the server.
+  for (let turn = 0; !told && turn < 200; turn++) {
+    for (let n = 0; n < 1000; n++) second.socket.ping(payload);
+    await new Promise<void>((resolve) => second.socket.ping('', undefined, () => resolve()));
+  }
+  second.socket.resume();
+  await gone;
+  expect((await second.closed).code).toBe(4008);
+});
+
 test('a peer that answers pings stays; one that is silent is gone after the second unanswered one', async () => {
   const clock = new FakeClock();
   const { wsUrl } = await server({ HEARTBEAT_SECONDS: '30' }, clock);

@@ -139,6 +139,17 @@ test.each([
   expect(answer.body).toStrictEqual({ error: 'not_found' });
 });
 
+test.each([
+  // It would have to bring a content type.
+  'QUERY / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
+  // The beginning of HTTP/2, of no version.
+  'PRI /\r\n\r\n',
+])('a method that no route takes is 404 not_found: %j', async (bytes) => {
+  const answer = await rawRequest(url, bytes);
+  expect(answer.status).toBe(404);
+  expect(JSON.parse(answer.body)).toStrictEqual({ error: 'not_found' });
+});
+
 const header = (line: string) =>
   `GET / HTTP/1.1\r\nhost: x\r\n${line}\r\nconnection: close\r\n\r\n`;
 

@@ -1,0 +1,257 @@
+// WebSocket traffic as bytes: frames that RFC 6455 allows, and after them mostly one that it forbids.
+import { isUtf8 } from 'node:buffer';
+import fc from 'fast-check';
+import { closePayload, frame, OPCODES, textFrame } from './raw-frames.js';
+
+/** Bytes, and the close code they must be answered with: null for none, 'any' where the RFC leaves it open. */
+export interface Step {
+  name: string;
+  bytes: Buffer;
+  close: number | null | 'any';
+}
+
+export interface FrameCase {
+  steps: Step[];
+  cuts: number[];
+  /** How the client ends: by asking for one more answer, by the end of its half, by a reset, amid a frame. */
+  ending: 'ask' | 'end' | 'reset' | 'truncate';
+  /** Frames come in one piece with the opening handshake. */
+  eager: boolean;
+}
+
+const { continuation, text, binary, close, ping, pong } = OPCODES;
+
+const bytes = (maxLength: number, minLength = 0) =>
+  fc.uint8Array({ minLength, maxLength }).map((array) => Buffer.from(array));
+const notUtf8 = bytes(40, 1)
+  .map((noise) => Buffer.concat([noise, Buffer.from([0xff])]))
+  .filter((given) => !isUtf8(given));
+const control = fc.constantFrom(close, ping, pong);
+const legalText = fc.oneof(
+  fc.constant(JSON.stringify({ type: 'ping' })),
+  fc.string({ unit: 'binary', maxLength: 200 }).filter((given) => !/\p{Surrogate}/u.test(given)),
+);
+
+const step = <T>(
+  name: string,
+  from: fc.Arbitrary<T>,
+  write: (value: T) => Buffer,
+  closeCode: Step['close'],
+): fc.Arbitrary<Step> => from.map((value) => ({ name, bytes: write(value), close: closeCode }));
+
+const fragments = fc.tuple(
+  legalText,
+  fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }),
+);
+
+/** A message in fragments, with control frames between them; characters may be cut in half. */
+function fragmented([message, cuts]: [string, number[]]): Buffer {
+  const whole = Buffer.from(message);
+  const places = cuts.map((cut) => Math.floor(cut * whole.length)).sort((a, b) => a - b);
+  const ends = [...places, whole.length];
+  const parts = ends.map((end, n) => whole.subarray(n === 0 ? 0 : ends[n - 1], end));
+  return Buffer.concat(
+    parts.flatMap((payload, n) => [
+      frame({
+        opcode: n === 0 ? text : continuation,
+        payload,
+        fin: n === parts.length - 1,
+      }),
+      frame({ opcode: n % 2 === 0 ? ping : pong, payload: Buffer.from([n]) }),
+    ]),
+  );
+}
+
+const legal: fc.Arbitrary<Step>[] = [
+  step('text', legalText, textFrame, null),
+  step('binary', bytes(300), (payload) => frame({ opcode: binary, payload }), null),
+  step('ping', bytes(125), (payload) => frame({ opcode: ping, payload }), null),
+  step(
+    'burst of pings',
+    fc.integer({ min: 100, max: 1000 }),
+    (count) => Buffer.concat(Array(count).fill(frame({ opcode: ping }))),
+    null,
+  ),
+  step('unasked pong', bytes(125), (payload) => frame({ opcode: pong, payload }), null),
+  step('fragments', fragments, fragmented, null),
+  step(
+    'mask of zeros',
+    legalText,
+    (message) => frame({ opcode: text, payload: Buffer.from(message), mask: Buffer.alloc(4) }),
+    null,
+  ),
+  step(
+    'longer length field than needed',
+    fc.constantFrom<2 | 8>(2, 8),
+    (lengthBytes) => frame({ opcode: text, payload: Buffer.from('{}'), lengthBytes }),
+    'any',
+  ),
+];
+
+const start = frame({ opcode: text, payload: Buffer.from('{'), fin: false });
+export const claimed = (claimedLength: bigint, opcode: number = text) =>
+  frame({ opcode, payload: Buffer.from('x'), claimedLength, lengthBytes: 8 });
+
+const forbidden: fc.Arbitrary<Step>[] = [
+  step(
+    'unmasked',
+    legalText,
+    (message) => frame({ opcode: text, payload: Buffer.from(message), masked: false }),
+    1002,
+  ),
+  // RSV1 alone is what a compressed frame has; compression is never negotiated.
+  step(
+    'reserved bits',
+    fc.tuple(fc.integer({ min: 1, max: 7 }), fc.constantFrom(text, binary, ping, close)),
+    ([rsv, opcode]) => frame({ opcode, rsv, payload: Buffer.from([0xaa, 0x56, 0x4a]) }),
+    1002,
+  ),
+  step(
+    'reserved opcode',
+    fc.constantFrom(3, 4, 5, 6, 7, 11, 12, 13, 14, 15),
+    (opcode) => frame({ opcode }),
+    1002,
+  ),
+  step('fragmented control frame', control, (opcode) => frame({ opcode, fin: false }), 1002),
+  step(
+    'long control frame',
+    fc.tuple(control, bytes(300, 126)),
+    ([opcode, payload]) => frame({ opcode, payload }),
+    1002,
+  ),
+  step(
+    'continuation without start',
+    bytes(20),
+    (payload) => frame({ opcode: continuation, payload }),
+    1002,
+  ),
+  step(
+    'new message amid another',
+    fc.constantFrom(text, binary),
+    (opcode) => Buffer.concat([start, frame({ opcode, payload: Buffer.from('}') })]),
+    1002,
+  ),
+  step('text that is not UTF-8', notUtf8, (payload) => frame({ opcode: text, payload }), 1007),
+  step(
+    'fragments that are not UTF-8',
+    notUtf8,
+    (payload) =>
+      Buffer.concat([
+        frame({ opcode: text, payload, fin: false }),
+        frame({ opcode: continuation }),
+      ]),
+    1007,
+  ),
+  step(
+    'length over the cap',
+    fc.bigInt({ min: 65_537n, max: 2n ** 53n }),
+    (length) => claimed(length),
+    1009,
+  ),
+  step(
+    'length over 2^53',
+    fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n }),
+    (length) => claimed(length),
+    1009,
+  ),
+  step(
+    'long length of a control frame',
+    fc.bigInt({ min: 126n, max: 2n ** 64n - 1n }),
+    (length) => claimed(length, ping),
+    1002,
+  ),
+  step(
+    'fragments over the cap',
+    fc.integer({ min: 65_537, max: 90_000 }),
+    (total) =>
+      Buffer.concat([
+        frame({ opcode: text, payload: Buffer.alloc(40_000, 'x'), fin: false }),
+        frame({ opcode: continuation, payload: Buffer.alloc(total - 40_000, 'x') }),
+      ]),
+    1009,
+  ),
+  step(
+    'close code that may not be sent',
+    fc.oneof(
+      fc.constantFrom(0, 999, 1004, 1005, 1006, 1015, 65_535),
+      fc.integer({ min: 1016, max: 2999 }),
+      fc.integer({ min: 5000, max: 65_535 }),
+    ),
+    (code) => frame({ opcode: close, payload: closePayload(code) }),
+    1002,
+  ),
+  step(
+    'close frame of one byte',
+    fc.nat(255),
+    (byte) => frame({ opcode: close, payload: Buffer.from([byte]) }),
+    1002,
+  ),
+  step(
+    'close reason that is not UTF-8',
+    notUtf8,
+    (reason) => frame({ opcode: close, payload: closePayload(1000, reason) }),
+    1007,
+  ),
+  step(
+    'payload under another mask',
+    legalText,
+    (message) => {
+      const whole = frame({
+        opcode: text,
+        payload: Buffer.from(`${message}.`),
+        mask: Buffer.alloc(4, 7),
+      });
+      whole[whole.length - 1] = (whole.at(-1) as number) ^ 0x80;
+      return whole;
+    },
+    'any',
+  ),
+  step(
+    'many empty fragments',
+    fc.integer({ min: 1, max: 3000 }),
+    (count) =>
+      Buffer.concat([
+        start,
+        ...Array(count).fill(frame({ opcode: continuation, fin: false })),
+        frame({ opcode: continuation, payload: Buffer.from('}') }),
+      ]),
+    'any',
+  ),
+  step('noise', bytes(200, 1), (noise) => noise, 'any'),
+];
+
+const goodbye: fc.Arbitrary<Step> = fc.constantFrom(1000, 1001, 1011, 3000, 4999).map((code) => ({
+  name: 'close',
+  bytes: frame({ opcode: close, payload: closePayload(code, 'bye') }),
+  close: code,
+}));
+
+/** A few frames that are fine, then mostly one that is not. */
+export const frameCases: fc.Arbitrary<FrameCase> = fc
+  .record({
+    before: fc.array(fc.oneof(...legal), { maxLength: 5 }),
+    last: fc.option(
+      fc.oneof(
+        { weight: 12, arbitrary: fc.oneof(...forbidden) },
+        { weight: 1, arbitrary: goodbye },
+      ),
+      { freq: 4 },
+    ),
+    cuts: fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 4 }),
+      },
+      // A slow drip: nearly every byte by itself.
+      { weight: 1, arbitrary: fc.constant(Array.from({ length: 300 }, (_, n) => n / 300)) },
+    ),
+    ending: fc.oneof(
+      { weight: 5, arbitrary: fc.constant('ask' as const) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom('end' as const, 'reset' as const, 'truncate' as const),
+      },
+    ),
+    eager: fc.boolean(),
+  })
+  .map(({ before, last, ...rest }) => ({ steps: last ? [...before, last] : before, ...rest }));

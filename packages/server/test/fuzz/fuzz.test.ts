@@ -1,0 +1,111 @@
+// Hostile input for a while: whatever comes, answers are as documented, nothing leaks, and a healthy pair goes on undisturbed.
+import fc from 'fast-check';
+import { afterAll, expect, test, vi } from 'vitest';
+import { rawRequest } from '../support/raw-http.js';
+import { FUZZ_SECONDS, FUZZ_SEED, fuzz } from './budget.js';
+import { frameCases } from './frame-arbitrary.js';
+import { judgeFrames } from './frame-property.js';
+import { RAISED_LIMITS, startFuzzedServer } from './fuzzed-server.js';
+import { httpCases, smugglingCases } from './http-arbitrary.js';
+import { judgeHttp, judgeSmuggling } from './http-property.js';
+import { messageCases } from './message-arbitrary.js';
+import { judgeMessages } from './message-property.js';
+import { restCases } from './rest-arbitrary.js';
+import { hangUp, judgeRest } from './rest-property.js';
+
+/** As many addresses as no one of them runs out of guesses. */
+const ADDRESSES = 65_536;
+let requests = 0;
+const nextAddress = () => {
+  const n = requests++ % ADDRESSES;
+  return `10.1.${n >> 8}.${n & 255}`;
+};
+
+const server = await startFuzzedServer(RAISED_LIMITS);
+afterAll(() => server.stop());
+const fresh = await warm();
+const timeout = FUZZ_SECONDS * 1000 + 120_000;
+
+const report = (line: string) => process.stdout.write(`fuzz: ${line}\n`);
+report(`seed ${FUZZ_SEED}, ${FUZZ_SECONDS} s; FUZZ_SEED and FUZZ_SECONDS set others`);
+
+/** Timers that a server may have more than a fresh one, for the connections of this very test. */
+const FEW = 10;
+
+/** Caches fill: failed guesses by address, compiled code, the labels of metrics. A leak of one input each is far more. */
+const MAX_GROWTH_MIB = 64;
+
+const METRICS = 'GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+
+/** The measure to come back to: taken when everything has been in use once. */
+async function warm() {
+  const warmUp = fc.sample(restCases, { numRuns: 20, seed: 1 }).flat();
+  for (const one of warmUp) await judgeRest(server.url, one, { address: nextAddress() });
+  hangUp();
+  return server.measure();
+}
+
+test('every request of the API is answered as the contract says', { timeout }, async () => {
+  const runs = await fuzz(restCases, 0.2, async (cases) => {
+    await Promise.all(cases.map((one) => judgeRest(server.url, one, { address: nextAddress() })));
+  });
+  report(`REST: ${runs} batches`);
+});
+
+test('every message is answered, and forwarded unchanged or not at all', { timeout }, async () => {
+  const runs = await fuzz(messageCases, 0.2, (cases) => judgeMessages(server.wsUrl, cases));
+  report(`messages: ${runs} sequences`);
+});
+
+test('frames that the RFC forbids are closed with its code, others served', {
+  timeout,
+}, async () => {
+  const runs = await fuzz(frameCases, 0.2, (one) => judgeFrames(server.port, one));
+  report(`frames: ${runs} connections`);
+});
+
+test('bytes that are hardly HTTP get a documented answer', { timeout }, async () => {
+  const runs = await fuzz(httpCases, 0.2, (one) => judgeHttp(server.port, one));
+  report(`HTTP: ${runs} connections`);
+});
+
+test('a request hidden in another is not answered', { timeout }, async () => {
+  await fuzz(smugglingCases, 0.02, (one) => judgeSmuggling(server.port, one));
+});
+
+test('heap and handles return, and the pair beside it lost nothing', { timeout }, async () => {
+  hangUp();
+  // What was reset or half-closed a moment ago may still be on its way out.
+  const since = performance.now();
+  const settled = await vi.waitFor(
+    async () => {
+      const now = await server.measure();
+      expect(now.handles.TCPSocketWrap ?? 0).toBeLessThanOrEqual(fresh.handles.TCPSocketWrap ?? 0);
+      expect(now.handles.Timeout ?? 0).toBeLessThanOrEqual((fresh.handles.Timeout ?? 0) + FEW);
+      return now;
+    },
+    { timeout: 30_000, interval: 100 },
+  );
+  const metrics = (await rawRequest(server.url, METRICS)).body;
+  for (const line of [
+    'couplet_connections 2',
+    'couplet_live_rooms 1',
+    'couplet_waiting_checks 0',
+  ]) {
+    expect(metrics).toContain(`${line}\n`);
+  }
+  report(`settled after ${Math.round(performance.now() - since)} ms`);
+  const grownMiB = (settled.heapBytes - fresh.heapBytes) / 2 ** 20;
+  report(`heap grew by ${grownMiB.toFixed(1)} MiB, handles ${JSON.stringify(settled.handles)}`);
+  expect(grownMiB).toBeLessThan(MAX_GROWTH_MIB);
+  const { exchanged, worstMs, fault } = await server.neighbours();
+  report(`neighbours: ${exchanged} exchanges, the slowest ${worstMs.toFixed(1)} ms`);
+  expect(fault).toBeUndefined();
+  expect(exchanged).toBeGreaterThan(FUZZ_SECONDS);
+});
+
+test('the server lived, and complained of nothing', async () => {
+  expect(server.complaints()).toBe('');
+  expect(server.exitCode).toBeNull();
+  expect(await server.stop()).toBe(0);
+});

@@ -1,0 +1,240 @@
+// HTTP requests as bytes: right, odd, broken, and of the shapes that smuggle one request inside another.
+import fc from 'fast-check';
+
+export interface HttpCase {
+  requests: Buffer[];
+  cuts: number[];
+  ending: 'half-close' | 'reset' | 'silence';
+}
+
+const oneOf = (...texts: string[]) => fc.constantFrom(...texts);
+const often = <T>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<T>, times = 4) =>
+  fc.oneof({ weight: times, arbitrary: usual }, { weight: 1, arbitrary: odd });
+const latin1 = (maxLength: number) =>
+  fc.uint8Array({ maxLength }).map((bytes) => Buffer.from(bytes).toString('latin1'));
+
+const method = often(
+  oneOf('GET', 'POST', 'DELETE', 'OPTIONS', 'HEAD'),
+  fc.oneof(
+    oneOf(
+      'PUT',
+      'PATCH',
+      'TRACE',
+      'CONNECT',
+      'PRI',
+      'M-SEARCH',
+      'QUERY',
+      'get',
+      'G',
+      'GETT',
+      '',
+      ' GET',
+    ),
+    latin1(12),
+  ),
+);
+
+const target = often(
+  oneOf(
+    '/',
+    '/api/rooms?roomid=x',
+    '/api/rooms',
+    '/api/rooms/check',
+    '/rooms',
+    '/healthz',
+    '/none',
+  ),
+  fc.oneof(
+    oneOf(
+      '*',
+      '//',
+      '/%',
+      '/%zz',
+      '/%00',
+      '/%ff',
+      '/..//..',
+      '/api/rooms?roomid=%',
+      '/?%',
+      '',
+      '\\',
+      '/ /',
+    ),
+    // Absolute and authority forms (RFC 9112 §3.2).
+    oneOf(
+      'http://x/',
+      'http://x/api/rooms',
+      'http://[::1/',
+      'http:///',
+      'ws://x/',
+      'x:443',
+      'http://',
+    ),
+    oneOf('/'.repeat(3000), `/${'a'.repeat(20_000)}`, `/api/rooms?roomid=${'x'.repeat(9000)}`),
+    latin1(40).map((noise) => `/${noise}`),
+  ),
+);
+
+const version = often(
+  oneOf('HTTP/1.1'),
+  oneOf('HTTP/1.0', 'HTTP/0.9', 'HTTP/2.0', 'HTTP/9', 'http/1.1', ''),
+  8,
+);
+
+const header = fc.oneof(
+  oneOf(
+    'Host: x',
+    'Host: y',
+    'Host:',
+    'Accept: text/html',
+    'Content-Type: application/json',
+    'Content-Type: ;',
+  ),
+  oneOf(
+    'Connection: close',
+    'Connection: keep-alive, x',
+    'Connection: upgrade',
+    'Keep-Alive: timeout=0',
+  ),
+  oneOf(
+    'Expect: 100-continue',
+    'Expect: 200-ok',
+    'Prefer: wait=0',
+    'Prefer: wait=1',
+    'Idempotency-Key: k',
+  ),
+  // Upgrades, with a body or without, to what is spoken here and to what is not.
+  oneOf(
+    'Upgrade: websocket',
+    'Upgrade: h2c',
+    'Upgrade: ,',
+    'HTTP2-Settings: x',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Version: 8',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Key: x',
+  ),
+  oneOf(
+    'X-Forwarded-For: 1.2.3.4',
+    'X-Forwarded-For: ,,',
+    'X-Forwarded-For: \x01',
+    'Origin: null',
+    'Authorization: Bearer x',
+    'Access-Control-Request-Method: PUT',
+    'Content-Encoding: gzip',
+  ),
+  // What servers and proxies have read in two ways: the shapes of request smuggling.
+  oneOf(
+    'Content-Length: 5',
+    'Content-Length: 0',
+    'Content-Length: -1',
+    'Content-Length: +5',
+    'Content-Length: 5, 5',
+    'Content-Length: 0x5',
+    'Content-Length: 99999999999999999999',
+    'Content-Length: 9007199254740993',
+    'Content-Length:',
+  ),
+  oneOf(
+    'Transfer-Encoding: chunked',
+    'Transfer-Encoding: xchunked',
+    'Transfer-Encoding: chunked, identity',
+    'Transfer-Encoding : chunked',
+    'Transfer-Encoding:\x0bchunked',
+    'Transfer-Encoding: gzip, chunked',
+    ' folded: x',
+  ),
+  oneOf(
+    `X: ${'x'.repeat(20_000)}`,
+    `${'X'.repeat(20_000)}: x`,
+    'A: b\r\n'.repeat(2500).trim(),
+    ': x',
+    'X',
+    'X\x00: y',
+  ),
+  fc.tuple(latin1(10), latin1(30)).map(([name, value]) => `${name}: ${value}`),
+);
+
+const chunkedBody = fc.oneof(
+  oneOf(
+    '0\r\n\r\n',
+    '2\r\n{}\r\n0\r\n\r\n',
+    '2;x=y\r\n{}\r\n0\r\nTrailer: x\r\n\r\n',
+    '2\r\n{}\r\n0\r\nContent-Length: 9\r\n\r\n',
+  ),
+  oneOf(
+    '2\r\n{}',
+    'x\r\n{}\r\n0\r\n\r\n',
+    '-2\r\n{}\r\n',
+    '2\n{}\n0\n\n',
+    'fffffffffffffffff\r\n{}',
+    '7fffffffffffffff\r\n{}',
+    '2\r\n{}XX0\r\n\r\n',
+    ' 2\r\n{}\r\n0\r\n\r\n',
+    `2;${'x'.repeat(20_000)}\r\n{}\r\n0\r\n\r\n`,
+  ),
+);
+const bodies = fc.oneof(
+  oneOf('', '', '{}', '{"roomid":"x"}', '[', 'GET / HTTP/1.1\r\n\r\n'),
+  chunkedBody,
+  latin1(60),
+);
+
+const lineEnd = often(oneOf('\r\n'), oneOf('\n', '\r', '\n\r'), 12);
+
+/** Made of parts, each of which may be odd. */
+const assembled = fc
+  .tuple(method, target, version, fc.array(header, { maxLength: 6 }), bodies, lineEnd, fc.boolean())
+  .map(([verb, uri, http, headers, body, end, withHost]) =>
+    [`${verb} ${uri} ${http}`.trim(), ...(withHost ? ['Host: x'] : []), ...headers, '', body].join(
+      end,
+    ),
+  );
+
+const chunked = fc
+  .tuple(oneOf('/api/rooms', '/api/user/purge', '/'), chunkedBody)
+  .map(
+    ([path, body]) =>
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${body}`,
+  );
+
+const requests = fc
+  .oneof(
+    { weight: 6, arbitrary: assembled },
+    { weight: 2, arbitrary: chunked },
+    { weight: 1, arbitrary: latin1(200) },
+  )
+  .map((text) => Buffer.from(text, 'latin1'));
+
+/** Up to five requests on one connection, sent without waiting for answers, in pieces of any size. */
+export const httpCases: fc.Arbitrary<HttpCase> = fc.record({
+  requests: fc.array(requests, { minLength: 1, maxLength: 5 }),
+  cuts: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }),
+  ending: fc.oneof(
+    { weight: 12, arbitrary: fc.constant<'half-close'>('half-close') },
+    { weight: 2, arbitrary: fc.constant<'reset'>('reset') },
+    { weight: 1, arbitrary: fc.constant<'silence'>('silence') },
+  ),
+});
+
+/** A request with both lengths, and another hidden in its body: whichever length a proxy believed, only one may be answered. */
+export const smugglingCases: fc.Arbitrary<Buffer> = fc
+  .record({
+    first: fc.constantFrom('Content-Length: 6', 'Content-Length: 0', 'Content-Length: 44'),
+    second: fc.constantFrom(
+      'Transfer-Encoding: chunked',
+      'Transfer-Encoding: CHUNKED',
+      'Transfer-Encoding: xchunked',
+      'Transfer-Encoding: chunked, identity',
+      'Content-Length: 7',
+    ),
+    swapped: fc.boolean(),
+    hidden: fc.constantFrom(
+      'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n',
+      'DELETE /api/rooms?roomid=x HTTP/1.1\r\nHost: x\r\n\r\n',
+    ),
+  })
+  .map(({ first, second, swapped, hidden }) => {
+    const lengths = swapped ? `${second}\r\n${first}` : `${first}\r\n${second}`;
+    const head = `POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${lengths}\r\n\r\n`;
+    return Buffer.from(`${head}0\r\n\r\n${hidden}`, 'latin1');
+  });

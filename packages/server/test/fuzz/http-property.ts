@@ -1,0 +1,70 @@
+// The HTTP port under fuzz: whatever the bytes, each answer is one of those that are documented.
+import { REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
+import type { HttpCase } from './http-arbitrary.js';
+import { type RawResponse, readAnswers } from './raw-answers.js';
+import { RawSocket } from './raw-socket.js';
+
+/** Sends the bytes and judges every answer. */
+export async function judgeHttp(
+  port: number,
+  { requests: sent, cuts, ending }: HttpCase,
+): Promise<void> {
+  const raw = new RawSocket(port);
+  try {
+    await raw.write(Buffer.concat(sent), cuts);
+    if (ending === 'reset') return void raw.socket.resetAndDestroy();
+    if (ending === 'half-close') raw.socket.end();
+    // The silent one is answered, or is told that it took too long.
+    await raw.until((received) => ending === 'silence' && received.includes('\r\n\r\n'));
+    if (ending === 'silence') {
+      raw.socket.end();
+      await raw.until();
+    }
+    const mayBeHead = Buffer.concat(sent).includes('HEAD');
+    if (mayBeHead) return judgeStatuses(raw.received);
+    for (const answer of readAnswers(raw.received, () => false)) judgeAnswer(answer);
+  } finally {
+    raw.destroy();
+  }
+}
+
+/** Where a HEAD may be among the requests, which answers have a body is not to be told from outside. */
+function judgeStatuses(received: Buffer): void {
+  const lines = received.toString('latin1').matchAll(/HTTP\/1\.1 (\d{3}) /g);
+  for (const [, status] of lines) {
+    if (Number(status) === 500) throw new Error(received.toString('latin1'));
+  }
+}
+
+/** Answers that are no JSON, as the contract has them: the page, the upgrade, the empty ones. */
+function judgeAnswer({ status, headers, body }: RawResponse): void {
+  const described = `${status} ${body.slice(0, 200)}`;
+  if (status === 101 || (status === 204 && body === '')) return;
+  const type = headers.get('content-type') ?? '';
+  if (status === 200) {
+    if (/^text\/(html|plain); charset=utf-8$/.test(type) && body.includes('is running')) return;
+    JSON.parse(body);
+    return;
+  }
+  if (!type.startsWith('application/json')) throw new Error(`not JSON: ${type} ${described}`);
+  const { error } = JSON.parse(body) as { error: RestErrorCode };
+  if (REST_ERRORS[error]?.status !== status || error === 'internal_error') {
+    throw new Error(`not as in the table: ${described}`);
+  }
+}
+
+export async function judgeSmuggling(port: number, bytes: Buffer): Promise<void> {
+  const raw = new RawSocket(port);
+  try {
+    await raw.write(bytes);
+    await raw.until();
+    const answers = readAnswers(raw.received, () => false);
+    const [only] = answers;
+    if (answers.length !== 1 || only?.status !== 400) {
+      throw new Error(`answered ${answers.map(({ status }) => status)}: ${raw.received}`);
+    }
+    judgeAnswer(only);
+  } finally {
+    raw.destroy();
+  }
+}

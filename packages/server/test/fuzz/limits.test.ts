@@ -1,0 +1,75 @@
+// The same hostile input against the default limits: they answer in the documented ways, and spare the pair beside it.
+import { afterAll, expect, test } from 'vitest';
+import { Peer, type Received } from '../support/peer.js';
+import { FUZZ_SECONDS, fuzz } from './budget.js';
+import { startFuzzedServer } from './fuzzed-server.js';
+import { judgeServerMessage } from './message-property.js';
+import { readAnswers } from './raw-answers.js';
+import { RawSocket } from './raw-socket.js';
+import { restCases } from './rest-arbitrary.js';
+import { hangUp, judgeRest } from './rest-property.js';
+
+const server = await startFuzzedServer();
+afterAll(async () => {
+  hangUp();
+  await server.stop();
+});
+const timeout = FUZZ_SECONDS * 1000 + 120_000;
+
+test('one address that guesses on gets 429 with Retry-After', { timeout }, async () => {
+  let limited = 0;
+  await fuzz(restCases, 0.1, async (cases) => {
+    const codes = cases.map((one) => judgeRest(server.url, one, { limited: true }));
+    limited += (await Promise.all(codes)).filter((code) => code === 'rate_limited').length;
+  });
+  expect(limited).toBeGreaterThan(0);
+});
+
+test('one that sends on and on is warned by rate_limited, then closed with 1008', async () => {
+  const peer = await Peer.open(server.wsUrl);
+  for (let n = 0; n < 2000; n++) peer.send({ type: n % 2 === 0 ? 'ping' : 'nonsense' });
+  const { code } = await peer.closed;
+  expect(code).toBe(1008);
+  const messages: Received[] = [];
+  // What had come before the close is still to be taken; then there is no more.
+  for (;;) {
+    const message = await peer.next().catch(() => undefined);
+    if (message === undefined) break;
+    judgeServerMessage(message);
+    messages.push(message);
+  }
+  expect(messages.filter((message) => message.code === 'rate_limited')).toHaveLength(1);
+});
+
+test('one address with too many connections gets 429 with Retry-After', async () => {
+  const sockets = Array.from({ length: 510 }, () => new RawSocket(server.port));
+  try {
+    const statuses = await Promise.all(sockets.map(statusOf));
+    expect(new Set(statuses)).toEqual(new Set([101, 429]));
+    // The two of the healthy pair are from here, too.
+    expect(statuses.filter((status) => status === 101)).toHaveLength(498);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+});
+
+test('the pair beside it lost nothing, and the server complained of nothing', async () => {
+  const { fault, worstMs } = await server.neighbours();
+  process.stdout.write(
+    `fuzz: neighbours under default limits: the slowest ${worstMs.toFixed(1)} ms\n`,
+  );
+  expect(fault).toBeUndefined();
+  expect(server.complaints()).toBe('');
+});
+
+async function statusOf(raw: RawSocket): Promise<number> {
+  await raw.write(
+    Buffer.from(
+      'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    ),
+  );
+  await raw.until((received) => received.includes('"connected"'));
+  const [answer] = readAnswers(raw.received, () => false);
+  if (answer?.status === 429 && !answer.headers.has('retry-after')) throw new Error('when?');
+  return answer?.status ?? 0;
+}

@@ -1,0 +1,110 @@
+// WebSocket frames byte by byte (RFC 6455 §5.2), the wrong ones included, and the server's frames read back strictly.
+import { randomBytes } from 'node:crypto';
+
+export const OPCODES = {
+  continuation: 0,
+  text: 1,
+  binary: 2,
+  close: 8,
+  ping: 9,
+  pong: 10,
+} as const;
+
+/** A frame as it is to be written; what is left out is as the RFC has it for a client. */
+export interface FrameOptions {
+  opcode: number;
+  payload?: Buffer;
+  fin?: boolean;
+  /** The three reserved bits, RSV1 the highest. */
+  rsv?: number;
+  masked?: boolean;
+  mask?: Buffer;
+  /** What the header says the payload is long, whatever follows. */
+  claimedLength?: bigint;
+  /** Bytes of the length field: 7 bits, 16 or 64, also where a shorter one would do. */
+  lengthBytes?: 0 | 2 | 8;
+}
+
+/** Writes one frame. */
+export function frame({
+  opcode,
+  payload = Buffer.alloc(0),
+  fin = true,
+  rsv = 0,
+  masked = true,
+  mask = randomBytes(4),
+  claimedLength = BigInt(payload.length),
+  lengthBytes = claimedLength < 126n ? 0 : claimedLength < 65_536n ? 2 : 8,
+}: FrameOptions): Buffer {
+  const first = (fin ? 0x80 : 0) | (rsv << 4) | opcode;
+  const maskBit = masked ? 0x80 : 0;
+  const short = lengthBytes === 0 ? Number(claimedLength) : lengthBytes === 2 ? 126 : 127;
+  const length = Buffer.alloc(lengthBytes);
+  if (lengthBytes === 2) length.writeUInt16BE(Number(claimedLength));
+  if (lengthBytes === 8) length.writeBigUInt64BE(claimedLength);
+  const header = [Buffer.from([first, maskBit | short]), length];
+  if (!masked) return Buffer.concat([...header, payload]);
+  const hidden = payload.map((byte, index) => byte ^ (mask[index % 4] as number));
+  return Buffer.concat([...header, mask, hidden]);
+}
+
+export const textFrame = (message: object | string): Buffer =>
+  frame({
+    opcode: OPCODES.text,
+    payload: Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)),
+  });
+
+/** Payload of a close frame. */
+export function closePayload(code: number, reason: string | Buffer = ''): Buffer {
+  const head = Buffer.alloc(2);
+  head.writeUInt16BE(code);
+  return Buffer.concat([head, Buffer.from(reason as string)]);
+}
+
+/** A frame that the server sent. */
+export interface ServerFrame {
+  opcode: number;
+  payload: Buffer;
+}
+
+/** Takes the server's bytes as they come, and gives the frames in them. Anything a server must not send is an error. */
+export class FrameReader {
+  #rest: Buffer = Buffer.alloc(0);
+
+  /** Bytes of a frame that has not come whole. */
+  get unfinished(): number {
+    return this.#rest.length;
+  }
+
+  read(chunk: Buffer): ServerFrame[] {
+    this.#rest = Buffer.concat([this.#rest, chunk]);
+    const frames: ServerFrame[] = [];
+    for (let next = this.#take(); next !== undefined; next = this.#take()) frames.push(next);
+    return frames;
+  }
+
+  #take(): ServerFrame | undefined {
+    const rest = this.#rest;
+    if (rest.length < 2) return undefined;
+    const [first = 0, second = 0] = rest;
+    if ((first & 0x70) !== 0) throw new Error('the server set a reserved bit');
+    if ((first & 0x80) === 0) throw new Error('the server fragmented a message');
+    if ((second & 0x80) !== 0) throw new Error('the server masked a frame');
+    const opcode = first & 0x0f;
+    if (![OPCODES.text, OPCODES.close, OPCODES.ping, OPCODES.pong].includes(opcode as 1)) {
+      throw new Error(`the server sent opcode ${opcode}`);
+    }
+    const short = second & 0x7f;
+    const header = short === 126 ? 4 : short === 127 ? 10 : 2;
+    if (rest.length < header) return undefined;
+    const length =
+      short === 126
+        ? rest.readUInt16BE(2)
+        : short === 127
+          ? Number(rest.readBigUInt64BE(2))
+          : short;
+    if (rest.length < header + length) return undefined;
+    this.#rest = rest.subarray(header + length);
+    return { opcode, payload: rest.subarray(header, header + length) };
+  }
+}
