@@ -24,7 +24,7 @@ test('GET / is logged as a health check', async () => {
   await fetch(`${url}/?probe`);
   await expect
     .poll(() => lines)
-    .toContainEqual(expect.objectContaining({ msg: 'health check', route: '/', status: 200 }));
+    .toContainEqual(expect.objectContaining({ msg: 'Health check', route: '/', status: 200 }));
 });
 
 test('a request is one line with its route, not its URL', async () => {
