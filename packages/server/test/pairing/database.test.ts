@@ -243,6 +243,10 @@ test('a folder in which no file can be made is refused', () => {
   expect(() => openDatabase('/proc/chat.db')).toThrow(/is the folder writable\?/);
 });
 
+test('a folder that cannot be made is refused, and not tried for ever', () => {
+  expect(() => openDatabase('/proc/couplet/chat.db')).toThrow(/a folder that cannot be made/);
+});
+
 test('a database that is locked is refused, and opens once it is free', () => {
   const path = newFile();
   makeOriginalDatabase(path);
