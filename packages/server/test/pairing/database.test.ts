@@ -1,4 +1,4 @@
-// Opening the database file: contract §2. What is not ours is refused untouched; what is ours is migrated and keeps its rows.
+// Opening the database file: docs/operations.md, Upgrade. What is not ours is refused untouched; what is ours is migrated and keeps its rows.
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,

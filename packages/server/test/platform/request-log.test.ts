@@ -1,4 +1,4 @@
-// What the log says of requests and of a start without the rooms API: contract §1.
+// What the log says of requests and of a start without the rooms API: docs/operations.md, Logs.
 import { Writable } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../../src/platform/logger.js';

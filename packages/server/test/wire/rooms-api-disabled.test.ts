@@ -1,4 +1,4 @@
-// The rooms API without USE_SQLITE: contract §1, last line.
+// The rooms API without USE_SQLITE: docs/protocol.md §3.
 import { afterAll, expect, test } from 'vitest';
 import { call } from '../support/api.js';
 import { rawRequest } from '../support/raw-http.js';
