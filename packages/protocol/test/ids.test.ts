@@ -1,4 +1,4 @@
-// Device ids, room ids and join codes: contract §1.
+// Device ids, room ids and join codes: docs/protocol.md §2.
 import { DeviceId, JoinCode, RoomId } from '@couplet/protocol/schema';
 import fc from 'fast-check';
 import { Compile } from 'typebox/compile';

@@ -1,8 +1,8 @@
-// The numbers that the contract fixes, in one place: whoever changes one changes the wire.
+// The numbers that docs/protocol.md §2 fixes, in one place: whoever changes one changes the wire.
 import * as protocol from '@couplet/protocol';
 import { expect, test } from 'vitest';
 
-test('the limits are those of the contract', () => {
+test('the limits are those of the protocol', () => {
   expect(protocol).toMatchObject({
     JOIN_CODE_DIGITS: 6,
     IDEMPOTENCY_SECONDS: 600,

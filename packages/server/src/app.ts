@@ -122,7 +122,6 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   if (store === undefined) {
     appLog.warn('rooms API disabled: USE_SQLITE is not set, only signaling is served');
     disabledPairingRoutes(app);
-    iceServersRoute(app, undefined);
   } else {
     const measured = measureStore(store, metrics);
     const waiting = new Waiting(clock, config.maxWaitingChecks);

@@ -10,7 +10,12 @@ export function explain(error: unknown): string[] {
   if (error instanceof ConfigError) return [...error.faults];
   if (error instanceof DatabaseRefused || error instanceof UsageError) return [error.message];
   if (!(error instanceof Error)) return [String(error)];
-  const { code, port, address } = error as { code?: string; port?: number; address?: string };
+  const { code, port, address, hostname } = error as {
+    code?: string;
+    port?: number;
+    address?: string;
+    hostname?: string;
+  };
   switch (code) {
     case 'EADDRINUSE':
       return [`PORT: ${port} is already in use`];
@@ -18,7 +23,7 @@ export function explain(error: unknown): string[] {
       return [`PORT: ${port} needs more rights than this process has`];
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return [`HOST: ${address ?? 'the name'} is not an address of this machine`];
+      return [`HOST: ${address ?? hostname} is not an address of this machine`];
     default:
       return [error.stack ?? error.message];
   }

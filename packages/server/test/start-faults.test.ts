@@ -22,7 +22,11 @@ test.each<[string, unknown, string[]]>([
     listening('EADDRNOTAVAIL', { address: '192.0.2.1' }),
     ['HOST: 192.0.2.1 is not an address of this machine'],
   ],
-  ['an unknown name', listening('ENOTFOUND'), ['HOST: the name is not an address of this machine']],
+  [
+    'an unknown name',
+    listening('ENOTFOUND', { hostname: 'nowhere.invalid' }),
+    ['HOST: nowhere.invalid is not an address of this machine'],
+  ],
   ['something thrown that is no error', 'odd', ['odd']],
 ])('%s', (_title, error, lines) => {
   expect(explain(error)).toEqual(lines);

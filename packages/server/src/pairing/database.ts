@@ -31,7 +31,7 @@ export function openDatabase(path: string): Database.Database {
   const inMemory = path === ':memory:';
   try {
     if (!inMemory) {
-      mkdirSync(dirname(path), { recursive: true });
+      makeFolder(dirname(path));
       refuseForeign(path);
     }
     const db = keepForever(new Database(path, { timeout: BUSY_TIMEOUT_MS }));
@@ -47,6 +47,22 @@ export function openDatabase(path: string): Database.Database {
     if (error instanceof DatabaseRefused) throw error;
     const { code } = error as { code?: string };
     throw new DatabaseRefused(path, REASONS[code ?? ''] ?? `cannot be opened (${code})`, error);
+  }
+}
+
+/**
+ * Makes a folder and those above it, one at a time. `recursive` of Node 20 tries for ever, at full load and without a
+ * word, where a file system says ENOENT to a new folder in one that is there (/proc, an automounter).
+ */
+function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  const above = dirname(path);
+  if (above !== path) makeFolder(above);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process that starts now may have made it meanwhile.
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
 
@@ -79,6 +95,7 @@ const REASONS: Record<string, string | undefined> = {
   EACCES: 'is in a folder that is not writable',
   EROFS: 'is on a read-only file system',
   EEXIST: 'is in a folder that cannot be made: a file is in the way',
+  ENOENT: 'is in a folder that cannot be made',
   ENOTDIR: 'is in a folder that cannot be made: a file is in the way',
   ENOSPC: 'does not fit: the disk is full',
 };

@@ -21,7 +21,7 @@ export function pairingRoutes(app: FastifyInstance, deps: PairingRouteDeps): voi
 export function disabledPairingRoutes(app: FastifyInstance): void {
   const disabled = async (_request: FastifyRequest, reply: FastifyReply) =>
     sendError(reply, 'rooms_api_disabled');
-  for (const url of ['/api/rooms', '/api/rooms/*', '/api/user/purge']) {
+  for (const url of ['/api/rooms', '/api/rooms/*', '/api/user/purge', '/api/ice-servers']) {
     app.route({
       method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
       url,

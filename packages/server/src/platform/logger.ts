@@ -18,7 +18,13 @@ export function createLogger(
 ): Logger {
   const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && terminal);
   const stream = pretty
-    ? prettyStream({ destination, colorize: terminal, ignore: 'pid,hostname', sync: true })
+    ? prettyStream({
+        destination,
+        colorize: terminal,
+        ignore: 'pid,hostname',
+        singleLine: true,
+        sync: true,
+      })
     : destination;
   return pino({ level: config.logLevel, base: null, serializers: { err: describeError } }, stream);
 }

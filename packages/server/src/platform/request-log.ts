@@ -13,6 +13,6 @@ export function logRequests(app: FastifyInstance): void {
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime * 10) / 10,
     };
-    request.log.info(line, route === '/' ? 'health check' : 'request');
+    request.log.info(line, route === '/' ? 'Health check' : 'request');
   });
 }

@@ -30,18 +30,10 @@ export interface IceServersRouteDeps {
   clock: Clock;
 }
 
-/** @param deps - undefined where the rooms API is off: then nobody is a device of a paired room */
-export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps | undefined): void {
-  const url = '/api/ice-servers';
-  if (deps === undefined) {
-    app.post(url, { schema: { hide: true } }, (_request, reply) =>
-      sendError(reply, 'rooms_api_disabled'),
-    );
-    return;
-  }
+export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps): void {
   const { iceServers, members, times, inFlight, clock } = deps;
   app.post<{ Body: IceServersRequest }>(
-    url,
+    '/api/ice-servers',
     {
       schema: {
         tags: ['turn'],

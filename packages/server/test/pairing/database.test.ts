@@ -1,4 +1,4 @@
-// Opening the database file: contract §2. What is not ours is refused untouched; what is ours is migrated and keeps its rows.
+// Opening the database file: docs/operations.md, Upgrade. What is not ours is refused untouched; what is ours is migrated and keeps its rows.
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -242,6 +242,10 @@ test('a file in the place of the folder is refused', () => {
 test('a folder in which no file can be made is refused', () => {
   // Not even the superuser can make files here.
   expect(() => openDatabase('/proc/chat.db')).toThrow(/is the folder writable\?/);
+});
+
+test('a folder that cannot be made is refused, and not tried for ever', () => {
+  expect(() => openDatabase('/proc/couplet/chat.db')).toThrow(/a folder that cannot be made/);
 });
 
 test('a database that is locked is refused, and opens once it is free', () => {

@@ -1,4 +1,4 @@
-// How long codes live: contract §1, to the millisecond. Time is the test's own, so it lies in the year 2100.
+// How long codes live: docs/protocol.md §3, to the millisecond. Time is the test's own, so it lies in the year 2100.
 import { expect, onTestFinished, test } from 'vitest';
 import { createPairing } from '../../src/pairing/pairing.js';
 import type { PairingStore } from '../../src/pairing/store.js';

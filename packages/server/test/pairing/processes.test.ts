@@ -1,4 +1,4 @@
-// Several server processes on one database file, and processes that are killed: contract §1 (races) and §2 (durability).
+// Several server processes on one database file, and processes that are killed: docs/protocol.md §3 (races) and §10 (durability).
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { call, createPending, someCode, someDevice } from '../support/api.js';

@@ -1,4 +1,4 @@
-// PairingStore on SQLite: the contract of every store, and what is SQLite's own. Contract §2.
+// PairingStore on SQLite: the contract of every store, and what is SQLite's own. docs/protocol.md §10.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';

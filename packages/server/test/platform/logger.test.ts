@@ -28,6 +28,14 @@ test.each([
   expect(text()).not.toMatch(/hostname|"pid"/);
 });
 
+test('a step is one line, its fields included, in either format', () => {
+  for (const logFormat of ['json', 'pretty'] as const) {
+    const { log, text } = logTo({ logLevel: 'info', logFormat }, false);
+    log.info({ status: 200, ms: 1 }, 'request');
+    expect(text()).toMatch(/^[^\n]*200[^\n]*\n$/);
+  }
+});
+
 test('what is less severe than the level is not logged', () => {
   const { log, text } = logTo({ logLevel: 'warn', logFormat: 'json' }, false);
   log.info('quiet');

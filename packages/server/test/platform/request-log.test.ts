@@ -1,4 +1,4 @@
-// What the log says of requests and of a start without the rooms API: contract §1.
+// What the log says of requests and of a start without the rooms API: docs/operations.md, Logs.
 import { Writable } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../../src/platform/logger.js';
@@ -24,7 +24,7 @@ test('GET / is logged as a health check', async () => {
   await fetch(`${url}/?probe`);
   await expect
     .poll(() => lines)
-    .toContainEqual(expect.objectContaining({ msg: 'health check', route: '/', status: 200 }));
+    .toContainEqual(expect.objectContaining({ msg: 'Health check', route: '/', status: 200 }));
 });
 
 test('a request is one line with its route, not its URL', async () => {

@@ -1,4 +1,4 @@
-// The iOS client's whole life against the server, as contract §4 tells it: connecting, roles, keys, changes of network.
+// The iOS client's whole life against the server: connecting, roles, keys, changes of network.
 import { afterAll, describe, expect, test } from 'vitest';
 import { call, someDevice } from '../support/api.js';
 import { answerSdp, candidatesOf, IosClient, offerSdp, pairApps } from '../support/ios-client.js';

@@ -1,4 +1,4 @@
-// What the iOS client polls, and what it makes of each status: contract §4. Minutes of its time are rounds here.
+// What the iOS client polls, and what it makes of each status. Minutes of its time are rounds here.
 import { afterAll, describe, expect, test } from 'vitest';
 import { Unavailable } from '../../src/platform/http-errors.js';
 import { call } from '../support/api.js';

@@ -45,7 +45,7 @@ test('every request is one line, with a request id of its own', async () => {
       route: expect.stringMatching(/^(none|\/[a-z/.]*)$/),
       status: expect.any(Number),
       ms: expect.any(Number),
-      msg: expect.stringMatching(/^(request|health check)$/),
+      msg: expect.stringMatching(/^(request|Health check)$/),
     });
   }
 });

@@ -1,4 +1,4 @@
-// Ids at the edges of what the contract allows, by a name for the test's title.
+// Ids at the edges of what docs/protocol.md §2 allows, by a name for the test's title.
 
 /** Legal ids: each comes back byte for byte. */
 export const LEGAL_IDS: readonly (readonly [string, string])[] = [

@@ -1,4 +1,4 @@
-// The iOS client as contract §4 describes it: what it sends over its whole life, and what it makes of the answers.
+// A stand-in for the existing iOS client: what it sends over its whole life, and what it makes of the answers.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type Answer, call, someCode, someDevice } from './api.js';
 import { Peer, type Received } from './peer.js';

@@ -1,4 +1,4 @@
-// The real coturn, started with turn-server/turnserver.conf, against credentials that the server mints: contract §5.
+// The real coturn, started with turn-server/turnserver.conf, against credentials that the server mints: docs/turn.md.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';

@@ -1,4 +1,4 @@
-// Time-limited TURN credentials: fixed vectors, and openssl as a second opinion. Contract §5.
+// Time-limited TURN credentials: fixed vectors, and openssl as a second opinion. docs/turn.md.
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

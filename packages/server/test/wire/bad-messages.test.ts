@@ -1,4 +1,4 @@
-// Messages the server cannot take: an error with a stable code, and the connection stays usable. Contract §3.
+// Messages the server cannot take: an error with a stable code, and the connection stays usable. docs/protocol.md §4.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Peer, pairOfPeers } from '../support/peer.js';

@@ -1,4 +1,4 @@
-// POST /api/rooms/check without Prefer: contract §1.
+// POST /api/rooms/check without Prefer: docs/protocol.md §3.
 import { expect, test } from 'vitest';
 import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
 import { ILLEGAL_CODES, ILLEGAL_IDS, LEGAL_IDS, MISSING } from '../support/ids.js';

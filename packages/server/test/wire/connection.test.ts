@@ -1,4 +1,4 @@
-// The connection itself: opening handshake, ping, size cap, close codes. Contract §3.
+// The connection itself: opening handshake, ping, size cap, close codes. docs/protocol.md §7.
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';

@@ -1,4 +1,4 @@
-// CORS: contract §1.
+// CORS: docs/protocol.md §3.
 import { afterAll, describe, expect, test } from 'vitest';
 import { serverUnderTest, startServer } from '../support/server.js';
 

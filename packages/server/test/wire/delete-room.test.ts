@@ -1,4 +1,4 @@
-// DELETE /api/rooms: contract §1.
+// DELETE /api/rooms: docs/protocol.md §3.
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { call, pairDevices } from '../support/api.js';

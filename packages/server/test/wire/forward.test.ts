@@ -1,4 +1,4 @@
-// webrtc_offer, webrtc_answer, ice_candidate, key_exchange, key_exchange_complete: contract §3.
+// webrtc_offer, webrtc_answer, ice_candidate, key_exchange, key_exchange_complete: docs/protocol.md §4.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Peer, pairOfPeers } from '../support/peer.js';

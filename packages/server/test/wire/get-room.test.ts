@@ -1,4 +1,4 @@
-// GET /api/rooms?roomid=: contract §1.
+// GET /api/rooms?roomid=: docs/protocol.md §3.
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { call, pairDevices } from '../support/api.js';

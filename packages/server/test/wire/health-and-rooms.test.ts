@@ -1,4 +1,4 @@
-// GET / and GET /rooms: contract §1.
+// GET / and GET /rooms: docs/protocol.md §3.
 import { randomUUID } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
 import { call } from '../support/api.js';

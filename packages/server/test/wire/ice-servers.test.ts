@@ -1,4 +1,4 @@
-// POST /api/ice-servers, and iceServers in room_ready: contract §3 and §5.
+// POST /api/ice-servers, and iceServers in room_ready: docs/protocol.md §3 and §4.
 import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { afterAll, describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-// join_room: room_joined, room_ready, room_full; switching rooms and joining again. Contract §3.
+// join_room: room_joined, room_ready, room_full; switching rooms and joining again. docs/protocol.md §5.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Peer, pairOfPeers } from '../support/peer.js';

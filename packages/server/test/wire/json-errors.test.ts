@@ -1,4 +1,4 @@
-// Every error is JSON: bodies, content types, routes, and bytes that are no HTTP request. Contract §1.
+// Every error is JSON: bodies, content types, routes, and bytes that are no HTTP request. docs/protocol.md §3.
 import { describe, expect, test } from 'vitest';
 import { call } from '../support/api.js';
 import { rawRequest } from '../support/raw-http.js';

@@ -1,4 +1,4 @@
-// leave_room: left_room to the leaver, peer_left to the peer. Contract §3.
+// leave_room: left_room to the leaver, peer_left to the peer. docs/protocol.md §4.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Peer, pairOfPeers } from '../support/peer.js';

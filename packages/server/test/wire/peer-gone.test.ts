@@ -1,4 +1,4 @@
-// A peer that goes without leaving: peer_disconnected, at once for a closed socket. Contract §3.
+// A peer that goes without leaving: peer_disconnected, at once for a closed socket. docs/protocol.md §5.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Peer, pairOfPeers } from '../support/peer.js';

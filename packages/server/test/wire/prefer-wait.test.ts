@@ -1,4 +1,4 @@
-// Prefer: wait=N on POST /api/rooms/check: contract §1. Time is the test's own, so it lies in the year 2100.
+// Prefer: wait=N on POST /api/rooms/check: docs/protocol.md §3. Time is the test's own, so it lies in the year 2100.
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { call, createPending, someDevice } from '../support/api.js';

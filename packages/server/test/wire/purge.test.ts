@@ -1,4 +1,4 @@
-// POST /api/user/purge: contract §1.
+// POST /api/user/purge: docs/protocol.md §3.
 import { expect, test } from 'vitest';
 import { call, createPending, pairDevices, someDevice } from '../support/api.js';
 import { ILLEGAL_IDS, LEGAL_IDS, MISSING } from '../support/ids.js';

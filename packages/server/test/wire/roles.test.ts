@@ -1,4 +1,4 @@
-// Roles in a paired room: client1 is the initiator and client2 is not, whoever comes first. Contract §3.
+// Roles in a paired room: client1 is the initiator and client2 is not, whoever comes first. docs/protocol.md §5.
 import { expect, test } from 'vitest';
 import { pairDevices } from '../support/api.js';
 import { Peer } from '../support/peer.js';

@@ -1,4 +1,4 @@
-// The rooms API without USE_SQLITE: contract §1, last line.
+// The rooms API without USE_SQLITE: docs/protocol.md §3.
 import { afterAll, expect, test } from 'vitest';
 import { call } from '../support/api.js';
 import { rawRequest } from '../support/raw-http.js';
@@ -23,6 +23,8 @@ test.each([
   ['GET', '/api/rooms/anything/else', undefined],
   ['POST', '/api/user/purge', { deviceId: 'a' }],
   ['POST', '/api/user/purge', undefined],
+  ['POST', '/api/ice-servers', '{broken'],
+  ['GET', '/api/ice-servers', undefined],
 ])('%s %s is 404 rooms_api_disabled', async (method, path, body) => {
   const answer = await call(url, method, path, body);
   expect(answer.status).toBe(404);

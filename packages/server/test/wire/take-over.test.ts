@@ -1,4 +1,4 @@
-// join_room with the deviceId of a present member: its seat passes to the new connection. Contract §3.
+// join_room with the deviceId of a present member: its seat passes to the new connection. docs/protocol.md §5.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Peer } from '../support/peer.js';
