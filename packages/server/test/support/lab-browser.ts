@@ -106,9 +106,13 @@ export class LabDevice {
     await Promise.all([this.#enterRoom(roomId), guest.#enterRoom(roomId)]);
   }
 
-  /** Resolves once the data channel is open. */
+  /** Resolves once the data channel is open; rejects if the peer connection fails. */
   opened(): Promise<void> {
-    return this.#page.evaluate(() => (window as unknown as LabWindow).opened);
+    return this.#page.evaluate(() => {
+      const { opened, failed } = window as unknown as LabWindow;
+      const failure = failed.then(() => Promise.reject(new Error('the peer connection failed')));
+      return Promise.race([opened, failure]);
+    });
   }
 
   /** Resolves once the peer connection has failed. */
