@@ -16,13 +16,18 @@ const COMPONENTS = {
   iptables: 'iptables',
 };
 
+/** What no package brings, and only root has as a rule. */
+const NAMESPACES = 'network namespaces';
+const canMakeNamespaces = () =>
+  spawnSync('unshare', ['--net', '--mount', 'true'], { stdio: 'ignore' }).status === 0;
+
 const present = (program) =>
   spawnSync('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin" command -v ${program}`]).status === 0;
 
 /**
  * Installs what is missing where that is allowed (root, apt).
  *
- * @returns {{ missing: string[], command: string }} programs still missing, and the command that installs them
+ * @returns {{ missing: string[], command: string }} what is still missing, and the commands that help
  */
 export function ensureComponents() {
   let missing = Object.keys(COMPONENTS).filter((program) => !present(program));
@@ -34,5 +39,10 @@ export function ensureComponents() {
     spawnSync('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'inherit'], env });
     missing = missing.filter((program) => !present(program));
   }
-  return { missing, command: `sudo sh -c '${command}'` };
+  const commands = missing.length > 0 ? [`sudo sh -c '${command}'`] : [];
+  if (!canMakeNamespaces()) {
+    missing.push(NAMESPACES);
+    commands.push('sudo npm test');
+  }
+  return { missing, command: commands.join('; ') };
 }

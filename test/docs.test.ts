@@ -6,6 +6,7 @@ import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
 import * as schemas from '@couplet/protocol/schema';
 import { describe, expect, test } from 'vitest';
 import { SETTINGS } from '../packages/server/src/platform/config.js';
+import { NETWORKS } from '../packages/server/test/nat/networks.js';
 import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
 
 const protocol = read('docs/protocol.md');
@@ -247,3 +248,10 @@ function readable(path: string): boolean {
     return readdirSync(ROOT + path).length > 0;
   }
 }
+
+test('docs/turn.md lists the networks and the path in each', () => {
+  const rows = tableRows(section(read('docs/turn.md'), '## Which path in which network'));
+  expect(rows.map(([network, path]) => [network, path])).toEqual(
+    NETWORKS.map(({ network, path }) => [network, `\`${path}\``]),
+  );
+});

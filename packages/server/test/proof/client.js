@@ -42,18 +42,19 @@ export async function enterCode(server, joinid, deviceId) {
 }
 
 /**
- * Takes a seat in the room. Whenever both devices are there, a peer connection comes about; `onText` and `onBlob` are
- * called with what the peer sends.
+ * Takes a seat in the room. Whenever both devices are there, a peer connection comes about, by the ICE servers that the
+ * server hands out; `onText` and `onBlob` are called with what the peer sends, `onState` with each new state of it.
  */
-export function enterRoom(server, roomId, deviceId, { onText, onBlob, onOpen }) {
+export function enterRoom(server, roomId, deviceId, { onText, onBlob, onOpen, onState }) {
   const socket = new WebSocket(server.replace(/^http/, 'ws'));
   const send = (message) => socket.send(JSON.stringify(message));
   let peerConnection;
   let chat;
 
-  const start = () => {
+  const start = (iceServers) => {
     peerConnection?.close();
-    peerConnection = new RTCPeerConnection();
+    peerConnection = new RTCPeerConnection({ iceServers });
+    peerConnection.onconnectionstatechange = () => onState?.(peerConnection.connectionState);
     peerConnection.onicecandidate = ({ candidate }) => send({ type: 'ice_candidate', candidate });
     // Both sides name the same channel, so neither has to wait for the other's announcement of it.
     chat = peerConnection.createDataChannel('chat', { negotiated: true, id: 0 });
@@ -68,7 +69,7 @@ export function enterRoom(server, roomId, deviceId, { onText, onBlob, onOpen }) 
     switch (message.type) {
       case 'room_ready':
         // The first time, and again when the peer has come back on another connection.
-        start();
+        start(message.iceServers);
         if (!message.isInitiator) break;
         await peerConnection.setLocalDescription();
         send({ type: 'webrtc_offer', sdp: peerConnection.localDescription.sdp });
@@ -89,6 +90,7 @@ export function enterRoom(server, roomId, deviceId, { onText, onBlob, onOpen }) 
   };
 
   return {
+    peerConnection: () => peerConnection,
     sendText: (text) => chat.send(text),
     sendBlob: (blob) => sendBlob(peerConnection, blob),
     close() {

@@ -17,10 +17,20 @@ export interface Device {
   requests: string[];
 }
 
+export const CHROMIUM = '/usr/bin/chromium';
+
+export interface BrowserOptions {
+  /** By default Chromium itself; a script may start it elsewhere. */
+  executablePath?: string;
+  /** By default those for a machine without a network: its only host candidates are those of loopback. */
+  args?: string[];
+}
+
 /** Starts a browser process with an empty profile. The caller closes it. */
-export function launchBrowser(): Promise<Browser> {
+export function launchBrowser(options: BrowserOptions = {}): Promise<Browser> {
+  const { executablePath = CHROMIUM, args = ['--allow-loopback-in-peer-connection'] } = options;
   return chromium.launch({
-    executablePath: '/usr/bin/chromium',
+    executablePath,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -29,9 +39,9 @@ export function launchBrowser(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      // On a machine without a network the only host candidates are those of loopback, and nobody answers mDNS.
-      '--allow-loopback-in-peer-connection',
+      // Nobody answers mDNS here.
       '--disable-features=WebRtcHideLocalIpsWithMdns',
+      ...args,
     ],
   });
 }

@@ -17,6 +17,8 @@ export interface Command {
   /** Resolves with `http://127.0.0.1:port` once it listens; rejects, with what it said, if it ends before. */
   listening: Promise<string>;
   ended: Promise<Ended>;
+  /** Ends it at once. */
+  kill(): Promise<void>;
 }
 
 export interface Surroundings {
@@ -26,11 +28,22 @@ export interface Surroundings {
   env?: Record<string, string>;
   /** The program; by default the build of this checkout. */
   main?: string;
+  /** The command in front of it, such as `['ip', 'netns', 'exec', name]`. */
+  prefix?: string[];
 }
 
 /** Starts the command on a free port of loopback; it is killed when the test ends. */
-export function startCommand(args: readonly string[], { cwd, env, main }: Surroundings): Command {
-  const child = spawn(process.execPath, [main ?? MAIN, ...args], {
+export function startCommand(args: readonly string[], surroundings: Surroundings): Command {
+  const command = spawnCommand(args, surroundings);
+  onTestFinished(() => command.kill());
+  return command;
+}
+
+/** Starts the command on a free port of loopback. The caller kills it. */
+export function spawnCommand(args: readonly string[], surroundings: Surroundings): Command {
+  const { cwd, env, main = MAIN, prefix = [] } = surroundings;
+  const [program = '', ...rest] = [...prefix, process.execPath, main, ...args];
+  const child = spawn(program, rest, {
     cwd,
     env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -51,11 +64,11 @@ export function startCommand(args: readonly string[], { cwd, env, main }: Surrou
   });
   // Only a test that waits for it wants to hear that it did not listen.
   listening.catch(() => {});
-  onTestFinished(async () => {
+  const kill = async () => {
     child.kill('SIGKILL');
     await ended;
-  });
-  return { child, listening, ended };
+  };
+  return { child, listening, ended, kill };
 }
 
 /** Runs the command to its end. */

@@ -1,0 +1,80 @@
+// The table of docs/turn.md: in which network two devices find which path.
+import type { HostName, RouterRules } from '../support/lab.js';
+import type { LineQuality } from '../support/long-line.js';
+
+/** By the candidate pair that ICE selects; `none` where it finds none. */
+export type Path = 'host' | 'srflx' | 'relay' | 'relay over TCP' | 'none';
+
+export interface Network {
+  network: string;
+  /** Whom the phone meets: the tablet is in its LAN, the laptop behind another router. */
+  guest: HostName;
+  routers: RouterRules;
+  /** The lines of both routers, where they are not perfect. */
+  lines?: LineQuality;
+  /** Whether the server hands out a TURN server, and not only STUN. */
+  turn: boolean;
+  path: Path;
+  /** Addresses at which the two reach each other. */
+  reached: string[];
+}
+
+const KEPT: RouterRules = { ports: 'kept', udp: 'open' };
+const SYMMETRIC: RouterRules = { ports: 'random', udp: 'open' };
+const NO_UDP: RouterRules = { ports: 'kept', udp: 'blocked' };
+
+const IN_THE_LAN = ['192.168.1.2', '192.168.1.3'];
+const AT_THE_ROUTERS = ['198.18.0.11', '198.18.0.12'];
+const AT_COTURN = ['198.18.0.1'];
+
+export const NETWORKS: Network[] = [
+  {
+    network: 'one LAN',
+    guest: 'tablet',
+    routers: KEPT,
+    turn: true,
+    path: 'host',
+    reached: IN_THE_LAN,
+  },
+  {
+    network: 'two NATs that keep ports',
+    guest: 'laptop',
+    routers: KEPT,
+    turn: true,
+    path: 'srflx',
+    reached: AT_THE_ROUTERS,
+  },
+  {
+    network: 'the same, each line with 80 ms delay and 5 % loss',
+    guest: 'laptop',
+    routers: KEPT,
+    lines: { delayMs: 80, lossPercent: 5 },
+    turn: true,
+    path: 'srflx',
+    reached: AT_THE_ROUTERS,
+  },
+  {
+    network: 'two symmetric NATs',
+    guest: 'laptop',
+    routers: SYMMETRIC,
+    turn: true,
+    path: 'relay',
+    reached: AT_COTURN,
+  },
+  {
+    network: 'two NATs that let no UDP through',
+    guest: 'laptop',
+    routers: NO_UDP,
+    turn: true,
+    path: 'relay over TCP',
+    reached: AT_COTURN,
+  },
+  {
+    network: 'two symmetric NATs, and no TURN server',
+    guest: 'laptop',
+    routers: SYMMETRIC,
+    turn: false,
+    path: 'none',
+    reached: [],
+  },
+];

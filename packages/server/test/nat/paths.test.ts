@@ -1,0 +1,148 @@
+// Which path two devices find in which network: real browsers behind real NATs, with nothing but what the server hands out.
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { type Command, spawnCommand } from '../support/command.js';
+import { describeWith } from '../support/components.js';
+import { type Coturn, startCoturn } from '../support/coturn.js';
+import { HOSTS, type HostName, Lab, PUBLIC_ADDRESS, PUBLIC_NETWORK } from '../support/lab.js';
+import { LabDevice, launchBrowserOn, type SelectedPair } from '../support/lab-browser.js';
+import { lengthenLines } from '../support/long-line.js';
+import { temporaryFolder } from '../support/server.js';
+import { NETWORKS, type Path } from './networks.js';
+
+const SECRET = 'the-secret-of-the-lab';
+const STUN = `stun:${PUBLIC_ADDRESS}:3478`;
+const TURN = [`turn:${PUBLIC_ADDRESS}:3478`, `turn:${PUBLIC_ADDRESS}:3478?transport=tcp`];
+
+const PROGRAMS = ['network namespaces', 'ip', 'iptables', 'chromium', 'turnserver'];
+describeWith(PROGRAMS, 'network → path', () => {
+  const folder = temporaryFolder();
+  const browsers = new Map<HostName, Browser>();
+  const servers: Command[] = [];
+  let lab: Lab;
+  let coturn: Coturn | undefined;
+  let withTurn: string;
+  let withoutTurn: string;
+
+  beforeAll(async () => {
+    lab = new Lab();
+    coturn = await startCoturn({
+      prefix: lab.prefix('public'),
+      env: {
+        TURN_SECRET: SECRET,
+        TURN_PORT: '3478',
+        TURN_LISTEN_IPS: PUBLIC_ADDRESS,
+        // coturn takes the addresses of the lab for what they are, not public, and would refuse them as peers.
+        TURN_ALLOWED_PEERS: PUBLIC_NETWORK,
+        TURN_VERBOSE: '1',
+      },
+    });
+    await coturn.logged(`UDP listener opened on: ${PUBLIC_ADDRESS}:3478`);
+    const serve = (port: number, env: Record<string, string>) => {
+      const server = spawnCommand(['serve', '--sqlite'], {
+        cwd: folder,
+        prefix: lab.prefix('public'),
+        env: {
+          HOST: PUBLIC_ADDRESS,
+          PORT: String(port),
+          SQLITE_DB_PATH: ':memory:',
+          STUN_URLS: STUN,
+          ...env,
+        },
+      });
+      servers.push(server);
+      return server.listening;
+    };
+    withTurn = await serve(8080, { TURN_SECRET: SECRET, TURN_URLS: TURN.join() });
+    withoutTurn = await serve(8081, {});
+    for (const host of HOSTS) browsers.set(host, await launchBrowserOn(lab, host, folder));
+  });
+  afterAll(async () => {
+    await Promise.all([...browsers.values()].map((browser) => browser.close()));
+    await Promise.all(servers.map((server) => server.kill()));
+    await coturn?.stop();
+    lab?.remove();
+  });
+
+  /** The phone and a guest, in a room of the server. */
+  const pair = async (guest: HostName, server: string): Promise<Pair> => {
+    const both = [
+      await LabDevice.open(browsers.get('phone'), server),
+      await LabDevice.open(browsers.get(guest), server),
+    ] as const;
+    await both[0].pairWith(both[1]);
+    return both;
+  };
+
+  test.each(NETWORKS)(
+    '$network → $path',
+    async (network) => {
+      lab.route(network.routers);
+      if (network.lines) onTestFinished(await lengthenLines(lab, network.lines));
+      const both = await pair(network.guest, network.turn ? withTurn : withoutTurn);
+      if (network.path === 'none') {
+        await expectFailure(both);
+      } else {
+        await expectTalk(both);
+        await expectPath(both, network.path, network.reached);
+      }
+    },
+    60_000,
+  );
+});
+
+type Pair = readonly [LabDevice, LabDevice];
+
+/** The data channel opens, and a message arrives in each direction. */
+async function expectTalk([a, b]: Pair): Promise<void> {
+  await Promise.all([a.opened(), b.opened()]);
+  await a.sendText('from the phone');
+  await b.sendText('from the guest');
+  expect(await Promise.all([a.text(), b.text()])).toEqual(['from the guest', 'from the phone']);
+}
+
+/** ICE may first nominate a pair that it later gives up for a better one: only what two readings in a row say counts. */
+async function expectPath(both: Pair, path: Path, reached: string[]): Promise<void> {
+  let last: string | undefined;
+  const readings = async () => {
+    const before = last;
+    last = pathOf(await selectedPairs(both));
+    return [before, last];
+  };
+  await expect.poll(readings, { interval: 500, timeout: 15_000 }).toEqual([path, path]);
+  const addresses = (await selectedPairs(both)).map((selected) => selected?.remote.address);
+  expect(addresses).toEqual(expect.arrayContaining(reached));
+}
+
+/** What docs/turn.md promises an app that cannot get through. */
+async function expectFailure(both: Pair): Promise<void> {
+  await Promise.all(both.map((device) => device.failed()));
+  for (const device of both) {
+    const { connectionState, iceConnectionState, servers } = await device.peerConnection();
+    expect(connectionState).toBe('failed');
+    // Chromium leaves it at that, for ever: an app must watch the other one.
+    expect(['disconnected', 'failed']).toContain(iceConnectionState);
+    expect(servers).toEqual([STUN]);
+    expect(await device.selectedPair()).toBeNull();
+  }
+}
+
+const selectedPairs = ([a, b]: Pair) => Promise.all([a.selectedPair(), b.selectedPair()]);
+
+/** The path, or, where the two have not agreed on one, what they say. */
+function pathOf(pairs: (SelectedPair | null)[]): string {
+  const ends = pairs.flatMap((selected) => (selected ? [selected.local, selected.remote] : []));
+  if (ends.length < 4) return 'none';
+  const types = ends.map(({ candidateType }) => candidateType);
+  if (types.every((type) => type === 'host')) return 'host';
+  // A peer-reflexive candidate is a server-reflexive one that the peer saw before it was told.
+  if (types.every((type) => type === 'srflx' || type === 'prflx')) return 'srflx';
+  const isRelayed = (selected: SelectedPair | null) =>
+    selected?.local.candidateType === 'relay' || selected?.remote.candidateType === 'relay';
+  if (!pairs.every(isRelayed)) return JSON.stringify(pairs);
+  // A device knows only of its own relayed address how it is reached. Two that each send to the other's know neither.
+  const protocols = ends.flatMap(({ relayProtocol }) => relayProtocol ?? []);
+  return protocols.includes('tcp')
+    ? `relay over ${[...new Set(protocols)].join().toUpperCase()}`
+    : 'relay';
+}

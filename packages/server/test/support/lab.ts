@@ -1,0 +1,164 @@
+// A small internet for tests, in network namespaces: a public host, and LANs behind NAT routers with hosts in them.
+import { execFileSync } from 'node:child_process';
+
+/** Where the public host is. Nothing leaves the lab, so none of its addresses needs to be anyone's. */
+export const PUBLIC_ADDRESS = '198.18.0.1';
+/** The public network: the public host and the outside of every router. */
+export const PUBLIC_NETWORK = '198.18.0.0-198.18.0.255';
+
+/** The hosts: two at home, one elsewhere, and the public one. */
+export type HostName = 'phone' | 'laptop' | 'tablet' | 'public';
+export type RouterName = 'home' | 'away';
+
+/** What every router does with the packets of its LAN. */
+export interface RouterRules {
+  /**
+   * How it chooses the port by which a connection of its LAN is seen outside. `kept`: the host's own, to whatever
+   * destination (endpoint-independent mapping, RFC 4787 §4.1). `random`: another one for each destination, which is
+   * called symmetric.
+   */
+  ports: 'kept' | 'random';
+  /** Whether UDP gets through at all. */
+  udp: 'open' | 'blocked';
+}
+
+/** Router → its place in the public network, and its hosts with their place in its LAN. */
+const SITES = {
+  home: { outside: '198.18.0.11', lan: '192.168.1', hosts: { phone: 2, tablet: 3 } },
+  away: { outside: '198.18.0.12', lan: '192.168.2', hosts: { laptop: 2 } },
+} as const;
+export const ROUTERS = Object.keys(SITES) as RouterName[];
+
+export const HOSTS = ['phone', 'tablet', 'laptop'] as const satisfies readonly HostName[];
+
+const PREFIX = 'couplet-lab-';
+const ENV = { PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+
+/** Runs a command on this machine. */
+export function run(program: string, ...args: string[]): string {
+  return execFileSync(program, args, { env: ENV, encoding: 'utf8', stdio: 'pipe' });
+}
+
+/** Runs `ip` with each line of a script. */
+export function ip(script: string): void {
+  for (const line of script.trim().split('\n')) run('ip', ...line.trim().split(/\s+/));
+}
+
+export class Lab {
+  readonly #name = `${PREFIX}${process.pid}-`;
+
+  /** Builds it; it has no NAT rules yet. The caller removes it. What a killed run has left behind goes now. */
+  constructor() {
+    removeNamespaces((owner) => owner === process.pid || !isRunning(owner));
+    try {
+      this.#build();
+    } catch (error) {
+      this.remove();
+      throw error;
+    }
+  }
+
+  /** The namespace of a host or router. */
+  namespace(name: HostName | RouterName | 'underlay' | 'line'): string {
+    return this.#name + name;
+  }
+
+  /** The command in front of a program that is to run on a host. */
+  prefix(name: HostName | RouterName | 'line'): string[] {
+    return ['ip', 'netns', 'exec', this.namespace(name)];
+  }
+
+  /** Where a router is seen outside. */
+  outside(router: RouterName): string {
+    return SITES[router].outside;
+  }
+
+  /** Gives a router's device `wan` its address, and sends everything there that is not for the LAN. */
+  connect(router: RouterName): void {
+    const inner = this.namespace(router);
+    // The default route leads to a host that forwards nothing: private addresses of others get no answer, not even an
+    // error, as outside of a lab.
+    ip(`-n ${inner} address add ${this.outside(router)}/24 dev wan
+        -n ${inner} link set wan up
+        -n ${inner} route add default via ${PUBLIC_ADDRESS}`);
+  }
+
+  /** Gives both routers these rules, in place of what they had. */
+  route({ ports, udp }: RouterRules): void {
+    const masquerade = ports === 'random' ? ['MASQUERADE', '--random-fully'] : ['MASQUERADE'];
+    for (const router of ROUTERS) {
+      const iptables = (...args: string[]) =>
+        run('ip', 'netns', 'exec', this.namespace(router), 'iptables', '-w', ...args);
+      iptables('-t', 'nat', '-F');
+      iptables('-F');
+      iptables('-t', 'nat', '-A', 'POSTROUTING', '-o', 'wan', '-j', ...masquerade);
+      // What nobody inside has asked for is dropped, as on any home router. If it were answered, Linux would take the
+      // sender's port for a connection to the router, and give the host inside another one when it sends to that peer.
+      iptables('-A', 'INPUT', '-i', 'wan', '-j', 'DROP');
+      if (udp === 'blocked') iptables('-A', 'FORWARD', '-p', 'udp', '-j', 'DROP');
+    }
+  }
+
+  /** Ends what still runs in it, and removes it. */
+  remove(): void {
+    removeNamespaces((owner) => owner === process.pid);
+  }
+
+  #build(): void {
+    const outer = this.namespace('public');
+    ip(`netns add ${outer}
+        -n ${outer} link set lo up
+        -n ${outer} link add net type bridge
+        -n ${outer} link set net up
+        -n ${outer} address add ${PUBLIC_ADDRESS}/24 dev net`);
+    for (const router of ROUTERS) {
+      const { lan, hosts } = SITES[router];
+      const inner = this.namespace(router);
+      ip(`netns add ${inner}
+          -n ${inner} link set lo up
+          -n ${inner} link add wan type veth peer name ${router} netns ${outer}
+          -n ${outer} link set ${router} master net up
+          -n ${inner} link add lan type bridge
+          -n ${inner} address add ${lan}.1/24 dev lan
+          -n ${inner} link set lan up`);
+      this.connect(router);
+      run('ip', 'netns', 'exec', inner, 'sh', '-c', 'echo 1 >/proc/sys/net/ipv4/ip_forward');
+      for (const [name, number] of Object.entries(hosts)) {
+        const host = this.namespace(name as HostName);
+        ip(`netns add ${host}
+            -n ${host} link set lo up
+            -n ${host} link add eth0 type veth peer name ${name} netns ${inner}
+            -n ${inner} link set ${name} master lan up
+            -n ${host} address add ${lan}.${number}/24 dev eth0
+            -n ${host} link set eth0 up
+            -n ${host} route add default via ${lan}.1`);
+      }
+    }
+  }
+}
+
+/** Removes the labs of these owners: the processes in them, then the namespaces, whose links go with them. */
+function removeNamespaces(ofOwner: (pid: number) => boolean): void {
+  const listed = run('ip', 'netns', 'list').split('\n');
+  for (const name of listed.map((line) => line.split(' ')[0] ?? '')) {
+    const owner = /^couplet-lab-(\d+)-/.exec(name)?.[1];
+    if (owner === undefined || !ofOwner(Number(owner))) continue;
+    for (const pid of run('ip', 'netns', 'pids', name).split('\n').filter(Boolean)) {
+      try {
+        process.kill(Number(pid), 'SIGKILL');
+      } catch {
+        // It has ended by itself since.
+      }
+    }
+    run('ip', 'netns', 'delete', name);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
