@@ -8,10 +8,12 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 COPY packages/protocol/package.json packages/protocol/
 COPY packages/server/package.json packages/server/
+COPY packages/client/package.json packages/client/
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.base.json tsconfig.json ./
 COPY packages/protocol packages/protocol
 COPY packages/server packages/server
+COPY packages/client packages/client
 RUN npm run build
 # Only what runs goes on: no tools of development, and of the add-on neither sources nor intermediate files.
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund

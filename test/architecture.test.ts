@@ -164,6 +164,12 @@ describe('packages meet only through their exports', () => {
     expect(imports.filter((i) => isNode(i) || isOurs(i))).toEqual([]);
   });
 
+  test('client imports nothing but the main entry of protocol', () => {
+    const imports = files.filter((file) => file.package === 'client').flatMap((f) => f.imports);
+    const others = imports.filter((part) => !isRelative(part)).map(({ from }) => from);
+    expect([...new Set(others)]).toEqual(['@couplet/protocol']);
+  });
+
   test('the main entry of protocol loads no library at run time', () => {
     const seen = new Set<string>();
     const loaded: string[] = [];

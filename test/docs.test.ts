@@ -230,6 +230,7 @@ describe('all papers', () => {
       'package.json',
       'packages/protocol/package.json',
       'packages/server/package.json',
+      'packages/client/package.json',
     ];
     const declared = manifests.flatMap((path) => {
       const { dependencies = {}, devDependencies = {} } = JSON.parse(read(path));

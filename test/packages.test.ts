@@ -9,7 +9,7 @@ import { startCommand } from '../packages/server/test/support/command.js';
 import { temporaryFolder } from '../packages/server/test/support/server.js';
 import { ROOT, run } from './support.js';
 
-const PACKAGES = ['protocol', 'server'];
+const PACKAGES = ['protocol', 'server', 'client'];
 const folder = temporaryFolder();
 const tarballs = join(folder, 'tarballs');
 const app = join(folder, 'app');

@@ -1,0 +1,81 @@
+// Everything that can go wrong for an application, as one error class with a closed union of codes.
+import {
+  CLOSE_CODES,
+  REST_ERRORS,
+  type RestErrorCode,
+  type SignalingErrorCode,
+} from '@couplet/protocol';
+
+/** What went wrong at this end, or on the way. */
+export type LocalErrorCode =
+  /** The caller's AbortSignal. `cause` is its reason. */
+  | 'aborted'
+  /** The session was closed by this end. */
+  | 'closed'
+  /** The server could not be reached, after several attempts. `cause` is what `fetch` said. */
+  | 'network'
+  /** The server, or a proxy before it, answered what is not of the protocol. */
+  | 'unexpected_answer'
+  /** There is no open channel to the peer now: wait for the state `connected`. */
+  | 'not_connected'
+  /** The platform lacks what is needed, and the options do not bring it. */
+  | 'unsupported'
+  /** WebRTC refused a session description. `cause` is what it said. */
+  | 'negotiation_failed';
+
+/** Close codes after which coming back would meet the same fate. */
+const FINAL_CLOSES = ['replaced', 'policy_violation', 'message_too_big'] as const;
+export type FinalClose = (typeof FINAL_CLOSES)[number];
+
+/** Answers to a join after which asking again would be answered the same. */
+const FINAL_REFUSALS = ['room_full', 'forbidden', 'invalid_room_id', 'invalid_device_id'] as const;
+export type FinalRefusal = Extract<SignalingErrorCode, (typeof FINAL_REFUSALS)[number]>;
+
+/** Every code that an application may meet. */
+export type CoupletErrorCode = RestErrorCode | FinalClose | FinalRefusal | LocalErrorCode;
+
+/** The only error that this package throws, rejects with, or hands to an `error` listener. */
+export class CoupletError extends Error {
+  override readonly name = 'CoupletError';
+  readonly code: CoupletErrorCode;
+  /** Seconds after which the server may be asked again, where it said so. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: CoupletErrorCode,
+    details: { message?: string; cause?: unknown; retryAfterSeconds?: number | undefined } = {},
+  ) {
+    super(details.message ?? code, 'cause' in details ? { cause: details.cause } : {});
+    this.code = code;
+    this.retryAfterSeconds = details.retryAfterSeconds;
+  }
+
+  static aborted(signal: AbortSignal | undefined): CoupletError {
+    return new CoupletError('aborted', { cause: signal?.reason });
+  }
+
+  /** Of an answer that is no success: the server's code where it is one that we know. */
+  static ofAnswer(status: number, body: unknown, retryAfterSeconds?: number): CoupletError {
+    const { error, details } = isRecord(body) ? body : {};
+    const known = typeof error === 'string' && Object.hasOwn(REST_ERRORS, error);
+    return new CoupletError(known ? (error as RestErrorCode) : 'unexpected_answer', {
+      message: typeof details === 'string' ? details : `the server answered ${status}`,
+      retryAfterSeconds,
+    });
+  }
+
+  /** Of a close code; undefined where the connection should be made again. */
+  static ofClose(closeCode: number): CoupletError | undefined {
+    const reason = FINAL_CLOSES.find((name) => CLOSE_CODES[name].code === closeCode);
+    return reason && new CoupletError(reason, { message: CLOSE_CODES[reason].meaning });
+  }
+
+  /** Of an error that answered a join; undefined where the join should be tried again. */
+  static ofRefusal(code: string, message?: string): CoupletError | undefined {
+    const refusal = FINAL_REFUSALS.find((name) => name === code);
+    return refusal && new CoupletError(refusal, message === undefined ? {} : { message });
+  }
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;

@@ -1,0 +1,110 @@
+// Perfect negotiation on one RTCPeerConnection (W3C WebRTC §10.7), with trickle ICE (RFC 8838).
+import type { ClientMessage, IceCandidate, WebRtcAnswer, WebRtcOffer } from '@couplet/protocol';
+
+export interface NegotiationOptions {
+  /** The one that gives way when both offer at once. It also leaves the first offer to the other. */
+  polite: boolean;
+  /** Sends to the peer, or to nobody while the peer cannot be reached: `renew` makes up for that. */
+  send(message: ClientMessage): void;
+  /** A description could not be made or applied. */
+  onError(cause: unknown): void;
+}
+
+/** Whether a description could be taken: one of another peer connection needs another one here too. */
+export type Taken = 'taken' | 'stranger';
+
+export class Negotiation {
+  readonly #pc: RTCPeerConnection;
+  readonly #options: NegotiationOptions;
+  /** Candidates that came before the description that they belong to. */
+  readonly #early: IceCandidate['candidate'][] = [];
+  #makingOffer = false;
+
+  constructor(pc: RTCPeerConnection, options: NegotiationOptions) {
+    this.#pc = pc;
+    this.#options = options;
+    pc.onnegotiationneeded = () => {
+      // Two first offers would only collide. What the polite side wants to add follows the first exchange.
+      if (!options.polite || pc.remoteDescription !== null) void this.#offer();
+    };
+    pc.onicecandidate = ({ candidate }) =>
+      options.send({ type: 'ice_candidate', candidate: candidate?.toJSON() ?? null });
+  }
+
+  /**
+   * Makes up for what went to nobody: offers again, with every candidate found since. To a peer that has missed nothing
+   * this changes nothing; one that began anew gives itself away by its answer.
+   */
+  renew(): void {
+    const { localDescription, signalingState } = this.#pc;
+    if (signalingState === 'have-local-offer' && localDescription !== null) {
+      this.#options.send({ type: 'webrtc_offer', sdp: localDescription.sdp });
+    } else if (signalingState === 'stable' && !this.#makingOffer) {
+      void this.#offer();
+    }
+  }
+
+  /** Takes an offer or an answer of the peer. One at a time: the caller waits for each. */
+  async describe({ type, sdp }: WebRtcOffer | WebRtcAnswer): Promise<Taken> {
+    const pc = this.#pc;
+    const known = pc.remoteDescription;
+    if (known !== null && originOf(known.sdp) !== originOf(sdp)) return 'stranger';
+    const isOffer = type === 'webrtc_offer';
+    // The answer to an offer that was sent twice comes twice.
+    if (!isOffer && pc.signalingState !== 'have-local-offer') return 'taken';
+    const collision = isOffer && (this.#makingOffer || pc.signalingState !== 'stable');
+    if (collision && !this.#options.polite) return 'taken';
+    try {
+      await pc.setRemoteDescription({ type: isOffer ? 'offer' : 'answer', sdp });
+      for (const candidate of this.#early.splice(0)) await this.#add(candidate);
+      if (isOffer) {
+        await pc.setLocalDescription();
+        this.#options.send({ type: 'webrtc_answer', sdp: pc.localDescription?.sdp ?? '' });
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    return 'taken';
+  }
+
+  /** Takes a candidate of the peer, or the end of them. */
+  async candidate(candidate: IceCandidate['candidate']): Promise<void> {
+    if (this.#pc.remoteDescription !== null) await this.#add(candidate);
+    else if (this.#early.length < MAX_EARLY_CANDIDATES) this.#early.push(candidate);
+  }
+
+  async #add(candidate: IceCandidate['candidate']): Promise<void> {
+    try {
+      await this.#pc.addIceCandidate(candidate as RTCIceCandidateInit | null);
+    } catch {
+      // Of an offer that was ignored, or of a generation that an ICE restart has ended: worth nothing. And where a good
+      // candidate is refused, the others, or the restart after a failure, find the way.
+    }
+  }
+
+  async #offer(): Promise<void> {
+    try {
+      this.#makingOffer = true;
+      await this.#pc.setLocalDescription();
+      const description = this.#pc.localDescription;
+      // Meanwhile the peer may have offered, and this side given way.
+      if (description?.type !== 'offer') return;
+      this.#options.send({ type: 'webrtc_offer', sdp: description.sdp });
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#makingOffer = false;
+    }
+  }
+
+  #fail(error: unknown): void {
+    // What was under way when the connection was closed is nobody's loss.
+    if (this.#pc.signalingState !== 'closed') this.#options.onError(error);
+  }
+}
+
+/** A bound for a peer that sends candidates and never a description. */
+const MAX_EARLY_CANDIDATES = 200;
+
+/** The session id of the line `o=` (RFC 8866 §5.2): one for each RTCPeerConnection and for its whole life (RFC 9429 §5.2.1). */
+const originOf = (sdp: string): string | undefined => /^o=\S+ (\S+)/m.exec(sdp)?.[1];

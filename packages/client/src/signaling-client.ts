@@ -1,0 +1,189 @@
+// The WebSocket session of one device in one room: joins, comes back after every blink, knows when not to. docs/protocol.md §4–7.
+import type { ClientMessage, RoomReady, ServerMessage } from '@couplet/protocol';
+import { type Clock, systemClock } from './clock.js';
+import { Emitter } from './emitter.js';
+import { CoupletError, isRecord } from './errors.js';
+import { reconnectDelayMs } from './reconnect-policy.js';
+
+/** What is needed of a WebSocket: the browser's, React Native's and that of `ws` have it. */
+export interface Socket {
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  send(data: string): void;
+  close(code?: number): void;
+}
+export type SocketConstructor = new (url: string) => Socket;
+
+export interface SignalingClientOptions {
+  /** Of the server, for WebSocket: `wss://host`. */
+  url: string;
+  roomId: string;
+  deviceId: string;
+  WebSocket: SocketConstructor;
+  clock?: Clock;
+  random?: () => number;
+}
+
+type Forwarded = Extract<
+  ServerMessage,
+  { type: 'webrtc_offer' | 'webrtc_answer' | 'ice_candidate' }
+>;
+
+export interface SignalingEvents {
+  /** Both devices are in the room: the first time, and whenever one of them has come back. */
+  ready: [RoomReady];
+  /** What the peer sent. */
+  forwarded: [Forwarded];
+  /** The peer left on purpose. */
+  'peer-left': [];
+  /** The connection is gone; another attempt follows. */
+  down: [];
+  /** It is over, and there will be no further attempt. */
+  end: [CoupletError];
+}
+
+/** Silence after which the server is asked for a sign of life. Proxies commonly cut connections idle for a minute. */
+const PING_AFTER_MS = 25_000;
+
+/** How long an answer may take. */
+const ANSWER_WITHIN_MS = 10_000;
+
+export class SignalingClient extends Emitter<SignalingEvents> {
+  readonly #options: Required<SignalingClientOptions>;
+  #socket: Socket | undefined;
+  #joined = false;
+  #attempt = 0;
+  #cancelTimer: () => void = () => {};
+  #ended = false;
+
+  constructor(options: SignalingClientOptions) {
+    super();
+    this.#options = { clock: systemClock, random: Math.random, ...options };
+    this.#connect();
+  }
+
+  /** Sends a message where the room is joined; returns whether it went out. Nothing is kept for later. */
+  send(message: ClientMessage): boolean {
+    if (!this.#joined) return false;
+    this.#socket?.send(JSON.stringify(message));
+    return true;
+  }
+
+  /** Leaves the connection, which may be dead on the new network, for a new one that takes its seat over. */
+  reconnect(): void {
+    if (this.#ended) return;
+    this.#drop();
+    this.#connect();
+  }
+
+  /** Leaves the room and the server. Nothing runs on. */
+  close(): void {
+    if (this.#ended) return;
+    this.send({ type: 'leave_room' });
+    this.#stop();
+  }
+
+  #stop(): void {
+    this.#ended = true;
+    this.#drop();
+    this.forgetListeners();
+  }
+
+  #connect(): void {
+    const { url, roomId, deviceId, WebSocket } = this.#options;
+    const socket = new WebSocket(url);
+    this.#socket = socket;
+    this.#dropAfter(ANSWER_WITHIN_MS);
+    socket.onopen = () =>
+      socket.send(JSON.stringify({ type: 'join_room', roomId, deviceId } satisfies ClientMessage));
+    socket.onmessage = ({ data }: { data: unknown }) => {
+      const message = messageOf(data);
+      // Unknown types are for clients newer than this one.
+      if (message !== undefined) this.#take(message);
+    };
+    // A close follows every error, and is what counts.
+    socket.onerror = () => {};
+    socket.onclose = ({ code }: { code: number }) => this.#lost(CoupletError.ofClose(code));
+  }
+
+  #take(message: ServerMessage): void {
+    if (this.#joined) this.#pingAfterSilence();
+    switch (message.type) {
+      case 'room_joined':
+        this.#joined = true;
+        this.#pingAfterSilence();
+        break;
+      case 'room_ready':
+        this.emit('ready', message);
+        break;
+      case 'webrtc_offer':
+      case 'webrtc_answer':
+      case 'ice_candidate':
+        this.emit('forwarded', message);
+        break;
+      case 'peer_left':
+        this.emit('peer-left');
+        break;
+      case 'pong':
+        // Only a connection that has held for a while is a reason to try the next one sooner.
+        this.#attempt = 0;
+        break;
+      case 'room_full':
+      case 'error':
+        // An error after the join is about one message: the next description makes up for it.
+        if (!this.#joined) this.#lost(CoupletError.ofRefusal(message.code, message.error));
+        break;
+    }
+  }
+
+  #lost(error: CoupletError | undefined): void {
+    this.#drop();
+    if (error !== undefined) {
+      this.emit('end', error);
+      this.#stop();
+      return;
+    }
+    this.emit('down');
+    // A listener may have closed the session.
+    if (this.#ended) return;
+    const { clock, random } = this.#options;
+    const delayMs = reconnectDelayMs(this.#attempt++, random());
+    this.#cancelTimer = clock.after(delayMs, () => this.#connect());
+  }
+
+  /** Lets go of the socket, whatever it is doing: nothing it does from now on is heard. */
+  #drop(): void {
+    this.#cancelTimer();
+    this.#joined = false;
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    this.#socket = undefined;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #pingAfterSilence(): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.clock.after(PING_AFTER_MS, () => {
+      this.send({ type: 'ping' });
+      this.#dropAfter(ANSWER_WITHIN_MS);
+    });
+  }
+
+  #dropAfter(delayMs: number): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#lost(undefined));
+  }
+}
+
+function messageOf(data: unknown): ServerMessage | undefined {
+  try {
+    const message: unknown = JSON.parse(String(data));
+    return isRecord(message) ? (message as ServerMessage) : undefined;
+  } catch {
+    // Not of this protocol, and so not for this client.
+    return undefined;
+  }
+}
