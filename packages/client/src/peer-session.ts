@@ -61,6 +61,8 @@ export class PeerSession extends Emitter<SessionEvents> {
   #restartDue = false;
   /** What came from the peer is taken in its order, one after the other. */
   #taking: Promise<void> = Promise.resolve();
+  readonly #fail = (cause: unknown) =>
+    this.emit('error', new CoupletError('negotiation_failed', { cause }));
 
   constructor(options: PeerSessionOptions) {
     super();
@@ -68,7 +70,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.#signaling = new SignalingClient(options);
     this.#signaling.on('ready', (ready) => this.#ready(ready));
     this.#signaling.on('forwarded', (message) => {
-      this.#taking = this.#taking.then(() => this.#take(message));
+      this.#taking = this.#taking.then(() => this.#take(message)).catch(this.#fail);
     });
     this.#signaling.on('peer-left', () => this.#peerLeft());
     this.#signaling.on('end', (error) => this.#end(error));
@@ -174,7 +176,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.#negotiation = new Negotiation(peer, {
       polite: !isInitiator,
       send: (message) => this.#signaling.send(message),
-      onError: (cause) => this.emit('error', new CoupletError('negotiation_failed', { cause })),
+      onError: this.#fail,
     });
     peer.onconnectionstatechange = () => void this.#follow(peer);
     // Both sides name the same channel, so neither has to wait for the other's announcement of it.
@@ -204,7 +206,8 @@ export class PeerSession extends Emitter<SessionEvents> {
     const { connectionState } = peer;
     if (connectionState === 'connected' && this.#channel?.readyState === 'open') {
       this.#setState('connected');
-      const path = pathOf(await peer.getStats());
+      // Without statistics there is a connection all the same.
+      const path = await peer.getStats().then(pathOf, () => undefined);
       if (path === undefined || path === this.#path || peer !== this.#peer) return;
       this.#path = path;
       this.emit('path', path);

@@ -1,0 +1,44 @@
+// Every failure as one error class with a closed union of codes.
+import { CLOSE_CODES, REST_ERRORS } from '@couplet/protocol';
+import { expect, test } from 'vitest';
+import { CoupletError } from '../src/errors.js';
+
+test.each(Object.entries(REST_ERRORS))('an answer with %s has that code', (code, { status }) => {
+  const error = CoupletError.ofAnswer(status, { error: code, details: 'why' }, 7);
+  expect(error).toMatchObject({ code, message: 'why', retryAfterSeconds: 7 });
+});
+
+test.each([
+  [502, undefined],
+  [418, { error: 'teapot' }],
+  [400, { error: 'toString' }],
+  [400, ['conflict']],
+])('%i %j is no answer of the protocol', (status, body) => {
+  expect(CoupletError.ofAnswer(status, body)).toMatchObject({
+    code: 'unexpected_answer',
+    message: `the server answered ${status}`,
+  });
+});
+
+test('replaced, abuse and a message too big are final; after any other close one comes back', () => {
+  const final = Object.entries(CLOSE_CODES)
+    .filter(([, { code }]) => CoupletError.ofClose(code) !== undefined)
+    .map(([name]) => name);
+  expect(final.sort()).toEqual(['message_too_big', 'policy_violation', 'replaced']);
+  expect(CoupletError.ofClose(4001)).toMatchObject({ code: 'replaced' });
+  for (const code of [1000, 1001, 1006]) expect(CoupletError.ofClose(code)).toBeUndefined();
+});
+
+test('a join refused for good is final, one refused for now is not', () => {
+  expect(CoupletError.ofRefusal('room_full', 'full')).toMatchObject({
+    code: 'room_full',
+    message: 'full',
+  });
+  expect(CoupletError.ofRefusal('forbidden')).toMatchObject({ message: 'forbidden' });
+  expect(CoupletError.ofRefusal('unavailable')).toBeUndefined();
+});
+
+test('what was aborted says why', () => {
+  const reason = new Error('enough');
+  expect(CoupletError.aborted(AbortSignal.abort(reason)).cause).toBe(reason);
+});

@@ -1,0 +1,181 @@
+// REST from the client's side: what is asked again, when, and under which key.
+import { expect, onTestFinished, test } from 'vitest';
+import { startServer } from '../../server/test/support/server.js';
+import type { Clock } from '../src/clock.js';
+import { sleep } from '../src/clock.js';
+import { PairingClient } from '../src/pairing-client.js';
+
+type Step = Response | Error | 'never';
+
+const json = (status: number, body: unknown, headers: Record<string, string> = {}) =>
+  new Response(body === null ? null : JSON.stringify(body), { status, headers });
+
+/** A client whose server answers as scripted, the last step for ever, and whose waiting is over at once. */
+function scripted(steps: Step[], bound = 1) {
+  const requests: { path: string; key: string; prefer: string | null }[] = [];
+  const delays: number[] = [];
+  let pending = 0;
+  const clock: Clock = {
+    after(delayMs, callback) {
+      pending += 1;
+      const timeLimit = delayMs === 15_000 || delayMs === 40_000;
+      if (!timeLimit) delays.push(delayMs);
+      const current = steps[Math.min(requests.length, steps.length - 1)];
+      let done = false;
+      const end = () => {
+        if (!done) pending -= 1;
+        done = true;
+      };
+      if (!timeLimit || current === 'never') {
+        setImmediate(() => {
+          if (done) return;
+          end();
+          callback();
+        });
+      }
+      return end;
+    },
+  };
+  const fetch = (url: string, { headers, signal }: RequestInit) => {
+    const sent = new Headers(headers);
+    const step = steps[Math.min(requests.length, steps.length - 1)];
+    requests.push({
+      path: new URL(url).pathname,
+      key: sent.get('Idempotency-Key') ?? '',
+      prefer: sent.get('Prefer'),
+    });
+    if (step === 'never') {
+      return new Promise<Response>((_, reject) => {
+        signal?.addEventListener('abort', () => reject(new Error('aborted')));
+      });
+    }
+    if (step instanceof Response) return Promise.resolve(step.clone() as Response);
+    return Promise.reject(step);
+  };
+  const client = new PairingClient({ url: 'http://server', fetch, clock, random: () => bound });
+  return { client, requests, delays, pending: () => pending };
+}
+
+const lost = new TypeError('fetch failed');
+
+test.each<[string, Step]>([
+  ['a lost answer', lost],
+  ['no answer in time', 'never'],
+  ['500', json(500, { error: 'internal_error' })],
+  ['502 with a page of a proxy', new Response('<html>', { status: 502 })],
+  ['503', json(503, { error: 'unavailable' })],
+  ['408', json(408, { error: 'request_timeout' })],
+  ['the first request still in progress', json(409, { error: 'request_in_progress' })],
+])('after %s the request is sent again under the same key', async (_name, step) => {
+  const { client, requests, delays, pending } = scripted([step, step, json(200, { roomid: 'r' })]);
+  expect(await client.accept('042137', 'device')).toBe('r');
+  expect(requests).toHaveLength(3);
+  expect(new Set(requests.map(({ key }) => key)).size).toBe(1);
+  expect(requests[0]?.key).toMatch(/^[0-9a-f]{32}$/);
+  expect(delays).toEqual([500, 1000]);
+  expect(pending()).toBe(0);
+});
+
+test('Retry-After is waited for, with the jitter on top', async () => {
+  const throttled = json(429, { error: 'rate_limited' }, { 'Retry-After': '3' });
+  const { client, delays } = scripted([throttled, json(200, { roomid: 'r' })], 0.5);
+  await client.accept('042137', 'device');
+  expect(delays).toEqual([3250]);
+});
+
+test('a throttle longer than a user waits is told, with its time', async () => {
+  const throttled = json(429, { error: 'rate_limited' }, { 'Retry-After': '600' });
+  const { client, requests } = scripted([throttled]);
+  await expect(client.accept('042137', 'device')).rejects.toMatchObject({
+    code: 'rate_limited',
+    retryAfterSeconds: 600,
+  });
+  expect(requests).toHaveLength(1);
+});
+
+test('a server that stays away fails after six attempts; a check waits on', async () => {
+  const away = scripted([lost]);
+  await expect(away.client.accept('042137', 'device')).rejects.toMatchObject({
+    code: 'network',
+    cause: lost,
+  });
+  expect(away.requests).toHaveLength(6);
+  const back = scripted([...Array<Step>(20).fill(lost), json(200, { roomid: 'r' })]);
+  expect(await back.client.check('042137', 'device')).toBe('r');
+});
+
+test.each([
+  [404, 'not_found_or_expired'],
+  [409, 'conflict'],
+  [400, 'invalid_joinid'],
+])('%i %s is final', async (status, code) => {
+  const { client, requests } = scripted([json(status, { error: code })]);
+  await expect(client.accept('042137', 'device')).rejects.toMatchObject({ code });
+  expect(requests).toHaveLength(1);
+});
+
+test('a check is held by the server, and each question has a key of its own', async () => {
+  const { client, requests, delays } = scripted([json(204, null), json(200, { roomid: 'r' })]);
+  expect(await client.check('042137', 'device')).toBe('r');
+  expect(requests.map(({ prefer }) => prefer)).toEqual(['wait=25', 'wait=25']);
+  expect(new Set(requests.map(({ key }) => key)).size).toBe(2);
+  expect(delays).toEqual([]);
+});
+
+test('a success that is none of the protocol is unexpected', async () => {
+  const calls = [
+    (client: PairingClient) => client.accept('042137', 'device'),
+    (client: PairingClient) => client.iceServers('room', 'device'),
+    (client: PairingClient) => client.purge(['device']),
+  ];
+  for (const call of calls) {
+    const { client } = scripted([new Response('<html>')]);
+    await expect(call(client)).rejects.toMatchObject({ code: 'unexpected_answer' });
+  }
+});
+
+test('an aborted request rejects at once, before, during and between attempts', async () => {
+  const reason = new Error('enough');
+  const aborted = { code: 'aborted', cause: reason };
+  const { client, requests } = scripted([lost]);
+  const before = client.accept('042137', 'device', AbortSignal.abort(reason));
+  await expect(before).rejects.toMatchObject(aborted);
+  expect(requests).toHaveLength(0);
+
+  const during = new AbortController();
+  const fetch = (_url: string, { signal }: RequestInit) =>
+    new Promise<Response>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(new Error('aborted')));
+      during.abort(reason);
+    });
+  const hanging = new PairingClient({ url: 'http://server', fetch });
+  await expect(hanging.check('042137', 'device', during.signal)).rejects.toMatchObject(aborted);
+
+  const between = new AbortController();
+  let dropped = false;
+  const drop = () => {
+    dropped = true;
+  };
+  const clock: Clock = { after: () => drop };
+  const sleeping = sleep(clock, 1000, between.signal);
+  between.abort(reason);
+  await expect(sleeping).rejects.toMatchObject(aborted);
+  expect(dropped).toBe(true);
+  await expect(sleep(clock, 1000, between.signal)).rejects.toMatchObject(aborted);
+});
+
+test('create, accept, check, ICE servers and purge work with the server', async () => {
+  const server = await startServer({ STUN_URLS: 'stun:stun.example:3478' });
+  onTestFinished(() => server.close());
+  const client = new PairingClient({ url: server.url, fetch });
+  const expiresAt = await client.create('042137', 60, 'host');
+  expect(expiresAt.getTime()).toBeGreaterThan(Date.now());
+  const checked = client.check('042137', 'host');
+  const roomId = await client.accept('042137', 'guest');
+  expect(await checked).toBe(roomId);
+  expect(await client.iceServers(roomId, 'host')).toEqual([
+    { urls: [expect.stringMatching(/^stun:/)] },
+  ]);
+  await expect(client.iceServers(roomId, 'stranger')).rejects.toMatchObject({ code: 'forbidden' });
+  expect(await client.purge(['host'])).toMatchObject({ success: true, roomsDeleted: 1 });
+});

@@ -1,0 +1,218 @@
+// Sessions through the real server, on peer connections without a network: what they survive, and how they end.
+import { randomUUID } from 'node:crypto';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { eventually } from '../../server/test/support/eventually.js';
+import { startServer } from '../../server/test/support/server.js';
+import {
+  Couplet,
+  type CoupletError,
+  type CoupletOptions,
+  type PeerSession,
+  type SessionState,
+} from '../src/index.js';
+import { FakePeerConnection } from './support/fake-peer-connection.js';
+
+const server = await startServer({ STUN_URLS: 'stun:stun.example:3478' });
+afterAll(() => server.close());
+
+const RTCPeerConnection = FakePeerConnection as unknown as NonNullable<
+  CoupletOptions['RTCPeerConnection']
+>;
+const device = (more: Partial<CoupletOptions> = {}) =>
+  new Couplet({ url: `${server.url}/`, WebSocket, RTCPeerConnection, ...more });
+
+const fakeOf = (session: PeerSession) => session.peer as unknown as FakePeerConnection;
+
+async function pair(): Promise<[PeerSession, PeerSession]> {
+  const invite = await device().invite();
+  const guest = await device().accept(invite.code);
+  const host = await invite.accepted;
+  onTestFinished(() => {
+    host.close();
+    guest.close();
+  });
+  return [host, guest];
+}
+
+async function expectTalk(host: PeerSession, guest: PeerSession): Promise<void> {
+  for (const [from, to] of [
+    [host, guest],
+    [guest, host],
+  ] as const) {
+    const text = randomUUID();
+    const heard = new Promise((resolve) => {
+      const off = to.on('message', (message) => {
+        off();
+        resolve(message);
+      });
+    });
+    from.send(text);
+    expect(await heard).toBe(text);
+  }
+}
+
+test('the five lines: both get a session, and text arrives both ways', async () => {
+  const [host, guest] = await pair();
+  expect([host.state, guest.state]).toEqual(['connected', 'connected']);
+  await expectTalk(host, guest);
+  for (const session of [host, guest]) {
+    await eventually(() => expect(session.path).toBe('host'));
+    expect(fakeOf(session).configurations[0]).toEqual({
+      iceServers: [{ urls: ['stun:stun.example:3478'] }],
+    });
+    await eventually(() => expect(fakeOf(session).candidates).toHaveLength(2));
+    expect(fakeOf(session).candidates[1]).toBeNull();
+    expect(session.channel).toMatchObject({ binaryType: 'arraybuffer' });
+  }
+});
+
+test('a path lost for good: an ICE restart with fresh ICE servers, on the same peer connection', async () => {
+  const [host, guest] = await pair();
+  const [first, second] = [fakeOf(host), fakeOf(guest)];
+  first.become('failed');
+  expect(host.state).toBe('reconnecting');
+  await eventually(() => expect(host.state).toBe('connected'));
+  expect(first.restarts).toBe(1);
+  expect(first.configurations).toHaveLength(2);
+  expect([fakeOf(host), fakeOf(guest)]).toEqual([first, second]);
+  await expectTalk(host, guest);
+});
+
+test('a change of networks: signaling comes back at once, the path is looked for anew', async () => {
+  const platform = new EventTarget();
+  vi.stubGlobal('addEventListener', platform.addEventListener.bind(platform));
+  vi.stubGlobal('removeEventListener', platform.removeEventListener.bind(platform));
+  onTestFinished(() => void vi.unstubAllGlobals());
+  // Both sessions are in this process, and are told of the change together.
+  const [host, guest] = await pair();
+  const peers = [fakeOf(host), fakeOf(guest)];
+  platform.dispatchEvent(new Event('online'));
+  await eventually(() => expect(peers.map(({ restarts }) => restarts)).toEqual([1, 1]));
+  expect([host.state, guest.state]).toEqual(['connected', 'connected']);
+  expect([fakeOf(host), fakeOf(guest)]).toEqual(peers);
+  await expectTalk(host, guest);
+  host.close();
+  guest.close();
+  platform.dispatchEvent(new Event('online'));
+  expect([host.state, guest.state]).toEqual(['closed', 'closed']);
+});
+
+test('a path that is lost and found: reconnecting, then connected, and no restart', async () => {
+  const [host] = await pair();
+  const states: SessionState[] = [];
+  host.on('state', (state) => states.push(state));
+  fakeOf(host).become('disconnected');
+  fakeOf(host).become('connected');
+  expect(states).toEqual(['reconnecting', 'connected']);
+  expect(fakeOf(host).restarts).toBe(0);
+});
+
+test('both restart at once: the polite one gives way, and both connect', async () => {
+  const [host, guest] = await pair();
+  for (const session of [host, guest]) fakeOf(session).restartIce();
+  await eventually(() => {
+    for (const session of [host, guest]) {
+      expect(fakeOf(session).signalingState).toBe('stable');
+      expect(fakeOf(session).remoteDescription?.sdp).not.toMatch(/ 1\r\n$/);
+    }
+  });
+  await expectTalk(host, guest);
+});
+
+test.each(['host', 'guest'] as const)(
+  'the %s begins anew elsewhere: the other follows with a new peer connection',
+  async (which) => {
+    const [host, guest] = await pair();
+    const [old, other] = which === 'host' ? [host, guest] : [guest, host];
+    const before = other.peer;
+    const errors: string[] = [];
+    old.on('error', ({ code }) => errors.push(code));
+    const again = await device().resume(JSON.parse(JSON.stringify(old.save())));
+    onTestFinished(() => again.close());
+    await eventually(() => expect(other.state).toBe('connected'));
+    expect(other.peer).not.toBe(before);
+    expect([old.state, errors]).toEqual(['closed', ['replaced']]);
+    await expectTalk(again, other);
+  },
+);
+
+test('one leaves: the other is told and waits; when it comes back, they connect', async () => {
+  const [host, guest] = await pair();
+  const left = new Promise<void>((resolve) => host.on('peer-left', resolve));
+  const saved = guest.save();
+  guest.close();
+  await left;
+  expect([host.state, host.peer, host.path]).toEqual(['connecting', undefined, undefined]);
+  expect(() => host.send('hi')).toThrow(expect.objectContaining({ code: 'not_connected' }));
+  const again = await device().resume(saved);
+  onTestFinished(() => again.close());
+  await eventually(() => expect(host.state).toBe('connected'));
+  await expectTalk(host, again);
+});
+
+test('a closed session leaves nothing running, and stays closed', async () => {
+  const [host] = await pair();
+  const peer = fakeOf(host);
+  const states: SessionState[] = [];
+  host.on('state', (state) => states.push(state));
+  host.close();
+  host.close();
+  peer.become('failed');
+  expect(states).toEqual(['closed']);
+  expect(peer.signalingState).toBe('closed');
+  expect([peer.onconnectionstatechange, peer.onicecandidate]).toEqual([null, null]);
+  await expect(host.connected()).rejects.toMatchObject({ code: 'closed' });
+});
+
+test('a description that is refused is told; a candidate that is refused is not', async () => {
+  const [host, guest] = await pair();
+  const error = new Promise<CoupletError>((resolve) => guest.on('error', resolve));
+  fakeOf(host).onicecandidate?.({ candidate: { toJSON: () => ({ candidate: 'broken' }) } });
+  await expectTalk(host, guest);
+  fakeOf(guest).refusing = true;
+  fakeOf(host).restartIce();
+  expect(await error).toMatchObject({ code: 'negotiation_failed' });
+});
+
+test('cancelling an invite, and aborting while the peer is not there, reject with aborted', async () => {
+  const invite = await device().invite({ expiresInSeconds: 60 });
+  expect(invite.code).toMatch(/^[0-9]{6}$/);
+  expect(invite.expiresAt.getTime()).toBeGreaterThan(Date.now());
+  invite.cancel();
+  await expect(invite.accepted).rejects.toMatchObject({ code: 'aborted' });
+  const abort = new AbortController();
+  const saved = { version: 1, roomId: randomUUID(), deviceId: 'alone' } as const;
+  const alone = device().resume(saved, { signal: abort.signal });
+  abort.abort();
+  await expect(alone).rejects.toMatchObject({ code: 'aborted' });
+  const late = device().resume(saved, { signal: abort.signal });
+  await expect(late).rejects.toMatchObject({ code: 'aborted' });
+});
+
+test('a code that another device has is not used; the user is told where none is free', async () => {
+  let tried = 0;
+  const taken = async () => {
+    tried += 1;
+    return new Response(JSON.stringify({ error: 'conflict' }), { status: 409 });
+  };
+  await expect(device({ fetch: taken }).invite()).rejects.toMatchObject({ code: 'conflict' });
+  expect(tried).toBe(10);
+});
+
+test('a platform without WebRTC is unsupported', async () => {
+  const invite = await device().invite();
+  const { deviceId: _, ...bare } = { deviceId: '', url: server.url, WebSocket };
+  await expect(new Couplet(bare).accept(invite.code)).rejects.toMatchObject({
+    code: 'unsupported',
+  });
+  invite.cancel();
+});
+
+test('a wrong code is told, and purge forgets this device', async () => {
+  await expect(device().accept('000000')).rejects.toMatchObject({ code: 'not_found_or_expired' });
+  const couplet = device({ deviceId: 'chosen' });
+  const invite = await couplet.invite();
+  invite.cancel();
+  expect(await couplet.purge()).toMatchObject({ pendingsDeleted: 1 });
+});

@@ -1,0 +1,139 @@
+// An RTCPeerConnection without a network: descriptions, glare and channels as in the specification, and a path that tests cut.
+
+type Handler<Event> = ((event: Event) => void) | null;
+
+/** Origin → the connection whose descriptions carry it. */
+const connections = new Map<string, FakePeerConnection>();
+let origins = 0;
+
+export class FakeChannel {
+  readyState = 'connecting';
+  binaryType = '';
+  onopen: Handler<object> = null;
+  onmessage: Handler<{ data: unknown }> = null;
+  peer: FakeChannel | undefined;
+  send(data: unknown): void {
+    queueMicrotask(() => this.peer?.onmessage?.({ data }));
+  }
+}
+
+export class FakePeerConnection {
+  readonly origin = String(++origins);
+  readonly channel = new FakeChannel();
+  readonly configurations: unknown[] = [];
+  readonly candidates: unknown[] = [];
+  signalingState = 'stable';
+  connectionState = 'new';
+  localDescription: { type: string; sdp: string } | null = null;
+  remoteDescription: { type: string; sdp: string } | null = null;
+  onnegotiationneeded: (() => void) | null = null;
+  onicecandidate: Handler<{ candidate: { toJSON(): object } | null }> = null;
+  onconnectionstatechange: (() => void) | null = null;
+  restarts = 0;
+  /** Set by a test: the next description is refused. */
+  refusing = false;
+  #version = 0;
+  #needed = false;
+
+  constructor(configuration: unknown) {
+    this.configurations.push(configuration);
+    connections.set(this.origin, this);
+  }
+
+  createDataChannel(): FakeChannel {
+    this.#need();
+    return this.channel;
+  }
+
+  setConfiguration(configuration: unknown): void {
+    this.configurations.push(configuration);
+  }
+
+  restartIce(): void {
+    this.restarts += 1;
+    this.#need();
+  }
+
+  async setLocalDescription(): Promise<void> {
+    await this.#step();
+    const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
+    this.#needed = false;
+    this.localDescription = { type, sdp: `v=0\r\no=- ${this.origin} ${++this.#version}\r\n` };
+    this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
+    const candidate = { toJSON: () => ({ candidate: `candidate:${this.origin}`, sdpMid: '0' }) };
+    setImmediate(() => {
+      this.onicecandidate?.({ candidate });
+      this.onicecandidate?.({ candidate: null });
+    });
+    this.#settle();
+  }
+
+  async setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
+    await this.#step();
+    // Rolls an offer of its own back, which is to be made again.
+    if (description.type === 'offer' && this.signalingState === 'have-local-offer') {
+      this.#needed = true;
+    }
+    this.remoteDescription = description;
+    this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable';
+    this.#settle();
+  }
+
+  async addIceCandidate(candidate: unknown): Promise<void> {
+    if (this.remoteDescription === null) throw new Error('no remote description');
+    this.candidates.push(candidate);
+    if (JSON.stringify(candidate).includes('broken')) throw new Error('broken candidate');
+  }
+
+  async getStats(): Promise<RTCStatsReport> {
+    const entries = [
+      { id: 'T', type: 'transport', selectedCandidatePairId: 'P' },
+      { id: 'P', type: 'candidate-pair', localCandidateId: 'C', remoteCandidateId: 'C' },
+      { id: 'C', type: 'local-candidate', candidateType: 'host' },
+    ];
+    return new Map(entries.map((entry) => [entry.id, entry])) as RTCStatsReport;
+  }
+
+  close(): void {
+    this.signalingState = 'closed';
+    this.connectionState = 'closed';
+    connections.delete(this.origin);
+  }
+
+  /** Lets the state of the path change, as the network would. */
+  become(connectionState: string): void {
+    this.connectionState = connectionState;
+    this.onconnectionstatechange?.();
+  }
+
+  async #step(): Promise<void> {
+    await Promise.resolve();
+    if (this.refusing || this.signalingState === 'closed') throw new Error('refused');
+  }
+
+  #need(): void {
+    this.#needed = true;
+    queueMicrotask(() => {
+      if (this.#needed && this.signalingState === 'stable') this.onnegotiationneeded?.();
+    });
+  }
+
+  /** Once both have each other's description, there is a path. */
+  #settle(): void {
+    if (this.signalingState !== 'stable') return;
+    if (this.#needed) this.#need();
+    const peer = connections.get(originOf(this.remoteDescription?.sdp));
+    if (peer?.signalingState !== 'stable') return;
+    if (originOf(peer.remoteDescription?.sdp) !== this.origin) return;
+    this.channel.peer = peer.channel;
+    peer.channel.peer = this.channel;
+    for (const side of [this, peer]) {
+      if (side.connectionState !== 'connected') side.become('connected');
+      if (side.channel.readyState === 'open') continue;
+      side.channel.readyState = 'open';
+      side.channel.onopen?.({});
+    }
+  }
+}
+
+const originOf = (sdp = '') => /^o=\S+ (\S+)/m.exec(sdp)?.[1] ?? '';
