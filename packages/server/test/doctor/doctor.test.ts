@@ -7,6 +7,7 @@ import { connect as connectTo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { SERVER_NAME } from '../../src/platform/version.js';
 import { call } from '../support/api.js';
 import { examine, failure, readAloud } from '../support/examination.js';
 import { type RunningServer, startServer, temporaryFolder } from '../support/server.js';
@@ -74,11 +75,13 @@ describe('a server without TURN', () => {
 
   test('a person reads this, in a terminal of 80 columns', async () => {
     const { url } = await server();
-    const text = (await readAloud(url)).replace(url, 'http://localhost:8080');
+    const text = (await readAloud(url))
+      .replace(url, 'http://localhost:8080')
+      .replace(SERVER_NAME, 'Couplet 1.0');
     expect(text).toMatchInlineSnapshot(`
       "Couplet at http://localhost:8080
 
-      ✓ HTTP            Couplet 0.1.0 answers
+      ✓ HTTP            Couplet 1.0 answers
       ✓ CORS            any page may call the API
       ✓ WebSocket       upgraded, and a ping is answered
       ✓ Pairing         created, accepted, and told to the device that waited

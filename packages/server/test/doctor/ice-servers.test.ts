@@ -9,7 +9,7 @@ import { describeWith } from '../support/components.js';
 import { type Coturn, freePort } from '../support/coturn.js';
 import { examine, failure, readAloud } from '../support/examination.js';
 import { startServer, temporaryFolder } from '../support/server.js';
-import { coturn, SECRET } from '../support/turn-fixture.js';
+import { connect, coturn, minted, SECRET } from '../support/turn-fixture.js';
 
 /** A server that hands out these URLs. */
 async function handingOut(turnUrls: string[], stunUrls: string[] = []): Promise<string> {
@@ -189,10 +189,15 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     );
   });
 
-  test('a quota that is used up', async () => {
-    const conf = (text: string) => text.replace(/^user-quota=.*$/m, 'user-quota=1');
-    const { udp } = urlsOf(await coturn({ args, conf }));
-    // Refreshed to nothing after each URL, so that the second is not in the way of the first.
-    expect((await examine(await handingOut([udp, `${udp}?transport=tcp`]))).code).toBe(0);
+  test('a quota that is used up, and no relay port that is left', async () => {
+    const conf = (text: string) => text.replace(/^total-quota=.*$/m, 'total-quota=1');
+    const full = await coturn({ args, conf });
+    const port = String(await freePort());
+    const narrow = await coturn({ args, env: { TURN_MIN_PORT: port, TURN_MAX_PORT: port } });
+    for (const turn of [full, narrow]) await (await connect(turn, minted())).allocate();
+    const [one, other] = [urlsOf(full).udp, urlsOf(narrow).udp];
+    const { of } = await examine(await handingOut([one, other]));
+    expect(of('allocation', one)).toMatchObject(failure(/486: a quota/, /total-quota/));
+    expect(of('allocation', other)).toMatchObject(failure(/508: no relay port/, /TURN_MAX_PORT/));
   });
 });
