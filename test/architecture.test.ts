@@ -74,7 +74,7 @@ describe('every source file', () => {
       const [first = '', ...rest] = text.split('\n').filter((line) => !line.startsWith('#!'));
       const end = rest.findIndex((line) => !line.startsWith('//'));
       return (
-        !/^\/\/ \S.{10,}/.test(first) || !/\.( |$)/.test([first, ...rest.slice(0, end)].join(' '))
+        !/^\/\/ \S.{10,}/.test(first) || !/[.?]( |$)/.test([first, ...rest.slice(0, end)].join(' '))
       );
     };
     expect(breaking(hasNone)).toEqual([]);

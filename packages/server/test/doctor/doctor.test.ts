@@ -301,7 +301,7 @@ describe('it finds', () => {
         socket.on('error', () => {});
       }),
     );
-    const { failed, of } = await examine(url, { limitMs: 1000 });
+    const { failed, of } = await examine(url, { limitMs: 1500 });
     expect(failed).toEqual(['forwarding']);
     expect(of('forwarding')).toMatchObject(failure(/did not meet/, /same process/));
   });

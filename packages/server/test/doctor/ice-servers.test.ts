@@ -137,7 +137,7 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     const udp = `turn:127.0.0.1:${hole.address().port}`;
     const { port } = silent.address() as AddressInfo;
     const [tcp, tls] = [`turn:127.0.0.1:${port}?transport=tcp`, `turns:127.0.0.1:${port}`];
-    const { of } = await examine(await handingOut([udp, tcp, tls]), { limitMs: 400 });
+    const { of } = await examine(await handingOut([udp, tcp, tls]), { limitMs: 1500 });
     for (const [url, protocol] of [
       [udp, 'udp'],
       [tcp, 'tcp'],
@@ -156,7 +156,7 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     // To itself coturn finds its way even so: it translates the address back. Only from outside it shows.
     const turn = await coturn({ args, env: { TURN_EXTERNAL_IP: '127.66.66.66/127.0.0.1' } });
     const { udp, tcp } = urlsOf(turn);
-    const { failed, of } = await examine(await handingOut([udp, tcp]), { limitMs: 1000 });
+    const { failed, of } = await examine(await handingOut([udp, tcp]), { limitMs: 1500 });
     expect(failed).toEqual([`relay-from-outside ${udp}`, `relay-from-outside ${tcp}`]);
     expect(of('relay-to-itself', udp)).toMatchObject({ status: 'passed' });
     expect(of('relay-from-outside', udp)).toMatchObject(

@@ -1,5 +1,5 @@
 // Does the STUN or TURN server answer, and where does it see this machine (RFC 8489 §12)?
-import { type Check, type Fault, passed } from '../check.js';
+import { type Check, type Fault, orAborted, passed } from '../check.js';
 import type { IceTarget } from '../ice-target.js';
 import { TurnError } from '../turn-client.js';
 
@@ -10,8 +10,7 @@ export const stunBindingCheck: Check<IceTarget> = {
   async run(target, signal) {
     try {
       const client = await target.connect(signal);
-      signal.addEventListener('abort', () => client.close(), { once: true });
-      const { ip } = await client.binding();
+      const { ip } = await orAborted(signal, client.binding());
       return passed(`sees this machine as ${ip}`);
     } catch (error) {
       // A TURN server that tells its address to nobody without credentials answers all the same.
