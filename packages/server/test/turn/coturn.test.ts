@@ -1,9 +1,7 @@
 // The real coturn, started with turn-server/turnserver.conf, against credentials that the server mints: docs/turn.md.
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { makeCertificate } from '../support/certificate.js';
 import { describeWith } from '../support/components.js';
 import { freePort } from '../support/coturn.js';
 import { temporaryFolder } from '../support/server.js';
@@ -20,22 +18,8 @@ import {
 
 describeWith(['turnserver', 'openssl'], 'coturn', () => {
   const folder = temporaryFolder();
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
-  const makeCertificate = () => {
-    execFileSync(
-      'openssl',
-      [
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
-        ...['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=turn.example.org'],
-        ...['-addext', 'subjectAltName=DNS:turn.example.org'],
-      ],
-      { stdio: 'ignore' },
-    );
-    return readFileSync(cert, 'utf8');
-  };
-
   test('allocates with minted credentials over UDP, TCP and TLS, on a port of its range', async () => {
-    const ca = makeCertificate();
+    const { cert, key, ca } = makeCertificate(folder, { name: 'turn.example.org' });
     const server = await coturn({ env: { TURN_TLS_CERT: cert, TURN_TLS_KEY: key } });
     const [firstPort, lastPort] = server.relayPorts;
     for (const address of [
