@@ -52,6 +52,7 @@ export const DIGITS = [6, 7, 8, 9, 10, 11, 12];
 /** A chance as a person reads it: two digits that count, and never a flat zero or one. */
 export function shown(probability) {
   if (probability > 0.999) return '> 99.9 %';
+  if (probability >= 0.995) return '> 99 %';
   const percent = probability * 100;
   if (percent >= 0.01) return `${Number(percent.toPrecision(2))} %`;
   const [digits, exponent] = (1 / probability).toExponential(0).split('e+');

@@ -87,6 +87,8 @@ test('a chance is that of at least one hit, and is shown without a flat zero or 
   expect(chance(1, 10, 6)).toBeCloseTo(1e-5, 12);
   expect(chance(33, 50_000, 6)).toBeCloseTo(1 - 0.95 ** 33, 12);
   expect(shown(chance(33_000, 50_000, 6))).toBe('> 99.9 %');
+  expect(shown(0.998)).toBe('> 99 %');
+  expect(shown(0.994)).toBe('99 %');
   expect(shown(0.0325)).toBe('3.3 %');
   expect(shown(3.3e-10)).toBe('1 in 3,000,000,000');
 });

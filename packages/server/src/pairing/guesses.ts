@@ -88,9 +88,12 @@ export function createGuesses(
     },
     async checkFailed(address) {
       const wait = await checks.waitSeconds(address);
-      if (wait === 0) await checks.fail(address);
+      // Told nothing, it has guessed nothing: or one address alone could raise the alarm, and fill the places of held
+      // failures so that those of others are answered at once.
+      if (wait > 0) return wait;
+      await checks.fail(address);
       await slowDown('check');
-      return wait;
+      return 0;
     },
     get alarmed() {
       return thisMinute() > budget.failuresPerMinute;

@@ -51,7 +51,8 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
       for (;;) {
         const now = clock.now();
         if (signal.aborted) return { kind: 'waiting', expiresAt: now };
-        if (leftMs <= 0 || !waiting.open) return store.check(joinCode, client1, now, once);
+        if (leftMs <= 0 || !waiting.mayWatch(joinCode))
+          return store.check(joinCode, client1, now, once);
         const watch = waiting.watch(joinCode);
         try {
           const outcome = await store.check(joinCode, client1, now, once, false);

@@ -170,3 +170,20 @@ test('with as many records as there may be, a request with a new key is 503, one
   expect((await call(server.url, 'POST', '/api/rooms/accept', body, first)).status).toBe(404);
   expect((await call(server.url, 'POST', '/api/rooms/accept', body)).status).toBe(404);
 });
+
+test('one address cannot fill the records: beyond MAX_KEYED_REQUESTS_PER_HOUR it is 429 with Retry-After, and others are served', async () => {
+  const server = await startServer({ MAX_KEYED_REQUESTS_PER_HOUR: '2', TRUST_PROXY: '1' });
+  onTestFinished(() => server.close());
+  const body = { joinid: someCode(), client1: someDevice() };
+  const check = (address: string, headers = {}) =>
+    call(server.url, 'POST', '/api/rooms/check', body, {
+      'x-forwarded-for': address,
+      ...headers,
+    });
+  for (let n = 0; n < 2; n++) expect((await check('192.0.2.1', key())).status).toBe(404);
+  const refused = await check('192.0.2.1', key());
+  expect([refused.status, refused.body]).toEqual([429, { error: 'rate_limited' }]);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(1000);
+  expect((await check('192.0.2.1')).status).toBe(404);
+  expect((await check('192.0.2.2', key())).status).toBe(404);
+});
