@@ -8,7 +8,7 @@ import type {
 import WebSocket, { type ClientOptions } from 'ws';
 import { orAborted } from './check.js';
 import { objectIn } from './http-call.js';
-import type { Site } from './site.js';
+import { ANY_ORIGIN, type Site } from './site.js';
 
 /** The opening handshake was answered with something else than 101. */
 export class UpgradeRefused extends Error {
@@ -50,7 +50,9 @@ export class SignalingSocket {
   clientId = '';
 
   private constructor(site: Site, signal: AbortSignal) {
-    const options: ClientOptions = { maxPayload: MAX_MESSAGE_BYTES, origin: site.origin };
+    const options: ClientOptions = { maxPayload: MAX_MESSAGE_BYTES };
+    // Without an origin to ask for, as an app that is no page: whether pages may come is the question of CORS.
+    if (site.origin !== ANY_ORIGIN) options.origin = site.origin;
     if (site.ca) options.ca = site.ca;
     this.#socket = new WebSocket(`${site.wsBase}/`, options);
     this.#signal = signal;

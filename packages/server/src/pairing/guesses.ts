@@ -11,14 +11,14 @@ export const ACCEPT_GUESSES: PenaltyPolicy = {
   free: 20,
   firstWaitSeconds: 1,
   maxWaitSeconds: 900,
-  memorySeconds: 3600,
+  forgiveSeconds: 180,
 };
 
 export const CHECK_GUESSES: PenaltyPolicy = {
   free: 120,
   firstWaitSeconds: 1,
   maxWaitSeconds: 60,
-  memorySeconds: 600,
+  forgiveSeconds: 5,
 };
 
 /** Failures of all addresses together, per minute, from which on each failure is answered late. */

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, someCode, someDevice } from '../support/api.js';
+import { call, createPending, someCode, someDevice } from '../support/api.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { serverUnderTest, startServer, temporaryFolder } from '../support/server.js';
 
@@ -67,6 +67,20 @@ test('a repeated purge gets the same counts again', async () => {
   expect(first.body).toMatchObject({ pendingsDeleted: 1 });
   const again = await call(url, 'POST', '/api/user/purge', { deviceIds: [client1] }, headers);
   expect(again.body).toEqual(first.body);
+});
+
+test('a repeated accept is answered also when its address has to wait for others’ guesses', async () => {
+  const server = await startServer();
+  onTestFinished(() => server.close());
+  const { joinid } = await createPending(server.url);
+  const accept = { joinid, client2: someDevice() };
+  const headers = key();
+  const first = await call(server.url, 'POST', '/api/rooms/accept', accept, headers);
+  const guess = () =>
+    call(server.url, 'POST', '/api/rooms/accept', { joinid: '000000', client2: 'x' });
+  while ((await guess()).status !== 429);
+  const again = await call(server.url, 'POST', '/api/rooms/accept', accept, headers);
+  expect([again.status, again.body]).toEqual([200, first.body]);
 });
 
 test('errors of the first answer are repeated too', async () => {
