@@ -173,7 +173,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
   });
 
   test('with TURN_VERBOSE its log shows each allocation by its user', async () => {
-    const server = await coturn({ env: { TURN_VERBOSE: '1' } });
+    const server = await coturn({ env: { TURN_VERBOSE: 'True' } });
     const credentials = minted();
     await (await connect(server, credentials)).allocate();
     await server.logged(`new, realm=<couplet>, username=<${credentials.username}>`);
