@@ -173,6 +173,10 @@ export function turnFaults(config: TurnConfig): string[] {
     `TURN_TLS_CERT: needed with a turns: URL in TURN_URLS; \`${ELSEWHERE}\` where TLS ends at something else`,
   );
   check(
+    turnUrls.some((url) => /^turns:.*=udp$/.test(url)),
+    'TURN_URLS: a turns: URL with transport=udp is TURN over DTLS, which neither coturn here nor any browser speaks; use transport=tcp',
+  );
+  check(
     turnTlsKey === '' && turnTlsCert !== '' && turnTlsCert !== ELSEWHERE,
     'TURN_TLS_KEY: needed with TURN_TLS_CERT',
   );

@@ -86,6 +86,16 @@ describe('what must go together', () => {
     ['URLs without a secret', { TURN_URLS: 'turn:a.example' }, 'TURN_SECRET'],
     ['a secret without URLs', { TURN_SECRET: SECRET }, 'TURN_URLS'],
     ['turns: without a certificate', { ...TURN, TURN_URLS: 'turns:a.example' }, 'TURN_TLS_CERT'],
+    [
+      'TURN over DTLS',
+      {
+        ...TURN,
+        TURN_URLS: 'turns:a.example:5349?transport=udp',
+        TURN_TLS_CERT: '/c.pem',
+        TURN_TLS_KEY: '/k.pem',
+      },
+      'TURN_URLS',
+    ],
     ['a certificate without its key', { TURN_TLS_CERT: '/c.pem' }, 'TURN_TLS_KEY'],
     ['a key without its certificate', { TURN_TLS_KEY: '/k.pem' }, 'TURN_TLS_CERT'],
     ['an empty relay range', { TURN_MIN_PORT: '50001', TURN_MAX_PORT: '50000' }, 'TURN_MIN_PORT'],
