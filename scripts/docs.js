@@ -34,9 +34,9 @@ write('docs/operations.md', {
 });
 
 const { ACCEPT_GUESSES } = await import(`${ROOT}packages/server/dist/pairing/guesses.js`);
-const { waitAfter } = await import(`${ROOT}packages/server/dist/platform/penalties.js`);
+const rules = await import(`${ROOT}packages/server/dist/platform/penalties.js`);
 const createsPerHour = SETTINGS.get('MAX_CREATES_PER_HOUR').default;
-write('SECURITY.md', { odds: oddsTable(mostTries(ACCEPT_GUESSES, waitAfter, createsPerHour)) });
+write('SECURITY.md', { odds: oddsTable(mostTries(ACCEPT_GUESSES, rules, createsPerHour)) });
 await import('./env-example.js');
 
 function write(path, contents) {

@@ -23,10 +23,11 @@ const coturn = spawn(`${ROOT}turn-server/start.sh`, args, {
   env: { ...env, PATH: `${env.PATH}:/usr/sbin:/sbin`, TMPDIR: folder },
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => coturn.kill('SIGTERM'));
-coturn.once('exit', (code) => {
+coturn.once('exit', (code, signal) => {
   rmSync(folder, { recursive: true, force: true });
   if (code === 127) console.error('coturn is not installed: apt-get install coturn');
-  process.exitCode = code ?? 0;
+  // A signal of our own coturn turns into an orderly exit; any other is an end that nobody asked for.
+  process.exitCode = code ?? (signal === 'SIGTERM' ? 0 : 1);
 });
 
 function check() {

@@ -69,12 +69,12 @@ const breaking = (breaks: (file: SourceFile) => boolean, among = files): string[
   among.filter(breaks).map(({ path }) => path);
 
 describe('every source file', () => {
-  test('begins with a sentence on its job', () => {
+  test('begins with a sentence on its job, or the question that it answers', () => {
     const hasNone = ({ text }: SourceFile) => {
       const [first = '', ...rest] = text.split('\n').filter((line) => !line.startsWith('#!'));
       const end = rest.findIndex((line) => !line.startsWith('//'));
       return (
-        !/^\/\/ \S.{10,}/.test(first) || !/\.( |$)/.test([first, ...rest.slice(0, end)].join(' '))
+        !/^\/\/ \S.{10,}/.test(first) || !/[.?]( |$)/.test([first, ...rest.slice(0, end)].join(' '))
       );
     };
     expect(breaking(hasNone)).toEqual([]);
@@ -85,14 +85,14 @@ describe('every source file', () => {
   });
 
   test('has a name in kebab-case that says more than "utils"', () => {
-    const kebab = /^packages\/[a-z]+\/src\/([a-z]+\/)?[a-z0-9]+(-[a-z0-9]+)*\.ts$/;
+    const kebab = /^packages\/[a-z]+\/src\/([a-z]+\/){0,2}[a-z0-9]+(-[a-z0-9]+)*\.ts$/;
     const empty = /\b(utils?|helpers?|managers?|types|misc|common)\b/;
     expect(breaking(({ path }) => !kebab.test(path) || empty.test(path))).toEqual([]);
   });
 });
 
 describe('dependencies point one way', () => {
-  /** protocol ← platform ← features ← app ← main and index. */
+  /** protocol ← platform ← features ← app ← main and index; the doctor, a client, ← main alone. */
   const rank = (path: string): number => {
     const inside = path.replace(/^packages\/server\/src\//, '');
     if (inside.startsWith('platform/')) return 1;
@@ -100,12 +100,15 @@ describe('dependencies point one way', () => {
     return inside === 'app.ts' ? 3 : 4;
   };
   const server = files.filter((file) => file.package === 'server');
-  const folders = (file: SourceFile) => new Set(targets(file).map((target) => dirname(target)));
+  /** The feature that a file belongs to: the first folder, whatever is below; or `src` itself. */
+  const feature = (path: string) => path.split('/').slice(0, -1).slice(0, 4).join('/');
+  const features = (file: SourceFile) => new Set(targets(file).map(feature));
+  const DOCTOR = 'packages/server/src/doctor';
 
   test('no file imports one above it, or another feature', () => {
     const wrong = server.flatMap((file) =>
       targets(file)
-        .filter((target) => dirname(target) !== dirname(file.path))
+        .filter((target) => feature(target) !== feature(file.path))
         .filter((target) => rank(target) >= rank(file.path))
         .map((target) => `${file.path} → ${target}`),
     );
@@ -117,11 +120,19 @@ describe('dependencies point one way', () => {
     expect(breaking((file) => targets(file).some((target) => !paths.has(target)))).toEqual([]);
   });
 
-  test('only app.ts sees every folder', () => {
-    const all = new Set(server.map(({ path }) => dirname(path)).filter((d) => !d.endsWith('/src')));
+  test('only app.ts sees every folder of the server', () => {
+    const all = new Set(server.map(({ path }) => feature(path)).filter((d) => !d.endsWith('/src')));
+    all.delete(DOCTOR);
     expect(all.size).toBeGreaterThan(2);
-    expect(breaking((file) => [...all].every((dir) => folders(file).has(dir)), server)).toEqual([
+    expect(breaking((file) => [...all].every((dir) => features(file).has(dir)), server)).toEqual([
       'packages/server/src/app.ts',
+    ]);
+  });
+
+  test('only main.ts sees the doctor', () => {
+    const outside = server.filter(({ path }) => feature(path) !== DOCTOR);
+    expect(breaking((file) => features(file).has(DOCTOR), outside)).toEqual([
+      'packages/server/src/main.ts',
     ]);
   });
 
@@ -190,17 +201,18 @@ describe('packages meet only through their exports', () => {
 
 describe('one door per library', () => {
   /** Library → the only file that loads it; types may be imported by whoever the library's objects are handed to. */
-  const DOORS: Record<string, string> = {
-    '@fastify/cors': 'platform/cors.ts',
-    '@fastify/proxy-addr': 'platform/client-address.ts',
-    '@fastify/swagger': 'platform/openapi.ts',
-    'better-sqlite3': 'pairing/database.ts',
-    fastify: 'app.ts',
-    'ipaddr.js': 'platform/client-address.ts',
-    pino: 'platform/logger.ts',
-    'pino-pretty': 'platform/logger.ts',
-    'prom-client': 'platform/metrics.ts',
-    ws: 'signaling/upgrade.ts',
+  const DOORS: Record<string, string[]> = {
+    '@fastify/cors': ['platform/cors.ts'],
+    '@fastify/proxy-addr': ['platform/client-address.ts'],
+    '@fastify/swagger': ['platform/openapi.ts'],
+    'better-sqlite3': ['pairing/database.ts'],
+    fastify: ['app.ts'],
+    'ipaddr.js': ['platform/client-address.ts'],
+    pino: ['platform/logger.ts'],
+    'pino-pretty': ['platform/logger.ts'],
+    'prom-client': ['platform/metrics.ts'],
+    // Two ends: the server's, and the doctor's, a client.
+    ws: ['signaling/upgrade.ts', 'doctor/web-socket.ts'],
   };
   /** Libraries that are a way of writing, not a neighbour. */
   const EVERYWHERE = ['typebox'];
@@ -210,13 +222,15 @@ describe('one door per library', () => {
       .map((i) => ({ ...i, file, library: libraryOf(i.from) })),
   );
 
-  test('a library is loaded by the file that is its door, and by no other', () => {
+  test('a library is loaded by the file that is its door (one for each end of a connection), and by no other', () => {
     const loaded = third
       .filter(({ typeOnly, library }) => !typeOnly && !EVERYWHERE.includes(library))
       .map(({ library, file }) => `${library} in ${file.path}`);
     expect([...new Set(loaded)].sort()).toEqual(
       Object.entries(DOORS)
-        .map(([library, door]) => `${library} in packages/server/src/${door}`)
+        .flatMap(([library, doors]) =>
+          doors.map((door) => `${library} in packages/server/src/${door}`),
+        )
         .sort(),
     );
   });

@@ -59,7 +59,7 @@ say "realm=${TURN_REALM:-couplet}"
 say "userdb=:memory:"
 say "pidfile=$folder/turnserver.pid"
 say_each listening-ip "${TURN_LISTEN_IPS:-}"
-case ${TURN_VERBOSE:-0} in 1 | true | yes | on) say verbose ;; esac
+case $(printf '%s' "${TURN_VERBOSE:-0}" | tr '[:upper:]' '[:lower:]') in 1 | true | yes | on) say verbose ;; esac
 say_each allowed-peer-ip "${TURN_ALLOWED_PEERS:-}"
 say_each external-ip "${TURN_EXTERNAL_IP:-}"
 # Two clients that both need the relay meet at coturn's own public address. coturn translates it to its private one

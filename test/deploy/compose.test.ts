@@ -50,7 +50,7 @@ describeWith(['docker-compose'], 'docker-compose config', () => {
       environment: { PRODUCTION: '1', ADMIN_TOKEN: '' },
     });
     expect(portsOf(signaling)).toEqual(['8080', '8080']);
-    expect(coturn).toMatchObject({ restart: 'unless-stopped', network_mode: 'host' });
+    expect(coturn).toMatchObject({ restart: 'unless-stopped', network_mode: 'host', init: true });
     expect(coturn.environment).toMatchObject({ TURN_SECRET: '' });
   });
 

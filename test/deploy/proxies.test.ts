@@ -1,10 +1,14 @@
 // The reverse-proxy files as shipped, in real nginx and Caddy: pairing over https, a room over wss, and what is passed on.
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { get, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { someCode, someDevice } from '../../packages/server/test/support/api.js';
+import {
+  type Certificate,
+  makeCertificate,
+} from '../../packages/server/test/support/certificate.js';
 import { describeWith } from '../../packages/server/test/support/components.js';
 import { Peer } from '../../packages/server/test/support/peer.js';
 import {
@@ -12,55 +16,23 @@ import {
   startServer,
   temporaryFolder,
 } from '../../packages/server/test/support/server.js';
-import { ROOT } from '../support.js';
-import { freePort, makeCertificate, SITE, secureCall, startProgram } from './proxy.js';
+import {
+  freePort,
+  nginxArguments,
+  type Ports,
+  SITE,
+  secureCall,
+  shipped,
+  startProgram,
+} from './proxy.js';
 
 const folder = temporaryFolder();
-const tls = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
-
-/** A shipped file with the changes its user makes: addresses and certificate. Each must be there to be changed. */
-function shipped(file: string, changes: Record<string, string>): string {
-  let text = readFileSync(`${ROOT}deploy/${file}`, 'utf8');
-  for (const [from, to] of Object.entries(changes)) {
-    if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
-    text = text.replaceAll(from, to);
-  }
-  const path = join(folder, file);
-  writeFileSync(path, text);
-  return path;
-}
-
-interface Ports {
-  http: number;
-  https: number;
-  server: number;
-}
+let tls: Certificate;
 
 const PROXIES = {
-  nginx: ({ http, https, server }: Ports): string[] => {
-    const site = shipped('nginx.conf', {
-      '127.0.0.1:8080': `127.0.0.1:${server}`,
-      'listen 80;': `listen 127.0.0.1:${http};`,
-      'listen [::]:80;': '',
-      'listen 443 ssl;': `listen 127.0.0.1:${https} ssl;`,
-      'listen [::]:443 ssl;': '',
-      '/etc/letsencrypt/live/chat.example.com/fullchain.pem': tls.cert,
-      '/etc/letsencrypt/live/chat.example.com/privkey.pem': tls.key,
-    });
-    // What a distribution's own nginx.conf does around the files of conf.d.
-    const main = join(folder, 'main.conf');
-    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-      .map((name) => `${name}_temp_path ${folder}/${name};`)
-      .join(' ');
-    writeFileSync(
-      main,
-      `daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr warn;
-       events {} http { ${paths} include ${site}; }`,
-    );
-    return ['-c', main, '-p', folder, '-e', 'stderr'];
-  },
+  nginx: (ports: Ports): string[] => nginxArguments(folder, ports, tls),
   caddy: ({ http, https, server }: Ports): string[] => {
-    const site = shipped('Caddyfile', {
+    const site = shipped(folder, 'Caddyfile', {
       '127.0.0.1:8080': `127.0.0.1:${server}`,
       '# tls /etc/ssl/chat.example.com/fullchain.pem /etc/ssl/chat.example.com/privkey.pem': `tls ${tls.cert} ${tls.key}`,
     });
@@ -83,13 +55,13 @@ for (const [program, configure] of Object.entries(PROXIES)) {
   describeWith([program, 'openssl'], `${program} in front of the server`, () => {
     let server: RunningServer;
     let ports: Ports;
-    let ca: Buffer;
+    let ca: string;
     let stop: (() => Promise<void>) | undefined;
     const seen: { url: string | undefined; headers: IncomingHttpHeaders }[] = [];
 
     beforeAll(async () => {
-      makeCertificate(tls);
-      ca = readFileSync(tls.cert);
+      tls = makeCertificate(folder, { name: SITE });
+      ca = tls.ca;
       server = await startServer();
       const record = ({ url, headers }: IncomingMessage) => seen.push({ url, headers });
       server.app.server.on('request', record).on('upgrade', record);

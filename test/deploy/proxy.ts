@@ -1,19 +1,64 @@
-// A server program as a child process, a throw-away certificate for it, and calls over https that trust only that one.
+// A server program as a child process, its shipped configuration, and calls over https that trust only that one.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { run } from '../support.js';
+import { ROOT } from '../support.js';
 
 /** The name that the shipped files stand for. */
 export const SITE = 'chat.example.com';
 
-export function makeCertificate({ cert, key }: { cert: string; key: string }): void {
-  const name = ['-subj', `/CN=${SITE}`, '-addext', `subjectAltName=DNS:${SITE}`];
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  run('openssl', ['req', '-x509', ...kind, '-days', '2', ...name, '-keyout', key, '-out', cert]);
+/** Ports of loopback: of the proxy, and of the server behind it. */
+export interface Ports {
+  http: number;
+  https: number;
+  server: number;
+}
+
+/** A shipped file with the changes its user makes: addresses and certificate. Each must be there to be changed. */
+export function shipped(folder: string, file: string, changes: Record<string, string>): string {
+  let text = readFileSync(`${ROOT}deploy/${file}`, 'utf8');
+  for (const [from, to] of Object.entries(changes)) {
+    if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
+    text = text.replaceAll(from, to);
+  }
+  const path = join(folder, file);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** Arguments of nginx for the shipped deploy/nginx.conf, with further changes. */
+export function nginxArguments(
+  folder: string,
+  { http, https, server }: Ports,
+  tls: { cert: string; key: string },
+  changes: Record<string, string> = {},
+): string[] {
+  const site = shipped(folder, 'nginx.conf', {
+    '127.0.0.1:8080': `127.0.0.1:${server}`,
+    'listen 80;': `listen 127.0.0.1:${http};`,
+    'listen [::]:80;': '',
+    'listen 443 ssl;': `listen 127.0.0.1:${https} ssl;`,
+    'listen [::]:443 ssl;': '',
+    '/etc/letsencrypt/live/chat.example.com/fullchain.pem': tls.cert,
+    '/etc/letsencrypt/live/chat.example.com/privkey.pem': tls.key,
+    ...changes,
+  });
+  // What a distribution's own nginx.conf does around the files of conf.d.
+  const main = join(folder, 'main.conf');
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${folder}/${name};`)
+    .join(' ');
+  writeFileSync(
+    main,
+    `daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr warn;
+     events {} http { ${paths} include ${site}; }`,
+  );
+  return ['-c', main, '-p', folder, '-e', 'stderr'];
 }
 
 /** A port of loopback that was free a moment ago. */
@@ -81,7 +126,7 @@ export interface SecureAnswer {
 
 /** One request to {@link SITE} as it is on a port of loopback; fetch can be given neither the name nor a certificate. */
 export async function secureCall(
-  { port, ca }: { port: number; ca: Buffer },
+  { port, ca }: { port: number; ca: string },
   method: string,
   path: string,
   body?: object,

@@ -125,7 +125,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   } else {
     const measured = measureStore(store, metrics);
     const waiting = new Waiting(clock, config.maxWaitingChecks);
-    const inFlight = new InFlight();
+    const inFlight = new InFlight(new Quota(config.maxKeyedRequestsPerHour, clock, MAX_PENALTIES));
     const failures = { accept: 0, check: 0 };
     const accepts = new MemoryPenalties(ACCEPT_GUESSES, clock, MAX_PENALTIES);
     const checks = new MemoryPenalties(CHECK_GUESSES, clock, MAX_PENALTIES);

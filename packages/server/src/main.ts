@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs, parseEnv } from 'node:util';
 import { buildApp } from './app.js';
+import { doctor } from './doctor/command.js';
 import { openDatabase } from './pairing/database.js';
 import { type Config, parseConfig } from './platform/config.js';
 import { createLogger } from './platform/logger.js';
@@ -14,6 +15,7 @@ const HELP = `Usage: couplet <command> [options]
 Commands:
   serve       serve pairing and signaling (the default)
   db:init     make or migrate the database, and exit; never drops data
+  doctor      examine a running server, TURN included, and say what to do about each fault; see couplet doctor --help
 
 Options:
   --sqlite    turn the rooms API on where the environment does not say (USE_SQLITE)
@@ -24,6 +26,9 @@ Settings come from the environment, then from a .env file in this folder; docs/o
 `;
 
 async function main(): Promise<void> {
+  const [first, ...others] = process.argv.slice(2);
+  // A client with options of its own, and no settings.
+  if (first === 'doctor') return examine(others);
   const { values: options, positionals } = parseArguments();
   const [command = 'serve', ...rest] = positionals;
   if (options.help) return void process.stdout.write(HELP);
@@ -69,6 +74,34 @@ function readDotEnv(): string {
     return readFileSync('.env', 'utf8');
   } catch (error) {
     throw new UsageError(`.env: cannot be read (${(error as { code?: string }).code})`);
+  }
+}
+
+/** The exit codes of a doctor: 0 well, 1 not well, 2 wrong usage. */
+async function examine(args: readonly string[]): Promise<void> {
+  const stop = new AbortController();
+  process.once('SIGINT', () => {
+    // A second one means: now.
+    process.once('SIGINT', () => process.exit(1));
+    stop.abort();
+  });
+  const { stdout, env } = process;
+  const isTerminal = stdout.isTTY === true;
+  const look = {
+    columns: isTerminal ? stdout.columns : 100,
+    colour: isTerminal && !env.NO_COLOR && env.TERM !== 'dumb',
+  };
+  try {
+    const code = await doctor(args, {
+      write: (text) => stdout.write(text),
+      look,
+      stop: stop.signal,
+    });
+    // A name that is still being looked up would keep the process.
+    stdout.write('', () => process.exit(code));
+  } catch (error) {
+    process.stderr.write(`couplet doctor: ${(error as Error).message}; see --help\n`);
+    process.exit(2);
   }
 }
 

@@ -37,7 +37,7 @@ describe('the command line', () => {
     for (const flag of ['--help', '-h']) {
       const { code, stdout, stderr } = await runCommand([flag], { cwd });
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      for (const word of ['serve', 'db:init', '--sqlite', '--help', '--version']) {
+      for (const word of ['serve', 'db:init', 'doctor', '--sqlite', '--help', '--version']) {
         expect(stdout).toContain(word);
       }
     }
@@ -121,6 +121,67 @@ describe('serve', () => {
     const env = { HOST: '192.0.2.1' };
     const ended = await runCommand(['serve'], { cwd: emptyFolder(), env });
     expect(ended).toEqual(refusal('HOST: 192.0.2.1 is not an address of this machine'));
+  });
+});
+
+describe('doctor', () => {
+  const well = (url: string) =>
+    expect.stringMatching(new RegExp(`^Couplet at ${url}\n[^]*All is well`));
+
+  test('examines a running server: 0 when all is well, 1 when something failed', async () => {
+    const cwd = emptyFolder();
+    const server = startCommand(['serve', '--sqlite'], { cwd });
+    const url = await server.listening;
+    // A setting that is wrong is nothing to a client.
+    const ended = await runCommand(['doctor', url], { cwd, env: { PORT: 'x' } });
+    expect(ended).toEqual({ code: 0, stdout: well(url), stderr: '' });
+    const asJson = await runCommand(['doctor', '--json', url], { cwd });
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ url, ok: true, failed: 0 });
+    server.child.kill('SIGTERM');
+    await server.ended;
+    const down = await runCommand(['doctor', url], { cwd });
+    expect(down).toMatchObject({ code: 1, stderr: '' });
+    expect(down.stdout).toContain('✗ HTTP');
+    expect(down.stdout).not.toContain('\u001b');
+  });
+
+  test('--help shows its options, and the address that it takes without one', async () => {
+    const { code, stdout } = await runCommand(['doctor', '--help'], { cwd: emptyFolder() });
+    expect(code).toBe(0);
+    for (const word of ['--json', '--origin', 'http://localhost:8080', 'Exit code']) {
+      expect(stdout).toContain(word);
+    }
+  });
+
+  test.each([
+    [['ftp://chat.example.org'], /address must be like/],
+    [['chat.example.org'], /address must be like/],
+    [['https://me:secret@chat.example.org'], /without user and password/],
+    [['https://chat.example.org/?a'], /without \? and #/],
+    [['https://chat.example.org', 'twice'], /unexpected argument: twice/],
+    [['--origin', 'https://app.example/page'], /--origin must be like/],
+    [['--insecure'], /Unknown option '--insecure'/],
+  ])('%j is wrong usage: one line, exit code 2', async (args, line) => {
+    const { code, stdout, stderr } = await runCommand(['doctor', ...args], { cwd: emptyFolder() });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(new RegExp(`^couplet doctor: [^\\n]*${line.source}[^\\n]*\\n$`));
+    expect(stderr).not.toContain('me:secret');
+  });
+
+  test('Ctrl-C ends it with 1, and what it left is purged', async () => {
+    const cwd = emptyFolder();
+    const server = startCommand(['serve', '--sqlite'], { cwd });
+    const url = await server.listening;
+    const doctor = startCommand(['doctor', url], { cwd });
+    doctor.child.stdout?.on('data', (text: string) => {
+      if (text.includes('WebSocket')) doctor.child.kill('SIGINT');
+    });
+    const { code, stdout } = await doctor.ended;
+    expect(code).toBe(1);
+    expect(stdout).toContain('✓ Clean-up');
+    const db = new Database(join(cwd, 'data/chat.db'), { readonly: true });
+    onTestFinished(() => void db.close());
+    expect(db.prepare('SELECT * FROM rooms').all()).toEqual([]);
   });
 });
 

@@ -11,14 +11,14 @@ export const ACCEPT_GUESSES: PenaltyPolicy = {
   free: 20,
   firstWaitSeconds: 1,
   maxWaitSeconds: 900,
-  memorySeconds: 3600,
+  forgiveSeconds: 180,
 };
 
 export const CHECK_GUESSES: PenaltyPolicy = {
   free: 120,
   firstWaitSeconds: 1,
   maxWaitSeconds: 60,
-  memorySeconds: 600,
+  forgiveSeconds: 5,
 };
 
 /** Failures of all addresses together, per minute, from which on each failure is answered late. */
@@ -88,9 +88,12 @@ export function createGuesses(
     },
     async checkFailed(address) {
       const wait = await checks.waitSeconds(address);
-      if (wait === 0) await checks.fail(address);
+      // Told nothing, it has guessed nothing: or one address alone could raise the alarm, and fill the places of held
+      // failures so that those of others are answered at once.
+      if (wait > 0) return wait;
+      await checks.fail(address);
       await slowDown('check');
-      return wait;
+      return 0;
     },
     get alarmed() {
       return thisMinute() > budget.failuresPerMinute;

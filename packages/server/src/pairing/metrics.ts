@@ -12,6 +12,7 @@ const OPERATIONS: Record<keyof PairingStore, boolean> = {
   findRoom: true,
   deleteRoom: true,
   purge: true,
+  recall: true,
   firstTime: true,
   sweep: true,
   counts: true,

@@ -7,6 +7,8 @@ import type { AcceptOutcome, CheckOutcome, CreateOutcome, PairingStore } from '.
 import type { Waiting } from './waiting.js';
 
 export interface Pairing {
+  /** What a request that comes again came to the first time; undefined where it did not come before. */
+  recall<T>(once: Repeatable | undefined): Promise<T | KeyReused | undefined>;
   /** @param address - what the client's address counts as */
   create(
     joinCode: string,
@@ -33,6 +35,10 @@ export interface Pairing {
 export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock): Pairing {
   store.onChange((joinCode) => waiting.wake(joinCode));
   return {
+    async recall(once) {
+      return once === undefined ? undefined : store.recall(clock.now(), once);
+    },
+
     create(joinCode, client1, expiresInSeconds, address, once) {
       const now = clock.now();
       const expiresAt = now + expiresInSeconds * 1000;
@@ -51,7 +57,8 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
       for (;;) {
         const now = clock.now();
         if (signal.aborted) return { kind: 'waiting', expiresAt: now };
-        if (leftMs <= 0 || !waiting.open) return store.check(joinCode, client1, now, once);
+        if (leftMs <= 0 || !waiting.mayWatch(joinCode))
+          return store.check(joinCode, client1, now, once);
         const watch = waiting.watch(joinCode);
         try {
           const outcome = await store.check(joinCode, client1, now, once, false);

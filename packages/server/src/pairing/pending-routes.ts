@@ -11,6 +11,7 @@ import { type InFlight, repeatable } from '../platform/idempotency.js';
 import type { Guesses } from './guesses.js';
 import type { Pairing } from './pairing.js';
 import { preferredWaitSeconds } from './prefer.js';
+import type { AcceptOutcome, CreateOutcome } from './store.js';
 
 /** When a device or an address that has too many pendings may hope for one of them to have expired, in seconds. */
 const TOO_MANY_RETRY_SECONDS = 60;
@@ -50,17 +51,21 @@ export function pendingRoutes(
       const { joinid, client1, expiresInSeconds } = request.body;
       const once = repeatable(request, clock.now());
       const address = addressKey(request.ip);
-      const quotaWait = guesses.createWait(address);
-      if (quotaWait > 0) return sendLimited(reply, quotaWait);
-      const outcome = await inFlight.run(once, () =>
-        pairing.create(joinid, client1, expiresInSeconds, address, once),
-      );
+      // A repeat gets the first answer whatever its neighbours have done meanwhile: that is what it is for.
+      const first = await pairing.recall<CreateOutcome>(once);
+      const wait = first === undefined ? guesses.createWait(address) : 0;
+      if (wait > 0) return sendLimited(reply, wait);
+      const outcome =
+        first ??
+        (await inFlight.run(once, () =>
+          pairing.create(joinid, client1, expiresInSeconds, address, once),
+        ));
       switch (outcome.kind) {
         case 'created':
           return reply.code(201).send({ ok: true, exp: new Date(outcome.expiresAt).toISOString() });
         case 'conflict':
           // Tells that the code is live: whoever makes codes to find others' has guessed.
-          await guesses.acceptFailed(address);
+          if (first === undefined) await guesses.acceptFailed(address);
           return sendError(reply, 'conflict');
         case 'too_many':
           return sendLimited(reply, TOO_MANY_RETRY_SECONDS);
@@ -88,9 +93,11 @@ export function pendingRoutes(
       const { joinid, client2 } = request.body;
       const once = repeatable(request, clock.now());
       const address = addressKey(request.ip);
-      const wait = await guesses.acceptWait(address);
+      const first = await pairing.recall<AcceptOutcome>(once);
+      const wait = first === undefined ? await guesses.acceptWait(address) : 0;
       if (wait > 0) return sendLimited(reply, wait);
-      const outcome = await inFlight.run(once, () => pairing.accept(joinid, client2, once));
+      const outcome =
+        first ?? (await inFlight.run(once, () => pairing.accept(joinid, client2, once)));
       switch (outcome.kind) {
         case 'accepted':
           return reply.send({ roomid: outcome.roomId });
@@ -103,7 +110,7 @@ export function pendingRoutes(
           // No guess: a code that is taken is of no use to anyone, and devices do race for one.
           return sendError(reply, 'conflict');
         case 'not_found_or_expired':
-          await guesses.acceptFailed(address);
+          if (first === undefined) await guesses.acceptFailed(address);
           return sendError(reply, outcome.kind);
         case 'key_reused':
           return sendError(reply, 'idempotency_key_reused');
@@ -129,6 +136,8 @@ export function pendingRoutes(
     },
     async (request, reply) => {
       const { joinid, client1 } = request.body;
+      // Now: of a socket that is gone by the end of a held check there is no address to ask for.
+      const address = addressKey(request.ip);
       const wait = preferredWaitSeconds(request.headers.prefer?.toString());
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
       const gone = wait ? goneSignal(reply) : NEVER_GONE;
@@ -142,7 +151,7 @@ export function pendingRoutes(
         case 'waiting':
           return reply.code(204).send();
         case 'not_found_or_expired': {
-          const seconds = await guesses.checkFailed(addressKey(request.ip));
+          const seconds = await guesses.checkFailed(address);
           return seconds > 0 ? sendLimited(reply, seconds) : sendError(reply, outcome.kind);
         }
         case 'key_reused':

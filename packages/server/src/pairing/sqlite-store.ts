@@ -58,6 +58,12 @@ export function openSqliteStore(path: string, given: Partial<StoreLimits> = {}):
   const originOf = (address: string) =>
     createHmac('sha256', originKey).update(address).digest('base64url').slice(0, 16);
 
+  const recall = <T>({ key, fingerprint }: Repeatable, now: number): T | KeyReused | undefined => {
+    const known = statements.recall.get({ key, now: iso(now) });
+    if (known === undefined) return undefined;
+    return known.fingerprint === fingerprint ? JSON.parse(known.outcome) : { kind: 'key_reused' };
+  };
+
   /** Runs an operation, or finds what it came to the first time. */
   const run = <T extends { kind: string }>(
     once: Repeatable | undefined,
@@ -66,11 +72,9 @@ export function openSqliteStore(path: string, given: Partial<StoreLimits> = {}):
     isFinal: (outcome: T) => boolean = () => true,
   ): T | KeyReused => {
     if (once === undefined) return operation();
+    const known = recall<T>(once, now);
+    if (known !== undefined) return known;
     const { key, fingerprint, keptUntil } = once;
-    const known = statements.recall.get({ key, now: iso(now) });
-    if (known !== undefined) {
-      return known.fingerprint === fingerprint ? JSON.parse(known.outcome) : { kind: 'key_reused' };
-    }
     if (records >= limits.idempotencyRecords) {
       throw new Unavailable(new Error('no room for another idempotency record'));
     }
@@ -203,6 +207,7 @@ export function openSqliteStore(path: string, given: Partial<StoreLimits> = {}):
       }),
     purge: (deviceIds, now, once) =>
       attempt(() => atomically(() => run(once, now, () => purge(deviceIds)))),
+    recall: (now, once) => attempt(() => recall(once, now)),
     firstTime: (now, once) =>
       attempt(() => atomically(() => run(once, now, () => ({ kind: 'first', at: now })))),
     sweep: (now) => attempt(() => atomically(() => sweep(now))),

@@ -103,6 +103,8 @@ export interface PairingStore {
     now: number,
     once?: Repeatable,
   ): Promise<PurgeOutcome | KeyReused>;
+  /** What the first request with this key came to; undefined where it never came. */
+  recall<T>(now: number, once: Repeatable): Promise<T | KeyReused | undefined>;
   /** The time at which this request first came: `now`, or what it was then. */
   firstTime(now: number, once: Repeatable): Promise<{ kind: 'first'; at: number } | KeyReused>;
   /** Deletes what has expired, and rooms idle for longer than the store was told to keep them. */

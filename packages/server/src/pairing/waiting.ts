@@ -11,6 +11,12 @@ export interface Watch {
   end(): void;
 }
 
+/**
+ * Checks held for one join code at once: its creator has one, and some that it gave up and we have not missed yet.
+ * Without a bound a single code could take every place there is.
+ */
+const MAX_PER_CODE = 8;
+
 /** Wakes the checks that wait for a join code; at most `capacity` at once. */
 export class Waiting {
   readonly #clock: Clock;
@@ -29,9 +35,10 @@ export class Waiting {
     return this.#size;
   }
 
-  /** Whether one more check may be held: there is room, and no shutdown under way. */
-  get open(): boolean {
-    return !this.#closed && this.#size < this.#capacity;
+  /** Whether one more check may be held for this code: there is room, and no shutdown under way. */
+  mayWatch(joinCode: string): boolean {
+    if (this.#closed || this.#size >= this.#capacity) return false;
+    return (this.#wakers.get(joinCode)?.size ?? 0) < MAX_PER_CODE;
   }
 
   /**

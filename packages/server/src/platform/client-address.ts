@@ -17,6 +17,16 @@ export function trustProxy(config: Pick<Config, 'trustProxy'>): TrustProxy {
   return proxyAddress.compile(text.split(/\s*,\s*/));
 }
 
+/** What is wrong with TRUST_PROXY: that something in it is no address or range. */
+export function trustProxyFaults({ trustProxy: text }: Pick<Config, 'trustProxy'>): string[] {
+  try {
+    trustProxy({ trustProxy: text });
+    return [];
+  } catch {
+    return ['TRUST_PROXY: must be a number of hops, or IP addresses and ranges, comma-separated'];
+  }
+}
+
 /** The client's address: the first one, seen from us, that no trusted proxy stands for. */
 export function clientAddress(request: IncomingMessage, trust: TrustProxy): string {
   return proxyAddress(request, trust);

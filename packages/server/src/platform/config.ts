@@ -1,6 +1,7 @@
 // Environment → Config: one schema, every fault at once, by the variable's name.
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { trustProxyFaults } from './client-address.js';
 import { LIMIT_SETTINGS } from './limit-settings.js';
 import { TURN_SETTINGS, turnFaults } from './turn-settings.js';
 
@@ -33,13 +34,14 @@ export const ConfigSchema = Type.Object({
     env: 'ALLOWED_ORIGINS',
     default: '*',
     pattern: '^(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)$',
-    description: 'Origins that browsers may call the API from: `*`, or a comma-separated list.',
+    description:
+      'Origins whose pages may call the API and open a WebSocket: `*`, or a comma-separated list.',
   }),
   production: Type.Boolean({
     env: 'PRODUCTION',
     default: false,
     description:
-      'Closes the debugging endpoint GET /rooms to all but the admin. The container turns it on.',
+      'Closes GET /rooms and GET /metrics to all but the admin. The container turns it on.',
   }),
   adminToken: Type.String({
     env: 'ADMIN_TOKEN',
@@ -47,7 +49,7 @@ export const ConfigSchema = Type.Object({
     pattern: '^(.{16,})?$',
     secret: true,
     description:
-      'Opens GET /rooms in production, as `Authorization: Bearer …`; at least 16 characters. Empty: nobody may.',
+      'Opens GET /rooms and GET /metrics in production, as `Authorization: Bearer …`; at least 16 characters. Empty: nobody may.',
   }),
   heartbeatSeconds: Type.Integer({
     env: 'HEARTBEAT_SECONDS',
@@ -159,7 +161,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     }
   }
   // What hangs on a setting that is at fault anyway would only confuse.
-  const cross = [...turnFaults(values as Config), ...pairedRoomFaults(values as Config)];
+  const config = values as Config;
+  const cross = [...turnFaults(config), ...pairedRoomFaults(config), ...trustProxyFaults(config)];
   faults.push(...cross.filter((fault) => !faulty.some((name) => fault.includes(name))));
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(values) as Config;

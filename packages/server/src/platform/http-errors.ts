@@ -26,6 +26,16 @@ export class Unavailable extends Error {
   }
 }
 
+/** The client has had its share; the same request may succeed after so many seconds. */
+export class Limited extends Error {
+  readonly seconds: number;
+  constructor(seconds: number) {
+    super('rate_limited');
+    this.name = 'Limited';
+    this.seconds = seconds;
+  }
+}
+
 /** Seconds after which a client may try again, where the cause has no better word. */
 export const RETRY_AFTER_SECONDS = 2;
 
@@ -63,6 +73,8 @@ const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   if (error instanceof RequestFault) {
     sendError(reply, error.code, error.details);
+  } else if (error instanceof Limited) {
+    sendLimited(reply, error.seconds);
   } else if (error instanceof Unavailable) {
     request.log.error({ err: error.cause }, 'store unavailable');
     sendError(reply, 'unavailable');

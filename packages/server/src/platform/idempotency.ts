@@ -2,13 +2,17 @@
 import { createHash } from 'node:crypto';
 import { IDEMPOTENCY_SECONDS, MAX_ID_BYTES } from '@couplet/protocol';
 import type { FastifyRequest } from 'fastify';
-import { RequestFault } from './http-errors.js';
+import { addressKey } from './client-address.js';
+import { Limited, RequestFault } from './http-errors.js';
+import type { Quota } from './quota.js';
 
 /** A request that its client may send again, and is to be answered as the first time. */
 export interface Repeatable {
   readonly key: string;
   /** Tells this request from any other with the same key. */
   readonly fingerprint: string;
+  /** What the address that sent it counts as. */
+  readonly address: string;
   /** Until when the first outcome is kept, in milliseconds since the Unix epoch. */
   readonly keptUntil: number;
 }
@@ -28,21 +32,31 @@ export function repeatable(request: FastifyRequest, now: number): Repeatable | u
   const fingerprint = createHash('sha256')
     .update(`${request.method} ${request.routeOptions.url}\n${JSON.stringify(request.body)}`)
     .digest('base64');
-  return { key, fingerprint, keptUntil: now + IDEMPOTENCY_SECONDS * 1000 };
+  const address = addressKey(request.ip);
+  return { key, fingerprint, address, keptUntil: now + IDEMPOTENCY_SECONDS * 1000 };
 }
 
 /** The requests with a key that this process is working on. */
 export class InFlight {
   readonly #keys = new Set<string>();
+  readonly #quota: Quota;
+
+  /** @param quota - what each address may send: records have room for so many, and nobody is to fill it alone */
+  constructor(quota: Quota) {
+    this.#quota = quota;
+  }
 
   /**
    * Runs a request unless one with its key is under way.
    *
    * @throws RequestFault `request_in_progress`
+   * @throws Limited if its address has used up its quota
    */
   async run<T>(request: Repeatable | undefined, work: () => Promise<T>): Promise<T> {
     if (request === undefined) return work();
     if (this.#keys.has(request.key)) throw new RequestFault('request_in_progress');
+    const wait = this.#quota.take(request.address);
+    if (wait > 0) throw new Limited(wait);
     this.#keys.add(request.key);
     try {
       return await work();

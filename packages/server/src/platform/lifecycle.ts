@@ -1,7 +1,7 @@
 // ready → draining: what a shutdown turns away, and what the probes say.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyInstance } from 'fastify';
-import { sendError, Unavailable } from './http-errors.js';
+import { sendError } from './http-errors.js';
 import type { Metrics } from './metrics.js';
 
 /** Something without which the server cannot do its work. */
@@ -91,10 +91,10 @@ export class Lifecycle {
 
   /** GET /healthz: the process answers. GET /readyz: it can do its work; 503 names what it lacks. */
   routes(app: FastifyInstance): void {
-    app.addHook('onRequest', async (request) => {
-      if (this.#draining && !PROBES.has(request.routeOptions.url ?? '')) {
-        throw new Unavailable(new Error('shutting down'));
-      }
+    app.addHook('onRequest', async (request, reply) => {
+      if (!this.#draining || PROBES.has(request.routeOptions.url ?? '')) return undefined;
+      // No fault to log: every rolling update would cry that the store is unavailable.
+      return sendError(reply.header('connection', 'close'), 'unavailable');
     });
     app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
     app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {

@@ -128,6 +128,14 @@ export const LIMIT_SETTINGS = {
     maximum: 100_000_000,
     description: 'Most answers kept for their Idempotency-Key, for ten minutes each.',
   }),
+  maxKeyedRequestsPerHour: Type.Integer({
+    env: 'MAX_KEYED_REQUESTS_PER_HOUR',
+    default: 10_000,
+    minimum: 1,
+    maximum: 1_000_000_000,
+    description:
+      'Requests with an Idempotency-Key that one address may send at once, and again per hour (IPv6: one /64): nobody is to fill the records alone.',
+  }),
   maxWaitingChecks: Type.Integer({
     env: 'MAX_WAITING_CHECKS',
     default: 20_000,

@@ -8,8 +8,8 @@ export interface PenaltyPolicy {
   readonly firstWaitSeconds: number;
   /** Longest wait, in seconds. */
   readonly maxWaitSeconds: number;
-  /** A key without a failure for this long is forgotten, in seconds. */
-  readonly memorySeconds: number;
+  /** One failure is forgiven for each so many seconds: people mistype now and then, all through the day. */
+  readonly forgiveSeconds: number;
 }
 
 /** Where penalties are kept; in cluster mode all nodes share them. */
@@ -26,6 +26,14 @@ export function waitAfter(failures: number, policy: PenaltyPolicy): number {
   if (beyond <= 0) return 0;
   return Math.min(policy.firstWaitSeconds * 2 ** Math.min(beyond - 1, 30), policy.maxWaitSeconds);
 }
+
+/** What is left of so many failures after a time without one. Pure. */
+export function unforgiven(failures: number, idleSeconds: number, policy: PenaltyPolicy): number {
+  return Math.max(0, failures - Math.floor(idleSeconds / policy.forgiveSeconds));
+}
+
+/** Failures beyond the free ones that are counted: enough for the longest wait, and no more to forgive than that. */
+const MOST_BEYOND = 12;
 
 interface Entry {
   failures: number;
@@ -53,33 +61,34 @@ export class MemoryPenalties implements Penalties {
   }
 
   async waitSeconds(key: string): Promise<number> {
-    const entry = this.#recall(key);
+    const entry = this.#entries.get(key);
     if (entry === undefined) return 0;
-    const waited = (this.#clock.now() - entry.failedAt) / 1000;
+    const waited = this.#idleSeconds(entry);
     return Math.max(0, Math.ceil(waitAfter(entry.failures, this.#policy) - waited));
   }
 
   async fail(key: string): Promise<void> {
-    const failures = (this.#recall(key)?.failures ?? 0) + 1;
+    const entry = this.#entries.get(key);
+    const before = entry === undefined ? 0 : this.#left(entry);
+    const failures = Math.min(before + 1, this.#policy.free + MOST_BEYOND);
     this.#entries.delete(key);
     this.#entries.set(key, { failures, failedAt: this.#clock.now() });
     this.#forget();
   }
 
-  #recall(key: string): Entry | undefined {
-    const entry = this.#entries.get(key);
-    return entry !== undefined && this.#isOld(entry) ? undefined : entry;
+  #left(entry: Entry): number {
+    return unforgiven(entry.failures, this.#idleSeconds(entry), this.#policy);
   }
 
-  #isOld({ failedAt }: Entry): boolean {
-    const age = this.#clock.now() - failedAt;
+  #idleSeconds({ failedAt }: Entry): number {
+    const idle = (this.#clock.now() - failedAt) / 1000;
     // A clock that was set back would otherwise hold a key for as long as it was set back by.
-    return age < 0 || age >= this.#policy.memorySeconds * 1000;
+    return idle < 0 ? Number.POSITIVE_INFINITY : idle;
   }
 
   #forget(): void {
     for (const [key, entry] of this.#entries) {
-      if (this.#entries.size <= this.#capacity && !this.#isOld(entry)) break;
+      if (this.#entries.size <= this.#capacity && this.#left(entry) > 0) break;
       this.#entries.delete(key);
     }
   }

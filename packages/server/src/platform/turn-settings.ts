@@ -1,4 +1,5 @@
 // Settings of TURN: what the server hands out, and what coturn starts with. One table, because both read the same `.env`.
+import { isIP } from 'node:net';
 import { RTCIceServer } from '@couplet/protocol/schema';
 import Type, { type Static } from 'typebox';
 
@@ -152,6 +153,12 @@ export const TURN_SETTINGS = {
 const turnSchema = Type.Object(TURN_SETTINGS);
 type TurnConfig = Static<typeof turnSchema>;
 
+/** Tells whether all are addresses, and all IPv4 or all IPv6. */
+const areOfOneFamily = (ips: string[]): boolean => {
+  const families = new Set(ips.map(isIP));
+  return families.size === 1 && !families.has(0);
+};
+
 /** What is wrong with settings that are right one by one: a line for each fault, by the variable's name. */
 export function turnFaults(config: TurnConfig): string[] {
   const faults: string[] = [];
@@ -166,12 +173,26 @@ export function turnFaults(config: TurnConfig): string[] {
     `TURN_TLS_CERT: needed with a turns: URL in TURN_URLS; \`${ELSEWHERE}\` where TLS ends at something else`,
   );
   check(
+    turnUrls.some((url) => /^turns:.*=udp$/.test(url)),
+    'TURN_URLS: a turns: URL with transport=udp is TURN over DTLS, which neither coturn here nor any browser speaks; use transport=tcp',
+  );
+  check(
     turnTlsKey === '' && turnTlsCert !== '' && turnTlsCert !== ELSEWHERE,
     'TURN_TLS_KEY: needed with TURN_TLS_CERT',
   );
   check(turnTlsKey !== '' && turnTlsCert === '', 'TURN_TLS_CERT: needed with TURN_TLS_KEY');
   check(config.turnMinPort > config.turnMaxPort, 'TURN_MIN_PORT: greater than TURN_MAX_PORT');
   check(config.turnPort === config.turnTlsPort, 'TURN_TLS_PORT: the same as TURN_PORT');
+  // coturn passes over an address that is none, and starts without it.
+  check(!config.turnListenIps.every(isIP), 'TURN_LISTEN_IPS: holds something that is no address');
+  check(
+    !config.turnExternalIp.every((mapping) => areOfOneFamily(mapping.split('/'))),
+    'TURN_EXTERNAL_IP: must be two addresses of one family',
+  );
+  check(
+    !config.turnAllowedPeers.every((range) => areOfOneFamily(range.split('-'))),
+    'TURN_ALLOWED_PEERS: holds something that is no address, or a range of two families',
+  );
   if (turnStaticUser === '') return faults;
 
   check(

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { RestErrorCode } from '@couplet/protocol';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { addressKey, clientAddress, type TrustProxy } from '../platform/client-address.js';
+import type { Cancel, Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from '../platform/http-errors.js';
 import { ignoreUpgrade } from '../platform/http-server.js';
@@ -12,7 +13,8 @@ import type { Admission } from './admission.js';
 import type { RefusalCause, SignalingCounters } from './counters.js';
 
 export interface UpgradeDeps {
-  config: Pick<Config, 'maxMessageBytes'>;
+  config: Pick<Config, 'maxMessageBytes' | 'requestTimeoutSeconds'>;
+  clock: Clock;
   admission: Admission;
   counters: SignalingCounters;
   trust: TrustProxy;
@@ -71,6 +73,16 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     return undefined;
   };
 
+  /** The application's word; one that does not come within the time of a request is a no. */
+  const inTime = async (word: boolean | Promise<boolean>): Promise<boolean> => {
+    if (typeof word === 'boolean') return word;
+    let cancel: Cancel = () => {};
+    const late = new Promise<boolean>((resolve) => {
+      cancel = deps.clock.after(deps.config.requestTimeoutSeconds * 1000, () => resolve(false));
+    });
+    return Promise.race([word, late]).finally(() => cancel());
+  };
+
   const upgrade = async (request: IncomingMessage, stream: Socket, head: Buffer) => {
     const address = addressKey(clientAddress(request, deps.trust));
     const admitted = objection(request) ?? deps.admission.enter(address);
@@ -78,7 +90,7 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     const exit = () => deps.admission.exit(address);
     // Until the handshake is done, the end of the socket is the end of its admission.
     stream.once('close', exit);
-    if (!(await deps.authorize(request))) return refuse(stream, 'unauthorized');
+    if (!(await inTime(deps.authorize(request)))) return refuse(stream, 'unauthorized');
     if (draining) return refuse(stream, 'draining');
     handshake.handleUpgrade(request, stream, head, (socket) => {
       stream.off('close', exit);

@@ -57,6 +57,13 @@ test('beyond the budget of the server every failure is answered late, and the al
   expect(answered).toBe(true);
 });
 
+test('one address alone cannot use up the budget of the server: what is refused is no failure', async () => {
+  const { guesses, counted } = setUp(CHECK_GUESSES.free + 1);
+  for (let n = 0; n < 1000; n++) await guesses.checkFailed('a');
+  expect(guesses.alarmed).toBe(false);
+  expect(counted.check).toBe(CHECK_GUESSES.free + 1);
+});
+
 test('the budget is new with every minute', async () => {
   const { guesses, clock } = setUp(1);
   await guesses.acceptFailed('a');

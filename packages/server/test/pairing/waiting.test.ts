@@ -72,11 +72,21 @@ test('an abort wakes, before the sleep and in it', async () => {
 test('it is open while there is room', async () => {
   const { clock, waiting, sleep } = waitingWith(2);
   const done = [sleep('a', '1', 1000), sleep('b', '2', 1000)];
-  expect(waiting.open).toBe(false);
+  expect(waiting.mayWatch('3')).toBe(false);
   clock.advance(1000);
   await Promise.all(done);
-  expect(waiting.open).toBe(true);
-  expect(new Waiting(clock, 0).open).toBe(false);
+  expect(waiting.mayWatch('3')).toBe(true);
+  expect(new Waiting(clock, 0).mayWatch('3')).toBe(false);
+});
+
+test('one code takes no more than eight places, and leaves the others their own', async () => {
+  const { clock, waiting, sleep } = waitingWith(100);
+  const done = Array.from({ length: 8 }, (_, n) => sleep(String(n), '1', 1000));
+  expect(waiting.mayWatch('1')).toBe(false);
+  expect(waiting.mayWatch('2')).toBe(true);
+  clock.advance(1000);
+  await Promise.all(done);
+  expect(waiting.mayWatch('1')).toBe(true);
 });
 
 test('close wakes everyone, and nobody sleeps again', async () => {
@@ -84,7 +94,7 @@ test('close wakes everyone, and nobody sleeps again', async () => {
   const done = [sleep('a', '1', 1000), sleep('b', '2', 1000)];
   waiting.close();
   await Promise.all(done);
-  expect(waiting.open).toBe(false);
+  expect(waiting.mayWatch('3')).toBe(false);
   await sleep('c', '3', 1000);
   expect(clock.pending).toBe(0);
 });

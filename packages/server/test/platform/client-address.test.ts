@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { expect, test } from 'vitest';
 import { addressKey, clientAddress, trustProxy } from '../../src/platform/client-address.js';
+import { parseConfig } from '../../src/platform/config.js';
 
 test.each([
   ['192.0.2.7', '192.0.2.7'],
@@ -35,3 +36,17 @@ test.each([
   const trust = trustProxy({ trustProxy: value });
   expect(clientAddress(request('10.0.0.1', '198.51.100.4, 203.0.113.9'), trust)).toBe(expected);
 });
+
+test.each(['abc', '10.0.0.0/99', '1.2.3.4.5', '::1, fe'])(
+  'TRUST_PROXY=%s is a fault of the configuration, not a crash at the start',
+  (text) => {
+    expect(() => parseConfig({ TRUST_PROXY: text })).toThrow(/TRUST_PROXY/);
+  },
+);
+
+test.each(['0', '2', 'loopback', '10.0.0.0/8, fd00::/8', '192.0.2.1'])(
+  'TRUST_PROXY=%s is understood',
+  (text) => {
+    expect(parseConfig({ TRUST_PROXY: text }).trustProxy).toBe(text);
+  },
+);

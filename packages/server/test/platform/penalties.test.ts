@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { MemoryPenalties, waitAfter } from '../../src/platform/penalties.js';
 import { FakeClock } from '../support/fake-clock.js';
 
-const POLICY = { free: 3, firstWaitSeconds: 1, maxWaitSeconds: 60, memorySeconds: 600 };
+const POLICY = { free: 3, firstWaitSeconds: 1, maxWaitSeconds: 60, forgiveSeconds: 100 };
 
 async function fail(penalties: MemoryPenalties, key: string, times: number): Promise<void> {
   for (let n = 0; n < times; n++) await penalties.fail(key);
@@ -38,12 +38,33 @@ test('one key’s failures cost another nothing', async () => {
   expect(await penalties.waitSeconds('b')).toBe(0);
 });
 
-test('a key without a failure for its memory is forgotten', async () => {
+test('one failure is forgiven for each span without one', async () => {
   const clock = new FakeClock();
   const penalties = new MemoryPenalties(POLICY, clock, 10);
   await fail(penalties, 'a', 3);
-  clock.advance(600_000);
+  clock.advance(100_000);
   await penalties.fail('a');
+  expect(await penalties.waitSeconds('a')).toBe(0);
+  await penalties.fail('a');
+  expect(await penalties.waitSeconds('a')).toBe(1);
+});
+
+test('somebody who mistypes now and then never waits', async () => {
+  const clock = new FakeClock();
+  const penalties = new MemoryPenalties(POLICY, clock, 10);
+  for (let n = 0; n < 1000; n++) {
+    await penalties.fail('a');
+    expect(await penalties.waitSeconds('a')).toBe(0);
+    clock.advance(101_000);
+  }
+});
+
+test('what a flood has failed is forgiven in bounded time', async () => {
+  const clock = new FakeClock();
+  const penalties = new MemoryPenalties(POLICY, clock, 10);
+  await fail(penalties, 'a', 10_000);
+  clock.advance(15 * 100_000);
+  await fail(penalties, 'a', 3);
   expect(await penalties.waitSeconds('a')).toBe(0);
 });
 
@@ -60,11 +81,11 @@ test('no more keys are kept than the capacity: the one that failed longest ago g
   expect(await penalties.waitSeconds('b')).toBeGreaterThan(0);
 });
 
-test('what is too old goes with the next failure of anyone', async () => {
+test('what is forgiven goes with the next failure of anyone', async () => {
   const clock = new FakeClock();
   const penalties = new MemoryPenalties(POLICY, clock, 10);
   await fail(penalties, 'a', 1);
-  clock.advance(600_000);
+  clock.advance(100_000);
   await fail(penalties, 'b', 1);
   expect(penalties.size).toBe(1);
 });

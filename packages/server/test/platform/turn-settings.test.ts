@@ -86,10 +86,25 @@ describe('what must go together', () => {
     ['URLs without a secret', { TURN_URLS: 'turn:a.example' }, 'TURN_SECRET'],
     ['a secret without URLs', { TURN_SECRET: SECRET }, 'TURN_URLS'],
     ['turns: without a certificate', { ...TURN, TURN_URLS: 'turns:a.example' }, 'TURN_TLS_CERT'],
+    [
+      'TURN over DTLS',
+      {
+        ...TURN,
+        TURN_URLS: 'turns:a.example:5349?transport=udp',
+        TURN_TLS_CERT: '/c.pem',
+        TURN_TLS_KEY: '/k.pem',
+      },
+      'TURN_URLS',
+    ],
     ['a certificate without its key', { TURN_TLS_CERT: '/c.pem' }, 'TURN_TLS_KEY'],
     ['a key without its certificate', { TURN_TLS_KEY: '/k.pem' }, 'TURN_TLS_CERT'],
     ['an empty relay range', { TURN_MIN_PORT: '50001', TURN_MAX_PORT: '50000' }, 'TURN_MIN_PORT'],
     ['one port for two things', { TURN_PORT: '5349' }, 'TURN_TLS_PORT'],
+    ['a listening address that is none', { TURN_LISTEN_IPS: '10.0.0.256' }, 'TURN_LISTEN_IPS'],
+    ['an external IP that is none', { TURN_EXTERNAL_IP: '8.8.4.4/10.0.0.256' }, 'TURN_EXTERNAL_IP'],
+    ['an external IP of two families', { TURN_EXTERNAL_IP: '8.8.4.4/fd00::1' }, 'TURN_EXTERNAL_IP'],
+    ['a peer that is no address', { TURN_ALLOWED_PEERS: '300.1.1.1' }, 'TURN_ALLOWED_PEERS'],
+    ['peers of two families', { TURN_ALLOWED_PEERS: '10.0.0.1-fd00::1' }, 'TURN_ALLOWED_PEERS'],
   ])('%s is a fault', (_, env, name) => {
     expect(namesOf(env)).toEqual([name]);
   });
@@ -104,6 +119,14 @@ describe('what must go together', () => {
     [
       'TLS that ends elsewhere',
       { ...TURN, TURN_URLS: 'turns:a.example', TURN_TLS_CERT: 'elsewhere' },
+    ],
+    [
+      'addresses of both families',
+      {
+        TURN_LISTEN_IPS: '10.0.0.4,fd00::4',
+        TURN_EXTERNAL_IP: '8.8.4.4/10.0.0.4,2606:4700::1/fd00::4',
+        TURN_ALLOWED_PEERS: '10.1.0.0-10.1.0.255,fd00::1',
+      },
     ],
     ['overlapping ranges where there is no second coturn', { TURN_MIN_PORT: '48000' }],
   ])('%s is none', (_, env) => {

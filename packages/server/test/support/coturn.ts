@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { TurnClient } from './turn-client.js';
+import { TurnClient } from '../../src/doctor/turn-client.js';
 
 /** turn-server/ with start.sh and turnserver.conf. */
 export const TURN_FOLDER = fileURLToPath(new URL('../../../../turn-server/', import.meta.url));
@@ -107,7 +107,7 @@ export async function startCoturn(options: CoturnOptions = {}): Promise<Coturn> 
 
 /** Resolves when a STUN server answers. */
 export async function answersBinding(port: number, host = '127.0.0.1'): Promise<void> {
-  const client = await TurnClient.connect({ transport: 'udp', host, port });
+  const client = await TurnClient.connect({ transport: 'udp', host, port, ignoreRefusals: true });
   try {
     await client.binding();
   } finally {

@@ -13,6 +13,7 @@ export function brokenStore(failure: () => Error): PairingStore {
     findRoom: fail,
     deleteRoom: fail,
     purge: fail,
+    recall: fail,
     firstTime: fail,
     sweep: fail,
     counts: fail,

@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { TurnClient } from '../../src/doctor/turn-client.js';
+import type { TurnServerAddress } from '../../src/doctor/turn-transport.js';
 import { opaqueUserId, turnCredentials } from '../../src/turn/credentials.js';
 import { type Coturn, type CoturnOptions, startCoturn, TURN_FOLDER } from './coturn.js';
-import { TurnClient } from './turn-client.js';
-import type { TurnServerAddress } from './turn-transport.js';
 
 export const SECRET = 'the-secret-of-this-month';
 export const OLD_SECRET = 'the-secret-of-last-month';

@@ -1,9 +1,7 @@
 // The real coturn, started with turn-server/turnserver.conf, against credentials that the server mints: docs/turn.md.
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { makeCertificate } from '../support/certificate.js';
 import { describeWith } from '../support/components.js';
 import { freePort } from '../support/coturn.js';
 import { temporaryFolder } from '../support/server.js';
@@ -20,22 +18,8 @@ import {
 
 describeWith(['turnserver', 'openssl'], 'coturn', () => {
   const folder = temporaryFolder();
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
-  const makeCertificate = () => {
-    execFileSync(
-      'openssl',
-      [
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
-        ...['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=turn.example.org'],
-        ...['-addext', 'subjectAltName=DNS:turn.example.org'],
-      ],
-      { stdio: 'ignore' },
-    );
-    return readFileSync(cert, 'utf8');
-  };
-
   test('allocates with minted credentials over UDP, TCP and TLS, on a port of its range', async () => {
-    const ca = makeCertificate();
+    const { cert, key, ca } = makeCertificate(folder, { name: 'turn.example.org' });
     const server = await coturn({ env: { TURN_TLS_CERT: cert, TURN_TLS_KEY: key } });
     const [firstPort, lastPort] = server.relayPorts;
     for (const address of [
@@ -124,6 +108,41 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     await (await connect(server, minted())).allocate();
   });
 
+  test('stops all at the quota of all', async () => {
+    const conf = (text: string) => text.replace(/^total-quota=.*$/m, 'total-quota=2');
+    const server = await coturn({ conf });
+    for (let n = 0; n < 2; n++) await (await connect(server, minted())).allocate();
+    const third = await connect(server, minted());
+    await expect(third.allocate()).rejects.toMatchObject({ code: 486 });
+  });
+
+  test('drops what goes beyond the bandwidth of one allocation', async () => {
+    const conf = (text: string) => text.replace(/^max-bps=.*$/m, 'max-bps=20000');
+    const server = await coturn({ conf, args: ['--allow-loopback'] });
+    // Over TCP, so that nothing else is lost on the way to coturn.
+    const sender = await connect({ ...server, transport: 'tcp' }, minted());
+    const receiver = await connect({ ...server, transport: 'tcp' }, minted());
+    const [from, to] = [(await sender.allocate()).relayed, (await receiver.allocate()).relayed];
+    await sender.createPermission(to.ip);
+    await receiver.createPermission(from.ip);
+    let received = 0;
+    const count = async () => {
+      for (;;) {
+        await receiver.receive();
+        received++;
+      }
+    };
+    // Waits for the next packet when the test has long ended.
+    void count();
+    const sent = 200;
+    for (let n = 0; n < sent; n++) sender.send(to, Buffer.alloc(1000));
+    // Both answer in order: what they had to relay they have relayed by then.
+    await sender.refresh(600);
+    await receiver.refresh(600);
+    expect(received).toBeGreaterThan(0);
+    expect(received).toBeLessThan(sent / 2);
+  });
+
   test('has bandwidth for as many allocations as it allows', () => {
     // coturn sets max-bps aside for each, so a smaller capacity would be a smaller quota that nobody wrote down.
     expect(shippedNumber('bps-capacity')).toBe(
@@ -189,7 +208,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
   });
 
   test('with TURN_VERBOSE its log shows each allocation by its user', async () => {
-    const server = await coturn({ env: { TURN_VERBOSE: '1' } });
+    const server = await coturn({ env: { TURN_VERBOSE: 'True' } });
     const credentials = minted();
     await (await connect(server, credentials)).allocate();
     await server.logged(`new, realm=<couplet>, username=<${credentials.username}>`);

@@ -4,6 +4,7 @@ import WebSocket from 'ws';
 import type { Authorize } from '../../src/app.js';
 import { ConfigError, parseConfig } from '../../src/platform/config.js';
 import { call, pairDevices, someDevice } from '../support/api.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { Peer } from '../support/peer.js';
 import { type RunningServer, startServer } from '../support/server.js';
 
@@ -98,6 +99,24 @@ test('the application decides who may connect; a rule that fails lets nobody in'
   expect(await refused(wsUrl, {})).toBe(401);
   expect(await refused(wsUrl, { 'x-broken': '1' })).toBe(401);
   await Peer.connect(wsUrl, { headers: { authorization: 'Bearer good' } });
+});
+
+test('a rule that never answers lets nobody in, and holds no place for longer than a request may take', async () => {
+  const clock = new FakeClock();
+  const started = await startServer(
+    { MAX_CONNECTIONS: '1' },
+    {
+      clock,
+      authorize: { connect: ({ headers }) => headers['x-ok'] === '1' || new Promise(() => {}) },
+    },
+  );
+  onTestFinished(() => started.close());
+  const timers = clock.pending;
+  const status = refused(started.wsUrl, {});
+  await clock.reach(timers + 1);
+  clock.advance(10_000);
+  expect(await status).toBe(401);
+  await Peer.connect(started.wsUrl, { headers: { 'x-ok': '1' } });
 });
 
 test('the application decides who may take which seat', async () => {

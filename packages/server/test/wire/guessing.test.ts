@@ -92,7 +92,7 @@ test('a success costs nothing: a busy address pairs as often as it likes', async
   }
 });
 
-test('thirty sessions that poll check and GET every 6 seconds pass untouched, for an hour and behind one address', async () => {
+test('thirty sessions that poll check and GET every 6 seconds pass untouched, for ten minutes and behind one address', async () => {
   const clock = new FakeClock();
   const url = await server({}, { clock });
   const sessions = Array.from({ length: 30 }, (_, n) => ({
@@ -110,8 +110,8 @@ test('thirty sessions that poll check and GET every 6 seconds pass untouched, fo
     const checked = await call(url, 'POST', '/api/rooms/check', { joinid, client1 });
     rooms.push(checked.body?.roomid as string);
   }
-  for (let round = 0; round < 60; round++) {
-    clock.advance(60_000 - 1);
+  for (let round = 0; round < 100; round++) {
+    clock.advance(6000);
     const answers = await Promise.all([
       ...sessions.slice(0, 15).map((session) => call(url, 'POST', '/api/rooms/check', session)),
       ...rooms.map((roomid) => call(url, 'GET', `/api/rooms?roomid=${roomid}`)),

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, someCode, someDevice } from '../support/api.js';
+import { call, createPending, someCode, someDevice } from '../support/api.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { serverUnderTest, startServer, temporaryFolder } from '../support/server.js';
 
@@ -67,6 +67,20 @@ test('a repeated purge gets the same counts again', async () => {
   expect(first.body).toMatchObject({ pendingsDeleted: 1 });
   const again = await call(url, 'POST', '/api/user/purge', { deviceIds: [client1] }, headers);
   expect(again.body).toEqual(first.body);
+});
+
+test('a repeated accept is answered also when its address has to wait for others’ guesses', async () => {
+  const server = await startServer();
+  onTestFinished(() => server.close());
+  const { joinid } = await createPending(server.url);
+  const accept = { joinid, client2: someDevice() };
+  const headers = key();
+  const first = await call(server.url, 'POST', '/api/rooms/accept', accept, headers);
+  const guess = () =>
+    call(server.url, 'POST', '/api/rooms/accept', { joinid: '000000', client2: 'x' });
+  while ((await guess()).status !== 429);
+  const again = await call(server.url, 'POST', '/api/rooms/accept', accept, headers);
+  expect([again.status, again.body]).toEqual([200, first.body]);
 });
 
 test('errors of the first answer are repeated too', async () => {
@@ -169,4 +183,21 @@ test('with as many records as there may be, a request with a new key is 503, one
   expect((await call(server.url, 'POST', '/api/rooms/accept', body, key())).status).toBe(503);
   expect((await call(server.url, 'POST', '/api/rooms/accept', body, first)).status).toBe(404);
   expect((await call(server.url, 'POST', '/api/rooms/accept', body)).status).toBe(404);
+});
+
+test('one address cannot fill the records: beyond MAX_KEYED_REQUESTS_PER_HOUR it is 429 with Retry-After, and others are served', async () => {
+  const server = await startServer({ MAX_KEYED_REQUESTS_PER_HOUR: '2', TRUST_PROXY: '1' });
+  onTestFinished(() => server.close());
+  const body = { joinid: someCode(), client1: someDevice() };
+  const check = (address: string, headers = {}) =>
+    call(server.url, 'POST', '/api/rooms/check', body, {
+      'x-forwarded-for': address,
+      ...headers,
+    });
+  for (let n = 0; n < 2; n++) expect((await check('192.0.2.1', key())).status).toBe(404);
+  const refused = await check('192.0.2.1', key());
+  expect([refused.status, refused.body]).toEqual([429, { error: 'rate_limited' }]);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(1000);
+  expect((await check('192.0.2.1')).status).toBe(404);
+  expect((await check('192.0.2.2', key())).status).toBe(404);
 });

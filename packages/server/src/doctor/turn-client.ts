@@ -13,7 +13,7 @@ import {
   type StunMessage,
   uint32,
   xorAddress,
-} from './stun.js';
+} from './stun-message.js';
 import { openTransport, type Transport, type TurnServerAddress } from './turn-transport.js';
 
 /** An error answer of the server. */
@@ -33,10 +33,12 @@ export interface Allocation {
   lifetimeSeconds: number;
 }
 
-/** First wait before a request over UDP is sent again; doubles up to the second. Loopback and namespaces need no more. */
+/** First wait before a request over UDP is sent again; doubles up to the second. Sooner than RFC 8489 §6.2.1: one asks, once. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 800;
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** Packets from peers that wait to be taken; further ones are dropped, as UDP may. */
+const MOST_RECEIVED = 64;
 /** IANA protocol number of UDP, in the first byte of REQUESTED-TRANSPORT. */
 const RELAY_OVER_UDP = uint32(17 << 24);
 
@@ -55,18 +57,18 @@ export class TurnClient {
     this.#credentials = credentials;
   }
 
-  /** Connects; without credentials it can only ask for its address. The caller closes it. */
+  /** Connects, unless `signal` says to give up; without credentials it can only ask for its address. The caller closes it. */
   static async connect(
     server: TurnServerAddress,
     credentials?: { username: string; credential: string },
+    signal?: AbortSignal,
   ): Promise<TurnClient> {
     const client = new TurnClient(credentials);
     client.#transport = await openTransport(
       server,
       (bytes) => client.#take(bytes),
-      (cause) => {
-        for (const settle of client.#pending.values()) settle(cause);
-      },
+      (cause) => client.#fail(cause),
+      signal,
     );
     return client;
   }
@@ -74,6 +76,7 @@ export class TurnClient {
   /** STUN binding: the address that the server sees (RFC 8489 §12). */
   async binding(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Address> {
     const answer = await this.#exchange('binding', () => [], undefined, timeoutMs);
+    if (answer.class !== 'success') throw new TurnError(errorOf(answer));
     return addressIn(answer, 'xorMappedAddress');
   }
 
@@ -96,10 +99,9 @@ export class TurnClient {
   }
 
   /** Resolves to the new lifetime; 0 ends the allocation. */
-  async refresh(lifetimeSeconds: number): Promise<number> {
-    return lifetimeIn(
-      await this.#request('refresh', () => [['lifetime', uint32(lifetimeSeconds)]]),
-    );
+  async refresh(lifetimeSeconds: number, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<number> {
+    const lifetime = () => [['lifetime', uint32(lifetimeSeconds)]] as [AttributeName, Buffer][];
+    return lifetimeIn(await this.#request('refresh', lifetime, timeoutMs));
   }
 
   /** Lets packets from and to an address through (RFC 8656 §9). */
@@ -130,19 +132,25 @@ export class TurnClient {
     }
   }
 
-  /** Closes the transport; the server keeps an allocation over UDP until its lifetime ends. */
+  /** Closes the transport, and fails what is under way; the server keeps an allocation over UDP until its lifetime ends. */
   close(): void {
+    this.#fail(new Error('closed'));
     this.#transport?.close();
+  }
+
+  #fail(cause: Error): void {
+    for (const settle of this.#pending.values()) settle(cause);
   }
 
   /** A request with credentials: after a challenge (401) or a stale nonce (438) it is sent once more. */
   async #request(
     method: Method,
     attributes: (transactionId: Buffer) => [AttributeName, Buffer][],
+    timeoutMs = DEFAULT_TIMEOUT_MS,
   ): Promise<StunMessage> {
     for (let attempt = 0; ; attempt++) {
       const challenge = this.#challenge;
-      const answer = await this.#exchange(method, attributes, challenge);
+      const answer = await this.#exchange(method, attributes, challenge, timeoutMs);
       if (answer.class === 'success') return answer;
       const error = errorOf(answer);
       const { realm, nonce } = answer.attributes;
@@ -208,8 +216,10 @@ export class TurnClient {
     const message = decode(bytes);
     if (message === undefined) return;
     if (message.method === 'data' && message.class === 'indication') {
-      const { data = Buffer.alloc(0) } = message.attributes;
-      this.#received.push({ peer: addressIn(message, 'xorPeerAddress'), data });
+      const { data = Buffer.alloc(0), xorPeerAddress } = message.attributes;
+      const address = xorPeerAddress && readXorAddress(xorPeerAddress, message.transactionId);
+      if (!address || this.#received.length >= MOST_RECEIVED) return;
+      this.#received.push({ peer: address, data });
       this.#wake();
       return;
     }
@@ -219,10 +229,11 @@ export class TurnClient {
 
 function addressIn(message: StunMessage, name: AttributeName): Address {
   const value = message.attributes[name];
-  if (value === undefined) throw new Error(`the answer lacks ${name}`);
-  return readXorAddress(value, message.transactionId);
+  const address = value && readXorAddress(value, message.transactionId);
+  if (address === undefined) throw new Error(`the answer lacks ${name}`);
+  return address;
 }
 
 function lifetimeIn({ attributes }: StunMessage): number {
-  return attributes.lifetime?.readUInt32BE(0) ?? 0;
+  return attributes.lifetime?.length === 4 ? attributes.lifetime.readUInt32BE(0) : 0;
 }

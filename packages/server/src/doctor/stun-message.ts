@@ -107,13 +107,15 @@ export function hasIntegrity({ bytes, attributes }: StunMessage, key: Buffer): b
 
 /** The code and reason of ERROR-CODE (RFC 8489 §14.8). */
 export function errorOf({ attributes }: StunMessage): { code: number; reason: string } {
-  const value = attributes.errorCode ?? Buffer.alloc(4);
+  const given = attributes.errorCode;
+  const value = given !== undefined && given.length >= 4 ? given : Buffer.alloc(4);
   return {
     code: (value.readUInt8(2) & 7) * 100 + value.readUInt8(3),
     reason: value.subarray(4).toString(),
   };
 }
 
+/** A 32-bit attribute value. */
 export function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
@@ -129,7 +131,9 @@ export function xorAddress({ ip, port }: Address, transactionId: Buffer): Buffer
   return Buffer.concat([head, xor(address, transactionId)]);
 }
 
-export function readXorAddress(value: Buffer, transactionId: Buffer): Address {
+/** Undefined for what is no address. */
+export function readXorAddress(value: Buffer, transactionId: Buffer): Address | undefined {
+  if (value.length !== 8 && value.length !== 20) return undefined;
   const address = xor(value.subarray(4), transactionId);
   const port = value.readUInt16BE(2) ^ (MAGIC_COOKIE >>> 16);
   if (address.length === 4) return { ip: address.join('.'), port };

@@ -2,15 +2,17 @@
 import { createSocket } from 'node:dgram';
 import { connect as connectTcp, isIPv6, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { HEADER_BYTES } from './stun.js';
+import { HEADER_BYTES } from './stun-message.js';
 
 export interface TurnServerAddress {
   transport: 'udp' | 'tcp' | 'tls';
   host: string;
   port: number;
-  /** TLS: the certificate to trust, and the name that it must be for. */
-  ca?: string;
-  servername?: string;
+  /** TLS: the certificates to trust instead of the system's, and the name that the server's must be for. */
+  ca?: string | undefined;
+  servername?: string | undefined;
+  /** UDP: goes on where the port is closed, for a server that is still starting. */
+  ignoreRefusals?: boolean;
 }
 
 export interface Transport {
@@ -25,25 +27,38 @@ export async function openTransport(
   server: TurnServerAddress,
   onMessage: (message: Buffer) => void,
   onClose: (cause: Error) => void,
+  signal?: AbortSignal,
 ): Promise<Transport> {
   return server.transport === 'udp'
-    ? openUdp(server, onMessage)
-    : openStream(server, onMessage, onClose);
+    ? openUdp(server, onMessage, onClose)
+    : openStream(server, onMessage, onClose, signal);
 }
 
 async function openUdp(
-  { host, port }: TurnServerAddress,
+  { host, port, ignoreRefusals = false }: TurnServerAddress,
   onMessage: (message: Buffer) => void,
+  onClose: (cause: Error) => void,
 ): Promise<Transport> {
   const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
   socket.on('message', onMessage);
-  // "Connection refused" by ICMP: the server may not be up yet, and requests are repeated.
-  socket.on('error', () => {});
-  await new Promise<void>((resolve) => socket.connect(port, host, resolve));
+  // "Connection refused" is ICMP telling that nobody listens, and ends a transaction (RFC 8489 §6.2.1).
+  const refused = (cause: Error) => {
+    if (!ignoreRefusals) onClose(cause);
+  };
+  socket.on('error', refused);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.connect(port, host, () => {
+      socket.off('error', reject);
+      resolve();
+    });
+  });
   let open = true;
   return {
     reliable: false,
-    send: (message) => socket.send(message, () => {}),
+    send(message) {
+      if (open) socket.send(message, (error) => error && refused(error));
+    },
     close() {
       if (open) socket.close();
       open = false;
@@ -55,16 +70,24 @@ async function openStream(
   server: TurnServerAddress,
   onMessage: (message: Buffer) => void,
   onClose: (cause: Error) => void,
+  signal?: AbortSignal,
 ): Promise<Transport> {
   const { host, port, ca, servername } = server;
   const tls = server.transport === 'tls';
   const socket: Socket = tls
     ? connectTls({ host, port, ...(ca ? { ca } : {}), ...(servername ? { servername } : {}) })
     : connectTcp({ host, port });
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject);
-    socket.once(tls ? 'secureConnect' : 'connect', resolve);
-  });
+  const abandon = () => socket.destroy(new Error('abandoned'));
+  signal?.addEventListener('abort', abandon, { once: true });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.once('close', () => reject(new Error('the server closed the connection')));
+      socket.once(tls ? 'secureConnect' : 'connect', resolve);
+    });
+  } finally {
+    signal?.removeEventListener('abort', abandon);
+  }
   let waiting = Buffer.alloc(0);
   socket.on('data', (bytes: Buffer) => {
     waiting = Buffer.concat([waiting, bytes]);
@@ -77,10 +100,10 @@ async function openStream(
     }
   });
   socket.on('error', onClose);
-  socket.on('close', () => onClose(new Error('the TURN server closed the connection')));
+  socket.on('close', () => onClose(new Error('the server closed the connection')));
   return {
     reliable: true,
-    send: (message) => socket.write(message),
+    send: (message) => void socket.write(message),
     close: () => socket.destroy(),
   };
 }

@@ -1,0 +1,20 @@
+// Is everything gone that the doctor left at the server? A purge of its two throw-away devices.
+import { type Check, failed, notApplicable, passed } from '../check.js';
+import { call, errorCode } from '../http-call.js';
+import type { Site } from '../site.js';
+
+export const cleanUpCheck: Check<Site> = {
+  id: 'clean-up',
+  title: 'Clean-up',
+  async run(site, signal) {
+    const body = { deviceIds: site.devices };
+    const answer = await call(site, signal, 'POST', '/api/user/purge', { body });
+    if (errorCode(answer) === 'rooms_api_disabled') return notApplicable('nothing is stored there');
+    if (answer.status === 200) return passed('the two devices of this examination are forgotten');
+    const ids = site.devices.map((id) => `"${id}"`).join(',');
+    return failed(
+      `POST /api/user/purge answered ${answer.status}`,
+      `A room of two devices that nobody has is left. Later: curl ${site.base}/api/user/purge -H 'content-type: application/json' -d '{"deviceIds":[${ids}]}'`,
+    );
+  },
+};

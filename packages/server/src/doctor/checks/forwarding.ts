@@ -1,0 +1,59 @@
+// Do two devices in one room get each other's messages?
+import { randomUUID } from 'node:crypto';
+import { type Check, failed, passed } from '../check.js';
+import type { Site } from '../site.js';
+import { MessageRefused, SignalingSocket, SocketClosed } from '../web-socket.js';
+
+export interface Meeting extends Site {
+  roomId: string;
+}
+
+export const forwardingCheck: Check<Meeting> = {
+  id: 'forwarding',
+  title: 'Forwarding',
+  late: () => ({
+    detail: 'two devices in one room did not meet in time',
+    advice:
+      'Both must reach the same process: do not put several servers behind one load balancer. If there is one only, a proxy holds messages back.',
+  }),
+  async run(meeting, signal) {
+    const [client1, client2] = meeting.devices;
+    const sockets: SignalingSocket[] = [];
+    const join = async (deviceId: string) => {
+      const socket = await SignalingSocket.open(meeting, signal);
+      sockets.push(socket);
+      socket.send({ type: 'join_room', roomId: meeting.roomId, deviceId });
+      await socket.next('room_joined');
+      return socket;
+    };
+    try {
+      const one = await join(client1);
+      const two = await join(client2);
+      const ready = await one.next('room_ready');
+      await two.next('room_ready');
+      const [offerer, answerer] = ready.isInitiator ? [one, two] : [two, one];
+      const [offer, answer] = [`doctor ${randomUUID()}`, `doctor ${randomUUID()}`];
+      offerer.send({ type: 'webrtc_offer', sdp: offer });
+      const offered = await answerer.next('webrtc_offer');
+      answerer.send({ type: 'webrtc_answer', sdp: answer });
+      const answered = await offerer.next('webrtc_answer');
+      if (offered.sdp !== offer || answered.sdp !== answer)
+        return failed('a message was changed on its way', 'Something in front changes messages.');
+      return passed('an offer and an answer went from one device to the other');
+    } catch (error) {
+      if (error instanceof MessageRefused)
+        return failed(
+          `a message was refused: ${error.code}`,
+          'docs/protocol.md says what it means.',
+        );
+      if (error instanceof SocketClosed && !signal.aborted)
+        return failed(
+          `the WebSocket was closed (${error.closeCode}) in the middle`,
+          'A proxy hangs up, or the server was restarted: look at the logs of both.',
+        );
+      throw error;
+    } finally {
+      for (const socket of sockets) socket.close();
+    }
+  },
+};

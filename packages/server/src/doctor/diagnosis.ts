@@ -1,0 +1,131 @@
+// The examination of a server, check by check in order; whatever happens, what it left there is purged.
+import type { Clock } from '../platform/clock.js';
+import { type Check, type Finding, notApplicable, runCheck } from './check.js';
+import { allocationCheck } from './checks/allocation.js';
+import { cleanUpCheck } from './checks/clean-up.js';
+import { corsCheck } from './checks/cors.js';
+import { forwardingCheck } from './checks/forwarding.js';
+import { httpCheck } from './checks/http.js';
+import { type HandedOut, iceServersCheck } from './checks/ice-servers.js';
+import { pairingCheck } from './checks/pairing.js';
+import { relayFromOutsideCheck } from './checks/relay-from-outside.js';
+import { relayToItselfCheck } from './checks/relay-to-itself.js';
+import { stunBindingCheck } from './checks/stun-binding.js';
+import { webSocketCheck } from './checks/web-socket.js';
+import { IceTarget, parseIceUrl } from './ice-target.js';
+import type { Endpoint, Site } from './site.js';
+
+export interface Result {
+  id: string;
+  title: string;
+  /** The URL of an ICE server; null where it is the server itself. */
+  target: string | null;
+  status: Finding['status'];
+  detail: string;
+  /** What to do about it; null where nothing is to be done. */
+  advice: string | null;
+  ms: number;
+}
+
+export interface DiagnosisDeps {
+  clock: Clock;
+  /** How long one check may take. */
+  limitMs: number;
+  /** Aborted where the rest is to be left out. */
+  stop: AbortSignal;
+  /** Told of each result as it comes. */
+  onResult: (result: Result) => void;
+}
+
+/** More URLs than any list of ICE servers should have (browsers warn at five servers). */
+const MOST_URLS = 32;
+
+export async function diagnose(site: Site, deps: DiagnosisDeps): Promise<Result[]> {
+  const results: Result[] = [];
+  const { clock, limitMs, onResult } = deps;
+  type Subject = { server: Endpoint; ca?: string | undefined };
+  const add = <S extends Subject>(check: Check<S>, target: string | null, f: Finding, ms = 0) => {
+    const advice = f.status === 'failed' ? f.advice : null;
+    const { id, title } = check;
+    const result = { id, title, target, status: f.status, detail: f.detail, advice, ms };
+    results.push(result);
+    onResult(result);
+  };
+  const ask = async <S extends Subject, Value>(
+    check: Check<S, Value>,
+    subject: S,
+    { target = null, stop = deps.stop }: { target?: string | null; stop?: AbortSignal } = {},
+  ): Promise<{ ok: boolean; value?: Value }> => {
+    const began = clock.now();
+    const found = stop.aborted
+      ? notApplicable('interrupted')
+      : await runCheck(check, subject, { clock, limitMs, stop });
+    add(check, target, found, clock.now() - began);
+    if (found.status !== 'passed') return { ok: false };
+    return found.value === undefined ? { ok: true } : { ok: true, value: found.value };
+  };
+  const skip = (checks: Check<never>[], target: string | null, reason: string) => {
+    for (const check of checks) add(check, target, notApplicable(reason));
+  };
+
+  if (!(await ask(httpCheck, site)).ok) {
+    const rest = [corsCheck, webSocketCheck, pairingCheck, forwardingCheck, iceServersCheck];
+    skip(rest, null, 'needs HTTP');
+    return results;
+  }
+  await ask(corsCheck, site);
+  const upgraded = (await ask(webSocketCheck, site)).ok;
+  try {
+    const { value: room } = await ask(pairingCheck, site);
+    // Rooms need no pairing: the way of a message can be tried without.
+    const meeting = { ...site, roomId: room?.roomId ?? site.devices[0] };
+    if (upgraded) await ask(forwardingCheck, meeting);
+    else skip([forwardingCheck], null, 'needs the WebSocket');
+    if (room === undefined) skip([iceServersCheck], null, 'needs a pairing');
+    else await examineAll((await ask(iceServersCheck, meeting)).value ?? []);
+  } finally {
+    // Always, also after a failure: an answer that did not arrive may have been a room all the same.
+    await ask(cleanUpCheck, site, { stop: new AbortController().signal });
+  }
+  return results;
+
+  async function examineAll(handedOut: HandedOut[]): Promise<void> {
+    let udp: IceTarget['udp'] = 'unknown';
+    for (const { url, server } of handedOut.slice(0, MOST_URLS)) {
+      const parsed = parseIceUrl(url);
+      if (parsed === undefined) {
+        const advice = 'Browsers refuse the whole list because of it: correct it in the settings.';
+        const detail = 'is no STUN or TURN URL';
+        add(stunBindingCheck, url, { status: 'failed', detail, advice });
+      } else if (parsed.transport === 'dtls') {
+        skip([stunBindingCheck], url, 'TURN over DTLS: no browser speaks it, nor does the doctor');
+      } else {
+        const { transport } = parsed;
+        const target = new IceTarget(url, { ...parsed, transport }, server, site.ca);
+        target.udp = udp;
+        const answers = await examine(target);
+        if (transport === 'udp' && udp !== 'works') udp = answers ? 'works' : 'fails';
+      }
+    }
+  }
+
+  /** Tells whether it answers. */
+  async function examine(target: IceTarget): Promise<boolean> {
+    const at = { target: target.url };
+    const rest = [allocationCheck, relayToItselfCheck, relayFromOutsideCheck];
+    try {
+      const answers = (await ask(stunBindingCheck, target, at)).ok;
+      if (target.kind === 'stun') return answers;
+      if (!answers) skip(rest, target.url, 'needs an answer');
+      else if (!(await ask(allocationCheck, target, at)).ok)
+        skip(rest.slice(1), target.url, 'needs an allocation');
+      else {
+        await ask(relayToItselfCheck, target, at);
+        await ask(relayFromOutsideCheck, target, at);
+      }
+      return answers;
+    } finally {
+      await target.close();
+    }
+  }
+}

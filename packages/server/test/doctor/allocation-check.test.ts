@@ -1,0 +1,48 @@
+// The allocation check: each refusal of a TURN server (RFC 8656 §19) and its advice.
+import { expect, test } from 'vitest';
+import { allocationCheck } from '../../src/doctor/checks/allocation.js';
+import type { IceTarget } from '../../src/doctor/ice-target.js';
+import { TurnError } from '../../src/doctor/turn-client.js';
+
+/** A target whose server answers an allocation like this. */
+function target(allocate: () => Promise<unknown>, username = '4102444800:user'): IceTarget {
+  const credentials = { username, credential: 'hunter2' };
+  return { client: { allocate }, credentials } as unknown as IceTarget;
+}
+const refusing = (code: number, username?: string) =>
+  target(() => Promise.reject(new TurnError({ code, reason: 'No' })), username);
+const run = (subject: IceTarget) => allocationCheck.run(subject, new AbortController().signal);
+
+test.each([
+  [401, '4102444800:user', /same TURN_SECRET/],
+  [401, 'a static user', /same TURN_SECRET/],
+  [401, '1000000000:user', /NTP/],
+  [403, undefined, /forbids it/],
+  [486, undefined, /user-quota/],
+  [508, undefined, /TURN_MIN_PORT/],
+  [500, undefined, /TURN_VERBOSE=1/],
+])('refused with %d for %s', async (code, username, advice) => {
+  const finding = await run(refusing(code, username));
+  expect(finding).toMatchObject({
+    status: 'failed',
+    detail: expect.stringContaining(`refused with ${code}`),
+    advice: expect.stringMatching(advice),
+  });
+  expect(JSON.stringify(finding)).not.toContain('hunter2');
+});
+
+test('a server handed out without credentials is a fault of its own', async () => {
+  const finding = await run({ credentials: undefined } as unknown as IceTarget);
+  expect(finding).toMatchObject({ status: 'failed', detail: 'handed out without credentials' });
+});
+
+test('what is no answer of TURN is left to be explained as a fault of the network', async () => {
+  const reset = Object.assign(new Error('reset'), { code: 'ECONNRESET' });
+  await expect(run(target(() => Promise.reject(reset)))).rejects.toBe(reset);
+});
+
+test('an allocation is shown by its relayed address', async () => {
+  const relayed = { ip: '198.51.100.7', port: 50_000 };
+  const finding = await run(target(async () => ({ relayed })));
+  expect(finding).toMatchObject({ status: 'passed', detail: 'relays from 198.51.100.7:50000' });
+});

@@ -1,0 +1,330 @@
+// couplet doctor against the server alone: what it finds when all is well, and each fault with what to do about it.
+
+import { once } from 'node:events';
+import { createServer as createHttp, type RequestListener } from 'node:http';
+import type { AddressInfo, Server } from 'node:net';
+import { connect as connectTo, createServer as createTcp } from 'node:net';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { SERVER_NAME } from '../../src/platform/version.js';
+import { call } from '../support/api.js';
+import { examine, failure, readAloud } from '../support/examination.js';
+import { type RunningServer, startServer, temporaryFolder } from '../support/server.js';
+import { SECRET } from '../support/turn-fixture.js';
+
+async function server(env: Record<string, string> = {}): Promise<RunningServer> {
+  const running = await startServer(env);
+  onTestFinished(() => running.close());
+  return running;
+}
+
+/** Something else that listens on a port of loopback. */
+async function listening(something: Server): Promise<string> {
+  something.listen(0, '127.0.0.1');
+  await once(something, 'listening');
+  onTestFinished(() => void something.close());
+  return `http://127.0.0.1:${(something.address() as AddressInfo).port}`;
+}
+
+const answering = (listener: RequestListener) => listening(createHttp(listener));
+
+/** What stands in front of a server: passes requests on, with what a fault changes. No upgrades. */
+const inFrontOf = ({ app }: RunningServer, fault: RequestListener) =>
+  answering(async (request, reply) => {
+    fault(request, reply);
+    if (reply.writableEnded) return;
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const { method, url, headers } = request;
+    const answer = await app.inject({
+      method: method as 'GET',
+      url: url as string,
+      headers,
+      payload: Buffer.concat(chunks),
+    });
+    for (const [name, value] of Object.entries(answer.headers)) {
+      if (value !== undefined && !reply.hasHeader(name)) reply.setHeader(name, value);
+    }
+    reply.writeHead(answer.statusCode).end(answer.rawPayload);
+  });
+
+describe('a server without TURN', () => {
+  test('is well: every check passes, ICE servers are not applicable, the exit code is 0', async () => {
+    const { url } = await server();
+    const { code, results } = await examine(url);
+    expect(code).toBe(0);
+    expect(results.map(({ id, status }) => `${id} ${status}`)).toEqual([
+      'http passed',
+      'cors passed',
+      'websocket passed',
+      'pairing passed',
+      'forwarding passed',
+      'ice-servers not_applicable',
+      'clean-up passed',
+    ]);
+  });
+
+  test('is examined under a path as well', async () => {
+    const running = await server();
+    const url = await inFrontOf(running, (request) => {
+      request.url = request.url?.replace(/^\/chat/, '') || '/';
+    });
+    expect((await examine(`${url}/chat/`)).of('pairing')).toMatchObject({ status: 'passed' });
+  });
+
+  test('a person reads this, in a terminal of 80 columns', async () => {
+    const { url } = await server();
+    const text = (await readAloud(url))
+      .replace(url, 'http://localhost:8080')
+      .replace(SERVER_NAME, 'Couplet 1.0');
+    expect(text).toMatchInlineSnapshot(`
+      "Couplet at http://localhost:8080
+
+      ✓ HTTP            Couplet 1.0 answers
+      ✓ CORS            any page may call the API
+      ✓ WebSocket       upgraded, and a ping is answered
+      ✓ Pairing         created, accepted, and told to the device that waited
+      ✓ Forwarding      an offer and an answer went from one device to the other
+      – ICE servers     the server hands out none: across networks most devices need
+                        STUN, and some TURN (docs/turn.md)
+      ✓ Clean-up        the two devices of this examination are forgotten
+
+      All is well: 6 passed, 1 not applicable.
+      "
+    `);
+  });
+});
+
+describe('what it leaves behind', () => {
+  test('nothing: both devices are purged', async () => {
+    const path = join(temporaryFolder(), 'chat.db');
+    const running = await server({ SQLITE_DB_PATH: path });
+    const { code } = await examine(running.url);
+    expect(code).toBe(0);
+    const database = new Database(path, { readonly: true });
+    onTestFinished(() => void database.close());
+    for (const table of ['rooms', 'pendings']) {
+      expect(database.prepare(`SELECT * FROM ${table}`).all(), table).toEqual([]);
+    }
+    // Both members are gone as well.
+    const { body } = await call(running.url, 'GET', '/rooms');
+    expect(body).toEqual({ rooms: [], totalRooms: 0 });
+  });
+
+  test('nothing, also when a check fails half-way, or is interrupted', async () => {
+    const running = await server();
+    const purged: unknown[] = [];
+    const stop = new AbortController();
+    const url = await inFrontOf(running, (request, reply) => {
+      if (request.url === '/api/user/purge') purged.push(request.method);
+      if (request.url === '/api/rooms/accept') reply.writeHead(500).end('{}');
+    });
+    const { code, failed } = await examine(url);
+    expect(code).toBe(1);
+    expect(failed).toContain('pairing');
+    expect(purged).toEqual(['POST']);
+
+    const interrupted = await inFrontOf(running, (request) => {
+      if (request.url === '/api/user/purge') purged.push(request.method);
+      if (request.url === '/api/rooms/accept') stop.abort();
+    });
+    const { code: again, of } = await examine(interrupted, { stop: stop.signal });
+    expect(again).toBe(1);
+    expect(purged).toEqual(['POST', 'POST']);
+    expect(of('pairing')).toMatchObject({ status: 'not_applicable', detail: 'interrupted' });
+  });
+
+  test('where the purge fails, how to do it later', async () => {
+    const url = await inFrontOf(await server(), (request, reply) => {
+      if (request.url === '/api/user/purge') reply.writeHead(405).end();
+    });
+    expect((await examine(url)).of('clean-up')).toMatchObject(
+      failure(/answered 405/, /curl .*\/api\/user\/purge/),
+    );
+  });
+});
+
+describe('it finds', () => {
+  test('a server that is down: one ✗, and the rest is not applicable', async () => {
+    const { url, close } = await startServer();
+    await close();
+    const { code, failed, of, results } = await examine(url);
+    expect({ code, failed }).toEqual({ code: 1, failed: ['http'] });
+    expect(of('http')).toMatchObject(failure(/^nothing listens at 127\.0\.0\.1 port/, /^Start it/));
+    expect(results.slice(1).every(({ status }) => status === 'not_applicable')).toBe(true);
+  });
+
+  test('a name that is unknown', async () => {
+    const { of } = await examine('http://chat.couplet.invalid');
+    expect(of('http')).toMatchObject(failure(/chat\.couplet\.invalid is unknown/, /DNS/));
+  });
+
+  test('a server that accepts and says nothing', async () => {
+    const url = await listening(createTcp());
+    const { of } = await examine(url, { limitMs: 300 });
+    expect(of('http')).toMatchObject(failure(/no answer within 0\.3 s/, /firewalls/));
+  });
+
+  test.each<[string, (url: string) => string, string, RegExp, RegExp]>([
+    [
+      'TLS where none is spoken',
+      (url) => url.replace('http:', 'https:'),
+      '',
+      /does not speak TLS/,
+      /http:\/\//,
+    ],
+    [
+      'something that is not HTTP',
+      (url) => url,
+      'SSH-2.0\r\n',
+      /does not answer in HTTP/,
+      /https:\/\//,
+    ],
+  ])('%s', async (_name, address, greeting, detail, advice) => {
+    const url = await listening(
+      createTcp((socket) => {
+        socket.on('error', () => {});
+        socket.once('data', () => socket.end(greeting || 'HTTP/1.1 400 Bad Request\r\n\r\n'));
+      }),
+    );
+    const { of } = await examine(address(url));
+    expect(of('http')).toMatchObject(failure(detail, advice));
+  });
+
+  test('a redirect, and where it leads', async () => {
+    const url = await answering((_request, reply) =>
+      reply.writeHead(308, { location: 'https://chat.example.org/' }).end(),
+    );
+    expect((await examine(url)).of('http')).toMatchObject(
+      failure(/308 and leads to https:\/\/chat\.example\.org$/, /give them https:\/\/chat/),
+    );
+  });
+
+  test('a proxy with nothing behind it', async () => {
+    const url = await answering((_request, reply) => reply.writeHead(502).end('<html>'));
+    expect((await examine(url)).of('http')).toMatchObject(failure(/502/, /behind it/));
+  });
+
+  test('another server in its place', async () => {
+    const url = await answering((request, reply) =>
+      reply.writeHead(request.url === '/' ? 200 : 404).end('<h1>Welcome!</h1>'),
+    );
+    const { failed, of } = await examine(url);
+    expect(failed).toEqual(['cors', 'websocket', 'pairing', 'clean-up']);
+    expect(of('pairing')).toMatchObject(failure(/404$/, /not an answer of Couplet/));
+  });
+
+  test('the rooms API switched off; signaling is examined all the same', async () => {
+    const { url } = await server({ USE_SQLITE: '0' });
+    const { code, failed, of } = await examine(url);
+    expect({ code, failed }).toEqual({ code: 1, failed: ['pairing'] });
+    expect(of('pairing')).toMatchObject(failure(/rooms_api_disabled/, /USE_SQLITE=1/));
+    expect(of('forwarding')).toMatchObject({ status: 'passed' });
+    expect(of('ice-servers')).toMatchObject({ status: 'not_applicable' });
+    expect(of('clean-up')).toMatchObject({ status: 'not_applicable' });
+  });
+
+  test('pages that ALLOWED_ORIGINS does not let in, by name where one is given', async () => {
+    const { url } = await server({ ALLOWED_ORIGINS: 'https://app.example' });
+    const { failed, of } = await examine(url);
+    expect(failed).toEqual(['cors']);
+    expect(of('cors')).toMatchObject(failure(/not open to any page/, /--origin/));
+    const other = await examine(url, { origin: 'https://other.example' });
+    expect(other.of('cors')).toMatchObject(
+      failure(/not open to pages of https:\/\/other\.example/, /Add https:\/\/other\.example/),
+    );
+    expect((await examine(url, { origin: 'https://app.example' })).code).toBe(0);
+  });
+
+  test.each<[string, RequestListener, RegExp, RegExp]>([
+    [
+      'answers preflights itself',
+      (request, reply) => {
+        if (request.method === 'OPTIONS') reply.writeHead(405).end();
+      },
+      /OPTIONS \/api\/rooms\) answered 405/,
+      /every method/,
+    ],
+    [
+      'allows less than the API uses',
+      (_request, reply) => {
+        reply.setHeader('access-control-allow-headers', 'content-type');
+      },
+      /does not allow prefer/,
+      /of its own/,
+    ],
+    [
+      'adds the header a second time',
+      (_request, reply) => {
+        reply.setHeader('access-control-allow-origin', '*, *');
+      },
+      /twice/,
+      /take it out/,
+    ],
+    [
+      'takes the header out',
+      (_request, reply) => {
+        reply.setHeader('access-control-allow-origin', '');
+      },
+      /no Access-Control-Allow-Origin/,
+      /pass Access-Control/,
+    ],
+  ])('a proxy that %s', async (_name, fault, detail, advice) => {
+    const url = await inFrontOf(await server(), fault);
+    expect((await examine(url)).of('cors')).toMatchObject(failure(detail, advice));
+  });
+
+  test('a proxy that drops Prefer', async () => {
+    const url = await inFrontOf(await server(), (request) => {
+      delete request.headers.prefer;
+    });
+    const { of } = await examine(url);
+    expect(of('pairing')).toMatchObject(failure(/answered at once/, /Prefer/));
+  });
+
+  test('two servers behind one address, whose rooms are not the same', async () => {
+    const servers = [await server(), await server()];
+    let turn = 0;
+    const url = await listening(
+      createTcp((socket) => {
+        // WebSockets alone go round: the rest must be of one database.
+        socket.once('data', (head) => {
+          const isUpgrade = /^upgrade:/im.test(head.toString());
+          const target = servers[isUpgrade ? turn++ % 2 : 0] as RunningServer;
+          const onward = (target.app.server as Server).address() as AddressInfo;
+          const behind = connectTo(onward.port);
+          behind.write(head);
+          socket.pipe(behind).pipe(socket);
+          for (const end of [socket, behind]) end.on('error', () => socket.destroy());
+        });
+        socket.on('error', () => {});
+      }),
+    );
+    const { failed, of } = await examine(url, { limitMs: 1500 });
+    expect(failed).toEqual(['forwarding']);
+    expect(of('forwarding')).toMatchObject(failure(/did not meet/, /same process/));
+  });
+});
+
+test('it shows no credential, whatever is wrong with the server that they are for', async () => {
+  const { url } = await server({
+    TURN_SECRET: SECRET,
+    TURN_URLS: 'turn:127.0.0.1:9,turn:127.0.0.1:9?transport=tcp',
+    ICE_SERVERS_EXTRA: JSON.stringify([
+      { urls: ['turn:127.0.0.1:9'], username: 'visitor', credential: 'opensesame' },
+      { urls: 'turn:127.0.0.1:9' },
+      { urls: ['http://x', 'turns:127.0.0.1:9?transport=udp'] },
+    ]),
+  });
+  const { results, of } = await examine(url);
+  expect(JSON.stringify(results)).not.toMatch(/visitor|opensesame|\d{10}:/);
+  const text = await readAloud(url);
+  expect(text).not.toMatch(/visitor|opensesame|\d{10}:/);
+  expect(of('stun-binding', 'http://x')).toMatchObject(
+    failure(/is no STUN or TURN URL/, /whole list/),
+  );
+  expect(of('stun-binding', 'turns:127.0.0.1:9?transport=udp')).toMatchObject({
+    status: 'not_applicable',
+  });
+});

@@ -1,0 +1,203 @@
+// couplet doctor against real coturn: STUN, allocations over UDP, TCP and TLS, relayed packets, and each planted fault.
+import { X509Certificate } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeCertificate } from '../support/certificate.js';
+import { describeWith } from '../support/components.js';
+import { type Coturn, freePort } from '../support/coturn.js';
+import { examine, failure, readAloud } from '../support/examination.js';
+import { startServer, temporaryFolder } from '../support/server.js';
+import { connect, coturn, minted, SECRET } from '../support/turn-fixture.js';
+
+/** A server that hands out these URLs. */
+async function handingOut(turnUrls: string[], stunUrls: string[] = []): Promise<string> {
+  const env = {
+    TURN_SECRET: SECRET,
+    TURN_URLS: turnUrls.join(','),
+    STUN_URLS: stunUrls.join(','),
+    TURN_TLS_CERT: 'elsewhere',
+  };
+  const { url, close } = await startServer(env);
+  onTestFinished(close);
+  return url;
+}
+
+const urlsOf = ({ port, tlsPort }: Coturn) => ({
+  stun: `stun:127.0.0.1:${port}`,
+  udp: `turn:127.0.0.1:${port}`,
+  tcp: `turn:127.0.0.1:${port}?transport=tcp`,
+  tls: `turns:localhost:${tlsPort}?transport=tcp`,
+});
+
+const args = ['--allow-loopback'];
+
+describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
+  const folder = temporaryFolder();
+
+  test('all is well over UDP, TCP and TLS, and nothing of it stays in coturn', async () => {
+    const { cert, key, ca } = makeCertificate(folder);
+    const env = { TURN_TLS_CERT: cert, TURN_TLS_KEY: key, TURN_VERBOSE: '1' };
+    const turn = await coturn({ args, env });
+    const { stun, udp, tcp, tls } = urlsOf(turn);
+    const url = await handingOut([udp, tcp, tls], [stun]);
+    const { code, results, of } = await examine(url, { ca });
+    expect(results.filter(({ status }) => status !== 'passed')).toEqual([]);
+    expect(code).toBe(0);
+    const ids = (target: string) => results.filter((r) => r.target === target).map(({ id }) => id);
+    const whole = ['stun-binding', 'allocation', 'relay-to-itself', 'relay-from-outside'];
+    expect([stun, udp, tcp, tls].map(ids)).toEqual([['stun-binding'], whole, whole, whole]);
+    expect(of('ice-servers')?.detail).toBe('4 URLs handed out, 3 of them TURN');
+    expect(of('stun-binding', stun)?.detail).toBe('sees this machine as 127.0.0.1');
+    for (const target of [udp, tcp, tls]) {
+      expect(of('allocation', target)?.detail).toMatch(/^relays from 127\.0\.0\.1:\d+$/);
+    }
+    // Ended by a refresh, not left to its lifetime.
+    await turn.logged('REFRESH processed, success');
+
+    const text = (await readAloud(url, { ca, columns: 80 }))
+      .replace(url, 'https://chat.example.org')
+      .replaceAll(/127\.0\.0\.1:\d+/g, '198.51.100.7:3478')
+      .replaceAll(/localhost:\d+/g, 'turn.example.org:5349')
+      .replace(/^✓ HTTP.*$/m, '✓ HTTP            Couplet answers');
+    expect(text).toMatchInlineSnapshot(`
+      "Couplet at https://chat.example.org
+
+      ✓ HTTP            Couplet answers
+      ✓ CORS            any page may call the API
+      ✓ WebSocket       upgraded, and a ping is answered
+      ✓ Pairing         created, accepted, and told to the device that waited
+      ✓ Forwarding      an offer and an answer went from one device to the other
+      ✓ ICE servers     4 URLs handed out, 3 of them TURN
+
+      stun:198.51.100.7:3478
+      ✓ STUN binding    sees this machine as 127.0.0.1
+
+      turn:198.51.100.7:3478
+      ✓ STUN binding    sees this machine as 127.0.0.1
+      ✓ Allocation      relays from 198.51.100.7:3478
+      ✓ Relayed packet  went out of the allocation and came back into it
+      ✓ From outside    a packet sent to 198.51.100.7:3478 came in, and one went back
+
+      turn:198.51.100.7:3478?transport=tcp
+      ✓ STUN binding    sees this machine as 127.0.0.1
+      ✓ Allocation      relays from 198.51.100.7:3478
+      ✓ Relayed packet  went out of the allocation and came back into it
+      ✓ From outside    a packet sent to 198.51.100.7:3478 came in, and one went back
+
+      turns:turn.example.org:5349?transport=tcp
+      ✓ STUN binding    sees this machine as 127.0.0.1
+      ✓ Allocation      relays from 198.51.100.7:3478
+      ✓ Relayed packet  went out of the allocation and came back into it
+      ✓ From outside    a packet sent to 198.51.100.7:3478 came in, and one went back
+
+      ✓ Clean-up        the two devices of this examination are forgotten
+
+      All is well: 20 passed, 0 not applicable.
+      "
+    `);
+  });
+
+  test('another TURN_SECRET at coturn', async () => {
+    const turn = await coturn({ args, env: { TURN_SECRET: 'the-secret-of-somebody-else' } });
+    const { stun, udp } = urlsOf(turn);
+    const { code, failed, of } = await examine(await handingOut([udp], [stun]));
+    expect({ code, failed }).toEqual({ code: 1, failed: [`allocation ${udp}`] });
+    expect(of('allocation', udp)).toMatchObject(failure(/401/, /the same TURN_SECRET/));
+    expect(of('relay-to-itself', udp)).toMatchObject({
+      status: 'not_applicable',
+      detail: 'needs an allocation',
+    });
+  });
+
+  test('nothing listens on the port, over UDP, TCP and TLS', async () => {
+    const port = await freePort();
+    const [udp, tcp] = [`turn:127.0.0.1:${port}`, `turn:127.0.0.1:${port}?transport=tcp`];
+    const tls = `turns:localhost:${port}?transport=tcp`;
+    const { failed, of } = await examine(await handingOut([udp, tcp, tls]));
+    expect(failed).toEqual([udp, tcp, tls].map((url) => `stun-binding ${url}`));
+    for (const url of [udp, tcp]) {
+      expect(of('stun-binding', url)).toMatchObject(
+        failure(/nothing listens on/, /coturn does not run/),
+      );
+    }
+    expect(of('stun-binding', tls)).toMatchObject(failure(/nothing listens on/, /TURN_TLS_CERT/));
+    expect(of('allocation', udp)).toMatchObject({ detail: 'needs an answer' });
+  });
+
+  test('a port whose packets are swallowed, over UDP, TCP and TLS', async () => {
+    const hole = createSocket('udp4');
+    hole.bind(0, '127.0.0.1');
+    await once(hole, 'listening');
+    onTestFinished(() => void hole.close());
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    onTestFinished(() => void silent.close());
+    const udp = `turn:127.0.0.1:${hole.address().port}`;
+    const { port } = silent.address() as AddressInfo;
+    const [tcp, tls] = [`turn:127.0.0.1:${port}?transport=tcp`, `turns:127.0.0.1:${port}`];
+    const { of } = await examine(await handingOut([udp, tcp, tls]), { limitMs: 1500 });
+    for (const [url, protocol] of [
+      [udp, 'udp'],
+      [tcp, 'tcp'],
+      [tls, 'tcp'],
+    ] as const) {
+      expect(of('stun-binding', url)).toMatchObject(
+        failure(
+          new RegExp(`^\\d+/${protocol} does not answer$`),
+          /^Open \d+\/(udp|tcp) for everyone/,
+        ),
+      );
+    }
+  });
+
+  test('an external IP that leads elsewhere', async () => {
+    // To itself coturn finds its way even so: it translates the address back. Only from outside it shows.
+    const turn = await coturn({ args, env: { TURN_EXTERNAL_IP: '127.66.66.66/127.0.0.1' } });
+    const { udp, tcp } = urlsOf(turn);
+    const { failed, of } = await examine(await handingOut([udp, tcp]), { limitMs: 1500 });
+    expect(failed).toEqual([`relay-from-outside ${udp}`, `relay-from-outside ${tcp}`]);
+    expect(of('relay-to-itself', udp)).toMatchObject({ status: 'passed' });
+    expect(of('relay-from-outside', udp)).toMatchObject(
+      failure(/127\.66\.66\.66 does not lead to coturn/, /TURN_EXTERNAL_IP/),
+    );
+  });
+
+  test('a relayed address that is private, as behind NAT without an external IP', async () => {
+    const { udp } = urlsOf(await coturn());
+    const { failed, of } = await examine(await handingOut([udp]));
+    expect(failed).toEqual([`relay-to-itself ${udp}`]);
+    expect(of('relay-to-itself', udp)).toMatchObject(
+      failure(/its own address 127\.0\.0\.1 be a peer \(403\)/, /TURN_EXTERNAL_IP=public/),
+    );
+    expect(of('relay-from-outside', udp)).toMatchObject({
+      status: 'not_applicable',
+      detail: expect.stringContaining('from another network'),
+    });
+  });
+
+  test('an expired certificate of coturn, and since when', async () => {
+    const { cert, key, ca } = makeCertificate(folder, { expired: true });
+    const since = new Date(new X509Certificate(ca).validTo).toISOString().slice(0, 10);
+    const turn = await coturn({ args, env: { TURN_TLS_CERT: cert, TURN_TLS_KEY: key } });
+    const { udp, tls } = urlsOf(turn);
+    const { failed, of } = await examine(await handingOut([udp, tls]), { ca });
+    expect(failed).toEqual([`stun-binding ${tls}`]);
+    expect(of('stun-binding', tls)).toMatchObject(
+      failure(new RegExp(`expired on ${since}$`), /^Renew it/),
+    );
+  });
+
+  test('a quota that is used up, and no relay port that is left', async () => {
+    const conf = (text: string) => text.replace(/^total-quota=.*$/m, 'total-quota=1');
+    const full = await coturn({ args, conf });
+    const port = String(await freePort());
+    const narrow = await coturn({ args, env: { TURN_MIN_PORT: port, TURN_MAX_PORT: port } });
+    for (const turn of [full, narrow]) await (await connect(turn, minted())).allocate();
+    const [one, other] = [urlsOf(full).udp, urlsOf(narrow).udp];
+    const { of } = await examine(await handingOut([one, other]));
+    expect(of('allocation', one)).toMatchObject(failure(/486: a quota/, /total-quota/));
+    expect(of('allocation', other)).toMatchObject(failure(/508: no relay port/, /TURN_MAX_PORT/));
+  });
+});

@@ -1,0 +1,47 @@
+// What a failed connection means, in plain words: one row for each fault that the network or a certificate can have.
+import { expect, test } from 'vitest';
+import { explainFault } from '../../src/doctor/network-faults.js';
+
+/** Nothing listens here, so that no certificate can be asked for a second time. */
+const where = { server: { host: '127.0.0.1', port: 1 } };
+const withCode = (code: string) => Object.assign(new Error('SECRET'), { code });
+
+test.each([
+  ['ECONNREFUSED', /nothing listens at 127\.0\.0\.1 port 1/, /Start it/],
+  ['ENOTFOUND', /the name 127\.0\.0\.1 is unknown/, /DNS/],
+  ['EAI_AGAIN', /is unknown/, /DNS/],
+  ['EHOSTUNREACH', /no way to/, /network/],
+  ['ENETUNREACH', /no way to/, /network/],
+  ['ECONNRESET', /hung up/, /TLS/],
+  ['EPIPE', /hung up/, /TLS/],
+  ['EPROTO', /does not speak TLS/, /http:\/\//],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', /does not speak TLS/, /http:\/\//],
+  ['HPE_INVALID_CONSTANT', /does not answer in HTTP/, /https:\/\//],
+  ['CERT_HAS_EXPIRED', /expired$/, /Renew/],
+  ['CERT_NOT_YET_VALID', /not valid yet/, /clock/],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', /is not for 127\.0\.0\.1$/, /Get a certificate/],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /nobody known vouches/, /fullchain/],
+  ['UNABLE_TO_GET_ISSUER_CERT', /nobody known vouches/, /fullchain/],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', /nobody known vouches/, /fullchain/],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', /nobody known vouches/, /NODE_EXTRA_CA_CERTS/],
+  ['SELF_SIGNED_CERT_IN_CHAIN', /nobody known vouches/, /NODE_EXTRA_CA_CERTS/],
+  ['E_SOMETHING', /failed \(E_SOMETHING\)/, /again/],
+])('%s', async (code, detail, advice) => {
+  const fault = await explainFault(withCode(code), where);
+  expect(fault.detail).toMatch(detail);
+  expect(fault.advice).toMatch(advice);
+  expect(fault.detail + fault.advice).not.toContain('SECRET');
+});
+
+test.each<[string, unknown, RegExp]>([
+  [
+    'a name with several addresses is explained by the first attempt',
+    new AggregateError([withCode('ECONNREFUSED')]),
+    /nothing listens/,
+  ],
+  ['an error without a code is named by its kind', new TypeError('SECRET'), /failed \(TypeError\)/],
+  ['what is no error is unknown', 'SECRET', /failed \(unknown\)/],
+  ['nothing at all is unknown', undefined, /failed \(unknown\)/],
+])('%s', async (_title, error, detail) => {
+  expect((await explainFault(error, where)).detail).toMatch(detail);
+});

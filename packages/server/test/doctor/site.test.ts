@@ -1,0 +1,48 @@
+// The address that the doctor is given: what it makes of it, and what it refuses in plain words.
+import { expect, test } from 'vitest';
+import { ANY_ORIGIN, siteAt } from '../../src/doctor/site.js';
+
+test.each([
+  ['http://127.0.0.1:8080', 'http://127.0.0.1:8080', 'ws://127.0.0.1:8080', '127.0.0.1', 8080],
+  [
+    'https://chat.example.org/',
+    'https://chat.example.org',
+    'wss://chat.example.org',
+    'chat.example.org',
+    443,
+  ],
+  [
+    'http://chat.example.org/couplet//',
+    'http://chat.example.org/couplet',
+    'ws://chat.example.org/couplet',
+    'chat.example.org',
+    80,
+  ],
+  ['http://[::1]:8080', 'http://[::1]:8080', 'ws://[::1]:8080', '::1', 8080],
+])('%s', (address, base, wsBase, host, port) => {
+  expect(siteAt(address)).toMatchObject({
+    base,
+    wsBase,
+    server: { host, port },
+    origin: ANY_ORIGIN,
+  });
+});
+
+test.each([
+  ['no address', 'chat', /must be like/],
+  ['another scheme', 'ftp://chat.example.org', /must be like/],
+  ['a user', 'https://user@chat.example.org', /without user/],
+  ['a password', 'https://:secret@chat.example.org', /without user/],
+  ['a query', 'https://chat.example.org/?a=1', /without \?/],
+  ['a fragment', 'https://chat.example.org/#a', /without \?/],
+])('%s is refused', (_title, address, message) => {
+  expect(() => siteAt(address)).toThrow(message);
+});
+
+test('an origin is taken with or without a slash, and refused where it is more than one', () => {
+  const origin = (given: string) => siteAt('https://chat.example.org', { origin: given }).origin;
+  expect(origin('https://app.example.org/')).toBe('https://app.example.org');
+  for (const wrong of ['app', 'https://app.example.org/page', 'ftp://app.example.org']) {
+    expect(() => origin(wrong)).toThrow(/--origin must be like/);
+  }
+});

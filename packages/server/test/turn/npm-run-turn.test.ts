@@ -1,0 +1,108 @@
+// npm run turn: the local coturn by a `.env`, and what it says where there is none. docs/turn.md, Development.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { parseConfig } from '../../src/platform/config.js';
+import { describeWith } from '../support/components.js';
+import { answersBinding, freePort, TURN_FOLDER } from '../support/coturn.js';
+import { temporaryFolder } from '../support/server.js';
+import { connect, minted, SECRET } from '../support/turn-fixture.js';
+
+const SCRIPT = join(TURN_FOLDER, '../scripts/turn.js');
+const folder = temporaryFolder();
+
+/** Runs it in a folder of its own, beside this `.env`. */
+function run(settings: Record<string, string>, ...args: string[]) {
+  const cwd = mkdtempSync(join(folder, 'turn-'));
+  const tmp = mkdtempSync(join(folder, 'tmp-'));
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+  if (lines.length > 0) writeFileSync(join(cwd, '.env'), lines.join(''));
+  const child = spawn(process.execPath, [SCRIPT, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: tmp },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (text) => {
+      output += text;
+    });
+  }
+  const ended = once(child, 'close').then(([code]) => ({ code, output }));
+  // Not SIGKILL: it could not take coturn with it.
+  onTestFinished(async () => {
+    child.kill('SIGTERM');
+    await ended;
+  });
+  return { child, ended, left: () => readdirSync(tmp) };
+}
+
+test('without settings it prints some that are good, with a new secret each time', async () => {
+  const secrets: string[] = [];
+  for (let n = 0; n < 2; n++) {
+    const { code, output } = await run({}).ended;
+    expect(code).toBe(1);
+    const config = parseConfig(parseEnv(output.match(/^\w+=.*$/gm)?.join('\n') ?? '') as never);
+    expect(config.turnUrls).toHaveLength(2);
+    secrets.push(...config.turnSecrets);
+  }
+  expect(new Set(secrets).size).toBe(2);
+}, 30_000);
+
+test('with settings that do not fit it names each, and starts nothing', async () => {
+  const { ended, left } = run({ TURN_SECRET: 'too-short-secret-', TURN_TTL_SECONDS: '1' });
+  const { code, output } = await ended;
+  expect(code).toBe(1);
+  expect(output).toContain('TURN_TTL_SECONDS');
+  expect(output).toContain('TURN_URLS');
+  expect(output).not.toContain('too-short-secret-');
+  expect(left()).toEqual([]);
+}, 30_000);
+
+describeWith(['turnserver'], 'npm run turn', () => {
+  test('starts coturn with the .env, lets peers on this machine in, and leaves nothing behind', async () => {
+    const port = await freePort();
+    const firstRelayPort = await freePort(10);
+    const { child, ended, left } = run(
+      {
+        TURN_SECRET: SECRET,
+        TURN_URLS: `turn:127.0.0.1:${port}`,
+        TURN_PORT: String(port),
+        TURN_TLS_PORT: String(await freePort()),
+        TURN_LISTEN_IPS: '127.0.0.1',
+        TURN_MIN_PORT: String(firstRelayPort),
+        TURN_MAX_PORT: String(firstRelayPort + 9),
+      },
+      '--allow-loopback',
+    );
+    await Promise.race([
+      ready(port),
+      ended.then(({ output }) => Promise.reject(new Error(output))),
+    ]);
+    const client = await connect({ port }, minted());
+    const { relayed } = await client.allocate();
+    expect(relayed.port).toBeGreaterThanOrEqual(firstRelayPort);
+    await client.createPermission('127.0.0.1');
+
+    child.kill('SIGTERM');
+    const { code, output } = await ended;
+    expect(code, output).toBe(0);
+    expect(output).not.toContain(SECRET);
+    expect(left(), 'no file with secrets stays').toEqual([]);
+  }, 60_000);
+});
+
+/** The script may have to build first: it asks for longer than one question takes. */
+async function ready(port: number): Promise<void> {
+  for (let tries = 4; ; tries--) {
+    try {
+      await answersBinding(port);
+      return;
+    } catch (error) {
+      if (tries === 0) throw error;
+    }
+  }
+}

@@ -1,0 +1,92 @@
+// couplet doctor through the shipped nginx.conf in real nginx: all well as shipped, and each fault of the proxy found.
+import { X509Certificate } from 'node:crypto';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeCertificate } from '../../packages/server/test/support/certificate.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import { examine, failure } from '../../packages/server/test/support/examination.js';
+import { startServer, temporaryFolder } from '../../packages/server/test/support/server.js';
+import { freePort, nginxArguments, SITE, startProgram } from './proxy.js';
+
+describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
+  /** nginx in front of a server; `changes` are the fault. */
+  async function site(
+    changes: Record<string, string> = {},
+    certificate: { name?: string; expired?: boolean } = {},
+  ) {
+    const folder = temporaryFolder();
+    const tls = makeCertificate(folder, certificate);
+    const server = await startServer();
+    onTestFinished(() => server.close());
+    const ports = {
+      http: await freePort(),
+      https: await freePort(),
+      server: Number(new URL(server.url).port),
+    };
+    const args = nginxArguments(folder, ports, tls, changes);
+    const { stop } = await startProgram('nginx', args, ports.https, {});
+    onTestFinished(stop);
+    const { ca } = tls;
+    return { url: `https://localhost:${ports.https}`, http: ports.http, ca, server };
+  }
+
+  test('as shipped, all is well', async () => {
+    const { url, ca } = await site();
+    expect(await examine(url, { ca })).toMatchObject({ code: 0, failed: [] });
+  });
+
+  test('finds a proxy without upgrade headers', async () => {
+    const { url, ca } = await site({
+      'proxy_set_header Upgrade           $http_upgrade;': '',
+      'proxy_set_header Connection        "upgrade";': '',
+    });
+    const { code, failed, of } = await examine(url, { ca });
+    expect({ code, failed }).toEqual({ code: 1, failed: ['websocket'] });
+    expect(of('websocket')).toMatchObject(
+      failure(/answered 200 instead of 101/, /proxy_set_header Upgrade \$http_upgrade/),
+    );
+    expect(of('forwarding')).toMatchObject({
+      status: 'not_applicable',
+      detail: 'needs the WebSocket',
+    });
+  });
+
+  test('finds an expired certificate, and says since when', async () => {
+    const { url, ca } = await site({}, { expired: true });
+    const since = new Date(new X509Certificate(ca).validTo).toISOString().slice(0, 10);
+    const { code, failed, of } = await examine(url, { ca });
+    expect({ code, failed }).toEqual({ code: 1, failed: ['http'] });
+    expect(of('http')).toMatchObject(
+      failure(new RegExp(`^the certificate of localhost port \\d+ expired on ${since}$`), /^Renew/),
+    );
+  });
+
+  test('finds a certificate of an unknown authority', async () => {
+    const { url } = await site();
+    expect((await examine(url)).of('http')).toMatchObject(
+      failure(/nobody known vouches/, /fullchain\.pem.*NODE_EXTRA_CA_CERTS/),
+    );
+  });
+
+  test('finds a certificate for another name, and says for which', async () => {
+    const { url, ca } = await site({}, { name: SITE });
+    expect((await examine(url, { ca })).of('http')).toMatchObject(
+      failure(
+        new RegExp(`is not for localhost but for ${SITE}`),
+        /Get a certificate for localhost/,
+      ),
+    );
+  });
+
+  test('finds plain http that leads to https', async () => {
+    const { http, ca } = await site({ $host$request_uri: 'localhost$request_uri' });
+    expect((await examine(`http://localhost:${http}`, { ca })).of('http')).toMatchObject(
+      failure(/308 and leads to https:\/\/localhost$/, /give them https:\/\/localhost/),
+    );
+  });
+
+  test('finds a proxy with nothing behind it', async () => {
+    const { url, ca, server } = await site();
+    await server.close();
+    expect((await examine(url, { ca })).of('http')).toMatchObject(failure(/503/, /behind it/));
+  });
+});
