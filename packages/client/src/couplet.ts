@@ -2,7 +2,8 @@
 import { JOIN_CODE_DIGITS, type PurgeResponse } from '@couplet/protocol';
 import { CoupletError } from './errors.js';
 import { type Fetch, PairingClient, randomId } from './pairing-client.js';
-import { type PeerConnectionConstructor, PeerSession, type SavedSession } from './peer-session.js';
+import { type PeerConnectionConstructor, PeerSession } from './peer-session.js';
+import type { SavedSession } from './session-events.js';
 import type { SocketConstructor } from './signaling-client.js';
 
 export interface CoupletOptions {

@@ -7,4 +7,5 @@ export {
 } from './couplet.js';
 export { CoupletError, type CoupletErrorCode } from './errors.js';
 export type { SessionPath } from './path.js';
-export type { PeerSession, SavedSession, SessionEvents, SessionState } from './peer-session.js';
+export type { PeerSession } from './peer-session.js';
+export type { SavedSession, SessionEvents, SessionState } from './session-events.js';

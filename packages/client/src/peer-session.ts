@@ -14,31 +14,10 @@ import { CoupletError } from './errors.js';
 import { Negotiation } from './negotiation.js';
 import { onNetworkChange } from './network-changes.js';
 import { pathOf, type SessionPath } from './path.js';
+import type { SavedSession, SessionEvents, SessionState } from './session-events.js';
 import { SignalingClient, type SignalingClientOptions } from './signaling-client.js';
 
-export type SessionState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
 export type PeerConnectionConstructor = new (configuration?: RTCConfiguration) => RTCPeerConnection;
-
-/** A pairing as plain JSON, for `Couplet.resume`. Whoever has it, can take this device's place: keep it secret. */
-export interface SavedSession {
-  readonly version: 1;
-  readonly roomId: string;
-  readonly deviceId: string;
-}
-
-export interface SessionEvents {
-  state: [SessionState];
-  /** The way of the packets, when it is found and when it changes. */
-  path: [SessionPath];
-  /** From the peer's `send`. */
-  message: [string | ArrayBuffer];
-  /** The peer left on purpose. It may come back; until then the state is `connecting`. */
-  'peer-left': [];
-  /** There is a new RTCPeerConnection: the first, or the peer began anew. Tracks are to be added to this one. */
-  peer: [RTCPeerConnection];
-  /** The session is over for this reason, and closed; or, with `negotiation_failed`, something went wrong in it. */
-  error: [CoupletError];
-}
 
 export interface PeerSessionOptions extends SignalingClientOptions {
   RTCPeerConnection: PeerConnectionConstructor;
