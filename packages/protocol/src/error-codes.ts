@@ -62,8 +62,7 @@ export const REST_ERRORS = {
   },
   rate_limited: {
     status: 429,
-    meaning:
-      'Too many failed guesses, pendings or connections; try again after `Retry-After` seconds.',
+    meaning: 'Too many failed guesses, codes or pendings; try again after `Retry-After` seconds.',
   },
   headers_too_large: { status: 431, meaning: 'The request header is larger than the cap.' },
   internal_error: { status: 500, meaning: 'A bug in the server.' },

@@ -31,7 +31,7 @@ const CLOSE_TIMEOUT_MS = 5000;
 
 const REFUSALS: Record<RefusalCause, RestErrorCode> = {
   total: 'unavailable',
-  address: 'rate_limited',
+  address: 'unavailable',
   draining: 'unavailable',
   origin: 'forbidden',
   path: 'not_found',

@@ -77,15 +77,15 @@ test('a held check is longer than REQUEST_TIMEOUT_SECONDS and not cut', async ()
   expect(answer.status).toBe(204);
 });
 
-test('connections beyond MAX_CONNECTIONS_PER_ADDRESS are 429 with Retry-After; another address gets in', async () => {
+test('connections beyond MAX_CONNECTIONS_PER_ADDRESS are 503 with Retry-After; another address gets in', async () => {
   const { wsUrl } = await server({ MAX_CONNECTIONS_PER_ADDRESS: '2', TRUST_PROXY: '1' });
   const one = { headers: { 'x-forwarded-for': '192.0.2.1' } };
   const first = await Peer.connect(wsUrl, one);
   await Peer.connect(wsUrl, one);
   expect(await refusal(wsUrl, one.headers)).toEqual({
-    status: 429,
+    status: 503,
     retryAfter: expect.any(String),
-    body: { error: 'rate_limited' },
+    body: { error: 'unavailable' },
   });
   await Peer.connect(wsUrl, { headers: { 'x-forwarded-for': '192.0.2.2' } });
   await first.close();
