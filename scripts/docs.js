@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mostTries, oddsTable } from './odds.js';
 import { prepare, ROOT } from './prepare.js';
 
-prepare();
+await prepare();
 const { parse } = await import('yaml');
 const { asyncApi } = await import('./asyncapi.js');
 const tables = await import('./tables.js');

@@ -1,5 +1,7 @@
 // Composition root: configuration and outside things in, one Fastify app out. The only file that sees every folder.
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { PUBLIC_FOLDER } from './pages/files.js';
+import { hasDemo, pageRoutes } from './pages/routes.js';
 import { startSweep } from './pairing/expiry.js';
 import { ACCEPT_GUESSES, CHECK_GUESSES, createGuesses } from './pairing/guesses.js';
 import { measureStore, pairingMetrics } from './pairing/metrics.js';
@@ -52,6 +54,8 @@ export interface AppDeps {
   authorize?: Authorize;
   /** Where pairings are kept; by default what the configuration says. The app closes it. */
   store?: PairingStore;
+  /** With the build of /client.js and /demo; by default that of this package. */
+  publicFolder?: string;
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -112,7 +116,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
   await describeRoutes(app);
-  healthRoutes(app);
+  healthRoutes(app, () => hasDemo(app));
   metrics.route(app, guard);
   app.addHook('onClose', async () => lifecycle.stop());
 
@@ -165,6 +169,13 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     });
   }
 
+  pageRoutes(app, {
+    folder: deps.publicFolder ?? PUBLIC_FOLDER,
+    // Without the rooms API there is nothing to try.
+    demo: config.demo && store !== undefined,
+    joinCodeDigits: config.joinCodeDigits,
+    log: appLog,
+  });
   const directory = { find: async (roomId: string) => store?.findRoom(roomId, clock.now()) };
   const signaling = startSignaling({
     server: app.server,
