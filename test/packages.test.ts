@@ -1,6 +1,7 @@
 // The packages as their users get them: packed, installed into an empty folder, run and embedded from there.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -69,6 +70,21 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
   test('publint finds nothing', async () => {
     const { messages } = await publint({ pkgDir: `${ROOT}packages/${name}`, strict: true });
     expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
+  });
+
+  test('attw finds no entry whose types are wrong, for whoever resolves ES modules', async () => {
+    const [tarball = ''] = readdirSync(tarballs).filter((file) => file.includes(`-${name}-`));
+    const result = await checkPackage(
+      createPackageFromTarballData(readFileSync(join(tarballs, tarball))),
+    );
+    if (result.types === false) throw new Error('no types');
+    expect(Object.keys(result.entrypoints).sort()).toEqual(Object.keys(manifest.exports).sort());
+    // ES modules only, on purpose: what `require` and the resolution of Node 10 make of that is no fault.
+    const others = ['node10', 'node16-cjs'];
+    const problems = result.problems.filter(
+      (problem) => !('resolutionKind' in problem && others.includes(problem.resolutionKind)),
+    );
+    expect(problems).toEqual([]);
   });
 });
 

@@ -26,7 +26,9 @@ const project = await app.convert();
 if (!project) process.exit(1);
 app.validate(project);
 await app.generateOutputs(project);
+
 import { readdirSync } from 'node:fs';
+
 console.log(readdirSync(folder));
 copyFileSync(join(folder, 'client-api.md'), process.argv[2]);
 rmSync(folder, { recursive: true });
