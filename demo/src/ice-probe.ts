@@ -26,7 +26,7 @@ export const urlsOf = (servers: readonly RTCIceServer[]): IceServerUrl[] =>
 export const isTurn = (url: string): boolean => /^turns?:/i.test(url);
 
 /** Browsers give up on a server that does not answer after about ten seconds. */
-const PROBE_WITHIN_MS = 15_000;
+const PROBE_WITHIN_MS = 12_000;
 
 export async function probe(server: IceServerUrl, signal: AbortSignal): Promise<ProbeResult> {
   const { url, username, credential } = server;

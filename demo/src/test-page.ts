@@ -1,7 +1,7 @@
 // The page of the connection test: a button, the steps as they come, and in short what they mean.
 import { type Step, testConnection } from './connection-test.js';
 import { couplet } from './device.js';
-import { byId, make } from './dom.js';
+import { announce, byId, make } from './dom.js';
 import { duration } from './format.js';
 
 export function startTestPage(): void {
@@ -29,7 +29,8 @@ async function test(run: HTMLButtonElement): Promise<void> {
     onStep: (step) => steps.append(stepItem(step)),
   });
   list.replaceChildren(...found.map(({ tone, text }) => make('li', tone, text)));
-  progress.textContent = `Done. ${found.map(({ text }) => text).join(' ')}`;
+  progress.textContent = 'Done.';
+  announce(found.map(({ text }) => text).join(' '));
   run.textContent = 'Test again';
   run.ariaDisabled = null;
 }
