@@ -32,9 +32,10 @@ export async function buildPages() {
       ...COMMON.build,
       outDir: PUBLIC,
       lib: { entry: 'dist/index.js', formats: ['es'], fileName: () => 'client.js' },
-      rolldownOptions: { output: { banner: `/*! @couplet/client ${version}, MIT */` } },
-      // Of a library, Vite leaves the white space of ES modules alone by default.
-      minify: 'oxc',
+      // Of a library, Vite leaves the white space of ES modules alone: so the bundler is asked, not Vite.
+      rolldownOptions: {
+        output: { minify: true, postBanner: `/*! @couplet/client ${version}, MIT */` },
+      },
     },
   });
   await build({
@@ -56,7 +57,7 @@ export async function buildPages() {
 
 const COMMON = {
   configFile: false,
-  envFile: false,
+  envDir: false,
   logLevel: 'warn',
   publicDir: false,
   build: { target: 'es2023', sourcemap: true, emptyOutDir: false, reportCompressedSize: false },

@@ -26,6 +26,8 @@ export class FakeChannel extends EventTarget {
 
 export class FakePeerConnection {
   readonly origin = String(++origins);
+  /** Of the certificate. */
+  fingerprint = `sha-256 ${this.origin.padStart(4, '0')}`;
   readonly channel = new FakeChannel();
   readonly configurations: unknown[] = [];
   readonly candidates: unknown[] = [];
@@ -65,7 +67,12 @@ export class FakePeerConnection {
     await this.#step();
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
     this.#needed = false;
-    this.localDescription = { type, sdp: `v=0\r\no=- ${this.origin} ${++this.#version}\r\n` };
+    const lines = [
+      'v=0',
+      `o=- ${this.origin} ${++this.#version}`,
+      `a=fingerprint:${this.fingerprint}`,
+    ];
+    this.localDescription = { type, sdp: `${lines.join('\r\n')}\r\n` };
     this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
     const candidate = { toJSON: () => ({ candidate: `candidate:${this.origin}`, sdpMid: '0' }) };
     setImmediate(() => {
