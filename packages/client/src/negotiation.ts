@@ -25,6 +25,8 @@ export class Negotiation {
     this.#pc = pc;
     this.#options = options;
     pc.onnegotiationneeded = () => {
+      // The standard asks only then (W3C WebRTC §4.7.3); some implementations ask in the middle of an answer.
+      if (pc.signalingState !== 'stable') return;
       // Two first offers would only collide. What the polite side wants to add follows the first exchange.
       if (!options.polite || pc.remoteDescription !== null) void this.#offer();
     };
