@@ -7,6 +7,7 @@ import { PeerSession } from './peer-session.js';
 import type { SavedSession } from './session-events.js';
 import type { SocketConstructor } from './signaling-client.js';
 
+/** How to reach the server, and what the platform lacks. */
 export interface CoupletOptions {
   /** Of the server: `https://host`. */
   url: string;
@@ -14,9 +15,11 @@ export interface CoupletOptions {
   deviceId?: string;
   /** Digits of a join code, where the server is configured for another number than six. */
   joinCodeDigits?: number;
-  /** Each from the platform, where it has one. */
+  /** By default the platform's. */
   fetch?: Fetch;
+  /** By default the platform's; Node has one from version 22 on, `ws` before. */
   WebSocket?: SocketConstructor;
+  /** By default the platform's; Node has none. */
   RTCPeerConnection?: PeerConnectionConstructor;
   /**
    * For every peer connection: `iceTransportPolicy: 'relay'`, say. ICE servers given here come before those that the
@@ -25,19 +28,23 @@ export interface CoupletOptions {
   rtcConfiguration?: RTCConfiguration;
 }
 
+/** What can be ended before it is done. */
 export interface Cancellable {
   /** Ends it: it rejects with `aborted`, and nothing runs on. */
   signal?: AbortSignal;
 }
 
+/** How a session comes about. */
 export interface SessionOptions extends Cancellable {
   /** Called with the session before it is connected, for an application that shows how it comes about. */
   onSession?(session: PeerSession): void;
 }
 
+/** A live code, and who comes by it. */
 export interface Invite {
   /** To show to the peer's user. */
   readonly code: string;
+  /** Until then it can be accepted. */
   readonly expiresAt: Date;
   /** The session, once the peer has accepted the code and is connected. */
   readonly accepted: Promise<PeerSession>;
@@ -48,12 +55,15 @@ export interface Invite {
 /** Codes tried before giving up: one that another device has at the moment is rare. */
 const MAX_CODES = 10;
 
+/** A device, as the server knows it: where every session begins. */
 export class Couplet {
+  /** Its id. Who saves it, and gives it to the constructor, is the same device tomorrow. */
   readonly deviceId: string;
   readonly #options: CoupletOptions;
   readonly #url: string;
   readonly #pairing: PairingClient;
 
+  /** Does nothing yet: neither the server nor the platform is asked. */
   constructor(options: CoupletOptions) {
     this.#options = options;
     this.#url = options.url.replace(/\/+$/, '');

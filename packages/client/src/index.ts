@@ -6,7 +6,13 @@ export {
   type Invite,
   type SessionOptions,
 } from './couplet.js';
-export { CoupletError, type CoupletErrorCode } from './errors.js';
+export {
+  CoupletError,
+  type CoupletErrorCode,
+  type FinalClose,
+  type FinalRefusal,
+  type LocalErrorCode,
+} from './errors.js';
 export { type ExchangedKeys, exchangeKeys } from './key-exchange.js';
 export type { Data } from './outbox.js';
 export type { Fetch } from './pairing-client.js';

@@ -24,6 +24,7 @@ import type { KeyMessage } from './session-events.js';
 /** What the exchange has of a session. */
 export type KeySession = Pick<PeerSession, 'on' | 'peer' | 'state' | 'save' | 'signal'>;
 
+/** What an exchange of keys comes to. */
 export interface ExchangedKeys {
   /** For both users to compare: nine digits in three groups. Equal on both screens: nobody is in between. */
   readonly sas: string;

@@ -5,6 +5,7 @@ import { Negotiation, type NegotiationOptions, type Taken } from './negotiation.
 import { Outbox } from './outbox.js';
 import type { CandidateFound } from './session-events.js';
 
+/** A class of peer connections. */
 export type PeerConnectionConstructor = new (configuration?: RTCConfiguration) => RTCPeerConnection;
 
 export interface PeerLinkOptions extends NegotiationOptions {

@@ -27,6 +27,7 @@ export interface PeerSessionOptions extends SignalingClientOptions {
   rtcConfiguration?: RTCConfiguration | undefined;
 }
 
+/** A pairing at work: an open data channel to the peer, that heals by itself. */
 export class PeerSession extends Emitter<SessionEvents> {
   readonly #options: PeerSessionOptions;
   readonly #signaling: SignalingClient;
@@ -71,10 +72,12 @@ export class PeerSession extends Emitter<SessionEvents> {
     });
   }
 
+  /** How it stands with the peer. */
   get state(): SessionState {
     return this.#state;
   }
 
+  /** How it stands with the server. */
   get signaling(): SignalingState {
     return this.#signalingState;
   }
@@ -141,6 +144,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     return this.#signaling.send(message);
   }
 
+  /** What `Couplet.resume` needs to come back to this pairing, as after a reload of the page. */
   save(): SavedSession {
     const { roomId, deviceId } = this.#options;
     return { version: 1, roomId, deviceId };

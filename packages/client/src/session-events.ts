@@ -12,6 +12,7 @@ import type { KeyExchange, KeyExchangeComplete } from '@couplet/protocol';
 import type { CoupletError } from './errors.js';
 import type { SessionPath } from './path.js';
 
+/** How it stands with the peer. */
 export type SessionState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
 
 /**
@@ -22,7 +23,9 @@ export type SignalingState = 'joining' | 'joined' | 'ready' | 'down';
 
 /** A candidate as it came; null where its side has no more of them. */
 export interface CandidateFound {
+  /** Whose it is. */
   readonly side: 'local' | 'remote';
+  /** Null: there are no more. */
   readonly candidate: RTCIceCandidateInit | null;
 }
 
@@ -31,12 +34,17 @@ export type KeyMessage = KeyExchange | KeyExchangeComplete;
 
 /** A pairing as plain JSON, for `Couplet.resume`. Whoever has it, can take this device's place: keep it secret. */
 export interface SavedSession {
+  /** Of this shape. */
   readonly version: 1;
+  /** Where the two meet. */
   readonly roomId: string;
+  /** Of the device that saved it. */
   readonly deviceId: string;
 }
 
+/** Events of a session, and what a listener is called with. */
 export interface SessionEvents {
+  /** How it stands with the peer is another now. */
   state: [SessionState];
   /** Also at every `ready`, each of which tells that what was sent to the peer before may not have reached it. */
   signaling: [SignalingState];

@@ -7,13 +7,20 @@ import { reconnectDelayMs } from './reconnect-policy.js';
 
 /** What is needed of a WebSocket: the browser's, React Native's and that of `ws` have it. */
 export interface Socket {
+  /** Called once it is open. */
   onopen: ((event: never) => void) | null;
+  /** Called with an event whose `data` is the text of a message. */
   onmessage: ((event: never) => void) | null;
+  /** Called with an event whose `code` is the close code. */
   onclose: ((event: never) => void) | null;
+  /** Called before `onclose` where it failed. */
   onerror: ((event: never) => void) | null;
+  /** Sends a text. */
   send(data: string): void;
+  /** Closes it. */
   close(code?: number): void;
 }
+/** A class of WebSockets. */
 export type SocketConstructor = new (url: string) => Socket;
 
 export interface SignalingClientOptions {
