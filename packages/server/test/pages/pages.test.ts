@@ -180,7 +180,7 @@ test('where nothing is built, the log says so, the pages are not found, and all 
   const { log, lines } = captureLog();
   const url = await start({}, { publicFolder: join(folder, 'absent'), log });
   expect(lines().map(({ msg }) => msg)).toContain(
-    'no /client.js and no demo page: they are not built; npm run build makes them',
+    'no /client.js and no demo page: npm run build makes them',
   );
   for (const path of ['/client.js', '/demo', '/demo/']) {
     expect((await fetch(url + path)).status, path).toBe(404);
