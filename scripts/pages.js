@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PUBLIC = `${ROOT}packages/server/public/`;
-/** Beside what it vouches for, so that who deletes that deletes this. A dotfile: neither served nor packed. */
+/** Beside what it vouches for, so that who deletes that deletes this. Neither served nor packed. */
 const STAMP = `${PUBLIC}.stamp`;
 const INPUTS = [
   'demo/index.html',

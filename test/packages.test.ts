@@ -49,9 +49,9 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     const files = packed.get(name) ?? [];
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
     const rest = files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file));
-    expect(rest.filter((file) => !/^dist\/.*\.(js|d\.ts)$|^schema\/.*\.sql$/.test(file))).toEqual(
-      [],
-    );
+    const expected =
+      /^dist\/.*\.(js|d\.ts)$|^schema\/.*\.sql$|^public\/(client\.js(\.map)?|demo\/.*)$/;
+    expect(rest.filter((file) => !expected.test(file))).toEqual([]);
     for (const source of readdirSync(`${ROOT}packages/${name}/src`)) {
       if (source.endsWith('.ts')) expect(files).toContain(`dist/${source.replace('.ts', '.js')}`);
     }
@@ -93,7 +93,11 @@ test('the installed command couplet pairs two devices', async () => {
   const cwd = join(folder, 'data');
   mkdirSync(cwd);
   const { listening, child, ended } = startCommand(['serve', '--sqlite'], { cwd, main });
-  await pairDevices(await listening);
+  const url = await listening;
+  await pairDevices(url);
+  for (const path of ['/client.js', '/demo/']) {
+    expect((await fetch(url + path)).status, path).toBe(200);
+  }
   child.kill('SIGTERM');
   expect(await ended).toMatchObject({ code: 0, stderr: '' });
   expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);

@@ -65,32 +65,34 @@ function showFacts({ state, path, signaling }: PeerSession): void {
   if (state !== 'connected') byId('fact-round-trip', 'dd').textContent = 'Not measured yet';
 }
 
-function addCandidate(rows: HTMLElement, { side, candidate }: CandidateFound): void {
-  const line = candidate?.candidate ?? '';
-  const shown = readable(line);
-  if (shown === undefined || rows.childElementCount >= MAX_ROWS) return;
+const DEVICES = { local: 'this', remote: 'other' } as const;
+
+/** Lists a candidate, unless it is listed; returns its row. */
+function addCandidate(
+  rows: HTMLElement,
+  { side, candidate }: CandidateFound,
+): HTMLTableRowElement | undefined {
+  const shown = readable(candidate?.candidate ?? '');
+  if (shown === undefined) return undefined;
   const { kind, protocol, address } = shown;
-  const who = side === 'local' ? 'this' : 'other';
-  const row = make(
-    'tr',
-    '',
-    ...[who, kind, protocol, address, ''].map((text) => make('td', '', text)),
-  );
-  row.dataset.key = `${who} ${protocol} ${address}`;
+  const key = `${side} ${protocol} ${address}`;
+  const known = [...rows.querySelectorAll('tr')].find(({ dataset }) => dataset.key === key);
+  if (known !== undefined || rows.childElementCount >= MAX_ROWS) return known;
+  const cells = [DEVICES[side], kind, protocol, address, ''].map((text) => make('td', '', text));
+  const row = make('tr', '', ...cells);
+  row.dataset.key = key;
   rows.append(row);
+  return row;
 }
 
-/** Marks the pair that the packets take, where the browser tells. */
+/** Marks the pair that the packets take, where the browser tells. It may have found one of them only while trying. */
 function markPairInUse({ peer }: PeerSession, rows: HTMLElement): void {
   const pair = peer?.sctp?.transport.iceTransport.getSelectedCandidatePair?.();
-  const inUse = new Set(
-    (['local', 'remote'] as const).map((side) => {
-      const shown = readable(pair?.[side]?.candidate ?? '');
-      return shown && `${side === 'local' ? 'this' : 'other'} ${shown.protocol} ${shown.address}`;
-    }),
+  const used = (['local', 'remote'] as const).map((side) =>
+    addCandidate(rows, { side, candidate: pair?.[side] ?? null }),
   );
   for (const row of rows.querySelectorAll('tr')) {
-    const isUsed = inUse.has(row.dataset.key);
+    const isUsed = used.includes(row);
     row.classList.toggle('used', isUsed);
     const last = row.cells.item(4);
     if (last) last.textContent = isUsed ? 'yes' : '';

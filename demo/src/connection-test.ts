@@ -1,5 +1,5 @@
 // The connection test: pairs this page with itself, as two devices, so that it works before any other is at hand.
-import type { Couplet, PeerSession } from '@couplet/client';
+import type { Couplet, PeerSession, SessionOptions } from '@couplet/client';
 import { wordsFor } from './error-words.js';
 import { type ProbeResult, probe, urlsOf } from './ice-probe.js';
 import { type Finding, findings, probeWords, type Tone } from './ice-words.js';
@@ -24,10 +24,15 @@ export async function testConnection(
   { signal, onStep }: { signal: AbortSignal; onStep: (step: Step) => void },
 ): Promise<Finding[]> {
   const devices = [newDevice(), newDevice()] as const;
+  const sessions: PeerSession[] = [];
   const stopping = new AbortController();
   const ended = AbortSignal.any([signal, stopping.signal]);
   try {
-    const session = await pairWithSelf(devices, ended, onStep);
+    const session = await pairWithSelf(devices, {
+      signal: ended,
+      onStep,
+      onSession: (made) => sessions.push(made),
+    });
     if (session === undefined) {
       return [{ tone: 'bad', text: 'The server could not be used; see the steps below.' }];
     }
@@ -38,6 +43,7 @@ export async function testConnection(
     return [{ tone: 'bad', text: 'The test could not be finished; see the steps below.' }];
   } finally {
     stopping.abort();
+    for (const session of sessions) session.close();
     const deviceIds = devices.map(({ deviceId }) => deviceId);
     // What cannot be forgotten now goes by itself, or stays a pairing of two devices that nobody is.
     await devices[0].purge({ deviceIds }).catch(() => {});
@@ -47,16 +53,25 @@ export async function testConnection(
 /** The three steps before any ICE server: code, signaling, and WebRTC in this browser. */
 async function pairWithSelf(
   [host, guest]: readonly [Couplet, Couplet],
-  signal: AbortSignal,
-  onStep: (step: Step) => void,
+  {
+    signal,
+    onStep,
+    onSession,
+  }: Required<SessionOptions> & {
+    onStep: (step: Step) => void;
+  },
 ): Promise<PeerSession | undefined> {
   const startedAt = performance.now();
   let session: PeerSession;
   try {
-    const { code } = await host.invite({ expiresInSeconds: 60, signal });
+    const { code } = await host.invite({ expiresInSeconds: 60, signal, onSession });
     // Not the promise of `accept`: that waits until the two are connected, which is another step.
     session = await new Promise((resolve, reject) => {
-      guest.accept(code, { signal, onSession: resolve }).catch(reject);
+      const open = (made: PeerSession) => {
+        onSession(made);
+        resolve(made);
+      };
+      guest.accept(code, { signal, onSession: open }).catch(reject);
     });
   } catch (error) {
     onStep({ name: 'Pairing', tone: 'bad', verdict: 'does not work', text: wordsFor(error) });

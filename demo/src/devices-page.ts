@@ -20,6 +20,7 @@ export class DevicesPage {
     on('waiting-cancel', () => this.#leave());
     on('leave', () => this.#leave());
     on('forget', () => void this.#forget());
+    on('problem-close', hideProblem);
     byId('join-form', 'form').addEventListener('submit', (event) => {
       event.preventDefault();
       this.#joinTyped();

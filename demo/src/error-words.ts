@@ -16,6 +16,10 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   unsupported: 'This browser has no WebRTC, or it is turned off.',
   negotiation_failed:
     'The two browsers could not agree on how to connect. Reload the page on both devices.',
+  key_mismatch:
+    'The two devices do not see the same. Someone may be in between: do not trust this connection.',
+  key_interrupted: 'The comparison was interrupted. Press the button again, on both devices.',
+  key_unsupported: 'The other device compares in another way, or not at all.',
   replaced: 'This session was opened in another tab or window, and goes on there.',
   policy_violation: 'The server ended the connection, because too much came too fast.',
   message_too_big: 'The server ended the connection, because a message was too big for it.',

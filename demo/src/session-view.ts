@@ -5,6 +5,7 @@ import { startChat } from './chat.js';
 import { PATH_WORDS, STATE_WORDS, startConnectionPanel } from './connection-panel.js';
 import { byId } from './dom.js';
 import { startFiles } from './files.js';
+import { startSafetyNumber } from './safety-number.js';
 import { selectTab } from './tabs.js';
 
 /** Listens from the first moment on, so that nothing of the session is missed; the abort of the signal ends it. */
@@ -14,6 +15,7 @@ export function startSessionView(session: PeerSession, signal: AbortSignal): voi
   startFiles(session, signal);
   startCall(session, signal);
   startConnectionPanel(session, signal);
+  startSafetyNumber(session, signal);
   const badge = byId('session-state', 'p');
   const show = () => {
     const { state, path } = session;

@@ -39,7 +39,7 @@ export function pageRoutes(app: FastifyInstance, deps: PagesDeps): void {
   const files = readPages(deps.folder);
   const index = files.get('demo/index.html');
   if (!files.has('client.js') || (deps.demo && index === undefined)) {
-    deps.log.warn('no /client.js and no demo page: they are not built; npm run build makes them');
+    deps.log.warn('no /client.js and no demo page: npm run build makes them');
     return;
   }
   for (const name of ['client.js', 'client.js.map']) {
