@@ -197,7 +197,7 @@ export class PeerSession extends Emitter<SessionEvents> {
       onCandidate: (found) => this.emit('candidate', found),
       onError: this.#fail,
       onChange: () => void this.#follow(link),
-      onMessage: (data) => this.emit('message', data),
+      onMessage: (data) => this.emitOrKeep('message', data),
     });
     this.#link = link;
     this.#restartDue = false;

@@ -52,7 +52,7 @@ export interface SessionEvents {
   path: [SessionPath];
   /** Every ICE candidate of either side, for a look at what is tried. */
   candidate: [CandidateFound];
-  /** From the peer's `send`. */
+  /** From the peer's `send`. What comes before anybody listens is kept for the first listener. */
   message: [string | ArrayBuffer];
   /** From the peer's `signal`. */
   'key-message': [KeyMessage];
