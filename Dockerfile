@@ -9,11 +9,15 @@ COPY package.json package-lock.json ./
 COPY packages/protocol/package.json packages/protocol/
 COPY packages/server/package.json packages/server/
 COPY packages/client/package.json packages/client/
+COPY demo/package.json demo/
+COPY scripts/api-docs/package.json scripts/api-docs/
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.base.json tsconfig.json ./
 COPY packages/protocol packages/protocol
 COPY packages/server packages/server
 COPY packages/client packages/client
+COPY demo demo
+COPY scripts/build.js scripts/pages.js scripts/prepare.js scripts/
 RUN npm run build
 # Only what runs goes on: no tools of development, and of the add-on neither sources nor intermediate files.
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
@@ -29,6 +33,7 @@ COPY --from=build /app/packages/protocol/dist packages/protocol/dist
 COPY --from=build /app/packages/server/package.json packages/server/
 COPY --from=build /app/packages/server/schema packages/server/schema
 COPY --from=build /app/packages/server/dist packages/server/dist
+COPY --from=build /app/packages/server/public packages/server/public
 RUN mkdir /data && chown node:node /data
 USER node
 ENV PRODUCTION=1 USE_SQLITE=1 SQLITE_DB_PATH=/data/chat.db PORT=8080

@@ -1,6 +1,6 @@
 // npm run db:init: makes or migrates the database; never drops data.
 import { prepare, ROOT } from './prepare.js';
 
-prepare();
+await prepare();
 process.argv.splice(2, Number.POSITIVE_INFINITY, 'db:init');
 await import(`${ROOT}packages/server/dist/main.js`);

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { prepare, ROOT } from './prepare.js';
 
-prepare();
+await prepare();
 // Each in a process group of its own: Ctrl-C in a terminal then reaches this process only, which ends them in order.
 const start = (...args) =>
   spawn(process.execPath, args, {

@@ -1,9 +1,9 @@
-// npm run docs: writes what the papers say of the code: docs/asyncapi.yaml, .env.example, the tables of codes, settings, metrics and odds.
+// npm run docs: writes what the papers say of the code: docs/asyncapi.yaml, .env.example, the tables of codes, settings, metrics and odds, the API of the client.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mostTries, oddsTable } from './odds.js';
-import { prepare, ROOT } from './prepare.js';
+import { prepare, ROOT, run } from './prepare.js';
 
-prepare();
+await prepare();
 const { parse } = await import('yaml');
 const { asyncApi } = await import('./asyncapi.js');
 const tables = await import('./tables.js');
@@ -38,6 +38,7 @@ const rules = await import(`${ROOT}packages/server/dist/platform/penalties.js`);
 const createsPerHour = SETTINGS.get('MAX_CREATES_PER_HOUR').default;
 write('SECURITY.md', { odds: oddsTable(mostTries(ACCEPT_GUESSES, rules, createsPerHour)) });
 await import('./env-example.js');
+run(process.execPath, [`${ROOT}scripts/api-docs/main.js`]);
 
 function write(path, contents) {
   const before = readFileSync(ROOT + path, 'utf8');

@@ -1,6 +1,6 @@
 // npm run doctor: examines a running server, from here. `npm run doctor -- https://chat.example.org`
 import { prepare, ROOT } from './prepare.js';
 
-prepare();
+await prepare();
 process.argv.splice(2, 0, 'doctor');
 await import(`${ROOT}packages/server/dist/main.js`);

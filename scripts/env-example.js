@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { prepare, ROOT } from './prepare.js';
 
-prepare();
+await prepare();
 const { SETTINGS } = await import(`${ROOT}packages/server/dist/platform/config.js`);
 const path = `${ROOT}.env.example`;
 const WIDTH = 100;

@@ -1,7 +1,7 @@
 // npm run test:fuzz: the fuzz of the tests for ten minutes. FUZZ_SECONDS and FUZZ_SEED in the environment say otherwise.
 import { prepare, ROOT, run } from './prepare.js';
 
-prepare();
+await prepare();
 run(
   process.execPath,
   [`${ROOT}node_modules/vitest/vitest.mjs`, 'run', 'packages/server/test/fuzz'],

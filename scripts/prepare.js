@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildPages } from './pages.js';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const STAMP = `${ROOT}node_modules/.prepared`;
@@ -15,8 +16,14 @@ export function run(command, args, options = {}) {
 }
 
 /** Installs and builds what is missing or stale. */
-export function prepare() {
+export async function prepare() {
   install();
+  compile();
+  await buildPages();
+}
+
+/** Compiles the packages where they are stale. */
+export function compile() {
   run(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, '-b']);
 }
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { ensureComponents } from './components.js';
 import { prepare, ROOT } from './prepare.js';
 
-prepare();
+await prepare();
 const { missing } = ensureComponents();
 const rounds = process.argv[2] ?? '500';
 const { status } = spawnSync(

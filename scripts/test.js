@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { ensureComponents } from './components.js';
 import { prepare, ROOT } from './prepare.js';
 
-prepare();
+await prepare();
 const { missing, command } = ensureComponents();
 const strict = process.env.CI === 'true';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { prepare, ROOT } from './prepare.js';
 
-prepare();
+await prepare();
 const { ConfigError, parseConfig } = await import(`${ROOT}packages/server/dist/index.js`);
 
 const file = existsSync('.env') ? parseEnv(readFileSync('.env', 'utf8')) : {};

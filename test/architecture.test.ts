@@ -199,6 +199,35 @@ describe('packages meet only through their exports', () => {
   });
 });
 
+describe('the demo', () => {
+  const demo = readdirSync(`${ROOT}demo/src`, { encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => {
+      const text = read(`demo/src/${file}`);
+      return { path: `demo/src/${file}`, package: 'demo', text, imports: importsOf(text) };
+    });
+
+  test('imports nothing but the client and what its package.json declares: the page of a user could be the same', () => {
+    const { dependencies } = JSON.parse(read('demo/package.json'));
+    const others = demo.flatMap(({ imports }) => imports.filter((part) => !isRelative(part)));
+    const used = [...new Set(others.map(({ from }) => from))].sort();
+    expect(used).toEqual(['@couplet/client', 'uqr']);
+    expect(used).toEqual(Object.keys(dependencies).sort());
+  });
+
+  test('draws its QR codes in one file, and parses no HTML anywhere', () => {
+    const drawing = demo.filter(({ imports }) => imports.some(({ from }) => from === 'uqr'));
+    expect(drawing.map(({ path }) => path)).toEqual(['demo/src/qr-code.ts']);
+    const parsing = /\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|eval)\b/;
+    expect(breaking(({ text }) => parsing.test(codeOf(text)), demo)).toEqual([]);
+  });
+
+  test('has files of one job each, none longer than 200 lines', () => {
+    expect(breaking(({ text }) => text.split('\n').length - 1 > 200, demo)).toEqual([]);
+    expect(breaking(({ text }) => !/^\/\/ \S.{10,}/.test(text), demo)).toEqual([]);
+  });
+});
+
 describe('one door per library', () => {
   /** Library → the only file that loads it; types may be imported by whoever the library's objects are handed to. */
   const DOORS: Record<string, string[]> = {

@@ -231,6 +231,8 @@ describe('all papers', () => {
       'packages/protocol/package.json',
       'packages/server/package.json',
       'packages/client/package.json',
+      'scripts/api-docs/package.json',
+      'demo/package.json',
     ];
     const declared = manifests.flatMap((path) => {
       const { dependencies = {}, devDependencies = {} } = JSON.parse(read(path));

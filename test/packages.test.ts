@@ -1,6 +1,7 @@
 // The packages as their users get them: packed, installed into an empty folder, run and embedded from there.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -48,9 +49,9 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     const files = packed.get(name) ?? [];
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
     const rest = files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file));
-    expect(rest.filter((file) => !/^dist\/.*\.(js|d\.ts)$|^schema\/.*\.sql$/.test(file))).toEqual(
-      [],
-    );
+    const expected =
+      /^dist\/.*\.(js|d\.ts)$|^schema\/.*\.sql$|^public\/(client\.js(\.map)?|demo\/.*)$/;
+    expect(rest.filter((file) => !expected.test(file))).toEqual([]);
     for (const source of readdirSync(`${ROOT}packages/${name}/src`)) {
       if (source.endsWith('.ts')) expect(files).toContain(`dist/${source.replace('.ts', '.js')}`);
     }
@@ -70,6 +71,21 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     const { messages } = await publint({ pkgDir: `${ROOT}packages/${name}`, strict: true });
     expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
   });
+
+  test('attw finds no entry whose types are wrong, for whoever resolves ES modules', async () => {
+    const [tarball = ''] = readdirSync(tarballs).filter((file) => file.includes(`-${name}-`));
+    const result = await checkPackage(
+      createPackageFromTarballData(readFileSync(join(tarballs, tarball))),
+    );
+    if (result.types === false) throw new Error('no types');
+    expect(Object.keys(result.entrypoints).sort()).toEqual(Object.keys(manifest.exports).sort());
+    // ES modules only, on purpose: what `require` and the resolution of Node 10 make of that is no fault.
+    const others = ['node10', 'node16-cjs'];
+    const problems = result.problems.filter(
+      (problem) => !('resolutionKind' in problem && others.includes(problem.resolutionKind)),
+    );
+    expect(problems).toEqual([]);
+  });
 });
 
 test('the installed command couplet pairs two devices', async () => {
@@ -77,7 +93,11 @@ test('the installed command couplet pairs two devices', async () => {
   const cwd = join(folder, 'data');
   mkdirSync(cwd);
   const { listening, child, ended } = startCommand(['serve', '--sqlite'], { cwd, main });
-  await pairDevices(await listening);
+  const url = await listening;
+  await pairDevices(url);
+  for (const path of ['/client.js', '/demo/']) {
+    expect((await fetch(url + path)).status, path).toBe(200);
+  }
   child.kill('SIGTERM');
   expect(await ended).toMatchObject({ code: 0, stderr: '' });
   expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);

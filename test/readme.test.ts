@@ -1,19 +1,15 @@
-// The README's examples, run as they stand: the commands in a shell, the page in two tabs of a browser.
+// The README's examples, run as they stand: the commands in a shell, the scripts in two pages of a browser.
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { chromium, type Page } from 'playwright-core';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { launchBrowser, openDevice, servePage } from '../packages/server/test/support/browser.js';
 import { describeWith } from '../packages/server/test/support/components.js';
-import { startServer, temporaryFolder } from '../packages/server/test/support/server.js';
+import { startServer } from '../packages/server/test/support/server.js';
 import { blocks, read } from './support/papers.js';
 
 const readme = read('README.md');
 const server = await startServer();
 afterAll(() => server.close());
-const folder = temporaryFolder();
 
 /** An example, aimed at the server of this test. */
 const aimed = (example: string | undefined) =>
@@ -34,44 +30,28 @@ describeWith(['curl'], 'the commands of the README', () => {
   });
 });
 
-describeWith(['chromium'], 'the page of the README', () => {
-  test('lets two tabs talk', async () => {
-    const file = join(folder, 'talk.html');
-    writeFileSync(file, aimed(blocks(readme, 'html')[0]));
-    const browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    });
+describeWith(['chromium'], 'the two scripts of the README', () => {
+  test('let two devices talk', async () => {
+    const browser = await launchBrowser();
     onTestFinished(() => browser.close());
-    const tab = async (): Promise<Page> => {
-      const context = await browser.newContext();
-      const page = await context.newPage();
-      await page.goto(pathToFileURL(file).href);
-      return page;
+    const open = async (script: string | undefined, code = '') => {
+      const page = `<!doctype html><pre></pre><script type="module">
+        const show = (text) => document.querySelector('pre').append(text, '\\n');
+        const code = '${code}';
+        ${aimed(script)}
+      </script>`;
+      const site = servePage(page, {});
+      onTestFinished(() => site.close());
+      return (await openDevice(browser, await site.url)).page.locator('pre');
     };
-    const says = (page: Page, text: string) => page.getByText(text).waitFor();
-    const [one, other] = [await tab(), await tab()];
-
-    await one.click('#make');
-    await says(one, 'code: ');
-    const code = /code: (\d{6})/.exec((await one.textContent('#log')) ?? '')?.[1];
-    await other.fill('[name=code]', code ?? '');
-    await other.click('#join button');
-
-    for (const page of [one, other]) await says(page, 'connected, peer to peer');
-    await one.fill('[name=text]', 'hello');
-    await one.press('[name=text]', 'Enter');
-    await says(other, 'peer: hello');
-    await other.fill('[name=text]', 'hello yourself');
-    await other.press('[name=text]', 'Enter');
-    await says(one, 'peer: hello yourself');
+    const [host, guest] = blocks(readme, 'js');
+    const one = await open(host);
+    await expect.poll(() => one.textContent()).toMatch(/^\d{6}\n$/);
+    const other = await open(guest, (await one.textContent())?.trim());
+    await expect.poll(() => other.textContent(), PATIENT).toBe('hello\n');
+    await expect.poll(() => one.textContent(), PATIENT).toMatch(/^\d{6}\nhello yourself\n$/);
   }, 60_000);
 });
+
+/** Two sides that wait for each other for as long as a loaded machine takes. */
+const PATIENT = { timeout: 30_000 };

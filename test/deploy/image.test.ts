@@ -90,6 +90,7 @@ describe('the built image', () => {
     const url = await first.listening;
     const { roomid } = await pairDevices(url);
     expect(healthOf(url)).toBe(0);
+    expect((await fetch(`${url}/demo/`)).status).toBe(200);
     // In production, the list of rooms is not for everybody.
     expect((await call(url, 'GET', '/rooms')).status).toBe(401);
     first.child.kill('SIGTERM');

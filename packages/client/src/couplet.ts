@@ -1,11 +1,13 @@
 // A device as an application sees it: invites by a code, accepts one, comes back to a pairing, has itself forgotten.
-import { JOIN_CODE_DIGITS, type PurgeResponse } from '@couplet/protocol';
+import { JOIN_CODE_DIGITS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
 import { CoupletError } from './errors.js';
 import { type Fetch, PairingClient, randomId } from './pairing-client.js';
-import { type PeerConnectionConstructor, PeerSession } from './peer-session.js';
+import type { PeerConnectionConstructor } from './peer-link.js';
+import { PeerSession } from './peer-session.js';
 import type { SavedSession } from './session-events.js';
 import type { SocketConstructor } from './signaling-client.js';
 
+/** How to reach the server, and what the platform lacks. */
 export interface CoupletOptions {
   /** Of the server: `https://host`. */
   url: string;
@@ -13,20 +15,36 @@ export interface CoupletOptions {
   deviceId?: string;
   /** Digits of a join code, where the server is configured for another number than six. */
   joinCodeDigits?: number;
-  /** Each from the platform, where it has one. */
+  /** By default the platform's. */
   fetch?: Fetch;
+  /** By default the platform's; Node has one from version 22 on, `ws` before. */
   WebSocket?: SocketConstructor;
+  /** By default the platform's; Node has none. */
   RTCPeerConnection?: PeerConnectionConstructor;
+  /**
+   * For every peer connection: `iceTransportPolicy: 'relay'`, say. ICE servers given here come before those that the
+   * server hands out, which are fresh ones at every restart.
+   */
+  rtcConfiguration?: RTCConfiguration;
 }
 
+/** What can be ended before it is done. */
 export interface Cancellable {
   /** Ends it: it rejects with `aborted`, and nothing runs on. */
   signal?: AbortSignal;
 }
 
+/** How a session comes about. */
+export interface SessionOptions extends Cancellable {
+  /** Called with the session before it is connected, for an application that shows how it comes about. */
+  onSession?(session: PeerSession): void;
+}
+
+/** A live code, and who comes by it. */
 export interface Invite {
   /** To show to the peer's user. */
   readonly code: string;
+  /** Until then it can be accepted. */
   readonly expiresAt: Date;
   /** The session, once the peer has accepted the code and is connected. */
   readonly accepted: Promise<PeerSession>;
@@ -37,12 +55,15 @@ export interface Invite {
 /** Codes tried before giving up: one that another device has at the moment is rare. */
 const MAX_CODES = 10;
 
+/** A device, as the server knows it: where every session begins. */
 export class Couplet {
+  /** Its id. Who saves it, and gives it to the constructor, is the same device tomorrow. */
   readonly deviceId: string;
   readonly #options: CoupletOptions;
   readonly #url: string;
   readonly #pairing: PairingClient;
 
+  /** Does nothing yet: neither the server nor the platform is asked. */
   constructor(options: CoupletOptions) {
     this.#options = options;
     this.#url = options.url.replace(/\/+$/, '');
@@ -56,7 +77,8 @@ export class Couplet {
   async invite({
     expiresInSeconds = 300,
     signal,
-  }: Cancellable & { expiresInSeconds?: number } = {}): Promise<Invite> {
+    onSession,
+  }: SessionOptions & { expiresInSeconds?: number } = {}): Promise<Invite> {
     const { code, expiresAt } = await this.#create(expiresInSeconds, signal);
     const waiting = new AbortController();
     const cancel = () => waiting.abort(signal?.reason);
@@ -64,7 +86,7 @@ export class Couplet {
     if (signal?.aborted) cancel();
     const accepted = this.#pairing
       .check(code, this.deviceId, waiting.signal)
-      .then((roomId) => this.#open(roomId, this.deviceId, waiting.signal))
+      .then((roomId) => this.#open(roomId, this.deviceId, { signal: waiting.signal, onSession }))
       .finally(() => signal?.removeEventListener('abort', cancel));
     // An application that shows the code and never asks for the session is none of the platform's business.
     accepted.catch(() => {});
@@ -72,14 +94,27 @@ export class Couplet {
   }
 
   /** Accepts the code that the peer shows; resolves once the two are connected. */
-  async accept(code: string, { signal }: Cancellable = {}): Promise<PeerSession> {
-    const roomId = await this.#pairing.accept(code, this.deviceId, signal);
-    return this.#open(roomId, this.deviceId, signal);
+  async accept(code: string, options: SessionOptions = {}): Promise<PeerSession> {
+    const roomId = await this.#pairing.accept(code, this.deviceId, options.signal);
+    return this.#open(roomId, this.deviceId, options);
   }
 
   /** Comes back to a pairing; resolves once the peer is there too and the two are connected. */
-  resume({ roomId, deviceId }: SavedSession, { signal }: Cancellable = {}): Promise<PeerSession> {
-    return this.#open(roomId, deviceId, signal);
+  resume({ roomId, deviceId }: SavedSession, options: SessionOptions = {}): Promise<PeerSession> {
+    return this.#open(roomId, deviceId, options);
+  }
+
+  /**
+   * The ICE servers that the server hands out to a pairing, with fresh credentials: for a test of the connection, or an
+   * RTCPeerConnection of the application's own. A session fetches its own.
+   *
+   * @throws CoupletError `forbidden` where the server knows no such pairing
+   */
+  iceServers(
+    { roomId, deviceId }: SavedSession,
+    { signal }: Cancellable = {},
+  ): Promise<RTCIceServer[]> {
+    return this.#pairing.iceServers(roomId, deviceId, signal);
   }
 
   /** Has the server forget this device, or those given, with all their pairings. */
@@ -104,19 +139,28 @@ export class Couplet {
     }
   }
 
-  async #open(roomId: string, deviceId: string, signal?: AbortSignal): Promise<PeerSession> {
+  async #open(
+    roomId: string,
+    deviceId: string,
+    { signal, onSession }: { [Name in keyof SessionOptions]: SessionOptions[Name] | undefined },
+  ): Promise<PeerSession> {
     if (signal?.aborted) throw CoupletError.aborted(signal);
-    const { WebSocket = globalThis.WebSocket, RTCPeerConnection = globalThis.RTCPeerConnection } =
-      this.#options;
+    const {
+      WebSocket = globalThis.WebSocket,
+      RTCPeerConnection = globalThis.RTCPeerConnection,
+      rtcConfiguration,
+    } = this.#options;
     if (!WebSocket || !RTCPeerConnection) throw new CoupletError('unsupported');
     const session = new PeerSession({
       url: this.#url.replace(/^http/, 'ws'),
-      roomId,
-      deviceId,
-      WebSocket,
-      RTCPeerConnection,
-      iceServers: (closing) => this.#pairing.iceServers(roomId, deviceId, closing),
+      ...{ roomId, deviceId, WebSocket, RTCPeerConnection, rtcConfiguration },
     });
+    try {
+      onSession?.(session);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
     return session.connected(signal);
   }
 }

@@ -18,29 +18,47 @@ export type LocalErrorCode =
   | 'unexpected_answer'
   /** There is no open channel to the peer now: wait for the state `connected`. */
   | 'not_connected'
+  /** More than the peer takes in one message: see `maxMessageBytes`. */
+  | 'too_large'
+  /** The platform takes no more into the channel now: await `drained`. `cause` is what it said. */
+  | 'buffer_full'
   /** The platform lacks what is needed, and the options do not bring it. */
   | 'unsupported'
   /** WebRTC refused a session description. `cause` is what it said. */
-  | 'negotiation_failed';
+  | 'negotiation_failed'
+  /** Key exchange: what came is not what was committed to, or the two ends see other certificates. Someone may listen. */
+  | 'key_mismatch'
+  /** Key exchange: the peer connection was replaced, or the peer or this end began another exchange. */
+  | 'key_interrupted'
+  /** Key exchange: the peer does another one, or a later version of this one. */
+  | 'key_unsupported';
 
-/** Close codes after which coming back would meet the same fate. */
-const FINAL_CLOSES = ['replaced', 'policy_violation', 'message_too_big'] as const;
-export type FinalClose = (typeof FINAL_CLOSES)[number];
+/** The server closed the connection, and coming back would meet the same fate. */
+export type FinalClose = 'replaced' | 'policy_violation' | 'message_too_big';
+const FINAL_CLOSES: readonly FinalClose[] = ['replaced', 'policy_violation', 'message_too_big'];
 
-/** Answers to a join after which asking again would be answered the same. */
-const FINAL_REFUSALS = ['room_full', 'forbidden', 'invalid_room_id', 'invalid_device_id'] as const;
-export type FinalRefusal = Extract<SignalingErrorCode, (typeof FINAL_REFUSALS)[number]>;
+/** The server refused a join, and asking again would be answered the same. */
+export type FinalRefusal = 'room_full' | 'forbidden' | 'invalid_room_id' | 'invalid_device_id';
+const FINAL_REFUSALS = [
+  'room_full',
+  'forbidden',
+  'invalid_room_id',
+  'invalid_device_id',
+] as const satisfies readonly (FinalRefusal & SignalingErrorCode)[];
 
-/** Every code that an application may meet. */
+/** Every code that an application may meet; a `RestErrorCode` is one of the server's table for REST, docs/protocol.md. */
 export type CoupletErrorCode = RestErrorCode | FinalClose | FinalRefusal | LocalErrorCode;
 
 /** The only error that this package throws, rejects with, or hands to an `error` listener. */
 export class CoupletError extends Error {
+  /** Tells it from other errors in a log. */
   override readonly name = 'CoupletError';
+  /** What went wrong. `message` is for people, and `cause` what lies beneath. */
   readonly code: CoupletErrorCode;
   /** Seconds after which the server may be asked again, where it said so. */
   readonly retryAfterSeconds: number | undefined;
 
+  /** @internal */
   constructor(
     code: CoupletErrorCode,
     details: { message?: string; cause?: unknown; retryAfterSeconds?: number | undefined } = {},
@@ -50,11 +68,12 @@ export class CoupletError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
 
+  /** @internal Of the caller's signal. */
   static aborted(signal: AbortSignal | undefined): CoupletError {
     return new CoupletError('aborted', { cause: signal?.reason });
   }
 
-  /** Of an answer that is no success: the server's code where it is one that we know. */
+  /** @internal Of an answer that is no success: the server's code where it is one that we know. */
   static ofAnswer(status: number, body: unknown, retryAfterSeconds?: number): CoupletError {
     const { error, details } = isRecord(body) ? body : {};
     const known = typeof error === 'string' && Object.hasOwn(REST_ERRORS, error);
@@ -64,13 +83,13 @@ export class CoupletError extends Error {
     });
   }
 
-  /** Of a close code; undefined where the connection should be made again. */
+  /** @internal Of a close code; undefined where the connection should be made again. */
   static ofClose(closeCode: number): CoupletError | undefined {
     const reason = FINAL_CLOSES.find((name) => CLOSE_CODES[name].code === closeCode);
     return reason && new CoupletError(reason, { message: CLOSE_CODES[reason].meaning });
   }
 
-  /** Of an error that answered a join; undefined where the join should be tried again. */
+  /** @internal Of an error that answered a join; undefined where the join should be tried again. */
   static ofRefusal(code: string, message?: string): CoupletError | undefined {
     const refusal = FINAL_REFUSALS.find((name) => name === code);
     return refusal && new CoupletError(refusal, message === undefined ? {} : { message });

@@ -4,6 +4,7 @@ import { type Clock, sleep, systemClock } from './clock.js';
 import { CoupletError, isRecord } from './errors.js';
 import { LONGEST_DELAY_MS, reconnectDelayMs } from './reconnect-policy.js';
 
+/** What is needed of `fetch`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 export interface PairingClientOptions {

@@ -1,5 +1,5 @@
 // The WebSocket session of one device in one room: joins, comes back after every blink, knows when not to. docs/protocol.md §4–7.
-import type { ClientMessage, RoomReady, ServerMessage } from '@couplet/protocol';
+import type { ClientMessage, ForwardedMessage, RoomReady, ServerMessage } from '@couplet/protocol';
 import { type Clock, systemClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import { CoupletError, isRecord } from './errors.js';
@@ -7,13 +7,20 @@ import { reconnectDelayMs } from './reconnect-policy.js';
 
 /** What is needed of a WebSocket: the browser's, React Native's and that of `ws` have it. */
 export interface Socket {
+  /** Called once it is open. */
   onopen: ((event: never) => void) | null;
+  /** Called with an event whose `data` is the text of a message. */
   onmessage: ((event: never) => void) | null;
+  /** Called with an event whose `code` is the close code. */
   onclose: ((event: never) => void) | null;
+  /** Called before `onclose` where it failed. */
   onerror: ((event: never) => void) | null;
+  /** Sends a text. */
   send(data: string): void;
+  /** Closes it. */
   close(code?: number): void;
 }
+/** A class of WebSockets. */
 export type SocketConstructor = new (url: string) => Socket;
 
 export interface SignalingClientOptions {
@@ -26,12 +33,13 @@ export interface SignalingClientOptions {
   random?: () => number;
 }
 
-type Forwarded = Extract<
-  ServerMessage,
-  { type: 'webrtc_offer' | 'webrtc_answer' | 'ice_candidate' }
->;
+export type Forwarded = Extract<ServerMessage, { type: ForwardedMessage['type'] }>;
 
 export interface SignalingEvents {
+  /** An attempt begins. */
+  joining: [];
+  /** This device is in the room, and alone: `ready` follows where it is not. */
+  joined: [];
   /** Both devices are in the room: the first time, and whenever one of them has come back. */
   ready: [RoomReady];
   /** What the peer sent. */
@@ -71,6 +79,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     return true;
   }
 
+  /** Asks for `ready` once more, with fresh ICE servers: it comes where the peer is there too. */
+  rejoin(): void {
+    // Where the room is not joined, an attempt is under way or will be, and ends in the same.
+    if (this.send(this.#join())) this.#dropAfter(ANSWER_WITHIN_MS);
+  }
+
   /** Leaves the connection, which may be dead on the new network, for a new one that takes its seat over. */
   reconnect(): void {
     if (this.#ended) return;
@@ -91,13 +105,20 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.forgetListeners();
   }
 
+  #join(): ClientMessage {
+    const { roomId, deviceId } = this.#options;
+    return { type: 'join_room', roomId, deviceId };
+  }
+
   #connect(): void {
-    const { url, roomId, deviceId, WebSocket } = this.#options;
+    this.emit('joining');
+    // A listener may have closed the session.
+    if (this.#ended) return;
+    const { url, WebSocket } = this.#options;
     const socket = new WebSocket(url);
     this.#socket = socket;
     this.#dropAfter(ANSWER_WITHIN_MS);
-    socket.onopen = () =>
-      socket.send(JSON.stringify({ type: 'join_room', roomId, deviceId } satisfies ClientMessage));
+    socket.onopen = () => socket.send(JSON.stringify(this.#join()));
     socket.onmessage = ({ data }: { data: unknown }) => {
       const message = messageOf(data);
       // Unknown types are for clients newer than this one.
@@ -112,8 +133,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.#joined) this.#pingAfterSilence();
     switch (message.type) {
       case 'room_joined':
-        this.#joined = true;
         this.#pingAfterSilence();
+        if (this.#joined) break;
+        this.#joined = true;
+        this.emit('joined');
         break;
       case 'room_ready':
         this.emit('ready', message);
@@ -121,10 +144,16 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       case 'webrtc_offer':
       case 'webrtc_answer':
       case 'ice_candidate':
+      case 'key_exchange':
+      case 'key_exchange_complete':
         this.emit('forwarded', message);
         break;
       case 'peer_left':
+        this.emit('joined');
         this.emit('peer-left');
+        break;
+      case 'peer_disconnected':
+        this.emit('joined');
         break;
       case 'pong':
         // Only a connection that has held for a while is a reason to try the next one sooner.
@@ -146,7 +175,6 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       return;
     }
     this.emit('down');
-    // A listener may have closed the session.
     if (this.#ended) return;
     const { clock, random } = this.#options;
     const delayMs = reconnectDelayMs(this.#attempt++, random());

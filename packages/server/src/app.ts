@@ -1,5 +1,7 @@
 // Composition root: configuration and outside things in, one Fastify app out. The only file that sees every folder.
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { PUBLIC_FOLDER } from './pages/files.js';
+import { hasDemo, pageRoutes } from './pages/routes.js';
 import { startSweep } from './pairing/expiry.js';
 import { ACCEPT_GUESSES, CHECK_GUESSES, createGuesses } from './pairing/guesses.js';
 import { measureStore, pairingMetrics } from './pairing/metrics.js';
@@ -16,7 +18,12 @@ import type { Config } from './platform/config.js';
 import { allowOrigins, originList } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { handleClientError, handleError, sendError } from './platform/http-errors.js';
-import { answerOddRequests, httpOptions, limitSockets } from './platform/http-server.js';
+import {
+  answerOddRequests,
+  httpOptions,
+  limitSockets,
+  watchSpareSockets,
+} from './platform/http-server.js';
 import { InFlight } from './platform/idempotency.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
@@ -52,6 +59,8 @@ export interface AppDeps {
   authorize?: Authorize;
   /** Where pairings are kept; by default what the configuration says. The app closes it. */
   store?: PairingStore;
+  /** With the build of /client.js and /demo; by default that of this package. */
+  publicFolder?: string;
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -98,6 +107,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
   acceptOnlyJson(app);
   limitSockets(app.server, config.maxSockets, metrics);
+  const endSpareSockets = watchSpareSockets(app.server);
   logRequests(app);
   metrics.measureRequests(app);
   metrics.counts(
@@ -112,7 +122,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
   await describeRoutes(app);
-  healthRoutes(app);
+  healthRoutes(app, () => hasDemo(app));
   metrics.route(app, guard);
   app.addHook('onClose', async () => lifecycle.stop());
 
@@ -165,6 +175,13 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     });
   }
 
+  pageRoutes(app, {
+    folder: deps.publicFolder ?? PUBLIC_FOLDER,
+    // Without the rooms API there is nothing to try.
+    demo: config.demo && store !== undefined,
+    joinCodeDigits: config.joinCodeDigits,
+    log: appLog,
+  });
   const directory = { find: async (roomId: string) => store?.findRoom(roomId, clock.now()) };
   const signaling = startSignaling({
     server: app.server,
@@ -184,10 +201,11 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   roomRoutes(app, signaling.backplane, guard);
   const graceMs = config.shutdownSeconds * 1000;
   let cancelCutOff: Cancel = () => {};
-  app.addHook('preClose', () => {
+  app.addHook('preClose', async () => {
     // A request whose body never comes is under way for ever: it must not hold the shutdown longer than a WebSocket may.
     cancelCutOff = clock.after(graceMs, () => app.server.closeAllConnections());
-    return signaling.drain(graceMs);
+    await signaling.drain(graceMs);
+    endSpareSockets();
   });
   app.addHook('onClose', async () => cancelCutOff());
   return app;

@@ -1,5 +1,6 @@
 // The door for applications that mount the server in their own process.
 export { type AppDeps, buildApp } from './app.js';
+export { type Middleware, mount } from './mount.js';
 export { DatabaseRefused } from './pairing/database.js';
 export { openSqliteStore } from './pairing/sqlite-store.js';
 export type {

@@ -6,19 +6,28 @@ type Handler<Event> = ((event: Event) => void) | null;
 const connections = new Map<string, FakePeerConnection>();
 let origins = 0;
 
-export class FakeChannel {
+export class FakeChannel extends EventTarget {
   readyState = 'connecting';
+  bufferedAmount = 0;
+  bufferedAmountLowThreshold = 0;
   binaryType = '';
   onopen: Handler<object> = null;
   onmessage: Handler<{ data: unknown }> = null;
+  onclose: Handler<object> = null;
   peer: FakeChannel | undefined;
+  /** Set by a test: the buffer is full. */
+  full = false;
+
   send(data: unknown): void {
+    if (this.full) throw new DOMException('RTCDataChannel send queue is full', 'OperationError');
     queueMicrotask(() => this.peer?.onmessage?.({ data }));
   }
 }
 
 export class FakePeerConnection {
   readonly origin = String(++origins);
+  /** Of the certificate. */
+  fingerprint = `sha-256 ${this.origin.padStart(4, '0')}`;
   readonly channel = new FakeChannel();
   readonly configurations: unknown[] = [];
   readonly candidates: unknown[] = [];
@@ -58,7 +67,12 @@ export class FakePeerConnection {
     await this.#step();
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
     this.#needed = false;
-    this.localDescription = { type, sdp: `v=0\r\no=- ${this.origin} ${++this.#version}\r\n` };
+    const lines = [
+      'v=0',
+      `o=- ${this.origin} ${++this.#version}`,
+      `a=fingerprint:${this.fingerprint}`,
+    ];
+    this.localDescription = { type, sdp: `${lines.join('\r\n')}\r\n` };
     this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
     const candidate = { toJSON: () => ({ candidate: `candidate:${this.origin}`, sdpMid: '0' }) };
     setImmediate(() => {

@@ -37,6 +37,12 @@ export const ConfigSchema = Type.Object({
     description:
       'Origins whose pages may call the API and open a WebSocket: `*`, or a comma-separated list.',
   }),
+  demo: Type.Boolean({
+    env: 'DEMO',
+    default: true,
+    description:
+      'Serves the demo page at /demo, where the rooms API is on. /client.js is served in any case.',
+  }),
   production: Type.Boolean({
     env: 'PRODUCTION',
     default: false,

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { SERVER_NAME } from './version.js';
 
-const PAGE = `<!doctype html>
+const page = (hasDemo: boolean) => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -17,19 +17,22 @@ const PAGE = `<!doctype html>
 </style>
 <h1>${SERVER_NAME} is running</h1>
 <p>This server pairs two devices by a six-digit code and gets them talking peer to peer.</p>
-<p>The API is described in <a href="openapi.json"><code>openapi.json</code></a>; WebSocket signaling is on this same address.</p>
+${hasDemo ? DEMO : ''}<p>The API is described in <a href="openapi.json"><code>openapi.json</code></a>; WebSocket signaling is on this same address.</p>
 </html>
 `;
 
+const DEMO = '<p><a href="demo/">Try it</a> with two devices, or two tabs of this browser.</p>\n';
+
 const TEXT = `${SERVER_NAME} is running\n`;
 
-export function healthRoutes(app: FastifyInstance): void {
+/** `hasDemo` is asked at each request: the routes of the demo come later. */
+export function healthRoutes(app: FastifyInstance, hasDemo: () => boolean): void {
   app.get('/', { schema: { hide: true } }, async (request, reply) => {
     const wantsPage = request.headers.accept?.includes('text/html') ?? false;
     return reply
       .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
       .header('cache-control', 'no-store')
       .type(wantsPage ? 'text/html; charset=utf-8' : 'text/plain; charset=utf-8')
-      .send(wantsPage ? PAGE : TEXT);
+      .send(wantsPage ? page(hasDemo()) : TEXT);
   });
 }

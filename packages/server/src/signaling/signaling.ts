@@ -75,6 +75,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
     counters,
     trust,
     origins,
+    ownPages: config.demo,
     clock,
     authorize: gate.connect ?? (() => true),
     accept: attacher({

@@ -20,6 +20,8 @@ export interface UpgradeDeps {
   trust: TrustProxy;
   /** Origins from which a page may connect; null: any. A client that is no browser sends none, and may. */
   origins: readonly string[] | null;
+  /** Whether this server has pages of its own, which may connect from its own origin. */
+  ownPages: boolean;
   /** The embedding application's word on who may connect. */
   authorize: (request: IncomingMessage) => boolean | Promise<boolean>;
   /** Takes a connection whose handshake is done; `exit` is to be called when it has gone. */
@@ -66,11 +68,11 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   const objection = (request: IncomingMessage): RefusalCause | undefined => {
     if (draining) return 'draining';
     if (request.url?.split('?', 1)[0] !== '/') return 'path';
-    const { origin } = request.headers;
-    if (deps.origins !== null && origin !== undefined && !deps.origins.includes(origin)) {
-      return 'origin';
+    const { origin, host } = request.headers;
+    if (deps.origins === null || origin === undefined || deps.origins.includes(origin)) {
+      return undefined;
     }
-    return undefined;
+    return deps.ownPages && isOwnOrigin(origin, host) ? undefined : 'origin';
   };
 
   /** The application's word; one that does not come within the time of a request is a no. */
@@ -114,5 +116,9 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     draining = true;
   };
 }
+
+/** Whether a page came from the host that it asks. Behind a proxy that ends TLS, only the proxy knows the scheme. */
+const isOwnOrigin = (origin: string, host: string | undefined): boolean =>
+  host !== undefined && origin.replace(/^https?:\/\//, '') === host.toLowerCase();
 
 const RETRY: ReadonlySet<RefusalCause> = new Set(['total', 'address', 'draining']);

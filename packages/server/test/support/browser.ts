@@ -1,7 +1,7 @@
 // Real browsers for tests: headless Chromium, pages of a site of their own, and every signaling message they exchange.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { onTestFinished } from 'vitest';
 
 export type Frame = { type: string } & Record<string, unknown>;
@@ -66,9 +66,13 @@ export function servePage(page: string, scripts: Record<string, string | Buffer>
 }
 
 /** Opens the page in a new context, which is closed when the test ends. */
-export async function openDevice(browser: Browser | undefined, url: string): Promise<Device> {
+export async function openDevice(
+  browser: Browser | undefined,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<Device> {
   if (browser === undefined) throw new Error('the browser is not running');
-  const context = await browser.newContext();
+  const context = await browser.newContext(options);
   onTestFinished(() => context.close());
   const page = await context.newPage();
   const device: Device = { id: crypto.randomUUID(), page, sent: [], received: [], requests: [] };

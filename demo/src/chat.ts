@@ -1,0 +1,54 @@
+// The chat: a text is a message, as in the five lines of the client's README, so this page talks to any other client too.
+import type { PeerSession } from '@couplet/client';
+import { byId, make, showProblem } from './dom.js';
+import { wordsFor } from './error-words.js';
+import { markNews } from './tabs.js';
+
+/** Messages kept on the page; a peer cannot fill its memory. */
+const MAX_MESSAGES = 500;
+
+export function startChat(session: PeerSession, signal: AbortSignal): void {
+  const [log, form, input] = [
+    byId('chat-log', 'div'),
+    byId('chat-form', 'form'),
+    byId('chat-text', 'input'),
+  ];
+  log.replaceChildren(make('p', 'empty', 'No messages yet. What you write here passes no server.'));
+
+  const add = (kind: 'mine' | 'theirs' | 'note', text: string) => {
+    log.querySelector('.empty')?.remove();
+    const who = { mine: 'You: ', theirs: 'Other device: ', note: '' }[kind];
+    log.append(make('p', `message ${kind}`, make('span', 'visually-hidden', who), text));
+    while (log.childElementCount > MAX_MESSAGES) log.firstElementChild?.remove();
+    log.scrollTop = log.scrollHeight;
+  };
+
+  form.addEventListener(
+    'submit',
+    (event) => {
+      event.preventDefault();
+      const text = input.value.trim();
+      if (text === '') return;
+      try {
+        session.send(text);
+      } catch (error) {
+        // The text stays in the field, to be sent again.
+        return showProblem(wordsFor(error));
+      }
+      add('mine', text);
+      input.value = '';
+      input.focus();
+    },
+    { signal },
+  );
+  session.on('message', (data) => {
+    if (typeof data !== 'string') return;
+    add('theirs', data);
+    markNews('chat', 'New message');
+  });
+  session.on('peer-left', () => add('note', 'The other device left.'));
+  session.on('state', (state) => {
+    if (state === 'reconnecting') add('note', 'Connection lost; looking for another way.');
+    if (state === 'connected') add('note', 'Connected.');
+  });
+}

@@ -1,0 +1,100 @@
+// The connection tab: state, path and round trip in plain words, and every candidate as it comes.
+import type {
+  CandidateFound,
+  PeerSession,
+  SessionPath,
+  SessionState,
+  SignalingState,
+} from '@couplet/client';
+import { readable } from './candidate.js';
+import { byId, make } from './dom.js';
+import { duration } from './format.js';
+import { isSelected } from './tabs.js';
+
+/** A peer may send as many candidates as it likes. */
+const MAX_ROWS = 100;
+const MEASURE_EVERY_MS = 1000;
+
+export const STATE_WORDS: Readonly<Record<SessionState, string>> = {
+  connecting: 'Waiting for the other device',
+  connected: 'Connected',
+  reconnecting: 'Connection lost; looking for another way',
+  closed: 'Closed',
+};
+
+export const PATH_WORDS: Readonly<Record<SessionPath, string>> = {
+  host: 'Direct, on the same network',
+  srflx: 'Direct, across the internet',
+  relay: 'Through a relay (TURN), which sees only encrypted packets',
+};
+
+const SIGNALING_WORDS: Readonly<Record<SignalingState, string>> = {
+  joining: 'Connecting to the server',
+  joined: 'Reached; the other device is not there',
+  ready: 'Reached, by both devices',
+  down: 'Not reached; the connection between the devices works on without it',
+};
+
+export function startConnectionPanel(session: PeerSession, signal: AbortSignal): void {
+  const rows = byId('candidates', 'tbody');
+  const show = () => showFacts(session);
+  session.on('state', show);
+  session.on('signaling', show);
+  session.on('path', show);
+  session.on('path', () => markPairInUse(session, rows));
+  session.on('peer', () => rows.replaceChildren());
+  session.on('candidate', (found) => addCandidate(rows, found));
+  rows.replaceChildren();
+  show();
+  const measure = async () => {
+    if (!isSelected('connection') || document.hidden) return;
+    const milliseconds = await session.roundTripTimeMs();
+    byId('fact-round-trip', 'dd').textContent =
+      milliseconds === undefined ? 'Not measured yet' : duration(milliseconds);
+    markPairInUse(session, rows);
+  };
+  const timer = setInterval(() => void measure(), MEASURE_EVERY_MS);
+  signal.addEventListener('abort', () => clearInterval(timer));
+  byId('tab-connection', 'button').addEventListener('click', () => void measure(), { signal });
+}
+
+function showFacts({ state, path, signaling }: PeerSession): void {
+  byId('fact-state', 'dd').textContent = STATE_WORDS[state];
+  byId('fact-path', 'dd').textContent = path === undefined ? 'Not known yet' : PATH_WORDS[path];
+  byId('fact-signaling', 'dd').textContent = SIGNALING_WORDS[signaling];
+  if (state !== 'connected') byId('fact-round-trip', 'dd').textContent = 'Not measured yet';
+}
+
+const DEVICES = { local: 'this', remote: 'other' } as const;
+
+/** Lists a candidate, unless it is listed; returns its row. */
+function addCandidate(
+  rows: HTMLElement,
+  { side, candidate }: CandidateFound,
+): HTMLTableRowElement | undefined {
+  const shown = readable(candidate?.candidate ?? '');
+  if (shown === undefined) return undefined;
+  const { kind, protocol, address } = shown;
+  const key = `${side} ${protocol} ${address}`;
+  const known = [...rows.querySelectorAll('tr')].find(({ dataset }) => dataset.key === key);
+  if (known !== undefined || rows.childElementCount >= MAX_ROWS) return known;
+  const cells = [DEVICES[side], kind, protocol, address, ''].map((text) => make('td', '', text));
+  const row = make('tr', '', ...cells);
+  row.dataset.key = key;
+  rows.append(row);
+  return row;
+}
+
+/** Marks the pair that the packets take, where the browser tells. It may have found one of them only while trying. */
+function markPairInUse({ peer }: PeerSession, rows: HTMLElement): void {
+  const pair = peer?.sctp?.transport.iceTransport.getSelectedCandidatePair?.();
+  const used = (['local', 'remote'] as const).map((side) =>
+    addCandidate(rows, { side, candidate: pair?.[side] ?? null }),
+  );
+  for (const row of rows.querySelectorAll('tr')) {
+    const isUsed = used.includes(row);
+    row.classList.toggle('used', isUsed);
+    const last = row.cells.item(4);
+    if (last) last.textContent = isUsed ? 'yes' : '';
+  }
+}

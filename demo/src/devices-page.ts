@@ -1,0 +1,144 @@
+// From a start to a session and back: invite, join, come back after a reload, leave, forget. One thing at a time.
+import { CoupletError, type PeerSession, type SessionOptions } from '@couplet/client';
+import { forgetDevice, JOIN_CODE_DIGITS, savedSession, saveSession, thisDevice } from './device.js';
+import { announce, byId, hideProblem, showProblem, showView } from './dom.js';
+import { isCancel, wordsFor } from './error-words.js';
+import { showInvite } from './invite-view.js';
+import { codeIn, grouped } from './join-code.js';
+import { startSessionView } from './session-view.js';
+
+export class DevicesPage {
+  /** Of what goes on now; its abort ends it. */
+  #current = new AbortController();
+  #session: PeerSession | undefined;
+
+  constructor() {
+    const on = (id: string, listener: () => void) =>
+      byId(id, 'button').addEventListener('click', listener);
+    on('make-invite', () => void this.#invite());
+    on('cancel-invite', () => this.#toStart());
+    on('waiting-cancel', () => this.#leave());
+    on('leave', () => this.#leave());
+    on('forget', () => void this.#forget());
+    on('problem-close', hideProblem);
+    byId('join-form', 'form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#joinTyped();
+    });
+  }
+
+  /** Where the page begins: at the pairing of before the reload, at the code of a link, or at the start. */
+  open(code: string | undefined): void {
+    const saved = savedSession();
+    if (code !== undefined) void this.join(code);
+    else if (saved) void this.#resume(saved);
+    else this.#toStart();
+  }
+
+  /** Accepts a code, where nothing else goes on. */
+  async join(code: string): Promise<void> {
+    if (this.#session) {
+      showProblem('Leave this session first, then open the link again.');
+      return;
+    }
+    await this.#run(`Connecting with code ${grouped(code)}.`, (options) =>
+      thisDevice().accept(code, options),
+    );
+  }
+
+  #joinTyped(): void {
+    const input = byId('join-code', 'input');
+    const code = codeIn(input.value, JOIN_CODE_DIGITS);
+    input.ariaInvalid = code === undefined ? 'true' : null;
+    byId('join-error', 'p').textContent =
+      code === undefined ? `A code has ${JOIN_CODE_DIGITS} digits.` : '';
+    if (code === undefined) {
+      input.focus();
+    } else {
+      input.value = '';
+      void this.join(code);
+    }
+  }
+
+  async #invite(): Promise<void> {
+    await this.#run('Making a code.', async (options) => {
+      const invite = await thisDevice().invite(options);
+      showInvite(invite, options.signal);
+      showView('invite');
+      return invite.accepted;
+    });
+  }
+
+  async #resume(saved: Parameters<ReturnType<typeof thisDevice>['resume']>[0]): Promise<void> {
+    await this.#run('Looking for the other device. Its page must be open.', (options) =>
+      thisDevice().resume(saved, options),
+    );
+  }
+
+  /** Waits for a session, and shows it; where there will be none, says why and returns to the start. */
+  async #run(
+    waitingFor: string,
+    connect: (options: Required<SessionOptions>) => Promise<PeerSession>,
+  ): Promise<void> {
+    this.#end();
+    hideProblem();
+    byId('waiting-text', 'p').textContent = waitingFor;
+    showView('waiting');
+    const current = this.#current;
+    const { signal } = current;
+    try {
+      const session = await connect({ signal, onSession: (made) => this.#follow(made, current) });
+      if (signal.aborted) return;
+      saveSession(session.save());
+      showView('session');
+      announce('Connected.');
+    } catch (error) {
+      if (signal.aborted) return;
+      // A pairing that the server has forgotten will not come back.
+      if (error instanceof CoupletError && error.code === 'forbidden') saveSession(undefined);
+      this.#toStart(error);
+    }
+  }
+
+  #follow(session: PeerSession, current: AbortController): void {
+    this.#session = session;
+    startSessionView(session, current.signal);
+    session.on('error', (error) => {
+      // A failed exchange of descriptions ends nothing: the next one may succeed.
+      if (session.state !== 'closed' && error.code === 'negotiation_failed') {
+        return showProblem(wordsFor(error));
+      }
+      if (current === this.#current) this.#toStart(error);
+    });
+  }
+
+  #leave(): void {
+    saveSession(undefined);
+    this.#toStart();
+  }
+
+  async #forget(): Promise<void> {
+    this.#end();
+    try {
+      await forgetDevice();
+      this.#toStart();
+      announce('This device is forgotten.');
+    } catch (error) {
+      this.#toStart(error);
+    }
+  }
+
+  #toStart(error?: unknown): void {
+    this.#end();
+    showView('start');
+    if (error === undefined) hideProblem();
+    else if (!isCancel(error)) showProblem(wordsFor(error));
+  }
+
+  #end(): void {
+    this.#session?.close();
+    this.#session = undefined;
+    this.#current.abort();
+    this.#current = new AbortController();
+  }
+}

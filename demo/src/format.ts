@@ -1,0 +1,27 @@
+// Sizes, speeds and times in words.
+
+const UNITS = ['bytes', 'kB', 'MB', 'GB'] as const;
+
+/** `5.2 MB`: decimal, as file managers count. */
+export function bytes(count: number): string {
+  let unit = 0;
+  let value = count;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : 1;
+  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+}
+
+/** `4:59`. Counts down to 0:00 and no further. */
+export function clock(milliseconds: number): string {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+}
+
+/** `12 ms`, and for the fast ones `0.4 ms`. */
+export const duration = (milliseconds: number): string =>
+  milliseconds >= 10_000
+    ? `${(milliseconds / 1000).toFixed(0)} s`
+    : `${milliseconds < 10 ? Number(milliseconds.toFixed(1)) : milliseconds.toFixed(0)} ms`;

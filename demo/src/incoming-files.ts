@@ -1,0 +1,99 @@
+// Files that the peer sends: bounded, put together, compared, offered to be saved.
+import { type FileFrame, MAX_FILE_BYTES } from './file-frames.js';
+import { FileReceiver } from './file-receiver.js';
+import { type TransferRow, transferRow } from './transfer-row.js';
+
+/** Of all files received in a session: the page keeps each until it is saved, and the tab is closed. */
+const MAX_KEPT_BYTES = 2 * MAX_FILE_BYTES;
+const MAX_FILES = 500;
+
+export interface IncomingDeps {
+  send(frame: FileFrame): void;
+  show(row: TransferRow): void;
+}
+
+export class IncomingFiles {
+  readonly #deps: IncomingDeps;
+  readonly #open = new Map<number, { receiver: FileReceiver; row: TransferRow }>();
+  readonly #urls: string[] = [];
+  #files = 0;
+  #keptBytes = 0;
+
+  constructor(deps: IncomingDeps) {
+    this.#deps = deps;
+  }
+
+  take(frame: FileFrame): void {
+    const { id } = frame;
+    const transfer = this.#open.get(id);
+    if (frame.kind === 'offer') {
+      if (transfer === undefined) this.#begin(frame);
+    } else if (transfer === undefined) {
+      // What was under way when this side refused.
+    } else if (frame.kind === 'chunk') {
+      if (transfer.receiver.take(frame.bytes))
+        transfer.row.progress(transfer.receiver.receivedBytes);
+      else this.#refuse(id, 'broken', 'Stopped: more came than was announced.');
+    } else if (frame.kind === 'end') {
+      this.#finish(id, transfer, frame.sha256);
+    } else if (frame.kind === 'cancelled') {
+      this.#end(id, 'Cancelled by the other device.');
+    }
+  }
+
+  /** The connection that they came on is gone, and what was on its way with it. */
+  interrupt(): void {
+    for (const id of [...this.#open.keys()]) this.#end(id, 'Interrupted. Send it again.');
+  }
+
+  /** Lets go of every file. */
+  close(): void {
+    this.#open.clear();
+    for (const url of this.#urls.splice(0)) URL.revokeObjectURL(url);
+  }
+
+  #begin({ id, name, size, mediaType }: Extract<FileFrame, { kind: 'offer' }>): void {
+    const isTooMuch =
+      size > MAX_FILE_BYTES || this.#keptBytes + size > MAX_KEPT_BYTES || this.#files >= MAX_FILES;
+    if (isTooMuch) {
+      this.#deps.send({ kind: 'refused', id, reason: 'too_large' });
+      return;
+    }
+    this.#files += 1;
+    this.#keptBytes += size;
+    const row = transferRow('receiving', { name, size }, () =>
+      this.#refuse(id, 'cancelled', 'Cancelled.'),
+    );
+    this.#open.set(id, { receiver: new FileReceiver({ name, size, mediaType }), row });
+    this.#deps.show(row);
+  }
+
+  #finish(
+    id: number,
+    { receiver, row }: { receiver: FileReceiver; row: TransferRow },
+    sha256: string,
+  ): void {
+    const result = receiver.finish();
+    this.#open.delete(id);
+    this.#deps.send({ kind: 'received', id, sha256: result.sha256 });
+    if (!result.isWhole || result.sha256 !== sha256) {
+      row.failed('Damaged on the way: the sums differ.');
+      return;
+    }
+    const url = URL.createObjectURL(result.file);
+    this.#urls.push(url);
+    row.intact(sha256, { url, name: receiver.offer.name });
+  }
+
+  #refuse(id: number, reason: 'cancelled' | 'broken', words: string): void {
+    this.#deps.send({ kind: 'refused', id, reason });
+    this.#end(id, words);
+  }
+
+  #end(id: number, words: string): void {
+    const transfer = this.#open.get(id);
+    this.#open.delete(id);
+    this.#keptBytes -= transfer?.receiver.offer.size ?? 0;
+    transfer?.row.failed(words);
+  }
+}

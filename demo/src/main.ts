@@ -1,0 +1,39 @@
+// The page at /demo: two pages in one, chosen by the fragment. Everything about pairing and WebRTC is @couplet/client.
+import { JOIN_CODE_DIGITS } from './device.js';
+import { DevicesPage } from './devices-page.js';
+import { byId } from './dom.js';
+import { codeIn } from './join-code.js';
+import { startTabs } from './tabs.js';
+import { startTestPage } from './test-page.js';
+
+/** The code of a join link; it leaves the address bar, so that a reload or a shared address does not join again. */
+function takeCode(): string | undefined {
+  if (!location.hash.startsWith('#code=')) return undefined;
+  const code = codeIn(location.hash, JOIN_CODE_DIGITS);
+  history.replaceState(null, '', location.pathname + location.search);
+  return code;
+}
+
+function showPage(): void {
+  const isTest = location.hash === '#test';
+  const [devices, test] = [byId('nav-devices', 'a'), byId('nav-test', 'a')];
+  byId('page-devices', 'div').hidden = isTest;
+  byId('page-test', 'section').hidden = !isTest;
+  for (const [link, isCurrent] of [
+    [devices, !isTest],
+    [test, isTest],
+  ] as const) {
+    link.ariaCurrent = isCurrent ? 'page' : null;
+  }
+}
+
+startTabs();
+startTestPage();
+const page = new DevicesPage();
+page.open(takeCode());
+showPage();
+addEventListener('hashchange', () => {
+  const code = takeCode();
+  if (code !== undefined) void page.join(code);
+  showPage();
+});

@@ -1,0 +1,95 @@
+// Files that this side sends: one after the other, until the peer says what it got.
+import { CoupletError, type PeerSession } from '@couplet/client';
+import { encodeFrame, type FileFrame, MAX_FILE_BYTES, type RefusalReason } from './file-frames.js';
+import { sendFile } from './file-sender.js';
+import { type TransferRow, transferRow } from './transfer-row.js';
+
+const REFUSALS: Readonly<Record<RefusalReason, string>> = {
+  cancelled: 'Cancelled by the other device.',
+  too_large: 'Too large for the other device.',
+  broken: 'Damaged on the way.',
+};
+
+interface Transfer {
+  row: TransferRow;
+  /** Of the sending; its reason is what the row says. */
+  stopping: AbortController;
+  /** Once all of it is sent. */
+  sha256?: string;
+}
+
+export class OutgoingFiles {
+  readonly #session: PeerSession;
+  readonly #show: (row: TransferRow) => void;
+  readonly #open = new Map<number, Transfer>();
+  #nextId = 1;
+  /** One file at a time: the first is there sooner, and the line is as busy. */
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(session: PeerSession, show: (row: TransferRow) => void) {
+    this.#session = session;
+    this.#show = show;
+  }
+
+  add(file: File): void {
+    const id = this.#nextId++;
+    const row = transferRow('sending', file, () => this.#cancel(id));
+    this.#show(row);
+    if (file.size > MAX_FILE_BYTES) {
+      row.failed('Larger than 1 GB, which is too much for this page.');
+      return;
+    }
+    const transfer = { row, stopping: new AbortController() };
+    this.#open.set(id, transfer);
+    this.#queue = this.#queue.then(() => this.#send(id, file, transfer));
+  }
+
+  take(frame: FileFrame): void {
+    const transfer = this.#open.get(frame.id);
+    if (transfer === undefined) return;
+    if (frame.kind === 'refused') {
+      this.#end(frame.id, REFUSALS[frame.reason]);
+    } else if (frame.kind === 'received' && transfer.sha256 !== undefined) {
+      this.#open.delete(frame.id);
+      if (frame.sha256 === transfer.sha256) transfer.row.intact(frame.sha256);
+      else transfer.row.failed('Damaged on the way: the sums differ.');
+    }
+  }
+
+  /** The connection that they went on is gone, and what was on its way with it. */
+  interrupt(): void {
+    for (const id of [...this.#open.keys()]) this.#end(id, 'Interrupted. Send it again.');
+  }
+
+  async #send(id: number, file: File, transfer: Transfer): Promise<void> {
+    const { signal } = transfer.stopping;
+    if (signal.aborted) return;
+    try {
+      const onProgress = (sent: number) => transfer.row.progress(sent);
+      transfer.sha256 = await sendFile(this.#session, id, file, { signal, onProgress });
+      if (this.#open.has(id)) transfer.row.waiting();
+    } catch (error) {
+      this.#end(
+        id,
+        error instanceof CoupletError ? 'Interrupted. Send it again.' : 'The file cannot be read.',
+      );
+    }
+  }
+
+  #cancel(id: number): void {
+    this.#end(id, 'Cancelled.');
+    try {
+      this.#session.send(encodeFrame({ kind: 'cancelled', id }));
+    } catch {
+      // Nobody there to be told; the peer drops its half when the connection goes.
+    }
+  }
+
+  #end(id: number, words: string): void {
+    const transfer = this.#open.get(id);
+    if (transfer === undefined) return;
+    this.#open.delete(id);
+    transfer.stopping.abort();
+    transfer.row.failed(words);
+  }
+}

@@ -1,0 +1,107 @@
+// The connection test of the demo page, against the real coturn and against servers that are not there.
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launchBrowser } from '../../packages/server/test/support/browser.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import { freePort } from '../../packages/server/test/support/coturn.js';
+import { coturn, SECRET } from '../../packages/server/test/support/turn-fixture.js';
+import { buildDemo, startSite, type Visitor, visit } from './support/visitor.js';
+
+describeWith(['chromium', 'turnserver'], 'the connection test', () => {
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    buildDemo();
+    browser = await launchBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  /** Runs the test on a server with these settings; resolves to what it says. */
+  async function examine(env: Record<string, string>) {
+    const { url } = await startSite(env);
+    const visitor = await visit(browser, url, { path: '/demo/#test' });
+    await visitor.button('Start the test').click();
+    await visitor.page.getByText('Done.').waitFor();
+    expect(visitor.complaints).toEqual([]);
+    return report(visitor);
+  }
+
+  test('a relay that works, over UDP and TCP', async () => {
+    const { port } = await coturn();
+    const urls = [`turn:127.0.0.1:${port}`, `turn:127.0.0.1:${port}?transport=tcp`];
+    const { steps, findings } = await examine({
+      TURN_SECRET: SECRET,
+      TURN_URLS: urls.join(),
+      STUN_URLS: `stun:127.0.0.1:${port}`,
+    });
+    expect(steps).toMatchObject({
+      Pairing: expect.stringMatching(/^works in .* ms$/),
+      Signaling: 'works',
+      'WebRTC in this browser': 'works',
+    });
+    for (const url of urls) expect(steps[url], url).toMatch(/^works in .*s$/);
+    // Nothing is between this browser and coturn that could give it another address.
+    expect(steps[`stun:127.0.0.1:${port}`]).toMatch(/^(works|nothing new) in/);
+    expect(findings).toContain(
+      'A relay is available: connections work even behind strict firewalls.',
+    );
+    expect(findings.join()).not.toContain('UDP seems to be blocked');
+  }, 60_000);
+
+  test('a relay that refuses the credentials, since the two secrets differ', async () => {
+    const { port } = await coturn({ env: { TURN_SECRET: 'quite another secret' } });
+    const turn = `turn:127.0.0.1:${port}`;
+    const { steps, texts, findings } = await examine({ TURN_SECRET: SECRET, TURN_URLS: turn });
+    expect(steps[turn]).toMatch(/^does not work in/);
+    expect(texts[turn]).toContain('refuses the credentials (401)');
+    expect(findings.join()).toContain('refuses the credentials');
+  }, 60_000);
+
+  test('UDP that is blocked, and TCP that works', async () => {
+    const { port } = await coturn();
+    const [udp, tcp] = [
+      `turn:127.0.0.1:${await freePort()}`,
+      `turn:127.0.0.1:${port}?transport=tcp`,
+    ];
+    const { steps, findings } = await examine({ TURN_SECRET: SECRET, TURN_URLS: `${udp},${tcp}` });
+    expect(steps[udp]).toMatch(/^does not work/);
+    expect(steps[tcp]).toMatch(/^works/);
+    expect(findings.join()).toContain('UDP seems to be blocked in this network');
+  }, 60_000);
+
+  test('no TURN server at all; and it forgets the devices that it made', async () => {
+    const { url, app } = await startSite();
+    const visitor = await visit(browser, url, { path: '/demo/#test' });
+    const purged = visitor.page.waitForResponse(/user.purge/);
+    await visitor.button('Start the test').click();
+    expect(await (await purged).json()).toMatchObject({ success: true, roomsDeleted: 1 });
+    await visitor.page.getByText('Done.').waitFor();
+    const { findings } = await report(visitor);
+    expect(findings.join()).toContain('hands out no TURN server');
+    await expect.poll(async () => (await app.inject('/rooms')).json().rooms).toEqual([]);
+  }, 60_000);
+
+  test('a server that is away is said to be away', async () => {
+    const { url } = await startSite();
+    const visitor = await visit(browser, url, { path: '/demo/#test' });
+    await visitor.page.route('**/api/**', (route) =>
+      route.fulfill({ status: 404, json: { error: 'rooms_api_disabled' } }),
+    );
+    await visitor.button('Start the test').click();
+    await visitor.page.getByText('Done.').waitFor();
+    const { steps, texts } = await report(visitor);
+    expect(steps).toEqual({ Pairing: 'does not work' });
+    expect(texts.Pairing).toContain('Pairing is turned off on this server');
+  }, 60_000);
+});
+
+async function report({ page }: Visitor) {
+  const all = (selector: string) => page.locator(selector).allInnerTexts();
+  const names = await all('#test-steps strong');
+  const byName = (values: string[]): Record<string, string> =>
+    Object.fromEntries(names.map((name, n) => [name, values[n] ?? '']));
+  return {
+    steps: byName(await all('#test-steps .verdict')),
+    texts: byName(await all('#test-steps .hint')),
+    findings: await all('#test-findings li'),
+  };
+}

@@ -1,0 +1,294 @@
+// The demo page in real browsers, used as people use it: by its labels, its buttons, its keyboard.
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import {
+  launchBrowser,
+  openDevice,
+  servePage,
+} from '../../packages/server/test/support/browser.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import {
+  buildDemo,
+  enterCode,
+  inSession,
+  makeInvite,
+  meet,
+  startSite,
+  type Visitor,
+  visit,
+} from './support/visitor.js';
+
+const MEDIA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
+
+describeWith(['chromium'], 'the demo page', () => {
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    buildDemo();
+    browser = await launchBrowser({ args: ['--allow-loopback-in-peer-connection', ...MEDIA] });
+  });
+  afterAll(() => browser?.close());
+
+  test('one makes an invite, the other types the code, and both write', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(browser, url);
+    await write(host, 'Hello <b>there</b>');
+    await expectMessage(guest, 'Other device: Hello <b>there</b>');
+    await write(guest, 'And hello back');
+    await expectMessage(host, 'Other device: And hello back');
+    await expectMessage(host, 'You: Hello <b>there</b>');
+    expect([host.complaints, guest.complaints]).toEqual([[], []]);
+  }, 60_000);
+
+  test('the link joins at once, and the code leaves the address and reaches no log of requests', async () => {
+    const { url } = await startSite();
+    const host = await visit(browser, url);
+    const { code, link } = await makeInvite(host);
+    expect(link).toBe(`${url}/demo/#code=${code.replace(' ', '')}`);
+    const guest = await visit(browser, url, { path: link.replace(url, '') });
+    await inSession(host, guest);
+    expect(guest.page.url()).toBe(`${url}/demo/`);
+    expect([host.complaints, guest.complaints]).toEqual([[], []]);
+  }, 60_000);
+
+  test('a pasted link is taken for its code', async () => {
+    const { url } = await startSite();
+    const [host, guest] = [await visit(browser, url), await visit(browser, url)];
+    await enterCode(guest, (await makeInvite(host)).link);
+    await inSession(host, guest);
+  }, 60_000);
+
+  test('the link is copied; where that is not allowed, it is marked to be copied by hand', async () => {
+    const { url } = await startSite();
+    const allowed = await visit(browser, url, {
+      permissions: ['clipboard-read', 'clipboard-write'],
+    });
+    const { link } = await makeInvite(allowed);
+    await allowed.button('Copy link').click();
+    await allowed.page.getByText('Copied.').waitFor();
+    expect(await allowed.page.evaluate(() => navigator.clipboard.readText())).toBe(link);
+
+    const refused = await visit(browser, url);
+    await refused.page.evaluate(() => {
+      Object.defineProperty(navigator, 'clipboard', { value: undefined });
+    });
+    const other = await makeInvite(refused);
+    await refused.button('Copy link').click();
+    await refused.page.getByText('Copy the marked link.').waitFor();
+    expect(await refused.page.evaluate(() => String(getSelection()))).toBe(other.link);
+  }, 60_000);
+
+  test('a file of 5 MB arrives intact, and both are told its sum', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(browser, url);
+    await guest.tab('Files').click();
+    const buffer = Buffer.alloc(5_000_000, 'The same, again and again. ');
+    await guest.page.setInputFiles('#file-input', {
+      ...{ name: 'big file.bin', mimeType: 'application/octet-stream', buffer },
+    });
+    await guest.page.getByText('Arrived intact.', { exact: true }).waitFor();
+    await host.tab('Files').click();
+    await host.page.getByText('Received intact.', { exact: true }).waitFor();
+    const sums = await Promise.all(
+      [host, guest].map(({ page }) => page.locator('.sum').innerText()),
+    );
+    expect(sums[0]).toMatch(/^SHA-256 [0-9a-f]{64}$/);
+    expect(sums[1]).toBe(sums[0]);
+    const download = host.page.waitForEvent('download');
+    await host.page.getByRole('link', { name: 'Save big file.bin' }).click();
+    const saved = await download;
+    expect(saved.suggestedFilename()).toBe('big file.bin');
+    const chunks = await (await saved.createReadStream()).toArray();
+    expect(Buffer.concat(chunks).equals(buffer)).toBe(true);
+    expect([host.complaints, guest.complaints]).toEqual([[], []]);
+  }, 60_000);
+
+  test('both call each other, mute, and hang up', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(browser, url, { permissions: ['camera', 'microphone'] });
+    await host.tab('Call').click();
+    await host.button('Start with camera').click();
+    // The other side is told wherever it is.
+    await guest.page.locator('#tab-call.news').waitFor();
+    await guest.tab('Call').click();
+    await guest.page.getByText('The other device is calling, with camera').waitFor();
+    await expectPicture(guest, '#remote-video');
+    await guest.button('Start with microphone').click();
+    await host.page.getByText('In a call, with sound only.').waitFor();
+    await guest.page.getByText('In a call, with camera.').waitFor();
+
+    const mute = host.button('Mute');
+    await mute.click();
+    expect(await mute.getAttribute('aria-pressed')).toBe('true');
+
+    await host.button('Hang up').click();
+    await guest.page.getByText('Waiting for the other side').waitFor();
+    await guest.button('Hang up').click();
+    await host.page.getByText('Nobody is calling.').waitFor();
+    // Again, from the other side: what was hung up can be taken up.
+    await guest.button('Start with camera').click();
+    await expectPicture(host, '#remote-video');
+    expect([host.complaints, guest.complaints]).toEqual([[], []]);
+  }, 60_000);
+
+  test('the connection tab shows path, round trip, candidates and the pair in use', async () => {
+    const { url } = await startSite();
+    const [host] = await meet(browser, url);
+    await host.tab('Connection').click();
+    const panel = host.page.getByRole('tabpanel', { name: 'Connection' });
+    await panel.getByText('Direct, on the same network').waitFor();
+    await panel.getByText('Reached, by both devices').waitFor();
+    await expect.poll(() => host.page.locator('#fact-round-trip').innerText()).toMatch(/^\d.* ms$/);
+    const used = panel.locator('tr.used');
+    await expect.poll(() => used.count()).toBe(2);
+    expect(await used.allInnerTexts()).toEqual([
+      expect.stringMatching(/^this\s+\S.*\s+UDP\s+\S+:\d+\s+yes$/),
+      expect.stringMatching(/^other\s+\S.*\s+UDP\s+\S+:\d+\s+yes$/),
+    ]);
+  }, 60_000);
+
+  test('both compare the same safety number', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(browser, url);
+    await host.tab('Connection').click();
+    await host.button('Compare').click();
+    await guest.page.locator('#tab-connection.news').waitFor();
+    await guest.tab('Connection').click();
+    await guest.page.getByText('The other device wants to compare').waitFor();
+    await guest.button('Compare').click();
+    const number = ({ page }: Visitor) => page.locator('#safety-number').innerText();
+    await expect.poll(() => number(host)).toMatch(/^\d{3} \d{3} \d{3}$/);
+    await expect.poll(() => number(guest)).toBe(await number(host));
+  }, 60_000);
+
+  test('a reload comes back to the session, and leaving ends it for good', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(browser, url);
+    await guest.page.reload();
+    await inSession(guest);
+    await write(guest, 'Here I am again');
+    await expectMessage(host, 'Other device: Here I am again');
+
+    await guest.button('Leave').click();
+    await guest.heading('Connect two devices').waitFor();
+    await expectMessage(host, 'The other device left.');
+    await guest.page.reload();
+    await guest.heading('Connect two devices').waitFor();
+  }, 60_000);
+
+  test('a forgotten device has no pairing left on the server', async () => {
+    const { url } = await startSite();
+    const [host] = await meet(browser, url);
+    const kept = await host.page.evaluate(() => sessionStorage.getItem('couplet-demo'));
+    const { roomId } = JSON.parse(kept ?? '').session;
+    await host.button('Forget this device').click();
+    await host.heading('Connect two devices').waitFor();
+    await expect
+      .poll(async () => (await fetch(`${url}/api/rooms?roomid=${roomId}`)).status)
+      .toBe(404);
+  }, 60_000);
+
+  test('a wrong code is told in plain words, and the page is ready for the next', async () => {
+    const { url } = await startSite();
+    const visitor = await visit(browser, url);
+    await enterCode(visitor, '12 34');
+    await visitor.page.getByText('A code has 6 digits.').waitFor();
+    await enterCode(visitor, '123456');
+    await visitor.page.getByText('No device is waiting with this code.').waitFor();
+    await visitor.heading('Connect two devices').waitFor();
+    await visitor.button('Dismiss').click();
+    expect(await visitor.page.getByRole('alert').allInnerTexts()).toEqual(['']);
+  }, 60_000);
+
+  test('the keyboard is enough', async () => {
+    const { url } = await startSite();
+    const [host, guest] = [await visit(browser, url), await visit(browser, url)];
+    await host.button('Make an invite').focus();
+    await host.page.keyboard.press('Enter');
+    await host.heading('Enter this code').waitFor();
+    expect(await focused(host)).toBe('invite-title');
+    const code = (await host.page.locator('#invite-code').textContent()) ?? '';
+    await tabTo(guest, 'join-code');
+    await guest.page.keyboard.type(code);
+    await guest.page.keyboard.press('Enter');
+    await inSession(host, guest);
+    expect(await focused(guest)).toBe('session-title');
+    await tabTo(guest, 'tab-chat');
+    for (const name of ['tab-files', 'tab-call', 'tab-connection', 'tab-chat']) {
+      await guest.page.keyboard.press('ArrowRight');
+      expect(await focused(guest)).toBe(name);
+    }
+    await guest.page.keyboard.press('End');
+    expect(await focused(guest)).toBe('tab-connection');
+    await guest.page.keyboard.press('Home');
+    await tabTo(guest, 'chat-text');
+    await guest.page.keyboard.type('No mouse');
+    await guest.page.keyboard.press('Enter');
+    await expectMessage(host, 'Other device: No mouse');
+  }, 60_000);
+
+  test('works where only the server of an app is an allowed origin, and only paired devices enter', async () => {
+    const { url } = await startSite({
+      ALLOWED_ORIGINS: 'https://app.example',
+      REQUIRE_PAIRED_ROOMS: '1',
+    });
+    const [host, guest] = await meet(browser, url);
+    expect([host.complaints, guest.complaints]).toEqual([[], []]);
+  }, 60_000);
+
+  test('codes of eight digits are made and entered', async () => {
+    const { url } = await startSite({ JOIN_CODE_DIGITS: '8' });
+    const [host, guest] = [await visit(browser, url), await visit(browser, url)];
+    await host.button('Make an invite').click();
+    await host.heading('Enter this code').waitFor();
+    const code = (await host.page.locator('#invite-code').textContent()) ?? '';
+    expect(code).toMatch(/^\d{4} \d{4}$/);
+    await enterCode(guest, code);
+    await inSession(host, guest);
+  }, 60_000);
+
+  test('a page of another origin imports /client.js', async () => {
+    const { url } = await startSite({ ALLOWED_ORIGINS: 'https://app.example' });
+    const other = servePage(
+      `<script type="module">import { Couplet } from '${url}/client.js'; document.title = typeof Couplet;</script>`,
+      {},
+    );
+    onTestFinished(() => other.close());
+    const { page } = await openDevice(browser, await other.url);
+    await expect.poll(() => page.title()).toBe('function');
+  }, 60_000);
+});
+
+async function write({ page }: Visitor, text: string): Promise<void> {
+  await page.getByLabel('Message', { exact: true }).fill(text);
+  await page.getByRole('button', { name: 'Send' }).click();
+}
+
+const expectMessage = (visitor: Visitor, text: string) =>
+  expect
+    .poll(() => visitor.page.locator('.message').allTextContents(), { timeout: 10_000 })
+    .toContain(text);
+
+/** The video has a picture, and it moves on. */
+async function expectPicture({ page }: Visitor, selector: string): Promise<void> {
+  const video = page.locator(selector);
+  await video.waitFor();
+  const time = () => video.evaluate((element) => (element as HTMLVideoElement).currentTime);
+  await expect
+    .poll(() => video.evaluate((element) => (element as HTMLVideoElement).videoWidth), {
+      timeout: 10_000,
+    })
+    .toBeGreaterThan(0);
+  const before = await time();
+  await expect.poll(time, { timeout: 10_000 }).toBeGreaterThan(before);
+}
+
+const focused = ({ page }: Visitor) => page.evaluate(() => document.activeElement?.id);
+
+/** Presses the Tab key until the focus is there. */
+async function tabTo(visitor: Visitor, id: string): Promise<void> {
+  for (let presses = 0; presses < 30; presses++) {
+    await visitor.page.keyboard.press('Tab');
+    if ((await focused(visitor)) === id) return;
+  }
+  throw new Error(`the Tab key does not reach ${id}`);
+}

@@ -1,0 +1,126 @@
+// Files on the wire between two pages: frames, sums, and what a receiver takes.
+import { createHash, randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { CHUNK_BYTES, decodeFrame, encodeFrame, type FileFrame } from '../src/file-frames.js';
+import { FileReceiver } from '../src/file-receiver.js';
+import { sendFile } from '../src/file-sender.js';
+import { Sha256 } from '../src/sha256.js';
+
+const bytesOf = (length: number) => new Uint8Array(randomBytes(length));
+const sumOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+describe('a frame', () => {
+  const frames: FileFrame[] = [
+    { kind: 'offer', id: 1, name: 'ä "quoted" name.txt', size: 5, mediaType: 'text/plain' },
+    { kind: 'chunk', id: 0xffff_ffff, bytes: new Uint8Array([1, 2, 3]) },
+    { kind: 'end', id: 2, sha256: 'aa' },
+    { kind: 'received', id: 3, sha256: 'bb' },
+    { kind: 'cancelled', id: 4 },
+    { kind: 'refused', id: 5, reason: 'too_large' },
+  ];
+  test.each(frames)('$kind is read as it was written', (frame) => {
+    expect(decodeFrame(encodeFrame(frame))).toEqual(frame);
+  });
+
+  test('a chunk of full size fits into what every browser takes', () => {
+    const frame = encodeFrame({ kind: 'chunk', id: 1, bytes: bytesOf(CHUNK_BYTES) });
+    expect(frame.byteLength).toBeLessThanOrEqual(65_536);
+  });
+
+  test.each([
+    ['nothing', []],
+    ['half a header', [0, 0, 0]],
+    ['an unknown kind', [99, 0, 0, 0, 1]],
+    ['an offer without fields', [0, 0, 0, 0, 1]],
+    ['an offer of no JSON', [0, 0, 0, 0, 1, 123]],
+    ['an offer of null', [0, 0, 0, 0, 1, ...Buffer.from('null')]],
+    ['a negative size', [0, 0, 0, 0, 1, ...Buffer.from('{"name":"a","mediaType":"","size":-1}')]],
+    ['a sum that is none', [2, 0, 0, 0, 1, ...Buffer.from('{"sha256":7}')]],
+  ])('%s is no frame', (_, message) => {
+    expect(decodeFrame(new Uint8Array(message).buffer)).toBeUndefined();
+  });
+});
+
+test.each([0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000, 100_000])(
+  'SHA-256 of %i bytes is that of others, in whatever pieces they come',
+  (length) => {
+    const bytes = bytesOf(length);
+    const sum = new Sha256();
+    for (let at = 0, size = 1; at < length; at += size, size = (size * 7) % 997) {
+      sum.update(bytes.subarray(at, at + size));
+    }
+    expect(sum.hex()).toBe(sumOf(bytes));
+  },
+);
+
+describe('a transfer', () => {
+  const OFFER = { name: 'a', size: 10, mediaType: 'text/html' };
+
+  test('sends a file whole, waits for the channel before each chunk, and sums it up', async () => {
+    const content = bytesOf(20 * CHUNK_BYTES + 7);
+    const frames: FileFrame[] = [];
+    let waits = 0;
+    const session = {
+      send: (data: unknown) => frames.push(decodeFrame(data as ArrayBuffer) as FileFrame),
+      drained: async () => {
+        waits += 1;
+      },
+    };
+    const progress: number[] = [];
+    const file = new File([content], 'a.bin', { type: 'application/x-thing' });
+    const sha256 = await sendFile(session, 7, file, {
+      signal: new AbortController().signal,
+      onProgress: (sent) => progress.push(sent),
+    });
+    expect(frames[0]).toEqual({
+      ...{ kind: 'offer', id: 7, name: 'a.bin', size: content.length },
+      mediaType: 'application/x-thing',
+    });
+    const chunks = frames.flatMap((frame) => (frame.kind === 'chunk' ? [frame.bytes] : []));
+    expect(Buffer.concat(chunks).equals(content)).toBe(true);
+    expect(frames.at(-1)).toEqual({ kind: 'end', id: 7, sha256: sumOf(content) });
+    expect(sha256).toBe(sumOf(content));
+    expect(waits).toBe(chunks.length);
+    expect(progress.at(-1)).toBe(content.length);
+  });
+
+  test('stops where it is cancelled', async () => {
+    const stopping = new AbortController();
+    let sent = 0;
+    const session = {
+      send: () => {
+        sent += 1;
+        if (sent === 3) stopping.abort(new Error('cancelled'));
+      },
+      drained: async () => {},
+    };
+    const file = new File([bytesOf(10 * CHUNK_BYTES)], 'a');
+    const options = { signal: stopping.signal, onProgress: () => {} };
+    await expect(sendFile(session, 1, file, options)).rejects.toThrow('cancelled');
+    expect(sent).toBe(3);
+  });
+
+  test('a receiver gives back what came, never as a page to be opened', async () => {
+    const receiver = new FileReceiver(OFFER);
+    for (const chunk of [
+      [1, 2, 3, 4],
+      [5, 6, 7, 8, 9, 10],
+    ]) {
+      expect(receiver.take(new Uint8Array(chunk))).toBe(true);
+    }
+    const { file, sha256, isWhole } = receiver.finish();
+    const expected = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(new Uint8Array(await file.arrayBuffer())).toEqual(expected);
+    expect({ sha256, isWhole, type: file.type }).toEqual({
+      ...{ sha256: sumOf(expected), isWhole: true },
+      type: 'application/octet-stream',
+    });
+  });
+
+  test('a receiver takes no more than was announced, and knows what is missing', () => {
+    const receiver = new FileReceiver(OFFER);
+    expect(receiver.take(new Uint8Array(11))).toBe(false);
+    expect(receiver.take(new Uint8Array(9))).toBe(true);
+    expect(receiver.finish().isWhole).toBe(false);
+  });
+});

@@ -1,0 +1,43 @@
+// Join codes as people type, paste and hear them.
+import { expect, test } from 'vitest';
+import { codeIn, grouped, joinLink, spoken } from '../src/join-code.js';
+
+test.each([
+  ['042137', '042137'],
+  [' 042 137\n', '042137'],
+  ['042-137', '042137'],
+  ['042–137', '042137'],
+  ['https://couplet.example/demo/#code=042137', '042137'],
+  ['Open https://couplet.example/demo/#code=042137 please', '042137'],
+  ['04213', undefined],
+  ['0421377', undefined],
+  ['o42137', undefined],
+  ['٠٤٢١٣٧', undefined],
+  ['', undefined],
+])('%j holds the code %s', (text, code) => {
+  expect(codeIn(text, 6)).toBe(code);
+});
+
+test('a code has as many digits as the server says', () => {
+  expect(codeIn('1234 5678', 8)).toBe('12345678');
+  expect(codeIn('123456', 8)).toBeUndefined();
+});
+
+test('the link has the code in its fragment, which goes to no server, and is read back', () => {
+  const link = joinLink('https://couplet.example/demo/#test', '042137');
+  expect(link).toBe('https://couplet.example/demo/#code=042137');
+  expect(codeIn(link, 6)).toBe('042137');
+});
+
+test.each([
+  ['042137', '042 137'],
+  ['12345678', '1234 5678'],
+  ['1234567890', '12 34 56 78 90'],
+  ['1234567', '1234567'],
+])('%s is shown as %s', (code, shown) => {
+  expect(grouped(code)).toBe(shown);
+});
+
+test('a screen reader says digits, not thousands', () => {
+  expect(spoken('042137')).toBe('0 4 2, 1 3 7');
+});

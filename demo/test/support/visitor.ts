@@ -1,0 +1,103 @@
+// A person before the demo page: opens it, makes and enters codes, and notices whatever the browser complains of.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import { expect, onTestFinished } from 'vitest';
+import { openDevice } from '../../../packages/server/test/support/browser.js';
+import { type RunningServer, startServer } from '../../../packages/server/test/support/server.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Brings the pages up to date; call it once before the tests of a file. */
+export function buildDemo(): void {
+  execFileSync(process.execPath, [`${ROOT}scripts/build.js`], { cwd: ROOT });
+}
+
+/** A server with the built page; it is closed when the test ends. */
+export async function startSite(env: Record<string, string> = {}): Promise<RunningServer> {
+  const server = await startServer(env);
+  onTestFinished(() => server.close());
+  return server;
+}
+
+export interface Visitor {
+  page: Page;
+  /** Errors of scripts, of the policy, of the network; and requests to other origins. */
+  complaints: string[];
+  button(name: string | RegExp): Locator;
+  tab(name: string): Locator;
+  heading(name: string | RegExp): Locator;
+}
+
+export async function visit(
+  browser: Browser | undefined,
+  site: string,
+  { path = '/demo/', ...options }: BrowserContextOptions & { path?: string } = {},
+): Promise<Visitor> {
+  const { page } = await openDevice(browser, 'about:blank', options);
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    if (url.protocol.startsWith('http') && url.origin !== site) complaints.push(request.url());
+  });
+  await page.goto(site + path, { waitUntil: 'load' });
+  return {
+    page,
+    complaints,
+    button: (name) => page.getByRole('button', { name }),
+    tab: (name) => page.getByRole('tab', { name, exact: true }),
+    heading: (name) => page.getByRole('heading', { name }),
+  };
+}
+
+/** Presses "Make an invite", and reads the code and the link. */
+export async function makeInvite(host: Visitor): Promise<{ code: string; link: string }> {
+  await host.button('Make an invite').click();
+  await host.heading('Enter this code').waitFor();
+  const shown = (await host.page.locator('#invite-code').textContent()) ?? '';
+  expect(shown).toMatch(/^\d{3} \d{3}$/);
+  const link = await host.page.getByLabel('or open this link there').inputValue();
+  return { code: shown, link };
+}
+
+export async function enterCode(guest: Visitor, code: string): Promise<void> {
+  await guest.page.getByLabel('Second device').fill(code);
+  await guest.button('Join').click();
+}
+
+export async function inSession(...visitors: Visitor[]): Promise<void> {
+  for (const visitor of visitors) await visitor.heading('Your session').waitFor();
+}
+
+/** Two that have met by a code. */
+export async function meet(
+  browser: Browser | undefined,
+  site: string,
+  options: BrowserContextOptions = {},
+): Promise<[Visitor, Visitor]> {
+  const host = await visit(browser, site, options);
+  const guest = await visit(browser, site, options);
+  await enterCode(guest, (await makeInvite(host)).code);
+  await inSession(host, guest);
+  return [host, guest];
+}
+
+/** What axe finds on the page as it is, in words. */
+export async function accessibilityFaults({ page }: Visitor): Promise<string[]> {
+  // By the debugger's hand: the policy of the page lets no script in.
+  await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: typeof import('axe-core') };
+    const { violations } = await axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+    return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
+  });
+}

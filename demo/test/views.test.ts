@@ -1,0 +1,92 @@
+// Every view of the demo page, light and dark, on a phone and on a desktop: axe finds nothing, and nothing sticks out.
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launchBrowser } from '../../packages/server/test/support/browser.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import {
+  accessibilityFaults,
+  buildDemo,
+  enterCode,
+  inSession,
+  makeInvite,
+  startSite,
+  type Visitor,
+  visit,
+} from './support/visitor.js';
+
+const MEDIA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
+const PHONE = { width: 320, height: 640 };
+const DESKTOP = { width: 1280, height: 800 };
+
+describeWith(['chromium'], 'the views of the demo page', () => {
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    buildDemo();
+    browser = await launchBrowser({ args: ['--allow-loopback-in-peer-connection', ...MEDIA] });
+  });
+  afterAll(() => browser?.close());
+
+  test.each([
+    ['light', PHONE],
+    ['dark', PHONE],
+    ['light', DESKTOP],
+    ['dark', DESKTOP],
+  ] as const)(
+    'are accessible and fit: %s, %o',
+    async (colorScheme, viewport) => {
+      const { url } = await startSite();
+      const options = {
+        ...{ colorScheme, viewport, reducedMotion: 'reduce' as const },
+        permissions: ['camera', 'microphone'],
+      };
+      const host = await visit(browser, url, options);
+      await expectFine(host, 'start');
+      await host.button('Join').click();
+      await expectFine(host, 'start with a wrong input');
+      const { code } = await makeInvite(host);
+      await expectFine(host, 'invite');
+
+      const guest = await visit(browser, url, options);
+      await enterCode(guest, code);
+      await inSession(host, guest);
+      await guest.page
+        .getByLabel('Message', { exact: true })
+        .fill('A long word: '.padEnd(300, 'o'));
+      await guest.button('Send').click();
+      await host.page.locator('.message.theirs').waitFor();
+      await expectFine(host, 'chat');
+      await guest.page.setInputFiles('#file-input', {
+        ...{ name: `${'long name '.repeat(20)}.txt`, mimeType: 'text/plain' },
+        buffer: Buffer.from('small'),
+      });
+      await host.tab('Files').click();
+      await host.page.getByText('Received intact.', { exact: true }).waitFor();
+      await expectFine(host, 'files');
+      await host.tab('Call').click();
+      await host.button('Start with camera').click();
+      await host.button('Hang up').waitFor();
+      await expectFine(host, 'call');
+      await host.tab('Connection').click();
+      await expect.poll(() => host.page.locator('tr.used').count()).toBe(2);
+      await expectFine(host, 'connection');
+      await guest.page.close();
+
+      const tester = await visit(browser, url, options);
+      await tester.page.getByRole('link', { name: 'Connection test' }).click();
+      await expectFine(tester, 'connection test');
+      await tester.button('Start the test').click();
+      await tester.page.getByText('Done.').waitFor();
+      await expectFine(tester, 'report of the connection test');
+      expect([host.complaints, guest.complaints, tester.complaints]).toEqual([[], [], []]);
+    },
+    90_000,
+  );
+});
+
+async function expectFine(visitor: Visitor, view: string): Promise<void> {
+  expect(await accessibilityFaults(visitor), view).toEqual([]);
+  const sticksOut = await visitor.page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  expect(sticksOut, `${view} is wider than the window`).toBe(0);
+}

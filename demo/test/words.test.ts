@@ -1,0 +1,131 @@
+// What the page says: of errors, of ICE servers, of sizes and times, of candidates.
+import { CoupletError } from '@couplet/client';
+import { REST_ERRORS } from '@couplet/protocol';
+import { describe, expect, test } from 'vitest';
+import { readable } from '../src/candidate.js';
+import { wordsFor } from '../src/error-words.js';
+import { bytes, clock, duration } from '../src/format.js';
+import type { ProbeResult } from '../src/ice-probe.js';
+import { urlsOf } from '../src/ice-probe.js';
+import { errorWords, findings, probeWords, transportOf } from '../src/ice-words.js';
+
+describe('errors', () => {
+  test.each(Object.keys(REST_ERRORS) as (keyof typeof REST_ERRORS)[])(
+    '%s is told in a sentence, not by its code',
+    (code) => {
+      expect(wordsFor(new CoupletError(code))).toMatch(/^[A-Z].*[.)]$/);
+      expect(wordsFor(new CoupletError(code))).not.toContain(code);
+    },
+  );
+
+  test('a throttled user is told how long to wait', () => {
+    const error = new CoupletError('rate_limited', { retryAfterSeconds: 30 });
+    expect(wordsFor(error)).toContain('30 seconds');
+  });
+
+  test('what is no error of the client is a bug of the page', () => {
+    expect(wordsFor(new TypeError('x is not a function'))).toBe(
+      'Something went wrong on this page. Reload it.',
+    );
+  });
+});
+
+describe('the connection test', () => {
+  const result = (url: string, outcome: ProbeResult['outcome'], errorCode?: number) => ({
+    ...{ url, outcome, milliseconds: 10 },
+    ...(errorCode === undefined ? {} : { errorCode }),
+  });
+  const texts = (...results: ProbeResult[]) =>
+    findings(results)
+      .map(({ text }) => text)
+      .join('\n');
+
+  test('asks every URL of every server by itself', () => {
+    const servers = [
+      { urls: 'stun:a' },
+      { urls: ['turn:b', 'turns:b'], username: 'user', credential: 'secret' },
+    ];
+    expect(urlsOf(servers)).toEqual([
+      { url: 'stun:a' },
+      { url: 'turn:b', username: 'user', credential: 'secret' },
+      { url: 'turns:b', username: 'user', credential: 'secret' },
+    ]);
+  });
+
+  test.each([
+    ['turn:a', 'UDP'],
+    ['turn:a?transport=udp', 'UDP'],
+    ['turn:a:3478?transport=tcp', 'TCP'],
+    ['turns:a:5349?transport=tcp', 'TLS'],
+    ['stun:a', 'UDP'],
+  ])('%s is reached over %s', (url, transport) => {
+    expect(transportOf(url)).toBe(transport);
+  });
+
+  test('a relay that works is enough behind strict firewalls', () => {
+    expect(texts(result('turn:a', 'works'))).toContain('even behind strict firewalls');
+    expect(texts(result('turns:a', 'works'))).toContain('over TLS');
+  });
+
+  test('a relay that works over TCP alone means that UDP is blocked', () => {
+    const found = texts(result('turn:a', 'fails', 701), result('turn:a?transport=tcp', 'works'));
+    expect(found).toContain('UDP seems to be blocked');
+  });
+
+  test('no TURN server, none that answers, and one that refuses are three different things', () => {
+    expect(texts()).toContain('hands out no TURN server');
+    expect(texts()).toContain('no STUN server either');
+    expect(texts(result('turn:a', 'fails', 701))).toContain('No relay answers');
+    expect(texts(result('turn:a', 'fails', 401))).toContain('refuses the credentials');
+  });
+
+  test('STUN answers, finds nothing new, or is blocked', () => {
+    expect(texts(result('stun:a', 'works'))).toContain('STUN answers');
+    expect(texts(result('stun:a', 'nothing-new'))).toContain('STUN answers');
+    expect(texts(result('stun:a', 'fails', 701))).toContain('UDP seems to be blocked');
+    expect(probeWords(result('stun:a', 'nothing-new')).text).toContain('not behind a NAT');
+  });
+
+  test.each([300, 400, 401, 403, 437, 438, 441, 442, 486, 500, 508, 701, 799, 418])(
+    'error %i is explained, and the code is named for whoever knows it',
+    (code) => {
+      expect(errorWords(code)).toMatch(new RegExp(`\\(${code}\\)`));
+    },
+  );
+});
+
+test.each([
+  [0, '0 bytes'],
+  [999, '999 bytes'],
+  [1000, '1.0 kB'],
+  [999_499, '999 kB'],
+  [999_949, '1.0 MB'],
+  [5_242_880, '5.2 MB'],
+  [1_000_000_000, '1.0 GB'],
+])('%i bytes are %s', (count, text) => {
+  expect(bytes(count)).toBe(text);
+});
+
+test('times are shown as people read them', () => {
+  expect([clock(299_001), clock(59_000), clock(-5)]).toEqual(['5:00', '0:59', '0:00']);
+  expect([duration(0.44), duration(12.3), duration(12_400)]).toEqual(['0.4 ms', '12 ms', '12 s']);
+});
+
+test.each([
+  [
+    'candidate:1 1 udp 2113937151 192.0.2.7 54400 typ host generation 0',
+    { kind: 'own address', protocol: 'UDP', address: '192.0.2.7:54400' },
+  ],
+  [
+    'candidate:2 1 tcp 1518280447 2001:db8:1111:2222:3333:4444:5555:6666 9 typ srflx raddr :: rport 0',
+    { kind: 'address seen from outside', protocol: 'TCP', address: '[2001:db8:…55:6666]:9' },
+  ],
+  [
+    'candidate:3 1 udp 1 0ad8ae26-ea0a-4a3a-8b4e-6c1e8e1f0f3c.local 5000 typ host',
+    { kind: 'own address', protocol: 'UDP', address: '0ad8ae26….local:5000' },
+  ],
+  ['', undefined],
+  ['nonsense', undefined],
+])('the candidate %j is readable', (line, shown) => {
+  expect(readable(line)).toEqual(shown);
+});

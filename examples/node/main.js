@@ -1,0 +1,36 @@
+// Two terminals, or a terminal and a browser, talk: node main.js makes a code, node main.js CODE accepts one.
+import { createInterface } from 'node:readline';
+import { Couplet } from '@couplet/client';
+import { RTCPeerConnection } from 'werift';
+import WebSocket from 'ws';
+
+const url = process.env.COUPLET_URL ?? 'http://localhost:8080';
+// What a browser has and Node has not.
+const couplet = new Couplet({ url, RTCPeerConnection, WebSocket });
+const say = (line) => process.stdout.write(`${line}\n`);
+
+const [code] = process.argv.slice(2);
+const session = code === undefined ? await invited() : await couplet.accept(code);
+
+say('connected, peer to peer');
+session.on('message', (text) => say(`peer: ${text}`));
+session.on('peer-left', () => {
+  say('the peer has left');
+  end();
+});
+
+const lines = createInterface({ input: process.stdin });
+lines.on('line', (line) => session.send(line));
+lines.on('close', () => session.close());
+process.once('SIGINT', end);
+
+/** Leaves; nothing then keeps the process. */
+function end() {
+  lines.close();
+}
+
+async function invited() {
+  const invite = await couplet.invite();
+  say(`code: ${invite.code}`);
+  return invite.accepted;
+}

@@ -1,0 +1,55 @@
+// Two devices chat: make a code on one, enter it on the other.
+import type { FormEvent } from 'react';
+import { useCouplet } from './use-couplet.js';
+
+export function App({ url }: { url: string }) {
+  const { state, code, path, messages, error, invite, accept, send, close } = useCouplet(url);
+
+  /** Hands the text of a form's only field on. */
+  const take = (use: (text: string) => void) => (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    use(String(new FormData(form).get('text')));
+    form.reset();
+  };
+
+  return (
+    <main>
+      <p role="status">
+        {state}
+        {path && ` (${path})`}
+      </p>
+      {error && <p role="alert">{error.code}</p>}
+      {state === 'idle' ? (
+        <>
+          <button type="button" onClick={invite}>
+            Make a code
+          </button>
+          <form onSubmit={take(accept)}>
+            <input name="text" aria-label="Code" inputMode="numeric" required />
+            <button type="submit">Join</button>
+          </form>
+        </>
+      ) : (
+        <button type="button" onClick={close}>
+          Leave
+        </button>
+      )}
+      {state === 'pairing' && code && <output>{code}</output>}
+      <ul>
+        {messages.map(({ from, text }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: lines are only ever added at the end
+          <li key={index}>
+            {from}: {text}
+          </li>
+        ))}
+      </ul>
+      {state === 'connected' && (
+        <form onSubmit={take(send)}>
+          <input name="text" aria-label="Message" autoComplete="off" />
+          <button type="submit">Send</button>
+        </form>
+      )}
+    </main>
+  );
+}

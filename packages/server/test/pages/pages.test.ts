@@ -1,0 +1,225 @@
+// GET /client.js and /demo/: what is served, how it may be kept, and what a page may do. docs/operations.md, "The demo page".
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import WebSocket from 'ws';
+import type { AppDeps } from '../../src/app.js';
+import { captureLog } from '../support/captured-log.js';
+import { startServer, temporaryFolder } from '../support/server.js';
+
+const folder = temporaryFolder();
+const built = join(folder, 'public');
+
+beforeAll(() => {
+  mkdirSync(join(built, 'demo/assets'), { recursive: true });
+  writeFileSync(join(folder, 'secret.js'), 'secret');
+  const files = {
+    'client.js': 'export const client = 1;',
+    'client.js.map': '{}',
+    '.stamp': 'of the build',
+    'demo/index.html': '<!doctype html><html lang="en" data-join-code-digits="6">demo</html>',
+    'demo/licenses.md': '# Licenses',
+    'demo/assets/index-abc.js': 'start();',
+    'demo/assets/index-abc.css': 'p {}',
+    'demo/assets/icon-abc.svg': '<svg/>',
+    'demo/assets/unknown.bin': '?',
+  };
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(built, name), content);
+});
+
+/** A server with those pages. */
+async function start(env: Record<string, string> = {}, deps: AppDeps = {}): Promise<string> {
+  const server = await startServer(env, { publicFolder: built, ...deps });
+  onTestFinished(() => server.close());
+  return server.url;
+}
+
+describe('/client.js', () => {
+  test('any page may import it', async () => {
+    const url = await start({ ALLOWED_ORIGINS: 'https://app.example' });
+    const answer = await fetch(`${url}/client.js`, {
+      headers: { Origin: 'https://other.example' },
+    });
+    expect(answer.status).toBe(200);
+    expect(await answer.text()).toBe('export const client = 1;');
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'content-type': 'text/javascript; charset=utf-8',
+      'access-control-allow-origin': '*',
+      'cross-origin-resource-policy': 'cross-origin',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-cache',
+    });
+  });
+
+  test('is asked for again, and not sent again while it is the same', async () => {
+    const url = await start();
+    const etag = (await fetch(`${url}/client.js`)).headers.get('etag') as string;
+    expect(etag).toMatch(/^"[\w-]{27}"$/);
+    for (const tag of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+      const answer = await fetch(`${url}/client.js`, { headers: { 'If-None-Match': tag } });
+      expect(answer.status, tag).toBe(304);
+      expect(answer.headers.get('etag')).toBe(etag);
+      expect(await answer.text()).toBe('');
+    }
+    const answer = await fetch(`${url}/client.js`, { headers: { 'If-None-Match': '"other"' } });
+    expect(answer.status).toBe(200);
+  });
+
+  test('answers HEAD, and has its source map', async () => {
+    const url = await start();
+    const head = await fetch(`${url}/client.js`, { method: 'HEAD' });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    expect(head.headers.get('content-length')).toBe('24');
+    const map = await fetch(`${url}/client.js.map`);
+    expect([map.status, await map.json()]).toEqual([200, {}]);
+  });
+});
+
+describe('/demo/', () => {
+  test('may load and reach nothing but its own origin, run nothing inline, and be framed by nobody', async () => {
+    const url = await start();
+    const answer = await fetch(`${url}/demo/`);
+    expect(answer.status).toBe(200);
+    const policy = answer.headers.get('content-security-policy')?.split('; ');
+    expect(policy).toEqual([
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "img-src 'self' data: blob:",
+      'media-src blob:',
+      "connect-src 'self'",
+      "base-uri 'none'",
+      "form-action 'none'",
+      "frame-ancestors 'none'",
+    ]);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'permissions-policy': expect.stringContaining('camera=(self), microphone=(self)'),
+      'cross-origin-opener-policy': 'same-origin',
+    });
+  });
+
+  test('/demo leads there, below whatever path a proxy has mounted the server', async () => {
+    const url = await start();
+    const answer = await fetch(`${url}/demo`, { redirect: 'manual' });
+    expect([answer.status, answer.headers.get('location')]).toEqual([308, 'demo/']);
+  });
+
+  test.each([
+    ['index-abc.js', 'text/javascript; charset=utf-8'],
+    ['index-abc.css', 'text/css; charset=utf-8'],
+    ['icon-abc.svg', 'image/svg+xml'],
+  ])('%s is named by its content, and may be kept for ever', async (name, type) => {
+    const answer = await fetch(`${await start()}/demo/assets/${name}`);
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, type]);
+    expect(answer.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+    expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'");
+  });
+
+  test('knows how many digits a code has', async () => {
+    const url = await start({ JOIN_CODE_DIGITS: '8' });
+    const text = await (await fetch(`${url}/demo/`)).text();
+    expect(text).toContain('data-join-code-digits="8"');
+    const six = await fetch(`${await start()}/demo/`);
+    const eight = await fetch(`${url}/demo/`);
+    expect(six.headers.get('etag')).not.toBe(eight.headers.get('etag'));
+  });
+
+  test.each([
+    '/demo/../secret.js',
+    '/demo/%2e%2e/secret.js',
+    '/demo/..%2fsecret.js',
+    '/demo/..%2f..%2fsecret.js',
+    '/demo/%2e%2e%2f%2e%2e%2fsecret.js',
+    '/demo//etc/passwd',
+    '/demo/assets',
+    '/demo/assets/',
+    '/demo/assets/unknown.bin',
+    '/demo/nothing.js',
+    '/demo/constructor',
+    '/.stamp',
+    '/demo/%00',
+  ])('%s is not found, like any other unknown path', async (path) => {
+    const server = await startServer({}, { publicFolder: built });
+    onTestFinished(() => server.close());
+    // Not fetch: it would tidy the path up.
+    const answer = await server.app.inject({ method: 'GET', url: path });
+    expect([answer.statusCode, answer.json()]).toEqual([404, { error: 'not_found' }]);
+  });
+
+  test('DEMO=0 turns it off: not found like any other unknown path, and GET / does not speak of it', async () => {
+    const url = await start({ DEMO: '0' });
+    for (const path of ['/demo', '/demo/', '/demo/assets/index-abc.js']) {
+      const answer = await fetch(url + path, { redirect: 'manual' });
+      expect([answer.status, await answer.json()]).toEqual([404, { error: 'not_found' }]);
+    }
+    expect((await fetch(`${url}/client.js`)).status).toBe(200);
+    expect(await front(url)).not.toContain('demo');
+  });
+
+  test('is off where there is no rooms API to try', async () => {
+    const url = await start({ USE_SQLITE: '0' });
+    expect((await fetch(`${url}/demo/`)).status).toBe(404);
+    expect(await front(url)).not.toContain('demo');
+  });
+
+  test('GET / leads people to it', async () => {
+    expect(await front(await start())).toContain('<a href="demo/">');
+  });
+
+  test('is no part of the API document', async () => {
+    const { paths } = await (await fetch(`${await start()}/openapi.json`)).json();
+    expect(Object.keys(paths).filter((path) => /demo|client/.test(path))).toEqual([]);
+  });
+});
+
+test('where nothing is built, the log says so, the pages are not found, and all else works', async () => {
+  const { log, lines } = captureLog();
+  const url = await start({}, { publicFolder: join(folder, 'absent'), log });
+  expect(lines().map(({ msg }) => msg)).toContain(
+    'no /client.js and no demo page: npm run build makes them',
+  );
+  for (const path of ['/client.js', '/demo', '/demo/']) {
+    expect((await fetch(url + path)).status, path).toBe(404);
+  }
+  expect(await front(url)).not.toContain('demo');
+});
+
+describe('the WebSocket of a server with ALLOWED_ORIGINS', () => {
+  const ALLOWED_ORIGINS = 'https://app.example';
+  const connects = (url: string, origin: string) =>
+    new Promise<boolean>((resolve) => {
+      const socket = new WebSocket(url.replace('http', 'ws'), { origin });
+      socket.once('open', () => {
+        socket.terminate();
+        resolve(true);
+      });
+      socket.once('error', () => resolve(false));
+    });
+
+  test('is open to its own page, also behind a proxy that ends TLS', async () => {
+    const url = await start({ ALLOWED_ORIGINS });
+    expect(await connects(url, url)).toBe(true);
+    expect(await connects(url, url.replace('http:', 'https:'))).toBe(true);
+    expect(await connects(url, 'https://app.example')).toBe(true);
+  });
+
+  test('stays closed to every other', async () => {
+    const url = await start({ ALLOWED_ORIGINS });
+    for (const origin of ['https://evil.example', `${url}.evil.example`, `${url}1`, 'null']) {
+      expect(await connects(url, origin), origin).toBe(false);
+    }
+  });
+
+  test('is closed to its own origin too where there is no page of its own', async () => {
+    const url = await start({ ALLOWED_ORIGINS, DEMO: '0' });
+    expect(await connects(url, url)).toBe(false);
+  });
+});
+
+/** What a person sees at GET /. */
+const front = async (url: string): Promise<string> =>
+  (await fetch(url, { headers: { Accept: 'text/html' } })).text();

@@ -1,0 +1,7 @@
+// npm run build: the packages, then the pages that the server serves. Installs nothing: the image calls it too.
+
+import { buildPages } from './pages.js';
+import { compile } from './prepare.js';
+
+compile();
+await buildPages();

@@ -1,0 +1,15 @@
+// docs/client-api.md against the comments of the client: it is what npm run docs would write, and nothing lacks a comment.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../packages/server/test/support/server.js';
+import { ROOT, run } from './support.js';
+
+const folder = temporaryFolder();
+
+test('docs/client-api.md is what the comments say, and everything exported has one', () => {
+  const file = join(folder, 'client-api.md');
+  const { stderr } = run(process.execPath, [`${ROOT}scripts/api-docs/main.js`, file]);
+  expect(stderr).toBe('');
+  expect(readFileSync(`${ROOT}docs/client-api.md`, 'utf8')).toBe(readFileSync(file, 'utf8'));
+});

@@ -1,0 +1,232 @@
+// The examples of the client, run as they stand: plain pages, React, Node, and Node with a browser.
+import { readdirSync } from 'node:fs';
+import type { Browser, Page } from 'playwright-core';
+import { build as bundle, type Rolldown } from 'vite';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { launchBrowser, openDevice, servePage } from '../packages/server/test/support/browser.js';
+import { describeWith } from '../packages/server/test/support/components.js';
+import { startServer } from '../packages/server/test/support/server.js';
+import { build } from '../packages/server/test/support/server-process.js';
+import { ROOT, read } from './support/papers.js';
+import { openTerminal } from './support/terminal.js';
+
+const server = await startServer();
+afterAll(() => server.close());
+beforeAll(() => build());
+
+/** An example, aimed at the server of this test. */
+const aimed = (path: string) => read(path).replaceAll('http://localhost:8080', server.url);
+
+/** Two sides that wait for each other for as long as a loaded machine takes. */
+const PATIENT = 60_000;
+
+describe('examples/node', () => {
+  const chat = (...args: string[]) =>
+    openTerminal(['examples/node/main.js', ...args], { COUPLET_URL: server.url });
+
+  test(
+    'two processes talk, and both end when one leaves',
+    async () => {
+      const host = chat();
+      const guest = chat(await host.line(/^code: (\d{6})$/));
+      for (const side of [host, guest]) await side.line(/^connected, peer to peer$/);
+      host.type('hello');
+      await guest.line(/^peer: hello$/);
+      guest.type('hello yourself');
+      await host.line(/^peer: hello yourself$/);
+      guest.end();
+      await host.line(/^the peer has left$/);
+      expect([await guest.ended, await host.ended]).toEqual([0, 0]);
+    },
+    PATIENT,
+  );
+
+  test('a wrong code ends it with the error', async () => {
+    const guest = chat('000000');
+    await expect(guest.line(/^connected/)).rejects.toThrow('not_found_or_expired');
+    expect(await guest.ended).toBe(1);
+  });
+});
+
+describeWith(['chromium'], 'examples in a browser', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  afterAll(() => browser.close());
+
+  /** Opens a page, with its scripts, in a context of its own. */
+  async function open(html: string, scripts: Record<string, string> = {}): Promise<Page> {
+    const site = servePage(html, scripts);
+    onTestFinished(() => site.close());
+    return (await openDevice(browser, await site.url)).page;
+  }
+
+  const says = (page: Page, text: string) => page.getByText(text).waitFor();
+  const codeOf = async (page: Page) => {
+    await page.click('#make');
+    await says(page, 'code: ');
+    return /code: (\d{6})/.exec((await page.textContent('#log')) ?? '')?.[1] ?? '';
+  };
+  const join = async (page: Page, code: string) => {
+    await page.fill('[name=code]', code);
+    await page.click('#join button');
+  };
+  const write = async (page: Page, text: string) => {
+    await page.fill('#write [name=text]', text);
+    await page.press('#write [name=text]', 'Enter');
+  };
+
+  test.each(['examples/html', 'examples/without-client'])(
+    '%s: two tabs talk',
+    async (folder) => {
+      const html = aimed(`${folder}/index.html`);
+      const [one, other] = [await open(html), await open(html)];
+      await join(other, await codeOf(one));
+      for (const page of [one, other]) await says(page, 'connected, peer to peer');
+      await write(one, 'hello');
+      await says(other, 'peer: hello');
+      await write(other, 'hello yourself');
+      await says(one, 'peer: hello yourself');
+    },
+    PATIENT,
+  );
+
+  test('examples/html: a wrong code is told', async () => {
+    const page = await open(aimed('examples/html/index.html'));
+    await join(page, '000000');
+    await says(page, 'failed: not_found_or_expired');
+  });
+
+  test(
+    'examples/node talks with examples/html',
+    async () => {
+      const page = await open(aimed('examples/html/index.html'));
+      const terminal = openTerminal(['examples/node/main.js', await codeOf(page)], {
+        COUPLET_URL: server.url,
+      });
+      await says(page, 'connected, peer to peer');
+      await terminal.line(/^connected/);
+      await write(page, 'hello');
+      await terminal.line(/^peer: hello$/);
+      terminal.type('hello yourself');
+      await says(page, 'peer: hello yourself');
+      terminal.end();
+      expect(await terminal.ended).toBe(0);
+      await says(page, 'connecting');
+    },
+    PATIENT,
+  );
+
+  describe('examples/react', () => {
+    const scripts: Record<string, string> = {};
+    let html = '';
+    beforeAll(async () => {
+      const { output } = (await bundle({
+        root: `${ROOT}examples/react`,
+        configFile: false,
+        logLevel: 'warn',
+        define: {
+          'import.meta.env.VITE_COUPLET_URL': JSON.stringify(server.url),
+          // In production StrictMode does nothing.
+          'process.env.NODE_ENV': '"development"',
+        },
+        plugins: [
+          {
+            name: 'root-for-the-test',
+            transform: (code, id) => {
+              if (!id.endsWith('/main.tsx')) return undefined;
+              return code.replace('createRoot(root)', '(window.root = createRoot(root))');
+            },
+          },
+        ],
+        build: { write: false, minify: false, modulePreload: { polyfill: false } },
+      })) as Rolldown.RolldownOutput;
+      for (const file of output) {
+        if (file.type === 'chunk') scripts[`/${file.fileName}`] = file.code;
+        else if (file.fileName === 'index.html') html = String(file.source);
+      }
+    });
+
+    const status = (page: Page, text: string | RegExp) =>
+      page.getByRole('status').filter({ hasText: text }).waitFor();
+    const invite = async (page: Page) => {
+      await page.getByRole('button', { name: 'Make a code' }).click();
+      return (await page.locator('output').textContent()) ?? '';
+    };
+    const accept = async (page: Page, code: string) => {
+      await page.getByLabel('Code').fill(code);
+      await page.getByRole('button', { name: 'Join' }).click();
+    };
+    const send = async (page: Page, text: string) => {
+      await page.getByLabel('Message').fill(text);
+      await page.getByRole('button', { name: 'Send' }).click();
+    };
+    const unmount = (page: Page) =>
+      page.evaluate(() => (window as unknown as { root: { unmount(): void } }).root.unmount());
+
+    test(
+      'two tabs talk in StrictMode, and a component that is unmounted leaves',
+      async () => {
+        const [one, other] = [await open(html, scripts), await open(html, scripts)];
+        await accept(other, await invite(one));
+        for (const page of [one, other]) await status(page, /^connected \((host|srflx)\)$/);
+        await send(one, 'hello');
+        await says(other, 'peer: hello');
+        await send(other, 'hello yourself');
+        await says(one, 'peer: hello yourself');
+        expect(await one.getByRole('listitem').allTextContents()).toEqual([
+          'me: hello',
+          'peer: hello yourself',
+        ]);
+        await unmount(other);
+        await status(one, 'connecting');
+        await one.getByRole('button', { name: 'Leave' }).click();
+        await status(one, 'idle');
+      },
+      PATIENT,
+    );
+
+    test('waiting can be given up, and another pairing begun', async () => {
+      const page = await open(html, scripts);
+      const held = page.waitForRequest((request) => request.url().endsWith('/check'));
+      await invite(page);
+      const request = await held;
+      const given = page.waitForEvent('requestfailed', (failed) => failed === request);
+      await page.getByRole('button', { name: 'Leave' }).click();
+      await given;
+      await status(page, 'idle');
+      expect(await page.getByRole('alert').count()).toBe(0);
+      expect(await invite(page)).toMatch(/^\d{6}$/);
+    });
+
+    test('a wrong code is told', async () => {
+      const page = await open(html, scripts);
+      await accept(page, '000000');
+      await page.getByRole('alert').filter({ hasText: 'not_found_or_expired' }).waitFor();
+      await status(page, 'idle');
+    });
+  });
+});
+
+describe('the package.json of an example', () => {
+  const manifest = (path: string) => JSON.parse(read(path));
+  const { devDependencies } = manifest('package.json');
+  const { dependencies } = manifest('packages/server/package.json');
+  const ours = Object.fromEntries(
+    readdirSync(`${ROOT}packages`).map((name) => {
+      const { version } = manifest(`packages/${name}/package.json`);
+      return [`@couplet/${name}`, `^${version}`];
+    }),
+  );
+
+  test.each(readdirSync(`${ROOT}examples`))(
+    'examples/%s: where there is one, it asks for what the tests ran with',
+    (name) => {
+      if (!readdirSync(`${ROOT}examples/${name}`).includes('package.json')) return;
+      const wanted = manifest(`examples/${name}/package.json`);
+      const all = { ...wanted.dependencies, ...wanted.devDependencies };
+      expect({ ...dependencies, ...devDependencies, ...ours }).toMatchObject(all);
+    },
+  );
+});
