@@ -22,6 +22,10 @@ export async function buildPages() {
   const wanted = hashOf(INPUTS);
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return;
   rmSync(PUBLIC, { recursive: true, force: true });
+  if (!runsVite(process.versions.node)) {
+    console.warn('The demo page is not built: that needs Node 20.19 or newer. All else works.');
+    return;
+  }
   // Loaded only here: it takes longer than everything else that a start does.
   const { build } = await import('vite');
   const { version } = JSON.parse(readFileSync(`${ROOT}packages/client/package.json`, 'utf8'));
@@ -53,6 +57,12 @@ export async function buildPages() {
     },
   });
   writeFileSync(STAMP, wanted);
+}
+
+/** Vite asks for more than the server does: `^20.19.0 || >=22.12.0`. */
+export function runsVite(version) {
+  const [major, minor] = version.split('.').map(Number);
+  return major === 20 ? minor >= 19 : major > 22 || (major === 22 && minor >= 12);
 }
 
 const COMMON = {

@@ -27,6 +27,8 @@ export function readable(line: string): ReadableCandidate | undefined {
 
 /** Names of mDNS and IPv6 addresses are too long for a table. */
 function shortened(address: string): string {
+  // What Chromium says instead of an address that the page is not to know.
+  if (address === 'redacted-ip.invalid') return '(hidden)';
   if (address.endsWith('.local')) return `${address.slice(0, 8)}….local`;
   if (!address.includes(':')) return address;
   return `[${address.length > 20 ? `${address.slice(0, 9)}…${address.slice(-7)}` : address}]`;

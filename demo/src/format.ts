@@ -20,8 +20,9 @@ export function clock(milliseconds: number): string {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 }
 
-/** `12 ms`, and for the fast ones `0.4 ms`. */
-export const duration = (milliseconds: number): string =>
-  milliseconds >= 10_000
-    ? `${(milliseconds / 1000).toFixed(0)} s`
-    : `${milliseconds < 10 ? Number(milliseconds.toFixed(1)) : milliseconds.toFixed(0)} ms`;
+/** `12 ms`, for the fast ones `0.4 ms`, and for those that a browser rounds away `under 1 ms`. */
+export function duration(milliseconds: number): string {
+  if (milliseconds === 0) return 'under 1 ms';
+  if (milliseconds >= 10_000) return `${(milliseconds / 1000).toFixed(0)} s`;
+  return `${milliseconds < 10 ? Number(milliseconds.toFixed(1)) : milliseconds.toFixed(0)} ms`;
+}

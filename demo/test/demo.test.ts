@@ -135,9 +135,10 @@ describeWith(['chromium'], 'the demo page', () => {
     const [host] = await meet(browser, url);
     await host.tab('Connection').click();
     const panel = host.page.getByRole('tabpanel', { name: 'Connection' });
-    await panel.getByText('Direct, on the same network').waitFor();
+    // Which of the direct paths: where a check is faster than the candidate, the client sees only a reflexive address.
+    await panel.getByText(/^Direct, /).waitFor();
     await panel.getByText('Reached, by both devices').waitFor();
-    await expect.poll(() => host.page.locator('#fact-round-trip').innerText()).toMatch(/^\d.* ms$/);
+    await expect.poll(() => host.page.locator('#fact-round-trip').innerText()).toMatch(/\d ms$/);
     const used = panel.locator('tr.used');
     await expect.poll(() => used.count()).toBe(2);
     expect(await used.allInnerTexts()).toEqual([

@@ -108,6 +108,7 @@ test.each([
 
 test('times are shown as people read them', () => {
   expect([clock(299_001), clock(59_000), clock(-5)]).toEqual(['5:00', '0:59', '0:00']);
+  expect(duration(0)).toBe('under 1 ms');
   expect([duration(0.44), duration(12.3), duration(12_400)]).toEqual(['0.4 ms', '12 ms', '12 s']);
 });
 
@@ -123,6 +124,10 @@ test.each([
   [
     'candidate:3 1 udp 1 0ad8ae26-ea0a-4a3a-8b4e-6c1e8e1f0f3c.local 5000 typ host',
     { kind: 'own address', protocol: 'UDP', address: '0ad8ae26….local:5000' },
+  ],
+  [
+    'candidate:4 1 udp 1 redacted-ip.invalid 5000 typ prflx',
+    { kind: 'address seen by the other side', protocol: 'UDP', address: '(hidden):5000' },
   ],
   ['', undefined],
   ['nonsense', undefined],
