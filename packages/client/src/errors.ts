@@ -38,7 +38,15 @@ const FINAL_CLOSES = ['replaced', 'policy_violation', 'message_too_big'] as cons
 export type FinalClose = (typeof FINAL_CLOSES)[number];
 
 /** Answers to a join after which asking again would be answered the same. */
-const FINAL_REFUSALS = ['room_full', 'forbidden', 'invalid_room_id', 'invalid_device_id'] as const;
+const FINAL_REFUSALS = [
+  'room_full',
+  'forbidden',
+  'invalid_room_id',
+  'invalid_device_id',
+  // Not of a server that speaks this protocol.
+  'invalid_json',
+  'unknown_message_type',
+] as const;
 export type FinalRefusal = Extract<SignalingErrorCode, (typeof FINAL_REFUSALS)[number]>;
 
 /** Every code that an application may meet. */
