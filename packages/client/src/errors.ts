@@ -37,13 +37,21 @@ export type LocalErrorCode =
 export type FinalClose = 'replaced' | 'policy_violation' | 'message_too_big';
 const FINAL_CLOSES: readonly FinalClose[] = ['replaced', 'policy_violation', 'message_too_big'];
 
-/** The server refused a join, and asking again would be answered the same. */
-export type FinalRefusal = 'room_full' | 'forbidden' | 'invalid_room_id' | 'invalid_device_id';
+/** The server refused a join, and asking again would be answered the same. The last two: it speaks another protocol. */
+export type FinalRefusal =
+  | 'room_full'
+  | 'forbidden'
+  | 'invalid_room_id'
+  | 'invalid_device_id'
+  | 'invalid_json'
+  | 'unknown_message_type';
 const FINAL_REFUSALS = [
   'room_full',
   'forbidden',
   'invalid_room_id',
   'invalid_device_id',
+  'invalid_json',
+  'unknown_message_type',
 ] as const satisfies readonly (FinalRefusal & SignalingErrorCode)[];
 
 /** Every code that an application may meet; a `RestErrorCode` is one of the server's table for REST, docs/protocol.md. */
