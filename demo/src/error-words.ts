@@ -42,6 +42,7 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   invalid_room_id: BUG,
   invalid_device_id: BUG,
   invalid_json: BUG,
+  unknown_message_type: BUG,
   missing_field: BUG,
   invalid_expiresInSeconds: BUG,
   invalid_client1: BUG,
