@@ -14,6 +14,7 @@ import { CoupletError } from './errors.js';
 import { Negotiation } from './negotiation.js';
 import { onNetworkChange } from './network-changes.js';
 import { pathOf, type SessionPath } from './path.js';
+import { PathGuard } from './path-guard.js';
 import type { SavedSession, SessionEvents, SessionState } from './session-events.js';
 import { SignalingClient, type SignalingClientOptions } from './signaling-client.js';
 
@@ -29,6 +30,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   readonly #options: PeerSessionOptions;
   readonly #signaling: SignalingClient;
   readonly #closing = new AbortController();
+  readonly #guard: PathGuard;
   readonly #stopWatching: () => void;
   #state: SessionState = 'connecting';
   #path: SessionPath | undefined;
@@ -53,6 +55,11 @@ export class PeerSession extends Emitter<SessionEvents> {
     });
     this.#signaling.on('peer-left', () => this.#peerLeft());
     this.#signaling.on('end', (error) => this.#end(error));
+    this.#guard = new PathGuard({
+      clock: options.clock,
+      ask: () => this.#signaling.ask(),
+      restart: () => void this.#restart(),
+    });
     this.#stopWatching = onNetworkChange(() => {
       this.#restartDue = true;
       this.#signaling.reconnect();
@@ -141,7 +148,7 @@ export class PeerSession extends Emitter<SessionEvents> {
       return;
     }
     if (ready.iceServers) peer.setConfiguration({ iceServers: ready.iceServers });
-    if (this.#restartDue || peer.connectionState === 'failed') peer.restartIce();
+    if (this.#restartDue || isLost(peer)) peer.restartIce();
     this.#restartDue = false;
     if (ready.isInitiator) this.#negotiation?.renew();
   }
@@ -183,6 +190,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   async #follow(peer: RTCPeerConnection): Promise<void> {
     if (peer !== this.#peer) return;
     const { connectionState } = peer;
+    this.#guard.follow(connectionState);
     if (connectionState === 'connected' && this.#channel?.readyState === 'open') {
       this.#setState('connected');
       // Without statistics there is a connection all the same.
@@ -190,21 +198,20 @@ export class PeerSession extends Emitter<SessionEvents> {
       if (path === undefined || path === this.#path || peer !== this.#peer) return;
       this.#path = path;
       this.emit('path', path);
-    } else if (connectionState === 'disconnected' || connectionState === 'failed') {
-      if (this.#state === 'connected') this.#setState('reconnecting');
-      if (connectionState === 'failed') await this.#restart(peer);
-    }
+    } else if (isLost(peer) && this.#state === 'connected') this.#setState('reconnecting');
   }
 
-  async #restart(peer: RTCPeerConnection): Promise<void> {
+  async #restart(): Promise<void> {
+    const peer = this.#peer;
     try {
       // Those of before may have expired: a restart makes new allocations.
       const iceServers = await this.#options.iceServers(this.#closing.signal);
-      if (peer === this.#peer) peer.setConfiguration({ iceServers });
+      if (peer === this.#peer) peer?.setConfiguration({ iceServers });
     } catch {
       // The ones we have may do; and where the server is away, its `room_ready` brings others.
     }
-    if (peer === this.#peer) peer.restartIce();
+    // The path may have been found meanwhile, or a `room_ready` may have restarted before.
+    if (peer !== undefined && peer === this.#peer && isLost(peer)) peer.restartIce();
   }
 
   #peerLeft(): void {
@@ -221,6 +228,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   #dropPeer(): void {
     const [peer, channel] = [this.#peer, this.#channel];
     this.#peer = this.#channel = this.#negotiation = this.#path = undefined;
+    this.#guard.stop();
     if (channel) channel.onopen = channel.onmessage = null;
     if (!peer) return;
     peer.onconnectionstatechange = peer.onnegotiationneeded = peer.onicecandidate = null;
@@ -237,5 +245,8 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.emit('state', state);
   }
 }
+
+const isLost = ({ connectionState }: RTCPeerConnection): boolean =>
+  connectionState === 'disconnected' || connectionState === 'failed';
 
 type IceMessage = { type: 'ice_candidate'; candidate: Parameters<Negotiation['candidate']>[0] };

@@ -50,6 +50,9 @@ const PING_AFTER_MS = 25_000;
 /** How long an answer may take. */
 const ANSWER_WITHIN_MS = 10_000;
 
+/** How long it may take where there is a reason to doubt that anybody hears. */
+const SIGN_OF_LIFE_WITHIN_MS = 3_000;
+
 export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #options: Required<SignalingClientOptions>;
   #socket: Socket | undefined;
@@ -76,6 +79,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.#ended) return;
     this.#drop();
     this.#connect();
+  }
+
+  /** Asks the server for a sign of life, and comes back by a new connection where there is none. */
+  ask(): void {
+    if (!this.send({ type: 'ping' })) return;
+    this.#dropAfter(SIGN_OF_LIFE_WITHIN_MS);
   }
 
   /** Leaves the room and the server. Nothing runs on. */
