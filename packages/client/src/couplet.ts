@@ -1,8 +1,9 @@
 // A device as an application sees it: invites by a code, accepts one, comes back to a pairing, has itself forgotten.
-import { JOIN_CODE_DIGITS, type PurgeResponse } from '@couplet/protocol';
+import { JOIN_CODE_DIGITS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
 import { CoupletError } from './errors.js';
 import { type Fetch, PairingClient, randomId } from './pairing-client.js';
-import { type PeerConnectionConstructor, PeerSession } from './peer-session.js';
+import type { PeerConnectionConstructor } from './peer-link.js';
+import { PeerSession } from './peer-session.js';
 import type { SavedSession } from './session-events.js';
 import type { SocketConstructor } from './signaling-client.js';
 
@@ -17,11 +18,21 @@ export interface CoupletOptions {
   fetch?: Fetch;
   WebSocket?: SocketConstructor;
   RTCPeerConnection?: PeerConnectionConstructor;
+  /**
+   * For every peer connection: `iceTransportPolicy: 'relay'`, say. ICE servers given here come before those that the
+   * server hands out, which are fresh ones at every restart.
+   */
+  rtcConfiguration?: RTCConfiguration;
 }
 
 export interface Cancellable {
   /** Ends it: it rejects with `aborted`, and nothing runs on. */
   signal?: AbortSignal;
+}
+
+export interface SessionOptions extends Cancellable {
+  /** Called with the session before it is connected, for an application that shows how it comes about. */
+  onSession?(session: PeerSession): void;
 }
 
 export interface Invite {
@@ -56,7 +67,8 @@ export class Couplet {
   async invite({
     expiresInSeconds = 300,
     signal,
-  }: Cancellable & { expiresInSeconds?: number } = {}): Promise<Invite> {
+    onSession,
+  }: SessionOptions & { expiresInSeconds?: number } = {}): Promise<Invite> {
     const { code, expiresAt } = await this.#create(expiresInSeconds, signal);
     const waiting = new AbortController();
     const cancel = () => waiting.abort(signal?.reason);
@@ -64,7 +76,7 @@ export class Couplet {
     if (signal?.aborted) cancel();
     const accepted = this.#pairing
       .check(code, this.deviceId, waiting.signal)
-      .then((roomId) => this.#open(roomId, this.deviceId, waiting.signal))
+      .then((roomId) => this.#open(roomId, this.deviceId, { signal: waiting.signal, onSession }))
       .finally(() => signal?.removeEventListener('abort', cancel));
     // An application that shows the code and never asks for the session is none of the platform's business.
     accepted.catch(() => {});
@@ -72,14 +84,27 @@ export class Couplet {
   }
 
   /** Accepts the code that the peer shows; resolves once the two are connected. */
-  async accept(code: string, { signal }: Cancellable = {}): Promise<PeerSession> {
-    const roomId = await this.#pairing.accept(code, this.deviceId, signal);
-    return this.#open(roomId, this.deviceId, signal);
+  async accept(code: string, options: SessionOptions = {}): Promise<PeerSession> {
+    const roomId = await this.#pairing.accept(code, this.deviceId, options.signal);
+    return this.#open(roomId, this.deviceId, options);
   }
 
   /** Comes back to a pairing; resolves once the peer is there too and the two are connected. */
-  resume({ roomId, deviceId }: SavedSession, { signal }: Cancellable = {}): Promise<PeerSession> {
-    return this.#open(roomId, deviceId, signal);
+  resume({ roomId, deviceId }: SavedSession, options: SessionOptions = {}): Promise<PeerSession> {
+    return this.#open(roomId, deviceId, options);
+  }
+
+  /**
+   * The ICE servers that the server hands out to a pairing, with fresh credentials: for a test of the connection, or an
+   * RTCPeerConnection of the application's own. A session fetches its own.
+   *
+   * @throws CoupletError `forbidden` where the server knows no such pairing
+   */
+  iceServers(
+    { roomId, deviceId }: SavedSession,
+    { signal }: Cancellable = {},
+  ): Promise<RTCIceServer[]> {
+    return this.#pairing.iceServers(roomId, deviceId, signal);
   }
 
   /** Has the server forget this device, or those given, with all their pairings. */
@@ -104,19 +129,28 @@ export class Couplet {
     }
   }
 
-  async #open(roomId: string, deviceId: string, signal?: AbortSignal): Promise<PeerSession> {
+  async #open(
+    roomId: string,
+    deviceId: string,
+    { signal, onSession }: { [Name in keyof SessionOptions]: SessionOptions[Name] | undefined },
+  ): Promise<PeerSession> {
     if (signal?.aborted) throw CoupletError.aborted(signal);
-    const { WebSocket = globalThis.WebSocket, RTCPeerConnection = globalThis.RTCPeerConnection } =
-      this.#options;
+    const {
+      WebSocket = globalThis.WebSocket,
+      RTCPeerConnection = globalThis.RTCPeerConnection,
+      rtcConfiguration,
+    } = this.#options;
     if (!WebSocket || !RTCPeerConnection) throw new CoupletError('unsupported');
     const session = new PeerSession({
       url: this.#url.replace(/^http/, 'ws'),
-      roomId,
-      deviceId,
-      WebSocket,
-      RTCPeerConnection,
-      iceServers: (closing) => this.#pairing.iceServers(roomId, deviceId, closing),
+      ...{ roomId, deviceId, WebSocket, RTCPeerConnection, rtcConfiguration },
     });
+    try {
+      onSession?.(session);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
     return session.connected(signal);
   }
 }

@@ -18,6 +18,10 @@ export type LocalErrorCode =
   | 'unexpected_answer'
   /** There is no open channel to the peer now: wait for the state `connected`. */
   | 'not_connected'
+  /** More than the peer takes in one message: see `maxMessageBytes`. */
+  | 'too_large'
+  /** The platform takes no more into the channel now: await `drained`. `cause` is what it said. */
+  | 'buffer_full'
   /** The platform lacks what is needed, and the options do not bring it. */
   | 'unsupported'
   /** WebRTC refused a session description. `cause` is what it said. */

@@ -4,8 +4,20 @@ export {
   Couplet,
   type CoupletOptions,
   type Invite,
+  type SessionOptions,
 } from './couplet.js';
 export { CoupletError, type CoupletErrorCode } from './errors.js';
+export type { Data } from './outbox.js';
+export type { Fetch } from './pairing-client.js';
 export type { SessionPath } from './path.js';
+export type { PeerConnectionConstructor } from './peer-link.js';
 export type { PeerSession } from './peer-session.js';
-export type { SavedSession, SessionEvents, SessionState } from './session-events.js';
+export type {
+  CandidateFound,
+  KeyMessage,
+  SavedSession,
+  SessionEvents,
+  SessionState,
+  SignalingState,
+} from './session-events.js';
+export type { Socket, SocketConstructor } from './signaling-client.js';

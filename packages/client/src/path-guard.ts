@@ -1,38 +1,28 @@
-// What is done about a path that is lost: the server is asked for a sign of life at once, and ICE restarted soon after.
+// What is done about a path that is lost: it may come back by itself for a moment, then it is looked for anew.
 import { type Clock, systemClock } from './clock.js';
 
 /**
- * How long a lost path may come back by itself. A browser calls a path `disconnected` after five seconds of silence, and
- * `failed` only ten to fifteen seconds later: whoever waits for that, waits for half a minute.
+ * How long a lost path may come back by itself. A browser calls a path `disconnected` after some five seconds of silence,
+ * and `failed` only ten or more later: who waits for that, keeps the user waiting for nothing.
  */
-export const RESTART_AFTER_MS = 2_000;
-
-export interface PathGuardOptions {
-  /** The network may have taken the signaling connection with the path, without a word. */
-  ask(): void;
-  /** Looks for the path anew. */
-  restart(): void;
-  clock?: Clock | undefined;
-}
+export const RESTART_AFTER_MS = 1_000;
 
 export class PathGuard {
-  readonly #options: PathGuardOptions;
+  readonly #restart: () => void;
+  readonly #clock: Clock;
   #cancel: () => void = () => {};
 
-  constructor(options: PathGuardOptions) {
-    this.#options = options;
+  constructor(restart: () => void, clock: Clock = systemClock) {
+    this.#restart = restart;
+    this.#clock = clock;
   }
 
-  /** Takes note of every state that the peer connection comes to. */
+  /** Takes note of the state that a peer connection has come to. */
   follow(state: RTCPeerConnectionState): void {
-    const { ask, restart, clock = systemClock } = this.#options;
     this.stop();
-    if (state === 'disconnected') {
-      ask();
-      this.#cancel = clock.after(RESTART_AFTER_MS, restart);
-    } else if (state === 'failed') {
-      ask();
-      restart();
+    if (state === 'failed') this.#restart();
+    else if (state === 'disconnected') {
+      this.#cancel = this.#clock.after(RESTART_AFTER_MS, this.#restart);
     }
   }
 

@@ -1,28 +1,44 @@
-// Which way the packets go: read from the statistics of an RTCPeerConnection (W3C webrtc-stats).
+// Which way the packets go, and how long they take: read from the statistics of an RTCPeerConnection (W3C webrtc-stats).
 
 /** Directly on one network, directly through NATs, or through a TURN relay. */
 export type SessionPath = 'host' | 'srflx' | 'relay';
 
 /** The path of the selected candidate pair; undefined where none is selected. */
 export function pathOf(stats: RTCStatsReport): SessionPath | undefined {
-  const entries = new Map<string, Entry>();
-  stats.forEach((entry: Entry) => {
-    entries.set(entry.id, entry);
-  });
-  const all = [...entries.values()];
-  const selected = all.find(({ selectedCandidatePairId }) => selectedCandidatePairId);
-  const pair =
-    entries.get(selected?.selectedCandidatePairId ?? '') ??
-    // Where the statistics know no transport, the pair in use is the one that was nominated.
-    all.find(({ type, nominated, state }) => {
-      return type === 'candidate-pair' && nominated && state === 'succeeded';
-    });
+  const entries = entriesOf(stats);
+  const pair = selectedPair(entries);
   if (pair === undefined) return undefined;
   const types = [pair.localCandidateId, pair.remoteCandidateId].map(
     (id) => entries.get(id ?? '')?.candidateType,
   );
   if (types.includes('relay')) return 'relay';
   return types.every((type) => type === 'host') ? 'host' : 'srflx';
+}
+
+/** The latest measured round trip on the selected candidate pair, in milliseconds; undefined where none was measured. */
+export function roundTripTimeMsOf(stats: RTCStatsReport): number | undefined {
+  const seconds = selectedPair(entriesOf(stats))?.currentRoundTripTime;
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
+function entriesOf(stats: RTCStatsReport): Map<string, Entry> {
+  const entries = new Map<string, Entry>();
+  stats.forEach((entry: Entry) => {
+    entries.set(entry.id, entry);
+  });
+  return entries;
+}
+
+function selectedPair(entries: Map<string, Entry>): Entry | undefined {
+  const all = [...entries.values()];
+  const selected = all.find(({ selectedCandidatePairId }) => selectedCandidatePairId);
+  return (
+    entries.get(selected?.selectedCandidatePairId ?? '') ??
+    // Where the statistics know no transport, the pair in use is the one that was nominated.
+    all.find(({ type, nominated, state }) => {
+      return type === 'candidate-pair' && nominated && state === 'succeeded';
+    })
+  );
 }
 
 interface Entry {
@@ -34,4 +50,5 @@ interface Entry {
   localCandidateId?: string;
   remoteCandidateId?: string;
   candidateType?: string;
+  currentRoundTripTime?: number;
 }

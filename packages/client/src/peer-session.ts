@@ -1,68 +1,76 @@
 // One pairing at work: a peer connection with an open data channel, kept alive through whatever the network does.
-//
-//   state        │ what happens                                             │ next
-//   connecting   │ the data channel opens                                   │ connected
-//   connected    │ ICE loses the path, or the peer began anew               │ reconnecting
-//   reconnecting │ the path is back (ICE restart), or a new channel opens   │ connected
-//   any          │ the peer leaves on purpose                               │ connecting: it may come back
-//   any          │ close(), or a final error                                │ closed
-//
-// The signaling connection is in no row: losing it changes no state.
-import type { RoomReady, RTCIceServer } from '@couplet/protocol';
+// Its states and what leads from one to the other: the table in session-events.ts.
+import type { RoomReady } from '@couplet/protocol';
 import { Emitter } from './emitter.js';
 import { CoupletError } from './errors.js';
-import { Negotiation } from './negotiation.js';
 import { onNetworkChange } from './network-changes.js';
-import { pathOf, type SessionPath } from './path.js';
+import type { Data } from './outbox.js';
+import { pathOf, roundTripTimeMsOf, type SessionPath } from './path.js';
 import { PathGuard } from './path-guard.js';
-import type { SavedSession, SessionEvents, SessionState } from './session-events.js';
-import { SignalingClient, type SignalingClientOptions } from './signaling-client.js';
-
-export type PeerConnectionConstructor = new (configuration?: RTCConfiguration) => RTCPeerConnection;
+import { type PeerConnectionConstructor, PeerLink, withIceServers } from './peer-link.js';
+import type {
+  KeyMessage,
+  SavedSession,
+  SessionEvents,
+  SessionState,
+  SignalingState,
+} from './session-events.js';
+import {
+  type Forwarded,
+  SignalingClient,
+  type SignalingClientOptions,
+} from './signaling-client.js';
+import { whenConnected } from './when-connected.js';
 
 export interface PeerSessionOptions extends SignalingClientOptions {
   RTCPeerConnection: PeerConnectionConstructor;
-  /** Fetches ICE servers with fresh credentials. */
-  iceServers(signal: AbortSignal): Promise<RTCIceServer[]>;
+  /** Of the application; the server's ICE servers come after its own. */
+  rtcConfiguration?: RTCConfiguration | undefined;
 }
 
 export class PeerSession extends Emitter<SessionEvents> {
   readonly #options: PeerSessionOptions;
   readonly #signaling: SignalingClient;
-  readonly #closing = new AbortController();
   readonly #guard: PathGuard;
   readonly #stopWatching: () => void;
   #state: SessionState = 'connecting';
+  #signalingState: SignalingState = 'joining';
   #path: SessionPath | undefined;
-  #peer: RTCPeerConnection | undefined;
-  #channel: RTCDataChannel | undefined;
-  #negotiation: Negotiation | undefined;
-  #role: Pick<RoomReady, 'isInitiator' | 'iceServers'> = { isInitiator: false };
-  /** The network has changed since the peer could last be reached: the path is to be looked for anew. */
+  #link: PeerLink | undefined;
+  #role: RoomReady | undefined;
+  /** The path is to be looked for anew, as soon as the peer can be reached. */
   #restartDue = false;
   /** What came from the peer is taken in its order, one after the other. */
   #taking: Promise<void> = Promise.resolve();
   readonly #fail = (cause: unknown) =>
     this.emit('error', new CoupletError('negotiation_failed', { cause }));
 
+  /** @internal Applications get theirs from `Couplet`. */
   constructor(options: PeerSessionOptions) {
     super();
     this.#options = options;
-    this.#signaling = new SignalingClient(options);
-    this.#signaling.on('ready', (ready) => this.#ready(ready));
-    this.#signaling.on('forwarded', (message) => {
+    const signaling = new SignalingClient(options);
+    this.#signaling = signaling;
+    signaling.on('ready', (ready) => this.#ready(ready));
+    signaling.on('forwarded', (message) => {
       this.#taking = this.#taking.then(() => this.#take(message)).catch(this.#fail);
     });
-    this.#signaling.on('peer-left', () => this.#peerLeft());
-    this.#signaling.on('end', (error) => this.#end(error));
-    this.#guard = new PathGuard({
-      clock: options.clock,
-      ask: () => this.#signaling.ask(),
-      restart: () => void this.#restart(),
+    signaling.on('peer-left', () => {
+      this.#drop();
+      this.#setState('connecting');
+      this.emit('peer-left');
     });
+    signaling.on('end', (error) => {
+      this.emit('error', error);
+      this.close();
+    });
+    for (const state of ['joining', 'joined', 'down'] as const) {
+      signaling.on(state, () => this.#setSignaling(state));
+    }
+    this.#guard = new PathGuard(() => this.restartIce(), options.clock);
     this.#stopWatching = onNetworkChange(() => {
       this.#restartDue = true;
-      this.#signaling.reconnect();
+      signaling.reconnect();
     });
   }
 
@@ -70,29 +78,70 @@ export class PeerSession extends Emitter<SessionEvents> {
     return this.#state;
   }
 
+  get signaling(): SignalingState {
+    return this.#signalingState;
+  }
+
   /** Undefined until the packets have found their way. */
   get path(): SessionPath | undefined {
     return this.#path;
   }
 
+  /** Whether this side makes the first offer; undefined until the peer was there. */
+  get isInitiator(): boolean | undefined {
+    return this.#role?.isInitiator;
+  }
+
   /** For tracks and further channels; see the event `peer`. */
   get peer(): RTCPeerConnection | undefined {
-    return this.#peer;
+    return this.#link?.pc;
   }
 
   /** The channel of `send` and `message`. Another one when there is a new `peer`. */
   get channel(): RTCDataChannel | undefined {
-    return this.#channel;
+    return this.#link?.channel;
+  }
+
+  /** What `send` takes at most: what the peer said that it takes, or 65536 while nothing is known. */
+  get maxMessageBytes(): number {
+    return this.#link?.outbox.maxMessageBytes ?? 0;
   }
 
   /**
-   * Sends to the peer.
+   * Sends to the peer. What cannot go out at once waits in the channel: send in pieces, and await `drained` before each.
    *
-   * @throws CoupletError `not_connected` where there is no open channel
+   * @throws CoupletError `not_connected` where there is no open channel, `too_large` above `maxMessageBytes`, and
+   * `buffer_full` where the platform takes no more into the channel (Chromium: above 16 MiB) until it has drained
    */
-  send(data: string | ArrayBuffer | ArrayBufferView<ArrayBuffer>): void {
-    if (this.#channel?.readyState !== 'open') throw new CoupletError('not_connected');
-    this.#channel.send(data as ArrayBuffer);
+  send(data: Data): void {
+    if (!this.#link) throw new CoupletError('not_connected');
+    this.#link.outbox.send(data);
+  }
+
+  /**
+   * Resolves as soon as at most 1 MiB of what was sent waits in the channel: at once, or when it has gone out. Rejects
+   * with `not_connected` when there is no open channel, or no longer: what waited in it is lost then; with `closed` when
+   * the session is closed.
+   */
+  async drained(signal?: AbortSignal): Promise<void> {
+    if (!this.#link) throw new CoupletError(this.#isClosed() ? 'closed' : 'not_connected');
+    return this.#link.outbox.drained(signal);
+  }
+
+  /** The latest measured round trip to the peer; undefined where none was measured. */
+  async roundTripTimeMs(): Promise<number | undefined> {
+    return this.#link?.pc.getStats().then(roundTripTimeMsOf, () => undefined);
+  }
+
+  /** Looks for a path anew, with fresh ICE servers, on the connection that there is; as soon as the peer is reachable. */
+  restartIce(): void {
+    this.#restartDue = true;
+    this.#signaling.rejoin();
+  }
+
+  /** Sends a message of a key exchange through the server; returns whether it went out. See the event `key-message`. */
+  signal(message: KeyMessage): boolean {
+    return this.#signaling.send(message);
   }
 
   save(): SavedSession {
@@ -102,137 +151,93 @@ export class PeerSession extends Emitter<SessionEvents> {
 
   /** Leaves. Nothing runs on, and no event follows `state`: `closed`. The pairing stays, see `save`. */
   close(): void {
-    if (this.#state === 'closed') return;
+    if (this.#isClosed()) return;
     this.#stopWatching();
-    this.#closing.abort();
     this.#signaling.close();
-    this.#dropPeer();
+    this.#drop(new CoupletError('closed'));
     this.#setState('closed');
     this.forgetListeners();
   }
 
   /** Resolves as soon as the state is `connected`; where it never will be, or the signal is aborted, closes and rejects. */
   connected(signal?: AbortSignal): Promise<this> {
-    return new Promise((resolve, reject) => {
-      const settle = (outcome: () => void) => {
-        for (const stop of stops) stop();
-        outcome();
-      };
-      const onAbort = () => {
-        settle(() => reject(CoupletError.aborted(signal)));
-        this.close();
-      };
-      const look = (state: SessionState) => {
-        if (state === 'connected') settle(() => resolve(this));
-        else if (state === 'closed') settle(() => reject(new CoupletError('closed')));
-      };
-      const stops = [
-        this.on('state', look),
-        this.on('error', (error) => {
-          settle(() => reject(error));
-          this.close();
-        }),
-        () => signal?.removeEventListener('abort', onAbort),
-      ];
-      signal?.addEventListener('abort', onAbort, { once: true });
-      if (signal?.aborted) onAbort();
-      else look(this.#state);
-    });
+    return whenConnected(this, signal);
   }
 
   #ready(ready: RoomReady): void {
+    // Fresh credentials come with it, or, where the server has none for this room, there are none to ask for either.
     this.#role = ready;
-    const peer = this.#peer;
-    if (peer === undefined) {
-      this.#begin();
-      return;
+    try {
+      if (this.#link) this.#renew(this.#link, ready);
+      else this.#begin();
+    } catch (cause) {
+      // ICE servers, or a configuration, that the platform refuses.
+      this.#fail(cause);
     }
-    if (ready.iceServers) peer.setConfiguration({ iceServers: ready.iceServers });
-    if (this.#restartDue || isLost(peer)) peer.restartIce();
+    this.#setSignaling('ready');
+  }
+
+  #renew({ pc, negotiation }: PeerLink, { isInitiator, iceServers }: RoomReady): void {
+    if (iceServers) pc.setConfiguration(this.#configuration());
+    if (this.#restartDue || pc.connectionState === 'failed') pc.restartIce();
     this.#restartDue = false;
-    if (ready.isInitiator) this.#negotiation?.renew();
+    if (isInitiator) negotiation.renew();
   }
 
   /** Makes a peer connection, in the place of the one that there may be. */
   #begin(): void {
-    const { isInitiator, iceServers = [] } = this.#role;
-    this.#dropPeer();
-    const peer = new this.#options.RTCPeerConnection({ iceServers });
-    this.#peer = peer;
-    this.#negotiation = new Negotiation(peer, {
-      polite: !isInitiator,
-      send: (message) => this.#signaling.send(message),
+    this.#drop();
+    const { RTCPeerConnection } = this.#options;
+    const link = new PeerLink({
+      RTCPeerConnection,
+      configuration: this.#configuration(),
+      polite: !this.isInitiator,
+      send: (message) => void this.#signaling.send(message),
+      onCandidate: (found) => this.emit('candidate', found),
       onError: this.#fail,
+      onChange: () => void this.#follow(link),
+      onMessage: (data) => this.emit('message', data),
     });
-    peer.onconnectionstatechange = () => void this.#follow(peer);
-    // Both sides name the same channel, so neither has to wait for the other's announcement of it.
-    const channel = peer.createDataChannel('couplet', { negotiated: true, id: 0 });
-    this.#channel = channel;
-    channel.binaryType = 'arraybuffer';
-    channel.onopen = () => void this.#follow(peer);
-    channel.onmessage = ({ data }) => this.emit('message', data);
+    this.#link = link;
     this.#restartDue = false;
-    this.emit('peer', peer);
+    this.emit('peer', link.pc);
   }
 
-  async #take(message: Parameters<Negotiation['describe']>[0] | IceMessage): Promise<void> {
-    if (this.#state === 'closed' || this.#negotiation === undefined) return;
-    if (message.type === 'ice_candidate') return this.#negotiation.candidate(message.candidate);
-    if ((await this.#negotiation.describe(message)) === 'taken' || this.#isClosed()) return;
+  #configuration(): RTCConfiguration {
+    return withIceServers(this.#options.rtcConfiguration, this.#role?.iceServers);
+  }
+
+  async #take(message: Forwarded): Promise<void> {
+    if (message.type === 'key_exchange' || message.type === 'key_exchange_complete') {
+      return this.emit('key-message', message);
+    }
+    if (!this.#link || (await this.#link.take(message)) === 'taken' || this.#isClosed()) return;
     // The peer has begun anew, as after a reload of its page. A connection with the one before will never be again.
     if (this.#state === 'connected') this.#setState('reconnecting');
     this.#begin();
     // An answer was to an offer of ours that is void now; the new connection makes another.
-    if (message.type === 'webrtc_offer') await this.#negotiation.describe(message);
+    if (message.type === 'webrtc_offer') await this.#link?.take(message);
   }
 
   /** Follows the peer connection: state, path, and a restart where the path is lost for good. */
-  async #follow(peer: RTCPeerConnection): Promise<void> {
-    if (peer !== this.#peer) return;
-    const { connectionState } = peer;
-    this.#guard.follow(connectionState);
-    if (connectionState === 'connected' && this.#channel?.readyState === 'open') {
+  async #follow(link: PeerLink): Promise<void> {
+    if (link !== this.#link) return;
+    this.#guard.follow(link.pc.connectionState);
+    if (link.open) {
       this.#setState('connected');
       // Without statistics there is a connection all the same.
-      const path = await peer.getStats().then(pathOf, () => undefined);
-      if (path === undefined || path === this.#path || peer !== this.#peer) return;
+      const path = await link.pc.getStats().then(pathOf, () => undefined);
+      if (path === undefined || path === this.#path || link !== this.#link) return;
       this.#path = path;
       this.emit('path', path);
-    } else if (isLost(peer) && this.#state === 'connected') this.#setState('reconnecting');
+    } else if (link.lost && this.#state === 'connected') this.#setState('reconnecting');
   }
 
-  async #restart(): Promise<void> {
-    const peer = this.#peer;
-    try {
-      // Those of before may have expired: a restart makes new allocations.
-      const iceServers = await this.#options.iceServers(this.#closing.signal);
-      if (peer === this.#peer) peer?.setConfiguration({ iceServers });
-    } catch {
-      // The ones we have may do; and where the server is away, its `room_ready` brings others.
-    }
-    // The path may have been found meanwhile, or a `room_ready` may have restarted before.
-    if (peer !== undefined && peer === this.#peer && isLost(peer)) peer.restartIce();
-  }
-
-  #peerLeft(): void {
-    this.#dropPeer();
-    this.#setState('connecting');
-    this.emit('peer-left');
-  }
-
-  #end(error: CoupletError): void {
-    this.emit('error', error);
-    this.close();
-  }
-
-  #dropPeer(): void {
-    const [peer, channel] = [this.#peer, this.#channel];
-    this.#peer = this.#channel = this.#negotiation = this.#path = undefined;
+  #drop(error?: CoupletError): void {
+    const link = this.#link;
+    this.#link = this.#path = undefined;
     this.#guard.stop();
-    if (channel) channel.onopen = channel.onmessage = null;
-    if (!peer) return;
-    peer.onconnectionstatechange = peer.onnegotiationneeded = peer.onicecandidate = null;
-    peer.close();
+    link?.close(error);
   }
 
   #isClosed(): boolean {
@@ -244,9 +249,10 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.#state = state;
     this.emit('state', state);
   }
+
+  #setSignaling(state: SignalingState): void {
+    if (this.#isClosed()) return;
+    this.#signalingState = state;
+    this.emit('signaling', state);
+  }
 }
-
-const isLost = ({ connectionState }: RTCPeerConnection): boolean =>
-  connectionState === 'disconnected' || connectionState === 'failed';
-
-type IceMessage = { type: 'ice_candidate'; candidate: Parameters<Negotiation['candidate']>[0] };

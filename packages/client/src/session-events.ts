@@ -1,8 +1,33 @@
 // What a session tells its application: states, events, and the pairing to save.
+//
+//   state        │ what happens                                                       │ next
+//   connecting   │ the data channel opens                                             │ connected
+//   connected    │ ICE loses the path, the channel is closed, or the peer began anew  │ reconnecting
+//   reconnecting │ the path is back (ICE restart), or a new channel opens             │ connected
+//   any          │ the peer leaves on purpose                                         │ connecting: it may come back
+//   any          │ close(), or a final error                                          │ closed
+//
+// The signaling connection is in no row: losing it changes no state.
+import type { KeyExchange, KeyExchangeComplete } from '@couplet/protocol';
 import type { CoupletError } from './errors.js';
 import type { SessionPath } from './path.js';
 
 export type SessionState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
+
+/**
+ * How it stands with the server, which a session that is `connected` can do without: `joining` the room, `joined` and
+ * alone in it, `ready` with the peer there too, or `down` until the next attempt.
+ */
+export type SignalingState = 'joining' | 'joined' | 'ready' | 'down';
+
+/** A candidate as it came; null where its side has no more of them. */
+export interface CandidateFound {
+  readonly side: 'local' | 'remote';
+  readonly candidate: RTCIceCandidateInit | null;
+}
+
+/** Of a key exchange; the server forwards it and does not look at it. */
+export type KeyMessage = KeyExchange | KeyExchangeComplete;
 
 /** A pairing as plain JSON, for `Couplet.resume`. Whoever has it, can take this device's place: keep it secret. */
 export interface SavedSession {
@@ -13,10 +38,16 @@ export interface SavedSession {
 
 export interface SessionEvents {
   state: [SessionState];
+  /** Also at every `ready`, each of which tells that what was sent to the peer before may not have reached it. */
+  signaling: [SignalingState];
   /** The way of the packets, when it is found and when it changes. */
   path: [SessionPath];
+  /** Every ICE candidate of either side, for a look at what is tried. */
+  candidate: [CandidateFound];
   /** From the peer's `send`. */
   message: [string | ArrayBuffer];
+  /** From the peer's `signal`. */
+  'key-message': [KeyMessage];
   /** The peer left on purpose. It may come back; until then the state is `connecting`. */
   'peer-left': [];
   /** There is a new RTCPeerConnection: the first, or the peer began anew. Tracks are to be added to this one. */

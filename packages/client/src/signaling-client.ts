@@ -1,5 +1,5 @@
 // The WebSocket session of one device in one room: joins, comes back after every blink, knows when not to. docs/protocol.md §4–7.
-import type { ClientMessage, RoomReady, ServerMessage } from '@couplet/protocol';
+import type { ClientMessage, ForwardedMessage, RoomReady, ServerMessage } from '@couplet/protocol';
 import { type Clock, systemClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import { CoupletError, isRecord } from './errors.js';
@@ -26,12 +26,13 @@ export interface SignalingClientOptions {
   random?: () => number;
 }
 
-type Forwarded = Extract<
-  ServerMessage,
-  { type: 'webrtc_offer' | 'webrtc_answer' | 'ice_candidate' }
->;
+export type Forwarded = Extract<ServerMessage, { type: ForwardedMessage['type'] }>;
 
 export interface SignalingEvents {
+  /** An attempt begins. */
+  joining: [];
+  /** This device is in the room, and alone: `ready` follows where it is not. */
+  joined: [];
   /** Both devices are in the room: the first time, and whenever one of them has come back. */
   ready: [RoomReady];
   /** What the peer sent. */
@@ -50,7 +51,7 @@ const PING_AFTER_MS = 25_000;
 /** How long an answer may take. */
 const ANSWER_WITHIN_MS = 10_000;
 
-/** How long it may take where there is a reason to doubt that anybody hears. */
+/** How long it may take where the path to the peer is lost: whatever took it may have taken this one too, without a word. */
 const SIGN_OF_LIFE_WITHIN_MS = 3_000;
 
 export class SignalingClient extends Emitter<SignalingEvents> {
@@ -74,17 +75,20 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     return true;
   }
 
+  /**
+   * Asks for `ready` once more, with fresh ICE servers: it comes where the peer is there too. Where no answer comes soon,
+   * it comes back by a new connection.
+   */
+  rejoin(): void {
+    // Where the room is not joined, an attempt is under way or will be, and ends in the same.
+    if (this.send(this.#join())) this.#dropAfter(SIGN_OF_LIFE_WITHIN_MS);
+  }
+
   /** Leaves the connection, which may be dead on the new network, for a new one that takes its seat over. */
   reconnect(): void {
     if (this.#ended) return;
     this.#drop();
     this.#connect();
-  }
-
-  /** Asks the server for a sign of life, and comes back by a new connection where there is none. */
-  ask(): void {
-    if (!this.send({ type: 'ping' })) return;
-    this.#dropAfter(SIGN_OF_LIFE_WITHIN_MS);
   }
 
   /** Leaves the room and the server. Nothing runs on. */
@@ -100,13 +104,20 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.forgetListeners();
   }
 
+  #join(): ClientMessage {
+    const { roomId, deviceId } = this.#options;
+    return { type: 'join_room', roomId, deviceId };
+  }
+
   #connect(): void {
-    const { url, roomId, deviceId, WebSocket } = this.#options;
+    this.emit('joining');
+    // A listener may have closed the session.
+    if (this.#ended) return;
+    const { url, WebSocket } = this.#options;
     const socket = new WebSocket(url);
     this.#socket = socket;
     this.#dropAfter(ANSWER_WITHIN_MS);
-    socket.onopen = () =>
-      socket.send(JSON.stringify({ type: 'join_room', roomId, deviceId } satisfies ClientMessage));
+    socket.onopen = () => socket.send(JSON.stringify(this.#join()));
     socket.onmessage = ({ data }: { data: unknown }) => {
       const message = messageOf(data);
       // Unknown types are for clients newer than this one.
@@ -121,8 +132,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.#joined) this.#pingAfterSilence();
     switch (message.type) {
       case 'room_joined':
-        this.#joined = true;
         this.#pingAfterSilence();
+        if (this.#joined) break;
+        this.#joined = true;
+        this.emit('joined');
         break;
       case 'room_ready':
         this.emit('ready', message);
@@ -130,10 +143,16 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       case 'webrtc_offer':
       case 'webrtc_answer':
       case 'ice_candidate':
+      case 'key_exchange':
+      case 'key_exchange_complete':
         this.emit('forwarded', message);
         break;
       case 'peer_left':
+        this.emit('joined');
         this.emit('peer-left');
+        break;
+      case 'peer_disconnected':
+        this.emit('joined');
         break;
       case 'pong':
         // Only a connection that has held for a while is a reason to try the next one sooner.
@@ -155,7 +174,6 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       return;
     }
     this.emit('down');
-    // A listener may have closed the session.
     if (this.#ended) return;
     const { clock, random } = this.#options;
     const delayMs = reconnectDelayMs(this.#attempt++, random());

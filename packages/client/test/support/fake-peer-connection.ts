@@ -6,13 +6,20 @@ type Handler<Event> = ((event: Event) => void) | null;
 const connections = new Map<string, FakePeerConnection>();
 let origins = 0;
 
-export class FakeChannel {
+export class FakeChannel extends EventTarget {
   readyState = 'connecting';
+  bufferedAmount = 0;
+  bufferedAmountLowThreshold = 0;
   binaryType = '';
   onopen: Handler<object> = null;
   onmessage: Handler<{ data: unknown }> = null;
+  onclose: Handler<object> = null;
   peer: FakeChannel | undefined;
+  /** Set by a test: the buffer is full. */
+  full = false;
+
   send(data: unknown): void {
+    if (this.full) throw new DOMException('RTCDataChannel send queue is full', 'OperationError');
     queueMicrotask(() => this.peer?.onmessage?.({ data }));
   }
 }

@@ -1,0 +1,33 @@
+// Waiting for a session to be connected: until it is, until it never will be, or until the caller has enough.
+import { CoupletError } from './errors.js';
+import type { PeerSession } from './peer-session.js';
+import type { SessionState } from './session-events.js';
+
+export function whenConnected<Session extends PeerSession>(
+  session: Session,
+  signal?: AbortSignal,
+): Promise<Session> {
+  return new Promise((resolve, reject) => {
+    const settle = (outcome: () => void) => {
+      for (const stop of stops) stop();
+      outcome();
+    };
+    const giveUp = (error: CoupletError) => {
+      settle(() => reject(error));
+      session.close();
+    };
+    const onAbort = () => giveUp(CoupletError.aborted(signal));
+    const look = (state: SessionState) => {
+      if (state === 'connected') settle(() => resolve(session));
+      else if (state === 'closed') settle(() => reject(new CoupletError('closed')));
+    };
+    const stops = [
+      session.on('state', look),
+      session.on('error', giveUp),
+      () => signal?.removeEventListener('abort', onAbort),
+    ];
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    else look(session.state);
+  });
+}
