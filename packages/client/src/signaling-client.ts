@@ -88,6 +88,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   reconnect(): void {
     if (this.#ended) return;
     this.#drop();
+    // How often the network before failed says nothing about this one.
+    this.#attempt = 0;
     this.#connect();
   }
 

@@ -1,7 +1,7 @@
 // Real browsers for tests: headless Chromium, pages of a site of their own, and every signaling message they exchange.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { onTestFinished } from 'vitest';
 
 export type Frame = { type: string } & Record<string, unknown>;
@@ -65,11 +65,16 @@ export function servePage(page: string, scripts: Record<string, string | Buffer>
   return { url, close };
 }
 
-/** Opens the page in a new context, which is closed when the test ends. */
-export async function openDevice(browser: Browser | undefined, url: string): Promise<Device> {
+/** Opens the page in a new context, which is closed when the test ends. `prepare` sees the context before the page does. */
+export async function openDevice(
+  browser: Browser | undefined,
+  url: string,
+  prepare?: (context: BrowserContext) => Promise<void>,
+): Promise<Device> {
   if (browser === undefined) throw new Error('the browser is not running');
   const context = await browser.newContext();
   onTestFinished(() => context.close());
+  await prepare?.(context);
   const page = await context.newPage();
   const device: Device = { id: crypto.randomUUID(), page, sent: [], received: [], requests: [] };
   page.on('websocket', (socket) => {
