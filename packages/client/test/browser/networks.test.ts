@@ -1,15 +1,16 @@
-// The client in networks that change under it: two browsers behind real NATs, one of which gets another address.
+// The client in real networks: two browsers behind NATs, which only find each other by a relay, or get another address.
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Device } from '../../../server/test/support/browser.js';
-import { type Command, spawnCommand } from '../../../server/test/support/command.js';
+import { type Command, spawnCommand, startCommand } from '../../../server/test/support/command.js';
 import { describeWith } from '../../../server/test/support/components.js';
 import { type Coturn, startCoturn } from '../../../server/test/support/coturn.js';
-import { Lab, PUBLIC_ADDRESS } from '../../../server/test/support/lab.js';
+import { Lab, PUBLIC_ADDRESS, PUBLIC_NETWORK } from '../../../server/test/support/lab.js';
 import { launchBrowserOn } from '../../../server/test/support/lab-browser.js';
 import { temporaryFolder } from '../../../server/test/support/server.js';
 import { build } from '../../../server/test/support/server-process.js';
-import { expectKept, expectTalk, inPage, openUnserved, pair } from '../support/client-page.js';
+import type { CoupletOptions } from '../../src/index.js';
+import { expectKept, expectTalk, inPage, openUnserved, pair, ufragOf } from '../support/client-page.js';
 
 /**
  * Where nobody tells of the change, ICE notices after 5 s of silence, the client waits 1 s more, gives the server 3 s for a
@@ -18,8 +19,10 @@ import { expectKept, expectTalk, inPage, openUnserved, pair } from '../support/c
  */
 const HEALED_WITHIN_MS = 15_000;
 
+const SECRET = 'the-secret-of-the-lab';
+
 const PROGRAMS = ['network namespaces', 'ip', 'iptables', 'chromium', 'turnserver'];
-describeWith(PROGRAMS, 'two browsers in networks that change', () => {
+describeWith(PROGRAMS, 'two browsers in real networks', () => {
   const folder = temporaryFolder();
   const browsers: Browser[] = [];
   let lab: Lab;
@@ -31,13 +34,13 @@ describeWith(PROGRAMS, 'two browsers in networks that change', () => {
     build();
     lab = new Lab();
     lab.route({ ports: 'kept', udp: 'open' });
-    // For STUN alone: without it nobody behind a router is found.
     coturn = await startCoturn({
       prefix: lab.prefix('public'),
       env: {
-        TURN_SECRET: 'the-secret-of-the-lab',
+        TURN_SECRET: SECRET,
         TURN_PORT: '3478',
         TURN_LISTEN_IPS: PUBLIC_ADDRESS,
+        TURN_ALLOWED_PEERS: PUBLIC_NETWORK,
         TURN_VERBOSE: '1',
       },
     });
@@ -48,6 +51,7 @@ describeWith(PROGRAMS, 'two browsers in networks that change', () => {
       env: {
         HOST: PUBLIC_ADDRESS,
         SQLITE_DB_PATH: ':memory:',
+        // STUN alone, so that it is not the relay that makes up for a change.
         STUN_URLS: `stun:${PUBLIC_ADDRESS}:3478`,
       },
     });
@@ -63,13 +67,37 @@ describeWith(PROGRAMS, 'two browsers in networks that change', () => {
     lab?.remove();
   });
 
-  const paired = async (): Promise<[Device, Device]> => {
-    const phone = await openUnserved(browsers[0], url);
-    const laptop = await openUnserved(browsers[1], url);
-    await pair(url, phone, laptop);
+  const paired = async (options: CoupletOptions = { url }): Promise<[Device, Device]> => {
+    const phone = await openUnserved(browsers[0], options.url);
+    const laptop = await openUnserved(browsers[1], options.url);
+    await pair(options, phone, laptop);
     await expectTalk(phone, laptop);
     return [phone, laptop];
   };
+
+  test('devices that may only be relayed connect by the path relay, and restart ICE by it', async () => {
+    lab.move('phone', 'home');
+    const withTurn = await startCommand(['serve', '--sqlite'], {
+      cwd: folder,
+      prefix: lab.prefix('public'),
+      env: {
+        HOST: PUBLIC_ADDRESS,
+        SQLITE_DB_PATH: ':memory:',
+        TURN_SECRET: SECRET,
+        TURN_URLS: `turn:${PUBLIC_ADDRESS}:3478`,
+      },
+    }).listening;
+    const rtcConfiguration = { iceTransportPolicy: 'relay' } as const;
+    const [phone, laptop] = await paired({ url: withTurn, rtcConfiguration });
+    for (const device of [phone, laptop]) {
+      await expect.poll(() => inPage(device, ({ session }) => session.path)).toBe('relay');
+    }
+    const before = await ufragOf(phone);
+    await inPage(laptop, ({ session }) => session.restartIce());
+    await expect.poll(() => ufragOf(phone)).not.toBe(before);
+    await expectTalk(phone, laptop);
+    await expectKept(phone, laptop);
+  }, 60_000);
 
   test('a phone that comes into another network talks on, on the same peer connection', async ({
     annotate,
