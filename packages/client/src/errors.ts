@@ -25,14 +25,28 @@ export type LocalErrorCode =
   /** The platform lacks what is needed, and the options do not bring it. */
   | 'unsupported'
   /** WebRTC refused a session description. `cause` is what it said. */
-  | 'negotiation_failed';
+  | 'negotiation_failed'
+  /** Key exchange: what came is not what was committed to, or the two ends see other certificates. Someone may listen. */
+  | 'key_mismatch'
+  /** Key exchange: the peer connection was replaced, or the peer or this end began another exchange. */
+  | 'key_interrupted'
+  /** Key exchange: the peer does another one, or a later version of this one. */
+  | 'key_unsupported';
 
 /** Close codes after which coming back would meet the same fate. */
 const FINAL_CLOSES = ['replaced', 'policy_violation', 'message_too_big'] as const;
 export type FinalClose = (typeof FINAL_CLOSES)[number];
 
 /** Answers to a join after which asking again would be answered the same. */
-const FINAL_REFUSALS = ['room_full', 'forbidden', 'invalid_room_id', 'invalid_device_id'] as const;
+const FINAL_REFUSALS = [
+  'room_full',
+  'forbidden',
+  'invalid_room_id',
+  'invalid_device_id',
+  // Not of a server that speaks this protocol.
+  'invalid_json',
+  'unknown_message_type',
+] as const;
 export type FinalRefusal = Extract<SignalingErrorCode, (typeof FINAL_REFUSALS)[number]>;
 
 /** Every code that an application may meet. */

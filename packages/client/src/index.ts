@@ -7,6 +7,7 @@ export {
   type SessionOptions,
 } from './couplet.js';
 export { CoupletError, type CoupletErrorCode } from './errors.js';
+export { type ExchangedKeys, exchangeKeys } from './key-exchange.js';
 export type { Data } from './outbox.js';
 export type { Fetch } from './pairing-client.js';
 export type { SessionPath } from './path.js';

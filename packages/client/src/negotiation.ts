@@ -1,5 +1,6 @@
 // Perfect negotiation on one RTCPeerConnection (W3C WebRTC §10.7), with trickle ICE (RFC 8838).
 import type { ClientMessage, IceCandidate, WebRtcAnswer, WebRtcOffer } from '@couplet/protocol';
+import { identityOf } from './peer-identity.js';
 
 export interface NegotiationOptions {
   /** The one that gives way when both offer at once. It also leaves the first offer to the other. */
@@ -48,7 +49,7 @@ export class Negotiation {
   async describe({ type, sdp }: WebRtcOffer | WebRtcAnswer): Promise<Taken> {
     const pc = this.#pc;
     const known = pc.remoteDescription;
-    if (known !== null && originOf(known.sdp) !== originOf(sdp)) return 'stranger';
+    if (known !== null && identityOf(known.sdp) !== identityOf(sdp)) return 'stranger';
     const isOffer = type === 'webrtc_offer';
     // The answer to an offer that was sent twice comes twice.
     if (!isOffer && pc.signalingState !== 'have-local-offer') return 'taken';
@@ -105,6 +106,3 @@ export class Negotiation {
 
 /** A bound for a peer that sends candidates and never a description. */
 const MAX_EARLY_CANDIDATES = 200;
-
-/** The session id of the line `o=` (RFC 8866 §5.2): one for each RTCPeerConnection and for its whole life (RFC 9429 §5.2.1). */
-const originOf = (sdp: string): string | undefined => /^o=\S+ (\S+)/m.exec(sdp)?.[1];

@@ -23,6 +23,9 @@ const WAIT_SECONDS = 25;
 /** How long an answer may take beyond that. A connection that died without a word would be waited for for ever. */
 const ANSWER_WITHIN_MS = 15_000;
 
+/** Between a check that was not held and the next. Not every proxy passes `Prefer` on, and nobody is to be hammered. */
+const REST_BETWEEN_CHECKS_MS = 2000;
+
 interface Answer {
   status: number;
   body: unknown;
@@ -57,13 +60,19 @@ export class PairingClient {
   /** Waits until the code is accepted, through outages of any length; resolves to the id of the room. */
   async check(joinCode: string, deviceId: string, signal?: AbortSignal): Promise<string> {
     const body = { joinid: joinCode, client1: deviceId };
+    const { clock } = this.#options;
     for (;;) {
+      let held = false;
+      const cancel = clock.after(REST_BETWEEN_CHECKS_MS, () => {
+        held = true;
+      });
       // A key of its own for every question: to a repeated one the answer would for ever be that nobody came yet.
       const answer = await this.#post('/api/rooms/check', body, {
         signal,
         waitSeconds: WAIT_SECONDS,
-      });
+      }).finally(cancel);
       if (answer.status !== 204) return textOf(answer, 'roomid');
+      if (!held) await sleep(clock, REST_BETWEEN_CHECKS_MS, signal);
     }
   }
 

@@ -1,5 +1,5 @@
 // Every failure as one error class with a closed union of codes.
-import { CLOSE_CODES, REST_ERRORS } from '@couplet/protocol';
+import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
 import { expect, test } from 'vitest';
 import { CoupletError } from '../src/errors.js';
 
@@ -36,6 +36,18 @@ test('a join refused for good is final, one refused for now is not', () => {
   });
   expect(CoupletError.ofRefusal('forbidden')).toMatchObject({ message: 'forbidden' });
   expect(CoupletError.ofRefusal('unavailable')).toBeUndefined();
+});
+
+test('of all codes of signaling, those are final that a join would meet again', () => {
+  const codes = [...Object.keys(SIGNALING_ERRORS), 'of_a_later_version'];
+  const passing = codes.filter((code) => CoupletError.ofRefusal(code) === undefined);
+  expect(passing).toEqual([
+    // About other messages than a join.
+    ...['invalid_sdp', 'invalid_candidate', 'invalid_public_key'],
+    ...['invalid_session_id', 'invalid_timestamp', 'not_in_room', 'no_peer'],
+    // About this moment.
+    ...['rate_limited', 'unavailable', 'of_a_later_version'],
+  ]);
 });
 
 test('what was aborted says why', () => {

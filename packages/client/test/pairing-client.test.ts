@@ -1,5 +1,7 @@
 // REST from the client's side: what is asked again, when, and under which key.
 import { expect, onTestFinished, test } from 'vitest';
+import { eventually } from '../../server/test/support/eventually.js';
+import { FakeClock } from '../../server/test/support/fake-clock.js';
 import { startServer } from '../../server/test/support/server.js';
 import type { Clock } from '../src/clock.js';
 import { sleep } from '../src/clock.js';
@@ -114,12 +116,47 @@ test.each([
   expect(requests).toHaveLength(1);
 });
 
+/** A client that checks on a clock that stands still; the test answers each question. */
+function checking() {
+  const clock = new FakeClock();
+  const asked: { headers: Headers; answer: (response: Response) => void }[] = [];
+  const fetch = (_url: string, { headers }: RequestInit) =>
+    new Promise<Response>((answer) => asked.push({ headers: new Headers(headers), answer }));
+  const client = new PairingClient({ url: 'http://server', fetch, clock });
+  const abort = new AbortController();
+  const checked = client.check('042137', 'device', abort.signal);
+  return { clock, asked, checked, abort };
+}
+
 test('a check is held by the server, and each question has a key of its own', async () => {
-  const { client, requests, delays } = scripted([json(204, null), json(200, { roomid: 'r' })]);
-  expect(await client.check('042137', 'device')).toBe('r');
-  expect(requests.map(({ prefer }) => prefer)).toEqual(['wait=25', 'wait=25']);
-  expect(new Set(requests.map(({ key }) => key)).size).toBe(2);
-  expect(delays).toEqual([]);
+  const { clock, asked, checked } = checking();
+  clock.advance(25_000);
+  asked[0]?.answer(json(204, null));
+  await eventually(() => expect(asked).toHaveLength(2));
+  asked[1]?.answer(json(200, { roomid: 'r' }));
+  expect(await checked).toBe('r');
+  expect(asked.map(({ headers }) => headers.get('Prefer'))).toEqual(['wait=25', 'wait=25']);
+  expect(new Set(asked.map(({ headers }) => headers.get('Idempotency-Key'))).size).toBe(2);
+  expect(clock.pending).toBe(0);
+});
+
+test('a server that does not hold checks is asked every other second, and not at once for ever', async () => {
+  const { clock, asked, checked, abort } = checking();
+  for (const count of [1, 2, 3]) {
+    expect(asked).toHaveLength(count);
+    asked[count - 1]?.answer(json(204, null));
+    // The time limit and the look at the time are gone, and the rest has begun.
+    await clock.reach(1);
+    clock.advance(1999);
+    expect(asked).toHaveLength(count);
+    clock.advance(1);
+    await eventually(() => expect(asked).toHaveLength(count + 1));
+  }
+  asked[3]?.answer(json(204, null));
+  await clock.reach(1);
+  abort.abort();
+  await expect(checked).rejects.toMatchObject({ code: 'aborted' });
+  expect(clock.pending).toBe(0);
 });
 
 test('a success that is none of the protocol is unexpected', async () => {

@@ -1,7 +1,7 @@
 // The path as read from statistics, and the events of a change of networks.
 import { expect, test } from 'vitest';
 import { onNetworkChange } from '../src/network-changes.js';
-import { pathOf } from '../src/path.js';
+import { pathOf, roundTripTimeMsOf } from '../src/path.js';
 
 const stats = (local: string, remote: string, more: object[] = []) => {
   const entries = [
@@ -33,6 +33,13 @@ test('where no pair is selected there is no path, and candidates unknown are not
   expect(pathOf(stats('host', 'host', [pair]))).toBeUndefined();
   const blind = { id: 'P', type: 'candidate-pair' };
   expect(pathOf(stats('host', 'host', [blind, transport]))).toBe('srflx');
+});
+
+test('the round trip is that of the selected pair, where one was measured', () => {
+  const measured = { ...pair, currentRoundTripTime: 0.25 };
+  expect(roundTripTimeMsOf(stats('host', 'host', [measured, transport]))).toBe(250);
+  expect(roundTripTimeMsOf(stats('host', 'host', [pair, transport]))).toBeUndefined();
+  expect(roundTripTimeMsOf(stats('host', 'host'))).toBeUndefined();
 });
 
 test('going online and a change of the connection are told, until stopped', () => {

@@ -1,5 +1,6 @@
 // Sessions through the real server, on peer connections without a network: what they survive, and how they end.
 import { randomUUID } from 'node:crypto';
+import { getEventListeners } from 'node:events';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { eventually } from '../../server/test/support/eventually.js';
@@ -8,7 +9,9 @@ import {
   Couplet,
   type CoupletError,
   type CoupletOptions,
+  exchangeKeys,
   type PeerSession,
+  type SavedSession,
   type SessionState,
 } from '../src/index.js';
 import { FakePeerConnection } from './support/fake-peer-connection.js';
@@ -67,6 +70,97 @@ test('the five lines: both get a session, and text arrives both ways', async () 
   }
 });
 
+test.each([0, 1])(
+  'whoever of the two comes into the room first (%i), they connect',
+  async (which) => {
+    const [host, guest] = await pair();
+    const saved = [host.save(), guest.save()];
+    for (const session of [host, guest]) session.close();
+    const early = saved[which] as SavedSession;
+    const late = saved[1 - which] as SavedSession;
+    const sessions: PeerSession[] = [];
+    const waiting = device().resume(early, { onSession: (session) => sessions.push(session) });
+    await eventually(() => expect(sessions[0]?.signaling).toBe('joined'));
+    const second = await device().resume(late);
+    const first = await waiting;
+    onTestFinished(() => {
+      first.close();
+      second.close();
+    });
+    // The role is the device's, whoever comes first.
+    expect([first.isInitiator, second.isInitiator]).toEqual([which === 0, which === 1]);
+    await expectTalk(first, second);
+  },
+);
+
+test('both exchange keys through the server, and get the same digits', async () => {
+  const sessions = await pair();
+  const keys = await Promise.all(sessions.map((session) => exchangeKeys(session)));
+  expect(keys[0]?.sas).toBe(keys[1]?.sas);
+});
+
+test('a description with another certificate is of another connection', async () => {
+  const [host, guest] = await pair();
+  const verified = guest.peer;
+  fakeOf(host).fingerprint = 'sha-256 FF';
+  fakeOf(host).restartIce();
+  await eventually(() => expect(guest.peer).not.toBe(verified));
+});
+
+test('the ICE servers of a pairing are told to its devices, and to no other', async () => {
+  const [host] = await pair();
+  const saved = host.save();
+  expect(await device().iceServers(saved)).toEqual([{ urls: ['stun:stun.example:3478'] }]);
+  const { signal } = new AbortController();
+  await expect(
+    device().iceServers({ ...saved, deviceId: 'stranger' }, { signal }),
+  ).rejects.toMatchObject({ code: 'forbidden' });
+});
+
+test('an application that fails on its new session gets its error, and no session', async () => {
+  const fault = new Error('of the application');
+  const sessions: PeerSession[] = [];
+  const saved = { version: 1, roomId: randomUUID(), deviceId: 'alone' } as const;
+  const onSession = (session: PeerSession) => {
+    sessions.push(session);
+    throw fault;
+  };
+  await expect(device().resume(saved, { onSession })).rejects.toBe(fault);
+  expect(sessions[0]?.state).toBe('closed');
+});
+
+test.each(['invite', 'accept', 'purge', 'iceServers'] as const)(
+  'an aborted %s rejects with aborted, and lets go of the signal',
+  async (method) => {
+    const abort = new AbortController();
+    const options = { signal: abort.signal };
+    const fetch = (_url: string, { signal }: RequestInit) =>
+      new Promise<Response>((_, reject) => {
+        signal?.addEventListener('abort', () => reject(new Error('gone')));
+      });
+    const couplet = device({ fetch });
+    const calls = {
+      invite: () => couplet.invite(options),
+      accept: () => couplet.accept('042137', options),
+      purge: () => couplet.purge(options),
+      iceServers: () =>
+        couplet.iceServers({ version: 1, roomId: 'room', deviceId: 'device' }, options),
+    };
+    const call = calls[method]();
+    abort.abort();
+    await expect(call).rejects.toMatchObject({ code: 'aborted' });
+    expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
+  },
+);
+
+test('an invite that is aborted while its code is live rejects, and lets go of the signal', async () => {
+  const abort = new AbortController();
+  const invite = await device().invite({ signal: abort.signal });
+  abort.abort('enough');
+  await expect(invite.accepted).rejects.toMatchObject({ code: 'aborted', cause: 'enough' });
+  expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
+});
+
 test('a path lost for good: an ICE restart with fresh ICE servers, on the same peer connection', async () => {
   const [host, guest] = await pair();
   const [first, second] = [fakeOf(host), fakeOf(guest)];
@@ -114,7 +208,7 @@ test('both restart at once: the polite one gives way, and both connect', async (
   await eventually(() => {
     for (const session of [host, guest]) {
       expect(fakeOf(session).signalingState).toBe('stable');
-      expect(fakeOf(session).remoteDescription?.sdp).not.toMatch(/ 1\r\n$/);
+      expect(fakeOf(session).remoteDescription?.sdp).not.toMatch(/^o=.* 1\r$/m);
     }
   });
   await expectTalk(host, guest);

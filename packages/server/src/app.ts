@@ -16,7 +16,12 @@ import type { Config } from './platform/config.js';
 import { allowOrigins, originList } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { handleClientError, handleError, sendError } from './platform/http-errors.js';
-import { answerOddRequests, httpOptions, limitSockets } from './platform/http-server.js';
+import {
+  answerOddRequests,
+  httpOptions,
+  limitSockets,
+  watchSpareSockets,
+} from './platform/http-server.js';
 import { InFlight } from './platform/idempotency.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
@@ -98,6 +103,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
   acceptOnlyJson(app);
   limitSockets(app.server, config.maxSockets, metrics);
+  const endSpareSockets = watchSpareSockets(app.server);
   logRequests(app);
   metrics.measureRequests(app);
   metrics.counts(
@@ -184,10 +190,11 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   roomRoutes(app, signaling.backplane, guard);
   const graceMs = config.shutdownSeconds * 1000;
   let cancelCutOff: Cancel = () => {};
-  app.addHook('preClose', () => {
+  app.addHook('preClose', async () => {
     // A request whose body never comes is under way for ever: it must not hold the shutdown longer than a WebSocket may.
     cancelCutOff = clock.after(graceMs, () => app.server.closeAllConnections());
-    return signaling.drain(graceMs);
+    await signaling.drain(graceMs);
+    endSpareSockets();
   });
   app.addHook('onClose', async () => cancelCutOff());
   return app;

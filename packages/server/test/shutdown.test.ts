@@ -30,6 +30,20 @@ test('a request whose body never comes is cut off after SHUTDOWN_SECONDS', async
   await Promise.all([cutOff, closing]);
 });
 
+test('a connection on which nothing was ever asked holds nothing up', async () => {
+  const clock = new FakeClock();
+  const server = await startServer({}, { clock });
+  const arrived = once(server.app.server, 'connection');
+  const spare = connect(Number(new URL(server.url).port), '127.0.0.1');
+  onTestFinished(() => void spare.destroy());
+  spare.on('error', () => {});
+  const ended = once(spare, 'close');
+  await arrived;
+  // The clock stands still: nothing is cut off by time.
+  await server.close();
+  await ended;
+});
+
 test.each([
   ['that served', true],
   ['that never listened', false],

@@ -18,6 +18,19 @@ export class FakeChannel extends EventTarget {
   /** Set by a test: the buffer is full. */
   full = false;
 
+  /** Listeners that were added and not removed. */
+  listeners = 0;
+
+  override addEventListener(...args: Parameters<EventTarget['addEventListener']>): void {
+    this.listeners += 1;
+    super.addEventListener(...args);
+  }
+
+  override removeEventListener(...args: Parameters<EventTarget['removeEventListener']>): void {
+    this.listeners -= 1;
+    super.removeEventListener(...args);
+  }
+
   send(data: unknown): void {
     if (this.full) throw new DOMException('RTCDataChannel send queue is full', 'OperationError');
     queueMicrotask(() => this.peer?.onmessage?.({ data }));
@@ -26,6 +39,8 @@ export class FakeChannel extends EventTarget {
 
 export class FakePeerConnection {
   readonly origin = String(++origins);
+  /** Of the certificate. */
+  fingerprint = `sha-256 ${this.origin.padStart(4, '0')}`;
   readonly channel = new FakeChannel();
   readonly configurations: unknown[] = [];
   readonly candidates: unknown[] = [];
@@ -37,6 +52,8 @@ export class FakePeerConnection {
   onicecandidate: Handler<{ candidate: { toJSON(): object } | null }> = null;
   onconnectionstatechange: (() => void) | null = null;
   restarts = 0;
+  /** Set by a test: there are no statistics. */
+  unreadable = false;
   /** Set by a test: the next description is refused. */
   refusing = false;
   #version = 0;
@@ -53,6 +70,7 @@ export class FakePeerConnection {
   }
 
   setConfiguration(configuration: unknown): void {
+    if (this.refusing) throw new Error('refused');
     this.configurations.push(configuration);
   }
 
@@ -65,7 +83,12 @@ export class FakePeerConnection {
     await this.#step();
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
     this.#needed = false;
-    this.localDescription = { type, sdp: `v=0\r\no=- ${this.origin} ${++this.#version}\r\n` };
+    const lines = [
+      'v=0',
+      `o=- ${this.origin} ${++this.#version}`,
+      `a=fingerprint:${this.fingerprint}`,
+    ];
+    this.localDescription = { type, sdp: `${lines.join('\r\n')}\r\n` };
     this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
     const candidate = { toJSON: () => ({ candidate: `candidate:${this.origin}`, sdpMid: '0' }) };
     setImmediate(() => {
@@ -93,9 +116,11 @@ export class FakePeerConnection {
   }
 
   async getStats(): Promise<RTCStatsReport> {
+    if (this.unreadable) throw new Error('unreadable');
+    const ends = { localCandidateId: 'C', remoteCandidateId: 'C' };
     const entries = [
       { id: 'T', type: 'transport', selectedCandidatePairId: 'P' },
-      { id: 'P', type: 'candidate-pair', localCandidateId: 'C', remoteCandidateId: 'C' },
+      { id: 'P', type: 'candidate-pair', ...ends, currentRoundTripTime: 0.012 },
       { id: 'C', type: 'local-candidate', candidateType: 'host' },
     ];
     return new Map(entries.map((entry) => [entry.id, entry])) as RTCStatsReport;

@@ -46,6 +46,24 @@ export function limitSockets(server: Server, maxSockets: number, metrics: Metric
   );
 }
 
+/**
+ * Returns how to end the TCP connections on which nothing was ever asked. Browsers open some to spare, and Node takes
+ * one for busy until its first request: closing the server would wait for them.
+ */
+export function watchSpareSockets(server: Server): () => void {
+  const open = new Set<Socket>();
+  server.prependListener('connection', (socket: Socket) => {
+    if (open.has(socket)) return;
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  return () => {
+    for (const socket of open) {
+      if (socket.bytesRead === 0) socket.destroy();
+    }
+  };
+}
+
 /** Answers a request without a host (RFC 9112 §3.2) in JSON, and ignores what it cannot expect (RFC 9110 §10.1.1). */
 export function answerOddRequests(app: FastifyInstance): void {
   app.server.on('checkExpectation', (request, response) => {

@@ -1,0 +1,107 @@
+// The arithmetic of a key exchange, as WebCrypto has it: commitment, transcript, and what follows. docs/key-exchange.md §3.
+
+/** The version, and the first field of everything that is hashed. */
+export const KEY_EXCHANGE = 'couplet1';
+
+const CURVE = { name: 'ECDH', namedCurve: 'P-256' } as const;
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What both ends know before a key is shown. */
+export interface ExchangeContext {
+  roomId: string;
+  exchangeId: string;
+  /** Certificates of the leader's and of the follower's end, as `fingerprintsOf` has them. */
+  leader: readonly string[];
+  follower: readonly string[];
+}
+
+/** Everything that both ends have seen once both keys are shown. */
+export interface Transcript extends ExchangeContext {
+  commitment: string;
+  leaderKey: string;
+  followerKey: string;
+}
+
+/** What follows from the secret and the transcript. */
+export interface Derived {
+  /** Short authentication string: nine digits in three groups. */
+  sas: string;
+  leaderTag: string;
+  followerTag: string;
+  key: CryptoKey;
+}
+
+export const generateKeys = (): Promise<CryptoKeyPair> =>
+  crypto.subtle.generateKey(CURVE, false, ['deriveBits']);
+
+export async function exportKey({ publicKey }: CryptoKeyPair): Promise<string> {
+  return base64url(new Uint8Array(await crypto.subtle.exportKey('raw', publicKey)));
+}
+
+/** The leader's promise of a key that it does not show yet. */
+export function commitmentTo(leaderKey: string, context: ExchangeContext): Promise<string> {
+  const { roomId, exchangeId, leader, follower } = context;
+  const fields = ['commit', roomId, exchangeId, leaderKey, leader.join(), follower.join()];
+  return sha256(fields).then(base64url);
+}
+
+/** Rejects where the peer's key is no point of the curve. */
+export async function derive(
+  privateKey: CryptoKey,
+  peerKey: string,
+  transcript: Transcript,
+): Promise<Derived> {
+  const { subtle } = crypto;
+  const theirs = await subtle.importKey('raw', bytesOf(peerKey), CURVE, false, []);
+  const secret = await subtle.deriveBits({ name: 'ECDH', public: theirs }, privateKey, 256);
+  const { roomId, exchangeId, commitment, leaderKey, followerKey } = transcript;
+  const certificates = [transcript.leader.join(), transcript.follower.join()];
+  const keys = [commitment, leaderKey, followerKey];
+  const salt = await sha256(['transcript', roomId, exchangeId, ...keys, ...certificates]);
+  const base = await subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits']);
+  const expand = async (purpose: string): Promise<Bytes> => {
+    const info = new TextEncoder().encode(`${KEY_EXCHANGE} ${purpose}`);
+    return new Uint8Array(
+      await subtle.deriveBits({ name: 'HKDF', hash: 'SHA-256', salt, info }, base, 256),
+    );
+  };
+  return {
+    sas: digitsOf(await expand('sas')),
+    leaderTag: base64url(await expand('leader')),
+    followerTag: base64url(await expand('follower')),
+    key: await subtle.importKey('raw', await expand('key'), 'HKDF', false, [
+      'deriveBits',
+      'deriveKey',
+    ]),
+  };
+}
+
+/** Of the fields in UTF-8, each after its length in four bytes: no two lists of fields give the same bytes. */
+async function sha256(fields: readonly string[]): Promise<Bytes> {
+  const parts = [KEY_EXCHANGE, ...fields].map((field) => new TextEncoder().encode(field));
+  const bytes = new Uint8Array(parts.reduce((length, part) => length + 4 + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    new DataView(bytes.buffer).setUint32(at, part.length);
+    bytes.set(part, at + 4);
+    at += 4 + part.length;
+  }
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+}
+
+function digitsOf(bytes: Bytes): string {
+  const number = new DataView(bytes.buffer).getBigUint64(0) % 1_000_000_000n;
+  return String(number)
+    .padStart(9, '0')
+    .replace(/\d{3}(?=\d)/g, '$& ');
+}
+
+const base64url = (bytes: Bytes): string =>
+  btoa(String.fromCharCode(...bytes))
+    .replace(/\+/g, '-')
+    .replace(/\//g, '_')
+    .replace(/=/g, '');
+
+const bytesOf = (text: string): Bytes =>
+  Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (char) => char.charCodeAt(0));

@@ -1,0 +1,288 @@
+// A session on a server that the test plays, step by step: what each phase leaves behind when it ends, and what goes wrong in it.
+import { getEventListeners } from 'node:events';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { eventually } from '../../server/test/support/eventually.js';
+import { FakeClock } from '../../server/test/support/fake-clock.js';
+import type { PeerConnectionConstructor } from '../src/peer-link.js';
+import { PeerSession } from '../src/peer-session.js';
+import type { SignalingState } from '../src/session-events.js';
+import { FakePeerConnection } from './support/fake-peer-connection.js';
+import { FakeSocket } from './support/fake-socket.js';
+
+const RTCPeerConnection = FakePeerConnection as unknown as PeerConnectionConstructor;
+const ready = (isInitiator: boolean, iceServers?: object[]) => ({
+  ...{ type: 'room_ready', roomId: 'room', message: '', userCount: 2, isInitiator },
+  ...(iceServers && { iceServers }),
+});
+const turn = (username: string) => [{ urls: ['turn:t.example'], username, credential: 'c' }];
+
+beforeEach(() => {
+  FakeSocket.all.length = 0;
+});
+
+function begin(rtcConfiguration?: RTCConfiguration) {
+  const clock = new FakeClock();
+  const session = new PeerSession({
+    ...{ url: 'ws://server', roomId: 'room', deviceId: 'device', WebSocket: FakeSocket },
+    ...{ RTCPeerConnection, rtcConfiguration, clock, random: () => 1 },
+  });
+  onTestFinished(() => session.close());
+  return { clock, session, pc: () => session.peer as unknown as FakePeerConnection };
+}
+type Begun = ReturnType<typeof begin>;
+
+/** What the session has got to, in the order in which it gets there. */
+const phases: Record<string, (begun: Begun) => void | Promise<void>> = {
+  connecting: () => {},
+  joining: () => FakeSocket.latest.open(),
+  'alone in the room': (begun) => {
+    phases.joining?.(begun);
+    FakeSocket.latest.say({ type: 'room_joined' });
+  },
+  negotiating: async (begun) => {
+    phases['alone in the room']?.(begun);
+    FakeSocket.latest.say(ready(true));
+    await eventually(() =>
+      expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_offer'),
+    );
+  },
+  connected: async (begun) => {
+    await phases.negotiating?.(begun);
+    connect(begun.pc());
+    expect(begun.session.state).toBe('connected');
+  },
+  'reconnecting by a restart': async (begun) => {
+    await phases.connected?.(begun);
+    begun.pc().become('failed');
+    expect(begun.session.state).toBe('reconnecting');
+  },
+  'waiting for the next attempt': (begun) => {
+    phases['alone in the room']?.(begun);
+    FakeSocket.latest.lose();
+  },
+  'connected, the server away': async (begun) => {
+    await phases.connected?.(begun);
+    FakeSocket.latest.lose();
+  },
+};
+
+function connect(pc: FakePeerConnection): void {
+  pc.channel.readyState = 'open';
+  pc.become('connected');
+}
+
+/** An EventTarget in the place of the window, with the listeners counted. */
+function platform() {
+  const target = new EventTarget();
+  for (const name of ['addEventListener', 'removeEventListener'] as const) {
+    vi.stubGlobal(name, target[name].bind(target));
+  }
+  onTestFinished(() => void vi.unstubAllGlobals());
+  return () => getEventListeners(target, 'online').length;
+}
+
+test.each(Object.keys(phases))('closed while %s, it leaves nothing behind', async (phase) => {
+  const watching = platform();
+  const begun = begin();
+  await phases[phase]?.(begun);
+  const { session, clock } = begun;
+  const pc = session.peer && begun.pc();
+  expect(watching()).toBe(1);
+  expect(clock.pending).toBe(1);
+  const states: string[] = [];
+  session.on('state', (state) => states.push(state));
+  session.on('signaling', (state) => states.push(state));
+  session.close();
+  expect(states).toEqual(['closed']);
+  expect(clock.pending).toBe(0);
+  expect(watching()).toBe(0);
+  for (const socket of FakeSocket.all) expect(socket.heard).toBe(false);
+  for (const socket of FakeSocket.all) expect(socket.closed).toBe(true);
+  if (!pc) return;
+  expect(pc.signalingState).toBe('closed');
+  expect([pc.onconnectionstatechange, pc.onicecandidate, pc.onnegotiationneeded]).toEqual([
+    ...[null, null, null],
+  ]);
+  expect([pc.channel.onopen, pc.channel.onclose, pc.channel.onmessage]).toEqual([null, null, null]);
+});
+
+test.each(Object.keys(phases).filter((phase) => !phase.startsWith('connected')))(
+  'aborted while %s, it rejects with aborted and leaves nothing behind',
+  async (phase) => {
+    const begun = begin();
+    await phases[phase]?.(begun);
+    const abort = new AbortController();
+    const connected = begun.session.connected(abort.signal);
+    abort.abort('enough');
+    await expect(connected).rejects.toMatchObject({ code: 'aborted', cause: 'enough' });
+    expect([begun.session.state, begun.clock.pending]).toEqual(['closed', 0]);
+    expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
+  },
+);
+
+test('a signal is let go of once the session is connected; to abort it then changes nothing', async () => {
+  const begun = begin();
+  const abort = new AbortController();
+  const connected = begun.session.connected(abort.signal);
+  await phases.connected?.(begun);
+  await connected;
+  expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
+  abort.abort();
+  expect(begun.session.state).toBe('connected');
+});
+
+test('how it stands with the server is told, and changes nothing else', async () => {
+  const begun = begin();
+  const told: SignalingState[] = [];
+  begun.session.on('signaling', (state) => told.push(state));
+  expect(begun.session.signaling).toBe('joining');
+  expect(begun.session.isInitiator).toBeUndefined();
+  await phases.connected?.(begun);
+  expect(begun.session.isInitiator).toBe(true);
+  FakeSocket.latest.say({ type: 'peer_disconnected' });
+  FakeSocket.latest.lose(1012);
+  begun.clock.advance(500);
+  expect(told).toEqual(['joined', 'ready', 'joined', 'down', 'joining']);
+  expect([begun.session.state, begun.session.signaling]).toEqual(['connected', 'joining']);
+});
+
+test("the application's configuration holds for every peer connection, and at every refresh", async () => {
+  const own = { urls: 'stun:own.example' };
+  const begun = begin({ iceTransportPolicy: 'relay', iceServers: [own] });
+  begun.session.on('error', () => {});
+  phases['alone in the room']?.(begun);
+  for (const user of ['one', 'two']) FakeSocket.latest.say(ready(false, turn(user)));
+  FakeSocket.latest.say(ready(false));
+  expect(begun.pc().configurations).toEqual(
+    ['one', 'two'].map((user) => ({
+      iceTransportPolicy: 'relay',
+      iceServers: [own, ...turn(user)],
+    })),
+  );
+});
+
+test('a lost path: the room is joined again, and the answer brings fresh ICE servers to the restart', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const pc = begun.pc();
+  pc.signalingState = 'stable';
+  pc.become('failed');
+  expect(FakeSocket.latest.sent.at(-1)).toMatchObject({ type: 'join_room', deviceId: 'device' });
+  expect(pc.restarts).toBe(0);
+  FakeSocket.latest.say({ type: 'room_joined' });
+  FakeSocket.latest.say(ready(true, turn('fresh')));
+  expect(pc.restarts).toBe(1);
+  expect(pc.configurations.at(-1)).toEqual({ iceServers: turn('fresh') });
+  expect(FakeSocket.all).toHaveLength(1);
+});
+
+test('a lost path while the server is away: the restart follows when it is back', async () => {
+  const begun = begin();
+  await phases['connected, the server away']?.(begun);
+  begun.pc().become('failed');
+  begun.pc().become('disconnected');
+  begun.clock.advance(500);
+  phases['alone in the room']?.(begun);
+  FakeSocket.latest.say(ready(true, turn('fresh')));
+  expect(begun.pc().restarts).toBe(1);
+});
+
+test('where the server does not answer to that, the connection to it is made anew', async () => {
+  const begun = begin();
+  await phases['reconnecting by a restart']?.(begun);
+  begun.clock.advance(10_000);
+  expect(begun.session.signaling).toBe('down');
+  begun.clock.advance(500);
+  expect(FakeSocket.all).toHaveLength(2);
+});
+
+test('an application may ask for a restart', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  begun.session.restartIce();
+  FakeSocket.latest.say(ready(true));
+  expect(begun.pc().restarts).toBe(1);
+});
+
+test('ICE servers that the platform refuses are told, and the session goes on', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  begun.pc().refusing = true;
+  FakeSocket.latest.say(ready(false, turn('fresh')));
+  expect([errors, begun.session.state]).toEqual([['negotiation_failed'], 'connected']);
+});
+
+test('statistics that cannot be read: connected all the same, without a path', async () => {
+  const begun = begin();
+  await phases.negotiating?.(begun);
+  begun.pc().unreadable = true;
+  connect(begun.pc());
+  expect(await begun.session.roundTripTimeMs()).toBeUndefined();
+  expect([begun.session.state, begun.session.path]).toEqual(['connected', undefined]);
+  begun.pc().unreadable = false;
+  expect(await begun.session.roundTripTimeMs()).toBeCloseTo(12);
+});
+
+test('a channel that the peer closed: reconnecting, and nothing can be sent', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const { channel } = begun.pc();
+  channel.readyState = 'closed';
+  channel.onclose?.({});
+  expect(begun.session.state).toBe('reconnecting');
+  expect(() => begun.session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
+});
+
+test('without a peer there is nothing to send on, and nothing to wait for', async () => {
+  const { session } = begin();
+  expect(() => session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
+  await expect(session.drained()).rejects.toMatchObject({ code: 'not_connected' });
+  expect(await session.roundTripTimeMs()).toBeUndefined();
+  expect(session.maxMessageBytes).toBe(0);
+  session.restartIce();
+  session.close();
+  await expect(session.drained()).rejects.toMatchObject({ code: 'closed' });
+});
+
+test('what comes before there is a peer connection, or after the end, is nobody’s', async () => {
+  const begun = begin();
+  phases['alone in the room']?.(begun);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  const offer = { type: 'webrtc_offer', sdp: 'v=0\r\no=- 1 1\r\n' };
+  FakeSocket.latest.say(offer);
+  FakeSocket.latest.say(ready(false));
+  FakeSocket.latest.say(offer);
+  begun.session.close();
+  await new Promise(setImmediate);
+  expect(errors).toEqual([]);
+});
+
+test('messages of a key exchange go both ways, as they are', async () => {
+  const begun = begin();
+  const message = { type: 'key_exchange', publicKey: 'of another protocol' } as const;
+  expect(begun.session.signal(message)).toBe(false);
+  phases['alone in the room']?.(begun);
+  expect(begun.session.signal(message)).toBe(true);
+  expect(FakeSocket.latest.sent.at(-1)).toEqual(message);
+  const heard = new Promise((resolve) => begun.session.on('key-message', resolve));
+  FakeSocket.latest.say({ ...message, from: 'peer', roomId: 'room' });
+  expect(await heard).toMatchObject(message);
+});
+
+test('every candidate of both sides is told', async () => {
+  const begun = begin();
+  const told: unknown[] = [];
+  begun.session.on('candidate', (found) => told.push(found));
+  await phases.negotiating?.(begun);
+  await eventually(() => expect(told).toHaveLength(2));
+  const candidate = { candidate: 'candidate:2', sdpMid: '0', sdpMLineIndex: 0 };
+  FakeSocket.latest.say({ type: 'ice_candidate', candidate });
+  await eventually(() => expect(told).toHaveLength(3));
+  expect(told.slice(1)).toEqual([
+    { side: 'local', candidate: null },
+    { side: 'remote', candidate },
+  ]);
+});
