@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { launchBrowser } from '../packages/server/test/support/browser.js';
 import { describeWith } from '../packages/server/test/support/components.js';
 import { startServer, temporaryFolder } from '../packages/server/test/support/server.js';
 import { blocks, read } from './support/papers.js';
@@ -38,18 +39,7 @@ describeWith(['chromium'], 'the page of the README', () => {
   test('lets two tabs talk', async () => {
     const file = join(folder, 'talk.html');
     writeFileSync(file, aimed(blocks(readme, 'html')[0]));
-    const browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    });
+    const browser = await launchBrowser();
     onTestFinished(() => browser.close());
     const tab = async (): Promise<Page> => {
       const context = await browser.newContext();

@@ -44,9 +44,11 @@ describeWith(['chromium'], 'fifty sessions made and closed', () => {
       expect(count.timers.made).toBeGreaterThan(SESSIONS);
       expect(count.listeners.made).toBeGreaterThan(SESSIONS);
     }
-    await expect.poll(async () => (await call(url, 'GET', '/rooms')).body).toMatchObject({
-      totalRooms: 0,
-    });
+    await expect
+      .poll(async () => (await call(url, 'GET', '/rooms')).body)
+      .toMatchObject({
+        totalRooms: 0,
+      });
     const scrape = async () => parseMetrics(await (await fetch(`${url}/metrics`)).text());
     await expect.poll(async () => (await scrape()).value('couplet_connections')).toBe(0);
     expect((await scrape()).value('couplet_connections_opened_total')).toBe(2 * SESSIONS);
@@ -72,7 +74,9 @@ async function cycle(url: string, host: Device, guest: Device, made: number): Pr
     guest,
     async (window, { url, codes }) => {
       const page = window as CountingPage;
-      page.sessions = await Promise.all(codes.map((code) => new page.Couplet({ url }).accept(code)));
+      page.sessions = await Promise.all(
+        codes.map((code) => new page.Couplet({ url }).accept(code)),
+      );
       for (const session of page.sessions) session.send('hi');
     },
     { url, codes },

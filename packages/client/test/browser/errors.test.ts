@@ -1,21 +1,12 @@
 // What a user is told, in a browser, where pairing cannot succeed: the codes that the README lists.
 import { expect, test } from 'vitest';
-import { call } from '../../../server/test/support/api.js';
+import { call, someCode } from '../../../server/test/support/api.js';
 import type { Device } from '../../../server/test/support/browser.js';
 import { startCommand } from '../../../server/test/support/command.js';
 import { describeWith } from '../../../server/test/support/components.js';
 import { temporaryFolder } from '../../../server/test/support/server.js';
 import type { CoupletError, CoupletOptions, SavedSession } from '../../src/index.js';
-import {
-  accept,
-  accepted,
-  deviceOpener,
-  expectTalk,
-  inPage,
-  invite,
-  pair,
-} from '../support/client-page.js';
-import { startFaultProxy } from '../support/fault-proxy.js';
+import { deviceOpener, expectTalk, inPage, invite, pair } from '../support/client-page.js';
 
 /** How long a user who presses a button waits for the answer at most, on a busy machine. */
 const TOLD_WITHIN_MS = 5_000;
@@ -24,8 +15,10 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
   const folder = temporaryFolder();
   const open = deviceOpener();
   const start = (env: Record<string, string> = {}) =>
-    startCommand(['serve', '--sqlite'], { cwd: folder, env: { SQLITE_DB_PATH: ':memory:', ...env } })
-      .listening;
+    startCommand(['serve', '--sqlite'], {
+      cwd: folder,
+      env: { SQLITE_DB_PATH: ':memory:', ...env },
+    }).listening;
 
   test('not_found_or_expired: a code that has expired, at both ends, and one that never was', async () => {
     const url = await start();
@@ -47,17 +40,13 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
   }, 60_000);
 
   test('conflict: a code that another device has accepted', async () => {
-    const proxy = await startFaultProxy(await start());
-    const [host, guest] = [await open(), await open()];
-    const release = proxy.hold('/api/rooms/check');
-    const { url } = proxy;
-    const code = await invite({ url }, host);
-    const both = Promise.all([accepted(host), accept({ url }, guest, code)]);
-    await expect.poll(() => guest.received.map(({ type }) => type)).toContain('room_joined');
-    expect(await refusal(await open(), { url }, code)).toMatchObject({ code: 'conflict' });
-    release();
-    await both;
-    await expectTalk(host, guest);
+    const url = await start();
+    const guest = await open();
+    // The device that made it has not asked yet who came; once it has, there is no such code any more.
+    const pending = { joinid: someCode(), expiresInSeconds: 300, client1: 'the host' };
+    await call(url, 'POST', '/api/rooms', pending);
+    await call(url, 'POST', '/api/rooms/accept', { ...pending, client2: 'the first guest' });
+    expect(await refusal(guest, { url }, pending.joinid)).toMatchObject({ code: 'conflict' });
   }, 60_000);
 
   test('invalid_client2: its own code; invalid_joinid: what is no code', async () => {
@@ -72,22 +61,27 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
   test.each([
     ['room_full', '0'],
     ['forbidden', '1'],
-  ])('%s: a third device in the room of two, who do not notice', async (code, paired) => {
-    const url = await start({ REQUIRE_PAIRED_ROOMS: paired });
-    const [host, guest, third] = [await open(), await open(), await open()];
-    await pair(url, host, guest);
-    const saved = await inPage(host, ({ session }) => session.save());
-    const refused = inPage(
-      third,
-      (page, { url, saved }: { url: string; saved: SavedSession }) =>
-        new page.Couplet({ url })
-          .resume({ ...saved, deviceId: 'a third' })
-          .then(() => 'a session', ({ code }: CoupletError) => code),
-      { url, saved },
-    );
-    expect(await refused).toBe(code);
-    await expectTalk(host, guest);
-  }, 60_000);
+  ])(
+    '%s: a third device in the room of two, who do not notice',
+    async (code, paired) => {
+      const url = await start({ REQUIRE_PAIRED_ROOMS: paired });
+      const [host, guest, third] = [await open(), await open(), await open()];
+      await pair(url, host, guest);
+      const saved = await inPage(host, ({ session }) => session.save());
+      const refused = inPage(
+        third,
+        (page, { url, saved }: { url: string; saved: SavedSession }) =>
+          new page.Couplet({ url }).resume({ ...saved, deviceId: 'a third' }).then(
+            () => 'a session',
+            ({ code }: CoupletError) => code,
+          ),
+        { url, saved },
+      );
+      expect(await refused).toBe(code);
+      await expectTalk(host, guest);
+    },
+    60_000,
+  );
 
   test('rate_limited, at once, with the time to wait: more codes than the server allows', async () => {
     const url = await start({ MAX_CREATES_PER_HOUR: '1' });
@@ -109,7 +103,7 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
     expect(refused.tookMs).toBeLessThan(TOLD_WITHIN_MS);
   }, 60_000);
 
-  test('rate_limited, within a minute: who mistypes codes on and on; the right one still pairs before', async () => {
+  test('nothing, who mistypes a score of codes: the right one comes a second later, and pairs', async () => {
     const url = await start();
     const [host, guest] = [await open(), await open()];
     // Twenty of an address are free.
@@ -126,12 +120,10 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
 const refusal = (device: Device, options: CoupletOptions, code: string) =>
   inPage(
     device,
-    (page, { options, code }) => {
-      const start = performance.now();
-      return new page.Couplet(options).accept(code).then(
+    (page, { options, code }) =>
+      new page.Couplet(options).accept(code).then(
         () => undefined,
-        ({ name, code }: CoupletError) => ({ name, code, tookMs: performance.now() - start }),
-      );
-    },
+        ({ name, code }: CoupletError) => ({ name, code }),
+      ),
     { options, code },
   );

@@ -10,7 +10,14 @@ import { launchBrowserOn } from '../../../server/test/support/lab-browser.js';
 import { temporaryFolder } from '../../../server/test/support/server.js';
 import { build } from '../../../server/test/support/server-process.js';
 import type { CoupletOptions } from '../../src/index.js';
-import { expectKept, expectTalk, inPage, openUnserved, pair, ufragOf } from '../support/client-page.js';
+import {
+  expectKept,
+  expectTalk,
+  inPage,
+  openUnserved,
+  pair,
+  ufragOf,
+} from '../support/client-page.js';
 
 /**
  * Where nobody tells of the change, ICE notices after 5 s of silence, the client waits 1 s more, gives the server 3 s for a

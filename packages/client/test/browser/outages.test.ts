@@ -47,9 +47,7 @@ describeWith(['chromium'], 'two browsers and a server that goes away', () => {
       server.child.kill(signal);
       await server.ended;
       const beforeOutage = (await received()).length;
-      await expect
-        .poll(async () => (await received()).length, { timeout: 10_000 })
-        .toBeGreaterThan(beforeOutage + 20);
+      await expect.poll(async () => (await received()).length).toBeGreaterThan(beforeOutage + 20);
       await start({ PORT: new URL(url).port }).listening;
       for (const device of [host, guest]) {
         await expect.poll(() => readies(device).length, { timeout: 30_000 }).toBeGreaterThan(1);

@@ -45,20 +45,24 @@ describeWith(['chromium'], 'two browsers with the client', () => {
   test.each([
     ['guest', '/api/rooms/check'],
     ['host', '/api/rooms/accept'],
-  ] as const)('the %s comes to the room first: the host is the initiator', async (first, held) => {
-    const proxy = await startFaultProxy(await start());
-    const [host, guest] = [await open(), await open()];
-    const release = proxy.hold(held);
-    const options = { url: proxy.url };
-    const code = await invite(options, host);
-    const both = Promise.all([accepted(host), accept(options, guest, code)]);
-    const earlier = first === 'host' ? host : guest;
-    await expect.poll(() => earlier.received.map(({ type }) => type)).toContain('room_joined');
-    release();
-    await both;
-    await expectTalk(host, guest);
-    expect([roles(host), roles(guest)]).toEqual([[true], [false]]);
-  }, 60_000);
+  ] as const)(
+    'the %s comes to the room first: the host is the initiator',
+    async (first, held) => {
+      const proxy = await startFaultProxy(await start());
+      const [host, guest] = [await open(), await open()];
+      const release = proxy.hold(held);
+      const options = { url: proxy.url };
+      const code = await invite(options, host);
+      const both = Promise.all([accepted(host), accept(options, guest, code)]);
+      const earlier = first === 'host' ? host : guest;
+      await expect.poll(() => earlier.received.map(({ type }) => type)).toContain('room_joined');
+      release();
+      await both;
+      await expectTalk(host, guest);
+      expect([roles(host), roles(guest)]).toEqual([[true], [false]]);
+    },
+    60_000,
+  );
 
   test.each([
     ['create', '/api/rooms', 1],
@@ -66,19 +70,23 @@ describeWith(['chromium'], 'two browsers with the client', () => {
     ['check', '/api/rooms/check', 1],
     ['accept', '/api/rooms/accept', 3],
     ['check', '/api/rooms/check', 3],
-  ])('the answer to %s (%s) is lost, %i times: nobody is stranded', async (_name, path, times) => {
-    const proxy = await startFaultProxy(await start());
-    const [host, guest] = [await open(), await open()];
-    const lost = proxy.loseAnswers(path, times);
-    await pair(proxy.url, host, guest);
-    expect(lost.statuses).toHaveLength(times);
-    expect(new Set(lost.statuses).size).toBe(1);
-    const rooms = [host, guest].map((device) =>
-      inPage(device, ({ session }) => session.save().roomId),
-    );
-    expect(await rooms[0]).toBe(await rooms[1]);
-    await expectTalk(host, guest);
-  }, 60_000);
+  ])(
+    'the answer to %s (%s) is lost, %i times: nobody is stranded',
+    async (_name, path, times) => {
+      const proxy = await startFaultProxy(await start());
+      const [host, guest] = [await open(), await open()];
+      const lost = proxy.loseAnswers(path, times);
+      await pair(proxy.url, host, guest);
+      expect(lost.statuses).toHaveLength(times);
+      expect(new Set(lost.statuses).size).toBe(1);
+      const rooms = [host, guest].map((device) =>
+        inPage(device, ({ session }) => session.save().roomId),
+      );
+      expect(await rooms[0]).toBe(await rooms[1]);
+      await expectTalk(host, guest);
+    },
+    60_000,
+  );
 
   test('one leaves: the other is told, and closing leaves no peer connection open', async () => {
     const [host, guest] = [await open(), await open()];

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { type Device, launchBrowser, openDevice, servePage } from '../../../server/test/support/browser.js';
+import {
+  type Device,
+  launchBrowser,
+  openDevice,
+  servePage,
+} from '../../../server/test/support/browser.js';
 import { build } from '../../../server/test/support/server-process.js';
 import type {
   Couplet,
@@ -52,7 +57,7 @@ const scripts = () => ({ ...modulesOf('client'), ...modulesOf('protocol') });
 
 /** A browser and a site for the tests of a describe block; returns what opens a device, which is closed with its test. */
 export function deviceOpener(
-  prepare?: (context: BrowserContext) => Promise<void>,
+  prepare?: (context: BrowserContext) => Promise<unknown>,
 ): () => Promise<Device> {
   let browser: Browser;
   let site: ReturnType<typeof servePage>;
@@ -87,7 +92,7 @@ export function openUnserved(browser: Browser | undefined, origin: string): Prom
 
 async function prepared(
   context: BrowserContext,
-  more: ((context: BrowserContext) => Promise<void>) | undefined,
+  more: ((context: BrowserContext) => Promise<unknown>) | undefined,
 ): Promise<void> {
   await context.addInitScript(installApplication);
   await more?.(context);
@@ -145,7 +150,7 @@ export const resume = (url: string, device: Device, saved: SavedSession): Promis
   );
 
 /** A text from each, that arrives at the other: at once, or when what is broken has healed. */
-export async function expectTalk(host: Device, guest: Device, withinMs = 5_000): Promise<void> {
+export async function expectTalk(host: Device, guest: Device, withinMs = 15_000): Promise<void> {
   for (const [from, to] of [
     [host, guest],
     [guest, host],

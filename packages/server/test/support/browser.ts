@@ -69,7 +69,7 @@ export function servePage(page: string, scripts: Record<string, string | Buffer>
 export async function openDevice(
   browser: Browser | undefined,
   url: string,
-  prepare?: (context: BrowserContext) => Promise<void>,
+  prepare?: (context: BrowserContext) => Promise<unknown>,
 ): Promise<Device> {
   if (browser === undefined) throw new Error('the browser is not running');
   const context = await browser.newContext();
