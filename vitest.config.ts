@@ -18,6 +18,8 @@ export default defineConfig({
     setupFiles: ['packages/server/test/support/keep-databases.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // By default a second: on a busy machine a browser may take longer for anything.
+    expect: { poll: { timeout: 15_000 } },
     coverage: {
       provider: 'v8',
       include: ['packages/*/src/**'],

@@ -112,6 +112,7 @@ export class PairingClient {
     // Whoever waits for a peer, waits through an outage too; whoever has just pressed a button wants to know.
     const patient = waitSeconds !== undefined;
     const withinMs = ANSWER_WITHIN_MS + (waitSeconds ?? 0) * 1000;
+    let waitedMs = 0;
     for (let attempt = 0; ; attempt++) {
       let failure: CoupletError;
       try {
@@ -124,10 +125,12 @@ export class PairingClient {
         failure = new CoupletError('network', { cause: error });
       }
       const askedMs = (failure.retryAfterSeconds ?? 0) * 1000;
-      const spent = attempt + 1 >= MAX_ATTEMPTS || askedMs > LONGEST_DELAY_MS;
+      const spent = attempt + 1 >= MAX_ATTEMPTS || waitedMs + askedMs > LONGEST_DELAY_MS;
       if (spent && !patient) throw failure;
       // The jitter comes on top of what the server asked for: it asked all its clients the same.
-      await sleep(clock, askedMs + reconnectDelayMs(attempt, random()), signal);
+      const delayMs = askedMs + reconnectDelayMs(attempt, random());
+      waitedMs += delayMs;
+      await sleep(clock, delayMs, signal);
     }
   }
 

@@ -35,7 +35,12 @@ export class PeerLink {
         if (message.type === 'ice_candidate') this.#tell('local', message);
       },
     });
-    this.pc.onconnectionstatechange = onChange;
+    this.pc.onconnectionstatechange = () => {
+      // A restart that finds a better path tells nobody else: nothing is lost meanwhile.
+      const ice = this.pc.sctp?.transport?.iceTransport;
+      if (ice) ice.onselectedcandidatepairchange = onChange;
+      onChange();
+    };
     // Both sides name the same channel, so neither has to wait for the other's announcement of it.
     this.channel = this.pc.createDataChannel('couplet', { negotiated: true, id: 0 });
     this.channel.binaryType = 'arraybuffer';
@@ -71,6 +76,8 @@ export class PeerLink {
 
   close(error: CoupletError = new CoupletError('not_connected')): void {
     const { pc, channel } = this;
+    const ice = pc.sctp?.transport?.iceTransport;
+    if (ice) ice.onselectedcandidatepairchange = null;
     channel.onopen = channel.onclose = channel.onmessage = null;
     pc.onconnectionstatechange = pc.onnegotiationneeded = pc.onicecandidate = null;
     pc.close();

@@ -6,6 +6,7 @@ import { CoupletError } from './errors.js';
 import { onNetworkChange } from './network-changes.js';
 import type { Data } from './outbox.js';
 import { pathOf, roundTripTimeMsOf, type SessionPath } from './path.js';
+import { PathGuard } from './path-guard.js';
 import { type PeerConnectionConstructor, PeerLink, withIceServers } from './peer-link.js';
 import type {
   KeyMessage,
@@ -31,6 +32,7 @@ export interface PeerSessionOptions extends SignalingClientOptions {
 export class PeerSession extends Emitter<SessionEvents> {
   readonly #options: PeerSessionOptions;
   readonly #signaling: SignalingClient;
+  readonly #guard: PathGuard;
   readonly #stopWatching: () => void;
   #state: SessionState = 'connecting';
   #signalingState: SignalingState = 'joining';
@@ -66,6 +68,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     for (const state of ['joining', 'joined', 'down'] as const) {
       signaling.on(state, () => this.#setSignaling(state));
     }
+    this.#guard = new PathGuard(() => this.restartIce(), options.clock);
     this.#stopWatching = onNetworkChange(() => {
       this.#restartDue = true;
       signaling.reconnect();
@@ -223,6 +226,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   /** Follows the peer connection: state, path, and a restart where the path is lost for good. */
   async #follow(link: PeerLink): Promise<void> {
     if (link !== this.#link) return;
+    this.#guard.follow(link.pc.connectionState);
     if (link.open) {
       this.#setState('connected');
       // Without statistics there is a connection all the same.
@@ -230,15 +234,13 @@ export class PeerSession extends Emitter<SessionEvents> {
       if (path === undefined || path === this.#path || link !== this.#link) return;
       this.#path = path;
       this.emit('path', path);
-    } else if (link.lost) {
-      if (this.#state === 'connected') this.#setState('reconnecting');
-      if (link.pc.connectionState === 'failed') this.restartIce();
-    }
+    } else if (link.lost && this.#state === 'connected') this.#setState('reconnecting');
   }
 
   #drop(error?: CoupletError): void {
     const link = this.#link;
     this.#link = this.#path = undefined;
+    this.#guard.stop();
     link?.close(error);
   }
 

@@ -58,6 +58,9 @@ const PING_AFTER_MS = 25_000;
 /** How long an answer may take. */
 const ANSWER_WITHIN_MS = 10_000;
 
+/** How long it may take where the path to the peer is lost: whatever took it may have taken this one too, without a word. */
+const SIGN_OF_LIFE_WITHIN_MS = 3_000;
+
 export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #options: Required<SignalingClientOptions>;
   #socket: Socket | undefined;
@@ -79,16 +82,21 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     return true;
   }
 
-  /** Asks for `ready` once more, with fresh ICE servers: it comes where the peer is there too. */
+  /**
+   * Asks for `ready` once more, with fresh ICE servers: it comes where the peer is there too. Where no answer comes soon,
+   * it comes back by a new connection.
+   */
   rejoin(): void {
     // Where the room is not joined, an attempt is under way or will be, and ends in the same.
-    if (this.send(this.#join())) this.#dropAfter(ANSWER_WITHIN_MS);
+    if (this.send(this.#join())) this.#dropAfter(SIGN_OF_LIFE_WITHIN_MS);
   }
 
   /** Leaves the connection, which may be dead on the new network, for a new one that takes its seat over. */
   reconnect(): void {
     if (this.#ended) return;
     this.#drop();
+    // How often the network before failed says nothing about this one.
+    this.#attempt = 0;
     this.#connect();
   }
 

@@ -95,6 +95,17 @@ test('a throttle longer than a user waits is told, with its time', async () => {
   expect(requests).toHaveLength(1);
 });
 
+test('throttled again and again, a user waits half a minute in all, not each time', async () => {
+  const throttled = json(429, { error: 'rate_limited' }, { 'Retry-After': '12' });
+  const { client, requests, delays } = scripted([throttled], 0);
+  await expect(client.accept('042137', 'device')).rejects.toMatchObject({
+    code: 'rate_limited',
+    retryAfterSeconds: 12,
+  });
+  expect(requests).toHaveLength(3);
+  expect(delays).toEqual([12_000, 12_000]);
+});
+
 test('a server that stays away fails after six attempts; a check waits on', async () => {
   const away = scripted([lost]);
   await expect(away.client.accept('042137', 'device')).rejects.toMatchObject({

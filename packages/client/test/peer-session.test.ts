@@ -192,6 +192,16 @@ test('a change of networks: signaling comes back at once, the path is looked for
   expect([host.state, guest.state]).toEqual(['closed', 'closed']);
 });
 
+test('a better path that a restart finds is told, though the state is the same', async () => {
+  const [host] = await pair();
+  await eventually(() => expect(host.path).toBe('host'));
+  const told = new Promise((resolve) => host.on('path', resolve));
+  fakeOf(host).candidateType = 'relay';
+  fakeOf(host).sctp.transport.iceTransport.onselectedcandidatepairchange?.({});
+  expect(await told).toBe('relay');
+  expect(host.state).toBe('connected');
+});
+
 test('a path that is lost and found: reconnecting, then connected, and no restart', async () => {
   const [host] = await pair();
   const states: SessionState[] = [];

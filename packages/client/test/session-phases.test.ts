@@ -190,7 +190,7 @@ test('a lost path while the server is away: the restart follows when it is back'
 test('where the server does not answer to that, the connection to it is made anew', async () => {
   const begun = begin();
   await phases['reconnecting by a restart']?.(begun);
-  begun.clock.advance(10_000);
+  begun.clock.advance(3_000);
   expect(begun.session.signaling).toBe('down');
   begun.clock.advance(500);
   expect(FakeSocket.all).toHaveLength(2);

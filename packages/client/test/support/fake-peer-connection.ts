@@ -51,6 +51,11 @@ export class FakePeerConnection {
   onnegotiationneeded: (() => void) | null = null;
   onicecandidate: Handler<{ candidate: { toJSON(): object } | null }> = null;
   onconnectionstatechange: (() => void) | null = null;
+  readonly sctp = {
+    transport: { iceTransport: { onselectedcandidatepairchange: null as Handler<object> } },
+  };
+  /** Of both ends of the path, as the statistics tell it. */
+  candidateType = 'host';
   restarts = 0;
   /** Set by a test: there are no statistics. */
   unreadable = false;
@@ -121,7 +126,7 @@ export class FakePeerConnection {
     const entries = [
       { id: 'T', type: 'transport', selectedCandidatePairId: 'P' },
       { id: 'P', type: 'candidate-pair', ...ends, currentRoundTripTime: 0.012 },
-      { id: 'C', type: 'local-candidate', candidateType: 'host' },
+      { id: 'C', type: 'local-candidate', candidateType: this.candidateType },
     ];
     return new Map(entries.map((entry) => [entry.id, entry])) as RTCStatsReport;
   }

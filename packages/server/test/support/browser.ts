@@ -1,7 +1,13 @@
 // Real browsers for tests: headless Chromium, pages of a site of their own, and every signaling message they exchange.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core';
 import { onTestFinished } from 'vitest';
 
 export type Frame = { type: string } & Record<string, unknown>;
@@ -65,15 +71,21 @@ export function servePage(page: string, scripts: Record<string, string | Buffer>
   return { url, close };
 }
 
+/** How a device's context is opened; `prepare` sees it before the page does. */
+export interface DeviceOptions extends BrowserContextOptions {
+  prepare?: (context: BrowserContext) => Promise<unknown>;
+}
+
 /** Opens the page in a new context, which is closed when the test ends. */
 export async function openDevice(
   browser: Browser | undefined,
   url: string,
-  options: BrowserContextOptions = {},
+  { prepare, ...options }: DeviceOptions = {},
 ): Promise<Device> {
   if (browser === undefined) throw new Error('the browser is not running');
   const context = await browser.newContext(options);
   onTestFinished(() => context.close());
+  await prepare?.(context);
   const page = await context.newPage();
   const device: Device = { id: crypto.randomUUID(), page, sent: [], received: [], requests: [] };
   page.on('websocket', (socket) => {

@@ -8,6 +8,7 @@ export const PUBLIC_NETWORK = '198.18.0.0-198.18.0.255';
 
 /** The hosts: two at home, one elsewhere, and the public one. */
 export type HostName = 'phone' | 'laptop' | 'tablet' | 'public';
+export type LanHost = Exclude<HostName, 'public'>;
 export type RouterName = 'home' | 'away';
 
 /** What every router does with the packets of its LAN. */
@@ -46,6 +47,9 @@ export function ip(script: string): void {
 
 export class Lab {
   readonly #name = `${PREFIX}${process.pid}-`;
+  /** Hosts that are not where they were built. */
+  readonly #moved = new Map<LanHost, RouterName>();
+  readonly #renumbered = new Set<RouterName>();
 
   /** Builds it; it has no NAT rules yet. The caller removes it. What a killed run has left behind goes now. */
   constructor() {
@@ -70,7 +74,8 @@ export class Lab {
 
   /** Where a router is seen outside. */
   outside(router: RouterName): string {
-    return SITES[router].outside;
+    const { outside } = SITES[router];
+    return this.#renumbered.has(router) ? `${outside}0` : outside;
   }
 
   /** Gives a router's device `wan` its address, and sends everything there that is not for the LAN. */
@@ -99,9 +104,34 @@ export class Lab {
     }
   }
 
+  /** Gives a router another public address, as providers do at night: no host in its LAN is told. */
+  renumber(router: RouterName): void {
+    ip(`-n ${this.namespace(router)} address flush dev wan`);
+    if (!this.#renumbered.delete(router)) this.#renumbered.add(router);
+    this.connect(router);
+  }
+
+  /** Unplugs a host from its LAN and plugs it into that of another router: its address is another one from now on. */
+  move(host: LanHost, to: RouterName): void {
+    const { lan, hosts } = SITES[to];
+    const number = (hosts as Partial<Record<LanHost, number>>)[host] ?? 9;
+    const [from, into] = [this.#site(host), this.namespace(to)];
+    ip(`-n ${this.namespace(host)} address flush dev eth0
+        -n ${this.namespace(from)} link set ${host} netns ${into}
+        -n ${into} link set ${host} master lan up
+        -n ${this.namespace(host)} address add ${lan}.${number}/24 dev eth0
+        -n ${this.namespace(host)} route add default via ${lan}.1`);
+    this.#moved.set(host, to);
+  }
+
   /** Ends what still runs in it, and removes it. */
   remove(): void {
     removeNamespaces((owner) => owner === process.pid);
+  }
+
+  #site(host: LanHost): RouterName {
+    const home = ROUTERS.find((router) => host in SITES[router].hosts);
+    return this.#moved.get(host) ?? home ?? 'home';
   }
 
   #build(): void {

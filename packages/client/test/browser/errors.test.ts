@@ -1,0 +1,129 @@
+// What a user is told, in a browser, where pairing cannot succeed: the codes that the README lists.
+import { expect, test } from 'vitest';
+import { call, someCode } from '../../../server/test/support/api.js';
+import type { Device } from '../../../server/test/support/browser.js';
+import { startCommand } from '../../../server/test/support/command.js';
+import { describeWith } from '../../../server/test/support/components.js';
+import { temporaryFolder } from '../../../server/test/support/server.js';
+import type { CoupletError, CoupletOptions, SavedSession } from '../../src/index.js';
+import { deviceOpener, expectTalk, inPage, invite, pair } from '../support/client-page.js';
+
+/** How long a user who presses a button waits for the answer at most, on a busy machine. */
+const TOLD_WITHIN_MS = 5_000;
+
+describeWith(['chromium'], 'in a browser, a user is told', () => {
+  const folder = temporaryFolder();
+  const open = deviceOpener();
+  const start = (env: Record<string, string> = {}) =>
+    startCommand(['serve', '--sqlite'], {
+      cwd: folder,
+      env: { SQLITE_DB_PATH: ':memory:', ...env },
+    }).listening;
+
+  test('not_found_or_expired: a code that has expired, at both ends, and one that never was', async () => {
+    const url = await start();
+    const [host, guest] = [await open(), await open()];
+    const code = await inPage(
+      host,
+      async (page, url) => {
+        page.invite = await new page.Couplet({ url }).invite({ expiresInSeconds: 1 });
+        return page.invite.code;
+      },
+      url,
+    );
+    // The server holds the check until the code has expired.
+    const ended = host.page.evaluate(`invite.accepted.catch(({ code }) => code)`);
+    expect(await ended).toBe('not_found_or_expired');
+    for (const wrong of [code, '000000']) {
+      expect(await refusal(guest, { url }, wrong)).toMatchObject({ code: 'not_found_or_expired' });
+    }
+  }, 60_000);
+
+  test('conflict: a code that another device has accepted', async () => {
+    const url = await start();
+    const guest = await open();
+    // The device that made it has not asked yet who came; once it has, there is no such code any more.
+    const pending = { joinid: someCode(), expiresInSeconds: 300, client1: 'the host' };
+    await call(url, 'POST', '/api/rooms', pending);
+    await call(url, 'POST', '/api/rooms/accept', { ...pending, client2: 'the first guest' });
+    expect(await refusal(guest, { url }, pending.joinid)).toMatchObject({ code: 'conflict' });
+  }, 60_000);
+
+  test('invalid_client2: its own code; invalid_joinid: what is no code', async () => {
+    const options = { url: await start(), deviceId: 'one and the same' };
+    const device = await open();
+    const code = await invite(options, device);
+    expect(await refusal(device, options, code)).toMatchObject({ code: 'invalid_client2' });
+    expect(await refusal(device, options, '12345')).toMatchObject({ code: 'invalid_joinid' });
+    await inPage(device, ({ invite }) => invite.cancel());
+  }, 60_000);
+
+  test.each([
+    ['room_full', '0'],
+    ['forbidden', '1'],
+  ])(
+    '%s: a third device in the room of two, who do not notice',
+    async (code, paired) => {
+      const url = await start({ REQUIRE_PAIRED_ROOMS: paired });
+      const [host, guest, third] = [await open(), await open(), await open()];
+      await pair(url, host, guest);
+      const saved = await inPage(host, ({ session }) => session.save());
+      const refused = inPage(
+        third,
+        (page, { url, saved }: { url: string; saved: SavedSession }) =>
+          new page.Couplet({ url }).resume({ ...saved, deviceId: 'a third' }).then(
+            () => 'a session',
+            ({ code }: CoupletError) => code,
+          ),
+        { url, saved },
+      );
+      expect(await refused).toBe(code);
+      await expectTalk(host, guest);
+    },
+    60_000,
+  );
+
+  test('rate_limited, at once, with the time to wait: more codes than the server allows', async () => {
+    const url = await start({ MAX_CREATES_PER_HOUR: '1' });
+    const device = await open();
+    await invite({ url }, device);
+    const refused = await inPage(
+      device,
+      async (page, url) => {
+        const start = performance.now();
+        const told = ({ code, retryAfterSeconds }: CoupletError) => ({ code, retryAfterSeconds });
+        const error = await new page.Couplet({ url }).invite().then(() => undefined, told);
+        page.invite.cancel();
+        return { ...error, tookMs: performance.now() - start };
+      },
+      url,
+    );
+    expect(refused).toMatchObject({ code: 'rate_limited' });
+    expect(refused.retryAfterSeconds).toBeGreaterThan(60);
+    expect(refused.tookMs).toBeLessThan(TOLD_WITHIN_MS);
+  }, 60_000);
+
+  test('nothing, who mistypes a score of codes: the right one comes a second later, and pairs', async () => {
+    const url = await start();
+    const [host, guest] = [await open(), await open()];
+    // Twenty of an address are free.
+    const mistyped = () =>
+      call(url, 'POST', '/api/rooms/accept', { joinid: '000000', client2: 'of a neighbour' });
+    for (let n = 0; n < 21; n++) await mistyped();
+    expect(await mistyped()).toMatchObject({ status: 429 });
+    await pair(url, host, guest);
+    await expectTalk(host, guest);
+  }, 60_000);
+});
+
+/** How the guest's accept fails. */
+const refusal = (device: Device, options: CoupletOptions, code: string) =>
+  inPage(
+    device,
+    (page, { options, code }) =>
+      new page.Couplet(options).accept(code).then(
+        () => undefined,
+        ({ name, code }: CoupletError) => ({ name, code }),
+      ),
+    { options, code },
+  );

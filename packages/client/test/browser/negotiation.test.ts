@@ -1,0 +1,65 @@
+// Two browsers that add tracks and channels to a session, one after the other and both at once.
+import { expect, test } from 'vitest';
+import type { Device } from '../../../server/test/support/browser.js';
+import { startCommand } from '../../../server/test/support/command.js';
+import { describeWith } from '../../../server/test/support/components.js';
+import { temporaryFolder } from '../../../server/test/support/server.js';
+import {
+  type ClientPage,
+  deviceOpener,
+  expectKept,
+  expectTalk,
+  inPage,
+  pair,
+  sentOfType,
+} from '../support/client-page.js';
+
+describeWith(['chromium'], 'two browsers with more than one channel', () => {
+  const folder = temporaryFolder();
+  const open = deviceOpener();
+  const paired = async (): Promise<[Device, Device]> => {
+    const url = await startCommand(['serve', '--sqlite'], {
+      cwd: folder,
+      env: { SQLITE_DB_PATH: ':memory:' },
+    }).listening;
+    const both: [Device, Device] = [await open(), await open()];
+    await pair(url, ...both);
+    return both;
+  };
+  const got = (device: Device) => inPage(device, ({ tracks, channels }) => ({ tracks, channels }));
+
+  test('either side may add a track and a channel later', async () => {
+    const [host, guest] = await paired();
+    for (const [from, to] of [
+      [host, guest],
+      [guest, host],
+    ] as const) {
+      await inPage(from, add);
+      await expect.poll(() => got(to)).toEqual({ tracks: ['audio'], channels: ['more'] });
+    }
+    await expectTalk(host, guest);
+    await expectKept(host, guest);
+  }, 60_000);
+
+  test('both add a track and a channel at once, ten times over: each gets all of them', async () => {
+    const [host, guest] = await paired();
+    for (let round = 1; round <= 10; round++) {
+      await Promise.all([inPage(host, add), inPage(guest, add)]);
+      const all = { tracks: Array(round).fill('audio'), channels: Array(round).fill('more') };
+      for (const device of [host, guest]) await expect.poll(() => got(device)).toEqual(all);
+    }
+    for (const device of [host, guest]) {
+      expect(await inPage(device, ({ errors }) => errors)).toEqual([]);
+      // Both offered, so there was something to agree about.
+      expect(sentOfType(device, 'webrtc_offer').length).toBeGreaterThan(0);
+    }
+    await expectTalk(host, guest);
+    await expectKept(host, guest);
+  }, 60_000);
+});
+
+/** Runs in the page. */
+const add = ({ session }: ClientPage) => {
+  session.peer?.addTransceiver('audio');
+  session.peer?.createDataChannel('more');
+};

@@ -1,0 +1,140 @@
+// The client in real networks: two browsers behind NATs, which only find each other by a relay, or get another address.
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Device } from '../../../server/test/support/browser.js';
+import { type Command, spawnCommand, startCommand } from '../../../server/test/support/command.js';
+import { describeWith } from '../../../server/test/support/components.js';
+import { type Coturn, startCoturn } from '../../../server/test/support/coturn.js';
+import { Lab, PUBLIC_ADDRESS, PUBLIC_NETWORK } from '../../../server/test/support/lab.js';
+import { launchBrowserOn } from '../../../server/test/support/lab-browser.js';
+import { temporaryFolder } from '../../../server/test/support/server.js';
+import { build } from '../../../server/test/support/server-process.js';
+import type { CoupletOptions } from '../../src/index.js';
+import {
+  expectKept,
+  expectTalk,
+  inPage,
+  openUnserved,
+  pair,
+  ufragOf,
+} from '../support/client-page.js';
+
+/**
+ * Where nobody tells of the change, ICE notices after 5 s of silence, the client waits 1 s more, gives the server 3 s for a
+ * sign of life and comes back after half a second at the most. The rest is for a busy machine. Where the browser tells,
+ * it is mostly half a second; but it may tell before its ICE knows of the new network.
+ */
+const HEALED_WITHIN_MS = 15_000;
+
+const SECRET = 'the-secret-of-the-lab';
+
+const PROGRAMS = ['network namespaces', 'ip', 'iptables', 'chromium', 'turnserver'];
+describeWith(PROGRAMS, 'two browsers in real networks', () => {
+  const folder = temporaryFolder();
+  const browsers: Browser[] = [];
+  let lab: Lab;
+  let coturn: Coturn | undefined;
+  let server: Command | undefined;
+  let url: string;
+
+  beforeAll(async () => {
+    build();
+    lab = new Lab();
+    lab.route({ ports: 'kept', udp: 'open' });
+    coturn = await startCoturn({
+      prefix: lab.prefix('public'),
+      env: {
+        TURN_SECRET: SECRET,
+        TURN_PORT: '3478',
+        TURN_LISTEN_IPS: PUBLIC_ADDRESS,
+        TURN_ALLOWED_PEERS: PUBLIC_NETWORK,
+        TURN_VERBOSE: '1',
+      },
+    });
+    await coturn.logged(`UDP listener opened on: ${PUBLIC_ADDRESS}:3478`);
+    server = spawnCommand(['serve', '--sqlite'], {
+      cwd: folder,
+      prefix: lab.prefix('public'),
+      env: {
+        HOST: PUBLIC_ADDRESS,
+        SQLITE_DB_PATH: ':memory:',
+        // STUN alone, so that it is not the relay that makes up for a change.
+        STUN_URLS: `stun:${PUBLIC_ADDRESS}:3478`,
+      },
+    });
+    url = await server.listening;
+    for (const host of ['phone', 'laptop'] as const) {
+      browsers.push(await launchBrowserOn(lab, host, folder));
+    }
+  });
+  afterAll(async () => {
+    await Promise.all(browsers.map((browser) => browser.close()));
+    await server?.kill();
+    await coturn?.stop();
+    lab?.remove();
+  });
+
+  const paired = async (options: CoupletOptions = { url }): Promise<[Device, Device]> => {
+    const phone = await openUnserved(browsers[0], options.url);
+    const laptop = await openUnserved(browsers[1], options.url);
+    await pair(options, phone, laptop);
+    await expectTalk(phone, laptop);
+    return [phone, laptop];
+  };
+
+  test('devices that may only be relayed connect by the path relay, and restart ICE by it', async () => {
+    lab.move('phone', 'home');
+    const withTurn = await startCommand(['serve', '--sqlite'], {
+      cwd: folder,
+      prefix: lab.prefix('public'),
+      env: {
+        HOST: PUBLIC_ADDRESS,
+        SQLITE_DB_PATH: ':memory:',
+        TURN_SECRET: SECRET,
+        TURN_URLS: `turn:${PUBLIC_ADDRESS}:3478`,
+      },
+    }).listening;
+    const rtcConfiguration = { iceTransportPolicy: 'relay' } as const;
+    const [phone, laptop] = await paired({ url: withTurn, rtcConfiguration });
+    for (const device of [phone, laptop]) {
+      await expect.poll(() => inPage(device, ({ session }) => session.path)).toBe('relay');
+    }
+    const before = await ufragOf(phone);
+    await inPage(laptop, ({ session }) => session.restartIce());
+    await expect.poll(() => ufragOf(phone)).not.toBe(before);
+    await expectTalk(phone, laptop);
+    await expectKept(phone, laptop);
+  }, 60_000);
+
+  test('a phone that comes into another network talks on, on the same peer connection', async ({
+    annotate,
+  }) => {
+    lab.move('phone', 'away');
+    const [phone, laptop] = await paired();
+    lab.move('phone', 'home');
+    const healedMs = await healed(phone, laptop);
+    await annotate(`in another network, told by the browser: ${healedMs} ms`);
+    await expectKept(phone, laptop);
+  }, 60_000);
+
+  test('a router with another public address, of which no browser is told: it heals all the same', async ({
+    annotate,
+  }) => {
+    lab.move('phone', 'home');
+    const [phone, laptop] = await paired();
+    lab.renumber('home');
+    const healedMs = await healed(phone, laptop);
+    await annotate(`another public address, told by nobody: ${healedMs} ms`);
+    await expectKept(phone, laptop);
+    for (const device of [phone, laptop]) {
+      expect(await inPage(device, ({ states }) => states)).toEqual(['reconnecting', 'connected']);
+    }
+  }, 60_000);
+});
+
+/** How long it takes from now until a text has gone each way. */
+async function healed(phone: Device, laptop: Device): Promise<number> {
+  const start = performance.now();
+  await expectTalk(phone, laptop, HEALED_WITHIN_MS);
+  return Math.round(performance.now() - start);
+}

@@ -1,0 +1,116 @@
+// Two browsers and a server that goes away: what they have goes on, and what they lost comes back.
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { startCommand } from '../../../server/test/support/command.js';
+import { describeWith } from '../../../server/test/support/components.js';
+import { temporaryFolder } from '../../../server/test/support/server.js';
+import type { PeerSession } from '../../src/index.js';
+import {
+  type ClientPage,
+  deviceOpener,
+  expectKept,
+  expectTalk,
+  inPage,
+  pair,
+  readies,
+  resume,
+  stateOf,
+  ufragOf,
+} from '../support/client-page.js';
+
+/** What the page of the sender keeps. */
+interface Sender extends ClientPage {
+  sent: number;
+  sending: ReturnType<typeof setInterval>;
+}
+
+describeWith(['chromium'], 'two browsers and a server that goes away', () => {
+  const folder = temporaryFolder();
+  const open = deviceOpener();
+  const start = (env: Record<string, string> = {}) =>
+    startCommand(['serve', '--sqlite'], {
+      cwd: folder,
+      env: { SQLITE_DB_PATH: join(folder, 'chat.db'), ...env },
+    });
+
+  test.each(['SIGKILL', 'SIGTERM'] as const)(
+    '%s and a new start: no message is lost, signaling heals, and an ICE restart succeeds',
+    async (signal) => {
+      const server = start();
+      const url = await server.listening;
+      const [host, guest] = [await open(), await open()];
+      await pair(url, host, guest);
+      const [before, received] = [await ufragOf(host), () => inPage(guest, numbersIn)];
+      await inPage(host, sendNumbers);
+      await expect.poll(async () => (await received()).length).toBeGreaterThan(0);
+
+      server.child.kill(signal);
+      await server.ended;
+      const beforeOutage = (await received()).length;
+      await expect.poll(async () => (await received()).length).toBeGreaterThan(beforeOutage + 20);
+      await start({ PORT: new URL(url).port }).listening;
+      for (const device of [host, guest]) {
+        await expect.poll(() => readies(device).length, { timeout: 30_000 }).toBeGreaterThan(1);
+      }
+
+      await inPage(host, ({ session }) => session.restartIce());
+      await expect.poll(() => ufragOf(host)).not.toBe(before);
+      const sent = await inPage(host, stopSending);
+      await expect.poll(async () => (await received()).length).toBe(sent);
+      expect(await received()).toEqual(Array.from({ length: sent }, (_, n) => n + 1));
+      await expectTalk(host, guest);
+      await expectKept(host, guest);
+      for (const device of [host, guest]) {
+        expect(await inPage(device, ({ states, errors }) => [states, errors])).toEqual([[], []]);
+      }
+    },
+    90_000,
+  );
+
+  test.each(['host', 'guest'] as const)(
+    'the %s reloads its page, resumes, and both talk again',
+    async (which) => {
+      const url = await start().listening;
+      const [host, guest] = [await open(), await open()];
+      await pair(url, host, guest);
+      const [device, other] = which === 'host' ? [host, guest] : [guest, host];
+      const saved = await inPage(device, ({ session }) => session.save());
+      await device.page.reload({ waitUntil: 'load' });
+      await resume(url, device, saved);
+      await expect.poll(() => stateOf(other)).toBe('connected');
+      await expectTalk(host, guest);
+    },
+    60_000,
+  );
+
+  test('a second session of the same device: the first is told replaced, and does not fight it', async () => {
+    const url = await start().listening;
+    const [host, guest, tab] = [await open(), await open(), await open()];
+    await pair(url, host, guest);
+    const saved = await inPage(host, ({ session }) => session.save());
+    await resume(url, tab, saved);
+    await expectTalk(tab, guest);
+    expect(await inPage(host, ({ states, errors }) => [states, errors])).toEqual([
+      ['closed'],
+      ['replaced'],
+    ]);
+    expect(await inPage(host, ({ first }) => first?.signalingState)).toBe('closed');
+    // Each came once: had the first come back, the second would have been replaced in its turn.
+    expect([readies(host).length, readies(tab).length]).toEqual([1, 1]);
+    expect(await inPage(tab, ({ errors }) => errors)).toEqual([]);
+  }, 60_000);
+});
+
+// These run in the page.
+const sendNumbers = (window: ClientPage) => {
+  const page = window as Sender;
+  page.sent = 0;
+  const send = ({ session }: { session: PeerSession }) => session.send(String(++page.sent));
+  page.sending = setInterval(() => send(page), 10);
+};
+const stopSending = (window: ClientPage) => {
+  const page = window as Sender;
+  clearInterval(page.sending);
+  return page.sent;
+};
+const numbersIn = ({ messages }: ClientPage) => messages.map(Number);

@@ -1,0 +1,101 @@
+// Two browsers become a pair: who comes first, what may get lost on the way, and how it ends.
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { startCommand } from '../../../server/test/support/command.js';
+import { describeWith } from '../../../server/test/support/components.js';
+import { temporaryFolder } from '../../../server/test/support/server.js';
+import {
+  accept,
+  accepted,
+  deviceOpener,
+  expectTalk,
+  inPage,
+  invite,
+  pair,
+  readies,
+  sentOfType,
+  stateOf,
+} from '../support/client-page.js';
+import { startFaultProxy } from '../support/fault-proxy.js';
+
+describeWith(['chromium'], 'two browsers with the client', () => {
+  const folder = temporaryFolder();
+  const open = deviceOpener();
+  const start = () =>
+    startCommand(['serve', '--sqlite'], {
+      cwd: folder,
+      env: { SQLITE_DB_PATH: join(folder, 'chat.db') },
+    }).listening;
+  const roles = (device: Parameters<typeof readies>[0]) =>
+    readies(device).map(({ isInitiator }) => isInitiator);
+
+  test('the five lines: both get a session, and text arrives both ways', async () => {
+    const [host, guest] = [await open(), await open()];
+    await pair(await start(), host, guest);
+    await expectTalk(host, guest);
+    expect(host.requests.filter((path) => path === '/api/rooms/check')).toHaveLength(1);
+    for (const device of [host, guest]) {
+      await expect.poll(() => inPage(device, ({ session }) => session.path)).toBe('host');
+    }
+    // One exchange, no collision: the first offer is the initiator's alone.
+    expect(sentOfType(host, 'webrtc_offer')).toHaveLength(1);
+    expect(sentOfType(guest, 'webrtc_offer')).toHaveLength(0);
+  }, 60_000);
+
+  test.each([
+    ['guest', '/api/rooms/check'],
+    ['host', '/api/rooms/accept'],
+  ] as const)(
+    'the %s comes to the room first: the host is the initiator',
+    async (first, held) => {
+      const proxy = await startFaultProxy(await start());
+      const [host, guest] = [await open(), await open()];
+      const release = proxy.hold(held);
+      const options = { url: proxy.url };
+      const code = await invite(options, host);
+      const both = Promise.all([accepted(host), accept(options, guest, code)]);
+      const earlier = first === 'host' ? host : guest;
+      await expect.poll(() => earlier.received.map(({ type }) => type)).toContain('room_joined');
+      release();
+      await both;
+      await expectTalk(host, guest);
+      expect([roles(host), roles(guest)]).toEqual([[true], [false]]);
+    },
+    60_000,
+  );
+
+  test.each([
+    ['create', '/api/rooms', 1],
+    ['accept', '/api/rooms/accept', 1],
+    ['check', '/api/rooms/check', 1],
+    ['accept', '/api/rooms/accept', 3],
+    ['check', '/api/rooms/check', 3],
+  ])(
+    'the answer to %s (%s) is lost, %i times: nobody is stranded',
+    async (_name, path, times) => {
+      const proxy = await startFaultProxy(await start());
+      const [host, guest] = [await open(), await open()];
+      const lost = proxy.loseAnswers(path, times);
+      await pair(proxy.url, host, guest);
+      expect(lost.statuses).toHaveLength(times);
+      expect(new Set(lost.statuses).size).toBe(1);
+      const rooms = [host, guest].map((device) =>
+        inPage(device, ({ session }) => session.save().roomId),
+      );
+      expect(await rooms[0]).toBe(await rooms[1]);
+      await expectTalk(host, guest);
+    },
+    60_000,
+  );
+
+  test('one leaves: the other is told, and closing leaves no peer connection open', async () => {
+    const [host, guest] = [await open(), await open()];
+    await pair(await start(), host, guest);
+    await inPage(guest, ({ session }) => session.close());
+    await expect.poll(() => inPage(host, ({ left }) => left)).toBe(1);
+    expect(await stateOf(host)).toBe('connecting');
+    for (const device of [host, guest]) {
+      expect(await inPage(device, ({ first }) => first?.signalingState)).toBe('closed');
+    }
+  }, 60_000);
+});

@@ -1,0 +1,206 @@
+// Devices with the client: pages of a real browser with its built modules, and an application that notes what it is told.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { afterAll, beforeAll, expect } from 'vitest';
+import {
+  type Device,
+  launchBrowser,
+  openDevice,
+  servePage,
+} from '../../../server/test/support/browser.js';
+import { build } from '../../../server/test/support/server-process.js';
+import type {
+  Couplet,
+  CoupletError,
+  CoupletOptions,
+  Invite,
+  PeerSession,
+  SavedSession,
+  SessionState,
+} from '../../src/index.js';
+
+/** What the page has: the client, and what its application keeps. */
+export interface ClientPage {
+  Couplet: typeof Couplet;
+  invite: Invite;
+  session: PeerSession;
+  /** Since the session was kept: what it told, in its order. */
+  messages: unknown[];
+  states: SessionState[];
+  errors: CoupletError['code'][];
+  left: number;
+  /** The peer connection that the session had when it was kept. */
+  first: RTCPeerConnection | undefined;
+  /** Kinds of the tracks, and labels of the channels, that the peer added. */
+  tracks: string[];
+  channels: string[];
+  keep(session: PeerSession): void;
+}
+
+const PAGE = `<!doctype html>
+<script type="importmap">
+  { "imports": { "@couplet/client": "/client/index.js", "@couplet/protocol": "/protocol/index.js" } }
+</script>
+<script type="module">import { Couplet } from '@couplet/client'; window.Couplet = Couplet;</script>`;
+
+/** The built modules of a package, by the path at which the page finds them. */
+const modulesOf = (name: string): Record<string, Buffer> => {
+  const folder = fileURLToPath(new URL(`../../../${name}/dist`, import.meta.url));
+  const files = readdirSync(folder).filter((file) => file.endsWith('.js'));
+  return Object.fromEntries(
+    files.map((file) => [`/${name}/${file}`, readFileSync(join(folder, file))]),
+  );
+};
+const scripts = () => ({ ...modulesOf('client'), ...modulesOf('protocol') });
+
+/** A browser and a site for the tests of a describe block; returns what opens a device, which is closed with its test. */
+export function deviceOpener(
+  prepare?: (context: BrowserContext) => Promise<unknown>,
+): () => Promise<Device> {
+  let browser: Browser;
+  let site: ReturnType<typeof servePage>;
+  beforeAll(async () => {
+    build();
+    site = servePage(PAGE, scripts());
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await site?.close();
+  });
+  return async () => openDevice(browser, await site.url, { prepare: (context) => prepared(context, prepare) });
+}
+
+/** Opens a device whose page nobody serves: the browser is given it as if it came from this origin. */
+export function openUnserved(browser: Browser | undefined, origin: string): Promise<Device> {
+  const files = scripts() as Record<string, Buffer>;
+  return openDevice(browser, `${origin}/client-page`, { prepare: (context) =>
+    prepared(context, () =>
+      context.route(
+        (url) => url.pathname === '/client-page' || url.pathname in files,
+        (route) => {
+          const script = files[new URL(route.request().url()).pathname];
+          const contentType = script === undefined ? 'text/html' : 'text/javascript';
+          return route.fulfill({ body: script ?? PAGE, contentType });
+        },
+      ),
+    ) });
+}
+
+async function prepared(
+  context: BrowserContext,
+  more: ((context: BrowserContext) => Promise<unknown>) | undefined,
+): Promise<void> {
+  await context.addInitScript(installApplication);
+  await more?.(context);
+}
+
+/** Runs a function in the page: its first argument is the page's window, the second is passed as JSON. */
+export function inPage<Result, Argument = undefined>(
+  { page }: Device,
+  run: (page: ClientPage, argument: Argument) => Result | Promise<Result>,
+  ...[argument]: Argument extends undefined ? [] : [Argument]
+): Promise<Result> {
+  return page.evaluate(`(${run})(window, ${JSON.stringify(argument)})`);
+}
+
+/** Pairs the two by the client alone, and keeps in each page its session. */
+export async function pair(
+  options: CoupletOptions | string,
+  host: Device,
+  guest: Device,
+): Promise<void> {
+  const chosen = typeof options === 'string' ? { url: options } : options;
+  const code = await invite(chosen, host);
+  await Promise.all([accepted(host), accept(chosen, guest, code)]);
+}
+
+/** Makes a code at the host. */
+export const invite = (options: CoupletOptions, host: Device): Promise<string> =>
+  inPage(
+    host,
+    async (page, options) => {
+      page.invite = await new page.Couplet(options).invite();
+      return page.invite.code;
+    },
+    options,
+  );
+
+/** Resolves once the host's invite is a session. */
+export const accepted = (host: Device): Promise<void> =>
+  inPage(host, async (page) => page.keep(await page.invite.accepted));
+
+/** Accepts a code at the guest; resolves once there is a session. */
+export const accept = (options: CoupletOptions, guest: Device, code: string): Promise<void> =>
+  inPage(
+    guest,
+    async (page, { options, code }) => page.keep(await new page.Couplet(options).accept(code)),
+    { options, code },
+  );
+
+/** Comes back to a pairing; resolves once there is a session. */
+export const resume = (url: string, device: Device, saved: SavedSession): Promise<void> =>
+  inPage(
+    device,
+    async (page, { url, saved }) => page.keep(await new page.Couplet({ url }).resume(saved)),
+    { url, saved },
+  );
+
+/** A text from each, that arrives at the other: at once, or when what is broken has healed. */
+export async function expectTalk(host: Device, guest: Device, withinMs = 15_000): Promise<void> {
+  for (const [from, to] of [
+    [host, guest],
+    [guest, host],
+  ] as const) {
+    const text = `hello from ${from.id} ${performance.now()}`;
+    await inPage(from, (page, text) => page.session.send(text), text);
+    const heard = () => inPage(to, ({ messages }) => messages);
+    await expect.poll(heard, { timeout: withinMs }).toContain(text);
+  }
+}
+
+/** Both are connected, and by the peer connection that they had at first. */
+export async function expectKept(...devices: Device[]): Promise<void> {
+  for (const device of devices) {
+    const kept = ({ session, first }: ClientPage) => [session.state, session.peer === first];
+    expect(await inPage(device, kept)).toEqual(['connected', true]);
+  }
+}
+
+export const stateOf = (device: Device) => inPage(device, ({ session }) => session.state);
+
+/** The one ICE generation of the peer that this device knows. */
+export const ufragOf = (device: Device) =>
+  inPage(device, ({ session }) => {
+    const sdp = session.peer?.currentRemoteDescription?.sdp ?? '';
+    return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
+  });
+
+export const sentOfType = ({ sent }: Device, wanted: string) =>
+  sent.filter(({ type }) => type === wanted);
+
+export const readies = ({ received }: Device) =>
+  received.filter(({ type }) => type === 'room_ready');
+
+/** Runs in the page before anything else: an application that notes all that a session tells it. */
+function installApplication(): void {
+  const page = window as unknown as ClientPage;
+  page.keep = (session) => {
+    Object.assign(page, {
+      ...{ session, first: session.peer, left: 0 },
+      ...{ messages: [], states: [], errors: [], tracks: [], channels: [] },
+    });
+    session.on('message', (message) => page.messages.push(message));
+    session.on('state', (state) => page.states.push(state));
+    session.on('error', ({ code }) => page.errors.push(code));
+    session.on('peer-left', () => {
+      page.left += 1;
+    });
+    session.peer?.addEventListener('track', ({ track }) => page.tracks.push(track.kind));
+    session.peer?.addEventListener('datachannel', ({ channel }) =>
+      page.channels.push(channel.label),
+    );
+  };
+}
