@@ -70,23 +70,26 @@ export function deviceOpener(
     await browser?.close();
     await site?.close();
   });
-  return async () => openDevice(browser, await site.url, { prepare: (context) => prepared(context, prepare) });
+  return async () =>
+    openDevice(browser, await site.url, { prepare: (context) => prepared(context, prepare) });
 }
 
 /** Opens a device whose page nobody serves: the browser is given it as if it came from this origin. */
 export function openUnserved(browser: Browser | undefined, origin: string): Promise<Device> {
   const files = scripts() as Record<string, Buffer>;
-  return openDevice(browser, `${origin}/client-page`, { prepare: (context) =>
-    prepared(context, () =>
-      context.route(
-        (url) => url.pathname === '/client-page' || url.pathname in files,
-        (route) => {
-          const script = files[new URL(route.request().url()).pathname];
-          const contentType = script === undefined ? 'text/html' : 'text/javascript';
-          return route.fulfill({ body: script ?? PAGE, contentType });
-        },
+  return openDevice(browser, `${origin}/client-page`, {
+    prepare: (context) =>
+      prepared(context, () =>
+        context.route(
+          (url) => url.pathname === '/client-page' || url.pathname in files,
+          (route) => {
+            const script = files[new URL(route.request().url()).pathname];
+            const contentType = script === undefined ? 'text/html' : 'text/javascript';
+            return route.fulfill({ body: script ?? PAGE, contentType });
+          },
+        ),
       ),
-    ) });
+  });
 }
 
 async function prepared(
