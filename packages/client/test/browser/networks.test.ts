@@ -21,8 +21,9 @@ import {
 
 /**
  * Where nobody tells of the change, ICE notices after 5 s of silence, the client waits 1 s more, gives the server 3 s for a
- * sign of life and comes back after half a second at the most. The rest is for a busy machine. Where the browser tells,
- * it is mostly half a second; but it may tell before its ICE knows of the new network.
+ * sign of life and comes back after half a second at the most. Where the browser tells, ICE still keeps to the old path
+ * for some 3 s before it takes one that works; and SCTP repeats what was lost only when its timer says so, up to 6 s
+ * after it was sent. The rest is for a busy machine.
  */
 const HEALED_WITHIN_MS = 15_000;
 
