@@ -112,7 +112,6 @@ export class PeerSession extends Emitter<SessionEvents> {
 
   /**
    * Sends to the peer. What cannot go out at once waits in the channel: send in pieces, and await `drained` before each.
-   *
    * @throws CoupletError `not_connected` where there is no open channel, `too_large` above `maxMessageBytes`, and
    * `buffer_full` where the platform takes no more into the channel (Chromium: above 16 MiB) until it has drained
    */
@@ -122,9 +121,8 @@ export class PeerSession extends Emitter<SessionEvents> {
   }
 
   /**
-   * Resolves as soon as at most 1 MiB of what was sent waits in the channel: at once, or when it has gone out. Rejects
-   * with `not_connected` when there is no open channel, or no longer: what waited in it is lost then; with `closed` when
-   * the session is closed.
+   * Resolves as soon as at most 1 MiB of what was sent waits in the channel. Rejects with `not_connected` when there is
+   * no open channel, or no longer: what waited in it is lost then; with `closed` when the session is closed.
    */
   async drained(signal?: AbortSignal): Promise<void> {
     if (!this.#link) throw new CoupletError(this.#isClosed() ? 'closed' : 'not_connected');
@@ -215,7 +213,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     if (message.type === 'key_exchange' || message.type === 'key_exchange_complete') {
       return this.emit('key-message', message);
     }
-    if (!this.#link || (await this.#link.take(message)) === 'taken' || this.#isClosed()) return;
+    if ((await this.#link?.take(message)) !== 'stranger' || this.#isClosed()) return;
     // The peer has begun anew, as after a reload of its page. A connection with the one before will never be again.
     if (this.#state === 'connected') this.#setState('reconnecting');
     this.#begin();
