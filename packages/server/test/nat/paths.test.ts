@@ -101,11 +101,15 @@ async function expectTalk([a, b]: Pair): Promise<void> {
   expect(await Promise.all([a.text(), b.text()])).toEqual(['from the guest', 'from the phone']);
 }
 
-/** ICE may first nominate a pair that it later gives up for a better one: only what two readings in a row say counts. */
+/**
+ * ICE may first nominate a pair that it later gives up for a better one: only what two readings in a row say counts.
+ * And it is data that tells the side that does not nominate which pair the other has gone over to.
+ */
 async function expectPath(both: Pair, path: Path, reached: string[]): Promise<void> {
   let last: string | undefined;
   const readings = async () => {
     const before = last;
+    await Promise.all(both.map((device) => device.sendText('which way')));
     last = pathOf(await selectedPairs(both));
     return [before, last];
   };
