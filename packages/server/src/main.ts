@@ -107,6 +107,8 @@ async function examine(args: readonly string[]): Promise<void> {
 
 async function serve(config: Config): Promise<void> {
   const log = createLogger(config, process.stdout, process.stdout.isTTY === true);
+  // Whatever ends the process, the lines of its last turn are written.
+  process.on('exit', () => log.flush());
   const app = await buildApp(config, { log });
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
@@ -131,6 +133,7 @@ async function serve(config: Config): Promise<void> {
   await app.listen({
     port: config.port,
     host: config.host,
+    backlog: config.listenBacklog,
     listenTextResolver: (address) => `listening on ${address}`,
   });
 }

@@ -1,6 +1,6 @@
 // The log: pino, JSON lines or pretty on a terminal. docs/operations.md §Logs is its rubric; nothing here may identify a pairing.
 import type { Writable } from 'node:stream';
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import { build as prettyStream } from 'pino-pretty';
 import type { Config } from './config.js';
 
@@ -25,8 +25,33 @@ export function createLogger(
         singleLine: true,
         sync: true,
       })
-    : destination;
+    : oneWritePerTurn(destination);
   return pino({ level: config.logLevel, base: null, serializers: { err: describeError } }, stream);
+}
+
+/**
+ * What is logged in one turn of the event loop is written at its end, at once: a system call per line would be a tenth
+ * of a request's cost. A fatal line, the last that there may be, goes out with what came before it.
+ */
+function oneWritePerTurn(destination: Writable): DestinationStream & {
+  flush(): void;
+  flushSync(): void;
+} {
+  let lines = '';
+  const flush = () => {
+    const text = lines;
+    lines = '';
+    if (text !== '') destination.write(text);
+  };
+  return {
+    write(line) {
+      if (lines === '') setImmediate(flush);
+      lines += line;
+    },
+    // pino's own names: the one for `log.flush()`, the other for what it does after a fatal line.
+    flush,
+    flushSync: flush,
+  };
 }
 
 /** An error as the log shows it: kind, code and where; the message only of errors that cannot quote a request. */

@@ -12,7 +12,12 @@ function logTo(config: Pick<Config, 'logLevel' | 'logFormat'>, terminal: boolean
       done();
     },
   });
-  return { log: createLogger(config, destination, terminal), text: () => lines.join('') };
+  const log = createLogger(config, destination, terminal);
+  const text = () => {
+    log.flush();
+    return lines.join('');
+  };
+  return { log, text };
 }
 
 test.each([

@@ -21,9 +21,13 @@ export function captureLog(terminal = false): CapturedLog {
       done();
     },
   });
-  const text = () => written.join('');
+  const log = createLogger({ logLevel: 'debug', logFormat: 'auto' }, destination, terminal);
+  const text = () => {
+    log.flush();
+    return written.join('');
+  };
   return {
-    log: createLogger({ logLevel: 'debug', logFormat: 'auto' }, destination, terminal),
+    log,
     text,
     lines: () =>
       text()
