@@ -106,7 +106,7 @@ async function examine(args: readonly string[]): Promise<void> {
 }
 
 async function serve(config: Config): Promise<void> {
-  const log = createLogger(config, process.stdout, process.stdout.isTTY === true);
+  const log = createLogger(config, process.stdout, process.stdout.isTTY === true, 'per_turn');
   // Whatever ends the process, the lines of its last turn are written.
   process.on('exit', () => log.flush());
   const app = await buildApp(config, { log });

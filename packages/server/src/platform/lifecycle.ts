@@ -96,6 +96,11 @@ export class Lifecycle {
       // No fault to log: every rolling update would cry that the store is unavailable.
       sendError(reply.header('connection', 'close'), 'unavailable');
     });
+    app.addHook('onSend', (_request, reply, _payload, done) => {
+      // Kept open after its answer, a connection that was busy when the shutdown began would hold it up.
+      if (this.#draining) reply.header('connection', 'close');
+      done();
+    });
     app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
     app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
       const failing = await this.failing();

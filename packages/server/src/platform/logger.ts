@@ -10,11 +10,13 @@ export type { Logger } from 'pino';
  * Makes the log of one server.
  *
  * @param terminal - whether `destination` is a terminal; decides the format where the configuration says `auto`
+ * @param writes - whether JSON lines go out one by one, or those of a turn together; then `flush()` writes what is left
  */
 export function createLogger(
   config: Pick<Config, 'logLevel' | 'logFormat'>,
   destination: Writable,
   terminal: boolean,
+  writes: 'per_line' | 'per_turn' = 'per_line',
 ): Logger {
   const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && terminal);
   const stream = pretty
@@ -25,7 +27,9 @@ export function createLogger(
         singleLine: true,
         sync: true,
       })
-    : oneWritePerTurn(destination);
+    : writes === 'per_line'
+      ? destination
+      : oneWritePerTurn(destination);
   return pino({ level: config.logLevel, base: null, serializers: { err: describeError } }, stream);
 }
 

@@ -21,13 +21,9 @@ export function captureLog(terminal = false): CapturedLog {
       done();
     },
   });
-  const log = createLogger({ logLevel: 'debug', logFormat: 'auto' }, destination, terminal);
-  const text = () => {
-    log.flush();
-    return written.join('');
-  };
+  const text = () => written.join('');
   return {
-    log,
+    log: createLogger({ logLevel: 'debug', logFormat: 'auto' }, destination, terminal),
     text,
     lines: () =>
       text()
