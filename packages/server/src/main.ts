@@ -3,7 +3,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs, parseEnv } from 'node:util';
 import { buildApp } from './app.js';
-import { doctor } from './doctor/command.js';
 import { openDatabase } from './pairing/database.js';
 import { type Config, parseConfig } from './platform/config.js';
 import { createLogger } from './platform/logger.js';
@@ -79,6 +78,8 @@ function readDotEnv(): string {
 
 /** The exit codes of a doctor: 0 well, 1 not well, 2 wrong usage. */
 async function examine(args: readonly string[]): Promise<void> {
+  // Loaded here, because a server has no use for it.
+  const { doctor } = await import('./doctor/command.js');
   const stop = new AbortController();
   process.once('SIGINT', () => {
     // A second one means: now.

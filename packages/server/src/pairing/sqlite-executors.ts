@@ -28,13 +28,19 @@ export const executeHere: StartExecutor = (path, limits, answer) => {
 /** The built file, also where the sources are run as they are: a thread loads no TypeScript. */
 const THREAD = new URL('../../dist/pairing/sqlite-thread.js', import.meta.url);
 
+/** What the thread may allocate between two small collections: its objects live for one group. */
+const YOUNG_MB = 8;
+
 /** In a thread of its own. One that died, for want of memory perhaps, fails its group, and the next starts another. */
 export const executeInThread: StartExecutor = (path, limits, answer) => {
   let thread: Worker | undefined;
   let underWay = new Set<number>();
 
   const start = () => {
-    const worker = new Worker(THREAD, { workerData: { path, limits } satisfies ThreadData });
+    const worker = new Worker(THREAD, {
+      workerData: { path, limits } satisfies ThreadData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     let cause: unknown = new Error('the database thread ended');
     worker.on('message', (answers: Answers) => {
       for (const { call } of answers.answers) underWay.delete(call);
