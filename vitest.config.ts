@@ -1,4 +1,4 @@
-// Tests run the sources, not the build; only the tests of the packages and of the command use what is built.
+// Tests run the sources, not the build; only the packages, the command and the thread of the database are what is built.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -15,6 +15,7 @@ export default defineConfig({
   },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'demo/test/**/*.test.ts', 'test/**/*.test.ts'],
+    globalSetup: ['packages/server/test/support/built.ts'],
     setupFiles: ['packages/server/test/support/keep-databases.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,

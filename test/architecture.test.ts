@@ -270,7 +270,9 @@ describe('one door per library', () => {
         .map((path) => path.replace('packages/server/src/', ''))
         .sort();
     expect(typed('better-sqlite3')).toEqual([
-      'pairing/sqlite-attempts.ts',
+      'pairing/group-commit.ts',
+      'pairing/sqlite-looks.ts',
+      'pairing/sqlite-operations.ts',
       'pairing/sqlite-statements.ts',
     ]);
     expect(typed('ws')).toEqual(['signaling/attach.ts', 'signaling/connection.ts']);

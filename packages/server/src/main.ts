@@ -3,7 +3,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs, parseEnv } from 'node:util';
 import { buildApp } from './app.js';
-import { doctor } from './doctor/command.js';
 import { openDatabase } from './pairing/database.js';
 import { type Config, parseConfig } from './platform/config.js';
 import { createLogger } from './platform/logger.js';
@@ -79,6 +78,8 @@ function readDotEnv(): string {
 
 /** The exit codes of a doctor: 0 well, 1 not well, 2 wrong usage. */
 async function examine(args: readonly string[]): Promise<void> {
+  // Loaded here, because a server has no use for it.
+  const { doctor } = await import('./doctor/command.js');
   const stop = new AbortController();
   process.once('SIGINT', () => {
     // A second one means: now.
@@ -106,7 +107,9 @@ async function examine(args: readonly string[]): Promise<void> {
 }
 
 async function serve(config: Config): Promise<void> {
-  const log = createLogger(config, process.stdout, process.stdout.isTTY === true);
+  const log = createLogger(config, process.stdout, process.stdout.isTTY === true, 'per_turn');
+  // Whatever ends the process, the lines of its last turn are written.
+  process.on('exit', () => log.flush());
   const app = await buildApp(config, { log });
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
@@ -131,6 +134,7 @@ async function serve(config: Config): Promise<void> {
   await app.listen({
     port: config.port,
     host: config.host,
+    backlog: config.listenBacklog,
     listenTextResolver: (address) => `listening on ${address}`,
   });
 }

@@ -20,15 +20,20 @@ export interface RoomRow extends Room {
 /** A statement that takes its parameters by name. */
 type Statement<Row = unknown> = Database.Statement<[object], Row>;
 
-export interface Statements {
+/** What only reads, for a connection that does nothing else. */
+export interface ReadStatements {
+  findPending: Statement<PendingRow>;
+  findRoom: Statement<RoomRow>;
+  recall: Statement<OutcomeRow>;
+}
+
+export interface Statements extends ReadStatements {
   create: Statement;
   countOfDevice: Statement<number>;
   countOfOrigin: Statement<number>;
-  findPending: Statement<PendingRow>;
   take: Statement<{ client1: string }>;
   collect: Statement<string | null>;
   insertRoom: Statement;
-  findRoom: Statement<RoomRow>;
   noteUse: Statement;
   deleteRoom: Statement;
   purgePendings: Statement<string>;
@@ -36,7 +41,6 @@ export interface Statements {
   sweepPendings: Statement;
   startUse: Statement;
   sweepRooms: Statement;
-  recall: Statement<OutcomeRow>;
   record: Statement;
   sweepRecords: Statement;
   countPendings: Statement<number>;
@@ -45,8 +49,23 @@ export interface Statements {
   probe: Statement;
 }
 
+export function prepareReads(db: Database.Database): ReadStatements {
+  return {
+    findPending: db.prepare<object, PendingRow>(
+      'SELECT client1, client2, exp FROM pendings WHERE joinid = @joinCode AND exp > @now',
+    ),
+    findRoom: db.prepare<object, RoomRow>(
+      'SELECT roomid AS roomId, client1, client2, used_at AS usedAt FROM rooms WHERE roomid = @roomId',
+    ),
+    recall: db.prepare<object, OutcomeRow>(
+      'SELECT fingerprint, outcome FROM idempotency WHERE key = @key AND exp > @now',
+    ),
+  };
+}
+
 export function prepareStatements(db: Database.Database): Statements {
   return {
+    ...prepareReads(db),
     /** Changes no row when the code is live for another device or already accepted. */
     create: db.prepare(`
       INSERT INTO pendings (joinid, client1, exp, origin) VALUES (@joinCode, @client1, @exp, @origin)
@@ -64,9 +83,6 @@ export function prepareStatements(db: Database.Database): Statements {
       db,
       'SELECT 1 FROM pendings WHERE origin = @origin AND exp > @now AND joinid <> @joinCode LIMIT @limit',
     ),
-    findPending: db.prepare<object, PendingRow>(
-      'SELECT client1, client2, exp FROM pendings WHERE joinid = @joinCode AND exp > @now',
-    ),
     /** The commit point of an accept: of racing accepts, one finds client2 still NULL. */
     take: db.prepare<object, { client1: string }>(`
       UPDATE pendings SET client2 = @client2, roomid = @roomId, exp = max(exp, @until)
@@ -80,9 +96,6 @@ export function prepareStatements(db: Database.Database): Statements {
     insertRoom: db.prepare(
       'INSERT INTO rooms (roomid, client1, client2, used_at) VALUES (@roomId, @client1, @client2, @now)',
     ),
-    findRoom: db.prepare<object, RoomRow>(
-      'SELECT roomid AS roomId, client1, client2, used_at AS usedAt FROM rooms WHERE roomid = @roomId',
-    ),
     noteUse: db.prepare('UPDATE rooms SET used_at = @now WHERE roomid = @roomId'),
     deleteRoom: db.prepare('DELETE FROM rooms WHERE roomid = @roomId'),
     purgePendings: db
@@ -95,9 +108,6 @@ export function prepareStatements(db: Database.Database): Statements {
     /** Rooms from before the sweep was turned on start their idle time with its first run. */
     startUse: db.prepare('UPDATE rooms SET used_at = @now WHERE used_at IS NULL'),
     sweepRooms: db.prepare('DELETE FROM rooms WHERE used_at < @before'),
-    recall: db.prepare<object, OutcomeRow>(
-      'SELECT fingerprint, outcome FROM idempotency WHERE key = @key AND exp > @now',
-    ),
     record: db.prepare(
       'INSERT OR REPLACE INTO idempotency (key, fingerprint, outcome, exp) VALUES (@key, @fingerprint, @outcome, @exp)',
     ),
@@ -112,3 +122,6 @@ export function prepareStatements(db: Database.Database): Statements {
 function counter(db: Database.Database, select: string) {
   return db.prepare<object, number>(`SELECT count(*) FROM (${select})`).pluck();
 }
+
+/** Times in the database. */
+export const iso = (time: number): string => new Date(time).toISOString();

@@ -91,10 +91,15 @@ export class Lifecycle {
 
   /** GET /healthz: the process answers. GET /readyz: it can do its work; 503 names what it lacks. */
   routes(app: FastifyInstance): void {
-    app.addHook('onRequest', async (request, reply) => {
-      if (!this.#draining || PROBES.has(request.routeOptions.url ?? '')) return undefined;
+    app.addHook('onRequest', (request, reply, done) => {
+      if (!this.#draining || PROBES.has(request.routeOptions.url ?? '')) return done();
       // No fault to log: every rolling update would cry that the store is unavailable.
-      return sendError(reply.header('connection', 'close'), 'unavailable');
+      sendError(reply.header('connection', 'close'), 'unavailable');
+    });
+    app.addHook('onSend', (_request, reply, _payload, done) => {
+      // Kept open after its answer, a connection that was busy when the shutdown began would hold it up.
+      if (this.#draining) reply.header('connection', 'close');
+      done();
     });
     app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
     app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {

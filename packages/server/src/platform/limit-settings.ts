@@ -70,6 +70,14 @@ export const LIMIT_SETTINGS = {
     description:
       'Most TCP connections at once, of whatever use; the process needs as many open files.',
   }),
+  listenBacklog: Type.Integer({
+    env: 'LISTEN_BACKLOG',
+    default: 4096,
+    minimum: 1,
+    maximum: 1_000_000,
+    description:
+      'Connections that the kernel may hold until they are accepted; it takes no more than `net.core.somaxconn`. Beyond, it drops them, and clients try again after a second.',
+  }),
   maxMessagesPerSecond: Type.Integer({
     env: 'MAX_MESSAGES_PER_SECOND',
     default: 100,

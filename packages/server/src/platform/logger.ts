@@ -1,6 +1,6 @@
 // The log: pino, JSON lines or pretty on a terminal. docs/operations.md §Logs is its rubric; nothing here may identify a pairing.
 import type { Writable } from 'node:stream';
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import { build as prettyStream } from 'pino-pretty';
 import type { Config } from './config.js';
 
@@ -10,11 +10,13 @@ export type { Logger } from 'pino';
  * Makes the log of one server.
  *
  * @param terminal - whether `destination` is a terminal; decides the format where the configuration says `auto`
+ * @param writes - whether JSON lines go out one by one, or those of a turn together; then `flush()` writes what is left
  */
 export function createLogger(
   config: Pick<Config, 'logLevel' | 'logFormat'>,
   destination: Writable,
   terminal: boolean,
+  writes: 'per_line' | 'per_turn' = 'per_line',
 ): Logger {
   const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && terminal);
   const stream = pretty
@@ -25,8 +27,35 @@ export function createLogger(
         singleLine: true,
         sync: true,
       })
-    : destination;
+    : writes === 'per_line'
+      ? destination
+      : oneWritePerTurn(destination);
   return pino({ level: config.logLevel, base: null, serializers: { err: describeError } }, stream);
+}
+
+/**
+ * What is logged in one turn of the event loop is written at its end, at once: a system call per line would be a tenth
+ * of a request's cost. A fatal line, the last that there may be, goes out with what came before it.
+ */
+function oneWritePerTurn(destination: Writable): DestinationStream & {
+  flush(): void;
+  flushSync(): void;
+} {
+  let lines = '';
+  const flush = () => {
+    const text = lines;
+    lines = '';
+    if (text !== '') destination.write(text);
+  };
+  return {
+    write(line) {
+      if (lines === '') setImmediate(flush);
+      lines += line;
+    },
+    // pino's own names: the one for `log.flush()`, the other for what it does after a fatal line.
+    flush,
+    flushSync: flush,
+  };
 }
 
 /** An error as the log shows it: kind, code and where; the message only of errors that cannot quote a request. */

@@ -29,7 +29,9 @@ export interface Backplane {
   depart(roomId: string, connectionId: string, how: Departure): Promise<void>;
   /** Hands a frame to a connection, after everything that was handed to it before. */
   forward(toConnectionId: string, frame: string): void;
-  /** The rooms with at least one member, for debugging. */
+  /** How many rooms have at least one member. */
+  roomCount(): Promise<number>;
+  /** Those rooms, for debugging. */
   rooms(): Promise<readonly RoomSummary[]>;
 }
 

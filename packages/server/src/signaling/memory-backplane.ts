@@ -30,6 +30,7 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
       apply(roomId, { kind: how, connectionId });
     },
     forward: (connectionId, frame) => connections.forward(connectionId, frame),
+    roomCount: async () => rooms.size,
     async rooms() {
       return Array.from(rooms.values(), ({ roomId, members }) => ({
         roomId,

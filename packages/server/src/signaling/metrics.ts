@@ -12,10 +12,8 @@ export function signalingMetrics(
     'Opening handshakes done.',
     () => counters.opened,
   );
-  metrics.level(
-    'couplet_live_rooms',
-    'Rooms with at least one member now.',
-    async () => (await backplane.rooms()).length,
+  metrics.level('couplet_live_rooms', 'Rooms with at least one member now.', () =>
+    backplane.roomCount(),
   );
   metrics.counts(
     'couplet_messages_total',

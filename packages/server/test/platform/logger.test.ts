@@ -70,3 +70,25 @@ test('the message of a syntax error is left out: it quotes what it could not rea
 test('what is no error is told by its type only', () => {
   expect(described('SECRET')).toEqual({ type: 'string' });
 });
+
+test('lines of one turn go out in one write, and what is left by a flush', async () => {
+  const writes: string[] = [];
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      writes.push(chunk.toString());
+      done();
+    },
+  });
+  const log = createLogger({ logLevel: 'info', logFormat: 'json' }, destination, false, 'per_turn');
+  log.info('first');
+  log.info('second');
+  expect(writes).toEqual([]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(writes).toHaveLength(1);
+  expect(writes[0]).toMatch(/^.*first.*\n.*second.*\n$/);
+  log.info('third');
+  log.flush();
+  expect(writes[1]).toMatch(/third.*\n$/);
+  log.fatal('last');
+  expect(writes[2]).toMatch(/last.*\n$/);
+});

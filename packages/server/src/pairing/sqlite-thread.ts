@@ -1,0 +1,41 @@
+// The thread that owns the database: groups of calls in, answers out. No other thread ever waits for the disk.
+import { parentPort, workerData } from 'node:worker_threads';
+import { type Call, failureOf, GroupCommit } from './group-commit.js';
+import type { StoreLimits } from './sqlite-operations.js';
+
+/** What the thread is started with. */
+export interface ThreadData {
+  path: string;
+  limits: StoreLimits;
+}
+
+const { path, limits } = workerData as ThreadData;
+let opened: GroupCommit | undefined;
+
+/** Opens the database, again where that failed: it was there when the server started, and may be there again. */
+const database = (): GroupCommit => {
+  opened ??= new GroupCommit(path, limits);
+  return opened;
+};
+
+try {
+  database();
+} catch {
+  // The first group says it.
+}
+
+/** null: the end. */
+parentPort?.on('message', (calls: readonly Call[] | null) => {
+  if (calls === null) {
+    opened?.close();
+    parentPort?.close();
+    return;
+  }
+  try {
+    database().run(calls, (answers) => parentPort?.postMessage(answers));
+  } catch (error) {
+    const failure = { ...failureOf(error), isOutage: true };
+    const answers = calls.map((_, call) => ({ call, failure }));
+    parentPort?.postMessage({ answers, changed: [] });
+  }
+});

@@ -1,0 +1,4 @@
+// Before all tests: brings the build up to date, for the thread of the database, which cannot run the sources.
+import { build } from './child-server.js';
+
+export const setup = build;
