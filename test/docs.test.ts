@@ -231,6 +231,7 @@ describe('all papers', () => {
       'packages/protocol/package.json',
       'packages/server/package.json',
       'packages/client/package.json',
+      'bench/package.json',
     ];
     const declared = manifests.flatMap((path) => {
       const { dependencies = {}, devDependencies = {} } = JSON.parse(read(path));

@@ -65,9 +65,7 @@ export function rowOf(
   return { ...row, figures };
 }
 
-export const sampleOf = ({ loadCpu, serverCpu, errors }: Measurement, value: number): Sample => ({
-  value,
-  loadCpu,
-  serverCpu,
-  errors,
-});
+export const sampleOf = (
+  { loadCpu, serverCpu, crowded, errors }: Measurement,
+  value: number,
+): Sample => ({ value, loadCpu, serverCpu, crowded, errors });

@@ -26,11 +26,9 @@ export function chooseCores(): Cores | null {
 
 /** `0-2,5` → 0, 1, 2, 5. */
 export function listOf(text: string): number[] {
-  return text.split(',').flatMap((part) => {
-    const [first, last = first] = part.split('-').map(Number);
-    if (first === undefined || last === undefined || Number.isNaN(first)) return [];
-    return Array.from({ length: last - first + 1 }, (_, n) => first + n);
-  });
+  return Array.from(text.matchAll(/(\d+)(?:-(\d+))?/g)).flatMap(([, first, last = first]) =>
+    Array.from({ length: Number(last) - Number(first) + 1 }, (_, n) => Number(first) + n),
+  );
 }
 
 function siblingsOf(core: number): number[] {

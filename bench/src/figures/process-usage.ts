@@ -10,6 +10,16 @@ export function cpuMilliseconds(pid: number): number | null {
   return fromSchedstat(pid) ?? fromStat(pid) ?? fromPs(pid, 'time=', clockToMilliseconds);
 }
 
+/** Time for which the main thread was ready to run and did not get its core, in milliseconds. */
+export function queuedMilliseconds(pid: number): number | null {
+  try {
+    const [, queued] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ');
+    return Number(queued) / 1e6;
+  } catch {
+    return null;
+  }
+}
+
 /** Resident memory, in bytes. */
 export function residentBytes(pid: number): number | null {
   try {

@@ -5,11 +5,13 @@ import { median, roundRatios, spread } from './statistics.js';
 export type ServerName = 'couplet' | 'peerjs' | 'bare' | 'corked' | 'fastify';
 
 export interface Figure {
-  /** One value per round, in the order of the rounds. */
+  /** One value per round, in the order of the rounds; so are the shares below, null where the system does not tell. */
   rounds: number[];
-  /** Busy share of one core: of the load generator, of the server; the larger one was the limit. Null: not known. */
-  loadCpu: number | null;
-  serverCpu: number | null;
+  /** Busy share of one core: of the load generator, of the server; the larger one was the limit. */
+  loadCpu: (number | null)[];
+  serverCpu: (number | null)[];
+  /** Share of the time for which either was ready to run and another process had its core. */
+  crowded: (number | null)[];
   /** Answers or messages that were wrong, missing or refused, in all rounds. */
   errors: number;
 }
@@ -28,30 +30,31 @@ export interface Row {
 export const medianOf = (figure: Figure): number => median(figure.rounds);
 export const spreadOf = (figure: Figure): number => spread(figure.rounds);
 
+/** The median of what is known; null where nothing is. */
+export function medianShare(shares: readonly (number | null)[]): number | null {
+  const known = shares.filter((share) => share !== null);
+  return known.length === 0 ? null : median(known);
+}
+
 /** Ours over theirs, round by round; empty where one of the two was not measured. */
 export function ratiosOf(row: Row, against: ServerName): number[] {
   const { couplet, [against]: other } = row.figures;
   return couplet && other ? roundRatios(couplet.rounds, other.rounds) : [];
 }
 
-/** One value and its CPU shares, of one round. */
+/** One round: its value, and who was busy. */
 export interface Sample {
   value: number;
   loadCpu: number | null;
   serverCpu: number | null;
+  crowded: number | null;
   errors: number;
 }
 
-/** Rounds → figure: the CPU shares are medians, the errors a sum. */
-export function figureOf(samples: readonly Sample[]): Figure {
-  const shares = (of: (sample: Sample) => number | null) => {
-    const known = samples.map(of).filter((share) => share !== null);
-    return known.length === 0 ? null : median(known);
-  };
-  return {
-    rounds: samples.map(({ value }) => value),
-    loadCpu: shares(({ loadCpu }) => loadCpu),
-    serverCpu: shares(({ serverCpu }) => serverCpu),
-    errors: samples.reduce((sum, { errors }) => sum + errors, 0),
-  };
-}
+export const figureOf = (samples: readonly Sample[]): Figure => ({
+  rounds: samples.map(({ value }) => value),
+  loadCpu: samples.map(({ loadCpu }) => loadCpu),
+  serverCpu: samples.map(({ serverCpu }) => serverCpu),
+  crowded: samples.map(({ crowded }) => crowded),
+  errors: samples.reduce((sum, { errors }) => sum + errors, 0),
+});

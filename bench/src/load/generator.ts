@@ -1,5 +1,5 @@
 // The load generator: a process of its own, which does one job on the conductor's orders and ends with it.
-import { cpuMilliseconds } from '../figures/process-usage.js';
+import { cpuMilliseconds, queuedMilliseconds } from '../figures/process-usage.js';
 import { CrowdLoad } from './crowd.js';
 import { ClosedForwardLoad } from './forward-closed.js';
 import { OpenForwardLoad } from './forward-open.js';
@@ -27,20 +27,29 @@ function loadFor(job: Job): Load {
   }
 }
 
-/** Measures, and notes how busy both processes were meanwhile. */
+/** Measures, and notes how busy both processes were meanwhile, and how long others kept them from their cores. */
 async function measured(load: Load, seconds: number, serverPid: number): Promise<Measurement> {
+  const usage = () => ({
+    load: cpuMilliseconds(process.pid),
+    server: cpuMilliseconds(serverPid),
+    loadQueued: queuedMilliseconds(process.pid),
+    serverQueued: queuedMilliseconds(serverPid),
+  });
   const startedAt = performance.now();
-  const ownBefore = process.cpuUsage();
-  const serverBefore = cpuMilliseconds(serverPid);
+  const before = usage();
   const result = await load.measure(seconds);
   const elapsed = performance.now() - startedAt;
-  const own = process.cpuUsage(ownBefore);
-  const serverAfter = cpuMilliseconds(serverPid);
-  const known = serverBefore !== null && serverAfter !== null;
+  const after = usage();
+  const share = (of: keyof typeof before) => {
+    const [earlier, later] = [before[of], after[of]];
+    return earlier === null || later === null ? null : (later - earlier) / elapsed;
+  };
+  const queued = [share('loadQueued'), share('serverQueued')].filter((part) => part !== null);
   return {
     ...result,
-    loadCpu: (own.user + own.system) / 1000 / elapsed,
-    serverCpu: known ? (serverAfter - serverBefore) / elapsed : null,
+    loadCpu: share('load'),
+    serverCpu: share('server'),
+    crowded: queued.length === 0 ? null : Math.max(...queued),
   };
 }
 

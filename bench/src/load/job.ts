@@ -76,6 +76,7 @@ export interface Measured {
 export interface Measurement extends Measured {
   loadCpu: number | null;
   serverCpu: number | null;
+  crowded: number | null;
 }
 
 /** One job under way, in the generator. */

@@ -13,5 +13,5 @@ export function shown(value: number): string {
   return value.toFixed(2);
 }
 
-export const percent = (share: number | null): string =>
-  share === null || !Number.isFinite(share) ? '–' : `${Math.round(share * 100)} %`;
+export const percent = (share: number | null | undefined): string =>
+  share == null || !Number.isFinite(share) ? '–' : `${Math.round(share * 100)} %`;

@@ -1,7 +1,7 @@
 // docs/performance.md: what is between its markers is written from the results; the words around it are a person's.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { medianOf, type Row, type ServerName, spreadOf } from '../figures/row.js';
+import { medianOf, medianShare, type Row, type ServerName, spreadOf } from '../figures/row.js';
 import { goalText, judge } from '../goals.js';
 import type { ScenarioName } from '../scenarios/all.js';
 import { barChart, SERVER_TITLES } from './chart.js';
@@ -79,7 +79,8 @@ export function tableOf(rows: readonly Row[]): string {
       const figure = figures[name];
       return figure ? `${shown(medianOf(figure))} ±${percent(spreadOf(figure) / 2)}` : '';
     });
-    const cpu = ours?.loadCpu == null ? '' : `${percent(ours.serverCpu)}, ${percent(ours.loadCpu)}`;
+    const [server, load] = [ours?.serverCpu ?? [], ours?.loadCpu ?? []].map(medianShare);
+    const cpu = load === null ? '' : `${percent(server)}, ${percent(load)}`;
     return line([label, unit, ...cells, cpu, String(ours?.errors ?? '')]);
   });
   const notes = rows.flatMap(({ note }) => (note === undefined ? [] : [`\n${note}.`]));

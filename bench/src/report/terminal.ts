@@ -1,5 +1,12 @@
 // Rows and judgements as text for a terminal.
-import { medianOf, type Row, ratiosOf, type ServerName, spreadOf } from '../figures/row.js';
+import {
+  medianOf,
+  medianShare,
+  type Row,
+  ratiosOf,
+  type ServerName,
+  spreadOf,
+} from '../figures/row.js';
 import { median } from '../figures/statistics.js';
 import { goalText, type Judgement } from '../goals.js';
 import { percent, shown } from './numbers.js';
@@ -8,10 +15,13 @@ export function rowText(row: Row, judgements: readonly Judgement[]): string {
   const lines = [`  ${row.label}  [${row.unit}]`];
   for (const [name, figure] of Object.entries(row.figures)) {
     const ratios = name === 'couplet' ? [] : ratiosOf(row, name as ServerName);
+    const [server, load, crowded] = [figure.serverCpu, figure.loadCpu, figure.crowded].map(
+      (shares) => medianShare(shares),
+    );
     const cpu =
-      figure.loadCpu === null
+      load == null
         ? ''
-        : `server ${percent(figure.serverCpu)}, load ${percent(figure.loadCpu)}`;
+        : `server ${percent(server)}, load ${percent(load)}, kept waiting ${percent(crowded)}`;
     lines.push(
       [
         `    ${name.padEnd(8)}`,

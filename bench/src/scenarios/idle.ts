@@ -1,6 +1,6 @@
 // Memory per idle connection, beside that of `ws` alone.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Scale } from '../conductor/contest.js';
+import { type Scale, sampleOf } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import { startServer } from '../conductor/server.js';
 import { SPECS } from '../conductor/specs.js';
@@ -50,9 +50,9 @@ async function perConnection(kind: Kind, count: number, { workFolder }: Scale): 
       pid: server.pid,
     });
     try {
-      const { loadCpu, serverCpu, errors } = await generator.measure(0);
+      const measurement = await generator.measure(0);
       const after = await steadyBytes(server.pid);
-      return { value: (after - before) / count / 1000, loadCpu, serverCpu, errors };
+      return sampleOf(measurement, (after - before) / count / 1000);
     } finally {
       await generator.stop();
     }

@@ -41,7 +41,13 @@ export async function start(scale: Scale): Promise<Row[]> {
 }
 
 function figures(rounds: Map<ServerName, number[]>): Partial<Record<ServerName, Figure>> {
-  const sample = (value: number) => ({ value, loadCpu: null, serverCpu: null, errors: 0 });
+  const sample = (value: number) => ({
+    value,
+    loadCpu: null,
+    serverCpu: null,
+    crowded: null,
+    errors: 0,
+  });
   return Object.fromEntries(
     [...rounds].map(([name, values]) => [name, figureOf(values.map(sample))]),
   );
