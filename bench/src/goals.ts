@@ -34,6 +34,7 @@ export const GOALS: readonly Goal[] = [
   { row: 'storm/again', atMost: 0.6 },
   { row: 'idle/unjoined', against: 'corked', atMost: 1.15 },
   { row: 'idle/joined', against: 'corked', atMost: 1.15 },
+  { row: 'wait/loneP50', atMost: 5 },
   { row: 'wait/crowdP50', atMost: 5 },
   { row: 'wait/heldCpuMore', atMost: 5 },
   { row: 'scale/growth', atMost: 1.15 },

@@ -33,9 +33,10 @@ export function openCrowd({
   let failures = 0;
   return new Promise((resolve) => {
     const open = (number: number) => {
-      sockets[number] = new LoadWebSocket({ port, dialect, number, join }, arrived, () => {
+      sockets[number] = new LoadWebSocket({ port, dialect, number, join }, arrived, (reason) => {
         if (sockets[number]?.ready) return;
         failures += 1;
+        if (failures === 1) process.stderr.write(`connection ${number} failed: ${reason}\n`);
         setTimeout(open, RETRY_MS, number);
       });
     };

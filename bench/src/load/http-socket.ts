@@ -9,9 +9,9 @@ export class HttpSocket {
   onClose: () => void = () => {};
   readonly #socket: Socket;
 
-  private constructor(port: number, number: number, onOpen: () => void) {
+  private constructor(port: number, onOpen: () => void) {
     const reader = new HttpReader((...answer) => this.onAnswer(...answer));
-    this.#socket = dial(port, number, {
+    this.#socket = dial(port, {
       onOpen,
       onBytes: (bytes) => reader.take(bytes),
       onClose: () => this.onClose(),
@@ -23,7 +23,7 @@ export class HttpSocket {
     const sockets: HttpSocket[] = [];
     const openOne = (number: number) =>
       new Promise<void>((resolve, reject) => {
-        const socket = new HttpSocket(port, number, () => resolve());
+        const socket = new HttpSocket(port, () => resolve());
         socket.onClose = () => reject(new Error('a connection was refused or closed'));
         sockets[number] = socket;
       });

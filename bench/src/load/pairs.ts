@@ -51,7 +51,7 @@ async function learnLengths(members: readonly Member[], job: { frame: string }):
             if (whole) resolve();
             else reject(new Error(`instead of a ${job.frame} came ${text.slice(0, 200)}`));
           };
-          socket.onClose = () => reject(new Error('a connection was closed'));
+          socket.onClose = (reason) => reject(new Error(`a connection was lost: ${reason}`));
           peer.socket.send(frames.subarray(0, frameBytes));
         }),
     ),

@@ -27,8 +27,11 @@ export class WaitLoad implements Load {
 
   async prepare(): Promise<void> {
     const { port, checks } = this.#job;
-    this.#waiting = await HttpSocket.open(port, checks);
     this.#hands = await HttpSocket.open(port, HANDS);
+    this.#waiting = await HttpSocket.open(port, checks);
+    // A connection that has never asked for anything is not kept for long.
+    const hello = Buffer.from('GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+    await Promise.all(this.#waiting.map((socket) => socket.ask(hello)));
   }
 
   async measure(seconds: number): Promise<Measured> {
@@ -43,14 +46,16 @@ export class WaitLoad implements Load {
     const crowd = new Histogram();
     const loneOnes = Math.floor(checks * LONE_SHARE);
     let wrong = 0;
+    const fault = (what: string) => {
+      wrong += 1;
+      if (wrong === 1) process.stderr.write(`wait: ${what}\n`);
+    };
     for (const [n, socket] of this.#waiting.entries()) {
       socket.onAnswer = (status) => {
-        if (status !== 200 || acceptedAt[n] === undefined) wrong += 1;
+        if (status !== 200 || acceptedAt[n] === undefined) fault(`${status} to a held check`);
         else (n < loneOnes ? lone : crowd).add(performance.now() - acceptedAt[n]);
       };
-      socket.onClose = () => {
-        wrong += 1;
-      };
+      socket.onClose = () => fault('a connection was closed');
       // A template each: what is being written must not change.
       socket.send(checkRequest(port, WAIT_SECONDS).fill(first + n, first + n));
     }

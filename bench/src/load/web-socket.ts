@@ -21,7 +21,7 @@ export class LoadWebSocket {
   readonly counter = new FrameCounter();
   /** Called with how many text frames one read has completed, once it is ready. */
   onTexts: (texts: number) => void = () => {};
-  onClose: () => void = () => {};
+  onClose: (reason: string) => void;
 
   readonly #socket: Socket;
   readonly #options: WebSocketOptions;
@@ -30,17 +30,18 @@ export class LoadWebSocket {
   #texts = 0;
   #ready = false;
 
-  constructor(options: WebSocketOptions, onReady: () => void, onClose: () => void) {
+  constructor(options: WebSocketOptions, onReady: () => void, onClose: (reason: string) => void) {
     this.#options = options;
     this.#onReady = onReady;
     this.onClose = onClose;
     this.pair = options.number >> 1;
     this.seat = options.number & 1;
     const path = DIALECTS[options.dialect].path(this.pair, this.seat);
-    this.#socket = dial(options.port, options.number, {
+    this.#socket = dial(options.port, {
       onOpen: () => this.#socket.write(openingHandshake(path, options.port)),
       onBytes: (bytes) => this.#take(bytes),
-      onClose: () => this.onClose(),
+      onClose: (reason) =>
+        this.onClose(this.#head ? `${reason}: ${this.#head.slice(0, 80)}` : reason),
     });
   }
 

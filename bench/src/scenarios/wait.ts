@@ -13,7 +13,7 @@ export async function wait(scale: Scale): Promise<Row[]> {
         job: ({ port, pid }) => ({ kind: 'wait', checks, port, pid }),
       },
     ],
-    { ...scale, rounds: Math.min(scale.rounds, 3), seconds: scale.short ? 0.3 : 2 },
+    { ...scale, rounds: Math.min(scale.rounds, 2), seconds: scale.short ? 0.3 : 2 },
   );
   const held = `${checks} held checks`;
   const row = (value: string, label: string, unit: string): Row =>
