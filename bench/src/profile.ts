@@ -50,8 +50,8 @@ for (const [name, { title, job }] of Object.entries(HOT_PATHS)) {
   const tree = await profiled(join(workFolder, name), job);
   writeFileSync(join(out, `flame-${name}.svg`), flameGraph(title, tree));
   const costs = largestCosts(tree).slice(0, TOLD);
-  const lines = costs.map(
-    (cost) => `${(cost.share * 100).toFixed(1).padStart(5)} %  ${cost.name}  ${cost.place}`,
+  const lines = costs.map((cost) =>
+    `${(cost.share * 100).toFixed(1).padStart(5)} %  ${cost.name}  ${cost.place}`.trimEnd(),
   );
   process.stdout.write(`\n${title}: largest costs by self time\n${lines.join('\n')}\n`);
   if (options.out === undefined) writeCosts(name, title, lines);

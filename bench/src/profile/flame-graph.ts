@@ -46,7 +46,7 @@ function draw({ call: { name, place, total }, x, width }: Box, y: number, all: n
   const about = `${name} ${place} ${((total / all) * 100).toFixed(1)} %`;
   return (
     `<g><title>${escaped(about)}</title>` +
-    `<rect class="${ownerOf(name, place)}" x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${ROW - 1}"/>` +
+    `<rect class="${ownerOf(place)}" x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${ROW - 1}"/>` +
     (text === ''
       ? ''
       : `<text class="flame" x="${(x + 3).toFixed(1)}" y="${y + 12}">${escaped(text)}</text>`) +
@@ -54,8 +54,8 @@ function draw({ call: { name, place, total }, x, width }: Box, y: number, all: n
   );
 }
 
-function ownerOf(name: string, place: string): 'ours' | 'library' | 'node' | 'native' {
-  if (place === '' || name.startsWith('(')) return 'native';
+function ownerOf(place: string): 'ours' | 'library' | 'node' | 'native' {
+  if (place === '') return 'native';
   if (place.startsWith('node:')) return 'node';
   return place.startsWith('node_modules/') ? 'library' : 'ours';
 }
