@@ -20,17 +20,20 @@ export function judgeable(row: Row, against: ServerName, perCpu: boolean): Judge
   const ratios = ratiosOf(row, against);
   const { couplet, [against]: other } = row.figures;
   if (couplet === undefined || other === undefined) return { ratios, by: 'time' };
-  const calm = ratios.filter((_, round) => isCalm(couplet, round) && isCalm(other, round));
+  const calm = ratios.filter(
+    (ratio, round) => Number.isFinite(ratio) && isCalm(couplet, round) && isCalm(other, round),
+  );
   if (!perCpu && calm.length >= ENOUGH) return { ratios: calm, by: 'time' };
   const [ours, theirs] = [perCpuSecond(couplet), perCpuSecond(other)];
   if (ours === null || theirs === null) return { ratios, by: 'time' };
-  return { ratios: roundRatios(ours, theirs), by: 'CPU time' };
+  // A round in which one of them never ran has no ratio.
+  return { ratios: roundRatios(ours, theirs).filter(Number.isFinite), by: 'CPU time' };
 }
 
 const isCalm = ({ crowded }: Figure, round: number): boolean => (crowded[round] ?? 0) < CROWDED;
 
 /** Null where the system does not tell the CPU time. */
 function perCpuSecond({ rounds, serverCpu }: Figure): number[] | null {
-  const values = rounds.map((value, round) => value / (serverCpu[round] ?? Number.NaN));
-  return values.some(Number.isNaN) ? null : values;
+  if (serverCpu.some((share) => share === null)) return null;
+  return rounds.map((value, round) => value / (serverCpu[round] ?? 0));
 }

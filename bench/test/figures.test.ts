@@ -108,6 +108,12 @@ describe('the check', () => {
     expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [1, 1, 1], by: 'CPU time' });
   });
 
+  test('leaves out rounds in which one of them never ran', () => {
+    const couplet = figure([10, 10, 0], { crowded: [0.9, 0.9, 0.9], serverCpu: [1, 1, 0] });
+    const rows = row({ couplet, peerjs: figure([10, 0, 10]) });
+    expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [1], by: 'CPU time' });
+  });
+
   test('judges by time where the system does not tell the CPU time', () => {
     const couplet = figure([5, 2], { crowded: [null, null], serverCpu: [null, null] });
     const rows = row({ couplet, peerjs: figure([10, 10]) });
