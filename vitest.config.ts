@@ -14,7 +14,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'demo/test/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['{packages/*,demo,bench}/test/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['packages/server/test/support/built.ts'],
     setupFiles: ['packages/server/test/support/keep-databases.ts'],
     testTimeout: 20_000,

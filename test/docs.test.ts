@@ -233,6 +233,7 @@ describe('all papers', () => {
       'packages/client/package.json',
       'scripts/api-docs/package.json',
       'demo/package.json',
+      'bench/package.json',
     ];
     const declared = manifests.flatMap((path) => {
       const { dependencies = {}, devDependencies = {} } = JSON.parse(read(path));

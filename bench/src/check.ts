@@ -1,0 +1,64 @@
+// npm run bench:check: in under a minute, whether forwarding or pairing has become slower, judged by ratios within this very run.
+import { CORES } from './conductor/children.js';
+import type { Scale } from './conductor/contest.js';
+import { pinSelf } from './conductor/cores.js';
+import type { Row } from './figures/row.js';
+import { median } from './figures/statistics.js';
+import { GOALS, type Goal, hasFallen, noiseOf } from './goals.js';
+import { judgeable } from './judgeable.js';
+import { shown } from './report/numbers.js';
+import { rowText } from './report/terminal.js';
+import { type ForwardCase, forwardClosed } from './scenarios/forward.js';
+import { pairingBy } from './scenarios/pairing.js';
+import { makeWorkFolder } from './work-folder.js';
+
+const CASES: readonly ForwardCase[] = [
+  { pairs: 100, frame: 'candidate', inFlight: 1 },
+  { pairs: 100, frame: 'candidate', inFlight: 8 },
+  { pairs: 100, frame: 'offer', inFlight: 1 },
+];
+const CLIENTS = 32;
+
+if (CORES !== null) pinSelf(CORES);
+const scale: Scale = { rounds: 5, seconds: 0.35, short: false, workFolder: makeWorkFolder() };
+
+const measurements: (() => Promise<Row | undefined>)[] = [
+  ...CASES.map((one) => () => forwardClosed(one, ['couplet', 'corked', 'peerjs'], scale)),
+  async () => (await pairingBy(CLIENTS, scale)).find(({ unit }) => unit === 'requests/s'),
+];
+
+let fallen = 0;
+for (const measure of measurements) {
+  let faults = await judged(measure);
+  // What happens only once was the machine.
+  if (faults.length > 0) {
+    process.stdout.write('    once more, to be sure\n');
+    faults = await judged(measure);
+  }
+  for (const fault of faults) process.stdout.write(`    SLOWER THAN ALLOWED: ${fault}\n`);
+  fallen += faults.length;
+}
+const verdict = fallen === 0 ? 'no ratio is below its floor' : 'failed';
+process.stdout.write(`bench:check: ${verdict}\n`);
+process.exit(fallen === 0 ? 0 : 1);
+
+/** Measures one row; what is wrong with it. */
+async function judged(measure: () => Promise<Row | undefined>): Promise<string[]> {
+  const row = await measure();
+  if (row === undefined) return ['not measured'];
+  process.stdout.write(rowText(row, []));
+  const errors = row.figures.couplet?.errors ?? 0;
+  return [
+    ...(errors > 0 ? [`${errors} errors`] : []),
+    ...GOALS.filter((goal) => goal.row === row.id).flatMap((goal) => below(row, goal)),
+  ];
+}
+
+function below(row: Row, goal: Goal): string[] {
+  const { against, floor, perCpu = false } = goal;
+  if (against === undefined || floor === undefined) return [];
+  const { ratios, by } = judgeable(row, against, perCpu);
+  const text = `${shown(median(ratios))} ± ${shown(noiseOf(ratios))} × ${against} by ${by}, floor ${floor}`;
+  process.stdout.write(`    ${text}\n`);
+  return hasFallen(ratios, floor) ? [text] : [];
+}

@@ -1,0 +1,51 @@
+// The processes of a run: each on its core, each ended by its id, whatever ends the run.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chooseCores } from './cores.js';
+
+export const CORES = chooseCores();
+
+const running = new Set<ChildProcess>();
+
+export interface ChildOptions {
+  core: 'server' | 'load';
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Where its output goes: a file descriptor, or this process's own. */
+  output: number | 'inherit';
+}
+
+/** Starts `node` with these arguments. It has a channel to this process, whose end is meant to be its own. */
+export function startNode(
+  args: readonly string[],
+  { core, env, cwd, output }: ChildOptions,
+): ChildProcess {
+  const pinned = CORES === null ? [] : ['taskset', '-c', String(CORES[core])];
+  const [program = '', ...rest] = [...pinned, process.execPath, ...args];
+  const child = spawn(program, rest, {
+    stdio: ['ignore', output, output === 'inherit' ? 'inherit' : output, 'ipc'],
+    env: { ...process.env, ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+/** Ends a process and waits until it is gone. */
+export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill(signal);
+  await gone;
+}
+
+/** For the end of this process, by whatever. */
+export function endAllNow(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+process.on('exit', endAllNow);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => process.exit(1));
+}

@@ -1,0 +1,84 @@
+// What the figures were measured on: absolute ones mean nothing without it.
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  fdatasyncSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { median } from '../figures/statistics.js';
+import { CORES } from './children.js';
+import { ROOT } from './specs.js';
+
+export interface Machine {
+  cpu: string;
+  cores: number;
+  memoryGb: number;
+  system: string;
+  /** Whether server and load generator had a core each. */
+  pinned: boolean;
+  /** A durable write of 4 KiB in the folder of the databases, in milliseconds; 0.00 is a disk that does not wait. */
+  fsyncMs: number;
+  versions: Record<string, string>;
+  commit: string;
+}
+
+const TMPFS = 0x01021994;
+const SYNCS = 30;
+
+export function describeMachine(workFolder: string): Machine {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGb: Math.round(totalmem() / 2 ** 30),
+    system: `${process.platform} ${release()}`,
+    pinned: CORES !== null,
+    fsyncMs: fsyncMs(workFolder),
+    versions: {
+      node: process.versions.node,
+      ...Object.fromEntries(
+        ['ws', 'fastify', 'better-sqlite3', 'peer'].map((name) => [name, versionOf(name)]),
+      ),
+    },
+    commit: commit(),
+  };
+}
+
+/** Whether what is written there is gone with the power: nothing durable can be measured on it. */
+export const isMemory = (folder: string): boolean => statfsSync(folder).type === TMPFS;
+
+function fsyncMs(folder: string): number {
+  const path = join(folder, 'sync');
+  const file = openSync(path, 'w');
+  const block = Buffer.alloc(4096);
+  const times = Array.from({ length: SYNCS }, () => {
+    const start = performance.now();
+    writeSync(file, block);
+    fdatasyncSync(file);
+    return performance.now() - start;
+  });
+  closeSync(file);
+  rmSync(path);
+  return median(times);
+}
+
+function versionOf(name: string): string {
+  return JSON.parse(readFileSync(`${ROOT}node_modules/${name}/package.json`, 'utf8')).version;
+}
+
+function commit(): string {
+  const git = (...args: string[]) =>
+    execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    const changed = git('status', '--porcelain', '--', 'packages').trim() !== '';
+    return git('rev-parse', '--short', 'HEAD').trim() + (changed ? ' and changes' : '');
+  } catch {
+    // An archive, not a clone.
+    return 'unknown';
+  }
+}

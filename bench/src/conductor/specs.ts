@@ -1,0 +1,46 @@
+// The servers that are measured: ours as it is delivered, with limits that a load test from one address does not meet; and its peers.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ServerName } from '../figures/row.js';
+import type { ServerSpec } from './server.js';
+
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const peer = (name: string) => join(ROOT, 'bench/dist/peers', `${name}.js`);
+
+/**
+ * Everything is on; only what bounds a single address or connection is out of reach, because all load comes from one
+ * machine. Each limit is still counted and compared.
+ */
+export const LOAD_SETTINGS: Record<string, string> = {
+  MAX_CONNECTIONS: '1000000',
+  MAX_CONNECTIONS_PER_ADDRESS: '1000000',
+  MAX_SOCKETS: '1000000',
+  MAX_MESSAGES_PER_SECOND: '10000000',
+  MAX_BYTES_PER_SECOND: '10000000000',
+  MAX_CREATES_PER_HOUR: '1000000000',
+  MAX_PENDINGS_PER_ADDRESS: '10000000',
+  MAX_WAITING_CHECKS: '100000',
+};
+
+/** Longest queue of connections that wait to be taken, for those peers that can be told. */
+const BACKLOG = '4096';
+
+/** @param nodeArgs - options of node itself, such as those of its profiler */
+export const couplet = (nodeArgs: readonly string[] = []): ServerSpec => ({
+  args: [...nodeArgs, join(ROOT, 'packages/server/dist/main.js'), 'serve', '--sqlite'],
+  env: (_port, folder) => ({
+    ...LOAD_SETTINGS,
+    HOST: '127.0.0.1',
+    SQLITE_DB_PATH: join(folder, 'chat.db'),
+    LOG_FORMAT: 'json',
+  }),
+  probe: '/healthz',
+});
+
+export const SPECS: Record<ServerName, ServerSpec> = {
+  couplet: couplet(),
+  peerjs: { args: [peer('peerjs')], env: () => ({}), probe: '/' },
+  bare: { args: [peer('bare-ws')], env: () => ({ BACKLOG }), probe: '/' },
+  corked: { args: [peer('bare-ws')], env: () => ({ BACKLOG, CORK: '1' }), probe: '/' },
+  fastify: { args: [peer('no-op-fastify')], env: () => ({ BACKLOG }), probe: '/' },
+};

@@ -1,0 +1,77 @@
+// What the figures ought to be, and below what `npm run bench:check` fails: one table, measured on the rows of the scenarios.
+import { medianOf, type Row, ratiosOf, type ServerName } from './figures/row.js';
+import { median } from './figures/statistics.js';
+
+export interface Goal {
+  /** Id of the row. */
+  row: string;
+  /** Ours as a multiple of another server's figure in the same rounds; without it, our figure itself. */
+  against?: ServerName;
+  atLeast?: number;
+  atMost?: number;
+  /** Ratio below which the check fails; set a little below what was measured, so that only a loss falls through it. */
+  floor?: number;
+  /** Whether the check judges by work per CPU second, because a slow disk makes requests wait but cost no more. */
+  perCpu?: boolean;
+}
+
+const forwardGoals = (row: string, peerjs: number, floors?: [number, number]): Goal[] => [
+  { row, against: 'peerjs', atLeast: peerjs, ...(floors ? { floor: floors[0] } : {}) },
+  { row, against: 'corked', atLeast: 0.9, ...(floors ? { floor: floors[1] } : {}) },
+];
+
+export const GOALS: readonly Goal[] = [
+  ...forwardGoals('forward/100/candidate/1', 1.3, [0.9, 0.6]),
+  ...forwardGoals('forward/100/candidate/8', 2.5, [2, 0.36]),
+  ...forwardGoals('forward/100/offer/1', 1.2, [0.75, 0.5]),
+  ...forwardGoals('forward/100/offer/8', 1.2),
+  ...forwardGoals('forward/1000/candidate/1', 1.3),
+  ...forwardGoals('forward/1000/candidate/8', 2.5),
+  { row: 'pairing/32/flows', atLeast: 7500 },
+  { row: 'pairing/32/flowP99', atMost: 10 },
+  { row: 'mixed/p99More', atMost: 2 },
+  { row: 'storm/first', atMost: 0.6 },
+  { row: 'storm/again', atMost: 0.6 },
+  { row: 'idle/unjoined', against: 'corked', atMost: 1.15 },
+  { row: 'idle/joined', against: 'corked', atMost: 1.15 },
+  { row: 'wait/loneP50', atMost: 5 },
+  { row: 'wait/crowdP50', atMost: 5 },
+  { row: 'wait/heldCpuMore', atMost: 5 },
+  { row: 'scale/growth', atMost: 1.15 },
+  { row: 'start/firstAnswer', atMost: 400 },
+  { row: 'start/memory', atMost: 90 },
+  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.05 },
+];
+
+export interface Judgement {
+  goal: Goal;
+  value: number;
+  met: boolean;
+}
+
+/** Judges the rows that goals name; a row with errors meets none. Goals of rows that were not measured are left out. */
+export function judge(rows: readonly Row[], goals: readonly Goal[] = GOALS): Judgement[] {
+  return goals.flatMap((goal) => {
+    if (goal.atLeast === undefined && goal.atMost === undefined) return [];
+    const row = rows.find(({ id }) => id === goal.row);
+    const figure = row?.figures.couplet;
+    if (row === undefined || figure === undefined) return [];
+    const value = goal.against ? median(ratiosOf(row, goal.against)) : medianOf(figure);
+    const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = goal;
+    return [{ goal, value, met: figure.errors === 0 && value >= atLeast && value <= atMost }];
+  });
+}
+
+/** Half of what lies between the lowest round and the highest. */
+export const noiseOf = (ratios: readonly number[]): number =>
+  ratios.length < 2 ? 0 : (Math.max(...ratios) - Math.min(...ratios)) / 2;
+
+/** Whether a ratio has fallen below its floor by more than the rounds differ from each other. */
+export const hasFallen = (ratios: readonly number[], floor: number): boolean =>
+  median(ratios) + noiseOf(ratios) < floor;
+
+/** `≥ 1.3 × PeerJS` */
+export function goalText({ against, atLeast, atMost }: Goal, unit: string): string {
+  const bound = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
+  return against ? `${bound} × ${against}` : `${bound} ${unit}`;
+}

@@ -1,0 +1,39 @@
+// Which ratios of a row may be judged when other processes want the same cores. Pure.
+import { type Figure, type Row, ratiosOf, type ServerName } from './figures/row.js';
+import { roundRatios } from './figures/statistics.js';
+
+/** Beyond this share of time without its core, a round tells more of the neighbours than of the server. */
+const CROWDED = 0.1;
+/** Rounds that are enough to judge by. */
+const ENOUGH = 3;
+
+export interface Judgeable {
+  ratios: number[];
+  by: 'time' | 'CPU time';
+}
+
+/**
+ * The ratios of the rounds in which nobody was kept from its core. Where there are too few of them, or `perCpu` asks for
+ * it, those of the work per CPU second of the server: what it had to do is the same, however long it had to wait.
+ */
+export function judgeable(row: Row, against: ServerName, perCpu: boolean): Judgeable {
+  const ratios = ratiosOf(row, against);
+  const { couplet, [against]: other } = row.figures;
+  if (couplet === undefined || other === undefined) return { ratios, by: 'time' };
+  const calm = ratios.filter(
+    (ratio, round) => Number.isFinite(ratio) && isCalm(couplet, round) && isCalm(other, round),
+  );
+  if (!perCpu && calm.length >= ENOUGH) return { ratios: calm, by: 'time' };
+  const [ours, theirs] = [perCpuSecond(couplet), perCpuSecond(other)];
+  if (ours === null || theirs === null) return { ratios, by: 'time' };
+  // A round in which one of them never ran has no ratio.
+  return { ratios: roundRatios(ours, theirs).filter(Number.isFinite), by: 'CPU time' };
+}
+
+const isCalm = ({ crowded }: Figure, round: number): boolean => (crowded[round] ?? 0) < CROWDED;
+
+/** Null where the system does not tell the CPU time. */
+function perCpuSecond({ rounds, serverCpu }: Figure): number[] | null {
+  if (serverCpu.some((share) => share === null)) return null;
+  return rounds.map((value, round) => value / (serverCpu[round] ?? 0));
+}

@@ -1,0 +1,77 @@
+// Opens many WebSockets, a few at a time or all at once, and tells how long it took until the last was in its room.
+import type { CrowdJob, Load, Measured } from './job.js';
+import { LoadWebSocket } from './web-socket.js';
+
+/** A client whose connection failed comes again after this long, in milliseconds. */
+const RETRY_MS = 1000;
+
+export interface CrowdOptions {
+  port: number;
+  dialect: CrowdJob['dialect'];
+  connections: number;
+  join: boolean;
+  atOnce: number;
+}
+
+export interface Crowd {
+  sockets: LoadWebSocket[];
+  /** Connections that failed and were tried again. */
+  failures: number;
+}
+
+/** Resolves when all are ready; who waits for how long is up to the conductor. */
+export function openCrowd({
+  port,
+  dialect,
+  connections,
+  join,
+  atOnce,
+}: CrowdOptions): Promise<Crowd> {
+  const sockets: LoadWebSocket[] = [];
+  let begun = 0;
+  let ready = 0;
+  let failures = 0;
+  return new Promise((resolve) => {
+    const open = (number: number) => {
+      sockets[number] = new LoadWebSocket({ port, dialect, number, join }, arrived, (reason) => {
+        if (sockets[number]?.ready) return;
+        failures += 1;
+        if (failures === 1) process.stderr.write(`connection ${number} failed: ${reason}\n`);
+        setTimeout(open, RETRY_MS, number);
+      });
+    };
+    const arrived = () => {
+      ready += 1;
+      if (begun < connections) open(begun++);
+      else if (ready === connections) resolve({ sockets, failures });
+    };
+    while (begun < Math.min(atOnce, connections)) open(begun++);
+  });
+}
+
+/** Values: `seconds` until all were in. The connections stay until the next measurement, or the end. */
+export class CrowdLoad implements Load {
+  readonly #job: CrowdJob;
+  #crowd: Crowd | undefined;
+
+  constructor(job: CrowdJob) {
+    this.#job = job;
+  }
+
+  async prepare(): Promise<void> {}
+
+  async measure(): Promise<Measured> {
+    this.stop();
+    const start = performance.now();
+    this.#crowd = await openCrowd(this.#job);
+    return {
+      values: { seconds: (performance.now() - start) / 1000 },
+      errors: this.#crowd.failures,
+    };
+  }
+
+  stop(): void {
+    for (const socket of this.#crowd?.sockets ?? []) socket.destroy();
+    this.#crowd = undefined;
+  }
+}

@@ -1,0 +1,104 @@
+// Forwarding in a closed loop: whoever receives messages sends as many back, so the server is never idle.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cpuMilliseconds } from '../figures/process-usage.js';
+import type { ClosedForwardJob, Load, Measured } from './job.js';
+import { faultsOf, type Member, openPairs } from './pairs.js';
+
+const WARM_UP_MS = 600;
+/** Between two measurements: to get going, and until what is on its way has arrived. */
+const SETTLE_MS = 120;
+const DRAIN_MS = 40;
+
+/** Values: `messagesPerSecond`; `serverMicroseconds`, the server's CPU time per message beyond what it uses at rest. */
+export class ClosedForwardLoad implements Load {
+  readonly #job: ClosedForwardJob;
+  #members: Member[] = [];
+  #running = false;
+  #forwarded = 0;
+  #next = 0;
+  #faults = 0;
+
+  constructor(job: ClosedForwardJob) {
+    this.#job = job;
+  }
+
+  async prepare(): Promise<void> {
+    const { inFlight, hop } = this.#job;
+    this.#members = await openPairs(this.#job, hop ? 1 : inFlight);
+    for (const member of this.#members) {
+      member.socket.onTexts = hop
+        ? (texts) => this.#answerElsewhere(texts)
+        : (texts) => this.#answer(member, texts);
+      member.socket.onClose = () => {
+        this.#faults += 1;
+      };
+    }
+    await this.#run(() => sleep(WARM_UP_MS));
+  }
+
+  async measure(seconds: number): Promise<Measured> {
+    const faultsBefore = this.#faults + faultsOf(this.#members);
+    // Many connections cost something at rest too, their heartbeats: that is not the messages' cost.
+    const atRest = this.#job.hop ? await this.#cpuShare(() => sleep(seconds * 1000)) : 0;
+    let messagesPerSecond = 0;
+    let busy = 0;
+    await this.#run(async () => {
+      await sleep(SETTLE_MS);
+      const before = this.#forwarded;
+      const start = performance.now();
+      busy = await this.#cpuShare(() => sleep(seconds * 1000));
+      messagesPerSecond = ((this.#forwarded - before) * 1000) / (performance.now() - start);
+    });
+    return {
+      values: {
+        messagesPerSecond,
+        serverMicroseconds: ((busy - atRest) * 1e6) / messagesPerSecond,
+      },
+      errors: this.#faults + faultsOf(this.#members) - faultsBefore,
+    };
+  }
+
+  stop(): void {
+    this.#running = false;
+    for (const { socket } of this.#members) socket.destroy();
+  }
+
+  /** Cores that the server keeps busy; NaN where the system does not say. */
+  async #cpuShare(during: () => Promise<unknown>): Promise<number> {
+    const before = cpuMilliseconds(this.#job.pid) ?? Number.NaN;
+    const start = performance.now();
+    await during();
+    const used = (cpuMilliseconds(this.#job.pid) ?? Number.NaN) - before;
+    return used / (performance.now() - start);
+  }
+
+  async #run(meanwhile: () => Promise<unknown>): Promise<void> {
+    const { inFlight, hop } = this.#job;
+    this.#running = true;
+    if (hop) this.#answerElsewhere(inFlight, 0);
+    else {
+      for (let n = 0; n < this.#members.length; n += 2) this.#send(this.#members[n], inFlight);
+    }
+    await meanwhile();
+    this.#running = false;
+    await sleep(DRAIN_MS);
+  }
+
+  #answer(member: Member, texts: number): void {
+    this.#forwarded += texts;
+    if (this.#running) this.#send(member, texts);
+  }
+
+  #answerElsewhere(texts: number, received = texts): void {
+    this.#forwarded += received;
+    if (!this.#running) return;
+    for (let n = 0; n < texts; n++) {
+      this.#send(this.#members[this.#next], 1);
+      this.#next = (this.#next + 1) % this.#members.length;
+    }
+  }
+
+  #send(member: Member | undefined, texts: number): void {
+    member?.socket.send(member.frames.subarray(0, texts * member.frameBytes));
+  }
+}

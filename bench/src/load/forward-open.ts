@@ -1,0 +1,95 @@
+// Forwarding at a fixed rate: what a message takes when the server is not full, and what its slowest take.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Histogram } from '../figures/histogram.js';
+import type { Load, Measured, OpenForwardJob } from './job.js';
+import { Pace } from './pace.js';
+import { faultsOf, type Member, openPairs } from './pairs.js';
+
+const WARM_UP_MS = 600;
+/** How long stragglers are waited for; what has not come by then is lost. */
+const DRAIN_MS = 1000;
+
+/** Values, in milliseconds: `p50`, `p99`, `p999`, `max`; `lateP99`, how late the generator itself was with its sends. */
+export class OpenForwardLoad implements Load {
+  readonly #job: OpenForwardJob;
+  readonly #latency = new Histogram();
+  readonly #late = new Histogram();
+  readonly #pace: Pace;
+  #members: Member[] = [];
+  /** Per member: when each message on its way to it was sent; they arrive in that order. */
+  #sentAt: number[][] = [];
+  #next = 0;
+  #sent = 0;
+  #received = 0;
+  #faultsBefore = 0;
+
+  constructor(job: OpenForwardJob) {
+    this.#job = job;
+    this.#pace = new Pace(job.messagesPerSecond, (late) => this.#sendNext(late));
+  }
+
+  async prepare(): Promise<void> {
+    this.#members = await openPairs(this.#job, 1);
+    this.#sentAt = this.#members.map(() => []);
+    for (const [n, { socket }] of this.#members.entries()) {
+      const sentAt = this.#sentAt[n] as number[];
+      socket.onTexts = (texts) => this.#receive(sentAt, texts);
+      socket.onClose = () => {};
+    }
+    await this.measure(WARM_UP_MS / 1000);
+  }
+
+  async measure(seconds: number): Promise<Measured> {
+    this.begin();
+    await sleep(seconds * 1000);
+    return this.end();
+  }
+
+  begin(): void {
+    for (const sentAt of this.#sentAt) sentAt.length = 0;
+    this.#latency.reset();
+    this.#late.reset();
+    this.#sent = 0;
+    this.#received = 0;
+    this.#faultsBefore = faultsOf(this.#members);
+    this.#pace.start();
+  }
+
+  async end(): Promise<Measured> {
+    this.#pace.stop();
+    const deadline = performance.now() + DRAIN_MS;
+    while (this.#received < this.#sent && performance.now() < deadline) await sleep(5);
+    const { p50, p99, p999, max } = this.#latency.summary();
+    return {
+      values: { p50, p99, p999, max, lateP99: this.#late.percentile(0.99), sent: this.#sent },
+      errors: this.#sent - this.#received + faultsOf(this.#members) - this.#faultsBefore,
+    };
+  }
+
+  stop(): void {
+    this.#pace.stop();
+    for (const { socket } of this.#members) socket.destroy();
+  }
+
+  #sendNext(lateMs: number): void {
+    // One of each pair after the other, then the others of each pair.
+    const { pairs } = this.#job;
+    const turn = this.#next++;
+    const n = (turn % pairs) * 2 + (Math.floor(turn / pairs) % 2);
+    const { socket, frames } = this.#members[n] as Member;
+    (this.#sentAt[n ^ 1] as number[]).push(performance.now());
+    this.#late.add(lateMs);
+    this.#sent += 1;
+    socket.send(frames);
+  }
+
+  #receive(sentAt: number[], texts: number): void {
+    const now = performance.now();
+    for (let n = 0; n < texts; n++) {
+      const at = sentAt.shift();
+      if (at === undefined) continue;
+      this.#latency.add(now - at);
+      this.#received += 1;
+    }
+  }
+}

@@ -1,0 +1,77 @@
+// The load generator: a process of its own, which does one job on the conductor's orders and ends with it.
+import { cpuMilliseconds, queuedMilliseconds } from '../figures/process-usage.js';
+import { CrowdLoad } from './crowd.js';
+import { ClosedForwardLoad } from './forward-closed.js';
+import { OpenForwardLoad } from './forward-open.js';
+import type { Job, Load, Measurement, Order, Report } from './job.js';
+import { MixedLoad } from './mixed.js';
+import { PairingLoad } from './pairing.js';
+import { WaitLoad } from './wait.js';
+
+function loadFor(job: Job): Load {
+  switch (job.kind) {
+    case 'forward-closed':
+      return new ClosedForwardLoad(job);
+    case 'forward-open':
+      return new OpenForwardLoad(job);
+    case 'pairing':
+      return new PairingLoad(job);
+    case 'mixed':
+      return new MixedLoad(job);
+    case 'wait':
+      return new WaitLoad(job);
+    case 'crowd':
+      return new CrowdLoad(job);
+    default:
+      throw new Error(`unknown job: ${JSON.stringify(job satisfies never)}`);
+  }
+}
+
+/** Measures, and notes how busy both processes were meanwhile, and how long others kept them from their cores. */
+async function measured(load: Load, seconds: number, serverPid: number): Promise<Measurement> {
+  const usage = () => ({
+    load: cpuMilliseconds(process.pid),
+    server: cpuMilliseconds(serverPid),
+    loadQueued: queuedMilliseconds(process.pid),
+    serverQueued: queuedMilliseconds(serverPid),
+  });
+  const startedAt = performance.now();
+  const before = usage();
+  const result = await load.measure(seconds);
+  const elapsed = performance.now() - startedAt;
+  const after = usage();
+  const share = (of: keyof typeof before) => {
+    const [earlier, later] = [before[of], after[of]];
+    return earlier === null || later === null ? null : (later - earlier) / elapsed;
+  };
+  const queued = [share('loadQueued'), share('serverQueued')].filter((part) => part !== null);
+  return {
+    ...result,
+    loadCpu: share('load'),
+    serverCpu: share('server'),
+    crowded: queued.length === 0 ? null : Math.max(...queued),
+  };
+}
+
+let load: Load | undefined;
+
+async function obey(order: Order): Promise<Report> {
+  if (order.order === 'prepare') {
+    load = loadFor(order.job);
+    await load.prepare();
+    return { report: 'ready' };
+  }
+  if (load === undefined) throw new Error('nothing is prepared');
+  return {
+    report: 'measured',
+    measurement: await measured(load, order.seconds, order.serverPid),
+  };
+}
+
+process.on('message', (order: Order) => {
+  obey(order)
+    .catch((error: Error): Report => ({ report: 'failed', reason: error.message }))
+    .then((report) => process.send?.(report));
+});
+// Without a conductor there is nobody to measure for.
+process.on('disconnect', () => process.exit(0));

@@ -1,0 +1,37 @@
+// Things done at a fixed rate, whatever becomes of them: an open loop. It spins, so that each is done when it is due.
+
+/** Calls `act` `perSecond` times a second; the one thing that knows is how late each call was. */
+export class Pace {
+  readonly #perSecond: number;
+  readonly #act: (lateMs: number) => void;
+  #start = 0;
+  #done = 0;
+  #running = false;
+
+  constructor(perSecond: number, act: (lateMs: number) => void) {
+    this.#perSecond = perSecond;
+    this.#act = act;
+  }
+
+  start(): void {
+    this.#start = performance.now();
+    this.#done = 0;
+    this.#running = true;
+    this.#spin();
+  }
+
+  stop(): void {
+    this.#running = false;
+  }
+
+  readonly #spin = () => {
+    if (!this.#running) return;
+    const elapsed = performance.now() - this.#start;
+    const due = Math.floor((elapsed * this.#perSecond) / 1000);
+    while (this.#done < due) {
+      this.#done += 1;
+      this.#act(elapsed - (this.#done * 1000) / this.#perSecond);
+    }
+    setImmediate(this.#spin);
+  };
+}

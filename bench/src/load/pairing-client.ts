@@ -1,0 +1,100 @@
+// One client that pairs with itself: create, check (still waiting), accept, check (the room). Every answer is checked.
+import {
+  acceptRequest,
+  checkRequest,
+  createRequest,
+  type RequestTemplate,
+} from '../wire/pairing-requests.js';
+import type { HttpSocket } from './http-socket.js';
+
+/** One request of a flow, and the answer that is right. */
+interface Step {
+  request: RequestTemplate;
+  status: number;
+  /** Whether the answer names the room, which must be the same in the whole flow. */
+  room: boolean;
+}
+
+export type FlowName = 'pairing' | 'no-op';
+
+export const FLOWS: Record<FlowName, (port: number) => Step[]> = {
+  pairing: (port) => [
+    { request: createRequest(port), status: 201, room: false },
+    { request: checkRequest(port), status: 204, room: false },
+    { request: acceptRequest(port), status: 200, room: true },
+    { request: checkRequest(port), status: 200, room: true },
+  ],
+  'no-op': (port) => [{ request: acceptRequest(port, '/no-op'), status: 200, room: true }],
+};
+
+const ROOM = '{"roomid":"';
+const ROOM_DIGITS = 48;
+
+export interface PairingEvents {
+  /** An answer, and how long it took in milliseconds. */
+  onAnswer: (ms: number) => void;
+  /** The end of a flow; from here a client may start its next one. */
+  onFlow: (client: PairingClient, ms: number) => void;
+  /** A wrong answer: the flow is given up, and ended. */
+  onFault: (fault: string) => void;
+}
+
+export class PairingClient {
+  readonly #socket: HttpSocket;
+  readonly #steps: Step[];
+  readonly #events: PairingEvents;
+  readonly #room = Buffer.alloc(ROOM_DIGITS);
+  #step = 0;
+  #code = 0;
+  #device = 0;
+  #startedAt = 0;
+  #askedAt = 0;
+  #rooms = 0;
+
+  constructor(socket: HttpSocket, steps: Step[], events: PairingEvents) {
+    this.#socket = socket;
+    this.#steps = steps;
+    this.#events = events;
+    socket.onAnswer = (status, buffer, from, to) => this.#take(status, buffer, from, to);
+    socket.onClose = () => events.onFault('a connection was closed');
+  }
+
+  start(flow: number): void {
+    this.#code = flow % 1_000_000;
+    this.#device = flow;
+    this.#step = 0;
+    this.#rooms = 0;
+    this.#startedAt = performance.now();
+    this.#ask(this.#startedAt);
+  }
+
+  #ask(now: number): void {
+    this.#askedAt = now;
+    this.#socket.send((this.#steps[this.#step] as Step).request.fill(this.#code, this.#device));
+  }
+
+  #take(status: number, buffer: Buffer, from: number, to: number): void {
+    const now = performance.now();
+    const { status: right, room } = this.#steps[this.#step] as Step;
+    this.#events.onAnswer(now - this.#askedAt);
+    const isRight = status === right && (!room || this.#isRoom(buffer, from, to));
+    if (!isRight) {
+      const body = buffer.toString('latin1', from, Math.min(to, from + 200));
+      this.#events.onFault(`step ${this.#step + 1}: ${status} ${body}`);
+    }
+    this.#step += 1;
+    if (isRight && this.#step < this.#steps.length) this.#ask(now);
+    else this.#events.onFlow(this, now - this.#startedAt);
+  }
+
+  #isRoom(buffer: Buffer, from: number, to: number): boolean {
+    const start = from + ROOM.length;
+    if (to - start < ROOM_DIGITS) return false;
+    this.#rooms += 1;
+    if (this.#rooms === 1) {
+      buffer.copy(this.#room, 0, start, start + ROOM_DIGITS);
+      return true;
+    }
+    return this.#room.compare(buffer, start, start + ROOM_DIGITS) === 0;
+  }
+}

@@ -1,0 +1,100 @@
+// Many clients that pair: as fast as each gets its answers, or so many flows a second.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Histogram } from '../figures/histogram.js';
+import { HttpSocket } from './http-socket.js';
+import type { Load, Measured, PairingJob } from './job.js';
+import { Pace } from './pace.js';
+import { FLOWS, PairingClient } from './pairing-client.js';
+
+const WARM_UP_MS = 1000;
+/** How long the flows under way may take to end. */
+const DRAIN_MS = 5000;
+
+/** Values: `flowsPerSecond`, `requestsPerSecond`; in milliseconds `flowP50`, `flowP99`, `requestP50`, `requestP99`. */
+export class PairingLoad implements Load {
+  readonly #job: PairingJob;
+  readonly #flowTimes = new Histogram();
+  readonly #requestTimes = new Histogram();
+  readonly #pace: Pace | undefined;
+  #sockets: HttpSocket[] = [];
+  #idle: PairingClient[] = [];
+  #running = false;
+  #flow = 0;
+  #faults = 0;
+  #startedAt = 0;
+
+  constructor(job: PairingJob) {
+    this.#job = job;
+    const { flowsPerSecond } = job;
+    this.#pace = flowsPerSecond > 0 ? new Pace(flowsPerSecond, () => this.#startOne()) : undefined;
+  }
+
+  async prepare(): Promise<void> {
+    const { port, clients, flow } = this.#job;
+    this.#sockets = await HttpSocket.open(port, clients);
+    this.#idle = this.#sockets.map(
+      (socket) =>
+        new PairingClient(socket, FLOWS[flow](port), {
+          onAnswer: (ms) => this.#requestTimes.add(ms),
+          onFlow: (client, ms) => this.#ended(client, ms),
+          onFault: (fault) => this.#fault(fault),
+        }),
+    );
+    await this.measure(WARM_UP_MS / 1000);
+  }
+
+  async measure(seconds: number): Promise<Measured> {
+    this.begin();
+    await sleep(seconds * 1000);
+    return this.end();
+  }
+
+  begin(): void {
+    this.#flowTimes.reset();
+    this.#requestTimes.reset();
+    this.#faults = 0;
+    this.#running = true;
+    this.#startedAt = performance.now();
+    if (this.#pace) this.#pace.start();
+    else for (const client of this.#idle.splice(0)) client.start(this.#flow++);
+  }
+
+  async end(): Promise<Measured> {
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    const values = {
+      flowsPerSecond: this.#flowTimes.count / seconds,
+      requestsPerSecond: this.#requestTimes.count / seconds,
+      flowP50: this.#flowTimes.percentile(0.5),
+      flowP99: this.#flowTimes.percentile(0.99),
+      requestP50: this.#requestTimes.percentile(0.5),
+      requestP99: this.#requestTimes.percentile(0.99),
+    };
+    this.#running = false;
+    this.#pace?.stop();
+    const deadline = performance.now() + DRAIN_MS;
+    while (this.#idle.length < this.#sockets.length && performance.now() < deadline) await sleep(5);
+    return { values, errors: this.#faults + this.#sockets.length - this.#idle.length };
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#pace?.stop();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** In an open loop: the next flow is due. Where every client is busy the server is too slow, which the rate shows. */
+  #startOne(): void {
+    this.#idle.pop()?.start(this.#flow++);
+  }
+
+  #ended(client: PairingClient, ms: number): void {
+    this.#flowTimes.add(ms);
+    if (this.#running && this.#pace === undefined) client.start(this.#flow++);
+    else this.#idle.push(client);
+  }
+
+  #fault(fault: string): void {
+    this.#faults += 1;
+    if (this.#faults === 1) process.stderr.write(`pairing: ${fault}\n`);
+  }
+}

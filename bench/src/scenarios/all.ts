@@ -1,0 +1,34 @@
+// The scenarios by name, in the order in which they run.
+import type { Scale } from '../conductor/contest.js';
+import type { Row } from '../figures/row.js';
+import { forward } from './forward.js';
+import { idle } from './idle.js';
+import { mixed } from './mixed.js';
+import { pairing } from './pairing.js';
+import { scale } from './scale.js';
+import { start } from './start.js';
+import { storm } from './storm.js';
+import { wait } from './wait.js';
+
+export type ScenarioName =
+  | 'forward'
+  | 'pairing'
+  | 'wait'
+  | 'idle'
+  | 'storm'
+  | 'mixed'
+  | 'scale'
+  | 'start';
+
+export const SCENARIOS: Record<ScenarioName, (scale: Scale) => Promise<Row[]>> = {
+  start,
+  forward,
+  pairing,
+  wait,
+  mixed,
+  storm,
+  idle,
+  scale,
+};
+
+export const SCENARIO_NAMES = Object.keys(SCENARIOS) as ScenarioName[];

@@ -1,0 +1,115 @@
+// Forwarding between pairs: as fast as it goes, and at a fixed rate.
+import { type Contender, contest, rowOf, type Scale } from '../conductor/contest.js';
+import { SPECS } from '../conductor/specs.js';
+import type { Row, ServerName } from '../figures/row.js';
+import type { DialectName } from '../load/dialects.js';
+import type { FrameKind } from '../load/job.js';
+
+type Forwarder = Exclude<ServerName, 'fastify'>;
+
+export const FORWARDERS: readonly Forwarder[] = ['couplet', 'peerjs', 'corked', 'bare'];
+
+const DIALECT_OF: Record<Forwarder, DialectName> = {
+  couplet: 'couplet',
+  peerjs: 'peerjs',
+  corked: 'bare',
+  bare: 'bare',
+};
+
+export const dialectOf = (name: Forwarder): DialectName => DIALECT_OF[name];
+
+export interface ForwardCase {
+  pairs: number;
+  frame: FrameKind;
+  inFlight: number;
+}
+
+const CASES: readonly ForwardCase[] = [
+  { pairs: 100, frame: 'candidate', inFlight: 1 },
+  { pairs: 100, frame: 'candidate', inFlight: 8 },
+  { pairs: 100, frame: 'offer', inFlight: 1 },
+  { pairs: 100, frame: 'offer', inFlight: 8 },
+  { pairs: 1000, frame: 'candidate', inFlight: 1 },
+  { pairs: 1000, frame: 'candidate', inFlight: 8 },
+];
+
+/** Messages per second of the open loop: well below what the slowest of them can. */
+export const OPEN_RATE = 20_000;
+
+const FRAME_NAMES: Record<FrameKind, string> = {
+  candidate: '245 B candidates',
+  offer: '2.5 kB offers',
+};
+
+export async function forward(scale: Scale): Promise<Row[]> {
+  const rows: Row[] = [];
+  const cases = scale.short ? CASES.slice(0, 1) : CASES;
+  for (const one of cases) rows.push(await forwardClosed(one, FORWARDERS, scale));
+  if (!scale.short) rows.push(...(await forwardOpen(scale)));
+  return rows;
+}
+
+/** One case in a closed loop: messages per second. */
+export async function forwardClosed(
+  { pairs, frame, inFlight }: ForwardCase,
+  names: readonly Forwarder[],
+  scale: Scale,
+): Promise<Row> {
+  const contenders = names.map(
+    (name): Contender => ({
+      name,
+      spec: SPECS[name],
+      job: ({ port, pid }) => ({
+        kind: 'forward-closed',
+        dialect: DIALECT_OF[name],
+        pairs: scale.short ? 10 : pairs,
+        frame,
+        inFlight,
+        hop: false,
+        port,
+        pid,
+      }),
+    }),
+  );
+  return rowOf(
+    {
+      id: `forward/${pairs}/${frame}/${inFlight}`,
+      label: `${pairs} pairs, ${FRAME_NAMES[frame]}, ${inFlight} in flight`,
+      unit: 'messages/s',
+      better: 'more',
+    },
+    await contest(contenders, scale),
+    ({ messagesPerSecond = 0 }) => messagesPerSecond,
+  );
+}
+
+async function forwardOpen(scale: Scale): Promise<Row[]> {
+  const contenders = FORWARDERS.map(
+    (name): Contender => ({
+      name,
+      spec: SPECS[name],
+      job: ({ port, pid }) => ({
+        kind: 'forward-open',
+        dialect: DIALECT_OF[name],
+        pairs: 100,
+        frame: 'candidate',
+        messagesPerSecond: OPEN_RATE,
+        port,
+        pid,
+      }),
+    }),
+  );
+  const measurements = await contest(contenders, { ...scale, seconds: scale.seconds * 2 });
+  const row = (value: string, label: string) =>
+    rowOf(
+      {
+        id: `forward/open/${value}`,
+        label: `100 pairs, candidates at ${OPEN_RATE} messages/s, ${label}`,
+        unit: 'ms',
+        better: 'less',
+      },
+      measurements,
+      (values) => values[value] ?? Number.NaN,
+    );
+  return [row('p50', 'median'), row('p99', 'p99'), row('p999', 'p99.9')];
+}

@@ -1,0 +1,62 @@
+// The requests of pairing as bytes that are made once: for each flow only the digits in them change.
+
+const DIGITS_OF_CODE = 6;
+const DIGITS_OF_DEVICE = 12;
+const CODE = '0'.repeat(DIGITS_OF_CODE);
+
+/** A request whose join code and device are written into it in place. */
+export class RequestTemplate {
+  readonly bytes: Buffer;
+  readonly #codeAt: number;
+  readonly #deviceAt: number;
+
+  constructor(port: number, path: string, body: object, device: string, headers = '') {
+    const json = JSON.stringify(body);
+    const head =
+      `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n` +
+      `${headers}Content-Length: ${json.length}\r\n\r\n`;
+    this.bytes = Buffer.from(head + json, 'latin1');
+    this.#codeAt = head.length + json.indexOf(CODE);
+    this.#deviceAt = head.length + json.indexOf(device) + device.length - DIGITS_OF_DEVICE;
+  }
+
+  /** Fills in; only once the answer to the last use has come, since the bytes may still be on their way. */
+  fill(code: number, device: number): Buffer {
+    writeDigits(this.bytes, this.#codeAt, DIGITS_OF_CODE, code);
+    writeDigits(this.bytes, this.#deviceAt, DIGITS_OF_DEVICE, device);
+    return this.bytes;
+  }
+}
+
+// Uppercase, as one of the clients in the field sends them.
+const DEVICE_1 = `5E1D0000-0000-4000-8000-${'0'.repeat(DIGITS_OF_DEVICE)}`;
+const DEVICE_2 = `ACCE0000-0000-4000-9000-${'0'.repeat(DIGITS_OF_DEVICE)}`;
+
+export const createRequest = (port: number): RequestTemplate =>
+  new RequestTemplate(
+    port,
+    '/api/rooms',
+    { joinid: CODE, expiresInSeconds: 300, client1: DEVICE_1 },
+    DEVICE_1,
+  );
+
+export const acceptRequest = (port: number, path = '/api/rooms/accept'): RequestTemplate =>
+  new RequestTemplate(port, path, { joinid: CODE, client2: DEVICE_2 }, DEVICE_2);
+
+/** @param waitSeconds - 0: the answer is not to be held */
+export const checkRequest = (port: number, waitSeconds = 0): RequestTemplate =>
+  new RequestTemplate(
+    port,
+    '/api/rooms/check',
+    { joinid: CODE, client1: DEVICE_1 },
+    DEVICE_1,
+    waitSeconds > 0 ? `Prefer: wait=${waitSeconds}\r\n` : '',
+  );
+
+function writeDigits(bytes: Buffer, at: number, width: number, value: number): void {
+  let rest = value;
+  for (let n = at + width - 1; n >= at; n--) {
+    bytes[n] = 0x30 + (rest % 10);
+    rest = Math.floor(rest / 10);
+  }
+}

@@ -1,0 +1,16 @@
+// The folder of a run's databases and logs: on the disk of the checkout, and gone afterwards.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { isMemory } from './conductor/machine.js';
+import { ROOT } from './conductor/specs.js';
+
+export function makeWorkFolder(): string {
+  mkdirSync(`${ROOT}data`, { recursive: true });
+  const folder = mkdtempSync(`${ROOT}data/bench-`);
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  if (isMemory(folder)) {
+    process.stdout.write(
+      'note: the checkout is in memory, so no write is durable; pairing looks faster than it is\n',
+    );
+  }
+  return folder;
+}

@@ -1,0 +1,128 @@
+// From measured values to figures and judgements.
+import { describe, expect, test } from 'vitest';
+import { listOf } from '../src/conductor/cores.js';
+import { Histogram } from '../src/figures/histogram.js';
+import { type Figure, figureOf, type Row } from '../src/figures/row.js';
+import { median, roundRatios, spread } from '../src/figures/statistics.js';
+import { GOALS, hasFallen, judge } from '../src/goals.js';
+import { judgeable } from '../src/judgeable.js';
+import { SCENARIO_NAMES } from '../src/scenarios/all.js';
+
+const figure = (rounds: number[], more: Partial<Figure> = {}): Figure => ({
+  ...figureOf(
+    rounds.map((value) => ({ value, loadCpu: 0.5, serverCpu: 1, crowded: 0, errors: 0 })),
+  ),
+  ...more,
+});
+const row = (figures: Row['figures'], id = 'a'): Row => ({
+  id,
+  label: 'a',
+  unit: 'messages/s',
+  better: 'more',
+  figures,
+});
+
+describe('a histogram', () => {
+  test('tells percentiles within one per cent, from microseconds to minutes', () => {
+    for (const unit of [0.001, 1, 60]) {
+      const histogram = new Histogram();
+      for (let n = 1; n <= 1000; n++) histogram.add(n * unit);
+      for (const [share, value] of [
+        [0.5, 500],
+        [0.99, 990],
+        [0.999, 999],
+      ] as const) {
+        expect(Math.abs(histogram.percentile(share) / (value * unit) - 1)).toBeLessThan(0.01);
+      }
+      expect(histogram.summary()).toMatchObject({ count: 1000, max: 1000 * unit });
+    }
+  });
+
+  test('is empty at first, and again after a reset', () => {
+    const histogram = new Histogram();
+    expect(histogram.summary()).toEqual({ count: 0, p50: 0, p99: 0, p999: 0, max: 0 });
+    histogram.add(3);
+    histogram.reset();
+    expect(histogram.percentile(0.5)).toBe(0);
+  });
+});
+
+describe('statistics', () => {
+  test('the median of an even number of values lies between the middle two', () => {
+    expect(median([4, 1, 3, 2])).toBe(2.5);
+    expect(median([9, 1, 5])).toBe(5);
+    expect(median([])).toBeNaN();
+  });
+
+  test('the spread is the distance of the extremes, as a share of the median', () => {
+    expect(spread([90, 100, 110])).toBeCloseTo(0.2);
+    expect(spread([100])).toBe(0);
+  });
+
+  test('ratios are of rounds that belong together', () => {
+    expect(roundRatios([10, 30, 5], [10, 10])).toEqual([1, 3]);
+  });
+});
+
+describe('goals', () => {
+  test('name scenarios that there are, and say what is wanted', () => {
+    for (const { row, atLeast, atMost, floor } of GOALS) {
+      expect(SCENARIO_NAMES, row).toContain(row.split('/')[0]);
+      expect([atLeast, atMost, floor].some((bound) => bound !== undefined)).toBe(true);
+    }
+  });
+
+  test('are met by the median of the ratios of the rounds', () => {
+    const rows = [row({ couplet: figure([13, 26, 10]), peerjs: figure([10, 20, 20]) })];
+    const goal = { row: 'a', against: 'peerjs' as const, atLeast: 1.3 };
+    expect(judge(rows, [goal])).toEqual([{ goal, value: 1.3, met: true }]);
+    expect(judge(rows, [{ ...goal, atLeast: 1.31 }])).toMatchObject([{ met: false }]);
+  });
+
+  test('are not met by anything with errors', () => {
+    const rows = [row({ couplet: figure([5], { errors: 1 }) })];
+    expect(judge(rows, [{ row: 'a', atMost: 10 }])).toMatchObject([{ value: 5, met: false }]);
+  });
+
+  test('are silent about what was not measured', () => {
+    expect(judge([row({})], [{ row: 'a', atMost: 10 }])).toEqual([]);
+  });
+});
+
+describe('the check', () => {
+  test('fails where a ratio is below its floor by more than the rounds differ', () => {
+    expect(hasFallen([0.8, 0.81, 0.82], 0.9)).toBe(true);
+    expect(hasFallen([0.7, 0.81, 0.95], 0.9)).toBe(false);
+    expect(hasFallen([0.95, 0.96, 0.97], 0.9)).toBe(false);
+  });
+
+  test('leaves out rounds in which somebody was kept from its core', () => {
+    const couplet = figure([10, 10, 10, 1], { crowded: [0, 0, 0, 0.5] });
+    const rows = row({ couplet, peerjs: figure([10, 10, 10, 10]) });
+    expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [1, 1, 1], by: 'time' });
+  });
+
+  test('judges by CPU time where too few rounds are left', () => {
+    const couplet = figure([5, 2, 10], { crowded: [0.4, 0.8, 0], serverCpu: [0.5, 0.2, 1] });
+    const rows = row({ couplet, peerjs: figure([10, 10, 10]) });
+    expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [1, 1, 1], by: 'CPU time' });
+  });
+
+  test('leaves out rounds in which one of them never ran', () => {
+    const couplet = figure([10, 10, 0], { crowded: [0.9, 0.9, 0.9], serverCpu: [1, 1, 0] });
+    const rows = row({ couplet, peerjs: figure([10, 0, 10]) });
+    expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [1], by: 'CPU time' });
+  });
+
+  test('judges by time where the system does not tell the CPU time', () => {
+    const couplet = figure([5, 2], { crowded: [null, null], serverCpu: [null, null] });
+    const rows = row({ couplet, peerjs: figure([10, 10]) });
+    expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [0.5, 0.2], by: 'time' });
+  });
+});
+
+test('a list of cores is read as the kernel writes it', () => {
+  expect(listOf('0-2,5')).toEqual([0, 1, 2, 5]);
+  expect(listOf('3')).toEqual([3]);
+  expect(listOf('')).toEqual([]);
+});
