@@ -41,6 +41,12 @@ export function startChat(session: PeerSession, signal: AbortSignal): void {
     },
     { signal },
   );
+  // What came while another tab was looked at could not be scrolled to: a hidden log has no size until it is shown.
+  const shown = new ResizeObserver(() => {
+    log.scrollTop = log.scrollHeight;
+  });
+  shown.observe(log);
+  signal.addEventListener('abort', () => shown.disconnect());
   session.on('message', (data) => {
     if (typeof data !== 'string') return;
     add('theirs', data);
