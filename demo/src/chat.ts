@@ -18,9 +18,11 @@ export function startChat(session: PeerSession, signal: AbortSignal): void {
   const add = (kind: 'mine' | 'theirs' | 'note', text: string) => {
     log.querySelector('.empty')?.remove();
     const who = { mine: 'You: ', theirs: 'Other device: ', note: '' }[kind];
-    log.append(make('p', `message ${kind}`, make('span', 'visually-hidden', who), text));
+    const message = make('p', `message ${kind}`, make('span', 'visually-hidden', who), text);
+    log.append(message);
     while (log.childElementCount > MAX_MESSAGES) log.firstElementChild?.remove();
     log.scrollTop = log.scrollHeight;
+    return message;
   };
 
   form.addEventListener(
@@ -41,14 +43,28 @@ export function startChat(session: PeerSession, signal: AbortSignal): void {
     },
     { signal },
   );
+  // What came while another tab was looked at could not be scrolled to: a hidden log has no size until it is shown.
+  const shown = new ResizeObserver(() => {
+    log.scrollTop = log.scrollHeight;
+  });
+  shown.observe(log);
+  signal.addEventListener('abort', () => shown.disconnect());
   session.on('message', (data) => {
     if (typeof data !== 'string') return;
     add('theirs', data);
     markNews('chat', 'New message');
   });
-  session.on('peer-left', () => add('note', 'The other device left.'));
+  let lost: HTMLElement | undefined;
+  session.on('peer-left', () => {
+    // The end of the channel may come before the word that it was meant.
+    lost?.remove();
+    add('note', 'The other device left.');
+  });
   session.on('state', (state) => {
-    if (state === 'reconnecting') add('note', 'Connection lost; looking for another way.');
-    if (state === 'connected') add('note', 'Connected.');
+    lost =
+      state === 'reconnecting' ? add('note', 'Connection lost; looking for another way.') : lost;
+    if (state !== 'connected') return;
+    lost = undefined;
+    add('note', 'Connected.');
   });
 }

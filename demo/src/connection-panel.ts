@@ -78,7 +78,12 @@ function addCandidate(
   const key = `${side} ${protocol} ${address}`;
   const known = [...rows.querySelectorAll('tr')].find(({ dataset }) => dataset.key === key);
   if (known !== undefined || rows.childElementCount >= MAX_ROWS) return known;
-  const cells = [DEVICES[side], kind, protocol, address, ''].map((text) => make('td', '', text));
+  const port = address.lastIndexOf(':');
+  // Where an address needs two lines, the port is on the second.
+  const parts = [address.slice(0, port), make('wbr'), address.slice(port)];
+  const cells = [[DEVICES[side]], [kind], [protocol], parts, ['']].map((content) =>
+    make('td', '', ...content),
+  );
   const row = make('tr', '', ...cells);
   row.dataset.key = key;
   rows.append(row);

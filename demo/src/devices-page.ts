@@ -2,7 +2,7 @@
 import { CoupletError, type PeerSession, type SessionOptions } from '@couplet/client';
 import { forgetDevice, JOIN_CODE_DIGITS, savedSession, saveSession, thisDevice } from './device.js';
 import { announce, byId, hideProblem, showProblem, showView } from './dom.js';
-import { isCancel, wordsFor } from './error-words.js';
+import { inviteWordsFor, isCancel, wordsFor } from './error-words.js';
 import { showInvite } from './invite-view.js';
 import { codeIn, grouped } from './join-code.js';
 import { startSessionView } from './session-view.js';
@@ -61,12 +61,13 @@ export class DevicesPage {
   }
 
   async #invite(): Promise<void> {
-    await this.#run('Making a code.', async (options) => {
+    const connect = async (options: Required<SessionOptions>) => {
       const invite = await thisDevice().invite(options);
       showInvite(invite, options.signal);
       showView('invite');
       return invite.accepted;
-    });
+    };
+    await this.#run('Making a code.', connect, inviteWordsFor);
   }
 
   async #resume(saved: Parameters<ReturnType<typeof thisDevice>['resume']>[0]): Promise<void> {
@@ -79,6 +80,7 @@ export class DevicesPage {
   async #run(
     waitingFor: string,
     connect: (options: Required<SessionOptions>) => Promise<PeerSession>,
+    words = wordsFor,
   ): Promise<void> {
     this.#end();
     hideProblem();
@@ -96,7 +98,7 @@ export class DevicesPage {
       if (signal.aborted) return;
       // A pairing that the server has forgotten will not come back.
       if (error instanceof CoupletError && error.code === 'forbidden') saveSession(undefined);
-      this.#toStart(error);
+      this.#toStart(error, words);
     }
   }
 
@@ -128,11 +130,11 @@ export class DevicesPage {
     }
   }
 
-  #toStart(error?: unknown): void {
+  #toStart(error?: unknown, words = wordsFor): void {
     this.#end();
     showView('start');
     if (error === undefined) hideProblem();
-    else if (!isCancel(error)) showProblem(wordsFor(error));
+    else if (!isCancel(error)) showProblem(words(error));
   }
 
   #end(): void {

@@ -1,5 +1,6 @@
 // Every code of a CoupletError in plain words, and what to do about it. A code without words does not compile.
 import { CoupletError, type CoupletErrorCode } from '@couplet/client';
+import { span } from './format.js';
 
 const BUG = 'The page and the server do not understand each other. Reload the page.';
 const ANEW = 'The server does not know this pairing any more. Make a new invite.';
@@ -63,8 +64,16 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
 export function wordsFor(error: unknown): string {
   if (!(error instanceof CoupletError)) return 'Something went wrong on this page. Reload it.';
   const seconds = error.retryAfterSeconds;
-  const wait = seconds === undefined || seconds < 2 ? '' : ` (${seconds} seconds are enough.)`;
+  const wait = seconds === undefined || seconds < 2 ? '' : ` (${span(seconds)} are enough.)`;
   return WORDS[error.code] + wait;
+}
+
+/** The same for who made a code: what the other device is told of it would only confuse. */
+export function inviteWordsFor(error: unknown): string {
+  const code = error instanceof CoupletError ? error.code : undefined;
+  if (code === 'not_found_or_expired') return 'Nobody used the code in time. Make a new invite.';
+  if (code === 'conflict') return 'No code is free right now. Try again in a moment.';
+  return wordsFor(error);
 }
 
 /** Whether it is no failure, but what the user wanted. */

@@ -172,6 +172,9 @@ describeWith(['chromium'], 'the demo page', () => {
     await guest.button('Leave').click();
     await guest.heading('Connect two devices').waitFor();
     await expectMessage(host, 'The other device left.');
+    // The channel may end before that is known; but then nothing was lost.
+    const notes = await host.page.locator('.message').allTextContents();
+    expect(notes.at(-2)).toBe('Other device: Here I am again');
     await guest.page.reload();
     await guest.heading('Connect two devices').waitFor();
   }, 60_000);
@@ -198,6 +201,33 @@ describeWith(['chromium'], 'the demo page', () => {
     await visitor.heading('Connect two devices').waitFor();
     await visitor.button('Dismiss').click();
     expect(await visitor.page.getByRole('alert').allInnerTexts()).toEqual(['']);
+  }, 60_000);
+
+  test('a code that nobody used in time is told to who made it', async () => {
+    const { url } = await startSite();
+    const host = await visit(browser, url);
+    await host.page.route('**/api/rooms', (route) => {
+      const postData = { ...route.request().postDataJSON(), expiresInSeconds: 1 };
+      return route.continue({ postData });
+    });
+    await host.button('Make an invite').click();
+    await host.page.getByText('Nobody used the code in time. Make a new invite.').waitFor();
+    await host.heading('Connect two devices').waitFor();
+  }, 60_000);
+
+  test('what came while another tab was open is at the end of the chat, and seen', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(browser, url);
+    await host.tab('Files').click();
+    for (let n = 1; n <= 30; n++) await write(guest, `Message ${n}`);
+    await expectMessage(host, 'Other device: Message 30');
+    await host.page.locator('#tab-chat.news').waitFor();
+    await host.tab('Chat').click();
+    const below = () =>
+      host.page
+        .locator('#chat-log')
+        .evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight);
+    await expect.poll(below).toBeLessThan(1);
   }, 60_000);
 
   test('the keyboard is enough', async () => {

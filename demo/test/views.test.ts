@@ -69,6 +69,13 @@ describeWith(['chromium'], 'the views of the demo page', () => {
       await host.tab('Connection').click();
       await expect.poll(() => host.page.locator('tr.used').count()).toBe(2);
       await expectFine(host, 'connection');
+      // Which pair is in use stands in the last column; on the narrowest of phones one scrolls to it.
+      await host.page.setViewportSize({ ...viewport, width: 360 });
+      const hidden = await host.page
+        .locator('.scroll')
+        .evaluate((table) => table.scrollWidth - table.clientWidth);
+      expect(hidden, 'the table of candidates is wider than its place').toBe(0);
+      await host.page.setViewportSize(viewport);
       await guest.page.close();
 
       const tester = await visit(browser, url, options);
@@ -80,6 +87,24 @@ describeWith(['chromium'], 'the views of the demo page', () => {
       expect([host.complaints, guest.complaints, tester.complaints]).toEqual([[], [], []]);
     },
     90_000,
+  );
+
+  test.each(['6', '8'])(
+    'a code of %s digits stands on one line at every width',
+    async (digits) => {
+      const { url } = await startSite({ JOIN_CODE_DIGITS: digits });
+      const host = await visit(browser, url);
+      await host.button('Make an invite').click();
+      await host.heading('Enter this code').waitFor();
+      for (const width of [320, 390, 703, 704, 768, 1024, 1920]) {
+        await host.page.setViewportSize({ width, height: 800 });
+        const lines = await host.page
+          .locator('#invite-code')
+          .evaluate((code) => code.getClientRects().length);
+        expect(lines, `at ${width} px`).toBe(1);
+      }
+    },
+    60_000,
   );
 });
 

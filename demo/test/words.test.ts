@@ -3,8 +3,8 @@ import { CoupletError } from '@couplet/client';
 import { REST_ERRORS } from '@couplet/protocol';
 import { describe, expect, test } from 'vitest';
 import { readable } from '../src/candidate.js';
-import { wordsFor } from '../src/error-words.js';
-import { bytes, clock, duration } from '../src/format.js';
+import { inviteWordsFor, wordsFor } from '../src/error-words.js';
+import { bytes, clock, duration, span } from '../src/format.js';
 import type { ProbeResult } from '../src/ice-probe.js';
 import { urlsOf } from '../src/ice-probe.js';
 import { errorWords, findings, probeWords, transportOf } from '../src/ice-words.js';
@@ -20,7 +20,26 @@ describe('errors', () => {
 
   test('a throttled user is told how long to wait', () => {
     const error = new CoupletError('rate_limited', { retryAfterSeconds: 30 });
-    expect(wordsFor(error)).toContain('30 seconds');
+    expect(wordsFor(error)).toContain('(30 seconds are enough.)');
+  });
+
+  test.each([
+    [2, '2 seconds'],
+    [89.5, '90 seconds'],
+    [90, '2 minutes'],
+    [3600, '60 minutes'],
+    [5400, '2 hours'],
+  ])('%d seconds are %s', (seconds, words) => {
+    expect(span(seconds)).toBe(words);
+  });
+
+  test('who made the code is not told to check its digits', () => {
+    expect(inviteWordsFor(new CoupletError('not_found_or_expired'))).toMatch(
+      /^Nobody used the code/,
+    );
+    expect(inviteWordsFor(new CoupletError('conflict'))).toMatch(/^No code is free/);
+    const other = new CoupletError('network');
+    expect(inviteWordsFor(other)).toBe(wordsFor(other));
   });
 
   test('what is no error of the client is a bug of the page', () => {

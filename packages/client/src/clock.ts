@@ -7,9 +7,12 @@ export interface Clock {
   after(delayMs: number, callback: () => void): () => void;
 }
 
+/** Platforms take more for nothing at all: a proxy that asks for a month of patience would be asked without a pause. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
+    const timer = setTimeout(callback, Math.min(delayMs, LONGEST_TIMER_MS));
     return () => clearTimeout(timer);
   },
 };

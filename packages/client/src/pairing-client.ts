@@ -3,6 +3,7 @@ import type { PurgeResponse, RTCIceServer } from '@couplet/protocol';
 import { type Clock, sleep, systemClock } from './clock.js';
 import { CoupletError, isRecord } from './errors.js';
 import { LONGEST_DELAY_MS, reconnectDelayMs } from './reconnect-policy.js';
+import { retryAfterSecondsOf } from './retry-after.js';
 
 /** What is needed of `fetch`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -157,11 +158,10 @@ export class PairingClient {
       });
       // Reading the body belongs to the attempt: the connection may break in the middle of it.
       const text = await response.text();
-      const retryAfter = Number(response.headers.get('Retry-After') ?? Number.NaN);
       return {
         status: response.status,
         body: parsed(text),
-        retryAfterSeconds: Number.isFinite(retryAfter) ? retryAfter : undefined,
+        retryAfterSeconds: retryAfterSecondsOf(response.headers.get('Retry-After'), Date.now()),
       };
     } catch (error) {
       throw signal?.aborted ? CoupletError.aborted(signal) : error;

@@ -1,8 +1,40 @@
-// Negotiation on a platform that asks for an offer when it should not (werift does, now and then).
+// Negotiation: candidates that come early, and a platform that asks for an offer when it should not (werift does, now and then).
 import type { ClientMessage } from '@couplet/protocol';
 import { expect, test } from 'vitest';
 import { Negotiation } from '../src/negotiation.js';
 import { FakePeerConnection } from './support/fake-peer-connection.js';
+
+const OFFER = { type: 'webrtc_offer', sdp: 'v=0\r\no=- 1 1\r\n' } as const;
+
+function negotiating(pc = new FakePeerConnection({})) {
+  const sent: ClientMessage[] = [];
+  const errors: unknown[] = [];
+  const negotiation = new Negotiation(pc as unknown as RTCPeerConnection, {
+    polite: true,
+    send: (message) => void sent.push(message),
+    onError: (error) => void errors.push(error),
+  });
+  return { pc, sent, errors, negotiation };
+}
+
+test('candidates that come before their description wait for it, in order, with the end of them', async () => {
+  const { pc, errors, negotiation } = negotiating();
+  const early = [{ candidate: 'candidate:1' }, { candidate: 'candidate:2' }, null];
+  for (const candidate of early) await negotiation.candidate(candidate);
+  expect(pc.candidates).toEqual([]);
+  await negotiation.describe(OFFER);
+  expect(pc.candidates).toEqual(early);
+  await negotiation.candidate({ candidate: 'candidate:3' });
+  expect(pc.candidates).toHaveLength(4);
+  expect(errors).toEqual([]);
+});
+
+test('a peer that sends candidates and never a description fills no memory', async () => {
+  const { pc, negotiation } = negotiating();
+  for (let n = 0; n < 300; n++) await negotiation.candidate({ candidate: `candidate:${n}` });
+  await negotiation.describe(OFFER);
+  expect(pc.candidates).toHaveLength(200);
+});
 
 test('a platform that asks for an offer in the middle of an answer gets the answer alone', async () => {
   class Hasty extends FakePeerConnection {
@@ -11,15 +43,8 @@ test('a platform that asks for an offer in the middle of an answer gets the answ
       this.onnegotiationneeded?.();
     }
   }
-  const pc = new Hasty({});
-  const sent: ClientMessage[] = [];
-  const errors: unknown[] = [];
-  const negotiation = new Negotiation(pc as unknown as RTCPeerConnection, {
-    polite: true,
-    send: (message) => void sent.push(message),
-    onError: (error) => void errors.push(error),
-  });
-  await negotiation.describe({ type: 'webrtc_offer', sdp: 'v=0\r\no=- 1 1\r\n' });
+  const { pc, sent, errors, negotiation } = negotiating(new Hasty({}));
+  await negotiation.describe(OFFER);
   expect(pc.signalingState).toBe('stable');
   expect(sent.map(({ type }) => type)).toEqual(['webrtc_answer']);
   expect(errors).toEqual([]);

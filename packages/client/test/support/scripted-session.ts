@@ -1,0 +1,79 @@
+// A session on a server that the test plays, and the way to each of its phases.
+import { expect, onTestFinished } from 'vitest';
+import { eventually } from '../../../server/test/support/eventually.js';
+import { FakeClock } from '../../../server/test/support/fake-clock.js';
+import type { PeerConnectionConstructor } from '../../src/peer-link.js';
+import { PeerSession } from '../../src/peer-session.js';
+import { FakePeerConnection } from './fake-peer-connection.js';
+import { FakeSocket } from './fake-socket.js';
+
+/** The server's word that both are in the room. */
+export const ready = (isInitiator: boolean, iceServers?: object[]) => ({
+  ...{ type: 'room_ready', roomId: 'room', message: '', userCount: 2, isInitiator },
+  ...(iceServers && { iceServers }),
+});
+
+/** Begins one; it is closed with its test. */
+export function begin({
+  rtcConfiguration,
+  PeerConnection = FakePeerConnection,
+}: {
+  rtcConfiguration?: RTCConfiguration;
+  PeerConnection?: typeof FakePeerConnection;
+} = {}) {
+  const clock = new FakeClock();
+  const RTCPeerConnection = PeerConnection as unknown as PeerConnectionConstructor;
+  const session = new PeerSession({
+    ...{ url: 'ws://server', roomId: 'room', deviceId: 'device', WebSocket: FakeSocket },
+    ...{ RTCPeerConnection, rtcConfiguration, clock, random: () => 1 },
+  });
+  onTestFinished(() => session.close());
+  return { clock, session, pc: () => session.peer as unknown as FakePeerConnection };
+}
+type Begun = ReturnType<typeof begin>;
+
+/** What the session has got to, in the order in which it gets there. */
+export const phases: Record<string, (begun: Begun) => void | Promise<void>> = {
+  connecting: () => {},
+  joining: () => FakeSocket.latest.open(),
+  'alone in the room': (begun) => {
+    phases.joining?.(begun);
+    FakeSocket.latest.say({ type: 'room_joined' });
+  },
+  negotiating: async (begun) => {
+    phases['alone in the room']?.(begun);
+    FakeSocket.latest.say(ready(true));
+    await eventually(() =>
+      expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_offer'),
+    );
+  },
+  connected: async (begun) => {
+    await phases.negotiating?.(begun);
+    connect(begun.pc());
+    expect(begun.session.state).toBe('connected');
+  },
+  'reconnecting, the path may come back by itself': async (begun) => {
+    await phases.connected?.(begun);
+    begun.pc().become('disconnected');
+    expect(begun.session.state).toBe('reconnecting');
+  },
+  'reconnecting by a restart': async (begun) => {
+    await phases.connected?.(begun);
+    begun.pc().become('failed');
+    expect(begun.session.state).toBe('reconnecting');
+  },
+  'waiting for the next attempt': (begun) => {
+    phases['alone in the room']?.(begun);
+    FakeSocket.latest.lose();
+  },
+  'connected, the server away': async (begun) => {
+    await phases.connected?.(begun);
+    FakeSocket.latest.lose();
+  },
+};
+
+/** Lets the path be found, and the channel open. */
+export function connect(pc: FakePeerConnection): void {
+  pc.channel.readyState = 'open';
+  pc.become('connected');
+}
