@@ -9,6 +9,8 @@ export interface Goal {
   against?: ServerName;
   atLeast?: number;
   atMost?: number;
+  /** That nothing goes wrong, however fast it is. */
+  noErrors?: true;
   /** Ratio below which the check fails; set a little below what was measured, so that only a loss falls through it. */
   floor?: number;
   /** Whether the check judges by work per CPU second, because a slow disk makes requests wait but cost no more. */
@@ -27,8 +29,12 @@ export const GOALS: readonly Goal[] = [
   ...forwardGoals('forward/100/offer/8', 1.2),
   ...forwardGoals('forward/1000/candidate/1', 1.3),
   ...forwardGoals('forward/1000/candidate/8', 2.5),
+  ...forwardGoals('forward/1000/offer/1', 1.2),
+  ...forwardGoals('forward/1000/offer/8', 1.2),
+  { row: 'pairing/1/flows', noErrors: true },
   { row: 'pairing/32/flows', atLeast: 7500 },
   { row: 'pairing/32/flowP99', atMost: 10 },
+  { row: 'pairing/128/flows', noErrors: true },
   { row: 'mixed/p99More', atMost: 2 },
   { row: 'storm/first', atMost: 0.6 },
   { row: 'storm/again', atMost: 0.6 },
@@ -52,15 +58,20 @@ export interface Judgement {
 /** Judges the rows that goals name; a row with errors meets none. Goals of rows that were not measured are left out. */
 export function judge(rows: readonly Row[], goals: readonly Goal[] = GOALS): Judgement[] {
   return goals.flatMap((goal) => {
-    if (goal.atLeast === undefined && goal.atMost === undefined) return [];
+    if (!isWanted(goal)) return [];
     const row = rows.find(({ id }) => id === goal.row);
     const figure = row?.figures.couplet;
     if (row === undefined || figure === undefined) return [];
+    if (goal.noErrors) return [{ goal, value: figure.errors, met: figure.errors === 0 }];
     const value = goal.against ? median(ratiosOf(row, goal.against)) : medianOf(figure);
     const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = goal;
     return [{ goal, value, met: figure.errors === 0 && value >= atLeast && value <= atMost }];
   });
 }
+
+/** A floor alone is for the check. */
+const isWanted = ({ atLeast, atMost, noErrors }: Goal): boolean =>
+  atLeast !== undefined || atMost !== undefined || noErrors === true;
 
 /** Half of what lies between the lowest round and the highest. */
 export const noiseOf = (ratios: readonly number[]): number =>
@@ -71,7 +82,8 @@ export const hasFallen = (ratios: readonly number[], floor: number): boolean =>
   median(ratios) + noiseOf(ratios) < floor;
 
 /** `≥ 1.3 × PeerJS` */
-export function goalText({ against, atLeast, atMost }: Goal, unit: string): string {
+export function goalText({ against, atLeast, atMost, noErrors }: Goal, unit: string): string {
+  if (noErrors) return 'no errors';
   const bound = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
   return against ? `${bound} × ${against}` : `${bound} ${unit}`;
 }

@@ -66,9 +66,9 @@ describe('statistics', () => {
 
 describe('goals', () => {
   test('name scenarios that there are, and say what is wanted', () => {
-    for (const { row, atLeast, atMost, floor } of GOALS) {
+    for (const { row, atLeast, atMost, floor, noErrors } of GOALS) {
       expect(SCENARIO_NAMES, row).toContain(row.split('/')[0]);
-      expect([atLeast, atMost, floor].some((bound) => bound !== undefined)).toBe(true);
+      expect([atLeast, atMost, floor, noErrors].some((bound) => bound !== undefined)).toBe(true);
     }
   });
 
@@ -82,6 +82,12 @@ describe('goals', () => {
   test('are not met by anything with errors', () => {
     const rows = [row({ couplet: figure([5], { errors: 1 }) })];
     expect(judge(rows, [{ row: 'a', atMost: 10 }])).toMatchObject([{ value: 5, met: false }]);
+  });
+
+  test('can ask for no more than that nothing goes wrong', () => {
+    const goal = { row: 'a', noErrors: true as const };
+    const judged = (errors: number) => judge([row({ couplet: figure([5], { errors }) })], [goal]);
+    expect([judged(0), judged(2)]).toMatchObject([[{ met: true }], [{ value: 2, met: false }]]);
   });
 
   test('are silent about what was not measured', () => {
