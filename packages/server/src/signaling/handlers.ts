@@ -113,26 +113,29 @@ function forward(
     sendFault(connection, 'no_peer');
   } else {
     counters.forwards[message.type] += 1;
-    backplane.forward(seat.peerId, frameFor(message, connection.id, seat.roomId));
+    backplane.forward(seat.peerId, frameFor(message, connection.signature));
   }
 }
 
 /** The forwarded frame: the fields of the schema and no others; `from` and `roomId` are the server's word. */
-function frameFor(message: ForwardedMessage, from: string, roomId: string): string {
+const frameFor = (message: ForwardedMessage, signature: string): string =>
+  `${JSON.stringify(fieldsOf(message)).slice(0, -1)},${signature}}`;
+
+function fieldsOf(message: ForwardedMessage): object {
   const { type } = message;
   switch (type) {
     case 'webrtc_offer':
     case 'webrtc_answer':
-      return JSON.stringify({ type, from, roomId, sdp: message.sdp });
+      return { type, sdp: message.sdp };
     case 'ice_candidate':
-      return JSON.stringify({ type, from, roomId, candidate: message.candidate });
+      return { type, candidate: message.candidate };
     case 'key_exchange': {
       const { publicKey, sessionId, timestamp } = message;
-      return JSON.stringify({ type, from, roomId, publicKey, sessionId, timestamp });
+      return { type, publicKey, sessionId, timestamp };
     }
     case 'key_exchange_complete': {
       const { sessionId, timestamp } = message;
-      return JSON.stringify({ type, from, roomId, sessionId, timestamp });
+      return { type, sessionId, timestamp };
     }
     default:
       return assertNever(type);
