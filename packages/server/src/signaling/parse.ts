@@ -6,7 +6,7 @@ import {
   type SignalingErrorCode,
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
-import { Compile } from 'typebox/compile';
+import { Compile } from '@couplet/protocol/typebox';
 
 export type Parsed =
   | { kind: 'message'; message: ClientMessage }
