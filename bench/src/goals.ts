@@ -17,15 +17,16 @@ export interface Goal {
   perCpu?: boolean;
 }
 
-const forwardGoals = (row: string, peerjs: number, floors?: [number, number]): Goal[] => [
-  { row, against: 'peerjs', atLeast: peerjs, ...(floors ? { floor: floors[0] } : {}) },
-  { row, against: 'corked', atLeast: 0.9, ...(floors ? { floor: floors[1] } : {}) },
+/** The check compares with bare `ws` alone: PeerJS's server is another program, and takes a busy machine otherwise. */
+const forwardGoals = (row: string, peerjs: number, floor?: number): Goal[] => [
+  { row, against: 'peerjs', atLeast: peerjs },
+  { row, against: 'corked', atLeast: 0.9, ...(floor === undefined ? {} : { floor }) },
 ];
 
 export const GOALS: readonly Goal[] = [
-  ...forwardGoals('forward/100/candidate/1', 1.3, [0.9, 0.6]),
-  ...forwardGoals('forward/100/candidate/8', 2.5, [2, 0.36]),
-  ...forwardGoals('forward/100/offer/1', 1.2, [0.75, 0.5]),
+  ...forwardGoals('forward/100/candidate/1', 1.3, 0.58),
+  ...forwardGoals('forward/100/candidate/8', 2.5, 0.36),
+  ...forwardGoals('forward/100/offer/1', 1.2, 0.43),
   ...forwardGoals('forward/100/offer/8', 1.2),
   ...forwardGoals('forward/1000/candidate/1', 1.3),
   ...forwardGoals('forward/1000/candidate/8', 2.5),
@@ -46,7 +47,7 @@ export const GOALS: readonly Goal[] = [
   { row: 'scale/growth', atMost: 1.15 },
   { row: 'start/firstAnswer', atMost: 400 },
   { row: 'start/memory', atMost: 90 },
-  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.05 },
+  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.18 },
 ];
 
 export interface Judgement {
@@ -73,9 +74,11 @@ export function judge(rows: readonly Row[], goals: readonly Goal[] = GOALS): Jud
 const isWanted = ({ atLeast, atMost, noErrors }: Goal): boolean =>
   atLeast !== undefined || atMost !== undefined || noErrors === true;
 
-/** Half of what lies between the lowest round and the highest. */
-export const noiseOf = (ratios: readonly number[]): number =>
-  ratios.length < 2 ? 0 : (Math.max(...ratios) - Math.min(...ratios)) / 2;
+/** How far a round typically lies from the median: one that a neighbour disturbed does not count for more than any other. */
+export const noiseOf = (ratios: readonly number[]): number => {
+  const middle = median(ratios);
+  return ratios.length < 2 ? 0 : median(ratios.map((ratio) => Math.abs(ratio - middle)));
+};
 
 /** Whether a ratio has fallen below its floor by more than the rounds differ from each other. */
 export const hasFallen = (ratios: readonly number[], floor: number): boolean =>

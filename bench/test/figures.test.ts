@@ -99,6 +99,9 @@ describe('the check', () => {
   test('fails where a ratio is below its floor by more than the rounds differ', () => {
     expect(hasFallen([0.8, 0.81, 0.82], 0.9)).toBe(true);
     expect(hasFallen([0.7, 0.81, 0.95], 0.9)).toBe(false);
+    // One disturbed round neither excuses the others nor condemns them.
+    expect(hasFallen([0.8, 0.81, 0.82, 0.8, 3], 0.9)).toBe(true);
+    expect(hasFallen([0.95, 0.96, 0.97, 0.95, 0.1], 0.9)).toBe(false);
     expect(hasFallen([0.95, 0.96, 0.97], 0.9)).toBe(false);
   });
 
