@@ -43,7 +43,7 @@ else pinSelf(CORES);
 const workFolder = makeWorkFolder();
 const scale: Scale = options.short
   ? { rounds: 1, seconds: 0.2, short: true, workFolder }
-  : { rounds: 5, seconds: 0.8, short: false, workFolder };
+  : { rounds: 3, seconds: 0.8, short: false, workFolder };
 
 const machine = describeMachine(workFolder);
 const command = ['npm run bench', ...(positionals.length > 0 ? ['--', ...positionals] : [])].join(

@@ -20,7 +20,7 @@ type Kind = (typeof KINDS)[number];
 export async function idle(scale: Scale): Promise<Row[]> {
   const { count, note } = fitting(scale.short ? 300 : CONNECTIONS);
   const samples: Record<Kind, Sample[]> = { unjoined: [], joined: [], corked: [], peerjs: [] };
-  const rounds = Math.min(scale.rounds, 3);
+  const rounds = Math.min(scale.rounds, 2);
   for (let round = 0; round < rounds; round++) {
     for (const kind of KINDS) {
       samples[kind].push(await perConnection(kind, count, scale));
