@@ -17,7 +17,7 @@ COPY packages/protocol packages/protocol
 COPY packages/server packages/server
 COPY packages/client packages/client
 COPY demo demo
-COPY scripts/build.js scripts/pages.js scripts/prepare.js scripts/
+COPY scripts/build.js scripts/pages.js scripts/prepare.js scripts/typebox.js scripts/
 RUN npm run build
 # Only what runs goes on: no tools of development, and of the add-on neither sources nor intermediate files.
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund

@@ -8,6 +8,10 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: '@couplet/protocol/schema', replacement: source('packages/protocol/src/schema.ts') },
+      {
+        find: '@couplet/protocol/typebox',
+        replacement: source('packages/protocol/src/typebox.ts'),
+      },
       { find: '@couplet/protocol', replacement: source('packages/protocol/src/index.ts') },
       { find: '@couplet/client', replacement: source('packages/client/src/index.ts') },
       { find: '@couplet/server', replacement: source('packages/server/src/index.ts') },

@@ -2,6 +2,8 @@
 
 import { buildPages } from './pages.js';
 import { compile } from './prepare.js';
+import { bundleTypebox } from './typebox.js';
 
 compile();
+await bundleTypebox();
 await buildPages();

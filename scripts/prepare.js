@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildPages } from './pages.js';
+import { bundleTypebox } from './typebox.js';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const STAMP = `${ROOT}node_modules/.prepared`;
@@ -19,6 +20,7 @@ export function run(command, args, options = {}) {
 export async function prepare() {
   install();
   compile();
+  await bundleTypebox();
   await buildPages();
 }
 

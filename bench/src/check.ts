@@ -20,10 +20,10 @@ const CASES: readonly ForwardCase[] = [
 const CLIENTS = 32;
 
 if (CORES !== null) pinSelf(CORES);
-const scale: Scale = { rounds: 5, seconds: 0.35, short: false, workFolder: makeWorkFolder() };
+const scale: Scale = { rounds: 7, seconds: 0.35, short: false, workFolder: makeWorkFolder() };
 
 const measurements: (() => Promise<Row | undefined>)[] = [
-  ...CASES.map((one) => () => forwardClosed(one, ['couplet', 'corked', 'peerjs'], scale)),
+  ...CASES.map((one) => () => forwardClosed(one, ['couplet', 'corked'], scale)),
   async () => (await pairingBy(CLIENTS, scale)).find(({ unit }) => unit === 'requests/s'),
 ];
 

@@ -9,26 +9,33 @@ export interface Goal {
   against?: ServerName;
   atLeast?: number;
   atMost?: number;
+  /** That nothing goes wrong, however fast it is. */
+  noErrors?: true;
   /** Ratio below which the check fails; set a little below what was measured, so that only a loss falls through it. */
   floor?: number;
   /** Whether the check judges by work per CPU second, because a slow disk makes requests wait but cost no more. */
   perCpu?: boolean;
 }
 
-const forwardGoals = (row: string, peerjs: number, floors?: [number, number]): Goal[] => [
-  { row, against: 'peerjs', atLeast: peerjs, ...(floors ? { floor: floors[0] } : {}) },
-  { row, against: 'corked', atLeast: 0.9, ...(floors ? { floor: floors[1] } : {}) },
+/** The check compares with bare `ws` alone: PeerJS's server is another program, and takes a busy machine otherwise. */
+const forwardGoals = (row: string, peerjs: number, floor?: number): Goal[] => [
+  { row, against: 'peerjs', atLeast: peerjs },
+  { row, against: 'corked', atLeast: 0.9, ...(floor === undefined ? {} : { floor }) },
 ];
 
 export const GOALS: readonly Goal[] = [
-  ...forwardGoals('forward/100/candidate/1', 1.3, [0.9, 0.6]),
-  ...forwardGoals('forward/100/candidate/8', 2.5, [2, 0.36]),
-  ...forwardGoals('forward/100/offer/1', 1.2, [0.75, 0.5]),
+  ...forwardGoals('forward/100/candidate/1', 1.3, 0.58),
+  ...forwardGoals('forward/100/candidate/8', 2.5, 0.36),
+  ...forwardGoals('forward/100/offer/1', 1.2, 0.43),
   ...forwardGoals('forward/100/offer/8', 1.2),
   ...forwardGoals('forward/1000/candidate/1', 1.3),
   ...forwardGoals('forward/1000/candidate/8', 2.5),
+  ...forwardGoals('forward/1000/offer/1', 1.2),
+  ...forwardGoals('forward/1000/offer/8', 1.2),
+  { row: 'pairing/1/flows', noErrors: true },
   { row: 'pairing/32/flows', atLeast: 7500 },
   { row: 'pairing/32/flowP99', atMost: 10 },
+  { row: 'pairing/128/flows', noErrors: true },
   { row: 'mixed/p99More', atMost: 2 },
   { row: 'storm/first', atMost: 0.6 },
   { row: 'storm/again', atMost: 0.6 },
@@ -40,7 +47,7 @@ export const GOALS: readonly Goal[] = [
   { row: 'scale/growth', atMost: 1.15 },
   { row: 'start/firstAnswer', atMost: 400 },
   { row: 'start/memory', atMost: 90 },
-  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.05 },
+  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.21 },
 ];
 
 export interface Judgement {
@@ -52,26 +59,34 @@ export interface Judgement {
 /** Judges the rows that goals name; a row with errors meets none. Goals of rows that were not measured are left out. */
 export function judge(rows: readonly Row[], goals: readonly Goal[] = GOALS): Judgement[] {
   return goals.flatMap((goal) => {
-    if (goal.atLeast === undefined && goal.atMost === undefined) return [];
+    if (!isWanted(goal)) return [];
     const row = rows.find(({ id }) => id === goal.row);
     const figure = row?.figures.couplet;
     if (row === undefined || figure === undefined) return [];
+    if (goal.noErrors) return [{ goal, value: figure.errors, met: figure.errors === 0 }];
     const value = goal.against ? median(ratiosOf(row, goal.against)) : medianOf(figure);
     const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = goal;
     return [{ goal, value, met: figure.errors === 0 && value >= atLeast && value <= atMost }];
   });
 }
 
-/** Half of what lies between the lowest round and the highest. */
-export const noiseOf = (ratios: readonly number[]): number =>
-  ratios.length < 2 ? 0 : (Math.max(...ratios) - Math.min(...ratios)) / 2;
+/** A floor alone is for the check. */
+const isWanted = ({ atLeast, atMost, noErrors }: Goal): boolean =>
+  atLeast !== undefined || atMost !== undefined || noErrors === true;
+
+/** How far a round typically lies from the median: one that a neighbour disturbed does not count for more than any other. */
+export const noiseOf = (ratios: readonly number[]): number => {
+  const middle = median(ratios);
+  return ratios.length < 2 ? 0 : median(ratios.map((ratio) => Math.abs(ratio - middle)));
+};
 
 /** Whether a ratio has fallen below its floor by more than the rounds differ from each other. */
 export const hasFallen = (ratios: readonly number[], floor: number): boolean =>
   median(ratios) + noiseOf(ratios) < floor;
 
 /** `≥ 1.3 × PeerJS` */
-export function goalText({ against, atLeast, atMost }: Goal, unit: string): string {
+export function goalText({ against, atLeast, atMost, noErrors }: Goal, unit: string): string {
+  if (noErrors) return 'no errors';
   const bound = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
   return against ? `${bound} × ${against}` : `${bound} ${unit}`;
 }

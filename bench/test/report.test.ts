@@ -1,11 +1,17 @@
 // What becomes of the figures: a paper, pictures, flame graphs.
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { temporaryFolder } from '../../packages/server/test/support/server.js';
+import { ROOT } from '../../test/support/papers.js';
 import { figureOf, type Row } from '../src/figures/row.js';
 import { callTree, largestCosts, shortened } from '../src/profile/cpu-profile.js';
 import { flameGraph } from '../src/profile/flame-graph.js';
 import { shown } from '../src/report/numbers.js';
-import { picturesOf, replacePart, tableOf } from '../src/report/paper.js';
+import { picturesOf, replacePart, tableOf, writePaper } from '../src/report/paper.js';
+import { readResults } from '../src/report/results.js';
 import { rowText } from '../src/report/terminal.js';
+import { SCENARIO_NAMES } from '../src/scenarios/all.js';
 
 const figure = (...rounds: number[]) =>
   figureOf(
@@ -64,6 +70,24 @@ test('a part of a paper is replaced, and nothing else', () => {
   );
   expect(replacePart(written, 'a', 'new')).toBe(written);
   expect(() => replacePart(paper, 'b', '')).toThrow('no place for b');
+});
+
+test('docs/performance.md shows what results.json says, of every scenario (npm run bench -- --paper)', () => {
+  const docs = temporaryFolder();
+  copyFileSync(`${ROOT}docs/performance.md`, join(docs, 'performance.md'));
+  const results = readResults(`${ROOT}docs/performance`);
+  expect(Object.keys(results).sort()).toEqual([...SCENARIO_NAMES].sort());
+  writePaper(docs, results);
+  const written = [
+    'performance.md',
+    ...readdirSync(join(docs, 'performance')).map((file) => `performance/${file}`),
+  ];
+  for (const file of written) {
+    expect(
+      readFileSync(join(docs, file), 'utf8') === readFileSync(`${ROOT}docs/${file}`, 'utf8'),
+      file,
+    ).toBe(true);
+  }
 });
 
 test('pictures are well-formed, one for each unit, and follow the theme of the reader', () => {

@@ -8,7 +8,8 @@ export const CORES = chooseCores();
 const running = new Set<ChildProcess>();
 
 export interface ChildOptions {
-  core: 'server' | 'load';
+  /** `any`: whichever is free, for what no load generator wants a core beside. */
+  core: 'server' | 'load' | 'any';
   env?: Record<string, string>;
   cwd?: string;
   /** Where its output goes: a file descriptor, or this process's own. */
@@ -20,7 +21,9 @@ export function startNode(
   args: readonly string[],
   { core, env, cwd, output }: ChildOptions,
 ): ChildProcess {
-  const pinned = CORES === null ? [] : ['taskset', '-c', String(CORES[core])];
+  const { server, load } = CORES ?? {};
+  const cores = { server, load, any: `${server},${load}` }[core];
+  const pinned = CORES === null ? [] : ['taskset', '-c', String(cores)];
   const [program = '', ...rest] = [...pinned, process.execPath, ...args];
   const child = spawn(program, rest, {
     stdio: ['ignore', output, output === 'inherit' ? 'inherit' : output, 'ipc'],

@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { end, startNode } from './children.js';
+import { type ChildOptions, end, startNode } from './children.js';
 
 /** How to start a server; `folder` is its own, empty at first. */
 export interface ServerSpec {
@@ -32,6 +32,7 @@ export async function startServer(
   spec: ServerSpec,
   workFolder: string,
   before?: Pick<RunningServer, 'folder' | 'port'>,
+  core: ChildOptions['core'] = 'server',
 ): Promise<RunningServer> {
   const folder = before?.folder ?? mkdtempSync(join(workFolder, 'server-'));
   const port = before?.port ?? (await freePort());
@@ -39,7 +40,7 @@ export async function startServer(
   const output = openSync(log, 'a');
   const startedAt = performance.now();
   const child = startNode(spec.args, {
-    core: 'server',
+    core,
     env: { ...spec.env(port, folder), PORT: String(port) },
     cwd: folder,
     output,

@@ -26,7 +26,7 @@ export function flameGraph(title: string, root: Call): string {
     (owner, n) =>
       `<rect class="${owner}" x="${10 + n * 90}" y="26" width="12" height="12"/><text class="faint" x="${26 + n * 90}" y="36">${owner}</text>`,
   );
-  const heading = `<text x="10" y="16" font-weight="600">${escaped(title)}</text>`;
+  const heading = `<text class="title" x="10" y="16">${escaped(title)}</text>`;
   return svg(WIDTH, height, title, [heading, ...legend, ...drawn].join('\n'));
 }
 

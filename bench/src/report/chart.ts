@@ -44,6 +44,6 @@ export function barChart(title: string, rows: readonly Row[]): string {
     y += 12;
   }
   const unit = rows[0]?.unit ?? '';
-  const heading = `<text x="${LEFT}" y="18" font-weight="600">${escaped(`${title}, ${unit}`)}</text>`;
+  const heading = `<text class="title" x="${LEFT}" y="18">${escaped(`${title}, ${unit}`)}</text>`;
   return svg(WIDTH, y, `${title}, ${unit}`, [heading, ...parts].join('\n'));
 }

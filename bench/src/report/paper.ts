@@ -28,6 +28,7 @@ const TITLES: Record<ScenarioName, string> = {
   pairing: 'Pairing',
   wait: 'Held checks',
   mixed: 'Forwarding while others pair',
+  'slow-disk': 'Slow disks',
   storm: 'Everyone at once',
   idle: 'Idle connections',
   scale: 'Cost of a message as rooms grow',

@@ -6,6 +6,7 @@ import { idle } from './idle.js';
 import { mixed } from './mixed.js';
 import { pairing } from './pairing.js';
 import { scale } from './scale.js';
+import { slowDisk } from './slow-disk.js';
 import { start } from './start.js';
 import { storm } from './storm.js';
 import { wait } from './wait.js';
@@ -17,6 +18,7 @@ export type ScenarioName =
   | 'idle'
   | 'storm'
   | 'mixed'
+  | 'slow-disk'
   | 'scale'
   | 'start';
 
@@ -26,6 +28,7 @@ export const SCENARIOS: Record<ScenarioName, (scale: Scale) => Promise<Row[]>> =
   pairing,
   wait,
   mixed,
+  'slow-disk': slowDisk,
   storm,
   idle,
   scale,

@@ -5,7 +5,7 @@ import type { Row, ServerName } from '../figures/row.js';
 import type { DialectName } from '../load/dialects.js';
 import type { FrameKind } from '../load/job.js';
 
-type Forwarder = Exclude<ServerName, 'fastify'>;
+export type Forwarder = Exclude<ServerName, 'fastify'>;
 
 export const FORWARDERS: readonly Forwarder[] = ['couplet', 'peerjs', 'corked', 'bare'];
 
@@ -24,14 +24,11 @@ export interface ForwardCase {
   inFlight: number;
 }
 
-const CASES: readonly ForwardCase[] = [
-  { pairs: 100, frame: 'candidate', inFlight: 1 },
-  { pairs: 100, frame: 'candidate', inFlight: 8 },
-  { pairs: 100, frame: 'offer', inFlight: 1 },
-  { pairs: 100, frame: 'offer', inFlight: 8 },
-  { pairs: 1000, frame: 'candidate', inFlight: 1 },
-  { pairs: 1000, frame: 'candidate', inFlight: 8 },
-];
+const CASES: readonly ForwardCase[] = [100, 1000].flatMap((pairs) =>
+  (['candidate', 'offer'] as const).flatMap((frame) =>
+    [1, 8].map((inFlight) => ({ pairs, frame, inFlight })),
+  ),
+);
 
 /** Messages per second of the open loop: well below what the slowest of them can. */
 export const OPEN_RATE = 20_000;

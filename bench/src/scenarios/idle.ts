@@ -6,6 +6,7 @@ import { startServer } from '../conductor/server.js';
 import { SPECS } from '../conductor/specs.js';
 import { residentBytes } from '../figures/process-usage.js';
 import { figureOf, type Row, type Sample } from '../figures/row.js';
+import { dialectOf } from './forward.js';
 import { fitting } from './open-files.js';
 
 const CONNECTIONS = 15_000;
@@ -13,14 +14,15 @@ const CONNECTIONS = 15_000;
 const STEADY_SHARE = 0.005;
 const STEADY_MS = 300;
 
-type Kind = 'unjoined' | 'joined' | 'corked';
+const KINDS = ['unjoined', 'corked', 'joined', 'peerjs'] as const;
+type Kind = (typeof KINDS)[number];
 
 export async function idle(scale: Scale): Promise<Row[]> {
   const { count, note } = fitting(scale.short ? 300 : CONNECTIONS);
-  const samples: Record<Kind, Sample[]> = { unjoined: [], joined: [], corked: [] };
-  const rounds = Math.min(scale.rounds, 3);
+  const samples: Record<Kind, Sample[]> = { unjoined: [], joined: [], corked: [], peerjs: [] };
+  const rounds = Math.min(scale.rounds, 2);
   for (let round = 0; round < rounds; round++) {
-    for (const kind of ['unjoined', 'corked', 'joined'] as const) {
+    for (const kind of KINDS) {
       samples[kind].push(await perConnection(kind, count, scale));
     }
   }
@@ -29,20 +31,24 @@ export async function idle(scale: Scale): Promise<Row[]> {
     label: `${count} idle connections, ${label}: memory of each`,
     unit: 'kB',
     better: 'less',
-    figures: { couplet: figureOf(samples[kind]), corked: figureOf(samples.corked) },
+    figures: {
+      couplet: figureOf(samples[kind]),
+      peerjs: figureOf(samples.peerjs),
+      corked: figureOf(samples.corked),
+    },
     ...(note === undefined ? {} : { note }),
   });
   return [row('unjoined', 'in no room'), row('joined', 'in rooms')];
 }
 
 async function perConnection(kind: Kind, count: number, { workFolder }: Scale): Promise<Sample> {
-  const name = kind === 'corked' ? 'corked' : 'couplet';
+  const name = kind === 'unjoined' || kind === 'joined' ? 'couplet' : kind;
   const server = await startServer(SPECS[name], workFolder);
   try {
     const before = await steadyBytes(server.pid);
     const generator = await Generator.prepare({
       kind: 'crowd',
-      dialect: name === 'corked' ? 'bare' : 'couplet',
+      dialect: dialectOf(name),
       connections: count,
       join: kind === 'joined',
       atOnce: 64,

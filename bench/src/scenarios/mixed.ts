@@ -1,46 +1,61 @@
 // What durable commits do to forwarding: its latency at a fixed rate, alone and while others pair at half of what is possible.
 import { type Scale, sampleOf } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
-import { startServer } from '../conductor/server.js';
+import { type RunningServer, startServer } from '../conductor/server.js';
 import { SPECS } from '../conductor/specs.js';
 import { figureOf, medianOf, type Row } from '../figures/row.js';
-import type { Measurement, OpenForwardJob, PairingJob } from '../load/job.js';
+import type { Measurement } from '../load/job.js';
+import { dialectOf, type Forwarder } from './forward.js';
 import { pairingBy } from './pairing.js';
 
-const FORWARDS_PER_SECOND = 5000;
+export const FORWARDS_PER_SECOND = 5000;
 const CLIENTS = 32;
+
+/** Who else forwards at that rate, alone: none of them pairs. */
+const BESIDE = ['peerjs', 'corked'] as const;
+
+/** What is forwarded, and what it is called. */
+type Case = Forwarder | 'together';
 
 export async function mixed(scale: Scale): Promise<Row[]> {
   const most = await mostPairings(scale);
-  const { alone, together } = await interleaved(most / 2, scale);
-  const row = (id: string, label: string, rounds: readonly Measurement[], value: string): Row => ({
+  const rounds = await interleaved(most / 2, scale);
+  const samples = (of: Case, value: string) =>
+    figureOf(
+      (rounds.get(of) ?? []).map((round) => sampleOf(round, round.values[value] ?? Number.NaN)),
+    );
+  const row = (id: string, label: string, of: Case, value: string): Row => ({
     id: `mixed/${id}`,
     label: `forwarding at ${FORWARDS_PER_SECOND} messages/s, ${label}`,
     unit: 'ms',
     better: 'less',
-    figures: {
-      couplet: figureOf(rounds.map((round) => sampleOf(round, round.values[value] ?? Number.NaN))),
-    },
+    figures: { couplet: samples(of, value) },
   });
-  const while_ = `while ${Math.round(most / 2)} pairings/s are committed`;
-  const more: Row = {
-    ...row('p99More', `${while_}: growth of p99`, together, 'p99'),
-    figures: {
-      couplet: figureOf(
-        together.map((round, n) =>
-          sampleOf(round, (round.values.p99 ?? 0) - (alone[n]?.values.p99 ?? 0)),
-        ),
-      ),
-    },
+  const alone = (id: string, label: string, value: string): Row => {
+    const others = BESIDE.map((name) => [name, samples(name, value)]);
+    const { figures, ...rest } = row(id, label, 'couplet', value);
+    return { ...rest, figures: { ...figures, ...Object.fromEntries(others) } };
   };
+  const while_ = `while ${Math.round(most / 2)} pairings/s are committed`;
+  const together = rounds.get('together') ?? [];
+  const before = rounds.get('couplet') ?? [];
   return [
-    row('aloneP50', 'alone: median', alone, 'p50'),
-    row('aloneP99', 'alone: p99', alone, 'p99'),
-    row('togetherP50', `${while_}: median`, together, 'p50'),
-    row('togetherP99', `${while_}: p99`, together, 'p99'),
-    more,
+    alone('aloneP50', 'alone: median', 'p50'),
+    alone('aloneP99', 'alone: p99', 'p99'),
+    row('togetherP50', `${while_}: median`, 'together', 'p50'),
+    row('togetherP99', `${while_}: p99`, 'together', 'p99'),
     {
-      ...row('pairings', 'the pairings meanwhile', together, 'flowsPerSecond'),
+      ...row('p99More', `${while_}: growth of p99`, 'together', 'p99'),
+      figures: {
+        couplet: figureOf(
+          together.map((round, n) =>
+            sampleOf(round, (round.values.p99 ?? 0) - (before[n]?.values.p99 ?? 0)),
+          ),
+        ),
+      },
+    },
+    {
+      ...row('pairings', 'the pairings meanwhile', 'together', 'flowsPerSecond'),
       unit: 'pairings/s',
       better: 'more',
     },
@@ -52,52 +67,62 @@ async function mostPairings(scale: Scale): Promise<number> {
   return flows?.figures.couplet ? medianOf(flows.figures.couplet) : 0;
 }
 
-/** Both loads against one server, in turns. */
-async function interleaved(flowsPerSecond: number, scale: Scale) {
-  const alone: Measurement[] = [];
-  const together: Measurement[] = [];
-  const server = await startServer(SPECS.couplet, scale.workFolder);
+/** Both loads against one server, in turns; the others forward alone, in the same rounds. */
+async function interleaved(
+  flowsPerSecond: number,
+  scale: Scale,
+): Promise<Map<Case, Measurement[]>> {
+  const rounds = new Map<Case, Measurement[]>();
+  const servers = new Map<Forwarder, RunningServer>();
+  const measure = async (of: Case, name: Forwarder, flows: number) => {
+    const server = servers.get(name) as RunningServer;
+    const measurement = await forwardingWhile(server, name, flows, scale.seconds * 2);
+    rounds.set(of, [...(rounds.get(of) ?? []), measurement]);
+  };
   try {
-    const { port, pid } = server;
-    const forward: OpenForwardJob = {
+    for (const name of ['couplet', ...BESIDE] as const) {
+      servers.set(name, await startServer(SPECS[name], scale.workFolder));
+    }
+    for (let round = 0; round < scale.rounds; round++) {
+      await measure('couplet', 'couplet', 0);
+      await measure('together', 'couplet', flowsPerSecond);
+      for (const name of BESIDE) await measure(name, name, 0);
+    }
+  } finally {
+    for (const server of servers.values()) await server.stop();
+  }
+  return rounds;
+}
+
+/** Forwarding at a fixed rate, while so many pairings a second are made; 0: none. */
+export async function forwardingWhile(
+  { port, pid }: RunningServer,
+  name: Forwarder,
+  flowsPerSecond: number,
+  seconds: number,
+): Promise<Measurement> {
+  // A generator for each measurement: two on one core would delay each other, and both would enter the same rooms.
+  const generator = await Generator.prepare({
+    kind: 'mixed',
+    forward: {
       kind: 'forward-open',
-      dialect: 'couplet',
+      dialect: dialectOf(name),
       pairs: 100,
       frame: 'candidate',
       messagesPerSecond: FORWARDS_PER_SECOND,
       port,
       pid,
-    };
-    const pairing: PairingJob = {
-      kind: 'pairing',
-      flow: 'pairing',
-      clients: CLIENTS,
-      flowsPerSecond,
-      port,
-      pid,
-    };
-    for (let round = 0; round < scale.rounds; round++) {
-      // A generator each: two on one core would delay each other, and both would enter the same rooms.
-      for (const [rounds, withPairing] of [
-        [alone, null],
-        [together, pairing],
-      ] as const) {
-        const generator = await Generator.prepare({
-          kind: 'mixed',
-          forward,
-          pairing: withPairing,
-          port,
-          pid,
-        });
-        try {
-          rounds.push(await generator.measure(scale.seconds * 2));
-        } finally {
-          await generator.stop();
-        }
-      }
-    }
+    },
+    pairing:
+      flowsPerSecond === 0
+        ? null
+        : { kind: 'pairing', flow: 'pairing', clients: CLIENTS, flowsPerSecond, port, pid },
+    port,
+    pid,
+  });
+  try {
+    return await generator.measure(seconds);
   } finally {
-    await server.stop();
+    await generator.stop();
   }
-  return { alone, together };
 }

@@ -74,7 +74,7 @@ const ours = (clients: number): Contender => ({
   }),
 });
 
-const noOp = (clients: number): Contender => ({
+export const noOp = (clients: number): Contender => ({
   name: 'fastify',
   spec: SPECS.fastify,
   job: ({ port, pid }) => ({

@@ -4,14 +4,20 @@ import { sampleOf } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import { type RunningServer, startServer } from '../conductor/server.js';
 import { SPECS } from '../conductor/specs.js';
-import { figureOf, type Row } from '../figures/row.js';
+import { figureOf, type Row, type Sample } from '../figures/row.js';
 import type { Measurement } from '../load/job.js';
+import { dialectOf } from './forward.js';
 import { fitting } from './open-files.js';
 
 const ROOMS = [100, 1000, 10_000, 50_000];
 const IN_FLIGHT = 100;
 
+/** Beside ours, what the caches of the processor alone make of it. */
+const SCALED = ['couplet', 'corked'] as const;
+type Scaled = (typeof SCALED)[number];
+
 interface Stand {
+  name: Scaled;
   server: RunningServer;
   generator: Generator;
   rooms: number;
@@ -24,7 +30,9 @@ export async function scale(scale: Scale): Promise<Row[]> {
   const sizes = [...new Set(wanted.map((rooms) => Math.min(rooms, most)))];
   const stands: Stand[] = [];
   try {
-    for (const rooms of sizes) stands.push(await stand(rooms, scale));
+    for (const rooms of sizes) {
+      for (const name of SCALED) stands.push(await stand(name, rooms, scale));
+    }
     for (let round = 0; round < Math.min(scale.rounds, 3); round++) {
       for (const { generator, rounds } of stands) {
         rounds.push(await generator.measure(scale.seconds));
@@ -36,16 +44,15 @@ export async function scale(scale: Scale): Promise<Row[]> {
       await server.stop();
     }
   }
-  const rows = stands.map(({ rooms, rounds }) => costRow(`${rooms}`, `${rooms} rooms`, rounds));
-  return [...rows, growthRow(stands, note)];
+  return [...sizes.map((rooms) => costRow(rooms, stands)), growthRow(sizes, stands, note)];
 }
 
-async function stand(rooms: number, { workFolder }: Scale): Promise<Stand> {
-  const server = await startServer(SPECS.couplet, workFolder);
+async function stand(name: Scaled, rooms: number, { workFolder }: Scale): Promise<Stand> {
+  const server = await startServer(SPECS[name], workFolder);
   try {
     const generator = await Generator.prepare({
       kind: 'forward-closed',
-      dialect: 'couplet',
+      dialect: dialectOf(name),
       pairs: rooms,
       frame: 'candidate',
       inFlight: Math.min(IN_FLIGHT, rooms),
@@ -53,7 +60,7 @@ async function stand(rooms: number, { workFolder }: Scale): Promise<Stand> {
       port: server.port,
       pid: server.pid,
     });
-    return { server, generator, rooms, rounds: [] };
+    return { name, server, generator, rooms, rounds: [] };
   } catch (error) {
     await server.stop();
     throw error;
@@ -62,27 +69,47 @@ async function stand(rooms: number, { workFolder }: Scale): Promise<Stand> {
 
 const cost = ({ values }: Measurement) => values.serverMicroseconds ?? Number.NaN;
 
-const costRow = (id: string, label: string, rounds: readonly Measurement[]): Row => ({
-  id: `scale/${id}`,
-  label: `${label}: the server's CPU time per message`,
+/** One figure per server, out of what was measured with so many rooms. */
+const figuresOf = (
+  stands: readonly Stand[],
+  rooms: number,
+  sample: (round: Measurement, n: number, name: Scaled) => Sample,
+): Row['figures'] =>
+  Object.fromEntries(
+    stands
+      .filter((stand) => stand.rooms === rooms)
+      .map(({ name, rounds }) => [
+        name,
+        figureOf(rounds.map((round, n) => sample(round, n, name))),
+      ]),
+  );
+
+const costRow = (rooms: number, stands: readonly Stand[]): Row => ({
+  id: `scale/${rooms}`,
+  label: `${rooms} rooms: the server's CPU time per message`,
   unit: 'µs',
   better: 'less',
-  figures: { couplet: figureOf(rounds.map((round) => sampleOf(round, cost(round)))) },
+  figures: figuresOf(stands, rooms, (round) => sampleOf(round, cost(round))),
 });
 
 /** The largest size against the smallest. */
-function growthRow(stands: readonly Stand[], note: string | undefined): Row {
-  const [base] = stands;
-  const largest = stands.at(-1);
-  const ratios = (largest?.rounds ?? []).map((round, n) =>
-    sampleOf(round, cost(round) / cost(base?.rounds[n] as Measurement)),
-  );
+function growthRow(
+  sizes: readonly number[],
+  stands: readonly Stand[],
+  note: string | undefined,
+): Row {
+  const [base = 0] = sizes;
+  const largest = sizes.at(-1) ?? 0;
+  const atBase = (n: number, name: Scaled) =>
+    stands.find((stand) => stand.name === name && stand.rooms === base)?.rounds[n] as Measurement;
   return {
     id: 'scale/growth',
-    label: `${largest?.rooms} rooms: cost of a message, against that in ${base?.rooms} rooms`,
+    label: `${largest} rooms: cost of a message, against that in ${base} rooms`,
     unit: '×',
     better: 'less',
-    figures: { couplet: figureOf(ratios) },
+    figures: figuresOf(stands, largest, (round, n, name) =>
+      sampleOf(round, cost(round) / cost(atBase(n, name))),
+    ),
     ...(note === undefined ? {} : { note }),
   };
 }

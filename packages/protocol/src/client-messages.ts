@@ -1,7 +1,7 @@
 // Signaling messages from client to server; one schema per `type`. docs/protocol.md §4 says what each provokes.
-import Type, { type Static } from 'typebox';
 import { RTCIceCandidateInit } from './ice.js';
 import { DeviceId, RoomId } from './ids.js';
+import { type Static, Type } from './typebox.js';
 
 const optional = <T extends Type.TSchema>(schema: T) =>
   Type.Optional(Type.Union([schema, Type.Null()]));

@@ -1,5 +1,5 @@
 // ICE candidates and ICE servers as the W3C WebRTC specification has them: same names, same nullability.
-import Type, { type Static } from 'typebox';
+import { type Static, Type } from './typebox.js';
 
 /** W3C RTCIceCandidateInit. An empty `candidate` string is end-of-candidates (RFC 8838 §13) and is forwarded like any other. */
 export const RTCIceCandidateInit = Type.Object(

@@ -1,6 +1,6 @@
 // Device ids, room ids and join codes as schemas.
-import Type from 'typebox';
 import { JOIN_CODE_DIGITS, MAX_ID_BYTES } from './limits.js';
+import { Type } from './typebox.js';
 
 const encoder = new TextEncoder();
 

@@ -1,9 +1,9 @@
 // REST: one request and one response schema per endpoint, in the order in which their fields are checked.
-import Type, { type Static } from 'typebox';
 import { REST_ERRORS, type RestErrorCode } from './error-codes.js';
 import { RTCIceServer } from './ice.js';
 import { DeviceId, joinCode, RoomId } from './ids.js';
 import { MAX_EXPIRY_SECONDS, MAX_PURGE_IDS, MIN_EXPIRY_SECONDS } from './limits.js';
+import { type Static, Type } from './typebox.js';
 
 /** The requests that carry a join code, for codes of so many digits. */
 export const pairingRequests = (digits: number) => {

@@ -1,5 +1,4 @@
 // Signaling messages from server to client; one schema per `type`. A client ignores types and fields it does not know.
-import Type, { type Static } from 'typebox';
 import {
   IceCandidate,
   KeyExchange,
@@ -11,6 +10,7 @@ import { SIGNALING_ERRORS, type SignalingErrorCode } from './error-codes.js';
 import { RTCIceServer } from './ice.js';
 import { RoomId } from './ids.js';
 import { ROOM_SEATS } from './limits.js';
+import { type Static, Type } from './typebox.js';
 
 const userCount = Type.Integer({
   minimum: 1,

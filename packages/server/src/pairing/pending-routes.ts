@@ -1,8 +1,8 @@
 // POST /api/rooms, /accept, /check: from a join code to a room. Wire spellings (`joinid`, `roomid`) stop here. docs/protocol.md §3.
 import type { AcceptRequest, CheckRequest, CreatePendingRequest } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
+import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import Type from 'typebox';
 import { assertNever } from '../platform/assert-never.js';
 import { addressKey } from '../platform/client-address.js';
 import type { Clock } from '../platform/clock.js';

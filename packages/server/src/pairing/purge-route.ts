@@ -1,8 +1,8 @@
 // POST /api/user/purge: everything of one or more devices goes. docs/protocol.md §3.
 import { MAX_PURGE_IDS, type PurgeRequest } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
+import { Compile } from '@couplet/protocol/typebox';
 import type { FastifyInstance } from 'fastify';
-import { Compile } from 'typebox/compile';
 import type { Clock } from '../platform/clock.js';
 import { RequestFault, sendError } from '../platform/http-errors.js';
 import { type InFlight, repeatable } from '../platform/idempotency.js';

@@ -1,6 +1,5 @@
 // Environment → Config: one schema, every fault at once, by the variable's name.
-import Type, { type Static } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile, type Static, Type } from '@couplet/protocol/typebox';
 import { trustProxyFaults } from './client-address.js';
 import { LIMIT_SETTINGS } from './limit-settings.js';
 import { TURN_SETTINGS, turnFaults } from './turn-settings.js';

@@ -1,6 +1,6 @@
 // Settings of who may enter, and of how much of everything there may be.
 import { DEFAULT_MAX_MESSAGE_BYTES, JOIN_CODE_DIGITS } from '@couplet/protocol';
-import Type from 'typebox';
+import { Type } from '@couplet/protocol/typebox';
 
 /** Spread into the schema of the configuration; docs/operations.md shows them. */
 export const LIMIT_SETTINGS = {

@@ -1,10 +1,16 @@
 // The log: pino, JSON lines or pretty on a terminal. docs/operations.md §Logs is its rubric; nothing here may identify a pairing.
+import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
 import { type DestinationStream, type Logger, pino } from 'pino';
-import { build as prettyStream } from 'pino-pretty';
 import type { Config } from './config.js';
 
 export type { Logger } from 'pino';
+
+const require = createRequire(import.meta.url);
+
+/** Loads pino-pretty only where lines are to be pretty: a service, whose start is waited for, writes JSON. */
+const prettyStream: typeof import('pino-pretty').build = (options) =>
+  require('pino-pretty').build(options);
 
 /**
  * Makes the log of one server.

@@ -171,11 +171,12 @@ export class Metrics {
     });
     this.#describe('histogram', name, help, labels);
     const methods: ReadonlySet<string> = new Set(METHODS);
-    app.addHook('onResponse', async (request, reply) => {
+    app.addHook('onResponse', (request, reply, done) => {
       const method = methods.has(request.method) ? request.method : OTHER_METHOD;
       const route = request.routeOptions.url ?? NO_ROUTE;
       requests.inc({ method, route, status: reply.statusCode });
       durations.observe({ method, route }, reply.elapsedTime / 1000);
+      done();
     });
   }
 

@@ -1,7 +1,7 @@
 // Settings of TURN: what the server hands out, and what coturn starts with. One table, because both read the same `.env`.
 import { isIP } from 'node:net';
 import { RTCIceServer } from '@couplet/protocol/schema';
-import Type, { type Static } from 'typebox';
+import { type Static, Type } from '@couplet/protocol/typebox';
 
 const HOST = '(\\[[0-9A-Fa-f:.]{2,}\\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\.?)';
 const PORT = '(:(6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|[1-9]\\d{0,3}))?';

@@ -6,9 +6,8 @@ import {
   REST_ERRORS,
   type RestErrorCode,
 } from '@couplet/protocol';
+import { Compile, type TObject, type TSchema } from '@couplet/protocol/typebox';
 import type { FastifySchemaCompiler } from 'fastify';
-import type { TObject, TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
 import { RequestFault } from './http-errors.js';
 
 /** Whether a value counts as missing: absent, null or the empty string. */

@@ -7,6 +7,7 @@ import type { WebSocket } from 'ws';
 import type { Corking } from './corking.js';
 import type { SignalingCounters } from './counters.js';
 import type { Seat } from './room.js';
+import { textFrame } from './text-frame.js';
 
 let opened = 0;
 
@@ -24,8 +25,6 @@ export class Connection {
   readonly id = randomUUID();
   /** Number of this connection in the log: counts up, means nothing elsewhere. */
   readonly number = ++opened;
-  /** Where it sits; null: in no room. Written by effects of the room only. */
-  seat: Seat | null = null;
   /** Pings since it was last heard of. */
   unanswered = 0;
 
@@ -35,6 +34,8 @@ export class Connection {
   readonly #socket: WebSocket;
   readonly #stream: Duplex;
   readonly #deps: ConnectionDeps;
+  #seat: Seat | null = null;
+  #signature: string | undefined;
   #corked = false;
   #closing = false;
   #gone = false;
@@ -54,6 +55,22 @@ export class Connection {
     socket.on('error', () => this.#leave());
   }
 
+  /** Where it sits; null: in no room. Written by effects of the room only. */
+  get seat(): Seat | null {
+    return this.#seat;
+  }
+
+  set seat(seat: Seat | null) {
+    this.#seat = seat;
+    this.#signature = undefined;
+  }
+
+  /** What its forwarded messages say of their sender, as members of a JSON object: made once for all from one seat. */
+  get signature(): string {
+    this.#signature ??= JSON.stringify({ from: this.id, roomId: this.#seat?.roomId }).slice(1, -1);
+    return this.#signature;
+  }
+
   /** Whether messages still go in and out: false from the moment a close was sent or received. */
   get open(): boolean {
     return !this.#closing && this.#socket.readyState === this.#socket.OPEN;
@@ -65,7 +82,7 @@ export class Connection {
 
   /** Sends a text frame; a client that does not read what it was sent is closed with 4008. */
   sendFrame(frame: string): void {
-    if (this.#mayWrite()) this.#socket.send(frame);
+    if (this.#mayWrite()) this.#stream.write(textFrame(frame));
   }
 
   /** Answers a ping frame; the client that does not read its pongs is a slow one like any other. */

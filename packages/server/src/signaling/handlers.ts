@@ -1,16 +1,12 @@
 // What each client message does: thin, over the backplane. The table of messages is docs/protocol.md §4.
-import {
-  type ClientMessage,
-  type ForwardedMessage,
-  type JoinRoom,
-  SIGNALING_ERRORS,
-  type SignalingErrorCode,
-} from '@couplet/protocol';
+import { type JoinRoom, SIGNALING_ERRORS, type SignalingErrorCode } from '@couplet/protocol';
 import { assertNever } from '../platform/assert-never.js';
 import type { Logger } from '../platform/logger.js';
 import type { Backplane } from './backplane.js';
 import type { Connection } from './connection.js';
 import type { SignalingCounters } from './counters.js';
+import type { Forwarded } from './forwarded.js';
+import type { Incoming } from './parse.js';
 import type { PairedDevices } from './room.js';
 
 /** Who paired a room; declared here because signaling is the one who asks. */
@@ -38,7 +34,7 @@ export interface HandlerDeps {
 /** Handles one message. Only what waits for a store or a backplane is a promise: forwarding makes none. */
 export function handle(
   connection: Connection,
-  message: ClientMessage,
+  message: Incoming,
   deps: HandlerDeps,
 ): Promise<void> | undefined {
   switch (message.type) {
@@ -101,7 +97,7 @@ async function leave(connection: Connection, { backplane, log }: HandlerDeps): P
 
 function forward(
   connection: Connection,
-  message: ForwardedMessage,
+  { type, json }: Forwarded,
   { backplane, counters }: HandlerDeps,
 ): void {
   const { seat } = connection;
@@ -112,29 +108,8 @@ function forward(
     counters.drops.no_peer += 1;
     sendFault(connection, 'no_peer');
   } else {
-    counters.forwards[message.type] += 1;
-    backplane.forward(seat.peerId, frameFor(message, connection.id, seat.roomId));
-  }
-}
-
-/** The forwarded frame: the fields of the schema and no others; `from` and `roomId` are the server's word. */
-function frameFor(message: ForwardedMessage, from: string, roomId: string): string {
-  const { type } = message;
-  switch (type) {
-    case 'webrtc_offer':
-    case 'webrtc_answer':
-      return JSON.stringify({ type, from, roomId, sdp: message.sdp });
-    case 'ice_candidate':
-      return JSON.stringify({ type, from, roomId, candidate: message.candidate });
-    case 'key_exchange': {
-      const { publicKey, sessionId, timestamp } = message;
-      return JSON.stringify({ type, from, roomId, publicKey, sessionId, timestamp });
-    }
-    case 'key_exchange_complete': {
-      const { sessionId, timestamp } = message;
-      return JSON.stringify({ type, from, roomId, sessionId, timestamp });
-    }
-    default:
-      return assertNever(type);
+    counters.forwards[type] += 1;
+    // `from` and `roomId` are the server's word.
+    backplane.forward(seat.peerId, `${json.slice(0, -1)},${connection.signature}}`);
   }
 }

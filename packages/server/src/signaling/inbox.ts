@@ -1,15 +1,14 @@
 // The messages of one connection, one after the other: while one is under way, later ones wait and the client is not read.
-import type { ClientMessage } from '@couplet/protocol';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { Connection } from './connection.js';
 import type { SignalingCounters } from './counters.js';
 import { sendFault } from './handlers.js';
-import { parseMessage } from './parse.js';
+import { type Incoming, parseMessage } from './parse.js';
 import type { RateMeter } from './rates.js';
 
 /** Carries a message out; a promise where that takes longer than this turn. */
-export type Handle = (connection: Connection, message: ClientMessage) => Promise<void> | undefined;
+export type Handle = (connection: Connection, message: Incoming) => Promise<void> | undefined;
 
 /** Takes the frames of one connection in the order in which they came. */
 export class Inbox {

@@ -2,14 +2,20 @@
 import {
   type ClientMessage,
   type ClientMessageType,
+  type ForwardedMessage,
   SIGNALING_ERRORS,
   type SignalingErrorCode,
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
-import { Compile } from 'typebox/compile';
+import { Compile } from '@couplet/protocol/typebox';
+import { type Forwarded, forwarded } from './forwarded.js';
+import { plainForward } from './plain-forward.js';
+
+/** A message that a client sent: one for the server, or one for the peer, of which the server needs no more than the type. */
+export type Incoming = Exclude<ClientMessage, ForwardedMessage> | Forwarded;
 
 export type Parsed =
-  | { kind: 'message'; message: ClientMessage }
+  | { kind: 'message'; message: Incoming }
   | { kind: 'fault'; code: SignalingErrorCode; error: string };
 
 /** The code for each field that a schema can find fault with. */
@@ -41,6 +47,11 @@ const checks = new Map(
 const MAX_ECHO = 64;
 
 export function parseMessage(text: string): Parsed {
+  const plain = plainForward(text);
+  return plain === undefined ? parseFully(text) : { kind: 'message', message: plain };
+}
+
+function parseFully(text: string): Parsed {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -58,13 +69,26 @@ export function parseMessage(text: string): Parsed {
     const shown = typeof type === 'string' ? type.slice(0, MAX_ECHO) : typeof type;
     return { kind: 'fault', code: 'unknown_message_type', error: `${prefix}: ${shown}` };
   }
-  if (known.whole.Check(value)) return { kind: 'message', message: value as ClientMessage };
+  if (known.whole.Check(value)) {
+    return { kind: 'message', message: incoming(value as ClientMessage) };
+  }
   const given = value as Record<string, unknown>;
   const wrong = known.fields.find(
     ({ name, required, check }) =>
       (required || given[name] !== undefined) && !check.Check(given[name]),
   );
   return fault(FIELD_CODES[wrong?.name ?? ''] ?? 'invalid_json');
+}
+
+function incoming(message: ClientMessage): Incoming {
+  switch (message.type) {
+    case 'join_room':
+    case 'leave_room':
+    case 'ping':
+      return message;
+    default:
+      return forwarded(message);
+  }
 }
 
 function fault(code: SignalingErrorCode): Parsed {
