@@ -3,7 +3,8 @@ import type { Clock } from './clock.js';
 
 export const HOUR_MS = 3_600_000;
 
-const ROUNDING_MS = 1;
+/** What the sum of a quota's parts of an hour may be more than an hour; a million parts make a quarter of a second. */
+const ROUNDING_MS = 1000;
 
 /** Where quotas are kept; in cluster mode all nodes share them. */
 export interface Quota {
