@@ -1,11 +1,11 @@
 // What one node has to say to another in one turn, as one text: frames for its connections, and news of rooms.
 //
-//   batch  := process '|' number '\n' item*
+//   batch  := process '|' stream '|' number '\n' item*
 //   frame  := 'f' length '|' pair '|' from '|' to '\n' text       the text is that of the WebSocket frame, untouched
 //   notice := 'n' length '\n' JSON
 //
 // Lengths are in UTF-16 code units. The number counts the batches from one process to the other, so that one that was
-// lost is noticed at the next.
+// lost is noticed at the next; a process that had given the other one up for dead begins another stream with number 1.
 import type { Effect } from '../room.js';
 import { decodeRecord, encodeRecord, type RoomRecord } from './room-record.js';
 
@@ -33,6 +33,7 @@ export type Item = Envelope | Notice;
 
 export interface Batch {
   readonly process: string;
+  readonly stream: number;
   readonly number: number;
   readonly items: readonly Item[];
 }
@@ -46,16 +47,20 @@ export function encodeItem(item: Item): string {
   return `n${body.length}\n${body}`;
 }
 
-export function encodeBatch(process: string, number: number, items: readonly string[]): string {
-  return `${process}|${number}\n${items.join('')}`;
+export function encodeBatch(
+  { process, stream, number }: Omit<Batch, 'items'>,
+  items: readonly string[],
+): string {
+  return `${process}|${stream}|${number}\n${items.join('')}`;
 }
 
 /** Reads a batch; undefined where the text is none, as one from another version of the server might be. */
 export function decodeBatch(text: string): Batch | undefined {
   try {
     const head = text.indexOf('\n');
-    const [process, number] = text.slice(0, head).split('|');
-    if (head < 0 || process === undefined || !Number.isSafeInteger(Number(number)))
+    const [process = '', ...counts] = text.slice(0, head).split('|');
+    const [stream = Number.NaN, number = Number.NaN] = counts.map(Number);
+    if (head < 0 || !Number.isSafeInteger(stream) || !Number.isSafeInteger(number))
       return undefined;
     const items: Item[] = [];
     for (let at = head + 1; at < text.length; ) {
@@ -80,7 +85,7 @@ export function decodeBatch(text: string): Batch | undefined {
       }
       at = end + 1 + length;
     }
-    return { process, number: Number(number), items };
+    return { process, stream, number, items };
   } catch {
     // Nothing of it is logged: it may hold whatever clients said to each other.
     return undefined;

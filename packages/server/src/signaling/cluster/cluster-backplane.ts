@@ -6,7 +6,7 @@ import type { Clock } from '../../platform/clock.js';
 import type { Logger } from '../../platform/logger.js';
 import type { Backplane, Departure, LocalConnections } from '../backplane.js';
 import { type Member, type PairedDevices, transition } from '../room.js';
-import { decodeBatch } from './batch.js';
+import { type Batch, decodeBatch } from './batch.js';
 import { type ClusterCounters, newClusterCounters } from './cluster-counters.js';
 import { type LeaseRegistry, NodeLease, processOf } from './node-lease.js';
 import { Outbox, type Post } from './outbox.js';
@@ -43,8 +43,8 @@ export class ClusterBackplane implements Backplane {
   readonly #frames: PeerFrames;
   readonly #patrol: Patrol;
   readonly #joining = new Map<string, RoomView>();
-  /** Number of the last batch of each process. */
-  readonly #heard = new Map<string, number>();
+  /** The last batch of each process. */
+  readonly #heard = new Map<string, Pick<Batch, 'stream' | 'number'>>();
   #alive: ReadonlySet<string> = new Set();
 
   constructor(connections: LocalConnections, parts: ClusterParts) {
@@ -104,25 +104,33 @@ export class ClusterBackplane implements Backplane {
 
   async rooms() {
     const records = await this.#parts.register.list();
-    return records.map(({ state: { roomId, members } }) => ({ roomId, members: members.length }));
+    await this.lease.ask();
+    return records
+      .map(({ state, nodes }) => ({
+        roomId: state.roomId,
+        // Those of dead nodes stay in the register until somebody comes to the room.
+        members: nodes.filter((node) => this.lease.isAlive(node)).length,
+      }))
+      .filter(({ members }) => members > 0);
   }
 
   /** Takes what came for this node. */
   receive(text: string): void {
     const batch = decodeBatch(text);
     if (batch === undefined) return;
-    const { process, number, items } = batch;
+    const { process, stream, number, items } = batch;
     this.counters.batchesReceived += 1;
-    const last = this.#heard.get(process) ?? 0;
-    const isLate = number <= last;
-    if (!isLate) this.#heard.set(process, number);
+    const last = this.#heard.get(process) ?? { stream, number: 0 };
+    const isLate = stream < last.stream || (stream === last.stream && number <= last.number);
+    if (!isLate) this.#heard.set(process, { stream, number });
     for (const item of items) {
       if (item.kind === 'notice') this.#news.receive(item);
       else if (!isLate) this.#frames.receive(item);
       else this.counters.frameDrops.disordered += 1;
     }
-    if (number <= last + 1) return;
-    this.counters.batchesMissed += number - last - 1;
+    const missed = stream === last.stream ? number - last.number - 1 : number;
+    if (isLate || missed <= 0) return;
+    this.counters.batchesMissed += missed;
     this.#patrol.all((view) => sitsOpposite(view, process));
   }
 

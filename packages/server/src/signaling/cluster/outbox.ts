@@ -19,6 +19,7 @@ const RETRY_MS = 500;
 interface Target {
   items: string[];
   size: number;
+  readonly stream: number;
   number: number;
   sending: boolean;
   frames: number;
@@ -33,6 +34,7 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #counters: ClusterCounters;
   readonly #targets = new Map<string, Target>();
+  #streams = 0;
   #scheduled = false;
   #isClosed = false;
   #idle: (() => void)[] = [];
@@ -77,7 +79,7 @@ export class Outbox {
     target.frames = 0;
     target.owes = false;
     target.retry?.();
-    if (!target.sending) this.#targets.delete(process);
+    this.#targets.delete(process);
   }
 
   /** Sends what waits, once, and ends. */
@@ -98,9 +100,11 @@ export class Outbox {
   #target(process: string): Target {
     let target = this.#targets.get(process);
     if (target === undefined) {
+      this.#streams += 1;
       target = {
         items: [],
         size: 0,
+        stream: this.#streams,
         number: 0,
         sending: false,
         frames: 0,
@@ -133,8 +137,9 @@ export class Outbox {
     do {
       const { items, frames } = this.#batch(target);
       target.number += 1;
+      const head = { process: this.#process, stream: target.stream, number: target.number };
       try {
-        await this.#post.publish(process, encodeBatch(this.#process, target.number, items));
+        await this.#post.publish(process, encodeBatch(head, items));
         this.#counters.batchesSent += 1;
         this.#counters.framesSent += frames;
         target.owes = false;

@@ -6,7 +6,14 @@
 //   - seats that others took for dead, or that the register has lost, are claimed again where nobody sits there now
 //   - two who were told apart while the register was away meet anew, for both
 import { ROOM_SEATS } from '@couplet/protocol';
-import { type Effect, type Member, type RoomEvent, type RoomState, transition } from '../room.js';
+import {
+  type Effect,
+  type Member,
+  type RoomEvent,
+  type RoomState,
+  type Transition,
+  transition,
+} from '../room.js';
 import { nodeOf, type RoomRecord, sameCompany } from './room-record.js';
 
 /** A seat that a connection of this node holds, by what the connection was told. */
@@ -51,8 +58,7 @@ export interface Plan {
 export function plan(base: RoomRecord, event: RoomEvent | null, planner: Planner): Plan {
   const version = Math.max(base.version + 1, planner.known.version + 1, Math.floor(planner.now));
   const { record: healed, lost } = heal(base, version, planner);
-  const { room, effects } =
-    event === null ? { room: healed.state, effects: [] } : transition(healed.state, event);
+  const { room, effects } = happen(healed.state, event);
   const next = seatAll(room, healed, version, planner.node);
   // A register that has lost its last changes is told of the loss, and so are the nodes of those who sit there by it.
   const changed = planner.mustWrite || isBehind(base, planner) || !sameRecord(base, next);
@@ -63,6 +69,15 @@ export function plan(base: RoomRecord, event: RoomEvent | null, planner: Planner
     changed,
     lost,
   };
+}
+
+function happen(state: RoomState, event: RoomEvent | null): Transition {
+  if (event === null) return { room: state, effects: [] };
+  const result = transition(state, event);
+  if (event.kind !== 'leave' || result.effects.length > 0) return result;
+  // The register knows nothing of the seat any more; who leaves it is answered all the same.
+  const member = { connectionId: event.connectionId, deviceId: null };
+  return { room: state, effects: transition({ ...state, members: [member] }, event).effects };
 }
 
 function heal(
