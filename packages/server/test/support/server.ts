@@ -1,4 +1,5 @@
 // A running server for black-box tests: one of our own on a free port, or whatever COUPLET_URL names.
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +25,18 @@ const TEST_DEFAULTS = {
   MAX_CREATES_PER_HOUR: '100000',
 };
 
+/** `COUPLET_TEST_REDIS_URL=redis://…`: the same tests of servers that have everything in Redis. */
+const TEST_REDIS = process.env.COUPLET_TEST_REDIS_URL;
+
+/** Each server has keys of its own, as each has a database of its own. */
+const redisDefaults = ({
+  USE_SQLITE = '1',
+  SQLITE_DB_PATH = randomUUID(),
+}: Record<string, string>): Record<string, string> =>
+  TEST_REDIS && USE_SQLITE === '1'
+    ? { REDIS_URL: TEST_REDIS, REDIS_PREFIX: `${SQLITE_DB_PATH.replaceAll('/', '.').slice(-60)}:` }
+    : {};
+
 /** A folder that is gone after the tests of this file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'couplet-'));
@@ -36,7 +49,7 @@ export async function startServer(
   env: Record<string, string> = {},
   deps: AppDeps = {},
 ): Promise<RunningServer> {
-  const config = parseConfig({ ...TEST_DEFAULTS, ...env });
+  const config = parseConfig({ ...TEST_DEFAULTS, ...redisDefaults(env), ...env });
   const app = await buildApp(config, deps);
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   return { url, wsUrl: url.replace('http', 'ws'), app, close: () => app.close() };
