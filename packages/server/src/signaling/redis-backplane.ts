@@ -6,7 +6,7 @@
 //                             │ cluster/room-record.ts          │ has read it; two minutes after the last member
 //   {leases}                  │ sorted set: id of a lease →     │ entries: when they have run out
 //                             │ when it runs out, by Redis      │
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Clock } from '../platform/clock.js';
 import type { Logger } from '../platform/logger.js';
 import type { NodeInbox } from '../platform/node-inbox.js';
@@ -74,9 +74,6 @@ return reply
 `,
   ['allow-oom'],
 );
-
-/** A name for this process that no other ever had; its inbox and its leases go by it. */
-export const newProcessId = (): string => randomBytes(12).toString('base64url');
 
 /** Joins the cluster that uses this Redis. */
 export function createRedisBackplane(

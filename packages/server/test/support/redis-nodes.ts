@@ -6,7 +6,7 @@ import { type NodeInbox, openNodeInbox } from '../../src/platform/node-inbox.js'
 import { connectRedis, type Redis } from '../../src/platform/redis.js';
 import { parseRedisUrl, type RedisTarget } from '../../src/platform/redis-url.js';
 import type { ClusterBackplane } from '../../src/signaling/cluster/cluster-backplane.js';
-import { createRedisBackplane, newProcessId } from '../../src/signaling/redis-backplane.js';
+import { createRedisBackplane } from '../../src/signaling/redis-backplane.js';
 import type { BackplaneUnderTest, RecordingConnections } from '../contract/backplane.js';
 import { eventually } from './eventually.js';
 
@@ -58,7 +58,7 @@ export class RedisNodes implements BackplaneUnderTest {
   }
 
   async add(redis: Redis): Promise<RedisNode> {
-    const inbox = openNodeInbox(redis, this.#prefix, newProcessId());
+    const inbox = openNodeInbox(redis, this.#prefix, randomUUID());
     const backplane = createRedisBackplane(this.connections, {
       redis,
       inbox,
