@@ -16,7 +16,9 @@ import {
 } from './platform/redis-budgets.js';
 import { measureRedis } from './platform/redis-metrics.js';
 import { parseRedisUrl } from './platform/redis-url.js';
-import { createMemoryBackplane } from './signaling/memory-backplane.js';
+import type { ClusterBackplane } from './signaling/cluster/cluster-backplane.js';
+import { clusterMetrics } from './signaling/cluster/metrics.js';
+import { createRedisBackplane } from './signaling/redis-backplane.js';
 
 /** How long a start waits for Redis before it goes on without, not ready, in milliseconds. */
 const PATIENCE_MS = 2000;
@@ -50,12 +52,18 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   const addressKey = sharedSecret(redis, prefix, () => randomBytes(16).toString('base64url'));
   const limits = storeLimits(config);
   const store = deps.store ?? openRedisStore(redis, { prefix, limits, inbox, addressKey });
+  let backplane: ClusterBackplane | undefined;
   await redis.ready(PATIENCE_MS);
   return {
     store,
     budgets: sharedBudgets(deps, { redis, prefix, clock, addressKey }),
-    // The seats of this node alone, until there is a backplane that all nodes share.
-    createBackplane: createMemoryBackplane,
+    createBackplane(connections) {
+      const { leaseSeconds } = config;
+      const shared = { redis, inbox, prefix, clock, log, leaseSeconds };
+      backplane = createRedisBackplane(connections, shared);
+      clusterMetrics(metrics, backplane);
+      return backplane;
+    },
     checks: [
       {
         name: 'redis',
@@ -63,6 +71,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
           if (!redis.isUp || !inbox.isSubscribed) throw new Unavailable(new Error('no Redis'));
         },
       },
+      { name: 'lease', check: async () => backplane?.check() },
     ],
     onMissed: (listener) => inbox.onSubscribed(listener),
     async close() {
