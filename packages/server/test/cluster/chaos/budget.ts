@@ -1,0 +1,9 @@
+// How long and from which seed the faults come: CHAOS_SECONDS in all, CHAOS_SEED to see the same schedule and choices again.
+import { randomInt } from 'node:crypto';
+
+/** Seconds of load and faults, without the start of the servers. */
+export const CHAOS_SECONDS = Number(process.env.CHAOS_SECONDS || 60);
+
+export const CHAOS_SEED = Number(process.env.CHAOS_SEED || randomInt(2 ** 31));
+
+export const CHAOS_PAIRS = Number(process.env.CHAOS_PAIRS || 200);

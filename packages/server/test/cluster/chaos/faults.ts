@@ -1,0 +1,86 @@
+// Carries a strike out, and notes when it began and when it was over.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FaultKind, History } from './history.js';
+import type { Cut, Strike } from './schedule.js';
+import type { ServerNode } from './server-node.js';
+
+/** The Redis behind the servers, as far as it can be hurt. */
+export interface Engine {
+  cut(node: number, how: Cut): void;
+  mend(node: number): void;
+  /** Ends the master at once and starts it again after this time; resolves when it can be written to. */
+  restart(downMs: number): Promise<void>;
+  /** Ends the master at once; resolves when another one can be written to, and the old one follows it. */
+  failover(downMs: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface Struck {
+  history: History;
+  nodes: readonly ServerNode[];
+  engine: Engine | undefined;
+}
+
+let faults = 0;
+
+/** Resolves when the fault is over. */
+export async function strike(fault: Strike, { history, nodes, engine }: Struck): Promise<void> {
+  const id = ++faults;
+  const node = 'node' in fault ? fault.node : null;
+  const mark = (phase: 'begin' | 'end') =>
+    history.add({ kind: 'fault', id, what: fault.what, node, phase });
+  const server = nodes[node ?? 0] as ServerNode;
+  mark('begin');
+  switch (fault.what) {
+    case 'kill':
+      await server.kill();
+      await sleep(fault.forMs);
+      await server.start();
+      break;
+    case 'stop':
+      await server.stop();
+      await sleep(fault.forMs);
+      await server.start();
+      break;
+    case 'pause':
+      server.pause();
+      await sleep(fault.forMs);
+      server.resume();
+      break;
+    case 'cut':
+      engine?.cut(fault.node, fault.how);
+      await sleep(fault.forMs);
+      engine?.mend(fault.node);
+      break;
+    case 'redis-restart':
+      await engine?.restart(fault.forMs);
+      break;
+    case 'failover':
+      await engine?.failover(fault.forMs);
+      break;
+  }
+  mark('end');
+}
+
+/** A turn of this process that took longer is noted as a fault of its own. */
+const STALL_MS = 500;
+const TICK_MS = 100;
+
+/** Watches this process itself. Returns what ends the watch. */
+export function watchForStalls(history: History): () => void {
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    if (now - last > STALL_MS) {
+      const stall: { what: FaultKind; node: null; id: number } = {
+        what: 'stall',
+        node: null,
+        id: ++faults,
+      };
+      history.addAt(last, { kind: 'fault', ...stall, phase: 'begin' });
+      history.addAt(now, { kind: 'fault', ...stall, phase: 'end' });
+    }
+    last = now;
+  }, TICK_MS);
+  return () => clearInterval(timer);
+}
