@@ -4,7 +4,7 @@ import type { Bounds } from './checker/bounds.js';
 import { check, type Verdict } from './checker/check.js';
 import { explain } from './checker/violation.js';
 import { type Engine, strike, watchForStalls } from './faults.js';
-import { History } from './history.js';
+import { type Event, History, type Part } from './history.js';
 import { Pair } from './pair.js';
 import { Random } from './random.js';
 import { describeStrike, type Round, schedule, type Terrain } from './schedule.js';
@@ -29,6 +29,8 @@ export interface Budget {
 
 /** How often the clients look whether their servers still answer. */
 const WATCH_MS = 250;
+/** A recovery that takes longer than it may is waited for a little, to see by how much. */
+const GRACE_MS = 2000;
 /** Of the violations, so many are shown whole. */
 const SHOWN = 5;
 
@@ -112,23 +114,29 @@ async function recovery(world: World, pairs: number, { usableMs }: Bounds): Prom
   let seen = history.events.length;
   history.add({ kind: 'healed', pairs });
   world.mode = 'recovery';
-  const who = new Map<number, string>();
+  const who = new Map<number, { pair: number; part: Part }>();
   const heard = new Set<string>();
-  for (const event of history.events) {
-    if (event.kind === 'connected') who.set(event.conn, `${event.pair} ${event.part}`);
-  }
-  // Messages from before the last fault do not count: who sent when is seen from here on only.
+  const meet = (event: Event) => {
+    if (event.kind === 'connected') who.set(event.conn, event);
+  };
+  history.events.forEach(meet);
+  // Messages from before the last fault was over do not count.
   const sent = new Set<string>();
-  while (heard.size < 2 * pairs && performance.now() - began < usableMs + 2000) {
+  world.served.clear();
+  while (world.served.size < pairs && performance.now() - began < usableMs + GRACE_MS) {
     await sleep(50);
     for (; seen < history.events.length; seen++) {
-      const event = history.events[seen];
-      if (event?.kind === 'connected') who.set(event.conn, `${event.pair} ${event.part}`);
-      if (event?.kind === 'sent') sent.add(`${event.conn}/${event.n}`);
-      if (event?.kind !== 'frame' || !event.label) continue;
+      const event = history.events[seen] as Event;
+      meet(event);
+      if (event.kind === 'sent') sent.add(`${event.conn}/${event.n}`);
+      if (event.kind !== 'frame' || !event.label) continue;
       const [to, from] = [who.get(event.conn), who.get(event.label.conn)];
-      const fresh = sent.has(`${event.label.conn}/${event.label.n}`);
-      if (fresh && to && !`${to} ${from}`.includes('third')) heard.add(to);
+      if (!to || !from || to.part === 'third' || from.part === 'third') continue;
+      if (!sent.has(`${event.label.conn}/${event.label.n}`)) continue;
+      heard.add(`${to.pair} ${to.part}`);
+      if (heard.has(`${to.pair} creator`) && heard.has(`${to.pair} acceptor`)) {
+        world.served.add(to.pair);
+      }
     }
   }
   world.mode = 'load';

@@ -84,8 +84,8 @@ export class Device {
 
   async #stay(link: Link): Promise<void> {
     if (this.#world.mode === 'recovery') {
-      link.say();
-      await breathe(150);
+      if (!this.#world.served.has(this.#identity.pair)) link.say();
+      await breathe(200);
       return;
     }
     await this.#world.pause(this.#random.between(1000, 4000));

@@ -62,8 +62,8 @@ export async function strike(fault: Strike, { history, nodes, engine }: Struck):
   mark('end');
 }
 
-/** A turn of this process that took longer is noted as a fault of its own. */
-const STALL_MS = 500;
+/** A turn of this process that took longer is noted as a fault of its own; the bounds have room for shorter ones. */
+const STALL_MS = 1500;
 const TICK_MS = 100;
 
 /** Watches this process itself. Returns what ends the watch. */

@@ -59,9 +59,13 @@ function nodeStrikes(random: Random, { nodes, leaseMs, redis }: Terrain, n: numb
 function redisStrikes(random: Random, { redis, failover }: Terrain, n: number): Strike[] {
   // Every other round the engine stays up: then most that is seen is certain.
   if (!redis || n % 2 === 0) return [];
-  const what = failover && n % 4 === 1 ? 'failover' : 'redis-restart';
+  const what = failover && n % 4 === 3 ? 'failover' : 'redis-restart';
   const atMs = Math.round(random.between(0, ROUND_MS));
-  return [{ atMs, forMs: Math.round(random.between(200, 3000)), what }];
+  // A restart is over, as a rule, before a Sentinel takes it for a death.
+  const forMs = Math.round(
+    what === 'failover' ? random.between(0, 3000) : random.between(100, 1000),
+  );
+  return [{ atMs, forMs, what }];
 }
 
 /** A strike in a line. */

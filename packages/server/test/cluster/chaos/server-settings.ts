@@ -1,6 +1,8 @@
 // The settings of a server in a run: limits out of the way, a fast heartbeat, and a log that can be searched.
 
 export const HEARTBEAT_SECONDS = 2;
+/** How long a node that fell silent keeps its seats. */
+export const LEASE_SECONDS = 4;
 
 export const SERVER_SETTINGS: Readonly<Record<string, string>> = {
   LOG_FORMAT: 'json',

@@ -16,6 +16,8 @@ export class World {
   readonly addresses: readonly Address[];
   /** `load`: do as you like. `recovery`: everyone wants its seat, and talks. `over`: come to an end. */
   mode: 'load' | 'recovery' | 'over' = 'load';
+  /** The pairs that have talked both ways in this recovery. */
+  readonly served = new Set<number>();
   #conns = 0;
   #ops = 0;
 

@@ -27,7 +27,8 @@ export class Disturbances {
       if (event.kind !== 'fault') continue;
       if (event.phase === 'end') {
         const begun = open.get(event.id);
-        if (begun) begun.to = event.t + bounds.healMs;
+        const after = event.what === 'stall' ? bounds.settleMs : bounds.healMs;
+        if (begun) begun.to = event.t + after;
         continue;
       }
       const { t, node, id } = event;
