@@ -7,3 +7,6 @@ export const CHAOS_SECONDS = Number(process.env.CHAOS_SECONDS || 60);
 export const CHAOS_SEED = Number(process.env.CHAOS_SEED || randomInt(2 ** 31));
 
 export const CHAOS_PAIRS = Number(process.env.CHAOS_PAIRS || 200);
+
+/** A file for the whole history, an event in each line; empty: none. */
+export const CHAOS_HISTORY = process.env.CHAOS_HISTORY ?? '';

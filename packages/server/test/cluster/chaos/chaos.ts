@@ -1,5 +1,7 @@
 // A run: servers, clients and faults from one seed, and what the checker makes of the history.
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CHAOS_HISTORY } from './budget.js';
 import type { Bounds } from './checker/bounds.js';
 import { check, type Verdict } from './checker/check.js';
 import { explain } from './checker/violation.js';
@@ -64,12 +66,19 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
     const how = await node.stop();
     if (how !== '0') history.add({ kind: 'died', node: node.number, how: `${how} at the end` });
   }
+  if (CHAOS_HISTORY !== '') keep(history, CHAOS_HISTORY);
   const verdict = check(history.events, bounds);
   for (const line of summary(history.events, verdict, nodes)) report(line);
   for (const violation of verdict.violations.slice(0, SHOWN)) {
     report(`VIOLATION ${explain(history.events, violation)}`);
   }
   return verdict;
+}
+
+function keep({ events }: History, path: string): void {
+  const file = openSync(path, 'w');
+  for (const event of events) writeSync(file, `${JSON.stringify(event)}\n`);
+  closeSync(file);
 }
 
 async function faultsUntilTheTimeIsUp(arena: Arena, budget: Budget, world: World): Promise<void> {

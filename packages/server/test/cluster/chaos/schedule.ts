@@ -26,7 +26,7 @@ export interface Terrain {
 }
 
 /** Strikes begin within this time of their round. */
-const ROUND_MS = 5000;
+const ROUND_MS = 4000;
 
 /** Rounds without end. Each kind of fault comes first once, in the order of {@link Strike}, so that a short run has all. */
 export function* schedule(seed: number, terrain: Terrain): Generator<Round> {
@@ -34,7 +34,7 @@ export function* schedule(seed: number, terrain: Terrain): Generator<Round> {
   for (let n = 0; ; n++) {
     const strikes = [...nodeStrikes(random, terrain, n), ...redisStrikes(random, terrain, n)];
     yield {
-      calmMs: Math.round(random.between(3000, 6000)),
+      calmMs: Math.round(random.between(2000, 5000)),
       strikes: strikes.sort((a, b) => a.atMs - b.atMs),
     };
   }
@@ -50,7 +50,7 @@ function nodeStrikes(random: Random, { nodes, leaseMs, redis }: Terrain, n: numb
     const what = i === 0 ? (kinds[n % kinds.length] as (typeof kinds)[number]) : random.pick(kinds);
     const atMs = Math.round(random.between(0, ROUND_MS));
     // Some shorter than the lease, most longer.
-    const forMs = Math.round(leaseMs * random.between(0.3, 2.2));
+    const forMs = Math.round(leaseMs * random.between(0.3, 2));
     if (what !== 'cut') return { atMs, forMs, what, node };
     return { atMs, forMs, what, node, how: random.pick(['refuse', 'black-hole', 'reset']) };
   });
