@@ -61,7 +61,7 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
   for (const pair of pairs) pair.end();
   await Promise.all(lives);
   clearInterval(watch);
-  endWatch();
+  const { busy, longestMs } = endWatch();
   for (const node of nodes) {
     const how = await node.stop();
     if (how !== '0') history.add({ kind: 'died', node: node.number, how: `${how} at the end` });
@@ -69,6 +69,9 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
   if (CHAOS_HISTORY !== '') keep(history, CHAOS_HISTORY);
   const verdict = check(history.events, bounds);
   for (const line of summary(history.events, verdict, nodes)) report(line);
+  report(
+    `this process: ${Math.round(100 * busy)} % busy, its longest turn ${Math.round(longestMs)} ms`,
+  );
   for (const violation of verdict.violations.slice(0, SHOWN)) {
     report(`VIOLATION ${explain(history.events, violation)}`);
   }

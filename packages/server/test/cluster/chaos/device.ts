@@ -2,7 +2,7 @@
 import type { Part } from './history.js';
 import { type Identity, Link } from './link.js';
 import type { Random } from './random.js';
-import type { World } from './world.js';
+import { Backoff, type World } from './world.js';
 
 /** The seat that it wants, and what it calls itself there. */
 export interface Assignment {
@@ -31,12 +31,14 @@ export class Device {
   readonly #world: World;
   readonly #random: Random;
   readonly #identity: Identity;
+  readonly #backoff: Backoff;
   #link: Link | undefined;
   readonly #ghosts = new Set<Link>();
 
   constructor(world: World, random: Random, pair: number, part: Part, address: string) {
     this.#world = world;
     this.#random = random;
+    this.#backoff = new Backoff(random);
     this.#identity = { pair, part, address };
   }
 
@@ -70,14 +72,14 @@ export class Device {
     const patient = this.#random.chance(PATIENT);
     const at = this.#world.address(this.#random, before);
     this.#link = await Link.open(this.#world, at, this.#identity, patient);
-    // As the protocol asks of clients, with delays for a test's patience.
-    if (!this.#link) await breathe(this.#random.between(100, 600));
+    if (!this.#link) await this.#backoff.failed();
   }
 
   async #join(link: Link, { room, device }: Assignment): Promise<void> {
     const outcome = await link.join(room, device);
+    if (outcome === 'joined') this.#backoff.succeeded();
     if (outcome === 'joined' || outcome === 'gone') return;
-    await breathe(this.#random.between(100, 500));
+    await this.#backoff.failed();
     // A full room, no answer, no service: some ask again, others ask elsewhere.
     if (outcome !== 'error' || this.#random.chance(0.5)) link.close('close');
   }

@@ -1,13 +1,14 @@
 // Carries a strike out, and notes when it began and when it was over.
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FaultKind, History } from './history.js';
+import type { History } from './history.js';
 import type { Cut, Strike } from './schedule.js';
 import type { ServerNode } from './server-node.js';
 
 /** The Redis behind the servers, as far as it can be hurt. */
 export interface Engine {
-  cut(node: number, how: Cut): void;
-  mend(node: number): void;
+  cut(node: number, how: Cut): Promise<void>;
+  mend(node: number): Promise<void>;
   /** Ends the master at once and starts it again after this time; resolves when it can be written to. */
   restart(downMs: number): Promise<void>;
   /** Ends the master at once; resolves when another one can be written to, and the old one follows it. */
@@ -48,9 +49,9 @@ export async function strike(fault: Strike, { history, nodes, engine }: Struck):
       server.resume();
       break;
     case 'cut':
-      engine?.cut(fault.node, fault.how);
+      await engine?.cut(fault.node, fault.how);
       await sleep(fault.forMs);
-      engine?.mend(fault.node);
+      await engine?.mend(fault.node);
       break;
     case 'redis-restart':
       await engine?.restart(fault.forMs);
@@ -66,21 +67,23 @@ export async function strike(fault: Strike, { history, nodes, engine }: Struck):
 const STALL_MS = 1500;
 const TICK_MS = 100;
 
-/** Watches this process itself. Returns what ends the watch. */
-export function watchForStalls(history: History): () => void {
+/** Watches this process itself. Returns what ends the watch, and says how busy it was. */
+export function watchForStalls(history: History): () => { busy: number; longestMs: number } {
+  const before = performance.eventLoopUtilization();
   let last = performance.now();
+  let longestMs = 0;
   const timer = setInterval(() => {
     const now = performance.now();
+    longestMs = Math.max(longestMs, now - last - TICK_MS);
     if (now - last > STALL_MS) {
-      const stall: { what: FaultKind; node: null; id: number } = {
-        what: 'stall',
-        node: null,
-        id: ++faults,
-      };
+      const stall = { what: 'stall', node: null, id: ++faults } as const;
       history.addAt(last, { kind: 'fault', ...stall, phase: 'begin' });
       history.addAt(now, { kind: 'fault', ...stall, phase: 'end' });
     }
     last = now;
   }, TICK_MS);
-  return () => clearInterval(timer);
+  return () => {
+    clearInterval(timer);
+    return { busy: performance.eventLoopUtilization(before).utilization, longestMs };
+  };
 }

@@ -1,7 +1,7 @@
 // The rooms API as a careful device uses it: one key for each thing it wants, repeated anywhere until it is answered.
 import type { Operation } from './history.js';
 import type { Random } from './random.js';
-import type { World } from './world.js';
+import { Backoff, type World } from './world.js';
 
 export interface Wish {
   what: Operation;
@@ -36,13 +36,14 @@ export async function ask(
   const op = world.nextOp();
   const key = world.secrets.add(random.uuid());
   const attempt = () => once(world, random, { op, key, address, wish });
+  const backoff = new Backoff(random);
   while (!world.over) {
     const reply = await attempt();
     if (reply && isFinal(reply)) {
       if (wish.what !== 'get' && random.chance(REPEATED)) await attempt();
       return reply;
     }
-    await new Promise((resolve) => setTimeout(resolve, random.between(100, 400)));
+    await backoff.failed();
   }
   return undefined;
 }

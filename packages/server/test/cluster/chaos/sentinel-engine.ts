@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
 import { type RedisServer, startRedis } from '../../support/redis-servers.js';
-import { FaultProxy } from './fault-proxy.js';
+import { FaultProxies } from './fault-proxies.js';
 import type { Engine } from './faults.js';
 
 /** What was answered is on disk, so that a server that is killed and started again has it. */
@@ -43,7 +43,10 @@ export async function startSentinelEngine(nodes: number): Promise<SentinelEngine
       if (!info.includes(`slaves=${REPLICAS},sentinels=${SENTINELS}`)) throw new Error(info);
     }
   }, SETTLED_MS);
-  const ways = await Promise.all(Array.from({ length: nodes }, () => waysTo(servers, sentinels)));
+  const proxies = new FaultProxies();
+  const ways = await Promise.all(
+    Array.from({ length: nodes }, () => waysTo(servers, sentinels, proxies)),
+  );
   const settled = () => eventually(() => look(servers, sentinels), SETTLED_MS);
   await settled();
 
@@ -59,11 +62,11 @@ export async function startSentinelEngine(nodes: number): Promise<SentinelEngine
 
   return {
     urls: ways.map(({ url }) => url),
-    cut: (node, how) => {
-      for (const proxy of ways[node]?.proxies ?? []) proxy.cut(how);
+    cut: async (node, how) => {
+      await Promise.all((ways[node]?.proxies ?? []).map((proxy) => proxy.cut(how)));
     },
-    mend: (node) => {
-      for (const proxy of ways[node]?.proxies ?? []) proxy.mend();
+    mend: async (node) => {
+      await Promise.all((ways[node]?.proxies ?? []).map((proxy) => proxy.mend()));
     },
     restart: (downMs) => killMaster(() => sleep(downMs)),
     failover: (downMs) =>
@@ -76,24 +79,24 @@ export async function startSentinelEngine(nodes: number): Promise<SentinelEngine
         await sleep(downMs);
       }),
     async stop() {
-      for (const proxy of ways.flatMap(({ proxies }) => proxies)) proxy.close();
+      await proxies.close();
       await Promise.all([...sentinels, ...servers].map((server) => server.dispose()));
     },
   };
 }
 
 /** A proxy to each server, and to each Sentinel one that names those proxies for the servers. */
-async function waysTo(servers: readonly RedisServer[], sentinels: readonly RedisServer[]) {
-  const toServers = await Promise.all(servers.map(({ port }) => FaultProxy.open(port)));
-  const ports = new Map(servers.map(({ port }, n) => [`${port}`, `${toServers[n]?.port}`]));
+async function waysTo(
+  servers: readonly RedisServer[],
+  sentinels: readonly RedisServer[],
+  proxies: FaultProxies,
+) {
+  const toServers = await Promise.all(servers.map(({ port }) => proxies.open(port)));
   // In the protocol a word goes after its length: so both ports are of five digits, as all that are free for anybody.
-  const rewrite = (line: string) => {
-    const port = ports.get(line.trimEnd());
-    return port === undefined ? line : line.replace(/\d+/, port);
-  };
-  const toSentinels = await Promise.all(
-    sentinels.map(({ port }) => FaultProxy.open(port, rewrite)),
+  const ports = Object.fromEntries(
+    servers.map(({ port }, n) => [`${port}`, `${toServers[n]?.port}`]),
   );
+  const toSentinels = await Promise.all(sentinels.map(({ port }) => proxies.open(port, ports)));
   const hosts = toSentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
   return {
     url: `redis://${hosts}?sentinel=mymaster`,

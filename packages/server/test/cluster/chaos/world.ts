@@ -76,3 +76,23 @@ export class Secrets {
 
 /** Every forwarded message of the run holds it. */
 export const CONTENT_MARK = 'chaos~';
+
+/** As the protocol asks of clients: longer each time, with some randomness; for a test's patience, two seconds at most. */
+export class Backoff {
+  readonly #random: Random;
+  #failures = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+  }
+
+  async failed(): Promise<void> {
+    const longest = Math.min(250 * 2 ** this.#failures, 2000);
+    this.#failures += 1;
+    await sleep(longest * this.#random.between(0.5, 1));
+  }
+}

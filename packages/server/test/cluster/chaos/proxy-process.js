@@ -1,40 +1,38 @@
-// A TCP proxy that can cut: refuse, swallow, or reset. What was swallowed comes late, as after any partition of a network.
-
+// TCP proxies that can cut, in a process of their own: refuse, swallow, or reset. What was swallowed comes late.
+//
+// Of their own, since the clients of a run keep their process busy, and what they do must not make Redis slow.
+// From the parent: { id, open: { target, ports } } → { id, port }; { id, cut: port, how } and { id, mend: port } → { id }.
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { Cut } from './schedule.js';
+import { connect, createServer } from 'node:net';
 
-export class FaultProxy {
-  readonly port: number;
-  readonly #server: Server;
-  readonly #target: number;
-  readonly #rewrite: ((line: string) => string) | undefined;
-  readonly #pairs = new Set<readonly [Socket, Socket]>();
+class FaultProxy {
+  #server;
+  #target;
+  #ports;
+  /** The two ends of each connection. */
+  #pairs = new Set();
   /** Accepted while swallowing: nothing behind them yet. */
-  readonly #held = new Set<Socket>();
+  #held = new Set();
   /** Whose other ends went meanwhile. */
-  readonly #orphans = new Set<Socket>();
-  #cut: Cut | null = null;
+  #orphans = new Set();
+  #cut = null;
 
-  private constructor(server: Server, target: number, rewrite?: (line: string) => string) {
+  /** @param ports - what to write in the place of a port, where it is a line of an answer */
+  constructor(server, target, ports) {
     this.#server = server;
     this.#target = target;
-    this.#rewrite = rewrite;
-    this.port = (server.address() as { port: number }).port;
+    this.#ports = ports;
+    this.port = server.address().port;
     server.on('connection', (socket) => this.#accept(socket));
   }
 
-  /**
-   * @param target - the port on loopback that it leads to
-   * @param rewrite - changes each line of the answers, such as the addresses that a Sentinel tells
-   */
-  static async open(target: number, rewrite?: (line: string) => string): Promise<FaultProxy> {
+  static async open(target, ports) {
     const server = createServer({ noDelay: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new FaultProxy(server, target, rewrite);
+    return new FaultProxy(server, target, ports);
   }
 
-  cut(how: Cut): void {
+  cut(how) {
     this.#cut = how;
     if (how === 'black-hole') {
       for (const [near, far] of this.#pairs) {
@@ -49,10 +47,14 @@ export class FaultProxy {
     if (how === 'refuse') this.#server.close();
   }
 
-  mend(): void {
+  /** Resolves when connections are taken again. */
+  async mend() {
     const before = this.#cut;
     this.#cut = null;
-    if (before === 'refuse') this.#server.listen(this.port, '127.0.0.1');
+    if (before === 'refuse') {
+      this.#server.listen(this.port, '127.0.0.1');
+      await once(this.#server, 'listening');
+    }
     if (before !== 'black-hole') return;
     for (const socket of this.#orphans) socket.destroy();
     this.#orphans.clear();
@@ -61,13 +63,7 @@ export class FaultProxy {
     this.#held.clear();
   }
 
-  close(): void {
-    this.#server.close();
-    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
-    for (const socket of [...this.#held, ...this.#orphans]) socket.destroy();
-  }
-
-  #accept(socket: Socket): void {
+  #accept(socket) {
     // A reset is an end like any other.
     socket.on('error', () => {});
     if (this.#cut === 'reset' || this.#cut === 'refuse') {
@@ -81,12 +77,12 @@ export class FaultProxy {
     }
   }
 
-  #connect(near: Socket): void {
+  #connect(near) {
     const far = connect({ port: this.#target, host: '127.0.0.1', noDelay: true });
-    const pair = [near, far] as const;
+    const pair = [near, far];
     this.#pairs.add(pair);
     far.on('error', () => near.resetAndDestroy());
-    for (const [one, other] of [pair, [far, near] as const]) {
+    for (const [one, other] of [pair, [far, near]]) {
       one.on('close', () => {
         this.#pairs.delete(pair);
         // The end is swallowed too, until the cut is mended.
@@ -94,25 +90,46 @@ export class FaultProxy {
         else other.destroy();
       });
     }
-    if (this.#rewrite) this.#translate(far, near, this.#rewrite);
+    if (this.#ports) this.#translate(far, near);
     this.#join(near, far);
   }
 
-  #join(near: Socket, far: Socket): void {
+  #join(near, far) {
     near.pipe(far);
-    if (this.#rewrite) far.resume();
+    if (this.#ports) far.resume();
     else far.pipe(near);
   }
 
   /** Answers come in whole lines in the end: only what follows the last line break is held back. */
-  #translate(far: Socket, near: Socket, rewrite: (line: string) => string): void {
+  #translate(far, near) {
     let rest = '';
     far.setEncoding('latin1');
-    far.on('data', (text: string) => {
+    far.on('data', (text) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
-      const answer = lines.map((line) => `${rewrite(line)}\n`).join('');
+      const answer = lines.map((line) => `${this.#rewrite(line)}\n`).join('');
       near.write(Buffer.from(answer, 'latin1'));
     });
   }
+
+  #rewrite(line) {
+    const port = this.#ports[line.trimEnd()];
+    return port === undefined ? line : line.replace(/\d+/, port);
+  }
 }
+
+const proxies = new Map();
+
+process.on('message', async ({ id, open, cut, how, mend }) => {
+  if (open) {
+    const proxy = await FaultProxy.open(open.target, open.ports);
+    proxies.set(proxy.port, proxy);
+    process.send({ id, port: proxy.port });
+    return;
+  }
+  if (cut) proxies.get(cut).cut(how);
+  if (mend) await proxies.get(mend).mend();
+  process.send({ id });
+});
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit());

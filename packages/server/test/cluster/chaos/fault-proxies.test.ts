@@ -1,9 +1,12 @@
 // The proxy that cuts: what each cut looks like from both ends, and that nothing is left of it afterwards.
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../support/eventually.js';
-import { FaultProxy } from './fault-proxy.js';
+import { FaultProxies } from './fault-proxies.js';
+
+const proxies = new FaultProxies();
+afterAll(() => proxies.close());
 
 let echo: { port: number; got: string[] };
 
@@ -21,11 +24,7 @@ beforeEach(async () => {
   echo = { port: (server.address() as { port: number }).port, got };
 });
 
-async function openProxy(rewrite?: (line: string) => string): Promise<FaultProxy> {
-  const proxy = await FaultProxy.open(echo.port, rewrite);
-  onTestFinished(() => proxy.close());
-  return proxy;
-}
+const openProxy = () => proxies.open(echo.port);
 
 async function dial(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
@@ -48,19 +47,20 @@ test('refuse: connections are reset and no other is taken, until it is mended', 
   const proxy = await openProxy();
   const socket = await dial(proxy.port);
   await answer(socket, 'one');
-  proxy.cut('refuse');
-  expect((await once(socket, 'error'))[0]).toMatchObject({ code: 'ECONNRESET' });
+  const reset = once(socket, 'error');
+  await proxy.cut('refuse');
+  expect((await reset)[0]).toMatchObject({ code: 'ECONNRESET' });
   await expect(dial(proxy.port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
-  proxy.mend();
+  await proxy.mend();
   expect(await answer(await dial(proxy.port), 'two')).toBe('two');
 });
 
 test('reset: connections are taken, and reset', async () => {
   const proxy = await openProxy();
-  proxy.cut('reset');
+  await proxy.cut('reset');
   const socket = connect(proxy.port, '127.0.0.1');
   expect((await once(socket, 'error'))[0]).toMatchObject({ code: 'ECONNRESET' });
-  proxy.mend();
+  await proxy.mend();
   expect(await answer(await dial(proxy.port), 'two')).toBe('two');
 });
 
@@ -68,7 +68,7 @@ test('black-hole: nothing comes through, old connection or new; when it is mende
   const proxy = await openProxy();
   const old = await dial(proxy.port);
   await answer(old, 'one');
-  proxy.cut('black-hole');
+  await proxy.cut('black-hole');
   old.write('two');
   const fresh = await dial(proxy.port);
   fresh.write('three');
@@ -76,7 +76,7 @@ test('black-hole: nothing comes through, old connection or new; when it is mende
   expect(await answer(await dial(echo.port), 'ping')).toBe('ping');
   expect(echo.got).toEqual(['one', 'ping']);
   const heard = Promise.all([once(old, 'data'), once(fresh, 'data')]);
-  proxy.mend();
+  await proxy.mend();
   expect((await heard).map(([data]) => String(data))).toEqual(['two', 'three']);
 });
 
@@ -84,14 +84,14 @@ test('black-hole: a client that hangs up meanwhile is seen to later, with what i
   const proxy = await openProxy();
   const socket = await dial(proxy.port);
   await answer(socket, 'one');
-  proxy.cut('black-hole');
+  await proxy.cut('black-hole');
   socket.end('two');
-  proxy.mend();
+  await proxy.mend();
   await eventually(() => expect(echo.got).toEqual(['one', 'two']));
 });
 
 test('lines of an answer are rewritten, however they are cut', async () => {
-  const proxy = await openProxy((line) => line.replace('41000', '42000'));
+  const proxy = await proxies.open(echo.port, { 41000: '42000' });
   const socket = await dial(proxy.port);
   let heard = '';
   socket.on('data', (data) => {
