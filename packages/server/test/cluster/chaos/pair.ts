@@ -55,9 +55,7 @@ export class Pair {
     while (!this.#world.over) {
       if (random.chance(UNPAIRED)) this.#meet(random);
       else if (!(await this.#pair(random))) continue;
-      await this.#world.pause(random.between(15_000, 60_000));
-      // New pairings are begun under load only: the recovery ends those that are under way.
-      while (this.#world.mode === 'recovery') await breathe(100);
+      await this.#world.pauseUntilLoad(random.between(10_000, 40_000));
     }
   }
 
@@ -128,12 +126,9 @@ export class Pair {
   /** A stranger who knows the room: sits down where a seat is free, talks to whoever is there, and goes again. */
   async #visit(random: Random): Promise<void> {
     while (!this.#world.over) {
-      await this.#world.pause(random.between(8000, 40_000));
+      await this.#world.pauseUntilLoad(random.between(8000, 40_000));
       const room = this.creator.assignment?.room;
-      if (room === undefined || this.#world.mode !== 'load') {
-        await breathe(200);
-        continue;
-      }
+      if (room === undefined) continue;
       const identity = {
         pair: this.#number,
         part: 'third',

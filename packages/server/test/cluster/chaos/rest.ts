@@ -49,7 +49,7 @@ export async function ask(
 }
 
 const isFinal = ({ status, body }: Reply) =>
-  status < 500 && status !== 429 && body?.error !== 'request_in_progress';
+  status < 500 && status !== 429 && status !== 408 && body?.error !== 'request_in_progress';
 
 interface Attempt {
   op: number;

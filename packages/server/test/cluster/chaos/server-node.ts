@@ -1,5 +1,6 @@
 // One server of the fleet: the built command as a process, which is killed, paused, ended and started again.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { World } from './world.js';
@@ -16,13 +17,16 @@ export class ServerNode {
   /** How many lines of each level it has logged, over all its lives: warn, error, fatal. */
   readonly logged: Record<string, number> = {};
   readonly #env: Record<string, string>;
+  readonly #logPath: string;
   #world: World | undefined;
   #child: ChildProcess | undefined;
   #gone: Promise<string> = Promise.resolve('never started');
   #ending = false;
 
-  constructor(number: number, env: Record<string, string>) {
+  /** @param logPath - where all that it says goes, after the time of the history; empty: nowhere */
+  constructor(number: number, env: Record<string, string>, logPath = '') {
     this.number = number;
+    this.#logPath = logPath;
     this.#env = env;
   }
 
@@ -87,6 +91,9 @@ export class ServerNode {
   }
 
   #search(line: string): void {
+    if (this.#logPath !== '') {
+      appendFileSync(this.#logPath, `${(performance.now() / 1000).toFixed(3)} ${line}\n`);
+    }
     if (this.#world?.secrets.isIn(line)) {
       this.#world.history.add({ kind: 'leaked', node: this.number, line });
     }

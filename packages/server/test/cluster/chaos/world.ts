@@ -48,11 +48,21 @@ export class World {
   }
 
   /** Waits; the recovery is impatient. */
-  async pause(ms: number): Promise<void> {
+  pause(ms: number): Promise<void> {
+    return this.#wait(ms, () => this.mode !== 'load');
+  }
+
+  /** Waits, recovery or not, and then until there is load again: new things are begun under load only. */
+  async pauseUntilLoad(ms: number): Promise<void> {
+    await this.#wait(ms, () => this.over);
+    while (this.mode === 'recovery') await sleep(200);
+  }
+
+  async #wait(ms: number, isEnough: () => boolean): Promise<void> {
     const end = performance.now() + ms;
     for (;;) {
       const rest = end - performance.now();
-      if (rest <= 0 || this.mode !== 'load') return;
+      if (rest <= 0 || isEnough()) return;
       await sleep(Math.min(rest, 200));
     }
   }

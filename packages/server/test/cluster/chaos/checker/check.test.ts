@@ -115,6 +115,13 @@ describe('seats', () => {
     expect(left.isTold(3, 'room_full', { roomId: 'room' }).broken()).toEqual(['no seat is lost']);
   });
 
+  test('room_full is right while a server that is cut off cannot say that somebody left', () => {
+    const left = pairOfTwo().begins('cut', 1, 1).add({ kind: 'asked_leave', conn: 2 });
+    left.isTold(2, 'left_room', { roomId: 'room' }).connect(3, 2, 'third');
+    left.asksToJoin(3, 'room', 'C').isTold(3, 'room_full', { roomId: 'room' });
+    expect(left.broken()).toEqual([]);
+  });
+
   test('room_full is right while nobody can know of a hang-up, and wrong after the bound', () => {
     const tries = (ms: number) =>
       pairOfTwo()
@@ -282,6 +289,8 @@ describe('service', () => {
     expect(cut.broken()).toEqual([]);
     const rest = new Scripted();
     expect(rest.isAnswered(rest.asks('create', 'A'), 503).broken()).toEqual([rule]);
+    const late = new Scripted();
+    expect(late.isAnswered(late.asks('create', 'A'), 408).broken()).toEqual([rule]);
     const closed = new Scripted().connect(1).isClosed(1, 1006);
     expect(closed.broken()).toEqual(['no connection is closed without its reason']);
     const bug = new Scripted().connect(1).begins('cut', 1, 0).isClosed(1, 1011);

@@ -23,9 +23,9 @@ interface Wish {
   nodes: number[];
 }
 
-/** Answers that are not kept, and mean: ask again. */
+/** Answers that are not kept, and mean: ask again. 408: the server stood still while the request came. */
 const isFinal = ({ status, body }: Answer) =>
-  status !== 503 && !(status === 409 && body?.error === 'request_in_progress');
+  status !== 503 && status !== 408 && !(status === 409 && body?.error === 'request_in_progress');
 
 export function pairingViolations(
   events: readonly Event[],

@@ -116,8 +116,13 @@ function refusals(stays: readonly Stay[], disturbances: Disturbances): Violation
   });
 }
 
-/** By when the seat of a stay is free, or its device's by another stay. */
+/**
+ * By when the seat of a stay is free, or its device's by another stay. Who leaves on a server that works is told so when
+ * the seat is free; one that is cut off can only tell the others later.
+ */
 function seatFreeBy({ conn, left }: Stay, disturbances: Disturbances): number {
-  if (left < conn.ended || conn.ended === Number.POSITIVE_INFINITY) return left;
-  return disturbances.goneBy(conn.node, conn.ended, conn.gaveUp === 'fade');
+  if (left < conn.ended && !disturbances.touch(conn.node, left, left)) return left;
+  const end = Math.min(left, conn.ended);
+  if (end === Number.POSITIVE_INFINITY) return end;
+  return disturbances.goneBy(conn.node, end, conn.gaveUp === 'fade' && end === conn.ended);
 }

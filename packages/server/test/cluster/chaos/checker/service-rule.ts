@@ -48,10 +48,10 @@ function refusedRequests(events: readonly Event[], disturbances: Disturbances): 
   const nodes = new Map<number, number>();
   return events.flatMap((event) => {
     if (event.kind === 'asked') nodes.set(event.op, event.node);
-    if (event.kind !== 'answered' || event.status !== 503) return [];
+    if (event.kind !== 'answered' || (event.status !== 503 && event.status !== 408)) return [];
     const node = nodes.get(event.op) as number;
     if (disturbances.touch(node, event.t, event.t)) return [];
-    const what = `503 of node ${node}`;
+    const what = `${event.status} of node ${node}`;
     return [{ rule: 'available where no fault is near', t: event.t, what, ops: [event.op] }];
   });
 }
