@@ -46,7 +46,7 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
   const pairs = Array.from({ length: count }, (_, number) => {
     return new Pair(world, number, (name) => new Random(seed, `pair ${number} ${name}`));
   });
-  const endWatch = watchForStalls(history);
+  const endWatch = watchForStalls(history, arena.engine);
   const watch = setInterval(() => {
     for (const { creator, acceptor } of pairs) {
       creator.watch(performance.now());

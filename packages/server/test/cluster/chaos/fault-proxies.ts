@@ -18,16 +18,24 @@ export interface FaultProxy {
   mend(): Promise<void>;
 }
 
+interface Answer {
+  id: number;
+  port?: number;
+}
+
 export class FaultProxies {
+  /** Told when the process of the proxies, which has little to do, stood still until now. */
+  onStall: (ms: number) => void = () => {};
   readonly #child: ChildProcess;
-  readonly #waiting = new Map<number, (answer: { port?: number }) => void>();
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
   #orders = 0;
 
   constructor() {
     this.#child = fork(SCRIPT, { execArgv: [] });
-    this.#child.on('message', (answer: { id: number; port?: number }) => {
-      this.#waiting.get(answer.id)?.(answer);
-      this.#waiting.delete(answer.id);
+    this.#child.on('message', (message: Answer | { stoodStillMs: number }) => {
+      if ('stoodStillMs' in message) return this.onStall(message.stoodStillMs);
+      this.#waiting.get(message.id)?.(message);
+      this.#waiting.delete(message.id);
     });
   }
 
@@ -51,7 +59,7 @@ export class FaultProxies {
     await gone;
   }
 
-  #order(order: Order): Promise<{ port?: number }> {
+  #order(order: Order): Promise<Answer> {
     const id = ++this.#orders;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);

@@ -13,6 +13,8 @@ export interface Engine {
   restart(downMs: number): Promise<void>;
   /** Ends the master at once; resolves when another one can be written to, and the old one follows it. */
   failover(downMs: number): Promise<void>;
+  /** Calls `listener` when a process beside this one stood still until now, for so long: the machine is too busy. */
+  onStall(listener: (ms: number) => void): void;
   stop(): Promise<void>;
 }
 
@@ -63,23 +65,31 @@ export async function strike(fault: Strike, { history, nodes, engine }: Struck):
   mark('end');
 }
 
-/** A turn of this process that took longer is noted as a fault of its own; the bounds have room for shorter ones. */
-const STALL_MS = 1500;
+/**
+ * A turn of this process that took longer is noted as a fault of its own: it read late, and the servers had no more of the
+ * machine than it had. The bounds have room for shorter ones.
+ */
+const STALL_MS = 1000;
 const TICK_MS = 100;
 
-/** Watches this process itself. Returns what ends the watch, and says how busy it was. */
-export function watchForStalls(history: History): () => { busy: number; longestMs: number } {
+/** Watches this process, and the one of the engine. Returns what ends the watch, and says how busy this one was. */
+export function watchForStalls(
+  history: History,
+  engine: Engine | undefined,
+): () => { busy: number; longestMs: number } {
+  const stalled = (from: number, to: number) => {
+    const stall = { what: 'stall', node: null, id: ++faults } as const;
+    history.addAt(from, { kind: 'fault', ...stall, phase: 'begin' });
+    history.addAt(to, { kind: 'fault', ...stall, phase: 'end' });
+  };
+  engine?.onStall((ms) => stalled(performance.now() - ms, performance.now()));
   const before = performance.eventLoopUtilization();
   let last = performance.now();
   let longestMs = 0;
   const timer = setInterval(() => {
     const now = performance.now();
     longestMs = Math.max(longestMs, now - last - TICK_MS);
-    if (now - last > STALL_MS) {
-      const stall = { what: 'stall', node: null, id: ++faults } as const;
-      history.addAt(last, { kind: 'fault', ...stall, phase: 'begin' });
-      history.addAt(now, { kind: 'fault', ...stall, phase: 'end' });
-    }
+    if (now - last > STALL_MS) stalled(last, now);
     last = now;
   }, TICK_MS);
   return () => {

@@ -24,7 +24,7 @@ export type FaultKind =
   | 'cut'
   | 'redis-restart'
   | 'failover'
-  /** The test itself stood still: nothing of that time can be held against a server. */
+  /** The test itself stood still, or the machine: nothing of that time can be held against a server. */
   | 'stall';
 
 /** A message of the server that is not a forwarded one; of the fields, those that are judged. */

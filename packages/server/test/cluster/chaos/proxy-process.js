@@ -1,6 +1,7 @@
 // TCP proxies that can cut, in a process of their own: refuse, swallow, or reset. What was swallowed comes late.
 //
 // Of their own, since the clients of a run keep their process busy, and what they do must not make Redis slow.
+// It has little to do: when it stands still, the machine is too busy for anybody, and it says so: { stoodStillMs }.
 // From the parent: { id, open: { target, ports } } → { id, port }; { id, cut: port, how } and { id, mend: port } → { id }.
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -131,5 +132,13 @@ process.on('message', async ({ id, open, cut, how, mend }) => {
   if (mend) await proxies.get(mend).mend();
   process.send({ id });
 });
+const TICK_MS = 100;
+const STALL_MS = 1000;
+let last = performance.now();
+setInterval(() => {
+  const now = performance.now();
+  if (now - last > STALL_MS) process.send({ stoodStillMs: now - last });
+  last = now;
+}, TICK_MS);
 // Whoever started it is gone.
 process.on('disconnect', () => process.exit());

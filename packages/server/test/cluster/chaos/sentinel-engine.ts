@@ -62,6 +62,9 @@ export async function startSentinelEngine(nodes: number): Promise<SentinelEngine
 
   return {
     urls: ways.map(({ url }) => url),
+    onStall(listener) {
+      proxies.onStall = listener;
+    },
     cut: async (node, how) => {
       await Promise.all((ways[node]?.proxies ?? []).map((proxy) => proxy.cut(how)));
     },

@@ -27,8 +27,7 @@ export class Disturbances {
       if (event.kind !== 'fault') continue;
       if (event.phase === 'end') {
         const begun = open.get(event.id);
-        const after = event.what === 'stall' ? bounds.settleMs : bounds.healMs;
-        if (begun) begun.to = event.t + after;
+        if (begun) begun.to = event.t + bounds.healMs;
         continue;
       }
       const { t, node, id } = event;
