@@ -203,15 +203,18 @@ describe('a node that is cut off', () => {
     expect(connections.take('b')).toEqual(['peer_disconnected']);
   });
 
-  test('and whose member comes back before its seat was given up keeps that seat', async () => {
-    const { world, first, pair, join, members } = await twoNodes();
+  test('and whose member comes back before its seat was given up: its peer sees it go and come', async () => {
+    const { connections, world, first, second, pair, join, members } = await twoNodes();
     await pair('a', 'b');
     cut(first);
     await first.backplane.depart('r', 'a', 'leave');
+    second.backplane.forward('b', 'a', 'before');
     mend(first);
     await join('a');
     await world.pass(2 * LEASE_MS);
-    expect(members().sort()).toEqual(['a', 'b']);
+    expect(members()).toEqual(['b', 'a']);
+    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready initiator']);
+    expect(connections.frames('a')).toEqual([]);
   });
 });
 
@@ -243,6 +246,70 @@ describe('an answer that never came', () => {
     await world.settle();
     expect(connections.take('a')).toEqual(['peer_disconnected']);
   });
+});
+
+describe('a change that failed although the lease runs', () => {
+  test('is made soon after, without anything else happening', async () => {
+    const { connections, world, second, pair, members } = await twoNodes();
+    await pair('a', 'b');
+    second.link.fate = (call) => (call === 'set' ? 'refused' : 'fine');
+    await second.backplane.depart('r', 'b', 'leave');
+    await world.pass(1500);
+    expect(members()).toEqual(['a', 'b']);
+    second.link.fate = () => 'fine';
+    await world.pass(1500);
+    expect(members()).toEqual(['a']);
+    expect(connections.take('a')).toEqual(['peer_disconnected']);
+  });
+
+  test('takes nobody for dead whom it could not ask about', async () => {
+    const { connections, world, first, second, pair, join, members } = await twoNodes();
+    await pair('a', 'c');
+    // The first has a new lease, of which the second has not heard yet, and now cannot.
+    world.cluster.leases.delete(first.backplane.lease.id);
+    await first.backplane.lease.ask();
+    await world.settle();
+    second.link.fate = (call) => (call === 'renew' ? 'refused' : 'fine');
+    await expect(join('b')).rejects.toBeInstanceOf(Unavailable);
+    expect(members()).toEqual(['a', 'c']);
+    expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+  });
+});
+
+test('a join under way when its peer’s node dies is told so soon after', async () => {
+  const { connections, world, first, second, join, members } = await twoNodes();
+  await join('a');
+  await world.settle();
+  let answer: () => void = () => {};
+  const held = new Promise<void>((resolve) => (answer = resolve));
+  // Its write is done, and the answer on its way.
+  second.link.delay = async () => {
+    if (members().length === 2) await held;
+  };
+  const joining = join('b');
+  while (members().length < 2) await new Promise<void>((done) => setImmediate(done));
+  second.link.delay = async () => {};
+  world.cluster.leases.delete(first.backplane.lease.id);
+  world.pause(first);
+  await second.backplane.lease.ask();
+  answer();
+  await joining;
+  await world.settle();
+  expect(connections.take('b').at(-1)).toBe('peer_disconnected');
+});
+
+test('who has moved hears nothing more of whom it left, even before that one is told', async () => {
+  const { connections, world, first, pair } = await twoNodes();
+  await pair('a', 'c');
+  const moving = first.backplane.join('new', seat('a'), null, 'r');
+  while (connections.seats.get('a')?.roomId !== 'new') {
+    await new Promise<void>((done) => setImmediate(done));
+  }
+  first.backplane.forward('c', 'a', 'from the old room');
+  await moving;
+  await world.settle();
+  expect(connections.frames('a')).toEqual([]);
+  expect(connections.take('c')).toEqual(['peer_left']);
 });
 
 describe('news that never came', () => {
@@ -299,6 +366,20 @@ describe('a register that forgets', () => {
     await world.pass(LEASE_MS);
     expect(members()).toEqual(['a', 'c']);
     expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+  });
+
+  test('that two have left lets in who knocks twice', async () => {
+    const { connections, world, first, second, pair, join } = await twoNodes();
+    await pair('a', 'b');
+    const before = new Map(world.cluster.records);
+    await first.backplane.depart('r', 'a', 'leave');
+    await second.backplane.depart('r', 'b', 'leave');
+    await world.settle();
+    world.cluster.records = before;
+    expect(await join('c')).toBe(false);
+    await world.settle();
+    expect(await join('c')).toBe(true);
+    expect(connections.take('c')).toEqual(['room_full', 'room_joined initiator']);
   });
 
   test('its last changes keeps no seat for one who has left', async () => {
