@@ -60,6 +60,8 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
   world.mode = 'over';
   for (const pair of pairs) pair.end();
   await Promise.all(lives);
+  // A connection that was being opened meanwhile is there now.
+  for (const pair of pairs) pair.end();
   clearInterval(watch);
   const { busy, longestMs } = endWatch();
   for (const node of nodes) {
