@@ -1,0 +1,16 @@
+// How long and from which seed the faults come: CHAOS_SECONDS in all, CHAOS_SEED to see the same schedule and choices again.
+import { randomInt } from 'node:crypto';
+
+/** Seconds of load and faults, without the start of the servers. */
+export const CHAOS_SECONDS = Number(process.env.CHAOS_SECONDS || 60);
+
+export const CHAOS_SEED = Number(process.env.CHAOS_SEED || randomInt(2 ** 31));
+
+export const CHAOS_PAIRS = Number(process.env.CHAOS_PAIRS || 200);
+
+/** A file for the whole history, an event in each line; beside it go the logs of the nodes. Empty: none. */
+export const CHAOS_HISTORY = process.env.CHAOS_HISTORY ?? '';
+
+/** Where node `number` logs, if the history is kept. */
+export const logPathOf = (number: number): string =>
+  CHAOS_HISTORY === '' ? '' : `${CHAOS_HISTORY}.node-${number}.log`;

@@ -1,0 +1,48 @@
+// Three nodes, 200 pairs, and everything that can fail failing: the invariants hold, and all is well ten seconds after the last fault.
+import { afterAll, expect, test } from 'vitest';
+import { describeWith } from '../../support/components.js';
+import { CHAOS_PAIRS, CHAOS_SECONDS, CHAOS_SEED, logPathOf } from './budget.js';
+import { chaos } from './chaos.js';
+import { boundsFor } from './checker/bounds.js';
+import { startSentinelEngine } from './sentinel-engine.js';
+import { ServerNode } from './server-node.js';
+import { HEARTBEAT_SECONDS, LEASE_SECONDS, SERVER_SETTINGS } from './server-settings.js';
+
+const NODES = 3;
+
+const report = (line: string) => void process.stdout.write(`chaos: ${line}\n`);
+
+describeWith(['redis-server'], 'a cluster under faults', () => {
+  const disposals: (() => Promise<unknown>)[] = [];
+  afterAll(async () => {
+    for (const dispose of disposals.reverse()) await dispose();
+  });
+
+  test('keeps every invariant', { timeout: CHAOS_SECONDS * 1000 + 240_000 }, async () => {
+    report(`seed ${CHAOS_SEED}, ${CHAOS_SECONDS} s; CHAOS_SEED and CHAOS_SECONDS set others`);
+    const engine = await startSentinelEngine(NODES);
+    disposals.push(() => engine.stop());
+    const nodes = engine.urls.map((url, number) => {
+      const env = {
+        ...SERVER_SETTINGS,
+        REDIS_URL: url,
+        REDIS_REPLICAS_ACK: '1',
+        LEASE_SECONDS: String(LEASE_SECONDS),
+      };
+      const node = new ServerNode(number, env, logPathOf(number));
+      disposals.push(() => node.kill());
+      return node;
+    });
+    await Promise.all(nodes.map((node) => node.start()));
+    const verdict = await chaos(
+      {
+        nodes,
+        engine,
+        terrain: { nodes: NODES, leaseMs: LEASE_SECONDS * 1000, redis: true, failover: true },
+        bounds: boundsFor({ leaseSeconds: LEASE_SECONDS, heartbeatSeconds: HEARTBEAT_SECONDS }),
+      },
+      { seed: CHAOS_SEED, seconds: CHAOS_SECONDS, pairs: CHAOS_PAIRS, report },
+    );
+    expect(verdict.violations.map(({ rule, what }) => `${rule}: ${what}`)).toEqual([]);
+  });
+});

@@ -1,0 +1,158 @@
+// A run: servers, clients and faults from one seed, and what the checker makes of the history.
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CHAOS_HISTORY } from './budget.js';
+import type { Bounds } from './checker/bounds.js';
+import { check, type Verdict } from './checker/check.js';
+import { explain } from './checker/violation.js';
+import { type Engine, strike, watchForStalls } from './faults.js';
+import { type Event, History, type Part } from './history.js';
+import { Pair } from './pair.js';
+import { Random } from './random.js';
+import { describeStrike, type Round, schedule, type Terrain } from './schedule.js';
+import type { ServerNode } from './server-node.js';
+import { summary } from './summary.js';
+import { Secrets, World } from './world.js';
+
+export interface Arena {
+  nodes: readonly ServerNode[];
+  engine: Engine | undefined;
+  terrain: Terrain;
+  bounds: Bounds;
+}
+
+export interface Budget {
+  seed: number;
+  seconds: number;
+  pairs: number;
+  /** Takes every line of the report. */
+  report: (line: string) => void;
+}
+
+/** How often the clients look whether their servers still answer. */
+const WATCH_MS = 250;
+/** A recovery that takes longer than it may is waited for a little, to see by how much. */
+const GRACE_MS = 2000;
+/** Of the violations, so many are shown whole. */
+const SHOWN = 5;
+
+/** Runs it. The nodes have been started; they are stopped at the end. */
+export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
+  const { nodes, bounds } = arena;
+  const { seed, pairs: count, report } = budget;
+  const history = new History();
+  const world = new World(history, new Secrets(), nodes);
+  for (const node of nodes) node.observe(world);
+  const pairs = Array.from({ length: count }, (_, number) => {
+    return new Pair(world, number, (name) => new Random(seed, `pair ${number} ${name}`));
+  });
+  const endWatch = watchForStalls(history, arena.engine);
+  const watch = setInterval(() => {
+    for (const { creator, acceptor } of pairs) {
+      creator.watch(performance.now());
+      acceptor.watch(performance.now());
+    }
+  }, WATCH_MS);
+  const lives = pairs.map((pair) => pair.live());
+  await faultsUntilTheTimeIsUp(arena, budget, world);
+  // The last that happened is judged too: nothing of it may still be on its way.
+  await sleep(bounds.settleMs);
+  world.mode = 'over';
+  for (const pair of pairs) pair.end();
+  await Promise.all(lives);
+  // A connection that was being opened meanwhile is there now.
+  for (const pair of pairs) pair.end();
+  clearInterval(watch);
+  const { busy, longestMs } = endWatch();
+  for (const node of nodes) {
+    const how = await node.stop();
+    if (how !== '0') history.add({ kind: 'died', node: node.number, how: `${how} at the end` });
+  }
+  if (CHAOS_HISTORY !== '') keep(history, CHAOS_HISTORY);
+  const verdict = check(history.events, bounds);
+  for (const line of summary(history.events, verdict, nodes)) report(line);
+  report(
+    `this process: ${Math.round(100 * busy)} % busy, its longest turn ${Math.round(longestMs)} ms`,
+  );
+  for (const violation of verdict.violations.slice(0, SHOWN)) {
+    report(`VIOLATION ${explain(history.events, violation)}`);
+  }
+  return verdict;
+}
+
+function keep({ events }: History, path: string): void {
+  const file = openSync(path, 'w');
+  for (const event of events) writeSync(file, `${JSON.stringify(event)}\n`);
+  closeSync(file);
+}
+
+async function faultsUntilTheTimeIsUp(arena: Arena, budget: Budget, world: World): Promise<void> {
+  const { seed, seconds, pairs, report } = budget;
+  const end = performance.now() + seconds * 1000;
+  let n = 0;
+  await firstSteps(world, pairs, arena.bounds);
+  for (const round of schedule(seed, arena.terrain)) {
+    report(`round ${++n}: ${round.strikes.map(describeStrike).join(', ')}`);
+    const tookMs = await playRound(round, arena, world, pairs);
+    report(`round ${n}: all ${pairs} pairs served again after ${Math.round(tookMs)} ms`);
+    if (performance.now() > end) return;
+  }
+}
+
+/** Until everyone has paired and met, there is nothing to disturb. */
+async function firstSteps(world: World, pairs: number, bounds: Bounds): Promise<void> {
+  await sleep(5000);
+  await recovery(world, pairs, bounds);
+}
+
+async function playRound(
+  round: Round,
+  { nodes, engine, bounds }: Arena,
+  world: World,
+  pairs: number,
+): Promise<number> {
+  await sleep(round.calmMs);
+  await Promise.all(
+    round.strikes.map(async (fault) => {
+      await sleep(fault.atMs);
+      await strike(fault, { history: world.history, nodes, engine });
+    }),
+  );
+  return recovery(world, pairs, bounds);
+}
+
+/** Everyone wants its seat now: resolves when every pair has talked both ways, or the bound is long over. */
+async function recovery(world: World, pairs: number, { usableMs }: Bounds): Promise<number> {
+  const { history } = world;
+  const began = performance.now();
+  let seen = history.events.length;
+  history.add({ kind: 'healed', pairs });
+  world.mode = 'recovery';
+  const who = new Map<number, { pair: number; part: Part }>();
+  const heard = new Set<string>();
+  const meet = (event: Event) => {
+    if (event.kind === 'connected') who.set(event.conn, event);
+  };
+  history.events.forEach(meet);
+  // Messages from before the last fault was over do not count.
+  const sent = new Set<string>();
+  world.served.clear();
+  while (world.served.size < pairs && performance.now() - began < usableMs + GRACE_MS) {
+    await sleep(50);
+    for (; seen < history.events.length; seen++) {
+      const event = history.events[seen] as Event;
+      meet(event);
+      if (event.kind === 'sent') sent.add(`${event.conn}/${event.n}`);
+      if (event.kind !== 'frame' || !event.label) continue;
+      const [to, from] = [who.get(event.conn), who.get(event.label.conn)];
+      if (!to || !from || to.part === 'third' || from.part === 'third') continue;
+      if (!sent.has(`${event.label.conn}/${event.label.n}`)) continue;
+      heard.add(`${to.pair} ${to.part}`);
+      if (heard.has(`${to.pair} creator`) && heard.has(`${to.pair} acceptor`)) {
+        world.served.add(to.pair);
+      }
+    }
+  }
+  world.mode = 'load';
+  return performance.now() - began;
+}

@@ -1,0 +1,171 @@
+// Pairing: one device wins a code, everyone hears of the same room, no repeat is answered differently, nothing is ever 404.
+import type { Event, Operation } from '../history.js';
+import type { Bounds } from './bounds.js';
+import type { Disturbances } from './disturbances.js';
+import type { Violation } from './violation.js';
+
+interface Answer {
+  t: number;
+  status: number;
+  body: Record<string, unknown> | undefined;
+}
+
+/** One thing that a device wants, with its Idempotency-Key; asked again until it is answered. */
+interface Wish {
+  op: number;
+  what: Operation;
+  code: string;
+  device: string;
+  /** The first time. */
+  asked: number;
+  answers: Answer[];
+  /** The servers that were asked. */
+  nodes: number[];
+}
+
+/** Answers that are not kept, and mean: ask again. 408: the server stood still while the request came. */
+const isFinal = ({ status, body }: Answer) =>
+  status !== 503 && status !== 408 && !(status === 409 && body?.error === 'request_in_progress');
+
+export function pairingViolations(
+  events: readonly Event[],
+  disturbances: Disturbances,
+  bounds: Bounds,
+): Violation[] {
+  const codes = new Map<string, Wish[]>();
+  for (const wish of wishes(events)) {
+    const wishesOfCode = codes.get(wish.code);
+    if (wishesOfCode) wishesOfCode.push(wish);
+    else codes.set(wish.code, [wish]);
+  }
+  const found: Violation[] = [];
+  const rooms = new Map<string, string>();
+  for (const [code, all] of codes) {
+    found.push(...all.flatMap((wish) => [...repeats(wish), ...statuses(wish, all)]));
+    found.push(...oneRoom(code, all, rooms));
+    found.push(...freshness(all, disturbances, bounds));
+  }
+  return found;
+}
+
+function wishes(events: readonly Event[]): Wish[] {
+  const all = new Map<number, Wish>();
+  for (const event of events) {
+    if (event.kind === 'asked') {
+      const { op, what, code, device, node, t } = event;
+      const wish = all.get(op) ?? { op, what, code, device, asked: t, answers: [], nodes: [] };
+      wish.nodes.push(node);
+      all.set(op, wish);
+    } else if (event.kind === 'answered') {
+      const { t, status, body } = event;
+      all.get(event.op)?.answers.push({ t, status, body });
+    }
+  }
+  return [...all.values()];
+}
+
+/** The same key is answered the same. */
+function repeats({ op, what, answers }: Wish): Violation[] {
+  const [first, ...later] = answers.filter(isFinal);
+  if (first === undefined || what === 'get') return [];
+  const said = ({ status, body }: Answer) => `${status} ${JSON.stringify(body ?? null)}`;
+  return later
+    .filter((answer) => said(answer) !== said(first))
+    .map(({ t, ...other }) => ({
+      rule: 'a repeat gets the first answer again',
+      t,
+      what: `${what}: ${said(first)}, then ${said({ t, ...other })}`,
+      ops: [op],
+    }));
+}
+
+/** No status but those that this code's history can explain. */
+function statuses(wish: Wish, ofCode: readonly Wish[]): Violation[] {
+  const { op, what, answers } = wish;
+  return answers.filter(isFinal).flatMap(({ t, status, body }) => {
+    const before = (other: Operation) =>
+      ofCode.filter((one) => one.what === other && one !== wish && one.asked < t);
+    const allowed = {
+      create: [201],
+      // Lost against another device; and when the winner's room was collected, the code was free again.
+      accept: [
+        200,
+        ...(before('accept').length > 0 ? [409] : []),
+        ...(before('accept').length > 0 && before('check').length > 0 ? [404] : []),
+      ],
+      check: [200, 204],
+      get: [200],
+    }[what];
+    if (allowed.includes(status)) return [];
+    const rule = status === 404 ? 'no 404 to a live pairing' : 'REST answers as documented';
+    return [{ rule, t, what: `${what}: ${status} ${JSON.stringify(body ?? null)}`, ops: [op] }];
+  });
+}
+
+function oneRoom(code: string, all: readonly Wish[], rooms: Map<string, string>): Violation[] {
+  const found: Violation[] = [];
+  const ops = all.map(({ op }) => op);
+  const winners = new Set<string>();
+  let room: unknown;
+  for (const wish of all) {
+    for (const { t, status, body } of wish.answers.filter(({ status }) => status === 200)) {
+      room ??= body?.roomid;
+      if (body?.roomid !== room) {
+        const what = `${wish.what}: ${body?.roomid}, and before ${room}`;
+        found.push({ rule: 'one code, one room', t, what, ops });
+      }
+      if (wish.what === 'accept') winners.add(wish.device);
+      if (winners.size > 1) {
+        const what = `accepted by ${[...winners].join(' and ')}`;
+        found.push({ rule: 'a code is accepted by at most one device', t, what, ops });
+      }
+      if (wish.what === 'get') found.push(...rightDevices(wish, { t, status, body }, all));
+    }
+  }
+  if (typeof room === 'string') {
+    const other = rooms.get(room);
+    if (other !== undefined) {
+      found.push({ rule: 'a room for one code alone', t: 0, what: `${room} twice`, ops });
+    }
+    rooms.set(room, code);
+  }
+  return found;
+}
+
+function rightDevices(wish: Wish, { t, body }: Answer, all: readonly Wish[]): Violation[] {
+  const creator = all.find(({ what }) => what === 'create')?.device;
+  const winner = all.find(
+    ({ what, answers }) => what === 'accept' && answers.some(({ status }) => status === 200),
+  )?.device;
+  const right = body?.client1 === creator && (winner === undefined || body?.client2 === winner);
+  if (right) return [];
+  return [{ rule: 'a room has its two devices', t, what: JSON.stringify(body), ops: [wish.op] }];
+}
+
+/**
+ * What was answered to one is seen by all: a check that is asked after the accept was answered is never told to wait,
+ * and one that is held then is answered within the bound.
+ */
+function freshness(all: readonly Wish[], disturbances: Disturbances, bounds: Bounds): Violation[] {
+  const accepted = Math.min(
+    ...all
+      .filter(({ what }) => what === 'accept')
+      .flatMap(({ answers }) => answers.filter(({ status }) => status === 200).map(({ t }) => t)),
+  );
+  if (accepted === Number.POSITIVE_INFINITY) return [];
+  return all
+    .filter(({ what }) => what === 'check')
+    .flatMap(({ op, asked, answers, nodes }) => {
+      const first = answers.find(isFinal);
+      if (first === undefined) return [];
+      if (first.status === 204 && asked > accepted) {
+        const what = '204 to a check that was asked after the accept had been answered';
+        return [{ rule: 'an answer that was sent is durable', t: first.t, what, ops: [op] }];
+      }
+      const late = first.t - accepted;
+      if (asked > accepted || nodes.length > 1 || late <= bounds.settleMs) return [];
+      if (disturbances.touch(nodes[0] as number, asked, first.t)) return [];
+      const what = `${first.status} came ${Math.round(late)} ms after the accept was answered`;
+      return [{ rule: 'a held check is woken', t: first.t, what, ops: [op] }];
+    });
+}

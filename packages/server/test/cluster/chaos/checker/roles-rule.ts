@@ -1,0 +1,66 @@
+// Roles: of the two that are told `room_ready`, one is the initiator; in a paired room it is the device that made the code.
+import type { Event } from '../history.js';
+import type { Connections } from './connections.js';
+import type { Memberships } from './memberships.js';
+import type { Violation } from './violation.js';
+
+export function roleViolations(
+  events: readonly Event[],
+  connections: Connections,
+  { pairs }: Memberships,
+): Violation[] {
+  const alike = pairs
+    .filter(([one, other]) => one.initiator === other.initiator)
+    .map(([one, other]) => ({
+      rule: 'exactly one initiator in each room_ready',
+      t: Math.max(one.from, other.from),
+      what: `both ${one.conn.conn} and ${other.conn.conn} are told isInitiator ${one.initiator}`,
+      conns: [one.conn.conn, other.conn.conn],
+    }));
+  return [...alike, ...byDevice(connections, pairedDevices(events))];
+}
+
+/** Room → the devices that paired it, as the answers of REST say. */
+function pairedDevices(
+  events: readonly Event[],
+): Map<string, { creator?: string; acceptor?: string }> {
+  const asked = new Map<number, Event & { kind: 'asked' }>();
+  const creators = new Map<string, string>();
+  const rooms = new Map<string, { creator?: string; acceptor?: string }>();
+  for (const event of events) {
+    if (event.kind === 'asked') {
+      asked.set(event.op, event);
+      if (event.what === 'create') creators.set(event.code, event.device);
+    }
+    if (event.kind !== 'answered' || event.status !== 200) continue;
+    const question = asked.get(event.op);
+    const room = event.body?.roomid;
+    if (question?.what !== 'accept' || typeof room !== 'string') continue;
+    const creator = creators.get(question.code);
+    rooms.set(room, { acceptor: question.device, ...(creator === undefined ? {} : { creator }) });
+  }
+  return rooms;
+}
+
+function byDevice(
+  connections: Connections,
+  paired: ReadonlyMap<string, { creator?: string; acceptor?: string }>,
+): Violation[] {
+  return connections.all.flatMap((connection) => {
+    const found: Violation[] = [];
+    let device = '';
+    for (const event of connection.events) {
+      if (event.kind === 'asked_join') device = event.device;
+      if (event.kind !== 'told' || event.notice.isInitiator === undefined) continue;
+      const { type, roomId, isInitiator } = event.notice;
+      const devices = paired.get(roomId ?? '');
+      const right = device === devices?.creator ? true : device !== devices?.acceptor && undefined;
+      if (devices === undefined || right === undefined || isInitiator === right) continue;
+      const who = right ? 'the creator' : 'the acceptor';
+      const what = `${type} tells ${who}, ${connection.conn}, isInitiator ${isInitiator}`;
+      const rule = 'the device that made the code is the initiator';
+      found.push({ rule, t: event.t, what, conns: [connection.conn] });
+    }
+    return found;
+  });
+}

@@ -1,0 +1,156 @@
+// Service: nothing fails, closes or ends where no fault is near, and after the last fault everything is usable again.
+import type { Event } from '../history.js';
+import type { Bounds } from './bounds.js';
+import type { Connection, Connections } from './connections.js';
+import type { Disturbances } from './disturbances.js';
+import type { Violation } from './violation.js';
+
+export function serviceViolations(
+  events: readonly Event[],
+  connections: Connections,
+  disturbances: Disturbances,
+  bounds: Bounds,
+): Violation[] {
+  return [
+    ...connections.all.flatMap((connection) => [
+      ...refusedJoins(connection, disturbances),
+      ...closes(connection, connections, disturbances, bounds),
+    ]),
+    ...refusedRequests(events, disturbances),
+    ...events.flatMap(incidents),
+    ...recoveries(events, connections, bounds).flatMap(({ violations }) => violations),
+  ];
+}
+
+function incidents(event: Event): Violation[] {
+  const { t } = event;
+  if (event.kind === 'died') {
+    return [{ rule: 'no server ends by itself', t, what: `node ${event.node}: ${event.how}` }];
+  }
+  if (event.kind === 'leaked') {
+    return [
+      { rule: 'nothing of a pairing is logged', t, what: `node ${event.node}: ${event.line}` },
+    ];
+  }
+  return [];
+}
+
+function refusedJoins({ conn, node, events }: Connection, disturbances: Disturbances): Violation[] {
+  return events.flatMap((event) => {
+    if (event.kind !== 'told' || event.notice.code !== 'unavailable') return [];
+    if (disturbances.touch(node, event.t, event.t)) return [];
+    const what = `${conn} is told unavailable by node ${node}`;
+    return [{ rule: 'available where no fault is near', t: event.t, what, conns: [conn] }];
+  });
+}
+
+function refusedRequests(events: readonly Event[], disturbances: Disturbances): Violation[] {
+  const nodes = new Map<number, number>();
+  return events.flatMap((event) => {
+    if (event.kind === 'asked') nodes.set(event.op, event.node);
+    if (event.kind !== 'answered' || (event.status !== 503 && event.status !== 408)) return [];
+    const node = nodes.get(event.op) as number;
+    if (disturbances.touch(node, event.t, event.t)) return [];
+    const what = `${event.status} of node ${node}`;
+    return [{ rule: 'available where no fault is near', t: event.t, what, ops: [event.op] }];
+  });
+}
+
+/** Who had closed nothing itself is closed only for a reason that there is. */
+function closes(
+  connection: Connection,
+  connections: Connections,
+  disturbances: Disturbances,
+  { settleMs }: Bounds,
+): Violation[] {
+  const { conn, node, closed, closeCode, gaveUp, stays } = connection;
+  if (gaveUp !== undefined || closeCode === undefined) return [];
+  const disturbed = disturbances.touch(node, closed - settleMs, closed);
+  const replaced = () =>
+    stays.some((stay) => connections.others(stay).some(({ asked }) => asked <= closed));
+  const explained = {
+    4001: replaced,
+    1012: () => disturbed,
+    1013: () => disturbed,
+    1006: () => disturbed,
+  }[closeCode];
+  if (explained?.()) return [];
+  const what = `${conn} is closed with ${closeCode} by node ${node}`;
+  return [{ rule: 'no connection is closed without its reason', t: closed, what, conns: [conn] }];
+}
+
+export interface Recovery {
+  healed: number;
+  /** Until the last pair had exchanged a message both ways; Infinity: never. */
+  tookMs: number;
+  violations: Violation[];
+}
+
+interface Round {
+  healed: number;
+  pairs: number;
+  /** Pair → part → when it first heard the other. */
+  heard: Map<number, Map<string, number>>;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** After each round of faults: every pair exchanges a message both ways that was sent after the last fault was over. */
+export function recoveries(
+  events: readonly Event[],
+  connections: Connections,
+  { usableMs }: Bounds,
+): Recovery[] {
+  const all: Recovery[] = [];
+  let round: Round | undefined;
+  const sentAt = new Map<string, number>();
+  const finish = () => {
+    if (round) all.push(judge(round, connections, usableMs));
+    round = undefined;
+  };
+  for (const event of events) {
+    if (event.kind === 'healed') {
+      finish();
+      round = { healed: event.t, heard: new Map(), pairs: event.pairs };
+      sentAt.clear();
+    } else if (round === undefined) {
+    } else if (event.kind === 'fault' && event.phase === 'begin' && event.what !== 'stall') {
+      finish();
+    } else if (event.kind === 'sent') {
+      sentAt.set(`${event.conn}/${event.n}`, event.t);
+    } else if (event.kind === 'frame' && event.label) {
+      const { conn, n } = event.label;
+      const [to, from] = [connections.get(event.conn), connections.get(conn)];
+      if (!to || !from || to.part === 'third' || from.part === 'third') continue;
+      if (to.pair !== from.pair || !sentAt.has(`${conn}/${n}`)) continue;
+      const heard = round.heard.get(to.pair) ?? new Map<string, number>();
+      if (!heard.has(to.part)) heard.set(to.part, event.t);
+      round.heard.set(to.pair, heard);
+    }
+  }
+  finish();
+  return all;
+}
+
+function judge(
+  { healed, heard, pairs }: Round,
+  connections: Connections,
+  usableMs: number,
+): Recovery {
+  const took = Array.from({ length: pairs }, (_, pair) => {
+    const times = heard.get(pair);
+    const [one = NEVER, other = NEVER] = [times?.get('creator'), times?.get('acceptor')];
+    return Math.max(one, other) - healed;
+  });
+  const late = took.flatMap((ms, pair) => (ms > usableMs ? [{ ms, pair }] : []));
+  const violations = late.map(({ ms, pair }) => ({
+    rule: 'everything is usable again after the last fault',
+    t: healed + usableMs,
+    what: `pair ${pair} ${ms === NEVER ? 'never was' : `took ${Math.round(ms)} ms`}`,
+    conns: connections.all
+      .filter((connection) => connection.pair === pair)
+      .slice(-4)
+      .map(({ conn }) => conn),
+  }));
+  return { healed, tookMs: Math.max(...took), violations };
+}

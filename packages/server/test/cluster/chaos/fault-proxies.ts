@@ -1,0 +1,69 @@
+// The proxies between the nodes and Redis: opened, cut and mended from here, at work in a process of their own.
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Cut } from './schedule.js';
+
+const SCRIPT = fileURLToPath(new URL('./proxy-process.js', import.meta.url));
+
+type Order =
+  | { open: { target: number; ports: Readonly<Record<string, string>> | undefined } }
+  | { cut: number; how: Cut }
+  | { mend: number };
+
+/** A port on loopback that leads to another, until it is cut. */
+export interface FaultProxy {
+  readonly port: number;
+  cut(how: Cut): Promise<void>;
+  mend(): Promise<void>;
+}
+
+interface Answer {
+  id: number;
+  port?: number;
+}
+
+export class FaultProxies {
+  /** Told when the process of the proxies, which has little to do, stood still until now. */
+  onStall: (ms: number) => void = () => {};
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #orders = 0;
+
+  constructor() {
+    this.#child = fork(SCRIPT, { execArgv: [] });
+    this.#child.on('message', (message: Answer | { stoodStillMs: number }) => {
+      if ('stoodStillMs' in message) return this.onStall(message.stoodStillMs);
+      this.#waiting.get(message.id)?.(message);
+      this.#waiting.delete(message.id);
+    });
+  }
+
+  /**
+   * @param target - the port on loopback that it leads to
+   * @param ports - rewrites each line of the answers that is one of these ports, as of a Sentinel that tells where the
+   *   master is
+   */
+  async open(target: number, ports?: Readonly<Record<string, string>>): Promise<FaultProxy> {
+    const { port = 0 } = await this.#order({ open: { target, ports } });
+    return {
+      port,
+      cut: async (how) => void (await this.#order({ cut: port, how })),
+      mend: async () => void (await this.#order({ mend: port })),
+    };
+  }
+
+  async close(): Promise<void> {
+    const gone = once(this.#child, 'exit');
+    this.#child.disconnect();
+    await gone;
+  }
+
+  #order(order: Order): Promise<Answer> {
+    const id = ++this.#orders;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#child.send({ id, ...order });
+    });
+  }
+}

@@ -1,0 +1,83 @@
+// What all clients saw and did, and what was done to the servers: one list with one clock, which the checker judges.
+
+/** A numbered message, as it names itself: who sent it, and what the sender knew when it did. */
+export interface Label {
+  conn: number;
+  /** Counts the messages of this connection, from 1. */
+  n: number;
+  /** How many `room_ready` the sender had got on this connection. */
+  ready: number;
+  /** The role that the last of these told it. */
+  initiator: boolean;
+  room: string;
+}
+
+/** What a device is to its pair: one of the two, or a stranger who tries the door. */
+export type Part = 'creator' | 'acceptor' | 'third';
+
+export type Operation = 'create' | 'accept' | 'check' | 'get';
+
+export type FaultKind =
+  | 'kill'
+  | 'stop'
+  | 'pause'
+  | 'cut'
+  | 'redis-restart'
+  | 'failover'
+  /** The test itself stood still, or the machine: nothing of that time can be held against a server. */
+  | 'stall';
+
+/** A message of the server that is not a forwarded one; of the fields, those that are judged. */
+export interface Notice {
+  type: string;
+  roomId?: string | null;
+  userCount?: number;
+  ready?: boolean;
+  isInitiator?: boolean;
+  code?: string;
+}
+
+/** `t` is in milliseconds of the one monotonic clock. `conn` numbers the WebSockets, `op` the things asked by REST. */
+export type Happening =
+  | { kind: 'connected'; conn: number; clientId: string; node: number; pair: number; part: Part }
+  | { kind: 'asked_join'; conn: number; room: string; device: string }
+  | { kind: 'asked_leave'; conn: number }
+  | ({ kind: 'sent' } & Label)
+  | { kind: 'told'; conn: number; notice: Notice }
+  /** `label` is null where the content is not what any client sent, to the byte. */
+  | { kind: 'frame'; conn: number; from: string; roomId: string; label: Label | null }
+  /** The client ended it; `fade`: it reads and answers nothing any more, as a phone out of reach. */
+  | { kind: 'gave_up'; conn: number; how: 'close' | 'terminate' | 'fade' }
+  | { kind: 'closed'; conn: number; code: number }
+  | { kind: 'asked'; op: number; what: Operation; code: string; device: string; node: number }
+  | { kind: 'answered'; op: number; status: number; body: Record<string, unknown> | undefined }
+  /** No answer came, or the client did not wait for it. */
+  | { kind: 'lost'; op: number }
+  /** One of the servers, or with `node: null` all of them, are disturbed from `begin` to `end`. */
+  | { kind: 'fault'; id: number; what: FaultKind; node: number | null; phase: 'begin' | 'end' }
+  /** The last fault of a round is over. */
+  | { kind: 'healed'; pairs: number }
+  /** A server ended that nobody had killed. */
+  | { kind: 'died'; node: number; how: string }
+  /** Something of a pairing stood in the log of a server. */
+  | { kind: 'leaked'; node: number; line: string };
+
+export type Event = { t: number } & Happening;
+
+export class History {
+  readonly events: Event[] = [];
+  readonly #now: () => number;
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  add(happening: Happening): void {
+    this.events.push({ t: this.#now(), ...happening });
+  }
+
+  /** Notes what is only known afterwards. */
+  addAt(t: number, happening: Happening): void {
+    this.events.push({ t, ...happening });
+  }
+}

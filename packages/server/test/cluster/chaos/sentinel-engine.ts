@@ -1,0 +1,135 @@
+// The Redis of a run: a master, two replicas and three Sentinels, each seen by each node through a proxy of its own.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../../support/eventually.js';
+import { type RedisServer, startRedis } from '../../support/redis-servers.js';
+import { FaultProxies } from './fault-proxies.js';
+import type { Engine } from './faults.js';
+
+/** What was answered is on disk, so that a server that is killed and started again has it. */
+const DURABLE = ['appendonly yes', 'appendfsync always', 'repl-diskless-sync-delay 0'];
+
+const WATCH = [
+  'sentinel down-after-milliseconds mymaster 1000',
+  'sentinel failover-timeout mymaster 3000',
+  'sentinel resolve-hostnames no',
+];
+
+const REPLICAS = 2;
+const SENTINELS = 3;
+
+/** For everything to be as it should be again after a fault, on a machine that is busy. */
+const SETTLED_MS = 30_000;
+
+export interface SentinelEngine extends Engine {
+  /** REDIS_URL of each node: its own way to the Sentinels. */
+  readonly urls: readonly string[];
+}
+
+/** Starts it for so many nodes. The caller stops it. */
+export async function startSentinelEngine(nodes: number): Promise<SentinelEngine> {
+  const first = await startRedis(DURABLE);
+  const follow = `replicaof 127.0.0.1 ${first.port}`;
+  const replicas = await Promise.all(
+    Array.from({ length: REPLICAS }, () => startRedis([...DURABLE, follow])),
+  );
+  const servers = [first, ...replicas];
+  const monitor = `sentinel monitor mymaster 127.0.0.1 ${first.port} 2`;
+  const sentinels = await Promise.all(
+    Array.from({ length: SENTINELS }, () => startRedis([monitor, ...WATCH], ['--sentinel'])),
+  );
+  await eventually(async () => {
+    for (const sentinel of sentinels) {
+      const info = String(await sentinel.admin('INFO', 'sentinel'));
+      if (!info.includes(`slaves=${REPLICAS},sentinels=${SENTINELS}`)) throw new Error(info);
+    }
+  }, SETTLED_MS);
+  const proxies = new FaultProxies();
+  const ways = await Promise.all(
+    Array.from({ length: nodes }, () => waysTo(servers, sentinels, proxies)),
+  );
+  const settled = () => eventually(() => look(servers, sentinels), SETTLED_MS);
+  await settled();
+
+  /** Ends the master at once; after the other's time the same server comes back, as it was. */
+  const killMaster = async (meanwhile: (port: number) => Promise<void>) => {
+    const port = await masterPort(sentinels[0] as RedisServer);
+    const master = servers.find((server) => server.port === port) as RedisServer;
+    await master.stop('SIGKILL');
+    await meanwhile(port);
+    await master.start();
+    await settled();
+  };
+
+  return {
+    urls: ways.map(({ url }) => url),
+    onStall(listener) {
+      proxies.onStall = listener;
+    },
+    cut: async (node, how) => {
+      await Promise.all((ways[node]?.proxies ?? []).map((proxy) => proxy.cut(how)));
+    },
+    mend: async (node) => {
+      await Promise.all((ways[node]?.proxies ?? []).map((proxy) => proxy.mend()));
+    },
+    restart: (downMs) => killMaster(() => sleep(downMs)),
+    failover: (downMs) =>
+      killMaster(async (port) => {
+        await eventually(async () => {
+          for (const sentinel of sentinels) {
+            if ((await masterPort(sentinel)) === port) throw new Error('no failover yet');
+          }
+        }, SETTLED_MS);
+        await sleep(downMs);
+      }),
+    async stop() {
+      await proxies.close();
+      await Promise.all([...sentinels, ...servers].map((server) => server.dispose()));
+    },
+  };
+}
+
+/** A proxy to each server, and to each Sentinel one that names those proxies for the servers. */
+async function waysTo(
+  servers: readonly RedisServer[],
+  sentinels: readonly RedisServer[],
+  proxies: FaultProxies,
+) {
+  const toServers = await Promise.all(servers.map(({ port }) => proxies.open(port)));
+  // In the protocol a word goes after its length: so both ports are of five digits, as all that are free for anybody.
+  const ports = Object.fromEntries(
+    servers.map(({ port }, n) => [`${port}`, `${toServers[n]?.port}`]),
+  );
+  const toSentinels = await Promise.all(sentinels.map(({ port }) => proxies.open(port, ports)));
+  const hosts = toSentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
+  return {
+    url: `redis://${hosts}?sentinel=mymaster`,
+    proxies: [...toServers, ...toSentinels],
+  };
+}
+
+async function masterPort(sentinel: RedisServer): Promise<number> {
+  const reply = await sentinel.admin('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster');
+  return Number((reply as string[])[1]);
+}
+
+/** Throws unless the Sentinels agree on a master that is one, and all others follow it. */
+async function look(
+  servers: readonly RedisServer[],
+  sentinels: readonly RedisServer[],
+): Promise<void> {
+  const ports = new Set(await Promise.all(sentinels.map(masterPort)));
+  const [port] = ports;
+  if (ports.size > 1) throw new Error('the Sentinels disagree');
+  for (const server of servers) {
+    const [role, ...rest] = (await server.admin('ROLE')) as unknown[];
+    if (server.port === port) {
+      if (role !== 'master') throw new Error('the master does not know yet');
+    } else if (role === 'master') {
+      // The old master does not know what happened meanwhile. A Sentinel would tell it too, in ten seconds.
+      await server.admin('REPLICAOF', '127.0.0.1', String(port));
+      throw new Error('two masters');
+    } else if (rest[1] !== port || rest[2] !== 'connected') {
+      throw new Error('a replica does not follow yet');
+    }
+  }
+}
