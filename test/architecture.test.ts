@@ -234,6 +234,7 @@ describe('one door per library', () => {
     '@fastify/cors': ['platform/cors.ts'],
     '@fastify/proxy-addr': ['platform/client-address.ts'],
     '@fastify/swagger': ['platform/openapi.ts'],
+    '@redis/client': ['platform/redis-connection.ts'],
     'better-sqlite3': ['pairing/database.ts'],
     fastify: ['app.ts'],
     'ipaddr.js': ['platform/client-address.ts'],

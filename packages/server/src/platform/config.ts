@@ -3,6 +3,7 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { trustProxyFaults } from './client-address.js';
 import { LIMIT_SETTINGS } from './limit-settings.js';
+import { REDIS_SETTINGS, redisFaults } from './redis-settings.js';
 import { TURN_SETTINGS, turnFaults } from './turn-settings.js';
 
 /** Every setting: `env` is the variable, `default` what holds when it is unset or empty. docs/operations.md shows this table. */
@@ -112,6 +113,7 @@ export const ConfigSchema = Type.Object({
     default: 'auto',
     description: 'auto: pretty on a terminal, JSON lines otherwise.',
   }),
+  ...REDIS_SETTINGS,
   ...LIMIT_SETTINGS,
   ...TURN_SETTINGS,
 });
@@ -176,16 +178,21 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   }
   // What hangs on a setting that is at fault anyway would only confuse.
   const config = values as Config;
-  const cross = [...turnFaults(config), ...pairedRoomFaults(config), ...trustProxyFaults(config)];
+  const cross = [
+    ...turnFaults(config),
+    ...pairedRoomFaults(config),
+    ...trustProxyFaults(config),
+    ...redisFaults(config),
+  ];
   faults.push(...cross.filter((fault) => !faulty.some((name) => fault.includes(name))));
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(values) as Config;
 }
 
 /** Rooms are paired in the store. */
-function pairedRoomFaults({ requirePairedRooms, useSqlite }: Config): string[] {
-  if (!requirePairedRooms || useSqlite) return [];
-  return ['REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1, or no room is ever paired'];
+function pairedRoomFaults({ requirePairedRooms, useSqlite, redisUrl }: Config): string[] {
+  if (!requirePairedRooms || useSqlite || redisUrl !== '') return [];
+  return ['REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL, or no room is ever paired'];
 }
 
 const checks = Object.fromEntries(

@@ -31,7 +31,7 @@ export const LIMIT_SETTINGS = {
     env: 'REQUIRE_PAIRED_ROOMS',
     default: false,
     description:
-      'Lets into a room only the two devices that paired it; needs USE_SQLITE, and clients that send `deviceId`.',
+      'Lets into a room only the two devices that paired it; needs USE_SQLITE or REDIS_URL, and clients that send `deviceId`.',
   }),
   joinCodeDigits: Type.Integer({
     env: 'JOIN_CODE_DIGITS',

@@ -1,0 +1,267 @@
+// Real Redis for tests: single servers, a Cluster of three masters, a master with replica and Sentinels; on free ports of loopback.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RedisConnection } from '../../src/platform/redis-connection.js';
+import { ask } from '../../src/platform/redis-routes.js';
+import { SLOTS } from '../../src/platform/redis-slots.js';
+import { freePort } from './coturn.js';
+import { eventually } from './eventually.js';
+
+export interface RedisServer {
+  readonly port: number;
+  /** `redis://127.0.0.1:port` */
+  readonly url: string;
+  /** Of the process that runs now. */
+  readonly pid: number;
+  /** Runs an admin command over a connection of its own. */
+  admin(...command: string[]): Promise<unknown>;
+  /** Ends it at once (`SIGKILL`), or lets it write its data first (`SIGTERM`). */
+  stop(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
+  /** Starts it again after {@link stop}, with the data that it had written. */
+  start(): Promise<void>;
+  /** It stands still, its sockets stay open. */
+  pause(): void;
+  resume(): void;
+  /** Ends it and deletes its folder. */
+  dispose(): Promise<void>;
+}
+
+const options = { credentials: {}, database: 0, tls: false, timeoutMs: 3000 };
+
+/** Starts one server; `settings` are lines of redis.conf. The caller disposes of it. */
+export async function startRedis(
+  settings: readonly string[] = [],
+  args: readonly string[] = [],
+): Promise<RedisServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'couplet-redis-'));
+  const port = await freePort();
+  const config = join(folder, 'redis.conf');
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir ${folder}`,
+    'save ""',
+    'appendonly no',
+    ...settings,
+  ];
+  writeFileSync(config, `${lines.join('\n')}\n`);
+  const address = { host: '127.0.0.1', port };
+  let child: ChildProcess | undefined;
+  let log = '';
+
+  const admin = (...command: string[]) => ask(address, options, command);
+  const stop = async (signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL') => {
+    const ending = child;
+    child = undefined;
+    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
+    const exit = new Promise<void>((resolve) => ending.once('exit', () => resolve()));
+    // One that stands still hears of nothing but SIGKILL.
+    if (signal !== 'SIGKILL') ending.kill('SIGCONT');
+    ending.kill(signal);
+    await exit;
+  };
+  const start = async () => {
+    const started = spawn('redis-server', [config, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child = started;
+    for (const stream of [started.stdout, started.stderr]) {
+      stream.on('data', (text) => {
+        log = `${log}${text}`.slice(-20_000);
+      });
+    }
+    await eventually(async () => {
+      if (started.exitCode !== null) throw new Error(`redis-server ended:\n${log}`);
+      await admin('PING');
+    });
+  };
+  await start();
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    get pid() {
+      return child?.pid as number;
+    },
+    admin,
+    stop,
+    start,
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
+    async dispose() {
+      await stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface RedisCluster {
+  /** As for REDIS_URL. */
+  readonly url: string;
+  readonly servers: readonly RedisServer[];
+  /** Moves a slot, with its keys, to the server of this number. */
+  moveSlot(slot: number, to: number): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Starts a Redis Cluster of masters that share the slots.
+ *
+ * @param replicas - whether each master has a replica: the last servers, in the order of their masters
+ */
+export async function startRedisCluster(masters = 3, replicas = false): Promise<RedisCluster> {
+  const servers = await Promise.all(
+    Array.from({ length: replicas ? masters * 2 : masters }, async () =>
+      startRedis([
+        'cluster-enabled yes',
+        `cluster-port ${await freePort()}`,
+        'cluster-node-timeout 1000',
+        'cluster-replica-validity-factor 0',
+        'repl-diskless-sync-delay 0',
+      ]),
+    ),
+  );
+  const [first] = servers as [RedisServer];
+  const each = Math.ceil(SLOTS / masters);
+  await Promise.all(
+    servers.slice(0, masters).map(async (server, n) => {
+      const last = Math.min(SLOTS, (n + 1) * each) - 1;
+      await server.admin('CLUSTER', 'ADDSLOTSRANGE', String(n * each), String(last));
+      await server.admin('CLUSTER', 'SET-CONFIG-EPOCH', String(n + 1));
+    }),
+  );
+  const busPort = async (server: RedisServer) =>
+    String(
+      ((await server.admin('CONFIG', 'GET', 'cluster-port')) as { 'cluster-port': string })[
+        'cluster-port'
+      ],
+    );
+  for (const server of servers.slice(1)) {
+    const bus = await busPort(server);
+    await first.admin('CLUSTER', 'MEET', '127.0.0.1', String(server.port), bus);
+  }
+  const id = async (server: RedisServer) => String(await server.admin('CLUSTER', 'MYID'));
+  const isWhole = async (server: RedisServer) => {
+    const info = String(await server.admin('CLUSTER', 'INFO'));
+    if (!/cluster_state:ok/.test(info)) throw new Error(info);
+    if (!info.includes(`cluster_known_nodes:${servers.length}`)) throw new Error(info);
+  };
+  await eventually(async () => {
+    for (const server of servers) {
+      const info = String(await server.admin('CLUSTER', 'INFO'));
+      if (!info.includes(`cluster_known_nodes:${servers.length}`)) throw new Error(info);
+    }
+  }, 30_000);
+  for (const [n, server] of servers.slice(masters).entries()) {
+    const master = await id(servers[n] as RedisServer);
+    await eventually(async () => void (await server.admin('CLUSTER', 'REPLICATE', master)));
+  }
+  for (const server of servers) await eventually(() => isWhole(server), 30_000);
+  for (const server of servers.slice(masters)) {
+    await eventually(async () => {
+      const info = String(await server.admin('INFO', 'replication'));
+      if (!/master_link_status:up/.test(info)) throw new Error(info);
+    }, 30_000);
+  }
+  return {
+    url: `redis://${servers
+      .slice(0, masters)
+      .map(({ port }) => `127.0.0.1:${port}`)
+      .join(',')}?cluster`,
+    servers,
+    async moveSlot(slot, to) {
+      const target = servers[to] as RedisServer;
+      const targetId = await id(target);
+      let source: RedisServer | undefined;
+      for (const server of servers) {
+        const nodes = String(await server.admin('CLUSTER', 'NODES'));
+        const mine = nodes.split('\n').find((line) => line.includes('myself')) ?? '';
+        const ranges = mine
+          .split(' ')
+          .slice(8)
+          .map((range) => range.split('-').map(Number));
+        if (ranges.some(([low = -1, high = low]) => low <= slot && slot <= high)) source = server;
+      }
+      if (source === undefined || source === target) return;
+      const sourceId = await id(source);
+      await target.admin('CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', sourceId);
+      await source.admin('CLUSTER', 'SETSLOT', String(slot), 'MIGRATING', targetId);
+      const keys = (await source.admin(
+        'CLUSTER',
+        'GETKEYSINSLOT',
+        String(slot),
+        '1000',
+      )) as string[];
+      if (keys.length > 0) {
+        const command = ['MIGRATE', '127.0.0.1', String(target.port), '', '0', '3000', 'KEYS'];
+        await source.admin(...command, ...keys);
+      }
+      for (const server of [target, source]) {
+        await server.admin('CLUSTER', 'SETSLOT', String(slot), 'NODE', targetId);
+      }
+    },
+    dispose: async () => void (await Promise.all(servers.map((server) => server.dispose()))),
+  };
+}
+
+export interface WatchedRedis {
+  /** As for REDIS_URL. */
+  readonly url: string;
+  /** The first is the master at the start. */
+  readonly servers: readonly [RedisServer, RedisServer];
+  readonly sentinels: readonly RedisServer[];
+  /** The port of whom the Sentinels call master now. */
+  masterPort(): Promise<number>;
+  /** Resolves when the Sentinels agree on another master than this. */
+  failedOver(fromPort: number): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** Starts a master, its replica, and three Sentinels that take a silence of half a second for death. */
+export async function startWatchedRedis(settings: readonly string[] = []): Promise<WatchedRedis> {
+  const quick = ['repl-diskless-sync-delay 0', 'repl-timeout 10', ...settings];
+  const master = await startRedis(quick);
+  const replica = await startRedis([...quick, `replicaof 127.0.0.1 ${master.port}`]);
+  await eventually(async () => {
+    const info = String(await replica.admin('INFO', 'replication'));
+    if (!/master_link_status:up/.test(info)) throw new Error(info);
+  }, 30_000);
+  const watch = [
+    `sentinel monitor mymaster 127.0.0.1 ${master.port} 2`,
+    'sentinel down-after-milliseconds mymaster 500',
+    'sentinel failover-timeout mymaster 3000',
+    'sentinel resolve-hostnames no',
+  ];
+  const sentinels = await Promise.all(
+    Array.from({ length: 3 }, () => startRedis(watch, ['--sentinel'])),
+  );
+  for (const sentinel of sentinels) {
+    await eventually(async () => {
+      const info = String(await sentinel.admin('INFO', 'sentinel'));
+      if (!/slaves=1,sentinels=3/.test(info)) throw new Error(info);
+    }, 30_000);
+  }
+  const masterOf = async (sentinel: RedisServer) => {
+    const reply = await sentinel.admin('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster');
+    return Number((reply as string[])[1]);
+  };
+  const ports = sentinels.map(({ port }) => `127.0.0.1:${port}`);
+  return {
+    url: `redis://${ports.join(',')}?sentinel=mymaster`,
+    servers: [master, replica],
+    sentinels,
+    masterPort: () => masterOf(sentinels[0] as RedisServer),
+    failedOver: (fromPort) =>
+      eventually(async () => {
+        for (const sentinel of sentinels) {
+          if ((await masterOf(sentinel)) === fromPort) throw new Error('no failover yet');
+        }
+      }, 30_000),
+    dispose: async () => {
+      await Promise.all([...sentinels, master, replica].map((server) => server.dispose()));
+    },
+  };
+}
+
+/** A connection of the test's own, to look at what is in Redis. */
+export const connectTo = (port: number): Promise<RedisConnection> =>
+  RedisConnection.open({ host: '127.0.0.1', port }, options);
