@@ -10,13 +10,20 @@ import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { ROOT, run } from '../support.js';
 
 const folder = temporaryFolder();
+const CLUSTER = 'docker-compose.cluster.yml';
 
-test('a .env reaches every setting but those that the container itself decides', () => {
+test.each([
+  ['docker-compose.yml', 'signaling'],
+  [CLUSTER, 'node1'],
+])('%s: a .env reaches every setting but those that the container itself decides', (file, name) => {
   const inContainer = ['PORT', 'HOST', 'USE_SQLITE', 'SQLITE_DB_PATH'];
   const passed = [...SETTINGS.keys()].filter((setting) => !inContainer.includes(setting));
-  const { environment = {} } = composeServices('docker-compose.yml').signaling ?? {};
+  const { environment = {} } = composeServices(file)[name] ?? {};
   expect(Object.keys(environment).sort()).toEqual(passed.sort());
 });
+
+/** What every .env of a cluster has. */
+const PASSWORD = 'REDIS_PASSWORD=0123456789abcdef\n';
 
 /** A file as Compose understands it, beside this .env. */
 function configured(file: string, dotEnv?: string): Record<string, Service> {
@@ -59,5 +66,53 @@ describeWith(['docker-compose'], 'docker-compose config', () => {
 
   test('.env.example, as it stands, is a .env that changes nothing', () => {
     expect(single(readFileSync(`${ROOT}.env.example`, 'utf8'))).toEqual(single());
+  });
+});
+
+describeWith(['docker-compose'], `docker-compose -f ${CLUSTER} config`, () => {
+  const cluster = (dotEnv: string) => configured(CLUSTER, PASSWORD + dotEnv);
+
+  test('without a password of Redis it says which, and starts nothing', () => {
+    expect(() => configured(CLUSTER)).toThrow(/REDIS_PASSWORD.*openssl rand/);
+  });
+
+  test('three nodes share one Redis, behind Caddy, and only Caddy can be reached', () => {
+    const { node1, node2, node3, redis, caddy, coturn, ...others } = cluster('');
+    expect(others).toEqual({});
+    expect(node2).toEqual(node1);
+    expect(node3).toEqual(node1);
+    expect(node1?.environment).toMatchObject({
+      PRODUCTION: '1',
+      REDIS_URL: 'redis://couplet:0123456789abcdef@redis:6379',
+      TRUST_PROXY: '1',
+    });
+    expect([node1?.ports, redis?.ports, node1?.volumes]).toEqual([undefined, undefined, undefined]);
+    expect(portsOf(caddy)?.sort()).toEqual(['443', '80', '8080', '8443']);
+    expect(caddy?.environment).toEqual({ SITE: ':80', NODES: 'node1:8080 node2:8080 node3:8080' });
+    expect(redis).toMatchObject({ restart: 'unless-stopped', volumes: expect.anything() });
+    expect(coturn).toEqual(configured('docker-compose.yml').coturn);
+  });
+
+  test('a .env sets the site, its ports, the settings of every node and those of Redis', () => {
+    const dotEnv = [
+      ...['SITE=chat.example.org', 'PORT=80', 'HTTPS_PORT=443', 'LOG_LEVEL=warn', 'TURN_SECRET=s'],
+      ...['REDIS_APPENDFSYNC=everysec', 'REDIS_MAXMEMORY=4gb'],
+    ];
+    const { node3, redis, caddy, coturn } = cluster(dotEnv.join('\n'));
+    expect(node3?.environment).toMatchObject({ LOG_LEVEL: 'warn', TURN_SECRET: 's' });
+    expect(redis?.environment).toMatchObject({
+      REDIS_APPENDFSYNC: 'everysec',
+      REDIS_MAXMEMORY: '4gb',
+    });
+    expect(caddy?.environment).toMatchObject({ SITE: 'chat.example.org' });
+    expect(portsOf(caddy)?.sort()).toEqual(['443', '443', '80', '80']);
+    expect(coturn?.environment).toMatchObject({ TURN_SECRET: 's' });
+  });
+
+  test('a node has longer to stop than its notice and its shutdown take', () => {
+    const { stop_grace_period: period, environment } = composeServices(CLUSTER).node1 as Service;
+    const notice = Number(/:-(\d+)/.exec(environment.SHUTDOWN_NOTICE_SECONDS as string)?.[1]);
+    const shutdown = Number(SETTINGS.get('SHUTDOWN_SECONDS')?.default);
+    expect(Number.parseInt(period as string, 10)).toBeGreaterThan(notice + shutdown);
   });
 });

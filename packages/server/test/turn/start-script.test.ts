@@ -35,6 +35,7 @@ test.each([
   ['docker-compose.yml', 'coturn'],
   ['docker-compose.yml', 'coturn-static'],
   ['docker-compose.yml', 'coturn-mapped'],
+  ['docker-compose.cluster.yml', 'coturn'],
 ])('%s hands exactly those settings to %s', (file, name) => {
   const { environment = {} } = composeServices(file)[name] ?? {};
   expect(Object.keys(environment).sort()).toEqual([...ofCoturn].sort());
