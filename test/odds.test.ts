@@ -7,7 +7,7 @@ import {
   unforgiven,
   waitAfter,
 } from '../packages/server/src/platform/penalties.js';
-import { Quota } from '../packages/server/src/platform/quota.js';
+import { MemoryQuota } from '../packages/server/src/platform/quota.js';
 import { FakeClock } from '../packages/server/test/support/fake-clock.js';
 import {
   chance,
@@ -60,13 +60,13 @@ test('SECURITY.md states the guesses of the first hour, and of a later one', () 
   expect(guessing).toContain(`every ${ACCEPT_GUESSES.forgiveSeconds / 60} minutes`);
 });
 
-test('the quota of creates lets twice its hourly number through in the first hour', () => {
+test('the quota of creates lets twice its hourly number through in the first hour', async () => {
   const clock = new FakeClock();
-  const quota = new Quota(CREATES_PER_HOUR, clock, 10);
+  const quota = new MemoryQuota(CREATES_PER_HOUR, clock, 10);
   const end = clock.now() + HOUR * 1000;
   let creates = 0;
   while (clock.now() < end) {
-    const wait = quota.take('attacker');
+    const wait = await quota.take('attacker');
     if (wait === 0) creates += 1;
     else clock.advance(wait * 1000);
   }

@@ -1,15 +1,11 @@
 // Composition root: configuration and outside things in, one Fastify app out. The only file that sees every folder.
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { embeddedEngine } from './embedded.js';
+import type { Engine, EngineDeps } from './engine.js';
 import { PUBLIC_FOLDER } from './pages/files.js';
 import { hasDemo, pageRoutes } from './pages/routes.js';
-import { startSweep } from './pairing/expiry.js';
-import { ACCEPT_GUESSES, CHECK_GUESSES, createGuesses } from './pairing/guesses.js';
-import { measureStore, pairingMetrics } from './pairing/metrics.js';
-import { createPairing } from './pairing/pairing.js';
-import { disabledPairingRoutes, pairingRoutes } from './pairing/routes.js';
-import { openSqliteStore } from './pairing/sqlite-store.js';
+import { disabledPairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
-import { Waiting } from './pairing/waiting.js';
 import { adminGuard } from './platform/admin.js';
 import { authorizeRequests, type RequestRule } from './platform/authorize.js';
 import { trustProxy, warnOfUntrustedProxies } from './platform/client-address.js';
@@ -24,23 +20,20 @@ import {
   limitSockets,
   watchSpareSockets,
 } from './platform/http-server.js';
-import { InFlight } from './platform/idempotency.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
 import type { Logger } from './platform/logger.js';
 import { Metrics } from './platform/metrics.js';
 import { describeRoutes } from './platform/openapi.js';
-import { MemoryPenalties } from './platform/penalties.js';
-import { Quota } from './platform/quota.js';
 import { requestIds } from './platform/request-ids.js';
 import { logRequests } from './platform/request-log.js';
 import { compileValidator } from './platform/validation.js';
 import { SERVER_NAME, VERSION } from './platform/version.js';
+import { serveRoomsApi } from './rooms-api.js';
 import { signalingMetrics } from './signaling/metrics.js';
 import { roomRoutes } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
-import { iceServersRoute } from './turn/routes.js';
 
 /** Decisions of the application in whose process the server is mounted; what it does not decide is allowed. */
 export interface Authorize extends SignalingGate {
@@ -62,14 +55,6 @@ export interface AppDeps {
   /** With the build of /client.js and /demo; by default that of this package. */
   publicFolder?: string;
 }
-
-const DAY_MS = 24 * 3600 * 1000;
-
-/** Addresses whose failed guesses are remembered at most; each costs about a hundred bytes. */
-const MAX_PENALTIES = 100_000;
-
-/** Guesses beyond the budget of the whole server are answered this late, in milliseconds, so many at once. */
-const SLOWED_GUESSES = { delayMs: 3000, maxHeld: 2000 };
 
 /**
  * Builds the whole server without listening: `await app.listen({ port })` starts it, `await app.close()` answers what
@@ -127,7 +112,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   app.addHook('onClose', async () => lifecycle.stop());
 
   const iceServers = createIceServers(config, clock);
-  const store = deps.store ?? (config.useSqlite ? openStore(config) : undefined);
+  const engine = await openEngine({ config, clock, metrics, log: appLog, store: deps.store });
+  const { store } = engine;
   const noticeMs = config.shutdownNoticeSeconds * 1000;
   app.addHook('preClose', async () => {
     lifecycle.announce();
@@ -138,47 +124,22 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     appLog.warn('rooms API disabled: USE_SQLITE is not set, only signaling is served');
     disabledPairingRoutes(app);
   } else {
-    const measured = measureStore(store, metrics);
-    const waiting = new Waiting(clock, config.maxWaitingChecks);
-    const inFlight = new InFlight(new Quota(config.maxKeyedRequestsPerHour, clock, MAX_PENALTIES));
-    const failures = { accept: 0, check: 0 };
-    const accepts = new MemoryPenalties(ACCEPT_GUESSES, clock, MAX_PENALTIES);
-    const checks = new MemoryPenalties(CHECK_GUESSES, clock, MAX_PENALTIES);
-    const guesses = createGuesses(
-      accepts,
-      checks,
-      new Quota(config.maxCreatesPerHour, clock, MAX_PENALTIES),
-      { failuresPerMinute: config.maxFailedGuessesPerMinute, ...SLOWED_GUESSES },
+    const { budgets, onMissed } = engine;
+    const log = appLog;
+    serveRoomsApi(app, {
+      config,
+      store,
+      budgets,
+      onMissed,
+      iceServers,
       clock,
-      (kind) => {
-        failures[kind] += 1;
-      },
-    );
-    pairingRoutes(app, {
-      pairing: createPairing(measured, waiting, clock),
-      store: measured,
-      guesses,
-      inFlight,
-      clock,
-      joinCodeDigits: config.joinCodeDigits,
-    });
-    const members = { find: (roomId: string) => measured.findRoom(roomId, clock.now()) };
-    iceServersRoute(app, { iceServers, members, times: measured, inFlight, clock });
-    pairingMetrics(metrics, {
-      store: measured,
-      waiting,
-      guesses,
-      failures,
-      guessers: () => ({ accept: accepts.size, check: checks.size }),
-    });
-    lifecycle.require({ name: 'store', check: () => measured.probe(clock.now()) });
-    const stopSweep = startSweep(measured, clock, appLog);
-    app.addHook('preClose', async () => waiting.close());
-    app.addHook('onClose', async () => {
-      stopSweep();
-      await store.close();
+      metrics,
+      lifecycle,
+      log,
     });
   }
+  for (const check of engine.checks) lifecycle.require(check);
+  app.addHook('onClose', async () => engine.close());
 
   pageRoutes(app, {
     folder: deps.publicFolder ?? PUBLIC_FOLDER,
@@ -191,6 +152,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const signaling = startSignaling({
     server: app.server,
     config,
+    createBackplane: engine.createBackplane,
     directory,
     iceServers,
     gate: authorize,
@@ -231,12 +193,7 @@ function measureLimits(metrics: Metrics, config: Config): void {
   metrics.levels('couplet_build_info', 'The version that runs.', 'version', [VERSION], () => build);
 }
 
-function openStore(config: Config): PairingStore {
-  return openSqliteStore(config.sqliteDbPath, {
-    roomIdleMs: config.roomIdleDays * DAY_MS,
-    pendingsPerDevice: config.maxPendingsPerDevice,
-    pendingsPerAddress: config.maxPendingsPerAddress,
-    rooms: config.maxRooms,
-    idempotencyRecords: config.maxIdempotencyRecords,
-  });
+/** Redis where the configuration names one; without it, nothing of it is loaded. */
+async function openEngine(deps: EngineDeps): Promise<Engine> {
+  return embeddedEngine(deps);
 }

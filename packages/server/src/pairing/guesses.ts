@@ -4,6 +4,7 @@
 // nothing without that; it has a wide budget of its own, because an app that comes back after a night asks for many
 // codes that have expired meanwhile. An accept is the guess that counts.
 import type { Clock } from '../platform/clock.js';
+import type { MinuteCount } from '../platform/minute-count.js';
 import type { Penalties, PenaltyPolicy } from '../platform/penalties.js';
 import type { Quota } from '../platform/quota.js';
 
@@ -32,7 +33,7 @@ export interface GlobalGuessBudget {
 
 export interface Guesses {
   /** Takes one create out of the address's quota; 0, or the seconds that it has to wait. */
-  createWait(address: string): number;
+  createWait(address: string): Promise<number>;
   /** Seconds that this address has to wait before it may accept; 0: it may now. Asked before the code is looked at. */
   acceptWait(address: string): Promise<number>;
   /** Notes a failed accept; resolves when it may be answered. */
@@ -43,37 +44,31 @@ export interface Guesses {
    */
   checkFailed(address: string): Promise<number>;
   /** Whether the budget of the whole server is used up: somebody guesses on a large scale. */
-  readonly alarmed: boolean;
+  alarmed(): Promise<boolean>;
   /** Failures whose answers are being held back now. */
   readonly held: number;
 }
 
+/** Where guesses are counted. */
+export interface GuessBudgets {
+  accepts: Penalties;
+  checks: Penalties;
+  creates: Quota;
+  failures: MinuteCount;
+}
+
 export function createGuesses(
-  accepts: Penalties,
-  checks: Penalties,
-  creates: Quota,
+  { accepts, checks, creates, failures }: GuessBudgets,
   budget: GlobalGuessBudget,
   clock: Clock,
   onFailure: (kind: 'accept' | 'check') => void,
 ): Guesses {
-  let minute = 0;
-  let failures = 0;
   let held = 0;
-
-  const thisMinute = () => {
-    const now = Math.floor(clock.now() / 60_000);
-    if (now !== minute) {
-      minute = now;
-      failures = 0;
-    }
-    return failures;
-  };
 
   const slowDown = async (kind: 'accept' | 'check') => {
     onFailure(kind);
-    thisMinute();
-    failures += 1;
-    if (failures <= budget.failuresPerMinute || held >= budget.maxHeld) return;
+    const count = await failures.add();
+    if (count <= budget.failuresPerMinute || held >= budget.maxHeld) return;
     held += 1;
     await new Promise<void>((resolve) => clock.after(budget.delayMs, resolve));
     held -= 1;
@@ -95,8 +90,8 @@ export function createGuesses(
       await slowDown('check');
       return 0;
     },
-    get alarmed() {
-      return thisMinute() > budget.failuresPerMinute;
+    async alarmed() {
+      return (await failures.read()) > budget.failuresPerMinute;
     },
     get held() {
       return held;

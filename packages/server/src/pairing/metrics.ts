@@ -67,7 +67,7 @@ export interface PairingMetricsDeps {
   guesses: Guesses;
   failures: Numbers<'accept' | 'check'>;
   /** Addresses whose failed guesses are remembered. */
-  guessers: () => Numbers<'accept' | 'check'>;
+  guessers: () => Numbers<'accept' | 'check'> | Promise<Numbers<'accept' | 'check'>>;
 }
 
 export function pairingMetrics(
@@ -111,6 +111,6 @@ export function pairingMetrics(
   metrics.level(
     'couplet_guess_alarm',
     '1 while failed guesses exceed the budget of the server.',
-    () => (guesses.alarmed ? 1 : 0),
+    async () => ((await guesses.alarmed()) ? 1 : 0),
   );
 }

@@ -53,7 +53,7 @@ export function pendingRoutes(
       const address = addressKey(request.ip);
       // A repeat gets the first answer whatever its neighbours have done meanwhile: that is what it is for.
       const first = await pairing.recall<CreateOutcome>(once);
-      const wait = first === undefined ? guesses.createWait(address) : 0;
+      const wait = first === undefined ? await guesses.createWait(address) : 0;
       if (wait > 0) return sendLimited(reply, wait);
       const outcome =
         first ??

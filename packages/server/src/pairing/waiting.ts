@@ -81,9 +81,14 @@ export class Waiting {
     for (const wake of [...(this.#wakers.get(joinCode) ?? [])]) wake();
   }
 
+  /** Wakes everyone: a change may have been missed. */
+  wakeAll(): void {
+    for (const joinCode of [...this.#wakers.keys()]) this.wake(joinCode);
+  }
+
   /** Wakes everyone and lets nobody sleep again: held requests are answered before the server goes. */
   close(): void {
     this.#closed = true;
-    for (const joinCode of [...this.#wakers.keys()]) this.wake(joinCode);
+    this.wakeAll();
   }
 }

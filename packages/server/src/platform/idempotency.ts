@@ -55,10 +55,10 @@ export class InFlight {
   async run<T>(request: Repeatable | undefined, work: () => Promise<T>): Promise<T> {
     if (request === undefined) return work();
     if (this.#keys.has(request.key)) throw new RequestFault('request_in_progress');
-    const wait = this.#quota.take(request.address);
-    if (wait > 0) throw new Limited(wait);
     this.#keys.add(request.key);
     try {
+      const wait = await this.#quota.take(request.address);
+      if (wait > 0) throw new Limited(wait);
       return await work();
     } finally {
       this.#keys.delete(request.key);

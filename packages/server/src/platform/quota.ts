@@ -3,11 +3,17 @@ import type { Clock } from './clock.js';
 
 const HOUR_MS = 3_600_000;
 
+/** Where quotas are kept; in cluster mode all nodes share them. */
+export interface Quota {
+  /** Takes one; 0 where there was one to take, else the seconds until there is. */
+  take(key: string): Promise<number>;
+}
+
 /**
  * Counts what each key takes, in one number per key: the time at which its quota will be whole again. At most
  * `capacity` keys are kept; when it is full, the key that came first is forgotten.
  */
-export class Quota {
+export class MemoryQuota implements Quota {
   readonly #perHour: number;
   readonly #clock: Clock;
   readonly #capacity: number;
@@ -23,8 +29,7 @@ export class Quota {
     return this.#wholeAt.size;
   }
 
-  /** Takes one; 0 where there was one to take, else the seconds until there is. */
-  take(key: string): number {
+  async take(key: string): Promise<number> {
     const now = this.#clock.now();
     const intervalMs = HOUR_MS / this.#perHour;
     const known = this.#wholeAt.get(key) ?? now;

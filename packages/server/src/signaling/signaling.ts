@@ -6,12 +6,11 @@ import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logger.js';
 import { Admission } from './admission.js';
 import { attacher } from './attach.js';
-import type { Backplane } from './backplane.js';
+import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
 import { newCounters, type SignalingCounters } from './counters.js';
 import { handle, type MayJoin, type RoomDirectory } from './handlers.js';
 import { Heartbeat } from './heartbeat.js';
-import { createMemoryBackplane } from './memory-backplane.js';
 import { acceptWebSockets } from './upgrade.js';
 
 /** A seat that a connection asks for, as the embedding application sees it. */
@@ -33,6 +32,8 @@ export interface SignalingGate {
 export interface SignalingDeps {
   server: Server;
   config: Config;
+  /** Makes what holds the rooms, and reaches the connections of this process. */
+  createBackplane: (connections: LocalConnections) => Backplane;
   directory: RoomDirectory;
   iceServers: IceServers;
   gate: SignalingGate;
@@ -65,7 +66,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
     deps;
   const counters = newCounters();
   const connections = new Connections(iceServers, counters);
-  const backplane = createMemoryBackplane(connections);
+  const backplane = deps.createBackplane(connections);
   const heartbeat = new Heartbeat(clock, config.heartbeatSeconds, counters);
   const mayJoin = joinRule(config.requirePairedRooms, gate);
   const handlerDeps = { backplane, directory, mayJoin, counters, log };

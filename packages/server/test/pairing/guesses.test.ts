@@ -1,17 +1,21 @@
 // Failed guesses: which ones make an address wait, and when all of them slow down.
 import { expect, test } from 'vitest';
 import { ACCEPT_GUESSES, CHECK_GUESSES, createGuesses } from '../../src/pairing/guesses.js';
+import { MemoryMinuteCount } from '../../src/platform/minute-count.js';
 import { MemoryPenalties } from '../../src/platform/penalties.js';
-import { Quota } from '../../src/platform/quota.js';
+import { MemoryQuota } from '../../src/platform/quota.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 function setUp(failuresPerMinute = 1000, maxHeld = 10) {
   const clock = new FakeClock();
   const counted = { accept: 0, check: 0 };
   const guesses = createGuesses(
-    new MemoryPenalties(ACCEPT_GUESSES, clock, 100),
-    new MemoryPenalties(CHECK_GUESSES, clock, 100),
-    new Quota(100, clock, 100),
+    {
+      accepts: new MemoryPenalties(ACCEPT_GUESSES, clock, 100),
+      checks: new MemoryPenalties(CHECK_GUESSES, clock, 100),
+      creates: new MemoryQuota(100, clock, 100),
+      failures: new MemoryMinuteCount(clock),
+    },
     { failuresPerMinute, delayMs: 3000, maxHeld },
     clock,
     (kind) => {
@@ -43,14 +47,14 @@ test('beyond the budget of the server every failure is answered late, and the al
   const { guesses, clock } = setUp(2);
   await guesses.acceptFailed('a');
   await guesses.acceptFailed('b');
-  expect(guesses.alarmed).toBe(false);
+  expect(await guesses.alarmed()).toBe(false);
   let answered = false;
   const third = guesses.acceptFailed('c').then(() => {
     answered = true;
   });
   // The failure is noted before it is held: as many turns as the memory of penalties may take.
   for (let turn = 0; turn < 5; turn++) await Promise.resolve();
-  expect(guesses.alarmed).toBe(true);
+  expect(await guesses.alarmed()).toBe(true);
   expect(answered).toBe(false);
   clock.advance(3000);
   await third;
@@ -60,7 +64,7 @@ test('beyond the budget of the server every failure is answered late, and the al
 test('one address alone cannot use up the budget of the server: what is refused is no failure', async () => {
   const { guesses, counted } = setUp(CHECK_GUESSES.free + 1);
   for (let n = 0; n < 1000; n++) await guesses.checkFailed('a');
-  expect(guesses.alarmed).toBe(false);
+  expect(await guesses.alarmed()).toBe(false);
   expect(counted.check).toBe(CHECK_GUESSES.free + 1);
 });
 
@@ -69,7 +73,7 @@ test('the budget is new with every minute', async () => {
   await guesses.acceptFailed('a');
   clock.advance(60_000);
   await guesses.acceptFailed('b');
-  expect(guesses.alarmed).toBe(false);
+  expect(await guesses.alarmed()).toBe(false);
 });
 
 test('only so many failures are held: a flood of them costs no memory', async () => {

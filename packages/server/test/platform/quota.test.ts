@@ -1,55 +1,55 @@
 // A quota: so many at once, as many again per hour, bounded in memory.
 import { expect, test } from 'vitest';
-import { Quota } from '../../src/platform/quota.js';
+import { MemoryQuota, type Quota } from '../../src/platform/quota.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 /** How many may be taken before one has to wait. */
-function drain(quota: Quota, key = 'a'): number {
+async function drain(quota: Quota, key = 'a'): Promise<number> {
   let taken = 0;
-  while (quota.take(key) === 0) taken += 1;
+  while ((await quota.take(key)) === 0) taken += 1;
   return taken;
 }
 
-test('so many may be taken at once, then one each interval', () => {
+test('so many may be taken at once, then one each interval', async () => {
   const clock = new FakeClock();
-  const quota = new Quota(60, clock, 10);
-  expect(drain(quota)).toBe(60);
-  expect(quota.take('a')).toBe(60);
+  const quota = new MemoryQuota(60, clock, 10);
+  expect(await drain(quota)).toBe(60);
+  expect(await quota.take('a')).toBe(60);
   clock.advance(59_000);
-  expect(quota.take('a')).toBe(1);
+  expect(await quota.take('a')).toBe(1);
   clock.advance(1000);
-  expect(drain(quota)).toBe(1);
+  expect(await drain(quota)).toBe(1);
 });
 
-test('after an hour the quota is whole again, and no more than whole', () => {
+test('after an hour the quota is whole again, and no more than whole', async () => {
   const clock = new FakeClock();
-  const quota = new Quota(60, clock, 10);
-  drain(quota);
+  const quota = new MemoryQuota(60, clock, 10);
+  await drain(quota);
   clock.advance(5 * 3_600_000);
-  expect(drain(quota)).toBe(60);
+  expect(await drain(quota)).toBe(60);
 });
 
-test('one key takes nothing from another', () => {
-  const quota = new Quota(2, new FakeClock(), 10);
-  expect(drain(quota, 'a')).toBe(2);
-  expect(drain(quota, 'b')).toBe(2);
+test('one key takes nothing from another', async () => {
+  const quota = new MemoryQuota(2, new FakeClock(), 10);
+  expect(await drain(quota, 'a')).toBe(2);
+  expect(await drain(quota, 'b')).toBe(2);
 });
 
-test('a clock that is set back holds nobody for longer than an hour', () => {
+test('a clock that is set back holds nobody for longer than an hour', async () => {
   const clock = new FakeClock();
-  const quota = new Quota(60, clock, 10);
-  drain(quota);
+  const quota = new MemoryQuota(60, clock, 10);
+  await drain(quota);
   clock.set(-24 * 3_600_000);
   clock.advance(3_600_000);
-  expect(quota.take('a')).toBe(0);
+  expect(await quota.take('a')).toBe(0);
 });
 
-test('no more keys are kept than the capacity, and none whose quota is whole', () => {
+test('no more keys are kept than the capacity, and none whose quota is whole', async () => {
   const clock = new FakeClock();
-  const quota = new Quota(60, clock, 2);
-  for (const key of ['a', 'b', 'c']) quota.take(key);
+  const quota = new MemoryQuota(60, clock, 2);
+  for (const key of ['a', 'b', 'c']) await quota.take(key);
   expect(quota.size).toBe(2);
   clock.advance(3_600_000);
-  quota.take('d');
+  await quota.take('d');
   expect(quota.size).toBe(1);
 });

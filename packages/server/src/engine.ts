@@ -1,0 +1,48 @@
+// What the server runs on: where pairings, budgets and rooms are kept. One process by itself, or many nodes over Redis.
+import type { GuessBudgets } from './pairing/guesses.js';
+import type { PairingStore } from './pairing/store.js';
+import type { Clock } from './platform/clock.js';
+import type { Config } from './platform/config.js';
+import type { ReadinessCheck } from './platform/lifecycle.js';
+import type { Logger } from './platform/logger.js';
+import type { Metrics, Numbers } from './platform/metrics.js';
+import type { Quota } from './platform/quota.js';
+import type { Backplane, LocalConnections } from './signaling/backplane.js';
+
+export interface Budgets extends GuessBudgets {
+  /** Requests with an Idempotency-Key. */
+  keyed: Quota;
+  /** Addresses whose failed guesses are remembered. */
+  guessers(): Promise<Numbers<'accept' | 'check'>>;
+}
+
+export interface Engine {
+  /** Undefined: the rooms API is off. */
+  readonly store: PairingStore | undefined;
+  readonly budgets: Budgets;
+  createBackplane(connections: LocalConnections): Backplane;
+  /** What, beside the store, the server cannot do without. */
+  readonly checks: readonly ReadinessCheck[];
+  /** Calls `listener` when the store may have failed to tell of a change. */
+  onMissed(listener: () => void): void;
+  /** Closes everything that was opened, the store included. */
+  close(): Promise<void>;
+}
+
+export interface EngineDeps {
+  config: Config;
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+  /** In the place of the store that the configuration says. */
+  store: PairingStore | undefined;
+}
+
+/** Idle time and numbers that a store keeps to, from the settings. */
+export const storeLimits = (config: Config) => ({
+  roomIdleMs: config.roomIdleDays * 24 * 3600 * 1000,
+  pendingsPerDevice: config.maxPendingsPerDevice,
+  pendingsPerAddress: config.maxPendingsPerAddress,
+  rooms: config.maxRooms,
+  idempotencyRecords: config.maxIdempotencyRecords,
+});
