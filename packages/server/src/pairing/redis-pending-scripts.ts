@@ -1,0 +1,136 @@
+// Scripts on one pending and the index of its bucket. `now` is the caller's: what has expired by it is not there, whatever Redis still keeps.
+//
+// Fields of a pending: c1 its creator; x when it expires; g what its address counted as; k the request that made it;
+// once accepted: c2 by whom; r the room; a the request that accepted it; d whether room and devices have been written;
+// w ids of the nodes that hold checks of it.
+import { defineScript } from '../platform/redis.js';
+
+/** What scripts tell of an accepted pending, behind their own word. */
+const TELL = `
+local function tell(word, key)
+  local v = redis.call('HMGET', key, 'c1', 'c2', 'r', 'x', 'd', 'g', 'w')
+  return { word, v[1] or '', v[2] or '', v[3] or '', v[4] or '', v[5] or '', v[6] or '', v[7] or '' }
+end
+`;
+
+export const CREATE_PENDING = defineScript(
+  'create-pending',
+  `${TELL}
+-- KEYS 1 the pending, 2 the index of its bucket
+-- ARGV 1 join code, 2 creator, 3 expiry, 4 now, 5 what the address counts as, 6 the request, or empty
+local p = redis.call('HMGET', KEYS[1], 'c1', 'x', 'c2', 'k')
+if p[1] and tonumber(p[2]) > tonumber(ARGV[4]) then
+  if ARGV[6] ~= '' and p[4] == ARGV[6] then return tell('created', KEYS[1]) end
+  if p[3] then return tell('accepted', KEYS[1]) end
+  if p[1] ~= ARGV[2] then return { 'conflict' } end
+end
+local told = tell('created', KEYS[1])
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'c1', ARGV[2], 'x', ARGV[3], 'g', ARGV[5])
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'k', ARGV[6]) end
+redis.call('PEXPIREAT', KEYS[1], ARGV[3])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+return told`,
+);
+
+/** The commit point of an accept: of racing ones, one finds no c2. */
+export const ACCEPT_PENDING = defineScript(
+  'accept-pending',
+  `${TELL}
+-- KEYS 1 the pending, 2 the index of its bucket
+-- ARGV 1 join code, 2 who accepts, 3 id of the new room, 4 collectable until, 5 now, 6 the request, or empty
+local p = redis.call('HMGET', KEYS[1], 'c1', 'x', 'c2', 'a')
+if not p[1] or tonumber(p[2]) <= tonumber(ARGV[5]) then return { 'missing' } end
+if p[3] then
+  if ARGV[6] ~= '' and p[4] == ARGV[6] then return tell('accepted', KEYS[1]) end
+  return tell(p[1] == ARGV[2] and 'own' or 'conflict', KEYS[1])
+end
+if p[1] == ARGV[2] then return { 'own' } end
+local x = p[2]
+if tonumber(ARGV[4]) > tonumber(x) then x = ARGV[4] end
+redis.call('HSET', KEYS[1], 'c2', ARGV[2], 'r', ARGV[3], 'a', ARGV[6], 'x', x)
+redis.call('PEXPIREAT', KEYS[1], x)
+redis.call('ZADD', KEYS[2], x, ARGV[1])
+return tell('accepted', KEYS[1])`,
+);
+
+/** Nodes whose held checks a pending remembers; a device that asks more of them at once waits for its time instead. */
+const MAX_HOLDERS = 16;
+
+export const CHECK_PENDING = defineScript(
+  'check-pending',
+  `${TELL}
+-- KEYS 1 the pending, 2 the index of its bucket
+-- ARGV 1 join code, 2 who asks, 3 now, 4 the node that will hold the check, or empty,
+--      5 '1' to delete at once what can be collected
+local p = redis.call('HMGET', KEYS[1], 'c1', 'x', 'c2', 'd', 'w')
+if not p[1] or p[1] ~= ARGV[2] or tonumber(p[2]) <= tonumber(ARGV[3]) then return { 'missing' } end
+if not p[3] then
+  if ARGV[4] ~= '' then
+    local holders = {}
+    for id in string.gmatch(p[5] or '', '%S+') do
+      if id ~= ARGV[4] then holders[#holders + 1] = id end
+    end
+    if #holders >= ${MAX_HOLDERS} then table.remove(holders, 1) end
+    holders[#holders + 1] = ARGV[4]
+    redis.call('HSET', KEYS[1], 'w', table.concat(holders, ' '))
+  end
+  return { 'waiting', p[2] }
+end
+if ARGV[5] == '1' and p[4] then
+  local told = tell('collected', KEYS[1])
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  return told
+end
+return tell('accepted', KEYS[1])`,
+  ['allow-oom'],
+);
+
+export const MARK_DONE = defineScript(
+  'mark-done',
+  `
+-- KEYS 1 the pending
+-- ARGV 1 id of its room
+if redis.call('HGET', KEYS[1], 'r') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'd', '1')
+return 1`,
+);
+
+export const COLLECT_PENDING = defineScript(
+  'collect-pending',
+  `
+-- KEYS 1 the pending, 2 the index of its bucket
+-- ARGV 1 join code, 2 id of its room: a code that was made anew meanwhile stays
+if redis.call('HGET', KEYS[1], 'r') ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+return 1`,
+  ['allow-oom'],
+);
+
+export const PURGE_PENDING = defineScript(
+  'purge-pending',
+  `${TELL}
+-- KEYS 1 the pending, 2 the index of its bucket
+-- ARGV 1 join code, 2 the device that is to be forgotten
+local p = redis.call('HMGET', KEYS[1], 'c1', 'c2')
+if p[1] ~= ARGV[2] and p[2] ~= ARGV[2] then return { 'missing' } end
+local told = tell('purged', KEYS[1])
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+return told`,
+  ['allow-oom'],
+);
+
+export const SWEEP_PENDING = defineScript(
+  'sweep-pending',
+  `
+-- KEYS 1 the pending, 2 the index of its bucket
+-- ARGV 1 join code, 2 now
+local x = redis.call('HGET', KEYS[1], 'x')
+if x and tonumber(x) > tonumber(ARGV[2]) then return 0 end
+redis.call('DEL', KEYS[1])
+return redis.call('ZREM', KEYS[2], ARGV[1])`,
+  ['allow-oom'],
+);

@@ -1,0 +1,222 @@
+// PairingStore on Redis, for many nodes: every step touches one slot, and whoever comes next finishes what a node left undone.
+import { createHmac } from 'node:crypto';
+import { Unavailable } from '../platform/http-errors.js';
+import type { Redis } from '../platform/redis.js';
+import { storeKeys } from './redis-keys.js';
+import {
+  ACCEPT_PENDING,
+  CHECK_PENDING,
+  COLLECT_PENDING,
+  CREATE_PENDING,
+} from './redis-pending-scripts.js';
+import { redisPurge } from './redis-purge.js';
+import { type Claim, redisRecords } from './redis-records.js';
+import { RELEASE, RESERVE } from './redis-room-scripts.js';
+import { acceptedOf, redisRooms } from './redis-rooms.js';
+import { redisSweep } from './redis-sweep.js';
+import { redisWakes, type WakeInbox } from './redis-wakes.js';
+import type { StoreLimits } from './sqlite-operations.js';
+import type {
+  Acceptance,
+  AcceptOutcome,
+  CheckOutcome,
+  CreateOutcome,
+  NewPending,
+  PairingStore,
+} from './store.js';
+
+const UNLIMITED: StoreLimits = {
+  roomIdleMs: 0,
+  pendingsPerDevice: Number.MAX_SAFE_INTEGER,
+  pendingsPerAddress: Number.MAX_SAFE_INTEGER,
+  rooms: Number.MAX_SAFE_INTEGER,
+  idempotencyRecords: Number.MAX_SAFE_INTEGER,
+};
+
+export interface RedisStoreOptions {
+  /** What all keys begin with. */
+  readonly prefix: string;
+  readonly limits?: Partial<StoreLimits>;
+  /** Wakes held checks of other nodes, and ours. */
+  readonly inbox?: WakeInbox;
+  /** Under which addresses are hashed; the same for all nodes. */
+  readonly addressKey?: () => Promise<string>;
+}
+
+/** Opens the store; `redis` is its caller's to close. */
+export function openRedisStore(redis: Redis, options: RedisStoreOptions): PairingStore {
+  const { prefix, inbox, addressKey = async () => prefix } = options;
+  const limits = { ...UNLIMITED, ...options.limits };
+  const keys = storeKeys(prefix);
+  const listeners: ((joinCode: string) => void)[] = [];
+  const wakes = redisWakes(inbox, (joinCode) => {
+    for (const listener of listeners) listener(joinCode);
+  });
+  /** As of the last sweep, and what was added here since: exact enough for limits in the millions. */
+  const known = { rooms: 0, idempotencyRecords: 0 };
+  const records = redisRecords(
+    redis,
+    keys,
+    () => known.idempotencyRecords >= limits.idempotencyRecords,
+  );
+  const rooms = redisRooms(redis, keys, limits.roomIdleMs);
+  const { sweep, counts } = redisSweep(redis, keys, rooms, limits.roomIdleMs);
+  const purge = redisPurge({
+    redis,
+    keys,
+    rooms,
+    deleted: ({ joinCode, holders }) => wakes.wake(joinCode, holders),
+  });
+  const originOf = async (address: string) =>
+    createHmac('sha256', await addressKey())
+      .update(address)
+      .digest('base64url')
+      .slice(0, 22);
+
+  const create = async (
+    { joinCode, client1, address }: NewPending,
+    { intention, cause }: Claim<{ expiresAt: number }>,
+    now: number,
+  ): Promise<CreateOutcome> => {
+    const { expiresAt } = intention;
+    const origin = await originOf(address);
+    const places = [
+      { key: keys.device(client1)[0], entry: `p${joinCode}`, limit: limits.pendingsPerDevice },
+      { key: keys.address(origin)[0], entry: joinCode, limit: limits.pendingsPerAddress },
+    ];
+    // Before the pending is there: a purge finds by these entries what is to be forgotten.
+    const taken = await Promise.all(
+      places.map(({ key, entry, limit }) =>
+        redis.write(RESERVE, [key], [entry, String(expiresAt), String(now), String(limit)]),
+      ),
+    );
+    const giveBack = () =>
+      Promise.allSettled(
+        places.map(({ key, entry }, n) =>
+          taken[n] === 1 ? redis.run(RELEASE, [key], [entry, String(expiresAt)]) : undefined,
+        ),
+      );
+    if (taken.includes(-1)) {
+      await giveBack();
+      return { kind: 'too_many' };
+    }
+    const args = [joinCode, client1, String(expiresAt), String(now), origin, cause];
+    const reply = (await redis.write(CREATE_PENDING, keys.pending(joinCode), args)) as string[];
+    if (reply[0] === 'created') {
+      wakes.wake(joinCode, acceptedOf(joinCode, reply).holders);
+      return { kind: 'created', expiresAt };
+    }
+    if (reply[0] === 'accepted') await rooms.finish(acceptedOf(joinCode, reply), now);
+    await giveBack();
+    return { kind: 'conflict' };
+  };
+
+  const accept = async (
+    { joinCode, client2 }: Acceptance,
+    { intention, cause, isResumed }: Claim<{ roomId: string; collectableUntil: number }>,
+    now: number,
+  ): Promise<AcceptOutcome> => {
+    if (known.rooms >= limits.rooms) throw new Unavailable(new Error('no room for another room'));
+    const { roomId, collectableUntil } = intention;
+    const args = [joinCode, client2, roomId, String(collectableUntil), String(now), cause];
+    const reply = (await redis.write(ACCEPT_PENDING, keys.pending(joinCode), args)) as string[];
+    const [kind] = reply;
+    const pending = acceptedOf(joinCode, reply);
+    if (pending.client2 !== '') await rooms.finish(pending, now);
+    if (kind === 'accepted') {
+      if (!pending.isDone) known.rooms += 1;
+      wakes.wake(joinCode, pending.holders);
+      return { kind: 'accepted', roomId: pending.roomId };
+    }
+    // Accepted by this same request, and collected since: the room is the proof.
+    if (isResumed && (await rooms.find(roomId, now))?.client2 === client2) {
+      return { kind: 'accepted', roomId };
+    }
+    if (kind === 'own') return { kind: 'own_code' };
+    return { kind: kind === 'conflict' ? 'conflict' : 'not_found_or_expired' };
+  };
+
+  /** What a check comes to; where it is to be kept, before anything is deleted. */
+  const check = async (
+    joinCode: string,
+    client1: string,
+    now: number,
+    isFinal: boolean,
+    keep: ((outcome: CheckOutcome) => Promise<unknown>) | undefined,
+  ): Promise<CheckOutcome> => {
+    const holder = isFinal ? '' : wakes.nodeId;
+    const args = [joinCode, client1, String(now), holder, keep === undefined ? '1' : '0'];
+    // What it tells of was promised before; and a deletion that is lost only leaves the code taken.
+    const reply = (await redis.run(CHECK_PENDING, keys.pending(joinCode), args)) as string[];
+    if (reply[0] === 'missing') return { kind: 'not_found_or_expired' };
+    if (reply[0] === 'waiting') return { kind: 'waiting', expiresAt: Number(reply[1]) };
+    const pending = acceptedOf(joinCode, reply);
+    const { roomId } = pending;
+    const outcome: CheckOutcome = { kind: 'collected', roomId };
+    if (reply[0] === 'accepted') {
+      await rooms.finish(pending, now);
+      await keep?.(outcome);
+      const collected = await redis.write(COLLECT_PENDING, keys.pending(joinCode), [
+        joinCode,
+        roomId,
+      ]);
+      // Somebody else has it, unless its own answer is kept: then nobody is to be left without one.
+      if (collected === 0) return keep === undefined ? { kind: 'not_found_or_expired' } : outcome;
+    }
+    await rooms.release(pending);
+    return outcome;
+  };
+
+  return {
+    create: (pending, now, once) =>
+      records.run(once, now, { expiresAt: pending.expiresAt }, (claim) =>
+        create(pending, claim, now),
+      ),
+
+    accept(acceptance, now, once) {
+      const { roomId, collectableUntil } = acceptance;
+      return records.run(once, now, { roomId, collectableUntil }, (claim) =>
+        accept(acceptance, claim, now),
+      );
+    },
+
+    async check(joinCode, client1, now, once, final = true) {
+      if (once === undefined) return check(joinCode, client1, now, final, undefined);
+      const first = await records.recall<CheckOutcome>(once, now);
+      if (first !== undefined) return first;
+      if (known.idempotencyRecords >= limits.idempotencyRecords) {
+        throw new Unavailable(new Error('no room for another idempotency record'));
+      }
+      const outcome = await check(joinCode, client1, now, final, (collected) =>
+        records.settle(once, now, collected),
+      );
+      const isKept = final || outcome.kind !== 'waiting';
+      return isKept ? records.settle(once, now, outcome) : outcome;
+    },
+
+    findRoom: (roomId, now) => rooms.find(roomId, now),
+    deleteRoom: (roomId) => rooms.delete(roomId),
+    purge: (deviceIds, now, once) => records.run(once, now, null, () => purge(deviceIds)),
+    recall: (now, once) => records.recall(once, now),
+    firstTime: (now, once) =>
+      records.run(once, now, { at: now }, async ({ intention: { at } }) => ({
+        kind: 'first' as const,
+        at,
+      })),
+
+    async sweep(now) {
+      const swept = await sweep(now);
+      Object.assign(known, await counts());
+      return swept;
+    },
+    counts,
+    async probe(now) {
+      if (!redis.isUp) throw new Unavailable(new Error('a server of Redis is away'));
+      await rooms.probe(now);
+    },
+    onChange(listener) {
+      listeners.push(listener);
+    },
+    close: async () => wakes.close(),
+  };
+}

@@ -1,0 +1,23 @@
+// Connections to the Redis of a test, closed when it ends.
+import { onTestFinished } from 'vitest';
+import { connectRedis, type Redis, type RedisOptions } from '../../src/platform/redis.js';
+import { parseRedisUrl, type RedisTarget } from '../../src/platform/redis-url.js';
+
+export function targetOf(url: string): RedisTarget {
+  const parsed = parseRedisUrl(url);
+  if ('fault' in parsed) throw new Error(`REDIS_URL ${parsed.fault}`);
+  return parsed.target;
+}
+
+/** Connects, and waits until Redis is there. */
+export async function openRedis(url: string, options: Partial<RedisOptions> = {}): Promise<Redis> {
+  const redis = connectRedis(targetOf(url), { timeoutMs: 2000, replicasAck: 0, ...options });
+  onTestFinished(() => redis.close());
+  if (!(await redis.ready(10_000))) throw new Error('Redis is not there');
+  return redis;
+}
+
+let prefixes = 0;
+
+/** A prefix that no other test of this file has. */
+export const newPrefix = (): string => `test${++prefixes}:`;
