@@ -195,5 +195,7 @@ function measureLimits(metrics: Metrics, config: Config): void {
 
 /** Redis where the configuration names one; without it, nothing of it is loaded. */
 async function openEngine(deps: EngineDeps): Promise<Engine> {
-  return embeddedEngine(deps);
+  if (deps.config.redisUrl === '') return embeddedEngine(deps);
+  const { clusterEngine } = await import('./cluster.js');
+  return clusterEngine(deps);
 }

@@ -36,6 +36,6 @@ function memoryBudgets(config: Config, clock: Clock): Budgets {
     creates: new MemoryQuota(config.maxCreatesPerHour, clock, MAX_PENALTIES),
     keyed: new MemoryQuota(config.maxKeyedRequestsPerHour, clock, MAX_PENALTIES),
     failures: new MemoryMinuteCount(clock),
-    guessers: async () => ({ accept: accepts.size, check: checks.size }),
+    guessers: () => ({ accept: accepts.size, check: checks.size }),
   };
 }

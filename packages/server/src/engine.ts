@@ -12,8 +12,8 @@ import type { Backplane, LocalConnections } from './signaling/backplane.js';
 export interface Budgets extends GuessBudgets {
   /** Requests with an Idempotency-Key. */
   keyed: Quota;
-  /** Addresses whose failed guesses are remembered. */
-  guessers(): Promise<Numbers<'accept' | 'check'>>;
+  /** Addresses whose failed guesses are remembered, where that can be counted. */
+  guessers?: () => Numbers<'accept' | 'check'>;
 }
 
 export interface Engine {

@@ -130,7 +130,7 @@ async function serve(config: Config): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  log.info({ version: VERSION, roomsApi: config.useSqlite }, 'starting');
+  log.info({ version: VERSION, roomsApi: config.useSqlite || config.redisUrl !== '' }, 'starting');
   await app.listen({
     port: config.port,
     host: config.host,

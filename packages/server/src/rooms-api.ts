@@ -62,7 +62,7 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
     waiting,
     guesses,
     failures,
-    guessers: () => budgets.guessers(),
+    guessers: budgets.guessers,
   });
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });
   const stopSweep = startSweep(store, clock, deps.log);

@@ -66,8 +66,8 @@ export interface PairingMetricsDeps {
   waiting: Waiting;
   guesses: Guesses;
   failures: Numbers<'accept' | 'check'>;
-  /** Addresses whose failed guesses are remembered. */
-  guessers: () => Numbers<'accept' | 'check'> | Promise<Numbers<'accept' | 'check'>>;
+  /** Addresses whose failed guesses are remembered, where that can be counted. */
+  guessers: (() => Numbers<'accept' | 'check'>) | undefined;
 }
 
 export function pairingMetrics(
@@ -96,13 +96,15 @@ export function pairingMetrics(
     'kind',
     () => failures,
   );
-  metrics.levels(
-    'couplet_guessing_addresses',
-    'Addresses whose failed guesses are remembered.',
-    'kind',
-    ['accept', 'check'],
-    guessers,
-  );
+  if (guessers) {
+    metrics.levels(
+      'couplet_guessing_addresses',
+      'Addresses whose failed guesses are remembered.',
+      'kind',
+      ['accept', 'check'],
+      guessers,
+    );
+  }
   metrics.level(
     'couplet_slowed_guesses',
     'Failed guesses whose answers are being held back, because the budget of the server is used up.',

@@ -59,6 +59,8 @@ export interface Claim<Intention> {
 
 export interface Records {
   recall<T>(once: Repeatable, now: number): Promise<T | KeyReused | undefined>;
+  /** @throws Unavailable if there are as many records as there may be */
+  refuseIfFull(): void;
   /** Runs an effect once, whatever comes between: with the intention of the first request that had the key. */
   run<T, Intention>(
     once: Repeatable | undefined,
@@ -70,12 +72,18 @@ export interface Records {
   settle<T>(once: Repeatable, now: number, outcome: T): Promise<T | KeyReused>;
 }
 
-/** @param isFull - whether there are as many records as there may be */
-export function redisRecords(redis: Redis, keys: StoreKeys, isFull: () => boolean): Records {
+/** How many records there are, as far as this node knows. */
+export interface RecordCount {
+  /** Whether there are as many as there may be. */
+  isFull(): boolean;
+  added(): void;
+}
+
+export function redisRecords(redis: Redis, keys: StoreKeys, count: RecordCount): Records {
   const nameOf = (once: Repeatable) => hashOf(`key ${once.key}`);
 
   const refuseIfFull = () => {
-    if (isFull()) throw new Unavailable(new Error('no room for another idempotency record'));
+    if (count.isFull()) throw new Unavailable(new Error('no room for another idempotency record'));
   };
 
   const settle = async <T>(once: Repeatable, now: number, outcome: T): Promise<T | KeyReused> => {
@@ -86,19 +94,26 @@ export function redisRecords(redis: Redis, keys: StoreKeys, isFull: () => boolea
     return reply[0] === 'reused' ? { kind: 'key_reused' } : JSON.parse(reply[1]);
   };
 
+  const recall: Records['recall'] = async (once, now) => {
+    const [key] = keys.record(nameOf(once));
+    const reply = await redis.command(key, ['HMGET', key, 'f', 'o', 'x']);
+    const [fingerprint, outcome, until] = reply as (string | null)[];
+    if (fingerprint == null || Number(until) <= now) return undefined;
+    if (fingerprint !== once.fingerprint) return { kind: 'key_reused' };
+    return outcome == null ? undefined : JSON.parse(outcome);
+  };
+
   return {
+    recall,
     settle,
-    async recall(once, now) {
-      const [key] = keys.record(nameOf(once));
-      const reply = await redis.command(key, ['HMGET', key, 'f', 'o', 'x']);
-      const [fingerprint, outcome, until] = reply as (string | null)[];
-      if (fingerprint == null || Number(until) <= now) return undefined;
-      if (fingerprint !== once.fingerprint) return { kind: 'key_reused' };
-      return outcome == null ? undefined : JSON.parse(outcome);
-    },
+    refuseIfFull,
     async run(once, now, intention, effect) {
       if (once === undefined) return effect({ intention, cause: '', isResumed: false });
-      refuseIfFull();
+      if (count.isFull()) {
+        const known = await recall<Awaited<ReturnType<typeof effect>>>(once, now);
+        if (known !== undefined) return known;
+        refuseIfFull();
+      }
       const name = nameOf(once);
       const words = [once.fingerprint, JSON.stringify(intention), String(once.keptUntil)];
       const args = [...words, String(now), name];
@@ -106,6 +121,7 @@ export function redisRecords(redis: Redis, keys: StoreKeys, isFull: () => boolea
       const [kind, text] = reply;
       if (kind === 'reused') return { kind: 'key_reused' };
       if (kind === 'done') return JSON.parse(text);
+      if (kind === 'claimed') count.added();
       const claim = { intention: JSON.parse(text), cause: name, isResumed: kind === 'resumed' };
       return settle(once, now, await effect(claim));
     },

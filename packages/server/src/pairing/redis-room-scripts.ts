@@ -105,7 +105,7 @@ if ARGV[2] ~= '' then redis.call('ZADD', KEYS[1], 'GT', ARGV[4], ARGV[2]) end
 limitLife(KEYS[1])
 if ARGV[3] ~= '' then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
-  redis.call('ZADD', KEYS[2], 'GT', ARGV[4], ARGV[3])
+  redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
   limitLife(KEYS[2])
 end
 return 1`,

@@ -120,10 +120,12 @@ export function redisRooms(redis: Redis, keys: StoreKeys, roomIdleMs: number) {
       return { roomId, client1, client2 };
     },
 
-    async delete(roomId: string): Promise<void> {
+    /** Resolves to whether there was one. */
+    async delete(roomId: string): Promise<boolean> {
       const roomHash = hashOf(roomId);
       const devices = await drop(roomHash, false);
       if (devices) await takeFrom(devices, roomHash);
+      return devices != null;
     },
 
     /** Deletes the room of a device's entry, or of a pending, and forbids it; resolves to whether it was there. */

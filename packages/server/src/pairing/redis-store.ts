@@ -1,5 +1,6 @@
 // PairingStore on Redis, for many nodes: every step touches one slot, and whoever comes next finishes what a node left undone.
 import { createHmac } from 'node:crypto';
+import { MAX_EXPIRY_SECONDS } from '@couplet/protocol';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Redis } from '../platform/redis.js';
 import { storeKeys } from './redis-keys.js';
@@ -33,6 +34,9 @@ const UNLIMITED: StoreLimits = {
   idempotencyRecords: Number.MAX_SAFE_INTEGER,
 };
 
+/** No pending lives longer than this. */
+const LONGEST_LIFE_MS = MAX_EXPIRY_SECONDS * 1000;
+
 export interface RedisStoreOptions {
   /** What all keys begin with. */
   readonly prefix: string;
@@ -54,11 +58,13 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
   });
   /** As of the last sweep, and what was added here since: exact enough for limits in the millions. */
   const known = { rooms: 0, idempotencyRecords: 0 };
-  const records = redisRecords(
-    redis,
-    keys,
-    () => known.idempotencyRecords >= limits.idempotencyRecords,
-  );
+  let sweeping: Promise<unknown> = Promise.resolve();
+  const records = redisRecords(redis, keys, {
+    isFull: () => known.idempotencyRecords >= limits.idempotencyRecords,
+    added() {
+      known.idempotencyRecords += 1;
+    },
+  });
   const rooms = redisRooms(redis, keys, limits.roomIdleMs);
   const { sweep, counts } = redisSweep(redis, keys, rooms, limits.roomIdleMs);
   const purge = redisPurge({
@@ -118,10 +124,16 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
   ): Promise<AcceptOutcome> => {
     if (known.rooms >= limits.rooms) throw new Unavailable(new Error('no room for another room'));
     const { roomId, collectableUntil } = intention;
+    // Before the commit, for as long as any code lives: whatever happens then, a purge of this device finds the pending.
+    const [, accepted] = keys.device(client2) as [string, string];
+    const noted = [joinCode, String(collectableUntil + LONGEST_LIFE_MS)];
+    const noLimit = String(UNLIMITED.pendingsPerDevice);
+    const isNew = await redis.write(RESERVE, [accepted], [...noted, String(now), noLimit]);
     const args = [joinCode, client2, roomId, String(collectableUntil), String(now), cause];
     const reply = (await redis.write(ACCEPT_PENDING, keys.pending(joinCode), args)) as string[];
     const [kind] = reply;
     const pending = acceptedOf(joinCode, reply);
+    if (kind !== 'accepted' && isNew === 1) await redis.run(RELEASE, [accepted], noted);
     if (pending.client2 !== '') await rooms.finish(pending, now);
     if (kind === 'accepted') {
       if (!pending.isDone) known.rooms += 1;
@@ -184,9 +196,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       if (once === undefined) return check(joinCode, client1, now, final, undefined);
       const first = await records.recall<CheckOutcome>(once, now);
       if (first !== undefined) return first;
-      if (known.idempotencyRecords >= limits.idempotencyRecords) {
-        throw new Unavailable(new Error('no room for another idempotency record'));
-      }
+      records.refuseIfFull();
       const outcome = await check(joinCode, client1, now, final, (collected) =>
         records.settle(once, now, collected),
       );
@@ -195,7 +205,9 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     },
 
     findRoom: (roomId, now) => rooms.find(roomId, now),
-    deleteRoom: (roomId) => rooms.delete(roomId),
+    async deleteRoom(roomId) {
+      if (await rooms.delete(roomId)) known.rooms -= 1;
+    },
     purge: (deviceIds, now, once) => records.run(once, now, null, () => purge(deviceIds)),
     recall: (now, once) => records.recall(once, now),
     firstTime: (now, once) =>
@@ -205,9 +217,17 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       })),
 
     async sweep(now) {
-      const swept = await sweep(now);
-      Object.assign(known, await counts());
-      return swept;
+      const work = sweep(now).then(async (swept) => {
+        const before = { ...known };
+        const counted = await counts();
+        // What came meanwhile may have been counted, or not.
+        for (const name of ['rooms', 'idempotencyRecords'] as const) {
+          known[name] = counted[name] + Math.max(0, known[name] - before[name]);
+        }
+        return swept;
+      });
+      sweeping = work.catch(() => {});
+      return work;
     },
     counts,
     async probe(now) {
@@ -217,6 +237,9 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     onChange(listener) {
       listeners.push(listener);
     },
-    close: async () => wakes.close(),
+    async close() {
+      wakes.close();
+      await sweeping;
+    },
   };
 }

@@ -16,7 +16,9 @@ export function redisSweep(redis: Redis, keys: StoreKeys, rooms: RedisRooms, roo
   const countOf = async (kind: IndexKind): Promise<number> => {
     let total = 0;
     await eachOf(keys.indices(kind), async (index) => {
-      total += (await redis.command(index, ['ZCARD', index])) as number;
+      // First the answer: += would take the sum of before.
+      const count = await redis.command(index, ['ZCARD', index]);
+      total += count as number;
     });
     return total;
   };
@@ -38,7 +40,8 @@ export function redisSweep(redis: Redis, keys: StoreKeys, rooms: RedisRooms, roo
       const swept = { pendings: 0, rooms: 0 };
       await upTo('pendings', String(now), async (joinCode) => {
         const args = [joinCode, String(now)];
-        swept.pendings += (await redis.run(SWEEP_PENDING, keys.pending(joinCode), args)) as number;
+        const removed = await redis.run(SWEEP_PENDING, keys.pending(joinCode), args);
+        swept.pendings += removed as number;
       });
       await eachOf(keys.indices('records'), async (index) => {
         await redis.command(index, ['ZREMRANGEBYSCORE', index, '-inf', String(now)]);

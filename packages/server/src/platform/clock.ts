@@ -6,6 +6,8 @@ export type Cancel = () => void;
 export interface Clock {
   /** Milliseconds since the Unix epoch, as told by the wall clock. */
   now(): number;
+  /** Milliseconds since some instant in the past: no setting of the wall clock moves it, but a machine that sleeps may stop it. */
+  monotonic(): number;
   /** Calls `callback` once after `delayMs`. */
   after(delayMs: number, callback: () => void): Cancel;
   /** Calls `callback` every `periodMs`; such a timer never keeps the process alive. */
@@ -14,6 +16,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
     return () => clearTimeout(timer);

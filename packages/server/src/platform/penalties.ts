@@ -33,7 +33,7 @@ export function unforgiven(failures: number, idleSeconds: number, policy: Penalt
 }
 
 /** Failures beyond the free ones that are counted: enough for the longest wait, and no more to forgive than that. */
-const MOST_BEYOND = 12;
+export const MOST_BEYOND = 12;
 
 interface Entry {
   failures: number;

@@ -1,7 +1,7 @@
 // A quota by key: so many at once, and as many again per hour (the generic cell rate algorithm, ITU-T I.371).
 import type { Clock } from './clock.js';
 
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 
 /** Where quotas are kept; in cluster mode all nodes share them. */
 export interface Quota {

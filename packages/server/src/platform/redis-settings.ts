@@ -33,6 +33,14 @@ export const REDIS_SETTINGS = {
     description:
       'Replicas that must have a write before it is answered. With 1, and one replica, a failover loses nothing that was answered; without replicas, writes are then answered 503.',
   }),
+  leaseSeconds: Type.Integer({
+    env: 'LEASE_SECONDS',
+    default: 10,
+    minimum: 1,
+    maximum: 300,
+    description:
+      'How long a node that is silent still counts as alive, in seconds; then its members are gone, and their peers are told. A node that was paused for longer claims its seats anew.',
+  }),
 };
 
 /** What is wrong with REDIS_URL; it is a secret, and never quoted. */

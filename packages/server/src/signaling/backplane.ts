@@ -27,12 +27,17 @@ export interface Backplane {
     leaving: string | null,
   ): Promise<boolean>;
   depart(roomId: string, connectionId: string, how: Departure): Promise<void>;
-  /** Hands a frame to a connection, after everything that was handed to it before. */
-  forward(toConnectionId: string, frame: string): void;
+  /**
+   * Hands a frame of a connection to its peer, after everything that was handed to it before. Where the two do not sit
+   * opposite each other, or no longer, it is dropped: the sender may not have heard yet.
+   */
+  forward(from: string, to: string, frame: string): void;
   /** How many rooms have at least one member. */
   roomCount(): Promise<number>;
   /** Those rooms, for debugging. */
   rooms(): Promise<readonly RoomSummary[]>;
+  /** Finishes what is under way, and gives up what it holds elsewhere. For when all members have gone. */
+  close(): Promise<void>;
 }
 
 /** The backplane's way to the connections of this process. */
@@ -40,4 +45,6 @@ export interface LocalConnections {
   /** Carries an effect out; for a connection that is gone, nothing happens. */
   deliver(effect: Effect): void;
   forward(connectionId: string, frame: string): void;
+  /** Counts a frame that reaches nobody. */
+  dropFrame(): void;
 }

@@ -68,8 +68,12 @@ export class Connections implements LocalConnections {
 
   forward(connectionId: string, frame: string): void {
     const connection = this.#byId.get(connectionId);
-    if (connection === undefined) this.#counters.drops.peer_gone += 1;
+    if (connection === undefined) this.dropFrame();
     else connection.sendFrame(frame);
+  }
+
+  dropFrame(): void {
+    this.#counters.drops.peer_gone += 1;
   }
 
   /**

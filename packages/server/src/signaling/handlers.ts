@@ -113,7 +113,7 @@ function forward(
     sendFault(connection, 'no_peer');
   } else {
     counters.forwards[message.type] += 1;
-    backplane.forward(seat.peerId, frameFor(message, connection.id, seat.roomId));
+    backplane.forward(connection.id, seat.peerId, frameFor(message, connection.id, seat.roomId));
   }
 }
 

@@ -4,6 +4,13 @@ import { emptyRoom, type RoomEvent, type RoomState, transition } from './room.js
 
 export function createMemoryBackplane(connections: LocalConnections): Backplane {
   const rooms = new Map<string, RoomState>();
+  /** Of everyone who has one. */
+  const peers = new Map<string, string>();
+
+  const note = (connectionId: string, peerId: string | null) => {
+    if (peerId === null) peers.delete(connectionId);
+    else peers.set(connectionId, peerId);
+  };
 
   const apply = (roomId: string, event: RoomEvent): RoomState => {
     const before = rooms.get(roomId) ?? emptyRoom(roomId);
@@ -11,7 +18,11 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
     // An empty room is no room: it holds no memory and remembers no roles.
     if (room.members.length === 0) rooms.delete(roomId);
     else rooms.set(roomId, room);
-    for (const effect of effects) connections.deliver(effect);
+    if (event.kind === 'leave' || event.kind === 'disconnect') peers.delete(event.connectionId);
+    for (const effect of effects) {
+      if (effect.kind === 'seat') note(effect.to, effect.seat?.peerId ?? null);
+      connections.deliver(effect);
+    }
     return room;
   };
 
@@ -29,7 +40,10 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
     async depart(roomId, connectionId, how) {
       apply(roomId, { kind: how, connectionId });
     },
-    forward: (connectionId, frame) => connections.forward(connectionId, frame),
+    forward(from, to, frame) {
+      if (peers.get(from) === to) connections.forward(to, frame);
+      else connections.dropFrame();
+    },
     roomCount: async () => rooms.size,
     async rooms() {
       return Array.from(rooms.values(), ({ roomId, members }) => ({
@@ -37,5 +51,6 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
         members: members.length,
       }));
     },
+    close: async () => {},
   };
 }

@@ -177,21 +177,28 @@ export function initiator({ members, devices }: RoomState): Member | undefined {
   return acceptor ? members.find((member) => member !== acceptor) : members[0];
 }
 
-function isInitiator(room: RoomState, connectionId: string): boolean {
+/** Whether this member makes the offer. */
+export function isInitiator(room: RoomState, connectionId: string): boolean {
   return initiator(room)?.connectionId === connectionId;
 }
 
-function peerOf(room: RoomState, connectionId: string): Member | undefined {
+/** Who sits opposite. */
+export function peerOf(room: RoomState, connectionId: string): Member | undefined {
   return room.members.find((member) => member.connectionId !== connectionId);
 }
 
-function seatOf(room: RoomState, connectionId: string): Effect {
+/** Tells a connection which seat it holds, and who sits opposite. */
+export function seatOf(room: RoomState, connectionId: string): Effect {
   const peerId = peerOf(room, connectionId)?.connectionId ?? null;
   const pairedDevice = pairedDeviceOf(room, connectionId);
   return { kind: 'seat', to: connectionId, seat: { roomId: room.roomId, peerId, pairedDevice } };
 }
 
-function pairedDeviceOf({ members, devices }: RoomState, connectionId: string): string | null {
+/** The device of a member, where it is one of the two that paired the room. */
+export function pairedDeviceOf(
+  { members, devices }: RoomState,
+  connectionId: string,
+): string | null {
   const deviceId = members.find((member) => member.connectionId === connectionId)?.deviceId ?? null;
   const paired = deviceId === devices?.client1 || deviceId === devices?.client2;
   return paired ? deviceId : null;
@@ -207,7 +214,8 @@ function roomJoined(room: RoomState, connectionId: string): ServerMessage {
   };
 }
 
-function roomReady(room: RoomState, connectionId: string): ServerMessage {
+/** What a member of a full room is told. */
+export function roomReady(room: RoomState, connectionId: string): ServerMessage {
   return {
     type: 'room_ready',
     roomId: room.roomId,
@@ -217,7 +225,8 @@ function roomReady(room: RoomState, connectionId: string): ServerMessage {
   };
 }
 
-function tellPeer(to: string, how: 'leave' | 'move' | 'disconnect'): Effect {
+/** What a member is told of a peer that goes. */
+export function tellPeer(to: string, how: 'leave' | 'move' | 'disconnect'): Effect {
   const message: ServerMessage =
     how === 'disconnect'
       ? { type: 'peer_disconnected', message: 'Other user disconnected' }

@@ -50,7 +50,7 @@ export interface Signaling {
   readonly connections: { readonly size: number };
   /**
    * Refuses new connections, closes those there are with 1012, so many a second, and drops whoever has not gone
-   * after `graceMs`. Resolves when none is left.
+   * after `graceMs`. Resolves when none is left, and their seats are given up.
    */
   drain(graceMs: number): Promise<void>;
 }
@@ -118,6 +118,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
       await connections.whenEmpty();
       stopClosing();
       cancel();
+      await backplane.close();
     },
   };
 }

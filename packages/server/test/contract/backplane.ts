@@ -18,6 +18,7 @@ export class RecordingConnections implements LocalConnections {
   readonly #effects = new Map<string, Effect[]>();
   readonly #frames = new Map<string, string[]>();
   readonly seats = new Map<string, Seat | null>();
+  dropped = 0;
 
   deliver(effect: Effect): void {
     listOf(this.#effects, effect.to).push(effect);
@@ -26,6 +27,10 @@ export class RecordingConnections implements LocalConnections {
 
   forward(connectionId: string, frame: string): void {
     listOf(this.#frames, connectionId).push(frame);
+  }
+
+  dropFrame(): void {
+    this.dropped += 1;
   }
 
   /** Takes what has reached a connection: message types, roles, closes. */
@@ -87,17 +92,50 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       const { connections, backplane, join } = await setUp();
       await join('a', 'r');
       await join('b', 'r');
+      await backplane.settle();
       const frames = Array.from({ length: 100 }, (_, n) => `frame ${n}`);
-      for (const frame of frames) backplane.backplaneOf('a').forward('b', frame);
+      for (const frame of frames) backplane.backplaneOf('a').forward('a', 'b', frame);
       await backplane.settle();
       expect(connections.frames('b')).toEqual(frames);
       expect(connections.frames('a')).toEqual([]);
     });
 
     test('a frame for nobody is dropped', async () => {
-      const { backplane } = await setUp();
-      backplane.backplaneOf('a').forward('nobody', 'frame');
+      const { connections, backplane } = await setUp();
+      backplane.backplaneOf('a').forward('a', 'nobody', 'frame');
       await backplane.settle();
+      expect(connections.dropped).toBe(1);
+    });
+
+    test('a frame of one who is not the present peer is dropped', async () => {
+      const { connections, backplane, join } = await setUp();
+      await join('a', 'r');
+      await join('b', 'r');
+      await join('c', 'other');
+      await backplane.settle();
+      backplane.backplaneOf('c').forward('c', 'a', 'from another room');
+      await backplane.backplaneOf('b').depart('r', 'b', 'leave');
+      backplane.backplaneOf('b').forward('b', 'a', 'after leaving');
+      await backplane.settle();
+      expect(connections.frames('a')).toEqual([]);
+      expect(connections.dropped).toBe(2);
+    });
+
+    test('a frame of an earlier company does not reach who has come together anew', async () => {
+      const { connections, backplane, join } = await setUp();
+      await join('a', 'r');
+      await join('b', 'r');
+      await backplane.settle();
+      // On its way while the one it is for leaves and comes back: it is older than what the two have agreed on since.
+      const leaving = backplane.backplaneOf('a').depart('r', 'a', 'leave');
+      await leaving;
+      backplane.backplaneOf('b').forward('b', 'a', 'old');
+      await join('a', 'r');
+      await backplane.settle();
+      expect(connections.frames('a')).toEqual([]);
+      backplane.backplaneOf('b').forward('b', 'a', 'new');
+      await backplane.settle();
+      expect(connections.frames('a')).toEqual(['new']);
     });
 
     test('who moves while another joins the old room sits in the new one only', async () => {

@@ -33,9 +33,18 @@ export class FakeClock implements Clock {
     return this.#now + this.#setByMs;
   }
 
+  monotonic(): number {
+    return this.#now;
+  }
+
   /** Sets the wall clock forwards or backwards. Timers do not notice: they run on time that only ever passes. */
   set(byMs: number): void {
     this.#setByMs += byMs;
+  }
+
+  /** A process that is paused: all clocks go on, and no timer fires before the next `advance`. */
+  pause(ms: number): void {
+    this.#now += ms;
   }
 
   after(delayMs: number, callback: () => void): Cancel {

@@ -1,4 +1,5 @@
 // A running server for black-box tests: one of our own on a free port, or whatever COUPLET_URL names.
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterAll } from 'vitest';
 import { type AppDeps, buildApp } from '../../src/app.js';
 import { parseConfig } from '../../src/platform/config.js';
+import { startBalancer } from './balancer.js';
 
 export interface RunningServer {
   /** `http://127.0.0.1:port`, no slash at the end. */
@@ -24,6 +26,21 @@ const TEST_DEFAULTS = {
   MAX_CREATES_PER_HOUR: '100000',
 };
 
+/** `COUPLET_TEST_REDIS_URL=redis://…`: the same tests of servers that have everything in Redis. */
+const TEST_REDIS = process.env.COUPLET_TEST_REDIS_URL;
+
+/** With it, `COUPLET_TEST_NODES=2`: the server that a wire test judges is so many nodes behind a balancer. */
+const TEST_NODES = TEST_REDIS ? Number(process.env.COUPLET_TEST_NODES ?? 1) : 1;
+
+/** Each server has keys of its own, as each has a database of its own. */
+const redisDefaults = ({
+  USE_SQLITE = '1',
+  SQLITE_DB_PATH = randomUUID(),
+}: Record<string, string>): Record<string, string> =>
+  TEST_REDIS && USE_SQLITE === '1'
+    ? { REDIS_URL: TEST_REDIS, REDIS_PREFIX: `${SQLITE_DB_PATH.replaceAll('/', '.').slice(-60)}:` }
+    : {};
+
 /** A folder that is gone after the tests of this file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'couplet-'));
@@ -36,7 +53,7 @@ export async function startServer(
   env: Record<string, string> = {},
   deps: AppDeps = {},
 ): Promise<RunningServer> {
-  const config = parseConfig({ ...TEST_DEFAULTS, ...env });
+  const config = parseConfig({ ...TEST_DEFAULTS, ...redisDefaults(env), ...env });
   const app = await buildApp(config, deps);
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   return { url, wsUrl: url.replace('http', 'ws'), app, close: () => app.close() };
@@ -49,7 +66,20 @@ export async function startServer(
 export async function serverUnderTest(): Promise<{ url: string; wsUrl: string }> {
   const given = process.env.COUPLET_URL?.replace(/\/$/, '');
   if (given) return { url: given, wsUrl: given.replace(/^http/, 'ws') };
+  if (TEST_NODES > 1) return nodesUnderTest();
   const server = await startServer();
   afterAll(() => server.close());
   return server;
+}
+
+/** Several nodes that are one server, and whose connections come in turns: two peers of a test live on two nodes. */
+async function nodesUnderTest(): Promise<{ url: string; wsUrl: string }> {
+  const env = { SQLITE_DB_PATH: randomUUID() };
+  const nodes = await Promise.all(Array.from({ length: TEST_NODES }, () => startServer(env)));
+  const { url, close } = await startBalancer(nodes.map((node) => node.url));
+  afterAll(async () => {
+    await Promise.all(nodes.map((node) => node.close()));
+    await close();
+  });
+  return { url, wsUrl: url.replace('http', 'ws') };
 }

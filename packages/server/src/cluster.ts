@@ -1,0 +1,93 @@
+// The engine of many nodes: pairings, budgets and rooms in Redis, which all of them share.
+import { randomBytes } from 'node:crypto';
+import { type Budgets, type Engine, type EngineDeps, storeLimits } from './engine.js';
+import { ACCEPT_GUESSES, CHECK_GUESSES } from './pairing/guesses.js';
+import { openRedisStore } from './pairing/redis-store.js';
+import { ConfigError } from './platform/config.js';
+import { Unavailable } from './platform/http-errors.js';
+import { openNodeInbox } from './platform/node-inbox.js';
+import { connectRedis } from './platform/redis.js';
+import {
+  redisMinuteCount,
+  redisPenalties,
+  redisQuota,
+  type SharedBudgetDeps,
+  sharedSecret,
+} from './platform/redis-budgets.js';
+import { measureRedis } from './platform/redis-metrics.js';
+import { parseRedisUrl } from './platform/redis-url.js';
+import type { ClusterBackplane } from './signaling/cluster/cluster-backplane.js';
+import { clusterMetrics } from './signaling/cluster/metrics.js';
+import { createRedisBackplane } from './signaling/redis-backplane.js';
+
+/** How long a start waits for Redis before it goes on without, not ready, in milliseconds. */
+const PATIENCE_MS = 2000;
+
+/** An id that no other node has, nor this one had before. */
+const newNodeId = () => randomBytes(9).toString('base64url');
+
+export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
+  const { config, clock, metrics, log } = deps;
+  const parsed = parseRedisUrl(config.redisUrl);
+  if ('fault' in parsed) throw new ConfigError([`REDIS_URL: the value given ${parsed.fault}`]);
+  const prefix = config.redisPrefix;
+  const measured = measureRedis(metrics);
+  let isMissed = false;
+  const redis = connectRedis(parsed.target, {
+    timeoutMs: config.redisTimeoutMs,
+    replicasAck: config.redisReplicasAck,
+    observe: measured.observe,
+    onDown(cause) {
+      // Once, and not at each attempt.
+      if (!isMissed) log.warn({ err: cause }, 'Redis is away');
+      isMissed = true;
+    },
+  });
+  measured.read(redis);
+  redis.onUp(() => {
+    if (isMissed && redis.isUp) log.info('Redis is there');
+    if (redis.isUp) isMissed = false;
+  });
+  const inbox = openNodeInbox(redis, prefix, newNodeId());
+  const addressKey = sharedSecret(redis, prefix, () => randomBytes(16).toString('base64url'));
+  const limits = storeLimits(config);
+  const store = deps.store ?? openRedisStore(redis, { prefix, limits, inbox, addressKey });
+  let backplane: ClusterBackplane | undefined;
+  await redis.ready(PATIENCE_MS);
+  return {
+    store,
+    budgets: sharedBudgets(deps, { redis, prefix, clock, addressKey }),
+    createBackplane(connections) {
+      const { leaseSeconds } = config;
+      const shared = { redis, inbox, prefix, clock, log, leaseSeconds };
+      backplane = createRedisBackplane(connections, shared);
+      clusterMetrics(metrics, backplane);
+      return backplane;
+    },
+    checks: [
+      {
+        name: 'redis',
+        async check() {
+          if (!redis.isUp || !inbox.isSubscribed) throw new Unavailable(new Error('no Redis'));
+        },
+      },
+      { name: 'lease', check: async () => backplane?.check() },
+    ],
+    onMissed: (listener) => inbox.onSubscribed(listener),
+    async close() {
+      await store.close();
+      inbox.close();
+      redis.close();
+    },
+  };
+}
+
+function sharedBudgets({ config }: EngineDeps, deps: SharedBudgetDeps): Budgets {
+  return {
+    accepts: redisPenalties('accept', ACCEPT_GUESSES, deps),
+    checks: redisPenalties('check', CHECK_GUESSES, deps),
+    creates: redisQuota('create', config.maxCreatesPerHour, deps),
+    keyed: redisQuota('keyed', config.maxKeyedRequestsPerHour, deps),
+    failures: redisMinuteCount('guesses', deps),
+  };
+}

@@ -1,0 +1,245 @@
+// Backplane of one node among many: rooms in a register that all share, every change a run of room.ts, frames from node to node.
+//
+// docs/cluster.md has the protocol. What can be lost on the way (a notice, a node, the register itself) is found again by
+// reading the room: `look`. Nothing here knows what the register, the leases and the inboxes are made of.
+import type { Clock } from '../../platform/clock.js';
+import type { Logger } from '../../platform/logger.js';
+import type { Backplane, Departure, LocalConnections } from '../backplane.js';
+import { type Member, type PairedDevices, transition } from '../room.js';
+import { type Batch, decodeBatch } from './batch.js';
+import { type ClusterCounters, newClusterCounters } from './cluster-counters.js';
+import { type LeaseRegistry, NodeLease, processOf } from './node-lease.js';
+import { Outbox, type Post } from './outbox.js';
+import { Patrol } from './patrol.js';
+import { PeerFrames } from './peer-frames.js';
+import { RoomChanges, type RoomRegister } from './room-changes.js';
+import { RoomNews } from './room-news.js';
+import { nodeOf } from './room-record.js';
+import { type RoomView, RoomViews } from './room-view.js';
+
+export interface ClusterParts {
+  /** Names this process among all that ever were; its inbox goes by it. */
+  process: string;
+  register: RoomRegister;
+  leases: LeaseRegistry;
+  post: Post;
+  clock: Clock;
+  log: Logger;
+  leaseMs: number;
+}
+
+/** Seats that may wait to be given up; beyond, the lease is given up, and with it all of them. */
+const MAX_RELEASES = 100_000;
+
+export class ClusterBackplane implements Backplane {
+  readonly counters: ClusterCounters = newClusterCounters();
+  readonly lease: NodeLease;
+  readonly #parts: ClusterParts;
+  readonly #connections: LocalConnections;
+  readonly #views: RoomViews;
+  readonly #outbox: Outbox;
+  readonly #changes: RoomChanges;
+  readonly #news: RoomNews;
+  readonly #frames: PeerFrames;
+  readonly #patrol: Patrol;
+  readonly #joining = new Map<string, RoomView>();
+  /** The last batch of each process. */
+  readonly #heard = new Map<string, Pick<Batch, 'stream' | 'number'>>();
+  #alive: ReadonlySet<string> = new Set();
+
+  constructor(connections: LocalConnections, parts: ClusterParts) {
+    const { process, register, leases, post, clock, leaseMs } = parts;
+    const { counters } = this;
+    this.#parts = parts;
+    this.#connections = connections;
+    this.#views = new RoomViews(process);
+    this.#outbox = new Outbox(process, post, clock, counters);
+    const events = {
+      alive: (ids: ReadonlySet<string>) => this.#watch(ids),
+      away: () => this.#part(),
+      regained: () => this.#regain(),
+    };
+    this.lease = new NodeLease(leases, clock, leaseMs, events, process);
+    const shared = { lease: this.lease, views: this.#views, connections, counters };
+    const { lease } = this;
+    const joining = this.#joining;
+    this.#changes = new RoomChanges({ ...shared, register, outbox: this.#outbox, clock });
+    this.#news = new RoomNews({ ...shared, changes: this.#changes, joining });
+    this.#frames = new PeerFrames({ ...shared, news: this.#news, outbox: this.#outbox, joining });
+    this.#patrol = new Patrol(this.#views, this.#news, clock);
+    lease.hurry();
+  }
+
+  async join(
+    roomId: string,
+    member: Member,
+    devices: PairedDevices | null,
+    leaving: string | null,
+  ): Promise<boolean> {
+    const { connectionId } = member;
+    const view = this.#views.open(roomId);
+    this.#joining.set(connectionId, view);
+    try {
+      const isSeated = await view.line.run(() => this.#claim(view, member, devices));
+      if (isSeated && leaving !== null && leaving !== roomId) {
+        await this.#release(leaving, connectionId, 'move');
+      }
+      return isSeated;
+    } finally {
+      this.#joining.delete(connectionId);
+    }
+  }
+
+  async depart(roomId: string, connectionId: string, how: Departure): Promise<void> {
+    await this.#release(roomId, connectionId, how);
+  }
+
+  forward(from: string, to: string, frame: string): void {
+    this.#frames.forward(from, to, frame);
+  }
+
+  async roomCount(): Promise<number> {
+    return this.#views.occupied;
+  }
+
+  async rooms() {
+    const records = await this.#parts.register.list();
+    await this.lease.ask();
+    return records
+      .map(({ state, nodes }) => ({
+        roomId: state.roomId,
+        // Those of dead nodes stay in the register until somebody comes to the room.
+        members: nodes.filter((node) => this.lease.isAlive(node)).length,
+      }))
+      .filter(({ members }) => members > 0);
+  }
+
+  /** Takes what came for this node. */
+  receive(text: string): void {
+    const batch = decodeBatch(text);
+    if (batch === undefined) return;
+    const { process, stream, number, items } = batch;
+    this.counters.batchesReceived += 1;
+    const last = this.#heard.get(process) ?? { stream, number: 0 };
+    const isLate = stream < last.stream || (stream === last.stream && number <= last.number);
+    if (!isLate) this.#heard.set(process, { stream, number });
+    for (const item of items) {
+      if (item.kind === 'notice') this.#news.receive(item);
+      else if (!isLate) this.#frames.receive(item);
+      else this.counters.frameDrops.disordered += 1;
+    }
+    const missed = stream === last.stream ? number - last.number - 1 : number;
+    if (isLate || missed <= 0) return;
+    this.counters.batchesMissed += missed;
+    this.#patrol.all((view) => sitsOpposite(view, process));
+  }
+
+  /** To be called when the inbox hears again, after it may have missed something. */
+  heardAgain(): void {
+    this.lease.hurry();
+    this.#patrol.all();
+  }
+
+  /** Rejects while this node may not act on its seats. */
+  async check(): Promise<void> {
+    if (!this.lease.acts || this.lease.state !== 'valid') throw new Error('no lease');
+  }
+
+  /** Whether anything is under way. */
+  get busy(): boolean {
+    if (this.#outbox.busy || this.#patrol.busy) return true;
+    for (const { line } of this.#views) if (line.busy) return true;
+    return false;
+  }
+
+  async close(): Promise<void> {
+    this.#patrol.stop();
+    for (const { line } of this.#views) await line.idle();
+    await this.#patrol.idle();
+    await this.#outbox.close();
+    // Where it cannot be told, others wait until it has run out.
+    await this.lease.stop().catch(() => {});
+  }
+
+  async #claim(view: RoomView, member: Member, devices: PairedDevices | null): Promise<boolean> {
+    const { connectionId } = member;
+    const owed = view.releases.get(connectionId);
+    view.releases.delete(connectionId);
+    try {
+      const event = { kind: 'join', member, devices } as const;
+      return nodeOf(await this.#changes.change(view, event), connectionId) !== undefined;
+    } catch (error) {
+      // It may have got its seat, or yet get it.
+      if (owed !== undefined || (view.uncertain !== null && !view.seats.has(connectionId))) {
+        this.#owe(view, connectionId, 'disconnect');
+      }
+      throw error;
+    }
+  }
+
+  async #release(roomId: string, connectionId: string, how: Departure | 'move'): Promise<void> {
+    const view = this.#views.open(roomId);
+    await view.line.run(async () => {
+      if (how !== 'move' && !view.seats.has(connectionId)) return;
+      try {
+        await this.#changes.change(view, { kind: how, connectionId });
+      } catch {
+        this.#releaseHere(view, connectionId, how);
+      }
+    });
+  }
+
+  /** The register cannot be reached: who goes is gone for this node, and others learn of it later. */
+  #releaseHere(view: RoomView, connectionId: string, how: Departure | 'move'): void {
+    const { known } = view;
+    const { room, effects } = transition(known.state, { kind: how, connectionId });
+    const told = effects.filter(({ to }) => view.seats.has(to));
+    const nodes = room.members.map((member) => nodeOf(known, member.connectionId) as string);
+    this.#views.vacate(view, connectionId);
+    const [seat] = view.seats.values();
+    view.exact = false;
+    this.#views.adopt(view, { ...known, state: room, nodes }, seat?.incarnation ?? 0);
+    this.#owe(view, connectionId, how);
+    for (const effect of told) this.#connections.deliver(effect);
+  }
+
+  #owe(view: RoomView, connectionId: string, how: Departure | 'move'): void {
+    view.releases.set(connectionId, how);
+    let owed = 0;
+    for (const { releases } of this.#views) owed += releases.size;
+    if (owed <= MAX_RELEASES) return;
+    for (const { releases } of this.#views) releases.clear();
+    this.lease.abandon();
+  }
+
+  #watch(alive: ReadonlySet<string>): void {
+    const gone = new Set([...this.#alive].filter((id) => !alive.has(id)).map(processOf));
+    this.#alive = alive;
+    gone.delete(this.lease.process);
+    if (gone.size === 0) return;
+    this.counters.deadNodes += gone.size;
+    this.#parts.log.warn({ nodes: gone.size }, 'nodes gone');
+    const living = new Set([...alive].map(processOf));
+    for (const process of gone) {
+      if (living.has(process)) continue;
+      this.#outbox.forget(process);
+      this.#heard.delete(process);
+    }
+    this.#patrol.all((view) => [...gone].some((process) => sitsOpposite(view, process)));
+  }
+
+  #part(): void {
+    this.#parts.log.error('rooms cannot be reached');
+    for (const view of this.#views) view.line.push(() => this.#news.sever(view));
+  }
+
+  #regain(): void {
+    this.#parts.log.info({ losses: this.lease.losses }, 'rooms can be reached');
+    this.#patrol.all();
+  }
+}
+
+function sitsOpposite(view: RoomView, process: string): boolean {
+  for (const { peerProcess } of view.seats.values()) if (peerProcess === process) return true;
+  return false;
+}

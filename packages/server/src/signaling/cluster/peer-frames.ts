@@ -1,0 +1,138 @@
+// Frames on their way to a peer: on this node by a look-up and a comparison, to another by its inbox.
+import type { LocalConnections } from '../backplane.js';
+import type { Envelope } from './batch.js';
+import type { ClusterCounters, FrameDrop } from './cluster-counters.js';
+import type { NodeLease } from './node-lease.js';
+import type { Outbox } from './outbox.js';
+import type { RoomNews } from './room-news.js';
+import type { LocalSeat, RoomView, RoomViews } from './room-view.js';
+
+/** Most that may wait for a verdict on the lease or for news of a room, in UTF-16 code units. */
+const MAX_HELD = 8 * 1024 * 1024;
+
+export interface PeerFramesDeps {
+  lease: NodeLease;
+  views: RoomViews;
+  news: RoomNews;
+  outbox: Outbox;
+  connections: LocalConnections;
+  counters: ClusterCounters;
+  /** Connections whose join is under way: what comes for them waits for its outcome. */
+  joining: ReadonlyMap<string, RoomView>;
+}
+
+export class PeerFrames {
+  readonly #deps: PeerFramesDeps;
+  readonly #lease: NodeLease;
+  readonly #views: RoomViews;
+  readonly #connections: LocalConnections;
+  #held = 0;
+
+  constructor(deps: PeerFramesDeps) {
+    this.#deps = deps;
+    this.#lease = deps.lease;
+    this.#views = deps.views;
+    this.#connections = deps.connections;
+  }
+
+  /** A frame of a connection of this node. */
+  forward(from: string, to: string, frame: string): void {
+    const seat = this.#views.seatOf(from);
+    if (seat === undefined || seat.peerId !== to) this.#drop('not_peer');
+    else if (
+      this.#lease.acts &&
+      seat.incarnation === this.#lease.incarnation &&
+      seat.view.held === 0
+    ) {
+      this.#pass(seat, from, to, frame);
+    } else this.#hold(seat, from, to, frame);
+  }
+
+  /** A frame for a connection of this node. */
+  receive(envelope: Envelope): void {
+    this.#deps.counters.framesReceived += 1;
+    const { to } = envelope;
+    const seat = this.#views.seatOf(to);
+    const view = this.#deps.joining.get(to) ?? seat?.view;
+    if (view === undefined) this.#drop('parted');
+    else if (this.#lease.acts && !view.line.busy) this.#deliver(view, envelope, false);
+    else {
+      this.#wait(view, envelope.frame.length, async () => {
+        await this.#lease.verdict();
+        await this.#deliver(view, envelope, false);
+      });
+    }
+  }
+
+  #pass(seat: LocalSeat, from: string, to: string, frame: string): void {
+    if (seat.peerProcess === null) this.#connections.forward(to, frame);
+    else {
+      this.#deps.outbox.frame(seat.peerProcess, {
+        kind: 'frame',
+        to,
+        from,
+        pair: seat.pair,
+        frame,
+      });
+    }
+  }
+
+  /** Until the registry has spoken, and the seat stands under a lease that runs. Then only the same company counts. */
+  #hold({ view, pair }: LocalSeat, from: string, to: string, frame: string): void {
+    view.held += 1;
+    const fits = this.#wait(view, frame.length, async () => {
+      try {
+        await this.#lease.verdict();
+        const isClaimed = this.#views.seatOf(from)?.incarnation === this.#lease.incarnation;
+        if (!isClaimed && this.#lease.state === 'valid') await this.#deps.news.look(view);
+      } finally {
+        view.held -= 1;
+        const seat = this.#views.seatOf(from);
+        if (seat?.peerId === to && seat.pair === pair) this.#pass(seat, from, to, frame);
+        else this.#drop('lease');
+      }
+    });
+    if (!fits) view.held -= 1;
+  }
+
+  #deliver(view: RoomView, envelope: Envelope, isLast: boolean): Promise<void> | undefined {
+    const { to, from, pair, frame } = envelope;
+    const seat = this.#views.seatOf(to);
+    if (seat?.peerId === from && seat.pair === pair) {
+      this.#connections.forward(to, frame);
+      return undefined;
+    }
+    // Its sender knows of something that has not come here: news was lost.
+    const isAhead = seat !== undefined && pair > seat.pair && this.#lease.state === 'valid';
+    if (isLast || !isAhead) {
+      this.#drop('parted');
+      return undefined;
+    }
+    const catchUpFirst = async () => {
+      await this.#deps.news.look(view);
+      await this.#deliver(view, envelope, true);
+    };
+    if (view.line.busy) return catchUpFirst();
+    this.#wait(view, frame.length, catchUpFirst);
+    return undefined;
+  }
+
+  #wait(view: RoomView, size: number, task: () => Promise<void>): boolean {
+    if (this.#held + size > MAX_HELD) {
+      this.#drop('overflow');
+      return false;
+    }
+    const fits = view.line.push(async () => {
+      this.#held -= size;
+      await task();
+    });
+    if (fits) this.#held += size;
+    else this.#drop('overflow');
+    return fits;
+  }
+
+  #drop(cause: FrameDrop): void {
+    this.#deps.counters.frameDrops[cause] += 1;
+    this.#connections.dropFrame();
+  }
+}

@@ -1,0 +1,231 @@
+// Changes of a room: planned by the one rule, written by compare-and-set, told here at once and to other nodes by notices.
+import type { Clock } from '../../platform/clock.js';
+import { Unavailable } from '../../platform/http-errors.js';
+import type { LocalConnections } from '../backplane.js';
+import type { Effect, RoomEvent } from '../room.js';
+import { catchUp } from './catch-up.js';
+import type { ClusterCounters } from './cluster-counters.js';
+import { type NodeLease, processOf } from './node-lease.js';
+import type { Outbox } from './outbox.js';
+import { type Plan, plan } from './room-plan.js';
+import { absentRecord, nodeOf, type RoomRecord } from './room-record.js';
+import type { RoomView, RoomViews } from './room-view.js';
+
+/** Keeps the records of all rooms. Every call may reject when it cannot be reached; then it is not known whether a change was made. */
+export interface RoomRegister {
+  /** The record, kept for some hours more; {@link absentRecord} where there is none. */
+  read(roomId: string): Promise<RoomRecord>;
+  /**
+   * Writes `next` where the version is still `expected`; 0: where there is no record.
+   *
+   * @param deadline - by the register's clock; after it nothing is written, so that a lease that is gone writes nothing late
+   */
+  compareAndSet(expected: number, next: RoomRecord, deadline: number): Promise<SetOutcome>;
+  /** The records of all rooms with members. */
+  list(): Promise<readonly RoomRecord[]>;
+}
+
+export type SetOutcome =
+  | { kind: 'set' }
+  /** Somebody else was first: the record as it is. */
+  | { kind: 'conflict'; record: RoomRecord }
+  /** The deadline has passed. */
+  | { kind: 'late' };
+
+/** Changes that meet others on the way; more often in a row only where two nodes fight, which is a fault. */
+const MAX_TRIES = 30;
+
+export interface RoomChangesDeps {
+  register: RoomRegister;
+  lease: NodeLease;
+  views: RoomViews;
+  outbox: Outbox;
+  connections: LocalConnections;
+  counters: ClusterCounters;
+  clock: Clock;
+}
+
+export class RoomChanges {
+  readonly #deps: RoomChangesDeps;
+
+  constructor(deps: RoomChangesDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Changes a room by an event, or, without one, only puts right what is wrong with it. To be called in the line of
+   * the room. Resolves to the room as it is then.
+   *
+   * @throws Unavailable where it is not known, or not possible; what was asked for may then yet happen
+   */
+  async change(view: RoomView, event: RoomEvent | null): Promise<RoomRecord> {
+    const { register, lease, counters } = this.#deps;
+    const { roomId } = view;
+    // What is known here is mostly how it is; where not, the register's answer says how.
+    let base = view.exact && view.seats.size > 0 ? view.known : absentRecord(roomId);
+    let isFresh = false;
+    let isConfirmed = false;
+    if (event === null) {
+      await this.#mayAct();
+      base = await this.#reach(register.read(roomId));
+      isFresh = true;
+    }
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      await this.#mayAct();
+      const { incarnation, deadline } = lease;
+      // Who is not among the living as we know them is new, or dead: the registry knows.
+      if (base.nodes.some((node) => !lease.isAlive(node) && !this.#isOurs(node))) {
+        await lease.ask();
+        await this.#mayAct();
+        if (incarnation !== lease.incarnation) continue;
+      }
+      const planned = this.#plan(view, base, event);
+      if ((planned.lost && !isConfirmed) || (!planned.changed && !isFresh)) {
+        // Before anything is concluded from it: is the lease what we think, and the room?
+        if (planned.lost) await lease.ask();
+        isConfirmed = planned.lost;
+        await this.#mayAct();
+        base = await this.#reach(register.read(roomId));
+        isFresh = true;
+        continue;
+      }
+      if (planned.changed) {
+        const outcome = await this.#write(view, base, planned.next, deadline);
+        isFresh = true;
+        if (outcome.kind === 'conflict') {
+          counters.conflicts += 1;
+          base = outcome.record;
+          continue;
+        }
+        if (outcome.kind === 'late') {
+          await lease.ask();
+          continue;
+        }
+      }
+      if (!lease.acts || lease.incarnation !== incarnation) {
+        await lease.verdict();
+        if (lease.state !== 'valid' || lease.incarnation !== incarnation) {
+          // It was made under a lease that others may have seen end: nobody is told before it stands under a new one.
+          this.#doubt(view, base, planned.next);
+          base = planned.next;
+          isFresh = false;
+          if (event === null || event.kind === 'join') continue;
+        }
+      }
+      this.#tell(view, base, planned, event, incarnation);
+      return planned.next;
+    }
+    throw new Unavailable(new Error('a room changed too often'));
+  }
+
+  async #mayAct(): Promise<void> {
+    const { lease } = this.#deps;
+    await lease.verdict();
+    if (lease.state !== 'valid') throw new Unavailable(new Error('no lease'));
+  }
+
+  async #reach<T>(underWay: Promise<T>): Promise<T> {
+    try {
+      return await underWay;
+    } catch (cause) {
+      throw new Unavailable(cause);
+    }
+  }
+
+  #isOurs(node: string): boolean {
+    return processOf(node) === this.#deps.lease.process;
+  }
+
+  #plan(view: RoomView, base: RoomRecord, event: RoomEvent | null): Plan {
+    const { lease, clock } = this.#deps;
+    const leaver = event === null || event.kind === 'join' ? undefined : event.connectionId;
+    const held = [...view.seats.values()]
+      .filter(({ member }) => member.connectionId !== leaver)
+      .map(({ member, incarnation }) => ({ member, claimed: incarnation === lease.incarnation }));
+    return plan(base, event, {
+      node: lease.id,
+      now: clock.now(),
+      isDead: (node) => !lease.isAlive(node),
+      held,
+      known: view.known,
+      severed: view.severed,
+      released: view.releases,
+      mustWrite: view.uncertain !== null,
+    });
+  }
+
+  async #write(view: RoomView, base: RoomRecord, next: RoomRecord, deadline: number) {
+    try {
+      return await this.#deps.register.compareAndSet(base.version, next, deadline);
+    } catch (cause) {
+      // Perhaps it was made, perhaps it yet will be: the next change is made in any case, and makes this one void.
+      this.#doubt(view, base, next);
+      throw new Unavailable(cause);
+    }
+  }
+
+  #doubt(view: RoomView, base: RoomRecord, next: RoomRecord): void {
+    view.uncertain ??= new Set();
+    for (const node of [...base.nodes, ...next.nodes]) view.uncertain.add(node);
+  }
+
+  #tell(
+    view: RoomView,
+    base: RoomRecord,
+    planned: Plan,
+    event: RoomEvent | null,
+    incarnation: number,
+  ): void {
+    const { lease, views, connections, counters, outbox } = this.#deps;
+    const { healed, next, effects } = planned;
+    const subject = subjectOf(event);
+    const waiting = view.uncertain;
+    const here = catchUp(view.known, healed, (id) => view.seats.has(id) && id !== leaverOf(event));
+    if (here.length > 0 && event === null) counters.caughtUp += 1;
+    for (const { member, incarnation: earlier } of view.seats.values()) {
+      if (earlier === incarnation) continue;
+      if (nodeOf(next, member.connectionId) === undefined) counters.refusedReclaims += 1;
+      else counters.reclaims += 1;
+    }
+    const isHere = (id: string) => view.seats.has(id) || id === subject;
+    const told = [...here, ...effects.filter(({ to }) => isHere(to))];
+
+    view.exact = true;
+    view.severed = null;
+    view.uncertain = null;
+    view.releases.clear();
+    views.adopt(
+      view,
+      next,
+      incarnation,
+      event?.kind === 'join' ? event.member.connectionId : undefined,
+    );
+    for (const effect of told) connections.deliver(effect);
+
+    if (!planned.changed) return;
+    const processes = new Set([...base.nodes, ...next.nodes, ...(waiting ?? [])].map(processOf));
+    processes.delete(lease.process);
+    for (const process of processes) {
+      const isThere = (id: string) => {
+        const node = nodeOf(next, id) ?? nodeOf(healed, id);
+        return node !== undefined && processOf(node) === process;
+      };
+      const news: Effect[] = catchUp(base, healed, isThere);
+      news.push(...effects.filter(({ to }) => isThere(to)));
+      outbox.notice(process, {
+        kind: 'notice',
+        previous: base.version,
+        record: next,
+        effects: news,
+      });
+    }
+  }
+}
+
+/** The connection that an event is about: it is told of it whether it has a seat or not. */
+function subjectOf(event: RoomEvent | null): string | undefined {
+  return event?.kind === 'join' ? event.member.connectionId : leaverOf(event);
+}
+
+const leaverOf = (event: RoomEvent | null): string | undefined =>
+  event === null || event.kind === 'join' ? undefined : event.connectionId;

@@ -1,0 +1,111 @@
+// News of rooms from other nodes, and what is done where news was lost, or cannot come.
+import type { LocalConnections } from '../backplane.js';
+import { transition } from '../room.js';
+import type { Notice } from './batch.js';
+import { catchUp } from './catch-up.js';
+import type { ClusterCounters } from './cluster-counters.js';
+import type { NodeLease } from './node-lease.js';
+import type { RoomChanges } from './room-changes.js';
+import type { RoomRecord } from './room-record.js';
+import type { RoomView, RoomViews } from './room-view.js';
+
+export interface RoomNewsDeps {
+  lease: NodeLease;
+  views: RoomViews;
+  changes: RoomChanges;
+  connections: LocalConnections;
+  counters: ClusterCounters;
+  /** Connections whose join is under way: the register may know of their seat before they do. */
+  joining: ReadonlyMap<string, RoomView>;
+}
+
+export class RoomNews {
+  readonly #deps: RoomNewsDeps;
+
+  constructor(deps: RoomNewsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes a notice, after whatever is under way in its room. */
+  receive(notice: Notice): void {
+    const { views } = this.#deps;
+    const { roomId } = notice.record.state;
+    const view = views.find(roomId);
+    // Where too much waits, the gap is found at the next notice, or by the patrol.
+    view?.line.push(() => this.#apply(view, notice));
+    if (this.#ghosts(notice.record, view).length === 0) return;
+    const haunted = views.open(roomId);
+    haunted.line.push(async () => {
+      for (const id of this.#ghosts(notice.record, haunted)) haunted.releases.set(id, 'disconnect');
+      await this.look(haunted);
+    });
+  }
+
+  /** Members that are said to sit here, and do not: a register that has lost its last changes may say so. */
+  #ghosts({ state, nodes }: RoomRecord, view: RoomView | undefined): string[] {
+    const { lease, joining } = this.#deps;
+    return state.members
+      .filter((_, at) => nodes[at] === lease.id)
+      .map(({ connectionId }) => connectionId)
+      .filter((id) => !view?.seats.has(id) && !view?.releases.has(id) && !joining.has(id));
+  }
+
+  /** Reads a room anew and puts right what is wrong with it. In the line of the room; a failure is for the patrol. */
+  async look(view: RoomView): Promise<void> {
+    if (view.matters) await this.#deps.changes.change(view, null);
+  }
+
+  /**
+   * Parts the members here from those of other nodes, which cannot be reached: they are told that the peer is gone.
+   * In the line of the room.
+   */
+  sever(view: RoomView): void {
+    const { lease, connections } = this.#deps;
+    if (lease.state !== 'away') return;
+    const { known } = view;
+    const isHere = (id: string) => view.seats.has(id);
+    const others = known.state.members.filter(({ connectionId }) => !isHere(connectionId));
+    if (others.length === 0 || view.seats.size === 0) return;
+    let { state } = known;
+    for (const { connectionId } of others) {
+      state = transition(state, { kind: 'disconnect', connectionId }).room;
+    }
+    const parted: RoomRecord = { ...known, state, nodes: state.members.map(() => lease.id) };
+    view.severed ??= known.pair;
+    this.#adopt(view, parted);
+    const effects = catchUp(known, parted, isHere);
+    for (const effect of effects) connections.deliver(effect);
+  }
+
+  async #apply(view: RoomView, notice: Notice): Promise<void> {
+    const { lease, connections, counters } = this.#deps;
+    const { record, previous } = notice;
+    await lease.verdict();
+    // Away: all rooms are read when the register can be reached again.
+    if (lease.state !== 'valid' || !view.matters || record.version <= view.known.version) return;
+    const isHere = (id: string) => view.seats.has(id);
+    const isNext = view.exact && previous === view.known.version;
+    const mine = notice.effects.filter(({ to }) => isHere(to));
+    const isTold = (id: string) => mine.some(({ to, kind }) => to === id && kind === 'close');
+    const isMissing = [...view.seats.keys()].some(
+      (id) => !record.state.members.some(({ connectionId }) => connectionId === id) && !isTold(id),
+    );
+    if (isMissing || !view.exact || view.uncertain !== null) return this.look(view);
+    const effects = isNext ? mine : catchUp(view.known, record, isHere);
+    if (!isNext) counters.caughtUp += 1;
+    this.#adopt(view, record);
+    view.exact = true;
+    for (const effect of effects) connections.deliver(effect);
+  }
+
+  #adopt(view: RoomView, record: RoomRecord): void {
+    view.exact = false;
+    this.#deps.views.adopt(view, record, this.#incarnationOf(view));
+  }
+
+  /** News change nothing about the lease under which the members here sit. */
+  #incarnationOf(view: RoomView): number {
+    for (const { incarnation } of view.seats.values()) return incarnation;
+    return this.#deps.lease.incarnation;
+  }
+}

@@ -1,0 +1,161 @@
+// What a node makes of a room it is about to change, pure: first the room is healed, then room.ts has its say.
+//
+// Healing is part of every change, so that whoever touches a room leaves it right:
+//   - seats of this node that stand under an earlier lease of it pass to the present one: disturbs nobody
+//   - members of dead nodes go, and those that left while the register was away
+//   - seats that others took for dead, or that the register has lost, are claimed again where nobody sits there now
+//   - two who were told apart while the register was away meet anew, for both
+import { ROOM_SEATS } from '@couplet/protocol';
+import {
+  type Effect,
+  type Member,
+  type RoomEvent,
+  type RoomState,
+  type Transition,
+  transition,
+} from '../room.js';
+import { nodeOf, type RoomRecord, sameCompany } from './room-record.js';
+
+/** A seat that a connection of this node holds, by what the connection was told. */
+export interface HeldSeat {
+  readonly member: Member;
+  /** Whether the register knew of it under the present lease. */
+  readonly claimed: boolean;
+}
+
+/** Who plans. */
+export interface Planner {
+  /** The lease of this node, by its id. */
+  readonly node: string;
+  /** The present, by the wall clock. */
+  readonly now: number;
+  /** Whether a lease is gone for good. */
+  isDead(node: string): boolean;
+  /** The seats of this node in the room, longest present first. */
+  readonly held: readonly HeldSeat[];
+  /** What they know of the room. */
+  readonly known: RoomRecord;
+  /** The pair that was told apart although nobody left; null: none. */
+  readonly severed: number | null;
+  /** Connections that have left, of which the register has not heard yet. */
+  readonly released: { has(connectionId: string): boolean };
+  /** Whether to write even where nothing is new: an earlier change, of which nobody knows whether it was made, becomes void. */
+  readonly mustWrite: boolean;
+}
+
+export interface Plan {
+  /** The room after healing: what members have to know before the event. */
+  readonly healed: RoomRecord;
+  readonly next: RoomRecord;
+  /** Effects of the event alone. */
+  readonly effects: readonly Effect[];
+  /** Whether `next` has to be written. */
+  readonly changed: boolean;
+  /** Whether a seat that was claimed is gone: somebody took it over, or the lease is gone and we have not heard. */
+  readonly lost: boolean;
+}
+
+export function plan(base: RoomRecord, event: RoomEvent | null, planner: Planner): Plan {
+  const version = Math.max(base.version + 1, planner.known.version + 1, Math.floor(planner.now));
+  const { record: healed, lost } = heal(base, version, planner);
+  const { room, effects } = happen(healed.state, event);
+  const next = seatAll(room, healed, version, planner.node);
+  // A register that has lost its last changes is told of the loss, and so are the nodes of those who sit there by it.
+  const changed = planner.mustWrite || isBehind(base, planner) || !sameRecord(base, next);
+  return {
+    healed,
+    next: changed ? next : { ...next, version: base.version },
+    effects,
+    changed,
+    lost,
+  };
+}
+
+function happen(state: RoomState, event: RoomEvent | null): Transition {
+  if (event === null) return { room: state, effects: [] };
+  const result = transition(state, event);
+  if (event.kind !== 'leave' || result.effects.length > 0) return result;
+  // The register knows nothing of the seat any more; who leaves it is answered all the same.
+  const member = { connectionId: event.connectionId, deviceId: null };
+  return { room: state, effects: transition({ ...state, members: [member] }, event).effects };
+}
+
+function heal(
+  base: RoomRecord,
+  version: number,
+  planner: Planner,
+): { record: RoomRecord; lost: boolean } {
+  const { held, known, node, severed } = planner;
+  const seated = ({ member }: HeldSeat, { members }: RoomState) =>
+    members.some(({ connectionId }) => connectionId === member.connectionId);
+
+  const nodes = base.state.members.map(({ connectionId }, at) =>
+    held.some(({ member }) => member.connectionId === connectionId)
+      ? node
+      : (base.nodes[at] as string),
+  );
+  let state = base.state;
+  base.state.members.forEach(({ connectionId }, at) => {
+    const isGone = nodes[at] !== node && planner.isDead(nodes[at] as string);
+    if (!isGone && !planner.released.has(connectionId)) return;
+    state = transition(state, { kind: 'disconnect', connectionId }).room;
+  });
+
+  let lost = false;
+  // What is behind has lost our seats; nobody took them.
+  const regressed = isBehind(base, planner);
+  for (const seat of held) {
+    if (seated(seat, state)) continue;
+    if (seat.claimed && !regressed) lost = true;
+    else state = claimAgain(state, seat.member, known);
+  }
+  const record = seatAll(state, { ...base, nodes }, version, node);
+  const allOurs = state.members.every(({ connectionId }) =>
+    held.some(({ member }) => member.connectionId === connectionId),
+  );
+  if (held.length > 0 && allOurs && sameCompany(state, known.state)) {
+    // Both of them back as they were: nobody has noticed anything.
+    return { record: { ...record, pair: known.pair }, lost };
+  }
+  const apart = severed !== null && severed === record.pair && state.members.length === ROOM_SEATS;
+  return { record: apart ? { ...record, pair: version } : record, lost };
+}
+
+/** Whether the register knows less than the members here were told: it was restored from what it was before. */
+const isBehind = (base: RoomRecord, { held, known }: Planner): boolean =>
+  held.length > 0 && base.version < known.version;
+
+/** No take-over: whoever sits there with this device came after. */
+function claimAgain(state: RoomState, member: Member, known: RoomRecord): RoomState {
+  const replaced = state.members.some(
+    ({ deviceId }) => deviceId !== null && deviceId === member.deviceId,
+  );
+  if (replaced || state.members.length >= ROOM_SEATS) return state;
+  return transition(state, { kind: 'join', member, devices: known.state.devices }).room;
+}
+
+/** The record of a state that came out of another one. */
+function seatAll(state: RoomState, from: RoomRecord, version: number, node: string): RoomRecord {
+  const nodes = state.members.map(({ connectionId }) => nodeOf(from, connectionId) ?? node);
+  const pair = sameCompany(state, from.state) ? from.pair : version;
+  // An empty room is no room: it remembers no roles.
+  const kept = state.members.length === 0 ? { ...state, devices: null } : state;
+  return { version, pair, state: kept, nodes };
+}
+
+function sameRecord(one: RoomRecord, other: RoomRecord): boolean {
+  return (
+    one.pair === other.pair &&
+    one.state.devices?.client1 === other.state.devices?.client1 &&
+    one.state.devices?.client2 === other.state.devices?.client2 &&
+    one.state.members.length === other.state.members.length &&
+    one.state.members.every((member, at) => {
+      const its = other.state.members[at] as Member;
+      return (
+        member.connectionId === its.connectionId &&
+        member.deviceId === its.deviceId &&
+        one.nodes[at] === other.nodes[at]
+      );
+    })
+  );
+}

@@ -1,0 +1,130 @@
+// What this node knows of the rooms in which it has members, and who of them sits where.
+import type { Departure } from '../backplane.js';
+import type { Member } from '../room.js';
+import { processOf } from './node-lease.js';
+import { RoomLine } from './room-line.js';
+import { absentRecord, nodeOf, type RoomRecord } from './room-record.js';
+
+/** The seat of a connection of this node. */
+export interface LocalSeat {
+  readonly view: RoomView;
+  readonly member: Member;
+  /** Lease under which the register knows of it, by its number. */
+  readonly incarnation: number;
+  readonly peerId: string | null;
+  /** Where the peer lives, by its process; null: here, or there is none. */
+  readonly peerProcess: string | null;
+  /** The company it is in. */
+  readonly pair: number;
+}
+
+export class RoomView {
+  readonly roomId: string;
+  readonly line: RoomLine;
+  /** The room as its members here have been told. */
+  known: RoomRecord;
+  /** Whether that is what the register had at this version; not so after a change made here alone. */
+  exact = true;
+  /** The company whose members here were told that the other is gone, although it only cannot be reached. */
+  severed: number | null = null;
+  /** Nodes to be told of the next change in any case: of an earlier one it is not known whether it was made. */
+  uncertain: Set<string> | null = null;
+  /** Seats that are to be given up as soon as the register can be reached. */
+  readonly releases = new Map<string, Departure | 'move'>();
+  readonly seats = new Map<string, LocalSeat>();
+  /** Frames of its members that wait in the line. */
+  held = 0;
+
+  constructor(roomId: string, onIdle: (view: RoomView) => void) {
+    this.roomId = roomId;
+    this.line = new RoomLine(() => onIdle(this));
+    this.known = absentRecord(roomId);
+  }
+
+  /** Whether the register has to be told or asked of this room when it can be reached again. */
+  get matters(): boolean {
+    return this.seats.size > 0 || this.releases.size > 0 || this.uncertain !== null;
+  }
+}
+
+export class RoomViews {
+  readonly #process: string;
+  readonly #rooms = new Map<string, RoomView>();
+  readonly #seats = new Map<string, LocalSeat>();
+
+  constructor(process: string) {
+    this.#process = process;
+  }
+
+  /** Rooms with members here. */
+  get occupied(): number {
+    let count = 0;
+    for (const { seats } of this.#rooms.values()) if (seats.size > 0) count += 1;
+    return count;
+  }
+
+  [Symbol.iterator](): Iterator<RoomView> {
+    return this.#rooms.values();
+  }
+
+  find(roomId: string): RoomView | undefined {
+    return this.#rooms.get(roomId);
+  }
+
+  /** The view of a room; made where there is none. It stays while it matters, or something is under way. */
+  open(roomId: string): RoomView {
+    let view = this.#rooms.get(roomId);
+    if (view === undefined) {
+      view = new RoomView(roomId, this.#tidy);
+      this.#rooms.set(roomId, view);
+    }
+    return view;
+  }
+
+  /** Forgets a room that no longer matters, once nothing is under way in it. */
+  readonly #tidy = (view: RoomView): void => {
+    if (!view.matters) this.#rooms.delete(view.roomId);
+  };
+
+  seatOf(connectionId: string): LocalSeat | undefined {
+    return this.#seats.get(connectionId);
+  }
+
+  /**
+   * Takes note of what the members here now know. Those in the record get their seats by it, the others have none.
+   *
+   * @param joiner - who sits here from now on
+   */
+  adopt(view: RoomView, record: RoomRecord, incarnation: number, joiner?: string): void {
+    view.known = record;
+    for (const [connectionId] of view.seats) {
+      if (nodeOf(record, connectionId) === undefined) this.vacate(view, connectionId);
+    }
+    for (const member of record.state.members) {
+      const { connectionId } = member;
+      if (connectionId !== joiner && !view.seats.has(connectionId)) continue;
+      const peer = record.state.members.find((other) => other !== member);
+      const peerNode = peer === undefined ? undefined : nodeOf(record, peer.connectionId);
+      const peerProcess = peerNode === undefined ? null : processOf(peerNode);
+      const seat: LocalSeat = {
+        view,
+        member,
+        incarnation,
+        peerId: peer?.connectionId ?? null,
+        peerProcess: peerProcess === this.#process ? null : peerProcess,
+        pair: record.pair,
+      };
+      // Who moves has its seat in the new room from here on: nothing of the old one reaches it.
+      const left = this.#seats.get(connectionId);
+      if (left !== undefined && left.view !== view) left.view.seats.delete(connectionId);
+      view.seats.set(connectionId, seat);
+      this.#seats.set(connectionId, seat);
+    }
+  }
+
+  /** Takes a seat away; nothing happens to one that the connection holds elsewhere. */
+  vacate(view: RoomView, connectionId: string): void {
+    view.seats.delete(connectionId);
+    if (this.#seats.get(connectionId)?.view === view) this.#seats.delete(connectionId);
+  }
+}

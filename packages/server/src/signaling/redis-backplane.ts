@@ -1,0 +1,151 @@
+// The backplane on Redis: rooms, leases and inboxes of a cluster, each a key and a small script. No rule of rooms is here.
+//
+//   key                       │ what                            │ goes
+//   ──────────────────────────┼─────────────────────────────────┼────────────────────────────────────────────────
+//   {m<hash of the room id>}  │ the record of a room, see       │ hours after the last node that has members there
+//                             │ cluster/room-record.ts          │ has read it; two minutes after the last member
+//   {leases}                  │ sorted set: id of a lease →     │ entries: when they have run out
+//                             │ when it runs out, by Redis      │
+import { createHash } from 'node:crypto';
+import type { Clock } from '../platform/clock.js';
+import type { Logger } from '../platform/logger.js';
+import type { NodeInbox } from '../platform/node-inbox.js';
+import { defineScript, type Redis } from '../platform/redis.js';
+import type { LocalConnections } from './backplane.js';
+import { ClusterBackplane } from './cluster/cluster-backplane.js';
+import type { LeaseRegistry, Leases } from './cluster/node-lease.js';
+import { ROUND_MS } from './cluster/patrol.js';
+import type { RoomRegister } from './cluster/room-changes.js';
+import {
+  absentRecord,
+  decodeRecord,
+  encodeRecord,
+  type RoomRecord,
+} from './cluster/room-record.js';
+
+export interface RedisBackplaneDeps {
+  redis: Redis;
+  /** Goes by the id of this process. */
+  inbox: NodeInbox;
+  prefix: string;
+  clock: Clock;
+  log: Logger;
+  leaseSeconds: number;
+}
+
+/** Kind of our messages among those of the inbox. */
+const KIND = 's';
+
+/** A record outlives several rounds of the patrol that were missed. */
+const RECORD_TTL_MS = 12 * ROUND_MS;
+/** So long, who comes to a room that was left finds the version that it had. */
+const EMPTY_TTL_MS = 2 * 60_000;
+
+const setLua = `
+-- KEYS: record. ARGV: version it must have, 0 for none; the next record; deadline; time to live, both in milliseconds.
+local time = redis.call('TIME')
+if time[1] * 1000 + math.floor(time[2] / 1000) > tonumber(ARGV[3]) then return 'late' end
+local record = redis.call('GET', KEYS[1])
+local version = record and string.match(record, '^%d+') or '0'
+if version ~= ARGV[1] then return record or '' end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[4])
+return 'set'
+`;
+
+/** Makes a room: refused where memory is full. */
+const makeRoom = defineScript('makeRoom', setLua);
+/** Changes one that is there: also where memory is full, for that is how some becomes free. */
+const changeRoom = defineScript('changeRoom', setLua, ['allow-oom']);
+
+const leaseScript = defineScript(
+  'lease',
+  `
+-- KEYS: leases. ARGV: id; for how long, in milliseconds; 'claim', or 'renew' for one that still runs.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local deadline = now + tonumber(ARGV[2])
+if ARGV[3] == 'claim' or redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  redis.call('ZADD', KEYS[1], deadline, ARGV[1])
+end
+local reply = redis.call('ZRANGE', KEYS[1], 0, -1)
+table.insert(reply, 1, string.format('%d', deadline))
+return reply
+`,
+  ['allow-oom'],
+);
+
+/** Joins the cluster that uses this Redis. */
+export function createRedisBackplane(
+  connections: LocalConnections,
+  { redis, inbox, prefix, clock, log, leaseSeconds }: RedisBackplaneDeps,
+): ClusterBackplane {
+  const backplane = new ClusterBackplane(connections, {
+    process: inbox.nodeId,
+    register: redisRegister(redis, prefix),
+    leases: redisLeases(redis, prefix),
+    post: { publish: async (process, text) => void (await inbox.send(process, KIND, text)) },
+    clock,
+    log,
+    leaseMs: leaseSeconds * 1000,
+  });
+  inbox.on(KIND, (text) => backplane.receive(text));
+  inbox.onSubscribed(() => backplane.heardAgain());
+  redis.onUp(backplane.lease.hurry);
+  return backplane;
+}
+
+function redisRegister(redis: Redis, prefix: string): RoomRegister {
+  const keyOf = (roomId: string) =>
+    `${prefix}{m${createHash('sha256').update(roomId).digest('base64url')}}`;
+  const ttl = String(RECORD_TTL_MS);
+  const recordOf = (reply: unknown, roomId: string): RoomRecord =>
+    typeof reply === 'string' && reply !== '' ? decodeRecord(reply) : absentRecord(roomId);
+
+  return {
+    async read(roomId) {
+      const key = keyOf(roomId);
+      return recordOf(await redis.command(key, ['GETEX', key, 'PX', ttl]), roomId);
+    },
+    async compareAndSet(expected, next, deadline) {
+      const { roomId, members } = next.state;
+      const reply = await redis.run(
+        expected === 0 ? makeRoom : changeRoom,
+        [keyOf(roomId)],
+        [
+          String(expected),
+          encodeRecord(next),
+          String(deadline),
+          members.length === 0 ? String(EMPTY_TTL_MS) : ttl,
+        ],
+      );
+      if (reply === 'set' || reply === 'late') return { kind: reply };
+      return { kind: 'conflict', record: recordOf(reply, roomId) };
+    },
+    async list() {
+      const records = new Map<string, RoomRecord>();
+      for await (const keys of redis.scan(`${prefix}{m*`)) {
+        const texts = await Promise.all(keys.map((key) => redis.command(key, ['GET', key])));
+        for (const [at, text] of texts.entries()) {
+          const record = recordOf(text, '');
+          if (record.state.members.length > 0) records.set(keys[at] as string, record);
+        }
+      }
+      return [...records.values()];
+    },
+  };
+}
+
+function redisLeases(redis: Redis, prefix: string): LeaseRegistry {
+  const key = `${prefix}{leases}`;
+  const ask = async (id: string, ttlMs: number, how: 'claim' | 'renew'): Promise<Leases> => {
+    const reply = await redis.run(leaseScript, [key], [id, String(ttlMs), how]);
+    const [deadline, ...alive] = reply as [string, ...string[]];
+    return { alive, deadline: Number(deadline) };
+  };
+  return {
+    claim: (id, ttlMs) => ask(id, ttlMs, 'claim'),
+    renew: (id, ttlMs) => ask(id, ttlMs, 'renew'),
+    release: async (id) => void (await redis.command(key, ['ZREM', key, id])),
+  };
+}

@@ -1,0 +1,96 @@
+// Several nodes of one cluster in this process, over shared parts in memory and a clock that the test moves.
+import { type Logger, pino } from 'pino';
+import { ClusterBackplane } from '../../src/signaling/cluster/cluster-backplane.js';
+import type { BackplaneUnderTest } from '../contract/backplane.js';
+import { RecordingConnections } from '../contract/backplane.js';
+import { FakeClock } from './fake-clock.js';
+import { FakeCluster, type Link } from './fake-cluster.js';
+
+export const LEASE_MS = 10_000;
+
+export interface ClusterNode {
+  backplane: ClusterBackplane;
+  link: Link;
+  clock: FakeClock;
+  process: string;
+}
+
+/** Ends what has nothing more to do: resolves when no node is busy and nothing travels. */
+export async function settle(cluster: FakeCluster, nodes: readonly ClusterNode[]): Promise<void> {
+  let calm = 0;
+  while (calm < 4) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    const busy = cluster.travelling > 0 || nodes.some(({ backplane }) => backplane.busy);
+    calm = busy ? 0 : calm + 1;
+  }
+}
+
+export class FakeNodes implements BackplaneUnderTest {
+  readonly clock = new FakeClock();
+  readonly cluster = new FakeCluster(this.clock);
+  readonly connections: RecordingConnections;
+  readonly nodes: ClusterNode[] = [];
+  /** Connections that live on another node than their name says. */
+  readonly homes = new Map<string, number>();
+
+  constructor(connections: RecordingConnections, count: number) {
+    this.connections = connections;
+    for (let n = 0; n < count; n++) this.start(`n${n}`);
+  }
+
+  /** Starts a node; its clock is its own, so that it can be paused. */
+  start(process: string): ClusterNode {
+    const clock = new FakeClock(this.clock.now());
+    const link = this.cluster.link(process);
+    const backplane = new ClusterBackplane(this.connections, {
+      ...link,
+      process,
+      clock,
+      log: pino({ level: 'silent' }) as Logger,
+      leaseMs: LEASE_MS,
+    });
+    link.receive = (text) => backplane.receive(text);
+    const node = { backplane, link, clock, process };
+    this.nodes.push(node);
+    return node;
+  }
+
+  node(index: number): ClusterNode {
+    return this.nodes[index] as ClusterNode;
+  }
+
+  homeOf(connectionId: string): ClusterNode {
+    const index = this.homes.get(connectionId) ?? connectionId.charCodeAt(connectionId.length - 1);
+    return this.node(index % this.nodes.length);
+  }
+
+  backplaneOf(connectionId: string): ClusterBackplane {
+    return this.homeOf(connectionId).backplane;
+  }
+
+  settle(): Promise<void> {
+    return settle(this.cluster, this.nodes);
+  }
+
+  /** Moves time on everywhere but at those that are paused, a step at a time, and lets everything happen that is due. */
+  async pass(ms: number, paused: readonly ClusterNode[] = []): Promise<void> {
+    for (let left = ms; left > 0; left -= 500) {
+      const step = Math.min(500, left);
+      this.clock.advance(step);
+      for (const node of this.nodes) {
+        if (paused.includes(node)) node.clock.pause(step);
+        else node.clock.advance(step);
+      }
+      await settle(
+        this.cluster,
+        this.nodes.filter((node) => !paused.includes(node)),
+      );
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { backplane } of this.nodes) await backplane.close();
+  }
+}
+
+export { RecordingConnections };

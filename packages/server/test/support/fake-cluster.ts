@@ -1,0 +1,123 @@
+// The shared parts of a cluster in memory: register, leases and inboxes, that can be slow, cut off, forgetful and unreliable at will.
+import type { Clock } from '../../src/platform/clock.js';
+import type { LeaseRegistry, Leases } from '../../src/signaling/cluster/node-lease.js';
+import type { Post } from '../../src/signaling/cluster/outbox.js';
+import type { RoomRegister, SetOutcome } from '../../src/signaling/cluster/room-changes.js';
+import {
+  absentRecord,
+  decodeRecord,
+  encodeRecord,
+  type RoomRecord,
+} from '../../src/signaling/cluster/room-record.js';
+
+export type Call = 'read' | 'set' | 'claim' | 'renew' | 'release' | 'publish';
+
+/** What becomes of a call: `lost` was carried out, but the answer never came. */
+export type Fate = 'fine' | 'refused' | 'lost';
+
+/** How one node reaches the shared parts. */
+export interface Link {
+  register: RoomRegister;
+  leases: LeaseRegistry;
+  post: Post;
+  /** Called for every call before it is carried out; by default all are fine. */
+  fate: (call: Call) => Fate;
+  /** Takes what comes to this node; undefined: it does not listen. */
+  receive: ((text: string) => void) | undefined;
+  /** Resolves before a call is carried out. */
+  delay: () => Promise<void>;
+}
+
+const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+export class FakeCluster {
+  records = new Map<string, string>();
+  leases = new Map<string, number>();
+  readonly #links = new Map<string, Link>();
+  readonly #clock: Clock;
+  /** Calls so far. */
+  calls = 0;
+  /** Batches that are on their way. */
+  travelling = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  link(process: string): Link {
+    const call = async <T>(name: Call, effect: () => T): Promise<T> => {
+      this.calls += 1;
+      const fate = link.fate(name);
+      if (fate === 'refused') throw new Error('cannot be reached');
+      await link.delay();
+      const result = effect();
+      await link.delay();
+      if (fate === 'lost') throw new Error('no answer');
+      return result;
+    };
+    const link: Link = {
+      fate: () => 'fine',
+      receive: undefined,
+      delay: oneTurn,
+      register: {
+        read: (roomId) => call('read', () => this.record(roomId)),
+        compareAndSet: (expected, next, deadline) =>
+          call('set', () => this.#set(expected, next, deadline)),
+        list: () =>
+          call('read', () =>
+            [...this.records.values()]
+              .map(decodeRecord)
+              .filter(({ state }) => state.members.length > 0),
+          ),
+      },
+      leases: {
+        claim: (id, ttlMs) => call('claim', () => this.#lease(id, ttlMs)),
+        renew: (id, ttlMs) =>
+          call('renew', () => {
+            this.#expire();
+            return this.leases.has(id) ? this.#lease(id, ttlMs) : this.#leases(0);
+          }),
+        release: (id) => call('release', () => void this.leases.delete(id)),
+      },
+      post: {
+        publish: (to, text) =>
+          call('publish', () => {
+            this.travelling += 1;
+            void oneTurn().then(() => {
+              this.travelling -= 1;
+              this.#links.get(to)?.receive?.(text);
+            });
+          }),
+      },
+    };
+    this.#links.set(process, link);
+    return link;
+  }
+
+  record(roomId: string): RoomRecord {
+    const text = this.records.get(roomId);
+    return text === undefined ? absentRecord(roomId) : decodeRecord(text);
+  }
+
+  #set(expected: number, next: RoomRecord, deadline: number): SetOutcome {
+    if (this.#clock.now() > deadline) return { kind: 'late' };
+    const record = this.record(next.state.roomId);
+    if (record.version !== expected) return { kind: 'conflict', record };
+    this.records.set(next.state.roomId, encodeRecord(next));
+    return { kind: 'set' };
+  }
+
+  #lease(id: string, ttlMs: number): Leases {
+    this.#expire();
+    this.leases.set(id, this.#clock.now() + ttlMs);
+    return this.#leases(this.#clock.now() + ttlMs);
+  }
+
+  #leases(deadline: number): Leases {
+    return { alive: [...this.leases.keys()], deadline };
+  }
+
+  #expire(): void {
+    for (const [id, end] of this.leases) if (end <= this.#clock.now()) this.leases.delete(id);
+  }
+}

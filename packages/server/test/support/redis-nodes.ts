@@ -1,0 +1,110 @@
+// Several nodes in this process over a real Redis, for the backplane.
+import { randomUUID } from 'node:crypto';
+import { type Logger, pino } from 'pino';
+import { systemClock } from '../../src/platform/clock.js';
+import { type NodeInbox, openNodeInbox } from '../../src/platform/node-inbox.js';
+import { connectRedis, type Redis } from '../../src/platform/redis.js';
+import { parseRedisUrl, type RedisTarget } from '../../src/platform/redis-url.js';
+import type { ClusterBackplane } from '../../src/signaling/cluster/cluster-backplane.js';
+import { createRedisBackplane } from '../../src/signaling/redis-backplane.js';
+import type { BackplaneUnderTest, RecordingConnections } from '../contract/backplane.js';
+import { eventually } from './eventually.js';
+
+export function targetOf(url: string): RedisTarget {
+  const parsed = parseRedisUrl(url);
+  if ('fault' in parsed) throw new Error(parsed.fault);
+  return parsed.target;
+}
+
+/** Connects as a server would. The caller closes it. */
+export async function openRedis(url: string, timeoutMs = 2000): Promise<Redis> {
+  const redis = connectRedis(targetOf(url), { timeoutMs, replicasAck: 0 });
+  if (!(await redis.ready(10_000))) throw new Error('Redis does not answer');
+  return redis;
+}
+
+export interface RedisNode {
+  backplane: ClusterBackplane;
+  inbox: NodeInbox;
+  redis: Redis;
+}
+
+export class RedisNodes implements BackplaneUnderTest {
+  readonly nodes: RedisNode[] = [];
+  readonly connections: RecordingConnections;
+  readonly #prefix: string;
+  readonly #leaseSeconds: number;
+
+  /** @param leaseSeconds - short where a test waits for the end of one */
+  constructor(
+    connections: RecordingConnections,
+    leaseSeconds = 10,
+    prefix = `t${randomUUID().slice(0, 8)}:`,
+  ) {
+    this.connections = connections;
+    this.#prefix = prefix;
+    this.#leaseSeconds = leaseSeconds;
+  }
+
+  /** Starts one node for each connection to Redis. */
+  static async start(
+    connections: RecordingConnections,
+    redises: readonly Redis[],
+    leaseSeconds = 10,
+  ): Promise<RedisNodes> {
+    const nodes = new RedisNodes(connections, leaseSeconds);
+    for (const redis of redises) await nodes.add(redis);
+    return nodes;
+  }
+
+  async add(redis: Redis): Promise<RedisNode> {
+    const inbox = openNodeInbox(redis, this.#prefix, randomUUID());
+    const backplane = createRedisBackplane(this.connections, {
+      redis,
+      inbox,
+      prefix: this.#prefix,
+      clock: systemClock,
+      log: pino({ level: 'silent' }) as Logger,
+      leaseSeconds: this.#leaseSeconds,
+    });
+    const node = { backplane, inbox, redis };
+    this.nodes.push(node);
+    await eventually(async () => {
+      if (!inbox.isSubscribed) throw new Error('no inbox');
+      await backplane.check();
+    });
+    return node;
+  }
+
+  node(index: number): RedisNode {
+    return this.nodes[index] as RedisNode;
+  }
+
+  backplaneOf(connectionId: string): ClusterBackplane {
+    const last = connectionId.charCodeAt(connectionId.length - 1);
+    return this.node(last % this.nodes.length).backplane;
+  }
+
+  async settle(): Promise<void> {
+    for (let calm = 0; calm < 3; ) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      calm = this.#isBusy() ? 0 : calm + 1;
+    }
+  }
+
+  #isBusy(): boolean {
+    let travelling = 0;
+    for (const { backplane } of this.nodes) {
+      if (backplane.busy) return true;
+      travelling += backplane.counters.batchesSent - backplane.counters.batchesReceived;
+    }
+    return travelling !== 0;
+  }
+
+  async close(): Promise<void> {
+    for (const { backplane, inbox } of this.nodes) {
+      await backplane.close();
+      inbox.close();
+    }
+  }
+}
