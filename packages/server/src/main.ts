@@ -138,7 +138,8 @@ async function serve(config: Config): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  log.info({ version: VERSION, roomsApi: config.useSqlite || config.redisUrl !== '' }, 'starting');
+  const roomsApi = config.useSqlite || config.redisUrl !== '';
+  log.info({ version: VERSION, roomsApi }, 'starting');
   await app.listen({
     port: config.port,
     host: config.host,
