@@ -1,7 +1,9 @@
 // A cluster as shipped, on loopback: Redis by deploy/redis, nodes as processes, Caddy by deploy/Caddyfile.cluster in front.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Certificate } from '../../packages/server/test/support/certificate.js';
 import { type Command, spawnCommand } from '../../packages/server/test/support/command.js';
+import { eventually } from '../../packages/server/test/support/eventually.js';
 import { ROOT } from '../support.js';
 import { freePort, startProgram } from './proxy.js';
 
@@ -10,20 +12,26 @@ type Stop = () => Promise<void>;
 
 const PASSWORD = 'a password of the tests';
 
-/** Redis as docker-compose.cluster.yml starts it: durable, and open to the user couplet alone. */
+/** Redis as docker-compose.cluster.yml starts it: durable, and open to the user couplet alone; with a certificate, by TLS only. */
 export async function startShippedRedis(
   folder: string,
-  args: readonly string[] = [],
-): Promise<{ url: string; port: number; stop: Stop }> {
+  tls?: Pick<Certificate, 'cert' | 'key'>,
+): Promise<{ url: string; stop: Stop }> {
   const port = await freePort();
   const dir = join(folder, `redis-${port}`);
   mkdirSync(dir);
-  const own = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, ...args];
+  const own = ['--bind', '127.0.0.1', '--dir', dir];
+  if (tls === undefined) own.push('--port', String(port));
+  else {
+    own.push('--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no');
+    own.push('--tls-cert-file', tls.cert, '--tls-key-file', tls.key);
+    own.push('--tls-ca-cert-file', tls.cert);
+  }
   const { stop } = await startProgram(`${ROOT}deploy/redis/start.sh`, own, port, {
     REDIS_PASSWORD: PASSWORD,
   });
-  const url = `redis://couplet:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}`;
-  return { url, port, stop };
+  const scheme = tls === undefined ? 'redis' : 'rediss';
+  return { url: `${scheme}://couplet:${encodeURIComponent(PASSWORD)}@localhost:${port}`, stop };
 }
 
 export interface ClusterNode {
@@ -87,10 +95,12 @@ export async function startBalancer(
   return { url: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}`, stop };
 }
 
-/** Waits until the balancer has taken note of a change: it looks every second. */
+/** Waits until these nodes can do their work. */
 export async function untilReady(nodes: readonly ClusterNode[]): Promise<void> {
   for (const { url } of nodes) {
-    let status = 0;
-    while (status !== 200) ({ status } = await fetch(`${url}/readyz`));
+    await eventually(async () => {
+      const answer = await fetch(`${url}/readyz`);
+      if (!answer.ok) throw new Error(await answer.text());
+    });
   }
 }
