@@ -23,9 +23,8 @@ write('docs/protocol.md', {
   'signaling-errors': tables.signalingErrors(wire.SIGNALING_ERRORS),
 });
 const server = await import(`${ROOT}packages/server/dist/index.js`);
-const metrics = new server.Metrics();
-const settings = server.parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:' });
-await (await server.buildApp(settings, { metrics })).close();
+const { allMetrics } = await import('./all-metrics.js');
+const metrics = await allMetrics(server);
 const { groups } = parse(readFileSync(`${ROOT}deploy/prometheus/alerts.yml`, 'utf8'));
 write('docs/operations.md', {
   config: tables.config(SETTINGS),
