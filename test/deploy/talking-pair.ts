@@ -9,8 +9,8 @@ import {
 export interface Parting {
   /** From the first that is heard of it, at either end, until both have `room_ready`. */
   apartMs: number;
-  /** How long a client of the two needed for its way back: from its `down` until it has joined; the longer of the two. */
-  reconnectMs: number;
+  /** How much of that time neither client was on its way back, which is from its `down` until it has joined. */
+  idleMs: number;
 }
 
 const TALK_EVERY_MS = 50;
@@ -26,7 +26,10 @@ export class TalkingPair {
   readonly #talk: NodeJS.Timeout;
   #wasTogether = false;
   #apartSince: number | undefined;
-  #longestReconnectMs = 0;
+  /** Clients on their way back. */
+  readonly #away = new Set<number>();
+  #idleMs = 0;
+  #seenAt = 0;
   #next = 0;
 
   constructor(url: string, roomId: string, devices: readonly [string, string]) {
@@ -48,19 +51,9 @@ export class TalkingPair {
       ...options,
       WebSocket: WebSocket as unknown as SocketConstructor,
     });
-    let downAt: number | undefined;
     let last = -1;
-    client.on('down', () => {
-      downAt ??= performance.now();
-      this.#turn(n, false);
-    });
-    client.on('joined', () => {
-      if (downAt !== undefined) {
-        this.#longestReconnectMs = Math.max(this.#longestReconnectMs, performance.now() - downAt);
-        downAt = undefined;
-      }
-      this.#turn(n, false);
-    });
+    client.on('down', () => this.#turn(n, false, () => this.#away.add(n)));
+    client.on('joined', () => this.#turn(n, false, () => this.#away.delete(n)));
     client.on('ready', () => this.#turn(n, true));
     client.on('end', (error) => this.faults.push(`ended: ${error.code}`));
     client.on('forwarded', (message) => {
@@ -72,21 +65,22 @@ export class TalkingPair {
     return client;
   }
 
-  #turn(n: number, isReady: boolean): void {
-    this.#isReady[n] = isReady;
+  /** A client has news; `change` says who is on its way back from now on. */
+  #turn(n: number, isReady: boolean, change: () => void = () => {}): void {
     const now = performance.now();
+    if (this.#apartSince !== undefined && this.#away.size === 0) this.#idleMs += now - this.#seenAt;
+    this.#seenAt = now;
+    change();
+    this.#isReady[n] = isReady;
     if (!this.isTogether) {
       if (this.#wasTogether) this.#apartSince ??= now;
       return;
     }
     this.#wasTogether = true;
     if (this.#apartSince === undefined) return;
-    this.partings.push({
-      apartMs: now - this.#apartSince,
-      reconnectMs: this.#longestReconnectMs,
-    });
+    this.partings.push({ apartMs: now - this.#apartSince, idleMs: this.#idleMs });
     this.#apartSince = undefined;
-    this.#longestReconnectMs = 0;
+    this.#idleMs = 0;
   }
 
   #say(): void {
