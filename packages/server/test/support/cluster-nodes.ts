@@ -30,6 +30,7 @@ export class FakeNodes implements BackplaneUnderTest {
   readonly cluster = new FakeCluster(this.clock);
   readonly connections: RecordingConnections;
   readonly nodes: ClusterNode[] = [];
+  readonly #paused = new Map<ClusterNode, () => void>();
   /** Connections that live on another node than their name says. */
   readonly homes = new Map<string, number>();
 
@@ -69,22 +70,39 @@ export class FakeNodes implements BackplaneUnderTest {
   }
 
   settle(): Promise<void> {
-    return settle(this.cluster, this.nodes);
+    const awake = this.nodes.filter((node) => !this.#paused.has(node));
+    return settle(this.cluster, awake);
   }
 
-  /** Moves time on everywhere but at those that are paused, a step at a time, and lets everything happen that is due. */
-  async pass(ms: number, paused: readonly ClusterNode[] = []): Promise<void> {
+  /** Stops a node as SIGSTOP does: its clocks go on, its timers do not, and what comes for it waits. */
+  pause(node: ClusterNode): void {
+    const waiting: string[] = [];
+    const { receive } = node.link;
+    node.link.receive = (text) => waiting.push(text);
+    this.#paused.set(node, () => {
+      node.link.receive = receive;
+      setImmediate(() => {
+        for (const text of waiting) receive?.(text);
+      });
+    });
+  }
+
+  /** What waited comes in the next turn. */
+  resume(node: ClusterNode): void {
+    this.#paused.get(node)?.();
+    this.#paused.delete(node);
+  }
+
+  /** Moves time on, a step at a time, and lets everything happen that is due. */
+  async pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 500) {
       const step = Math.min(500, left);
       this.clock.advance(step);
       for (const node of this.nodes) {
-        if (paused.includes(node)) node.clock.pause(step);
+        if (this.#paused.has(node)) node.clock.pause(step);
         else node.clock.advance(step);
       }
-      await settle(
-        this.cluster,
-        this.nodes.filter((node) => !paused.includes(node)),
-      );
+      await this.settle();
     }
   }
 

@@ -63,10 +63,11 @@ export class ClusterBackplane implements Backplane {
     const shared = { lease: this.lease, views: this.#views, connections, counters };
     const { lease } = this;
     const joining = this.#joining;
-    this.#changes = new RoomChanges({ ...shared, register, outbox: this.#outbox, clock });
+    const lookSoon = (view: RoomView) => this.#patrol.soon(view);
+    this.#changes = new RoomChanges({ ...shared, register, outbox: this.#outbox, clock, lookSoon });
     this.#news = new RoomNews({ ...shared, changes: this.#changes, joining });
     this.#frames = new PeerFrames({ ...shared, news: this.#news, outbox: this.#outbox, joining });
-    this.#patrol = new Patrol(this.#views, this.#news, clock);
+    this.#patrol = new Patrol(this.#views, this.#news, lease, clock);
     lease.hurry();
   }
 
@@ -168,14 +169,15 @@ export class ClusterBackplane implements Backplane {
 
   async #claim(view: RoomView, member: Member, devices: PairedDevices | null): Promise<boolean> {
     const { connectionId } = member;
-    const owed = view.releases.get(connectionId);
-    view.releases.delete(connectionId);
     try {
       const event = { kind: 'join', member, devices } as const;
-      return nodeOf(await this.#changes.change(view, event), connectionId) !== undefined;
+      const record = await this.#changes.change(view, event);
+      const isSeated = nodeOf(record, connectionId) !== undefined;
+      if (!isSeated) this.#news.findGhosts(record);
+      return isSeated;
     } catch (error) {
       // It may have got its seat, or yet get it.
-      if (owed !== undefined || (view.uncertain !== null && !view.seats.has(connectionId))) {
+      if (view.uncertain !== null && !view.seats.has(connectionId)) {
         this.#owe(view, connectionId, 'disconnect');
       }
       throw error;
@@ -210,6 +212,7 @@ export class ClusterBackplane implements Backplane {
 
   #owe(view: RoomView, connectionId: string, how: Departure | 'move'): void {
     view.releases.set(connectionId, how);
+    this.#patrol.soon(view);
     let owed = 0;
     for (const { releases } of this.#views) owed += releases.size;
     if (owed <= MAX_RELEASES) return;

@@ -65,7 +65,7 @@ export class NodeLease {
   #monotonicEnd = Number.NEGATIVE_INFINITY;
   #wallEnd = Number.NEGATIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
-  #asking: Promise<void> | undefined;
+  #asking: Promise<boolean> | undefined;
   #alive: ReadonlySet<string> = new Set();
   #waiting: (() => void)[] = [];
   #stopped = false;
@@ -130,10 +130,10 @@ export class NodeLease {
     }
   }
 
-  /** Asks the registry now, after what was asked before; resolves when it has answered, or has not. */
-  async ask(): Promise<void> {
+  /** Asks the registry now, after what was asked before; resolves to whether it has answered. */
+  async ask(): Promise<boolean> {
     await this.#asking;
-    await this.#ask();
+    return this.#ask();
   }
 
   /** Gives the lease up: whatever stands under it is void. */
@@ -171,15 +171,15 @@ export class NodeLease {
     void this.#ask();
   }
 
-  #ask(): Promise<void> {
-    if (this.#stopped) return Promise.resolve();
+  #ask(): Promise<boolean> {
+    if (this.#stopped) return Promise.resolve(false);
     this.#asking ??= this.#askOnce().finally(() => {
       this.#asking = undefined;
     });
     return this.#asking;
   }
 
-  async #askOnce(): Promise<void> {
+  async #askOnce(): Promise<boolean> {
     const wasClaimed = this.#claimed;
     const id = this.id;
     const monotonic = this.#clock.monotonic();
@@ -196,9 +196,9 @@ export class NodeLease {
       // Why, is counted and logged where the connection is. Not to be asked again only when the next is due.
       this.#askedAt = Number.NEGATIVE_INFINITY;
       if (!this.holds) this.#goAway();
-      return;
+      return false;
     }
-    if (this.#stopped || id !== this.id) return;
+    if (this.#stopped || id !== this.id) return false;
     if (!alive.has(id)) {
       this.losses += 1;
       this.#void();
@@ -215,6 +215,7 @@ export class NodeLease {
     this.#events.alive(alive);
     // An answer that took longer than the lease is none.
     if (this.holds) this.#settle(wasClaimed);
+    return true;
   }
 
   #settle(renewed: boolean): void {

@@ -1,5 +1,6 @@
 // Reads rooms anew and puts them right, a bounded number at a time: after a node has died, after news may have been lost, and now and then.
 import type { Cancel, Clock } from '../../platform/clock.js';
+import type { NodeLease } from './node-lease.js';
 import type { RoomNews } from './room-news.js';
 import type { RoomView, RoomViews } from './room-view.js';
 
@@ -8,35 +9,59 @@ const AT_ONCE = 64;
 /** How often every room is read without a cause. That keeps its record from expiring, and finds whatever else was missed. */
 export const ROUND_MS = 10 * 60_000;
 
+/** So much later a room is looked at again of which something is owed. */
+const SOON_MS = 1000;
+
 export class Patrol {
   readonly #views: RoomViews;
   readonly #news: RoomNews;
   readonly #stopRounds: Cancel;
   #urgent = new Set<RoomView>();
   #due = new Set<RoomView>();
+  readonly #soon = new Set<RoomView>();
+  readonly #lease: NodeLease;
+  readonly #clock: Clock;
+  #cancelSoon: Cancel | undefined;
   #active = 0;
   #stopped = false;
   #idle: (() => void)[] = [];
 
-  constructor(views: RoomViews, news: RoomNews, clock: Clock) {
+  constructor(views: RoomViews, news: RoomNews, lease: NodeLease, clock: Clock) {
     this.#views = views;
     this.#news = news;
+    this.#lease = lease;
+    this.#clock = clock;
     this.#stopRounds = clock.every(ROUND_MS, () => this.all());
   }
 
   /** All rooms, those first that are urgent. */
   all(isUrgent: (view: RoomView) => boolean = () => false): void {
     for (const view of this.#views) {
-      if (!view.matters) continue;
+      // One whose first join is under way may matter when its turn comes.
+      if (!view.matters && !view.line.busy) continue;
       if (isUrgent(view)) this.#urgent.add(view);
       else this.#due.add(view);
     }
     this.#work();
   }
 
+  /** One room, in a while: a change of it failed, or is owed, although this node has its lease. */
+  soon(view: RoomView): void {
+    if (this.#stopped) return;
+    this.#soon.add(view);
+    this.#cancelSoon ??= this.#clock.after(SOON_MS, () => {
+      this.#cancelSoon = undefined;
+      for (const due of this.#soon) this.#urgent.add(due);
+      this.#soon.clear();
+      this.#work();
+    });
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#stopRounds();
+    this.#cancelSoon?.();
+    this.#soon.clear();
     this.#urgent.clear();
     this.#due.clear();
   }
@@ -56,8 +81,10 @@ export class Patrol {
       this.#active += 1;
       view.line
         .run(() => this.#news.look(view))
-        // Not possible now: all rooms are read when the lease is valid again.
-        .catch(() => {})
+        .catch(() => {
+          // Without a lease all rooms are read when there is one again.
+          if (this.#lease.state === 'valid') this.soon(view);
+        })
         .finally(() => {
           this.#active -= 1;
           this.#work();

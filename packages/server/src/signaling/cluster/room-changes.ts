@@ -43,6 +43,8 @@ export interface RoomChangesDeps {
   connections: LocalConnections;
   counters: ClusterCounters;
   clock: Clock;
+  /** Sees to it that a room is looked at again, although nothing may happen in it. */
+  lookSoon: (view: RoomView) => void;
 }
 
 export class RoomChanges {
@@ -75,16 +77,14 @@ export class RoomChanges {
       const { incarnation, deadline } = lease;
       // Who is not among the living as we know them is new, or dead: the registry knows.
       if (base.nodes.some((node) => !lease.isAlive(node) && !this.#isOurs(node))) {
-        await lease.ask();
-        await this.#mayAct();
+        await this.#askLeases();
         if (incarnation !== lease.incarnation) continue;
       }
       const planned = this.#plan(view, base, event);
       if ((planned.lost && !isConfirmed) || (!planned.changed && !isFresh)) {
         // Before anything is concluded from it: is the lease what we think, and the room?
-        if (planned.lost) await lease.ask();
+        if (planned.lost) await this.#askLeases();
         isConfirmed = planned.lost;
-        await this.#mayAct();
         base = await this.#reach(register.read(roomId));
         isFresh = true;
         continue;
@@ -98,7 +98,7 @@ export class RoomChanges {
           continue;
         }
         if (outcome.kind === 'late') {
-          await lease.ask();
+          await this.#askLeases();
           continue;
         }
       }
@@ -107,9 +107,11 @@ export class RoomChanges {
         if (lease.state !== 'valid' || lease.incarnation !== incarnation) {
           // It was made under a lease that others may have seen end: nobody is told before it stands under a new one.
           this.#doubt(view, base, planned.next);
-          base = planned.next;
-          isFresh = false;
-          if (event === null || event.kind === 'join') continue;
+          if (event === null || event.kind === 'join') {
+            base = planned.next;
+            isFresh = false;
+            continue;
+          }
         }
       }
       this.#tell(view, base, planned, event, incarnation);
@@ -122,6 +124,12 @@ export class RoomChanges {
     const { lease } = this.#deps;
     await lease.verdict();
     if (lease.state !== 'valid') throw new Unavailable(new Error('no lease'));
+  }
+
+  /** Without an answer nobody is taken for dead, and no seat for lost. */
+  async #askLeases(): Promise<void> {
+    if (!(await this.#deps.lease.ask())) throw new Unavailable(new Error('no leases'));
+    await this.#mayAct();
   }
 
   async #reach<T>(underWay: Promise<T>): Promise<T> {
@@ -167,6 +175,7 @@ export class RoomChanges {
   #doubt(view: RoomView, base: RoomRecord, next: RoomRecord): void {
     view.uncertain ??= new Set();
     for (const node of [...base.nodes, ...next.nodes]) view.uncertain.add(node);
+    this.#deps.lookSoon(view);
   }
 
   #tell(
@@ -202,7 +211,10 @@ export class RoomChanges {
     );
     for (const effect of told) connections.deliver(effect);
 
-    if (!planned.changed) return;
+    // Who is refused may be so for members that are none any more: their nodes look.
+    const isRefused =
+      event?.kind === 'join' && nodeOf(next, event.member.connectionId) === undefined;
+    if (!planned.changed && !isRefused) return;
     const processes = new Set([...base.nodes, ...next.nodes, ...(waiting ?? [])].map(processOf));
     processes.delete(lease.process);
     for (const process of processes) {

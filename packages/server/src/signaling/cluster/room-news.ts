@@ -33,11 +33,18 @@ export class RoomNews {
     const view = views.find(roomId);
     // Where too much waits, the gap is found at the next notice, or by the patrol.
     view?.line.push(() => this.#apply(view, notice));
-    if (this.#ghosts(notice.record, view).length === 0) return;
-    const haunted = views.open(roomId);
-    haunted.line.push(async () => {
-      for (const id of this.#ghosts(notice.record, haunted)) haunted.releases.set(id, 'disconnect');
-      await this.look(haunted);
+    this.findGhosts(notice.record);
+  }
+
+  /** Gives the seats up that nobody here sits in. */
+  findGhosts(record: RoomRecord): void {
+    const { views } = this.#deps;
+    const { roomId } = record.state;
+    if (this.#ghosts(record, views.find(roomId)).length === 0) return;
+    const view = views.open(roomId);
+    view.line.push(async () => {
+      for (const id of this.#ghosts(record, view)) view.releases.set(id, 'disconnect');
+      await this.look(view);
     });
   }
 

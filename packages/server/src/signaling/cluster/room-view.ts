@@ -116,9 +116,20 @@ export class RoomViews {
       };
       // Who moves has its seat in the new room from here on: nothing of the old one reaches it.
       const left = this.#seats.get(connectionId);
-      if (left !== undefined && left.view !== view) left.view.seats.delete(connectionId);
+      if (left !== undefined && left.view !== view) this.#part(left.view, connectionId);
       view.seats.set(connectionId, seat);
       this.#seats.set(connectionId, seat);
+    }
+  }
+
+  /** Takes a seat away from one who has another now; who sat opposite reaches it no more, even before it is told. */
+  #part(view: RoomView, connectionId: string): void {
+    view.seats.delete(connectionId);
+    for (const [id, seat] of view.seats) {
+      if (seat.peerId !== connectionId) continue;
+      const alone = { ...seat, peerId: null, peerProcess: null };
+      view.seats.set(id, alone);
+      this.#seats.set(id, alone);
     }
   }
 

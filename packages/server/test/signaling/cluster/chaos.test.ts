@@ -231,6 +231,19 @@ class World {
     }
     await this.pass(3 * LEASE_MS);
     await this.settle();
+    // A register that was set back may name members who have left. Their node learns of it when somebody comes.
+    const knocker = new FakeConnection(
+      'knocker',
+      this.nodes.find(({ alive }) => alive) as FakeNode,
+    );
+    const { backplane, connections } = knocker.node;
+    connections.set(knocker.id, knocker);
+    for (const roomId of ROOMS) {
+      await backplane.join(roomId, { connectionId: knocker.id, deviceId: null }, null, null);
+      await this.settle();
+      await backplane.depart(roomId, knocker.id, 'leave');
+      await this.settle();
+    }
   }
 }
 

@@ -1,0 +1,106 @@
+// Being led from what was told to what is, row by row of the table in catch-up.ts.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { catchUp } from '../../../src/signaling/cluster/catch-up.js';
+import type { RoomRecord } from '../../../src/signaling/cluster/room-record.js';
+import {
+  type Effect,
+  initiator,
+  type Member,
+  type RoomState,
+} from '../../../src/signaling/room.js';
+
+const member = (text: string): Member => {
+  const [connectionId = '', deviceId] = text.split('@');
+  return { connectionId, deviceId: deviceId ?? null };
+};
+
+function record(pair: number, members: string[], devices: RoomState['devices'] = null): RoomRecord {
+  const state = { roomId: 'r', members: members.map(member), devices };
+  return { version: pair, pair, state, nodes: members.map(() => 'p.1') };
+}
+
+const short = (effect: Effect): string => {
+  if (effect.kind === 'close') return `close ${effect.reason}`;
+  if (effect.kind === 'seat') {
+    return `seat ${effect.seat === null ? 'none' : (effect.seat.peerId ?? 'alone')}`;
+  }
+  const { message } = effect;
+  return 'isInitiator' in message ? `${message.type} ${message.isInitiator}` : message.type;
+};
+
+const told = (known: RoomRecord, now: RoomRecord, who = 'a'): string[] =>
+  catchUp(known, now, (id) => id === who).map(short);
+
+describe('a member that has missed what happened', () => {
+  test('is told nothing where all is as it was', () => {
+    expect(told(record(5, ['a', 'b']), record(5, ['a', 'b']))).toEqual([]);
+  });
+
+  test('is told that the peer has gone', () => {
+    const expected = ['seat alone', 'peer_disconnected'];
+    expect(told(record(5, ['a', 'b']), record(6, ['a']))).toEqual(expected);
+  });
+
+  test('is told that a peer has come, and its role', () => {
+    expect(told(record(5, ['a']), record(6, ['a', 'b']))).toEqual(['seat b', 'room_ready true']);
+    expect(told(record(5, ['a']), record(6, ['b', 'a']))).toEqual(['seat b', 'room_ready false']);
+  });
+
+  test('is told of another peer as of one that went and one that came', () => {
+    const expected = ['seat c', 'peer_disconnected', 'room_ready true'];
+    expect(told(record(5, ['a', 'b']), record(7, ['a', 'c']))).toEqual(expected);
+  });
+
+  test('is told so, too, of a peer that went and came again', () => {
+    const expected = ['seat b', 'peer_disconnected', 'room_ready true'];
+    expect(told(record(5, ['a', 'b']), record(7, ['a', 'b']))).toEqual(expected);
+  });
+
+  test('is told a role that has turned', () => {
+    const devices = { client1: 'creator', client2: 'acceptor' };
+    const known = record(5, ['a', 'b'], devices);
+    const now = record(5, ['a', 'b@creator'], devices);
+    expect(told(known, now)).toEqual(['seat b', 'room_ready false']);
+  });
+
+  test('is closed as replaced where its device sits there now', () => {
+    const expected = ['seat none', 'close replaced'];
+    expect(told(record(5, ['a@d', 'b']), record(6, ['c@d', 'b']))).toEqual(expected);
+  });
+
+  test('is closed so that it comes again where its seat is gone', () => {
+    const expected = ['seat none', 'close try_again_later'];
+    expect(told(record(5, ['a@d', 'b']), record(6, ['b', 'c']))).toEqual(expected);
+  });
+});
+
+test('one who sits there without having been told hears nothing', () => {
+  expect(told(record(5, ['b']), record(6, ['b', 'a']))).toEqual([]);
+});
+
+test('whatever has happened, a member ends with the peer and the role that the room gives it', () => {
+  const company = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd@x', 'e@x'), { maxLength: 2 });
+  const pair = fc.integer({ min: 1, max: 3 });
+  fc.assert(
+    fc.property(company, company, pair, pair, (before, after, first, second) => {
+      const known = record(first, before);
+      // The same company cannot be of an older pair than another one.
+      const now = record(before.join() === after.join() ? second : first + 1, after);
+      for (const { connectionId } of known.state.members) {
+        const effects = catchUp(known, now, (id) => id === connectionId);
+        let ready: boolean | null | undefined;
+        for (const effect of effects) {
+          if (effect.kind !== 'send') continue;
+          const { message } = effect;
+          ready = message.type === 'room_ready' ? message.isInitiator : null;
+        }
+        const sits = now.state.members.some((one) => one.connectionId === connectionId);
+        expect(effects.some(({ kind }) => kind === 'close')).toBe(!sits);
+        if (!sits || ready === undefined) continue;
+        const isInitiator = initiator(now.state)?.connectionId === connectionId;
+        expect(ready).toBe(now.state.members.length === 2 ? isInitiator : null);
+      }
+    }),
+  );
+});

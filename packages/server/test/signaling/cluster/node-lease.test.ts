@@ -1,0 +1,150 @@
+// The states of a lease, row by row of the table in node-lease.ts.
+import { describe, expect, test } from 'vitest';
+import { NodeLease } from '../../../src/signaling/cluster/node-lease.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { FakeCluster, type Link } from '../../support/fake-cluster.js';
+
+const TTL_MS = 9000;
+
+async function turns(count = 12): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise<void>((done) => setImmediate(done));
+}
+
+interface Holder {
+  lease: NodeLease;
+  link: Link;
+  /** Time of the node itself; that of the registry passes with it. */
+  clock: FakeClock;
+  events: string[];
+  pass(ms: number): Promise<void>;
+}
+
+async function hold(cluster?: FakeCluster, shared?: FakeClock): Promise<Holder> {
+  const registryClock = shared ?? new FakeClock();
+  const link = (cluster ?? new FakeCluster(registryClock)).link('p');
+  const clock = new FakeClock(registryClock.now());
+  const events: string[] = [];
+  const lease = new NodeLease(
+    link.leases,
+    clock,
+    TTL_MS,
+    {
+      alive: () => {},
+      away: () => events.push('away'),
+      regained: () => events.push('regained'),
+    },
+    'p',
+  );
+  lease.hurry();
+  await turns();
+  expect(events.splice(0)).toEqual(['regained']);
+  const pass = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 250) {
+      registryClock.advance(250);
+      clock.advance(250);
+      await turns();
+    }
+  };
+  return { lease, link, clock, events, pass };
+}
+
+test('a lease that is renewed stays valid, with most of it left at each renewal', async () => {
+  const { lease, events, pass } = await hold();
+  await pass(10 * TTL_MS);
+  expect([lease.id, lease.state, lease.acts, events]).toEqual(['p.1', 'valid', true, []]);
+  expect(lease.marginMs).toBeGreaterThan(TTL_MS * 0.5);
+});
+
+describe('a process that was paused beyond its lease', () => {
+  test('does not act before the registry has been asked', async () => {
+    const { lease, link, clock } = await hold();
+    let answer: () => void = () => {};
+    link.delay = () => new Promise((resolve) => (answer = resolve));
+    clock.pause(2 * TTL_MS);
+    expect([lease.acts, lease.state]).toEqual([false, 'suspect']);
+    await turns();
+    expect(lease.acts).toBe(false);
+    link.delay = async () => {};
+    answer();
+    await lease.verdict();
+    expect(lease.acts).toBe(true);
+  });
+
+  test('goes on under its lease where the registry still has it', async () => {
+    // Only its own clock ran: the registry thinks that hardly any time has passed.
+    const { lease, clock, events } = await hold();
+    clock.pause(2 * TTL_MS);
+    expect(lease.acts).toBe(false);
+    await lease.verdict();
+    expect([lease.id, lease.state, lease.losses]).toEqual(['p.1', 'valid', 0]);
+    expect(events).toEqual(['regained']);
+  });
+
+  test('takes a new lease, under an id that nobody ever had, where it is lost', async () => {
+    const registryClock = new FakeClock();
+    const { lease, clock, events } = await hold(new FakeCluster(registryClock), registryClock);
+    registryClock.advance(2 * TTL_MS);
+    clock.pause(2 * TTL_MS);
+    expect(lease.acts).toBe(false);
+    await lease.verdict();
+    expect([lease.id, lease.state, lease.losses]).toEqual(['p.2', 'valid', 1]);
+    expect(events).toEqual(['regained']);
+  });
+});
+
+test('a machine that slept is found out by the wall clock, and a clock set back changes nothing', async () => {
+  const { lease, clock } = await hold();
+  clock.set(-24 * 3600 * 1000);
+  expect(lease.acts).toBe(true);
+  clock.set(25 * 3600 * 1000);
+  expect(lease.acts).toBe(false);
+  await lease.verdict();
+  expect(lease.acts).toBe(true);
+});
+
+describe('a registry that cannot be reached', () => {
+  test('changes nothing while the lease runs', async () => {
+    const { lease, link, events, pass } = await hold();
+    link.fate = () => 'refused';
+    await pass(TTL_MS / 2);
+    expect([lease.state, lease.acts, events]).toEqual(['valid', true, []]);
+  });
+
+  test('is away when the lease has run out, told once, and asked until it answers', async () => {
+    const { lease, link, events, pass } = await hold();
+    link.fate = () => 'refused';
+    await pass(3 * TTL_MS);
+    expect([lease.state, lease.acts, events]).toEqual(['away', true, ['away']]);
+    link.fate = () => 'fine';
+    await pass(TTL_MS / 4);
+    expect([lease.id, lease.state, events]).toEqual(['p.2', 'valid', ['away', 'regained']]);
+  });
+
+  test('is asked at once when the way to it is said to be open again', async () => {
+    const { lease, link, pass } = await hold();
+    link.fate = () => 'refused';
+    await pass(3 * TTL_MS);
+    link.fate = () => 'fine';
+    lease.hurry();
+    await turns();
+    expect(lease.state).toBe('valid');
+  });
+});
+
+test('a lease that the registry has forgotten is lost, whatever the clocks say', async () => {
+  const cluster = new FakeCluster(new FakeClock());
+  const { lease, events } = await hold(cluster);
+  cluster.leases.clear();
+  await lease.ask();
+  expect([lease.id, lease.state, lease.losses, events]).toEqual(['p.2', 'valid', 1, ['regained']]);
+});
+
+test('a lease that is stopped is released, and nothing is asked any more', async () => {
+  const cluster = new FakeCluster(new FakeClock());
+  const { lease, pass } = await hold(cluster);
+  await lease.stop();
+  expect([...cluster.leases.keys()]).toEqual([]);
+  const { calls } = cluster;
+  await pass(3 * TTL_MS);
+  expect(cluster.calls).toBe(calls);
+});
