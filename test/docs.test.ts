@@ -196,6 +196,7 @@ describe('all papers', () => {
         'CONTRIBUTING.md',
         'README.md',
         'SECURITY.md',
+        'docs/cluster.md',
         'docs/operations.md',
         'docs/protocol.md',
       ]),

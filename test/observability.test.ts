@@ -2,30 +2,19 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildApp, type MetricDescription, Metrics, parseConfig } from '@couplet/server';
+import type { MetricDescription } from '@couplet/server';
+import * as server from '@couplet/server';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { temporaryFolder } from '../packages/server/test/support/server.js';
+import { allMetrics } from '../scripts/all-metrics.js';
 import { metrics as metricsTable } from '../scripts/tables.js';
 import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
 import { parseQuery } from './support/promql.js';
 
-const metrics = new Metrics();
-const app = await buildApp(parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:' }), {
-  metrics,
-});
-await app.close();
-// It finds none, and has the metrics of Redis all the same.
-const overRedis = new Metrics();
-await (
-  await buildApp(parseConfig({ REDIS_URL: 'redis://127.0.0.1:1' }), { metrics: overRedis })
-).close();
+const metrics = await allMetrics(server);
 
-/** By name; those of Redis last, in the order of the papers. */
 const ours = new Map(metrics.descriptions.map((description) => [description.name, description]));
-for (const description of overRedis.descriptions) {
-  if (!ours.has(description.name)) ours.set(description.name, description);
-}
 const SUFFIXES: Record<MetricDescription['type'], readonly string[]> = {
   counter: [''],
   gauge: [''],
@@ -35,10 +24,7 @@ const SUFFIXES: Record<MetricDescription['type'], readonly string[]> = {
 const series = new Map<string, MetricDescription | undefined>([
   // Prometheus makes this one itself, of every target.
   ['up', undefined],
-  ...metrics
-    .names()
-    .filter((name) => !ours.has(name))
-    .map((name) => [name, undefined] as const),
+  ...metrics.names.filter((name) => !ours.has(name)).map((name) => [name, undefined] as const),
   ...[...ours.values()].flatMap((each) =>
     SUFFIXES[each.type].map((suffix) => [each.name + suffix, each] as const),
   ),
@@ -113,7 +99,7 @@ describe('deploy/grafana/couplet.json', () => {
       'Guesses and abuse',
       'Store',
       'Process',
-      'Redis',
+      'Cluster',
     ]);
   });
 
@@ -150,7 +136,7 @@ describe('deploy/grafana/couplet.json', () => {
 
 test('docs/operations.md lists every metric with its type, its labels and its meaning', () => {
   const documented = tableRows(section(read('docs/operations.md'), '## Metrics'));
-  expect(documented).toEqual(tableRows(metricsTable([...ours.values()])));
+  expect(documented).toEqual(tableRows(metricsTable(metrics.descriptions)));
   expect(documented.map(([name = '']) => quoted(name)[0])).toEqual([...ours.keys()]);
 });
 

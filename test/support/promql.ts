@@ -2,7 +2,7 @@
 
 const WORDS = new Set(
   `by without on ignoring group_left group_right bool and or unless offset
-   sum min max avg count rate irate increase histogram_quantile avg_over_time max_over_time topk clamp_min vector time label_values`.split(
+   sum min max avg count rate irate increase histogram_quantile avg_over_time max_over_time topk clamp_min scalar vector time label_values`.split(
     /\s+/,
   ),
 );

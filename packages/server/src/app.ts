@@ -114,7 +114,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const iceServers = createIceServers(config, clock);
   const engine = await openEngine({ config, clock, metrics, log: appLog, store: deps.store });
   const { store } = engine;
-  app.addHook('preClose', async () => lifecycle.drain());
+  const noticeMs = config.shutdownNoticeSeconds * 1000;
+  app.addHook('preClose', async () => {
+    lifecycle.announce();
+    if (noticeMs > 0) await new Promise<void>((resolve) => clock.after(noticeMs, resolve));
+    lifecycle.drain();
+  });
   if (store === undefined) {
     appLog.warn('rooms API disabled: USE_SQLITE is not set, only signaling is served');
     disabledPairingRoutes(app);

@@ -4,7 +4,9 @@ import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { buildApp } from '../src/app.js';
 import { parseConfig } from '../src/platform/config.js';
+import { call, pairDevices } from './support/api.js';
 import { FakeClock } from './support/fake-clock.js';
+import { Peer } from './support/peer.js';
 import { startServer } from './support/server.js';
 
 test('a request whose body never comes is cut off after SHUTDOWN_SECONDS', async () => {
@@ -28,6 +30,20 @@ test('a request whose body never comes is cut off after SHUTDOWN_SECONDS', async
   expect(socket.destroyed).toBe(false);
   clock.advance(10_000);
   await Promise.all([cutOff, closing]);
+});
+
+test('for SHUTDOWN_NOTICE_SECONDS only readiness tells of a shutdown, and everybody is served', async () => {
+  const clock = new FakeClock();
+  const server = await startServer({ SHUTDOWN_NOTICE_SECONDS: '4' }, { clock });
+  const closing = server.close();
+  await expect.poll(async () => (await call(server.url, 'GET', '/readyz')).status).toBe(503);
+  await pairDevices(server.url);
+  const peer = await Peer.connect(server.wsUrl);
+  clock.advance(3999);
+  await peer.join('a room');
+  clock.advance(1);
+  expect(await peer.closed).toMatchObject({ code: 1012 });
+  await closing;
 });
 
 test('a connection on which nothing was ever asked holds nothing up', async () => {

@@ -88,6 +88,14 @@ export const ConfigSchema = Type.Object({
     maximum: 300,
     description: 'Longest time that a shutdown waits for what is under way, in seconds.',
   }),
+  shutdownNoticeSeconds: Type.Integer({
+    env: 'SHUTDOWN_NOTICE_SECONDS',
+    default: 0,
+    minimum: 0,
+    maximum: 300,
+    description:
+      'Seconds for which a shutdown only tells GET /readyz, and serves as before, so that a load balancer has noticed when connections close.',
+  }),
   logLevel: Type.Union(
     [
       Type.Literal('fatal'),

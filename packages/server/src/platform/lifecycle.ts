@@ -1,4 +1,4 @@
-// ready → draining: what a shutdown turns away, and what the probes say.
+// ready → announced → draining: what a shutdown turns away, and what the probes say.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyInstance } from 'fastify';
 import { sendError } from './http-errors.js';
@@ -27,6 +27,7 @@ const MAX_LOOP_DELAY_MS = 1000;
 const PROBE_EVERY_MS = 1000;
 
 export class Lifecycle {
+  #announced = false;
   #draining = false;
   readonly #checks: ReadinessCheck[] = [];
   readonly #delay: LoopDelay;
@@ -45,8 +46,14 @@ export class Lifecycle {
     this.#checks.push(check);
   }
 
+  /** From now on readiness is red, and everything is served as before: a load balancer has time to look elsewhere. */
+  announce(): void {
+    this.#announced = true;
+  }
+
   /** From now on: readiness is red, and requests that are not under way are turned away. */
   drain(): void {
+    this.#announced = true;
     this.#draining = true;
   }
 
@@ -56,7 +63,7 @@ export class Lifecycle {
 
   /** Names of what is not ready; none: the server is. */
   async failing(): Promise<string[]> {
-    if (this.#draining) return ['draining'];
+    if (this.#announced) return ['draining'];
     const now = performance.now();
     if (this.#probed === undefined || now - this.#probed.at > PROBE_EVERY_MS) {
       this.#probed = { at: now, failing: this.#probe() };

@@ -3,15 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { parse } from 'yaml';
 import { SETTINGS } from '../../src/platform/config.js';
+import { composeServices } from '../support/compose.js';
 import { TURN_FOLDER } from '../support/coturn.js';
 import { temporaryFolder } from '../support/server.js';
 
 const script = readFileSync(join(TURN_FOLDER, 'start.sh'), 'utf8');
-const compose = parse(readFileSync(join(TURN_FOLDER, '../docker-compose.yml'), 'utf8'), {
-  merge: true,
-});
 const ofCoturn = ['TURN_SECRET', ...[...SETTINGS].flatMap(([name, s]) => (s.usedBy ? [name] : []))];
 const folder = temporaryFolder();
 
@@ -34,19 +31,23 @@ test('start.sh has the defaults of the table', () => {
   }
 });
 
-test('the compose file hands exactly those settings to every coturn', () => {
-  for (const name of ['coturn', 'coturn-static', 'coturn-mapped']) {
-    const { environment } = compose.services[name];
-    expect(Object.keys(environment).sort(), name).toEqual([...ofCoturn].sort());
-    for (const [key, value] of Object.entries<string>(environment)) {
-      expect(value).toMatch(new RegExp(`^\\$\\{${key}:-`));
-    }
+test.each([
+  ['docker-compose.yml', 'coturn'],
+  ['docker-compose.yml', 'coturn-static'],
+  ['docker-compose.yml', 'coturn-mapped'],
+  ['docker-compose.cluster.yml', 'coturn'],
+])('%s hands exactly those settings to %s', (file, name) => {
+  const { environment = {} } = composeServices(file)[name] ?? {};
+  expect(Object.keys(environment).sort()).toEqual([...ofCoturn].sort());
+  for (const [key, value] of Object.entries(environment)) {
+    expect(value).toMatch(new RegExp(`^\\$\\{${key}:-`));
   }
 });
 
 test('the second coturn is off by default', () => {
-  expect(compose.services['coturn-static'].profiles).toEqual(['static']);
-  expect(compose.services.coturn.profiles).toBeUndefined();
+  const services = composeServices('docker-compose.yml');
+  expect(services['coturn-static']?.profiles).toEqual(['static']);
+  expect(services.coturn?.profiles).toBeUndefined();
 });
 
 const SECRET = { TURN_SECRET: 'sixteen-chars-at-least' };

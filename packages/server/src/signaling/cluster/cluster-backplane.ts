@@ -146,6 +146,11 @@ export class ClusterBackplane implements Backplane {
     if (!this.lease.acts || this.lease.state !== 'valid') throw new Error('no lease');
   }
 
+  /** Nodes whose lease runs, as far as is known, this one included. */
+  get nodes(): number {
+    return new Set([...this.#alive].map(processOf)).size;
+  }
+
   /** Whether anything is under way. */
   get busy(): boolean {
     if (this.#outbox.busy || this.#patrol.busy) return true;

@@ -4,7 +4,8 @@ import type { ClusterBackplane } from './cluster-backplane.js';
 
 const STATES = ['valid', 'suspect', 'away'] as const;
 
-export function clusterMetrics(metrics: Metrics, { lease, counters }: ClusterBackplane): void {
+export function clusterMetrics(metrics: Metrics, backplane: ClusterBackplane): void {
+  const { lease, counters } = backplane;
   metrics.levels(
     'couplet_lease_state',
     '1 for the state of the lease of this node: valid, suspect while it is not known whether it still runs, away while that cannot be asked.',
@@ -12,6 +13,12 @@ export function clusterMetrics(metrics: Metrics, { lease, counters }: ClusterBac
     STATES,
     () => ({ valid: 0, suspect: 0, away: 0, [lease.state]: 1 }),
   );
+  metrics.level(
+    'couplet_nodes',
+    'Nodes whose lease runs, as this one was last told, itself included.',
+    () => backplane.nodes,
+  );
+  metrics.level('couplet_lease_seconds', 'LEASE_SECONDS.', () => lease.ttlMs / 1000);
   metrics.level(
     'couplet_lease_margin_seconds',
     'What was left of the lease when it was last renewed.',

@@ -54,7 +54,8 @@ export class NodeLease {
   readonly process: string;
   readonly #registry: LeaseRegistry;
   readonly #clock: Clock;
-  readonly #ttlMs: number;
+  /** How long a lease runs from its renewal on. */
+  readonly ttlMs: number;
   readonly #events: LeaseEvents;
   readonly #stopLooking: Cancel;
   #incarnation = 1;
@@ -83,7 +84,7 @@ export class NodeLease {
     this.process = process;
     this.#registry = registry;
     this.#clock = clock;
-    this.#ttlMs = ttlMs;
+    this.ttlMs = ttlMs;
     this.#events = events;
     this.#stopLooking = clock.every(ttlMs / LOOKS, () => this.#look());
   }
@@ -159,7 +160,7 @@ export class NodeLease {
 
   #look(): void {
     if (this.acts && this.#state === 'valid') {
-      const dueMs = this.#ttlMs / RENEWALS;
+      const dueMs = this.ttlMs / RENEWALS;
       if (this.#clock.monotonic() - this.#askedAt < dueMs) return;
     }
     void this.#ask();
@@ -188,7 +189,7 @@ export class NodeLease {
     let deadline: number;
     try {
       const method = wasClaimed ? 'renew' : 'claim';
-      const leases = await this.#registry[method](id, this.#ttlMs);
+      const leases = await this.#registry[method](id, this.ttlMs);
       alive = new Set(leases.alive);
       deadline = leases.deadline;
     } catch {
@@ -204,9 +205,9 @@ export class NodeLease {
       this.#state = 'suspect';
       return this.#askOnce();
     }
-    this.marginMs = wasClaimed ? Math.max(0, this.#monotonicEnd - monotonic) : this.#ttlMs;
+    this.marginMs = wasClaimed ? Math.max(0, this.#monotonicEnd - monotonic) : this.ttlMs;
     this.#claimed = true;
-    const runMs = this.#ttlMs * (1 - MARGIN);
+    const runMs = this.ttlMs * (1 - MARGIN);
     this.#monotonicEnd = monotonic + runMs;
     this.#wallEnd = wall + runMs;
     this.#deadline = deadline;

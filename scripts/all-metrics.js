@@ -1,0 +1,34 @@
+// Every metric that a server can have, of one node by itself and of a cluster: from servers that were built and never listened.
+
+/** Nobody listens there: what a node of a cluster shows, it shows without Redis too. */
+const NO_REDIS = 'redis://127.0.0.1:1';
+
+/**
+ * @param {Pick<typeof import('@couplet/server'), 'Metrics' | 'buildApp' | 'parseConfig'>} server
+ * @returns {Promise<{ descriptions: import('@couplet/server').MetricDescription[], names: string[] }>} a metric that both
+ *   have is described once, with the values that a label has in either
+ */
+export async function allMetrics({ Metrics, buildApp, parseConfig }) {
+  const alone = { USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:' };
+  const known = new Map();
+  const names = new Set();
+  for (const settings of [alone, { REDIS_URL: NO_REDIS, REDIS_TIMEOUT_MS: '100' }]) {
+    const metrics = new Metrics();
+    await (await buildApp(parseConfig(settings), { metrics })).close();
+    for (const name of metrics.names()) names.add(name);
+    for (const description of metrics.descriptions) {
+      const { labels } = known.get(description.name) ?? { labels: {} };
+      known.set(description.name, { ...description, labels: joined(labels, description.labels) });
+    }
+  }
+  return { descriptions: [...known.values()], names: [...names] };
+}
+
+function joined(some, others) {
+  return Object.fromEntries(
+    Object.entries(others).map(([label, values]) => {
+      if (typeof values === 'string') return [label, values];
+      return [label, [...new Set([...(some[label] ?? []), ...values])]];
+    }),
+  );
+}

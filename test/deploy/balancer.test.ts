@@ -1,0 +1,58 @@
+// deploy/Caddyfile.cluster in real Caddy: what it does with a request.
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { call } from '../../packages/server/test/support/api.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import { temporaryFolder } from '../../packages/server/test/support/server.js';
+import { startBalancer } from './cluster.js';
+
+const folder = temporaryFolder();
+
+describeWith(['caddy'], 'Caddy as a balancer', () => {
+  /** A server that is ready, and that records the rest: it answers, or hangs up on what it has read. */
+  async function fakeNode(hangsUp: boolean) {
+    const seen: { method: string | undefined; headers: IncomingHttpHeaders }[] = [];
+    const server: Server = createServer((request, response) => {
+      if (request.url === '/readyz') return void response.end();
+      request.resume().once('end', () => {
+        seen.push({ method: request.method, headers: request.headers });
+        if (hangsUp) request.socket.destroy();
+        else response.end();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+  }
+
+  async function behindCaddy(hangsUp: boolean) {
+    const fakes = [await fakeNode(hangsUp), await fakeNode(hangsUp)];
+    const { url, stop } = await startBalancer(folder, fakes);
+    onTestFinished(stop);
+    return { url, seen: () => fakes.flatMap(({ seen }) => seen) };
+  }
+
+  test('a POST that a node has read goes to no second one', async () => {
+    const { url, seen } = await behindCaddy(true);
+    expect(await call(url, 'POST', '/api/rooms', {})).toMatchObject({ status: 503 });
+    expect(seen()).toHaveLength(1);
+  });
+
+  test('a GET does', async () => {
+    const { url, seen } = await behindCaddy(true);
+    expect(await call(url, 'GET', '/api/rooms')).toMatchObject({ status: 503 });
+    expect(seen().length).toBeGreaterThan(1);
+  });
+
+  test('the node is told the client’s address, and not what the client claims', async () => {
+    const { url, seen } = await behindCaddy(false);
+    const claims = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'gopher' };
+    await call(url, 'GET', '/', undefined, claims);
+    expect(seen()[0]?.headers).toMatchObject({
+      host: new URL(url).host,
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+    });
+  });
+});

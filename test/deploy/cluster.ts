@@ -1,0 +1,106 @@
+// A cluster as shipped, on loopback: Redis by deploy/redis, nodes as processes, Caddy by deploy/Caddyfile.cluster in front.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Certificate } from '../../packages/server/test/support/certificate.js';
+import { type Command, spawnCommand } from '../../packages/server/test/support/command.js';
+import { eventually } from '../../packages/server/test/support/eventually.js';
+import { ROOT } from '../support.js';
+import { freePort, startProgram } from './proxy.js';
+
+/** Stops what was started, in reverse. */
+type Stop = () => Promise<void>;
+
+const PASSWORD = 'a password of the tests';
+
+/** Redis as docker-compose.cluster.yml starts it: durable, and open to the user couplet alone; with a certificate, by TLS only. */
+export async function startShippedRedis(
+  folder: string,
+  tls?: Pick<Certificate, 'cert' | 'key'>,
+): Promise<{ url: string; stop: Stop }> {
+  const port = await freePort();
+  const dir = join(folder, `redis-${port}`);
+  mkdirSync(dir);
+  const own = ['--bind', '127.0.0.1', '--dir', dir];
+  if (tls === undefined) own.push('--port', String(port));
+  else {
+    own.push('--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no');
+    own.push('--tls-cert-file', tls.cert, '--tls-key-file', tls.key);
+    own.push('--tls-ca-cert-file', tls.cert);
+  }
+  const { stop } = await startProgram(`${ROOT}deploy/redis/start.sh`, own, port, {
+    REDIS_PASSWORD: PASSWORD,
+  });
+  const scheme = tls === undefined ? 'redis' : 'rediss';
+  return { url: `${scheme}://couplet:${encodeURIComponent(PASSWORD)}@localhost:${port}`, stop };
+}
+
+export interface ClusterNode {
+  /** Its own address, past the balancer. */
+  readonly url: string;
+  /** Ends it without a word. */
+  kill(): Promise<void>;
+  /** SIGTERM, and waits until it has ended. */
+  shutDown(): Promise<void>;
+  /** Starts it where it was, and waits until it listens. */
+  start(): Promise<void>;
+}
+
+/** A node on a port that it keeps over its restarts, with these settings. */
+export async function startClusterNode(
+  folder: string,
+  env: Record<string, string>,
+): Promise<ClusterNode> {
+  const port = await freePort();
+  const launch = () => {
+    const settings = { PORT: String(port), MAX_CREATES_PER_HOUR: '100000', ...env };
+    return spawnCommand(['serve'], { cwd: folder, env: settings });
+  };
+  let command: Command = launch();
+  await command.listening;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    kill: () => command.kill(),
+    async shutDown() {
+      command.child.kill('SIGTERM');
+      const { code, stderr } = await command.ended;
+      if (code !== 0) throw new Error(`ended with ${code}: ${stderr}`);
+    },
+    async start() {
+      command = launch();
+      await command.listening;
+    },
+  };
+}
+
+/** Caddy by the shipped file, in front of these nodes, on plain HTTP. */
+export async function startBalancer(
+  folder: string,
+  nodes: readonly Pick<ClusterNode, 'url'>[],
+): Promise<{ url: string; wsUrl: string; stop: Stop }> {
+  const port = await freePort();
+  const main = join(folder, 'Caddyfile.main');
+  const shipped = `${ROOT}deploy/Caddyfile.cluster`;
+  writeFileSync(main, `{\n admin off\n default_bind 127.0.0.1\n }\n import ${shipped}\n`);
+  const { stop } = await startProgram(
+    'caddy',
+    ['run', '--config', main, '--adapter', 'caddyfile'],
+    port,
+    {
+      // Caddy keeps files in the home folder of whoever runs it.
+      HOME: folder,
+      SITE: `:${port}`,
+      NODES: nodes.map(({ url }) => new URL(url).host).join(' '),
+    },
+  );
+  return { url: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}`, stop };
+}
+
+/** Waits until these nodes can do their work. */
+export async function untilReady(nodes: readonly ClusterNode[]): Promise<void> {
+  for (const { url } of nodes) {
+    await eventually(async () => {
+      const answer = await fetch(`${url}/readyz`);
+      if (!answer.ok) throw new Error(await answer.text());
+    });
+  }
+}

@@ -1,0 +1,154 @@
+// deploy/redis/users.conf: with the rights of that user everything works, in every mode, and none of them is unused.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { SLOTS, slotOf } from '../../packages/server/src/platform/redis-slots.js';
+import { call, pairDevices, someCode } from '../../packages/server/test/support/api.js';
+import { runCommand } from '../../packages/server/test/support/command.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import { Peer } from '../../packages/server/test/support/peer.js';
+import {
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+  startWatchedRedis,
+} from '../../packages/server/test/support/redis-servers.js';
+import { temporaryFolder } from '../../packages/server/test/support/server.js';
+import { ROOT } from '../support.js';
+import { startClusterNode, untilReady } from './cluster.js';
+import { exercise } from './exercise.js';
+
+const PASSWORD = 'a-password-of-the-tests';
+
+/** The rules of the user couplet, with this password. */
+const rules = /^user couplet (.+)$/m
+  .exec(readFileSync(`${ROOT}deploy/redis/users.conf`, 'utf8'))?.[1]
+  ?.replace('#PASSWORD', `>${PASSWORD}`)
+  .split(' ') as string[];
+const allowed = rules.slice(rules.indexOf('nocommands') + 1).map((rule) => rule.replace(/^\+/, ''));
+
+const SLOW = { timeout: 60_000 };
+const folder = temporaryFolder();
+/** Commands that were run by a server, ours and those of the test. */
+const run = new Set<string>();
+
+const asCouplet = (url: string) => url.replace('redis://', `redis://couplet:${PASSWORD}@`);
+
+interface Special {
+  /** Further settings. */
+  env?: Record<string, string>;
+  /** What is done beside {@link exercise}. */
+  also?: (node: { url: string }) => Promise<void>;
+}
+
+/** Lets two nodes do everything there is to do, as the user couplet; fails where they are refused anything. */
+async function worksOn(
+  servers: readonly RedisServer[],
+  url: string,
+  { env = {}, also = async () => {} }: Special = {},
+): Promise<void> {
+  for (const server of servers) await server.admin('ACL', 'SETUSER', 'couplet', ...rules);
+  const settings = { REDIS_URL: asCouplet(url), ...env };
+  const nodes = await Promise.all([1, 2].map(() => startClusterNode(folder, settings)));
+  for (const node of nodes) onTestFinished(node.kill);
+  await untilReady(nodes);
+  const [first, second] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
+  const failed = await exercise([first, second])
+    .then(() => also(first))
+    .then(() => first.shutDown())
+    .then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  for (const server of servers) {
+    const refused = (await server.admin('ACL', 'LOG')) as Record<string, unknown>[];
+    expect(refused.map(({ reason, object }) => `${reason}: ${object}`)).toEqual([]);
+    const stats = String(await server.admin('INFO', 'commandstats'));
+    for (const [, name] of stats.matchAll(/^cmdstat_([^:]+):/gm)) run.add(name as string);
+  }
+  // Where something was refused, that has been told first.
+  if (failed !== undefined) throw failed;
+}
+
+/** A database with something of everything in it is copied. */
+async function migrates(url: string): Promise<void> {
+  const file = { SQLITE_DB_PATH: `${folder}/old.db` };
+  const old = await startClusterNode(folder, { USE_SQLITE: '1', ...file });
+  onTestFinished(old.kill);
+  const { client1 } = await pairDevices(old.url);
+  const pending = { joinid: someCode(), client1, expiresInSeconds: 60 };
+  const key = { 'idempotency-key': 'copied with the rest' };
+  expect((await call(old.url, 'POST', '/api/rooms', pending, key)).status).toBe(201);
+  await old.shutDown();
+  const env = { REDIS_URL: asCouplet(url), ...file };
+  const { code, stdout } = await runCommand(['migrate'], { cwd: folder, env });
+  expect(code).toBe(0);
+  expect(stdout.match(/: 1 copied, 0 in Redis already/g)).toHaveLength(3);
+}
+
+const slotOfRoom = (roomId: string) =>
+  slotOf(`couplet:{m${createHash('sha256').update(roomId).digest('base64url')}}`);
+
+/** From now on the source has what was in the slot, and the target what comes to it: ASK leads from the one to the other. */
+async function beginToMove(servers: readonly RedisServer[], slot: number): Promise<void> {
+  const owner = Math.floor(slot / Math.ceil(SLOTS / servers.length));
+  const source = servers[owner] as RedisServer;
+  const target = servers[(owner + 1) % servers.length] as RedisServer;
+  const id = async (server: RedisServer) => String(await server.admin('CLUSTER', 'MYID'));
+  const step = (server: RedisServer, how: string, from: string) =>
+    server.admin('CLUSTER', 'SETSLOT', String(slot), how, from);
+  await step(target, 'IMPORTING', await id(source));
+  await step(source, 'MIGRATING', await id(target));
+}
+
+describeWith(['redis-server'], 'the user of Couplet in Redis', () => {
+  describe('of one server', () => {
+    let server: RedisServer;
+    beforeAll(async () => {
+      server = await startRedis();
+    });
+    afterAll(() => server.dispose());
+
+    test('may do everything that is to be done, and nothing else', async () => {
+      const url = `${server.url}/1`;
+      await worksOn([server], url, { also: () => migrates(url) });
+      for (const command of [
+        ['CONFIG', 'GET', '*'],
+        ['FLUSHALL'],
+        ['KEYS', '*'],
+        ['GET', 'of somebody else'],
+        ['SPUBLISH', 'of somebody else', ''],
+      ]) {
+        const verdict = await server.admin('ACL', 'DRYRUN', 'couplet', ...command);
+        expect(String(verdict), command[0]).toMatch(/no permissions/);
+      }
+    });
+  });
+
+  test('may do so in a Redis Cluster, with a slot that moves', SLOW, async () => {
+    const cluster = await startRedisCluster();
+    onTestFinished(cluster.dispose);
+    await worksOn(cluster.servers, cluster.url, {
+      async also({ url }) {
+        const roomId = 'a room whose slot is moving';
+        await beginToMove(cluster.servers, slotOfRoom(roomId));
+        const peer = await Peer.connect(url.replace('http', 'ws'));
+        await peer.join(roomId);
+        await peer.close();
+      },
+    });
+  });
+
+  test('may do so where Sentinels watch, and replicas acknowledge', SLOW, async () => {
+    const watched = await startWatchedRedis();
+    onTestFinished(watched.dispose);
+    await worksOn(watched.servers, watched.url, { env: { REDIS_REPLICAS_ACK: '1' } });
+  });
+
+  // The last: what all of them have run.
+  test('has no right that nothing uses', () => {
+    // For the healthcheck of docker-compose.cluster.yml.
+    const others = ['ping'];
+    expect(allowed.filter((name) => !run.has(name) && !others.includes(name))).toEqual([]);
+  });
+});

@@ -1,0 +1,78 @@
+// A rolling restart under pairs that talk: three nodes behind Caddy, one after the other; no pair is apart for longer than
+// its own reconnect. ROLLING_PAIRS=500 npm test -- test/deploy/rolling-restart.test.ts measures more of them.
+import { expect, onTestFinished, test } from 'vitest';
+import { pairDevices } from '../../packages/server/test/support/api.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import { temporaryFolder } from '../../packages/server/test/support/server.js';
+import { startBalancer, startClusterNode, startShippedRedis, untilReady } from './cluster.js';
+import { TalkingPair } from './talking-pair.js';
+
+const PAIRS = Number(process.env.ROLLING_PAIRS ?? 12);
+
+/** What a busy machine may add to the way of a `room_ready` from one node to another. */
+const SLACK_MS = 250;
+
+const folder = temporaryFolder();
+
+/** The value that so many of a hundred do not exceed. */
+const percentile = (values: readonly number[], percent: number): number =>
+  values.toSorted((a, b) => a - b)[Math.ceil((values.length * percent) / 100) - 1] as number;
+
+describeWith(['caddy', 'redis-server'], 'a rolling restart', () => {
+  test('parts no pair for longer than its own reconnect', { timeout: 300_000 }, async () => {
+    const redis = await startShippedRedis(folder);
+    onTestFinished(redis.stop);
+    const env = {
+      REDIS_URL: redis.url,
+      TRUST_PROXY: '1',
+      // As docker-compose.cluster.yml has it.
+      SHUTDOWN_NOTICE_SECONDS: '4',
+      // All clients come from one address.
+      MAX_CONNECTIONS_PER_ADDRESS: '50000',
+      MAX_PENDINGS_PER_ADDRESS: '50000',
+    };
+    const nodes = await Promise.all([1, 2, 3].map(() => startClusterNode(folder, env)));
+    for (const node of nodes) onTestFinished(node.kill);
+    await untilReady(nodes);
+    const balancer = await startBalancer(folder, nodes);
+    onTestFinished(balancer.stop);
+
+    const pairs: TalkingPair[] = [];
+    onTestFinished(() => {
+      for (const pair of pairs) pair.close();
+    });
+    for (let n = 0; n < PAIRS; n++) {
+      const { roomid, client1, client2 } = await pairDevices(balancer.url);
+      pairs.push(new TalkingPair(balancer.wsUrl, roomid, [client1, client2]));
+    }
+    const allTogether = () => pairs.every(({ isTogether }) => isTogether);
+    await expect.poll(allTogether).toBe(true);
+
+    for (const node of nodes) {
+      await node.shutDown();
+      await node.start();
+      await untilReady([node]);
+      await expect.poll(allTogether).toBe(true);
+    }
+    const received = pairs.map((pair) => pair.received);
+    await expect
+      .poll(() => pairs.every((pair, n) => pair.received > (received[n] as number)))
+      .toBe(true);
+
+    expect(pairs.flatMap(({ faults }) => faults)).toEqual([]);
+    const partings = pairs.flatMap((pair) => pair.partings);
+    // Each connection of the start was on one of the three.
+    expect(partings.length).toBeGreaterThanOrEqual(PAIRS);
+    const beyond = partings.map(({ idleMs }) => idleMs);
+    const apart = partings.map(({ apartMs }) => apartMs);
+    const ms = (value: number) => `${Math.round(value)} ms`;
+    process.stdout.write(
+      [
+        `rolling restart of 3 nodes under ${PAIRS} pairs, ${partings.length} partings:`,
+        `apart for ${ms(percentile(apart, 50))} (median), ${ms(percentile(apart, 99))} (99 %), ${ms(Math.max(...apart))} (longest);`,
+        `of that, with neither client on its way back: ${ms(percentile(beyond, 50))} (median), ${ms(Math.max(...beyond))} (longest)\n`,
+      ].join('\n'),
+    );
+    expect(Math.max(...beyond)).toBeLessThan(SLACK_MS);
+  });
+});
