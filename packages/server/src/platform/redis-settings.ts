@@ -1,5 +1,5 @@
 // Settings of the cluster mode: where Redis is, and how it is used.
-import Type from 'typebox';
+import { Type } from '@couplet/protocol/typebox';
 import { parseRedisUrl } from './redis-url.js';
 
 /** Spread into the schema of the configuration; docs/operations.md shows them. */

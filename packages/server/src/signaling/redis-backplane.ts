@@ -81,10 +81,10 @@ export function createRedisBackplane(
   { redis, inbox, prefix, clock, log, leaseSeconds }: RedisBackplaneDeps,
 ): ClusterBackplane {
   const backplane = new ClusterBackplane(connections, {
-    process: inbox.nodeId,
+    processId: inbox.nodeId,
     register: redisRegister(redis, prefix),
     leases: redisLeases(redis, prefix),
-    post: { publish: async (process, text) => void (await inbox.send(process, KIND, text)) },
+    post: { publish: async (processId, text) => void (await inbox.send(processId, KIND, text)) },
     clock,
     log,
     leaseMs: leaseSeconds * 1000,

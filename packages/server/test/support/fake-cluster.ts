@@ -44,7 +44,7 @@ export class FakeCluster {
     this.#clock = clock;
   }
 
-  link(process: string): Link {
+  link(processId: string): Link {
     const call = async <T>(name: Call, effect: () => T): Promise<T> => {
       this.calls += 1;
       const fate = link.fate(name);
@@ -90,7 +90,7 @@ export class FakeCluster {
           }),
       },
     };
-    this.#links.set(process, link);
+    this.#links.set(processId, link);
     return link;
   }
 

@@ -6,7 +6,7 @@ import type { ClusterCounters } from './cluster-counters.js';
 /** The way to the inbox of another process; declared here because signaling is the one who writes. */
 export interface Post {
   /** Rejects where nothing can be published; resolves also where nobody listens. */
-  publish(process: string, text: string): Promise<void>;
+  publish(processId: string, text: string): Promise<void>;
 }
 
 /** Most that may wait for one node, in UTF-16 code units: what does not fit is lost, and counted. */
@@ -29,7 +29,7 @@ interface Target {
 }
 
 export class Outbox {
-  readonly #process: string;
+  readonly #processId: string;
   readonly #post: Post;
   readonly #clock: Clock;
   readonly #counters: ClusterCounters;
@@ -39,15 +39,15 @@ export class Outbox {
   #isClosed = false;
   #idle: (() => void)[] = [];
 
-  constructor(process: string, post: Post, clock: Clock, counters: ClusterCounters) {
-    this.#process = process;
+  constructor(processId: string, post: Post, clock: Clock, counters: ClusterCounters) {
+    this.#processId = processId;
     this.#post = post;
     this.#clock = clock;
     this.#counters = counters;
   }
 
-  frame(process: string, envelope: Envelope): void {
-    const target = this.#target(process);
+  frame(processId: string, envelope: Envelope): void {
+    const target = this.#target(processId);
     if (target.size + envelope.frame.length > MAX_WAITING) {
       this.#counters.frameDrops.overflow += 1;
       return;
@@ -56,8 +56,8 @@ export class Outbox {
     this.#add(target, encodeItem(envelope));
   }
 
-  notice(process: string, notice: Notice): void {
-    const target = this.#target(process);
+  notice(processId: string, notice: Notice): void {
+    const target = this.#target(processId);
     const text = encodeItem(notice);
     if (target.size + text.length > MAX_WAITING) {
       // It reads its rooms anew when it sees that a number is missing.
@@ -70,8 +70,8 @@ export class Outbox {
   }
 
   /** Forgets a process that is gone. */
-  forget(process: string): void {
-    const target = this.#targets.get(process);
+  forget(processId: string): void {
+    const target = this.#targets.get(processId);
     if (target === undefined) return;
     this.#counters.frameDrops.node_gone += target.frames;
     target.items = [];
@@ -79,7 +79,7 @@ export class Outbox {
     target.frames = 0;
     target.owes = false;
     target.retry?.();
-    this.#targets.delete(process);
+    this.#targets.delete(processId);
   }
 
   /** Sends what waits, once, and ends. */
@@ -97,8 +97,8 @@ export class Outbox {
     return false;
   }
 
-  #target(process: string): Target {
-    let target = this.#targets.get(process);
+  #target(processId: string): Target {
+    let target = this.#targets.get(processId);
     if (target === undefined) {
       this.#streams += 1;
       target = {
@@ -111,7 +111,7 @@ export class Outbox {
         owes: false,
         retry: undefined,
       };
-      this.#targets.set(process, target);
+      this.#targets.set(processId, target);
     }
     return target;
   }
@@ -126,20 +126,20 @@ export class Outbox {
 
   readonly #flush = (): void => {
     this.#scheduled = false;
-    for (const [process, target] of this.#targets) {
-      if (!target.sending && target.items.length > 0) void this.#send(process, target);
+    for (const [processId, target] of this.#targets) {
+      if (!target.sending && target.items.length > 0) void this.#send(processId, target);
     }
   };
 
   /** One batch at a time: what comes meanwhile is the next one, and no publication overtakes another. */
-  async #send(process: string, target: Target): Promise<void> {
+  async #send(processId: string, target: Target): Promise<void> {
     target.sending = true;
     do {
       const { items, frames } = this.#batch(target);
       target.number += 1;
-      const head = { process: this.#process, stream: target.stream, number: target.number };
+      const head = { processId: this.#processId, stream: target.stream, number: target.number };
       try {
-        await this.#post.publish(process, encodeBatch(head, items));
+        await this.#post.publish(processId, encodeBatch(head, items));
         this.#counters.batchesSent += 1;
         this.#counters.framesSent += frames;
         target.owes = false;
@@ -153,16 +153,16 @@ export class Outbox {
     if (target.owes && this.#isClosed) {
       target.items = [];
     } else if (target.owes) {
-      target.retry = this.#clock.after(RETRY_MS, () => this.#retry(process, target));
+      target.retry = this.#clock.after(RETRY_MS, () => this.#retry(processId, target));
     }
     const idle = this.#idle;
     this.#idle = [];
     for (const wake of idle) wake();
   }
 
-  #retry(process: string, target: Target): void {
-    if (this.#targets.get(process) !== target || target.sending || !target.owes) return;
-    void this.#send(process, target);
+  #retry(processId: string, target: Target): void {
+    if (this.#targets.get(processId) !== target || target.sending || !target.owes) return;
+    void this.#send(processId, target);
   }
 
   #batch(target: Target): { items: string[]; frames: number } {
