@@ -19,6 +19,9 @@ const CASES: readonly ForwardCase[] = [
 ];
 const CLIENTS = 32;
 
+/** What a floor is lowered to where neighbours left nothing but CPU time to judge by: with their data in the caches, that is longer. */
+const CROWDED_SHARE = 0.85;
+
 if (CORES !== null) pinSelf(CORES);
 const scale: Scale = { rounds: 7, seconds: 0.35, short: false, workFolder: makeWorkFolder() };
 
@@ -58,7 +61,8 @@ function below(row: Row, goal: Goal): string[] {
   const { against, floor, perCpu = false } = goal;
   if (against === undefined || floor === undefined) return [];
   const { ratios, by } = judgeable(row, against, perCpu);
-  const text = `${shown(median(ratios))} ± ${shown(noiseOf(ratios))} × ${against} by ${by}, floor ${floor}`;
+  const bound = by === 'CPU time' && !perCpu ? floor * CROWDED_SHARE : floor;
+  const text = `${shown(median(ratios))} ± ${shown(noiseOf(ratios))} × ${against} by ${by}, floor ${shown(bound)}`;
   process.stdout.write(`    ${text}\n`);
-  return hasFallen(ratios, floor) ? [text] : [];
+  return hasFallen(ratios, bound) ? [text] : [];
 }

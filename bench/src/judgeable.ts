@@ -4,6 +4,8 @@ import { roundRatios } from './figures/statistics.js';
 
 /** Beyond this share of time without its core, a round tells more of the neighbours than of the server. */
 const CROWDED = 0.1;
+/** With a smaller share of its core than this, a server has hardly run: its CPU time was the change from one process to another. */
+const HARDLY_RUN = 0.2;
 /** Rounds that are enough to judge by. */
 const ENOUGH = 3;
 
@@ -26,7 +28,7 @@ export function judgeable(row: Row, against: ServerName, perCpu: boolean): Judge
   if (!perCpu && calm.length >= ENOUGH) return { ratios: calm, by: 'time' };
   const [ours, theirs] = [perCpuSecond(couplet), perCpuSecond(other)];
   if (ours === null || theirs === null) return { ratios, by: 'time' };
-  // A round in which one of them never ran has no ratio.
+  // A round in which one of them hardly ran has no ratio.
   return { ratios: roundRatios(ours, theirs).filter(Number.isFinite), by: 'CPU time' };
 }
 
@@ -35,5 +37,8 @@ const isCalm = ({ crowded }: Figure, round: number): boolean => (crowded[round] 
 /** Null where the system does not tell the CPU time. */
 function perCpuSecond({ rounds, serverCpu }: Figure): number[] | null {
   if (serverCpu.some((share) => share === null)) return null;
-  return rounds.map((value, round) => value / (serverCpu[round] ?? 0));
+  return rounds.map((value, round) => {
+    const share = serverCpu[round] ?? 0;
+    return share < HARDLY_RUN ? Number.NaN : value / share;
+  });
 }
