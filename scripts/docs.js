@@ -26,10 +26,16 @@ const server = await import(`${ROOT}packages/server/dist/index.js`);
 const metrics = new server.Metrics();
 const settings = server.parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:' });
 await (await server.buildApp(settings, { metrics })).close();
+// Those that a server over Redis has in addition; it need not find one.
+const overRedis = new server.Metrics();
+const clusterSettings = server.parseConfig({ REDIS_URL: 'redis://127.0.0.1:1' });
+await (await server.buildApp(clusterSettings, { metrics: overRedis })).close();
+const embedded = new Set(metrics.descriptions.map(({ name }) => name));
+const additional = overRedis.descriptions.filter(({ name }) => !embedded.has(name));
 const { groups } = parse(readFileSync(`${ROOT}deploy/prometheus/alerts.yml`, 'utf8'));
 write('docs/operations.md', {
   config: tables.config(SETTINGS),
-  metrics: tables.metrics(metrics.descriptions),
+  metrics: tables.metrics([...metrics.descriptions, ...additional]),
   alerts: tables.alerts(groups.flatMap(({ rules }) => rules)),
 });
 

@@ -14,6 +14,7 @@ const HELP = `Usage: couplet <command> [options]
 Commands:
   serve       serve pairing and signaling (the default)
   db:init     make or migrate the database, and exit; never drops data
+  migrate     copy the database into Redis (REDIS_URL); may be repeated, and never overwrites
   doctor      examine a running server, TURN included, and say what to do about each fault; see couplet doctor --help
 
 Options:
@@ -45,7 +46,14 @@ const COMMANDS: Record<string, ((config: Config) => Promise<void>) | undefined> 
     openDatabase(config.sqliteDbPath).close();
     process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
   },
+  migrate,
 };
+
+/** Loaded here, because a server has no use for it. */
+async function migrate(config: Config): Promise<void> {
+  const { migrateToRedis } = await import('./migrate.js');
+  process.stdout.write(await migrateToRedis(config));
+}
 
 function parseArguments() {
   try {
@@ -130,7 +138,8 @@ async function serve(config: Config): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  log.info({ version: VERSION, roomsApi: config.useSqlite || config.redisUrl !== '' }, 'starting');
+  const roomsApi = config.useSqlite || config.redisUrl !== '';
+  log.info({ version: VERSION, roomsApi }, 'starting');
   await app.listen({
     port: config.port,
     host: config.host,

@@ -103,6 +103,19 @@ export function redisRooms(redis: Redis, keys: StoreKeys, roomIdleMs: number) {
       await redis.write(MARK_DONE, [keys.pending(joinCode)[0]], [roomId]);
     },
 
+    /** Writes a room that comes from elsewhere; resolves to whether Redis knew none of this id. */
+    async put({ roomId, client1, client2 }: Room, usedAt: number): Promise<boolean> {
+      const roomHash = hashOf(roomId);
+      const [key] = keys.room(roomHash);
+      if ((await redis.command(key, ['GET', key])) !== null) return false;
+      const give = (deviceId: string) =>
+        redis.write(GIVE_ROOM, keys.device(deviceId), [entryOf(roomHash), '', '', '0', '0']);
+      await Promise.all([give(client1), give(client2)]);
+      const value = JSON.stringify([client1, client2]);
+      const args = [value, roomHash, String(usedAt)];
+      return (await redis.write(PUT_ROOM, keys.room(roomHash), args)) === value;
+    },
+
     async find(roomId: string, now: number): Promise<Room | undefined> {
       const roomHash = hashOf(roomId);
       const [key, index] = keys.room(roomHash) as [string, string];

@@ -39,7 +39,8 @@ const TAKE = defineScript(
 -- Returns how long to wait; 0: taken.
 local now, interval, hour = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local from = tonumber(redis.call('GET', KEYS[1]) or '') or now
-if from < now or from > now + hour then from = now end
+-- A second for what rounding makes of an hour in many parts: quota.ts.
+if from < now or from > now + hour + 1000 then from = now end
 local wait = from + interval - hour - now
 if wait > 0.5 then return math.max(1, math.ceil(wait / 1000)) end
 local whole = from + interval

@@ -29,6 +29,18 @@ test('after an hour the quota is whole again, and no more than whole', async () 
   expect(await drain(quota)).toBe(60);
 });
 
+test.each([1, 7, 11, 13, 300, 9999])(
+  '%i per hour are no more than that, however an hour divides',
+  async (perHour) => {
+    const clock = new FakeClock();
+    const quota = new MemoryQuota(perHour, clock, 10);
+    let taken = 0;
+    for (let n = 0; n < 3 * perHour; n++) if ((await quota.take('a')) === 0) taken += 1;
+    // Rounding may cost the last one.
+    expect([perHour - 1, perHour]).toContain(taken);
+  },
+);
+
 test('one key takes nothing from another', async () => {
   const quota = new MemoryQuota(2, new FakeClock(), 10);
   expect(await drain(quota, 'a')).toBe(2);

@@ -1,30 +1,34 @@
 // The backplane on Redis keeps the backplane contract: one node or three, a single Redis or a Cluster of three masters.
-import { afterAll } from 'vitest';
+import { beforeAll } from 'vitest';
+import type { Redis } from '../../src/platform/redis.js';
 import { backplaneContract } from '../contract/backplane.js';
+import { describeWith } from '../support/components.js';
 import { openRedis, RedisNodes } from '../support/redis-nodes.js';
 import { startRedis, startRedisCluster } from '../support/redis-servers.js';
 
-const single = await startRedis();
-afterAll(() => single.dispose());
-const cluster = await startRedisCluster();
-afterAll(() => cluster.dispose());
-
-for (const [where, url] of [
-  ['a single Redis', single.url],
-  ['a Redis Cluster', cluster.url],
+for (const [where, start] of [
+  ['a single Redis', () => startRedis()],
+  ['a Redis Cluster', () => startRedisCluster()],
 ] as const) {
-  const redises = await Promise.all([url, url, url].map((one) => openRedis(one)));
-  afterAll(() => {
-    for (const redis of redises) redis.close();
+  describeWith(['redis-server'], where, () => {
+    let redises: Redis[] = [];
+    beforeAll(async () => {
+      const { url, dispose } = await start();
+      redises = await Promise.all([url, url, url].map((one) => openRedis(one)));
+      return async () => {
+        for (const redis of redises) redis.close();
+        await dispose();
+      };
+    });
+    backplaneContract(
+      `one node on ${where}`,
+      (connections) => RedisNodes.start(connections, redises.slice(0, 1)),
+      50,
+    );
+    backplaneContract(
+      `three nodes on ${where}`,
+      (connections) => RedisNodes.start(connections, redises),
+      50,
+    );
   });
-  backplaneContract(
-    `one node on ${where}`,
-    (connections) => RedisNodes.start(connections, redises.slice(0, 1)),
-    50,
-  );
-  backplaneContract(
-    `three nodes on ${where}`,
-    (connections) => RedisNodes.start(connections, redises),
-    50,
-  );
 }

@@ -23,7 +23,8 @@ export async function startBalancer(urls: readonly string[]): Promise<Balancer> 
       one.on('error', () => other.destroy());
       one.on('close', () => {
         sockets.delete(one);
-        other.destroy();
+        // What it had sent still goes on.
+        other.end();
       });
     }
   });

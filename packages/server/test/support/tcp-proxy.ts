@@ -26,7 +26,8 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       one.on('error', () => other.destroy());
       one.on('close', () => {
         sockets.delete(one);
-        other.destroy();
+        // What it had sent still goes on.
+        other.end();
       });
     }
   });

@@ -212,8 +212,9 @@ export class NodeLease {
     this.#deadline = deadline;
     this.#alive = alive;
     this.#events.alive(alive);
-    // An answer that took longer than the lease is none.
-    if (this.holds) this.#settle(wasClaimed);
+    // An answer that took longer than the lease says only what was.
+    if (!this.holds) return this.#askOnce();
+    this.#settle(wasClaimed);
     return true;
   }
 

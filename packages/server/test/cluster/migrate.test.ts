@@ -1,0 +1,96 @@
+// couplet migrate: everything that lives goes over once, a repeat changes nothing, and Redis is never overwritten.
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { openRedisStore } from '../../src/pairing/redis-store.js';
+import { openSqliteStore } from '../../src/pairing/sqlite-store.js';
+import { runCommand } from '../support/command.js';
+import { describeWith } from '../support/components.js';
+import { type RedisCluster, startRedisCluster } from '../support/redis-servers.js';
+import { newPrefix, openRedis } from '../support/redis-stores.js';
+import { temporaryFolder } from '../support/server.js';
+import { accept, create } from '../support/store-calls.js';
+
+describeWith(['redis-server'], 'couplet migrate', () => {
+  const cwd = temporaryFolder();
+  let cluster: RedisCluster;
+  let files = 0;
+  beforeAll(async () => {
+    cluster = await startRedisCluster();
+  });
+  afterAll(() => cluster?.dispose());
+
+  const setUp = async () => {
+    const path = join(cwd, `${++files}.db`);
+    const prefix = newPrefix();
+    const sqlite = openSqliteStore(path);
+    onTestFinished(() => sqlite.close());
+    const redis = openRedisStore(await openRedis(cluster.url), { prefix });
+    const env = { SQLITE_DB_PATH: path, REDIS_URL: cluster.url, REDIS_PREFIX: prefix };
+    const migrate = async () => {
+      const { code, stdout, stderr } = await runCommand(['migrate'], { cwd, env });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      return stdout.match(/\d+/g)?.map(Number);
+    };
+    return { sqlite, redis, migrate };
+  };
+
+  test('rooms, live pendings, accepted ones and records go over, and count once', async () => {
+    const { sqlite, redis, migrate } = await setUp();
+    const now = Date.now();
+    const [later, until] = [now + 60_000, now + 600_000];
+    const once = { key: 'key', fingerprint: 'f', address: 'x', keptUntil: until };
+    for (let n = 0; n < 450; n++) {
+      const code = String(100_000 + n);
+      await create(sqlite, code, `a${n}`, later, now);
+      await accept(sqlite, code, `b${n}`, `room${n}`, until, now);
+      if (n > 1) await sqlite.check(code, `a${n}`, now);
+    }
+    await sqlite.deleteRoom('room1');
+    const first = await create(sqlite, '000002', 'w', later, now, once);
+    await create(sqlite, '000003', 'w', now + 1, now);
+    expect(await migrate()).toEqual([449, 0, 3, 0, 1, 0]);
+    expect(await migrate()).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(await redis.findRoom('room449', now)).toEqual({
+      roomId: 'room449',
+      client1: 'a449',
+      client2: 'b449',
+    });
+    expect(await redis.check('100000', 'a0', now)).toEqual({ kind: 'collected', roomId: 'room0' });
+    // Deleted before: it is collected, and does not come back.
+    expect(await redis.check('100001', 'a1', now)).toEqual({ kind: 'collected', roomId: 'room1' });
+    expect(await redis.findRoom('room1', now)).toBeUndefined();
+    expect(await redis.check('000002', 'w', now)).toEqual({ kind: 'waiting', expiresAt: later });
+    expect(await redis.recall(now, once)).toEqual(first);
+    expect(await redis.purge(['a5', 'b6', 'w'], now)).toEqual({
+      kind: 'purged',
+      roomsDeleted: 2,
+      pendingsDeleted: 1,
+    });
+  });
+
+  test('a repeat brings what has come since, leaves what Redis has, and brings back nothing that was deleted', async () => {
+    const { sqlite, redis, migrate } = await setUp();
+    const now = Date.now();
+    const [later, until] = [now + 60_000, now + 600_000];
+    const pair = async (code: string, roomId: string) => {
+      await create(sqlite, code, 'a', later, now);
+      await accept(sqlite, code, 'b', roomId, until, now);
+      await sqlite.check(code, 'a', now);
+    };
+    await pair('000001', 'first');
+    await create(sqlite, '000002', 'a', later, now);
+    await create(redis, '000002', 'newer', later + 1, now);
+    expect(await migrate()).toEqual([1, 0, 0, 1, 0, 0]);
+    expect((await redis.check('000002', 'newer', now)).kind).toBe('waiting');
+    await redis.deleteRoom('first');
+    await pair('000003', 'second');
+    expect(await migrate()).toEqual([1, 0, 0, 0, 0, 0]);
+    expect(await redis.findRoom('first', now)).toBeUndefined();
+    expect(await redis.findRoom('second', now)).toBeDefined();
+  });
+
+  test('without a Redis it says so, and says no secret', async () => {
+    const none = await runCommand(['migrate'], { cwd });
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('REDIS_URL') });
+  });
+});

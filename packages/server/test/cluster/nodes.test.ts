@@ -1,0 +1,230 @@
+// Several servers that are one, over a Redis Cluster: what one answers holds at the others; Redis away is 503, and heals.
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
+import { describeWith } from '../support/components.js';
+import { eventually } from '../support/eventually.js';
+import {
+  connectTo,
+  type RedisCluster,
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+} from '../support/redis-servers.js';
+import { newPrefix } from '../support/redis-stores.js';
+import { startServer } from '../support/server.js';
+
+/** Servers over one Redis; each is closed when the test ends. */
+async function startNodes(url: string, count: number, env: Record<string, string> = {}) {
+  const REDIS_PREFIX = newPrefix();
+  const nodes = await Promise.all(
+    Array.from({ length: count }, () =>
+      startServer({ REDIS_URL: url, REDIS_PREFIX, REDIS_TIMEOUT_MS: '500', ...env }),
+    ),
+  );
+  for (const node of nodes) onTestFinished(() => node.close());
+  for (const node of nodes) {
+    await eventually(async () => expect((await fetch(`${node.url}/readyz`)).status).toBe(200));
+  }
+  return nodes.map(({ url: nodeUrl }) => nodeUrl);
+}
+
+const check = (url: string, pending: { joinid: string; client1: string }, wait?: number) =>
+  call(
+    url,
+    'POST',
+    '/api/rooms/check',
+    { joinid: pending.joinid, client1: pending.client1 },
+    wait === undefined ? {} : { prefer: `wait=${wait}` },
+  );
+
+const metric = async (url: string, name: string) => {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(
+    text
+      .split('\n')
+      .find((line) => line.startsWith(`${name} `))
+      ?.split(' ')[1],
+  );
+};
+
+describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
+  let cluster: RedisCluster;
+  beforeAll(async () => {
+    cluster = await startRedisCluster();
+  });
+  afterAll(() => cluster?.dispose());
+
+  test('a code made at one is accepted at another and collected at a third, by one accept of many', async () => {
+    const [one, two, three] = (await startNodes(cluster.url, 3)) as [string, string, string];
+    const pending = await createPending(one);
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, n) =>
+        call([one, two, three][n % 3] as string, 'POST', '/api/rooms/accept', {
+          joinid: pending.joinid,
+          client2: `device ${n}`,
+        }),
+      ),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(29).fill(409)]);
+    const roomid = answers.find(({ status }) => status === 200)?.body?.roomid;
+    expect((await check(three, pending)).body).toEqual({ roomid });
+    for (const url of [one, two]) {
+      expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
+    }
+  });
+
+  test('a held check is woken from another node, and asks Redis nothing meanwhile', async () => {
+    const [one, two] = (await startNodes(cluster.url, 2)) as [string, string];
+    const pending = await createPending(one);
+    const held = check(one, pending, 25);
+    await eventually(async () => expect(await metric(one, 'couplet_waiting_checks')).toBe(1));
+    const asked = () => metric(one, 'couplet_redis_operations_total');
+    // A scrape itself counts rows: what two of them take apart is what one takes.
+    const [first, second] = [await asked(), await asked()];
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    expect(((await asked()) as number) - second).toBe(second - first);
+    const start = performance.now();
+    const client2 = someDevice();
+    const accepted = await call(two, 'POST', '/api/rooms/accept', {
+      joinid: pending.joinid,
+      client2,
+    });
+    const answer = await held;
+    expect(performance.now() - start).toBeLessThan(1500);
+    expect(answer.status).toBe(200);
+    expect(answer.body).toEqual(accepted.body);
+  });
+
+  test('a wake that was lost while the inbox was away is made up for when it is back', async () => {
+    const [one, two] = (await startNodes(cluster.url, 2)) as [string, string];
+    const pending = await createPending(one);
+    const held = check(one, pending, 25);
+    await eventually(async () => expect(await metric(one, 'couplet_waiting_checks')).toBe(1));
+    const cut = () =>
+      Promise.all(cluster.servers.map(({ admin }) => admin('CLIENT', 'KILL', 'TYPE', 'pubsub')));
+    // No inbox is there at the moment of the accept, or it is: either way the check is answered at once.
+    const [, accepted] = await Promise.all([
+      cut(),
+      call(two, 'POST', '/api/rooms/accept', { joinid: pending.joinid, client2: someDevice() }),
+    ]);
+    const start = performance.now();
+    expect((await held).body).toEqual(accepted.body);
+    expect(performance.now() - start).toBeLessThan(3000);
+  });
+
+  test('a request with a key is answered the same by every node', async () => {
+    const [one, two] = (await startNodes(cluster.url, 2)) as [string, string];
+    const body = { joinid: someCode(), client1: someDevice(), expiresInSeconds: 60 };
+    const headers = { 'idempotency-key': someDevice() };
+    const first = await call(one, 'POST', '/api/rooms', body, headers);
+    const again = await call(two, 'POST', '/api/rooms', body, headers);
+    expect([again.status, again.body]).toEqual([201, first.body]);
+    const reused = await call(
+      two,
+      'POST',
+      '/api/rooms',
+      { ...body, expiresInSeconds: 61 },
+      headers,
+    );
+    expect(reused.status).toBe(422);
+  });
+
+  test('budgets are one for all nodes', async () => {
+    const env = { MAX_CREATES_PER_HOUR: '4' };
+    const urls = await startNodes(cluster.url, 2, env);
+    const statuses: number[] = [];
+    for (let n = 0; n < 6; n++) {
+      const body = { joinid: someCode(), client1: someDevice(), expiresInSeconds: 60 };
+      statuses.push((await call(urls[n % 2] as string, 'POST', '/api/rooms', body)).status);
+    }
+    expect(statuses).toEqual([201, 201, 201, 201, 429, 429]);
+  });
+
+  test('no command of a node crosses slots, and each stays under its prefix', async () => {
+    const watchers = await Promise.all(cluster.servers.map(({ port }) => connectTo(port)));
+    for (const watcher of watchers) onTestFinished(() => watcher.close());
+    const failures = () =>
+      Promise.all(
+        cluster.servers.map(async ({ admin }) =>
+          String(await admin('INFO', 'errorstats')).match(/CROSSSLOT/g),
+        ),
+      );
+    const [one] = (await startNodes(cluster.url, 1)) as [string];
+    const { roomid } = await pairDevices(one);
+    await call(one, 'DELETE', '/api/rooms', { roomid });
+    await call(one, 'POST', '/api/user/purge', { deviceIds: [someDevice(), someDevice()] });
+    expect(await failures()).toEqual([null, null, null]);
+  });
+});
+
+describeWith(['redis-server'], 'nodes whose Redis fails', () => {
+  let redis: RedisServer;
+  beforeAll(async () => {
+    redis = await startRedis(['appendonly yes', 'appendfsync always']);
+  });
+  afterAll(() => redis?.dispose());
+
+  /** Every kind of request; none may be answered as if what it asks for were not there. */
+  const ask = (url: string, room: { roomid: string; client1: string }) =>
+    Promise.all([
+      call(url, 'POST', '/api/rooms', {
+        joinid: someCode(),
+        client1: someDevice(),
+        expiresInSeconds: 60,
+      }),
+      call(url, 'POST', '/api/rooms/accept', { joinid: someCode(), client2: someDevice() }),
+      call(url, 'POST', '/api/rooms/check', { joinid: someCode(), client1: someDevice() }),
+      call(url, 'GET', `/api/rooms?roomid=${room.roomid}`),
+      call(url, 'POST', '/api/ice-servers', { roomid: room.roomid, client: room.client1 }),
+    ]);
+
+  test.each([
+    ['is gone', () => redis.stop(), () => redis.start()],
+    ['stands still', async () => redis.pause(), async () => redis.resume()],
+  ])(
+    'while Redis %s all is 503 with Retry-After; then all is well, and nothing answered is lost',
+    async (_how, fail, heal) => {
+      const [url] = (await startNodes(redis.url, 1)) as [string];
+      const room = await pairDevices(url);
+      const pending = await createPending(url);
+      await fail();
+      for (let round = 0; round < 2; round++) {
+        for (const answer of await ask(url, room)) {
+          expect(answer.status).toBe(503);
+          expect(answer.body).toEqual({ error: 'unavailable' });
+          expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+        }
+      }
+      await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(503));
+      expect((await fetch(`${url}/healthz`)).status).toBe(200);
+      await heal();
+      await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
+      expect((await check(url, pending)).status).toBe(204);
+      const found = await call(url, 'GET', `/api/rooms?roomid=${room.roomid}`);
+      expect(found.body).toEqual(room);
+    },
+  );
+
+  test('a full Redis is 503, and still lets go of what it has', async () => {
+    const [url] = (await startNodes(redis.url, 1)) as [string];
+    const room = await pairDevices(url);
+    await redis.admin('CONFIG', 'SET', 'maxmemory', '1');
+    onTestFinished(() => redis.admin('CONFIG', 'SET', 'maxmemory', '0') as Promise<never>);
+    const body = { joinid: someCode(), client1: someDevice(), expiresInSeconds: 60 };
+    expect((await call(url, 'POST', '/api/rooms', body)).status).toBe(503);
+    expect((await call(url, 'GET', `/api/rooms?roomid=${room.roomid}`)).status).toBe(200);
+    expect((await call(url, 'DELETE', '/api/rooms', { roomid: room.roomid })).status).toBe(200);
+    await redis.admin('CONFIG', 'SET', 'maxmemory', '0');
+    expect((await call(url, 'POST', '/api/rooms', body)).status).toBe(201);
+  });
+
+  test('a server starts without Redis, not ready, and serves when it comes', async () => {
+    await redis.stop();
+    const server = await startServer({ REDIS_URL: redis.url, REDIS_PREFIX: newPrefix() });
+    onTestFinished(() => server.close());
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
+    await redis.start();
+    await eventually(async () => expect((await fetch(`${server.url}/readyz`)).status).toBe(200));
+    await pairDevices(server.url);
+  });
+});
