@@ -114,6 +114,7 @@ describe('deploy/grafana/couplet.json', () => {
       'Store',
       'Process',
       'Redis',
+      'Rooms across nodes',
     ]);
   });
 

@@ -8,6 +8,7 @@
 //                             │ when it runs out, by Redis      │
 import { createHash } from 'node:crypto';
 import type { Clock } from '../platform/clock.js';
+import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { NodeInbox } from '../platform/node-inbox.js';
 import { defineScript, type Redis } from '../platform/redis.js';
@@ -81,10 +82,10 @@ export function createRedisBackplane(
   { redis, inbox, prefix, clock, log, leaseSeconds }: RedisBackplaneDeps,
 ): ClusterBackplane {
   const backplane = new ClusterBackplane(connections, {
-    process: inbox.nodeId,
+    processId: inbox.nodeId,
     register: redisRegister(redis, prefix),
-    leases: redisLeases(redis, prefix),
-    post: { publish: async (process, text) => void (await inbox.send(process, KIND, text)) },
+    leases: redisLeases(redis, prefix, inbox),
+    post: { publish: (processId, text) => inbox.send(processId, KIND, text) },
     clock,
     log,
     leaseMs: leaseSeconds * 1000,
@@ -136,7 +137,7 @@ function redisRegister(redis: Redis, prefix: string): RoomRegister {
   };
 }
 
-function redisLeases(redis: Redis, prefix: string): LeaseRegistry {
+function redisLeases(redis: Redis, prefix: string, inbox: NodeInbox): LeaseRegistry {
   const key = `${prefix}{leases}`;
   const ask = async (id: string, ttlMs: number, how: 'claim' | 'renew'): Promise<Leases> => {
     const reply = await redis.run(leaseScript, [key], [id, String(ttlMs), how]);
@@ -144,7 +145,11 @@ function redisLeases(redis: Redis, prefix: string): LeaseRegistry {
     return { alive, deadline: Number(deadline) };
   };
   return {
-    claim: (id, ttlMs) => ask(id, ttlMs, 'claim'),
+    async claim(id, ttlMs) {
+      // A node that does not hear would be told things, and be sent frames, that are lost.
+      if (!inbox.isSubscribed) throw new Unavailable(new Error('no inbox'));
+      return ask(id, ttlMs, 'claim');
+    },
     renew: (id, ttlMs) => ask(id, ttlMs, 'renew'),
     release: async (id) => void (await redis.command(key, ['ZREM', key, id])),
   };

@@ -12,7 +12,7 @@ export interface ClusterNode {
   backplane: ClusterBackplane;
   link: Link;
   clock: FakeClock;
-  process: string;
+  processId: string;
 }
 
 /** Ends what has nothing more to do: resolves when no node is busy and nothing travels. */
@@ -40,18 +40,18 @@ export class FakeNodes implements BackplaneUnderTest {
   }
 
   /** Starts a node; its clock is its own, so that it can be paused. */
-  start(process: string): ClusterNode {
+  start(processId: string): ClusterNode {
     const clock = new FakeClock(this.clock.now());
-    const link = this.cluster.link(process);
+    const link = this.cluster.link(processId);
     const backplane = new ClusterBackplane(this.connections, {
       ...link,
-      process,
+      processId,
       clock,
       log: pino({ level: 'silent' }) as Logger,
       leaseMs: LEASE_MS,
     });
     link.receive = (text) => backplane.receive(text);
-    const node = { backplane, link, clock, process };
+    const node = { backplane, link, clock, processId };
     this.nodes.push(node);
     return node;
   }

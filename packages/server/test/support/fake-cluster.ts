@@ -44,7 +44,7 @@ export class FakeCluster {
     this.#clock = clock;
   }
 
-  link(process: string): Link {
+  link(processId: string): Link {
     const call = async <T>(name: Call, effect: () => T): Promise<T> => {
       this.calls += 1;
       const fate = link.fate(name);
@@ -82,15 +82,17 @@ export class FakeCluster {
       post: {
         publish: (to, text) =>
           call('publish', () => {
+            if (this.#links.get(to)?.receive === undefined) return false;
             this.travelling += 1;
             void oneTurn().then(() => {
               this.travelling -= 1;
               this.#links.get(to)?.receive?.(text);
             });
+            return true;
           }),
       },
     };
-    this.#links.set(process, link);
+    this.#links.set(processId, link);
     return link;
   }
 

@@ -32,7 +32,7 @@ export interface Notice {
 export type Item = Envelope | Notice;
 
 export interface Batch {
-  readonly process: string;
+  readonly processId: string;
   readonly stream: number;
   readonly number: number;
   readonly items: readonly Item[];
@@ -48,17 +48,17 @@ export function encodeItem(item: Item): string {
 }
 
 export function encodeBatch(
-  { process, stream, number }: Omit<Batch, 'items'>,
+  { processId, stream, number }: Omit<Batch, 'items'>,
   items: readonly string[],
 ): string {
-  return `${process}|${stream}|${number}\n${items.join('')}`;
+  return `${processId}|${stream}|${number}\n${items.join('')}`;
 }
 
 /** Reads a batch; undefined where the text is none, as one from another version of the server might be. */
 export function decodeBatch(text: string): Batch | undefined {
   try {
     const head = text.indexOf('\n');
-    const [process = '', ...counts] = text.slice(0, head).split('|');
+    const [processId = '', ...counts] = text.slice(0, head).split('|');
     const [stream = Number.NaN, number = Number.NaN] = counts.map(Number);
     if (head < 0 || !Number.isSafeInteger(stream) || !Number.isSafeInteger(number))
       return undefined;
@@ -85,7 +85,7 @@ export function decodeBatch(text: string): Batch | undefined {
       }
       at = end + 1 + length;
     }
-    return { process, stream, number, items };
+    return { processId, stream, number, items };
   } catch {
     // Nothing of it is logged: it may hold whatever clients said to each other.
     return undefined;

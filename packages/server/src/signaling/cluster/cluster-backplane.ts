@@ -19,7 +19,7 @@ import { type RoomView, RoomViews } from './room-view.js';
 
 export interface ClusterParts {
   /** Names this process among all that ever were; its inbox goes by it. */
-  process: string;
+  processId: string;
   register: RoomRegister;
   leases: LeaseRegistry;
   post: Post;
@@ -48,18 +48,18 @@ export class ClusterBackplane implements Backplane {
   #alive: ReadonlySet<string> = new Set();
 
   constructor(connections: LocalConnections, parts: ClusterParts) {
-    const { process, register, leases, post, clock, leaseMs } = parts;
+    const { processId, register, leases, post, clock, leaseMs } = parts;
     const { counters } = this;
     this.#parts = parts;
     this.#connections = connections;
-    this.#views = new RoomViews(process);
-    this.#outbox = new Outbox(process, post, clock, counters);
+    this.#views = new RoomViews(processId);
+    this.#outbox = new Outbox(processId, post, clock, counters);
     const events = {
       alive: (ids: ReadonlySet<string>) => this.#watch(ids),
       away: () => this.#part(),
       regained: () => this.#regain(),
     };
-    this.lease = new NodeLease(leases, clock, leaseMs, events, process);
+    this.lease = new NodeLease(leases, clock, leaseMs, events, processId);
     const shared = { lease: this.lease, views: this.#views, connections, counters };
     const { lease } = this;
     const joining = this.#joining;
@@ -119,11 +119,11 @@ export class ClusterBackplane implements Backplane {
   receive(text: string): void {
     const batch = decodeBatch(text);
     if (batch === undefined) return;
-    const { process, stream, number, items } = batch;
+    const { processId, stream, number, items } = batch;
     this.counters.batchesReceived += 1;
-    const last = this.#heard.get(process) ?? { stream, number: 0 };
+    const last = this.#heard.get(processId) ?? { stream, number: 0 };
     const isLate = stream < last.stream || (stream === last.stream && number <= last.number);
-    if (!isLate) this.#heard.set(process, { stream, number });
+    if (!isLate) this.#heard.set(processId, { stream, number });
     for (const item of items) {
       if (item.kind === 'notice') this.#news.receive(item);
       else if (!isLate) this.#frames.receive(item);
@@ -132,7 +132,7 @@ export class ClusterBackplane implements Backplane {
     const missed = stream === last.stream ? number - last.number - 1 : number;
     if (isLate || missed <= 0) return;
     this.counters.batchesMissed += missed;
-    this.#patrol.all((view) => sitsOpposite(view, process));
+    this.#patrol.all((view) => sitsOpposite(view, processId));
   }
 
   /** To be called when the inbox hears again, after it may have missed something. */
@@ -218,17 +218,17 @@ export class ClusterBackplane implements Backplane {
   #watch(alive: ReadonlySet<string>): void {
     const gone = new Set([...this.#alive].filter((id) => !alive.has(id)).map(processOf));
     this.#alive = alive;
-    gone.delete(this.lease.process);
+    gone.delete(this.lease.processId);
     if (gone.size === 0) return;
     this.counters.deadNodes += gone.size;
     this.#parts.log.warn({ nodes: gone.size }, 'nodes gone');
     const living = new Set([...alive].map(processOf));
-    for (const process of gone) {
-      if (living.has(process)) continue;
-      this.#outbox.forget(process);
-      this.#heard.delete(process);
+    for (const processId of gone) {
+      if (living.has(processId)) continue;
+      this.#outbox.forget(processId);
+      this.#heard.delete(processId);
     }
-    this.#patrol.all((view) => [...gone].some((process) => sitsOpposite(view, process)));
+    this.#patrol.all((view) => [...gone].some((processId) => sitsOpposite(view, processId)));
   }
 
   #part(): void {
@@ -242,7 +242,7 @@ export class ClusterBackplane implements Backplane {
   }
 }
 
-function sitsOpposite(view: RoomView, process: string): boolean {
-  for (const { peerProcess } of view.seats.values()) if (peerProcess === process) return true;
+function sitsOpposite(view: RoomView, processId: string): boolean {
+  for (const { peerProcess } of view.seats.values()) if (peerProcess === processId) return true;
   return false;
 }

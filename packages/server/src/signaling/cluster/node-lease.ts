@@ -51,7 +51,7 @@ export const processOf = (id: string): string => id.slice(0, id.indexOf('.'));
 
 export class NodeLease {
   /** Names this process among all that ever were. */
-  readonly process: string;
+  readonly processId: string;
   readonly #registry: LeaseRegistry;
   readonly #clock: Clock;
   readonly #ttlMs: number;
@@ -78,9 +78,9 @@ export class NodeLease {
     clock: Clock,
     ttlMs: number,
     events: LeaseEvents,
-    process = randomBytes(9).toString('base64url'),
+    processId = randomBytes(9).toString('base64url'),
   ) {
-    this.process = process;
+    this.processId = processId;
     this.#registry = registry;
     this.#clock = clock;
     this.#ttlMs = ttlMs;
@@ -89,7 +89,7 @@ export class NodeLease {
   }
 
   get id(): string {
-    return `${this.process}.${this.#incarnation}`;
+    return `${this.processId}.${this.#incarnation}`;
   }
 
   /** Number of the present lease of this process. */

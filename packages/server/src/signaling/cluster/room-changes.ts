@@ -141,7 +141,7 @@ export class RoomChanges {
   }
 
   #isOurs(node: string): boolean {
-    return processOf(node) === this.#deps.lease.process;
+    return processOf(node) === this.#deps.lease.processId;
   }
 
   #plan(view: RoomView, base: RoomRecord, event: RoomEvent | null): Plan {
@@ -216,15 +216,15 @@ export class RoomChanges {
       event?.kind === 'join' && nodeOf(next, event.member.connectionId) === undefined;
     if (!planned.changed && !isRefused) return;
     const processes = new Set([...base.nodes, ...next.nodes, ...(waiting ?? [])].map(processOf));
-    processes.delete(lease.process);
-    for (const process of processes) {
+    processes.delete(lease.processId);
+    for (const processId of processes) {
       const isThere = (id: string) => {
         const node = nodeOf(next, id) ?? nodeOf(healed, id);
-        return node !== undefined && processOf(node) === process;
+        return node !== undefined && processOf(node) === processId;
       };
       const news: Effect[] = catchUp(base, healed, isThere);
       news.push(...effects.filter(({ to }) => isThere(to)));
-      outbox.notice(process, {
+      outbox.notice(processId, {
         kind: 'notice',
         previous: base.version,
         record: next,

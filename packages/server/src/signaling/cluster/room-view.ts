@@ -48,12 +48,12 @@ export class RoomView {
 }
 
 export class RoomViews {
-  readonly #process: string;
+  readonly #processId: string;
   readonly #rooms = new Map<string, RoomView>();
   readonly #seats = new Map<string, LocalSeat>();
 
-  constructor(process: string) {
-    this.#process = process;
+  constructor(processId: string) {
+    this.#processId = processId;
   }
 
   /** Rooms with members here. */
@@ -111,7 +111,7 @@ export class RoomViews {
         member,
         incarnation,
         peerId: peer?.connectionId ?? null,
-        peerProcess: peerProcess === this.#process ? null : peerProcess,
+        peerProcess: peerProcess === this.#processId ? null : peerProcess,
         pair: record.pair,
       };
       // Who moves has its seat in the new room from here on: nothing of the old one reaches it.

@@ -66,12 +66,12 @@ class FakeNode implements LocalConnections {
   fates: Fate[] = [];
   cut = false;
 
-  constructor(cluster: FakeCluster, process: string, now: number) {
+  constructor(cluster: FakeCluster, processId: string, now: number) {
     this.clock = new FakeClock(now);
-    this.link = cluster.link(process);
+    this.link = cluster.link(processId);
     this.backplane = new ClusterBackplane(this, {
       ...this.link,
-      process,
+      processId,
       clock: this.clock,
       log: pino({ level: 'silent' }) as Logger,
       leaseMs: LEASE_MS,
