@@ -8,6 +8,7 @@
 //                             │ when it runs out, by Redis      │
 import { createHash } from 'node:crypto';
 import type { Clock } from '../platform/clock.js';
+import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { NodeInbox } from '../platform/node-inbox.js';
 import { defineScript, type Redis } from '../platform/redis.js';
@@ -83,8 +84,8 @@ export function createRedisBackplane(
   const backplane = new ClusterBackplane(connections, {
     processId: inbox.nodeId,
     register: redisRegister(redis, prefix),
-    leases: redisLeases(redis, prefix),
-    post: { publish: async (processId, text) => void (await inbox.send(processId, KIND, text)) },
+    leases: redisLeases(redis, prefix, inbox),
+    post: { publish: (processId, text) => inbox.send(processId, KIND, text) },
     clock,
     log,
     leaseMs: leaseSeconds * 1000,
@@ -109,7 +110,8 @@ function redisRegister(redis: Redis, prefix: string): RoomRegister {
     },
     async compareAndSet(expected, next, deadline) {
       const { roomId, members } = next.state;
-      const reply = await redis.run(
+      // With replicas to wait for, what a member was told is not forgotten by a failover.
+      const reply = await redis.write(
         expected === 0 ? makeRoom : changeRoom,
         [keyOf(roomId)],
         [
@@ -136,7 +138,7 @@ function redisRegister(redis: Redis, prefix: string): RoomRegister {
   };
 }
 
-function redisLeases(redis: Redis, prefix: string): LeaseRegistry {
+function redisLeases(redis: Redis, prefix: string, inbox: NodeInbox): LeaseRegistry {
   const key = `${prefix}{leases}`;
   const ask = async (id: string, ttlMs: number, how: 'claim' | 'renew'): Promise<Leases> => {
     const reply = await redis.run(leaseScript, [key], [id, String(ttlMs), how]);
@@ -144,7 +146,11 @@ function redisLeases(redis: Redis, prefix: string): LeaseRegistry {
     return { alive, deadline: Number(deadline) };
   };
   return {
-    claim: (id, ttlMs) => ask(id, ttlMs, 'claim'),
+    async claim(id, ttlMs) {
+      // A node that does not hear would be told things, and be sent frames, that are lost.
+      if (!inbox.isSubscribed) throw new Unavailable(new Error('no inbox'));
+      return ask(id, ttlMs, 'claim');
+    },
     renew: (id, ttlMs) => ask(id, ttlMs, 'renew'),
     release: async (id) => void (await redis.command(key, ['ZREM', key, id])),
   };

@@ -82,11 +82,13 @@ export class FakeCluster {
       post: {
         publish: (to, text) =>
           call('publish', () => {
+            if (this.#links.get(to)?.receive === undefined) return false;
             this.travelling += 1;
             void oneTurn().then(() => {
               this.travelling -= 1;
               this.#links.get(to)?.receive?.(text);
             });
+            return true;
           }),
       },
     };

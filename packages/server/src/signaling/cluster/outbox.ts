@@ -5,8 +5,8 @@ import type { ClusterCounters } from './cluster-counters.js';
 
 /** The way to the inbox of another process; declared here because signaling is the one who writes. */
 export interface Post {
-  /** Rejects where nothing can be published; resolves also where nobody listens. */
-  publish(processId: string, text: string): Promise<void>;
+  /** Resolves to whether anybody listened; rejects where nothing can be published. */
+  publish(processId: string, text: string): Promise<boolean>;
 }
 
 /** Most that may wait for one node, in UTF-16 code units: what does not fit is lost, and counted. */
@@ -15,17 +15,23 @@ const MAX_WAITING = 8 * 1024 * 1024;
 const MAX_BATCH = 256 * 1024;
 /** After a publication that failed, the node is told this much later that it has missed something. */
 const RETRY_MS = 500;
+/** A node that does not listen will soon, or is dead: what nobody has heard is said again, so often. */
+const UNHEARD_MS = 100;
+const MAX_UNHEARD = 100;
 
 interface Target {
   items: string[];
   size: number;
+  frames: number;
   readonly stream: number;
   number: number;
+  /** Said, and not known to be heard. */
+  batch: { text: string; frames: number; unheard: number } | undefined;
   sending: boolean;
-  frames: number;
   /** Whether it has missed a batch and has not been told: the next number tells it. */
   owes: boolean;
-  retry: Cancel | undefined;
+  /** Ends the pause before the next attempt. */
+  cancelPause: Cancel | undefined;
 }
 
 export class Outbox {
@@ -73,12 +79,11 @@ export class Outbox {
   forget(processId: string): void {
     const target = this.#targets.get(processId);
     if (target === undefined) return;
-    this.#counters.frameDrops.node_gone += target.frames;
+    this.#counters.frameDrops.node_gone += target.frames + (target.batch?.frames ?? 0);
+    target.cancelPause?.();
     target.items = [];
-    target.size = 0;
-    target.frames = 0;
+    target.batch = undefined;
     target.owes = false;
-    target.retry?.();
     this.#targets.delete(processId);
   }
 
@@ -86,13 +91,13 @@ export class Outbox {
   async close(): Promise<void> {
     this.#isClosed = true;
     while (this.busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
-    for (const { retry } of this.#targets.values()) retry?.();
-    this.#targets.clear();
+    for (const processId of [...this.#targets.keys()]) this.forget(processId);
   }
 
+  /** Whether anything is under way, or about to be. */
   get busy(): boolean {
-    for (const { items, sending } of this.#targets.values()) {
-      if (sending || items.length > 0) return true;
+    for (const { items, sending, cancelPause } of this.#targets.values()) {
+      if (sending || (items.length > 0 && cancelPause === undefined)) return true;
     }
     return false;
   }
@@ -104,12 +109,13 @@ export class Outbox {
       target = {
         items: [],
         size: 0,
+        frames: 0,
         stream: this.#streams,
         number: 0,
+        batch: undefined,
         sending: false,
-        frames: 0,
         owes: false,
-        retry: undefined,
+        cancelPause: undefined,
       };
       this.#targets.set(processId, target);
     }
@@ -127,45 +133,63 @@ export class Outbox {
   readonly #flush = (): void => {
     this.#scheduled = false;
     for (const [processId, target] of this.#targets) {
-      if (!target.sending && target.items.length > 0) void this.#send(processId, target);
+      const waits = target.sending || target.cancelPause !== undefined;
+      if (!waits && target.items.length > 0) void this.#send(processId, target);
     }
   };
 
   /** One batch at a time: what comes meanwhile is the next one, and no publication overtakes another. */
   async #send(processId: string, target: Target): Promise<void> {
     target.sending = true;
-    do {
-      const { items, frames } = this.#batch(target);
-      target.number += 1;
-      const head = { processId: this.#processId, stream: target.stream, number: target.number };
-      try {
-        await this.#post.publish(processId, encodeBatch(head, items));
-        this.#counters.batchesSent += 1;
-        this.#counters.framesSent += frames;
-        target.owes = false;
-      } catch {
-        this.#counters.frameDrops.unpublished += frames;
-        target.owes = true;
-        break;
-      }
-    } while (target.items.length > 0);
+    let pauseMs = 0;
+    while (
+      pauseMs === 0 &&
+      (target.batch !== undefined || target.owes || target.items.length > 0)
+    ) {
+      target.batch ??= this.#nextBatch(target);
+      pauseMs = await this.#publish(processId, target, target.batch);
+    }
     target.sending = false;
-    if (target.owes && this.#isClosed) {
+    const isPresent = this.#targets.get(processId) === target;
+    if (pauseMs > 0 && isPresent && !this.#isClosed) {
+      target.cancelPause = this.#clock.after(pauseMs, () => {
+        target.cancelPause = undefined;
+        void this.#send(processId, target);
+      });
+    } else if (pauseMs > 0) {
       target.items = [];
-    } else if (target.owes) {
-      target.retry = this.#clock.after(RETRY_MS, () => this.#retry(processId, target));
     }
     const idle = this.#idle;
     this.#idle = [];
     for (const wake of idle) wake();
   }
 
-  #retry(processId: string, target: Target): void {
-    if (this.#targets.get(processId) !== target || target.sending || !target.owes) return;
-    void this.#send(processId, target);
+  /** Returns how long to pause before the next attempt; 0: it was heard. */
+  async #publish(
+    processId: string,
+    target: Target,
+    batch: NonNullable<Target['batch']>,
+  ): Promise<number> {
+    const counters = this.#counters;
+    try {
+      if (await this.#post.publish(processId, batch.text)) {
+        counters.batchesSent += 1;
+        counters.framesSent += batch.frames;
+        target.batch = undefined;
+        return 0;
+      }
+      batch.unheard += 1;
+      if (batch.unheard < MAX_UNHEARD) return UNHEARD_MS;
+    } catch {
+      // It may have been heard all the same: said again, it might be heard twice.
+    }
+    counters.frameDrops.unpublished += batch.frames;
+    target.batch = undefined;
+    target.owes = true;
+    return RETRY_MS;
   }
 
-  #batch(target: Target): { items: string[]; frames: number } {
+  #nextBatch(target: Target): NonNullable<Target['batch']> {
     let size = 0;
     let taken = 0;
     for (const item of target.items) {
@@ -174,9 +198,13 @@ export class Outbox {
       taken += 1;
     }
     const items = target.items.splice(0, taken);
-    target.size -= size;
     const frames = items.filter((item) => item.startsWith('f')).length;
+    target.size -= size;
     target.frames -= frames;
-    return { items, frames };
+    target.number += 1;
+    target.owes = false;
+    const { stream, number } = target;
+    const text = encodeBatch({ processId: this.#processId, stream, number }, items);
+    return { text, frames, unheard: 0 };
   }
 }

@@ -316,7 +316,7 @@ describe('news that never came', () => {
   test('is missed at the next, by its number', async () => {
     const { connections, world, first, pair, join } = await twoNodes();
     await pair('a', 'b');
-    first.link.receive = undefined;
+    first.link.receive = () => {};
     await world.backplaneOf('b').depart('r', 'b', 'leave');
     await world.settle();
     first.link.receive = (text) => first.backplane.receive(text);
@@ -331,7 +331,7 @@ describe('news that never came', () => {
   test('is made up for when the inbox hears again', async () => {
     const { connections, world, first, pair, join } = await twoNodes();
     await pair('a', 'b');
-    first.link.receive = undefined;
+    first.link.receive = () => {};
     await world.backplaneOf('b').depart('r', 'b', 'leave');
     await join('d');
     await world.settle();
@@ -344,7 +344,7 @@ describe('news that never came', () => {
   test('is made up for before a frame that only makes sense after it', async () => {
     const { connections, world, first, second, pair, join } = await twoNodes();
     await pair('a', 'b');
-    first.link.receive = undefined;
+    first.link.receive = () => {};
     await world.backplaneOf('b').depart('r', 'b', 'leave');
     await join('b');
     await world.settle();
@@ -353,6 +353,24 @@ describe('news that never came', () => {
     await world.settle();
     expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
     expect(connections.frames('a')).toEqual(['anew']);
+  });
+});
+
+describe('a node that does not listen for a while', () => {
+  test('gets what was said meanwhile, in order, when it does', async () => {
+    const { connections, world, first, second, pair } = await twoNodes();
+    await pair('a', 'b');
+    const { receive } = first.link;
+    first.link.receive = undefined;
+    for (const n of [1, 2, 3]) {
+      second.backplane.forward('b', 'a', `frame ${n}`);
+      await world.pass(50);
+    }
+    expect(connections.frames('a')).toEqual([]);
+    first.link.receive = receive;
+    await world.pass(500);
+    expect(connections.frames('a')).toEqual(['frame 1', 'frame 2', 'frame 3']);
+    expect(first.backplane.counters.batchesMissed).toBe(0);
   });
 });
 

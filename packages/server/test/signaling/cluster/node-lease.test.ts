@@ -55,7 +55,7 @@ test('a lease that is renewed stays valid, with most of it left at each renewal'
   expect(lease.marginMs).toBeGreaterThan(TTL_MS * 0.5);
 });
 
-describe('a process that was paused beyond its lease', () => {
+describe('a processId that was paused beyond its lease', () => {
   test('does not act before the registry has been asked', async () => {
     const { lease, link, clock } = await hold();
     let answer: () => void = () => {};
