@@ -116,14 +116,18 @@ function heal(
     // What is behind has lost our seats; nobody took them.
     else state = claimAgain(state, seat.member, known);
   }
-  const record = seatAll(state, { ...base, nodes }, version, node);
   const allOurs = state.members.every(({ connectionId }) =>
     held.some(({ member }) => member.connectionId === connectionId),
   );
   if (held.length > 0 && allOurs && sameCompany(state, known.state)) {
-    // Both of them back as they were: nobody has noticed anything.
-    return { record: { ...record, pair: known.pair }, lost };
+    // Both of them back as they were, and in their order: nobody has noticed anything.
+    const asKnown = { ...known.state, devices: known.state.devices ?? state.devices };
+    return {
+      record: { version, pair: known.pair, state: asKnown, nodes: asKnown.members.map(() => node) },
+      lost,
+    };
   }
+  const record = seatAll(state, { ...base, nodes }, version, node);
   const apart = severed !== null && severed === record.pair && state.members.length === ROOM_SEATS;
   return { record: apart ? { ...record, pair: version } : record, lost };
 }

@@ -312,6 +312,27 @@ test('who has moved hears nothing more of whom it left, even before that one is 
   expect(connections.take('c')).toEqual(['peer_left']);
 });
 
+test('a take-over that may have been made and is undone turns no roles', async () => {
+  const { connections, world, first, second, join, members } = await twoNodes();
+  world.homes.set('e', 0);
+  await join('a', 'phone');
+  await join('c');
+  await world.settle();
+  connections.take('a');
+  connections.take('c');
+  first.link.fate = (call) => (call === 'set' ? 'lost' : 'fine');
+  await expect(join('e', 'phone')).rejects.toBeInstanceOf(Unavailable);
+  expect(members()).toEqual(['e', 'c']);
+  first.link.fate = () => 'fine';
+  world.cluster.leases.delete(first.backplane.lease.id);
+  await second.backplane.lease.ask();
+  first.backplane.heardAgain();
+  await first.backplane.lease.ask();
+  await world.pass(1500);
+  expect(members()).toEqual(['a', 'c']);
+  expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+});
+
 describe('news that never came', () => {
   test('is missed at the next, by its number', async () => {
     const { connections, world, first, pair, join } = await twoNodes();
