@@ -7,7 +7,7 @@
 //   {leases}                  │ sorted set: id of a lease →     │ entries: when they have run out
 //                             │ when it runs out, by Redis      │
 import { createHash } from 'node:crypto';
-import type { Clock } from '../platform/clock.js';
+import type { Cancel, Clock } from '../platform/clock.js';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { NodeInbox } from '../platform/node-inbox.js';
@@ -36,6 +36,9 @@ export interface RedisBackplaneDeps {
 
 /** Kind of our messages among those of the inbox. */
 const KIND = 's';
+
+/** How long the claim of a lease waits for the inbox, in milliseconds: it follows the first connection by little. */
+const PATIENCE_MS = 2000;
 
 /** A record outlives several rounds of the patrol that were missed. */
 const RECORD_TTL_MS = 12 * ROUND_MS;
@@ -84,7 +87,7 @@ export function createRedisBackplane(
   const backplane = new ClusterBackplane(connections, {
     processId: inbox.nodeId,
     register: redisRegister(redis, prefix),
-    leases: redisLeases(redis, prefix, inbox),
+    leases: redisLeases(redis, prefix, inbox, clock),
     post: { publish: (processId, text) => inbox.send(processId, KIND, text) },
     clock,
     log,
@@ -138,17 +141,30 @@ function redisRegister(redis: Redis, prefix: string): RoomRegister {
   };
 }
 
-function redisLeases(redis: Redis, prefix: string, inbox: NodeInbox): LeaseRegistry {
+function redisLeases(redis: Redis, prefix: string, inbox: NodeInbox, clock: Clock): LeaseRegistry {
   const key = `${prefix}{leases}`;
   const ask = async (id: string, ttlMs: number, how: 'claim' | 'renew'): Promise<Leases> => {
     const reply = await redis.run(leaseScript, [key], [id, String(ttlMs), how]);
     const [deadline, ...alive] = reply as [string, ...string[]];
     return { alive, deadline: Number(deadline) };
   };
+  /** The claim that waits for the inbox: there is one at a time. */
+  let waiting: (() => void) | undefined;
+  inbox.onSubscribed(() => waiting?.());
+  const hears = async (): Promise<boolean> => {
+    if (inbox.isSubscribed) return true;
+    let cancel: Cancel = () => {};
+    await new Promise<void>((resolve) => {
+      waiting = resolve;
+      cancel = clock.after(PATIENCE_MS, resolve);
+    });
+    cancel();
+    return inbox.isSubscribed;
+  };
   return {
     async claim(id, ttlMs) {
       // A node that does not hear would be told things, and be sent frames, that are lost.
-      if (!inbox.isSubscribed) throw new Unavailable(new Error('no inbox'));
+      if (!(await hears())) throw new Unavailable(new Error('no inbox'));
       return ask(id, ttlMs, 'claim');
     },
     renew: (id, ttlMs) => ask(id, ttlMs, 'renew'),

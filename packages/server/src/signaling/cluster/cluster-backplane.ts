@@ -60,13 +60,19 @@ export class ClusterBackplane implements Backplane {
       regained: () => this.#regain(),
     };
     this.lease = new NodeLease(leases, clock, leaseMs, events, processId);
-    const shared = { lease: this.lease, views: this.#views, connections, counters };
     const { lease } = this;
     const joining = this.#joining;
+    const shared = { lease, views: this.#views, connections, counters, joining };
     const lookSoon = (view: RoomView) => this.#patrol.soon(view);
-    this.#changes = new RoomChanges({ ...shared, register, outbox: this.#outbox, clock, lookSoon });
-    this.#news = new RoomNews({ ...shared, changes: this.#changes, joining });
-    this.#frames = new PeerFrames({ ...shared, news: this.#news, outbox: this.#outbox, joining });
+    this.#changes = new RoomChanges({
+      ...shared,
+      register,
+      outbox: this.#outbox,
+      clock,
+      lookSoon,
+    });
+    this.#news = new RoomNews({ ...shared, changes: this.#changes });
+    this.#frames = new PeerFrames({ ...shared, news: this.#news, outbox: this.#outbox });
     this.#patrol = new Patrol(this.#views, this.#news, lease, clock);
     lease.hurry();
   }

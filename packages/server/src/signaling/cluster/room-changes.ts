@@ -43,6 +43,8 @@ export interface RoomChangesDeps {
   connections: LocalConnections;
   counters: ClusterCounters;
   clock: Clock;
+  /** Connections whose join, or move, is under way. */
+  joining: ReadonlyMap<string, RoomView>;
   /** Sees to it that a room is looked at again, although nothing may happen in it. */
   lookSoon: (view: RoomView) => void;
 }
@@ -145,9 +147,11 @@ export class RoomChanges {
   }
 
   #plan(view: RoomView, base: RoomRecord, event: RoomEvent | null): Plan {
-    const { lease, clock } = this.#deps;
+    const { lease, clock, joining } = this.#deps;
     const leaver = event === null || event.kind === 'join' ? undefined : event.connectionId;
-    const held = [...view.seats.values()]
+    // In the order in which they sit: claimed again in another, they would change roles.
+    const held = view.known.state.members
+      .flatMap(({ connectionId }) => view.seats.get(connectionId) ?? [])
       .filter(({ member }) => member.connectionId !== leaver)
       .map(({ member, incarnation }) => ({ member, claimed: incarnation === lease.incarnation }));
     return plan(base, event, {
@@ -156,6 +160,8 @@ export class RoomChanges {
       isDead: (node) => !lease.isAlive(node),
       held,
       known: view.known,
+      exact: view.exact,
+      isGhost: (id) => !view.seats.has(id) && !joining.has(id) && id !== leaver,
       severed: view.severed,
       released: view.releases,
       mustWrite: view.uncertain !== null,

@@ -2,7 +2,7 @@
 //
 // Healing is part of every change, so that whoever touches a room leaves it right:
 //   - seats of this node that stand under an earlier lease of it pass to the present one: disturbs nobody
-//   - members of dead nodes go, and those that left while the register was away
+//   - members of dead nodes go, and those that have left, though the register was away then, or has been set back since
 //   - seats that others took for dead, or that the register has lost, are claimed again where nobody sits there now
 //   - two who were told apart while the register was away meet anew, for both
 import { ROOM_SEATS } from '@couplet/protocol';
@@ -35,6 +35,10 @@ export interface Planner {
   readonly held: readonly HeldSeat[];
   /** What they know of the room. */
   readonly known: RoomRecord;
+  /** Whether that is what the register had at that version, and not what was left of it without the others. */
+  readonly exact: boolean;
+  /** Whether a member that is said to sit here under the present lease does not. */
+  isGhost(connectionId: string): boolean;
   /** The pair that was told apart although nobody left; null: none. */
   readonly severed: number | null;
   /** Connections that have left, of which the register has not heard yet. */
@@ -94,29 +98,36 @@ function heal(
       ? node
       : (base.nodes[at] as string),
   );
+  // Who was gone when the members here were told has left since a register that is behind.
+  const regressed = isBehind(base, planner);
+  const hasLeft = (id: string) => regressed && planner.exact && nodeOf(known, id) === undefined;
   let state = base.state;
   base.state.members.forEach(({ connectionId }, at) => {
-    const isGone = nodes[at] !== node && planner.isDead(nodes[at] as string);
-    if (!isGone && !planner.released.has(connectionId)) return;
+    const isHere = nodes[at] === node;
+    const isGone = isHere ? planner.isGhost(connectionId) : planner.isDead(nodes[at] as string);
+    if (!isGone && !planner.released.has(connectionId) && !hasLeft(connectionId)) return;
     state = transition(state, { kind: 'disconnect', connectionId }).room;
   });
 
   let lost = false;
-  // What is behind has lost our seats; nobody took them.
-  const regressed = isBehind(base, planner);
   for (const seat of held) {
     if (seated(seat, state)) continue;
     if (seat.claimed && !regressed) lost = true;
+    // What is behind has lost our seats; nobody took them.
     else state = claimAgain(state, seat.member, known);
   }
-  const record = seatAll(state, { ...base, nodes }, version, node);
   const allOurs = state.members.every(({ connectionId }) =>
     held.some(({ member }) => member.connectionId === connectionId),
   );
   if (held.length > 0 && allOurs && sameCompany(state, known.state)) {
-    // Both of them back as they were: nobody has noticed anything.
-    return { record: { ...record, pair: known.pair }, lost };
+    // Both of them back as they were, and in their order: nobody has noticed anything.
+    const asKnown = { ...known.state, devices: known.state.devices ?? state.devices };
+    return {
+      record: { version, pair: known.pair, state: asKnown, nodes: asKnown.members.map(() => node) },
+      lost,
+    };
   }
+  const record = seatAll(state, { ...base, nodes }, version, node);
   const apart = severed !== null && severed === record.pair && state.members.length === ROOM_SEATS;
   return { record: apart ? { ...record, pair: version } : record, lost };
 }

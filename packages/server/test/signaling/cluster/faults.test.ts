@@ -312,6 +312,27 @@ test('who has moved hears nothing more of whom it left, even before that one is 
   expect(connections.take('c')).toEqual(['peer_left']);
 });
 
+test('a take-over that may have been made and is undone turns no roles', async () => {
+  const { connections, world, first, second, join, members } = await twoNodes();
+  world.homes.set('e', 0);
+  await join('a', 'phone');
+  await join('c');
+  await world.settle();
+  connections.take('a');
+  connections.take('c');
+  first.link.fate = (call) => (call === 'set' ? 'lost' : 'fine');
+  await expect(join('e', 'phone')).rejects.toBeInstanceOf(Unavailable);
+  expect(members()).toEqual(['e', 'c']);
+  first.link.fate = () => 'fine';
+  world.cluster.leases.delete(first.backplane.lease.id);
+  await second.backplane.lease.ask();
+  first.backplane.heardAgain();
+  await first.backplane.lease.ask();
+  await world.pass(1500);
+  expect(members()).toEqual(['a', 'c']);
+  expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+});
+
 describe('news that never came', () => {
   test('is missed at the next, by its number', async () => {
     const { connections, world, first, pair, join } = await twoNodes();
@@ -386,18 +407,51 @@ describe('a register that forgets', () => {
     expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
   });
 
-  test('that two have left lets in who knocks twice', async () => {
-    const { connections, world, first, second, pair, join } = await twoNodes();
-    await pair('a', 'b');
+  test.each([
+    ['on another node', 'b'],
+    ['on the same node', 'c'],
+  ])('that one has left, %s, makes no peer of it', async (_where, leaver) => {
+    const { connections, world, first, pair, members } = await twoNodes();
+    await pair('a', leaver);
     const before = new Map(world.cluster.records);
-    await first.backplane.depart('r', 'a', 'leave');
+    await world.backplaneOf(leaver).depart('r', leaver, 'leave');
+    await world.settle();
+    connections.take('a');
+    world.cluster.records = before;
+    first.backplane.heardAgain();
+    await world.settle();
+    expect(members()).toEqual(['a']);
+    expect(connections.take('a')).toEqual([]);
+  });
+
+  test('everything keeps the roles of two of whom one had taken a seat over', async () => {
+    const { connections, world, first, join, members } = await twoNodes();
+    world.homes.set('e', 0);
+    await join('a', 'phone');
+    await join('c', 'tablet');
+    await join('e', 'phone');
+    await world.settle();
+    for (const id of ['a', 'c', 'e']) connections.take(id);
+    world.cluster.records.clear();
+    world.cluster.leases.clear();
+    first.backplane.heardAgain();
+    await world.pass(LEASE_MS);
+    expect(members()).toEqual(['e', 'c']);
+    expect([connections.take('e'), connections.take('c')]).toEqual([[], []]);
+  });
+
+  test('that two of another node have left lets in who knocks twice', async () => {
+    const { connections, world, second, pair, join } = await twoNodes();
+    await pair('b', 'd');
+    const before = new Map(world.cluster.records);
     await second.backplane.depart('r', 'b', 'leave');
+    await second.backplane.depart('r', 'd', 'leave');
     await world.settle();
     world.cluster.records = before;
-    expect(await join('c')).toBe(false);
+    expect(await join('a')).toBe(false);
     await world.settle();
-    expect(await join('c')).toBe(true);
-    expect(connections.take('c')).toEqual(['room_full', 'room_joined initiator']);
+    expect(await join('a')).toBe(true);
+    expect(connections.take('a')).toEqual(['room_full', 'room_joined initiator']);
   });
 
   test('its last changes keeps no seat for one who has left', async () => {
