@@ -23,7 +23,11 @@ describeWith(['redis-server'], 'two servers over one Redis', () => {
       REDIS_PREFIX: `t${randomUUID().slice(0, 8)}:`,
       LEASE_SECONDS: String(LEASE_SECONDS),
     };
-    return Promise.all([startChild(env), startChild(env)]);
+    const servers = await Promise.all([startChild(env), startChild(env)]);
+    for (const { url } of servers) {
+      await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
+    }
+    return servers;
   }
 
   /** Two in a room, each on a server of its own. The first is the initiator. */
