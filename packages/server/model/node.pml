@@ -1,9 +1,8 @@
-/* What a node does: plans a change, writes it by compare-and-set, tells its own connections, then the other node. */
+/* One operation of a node: it plans a change, writes it by compare-and-set, tells its own connections, then the other node. */
 
 #define ACTS(n) (state[n] == UP)
 #define FREE(n) (ACTS(n) && op[n].phase == IDLE)
 #define OWES(n) ((AT(0, n) && owed[0]) || (AT(1, n) && owed[1]) || (AT(2, n) && owed[2]))
-#define HAS_SEATS(n) ((AT(0, n) && seated[0]) || (AT(1, n) && seated[1]) || (AT(2, n) && seated[2]))
 #define WANTS(n, x) (FREE(n) && AT(x, n) && want[x] != NOTHING)
 #ifdef FAILURES_NOT_REPEATED
 #define MUST_LOOK(n) (FREE(n) && (stale[n] || unclaimed[n]))
@@ -29,66 +28,6 @@
 #define SET_HOLDS(version, id) (room.v == version && (leases & BIT(id)))
 #endif
 #endif
-
-/* Where it was does not matter any more, unless a seat of its is still to be given up. */
-inline leaveForGood(x)
-{
-  open[x] = false; gone[x] = true; ready[x] = 0;
-  at[x] = (seated[x] || owed[x] || want[x] != NOTHING -> at[x] : 0)
-}
-
-inline forget(x)
-{
-  peer[x] = NOBODY; pair[x] = 0; initiator[x] = false; heard[x] = 0
-}
-
-/* What a change means for one connection, told in one go: `catchUp`, or the effects of the rule. */
-inline tellOne(n, x, task, mover)
-{
-  if
-  :: AT(x, n) && (seated[x] || (task == JOIN && mover == x)) ->
-     if
-     :: SITS(next, x) && !(DEPARTS(task) && mover == x) ->
-        seated[x] = true;
-        if
-        :: gone[x]
-        :: open[x] && OPPOSITE(next, x) == NOBODY -> forget(x)
-        :: open[x] && OPPOSITE(next, x) != NOBODY ->
-           if
-#ifdef PEERS_BY_ID
-           :: peer[x] != OPPOSITE(next, x) ->
-#else
-           :: peer[x] != OPPOSITE(next, x) || pair[x] != next.pair ->
-#endif
-              forget(x);
-              peer[x] = OPPOSITE(next, x); pair[x] = next.pair; initiator[x] = (CONNECTION(next.a) == x);
-              toldReady(x)
-           :: else
-           fi
-        fi
-     :: else -> /* the seat is lost: to its own departure, or to another connection */
-        if
-        :: seated[x] ->
-           forget(x); seated[x] = false;
-           if
-           :: open[x] && !(DEPARTS(task) && mover == x) -> leaveForGood(x); want[x] = NOTHING
-           :: else
-           fi
-        :: else
-        fi
-     fi
-  :: else
-  fi
-}
-
-inline adopt(n, task, mover)
-{
-  ownsLease(n);
-  tellOne(n, 0, task, mover);
-  tellOne(n, 1, task, mover);
-  tellOne(n, 2, task, mover);
-  view[n] = (HAS_SEATS(n) -> next.v : 0)
-}
 
 inline settleDebt(n, x)
 {
@@ -178,6 +117,12 @@ inline compareAndSet(n)
   :: SET_HOLDS(op[n].expected, op[n].by) ->
      takesNoLivingSeat(op[n].to, op[n].what, op[n].who);
      COPY(op[n].to, room);
+#ifdef VERSIONS_REUSED
+     if
+     :: room.a == EMPTY -> room.v = 0; room.pair = 0
+     :: else
+     fi;
+#endif
      dropStraggler();
      op[n].phase = DONE
   :: else -> again(n)
@@ -250,77 +195,4 @@ inline giveUp(n)
      view[n] = (HAS_SEATS(n) -> view[n] : 0)
   fi;
   endOperation(n)
-}
-
-/* A connection of this node that has a seat, and none in the notice: only a take-over that is told in order explains it. */
-#define MISSING(x, n) (AT(x, n) && seated[x] && !SITS(next, x))
-#define EXPLAINED(x, n) (!MISSING(x, n) || (before == view[n] && \
-   ((CONNECTION(next.a) != NOBODY && DEVICE(CONNECTION(next.a)) == DEVICE(x)) || \
-    (CONNECTION(next.b) != NOBODY && DEVICE(CONNECTION(next.b)) == DEVICE(x)))))
-
-/* A notice, in `before` and `next`. */
-inline heed(n)
-{
-  if
-#ifdef NOTICES_UNCHECKED
-  :: view[n] != 0 -> adopt(n, NOTHING, 0)
-#else
-  :: view[n] != 0 && next.v > view[n] ->
-     if
-     :: !unsure[n] && severed[n] == 0 && EXPLAINED(0, n) && EXPLAINED(1, n) && EXPLAINED(2, n) -> adopt(n, NOTHING, 0)
-     :: else -> stale[n] = true
-     fi
-#endif
-  :: else
-  fi
-}
-
-inline deliver(sender, target, company, number)
-{
-  if
-#ifdef PEER_UNCHECKED
-  :: open[target] && seated[target] ->
-#else
-#ifdef PEERS_BY_ID
-  :: open[target] && seated[target] && peer[target] == sender ->
-#else
-  :: open[target] && seated[target] && peer[target] == sender && pair[target] == company ->
-#endif
-#endif
-     withinPair(sender, target, company, number);
-     heard[target] = number
-  :: else /* dropped, and counted */
-  fi
-}
-
-inline readAgain(n)
-{
-  stale[n] = (stale[n] || INVOLVED(n))
-}
-
-inline noticeDeaths(n)
-{
-  dead[n] = known & ~leases;
-#ifndef DEATHS_IGNORED
-  readAgain(n)
-#endif
-}
-
-inline beginAnew(n)
-{
-  lives[n] = 1; known = known | BIT(ID(n)); leases = leases | BIT(ID(n)); dead[n] = known & ~leases
-}
-
-/* A renewal prolongs a lease that still runs, and only that; otherwise a new one begins under a new id. */
-inline askForLease(n)
-{
-#ifdef BLIND_RENEWAL
-  leases = leases | BIT(ID(n));
-#endif
-  if
-  :: leases & BIT(ID(n))
-  :: else -> beginAnew(n); unclaimed[n] = HAS_SEATS(n)
-  fi;
-  readAgain(n);
-  state[n] = UP
 }

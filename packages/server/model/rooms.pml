@@ -18,7 +18,9 @@
 #include "state.pml"
 #include "invariants.pml"
 #include "rule.pml"
+#include "connections.pml"
 #include "node.pml"
+#include "news.pml"
 #include "faults.pml"
 
 #define n _pid

@@ -89,16 +89,33 @@ inline samePair(r)
   fi
 }
 
+/* Two of this node that are both back have not noticed anything: they are the pair they were, in its order. */
+inline keepPair(x, y, n, what, who)
+{
+  if
+  :: HOLDS(x, n, what, who) && HOLDS(y, n, what, who) && SITS(next, x) && SITS(next, y) && peer[x] == y ->
+     next.pair = pair[x];
+#ifndef ROLES_SWAPPED
+     if
+     :: initiator[x] != (CONNECTION(next.a) == x) -> found = next.a; next.a = next.b; next.b = found
+     :: else
+     fi
+#endif
+  :: else
+  fi
+}
+
 inline heal(n, what, who)
 {
   renewSeat(next.a, n);
   renewSeat(next.b, n);
   dropIfGone(next.b, n); /* before a: when a goes, b moves */
   dropIfGone(next.a, n);
-  claimAgain(0, n, what, who);
-  claimAgain(1, n, what, who);
-  claimAgain(2, n, what, who);
+  claimAgain(0, n, what, who); claimAgain(1, n, what, who); claimAgain(2, n, what, who);
   samePair(room);
+  keepPair(0, 1, n, what, who); keepPair(1, 0, n, what, who);
+  keepPair(0, 2, n, what, who); keepPair(2, 0, n, what, who);
+  keepPair(1, 2, n, what, who); keepPair(2, 1, n, what, who);
 #ifndef SEVERED_FORGOTTEN
   if
   :: severed[n] != 0 && severed[n] == next.pair && next.b != EMPTY -> next.pair = next.v

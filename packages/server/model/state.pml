@@ -97,6 +97,7 @@ hidden byte before;
 hidden byte found;
 
 #define AT(x, n) ((open[x] || gone[x]) && at[x] == n)
+#define HAS_SEATS(n) ((AT(0, n) && seated[0]) || (AT(1, n) && seated[1]) || (AT(2, n) && seated[2]))
 #ifdef SAME_DEVICE
 #define DEVICE(x) ((x) == 1 -> 0 : (x))
 #else

@@ -35,7 +35,9 @@ describeWith(['chromium'], 'two browsers with the client', () => {
     await expectTalk(host, guest);
     expect(host.requests.filter((path) => path === '/api/rooms/check')).toHaveLength(1);
     for (const device of [host, guest]) {
-      await expect.poll(() => inPage(device, ({ session }) => session.path)).toBe('host');
+      // The peer's packets may be here before its candidates: then its address counts as seen from outside.
+      const path = () => inPage(device, ({ session }) => session.path);
+      await expect.poll(path).toMatch(/^(host|srflx)$/);
     }
     // One exchange, no collision: the first offer is the initiator's alone.
     expect(sentOfType(host, 'webrtc_offer')).toHaveLength(1);
