@@ -7,7 +7,7 @@
 //   {leases}                  │ sorted set: id of a lease →     │ entries: when they have run out
 //                             │ when it runs out, by Redis      │
 import { createHash } from 'node:crypto';
-import type { Cancel, Clock } from '../platform/clock.js';
+import type { Clock } from '../platform/clock.js';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { NodeInbox } from '../platform/node-inbox.js';
@@ -87,7 +87,7 @@ export function createRedisBackplane(
   const backplane = new ClusterBackplane(connections, {
     processId: inbox.nodeId,
     register: redisRegister(redis, prefix),
-    leases: redisLeases(redis, prefix, inbox, clock),
+    leases: redisLeases(redis, prefix, inbox),
     post: { publish: (processId, text) => inbox.send(processId, KIND, text) },
     clock,
     log,
@@ -141,7 +141,7 @@ function redisRegister(redis: Redis, prefix: string): RoomRegister {
   };
 }
 
-function redisLeases(redis: Redis, prefix: string, inbox: NodeInbox, clock: Clock): LeaseRegistry {
+function redisLeases(redis: Redis, prefix: string, inbox: NodeInbox): LeaseRegistry {
   const key = `${prefix}{leases}`;
   const ask = async (id: string, ttlMs: number, how: 'claim' | 'renew'): Promise<Leases> => {
     const reply = await redis.run(leaseScript, [key], [id, String(ttlMs), how]);
@@ -153,12 +153,13 @@ function redisLeases(redis: Redis, prefix: string, inbox: NodeInbox, clock: Cloc
   inbox.onSubscribed(() => waiting?.());
   const hears = async (): Promise<boolean> => {
     if (inbox.isSubscribed) return true;
-    let cancel: Cancel = () => {};
+    let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       waiting = resolve;
-      cancel = clock.after(PATIENCE_MS, resolve);
+      // Real time: it is a real server that is waited for, whatever clock the rest goes by.
+      timer = setTimeout(resolve, PATIENCE_MS);
     });
-    cancel();
+    clearTimeout(timer);
     return inbox.isSubscribed;
   };
   return {
