@@ -11,7 +11,7 @@ import { shown } from '../src/report/numbers.js';
 import { picturesOf, replacePart, tableOf, writePaper } from '../src/report/paper.js';
 import { readResults } from '../src/report/results.js';
 import { rowText } from '../src/report/terminal.js';
-import { SCENARIO_NAMES } from '../src/scenarios/all.js';
+import { BY_NAME_ONLY, SCENARIO_NAMES } from '../src/scenarios/all.js';
 
 const figure = (...rounds: number[]) =>
   figureOf(
@@ -76,7 +76,9 @@ test('docs/performance.md shows what results.json says, of every scenario (npm r
   const docs = temporaryFolder();
   copyFileSync(`${ROOT}docs/performance.md`, join(docs, 'performance.md'));
   const results = readResults(`${ROOT}docs/performance`);
-  expect(Object.keys(results).sort()).toEqual([...SCENARIO_NAMES].sort());
+  // What runs only by name may not have been measured yet.
+  const expected = SCENARIO_NAMES.filter((name) => name in results || !BY_NAME_ONLY.includes(name));
+  expect(Object.keys(results).sort()).toEqual([...expected].sort());
   writePaper(docs, results);
   const written = [
     'performance.md',

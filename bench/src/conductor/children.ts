@@ -17,16 +17,28 @@ export interface ChildOptions {
 }
 
 /** Starts `node` with these arguments. It has a channel to this process, whose end is meant to be its own. */
-export function startNode(
+export const startNode = (args: readonly string[], options: ChildOptions): ChildProcess =>
+  start(process.execPath, args, options, ['ipc']);
+
+/** Starts a program that knows nothing of channels. */
+export const startProgram = (
+  program: string,
+  args: readonly string[],
+  options: ChildOptions,
+): ChildProcess => start(program, args, options, []);
+
+function start(
+  executable: string,
   args: readonly string[],
   { core, env, cwd, output }: ChildOptions,
+  channel: 'ipc'[],
 ): ChildProcess {
   const { server, load } = CORES ?? {};
   const cores = { server, load, any: `${server},${load}` }[core];
   const pinned = CORES === null ? [] : ['taskset', '-c', String(cores)];
-  const [program = '', ...rest] = [...pinned, process.execPath, ...args];
+  const [program = '', ...rest] = [...pinned, executable, ...args];
   const child = spawn(program, rest, {
-    stdio: ['ignore', output, output === 'inherit' ? 'inherit' : output, 'ipc'],
+    stdio: ['ignore', output, output === 'inherit' ? 'inherit' : output, ...channel],
     env: { ...process.env, ...env },
     ...(cwd === undefined ? {} : { cwd }),
   });

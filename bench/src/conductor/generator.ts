@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Job, Measurement, Order, Report } from '../load/job.js';
+import { pidsOf } from '../load/nodes.js';
 import { end, startNode } from './children.js';
 
 const PROGRAM = fileURLToPath(new URL('../load/generator.js', import.meta.url));
@@ -11,16 +12,16 @@ const PATIENCE_MS = 60_000;
 
 export class Generator {
   readonly #child: ChildProcess;
-  #serverPid: number;
+  #serverPids: readonly number[];
 
-  private constructor(serverPid: number) {
-    this.#serverPid = serverPid;
+  private constructor(serverPids: readonly number[]) {
+    this.#serverPids = serverPids;
     this.#child = startNode([PROGRAM], { core: 'load', output: 'inherit' });
   }
 
   /** Starts one that is ready to measure. */
   static async prepare(job: Job): Promise<Generator> {
-    const generator = new Generator(job.pid);
+    const generator = new Generator(pidsOf(job));
     try {
       await generator.#give({ order: 'prepare', job }, 0);
       return generator;
@@ -32,11 +33,11 @@ export class Generator {
 
   /** Tells it that the server was started again. */
   serverIsNow(pid: number): void {
-    this.#serverPid = pid;
+    this.#serverPids = [pid];
   }
 
   async measure(seconds: number): Promise<Measurement> {
-    const order: Order = { order: 'measure', seconds, serverPid: this.#serverPid };
+    const order: Order = { order: 'measure', seconds, serverPids: this.#serverPids };
     const report = await this.#give(order, seconds);
     if (report.report !== 'measured') throw new Error(`the generator said ${report.report}`);
     return report.measurement;

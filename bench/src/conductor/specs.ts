@@ -37,6 +37,18 @@ export const couplet = (nodeArgs: readonly string[] = []): ServerSpec => ({
   probe: '/healthz',
 });
 
+/** A node of a cluster. */
+export const coupletNode = (redisPort: number): ServerSpec => ({
+  args: [join(ROOT, 'packages/server/dist/main.js'), 'serve'],
+  env: () => ({
+    ...LOAD_SETTINGS,
+    HOST: '127.0.0.1',
+    REDIS_URL: `redis://127.0.0.1:${redisPort}`,
+    LOG_FORMAT: 'json',
+  }),
+  probe: '/readyz',
+});
+
 export const SPECS: Record<ServerName, ServerSpec> = {
   couplet: couplet(),
   peerjs: { args: [peer('peerjs')], env: () => ({}), probe: '/' },

@@ -1,12 +1,12 @@
 // Opens many WebSockets, a few at a time or all at once, and tells how long it took until the last was in its room.
-import type { CrowdJob, Load, Measured } from './job.js';
+import type { CrowdJob, Load, Measured, Server } from './job.js';
+import { CpuMeter, portFor } from './nodes.js';
 import { LoadWebSocket } from './web-socket.js';
 
 /** A client whose connection failed comes again after this long, in milliseconds. */
 const RETRY_MS = 1000;
 
-export interface CrowdOptions {
-  port: number;
+export interface CrowdOptions extends Server {
   dialect: CrowdJob['dialect'];
   connections: number;
   join: boolean;
@@ -20,20 +20,17 @@ export interface Crowd {
 }
 
 /** Resolves when all are ready; who waits for how long is up to the conductor. */
-export function openCrowd({
-  port,
-  dialect,
-  connections,
-  join,
-  atOnce,
-}: CrowdOptions): Promise<Crowd> {
+export function openCrowd(options: CrowdOptions): Promise<Crowd> {
+  const { dialect, connections, join, atOnce, cluster } = options;
   const sockets: LoadWebSocket[] = [];
   let begun = 0;
   let ready = 0;
   let failures = 0;
   return new Promise((resolve) => {
     const open = (number: number) => {
-      sockets[number] = new LoadWebSocket({ port, dialect, number, join }, arrived, (reason) => {
+      const port = portFor(options, number >> 1, number & 1);
+      const named = { port, dialect, number: number + (cluster?.firstPair ?? 0) * 2, join };
+      sockets[number] = new LoadWebSocket(named, arrived, (reason) => {
         if (sockets[number]?.ready) return;
         failures += 1;
         if (failures === 1) process.stderr.write(`connection ${number} failed: ${reason}\n`);
@@ -49,7 +46,7 @@ export function openCrowd({
   });
 }
 
-/** Values: `seconds` until all were in. The connections stay until the next measurement, or the end. */
+/** Values: `seconds` until all were in; `serverMicroseconds` and `redisMicroseconds`, CPU time for each. The connections stay until the next measurement, or the end. */
 export class CrowdLoad implements Load {
   readonly #job: CrowdJob;
   #crowd: Crowd | undefined;
@@ -62,10 +59,15 @@ export class CrowdLoad implements Load {
 
   async measure(): Promise<Measured> {
     this.stop();
+    const cpu = new CpuMeter(this.#job);
+    cpu.start();
     const start = performance.now();
     this.#crowd = await openCrowd(this.#job);
     return {
-      values: { seconds: (performance.now() - start) / 1000 },
+      values: {
+        seconds: (performance.now() - start) / 1000,
+        ...cpu.per(this.#job.connections),
+      },
       errors: this.#crowd.failures,
     };
   }

@@ -1,7 +1,7 @@
 // Forwarding in a closed loop: whoever receives messages sends as many back, so the server is never idle.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cpuMilliseconds } from '../figures/process-usage.js';
 import type { ClosedForwardJob, Load, Measured } from './job.js';
+import { CpuMeter } from './nodes.js';
 import { faultsOf, type Member, openPairs } from './pairs.js';
 
 const WARM_UP_MS = 600;
@@ -9,7 +9,7 @@ const WARM_UP_MS = 600;
 const SETTLE_MS = 120;
 const DRAIN_MS = 40;
 
-/** Values: `messagesPerSecond`; `serverMicroseconds`, the server's CPU time per message beyond what it uses at rest. */
+/** Values: `messagesPerSecond`; `serverMicroseconds`, the server's CPU time per message beyond what it uses at rest; `redisMicroseconds`. */
 export class ClosedForwardLoad implements Load {
   readonly #job: ClosedForwardJob;
   #members: Member[] = [];
@@ -39,20 +39,21 @@ export class ClosedForwardLoad implements Load {
   async measure(seconds: number): Promise<Measured> {
     const faultsBefore = this.#faults + faultsOf(this.#members);
     // Many connections cost something at rest too, their heartbeats: that is not the messages' cost.
-    const atRest = this.#job.hop ? await this.#cpuShare(() => sleep(seconds * 1000)) : 0;
+    const atRest = this.#job.hop ? (await this.#cpuShares(seconds)).server : 0;
     let messagesPerSecond = 0;
-    let busy = 0;
+    let busy = { server: 0, redis: 0 };
     await this.#run(async () => {
       await sleep(SETTLE_MS);
       const before = this.#forwarded;
       const start = performance.now();
-      busy = await this.#cpuShare(() => sleep(seconds * 1000));
+      busy = await this.#cpuShares(seconds);
       messagesPerSecond = ((this.#forwarded - before) * 1000) / (performance.now() - start);
     });
     return {
       values: {
         messagesPerSecond,
-        serverMicroseconds: ((busy - atRest) * 1e6) / messagesPerSecond,
+        serverMicroseconds: ((busy.server - atRest) * 1e6) / messagesPerSecond,
+        redisMicroseconds: (busy.redis * 1e6) / messagesPerSecond,
       },
       errors: this.#faults + faultsOf(this.#members) - faultsBefore,
     };
@@ -63,13 +64,14 @@ export class ClosedForwardLoad implements Load {
     for (const { socket } of this.#members) socket.destroy();
   }
 
-  /** Cores that the server keeps busy; NaN where the system does not say. */
-  async #cpuShare(during: () => Promise<unknown>): Promise<number> {
-    const before = cpuMilliseconds(this.#job.pid) ?? Number.NaN;
+  /** Cores that server and Redis keep busy meanwhile; NaN where the system does not say. */
+  async #cpuShares(seconds: number): Promise<{ server: number; redis: number }> {
+    const cpu = new CpuMeter(this.#job);
+    cpu.start();
     const start = performance.now();
-    await during();
-    const used = (cpuMilliseconds(this.#job.pid) ?? Number.NaN) - before;
-    return used / (performance.now() - start);
+    await sleep(seconds * 1000);
+    const { serverMicroseconds, redisMicroseconds } = cpu.per((performance.now() - start) * 1000);
+    return { server: serverMicroseconds, redis: redisMicroseconds };
   }
 
   async #run(meanwhile: () => Promise<unknown>): Promise<void> {

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram } from '../figures/histogram.js';
 import type { Load, Measured, OpenForwardJob } from './job.js';
+import { CpuMeter } from './nodes.js';
 import { Pace } from './pace.js';
 import { faultsOf, type Member, openPairs } from './pairs.js';
 
@@ -9,12 +10,16 @@ const WARM_UP_MS = 600;
 /** How long stragglers are waited for; what has not come by then is lost. */
 const DRAIN_MS = 1000;
 
-/** Values, in milliseconds: `p50`, `p99`, `p999`, `max`; `lateP99`, how late the generator itself was with its sends. */
+/**
+ * Values, in milliseconds: `p50`, `p99`, `p999`, `max`; `lateP99`, how late the generator itself was with its sends; per message, with what
+ * they use at rest, `serverMicroseconds` and `redisMicroseconds`.
+ */
 export class OpenForwardLoad implements Load {
   readonly #job: OpenForwardJob;
   readonly #latency = new Histogram();
   readonly #late = new Histogram();
   readonly #pace: Pace;
+  readonly #cpu: CpuMeter;
   #members: Member[] = [];
   /** Per member: when each message on its way to it was sent; they arrive in that order. */
   #sentAt: number[][] = [];
@@ -25,6 +30,7 @@ export class OpenForwardLoad implements Load {
 
   constructor(job: OpenForwardJob) {
     this.#job = job;
+    this.#cpu = new CpuMeter(job);
     this.#pace = new Pace(job.messagesPerSecond, (late) => this.#sendNext(late));
   }
 
@@ -52,6 +58,7 @@ export class OpenForwardLoad implements Load {
     this.#sent = 0;
     this.#received = 0;
     this.#faultsBefore = faultsOf(this.#members);
+    this.#cpu.start();
     this.#pace.start();
   }
 
@@ -59,9 +66,18 @@ export class OpenForwardLoad implements Load {
     this.#pace.stop();
     const deadline = performance.now() + DRAIN_MS;
     while (this.#received < this.#sent && performance.now() < deadline) await sleep(5);
+    const cost = this.#cpu.per(this.#sent);
     const { p50, p99, p999, max } = this.#latency.summary();
     return {
-      values: { p50, p99, p999, max, lateP99: this.#late.percentile(0.99), sent: this.#sent },
+      values: {
+        p50,
+        p99,
+        p999,
+        max,
+        lateP99: this.#late.percentile(0.99),
+        sent: this.#sent,
+        ...cost,
+      },
       errors: this.#sent - this.#received + faultsOf(this.#members) - this.#faultsBefore,
     };
   }

@@ -28,12 +28,17 @@ function loadFor(job: Job): Load {
 }
 
 /** Measures, and notes how busy both processes were meanwhile, and how long others kept them from their cores. */
-async function measured(load: Load, seconds: number, serverPid: number): Promise<Measurement> {
+async function measured(
+  load: Load,
+  seconds: number,
+  serverPids: readonly number[],
+): Promise<Measurement> {
   const usage = () => ({
     load: cpuMilliseconds(process.pid),
-    server: cpuMilliseconds(serverPid),
+    server: sumOf(serverPids.map(cpuMilliseconds)),
     loadQueued: queuedMilliseconds(process.pid),
-    serverQueued: queuedMilliseconds(serverPid),
+    // Nodes on one core keep each other waiting, which tells nothing of others.
+    serverQueued: serverPids.length === 1 ? queuedMilliseconds(serverPids[0] as number) : null,
   });
   const startedAt = performance.now();
   const before = usage();
@@ -53,6 +58,9 @@ async function measured(load: Load, seconds: number, serverPid: number): Promise
   };
 }
 
+const sumOf = (values: readonly (number | null)[]): number | null =>
+  values.reduce((sum, value) => (sum === null || value === null ? null : sum + value), 0);
+
 let load: Load | undefined;
 
 async function obey(order: Order): Promise<Report> {
@@ -64,7 +72,7 @@ async function obey(order: Order): Promise<Report> {
   if (load === undefined) throw new Error('nothing is prepared');
   return {
     report: 'measured',
-    measurement: await measured(load, order.seconds, order.serverPid),
+    measurement: await measured(load, order.seconds, order.serverPids),
   };
 }
 

@@ -2,9 +2,22 @@
 import type { DialectName } from './dialects.js';
 
 /** Where the server under load is. */
-interface Server {
+export interface Server {
   port: number;
   pid: number;
+  /** Where there are several nodes. */
+  cluster?: ClusterUnderLoad;
+}
+
+/** Nodes of one cluster; `port` and `pid` are the first one's. */
+export interface ClusterUnderLoad {
+  ports: readonly number[];
+  pids: readonly number[];
+  redisPid: number;
+  /** Whether the two of a pair are at different nodes. */
+  apart: boolean;
+  /** Number of the first pair: rooms of their own for each generator. */
+  firstPair: number;
 }
 
 export type FrameKind = 'candidate' | 'offer';
@@ -90,7 +103,7 @@ export interface Load {
 
 export type Order =
   | { order: 'prepare'; job: Job }
-  | { order: 'measure'; seconds: number; serverPid: number };
+  | { order: 'measure'; seconds: number; serverPids: readonly number[] };
 
 export type Report =
   | { report: 'ready' }

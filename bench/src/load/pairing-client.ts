@@ -13,6 +13,8 @@ interface Step {
   status: number;
   /** Whether the answer names the room, which must be the same in the whole flow. */
   room: boolean;
+  /** Which device asks. */
+  device?: 'second';
 }
 
 export type FlowName = 'pairing' | 'no-op';
@@ -21,7 +23,7 @@ export const FLOWS: Record<FlowName, (port: number) => Step[]> = {
   pairing: (port) => [
     { request: createRequest(port), status: 201, room: false },
     { request: checkRequest(port), status: 204, room: false },
-    { request: acceptRequest(port), status: 200, room: true },
+    { request: acceptRequest(port), status: 200, room: true, device: 'second' },
     { request: checkRequest(port), status: 200, room: true },
   ],
   'no-op': (port) => [{ request: acceptRequest(port, '/no-op'), status: 200, room: true }],
@@ -40,7 +42,8 @@ export interface PairingEvents {
 }
 
 export class PairingClient {
-  readonly #socket: HttpSocket;
+  readonly #first: HttpSocket;
+  readonly #second: HttpSocket;
   readonly #steps: Step[];
   readonly #events: PairingEvents;
   readonly #room = Buffer.alloc(ROOM_DIGITS);
@@ -51,12 +54,16 @@ export class PairingClient {
   #askedAt = 0;
   #rooms = 0;
 
-  constructor(socket: HttpSocket, steps: Step[], events: PairingEvents) {
-    this.#socket = socket;
+  /** @param sockets - of the first device and the second; one: both use it */
+  constructor(sockets: readonly HttpSocket[], steps: Step[], events: PairingEvents) {
+    this.#first = sockets[0] as HttpSocket;
+    this.#second = sockets[1] ?? this.#first;
     this.#steps = steps;
     this.#events = events;
-    socket.onAnswer = (status, buffer, from, to) => this.#take(status, buffer, from, to);
-    socket.onClose = () => events.onFault('a connection was closed');
+    for (const socket of sockets) {
+      socket.onAnswer = (status, buffer, from, to) => this.#take(status, buffer, from, to);
+      socket.onClose = () => events.onFault('a connection was closed');
+    }
   }
 
   start(flow: number): void {
@@ -70,7 +77,9 @@ export class PairingClient {
 
   #ask(now: number): void {
     this.#askedAt = now;
-    this.#socket.send((this.#steps[this.#step] as Step).request.fill(this.#code, this.#device));
+    const { request, device } = this.#steps[this.#step] as Step;
+    const socket = device === 'second' ? this.#second : this.#first;
+    socket.send(request.fill(this.#code, this.#device));
   }
 
   #take(status: number, buffer: Buffer, from: number, to: number): void {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram } from '../figures/histogram.js';
 import { HttpSocket } from './http-socket.js';
 import type { Load, Measured, PairingJob } from './job.js';
+import { CpuMeter, portFor } from './nodes.js';
 import { Pace } from './pace.js';
 import { FLOWS, PairingClient } from './pairing-client.js';
 
@@ -10,14 +11,19 @@ const WARM_UP_MS = 1000;
 /** How long the flows under way may take to end. */
 const DRAIN_MS = 5000;
 
-/** Values: `flowsPerSecond`, `requestsPerSecond`; in milliseconds `flowP50`, `flowP99`, `requestP50`, `requestP99`. */
+/**
+ * Values: `flowsPerSecond`, `requestsPerSecond`; in milliseconds `flowP50`, `flowP99`, `requestP50`, `requestP99`; per flow
+ * `serverMicroseconds` and `redisMicroseconds`. In a cluster the second device is at another node than the first.
+ */
 export class PairingLoad implements Load {
   readonly #job: PairingJob;
   readonly #flowTimes = new Histogram();
   readonly #requestTimes = new Histogram();
   readonly #pace: Pace | undefined;
+  readonly #cpu: CpuMeter;
   #sockets: HttpSocket[] = [];
   #idle: PairingClient[] = [];
+  #clients = 0;
   #running = false;
   #flow = 0;
   #faults = 0;
@@ -25,16 +31,24 @@ export class PairingLoad implements Load {
 
   constructor(job: PairingJob) {
     this.#job = job;
+    this.#cpu = new CpuMeter(job);
     const { flowsPerSecond } = job;
     this.#pace = flowsPerSecond > 0 ? new Pace(flowsPerSecond, () => this.#startOne()) : undefined;
   }
 
   async prepare(): Promise<void> {
     const { port, clients, flow } = this.#job;
-    this.#sockets = await HttpSocket.open(port, clients);
-    this.#idle = this.#sockets.map(
-      (socket) =>
-        new PairingClient(socket, FLOWS[flow](port), {
+    const seats = this.#job.cluster?.apart ? [0, 1] : [0];
+    const sockets = await Promise.all(
+      Array.from({ length: clients }, (_, n) =>
+        Promise.all(seats.map((seat) => HttpSocket.open(portFor(this.#job, n, seat), 1))),
+      ),
+    );
+    this.#sockets = sockets.flat(2);
+    this.#clients = clients;
+    this.#idle = sockets.map(
+      (devices) =>
+        new PairingClient(devices.flat(), FLOWS[flow](port), {
           onAnswer: (ms) => this.#requestTimes.add(ms),
           onFlow: (client, ms) => this.#ended(client, ms),
           onFault: (fault) => this.#fault(fault),
@@ -55,6 +69,7 @@ export class PairingLoad implements Load {
     this.#faults = 0;
     this.#running = true;
     this.#startedAt = performance.now();
+    this.#cpu.start();
     if (this.#pace) this.#pace.start();
     else for (const client of this.#idle.splice(0)) client.start(this.#flow++);
   }
@@ -68,12 +83,13 @@ export class PairingLoad implements Load {
       flowP99: this.#flowTimes.percentile(0.99),
       requestP50: this.#requestTimes.percentile(0.5),
       requestP99: this.#requestTimes.percentile(0.99),
+      ...this.#cpu.per(this.#flowTimes.count),
     };
     this.#running = false;
     this.#pace?.stop();
     const deadline = performance.now() + DRAIN_MS;
-    while (this.#idle.length < this.#sockets.length && performance.now() < deadline) await sleep(5);
-    return { values, errors: this.#faults + this.#sockets.length - this.#idle.length };
+    while (this.#idle.length < this.#clients && performance.now() < deadline) await sleep(5);
+    return { values, errors: this.#faults + this.#clients - this.#idle.length };
   }
 
   stop(): void {

@@ -32,6 +32,7 @@ const TITLES: Record<ScenarioName, string> = {
   storm: 'Everyone at once',
   idle: 'Idle connections',
   scale: 'Cost of a message as rooms grow',
+  cluster: 'Several nodes',
 };
 
 /** Writes the pictures of these scenarios, and the generated parts of the paper. */

@@ -1,6 +1,7 @@
 // The scenarios by name, in the order in which they run.
 import type { Scale } from '../conductor/contest.js';
 import type { Row } from '../figures/row.js';
+import { cluster } from './cluster.js';
 import { forward } from './forward.js';
 import { idle } from './idle.js';
 import { mixed } from './mixed.js';
@@ -20,7 +21,8 @@ export type ScenarioName =
   | 'mixed'
   | 'slow-disk'
   | 'scale'
-  | 'start';
+  | 'start'
+  | 'cluster';
 
 export const SCENARIOS: Record<ScenarioName, (scale: Scale) => Promise<Row[]>> = {
   start,
@@ -32,6 +34,10 @@ export const SCENARIOS: Record<ScenarioName, (scale: Scale) => Promise<Row[]>> =
   storm,
   idle,
   scale,
+  cluster,
 };
 
 export const SCENARIO_NAMES = Object.keys(SCENARIOS) as ScenarioName[];
+
+/** Those that run only when they are named: too long for the whole. */
+export const BY_NAME_ONLY: readonly ScenarioName[] = ['cluster'];

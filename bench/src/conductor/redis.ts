@@ -1,0 +1,101 @@
+// A Redis of a run, as docs/cluster.md asks for it: every write is on disk before it is answered. Asked by hand, not by a library.
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { end, startProgram } from './children.js';
+import { freePort } from './server.js';
+
+const START_TIMEOUT_MS = 10_000;
+/** Until a monitor has seen the last command. */
+const SETTLE_MS = 300;
+
+/** `7.0.15`; null: there is no redis-server here. */
+export function redisVersion(): string | null {
+  try {
+    const text = execFileSync('redis-server', ['--version'], { encoding: 'utf8' });
+    return / v=(\S+)/.exec(text)?.[1] ?? 'of an unknown version';
+  } catch {
+    return null;
+  }
+}
+
+/** Commands while a monitor looked: sent by clients, and run by their scripts; how many of each name. */
+export interface Commands {
+  sent: Map<string, number>;
+  inScripts: Map<string, number>;
+}
+
+export interface RunningRedis {
+  pid: number;
+  port: number;
+  /** All of INFO, by name. */
+  info(): Promise<Map<string, string>>;
+  /** Counts the commands meanwhile. It takes Redis more than half of its time: nothing else is to be measured then. */
+  commandsDuring(work: () => Promise<void>): Promise<Commands>;
+  stop(): Promise<void>;
+}
+
+export async function startRedis(workFolder: string): Promise<RunningRedis> {
+  const folder = mkdtempSync(join(workFolder, 'redis-'));
+  const port = await freePort();
+  const output = openSync(join(folder, 'log'), 'a');
+  const settings = { port, bind: '127.0.0.1', save: '', appendonly: 'yes', appendfsync: 'always' };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = startProgram('redis-server', args, { core: 'server', cwd: folder, output });
+  closeSync(output);
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  while (!(await ask(port, 'PING')).includes('PONG')) {
+    if (performance.now() > deadline) {
+      await end(child);
+      throw new Error('redis-server did not start');
+    }
+    await sleep(20);
+  }
+  return {
+    pid: child.pid as number,
+    port,
+    info: async () => {
+      const lines = (await ask(port, 'INFO everything')).matchAll(/^([a-z_]\S*?):(.*)\r$/gm);
+      return new Map(Array.from(lines, ([, name = '', value = '']) => [name, value]));
+    },
+    commandsDuring: (work) => monitor(port, work),
+    stop: () => end(child),
+  };
+}
+
+/** What it answers to one command; nothing where it does not. */
+function ask(port: number, command: string): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\nQUIT\r\n`));
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(text));
+  });
+}
+
+async function monitor(port: number, work: () => Promise<void>): Promise<Commands> {
+  const commands: Commands = { sent: new Map(), inScripts: new Map() };
+  const socket = connect(port, '127.0.0.1');
+  socket.write('MONITOR\r\n');
+  const lines = createInterface(socket);
+  await new Promise((resolve) => lines.once('line', resolve));
+  lines.on('line', (line) => {
+    const [, from, name] = /^\+[\d.]+ \[\d+ (\S+)\] "([^"]+)"/.exec(line) ?? [];
+    if (from === undefined || name === undefined) return;
+    const counts = from === 'lua' ? commands.inScripts : commands.sent;
+    counts.set(name.toLowerCase(), (counts.get(name.toLowerCase()) ?? 0) + 1);
+  });
+  try {
+    await work();
+    await sleep(SETTLE_MS);
+  } finally {
+    socket.destroy();
+  }
+  return commands;
+}

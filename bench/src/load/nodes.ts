@@ -1,0 +1,47 @@
+// Which node a connection goes to, and what the nodes and their Redis spend.
+import { cpuMilliseconds } from '../figures/process-usage.js';
+import type { Server } from './job.js';
+
+/** Port for a connection of these pairs: pairs take the nodes in turns; apart, the second one goes to the next node. */
+export function portFor({ port, cluster }: Server, pair: number, seat: number): number {
+  if (cluster === undefined) return port;
+  const { ports, apart } = cluster;
+  return ports[(pair + (apart ? seat : 0)) % ports.length] as number;
+}
+
+export const pidsOf = ({ pid, cluster }: Server): readonly number[] => cluster?.pids ?? [pid];
+
+/** CPU time of all nodes, and of their Redis, since it was started. */
+export class CpuMeter {
+  readonly #job: Server;
+  #nodes = 0;
+  #redis = 0;
+
+  constructor(job: Server) {
+    this.#job = job;
+  }
+
+  start(): void {
+    ({ nodes: this.#nodes, redis: this.#redis } = this.#read());
+  }
+
+  /** Microseconds per event, with `events` of them since the start; NaN where the system does not say. */
+  per(events: number): { serverMicroseconds: number; redisMicroseconds: number } {
+    const { nodes, redis } = this.#read();
+    return {
+      serverMicroseconds: ((nodes - this.#nodes) * 1000) / events,
+      redisMicroseconds: ((redis - this.#redis) * 1000) / events,
+    };
+  }
+
+  #read(): { nodes: number; redis: number } {
+    const { cluster } = this.#job;
+    return {
+      nodes: cpuOf(pidsOf(this.#job)),
+      redis: cluster === undefined ? 0 : cpuOf([cluster.redisPid]),
+    };
+  }
+}
+
+const cpuOf = (pids: readonly number[]): number =>
+  pids.reduce((sum, pid) => sum + (cpuMilliseconds(pid) ?? Number.NaN), 0);
