@@ -2,6 +2,7 @@
 //
 // Of the library we use the protocol (RESP3, AUTH, TLS, pipelining) and nothing else. Its own Cluster and Sentinel
 // clients, its reconnecting and its timeouts do not keep what we promise: ARCHITECTURE.md, Decisions.
+import { isIP } from 'node:net';
 import { createClient, ErrorReply } from '@redis/client';
 import { Unavailable } from './http-errors.js';
 import type { RedisAddress, RedisCredentials } from './redis-url.js';
@@ -75,7 +76,7 @@ export class RedisConnection {
     const socket = { connectTimeout: timeoutMs, reconnectStrategy: false as const };
     const client = createClient({
       socket: tls
-        ? { ...socket, host, port, tls: true, servername: host }
+        ? { ...socket, host, port, tls: true, ...serverName(host) }
         : { ...socket, host, port },
       ...credentials,
       database,
@@ -165,3 +166,6 @@ export class RedisConnection {
     });
   }
 }
+
+/** An address is no name for SNI (RFC 6066 §3); its certificate is checked by the address then. */
+const serverName = (host: string) => (isIP(host) === 0 ? { servername: host } : {});
