@@ -10,25 +10,6 @@ async function drain(quota: Quota, key = 'a'): Promise<number> {
   return taken;
 }
 
-test('so many may be taken at once, then one each interval', async () => {
-  const clock = new FakeClock();
-  const quota = new MemoryQuota(60, clock, 10);
-  expect(await drain(quota)).toBe(60);
-  expect(await quota.take('a')).toBe(60);
-  clock.advance(59_000);
-  expect(await quota.take('a')).toBe(1);
-  clock.advance(1000);
-  expect(await drain(quota)).toBe(1);
-});
-
-test('after an hour the quota is whole again, and no more than whole', async () => {
-  const clock = new FakeClock();
-  const quota = new MemoryQuota(60, clock, 10);
-  await drain(quota);
-  clock.advance(5 * 3_600_000);
-  expect(await drain(quota)).toBe(60);
-});
-
 test.each([1, 7, 11, 13, 300, 9999])(
   '%i per hour are no more than that, however an hour divides',
   async (perHour) => {
@@ -40,12 +21,6 @@ test.each([1, 7, 11, 13, 300, 9999])(
     expect([perHour - 1, perHour]).toContain(taken);
   },
 );
-
-test('one key takes nothing from another', async () => {
-  const quota = new MemoryQuota(2, new FakeClock(), 10);
-  expect(await drain(quota, 'a')).toBe(2);
-  expect(await drain(quota, 'b')).toBe(2);
-});
 
 test('a clock that is set back holds nobody for longer than an hour', async () => {
   const clock = new FakeClock();
