@@ -40,7 +40,7 @@ export interface Operations {
 }
 
 export function sqliteOperations(db: Database.Database, limits: StoreLimits): Operations {
-  const statements = keepForever(prepareStatements(db));
+  const statements = keepForever(prepareStatements(db, limits));
   const reads = sqliteReads(db);
   const { recall, stand, find } = reads;
   const changed: string[] = [];
@@ -81,17 +81,11 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     now: number,
   ): CreateOutcome => {
     const values = { joinCode, client1, now: iso(now), origin: originOf(address) };
-    const { pendingsPerDevice, pendingsPerAddress } = limits;
-    const ofDevice = statements.countOfDevice.get({
-      ...values,
-      limit: pendingsPerDevice,
-    }) as number;
-    const ofOrigin = statements.countOfOrigin.get({
-      ...values,
-      limit: pendingsPerAddress,
-    }) as number;
-    if (ofDevice >= pendingsPerDevice || ofOrigin >= pendingsPerAddress)
+    const ofDevice = statements.countOfDevice.get(values) as number;
+    const ofOrigin = statements.countOfOrigin.get(values) as number;
+    if (ofDevice >= limits.pendingsPerDevice || ofOrigin >= limits.pendingsPerAddress) {
       return { kind: 'too_many' };
+    }
     const { changes } = statements.create.run({ ...values, exp: iso(expiresAt) });
     if (changes === 0) return { kind: 'conflict' };
     changed.push(joinCode);

@@ -20,6 +20,12 @@ export interface RoomRow extends Room {
 /** A statement that takes its parameters by name. */
 type Statement<Row = unknown> = Database.Statement<[object], Row>;
 
+/** Where counting stops. */
+export interface CountLimits {
+  pendingsPerDevice: number;
+  pendingsPerAddress: number;
+}
+
 /** What only reads, for a connection that does nothing else. */
 export interface ReadStatements {
   findPending: Statement<PendingRow>;
@@ -63,7 +69,14 @@ export function prepareReads(db: Database.Database): ReadStatements {
   };
 }
 
-export function prepareStatements(db: Database.Database): Statements {
+/**
+ * @param limits - most rows that are counted; a part of the text, because SQLite plans a statement anew whenever the value of
+ *   a bound LIMIT is set, which took as long as all else of a create
+ */
+export function prepareStatements(
+  db: Database.Database,
+  { pendingsPerDevice, pendingsPerAddress }: CountLimits,
+): Statements {
   return {
     ...prepareReads(db),
     /** Changes no row when the code is live for another device or already accepted. */
@@ -77,11 +90,11 @@ export function prepareStatements(db: Database.Database): Statements {
     /** Live pendings of the device other than this code; counting stops at the limit. */
     countOfDevice: counter(
       db,
-      'SELECT 1 FROM pendings WHERE client1 = @client1 AND exp > @now AND joinid <> @joinCode LIMIT @limit',
+      `SELECT 1 FROM pendings WHERE client1 = @client1 AND exp > @now AND joinid <> @joinCode LIMIT ${pendingsPerDevice}`,
     ),
     countOfOrigin: counter(
       db,
-      'SELECT 1 FROM pendings WHERE origin = @origin AND exp > @now AND joinid <> @joinCode LIMIT @limit',
+      `SELECT 1 FROM pendings WHERE origin = @origin AND exp > @now AND joinid <> @joinCode LIMIT ${pendingsPerAddress}`,
     ),
     /** The commit point of an accept: of racing accepts, one finds client2 still NULL. */
     take: db.prepare<object, { client1: string }>(`
