@@ -56,6 +56,17 @@ export async function pairingBy(clients: number, scale: Scale): Promise<Row[]> {
       measurements,
       ({ requestsPerSecond = 0 }) => requestsPerSecond,
     ),
+    rowOf(
+      {
+        id: `pairing/${clients}/cpu`,
+        label: `${one}: CPU time of a request, in all threads`,
+        unit: 'µs',
+        better: 'less',
+      },
+      measurements,
+      ({ serverMicroseconds = Number.NaN, flowsPerSecond = 0, requestsPerSecond = 0 }) =>
+        (serverMicroseconds * flowsPerSecond) / requestsPerSecond,
+    ),
     latency('flowP99', 'p99 of a whole pairing'),
     latency('requestP99', 'p99 of a request'),
   ];
