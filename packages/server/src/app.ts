@@ -14,12 +14,7 @@ import type { Config } from './platform/config.js';
 import { allowOrigins, originList } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { handleClientError, handleError, sendError } from './platform/http-errors.js';
-import {
-  answerOddRequests,
-  httpOptions,
-  limitSockets,
-  watchSpareSockets,
-} from './platform/http-server.js';
+import { answerOddRequests, httpOptions } from './platform/http-server.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
 import type { Logger } from './platform/logger.js';
@@ -27,6 +22,7 @@ import { Metrics } from './platform/metrics.js';
 import { describeRoutes } from './platform/openapi.js';
 import { requestIds } from './platform/request-ids.js';
 import { logRequests } from './platform/request-log.js';
+import { limitSockets } from './platform/sockets.js';
 import { compileValidator } from './platform/validation.js';
 import { SERVER_NAME, VERSION } from './platform/version.js';
 import { serveRoomsApi } from './rooms-api.js';
@@ -91,8 +87,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
   acceptOnlyJson(app);
-  limitSockets(app.server, config.maxSockets, metrics);
-  const endSpareSockets = watchSpareSockets(app.server);
+  const endSpareSockets = limitSockets(app.server, config.maxSockets, metrics);
   logRequests(app);
   metrics.measureRequests(app);
   metrics.counts(
