@@ -23,7 +23,7 @@ import { describeRoutes } from './platform/openapi.js';
 import { requestIds } from './platform/request-ids.js';
 import { logRequests } from './platform/request-log.js';
 import { limitSockets } from './platform/sockets.js';
-import { compileValidator } from './platform/validation.js';
+import { schemaController } from './platform/validation.js';
 import { SERVER_NAME, VERSION } from './platform/version.js';
 import { serveRoomsApi } from './rooms-api.js';
 import { signalingMetrics } from './signaling/metrics.js';
@@ -68,6 +68,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     requestIdHeader: false,
     genReqId: requestIds(),
     trustProxy: trust,
+    schemaController,
     bodyLimit: config.maxBodyBytes,
     requestTimeout: config.requestTimeoutSeconds * 1000,
     return503OnClosing: false,
@@ -83,7 +84,6 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const appLog = app.log as Logger;
   const guard = adminGuard(config);
   const lifecycle = new Lifecycle();
-  app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
   acceptOnlyJson(app);
@@ -101,7 +101,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   warnOfUntrustedProxies(app, config, appLog);
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
-  await describeRoutes(app);
+  const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
+  describeRoutes(app, emptyApp as unknown as () => FastifyInstance);
   healthRoutes(app, () => hasDemo(app));
   metrics.route(app, guard);
   app.addHook('onClose', async () => lifecycle.stop());
