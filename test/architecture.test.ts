@@ -273,7 +273,7 @@ describe('one door per library', () => {
       'pairing/sqlite-operations.ts',
       'pairing/sqlite-statements.ts',
     ]);
-    expect(typed('ws')).toEqual(['signaling/attach.ts', 'signaling/connection.ts']);
+    expect(typed('ws')).toEqual(['signaling/connection.ts']);
   });
 
   // A library of Fastify's, declared only to hold it at a version that runs on Node 20: ARCHITECTURE.md, Decisions.

@@ -1,4 +1,4 @@
-// npm run bench:profile: CPU profiles of the server while it forwards and while it pairs, as flame graphs, and the largest costs.
+// npm run bench:profile: CPU profiles of the server while it forwards, while it pairs and while all connect, as flame graphs, and the largest costs.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -11,6 +11,8 @@ import type { Job } from './load/job.js';
 import { type Call, callTree, largestCosts } from './profile/cpu-profile.js';
 import { flameGraph } from './profile/flame-graph.js';
 import { replacePart } from './report/paper.js';
+import { fitting } from './scenarios/open-files.js';
+import { CLIENTS } from './scenarios/storm.js';
 import { makeWorkFolder } from './work-folder.js';
 
 const { values: options } = parseArgs({
@@ -20,6 +22,8 @@ const seconds = Number(options.seconds);
 /** Largest costs that are told. */
 const TOLD = 12;
 const SAMPLE_EVERY_US = 200;
+
+const STORMING = fitting(CLIENTS).count;
 
 type JobOf = (at: { port: number; pid: number }) => Job;
 
@@ -39,6 +43,17 @@ const HOT_PATHS: Record<string, { title: string; job: JobOf }> = {
   pairing: {
     title: 'Pairing, 32 clients',
     job: (at) => ({ kind: 'pairing', flow: 'pairing', clients: 32, flowsPerSecond: 0, ...at }),
+  },
+  storm: {
+    title: `${STORMING} clients connect and join at once`,
+    job: (at) => ({
+      kind: 'crowd',
+      dialect: 'couplet',
+      connections: STORMING,
+      join: true,
+      atOnce: STORMING,
+      ...at,
+    }),
   },
 };
 

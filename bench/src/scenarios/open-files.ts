@@ -21,13 +21,13 @@ function openFiles(): number {
   }
 }
 
-/** As many as wanted, or as fit; the note says which limit to raise. */
+/** As many as wanted, or as fit; the note says which limit to raise, and how. */
 export function fitting(wanted: number, perUnit = 1): { count: number; note: string | undefined } {
   const most = mostSockets();
   const count = Math.min(wanted, Math.floor(most / perUnit));
   if (count === wanted) return { count, note: undefined };
   return {
     count,
-    note: `${wanted} wanted; ${count} fit into the ${most + OTHER_FILES} open files that a process may have here (\`ulimit -Hn\`)`,
+    note: `${wanted} wanted; ${count} fit into the ${most + OTHER_FILES} open files that a process may have here (\`ulimit -Hn\`); where root may raise that, \`ulimit -n ${wanted * perUnit + OTHER_FILES}\` in the same shell does`,
   };
 }

@@ -8,7 +8,7 @@ import { figureOf, type Row, type Sample, type ServerName } from '../figures/row
 import { dialectOf } from './forward.js';
 import { fitting } from './open-files.js';
 
-const CLIENTS = 4000;
+export const CLIENTS = 4000;
 const STORMED = ['couplet', 'peerjs', 'corked'] as const;
 
 export async function storm(scale: Scale): Promise<Row[]> {

@@ -14,12 +14,7 @@ import type { Config } from './platform/config.js';
 import { allowOrigins, originList } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { handleClientError, handleError, sendError } from './platform/http-errors.js';
-import {
-  answerOddRequests,
-  httpOptions,
-  limitSockets,
-  watchSpareSockets,
-} from './platform/http-server.js';
+import { answerOddRequests, httpOptions } from './platform/http-server.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
 import type { Logger } from './platform/logger.js';
@@ -27,7 +22,8 @@ import { Metrics } from './platform/metrics.js';
 import { describeRoutes } from './platform/openapi.js';
 import { requestIds } from './platform/request-ids.js';
 import { logRequests } from './platform/request-log.js';
-import { compileValidator } from './platform/validation.js';
+import { limitSockets } from './platform/sockets.js';
+import { schemaController } from './platform/validation.js';
 import { SERVER_NAME, VERSION } from './platform/version.js';
 import { serveRoomsApi } from './rooms-api.js';
 import { signalingMetrics } from './signaling/metrics.js';
@@ -72,6 +68,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     requestIdHeader: false,
     genReqId: requestIds(),
     trustProxy: trust,
+    schemaController,
     bodyLimit: config.maxBodyBytes,
     requestTimeout: config.requestTimeoutSeconds * 1000,
     return503OnClosing: false,
@@ -87,12 +84,10 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const appLog = app.log as Logger;
   const guard = adminGuard(config);
   const lifecycle = new Lifecycle();
-  app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
   acceptOnlyJson(app);
-  limitSockets(app.server, config.maxSockets, metrics);
-  const endSpareSockets = watchSpareSockets(app.server);
+  const endSpareSockets = limitSockets(app.server, config.maxSockets, metrics);
   logRequests(app);
   metrics.measureRequests(app);
   metrics.counts(
@@ -106,7 +101,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   warnOfUntrustedProxies(app, config, appLog);
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
-  await describeRoutes(app);
+  const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
+  describeRoutes(app, emptyApp as unknown as () => FastifyInstance);
   healthRoutes(app, () => hasDemo(app));
   metrics.route(app, guard);
   app.addHook('onClose', async () => lifecycle.stop());

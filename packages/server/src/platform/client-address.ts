@@ -30,7 +30,9 @@ export function trustProxyFaults({ trustProxy: text }: Pick<Config, 'trustProxy'
 
 /** The client's address: the first one, seen from us, that no trusted proxy stands for. */
 export function clientAddress(request: IncomingMessage, trust: TrustProxy): string {
-  return proxyAddress(request, trust);
+  const { remoteAddress = '' } = request.socket;
+  // The common case, and each connection asks: nobody stands between.
+  return trust(remoteAddress, 0) ? proxyAddress(request, trust) : remoteAddress;
 }
 
 /** Bits of an IPv6 address that name one customer, who has all the rest to draw addresses from. */

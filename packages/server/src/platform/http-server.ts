@@ -1,11 +1,9 @@
 // Requests that Node would refuse by itself with an empty body, or take from the API: they are answered like all others.
 import type { IncomingMessage, Server } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Config } from './config.js';
-import { endRawResponse, RETRY_AFTER_SECONDS, sendError } from './http-errors.js';
-import type { Metrics } from './metrics.js';
+import { sendError } from './http-errors.js';
 
 /** How often Node looks for requests that take too long to arrive, in milliseconds. */
 const TIMEOUT_CHECK_MS = 1000;
@@ -18,49 +16,6 @@ export function httpOptions({ requestTimeoutSeconds }: Pick<Config, 'requestTime
     headersTimeout: requestTimeoutSeconds * 1000,
     requestTimeout: requestTimeoutSeconds * 1000,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-  };
-}
-
-/** Turns TCP connections beyond the limit away with a 503 before a byte of theirs is read. */
-export function limitSockets(server: Server, maxSockets: number, metrics: Metrics): void {
-  let open = 0;
-  let refused = 0;
-  const counted = new WeakSet<Socket>();
-  server.prependListener('connection', (socket: Socket) => {
-    // A socket that was given back after an ignored upgrade comes a second time.
-    if (counted.has(socket)) return;
-    counted.add(socket);
-    open += 1;
-    socket.once('close', () => {
-      open -= 1;
-    });
-    if (open <= maxSockets) return;
-    refused += 1;
-    endRawResponse(socket, 'unavailable', { 'retry-after': String(RETRY_AFTER_SECONDS) });
-  });
-  metrics.level('couplet_sockets', 'TCP connections open now.', () => open);
-  metrics.count(
-    'couplet_sockets_refused_total',
-    'TCP connections turned away because there are too many.',
-    () => refused,
-  );
-}
-
-/**
- * Returns how to end the TCP connections on which nothing was ever asked. Browsers open some to spare, and Node takes
- * one for busy until its first request: closing the server would wait for them.
- */
-export function watchSpareSockets(server: Server): () => void {
-  const open = new Set<Socket>();
-  server.prependListener('connection', (socket: Socket) => {
-    if (open.has(socket)) return;
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-  });
-  return () => {
-    for (const socket of open) {
-      if (socket.bytesRead === 0) socket.destroy();
-    }
   };
 }
 

@@ -1,28 +1,51 @@
 // The OpenAPI 3.1 document, made from the schemas that validate: GET /openapi.json.
-import swagger from '@fastify/swagger';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, RouteOptions } from 'fastify';
 import { VERSION } from './version.js';
 
-/** Collects the schemas of every route that is registered after this call. */
-export async function describeRoutes(app: FastifyInstance): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Couplet',
-        version: VERSION,
-        description:
-          'Pairs two devices by a six-digit code. Signaling by WebSocket is described in docs/protocol.md and docs/asyncapi.yaml.',
-        license: { name: 'MIT', identifier: 'MIT' },
-      },
-      servers: [{ url: '/', description: 'This server.' }],
-      tags: [
-        { name: 'pairing', description: 'From a join code to a room.' },
-        { name: 'turn', description: 'ICE servers for RTCPeerConnection.' },
-        { name: 'debug', description: 'For operators.' },
-      ],
-      security: [],
-    },
+const OPENAPI = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Couplet',
+    version: VERSION,
+    description:
+      'Pairs two devices by a six-digit code. Signaling by WebSocket is described in docs/protocol.md and docs/asyncapi.yaml.',
+    license: { name: 'MIT', identifier: 'MIT' },
+  },
+  servers: [{ url: '/', description: 'This server.' }],
+  tags: [
+    { name: 'pairing', description: 'From a join code to a room.' },
+    { name: 'turn', description: 'ICE servers for RTCPeerConnection.' },
+    { name: 'debug', description: 'For operators.' },
+  ],
+  security: [],
+};
+
+/**
+ * Notes every route that is registered after this call; the document is made of them when it is first asked for. Few
+ * servers ever are, and what makes it is a hundred files, which each start would wait for.
+ *
+ * @param newApp - makes an app without routes, which never listens
+ */
+export function describeRoutes(app: FastifyInstance, newApp: () => FastifyInstance): void {
+  const routes: Pick<RouteOptions, 'method' | 'url' | 'schema'>[] = [];
+  app.addHook('onRoute', ({ method, url, schema = {} }) => {
+    if (method !== 'HEAD') routes.push({ method, url, schema });
   });
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  let document: Promise<object> | undefined;
+  app.get('/openapi.json', { schema: { hide: true } }, () => {
+    document ??= describe(routes, newApp());
+    return document;
+  });
+}
+
+/** The plugin describes only an app that has it from the start: here one with the same routes, which serves none. */
+async function describe(
+  routes: readonly Pick<RouteOptions, 'method' | 'url' | 'schema'>[],
+  app: FastifyInstance,
+): Promise<object> {
+  const { default: swagger } = await import('@fastify/swagger');
+  await app.register(swagger, { openapi: OPENAPI });
+  for (const route of routes) app.route({ ...route, handler: () => {} });
+  await app.ready();
+  return app.swagger();
 }

@@ -1,21 +1,25 @@
 // A socket whose handshake is done → a Connection with its inbox, its heartbeat and its end.
+import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
 import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logger.js';
+import type { Admission } from './admission.js';
 import type { Backplane } from './backplane.js';
 import { Connection, type ConnectionDeps } from './connection.js';
 import type { Connections } from './connections.js';
-import { Corking } from './corking.js';
+import type { Corking } from './corking.js';
 import type { SignalingCounters } from './counters.js';
 import type { Heartbeat } from './heartbeat.js';
 import { type Handle, Inbox } from './inbox.js';
 import { RateMeter } from './rates.js';
+import type { ClientSocket } from './upgrade.js';
 
 export interface AttachDeps {
   config: Pick<Config, 'maxBufferedBytes' | 'maxMessagesPerSecond' | 'maxBytesPerSecond'>;
+  admission: Admission;
   connections: Connections;
+  corking: Corking;
   backplane: Backplane;
   heartbeat: Heartbeat;
   handle: Handle;
@@ -28,10 +32,11 @@ export interface AttachDeps {
 }
 
 /** Makes what takes a socket from the opening handshake on. */
-
 export function attacher({
   config,
+  admission,
   connections,
+  corking,
   backplane,
   heartbeat,
   handle,
@@ -45,7 +50,7 @@ export function attacher({
     bytesPerSecond: config.maxBytesPerSecond,
   };
   const shared: ConnectionDeps = {
-    corking: new Corking(),
+    corking,
     counters,
     maxBufferedBytes: config.maxBufferedBytes,
     onGone({ seat, id, number }) {
@@ -56,38 +61,60 @@ export function attacher({
     },
   };
 
-  return (socket: WebSocket, stream: Duplex, request: IncomingMessage, exit: () => void): void => {
-    const connection = new Connection(socket, stream, keepRequests ? request : undefined, shared);
-    const meter = new RateMeter(rate, performance.now());
-    const inbox = new Inbox(connection, handle, meter, counters, log);
+  function onMessage(this: ClientSocket, data: Buffer, isBinary: boolean): void {
+    this.connection.unanswered = 0;
+    // A binary frame is no message of the protocol; the empty text gets the answer of one that is not JSON.
+    this.inbox.receive(isBinary ? '' : data.toString(), data.length);
+  }
+
+  function onPing(this: ClientSocket, payload: Buffer): void {
+    this.connection.unanswered = 0;
+    if (this.inbox.control(payload.length)) this.connection.pong(payload);
+  }
+
+  function onPong(this: ClientSocket, payload: Buffer): void {
+    this.connection.unanswered = 0;
+    this.inbox.control(payload.length);
+  }
+
+  /** A protocol fault, a message over the cap: ws itself then starts to close, with the code that fits, which can take its time. */
+  function onError(this: ClientSocket, { code }: Error & { code?: string }): void {
+    if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.closes.message_too_big += 1;
+    log.debug({ conn: this.connection.number, code }, 'socket error');
+    this.connection.leave();
+  }
+
+  function onClose(this: ClientSocket, code: number): void {
+    const { connection } = this;
+    connection.leave();
+    admission.exit(connection.address);
+    heartbeat.delete(connection);
+    connections.delete(connection);
+    log.info({ conn: connection.number, code }, 'disconnected');
+  }
+
+  return (socket: ClientSocket, stream: Duplex, request: IncomingMessage, address: string) => {
+    const origin = { address, request: keepRequests ? request : undefined };
+    const connection = new Connection(socket, stream, origin, shared);
+    socket.connection = connection;
+    socket.inbox = new Inbox(
+      connection,
+      handle,
+      new RateMeter(rate, performance.now()),
+      counters,
+      log,
+    );
     counters.opened += 1;
     connections.add(connection);
     heartbeat.add(connection);
     log.info({ conn: connection.number }, 'connected');
-    socket.on('message', (data: Buffer, isBinary: boolean) => {
-      connection.unanswered = 0;
-      // A binary frame is no message of the protocol; the empty text gets the answer of one that is not JSON.
-      inbox.receive(isBinary ? '' : data.toString(), data.length);
-    });
-    socket.on('ping', (payload) => {
-      connection.unanswered = 0;
-      if (inbox.control(payload.length)) connection.pong(payload);
-    });
-    socket.on('pong', (payload) => {
-      connection.unanswered = 0;
-      inbox.control(payload.length);
-    });
-    // ws closes the connection itself, with the code that fits; the event must only not be unhandled.
-    socket.on('error', (error: Error & { code?: string }) => {
-      if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.closes.message_too_big += 1;
-      log.debug({ conn: connection.number, code: error.code }, 'socket error');
-    });
-    socket.on('close', (code) => {
-      exit();
-      heartbeat.delete(connection);
-      connections.delete(connection);
-      log.info({ conn: connection.number, code }, 'disconnected');
-    });
+    // The types of ws know only its own class as `this`.
+    const events: EventEmitter = socket;
+    events.on('message', onMessage);
+    events.on('ping', onPing);
+    events.on('pong', onPong);
+    events.on('error', onError);
+    events.on('close', onClose);
     connection.send({ type: 'connected', clientId: connection.id, server: serverName });
   };
 }

@@ -28,6 +28,8 @@ export class Connection {
   /** Pings since it was last heard of. */
   unanswered = 0;
 
+  /** What limits count it as. */
+  readonly address: string;
   /** The request that opened it; kept only where the embedding application decides on joins. */
   readonly request: IncomingMessage | undefined;
 
@@ -43,16 +45,14 @@ export class Connection {
   constructor(
     socket: WebSocket,
     stream: Duplex,
-    request: IncomingMessage | undefined,
+    { address, request }: Pick<Connection, 'address' | 'request'>,
     deps: ConnectionDeps,
   ) {
     this.#socket = socket;
     this.#stream = stream;
+    this.address = address;
     this.request = request;
     this.#deps = deps;
-    socket.on('close', () => this.#leave());
-    // A protocol fault, a message over the cap: ws itself then starts to close, which can take its time.
-    socket.on('error', () => this.#leave());
   }
 
   /** Where it sits; null: in no room. Written by effects of the room only. */
@@ -103,7 +103,7 @@ export class Connection {
     this.#deps.counters.closes[reason] += 1;
     this.#socket.close(CLOSE_CODES[reason].code, reason);
     // The closing handshake can take its time, or never end: the peer is told now.
-    this.#leave();
+    this.leave();
   }
 
   /** Drops the connection without a word: nobody is there to hear one. */
@@ -134,7 +134,8 @@ export class Connection {
     return true;
   }
 
-  #leave(): void {
+  /** Gives up its seat; told of the end of its socket, however it comes. */
+  leave(): void {
     if (this.#gone) return;
     this.#gone = true;
     // Not at once: a close can be an effect of the very change of the room that is being carried out.

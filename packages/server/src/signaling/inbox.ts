@@ -1,4 +1,4 @@
-// The messages of one connection, one after the other: while one is under way, later ones wait and the client is not read.
+// The messages of one connection, one after the other: while one is under way the next waits, and the client is read no further.
 import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { Connection } from './connection.js';
@@ -17,7 +17,7 @@ export class Inbox {
   readonly #rate: RateMeter;
   readonly #counters: SignalingCounters;
   readonly #log: Logger;
-  /** Frames that came in the same read as one that is under way: bounded by the size of one read. */
+  /** Frames that came while one is under way. The first stops the reading: bounded by the size of one read. */
   readonly #waiting: string[] = [];
   #busy = false;
 
@@ -38,8 +38,13 @@ export class Inbox {
   /** @param bytes - size of the frame; what the rate counts */
   receive(text: string, bytes: number): void {
     if (!this.control(bytes)) return;
-    if (this.#busy) this.#waiting.push(text);
-    else this.#take(text);
+    if (!this.#busy) {
+      this.#take(text);
+      return;
+    }
+    this.#waiting.push(text);
+    // Not before: a join is mostly done before the client has more to say.
+    this.#connection.pause();
   }
 
   /** Takes a ping or pong frame, which counts like a message: whether it is to be heeded. */
@@ -79,7 +84,6 @@ export class Inbox {
 
   async #finish(underWay: Promise<void>): Promise<void> {
     this.#busy = true;
-    this.#connection.pause();
     try {
       await underWay;
     } catch (error) {

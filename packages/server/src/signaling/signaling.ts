@@ -8,6 +8,7 @@ import { Admission } from './admission.js';
 import { attacher } from './attach.js';
 import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
+import { Corking } from './corking.js';
 import { newCounters, type SignalingCounters } from './counters.js';
 import { handle, type MayJoin, type RoomDirectory } from './handlers.js';
 import { Heartbeat } from './heartbeat.js';
@@ -70,10 +71,13 @@ export function startSignaling(deps: SignalingDeps): Signaling {
   const heartbeat = new Heartbeat(clock, config.heartbeatSeconds, counters);
   const mayJoin = joinRule(config.requirePairedRooms, gate);
   const handlerDeps = { backplane, directory, mayJoin, counters, log };
+  const admission = new Admission(config.maxConnections, config.maxConnectionsPerAddress);
+  const corking = new Corking();
   const refuse = acceptWebSockets(server, {
     config,
-    admission: new Admission(config.maxConnections, config.maxConnectionsPerAddress),
+    admission,
     counters,
+    corking,
     trust,
     origins,
     ownPages: config.demo,
@@ -81,7 +85,9 @@ export function startSignaling(deps: SignalingDeps): Signaling {
     authorize: gate.connect ?? (() => true),
     accept: attacher({
       config,
+      admission,
       connections,
+      corking,
       backplane,
       heartbeat,
       handle: (connection, message) => handle(connection, message, handlerDeps),

@@ -1,22 +1,31 @@
 // The opening handshake (RFC 6455 §4.2): decides who may enter, then HTTP upgrade on `/` → Connection.
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { RestErrorCode } from '@couplet/protocol';
-import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
+import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
 import { addressKey, clientAddress, type TrustProxy } from '../platform/client-address.js';
 import type { Cancel, Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from '../platform/http-errors.js';
 import { ignoreUpgrade } from '../platform/http-server.js';
 import type { Admission } from './admission.js';
+import type { Connection } from './connection.js';
+import type { Corking } from './corking.js';
 import type { RefusalCause, SignalingCounters } from './counters.js';
+import type { Inbox } from './inbox.js';
+
+/** Carries what its listeners need: they are then the same functions for all, and no connection keeps any of its own. */
+export class ClientSocket extends WebSocket {
+  connection!: Connection;
+  inbox!: Inbox;
+}
 
 export interface UpgradeDeps {
   config: Pick<Config, 'maxMessageBytes' | 'requestTimeoutSeconds'>;
   clock: Clock;
   admission: Admission;
   counters: SignalingCounters;
+  corking: Corking;
   trust: TrustProxy;
   /** Origins from which a page may connect; null: any. A client that is no browser sends none, and may. */
   origins: readonly string[] | null;
@@ -24,8 +33,8 @@ export interface UpgradeDeps {
   ownPages: boolean;
   /** The embedding application's word on who may connect. */
   authorize: (request: IncomingMessage) => boolean | Promise<boolean>;
-  /** Takes a connection whose handshake is done; `exit` is to be called when it has gone. */
-  accept: (socket: WebSocket, stream: Duplex, request: IncomingMessage, exit: () => void) => void;
+  /** Takes a connection whose handshake is done; when it has gone, its address is to leave the admission. */
+  accept: (socket: ClientSocket, stream: Socket, request: IncomingMessage, address: string) => void;
 }
 
 /** How long a client may take to answer a close frame before its socket is dropped, in milliseconds. */
@@ -43,8 +52,9 @@ const REFUSALS: Record<RefusalCause, RestErrorCode> = {
 
 /** Takes every upgrade of an HTTP server from now on. Returns what refuses them all: the beginning of a shutdown. */
 export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void {
-  const options: ServerOptions & { closeTimeout: number } = {
+  const options: ServerOptions<typeof ClientSocket> & { closeTimeout: number } = {
     noServer: true,
+    WebSocket: ClientSocket,
     clientTracking: false,
     maxPayload: deps.config.maxMessageBytes,
     // Compression costs far more memory and time than signaling messages are worth.
@@ -76,8 +86,7 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   };
 
   /** The application's word; one that does not come within the time of a request is a no. */
-  const inTime = async (word: boolean | Promise<boolean>): Promise<boolean> => {
-    if (typeof word === 'boolean') return word;
+  const inTime = async (word: Promise<boolean>): Promise<boolean> => {
     let cancel: Cancel = () => {};
     const late = new Promise<boolean>((resolve) => {
       cancel = deps.clock.after(deps.config.requestTimeoutSeconds * 1000, () => resolve(false));
@@ -92,11 +101,18 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     const exit = () => deps.admission.exit(address);
     // Until the handshake is done, the end of the socket is the end of its admission.
     stream.once('close', exit);
-    if (!(await inTime(deps.authorize(request)))) return refuse(stream, 'unauthorized');
+    const word = deps.authorize(request);
+    if (!(typeof word === 'boolean' ? word : await inTime(word))) {
+      return refuse(stream, 'unauthorized');
+    }
     if (draining) return refuse(stream, 'draining');
+    // The answer and the first message leave together.
+    deps.corking.hold(stream);
     handshake.handleUpgrade(request, stream, head, (socket) => {
+      // Nothing of the handshake is kept for as long as the connection lives, the request least of all.
       stream.off('close', exit);
-      deps.accept(socket, stream, request, exit);
+      stream.off('error', drop);
+      deps.accept(socket, stream, request, address);
     });
   };
 
@@ -106,7 +122,7 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
       return ignoreUpgrade(server, request, stream, head);
     }
-    stream.on('error', () => stream.destroy());
+    stream.on('error', drop);
     upgrade(request, stream, head).catch(() => {
       // The embedding application's hook failed: nobody enters on a failure.
       refuse(stream, 'unauthorized');
@@ -115,6 +131,10 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   return () => {
     draining = true;
   };
+}
+
+function drop(this: Socket): void {
+  this.destroy();
 }
 
 /** Whether a page came from the host that it asks. Behind a proxy that ends TLS, only the proxy knows the scheme. */
