@@ -9,12 +9,16 @@ import { Connection, type ConnectionDeps } from './connection.js';
 import type { Connections } from './connections.js';
 import { Corking } from './corking.js';
 import type { SignalingCounters } from './counters.js';
+import { FastLane } from './fast-lane.js';
 import type { Heartbeat } from './heartbeat.js';
 import { type Handle, Inbox } from './inbox.js';
 import { RateMeter } from './rates.js';
 
 export interface AttachDeps {
-  config: Pick<Config, 'maxBufferedBytes' | 'maxMessagesPerSecond' | 'maxBytesPerSecond'>;
+  config: Pick<
+    Config,
+    'maxBufferedBytes' | 'maxMessageBytes' | 'maxMessagesPerSecond' | 'maxBytesPerSecond'
+  >;
   connections: Connections;
   backplane: Backplane;
   heartbeat: Heartbeat;
@@ -44,8 +48,16 @@ export function attacher({
     messagesPerSecond: config.maxMessagesPerSecond,
     bytesPerSecond: config.maxBytesPerSecond,
   };
+  const corking = new Corking();
+  const lanes = {
+    backplane,
+    connections,
+    corking,
+    counters,
+    maxMessageBytes: config.maxMessageBytes,
+  };
   const shared: ConnectionDeps = {
-    corking: new Corking(),
+    corking,
     counters,
     maxBufferedBytes: config.maxBufferedBytes,
     onGone({ seat, id, number }) {
@@ -60,6 +72,7 @@ export function attacher({
     const connection = new Connection(socket, stream, keepRequests ? request : undefined, shared);
     const meter = new RateMeter(rate, performance.now());
     const inbox = new Inbox(connection, handle, meter, counters, log);
+    const lane = new FastLane(stream, connection, inbox, lanes);
     counters.opened += 1;
     connections.add(connection);
     heartbeat.add(connection);
@@ -71,15 +84,16 @@ export function attacher({
     });
     socket.on('ping', (payload) => {
       connection.unanswered = 0;
-      if (inbox.control(payload.length)) connection.pong(payload);
+      if (inbox.admit(payload.length)) connection.pong(payload);
     });
     socket.on('pong', (payload) => {
       connection.unanswered = 0;
-      inbox.control(payload.length);
+      inbox.admit(payload.length);
     });
     // ws closes the connection itself, with the code that fits; the event must only not be unhandled.
     socket.on('error', (error: Error & { code?: string }) => {
       if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.closes.message_too_big += 1;
+      lane.close();
       log.debug({ conn: connection.number, code: error.code }, 'socket error');
     });
     socket.on('close', (code) => {
