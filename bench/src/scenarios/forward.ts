@@ -30,8 +30,14 @@ const CASES: readonly ForwardCase[] = [100, 1000].flatMap((pairs) =>
   ),
 );
 
-/** Messages per second of the open loop: well below what the slowest of them can. */
-export const OPEN_RATE = 20_000;
+type OpenForwardCase = Omit<ForwardCase, 'inFlight'> & { messagesPerSecond: number };
+
+/** At rates well below what the slowest of them can. */
+const OPEN_CASES: readonly OpenForwardCase[] = [
+  { pairs: 100, frame: 'candidate', messagesPerSecond: 20_000 },
+  { pairs: 1000, frame: 'candidate', messagesPerSecond: 20_000 },
+  { pairs: 100, frame: 'offer', messagesPerSecond: 10_000 },
+];
 
 const FRAME_NAMES: Record<FrameKind, string> = {
   candidate: '245 B candidates',
@@ -42,7 +48,7 @@ export async function forward(scale: Scale): Promise<Row[]> {
   const rows: Row[] = [];
   const cases = scale.short ? CASES.slice(0, 1) : CASES;
   for (const one of cases) rows.push(await forwardClosed(one, FORWARDERS, scale));
-  if (!scale.short) rows.push(...(await forwardOpen(scale)));
+  for (const one of scale.short ? [] : OPEN_CASES) rows.push(...(await forwardOpen(one, scale)));
   return rows;
 }
 
@@ -80,7 +86,10 @@ export async function forwardClosed(
   );
 }
 
-async function forwardOpen(scale: Scale): Promise<Row[]> {
+async function forwardOpen(
+  { pairs, frame, messagesPerSecond }: OpenForwardCase,
+  scale: Scale,
+): Promise<Row[]> {
   const contenders = FORWARDERS.map(
     (name): Contender => ({
       name,
@@ -88,20 +97,20 @@ async function forwardOpen(scale: Scale): Promise<Row[]> {
       job: ({ port, pid }) => ({
         kind: 'forward-open',
         dialect: DIALECT_OF[name],
-        pairs: 100,
-        frame: 'candidate',
-        messagesPerSecond: OPEN_RATE,
+        pairs,
+        frame,
+        messagesPerSecond,
         port,
         pid,
       }),
     }),
   );
-  const measurements = await contest(contenders, { ...scale, seconds: scale.seconds * 2 });
+  const measurements = await contest(contenders, { ...scale, seconds: scale.seconds * 1.5 });
   const row = (value: string, label: string) =>
     rowOf(
       {
-        id: `forward/open/${value}`,
-        label: `100 pairs, candidates at ${OPEN_RATE} messages/s, ${label}`,
+        id: `forward/open/${pairs}/${frame}/${value}`,
+        label: `${pairs} pairs, ${FRAME_NAMES[frame]} at ${messagesPerSecond} messages/s, ${label}`,
         unit: 'ms',
         better: 'less',
       },

@@ -10,13 +10,17 @@ import { Connection, type ConnectionDeps } from './connection.js';
 import type { Connections } from './connections.js';
 import type { Corking } from './corking.js';
 import type { SignalingCounters } from './counters.js';
+import { FastLane } from './fast-lane.js';
 import type { Heartbeat } from './heartbeat.js';
 import { type Handle, Inbox } from './inbox.js';
 import { RateMeter } from './rates.js';
 import type { ClientSocket } from './upgrade.js';
 
 export interface AttachDeps {
-  config: Pick<Config, 'maxBufferedBytes' | 'maxMessagesPerSecond' | 'maxBytesPerSecond'>;
+  config: Pick<
+    Config,
+    'maxBufferedBytes' | 'maxMessageBytes' | 'maxMessagesPerSecond' | 'maxBytesPerSecond'
+  >;
   admission: Admission;
   connections: Connections;
   corking: Corking;
@@ -49,6 +53,13 @@ export function attacher({
     messagesPerSecond: config.maxMessagesPerSecond,
     bytesPerSecond: config.maxBytesPerSecond,
   };
+  const lanes = {
+    backplane,
+    connections,
+    corking,
+    counters,
+    maxMessageBytes: config.maxMessageBytes,
+  };
   const shared: ConnectionDeps = {
     corking,
     counters,
@@ -69,18 +80,19 @@ export function attacher({
 
   function onPing(this: ClientSocket, payload: Buffer): void {
     this.connection.unanswered = 0;
-    if (this.inbox.control(payload.length)) this.connection.pong(payload);
+    if (this.inbox.admit(payload.length)) this.connection.pong(payload);
   }
 
   function onPong(this: ClientSocket, payload: Buffer): void {
     this.connection.unanswered = 0;
-    this.inbox.control(payload.length);
+    this.inbox.admit(payload.length);
   }
 
   /** A protocol fault, a message over the cap: ws itself then starts to close, with the code that fits, which can take its time. */
   function onError(this: ClientSocket, { code }: Error & { code?: string }): void {
     if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.closes.message_too_big += 1;
     log.debug({ conn: this.connection.number, code }, 'socket error');
+    this.lane.close();
     this.connection.leave();
   }
 
@@ -97,13 +109,9 @@ export function attacher({
     const origin = { address, request: keepRequests ? request : undefined };
     const connection = new Connection(socket, stream, origin, shared);
     socket.connection = connection;
-    socket.inbox = new Inbox(
-      connection,
-      handle,
-      new RateMeter(rate, performance.now()),
-      counters,
-      log,
-    );
+    const meter = new RateMeter(rate, performance.now());
+    socket.inbox = new Inbox(connection, handle, meter, counters, log);
+    socket.lane = new FastLane(stream, connection, socket.inbox, lanes);
     counters.opened += 1;
     connections.add(connection);
     heartbeat.add(connection);

@@ -32,6 +32,8 @@ export interface Backplane {
    * opposite each other, or no longer, it is dropped: the sender may not have heard yet.
    */
   forward(from: string, to: string, frame: string): void;
+  /** Whether `forward` would hand over to a connection of this process, and at once: then it may be gone round. */
+  reaches(from: string, to: string): boolean;
   /** How many rooms have at least one member. */
   roomCount(): Promise<number>;
   /** Those rooms, for debugging. */

@@ -37,7 +37,7 @@ export class Connection {
   readonly #stream: Duplex;
   readonly #deps: ConnectionDeps;
   #seat: Seat | null = null;
-  #signature: string | undefined;
+  #signature: Buffer | undefined;
   #corked = false;
   #closing = false;
   #gone = false;
@@ -65,9 +65,11 @@ export class Connection {
     this.#signature = undefined;
   }
 
-  /** What its forwarded messages say of their sender, as members of a JSON object: made once for all from one seat. */
-  get signature(): string {
-    this.#signature ??= JSON.stringify({ from: this.id, roomId: this.#seat?.roomId }).slice(1, -1);
+  /** What its forwarded messages say of their sender, as the end of a JSON object: made once for all from one seat. */
+  get signature(): Buffer {
+    this.#signature ??= Buffer.from(
+      `,${JSON.stringify({ from: this.id, roomId: this.#seat?.roomId }).slice(1)}`,
+    );
     return this.#signature;
   }
 
@@ -83,6 +85,13 @@ export class Connection {
   /** Sends a text frame; a client that does not read what it was sent is closed with 4008. */
   sendFrame(frame: string): void {
     if (this.#mayWrite()) this.#stream.write(textFrame(frame));
+  }
+
+  /** Sends frames, perhaps none, in memory that is lent until streams are let go: see {@link Corking}. */
+  sendLent(frames: Buffer): void {
+    if (frames.length === 0 || !this.#mayWrite()) return;
+    // What waits behind others is kept without all else that lies beside it.
+    this.#stream.write(this.#stream.writableLength > 0 ? Buffer.from(frames) : frames);
   }
 
   /** Answers a ping frame; the client that does not read its pongs is a slow one like any other. */
@@ -140,6 +149,10 @@ export class Connection {
     this.#gone = true;
     // Not at once: a close can be an effect of the very change of the room that is being carried out.
     queueMicrotask(() => this.#deps.onGone(this));
+  }
+
+  get writableLength(): number {
+    return this.#stream.writableLength;
   }
 
   cork(): void {

@@ -40,6 +40,10 @@ export class Connections implements LocalConnections {
     if (this.#byId.size === 0) this.#emptied?.();
   }
 
+  get(connectionId: string): Connection | undefined {
+    return this.#byId.get(connectionId);
+  }
+
   /** Resolves once no connection is left. */
   async whenEmpty(): Promise<void> {
     if (this.#byId.size === 0) return;

@@ -110,7 +110,7 @@ function forward(
   } else {
     counters.forwards[type] += 1;
     // `from` and `roomId` are the server's word.
-    const frame = `${json.slice(0, -1)},${connection.signature}}`;
+    const frame = `${json.slice(0, -1)}${connection.signature}`;
     backplane.forward(connection.id, seat.peerId, frame);
   }
 }

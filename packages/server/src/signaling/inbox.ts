@@ -37,7 +37,7 @@ export class Inbox {
 
   /** @param bytes - size of the frame; what the rate counts */
   receive(text: string, bytes: number): void {
-    if (!this.control(bytes)) return;
+    if (!this.admit(bytes)) return;
     if (!this.#busy) {
       this.#take(text);
       return;
@@ -47,9 +47,14 @@ export class Inbox {
     this.#connection.pause();
   }
 
-  /** Takes a ping or pong frame, which counts like a message: whether it is to be heeded. */
-  control(bytes: number): boolean {
-    const verdict = this.#rate.take(bytes, performance.now());
+  /** Whether a message is under way, so that later ones have to wait. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** Counts a frame against the rate, a ping or pong like a message: whether it is to be heeded. */
+  admit(bytes: number, now = performance.now()): boolean {
+    const verdict = this.#rate.take(bytes, now);
     return verdict === 'fine' || this.#heed(verdict);
   }
 

@@ -44,6 +44,7 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
       if (peers.get(from) === to) connections.forward(to, frame);
       else connections.dropFrame();
     },
+    reaches: (from, to) => peers.get(from) === to,
     roomCount: async () => rooms.size,
     async rooms() {
       return Array.from(rooms.values(), ({ roomId, members }) => ({

@@ -47,8 +47,8 @@ const checks = new Map(
 const MAX_ECHO = 64;
 
 export function parseMessage(text: string): Parsed {
-  const plain = plainForward(text);
-  return plain === undefined ? parseFully(text) : { kind: 'message', message: plain };
+  const type = plainForward(text);
+  return type === undefined ? parseFully(text) : { kind: 'message', message: { type, json: text } };
 }
 
 function parseFully(text: string): Parsed {

@@ -12,12 +12,14 @@ import type { Admission } from './admission.js';
 import type { Connection } from './connection.js';
 import type { Corking } from './corking.js';
 import type { RefusalCause, SignalingCounters } from './counters.js';
+import type { FastLane } from './fast-lane.js';
 import type { Inbox } from './inbox.js';
 
 /** Carries what its listeners need: they are then the same functions for all, and no connection keeps any of its own. */
 export class ClientSocket extends WebSocket {
   connection!: Connection;
   inbox!: Inbox;
+  lane!: FastLane;
 }
 
 export interface UpgradeDeps {

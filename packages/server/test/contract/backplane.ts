@@ -93,6 +93,8 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       await join('a', 'r');
       await join('b', 'r');
       await backplane.settle();
+      const isOneProcess = backplane.backplaneOf('a') === backplane.backplaneOf('b');
+      expect(backplane.backplaneOf('a').reaches('a', 'b')).toBe(isOneProcess);
       const frames = Array.from({ length: 100 }, (_, n) => `frame ${n}`);
       for (const frame of frames) backplane.backplaneOf('a').forward('a', 'b', frame);
       await backplane.settle();
@@ -114,8 +116,10 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       await join('c', 'other');
       await backplane.settle();
       backplane.backplaneOf('c').forward('c', 'a', 'from another room');
+      expect(backplane.backplaneOf('c').reaches('c', 'a')).toBe(false);
       await backplane.backplaneOf('b').depart('r', 'b', 'leave');
       backplane.backplaneOf('b').forward('b', 'a', 'after leaving');
+      expect(backplane.backplaneOf('b').reaches('b', 'a')).toBe(false);
       await backplane.settle();
       expect(connections.frames('a')).toEqual([]);
       expect(connections.dropped).toBe(2);

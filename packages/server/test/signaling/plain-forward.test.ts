@@ -22,18 +22,20 @@ const PLAIN = [
   candidate({ sdpMid: '0', sdpMLineIndex: 12, usernameFragment: null }),
   candidate({ sdpMLineIndex: 0, sdpMid: 'audio' }),
   candidate({ candidate: '', sdpMid: '', sdpMLineIndex: 0 }),
-  description('v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=é \u2028 \\ 😀\r\n'),
+  description('v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=\\ \b\f\t\r\n'),
+  '{"type":"webrtc_offer","sdp":"\\/ \\u00e9 \\u0022 \\ud83d"}',
   description(''),
   JSON.stringify({ type: 'webrtc_answer', sdp: 'v=0' }),
 ];
 
 test.each(PLAIN)('a message as clients spell it is passed on as it came: %s', (text) => {
-  expect(plainForward(text)).toEqual({ type: JSON.parse(text).type, json: text });
+  expect(plainForward(text)).toBe(JSON.parse(text).type);
 });
 
 test.each([
   ['a further member', '{"type":"webrtc_offer","sdp":"a","extra":1}'],
   ['a member twice', '{"type":"webrtc_offer","sdp":"a","sdp":"b"}'],
+  ['a character beyond ASCII', '{"type":"webrtc_offer","sdp":"é"}'],
   ['a sender', '{"type":"webrtc_offer","sdp":"a","from":"me"}'],
   ['a quote in a description', '{"type":"webrtc_offer","sdp":"a\\"b"}'],
   ['white space', '{"type": "webrtc_offer","sdp":"a"}'],
@@ -66,6 +68,7 @@ test.each([
 test.each([
   '{"type":"webrtc_offer","sdp":"a\\x"}',
   '{"type":"webrtc_offer","sdp":"a\n"}',
+  '{"type":"webrtc_offer","sdp":"\\u12"}',
   '{"type":"webrtc_offer","sdp":"a\\"}',
   '{"type":"webrtc_offer","sdp":"}',
   '{"type":"webrtc_offer","sdp":""',
@@ -105,7 +108,7 @@ test('whatever is done to a message, what is still recognised is valid, and says
       const recognised = plainForward(text);
       if (recognised === undefined) return;
       const value = JSON.parse(text);
-      expect(recognised).toEqual({ type: value.type, json: text });
+      expect(recognised).toBe(value.type);
       const check = checks[value.type as keyof typeof checks];
       expect(check.Check(value)).toBe(true);
       // Written anew it is the same text, but for escapes: no member is there twice, and none beside those of the schema.

@@ -64,15 +64,10 @@ export class ClusterBackplane implements Backplane {
     const joining = this.#joining;
     const shared = { lease, views: this.#views, connections, counters, joining };
     const lookSoon = (view: RoomView) => this.#patrol.soon(view);
-    this.#changes = new RoomChanges({
-      ...shared,
-      register,
-      outbox: this.#outbox,
-      clock,
-      lookSoon,
-    });
+    const outbox = this.#outbox;
+    this.#changes = new RoomChanges({ ...shared, register, outbox, clock, lookSoon });
     this.#news = new RoomNews({ ...shared, changes: this.#changes });
-    this.#frames = new PeerFrames({ ...shared, news: this.#news, outbox: this.#outbox });
+    this.#frames = new PeerFrames({ ...shared, news: this.#news, outbox });
     this.#patrol = new Patrol(this.#views, this.#news, lease, clock);
     lease.hurry();
   }
@@ -103,6 +98,10 @@ export class ClusterBackplane implements Backplane {
 
   forward(from: string, to: string, frame: string): void {
     this.#frames.forward(from, to, frame);
+  }
+
+  reaches(from: string, to: string): boolean {
+    return this.#frames.reaches(from, to);
   }
 
   async roomCount(): Promise<number> {

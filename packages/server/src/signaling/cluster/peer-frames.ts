@@ -39,13 +39,18 @@ export class PeerFrames {
   forward(from: string, to: string, frame: string): void {
     const seat = this.#views.seatOf(from);
     if (seat === undefined || seat.peerId !== to) this.#drop('not_peer');
-    else if (
-      this.#lease.acts &&
-      seat.incarnation === this.#lease.incarnation &&
-      seat.view.held === 0
-    ) {
-      this.#pass(seat, from, to, frame);
-    } else this.#hold(seat, from, to, frame);
+    else if (this.#stands(seat)) this.#pass(seat, from, to, frame);
+    else this.#hold(seat, from, to, frame);
+  }
+
+  reaches(from: string, to: string): boolean {
+    const seat = this.#views.seatOf(from);
+    return seat?.peerId === to && seat.peerProcess === null && this.#stands(seat);
+  }
+
+  /** Whether a seat is held under a lease that runs, and nothing of its room waits. */
+  #stands({ incarnation, view }: LocalSeat): boolean {
+    return this.#lease.acts && incarnation === this.#lease.incarnation && view.held === 0;
   }
 
   /** A frame for a connection of this node. */

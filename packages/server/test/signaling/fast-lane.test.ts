@@ -1,0 +1,176 @@
+// What goes by the fast lane and what by ws comes to the same: however frames are mixed and reads are cut, and whoever reads slowly.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import fc from 'fast-check';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { closePayload, FrameReader, frame, OPCODES, textFrame } from '../fuzz/raw-frames.js';
+import { RawSocket } from '../fuzz/raw-socket.js';
+import { Peer, pairOfPeers } from '../support/peer.js';
+import { startServer } from '../support/server.js';
+
+const server = await startServer({
+  MAX_MESSAGES_PER_SECOND: '10000000',
+  MAX_BYTES_PER_SECOND: '10000000000',
+  MAX_BUFFERED_BYTES: '100000000',
+});
+afterAll(() => server.close());
+const port = Number(new URL(server.url).port);
+
+const HANDSHAKE =
+  'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+
+/** Something that a client sends, what its peer gets of it, and what the client is answered. */
+interface Item {
+  bytes: Buffer;
+  forwarded?: object;
+  answer?: string;
+}
+
+const { text, binary, ping, pong, continuation } = OPCODES;
+
+const forwarded = (message: object, spelled = JSON.stringify(message)): Item => ({
+  bytes: textFrame(spelled),
+  forwarded: message,
+});
+const offer = (sdp: string) => ({ type: 'webrtc_offer', sdp });
+const candidate = (words: string) => ({
+  type: 'ice_candidate',
+  candidate: { candidate: `candidate:${words}`, sdpMid: '0', sdpMLineIndex: 0 },
+});
+const inTwo = (message: object): Item => {
+  const payload = Buffer.from(JSON.stringify(message));
+  return {
+    bytes: Buffer.concat([
+      frame({ opcode: text, payload: payload.subarray(0, 20), fin: false }),
+      frame({ opcode: continuation, payload: payload.subarray(20) }),
+    ]),
+    forwarded: message,
+  };
+};
+
+const words = fc.stringMatching(/^[a-z0-9 ]{0,300}$/);
+const items: fc.Arbitrary<Item> = fc.oneof(
+  { arbitrary: words.map((word) => forwarded(candidate(word))), weight: 6 },
+  { arbitrary: words.map((word) => forwarded(offer(`v=0\r\n${word}`))), weight: 3 },
+  fc.integer({ min: 16_300, max: 16_500 }).map((n) => forwarded(offer('x'.repeat(n)))),
+  words.map((word) => forwarded(offer(`é${word}`))),
+  words.map((word) => forwarded(offer(word), JSON.stringify({ from: 'me', ...offer(word) }))),
+  words.map((word) => inTwo(offer(word))),
+  fc.constantFrom<Item>(
+    { bytes: textFrame({ type: 'ping' }), answer: 'pong' },
+    { bytes: textFrame('{"type":"webrtc_offer","sdp":"\\x"}'), answer: 'invalid_json' },
+    { bytes: textFrame('{"type":"webrtc_offer","sdp":1}'), answer: 'invalid_sdp' },
+    { bytes: frame({ opcode: binary, payload: Buffer.alloc(3) }), answer: 'invalid_json' },
+    { bytes: frame({ opcode: ping, payload: Buffer.from('a') }), answer: 'frame a' },
+    { bytes: frame({ opcode: pong }) },
+  ),
+);
+
+let rooms = 0;
+
+/** A client of bytes, and its peer, in a room of their own. */
+async function rawPair(): Promise<{ raw: RawSocket; peer: Peer; from: string; roomId: string }> {
+  const roomId = `room ${++rooms} é`;
+  const peer = await Peer.open(server.wsUrl);
+  await peer.join(roomId);
+  const raw = new RawSocket(port);
+  await raw.write(Buffer.from(HANDSHAKE));
+  await raw.write(textFrame({ type: 'join_room', roomId }));
+  await raw.until((received) => received.includes('"room_ready"'));
+  await peer.next('room_ready');
+  const from = /"clientId":"([^"]+)"/.exec(raw.received.toString('latin1'))?.[1] as string;
+  return { raw, peer, from, roomId };
+}
+
+/** What a client was answered, after its join. */
+function answersIn(received: Buffer): string[] {
+  const frames = new FrameReader().read(received.subarray(received.indexOf('\r\n\r\n') + 4));
+  return frames.slice(3).map(({ opcode, payload }) => {
+    if (opcode === OPCODES.close) return `close ${payload.readUInt16BE(0)}`;
+    if (opcode === OPCODES.pong) return `frame ${payload}`;
+    const { type, code } = JSON.parse(payload.toString());
+    return code ?? type;
+  });
+}
+
+const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 });
+
+test('the peer gets each message once, in order and signed, and the sender its answers', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(items, { maxLength: 30 }), cuts, async (sent, places) => {
+      const { raw, peer, from, roomId } = await rawPair();
+      try {
+        const script = [...sent, forwarded(offer('end')), { bytes: textFrame({ type: 'end' }) }];
+        await raw.write(Buffer.concat(script.map(({ bytes }) => bytes)), places);
+        for (const message of script.flatMap((item) => item.forwarded ?? [])) {
+          expect(await peer.next()).toStrictEqual({ ...message, from, roomId });
+        }
+        await raw.until((received) => received.includes('unknown_message_type'));
+        const answers = sent.flatMap(({ answer }) => answer ?? []);
+        expect(answersIn(raw.received)).toEqual([...answers, 'unknown_message_type']);
+        expect(await peer.sync()).toEqual([]);
+      } finally {
+        raw.destroy();
+        peer.socket.terminate();
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test.each([
+  ['text that is no UTF-8', frame({ opcode: text, payload: Buffer.from([0x22, 0xff]) }), 1007],
+  ['an unmasked frame', frame({ opcode: text, masked: false }), 1002],
+  ['a message over the cap', frame({ opcode: text, claimedLength: 10_000_000n }), 1009],
+  ['a close frame', frame({ opcode: OPCODES.close, payload: closePayload(1000) }), 1000],
+])('after %s nothing is forwarded, in this read or in later ones', async (_what, last, code) => {
+  const { raw, peer } = await rawPair();
+  onTestFinished(() => raw.destroy());
+  onTestFinished(() => peer.socket.terminate());
+  const before = textFrame(offer('before'));
+  const after = textFrame(offer('after'));
+  await raw.write(Buffer.concat([before, last, after]));
+  await raw.until((received) => answersIn(received).includes(`close ${code}`));
+  await raw.write(after);
+  raw.socket.end();
+  expect((await peer.next()).sdp).toBe('before');
+  await peer.next('peer_disconnected');
+  expect(await peer.sync()).toEqual([]);
+});
+
+test('what a slow reader has yet to read stays as it was sent, whatever others send meanwhile', async () => {
+  const [sender, reader] = await pairOfPeers(server.wsUrl, 'slow');
+  const [busy, other] = await pairOfPeers(server.wsUrl, 'busy');
+  const bulk = 'x'.repeat(8000);
+  const count = 2000;
+  reader.socket.pause();
+  for (let n = 0; n < count; n++) {
+    sender.send(offer(`${n} ${bulk}`));
+    busy.send(offer(`busy ${n}`));
+    if (n % 20 === 0) await Promise.all([sender.sync(), busy.sync()]);
+  }
+  for (let n = 0; n < count; n++) expect((await other.next()).sdp).toBe(`busy ${n}`);
+  reader.socket.resume();
+  for (let n = 0; n < count; n++) expect((await reader.next()).sdp).toBe(`${n} ${bulk}`);
+});
+
+test('ws listens to the data of a stream once: the lane takes the place of that listener', async () => {
+  const http = createServer();
+  onTestFinished(() => void http.close());
+  const acceptor = new WebSocketServer({ noServer: true });
+  const listeners = new Promise<number>((resolve) => {
+    http.on('upgrade', (request, stream, head) => {
+      acceptor.handleUpgrade(request, stream, head, (socket) => {
+        resolve(stream.listenerCount('data'));
+        socket.terminate();
+      });
+    });
+  });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  const client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
+  // It is dropped at once.
+  client.on('error', () => {});
+  expect(await listeners).toBe(1);
+});
