@@ -24,9 +24,9 @@ const forwardGoals = (row: string, peerjs: number, floor?: number): Goal[] => [
 ];
 
 export const GOALS: readonly Goal[] = [
-  ...forwardGoals('forward/100/candidate/1', 1.3, 0.85),
-  ...forwardGoals('forward/100/candidate/8', 2.5, 1.05),
-  ...forwardGoals('forward/100/offer/1', 1.2, 0.85),
+  ...forwardGoals('forward/100/candidate/1', 1.3, 0.75),
+  ...forwardGoals('forward/100/candidate/8', 2.5, 0.9),
+  ...forwardGoals('forward/100/offer/1', 1.2, 0.75),
   ...forwardGoals('forward/100/offer/8', 1.2),
   ...forwardGoals('forward/1000/candidate/1', 1.3),
   ...forwardGoals('forward/1000/candidate/8', 2.5),

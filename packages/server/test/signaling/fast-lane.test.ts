@@ -156,6 +156,33 @@ test('what a slow reader has yet to read stays as it was sent, whatever others s
   for (let n = 0; n < count; n++) expect((await reader.next()).sdp).toBe(`${n} ${bulk}`);
 });
 
+test('what is sent after a join waits for it, and goes to the new room', async () => {
+  let asked = () => {};
+  let letIn = (_mayJoin: boolean) => {};
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const join = ({ roomId }: { roomId: string }) => {
+    if (roomId !== 'guarded') return true;
+    asked();
+    return new Promise<boolean>((resolve) => {
+      letIn = resolve;
+    });
+  };
+  const guarded = await startServer({}, { authorize: { join } });
+  onTestFinished(() => guarded.close());
+  const [mover, left] = await pairOfPeers(guarded.wsUrl, 'old');
+  mover.send({ type: 'join_room', roomId: 'guarded' });
+  await isAsked;
+  mover.send(candidate('for the new room'));
+  // An answer to somebody else shows that what was sent before it has been read.
+  expect(await left.sync()).toEqual([]);
+  letIn(true);
+  await mover.next('room_joined');
+  expect((await mover.next('error')).code).toBe('no_peer');
+  expect((await left.next()).type).toBe('peer_left');
+});
+
 test('ws listens to the data of a stream once: the lane takes the place of that listener', async () => {
   const http = createServer();
   onTestFinished(() => void http.close());
