@@ -312,6 +312,36 @@ test('who has moved hears nothing more of whom it left, even before that one is 
   expect(connections.take('c')).toEqual(['peer_left']);
 });
 
+test('who has moved hears nothing of its old room by a claim of it that was under way', async () => {
+  const { connections, world, first, pair } = await twoNodes();
+  await pair('a', 'c');
+  world.pause(first);
+  await world.pass(BOUND_MS);
+  world.resume(first);
+  const oneTurn = () => new Promise<void>((done) => setImmediate(done));
+  let answer: () => void = () => {};
+  const held = new Promise<void>((resolve) => (answer = resolve));
+  let isClaiming = false;
+  first.link.fate = (call) => {
+    isClaiming = call === 'set';
+    first.link.delay = isClaiming ? () => held : oneTurn;
+    return 'fine';
+  };
+  // Waits for the seats of the old room, which are claimed again.
+  first.backplane.forward('c', 'a', 'from the old room');
+  while (!isClaiming) await oneTurn();
+  first.link.fate = () => 'fine';
+  first.link.delay = oneTurn;
+  const moving = first.backplane.join('new', seat('a'), null, 'r');
+  while (connections.seats.get('a')?.roomId !== 'new') await oneTurn();
+  answer();
+  await moving;
+  await world.settle();
+  expect(connections.frames('a')).toEqual([]);
+  expect(connections.take('a')).toEqual(['room_joined initiator']);
+  expect(connections.take('c')).toEqual(['peer_left']);
+});
+
 test('a take-over that may have been made and is undone turns no roles', async () => {
   const { connections, world, first, second, join, members } = await twoNodes();
   world.homes.set('e', 0);
