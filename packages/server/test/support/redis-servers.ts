@@ -8,6 +8,7 @@ import { ask } from '../../src/platform/redis-routes.js';
 import { SLOTS } from '../../src/platform/redis-slots.js';
 import { freePort } from './coturn.js';
 import { eventually } from './eventually.js';
+import { leash } from './leash.js';
 
 export interface RedisServer {
   readonly port: number;
@@ -65,6 +66,7 @@ export async function startRedis(
   const start = async () => {
     const started = spawn('redis-server', [config, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     child = started;
+    leash(started);
     for (const stream of [started.stdout, started.stderr]) {
       stream.on('data', (text) => {
         log = `${log}${text}`.slice(-20_000);
