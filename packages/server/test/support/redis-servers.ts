@@ -109,8 +109,13 @@ export interface RedisCluster {
  * Starts a Redis Cluster of masters that share the slots.
  *
  * @param replicas - whether each master has a replica: the last servers, in the order of their masters
+ * @param settings - more lines of redis.conf
  */
-export async function startRedisCluster(masters = 3, replicas = false): Promise<RedisCluster> {
+export async function startRedisCluster(
+  masters = 3,
+  replicas = false,
+  settings: readonly string[] = [],
+): Promise<RedisCluster> {
   const servers = await Promise.all(
     Array.from({ length: replicas ? masters * 2 : masters }, async () =>
       startRedis([
@@ -119,6 +124,7 @@ export async function startRedisCluster(masters = 3, replicas = false): Promise<
         'cluster-node-timeout 1000',
         'cluster-replica-validity-factor 0',
         'repl-diskless-sync-delay 0',
+        ...settings,
       ]),
     ),
   );
