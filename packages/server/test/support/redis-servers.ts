@@ -29,6 +29,9 @@ export interface RedisServer {
   dispose(): Promise<void>;
 }
 
+/** For a start on a machine that is busy. */
+const START_MS = 30_000;
+
 const options = { credentials: {}, database: 0, tls: false, timeoutMs: 3000 };
 
 /** Starts one server; `settings` are lines of redis.conf. The caller disposes of it. */
@@ -75,7 +78,7 @@ export async function startRedis(
     await eventually(async () => {
       if (started.exitCode !== null) throw new Error(`redis-server ended:\n${log}`);
       await admin('PING');
-    });
+    }, START_MS);
   };
   await start();
   return {

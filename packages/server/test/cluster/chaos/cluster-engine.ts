@@ -18,7 +18,7 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
 
   /** Ends one master after the other, at once; after the other's time the same server comes back, as it was. */
   const killMaster = async (meanwhile: (killed: RedisServer) => Promise<void>) => {
-    const masters = await mastersOf(servers);
+    const masters = await eventually(() => mastersOf(servers), SETTLED_MS);
     const master = masters[struck++ % masters.length] as RedisServer;
     await master.stop('SIGKILL');
     await meanwhile(master);

@@ -41,7 +41,7 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
 
   /** Ends the master at once; after the other's time the same server comes back, as it was. */
   const killMaster = async (meanwhile: (port: number) => Promise<void>) => {
-    const port = await masterPort(sentinels[0] as RedisServer);
+    const port = await eventually(() => masterPort(sentinels[0] as RedisServer), SETTLED_MS);
     const master = servers.find((server) => server.port === port) as RedisServer;
     await master.stop('SIGKILL');
     await meanwhile(port);
