@@ -5,6 +5,7 @@ import { CHAOS_PAIRS, CHAOS_REDIS, CHAOS_SECONDS, CHAOS_SEED, logPathOf } from '
 import { chaos } from './chaos.js';
 import { boundsFor } from './checker/bounds.js';
 import { startClusterEngine } from './cluster-engine.js';
+import { REPLICAS_ACK } from './redis-engine.js';
 import { startSentinelEngine } from './sentinel-engine.js';
 import { ServerNode } from './server-node.js';
 import { HEARTBEAT_SECONDS, LEASE_SECONDS, SERVER_SETTINGS } from './server-settings.js';
@@ -29,7 +30,7 @@ describeWith(['redis-server'], 'a cluster under faults', () => {
       const env = {
         ...SERVER_SETTINGS,
         REDIS_URL: url,
-        REDIS_REPLICAS_ACK: '1',
+        REDIS_REPLICAS_ACK: String(REPLICAS_ACK),
         LEASE_SECONDS: String(LEASE_SECONDS),
       };
       const node = new ServerNode(number, env, logPathOf(number));

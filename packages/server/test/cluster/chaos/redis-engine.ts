@@ -10,6 +10,9 @@ export interface RedisEngine extends Engine {
 /** What was answered is on disk, so that a server that is killed and started again has it. */
 export const DURABLE = ['appendonly yes', 'appendfsync always', 'repl-diskless-sync-delay 0'];
 
+/** REDIS_REPLICAS_ACK of the nodes, and how many replicas a master has: then no failover loses what was answered. */
+export const REPLICAS_ACK = 1;
+
 /** For everything to be as it should be again after a fault, on a machine that is busy. */
 export const SETTLED_MS = 30_000;
 

@@ -1,9 +1,16 @@
-// A Redis with Sentinels for a run: a master, two replicas and three Sentinels, each seen by each node through a proxy of its own.
+// A Redis with Sentinels for a run: a master, its replica and three Sentinels, each seen by each node through a proxy of its own.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
 import { type RedisServer, startRedis } from '../../support/redis-servers.js';
 import { FaultProxies } from './fault-proxies.js';
-import { cutsOf, DURABLE, type RedisEngine, SETTLED_MS, type Way } from './redis-engine.js';
+import {
+  cutsOf,
+  DURABLE,
+  REPLICAS_ACK,
+  type RedisEngine,
+  SETTLED_MS,
+  type Way,
+} from './redis-engine.js';
 
 const WATCH = [
   'sentinel down-after-milliseconds mymaster 1000',
@@ -11,7 +18,8 @@ const WATCH = [
   'sentinel resolve-hostnames no',
 ];
 
-const REPLICAS = 2;
+/** As many as must have a write before it is answered: of two, Sentinels may promote the one that has it not. */
+const REPLICAS = REPLICAS_ACK;
 const SENTINELS = 3;
 
 /** Starts it for so many nodes. The caller stops it. */
