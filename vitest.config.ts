@@ -1,6 +1,6 @@
 // Tests run the sources, not the build; only the packages, the command and the thread of the database are what is built.
 import { fileURLToPath } from 'node:url';
-import { configDefaults, defineConfig } from 'vitest/config';
+import { defineConfig } from 'vitest/config';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -19,11 +19,6 @@ export default defineConfig({
   },
   test: {
     include: ['{packages/*,demo,bench}/test/**/*.test.ts', 'test/**/*.test.ts'],
-    // By command only (npm run test:chaos) until they find nothing more: docs/cluster.md, "What is not proven yet".
-    exclude: [
-      ...configDefaults.exclude,
-      ...(process.env.CHAOS_SECONDS ? [] : ['**/chaos/{chaos,embedded}.test.ts']),
-    ],
     globalSetup: ['packages/server/test/support/built.ts'],
     setupFiles: ['packages/server/test/support/keep-databases.ts'],
     testTimeout: 20_000,

@@ -1,4 +1,4 @@
-// npm run test:chaos: the faults of the tests for an hour. CHAOS_SECONDS and CHAOS_SEED in the environment say otherwise.
+// npm run test:chaos: the faults of the tests for an hour. CHAOS_SECONDS, CHAOS_SEED and CHAOS_REDIS=cluster in the environment say otherwise.
 import { ensureComponents } from './components.js';
 import { prepare, ROOT, run } from './prepare.js';
 

@@ -1,10 +1,7 @@
 // Waiting for what announces itself by no event: a probe, a metric. Looks again until it holds or the test's time is up.
 
-/** Resolves once `holds` does not throw; rejects with its last error after `withinMs`. */
-export async function eventually(
-  holds: () => void | Promise<void>,
-  withinMs = 10_000,
-): Promise<void> {
+/** Resolves once `holds` does not throw, to what it returns; rejects with its last error after `withinMs`. */
+export async function eventually<T>(holds: () => T | Promise<T>, withinMs = 10_000): Promise<T> {
   const end = performance.now() + withinMs;
   for (;;) {
     try {

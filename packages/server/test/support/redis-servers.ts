@@ -8,6 +8,7 @@ import { ask } from '../../src/platform/redis-routes.js';
 import { SLOTS } from '../../src/platform/redis-slots.js';
 import { freePort } from './coturn.js';
 import { eventually } from './eventually.js';
+import { leash } from './leash.js';
 
 export interface RedisServer {
   readonly port: number;
@@ -27,6 +28,9 @@ export interface RedisServer {
   /** Ends it and deletes its folder. */
   dispose(): Promise<void>;
 }
+
+/** For a start on a machine that is busy. */
+const START_MS = 30_000;
 
 const options = { credentials: {}, database: 0, tls: false, timeoutMs: 3000 };
 
@@ -65,6 +69,7 @@ export async function startRedis(
   const start = async () => {
     const started = spawn('redis-server', [config, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     child = started;
+    leash(started);
     for (const stream of [started.stdout, started.stderr]) {
       stream.on('data', (text) => {
         log = `${log}${text}`.slice(-20_000);
@@ -73,7 +78,7 @@ export async function startRedis(
     await eventually(async () => {
       if (started.exitCode !== null) throw new Error(`redis-server ended:\n${log}`);
       await admin('PING');
-    });
+    }, START_MS);
   };
   await start();
   return {
@@ -107,8 +112,13 @@ export interface RedisCluster {
  * Starts a Redis Cluster of masters that share the slots.
  *
  * @param replicas - whether each master has a replica: the last servers, in the order of their masters
+ * @param settings - more lines of redis.conf
  */
-export async function startRedisCluster(masters = 3, replicas = false): Promise<RedisCluster> {
+export async function startRedisCluster(
+  masters = 3,
+  replicas = false,
+  settings: readonly string[] = [],
+): Promise<RedisCluster> {
   const servers = await Promise.all(
     Array.from({ length: replicas ? masters * 2 : masters }, async () =>
       startRedis([
@@ -117,6 +127,7 @@ export async function startRedisCluster(masters = 3, replicas = false): Promise<
         'cluster-node-timeout 1000',
         'cluster-replica-validity-factor 0',
         'repl-diskless-sync-delay 0',
+        ...settings,
       ]),
     ),
   );

@@ -9,14 +9,14 @@ import {
   seatOf,
   tellPeer,
 } from '../room.js';
-import type { RoomRecord } from './room-record.js';
+import { isReplaced, nodeOf, type RoomRecord } from './room-record.js';
 
 /**
  * The effects that lead from what was told to what is:
  *
  *   known │ now                          │ told
  *   ──────┼──────────────────────────────┼───────────────────────────────────────────
- *   seat  │ none, the device sits there  │ close 4001
+ *   seat  │ none, its device came anew   │ close 4001
  *   seat  │ none                         │ close 1013: who comes again finds its place
  *   peer  │ none                         │ peer_disconnected
  *   none  │ peer                         │ room_ready
@@ -31,14 +31,14 @@ export function catchUp(
   isLocal: (connectionId: string) => boolean,
 ): Effect[] {
   const effects: Effect[] = [];
-  for (const { connectionId, deviceId } of known.state.members) {
+  for (const member of known.state.members) {
+    const { connectionId } = member;
     if (!isLocal(connectionId)) continue;
-    if (now.state.members.some((member) => member.connectionId === connectionId)) {
+    if (nodeOf(now, connectionId) !== undefined) {
       effects.push(...peerNews(known, now, connectionId));
       continue;
     }
-    const replaced =
-      deviceId !== null && now.state.members.some((member) => member.deviceId === deviceId);
+    const replaced = isReplaced(member, known.version, now);
     effects.push({ kind: 'seat', to: connectionId, seat: null });
     effects.push({
       kind: 'close',

@@ -14,7 +14,7 @@ import {
   type Transition,
   transition,
 } from '../room.js';
-import { nodeOf, type RoomRecord, sameCompany } from './room-record.js';
+import { isReplaced, nodeOf, pastAfter, type RoomRecord, sameCompany } from './room-record.js';
 
 /** A seat that a connection of this node holds, by what the connection was told. */
 export interface HeldSeat {
@@ -102,10 +102,15 @@ function heal(
   const regressed = isBehind(base, planner);
   const hasLeft = (id: string) => regressed && planner.exact && nodeOf(known, id) === undefined;
   let state = base.state;
-  base.state.members.forEach(({ connectionId }, at) => {
+  // One that came after a connection of this node, and is one of this node too, has closed it, if it ever sat there.
+  const past = [...base.past];
+  base.state.members.forEach((member, at) => {
+    const { connectionId } = member;
     const isHere = nodes[at] === node;
     const isGone = isHere ? planner.isGhost(connectionId) : planner.isDead(nodes[at] as string);
-    if (!isGone && !planner.released.has(connectionId) && !hasLeft(connectionId)) return;
+    const isReleased = planner.released.has(connectionId) || hasLeft(connectionId);
+    if (!isGone && !isReleased) return;
+    if (!isHere && !isReleased) past.push({ ...member, until: base.version });
     state = transition(state, { kind: 'disconnect', connectionId }).room;
   });
 
@@ -114,7 +119,9 @@ function heal(
     if (seated(seat, state)) continue;
     if (seat.claimed && !regressed) lost = true;
     // What is behind has lost our seats; nobody took them.
-    else state = claimAgain(state, seat.member, known);
+    else if (!isReplaced(seat.member, known.version, { state, past })) {
+      state = claimAgain(state, seat.member, known);
+    }
   }
   const allOurs = state.members.every(({ connectionId }) =>
     held.some(({ member }) => member.connectionId === connectionId),
@@ -123,7 +130,13 @@ function heal(
     // Both of them back as they were, and in their order: nobody has noticed anything.
     const asKnown = { ...known.state, devices: known.state.devices ?? state.devices };
     return {
-      record: { version, pair: known.pair, state: asKnown, nodes: asKnown.members.map(() => node) },
+      record: {
+        version,
+        pair: known.pair,
+        state: asKnown,
+        nodes: asKnown.members.map(() => node),
+        past: pastAfter(base, asKnown, version),
+      },
       lost,
     };
   }
@@ -136,12 +149,9 @@ function heal(
 const isBehind = (base: RoomRecord, { held, known }: Planner): boolean =>
   held.length > 0 && base.version < known.version;
 
-/** No take-over: whoever sits there with this device came after. */
+/** Evicts nobody. */
 function claimAgain(state: RoomState, member: Member, known: RoomRecord): RoomState {
-  const replaced = state.members.some(
-    ({ deviceId }) => deviceId !== null && deviceId === member.deviceId,
-  );
-  if (replaced || state.members.length >= ROOM_SEATS) return state;
+  if (state.members.length >= ROOM_SEATS) return state;
   return transition(state, { kind: 'join', member, devices: known.state.devices }).room;
 }
 
@@ -151,7 +161,7 @@ function seatAll(state: RoomState, from: RoomRecord, version: number, node: stri
   const pair = sameCompany(state, from.state) ? from.pair : version;
   // An empty room is no room: it remembers no roles.
   const kept = state.members.length === 0 ? { ...state, devices: null } : state;
-  return { version, pair, state: kept, nodes };
+  return { version, pair, state: kept, nodes, past: pastAfter(from, state, version) };
 }
 
 function sameRecord(one: RoomRecord, other: RoomRecord): boolean {

@@ -1,5 +1,12 @@
-// What a cluster keeps of a room: its state by room.ts, the node of each member, and the version of it all.
+// What a cluster keeps of a room: its state by room.ts, the node of each member, who sat there last, and the version of it all.
+import { ROOM_SEATS } from '@couplet/protocol';
 import { emptyRoom, type Member, type RoomState } from '../room.js';
+
+/** One who sat there. */
+export interface PastMember extends Member {
+  /** The version at which it was gone. */
+  readonly until: number;
+}
 
 export interface RoomRecord {
   /** Grows with every change, and beyond the life of the room: made of the time, so that a room made anew comes after. 0: no record. */
@@ -9,11 +16,19 @@ export interface RoomRecord {
   readonly state: RoomState;
   /** The node of each member, in the order of the members. */
   readonly nodes: readonly string[];
+  /**
+   * The last connection of each device that sits here no more, latest first. A node that was counted among the dead finds
+   * here whether a device has come by another connection since, and gone again.
+   */
+  readonly past: readonly PastMember[];
 }
+
+/** Both devices of a pairing, and as many strangers. */
+const MAX_PAST = 2 * ROOM_SEATS;
 
 /** The room that nobody has ever entered. */
 export function absentRecord(roomId: string): RoomRecord {
-  return { version: 0, pair: 0, state: emptyRoom(roomId), nodes: [] };
+  return { version: 0, pair: 0, state: emptyRoom(roomId), nodes: [], past: [] };
 }
 
 export function nodeOf({ state, nodes }: RoomRecord, connectionId: string): string | undefined {
@@ -21,7 +36,7 @@ export function nodeOf({ state, nodes }: RoomRecord, connectionId: string): stri
 }
 
 /** The version comes first, in digits: a script compares it without reading the rest. */
-export function encodeRecord({ version, pair, state, nodes }: RoomRecord): string {
+export function encodeRecord({ version, pair, state, nodes, past }: RoomRecord): string {
   const { roomId, devices, members } = state;
   const seats = members.map(({ connectionId, deviceId }, at) => [
     connectionId,
@@ -29,15 +44,22 @@ export function encodeRecord({ version, pair, state, nodes }: RoomRecord): strin
     nodes[at] as string,
   ]);
   const paired = devices === null ? null : [devices.client1, devices.client2];
-  return `${version}|${JSON.stringify([pair, roomId, paired, seats])}`;
+  const gone = past.map(({ connectionId, deviceId, until }) => [connectionId, deviceId, until]);
+  return `${version}|${JSON.stringify([pair, roomId, paired, seats, gone])}`;
 }
 
-type Encoded = [number, string, [string, string] | null, [string, string | null, string][]];
+type Encoded = [
+  number,
+  string,
+  [string, string] | null,
+  [string, string | null, string][],
+  [string, string | null, number][],
+];
 
 /** Reads what {@link encodeRecord} wrote. */
 export function decodeRecord(text: string): RoomRecord {
   const bar = text.indexOf('|');
-  const [pair, roomId, paired, seats] = JSON.parse(text.slice(bar + 1)) as Encoded;
+  const [pair, roomId, paired, seats, gone] = JSON.parse(text.slice(bar + 1)) as Encoded;
   const members: Member[] = seats.map(([connectionId, deviceId]) => ({ connectionId, deviceId }));
   const devices = paired === null ? null : { client1: paired[0], client2: paired[1] };
   return {
@@ -45,6 +67,7 @@ export function decodeRecord(text: string): RoomRecord {
     pair,
     state: { roomId, members, devices },
     nodes: seats.map(([, , node]) => node),
+    past: gone.map(([connectionId, deviceId, until]) => ({ connectionId, deviceId, until })),
   };
 }
 
@@ -55,5 +78,32 @@ export function sameCompany(one: RoomState, other: RoomState): boolean {
     one.members.every(({ connectionId }) =>
       other.members.some((member) => member.connectionId === connectionId),
     )
+  );
+}
+
+/** {@link RoomRecord.past} of a state that comes after a record, at a version. */
+export function pastAfter(
+  { state, past }: RoomRecord,
+  { members }: RoomState,
+  version: number,
+): readonly PastMember[] {
+  const last = new Map<string | null, PastMember>();
+  for (const one of [...state.members.map((member) => ({ ...member, until: version })), ...past]) {
+    if (!last.has(one.deviceId)) last.set(one.deviceId, one);
+  }
+  for (const { deviceId } of [...members, { deviceId: null }]) last.delete(deviceId);
+  return [...last.values()].slice(0, MAX_PAST);
+}
+
+/** Whether the device of one who sat there at a version has come by another connection since, be that one there or gone as well. */
+export function isReplaced(
+  { connectionId, deviceId }: Member,
+  version: number,
+  { state, past }: Pick<RoomRecord, 'state' | 'past'>,
+): boolean {
+  const later = [...state.members, ...past.filter(({ until }) => until > version)];
+  return (
+    deviceId !== null &&
+    later.some((other) => other.deviceId === deviceId && other.connectionId !== connectionId)
   );
 }

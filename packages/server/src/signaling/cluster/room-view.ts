@@ -100,18 +100,22 @@ export class RoomViews {
     for (const [connectionId] of view.seats) {
       if (nodeOf(record, connectionId) === undefined) this.vacate(view, connectionId);
     }
+    const sits = (id: string) => id === joiner || view.seats.has(id);
     for (const member of record.state.members) {
       const { connectionId } = member;
-      if (connectionId !== joiner && !view.seats.has(connectionId)) continue;
+      if (!sits(connectionId)) continue;
       const peer = record.state.members.find((other) => other !== member);
       const peerNode = peer === undefined ? undefined : nodeOf(record, peer.connectionId);
       const peerProcess = peerNode === undefined ? null : processOf(peerNode);
+      const isHere = peerProcess === this.#processId;
+      // One of this node that has moved on is in the record until its seat is released.
+      const isAlone = peer === undefined || (isHere && !sits(peer.connectionId));
       const seat: LocalSeat = {
         view,
         member,
         incarnation,
-        peerId: peer?.connectionId ?? null,
-        peerProcess: peerProcess === this.#processId ? null : peerProcess,
+        peerId: isAlone ? null : peer.connectionId,
+        peerProcess: isHere ? null : peerProcess,
         pair: record.pair,
       };
       // Who moves has its seat in the new room from here on: nothing of the old one reaches it.

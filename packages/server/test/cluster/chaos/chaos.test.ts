@@ -1,14 +1,18 @@
 // Three nodes, 200 pairs, and everything that can fail failing: the invariants hold, and all is well ten seconds after the last fault.
 import { afterAll, expect, test } from 'vitest';
 import { describeWith } from '../../support/components.js';
-import { CHAOS_PAIRS, CHAOS_SECONDS, CHAOS_SEED, logPathOf } from './budget.js';
+import { CHAOS_PAIRS, CHAOS_REDIS, CHAOS_SECONDS, CHAOS_SEED, logPathOf } from './budget.js';
 import { chaos } from './chaos.js';
 import { boundsFor } from './checker/bounds.js';
+import { startClusterEngine } from './cluster-engine.js';
+import { REPLICAS_ACK } from './redis-engine.js';
 import { startSentinelEngine } from './sentinel-engine.js';
 import { ServerNode } from './server-node.js';
 import { HEARTBEAT_SECONDS, LEASE_SECONDS, SERVER_SETTINGS } from './server-settings.js';
 
 const NODES = 3;
+
+const startEngine = CHAOS_REDIS === 'cluster' ? startClusterEngine : startSentinelEngine;
 
 const report = (line: string) => void process.stdout.write(`chaos: ${line}\n`);
 
@@ -20,13 +24,13 @@ describeWith(['redis-server'], 'a cluster under faults', () => {
 
   test('keeps every invariant', { timeout: CHAOS_SECONDS * 1000 + 240_000 }, async () => {
     report(`seed ${CHAOS_SEED}, ${CHAOS_SECONDS} s; CHAOS_SEED and CHAOS_SECONDS set others`);
-    const engine = await startSentinelEngine(NODES);
+    const engine = await startEngine(NODES);
     disposals.push(() => engine.stop());
     const nodes = engine.urls.map((url, number) => {
       const env = {
         ...SERVER_SETTINGS,
         REDIS_URL: url,
-        REDIS_REPLICAS_ACK: '1',
+        REDIS_REPLICAS_ACK: String(REPLICAS_ACK),
         LEASE_SECONDS: String(LEASE_SECONDS),
       };
       const node = new ServerNode(number, env, logPathOf(number));

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CHAOS_HISTORY } from './budget.js';
 import type { Bounds } from './checker/bounds.js';
 import { check, type Verdict } from './checker/check.js';
+import { Stalls } from './checker/stalls.js';
 import { explain } from './checker/violation.js';
 import { type Engine, strike, watchForStalls } from './faults.js';
 import { type Event, History, type Part } from './history.js';
@@ -130,14 +131,20 @@ async function recovery(world: World, pairs: number, { usableMs }: Bounds): Prom
   world.mode = 'recovery';
   const who = new Map<number, { pair: number; part: Part }>();
   const heard = new Set<string>();
+  const stalls = new Stalls();
   const meet = (event: Event) => {
     if (event.kind === 'connected') who.set(event.conn, event);
+    stalls.take(event);
+  };
+  const tookMs = () => {
+    const now = performance.now();
+    return now - began - stalls.msWithin(began, now);
   };
   history.events.forEach(meet);
   // Messages from before the last fault was over do not count.
   const sent = new Set<string>();
   world.served.clear();
-  while (world.served.size < pairs && performance.now() - began < usableMs + GRACE_MS) {
+  while (world.served.size < pairs && tookMs() < usableMs + GRACE_MS) {
     await sleep(50);
     for (; seen < history.events.length; seen++) {
       const event = history.events[seen] as Event;
@@ -154,5 +161,5 @@ async function recovery(world: World, pairs: number, { usableMs }: Bounds): Prom
     }
   }
   world.mode = 'load';
-  return performance.now() - began;
+  return tookMs();
 }

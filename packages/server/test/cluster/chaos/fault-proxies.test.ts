@@ -90,8 +90,9 @@ test('black-hole: a client that hangs up meanwhile is seen to later, with what i
   await eventually(() => expect(echo.got).toEqual(['one', 'two']));
 });
 
-test('lines of an answer are rewritten, however they are cut', async () => {
-  const proxy = await proxies.open(echo.port, { 41000: '42000' });
+test('where an answer says that a server is, is rewritten, however it is cut', async () => {
+  const proxy = await openProxy();
+  await proxy.translate({ 41000: '42000' });
   const socket = await dial(proxy.port);
   let heard = '';
   socket.on('data', (data) => {
@@ -101,4 +102,8 @@ test('lines of an answer are rewritten, however they are cut', async () => {
   await eventually(() => expect(heard).toBe('$5\r\n'));
   socket.write('00\r\n+OK\r\n');
   await eventually(() => expect(heard).toBe('$5\r\n42000\r\n+OK\r\n'));
+  heard = '';
+  socket.write(':41000\r\n-MOVED 1 127.0.0.1:41000\r\n:41\r\n');
+  const expected = ':42000\r\n-MOVED 1 127.0.0.1:42000\r\n:41\r\n';
+  await eventually(() => expect(heard).toBe(expected));
 });

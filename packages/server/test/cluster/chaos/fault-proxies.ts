@@ -7,13 +7,19 @@ import type { Cut } from './schedule.js';
 const SCRIPT = fileURLToPath(new URL('./proxy-process.js', import.meta.url));
 
 type Order =
-  | { open: { target: number; ports: Readonly<Record<string, string>> | undefined } }
+  | { open: number }
+  | { translate: number; ports: Ports }
   | { cut: number; how: Cut }
   | { mend: number };
+
+/** Ports as Redis tells them, and what is told in their place. */
+type Ports = Readonly<Record<string, string>>;
 
 /** A port on loopback that leads to another, until it is cut. */
 export interface FaultProxy {
   readonly port: number;
+  /** Rewrites where another server is in the answers of Redis, from the next connection on. */
+  translate(ports: Ports): Promise<void>;
   cut(how: Cut): Promise<void>;
   mend(): Promise<void>;
 }
@@ -39,15 +45,12 @@ export class FaultProxies {
     });
   }
 
-  /**
-   * @param target - the port on loopback that it leads to
-   * @param ports - rewrites each line of the answers that is one of these ports, as of a Sentinel that tells where the
-   *   master is
-   */
-  async open(target: number, ports?: Readonly<Record<string, string>>): Promise<FaultProxy> {
-    const { port = 0 } = await this.#order({ open: { target, ports } });
+  /** @param target - the port on loopback that it leads to */
+  async open(target: number): Promise<FaultProxy> {
+    const { port = 0 } = await this.#order({ open: target });
     return {
       port,
+      translate: async (ports) => void (await this.#order({ translate: port, ports })),
       cut: async (how) => void (await this.#order({ cut: port, how })),
       mend: async () => void (await this.#order({ mend: port })),
     };

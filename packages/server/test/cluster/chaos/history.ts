@@ -15,7 +15,7 @@ export interface Label {
 /** What a device is to its pair: one of the two, or a stranger who tries the door. */
 export type Part = 'creator' | 'acceptor' | 'third';
 
-export type Operation = 'create' | 'accept' | 'check' | 'get';
+export type Operation = 'create' | 'accept' | 'check' | 'get' | 'purge';
 
 export type FaultKind =
   | 'kill'

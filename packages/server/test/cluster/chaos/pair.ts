@@ -9,6 +9,8 @@ import type { World } from './world.js';
 const UNPAIRED = 0.2;
 /** How often a rival tries the same code at the same time. */
 const RIVALLED = 0.3;
+/** Numbers of pairings that are to be purged: those from here on. */
+const FIRST_PURGED = 5000;
 
 export class Pair {
   readonly creator: Device;
@@ -36,6 +38,7 @@ export class Pair {
       this.acceptor.live(),
       this.#pairAgainAndAgain(this.#random('pairings')),
       this.#visit(this.#random('visits')),
+      this.#purgeNowAndThen(this.#random('purges')),
     ]);
   }
 
@@ -46,7 +49,7 @@ export class Pair {
 
   /** Every party has an address of its own, as the limits count. */
   #address(part: string): string {
-    const host = ['creator', 'acceptor', 'third', 'rival'].indexOf(part) + 1;
+    const host = ['creator', 'acceptor', 'third', 'rival', 'purged'].indexOf(part) + 1;
     return `10.${this.#number >> 8}.${this.#number & 255}.${host}`;
   }
 
@@ -68,14 +71,9 @@ export class Pair {
 
   /** By a code, over REST. Resolves to whether it came to a room. */
   async #pair(random: Random): Promise<boolean> {
-    const secrets = this.#world.secrets;
+    const { secrets } = this.#world;
     this.#pairings += 1;
-    const parts = [
-      [this.#pairings, 4],
-      [this.#number, 3],
-      [random.below(100_000), 5],
-    ] as const;
-    const code = secrets.add(parts.map(([n, digits]) => `${n}`.padStart(digits, '0')).join(''));
+    const code = this.#newCode(random, this.#pairings);
     const creator = this.#newDevice(random);
     const want = (wish: Omit<Wish, 'code'>, stream: Random, part: string) =>
       ask(this.#world, stream, this.#address(part), { code, ...wish });
@@ -123,6 +121,27 @@ export class Pair {
     return true;
   }
 
+  /** Two more devices, which pair and never meet: one of them wants all that is of it deleted. */
+  async #purgeNowAndThen(random: Random): Promise<void> {
+    for (let n = FIRST_PURGED; !this.#world.over; n++) {
+      await this.#world.pauseUntilLoad(random.between(5000, 30_000));
+      const code = this.#newCode(random, n);
+      const [creator, acceptor] = [this.#newDevice(random), this.#newDevice(random)];
+      const want = (wish: Omit<Wish, 'code'>) =>
+        ask(this.#world, random, this.#address('purged'), { code, ...wish });
+      await want({ what: 'create', device: creator });
+      const accepted = await want({ what: 'accept', device: acceptor });
+      if (accepted?.status !== 200) continue;
+      const room = this.#world.secrets.add(String(accepted.body?.roomid));
+      if (random.chance(0.5)) await want({ what: 'check', device: creator });
+      await want({ what: 'purge', device: random.pick([creator, acceptor]) });
+      // Gone at once, and still when all that was late has come.
+      await want({ what: 'get', device: creator, room });
+      await this.#world.pauseUntilLoad(random.between(5000, 20_000));
+      await want({ what: 'get', device: creator, room });
+    }
+  }
+
   /** A stranger who knows the room: sits down where a seat is free, talks to whoever is there, and goes again. */
   async #visit(random: Random): Promise<void> {
     while (!this.#world.over) {
@@ -146,6 +165,18 @@ export class Pair {
       }
       link.close(random.chance(0.5) ? 'close' : 'terminate');
     }
+  }
+
+  /** Twelve digits that no other pairing of the run has. */
+  #newCode(random: Random, pairing: number): string {
+    const parts = [
+      [pairing, 4],
+      [this.#number, 3],
+      [random.below(100_000), 5],
+    ] as const;
+    return this.#world.secrets.add(
+      parts.map(([n, digits]) => `${n}`.padStart(digits, '0')).join(''),
+    );
   }
 
   #newDevice(random: Random): string {

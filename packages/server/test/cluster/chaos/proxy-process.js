@@ -2,7 +2,8 @@
 //
 // Of their own, since the clients of a run keep their process busy, and what they do must not make Redis slow.
 // It has little to do: when it stands still, the machine is too busy for anybody, and it says so: { stoodStillMs }.
-// From the parent: { id, open: { target, ports } } → { id, port }; { id, cut: port, how } and { id, mend: port } → { id }.
+// From the parent: { id, open: target } → { id, port }; { id, translate: port, ports }, { id, cut: port, how } and
+// { id, mend: port } → { id }.
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
@@ -18,19 +19,22 @@ class FaultProxy {
   #orphans = new Set();
   #cut = null;
 
-  /** @param ports - what to write in the place of a port, where it is a line of an answer */
-  constructor(server, target, ports) {
+  constructor(server, target) {
     this.#server = server;
     this.#target = target;
-    this.#ports = ports;
     this.port = server.address().port;
     server.on('connection', (socket) => this.#accept(socket));
   }
 
-  static async open(target, ports) {
+  static async open(target) {
     const server = createServer({ noDelay: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new FaultProxy(server, target, ports);
+    return new FaultProxy(server, target);
+  }
+
+  /** @param ports - what to write in the place of a port, where an answer says that a server is there */
+  translate(ports) {
+    this.#ports = ports;
   }
 
   cut(how) {
@@ -113,21 +117,24 @@ class FaultProxy {
     });
   }
 
+  /** A Sentinel says it in a line of its own, CLUSTER SLOTS as a number, a redirection in an error. */
   #rewrite(line) {
-    const port = this.#ports[line.trimEnd()];
-    return port === undefined ? line : line.replace(/\d+/, port);
+    const [, before, port] = /^(:|-(?:MOVED|ASK) .*:)?(\d+)\r?$/.exec(line) ?? [];
+    const other = this.#ports[port];
+    return other === undefined ? line : `${before ?? ''}${other}\r`;
   }
 }
 
 const proxies = new Map();
 
-process.on('message', async ({ id, open, cut, how, mend }) => {
+process.on('message', async ({ id, open, translate, ports, cut, how, mend }) => {
   if (open) {
-    const proxy = await FaultProxy.open(open.target, open.ports);
+    const proxy = await FaultProxy.open(open);
     proxies.set(proxy.port, proxy);
     process.send({ id, port: proxy.port });
     return;
   }
+  if (translate) proxies.get(translate).translate(ports);
   if (cut) proxies.get(cut).cut(how);
   if (mend) await proxies.get(mend).mend();
   process.send({ id });

@@ -106,6 +106,8 @@ function requestOf({ what, code, device, room = '' }: Wish) {
       return post('/api/rooms/accept', { joinid: code, client2: device });
     case 'check':
       return post('/api/rooms/check', { joinid: code, client1: device });
+    case 'purge':
+      return post('/api/user/purge', { deviceId: device });
     case 'get':
       return { path: `/api/rooms?roomid=${room}`, method: 'GET', body: null };
   }

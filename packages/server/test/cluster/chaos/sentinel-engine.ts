@@ -1,12 +1,16 @@
-// The Redis of a run: a master, two replicas and three Sentinels, each seen by each node through a proxy of its own.
+// A Redis with Sentinels for a run: a master, its replica and three Sentinels, each seen by each node through a proxy of its own.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
 import { type RedisServer, startRedis } from '../../support/redis-servers.js';
 import { FaultProxies } from './fault-proxies.js';
-import type { Engine } from './faults.js';
-
-/** What was answered is on disk, so that a server that is killed and started again has it. */
-const DURABLE = ['appendonly yes', 'appendfsync always', 'repl-diskless-sync-delay 0'];
+import {
+  cutsOf,
+  DURABLE,
+  REPLICAS_ACK,
+  type RedisEngine,
+  SETTLED_MS,
+  type Way,
+} from './redis-engine.js';
 
 const WATCH = [
   'sentinel down-after-milliseconds mymaster 1000',
@@ -14,19 +18,12 @@ const WATCH = [
   'sentinel resolve-hostnames no',
 ];
 
-const REPLICAS = 2;
+/** As many as must have a write before it is answered: of two, Sentinels may promote the one that has it not. */
+const REPLICAS = REPLICAS_ACK;
 const SENTINELS = 3;
 
-/** For everything to be as it should be again after a fault, on a machine that is busy. */
-const SETTLED_MS = 30_000;
-
-export interface SentinelEngine extends Engine {
-  /** REDIS_URL of each node: its own way to the Sentinels. */
-  readonly urls: readonly string[];
-}
-
 /** Starts it for so many nodes. The caller stops it. */
-export async function startSentinelEngine(nodes: number): Promise<SentinelEngine> {
+export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   const first = await startRedis(DURABLE);
   const follow = `replicaof 127.0.0.1 ${first.port}`;
   const replicas = await Promise.all(
@@ -45,14 +42,14 @@ export async function startSentinelEngine(nodes: number): Promise<SentinelEngine
   }, SETTLED_MS);
   const proxies = new FaultProxies();
   const ways = await Promise.all(
-    Array.from({ length: nodes }, () => waysTo(servers, sentinels, proxies)),
+    Array.from({ length: nodes }, () => wayTo(servers, sentinels, proxies)),
   );
   const settled = () => eventually(() => look(servers, sentinels), SETTLED_MS);
   await settled();
 
   /** Ends the master at once; after the other's time the same server comes back, as it was. */
   const killMaster = async (meanwhile: (port: number) => Promise<void>) => {
-    const port = await masterPort(sentinels[0] as RedisServer);
+    const port = await eventually(() => masterPort(sentinels[0] as RedisServer), SETTLED_MS);
     const master = servers.find((server) => server.port === port) as RedisServer;
     await master.stop('SIGKILL');
     await meanwhile(port);
@@ -61,16 +58,7 @@ export async function startSentinelEngine(nodes: number): Promise<SentinelEngine
   };
 
   return {
-    urls: ways.map(({ url }) => url),
-    onStall(listener) {
-      proxies.onStall = listener;
-    },
-    cut: async (node, how) => {
-      await Promise.all((ways[node]?.proxies ?? []).map((proxy) => proxy.cut(how)));
-    },
-    mend: async (node) => {
-      await Promise.all((ways[node]?.proxies ?? []).map((proxy) => proxy.mend()));
-    },
+    ...cutsOf(proxies, ways),
     restart: (downMs) => killMaster(() => sleep(downMs)),
     failover: (downMs) =>
       killMaster(async (port) => {
@@ -89,17 +77,18 @@ export async function startSentinelEngine(nodes: number): Promise<SentinelEngine
 }
 
 /** A proxy to each server, and to each Sentinel one that names those proxies for the servers. */
-async function waysTo(
+async function wayTo(
   servers: readonly RedisServer[],
   sentinels: readonly RedisServer[],
   proxies: FaultProxies,
-) {
+): Promise<Way> {
   const toServers = await Promise.all(servers.map(({ port }) => proxies.open(port)));
   // In the protocol a word goes after its length: so both ports are of five digits, as all that are free for anybody.
   const ports = Object.fromEntries(
     servers.map(({ port }, n) => [`${port}`, `${toServers[n]?.port}`]),
   );
-  const toSentinels = await Promise.all(sentinels.map(({ port }) => proxies.open(port, ports)));
+  const toSentinels = await Promise.all(sentinels.map(({ port }) => proxies.open(port)));
+  for (const proxy of toSentinels) await proxy.translate(ports);
   const hosts = toSentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
   return {
     url: `redis://${hosts}?sentinel=mymaster`,

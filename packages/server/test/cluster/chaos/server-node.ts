@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { leash } from '../../support/leash.js';
 import type { World } from './world.js';
 
 const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
@@ -43,6 +44,7 @@ export class ServerNode {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
+    leash(child);
     this.#gone = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         const how = `${code ?? signal}`;

@@ -21,12 +21,16 @@ const record = fc
     devices: fc.option(fc.record({ client1: text, client2: text })),
     members: fc.array(fc.record({ connectionId: id, deviceId: fc.option(text) }), { maxLength: 2 }),
     node: fc.constantFrom('p.1', 'q.22'),
+    past: fc.array(fc.record({ connectionId: id, deviceId: text, until: version }), {
+      maxLength: 4,
+    }),
   })
-  .map(({ version, pair, roomId, devices, members, node }) => ({
+  .map(({ version, pair, roomId, devices, members, node, past }) => ({
     version,
     pair,
     state: { roomId, devices, members },
     nodes: members.map(() => node),
+    past,
   }));
 
 const item: fc.Arbitrary<Item> = fc.oneof(

@@ -17,7 +17,7 @@ const member = (text: string): Member => {
 
 function record(pair: number, members: string[], devices: RoomState['devices'] = null): RoomRecord {
   const state = { roomId: 'r', members: members.map(member), devices };
-  return { version: pair, pair, state, nodes: members.map(() => 'p.1') };
+  return { version: pair, pair, state, nodes: members.map(() => 'p.1'), past: [] };
 }
 
 const short = (effect: Effect): string => {
@@ -67,6 +67,18 @@ describe('a member that has missed what happened', () => {
   test('is closed as replaced where its device sits there now', () => {
     const expected = ['seat none', 'close replaced'];
     expect(told(record(5, ['a@d', 'b']), record(6, ['c@d', 'b']))).toEqual(expected);
+  });
+
+  test('is closed as replaced, too, where its device came anew and has gone', () => {
+    const now = (connectionId: string, until: number) => ({
+      ...record(3, ['b']),
+      past: [{ ...member(`${connectionId}@phone`), until }],
+    });
+    const close = (after: RoomRecord) => told(record(1, ['a@phone', 'b']), after).at(-1);
+    expect(close(now('c', 2))).toBe('close replaced');
+    expect(close(now('a', 2))).toBe('close try_again_later');
+    // That was before, and what came in between is lost.
+    expect(close(now('c', 1))).toBe('close try_again_later');
   });
 
   test('is closed so that it comes again where its seat is gone', () => {

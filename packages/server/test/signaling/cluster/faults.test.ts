@@ -144,6 +144,36 @@ describe('a node that is paused beyond its lease', () => {
     expect(connections.take('b')).toEqual(['room_joined initiator']);
     expect(connections.seats.get('b')).toMatchObject({ roomId: 'r', peerId: null });
   });
+
+  test('takes no seat from which its device has gone by another connection', async () => {
+    const { connections, world, first, second, join, members } = await twoNodes();
+    await join('a', 'phone');
+    await join('d');
+    world.pause(first);
+    await world.pass(BOUND_MS);
+    expect(await join('b', 'phone')).toBe(true);
+    await second.backplane.depart('r', 'b', 'leave');
+    connections.take('d');
+    world.resume(first);
+    await world.pass(1000);
+    expect(connections.take('a').at(-1)).toBe('close replaced');
+    expect(connections.take('d')).toEqual([]);
+    expect(members()).toEqual(['d']);
+  });
+
+  test('nor one where that connection is with a node that has died since', async () => {
+    const { connections, world, first, second, join, members } = await twoNodes();
+    await join('a', 'phone');
+    world.pause(first);
+    await world.pass(BOUND_MS);
+    expect(await join('b', 'phone')).toBe(true);
+    world.pause(second);
+    await world.pass(BOUND_MS);
+    world.resume(first);
+    await world.pass(1000);
+    expect(connections.take('a').at(-1)).toBe('close replaced');
+    expect(members()).toEqual([]);
+  });
 });
 
 describe('a node that is cut off', () => {
@@ -312,6 +342,36 @@ test('who has moved hears nothing more of whom it left, even before that one is 
   expect(connections.take('c')).toEqual(['peer_left']);
 });
 
+test('who has moved hears nothing of its old room by a claim of it that was under way', async () => {
+  const { connections, world, first, pair } = await twoNodes();
+  await pair('a', 'c');
+  world.pause(first);
+  await world.pass(BOUND_MS);
+  world.resume(first);
+  const oneTurn = () => new Promise<void>((done) => setImmediate(done));
+  let answer: () => void = () => {};
+  const held = new Promise<void>((resolve) => (answer = resolve));
+  let isClaiming = false;
+  first.link.fate = (call) => {
+    isClaiming = call === 'set';
+    first.link.delay = isClaiming ? () => held : oneTurn;
+    return 'fine';
+  };
+  // Waits for the seats of the old room, which are claimed again.
+  first.backplane.forward('c', 'a', 'from the old room');
+  while (!isClaiming) await oneTurn();
+  first.link.fate = () => 'fine';
+  first.link.delay = oneTurn;
+  const moving = first.backplane.join('new', seat('a'), null, 'r');
+  while (connections.seats.get('a')?.roomId !== 'new') await oneTurn();
+  answer();
+  await moving;
+  await world.settle();
+  expect(connections.frames('a')).toEqual([]);
+  expect(connections.take('a')).toEqual(['room_joined initiator']);
+  expect(connections.take('c')).toEqual(['peer_left']);
+});
+
 test('a take-over that may have been made and is undone turns no roles', async () => {
   const { connections, world, first, second, join, members } = await twoNodes();
   world.homes.set('e', 0);
@@ -466,6 +526,22 @@ describe('a register that forgets', () => {
     await world.settle();
     expect(members()).toEqual(['a']);
     expect(connections.seats.get('a')).toMatchObject({ peerId: null });
+  });
+
+  test('its last changes takes no seat for that of a connection which its device had before', async () => {
+    const { connections, world, first, second, join, members } = await twoNodes();
+    await join('b', 'phone');
+    await second.backplane.depart('r', 'b', 'disconnect');
+    const before = new Map(world.cluster.records);
+    await world.pass(500);
+    await join('a', 'phone');
+    await world.pass(500);
+    world.cluster.records = before;
+    await join('d');
+    first.backplane.heardAgain();
+    await world.settle();
+    expect(connections.take('a')).toEqual(['room_joined initiator', 'close try_again_later']);
+    expect(members()).toEqual(['d']);
   });
 });
 

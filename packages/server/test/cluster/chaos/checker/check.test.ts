@@ -66,6 +66,10 @@ describe('service', () => {
     expect(healed().passes(1, 2).after(9000).passes(2, 1).broken()).toEqual([]);
     expect(healed().passes(1, 2).after(10_000).passes(2, 1).broken()).toEqual([rule]);
     expect(healed().passes(1, 2).broken()).toEqual([rule]);
+    const stalled = () =>
+      healed().passes(1, 2).begins('stall', 1, null).after(5000).ends('stall', 1, null);
+    expect(stalled().after(9000).passes(2, 1).broken()).toEqual([]);
+    expect(stalled().after(10_000).passes(2, 1).broken()).toEqual([rule]);
     // Sent before the fault was over: that it came proves nothing.
     const early = pairOfTwo();
     const label = early.says(2);

@@ -52,6 +52,22 @@ test('a repeat that is answered differently is found', () => {
   expect(history.broken()).toEqual(['a repeat gets the first answer again']);
 });
 
+test('a room is gone when the purge of one of its devices was answered, and stays so', () => {
+  const purged = () => {
+    const history = accepted();
+    const purge = history.asks('purge', 'B');
+    const meanwhile = history.asks('get', 'A');
+    history.isAnswered(purge, 200, { roomsDeleted: 1 });
+    return history.isAnswered(meanwhile, 200, { roomid: 'r', client1: 'A', client2: 'B' });
+  };
+  const gone = purged();
+  gone.isAnswered(gone.asks('get', 'A'), 404, { error: 'not_found' });
+  expect(gone.broken()).toEqual([]);
+  const back = purged();
+  back.isAnswered(back.asks('get', 'A'), 200, { roomid: 'r', client1: 'A', client2: 'B' });
+  expect(back.broken()).toEqual(['what was purged is gone, and stays so']);
+});
+
 test('404 to a check is found, always', () => {
   const history = accepted().begins('failover', 1, null);
   history.isAnswered(history.asks('check', 'A'), 404, { error: 'not_found_or_expired' });

@@ -94,12 +94,25 @@ function statuses(wish: Wish, ofCode: readonly Wish[]): Violation[] {
         ...(before('accept').length > 0 && before('check').length > 0 ? [404] : []),
       ],
       check: [200, 204],
-      get: [200],
+      get: isPurged(wish, ofCode) ? [404] : [200, ...(before('purge').length > 0 ? [404] : [])],
+      purge: [200],
     }[what];
     if (allowed.includes(status)) return [];
-    const rule = status === 404 ? 'no 404 to a live pairing' : 'REST answers as documented';
+    const rule = ruleOf(what, status, allowed);
     return [{ rule, t, what: `${what}: ${status} ${JSON.stringify(body ?? null)}`, ops: [op] }];
   });
+}
+
+/** Whether a purge of one of its devices had been answered when this was asked: then it is gone, and stays so. */
+function isPurged({ asked }: Wish, ofCode: readonly Wish[]): boolean {
+  return ofCode.some(
+    ({ what, answers }) => what === 'purge' && answers.some((one) => isFinal(one) && one.t < asked),
+  );
+}
+
+function ruleOf(what: Operation, status: number, allowed: readonly number[]): string {
+  if (what === 'get' && !allowed.includes(200)) return 'what was purged is gone, and stays so';
+  return status === 404 ? 'no 404 to a live pairing' : 'REST answers as documented';
 }
 
 function oneRoom(code: string, all: readonly Wish[], rooms: Map<string, string>): Violation[] {
@@ -107,7 +120,7 @@ function oneRoom(code: string, all: readonly Wish[], rooms: Map<string, string>)
   const ops = all.map(({ op }) => op);
   const winners = new Set<string>();
   let room: unknown;
-  for (const wish of all) {
+  for (const wish of all.filter(({ what }) => what !== 'purge')) {
     for (const { t, status, body } of wish.answers.filter(({ status }) => status === 200)) {
       room ??= body?.roomid;
       if (body?.roomid !== room) {

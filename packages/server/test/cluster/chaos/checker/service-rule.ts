@@ -3,6 +3,7 @@ import type { Event } from '../history.js';
 import type { Bounds } from './bounds.js';
 import type { Connection, Connections } from './connections.js';
 import type { Disturbances } from './disturbances.js';
+import { Stalls } from './stalls.js';
 import type { Violation } from './violation.js';
 
 export function serviceViolations(
@@ -95,7 +96,10 @@ interface Round {
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** After each round of faults: every pair exchanges a message both ways that was sent after the last fault was over. */
+/**
+ * After each round of faults: every pair exchanges a message both ways that was sent after the last fault was over. Time in
+ * which the test stood still does not count: nobody asked for anything.
+ */
 export function recoveries(
   events: readonly Event[],
   connections: Connections,
@@ -103,9 +107,11 @@ export function recoveries(
 ): Recovery[] {
   const all: Recovery[] = [];
   let round: Round | undefined;
+  const stalls = new Stalls();
+  for (const event of events) stalls.take(event);
   const sentAt = new Map<string, number>();
   const finish = () => {
-    if (round) all.push(judge(round, connections, usableMs));
+    if (round) all.push(judge(round, connections, stalls, usableMs));
     round = undefined;
   };
   for (const event of events) {
@@ -135,12 +141,14 @@ export function recoveries(
 function judge(
   { healed, heard, pairs }: Round,
   connections: Connections,
+  stalls: Stalls,
   usableMs: number,
 ): Recovery {
   const took = Array.from({ length: pairs }, (_, pair) => {
     const times = heard.get(pair);
     const [one = NEVER, other = NEVER] = [times?.get('creator'), times?.get('acceptor')];
-    return Math.max(one, other) - healed;
+    const served = Math.max(one, other);
+    return served === NEVER ? NEVER : served - healed - stalls.msWithin(healed, served);
   });
   const late = took.flatMap((ms, pair) => (ms > usableMs ? [{ ms, pair }] : []));
   const violations = late.map(({ ms, pair }) => ({
