@@ -15,74 +15,81 @@ const SETTLE_MS = 1000;
 /** Until the nodes have told Redis of all that left. */
 const LEAVE_SECONDS = 5;
 
+/** Two crowds, one after the other: what the first one takes is memory for good, and CPU time to compile. */
 export async function clusterConnections(scale: Scale): Promise<Row[]> {
   const rooms = scale.short ? 100 : ROOMS;
-  const count = rooms * 2;
   const cluster = await startCluster(2, scale.workFolder, {
     nodes: { HEARTBEAT_SECONDS: String(HEARTBEAT_SECONDS) },
   });
-  const generator = await Generator.prepare({
+  try {
+    return [...(await memoryRows(cluster, rooms)), ...(await costRows(cluster, rooms))];
+  } finally {
+    await cluster.stop();
+  }
+}
+
+const crowdOf = (cluster: RunningCluster, rooms: number): Promise<Generator> =>
+  Generator.prepare({
     ...cluster.under({ apart: true }),
     kind: 'crowd',
     dialect: 'couplet',
-    connections: count,
+    connections: rooms * 2,
     join: true,
     atOnce: 64,
   });
-  const usedMemory = async () => Number((await cluster.redis.info('memory')).get('used_memory'));
+
+async function memoryRows(cluster: RunningCluster, rooms: number): Promise<Row[]> {
+  const used = async () => Number((await cluster.redis.info('memory')).get('used_memory'));
   const resident = () =>
     cluster.nodes.reduce((sum, { pid }) => sum + (residentBytes(pid) ?? Number.NaN), 0);
+  const generator = await crowdOf(cluster, rooms);
+  try {
+    const [redisBefore, nodesBefore] = [await used(), resident()];
+    const { errors } = await generator.measure(0);
+    await sleep(SETTLE_MS);
+    const live = ((await used()) - redisBefore) / rooms;
+    const connection = (resident() - nodesBefore) / (rooms * 2);
+    const bytes = (id: string, label: string, value: number) =>
+      row(`memory/${id}`, label, 'bytes', value, errors);
+    return [
+      bytes('live', 'a room with live members: memory in Redis', live),
+      bytes('connection', 'a connection in a room: memory of its node', connection),
+    ];
+  } finally {
+    await generator.stop();
+    await sleep(LEAVE_SECONDS * 1000);
+  }
+}
+
+async function costRows(cluster: RunningCluster, rooms: number): Promise<Row[]> {
+  const generator = await crowdOf(cluster, rooms);
   try {
     const rest = await spentIn(HEARTBEAT_SECONDS, cluster);
-    const [redisBefore, nodesBefore] = [await usedMemory(), resident()];
     const { values, errors } = await generator.measure(0);
     await sleep(SETTLE_MS);
-    const live = ((await usedMemory()) - redisBefore) / rooms;
-    const connection = (resident() - nodesBefore) / count;
     const heartbeat = await spentIn(HEARTBEAT_SECONDS, cluster);
-    const left = await spentIn(LEAVE_SECONDS, cluster, () => generator.stop());
+    const end = await spentIn(LEAVE_SECONDS, cluster, () => generator.stop());
     const beyondRest = (spent: Spent, who: keyof Spent, seconds: number) =>
-      (spent[who] - (rest[who] / HEARTBEAT_SECONDS) * seconds) / count;
+      (spent[who] - (rest[who] / HEARTBEAT_SECONDS) * seconds) / (rooms * 2);
+    const titles = { serverMicroseconds: 'all nodes', redisMicroseconds: 'Redis' };
+    const cost = (id: string, what: string, who: keyof Spent, value?: number) =>
+      row(`${id}/${who}`, `${what}: CPU time of ${titles[who]}`, 'µs', value, errors);
+    const both = ['serverMicroseconds', 'redisMicroseconds'] as const;
     const enters = 'a client that connects and joins, its peer at the other node';
     return [
-      row('memory/live', 'a room with live members: memory in Redis', 'bytes', live),
-      row('memory/connection', 'a connection in a room: memory of its node', 'bytes', connection),
-      row(
-        'enter/serverMicroseconds',
-        `${enters}: CPU time of all nodes`,
-        'µs',
-        values.serverMicroseconds,
-        errors,
-      ),
-      row(
-        'enter/redisMicroseconds',
-        `${enters}: CPU time of Redis`,
-        'µs',
-        values.redisMicroseconds,
-        errors,
-      ),
-      row(
-        'heartbeat/serverMicroseconds',
-        'a ping and its answer: CPU time of the node',
-        'µs',
+      ...both.map((who) => cost('enter', enters, who, values[who])),
+      cost(
+        'heartbeat',
+        'a ping and its answer',
+        'serverMicroseconds',
         beyondRest(heartbeat, 'serverMicroseconds', HEARTBEAT_SECONDS),
       ),
-      row(
-        'end/serverMicroseconds',
-        'a connection that ends: CPU time of all nodes',
-        'µs',
-        beyondRest(left, 'serverMicroseconds', LEAVE_SECONDS),
-      ),
-      row(
-        'end/redisMicroseconds',
-        'a connection that ends: CPU time of Redis',
-        'µs',
-        beyondRest(left, 'redisMicroseconds', LEAVE_SECONDS),
+      ...both.map((who) =>
+        cost('end', 'a connection that ends', who, beyondRest(end, who, LEAVE_SECONDS)),
       ),
     ];
   } finally {
     await generator.stop();
-    await cluster.stop();
   }
 }
 

@@ -23,6 +23,8 @@ import {
 const NODES = [1, 2, 3];
 const PAIRS = 100;
 const REST_MS = 1000;
+/** Of pairings, in rounds and for each node: nodes that share a core are slow to compile what they run. */
+const WARM_UP_ROUNDS = 4;
 
 /** One load on one cluster, and what its rounds have found. */
 interface Stand extends Findings {
@@ -73,9 +75,10 @@ async function prepare(
   nodes: number,
   apart: boolean,
   kind: Kind,
-  { short }: Scale,
+  { short, seconds }: Scale,
 ): Promise<Stand> {
   const generator = await Generator.prepare(jobOf(running, apart, kind, short));
+  if (kind === 'pairing') await generator.measure(seconds * nodes * WARM_UP_ROUNDS);
   return { cluster: running, nodes, apart, kind, generator, rounds: [] };
 }
 

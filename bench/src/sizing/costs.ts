@@ -1,4 +1,4 @@
-// What one event takes, as measured: read from the rows of `cluster`, `forward` and `start` in results.json.
+// What one event takes, as measured: read from the rows of `cluster`, `forward`, `idle` and `start` in results.json.
 import { medianOf } from '../figures/row.js';
 import { MESSAGE_BYTES } from '../load/dialects.js';
 import type { Results } from '../report/results.js';
@@ -91,7 +91,8 @@ export function costsFrom(results: Results): Costs | null {
     },
     memory: {
       node: of('start/memory') * 1e6,
-      connection: memory('connection'),
+      // By a crowd that is large beside what a process has in reserve.
+      connection: of('idle/joined') * 1000,
       pending: memory('pending'),
       room: memory('room'),
       record: memory('record'),
