@@ -72,16 +72,17 @@ test('a part of a paper is replaced, and nothing else', () => {
   expect(() => replacePart(paper, 'b', '')).toThrow('no place for b');
 });
 
-test('docs/performance.md shows what results.json says, of every scenario (npm run bench -- --paper)', () => {
+test('the papers show what results.json says, of every scenario (npm run bench -- --paper)', () => {
   const docs = temporaryFolder();
-  copyFileSync(`${ROOT}docs/performance.md`, join(docs, 'performance.md'));
+  const papers = ['performance.md', 'cluster.md'];
+  for (const paper of papers) copyFileSync(`${ROOT}docs/${paper}`, join(docs, paper));
   const results = readResults(`${ROOT}docs/performance`);
   // What runs only by name may not have been measured yet.
   const expected = SCENARIO_NAMES.filter((name) => name in results || !BY_NAME_ONLY.includes(name));
   expect(Object.keys(results).sort()).toEqual([...expected].sort());
   writePaper(docs, results);
   const written = [
-    'performance.md',
+    ...papers,
     ...readdirSync(join(docs, 'performance')).map((file) => `performance/${file}`),
   ];
   for (const file of written) {

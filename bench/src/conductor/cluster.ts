@@ -12,11 +12,21 @@ export interface RunningCluster {
   stop(): Promise<void>;
 }
 
+/** Settings beyond the usual ones. */
+export interface ClusterSettings {
+  redis?: Record<string, string>;
+  nodes?: Record<string, string>;
+}
+
 /** Pairs that one job may have. */
 const PAIRS_OF_A_JOB = 100_000;
 
-export async function startCluster(count: number, workFolder: string): Promise<RunningCluster> {
-  const redis = await startRedis(workFolder);
+export async function startCluster(
+  count: number,
+  workFolder: string,
+  settings: ClusterSettings = {},
+): Promise<RunningCluster> {
+  const redis = await startRedis(workFolder, settings.redis ?? {});
   const nodes: RunningServer[] = [];
   const stop = async () => {
     for (const node of nodes) await node.stop();
@@ -24,7 +34,7 @@ export async function startCluster(count: number, workFolder: string): Promise<R
   };
   try {
     while (nodes.length < count) {
-      nodes.push(await startServer(coupletNode(redis.port), workFolder));
+      nodes.push(await startServer(coupletNode(redis.port, settings.nodes), workFolder));
     }
   } catch (error) {
     await stop();

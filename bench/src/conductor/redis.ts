@@ -22,7 +22,13 @@ export function redisVersion(): string | null {
   }
 }
 
-/** Commands while a monitor looked: sent by clients, and run by their scripts; how many of each name. */
+/** What the sweep of every minute sends, beside its scripts. */
+const OF_SWEEP = ['zcard', 'zrangebyscore', 'zremrangebyscore'];
+
+/**
+ * Commands while a monitor looked: sent by clients, and run by their scripts; how many of each name. Without what nodes do
+ * by themselves, whoever their clients are: leases, sweeps, and the empty messages by which a subscription hears itself.
+ */
 export interface Commands {
   sent: Map<string, number>;
   inScripts: Map<string, number>;
@@ -31,18 +37,23 @@ export interface Commands {
 export interface RunningRedis {
   pid: number;
   port: number;
-  /** All of INFO, by name. */
-  info(): Promise<Map<string, string>>;
+  /** A section of INFO, by name. */
+  info(section: 'stats' | 'memory' | 'commandstats'): Promise<Map<string, string>>;
   /** Counts the commands meanwhile. It takes Redis more than half of its time: nothing else is to be measured then. */
   commandsDuring(work: () => Promise<void>): Promise<Commands>;
   stop(): Promise<void>;
 }
 
-export async function startRedis(workFolder: string): Promise<RunningRedis> {
+/** @param more - settings beyond the usual ones */
+export async function startRedis(
+  workFolder: string,
+  more: Record<string, string>,
+): Promise<RunningRedis> {
   const folder = mkdtempSync(join(workFolder, 'redis-'));
   const port = await freePort();
   const output = openSync(join(folder, 'log'), 'a');
-  const settings = { port, bind: '127.0.0.1', save: '', appendonly: 'yes', appendfsync: 'always' };
+  const durable = { save: '', appendonly: 'yes', appendfsync: 'always' };
+  const settings = { port, bind: '127.0.0.1', ...durable, ...more };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = startProgram('redis-server', args, { core: 'server', cwd: folder, output });
   closeSync(output);
@@ -57,8 +68,8 @@ export async function startRedis(workFolder: string): Promise<RunningRedis> {
   return {
     pid: child.pid as number,
     port,
-    info: async () => {
-      const lines = (await ask(port, 'INFO everything')).matchAll(/^([a-z_]\S*?):(.*)\r$/gm);
+    info: async (section) => {
+      const lines = (await ask(port, `INFO ${section}`)).matchAll(/^([a-z_]\S*?):(.*)\r$/gm);
       return new Map(Array.from(lines, ([, name = '', value = '']) => [name, value]));
     },
     commandsDuring: (work) => monitor(port, work),
@@ -85,11 +96,19 @@ async function monitor(port: number, work: () => Promise<void>): Promise<Command
   socket.write('MONITOR\r\n');
   const lines = createInterface(socket);
   await new Promise((resolve) => lines.once('line', resolve));
+  let isOwn = false;
   lines.on('line', (line) => {
-    const [, from, name] = /^\+[\d.]+ \[\d+ (\S+)\] "([^"]+)"/.exec(line) ?? [];
-    if (from === undefined || name === undefined) return;
+    const [, from, written] = /^\+[\d.]+ \[\d+ (\S+)\] "([^"]+)"/.exec(line) ?? [];
+    if (from === undefined || written === undefined) return;
+    const name = written.toLowerCase();
+    // The commands of a script follow it.
+    if (from !== 'lua') {
+      const isBeat = name === 'spublish' && line.endsWith(' ""');
+      isOwn = isBeat || line.includes('{leases}') || OF_SWEEP.includes(name);
+    }
+    if (isOwn) return;
     const counts = from === 'lua' ? commands.inScripts : commands.sent;
-    counts.set(name.toLowerCase(), (counts.get(name.toLowerCase()) ?? 0) + 1);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
   });
   try {
     await work();

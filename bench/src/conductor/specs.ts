@@ -37,14 +37,16 @@ export const couplet = (nodeArgs: readonly string[] = []): ServerSpec => ({
   probe: '/healthz',
 });
 
-/** A node of a cluster. */
-export const coupletNode = (redisPort: number): ServerSpec => ({
+/** A node of a cluster, behind a balancer. */
+export const coupletNode = (redisPort: number, more: Record<string, string> = {}): ServerSpec => ({
   args: [join(ROOT, 'packages/server/dist/main.js'), 'serve'],
   env: () => ({
     ...LOAD_SETTINGS,
     HOST: '127.0.0.1',
     REDIS_URL: `redis://127.0.0.1:${redisPort}`,
+    TRUST_PROXY: '1',
     LOG_FORMAT: 'json',
+    ...more,
   }),
   probe: '/readyz',
 });

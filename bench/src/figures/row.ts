@@ -58,3 +58,7 @@ export const figureOf = (samples: readonly Sample[]): Figure => ({
   crowded: samples.map(({ crowded }) => crowded),
   errors: samples.reduce((sum, { errors }) => sum + errors, 0),
 });
+
+/** A figure of one round in which nobody looked who was busy. */
+export const single = (value: number, errors = 0): Figure =>
+  figureOf([{ value, loadCpu: null, serverCpu: null, crowded: null, errors }]);

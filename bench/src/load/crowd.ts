@@ -1,6 +1,7 @@
 // Opens many WebSockets, a few at a time or all at once, and tells how long it took until the last was in its room.
 import type { CrowdJob, Load, Measured, Server } from './job.js';
 import { CpuMeter, portFor } from './nodes.js';
+import { bytesPer } from './traffic.js';
 import { LoadWebSocket } from './web-socket.js';
 
 /** A client whose connection failed comes again after this long, in milliseconds. */
@@ -46,7 +47,7 @@ export function openCrowd(options: CrowdOptions): Promise<Crowd> {
   });
 }
 
-/** Values: `seconds` until all were in; `serverMicroseconds` and `redisMicroseconds`, CPU time for each. The connections stay until the next measurement, or the end. */
+/** Values: `seconds` until all were in; `serverMicroseconds` and `redisMicroseconds`, CPU time for each; `bytesFromClients` and `bytesToClients`. The connections stay until the next measurement, or the end. */
 export class CrowdLoad implements Load {
   readonly #job: CrowdJob;
   #crowd: Crowd | undefined;
@@ -67,6 +68,7 @@ export class CrowdLoad implements Load {
       values: {
         seconds: (performance.now() - start) / 1000,
         ...cpu.per(this.#job.connections),
+        ...bytesPer(this.#job.connections, this.#crowd.sockets),
       },
       errors: this.#crowd.failures,
     };

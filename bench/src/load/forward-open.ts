@@ -5,6 +5,7 @@ import type { Load, Measured, OpenForwardJob } from './job.js';
 import { CpuMeter } from './nodes.js';
 import { Pace } from './pace.js';
 import { faultsOf, type Member, openPairs } from './pairs.js';
+import { bytesPer, type Traffic, trafficOf } from './traffic.js';
 
 const WARM_UP_MS = 600;
 /** How long stragglers are waited for; what has not come by then is lost. */
@@ -12,7 +13,7 @@ const DRAIN_MS = 1000;
 
 /**
  * Values, in milliseconds: `p50`, `p99`, `p999`, `max`; `lateP99`, how late the generator itself was with its sends; per message, with what
- * they use at rest, `serverMicroseconds` and `redisMicroseconds`.
+ * they use at rest, `serverMicroseconds`, `redisMicroseconds`, `bytesFromClients` and `bytesToClients`.
  */
 export class OpenForwardLoad implements Load {
   readonly #job: OpenForwardJob;
@@ -27,6 +28,7 @@ export class OpenForwardLoad implements Load {
   #sent = 0;
   #received = 0;
   #faultsBefore = 0;
+  #traffic: Traffic | undefined;
 
   constructor(job: OpenForwardJob) {
     this.#job = job;
@@ -58,6 +60,7 @@ export class OpenForwardLoad implements Load {
     this.#sent = 0;
     this.#received = 0;
     this.#faultsBefore = faultsOf(this.#members);
+    this.#traffic = trafficOf(this.#sockets);
     this.#cpu.start();
     this.#pace.start();
   }
@@ -77,9 +80,14 @@ export class OpenForwardLoad implements Load {
         lateP99: this.#late.percentile(0.99),
         sent: this.#sent,
         ...cost,
+        ...bytesPer(this.#sent, this.#sockets, this.#traffic),
       },
       errors: this.#sent - this.#received + faultsOf(this.#members) - this.#faultsBefore,
     };
+  }
+
+  get #sockets() {
+    return this.#members.map(({ socket }) => socket);
   }
 
   stop(): void {

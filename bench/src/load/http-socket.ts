@@ -35,6 +35,15 @@ export class HttpSocket {
     return sockets;
   }
 
+  /** Bytes so far. */
+  get sent(): number {
+    return this.#socket.bytesWritten;
+  }
+
+  get received(): number {
+    return this.#socket.bytesRead;
+  }
+
   send(request: Buffer): void {
     this.#socket.write(request);
   }

@@ -6,6 +6,7 @@ import type { Load, Measured, PairingJob } from './job.js';
 import { CpuMeter, portFor } from './nodes.js';
 import { Pace } from './pace.js';
 import { FLOWS, PairingClient } from './pairing-client.js';
+import { bytesPer, type Traffic, trafficOf } from './traffic.js';
 
 const WARM_UP_MS = 1000;
 /** How long the flows under way may take to end. */
@@ -13,7 +14,7 @@ const DRAIN_MS = 5000;
 
 /**
  * Values: `flowsPerSecond`, `requestsPerSecond`; in milliseconds `flowP50`, `flowP99`, `requestP50`, `requestP99`; per flow
- * `serverMicroseconds` and `redisMicroseconds`. In a cluster the second device is at another node than the first.
+ * `serverMicroseconds`, `redisMicroseconds`, `bytesFromClients` and `bytesToClients`. In a cluster the second device is at another node than the first.
  */
 export class PairingLoad implements Load {
   readonly #job: PairingJob;
@@ -28,6 +29,7 @@ export class PairingLoad implements Load {
   #flow = 0;
   #faults = 0;
   #startedAt = 0;
+  #traffic: Traffic | undefined;
 
   constructor(job: PairingJob) {
     this.#job = job;
@@ -69,6 +71,7 @@ export class PairingLoad implements Load {
     this.#faults = 0;
     this.#running = true;
     this.#startedAt = performance.now();
+    this.#traffic = trafficOf(this.#sockets);
     this.#cpu.start();
     if (this.#pace) this.#pace.start();
     else for (const client of this.#idle.splice(0)) client.start(this.#flow++);
@@ -84,6 +87,7 @@ export class PairingLoad implements Load {
       requestP50: this.#requestTimes.percentile(0.5),
       requestP99: this.#requestTimes.percentile(0.99),
       ...this.#cpu.per(this.#flowTimes.count),
+      ...bytesPer(this.#flowTimes.count, this.#sockets, this.#traffic),
     };
     this.#running = false;
     this.#pace?.stop();

@@ -49,6 +49,15 @@ export class LoadWebSocket {
     return this.#ready;
   }
 
+  /** Bytes so far. */
+  get sent(): number {
+    return this.#socket.bytesWritten;
+  }
+
+  get received(): number {
+    return this.#socket.bytesRead;
+  }
+
   send(frames: Uint8Array): void {
     this.#socket.write(frames);
   }

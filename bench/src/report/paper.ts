@@ -1,4 +1,4 @@
-// docs/performance.md: what is between its markers is written from the results; the words around it are a person's.
+// docs/performance.md, and the size of a cluster in docs/cluster.md: what is between markers is written from the results; the words around it are a person's.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { medianOf, medianShare, type Row, type ServerName, spreadOf } from '../figures/row.js';
@@ -7,6 +7,7 @@ import type { ScenarioName } from '../scenarios/all.js';
 import { barChart, SERVER_TITLES } from './chart.js';
 import { percent, shown } from './numbers.js';
 import type { Results, ScenarioResult } from './results.js';
+import { sizingPart } from './sizing.js';
 
 const SERVERS = Object.keys(SERVER_TITLES) as ServerName[];
 
@@ -35,7 +36,7 @@ const TITLES: Record<ScenarioName, string> = {
   cluster: 'Several nodes',
 };
 
-/** Writes the pictures of these scenarios, and the generated parts of the paper. */
+/** Writes the pictures of these scenarios, and the generated parts of the papers. */
 export function writePaper(docs: string, results: Results): void {
   mkdirSync(join(docs, 'performance'), { recursive: true });
   const path = join(docs, 'performance.md');
@@ -54,6 +55,9 @@ export function writePaper(docs: string, results: Results): void {
   }
   paper = replacePart(paper, 'goals', goalsTable(results));
   writeFileSync(path, paper);
+  const clusterPath = join(docs, 'cluster.md');
+  const clusterPaper = readFileSync(clusterPath, 'utf8');
+  writeFileSync(clusterPath, replacePart(clusterPaper, 'size', sizingPart(results)));
 }
 
 export function picturesOf(name: ScenarioName, rows: readonly Row[]) {

@@ -1,19 +1,56 @@
-// What a pairing, a join and a leave ask of Redis, counted by MONITOR; and their bytes on the way to Redis and back.
+// What a message, a pairing, a join and a leave ask of Redis, counted by MONITOR; and their bytes on the way to Redis and back.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningCluster } from '../conductor/cluster.js';
 import type { Scale } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import type { Commands } from '../conductor/redis.js';
-import type { Row } from '../figures/row.js';
-import { single } from './cluster-memory.js';
+import { type Row, single } from '../figures/row.js';
 import { pairOnce } from './cluster-pairings.js';
 
 /** Until the nodes have told Redis of those that left. */
 const LEAVE_MS = 1500;
 /** Codes that no load has used. */
 const FIRST_CODE = 900_000;
+/** Few enough that none shares a publication with another. */
+const MESSAGES_PER_SECOND = 100;
 
-export async function clusterCounts(cluster: RunningCluster, { short }: Scale): Promise<Row[]> {
+export async function clusterCounts(cluster: RunningCluster, scale: Scale): Promise<Row[]> {
+  return [
+    ...(await ofMessages(cluster, false, scale)),
+    ...(await ofMessages(cluster, true, scale)),
+    ...(await ofPairings(cluster, scale)),
+    ...(await ofJoins(cluster, scale)),
+  ];
+}
+
+async function ofMessages(cluster: RunningCluster, apart: boolean, scale: Scale): Promise<Row[]> {
+  const generator = await Generator.prepare({
+    ...cluster.under({ apart }),
+    kind: 'forward-open',
+    dialect: 'couplet',
+    pairs: 10,
+    frame: 'candidate',
+    messagesPerSecond: MESSAGES_PER_SECOND,
+  });
+  try {
+    let values: Record<string, number> = {};
+    const commands = await cluster.redis.commandsDuring(async () => {
+      ({ values } = await generator.measure(scale.seconds * 2));
+    });
+    const id = apart ? 'apart' : 'same';
+    const label = `a message between peers at ${apart ? 'different nodes' : 'the same node'}`;
+    // Forwarding within a node is none of Redis' business.
+    const errors = apart ? 0 : totalOf(commands.sent);
+    return [
+      sentRow(`message/${id}`, label, commands, values.sent ?? Number.NaN, errors),
+      ...(apart ? clientRows('message', 'a message of 245 B', values) : []),
+    ];
+  } finally {
+    await generator.stop();
+  }
+}
+
+async function ofPairings(cluster: RunningCluster, { short }: Scale): Promise<Row[]> {
   const count = short ? 10 : 100;
   const { redis } = cluster;
   let code = FIRST_CODE;
@@ -22,70 +59,98 @@ export async function clusterCounts(cluster: RunningCluster, { short }: Scale): 
   };
   const plain = await redis.commandsDuring(pairings(false));
   const held = await redis.commandsDuring(pairings(true));
-  const before = await netBytes(cluster);
-  await pairings(true)();
-  const after = await netBytes(cluster);
-
-  const generator = await Generator.prepare({
-    ...cluster.under({ apart: true }),
-    kind: 'crowd',
-    dialect: 'couplet',
-    connections: count * 2,
-    join: true,
-    // One is in once its peer is: a pair at a time.
-    atOnce: 2,
-  });
-  const joins = await redis.commandsDuring(async () => {
-    await generator.measure(0);
-  });
-  const leaves = await redis.commandsDuring(async () => {
-    await generator.stop();
-    await sleep(LEAVE_MS);
-  });
   return [
-    ...rowsOf('pairing', 'a pairing of 4 requests', plain, count),
-    ...rowsOf('held', 'a pairing of 3 requests, one a held check', held, count),
-    ...rowsOf('join', 'a join', joins, count * 2),
-    ...rowsOf('leave', 'a connection that ends', leaves, count * 2),
-    row(
-      'held/bytesIn',
-      'a pairing, one check held: to Redis',
-      'bytes',
-      (after[0] - before[0]) / count,
-    ),
-    row(
-      'held/bytesOut',
-      'a pairing, one check held: from Redis',
-      'bytes',
-      (after[1] - before[1]) / count,
-    ),
+    ...commandRows('pairing', 'a pairing of 4 requests', plain, count),
+    ...(await byteRows('pairing', 'a pairing of 4 requests', cluster, count, pairings(false))),
+    ...commandRows('held', 'a pairing of 3 requests, one a held check', held, count),
+  ];
+}
+
+async function ofJoins(cluster: RunningCluster, { short }: Scale): Promise<Row[]> {
+  const count = short ? 20 : 200;
+  const prepare = () =>
+    Generator.prepare({
+      ...cluster.under({ apart: true }),
+      kind: 'crowd',
+      dialect: 'couplet',
+      connections: count,
+      join: true,
+      // One is in once its peer is: a pair at a time.
+      atOnce: 2,
+    });
+  const counted = await prepare();
+  const enter = async () => {
+    await counted.measure(0);
+  };
+  const leave = async () => {
+    await counted.stop();
+    await sleep(LEAVE_MS);
+  };
+  const joins = await cluster.redis.commandsDuring(enter);
+  const leaves = await cluster.redis.commandsDuring(leave);
+  const weighed = await prepare();
+  let values: Record<string, number> = {};
+  const visit = async () => {
+    ({ values } = await weighed.measure(0));
+    await weighed.stop();
+    await sleep(LEAVE_MS);
+  };
+  return [
+    ...commandRows('join', 'a join', joins, count),
+    ...commandRows('leave', 'a connection that ends', leaves, count),
+    ...(await byteRows('visit', 'a join and its end', cluster, count, visit)),
+    ...clientRows('visit', 'a client that connects and joins', values),
   ];
 }
 
 /** Bytes that Redis has received and sent. */
 export async function netBytes({ redis }: RunningCluster): Promise<[number, number]> {
-  const info = await redis.info();
+  const info = await redis.info('stats');
   return [Number(info.get('total_net_input_bytes')), Number(info.get('total_net_output_bytes'))];
 }
 
-function rowsOf(id: string, label: string, commands: Commands, count: number): Row[] {
-  const total = (counts: Map<string, number>) =>
-    [...counts.values()].reduce((sum, value) => sum + value, 0) / count;
+async function byteRows(
+  id: string,
+  label: string,
+  cluster: RunningCluster,
+  count: number,
+  work: () => Promise<void>,
+): Promise<Row[]> {
+  const before = await netBytes(cluster);
+  await work();
+  const after = await netBytes(cluster);
+  const per = (at: 0 | 1) => (after[at] - before[at]) / count;
   return [
-    row(
-      `${id}/sent`,
-      `${label}: commands sent to Redis (${listOf(commands.sent, count)})`,
-      'commands',
-      total(commands.sent),
-    ),
-    row(
-      `${id}/inScripts`,
-      `${label}: commands within its scripts`,
-      'commands',
-      total(commands.inScripts),
-    ),
+    row(`${id}/bytesIn`, `${label}: to Redis`, 'bytes', per(0)),
+    row(`${id}/bytesOut`, `${label}: from Redis`, 'bytes', per(1)),
   ];
 }
+
+/** Bytes between clients and nodes. */
+const clientRows = (id: string, label: string, values: Record<string, number>): Row[] => [
+  row(`${id}/bytesFromClients`, `${label}: from clients`, 'bytes', values.bytesFromClients),
+  row(`${id}/bytesToClients`, `${label}: to clients`, 'bytes', values.bytesToClients),
+];
+
+const commandRows = (id: string, label: string, commands: Commands, count: number): Row[] => [
+  sentRow(id, label, commands, count),
+  row(
+    `${id}/inScripts`,
+    `${label}: commands within its scripts`,
+    'commands',
+    totalOf(commands.inScripts) / count,
+  ),
+];
+
+function sentRow(id: string, label: string, commands: Commands, count: number, errors = 0): Row {
+  const list = listOf(commands.sent, count);
+  const which = list === '' ? '' : ` (${list})`;
+  const value = totalOf(commands.sent) / count;
+  return row(`${id}/sent`, `${label}: commands sent to Redis${which}`, 'commands', value, errors);
+}
+
+const totalOf = (counts: Map<string, number>): number =>
+  [...counts.values()].reduce((sum, value) => sum + value, 0);
 
 /** `evalsha 6.0, spublish 1.0`: what is not rare. */
 const listOf = (counts: Map<string, number>, count: number): string =>
@@ -95,10 +160,10 @@ const listOf = (counts: Map<string, number>, count: number): string =>
     .map(([name, value]) => `${name} ${(value / count).toFixed(1)}`)
     .join(', ');
 
-const row = (id: string, label: string, unit: string, value: number): Row => ({
+const row = (id: string, label: string, unit: string, value = Number.NaN, errors = 0): Row => ({
   id: `cluster/${id}`,
   label,
   unit,
   better: 'less',
-  figures: { couplet: single(value) },
+  figures: { couplet: single(value, errors) },
 });

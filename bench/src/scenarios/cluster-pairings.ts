@@ -7,6 +7,10 @@ const AT_ONCE = 50;
 const device = (n: number, side: string) =>
   `0D9C4F0E-6E0B-4D0B-${side}B7C-${String(n).padStart(12, '0')}`;
 const joinid = (n: number) => String(n).padStart(6, '0');
+/** Each device has an address of its own, as the balancer tells it. */
+const from = (n: number, side: string) => ({
+  'x-forwarded-for': `10.${Number(side) * 16 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`,
+});
 
 /** Steps of pairing number n; the first device is at the first node, the second one at the last. */
 export function pairingSteps({ nodes }: RunningCluster) {
@@ -16,13 +20,19 @@ export function pairingSteps({ nodes }: RunningCluster) {
       first,
       '',
       { joinid: joinid(n), client1: device(n, '9'), expiresInSeconds: 600 },
-      headers,
+      { ...from(n, '9'), ...headers },
       201,
     );
   const check = (n: number, right: number, headers = {}) =>
-    post(first, '/check', { joinid: joinid(n), client1: device(n, '9') }, headers, right);
+    post(
+      first,
+      '/check',
+      { joinid: joinid(n), client1: device(n, '9') },
+      { ...from(n, '9'), ...headers },
+      right,
+    );
   const accept = (n: number) =>
-    post(second, '/accept', { joinid: joinid(n), client2: device(n, '8') }, {}, 200);
+    post(second, '/accept', { joinid: joinid(n), client2: device(n, '8') }, from(n, '8'), 200);
   return { create, check, accept };
 }
 

@@ -1,0 +1,100 @@
+// The size of a cluster for a million connections, as tables: calculated from what the results say that each event costs.
+import { clusterSize } from '../sizing/cluster-size.js';
+import type { Cost } from '../sizing/cost.js';
+import { costsFrom } from '../sizing/costs.js';
+import { type ClusterLoad, MILLION } from '../sizing/load.js';
+import { percent, shown } from './numbers.js';
+import type { Results } from './results.js';
+
+export function sizingPart(results: Results): string {
+  const costs = costsFrom(results);
+  if (costs === null) return 'Not measured yet.';
+  const { flows, total, sessionSeconds, nodes, nodeBytes, stored, shards } = clusterSize(
+    MILLION,
+    costs,
+  );
+  const everything = { name: '**together**', perSecond: Number.NaN, total };
+  const events = table(
+    [
+      '',
+      'a second',
+      'cores of nodes',
+      'cores of Redis',
+      'commands/s',
+      'MB/s to Redis',
+      'MB/s from Redis',
+    ],
+    [...flows, everything].map(({ name, perSecond, total: cost }) => [
+      name,
+      shown(perSecond),
+      shown(cost.nodeMicroseconds / 1e6),
+      shown(cost.redisMicroseconds / 1e6),
+      shown(cost.commands),
+      shown(cost.bytesToRedis / 1e6),
+      shown(cost.bytesFromRedis / 1e6),
+    ]),
+  );
+  const kept = table(
+    ['in Redis', 'how many', 'bytes of each', 'GB'],
+    stored.map(({ name, count, bytesEach }) => [
+      name,
+      shown(count),
+      shown(bytesEach),
+      shown((count * bytesEach) / 1e9),
+    ]),
+  );
+  const size = table(
+    ['', 'needed'],
+    [
+      [
+        'nodes',
+        `**${nodes.needed}** (by CPU ${nodes.byCpu}, by memory ${nodes.byMemory}, by \`MAX_CONNECTIONS\` ${nodes.byConnections})`,
+      ],
+      ['memory of a node', `${shown(nodeBytes / 1e6)} MB`],
+      [
+        'masters of Redis',
+        `**${shards.needed}** (by CPU ${shards.byCpu}, by memory ${shards.byMemory})`,
+      ],
+      ...networkRows(total, nodes.needed, shards.needed),
+    ],
+  );
+  return [assumed(MILLION, sessionSeconds), events, kept, size].join('\n\n');
+}
+
+function networkRows(total: Cost, nodes: number, shards: number): string[][] {
+  const megabits = (bytes: number, machines: number) =>
+    `${shown((bytes * 8) / 1e6 / machines)} Mbit/s`;
+  const { bytesFromClients, bytesToClients, bytesToRedis, bytesFromRedis } = total;
+  return [
+    [
+      'network of a node',
+      `clients: ${megabits(bytesFromClients, nodes)} in, ${megabits(bytesToClients, nodes)} out; ` +
+        `Redis: ${megabits(bytesFromRedis, nodes)} in, ${megabits(bytesToRedis, nodes)} out`,
+    ],
+    [
+      'network of a master',
+      `${megabits(bytesToRedis, shards)} in, ${megabits(bytesFromRedis, shards)} out`,
+    ],
+    [
+      'network of all',
+      `clients: ${megabits(bytesFromClients, 1)} in, ${megabits(bytesToClients, 1)} out; ` +
+        `Redis: ${megabits(bytesToRedis, 1)} in, ${megabits(bytesFromRedis, 1)} out`,
+    ],
+  ];
+}
+
+function assumed(load: ClusterLoad, sessionSeconds: number): string {
+  const { connections, pairingsPerSecond, descriptionsPerPairing, candidatesPerPairing } = load;
+  return (
+    `Calculated for ${exact(connections)} connections and ${exact(pairingsPerSecond)} pairings a second. The two devices of each ` +
+    `pairing connect, so a connection lasts ${shown(sessionSeconds)} s; a pair sends ${descriptionsPerPairing} descriptions and ` +
+    `${candidatesPerPairing} candidates. A code waits ${load.secondsToAccept} s, ${load.recordsPerPairing} requests of a pairing have an ` +
+    `\`Idempotency-Key\`, and a paired room is kept for ${load.roomDays === 1 ? 'a day' : `${load.roomDays} days`}. Nodes and masters of Redis have a core each, ` +
+    `${load.nodeGb} GB and ${load.shardGb} GB; of each, ${percent(load.share)} are to be used.`
+  );
+}
+
+const exact = (value: number): string => value.toLocaleString('en-US');
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');

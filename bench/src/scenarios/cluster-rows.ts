@@ -1,0 +1,109 @@
+// What the loads on clusters have found, as rows; and what a message between nodes takes as a multiple of one within a node.
+import { sampleOf } from '../conductor/contest.js';
+import { figureOf, type Row } from '../figures/row.js';
+import { roundRatios } from '../figures/statistics.js';
+import type { Measurement } from '../load/job.js';
+
+export const CLIENTS = 32;
+/** Messages per second of the open loop: what nodes and Redis do on one core without getting late. */
+export const OPEN_RATE = 2000;
+
+export type Kind = 'closed/1' | 'closed/8' | 'open' | 'pairing';
+
+/** What the rounds of one load on one cluster have found. */
+export interface Findings {
+  nodes: number;
+  /** Whether the two of a pair are at different nodes. */
+  apart: boolean;
+  kind: Kind;
+  rounds: Round[];
+}
+
+export type Round = Measurement & {
+  /** Per event: publications in Redis, and bytes to it and from it. */
+  redis: { publications: number; bytesIn: number; bytesOut: number };
+};
+
+export function rowsOf({ nodes, apart, kind, rounds }: Findings): Row[] {
+  const row = (
+    value: string,
+    label: string,
+    unit: string,
+    read = (round: Round) => round.values[value] ?? Number.NaN,
+  ): Row => {
+    const place = kind === 'pairing' ? '' : `${apart ? 'apart' : 'same'}/`;
+    return {
+      id: `cluster/${nodes}/${place}${kind}/${value}`,
+      label,
+      unit,
+      better: unit.endsWith('/s') ? 'more' : 'less',
+      figures: { couplet: figureOf(rounds.map((round) => sampleOf(round, read(round)))) },
+    };
+  };
+  const several = nodes === 1 ? '1 node' : `${nodes} nodes`;
+  if (kind === 'pairing') {
+    const flows = `${several}, ${CLIENTS} clients: `;
+    return [
+      row('flowsPerSecond', `${flows}pairings of 4 requests`, 'pairings/s'),
+      row('serverMicroseconds', `${flows}a pairing, CPU time of all nodes`, 'µs'),
+      row('redisMicroseconds', `${flows}a pairing, CPU time of Redis`, 'µs'),
+      row('bytesFromClients', `${flows}a pairing, from clients`, 'bytes'),
+      row('bytesToClients', `${flows}a pairing, to clients`, 'bytes'),
+    ];
+  }
+  const peers = nodes === 1 ? '' : `, peers at ${apart ? 'different nodes' : 'the same node'}`;
+  const load = kind === 'open' ? `${OPEN_RATE} messages/s` : `${kind.slice(-1)} in flight`;
+  const title = `${several}${peers}, ${load}: `;
+  const costs = [
+    row('serverMicroseconds', `${title}a message, CPU time of all nodes`, 'µs'),
+    ...(apart ? [row('redisMicroseconds', `${title}a message, CPU time of Redis`, 'µs')] : []),
+  ];
+  if (kind !== 'open')
+    return [row('messagesPerSecond', `${title}messages`, 'messages/s'), ...costs];
+  const redis = (name: keyof Round['redis']) => (round: Round) => round.redis[name];
+  return [
+    row('p50', `${title}median`, 'ms'),
+    row('p99', `${title}p99`, 'ms'),
+    ...costs,
+    row(
+      'publications',
+      `${title}a message, publications in Redis`,
+      'commands',
+      redis('publications'),
+    ),
+    ...(apart
+      ? [
+          row('bytesIn', `${title}a message of 245 B, to Redis`, 'bytes', redis('bytesIn')),
+          row('bytesOut', `${title}a message of 245 B, from Redis`, 'bytes', redis('bytesOut')),
+        ]
+      : []),
+  ];
+}
+
+/** Of the open loop, round by round: CPU time of nodes and Redis together, and the median of the latency. */
+export function ratioRows(findings: readonly Findings[]): Row[] {
+  const open = findings.filter(({ kind }) => kind === 'open');
+  return open
+    .filter(({ apart }) => apart)
+    .flatMap(({ nodes, rounds }) => {
+      const within = open.find((other) => other.nodes === nodes && !other.apart)?.rounds ?? [];
+      const row = (id: string, label: string, value: (round: Round) => number): Row => {
+        const ratios = roundRatios(rounds.map(value), within.map(value));
+        const samples = ratios.map((ratio, n) => sampleOf(rounds[n] as Round, ratio));
+        return {
+          id: `cluster/${nodes}/crossing/${id}`,
+          label: `${nodes} nodes: a message between nodes, against one within a node: ${label}`,
+          unit: '×',
+          better: 'less',
+          figures: { couplet: figureOf(samples) },
+        };
+      };
+      return [
+        row('cpu', 'CPU time of nodes and Redis', cpuOf),
+        row('p50', 'median of the latency', ({ values }) => values.p50 ?? Number.NaN),
+      ];
+    });
+}
+
+const cpuOf = ({ values: { serverMicroseconds, redisMicroseconds } }: Round): number =>
+  (serverMicroseconds ?? Number.NaN) + (redisMicroseconds ?? Number.NaN);

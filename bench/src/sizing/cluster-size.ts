@@ -1,0 +1,132 @@
+// How many nodes and masters of Redis a load takes, from what each event costs. Pure.
+import { type Cost, sumOf, times } from './cost.js';
+import type { Costs } from './costs.js';
+import type { ClusterLoad } from './load.js';
+
+/** Events of one kind in a second, and what they take together, in microseconds, commands and bytes per second. */
+export interface Flow {
+  name: string;
+  perSecond: number;
+  total: Cost;
+}
+
+export interface ClusterSize {
+  flows: readonly Flow[];
+  total: Cost;
+  /** How long a connection lasts, as follows from how many come and how many there are. */
+  sessionSeconds: number;
+  /** A node is one process, and has one core. */
+  nodes: { byCpu: number; byMemory: number; byConnections: number; needed: number };
+  /** Of each node: bytes of memory. */
+  nodeBytes: number;
+  /** What Redis keeps: how many of each, and bytes of one. */
+  stored: Stored[];
+  /** A shard is one master, and has one core. */
+  shards: { byCpu: number; byMemory: number; needed: number };
+}
+
+export interface Stored {
+  name: string;
+  count: number;
+  bytesEach: number;
+}
+
+/** How long an idempotency record is kept; how long Redis remembers a room that was left. */
+const RECORD_SECONDS = 600;
+const LEFT_SECONDS = 120;
+const DAY_SECONDS = 86_400;
+const GB = 1e9;
+
+export function clusterSize(load: ClusterLoad, costs: Costs): ClusterSize {
+  const visitsPerSecond = load.pairingsPerSecond * 2;
+  const nodeBound = (bytes: number) =>
+    Math.ceil((load.connections * bytes) / (load.nodeGb * GB * load.share - costs.memory.node));
+  const byMemory = nodeBound(costs.memory.connection);
+  const byConnections = Math.ceil(load.connections / load.connectionsPerNode);
+  // With more nodes more messages cross, which may take more nodes: again until it no longer does.
+  let nodes = Math.max(byMemory, byConnections);
+  let flows = flowsOf(load, costs, nodes);
+  let byCpu = coresOf(flows, 'nodeMicroseconds', load.share);
+  while (byCpu > nodes) {
+    nodes = byCpu;
+    flows = flowsOf(load, costs, nodes);
+    byCpu = coresOf(flows, 'nodeMicroseconds', load.share);
+  }
+  const stored = storedOf(load, costs);
+  const storedBytes = stored.reduce((sum, { count, bytesEach }) => sum + count * bytesEach, 0);
+  const shards = {
+    byCpu: coresOf(flows, 'redisMicroseconds', load.share),
+    byMemory: Math.ceil(storedBytes / (load.shardGb * GB * load.share)),
+  };
+  return {
+    flows,
+    total: sumOf(flows.map(({ total }) => total)),
+    sessionSeconds: load.connections / visitsPerSecond,
+    nodes: { byCpu, byMemory, byConnections, needed: nodes },
+    nodeBytes: costs.memory.node + (load.connections / nodes) * costs.memory.connection,
+    stored,
+    shards: { ...shards, needed: Math.max(shards.byCpu, shards.byMemory) },
+  };
+}
+
+/** What happens in a second, with so many nodes to which connections come by chance. */
+function flowsOf(load: ClusterLoad, costs: Costs, nodes: number): Flow[] {
+  const { pairingsPerSecond, descriptionsPerPairing, candidatesPerPairing } = load;
+  const descriptions = pairingsPerSecond * descriptionsPerPairing;
+  const candidates = pairingsPerSecond * candidatesPerPairing;
+  const same = 1 / nodes;
+  const flow = (name: string, perSecond: number, cost: Cost): Flow => ({
+    name,
+    perSecond,
+    total: times(cost, perSecond),
+  });
+  const { description } = costs;
+  return [
+    flow('pairings', pairingsPerSecond, costs.pairing),
+    flow('clients that connect, join and go', pairingsPerSecond * 2, costs.visit),
+    flow('candidates within a node', candidates * same, costs.same),
+    flow('candidates between nodes', candidates * (1 - same), costs.crossing),
+    flow('descriptions within a node', descriptions * same, larger(costs.same, description)),
+    flow(
+      'descriptions between nodes',
+      descriptions * (1 - same),
+      larger(costs.crossing, description),
+    ),
+    flow('pings', load.connections / load.heartbeatSeconds, costs.heartbeat),
+  ];
+}
+
+function storedOf(load: ClusterLoad, { memory }: Costs): Stored[] {
+  const { pairingsPerSecond, connections, secondsToAccept, recordsPerPairing, roomDays } = load;
+  // Each room is left once, by both.
+  const live = connections / 2 + pairingsPerSecond * LEFT_SECONDS;
+  const per = (seconds: number) => pairingsPerSecond * seconds;
+  return [
+    { name: 'codes that wait', count: per(secondsToAccept), bytesEach: memory.pending },
+    { name: 'paired rooms', count: per(roomDays * DAY_SECONDS), bytesEach: memory.room },
+    {
+      name: 'idempotency records',
+      count: per(recordsPerPairing * RECORD_SECONDS),
+      bytesEach: memory.record,
+    },
+    { name: 'rooms with live members, and just left', count: live, bytesEach: memory.live },
+  ];
+}
+
+/** Cores, each used for such a share. */
+const coresOf = (flows: readonly Flow[], who: keyof Cost, share: number): number =>
+  Math.ceil(flows.reduce((sum, { total }) => sum + total[who], 0) / 1e6 / share);
+
+/** The cost of a message that is longer: what it takes elsewhere as a multiple, and its bytes wherever it passes. */
+function larger(cost: Cost, { times: factor, moreBytes }: Costs['description']): Cost {
+  const moreIn = (bytes: number) => (bytes > 0 ? bytes + moreBytes : 0);
+  return {
+    commands: cost.commands,
+    nodeMicroseconds: cost.nodeMicroseconds * factor,
+    redisMicroseconds: cost.redisMicroseconds * factor,
+    bytesToRedis: moreIn(cost.bytesToRedis),
+    bytesFromRedis: moreIn(cost.bytesFromRedis),
+    bytesFromClients: moreIn(cost.bytesFromClients),
+    bytesToClients: moreIn(cost.bytesToClients),
+  };
+}

@@ -1,0 +1,39 @@
+// The load that a cluster is sized for, and how full its machines may be: all that is assumed, nothing that is measured.
+
+export interface ClusterLoad {
+  connections: number;
+  pairingsPerSecond: number;
+  /** Messages of a pair once its room is ready: offers and answers, and candidates. */
+  descriptionsPerPairing: number;
+  candidatesPerPairing: number;
+  /** How long a code waits for the second device. */
+  secondsToAccept: number;
+  /** Requests of a pairing that come with an `Idempotency-Key`. */
+  recordsPerPairing: number;
+  /** How long a paired room is kept. */
+  roomDays: number;
+  heartbeatSeconds: number;
+  /** Share of a core, and of the memory of a node or of a Redis, that is to be used. */
+  share: number;
+  connectionsPerNode: number;
+  nodeGb: number;
+  shardGb: number;
+}
+
+/** A million connections, and pairings that go on like this all day: both devices of each then enter their room. */
+export const MILLION: ClusterLoad = {
+  connections: 1_000_000,
+  pairingsPerSecond: 10_000,
+  descriptionsPerPairing: 2,
+  candidatesPerPairing: 20,
+  secondsToAccept: 30,
+  recordsPerPairing: 2,
+  // ROOM_IDLE_DAYS=1, the shortest there is.
+  roomDays: 1,
+  // HEARTBEAT_SECONDS and MAX_CONNECTIONS as they come.
+  heartbeatSeconds: 30,
+  share: 0.5,
+  connectionsPerNode: 50_000,
+  nodeGb: 1,
+  shardGb: 32,
+};

@@ -1,0 +1,117 @@
+// The arithmetic of a cluster's size, on costs that are easy to reckon with by hand.
+import { expect, test } from 'vitest';
+import { single } from '../src/figures/row.js';
+import { sizingPart } from '../src/report/sizing.js';
+import { clusterSize } from '../src/sizing/cluster-size.js';
+import { NOTHING, sumOf, times } from '../src/sizing/cost.js';
+import { type Costs, costsFrom } from '../src/sizing/costs.js';
+import type { ClusterLoad } from '../src/sizing/load.js';
+
+const LOAD: ClusterLoad = {
+  connections: 100_000,
+  pairingsPerSecond: 1000,
+  descriptionsPerPairing: 2,
+  candidatesPerPairing: 8,
+  secondsToAccept: 10,
+  recordsPerPairing: 2,
+  roomDays: 1,
+  heartbeatSeconds: 20,
+  share: 0.5,
+  connectionsPerNode: 50_000,
+  nodeGb: 1,
+  shardGb: 10,
+};
+
+const COSTS: Costs = {
+  pairing: { ...NOTHING, nodeMicroseconds: 1000, redisMicroseconds: 200, commands: 20 },
+  visit: { ...NOTHING, nodeMicroseconds: 400, redisMicroseconds: 100, commands: 5 },
+  heartbeat: { ...NOTHING, nodeMicroseconds: 10 },
+  same: { ...NOTHING, nodeMicroseconds: 20, bytesFromClients: 250, bytesToClients: 350 },
+  crossing: {
+    nodeMicroseconds: 100,
+    redisMicroseconds: 30,
+    commands: 1,
+    bytesToRedis: 500,
+    bytesFromRedis: 550,
+    bytesFromClients: 250,
+    bytesToClients: 350,
+  },
+  description: { times: 2, moreBytes: 2000 },
+  memory: { node: 1e8, connection: 10_000, pending: 1000, room: 1000, record: 500, live: 800 },
+};
+
+const flowOf = (load: ClusterLoad, name: string) =>
+  clusterSize(load, COSTS).flows.find((flow) => flow.name === name);
+
+test('a connection lasts as long as it must for so many to be there', () => {
+  // 2000 come in a second.
+  expect(clusterSize(LOAD, COSTS).sessionSeconds).toBe(50);
+});
+
+test('messages stay within a node with a chance of one in the number of nodes', () => {
+  const { nodes } = clusterSize(LOAD, COSTS);
+  const within = flowOf(LOAD, 'candidates within a node')?.perSecond ?? 0;
+  const between = flowOf(LOAD, 'candidates between nodes')?.perSecond ?? 0;
+  expect(within + between).toBeCloseTo(8000);
+  expect(within).toBeCloseTo(8000 / nodes.needed);
+});
+
+test('nodes are as many as their CPU takes, with the messages that cross between so many', () => {
+  const { nodes, total } = clusterSize(LOAD, COSTS);
+  // Cores: pairings 1, visits 0.8, pings 0.05; messages as 12,000 candidates, of which five of six cross.
+  expect(total.nodeMicroseconds / 1e6).toBeCloseTo(
+    1.85 + (12_000 * (20 / 6 + (100 * 5) / 6)) / 1e6,
+    1,
+  );
+  expect(nodes.byCpu).toBe(6);
+  expect(nodes.needed).toBe(6);
+});
+
+test('a description takes more CPU than a candidate, and its bytes wherever it passes', () => {
+  const { total } = flowOf({ ...LOAD, candidatesPerPairing: 0 }, 'descriptions between nodes') ?? {
+    total: NOTHING,
+  };
+  const messages = total.commands;
+  expect(total.nodeMicroseconds / messages).toBeCloseTo(200);
+  expect(total.bytesToRedis / messages).toBeCloseTo(2500);
+  expect(total.bytesToClients / messages).toBeCloseTo(2350);
+  const same = flowOf(LOAD, 'descriptions within a node')?.total;
+  expect(same?.bytesToRedis).toBe(0);
+});
+
+test('nodes are as many as connections take, where that is more', () => {
+  const idle = { ...LOAD, pairingsPerSecond: 1 };
+  const { nodes, nodeBytes } = clusterSize(idle, COSTS);
+  // Half a gigabyte, less what a node has at rest, holds 40,000.
+  expect(nodes).toEqual({ byCpu: 1, byMemory: 3, byConnections: 2, needed: 3 });
+  expect(nodeBytes).toBeCloseTo(1e8 + (100_000 / 3) * 10_000);
+  const small = { ...idle, connectionsPerNode: 10_000 };
+  expect(clusterSize(small, COSTS).nodes.needed).toBe(10);
+});
+
+test('Redis keeps codes, rooms and records as long as they live, and has masters for them', () => {
+  const { stored, shards } = clusterSize(LOAD, COSTS);
+  expect(stored.map(({ count, bytesEach }) => count * bytesEach)).toEqual([
+    1000 * 10 * 1000,
+    1000 * 86_400 * 1000,
+    1000 * 2 * 600 * 500,
+    (50_000 + 1000 * 120) * 800,
+  ]);
+  // 87 GB in halves of 10 GB; CPU: 0.2 for pairings, 0.2 for visits, 0.3 for messages, in halves.
+  expect(shards).toEqual({ byCpu: 2, byMemory: 18, needed: 18 });
+  const forgetful = clusterSize({ ...LOAD, roomDays: 0 }, COSTS).shards;
+  expect(forgetful).toEqual({ byCpu: 2, byMemory: 1, needed: 2 });
+});
+
+test('costs are added and multiplied kind by kind', () => {
+  const sum = sumOf([times(COSTS.pairing, 2), COSTS.visit]);
+  expect(sum).toEqual({ ...NOTHING, nodeMicroseconds: 2400, redisMicroseconds: 500, commands: 45 });
+});
+
+test('without all of its rows there is no size', () => {
+  const row = { id: 'start/memory', label: '', unit: 'MB', better: 'less' as const };
+  const result = { measuredAt: '', command: '', machine: {} as never };
+  const results = { start: { ...result, rows: [{ ...row, figures: { couplet: single(90) } }] } };
+  expect(costsFrom(results)).toBeNull();
+  expect(sizingPart(results)).toBe('Not measured yet.');
+});
