@@ -54,7 +54,8 @@ export interface AppDeps {
 
 /**
  * Builds the whole server without listening: `await app.listen({ port })` starts it, `await app.close()` answers what
- * is under way, closes every WebSocket with 1012 and closes the store.
+ * is under way, closes every WebSocket with 1012 and closes the store. Response schemas of routes that are added to it
+ * describe answers, and filter nothing.
  *
  * @throws DatabaseRefused if the database cannot serve
  */

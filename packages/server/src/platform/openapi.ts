@@ -20,6 +20,8 @@ const OPENAPI = {
   security: [],
 };
 
+type Described = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'constraints'>;
+
 /**
  * Notes every route that is registered after this call; the document is made of them when it is first asked for. Few
  * servers ever are, and what makes it is a hundred files, which each start would wait for.
@@ -27,22 +29,24 @@ const OPENAPI = {
  * @param newApp - makes an app without routes, which never listens
  */
 export function describeRoutes(app: FastifyInstance, newApp: () => FastifyInstance): void {
-  const routes: Pick<RouteOptions, 'method' | 'url' | 'schema'>[] = [];
-  app.addHook('onRoute', ({ method, url, schema = {} }) => {
-    if (method !== 'HEAD') routes.push({ method, url, schema });
+  const routes: Described[] = [];
+  app.addHook('onRoute', ({ method, url, schema = {}, constraints = {} }) => {
+    if (method === 'HEAD' || schema.hide) return;
+    routes.push({ method, url, schema, constraints });
   });
   let document: Promise<object> | undefined;
   app.get('/openapi.json', { schema: { hide: true } }, () => {
-    document ??= describe(routes, newApp());
+    document ??= describe(routes, newApp()).catch((error: unknown) => {
+      // Its modules could not be loaded, perhaps: they may be the next time.
+      document = undefined;
+      throw error;
+    });
     return document;
   });
 }
 
 /** The plugin describes only an app that has it from the start: here one with the same routes, which serves none. */
-async function describe(
-  routes: readonly Pick<RouteOptions, 'method' | 'url' | 'schema'>[],
-  app: FastifyInstance,
-): Promise<object> {
+async function describe(routes: readonly Described[], app: FastifyInstance): Promise<object> {
   const { default: swagger } = await import('@fastify/swagger');
   await app.register(swagger, { openapi: OPENAPI });
   for (const route of routes) app.route({ ...route, handler: () => {} });

@@ -67,9 +67,12 @@ export class Connection {
 
   /** What its forwarded messages say of their sender, as the end of a JSON object: made once for all from one seat. */
   get signature(): Buffer {
-    this.#signature ??= Buffer.from(
-      `,${JSON.stringify({ from: this.id, roomId: this.#seat?.roomId }).slice(1)}`,
-    );
+    if (this.#signature === undefined) {
+      const text = `,${JSON.stringify({ from: this.id, roomId: this.#seat?.roomId }).slice(1)}`;
+      // Of its own: in the pool that small buffers share, it would keep 8 KiB for as long as it lives.
+      this.#signature = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+      this.#signature.write(text);
+    }
     return this.#signature;
   }
 
@@ -90,8 +93,7 @@ export class Connection {
   /** Sends frames, perhaps none, in memory that is lent until streams are let go: see {@link Corking}. */
   sendLent(frames: Buffer): void {
     if (frames.length === 0 || !this.#mayWrite()) return;
-    // What waits behind others is kept without all else that lies beside it.
-    this.#stream.write(this.#stream.writableLength > 0 ? Buffer.from(frames) : frames);
+    this.#stream.write(this.#deps.corking.lend(this.#stream, frames));
   }
 
   /** Answers a ping frame; the client that does not read its pongs is a slow one like any other. */

@@ -12,15 +12,12 @@ import type { Backplane } from './backplane.js';
 import { bytesOwed, ClientFrame } from './client-frame.js';
 import type { Connection } from './connection.js';
 import type { Connections } from './connections.js';
-import type { Corking } from './corking.js';
+import { type Corking, readsAtOnce } from './corking.js';
 import type { SignalingCounters } from './counters.js';
 import type { Inbox } from './inbox.js';
-import { plainForward } from './plain-forward.js';
+import { MAX_PLAIN_BYTES, plainForward } from './plain-forward.js';
 import { FINAL_TEXT, headBytesOf, writeHead } from './text-frame.js';
 import { viewOf } from './turn-buffer.js';
-
-/** Longer ones are rare, and go the long way. */
-const MAX_PLAIN_BYTES = 16_384;
 
 const LANE = Symbol('lane');
 
@@ -55,8 +52,8 @@ export class FastLane {
     this.#inbox = inbox;
     this.#deps = deps;
     const listeners = stream.listeners('data');
-    // Any other number is not of the ws that is known here: it goes on alone.
-    if (listeners.length !== 1) return;
+    // Any other number is not of the ws that is known here: it goes on alone. So it does on what is no plain TCP.
+    if (listeners.length !== 1 || !readsAtOnce(stream)) return;
     this.#ws = listeners[0] as Listener;
     this.#stream[LANE] = this;
     stream.off('data', this.#ws);
@@ -68,7 +65,15 @@ export class FastLane {
     this.#stream.off('data', onData);
   }
 
-  take(read: Buffer): void {
+  receive(read: Buffer): void {
+    try {
+      this.#take(read);
+    } catch (error) {
+      this.#inbox.fail(error);
+    }
+  }
+
+  #take(read: Buffer): void {
     const peer = this.#owed === 0 ? this.#peer() : undefined;
     const taken = peer === undefined ? 0 : this.#passOn(read, peer);
     if (taken < read.length) this.#leave(taken === 0 ? read : read.subarray(taken));
@@ -152,5 +157,5 @@ export class FastLane {
 }
 
 function onData(this: LaneStream, read: Buffer): void {
-  this[LANE]?.take(read);
+  this[LANE]?.receive(read);
 }

@@ -72,18 +72,18 @@ export class Inbox {
 
   #take(text: string): void {
     if (!this.#connection.open) return;
-    const parsed = parseMessage(text);
-    if (parsed.kind === 'fault') {
-      this.#counters.drops.fault += 1;
-      sendFault(this.#connection, parsed.code, parsed.error);
-      return;
-    }
-    this.#counters.messages[parsed.message.type] += 1;
     try {
+      const parsed = parseMessage(text);
+      if (parsed.kind === 'fault') {
+        this.#counters.drops.fault += 1;
+        sendFault(this.#connection, parsed.code, parsed.error);
+        return;
+      }
+      this.#counters.messages[parsed.message.type] += 1;
       const underWay = this.#handle(this.#connection, parsed.message);
       if (underWay !== undefined) void this.#finish(underWay);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
@@ -92,7 +92,7 @@ export class Inbox {
     try {
       await underWay;
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
     this.#busy = false;
     let taken = 0;
@@ -103,7 +103,8 @@ export class Inbox {
     if (!this.#busy) this.#connection.resume();
   }
 
-  #fail(error: unknown): void {
+  /** Ends what went wrong: an outage is told, anything else closes the connection. */
+  fail(error: unknown): void {
     if (error instanceof Unavailable) {
       this.#log.error({ conn: this.#connection.number, err: error.cause }, 'message not handled');
       this.#counters.drops.unavailable += 1;

@@ -5,6 +5,9 @@
 // further members.
 import type { ForwardedMessage } from '@couplet/protocol';
 
+/** Longer ones are rare, and go the long way: of each escape the search remembers something, and memory for that ends. */
+export const MAX_PLAIN_BYTES = 16_384;
+
 /** Characters that stand for themselves in JSON, as far as these messages have them: printable ASCII without `"` and `\`. */
 const CHARS = '[ !#-\\[\\]-~]*';
 const STRING = `"${CHARS}"`;
@@ -27,6 +30,7 @@ const OFFER = '{"type":"webrtc_o';
 
 /** The type of a message that may be passed on as it is; undefined for everything that has to be looked at more closely. */
 export function plainForward(text: string): ForwardedMessage['type'] | undefined {
+  if (text.length > MAX_PLAIN_BYTES) return undefined;
   if (CANDIDATE.test(text)) return 'ice_candidate';
   if (!DESCRIPTION.test(text)) return undefined;
   return text.startsWith(OFFER) ? 'webrtc_offer' : 'webrtc_answer';

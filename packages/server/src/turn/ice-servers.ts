@@ -33,7 +33,12 @@ export function iceServers(
       ...turnCredentials(secret, userId, expiresAtSeconds),
     });
   }
-  return [...servers, ...config.iceServersExtra];
+  const extra = config.iceServersExtra.map(({ urls, username, credential }) => ({
+    urls,
+    ...(username === undefined ? {} : { username }),
+    ...(credential === undefined ? {} : { credential }),
+  }));
+  return [...servers, ...extra];
 }
 
 /** A member of a room as signaling knows it. */

@@ -1,7 +1,7 @@
 // PairingStore on SQLite: the contract of every store, and what is SQLite's own. docs/protocol.md §10.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/pairing/database.js';
@@ -23,6 +23,18 @@ const DAY = 24 * 3600 * 1000;
 pairingStoreContract('SQLite', async () => {
   const path = newFile();
   return async () => openSqliteStore(path);
+});
+
+test.runIf(process.platform === 'linux')('its thread lets the event loop go first', async () => {
+  const store = openSqliteStore(newFile());
+  onTestFinished(() => store.close());
+  await store.probe(NOW);
+  // proc(5): the name of the command, in parentheses, is followed by `state` and sixteen more, then by `nice`.
+  const niceOf = (path: string) =>
+    Number(readFileSync(path, 'utf8').split(') ')[1]?.split(' ')[16]);
+  const threads = readdirSync('/proc/self/task').map((id) => niceOf(`/proc/self/task/${id}/stat`));
+  const own = niceOf('/proc/thread-self/stat');
+  expect(threads).toContain(own + 10);
 });
 
 describeWith(['sqlite3'], 'the schema as the sqlite3 CLI shows it', () => {

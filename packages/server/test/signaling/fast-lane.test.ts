@@ -156,6 +156,34 @@ test('what a slow reader has yet to read stays as it was sent, whatever others s
   for (let n = 0; n < count; n++) expect((await reader.next()).sdp).toBe(`${n} ${bulk}`);
 });
 
+test('a message over the cap is left to ws, which closes with 1009', async () => {
+  const small = await startServer({ MAX_MESSAGE_BYTES: '1024' });
+  onTestFinished(() => small.close());
+  const [sender, reader] = await pairOfPeers(small.wsUrl, 'small');
+  sender.send(offer('before'));
+  sender.send(offer('x'.repeat(1024)));
+  expect((await sender.closed).code).toBe(1009);
+  expect((await reader.next()).sdp).toBe('before');
+  expect((await reader.next()).type).toBe('peer_disconnected');
+});
+
+test('who sends too fast is warned, then closed, and what came before is passed on', async () => {
+  const strict = await startServer({ MAX_MESSAGES_PER_SECOND: '10' });
+  onTestFinished(() => strict.close());
+  const [sender, reader] = await pairOfPeers(strict.wsUrl, 'strict');
+  for (let n = 0; n < 500; n++) sender.send(candidate(`${n}`));
+  expect((await sender.next('error')).code).toBe('rate_limited');
+  expect((await sender.closed).code).toBe(1008);
+  let passedOn = 0;
+  for (;;) {
+    const { type, candidate: given } = await reader.next();
+    if (type === 'peer_disconnected') break;
+    expect(given).toEqual(candidate(`${passedOn++}`).candidate);
+  }
+  expect(passedOn).toBeGreaterThan(10);
+  expect(passedOn).toBeLessThan(500);
+});
+
 test('what is sent after a join waits for it, and goes to the new room', async () => {
   let asked = () => {};
   let letIn = (_mayJoin: boolean) => {};

@@ -65,6 +65,12 @@ test.each([
   expect(Object.keys(JSON.parse(json))).toEqual(members);
 });
 
+test('a description of megabytes of escapes takes the long way, and ends nothing', () => {
+  const text = `{"type":"webrtc_offer","sdp":"${'\\n'.repeat(8_000_000)}"}`;
+  expect(plainForward(text)).toBeUndefined();
+  expect(parseMessage(text).kind).toBe('message');
+});
+
 test.each([
   '{"type":"webrtc_offer","sdp":"a\\x"}',
   '{"type":"webrtc_offer","sdp":"a\n"}',

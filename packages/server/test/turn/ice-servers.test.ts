@@ -19,7 +19,8 @@ function serversFor(env: Record<string, string>, clock = new FakeClock()) {
 describe('a paired device', () => {
   test('gets the STUN servers, then the TURN servers with credentials, then the further ones', () => {
     const extra = { urls: 'turn:fallback.example.net', username: 'u', credential: 'c' };
-    const env = { ...TURN, ...STUN, ICE_SERVERS_EXTRA: JSON.stringify([extra]) };
+    const noted = { ...extra, comment: 'for operators only' };
+    const env = { ...TURN, ...STUN, ICE_SERVERS_EXTRA: JSON.stringify([noted]) };
     const servers = serversFor(env).forDevice('room', 'device');
     expect(servers).toEqual([
       { urls: ['stun:turn.example.org:3478'] },
