@@ -21,6 +21,8 @@ export default defineConfig({
     include: ['{packages/*,demo,bench}/test/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['packages/server/test/support/built.ts'],
     setupFiles: ['packages/server/test/support/keep-databases.ts'],
+    // By default one core less, which on two cores is one test after the other; most of them wait for something.
+    maxWorkers: '100%',
     testTimeout: 20_000,
     hookTimeout: 60_000,
     // By default a second: on a busy machine a browser may take longer for anything.
