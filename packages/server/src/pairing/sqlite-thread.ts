@@ -1,5 +1,5 @@
 // The thread that owns the database: groups of calls in, answers out. No other thread ever waits for the disk.
-import { setPriority } from 'node:os';
+import { platform, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Call, failureOf, GroupCommit } from './group-commit.js';
 import type { StoreLimits } from './sqlite-operations.js';
@@ -16,7 +16,7 @@ const NICENESS = 10;
 /** Messages are forwarded in microseconds, while a commit waits for the disk anyway. */
 function letEventLoopGoFirst(): void {
   // Elsewhere than on Linux this would be the priority of the whole process.
-  if (process.platform !== 'linux') return;
+  if (platform() !== 'linux') return;
   try {
     setPriority(NICENESS);
   } catch {

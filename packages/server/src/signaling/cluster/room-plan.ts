@@ -102,7 +102,6 @@ function heal(
   const regressed = isBehind(base, planner);
   const hasLeft = (id: string) => regressed && planner.exact && nodeOf(known, id) === undefined;
   let state = base.state;
-  // One that came after a connection of this node, and is one of this node too, has closed it, if it ever sat there.
   const past = [...base.past];
   base.state.members.forEach((member, at) => {
     const { connectionId } = member;
@@ -110,6 +109,7 @@ function heal(
     const isGone = isHere ? planner.isGhost(connectionId) : planner.isDead(nodes[at] as string);
     const isReleased = planner.released.has(connectionId) || hasLeft(connectionId);
     if (!isGone && !isReleased) return;
+    // One that came after a connection of this node, and is one of this node too, has closed it, if it ever sat there.
     if (!isHere && !isReleased) past.push({ ...member, until: base.version });
     state = transition(state, { kind: 'disconnect', connectionId }).room;
   });
@@ -135,12 +135,13 @@ function heal(
         pair: known.pair,
         state: asKnown,
         nodes: asKnown.members.map(() => node),
-        past: pastAfter(base, asKnown, version),
+        past: pastAfter(base, asKnown, base.version),
       },
       lost,
     };
   }
-  const record = seatAll(state, { ...base, nodes }, version, node);
+  // Who is found to be gone was there by this record, and is not known to have come after any later one.
+  const record = seatAll(state, { ...base, nodes }, version, node, base.version);
   const apart = severed !== null && severed === record.pair && state.members.length === ROOM_SEATS;
   return { record: apart ? { ...record, pair: version } : record, lost };
 }
@@ -155,13 +156,19 @@ function claimAgain(state: RoomState, member: Member, known: RoomRecord): RoomSt
   return transition(state, { kind: 'join', member, devices: known.state.devices }).room;
 }
 
-/** The record of a state that came out of another one. */
-function seatAll(state: RoomState, from: RoomRecord, version: number, node: string): RoomRecord {
+/** The record of a state that came out of another one; `until`: the version up to which those sat there who are gone. */
+function seatAll(
+  state: RoomState,
+  from: RoomRecord,
+  version: number,
+  node: string,
+  until = version,
+): RoomRecord {
   const nodes = state.members.map(({ connectionId }) => nodeOf(from, connectionId) ?? node);
   const pair = sameCompany(state, from.state) ? from.pair : version;
   // An empty room is no room: it remembers no roles.
   const kept = state.members.length === 0 ? { ...state, devices: null } : state;
-  return { version, pair, state: kept, nodes, past: pastAfter(from, state, version) };
+  return { version, pair, state: kept, nodes, past: pastAfter(from, state, until) };
 }
 
 function sameRecord(one: RoomRecord, other: RoomRecord): boolean {

@@ -53,13 +53,14 @@ type Encoded = [
   string,
   [string, string] | null,
   [string, string | null, string][],
-  [string, string | null, number][],
+  // Nodes of an earlier version write none, and may be there still while they are upgraded one by one.
+  [string, string | null, number][]?,
 ];
 
 /** Reads what {@link encodeRecord} wrote. */
 export function decodeRecord(text: string): RoomRecord {
   const bar = text.indexOf('|');
-  const [pair, roomId, paired, seats, gone] = JSON.parse(text.slice(bar + 1)) as Encoded;
+  const [pair, roomId, paired, seats, gone = []] = JSON.parse(text.slice(bar + 1)) as Encoded;
   const members: Member[] = seats.map(([connectionId, deviceId]) => ({ connectionId, deviceId }));
   const devices = paired === null ? null : { client1: paired[0], client2: paired[1] };
   return {

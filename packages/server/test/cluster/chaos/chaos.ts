@@ -10,7 +10,7 @@ import { type Engine, strike, watchForStalls } from './faults.js';
 import { type Event, History, type Part } from './history.js';
 import { Pair } from './pair.js';
 import { Random } from './random.js';
-import { describeStrike, type Round, schedule, type Terrain } from './schedule.js';
+import { describeStrike, ROUNDS_OF_ALL, type Round, schedule, type Terrain } from './schedule.js';
 import type { ServerNode } from './server-node.js';
 import { summary } from './summary.js';
 import { Secrets, World } from './world.js';
@@ -96,7 +96,7 @@ async function faultsUntilTheTimeIsUp(arena: Arena, budget: Budget, world: World
     report(`round ${++n}: ${round.strikes.map(describeStrike).join(', ')}`);
     const tookMs = await playRound(round, arena, world, pairs);
     report(`round ${n}: all ${pairs} pairs served again after ${Math.round(tookMs)} ms`);
-    if (performance.now() > end) return;
+    if (performance.now() > end && (n >= ROUNDS_OF_ALL || !arena.terrain.failover)) return;
   }
 }
 

@@ -28,6 +28,9 @@ export interface Terrain {
 /** Strikes begin within this time of their round. */
 const ROUND_MS = 4000;
 
+/** After so many rounds each kind of fault has come. */
+export const ROUNDS_OF_ALL = 4;
+
 /** Rounds without end. Each kind of fault comes first once, in the order of {@link Strike}, so that a short run has all. */
 export function* schedule(seed: number, terrain: Terrain): Generator<Round> {
   const random = new Random(seed, 'schedule');

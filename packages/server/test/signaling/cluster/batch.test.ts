@@ -33,6 +33,17 @@ const record = fc
     past,
   }));
 
+test('a record of the version before this one, which names nobody who has gone, is read', () => {
+  const text = '7|[5,"room",null,[["a","phone","p.1"]]]';
+  expect(decodeRecord(text)).toEqual({
+    version: 7,
+    pair: 5,
+    state: { roomId: 'room', devices: null, members: [{ connectionId: 'a', deviceId: 'phone' }] },
+    nodes: ['p.1'],
+    past: [],
+  });
+});
+
 const item: fc.Arbitrary<Item> = fc.oneof(
   fc.record({ kind: fc.constant('frame' as const), to: id, from: id, pair: version, frame: text }),
   fc.record({

@@ -528,21 +528,24 @@ describe('a register that forgets', () => {
     expect(connections.seats.get('a')).toMatchObject({ peerId: null });
   });
 
-  test('its last changes takes no seat for that of a connection which its device had before', async () => {
-    const { connections, world, first, second, join, members } = await twoNodes();
-    await join('b', 'phone');
-    await second.backplane.depart('r', 'b', 'disconnect');
-    const before = new Map(world.cluster.records);
-    await world.pass(500);
-    await join('a', 'phone');
-    await world.pass(500);
-    world.cluster.records = before;
-    await join('d');
-    first.backplane.heardAgain();
-    await world.settle();
-    expect(connections.take('a')).toEqual(['room_joined initiator', 'close try_again_later']);
-    expect(members()).toEqual(['d']);
-  });
+  test.each(['has gone', 'sits there by what was lost'])(
+    'its last changes takes no seat for that of a connection which its device had before, and which %s',
+    async (how) => {
+      const { connections, world, first, second, join, members } = await twoNodes();
+      await join('b', 'phone');
+      if (how === 'has gone') await second.backplane.depart('r', 'b', 'disconnect');
+      const before = new Map(world.cluster.records);
+      await world.pass(500);
+      await join('a', 'phone');
+      await world.pass(500);
+      world.cluster.records = before;
+      await join('d');
+      first.backplane.heardAgain();
+      await world.settle();
+      expect(connections.take('a')).toEqual(['room_joined initiator', 'close try_again_later']);
+      expect(members()).toEqual(['d']);
+    },
+  );
 });
 
 test('two who sit on one node talk without a call to anything shared', async () => {
