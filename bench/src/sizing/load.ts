@@ -27,7 +27,8 @@ export const MILLION: ClusterLoad = {
   descriptionsPerPairing: 2,
   candidatesPerPairing: 20,
   secondsToAccept: 30,
-  recordsPerPairing: 2,
+  // `@couplet/client` sends one with each; of the two checks the second is kept.
+  recordsPerPairing: 3,
   // ROOM_IDLE_DAYS=1, the shortest there is.
   roomDays: 1,
   // HEARTBEAT_SECONDS and MAX_CONNECTIONS as they come.
