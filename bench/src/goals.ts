@@ -48,7 +48,7 @@ export const GOALS: readonly Goal[] = [
   { row: 'cluster/message/same/sent', noErrors: true },
   { row: 'start/firstAnswer', atMost: 400 },
   { row: 'start/memory', atMost: 90 },
-  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.24 },
+  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.22 },
 ];
 
 export interface Judgement {
