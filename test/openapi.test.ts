@@ -1,6 +1,8 @@
 // GET /openapi.json: clean under a standard linter, and complete.
 import { createConfig, lintFromString } from '@redocly/openapi-core';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { buildApp } from '../packages/server/src/app.js';
+import { parseConfig } from '../packages/server/src/platform/config.js';
 import { startServer } from '../packages/server/test/support/server.js';
 import { read } from './support/papers.js';
 
@@ -52,6 +54,19 @@ test('every endpoint of docs/protocol.md is served, and those for apps are in th
   expect(operations.map(({ endpoint }) => endpoint).sort()).toEqual(
     documented.filter((endpoint) => !forPeople.includes(endpoint)).sort(),
   );
+});
+
+test('routes of an application are described unless they are hidden, also where the host tells them apart', async () => {
+  const app = await buildApp(parseConfig({}));
+  onTestFinished(() => app.close());
+  const answer = async () => ({});
+  app.get('/theirs', { constraints: { host: 'a.example' } }, answer);
+  app.get('/theirs', { constraints: { host: 'b.example' } }, answer);
+  app.get('/hidden', { schema: { hide: true } }, answer);
+  const described = await app.inject('/openapi.json');
+  expect(described.statusCode).toBe(200);
+  expect(Object.keys(described.json().paths)).toContain('/theirs');
+  expect(Object.keys(described.json().paths)).not.toContain('/hidden');
 });
 
 test('every operation has an id of its own, a summary, and words for each answer', () => {

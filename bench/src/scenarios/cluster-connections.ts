@@ -4,8 +4,9 @@ import { type RunningCluster, startCluster } from '../conductor/cluster.js';
 import type { Scale } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import { residentBytes } from '../figures/process-usage.js';
-import { type Row, single } from '../figures/row.js';
+import type { Row } from '../figures/row.js';
 import { CpuMeter } from '../load/nodes.js';
+import { countRow } from './cluster-rows.js';
 
 const ROOMS = 4000;
 /** Short, so that each connection is pinged once while it is measured. */
@@ -50,7 +51,7 @@ async function memoryRows(cluster: RunningCluster, rooms: number): Promise<Row[]
     const live = ((await used()) - redisBefore) / rooms;
     const connection = (resident() - nodesBefore) / (rooms * 2);
     const bytes = (id: string, label: string, value: number) =>
-      row(`memory/${id}`, label, 'bytes', value, errors);
+      countRow(`memory/${id}`, label, 'bytes', value, errors);
     return [
       bytes('live', 'a room with live members: memory in Redis', live),
       bytes('connection', 'a connection in a room: memory of its node', connection),
@@ -73,7 +74,7 @@ async function costRows(cluster: RunningCluster, rooms: number): Promise<Row[]> 
       (spent[who] - (rest[who] / HEARTBEAT_SECONDS) * seconds) / (rooms * 2);
     const titles = { serverMicroseconds: 'all nodes', redisMicroseconds: 'Redis' };
     const cost = (id: string, what: string, who: keyof Spent, value?: number) =>
-      row(`${id}/${who}`, `${what}: CPU time of ${titles[who]}`, 'µs', value, errors);
+      countRow(`${id}/${who}`, `${what}: CPU time of ${titles[who]}`, 'µs', value, errors);
     const both = ['serverMicroseconds', 'redisMicroseconds'] as const;
     const enters = 'a client that connects and joins, its peer at the other node';
     return [
@@ -107,11 +108,3 @@ async function spentIn(
   await sleep(seconds * 1000);
   return cpu.per(1);
 }
-
-const row = (id: string, label: string, unit: string, value = Number.NaN, errors = 0): Row => ({
-  id: `cluster/${id}`,
-  label,
-  unit,
-  better: 'less',
-  figures: { couplet: single(value, errors) },
-});

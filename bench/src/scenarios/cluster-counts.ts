@@ -4,8 +4,9 @@ import type { RunningCluster } from '../conductor/cluster.js';
 import type { Scale } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import type { Commands } from '../conductor/redis.js';
-import { type Row, single } from '../figures/row.js';
+import type { Row } from '../figures/row.js';
 import { pairOnce } from './cluster-pairings.js';
+import { countRow } from './cluster-rows.js';
 
 /** Until the nodes have told Redis of those that left. */
 const LEAVE_MS = 1500;
@@ -121,20 +122,20 @@ async function byteRows(
   const after = await netBytes(cluster);
   const per = (at: 0 | 1) => (after[at] - before[at]) / count;
   return [
-    row(`${id}/bytesIn`, `${label}: to Redis`, 'bytes', per(0)),
-    row(`${id}/bytesOut`, `${label}: from Redis`, 'bytes', per(1)),
+    countRow(`${id}/bytesIn`, `${label}: to Redis`, 'bytes', per(0)),
+    countRow(`${id}/bytesOut`, `${label}: from Redis`, 'bytes', per(1)),
   ];
 }
 
 /** Bytes between clients and nodes. */
 const clientRows = (id: string, label: string, values: Record<string, number>): Row[] => [
-  row(`${id}/bytesFromClients`, `${label}: from clients`, 'bytes', values.bytesFromClients),
-  row(`${id}/bytesToClients`, `${label}: to clients`, 'bytes', values.bytesToClients),
+  countRow(`${id}/bytesFromClients`, `${label}: from clients`, 'bytes', values.bytesFromClients),
+  countRow(`${id}/bytesToClients`, `${label}: to clients`, 'bytes', values.bytesToClients),
 ];
 
 const commandRows = (id: string, label: string, commands: Commands, count: number): Row[] => [
   sentRow(id, label, commands, count),
-  row(
+  countRow(
     `${id}/inScripts`,
     `${label}: commands within its scripts`,
     'commands',
@@ -146,7 +147,13 @@ function sentRow(id: string, label: string, commands: Commands, count: number, e
   const list = listOf(commands.sent, count);
   const which = list === '' ? '' : ` (${list})`;
   const value = totalOf(commands.sent) / count;
-  return row(`${id}/sent`, `${label}: commands sent to Redis${which}`, 'commands', value, errors);
+  return countRow(
+    `${id}/sent`,
+    `${label}: commands sent to Redis${which}`,
+    'commands',
+    value,
+    errors,
+  );
 }
 
 const totalOf = (counts: Map<string, number>): number =>
@@ -159,11 +166,3 @@ const listOf = (counts: Map<string, number>, count: number): string =>
     .sort(([, a], [, b]) => b - a)
     .map(([name, value]) => `${name} ${(value / count).toFixed(1)}`)
     .join(', ');
-
-const row = (id: string, label: string, unit: string, value = Number.NaN, errors = 0): Row => ({
-  id: `cluster/${id}`,
-  label,
-  unit,
-  better: 'less',
-  figures: { couplet: single(value, errors) },
-});

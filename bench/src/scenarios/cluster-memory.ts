@@ -1,8 +1,9 @@
 // What a pending, a paired room and an idempotency record take in Redis, by difference of used_memory.
 import { startCluster } from '../conductor/cluster.js';
 import type { Scale } from '../conductor/contest.js';
-import { type Row, single } from '../figures/row.js';
+import type { Row } from '../figures/row.js';
 import { forEach, pairingSteps } from './cluster-pairings.js';
+import { countRow } from './cluster-rows.js';
 
 const PAIRINGS = 5000;
 
@@ -43,10 +44,5 @@ export async function clusterMemory(scale: Scale): Promise<Row[]> {
   }
 }
 
-const row = (id: string, label: string, value: number): Row => ({
-  id: `cluster/memory/${id}`,
-  label: `${label}: memory in Redis`,
-  unit: 'bytes',
-  better: 'less',
-  figures: { couplet: single(value) },
-});
+const row = (id: string, label: string, value: number): Row =>
+  countRow(`memory/${id}`, `${label}: memory in Redis`, 'bytes', value);

@@ -1,8 +1,23 @@
 // What the loads on clusters have found, as rows; and what a message between nodes takes as a multiple of one within a node.
 import { sampleOf } from '../conductor/contest.js';
-import { figureOf, type Row } from '../figures/row.js';
+import { figureOf, type Row, single } from '../figures/row.js';
 import { roundRatios } from '../figures/statistics.js';
 import type { Measurement } from '../load/job.js';
+
+/** What was counted once: less is better. */
+export const countRow = (
+  id: string,
+  label: string,
+  unit: string,
+  value = Number.NaN,
+  errors = 0,
+): Row => ({
+  id: `cluster/${id}`,
+  label,
+  unit,
+  better: 'less',
+  figures: { couplet: single(value, errors) },
+});
 
 export const CLIENTS = 32;
 /** Messages per second of the open loop: what nodes and Redis do on one core without getting late. */

@@ -1,9 +1,15 @@
 // A Redis Cluster for a run: three masters, each with a replica, each server seen by each node through a proxy of its own.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
 import { type RedisServer, startRedisCluster } from '../../support/redis-servers.js';
 import { FaultProxies } from './fault-proxies.js';
-import { cutsOf, DURABLE, type RedisEngine, SETTLED_MS, type Way } from './redis-engine.js';
+import {
+  cutsOf,
+  DURABLE,
+  fallsOf,
+  type RedisEngine,
+  SETTLED_MS,
+  type Way,
+} from './redis-engine.js';
 
 const MASTERS = 3;
 
@@ -16,27 +22,23 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
   await settled();
   let struck = 0;
 
-  /** Ends one master after the other, at once; after the other's time the same server comes back, as it was. */
-  const killMaster = async (meanwhile: (killed: RedisServer) => Promise<void>) => {
-    const masters = await eventually(() => mastersOf(servers), SETTLED_MS);
-    const master = masters[struck++ % masters.length] as RedisServer;
-    await master.stop('SIGKILL');
-    await meanwhile(master);
-    await master.start();
-    await settled();
-  };
+  const falls = fallsOf({
+    settled,
+    async victim() {
+      const masters = await eventually(() => mastersOf(servers), SETTLED_MS);
+      return masters[struck++ % masters.length] as RedisServer;
+    },
+    async succeeded(ended) {
+      const others = servers.filter((server) => server !== ended);
+      await eventually(async () => {
+        if ((await mastersOf(others)).length < MASTERS) throw new Error('no failover yet');
+      }, SETTLED_MS);
+    },
+  });
 
   return {
     ...cutsOf(proxies, ways),
-    restart: (downMs) => killMaster(() => sleep(downMs)),
-    failover: (downMs) =>
-      killMaster(async (killed) => {
-        const others = servers.filter((server) => server !== killed);
-        await eventually(async () => {
-          if ((await mastersOf(others)).length < MASTERS) throw new Error('no failover yet');
-        }, SETTLED_MS);
-        await sleep(downMs);
-      }),
+    ...falls,
     async stop() {
       await proxies.close();
       await dispose();

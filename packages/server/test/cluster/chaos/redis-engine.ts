@@ -1,4 +1,6 @@
 // What the Redis of a run is made of, whatever its mode: settings, and the ways of the nodes to it.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RedisServer } from '../../support/redis-servers.js';
 import type { FaultProxies, FaultProxy } from './fault-proxies.js';
 import type { Engine } from './faults.js';
 
@@ -20,6 +22,35 @@ export const SETTLED_MS = 30_000;
 export interface Way {
   url: string;
   proxies: readonly FaultProxy[];
+}
+
+/** What tells of the masters of one mode. */
+export interface Masters {
+  /** The next one to end. */
+  victim(): Promise<RedisServer>;
+  /** Resolves when another one has the place of this one, which has ended. */
+  succeeded(ended: RedisServer): Promise<void>;
+  /** Resolves when all is as it should be. */
+  settled(): Promise<void>;
+}
+
+/** The part of an engine that ends masters, at once; after its time the same server comes back, as it was. */
+export function fallsOf(masters: Masters): Pick<RedisEngine, 'restart' | 'failover'> {
+  const end = async (meanwhile: (ended: RedisServer) => Promise<void>) => {
+    const master = await masters.victim();
+    await master.stop('SIGKILL');
+    await meanwhile(master);
+    await master.start();
+    await masters.settled();
+  };
+  return {
+    restart: (downMs) => end(() => sleep(downMs)),
+    failover: (downMs) =>
+      end(async (ended) => {
+        await masters.succeeded(ended);
+        await sleep(downMs);
+      }),
+  };
 }
 
 /** The part of an engine that is done by proxies. */

@@ -1,11 +1,11 @@
 // A Redis with Sentinels for a run: a master, its replica and three Sentinels, each seen by each node through a proxy of its own.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
 import { type RedisServer, startRedis } from '../../support/redis-servers.js';
 import { FaultProxies } from './fault-proxies.js';
 import {
   cutsOf,
   DURABLE,
+  fallsOf,
   REPLICAS_ACK,
   type RedisEngine,
   SETTLED_MS,
@@ -47,28 +47,24 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   const settled = () => eventually(() => look(servers, sentinels), SETTLED_MS);
   await settled();
 
-  /** Ends the master at once; after the other's time the same server comes back, as it was. */
-  const killMaster = async (meanwhile: (port: number) => Promise<void>) => {
-    const port = await eventually(() => masterPort(sentinels[0] as RedisServer), SETTLED_MS);
-    const master = servers.find((server) => server.port === port) as RedisServer;
-    await master.stop('SIGKILL');
-    await meanwhile(port);
-    await master.start();
-    await settled();
-  };
+  const falls = fallsOf({
+    settled,
+    async victim() {
+      const port = await eventually(() => masterPort(sentinels[0] as RedisServer), SETTLED_MS);
+      return servers.find((server) => server.port === port) as RedisServer;
+    },
+    async succeeded({ port }) {
+      await eventually(async () => {
+        for (const sentinel of sentinels) {
+          if ((await masterPort(sentinel)) === port) throw new Error('no failover yet');
+        }
+      }, SETTLED_MS);
+    },
+  });
 
   return {
     ...cutsOf(proxies, ways),
-    restart: (downMs) => killMaster(() => sleep(downMs)),
-    failover: (downMs) =>
-      killMaster(async (port) => {
-        await eventually(async () => {
-          for (const sentinel of sentinels) {
-            if ((await masterPort(sentinel)) === port) throw new Error('no failover yet');
-          }
-        }, SETTLED_MS);
-        await sleep(downMs);
-      }),
+    ...falls,
     async stop() {
       await proxies.close();
       await Promise.all([...sentinels, ...servers].map((server) => server.dispose()));
