@@ -6,6 +6,7 @@ import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { closePayload, FrameReader, frame, OPCODES, textFrame } from '../fuzz/raw-frames.js';
 import { RawSocket } from '../fuzz/raw-socket.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { Peer, pairOfPeers } from '../support/peer.js';
 import { startServer } from '../support/server.js';
 
@@ -15,7 +16,6 @@ const server = await startServer({
   MAX_BUFFERED_BYTES: '100000000',
 });
 afterAll(() => server.close());
-const port = Number(new URL(server.url).port);
 
 const HANDSHAKE =
   'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
@@ -71,11 +71,15 @@ const items: fc.Arbitrary<Item> = fc.oneof(
 let rooms = 0;
 
 /** A client of bytes, and its peer, in a room of their own. */
-async function rawPair(): Promise<{ raw: RawSocket; peer: Peer; from: string; roomId: string }> {
+async function rawPair({
+  wsUrl,
+}: {
+  wsUrl: string;
+} = server): Promise<{ raw: RawSocket; peer: Peer; from: string; roomId: string }> {
   const roomId = `room ${++rooms} é`;
-  const peer = await Peer.open(server.wsUrl);
+  const peer = await Peer.open(wsUrl);
   await peer.join(roomId);
-  const raw = new RawSocket(port);
+  const raw = new RawSocket(Number(new URL(wsUrl).port));
   await raw.write(Buffer.from(HANDSHAKE));
   await raw.write(textFrame({ type: 'join_room', roomId }));
   await raw.until((received) => received.includes('"room_ready"'));
@@ -182,6 +186,21 @@ test('who sends too fast is warned, then closed, and what came before is passed 
   }
   expect(passedOn).toBeGreaterThan(10);
   expect(passedOn).toBeLessThan(500);
+});
+
+test('who sends messages is heard, whether or not it answers pings', async () => {
+  const clock = new FakeClock();
+  const patient = await startServer({ HEARTBEAT_SECONDS: '30' }, { clock });
+  onTestFinished(() => patient.close());
+  const { raw, peer } = await rawPair(patient);
+  onTestFinished(() => raw.destroy());
+  onTestFinished(() => peer.socket.terminate());
+  for (let n = 0; n < 8; n++) {
+    await raw.write(textFrame(candidate(`${n}`)));
+    expect((await peer.next()).type).toBe('ice_candidate');
+    clock.advance(30_000);
+    expect(await peer.sync()).toEqual([]);
+  }
 });
 
 test('what is sent after a join waits for it, and goes to the new room', async () => {
