@@ -13,13 +13,24 @@ import {
 
 const MASTERS = 3;
 
+/** A silence that the others take for death: a short one when there is to be a failover, and only then. */
+const DEATH_MS = { prompt: 1000, never: 60_000 };
+
 /** Starts it for so many nodes. The caller stops it. */
 export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
-  const { servers, dispose } = await startRedisCluster(MASTERS, true, DURABLE);
+  const { servers, dispose } = await startRedisCluster(MASTERS, true, [
+    ...DURABLE,
+    `cluster-node-timeout ${DEATH_MS.never}`,
+  ]);
   const proxies = new FaultProxies();
   const ways = await Promise.all(Array.from({ length: nodes }, () => wayTo(servers, proxies)));
   const settled = () => eventually(() => look(servers), SETTLED_MS);
   await settled();
+  for (const { port } of servers) await proxies.watch(port);
+  const takeForDeath = (ms: number) =>
+    Promise.all(
+      servers.map((server) => server.admin('CONFIG', 'SET', 'cluster-node-timeout', String(ms))),
+    );
   let struck = 0;
 
   const falls = fallsOf({
@@ -39,6 +50,11 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
   return {
     ...cutsOf(proxies, ways),
     ...falls,
+    async failover(downMs) {
+      await takeForDeath(DEATH_MS.prompt);
+      await falls.failover(downMs);
+      await takeForDeath(DEATH_MS.never);
+    },
     async stop() {
       await proxies.close();
       await dispose();

@@ -10,7 +10,8 @@ type Order =
   | { open: number }
   | { translate: number; ports: Ports }
   | { cut: number; how: Cut }
-  | { mend: number };
+  | { mend: number }
+  | { watch: number };
 
 /** Ports as Redis tells them, and what is told in their place. */
 type Ports = Readonly<Record<string, string>>;
@@ -30,7 +31,7 @@ interface Answer {
 }
 
 export class FaultProxies {
-  /** Told when the process of the proxies, which has little to do, stood still until now. */
+  /** Told when the process of the proxies, which has little to do, or a server that is watched stood still until now. */
   onStall: (ms: number) => void = () => {};
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
@@ -54,6 +55,15 @@ export class FaultProxies {
       cut: async (how) => void (await this.#order({ cut: port, how })),
       mend: async () => void (await this.#order({ mend: port })),
     };
+  }
+
+  /**
+   * Watches a server of Redis, which is up: one that answers late stands still.
+   *
+   * @param target - its port on loopback
+   */
+  async watch(target: number): Promise<void> {
+    await this.#order({ watch: target });
   }
 
   async close(): Promise<void> {

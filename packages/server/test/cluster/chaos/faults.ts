@@ -13,7 +13,7 @@ export interface Engine {
   restart(downMs: number): Promise<void>;
   /** Ends the master at once; resolves when another one can be written to, and the old one follows it. */
   failover(downMs: number): Promise<void>;
-  /** Calls `listener` when a process beside this one stood still until now, for so long: the machine is too busy. */
+  /** Calls `listener` when a process beside this one, or the engine, stood still until now, for so long: the machine or its disk is too busy. */
   onStall(listener: (ms: number) => void): void;
   stop(): Promise<void>;
 }

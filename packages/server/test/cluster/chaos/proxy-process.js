@@ -2,10 +2,12 @@
 //
 // Of their own, since the clients of a run keep their process busy, and what they do must not make Redis slow.
 // It has little to do: when it stands still, the machine is too busy for anybody, and it says so: { stoodStillMs }.
-// From the parent: { id, open: target } → { id, port }; { id, translate: port, ports }, { id, cut: port, how } and
-// { id, mend: port } → { id }.
+// It also asks servers of Redis whether they answer at once, and says when one stood still, in the same words.
+// From the parent: { id, open: target } → { id, port }; { id, translate: port, ports }, { id, cut: port, how },
+// { id, mend: port } and { id, watch: target } → { id }.
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { watchPulse } from './redis-pulse.js';
 
 class FaultProxy {
   #server;
@@ -127,7 +129,7 @@ class FaultProxy {
 
 const proxies = new Map();
 
-process.on('message', async ({ id, open, translate, ports, cut, how, mend }) => {
+process.on('message', async ({ id, open, translate, ports, cut, how, mend, watch }) => {
   if (open) {
     const proxy = await FaultProxy.open(open);
     proxies.set(proxy.port, proxy);
@@ -137,6 +139,7 @@ process.on('message', async ({ id, open, translate, ports, cut, how, mend }) => 
   if (translate) proxies.get(translate).translate(ports);
   if (cut) proxies.get(cut).cut(how);
   if (mend) await proxies.get(mend).mend();
+  if (watch) await watchPulse(watch, (stoodStillMs) => process.send({ stoodStillMs }));
   process.send({ id });
 });
 const TICK_MS = 100;

@@ -64,7 +64,6 @@ function redisStrikes(random: Random, { redis, failover }: Terrain, n: number): 
   if (!redis || n % 2 === 0) return [];
   const what = failover && n % 4 === 3 ? 'failover' : 'redis-restart';
   const atMs = Math.round(random.between(0, ROUND_MS));
-  // A restart is over, as a rule, before a Sentinel takes it for a death.
   const forMs = Math.round(
     what === 'failover' ? random.between(0, 3000) : random.between(100, 1000),
   );

@@ -12,8 +12,11 @@ import {
   type Way,
 } from './redis-engine.js';
 
+/** A silence that the Sentinels take for death: a short one when there is to be a failover, and only then. */
+const DEATH_MS = { prompt: 1000, never: 60_000 };
+
 const WATCH = [
-  'sentinel down-after-milliseconds mymaster 1000',
+  `sentinel down-after-milliseconds mymaster ${DEATH_MS.never}`,
   'sentinel failover-timeout mymaster 3000',
   'sentinel resolve-hostnames no',
 ];
@@ -44,8 +47,15 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   const ways = await Promise.all(
     Array.from({ length: nodes }, () => wayTo(servers, sentinels, proxies)),
   );
+  for (const { port } of servers) await proxies.watch(port);
   const settled = () => eventually(() => look(servers, sentinels), SETTLED_MS);
   await settled();
+  const takeForDeath = (ms: number) =>
+    Promise.all(
+      sentinels.map((sentinel) =>
+        sentinel.admin('SENTINEL', 'SET', 'mymaster', 'down-after-milliseconds', String(ms)),
+      ),
+    );
 
   const falls = fallsOf({
     settled,
@@ -65,6 +75,11 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   return {
     ...cutsOf(proxies, ways),
     ...falls,
+    async failover(downMs) {
+      await takeForDeath(DEATH_MS.prompt);
+      await falls.failover(downMs);
+      await takeForDeath(DEATH_MS.never);
+    },
     async stop() {
       await proxies.close();
       await Promise.all([...sentinels, ...servers].map((server) => server.dispose()));
