@@ -1,0 +1,135 @@
+// A room whose members live on two nodes, and what is on its way between them: news that are lost or late, frames, moves.
+import { describe, expect, test } from 'vitest';
+import { BOUND_MS, mend, seat, twoNodes } from '../../support/two-nodes.js';
+
+test('a join under way when its peer’s node dies is told so soon after', async () => {
+  const { connections, world, first, second, join, members } = await twoNodes();
+  await join('a');
+  await world.settle();
+  let answer: () => void = () => {};
+  const held = new Promise<void>((resolve) => (answer = resolve));
+  // Its write is done, and the answer on its way.
+  second.link.delay = async () => {
+    if (members().length === 2) await held;
+  };
+  const joining = join('b');
+  while (members().length < 2) await new Promise<void>((done) => setImmediate(done));
+  second.link.delay = async () => {};
+  world.cluster.leases.delete(first.backplane.lease.id);
+  world.pause(first);
+  await second.backplane.lease.ask();
+  answer();
+  await joining;
+  await world.settle();
+  expect(connections.take('b').at(-1)).toBe('peer_disconnected');
+});
+
+test('who has moved hears nothing more of whom it left, even before that one is told', async () => {
+  const { connections, world, first, pair } = await twoNodes();
+  await pair('a', 'c');
+  const moving = first.backplane.join('new', seat('a'), null, 'r');
+  while (connections.seats.get('a')?.roomId !== 'new') {
+    await new Promise<void>((done) => setImmediate(done));
+  }
+  first.backplane.forward('c', 'a', 'from the old room');
+  await moving;
+  await world.settle();
+  expect(connections.frames('a')).toEqual([]);
+  expect(connections.take('c')).toEqual(['peer_left']);
+});
+
+test('who has moved hears nothing of its old room by a claim of it that was under way', async () => {
+  const { connections, world, first, pair } = await twoNodes();
+  await pair('a', 'c');
+  world.pause(first);
+  await world.pass(BOUND_MS);
+  world.resume(first);
+  const oneTurn = () => new Promise<void>((done) => setImmediate(done));
+  let answer: () => void = () => {};
+  const held = new Promise<void>((resolve) => (answer = resolve));
+  let isClaiming = false;
+  first.link.fate = (call) => {
+    isClaiming = call === 'set';
+    first.link.delay = isClaiming ? () => held : oneTurn;
+    return 'fine';
+  };
+  // Waits for the seats of the old room, which are claimed again.
+  first.backplane.forward('c', 'a', 'from the old room');
+  while (!isClaiming) await oneTurn();
+  first.link.fate = () => 'fine';
+  first.link.delay = oneTurn;
+  const moving = first.backplane.join('new', seat('a'), null, 'r');
+  while (connections.seats.get('a')?.roomId !== 'new') await oneTurn();
+  answer();
+  await moving;
+  await world.settle();
+  expect(connections.frames('a')).toEqual([]);
+  expect(connections.take('a')).toEqual(['room_joined initiator']);
+  expect(connections.take('c')).toEqual(['peer_left']);
+});
+
+describe('news that never came', () => {
+  test('is missed at the next, by its number', async () => {
+    const { connections, world, first, pair, join } = await twoNodes();
+    await pair('a', 'b');
+    first.link.receive = () => {};
+    await world.backplaneOf('b').depart('r', 'b', 'leave');
+    await world.settle();
+    first.link.receive = (text) => first.backplane.receive(text);
+    expect(connections.take('a')).toEqual([]);
+    await join('c', null, 'elsewhere');
+    await join('d', null, 'elsewhere');
+    await world.settle();
+    expect(connections.take('a')).toEqual(['peer_disconnected']);
+    expect(first.backplane.counters.batchesMissed).toBe(1);
+  });
+
+  test('is made up for when the inbox hears again', async () => {
+    const { connections, world, first, pair, join } = await twoNodes();
+    await pair('a', 'b');
+    first.link.receive = () => {};
+    await world.backplaneOf('b').depart('r', 'b', 'leave');
+    await join('d');
+    await world.settle();
+    expect(connections.take('a')).toEqual([]);
+    mend(first);
+    await world.settle();
+    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
+  });
+
+  test('is made up for before a frame that only makes sense after it', async () => {
+    const { connections, world, first, second, pair, join } = await twoNodes();
+    await pair('a', 'b');
+    first.link.receive = () => {};
+    await world.backplaneOf('b').depart('r', 'b', 'leave');
+    await join('b');
+    await world.settle();
+    first.link.receive = (text) => first.backplane.receive(text);
+    second.backplane.forward('b', 'a', 'anew');
+    await world.settle();
+    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
+    expect(connections.frames('a')).toEqual(['anew']);
+  });
+});
+
+test('two who sit on one node talk without a call to anything shared', async () => {
+  const { connections, world, first, pair } = await twoNodes();
+  await pair('a', 'c');
+  const { calls } = world.cluster;
+  for (let n = 0; n < 1000; n++) first.backplane.forward('a', 'c', `frame ${n}`);
+  await world.settle();
+  expect(connections.frames('c')).toHaveLength(1000);
+  expect(world.cluster.calls).toBe(calls);
+});
+
+test('a frame for a connection that has gone is dropped, and counted', async () => {
+  const { connections, world, second, pair } = await twoNodes();
+  await pair('a', 'b');
+  const leaving = world.backplaneOf('a').depart('r', 'a', 'disconnect');
+  second.backplane.forward('b', 'a', 'too late');
+  await leaving;
+  await world.settle();
+  expect(connections.frames('a')).toEqual([]);
+  expect(connections.dropped).toBe(1);
+  expect(world.node(0).backplane.counters.frameDrops.parted).toBe(1);
+});

@@ -1,0 +1,232 @@
+// A room whose members live on two nodes, and what befalls a node: it dies, is paused, is cut off, does not hear, ends.
+import { describe, expect, test } from 'vitest';
+import { Unavailable } from '../../../src/platform/http-errors.js';
+import { LEASE_MS } from '../../support/cluster-nodes.js';
+import { BOUND_MS, cut, mend, twoNodes } from '../../support/two-nodes.js';
+
+describe('a node that dies', () => {
+  test('is found out within a lease and a third of one, and its members’ peers are told', async () => {
+    const { connections, world, second, pair, members } = await twoNodes();
+    await pair('a', 'b');
+    world.pause(second);
+    await world.pass(BOUND_MS);
+    expect(connections.take('a')).toEqual(['peer_disconnected']);
+    expect(connections.seats.get('a')).toMatchObject({ roomId: 'r', peerId: null });
+    expect(members()).toEqual(['a']);
+  });
+
+  test('leaves no seat taken: who comes after the lease has run out gets it', async () => {
+    const { connections, world, second, join, pair } = await twoNodes();
+    await pair('b', 'd');
+    world.pause(second);
+    await world.pass(LEASE_MS + 500);
+    expect(await join('a')).toBe(true);
+    expect(connections.take('a')).toEqual(['room_joined initiator']);
+  });
+
+  test('between writing a change and telling of it leaves nobody behind', async () => {
+    const { connections, world, second, pair, join } = await twoNodes();
+    await pair('a', 'b');
+    second.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
+    await world.backplaneOf('b').depart('r', 'b', 'leave');
+    await join('d');
+    world.pause(second);
+    await world.pass(BOUND_MS);
+    expect(connections.take('a')).toEqual(['peer_disconnected']);
+    expect(connections.seats.get('a')).toMatchObject({ peerId: null });
+  });
+});
+
+describe('a node that is paused beyond its lease', () => {
+  test('acts on no old seat before it has asked: what its members say is held, and then dropped', async () => {
+    const { connections, world, first, second, pair, join } = await twoNodes();
+    await pair('a', 'b');
+    world.pause(first);
+    await world.pass(BOUND_MS);
+    expect(connections.take('b')).toEqual(['peer_disconnected']);
+    expect(await join('d')).toBe(true);
+    await world.settle();
+    connections.take('b');
+
+    world.resume(first);
+    first.backplane.forward('a', 'b', 'from the past');
+    await world.settle();
+    expect(connections.take('a')).toEqual(['close try_again_later']);
+    expect(connections.frames('b')).toEqual([]);
+    expect(first.backplane.counters.frameDrops.lease).toBe(1);
+    expect(first.backplane.counters.refusedReclaims).toBe(1);
+    second.backplane.forward('b', 'd', 'in the present');
+    expect(connections.frames('d')).toEqual(['in the present']);
+  });
+
+  test('claims its seats again and disturbs nobody where nobody has noticed', async () => {
+    const { connections, world, first, pair, members } = await twoNodes();
+    await pair('a', 'c');
+    world.pause(first);
+    await world.pass(BOUND_MS);
+    world.resume(first);
+    for (const n of [1, 2, 3]) first.backplane.forward('a', 'c', `frame ${n}`);
+    expect(connections.frames('c')).toEqual([]);
+    await world.settle();
+    expect(connections.frames('c')).toEqual(['frame 1', 'frame 2', 'frame 3']);
+    expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+    expect(members()).toEqual(['a', 'c']);
+    expect(first.backplane.lease.losses).toBe(1);
+    expect(first.backplane.counters.reclaims).toBe(2);
+  });
+
+  test('gets its seats back, and both are told, where the peer was told of its end', async () => {
+    const { connections, world, first, pair } = await twoNodes();
+    await pair('a', 'b');
+    world.pause(first);
+    await world.pass(BOUND_MS);
+    world.resume(first);
+    await world.pass(1000);
+    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready initiator']);
+    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready responder']);
+  });
+
+  test('takes no seat over from who has come in its place', async () => {
+    const { connections, world, first, join } = await twoNodes();
+    await join('a', 'phone');
+    world.pause(first);
+    await world.pass(BOUND_MS);
+    // The same phone, by another network.
+    expect(await join('b', 'phone')).toBe(true);
+    await world.settle();
+    world.resume(first);
+    await world.pass(1000);
+    expect(connections.take('a').at(-1)).toBe('close replaced');
+    expect(connections.take('b')).toEqual(['room_joined initiator']);
+    expect(connections.seats.get('b')).toMatchObject({ roomId: 'r', peerId: null });
+  });
+
+  test('takes no seat from which its device has gone by another connection', async () => {
+    const { connections, world, first, second, join, members } = await twoNodes();
+    await join('a', 'phone');
+    await join('d');
+    world.pause(first);
+    await world.pass(BOUND_MS);
+    expect(await join('b', 'phone')).toBe(true);
+    await second.backplane.depart('r', 'b', 'leave');
+    connections.take('d');
+    world.resume(first);
+    await world.pass(1000);
+    expect(connections.take('a').at(-1)).toBe('close replaced');
+    expect(connections.take('d')).toEqual([]);
+    expect(members()).toEqual(['d']);
+  });
+
+  test('nor one where that connection is with a node that has died since', async () => {
+    const { connections, world, first, second, join, members } = await twoNodes();
+    await join('a', 'phone');
+    world.pause(first);
+    await world.pass(BOUND_MS);
+    expect(await join('b', 'phone')).toBe(true);
+    world.pause(second);
+    await world.pass(BOUND_MS);
+    world.resume(first);
+    await world.pass(1000);
+    expect(connections.take('a').at(-1)).toBe('close replaced');
+    expect(members()).toEqual([]);
+  });
+});
+
+describe('a node that is cut off', () => {
+  test('keeps forwarding between its own members, parts the others, and heals by itself', async () => {
+    const { connections, world, first, pair, join } = await twoNodes();
+    await pair('a', 'b');
+    await join('c', null, 'own');
+    world.homes.set('e', 0);
+    await join('e', null, 'own');
+    await world.settle();
+    for (const id of ['c', 'e']) connections.take(id);
+
+    cut(first);
+    await world.pass(BOUND_MS);
+    expect(connections.take('a')).toEqual(['peer_disconnected']);
+    expect(connections.take('b')).toEqual(['peer_disconnected']);
+    first.backplane.forward('c', 'e', 'still here');
+    expect(connections.frames('e')).toEqual(['still here']);
+    await expect(join('x')).rejects.toBeInstanceOf(Unavailable);
+    await expect(first.backplane.check()).rejects.toThrow();
+
+    mend(first);
+    await world.pass(1000);
+    expect(connections.take('a')).toEqual(['room_ready responder']);
+    expect(connections.take('b')).toEqual(['room_ready initiator']);
+    expect([connections.take('c'), connections.take('e')]).toEqual([[], []]);
+    await first.backplane.check();
+  });
+
+  test('for so short that its lease still runs: who was parted meets anew, on both sides', async () => {
+    const { connections, world, first, second, pair } = await twoNodes();
+    await pair('a', 'b');
+    cut(first);
+    // Its own clock alone runs out: the registry and the other node notice nothing.
+    first.clock.advance(LEASE_MS);
+    await world.settle();
+    expect(connections.take('a')).toEqual(['peer_disconnected']);
+    mend(first);
+    await world.settle();
+    expect(connections.take('a')).toEqual(['room_ready initiator']);
+    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready responder']);
+    second.backplane.forward('b', 'a', 'hello');
+    await world.settle();
+    expect(connections.frames('a')).toEqual(['hello']);
+  });
+
+  test('lets go at once who leaves, and tells the others when it can', async () => {
+    const { connections, world, first, pair, members } = await twoNodes();
+    await pair('a', 'b');
+    cut(first);
+    await first.backplane.depart('r', 'a', 'leave');
+    expect(connections.take('a')).toEqual(['left_room']);
+    expect(members()).toEqual(['a', 'b']);
+    mend(first);
+    await world.pass(LEASE_MS / 2);
+    expect(members()).toEqual(['b']);
+    expect(connections.take('b')).toEqual(['peer_disconnected']);
+  });
+
+  test('and whose member comes back before its seat was given up: its peer sees it go and come', async () => {
+    const { connections, world, first, second, pair, join, members } = await twoNodes();
+    await pair('a', 'b');
+    cut(first);
+    await first.backplane.depart('r', 'a', 'leave');
+    second.backplane.forward('b', 'a', 'before');
+    mend(first);
+    await join('a');
+    await world.pass(2 * LEASE_MS);
+    expect(members()).toEqual(['b', 'a']);
+    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready initiator']);
+    expect(connections.frames('a')).toEqual([]);
+  });
+});
+
+describe('a node that does not listen for a while', () => {
+  test('gets what was said meanwhile, in order, when it does', async () => {
+    const { connections, world, first, second, pair } = await twoNodes();
+    await pair('a', 'b');
+    const { receive } = first.link;
+    first.link.receive = undefined;
+    for (const n of [1, 2, 3]) {
+      second.backplane.forward('b', 'a', `frame ${n}`);
+      await world.pass(50);
+    }
+    expect(connections.frames('a')).toEqual([]);
+    first.link.receive = receive;
+    await world.pass(500);
+    expect(connections.frames('a')).toEqual(['frame 1', 'frame 2', 'frame 3']);
+    expect(first.backplane.counters.batchesMissed).toBe(0);
+  });
+});
+
+test('a node that ends gives up its lease, and survivors need not wait for it to run out', async () => {
+  const { connections, world, second, pair } = await twoNodes();
+  await pair('a', 'b');
+  await second.backplane.depart('r', 'b', 'disconnect');
+  await second.backplane.close();
+  expect([...world.cluster.leases.keys()]).toEqual(['n0.1']);
+  expect(connections.take('a')).toEqual(['peer_disconnected']);
+});

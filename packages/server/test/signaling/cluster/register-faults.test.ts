@@ -1,0 +1,177 @@
+// A room whose members live on two nodes, and what the register does: gives no answer, refuses a change, forgets.
+import { describe, expect, test } from 'vitest';
+import { Unavailable } from '../../../src/platform/http-errors.js';
+import { LEASE_MS } from '../../support/cluster-nodes.js';
+import { twoNodes } from '../../support/two-nodes.js';
+
+describe('an answer that never came', () => {
+  test.each(['lost', 'refused'] as const)(
+    'to a join is `unavailable`, and the seat is free again (%s)',
+    async (fate) => {
+      const { connections, world, first, join, members } = await twoNodes();
+      first.link.fate = (call) => (call === 'set' ? fate : 'fine');
+      await expect(join('a')).rejects.toBeInstanceOf(Unavailable);
+      first.link.fate = () => 'fine';
+      expect(connections.take('a')).toEqual([]);
+      first.backplane.heardAgain();
+      await world.settle();
+      expect(members()).toEqual([]);
+    },
+  );
+
+  test('to a departure leaves no peer uninformed', async () => {
+    const { connections, world, second, pair, members } = await twoNodes();
+    await pair('a', 'b');
+    second.link.fate = (call) => (call === 'set' ? 'lost' : 'fine');
+    await second.backplane.depart('r', 'b', 'leave');
+    expect(connections.take('b')).toEqual(['left_room']);
+    second.link.fate = () => 'fine';
+    expect(members()).toEqual(['a']);
+    expect(connections.take('a')).toEqual([]);
+    second.backplane.heardAgain();
+    await world.settle();
+    expect(connections.take('a')).toEqual(['peer_disconnected']);
+  });
+});
+
+describe('a change that failed although the lease runs', () => {
+  test('is made soon after, without anything else happening', async () => {
+    const { connections, world, second, pair, members } = await twoNodes();
+    await pair('a', 'b');
+    second.link.fate = (call) => (call === 'set' ? 'refused' : 'fine');
+    await second.backplane.depart('r', 'b', 'leave');
+    await world.pass(1500);
+    expect(members()).toEqual(['a', 'b']);
+    second.link.fate = () => 'fine';
+    await world.pass(1500);
+    expect(members()).toEqual(['a']);
+    expect(connections.take('a')).toEqual(['peer_disconnected']);
+  });
+
+  test('takes nobody for dead whom it could not ask about', async () => {
+    const { connections, world, first, second, pair, join, members } = await twoNodes();
+    await pair('a', 'c');
+    // The first has a new lease, of which the second has not heard yet, and now cannot.
+    world.cluster.leases.delete(first.backplane.lease.id);
+    await first.backplane.lease.ask();
+    await world.settle();
+    second.link.fate = (call) => (call === 'renew' ? 'refused' : 'fine');
+    await expect(join('b')).rejects.toBeInstanceOf(Unavailable);
+    expect(members()).toEqual(['a', 'c']);
+    expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+  });
+});
+
+test('a take-over that may have been made and is undone turns no roles', async () => {
+  const { connections, world, first, second, join, members } = await twoNodes();
+  world.homes.set('e', 0);
+  await join('a', 'phone');
+  await join('c');
+  await world.settle();
+  connections.take('a');
+  connections.take('c');
+  first.link.fate = (call) => (call === 'set' ? 'lost' : 'fine');
+  await expect(join('e', 'phone')).rejects.toBeInstanceOf(Unavailable);
+  expect(members()).toEqual(['e', 'c']);
+  first.link.fate = () => 'fine';
+  world.cluster.leases.delete(first.backplane.lease.id);
+  await second.backplane.lease.ask();
+  first.backplane.heardAgain();
+  await first.backplane.lease.ask();
+  await world.pass(1500);
+  expect(members()).toEqual(['a', 'c']);
+  expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+});
+
+describe('a register that forgets', () => {
+  test('everything is filled again by who sits there', async () => {
+    const { connections, world, first, pair, members } = await twoNodes();
+    await pair('a', 'c');
+    world.cluster.records.clear();
+    world.cluster.leases.clear();
+    first.backplane.heardAgain();
+    await world.pass(LEASE_MS);
+    expect(members()).toEqual(['a', 'c']);
+    expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+  });
+
+  test.each([
+    ['on another node', 'b'],
+    ['on the same node', 'c'],
+  ])('that one has left, %s, makes no peer of it', async (_where, leaver) => {
+    const { connections, world, first, pair, members } = await twoNodes();
+    await pair('a', leaver);
+    const before = new Map(world.cluster.records);
+    await world.backplaneOf(leaver).depart('r', leaver, 'leave');
+    await world.settle();
+    connections.take('a');
+    world.cluster.records = before;
+    first.backplane.heardAgain();
+    await world.settle();
+    expect(members()).toEqual(['a']);
+    expect(connections.take('a')).toEqual([]);
+  });
+
+  test('everything keeps the roles of two of whom one had taken a seat over', async () => {
+    const { connections, world, first, join, members } = await twoNodes();
+    world.homes.set('e', 0);
+    await join('a', 'phone');
+    await join('c', 'tablet');
+    await join('e', 'phone');
+    await world.settle();
+    for (const id of ['a', 'c', 'e']) connections.take(id);
+    world.cluster.records.clear();
+    world.cluster.leases.clear();
+    first.backplane.heardAgain();
+    await world.pass(LEASE_MS);
+    expect(members()).toEqual(['e', 'c']);
+    expect([connections.take('e'), connections.take('c')]).toEqual([[], []]);
+  });
+
+  test('that two of another node have left lets in who knocks twice', async () => {
+    const { connections, world, second, pair, join } = await twoNodes();
+    await pair('b', 'd');
+    const before = new Map(world.cluster.records);
+    await second.backplane.depart('r', 'b', 'leave');
+    await second.backplane.depart('r', 'd', 'leave');
+    await world.settle();
+    world.cluster.records = before;
+    expect(await join('a')).toBe(false);
+    await world.settle();
+    expect(await join('a')).toBe(true);
+    expect(connections.take('a')).toEqual(['room_full', 'room_joined initiator']);
+  });
+
+  test('its last changes keeps no seat for one who has left', async () => {
+    const { connections, world, first, second, pair, members } = await twoNodes();
+    await pair('a', 'b');
+    const before = new Map(world.cluster.records);
+    await second.backplane.depart('r', 'b', 'leave');
+    await world.settle();
+    connections.take('a');
+    world.cluster.records = before;
+    first.backplane.heardAgain();
+    await world.settle();
+    expect(members()).toEqual(['a']);
+    expect(connections.seats.get('a')).toMatchObject({ peerId: null });
+  });
+
+  test.each(['has gone', 'sits there by what was lost'])(
+    'its last changes takes no seat for that of a connection which its device had before, and which %s',
+    async (how) => {
+      const { connections, world, first, second, join, members } = await twoNodes();
+      await join('b', 'phone');
+      if (how === 'has gone') await second.backplane.depart('r', 'b', 'disconnect');
+      const before = new Map(world.cluster.records);
+      await world.pass(500);
+      await join('a', 'phone');
+      await world.pass(500);
+      world.cluster.records = before;
+      await join('d');
+      first.backplane.heardAgain();
+      await world.settle();
+      expect(connections.take('a')).toEqual(['room_joined initiator', 'close try_again_later']);
+      expect(members()).toEqual(['d']);
+    },
+  );
+});
