@@ -1,0 +1,85 @@
+// What docs/cluster.md says of a backup and of another Redis: its commands, and that what was paired is there afterwards.
+import { execFile } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import {
+  call,
+  createPending,
+  pairDevices,
+  someDevice,
+} from '../../packages/server/test/support/api.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import { eventually } from '../../packages/server/test/support/eventually.js';
+import { startRedis, startRedisCluster } from '../../packages/server/test/support/redis-servers.js';
+import { temporaryFolder } from '../../packages/server/test/support/server.js';
+import { startClusterNode, untilReady } from './cluster.js';
+
+const SLOW = { timeout: 60_000 };
+const folder = temporaryFolder();
+
+const redisCli = (...args: string[]) => promisify(execFile)('redis-cli', args);
+
+async function startNode(redisUrl: string) {
+  const node = await startClusterNode(folder, { REDIS_URL: redisUrl });
+  onTestFinished(node.kill);
+  await untilReady([node]);
+  return node;
+}
+
+/** A room, and a code that waits, both made by a node that has ended then. */
+async function paired(redisUrl: string) {
+  const node = await startNode(redisUrl);
+  const room = await pairDevices(node.url);
+  const { joinid } = await createPending(node.url);
+  await node.shutDown();
+  return { room, joinid };
+}
+
+/** Another node has both, and the code can be accepted. */
+async function isThere(redisUrl: string, { room, joinid }: Awaited<ReturnType<typeof paired>>) {
+  const node = await startNode(redisUrl);
+  const found = await call(node.url, 'GET', `/api/rooms?roomid=${room.roomid}`);
+  expect(found.body).toMatchObject(room);
+  const accept = { joinid, client2: someDevice() };
+  expect((await call(node.url, 'POST', '/api/rooms/accept', accept)).status).toBe(200);
+  await node.shutDown();
+}
+
+describeWith(['redis-server'], 'a Redis', () => {
+  test('of which there is a backup comes back with what was paired', SLOW, async () => {
+    const old = await startRedis();
+    onTestFinished(old.dispose);
+    const what = await paired(old.url);
+    const dir = `${folder}/restored`;
+    mkdirSync(dir);
+    await redisCli('-p', String(old.port), '--rdb', `${dir}/dump.rdb`);
+    await old.stop();
+
+    const filling = await startRedis([`dir ${dir}`, 'dbfilename dump.rdb']);
+    onTestFinished(filling.dispose);
+    const port = ['-p', String(filling.port)];
+    await redisCli(...port, 'CONFIG', 'SET', 'appendonly', 'yes');
+    await eventually(async () => {
+      const { stdout } = await redisCli(...port, 'INFO', 'persistence');
+      expect(stdout).toContain('aof_rewrite_in_progress:0');
+      expect(stdout).toContain('aof_last_bgrewrite_status:ok');
+    });
+    await filling.stop();
+    const restored = await startRedis([`dir ${dir}`, 'appendonly yes', 'appendfsync always']);
+    onTestFinished(restored.dispose);
+    await isThere(restored.url, what);
+  });
+
+  test('is copied into a Redis Cluster', SLOW, async () => {
+    const old = await startRedis();
+    onTestFinished(old.dispose);
+    const what = await paired(old.url);
+    const cluster = await startRedisCluster();
+    onTestFinished(cluster.dispose);
+    const to = `127.0.0.1:${cluster.servers[0]?.port}`;
+    const from = ['--cluster-from', `127.0.0.1:${old.port}`, '--cluster-copy'];
+    await redisCli('--cluster', 'import', to, ...from);
+    await isThere(cluster.url, what);
+  });
+});
