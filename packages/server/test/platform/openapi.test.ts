@@ -1,0 +1,24 @@
+// The document is made when it is first asked for; test/openapi.test.ts holds what it says.
+import fastify from 'fastify';
+import { expect, test } from 'vitest';
+import { describeRoutes } from '../../src/platform/openapi.js';
+
+const withRoute = () => {
+  const app = fastify();
+  app.get('/here', () => 'here');
+  return app;
+};
+
+test('one that could not be made is made at the next request', async () => {
+  // The first has the route that is to be described already, which is an error.
+  const apps = [withRoute(), fastify()];
+  const app = fastify();
+  describeRoutes(app, () => apps.shift() as ReturnType<typeof fastify>);
+  app.get('/here', () => 'here');
+  expect((await app.inject('/openapi.json')).statusCode).toBe(500);
+  const second = await app.inject('/openapi.json');
+  expect(second.statusCode).toBe(200);
+  expect(Object.keys(second.json().paths)).toEqual(['/here']);
+  expect((await app.inject('/openapi.json')).json()).toEqual(second.json());
+  expect(apps).toEqual([]);
+});
