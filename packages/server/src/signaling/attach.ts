@@ -1,4 +1,4 @@
-// A socket whose handshake is done → a Connection with its inbox, its heartbeat and its end.
+// A socket whose handshake is done → a Connection with its inbox, its lane and its end.
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -11,7 +11,6 @@ import type { Connections } from './connections.js';
 import type { Corking } from './corking.js';
 import type { SignalingCounters } from './counters.js';
 import { FastLane } from './fast-lane.js';
-import type { Heartbeat } from './heartbeat.js';
 import { type Handle, Inbox } from './inbox.js';
 import { RateMeter } from './rates.js';
 import type { ClientSocket } from './upgrade.js';
@@ -25,7 +24,6 @@ export interface AttachDeps {
   connections: Connections;
   corking: Corking;
   backplane: Backplane;
-  heartbeat: Heartbeat;
   handle: Handle;
   counters: SignalingCounters;
   log: Logger;
@@ -42,7 +40,6 @@ export function attacher({
   connections,
   corking,
   backplane,
-  heartbeat,
   handle,
   counters,
   log,
@@ -53,6 +50,7 @@ export function attacher({
     messagesPerSecond: config.maxMessagesPerSecond,
     bytesPerSecond: config.maxBytesPerSecond,
   };
+  const inboxes = { handle, counters, log };
   const lanes = {
     backplane,
     connections,
@@ -100,7 +98,6 @@ export function attacher({
     const { connection } = this;
     connection.leave();
     admission.exit(connection.address);
-    heartbeat.delete(connection);
     connections.delete(connection);
     log.info({ conn: connection.number, code }, 'disconnected');
   }
@@ -110,11 +107,10 @@ export function attacher({
     const connection = new Connection(socket, stream, origin, shared);
     socket.connection = connection;
     const meter = new RateMeter(rate, performance.now());
-    socket.inbox = new Inbox(connection, handle, meter, counters, log);
+    socket.inbox = new Inbox(connection, meter, inboxes);
     socket.lane = new FastLane(stream, connection, socket.inbox, lanes);
     counters.opened += 1;
     connections.add(connection);
-    heartbeat.add(connection);
     log.info({ conn: connection.number }, 'connected');
     // The types of ws know only its own class as `this`.
     const events: EventEmitter = socket;

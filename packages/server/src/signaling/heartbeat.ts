@@ -13,34 +13,28 @@ const SLOTS = 20;
  * third turn: at most three periods after it was last heard of.
  */
 export class Heartbeat {
-  readonly #slots = Array.from({ length: SLOTS }, () => new Set<Connection>());
-  readonly #cancel: Cancel;
+  readonly #connections: Iterable<Connection>;
   readonly #counters: { reaped: number };
   #turn = 0;
+  /** Ends it. */
+  readonly stop: Cancel;
 
-  constructor(clock: Clock, periodSeconds: number, counters: { reaped: number }) {
+  constructor(
+    connections: Iterable<Connection>,
+    clock: Clock,
+    periodSeconds: number,
+    counters: { reaped: number },
+  ) {
+    this.#connections = connections;
     this.#counters = counters;
-    this.#cancel = clock.every((periodSeconds * 1000) / SLOTS, () => this.#beat());
+    this.stop = clock.every((periodSeconds * 1000) / SLOTS, () => this.#beat());
   }
 
-  add(connection: Connection): void {
-    this.#slotOf(connection)?.add(connection);
-  }
-
-  delete(connection: Connection): void {
-    this.#slotOf(connection)?.delete(connection);
-  }
-
-  stop(): void {
-    this.#cancel();
-  }
-
-  #slotOf(connection: Connection): Set<Connection> | undefined {
-    return this.#slots[connection.number % SLOTS];
-  }
-
+  /** Looks at all of them, which is cheap, so that no connection needs a place in a list of its slot. */
   #beat(): void {
-    for (const connection of this.#slots[this.#turn++ % SLOTS] ?? []) {
+    const slot = this.#turn++ % SLOTS;
+    for (const connection of this.#connections) {
+      if (connection.number % SLOTS !== slot) continue;
       if (connection.unanswered >= MAX_UNANSWERED) {
         this.#counters.reaped += 1;
         connection.terminate();

@@ -10,29 +10,29 @@ import type { RateMeter } from './rates.js';
 /** Carries a message out; a promise where that takes longer than this turn. */
 export type Handle = (connection: Connection, message: Incoming) => Promise<void> | undefined;
 
+/** What all inboxes share. */
+export interface InboxDeps {
+  handle: Handle;
+  counters: SignalingCounters;
+  log: Logger;
+}
+
 /** Takes the frames of one connection in the order in which they came. */
 export class Inbox {
   readonly #connection: Connection;
-  readonly #handle: Handle;
   readonly #rate: RateMeter;
-  readonly #counters: SignalingCounters;
-  readonly #log: Logger;
-  /** Frames that came while one is under way. The first stops the reading: bounded by the size of one read. */
-  readonly #waiting: string[] = [];
+  readonly #deps: InboxDeps;
+  /**
+   * Frames that came while one is under way; few connections ever have any. The first stops the reading: bounded by the
+   * size of one read.
+   */
+  #waiting: string[] | undefined;
   #busy = false;
 
-  constructor(
-    connection: Connection,
-    handle: Handle,
-    rate: RateMeter,
-    counters: SignalingCounters,
-    log: Logger,
-  ) {
+  constructor(connection: Connection, rate: RateMeter, deps: InboxDeps) {
     this.#connection = connection;
-    this.#handle = handle;
     this.#rate = rate;
-    this.#counters = counters;
-    this.#log = log;
+    this.#deps = deps;
   }
 
   /** @param bytes - size of the frame; what the rate counts */
@@ -42,6 +42,7 @@ export class Inbox {
       this.#take(text);
       return;
     }
+    this.#waiting ??= [];
     this.#waiting.push(text);
     // Not before: a join is mostly done before the client has more to say.
     this.#connection.pause();
@@ -61,11 +62,11 @@ export class Inbox {
   /** Warns or closes one who sends too fast; returns whether the message still counts. */
   #heed(verdict: 'warn' | 'abuse'): boolean {
     if (verdict === 'warn') {
-      this.#counters.warnings += 1;
+      this.#deps.counters.warnings += 1;
       sendFault(this.#connection, 'rate_limited');
       return true;
     }
-    this.#counters.drops.rate += 1;
+    this.#deps.counters.drops.rate += 1;
     this.#connection.close('policy_violation');
     return false;
   }
@@ -75,12 +76,12 @@ export class Inbox {
     try {
       const parsed = parseMessage(text);
       if (parsed.kind === 'fault') {
-        this.#counters.drops.fault += 1;
+        this.#deps.counters.drops.fault += 1;
         sendFault(this.#connection, parsed.code, parsed.error);
         return;
       }
-      this.#counters.messages[parsed.message.type] += 1;
-      const underWay = this.#handle(this.#connection, parsed.message);
+      this.#deps.counters.messages[parsed.message.type] += 1;
+      const underWay = this.#deps.handle(this.#connection, parsed.message);
       if (underWay !== undefined) void this.#finish(underWay);
     } catch (error) {
       this.fail(error);
@@ -95,22 +96,25 @@ export class Inbox {
       this.fail(error);
     }
     this.#busy = false;
+    const waiting = this.#waiting ?? [];
     let taken = 0;
-    while (!this.#busy && taken < this.#waiting.length)
-      this.#take(this.#waiting[taken++] as string);
+    while (!this.#busy && taken < waiting.length) this.#take(waiting[taken++] as string);
     // All at once: one by one, thousands of small frames in one read would each move all the others.
-    this.#waiting.splice(0, taken);
+    waiting.splice(0, taken);
     if (!this.#busy) this.#connection.resume();
   }
 
   /** Ends what went wrong: an outage is told, anything else closes the connection. */
   fail(error: unknown): void {
     if (error instanceof Unavailable) {
-      this.#log.error({ conn: this.#connection.number, err: error.cause }, 'message not handled');
-      this.#counters.drops.unavailable += 1;
+      this.#deps.log.error(
+        { conn: this.#connection.number, err: error.cause },
+        'message not handled',
+      );
+      this.#deps.counters.drops.unavailable += 1;
       sendFault(this.#connection, 'unavailable');
     } else {
-      this.#log.error({ conn: this.#connection.number, err: error }, 'message failed');
+      this.#deps.log.error({ conn: this.#connection.number, err: error }, 'message failed');
       this.#connection.close('internal_error');
     }
   }

@@ -68,7 +68,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
   const counters = newCounters();
   const connections = new Connections(iceServers, counters);
   const backplane = deps.createBackplane(connections);
-  const heartbeat = new Heartbeat(clock, config.heartbeatSeconds, counters);
+  const heartbeat = new Heartbeat(connections, clock, config.heartbeatSeconds, counters);
   const mayJoin = joinRule(config.requirePairedRooms, gate);
   const handlerDeps = { backplane, directory, mayJoin, counters, log };
   const admission = new Admission(config.maxConnections, config.maxConnectionsPerAddress);
@@ -89,7 +89,6 @@ export function startSignaling(deps: SignalingDeps): Signaling {
       connections,
       corking,
       backplane,
-      heartbeat,
       handle: (connection, message) => handle(connection, message, handlerDeps),
       counters,
       log,
