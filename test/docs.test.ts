@@ -5,7 +5,7 @@ import * as limits from '@couplet/protocol';
 import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
 import * as schemas from '@couplet/protocol/schema';
 import { describe, expect, test } from 'vitest';
-import { SETTINGS } from '../packages/server/src/platform/config.js';
+import { parseConfig, SETTINGS } from '../packages/server/src/platform/config.js';
 import { NETWORKS } from '../packages/server/test/nat/networks.js';
 import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
 
@@ -259,4 +259,16 @@ test('docs/turn.md lists the networks and the path in each', () => {
   expect(rows.map(([network, path]) => [network, path])).toEqual(
     NETWORKS.map(({ network, path }) => [network, `\`${path}\``]),
   );
+});
+
+test('docs/cluster.md: a node starts with what it says of the settings of a host', () => {
+  const cluster = read('docs/cluster.md');
+  const block = cluster.slice(cluster.indexOf('On several hosts')).match(/```sh\n(.*?)```/s)?.[1];
+  const settings = Object.fromEntries(
+    [...(block ?? '').matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
+  );
+  // Compose's own: where the port is published.
+  const { PORT, ...env } = settings;
+  expect(PORT).toMatch(/:8080$/);
+  expect(parseConfig(env)).toMatchObject({ redisUrl: env.REDIS_URL, adminToken: env.ADMIN_TOKEN });
 });

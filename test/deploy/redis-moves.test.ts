@@ -53,7 +53,9 @@ describeWith(['redis-server'], 'a Redis', () => {
     const what = await paired(old.url);
     const dir = `${folder}/restored`;
     mkdirSync(dir);
-    await redisCli('-p', String(old.port), '--rdb', `${dir}/dump.rdb`);
+    await old.admin('ACL', 'SETUSER', 'backup', 'on', '>word', '+sync', '+psync', '+replconf');
+    const who = ['-p', String(old.port), '--user', 'backup', '--pass', 'word'];
+    await redisCli(...who, '--rdb', `${dir}/dump.rdb`);
     await old.stop();
 
     const filling = await startRedis([`dir ${dir}`, 'dbfilename dump.rdb']);
@@ -65,7 +67,7 @@ describeWith(['redis-server'], 'a Redis', () => {
       expect(stdout).toContain('aof_rewrite_in_progress:0');
       expect(stdout).toContain('aof_last_bgrewrite_status:ok');
     });
-    await filling.stop();
+    await redisCli(...port, 'SHUTDOWN', 'NOSAVE');
     const restored = await startRedis([`dir ${dir}`, 'appendonly yes', 'appendfsync always']);
     onTestFinished(restored.dispose);
     await isThere(restored.url, what);

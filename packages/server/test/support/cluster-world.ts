@@ -21,7 +21,10 @@ interface Stay {
   joinedAt: number;
 }
 
-let happened = 0;
+/** Counts what happens, in all of a world. */
+interface Order {
+  count: number;
+}
 
 /** One WebSocket, by what it was told. */
 export class FakeConnection {
@@ -39,9 +42,12 @@ export class FakeConnection {
   /** All it was told, for the report of a failure. */
   readonly log: string[] = [];
 
-  constructor(id: string, node: FakeNode) {
+  readonly #order: Order;
+
+  constructor(id: string, node: FakeNode, order: Order) {
     this.id = id;
     this.node = node;
+    this.#order = order;
   }
 
   take(effect: Effect): void {
@@ -61,7 +67,7 @@ export class FakeConnection {
     );
     if (message.type === 'room_joined' && this.asked) {
       this.stay = this.asked;
-      this.stay.joinedAt = ++happened;
+      this.stay.joinedAt = ++this.#order.count;
     }
     if (message.type === 'room_ready') this.role = message.isInitiator ? 'initiator' : 'responder';
     else if (message.type !== 'room_full') this.role = null;
@@ -139,6 +145,7 @@ export class FakeNode implements LocalConnections {
 }
 
 export class World {
+  readonly #order: Order = { count: 0 };
   readonly clock = new FakeClock();
   readonly cluster = new FakeCluster(this.clock);
   nodes: FakeNode[] = [];
@@ -162,7 +169,7 @@ export class World {
     this.disconnect(client);
     const usable = this.nodes.filter(({ alive }) => alive);
     const node = usable[at % usable.length] as FakeNode;
-    const connection = new FakeConnection(`c${client}.${this.opened++}`, node);
+    const connection = new FakeConnection(`c${client}.${this.opened++}`, node, this.#order);
     node.connections.set(connection.id, connection);
     this.clients[client] = connection;
     this.past.push(connection);
@@ -186,7 +193,7 @@ export class World {
     if (connection.busy || !connection.open || connection.node.paused) return;
     const { node, id, seat } = connection;
     connection.busy = true;
-    connection.asked = { roomId, deviceId, askedAt: ++happened, joinedAt: 0 };
+    connection.asked = { roomId, deviceId, askedAt: ++this.#order.count, joinedAt: 0 };
     const devices = deviceId === null ? null : PAIRED;
     node.backplane
       .join(roomId, { connectionId: id, deviceId }, devices, seat?.roomId ?? null)
@@ -251,6 +258,7 @@ export class World {
     const knocker = new FakeConnection(
       'knocker',
       this.nodes.find(({ alive }) => alive) as FakeNode,
+      this.#order,
     );
     const { backplane, connections } = knocker.node;
     connections.set(knocker.id, knocker);

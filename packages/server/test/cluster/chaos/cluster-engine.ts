@@ -29,7 +29,12 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
   for (const { port } of servers) await proxies.watch(port);
   const takeForDeath = (ms: number) =>
     Promise.all(
-      servers.map((server) => server.admin('CONFIG', 'SET', 'cluster-node-timeout', String(ms))),
+      servers.map((server) =>
+        eventually(
+          () => server.admin('CONFIG', 'SET', 'cluster-node-timeout', String(ms)),
+          SETTLED_MS,
+        ),
+      ),
     );
   let struck = 0;
 

@@ -1,11 +1,8 @@
 // The proxy that cuts: what each cut looks like from both ends, and that nothing is left of it afterwards.
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { describeWith } from '../../support/components.js';
 import { eventually } from '../../support/eventually.js';
-import { startRedis } from '../../support/redis-servers.js';
 import { FaultProxies } from './fault-proxies.js';
 
 const proxies = new FaultProxies();
@@ -109,36 +106,4 @@ test('where an answer says that a server is, is rewritten, however it is cut', a
   socket.write(':41000\r\n-MOVED 1 127.0.0.1:41000\r\n:41\r\n');
   const expected = ':42000\r\n-MOVED 1 127.0.0.1:42000\r\n:41\r\n';
   await eventually(() => expect(heard).toBe(expected));
-});
-
-describeWith(['redis-server'], 'a server of Redis that is watched', () => {
-  test('is told of when it goes on after it stood still', async () => {
-    const redis = await startRedis();
-    onTestFinished(() => redis.dispose());
-    const stalls: number[] = [];
-    proxies.onStall = (ms) => void stalls.push(ms);
-    await proxies.watch(redis.port);
-    redis.pause();
-    // The process of the proxies asks ten times a second: this is much longer than what counts.
-    const answered = redis.admin('PING');
-    await delay(2000);
-    redis.resume();
-    await answered;
-    await eventually(() => expect(stalls.some((ms) => ms > 500 && ms < 10_000)).toBe(true));
-  });
-
-  test('is not, when it was ended and started again', async () => {
-    const redis = await startRedis();
-    onTestFinished(() => redis.dispose());
-    await proxies.watch(redis.port);
-    let stalls = 0;
-    proxies.onStall = () => {
-      stalls += 1;
-    };
-    await redis.stop();
-    await redis.start();
-    // Watched anew: so the first watch has had its time to see what there was.
-    await proxies.watch(redis.port);
-    expect(stalls).toBe(0);
-  });
 });

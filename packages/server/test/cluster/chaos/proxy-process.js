@@ -139,7 +139,7 @@ process.on('message', async ({ id, open, translate, ports, cut, how, mend, watch
   if (translate) proxies.get(translate).translate(ports);
   if (cut) proxies.get(cut).cut(how);
   if (mend) await proxies.get(mend).mend();
-  if (watch) await watchPulse(watch, (stoodStillMs) => process.send({ stoodStillMs }));
+  if (watch) await watchPulse(watch, (stoodStillMs) => process.send({ stoodStillMs })).answered;
   process.send({ id });
 });
 const TICK_MS = 100;

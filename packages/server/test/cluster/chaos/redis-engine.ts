@@ -9,7 +9,7 @@ export interface RedisEngine extends Engine {
   readonly urls: readonly string[];
 }
 
-/** What was answered is on disk, so that a server that is killed and started again has it. */
+/** What was answered is in the file, so that a server that is killed and started again has it. */
 export const DURABLE = ['appendonly yes', 'appendfsync always', 'repl-diskless-sync-delay 0'];
 
 /** REDIS_REPLICAS_ACK of the nodes, and how many replicas a master has: then no failover loses what was answered. */

@@ -6,34 +6,54 @@ const TICK_MS = 100;
 const STALL_MS = 500;
 
 /**
- * Asks the server at a port for as long as this process lives, and calls `onStall` with how long a late answer took.
- * Resolves when it has answered for the first time.
+ * Asks the server at a port again and again, until `end`. Calls `onStall` with how long an answer took that came late, or
+ * had not come when the server was gone. `answered` resolves when it has answered for the first time.
  */
 export function watchPulse(port, onStall) {
   let socket;
+  let redial;
   let askedAt;
-  let answered;
-  const first = new Promise((resolve) => {
-    answered = resolve;
+  let resolveAnswered;
+  const answered = new Promise((resolve) => {
+    resolveAnswered = resolve;
   });
-  const dial = () => {
+  const settle = () => {
+    const tookMs = askedAt === undefined ? 0 : performance.now() - askedAt;
     askedAt = undefined;
+    if (tookMs > STALL_MS) onStall(tookMs);
+  };
+  const dial = () => {
     socket = connect({ port, host: '127.0.0.1', noDelay: true });
     socket.on('data', () => {
-      const tookMs = askedAt === undefined ? 0 : performance.now() - askedAt;
-      askedAt = undefined;
-      answered();
-      if (tookMs > STALL_MS) onStall(tookMs);
+      settle();
+      resolveAnswered();
     });
-    // One that was ended on purpose is down, and comes back.
+    // One that was ended on purpose comes back.
     socket.on('error', () => {});
-    socket.on('close', () => setTimeout(dial, TICK_MS));
+    socket.on('close', () => {
+      settle();
+      redial = setTimeout(dial, TICK_MS);
+    });
   };
   dial();
-  setInterval(() => {
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    const isLate = now - last > 2 * TICK_MS;
+    last = now;
+    // This process was late itself: an answer may have waited to be read.
+    if (isLate && askedAt !== undefined) askedAt = now;
     if (socket.readyState !== 'open' || askedAt !== undefined) return;
-    askedAt = performance.now();
+    askedAt = now;
     socket.write('PING\r\n');
   }, TICK_MS);
-  return first;
+  return {
+    answered,
+    end() {
+      clearInterval(timer);
+      socket.removeAllListeners('close');
+      socket.destroy();
+      clearTimeout(redial);
+    },
+  };
 }

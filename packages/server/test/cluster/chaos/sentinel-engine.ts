@@ -53,7 +53,11 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   const takeForDeath = (ms: number) =>
     Promise.all(
       sentinels.map((sentinel) =>
-        sentinel.admin('SENTINEL', 'SET', 'mymaster', 'down-after-milliseconds', String(ms)),
+        eventually(
+          () =>
+            sentinel.admin('SENTINEL', 'SET', 'mymaster', 'down-after-milliseconds', String(ms)),
+          SETTLED_MS,
+        ),
       ),
     );
 

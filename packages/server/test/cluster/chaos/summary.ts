@@ -1,5 +1,6 @@
 // What happened in a run, as a table: how much there was of everything, and what took longest.
 import type { Verdict } from './checker/check.js';
+import { Stalls } from './checker/stalls.js';
 import type { Event } from './history.js';
 import type { ServerNode } from './server-node.js';
 
@@ -53,9 +54,17 @@ export function summary(
     ['frames sent', count(({ kind }) => kind === 'sent')],
     ['frames received', seen.frames],
     ['faults', list(faults)],
+    ['stood still', `${Math.round(stalledMs(events))} ms`],
     ['longest recovery', `${Math.round(Math.max(...recoveriesMs.slice(1)))} ms`],
     ['logged', list(logged)],
     ['violations', violations.length],
   ];
   return rows.map(([name, value]) => `${name.padEnd(20)} ${value}`);
+}
+
+/** How long the test, its proxies or Redis stood still, which excuses much: of a minute it should be seconds at the most. */
+function stalledMs(events: readonly Event[]): number {
+  const stalls = new Stalls();
+  for (const event of events) stalls.take(event);
+  return stalls.msWithin(0, Number.POSITIVE_INFINITY);
 }
