@@ -8,10 +8,10 @@ run(
   process.execPath,
   // Every event of the hour is kept, for the checker.
   [
-    '--max-old-space-size=4096',
+    '--max-old-space-size=8192',
     `${ROOT}node_modules/vitest/vitest.mjs`,
     'run',
-    '--execArgv=--max-old-space-size=4096',
+    '--execArgv=--max-old-space-size=8192',
     'packages/server/test/cluster/chaos/chaos.test.ts',
   ],
   {
