@@ -21,6 +21,8 @@ const pass = (ms: number) => {
 /** Resolves when so many questions have come; time stands still while one is on its way. */
 async function untilAsked(count: number): Promise<void> {
   while (asked.length < count) {
+    // It may have to connect first.
+    await delay(20);
     pass(TICK_MS);
     for (let looks = 0; looks < 50 && asked.length < count; looks++) await delay(20);
   }
