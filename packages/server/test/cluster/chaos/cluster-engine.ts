@@ -4,6 +4,7 @@ import { type RedisServer, startRedisCluster } from '../../support/redis-servers
 import { FaultProxies } from './fault-proxies.js';
 import {
   cutsOf,
+  DEATH_MS,
   DURABLE,
   fallsOf,
   type RedisEngine,
@@ -12,9 +13,6 @@ import {
 } from './redis-engine.js';
 
 const MASTERS = 3;
-
-/** A silence that the others take for death: a short one when there is to be a failover, and only then. */
-const DEATH_MS = { prompt: 1000, never: 60_000 };
 
 /** Starts it for so many nodes. The caller stops it. */
 export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
@@ -27,19 +25,19 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
   const settled = () => eventually(() => look(servers), SETTLED_MS);
   await settled();
   for (const { port } of servers) await proxies.watch(port);
-  const takeForDeath = (ms: number) =>
-    Promise.all(
-      servers.map((server) =>
-        eventually(
-          () => server.admin('CONFIG', 'SET', 'cluster-node-timeout', String(ms)),
-          SETTLED_MS,
-        ),
-      ),
-    );
   let struck = 0;
 
   const falls = fallsOf({
     settled,
+    takeForDeath: (ms) =>
+      Promise.all(
+        servers.map((server) =>
+          eventually(
+            () => server.admin('CONFIG', 'SET', 'cluster-node-timeout', String(ms)),
+            SETTLED_MS,
+          ),
+        ),
+      ),
     async victim() {
       const masters = await eventually(() => mastersOf(servers), SETTLED_MS);
       return masters[struck++ % masters.length] as RedisServer;
@@ -55,11 +53,6 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
   return {
     ...cutsOf(proxies, ways),
     ...falls,
-    async failover(downMs) {
-      await takeForDeath(DEATH_MS.prompt);
-      await falls.failover(downMs);
-      await takeForDeath(DEATH_MS.never);
-    },
     async stop() {
       await proxies.close();
       await dispose();

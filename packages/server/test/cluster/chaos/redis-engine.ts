@@ -18,6 +18,9 @@ export const REPLICAS_ACK = 1;
 /** For everything to be as it should be again after a fault, on a machine that is busy. */
 export const SETTLED_MS = 30_000;
 
+/** A silence that the others take for death: a short one when there is to be a failover, and only then. */
+export const DEATH_MS = { prompt: 1000, never: 60_000 };
+
 /** The way of one node. */
 export interface Way {
   url: string;
@@ -30,6 +33,8 @@ export interface Masters {
   victim(): Promise<RedisServer>;
   /** Resolves when another one has the place of this one, which has ended. */
   succeeded(ended: RedisServer): Promise<void>;
+  /** From now on a silence of so many milliseconds is taken for death. */
+  takeForDeath(ms: number): Promise<unknown>;
   /** Resolves when all is as it should be. */
   settled(): Promise<void>;
 }
@@ -45,11 +50,14 @@ export function fallsOf(masters: Masters): Pick<RedisEngine, 'restart' | 'failov
   };
   return {
     restart: (downMs) => end(() => sleep(downMs)),
-    failover: (downMs) =>
-      end(async (ended) => {
+    async failover(downMs) {
+      await masters.takeForDeath(DEATH_MS.prompt);
+      await end(async (ended) => {
         await masters.succeeded(ended);
         await sleep(downMs);
-      }),
+      });
+      await masters.takeForDeath(DEATH_MS.never);
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import { type RedisServer, startRedis } from '../../support/redis-servers.js';
 import { FaultProxies } from './fault-proxies.js';
 import {
   cutsOf,
+  DEATH_MS,
   DURABLE,
   fallsOf,
   REPLICAS_ACK,
@@ -11,9 +12,6 @@ import {
   SETTLED_MS,
   type Way,
 } from './redis-engine.js';
-
-/** A silence that the Sentinels take for death: a short one when there is to be a failover, and only then. */
-const DEATH_MS = { prompt: 1000, never: 60_000 };
 
 const WATCH = [
   `sentinel down-after-milliseconds mymaster ${DEATH_MS.never}`,
@@ -50,19 +48,19 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   for (const { port } of servers) await proxies.watch(port);
   const settled = () => eventually(() => look(servers, sentinels), SETTLED_MS);
   await settled();
-  const takeForDeath = (ms: number) =>
-    Promise.all(
-      sentinels.map((sentinel) =>
-        eventually(
-          () =>
-            sentinel.admin('SENTINEL', 'SET', 'mymaster', 'down-after-milliseconds', String(ms)),
-          SETTLED_MS,
-        ),
-      ),
-    );
 
   const falls = fallsOf({
     settled,
+    takeForDeath: (ms) =>
+      Promise.all(
+        sentinels.map((sentinel) =>
+          eventually(
+            () =>
+              sentinel.admin('SENTINEL', 'SET', 'mymaster', 'down-after-milliseconds', String(ms)),
+            SETTLED_MS,
+          ),
+        ),
+      ),
     async victim() {
       const port = await eventually(() => masterPort(sentinels[0] as RedisServer), SETTLED_MS);
       return servers.find((server) => server.port === port) as RedisServer;
@@ -79,11 +77,6 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   return {
     ...cutsOf(proxies, ways),
     ...falls,
-    async failover(downMs) {
-      await takeForDeath(DEATH_MS.prompt);
-      await falls.failover(downMs);
-      await takeForDeath(DEATH_MS.never);
-    },
     async stop() {
       await proxies.close();
       await Promise.all([...sentinels, ...servers].map((server) => server.dispose()));

@@ -1,7 +1,7 @@
 // A room whose members live on two nodes, and what the register does: gives no answer, refuses a change, forgets.
 import { describe, expect, test } from 'vitest';
 import { Unavailable } from '../../../src/platform/http-errors.js';
-import { LEASE_MS } from '../../support/cluster-nodes.js';
+import { type ClusterNode, type FakeNodes, LEASE_MS } from '../../support/cluster-nodes.js';
 import { twoNodes } from '../../support/two-nodes.js';
 
 describe('an answer that never came', () => {
@@ -83,14 +83,19 @@ test('a take-over that may have been made and is undone turns no roles', async (
   expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
 });
 
+/** Everything in the register is lost, and the node hears again. */
+async function loseAll(world: FakeNodes, { backplane }: ClusterNode): Promise<void> {
+  world.cluster.records.clear();
+  world.cluster.leases.clear();
+  backplane.heardAgain();
+  await world.pass(LEASE_MS);
+}
+
 describe('a register that forgets', () => {
   test('everything is filled again by who sits there', async () => {
     const { connections, world, first, pair, members } = await twoNodes();
     await pair('a', 'c');
-    world.cluster.records.clear();
-    world.cluster.leases.clear();
-    first.backplane.heardAgain();
-    await world.pass(LEASE_MS);
+    await loseAll(world, first);
     expect(members()).toEqual(['a', 'c']);
     expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
   });
@@ -120,10 +125,7 @@ describe('a register that forgets', () => {
     await join('e', 'phone');
     await world.settle();
     for (const id of ['a', 'c', 'e']) connections.take(id);
-    world.cluster.records.clear();
-    world.cluster.leases.clear();
-    first.backplane.heardAgain();
-    await world.pass(LEASE_MS);
+    await loseAll(world, first);
     expect(members()).toEqual(['e', 'c']);
     expect([connections.take('e'), connections.take('c')]).toEqual([[], []]);
   });
