@@ -80,10 +80,6 @@ describe('every source file', () => {
     expect(breaking(hasNone)).toEqual([]);
   });
 
-  test('is no longer than 260 lines', () => {
-    expect(breaking(({ text }) => text.split('\n').length - 1 > 260)).toEqual([]);
-  });
-
   test('has a name in kebab-case that says more than "utils"', () => {
     const kebab = /^packages\/[a-z]+\/src\/([a-z]+\/){0,2}[a-z0-9]+(-[a-z0-9]+)*\.ts$/;
     const empty = /\b(utils?|helpers?|managers?|types|misc|common)\b/;
