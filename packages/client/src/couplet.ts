@@ -1,6 +1,7 @@
 // A device as an application sees it: invites by a code, accepts one, comes back to a pairing, has itself forgotten.
 import { JOIN_CODE_DIGITS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
 import { CoupletError } from './errors.js';
+import { normalizeJoinCode } from './join-code.js';
 import { type Fetch, PairingClient, randomId } from './pairing-client.js';
 import type { PeerConnectionConstructor } from './peer-link.js';
 import { PeerSession } from './peer-session.js';
@@ -13,7 +14,7 @@ export interface CoupletOptions {
   url: string;
   /** By default a new random one: who does not save it is nobody's acquaintance tomorrow. */
   deviceId?: string;
-  /** Digits of a join code, where the server is configured for another number than six. */
+  /** Number of digits of a join code: `JOIN_CODE_DIGITS` of the server. Defaults to 6. */
   joinCodeDigits?: number;
   /** By default the platform's. */
   fetch?: Fetch;
@@ -93,9 +94,18 @@ export class Couplet {
     return { code, expiresAt, accepted, cancel };
   }
 
-  /** Accepts the code that the peer shows; resolves once the two are connected. */
+  /**
+   * Accepts the code that the peer shows, as a person types it: see `normalizeJoinCode`. Resolves once the two are
+   * connected.
+   *
+   * @throws CoupletError `invalid_joinid` before any request if that is no code
+   */
   async accept(code: string, options: SessionOptions = {}): Promise<PeerSession> {
-    const roomId = await this.#pairing.accept(code, this.deviceId, options.signal);
+    const joinCode = normalizeJoinCode(code, this.#digits);
+    if (joinCode === undefined) {
+      throw new CoupletError('invalid_joinid', { message: `A code has ${this.#digits} digits.` });
+    }
+    const roomId = await this.#pairing.accept(joinCode, this.deviceId, options.signal);
     return this.#open(roomId, this.deviceId, options);
   }
 
@@ -125,9 +135,13 @@ export class Couplet {
     return this.#pairing.purge(deviceIds, signal);
   }
 
+  get #digits(): number {
+    return this.#options.joinCodeDigits ?? JOIN_CODE_DIGITS;
+  }
+
   async #create(expiresInSeconds: number, signal: AbortSignal | undefined) {
     for (let tried = 1; ; tried++) {
-      const code = someCode(this.#options.joinCodeDigits ?? JOIN_CODE_DIGITS);
+      const code = someCode(this.#digits);
       try {
         const { deviceId } = this;
         const expiresAt = await this.#pairing.create(code, expiresInSeconds, deviceId, signal);

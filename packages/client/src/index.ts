@@ -13,6 +13,7 @@ export {
   type FinalRefusal,
   type LocalErrorCode,
 } from './errors.js';
+export { normalizeJoinCode } from './join-code.js';
 export { type ExchangedKeys, exchangeKeys } from './key-exchange.js';
 export type { Data } from './outbox.js';
 export type { Fetch } from './pairing-client.js';
