@@ -4,7 +4,8 @@
 export const REST_ERRORS = {
   invalid_json: {
     status: 400,
-    meaning: 'The body is not a JSON object in UTF-8.',
+    meaning:
+      'The body is not a JSON object in UTF-8, or is nested too deeply, or has too many members.',
   },
   missing_field: {
     status: 400,

@@ -24,6 +24,12 @@ export const MAX_WAIT_SECONDS = 30;
 /** Most device ids in one purge. */
 export const MAX_PURGE_IDS = 1000;
 
+/** Deepest nesting of objects and arrays in a body or message: far beyond what any of them needs. */
+export const MAX_JSON_DEPTH = 32;
+
+/** Most members of objects and elements of arrays in a body or message, all levels together; a purge has room for its ids beside. */
+export const MAX_JSON_VALUES = 1024;
+
 /** Members of a room, never more. */
 export const ROOM_SEATS = 2;
 

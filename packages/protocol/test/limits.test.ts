@@ -12,6 +12,8 @@ test('the limits are those of the protocol', () => {
     COLLECT_SECONDS: 600,
     MAX_WAIT_SECONDS: 30,
     MAX_PURGE_IDS: 1000,
+    MAX_JSON_DEPTH: 32,
+    MAX_JSON_VALUES: 1024,
     ROOM_SEATS: 2,
     ROOM_ID_LENGTH: 48,
     DEFAULT_MAX_MESSAGE_BYTES: 65_536,

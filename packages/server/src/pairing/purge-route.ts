@@ -1,5 +1,5 @@
 // POST /api/user/purge: everything of one or more devices goes. docs/protocol.md §3.
-import { MAX_PURGE_IDS, type PurgeRequest } from '@couplet/protocol';
+import { MAX_JSON_VALUES, MAX_PURGE_IDS, type PurgeRequest } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
 import type { FastifyInstance } from 'fastify';
@@ -11,6 +11,9 @@ import type { PairingStore } from './store.js';
 
 /** A purge of the most ids there may be, each of the greatest length and fully escaped, is larger than other bodies. */
 const MAX_PURGE_BODY_BYTES = 2_097_152;
+
+/** The ids, twice as many so that a list that is too long still gets its own code, and what any body may have beside. */
+const MAX_PURGE_VALUES = 2 * MAX_PURGE_IDS + MAX_JSON_VALUES;
 
 const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 
@@ -24,6 +27,7 @@ export function purgeRoute(
     '/api/user/purge',
     {
       bodyLimit: MAX_PURGE_BODY_BYTES,
+      config: { maxJsonValues: MAX_PURGE_VALUES },
       schema: {
         tags: ['pairing'],
         operationId: 'purgeDevices',

@@ -23,6 +23,9 @@ describe.each(POSTS)('POST %s', (path) => {
     ['a number', '5'],
     ['true', 'true'],
     ['spaces', '  '],
+    ['nested 33 levels deep', `{"x":${'['.repeat(32)}${']'.repeat(32)}}`],
+    ['nested 20,000 levels deep', `{"x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
+    ['of more values than any request needs', `{"x":[${'0,'.repeat(9_999)}0]}`],
   ])('a body that is %s is 400 invalid_json', async (_name, body) => {
     const answer = await post(path, body);
     expect(answer.status).toBe(400);
