@@ -47,7 +47,7 @@ export const ConfigSchema = Type.Object({
     env: 'PRODUCTION',
     default: false,
     description:
-      'Closes GET /rooms and GET /metrics to all but the admin. The container turns it on.',
+      'Answers GET /rooms and GET /metrics to the holder of ADMIN_TOKEN only. Without it, and without ADMIN_TOKEN, requests from the same machine are answered too. The container turns it on.',
   }),
   adminToken: Type.String({
     env: 'ADMIN_TOKEN',
@@ -55,7 +55,7 @@ export const ConfigSchema = Type.Object({
     pattern: '^(.{16,})?$',
     secret: true,
     description:
-      'Opens GET /rooms and GET /metrics in production, as `Authorization: Bearer …`; at least 16 characters. Empty: nobody may.',
+      'Token that opens GET /rooms and GET /metrics, as `Authorization: Bearer …`; at least 16 characters. Empty: they answer requests from the same machine, or nobody with PRODUCTION.',
   }),
   heartbeatSeconds: Type.Integer({
     env: 'HEARTBEAT_SECONDS',

@@ -180,7 +180,7 @@ export class Metrics {
     });
   }
 
-  /** GET /metrics, for whom the guard lets through. */
+  /** GET /metrics, behind the guard of operator routes. */
   route(app: FastifyInstance, guard: preHandlerAsyncHookHandler): void {
     app.get('/metrics', { preHandler: guard, schema: { hide: true } }, async (_request, reply) =>
       reply.type(this.#registry.contentType).send(await this.text()),

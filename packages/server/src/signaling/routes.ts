@@ -17,7 +17,7 @@ export function roomRoutes(
       schema: {
         tags: ['debug'],
         operationId: 'listRooms',
-        summary: 'List the rooms that have members now; in production for the admin only',
+        summary: 'List the rooms that have members now, for the operator',
         response: { 200: wire.RoomListResponse, '4xx': wire.ErrorResponse },
       },
     },

@@ -35,7 +35,7 @@ const FEW = 10;
 /** Caches fill: failed guesses by address, compiled code, the labels of metrics. A leak of one input each is far more. */
 const MAX_GROWTH_MIB = 64;
 
-const METRICS = 'GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+const METRICS = 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 
 /** The measure to come back to: taken when everything has been in use once. */
 async function warm() {
