@@ -24,7 +24,7 @@ export type LocalErrorCode =
   | 'buffer_full'
   /** The platform lacks what is needed, and the options do not bring it. */
   | 'unsupported'
-  /** WebRTC refused a session description. `cause` is what it said. */
+  /** WebRTC refused a session description. The session stays open and takes the next one. `cause` is the reason. */
   | 'negotiation_failed'
   /** Key exchange: what came is not what was committed to, or the two ends see other certificates. Someone may listen. */
   | 'key_mismatch'

@@ -50,12 +50,13 @@ export class Negotiation {
   /** Takes an offer or an answer of the peer. One at a time: the caller waits for each. */
   async describe({ type, sdp }: WebRtcOffer | WebRtcAnswer): Promise<Taken> {
     const pc = this.#pc;
-    const known = pc.remoteDescription;
-    if (known !== null && identityOf(known.sdp) !== identityOf(sdp)) return 'stranger';
+    const [known, theirs] = [identityOf(pc.remoteDescription?.sdp ?? ''), identityOf(sdp)];
+    // A description without a certificate is of nobody: the platform refuses it below.
+    if (known && theirs && known !== theirs) return 'stranger';
     const isOffer = type === 'webrtc_offer';
     // The answer to an offer that was sent twice comes twice.
     if (!isOffer && pc.signalingState !== 'have-local-offer') return 'taken';
-    const collision = isOffer && (this.#makingOffer || pc.signalingState !== 'stable');
+    const collision = isOffer && (this.#makingOffer || pc.signalingState === 'have-local-offer');
     if (collision && !this.#options.polite) return 'taken';
     try {
       await pc.setRemoteDescription({ type: isOffer ? 'offer' : 'answer', sdp });

@@ -1,4 +1,4 @@
-// Who a session description is of: read from its lines, as the two ends of a connection must agree on it.
+// Reads from a session description which peer made it.
 
 /**
  * The certificates that a description binds its connection to: `hash VALUE` of each line `a=fingerprint` (RFC 8122 §5),
@@ -13,10 +13,7 @@ export function fingerprintsOf(sdp: string): string[] {
 }
 
 /**
- * The same for every description of one RTCPeerConnection, for its whole life, and for no other's: the session id of the
- * line `o=` (RFC 8866 §5.2, RFC 9429 §5.2.1), and the certificates. Without these, a server could slip its own into a
- * connection that the users have verified.
+ * Equal for all descriptions of one RTCPeerConnection. Only the certificates count: some implementations write another
+ * session id into the line `o=` of each description.
  */
-export function identityOf(sdp: string): string {
-  return [/^o=\S+ (\S+)/m.exec(sdp)?.[1], ...fingerprintsOf(sdp)].join();
-}
+export const identityOf = (sdp: string): string => fingerprintsOf(sdp).join();

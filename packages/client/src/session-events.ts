@@ -60,6 +60,6 @@ export interface SessionEvents {
   'peer-left': [];
   /** There is a new RTCPeerConnection: the first, or the peer began anew. Tracks are to be added to this one. */
   peer: [RTCPeerConnection];
-  /** The session is over for this reason, and closed; or, with `negotiation_failed`, something went wrong in it. */
+  /** The session is closed for this reason. Only `negotiation_failed` is not final: the session stays open. */
   error: [CoupletError];
 }

@@ -16,6 +16,12 @@ export function whenConnected<Session extends PeerSession>(
       settle(() => reject(error));
       session.close();
     };
+    const onError = (error: CoupletError) => {
+      // One description that cannot be applied is not final: the next one may be better. But without a peer connection
+      // the platform has refused the configuration.
+      if (error.code === 'negotiation_failed' && session.peer) return;
+      giveUp(error);
+    };
     const onAbort = () => giveUp(CoupletError.aborted(signal));
     const look = (state: SessionState) => {
       if (state === 'connected') settle(() => resolve(session));
@@ -23,7 +29,7 @@ export function whenConnected<Session extends PeerSession>(
     };
     const stops = [
       session.on('state', look),
-      session.on('error', giveUp),
+      session.on('error', onError),
       () => signal?.removeEventListener('abort', onAbort),
     ];
     signal?.addEventListener('abort', onAbort, { once: true });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { Negotiation } from '../src/negotiation.js';
 import { FakePeerConnection } from './support/fake-peer-connection.js';
 
-const OFFER = { type: 'webrtc_offer', sdp: 'v=0\r\no=- 1 1\r\n' } as const;
+const OFFER = { type: 'webrtc_offer', sdp: 'v=0\r\na=fingerprint:sha-256 AA\r\n' } as const;
 
 function negotiating(pc = new FakePeerConnection({})) {
   const sent: ClientMessage[] = [];

@@ -11,6 +11,12 @@ beforeEach(() => {
   FakeSocket.all.length = 0;
 });
 
+/** An offer of a peer with this certificate. */
+const offerOf = (certificate: string) => ({
+  type: 'webrtc_offer',
+  sdp: `v=0\r\na=fingerprint:sha-256 ${certificate}\r\n`,
+});
+
 /** A platform that makes so many peer connections, and refuses the next. */
 function sparing(made: number): typeof FakePeerConnection {
   let left = made;
@@ -41,21 +47,76 @@ test('an error while a message is taken is told, and the messages after it are t
   const errors: unknown[] = [];
   begun.session.on('error', ({ code, cause }) => errors.push([code, String(cause)]));
   await phases.negotiating?.(begun);
-  const of = (origin: string) => ({ type: 'webrtc_offer', sdp: `v=0\r\no=- ${origin} 1\r\n` });
-  FakeSocket.latest.say({ ...of('before'), type: 'webrtc_answer' });
-  // The peer has begun anew: another peer connection is due, and cannot be made.
-  FakeSocket.latest.say(of('anew'));
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  // The peer has a new peer connection: another one is due here too, and cannot be made.
+  FakeSocket.latest.say(offerOf('BB'));
   const told = new Promise((resolve) => begun.session.on('key-message', resolve));
   FakeSocket.latest.say({ type: 'key_exchange_complete', sessionId: 'after it' });
   expect(await told).toMatchObject({ sessionId: 'after it' });
   expect(errors).toEqual([['negotiation_failed', 'Error: refused']]);
-  // With the peer's next word there is a connection again.
+  // The peer's next offer makes a connection.
   FakeSocket.latest.say(ready(false));
-  FakeSocket.latest.say(of('anew'));
+  FakeSocket.latest.say(offerOf('BB'));
   await eventually(() =>
     expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_answer'),
   );
   expect(errors).toHaveLength(1);
+});
+
+test('waiting for a connection outlasts an answer, and an offer, that cannot be applied', async () => {
+  const begun = begin();
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  const connected = begun.session.connected();
+  connected.catch(() => {});
+  await phases.negotiating?.(begun);
+  const pc = begun.pc();
+  const answer = { ...offerOf('AA'), type: 'webrtc_answer' };
+  for (const [n, description] of [answer, offerOf('AA')].entries()) {
+    pc.refusing = true;
+    FakeSocket.latest.say(description);
+    await eventually(() => expect(errors).toHaveLength(n + 1));
+    pc.refusing = false;
+    FakeSocket.latest.say(answer);
+    await eventually(() => expect(pc.signalingState).toBe('stable'));
+  }
+  expect(errors).toEqual(['negotiation_failed', 'negotiation_failed']);
+  connect(pc);
+  expect(await connected).toBe(begun.session);
+});
+
+test('a peer that was offered an answer which could not be made is answered when it offers again', async () => {
+  const begun = begin();
+  phases['alone in the room']?.(begun);
+  FakeSocket.latest.say(ready(true));
+  await eventually(() => expect(begun.pc().localDescription).not.toBeNull());
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  await eventually(() => expect(begun.pc().signalingState).toBe('stable'));
+  // The offer is applied, the answer fails.
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  begun.pc().silent = true;
+  FakeSocket.latest.say(offerOf('AA'));
+  await eventually(() => expect(errors).toEqual(['negotiation_failed']));
+  begun.pc().silent = false;
+  FakeSocket.latest.say(offerOf('AA'));
+  await eventually(() =>
+    expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_answer'),
+  );
+});
+
+test('a description without a certificate cannot be applied, and ends no connection', async () => {
+  const begun = begin();
+  await phases.negotiating?.(begun);
+  const pc = begun.pc();
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  await eventually(() => expect(pc.signalingState).toBe('stable'));
+  connect(pc);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  FakeSocket.latest.say({ type: 'webrtc_offer', sdp: 'nonsense' });
+  await eventually(() => expect(errors).toEqual(['negotiation_failed']));
+  expect([begun.session.state, begun.session.peer]).toEqual(['connected', pc]);
 });
 
 test('ICE servers that the platform refuses are told, and the session goes on', async () => {
@@ -105,7 +166,7 @@ test('what comes before there is a peer connection, or after the end, is nobodyâ
   phases['alone in the room']?.(begun);
   const errors: string[] = [];
   begun.session.on('error', ({ code }) => errors.push(code));
-  const offer = { type: 'webrtc_offer', sdp: 'v=0\r\no=- 1 1\r\n' };
+  const offer = offerOf('AA');
   FakeSocket.latest.say(offer);
   FakeSocket.latest.say(ready(false));
   FakeSocket.latest.say(offer);

@@ -2,9 +2,9 @@
 
 type Handler<Event> = ((event: Event) => void) | null;
 
-/** Origin → the connection whose descriptions carry it. */
+/** Fingerprint → the connection that has this certificate. */
 const connections = new Map<string, FakePeerConnection>();
-let origins = 0;
+let made = 0;
 
 export class FakeChannel extends EventTarget {
   readyState = 'connecting';
@@ -38,9 +38,13 @@ export class FakeChannel extends EventTarget {
 }
 
 export class FakePeerConnection {
-  readonly origin = String(++origins);
+  readonly number = ++made;
   /** Of the certificate. */
-  fingerprint = `sha-256 ${this.origin.padStart(4, '0')}`;
+  fingerprint = `sha-256 ${[this.number >> 8, this.number & 255]
+    .map((byte) => byte.toString(16).toUpperCase().padStart(2, '0'))
+    .join(':')}`;
+  /** Set by a test: each description has another session id, as some implementations write it. */
+  unsteady = false;
   readonly channel = new FakeChannel();
   readonly configurations: unknown[] = [];
   readonly candidates: unknown[] = [];
@@ -59,6 +63,8 @@ export class FakePeerConnection {
   restarts = 0;
   /** Set by a test: there are no statistics. */
   unreadable = false;
+  /** Set by a test: no description of its own can be made. */
+  silent = false;
   /** Set by a test: the next description is refused. */
   refusing = false;
   #version = 0;
@@ -66,7 +72,7 @@ export class FakePeerConnection {
 
   constructor(configuration: unknown) {
     this.configurations.push(configuration);
-    connections.set(this.origin, this);
+    connections.set(this.fingerprint, this);
   }
 
   createDataChannel(): FakeChannel {
@@ -86,16 +92,17 @@ export class FakePeerConnection {
 
   async setLocalDescription(): Promise<void> {
     await this.#step();
+    if (this.silent) throw new Error('silent');
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
     this.#needed = false;
     const lines = [
       'v=0',
-      `o=- ${this.origin} ${++this.#version}`,
+      `o=- ${this.unsteady ? crypto.getRandomValues(new Uint32Array(1)) : this.number} ${++this.#version} IN IP4 0.0.0.0`,
       `a=fingerprint:${this.fingerprint}`,
     ];
     this.localDescription = { type, sdp: `${lines.join('\r\n')}\r\n` };
     this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
-    const candidate = { toJSON: () => ({ candidate: `candidate:${this.origin}`, sdpMid: '0' }) };
+    const candidate = { toJSON: () => ({ candidate: `candidate:${this.number}`, sdpMid: '0' }) };
     setImmediate(() => {
       this.onicecandidate?.({ candidate });
       this.onicecandidate?.({ candidate: null });
@@ -105,6 +112,7 @@ export class FakePeerConnection {
 
   async setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
     await this.#step();
+    if (!fingerprintOf(description.sdp)) throw new Error('no certificate');
     // Rolls an offer of its own back, which is to be made again.
     if (description.type === 'offer' && this.signalingState === 'have-local-offer') {
       this.#needed = true;
@@ -134,7 +142,7 @@ export class FakePeerConnection {
   close(): void {
     this.signalingState = 'closed';
     this.connectionState = 'closed';
-    connections.delete(this.origin);
+    connections.delete(this.fingerprint);
   }
 
   /** Lets the state of the path change, as the network would. */
@@ -159,9 +167,9 @@ export class FakePeerConnection {
   #settle(): void {
     if (this.signalingState !== 'stable') return;
     if (this.#needed) this.#need();
-    const peer = connections.get(originOf(this.remoteDescription?.sdp));
+    const peer = connections.get(fingerprintOf(this.remoteDescription?.sdp));
     if (peer?.signalingState !== 'stable') return;
-    if (originOf(peer.remoteDescription?.sdp) !== this.origin) return;
+    if (fingerprintOf(peer.remoteDescription?.sdp) !== this.fingerprint) return;
     this.channel.peer = peer.channel;
     peer.channel.peer = this.channel;
     for (const side of [this, peer]) {
@@ -173,4 +181,4 @@ export class FakePeerConnection {
   }
 }
 
-const originOf = (sdp = '') => /^o=\S+ (\S+)/m.exec(sdp)?.[1] ?? '';
+const fingerprintOf = (sdp = '') => /^a=fingerprint:(.*)\r$/m.exec(sdp)?.[1] ?? '';
