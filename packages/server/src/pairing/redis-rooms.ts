@@ -133,6 +133,13 @@ export function redisRooms(redis: Redis, keys: StoreKeys, roomIdleMs: number) {
       return { roomId, client1, client2 };
     },
 
+    /** Whether the room is there; counts as no use of it. */
+    async exists(roomId: string): Promise<boolean> {
+      const [key] = keys.room(hashOf(roomId)) as [string, string];
+      const known = await redis.command(key, ['GET', key]);
+      return known !== null && known !== '';
+    },
+
     /** Resolves to whether there was one. */
     async delete(roomId: string): Promise<boolean> {
       const roomHash = hashOf(roomId);

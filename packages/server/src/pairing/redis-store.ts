@@ -164,9 +164,10 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     if (reply[0] === 'waiting') return { kind: 'waiting', expiresAt: Number(reply[1]) };
     const pending = acceptedOf(joinCode, reply);
     const { roomId } = pending;
-    const outcome: CheckOutcome = { kind: 'collected', roomId };
+    let outcome: CheckOutcome = { kind: 'collected', roomId };
     if (reply[0] === 'accepted') {
       await rooms.finish(pending, now);
+      if (!(await rooms.exists(roomId))) outcome = { kind: 'not_found_or_expired' };
       await keep?.(outcome);
       const collected = await redis.write(COLLECT_PENDING, keys.pending(joinCode), [
         joinCode,
@@ -174,6 +175,9 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       ]);
       // Somebody else has it, unless its own answer is kept: then nobody is to be left without one.
       if (collected === 0) return keep === undefined ? { kind: 'not_found_or_expired' } : outcome;
+    } else if (!(await rooms.exists(roomId).catch(() => true))) {
+      // Where Redis fails only now, the answer is the room: its pending is gone, and no later check could have it.
+      outcome = { kind: 'not_found_or_expired' };
     }
     await rooms.release(pending);
     return outcome;

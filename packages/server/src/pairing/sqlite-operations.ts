@@ -114,7 +114,10 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     const outcome = stand(joinCode, client1, now);
     if (outcome !== undefined) return outcome;
     const roomId = statements.collect.get({ joinCode, client1 });
-    return roomId ? { kind: 'collected', roomId } : { kind: 'not_found_or_expired' };
+    // A room that was deleted or swept before its creator asked leads nowhere.
+    return roomId && statements.findRoom.get({ roomId })
+      ? { kind: 'collected', roomId }
+      : { kind: 'not_found_or_expired' };
   };
 
   const purge = (deviceIds: readonly string[]): PurgeOutcome => {

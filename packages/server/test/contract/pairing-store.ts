@@ -1,11 +1,12 @@
 // What every PairingStore must do: run once per implementation. Times lie in the year 2100, so no store expires rows by its own clock.
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { StoreLimits } from '../../src/pairing/sqlite-operations.js';
 import type { PairingStore } from '../../src/pairing/store.js';
 import { LEGAL_IDS } from '../support/ids.js';
 import { accept, create, purge } from '../support/store-calls.js';
 
 /** One more store over the data of the same test; the suite closes it. */
-export type OpenStore = () => Promise<PairingStore>;
+export type OpenStore = (limits?: Partial<StoreLimits>) => Promise<PairingStore>;
 
 const NOW = Date.UTC(2100, 0, 1, 12, 0, 0, 500);
 const LATER = NOW + 60_000;
@@ -18,17 +19,24 @@ const UNTIL = NOW + 600_000;
  */
 export function pairingStoreContract(name: string, open: () => Promise<OpenStore>): void {
   /** This many stores over the same, empty data. */
-  const stores = async (count: number): Promise<PairingStore[]> => {
+  const stores = async (count: number, limits?: Partial<StoreLimits>): Promise<PairingStore[]> => {
     const opener = await open();
     return Promise.all(
       Array.from({ length: count }, async () => {
-        const store = await opener();
+        const store = await opener(limits);
         onTestFinished(() => store.close());
         return store;
       }),
     );
   };
-  const fresh = async (): Promise<PairingStore> => (await stores(1))[0] as PairingStore;
+  const fresh = async (limits?: Partial<StoreLimits>): Promise<PairingStore> =>
+    (await stores(1, limits))[0] as PairingStore;
+  const once = (key: string) => ({
+    key,
+    fingerprint: 'f',
+    address: '192.0.2.1',
+    keptUntil: UNTIL,
+  });
   const pair = async (store: PairingStore, joinCode: string, ids: [string, string, string]) => {
     const [client1, client2, roomId] = ids;
     await create(store, joinCode, client1, LATER, NOW);
@@ -217,6 +225,42 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.check('000002', 'a', NOW)).toMatchObject({ roomId: 'second' });
       expect(await store.check('000003', 'a', NOW)).toMatchObject({ roomId: 'third' });
       expect(await store.check('000001', 'a', NOW)).toMatchObject({ roomId: 'first' });
+    });
+  });
+
+  describe(`${name}: a check after its room is gone`, () => {
+    const missing = { kind: 'not_found_or_expired' };
+
+    test('a room that was deleted is not found, with and without a key', async () => {
+      const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
+      await pair(one, '000001', ['a', 'b', 'room 1']);
+      await pair(one, '000002', ['a', 'b', 'room 2']);
+      await other.deleteRoom('room 1');
+      await other.deleteRoom('room 2');
+      expect(await one.check('000001', 'a', NOW)).toEqual(missing);
+      expect(await one.check('000002', 'a', NOW, once('check'))).toEqual(missing);
+      expect(await other.check('000002', 'a', NOW, once('check'))).toEqual(missing);
+      // The code is free again.
+      expect(await create(one, '000001', 'c', LATER, NOW)).toMatchObject({ kind: 'created' });
+    });
+
+    test('a check whose answer is kept is answered the same after the room was deleted', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a', 'b', 'room']);
+      const first = await store.check('000001', 'a', NOW, once('check'));
+      expect(first).toEqual({ kind: 'collected', roomId: 'room' });
+      await store.deleteRoom('room');
+      expect(await store.check('000001', 'a', NOW, once('check'))).toEqual(first);
+    });
+
+    test('a room that the other device purged, or that was idle for too long, is not found', async () => {
+      const store = await fresh({ roomIdleMs: 1 });
+      await pair(store, '000001', ['a', 'b', 'room 1']);
+      await pair(store, '000002', ['c', 'd', 'room 2']);
+      await purge(store, ['b']);
+      expect(await store.check('000001', 'a', NOW)).toEqual(missing);
+      expect((await store.sweep(NOW + 2)).rooms).toBe(1);
+      expect(await store.check('000002', 'c', NOW + 2)).toEqual(missing);
     });
   });
 

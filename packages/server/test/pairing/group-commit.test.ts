@@ -19,7 +19,7 @@ const LATER = NOW + 60_000;
 
 pairingStoreContract('SQLite in the thread of its caller', async () => {
   const path = newFile();
-  return async () => openSqliteStore(path, {}, executeHere);
+  return async (limits = {}) => openSqliteStore(path, limits, executeHere);
 });
 
 const HEADER_BYTES = 32;

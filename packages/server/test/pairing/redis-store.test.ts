@@ -19,7 +19,8 @@ describeWith(['redis-server'], 'Redis', () => {
     afterAll(() => servers?.dispose());
     pairingStoreContract(name, async () => {
       const prefix = newPrefix();
-      return async () => openRedisStore(await openRedis(servers.url), { prefix });
+      return async (limits = {}) =>
+        openRedisStore(await openRedis(servers.url), { prefix, limits });
     });
   });
 });

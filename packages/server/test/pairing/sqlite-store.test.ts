@@ -22,7 +22,7 @@ const DAY = 24 * 3600 * 1000;
 
 pairingStoreContract('SQLite', async () => {
   const path = newFile();
-  return async () => openSqliteStore(path);
+  return async (limits) => openSqliteStore(path, limits);
 });
 
 test.runIf(process.platform === 'linux')('its thread lets the event loop go first', async () => {
