@@ -11,7 +11,10 @@ export const REST_ERRORS = {
     status: 400,
     meaning: 'A required field is absent, null or empty; `field` names it.',
   },
-  invalid_joinid: { status: 400, meaning: 'Not six ASCII digits in a string.' },
+  invalid_joinid: {
+    status: 400,
+    meaning: 'Not a string of as many ASCII digits as `details` states (six by default).',
+  },
   invalid_expiresInSeconds: {
     status: 400,
     meaning: 'Not a whole JSON number within the bounds that `details` states.',
@@ -78,7 +81,11 @@ export type RestErrorCode = keyof typeof REST_ERRORS;
 
 /** Signaling: `code` of an `error` or `room_full` message → its `error` text and meaning. */
 export const SIGNALING_ERRORS = {
-  invalid_json: { text: 'Invalid JSON format', meaning: 'Not one JSON object in a text frame.' },
+  invalid_json: {
+    text: 'Invalid JSON format',
+    meaning:
+      'Not one JSON object in a text frame, or one that is nested too deeply or has too many members.',
+  },
   unknown_message_type: {
     text: 'Unknown message type',
     meaning: 'No such `type`; the text goes on with the type.',

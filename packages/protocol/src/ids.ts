@@ -35,7 +35,7 @@ export const RoomId = id(
 export const joinCode = (digits: number) =>
   Type.String({
     pattern: `^[0-9]{${digits}}$`,
-    description: `Join code: exactly ${digits} ASCII digits, leading zeros kept.`,
+    description: `Join code: a string of exactly ${digits} ASCII digits, leading zeros kept.`,
     examples: ['042137420421'.slice(0, digits)],
   });
 

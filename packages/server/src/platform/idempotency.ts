@@ -1,6 +1,7 @@
 // The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header): a request that may come again, told from others.
 import { createHash } from 'node:crypto';
 import { IDEMPOTENCY_SECONDS, MAX_ID_BYTES } from '@couplet/protocol';
+import type { TObject } from '@couplet/protocol/typebox';
 import type { FastifyRequest } from 'fastify';
 import { addressKey } from './client-address.js';
 import { Limited, RequestFault } from './http-errors.js';
@@ -29,8 +30,11 @@ export function repeatable(request: FastifyRequest, now: number): Repeatable | u
   if (typeof key !== 'string' || key === '' || key.length > MAX_ID_BYTES) {
     throw new RequestFault('invalid_idempotency_key');
   }
+  const { url, schema } = request.routeOptions;
+  // Fields that the route ignores tell no requests apart, and may hold anything.
+  const fields = Object.keys((schema?.body as TObject | undefined)?.properties ?? {});
   const fingerprint = createHash('sha256')
-    .update(`${request.method} ${request.routeOptions.url}\n${JSON.stringify(request.body)}`)
+    .update(`${request.method} ${url}\n${JSON.stringify(request.body, fields)}`)
     .digest('base64');
   const address = addressKey(request.ip);
   return { key, fingerprint, address, keptUntil: now + IDEMPOTENCY_SECONDS * 1000 };

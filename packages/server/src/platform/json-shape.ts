@@ -40,7 +40,7 @@ export function isModestJson(text: string, maxValues = MAX_JSON_VALUES): boolean
 }
 
 /** Where the string that begins at `at` ends: at its closing quote, or with the text. */
-function endOfString(text: string, at: number): number {
+export function endOfString(text: string, at: number): number {
   for (let quote = text.indexOf('"', at + 1); ; quote = text.indexOf('"', quote + 1)) {
     if (quote < 0) return text.length;
     let backslashes = 0;

@@ -15,7 +15,7 @@ export function isMissing(value: unknown): boolean {
   return value === undefined || value === null || value === '';
 }
 
-/** Wording of `details` where the schema's own description is not what the description of the API promises. */
+/** `details` that the description of the API fixes. */
 const DETAILS: Partial<Record<RestErrorCode, string>> = {
   invalid_expiresInSeconds: `must be ${MIN_EXPIRY_SECONDS}-${MAX_EXPIRY_SECONDS} seconds (1 sec to 24 hours)`,
 };
@@ -56,8 +56,9 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => 
         };
       }
     }
-    for (const { name, check } of fields) {
-      if (given[name] !== undefined && !check.Check(given[name])) return { error: fault(name) };
+    for (const { name, part, check } of fields) {
+      if (given[name] !== undefined && !check.Check(given[name]))
+        return { error: fault(name, part) };
     }
     throw new TypeError('the whole does not fit its schema, but every field does');
   };
@@ -68,15 +69,23 @@ type CompiledSchema = ReturnType<typeof compile>;
 function compile(schema: TObject) {
   const fields = Object.entries(schema.properties).map(([name, part]) => ({
     name,
+    part: part as FieldSchema,
     required: (schema.required as string[] | undefined)?.includes(name) ?? false,
     check: Compile(part),
   }));
   return { whole: Compile(schema), fields };
 }
 
-function fault(field: string): RequestFault {
+/** What a schema says of its field; one with a pattern is a join code, all other strings are ids. */
+interface FieldSchema {
+  pattern?: string;
+  description?: string;
+}
+
+function fault(field: string, { pattern, description }: FieldSchema): RequestFault {
   const code = `invalid_${field}`;
   if (!(code in REST_ERRORS)) throw new TypeError(`${code} is missing from the error table`);
   const known = code as RestErrorCode;
-  return new RequestFault(known, { field, details: DETAILS[known] ?? ID_DETAILS });
+  const wanted = (pattern && description) || ID_DETAILS;
+  return new RequestFault(known, { field, details: DETAILS[known] ?? wanted });
 }

@@ -1,6 +1,8 @@
-// A message on its way to the peer, as JSON: the members of its schema and no others; who sends it is added by who forwards it.
+// A message on its way to the peer, as JSON: the members of its schema and no others, numbers as the sender spelled them.
+import { randomUUID } from 'node:crypto';
 import type { ForwardedMessage } from '@couplet/protocol';
 import { assertNever } from '../platform/assert-never.js';
+import { endOfString } from '../platform/json-shape.js';
 
 export interface Forwarded {
   readonly type: ForwardedMessage['type'];
@@ -8,9 +10,12 @@ export interface Forwarded {
   readonly json: string;
 }
 
-export const forwarded = (message: ForwardedMessage): Forwarded => ({
+/** @param text - what the message was parsed from */
+export const forwarded = (message: ForwardedMessage, text: string): Forwarded => ({
   type: message.type,
-  json: JSON.stringify(membersOf(message)),
+  json: hasOddNumber(text)
+    ? unmarked(JSON.stringify(membersOf(JSON.parse(markedNumbers(text)))))
+    : JSON.stringify(membersOf(message)),
 });
 
 function membersOf(message: ForwardedMessage): object {
@@ -31,5 +36,40 @@ function membersOf(message: ForwardedMessage): object {
     }
     default:
       return assertNever(type);
+  }
+}
+
+/** Whether `JSON.stringify(JSON.parse(text))` would spell a number in another way: 9007199254740993, 1.0, -0, 1e400. */
+function hasOddNumber(text: string): boolean {
+  for (const { token } of numbersIn(text)) if (String(Number(token)) !== token) return true;
+  return false;
+}
+
+/** Begins a string that stands for a number; no client can know it. */
+const MARK = randomUUID();
+const MARKED = new RegExp(`"${MARK}([^"]*)"`, 'g');
+
+/** The text with each number as a string, which the parser leaves as it is. */
+function markedNumbers(text: string): string {
+  let marked = '';
+  let copied = 0;
+  for (const { token, at } of numbersIn(text)) {
+    marked += `${text.slice(copied, at)}"${MARK}${token}"`;
+    copied = at + token.length;
+  }
+  return marked + text.slice(copied);
+}
+
+const unmarked = (json: string): string => json.replace(MARKED, '$1');
+
+/** The numbers of a JSON text, in order. */
+function* numbersIn(text: string): Generator<{ token: string; at: number }> {
+  const quoteOrNumber = /"|-?\d[\d.eE+-]*/g;
+  for (;;) {
+    const found = quoteOrNumber.exec(text);
+    if (found === null) return;
+    const { 0: token, index: at } = found;
+    if (token === '"') quoteOrNumber.lastIndex = endOfString(text, at) + 1;
+    else yield { token, at };
   }
 }

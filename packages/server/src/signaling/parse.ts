@@ -8,6 +8,7 @@ import {
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
+import { parseModestJson } from '../platform/json-shape.js';
 import { type Forwarded, forwarded } from './forwarded.js';
 import { plainForward } from './plain-forward.js';
 
@@ -43,8 +44,11 @@ const checks = new Map(
   ]),
 );
 
-/** How much of an unknown type the answer repeats, in characters. */
+/** How much of an unknown type the answer repeats, in UTF-16 units. */
 const MAX_ECHO = 64;
+
+/** RFC 8259 §8.1 lets a parser ignore it; REST does, because its decoder of UTF-8 does. */
+const BYTE_ORDER_MARK = '\ufeff';
 
 export function parseMessage(text: string): Parsed {
   const type = plainForward(text);
@@ -52,9 +56,10 @@ export function parseMessage(text: string): Parsed {
 }
 
 function parseFully(text: string): Parsed {
+  const json = text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseModestJson(json);
   } catch {
     // The parser's error quotes the message: it goes no further.
     return fault('invalid_json');
@@ -66,11 +71,11 @@ function parseFully(text: string): Parsed {
   const known = typeof type === 'string' ? checks.get(type as ClientMessageType) : undefined;
   if (known === undefined) {
     const { text: prefix } = SIGNALING_ERRORS.unknown_message_type;
-    const shown = typeof type === 'string' ? type.slice(0, MAX_ECHO) : typeof type;
+    const shown = typeof type === 'string' ? echo(type) : typeof type;
     return { kind: 'fault', code: 'unknown_message_type', error: `${prefix}: ${shown}` };
   }
   if (known.whole.Check(value)) {
-    return { kind: 'message', message: incoming(value as ClientMessage) };
+    return { kind: 'message', message: incoming(value as ClientMessage, json) };
   }
   const given = value as Record<string, unknown>;
   const wrong = known.fields.find(
@@ -80,15 +85,24 @@ function parseFully(text: string): Parsed {
   return fault(FIELD_CODES[wrong?.name ?? ''] ?? 'invalid_json');
 }
 
-function incoming(message: ClientMessage): Incoming {
+function incoming(message: ClientMessage, json: string): Incoming {
   switch (message.type) {
     case 'join_room':
     case 'leave_room':
     case 'ping':
       return message;
     default:
-      return forwarded(message);
+      return forwarded(message, json);
   }
+}
+
+/** The beginning of a type that nobody knows. Half a surrogate pair is no Unicode, and parsers refuse JSON with one. */
+function echo(type: string): string {
+  const cut = type.slice(0, MAX_ECHO);
+  return (/[\ud800-\udbff]$/.test(cut) ? cut.slice(0, -1) : cut).replace(
+    /\p{Surrogate}/gu,
+    '\ufffd',
+  );
 }
 
 function fault(code: SignalingErrorCode): Parsed {

@@ -4,10 +4,12 @@ import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import fc from 'fast-check';
 import {
   anything,
+  deepJson,
   extraFields,
   nearlyValid,
   noJson,
   noObject,
+  oddNumber,
   valuesOf,
 } from './schema-arbitrary.js';
 
@@ -60,7 +62,18 @@ const ofNoType = anything
   .filter((type) => !types.includes(type as ClientMessageType))
   .map((type) => said({ type, roomId: 'fuzz-a' }, 'unknown_message_type'));
 
+/** Text that only other programs than `JSON.stringify` write. */
+const oddlySpelled: fc.Arbitrary<Said> = fc.oneof(
+  deepJson.map((x) => ({ text: candidateWith(x), fault: 'invalid_json' as const })),
+  oddNumber.map((x) => ({ text: candidateWith(x), fault: null })),
+  oddNumber.map((x) => ({ text: `\ufeff${candidateWith(`{"x":[${x},"${x}"]}`)}`, fault: null })),
+);
+
+const candidateWith = (member: string) =>
+  `{"type": "ice_candidate","candidate":{"candidate":"\\"","x":${member}}}`;
+
 const messages: fc.Arbitrary<Said> = fc.oneof(
+  { weight: 2, arbitrary: oddlySpelled },
   { weight: 3, arbitrary: joins },
   { weight: 8, arbitrary: validMessage.map((message) => said(message, null)) },
   {

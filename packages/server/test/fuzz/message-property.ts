@@ -7,7 +7,7 @@ import {
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES, SERVER_MESSAGES } from '@couplet/protocol/schema';
 import { Compile } from 'typebox/compile';
-import { Peer, type Received } from '../support/peer.js';
+import { Peer, type Received, textOf } from '../support/peer.js';
 import { FIELD_FAULTS, type MessageCase } from './message-arbitrary.js';
 
 const schemas = Object.fromEntries(
@@ -28,6 +28,7 @@ export function judgeServerMessage(message: Received): void {
   if (message.type !== 'error') return;
   const { text } = SIGNALING_ERRORS[message.code as SignalingErrorCode];
   if (!String(message.error).startsWith(text)) throw new Error(`not its text: ${message.error}`);
+  if (/\p{Surrogate}/u.test(String(message.error))) throw new Error('half a character');
 }
 
 /** Sends the messages, takes all that comes back and judges it. */
@@ -99,8 +100,9 @@ function judgeForwards(
   sent: readonly MessageCase[],
 ) {
   let position = 0;
-  for (const { from, roomId: _room, ...fields } of messages) {
-    if (from === undefined) continue;
+  for (const message of messages) {
+    if (message.from === undefined) continue;
+    const { from, roomId: _room, ...fields } = asSpelled(textOf(message));
     if (from !== peerId) throw new Error(`forwarded from ${from}, who is not the peer`);
     const matches = ({ text, fault }: MessageCase) => fault === null && fits(fields, String(text));
     const index = sent.findIndex((one, at) => at >= position && matches(one));
@@ -111,12 +113,22 @@ function judgeForwards(
 
 /** Whether the fields are those of the sent text which the schema knows, unchanged. */
 function fits(fields: Record<string, unknown>, text: string): boolean {
-  const original = JSON.parse(text) as Record<string, unknown>;
+  const original = asSpelled(text);
   const { properties } = CLIENT_MESSAGES[original.type as ClientMessageType];
   const known = Object.keys(properties).filter((name) => original[name] !== undefined);
   const copy = Object.fromEntries(known.map((name) => [name, original[name]]));
   return sorted(copy) === sorted(fields);
 }
+
+/** JSON whose numbers stay as they were written. */
+const asSpelled = (text: string): Record<string, unknown> =>
+  JSON.parse(
+    text
+      .replace(/^\ufeff/, '')
+      .replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
+        token.startsWith('"') ? token : `["number",${JSON.stringify(token)}]`,
+      ),
+  );
 
 const sorted = (fields: Record<string, unknown>): string =>
   JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -6,6 +6,7 @@ import type { TObject, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import {
   anything,
+  deepJson,
   extraFields,
   nearlyValid,
   noJson,
@@ -147,6 +148,15 @@ function casesOf(endpoint: Endpoint): fc.Arbitrary<RestCase> {
         }),
     },
     { weight: 1, arbitrary: withBody(noJson, ['invalid_json']) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(valid(request).map(json), deepJson, headers as typeof noHeaders)
+        .map(([whole, deep, given]): RestCase => {
+          const body = `{"x":${deep},${whole.slice(1)}`.replace(',}', '}');
+          return { ...base, body, headers: given, expected: ['invalid_json'] };
+        }),
+    },
     // JSON null stands for an absent body.
     {
       weight: 1,

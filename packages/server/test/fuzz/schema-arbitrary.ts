@@ -1,4 +1,5 @@
 // TypeBox schemas → fast-check arbitraries: values that fit, values with exactly one field at fault, and garbage.
+import { MAX_JSON_DEPTH } from '@couplet/protocol';
 import fc from 'fast-check';
 import type { TObject, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -75,7 +76,7 @@ function objectsOf({ properties = {}, required = [] }: Shape): fc.Arbitrary<obje
 export const anything: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(null, '', 0, -1, 1.5, 1e308, true, false, '\ud800', 'a\udc00', [], {}),
   fc.constantFrom<unknown>('x'.repeat(257), '🙂'.repeat(65), '€'.repeat(86), '1'.repeat(5000)),
-  fc.constantFrom<unknown>(Array(1001).fill('a'), nested(200)),
+  fc.constantFrom<unknown>(Array(1001).fill('a'), nested(20)),
   text(300),
   fc.jsonValue(),
 );
@@ -141,6 +142,25 @@ export const noJson: fc.Arbitrary<string> = fc
       return given !== '';
     }
   });
+
+/** Brackets in brackets: from about 5000 levels on, what walks them by recursion runs out of stack. */
+export const deepJson: fc.Arbitrary<string> = fc
+  .constantFrom(MAX_JSON_DEPTH, 5000, 20_000)
+  .map((levels) => '['.repeat(levels) + ']'.repeat(levels));
+
+/** Numbers that come back otherwise spelled, or as others, from `JSON.stringify(JSON.parse(…))`. */
+export const oddNumber: fc.Arbitrary<string> = fc.oneof(
+  fc.constantFrom(
+    '9007199254740993',
+    '-0',
+    '1.0',
+    '1E2',
+    '1e400',
+    '-1e-400',
+    '0.10000000000000001',
+  ),
+  fc.bigInt().map(String),
+);
 
 /** JSON that is no object. */
 export const noObject: fc.Arbitrary<string> = fc

@@ -7,6 +7,11 @@ import WebSocket, { type ClientOptions } from 'ws';
 /** A message as it came, with every field a test may look at. */
 export type Received = { type: ServerMessage['type'] } & Record<string, unknown>;
 
+const texts = new WeakMap<Received, string>();
+
+/** A message as it was spelled on the wire. */
+export const textOf = (message: Received): string => texts.get(message) ?? '';
+
 export interface Closed {
   code: number;
   reason: string;
@@ -23,7 +28,9 @@ export class Peer {
   private constructor(socket: WebSocket) {
     this.socket = socket;
     socket.on('message', (data) => {
-      this.#received.push(JSON.parse(data.toString()));
+      const message: Received = JSON.parse(data.toString());
+      texts.set(message, data.toString());
+      this.#received.push(message);
       this.#wake();
     });
     this.closed = new Promise((resolve) => {

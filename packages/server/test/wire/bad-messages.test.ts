@@ -6,12 +6,21 @@ import { serverUnderTest } from '../support/server.js';
 
 const { wsUrl } = await serverUnderTest();
 
+/** A candidate whose further member is nested so deep that it takes so many levels in all. */
+const nested = (levels: number) =>
+  `{"type":"ice_candidate","candidate":{"candidate":"","x":${'['.repeat(levels - 2)}${']'.repeat(levels - 2)}}}`;
+
 test.each([
   ['not JSON', '{type:'],
   ['an empty frame', ''],
   ['a JSON string', '"join_room"'],
   ['a JSON array', '[]'],
   ['JSON null', 'null'],
+  ['JSON nested 33 levels deep', nested(33)],
+  ['JSON nested 5000 levels deep', nested(5000)],
+  ['JSON nested 20,000 levels deep', nested(20_000)],
+  ['JSON with 2000 members', JSON.stringify({ type: 'ping', x: Array(2000).fill(0) })],
+  ['a second byte order mark', '\ufeff\ufeff{"type":"ping"}'],
 ])('%s is Invalid JSON format', async (_case, text) => {
   const peer = await Peer.connect(wsUrl);
   peer.send(text);
@@ -34,6 +43,9 @@ test.each([
   ['__proto__', 'Unknown message type: __proto__'],
   ['constructor', 'Unknown message type: constructor'],
   ['x'.repeat(100), `Unknown message type: ${'x'.repeat(64)}`],
+  [`${'x'.repeat(63)}😀`, `Unknown message type: ${'x'.repeat(63)}`],
+  [`${'x'.repeat(62)}😀😀`, `Unknown message type: ${'x'.repeat(62)}😀`],
+  ['\ud800x\udc00', 'Unknown message type: \ufffdx\ufffd'],
   [7, 'Unknown message type: number'],
   [undefined, 'Unknown message type: undefined'],
 ])('type %j is an unknown message type', async (type, error) => {
@@ -70,6 +82,12 @@ test.each([
   first.send(message);
   expect(await first.next()).toEqual({ type: 'error', error, code });
   expect(await second.sync()).toEqual([]);
+});
+
+test('a byte order mark before a message is ignored, as before a body of REST', async () => {
+  const [first, second] = await pairOfPeers(wsUrl, randomUUID());
+  first.send('\ufeff{"type":"ice_candidate","candidate":null}');
+  expect(await second.next('ice_candidate')).toMatchObject({ candidate: null });
 });
 
 test('unknown fields are ignored', async () => {

@@ -1,7 +1,7 @@
 // webrtc_offer, webrtc_answer, ice_candidate, key_exchange, key_exchange_complete: docs/protocol.md §4.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { Peer, pairOfPeers } from '../support/peer.js';
+import { Peer, pairOfPeers, textOf } from '../support/peer.js';
 import { serverUnderTest } from '../support/server.js';
 
 const { wsUrl } = await serverUnderTest();
@@ -35,6 +35,19 @@ test.each(MESSAGES)(
     expect(await first.sync()).toEqual([]);
   },
 );
+
+test.each([
+  '{"candidate":"","sdpMLineIndex":0,"x":9007199254740993}',
+  '{"candidate":"1 \\" 2\\\\","x":[18446744073709551615,-0,1.0,1E3,1e400,0.10000000000000000001,"1.0"]}',
+  '{"sdpMLineIndex":1.0,"sdpMid":null}',
+])('numbers reach the peer as they were spelled: %s', async (candidate) => {
+  const [first, second] = await pairOfPeers(wsUrl, randomUUID());
+  first.send(`{"type":"ice_candidate", "extra": 1.0, "candidate": ${candidate}}`);
+  expect(textOf(await second.next('ice_candidate'))).toContain(`"candidate":${candidate},"from":`);
+  first.send('{"type":"key_exchange_complete","timestamp":1700000000000000001}');
+  const complete = textOf(await second.next('key_exchange_complete'));
+  expect(complete).toContain('{"type":"key_exchange_complete","timestamp":1700000000000000001,');
+});
 
 test('from and roomId are the server’s word, and only the fields of the schema go on', async () => {
   const roomId = randomUUID();

@@ -42,6 +42,31 @@ test('a repeated check gets the room again, where the pending is gone without th
   expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 })).status).toBe(404);
 });
 
+test('a repeat is known by the fields that the API has, in whatever order', async () => {
+  const [joinid, client1] = [someCode(), someDevice()];
+  const headers = key();
+  const first = await call(
+    url,
+    'POST',
+    '/api/rooms',
+    { joinid, expiresInSeconds: 300, client1 },
+    headers,
+  );
+  const again = { platform: { name: 'x' }, client1, expiresInSeconds: 300, joinid };
+  expect((await call(url, 'POST', '/api/rooms', again, headers)).body).toEqual(first.body);
+  const other = { ...again, expiresInSeconds: 301 };
+  expect((await call(url, 'POST', '/api/rooms', other, headers)).status).toBe(422);
+});
+
+test.each([32, 5000, 20_000])(
+  'a body nested %d levels deep is 400 with a key too',
+  async (levels) => {
+    const deep = `{"x":${'['.repeat(levels)}${']'.repeat(levels)},"joinid":"${someCode()}","expiresInSeconds":5,"client1":"a"}`;
+    const answer = await call(url, 'POST', '/api/rooms', deep, key());
+    expect([answer.status, answer.body?.error]).toEqual([400, 'invalid_json']);
+  },
+);
+
 test('a check that was answered 204 is answered 204 again', async () => {
   const joinid = someCode();
   const client1 = someDevice();
