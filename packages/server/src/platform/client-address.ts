@@ -5,6 +5,7 @@ import proxyAddress from '@fastify/proxy-addr';
 import type { FastifyInstance } from 'fastify';
 import ipaddr from 'ipaddr.js';
 import type { Config } from './config.js';
+import { type CrossCheck, crossCheckOf } from './cross-check.js';
 import type { Logger } from './logger.js';
 
 /** Whether the proxy at this address, `hop` steps from us, is to be believed. */
@@ -18,15 +19,17 @@ export function trustProxy(config: Pick<Config, 'trustProxy'>): TrustProxy {
   return proxyAddress.compile(text.split(/\s*,\s*/));
 }
 
-/** What is wrong with TRUST_PROXY: that something in it is no address or range. */
-export function trustProxyFaults({ trustProxy: text }: Pick<Config, 'trustProxy'>): string[] {
-  try {
-    trustProxy({ trustProxy: text });
-    return [];
-  } catch {
-    return ['TRUST_PROXY: must be a number of hops, or IP addresses and ranges, comma-separated'];
-  }
-}
+/** Reads TRUST_PROXY as {@link trustProxy} does. */
+export const TRUST_PROXY_CHECKS: readonly CrossCheck[] = [
+  crossCheckOf<{ trustProxy: string }>()(['trustProxy'], (settings) => {
+    try {
+      trustProxy(settings);
+      return undefined;
+    } catch {
+      return 'TRUST_PROXY: must be a number of hops, or IP addresses and ranges, comma-separated';
+    }
+  }),
+];
 
 /** The client's address: the first one, seen from us, that no trusted proxy stands for. */
 export function clientAddress(request: IncomingMessage, trust: TrustProxy): string {

@@ -1,9 +1,10 @@
 // Environment → Config: one schema, every fault at once, by the variable's name.
 import { Compile, type Static, Type } from '@couplet/protocol/typebox';
-import { trustProxyFaults } from './client-address.js';
+import { TRUST_PROXY_CHECKS } from './client-address.js';
+import { type CrossCheck, crossCheckOf } from './cross-check.js';
 import { LIMIT_SETTINGS } from './limit-settings.js';
-import { REDIS_SETTINGS, redisFaults } from './redis-settings.js';
-import { TURN_SETTINGS, turnFaults } from './turn-settings.js';
+import { REDIS_CHECKS, REDIS_SETTINGS } from './redis-settings.js';
+import { TURN_CHECKS, TURN_SETTINGS } from './turn-settings.js';
 
 /** Every setting: `env` is the variable, `default` what holds when it is unset or empty. docs/operations.md shows this table. */
 export const ConfigSchema = Type.Object({
@@ -144,6 +145,14 @@ export const SETTINGS: ReadonlyMap<string, Setting & { key: keyof Config }> = ne
   }),
 );
 
+/**
+ * Tells whether a variable says something. An empty one does not. Nor does the address that Kubernetes writes into
+ * `TURN_PORT` of every container in the namespace of a Service named `turn` (`tcp://10.96.0.10:3478`), and likewise for
+ * any other setting whose name ends in `_PORT`.
+ */
+export const isSet = (name: string, text = ''): boolean =>
+  text.trim() !== '' && !(name.endsWith('_PORT') && /^\s*(tcp|udp|sctp):\/\//i.test(text));
+
 /** Faults of a configuration, all of them: one readable line each. */
 export class ConfigError extends Error {
   readonly faults: readonly string[];
@@ -161,38 +170,40 @@ export class ConfigError extends Error {
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
-  const faulty: string[] = [];
+  const faulty = new Set<string>();
   const values: Record<string, unknown> = {};
   for (const [name, setting] of SETTINGS) {
     const text = env[name]?.trim() ?? '';
-    const value = text === '' ? setting.default : fromText(setting, text);
+    const value = isSet(name, text) ? fromText(setting, text) : setting.default;
     if (value === undefined || !checks[setting.key].Check(value)) {
       const got = setting.secret ? 'the value given' : JSON.stringify(text);
-      faults.push(`${name}: ${got} is not ${expectation(setting)}`);
-      faulty.push(name);
-      values[setting.key] = setting.default;
+      faults.push(`${name}: expected ${expectation(setting)}, got ${got}`);
+      faulty.add(setting.key);
     } else {
       values[setting.key] = value;
     }
   }
-  // What hangs on a setting that is at fault anyway would only confuse.
-  const config = values as Config;
-  const cross = [
-    ...turnFaults(config),
-    ...pairedRoomFaults(config),
-    ...trustProxyFaults(config),
-    ...redisFaults(config),
-  ];
-  faults.push(...cross.filter((fault) => !faulty.some((name) => fault.includes(name))));
+  for (const { reads, fault } of CROSS_CHECKS) {
+    const found = reads.some((key) => faulty.has(key)) ? undefined : fault(values as never);
+    if (found !== undefined) faults.push(found);
+  }
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(values) as Config;
 }
 
-/** Rooms are paired in the store. */
-function pairedRoomFaults({ requirePairedRooms, useSqlite, redisUrl }: Config): string[] {
-  if (!requirePairedRooms || useSqlite || redisUrl !== '') return [];
-  return ['REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL, or no room is ever paired'];
-}
+const CROSS_CHECKS: readonly CrossCheck[] = [
+  ...TURN_CHECKS,
+  crossCheckOf<Config>()(
+    ['requirePairedRooms', 'useSqlite', 'redisUrl'],
+    ({ requirePairedRooms, useSqlite, redisUrl }) =>
+      // The store is what pairs rooms.
+      requirePairedRooms && !useSqlite && redisUrl === ''
+        ? 'REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL, or no room is ever paired'
+        : undefined,
+  ),
+  ...TRUST_PROXY_CHECKS,
+  ...REDIS_CHECKS,
+];
 
 const checks = Object.fromEntries(
   Object.entries(ConfigSchema.properties).map(([key, schema]) => [key, Compile(schema)]),
@@ -232,5 +243,5 @@ function expectation(setting: Setting): string {
   }
   if (setting.type === 'boolean') return '1 or 0';
   if (setting.anyOf) return `one of ${setting.anyOf.map((option) => option.const).join(', ')}`;
-  return `right here (${setting.description})`;
+  return `a value as described (${setting.description})`;
 }

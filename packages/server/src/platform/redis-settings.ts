@@ -1,5 +1,6 @@
 // Settings of the cluster mode: where Redis is, and how it is used.
 import { Type } from '@couplet/protocol/typebox';
+import { type CrossCheck, crossCheckOf } from './cross-check.js';
 import { parseRedisUrl } from './redis-url.js';
 
 /** Spread into the schema of the configuration; docs/operations.md shows them. */
@@ -43,9 +44,10 @@ export const REDIS_SETTINGS = {
   }),
 };
 
-/** What is wrong with REDIS_URL; it is a secret, and never quoted. */
-export function redisFaults({ redisUrl }: { redisUrl: string }): string[] {
-  if (redisUrl === '') return [];
-  const parsed = parseRedisUrl(redisUrl);
-  return 'fault' in parsed ? [`REDIS_URL: the value given ${parsed.fault}`] : [];
-}
+/** Reads REDIS_URL, which is a secret and never quoted. */
+export const REDIS_CHECKS: readonly CrossCheck[] = [
+  crossCheckOf<{ redisUrl: string }>()(['redisUrl'], ({ redisUrl }) => {
+    const parsed = redisUrl === '' ? {} : parseRedisUrl(redisUrl);
+    return 'fault' in parsed ? `REDIS_URL: the value given ${parsed.fault}` : undefined;
+  }),
+];

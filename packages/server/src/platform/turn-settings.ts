@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { RTCIceServer } from '@couplet/protocol/schema';
 import { type Static, Type } from '@couplet/protocol/typebox';
+import { type CrossCheck, crossCheckOf } from './cross-check.js';
 
 const HOST = '(\\[[0-9A-Fa-f:.]{2,}\\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\.?)';
 const PORT = '(:(6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|[1-9]\\d{0,3}))?';
@@ -14,6 +15,13 @@ const IP = '([0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)';
 const PLAIN = 'A-Za-z0-9+/=_.~-';
 
 const pattern = (expression: string) => `^(${expression})$`;
+const ICE_URL = new RegExp(pattern(`${STUN_URL}|${TURN_URL}`));
+
+/** Tells whether browsers take a URL: the pattern holds all of the grammar but what stands in brackets. */
+const isIceUrl = (url: string): boolean => {
+  const inBrackets = /\[(.*)\]/.exec(url)?.[1];
+  return ICE_URL.test(url) && (inBrackets === undefined || isIP(inBrackets) === 6);
+};
 
 const list = <T extends Type.TSchema>(
   items: T,
@@ -80,7 +88,7 @@ export const TURN_SETTINGS = {
     env: 'ICE_SERVERS_EXTRA',
     secret: true,
     description:
-      'Further servers handed out as they are, such as a fallback TURN: a JSON array of W3C RTCIceServer.',
+      'Further servers handed out as they are, such as a fallback TURN: a JSON array of W3C RTCIceServer. Those that browsers refuse are refused here.',
   }),
   iceServersForAll: Type.Boolean({
     env: 'ICE_SERVERS_FOR_ALL',
@@ -151,7 +159,7 @@ export const TURN_SETTINGS = {
 } as const;
 
 const turnSchema = Type.Object(TURN_SETTINGS);
-type TurnConfig = Static<typeof turnSchema>;
+const check = crossCheckOf<Static<typeof turnSchema>>();
 
 /** Tells whether all are addresses, and all IPv4 or all IPv6. */
 const areOfOneFamily = (ips: string[]): boolean => {
@@ -159,60 +167,125 @@ const areOfOneFamily = (ips: string[]): boolean => {
   return families.size === 1 && !families.has(0);
 };
 
-/** What is wrong with settings that are right one by one: a line for each fault, by the variable's name. */
-export function turnFaults(config: TurnConfig): string[] {
-  const faults: string[] = [];
-  const check = (wrong: boolean, fault: string) => {
-    if (wrong) faults.push(fault);
-  };
-  const { turnSecrets, turnUrls, turnTlsCert, turnTlsKey, turnStaticUser } = config;
-  check(turnUrls.length > 0 && turnSecrets.length === 0, 'TURN_SECRET: needed with TURN_URLS');
-  check(turnSecrets.length > 0 && turnUrls.length === 0, 'TURN_URLS: needed with TURN_SECRET');
-  check(
-    turnTlsCert === '' && turnUrls.some((url) => url.startsWith('turns:')),
-    `TURN_TLS_CERT: needed with a turns: URL in TURN_URLS; \`${ELSEWHERE}\` where TLS ends at something else`,
-  );
-  check(
-    turnUrls.some((url) => /^turns:.*=udp$/.test(url)),
-    'TURN_URLS: a turns: URL with transport=udp is TURN over DTLS, which neither coturn here nor any browser speaks; use transport=tcp',
-  );
-  check(
-    turnTlsKey === '' && turnTlsCert !== '' && turnTlsCert !== ELSEWHERE,
-    'TURN_TLS_KEY: needed with TURN_TLS_CERT',
-  );
-  check(turnTlsKey !== '' && turnTlsCert === '', 'TURN_TLS_CERT: needed with TURN_TLS_KEY');
-  check(config.turnMinPort > config.turnMaxPort, 'TURN_MIN_PORT: greater than TURN_MAX_PORT');
-  check(config.turnPort === config.turnTlsPort, 'TURN_TLS_PORT: the same as TURN_PORT');
-  // coturn passes over an address that is none, and starts without it.
-  check(!config.turnListenIps.every(isIP), 'TURN_LISTEN_IPS: holds something that is no address');
-  check(
-    !config.turnExternalIp.every((mapping) => areOfOneFamily(mapping.split('/'))),
-    'TURN_EXTERNAL_IP: must be two addresses of one family',
-  );
-  check(
-    !config.turnAllowedPeers.every((range) => areOfOneFamily(range.split('-'))),
-    'TURN_ALLOWED_PEERS: holds something that is no address, or a range of two families',
-  );
-  if (turnStaticUser === '') return faults;
+const when = (isWrong: boolean, fault: string): string | undefined => (isWrong ? fault : undefined);
 
+/** Which settings of TURN need or exclude each other. */
+export const TURN_CHECKS: readonly CrossCheck[] = [
+  check(['turnUrls', 'turnSecrets'], ({ turnUrls, turnSecrets }) =>
+    when(turnUrls.length > 0 && turnSecrets.length === 0, 'TURN_SECRET: needed with TURN_URLS'),
+  ),
+  check(['turnUrls', 'turnSecrets'], ({ turnUrls, turnSecrets }) =>
+    when(turnSecrets.length > 0 && turnUrls.length === 0, 'TURN_URLS: needed with TURN_SECRET'),
+  ),
+  check(['turnUrls', 'turnTlsCert'], ({ turnUrls, turnTlsCert }) =>
+    when(
+      turnTlsCert === '' && turnUrls.some((url) => url.startsWith('turns:')),
+      `TURN_TLS_CERT: needed with a turns: URL in TURN_URLS; \`${ELSEWHERE}\` where TLS ends at something else`,
+    ),
+  ),
+  check(['turnUrls'], ({ turnUrls }) =>
+    when(!turnUrls.every(isIceUrl), 'TURN_URLS: has brackets without an IPv6 address'),
+  ),
+  check(['stunUrls'], ({ stunUrls }) =>
+    when(!stunUrls.every(isIceUrl), 'STUN_URLS: has brackets without an IPv6 address'),
+  ),
+  check(['turnUrls'], ({ turnUrls }) =>
+    when(
+      turnUrls.some((url) => /^turns:.*=udp$/.test(url)),
+      'TURN_URLS: a turns: URL with transport=udp is TURN over DTLS, which neither coturn here nor any browser speaks; use transport=tcp',
+    ),
+  ),
+  check(['turnTlsKey', 'turnTlsCert'], ({ turnTlsKey, turnTlsCert }) =>
+    when(
+      turnTlsKey === '' && turnTlsCert !== '' && turnTlsCert !== ELSEWHERE,
+      'TURN_TLS_KEY: needed with TURN_TLS_CERT',
+    ),
+  ),
+  check(['turnTlsKey', 'turnTlsCert'], ({ turnTlsKey, turnTlsCert }) =>
+    when(turnTlsKey !== '' && turnTlsCert === '', 'TURN_TLS_CERT: needed with TURN_TLS_KEY'),
+  ),
+  check(['turnMinPort', 'turnMaxPort'], ({ turnMinPort, turnMaxPort }) =>
+    when(turnMinPort > turnMaxPort, 'TURN_MIN_PORT: greater than TURN_MAX_PORT'),
+  ),
+  check(['turnPort', 'turnTlsPort'], ({ turnPort, turnTlsPort }) =>
+    when(turnPort === turnTlsPort, 'TURN_TLS_PORT: the same as TURN_PORT'),
+  ),
+  check(['turnListenIps'], ({ turnListenIps }) =>
+    // coturn skips what is no address, and starts without it.
+    when(!turnListenIps.every(isIP), 'TURN_LISTEN_IPS: holds something that is no address'),
+  ),
+  check(['turnExternalIp'], ({ turnExternalIp }) =>
+    when(
+      !turnExternalIp.every((mapping) => areOfOneFamily(mapping.split('/'))),
+      'TURN_EXTERNAL_IP: must be two addresses of one family',
+    ),
+  ),
+  check(['turnAllowedPeers'], ({ turnAllowedPeers }) =>
+    when(
+      !turnAllowedPeers.every((range) => areOfOneFamily(range.split('-'))),
+      'TURN_ALLOWED_PEERS: holds something that is no address, or a range of two families',
+    ),
+  ),
   check(
-    config.turnStaticMinPort > config.turnStaticMaxPort,
-    'TURN_STATIC_MIN_PORT: greater than TURN_STATIC_MAX_PORT',
-  );
+    ['turnStaticUser', 'turnStaticMinPort', 'turnStaticMaxPort'],
+    ({ turnStaticUser, turnStaticMinPort, turnStaticMaxPort }) =>
+      when(
+        turnStaticUser !== '' && turnStaticMinPort > turnStaticMaxPort,
+        'TURN_STATIC_MIN_PORT: greater than TURN_STATIC_MAX_PORT',
+      ),
+  ),
   check(
-    config.turnStaticMinPort <= config.turnMaxPort &&
-      config.turnMinPort <= config.turnStaticMaxPort,
-    'TURN_STATIC_MIN_PORT: the relay ports of both coturn overlap',
-  );
-  const ports = [
-    config.turnPort,
-    config.turnTlsPort,
-    config.turnStaticPort,
-    config.turnStaticTlsPort,
-  ];
+    ['turnStaticUser', 'turnStaticMinPort', 'turnStaticMaxPort', 'turnMinPort', 'turnMaxPort'],
+    ({ turnStaticUser, turnStaticMinPort, turnStaticMaxPort, turnMinPort, turnMaxPort }) =>
+      when(
+        turnStaticUser !== '' &&
+          turnStaticMinPort <= turnMaxPort &&
+          turnMinPort <= turnStaticMaxPort,
+        'TURN_STATIC_MIN_PORT: the relay ports of both coturn overlap',
+      ),
+  ),
   check(
-    new Set(ports).size < ports.length && config.turnPort !== config.turnTlsPort,
-    'TURN_STATIC_PORT, TURN_STATIC_TLS_PORT: every port of both coturn must be another',
+    ['turnStaticUser', 'turnPort', 'turnTlsPort', 'turnStaticPort', 'turnStaticTlsPort'],
+    ({ turnStaticUser, turnPort, turnTlsPort, turnStaticPort, turnStaticTlsPort }) => {
+      const ports = [turnPort, turnTlsPort, turnStaticPort, turnStaticTlsPort];
+      return when(
+        turnStaticUser !== '' && new Set(ports).size < ports.length && turnPort !== turnTlsPort,
+        'TURN_STATIC_PORT, TURN_STATIC_TLS_PORT: every port of both coturn must be another',
+      );
+    },
+  ),
+  check(['iceServersExtra'], ({ iceServersExtra }) => {
+    const faults = iceServersExtra.flatMap((server, index) => {
+      const fault = iceServerFault(server);
+      return fault === undefined ? [] : [`server ${index + 1} ${fault}`];
+    });
+    return when(faults.length > 0, `ICE_SERVERS_EXTRA: ${faults.join('; ')}`);
+  }),
+];
+
+/** The longest username of TURN, in bytes of UTF-8 (RFC 8489 §14.3). */
+const MAX_USERNAME_BYTES = 508;
+
+/**
+ * What makes `new RTCPeerConnection` throw in browsers, and would end every session; quotes no value.
+ * W3C WebRTC §4.4.1.7, and in Chromium also an empty username or credential.
+ */
+function iceServerFault({
+  urls,
+  username = '',
+  credential = '',
+}: RTCIceServer): string | undefined {
+  const all = typeof urls === 'string' ? [urls] : urls;
+  if (all.length === 0) return 'has no URL';
+  if (!all.every(isIceUrl)) {
+    return 'has a URL that is neither stun:host[:port] nor turn:host[:port][?transport=udp|tcp] (or stuns:, turns:)';
+  }
+  if (!all.some((url) => url.startsWith('turn'))) return undefined;
+  if (username === '' || credential === '') {
+    return 'has a TURN URL, so it needs a username and a credential that are not empty';
+  }
+  return when(
+    Buffer.byteLength(username) > MAX_USERNAME_BYTES,
+    `has a username of more than ${MAX_USERNAME_BYTES} bytes`,
   );
-  return faults;
 }

@@ -68,7 +68,7 @@ test.each([
 ])('%s=%s is a fault of that name', (name, value) => {
   const faults = faultsOf({ [name]: value });
   expect(faults).toHaveLength(1);
-  expect(faults[0]).toMatch(new RegExp(`^${name}: .* is not `));
+  expect(faults[0]).toMatch(new RegExp(`^${name}: expected .*, got `));
 });
 
 test('every fault is reported at once, each on a line of its own', () => {
@@ -88,6 +88,18 @@ test('every fault is reported at once, each on a line of its own', () => {
   ]);
   expect(faults).toEqual(expect.arrayContaining([expect.stringContaining('0 to 65535')]));
   expect(faults.join('')).not.toContain('\n');
+});
+
+test('a fault hides those of other variables only where they depend on it', () => {
+  const ports = { TURN_MIN_PORT: '60000', TURN_MAX_PORT: '50000', TURN_TLS_PORT: '3478' };
+  const namesOf = (env: Record<string, string>) =>
+    faultsOf(env).map((fault) => fault.split(':')[0]);
+  expect(namesOf({ PORT: 'abc', ...ports })).toEqual(['PORT', 'TURN_MIN_PORT', 'TURN_TLS_PORT']);
+  // Its value is unknown, so whether it is greater is too.
+  expect(namesOf({ ...ports, TURN_MAX_PORT: 'abc' })).toEqual(['TURN_MAX_PORT', 'TURN_TLS_PORT']);
+  expect(namesOf({ HOST: 'x', USE_SQLITE: 'maybe', REQUIRE_PAIRED_ROOMS: '1' })).toEqual([
+    'USE_SQLITE',
+  ]);
 });
 
 test('a fault quotes what was given, but never a secret', () => {

@@ -40,6 +40,8 @@ describe('TURN_URLS and STUN_URLS', () => {
     'turn:turn.example.org/path',
     'turn:user@turn.example.org',
     'turn:2001:db8::1',
+    'turn:[2001:db8::1::]',
+    'TURN:turn.example.org',
     'turn:',
     'turn:a.example,,turn:b.example',
   ])('refuses %s', (urls) => {
@@ -53,12 +55,16 @@ describe('TURN_URLS and STUN_URLS', () => {
     },
   );
 
-  test.each(['turn:stun.example.org', 'stun:stun.example.org?transport=udp', 'stun:'])(
-    'refuses %s as STUN',
-    (urls) => {
-      expect(namesOf({ STUN_URLS: urls })).toEqual(['STUN_URLS']);
-    },
-  );
+  test.each([
+    'turn:stun.example.org',
+    'stun:stun.example.org?transport=udp',
+    'stun:',
+    'stun://stun.example.org',
+    'stun:stun.example.org:99999',
+    'stun:[::::]',
+  ])('refuses %s as STUN', (urls) => {
+    expect(namesOf({ STUN_URLS: urls })).toEqual(['STUN_URLS']);
+  });
 });
 
 describe('TURN_SECRET', () => {
@@ -158,6 +164,49 @@ describe('ICE_SERVERS_EXTRA', () => {
     expect(parseConfig({ ICE_SERVERS_EXTRA: JSON.stringify(servers) }).iceServersExtra).toEqual(
       servers,
     );
+  });
+
+  const user = { username: 'u', credential: 'secret-credential' };
+
+  test.each([
+    { urls: 'turn:a.example' },
+    { urls: 'turn:a.example', username: 'u' },
+    { urls: 'turns:a.example', credential: 'secret-credential' },
+    { urls: 'turn:a.example', username: '', credential: '' },
+    { urls: ['stun:a.example', 'turn:a.example'] },
+    { ...user, urls: 'turn:a.example', username: 'ü'.repeat(255) },
+    { ...user, urls: 'turn://a.example' },
+    { ...user, urls: 'turn:a.example:0' },
+    { ...user, urls: 'turn:a.example?transport=sctp' },
+    { ...user, urls: 'turn:u@a.example' },
+    { urls: 'stun:a.example?transport=udp' },
+    { urls: 'stun://a.example:19302' },
+    { urls: 'stun:a.example:99999' },
+    { urls: 'stun:[::::]' },
+    { urls: ['stun:a.example', 'https://a.example'] },
+    { urls: ' stun:a.example' },
+    { urls: '' },
+    { urls: [] },
+  ])('refuses what browsers refuse, without quoting it: %j', (server) => {
+    const extra = [{ urls: 'stun:fine.example' }, server];
+    const faults = faultsOf({ ICE_SERVERS_EXTRA: JSON.stringify(extra) });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(/^ICE_SERVERS_EXTRA: /);
+    expect(faults[0]).not.toMatch(/secret-credential|a\.example/);
+  });
+
+  test('tells which server is at fault, for each', () => {
+    const extra = [{ urls: 'stun:a.example' }, { urls: 'turn:a.example' }, { urls: 'x' }];
+    const [fault] = faultsOf({ ICE_SERVERS_EXTRA: JSON.stringify(extra) });
+    expect(fault).toMatch(/server 2 has a TURN URL.*; server 3 has a URL/);
+  });
+
+  test('takes what browsers take', () => {
+    const extra = [
+      { urls: ['stun:a.example', 'stuns:a.example:5349', 'stun:[2001:db8::1]:3478'] },
+      { ...user, urls: ['turn:a.example:3478?transport=tcp', 'turns:192.0.2.1:443'] },
+    ];
+    expect(faultsOf({ ICE_SERVERS_EXTRA: JSON.stringify(extra) })).toEqual([]);
   });
 
   test.each([
