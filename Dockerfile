@@ -39,6 +39,6 @@ USER node
 ENV PRODUCTION=1 USE_SQLITE=1 SQLITE_DB_PATH=/data/chat.db PORT=8080
 VOLUME /data
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT?.trim() || 8080}/`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Makes or migrates the database at every start; never drops data.
-CMD ["node", "packages/server/dist/main.js", "serve"]
+CMD ["node", "packages/server/dist/main.js", "serve", "--sqlite"]

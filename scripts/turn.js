@@ -5,15 +5,17 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseEnv } from 'node:util';
 import { prepare, ROOT } from './prepare.js';
 
 await prepare();
 const { ConfigError, parseConfig } = await import(`${ROOT}packages/server/dist/index.js`);
 
-const file = existsSync('.env') ? parseEnv(readFileSync('.env', 'utf8')) : {};
-const env = { TURN_VERBOSE: '1', ...file, ...process.env };
+const { layered, parseDotEnv } = await import(
+  `${ROOT}packages/server/dist/platform/environment.js`
+);
+
 const args = process.argv.slice(2);
+const env = settings();
 check();
 
 // start.sh writes the secrets into a file: in a folder that goes when coturn does.
@@ -30,6 +32,21 @@ coturn.once('exit', (code, signal) => {
   process.exitCode = code ?? (signal === 'SIGTERM' ? 0 : 1);
 });
 
+function settings() {
+  try {
+    const file = existsSync('.env') ? parseDotEnv(readFileSync('.env')) : {};
+    return layered(process.env, file, { TURN_VERBOSE: '1' });
+  } catch (error) {
+    return refuse(error);
+  }
+}
+
+function refuse(error) {
+  if (!(error instanceof ConfigError)) throw error;
+  for (const fault of error.faults) console.error(fault);
+  process.exit(1);
+}
+
 function check() {
   try {
     const config = parseConfig(env);
@@ -43,8 +60,7 @@ TURN_LISTEN_IPS=127.0.0.1
 
 and run: npm run turn -- --allow-loopback`);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    for (const fault of error.faults) console.error(fault);
+    refuse(error);
   }
   process.exit(1);
 }

@@ -22,6 +22,17 @@ for argument; do
   esac
 done
 
+# An empty variable counts as unset. So does the address that Kubernetes writes into TURN_PORT of every container in the
+# namespace of a Service named `turn` (tcp://10.96.0.10:3478), and likewise for other names.
+for name in $(env | sed -n 's/^\(TURN_[A-Z_]*\)=.*/\1/p'); do
+  eval "value=\$$name"
+  case $name,$value in
+    *_PORT,tcp://* | *_PORT,udp://* | *_PORT,sctp://*) unset "$name" ;;
+    *,*[![:space:]]*) ;;
+    *) unset "$name" ;;
+  esac
+done
+
 # Without one of these coturn would refuse everyone, or, worse, start with what another configuration left behind.
 need() {
   eval "value=\${$1:-}"

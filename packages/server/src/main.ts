@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // The command `couplet`: process environment, signals and exit codes; the only file that touches `process`.
 import { existsSync, readFileSync } from 'node:fs';
-import { parseArgs, parseEnv } from 'node:util';
+import { parseArgs } from 'node:util';
 import { buildApp } from './app.js';
 import { openDatabase } from './pairing/database.js';
 import { type Config, parseConfig } from './platform/config.js';
+import { type Environment, layered, parseDotEnv } from './platform/environment.js';
 import { createLogger } from './platform/logger.js';
 import { VERSION } from './platform/version.js';
 import { explain, UsageError } from './start-faults.js';
@@ -70,15 +71,15 @@ function parseArguments() {
   }
 }
 
-/** Real variables win over `.env`, which wins over the command line's defaults. */
-function environment(sqlite: boolean): Record<string, string | undefined> {
-  const file = existsSync('.env') ? parseEnv(readDotEnv()) : {};
-  return { ...(sqlite ? { USE_SQLITE: '1' } : {}), ...file, ...process.env };
+/** The environment wins over `.env`, which wins over the command line's defaults. */
+function environment(sqlite: boolean): Environment {
+  const file = existsSync('.env') ? parseDotEnv(readDotEnv()) : {};
+  return layered(process.env, file, sqlite ? { USE_SQLITE: '1' } : {});
 }
 
-function readDotEnv(): string {
+function readDotEnv(): Uint8Array {
   try {
-    return readFileSync('.env', 'utf8');
+    return readFileSync('.env');
   } catch (error) {
     throw new UsageError(`.env: cannot be read (${(error as { code?: string }).code})`);
   }

@@ -1,6 +1,6 @@
 // turn-server/start.sh and the compose file against the table of settings: one source of truth, and faults that speak.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SETTINGS } from '../../src/platform/config.js';
@@ -51,6 +51,38 @@ test('the second coturn is off by default', () => {
 });
 
 const SECRET = { TURN_SECRET: 'sixteen-chars-at-least' };
+
+/** The configuration that start.sh hands to coturn: a program in its place prints it. */
+function configurationBy(env: Record<string, string>, ...args: string[]): string[] {
+  const bin = temporaryFolder();
+  writeFileSync(join(bin, 'turnserver'), '#!/bin/sh\ncat "$2"\n', { mode: 0o700 });
+  const temporary = { TMPDIR: temporaryFolder(), PATH: `${bin}:${process.env.PATH}` };
+  const { status, stdout, stderr } = start({ ...env, ...temporary }, ...args);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return stdout.slice(stdout.indexOf('# From the environment')).split('\n');
+}
+
+test('start.sh takes what Kubernetes writes for a Service named turn for unset, and what is empty', () => {
+  const links = {
+    TURN_PORT: 'tcp://10.96.0.10:3478',
+    TURN_PORT_3478_TCP: 'tcp://10.96.0.10:3478',
+    TURN_SERVICE_HOST: '10.96.0.10',
+    TURN_SERVICE_PORT: '3478',
+    TURN_TLS_PORT: 'tcp://10.96.0.11:5349',
+    TURN_MIN_PORT: 'udp://[fd00::1]:1',
+    TURN_STATIC_PORT: 'tcp://10.96.0.12:3479',
+  };
+  const static_ = { TURN_STATIC_USER: `old:${SECRET.TURN_SECRET}` };
+  const blank = Object.fromEntries(ofCoturn.map((name) => [name, '']));
+  const spaces = Object.fromEntries(ofCoturn.map((name) => [name, '  ']));
+  const temporary = (line: string) => !line.startsWith('pidfile=');
+  for (const [settings, ...args] of [[SECRET], [static_, 'static']] as const) {
+    const plain = configurationBy(settings, ...args).filter(temporary);
+    for (const env of [links, blank, spaces]) {
+      expect(configurationBy({ ...env, ...settings }, ...args).filter(temporary)).toEqual(plain);
+    }
+  }
+});
 
 test.each<[string, Record<string, string>, string[], string]>([
   ['no secret', {}, [], 'TURN_SECRET'],

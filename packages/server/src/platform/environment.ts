@@ -1,0 +1,79 @@
+// Gathers the settings of a process: its environment, then the file `.env`, then defaults of the command line.
+import { ConfigError, isSet } from './config.js';
+
+export type Environment = Record<string, string | undefined>;
+
+/** The variables of all sources; the first source in which a variable is set decides. */
+export function layered(...sources: readonly Environment[]): Environment {
+  const set = sources.map((source) =>
+    Object.entries(source).filter(([name, text]) => isSet(name, text)),
+  );
+  return Object.fromEntries(set.reverse().flat());
+}
+
+/**
+ * An empty line, a comment, or `NAME=value`. A value in quotes may have several lines. Without quotes, a comment begins at
+ * a `#` after white space, as for Docker Compose; `parseEnv` of Node cuts a password at any `#`.
+ */
+const STATEMENT =
+  /[ \t]*(?:#.*|(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*=[ \t]*(?:("[^"]*"|'[^']*'|`[^`]*`)[ \t]*(?:#.*)?|((?:[^\s"'`#]|(?<==)#).*?)?[ \t]*(?:(?<=\s)#.*)?))?(?:\n|$)/y;
+
+/**
+ * Reads a file `.env`: UTF-8 or UTF-16, with or without a byte order mark, with any line ends.
+ *
+ * @throws {@link ConfigError} with the number of each line that cannot be read; it quotes none of them
+ */
+export function parseDotEnv(bytes: Uint8Array): Environment {
+  const text = decode(bytes).replace(/\r\n?/g, '\n');
+  const faults: string[] = [];
+  const variables: [string, string][] = [];
+  for (let at = 0; at < text.length; ) {
+    STATEMENT.lastIndex = at;
+    const statement = STATEMENT.exec(text);
+    if (statement === null) {
+      const line = text.slice(0, at).split('\n').length;
+      faults.push(`.env: line ${line}: expected NAME=value, or a comment that begins with #`);
+      at = endOfLine(text, at);
+    } else {
+      const [, name, quoted, plain = ''] = statement;
+      if (name !== undefined) variables.push([name, quoted ? unquoted(quoted) : plain]);
+      at = STATEMENT.lastIndex;
+    }
+  }
+  if (faults.length > 0) throw new ConfigError(faults.slice(0, MAX_FAULTS));
+  return Object.fromEntries(variables);
+}
+
+const unquoted = (value: string): string => {
+  const text = value.slice(1, -1);
+  return value.startsWith('"') ? text.replaceAll('\\n', '\n') : text;
+};
+
+/** A file of another kind is at fault in every line; the first few tell enough. */
+const MAX_FAULTS = 10;
+
+const endOfLine = (text: string, at: number): number => {
+  const end = text.indexOf('\n', at);
+  return end < 0 ? text.length : end + 1;
+};
+
+/** Windows writes UTF-16 where PowerShell redirects, and a byte order mark where Notepad saves. */
+function decode(bytes: Uint8Array): string {
+  const [first, second] = bytes;
+  const encoding =
+    first === 0xff && second === 0xfe
+      ? 'utf-16le'
+      : first === 0xfe && second === 0xff
+        ? 'utf-16be'
+        : // Without a mark: the zero byte of the first character tells.
+          second === 0
+          ? 'utf-16le'
+          : first === 0
+            ? 'utf-16be'
+            : 'utf-8';
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch {
+    throw new ConfigError(['.env: is neither UTF-8 nor UTF-16; save it as UTF-8']);
+  }
+}
