@@ -11,6 +11,7 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   network: 'The server cannot be reached. Check that this device is online, then try again.',
   unexpected_answer:
     'Something that is not this server answered. Perhaps a proxy or a login page of the network is in between.',
+  invalid_url: 'This page cannot connect to its own server at this address.',
   not_connected: 'The other device is not connected right now. Try again in a moment.',
   too_large: 'That is too long for one message.',
   buffer_full: 'The line is busy. Try again when less is under way.',

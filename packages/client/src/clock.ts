@@ -1,8 +1,10 @@
-// Timers as the client needs them: set one, sleep until one, and drop it when the caller no longer waits.
+// Time as the client needs it: a monotonic clock, timers, and a sleep that an AbortSignal ends.
 import { CoupletError } from './errors.js';
 
-/** Sets timers; a test brings its own. */
+/** Tells time and sets timers; a test brings its own. */
 export interface Clock {
+  /** Milliseconds since some moment in the past. A user who sets the clock of the device does not change it. */
+  monotonic(): number;
   /** Calls back once after the delay; the function returned cancels it. */
   after(delayMs: number, callback: () => void): () => void;
 }
@@ -11,6 +13,7 @@ export interface Clock {
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
+  monotonic: () => performance.now(),
   after(delayMs, callback) {
     const timer = setTimeout(callback, Math.min(delayMs, LONGEST_TIMER_MS));
     return () => clearTimeout(timer);

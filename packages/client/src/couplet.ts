@@ -1,16 +1,17 @@
 // A device as an application sees it: invites by a code, accepts one, comes back to a pairing, has itself forgotten.
 import { JOIN_CODE_DIGITS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
+import { systemClock } from './clock.js';
 import { CoupletError } from './errors.js';
 import { normalizeJoinCode } from './join-code.js';
 import { type Fetch, PairingClient, randomId } from './pairing-client.js';
 import type { PeerConnectionConstructor } from './peer-link.js';
-import { PeerSession } from './peer-session.js';
+import { PeerSession, type PeerSessionOptions } from './peer-session.js';
 import type { SavedSession } from './session-events.js';
 import type { SocketConstructor } from './signaling-client.js';
 
 /** How to reach the server, and what the platform lacks. */
 export interface CoupletOptions {
-  /** Of the server: `https://host`. */
+  /** Of the server: `https://host`, with the path below which it is mounted, if any. */
   url: string;
   /** By default a new random one: who does not save it is nobody's acquaintance tomorrow. */
   deviceId?: string;
@@ -45,13 +46,20 @@ export interface SessionOptions extends Cancellable {
 export interface Invite {
   /** To show to the peer's user. */
   readonly code: string;
-  /** Until then it can be accepted. */
+  /** The time on this device's clock at which it expires. A countdown is better made from `expiresInMs`. */
   readonly expiresAt: Date;
-  /** The session, once the peer has accepted the code and is connected. */
+  /** How long it can be accepted, in milliseconds from now, 0 once it has expired. Setting a clock does not change it. */
+  expiresInMs(): number;
+  /**
+   * The session, once the peer has accepted the code and is connected. Rejects with `not_found_or_expired` if nobody
+   * accepted it. If the server cannot be reached, rejects with `network` within 30 seconds after the code expired.
+   */
   readonly accepted: Promise<PeerSession>;
   /** Stops waiting. */
   cancel(): void;
 }
+
+type Platform = Pick<PeerSessionOptions, 'WebSocket' | 'RTCPeerConnection' | 'rtcConfiguration'>;
 
 /** Codes tried before giving up: one that another device has at the moment is rare. */
 const MAX_CODES = 10;
@@ -64,10 +72,10 @@ export class Couplet {
   readonly #url: string;
   readonly #pairing: PairingClient;
 
-  /** Does nothing yet: neither the server nor the platform is asked. */
+  /** Only keeps the options. The methods check them, and the platform, before they send a request. */
   constructor(options: CoupletOptions) {
     this.#options = options;
-    this.#url = options.url.replace(/\/+$/, '');
+    this.#url = String(options.url).trim().replace(/\/+$/, '');
     this.deviceId = options.deviceId ?? randomId();
     // A method of the global object: called as one of another object, browsers refuse it.
     const fetch = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
@@ -80,18 +88,23 @@ export class Couplet {
     signal,
     onSession,
   }: SessionOptions & { expiresInSeconds?: number } = {}): Promise<Invite> {
-    const { code, expiresAt } = await this.#create(expiresInSeconds, signal);
+    const platform = this.#platform();
+    const { code, expiresMs } = await this.#create(expiresInSeconds, signal);
+    const expiresInMs = () => Math.max(0, expiresMs - systemClock.monotonic());
     const waiting = new AbortController();
     const cancel = () => waiting.abort(signal?.reason);
     signal?.addEventListener('abort', cancel, { once: true });
     if (signal?.aborted) cancel();
     const accepted = this.#pairing
-      .check(code, this.deviceId, waiting.signal)
-      .then((roomId) => this.#open(roomId, this.deviceId, { signal: waiting.signal, onSession }))
+      .check(code, this.deviceId, expiresMs, waiting.signal)
+      .then((roomId) => {
+        return this.#open(platform, roomId, this.deviceId, { signal: waiting.signal, onSession });
+      })
       .finally(() => signal?.removeEventListener('abort', cancel));
     // An application that shows the code and never asks for the session is none of the platform's business.
     accepted.catch(() => {});
-    return { code, expiresAt, accepted, cancel };
+    const expiresAt = new Date(Date.now() + expiresInMs());
+    return { code, expiresAt, expiresInMs, accepted, cancel };
   }
 
   /**
@@ -105,13 +118,17 @@ export class Couplet {
     if (joinCode === undefined) {
       throw new CoupletError('invalid_joinid', { message: `A code has ${this.#digits} digits.` });
     }
+    const platform = this.#platform();
     const roomId = await this.#pairing.accept(joinCode, this.deviceId, options.signal);
-    return this.#open(roomId, this.deviceId, options);
+    return this.#open(platform, roomId, this.deviceId, options);
   }
 
   /** Comes back to a pairing; resolves once the peer is there too and the two are connected. */
-  resume({ roomId, deviceId }: SavedSession, options: SessionOptions = {}): Promise<PeerSession> {
-    return this.#open(roomId, deviceId, options);
+  async resume(
+    { roomId, deviceId }: SavedSession,
+    options: SessionOptions = {},
+  ): Promise<PeerSession> {
+    return this.#open(this.#platform(), roomId, deviceId, options);
   }
 
   /**
@@ -120,18 +137,20 @@ export class Couplet {
    *
    * @throws CoupletError `forbidden` where the server knows no such pairing
    */
-  iceServers(
+  async iceServers(
     { roomId, deviceId }: SavedSession,
     { signal }: Cancellable = {},
   ): Promise<RTCIceServer[]> {
+    this.#checkUrl();
     return this.#pairing.iceServers(roomId, deviceId, signal);
   }
 
   /** Has the server forget this device, or those given, with all their pairings. */
-  purge({
+  async purge({
     deviceIds = [this.deviceId],
     signal,
   }: Cancellable & { deviceIds?: readonly string[] } = {}): Promise<PurgeResponse> {
+    this.#checkUrl();
     return this.#pairing.purge(deviceIds, signal);
   }
 
@@ -144,8 +163,8 @@ export class Couplet {
       const code = someCode(this.#digits);
       try {
         const { deviceId } = this;
-        const expiresAt = await this.#pairing.create(code, expiresInSeconds, deviceId, signal);
-        return { code, expiresAt };
+        const expiresMs = await this.#pairing.create(code, expiresInSeconds, deviceId, signal);
+        return { code, expiresMs };
       } catch (error) {
         const taken = error instanceof CoupletError && error.code === 'conflict';
         if (!taken || tried >= MAX_CODES) throw error;
@@ -153,21 +172,45 @@ export class Couplet {
     }
   }
 
+  #checkUrl(): void {
+    // fetch refuses credentials in a URL, and a path is appended to it.
+    if (!/^https?:\/\/[^/@?#]+(\/[^?#]*)?$/i.test(this.#url) || !isUrl(this.#url)) {
+      throw new CoupletError('invalid_url', {
+        message: `Expected an address like https://host, got ${JSON.stringify(this.#url)}.`,
+      });
+    }
+  }
+
+  /** Asked for before the first request, so that a device that cannot connect neither shows nor spends a code. */
+  #platform(): Platform {
+    this.#checkUrl();
+    const {
+      fetch = globalThis.fetch,
+      WebSocket = globalThis.WebSocket,
+      RTCPeerConnection = globalThis.RTCPeerConnection,
+      rtcConfiguration,
+    } = this.#options;
+    try {
+      if (!fetch) throw new TypeError('fetch is missing');
+      if (!WebSocket) throw new TypeError('WebSocket is missing');
+      // Some privacy extensions leave a constructor that throws.
+      new RTCPeerConnection(rtcConfiguration).close();
+    } catch (cause) {
+      throw new CoupletError('unsupported', { message: String(cause), cause });
+    }
+    return { WebSocket, RTCPeerConnection, rtcConfiguration };
+  }
+
   async #open(
+    platform: Platform,
     roomId: string,
     deviceId: string,
     { signal, onSession }: { [Name in keyof SessionOptions]: SessionOptions[Name] | undefined },
   ): Promise<PeerSession> {
     if (signal?.aborted) throw CoupletError.aborted(signal);
-    const {
-      WebSocket = globalThis.WebSocket,
-      RTCPeerConnection = globalThis.RTCPeerConnection,
-      rtcConfiguration,
-    } = this.#options;
-    if (!WebSocket || !RTCPeerConnection) throw new CoupletError('unsupported');
     const session = new PeerSession({
-      url: this.#url.replace(/^http/, 'ws'),
-      ...{ roomId, deviceId, WebSocket, RTCPeerConnection, rtcConfiguration },
+      url: this.#url.replace(/^http/i, 'ws'),
+      ...{ roomId, deviceId, ...platform },
     });
     try {
       onSession?.(session);
@@ -176,6 +219,16 @@ export class Couplet {
       throw error;
     }
     return session.connected(signal);
+  }
+}
+
+/** `URL.canParse`, which some browsers in use lack. */
+function isUrl(text: string): boolean {
+  try {
+    return Boolean(new URL(text));
+  } catch {
+    // Not a URL.
+    return false;
   }
 }
 

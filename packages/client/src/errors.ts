@@ -12,10 +12,12 @@ export type LocalErrorCode =
   | 'aborted'
   /** The session was closed by this end. */
   | 'closed'
-  /** The server could not be reached, after several attempts. `cause` is what `fetch` said. */
+  /** The server could not be reached, after several attempts. `cause` is the error of `fetch`. */
   | 'network'
-  /** The server, or a proxy before it, answered what is not of the protocol. */
+  /** Something other than a Couplet server answered, such as a proxy or a login page, or the address redirects. */
   | 'unexpected_answer'
+  /** The platform cannot connect to this `url`. `cause` is its error, if any: mixed content, for example. */
+  | 'invalid_url'
   /** There is no open channel to the peer now: wait for the state `connected`. */
   | 'not_connected'
   /** More than the peer takes in one message: see `maxMessageBytes`. */
@@ -57,6 +59,16 @@ const FINAL_REFUSALS = [
 /** Every code that an application may meet; a `RestErrorCode` is one of the server's table for REST, docs/protocol.md. */
 export type CoupletErrorCode = RestErrorCode | FinalClose | FinalRefusal | LocalErrorCode;
 
+/** What came back for a request. */
+export interface Answer {
+  readonly status: number;
+  /** Parsed JSON; undefined if there is none. */
+  readonly body?: unknown;
+  /** The address that answered, if it is not the one that was asked. */
+  readonly redirectedTo?: string | undefined;
+  readonly retryAfterSeconds?: number | undefined;
+}
+
 /** The only error that this package throws, rejects with, or hands to an `error` listener. */
 export class CoupletError extends Error {
   /** Tells it from other errors in a log. */
@@ -81,12 +93,20 @@ export class CoupletError extends Error {
     return new CoupletError('aborted', { cause: signal?.reason });
   }
 
-  /** @internal Of an answer that is no success: the server's code where it is one that we know. */
-  static ofAnswer(status: number, body: unknown, retryAfterSeconds?: number): CoupletError {
+  /** @internal For an answer without a result: the server's code if it is a known one, else `unexpected_answer`. */
+  static ofAnswer({ status, body, redirectedTo, retryAfterSeconds }: Answer): CoupletError {
     const { error, details } = isRecord(body) ? body : {};
-    const known = typeof error === 'string' && Object.hasOwn(REST_ERRORS, error);
-    return new CoupletError(known ? (error as RestErrorCode) : 'unexpected_answer', {
-      message: typeof details === 'string' ? details : `the server answered ${status}`,
+    // 301, 302 and 303 turn POST into GET. A Couplet server answers that with one of these two codes.
+    const lost = redirectedTo && (error === 'missing_field' || error === 'not_found');
+    if (status < 300 || lost || typeof error !== 'string' || !Object.hasOwn(REST_ERRORS, error)) {
+      return new CoupletError('unexpected_answer', {
+        message: redirectedTo
+          ? `The address is redirected to ${redirectedTo}, which answered ${status}.`
+          : `Something other than a Couplet server answered ${status}.`,
+      });
+    }
+    return new CoupletError(error as RestErrorCode, {
+      message: typeof details === 'string' ? details : `The server answered ${status}.`,
       retryAfterSeconds,
     });
   }

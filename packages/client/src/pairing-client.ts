@@ -1,7 +1,7 @@
 // Pairing over REST: create, accept, check, ICE servers, purge. docs/protocol.md §3. A lost answer is asked for again.
 import type { PurgeResponse, RTCIceServer } from '@couplet/protocol';
 import { type Clock, sleep, systemClock } from './clock.js';
-import { CoupletError, isRecord } from './errors.js';
+import { type Answer, CoupletError, type CoupletErrorCode, isRecord } from './errors.js';
 import { LONGEST_DELAY_MS, reconnectDelayMs } from './reconnect-policy.js';
 import { retryAfterSecondsOf } from './retry-after.js';
 
@@ -16,23 +16,38 @@ export interface PairingClientOptions {
   random?: () => number;
 }
 
-/** How often a request is sent before its failure is the caller's. */
+/** How often a request is sent before it fails. */
 const MAX_ATTEMPTS = 6;
 
-/** How long the server may hold a check. Below the bound of the protocol, and below what proxies commonly allow. */
+/** The same if something other than a Couplet server answers: a proxy during a deployment, or a login page. */
+const MAX_FOREIGN_ANSWERS = 3;
+
+/** How long the server may hold a check. Below the bound of the protocol, and below the limits of common proxies. */
 const WAIT_SECONDS = 25;
 
-/** How long an answer may take beyond that. A connection that died without a word would be waited for for ever. */
+/** How long an answer may take beyond that. Otherwise a dead connection would be waited for forever. */
 const ANSWER_WITHIN_MS = 15_000;
 
-/** Between a check that was not held and the next. Not every proxy passes `Prefer` on, and nobody is to be hammered. */
+/** Pause between a check that was not held and the next. Not every proxy passes `Prefer` on. */
 const REST_BETWEEN_CHECKS_MS = 2000;
 
-interface Answer {
-  status: number;
-  body: unknown;
-  retryAfterSeconds: number | undefined;
-}
+/**
+ * How long a check goes on failing after its code has expired, and how often at least. A device that was asleep has
+ * not sent a request for a while, and its network takes a moment to come back.
+ */
+const GRACE_MS = 20_000;
+const MIN_LATE_FAILURES = 3;
+
+/** Bounds in that time: of one attempt, and of the pause before the next. */
+const LATE_ATTEMPT_MS = 5000;
+const LATE_DELAY_MS = 3000;
+
+/** Codes that answer no check of a code that was live: they come from a proxy, or from access control before the server. */
+const PASSING_WHILE_WAITING: readonly CoupletErrorCode[] = [
+  'not_found',
+  'unauthorized',
+  'forbidden',
+];
 
 export class PairingClient {
   readonly #options: Required<PairingClientOptions>;
@@ -41,95 +56,125 @@ export class PairingClient {
     this.#options = { clock: systemClock, random: Math.random, ...options };
   }
 
-  /** Makes a join code live; resolves to the time until which it is. */
+  /** Makes a join code live; resolves to the monotonic time at which it expires. */
   async create(
     joinCode: string,
     expiresInSeconds: number,
     deviceId: string,
     signal?: AbortSignal,
-  ): Promise<Date> {
+  ): Promise<number> {
     const body = { joinid: joinCode, expiresInSeconds, client1: deviceId };
-    const answer = await this.#post('/api/rooms', body, { signal });
-    return new Date(textOf(answer, 'exp'));
+    // Counted from the request: the answer may be a repeated one, and names a time of the server's clock.
+    const createdMs = this.#options.clock.monotonic();
+    await this.#post('/api/rooms', body, (answer) => textOf(answer, 'exp'), signal);
+    return createdMs + expiresInSeconds * 1000;
   }
 
   /** Accepts a join code; resolves to the id of the room. */
-  async accept(joinCode: string, deviceId: string, signal?: AbortSignal): Promise<string> {
-    const body = { joinid: joinCode, client2: deviceId };
-    return textOf(await this.#post('/api/rooms/accept', body, { signal }), 'roomid');
+  accept(joinCode: string, deviceId: string, signal?: AbortSignal): Promise<string> {
+    return this.#post(
+      '/api/rooms/accept',
+      { joinid: joinCode, client2: deviceId },
+      roomIdOf,
+      signal,
+    );
   }
 
-  /** Waits until the code is accepted, through outages of any length; resolves to the id of the room. */
-  async check(joinCode: string, deviceId: string, signal?: AbortSignal): Promise<string> {
+  /**
+   * Waits until the code is accepted, through outages, until shortly after it expires; resolves to the id of the room.
+   *
+   * @param expiresMs monotonic time, as `create` resolves to it
+   */
+  async check(
+    joinCode: string,
+    deviceId: string,
+    expiresMs: number,
+    signal?: AbortSignal,
+  ): Promise<string> {
     const body = { joinid: joinCode, client1: deviceId };
     const { clock } = this.#options;
+    const waiting = (answer: Answer) => answer.status === 204 || roomIdOf(answer);
     for (;;) {
-      let held = false;
-      const cancel = clock.after(REST_BETWEEN_CHECKS_MS, () => {
-        held = true;
-      });
-      // A key of its own for every question: to a repeated one the answer would for ever be that nobody came yet.
-      const answer = await this.#post('/api/rooms/check', body, {
-        signal,
-        waitSeconds: WAIT_SECONDS,
-      }).finally(cancel);
-      if (answer.status !== 204) return textOf(answer, 'roomid');
-      if (!held) await sleep(clock, REST_BETWEEN_CHECKS_MS, signal);
+      const askedMs = clock.monotonic();
+      // Each check has a key of its own: the answer to a repeated one would always be that nobody has accepted yet.
+      const roomId = await this.#post('/api/rooms/check', body, waiting, signal, expiresMs);
+      if (roomId !== true) return roomId;
+      const nowMs = clock.monotonic();
+      // Not of the server: it answers 404 then.
+      if (nowMs >= expiresMs + GRACE_MS) throw CoupletError.ofAnswer({ status: 204 });
+      if (nowMs - askedMs < REST_BETWEEN_CHECKS_MS) {
+        await sleep(clock, REST_BETWEEN_CHECKS_MS, signal);
+      }
     }
   }
 
   /** What to put into RTCPeerConnection, with fresh credentials. */
-  async iceServers(
-    roomId: string,
-    deviceId: string,
-    signal?: AbortSignal,
-  ): Promise<RTCIceServer[]> {
+  iceServers(roomId: string, deviceId: string, signal?: AbortSignal): Promise<RTCIceServer[]> {
     const body = { roomid: roomId, client: deviceId };
-    const answer = await this.#post('/api/ice-servers', body, { signal });
-    const { iceServers } = isRecord(answer.body) ? answer.body : {};
-    if (!Array.isArray(iceServers)) throw CoupletError.ofAnswer(answer.status, undefined);
-    return iceServers;
+    const read = ({ body }: Answer) =>
+      isRecord(body) && Array.isArray(body.iceServers) ? body.iceServers : undefined;
+    return this.#post('/api/ice-servers', body, read, signal);
   }
 
   /** Has the server forget these devices. */
-  async purge(deviceIds: readonly string[], signal?: AbortSignal): Promise<PurgeResponse> {
-    const answer = await this.#post('/api/user/purge', { deviceIds }, { signal });
-    if (!isRecord(answer.body)) throw CoupletError.ofAnswer(answer.status, undefined);
-    return answer.body as PurgeResponse;
+  purge(deviceIds: readonly string[], signal?: AbortSignal): Promise<PurgeResponse> {
+    const read = ({ body }: Answer) => (isRecord(body) ? (body as PurgeResponse) : undefined);
+    return this.#post('/api/user/purge', { deviceIds }, read, signal);
   }
 
-  /** Sends one logical request as often as it takes, always under one Idempotency-Key; resolves to its success. */
-  async #post(
+  /**
+   * Sends one logical request as often as needed, always under one Idempotency-Key.
+   *
+   * @param read the result in a success; undefined if the answer is not of the protocol
+   * @param expiresMs if given, the server holds the answer, and attempts go on until shortly after that time. Without
+   * it a person waits for the answer, and is told of a failure soon.
+   */
+  async #post<Result>(
     path: string,
     body: object,
-    { signal, waitSeconds }: { signal?: AbortSignal | undefined; waitSeconds?: number },
-  ): Promise<Answer> {
-    const { clock, random } = this.#options;
+    read: (answer: Answer) => Result | undefined,
+    signal: AbortSignal | undefined,
+    expiresMs?: number,
+  ): Promise<Result> {
+    const { url, clock, random } = this.#options;
+    const waiting = expiresMs !== undefined;
     const headers = {
       'Content-Type': 'application/json',
       'Idempotency-Key': randomId(),
-      ...(waitSeconds === undefined ? {} : { Prefer: `wait=${waitSeconds}` }),
+      ...(waiting && { Prefer: `wait=${WAIT_SECONDS}` }),
     };
-    // Whoever waits for a peer, waits through an outage too; whoever has just pressed a button wants to know.
-    const patient = waitSeconds !== undefined;
-    const withinMs = ANSWER_WITHIN_MS + (waitSeconds ?? 0) * 1000;
     let waitedMs = 0;
+    let lateFailures = 0;
     for (let attempt = 0; ; attempt++) {
+      const leftMs = waiting ? Math.max(0, expiresMs - clock.monotonic()) : 0;
+      const withinMs = waiting
+        ? Math.min(WAIT_SECONDS * 1000 + ANSWER_WITHIN_MS, leftMs + LATE_ATTEMPT_MS)
+        : ANSWER_WITHIN_MS;
       let failure: CoupletError;
+      let attempts = MAX_ATTEMPTS;
       try {
         const answer = await this.#attempt(path, headers, body, withinMs, signal);
-        if (answer.status >= 200 && answer.status < 300) return answer;
-        failure = CoupletError.ofAnswer(answer.status, answer.body, answer.retryAfterSeconds);
-        if (!isPassing(answer.status, failure)) throw failure;
+        const isSuccess = answer.status >= 200 && answer.status < 300;
+        const result = isSuccess ? read(answer) : undefined;
+        if (result !== undefined) return result;
+        failure = CoupletError.ofAnswer(answer);
+        attempts = attemptsFor(answer.status, failure.code, waiting);
       } catch (error) {
         if (error instanceof CoupletError) throw error;
-        failure = new CoupletError('network', { cause: error });
+        failure = new CoupletError('network', { message: `No answer from ${url}.`, cause: error });
       }
       const askedMs = (failure.retryAfterSeconds ?? 0) * 1000;
-      const spent = attempt + 1 >= MAX_ATTEMPTS || waitedMs + askedMs > LONGEST_DELAY_MS;
-      if (spent && !patient) throw failure;
-      // The jitter comes on top of what the server asked for: it asked all its clients the same.
-      const delayMs = askedMs + reconnectDelayMs(attempt, random());
+      const nowMs = clock.monotonic();
+      if (waiting && leftMs === 0) lateFailures++;
+      const isOver = waiting
+        ? nowMs + askedMs >= expiresMs + GRACE_MS &&
+          (lateFailures >= MIN_LATE_FAILURES || askedMs > LONGEST_DELAY_MS)
+        : attempt + 1 >= attempts || waitedMs + askedMs > LONGEST_DELAY_MS;
+      if (isOver || attempts === 1) throw failure;
+      let delayMs = reconnectDelayMs(attempt, random());
+      if (waiting) delayMs = Math.min(delayMs, Math.max(0, expiresMs - nowMs) + LATE_DELAY_MS);
+      // The server asks all its clients to wait equally long: the random delay comes on top.
+      delayMs += askedMs;
       waitedMs += delayMs;
       await sleep(clock, delayMs, signal);
     }
@@ -161,6 +206,8 @@ export class PairingClient {
       return {
         status: response.status,
         body: parsed(text),
+        // A query may be meant for one person, and is no part of an address to be shown.
+        redirectedTo: response.redirected ? response.url.split('?')[0] : undefined,
         retryAfterSeconds: retryAfterSecondsOf(response.headers.get('Retry-After'), Date.now()),
       };
     } catch (error) {
@@ -172,9 +219,13 @@ export class PairingClient {
   }
 }
 
-/** Whether the same request may fare better later. */
-const isPassing = (status: number, { code }: CoupletError): boolean =>
-  status >= 500 || status === 429 || status === 408 || code === 'request_in_progress';
+/** How often a request may be sent that got such an answer; 1 if the same request would always get it. */
+function attemptsFor(status: number, code: CoupletErrorCode, waiting: boolean): number {
+  const isBusy = status >= 500 || status === 429 || status === 408;
+  if (isBusy || code === 'request_in_progress') return MAX_ATTEMPTS;
+  if (code === 'unexpected_answer') return MAX_FOREIGN_ANSWERS;
+  return waiting && PASSING_WHILE_WAITING.includes(code) ? MAX_ATTEMPTS : 1;
+}
 
 /** A random id in hex. `crypto.randomUUID` exists only in secure contexts, and a server in the local network is none. */
 export function randomId(): string {
@@ -182,10 +233,11 @@ export function randomId(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-function textOf({ status, body }: Answer, field: string): string {
+const roomIdOf = (answer: Answer) => textOf(answer, 'roomid');
+
+function textOf({ body }: Answer, field: string): string | undefined {
   const value = isRecord(body) ? body[field] : undefined;
-  if (typeof value !== 'string') throw CoupletError.ofAnswer(status, undefined);
-  return value;
+  return typeof value === 'string' ? value : undefined;
 }
 
 function parsed(text: string): unknown {

@@ -68,6 +68,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #attempt = 0;
   #cancelTimer: () => void = () => {};
   #ended = false;
+  /** Whether the platform has taken the URL before. */
+  #isUrlTaken = false;
 
   constructor(options: SignalingClientOptions) {
     super();
@@ -122,9 +124,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.emit('joining');
     // A listener may have closed the session.
     if (this.#ended) return;
-    const { url, WebSocket } = this.#options;
-    const socket = new WebSocket(url);
+    const socket = this.#newSocket();
     this.#socket = socket;
+    if (!socket) return;
     this.#dropAfter(ANSWER_WITHIN_MS);
     socket.onopen = () => socket.send(JSON.stringify(this.#join()));
     socket.onmessage = ({ data }: { data: unknown }) => {
@@ -135,6 +137,21 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     // A close follows every error, and is what counts.
     socket.onerror = () => {};
     socket.onclose = ({ code }: { code: number }) => this.#lost(CoupletError.ofClose(code));
+  }
+
+  #newSocket(): Socket | undefined {
+    const { url, WebSocket } = this.#options;
+    try {
+      const socket = new WebSocket(url);
+      this.#isUrlTaken = true;
+      return socket;
+    } catch (cause) {
+      // A malformed URL or mixed content would be refused every time. After a success the reason is another one.
+      const error = new CoupletError('invalid_url', { message: String(cause), cause });
+      // The constructor of this client has to return first: nobody listens yet.
+      queueMicrotask(() => this.#lost(this.#isUrlTaken ? undefined : error));
+      return undefined;
+    }
   }
 
   #take(message: ServerMessage): void {
@@ -176,6 +193,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #lost(error: CoupletError | undefined): void {
+    if (this.#ended) return;
     this.#drop();
     if (error !== undefined) {
       this.emit('end', error);

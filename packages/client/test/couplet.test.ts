@@ -1,5 +1,7 @@
 // What Couplet checks before it asks the server, and what it does with the answers.
-import { afterAll, expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { startServer } from '../../server/test/support/server.js';
 import { Couplet, type CoupletOptions } from '../src/index.js';
@@ -43,5 +45,147 @@ test('a code has as many digits as the options say', async () => {
   await expect(silent({ joinCodeDigits: 8 }).accept('123456')).rejects.toMatchObject({
     code: 'invalid_joinid',
     message: 'A code has 8 digits.',
+  });
+});
+
+test.each([
+  ['WebRTC', { RTCPeerConnection: undefined }, 'RTCPeerConnection'],
+  [
+    'WebRTC, but for a constructor that throws',
+    {
+      RTCPeerConnection: class {
+        constructor() {
+          throw new Error('turned off');
+        }
+      } as never,
+    },
+    'turned off',
+  ],
+  ['WebSocket', { WebSocket: undefined }, 'WebSocket'],
+])('a platform without %s is unsupported before any request', async (_what, lack, message) => {
+  vi.stubGlobal('WebSocket', undefined);
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const lacking = silent(lack as never);
+  const saved = { version: 1, roomId: 'room', deviceId: 'device' } as const;
+  for (const call of [lacking.invite(), lacking.accept('042137'), lacking.resume(saved)]) {
+    await expect(call).rejects.toMatchObject({
+      name: 'CoupletError',
+      code: 'unsupported',
+      message: expect.stringContaining(message),
+    });
+  }
+});
+
+test('a platform without fetch is unsupported', async () => {
+  vi.stubGlobal('fetch', undefined);
+  onTestFinished(() => void vi.unstubAllGlobals());
+  await expect(device().invite()).rejects.toMatchObject({ code: 'unsupported' });
+});
+
+test.each([
+  'nonsense',
+  '',
+  'couplet.example',
+  '/couplet',
+  'http://',
+  'http://127.0.0.1:99999',
+  'https://cou plet.example',
+  'https://user:password@couplet.example',
+  'https://couplet.example/?room=1',
+  'https://couplet.example/#code',
+  'wss://couplet.example',
+  'ftp://couplet.example',
+  'file:///couplet',
+  undefined,
+])('no method takes the address %j', async (url) => {
+  const couplet = silent({ url: url as string });
+  const saved = { version: 1, roomId: 'room', deviceId: 'device' } as const;
+  const calls = [
+    couplet.invite(),
+    couplet.accept('042137'),
+    couplet.resume(saved),
+    couplet.purge(),
+    couplet.iceServers(saved),
+  ];
+  for (const call of calls) {
+    await expect(call).rejects.toMatchObject({
+      name: 'CoupletError',
+      code: 'invalid_url',
+      message: expect.stringContaining('https://host'),
+    });
+  }
+});
+
+test.each(['HTTP://127.0.0.1', ' http://[::1]:8080/ ', 'https://couplet.example/below/@here//'])(
+  'the address %j is fine',
+  async (url) => {
+    const refused = silent({ url }).accept('042137', { signal: AbortSignal.abort() });
+    await expect(refused).rejects.toMatchObject({ code: 'aborted' });
+  },
+);
+
+test('a WebSocket that throws, as for mixed content, ends the session with its error', async () => {
+  const cause = new DOMException('An insecure WebSocket may not be initiated', 'SecurityError');
+  let tried = 0;
+  const Mixed = class {
+    constructor() {
+      tried += 1;
+      throw cause;
+    }
+  } as never;
+  const saved = { version: 1, roomId: 'room', deviceId: 'device' } as const;
+  await expect(device({ WebSocket: Mixed }).resume(saved)).rejects.toMatchObject({
+    name: 'CoupletError',
+    code: 'invalid_url',
+    message: 'SecurityError: An insecure WebSocket may not be initiated',
+    cause,
+  });
+  expect(tried).toBe(1);
+});
+
+test.each([3_600_000, -3_600_000])(
+  'on a device whose clock is wrong by %i ms, a code of five minutes has five minutes left',
+  async (wrongByMs) => {
+    const { now } = Date;
+    vi.spyOn(Date, 'now').mockImplementation(() => now() + wrongByMs);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const invite = await device().invite();
+    onTestFinished(() => invite.cancel());
+    for (const leftMs of [invite.expiresInMs(), invite.expiresAt.getTime() - Date.now()]) {
+      expect(leftMs).toBeGreaterThan(290_000);
+      expect(leftMs).toBeLessThanOrEqual(300_000);
+    }
+    // Setting the clock right meanwhile changes nothing.
+    vi.restoreAllMocks();
+    expect(invite.expiresInMs()).toBeGreaterThan(290_000);
+  },
+);
+
+test.each([301, 302, 303])('an address that answers %i says where it leads', async (status) => {
+  const proxy = createServer((request, response) => {
+    requests += 1;
+    response.writeHead(status, { Location: server.url + request.url }).end();
+  });
+  let requests = 0;
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void proxy.close());
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  await expect(device({ url }).invite()).rejects.toMatchObject({
+    code: 'unexpected_answer',
+    message: `The address is redirected to ${server.url}/api/rooms, which answered 400.`,
+  });
+  expect(requests).toBeLessThanOrEqual(3);
+});
+
+test.each([307, 308])('an address that answers %i is followed', async (status) => {
+  const proxy = createServer((request, response) => {
+    response.writeHead(status, { Location: server.url + request.url }).end();
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void proxy.close());
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  expect((await device({ url }).purge()).success).toBe(true);
+  await expect(device({ url }).accept('042137')).rejects.toMatchObject({
+    code: 'not_found_or_expired',
   });
 });

@@ -4,7 +4,11 @@ import { expect, test } from 'vitest';
 import { CoupletError } from '../src/errors.js';
 
 test.each(Object.entries(REST_ERRORS))('an answer with %s has that code', (code, { status }) => {
-  const error = CoupletError.ofAnswer(status, { error: code, details: 'why' }, 7);
+  const error = CoupletError.ofAnswer({
+    status,
+    body: { error: code, details: 'why' },
+    retryAfterSeconds: 7,
+  });
   expect(error).toMatchObject({ code, message: 'why', retryAfterSeconds: 7 });
 });
 
@@ -13,11 +17,24 @@ test.each([
   [418, { error: 'teapot' }],
   [400, { error: 'toString' }],
   [400, ['conflict']],
+  [200, { error: 'conflict' }],
 ])('%i %j is no answer of the protocol', (status, body) => {
-  expect(CoupletError.ofAnswer(status, body)).toMatchObject({
+  expect(CoupletError.ofAnswer({ status, body })).toMatchObject({
     code: 'unexpected_answer',
-    message: `the server answered ${status}`,
+    message: `Something other than a Couplet server answered ${status}.`,
   });
+});
+
+test('an answer to a GET that a redirect made of a POST says where the address leads', () => {
+  const redirectedTo = 'https://couplet.example/api/rooms';
+  const of = (status: number, error?: string) =>
+    CoupletError.ofAnswer({ status, body: { error }, redirectedTo });
+  for (const error of [of(400, 'missing_field'), of(404, 'not_found'), of(200), of(403)]) {
+    expect(error.code).toBe('unexpected_answer');
+    expect(error.message).toContain(`redirected to ${redirectedTo}`);
+  }
+  // 307 and 308 keep the method, and the answer is the server's.
+  expect(of(404, 'not_found_or_expired').code).toBe('not_found_or_expired');
 });
 
 test('replaced, abuse and a message too big are final; after any other close one comes back', () => {

@@ -18,6 +18,7 @@ function scripted(steps: Step[], bound = 1) {
   const delays: number[] = [];
   let pending = 0;
   const clock: Clock = {
+    monotonic: () => 0,
     after(delayMs, callback) {
       pending += 1;
       const timeLimit = delayMs === 15_000 || delayMs === 40_000;
@@ -114,7 +115,7 @@ test('a server that stays away fails after six attempts; a check waits on', asyn
   });
   expect(away.requests).toHaveLength(6);
   const back = scripted([...Array<Step>(20).fill(lost), json(200, { roomid: 'r' })]);
-  expect(await back.client.check('042137', 'device')).toBe('r');
+  expect(await back.client.check('042137', 'device', 60_000)).toBe('r');
 });
 
 test.each([
@@ -135,7 +136,8 @@ function checking() {
     new Promise<Response>((answer) => asked.push({ headers: new Headers(headers), answer }));
   const client = new PairingClient({ url: 'http://server', fetch, clock });
   const abort = new AbortController();
-  const checked = client.check('042137', 'device', abort.signal);
+  const expiresMs = clock.monotonic() + 60_000;
+  const checked = client.check('042137', 'device', expiresMs, abort.signal);
   return { clock, asked, checked, abort };
 }
 
@@ -170,15 +172,131 @@ test('a server that does not hold checks is asked every other second, and not at
   expect(clock.pending).toBe(0);
 });
 
+const foreign: [string, Response][] = [
+  ['404 of a proxy', new Response('404 page not found\n', { status: 404 })],
+  ['a login page', new Response('<html>Welcome</html>')],
+  ['401 with a page', new Response('<html>Log in</html>', { status: 401 })],
+  ['403 with a page', new Response('<html>Just a moment</html>', { status: 403 })],
+  ['a redirect that is not followed', new Response(null, { status: 302 })],
+  ['half a JSON object', new Response('{"roomid":"ab')],
+  ['JSON of something else', json(200, { roomid: 7 })],
+  ['an error of something else', json(404, { error: 'no_route' })],
+  ['Couplet without this route', json(404, { error: 'not_found' })],
+  ['an access gateway', json(401, { error: 'unauthorized' })],
+];
+
+test.each(foreign)('%s does not end a wait', async (_name, answer) => {
+  const { client, requests } = scripted([...Array(9).fill(answer), json(200, { roomid: 'r' })]);
+  expect(await client.check('042137', 'device', 60_000)).toBe('r');
+  expect(requests).toHaveLength(10);
+});
+
+test.each(foreign.slice(0, 8))('%s once does not end an accept', async (_name, answer) => {
+  const { client } = scripted([answer, answer, json(200, { roomid: 'r' })]);
+  expect(await client.accept('042137', 'device')).toBe('r');
+});
+
+test.each([
+  [404, 'not_found_or_expired'],
+  [400, 'invalid_joinid'],
+])('%i %s ends a wait', async (status, code) => {
+  const { client } = scripted([json(status, { error: code })]);
+  await expect(client.check('042137', 'device', 60_000)).rejects.toMatchObject({ code });
+});
+
+/** Waits for a code that expires in two seconds, on a clock that the test moves. */
+function late(answer: (held: RequestInit['signal']) => Promise<Response>) {
+  const clock = new FakeClock();
+  const startMs = clock.monotonic();
+  const fetch = (_url: string, { signal }: RequestInit) => answer(signal);
+  const client = new PairingClient({ url: 'http://server', fetch, clock, random: () => 1 });
+  const ended = client.check('042137', 'device', startMs + 2000).then(
+    (roomId) => ({ roomId, afterMs: clock.monotonic() - startMs }),
+    ({ code }) => ({ code, afterMs: clock.monotonic() - startMs }),
+  );
+  /** Moves the clock until the wait has ended. */
+  const run = async () => {
+    let outcome: { roomId?: string; code?: string; afterMs: number } | undefined;
+    void ended.then((it) => {
+      outcome = it;
+    });
+    for (let steps = 0; outcome === undefined && steps < 1200; steps++) {
+      clock.advance(100);
+      await new Promise(setImmediate);
+    }
+    return outcome;
+  };
+  return { clock, run };
+}
+
+/** A request without an answer, until it is given up. */
+const unanswered = (signal: RequestInit['signal']) =>
+  new Promise<Response>((_, reject) => {
+    signal?.addEventListener('abort', () => reject(new Error('aborted')));
+  });
+
+test.each<[string, (signal: RequestInit['signal']) => Promise<Response>, string]>([
+  ['refuses connections', () => Promise.reject(lost), 'network'],
+  ['does not answer', unanswered, 'network'],
+  [
+    'is a proxy without a server',
+    async () => new Response('<html>', { status: 502 }),
+    'unexpected_answer',
+  ],
+  ['is a login page', async () => new Response('<html>'), 'unexpected_answer'],
+  ['answers 204 to everything', async () => json(204, null), 'unexpected_answer'],
+  [
+    'throttles for an hour',
+    async () => json(429, { error: 'rate_limited' }, { 'Retry-After': '3600' }),
+    'rate_limited',
+  ],
+])('a wait ends within 30 s after the code if the server %s', async (_name, answer, code) => {
+  const { clock, run } = late(answer);
+  const outcome = await run();
+  expect(outcome?.code).toBe(code);
+  expect(outcome?.afterMs).toBeLessThanOrEqual(32_000);
+  if (code !== 'rate_limited') expect(outcome?.afterMs).toBeGreaterThanOrEqual(22_000);
+  expect(clock.pending).toBe(0);
+});
+
+test('an accept in the last second is collected after an outage of 20 s', async () => {
+  let asked = 0;
+  let back = false;
+  const { clock, run } = late(async () => {
+    asked += 1;
+    if (back) return json(200, { roomid: 'r' });
+    throw lost;
+  });
+  clock.after(21_000, () => {
+    back = true;
+  });
+  expect((await run())?.roomId).toBe('r');
+  expect(asked).toBeGreaterThan(5);
+});
+
+test('a device that slept through the end of its code asks several times before it gives up', async () => {
+  let asked = 0;
+  const { clock, run } = late(async (signal) => {
+    asked += 1;
+    if (asked === 1) return unanswered(signal);
+    if (asked < 4) throw lost;
+    return json(200, { roomid: 'r' });
+  });
+  clock.pause(600_000);
+  expect((await run())?.roomId).toBe('r');
+});
+
 test('a success that is none of the protocol is unexpected', async () => {
   const calls = [
+    (client: PairingClient) => client.create('042137', 60, 'device'),
     (client: PairingClient) => client.accept('042137', 'device'),
     (client: PairingClient) => client.iceServers('room', 'device'),
     (client: PairingClient) => client.purge(['device']),
   ];
   for (const call of calls) {
-    const { client } = scripted([new Response('<html>')]);
+    const { client, requests } = scripted([new Response('<html>')]);
     await expect(call(client)).rejects.toMatchObject({ code: 'unexpected_answer' });
+    expect(requests).toHaveLength(3);
   }
 });
 
@@ -197,14 +315,16 @@ test('an aborted request rejects at once, before, during and between attempts', 
       during.abort(reason);
     });
   const hanging = new PairingClient({ url: 'http://server', fetch });
-  await expect(hanging.check('042137', 'device', during.signal)).rejects.toMatchObject(aborted);
+  await expect(hanging.check('042137', 'device', 60_000, during.signal)).rejects.toMatchObject(
+    aborted,
+  );
 
   const between = new AbortController();
   let dropped = false;
   const drop = () => {
     dropped = true;
   };
-  const clock: Clock = { after: () => drop };
+  const clock: Clock = { monotonic: () => 0, after: () => drop };
   const sleeping = sleep(clock, 1000, between.signal);
   between.abort(reason);
   await expect(sleeping).rejects.toMatchObject(aborted);
@@ -216,9 +336,9 @@ test('create, accept, check, ICE servers and purge work with the server', async 
   const server = await startServer({ STUN_URLS: 'stun:stun.example:3478' });
   onTestFinished(() => server.close());
   const client = new PairingClient({ url: server.url, fetch });
-  const expiresAt = await client.create('042137', 60, 'host');
-  expect(expiresAt.getTime()).toBeGreaterThan(Date.now());
-  const checked = client.check('042137', 'host');
+  const expiresMs = await client.create('042137', 60, 'host');
+  expect(expiresMs - performance.now()).toBeGreaterThan(50_000);
+  const checked = client.check('042137', 'host', expiresMs);
   const roomId = await client.accept('042137', 'guest');
   expect(await checked).toBe(roomId);
   expect(await client.iceServers(roomId, 'host')).toEqual([
