@@ -19,7 +19,7 @@ writeFileSync(
 
 write('docs/protocol.md', {
   'close-codes': tables.closeCodes(wire.CLOSE_CODES),
-  'rest-errors': tables.restErrors(wire.REST_ERRORS),
+  'rest-errors': tables.restErrors(wire.REST_ERRORS, wire.REST_MEANINGS),
   'signaling-errors': tables.signalingErrors(wire.SIGNALING_ERRORS),
 });
 const server = await import(`${ROOT}packages/server/dist/index.js`);

@@ -17,14 +17,17 @@ export function table(head, rows) {
   return [line(head), `|${rule.join('|')}|`, ...rows.map(line)].join('\n');
 }
 
-/** @param {Record<string, { status: number, meaning: string }>} errors */
-export const restErrors = (errors) =>
+/**
+ * @param {Record<string, { status: number }>} errors
+ * @param {Record<string, string>} meanings
+ */
+export const restErrors = (errors, meanings) =>
   table(
     ['status', 'code', 'meaning'],
-    Object.entries(errors).map(([code, { status, meaning }]) => [
+    Object.entries(errors).map(([code, { status }]) => [
       String(status),
       `\`${code}\``,
-      meaning,
+      meanings[code],
     ]),
   );
 

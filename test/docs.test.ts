@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as limits from '@couplet/protocol';
-import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
+import { CLOSE_CODES, REST_ERRORS, REST_MEANINGS, SIGNALING_ERRORS } from '@couplet/protocol';
 import * as schemas from '@couplet/protocol/schema';
 import { describe, expect, test } from 'vitest';
 import { parseConfig, SETTINGS } from '../packages/server/src/platform/config.js';
@@ -16,10 +16,10 @@ const requests = schemas.pairingRequests(limits.JOIN_CODE_DIGITS);
 describe('docs/protocol.md', () => {
   test('lists the REST error codes with status and meaning', () => {
     expect(tableRows(section(protocol, '### REST'))).toEqual(
-      Object.entries(REST_ERRORS).map(([code, { status, meaning }]) => [
+      Object.entries(REST_ERRORS).map(([code, { status }]) => [
         String(status),
         `\`${code}\``,
-        meaning,
+        REST_MEANINGS[code as keyof typeof REST_MEANINGS],
       ]),
     );
   });

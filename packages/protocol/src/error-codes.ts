@@ -1,81 +1,36 @@
 // The table of error codes: what a REST answer or a signaling `error` message may carry. Codes are stable, texts are not.
 
-/** REST: `error` of a JSON error body → HTTP status and meaning. */
+/** REST: `error` of a JSON error body → HTTP status. What it means: `REST_MEANINGS`. */
 export const REST_ERRORS = {
-  invalid_json: {
-    status: 400,
-    meaning:
-      'The body is not a JSON object in UTF-8, or is nested too deeply, or has too many members.',
-  },
-  missing_field: {
-    status: 400,
-    meaning: 'A required field is absent, null or empty; `field` names it.',
-  },
-  invalid_joinid: {
-    status: 400,
-    meaning: 'Not a string of as many ASCII digits as `details` states (six by default).',
-  },
-  invalid_expiresInSeconds: {
-    status: 400,
-    meaning: 'Not a whole JSON number within the bounds that `details` states.',
-  },
-  invalid_client1: { status: 400, meaning: 'Not a device id.' },
-  invalid_client2: {
-    status: 400,
-    meaning: 'Not a device id, or the device that created the code.',
-  },
-  invalid_client: { status: 400, meaning: 'Not a device id.' },
-  invalid_roomid: { status: 400, meaning: 'Not a room id.' },
-  invalid_idempotency_key: {
-    status: 400,
-    meaning: 'The Idempotency-Key is empty or longer than 256 bytes.',
-  },
-  invalid_request: {
-    status: 400,
-    meaning: 'Not well-formed HTTP, or a broken WebSocket handshake.',
-  },
-  missing_deviceIds_or_deviceId: { status: 400, meaning: 'A purge names no device.' },
-  empty_deviceIds_array: { status: 400, meaning: 'A purge names an empty list of devices.' },
-  invalid_device_ids: {
-    status: 400,
-    meaning: 'A purge holds values that are not device ids, or too many; `count` says how many.',
-  },
-  unauthorized: { status: 401, meaning: 'The admin token is missing or wrong.' },
-  forbidden: {
-    status: 403,
-    meaning:
-      'Not for this device or origin: it is none of the two of that room, or there is no such room.',
-  },
-  not_found: { status: 404, meaning: 'No such route, method or room.' },
-  not_found_or_expired: {
-    status: 404,
-    meaning: 'No such code, it has expired, or it belongs to another device.',
-  },
-  rooms_api_disabled: { status: 404, meaning: 'The server runs without a store (USE_SQLITE).' },
-  request_timeout: { status: 408, meaning: 'The request did not arrive in time.' },
-  conflict: { status: 409, meaning: 'The code is live for another device, or already accepted.' },
-  request_in_progress: {
-    status: 409,
-    meaning: 'The first request with this Idempotency-Key is not answered yet.',
-  },
-  payload_too_large: { status: 413, meaning: 'The body is larger than the cap.' },
-  unsupported_media_type: { status: 415, meaning: 'The body is not application/json.' },
-  idempotency_key_reused: {
-    status: 422,
-    meaning: 'The Idempotency-Key came with another request before.',
-  },
-  rate_limited: {
-    status: 429,
-    meaning: 'Too many failed guesses, codes or pendings; try again after `Retry-After` seconds.',
-  },
-  headers_too_large: { status: 431, meaning: 'The request header is larger than the cap.' },
-  internal_error: { status: 500, meaning: 'A bug in the server.' },
-  unavailable: {
-    status: 503,
-    meaning:
-      'The store cannot be reached, or the server is going away; try again after `Retry-After` seconds.',
-  },
-} as const satisfies Record<string, { status: number; meaning: string }>;
+  invalid_json: { status: 400 },
+  missing_field: { status: 400 },
+  invalid_joinid: { status: 400 },
+  invalid_expiresInSeconds: { status: 400 },
+  invalid_client1: { status: 400 },
+  invalid_client2: { status: 400 },
+  invalid_client: { status: 400 },
+  invalid_roomid: { status: 400 },
+  invalid_idempotency_key: { status: 400 },
+  invalid_request: { status: 400 },
+  missing_deviceIds_or_deviceId: { status: 400 },
+  empty_deviceIds_array: { status: 400 },
+  invalid_device_ids: { status: 400 },
+  unauthorized: { status: 401 },
+  forbidden: { status: 403 },
+  not_found: { status: 404 },
+  not_found_or_expired: { status: 404 },
+  rooms_api_disabled: { status: 404 },
+  request_timeout: { status: 408 },
+  conflict: { status: 409 },
+  request_in_progress: { status: 409 },
+  payload_too_large: { status: 413 },
+  unsupported_media_type: { status: 415 },
+  idempotency_key_reused: { status: 422 },
+  rate_limited: { status: 429 },
+  headers_too_large: { status: 431 },
+  internal_error: { status: 500 },
+  unavailable: { status: 503 },
+} as const satisfies Record<string, { status: number }>;
 
 export type RestErrorCode = keyof typeof REST_ERRORS;
 

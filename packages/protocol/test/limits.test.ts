@@ -44,7 +44,7 @@ test.each([
 });
 
 test('every error says what it means', () => {
-  for (const { meaning } of Object.values(protocol.REST_ERRORS)) expect(meaning).toMatch(/\.$/);
+  for (const meaning of Object.values(protocol.REST_MEANINGS)) expect(meaning).toMatch(/\.$/);
   for (const { meaning } of Object.values(protocol.SIGNALING_ERRORS)) {
     expect(meaning).toMatch(/\.$/);
   }

@@ -1,7 +1,7 @@
 // One HTTP request to the server that is examined, as an app makes it: JSON in, status, headers and body out.
 import { type IncomingHttpHeaders, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
+import { REST_ERRORS, REST_MEANINGS, type RestErrorCode } from '@couplet/protocol';
 import { VERSION } from '../platform/version.js';
 import { type Finding, failed } from './check.js';
 import type { Site } from './site.js';
@@ -106,5 +106,5 @@ export function refusal(request: string, answer: Answer): Finding<never> {
       detail,
       'That is not an answer of Couplet: something in front of it must pass on every path, every method and every body unchanged.',
     );
-  return failed(detail, REST_ERRORS[code].meaning);
+  return failed(detail, REST_MEANINGS[code]);
 }

@@ -1,0 +1,38 @@
+// What each REST error code means, for documents and for people. A module of its own: clients do not load these texts.
+import type { RestErrorCode } from './error-codes.js';
+
+export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
+  invalid_json:
+    'The body is not a JSON object in UTF-8, or is nested too deeply, or has too many members.',
+  missing_field: 'A required field is absent, null or empty; `field` names it.',
+  invalid_joinid: 'Not a string of as many ASCII digits as `details` states (six by default).',
+  invalid_expiresInSeconds: 'Not a whole JSON number within the bounds that `details` states.',
+  invalid_client1: 'Not a device id.',
+  invalid_client2: 'Not a device id, or the device that created the code.',
+  invalid_client: 'Not a device id.',
+  invalid_roomid: 'Not a room id.',
+  invalid_idempotency_key: 'The Idempotency-Key is empty or longer than 256 bytes.',
+  invalid_request: 'Not well-formed HTTP, or a broken WebSocket handshake.',
+  missing_deviceIds_or_deviceId: 'A purge names no device.',
+  empty_deviceIds_array: 'A purge names an empty list of devices.',
+  invalid_device_ids:
+    'A purge holds values that are not device ids, or too many; `count` says how many.',
+  unauthorized: 'The admin token is missing or wrong.',
+  forbidden:
+    'Not for this device or origin: it is none of the two of that room, or there is no such room.',
+  not_found: 'No such route, method or room.',
+  not_found_or_expired: 'No such code, it has expired, or it belongs to another device.',
+  rooms_api_disabled: 'The server runs without a store (USE_SQLITE).',
+  request_timeout: 'The request did not arrive in time.',
+  conflict: 'The code is live for another device, or already accepted.',
+  request_in_progress: 'The first request with this Idempotency-Key is not answered yet.',
+  payload_too_large: 'The body is larger than the cap.',
+  unsupported_media_type: 'The body is not application/json.',
+  idempotency_key_reused: 'The Idempotency-Key came with another request before.',
+  rate_limited:
+    'Too many failed guesses, codes or pendings; try again after `Retry-After` seconds.',
+  headers_too_large: 'The request header is larger than the cap.',
+  internal_error: 'A bug in the server.',
+  unavailable:
+    'The store cannot be reached, or the server is going away; try again after `Retry-After` seconds.',
+};
