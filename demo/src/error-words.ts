@@ -20,6 +20,8 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
     'The two browsers could not agree on how to connect. Reload the page on both devices.',
   key_mismatch:
     'The two devices do not see the same. Someone may be in between: do not trust this connection.',
+  peer_changed:
+    'The other device is not the one that you compared with. The session was closed, and nothing was sent to it.',
   key_interrupted: 'The comparison was interrupted. Press the button again, on both devices.',
   key_unsupported: 'The other device compares in another way, or not at all.',
   replaced: 'This session was opened in another tab or window, and goes on there.',

@@ -37,7 +37,8 @@ export function startSafetyNumber(session: PeerSession, signal: AbortSignal): vo
     try {
       const { sas } = await exchangeKeys(session, { signal });
       number.textContent = sas;
-      note.textContent = 'The same digits on both screens: nobody sits in between.';
+      note.textContent =
+        'The same digits on both screens: nobody sits in between, and no other device can take this session over. Other digits: leave this session.';
     } catch (error) {
       if (signal.aborted) return;
       note.textContent = safetyWords(error);

@@ -24,8 +24,8 @@ export interface CoupletOptions {
   /** By default the platform's; Node has none. */
   RTCPeerConnection?: PeerConnectionConstructor;
   /**
-   * For every peer connection: `iceTransportPolicy: 'relay'`, say. ICE servers given here come before those that the
-   * server hands out, which are fresh ones at every restart.
+   * For every peer connection, for example `iceTransportPolicy: 'relay'`. ICE servers given here come before those of the
+   * server, which are fresh ones at every restart. `bundlePolicy` is always `max-bundle`.
    */
   rtcConfiguration?: RTCConfiguration;
 }

@@ -30,6 +30,13 @@ export type LocalErrorCode =
   | 'negotiation_failed'
   /** Key exchange: what came is not what was committed to, or the two ends see other certificates. Someone may listen. */
   | 'key_mismatch'
+  /**
+   * After a key exchange: a session description, or the connection itself, has another certificate than the verified
+   * one. The session is closed, and nothing was sent to the holder of the other certificate. Show this as an alarm: the
+   * peer's page was reloaded, or someone is in between. If the users want to go on, `Couplet.resume` the pairing and
+   * exchange keys again.
+   */
+  | 'peer_changed'
   /** Key exchange: the peer connection was replaced, or the peer or this end began another exchange. */
   | 'key_interrupted'
   /** Key exchange: the peer does another one, or a later version of this one. */

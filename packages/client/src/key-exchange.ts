@@ -6,6 +6,7 @@
 //   (the same)       │ nothing: done    │ key, complete  │ a complete; then done
 //
 // Whatever was sent last is sent again when the peer can be reached again; who has seen it already ignores it.
+import { CertificatePin } from './certificate-pin.js';
 import { CoupletError } from './errors.js';
 import {
   commitmentTo,
@@ -22,7 +23,7 @@ import type { PeerSession } from './peer-session.js';
 import type { KeyMessage } from './session-events.js';
 
 /** What the exchange has of a session. */
-export type KeySession = Pick<PeerSession, 'on' | 'peer' | 'state' | 'save' | 'signal'>;
+export type KeySession = Pick<PeerSession, 'on' | 'peer' | 'pin' | 'state' | 'save' | 'signal'>;
 
 /** What an exchange of keys comes to. */
 export interface ExchangedKeys {
@@ -30,7 +31,7 @@ export interface ExchangedKeys {
   readonly sas: string;
   /** Shared with the peer alone, once the users have compared: HKDF, to derive others from; it cannot be exported. */
   readonly key: CryptoKey;
-  /** The connection that this vouches for. For another `session.peer`, exchange anew. */
+  /** The verified connection. Until it is closed, the session accepts no other certificate of the peer. */
   readonly peer: RTCPeerConnection;
 }
 
@@ -38,8 +39,10 @@ export interface ExchangedKeys {
 const current = new WeakMap<KeySession, Exchange>();
 
 /**
- * Exchanges keys with the peer, whose application calls this too, in whichever order. One attempt: do not repeat it but
- * by the user's wish, since each attempt is a chance, of one in a thousand million, for someone in between.
+ * Exchanges keys with the peer, whose application calls this too, in whichever order. From then on the session is bound
+ * to the peer's certificate: it never applies a description with another one, but ends with the error `peer_changed`.
+ * One attempt: do not repeat it but by the user's wish, since each attempt is a chance, of one in a thousand million,
+ * for someone in between.
  *
  * @throws CoupletError `not_connected` unless the session is connected, `key_mismatch`, `key_interrupted`,
  * `key_unsupported`, `closed`, `aborted`; `unsupported` where there is no WebCrypto, as in an insecure context
@@ -52,13 +55,13 @@ export async function exchangeKeys(
   const { peer } = session;
   if (session.state !== 'connected' || !peer) throw new CoupletError('not_connected');
   const mine = fingerprintsOf(peer.localDescription?.sdp ?? '');
-  const theirs = fingerprintsOf(peer.remoteDescription?.sdp ?? '');
-  if (!globalThis.crypto?.subtle || !mine.length || !theirs.length) {
+  const pin = new CertificatePin(peer);
+  if (!globalThis.crypto?.subtle || !mine.length || !pin.fingerprints.length) {
     throw new CoupletError('unsupported');
   }
   current.get(session)?.end(new CoupletError('key_interrupted'));
   return new Promise((resolve, reject) => {
-    const exchange = new Exchange(session, { peer, mine, theirs, resolve, reject });
+    const exchange = new Exchange(session, { peer, mine, pin, resolve, reject });
     current.set(session, exchange);
     signal?.addEventListener('abort', () => exchange.end(CoupletError.aborted(signal)), {
       signal: exchange.over,
@@ -69,7 +72,7 @@ export async function exchangeKeys(
 interface ExchangeOptions {
   peer: RTCPeerConnection;
   mine: readonly string[];
-  theirs: readonly string[];
+  pin: CertificatePin;
   resolve(keys: ExchangedKeys): void;
   reject(error: CoupletError): void;
 }
@@ -91,7 +94,7 @@ class Exchange {
   #lastSent: KeyMessage[] = [];
 
   constructor(session: KeySession, options: ExchangeOptions) {
-    const [mine, theirs] = [options.mine, options.theirs];
+    const [mine, theirs] = [options.mine, options.pin.fingerprints];
     this.#session = session;
     this.#options = options;
     this.#leads = mine.join() < theirs.join();
@@ -146,6 +149,7 @@ class Exchange {
 
   async #begin(): Promise<void> {
     if (this.#context.leader.join() === this.#context.follower.join()) throw mismatch();
+    await this.#verify();
     this.#keys = await generateKeys();
     this.#ownKey = await exportKey(this.#keys);
     if (!this.#leads) return this.#send(this.#message('hello'));
@@ -154,7 +158,7 @@ class Exchange {
   }
 
   async #take({ sessionId, ...message }: KeyMessage): Promise<void> {
-    if (message.type === 'key_exchange_complete') return this.#complete(sessionId ?? '');
+    if (message.type === 'key_exchange_complete') return await this.#complete(sessionId ?? '');
     const [version, kind, value = ''] = message.publicKey.split(':');
     if (version !== KEY_EXCHANGE) throw new CoupletError('key_unsupported');
     if (kind === 'hello') this.#hello();
@@ -205,7 +209,7 @@ class Exchange {
     this.#send(this.#message('key', this.#ownKey), { type: 'key_exchange_complete', sessionId });
   }
 
-  #complete(sessionId: string): void {
+  async #complete(sessionId: string): Promise<void> {
     const [exchangeId, tag] = sessionId.split('.');
     if (!exchangeId || exchangeId !== this.#context.exchangeId) return;
     if (!tag) throw mismatch();
@@ -213,14 +217,21 @@ class Exchange {
     if (!this.#derived) return;
     const { leaderTag, followerTag, sas, key } = this.#derived;
     if (tag !== (this.#leads ? followerTag : leaderTag)) throw mismatch();
-    const { peer, mine, theirs, resolve } = this.#options;
-    const now = [peer.localDescription, peer.remoteDescription].map((description) =>
-      fingerprintsOf(description?.sdp ?? '').join(),
-    );
-    if (now[0] !== mine.join() || now[1] !== theirs.join()) throw mismatch();
+    await this.#verify();
+    // It may have ended meanwhile.
+    if (this.over.aborted) return;
+    const { peer, pin, resolve } = this.#options;
+    this.#session.pin(pin);
     // From now on it only sends again what may have been lost.
     this.#over.abort();
     resolve({ sas, key, peer });
+  }
+
+  /** Whether the connection is, still, one of the certificates that both ends sign for. */
+  async #verify(): Promise<void> {
+    const { peer, mine, pin } = this.#options;
+    const own = fingerprintsOf(peer.localDescription?.sdp ?? '');
+    if (!(await pin.verify(peer)) || own.join() !== mine.join()) throw mismatch();
   }
 
   #message(kind: 'hello' | 'commit' | 'key', value = ''): KeyMessage {

@@ -7,12 +7,25 @@ export interface NegotiationOptions {
   polite: boolean;
   /** Sends to the peer, or to nobody while the peer cannot be reached: `renew` makes up for that. */
   send(message: ClientMessage): void;
+  /** The certificate that the users have verified, if they have. */
+  pin(): Pin | undefined;
   /** A description could not be made or applied. */
   onError(cause: unknown): void;
 }
 
-/** Whether a description could be taken: one of another peer connection needs another one here too. */
-export type Taken = 'taken' | 'stranger';
+/** The verified certificate of the peer. */
+export interface Pin {
+  /** Whether this description, as it came, is of the verified peer and cannot be taken for another's. */
+  admits(sdp: string): boolean;
+  /** Whether the connection, as the platform sees it, is with the verified peer alone. */
+  holds(pc: RTCPeerConnection): boolean;
+}
+
+/**
+ * Whether a description could be taken. One of another peer connection (`stranger`) needs another one here too. One that
+ * is not of the verified peer (`impostor`) ends the session.
+ */
+export type Taken = 'taken' | 'stranger' | 'impostor';
 
 export class Negotiation {
   readonly #pc: RTCPeerConnection;
@@ -50,9 +63,14 @@ export class Negotiation {
   /** Takes an offer or an answer of the peer. One at a time: the caller waits for each. */
   async describe({ type, sdp }: WebRtcOffer | WebRtcAnswer): Promise<Taken> {
     const pc = this.#pc;
+    if (this.#options.pin()?.admits(sdp) === false) return 'impostor';
     const [known, theirs] = [identityOf(pc.remoteDescription?.sdp ?? ''), identityOf(sdp)];
-    // A description without a certificate is of nobody: the platform refuses it below.
-    if (known && theirs && known !== theirs) return 'stranger';
+    if (known && known !== theirs) {
+      if (theirs) return 'stranger';
+      // Not left to the platform, which may find a certificate in a line that is not one by RFC 8122.
+      this.#fail(new Error('a session description without a certificate'));
+      return 'taken';
+    }
     const isOffer = type === 'webrtc_offer';
     // The answer to an offer that was sent twice comes twice.
     if (!isOffer && pc.signalingState !== 'have-local-offer') return 'taken';
@@ -60,6 +78,8 @@ export class Negotiation {
     if (collision && !this.#options.polite) return 'taken';
     try {
       await pc.setRemoteDescription({ type: isOffer ? 'offer' : 'answer', sdp });
+      // An answer makes media flow at once. An offer does not before it is answered.
+      if (this.#options.pin()?.holds(pc) === false) return 'impostor';
       for (const candidate of this.#early.splice(0)) await this.#add(candidate);
       if (isOffer) {
         await pc.setLocalDescription();

@@ -68,7 +68,11 @@ export class PeerLink {
 
   /** Takes what came from the peer. One at a time: the caller waits for each. */
   async take(message: WebRtcOffer | WebRtcAnswer | IceCandidate): Promise<Taken> {
-    if (message.type !== 'ice_candidate') return this.negotiation.describe(message);
+    if (message.type !== 'ice_candidate') {
+      // A closed channel never opens again. The peer may have a new connection with the same certificate.
+      if (this.channel.readyState === 'closed') return 'stranger';
+      return this.negotiation.describe(message);
+    }
     this.#tell('remote', message);
     await this.negotiation.candidate(message.candidate);
     return 'taken';
@@ -89,10 +93,15 @@ export class PeerLink {
   }
 }
 
-/** The application's configuration, with the server's ICE servers after its own. */
+/** The application's configuration, on a single transport, with the server's ICE servers after its own. */
 export function withIceServers(
   configuration: RTCConfiguration = {},
   iceServers: readonly RTCIceServer[] = [],
 ): RTCConfiguration {
-  return { ...configuration, iceServers: [...(configuration.iceServers ?? []), ...iceServers] };
+  return {
+    ...configuration,
+    // One transport for all: what a key exchange has verified of one is true of every track and channel.
+    bundlePolicy: 'max-bundle',
+    iceServers: [...(configuration.iceServers ?? []), ...iceServers],
+  };
 }

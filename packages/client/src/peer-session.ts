@@ -3,6 +3,7 @@
 import type { RoomReady } from '@couplet/protocol';
 import { Emitter } from './emitter.js';
 import { CoupletError } from './errors.js';
+import type { Pin } from './negotiation.js';
 import { onNetworkChange } from './network-changes.js';
 import type { Data } from './outbox.js';
 import { pathOf, roundTripTimeMsOf, type SessionPath } from './path.js';
@@ -41,6 +42,9 @@ export class PeerSession extends Emitter<SessionEvents> {
   #role: RoomReady | undefined;
   /** The path is to be looked for anew, as soon as the peer can be reached. */
   #restartDue = false;
+  #pin: Pin | undefined;
+  /** Why there is no channel to send on. */
+  #absence: 'not_connected' | 'peer_changed' = 'not_connected';
   /** What came from the peer is taken in its order, one after the other. */
   #taking: Promise<void> = Promise.resolve();
   readonly #fail = (cause: unknown) =>
@@ -112,11 +116,12 @@ export class PeerSession extends Emitter<SessionEvents> {
 
   /**
    * Sends to the peer. What cannot go out at once waits in the channel: send in pieces, and await `drained` before each.
-   * @throws CoupletError `not_connected` where there is no open channel, `too_large` above `maxMessageBytes`, and
-   * `buffer_full` where the platform takes no more into the channel (Chromium: above 16 MiB) until it has drained
+   * @throws CoupletError `not_connected` where there is no open channel, `too_large` above `maxMessageBytes`,
+   * `buffer_full` where the platform takes no more into the channel (Chromium: above 16 MiB) until it has drained, and
+   * `peer_changed` after the session ended with that error
    */
   send(data: Data): void {
-    if (!this.#link) throw new CoupletError('not_connected');
+    if (!this.#link) throw new CoupletError(this.#absence);
     this.#link.outbox.send(data);
   }
 
@@ -125,7 +130,10 @@ export class PeerSession extends Emitter<SessionEvents> {
    * no open channel, or no longer: what waited in it is lost then; with `closed` when the session is closed.
    */
   async drained(signal?: AbortSignal): Promise<void> {
-    if (!this.#link) throw new CoupletError(this.#isClosed() ? 'closed' : 'not_connected');
+    if (!this.#link) {
+      const isEnded = this.#absence === 'not_connected' && this.#isClosed();
+      throw new CoupletError(isEnded ? 'closed' : this.#absence);
+    }
     return this.#link.outbox.drained(signal);
   }
 
@@ -143,6 +151,11 @@ export class PeerSession extends Emitter<SessionEvents> {
   /** Sends a message of a key exchange through the server; returns whether it went out. See the event `key-message`. */
   signal(message: KeyMessage): boolean {
     return this.#signaling.send(message);
+  }
+
+  /** @internal From now on, a connection with another certificate than this one ends the session. */
+  pin(pin: Pin): void {
+    this.#pin = pin;
   }
 
   /** What `Couplet.resume` needs to come back to this pairing, as after a reload of the page. */
@@ -194,6 +207,7 @@ export class PeerSession extends Emitter<SessionEvents> {
       RTCPeerConnection,
       configuration: this.#configuration(),
       polite: !this.isInitiator,
+      pin: () => this.#pin,
       send: (message) => void this.#signaling.send(message),
       onCandidate: (found) => this.emit('candidate', found),
       onError: this.#fail,
@@ -213,17 +227,22 @@ export class PeerSession extends Emitter<SessionEvents> {
     if (message.type === 'key_exchange' || message.type === 'key_exchange_complete') {
       return this.emit('key-message', message);
     }
-    if ((await this.#link?.take(message)) !== 'stranger' || this.#isClosed()) return;
-    // The peer has begun anew, as after a reload of its page. A connection with the one before will never be again.
+    const link = this.#link;
+    const taken = await link?.take(message);
+    if (link !== this.#link) return;
+    if (taken === 'impostor') return this.#alarm();
+    if (taken !== 'stranger') return;
+    // The peer has a new connection, as after a reload of its page. The one before will never work again.
     if (this.#state === 'connected') this.#setState('reconnecting');
     this.#begin();
     // An answer was to an offer of ours that is void now; the new connection makes another.
-    if (message.type === 'webrtc_offer') await this.#link?.take(message);
+    if (message.type === 'webrtc_offer') await this.#take(message);
   }
 
   /** Follows the peer connection: state, path, and a restart where the path is lost for good. */
   async #follow(link: PeerLink): Promise<void> {
     if (link !== this.#link) return;
+    if (this.#pin?.holds(link.pc) === false) return this.#alarm();
     this.#guard.follow(link.pc.connectionState);
     if (link.open) {
       this.#setState('connected');
@@ -233,6 +252,15 @@ export class PeerSession extends Emitter<SessionEvents> {
       this.#path = path;
       this.emit('path', path);
     } else if (link.lost && this.#state === 'connected') this.#setState('reconnecting');
+  }
+
+  /** Ends the session because its peer is not the verified one. The connection is closed before anybody is told. */
+  #alarm(): void {
+    const error = new CoupletError('peer_changed');
+    this.#absence = 'peer_changed';
+    this.#drop(error);
+    this.emit('error', error);
+    this.close();
   }
 
   #drop(error?: CoupletError): void {

@@ -30,6 +30,14 @@ test('both get the same digits, and a key of their own', async () => {
     false,
     ['deriveBits', 'deriveKey'],
   ]);
+  // Each session is bound to the certificate of the other.
+  const certificates = [leader, follower].map(({ pinned: [pin] }) =>
+    ['AA', 'BB'].map((value) => pin?.admits(`a=fingerprint:sha-256 ${value}`)),
+  );
+  expect(certificates).toEqual([
+    [false, true],
+    [true, false],
+  ]);
   // The key is shown only to one that has shown its own.
   expect(kindsOf(leader).slice(-2)).toEqual(['key', 'complete']);
   expect(kindsOf(follower)).toEqual(['hello', 'key', 'key', 'complete']);
@@ -157,6 +165,7 @@ test('certificates that a server swapped are told without anyone comparing', asy
   const pair = FakeKeySession.pair(new FakeKeySession('AA', 'EE'), new FakeKeySession('FF', 'BB'));
   const outcomes = await Promise.all(pair.map((session) => outcome(exchangeKeys(session))));
   expect(outcomes).toEqual(['key_mismatch', 'key_mismatch']);
+  expect(pair.map(({ pinned }) => pinned)).toEqual([[], []]);
 });
 
 test('certificates that change during the exchange are told', async () => {

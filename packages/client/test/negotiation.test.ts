@@ -11,6 +11,7 @@ function negotiating(pc = new FakePeerConnection({})) {
   const errors: unknown[] = [];
   const negotiation = new Negotiation(pc as unknown as RTCPeerConnection, {
     polite: true,
+    pin: () => undefined,
     send: (message) => void sent.push(message),
     onError: (error) => void errors.push(error),
   });

@@ -14,7 +14,7 @@ import {
   type SavedSession,
   type SessionState,
 } from '../src/index.js';
-import { FakePeerConnection } from './support/fake-peer-connection.js';
+import { bufferOf, FakePeerConnection } from './support/fake-peer-connection.js';
 
 const server = await startServer({ STUN_URLS: 'stun:stun.example:3478' });
 afterAll(() => server.close());
@@ -62,6 +62,7 @@ test('the five lines: both get a session, and text arrives both ways', async () 
   for (const session of [host, guest]) {
     await eventually(() => expect(session.path).toBe('host'));
     expect(fakeOf(session).configurations[0]).toEqual({
+      bundlePolicy: 'max-bundle',
       iceServers: [{ urls: ['stun:stun.example:3478'] }],
     });
     await eventually(() => expect(fakeOf(session).candidates).toHaveLength(2));
@@ -122,6 +123,118 @@ test('a peer that writes another session id into each description is the same pe
     expect([host.peer, guest.peer]).toEqual(peers);
     await expectTalk(host, guest);
   }
+});
+
+/** A connected pair that has exchanged keys, and what each session tells from then on. */
+async function verifiedPair() {
+  const sessions = await pair();
+  await Promise.all(sessions.map((session) => exchangeKeys(session)));
+  const told = sessions.map((session) => {
+    const events: unknown[] = [];
+    session.on('error', ({ code }) => events.push(code, fakeOf(session)?.signalingState));
+    session.on('state', (state) => events.push(state));
+    session.on('peer', () => events.push('peer'));
+    session.on('message', (message) => events.push(message));
+    return events;
+  });
+  return { sessions, told };
+}
+
+/** The session ended by an alarm: its connection was closed before, nothing can be sent, and nothing more comes. */
+async function expectAlarm(session: PeerSession, pc: FakePeerConnection, told: unknown[]) {
+  await eventually(() => expect(session.state).toBe('closed'));
+  expect(told).toEqual(['peer_changed', undefined, 'closed']);
+  expect(pc.signalingState).toBe('closed');
+  expect(() => session.send('x')).toThrow(expect.objectContaining({ code: 'peer_changed' }));
+  await expect(session.drained()).rejects.toMatchObject({ code: 'peer_changed' });
+  pc.channel.onmessage?.({ data: 'late' });
+  expect(told).toHaveLength(3);
+}
+
+test('after an exchange of keys, a description with another certificate is not applied and ends the session', async () => {
+  const { sessions, told } = await verifiedPair();
+  const [host, guest] = sessions;
+  const verified = fakeOf(guest);
+  const applied = verified.remoteDescription;
+  fakeOf(host).fingerprint = 'sha-256 FF';
+  fakeOf(host).restartIce();
+  await expectAlarm(guest, verified, told[1] as unknown[]);
+  expect(verified.remoteDescription).toBe(applied);
+});
+
+test('after an exchange of keys, a description that the platform took otherwise ends the session', async () => {
+  const { sessions, told } = await verifiedPair();
+  const [host, guest] = sessions;
+  const verified = fakeOf(guest);
+  const answered = verified.localDescription;
+  verified.read = (sdp) => sdp.replace(/^a=fingerprint.*/m, 'a=fingerprint:sha-256 EE');
+  fakeOf(host).restartIce();
+  await expectAlarm(guest, verified, told[1] as unknown[]);
+  // Without an answer, nothing flows.
+  expect(verified.localDescription).toBe(answered);
+});
+
+test.each(['data', 'tracks'])(
+  'after an exchange of keys, another certificate on the transport of %s ends the session',
+  async (which) => {
+    const { sessions, told } = await verifiedPair();
+    const verified = fakeOf(sessions[1]);
+    const getRemoteCertificates = () => [bufferOf(Buffer.from('of another'))];
+    if (which === 'data') Object.assign(verified.sctp.transport, { getRemoteCertificates });
+    else verified.receivers.push({ transport: { getRemoteCertificates } });
+    verified.become('connected');
+    await expectAlarm(sessions[1], verified, told[1] as unknown[]);
+  },
+);
+
+test.each(['data', 'tracks'])(
+  'keys are not exchanged over a connection whose transport of %s has another certificate',
+  async (which) => {
+    const sessions = await pair();
+    const getRemoteCertificates = () => [bufferOf(Buffer.from('of another'))];
+    const pc = fakeOf(sessions[1]);
+    if (which === 'data') Object.assign(pc.sctp.transport, { getRemoteCertificates });
+    else pc.receivers.push({ transport: { getRemoteCertificates } });
+    await expect(exchangeKeys(sessions[1])).rejects.toMatchObject({ code: 'key_mismatch' });
+  },
+);
+
+test.each(['reloads', 'leaves and comes back'])(
+  'after an exchange of keys, a peer that %s is not taken for the verified one; a new session is',
+  async (how) => {
+    const { sessions, told } = await verifiedPair();
+    const [host, guest] = sessions;
+    const saved = [host.save(), guest.save()] as const;
+    if (how !== 'reloads') {
+      guest.close();
+      await eventually(() => expect(host.state).toBe('connecting'));
+      expect(() => host.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
+    }
+    const returning = device().resume(saved[1]);
+    await eventually(() => expect(host.state).toBe('closed'));
+    expect(told[0]).toContain('peer_changed');
+    expect(told[0]).not.toContain('connected');
+    const again = await Promise.all([device().resume(saved[0]), returning]);
+    onTestFinished(() => {
+      for (const session of again) session.close();
+    });
+    await expectTalk(...again);
+    const [one, other] = await Promise.all(again.map((session) => exchangeKeys(session)));
+    expect(one?.sas).toBe(other?.sas);
+  },
+);
+
+test('after an exchange of keys, a restart, an outage of signaling and a second exchange change nothing', async () => {
+  const { sessions, told } = await verifiedPair();
+  const peers = sessions.map(({ peer }) => peer);
+  for (const session of sessions) fakeOf(session).become('failed');
+  await eventually(() =>
+    expect(sessions.map(({ state }) => state)).toEqual(['connected', 'connected']),
+  );
+  await Promise.all(sessions.map((session) => exchangeKeys(session)));
+  expect(sessions.map(({ peer }) => peer)).toEqual(peers);
+  await expectTalk(...sessions);
+  expect(told.flat()).not.toContain('peer_changed');
 });
 
 test('a description with another certificate is of another connection', async () => {

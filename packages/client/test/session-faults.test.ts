@@ -150,6 +150,20 @@ test('a channel that the peer closed: reconnecting, and nothing can be sent', as
   expect(() => begun.session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
 });
 
+test('a channel that the peer closed: its next offer is of a new connection, even with the same certificate', async () => {
+  const begun = begin();
+  await phases.negotiating?.(begun);
+  const pc = begun.pc();
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  await eventually(() => expect(pc.signalingState).toBe('stable'));
+  connect(pc);
+  pc.channel.readyState = 'closed';
+  FakeSocket.latest.say(offerOf('AA'));
+  await eventually(() => expect(begun.session.peer?.remoteDescription?.type).toBe('offer'));
+  expect(begun.session.peer).not.toBe(pc);
+  expect(pc.remoteDescription?.type).toBe('answer');
+});
+
 test('without a peer there is nothing to send on, and nothing to wait for', async () => {
   const { session } = begin();
   expect(() => session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));

@@ -1,5 +1,6 @@
 // Two sessions with certificates and a forwarder between them, on which tests drop, change and add messages.
 import { Emitter } from '../../src/emitter.js';
+import type { Pin } from '../../src/negotiation.js';
 import type { KeyMessage, SessionEvents, SessionState } from '../../src/session-events.js';
 
 /** What the forwarder makes of a message: nothing, the same, or others. */
@@ -8,6 +9,7 @@ export type Forwarder = (message: KeyMessage) => KeyMessage[];
 export class FakeKeySession extends Emitter<SessionEvents> {
   state: SessionState = 'connected';
   readonly sent: KeyMessage[] = [];
+  readonly pinned: Pin[] = [];
   readonly certificate: { remote: string; local: string };
   peer: RTCPeerConnection;
   /** To the other session. */
@@ -33,6 +35,10 @@ export class FakeKeySession extends Emitter<SessionEvents> {
     a.#other = b;
     b.#other = a;
     return [a, b] as const;
+  }
+
+  pin(pin: Pin): void {
+    this.pinned.push(pin);
   }
 
   signal(message: KeyMessage): boolean {

@@ -1,5 +1,7 @@
 // An RTCPeerConnection without a network: descriptions, glare and channels as in the specification, and a path that tests cut.
 
+import { createHash } from 'node:crypto';
+
 type Handler<Event> = ((event: Event) => void) | null;
 
 /** Fingerprint → the connection that has this certificate. */
@@ -39,10 +41,8 @@ export class FakeChannel extends EventTarget {
 
 export class FakePeerConnection {
   readonly number = ++made;
-  /** Of the certificate. */
-  fingerprint = `sha-256 ${[this.number >> 8, this.number & 255]
-    .map((byte) => byte.toString(16).toUpperCase().padStart(2, '0'))
-    .join(':')}`;
+  readonly certificate = Buffer.from(String(this.number));
+  fingerprint = fingerprintOf(this.certificate);
   /** Set by a test: each description has another session id, as some implementations write it. */
   unsteady = false;
   readonly channel = new FakeChannel();
@@ -56,8 +56,15 @@ export class FakePeerConnection {
   onicecandidate: Handler<{ candidate: { toJSON(): object } | null }> = null;
   onconnectionstatechange: (() => void) | null = null;
   readonly sctp = {
-    transport: { iceTransport: { onselectedcandidatepairchange: null as Handler<object> } },
+    transport: {
+      iceTransport: { onselectedcandidatepairchange: null as Handler<object> },
+      getRemoteCertificates: () => this.#presented(),
+    },
   };
+  /** A test adds those of tracks with a transport of their own. */
+  readonly receivers: { transport: { getRemoteCertificates(): ArrayBuffer[] } }[] = [];
+  /** Set by a test: how this platform reads a description. */
+  read = (sdp: string) => sdp;
   /** Of both ends of the path, as the statistics tell it. */
   candidateType = 'host';
   restarts = 0;
@@ -112,12 +119,12 @@ export class FakePeerConnection {
 
   async setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
     await this.#step();
-    if (!fingerprintOf(description.sdp)) throw new Error('no certificate');
+    if (!fingerprintIn(description.sdp)) throw new Error('no certificate');
     // Rolls an offer of its own back, which is to be made again.
     if (description.type === 'offer' && this.signalingState === 'have-local-offer') {
       this.#needed = true;
     }
-    this.remoteDescription = description;
+    this.remoteDescription = { ...description, sdp: this.read(description.sdp) };
     this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable';
     this.#settle();
   }
@@ -145,10 +152,19 @@ export class FakePeerConnection {
     connections.delete(this.fingerprint);
   }
 
+  getReceivers(): object[] {
+    return this.receivers;
+  }
+
   /** Lets the state of the path change, as the network would. */
   become(connectionState: string): void {
     this.connectionState = connectionState;
     this.onconnectionstatechange?.();
+  }
+
+  #presented(): ArrayBuffer[] {
+    const peer = connections.get(fingerprintIn(this.remoteDescription?.sdp));
+    return this.connectionState === 'connected' && peer ? [bufferOf(peer.certificate)] : [];
   }
 
   async #step(): Promise<void> {
@@ -167,9 +183,9 @@ export class FakePeerConnection {
   #settle(): void {
     if (this.signalingState !== 'stable') return;
     if (this.#needed) this.#need();
-    const peer = connections.get(fingerprintOf(this.remoteDescription?.sdp));
+    const peer = connections.get(fingerprintIn(this.remoteDescription?.sdp));
     if (peer?.signalingState !== 'stable') return;
-    if (fingerprintOf(peer.remoteDescription?.sdp) !== this.fingerprint) return;
+    if (fingerprintIn(peer.remoteDescription?.sdp) !== this.fingerprint) return;
     this.channel.peer = peer.channel;
     peer.channel.peer = this.channel;
     for (const side of [this, peer]) {
@@ -181,4 +197,11 @@ export class FakePeerConnection {
   }
 }
 
-const fingerprintOf = (sdp = '') => /^a=fingerprint:(.*)\r$/m.exec(sdp)?.[1] ?? '';
+const fingerprintIn = (sdp = '') => /^a=fingerprint:(.*)\r$/m.exec(sdp)?.[1] ?? '';
+
+export const bufferOf = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer;
+
+function fingerprintOf(certificate: Buffer): string {
+  const digest = createHash('sha256').update(certificate).digest('hex').toUpperCase();
+  return `sha-256 ${digest.replace(/..(?=.)/g, '$&:')}`;
+}
