@@ -34,7 +34,7 @@ COPY --from=build /app/packages/server/package.json packages/server/
 COPY --from=build /app/packages/server/schema packages/server/schema
 COPY --from=build /app/packages/server/dist packages/server/dist
 COPY --from=build /app/packages/server/public packages/server/public
-RUN mkdir /data && chown node:node /data
+RUN mkdir -m 700 /data && chown node:node /data
 USER node
 ENV PRODUCTION=1 USE_SQLITE=1 SQLITE_DB_PATH=/data/chat.db PORT=8080
 VOLUME /data

@@ -1,5 +1,5 @@
 // What goes wrong at a start, in words for the person at the terminal.
-import { DatabaseRefused } from './pairing/database.js';
+import { AddonFault, DatabaseRefused } from './pairing/database.js';
 import { ConfigError } from './platform/config.js';
 
 /** The command line, or a file it reads, is at fault; the message is one line, no stack. */
@@ -8,7 +8,9 @@ export class UsageError extends Error {}
 /** Lines for the terminal: one for each fault that its reader can mend, the stack of what is a bug. */
 export function explain(error: unknown): string[] {
   if (error instanceof ConfigError) return [...error.faults];
-  if (error instanceof DatabaseRefused || error instanceof UsageError) return [error.message];
+  for (const kind of [DatabaseRefused, AddonFault, UsageError]) {
+    if (error instanceof kind) return [error.message];
+  }
   if (!(error instanceof Error)) return [String(error)];
   const { code, port, address, hostname } = error as {
     code?: string;

@@ -117,6 +117,29 @@ describe('serve', () => {
     expect(ended).toEqual(refusal(`PORT: ${port} is already in use`));
   });
 
+  test.each([
+    ['missing', 'MODULE_NOT_FOUND', 'Cannot find module', 'its native add-on is missing'],
+    [
+      'of another version of Node.js',
+      'ERR_DLOPEN_FAILED',
+      'was compiled against a different Node.js version using NODE_MODULE_VERSION 999.',
+      'its native add-on was built for another version of Node.js',
+    ],
+    ['of another platform', 'ERR_DLOPEN_FAILED', 'invalid ELF header', 'cannot be loaded on '],
+  ])('an add-on of SQLite that is %s is refused with one line', async (_, code, message, line) => {
+    const cwd = emptyFolder();
+    const error = `Object.assign(new Error(${JSON.stringify(message)}), { code: '${code}' })`;
+    writeFileSync(join(cwd, 'fault.mjs'), `process.dlopen = () => { throw ${error}; };`);
+    const env = { NODE_OPTIONS: `--import ${join(cwd, 'fault.mjs')}` };
+    for (const args of [['serve', '--sqlite'], ['db:init']]) {
+      const ended = await runCommand(args, { cwd, env });
+      expect(ended).toEqual(refusal(new RegExp(`better-sqlite3: .*${line}.*npm rebuild`)));
+    }
+    expect(readdirSync(cwd)).toEqual(['fault.mjs']);
+    // Without the rooms API there is nothing to store.
+    await startCommand(['serve'], { cwd, env }).listening;
+  });
+
   test('an address of another machine is refused', async () => {
     const env = { HOST: '192.0.2.1' };
     const ended = await runCommand(['serve'], { cwd: emptyFolder(), env });

@@ -1,6 +1,6 @@
 // What goes wrong at a start: one line for each fault that its reader can mend.
 import { expect, test } from 'vitest';
-import { DatabaseRefused } from '../src/pairing/database.js';
+import { AddonFault, DatabaseRefused } from '../src/pairing/database.js';
 import { ConfigError } from '../src/platform/config.js';
 import { explain, UsageError } from '../src/start-faults.js';
 
@@ -10,6 +10,13 @@ const listening = (code: string, more = {}) =>
 test.each<[string, unknown, string[]]>([
   ['every fault of the configuration', new ConfigError(['A: x', 'B: y']), ['A: x', 'B: y']],
   ['a database refused', new DatabaseRefused('f.db', 'is damaged'), ['database f.db: is damaged']],
+  [
+    'a native add-on that is missing',
+    new AddonFault(new Error('Could not locate the bindings file. Tried:\n → /x')),
+    [
+      'better-sqlite3: its native add-on is missing; run `npm rebuild better-sqlite3` here, without --ignore-scripts',
+    ],
+  ],
   ['a wrong command line', new UsageError('unknown command: x'), ['unknown command: x']],
   ['a port in use', listening('EADDRINUSE', { port: 80 }), ['PORT: 80 is already in use']],
   [

@@ -1,5 +1,14 @@
 // Opening the database file: refuses what is not ours before touching it, then migrates and never drops a row.
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from 'node:fs';
+import { arch, platform } from 'node:os';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 
@@ -10,6 +19,38 @@ export class DatabaseRefused extends Error {
     this.name = 'DatabaseRefused';
   }
 }
+
+/** The native add-on of better-sqlite3 cannot be loaded; the message is one line for the person who starts the server. */
+export class AddonFault extends Error {
+  constructor(cause: unknown) {
+    const { code, message } = cause as { code?: string; message: string };
+    const what =
+      code !== 'ERR_DLOPEN_FAILED'
+        ? 'its native add-on is missing'
+        : message.includes('NODE_MODULE_VERSION')
+          ? 'its native add-on was built for another version of Node.js'
+          : `its native add-on cannot be loaded on ${platform()}-${arch()}; it may be of another platform`;
+    super(
+      `better-sqlite3: ${what}; run \`npm rebuild better-sqlite3\` here, without --ignore-scripts`,
+      {
+        cause,
+      },
+    );
+    this.name = 'AddonFault';
+  }
+}
+
+/** better-sqlite3 loads its add-on with the first database, so that a server without SQLite needs none. */
+function loadAddon(): void {
+  if (addonLoaded) return;
+  try {
+    keepForever(new Database(':memory:')).close();
+    addonLoaded = true;
+  } catch (error) {
+    throw new AddonFault(error);
+  }
+}
+let addonLoaded = false;
 
 const SCHEMA_FOLDER = new URL('../../schema/', import.meta.url);
 
@@ -23,16 +64,21 @@ const APPLICATION_ID = 0x43706c74;
 export const BUSY_TIMEOUT_MS = 250;
 
 /**
- * Opens the database, making or migrating it as needed: WAL, and every commit on disk before it returns.
+ * Opens the database, making or migrating it as needed: WAL, and every commit on disk before it returns. What it makes
+ * is open to the user of this process only: it holds live join codes and room ids.
  *
  * @throws {@link DatabaseRefused} if the file is not a database of ours or cannot be written; it is then untouched
+ * @throws {@link AddonFault} if better-sqlite3 cannot be used at all
  */
 export function openDatabase(path: string): Database.Database {
   const inMemory = path === ':memory:';
+  loadAddon();
   try {
     if (!inMemory) {
       makeFolder(dirname(path));
+      makeFile(path);
       refuseForeign(path);
+      closeToOthers(path);
     }
     const db = keepForever(new Database(path, { timeout: BUSY_TIMEOUT_MS }));
     try {
@@ -51,19 +97,74 @@ export function openDatabase(path: string): Database.Database {
 }
 
 /**
- * Makes a folder and those above it, one at a time. `recursive` of Node 20 tries for ever, at full load and without a
- * word, where a file system says ENOENT to a new folder in one that is there (/proc, an automounter).
+ * Makes a folder and those above it, one by one, for this user only. A folder that exists keeps its mode: it may be /tmp,
+ * or the root of a volume. `recursive` of Node 20 tries for ever, at full load, where a file system answers ENOENT to a
+ * new folder in one that is there (/proc, an automounter).
  */
 function makeFolder(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   const above = dirname(path);
   if (above !== path) makeFolder(above);
   try {
-    mkdirSync(path);
+    mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     // Another process that starts now may have made it meanwhile.
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
+}
+
+/** Makes the file where there is none: SQLite would make it readable for all, and copies its mode to the files beside it. */
+function makeFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch {
+    // It exists, or SQLite fails to make it too and says why.
+  }
+}
+
+/** What SQLite keeps beside a database file in WAL mode, and the file itself. */
+const FILES = ['', '-wal', '-shm'] as const;
+
+/** Takes the rights of group and others from files that an earlier version, or a hand, left open. */
+function closeToOthers(path: string): void {
+  for (const suffix of FILES) {
+    const file = statSync(path + suffix, { throwIfNoEntry: false });
+    if (file === undefined || (file.mode & 0o077) === 0) continue;
+    try {
+      chmodSync(path + suffix, file.mode & 0o700);
+    } catch {
+      // The files of another user are that user's to close.
+    }
+  }
+}
+
+/** Which files stand at a path, as plain data: they can go to another thread. */
+export type Identity = readonly string[];
+
+/** The identity of an open database and of the files beside it. */
+export const identify = (path: string): Identity =>
+  FILES.map((suffix) => {
+    const file = statSync(path + suffix, { throwIfNoEntry: false, bigint: true });
+    return file === undefined ? 'none' : `${file.dev}:${file.ino}`;
+  });
+
+/** `code` of {@link DatabaseGone}, which crosses threads without its class. */
+export const DATABASE_GONE = 'COUPLET_DATABASE_GONE';
+
+/** A file of the open database was deleted or replaced: what is written now would not be there after a restart. */
+export class DatabaseGone extends Error {
+  readonly code = DATABASE_GONE;
+  constructor() {
+    super(
+      'the database file, or its -wal or -shm, was deleted or replaced while the server ran; put the file back if you can, and restart',
+    );
+    this.name = 'DatabaseGone';
+  }
+}
+
+/** @throws {@link DatabaseGone} unless the files at a path are those that were opened */
+export function requireSame(path: string, identity: Identity): void {
+  if (identify(path).some((file, n) => file !== identity[n])) throw new DatabaseGone();
 }
 
 const kept: unknown[] = [];

@@ -4,7 +4,14 @@
 // call that fails is undone alone, a commit that fails is the failure of all.
 import type Database from 'better-sqlite3';
 import { Unavailable } from '../platform/http-errors.js';
-import { BUSY_TIMEOUT_MS, keepForever, openDatabase } from './database.js';
+import {
+  BUSY_TIMEOUT_MS,
+  type Identity,
+  identify,
+  keepForever,
+  openDatabase,
+  requireSame,
+} from './database.js';
 import type { OperationName } from './sqlite-looks.js';
 import { type Operations, type StoreLimits, sqliteOperations } from './sqlite-operations.js';
 
@@ -47,11 +54,21 @@ export class GroupCommit {
   readonly #db: Database.Database;
   readonly #operations: Operations;
   readonly #statements: Record<'begin' | 'commit' | 'rollback' | 'save' | 'undo' | 'release', Run>;
+  /** Throws while the files at the path are not those that were opened. */
+  readonly #requireFiles: () => void;
+  #filesGone = false;
   #impatientUntil: number | undefined;
 
-  /** @throws DatabaseRefused if the file cannot serve */
-  constructor(path: string, limits: StoreLimits) {
+  /**
+   * @param identity - the files that another connection to the same database has open, where there is one
+   * @throws DatabaseRefused if the file cannot serve
+   */
+  constructor(path: string, limits: StoreLimits, identity?: Identity) {
+    // Before it is opened, which would make a new file in the place of one that was deleted.
+    if (identity !== undefined) requireSame(path, identity);
     this.#db = openDatabase(path);
+    const files = identity ?? identify(path);
+    this.#requireFiles = path === ':memory:' ? () => {} : () => requireSame(path, files);
     this.#operations = sqliteOperations(this.#db, limits);
     const prepare = (sql: string): Run => keepForever(this.#db.prepare<[]>(sql));
     this.#statements = {
@@ -66,6 +83,11 @@ export class GroupCommit {
 
   /** Runs a group. `answer` gets what could be read at once, then what was committed; never an empty list. */
   run(calls: readonly Call[], answer: (answers: Answers) => void): void {
+    const gone = this.#gone();
+    if (gone !== undefined) {
+      answer({ answers: calls.map((_, call) => ({ call, failure: gone })), changed: [] });
+      return;
+    }
     const read: Answer[] = [];
     const writes: number[] = [];
     for (const [n, call] of calls.entries()) {
@@ -79,6 +101,18 @@ export class GroupCommit {
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Once files were missing, they are looked for before each group: a file that was moved may be moved back. */
+  #gone(): Failure | undefined {
+    if (!this.#filesGone) return undefined;
+    try {
+      this.#requireFiles();
+      this.#filesGone = false;
+      return undefined;
+    } catch (error) {
+      return { ...failureOf(error), isOutage: true };
+    }
   }
 
   #look({ name, args }: Call): { outcome: unknown } | { failure: Failure } | undefined {
@@ -97,9 +131,13 @@ export class GroupCommit {
       this.#waitForLock(begin);
       const answers = writes.map((n) => ({ call: n, ...this.#runOne(calls[n] as Call) }));
       commit.run();
+      // After the commit, so that a file which goes at any time before leaves nothing answered.
+      this.#filesGone = true;
+      this.#requireFiles();
+      this.#filesGone = false;
       return { answers, changed: changed.splice(0) };
     } catch (error) {
-      // Whatever it was, nothing of the group is in the database: nobody may be told that it is.
+      // Nothing of the group is in the database, or in one that lasts: no caller may be told that it is.
       Object.assign(kept, before);
       changed.length = 0;
       try {

@@ -1,5 +1,6 @@
 // Where groups of calls are run: in a thread that owns the database, or here.
 import { Worker } from 'node:worker_threads';
+import type { Identity } from './database.js';
 import { type Answers, type Call, failureOf, GroupCommit } from './group-commit.js';
 import type { StoreLimits } from './sqlite-operations.js';
 import type { ThreadData } from './sqlite-thread.js';
@@ -14,6 +15,8 @@ export type StartExecutor = (
   path: string,
   limits: StoreLimits,
   answer: (answers: Answers) => void,
+  /** The files that another connection to the database has open, where there is one. */
+  identity?: Identity,
 ) => Executor;
 
 /** In this thread, which then waits for the disk: for a database in memory, which has none. */
@@ -32,13 +35,13 @@ const THREAD = new URL('../../dist/pairing/sqlite-thread.js', import.meta.url);
 const YOUNG_MB = 8;
 
 /** In a thread of its own. One that died, for want of memory perhaps, fails its group, and the next starts another. */
-export const executeInThread: StartExecutor = (path, limits, answer) => {
+export const executeInThread: StartExecutor = (path, limits, answer, identity) => {
   let thread: Worker | undefined;
   let underWay = new Set<number>();
 
   const start = () => {
     const worker = new Worker(THREAD, {
-      workerData: { path, limits } satisfies ThreadData,
+      workerData: { path, limits, identity } satisfies ThreadData,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
     });
     let cause: unknown = new Error('the database thread ended');

@@ -1,5 +1,5 @@
 // PairingStore on SQLite: what is asked in one turn of the event loop, or while a commit is under way, is one group.
-import { openDatabase } from './database.js';
+import { DATABASE_GONE, identify, openDatabase } from './database.js';
 import { type Answers, type AnyLook, type Call, errorOf, failureOf } from './group-commit.js';
 import { executeHere, executeInThread, type StartExecutor } from './sqlite-executors.js';
 import { type Looks, type OperationName, sqliteLooks, sqliteReads } from './sqlite-looks.js';
@@ -43,6 +43,8 @@ export function openSqliteStore(
   const waiting: Pending[] = [];
   let group: Pending[] = [];
   let unanswered = 0;
+  /** Whether the database file is known to be gone. Nothing is then read from it, and every call fails. */
+  let gone = false;
   let closed = false;
   let drained: (() => void) | undefined;
 
@@ -62,12 +64,13 @@ export function openSqliteStore(
     for (const joinCode of changed) for (const listener of listeners) listener(joinCode);
     for (const result of answers) {
       const { resolve, reject } = answered[result.call] as Pending;
+      gone = 'failure' in result && result.failure.code === DATABASE_GONE;
       if ('failure' in result) reject(errorOf(result.failure));
       else resolve(result.outcome);
     }
   };
 
-  const executor = start(path, all, answer);
+  const executor = start(path, all, answer, reader && identify(path));
 
   /** At the end of this turn, with whatever else it brings; a lone call waits for no company. */
   const call = (name: OperationName) => {
@@ -76,7 +79,7 @@ export function openSqliteStore(
       new Promise((resolve, reject) => {
         if (closed) return reject(new TypeError('the store is closed'));
         try {
-          const found = look?.(...args);
+          const found = gone ? undefined : look?.(...args);
           if (found !== undefined) return resolve(found.outcome as never);
         } catch (error) {
           return reject(errorOf(failureOf(error)));

@@ -1,6 +1,7 @@
 // The thread that owns the database: groups of calls in, answers out. No other thread ever waits for the disk.
 import { platform, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Identity } from './database.js';
 import { type Call, failureOf, GroupCommit } from './group-commit.js';
 import type { StoreLimits } from './sqlite-operations.js';
 
@@ -8,6 +9,8 @@ import type { StoreLimits } from './sqlite-operations.js';
 export interface ThreadData {
   path: string;
   limits: StoreLimits;
+  /** The files that the event loop's connection has open. */
+  identity: Identity | undefined;
 }
 
 /** nice(1) of this thread: where it shares a core with the event loop, that goes first, at nine to one. */
@@ -24,12 +27,12 @@ function letEventLoopGoFirst(): void {
   }
 }
 
-const { path, limits } = workerData as ThreadData;
+const { path, limits, identity } = workerData as ThreadData;
 let opened: GroupCommit | undefined;
 
 /** Opens the database, again where that failed: it was there when the server started, and may be there again. */
 const database = (): GroupCommit => {
-  opened ??= new GroupCommit(path, limits);
+  opened ??= new GroupCommit(path, limits, identity);
   return opened;
 };
 

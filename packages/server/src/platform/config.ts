@@ -29,7 +29,8 @@ export const ConfigSchema = Type.Object({
   sqliteDbPath: Type.String({
     env: 'SQLITE_DB_PATH',
     default: './data/chat.db',
-    description: 'The database file; made, with its folder, when absent.',
+    description:
+      'The database file. When absent it is made with its folder, both closed to other users of the machine (modes 0600 and 0700).',
   }),
   allowedOrigins: Type.String({
     env: 'ALLOWED_ORIGINS',

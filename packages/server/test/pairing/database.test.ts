@@ -1,8 +1,10 @@
 // Opening the database file: docs/operations.md, Upgrade. What is not ours is refused untouched; what is ours is migrated and keeps its rows.
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   copyFileSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readFileSync,
   statSync,
@@ -10,7 +12,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
@@ -40,6 +42,37 @@ test('the file and its folder are made', () => {
   const path = join(folder, 'deep', 'er', 'chat.db');
   open(path);
   expect(rows(path, 'SELECT * FROM rooms')).toEqual([]);
+});
+
+const modeOf = (path: string) => statSync(path).mode & 0o777;
+
+test('the file, those beside it and folders that are made are for their user alone', () => {
+  const path = join(folder, 'closed', 'deep', 'chat.db');
+  const db = openDatabase(path);
+  for (const suffix of ['', '-wal', '-shm']) expect(modeOf(path + suffix), suffix).toBe(0o600);
+  for (const made of [dirname(path), dirname(dirname(path))]) expect(modeOf(made)).toBe(0o700);
+  db.close();
+  expect(modeOf(path)).toBe(0o600);
+});
+
+test('files that an earlier version left open are closed to others, a folder that exists is not touched', () => {
+  const shared = mkdtempSync(join(folder, 'shared-'));
+  chmodSync(shared, 0o777);
+  const path = join(shared, 'chat.db');
+  const other = openDatabase(path);
+  for (const suffix of ['', '-wal', '-shm']) chmodSync(path + suffix, 0o664);
+  open(path);
+  for (const suffix of ['', '-wal', '-shm']) expect(modeOf(path + suffix), suffix).toBe(0o600);
+  other.close();
+  expect(modeOf(shared)).toBe(0o777);
+});
+
+test('the mode of a file that is refused stays', () => {
+  const path = newFile();
+  writeFileSync(path, 'no database at all, '.repeat(100));
+  chmodSync(path, 0o644);
+  expectRefusal(path, /is not a SQLite database/);
+  expect(modeOf(path)).toBe(0o644);
 });
 
 test('an empty file is taken', () => {

@@ -1,0 +1,102 @@
+// The database file is deleted or replaced while the server runs: nothing is answered that a restart would not find.
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { executeHere, executeInThread } from '../../src/pairing/sqlite-executors.js';
+import { openSqliteStore } from '../../src/pairing/sqlite-store.js';
+import { Unavailable } from '../../src/platform/http-errors.js';
+import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
+import { startServer, temporaryFolder } from '../support/server.js';
+import { accept, create } from '../support/store-calls.js';
+
+const NOW = Date.UTC(2100, 0, 1);
+const root = temporaryFolder();
+let folders = 0;
+function newFile(): string {
+  const folder = join(root, String(++folders));
+  mkdirSync(folder);
+  return join(folder, 'chat.db');
+}
+
+const deleteAll = (path: string) => {
+  for (const name of readdirSync(dirname(path))) rmSync(join(dirname(path), name));
+};
+
+describe.each([
+  ['a thread of its own', executeInThread],
+  ['the thread of its caller', executeHere],
+])('a store in %s', (_title, start) => {
+  test.each<[string, (path: string) => void]>([
+    ['all files are deleted', deleteAll],
+    ['the database is deleted', (path) => rmSync(path)],
+    ['the -wal is deleted, in which the newest rows are', (path) => rmSync(`${path}-wal`)],
+    ['the -shm is deleted, in which processes agree', (path) => rmSync(`${path}-shm`)],
+    [
+      'a backup is put in its place',
+      (path) => {
+        copyFileSync(path, `${path}.backup`);
+        renameSync(`${path}.backup`, path);
+      },
+    ],
+    ['its folder is moved', (path) => renameSync(dirname(path), `${dirname(path)}.moved`)],
+  ])('answers no call once %s', async (_what, harm) => {
+    const path = newFile();
+    const store = openSqliteStore(path, {}, start);
+    onTestFinished(() => store.close());
+    const roomId = 'r'.repeat(48);
+    await create(store, '111111', 'a', NOW + 60_000, NOW);
+    await accept(store, '111111', 'b', roomId, NOW + 60_000, NOW);
+    expect(await store.findRoom(roomId, NOW)).toBeDefined();
+    const before = readdirSync(root).length;
+
+    harm(path);
+    // The first notices by its commit, the others are refused before they begin.
+    const late = create(store, '222222', 'a', NOW + 60_000, NOW);
+    await expect(late).rejects.toThrow(Unavailable);
+    await expect(store.probe(NOW)).rejects.toThrow(Unavailable);
+    await expect(store.sweep(NOW)).rejects.toThrow(Unavailable);
+    await expect(store.findRoom(roomId, NOW)).rejects.toThrow(Unavailable);
+    await expect(store.check('111111', 'a', NOW)).rejects.toMatchObject({
+      cause: { message: expect.stringMatching(/deleted or replaced/) },
+    });
+    expect(readdirSync(root)).toHaveLength(before);
+  });
+
+  test('serves again once the same files are back', async () => {
+    const path = newFile();
+    const store = openSqliteStore(path, {}, start);
+    onTestFinished(() => store.close());
+    await store.probe(NOW);
+    renameSync(dirname(path), `${dirname(path)}.moved`);
+    await expect(store.probe(NOW)).rejects.toThrow(Unavailable);
+    renameSync(`${dirname(path)}.moved`, dirname(path));
+    await store.probe(NOW);
+    await create(store, '222222', 'a', NOW + 60_000, NOW);
+    expect(await store.check('222222', 'a', NOW)).toMatchObject({ kind: 'waiting' });
+  });
+});
+
+test('a server answers 503 and is not ready', async () => {
+  const path = newFile();
+  const server = await startServer({ SQLITE_DB_PATH: path });
+  onTestFinished(() => server.close());
+  const { url } = server;
+  const { roomid } = await pairDevices(url);
+  const { joinid, client1 } = await createPending(url);
+  deleteAll(path);
+  expect(await call(url, 'GET', '/readyz')).toMatchObject({
+    status: 503,
+    body: { details: 'not ready: store' },
+  });
+  for (const [method, at, body] of [
+    ['POST', '/api/rooms', { joinid: someCode(), client1, expiresInSeconds: 60 }],
+    ['POST', '/api/rooms/accept', { joinid, client2: someDevice() }],
+    ['POST', '/api/rooms/check', { joinid, client1 }],
+    ['GET', `/api/rooms?roomid=${roomid}`, undefined],
+    ['DELETE', '/api/rooms', { roomid }],
+  ] as const) {
+    const { status, headers } = await call(url, method, at, body);
+    expect(status, `${method} ${at}`).toBe(503);
+    expect(headers.get('retry-after')).not.toBeNull();
+  }
+});
