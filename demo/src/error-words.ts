@@ -15,6 +15,7 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   not_connected: 'The other device is not connected right now. Try again in a moment.',
   too_large: 'That is too long for one message.',
   buffer_full: 'The line is busy. Try again when less is under way.',
+  messages_lost: 'Some messages were lost, because too many came at once. Reload the page.',
   unsupported: 'This browser has no WebRTC, or it is turned off.',
   negotiation_failed:
     'The two browsers could not agree on how to connect. Reload the page on both devices.',

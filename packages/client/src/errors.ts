@@ -24,6 +24,8 @@ export type LocalErrorCode =
   | 'too_large'
   /** The platform takes no more into the channel now: await `drained`. `cause` is what it said. */
   | 'buffer_full'
+  /** The peer sent more than 16 MiB before this application listened to `message`. The rest until then is lost. */
+  | 'messages_lost'
   /** The platform lacks what is needed, and the options do not bring it. */
   | 'unsupported'
   /** WebRTC refused a session description. The session stays open and takes the next one. `cause` is the reason. */

@@ -50,6 +50,12 @@ export class PeerSession extends Emitter<SessionEvents> {
   readonly #fail = (cause: unknown) =>
     this.emit('error', new CoupletError('negotiation_failed', { cause }));
 
+  readonly #overflow = () => {
+    const message = 'Too many messages came before the application listened to them.';
+    this.emit('error', new CoupletError('messages_lost', { message }));
+    return this.isHeard('error');
+  };
+
   /** @internal Applications get theirs from `Couplet`. */
   constructor(options: PeerSessionOptions) {
     super();
@@ -212,7 +218,7 @@ export class PeerSession extends Emitter<SessionEvents> {
       onCandidate: (found) => this.emit('candidate', found),
       onError: this.#fail,
       onChange: () => void this.#follow(link),
-      onMessage: (data) => this.emitOrKeep('message', data),
+      onMessage: (data) => this.emitOrKeep('message', data, this.#overflow),
     });
     this.#link = link;
     this.#restartDue = false;

@@ -52,7 +52,7 @@ export interface SessionEvents {
   path: [SessionPath];
   /** Every ICE candidate of either side, for a look at what is tried. */
   candidate: [CandidateFound];
-  /** From the peer's `send`. What comes before anybody listens is kept for the first listener. */
+  /** From the peer's `send`. Up to 16 MiB that come before anybody listens are kept for the first listener. */
   message: [string | ArrayBuffer];
   /** From the peer's `signal`. */
   'key-message': [KeyMessage];
@@ -60,6 +60,6 @@ export interface SessionEvents {
   'peer-left': [];
   /** There is a new RTCPeerConnection: the first, or the peer began anew. Tracks are to be added to this one. */
   peer: [RTCPeerConnection];
-  /** The session is closed for this reason. Only `negotiation_failed` is not final: the session stays open. */
+  /** The session is closed for this reason. Only after `negotiation_failed` and `messages_lost` it stays open. */
   error: [CoupletError];
 }

@@ -2,12 +2,12 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Emitter } from '../src/emitter.js';
 
-class Bell extends Emitter<{ ring: [number] }> {
+class Bell extends Emitter<{ ring: [number]; text: [string | ArrayBuffer] }> {
   ring(times: number): void {
     this.emit('ring', times);
   }
-  ringOrKeep(times: number): void {
-    this.emitOrKeep('ring', times);
+  say(text: string | ArrayBuffer, overflow = () => true): void {
+    this.emitOrKeep('text', text, overflow);
   }
   forget(): void {
     this.forgetListeners();
@@ -30,35 +30,76 @@ test('a listener is called until it is taken off, or all are forgotten', () => {
 
 test('what is kept is for the first listener, in order, and for nobody after', async () => {
   const bell = new Bell();
-  const heard: number[] = [];
-  bell.ringOrKeep(1);
-  bell.ringOrKeep(2);
-  const off = bell.on('ring', (times) => heard.push(times));
+  const heard: unknown[] = [];
+  bell.say('1');
+  bell.say('2');
+  const off = bell.on('text', (text) => heard.push(text));
   expect(heard).toEqual([]);
-  bell.ringOrKeep(3);
+  bell.say('3');
   await Promise.resolve();
-  expect(heard).toEqual([1, 2, 3]);
-  bell.ringOrKeep(4);
+  expect(heard).toEqual(['1', '2', '3']);
+  bell.say('4');
   off();
-  bell.ringOrKeep(5);
-  bell.on('ring', (times) => heard.push(times * 10));
+  bell.say('5');
+  bell.on('text', (text) => heard.push(text));
   await Promise.resolve();
-  expect(heard).toEqual([1, 2, 3, 4]);
+  expect(heard).toEqual(['1', '2', '3', '4']);
 });
 
-test('where nobody ever listens, there is an end to what is kept, and forgetting forgets it', async () => {
+test('a hundred thousand short messages are kept', async () => {
   const bell = new Bell();
-  const heard: number[] = [];
-  for (let times = 0; times < 5000; times++) bell.ringOrKeep(times);
-  bell.on('ring', (times) => heard.push(times));
+  const heard: unknown[] = [];
+  const refuse = () => expect.fail('overflow');
+  for (let n = 0; n < 100_000; n++) bell.say(String(n), refuse);
+  bell.on('text', (text) => heard.push(text));
   await Promise.resolve();
-  expect([heard.length, heard.at(-1)]).toEqual([1000, 999]);
-  const other = new Bell();
-  other.ringOrKeep(1);
-  other.forget();
-  other.on('ring', (times) => heard.push(times));
+  expect([heard.length, heard.at(-1)]).toEqual([100_000, '99999']);
+});
+
+test.each([
+  ['texts', 'x'.repeat(512 * 1024 - 32)],
+  ['buffers', new ArrayBuffer(1024 * 1024 - 64)],
+])(
+  '16 MiB of %s are kept; what follows is reported once, and lost until somebody listens',
+  async (_what, mebibyte) => {
+    const bell = new Bell();
+    let overflows = 0;
+    const overflow = () => {
+      overflows += 1;
+      return true;
+    };
+    for (let n = 0; n < 16; n++) bell.say(mebibyte, overflow);
+    expect(overflows).toBe(0);
+    for (const lost of ['a', mebibyte, 'b']) bell.say(lost, overflow);
+    expect(overflows).toBe(1);
+    const heard: unknown[] = [];
+    bell.on('text', (text) => heard.push(text));
+    await Promise.resolve();
+    bell.say('c', overflow);
+    expect([heard.length, heard.at(-1), overflows]).toEqual([17, 'c', 1]);
+  },
+);
+
+test('an overflow that nobody sees is reported again, after the last message that was kept', async () => {
+  const bell = new Bell();
+  const heard: unknown[] = [];
+  const overflow = () => {
+    heard.push('overflow');
+    return false;
+  };
+  for (let n = 0; n < 17; n++) bell.say(new ArrayBuffer(1024 * 1024 - 64), overflow);
+  expect(heard.splice(0)).toEqual(['overflow']);
+  bell.on('text', () => heard.push('text'));
   await Promise.resolve();
-  expect(heard).toHaveLength(1000);
+  expect(heard).toEqual([...Array(16).fill('text'), 'overflow']);
+});
+
+test('forgetting forgets what was kept', async () => {
+  const bell = new Bell();
+  bell.say('kept');
+  bell.forget();
+  bell.on('text', () => expect.fail('called'));
+  await Promise.resolve();
 });
 
 test('a listener that throws fails as an uncaught error of the application, and the next is called', async () => {

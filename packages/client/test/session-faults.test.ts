@@ -164,6 +164,35 @@ test('a channel that the peer closed: its next offer is of a new connection, eve
   expect(pc.remoteDescription?.type).toBe('answer');
 });
 
+test('messages that nobody listens to are kept up to a bound, and what is lost is an error', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const { session } = begun;
+  const say = (data: unknown) => begun.pc().channel.onmessage?.({ data });
+  for (let n = 0; n < 5000; n++) say(String(n));
+  for (let n = 0; n < 17; n++) say(new ArrayBuffer(1024 * 1024));
+  const told: unknown[] = [];
+  session.on('message', (data) => told.push(data));
+  session.on('error', ({ code }) => told.push(code));
+  await Promise.resolve();
+  say('and on');
+  const bytes = told.filter((data) => data instanceof ArrayBuffer);
+  expect(told.slice(0, 5000)).toEqual(Array.from({ length: 5000 }, (_, n) => String(n)));
+  expect(bytes.length).toBeGreaterThan(10);
+  expect(told.slice(-2)).toEqual(['messages_lost', 'and on']);
+  expect(session.state).toBe('connected');
+});
+
+test('messages that are lost are reported at once to a listener for errors', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  const data = new ArrayBuffer(1024 * 1024);
+  for (let n = 0; n < 20; n++) begun.pc().channel.onmessage?.({ data });
+  expect(errors).toEqual(['messages_lost']);
+});
+
 test('without a peer there is nothing to send on, and nothing to wait for', async () => {
   const { session } = begin();
   expect(() => session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
