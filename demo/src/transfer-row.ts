@@ -1,5 +1,6 @@
 // One file in the list: its name, its progress, and its outcome.
 import { announce, make } from './dom.js';
+import { safeFileName } from './file-name.js';
 import { bytes } from './format.js';
 
 /** Written at most this often: a screen shows no more, and every write costs the transfer time. */
@@ -21,7 +22,7 @@ export function transferRow(
   onCancel: () => void,
 ): TransferRow {
   const { size } = file;
-  const name = file.name;
+  const name = safeFileName(file.name);
   const bar = make('progress');
   bar.max = Math.max(size, 1);
   bar.value = 0;

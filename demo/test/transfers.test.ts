@@ -1,4 +1,4 @@
-// Files between two pages when something is wrong with them: unreadable, empty, a folder, no room.
+// Files between two pages when something is wrong with them: unreadable, empty, a folder, no room, a misleading name.
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,6 +104,27 @@ describeWith(['chromium'], 'a file', () => {
     },
     60_000,
   );
+
+  test('is shown and saved under a name that does not mislead', async () => {
+    const [sender, receiver] = await twoAtFiles();
+    const name = 'invoice\u202efdp.jpg\n.exe';
+    // Not by the picker: file systems would keep half of such names away.
+    await sender.page.evaluate((name) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(['MZ'], name));
+      const input = document.querySelector('#file-input') as HTMLInputElement;
+      input.files = transfer.files;
+      input.dispatchEvent(new Event('change'));
+    }, name);
+    await expectRow(sender, /^invoicefdp_jpg \.exe\nArrived intact\./);
+    await expectRow(receiver, /^invoicefdp_jpg \.exe\nSave\nReceived intact\./);
+    const download = receiver.page.waitForEvent('download');
+    await receiver.page.getByRole('link', { name: 'Save invoicefdp_jpg .exe' }).click();
+    expect((await download).suggestedFilename()).toBe('invoicefdp_jpg .exe');
+    for (const { page } of [sender, receiver]) {
+      expect(await page.content()).not.toMatch(/[\u202a-\u202e\u2066-\u2069]/);
+    }
+  }, 60_000);
 });
 
 function folder(): string {
