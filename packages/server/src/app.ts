@@ -11,9 +11,15 @@ import { authorizeRequests, type RequestRule } from './platform/authorize.js';
 import { trustProxy, warnOfUntrustedProxies } from './platform/client-address.js';
 import { type Cancel, type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
-import { allowOrigins, originList } from './platform/cors.js';
+import { allowOrigins, originRule } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
-import { handleClientError, handleError, sendError } from './platform/http-errors.js';
+import { hostRule } from './platform/hosts.js';
+import {
+  ANSWER_HEADERS,
+  handleClientError,
+  handleError,
+  sendError,
+} from './platform/http-errors.js';
 import { answerOddRequests, httpOptions } from './platform/http-server.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
@@ -80,7 +86,9 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
       handleClientError(error, socket, (code) => {
         malformed[code] += 1;
       }),
-    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
+    // Before any hook.
+    frameworkErrors: (error, request, reply) =>
+      handleError(error, request, reply.headers(ANSWER_HEADERS)),
   }) as unknown as FastifyInstance;
   const appLog = app.log as Logger;
   const guard = adminGuard(config);
@@ -97,8 +105,9 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     'code',
     () => malformed,
   );
+  const hostFault = hostRule(config);
+  answerOddRequests(app, hostFault);
   await allowOrigins(app, config);
-  answerOddRequests(app);
   warnOfUntrustedProxies(app, config, appLog);
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
@@ -154,7 +163,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     iceServers,
     gate: authorize,
     trust,
-    origins: originList(config),
+    hostFault,
+    allowsOrigin: originRule(config),
     serverName: SERVER_NAME,
     clock,
     log: appLog,

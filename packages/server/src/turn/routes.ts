@@ -63,7 +63,7 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
         once === undefined ? { kind: 'first' as const, at: now } : times.firstTime(now, once),
       );
       if (first.kind === 'key_reused') return sendError(reply, 'idempotency_key_reused');
-      return reply.header('cache-control', 'no-store').send({
+      return reply.send({
         iceServers: iceServers.forDevice(roomid, client, first.at),
         ttl: iceServers.ttlSeconds,
       });
