@@ -8,7 +8,7 @@ import { disabledPairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
 import { adminGuard } from './platform/admin.js';
 import { authorizeRequests, type RequestRule } from './platform/authorize.js';
-import { trustProxy, warnOfUntrustedProxies } from './platform/client-address.js';
+import { readForwardedAddresses, trustProxy } from './platform/client-address.js';
 import { type Cancel, type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
 import { allowOrigins, originRule } from './platform/cors.js';
@@ -67,7 +67,7 @@ export interface AppDeps {
  */
 export async function buildApp(config: Config, deps: AppDeps = {}): Promise<FastifyInstance> {
   const { log, clock = systemClock, authorize = {}, metrics = new Metrics() } = deps;
-  const trust = trustProxy(config);
+  const trust = trustProxy(config, log);
   const malformed = { invalid_request: 0, headers_too_large: 0, request_timeout: 0 };
   const app = Fastify({
     ...(log ? { loggerInstance: log as FastifyBaseLogger } : { logger: false }),
@@ -108,7 +108,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const hostFault = hostRule(config);
   answerOddRequests(app, hostFault);
   await allowOrigins(app, config);
-  warnOfUntrustedProxies(app, config, appLog);
+  readForwardedAddresses(app, config, trust, appLog);
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
   const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
