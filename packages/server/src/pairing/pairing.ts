@@ -6,9 +6,14 @@ import type { KeyReused, Repeatable } from '../platform/idempotency.js';
 import type { AcceptOutcome, CheckOutcome, CreateOutcome, PairingStore } from './store.js';
 import type { Waiting } from './waiting.js';
 
+/** Runs a read of the store, or rejects where it may not be made now. */
+export type GuardedRead = (
+  read: () => Promise<CheckOutcome | KeyReused>,
+) => Promise<CheckOutcome | KeyReused>;
+
 export interface Pairing {
   /** What a request that comes again came to the first time; undefined where it did not come before. */
-  recall<T>(once: Repeatable | undefined): Promise<T | KeyReused | undefined>;
+  recall<T>(once: Repeatable): Promise<T | KeyReused | undefined>;
   /** @param address - what the client's address counts as */
   create(
     joinCode: string,
@@ -22,12 +27,16 @@ export interface Pairing {
    * Tells the creator how its pending stands. A waiting one is looked at again whenever it changes, until
    * `waitSeconds` have passed. Once `signal` aborts, nobody reads the answer: an accepted pending is then left to
    * be collected by the next check.
+   *
+   * @param guarded - runs the first read of the store, which may be a guess; a client whose pending was found waiting
+   * has named its code and device, and guesses nothing with later reads
    */
   check(
     joinCode: string,
     client1: string,
     waitSeconds: number,
     signal: AbortSignal,
+    guarded: GuardedRead,
     once?: Repeatable,
   ): Promise<CheckOutcome | KeyReused>;
 }
@@ -35,9 +44,7 @@ export interface Pairing {
 export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock): Pairing {
   store.onChange((joinCode) => waiting.wake(joinCode));
   return {
-    async recall(once) {
-      return once === undefined ? undefined : store.recall(clock.now(), once);
-    },
+    recall: (once) => store.recall(clock.now(), once),
 
     create(joinCode, client1, expiresInSeconds, address, once) {
       const now = clock.now();
@@ -52,16 +59,22 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
       return store.accept({ joinCode, client2, roomId, collectableUntil }, now, once);
     },
 
-    async check(joinCode, client1, waitSeconds, signal, once) {
+    async check(joinCode, client1, waitSeconds, signal, guarded, once) {
       let leftMs = waitSeconds * 1000;
+      let isFirst = true;
+      const read = (isFinal: boolean) => {
+        const work = () => store.check(joinCode, client1, clock.now(), once, isFinal);
+        const outcome = isFirst ? guarded(work) : work();
+        isFirst = false;
+        return outcome;
+      };
       for (;;) {
         const now = clock.now();
         if (signal.aborted) return { kind: 'waiting', expiresAt: now };
-        if (leftMs <= 0 || !waiting.mayWatch(joinCode))
-          return store.check(joinCode, client1, now, once);
+        if (leftMs <= 0 || !waiting.mayWatch(joinCode)) return read(true);
         const watch = waiting.watch(joinCode);
         try {
-          const outcome = await store.check(joinCode, client1, now, once, false);
+          const outcome = await read(false);
           if (outcome.kind !== 'waiting') return outcome;
           const sleepMs = Math.min(leftMs, outcome.expiresAt - now);
           const timeIsUp = await watch.sleep(now + sleepMs, signal);

@@ -46,7 +46,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000,
     description:
-      'Failed accepts and checks of all clients together, per minute, beyond which every failure is answered late and the guess alarm is raised.',
+      'Failed accepts and checks of all clients together that are told per minute. Beyond it, addresses that have failed before are refused with 429; an address with a clean record has one try, which is answered 429 if it fails. The guess alarm is raised.',
   }),
   maxConnections: Type.Integer({
     env: 'MAX_CONNECTIONS',

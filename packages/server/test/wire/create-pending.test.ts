@@ -180,9 +180,9 @@ test('an accepted code is a conflict until it is collected, also for its own dev
   expect((await create(pending({ joinid }))).status).toBe(201);
 });
 
-test('of fifty devices that create one code at once, one gets it', async () => {
+test('of ten devices that create one code at once, one gets it', async () => {
   const joinid = someCode();
-  const answers = await Promise.all(Array.from({ length: 50 }, () => create(pending({ joinid }))));
+  const answers = await Promise.all(Array.from({ length: 10 }, () => create(pending({ joinid }))));
   const statuses = answers.map((answer) => answer.status).sort();
-  expect(statuses).toEqual([201, ...Array.from({ length: 49 }, () => 409)]);
+  expect(statuses).toEqual([201, ...Array.from({ length: 9 }, () => 409)]);
 });
