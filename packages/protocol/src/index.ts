@@ -24,6 +24,8 @@ export type { RTCIceCandidateInit, RTCIceServer } from './ice.js';
 export * from './limits.js';
 export type {
   AcceptRequest,
+  CancelRequest,
+  CancelResponse,
   CheckRequest,
   CreatePendingRequest,
   CreatePendingResponse,

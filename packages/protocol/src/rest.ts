@@ -20,6 +20,7 @@ export const pairingRequests = (digits: number) => {
     }),
     accept: Type.Object({ joinid, client2: DeviceId }),
     check: Type.Object({ joinid, client1: DeviceId }),
+    cancel: Type.Object({ joinid, client1: DeviceId }),
   };
 };
 type PairingRequests = ReturnType<typeof pairingRequests>;
@@ -27,6 +28,7 @@ type PairingRequests = ReturnType<typeof pairingRequests>;
 export type CreatePendingRequest = Static<PairingRequests['create']>;
 export type AcceptRequest = Static<PairingRequests['accept']>;
 export type CheckRequest = Static<PairingRequests['check']>;
+export type CancelRequest = Static<PairingRequests['cancel']>;
 
 export const CreatePendingResponse = Type.Object(
   {
@@ -46,6 +48,12 @@ export const RoomIdResponse = Type.Object(
   { description: 'Accepted: the room of the two devices.' },
 );
 export type RoomIdResponse = Static<typeof RoomIdResponse>;
+
+export const CancelResponse = Type.Object(
+  { ok: Type.Literal(true) },
+  { description: 'No code of this device waits under this number.' },
+);
+export type CancelResponse = Static<typeof CancelResponse>;
 
 export const RoomQuery = Type.Object({ roomid: RoomId });
 export type RoomQuery = Static<typeof RoomQuery>;

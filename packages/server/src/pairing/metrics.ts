@@ -9,6 +9,7 @@ const OPERATIONS: Record<keyof PairingStore, boolean> = {
   create: true,
   accept: true,
   check: true,
+  cancel: true,
   findRoom: true,
   deleteRoom: true,
   purge: true,

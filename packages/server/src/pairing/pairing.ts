@@ -3,7 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { COLLECT_SECONDS, ROOM_ID_LENGTH } from '@couplet/protocol';
 import type { Clock } from '../platform/clock.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
-import type { AcceptOutcome, CheckOutcome, CreateOutcome, PairingStore } from './store.js';
+import type {
+  AcceptOutcome,
+  CancelOutcome,
+  CheckOutcome,
+  CreateOutcome,
+  PairingStore,
+} from './store.js';
 import type { Waiting } from './waiting.js';
 
 /** Runs a read of the store, or rejects where it may not be made now. */
@@ -39,6 +45,7 @@ export interface Pairing {
     guarded: GuardedRead,
     once?: Repeatable,
   ): Promise<CheckOutcome | KeyReused>;
+  cancel(joinCode: string, client1: string, once?: Repeatable): Promise<CancelOutcome | KeyReused>;
 }
 
 export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock): Pairing {
@@ -58,6 +65,8 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
       const collectableUntil = now + COLLECT_SECONDS * 1000;
       return store.accept({ joinCode, client2, roomId, collectableUntil }, now, once);
     },
+
+    cancel: (joinCode, client1, once) => store.cancel(joinCode, client1, clock.now(), once),
 
     async check(joinCode, client1, waitSeconds, signal, guarded, once) {
       let leftMs = waitSeconds * 1000;

@@ -1,5 +1,10 @@
-// POST /api/rooms, /accept, /check: from a join code to a room. Wire spellings (`joinid`, `roomid`) stop here. docs/protocol.md §3.
-import type { AcceptRequest, CheckRequest, CreatePendingRequest } from '@couplet/protocol';
+// POST /api/rooms, /accept, /check, /cancel: from a join code to a room. Wire spellings (`joinid`, `roomid`) stop here. docs/protocol.md §3.
+import type {
+  AcceptRequest,
+  CancelRequest,
+  CheckRequest,
+  CreatePendingRequest,
+} from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -160,6 +165,30 @@ export function pendingRoutes(
         default:
           return assertNever(outcome);
       }
+    },
+  );
+
+  app.post<{ Body: CancelRequest }>(
+    '/api/rooms/cancel',
+    {
+      schema: {
+        tags,
+        operationId: 'cancelPending',
+        summary: 'Delete a pending that nobody has accepted; idempotent',
+        description:
+          'The answer is the same for an unknown code, an accepted code, and the code of another device.',
+        body: requests.cancel,
+        response: { 200: wire.CancelResponse, ...errors },
+      },
+    },
+    async (request, reply) => {
+      const { joinid, client1 } = request.body;
+      const once = repeatable(request, clock.now());
+      const outcome = await inFlight.run(once, () => pairing.cancel(joinid, client1, once));
+      // No guess: the answer tells nothing about the code.
+      return outcome.kind === 'cancelled'
+        ? reply.send({ ok: true })
+        : sendError(reply, 'idempotency_key_reused');
     },
   );
 }

@@ -109,6 +109,20 @@ return 1`,
   ['allow-oom'],
 );
 
+export const CANCEL_PENDING = defineScript(
+  'cancel-pending',
+  `${TELL}
+-- KEYS 1 the pending, 2 the index of its bucket
+-- ARGV 1 join code, 2 the device that created it
+local p = redis.call('HMGET', KEYS[1], 'c1', 'c2')
+if p[1] ~= ARGV[2] or p[2] then return { 'missing' } end
+local told = tell('cancelled', KEYS[1])
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+return told`,
+  ['allow-oom'],
+);
+
 export const PURGE_PENDING = defineScript(
   'purge-pending',
   `${TELL}

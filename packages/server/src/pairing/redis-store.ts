@@ -6,6 +6,7 @@ import type { Redis } from '../platform/redis.js';
 import { storeKeys } from './redis-keys.js';
 import {
   ACCEPT_PENDING,
+  CANCEL_PENDING,
   CHECK_PENDING,
   COLLECT_PENDING,
   CREATE_PENDING,
@@ -20,6 +21,7 @@ import type { StoreLimits } from './sqlite-operations.js';
 import type {
   Acceptance,
   AcceptOutcome,
+  CancelOutcome,
   CheckOutcome,
   CreateOutcome,
   NewPending,
@@ -183,6 +185,17 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     return outcome;
   };
 
+  const cancel = async (joinCode: string, client1: string): Promise<CancelOutcome> => {
+    const args = [joinCode, client1];
+    const reply = (await redis.write(CANCEL_PENDING, keys.pending(joinCode), args)) as string[];
+    if (reply[0] === 'cancelled') {
+      const pending = acceptedOf(joinCode, reply);
+      wakes.wake(joinCode, pending.holders);
+      await rooms.release(pending);
+    }
+    return { kind: 'cancelled' };
+  };
+
   return {
     create: (pending, now, once) =>
       records.run(once, now, { expiresAt: pending.expiresAt }, (claim) =>
@@ -207,6 +220,9 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       const isKept = final || outcome.kind !== 'waiting';
       return isKept ? records.settle(once, now, outcome) : outcome;
     },
+
+    cancel: (joinCode, client1, now, once) =>
+      records.run(once, now, null, () => cancel(joinCode, client1)),
 
     findRoom: (roomId, now) => rooms.find(roomId, now),
     async deleteRoom(roomId) {

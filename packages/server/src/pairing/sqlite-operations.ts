@@ -11,6 +11,7 @@ import { type Looks, type OperationName, sqliteLooks, sqliteReads } from './sqli
 import { iso, prepareStatements } from './sqlite-statements.js';
 import type {
   AcceptOutcome,
+  CancelOutcome,
   CheckOutcome,
   CreateOutcome,
   PairingStore,
@@ -120,6 +121,11 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
       : { kind: 'not_found_or_expired' };
   };
 
+  const cancel = (joinCode: string, client1: string): CancelOutcome => {
+    if (statements.cancel.run({ joinCode, client1 }).changes > 0) changed.push(joinCode);
+    return { kind: 'cancelled' };
+  };
+
   const purge = (deviceIds: readonly string[]): PurgeOutcome => {
     // One id at a time, bound as it is: a list passed as JSON would be cut at a NUL, and match another device's id.
     const codes: string[] = [];
@@ -163,6 +169,7 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
           () => check(joinCode, client1, now),
           ({ kind }) => final || kind !== 'waiting',
         ),
+      cancel: (joinCode, client1, now, once) => run(once, now, () => cancel(joinCode, client1)),
       findRoom: (roomId, now) => {
         const { room, isNoteDue } = find(roomId, now, limits.roomIdleMs);
         if (isNoteDue) statements.noteUse.run({ roomId, now: iso(now) });

@@ -39,6 +39,7 @@ export interface Statements extends ReadStatements {
   countOfOrigin: Statement<number>;
   take: Statement<{ client1: string }>;
   collect: Statement<string | null>;
+  cancel: Statement;
   insertRoom: Statement;
   noteUse: Statement;
   deleteRoom: Statement;
@@ -106,6 +107,9 @@ export function prepareStatements(
         'DELETE FROM pendings WHERE joinid = @joinCode AND client1 = @client1 AND client2 IS NOT NULL RETURNING roomid',
       )
       .pluck(),
+    cancel: db.prepare(
+      'DELETE FROM pendings WHERE joinid = @joinCode AND client1 = @client1 AND client2 IS NULL',
+    ),
     insertRoom: db.prepare(
       'INSERT INTO rooms (roomid, client1, client2, used_at) VALUES (@roomId, @client1, @client2, @now)',
     ),

@@ -93,6 +93,7 @@ export function openSqliteStore(
     create: call('create'),
     accept: call('accept'),
     check: call('check'),
+    cancel: call('cancel'),
     findRoom: call('findRoom'),
     deleteRoom: call('deleteRoom'),
     purge: call('purge'),

@@ -49,6 +49,10 @@ export type CheckOutcome =
   | { kind: 'waiting'; expiresAt: number }
   | { kind: 'not_found_or_expired' };
 
+export interface CancelOutcome {
+  kind: 'cancelled';
+}
+
 export interface PurgeOutcome {
   kind: 'purged';
   roomsDeleted: number;
@@ -94,6 +98,13 @@ export interface PairingStore {
     once?: Repeatable,
     final?: boolean,
   ): Promise<CheckOutcome | KeyReused>;
+  /** Deletes a pending of this device that nobody has accepted. The outcome does not tell whether there was one. */
+  cancel(
+    joinCode: string,
+    client1: string,
+    now: number,
+    once?: Repeatable,
+  ): Promise<CancelOutcome | KeyReused>;
   /** Finds a room; counts as its use. */
   findRoom(roomId: string, now: number): Promise<Room | undefined>;
   deleteRoom(roomId: string): Promise<void>;

@@ -264,6 +264,73 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
     });
   });
 
+  describe(`${name}: cancel`, () => {
+    const cancelled = { kind: 'cancelled' };
+    const missing = { kind: 'not_found_or_expired' };
+
+    test('a waiting code is gone for all, and free at once', async () => {
+      const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
+      await create(one, '000001', 'a', LATER, NOW);
+      expect(await other.cancel('000001', 'a', NOW)).toEqual(cancelled);
+      expect(await one.check('000001', 'a', NOW)).toEqual(missing);
+      expect(await accept(one, '000001', 'b', 'room', UNTIL, NOW)).toEqual(missing);
+      expect(await one.counts()).toMatchObject({ pendings: 0, rooms: 0 });
+      expect(await create(other, '000001', 'c', LATER, NOW)).toMatchObject({ kind: 'created' });
+    });
+
+    test('an unknown code, another device’s and an accepted one stay as they are, with the same outcome', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      await pair(store, '000002', ['a', 'b', 'room']);
+      for (const [joinCode, device] of [
+        ['000000', 'a'],
+        ['000001', 'b'],
+        ['000001', 'a\u0000'],
+        ['000002', 'a'],
+        ['000002', 'b'],
+      ] as const) {
+        expect(await store.cancel(joinCode, device, NOW)).toEqual(cancelled);
+      }
+      expect(await store.check('000001', 'a', NOW)).toMatchObject({ kind: 'waiting' });
+      expect(await store.check('000002', 'a', NOW)).toMatchObject({ roomId: 'room' });
+    });
+
+    test('it gives back what the code took of the limits of device and address', async () => {
+      const store = await fresh({ pendingsPerDevice: 1, pendingsPerAddress: 1 });
+      for (const joinCode of ['000001', '000002', '000003']) {
+        expect(await create(store, joinCode, 'a', LATER, NOW)).toMatchObject({ kind: 'created' });
+        expect(await create(store, '000009', 'b', LATER, NOW)).toEqual({ kind: 'too_many' });
+        await store.cancel(joinCode, 'a', NOW);
+      }
+    });
+
+    test('of an accept and a cancel at once, either the room is there or the code is not', async () => {
+      const several = await stores(2);
+      const [one, other] = several as [PairingStore, PairingStore];
+      for (let n = 0; n < 20; n++) {
+        const [joinCode, room] = [String(n).padStart(6, '0'), `room${n}`];
+        await create(one, joinCode, 'a', LATER, NOW);
+        const [accepted] = await Promise.all([
+          accept(one, joinCode, 'b', room, UNTIL, NOW),
+          other.cancel(joinCode, 'a', NOW),
+        ]);
+        const collected = await one.check(joinCode, 'a', NOW);
+        expect(collected).toEqual(
+          accepted.kind === 'accepted' ? { kind: 'collected', roomId: room } : missing,
+        );
+      }
+    });
+
+    test('with a key, a repeat does not cancel a code that was created since', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      expect(await store.cancel('000001', 'a', NOW, once('cancel'))).toEqual(cancelled);
+      await create(store, '000001', 'a', LATER, NOW);
+      expect(await store.cancel('000001', 'a', NOW, once('cancel'))).toEqual(cancelled);
+      expect(await store.check('000001', 'a', NOW)).toMatchObject({ kind: 'waiting' });
+    });
+  });
+
   describe(`${name}: rooms and purge`, () => {
     test('a room is deleted once, and its absence is no fault', async () => {
       const store = await fresh();
@@ -326,7 +393,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.findRoom('room', NOW)).toBeDefined();
     });
 
-    test('whoever listens is told of each code that is created, renewed, accepted or purged', async () => {
+    test('whoever listens is told of each code that is created, renewed, accepted, purged or cancelled', async () => {
       const store = await fresh();
       const told: string[] = [];
       store.onChange((joinCode) => told.push(joinCode));
@@ -340,6 +407,10 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       await expect.poll(() => told).toHaveLength(3);
       await purge(store, ['b']);
       await expect.poll(() => told).toHaveLength(4);
+      await create(store, '000002', 'a', LATER, NOW);
+      await store.cancel('000002', 'b', NOW);
+      await store.cancel('000002', 'a', NOW);
+      await expect.poll(() => told).toHaveLength(6);
     });
 
     test('another store over the same data sees everything', async () => {

@@ -223,6 +223,18 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     }
   });
 
+  test('of a cancel: the next one leaves nothing of the code', async () => {
+    await play({
+      before: waits,
+      act: (store) => store.cancel('000001', 'a', NOW),
+      holds: async (store) => {
+        await store.cancel('000001', 'a', NOW);
+        expect((await store.check('000001', 'a', NOW)).kind).toBe('not_found_or_expired');
+        expect((await store.counts()).pendings).toBe(0);
+      },
+    });
+  });
+
   test('of a deletion: the room is there, or gone for good', async () => {
     await play({
       before: paired,

@@ -10,6 +10,7 @@ export function brokenStore(failure: () => Error): PairingStore {
     create: fail,
     accept: fail,
     check: fail,
+    cancel: fail,
     findRoom: fail,
     deleteRoom: fail,
     purge: fail,

@@ -21,6 +21,7 @@ test.each([
   ['POST', '/api/rooms'],
   ['POST', '/api/rooms/accept'],
   ['POST', '/api/rooms/check'],
+  ['POST', '/api/rooms/cancel'],
   ['GET', '/api/rooms'],
   ['DELETE', '/api/rooms'],
   ['POST', '/api/user/purge'],

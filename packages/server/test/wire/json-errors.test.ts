@@ -6,7 +6,13 @@ import { rawRequest } from '../support/raw-http.js';
 import { serverUnderTest } from '../support/server.js';
 
 const { url } = await serverUnderTest();
-const POSTS = ['/api/rooms', '/api/rooms/accept', '/api/rooms/check', '/api/user/purge'];
+const POSTS = [
+  '/api/rooms',
+  '/api/rooms/accept',
+  '/api/rooms/check',
+  '/api/rooms/cancel',
+  '/api/user/purge',
+];
 const post = (path: string, body: BodyInit, contentType = 'application/json') =>
   fetch(url + path, { method: 'POST', headers: { 'content-type': contentType }, body });
 
