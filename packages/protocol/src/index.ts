@@ -24,11 +24,11 @@ export type { RTCIceCandidateInit, RTCIceServer } from './ice.js';
 export * from './limits.js';
 export type {
   AcceptRequest,
-  CancelRequest,
-  CancelResponse,
+  AcceptResponse,
   CheckRequest,
   CreatePendingRequest,
   CreatePendingResponse,
+  DeleteRoomRequest,
   DeleteRoomResponse,
   ErrorResponse,
   IceServersRequest,

@@ -8,18 +8,12 @@ import { disabledPairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
 import { adminGuard } from './platform/admin.js';
 import { authorizeRequests, type RequestRule } from './platform/authorize.js';
-import { readForwardedAddresses, trustProxy } from './platform/client-address.js';
+import { trustProxy, warnOfUntrustedProxies } from './platform/client-address.js';
 import { type Cancel, type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
-import { allowOrigins, originRule } from './platform/cors.js';
+import { allowOrigins, originList } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
-import { hostRule } from './platform/hosts.js';
-import {
-  ANSWER_HEADERS,
-  handleClientError,
-  handleError,
-  sendError,
-} from './platform/http-errors.js';
+import { handleClientError, handleError, sendError } from './platform/http-errors.js';
 import { answerOddRequests, httpOptions } from './platform/http-server.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
@@ -67,7 +61,7 @@ export interface AppDeps {
  */
 export async function buildApp(config: Config, deps: AppDeps = {}): Promise<FastifyInstance> {
   const { log, clock = systemClock, authorize = {}, metrics = new Metrics() } = deps;
-  const trust = trustProxy(config, log);
+  const trust = trustProxy(config);
   const malformed = { invalid_request: 0, headers_too_large: 0, request_timeout: 0 };
   const app = Fastify({
     ...(log ? { loggerInstance: log as FastifyBaseLogger } : { logger: false }),
@@ -86,9 +80,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
       handleClientError(error, socket, (code) => {
         malformed[code] += 1;
       }),
-    // Before any hook.
-    frameworkErrors: (error, request, reply) =>
-      handleError(error, request, reply.headers(ANSWER_HEADERS)),
+    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;
   const appLog = app.log as Logger;
   const guard = adminGuard(config);
@@ -105,10 +97,9 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     'code',
     () => malformed,
   );
-  const hostFault = hostRule(config);
-  answerOddRequests(app, hostFault);
   await allowOrigins(app, config);
-  readForwardedAddresses(app, config, trust, appLog);
+  answerOddRequests(app);
+  warnOfUntrustedProxies(app, config, appLog);
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
   const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
@@ -154,7 +145,10 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     joinCodeDigits: config.joinCodeDigits,
     log: appLog,
   });
-  const directory = { find: async (roomId: string) => store?.findRoom(roomId, clock.now()) };
+  const directory = {
+    find: async (roomId: string) => store?.findRoom(roomId, clock.now()),
+    prove: async (roomId: string, deviceId: string) => store?.prove(roomId, deviceId),
+  };
   const signaling = startSignaling({
     server: app.server,
     config,
@@ -163,8 +157,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     iceServers,
     gate: authorize,
     trust,
-    hostFault,
-    allowsOrigin: originRule(config),
+    origins: originList(config),
     serverName: SERVER_NAME,
     clock,
     log: appLog,

@@ -14,7 +14,6 @@ export type DropCause = 'fault' | 'rate' | 'no_room' | 'no_peer' | 'peer_gone' |
 export type RefusalCause =
   | 'total'
   | 'address'
-  | 'host'
   | 'origin'
   | 'path'
   | 'unauthorized'
@@ -50,7 +49,6 @@ export function newCounters(): SignalingCounters {
     refusals: zeros([
       'total',
       'address',
-      'host',
       'origin',
       'path',
       'unauthorized',
