@@ -5,31 +5,39 @@ import { table } from './tables.js';
 /** @typedef {{ waitAfter: (failures: number, policy: Policy) => number, unforgiven: (failures: number, idleSeconds: number, policy: Policy) => number }} Rules */
 
 /**
- * Guesses that one address can make in a time when it guesses whenever it may, but never twice within its pace.
+ * The best plan of one address: the pauses, in seconds, before each guess after its first, that allow the most guesses
+ * in a time. Failures only matter when one is forgiven or a wait ends, so a best plan pauses until one of these.
  *
  * @param {Policy} policy
  * @param {Rules} rules the functions by which the server counts
  * @param {number} seconds
- * @param {number} paceSeconds
+ * @returns {number[]}
  */
-export function guessesWithin(policy, { waitAfter, unforgiven }, seconds, paceSeconds) {
-  let guesses = 0;
-  let failures = 0;
-  for (let time = 0; time < seconds; ) {
-    guesses += 1;
-    failures += 1;
-    const pause = Math.max(waitAfter(failures, policy), paceSeconds);
-    time += pause;
-    failures = unforgiven(failures, pause, policy);
-  }
-  return guesses;
+export function bestPlan(policy, { waitAfter, unforgiven }, seconds) {
+  /** @type {Map<string, number[]>} */
+  const known = new Map();
+  /** @type {(failures: number, left: number) => number[]} */
+  const from = (failures, left) => {
+    const name = `${failures} ${left}`;
+    const found = known.get(name);
+    if (found) return found;
+    const wait = waitAfter(failures, policy);
+    const forgiven = Array.from({ length: failures }, (_, n) => (n + 1) * policy.forgiveSeconds);
+    /** @type {number[]} */
+    let best = [];
+    for (const pause of [wait, ...forgiven.filter((after) => after > wait)]) {
+      if (pause >= left) continue;
+      const plan = [pause, ...from(unforgiven(failures, pause, policy) + 1, left - pause)];
+      if (plan.length > best.length) best = plan;
+    }
+    known.set(name, best);
+    return best;
+  };
+  return from(1, seconds);
 }
 
-/** The most guesses of one address in a time: the best over its paces, from none to that of forgiveness. */
-export function mostGuesses(policy, rules, seconds) {
-  const paces = Array.from({ length: 21 }, (_, n) => (n * policy.forgiveSeconds) / 20);
-  return Math.max(...paces.map((pace) => guessesWithin(policy, rules, seconds, pace)));
-}
+/** The most guesses of one address in a time, however it paces them. */
+export const mostGuesses = (policy, rules, seconds) => bestPlan(policy, rules, seconds).length + 1;
 
 /** The most tries of one address in its first hour: guesses, and codes made to see whether they are taken. */
 export const mostTries = (policy, rules, createsPerHour) =>

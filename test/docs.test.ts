@@ -81,6 +81,7 @@ describe('docs/protocol.md', () => {
     ['### `POST /api/rooms`', requests.create],
     ['### `POST /api/rooms/accept`', requests.accept],
     ['### `POST /api/rooms/check`', requests.check],
+    ['### `POST /api/rooms/cancel`', requests.cancel],
     ['### `POST /api/user/purge`', schemas.PurgeRequest],
     ['### `POST /api/ice-servers`', schemas.IceServersRequest],
   ])('%s: lists the fields in the order in which they are checked', (heading, { properties }) => {

@@ -1,6 +1,8 @@
-// The odds in SECURITY.md: the attack, played against the limits that hold, and the table computed from them.
-import { expect, test } from 'vitest';
-import { ACCEPT_GUESSES } from '../packages/server/src/pairing/guesses.js';
+// The odds in SECURITY.md: the table computed from the limits, and the attack on running servers with default settings.
+import { expect, onTestFinished, test } from 'vitest';
+import { ACCEPT_GUESSES, CHECK_GUESSES } from '../packages/server/src/pairing/guesses.js';
+import { openSqliteStore } from '../packages/server/src/pairing/sqlite-store.js';
+import type { PairingStore } from '../packages/server/src/pairing/store.js';
 import { SETTINGS } from '../packages/server/src/platform/config.js';
 import {
   MemoryPenalties,
@@ -8,52 +10,49 @@ import {
   waitAfter,
 } from '../packages/server/src/platform/penalties.js';
 import { MemoryQuota } from '../packages/server/src/platform/quota.js';
+import { describeWith } from '../packages/server/test/support/components.js';
 import { FakeClock } from '../packages/server/test/support/fake-clock.js';
-import {
-  chance,
-  guessesWithin,
-  mostGuesses,
-  mostTries,
-  oddsTable,
-  shown,
-} from '../scripts/odds.js';
+import { flood, type PipelinedRequest } from '../packages/server/test/support/pipelined.js';
+import { startRedis } from '../packages/server/test/support/redis-servers.js';
+import { startServer } from '../packages/server/test/support/server.js';
+import { bestPlan, chance, mostGuesses, mostTries, oddsTable, shown } from '../scripts/odds.js';
 import { read, section, tableRows } from './support/papers.js';
 
 const HOUR = 3600;
 const RULES = { waitAfter, unforgiven };
-const CREATES_PER_HOUR = SETTINGS.get('MAX_CREATES_PER_HOUR')?.default as number;
+const defaultOf = (name: string) => SETTINGS.get(name)?.default as number;
+const CREATES_PER_HOUR = defaultOf('MAX_CREATES_PER_HOUR');
+const CEILING = defaultOf('MAX_FAILED_GUESSES_PER_MINUTE');
 const security = read('SECURITY.md');
 const guessing = section(security, '## Guessing join codes');
 
-/** Plays one address against the penalties themselves: guesses whenever it may, but never twice within its pace. */
-async function play(seconds: number, paceSeconds: number): Promise<number> {
-  const clock = new FakeClock();
-  const end = clock.now() + seconds * 1000;
-  const penalties = new MemoryPenalties(ACCEPT_GUESSES, clock, 100);
-  let guesses = 0;
-  while (clock.now() < end) {
-    await penalties.fail('attacker');
-    guesses += 1;
-    clock.advance(Math.max(await penalties.waitSeconds('attacker'), paceSeconds) * 1000);
-  }
-  return guesses;
-}
-
-test('the computed number of guesses is what the penalties let through, at every pace', async () => {
-  for (const pace of [0, 9, 45, 90, 171, 180]) {
-    for (const seconds of [HOUR, 20 * HOUR]) {
-      expect(await play(seconds, pace), `${seconds} s, one in ${pace} s`).toBe(
-        guessesWithin(ACCEPT_GUESSES, RULES, seconds, pace),
-      );
+test('the best plan of an address is let through by the penalties, guess by guess, and no sooner', async () => {
+  for (const policy of [ACCEPT_GUESSES, CHECK_GUESSES]) {
+    const clock = new FakeClock();
+    const penalties = new MemoryPenalties(policy, clock, 100);
+    const guess = async () => {
+      const reserved = await penalties.reserve('attacker');
+      if (reserved.kind === 'reserved') reserved.keep();
+      return reserved.kind;
+    };
+    let failures = 0;
+    for (const pause of [0, ...bestPlan(policy, RULES, policy === ACCEPT_GUESSES ? HOUR : 120)]) {
+      if (waitAfter(failures, policy) === pause && pause > 0) {
+        clock.advance(pause * 1000 - 1);
+        expect(await guess()).toBe('refused');
+        clock.advance(1);
+      } else {
+        clock.advance(pause * 1000);
+      }
+      expect(await guess()).toBe('reserved');
+      failures = unforgiven(failures, pause, policy) + 1;
     }
   }
 });
 
 test('SECURITY.md states the guesses of the first hour, and of a later one', () => {
-  const first = mostGuesses(ACCEPT_GUESSES, RULES, HOUR);
-  const later = mostGuesses(ACCEPT_GUESSES, RULES, 1000 * HOUR) / 1000;
   expect(guessing).toContain(
-    `${first} guesses in the first hour, and ${Math.round(later)} in each later`,
+    `${mostGuesses(ACCEPT_GUESSES, RULES, HOUR)} guesses in the first hour, and ${HOUR / ACCEPT_GUESSES.forgiveSeconds} in each later`,
   );
   expect(guessing).toContain(`may fail ${ACCEPT_GUESSES.free} times`);
   expect(guessing).toContain(`up to ${ACCEPT_GUESSES.maxWaitSeconds / 60} minutes`);
@@ -88,4 +87,158 @@ test('a chance is that of at least one hit, and is shown without a flat zero or 
   expect(shown(0.994)).toBe('99 %');
   expect(shown(0.0325)).toBe('3.3 %');
   expect(shown(3.3e-10)).toBe('1 in 3,000,000,000');
+});
+
+/** A store that notes which codes it was asked for, and by which device. */
+function notingStore() {
+  const store = openSqliteStore(':memory:');
+  const asked = { create: [] as string[], accept: [] as string[], check: [] as string[] };
+  const noted: PairingStore = {
+    ...store,
+    create(pending, ...rest) {
+      asked.create.push(pending.joinCode);
+      return store.create(pending, ...rest);
+    },
+    accept(acceptance, ...rest) {
+      asked.accept.push(acceptance.joinCode);
+      return store.accept(acceptance, ...rest);
+    },
+    check(joinCode, ...rest) {
+      asked.check.push(joinCode);
+      return store.check(joinCode, ...rest);
+    },
+  };
+  return { store: noted, asked };
+}
+
+/** A server with default settings; what a test server has otherwise is laid back. */
+async function target(env: Record<string, string> = {}, clock = new FakeClock()) {
+  const { store, asked } = notingStore();
+  const defaults = { MAX_CREATES_PER_HOUR: String(CREATES_PER_HOUR) };
+  const server = await startServer({ ...defaults, ...env }, { clock, store });
+  onTestFinished(() => server.close());
+  return { url: server.url, store, asked, clock };
+}
+
+let nextCode = 0;
+const codes = (count: number) =>
+  Array.from({ length: count }, () => String(nextCode++ % 1_000_000).padStart(6, '0'));
+
+const accept = (joinid: string, headers = {}): PipelinedRequest => ({
+  path: '/api/rooms/accept',
+  body: { joinid, client2: 'attacker' },
+  headers,
+});
+const create = (joinid: string, headers = {}): PipelinedRequest => ({
+  path: '/api/rooms',
+  body: { joinid, client1: 'attacker', expiresInSeconds: 1 },
+  headers,
+});
+const check = (joinid: string, headers = {}): PipelinedRequest => ({
+  path: '/api/rooms/check',
+  body: { joinid, client1: 'victim' },
+  headers,
+});
+
+const AT_ONCE = ACCEPT_GUESSES.free + 1;
+const statuses = (answers: { status: number }[], status: number) =>
+  answers.filter((answer) => answer.status === status).length;
+
+test('40 sockets × 500 pipelined accepts of one address test as many codes as one after the other, for a whole hour', async () => {
+  const { url, asked, clock } = await target();
+  const end = clock.now() + HOUR * 1000;
+  const told = statuses(
+    await flood(
+      url,
+      40,
+      codes(20_000).map((code) => accept(code)),
+    ),
+    404,
+  );
+  expect([told, asked.accept.length]).toEqual([AT_ONCE, AT_ONCE]);
+  let greedy = AT_ONCE;
+  let failures = AT_ONCE;
+  for (;;) {
+    const pause = waitAfter(failures, ACCEPT_GUESSES);
+    if (clock.now() + pause * 1000 >= end) break;
+    clock.advance(pause * 1000);
+    const answers = await flood(
+      url,
+      4,
+      codes(40).map((code) => accept(code)),
+    );
+    greedy += 1;
+    failures = unforgiven(failures, pause, ACCEPT_GUESSES) + 1;
+    expect([statuses(answers, 404), asked.accept.length]).toEqual([1, greedy]);
+  }
+  expect(greedy).toBeLessThanOrEqual(mostGuesses(ACCEPT_GUESSES, RULES, HOUR));
+  expect(guessing).toContain(`${AT_ONCE} at once, ${greedy} in an hour of bursts`);
+});
+
+test('keys, creates and checks are no way round, all at once: each budget lets through what it would one after the other', async () => {
+  const { url, store, asked, clock } = await target();
+  const live = codes(60);
+  for (const joinCode of live) {
+    const pending = { joinCode, client1: 'victim', expiresAt: clock.now() + 600_000, address: 'v' };
+    await store.create(pending, clock.now());
+  }
+  asked.create.length = 0;
+  const key = (n: number) => (n % 2 ? { 'idempotency-key': `${n}` } : {});
+  const requests = codes(1000).flatMap((code, n) => [
+    accept(code, key(4 * n)),
+    create(live[n % 60] as string, key(4 * n + 1)),
+    check(code, key(4 * n + 2)),
+    accept(code, { 'idempotency-key': 'one for all' }),
+  ]);
+  const answers = await flood(url, 40, requests);
+  expect(asked.accept.length + asked.create.length).toBe(AT_ONCE);
+  expect(asked.check).toHaveLength(CHECK_GUESSES.free + 1);
+  expect(guessing).toContain(`${AT_ONCE} accepts and creates, ${CHECK_GUESSES.free + 1} checks`);
+  expect(statuses(answers, 201) + statuses(answers, 200)).toBe(0);
+});
+
+test('a thousand addresses behind a trusted proxy are told of as many failures as the ceiling, and test one code more each', async () => {
+  const { url, asked } = await target({ TRUST_PROXY: '1' });
+  const addresses = Array.from({ length: 1000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`);
+  const requests = codes(20_000).map((code, n) =>
+    accept(code, { 'x-forwarded-for': addresses[n % 1000] as string }),
+  );
+  const answers = await flood(url, 40, requests);
+  const told = new Set(
+    addresses.filter((_, a) => answers.some(({ status }, n) => n % 1000 === a && status === 404)),
+  );
+  expect(statuses(answers, 404)).toBe(CEILING);
+  expect(statuses(answers, 429)).toBe(20_000 - CEILING);
+  expect(guessing).toContain(`${CEILING} failures told, and one more try`);
+  expect(asked.accept).toHaveLength(CEILING + 1000 - told.size);
+});
+
+test('the addresses of an IPv6 /64 are one', async () => {
+  const { url, asked } = await target({ TRUST_PROXY: '1' });
+  const requests = codes(8000).map((code, n) =>
+    accept(code, { 'x-forwarded-for': `2001:db8:0:${n % 8}::${n.toString(16)}` }),
+  );
+  expect(statuses(await flood(url, 40, requests), 404)).toBe(8 * AT_ONCE);
+  expect(asked.accept).toHaveLength(8 * AT_ONCE);
+});
+
+describeWith(['redis-server'], 'two nodes over one Redis', () => {
+  test('40 sockets × 500 pipelined accepts of one address at both test as many codes as at one', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.dispose());
+    const clock = new FakeClock();
+    const env = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '10000' };
+    const nodes = [await target(env, clock), await target(env, clock)];
+    const answers = await Promise.all(
+      nodes.map(({ url }) =>
+        flood(
+          url,
+          20,
+          codes(10_000).map((code) => accept(code)),
+        ),
+      ),
+    );
+    expect(statuses(answers.flat(), 404)).toBe(AT_ONCE);
+    expect(nodes.flatMap(({ asked }) => asked.accept)).toHaveLength(AT_ONCE);
+  });
 });

@@ -1,5 +1,6 @@
 // This device: its id and its pairing, kept for this tab. Two tabs are two devices, and a reload is still the same one.
 import { Couplet, type SavedSession } from '@couplet/client';
+import { claim } from './tab-claim.js';
 
 const KEY = 'couplet-demo';
 
@@ -23,37 +24,71 @@ interface Kept {
   session?: SavedSession;
 }
 
+/** What this tab keeps. Memory is the truth: storage may be blocked, and only a reload reads it. */
+let kept: Promise<Kept> | undefined;
+
 /** The device of this tab; the first call makes it. */
-export function thisDevice(): Couplet {
-  const known = kept();
-  const device = couplet(known?.deviceId);
-  if (known === undefined) keep({ deviceId: device.deviceId });
-  return device;
+export async function thisDevice(): Promise<Couplet> {
+  kept ??= takeKept();
+  return couplet((await kept).deviceId);
 }
 
-export const savedSession = (): SavedSession | undefined => kept()?.session;
+/** Whether there is a pairing to come back to, unless this tab is a duplicate of one that has it. */
+export const mayHaveSession = (): boolean => stored()?.session !== undefined;
+
+export async function savedSession(): Promise<SavedSession | undefined> {
+  kept ??= takeKept();
+  return (await kept).session;
+}
 
 /** Keeps the pairing for the next load of this tab, or forgets it. */
-export function saveSession(session: SavedSession | undefined): void {
-  const { deviceId } = thisDevice();
+export async function saveSession(session: SavedSession | undefined): Promise<void> {
+  const { deviceId } = await thisDevice();
   keep(session === undefined ? { deviceId } : { deviceId, session });
 }
 
 /** Has the server and this tab forget the device and all its pairings. */
 export async function forgetDevice(): Promise<void> {
-  await thisDevice().purge();
-  sessionStorage.removeItem(KEY);
+  await (await thisDevice()).purge();
+  kept = undefined;
+  storage()?.removeItem(KEY);
+}
+
+/** The stored device, if it is this tab's alone; otherwise a new one, with nothing to come back to. */
+async function takeKept(): Promise<Kept> {
+  const known = stored();
+  if (known && (await claim(`${KEY}:${known.deviceId}`))) return known;
+  const { deviceId } = couplet();
+  keep({ deviceId });
+  // Free for certain; claimed for the duplicates to come.
+  if (stored()) void claim(`${KEY}:${deviceId}`);
+  return { deviceId };
 }
 
 function keep(value: Kept): void {
-  sessionStorage.setItem(KEY, JSON.stringify(value));
+  kept = Promise.resolve(value);
+  try {
+    storage()?.setItem(KEY, JSON.stringify(value));
+  } catch {
+    // No room: what is lost is the way back after a reload.
+  }
 }
 
-function kept(): Kept | undefined {
+function stored(): Kept | undefined {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? '') as Kept;
+    const value = JSON.parse(storage()?.getItem(KEY) ?? '') as Kept | null;
+    return typeof value?.deviceId === 'string' ? value : undefined;
   } catch {
-    // Nothing kept yet.
+    // Nothing stored, or nothing of ours.
+    return undefined;
+  }
+}
+
+/** Undefined where the browser blocks it: even reading the property throws then. */
+function storage(): Storage | undefined {
+  try {
+    return sessionStorage;
+  } catch {
     return undefined;
   }
 }

@@ -1,6 +1,13 @@
 // From a start to a session and back: invite, join, come back after a reload, leave, forget. One thing at a time.
 import { CoupletError, type PeerSession, type SessionOptions } from '@couplet/client';
-import { forgetDevice, JOIN_CODE_DIGITS, savedSession, saveSession, thisDevice } from './device.js';
+import {
+  forgetDevice,
+  JOIN_CODE_DIGITS,
+  mayHaveSession,
+  savedSession,
+  saveSession,
+  thisDevice,
+} from './device.js';
 import { announce, byId, hideProblem, showProblem, showView } from './dom.js';
 import { inviteWordsFor, isCancel, wordsFor } from './error-words.js';
 import { showInvite } from './invite-view.js';
@@ -29,9 +36,8 @@ export class DevicesPage {
 
   /** Where the page begins: at the pairing of before the reload, at the code of a link, or at the start. */
   open(code: string | undefined): void {
-    const saved = savedSession();
     if (code !== undefined) void this.join(code);
-    else if (saved) void this.#resume(saved);
+    else if (mayHaveSession()) void this.#resume();
     else this.#toStart();
   }
 
@@ -41,8 +47,8 @@ export class DevicesPage {
       showProblem('Leave this session first, then open the link again.');
       return;
     }
-    await this.#run(`Connecting with code ${grouped(code)}.`, (options) =>
-      thisDevice().accept(code, options),
+    await this.#run(`Connecting with code ${grouped(code)}.`, async (options) =>
+      (await thisDevice()).accept(code, options),
     );
   }
 
@@ -62,7 +68,7 @@ export class DevicesPage {
 
   async #invite(): Promise<void> {
     const connect = async (options: Required<SessionOptions>) => {
-      const invite = await thisDevice().invite(options);
+      const invite = await (await thisDevice()).invite(options);
       showInvite(invite, options.signal);
       showView('invite');
       return invite.accepted;
@@ -70,10 +76,13 @@ export class DevicesPage {
     await this.#run('Making a code.', connect, inviteWordsFor);
   }
 
-  async #resume(saved: Parameters<ReturnType<typeof thisDevice>['resume']>[0]): Promise<void> {
-    await this.#run('Looking for the other device. Its page must be open.', (options) =>
-      thisDevice().resume(saved, options),
-    );
+  async #resume(): Promise<void> {
+    await this.#run('Looking for the other device. Its page must be open.', async (options) => {
+      const saved = await savedSession();
+      // A duplicated tab: the session goes on in the tab that it was copied from.
+      if (saved === undefined) throw new CoupletError('aborted');
+      return (await thisDevice()).resume(saved, options);
+    });
   }
 
   /** Waits for a session, and shows it; where there will be none, says why and returns to the start. */
@@ -91,13 +100,13 @@ export class DevicesPage {
     try {
       const session = await connect({ signal, onSession: (made) => this.#follow(made, current) });
       if (signal.aborted) return;
-      saveSession(session.save());
+      await saveSession(session.save());
       showView('session');
       announce('Connected.');
     } catch (error) {
       if (signal.aborted) return;
       // A pairing that the server has forgotten will not come back.
-      if (error instanceof CoupletError && error.code === 'forbidden') saveSession(undefined);
+      if (error instanceof CoupletError && error.code === 'forbidden') void saveSession(undefined);
       this.#toStart(error, words);
     }
   }
@@ -115,7 +124,7 @@ export class DevicesPage {
   }
 
   #leave(): void {
-    saveSession(undefined);
+    void saveSession(undefined);
     this.#toStart();
   }
 

@@ -32,11 +32,13 @@ export class FileReceiver {
     return true;
   }
 
-  /** The file, and the sum of what came. */
-  finish(): { file: Blob; sha256: string; isWhole: boolean } {
+  /** Resolves to the file, and the sum of what came. Rejects if the browser could not keep it: memory or disk is full. */
+  async finish(): Promise<{ file: Blob; sha256: string; isWhole: boolean }> {
     this.#fold();
     // Not of the sender's type: a page that it made must not run with our rights where someone opens it.
     const file = new Blob(this.#folded, { type: 'application/octet-stream' });
+    // A Blob that did not fit is made without an error, and cannot be read.
+    await file.slice(-1).arrayBuffer();
     return { file, sha256: this.#sum.hex(), isWhole: this.#bytes === this.offer.size };
   }
 

@@ -1,6 +1,6 @@
-// The files tab: what is chosen, dropped or pasted goes out, what comes in is listed with it.
+// The files tab: sends files that are chosen, dropped or pasted, and lists them with the files that are received.
 import type { PeerSession } from '@couplet/client';
-import { byId } from './dom.js';
+import { byId, showProblem } from './dom.js';
 import { decodeFrame, encodeFrame } from './file-frames.js';
 import { IncomingFiles } from './incoming-files.js';
 import { OutgoingFiles } from './outgoing-files.js';
@@ -42,10 +42,19 @@ export function startFiles(session: PeerSession, signal: AbortSignal): void {
 /** From the picker, by drag and drop anywhere on the page, and by pasting. */
 function takeFiles(add: (file: File) => void, signal: AbortSignal): void {
   const [input, zone] = [byId('file-input', 'input'), byId('drop-zone', 'div')];
-  const addAll = (files: FileList | null | undefined) => {
+  const addAll = (files: FileList | readonly File[] | null) => {
     if (!files?.length) return;
     selectTab('files');
     for (const file of files) add(file);
+  };
+  const addTransferred = (data: DataTransfer | null) => {
+    const items = [...(data?.items ?? [])].filter(({ kind }) => kind === 'file');
+    // A folder comes as a file that cannot be read, or as an empty one.
+    const files = items.filter((item) => !item.webkitGetAsEntry()?.isDirectory);
+    addAll(files.flatMap((item) => item.getAsFile() ?? []));
+    if (files.length < items.length) {
+      showProblem('A folder cannot be sent. Send the files in it, or a ZIP archive.');
+    }
   };
   byId('choose-files', 'button').addEventListener('click', () => input.click(), { signal });
   input.addEventListener(
@@ -57,7 +66,7 @@ function takeFiles(add: (file: File) => void, signal: AbortSignal): void {
     },
     { signal },
   );
-  document.addEventListener('paste', (event) => addAll(event.clipboardData?.files), { signal });
+  document.addEventListener('paste', (event) => addTransferred(event.clipboardData), { signal });
   document.addEventListener(
     'dragover',
     (event) => {
@@ -73,7 +82,7 @@ function takeFiles(add: (file: File) => void, signal: AbortSignal): void {
     (event) => {
       event.preventDefault();
       zone.classList.remove('over');
-      addAll(event.dataTransfer?.files);
+      addTransferred(event.dataTransfer);
     },
     { signal },
   );

@@ -1,5 +1,5 @@
 // Files that the peer sends: bounded, put together, compared, offered to be saved.
-import { type FileFrame, MAX_FILE_BYTES } from './file-frames.js';
+import { type FileFrame, MAX_FILE_BYTES, type RefusalReason } from './file-frames.js';
 import { FileReceiver } from './file-receiver.js';
 import { type TransferRow, transferRow } from './transfer-row.js';
 
@@ -7,14 +7,21 @@ import { type TransferRow, transferRow } from './transfer-row.js';
 const MAX_KEPT_BYTES = 2 * MAX_FILE_BYTES;
 const MAX_FILES = 500;
 
+const NO_ROOM = 'Stopped: this browser has no room for the file.';
+
 export interface IncomingDeps {
   send(frame: FileFrame): void;
   show(row: TransferRow): void;
 }
 
+interface Transfer {
+  receiver: FileReceiver;
+  row: TransferRow;
+}
+
 export class IncomingFiles {
   readonly #deps: IncomingDeps;
-  readonly #open = new Map<number, { receiver: FileReceiver; row: TransferRow }>();
+  readonly #open = new Map<number, Transfer>();
   readonly #urls: string[] = [];
   #files = 0;
   #keptBytes = 0;
@@ -31,13 +38,11 @@ export class IncomingFiles {
     } else if (transfer === undefined) {
       // What was under way when this side refused.
     } else if (frame.kind === 'chunk') {
-      if (transfer.receiver.take(frame.bytes))
-        transfer.row.progress(transfer.receiver.receivedBytes);
-      else this.#refuse(id, 'broken', 'Stopped: more came than was announced.');
+      this.#takeChunk(id, transfer, frame.bytes);
     } else if (frame.kind === 'end') {
-      this.#finish(id, transfer, frame.sha256);
+      void this.#finish(id, transfer, frame.sha256);
     } else if (frame.kind === 'cancelled') {
-      this.#end(id, 'Cancelled by the other device.');
+      this.#end(id, 'Canceled by the other device.');
     }
   }
 
@@ -62,30 +67,37 @@ export class IncomingFiles {
     this.#files += 1;
     this.#keptBytes += size;
     const row = transferRow('receiving', { name, size }, () =>
-      this.#refuse(id, 'cancelled', 'Cancelled.'),
+      this.#refuse(id, 'cancelled', 'Canceled.'),
     );
     this.#open.set(id, { receiver: new FileReceiver({ name, size, mediaType }), row });
     this.#deps.show(row);
   }
 
-  #finish(
-    id: number,
-    { receiver, row }: { receiver: FileReceiver; row: TransferRow },
-    sha256: string,
-  ): void {
-    const result = receiver.finish();
-    this.#open.delete(id);
-    this.#deps.send({ kind: 'received', id, sha256: result.sha256 });
-    if (!result.isWhole || result.sha256 !== sha256) {
-      row.failed('Damaged on the way: the sums differ.');
-      return;
+  #takeChunk(id: number, { receiver, row }: Transfer, bytes: Uint8Array<ArrayBuffer>): void {
+    try {
+      if (receiver.take(bytes)) row.progress(receiver.receivedBytes);
+      else this.#refuse(id, 'broken', 'Stopped: more came than was announced.');
+    } catch {
+      this.#refuse(id, 'too_large', NO_ROOM);
     }
-    const url = URL.createObjectURL(result.file);
-    this.#urls.push(url);
-    row.intact(sha256, { url, name: receiver.offer.name });
   }
 
-  #refuse(id: number, reason: 'cancelled' | 'broken', words: string): void {
+  async #finish(id: number, transfer: Transfer, sha256: string): Promise<void> {
+    const result = await transfer.receiver.finish().catch(() => undefined);
+    // Canceled or interrupted meanwhile.
+    if (this.#open.get(id) !== transfer) return;
+    if (result === undefined) return this.#refuse(id, 'too_large', NO_ROOM);
+    this.#deps.send({ kind: 'received', id, sha256: result.sha256 });
+    if (!result.isWhole || result.sha256 !== sha256) {
+      return this.#end(id, 'Damaged on the way: the sums differ.');
+    }
+    this.#open.delete(id);
+    const url = URL.createObjectURL(result.file);
+    this.#urls.push(url);
+    transfer.row.intact(sha256, url);
+  }
+
+  #refuse(id: number, reason: RefusalReason, words: string): void {
     this.#deps.send({ kind: 'refused', id, reason });
     this.#end(id, words);
   }

@@ -6,7 +6,7 @@ import { grouped, joinLink, spoken } from './join-code.js';
 import { qrCode } from './qr-code.js';
 
 /** Shows the invite, and counts down until the signal is aborted. */
-export function showInvite({ code, expiresAt }: Invite, signal: AbortSignal): void {
+export function showInvite({ code, expiresInMs }: Invite, signal: AbortSignal): void {
   const link = joinLink(document.baseURI, code);
   byId('invite-code', 'span').textContent = grouped(code);
   byId('invite-code-spoken', 'span').textContent = `Code: ${spoken(code)}`;
@@ -15,9 +15,8 @@ export function showInvite({ code, expiresAt }: Invite, signal: AbortSignal): vo
   byId('invite-qr', 'div').replaceChildren(qrCode(link, 'QR code of the link'));
   byId('copy-link', 'button').addEventListener('click', () => void copy(), { signal });
   const tick = () => {
-    const left = expiresAt.getTime() - Date.now();
     byId('invite-countdown', 'p').textContent =
-      `Works for ${clock(left)} more, and for one device.`;
+      `Works for ${clock(expiresInMs())} more, and for one device.`;
   };
   tick();
   const timer = setInterval(tick, 1000);

@@ -1,10 +1,24 @@
-// Join codes as people meet them: typed with spaces, pasted with the whole link, read out in groups.
+// Reads and writes join codes as people handle them: typed in groups, pasted with the whole link, read aloud.
+import { normalizeJoinCode } from '@couplet/client';
 
-/** The code in what was typed or pasted: digits however grouped, or a link that holds it. Undefined where there is none. */
+/** The code in typed or pasted text, or in a link that contains it; undefined if there is none. */
 export function codeIn(text: string, digits: number): string | undefined {
-  const fromLink = /#code=(\d+)/.exec(text)?.[1];
-  const code = fromLink ?? text.replace(/[\s.\-–—_]/g, '');
-  return /^\d+$/.test(code) && code.length === digits ? code : undefined;
+  const inLink = /#code=([^&]*)/.exec(text)?.[1];
+  if (inLink === undefined) return normalizeJoinCode(text, digits);
+  const decoded = percentDecoded(inLink);
+  // Text may follow the link. A code with spaces in it is found too, if that text begins with a letter.
+  const [upToSpace = ''] = decoded.split(/\s/, 1);
+  const [upToLetter = ''] = decoded.split(/\p{L}/u, 1);
+  return normalizeJoinCode(upToSpace, digits) ?? normalizeJoinCode(upToLetter, digits);
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A percent sign that encodes nothing: the text as it is.
+    return text;
+  }
 }
 
 /** The link that joins. The code is in the fragment: browsers send that to no server, so no log ever has it. */

@@ -5,7 +5,7 @@ import { sendFile } from './file-sender.js';
 import { type TransferRow, transferRow } from './transfer-row.js';
 
 const REFUSALS: Readonly<Record<RefusalReason, string>> = {
-  cancelled: 'Cancelled by the other device.',
+  cancelled: 'Canceled by the other device.',
   too_large: 'Too large for the other device.',
   broken: 'Damaged on the way.',
 };
@@ -33,7 +33,7 @@ export class OutgoingFiles {
 
   add(file: File): void {
     const id = this.#nextId++;
-    const row = transferRow('sending', file, () => this.#cancel(id));
+    const row = transferRow('sending', file, () => this.#cancel(id, 'Canceled.'));
     this.#show(row);
     if (file.size > MAX_FILE_BYTES) {
       row.failed('Larger than 1 GB, which is too much for this page.');
@@ -69,19 +69,19 @@ export class OutgoingFiles {
       transfer.sha256 = await sendFile(this.#session, id, file, { signal, onProgress });
       if (this.#open.has(id)) transfer.row.waiting();
     } catch (error) {
-      this.#end(
-        id,
-        error instanceof CoupletError ? 'Interrupted. Send it again.' : 'The file cannot be read.',
-      );
+      const isInterrupted = error instanceof CoupletError;
+      this.#cancel(id, isInterrupted ? 'Interrupted. Send it again.' : 'The file cannot be read.');
     }
   }
 
-  #cancel(id: number): void {
-    this.#end(id, 'Cancelled.');
+  /** Ends the transfer on both sides. */
+  #cancel(id: number, words: string): void {
+    if (!this.#open.has(id)) return;
+    this.#end(id, words);
     try {
       this.#session.send(encodeFrame({ kind: 'cancelled', id }));
     } catch {
-      // Nobody there to be told; the peer drops its half when the connection goes.
+      // Not connected: the peer drops its half when it notices.
     }
   }
 

@@ -1,5 +1,6 @@
-// One file in the list: its name, how far it is, and how it ended.
+// One file in the list: its name, its progress, and its outcome.
 import { announce, make } from './dom.js';
+import { safeFileName } from './file-name.js';
 import { bytes } from './format.js';
 
 /** Written at most this often: a screen shows no more, and every write costs the transfer time. */
@@ -10,16 +11,18 @@ export interface TransferRow {
   progress(doneBytes: number): void;
   /** Everything is sent, and the other side has not yet said what it got. */
   waiting(): void;
-  /** The file is whole on both sides; a received one may be saved. */
-  intact(sha256: string, file?: { url: string; name: string }): void;
+  /** The file is whole on both sides; a received one can be saved from `url`. */
+  intact(sha256: string, url?: string): void;
   failed(reason: string): void;
 }
 
 export function transferRow(
   direction: 'sending' | 'receiving',
-  { name, size }: { name: string; size: number },
+  file: { name: string; size: number },
   onCancel: () => void,
 ): TransferRow {
+  const { size } = file;
+  const name = safeFileName(file.name);
   const bar = make('progress');
   bar.max = Math.max(size, 1);
   bar.value = 0;
@@ -67,13 +70,13 @@ export function transferRow(
       bar.value = bar.max;
       detail.textContent = 'Sent; the other device compares';
     },
-    intact(sha256, file) {
+    intact(sha256, url) {
       end('intact', direction === 'sending' ? 'Arrived intact.' : 'Received intact.');
-      if (file) {
+      if (url !== undefined) {
         const link = make('a', '', 'Save');
-        link.href = file.url;
-        link.download = file.name;
-        link.setAttribute('aria-label', `Save ${file.name}`);
+        link.href = url;
+        link.download = name;
+        link.setAttribute('aria-label', `Save ${name}`);
         actions.append(link);
       }
       element.append(make('p', 'sum', `SHA-256 ${sha256}`));

@@ -1,5 +1,5 @@
 // The demo page in real browsers, used as people use it: by its labels, its buttons, its keyboard.
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import {
   launchBrowser,
@@ -214,6 +214,29 @@ describeWith(['chromium'], 'the demo page', () => {
     await host.page.getByText('Nobody used the code in time. Make a new invite.').waitFor();
     await host.heading('Connect two devices').waitFor();
   }, 60_000);
+
+  test.each([3_600_000, -3_600_000])(
+    'the countdown is right on a device whose clock is off by %i ms, and set meanwhile',
+    async (offMs) => {
+      const { url } = await startSite();
+      const prepare = (page: Page) =>
+        page.addInitScript((offMs) => {
+          const now = Date.now;
+          Date.now = () => now() + offMs;
+          Object.assign(window, { setClock: () => Object.assign(Date, { now }) });
+        }, offMs);
+      const host = await visit(browser, url, { prepare });
+      await makeInvite(host);
+      const countdown = () => host.page.locator('#invite-countdown').textContent();
+      const left = /^Works for (5:00|4:[345]\d) more, and for one device\.$/;
+      expect(await countdown()).toMatch(left);
+      await host.page.evaluate(() => (window as unknown as { setClock(): void }).setClock());
+      const before = await countdown();
+      await expect.poll(countdown).not.toBe(before);
+      expect(await countdown()).toMatch(left);
+    },
+    60_000,
+  );
 
   test('what came while another tab was open is at the end of the chat, and seen', async () => {
     const { url } = await startSite();

@@ -84,19 +84,55 @@ describe('a transfer', () => {
     expect(progress.at(-1)).toBe(content.length);
   });
 
-  test('stops where it is cancelled', async () => {
+  /** What is sent of a file whose slices are read by `read`, and how that ends. */
+  async function sendUnreadable(
+    read: (from: number) => Promise<ArrayBuffer>,
+    signal = new AbortController().signal,
+  ) {
+    const kinds = new Set<string | undefined>();
+    const session = {
+      send: (data: unknown) => kinds.add(decodeFrame(data as ArrayBuffer)?.kind),
+      drained: async () => {},
+    };
+    const file = new File([bytesOf(40 * CHUNK_BYTES)], 'a');
+    file.slice = (from = 0) => Object.assign(new Blob(), { arrayBuffer: () => read(from) });
+    const ended = await sendFile(session, 1, file, { signal, onProgress: () => {} }).catch(String);
+    return { kinds: [...kinds], ended };
+  }
+
+  test('ends where the file has become shorter, and never says that it is whole', async () => {
+    const read = async (from: number) => new ArrayBuffer(from === 0 ? 16 * CHUNK_BYTES : 10);
+    expect(await sendUnreadable(read)).toEqual({
+      kinds: ['offer', 'chunk'],
+      ended: 'Error: the file ends early',
+    });
+  });
+
+  test('does not offer a file that cannot be read', async () => {
+    const read = () => Promise.reject(new Error('a folder'));
+    expect(await sendUnreadable(read)).toEqual({ kinds: [], ended: 'Error: a folder' });
+  });
+
+  test('waits for no read that never ends', async () => {
+    const stopping = new AbortController();
+    const sending = sendUnreadable(() => new Promise(() => {}), stopping.signal);
+    stopping.abort('canceled');
+    expect(await sending).toEqual({ kinds: [], ended: 'canceled' });
+  });
+
+  test('stops when it is canceled', async () => {
     const stopping = new AbortController();
     let sent = 0;
     const session = {
       send: () => {
         sent += 1;
-        if (sent === 3) stopping.abort(new Error('cancelled'));
+        if (sent === 3) stopping.abort(new Error('canceled'));
       },
       drained: async () => {},
     };
     const file = new File([bytesOf(10 * CHUNK_BYTES)], 'a');
     const options = { signal: stopping.signal, onProgress: () => {} };
-    await expect(sendFile(session, 1, file, options)).rejects.toThrow('cancelled');
+    await expect(sendFile(session, 1, file, options)).rejects.toThrow('canceled');
     expect(sent).toBe(3);
   });
 
@@ -108,7 +144,7 @@ describe('a transfer', () => {
     ]) {
       expect(receiver.take(new Uint8Array(chunk))).toBe(true);
     }
-    const { file, sha256, isWhole } = receiver.finish();
+    const { file, sha256, isWhole } = await receiver.finish();
     const expected = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(new Uint8Array(await file.arrayBuffer())).toEqual(expected);
     expect({ sha256, isWhole, type: file.type }).toEqual({
@@ -117,10 +153,10 @@ describe('a transfer', () => {
     });
   });
 
-  test('a receiver takes no more than was announced, and knows what is missing', () => {
+  test('a receiver takes no more than was announced, and knows what is missing', async () => {
     const receiver = new FileReceiver(OFFER);
     expect(receiver.take(new Uint8Array(11))).toBe(false);
     expect(receiver.take(new Uint8Array(9))).toBe(true);
-    expect(receiver.finish().isWhole).toBe(false);
+    expect((await receiver.finish()).isWhole).toBe(false);
   });
 });

@@ -12,8 +12,24 @@ test.each([
   ['04213', undefined],
   ['0421377', undefined],
   ['o42137', undefined],
-  ['٠٤٢١٣٧', undefined],
   ['', undefined],
+  // Digits of other scripts, full-width digits, other hyphens, invisible marks: as typed, and as browsers encode a link.
+  ['٠٤٢١٣٧', '042137'],
+  ['०४२ १३७', '042137'],
+  ['０４２－１３７', '042137'],
+  ['042\u2011137', '042137'],
+  ['\u202a042137\u202c', '042137'],
+  ['042\u200b137\ufeff', '042137'],
+  ['#code=%D9%A0%D9%A4%D9%A2%D9%A1%D9%A3%D9%A7', '042137'],
+  ['#code=042%E2%80%91137', '042137'],
+  ['#code=042%20137', '042137'],
+  ['https://couplet.example/demo/#code=042 137', '042137'],
+  ['(https://couplet.example/demo/#code=042137).', '042137'],
+  ['https://couplet.example/demo/#code=042137&from=mail2', '042137'],
+  ['https://couplet.example/demo/#code=042137 until 2030', '042137'],
+  ['#code=%', undefined],
+  ['#code=', undefined],
+  ['#code=0421', undefined],
 ])('%j holds the code %s', (text, code) => {
   expect(codeIn(text, 6)).toBe(code);
 });

@@ -1,5 +1,7 @@
 // couplet doctor through the shipped nginx.conf in real nginx: all well as shipped, and each fault of the proxy found.
 import { X509Certificate } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeCertificate } from '../../packages/server/test/support/certificate.js';
 import { describeWith } from '../../packages/server/test/support/components.js';
@@ -12,10 +14,15 @@ describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
   async function site(
     changes: Record<string, string> = {},
     certificate: { name?: string; expired?: boolean } = {},
+    env: Record<string, string> = {},
   ) {
     const folder = temporaryFolder();
     const tls = makeCertificate(folder, certificate);
-    const server = await startServer();
+    const publicFolder = join(folder, 'public');
+    mkdirSync(join(publicFolder, 'demo'), { recursive: true });
+    writeFileSync(join(publicFolder, 'client.js'), '');
+    writeFileSync(join(publicFolder, 'demo/index.html'), '<!doctype html>');
+    const server = await startServer(env, { publicFolder });
     onTestFinished(() => server.close());
     const ports = {
       http: await freePort(),
@@ -48,6 +55,44 @@ describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
       status: 'not_applicable',
       detail: 'needs the WebSocket',
     });
+  });
+
+  test('finds a proxy that takes the port out of Host, or replaces it, where ALLOWED_ORIGINS is a list', async () => {
+    const env = { ALLOWED_ORIGINS: 'https://app.example' };
+    const { url, ca } = await site({}, {}, env);
+    const origin = 'https://app.example';
+    expect((await examine(url, { ca, origin })).failed).toEqual([]);
+    for (const host of ['$host', 'couplet']) {
+      const { url, ca } = await site({ $http_host: host }, {}, env);
+      const { failed, of } = await examine(url, { ca, origin });
+      expect(failed).toEqual(['websocket']);
+      expect(of('websocket')).toMatchObject(
+        failure(
+          /own page, https:\/\/localhost:\d+\/demo\/, is refused/,
+          /proxy_set_header Host \$http_host/,
+        ),
+      );
+    }
+  });
+
+  test('finds a name that ALLOWED_HOSTS does not list', async () => {
+    const { url, ca } = await site(
+      { $http_host: 'couplet' },
+      {},
+      { ALLOWED_HOSTS: 'chat.example.com' },
+    );
+    expect((await examine(url, { ca })).of('http')).toMatchObject(
+      failure(/403 forbidden/, /ALLOWED_HOSTS/),
+    );
+  });
+
+  test('finds a proxy that lets answers be kept', async () => {
+    const { url, ca } = await site({
+      'proxy_pass http://couplet;': 'proxy_pass http://couplet; proxy_hide_header Cache-Control;',
+    });
+    expect((await examine(url, { ca })).of('http')).toMatchObject(
+      failure(/no-store/, /cache nothing/),
+    );
   });
 
   test('finds an expired certificate, and says since when', async () => {

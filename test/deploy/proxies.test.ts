@@ -135,6 +135,14 @@ for (const [program, configure] of Object.entries(PROXIES)) {
       expect(answer.headers.location.replace(`:${ports.https}`, '')).toBe(`https://${SITE}/a?b`);
     });
 
+    test('Host keeps its port', async () => {
+      seen.length = 0;
+      const host = `${SITE}:${ports.https}`;
+      await call('GET', '/healthz', undefined, { host });
+      await connect({ host });
+      expect(seen.map(({ headers }) => headers.host)).toEqual([host, host]);
+    });
+
     test('the client’s address, the scheme, the name and the upgrade are passed on, and claims are not', async () => {
       const claims = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'gopher' };
       seen.length = 0;
@@ -163,7 +171,11 @@ for (const [program, configure] of Object.entries(PROXIES)) {
       await server.close();
       expect(await call('GET', '/api/rooms?roomid=x')).toMatchObject({
         status: 503,
-        headers: { 'content-type': 'application/json', 'retry-after': '2' },
+        headers: {
+          'content-type': 'application/json',
+          'cache-control': 'no-store',
+          'retry-after': '2',
+        },
         body: { error: 'unavailable' },
       });
     });

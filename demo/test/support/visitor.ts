@@ -32,10 +32,16 @@ export interface Visitor {
   heading(name: string | RegExp): Locator;
 }
 
+export interface VisitOptions extends BrowserContextOptions {
+  path?: string;
+  /** Called with the page before it is opened. */
+  prepare?(page: Page): Promise<unknown>;
+}
+
 export async function visit(
   browser: Browser | undefined,
   site: string,
-  { path = '/demo/', ...options }: BrowserContextOptions & { path?: string } = {},
+  { path = '/demo/', prepare, ...options }: VisitOptions = {},
 ): Promise<Visitor> {
   const { page } = await openDevice(browser, 'about:blank', options);
   const complaints: string[] = [];
@@ -47,6 +53,7 @@ export async function visit(
     const url = new URL(request.url());
     if (url.protocol.startsWith('http') && url.origin !== site) complaints.push(request.url());
   });
+  await prepare?.(page);
   await page.goto(site + path, { waitUntil: 'load' });
   return {
     page,

@@ -55,7 +55,10 @@ export interface Invite {
    * accepted it. If the server cannot be reached, rejects with `network` within 30 seconds after the code expired.
    */
   readonly accepted: Promise<PeerSession>;
-  /** Stops waiting. */
+  /**
+   * Stops waiting, and has the server delete the code, so that nobody accepts it any more. So does the `signal` of
+   * `invite`. It takes a moment to reach the server; a page that is closed does not cancel its invites.
+   */
   cancel(): void;
 }
 
@@ -88,15 +91,24 @@ export class Couplet {
     signal,
     onSession,
   }: SessionOptions & { expiresInSeconds?: number } = {}): Promise<Invite> {
+    if (signal?.aborted) throw CoupletError.aborted(signal);
     const platform = this.#platform();
     const { code, expiresMs } = await this.#create(expiresInSeconds, signal);
     const expiresInMs = () => Math.max(0, expiresMs - systemClock.monotonic());
     const waiting = new AbortController();
-    const cancel = () => waiting.abort(signal?.reason);
+    let isLive = true;
+    const cancel = () => {
+      if (isLive) this.#pairing.cancel(code, this.deviceId);
+      isLive = false;
+      waiting.abort(signal?.reason);
+    };
     signal?.addEventListener('abort', cancel, { once: true });
     if (signal?.aborted) cancel();
     const accepted = this.#pairing
       .check(code, this.deviceId, expiresMs, waiting.signal)
+      .finally(() => {
+        isLive = false;
+      })
       .then((roomId) => {
         return this.#open(platform, roomId, this.deviceId, { signal: waiting.signal, onSession });
       })
@@ -166,8 +178,10 @@ export class Couplet {
         const expiresMs = await this.#pairing.create(code, expiresInSeconds, deviceId, signal);
         return { code, expiresMs };
       } catch (error) {
-        const taken = error instanceof CoupletError && error.code === 'conflict';
-        if (!taken || tried >= MAX_CODES) throw error;
+        const reason = (error as CoupletError).code;
+        // The request may have reached the server.
+        if (reason === 'aborted') this.#pairing.cancel(code, this.deviceId);
+        if (reason !== 'conflict' || tried >= MAX_CODES) throw error;
       }
     }
   }

@@ -108,6 +108,16 @@ export class PairingClient {
     }
   }
 
+  /**
+   * Has the server delete a code that nobody has accepted. Best effort, in the background, also while the page is left:
+   * older servers lack this endpoint, and the code expires anyway.
+   */
+  cancel(joinCode: string, deviceId: string): void {
+    const body = { joinid: joinCode, client1: deviceId };
+    const read = (answer: Answer) => isRecord(answer.body) || undefined;
+    this.#post('/api/rooms/cancel', body, read, undefined, undefined, true).catch(() => {});
+  }
+
   /** What to put into RTCPeerConnection, with fresh credentials. */
   iceServers(roomId: string, deviceId: string, signal?: AbortSignal): Promise<RTCIceServer[]> {
     const body = { roomid: roomId, client: deviceId };
@@ -128,6 +138,7 @@ export class PairingClient {
    * @param read the result in a success; undefined if the answer is not of the protocol
    * @param expiresMs if given, the server holds the answer, and attempts go on until shortly after that time. Without
    * it a person waits for the answer, and is told of a failure soon.
+   * @param keepalive whether the first attempt outlives the page
    */
   async #post<Result>(
     path: string,
@@ -135,6 +146,7 @@ export class PairingClient {
     read: (answer: Answer) => Result | undefined,
     signal: AbortSignal | undefined,
     expiresMs?: number,
+    keepalive = false,
   ): Promise<Result> {
     const { url, clock, random } = this.#options;
     const waiting = expiresMs !== undefined;
@@ -153,7 +165,10 @@ export class PairingClient {
       let failure: CoupletError;
       let attempts = MAX_ATTEMPTS;
       try {
-        const answer = await this.#attempt(path, headers, body, withinMs, signal);
+        const init: RequestInit = { method: 'POST', headers, body: JSON.stringify(body) };
+        // Not every browser combines keepalive with a preflight.
+        if (keepalive && attempt === 0) init.keepalive = true;
+        const answer = await this.#attempt(path, init, withinMs, signal);
         const isSuccess = answer.status >= 200 && answer.status < 300;
         const result = isSuccess ? read(answer) : undefined;
         if (result !== undefined) return result;
@@ -183,8 +198,7 @@ export class PairingClient {
   /** Sends the request once; rejects with `aborted` for the caller's signal, with anything else for a lost answer. */
   async #attempt(
     path: string,
-    headers: Record<string, string>,
-    body: object,
+    init: RequestInit,
     withinMs: number,
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
@@ -195,12 +209,7 @@ export class PairingClient {
     signal?.addEventListener('abort', abort, { once: true });
     const cancel = clock.after(withinMs, abort);
     try {
-      const response = await fetch(url + path, {
-        method: 'POST',
-        headers,
-        body: JSON.stringify(body),
-        signal: attempt.signal,
-      });
+      const response = await fetch(url + path, { ...init, signal: attempt.signal });
       // Reading the body belongs to the attempt: the connection may break in the middle of it.
       const text = await response.text();
       return {

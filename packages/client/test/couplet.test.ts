@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { eventually } from '../../server/test/support/eventually.js';
 import { startServer } from '../../server/test/support/server.js';
 import { Couplet, type CoupletOptions } from '../src/index.js';
 import { FakePeerConnection } from './support/fake-peer-connection.js';
@@ -188,4 +189,100 @@ test.each([307, 308])('an address that answers %i is followed', async (status) =
   await expect(device({ url }).accept('042137')).rejects.toMatchObject({
     code: 'not_found_or_expired',
   });
+});
+
+/** Resolves once nobody can accept the code any more. */
+const goneFor = (code: string) =>
+  eventually(async () => {
+    const answer = await fetch(`${server.url}/api/rooms/check`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ joinid: code, client1: 'inviter' }),
+    });
+    expect(answer.status).toBe(404);
+  });
+
+test.each(['cancel()', 'the signal'])('%s of an invite deletes its code', async (how) => {
+  const abort = new AbortController();
+  const inviter = device({ deviceId: 'inviter' });
+  const invite = await inviter.invite({ signal: abort.signal });
+  const other = await inviter.invite();
+  if (how === 'cancel()') invite.cancel();
+  else abort.abort();
+  await expect(invite.accepted).rejects.toMatchObject({ code: 'aborted' });
+  await goneFor(invite.code);
+  await expect(device().accept(invite.code)).rejects.toMatchObject({
+    code: 'not_found_or_expired',
+  });
+  // Other invites of the device stay.
+  const guest = await device().accept(other.code);
+  (await other.accepted).close();
+  guest.close();
+});
+
+/** A device whose requests are noted, and answered by the test where it wants to. */
+function noted(
+  answer: (path: string, body: Record<string, unknown>) => Promise<Response> | undefined,
+) {
+  const requests: { path: string; body: Record<string, unknown>; keepalive: boolean }[] = [];
+  const through = (url: string, init: RequestInit) => {
+    const { pathname: path } = new URL(url);
+    const body = JSON.parse(String(init.body));
+    requests.push({ path, body, keepalive: init.keepalive === true });
+    return answer(path, body) ?? fetch(url, init);
+  };
+  const cancels = () => requests.filter(({ path }) => path === '/api/rooms/cancel');
+  return { couplet: device({ deviceId: 'inviter', fetch: through }), requests, cancels };
+}
+
+test('an invite that is aborted while its code is made leaves no code behind', async () => {
+  const abort = new AbortController();
+  const { couplet, requests, cancels } = noted((path) => {
+    if (path === '/api/rooms') setImmediate(() => abort.abort());
+    return undefined;
+  });
+  await expect(couplet.invite({ signal: abort.signal })).rejects.toMatchObject({ code: 'aborted' });
+  expect(cancels().map(({ body }) => body.joinid)).toEqual([requests[0]?.body.joinid]);
+  await expect(couplet.invite({ signal: abort.signal })).rejects.toMatchObject({ code: 'aborted' });
+  expect(requests).toHaveLength(2);
+});
+
+test('a cancel outlives the page, and is tried again without that', async () => {
+  let lost = 2;
+  const { couplet, cancels } = noted((path) =>
+    path === '/api/rooms/cancel' && lost-- > 0 ? Promise.reject(new TypeError('lost')) : undefined,
+  );
+  const invite = await couplet.invite();
+  invite.cancel();
+  invite.cancel();
+  await goneFor(invite.code);
+  expect(cancels().map(({ keepalive }) => keepalive)).toEqual([true, false, false]);
+});
+
+test('a server without this endpoint is asked once', async () => {
+  const { couplet, cancels } = noted((path) =>
+    path === '/api/rooms/cancel'
+      ? Promise.resolve(Response.json({ error: 'not_found' }, { status: 404 }))
+      : undefined,
+  );
+  const invite = await couplet.invite();
+  invite.cancel();
+  await expect(invite.accepted).rejects.toMatchObject({ code: 'aborted' });
+  await new Promise(setImmediate);
+  expect(cancels()).toHaveLength(1);
+});
+
+test('a code that was collected or has expired is not cancelled', async () => {
+  const { couplet, cancels } = noted(() => undefined);
+  const invite = await couplet.invite();
+  const guest = await device().accept(invite.code);
+  const host = await invite.accepted;
+  invite.cancel();
+  expect(host.state).toBe('connected');
+  host.close();
+  guest.close();
+  const expired = await couplet.invite({ expiresInSeconds: 1 });
+  await expect(expired.accepted).rejects.toMatchObject({ code: 'not_found_or_expired' });
+  expired.cancel();
+  expect(cancels()).toEqual([]);
 });

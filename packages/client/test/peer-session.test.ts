@@ -455,6 +455,6 @@ test('a wrong code is told, and purge forgets this device', async () => {
   await expect(device().accept('000000')).rejects.toMatchObject({ code: 'not_found_or_expired' });
   const couplet = device({ deviceId: 'chosen' });
   const invite = await couplet.invite();
-  invite.cancel();
   expect(await couplet.purge()).toMatchObject({ pendingsDeleted: 1 });
+  await expect(invite.accepted).rejects.toMatchObject({ code: 'not_found_or_expired' });
 });

@@ -11,27 +11,24 @@ export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
   invalid_client2: 'Not a device id, or the device that created the code.',
   invalid_client: 'Not a device id.',
   invalid_roomid: 'Not a room id.',
-  invalid_secret: 'Not a string of at most 256 bytes.',
-  invalid_secrets: 'Not a list of at most 1000 secrets; `count` says how many are at fault.',
   invalid_idempotency_key: 'The Idempotency-Key is empty or longer than 256 bytes.',
-  invalid_request: 'Not well-formed HTTP, or a broken WebSocket handshake.',
+  invalid_request:
+    'Not well-formed HTTP, no or several `Host` headers, or a broken WebSocket handshake.',
   missing_deviceIds_or_deviceId: 'A purge names no device.',
   empty_deviceIds_array: 'A purge names an empty list of devices.',
   invalid_device_ids:
     'A purge holds values that are not device ids, or too many; `count` says how many.',
   unauthorized: 'The admin token is missing or wrong.',
   forbidden:
-    'Not for this device or origin: it is none of the two of that room, there is no such room, or the secret of the device is wrong or missing.',
+    'Not for this device (it is none of the two of that room, or there is no such room), this origin (ALLOWED_ORIGINS), or this `Host` (ALLOWED_HOSTS).',
   not_found: 'No such route, method or room.',
-  not_found_or_expired:
-    'No such code, it has expired, its room is gone, or it belongs to another device, by its id or its secret.',
+  not_found_or_expired: 'No such code, it has expired, or it belongs to another device.',
   rooms_api_disabled: 'The server runs without a store (USE_SQLITE).',
   request_timeout: 'The request did not arrive in time.',
-  conflict:
-    'The code is live for another device, already accepted, or to be renewed only with the secret of its device.',
+  conflict: 'The code is live for another device, or already accepted.',
   request_in_progress: 'The first request with this Idempotency-Key is not answered yet.',
   payload_too_large: 'The body is larger than the cap.',
-  unsupported_media_type: 'The body is not application/json.',
+  unsupported_media_type: 'The body is not application/json, or is compressed.',
   idempotency_key_reused: 'The Idempotency-Key came with another request before.',
   rate_limited:
     'Too many failed guesses, codes or pendings; try again after `Retry-After` seconds.',

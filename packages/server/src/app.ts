@@ -8,12 +8,18 @@ import { disabledPairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
 import { adminGuard } from './platform/admin.js';
 import { authorizeRequests, type RequestRule } from './platform/authorize.js';
-import { trustProxy, warnOfUntrustedProxies } from './platform/client-address.js';
+import { readForwardedAddresses, trustProxy } from './platform/client-address.js';
 import { type Cancel, type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
-import { allowOrigins, originList } from './platform/cors.js';
+import { allowOrigins, originRule } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
-import { handleClientError, handleError, sendError } from './platform/http-errors.js';
+import { hostRule } from './platform/hosts.js';
+import {
+  ANSWER_HEADERS,
+  handleClientError,
+  handleError,
+  sendError,
+} from './platform/http-errors.js';
 import { answerOddRequests, httpOptions } from './platform/http-server.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
@@ -61,7 +67,7 @@ export interface AppDeps {
  */
 export async function buildApp(config: Config, deps: AppDeps = {}): Promise<FastifyInstance> {
   const { log, clock = systemClock, authorize = {}, metrics = new Metrics() } = deps;
-  const trust = trustProxy(config);
+  const trust = trustProxy(config, log);
   const malformed = { invalid_request: 0, headers_too_large: 0, request_timeout: 0 };
   const app = Fastify({
     ...(log ? { loggerInstance: log as FastifyBaseLogger } : { logger: false }),
@@ -80,7 +86,9 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
       handleClientError(error, socket, (code) => {
         malformed[code] += 1;
       }),
-    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
+    // Before any hook.
+    frameworkErrors: (error, request, reply) =>
+      handleError(error, request, reply.headers(ANSWER_HEADERS)),
   }) as unknown as FastifyInstance;
   const appLog = app.log as Logger;
   const guard = adminGuard(config);
@@ -97,9 +105,10 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     'code',
     () => malformed,
   );
+  const hostFault = hostRule(config);
+  answerOddRequests(app, hostFault);
   await allowOrigins(app, config);
-  answerOddRequests(app);
-  warnOfUntrustedProxies(app, config, appLog);
+  readForwardedAddresses(app, config, trust, appLog);
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
   const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
@@ -145,10 +154,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     joinCodeDigits: config.joinCodeDigits,
     log: appLog,
   });
-  const directory = {
-    find: async (roomId: string) => store?.findRoom(roomId, clock.now()),
-    prove: async (roomId: string, deviceId: string) => store?.prove(roomId, deviceId),
-  };
+  const directory = { find: async (roomId: string) => store?.findRoom(roomId, clock.now()) };
   const signaling = startSignaling({
     server: app.server,
     config,
@@ -157,7 +163,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     iceServers,
     gate: authorize,
     trust,
-    origins: originList(config),
+    hostFault,
+    allowsOrigin: originRule(config),
     serverName: SERVER_NAME,
     clock,
     log: appLog,

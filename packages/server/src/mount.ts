@@ -2,6 +2,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
+import { noteAnswers } from './platform/answer-order.js';
+import { originForm } from './platform/hosts.js';
 import { ignoreUpgrade } from './platform/http-server.js';
 
 /** Answers a request below the path, and hands any other on to `next`: middleware as Connect and Express have it. */
@@ -44,6 +46,7 @@ export async function mount(
     }
   }
   server.on('upgrade', upgrade);
+  noteAnswers(server);
 
   return (request, response, next) => {
     const url = urlBelow(path, request.url);
@@ -57,10 +60,12 @@ export async function mount(
 
 /** What the app is asked for: the URL without the path; undefined where it is not below the path. */
 function urlBelow(path: string, url = '/'): string | undefined {
-  if (!url.startsWith(path)) return undefined;
-  const rest = url.slice(path.length);
-  if (rest === '' || rest.startsWith('?')) return `/${rest}`;
-  return rest.startsWith('/') ? rest : undefined;
+  const whole = originForm(url);
+  if (!whole.startsWith(path)) return undefined;
+  const rest = whole.slice(path.length);
+  const authority = url.slice(0, url.length - whole.length);
+  if (rest === '' || rest.startsWith('?')) return `${authority}/${rest}`;
+  return rest.startsWith('/') ? authority + rest : undefined;
 }
 
 /** Waits until all are answered. A request whose body has not come is none that the app could answer: it is cut off. */

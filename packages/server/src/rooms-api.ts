@@ -29,23 +29,21 @@ export interface RoomsApiDeps {
   log: Logger;
 }
 
-/** Guesses beyond the budget of the whole server are answered this late, in milliseconds, so many at once. */
-const SLOWED_GUESSES = { delayMs: 3000, maxHeld: 2000 };
-
 export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
   const { config, budgets, clock, metrics, iceServers } = deps;
   const store = measureStore(deps.store, metrics);
   const waiting = new Waiting(clock, config.maxWaitingChecks);
   const inFlight = new InFlight(budgets.keyed);
   const failures = { accept: 0, check: 0 };
-  const guesses = createGuesses(
-    budgets,
-    { failuresPerMinute: config.maxFailedGuessesPerMinute, ...SLOWED_GUESSES },
-    clock,
-    (kind) => {
+  const refusals = { address: 0, ceiling: 0, queue: 0 };
+  const guesses = createGuesses(budgets, config.maxFailedGuessesPerMinute, clock, {
+    failed(kind) {
       failures[kind] += 1;
     },
-  );
+    refused(cause) {
+      refusals[cause] += 1;
+    },
+  });
   deps.onMissed(() => waiting.wakeAll());
   pairingRoutes(app, {
     pairing: createPairing(store, waiting, clock),
@@ -54,19 +52,15 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
     inFlight,
     clock,
     joinCodeDigits: config.joinCodeDigits,
-    requireSecrets: config.requireDeviceSecrets,
   });
-  const members = {
-    find: (roomId: string) => store.findRoom(roomId, clock.now()),
-    prove: (roomId: string, deviceId: string) => store.prove(roomId, deviceId),
-  };
-  const requireSecrets = config.requireDeviceSecrets;
-  iceServersRoute(app, { iceServers, members, times: store, inFlight, clock, requireSecrets });
+  const members = { find: (roomId: string) => store.findRoom(roomId, clock.now()) };
+  iceServersRoute(app, { iceServers, members, times: store, inFlight, clock });
   pairingMetrics(metrics, {
     store,
     waiting,
     guesses,
     failures,
+    refusals,
     guessers: budgets.guessers,
   });
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket, { WebSocketServer } from 'ws';
 import { buildApp } from '../src/app.js';
@@ -86,6 +87,45 @@ test('an upgrade to h2c below the path is a request to the app', async () => {
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
   expect(response.statusCode).toBe(200);
   response.resume();
+});
+
+test('a target in absolute form is below the path, too', async () => {
+  const { url } = await mounted();
+  const { port } = new URL(url);
+  const path = 'http://somewhere/couplet/healthz';
+  const asked = request({ host: '127.0.0.1', port, path }).end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  expect(response.statusCode).toBe(200);
+  response.resume();
+  const headers = {
+    connection: 'upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  };
+  const upgraded = request({ host: '127.0.0.1', port, path: 'http://x/couplet', headers }).end();
+  const [, socket] = await once(upgraded, 'upgrade');
+  socket.destroy();
+});
+
+test('pipelined upgrades are answered in their turn', async () => {
+  const { url } = await mounted();
+  const { joinid, client1 } = await createPending(url);
+  const body = JSON.stringify({ joinid, client1 });
+  const h2c = 'connection: upgrade\r\nupgrade: h2c\r\n';
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.write(
+    `POST /couplet/api/rooms/check HTTP/1.1\r\nhost: x\r\nprefer: wait=1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}` +
+      `GET /own HTTP/1.1\r\nhost: x\r\n${h2c}\r\n` +
+      `GET /couplet/healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`,
+  );
+  const received = await text(socket);
+  expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual([
+    'HTTP/1.1 204',
+    'HTTP/1.1 200',
+    'HTTP/1.1 200',
+  ]);
+  expect(received).toContain('/own');
 });
 
 test('WebSockets of the application’s own work beside it', async () => {

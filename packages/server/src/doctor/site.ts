@@ -49,11 +49,13 @@ export const ANY_ORIGIN = 'https://couplet-doctor.invalid';
 
 function originOf(given: string | undefined): string {
   if (given === undefined) return ANY_ORIGIN;
-  const url = httpUrl(given);
-  if (url === undefined || url.origin !== given.replace(/\/$/, ''))
-    throw new Error('--origin must be like https://app.example.org');
-  return url.origin;
+  const origin = given.replace(/\/$/, '');
+  if (httpUrl(given)?.origin === origin || APP_ORIGIN.test(origin)) return origin;
+  throw new Error('--origin must be like https://app.example.org or capacitor://localhost');
 }
+
+/** Apps in a web view have schemes of their own. */
+const APP_ORIGIN = /^(?!(?:https?|wss?|ftp|file):)[a-z][a-z\d+.-]*:\/\/[^\s/?#@]+$/;
 
 function httpUrl(text: string): URL | undefined {
   if (!URL.canParse(text)) return undefined;

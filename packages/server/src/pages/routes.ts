@@ -72,11 +72,7 @@ export const hasDemo = (app: FastifyInstance): boolean =>
   app.hasRoute({ method: 'GET', url: '/demo' });
 
 function send(request: FastifyRequest, reply: FastifyReply, file: PageFile): FastifyReply {
-  reply.headers({
-    etag: file.etag,
-    'cache-control': file.cacheControl,
-    'x-content-type-options': 'nosniff',
-  });
+  reply.headers({ etag: file.etag, 'cache-control': file.cacheControl });
   if (isKnown(request.headers['if-none-match'], file.etag)) return reply.code(304).send();
   return reply.type(file.type).send(file.body);
 }

@@ -1,6 +1,6 @@
 // What the pairing feature shows: rows, held checks, guesses, and how long the store takes.
 import type { Metrics, Numbers } from '../platform/metrics.js';
-import type { Guesses } from './guesses.js';
+import type { Guesses, GuessKind, RefusalCause } from './guesses.js';
 import type { PairingStore, StoreCounts } from './store.js';
 import type { Waiting } from './waiting.js';
 
@@ -9,8 +9,8 @@ const OPERATIONS: Record<keyof PairingStore, boolean> = {
   create: true,
   accept: true,
   check: true,
+  cancel: true,
   findRoom: true,
-  prove: true,
   deleteRoom: true,
   purge: true,
   recall: true,
@@ -66,14 +66,15 @@ export interface PairingMetricsDeps {
   store: PairingStore;
   waiting: Waiting;
   guesses: Guesses;
-  failures: Numbers<'accept' | 'check'>;
+  failures: Numbers<GuessKind>;
+  refusals: Numbers<RefusalCause>;
   /** Addresses whose failed guesses are remembered, where that can be counted. */
-  guessers: (() => Numbers<'accept' | 'check'>) | undefined;
+  guessers: (() => Numbers<GuessKind>) | undefined;
 }
 
 export function pairingMetrics(
   metrics: Metrics,
-  { store, waiting, guesses, failures, guessers }: PairingMetricsDeps,
+  { store, waiting, guesses, failures, refusals, guessers }: PairingMetricsDeps,
 ): void {
   // One scrape asks for three of these numbers at once; the store is asked once.
   let counting: Promise<StoreCounts> | undefined;
@@ -93,7 +94,7 @@ export function pairingMetrics(
   metrics.level('couplet_waiting_checks', 'Checks held by Prefer: wait.', () => waiting.size);
   metrics.counts(
     'couplet_failed_guesses_total',
-    'Failed accepts and checks.',
+    'Failed accepts and checks; a create of a live code counts as a failed accept.',
     'kind',
     () => failures,
   );
@@ -106,14 +107,15 @@ export function pairingMetrics(
       guessers,
     );
   }
-  metrics.level(
-    'couplet_slowed_guesses',
-    'Failed guesses whose answers are being held back, because the budget of the server is used up.',
-    () => guesses.held,
+  metrics.counts(
+    'couplet_refused_guesses_total',
+    'Accepts, checks and creates answered 429, by cause: the address must wait, MAX_FAILED_GUESSES_PER_MINUTE is reached, or too many of the address wait in line.',
+    'cause',
+    () => refusals,
   );
   metrics.level(
     'couplet_guess_alarm',
-    '1 while failed guesses exceed the budget of the server.',
+    '1 while the failed guesses of this minute have reached MAX_FAILED_GUESSES_PER_MINUTE.',
     async () => ((await guesses.alarmed()) ? 1 : 0),
   );
 }

@@ -2,74 +2,88 @@
 import { randomBytes } from 'node:crypto';
 import { COLLECT_SECONDS, ROOM_ID_LENGTH } from '@couplet/protocol';
 import type { Clock } from '../platform/clock.js';
-import { newDeviceSecret } from '../platform/device-secrets.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
-import type { AcceptOutcome, CheckOutcome, CreateOutcome, PairingStore } from './store.js';
+import type {
+  AcceptOutcome,
+  CancelOutcome,
+  CheckOutcome,
+  CreateOutcome,
+  PairingStore,
+} from './store.js';
 import type { Waiting } from './waiting.js';
+
+/** Runs a read of the store, or rejects where it may not be made now. */
+export type GuardedRead = (
+  read: () => Promise<CheckOutcome | KeyReused>,
+) => Promise<CheckOutcome | KeyReused>;
 
 export interface Pairing {
   /** What a request that comes again came to the first time; undefined where it did not come before. */
-  recall<T>(once: Repeatable | undefined): Promise<T | KeyReused | undefined>;
-  /**
-   * @param address - what the client's address counts as
-   * @param proof - the secret of the device, where it renews a code
-   */
+  recall<T>(once: Repeatable): Promise<T | KeyReused | undefined>;
+  /** @param address - what the client's address counts as */
   create(
     joinCode: string,
     client1: string,
     expiresInSeconds: number,
     address: string,
     once?: Repeatable,
-    proof?: string,
   ): Promise<CreateOutcome | KeyReused>;
   accept(joinCode: string, client2: string, once?: Repeatable): Promise<AcceptOutcome | KeyReused>;
   /**
    * Tells the creator how its pending stands. A waiting one is looked at again whenever it changes, until
    * `waitSeconds` have passed. Once `signal` aborts, nobody reads the answer: an accepted pending is then left to
    * be collected by the next check.
+   *
+   * @param guarded - runs the first read of the store, which may be a guess; a client whose pending was found waiting
+   * has named its code and device, and guesses nothing with later reads
    */
   check(
     joinCode: string,
     client1: string,
     waitSeconds: number,
     signal: AbortSignal,
+    guarded: GuardedRead,
     once?: Repeatable,
-    proof?: string,
   ): Promise<CheckOutcome | KeyReused>;
+  cancel(joinCode: string, client1: string, once?: Repeatable): Promise<CancelOutcome | KeyReused>;
 }
 
 export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock): Pairing {
   store.onChange((joinCode) => waiting.wake(joinCode));
   return {
-    async recall(once) {
-      return once === undefined ? undefined : store.recall(clock.now(), once);
-    },
+    recall: (once) => store.recall(clock.now(), once),
 
-    create(joinCode, client1, expiresInSeconds, address, once, proof) {
+    create(joinCode, client1, expiresInSeconds, address, once) {
       const now = clock.now();
       const expiresAt = now + expiresInSeconds * 1000;
-      const secret = newDeviceSecret();
-      return store.create({ joinCode, client1, expiresAt, address, secret, proof }, now, once);
+      return store.create({ joinCode, client1, expiresAt, address }, now, once);
     },
 
     accept(joinCode, client2, once) {
       const now = clock.now();
       const roomId = randomBytes(ROOM_ID_LENGTH / 2).toString('hex');
       const collectableUntil = now + COLLECT_SECONDS * 1000;
-      const secret = newDeviceSecret();
-      return store.accept({ joinCode, client2, roomId, collectableUntil, secret }, now, once);
+      return store.accept({ joinCode, client2, roomId, collectableUntil }, now, once);
     },
 
-    async check(joinCode, client1, waitSeconds, signal, once, proof) {
+    cancel: (joinCode, client1, once) => store.cancel(joinCode, client1, clock.now(), once),
+
+    async check(joinCode, client1, waitSeconds, signal, guarded, once) {
       let leftMs = waitSeconds * 1000;
+      let isFirst = true;
+      const read = (isFinal: boolean) => {
+        const work = () => store.check(joinCode, client1, clock.now(), once, isFinal);
+        const outcome = isFirst ? guarded(work) : work();
+        isFirst = false;
+        return outcome;
+      };
       for (;;) {
         const now = clock.now();
         if (signal.aborted) return { kind: 'waiting', expiresAt: now };
-        if (leftMs <= 0 || !waiting.mayWatch(joinCode))
-          return store.check(joinCode, client1, now, once, true, proof);
+        if (leftMs <= 0 || !waiting.mayWatch(joinCode)) return read(true);
         const watch = waiting.watch(joinCode);
         try {
-          const outcome = await store.check(joinCode, client1, now, once, false, proof);
+          const outcome = await read(false);
           if (outcome.kind !== 'waiting') return outcome;
           const sleepMs = Math.min(leftMs, outcome.expiresAt - now);
           const timeIsUp = await watch.sleep(now + sleepMs, signal);

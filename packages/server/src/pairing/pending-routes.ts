@@ -1,18 +1,22 @@
-// POST /api/rooms, /accept, /check: from a join code to a room. Wire spellings (`joinid`, `roomid`) stop here. docs/protocol.md §3.
-import type { AcceptRequest, CheckRequest, CreatePendingRequest } from '@couplet/protocol';
+// POST /api/rooms, /accept, /check, /cancel: from a join code to a room. Wire spellings (`joinid`, `roomid`) stop here. docs/protocol.md §3.
+import type {
+  AcceptRequest,
+  CancelRequest,
+  CheckRequest,
+  CreatePendingRequest,
+} from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { assertNever } from '../platform/assert-never.js';
 import { addressKey } from '../platform/client-address.js';
 import type { Clock } from '../platform/clock.js';
-import { sendError, sendLimited, sendSecretRequired } from '../platform/http-errors.js';
-import { type InFlight, repeatable } from '../platform/idempotency.js';
-import { given } from '../platform/validation.js';
+import { sendError, sendLimited } from '../platform/http-errors.js';
+import { type InFlight, type KeyReused, repeatable } from '../platform/idempotency.js';
 import type { Guesses } from './guesses.js';
-import type { Pairing } from './pairing.js';
+import type { GuardedRead, Pairing } from './pairing.js';
 import { preferredWaitSeconds } from './prefer.js';
-import type { AcceptOutcome, CreateOutcome } from './store.js';
+import type { AcceptOutcome, CheckOutcome, CreateOutcome } from './store.js';
 
 /** When a device or an address that has too many pendings may hope for one of them to have expired, in seconds. */
 const TOO_MANY_RETRY_SECONDS = 60;
@@ -27,13 +31,11 @@ export interface PendingRouteDeps {
   inFlight: InFlight;
   clock: Clock;
   joinCodeDigits: number;
-  /** Whether a check, too, must bring the secret of its device. */
-  requireSecrets: boolean;
 }
 
 export function pendingRoutes(
   app: FastifyInstance,
-  { pairing, guesses, inFlight, clock, joinCodeDigits, requireSecrets }: PendingRouteDeps,
+  { pairing, guesses, inFlight, clock, joinCodeDigits }: PendingRouteDeps,
 ): void {
   const requests = wire.pairingRequests(joinCodeDigits);
 
@@ -52,28 +54,23 @@ export function pendingRoutes(
     },
     async (request, reply) => {
       const { joinid, client1, expiresInSeconds } = request.body;
-      const proof = given(request.body.secret);
       const once = repeatable(request, clock.now());
-      const address = addressKey(request.ip);
-      // A repeat gets the first answer whatever its neighbours have done meanwhile: that is what it is for.
-      const first = await pairing.recall<CreateOutcome>(once);
-      const wait = first === undefined ? await guesses.createWait(address) : 0;
-      if (wait > 0) return sendLimited(reply, wait);
-      const outcome =
-        first ??
-        (await inFlight.run(once, () =>
-          pairing.create(joinid, client1, expiresInSeconds, address, once, proof),
-        ));
+      const attempt = attemptOf(request);
+      const outcome = await inFlight.run<CreateOutcome | KeyReused>(
+        once,
+        () =>
+          guesses.create({
+            ...attempt,
+            run: () => pairing.create(joinid, client1, expiresInSeconds, attempt.address, once),
+            // It tells that the code is live: creating codes finds those of others.
+            hasFailed: ({ kind }) => kind === 'conflict',
+          }),
+        (repeat) => pairing.recall(repeat),
+      );
       switch (outcome.kind) {
         case 'created':
-          return reply.code(201).send({
-            ok: true,
-            exp: new Date(outcome.expiresAt).toISOString(),
-            secret: outcome.secret,
-          });
+          return reply.code(201).send({ ok: true, exp: new Date(outcome.expiresAt).toISOString() });
         case 'conflict':
-          // Tells that the code is live: whoever makes codes to find others' has guessed.
-          if (first === undefined) await guesses.acceptFailed(address);
           return sendError(reply, 'conflict');
         case 'too_many':
           return sendLimited(reply, TOO_MANY_RETRY_SECONDS);
@@ -94,21 +91,21 @@ export function pendingRoutes(
         summary: 'Accept a join code and make the room',
         description: 'Of any number of racing accepts exactly one wins.',
         body: requests.accept,
-        response: { 200: wire.AcceptResponse, ...errors },
+        response: { 200: wire.RoomIdResponse, ...errors },
       },
     },
     async (request, reply) => {
       const { joinid, client2 } = request.body;
       const once = repeatable(request, clock.now());
-      const address = addressKey(request.ip);
-      const first = await pairing.recall<AcceptOutcome>(once);
-      const wait = first === undefined ? await guesses.acceptWait(address) : 0;
-      if (wait > 0) return sendLimited(reply, wait);
-      const outcome =
-        first ?? (await inFlight.run(once, () => pairing.accept(joinid, client2, once)));
+      const attempt = { ...attemptOf(request), hasFailed: isMissing };
+      const outcome = await inFlight.run<AcceptOutcome | KeyReused>(
+        once,
+        () => guesses.accept({ ...attempt, run: () => pairing.accept(joinid, client2, once) }),
+        (repeat) => pairing.recall(repeat),
+      );
       switch (outcome.kind) {
         case 'accepted':
-          return reply.send({ roomid: outcome.roomId, secret: outcome.secret });
+          return reply.send({ roomid: outcome.roomId });
         case 'own_code':
           return sendError(reply, 'invalid_client2', {
             field: 'client2',
@@ -118,7 +115,6 @@ export function pendingRoutes(
           // No guess: a code that is taken is of no use to anyone, and devices do race for one.
           return sendError(reply, 'conflict');
         case 'not_found_or_expired':
-          if (first === undefined) await guesses.acceptFailed(address);
           return sendError(reply, outcome.kind);
         case 'key_reused':
           return sendError(reply, 'idempotency_key_reused');
@@ -144,27 +140,26 @@ export function pendingRoutes(
     },
     async (request, reply) => {
       const { joinid, client1 } = request.body;
-      const proof = given(request.body.secret);
-      // Before the code is looked for: an app takes 404 for an expired code, and this says nothing about the code.
-      if (requireSecrets && proof === undefined) return sendSecretRequired(reply);
-      // Now: of a socket that is gone by the end of a held check there is no address to ask for.
-      const address = addressKey(request.ip);
       const wait = preferredWaitSeconds(request.headers.prefer?.toString());
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
       const gone = wait ? goneSignal(reply) : NEVER_GONE;
       const once = repeatable(request, clock.now());
-      const outcome = await inFlight.run(once, () =>
-        pairing.check(joinid, client1, wait ?? 0, gone, once, proof),
+      const attempt = { ...attemptOf(request), hasFailed: isMissing };
+      const outcome = await inFlight.run<CheckOutcome | KeyReused>(
+        once,
+        () => {
+          const guarded: GuardedRead = (read) => guesses.check({ ...attempt, run: read });
+          return pairing.check(joinid, client1, wait ?? 0, gone, guarded, once);
+        },
+        (repeat) => pairing.recall(repeat),
       );
       switch (outcome.kind) {
         case 'collected':
           return reply.send({ roomid: outcome.roomId });
         case 'waiting':
           return reply.code(204).send();
-        case 'not_found_or_expired': {
-          const seconds = await guesses.checkFailed(address);
-          return seconds > 0 ? sendLimited(reply, seconds) : sendError(reply, outcome.kind);
-        }
+        case 'not_found_or_expired':
+          return sendError(reply, outcome.kind);
         case 'key_reused':
           return sendError(reply, 'idempotency_key_reused');
         default:
@@ -172,7 +167,39 @@ export function pendingRoutes(
       }
     },
   );
+
+  app.post<{ Body: CancelRequest }>(
+    '/api/rooms/cancel',
+    {
+      schema: {
+        tags,
+        operationId: 'cancelPending',
+        summary: 'Delete a pending that nobody has accepted; idempotent',
+        description:
+          'The answer is the same for an unknown code, an accepted code, and the code of another device.',
+        body: requests.cancel,
+        response: { 200: wire.CancelResponse, ...errors },
+      },
+    },
+    async (request, reply) => {
+      const { joinid, client1 } = request.body;
+      const once = repeatable(request, clock.now());
+      const outcome = await inFlight.run(once, () => pairing.cancel(joinid, client1, once));
+      // No guess: the answer tells nothing about the code.
+      return outcome.kind === 'cancelled'
+        ? reply.send({ ok: true })
+        : sendError(reply, 'idempotency_key_reused');
+    },
+  );
 }
+
+const isMissing = ({ kind }: { kind: string }): boolean => kind === 'not_found_or_expired';
+
+/** Who makes an attempt. Read at once: a socket that is closed later no longer tells its address. */
+const attemptOf = (request: FastifyRequest) => {
+  const { socket } = request.raw;
+  return { address: addressKey(request.ip), isGone: () => socket.destroyed };
+};
 
 const NEVER_GONE = new AbortController().signal;
 

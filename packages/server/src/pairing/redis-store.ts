@@ -1,12 +1,12 @@
 // PairingStore on Redis, for many nodes: every step touches one slot, and whoever comes next finishes what a node left undone.
 import { createHmac } from 'node:crypto';
 import { MAX_EXPIRY_SECONDS } from '@couplet/protocol';
-import { mayDelete, NO_PROOFS, newDeviceSecret, secretHash } from '../platform/device-secrets.js';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Redis } from '../platform/redis.js';
 import { storeKeys } from './redis-keys.js';
 import {
   ACCEPT_PENDING,
+  CANCEL_PENDING,
   CHECK_PENDING,
   COLLECT_PENDING,
   CREATE_PENDING,
@@ -21,6 +21,7 @@ import type { StoreLimits } from './sqlite-operations.js';
 import type {
   Acceptance,
   AcceptOutcome,
+  CancelOutcome,
   CheckOutcome,
   CreateOutcome,
   NewPending,
@@ -81,11 +82,11 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       .slice(0, 22);
 
   const create = async (
-    { joinCode, client1, address, proof }: NewPending,
-    { intention, cause }: Claim<{ expiresAt: number; secret?: string }>,
+    { joinCode, client1, address }: NewPending,
+    { intention, cause }: Claim<{ expiresAt: number }>,
     now: number,
   ): Promise<CreateOutcome> => {
-    const { expiresAt, secret = newDeviceSecret() } = intention;
+    const { expiresAt } = intention;
     const origin = await originOf(address);
     const places = [
       { key: keys.device(client1)[0], entry: `p${joinCode}`, limit: limits.pendingsPerDevice },
@@ -107,17 +108,11 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       await giveBack();
       return { kind: 'too_many' };
     }
-    const times = [String(expiresAt), String(now)];
-    const digests = [secretHash(secret), proof === undefined ? '' : secretHash(proof)];
-    const args = [joinCode, client1, ...times, origin, cause, ...digests];
+    const args = [joinCode, client1, String(expiresAt), String(now), origin, cause];
     const reply = (await redis.write(CREATE_PENDING, keys.pending(joinCode), args)) as string[];
-    if (reply[0] === 'created' || reply[0] === 'renewed') {
+    if (reply[0] === 'created') {
       wakes.wake(joinCode, acceptedOf(joinCode, reply).holders);
-      return {
-        kind: 'created',
-        expiresAt,
-        secret: reply[0] === 'renewed' && proof ? proof : secret,
-      };
+      return { kind: 'created', expiresAt };
     }
     if (reply[0] === 'accepted') await rooms.finish(acceptedOf(joinCode, reply), now);
     await giveBack();
@@ -126,19 +121,17 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
 
   const accept = async (
     { joinCode, client2 }: Acceptance,
-    claim: Claim<{ roomId: string; collectableUntil: number; secret?: string }>,
+    { intention, cause, isResumed }: Claim<{ roomId: string; collectableUntil: number }>,
     now: number,
   ): Promise<AcceptOutcome> => {
-    const { intention, cause, isResumed } = claim;
     if (known.rooms >= limits.rooms) throw new Unavailable(new Error('no room for another room'));
-    const { roomId, collectableUntil, secret = newDeviceSecret() } = intention;
+    const { roomId, collectableUntil } = intention;
     // Before the commit, for as long as any code lives: whatever happens then, a purge of this device finds the pending.
     const [, accepted] = keys.device(client2) as [string, string];
     const noted = [joinCode, String(collectableUntil + LONGEST_LIFE_MS)];
     const noLimit = String(UNLIMITED.pendingsPerDevice);
     const isNew = await redis.write(RESERVE, [accepted], [...noted, String(now), noLimit]);
-    const times = [String(collectableUntil), String(now)];
-    const args = [joinCode, client2, roomId, ...times, cause, secretHash(secret)];
+    const args = [joinCode, client2, roomId, String(collectableUntil), String(now), cause];
     const reply = (await redis.write(ACCEPT_PENDING, keys.pending(joinCode), args)) as string[];
     const [kind] = reply;
     const pending = acceptedOf(joinCode, reply);
@@ -147,11 +140,11 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     if (kind === 'accepted') {
       if (!pending.isDone) known.rooms += 1;
       wakes.wake(joinCode, pending.holders);
-      return { kind: 'accepted', roomId: pending.roomId, secret };
+      return { kind: 'accepted', roomId: pending.roomId };
     }
     // Accepted by this same request, and collected since: the room is the proof.
     if (isResumed && (await rooms.find(roomId, now))?.client2 === client2) {
-      return { kind: 'accepted', roomId, secret };
+      return { kind: 'accepted', roomId };
     }
     if (kind === 'own') return { kind: 'own_code' };
     return { kind: kind === 'conflict' ? 'conflict' : 'not_found_or_expired' };
@@ -164,26 +157,19 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     now: number,
     isFinal: boolean,
     keep: ((outcome: CheckOutcome) => Promise<unknown>) | undefined,
-    proof: string | undefined,
   ): Promise<CheckOutcome> => {
     const holder = isFinal ? '' : wakes.nodeId;
-    const digest = proof === undefined ? '' : secretHash(proof);
-    // What is to be written elsewhere is written before the pending goes.
-    const atOnce = keep === undefined && proof === undefined ? '1' : '0';
-    const args = [joinCode, client1, String(now), holder, atOnce, digest];
+    const args = [joinCode, client1, String(now), holder, keep === undefined ? '1' : '0'];
     // What it tells of was promised before; and a deletion that is lost only leaves the code taken.
     const reply = (await redis.run(CHECK_PENDING, keys.pending(joinCode), args)) as string[];
     if (reply[0] === 'missing') return { kind: 'not_found_or_expired' };
     if (reply[0] === 'waiting') return { kind: 'waiting', expiresAt: Number(reply[1]) };
     const pending = acceptedOf(joinCode, reply);
-    const { roomId, secret1 } = pending;
-    // What is proved on the pending after its accept is to be proved on the room.
-    const isThere = () =>
-      proof !== undefined && secret1 ? rooms.prove(roomId, 1) : rooms.exists(roomId);
+    const { roomId } = pending;
     let outcome: CheckOutcome = { kind: 'collected', roomId };
     if (reply[0] === 'accepted') {
       await rooms.finish(pending, now);
-      if (!(await isThere())) outcome = { kind: 'not_found_or_expired' };
+      if (!(await rooms.exists(roomId))) outcome = { kind: 'not_found_or_expired' };
       await keep?.(outcome);
       const collected = await redis.write(COLLECT_PENDING, keys.pending(joinCode), [
         joinCode,
@@ -199,50 +185,50 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     return outcome;
   };
 
+  const cancel = async (joinCode: string, client1: string): Promise<CancelOutcome> => {
+    const args = [joinCode, client1];
+    const reply = (await redis.write(CANCEL_PENDING, keys.pending(joinCode), args)) as string[];
+    if (reply[0] === 'cancelled') {
+      const pending = acceptedOf(joinCode, reply);
+      wakes.wake(joinCode, pending.holders);
+      await rooms.release(pending);
+    }
+    return { kind: 'cancelled' };
+  };
+
   return {
     create: (pending, now, once) =>
-      records.run(
-        once,
-        now,
-        { expiresAt: pending.expiresAt, secret: pending.secret },
-        (claim: Claim<{ expiresAt: number; secret?: string }>) => create(pending, claim, now),
+      records.run(once, now, { expiresAt: pending.expiresAt }, (claim) =>
+        create(pending, claim, now),
       ),
 
     accept(acceptance, now, once) {
-      const { roomId, collectableUntil, secret } = acceptance;
-      return records.run(once, now, { roomId, collectableUntil, secret }, (claim) =>
+      const { roomId, collectableUntil } = acceptance;
+      return records.run(once, now, { roomId, collectableUntil }, (claim) =>
         accept(acceptance, claim, now),
       );
     },
 
-    async check(joinCode, client1, now, once, final = true, proof = undefined) {
-      if (once === undefined) return check(joinCode, client1, now, final, undefined, proof);
+    async check(joinCode, client1, now, once, final = true) {
+      if (once === undefined) return check(joinCode, client1, now, final, undefined);
       const first = await records.recall<CheckOutcome>(once, now);
       if (first !== undefined) return first;
       records.refuseIfFull();
-      const keep = (collected: CheckOutcome) => records.settle(once, now, collected);
-      const outcome = await check(joinCode, client1, now, final, keep, proof);
+      const outcome = await check(joinCode, client1, now, final, (collected) =>
+        records.settle(once, now, collected),
+      );
       const isKept = final || outcome.kind !== 'waiting';
       return isKept ? records.settle(once, now, outcome) : outcome;
     },
 
+    cancel: (joinCode, client1, now, once) =>
+      records.run(once, now, null, () => cancel(joinCode, client1)),
+
     findRoom: (roomId, now) => rooms.find(roomId, now),
-    async prove(roomId, deviceId) {
-      const room = await rooms.find(roomId, 0);
-      if (room === undefined) return false;
-      return rooms.prove(roomId, room.client1 === deviceId ? 1 : 2);
+    async deleteRoom(roomId) {
+      if (await rooms.delete(roomId)) known.rooms -= 1;
     },
-    async deleteRoom(roomId, proofs = NO_PROOFS) {
-      const outcome = await rooms.delete(roomId, {
-        // Every secret that is sent is compared.
-        isRequired: proofs.isRequired || proofs.secrets.length > 0,
-        allows: (room) => mayDelete(room, proofs),
-      });
-      if (outcome === 'deleted') known.rooms -= 1;
-      return outcome;
-    },
-    purge: (deviceIds, now, once, proofs = NO_PROOFS) =>
-      records.run(once, now, null, () => purge(deviceIds, proofs)),
+    purge: (deviceIds, now, once) => records.run(once, now, null, () => purge(deviceIds)),
     recall: (now, once) => records.recall(once, now),
     firstTime: (now, once) =>
       records.run(once, now, { at: now }, async ({ intention: { at } }) => ({

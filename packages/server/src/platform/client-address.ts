@@ -1,6 +1,6 @@
 // Who a request comes from: the socket's address, or what trusted proxies say; and the key under which limits count it.
 import type { IncomingMessage } from 'node:http';
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import proxyAddress from '@fastify/proxy-addr';
 import type { FastifyInstance } from 'fastify';
 import ipaddr from 'ipaddr.js';
@@ -9,14 +9,28 @@ import { type CrossCheck, crossCheckOf } from './cross-check.js';
 import type { Logger } from './logger.js';
 
 /** Whether the proxy at this address, `hop` steps from us, is to be believed. */
-export type TrustProxy = (address: string, hop: number) => boolean;
+export interface TrustProxy {
+  (address: string, hop: number): boolean;
+  /** Called for each client whose address a trusted proxy spelled in a way that cannot be read. */
+  onUnreadable?: () => void;
+}
 
 /** Reads TRUST_PROXY: empty for none, a number of hops, or addresses and ranges. */
-export function trustProxy(config: Pick<Config, 'trustProxy'>): TrustProxy {
+export function trustProxy(config: Pick<Config, 'trustProxy'>, log?: Logger): TrustProxy {
   const text = config.trustProxy;
   if (text === '') return () => false;
-  if (/^\d+$/.test(text)) return (_address, hop) => hop < Number(text);
-  return proxyAddress.compile(text.split(/\s*,\s*/));
+  const trust: TrustProxy = /^\d+$/.test(text)
+    ? (_address, hop) => hop < Number(text)
+    : proxyAddress.compile(text.split(/\s*,\s*/));
+  let warned = false;
+  trust.onUnreadable = () => {
+    if (warned || log === undefined) return;
+    warned = true;
+    log.warn(
+      'X-Forwarded-For of a trusted proxy has an entry that is no IP address: all such clients share the limits of one address',
+    );
+  };
+  return trust;
 }
 
 /** Reads TRUST_PROXY as {@link trustProxy} does. */
@@ -31,11 +45,37 @@ export const TRUST_PROXY_CHECKS: readonly CrossCheck[] = [
   }),
 ];
 
-/** The client's address: the first one, seen from us, that no trusted proxy stands for. */
+/**
+ * The client's address: the first one, seen from us, that no trusted proxy stands for. Addresses in X-Forwarded-For of a
+ * trusted proxy lose port, brackets and quotes, in the request too, where Fastify reads them.
+ */
 export function clientAddress(request: IncomingMessage, trust: TrustProxy): string {
   const { remoteAddress = '' } = request.socket;
   // The common case, and each connection asks: nobody stands between.
-  return trust(remoteAddress, 0) ? proxyAddress(request, trust) : remoteAddress;
+  if (!trust(remoteAddress, 0)) return remoteAddress;
+  const { headers } = request;
+  const forwarded = headers['x-forwarded-for'];
+  if (typeof forwarded === 'string' && !/^[\d.]+$/.test(forwarded)) {
+    headers['x-forwarded-for'] = forwarded.split(',').map(bareAddress).join(', ');
+  }
+  const address = proxyAddress(request, trust) ?? '';
+  if (forwarded !== undefined && isIP(address) === 0) trust.onUnreadable?.();
+  return address;
+}
+
+/**
+ * An entry of X-Forwarded-For as an IP address. Proxies also write `192.0.2.1:50123`, `[2001:db8::1]`, `[2001:db8::1]:443`,
+ * or a whole element of `Forwarded` (RFC 7239 §6): `for="[2001:db8::1]:443";proto=https`. What cannot be read stays as it is.
+ */
+function bareAddress(entry: string): string {
+  const text = entry
+    .replace(/^\s*for\s*=/i, '')
+    .replace(/;.*$/s, '')
+    .replaceAll('"', '')
+    .trim();
+  const address = /^\[(.*)\](?::[\w.-]+)?$/.exec(text)?.[1] ?? /^([\d.]+):[\w.-]+$/.exec(text)?.[1];
+  if (isIP(text) !== 0) return text;
+  return address !== undefined && isIP(address) !== 0 ? address : entry.trim();
 }
 
 /** Bits of an IPv6 address that name one customer, who has all the rest to draw addresses from. */
@@ -59,15 +99,22 @@ export function addressKey(address: string): string {
 }
 
 /**
- * Says once in the log that a proxy's word is not believed: without TRUST_PROXY all who come through it count as one
- * address, and share its limits.
+ * Has `request.ip` read X-Forwarded-For as {@link clientAddress} does. Without TRUST_PROXY, warns once where that header
+ * arrives: all clients of the proxy then count as one address, and share its limits.
  */
-export function warnOfUntrustedProxies(
+export function readForwardedAddresses(
   app: FastifyInstance,
   config: Pick<Config, 'trustProxy'>,
+  trust: TrustProxy,
   log: Logger,
 ): void {
-  if (config.trustProxy !== '') return;
+  if (config.trustProxy !== '') {
+    app.addHook('onRequest', (request, _reply, done) => {
+      clientAddress(request.raw, trust);
+      done();
+    });
+    return;
+  }
   let warned = false;
   app.addHook('onRequest', (request, _reply, done) => {
     done();

@@ -3,6 +3,12 @@
 /** Cancels a timer; calling it again, or after the timer fired, does nothing. */
 export type Cancel = () => void;
 
+/**
+ * The most by which the wall clocks of two nodes, or of one before and after a correction, are taken to differ. A time
+ * that lies further in the future was written before the clock was set back.
+ */
+export const MAX_SKEW_MS = 60_000;
+
 export interface Clock {
   /** Milliseconds since the Unix epoch, as told by the wall clock. */
   now(): number;

@@ -1,7 +1,9 @@
 // Environment → Config: one schema, every fault at once, by the variable's name.
 import { Compile, type Static, Type } from '@couplet/protocol/typebox';
 import { TRUST_PROXY_CHECKS } from './client-address.js';
+import { ORIGIN_CHECKS } from './cors.js';
 import { type CrossCheck, crossCheckOf } from './cross-check.js';
+import { HOST_CHECKS } from './hosts.js';
 import { LIMIT_SETTINGS } from './limit-settings.js';
 import { REDIS_CHECKS, REDIS_SETTINGS } from './redis-settings.js';
 import { TURN_CHECKS, TURN_SETTINGS } from './turn-settings.js';
@@ -35,9 +37,14 @@ export const ConfigSchema = Type.Object({
   allowedOrigins: Type.String({
     env: 'ALLOWED_ORIGINS',
     default: '*',
-    pattern: '^(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)$',
     description:
-      'Origins whose pages may call the API and open a WebSocket: `*`, or a comma-separated list.',
+      'Origins whose pages may call the API and open a WebSocket: `*`, or a comma-separated list such as `https://app.example.org, capacitor://localhost`.',
+  }),
+  allowedHosts: Type.String({
+    env: 'ALLOWED_HOSTS',
+    default: '',
+    description:
+      'Names by which this server may be called, comma-separated and without ports; a request with another `Host` gets 403. IP addresses and `localhost` are always allowed. Empty: any name. Prevents DNS rebinding, by which a page reaches a server in a private network.',
   }),
   demo: Type.Boolean({
     env: 'DEMO',
@@ -202,14 +209,9 @@ const CROSS_CHECKS: readonly CrossCheck[] = [
         ? 'REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL, or no room is ever paired'
         : undefined,
   ),
-  crossCheckOf<Config>()(
-    ['requireDeviceSecrets', 'useSqlite', 'redisUrl'],
-    ({ requireDeviceSecrets, useSqlite, redisUrl }) =>
-      requireDeviceSecrets && !useSqlite && redisUrl === ''
-        ? 'REQUIRE_DEVICE_SECRETS: needs USE_SQLITE=1 or REDIS_URL, where the secrets are kept'
-        : undefined,
-  ),
   ...TRUST_PROXY_CHECKS,
+  ...ORIGIN_CHECKS,
+  ...HOST_CHECKS,
   ...REDIS_CHECKS,
 ];
 

@@ -31,7 +31,6 @@ export function healthRoutes(app: FastifyInstance, hasDemo: () => boolean): void
     const wantsPage = request.headers.accept?.includes('text/html') ?? false;
     return reply
       .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
-      .header('cache-control', 'no-store')
       .type(wantsPage ? 'text/html; charset=utf-8' : 'text/plain; charset=utf-8')
       .send(wantsPage ? page(hasDemo()) : TEXT);
   });

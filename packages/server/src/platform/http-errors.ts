@@ -2,6 +2,13 @@
 import type { Socket } from 'node:net';
 import { type ErrorResponse, REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { afterAnswers } from './answer-order.js';
+
+/** Headers of every answer but static files: it is true now, not later, and it is what its type says. */
+export const ANSWER_HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+};
 
 /** Members of an error body beside its code. */
 export type ErrorDetails = Omit<ErrorResponse, 'error'>;
@@ -10,8 +17,14 @@ export type ErrorDetails = Omit<ErrorResponse, 'error'>;
 export class RequestFault extends Error {
   readonly code: RestErrorCode;
   readonly details: ErrorDetails;
-  constructor(code: RestErrorCode, details: ErrorDetails = {}) {
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(
+    code: RestErrorCode,
+    details: ErrorDetails = {},
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(code);
+    this.headers = headers;
     this.name = 'RequestFault';
     this.code = code;
     this.details = details;
@@ -55,13 +68,6 @@ export function sendLimited(reply: FastifyReply, seconds: number): FastifyReply 
   return sendError(reply.header('retry-after', String(seconds)), 'rate_limited');
 }
 
-/** Answers 403 to a request without any device secret, where REQUIRE_DEVICE_SECRETS demands one. */
-export function sendSecretRequired(reply: FastifyReply): FastifyReply {
-  return sendError(reply, 'forbidden', {
-    details: 'this server requires the secret of the device',
-  });
-}
-
 /** Fastify's own refusals, in our codes; what is not here is a bug of ours. */
 const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
@@ -79,7 +85,7 @@ const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
 /** Fastify's error handler: a known fault gets its code, all else is logged and answered `internal_error`. */
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   if (error instanceof RequestFault) {
-    sendError(reply, error.code, error.details);
+    sendError(reply.headers(error.headers), error.code, error.details);
   } else if (error instanceof Limited) {
     sendLimited(reply, error.seconds);
   } else if (error instanceof Unavailable) {
@@ -114,10 +120,18 @@ export function handleClientError(
     socket.destroy();
     return;
   }
+  // Node reads on, and finds fault with all that follows.
+  if (faulty.has(socket)) return;
+  faulty.add(socket);
   const code = PARSER_CODES[error.code ?? ''] ?? 'invalid_request';
-  onAnswer(code);
-  endRawResponse(socket, code);
+  afterAnswers(socket, () => {
+    onAnswer(code);
+    endRawResponse(socket, code);
+  });
 }
+
+/** Sockets on which no request can begin any more. */
+const faulty = new WeakSet<Socket>();
 
 /** Writes a whole HTTP error response to a bare socket and closes it: for requests that Fastify never sees. */
 export function endRawResponse(
@@ -129,6 +143,7 @@ export function endRawResponse(
   const lines = Object.entries({
     'content-type': 'application/json; charset=utf-8',
     'content-length': String(Buffer.byteLength(body)),
+    ...ANSWER_HEADERS,
     connection: 'close',
     ...headers,
   }).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -1,9 +1,12 @@
 // Requests that Node would refuse by itself with an empty body, or take from the API: they are answered like all others.
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
+import { afterAnswers, noteAnswers } from './answer-order.js';
 import type { Config } from './config.js';
-import { sendError } from './http-errors.js';
+import type { HostRule } from './hosts.js';
+import { ANSWER_HEADERS, endRawResponse, sendError } from './http-errors.js';
 
 /** How often Node looks for requests that take too long to arrive, in milliseconds. */
 const TIMEOUT_CHECK_MS = 1000;
@@ -19,16 +22,30 @@ export function httpOptions({ requestTimeoutSeconds }: Pick<Config, 'requestTime
   };
 }
 
-/** Answers a request without a host (RFC 9112 §3.2) in JSON, and ignores what it cannot expect (RFC 9110 §10.1.1). */
-export function answerOddRequests(app: FastifyInstance): void {
+/**
+ * Gives every answer its {@link ANSWER_HEADERS}, refuses requests for another host in JSON, ignores what the server cannot
+ * expect (RFC 9110 §10.1.1) and the type of a body that is not there, and answers CONNECT.
+ */
+export function answerOddRequests(app: FastifyInstance, hostFault: HostRule): void {
   app.server.on('checkExpectation', (request, response) => {
     app.server.emit('request', request, response);
   });
-  app.addHook('onRequest', (request, reply, done) => {
-    if (request.headers.host !== undefined || request.raw.httpVersion !== '1.1') return done();
-    sendError(reply.header('connection', 'close'), 'invalid_request');
+  noteAnswers(app.server);
+  app.server.on('connect', (_request: IncomingMessage, stream: Socket) => {
+    stream.on('error', () => stream.destroy());
+    afterAnswers(stream, () => endRawResponse(stream, 'not_found'));
+  });
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    reply.headers(ANSWER_HEADERS);
+    if (hasNoBody(raw.headers)) delete raw.headers['content-type'];
+    const fault = hostFault(raw);
+    if (fault === undefined) return done();
+    sendError(reply.header('connection', 'close'), fault);
   });
 }
+
+const hasNoBody = (headers: IncomingHttpHeaders): boolean =>
+  headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
 
 /**
  * Gives a request back to its HTTP server as if it had not asked for an upgrade (RFC 9110 §7.8: one may ignore it).
@@ -46,6 +63,12 @@ export function ignoreUpgrade(
     if (!/^(upgrade|connection|http2-settings)$/i.test(name)) lines.push(`${name}: ${value}`);
   }
   if (/\bclose\b/i.test(request.headers.connection ?? '')) lines.push('connection: close');
-  stream.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
-  server.emit('connection', stream);
+  const bytes = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]);
+  // For Node it is a new connection: it would write answers to earlier requests of the old one in between, or never.
+  afterAnswers(stream, () => {
+    // Set after an earlier answer, to end an idle connection.
+    if (stream instanceof Socket) stream.setTimeout(0);
+    stream.unshift(bytes);
+    server.emit('connection', stream);
+  });
 }

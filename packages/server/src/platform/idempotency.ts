@@ -53,14 +53,22 @@ export class InFlight {
   /**
    * Runs a request unless one with its key is under way.
    *
+   * @param recall - finds what the request came to the first time: a repeat is then answered without the work, and
+   * costs nothing
    * @throws RequestFault `request_in_progress`
    * @throws Limited if its address has used up its quota
    */
-  async run<T>(request: Repeatable | undefined, work: () => Promise<T>): Promise<T> {
+  async run<T>(
+    request: Repeatable | undefined,
+    work: () => Promise<T>,
+    recall: (request: Repeatable) => Promise<T | undefined> = async () => undefined,
+  ): Promise<T> {
     if (request === undefined) return work();
     if (this.#keys.has(request.key)) throw new RequestFault('request_in_progress');
     this.#keys.add(request.key);
     try {
+      const first = await recall(request);
+      if (first !== undefined) return first;
       const wait = await this.#quota.take(request.address);
       if (wait > 0) throw new Limited(wait);
       return await work();

@@ -12,11 +12,15 @@ declare module 'fastify' {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Makes application/json the only content type; an empty body is no body. */
+/** Makes application/json, uncompressed, the only content type; an empty body is no body, and has no type. */
 export function acceptOnlyJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    if (body.length === 0) return done(null, undefined);
+    // A path that leads nowhere is 404, whatever came with it.
+    if (body.length === 0 || request.is404) return done(null, undefined);
+    if (!/^(identity)?$/i.test(request.headers['content-encoding'] ?? '')) {
+      return done(COMPRESSED);
+    }
     try {
       const { maxJsonValues } = request.routeOptions.config;
       done(null, parseModestJson(utf8.decode(body as Buffer), maxJsonValues));
@@ -25,4 +29,20 @@ export function acceptOnlyJson(app: FastifyInstance): void {
       done(new RequestFault('invalid_json', { details: 'the body must be JSON in UTF-8' }));
     }
   });
+  app.addContentTypeParser('*', (request, payload, done) => {
+    if (request.is404) return done(null, undefined);
+    const onData = () => {
+      payload.off('end', onEnd);
+      done(new RequestFault('unsupported_media_type'));
+    };
+    const onEnd = () => done(null, undefined);
+    payload.once('data', onData).once('end', onEnd).once('error', done);
+  });
 }
+
+/** RFC 9110 §15.5.16: the header tells a coding that is not supported from a type that is not. */
+const COMPRESSED = new RequestFault(
+  'unsupported_media_type',
+  { details: 'the body must come without Content-Encoding' },
+  { 'accept-encoding': 'identity' },
+);

@@ -33,12 +33,6 @@ export const LIMIT_SETTINGS = {
     description:
       'Lets into a room only the two devices that paired it; needs USE_SQLITE or REDIS_URL, and clients that send `deviceId`.',
   }),
-  requireDeviceSecrets: Type.Boolean({
-    env: 'REQUIRE_DEVICE_SECRETS',
-    default: false,
-    description:
-      'Demands the secret of the device from every client, for checks, joins of paired rooms, ICE servers and deletions; needs USE_SQLITE or REDIS_URL. By default a device that has never sent its secret needs none.',
-  }),
   joinCodeDigits: Type.Integer({
     env: 'JOIN_CODE_DIGITS',
     default: JOIN_CODE_DIGITS,
@@ -52,7 +46,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000,
     description:
-      'Failed accepts and checks of all clients together, per minute, beyond which every failure is answered late and the guess alarm is raised.',
+      'Failed accepts and checks of all clients together that are told per minute. Beyond it, addresses that have failed before are refused with 429; an address with a clean record has one try, which is answered 429 if it fails. The guess alarm is raised.',
   }),
   maxConnections: Type.Integer({
     env: 'MAX_CONNECTIONS',

@@ -1,5 +1,5 @@
 // Penalties by key, with a growing wait: some failures are free, each further one makes the key wait twice as long.
-import type { Clock } from './clock.js';
+import { type Clock, MAX_SKEW_MS } from './clock.js';
 
 export interface PenaltyPolicy {
   /** Failures that cost nothing. */
@@ -12,12 +12,34 @@ export interface PenaltyPolicy {
   readonly forgiveSeconds: number;
 }
 
+/** An attempt whose outcome is not known yet. It counts as a failure until it is released. */
+export interface Reservation {
+  readonly kind: 'reserved';
+  /** Failures of the key that are not forgiven, without this attempt. */
+  readonly failures: number;
+  /** Other attempts of the key whose outcome is not known yet. */
+  readonly others: number;
+  /** The attempt failed. */
+  keep(): void;
+  /** The attempt was no failure: it leaves no trace. */
+  release(): void;
+}
+
+/** The key must wait. */
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly waitSeconds: number;
+  /** Only attempts whose outcome is not known yet are in the way: once they succeed, the key may go on. */
+  readonly isBusy: boolean;
+}
+
 /** Where penalties are kept; in cluster mode all nodes share them. */
 export interface Penalties {
-  /** Seconds that this key has to wait before it may try again; 0: it may try now. */
-  waitSeconds(key: string): Promise<number>;
-  /** Notes a failure. */
-  fail(key: string): Promise<void>;
+  /**
+   * Counts an attempt as a failure before its outcome is known, so that attempts made at the same time are never more
+   * than the policy allows one after the other. The caller keeps or releases the reservation.
+   */
+  reserve(key: string): Promise<Reservation | Refusal>;
 }
 
 /** The wait that follows the `failures`-th failure, in seconds. Pure. */
@@ -35,9 +57,15 @@ export function unforgiven(failures: number, idleSeconds: number, policy: Penalt
 /** Failures beyond the free ones that are counted: enough for the longest wait, and no more to forgive than that. */
 export const MOST_BEYOND = 12;
 
+/** A refusal where nobody can say for how long: other attempts of the key are under way. */
+export const BUSY: Refusal = { kind: 'refused', waitSeconds: 1, isBusy: true };
+
 interface Entry {
   failures: number;
   failedAt: number;
+  /** Reservations that are neither kept nor released, and when the last of them was made. */
+  open: number;
+  openedAt: number;
 }
 
 /**
@@ -60,35 +88,62 @@ export class MemoryPenalties implements Penalties {
     return this.#entries.size;
   }
 
-  async waitSeconds(key: string): Promise<number> {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return 0;
-    const waited = this.#idleSeconds(entry);
-    return Math.max(0, Math.ceil(waitAfter(entry.failures, this.#policy) - waited));
+  async reserve(key: string): Promise<Reservation | Refusal> {
+    const now = this.#clock.now();
+    const entry = this.#entries.get(key) ?? { failures: 0, failedAt: now, open: 0, openedAt: now };
+    const left = this.#left(entry);
+    const wait = this.#wait(left === 0 ? 0 : entry.failures, entry.failedAt);
+    if (wait > 0) return { kind: 'refused', waitSeconds: wait, isBusy: false };
+    if (entry.open > 0 && this.#wait(left + entry.open, entry.openedAt) > 0) return BUSY;
+    const others = entry.open;
+    entry.open += 1;
+    entry.openedAt = now;
+    this.#entries.set(key, entry);
+    this.#forget();
+    return {
+      kind: 'reserved',
+      failures: left,
+      others,
+      keep: () => this.#keep(key),
+      release: () => this.#release(key),
+    };
   }
 
-  async fail(key: string): Promise<void> {
-    const entry = this.#entries.get(key);
-    const before = entry === undefined ? 0 : this.#left(entry);
-    const failures = Math.min(before + 1, this.#policy.free + MOST_BEYOND);
+  #keep(key: string): void {
+    const now = this.#clock.now();
+    // It may have been forgotten meanwhile, as any key when there are too many.
+    const entry = this.#entries.get(key) ?? { failures: 0, failedAt: now, open: 1, openedAt: now };
+    entry.failures = Math.min(this.#left(entry) + 1, this.#policy.free + MOST_BEYOND);
+    entry.failedAt = now;
+    entry.open = Math.max(0, entry.open - 1);
     this.#entries.delete(key);
-    this.#entries.set(key, { failures, failedAt: this.#clock.now() });
+    this.#entries.set(key, entry);
     this.#forget();
   }
 
-  #left(entry: Entry): number {
-    return unforgiven(entry.failures, this.#idleSeconds(entry), this.#policy);
+  #release(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    entry.open = Math.max(0, entry.open - 1);
+    if (entry.open === 0 && this.#left(entry) === 0) this.#entries.delete(key);
   }
 
-  #idleSeconds({ failedAt }: Entry): number {
-    const idle = (this.#clock.now() - failedAt) / 1000;
+  #wait(failures: number, since: number): number {
+    const waited = Math.max(0, this.#clock.now() - since) / 1000;
+    return Math.max(0, Math.ceil(waitAfter(failures, this.#policy) - waited));
+  }
+
+  #left({ failures, failedAt }: Entry): number {
+    const idleMs = this.#clock.now() - failedAt;
     // A clock that was set back would otherwise hold a key for as long as it was set back by.
-    return idle < 0 ? Number.POSITIVE_INFINITY : idle;
+    if (idleMs < -MAX_SKEW_MS) return 0;
+    return unforgiven(failures, Math.max(0, idleMs) / 1000, this.#policy);
   }
 
   #forget(): void {
     for (const [key, entry] of this.#entries) {
-      if (this.#entries.size <= this.#capacity && this.#left(entry) > 0) break;
+      const isSpent = entry.open === 0 && this.#left(entry) === 0;
+      if (this.#entries.size <= this.#capacity && !isSpent) break;
       this.#entries.delete(key);
     }
   }

@@ -1,10 +1,7 @@
 // A quota by key: so many at once, and as many again per hour (the generic cell rate algorithm, ITU-T I.371).
-import type { Clock } from './clock.js';
+import { type Clock, MAX_SKEW_MS } from './clock.js';
 
 export const HOUR_MS = 3_600_000;
-
-/** What the sum of a quota's parts of an hour may be more than an hour; a million parts make a quarter of a second. */
-const ROUNDING_MS = 1000;
 
 /** Where quotas are kept; in cluster mode all nodes share them. */
 export interface Quota {
@@ -36,9 +33,8 @@ export class MemoryQuota implements Quota {
     const now = this.#clock.now();
     const intervalMs = HOUR_MS / this.#perHour;
     const known = this.#wholeAt.get(key) ?? now;
-    // Further off than an hour it can only be by a clock that was set back since; or by what rounding makes of an
-    // hour in sevenths, which must not count as that.
-    const from = known < now || known > now + HOUR_MS + ROUNDING_MS ? now : known;
+    // Further off than an hour and the skew, it was written before the clock was set back.
+    const from = known < now || known > now + HOUR_MS + MAX_SKEW_MS ? now : known;
     const wholeAt = from + intervalMs;
     const waitMs = wholeAt - HOUR_MS - now;
     if (waitMs > 0.5) return Math.max(1, Math.ceil(waitMs / 1000));

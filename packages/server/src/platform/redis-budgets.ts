@@ -2,15 +2,9 @@
 //
 // A key holds a keyed hash of what it counts, never an address. The rules are those of memory: quota.ts, penalties.ts.
 import { createHmac } from 'node:crypto';
-import type { Clock } from './clock.js';
+import { type Clock, MAX_SKEW_MS } from './clock.js';
 import { type MinuteCount, minuteOf } from './minute-count.js';
-import {
-  MOST_BEYOND,
-  type Penalties,
-  type PenaltyPolicy,
-  unforgiven,
-  waitAfter,
-} from './penalties.js';
+import { BUSY, MOST_BEYOND, type Penalties, type PenaltyPolicy } from './penalties.js';
 import { HOUR_MS, type Quota } from './quota.js';
 import { defineScript, type Redis } from './redis.js';
 
@@ -35,12 +29,11 @@ const TAKE = defineScript(
   'take-quota',
   `
 -- KEYS 1 the quota: when it will be whole again
--- ARGV 1 now, 2 milliseconds for which one is taken, 3 milliseconds after which a quota is whole
+-- ARGV 1 now, 2 milliseconds for which one is taken, 3 milliseconds after which a quota is whole, 4 the skew of clocks
 -- Returns how long to wait; 0: taken.
 local now, interval, hour = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local from = tonumber(redis.call('GET', KEYS[1]) or '') or now
--- A second for what rounding makes of an hour in many parts: quota.ts.
-if from < now or from > now + hour + 1000 then from = now end
+if from < now or from > now + hour + tonumber(ARGV[4]) then from = now end
 local wait = from + interval - hour - now
 if wait > 0.5 then return math.max(1, math.ceil(wait / 1000)) end
 local whole = from + interval
@@ -54,27 +47,88 @@ export function redisQuota(name: string, perHour: number, deps: SharedBudgetDeps
   return {
     async take(address) {
       const key = await keyOf(name, address, deps);
-      const args = [String(deps.clock.now()), interval, String(HOUR_MS)];
+      const args = [String(deps.clock.now()), interval, String(HOUR_MS), String(MAX_SKEW_MS)];
       return (await deps.redis.run(TAKE, [key], args)) as number;
     },
   };
 }
 
-const FAIL = defineScript(
-  'fail',
-  `
--- KEYS 1 failures of an address, and when it failed last
--- ARGV 1 now, 2 one failure is forgiven in so many seconds, 3 how many are counted at most
+/** A reservation that is older was made by a node that crashed; it has become a failure, and is forgiven as one. */
+const RESERVATION_LIFE_MS = 60_000;
+
+/** Reads the state of an address into local variables, and has the rules of penalties.ts as functions on them. */
+const STATE = `
+-- KEYS 1 the address: failures, the time of the last one, and the times of reservations whose outcome is not known
+-- ARGV 1 now, 2 seconds for which one failure is forgiven, 3 failures that are counted at most, 4 life of a
+--      reservation, 5 the skew of clocks, both in milliseconds
 local now, forgive, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local known = redis.call('GET', KEYS[1])
-local failures, at = string.match(known or '', '^(%d+) (%d+)$')
-local left = 0
-if failures and tonumber(at) <= now then
-  left = math.max(0, tonumber(failures) - math.floor((now - tonumber(at)) / 1000 / forgive))
+local life, skew = tonumber(ARGV[4]), tonumber(ARGV[5])
+local failures, failedAt, open = 0, now, {}
+
+local function left(time)
+  return math.max(0, failures - math.floor(math.max(0, time - failedAt) / 1000 / forgive))
 end
-left = math.min(left + 1, most)
-redis.call('SET', KEYS[1], left .. ' ' .. ARGV[1], 'PX', math.ceil(left * forgive * 1000))
-return left`,
+
+local function fail(time)
+  failures = math.min(left(time) + 1, most)
+  failedAt = math.max(failedAt, time)
+end
+
+local words = string.gmatch(redis.call('GET', KEYS[1]) or '', '%S+')
+local known, knownAt = tonumber(words() or ''), tonumber(words() or '')
+if known and knownAt <= now + skew then failures, failedAt = known, knownAt end
+for word in words do
+  local at = tonumber(word)
+  if at <= now - life then fail(at)
+  elseif at <= now + skew then open[#open + 1] = at end
+end
+
+local function save()
+  local state = { failures, failedAt }
+  for n, at in ipairs(open) do state[n + 2] = at end
+  for n, number in ipairs(state) do state[n] = string.format('%.0f', number) end
+  local keep = (left(now) + #open) * forgive * 1000
+  if #open > 0 then keep = keep + life + skew end
+  if keep == 0 then redis.call('DEL', KEYS[1])
+  else redis.call('SET', KEYS[1], table.concat(state, ' '), 'PX', keep) end
+end
+`;
+
+const RESERVE = defineScript(
+  'reserve-attempt',
+  `${STATE}
+-- ARGV 6 free failures, 7 the first wait, 8 the longest wait, in seconds
+-- Returns the wait in seconds, failures that are not forgiven, and other reservations; without a wait, it is reserved.
+local free, first, longest = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local function wait(count, since)
+  if count <= free then return 0 end
+  local seconds = math.min(first * 2 ^ math.min(count - free - 1, 30), longest)
+  return math.max(0, math.ceil(seconds - math.max(0, now - since) / 1000))
+end
+local unforgiven, others = left(now), #open
+if unforgiven > 0 then
+  local seconds = wait(failures, failedAt)
+  if seconds > 0 then return { seconds, unforgiven, 0 } end
+end
+if others > 0 and wait(unforgiven + others, open[others]) > 0 then return { 1, unforgiven, others } end
+open[others + 1] = now
+save()
+return { 0, unforgiven, others }`,
+);
+
+const SETTLE = defineScript(
+  'settle-attempt',
+  `${STATE}
+-- ARGV 6 the time of the reservation, 7 '1' if the attempt failed
+-- One that is not found is a failure already.
+for n, at in ipairs(open) do
+  if at == tonumber(ARGV[6]) then
+    table.remove(open, n)
+    if ARGV[7] == '1' then fail(now) end
+    save()
+    break
+  end
+end`,
 );
 
 export function redisPenalties(
@@ -82,22 +136,32 @@ export function redisPenalties(
   policy: PenaltyPolicy,
   deps: SharedBudgetDeps,
 ): Penalties {
+  const { free, firstWaitSeconds, maxWaitSeconds, forgiveSeconds } = policy;
+  const numbers = (...values: number[]) => values.map(String);
+  const state = (now: number) =>
+    numbers(now, forgiveSeconds, free + MOST_BEYOND, RESERVATION_LIFE_MS, MAX_SKEW_MS);
   return {
-    async waitSeconds(address) {
+    async reserve(address) {
       const key = await keyOf(name, address, deps);
-      const known = (await deps.redis.command(key, ['GET', key])) as string | null;
-      if (known === null) return 0;
-      const [failures = 0, failedAt = 0] = known.split(' ').map(Number);
-      const idleSeconds = (deps.clock.now() - failedAt) / 1000;
-      // A clock that was set back would otherwise hold an address for as long as it was set back by.
-      if (idleSeconds < 0 || unforgiven(failures, idleSeconds, policy) === 0) return 0;
-      return Math.max(0, Math.ceil(waitAfter(failures, policy) - idleSeconds));
-    },
-    async fail(address) {
-      const key = await keyOf(name, address, deps);
-      const most = String(policy.free + MOST_BEYOND);
-      const args = [String(deps.clock.now()), String(policy.forgiveSeconds), most];
-      await deps.redis.run(FAIL, [key], args);
+      const reservedAt = deps.clock.now();
+      const args = [...state(reservedAt), ...numbers(free, firstWaitSeconds, maxWaitSeconds)];
+      const reply = await deps.redis.run(RESERVE, [key], args);
+      const [waitSeconds, failures, others] = reply as [number, number, number];
+      if (waitSeconds > 0) {
+        return others > 0 ? BUSY : { kind: 'refused', waitSeconds, isBusy: false };
+      }
+      const settle = (hasFailed: number) => {
+        const how = [...state(deps.clock.now()), ...numbers(reservedAt, hasFailed)];
+        // Nobody waits for it: what this node asks next comes after it. If it is lost, the reservation stays a failure.
+        deps.redis.run(SETTLE, [key], how).catch(() => {});
+      };
+      return {
+        kind: 'reserved',
+        failures,
+        others,
+        keep: () => settle(1),
+        release: () => settle(0),
+      };
     },
   };
 }
@@ -106,21 +170,53 @@ const COUNT = defineScript(
   'count-minute',
   `
 -- KEYS 1 the count of a minute
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], 120000) end
+-- ARGV 1 how many are added
+local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], 120000)
 return count`,
 );
 
-/** @param name - tells it from other counts */
+/**
+ * Counts for all nodes. What one node counts and takes back within one turn of its event loop is one call: all requests
+ * of a cluster meet at this one key.
+ *
+ * @param name - tells it from other counts
+ */
 export function redisMinuteCount(
   name: string,
   { redis, prefix, clock }: Omit<SharedBudgetDeps, 'addressKey'>,
 ): MinuteCount {
-  const keyNow = () => `${prefix}{f${name}${minuteOf(clock.now())}}`;
+  const keyOf = (minute: number) => `${prefix}{f${name}${minute}}`;
+  let batch: { minute: number; taken: number; given: number; total: Promise<number> } | undefined;
+  const batchOf = (minute: number) => {
+    if (batch?.minute === minute) return batch;
+    const begun = { minute, taken: 0, given: 0, total: Promise.resolve(0) };
+    begun.total = new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
+      if (batch === begun) batch = undefined;
+      const change = String(begun.taken - begun.given);
+      return (await redis.run(COUNT, [keyOf(minute)], [change])) as number;
+    });
+    // Where nobody waits for it, it only gives back: lost, it is forgotten with its minute.
+    begun.total.catch(() => {});
+    batch = begun;
+    return begun;
+  };
   return {
-    add: async () => (await redis.run(COUNT, [keyNow()], [])) as number,
+    async reserve() {
+      const minute = minuteOf(clock.now());
+      const mine = batchOf(minute);
+      mine.taken += 1;
+      const place = mine.taken;
+      const total = await mine.total;
+      return {
+        count: total - mine.taken + place,
+        release() {
+          if (minuteOf(clock.now()) === minute) batchOf(minute).given += 1;
+        },
+      };
+    },
     async read() {
-      const key = keyNow();
+      const key = keyOf(minuteOf(clock.now()));
       return Number((await redis.command(key, ['GET', key])) ?? 0);
     },
   };

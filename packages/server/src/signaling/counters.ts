@@ -14,6 +14,7 @@ export type DropCause = 'fault' | 'rate' | 'no_room' | 'no_peer' | 'peer_gone' |
 export type RefusalCause =
   | 'total'
   | 'address'
+  | 'host'
   | 'origin'
   | 'path'
   | 'unauthorized'
@@ -49,6 +50,7 @@ export function newCounters(): SignalingCounters {
     refusals: zeros([
       'total',
       'address',
+      'host',
       'origin',
       'path',
       'unauthorized',

@@ -3,6 +3,8 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { TrustProxy } from '../platform/client-address.js';
 import type { Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
+import type { OriginRule } from '../platform/cors.js';
+import type { HostRule } from '../platform/hosts.js';
 import type { Logger } from '../platform/logger.js';
 import { Admission } from './admission.js';
 import { attacher } from './attach.js';
@@ -39,7 +41,8 @@ export interface SignalingDeps {
   iceServers: IceServers;
   gate: SignalingGate;
   trust: TrustProxy;
-  origins: readonly string[] | null;
+  hostFault: HostRule;
+  allowsOrigin: OriginRule | null;
   serverName: string;
   clock: Clock;
   log: Logger;
@@ -63,15 +66,13 @@ const DRAIN_TURN_MS = 50;
 const SHARE_FOR_CLOSES = 0.75;
 
 export function startSignaling(deps: SignalingDeps): Signaling {
-  const { server, config, directory, iceServers, gate, trust, origins, serverName, clock, log } =
-    deps;
+  const { server, config, directory, iceServers, gate, trust, serverName, clock, log } = deps;
   const counters = newCounters();
   const connections = new Connections(iceServers, counters);
   const backplane = deps.createBackplane(connections);
   const heartbeat = new Heartbeat(connections, clock, config.heartbeatSeconds, counters);
   const mayJoin = joinRule(config.requirePairedRooms, gate);
-  const requireSecrets = config.requireDeviceSecrets;
-  const handlerDeps = { backplane, directory, mayJoin, requireSecrets, counters, log };
+  const handlerDeps = { backplane, directory, mayJoin, counters, log };
   const admission = new Admission(config.maxConnections, config.maxConnectionsPerAddress);
   const corking = new Corking();
   const refuse = acceptWebSockets(server, {
@@ -80,7 +81,8 @@ export function startSignaling(deps: SignalingDeps): Signaling {
     counters,
     corking,
     trust,
-    origins,
+    hostFault: deps.hostFault,
+    allowsOrigin: deps.allowsOrigin,
     ownPages: config.demo,
     clock,
     authorize: gate.connect ?? (() => true),

@@ -3,9 +3,12 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RestErrorCode } from '@couplet/protocol';
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
+import { afterAnswers } from '../platform/answer-order.js';
 import { addressKey, clientAddress, type TrustProxy } from '../platform/client-address.js';
 import type { Cancel, Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
+import type { OriginRule } from '../platform/cors.js';
+import { type HostRule, originForm, requestedHost } from '../platform/hosts.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from '../platform/http-errors.js';
 import { ignoreUpgrade } from '../platform/http-server.js';
 import type { Admission } from './admission.js';
@@ -29,8 +32,9 @@ export interface UpgradeDeps {
   counters: SignalingCounters;
   corking: Corking;
   trust: TrustProxy;
-  /** Origins from which a page may connect; null: any. A client that is no browser sends none, and may. */
-  origins: readonly string[] | null;
+  hostFault: HostRule;
+  /** Whether pages of an origin may connect; null: any may. A client that is no browser sends none, and may. */
+  allowsOrigin: OriginRule | null;
   /** Whether this server has pages of its own, which may connect from its own origin. */
   ownPages: boolean;
   /** The embedding application's word on who may connect. */
@@ -46,6 +50,7 @@ const REFUSALS: Record<RefusalCause, RestErrorCode> = {
   total: 'unavailable',
   address: 'unavailable',
   draining: 'unavailable',
+  host: 'forbidden',
   origin: 'forbidden',
   path: 'not_found',
   unauthorized: 'unauthorized',
@@ -64,6 +69,8 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     // A ping is answered by the connection, within its bounds.
     autoPong: false,
     closeTimeout: CLOSE_TIMEOUT_MS,
+    // There is no subprotocol: without this, ws selects the first that is offered.
+    handleProtocols: () => false,
   };
   const handshake = new WebSocketServer(options);
   let draining = false;
@@ -79,12 +86,14 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   /** What is decided before anything is done for the request. */
   const objection = (request: IncomingMessage): RefusalCause | undefined => {
     if (draining) return 'draining';
-    if (request.url?.split('?', 1)[0] !== '/') return 'path';
-    const { origin, host } = request.headers;
-    if (deps.origins === null || origin === undefined || deps.origins.includes(origin)) {
+    const fault = deps.hostFault(request);
+    if (fault !== undefined) return fault === 'forbidden' ? 'host' : 'handshake';
+    if (originForm(request.url ?? '').split('?', 1)[0] !== '/') return 'path';
+    const { origin } = request.headers;
+    if (deps.allowsOrigin === null || origin === undefined || deps.allowsOrigin(origin)) {
       return undefined;
     }
-    return deps.ownPages && isOwnOrigin(origin, host) ? undefined : 'origin';
+    return deps.ownPages && isOwnOrigin(origin, requestedHost(request)) ? undefined : 'origin';
   };
 
   /** The application's word; one that does not come within the time of a request is a no. */
@@ -124,10 +133,14 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
       return ignoreUpgrade(server, request, stream, head);
     }
-    stream.on('error', drop);
-    upgrade(request, stream, head).catch(() => {
-      // The embedding application's hook failed: nobody enters on a failure.
-      refuse(stream, 'unauthorized');
+    afterAnswers(stream, (pipelined) => {
+      stream.on('error', drop);
+      // No client of RFC 6455 asks behind unanswered requests: what follows may be meant for HTTP, and not as frames.
+      if (pipelined) return refuse(stream, 'handshake');
+      upgrade(request, stream, head).catch(() => {
+        // The embedding application's hook failed: nobody enters on a failure.
+        refuse(stream, 'unauthorized');
+      });
     });
   });
   return () => {
@@ -139,8 +152,17 @@ function drop(this: Socket): void {
   this.destroy();
 }
 
-/** Whether a page came from the host that it asks. Behind a proxy that ends TLS, only the proxy knows the scheme. */
-const isOwnOrigin = (origin: string, host: string | undefined): boolean =>
-  host !== undefined && origin.replace(/^https?:\/\//, '') === host.toLowerCase();
+/**
+ * Whether a page came from the host that it asks. Behind a proxy that ends TLS, only the proxy knows the scheme, and proxies
+ * leave a default port out of `Host` or add one.
+ */
+const isOwnOrigin = (origin: string, host: string): boolean =>
+  bareHost(origin.replace(/^https?:\/\//, '')) === bareHost(host);
+
+const bareHost = (host: string): string =>
+  host
+    .toLowerCase()
+    .replace(/:(80|443)$/, '')
+    .replace(/\.(?=(:\d+)?$)/, '');
 
 const RETRY: ReadonlySet<RefusalCause> = new Set(['total', 'address', 'draining']);

@@ -42,6 +42,7 @@ test.each([
 test('an origin is taken with or without a slash, and refused where it is more than one', () => {
   const origin = (given: string) => siteAt('https://chat.example.org', { origin: given }).origin;
   expect(origin('https://app.example.org/')).toBe('https://app.example.org');
+  expect(origin('capacitor://localhost')).toBe('capacitor://localhost');
   for (const wrong of ['app', 'https://app.example.org/page', 'ftp://app.example.org']) {
     expect(() => origin(wrong)).toThrow(/--origin must be like/);
   }

@@ -24,7 +24,7 @@ interface Endpoint {
 
 const body = (schema: TSchema) => Compile(schema);
 
-const { create, accept, check } = wire.pairingRequests(6);
+const { create, accept, check, cancel } = wire.pairingRequests(6);
 
 const ENDPOINTS: readonly Endpoint[] = [
   {
@@ -44,6 +44,12 @@ const ENDPOINTS: readonly Endpoint[] = [
     path: '/api/rooms/check',
     request: check,
     success: { 200: body(wire.RoomIdResponse), 204: null },
+  },
+  {
+    method: 'POST',
+    path: '/api/rooms/cancel',
+    request: cancel,
+    success: { 200: body(wire.CancelResponse) },
   },
   {
     method: 'DELETE',

@@ -144,7 +144,7 @@ test('an accept that comes while the store answers a check is not missed', async
   const clock = new FakeClock();
   const { store, answers, accept } = slowStore();
   const pairing = createPairing(store, new Waiting(clock, 10), clock);
-  const outcome = pairing.check('123456', 'a', 30, new AbortController().signal);
+  const outcome = pairing.check('123456', 'a', 30, new AbortController().signal, (read) => read());
   accept();
   answers[0]?.();
   await expect.poll(() => answers.length).toBe(2);
@@ -157,7 +157,9 @@ test('a check whose client is gone already does not reach the store', async () =
   const clock = new FakeClock();
   const { store, answers } = slowStore();
   const pairing = createPairing(store, new Waiting(clock, 10), clock);
-  expect(await pairing.check('123456', 'a', 30, AbortSignal.abort())).toMatchObject({
+  expect(
+    await pairing.check('123456', 'a', 30, AbortSignal.abort(), (read) => read()),
+  ).toMatchObject({
     kind: 'waiting',
   });
   expect(answers).toEqual([]);

@@ -117,8 +117,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
       holds: async (store, wasAnswered) => {
         const outcome = await store.check('000001', 'a', NOW);
         if (wasAnswered) expect(outcome.kind).toBe('collected');
-        if (outcome.kind === 'collected')
-          expect(await store.findRoom('room', NOW)).toMatchObject(room);
+        if (outcome.kind === 'collected') expect(await store.findRoom('room', NOW)).toEqual(room);
         else expect(outcome.kind).toBe('waiting');
       },
     });
@@ -167,7 +166,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
       holds: async (store) => {
         expect(await act(store)).toEqual({ kind: 'collected', roomId: 'room' });
         expect(await act(store)).toEqual({ kind: 'collected', roomId: 'room' });
-        expect(await store.findRoom('room', NOW)).toMatchObject(room);
+        expect(await store.findRoom('room', NOW)).toEqual(room);
       },
     });
   });
@@ -178,7 +177,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
       act: (store) => store.check('000001', 'a', NOW),
       holds: async (store) => {
         await store.check('000001', 'a', NOW);
-        expect(await store.findRoom('room', NOW)).toMatchObject(room);
+        expect(await store.findRoom('room', NOW)).toEqual(room);
         expect(await create(store, '000001', 'c', LATER, NOW)).toMatchObject({ kind: 'created' });
       },
     });
@@ -222,6 +221,18 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
         },
       });
     }
+  });
+
+  test('of a cancel: the next one leaves nothing of the code', async () => {
+    await play({
+      before: waits,
+      act: (store) => store.cancel('000001', 'a', NOW),
+      holds: async (store) => {
+        await store.cancel('000001', 'a', NOW);
+        expect((await store.check('000001', 'a', NOW)).kind).toBe('not_found_or_expired');
+        expect((await store.counts()).pendings).toBe(0);
+      },
+    });
   });
 
   test('of a deletion: the room is there, or gone for good', async () => {

@@ -25,6 +25,8 @@ async function exchange(url: string, request: string): Promise<string> {
 const handshake = (path: string, extra = '') =>
   `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n${extra}\r\n`;
 
+const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+
 test('ping is answered by pong', async () => {
   const { wsUrl } = await server();
   const peer = await Peer.connect(wsUrl);
@@ -46,6 +48,28 @@ test('the query of the upgrade does not matter', async () => {
   const { wsUrl } = await server();
   const peer = await Peer.connect(`${wsUrl}/?v=1`);
   expect(peer.clientId).not.toBe('');
+});
+
+test('a target in absolute form is one on this server (RFC 9112 §3.2.2)', async () => {
+  const { url } = await server();
+  for (const target of ['http://host/', 'HTTP://host', 'https://host:8443/?v=1']) {
+    expect(await exchange(url, handshake(target, KEY))).toMatch(/^HTTP\/1\.1 101 /);
+  }
+  expect(await exchange(url, handshake('http://host/socket', KEY))).toMatch(/^HTTP\/1\.1 404 /);
+});
+
+test('of the subprotocols that a client offers none is selected', async () => {
+  const { url } = await server();
+  const answer = await exchange(url, handshake('/', `${KEY}Sec-WebSocket-Protocol: chat, x\r\n`));
+  expect(answer).toMatch(/^HTTP\/1\.1 101 /);
+  expect(answer.toLowerCase()).not.toContain('sec-websocket-protocol');
+});
+
+test('an upgrade with two hosts is answered 400, and no cache keeps that', async () => {
+  const { url } = await server();
+  const answer = await exchange(url, handshake('/', `${KEY}Host: y\r\n`));
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  expect(answer).toContain('\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n');
 });
 
 test('an upgrade elsewhere is answered 404 in JSON', async () => {

@@ -21,6 +21,7 @@ test.each([
   ['POST', '/api/rooms'],
   ['POST', '/api/rooms/accept'],
   ['POST', '/api/rooms/check'],
+  ['POST', '/api/rooms/cancel'],
   ['GET', '/api/rooms'],
   ['DELETE', '/api/rooms'],
   ['POST', '/api/user/purge'],
@@ -65,20 +66,26 @@ test('a body that is refused may be read by any page', async () => {
 });
 
 describe('with a list of origins', async () => {
-  const server = await startServer({ ALLOWED_ORIGINS: `${ORIGIN} , https://two.example:8443` });
+  const server = await startServer({
+    ALLOWED_ORIGINS: `${ORIGIN} , https://Two.example:8443/,capacitor://localhost`,
+  });
   afterAll(() => server.close());
 
-  test.each([ORIGIN, 'https://two.example:8443'])('%s is allowed by name', async (origin) => {
-    const response = await preflight(server.url, '/api/rooms', 'POST', 'content-type', origin);
-    expect(response.status).toBe(204);
-    expect(response.headers.get('access-control-allow-origin')).toBe(origin);
-    expect(listed(response, 'vary')).toContain('origin');
-  });
+  test.each([ORIGIN, 'https://two.example:8443', 'capacitor://localhost'])(
+    '%s is allowed by name',
+    async (origin) => {
+      const response = await preflight(server.url, '/api/rooms', 'POST', 'content-type', origin);
+      expect(response.status).toBe(204);
+      expect(response.headers.get('access-control-allow-origin')).toBe(origin);
+      expect(listed(response, 'vary')).toContain('origin');
+    },
+  );
 
   test.each(['https://evil.example', 'http://app.example', `${ORIGIN}.evil.example`, 'null'])(
     '%s is not allowed',
     async (origin) => {
       const response = await preflight(server.url, '/api/rooms', 'POST', 'content-type', origin);
+      expect(response.status).toBe(204);
       expect(response.headers.get('access-control-allow-origin')).toBeNull();
       const plain = await fetch(`${server.url}/`, { headers: { origin } });
       expect(plain.headers.get('access-control-allow-origin')).toBeNull();

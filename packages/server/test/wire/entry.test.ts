@@ -6,6 +6,7 @@ import { ConfigError, parseConfig } from '../../src/platform/config.js';
 import { call, pairDevices, someDevice } from '../support/api.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { Peer } from '../support/peer.js';
+import { rawRequest } from '../support/raw-http.js';
 import { type RunningServer, startServer } from '../support/server.js';
 
 async function server(env: Record<string, string>, authorize?: Authorize): Promise<RunningServer> {
@@ -36,6 +37,35 @@ test('with ALLOWED_ORIGINS a page of another origin is refused its WebSocket wit
 test('a client that is no browser sends no origin, and may enter', async () => {
   const { wsUrl } = await server({ ALLOWED_ORIGINS: 'https://app.example' });
   await Peer.connect(wsUrl);
+});
+
+test.each([
+  ['https://chat.example', 'chat.example'],
+  ['https://chat.example', 'Chat.Example:443'],
+  ['https://chat.example', 'chat.example:80'],
+  ['http://chat.example', 'chat.example:80'],
+  ['http://chat.example:8080', 'chat.example:8080'],
+  ['https://chat.example.', 'chat.example'],
+])(
+  'a page of the server itself, %s, may connect where the proxy sends Host: %s',
+  async (origin, host) => {
+    const { wsUrl } = await server({ ALLOWED_ORIGINS: 'https://app.example' });
+    await Peer.connect(wsUrl, { headers: { origin, host } });
+    expect(await refused(wsUrl, { origin, host: 'other.example' })).toBe(403);
+  },
+);
+
+test('with ALLOWED_HOSTS a request for another host is 403, and so is a WebSocket', async () => {
+  const { url, wsUrl } = await server({ ALLOWED_HOSTS: 'chat.example' });
+  const get = (host: string) =>
+    rawRequest(url, `GET /healthz HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+  const rebound = await get('evil.example:8080');
+  expect(rebound).toMatchObject({ status: 403, body: '{"error":"forbidden"}' });
+  expect(await refused(wsUrl, { host: 'evil.example' })).toBe(403);
+  for (const host of ['chat.example:443', new URL(url).host]) {
+    expect((await get(host)).status).toBe(200);
+    await Peer.connect(wsUrl, { headers: { host } });
+  }
 });
 
 test('with REQUIRE_PAIRED_ROOMS only the two devices of a paired room may join it', async () => {

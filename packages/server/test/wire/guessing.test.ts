@@ -1,11 +1,13 @@
 // Guessing codes is scarce; success and the polling of one's own pendings are not.
 
+import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
 import type { AppDeps } from '../../src/app.js';
 import { ACCEPT_GUESSES, CHECK_GUESSES } from '../../src/pairing/guesses.js';
 import { createLogger } from '../../src/platform/logger.js';
 import { call, someCode, someDevice } from '../support/api.js';
+import { eventually } from '../support/eventually.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { startServer } from '../support/server.js';
 
@@ -46,7 +48,7 @@ test('who waits is not told whether a code is right', async () => {
   expect((await guess(url, joinid)).status).toBe(429);
 });
 
-test('who makes codes to find those of others is stopped: conflicts are guesses, and creates have a quota', async () => {
+test('creating codes to find those of others is stopped: conflicts are guesses, and creates have a quota', async () => {
   const clock = new FakeClock();
   const url = await server({ MAX_CREATES_PER_HOUR: '60' }, { clock });
   const create = (joinid: string, client1: string) =>
@@ -55,9 +57,12 @@ test('who makes codes to find those of others is stopped: conflicts are guesses,
   for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++)
     expect((await create('000000', 'a')).status).toBe(409);
   expect((await guess(url, '000000')).status).toBe(429);
-  for (let n = 0; n < 59 - ACCEPT_GUESSES.free - 1; n++) await create(someCode(), someDevice());
+  expect((await create(someCode(), someDevice())).status).toBe(429);
+  clock.advance(1000);
+  for (let n = 0; n < 59 - ACCEPT_GUESSES.free - 1; n++)
+    expect((await create(someCode(), someDevice())).status).toBe(201);
   const refused = await create(someCode(), someDevice());
-  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '60']);
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '59']);
   clock.advance(60_000);
   expect((await create(someCode(), someDevice())).status).toBe(201);
 });
@@ -135,36 +140,115 @@ test('failed checks beyond their budget are answered 429, which an app takes for
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
 });
 
-test('a pending of one’s own is told of also while one has to wait', async () => {
-  const url = await server();
+test('a check that is refused does not tell whether there is such a pending', async () => {
+  const url = await server({}, { clock: new FakeClock() });
   const mine = { joinid: someCode(), client1: someDevice() };
   await call(url, 'POST', '/api/rooms', { ...mine, expiresInSeconds: 60 });
-  for (let n = 0; n < CHECK_GUESSES.free + 2; n++) {
+  for (let n = 0; n < CHECK_GUESSES.free + 1; n++) {
     await call(url, 'POST', '/api/rooms/check', { joinid: '000000', client1: 'd' });
   }
-  expect((await call(url, 'POST', '/api/rooms/check', mine)).status).toBe(204);
+  for (const body of [mine, { ...mine, client1: someDevice() }]) {
+    expect((await call(url, 'POST', '/api/rooms/check', body)).status).toBe(429);
+  }
 });
 
-test('beyond the budget of the server failures are slow and successes are not, and the alarm metric is 1', async () => {
+test('a held check that ends with its code is no guess', async () => {
   const clock = new FakeClock();
-  const url = await server({ MAX_FAILED_GUESSES_PER_MINUTE: '1' }, { clock });
-  await guess(url, '000000');
-  let slow = true;
-  const failing = guess(url, '000001').then((answer) => {
-    slow = false;
-    return answer;
-  });
-  const alarmed = async () => {
-    const text = await (await fetch(`${url}/metrics`)).text();
-    return /^couplet_guess_alarm 1$/m.test(text);
-  };
-  while (!(await alarmed()));
+  const url = await server({}, { clock });
+  const timers = clock.pending;
+  for (let n = 0; n < CHECK_GUESSES.free * 2; n += 40) {
+    const mine = Array.from({ length: 40 }, () => ({ joinid: someCode(), client1: someDevice() }));
+    for (const one of mine) await call(url, 'POST', '/api/rooms', { ...one, expiresInSeconds: 1 });
+    const held = mine.map((one) =>
+      call(url, 'POST', '/api/rooms/check', one, { prefer: 'wait=30' }),
+    );
+    await clock.reach(timers + mine.length);
+    clock.advance(1000);
+    for (const answer of held) expect((await answer).status).toBe(404);
+  }
+});
+
+test('beyond MAX_FAILED_GUESSES_PER_MINUTE a failure is 429 until the next minute and never 404, a success of a clean address is answered, and the alarm metric is 1', async () => {
+  const clock = new FakeClock();
+  const url = await server({ MAX_FAILED_GUESSES_PER_MINUTE: '2', TRUST_PROXY: '1' }, { clock });
+  clock.advance(15_000);
+  expect((await guess(url, '000000', from('192.0.2.1'))).status).toBe(404);
+  expect((await guess(url, '000000', from('192.0.2.2'))).status).toBe(404);
+  const refused = await guess(url, '000000', from('192.0.2.3'));
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '45']);
   const joinid = someCode();
-  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1: someDevice() });
-  expect((await guess(url, joinid)).status).toBe(200);
-  expect(slow).toBe(true);
-  clock.advance(3000);
-  expect((await failing).status).toBe(404);
+  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 600, client1: 'd' });
+  expect((await guess(url, joinid, from('192.0.2.1'))).status).toBe(429);
+  expect((await guess(url, joinid, from('192.0.2.4'))).status).toBe(200);
+  const metrics = async () => await (await fetch(`${url}/metrics`)).text();
+  expect(await metrics()).toMatch(/^couplet_guess_alarm 1$/m);
+  expect(await metrics()).toMatch(/^couplet_refused_guesses_total\{cause="ceiling"\} 2$/m);
+  clock.advance(45_000);
+  expect(await metrics()).toMatch(/^couplet_guess_alarm 0$/m);
+  expect((await guess(url, '000000', from('192.0.2.3'))).status).toBe(404);
+});
+
+test('a repeat with its Idempotency-Key gets its first answer while its address must wait; another key, or another body, is no way round', async () => {
+  const url = await server({}, { clock: new FakeClock() });
+  const { joinid, client1 } = { joinid: someCode(), client1: someDevice() };
+  const code = { joinid, client1, expiresInSeconds: 60 };
+  const created = await call(url, 'POST', '/api/rooms', code, { 'idempotency-key': 'create' });
+  const accept = { joinid, client2: someDevice() };
+  const accepted = await call(url, 'POST', '/api/rooms/accept', accept, {
+    'idempotency-key': 'accept',
+  });
+  const wrong = (key: string, guessed: string) =>
+    call(
+      url,
+      'POST',
+      '/api/rooms/accept',
+      { joinid: guessed, client2: 'x' },
+      { 'idempotency-key': key },
+    );
+  const answers = await Promise.all(
+    Array.from({ length: 120 }, (_, n) =>
+      wrong(n % 2 ? `key ${n}` : 'same key', String(100_000 + n)),
+    ),
+  );
+  const statuses = answers.map(({ status }) => status);
+  expect(statuses.filter((status) => status === 404)).toHaveLength(ACCEPT_GUESSES.free + 1);
+  for (const status of statuses) expect([404, 409, 422, 429]).toContain(status);
+  expect((await wrong('a new key', '999999')).status).toBe(429);
+  for (const [path, body, key, first] of [
+    ['/api/rooms', code, 'create', created],
+    ['/api/rooms/accept', accept, 'accept', accepted],
+  ] as const) {
+    const again = await call(url, 'POST', path, body, { 'idempotency-key': key });
+    expect([again.status, again.body]).toEqual([first.status, first.body]);
+  }
+});
+
+test('a client that does not wait for its answers has its guesses counted all the same', async () => {
+  const url = await server({}, { clock: new FakeClock() });
+  for (let n = 0; n < 3; n++) {
+    const body = JSON.stringify({ joinid: '000000', client2: 'x' });
+    const request = `POST /api/rooms/accept HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(request.repeat(ACCEPT_GUESSES.free), () => socket.resetAndDestroy());
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  }
+  await eventually(async () => expect((await guess(url, '000000')).status).toBe(429));
+});
+
+test('a hundred users behind one address pair at the same time', async () => {
+  const url = await server();
+  const users = Array.from({ length: 100 }, () => ({ joinid: someCode(), client1: someDevice() }));
+  const create = (user: (typeof users)[0]) =>
+    call(url, 'POST', '/api/rooms', { ...user, expiresInSeconds: 60 });
+  const steps = [
+    [201, create],
+    [200, (user: (typeof users)[0]) => guess(url, user.joinid)],
+    [200, (user: (typeof users)[0]) => call(url, 'POST', '/api/rooms/check', user)],
+  ] as const;
+  for (const [status, step] of steps) {
+    const answers = await Promise.all(users.map(step));
+    expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([status]));
+  }
 });
 
 test.each([

@@ -118,23 +118,26 @@ test('errors of the first answer are repeated too', async () => {
   expect((await call(url, 'POST', '/api/rooms/accept', accept, key())).status).toBe(200);
 });
 
-test.each(['/api/rooms', '/api/rooms/accept', '/api/rooms/check', '/api/user/purge'])(
-  'the same key with another body on %s is 422',
-  async (path) => {
-    const headers = key();
-    const body = {
-      joinid: someCode(),
-      expiresInSeconds: 300,
-      client1: 'a',
-      client2: 'b',
-      deviceId: 'x',
-    };
-    await call(url, 'POST', path, body, headers);
-    const other = { ...body, joinid: someCode(), deviceId: 'y' };
-    const answer = await call(url, 'POST', path, other, headers);
-    expect([answer.status, answer.body]).toEqual([422, { error: 'idempotency_key_reused' }]);
-  },
-);
+test.each([
+  '/api/rooms',
+  '/api/rooms/accept',
+  '/api/rooms/check',
+  '/api/rooms/cancel',
+  '/api/user/purge',
+])('the same key with another body on %s is 422', async (path) => {
+  const headers = key();
+  const body = {
+    joinid: someCode(),
+    expiresInSeconds: 300,
+    client1: 'a',
+    client2: 'b',
+    deviceId: 'x',
+  };
+  await call(url, 'POST', path, body, headers);
+  const other = { ...body, joinid: someCode(), deviceId: 'y' };
+  const answer = await call(url, 'POST', path, other, headers);
+  expect([answer.status, answer.body]).toEqual([422, { error: 'idempotency_key_reused' }]);
+});
 
 test('the same key and body on another endpoint is 422', async () => {
   const headers = key();

@@ -1,11 +1,18 @@
 // Every error is JSON: bodies, content types, routes, and bytes that are no HTTP request. docs/protocol.md §3.
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { call } from '../support/api.js';
 import { rawRequest } from '../support/raw-http.js';
 import { serverUnderTest } from '../support/server.js';
 
 const { url } = await serverUnderTest();
-const POSTS = ['/api/rooms', '/api/rooms/accept', '/api/rooms/check', '/api/user/purge'];
+const POSTS = [
+  '/api/rooms',
+  '/api/rooms/accept',
+  '/api/rooms/check',
+  '/api/rooms/cancel',
+  '/api/user/purge',
+];
 const post = (path: string, body: BodyInit, contentType = 'application/json') =>
   fetch(url + path, { method: 'POST', headers: { 'content-type': contentType }, body });
 
@@ -93,6 +100,47 @@ describe.each(POSTS)('POST %s', (path) => {
     expect((await (await post(path, '{}', contentType)).json()).error).toMatch(/^missing_/);
   });
 
+  test.each(['gzip', 'br', 'x, identity', 'GZIP'])(
+    'a body in the coding %s is 415, and says which codings are taken',
+    async (coding) => {
+      const answer = await fetch(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'content-encoding': coding },
+        body: gzipSync('{}'),
+      });
+      expect(answer.status).toBe(415);
+      expect(answer.headers.get('accept-encoding')).toBe('identity');
+      expect(await answer.json()).toMatchObject({ error: 'unsupported_media_type' });
+    },
+  );
+
+  test('a body that says it is not compressed is read', async () => {
+    const answer = await call(url, 'POST', path, {}, { 'content-encoding': 'Identity' });
+    expect(answer.body?.error).toMatch(/^missing_/);
+  });
+
+  test.each(['text/plain', 'json', 'application/x-www-form-urlencoded', ';', ''])(
+    'the type %j of an empty body does not matter',
+    async (type) => {
+      for (const length of ['content-length: 0', 'x: no length']) {
+        const answer = await rawRequest(
+          url,
+          `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: ${type}\r\n${length}\r\n\r\n`,
+        );
+        expect(answer.status).toBe(400);
+        expect(JSON.parse(answer.body).error).toMatch(/^missing_/);
+      }
+    },
+  );
+
+  test('the type of an empty chunked body does not matter', async () => {
+    const answer = await rawRequest(
+      url,
+      `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+    );
+    expect(JSON.parse(answer.body).error).toMatch(/^missing_/);
+  });
+
   test('a body of no type is 415 unsupported_media_type', async () => {
     const answer = await rawRequest(
       url,
@@ -171,6 +219,15 @@ test.each([
     'invalid_request',
   ],
   ['without a host', 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'invalid_request'],
+  ['with two hosts', header('host: x'), 400, 'invalid_request'],
+  [
+    'with two hosts and a bare OPTIONS',
+    'OPTIONS / HTTP/1.1\r\nHost: x\r\nHOST: y\r\n\r\n',
+    400,
+    'invalid_request',
+  ],
+  ['for what is no host', 'GET / HTTP/1.1\r\nhost: x y\r\n\r\n', 400, 'invalid_request'],
+  ['for a tunnel', 'CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n', 404, 'not_found'],
   ['with a header too large', header(`x: ${'a'.repeat(20_000)}`), 431, 'headers_too_large'],
   [
     'with a target too long',
@@ -182,8 +239,53 @@ test.each([
   const answer = await rawRequest(url, bytes);
   expect(answer.status).toBe(status);
   expect(answer.head).toMatch(/content-type: application\/json/);
+  expectUnkept(answer.head);
   expect(JSON.parse(answer.body)).toStrictEqual({ error });
 });
+
+test('a path that leads nowhere is 404, whatever body comes with it', async () => {
+  for (const [type, body] of [
+    ['application/json', '{'],
+    ['text/plain', 'x'],
+  ] as const) {
+    const answer = await post('/nowhere', body, type);
+    expect([answer.status, await answer.json()]).toEqual([404, { error: 'not_found' }]);
+  }
+});
+
+/** RFC 9111 lets a cache keep even 404 without being told. */
+function expectUnkept(head: string): void {
+  expect(head.match(/^cache-control: .*$/gm)).toEqual(['cache-control: no-store']);
+  expect(head.match(/^x-content-type-options: .*$/gm)).toEqual(['x-content-type-options: nosniff']);
+}
+
+test.each([
+  ['GET', '/', 200],
+  ['HEAD', '/', 200],
+  ['GET', '/healthz', 200],
+  ['GET', '/readyz', 200],
+  ['GET', '/rooms', 200],
+  ['GET', '/metrics', 200],
+  ['GET', '/openapi.json', 200],
+  ['GET', '/api/rooms?roomid=unknown', 404],
+  ['DELETE', '/api/rooms?roomid=unknown', 200],
+  ['GET', '/api/rooms', 400],
+  ['GET', '/nowhere', 404],
+  ['GET', '/%zz', 404],
+  ['OPTIONS', '/api/rooms', 204],
+  ['QUERY', '/', 404],
+])(
+  'no cache keeps the answer to %s %s, and no browser guesses its type',
+  async (method, path, status) => {
+    const { host } = new URL(url);
+    const answer = await rawRequest(
+      url,
+      `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`,
+    );
+    expect(answer.status).toBe(status);
+    expectUnkept(answer.head);
+  },
+);
 
 test('an expectation that nobody knows is ignored', async () => {
   const answer = await rawRequest(url, header('expect: the-spanish-inquisition'));

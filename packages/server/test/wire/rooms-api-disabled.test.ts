@@ -19,6 +19,7 @@ test.each([
   ['PUT', '/api/rooms', undefined],
   ['POST', '/api/rooms/accept', { joinid: '123456', client2: 'b' }],
   ['POST', '/api/rooms/check', { joinid: '123456', client1: 'a' }],
+  ['POST', '/api/rooms/cancel', { joinid: '123456', client1: 'a' }],
   ['GET', '/api/rooms/check', undefined],
   ['GET', '/api/rooms/anything/else', undefined],
   ['POST', '/api/user/purge', { deviceId: 'a' }],

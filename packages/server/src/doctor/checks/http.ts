@@ -1,17 +1,28 @@
 // Does the server answer HTTP at this address at all? `GET /`, as an app's settings page asks.
 import { type Check, failed, passed } from '../check.js';
-import { call } from '../http-call.js';
+import { call, errorCode } from '../http-call.js';
 import type { Site } from '../site.js';
 
 export const httpCheck: Check<Site> = {
   id: 'http',
   title: 'HTTP',
   async run(site, signal) {
-    const { status, headers, text } = await call(site, signal, 'GET', '/');
+    const answer = await call(site, signal, 'GET', '/');
+    const { status, headers, text } = answer;
     if (status >= 200 && status < 300) {
       const name = /^(Couplet [\w.+-]{1,40}) is running$/.exec(text.trim())?.[1];
+      if (name && !headers['cache-control']?.includes('no-store'))
+        return failed(
+          'GET / came without Cache-Control: no-store',
+          'A proxy changes the header: let it pass on that of Couplet, and cache nothing. Apps would get rooms that are deleted, and not find new ones.',
+        );
       return passed(name ? `${name} answers` : `GET / answers ${status}`);
     }
+    if (errorCode(answer) === 'forbidden')
+      return failed(
+        `GET / answered ${status} forbidden`,
+        'ALLOWED_HOSTS does not list the name by which the server was called. Add it; if it is there, a proxy in front replaces Host and must pass it on.',
+      );
     const target = headers.location && redirectTarget(headers.location, site.base);
     if (status >= 300 && status < 400 && target)
       return failed(

@@ -1,0 +1,149 @@
+// The device behind a tab: the same after a reload, another one in a duplicate, and there without storage too.
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launchBrowser } from '../../packages/server/test/support/browser.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import {
+  buildDemo,
+  enterCode,
+  inSession,
+  makeInvite,
+  meet,
+  startSite,
+  type Visitor,
+  visit,
+} from './support/visitor.js';
+
+/** A name for loopback that is no secure context, as a server on a local network is none. */
+const LAN = 'couplet.lan';
+
+describeWith(['chromium'], 'the device of a tab', () => {
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    buildDemo();
+    browser = await launchBrowser({
+      args: ['--allow-loopback-in-peer-connection', `--host-resolver-rules=MAP ${LAN} 127.0.0.1`],
+    });
+  });
+  afterAll(() => browser?.close());
+
+  const sites = [
+    ['with Web Locks', '127.0.0.1'],
+    ['in a context that is not secure', LAN],
+  ] as const;
+
+  test.each(sites)(
+    'a duplicated tab is a device of its own, %s',
+    async (_, host) => {
+      const url = (await startSite()).url.replace('127.0.0.1', host);
+      const [first, second] = await meet(browser, url);
+      expect(await first.page.evaluate(() => isSecureContext)).toBe(host !== LAN);
+      const copy = await duplicate(first);
+      expect(await copy.evaluate(() => sessionStorage.length)).toBe(1);
+      await copy.getByRole('heading', { name: 'Connect two devices' }).waitFor();
+      expect(await deviceId(copy)).not.toBe(await deviceId(first.page));
+      // The session is where it was, on both sides.
+      await write(second, 'Still there?');
+      await first.page.getByText('Still there?').waitFor();
+      expect(await first.page.locator('.message.note').allTextContents()).toEqual(['Connected.']);
+      // Of two pairings in one browser, each tab comes back to its own.
+      const third = await visit(browser, url);
+      await copy.getByLabel('Second device').fill((await makeInvite(third)).code);
+      await copy.getByRole('button', { name: 'Join' }).click();
+      await inSession(third);
+      await Promise.all([first.page.reload(), copy.reload()]);
+      await inSession(first);
+      await write(first, 'To the second');
+      await second.page.getByText('To the second').waitFor();
+      await copy.getByRole('heading', { name: 'Your session' }).waitFor();
+      await write(third, 'To the copy');
+      await copy.getByText('To the copy').waitFor();
+    },
+    60_000,
+  );
+
+  test.each(sites)(
+    'a tab accepts the code of the tab that it was copied from, %s',
+    async (_, host) => {
+      const url = (await startSite()).url.replace('127.0.0.1', host);
+      const first = await visit(browser, url);
+      const { code } = await makeInvite(first);
+      const copy = await duplicate(first);
+      await copy.getByLabel('Second device').fill(code);
+      await copy.getByRole('button', { name: 'Join' }).click();
+      await inSession(first);
+    },
+    60_000,
+  );
+
+  test.each(sites)(
+    'a reload is the same device, however often, %s',
+    async (_, host) => {
+      const url = (await startSite()).url.replace('127.0.0.1', host);
+      const [first, second] = await meet(browser, url);
+      const id = await deviceId(first.page);
+      for (let reloads = 0; reloads < 3; reloads++) {
+        await first.page.reload();
+        await inSession(first);
+      }
+      // Away, and back.
+      await first.page.goto(`${url}/openapi.json`);
+      await first.page.goBack();
+      await inSession(first);
+      expect(await deviceId(first.page)).toBe(id);
+      await write(second, 'The same?');
+      await first.page.getByText('The same?').waitFor();
+    },
+    60_000,
+  );
+
+  test.each([
+    ['is blocked', 'get', 'SecurityError'],
+    ['is full', 'setItem', 'QuotaExceededError'],
+  ])(
+    'the page works where storage %s',
+    async (_, member, name) => {
+      const { url } = await startSite();
+      const prepare = (page: Page) =>
+        page.addInitScript(
+          ([member, name]) => {
+            const refuse = () => {
+              throw new DOMException('no', name);
+            };
+            if (member === 'get') Object.defineProperty(window, 'sessionStorage', { get: refuse });
+            else Storage.prototype.setItem = refuse;
+          },
+          [member, name] as const,
+        );
+      const host = await visit(browser, url, { prepare });
+      const guest = await visit(browser, url, { prepare });
+      await enterCode(guest, (await makeInvite(host)).code);
+      await inSession(host, guest);
+      await guest.button('Leave').click();
+      await enterCode(guest, '000 000');
+      await guest.page.getByText('No device is waiting with this code.').waitFor();
+      await host.button('Forget this device').click();
+      await makeInvite(host);
+      expect([host.complaints, guest.complaints]).toEqual([[], [expect.stringContaining('404')]]);
+    },
+    60_000,
+  );
+});
+
+/** Opens the page as a duplicated tab has it: at the same address, with a copy of what is in `sessionStorage`. */
+async function duplicate({ page }: Visitor): Promise<Page> {
+  const [copy] = await Promise.all([
+    page.context().waitForEvent('page'),
+    page.evaluate(() => void window.open(location.href)),
+  ]);
+  await copy.waitForLoadState();
+  return copy;
+}
+
+const deviceId = (page: Page): Promise<string> =>
+  page.evaluate(() => JSON.parse(sessionStorage.getItem('couplet-demo') ?? '').deviceId);
+
+async function write({ page }: Visitor, text: string): Promise<void> {
+  await page.getByLabel('Message', { exact: true }).fill(text);
+  await page.getByRole('button', { name: 'Send' }).click();
+}

@@ -1,0 +1,156 @@
+// Files between two pages when something is wrong with them: unreadable, empty, a folder, no room, a misleading name.
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { launchBrowser } from '../../packages/server/test/support/browser.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import { buildDemo, meet, startSite, type Visitor } from './support/visitor.js';
+
+describeWith(['chromium'], 'a file', () => {
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    buildDemo();
+    browser = await launchBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  async function twoAtFiles(): Promise<[Visitor, Visitor]> {
+    const { url } = await startSite();
+    const [host, guest] = await meet(browser, url);
+    await host.tab('Files').click();
+    await guest.tab('Files').click();
+    return [host, guest];
+  }
+
+  test.each([
+    ['shortened', (path: string) => truncateSync(path, 1000)],
+    ['deleted', (path: string) => rmSync(path)],
+    ['changed', (path: string) => writeFileSync(path, 'other text')],
+  ])(
+    'that is %s while it is sent ends on both sides, and the next one arrives',
+    async (_, spoil) => {
+      const [sender, receiver] = await twoAtFiles();
+      const path = join(folder(), 'film.bin');
+      writeFileSync(path, Buffer.alloc(300_000_000, 1));
+      await sender.page.setInputFiles('#file-input', path);
+      await receiver.button('Cancel film.bin').waitFor();
+      spoil(path);
+      await expectRow(sender, /^film\.bin\nThe file cannot be read\. 300 MB$/);
+      await expectRow(receiver, /^film\.bin\nCanceled by the other device\. 300 MB$/);
+      await sender.page.setInputFiles('#file-input', textFile('next.txt', 'next'));
+      await expectRow(receiver, /^next\.txt\nSave\nReceived intact\./);
+      await expectRow(sender, /^next\.txt\nArrived intact\./);
+    },
+    60_000,
+  );
+
+  test('that is deleted while it waits for its turn is not offered', async () => {
+    const [sender, receiver] = await twoAtFiles();
+    const [first, second] = [join(folder(), 'film.bin'), join(folder(), 'gone.txt')];
+    writeFileSync(first, Buffer.alloc(300_000_000, 1));
+    writeFileSync(second, 'soon gone');
+    await sender.page.setInputFiles('#file-input', [first, second]);
+    await sender.button('Cancel gone.txt').waitFor();
+    rmSync(second);
+    await sender.button('Cancel film.bin').click();
+    await expectRow(sender, /^gone\.txt\nThe file cannot be read\./);
+    await sender.page.setInputFiles('#file-input', textFile('next.txt', 'next'));
+    await expectRow(receiver, /^next\.txt\nSave\nReceived intact\./);
+    expect(await receiver.page.locator('#transfers li').count()).toBe(2);
+  }, 60_000);
+
+  test('of no bytes arrives; a folder that is dropped beside it is refused in words', async () => {
+    const [sender, receiver] = await twoAtFiles();
+    const dropped = folder();
+    mkdirSync(join(dropped, 'photos'));
+    writeFileSync(join(dropped, 'empty.txt'), '');
+    await drop(sender, [join(dropped, 'photos'), join(dropped, 'empty.txt')]);
+    await sender.page.getByText('A folder cannot be sent.').waitFor();
+    await expectRow(sender, /^empty\.txt\nArrived intact\. 0 bytes/);
+    await expectRow(receiver, /^empty\.txt\nSave\nReceived intact\. 0 bytes/);
+    expect(await sender.page.locator('#transfers li').count()).toBe(1);
+    expect(await receiver.page.locator('#transfers li').count()).toBe(1);
+  }, 60_000);
+
+  test.each([
+    [
+      'throws',
+      () => {
+        window.Blob = class {
+          constructor() {
+            throw new RangeError('Array buffer allocation failed');
+          }
+        } as unknown as typeof Blob;
+      },
+    ],
+    [
+      'keeps nothing that can be read',
+      () => {
+        Blob.prototype.arrayBuffer = () =>
+          Promise.reject(new DOMException('out of memory', 'NotReadableError'));
+      },
+    ],
+  ])(
+    'for which the receiver has no room (the browser %s) ends on both sides',
+    async (_, fill) => {
+      const [sender, receiver] = await twoAtFiles();
+      await receiver.page.evaluate(fill);
+      await sender.page.setInputFiles('#file-input', textFile('film.bin', 'f'.repeat(9_000_000)));
+      await expectRow(receiver, /^film\.bin\nStopped: this browser has no room for the file\./);
+      await expectRow(sender, /^film\.bin\nToo large for the other device\./);
+      expect([sender.complaints, receiver.complaints]).toEqual([[], []]);
+    },
+    60_000,
+  );
+
+  test('is shown and saved under a name that does not mislead', async () => {
+    const [sender, receiver] = await twoAtFiles();
+    const name = 'invoice\u202efdp.jpg\n.exe';
+    // Not by the picker: file systems would keep half of such names away.
+    await sender.page.evaluate((name) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(['MZ'], name));
+      const input = document.querySelector('#file-input') as HTMLInputElement;
+      input.files = transfer.files;
+      input.dispatchEvent(new Event('change'));
+    }, name);
+    await expectRow(sender, /^invoicefdp_jpg \.exe\nArrived intact\./);
+    await expectRow(receiver, /^invoicefdp_jpg \.exe\nSave\nReceived intact\./);
+    const download = receiver.page.waitForEvent('download');
+    await receiver.page.getByRole('link', { name: 'Save invoicefdp_jpg .exe' }).click();
+    expect((await download).suggestedFilename()).toBe('invoicefdp_jpg .exe');
+    for (const { page } of [sender, receiver]) {
+      expect(await page.content()).not.toMatch(/[\u202a-\u202e\u2066-\u2069]/);
+    }
+  }, 60_000);
+});
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'couplet-files-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+const textFile = (name: string, text: string) => ({
+  ...{ name, mimeType: 'text/plain', buffer: Buffer.from(text) },
+});
+
+/** The newest row of the list, as its text. */
+const expectRow = ({ page }: Visitor, text: RegExp) =>
+  expect
+    .poll(
+      async () => (await page.locator('#transfers li').first().innerText()).split(/\n+/).join('\n'),
+      { timeout: 30_000 },
+    )
+    .toMatch(text);
+
+/** Drops files and folders of the disk on the page, as the system's file manager does. */
+async function drop({ page }: Visitor, files: string[]): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+    const data = { items: [], files, dragOperationsMask: 1 };
+    await session.send('Input.dispatchDragEvent', { type, x: 200, y: 300, data });
+  }
+}
