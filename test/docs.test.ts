@@ -6,6 +6,7 @@ import { CLOSE_CODES, REST_ERRORS, REST_MEANINGS, SIGNALING_ERRORS } from '@coup
 import * as schemas from '@couplet/protocol/schema';
 import { describe, expect, test } from 'vitest';
 import { parseConfig, SETTINGS } from '../packages/server/src/platform/config.js';
+import { parseDotEnv } from '../packages/server/src/platform/environment.js';
 import { NETWORKS } from '../packages/server/test/nat/networks.js';
 import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
 
@@ -265,11 +266,7 @@ test('docs/turn.md lists the networks and the path in each', () => {
 test('docs/cluster.md: a node starts with what it says of the settings of a host', () => {
   const cluster = read('docs/cluster.md');
   const block = cluster.slice(cluster.indexOf('On several hosts')).match(/```sh\n(.*?)```/s)?.[1];
-  const settings = Object.fromEntries(
-    [...(block ?? '').matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
-  );
-  // Compose's own: where the port is published.
-  const { PORT, ...env } = settings;
-  expect(PORT).toMatch(/:8080$/);
-  expect(parseConfig(env)).toMatchObject({ redisUrl: env.REDIS_URL, adminToken: env.ADMIN_TOKEN });
+  const env = parseDotEnv(Buffer.from(block ?? ''));
+  const { REDIS_URL: redisUrl, ADMIN_TOKEN: adminToken } = env;
+  expect(parseConfig(env)).toMatchObject({ port: 8080, redisUrl, adminToken });
 });

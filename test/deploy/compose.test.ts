@@ -3,7 +3,8 @@ import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { SETTINGS } from '../../packages/server/src/platform/config.js';
+import { parseConfig, SETTINGS } from '../../packages/server/src/platform/config.js';
+import { parseDotEnv } from '../../packages/server/src/platform/environment.js';
 import { describeWith } from '../../packages/server/test/support/components.js';
 import { composeServices, type Service } from '../../packages/server/test/support/compose.js';
 import { temporaryFolder } from '../../packages/server/test/support/server.js';
@@ -62,6 +63,13 @@ describeWith(['docker-compose'], 'docker-compose config', () => {
     expect(signaling?.environment).toMatchObject({ LOG_LEVEL: 'warn' });
     expect(signaling?.environment).toMatchObject({ TURN_SECRET: 's' });
     expect(coturn?.environment).toMatchObject({ TURN_SECRET: 's' });
+  });
+
+  test('a .env sets the address on which the port is published, and PORT stays a number', () => {
+    const dotEnv = 'PUBLISH_ON=10.0.0.11:\nPORT=9000\n';
+    expect(JSON.stringify(single(dotEnv).signaling?.ports)).toContain('10.0.0.11:9000:8080');
+    const { port } = parseConfig(parseDotEnv(Buffer.from(dotEnv)));
+    expect(port).toBe(9000);
   });
 
   test('.env.example, as it stands, is a .env that changes nothing', () => {

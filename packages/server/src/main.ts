@@ -8,7 +8,7 @@ import { type Config, parseConfig } from './platform/config.js';
 import { type Environment, layered, parseDotEnv } from './platform/environment.js';
 import { createLogger } from './platform/logger.js';
 import { VERSION } from './platform/version.js';
-import { explain, UsageError } from './start-faults.js';
+import { explain, ListenFault, UsageError } from './start-faults.js';
 
 const HELP = `Usage: couplet <command> [options]
 
@@ -141,11 +141,14 @@ async function serve(config: Config): Promise<void> {
   process.on('SIGINT', stop);
   const roomsApi = config.useSqlite || config.redisUrl !== '';
   log.info({ version: VERSION, roomsApi }, 'starting');
-  await app.listen({
+  const listening = app.listen({
     port: config.port,
     host: config.host,
     backlog: config.listenBacklog,
     listenTextResolver: (address) => `listening on ${address}`,
+  });
+  await listening.catch((error: unknown) => {
+    throw new ListenFault(error);
   });
 }
 

@@ -11,22 +11,35 @@ export function explain(error: unknown): string[] {
   for (const kind of [DatabaseRefused, AddonFault, UsageError]) {
     if (error instanceof kind) return [error.message];
   }
-  if (!(error instanceof Error)) return [String(error)];
-  const { code, port, address, hostname } = error as {
+  if (error instanceof ListenFault) return [reasonOf(error.cause)];
+  return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+}
+
+/** The server could not listen. Only then are codes such as ENOTFOUND about PORT and HOST: other calls fail with them too. */
+export class ListenFault extends Error {
+  constructor(cause: unknown) {
+    super('the server cannot listen', { cause });
+    this.name = 'ListenFault';
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const { code, port, address, hostname, message } = cause as {
     code?: string;
     port?: number;
     address?: string;
     hostname?: string;
+    message?: string;
   };
   switch (code) {
     case 'EADDRINUSE':
-      return [`PORT: ${port} is already in use`];
+      return `PORT: ${port} is already in use`;
     case 'EACCES':
-      return [`PORT: ${port} needs more rights than this process has`];
+      return `PORT: ${port} needs more rights than this process has`;
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return [`HOST: ${address ?? hostname} is not an address of this machine`];
+      return `HOST: ${address ?? hostname} is not an address of this machine`;
     default:
-      return [error.stack ?? error.message];
+      return `HOST, PORT: cannot listen there: ${message}`;
   }
 }

@@ -2,10 +2,10 @@
 import { expect, test } from 'vitest';
 import { AddonFault, DatabaseRefused } from '../src/pairing/database.js';
 import { ConfigError } from '../src/platform/config.js';
-import { explain, UsageError } from '../src/start-faults.js';
+import { explain, ListenFault, UsageError } from '../src/start-faults.js';
 
 const listening = (code: string, more = {}) =>
-  Object.assign(new Error('listen'), { code, ...more });
+  new ListenFault(Object.assign(new Error('listen'), { code, ...more }));
 
 test.each<[string, unknown, string[]]>([
   ['every fault of the configuration', new ConfigError(['A: x', 'B: y']), ['A: x', 'B: y']],
@@ -34,9 +34,15 @@ test.each<[string, unknown, string[]]>([
     listening('ENOTFOUND', { hostname: 'nowhere.invalid' }),
     ['HOST: nowhere.invalid is not an address of this machine'],
   ],
+  ['another fault of listening', listening('EINVAL'), ['HOST, PORT: cannot listen there: listen']],
   ['something thrown that is no error', 'odd', ['odd']],
 ])('%s', (_title, error, lines) => {
   expect(explain(error)).toEqual(lines);
+});
+
+test('a fault of another call is not taken for one of PORT or HOST', () => {
+  const ofRedis = Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND', hostname: 'redis' });
+  expect(explain(ofRedis)[0]).toMatch(/^Error: getaddrinfo\n/);
 });
 
 test('a bug is shown with its stack', () => {

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { preHandlerAsyncHookHandler } from 'fastify';
 import type { Config } from './config.js';
+import { requestedHost } from './hosts.js';
 import { sendError } from './http-errors.js';
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
@@ -39,7 +40,8 @@ const ADDED_BY_PROXIES =
  * proxy on this machine has it too, and so has a browser that shows a page from elsewhere.
  */
 export function isFromThisMachine(request: IncomingMessage): boolean {
-  const { host = '', origin, 'sec-fetch-site': site = 'none' } = request.headers;
+  const { origin, 'sec-fetch-site': site = 'none' } = request.headers;
+  const host = requestedHost(request);
   return (
     LOOPBACK_PEER.test(request.socket.remoteAddress ?? '') &&
     LOOPBACK_HOST.test(host) &&

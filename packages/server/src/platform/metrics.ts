@@ -45,7 +45,8 @@ function ofProcess(): Registry {
 
 /**
  * The metrics of one server. What happens often is counted by its owner in plain numbers and read at a scrape; a
- * message costs an addition, no look-up of labels.
+ * message costs an addition, no look-up of labels. A metric whose reader fails is left out of the scrape: the others are
+ * needed most when something is broken, and owners count their failures themselves.
  */
 export class Metrics {
   readonly #registry = new Registry();
@@ -65,7 +66,11 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.reset();
-        this.inc(read());
+        try {
+          this.inc(read());
+        } catch {
+          this.remove();
+        }
       },
     });
   }
@@ -80,12 +85,16 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.reset();
-        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
+        try {
+          for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
+        } catch {
+          this.reset();
+        }
       },
     });
   }
 
-  /** A level that its owner knows. Where reading it fails it is left out: the other metrics are wanted all the more. */
+  /** A level that its owner knows. */
   level(name: string, help: string, read: () => number | Promise<number>): void {
     this.#describe('gauge', name, help, {});
     new Gauge({
@@ -96,7 +105,6 @@ export class Metrics {
         try {
           this.set(await read());
         } catch {
-          // The store counts its failures itself.
           this.remove();
         }
       },
@@ -118,8 +126,12 @@ export class Metrics {
       labelNames: [label],
       registers: [this.#registry],
       async collect() {
-        const numbers = await read();
-        for (const value of values) this.set({ [label]: value }, numbers[value]);
+        try {
+          const numbers = await read();
+          for (const value of values) this.set({ [label]: value }, numbers[value]);
+        } catch {
+          this.reset();
+        }
       },
     });
   }

@@ -1,8 +1,8 @@
 // .env.example says what the settings are: every variable, with its description and its default, and no other.
 import { readFileSync } from 'node:fs';
-import { parseEnv } from 'node:util';
 import { expect, test } from 'vitest';
 import { parseConfig, SETTINGS } from '../../src/platform/config.js';
+import { parseDotEnv } from '../../src/platform/environment.js';
 
 /** The server's part: a section for a neighbour (coturn, Redis) begins with a line of its own, `## `. */
 const example = readFileSync(new URL('../../../../.env.example', import.meta.url), 'utf8').split(
@@ -32,8 +32,8 @@ test.each([...SETTINGS])('.env.example describes %s as the code does', (name, se
 });
 
 test('as it stands it sets nothing, and with every # taken away it sets the defaults', () => {
-  expect(parseEnv(example)).toEqual({});
-  const env = parseEnv(example.replace(/^#(?=[A-Z])/gm, ''));
+  expect(parseDotEnv(Buffer.from(example))).toEqual({});
+  const env = parseDotEnv(Buffer.from(example.replace(/^#(?=[A-Z])/gm, '')));
   expect(Object.keys(env)).toHaveLength(SETTINGS.size);
   expect(parseConfig(env)).toEqual(parseConfig({}));
 });

@@ -25,19 +25,36 @@ test('a counter and a level show what their owner says at the scrape', async () 
   expect(after.value('w', { kind: 'b' })).toBe(5);
 });
 
-test('a level that cannot be read is left out, and is back when it can', async () => {
+test('a metric that cannot be read is left out, and is back when it can', async () => {
   const metrics = new Metrics();
-  let broken = true;
-  metrics.level('x', 'X.', async () => {
+  let broken = false;
+  const read = <T>(value: T): T => {
     if (broken) throw new Error('gone');
-    return 7;
-  });
+    return value;
+  };
+  metrics.level('level', 'X.', () => read(7));
+  metrics.level('level_later', 'X.', async () => read(7));
+  metrics.levels('levels', 'X.', 'kind', ['a', 'b'], () => read({ a: 7, b: 7 }));
+  metrics.levels('levels_later', 'X.', 'kind', ['a', 'b'], async () => read({ a: 7, b: 7 }));
+  metrics.count('count', 'X.', () => read(7));
+  metrics.counts('counts', 'X.', 'kind', () => read({ a: 7, b: 7 }));
   metrics.level('y', 'Y.', () => 8);
-  const without = parseMetrics(await metrics.text());
-  expect(without.value('x')).toBeUndefined();
-  expect(without.value('y')).toBe(8);
+  const valuesNow = async () => {
+    const { value } = parseMetrics(await metrics.text());
+    const kinds = ['a', 'b'].flatMap((kind) =>
+      ['levels', 'levels_later', 'counts'].map((name) => value(name, { kind })),
+    );
+    return {
+      failing: [...['level', 'level_later', 'count'].map((name) => value(name)), ...kinds],
+      fine: value('y'),
+    };
+  };
+  const all = { failing: Array(9).fill(7), fine: 8 };
+  expect(await valuesNow()).toEqual(all);
+  broken = true;
+  expect(await valuesNow()).toEqual({ failing: Array(9).fill(undefined), fine: 8 });
   broken = false;
-  expect(parseMetrics(await metrics.text()).value('x')).toBe(7);
+  expect(await valuesNow()).toEqual(all);
 });
 
 test('a timer has every value of its label from the start', async () => {

@@ -70,7 +70,6 @@ describe.each(ROUTES)('GET %s', (path) => {
     '127.0.0.1.example.org',
     '192.168.1.7:8080',
     '[2001:db8::1]',
-    'localhost@example.org',
   ])('is 401 for a page that reached this machine under the name "%s"', async (host) =>
     expect(await statusOf(open.url, path, { host })).toBe(401),
   );
