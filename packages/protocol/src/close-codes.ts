@@ -3,7 +3,10 @@
 /** Every close code the server sends, with what the client should make of it. */
 export const CLOSE_CODES = {
   policy_violation: { code: 1008, meaning: 'Abuse; do not reconnect without a change.' },
-  message_too_big: { code: 1009, meaning: 'A message was larger than the cap.' },
+  message_too_big: {
+    code: 1009,
+    meaning: 'A message was larger than the cap; reconnect, and do not send it again.',
+  },
   internal_error: { code: 1011, meaning: 'A bug in the server; reconnect with backoff.' },
   service_restart: { code: 1012, meaning: 'The server is restarting; reconnect with backoff.' },
   try_again_later: { code: 1013, meaning: 'The server is overloaded; reconnect with backoff.' },

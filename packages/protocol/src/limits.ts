@@ -36,5 +36,8 @@ export const ROOM_SEATS = 2;
 /** Length of a room id made by an accept: 24 random bytes in lowercase hex. */
 export const ROOM_ID_LENGTH = 48;
 
-/** Default cap on one WebSocket message from a client, in bytes. */
-export const DEFAULT_MAX_MESSAGE_BYTES = 65_536;
+/**
+ * Default cap on one WebSocket message from a client, in bytes. A browser adds about 5 KB to its descriptions for each
+ * track that an application adds, and never takes it away.
+ */
+export const DEFAULT_MAX_MESSAGE_BYTES = 262_144;

@@ -35,6 +35,11 @@ export const Connected = Type.Object(
     type: Type.Literal('connected'),
     clientId: Type.String({ description: 'Id of this connection; the `from` that the peer sees.' }),
     server: Type.String({ description: 'Name of the server.' }),
+    maxMessageBytes: Type.Integer({
+      minimum: 1,
+      description:
+        'Largest message that the server takes, in bytes; it closes with 1009 for a larger one.',
+    }),
   },
   { description: 'First message on every connection.' },
 );

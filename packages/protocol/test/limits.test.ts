@@ -16,7 +16,7 @@ test('the limits are those of the protocol', () => {
     MAX_JSON_VALUES: 1024,
     ROOM_SEATS: 2,
     ROOM_ID_LENGTH: 48,
-    DEFAULT_MAX_MESSAGE_BYTES: 65_536,
+    DEFAULT_MAX_MESSAGE_BYTES: 262_144,
   });
 });
 

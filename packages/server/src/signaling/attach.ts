@@ -12,7 +12,7 @@ import type { Corking } from './corking.js';
 import type { SignalingCounters } from './counters.js';
 import { FastLane } from './fast-lane.js';
 import { type Handle, Inbox } from './inbox.js';
-import { RateMeter } from './rates.js';
+import { BURST_SECONDS, RateMeter } from './rates.js';
 import type { ClientSocket } from './upgrade.js';
 
 export interface AttachDeps {
@@ -50,6 +50,11 @@ export function attacher({
     messagesPerSecond: config.maxMessagesPerSecond,
     bytesPerSecond: config.maxBytesPerSecond,
   };
+  /** One message alone must not exceed the rate. */
+  const maxMessageBytes = Math.min(
+    config.maxMessageBytes,
+    BURST_SECONDS * config.maxBytesPerSecond,
+  );
   const inboxes = { handle, counters, log };
   const lanes = {
     backplane,
@@ -119,6 +124,11 @@ export function attacher({
     events.on('pong', onPong);
     events.on('error', onError);
     events.on('close', onClose);
-    connection.send({ type: 'connected', clientId: connection.id, server: serverName });
+    connection.send({
+      type: 'connected',
+      clientId: connection.id,
+      server: serverName,
+      maxMessageBytes,
+    });
   };
 }

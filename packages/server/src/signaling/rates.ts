@@ -6,7 +6,7 @@ export interface Rate {
 }
 
 /** Seconds' worth of the rate that may come at once: the candidates of a whole session, say. */
-const BURST_SECONDS = 4;
+export const BURST_SECONDS = 4;
 
 /** What to do about one more message. */
 export type Verdict = 'fine' | 'warn' | 'abuse';

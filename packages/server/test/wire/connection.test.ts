@@ -1,8 +1,10 @@
 // The connection itself: opening handshake, ping, size cap, close codes. docs/protocol.md §7.
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { createLogger } from '../../src/platform/logger.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { Peer, pairOfPeers } from '../support/peer.js';
@@ -118,15 +120,28 @@ test('a message over the cap closes with 1009; the peer and the room go on', asy
   expect(await again.join(roomId)).toMatchObject({ userCount: 2 });
 });
 
-test('a message of the cap’s size passes; by default that is 64 KiB', async () => {
+test('a message of the cap’s size passes; by default that is 256 KiB', async () => {
   const { wsUrl } = await server();
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
   const frame = (sdp: string) => JSON.stringify({ type: 'webrtc_offer', sdp });
-  const sdp = 'x'.repeat(65_536 - frame('').length);
+  const sdp = 'x'.repeat(262_144 - frame('').length);
   first.send(frame(sdp));
   expect((await second.next('webrtc_offer')).sdp).toBe(sdp);
   first.send(frame(`${sdp}x`));
   expect((await first.closed).code).toBe(1009);
+});
+
+test.each([
+  [{}, 262_144],
+  [{ MAX_MESSAGE_BYTES: '2048' }, 2048],
+  // A message that takes more than what may come at once would close the connection with 1008.
+  [{ MAX_BYTES_PER_SECOND: '2048' }, 8192],
+])('with %j the client is told the largest message: %i bytes', async (env, bytes) => {
+  const { wsUrl } = await server(env);
+  const socket = new WebSocket(wsUrl);
+  const [data] = await once(socket, 'message');
+  expect(JSON.parse(String(data))).toMatchObject({ type: 'connected', maxMessageBytes: bytes });
+  socket.close();
 });
 
 test('a client that does not read is closed with 4008, and its peer is told', async () => {
