@@ -11,7 +11,7 @@ export function bytes(count: number): string {
     unit += 1;
   }
   const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+  return count === 1 ? '1 byte' : `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
 /** `4:59`. Counts down to 0:00 and no further. */

@@ -115,6 +115,7 @@ describe('the connection test', () => {
 
 test.each([
   [0, '0 bytes'],
+  [1, '1 byte'],
   [999, '999 bytes'],
   [1000, '1.0 kB'],
   [999_499, '999 kB'],
