@@ -30,6 +30,10 @@ export class MemoryQuota implements Quota {
   }
 
   async take(key: string): Promise<number> {
+    return this.takeNow(key);
+  }
+
+  takeNow(key: string): number {
     const now = this.#clock.now();
     const intervalMs = HOUR_MS / this.#perHour;
     const known = this.#wholeAt.get(key) ?? now;

@@ -82,7 +82,15 @@ export const TURN_SETTINGS = {
     minimum: 60,
     maximum: 86_400,
     description:
-      'Seconds for which credentials open a new allocation; an allocation that is open outlives them.',
+      'Most seconds for which credentials open a new allocation; more than half of them are left whenever a client asks. An allocation that is open outlives its credentials.',
+  }),
+  maxTurnCredentialsPerHour: Type.Integer({
+    env: 'MAX_TURN_CREDENTIALS_PER_HOUR',
+    default: 2000,
+    minimum: 1,
+    maximum: 1_000_000_000,
+    description:
+      'TURN users that one address is given at once, and again per hour (IPv6: one /64), by each node. A device of a room is the same user for half of TURN_TTL_SECONDS, and counts once. Beyond it, POST /api/ice-servers answers 429, and `room_ready` names no TURN server.',
   }),
   iceServersExtra: list(RTCIceServer, {
     env: 'ICE_SERVERS_EXTRA',

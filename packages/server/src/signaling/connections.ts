@@ -8,8 +8,8 @@ import type { Effect, Seat } from './room.js';
 
 /** What a member of a room may put into RTCPeerConnection; declared here because signaling is the one who asks. */
 export interface IceServers {
-  /** Fresh for each call; empty where there is nothing for this member. */
-  for(seat: Seat, connectionId: string): readonly RTCIceServer[];
+  /** Empty if there is nothing for this member. */
+  for(seat: Seat, connection: Pick<Connection, 'id' | 'address'>): readonly RTCIceServer[];
 }
 
 export class Connections implements LocalConnections {
@@ -88,7 +88,7 @@ export class Connections implements LocalConnections {
   #complete(message: ServerMessage, connection: Connection): ServerMessage {
     const { seat } = connection;
     if (message.type !== 'room_ready' || seat?.roomId !== message.roomId) return message;
-    const iceServers = this.#iceServers.for(seat, connection.id);
+    const iceServers = this.#iceServers.for(seat, connection);
     return iceServers.length === 0 ? message : { ...message, iceServers: [...iceServers] };
   }
 }

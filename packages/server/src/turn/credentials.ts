@@ -36,3 +36,14 @@ export function opaqueUserId(secret: string, roomId: string, party: string): str
     .digest();
   return digest.subarray(0, USER_ID_BYTES).toString('base64url');
 }
+
+/**
+ * When the credentials of a user end, in seconds of Unix time: the same for half of the TTL, on every node, so that a
+ * user who asks again is the same user again. More than half of the TTL is always left. Each user changes at a time of
+ * its own, so that not all come for new credentials at once.
+ */
+export function expiryOf(userId: string, ttlSeconds: number, nowSeconds: number): number {
+  const half = Math.floor(ttlSeconds / 2);
+  const offset = Buffer.from(userId, 'base64url').readUInt32BE() % half;
+  return (Math.floor((nowSeconds + offset) / half) + 2) * half - offset;
+}

@@ -1,8 +1,9 @@
-// Configuration, user and time → what goes into RTCPeerConnection: STUN servers, TURN servers with fresh credentials, further ones.
+// Configuration, user and time → what goes into RTCPeerConnection: STUN servers, TURN servers with credentials, further ones.
 import type { RTCIceServer } from '@couplet/protocol';
 import type { Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
-import { opaqueUserId, turnCredentials } from './credentials.js';
+import { CredentialBudget } from './credential-budget.js';
+import { expiryOf, opaqueUserId, turnCredentials } from './credentials.js';
 
 /** The settings that decide what is handed out. */
 export type IceServerConfig = Pick<
@@ -13,32 +14,21 @@ export type IceServerConfig = Pick<
   | 'turnTtlSeconds'
   | 'iceServersExtra'
   | 'iceServersForAll'
+  | 'maxTurnCredentialsPerHour'
 >;
 
-/** The ICE servers for one party of a room, `nowMs` on. Without TURN there are still the STUN servers. */
-export function iceServers(
-  config: IceServerConfig,
-  roomId: string,
-  party: string,
-  nowMs: number,
-): RTCIceServer[] {
-  const servers: RTCIceServer[] = [];
-  if (config.stunUrls.length > 0) servers.push({ urls: [...config.stunUrls] });
-  const [secret] = config.turnSecrets;
-  if (secret !== undefined) {
-    const expiresAtSeconds = Math.floor(nowMs / 1000) + config.turnTtlSeconds;
-    const userId = opaqueUserId(secret, roomId, party);
-    servers.push({
-      urls: [...config.turnUrls],
-      ...turnCredentials(secret, userId, expiresAtSeconds),
-    });
-  }
-  const extra = config.iceServersExtra.map(({ urls, username, credential }) => ({
-    urls,
-    ...(username === undefined ? {} : { username }),
-    ...(credential === undefined ? {} : { credential }),
-  }));
-  return [...servers, ...extra];
+/** ICE servers for one party of a room. */
+export interface Grant {
+  readonly kind: 'granted';
+  readonly iceServers: RTCIceServer[];
+  /** Seconds for which the credentials open new allocations. */
+  readonly ttlSeconds: number;
+}
+
+/** The address has been given as many TURN users as it may have. */
+export interface Denial {
+  readonly kind: 'limited';
+  readonly waitSeconds: number;
 }
 
 /** A member of a room as signaling knows it. */
@@ -49,24 +39,54 @@ export interface MemberSeat {
 }
 
 export interface IceServersByRoom {
-  readonly ttlSeconds: number;
   /** For a device that is known to be one of the room's two; the same again for the same time. By default, now. */
-  forDevice(roomId: string, deviceId: string, nowMs?: number): RTCIceServer[];
-  /** For a connection that sits in a room: none, unless it is a paired device or the configuration serves everyone. */
-  for(seat: MemberSeat, connectionId: string): RTCIceServer[];
+  forDevice(address: string, roomId: string, deviceId: string, nowMs?: number): Grant | Denial;
+  /**
+   * For a connection that sits in a room: none, unless it is a paired device or the configuration serves everyone.
+   * Without TURN servers once its address has been given as many TURN users as it may have.
+   */
+  for(seat: MemberSeat, connection: { id: string; address: string }): RTCIceServer[];
 }
 
 export function createIceServers(config: IceServerConfig, clock: Clock): IceServersByRoom {
-  const forDevice = (roomId: string, deviceId: string, nowMs = clock.now()) =>
-    iceServers(config, roomId, `device ${deviceId}`, nowMs);
+  const { turnSecrets, turnTtlSeconds } = config;
+  const [secret] = turnSecrets;
+  const budget = new CredentialBudget(config.maxTurnCredentialsPerHour, clock);
+  const stun = config.stunUrls.length > 0 ? [{ urls: [...config.stunUrls] }] : [];
+  const extra = config.iceServersExtra.map(({ urls, username, credential }) => ({
+    urls,
+    ...(username === undefined ? {} : { username }),
+    ...(credential === undefined ? {} : { credential }),
+  }));
+
+  const grant = (address: string, roomId: string, party: string, nowMs: number): Grant | Denial => {
+    if (secret === undefined) {
+      return { kind: 'granted', iceServers: [...stun, ...extra], ttlSeconds: turnTtlSeconds };
+    }
+    const userId = opaqueUserId(secret, roomId, party);
+    const nowSeconds = Math.floor(nowMs / 1000);
+    const expiresAt = expiryOf(userId, turnTtlSeconds, nowSeconds);
+    const credentials = turnCredentials(secret, userId, expiresAt);
+    const waitSeconds = budget.take(address, credentials.username);
+    if (waitSeconds > 0) return { kind: 'limited', waitSeconds };
+    const turn = { urls: [...config.turnUrls], ...credentials };
+    return {
+      kind: 'granted',
+      iceServers: [...stun, turn, ...extra],
+      ttlSeconds: expiresAt - nowSeconds,
+    };
+  };
+
   return {
-    ttlSeconds: config.turnTtlSeconds,
-    forDevice,
-    for({ roomId, pairedDevice }, connectionId) {
-      if (pairedDevice !== null) return forDevice(roomId, pairedDevice);
-      if (!config.iceServersForAll) return [];
-      // What such a member says of its device is only a claim: by connection, it cannot use up another's quota.
-      return iceServers(config, roomId, `connection ${connectionId}`, clock.now());
+    forDevice: (address, roomId, deviceId, nowMs = clock.now()) =>
+      grant(address, roomId, `device ${deviceId}`, nowMs),
+    for({ roomId, pairedDevice }, { id, address }) {
+      if (pairedDevice === null && !config.iceServersForAll) return [];
+      // What a member that nobody vouches for says of its device is only a claim: by connection, it cannot use up
+      // another's quota.
+      const party = pairedDevice === null ? `connection ${id}` : `device ${pairedDevice}`;
+      const given = grant(address, roomId, party, clock.now());
+      return given.kind === 'granted' ? given.iceServers : [...stun, ...extra];
     },
   };
 }

@@ -2,8 +2,9 @@
 import type { IceServersRequest } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
+import { addressKey } from '../platform/client-address.js';
 import type { Clock } from '../platform/clock.js';
-import { sendError } from '../platform/http-errors.js';
+import { sendError, sendLimited } from '../platform/http-errors.js';
 import {
   type InFlight,
   type KeyReused,
@@ -38,7 +39,7 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
       schema: {
         tags: ['turn'],
         operationId: 'getIceServers',
-        summary: 'Get ICE servers, with fresh TURN credentials, for a device of a paired room',
+        summary: 'Get ICE servers, with TURN credentials, for a device of a paired room',
         description:
           'For `new RTCPeerConnection({ iceServers })`. The same comes with `room_ready`; ask here when `ttl` has passed, before an ICE restart.',
         body: wire.IceServersRequest,
@@ -63,10 +64,9 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
         once === undefined ? { kind: 'first' as const, at: now } : times.firstTime(now, once),
       );
       if (first.kind === 'key_reused') return sendError(reply, 'idempotency_key_reused');
-      return reply.send({
-        iceServers: iceServers.forDevice(roomid, client, first.at),
-        ttl: iceServers.ttlSeconds,
-      });
+      const granted = iceServers.forDevice(addressKey(request.ip), roomid, client, first.at);
+      if (granted.kind === 'limited') return sendLimited(reply, granted.waitSeconds);
+      return reply.send({ iceServers: granted.iceServers, ttl: granted.ttlSeconds });
     },
   );
 }

@@ -1,9 +1,12 @@
 // The real coturn, started with turn-server/turnserver.conf, against credentials that the server mints: docs/turn.md.
 import { connect as connectTcp } from 'node:net';
 import { expect, test } from 'vitest';
+import { parseConfig } from '../../src/platform/config.js';
+import { createIceServers } from '../../src/turn/ice-servers.js';
 import { makeCertificate } from '../support/certificate.js';
 import { describeWith } from '../support/components.js';
 import { freePort } from '../support/coturn.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { temporaryFolder } from '../support/server.js';
 import {
   connect,
@@ -94,18 +97,26 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     }
   });
 
-  test('stops one device at its quota, and no other', async () => {
+  test('stops one device at its quota, however often it asks and for hours, and no other', async () => {
     const server = await coturn();
-    const userId = someUser();
-    const quota = shippedNumber('user-quota');
-    for (let n = 0; n < quota; n++) {
-      // As from several calls to the API: other expiry, other username, same user.
-      const credentials = minted(SECRET, userId, nowSeconds() + 100 + n);
-      await (await connect(server, credentials)).allocate();
+    const clock = new FakeClock(Date.now());
+    const env = { TURN_SECRET: SECRET, TURN_URLS: 'turn:turn.example.org:3478' };
+    const servers = createIceServers(parseConfig(env), clock);
+    const users = new Set<string>();
+    const ask = (device: string) => {
+      const granted = servers.forDevice('192.0.2.1', 'room', device);
+      if (granted.kind !== 'granted') throw new Error('it is limited');
+      const [{ username = '', credential = '' } = {}] = granted.iceServers;
+      users.add(username);
+      return connect(server, { username, credential });
+    };
+    for (let n = 0; n < shippedNumber('user-quota'); n++) {
+      await (await ask('device')).allocate();
+      clock.advance(10 * 60_000);
     }
-    const oneMore = await connect(server, minted(SECRET, userId));
-    await expect(oneMore.allocate()).rejects.toMatchObject({ code: 486 });
-    await (await connect(server, minted())).allocate();
+    expect(users.size).toBeGreaterThan(5);
+    await expect((await ask('device')).allocate()).rejects.toMatchObject({ code: 486 });
+    await (await ask('another device')).allocate();
   });
 
   test('stops all at the quota of all', async () => {

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { opaqueUserId, turnCredentials } from '../../src/turn/credentials.js';
+import { expiryOf, opaqueUserId, turnCredentials } from '../../src/turn/credentials.js';
 import { describeWith } from '../support/components.js';
 
 const SECRET = 'north-star-secret-1';
@@ -63,5 +63,41 @@ describe('opaqueUserId', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('expiryOf', () => {
+  const user = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes));
+  const ttl = fc.integer({ min: 60, max: 86_400 });
+  const time = fc.integer({ min: 1_700_000_000, max: 4_000_000_000 });
+
+  test('leaves more than half of the TTL, and no more than all of it', () => {
+    fc.assert(
+      fc.property(user, ttl, time, (bytes, ttlSeconds, now) => {
+        const left = expiryOf(bytes.toString('base64url'), ttlSeconds, now) - now;
+        expect(left).toBeGreaterThan(Math.floor(ttlSeconds / 2));
+        expect(left).toBeLessThanOrEqual(ttlSeconds);
+      }),
+    );
+  });
+
+  test('changes once in half of the TTL: of all that were handed out, two are usable at any time', () => {
+    fc.assert(
+      fc.property(user, fc.integer({ min: 60, max: 120 }), time, (bytes, ttlSeconds, now) => {
+        const handedOut = new Set<number>();
+        for (let second = now - 2 * ttlSeconds; second <= now; second++) {
+          handedOut.add(expiryOf(bytes.toString('base64url'), ttlSeconds, second));
+        }
+        expect([...handedOut].filter((expiry) => expiry > now).length).toBeLessThanOrEqual(2);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('comes for different users at different times', () => {
+    const expiries = Array.from({ length: 50 }, (_, n) =>
+      expiryOf(opaqueUserId(SECRET, 'room', `device ${n}`), 3600, 1_800_000_000),
+    );
+    expect(new Set(expiries).size).toBeGreaterThan(40);
   });
 });

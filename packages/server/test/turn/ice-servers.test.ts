@@ -10,7 +10,17 @@ const TURN = {
   TURN_URLS: 'turn:turn.example.org:3478, turn:turn.example.org:3478?transport=tcp',
 };
 const STUN = { STUN_URLS: 'stun:turn.example.org:3478' };
+const connection = { id: 'connection', address: '192.0.2.1' };
 const seat = (pairedDevice: string | null) => ({ roomId: 'room', pairedDevice });
+
+/** What `forDevice` names, for an address that has not asked before. */
+function listFor(
+  env: Record<string, string>,
+  clock = new FakeClock(),
+): { username?: string; credential?: string }[] {
+  const granted = serversFor(env, clock).forDevice('192.0.2.1', 'room', 'device');
+  return granted.kind === 'granted' ? granted.iceServers : [];
+}
 
 function serversFor(env: Record<string, string>, clock = new FakeClock()) {
   return createIceServers(parseConfig(env), clock);
@@ -21,8 +31,7 @@ describe('a paired device', () => {
     const extra = { urls: 'turn:fallback.example.net', username: 'u', credential: 'c' };
     const noted = { ...extra, comment: 'for operators only' };
     const env = { ...TURN, ...STUN, ICE_SERVERS_EXTRA: JSON.stringify([noted]) };
-    const servers = serversFor(env).forDevice('room', 'device');
-    expect(servers).toEqual([
+    expect(listFor(env)).toEqual([
       { urls: ['stun:turn.example.org:3478'] },
       {
         urls: ['turn:turn.example.org:3478', 'turn:turn.example.org:3478?transport=tcp'],
@@ -33,29 +42,36 @@ describe('a paired device', () => {
     ]);
   });
 
-  test('gets credentials of the first secret that end when the TTL does', () => {
+  test('gets credentials of the first secret, and the true time that is left to them', () => {
     const clock = new FakeClock(1_767_225_600_999);
-    const [server] = serversFor({ ...TURN, TURN_TTL_SECONDS: '60' }, clock).forDevice('r', 'd');
+    const servers = serversFor({ ...TURN, TURN_TTL_SECONDS: '60' }, clock);
+    const granted = servers.forDevice('192.0.2.1', 'r', 'd');
+    if (granted.kind !== 'granted') throw new Error('it is limited');
+    const [server] = granted.iceServers;
     const [expiry, userId] = (server?.username ?? '').split(':') as [string, string];
-    expect(expiry).toBe('1767225660');
-    expect(server).toMatchObject(turnCredentials('the-first-secret-of-two', userId, 1767225660));
+    expect(Number(expiry)).toBe(1_767_225_600 + granted.ttlSeconds);
+    expect(server).toMatchObject(
+      turnCredentials('the-first-secret-of-two', userId, Number(expiry)),
+    );
   });
 
-  test('is one user of coturn, however often it asks', () => {
+  test('is the same user for half of the TTL, at every node, however and from wherever it asks', () => {
     const clock = new FakeClock();
-    const servers = serversFor(TURN, clock);
-    const userOf = () => servers.forDevice('room', 'device')[0]?.username?.split(':')[1];
-    const first = userOf();
-    clock.advance(5000);
-    expect(userOf()).toBe(first);
-    expect(servers.for(seat('device'), 'connection')[0]?.username).toContain(first);
+    const users = new Set<string | undefined>();
+    const nodes = [serversFor(TURN, clock), serversFor(TURN, clock)] as const;
+    for (let second = 0; second < 3600; second += 10) {
+      const granted = nodes[0].forDevice(`address ${second}`, 'room', 'device');
+      users.add(granted.kind === 'granted' ? granted.iceServers[0]?.username : undefined);
+      users.add(nodes[1].for(seat('device'), connection)[0]?.username);
+      clock.advance(10_000);
+    }
+    expect(users.size).toBe(3);
+    expect(new Set([...users].map((user) => user?.split(':')[1])).size).toBe(1);
   });
 
   test('gets the STUN servers also without TURN, and an empty list without either', () => {
-    expect(serversFor(STUN).forDevice('room', 'device')).toEqual([
-      { urls: ['stun:turn.example.org:3478'] },
-    ]);
-    expect(serversFor({}).forDevice('room', 'device')).toEqual([]);
+    expect(listFor(STUN)).toEqual([{ urls: ['stun:turn.example.org:3478'] }]);
+    expect(listFor({})).toEqual([]);
   });
 });
 
@@ -63,21 +79,55 @@ describe('a member that nobody vouches for', () => {
   test('gets nothing, not even what needs no credentials', () => {
     const extra = JSON.stringify([{ urls: 'stun:x.example' }]);
     const servers = serversFor({ ...TURN, ...STUN, ICE_SERVERS_EXTRA: extra });
-    expect(servers.for(seat(null), 'connection')).toEqual([]);
+    expect(servers.for(seat(null), connection)).toEqual([]);
   });
 
   test('gets the same as a paired device where the configuration serves everyone', () => {
     const servers = serversFor({ ...TURN, ICE_SERVERS_FOR_ALL: '1' });
-    const [one] = servers.for(seat(null), 'connection 1');
-    const [other] = servers.for(seat(null), 'connection 2');
+    const [one] = servers.for(seat(null), { ...connection, id: '1' });
+    const [other] = servers.for(seat(null), { ...connection, id: '2' });
     expect(one?.credential).toBeDefined();
     expect(one?.username).not.toBe(other?.username);
   });
 
   test('cannot take a paired device’s user id by its connection id', () => {
     const servers = serversFor({ ...TURN, ICE_SERVERS_FOR_ALL: '1' });
-    const [claimed] = servers.for(seat(null), 'device');
-    const [paired] = servers.for(seat('device'), 'connection');
+    const [claimed] = servers.for(seat(null), { ...connection, id: 'device' });
+    const [paired] = servers.for(seat('device'), connection);
     expect(claimed?.username).not.toBe(paired?.username);
+  });
+});
+
+describe('an address', () => {
+  const LIMITED = {
+    ...TURN,
+    ...STUN,
+    ICE_SERVERS_FOR_ALL: '1',
+    MAX_TURN_CREDENTIALS_PER_HOUR: '3',
+  };
+  const without = [{ urls: ['stun:turn.example.org:3478'] }];
+
+  test('is given so many users at once and again per hour; the same again costs nothing, and another address is not concerned', () => {
+    const clock = new FakeClock();
+    const servers = serversFor(LIMITED, clock);
+    const ask = (device: string, address = 'a') => servers.forDevice(address, 'room', device);
+    for (const device of ['1', '2', '3', '1', '2', '3']) {
+      expect(ask(device).kind).toBe('granted');
+      expect(servers.for(seat(device), { id: 'x', address: 'a' })).toHaveLength(2);
+    }
+    expect(ask('4')).toEqual({ kind: 'limited', waitSeconds: 1200 });
+    expect(servers.for(seat('4'), { id: 'x', address: 'a' })).toEqual(without);
+    expect(ask('4', 'b').kind).toBe('granted');
+    clock.advance(1_200_000);
+    expect(ask('4').kind).toBe('granted');
+  });
+
+  test('that connects again and again is no new user each time without end', () => {
+    const servers = serversFor(LIMITED);
+    const lists = Array.from({ length: 10 }, (_, n) =>
+      servers.for(seat(null), { id: `connection ${n}`, address: 'a' }),
+    );
+    expect(lists.filter((list) => list.length === 2)).toHaveLength(3);
+    expect(lists.slice(3)).toEqual(Array(7).fill(without));
   });
 });

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/platform/config.js';
 import { createLogger } from '../../src/platform/logger.js';
 import { call, pairDevices, someDevice } from '../support/api.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { Peer } from '../support/peer.js';
 import { startServer } from '../support/server.js';
 
@@ -56,12 +57,15 @@ describe('POST /api/ice-servers', () => {
       const before = Math.floor(Date.now() / 1000);
       const { status, body, headers } = await call(url, 'POST', PATH, { roomid, client });
       expect(status).toBe(200);
-      expect(body).toEqual({ iceServers: withTurn, ttl: 600 });
+      expect(body).toEqual({ iceServers: withTurn, ttl: expect.any(Number) });
       expect(headers.get('cache-control')).toBe('no-store');
       const servers = body?.iceServers as Servers | undefined;
       const expiry = Number(servers?.[1]?.username?.split(':')[0]);
-      expect(expiry).toBeGreaterThanOrEqual(before + 600);
-      expect(expiry).toBeLessThanOrEqual(Date.now() / 1000 + 600);
+      const ttl = body?.ttl as number;
+      expect(expiry).toBeGreaterThanOrEqual(before + ttl);
+      expect(expiry).toBeLessThanOrEqual(Date.now() / 1000 + ttl);
+      expect(ttl).toBeGreaterThan(300);
+      expect(ttl).toBeLessThanOrEqual(600);
     }
   });
 
@@ -88,6 +92,30 @@ describe('POST /api/ice-servers', () => {
       const answer = await call(url, 'POST', PATH, body);
       expect(answer.status).toBe(403);
       expect(answer.body).toEqual({ error: 'forbidden' });
+    }
+  });
+
+  test('a device that asks again is the same TURN user; beyond MAX_TURN_CREDENTIALS_PER_HOUR new ones are 429', async () => {
+    const env = { ...TURN, MAX_TURN_CREDENTIALS_PER_HOUR: '2' };
+    const server = await serverWith(env, { clock: new FakeClock() });
+    const { roomid, client1, client2 } = await pairDevices(server.url);
+    const ask = (client: string, room = roomid) =>
+      call(server.url, 'POST', PATH, { roomid: room, client });
+    const first = await ask(client1);
+    for (let n = 0; n < 5; n++) expect((await ask(client1)).body).toEqual(first.body);
+    expect((await ask(client2)).status).toBe(200);
+    const other = await pairDevices(server.url);
+    const refused = await ask(other.client1, other.roomid);
+    expect([refused.status, refused.body]).toEqual([429, { error: 'rate_limited' }]);
+    expect(refused.headers.get('retry-after')).toBe('1800');
+    // What needs no credentials is named all the same, and those who have a user keep it.
+    const devices = [other.client1, other.client2];
+    for (const message of await roomReady(server.wsUrl, other.roomid, devices)) {
+      expect(message.iceServers).toEqual([{ urls: ['stun:turn.example.org:3478'] }]);
+    }
+    for (let n = 0; n < 3; n++) {
+      const [message] = await roomReady(server.wsUrl, roomid, [client1, client2]);
+      expect(message.iceServers).toEqual(first.body?.iceServers);
     }
   });
 
