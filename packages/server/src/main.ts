@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 // The command `couplet`: process environment, signals and exit codes; the only file that touches `process`.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { buildApp } from './app.js';
 import { openDatabase } from './pairing/database.js';
+import { systemClock } from './platform/clock.js';
 import { type Config, parseConfig } from './platform/config.js';
 import { type Environment, layered, parseDotEnv } from './platform/environment.js';
+import { LogOutput } from './platform/log-output.js';
 import { createLogger } from './platform/logger.js';
 import { VERSION } from './platform/version.js';
 import { explain, ListenFault, UsageError } from './start-faults.js';
@@ -116,9 +118,19 @@ async function examine(args: readonly string[]): Promise<void> {
 }
 
 async function serve(config: Config): Promise<void> {
-  const log = createLogger(config, process.stdout, process.stdout.isTTY === true, 'per_turn');
-  // Whatever ends the process, the lines of its last turn are written.
-  process.on('exit', () => log.flush());
+  // Asking for it also makes a pipe non-blocking: a reader that hangs holds up the log, not the server.
+  const { fd, isTTY } = process.stdout;
+  const output = new LogOutput(
+    (bytes) => writeSync(fd, bytes),
+    systemClock,
+    (lines) => log.warn({ lines }, 'log lines lost'),
+  );
+  const log = createLogger(config, output, isTTY === true, 'per_turn');
+  // The lines of the last turn are written, by any end of the process.
+  process.on('exit', () => {
+    log.flush();
+    output.flush();
+  });
   const app = await buildApp(config, { log });
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
