@@ -85,7 +85,18 @@ class Call {
 
   #addTracks(peer: RTCPeerConnection): void {
     const stream = this.#local;
-    for (const track of stream?.getTracks() ?? []) peer.addTrack(track, stream as MediaStream);
+    for (const track of stream?.getTracks() ?? []) {
+      // Every track that is added makes all later descriptions longer. Those of an earlier call have left transceivers.
+      const free = peer
+        .getTransceivers()
+        .find(({ sender, receiver }) => !sender.track && receiver.track.kind === track.kind);
+      if (!free) {
+        peer.addTrack(track, stream as MediaStream);
+        continue;
+      }
+      void free.sender.replaceTrack(track);
+      free.direction = 'sendrecv';
+    }
   }
 
   #tracks(kind: 'audio' | 'video'): MediaStreamTrack[] {

@@ -1,5 +1,10 @@
 // From a start to a session and back: invite, join, come back after a reload, leave, forget. One thing at a time.
-import { CoupletError, type PeerSession, type SessionOptions } from '@couplet/client';
+import {
+  CoupletError,
+  type CoupletErrorCode,
+  type PeerSession,
+  type SessionOptions,
+} from '@couplet/client';
 import {
   forgetDevice,
   JOIN_CODE_DIGITS,
@@ -13,6 +18,13 @@ import { inviteWordsFor, isCancel, wordsFor } from './error-words.js';
 import { showInvite } from './invite-view.js';
 import { codeIn, grouped } from './join-code.js';
 import { startSessionView } from './session-view.js';
+
+/** After these a session stays open. */
+const PASSING_ERRORS: readonly CoupletErrorCode[] = [
+  'negotiation_failed',
+  'message_too_big',
+  'messages_lost',
+];
 
 export class DevicesPage {
   /** Of what goes on now; its abort ends it. */
@@ -115,8 +127,8 @@ export class DevicesPage {
     this.#session = session;
     startSessionView(session, current.signal);
     session.on('error', (error) => {
-      // A failed exchange of descriptions ends nothing: the next one may succeed.
-      if (session.state !== 'closed' && error.code === 'negotiation_failed') {
+      // These end nothing: the next exchange of descriptions may succeed.
+      if (session.state !== 'closed' && PASSING_ERRORS.includes(error.code)) {
         return showProblem(wordsFor(error));
       }
       if (current === this.#current) this.#toStart(error);

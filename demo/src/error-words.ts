@@ -27,7 +27,8 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   key_unsupported: 'The other device compares in another way, or not at all.',
   replaced: 'This session was opened in another tab or window, and goes on there.',
   policy_violation: 'The server ended the connection, because too much came too fast.',
-  message_too_big: 'The server ended the connection, because a message was too big for it.',
+  message_too_big:
+    'The call could not be changed: its description is larger than the server takes. Reload the page.',
   room_full: 'Two other devices are in this room already.',
   forbidden: ANEW,
   not_found: ANEW,

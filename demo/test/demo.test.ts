@@ -130,6 +130,32 @@ describeWith(['chromium'], 'the demo page', () => {
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
   }, 60_000);
 
+  test('a call that is started and hung up again and again does not make descriptions longer', async () => {
+    const { url } = await startSite();
+    const offers: string[] = [];
+    const prepare = async (page: Page) => {
+      page.on('websocket', (socket) =>
+        socket.on('framesent', ({ payload }) => {
+          if (String(payload).includes('"webrtc_offer"')) offers.push(String(payload));
+        }),
+      );
+    };
+    const permissions = ['camera', 'microphone'];
+    const [host, guest] = await meet(browser, url, { permissions, prepare });
+    await host.tab('Call').click();
+    await guest.tab('Call').click();
+    for (let calls = 0; calls < 6; calls++) {
+      await host.button('Start with camera').click();
+      await expectPicture(guest, '#remote-video');
+      await host.button('Hang up').click();
+      await guest.page.getByText('Nobody is calling.').waitFor();
+    }
+    const sections = offers.map((offer) => offer.match(/m=(audio|video) /g)?.length ?? 0);
+    expect(offers.length).toBeGreaterThan(10);
+    expect(Math.max(...sections)).toBe(2);
+    expect([host.complaints, guest.complaints]).toEqual([[], []]);
+  }, 60_000);
+
   test('the connection tab shows path, round trip, candidates and the pair in use', async () => {
     const { url } = await startSite();
     const [host] = await meet(browser, url);

@@ -87,7 +87,7 @@ export async function inSession(...visitors: Visitor[]): Promise<void> {
 export async function meet(
   browser: Browser | undefined,
   site: string,
-  options: BrowserContextOptions = {},
+  options: VisitOptions = {},
 ): Promise<[Visitor, Visitor]> {
   const host = await visit(browser, site, options);
   const guest = await visit(browser, site, options);

@@ -30,6 +30,11 @@ export type LocalErrorCode =
   | 'unsupported'
   /** WebRTC refused a session description. The session stays open and takes the next one. `cause` is the reason. */
   | 'negotiation_failed'
+  /**
+   * A session description is larger than the server takes in one message (`MAX_MESSAGE_BYTES`). It was not sent. The
+   * session stays open as it is: reuse transceivers instead of adding tracks.
+   */
+  | 'message_too_big'
   /** Key exchange: what came is not what was committed to, or the two ends see other certificates. Someone may listen. */
   | 'key_mismatch'
   /**
@@ -45,8 +50,8 @@ export type LocalErrorCode =
   | 'key_unsupported';
 
 /** The server closed the connection, and coming back would meet the same fate. */
-export type FinalClose = 'replaced' | 'policy_violation' | 'message_too_big';
-const FINAL_CLOSES: readonly FinalClose[] = ['replaced', 'policy_violation', 'message_too_big'];
+export type FinalClose = 'replaced' | 'policy_violation';
+const FINAL_CLOSES: readonly FinalClose[] = ['replaced', 'policy_violation'];
 
 /** The server refused a join, and asking again would be answered the same. The last two: it speaks another protocol. */
 export type FinalRefusal =

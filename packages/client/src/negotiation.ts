@@ -33,13 +33,15 @@ export class Negotiation {
   /** Candidates that came before the description that they belong to. */
   readonly #early: IceCandidate['candidate'][] = [];
   #makingOffer = false;
+  /** An offer could not be sent, and would be the same again. */
+  #isWithdrawn = false;
 
   constructor(pc: RTCPeerConnection, options: NegotiationOptions) {
     this.#pc = pc;
     this.#options = options;
     pc.onnegotiationneeded = () => {
       // The standard asks only then (W3C WebRTC §4.7.3); some implementations ask in the middle of an answer.
-      if (pc.signalingState !== 'stable') return;
+      if (pc.signalingState !== 'stable' || this.#isWithdrawn) return;
       // Two first offers would only collide. What the polite side wants to add follows the first exchange.
       if (!options.polite || pc.remoteDescription !== null) void this.#offer();
     };
@@ -52,12 +54,23 @@ export class Negotiation {
    * this changes nothing; one that began anew gives itself away by its answer.
    */
   renew(): void {
+    this.#isWithdrawn = false;
     const { localDescription, signalingState } = this.#pc;
     if (signalingState === 'have-local-offer' && localDescription !== null) {
       this.#options.send({ type: 'webrtc_offer', sdp: localDescription.sdp });
     } else if (signalingState === 'stable' && !this.#makingOffer) {
       void this.#offer();
     }
+  }
+
+  /**
+   * Takes back an offer that is too large to be sent, so that offers of the peer are taken again. Until the next exchange
+   * of descriptions or `renew`, nothing is offered.
+   */
+  withdraw(): void {
+    this.#isWithdrawn = true;
+    // Fails if the peer has offered meanwhile: then there is nothing to take back.
+    this.#pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
   }
 
   /** Takes an offer or an answer of the peer. One at a time: the caller waits for each. */
@@ -71,6 +84,7 @@ export class Negotiation {
       this.#fail(new Error('a session description without a certificate'));
       return 'taken';
     }
+    this.#isWithdrawn = false;
     const isOffer = type === 'webrtc_offer';
     // The answer to an offer that was sent twice comes twice.
     if (!isOffer && pc.signalingState !== 'have-local-offer') return 'taken';

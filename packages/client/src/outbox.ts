@@ -68,7 +68,7 @@ export class Outbox {
 }
 
 /** A text has at least one byte for each of its UTF-16 units, and at most three: mostly that is enough to know. */
-function exceeds(data: Data, maxBytes: number): boolean {
+export function exceeds(data: Data, maxBytes: number): boolean {
   if (typeof data !== 'string') return data.byteLength > maxBytes;
   if (data.length * 3 <= maxBytes) return false;
   return data.length > maxBytes || new TextEncoder().encode(data).length > maxBytes;

@@ -71,6 +71,11 @@ export class PeerSession extends Emitter<SessionEvents> {
       this.#setState('connecting');
       this.emit('peer-left');
     });
+    signaling.on('too-big', (unsent) => {
+      if (unsent?.type === 'webrtc_offer') this.#link?.negotiation.withdraw();
+      const message = 'A message is larger than the server takes.';
+      this.emit('error', new CoupletError('message_too_big', { message }));
+    });
     signaling.on('end', (error) => {
       this.emit('error', error);
       this.close();

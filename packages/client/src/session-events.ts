@@ -60,6 +60,9 @@ export interface SessionEvents {
   'peer-left': [];
   /** There is a new RTCPeerConnection: the first, or the peer began anew. Tracks are to be added to this one. */
   peer: [RTCPeerConnection];
-  /** The session is closed for this reason. Only after `negotiation_failed` and `messages_lost` it stays open. */
+  /**
+   * The session is closed for this reason. Only after `negotiation_failed`, `message_too_big` and `messages_lost` it
+   * stays open.
+   */
   error: [CoupletError];
 }

@@ -1,8 +1,15 @@
 // The WebSocket session of one device in one room: joins, comes back after every blink, knows when not to. docs/protocol.md §4–7.
-import type { ClientMessage, ForwardedMessage, RoomReady, ServerMessage } from '@couplet/protocol';
+import {
+  CLOSE_CODES,
+  type ClientMessage,
+  type ForwardedMessage,
+  type RoomReady,
+  type ServerMessage,
+} from '@couplet/protocol';
 import { type Clock, systemClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import { CoupletError, isRecord } from './errors.js';
+import { exceeds } from './outbox.js';
 import { reconnectDelayMs } from './reconnect-policy.js';
 
 /** What is needed of a WebSocket: the browser's, React Native's and that of `ws` have it. */
@@ -46,6 +53,8 @@ export interface SignalingEvents {
   forwarded: [Forwarded];
   /** The peer left on purpose. */
   'peer-left': [];
+  /** A message is larger than the server takes: it was not sent, or, without an argument, the server closed for it. */
+  'too-big': [ClientMessage?];
   /** The connection is gone; another attempt follows. */
   down: [];
   /** It is over, and there will be no further attempt. */
@@ -70,6 +79,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #ended = false;
   /** Whether the platform has taken the URL before. */
   #isUrlTaken = false;
+  /** Largest message that the server takes, as it says, and as it has shown by a close. */
+  #maxBytes = Number.POSITIVE_INFINITY;
+  #provenMaxBytes = Number.POSITIVE_INFINITY;
+  /** Length of the longest message on this connection. */
+  #longest = 0;
 
   constructor(options: SignalingClientOptions) {
     super();
@@ -77,10 +91,19 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#connect();
   }
 
-  /** Sends a message where the room is joined; returns whether it went out. Nothing is kept for later. */
+  /**
+   * Sends a message if the room is joined and the server takes a message of its size; returns whether it went out.
+   * Nothing is kept for later.
+   */
   send(message: ClientMessage): boolean {
     if (!this.#joined) return false;
-    this.#socket?.send(JSON.stringify(message));
+    const text = JSON.stringify(message);
+    if (exceeds(text, Math.min(this.#maxBytes, this.#provenMaxBytes))) {
+      this.emit('too-big', message);
+      return false;
+    }
+    this.#longest = Math.max(this.#longest, text.length);
+    this.#socket?.send(text);
     return true;
   }
 
@@ -136,7 +159,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     };
     // A close follows every error, and is what counts.
     socket.onerror = () => {};
-    socket.onclose = ({ code }: { code: number }) => this.#lost(CoupletError.ofClose(code));
+    socket.onclose = ({ code }: { code: number }) => {
+      if (code === CLOSE_CODES.message_too_big.code) {
+        // Not to be sent again on the next connection, which would meet the same fate.
+        if (this.#longest > 0) this.#provenMaxBytes = this.#longest - 1;
+        this.emit('too-big');
+      }
+      this.#lost(CoupletError.ofClose(code));
+    };
   }
 
   #newSocket(): Socket | undefined {
@@ -157,6 +187,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #take(message: ServerMessage): void {
     if (this.#joined) this.#pingAfterSilence();
     switch (message.type) {
+      case 'connected':
+        this.#longest = 0;
+        this.#maxBytes = message.maxMessageBytes ?? Number.POSITIVE_INFINITY;
+        break;
       case 'room_joined':
         this.#pingAfterSilence();
         if (this.#joined) break;

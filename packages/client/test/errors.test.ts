@@ -37,11 +37,11 @@ test('an answer to a GET that a redirect made of a POST says where the address l
   expect(of(404, 'not_found_or_expired').code).toBe('not_found_or_expired');
 });
 
-test('replaced, abuse and a message too big are final; after any other close one comes back', () => {
+test('replaced and abuse are final; after any other close the client comes back', () => {
   const final = Object.entries(CLOSE_CODES)
     .filter(([, { code }]) => CoupletError.ofClose(code) !== undefined)
     .map(([name]) => name);
-  expect(final.sort()).toEqual(['message_too_big', 'policy_violation', 'replaced']);
+  expect(final.sort()).toEqual(['policy_violation', 'replaced']);
   expect(CoupletError.ofClose(4001)).toMatchObject({ code: 'replaced' });
   for (const code of [1000, 1001, 1006]) expect(CoupletError.ofClose(code)).toBeUndefined();
 });

@@ -164,6 +164,71 @@ test('a channel that the peer closed: its next offer is of a new connection, eve
   expect(pc.remoteDescription?.type).toBe('answer');
 });
 
+test('an offer that the server does not take: the session goes on, and says so once', async () => {
+  const begun = begin();
+  phases.joining?.(begun);
+  FakeSocket.latest.say({ type: 'connected', clientId: 'c', server: 's', maxMessageBytes: 500 });
+  FakeSocket.latest.say({ type: 'room_joined' });
+  FakeSocket.latest.say(ready(true));
+  const offers = () => FakeSocket.latest.sent.filter(({ type }) => type === 'webrtc_offer');
+  await eventually(() => expect(offers()).toHaveLength(1));
+  const pc = begun.pc();
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  await eventually(() => expect(pc.signalingState).toBe('stable'));
+  connect(pc);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+
+  pc.tracks = 'm=video 9 UDP/TLS/RTP/SAVPF 96\r\n'.repeat(20);
+  pc.restartIce();
+  await eventually(() => expect(errors).toEqual(['message_too_big']));
+  await new Promise(setImmediate);
+  expect([begun.session.state, pc.signalingState, offers().length]).toEqual([
+    ...['connected', 'stable', 1],
+  ]);
+  expect(errors).toHaveLength(1);
+  begun.session.send('goes on');
+
+  // The peer's offers are taken, and once the tracks are gone, so are ours.
+  pc.tracks = '';
+  FakeSocket.latest.say(offerOf('AA'));
+  await eventually(() =>
+    expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_answer'),
+  );
+  pc.restartIce();
+  await eventually(() => expect(offers()).toHaveLength(2));
+  expect(errors).toHaveLength(1);
+});
+
+test('a server that closes for an offer: the channel stays, the server is joined again, without that offer', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const pc = begun.pc();
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  FakeSocket.latest.lose(1009);
+  expect([begun.session.state, begun.session.signaling]).toEqual(['connected', 'down']);
+  begun.clock.advance(500);
+  phases['alone in the room']?.(begun);
+  FakeSocket.latest.say(ready(true));
+  await new Promise(setImmediate);
+  expect(errors).toEqual(['message_too_big', 'message_too_big']);
+  expect(FakeSocket.latest.sent.map(({ type }) => type)).not.toContain('webrtc_offer');
+  expect([begun.session.state, pc.signalingState]).toEqual(['connected', 'stable']);
+  expect(begun.pc()).toBe(pc);
+});
+
+test('a session whose first offer the server does not take rejects', async () => {
+  const begun = begin();
+  const connected = begun.session.connected();
+  phases.joining?.(begun);
+  FakeSocket.latest.say({ type: 'connected', clientId: 'c', server: 's', maxMessageBytes: 20 });
+  FakeSocket.latest.say({ type: 'room_joined' });
+  FakeSocket.latest.say(ready(true));
+  await expect(connected).rejects.toMatchObject({ code: 'message_too_big' });
+  expect(begun.session.state).toBe('closed');
+});
+
 test('messages that nobody listens to are kept up to a bound, and what is lost is an error', async () => {
   const begun = begin();
   await phases.connected?.(begun);

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { eventually } from '../../server/test/support/eventually.js';
 import { FakeClock } from '../../server/test/support/fake-clock.js';
 import { Peer } from '../../server/test/support/peer.js';
 import { startServer } from '../../server/test/support/server.js';
@@ -116,6 +117,51 @@ test('after 1008 it stays away', async () => {
   const { clock, next } = join(url, 'room');
   expect(await next('end')).toMatchObject([{ code: 'policy_violation' }]);
   expect(clock.pending).toBe(0);
+});
+
+test('a message larger than the server takes is reported and not sent', async () => {
+  const small = await startServer({ MAX_MESSAGE_BYTES: '2048' });
+  onTestFinished(() => small.close());
+  const room = randomUUID();
+  const host = join(small.wsUrl, room);
+  const guest = join(small.wsUrl, room);
+  await Promise.all([host.next('ready'), guest.next('ready')]);
+  const message = { type: 'webrtc_offer', sdp: 'x'.repeat(2048) } as const;
+  const refused = host.next('too-big');
+  expect(host.client.send(message)).toBe(false);
+  expect(await refused).toEqual([message]);
+  // In bytes, not in characters.
+  expect(host.client.send({ ...message, sdp: 'ä'.repeat(1020) })).toBe(false);
+  const offered = guest.next('forwarded');
+  const fits = {
+    ...message,
+    sdp: 'x'.repeat(2048 - JSON.stringify({ ...message, sdp: '' }).length),
+  };
+  expect(host.client.send(fits)).toBe(true);
+  expect(await offered).toMatchObject([fits]);
+});
+
+test('after 1009 it comes back, and does not send a message of that size again', async () => {
+  const offers: string[] = [];
+  const { sockets, url } = await scriptedServer((socket, text) => {
+    const message = JSON.parse(text);
+    if (message.type === 'join_room') socket.send(JSON.stringify({ type: 'room_ready' }));
+    if (message.type === 'join_room') socket.send(JSON.stringify({ type: 'room_joined' }));
+    if (message.type !== 'webrtc_offer') return;
+    offers.push(message.sdp);
+    if (message.sdp.length > 100) socket.close(1009);
+  });
+  const { client, clock, next } = join(url, 'room');
+  await next('joined');
+  const offer = (length: number) => client.send({ type: 'webrtc_offer', sdp: 'x'.repeat(length) });
+  const closed = Promise.all([next('too-big'), next('down')]);
+  expect([offer(50), offer(200)]).toEqual([true, true]);
+  expect(await closed).toEqual([[], []]);
+  const back = Promise.all([once(sockets, 'connection'), next('joined')]);
+  clock.advance(500);
+  await back;
+  expect([offer(200), offer(60)]).toEqual([false, true]);
+  await eventually(() => expect(offers.map(({ length }) => length)).toEqual([50, 200, 60]));
 });
 
 test('a join that cannot be carried out now is tried again later', async () => {

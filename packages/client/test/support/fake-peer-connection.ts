@@ -70,6 +70,8 @@ export class FakePeerConnection {
   restarts = 0;
   /** Set by a test: there are no statistics. */
   unreadable = false;
+  /** Set by a test: lines of tracks, which make its descriptions longer. */
+  tracks = '';
   /** Set by a test: no description of its own can be made. */
   silent = false;
   /** Set by a test: the next description is refused. */
@@ -97,8 +99,14 @@ export class FakePeerConnection {
     this.#need();
   }
 
-  async setLocalDescription(): Promise<void> {
+  async setLocalDescription(description?: { type: string }): Promise<void> {
     await this.#step();
+    if (description?.type === 'rollback') {
+      if (this.signalingState !== 'have-local-offer') throw new Error('nothing to roll back');
+      this.signalingState = 'stable';
+      // As browsers do: what was offered is still to be negotiated.
+      return this.#need();
+    }
     if (this.silent) throw new Error('silent');
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
     this.#needed = false;
@@ -107,7 +115,7 @@ export class FakePeerConnection {
       `o=- ${this.unsteady ? crypto.getRandomValues(new Uint32Array(1)) : this.number} ${++this.#version} IN IP4 0.0.0.0`,
       `a=fingerprint:${this.fingerprint}`,
     ];
-    this.localDescription = { type, sdp: `${lines.join('\r\n')}\r\n` };
+    this.localDescription = { type, sdp: `${lines.join('\r\n')}\r\n${this.tracks}` };
     this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
     const candidate = { toJSON: () => ({ candidate: `candidate:${this.number}`, sdpMid: '0' }) };
     setImmediate(() => {
