@@ -6,8 +6,8 @@ import { FUZZ_SECONDS, FUZZ_SEED, fuzz } from './budget.js';
 import { frameCases } from './frame-arbitrary.js';
 import { judgeFrames } from './frame-property.js';
 import { RAISED_LIMITS, startFuzzedServer } from './fuzzed-server.js';
-import { httpCases, smugglingCases } from './http-arbitrary.js';
-import { judgeHttp, judgeSmuggling } from './http-property.js';
+import { httpCases, orderCases, smugglingCases } from './http-arbitrary.js';
+import { judgeHttp, judgeOrder, judgeSmuggling } from './http-property.js';
 import { messageCases } from './message-arbitrary.js';
 import { judgeMessages } from './message-property.js';
 import { restCases } from './rest-arbitrary.js';
@@ -67,6 +67,11 @@ test('frames that the RFC forbids are closed with its code, others served', {
 test('bytes that are hardly HTTP get a documented answer', { timeout }, async () => {
   const runs = await fuzz(httpCases, 0.2, (one) => judgeHttp(server.port, one));
   report(`HTTP: ${runs} connections`);
+});
+
+test('pipelined requests are answered once each and in order', { timeout }, async () => {
+  const runs = await fuzz(orderCases, 0.1, (one) => judgeOrder(server.port, one));
+  report(`pipelines: ${runs} connections`);
 });
 
 test('a request hidden in another is not answered', { timeout }, async () => {

@@ -238,3 +238,59 @@ export const smugglingCases: fc.Arbitrary<Buffer> = fc
     const head = `POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${lengths}\r\n\r\n`;
     return Buffer.from(`${head}0\r\n\r\n${hidden}`, 'latin1');
   });
+
+/** Requests in a row on one connection, and the statuses of their answers; the last may have one of several. */
+export interface OrderCase {
+  bytes: Buffer;
+  cuts: number[];
+  statuses: number[];
+  last: readonly number[];
+}
+
+const inOrder = fc.constantFrom(
+  { line: 'GET /healthz', body: '', status: 200 },
+  { line: 'GET /nowhere', body: '', status: 404 },
+  { line: 'GET /api/rooms', body: '', status: 400 },
+  { line: 'OPTIONS /api/rooms', body: '', status: 204 },
+  { line: 'POST /api/rooms', body: '{"joinid":""}', status: 400 },
+  // Goes to the database, and takes longer than all others.
+  { line: 'DELETE /api/rooms', body: '{"roomid":"x"}', status: 200 },
+);
+const offers = fc.constantFrom(
+  '',
+  'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n',
+);
+
+/** A WebSocket is opened where all before was answered already, which the cuts decide. */
+const endings = fc.constantFrom(
+  { bytes: 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', last: [200] },
+  {
+    bytes:
+      'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    last: [101, 400],
+  },
+  { bytes: 'GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n', last: [400] },
+  { bytes: 'CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n', last: [404] },
+  { bytes: 'hello\r\n\r\nhello\r\n\r\n', last: [400] },
+);
+
+export const orderCases: fc.Arbitrary<OrderCase> = fc
+  .record({
+    requests: fc.array(fc.tuple(inOrder, offers), { minLength: 1, maxLength: 8 }),
+    ending: endings,
+    cuts: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }),
+  })
+  .map(({ requests, ending, cuts }) => ({
+    bytes: Buffer.from(
+      requests
+        .map(
+          ([{ line, body }, offer]) =>
+            `${line} HTTP/1.1\r\nHost: x\r\n${offer}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+        )
+        .join('') + ending.bytes,
+    ),
+    cuts,
+    statuses: requests.map(([{ status }]) => status),
+    last: ending.last,
+  }));

@@ -1,6 +1,7 @@
 // The HTTP port under fuzz: whatever the bytes, each answer is one of those that are documented.
 import { REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
-import type { HttpCase } from './http-arbitrary.js';
+import { ANSWER_HEADERS } from '../../src/platform/http-errors.js';
+import type { HttpCase, OrderCase } from './http-arbitrary.js';
 import { type RawResponse, readAnswers } from './raw-answers.js';
 import { RawSocket } from './raw-socket.js';
 
@@ -40,6 +41,9 @@ function judgeStatuses(received: Buffer): void {
 function judgeAnswer({ status, headers, body }: RawResponse): void {
   const described = `${status} ${body.slice(0, 200)}`;
   if (status === 101 || (status === 204 && body === '')) return;
+  for (const [name, value] of Object.entries(ANSWER_HEADERS)) {
+    if (headers.get(name) !== value) throw new Error(`without ${name}: ${described}`);
+  }
   const type = headers.get('content-type') ?? '';
   if (status === 200) {
     if (/^text\/(html|plain); charset=utf-8$/.test(type) && body.includes('is running')) return;
@@ -64,6 +68,28 @@ export async function judgeSmuggling(port: number, bytes: Buffer): Promise<void>
       throw new Error(`answered ${answers.map(({ status }) => status)}: ${raw.received}`);
     }
     judgeAnswer(only);
+  } finally {
+    raw.destroy();
+  }
+}
+
+/** Each request is answered once, and in the order in which they were sent. */
+export async function judgeOrder(
+  port: number,
+  { bytes, cuts, statuses, last }: OrderCase,
+): Promise<void> {
+  const raw = new RawSocket(port);
+  try {
+    await raw.write(bytes, cuts);
+    // A WebSocket would stay open.
+    await raw.until((received) => received.includes('"type":"connected"'));
+    const answers = readAnswers(raw.received, () => false);
+    const got = answers.map(({ status }) => status);
+    const [end] = got.slice(-1);
+    if (got.slice(0, -1).join() !== statuses.join() || !last.includes(end ?? 0)) {
+      throw new Error(`expected ${statuses}, ${last.join(' or ')}; answered ${got}`);
+    }
+    for (const answer of answers) judgeAnswer(answer);
   } finally {
     raw.destroy();
   }

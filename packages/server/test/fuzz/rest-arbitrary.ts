@@ -191,6 +191,10 @@ const getCases: fc.Arbitrary<RestCase> = fc
       query,
       expected: ['missing_field' as const],
     })),
+    fc.constantFrom('%ff', '%', '%2', '%ed%a0%80').map((raw) => ({
+      query: `?roomid=a${raw}`,
+      expected: null,
+    })),
     fc.constantFrom('?roomid=a&roomid=b', `?roomid=${'x'.repeat(257)}`).map((query) => ({
       query,
       expected: ['invalid_roomid' as const],
