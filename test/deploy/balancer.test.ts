@@ -14,7 +14,11 @@ describeWith(['caddy'], 'Caddy as a balancer', () => {
   async function fakeNode(hangsUp: boolean) {
     const seen: { method: string | undefined; headers: IncomingHttpHeaders }[] = [];
     const server: Server = createServer((request, response) => {
-      if (request.url === '/readyz') return void response.end();
+      if (request.url === '/readyz') {
+        // With ALLOWED_HOSTS, a node answers 403 under any other name.
+        response.statusCode = request.headers.host === 'localhost' ? 200 : 403;
+        return void response.end();
+      }
       request.resume().once('end', () => {
         seen.push({ method: request.method, headers: request.headers });
         if (hangsUp) request.socket.destroy();
