@@ -14,12 +14,7 @@ import type { Config } from './platform/config.js';
 import { allowOrigins, originRule } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { hostRule } from './platform/hosts.js';
-import {
-  ANSWER_HEADERS,
-  handleClientError,
-  handleError,
-  sendError,
-} from './platform/http-errors.js';
+import { handleClientError, handleError, sendError } from './platform/http-errors.js';
 import { answerOddRequests, httpOptions } from './platform/http-server.js';
 import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
@@ -86,9 +81,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
       handleClientError(error, socket, (code) => {
         malformed[code] += 1;
       }),
-    // Before any hook.
-    frameworkErrors: (error, request, reply) =>
-      handleError(error, request, reply.headers(ANSWER_HEADERS)),
+    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;
   const appLog = app.log as Logger;
   const guard = adminGuard(config);

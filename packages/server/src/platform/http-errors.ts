@@ -60,6 +60,8 @@ export function sendError(
 ): FastifyReply {
   if (code === 'unavailable') reply.header('retry-after', String(RETRY_AFTER_SECONDS));
   if (code === 'unauthorized') reply.header('www-authenticate', 'Bearer');
+  // Some of Fastify's own refusals come before any hook.
+  reply.headers(ANSWER_HEADERS);
   return reply.code(REST_ERRORS[code].status).send({ error: code, ...details });
 }
 

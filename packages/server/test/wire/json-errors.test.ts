@@ -198,6 +198,7 @@ test.each([
 ])('a method that no route takes is 404 not_found: %j', async (bytes) => {
   const answer = await rawRequest(url, bytes);
   expect(answer.status).toBe(404);
+  expectUnkept(answer.head);
   expect(JSON.parse(answer.body)).toStrictEqual({ error: 'not_found' });
 });
 
