@@ -126,6 +126,6 @@ describe('the requests of a pairing', () => {
   });
 
   test('ask to be held where they are to', () => {
-    expect(bodyOf(checkRequest(80, 30).fill(1, 1)).head).toContain('Prefer: wait=30');
+    expect(bodyOf(checkRequest(80, '', 30).fill(1, 1)).head).toContain('Prefer: wait=30');
   });
 });

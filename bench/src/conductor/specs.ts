@@ -20,6 +20,7 @@ export const LOAD_SETTINGS: Record<string, string> = {
   MAX_CREATES_PER_HOUR: '1000000000',
   MAX_PENDINGS_PER_ADDRESS: '10000000',
   MAX_WAITING_CHECKS: '100000',
+  TRUST_PROXY: '1',
 };
 
 /** Longest queue of connections that wait to be taken, for those peers that can be told. */
@@ -44,7 +45,6 @@ export const coupletNode = (redisPort: number, more: Record<string, string> = {}
     ...LOAD_SETTINGS,
     HOST: '127.0.0.1',
     REDIS_URL: `redis://127.0.0.1:${redisPort}`,
-    TRUST_PROXY: '1',
     LOG_FORMAT: 'json',
     ...more,
   }),

@@ -1,6 +1,7 @@
 // One client that pairs with itself: create, check (still waiting), accept, check (the room). Every answer is checked.
 import {
   acceptRequest,
+  addressOf,
   checkRequest,
   createRequest,
   type RequestTemplate,
@@ -19,14 +20,19 @@ interface Step {
 
 export type FlowName = 'pairing' | 'no-op';
 
-export const FLOWS: Record<FlowName, (port: number) => Step[]> = {
-  pairing: (port) => [
-    { request: createRequest(port), status: 201, room: false },
-    { request: checkRequest(port), status: 204, room: false },
-    { request: acceptRequest(port), status: 200, room: true, device: 'second' },
-    { request: checkRequest(port), status: 200, room: true },
+export const FLOWS: Record<FlowName, (port: number, client: number) => Step[]> = {
+  pairing: (port, client) => {
+    const from = addressOf(client);
+    return [
+      { request: createRequest(port, from), status: 201, room: false },
+      { request: checkRequest(port, from), status: 204, room: false },
+      { request: acceptRequest(port, from), status: 200, room: true, device: 'second' },
+      { request: checkRequest(port, from), status: 200, room: true },
+    ];
+  },
+  'no-op': (port, client) => [
+    { request: acceptRequest(port, addressOf(client), '/no-op'), status: 200, room: true },
   ],
-  'no-op': (port) => [{ request: acceptRequest(port, '/no-op'), status: 200, room: true }],
 };
 
 const ROOM = '{"roomid":"';

@@ -49,8 +49,8 @@ export class PairingLoad implements Load {
     this.#sockets = sockets.flat(2);
     this.#clients = clients;
     this.#idle = sockets.map(
-      (devices) =>
-        new PairingClient(devices.flat(), FLOWS[flow](port), {
+      (devices, n) =>
+        new PairingClient(devices.flat(), FLOWS[flow](port, n), {
           onAnswer: (ms) => this.#requestTimes.add(ms),
           onFlow: (client, ms) => this.#ended(client, ms),
           onFault: (fault) => this.#fault(fault),

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram } from '../figures/histogram.js';
 import { cpuMilliseconds } from '../figures/process-usage.js';
-import { acceptRequest, checkRequest, createRequest } from '../wire/pairing-requests.js';
+import { acceptRequest, addressOf, checkRequest, createRequest } from '../wire/pairing-requests.js';
 import { HttpSocket } from './http-socket.js';
 import type { Load, Measured, WaitJob } from './job.js';
 
@@ -57,7 +57,7 @@ export class WaitLoad implements Load {
       };
       socket.onClose = () => fault('a connection was closed');
       // A template each: what is being written must not change.
-      socket.send(checkRequest(port, WAIT_SECONDS).fill(first + n, first + n));
+      socket.send(checkRequest(port, addressOf(n), WAIT_SECONDS).fill(first + n, first + n));
     }
     const heldCpu = await this.#cpuAtRest(seconds);
 
@@ -111,14 +111,14 @@ export class WaitLoad implements Load {
     from: number,
     to: number,
     first: number,
-    make: (port: number) => ReturnType<typeof createRequest>,
+    make: (port: number, headers: string) => ReturnType<typeof createRequest>,
     right: number,
     before: (n: number) => void,
   ): Promise<number> {
     let next = from;
     let wrong = 0;
-    const work = async (hand: HttpSocket) => {
-      const request = make(this.#job.port);
+    const work = async (hand: HttpSocket, index: number) => {
+      const request = make(this.#job.port, addressOf(index));
       while (next < to) {
         const n = next++;
         before(n);

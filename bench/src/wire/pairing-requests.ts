@@ -32,25 +32,35 @@ export class RequestTemplate {
 const DEVICE_1 = `5E1D0000-0000-4000-8000-${'0'.repeat(DIGITS_OF_DEVICE)}`;
 const DEVICE_2 = `ACCE0000-0000-4000-9000-${'0'.repeat(DIGITS_OF_DEVICE)}`;
 
-export const createRequest = (port: number): RequestTemplate =>
+/** What a proxy says of a client: limits count addresses, and a load of many clients comes from as many. */
+export const addressOf = (client: number): string =>
+  `X-Forwarded-For: 10.${(client >> 16) & 255}.${(client >> 8) & 255}.${client & 255}\r\n`;
+
+/** @param headers - lines of further headers */
+export const createRequest = (port: number, headers = ''): RequestTemplate =>
   new RequestTemplate(
     port,
     '/api/rooms',
     { joinid: CODE, expiresInSeconds: 300, client1: DEVICE_1 },
     DEVICE_1,
+    headers,
   );
 
-export const acceptRequest = (port: number, path = '/api/rooms/accept'): RequestTemplate =>
-  new RequestTemplate(port, path, { joinid: CODE, client2: DEVICE_2 }, DEVICE_2);
+export const acceptRequest = (
+  port: number,
+  headers = '',
+  path = '/api/rooms/accept',
+): RequestTemplate =>
+  new RequestTemplate(port, path, { joinid: CODE, client2: DEVICE_2 }, DEVICE_2, headers);
 
 /** @param waitSeconds - 0: the answer is not to be held */
-export const checkRequest = (port: number, waitSeconds = 0): RequestTemplate =>
+export const checkRequest = (port: number, headers = '', waitSeconds = 0): RequestTemplate =>
   new RequestTemplate(
     port,
     '/api/rooms/check',
     { joinid: CODE, client1: DEVICE_1 },
     DEVICE_1,
-    waitSeconds > 0 ? `Prefer: wait=${waitSeconds}\r\n` : '',
+    waitSeconds > 0 ? `${headers}Prefer: wait=${waitSeconds}\r\n` : headers,
   );
 
 function writeDigits(bytes: Buffer, at: number, width: number, value: number): void {
