@@ -179,7 +179,8 @@ test('keys, creates and checks are no way round, all at once: each budget lets t
   const { url, store, asked, clock } = await target();
   const live = codes(60);
   for (const joinCode of live) {
-    const pending = { joinCode, client1: 'victim', expiresAt: clock.now() + 600_000, address: 'v' };
+    const expiresAt = clock.now() + 600_000;
+    const pending = { joinCode, client1: 'victim', expiresAt, address: 'v', secret: 's' };
     await store.create(pending, clock.now());
   }
   asked.create.length = 0;

@@ -54,6 +54,8 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   invalid_client1: BUG,
   invalid_client: BUG,
   invalid_roomid: BUG,
+  invalid_secret: BUG,
+  invalid_secrets: BUG,
   invalid_idempotency_key: BUG,
   invalid_request: BUG,
   missing_deviceIds_or_deviceId: BUG,

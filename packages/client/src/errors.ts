@@ -59,6 +59,7 @@ export type FinalRefusal =
   | 'forbidden'
   | 'invalid_room_id'
   | 'invalid_device_id'
+  | 'invalid_secret'
   | 'invalid_json'
   | 'unknown_message_type';
 const FINAL_REFUSALS = [
@@ -66,6 +67,7 @@ const FINAL_REFUSALS = [
   'forbidden',
   'invalid_room_id',
   'invalid_device_id',
+  'invalid_secret',
   'invalid_json',
   'unknown_message_type',
 ] as const satisfies readonly (FinalRefusal & SignalingErrorCode)[];

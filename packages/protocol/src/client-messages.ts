@@ -1,6 +1,6 @@
 // Signaling messages from client to server; one schema per `type`. docs/protocol.md §4 says what each provokes.
 import { RTCIceCandidateInit } from './ice.js';
-import { DeviceId, RoomId } from './ids.js';
+import { DeviceId, OptionalSecret, RoomId } from './ids.js';
 import { type Static, Type } from './typebox.js';
 
 const optional = <T extends Type.TSchema>(schema: T) =>
@@ -11,6 +11,7 @@ export const JoinRoom = Type.Object(
     type: Type.Literal('join_room'),
     roomId: RoomId,
     deviceId: Type.Optional(Type.Union([DeviceId, Type.Null(), Type.Literal('')])),
+    secret: OptionalSecret,
   },
   { description: 'Takes a seat in a room; a present member with the same `deviceId` is replaced.' },
 );

@@ -10,6 +10,8 @@ export const REST_ERRORS = {
   invalid_client2: { status: 400 },
   invalid_client: { status: 400 },
   invalid_roomid: { status: 400 },
+  invalid_secret: { status: 400 },
+  invalid_secrets: { status: 400 },
   invalid_idempotency_key: { status: 400 },
   invalid_request: { status: 400 },
   missing_deviceIds_or_deviceId: { status: 400 },
@@ -47,6 +49,7 @@ export const SIGNALING_ERRORS = {
   },
   invalid_room_id: { text: 'Invalid roomId', meaning: 'Not a room id.' },
   invalid_device_id: { text: 'Invalid deviceId', meaning: 'Not a device id.' },
+  invalid_secret: { text: 'Invalid secret', meaning: 'Not a string of at most 256 bytes.' },
   invalid_sdp: { text: 'Invalid sdp', meaning: 'Not a string.' },
   invalid_candidate: {
     text: 'Invalid candidate',
@@ -66,7 +69,8 @@ export const SIGNALING_ERRORS = {
   room_full: { text: 'Room is full (max 2 users)', meaning: 'Both seats are taken by others.' },
   forbidden: {
     text: 'Not a member of this room',
-    meaning: 'Only the devices that paired the room may join, and by `deviceId`.',
+    meaning:
+      'Only the devices that paired the room may join, by `deviceId`, or the `secret` of the device is wrong or missing.',
   },
   rate_limited: {
     text: 'Too many messages',

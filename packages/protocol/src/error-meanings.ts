@@ -11,6 +11,8 @@ export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
   invalid_client2: 'Not a device id, or the device that created the code.',
   invalid_client: 'Not a device id.',
   invalid_roomid: 'Not a room id.',
+  invalid_secret: 'Not a string of at most 256 bytes.',
+  invalid_secrets: 'Not a list of at most 1000 secrets; `count` says how many are at fault.',
   invalid_idempotency_key: 'The Idempotency-Key is empty or longer than 256 bytes.',
   invalid_request:
     'Not well-formed HTTP, no or several `Host` headers, or a broken WebSocket handshake.',
@@ -20,12 +22,14 @@ export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
     'A purge holds values that are not device ids, or too many; `count` says how many.',
   unauthorized: 'The admin token is missing or wrong.',
   forbidden:
-    'Not for this device (it is none of the two of that room, or there is no such room), this origin (ALLOWED_ORIGINS), or this `Host` (ALLOWED_HOSTS).',
+    'Not for this device (it is none of the two of that room, there is no such room, or its secret is wrong or missing), this origin (ALLOWED_ORIGINS), or this `Host` (ALLOWED_HOSTS).',
   not_found: 'No such route, method or room.',
-  not_found_or_expired: 'No such code, it has expired, or it belongs to another device.',
+  not_found_or_expired:
+    'No such code, it has expired, its room is gone, or it belongs to another device, by its id or its secret.',
   rooms_api_disabled: 'The server runs without a store (USE_SQLITE).',
   request_timeout: 'The request did not arrive in time.',
-  conflict: 'The code is live for another device, or already accepted.',
+  conflict:
+    'The code is live for another device, already accepted, or to be renewed only with the secret of its device.',
   request_in_progress: 'The first request with this Idempotency-Key is not answered yet.',
   payload_too_large: 'The body is larger than the cap.',
   unsupported_media_type: 'The body is not application/json, or is compressed.',

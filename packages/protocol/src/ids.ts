@@ -1,5 +1,5 @@
-// Device ids, room ids and join codes as schemas.
-import { JOIN_CODE_DIGITS, MAX_ID_BYTES } from './limits.js';
+// Device ids, room ids, device secrets and join codes as schemas.
+import { DEVICE_SECRET_LENGTH, JOIN_CODE_DIGITS, MAX_ID_BYTES } from './limits.js';
 import { Type } from './typebox.js';
 
 const encoder = new TextEncoder();
@@ -29,6 +29,15 @@ export const DeviceId = id(
 
 export const RoomId = id(
   `Id of a room: 48 lowercase hex characters from an accept; signaling takes any non-empty string of at most ${MAX_ID_BYTES} UTF-8 bytes.`,
+);
+
+export const DeviceSecret = id(
+  `Proof of a device in one pairing: ${DEVICE_SECRET_LENGTH} characters that a create or an accept answered.`,
+);
+
+/** The secret in a request: absent, null and the empty string are none. */
+export const OptionalSecret = Type.Optional(
+  Type.Union([DeviceSecret, Type.Null(), Type.Literal('')]),
 );
 
 /** A join code of so many digits. */

@@ -24,11 +24,13 @@ export type { RTCIceCandidateInit, RTCIceServer } from './ice.js';
 export * from './limits.js';
 export type {
   AcceptRequest,
+  AcceptResponse,
   CancelRequest,
   CancelResponse,
   CheckRequest,
   CreatePendingRequest,
   CreatePendingResponse,
+  DeleteRoomRequest,
   DeleteRoomResponse,
   ErrorResponse,
   IceServersRequest,

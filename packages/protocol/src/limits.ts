@@ -30,11 +30,17 @@ export const MAX_JSON_DEPTH = 32;
 /** Most members of objects and elements of arrays in a body or message, all levels together; a purge has room for its ids beside. */
 export const MAX_JSON_VALUES = 1024;
 
+/** Most device secrets in one purge. */
+export const MAX_PURGE_SECRETS = 1000;
+
 /** Members of a room, never more. */
 export const ROOM_SEATS = 2;
 
 /** Length of a room id made by an accept: 24 random bytes in lowercase hex. */
 export const ROOM_ID_LENGTH = 48;
+
+/** Length of a device secret: 32 random bytes in base64url. */
+export const DEVICE_SECRET_LENGTH = 43;
 
 /**
  * Default cap on one WebSocket message from a client, in bytes. A browser adds about 5 KB to its descriptions for each

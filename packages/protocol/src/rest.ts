@@ -1,8 +1,13 @@
 // REST: one request and one response schema per endpoint, in the order in which their fields are checked.
 import { REST_ERRORS, type RestErrorCode } from './error-codes.js';
 import { RTCIceServer } from './ice.js';
-import { DeviceId, joinCode, RoomId } from './ids.js';
-import { MAX_EXPIRY_SECONDS, MAX_PURGE_IDS, MIN_EXPIRY_SECONDS } from './limits.js';
+import { DeviceId, DeviceSecret, joinCode, OptionalSecret, RoomId } from './ids.js';
+import {
+  MAX_EXPIRY_SECONDS,
+  MAX_PURGE_IDS,
+  MAX_PURGE_SECRETS,
+  MIN_EXPIRY_SECONDS,
+} from './limits.js';
 import { type Static, Type } from './typebox.js';
 
 /** The requests that carry a join code, for codes of so many digits. */
@@ -17,10 +22,11 @@ export const pairingRequests = (digits: number) => {
         description: 'Life of the code in seconds.',
       }),
       client1: DeviceId,
+      secret: OptionalSecret,
     }),
     accept: Type.Object({ joinid, client2: DeviceId }),
-    check: Type.Object({ joinid, client1: DeviceId }),
-    cancel: Type.Object({ joinid, client1: DeviceId }),
+    check: Type.Object({ joinid, client1: DeviceId, secret: OptionalSecret }),
+    cancel: Type.Object({ joinid, client1: DeviceId, secret: OptionalSecret }),
   };
 };
 type PairingRequests = ReturnType<typeof pairingRequests>;
@@ -37,12 +43,19 @@ export const CreatePendingResponse = Type.Object(
       format: 'date-time',
       description: 'When the code stops working: ISO 8601, UTC, with milliseconds.',
     }),
+    secret: DeviceSecret,
   },
   { description: 'The code is live.' },
 );
 export type CreatePendingResponse = Static<typeof CreatePendingResponse>;
 
-/** Answer to an accept, and to a check whose code has been accepted. */
+export const AcceptResponse = Type.Object(
+  { roomid: RoomId, secret: DeviceSecret },
+  { description: 'Accepted: the room of the two devices.' },
+);
+export type AcceptResponse = Static<typeof AcceptResponse>;
+
+/** Answer to a check whose code has been accepted. */
 export const RoomIdResponse = Type.Object(
   { roomid: RoomId },
   { description: 'Accepted: the room of the two devices.' },
@@ -64,6 +77,9 @@ export const RoomResponse = Type.Object(
 );
 export type RoomResponse = Static<typeof RoomResponse>;
 
+export const DeleteRoomRequest = Type.Object({ roomid: RoomId, secret: OptionalSecret });
+export type DeleteRoomRequest = Static<typeof DeleteRoomRequest>;
+
 export const DeleteRoomResponse = Type.Object(
   { ok: Type.Literal(true) },
   { description: 'There is no such room any more.' },
@@ -79,6 +95,12 @@ export const PurgeRequest = Type.Object({
     }),
   ),
   deviceId: Type.Optional(DeviceId),
+  secrets: Type.Optional(
+    Type.Array(DeviceSecret, {
+      maxItems: MAX_PURGE_SECRETS,
+      description: 'Secrets of the pairings that are to be forgotten.',
+    }),
+  ),
 });
 export type PurgeRequest = Static<typeof PurgeRequest>;
 
@@ -90,8 +112,14 @@ export const PurgeResponse = Type.Object(
     deviceIdCount: count('How many ids the request named.'),
     roomsDeleted: count('Rooms deleted; a room of two of the devices counts once.'),
     pendingsDeleted: count('Pendings deleted; a pending of two of the devices counts once.'),
+    roomsKept: Type.Optional(
+      count(
+        'Rooms kept, because a device has proved itself in them and no secret of theirs was sent.',
+      ),
+    ),
+    pendingsKept: Type.Optional(count('Pendings kept for the same reason.')),
   },
-  { description: 'Everything of the devices is deleted.' },
+  { description: 'What may be deleted of the devices is deleted; what was kept is counted.' },
 );
 export type PurgeResponse = Static<typeof PurgeResponse>;
 
@@ -110,7 +138,11 @@ export const RoomListResponse = Type.Object(
 );
 export type RoomListResponse = Static<typeof RoomListResponse>;
 
-export const IceServersRequest = Type.Object({ roomid: RoomId, client: DeviceId });
+export const IceServersRequest = Type.Object({
+  roomid: RoomId,
+  client: DeviceId,
+  secret: OptionalSecret,
+});
 export type IceServersRequest = Static<typeof IceServersRequest>;
 
 export const IceServersResponse = Type.Object(

@@ -147,7 +147,10 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     joinCodeDigits: config.joinCodeDigits,
     log: appLog,
   });
-  const directory = { find: async (roomId: string) => store?.findRoom(roomId, clock.now()) };
+  const directory = {
+    find: async (roomId: string) => store?.findRoom(roomId, clock.now()),
+    prove: async (roomId: string, deviceId: string) => store?.prove(roomId, deviceId),
+  };
   const signaling = startSignaling({
     server: app.server,
     config,

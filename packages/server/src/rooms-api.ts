@@ -52,9 +52,14 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
     inFlight,
     clock,
     joinCodeDigits: config.joinCodeDigits,
+    requireSecrets: config.requireDeviceSecrets,
   });
-  const members = { find: (roomId: string) => store.findRoom(roomId, clock.now()) };
-  iceServersRoute(app, { iceServers, members, times: store, inFlight, clock });
+  const members = {
+    find: (roomId: string) => store.findRoom(roomId, clock.now()),
+    prove: (roomId: string, deviceId: string) => store.prove(roomId, deviceId),
+  };
+  const requireSecrets = config.requireDeviceSecrets;
+  iceServersRoute(app, { iceServers, members, times: store, inFlight, clock, requireSecrets });
   pairingMetrics(metrics, {
     store,
     waiting,

@@ -11,6 +11,7 @@ const OPERATIONS: Record<keyof PairingStore, boolean> = {
   check: true,
   cancel: true,
   findRoom: true,
+  prove: true,
   deleteRoom: true,
   purge: true,
   recall: true,

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { COLLECT_SECONDS, ROOM_ID_LENGTH } from '@couplet/protocol';
 import type { Clock } from '../platform/clock.js';
+import { newDeviceSecret } from '../platform/device-secrets.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
 import type {
   AcceptOutcome,
@@ -20,13 +21,17 @@ export type GuardedRead = (
 export interface Pairing {
   /** What a request that comes again came to the first time; undefined where it did not come before. */
   recall<T>(once: Repeatable): Promise<T | KeyReused | undefined>;
-  /** @param address - what the client's address counts as */
+  /**
+   * @param address - what the client's address counts as
+   * @param proof - the secret of the device, where it renews a code
+   */
   create(
     joinCode: string,
     client1: string,
     expiresInSeconds: number,
     address: string,
     once?: Repeatable,
+    proof?: string,
   ): Promise<CreateOutcome | KeyReused>;
   accept(joinCode: string, client2: string, once?: Repeatable): Promise<AcceptOutcome | KeyReused>;
   /**
@@ -44,8 +49,14 @@ export interface Pairing {
     signal: AbortSignal,
     guarded: GuardedRead,
     once?: Repeatable,
+    proof?: string,
   ): Promise<CheckOutcome | KeyReused>;
-  cancel(joinCode: string, client1: string, once?: Repeatable): Promise<CancelOutcome | KeyReused>;
+  cancel(
+    joinCode: string,
+    client1: string,
+    once?: Repeatable,
+    proof?: string,
+  ): Promise<CancelOutcome | KeyReused>;
 }
 
 export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock): Pairing {
@@ -53,26 +64,29 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
   return {
     recall: (once) => store.recall(clock.now(), once),
 
-    create(joinCode, client1, expiresInSeconds, address, once) {
+    create(joinCode, client1, expiresInSeconds, address, once, proof) {
       const now = clock.now();
       const expiresAt = now + expiresInSeconds * 1000;
-      return store.create({ joinCode, client1, expiresAt, address }, now, once);
+      const secret = newDeviceSecret();
+      return store.create({ joinCode, client1, expiresAt, address, secret, proof }, now, once);
     },
 
     accept(joinCode, client2, once) {
       const now = clock.now();
       const roomId = randomBytes(ROOM_ID_LENGTH / 2).toString('hex');
       const collectableUntil = now + COLLECT_SECONDS * 1000;
-      return store.accept({ joinCode, client2, roomId, collectableUntil }, now, once);
+      const secret = newDeviceSecret();
+      return store.accept({ joinCode, client2, roomId, collectableUntil, secret }, now, once);
     },
 
-    cancel: (joinCode, client1, once) => store.cancel(joinCode, client1, clock.now(), once),
+    cancel: (joinCode, client1, once, proof) =>
+      store.cancel(joinCode, client1, clock.now(), once, proof),
 
-    async check(joinCode, client1, waitSeconds, signal, guarded, once) {
+    async check(joinCode, client1, waitSeconds, signal, guarded, once, proof) {
       let leftMs = waitSeconds * 1000;
       let isFirst = true;
       const read = (isFinal: boolean) => {
-        const work = () => store.check(joinCode, client1, clock.now(), once, isFinal);
+        const work = () => store.check(joinCode, client1, clock.now(), once, isFinal, proof);
         const outcome = isFirst ? guarded(work) : work();
         isFirst = false;
         return outcome;

@@ -11,8 +11,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { assertNever } from '../platform/assert-never.js';
 import { addressKey } from '../platform/client-address.js';
 import type { Clock } from '../platform/clock.js';
-import { sendError, sendLimited } from '../platform/http-errors.js';
+import { sendError, sendLimited, sendSecretRequired } from '../platform/http-errors.js';
 import { type InFlight, type KeyReused, repeatable } from '../platform/idempotency.js';
+import { given } from '../platform/validation.js';
 import type { Guesses } from './guesses.js';
 import type { GuardedRead, Pairing } from './pairing.js';
 import { preferredWaitSeconds } from './prefer.js';
@@ -31,11 +32,13 @@ export interface PendingRouteDeps {
   inFlight: InFlight;
   clock: Clock;
   joinCodeDigits: number;
+  /** Whether a check, too, must bring the secret of its device. */
+  requireSecrets: boolean;
 }
 
 export function pendingRoutes(
   app: FastifyInstance,
-  { pairing, guesses, inFlight, clock, joinCodeDigits }: PendingRouteDeps,
+  { pairing, guesses, inFlight, clock, joinCodeDigits, requireSecrets }: PendingRouteDeps,
 ): void {
   const requests = wire.pairingRequests(joinCodeDigits);
 
@@ -54,6 +57,7 @@ export function pendingRoutes(
     },
     async (request, reply) => {
       const { joinid, client1, expiresInSeconds } = request.body;
+      const proof = given(request.body.secret);
       const once = repeatable(request, clock.now());
       const attempt = attemptOf(request);
       const outcome = await inFlight.run<CreateOutcome | KeyReused>(
@@ -61,7 +65,8 @@ export function pendingRoutes(
         () =>
           guesses.create({
             ...attempt,
-            run: () => pairing.create(joinid, client1, expiresInSeconds, attempt.address, once),
+            run: () =>
+              pairing.create(joinid, client1, expiresInSeconds, attempt.address, once, proof),
             // It tells that the code is live: creating codes finds those of others.
             hasFailed: ({ kind }) => kind === 'conflict',
           }),
@@ -69,7 +74,11 @@ export function pendingRoutes(
       );
       switch (outcome.kind) {
         case 'created':
-          return reply.code(201).send({ ok: true, exp: new Date(outcome.expiresAt).toISOString() });
+          return reply.code(201).send({
+            ok: true,
+            exp: new Date(outcome.expiresAt).toISOString(),
+            secret: outcome.secret,
+          });
         case 'conflict':
           return sendError(reply, 'conflict');
         case 'too_many':
@@ -91,7 +100,7 @@ export function pendingRoutes(
         summary: 'Accept a join code and make the room',
         description: 'Of any number of racing accepts exactly one wins.',
         body: requests.accept,
-        response: { 200: wire.RoomIdResponse, ...errors },
+        response: { 200: wire.AcceptResponse, ...errors },
       },
     },
     async (request, reply) => {
@@ -105,7 +114,7 @@ export function pendingRoutes(
       );
       switch (outcome.kind) {
         case 'accepted':
-          return reply.send({ roomid: outcome.roomId });
+          return reply.send({ roomid: outcome.roomId, secret: outcome.secret });
         case 'own_code':
           return sendError(reply, 'invalid_client2', {
             field: 'client2',
@@ -140,6 +149,9 @@ export function pendingRoutes(
     },
     async (request, reply) => {
       const { joinid, client1 } = request.body;
+      const proof = given(request.body.secret);
+      // Before the code is looked for: an app takes 404 for an expired code, and this says nothing about the code.
+      if (requireSecrets && proof === undefined) return sendSecretRequired(reply);
       const wait = preferredWaitSeconds(request.headers.prefer?.toString());
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
       const gone = wait ? goneSignal(reply) : NEVER_GONE;
@@ -149,7 +161,7 @@ export function pendingRoutes(
         once,
         () => {
           const guarded: GuardedRead = (read) => guesses.check({ ...attempt, run: read });
-          return pairing.check(joinid, client1, wait ?? 0, gone, guarded, once);
+          return pairing.check(joinid, client1, wait ?? 0, gone, guarded, once, proof);
         },
         (repeat) => pairing.recall(repeat),
       );
@@ -183,8 +195,10 @@ export function pendingRoutes(
     },
     async (request, reply) => {
       const { joinid, client1 } = request.body;
+      const proof = given(request.body.secret);
+      if (requireSecrets && proof === undefined) return sendSecretRequired(reply);
       const once = repeatable(request, clock.now());
-      const outcome = await inFlight.run(once, () => pairing.cancel(joinid, client1, once));
+      const outcome = await inFlight.run(once, () => pairing.cancel(joinid, client1, once, proof));
       // No guess: the answer tells nothing about the code.
       return outcome.kind === 'cancelled'
         ? reply.send({ ok: true })

@@ -1,10 +1,15 @@
 // POST /api/user/purge: everything of one or more devices goes. docs/protocol.md §3.
-import { MAX_JSON_VALUES, MAX_PURGE_IDS, type PurgeRequest } from '@couplet/protocol';
+import {
+  MAX_JSON_VALUES,
+  MAX_PURGE_IDS,
+  MAX_PURGE_SECRETS,
+  type PurgeRequest,
+} from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../platform/clock.js';
-import { RequestFault, sendError } from '../platform/http-errors.js';
+import { RequestFault, sendError, sendSecretRequired } from '../platform/http-errors.js';
 import { type InFlight, repeatable } from '../platform/idempotency.js';
 import { isMissing } from '../platform/validation.js';
 import type { PairingStore } from './store.js';
@@ -13,7 +18,7 @@ import type { PairingStore } from './store.js';
 const MAX_PURGE_BODY_BYTES = 2_097_152;
 
 /** The ids, twice as many so that a list that is too long still gets its own code, and what any body may have beside. */
-const MAX_PURGE_VALUES = 2 * MAX_PURGE_IDS + MAX_JSON_VALUES;
+const MAX_PURGE_VALUES = 2 * (MAX_PURGE_IDS + MAX_PURGE_SECRETS) + MAX_JSON_VALUES;
 
 const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 
@@ -22,6 +27,7 @@ export function purgeRoute(
   store: PairingStore,
   inFlight: InFlight,
   clock: Clock,
+  requireSecrets: boolean,
 ): void {
   app.post<{ Body: PurgeRequest | undefined }>(
     '/api/user/purge',
@@ -40,18 +46,44 @@ export function purgeRoute(
     },
     async (request, reply) => {
       const deviceIds = namedDevices(request.body);
+      const secrets = secretsOf(request.body);
+      if (requireSecrets && secrets.length === 0) return sendSecretRequired(reply);
+      const proofs = { secrets, isRequired: requireSecrets };
       const now = clock.now();
       const once = repeatable(request, now);
-      const outcome = await inFlight.run(once, () => store.purge(deviceIds, now, once));
+      const outcome = await inFlight.run(once, () => store.purge(deviceIds, now, once, proofs));
       if (outcome.kind === 'key_reused') return sendError(reply, 'idempotency_key_reused');
-      const { roomsDeleted, pendingsDeleted } = outcome;
-      const deviceIdCount = deviceIds.length;
-      return reply.send({ success: true, deviceIdCount, roomsDeleted, pendingsDeleted });
+      const { roomsDeleted, pendingsDeleted, roomsKept, pendingsKept } = outcome;
+      return reply.send({
+        success: true,
+        deviceIdCount: deviceIds.length,
+        roomsDeleted,
+        pendingsDeleted,
+        // Clients that know nothing of secrets get the answer that they know.
+        ...(roomsKept > 0 ? { roomsKept } : {}),
+        ...(pendingsKept > 0 ? { pendingsKept } : {}),
+      });
     },
   );
 }
 
 const deviceId = Compile(wire.DeviceId);
+const deviceSecret = Compile(wire.DeviceSecret);
+
+function secretsOf(body: unknown): readonly string[] {
+  const { secrets } = body as { secrets?: unknown };
+  if (isMissing(secrets)) return [];
+  if (!Array.isArray(secrets)) {
+    throw new RequestFault('invalid_secrets', { count: 1, details: 'secrets must be an array' });
+  }
+  if (secrets.length > MAX_PURGE_SECRETS) {
+    const details = `at most ${MAX_PURGE_SECRETS} secrets`;
+    throw new RequestFault('invalid_secrets', { count: secrets.length, details });
+  }
+  const invalid = secrets.filter((secret) => !deviceSecret.Check(secret)).length;
+  if (invalid > 0) throw new RequestFault('invalid_secrets', { count: invalid });
+  return secrets;
+}
 
 /** The devices a purge names: the array where there is one, else the single id of older clients. */
 function namedDevices(body: unknown): readonly string[] {

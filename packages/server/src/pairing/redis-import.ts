@@ -9,20 +9,21 @@ import { storeKeys } from './redis-keys.js';
 import { redisRecords } from './redis-records.js';
 import { RESERVE } from './redis-room-scripts.js';
 import { redisRooms } from './redis-rooms.js';
+import { type SecretColumns, secretOf } from './sqlite-statements.js';
 
 type Kind = 'rooms' | 'pendings' | 'records';
 
 /** How many rows of a kind went over, and how many were in Redis already. */
 export type ImportCounts = Record<Kind, { copied: number; present: number }>;
 
-interface RoomRow {
+interface RoomRow extends SecretColumns {
   id: string;
   client1: string;
   client2: string;
   usedAt: string | null;
 }
 
-interface PendingRow {
+interface PendingRow extends Pick<SecretColumns, 'secret1' | 'secret2' | 'proved1'> {
   id: string;
   client1: string;
   client2: string | null;
@@ -44,13 +45,17 @@ const IMPORT_PENDING = defineScript(
   `
 -- KEYS 1 the pending, 2 the index of its bucket
 -- ARGV 1 join code, 2 creator, 3 expiry, 4 now, 5 who accepted it, or empty, 6 its room, or empty,
---      7 '1' where there is no room to be made
+--      7 '1' where there is no room to be made, 8 and 9 digests of the secrets of both, or empty,
+--      10 '1' where the creator has proved itself
 local x = redis.call('HGET', KEYS[1], 'x')
 if x and tonumber(x) > tonumber(ARGV[4]) then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'c1', ARGV[2], 'x', ARGV[3], 'g', '')
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'c2', ARGV[5], 'r', ARGV[6], 'a', '') end
 if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'd', '1') end
+for n, field in ipairs({ 'secret1', 'secret2', 'proved1' }) do
+  if ARGV[n + 7] ~= '' then redis.call('HSET', KEYS[1], field, ARGV[n + 7]) end
+end
 redis.call('PEXPIREAT', KEYS[1], ARGV[3])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 return 1`,
@@ -69,10 +74,12 @@ return redis.call('GET', KEYS[1])`,
 const PORTION = 200;
 
 const SELECTS: Record<Kind, string> = {
-  rooms: 'SELECT roomid AS id, client1, client2, used_at AS usedAt FROM rooms',
-  pendings: `SELECT joinid AS id, client1, client2, exp, pendings.roomid AS roomId,
-      EXISTS (SELECT 1 FROM rooms WHERE rooms.roomid = pendings.roomid) AS hasRoom
-    FROM pendings WHERE exp > @now AND (client2 IS NULL OR roomid IS NOT NULL)`,
+  rooms: `SELECT roomid AS id, client1, client2, used_at AS usedAt, secret1, secret2, proved1, proved2
+    FROM rooms`,
+  pendings: `SELECT joinid AS id, pendings.client1, pendings.client2, exp, pendings.roomid AS roomId,
+      rooms.roomid IS NOT NULL AS hasRoom, pendings.secret1, rooms.secret2, pendings.proved1
+    FROM pendings LEFT JOIN rooms ON rooms.roomid = pendings.roomid
+    WHERE exp > @now AND (pendings.client2 IS NULL OR pendings.roomid IS NOT NULL)`,
   records: 'SELECT key AS id, fingerprint, outcome, exp FROM idempotency WHERE exp > @now',
 };
 
@@ -99,10 +106,14 @@ export async function importToRedis(
 
     /** Each copies one row; resolves to whether Redis did not have it. */
     const copy = {
-      rooms: ({ id, client1, client2, usedAt }: RoomRow) =>
-        rooms.put({ roomId: id, client1, client2 }, usedAt === null ? now : Date.parse(usedAt)),
+      rooms({ id, client1, client2, usedAt, ...row }: RoomRow) {
+        const secret1 = secretOf(row.secret1, row.proved1);
+        const secret2 = secretOf(row.secret2, row.proved2);
+        const room = { roomId: id, client1, client2, secret1, secret2 };
+        return rooms.put(room, usedAt === null ? now : Date.parse(usedAt));
+      },
 
-      async pendings({ id, client1, client2, exp, roomId, hasRoom }: PendingRow) {
+      async pendings({ id, client1, client2, exp, roomId, hasRoom, ...row }: PendingRow) {
         const expiresAt = Date.parse(exp);
         const [own] = keys.device(client1);
         await reserve(own, `p${id}`, expiresAt);
@@ -117,6 +128,9 @@ export async function importToRedis(
           client2 ?? '',
           roomId ?? '',
           isGone ? '1' : '',
+          row.secret1 ?? '',
+          row.secret2 ?? '',
+          row.proved1 === 1 ? '1' : '',
         ]);
         return isNew === 1;
       },

@@ -1,4 +1,7 @@
 // Scripts on one room, and on what a device or an address has. A room that was deleted leaves an empty value for a while: nobody who is late makes it again.
+//
+// A room is a JSON array: its two devices, the digests of their secrets ('': none), and, as its last character but one,
+// which of them have proved themselves: 1 the first, 2 the second, 3 both. Rooms of older versions have the devices only.
 import { defineScript } from '../platform/redis.js';
 
 export const PUT_ROOM = defineScript(
@@ -13,17 +16,39 @@ redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
 return ARGV[1]`,
 );
 
+export const PROVE_ROOM = defineScript(
+  'prove-room',
+  `
+-- KEYS 1 the room
+-- ARGV 1 which device has proved itself: 1 or 2
+local known = redis.call('GET', KEYS[1])
+if not known or known == '' then return 0 end
+local start, proved = string.match(known, '^(.*,)([0-3])%]$')
+if not start then return 1 end
+local device = tonumber(ARGV[1])
+local before = tonumber(proved)
+if before == device or before == 3 then return 1 end
+redis.call('SET', KEYS[1], start .. string.format('%d', before + device) .. ']')
+return 1`,
+  ['allow-oom'],
+);
+
 export const DROP_ROOM = defineScript(
   'drop-room',
   `
 -- KEYS 1 the room, 2 the index of its bucket
 -- ARGV 1 hash of its id, 2 for how long it cannot be made again, in milliseconds,
---      3 '1' to see to that also where there is no room yet
+--      3 '1' to see to that also where there is no room yet,
+--      4 '1' where a secret of one of its devices was sent, '0' where none is known to have been sent,
+--      'required' where one is needed although no device has proved itself
+-- Returns what was there, and '1' where that stays for want of a secret.
 local known = redis.call('GET', KEYS[1])
-if known == '' or (not known and ARGV[3] ~= '1') then return known end
+if known == '' or (not known and ARGV[3] ~= '1') then return { known, '' } end
+local isProved = known and string.match(known, ',[1-3]%]$')
+if known and ARGV[4] ~= '1' and (isProved or ARGV[4] == 'required') then return { known, '1' } end
 redis.call('SET', KEYS[1], '', 'PX', ARGV[2])
 redis.call('ZREM', KEYS[2], ARGV[1])
-return known`,
+return { known, '' }`,
   ['allow-oom'],
 );
 

@@ -1,6 +1,7 @@
 // PairingStore on Redis, for many nodes: every step touches one slot, and whoever comes next finishes what a node left undone.
 import { createHmac } from 'node:crypto';
 import { MAX_EXPIRY_SECONDS } from '@couplet/protocol';
+import { mayDelete, NO_PROOFS, newDeviceSecret, secretHash } from '../platform/device-secrets.js';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Redis } from '../platform/redis.js';
 import { storeKeys } from './redis-keys.js';
@@ -49,6 +50,10 @@ export interface RedisStoreOptions {
   readonly addressKey?: () => Promise<string>;
 }
 
+/** What the scripts take for a secret that a request may have brought. */
+const digestOf = (proof: string | undefined): string =>
+  proof === undefined ? '' : secretHash(proof);
+
 /** Opens the store; `redis` is its caller's to close. */
 export function openRedisStore(redis: Redis, options: RedisStoreOptions): PairingStore {
   const { prefix, inbox, addressKey = async () => prefix } = options;
@@ -82,11 +87,11 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       .slice(0, 22);
 
   const create = async (
-    { joinCode, client1, address }: NewPending,
-    { intention, cause }: Claim<{ expiresAt: number }>,
+    { joinCode, client1, address, proof }: NewPending,
+    { intention, cause }: Claim<{ expiresAt: number; secret?: string }>,
     now: number,
   ): Promise<CreateOutcome> => {
-    const { expiresAt } = intention;
+    const { expiresAt, secret = newDeviceSecret() } = intention;
     const origin = await originOf(address);
     const places = [
       { key: keys.device(client1)[0], entry: `p${joinCode}`, limit: limits.pendingsPerDevice },
@@ -108,11 +113,17 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       await giveBack();
       return { kind: 'too_many' };
     }
-    const args = [joinCode, client1, String(expiresAt), String(now), origin, cause];
+    const times = [String(expiresAt), String(now)];
+    const digests = [secretHash(secret), digestOf(proof)];
+    const args = [joinCode, client1, ...times, origin, cause, ...digests];
     const reply = (await redis.write(CREATE_PENDING, keys.pending(joinCode), args)) as string[];
-    if (reply[0] === 'created') {
+    if (reply[0] === 'created' || reply[0] === 'renewed') {
       wakes.wake(joinCode, acceptedOf(joinCode, reply).holders);
-      return { kind: 'created', expiresAt };
+      return {
+        kind: 'created',
+        expiresAt,
+        secret: reply[0] === 'renewed' && proof ? proof : secret,
+      };
     }
     if (reply[0] === 'accepted') await rooms.finish(acceptedOf(joinCode, reply), now);
     await giveBack();
@@ -121,17 +132,19 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
 
   const accept = async (
     { joinCode, client2 }: Acceptance,
-    { intention, cause, isResumed }: Claim<{ roomId: string; collectableUntil: number }>,
+    claim: Claim<{ roomId: string; collectableUntil: number; secret?: string }>,
     now: number,
   ): Promise<AcceptOutcome> => {
+    const { intention, cause, isResumed } = claim;
     if (known.rooms >= limits.rooms) throw new Unavailable(new Error('no room for another room'));
-    const { roomId, collectableUntil } = intention;
+    const { roomId, collectableUntil, secret = newDeviceSecret() } = intention;
     // Before the commit, for as long as any code lives: whatever happens then, a purge of this device finds the pending.
     const [, accepted] = keys.device(client2) as [string, string];
     const noted = [joinCode, String(collectableUntil + LONGEST_LIFE_MS)];
     const noLimit = String(UNLIMITED.pendingsPerDevice);
     const isNew = await redis.write(RESERVE, [accepted], [...noted, String(now), noLimit]);
-    const args = [joinCode, client2, roomId, String(collectableUntil), String(now), cause];
+    const times = [String(collectableUntil), String(now)];
+    const args = [joinCode, client2, roomId, ...times, cause, secretHash(secret)];
     const reply = (await redis.write(ACCEPT_PENDING, keys.pending(joinCode), args)) as string[];
     const [kind] = reply;
     const pending = acceptedOf(joinCode, reply);
@@ -140,11 +153,11 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     if (kind === 'accepted') {
       if (!pending.isDone) known.rooms += 1;
       wakes.wake(joinCode, pending.holders);
-      return { kind: 'accepted', roomId: pending.roomId };
+      return { kind: 'accepted', roomId: pending.roomId, secret };
     }
     // Accepted by this same request, and collected since: the room is the proof.
     if (isResumed && (await rooms.find(roomId, now))?.client2 === client2) {
-      return { kind: 'accepted', roomId };
+      return { kind: 'accepted', roomId, secret };
     }
     if (kind === 'own') return { kind: 'own_code' };
     return { kind: kind === 'conflict' ? 'conflict' : 'not_found_or_expired' };
@@ -157,19 +170,25 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     now: number,
     isFinal: boolean,
     keep: ((outcome: CheckOutcome) => Promise<unknown>) | undefined,
+    proof: string | undefined,
   ): Promise<CheckOutcome> => {
     const holder = isFinal ? '' : wakes.nodeId;
-    const args = [joinCode, client1, String(now), holder, keep === undefined ? '1' : '0'];
+    // What is to be written elsewhere is written before the pending goes.
+    const atOnce = keep === undefined && proof === undefined ? '1' : '0';
+    const args = [joinCode, client1, String(now), holder, atOnce, digestOf(proof)];
     // What it tells of was promised before; and a deletion that is lost only leaves the code taken.
     const reply = (await redis.run(CHECK_PENDING, keys.pending(joinCode), args)) as string[];
     if (reply[0] === 'missing') return { kind: 'not_found_or_expired' };
     if (reply[0] === 'waiting') return { kind: 'waiting', expiresAt: Number(reply[1]) };
     const pending = acceptedOf(joinCode, reply);
-    const { roomId } = pending;
+    const { roomId, secret1 } = pending;
+    // What is proved on the pending after its accept is to be proved on the room.
+    const isThere = () =>
+      proof !== undefined && secret1 ? rooms.prove(roomId, 1) : rooms.exists(roomId);
     let outcome: CheckOutcome = { kind: 'collected', roomId };
     if (reply[0] === 'accepted') {
       await rooms.finish(pending, now);
-      if (!(await rooms.exists(roomId))) outcome = { kind: 'not_found_or_expired' };
+      if (!(await isThere())) outcome = { kind: 'not_found_or_expired' };
       await keep?.(outcome);
       const collected = await redis.write(COLLECT_PENDING, keys.pending(joinCode), [
         joinCode,
@@ -185,8 +204,12 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     return outcome;
   };
 
-  const cancel = async (joinCode: string, client1: string): Promise<CancelOutcome> => {
-    const args = [joinCode, client1];
+  const cancel = async (
+    joinCode: string,
+    client1: string,
+    proof: string | undefined,
+  ): Promise<CancelOutcome> => {
+    const args = [joinCode, client1, digestOf(proof)];
     const reply = (await redis.write(CANCEL_PENDING, keys.pending(joinCode), args)) as string[];
     if (reply[0] === 'cancelled') {
       const pending = acceptedOf(joinCode, reply);
@@ -198,37 +221,51 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
 
   return {
     create: (pending, now, once) =>
-      records.run(once, now, { expiresAt: pending.expiresAt }, (claim) =>
-        create(pending, claim, now),
+      records.run(
+        once,
+        now,
+        { expiresAt: pending.expiresAt, secret: pending.secret },
+        (claim: Claim<{ expiresAt: number; secret?: string }>) => create(pending, claim, now),
       ),
 
     accept(acceptance, now, once) {
-      const { roomId, collectableUntil } = acceptance;
-      return records.run(once, now, { roomId, collectableUntil }, (claim) =>
+      const { roomId, collectableUntil, secret } = acceptance;
+      return records.run(once, now, { roomId, collectableUntil, secret }, (claim) =>
         accept(acceptance, claim, now),
       );
     },
 
-    async check(joinCode, client1, now, once, final = true) {
-      if (once === undefined) return check(joinCode, client1, now, final, undefined);
+    async check(joinCode, client1, now, once, final = true, proof = undefined) {
+      if (once === undefined) return check(joinCode, client1, now, final, undefined, proof);
       const first = await records.recall<CheckOutcome>(once, now);
       if (first !== undefined) return first;
       records.refuseIfFull();
-      const outcome = await check(joinCode, client1, now, final, (collected) =>
-        records.settle(once, now, collected),
-      );
+      const keep = (collected: CheckOutcome) => records.settle(once, now, collected);
+      const outcome = await check(joinCode, client1, now, final, keep, proof);
       const isKept = final || outcome.kind !== 'waiting';
       return isKept ? records.settle(once, now, outcome) : outcome;
     },
 
-    cancel: (joinCode, client1, now, once) =>
-      records.run(once, now, null, () => cancel(joinCode, client1)),
+    cancel: (joinCode, client1, now, once, proof) =>
+      records.run(once, now, null, () => cancel(joinCode, client1, proof)),
 
     findRoom: (roomId, now) => rooms.find(roomId, now),
-    async deleteRoom(roomId) {
-      if (await rooms.delete(roomId)) known.rooms -= 1;
+    async prove(roomId, deviceId) {
+      const room = await rooms.find(roomId, 0);
+      if (room === undefined) return false;
+      return rooms.prove(roomId, room.client1 === deviceId ? 1 : 2);
     },
-    purge: (deviceIds, now, once) => records.run(once, now, null, () => purge(deviceIds)),
+    async deleteRoom(roomId, proofs = NO_PROOFS) {
+      const outcome = await rooms.delete(roomId, {
+        // Every secret that is sent is compared.
+        isRequired: proofs.isRequired || proofs.secrets.length > 0,
+        allows: (room) => mayDelete(room, proofs),
+      });
+      if (outcome === 'deleted') known.rooms -= 1;
+      return outcome;
+    },
+    purge: (deviceIds, now, once, proofs = NO_PROOFS) =>
+      records.run(once, now, null, () => purge(deviceIds, proofs)),
     recall: (now, once) => records.recall(once, now),
     firstTime: (now, once) =>
       records.run(once, now, { at: now }, async ({ intention: { at } }) => ({

@@ -1,16 +1,25 @@
 // GET and DELETE /api/rooms: a paired room by its id. docs/protocol.md §3.
-import type { RoomQuery } from '@couplet/protocol';
+import type { DeleteRoomRequest, RoomQuery } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
+import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Clock } from '../platform/clock.js';
-import { sendError } from '../platform/http-errors.js';
-import { isMissing } from '../platform/validation.js';
+import { sendError, sendSecretRequired } from '../platform/http-errors.js';
+import { given, isMissing } from '../platform/validation.js';
 import type { PairingStore } from './store.js';
 
 const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 const tags = ['pairing'];
 
-export function roomRoutes(app: FastifyInstance, store: PairingStore, clock: Clock): void {
+/** Where a DELETE has its secret if a proxy strips its body: never in the query, which reaches access logs. */
+const SECRET_HEADER = 'couplet-secret';
+
+export function roomRoutes(
+  app: FastifyInstance,
+  store: PairingStore,
+  clock: Clock,
+  requireSecrets: boolean,
+): void {
   app.get<{ Querystring: RoomQuery }>(
     '/api/rooms',
     {
@@ -29,7 +38,7 @@ export function roomRoutes(app: FastifyInstance, store: PairingStore, clock: Clo
     },
   );
 
-  app.delete<{ Body: RoomQuery }>(
+  app.delete<{ Body: DeleteRoomRequest }>(
     '/api/rooms',
     {
       schema: {
@@ -37,23 +46,29 @@ export function roomRoutes(app: FastifyInstance, store: PairingStore, clock: Clo
         operationId: 'deleteRoom',
         summary: 'Delete a room; idempotent',
         description:
-          'The id may come as `?roomid=` instead, for proxies that strip the body of a DELETE.',
-        body: wire.RoomQuery,
+          'The id may come as `?roomid=` and the secret as `Couplet-Secret` instead, for proxies that strip the body of a DELETE.',
+        headers: Type.Object({ [SECRET_HEADER]: Type.Optional(Type.String()) }),
+        body: wire.DeleteRoomRequest,
         response: { 200: wire.DeleteRoomResponse, ...errors },
       },
-      preValidation: roomIdFromQuery,
+      preValidation: fieldsFromElsewhere,
     },
     async ({ body }, reply) => {
-      await store.deleteRoom(body.roomid);
-      return reply.send({ ok: true });
+      const secret = given(body.secret);
+      if (requireSecrets && secret === undefined) return sendSecretRequired(reply);
+      const proofs = { secrets: secret === undefined ? [] : [secret], isRequired: requireSecrets };
+      const outcome = await store.deleteRoom(body.roomid, proofs);
+      return outcome === 'forbidden' ? sendError(reply, 'forbidden') : reply.send({ ok: true });
     },
   );
 }
 
-async function roomIdFromQuery(request: FastifyRequest<{ Body: unknown }>): Promise<void> {
+async function fieldsFromElsewhere(request: FastifyRequest<{ Body: unknown }>): Promise<void> {
   const { body } = request;
+  if (body != null && (typeof body !== 'object' || Array.isArray(body))) return;
+  const fields = { ...body } as { roomid?: unknown; secret?: unknown };
   const query = request.query as { roomid?: unknown };
-  if (isMissing((body as { roomid?: unknown } | undefined)?.roomid) && query.roomid !== undefined) {
-    request.body = { roomid: query.roomid };
-  }
+  if (isMissing(fields.roomid)) fields.roomid = query.roomid;
+  if (isMissing(fields.secret)) fields.secret = request.headers[SECRET_HEADER];
+  request.body = fields;
 }

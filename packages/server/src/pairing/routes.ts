@@ -13,8 +13,8 @@ export interface PairingRouteDeps extends PendingRouteDeps {
 /** Registers every endpoint that needs the store. */
 export function pairingRoutes(app: FastifyInstance, deps: PairingRouteDeps): void {
   pendingRoutes(app, deps);
-  roomRoutes(app, deps.store, deps.clock);
-  purgeRoute(app, deps.store, deps.inFlight, deps.clock);
+  roomRoutes(app, deps.store, deps.clock, deps.requireSecrets);
+  purgeRoute(app, deps.store, deps.inFlight, deps.clock, deps.requireSecrets);
 }
 
 /** What stands at the place of the rooms API when there is no store: 404 with a code that says why, whatever is sent. */

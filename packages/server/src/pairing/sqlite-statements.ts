@@ -1,11 +1,22 @@
 // The statements of the SQLite store, prepared once. Times are ISO 8601 texts of fixed width: their order is their order in time.
 import type Database from 'better-sqlite3';
+import type { DeviceSecret } from '../platform/device-secrets.js';
 import type { Room } from './store.js';
 
 export interface PendingRow {
   client1: string;
   client2: string | null;
   exp: string;
+  secret1: string | null;
+  proved1: number;
+}
+
+/** The columns of a room's secrets. */
+export interface SecretColumns {
+  secret1: string | null;
+  secret2: string | null;
+  proved1: number;
+  proved2: number;
 }
 
 export interface OutcomeRow {
@@ -13,8 +24,16 @@ export interface OutcomeRow {
   outcome: string;
 }
 
-export interface RoomRow extends Room {
+export interface RoomRow extends Pick<Room, 'roomId' | 'client1' | 'client2'>, SecretColumns {
   usedAt: string | null;
+}
+
+/** A pending of a device that is to be forgotten, with the secrets of its room, where it has one. */
+export interface ForgottenPending extends Pick<PendingRow, 'secret1' | 'proved1'> {
+  joinCode: string;
+  roomSecret1: string | null;
+  roomSecret2: string | null;
+  roomProved: number | null;
 }
 
 /** A statement that takes its parameters by name. */
@@ -34,17 +53,21 @@ export interface ReadStatements {
 }
 
 export interface Statements extends ReadStatements {
-  create: Statement;
+  create: Statement<string>;
   countOfDevice: Statement<number>;
   countOfOrigin: Statement<number>;
-  take: Statement<{ client1: string }>;
+  take: Statement<Pick<PendingRow, 'client1' | 'secret1' | 'proved1'>>;
   collect: Statement<string | null>;
-  cancel: Statement;
+  provePending: Statement;
+  proveRoom: Statement;
   insertRoom: Statement;
   noteUse: Statement;
   deleteRoom: Statement;
   purgePendings: Statement<string>;
   purgeRooms: Statement;
+  pendingsOf: Statement<ForgottenPending>;
+  roomsOf: Statement<RoomRow>;
+  deletePending: Statement;
   sweepPendings: Statement;
   startUse: Statement;
   sweepRooms: Statement;
@@ -56,14 +79,19 @@ export interface Statements extends ReadStatements {
   probe: Statement;
 }
 
+const ROOM =
+  'roomid AS roomId, client1, client2, used_at AS usedAt, secret1, secret2, proved1, proved2';
+
+/** What is kept of a secret, from its columns. */
+export const secretOf = (hash: string | null, proved: number | null): DeviceSecret | undefined =>
+  hash === null ? undefined : { hash, isProved: proved === 1 };
+
 export function prepareReads(db: Database.Database): ReadStatements {
   return {
     findPending: db.prepare<object, PendingRow>(
-      'SELECT client1, client2, exp FROM pendings WHERE joinid = @joinCode AND exp > @now',
+      'SELECT client1, client2, exp, secret1, proved1 FROM pendings WHERE joinid = @joinCode AND exp > @now',
     ),
-    findRoom: db.prepare<object, RoomRow>(
-      'SELECT roomid AS roomId, client1, client2, used_at AS usedAt FROM rooms WHERE roomid = @roomId',
-    ),
+    findRoom: db.prepare<object, RoomRow>(`SELECT ${ROOM} FROM rooms WHERE roomid = @roomId`),
     recall: db.prepare<object, OutcomeRow>(
       'SELECT fingerprint, outcome FROM idempotency WHERE key = @key AND exp > @now',
     ),
@@ -80,14 +108,19 @@ export function prepareStatements(
 ): Statements {
   return {
     ...prepareReads(db),
-    /** Changes no row when the code is live for another device or already accepted. */
-    create: db.prepare(`
-      INSERT INTO pendings (joinid, client1, exp, origin) VALUES (@joinCode, @client1, @exp, @origin)
+    /** Changes no row when the code is live for another device, already accepted, or its creator has to prove itself. */
+    create: db
+      .prepare<object, string>(`
+      INSERT INTO pendings (joinid, client1, exp, origin, secret1, proved1)
+      VALUES (@joinCode, @client1, @exp, @origin, @secret1, @proved1)
       ON CONFLICT (joinid) DO UPDATE
       SET client1 = excluded.client1, exp = excluded.exp, origin = excluded.origin,
-          client2 = NULL, roomid = NULL
+          client2 = NULL, roomid = NULL, secret1 = excluded.secret1, proved1 = excluded.proved1
       WHERE pendings.exp <= @now
-         OR (pendings.client1 = excluded.client1 AND pendings.client2 IS NULL)`),
+         OR (pendings.client1 = excluded.client1 AND pendings.client2 IS NULL
+             AND pendings.proved1 <= excluded.proved1)
+      RETURNING joinid`)
+      .pluck(),
     /** Live pendings of the device other than this code; counting stops at the limit. */
     countOfDevice: counter(
       db,
@@ -98,29 +131,46 @@ export function prepareStatements(
       `SELECT 1 FROM pendings WHERE origin = @origin AND exp > @now AND joinid <> @joinCode LIMIT ${pendingsPerAddress}`,
     ),
     /** The commit point of an accept: of racing accepts, one finds client2 still NULL. */
-    take: db.prepare<object, { client1: string }>(`
+    take: db.prepare<object, Pick<PendingRow, 'client1' | 'secret1' | 'proved1'>>(`
       UPDATE pendings SET client2 = @client2, roomid = @roomId, exp = max(exp, @until)
       WHERE joinid = @joinCode AND exp > @now AND client2 IS NULL AND client1 <> @client2
-      RETURNING client1`),
+      RETURNING client1, secret1, proved1`),
     collect: db
       .prepare<object, string | null>(
         'DELETE FROM pendings WHERE joinid = @joinCode AND client1 = @client1 AND client2 IS NOT NULL RETURNING roomid',
       )
       .pluck(),
-    cancel: db.prepare(
-      'DELETE FROM pendings WHERE joinid = @joinCode AND client1 = @client1 AND client2 IS NULL',
-    ),
-    insertRoom: db.prepare(
-      'INSERT INTO rooms (roomid, client1, client2, used_at) VALUES (@roomId, @client1, @client2, @now)',
-    ),
+    provePending: db.prepare('UPDATE pendings SET proved1 = 1 WHERE joinid = @joinCode'),
+    proveRoom: db.prepare(`
+      UPDATE rooms
+      SET proved1 = max(proved1, client1 = @deviceId), proved2 = max(proved2, client2 = @deviceId)
+      WHERE roomid = @roomId`),
+    insertRoom: db.prepare(`
+      INSERT INTO rooms (roomid, client1, client2, used_at, secret1, proved1, secret2)
+      VALUES (@roomId, @client1, @client2, @now, @secret1, @proved1, @secret2)`),
     noteUse: db.prepare('UPDATE rooms SET used_at = @now WHERE roomid = @roomId'),
     deleteRoom: db.prepare('DELETE FROM rooms WHERE roomid = @roomId'),
+    /** Pendings that need no secret. */
     purgePendings: db
-      .prepare<object, string>(
-        'DELETE FROM pendings WHERE client1 = @deviceId OR client2 = @deviceId RETURNING joinid',
-      )
+      .prepare<object, string>(`
+        DELETE FROM pendings
+        WHERE (client1 = @deviceId OR client2 = @deviceId) AND proved1 = 0 AND NOT EXISTS (
+          SELECT 1 FROM rooms WHERE rooms.roomid = pendings.roomid AND (proved1 = 1 OR proved2 = 1))
+        RETURNING joinid`)
       .pluck(),
-    purgeRooms: db.prepare('DELETE FROM rooms WHERE client1 = @deviceId OR client2 = @deviceId'),
+    /** Rooms that need no secret. */
+    purgeRooms: db.prepare(`
+      DELETE FROM rooms
+      WHERE (client1 = @deviceId OR client2 = @deviceId) AND proved1 = 0 AND proved2 = 0`),
+    pendingsOf: db.prepare<object, ForgottenPending>(`
+      SELECT joinid AS joinCode, pendings.secret1, pendings.proved1, rooms.secret1 AS roomSecret1,
+        rooms.secret2 AS roomSecret2, max(rooms.proved1, rooms.proved2) AS roomProved
+      FROM pendings LEFT JOIN rooms ON rooms.roomid = pendings.roomid
+      WHERE pendings.client1 = @deviceId OR pendings.client2 = @deviceId`),
+    roomsOf: db.prepare<object, RoomRow>(
+      `SELECT ${ROOM} FROM rooms WHERE client1 = @deviceId OR client2 = @deviceId`,
+    ),
+    deletePending: db.prepare('DELETE FROM pendings WHERE joinid = @joinCode'),
     sweepPendings: db.prepare('DELETE FROM pendings WHERE exp <= @now'),
     /** Rooms from before the sweep was turned on start their idle time with its first run. */
     startUse: db.prepare('UPDATE rooms SET used_at = @now WHERE used_at IS NULL'),

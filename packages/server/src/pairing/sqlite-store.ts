@@ -95,6 +95,7 @@ export function openSqliteStore(
     check: call('check'),
     cancel: call('cancel'),
     findRoom: call('findRoom'),
+    prove: call('prove'),
     deleteRoom: call('deleteRoom'),
     purge: call('purge'),
     recall: call('recall'),

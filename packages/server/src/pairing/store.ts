@@ -1,4 +1,5 @@
 // What pairing needs of a store, and what its operations come to. Every operation is atomic and, once answered, durable.
+import type { DeleteProofs, DeviceSecret } from '../platform/device-secrets.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
 
 /** Two devices that accepted each other. */
@@ -8,6 +9,10 @@ export interface Room {
   client1: string;
   /** Device that accepted it. */
   client2: string;
+  /** What is kept of the secret of client1; absent where none was handed out. */
+  secret1?: DeviceSecret | undefined;
+  /** What is kept of the secret of client2. */
+  secret2?: DeviceSecret | undefined;
 }
 
 /** A pending that a device asks for. */
@@ -17,11 +22,16 @@ export interface NewPending {
   expiresAt: number;
   /** What the client's address counts as; a store keeps no address. */
   address: string;
+  /** Secret that the device gets; the store keeps its digest. */
+  secret: string;
+  /** Secret that the device has sent, to renew its own code. */
+  proof?: string | undefined;
 }
 
 export type CreateOutcome =
-  | { kind: 'created'; expiresAt: number }
-  /** The code is live for another device, or accepted and not yet collected. */
+  /** `secret`: the new one, or the proof where that was right. Absent in outcomes that an older version has kept. */
+  | { kind: 'created'; expiresAt: number; secret?: string }
+  /** The code is live for another device, accepted and not yet collected, or its creator has to prove itself. */
   | { kind: 'conflict' }
   /** The device, or its address, has as many live pendings as it may have. */
   | { kind: 'too_many' };
@@ -34,10 +44,13 @@ export interface Acceptance {
   roomId: string;
   /** The pending can be collected until then, or until its own expiry, whichever is later. */
   collectableUntil: number;
+  /** Secret that the device gets; the store keeps its digest. */
+  secret: string;
 }
 
 export type AcceptOutcome =
-  | { kind: 'accepted'; roomId: string }
+  /** `secret`: absent in outcomes that an older version has kept. */
+  | { kind: 'accepted'; roomId: string; secret?: string }
   | { kind: 'not_found_or_expired' }
   /** The accepting device created the code. */
   | { kind: 'own_code' }
@@ -57,7 +70,17 @@ export interface PurgeOutcome {
   kind: 'purged';
   roomsDeleted: number;
   pendingsDeleted: number;
+  /** Rooms that want the secret of one of their devices. */
+  roomsKept: number;
+  /** Pendings that do, or whose room does. */
+  pendingsKept: number;
 }
+
+export type DeleteOutcome =
+  | 'deleted'
+  | 'absent'
+  /** The room wants the secret of one of its devices; or a secret was sent that is of neither. */
+  | 'forbidden';
 
 export interface SweepCounts {
   pendings: number;
@@ -89,6 +112,9 @@ export interface PairingStore {
   /**
    * Tells the creator of a pending how it stands; an accepted one is deleted with the answer.
    *
+   * A right proof marks the device as proved, in its pending and its room: a check without it then finds nothing. Nor
+   * does one with a wrong proof, ever.
+   *
    * @param final - whether `waiting` is the answer that the client gets, and not just a look on the way to it
    */
   check(
@@ -97,22 +123,33 @@ export interface PairingStore {
     now: number,
     once?: Repeatable,
     final?: boolean,
+    proof?: string,
   ): Promise<CheckOutcome | KeyReused>;
-  /** Deletes a pending of this device that nobody has accepted. The outcome does not tell whether there was one. */
+  /**
+   * Deletes a pending of this device that nobody has accepted, if the proof is as for a check. The outcome does not tell
+   * whether there was one.
+   */
   cancel(
     joinCode: string,
     client1: string,
     now: number,
     once?: Repeatable,
+    proof?: string,
   ): Promise<CancelOutcome | KeyReused>;
   /** Finds a room; counts as its use. */
   findRoom(roomId: string, now: number): Promise<Room | undefined>;
-  deleteRoom(roomId: string): Promise<void>;
-  /** Deletes every room and pending of any of these devices, in one transaction; a row counts once. */
+  /** Marks a device of a room as proved; resolves to whether the room is there. */
+  prove(roomId: string, deviceId: string): Promise<boolean>;
+  deleteRoom(roomId: string, proofs?: DeleteProofs): Promise<DeleteOutcome>;
+  /**
+   * Deletes every room and pending of any of these devices, in one transaction; a row counts once. Those in which a
+   * device has proved itself are kept, unless a secret of one of their devices is among the proofs.
+   */
   purge(
     deviceIds: readonly string[],
     now: number,
     once?: Repeatable,
+    proofs?: DeleteProofs,
   ): Promise<PurgeOutcome | KeyReused>;
   /** What the first request with this key came to; undefined where it never came. */
   recall<T>(now: number, once: Repeatable): Promise<T | KeyReused | undefined>;

@@ -209,6 +209,13 @@ const CROSS_CHECKS: readonly CrossCheck[] = [
         ? 'REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL, or no room is ever paired'
         : undefined,
   ),
+  crossCheckOf<Config>()(
+    ['requireDeviceSecrets', 'useSqlite', 'redisUrl'],
+    ({ requireDeviceSecrets, useSqlite, redisUrl }) =>
+      requireDeviceSecrets && !useSqlite && redisUrl === ''
+        ? 'REQUIRE_DEVICE_SECRETS: needs USE_SQLITE=1 or REDIS_URL, where the secrets are kept'
+        : undefined,
+  ),
   ...TRUST_PROXY_CHECKS,
   ...ORIGIN_CHECKS,
   ...HOST_CHECKS,

@@ -81,6 +81,7 @@ export async function allowOrigins(app: FastifyInstance, config: OriginSettings)
       'X-Requested-With',
       'Idempotency-Key',
       'Prefer',
+      'Couplet-Secret',
     ],
     exposedHeaders: ['Preference-Applied', 'Retry-After', 'X-Request-Id'],
     maxAge: 86_400,

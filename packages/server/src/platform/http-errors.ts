@@ -70,6 +70,13 @@ export function sendLimited(reply: FastifyReply, seconds: number): FastifyReply 
   return sendError(reply.header('retry-after', String(seconds)), 'rate_limited');
 }
 
+/** Answers 403 to a request without any device secret, where REQUIRE_DEVICE_SECRETS demands one. */
+export function sendSecretRequired(reply: FastifyReply): FastifyReply {
+  return sendError(reply, 'forbidden', {
+    details: 'this server requires the secret of the device',
+  });
+}
+
 /** Fastify's own refusals, in our codes; what is not here is a bug of ours. */
 const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',

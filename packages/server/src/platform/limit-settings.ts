@@ -33,6 +33,12 @@ export const LIMIT_SETTINGS = {
     description:
       'Lets into a room only the two devices that paired it; needs USE_SQLITE or REDIS_URL, and clients that send `deviceId`.',
   }),
+  requireDeviceSecrets: Type.Boolean({
+    env: 'REQUIRE_DEVICE_SECRETS',
+    default: false,
+    description:
+      'Demands the secret of the device from every client, for checks, joins of paired rooms, ICE servers and deletions; needs USE_SQLITE or REDIS_URL. By default a device that has never sent its secret needs none.',
+  }),
   joinCodeDigits: Type.Integer({
     env: 'JOIN_CODE_DIGITS',
     default: JOIN_CODE_DIGITS,

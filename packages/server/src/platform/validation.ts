@@ -10,6 +10,9 @@ import { Compile, type TObject, type TSchema } from '@couplet/protocol/typebox';
 import type { FastifySchemaCompiler } from 'fastify';
 import { RequestFault } from './http-errors.js';
 
+/** An optional text of a request; undefined where it counts as missing. */
+export const given = (text: string | null | undefined): string | undefined => text || undefined;
+
 /** Whether a value counts as missing: absent, null or the empty string. */
 export function isMissing(value: unknown): boolean {
   return value === undefined || value === null || value === '';

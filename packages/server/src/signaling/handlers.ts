@@ -1,6 +1,7 @@
 // What each client message does: thin, over the backplane. The table of messages is docs/protocol.md §4.
 import { type JoinRoom, SIGNALING_ERRORS, type SignalingErrorCode } from '@couplet/protocol';
 import { assertNever } from '../platform/assert-never.js';
+import { judgeClaim, type PairedSecrets } from '../platform/device-secrets.js';
 import type { Logger } from '../platform/logger.js';
 import type { Backplane } from './backplane.js';
 import type { Connection } from './connection.js';
@@ -12,7 +13,9 @@ import type { PairedDevices } from './room.js';
 /** Who paired a room; declared here because signaling is the one who asks. */
 export interface RoomDirectory {
   /** Resolves to the two devices, or undefined where no pairing made the room. */
-  find(roomId: string): Promise<PairedDevices | undefined>;
+  find(roomId: string): Promise<PairedSecrets | undefined>;
+  /** Marks a device as one that must prove itself from now on; durable once it resolves. */
+  prove(roomId: string, deviceId: string): Promise<unknown>;
 }
 
 /** Whether a device may take a seat; asked before the room is looked at. */
@@ -20,13 +23,15 @@ export type MayJoin = (
   connection: Connection,
   roomId: string,
   deviceId: string | null,
-  devices: PairedDevices | undefined,
+  devices: PairedSecrets | undefined,
 ) => boolean | Promise<boolean>;
 
 export interface HandlerDeps {
   backplane: Backplane;
   directory: RoomDirectory;
   mayJoin: MayJoin;
+  /** Whether a device of a paired room must prove itself although it never has before. */
+  requireSecrets: boolean;
   counters: SignalingCounters;
   log: Logger;
 }
@@ -63,27 +68,47 @@ export function sendFault(connection: Connection, code: SignalingErrorCode, erro
 
 async function join(
   connection: Connection,
-  { roomId, deviceId }: JoinRoom,
-  { backplane, directory, mayJoin, log }: HandlerDeps,
+  { roomId, deviceId, secret }: JoinRoom,
+  { backplane, directory, mayJoin, requireSecrets, log }: HandlerDeps,
 ): Promise<void> {
-  // Only who says which device it is can be told its role by device, or take a seat over.
   const device = deviceId || null;
-  const devices = device === null ? undefined : await directory.find(roomId);
-  if (!(await mayJoin(connection, roomId, device, devices))) {
+  // Also for a joiner that names no device: perhaps the seats are those of devices that have proved themselves.
+  const pair = await directory.find(roomId);
+  const claim = pair && judgeClaim(pair, device, secret || undefined);
+  const isRefused =
+    claim?.kind === 'refused' ||
+    (claim !== undefined && claim.kind !== 'proved' && requireSecrets) ||
+    !(await mayJoin(connection, roomId, device, pair));
+  if (isRefused) {
     sendFault(connection, 'forbidden');
     return;
   }
-  // It may have gone, or been replaced, during the look-up: then its peers are not to see it come and go.
+  const isProved = claim?.kind === 'proved';
+  // Before it has its seat: what it relies on from then on is durable.
+  if (isProved && claim.isNew && device !== null) await directory.prove(roomId, device);
+  // It may have gone, or been replaced, meanwhile: then its peers are not to see it come and go.
   if (!connection.open) return;
   const leaving = connection.seat?.roomId ?? null;
-  const member = { connectionId: connection.id, deviceId: device };
-  if (!(await backplane.join(roomId, member, devices ?? null, leaving))) {
-    log.info({ conn: connection.number }, 'room full');
+  const member = { connectionId: connection.id, deviceId: device, isProved };
+  const devices = pair === undefined ? null : devicesOf(pair, isProved ? device : null);
+  if (!(await backplane.join(roomId, member, devices, leaving))) {
+    log.info({ conn: connection.number }, 'join refused');
     return;
   }
-  log.info({ conn: connection.number, paired: devices !== undefined }, 'room joined');
+  log.info({ conn: connection.number, paired: pair !== undefined }, 'room joined');
   // It may have gone while the join was under way, when it had no seat to be taken out of.
   if (!connection.open) await backplane.depart(roomId, connection.id, 'disconnect');
+}
+
+/** What a room is to know of its devices, one of which may just have proved itself. */
+function devicesOf(pair: PairedSecrets, proved: string | null): PairedDevices {
+  const { client1, client2, secret1, secret2 } = pair;
+  return {
+    client1,
+    client2,
+    proved1: secret1?.isProved || client1 === proved,
+    proved2: secret2?.isProved || client2 === proved,
+  };
 }
 
 async function leave(connection: Connection, { backplane, log }: HandlerDeps): Promise<void> {

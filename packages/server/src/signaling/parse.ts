@@ -23,6 +23,7 @@ export type Parsed =
 const FIELD_CODES: Record<string, SignalingErrorCode | undefined> = {
   roomId: 'invalid_room_id',
   deviceId: 'invalid_device_id',
+  secret: 'invalid_secret',
   sdp: 'invalid_sdp',
   candidate: 'invalid_candidate',
   publicKey: 'invalid_public_key',

@@ -7,12 +7,19 @@
 //   2       │ join by a third           │ 2             │ joiner: room_full
 //   1, 2    │ join by a present member  │ same          │ joiner: room_joined, room_ready if two are in
 //   1, 2    │ join by a present device  │ same          │ ghost: close 4001; peer: peer_disconnected; then as a join
+//   1, 2    │ join of a proved device   │ 1, 2          │ intruders: close 4001; peer: peer_disconnected; then as a join
+//   0, 1, 2 │ join of an intruder       │ same          │ joiner: error forbidden
 //   1, 2    │ leave                     │ one less      │ leaver: left_room; peer: peer_left
 //   1, 2    │ move to another room      │ one less      │ peer: peer_left
 //   1, 2    │ disconnect                │ one less      │ peer: peer_disconnected
 //
 // Roles follow from the room alone: in a paired room the device that made the code is the initiator and the other is
 // not, whoever came first; where neither device is known, the longest-present member is.
+//
+// Once a device has proved itself with its secret, one seat is its own. An intruder is a member that has no right to a seat
+// by that: it claims to be a proved device without being proved, or both seats are owned and it is proved as neither.
+// A proof can come while intruders sit there, or while they are on their way here: then the device that is proved
+// finds its seat all the same.
 import {
   type CloseReason,
   ROOM_SEATS,
@@ -25,12 +32,17 @@ export interface Member {
   connectionId: string;
   /** What the member says its device is; null where it did not say. */
   deviceId: string | null;
+  /** Whether it has proved that it is this device. */
+  isProved?: boolean | undefined;
 }
 
 /** The two devices of a paired room. */
 export interface PairedDevices {
   client1: string;
   client2: string;
+  /** Whether client1 has ever proved itself: then its seat is for those that do. */
+  proved1?: boolean | undefined;
+  proved2?: boolean | undefined;
 }
 
 export interface RoomState {
@@ -82,40 +94,50 @@ export function transition(room: RoomState, event: RoomEvent): Transition {
   }
 }
 
-function join(before: RoomState, joiner: Member, devices: PairedDevices | null): Transition {
+function join(before: RoomState, joiner: Member, joined: PairedDevices | null): Transition {
+  const devices = bothKnown(before.devices, joined);
   const present = before.members.find((member) => member.connectionId === joiner.connectionId);
-  const ghost = before.members.find(
-    (member) =>
-      member !== present && member.deviceId !== null && member.deviceId === joiner.deviceId,
-  );
-  // A third join is refused, not queued: the app shows at once that the room is taken.
-  if (!present && !ghost && before.members.length === ROOM_SEATS) {
-    const { text } = SIGNALING_ERRORS.room_full;
-    const message = {
-      type: 'room_full',
-      error: text,
-      code: 'room_full',
-      roomId: before.roomId,
-    } as const;
-    return { room: before, effects: [{ kind: 'send', to: joiner.connectionId, message }] };
+  const seated = seatedAs(joiner, present);
+  if (isIntruder(seated, devices)) {
+    return refuse(before, joiner, { type: 'error', ...refusal('forbidden') });
   }
-
-  const seated = { ...joiner, deviceId: joiner.deviceId ?? present?.deviceId ?? null };
+  const others = before.members.filter((member) => member !== present);
+  const ghost = others.find(
+    (member) => member.deviceId !== null && member.deviceId === seated.deviceId,
+  );
+  const stay = others.filter((member) => member !== ghost && !isIntruder(member, devices));
   const replaced = ghost ?? present;
+  const seats = ROOM_SEATS - (isSeatReserved(seated, stay, devices) ? 1 : 0);
+  if (!replaced && stay.length >= seats) {
+    // A third join is refused, not queued: the app shows at once that the room is taken.
+    if (!seated.isProved) {
+      const { roomId } = before;
+      return refuse(before, joiner, { type: 'room_full', ...refusal('room_full'), roomId });
+    }
+    // Two that have proved nothing, and one of them in the seat of this device: the other device may be the other.
+    const { client1, client2 } = devices ?? {};
+    const kept = stay.find(({ deviceId }) => deviceId === client1 || deviceId === client2);
+    stay.splice(0, stay.length, kept ?? (stay[0] as Member));
+  }
+  const evicted = others.filter((member) => !stay.includes(member));
+
   const members = replaced
     ? before.members
-        .filter((member) => member === replaced || member !== present)
+        .filter((member) => member === replaced || stay.includes(member))
         .map((member) => (member === replaced ? seated : member))
-    : [...before.members, seated];
-  const room = { roomId: before.roomId, members, devices: devices ?? before.devices };
+    : [...stay, seated];
+  const room = { roomId: before.roomId, members, devices };
 
   const effects: Effect[] = [];
-  if (ghost) {
-    effects.push({ kind: 'seat', to: ghost.connectionId, seat: null });
-    effects.push({ kind: 'close', to: ghost.connectionId, reason: 'replaced' });
+  for (const { connectionId } of evicted) {
+    effects.push({ kind: 'seat', to: connectionId, seat: null });
+    effects.push({ kind: 'close', to: connectionId, reason: 'replaced' });
   }
   const peer = peerOf(room, joiner.connectionId);
-  if (ghost && peer) effects.push(tellPeer(peer.connectionId, 'disconnect'));
+  if (evicted.length > 0 && peer) effects.push(tellPeer(peer.connectionId, 'disconnect'));
+  // On the connection that it has, it would not see otherwise that an intruder opposite is gone.
+  const isLeft = present !== undefined && evicted.some((member) => member !== ghost);
+  if (isLeft && !peer) effects.push(tellPeer(joiner.connectionId, 'disconnect'));
   effects.push(seatOf(room, joiner.connectionId));
   effects.push({
     kind: 'send',
@@ -131,7 +153,9 @@ function join(before: RoomState, joiner: Member, devices: PairedDevices | null):
   });
   // One who joins again disturbs nobody, unless what it said of its device changes the peer's role.
   const undisturbed =
-    present && !ghost && initiator(before)?.connectionId === initiator(room)?.connectionId;
+    present &&
+    evicted.length === 0 &&
+    initiator(before)?.connectionId === initiator(room)?.connectionId;
   if (!undisturbed) {
     effects.push(seatOf(room, peer.connectionId));
     effects.push({
@@ -141,6 +165,47 @@ function join(before: RoomState, joiner: Member, devices: PairedDevices | null):
     });
   }
   return { room, effects };
+}
+
+/** The member that a joiner becomes: on the connection that it has, it need not say again which device it is. */
+function seatedAs(joiner: Member, present: Member | undefined): Member {
+  const deviceId = joiner.deviceId ?? present?.deviceId ?? null;
+  const isProved = joiner.isProved || (present?.isProved && present.deviceId === deviceId);
+  return { connectionId: joiner.connectionId, deviceId, ...(isProved ? { isProved } : {}) };
+}
+
+/** What is known of the devices by either: what was proved stays proved, whichever join the news came with. */
+function bothKnown(before: PairedDevices | null, now: PairedDevices | null): PairedDevices | null {
+  const known = now ?? before;
+  if (known === null) return null;
+  const { client1, client2 } = known;
+  const proved1 = before?.proved1 || now?.proved1;
+  const proved2 = before?.proved2 || now?.proved2;
+  return { client1, client2, ...(proved1 ? { proved1 } : {}), ...(proved2 ? { proved2 } : {}) };
+}
+
+function isIntruder({ deviceId, isProved }: Member, devices: PairedDevices | null): boolean {
+  if (devices === null || isProved) return false;
+  const { client1, client2, proved1, proved2 } = devices;
+  if (proved1 && proved2) return true;
+  return Boolean((proved1 && deviceId === client1) || (proved2 && deviceId === client2));
+}
+
+/** Whether one seat is kept for a device that has proved itself before and is not here, and is not this joiner. */
+function isSeatReserved(
+  joiner: Member,
+  others: readonly Member[],
+  devices: PairedDevices | null,
+): boolean {
+  const isOwned = devices?.proved1 || devices?.proved2;
+  // Where both seats are owned, whoever sits there or comes is proved.
+  return Boolean(isOwned) && !joiner.isProved && !others.some(({ isProved }) => isProved);
+}
+
+const refusal = (code: 'forbidden' | 'room_full') => ({ error: SIGNALING_ERRORS[code].text, code });
+
+function refuse(room: RoomState, { connectionId }: Member, message: ServerMessage): Transition {
+  return { room, effects: [{ kind: 'send', to: connectionId, message }] };
 }
 
 function depart(

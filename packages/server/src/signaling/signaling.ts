@@ -72,7 +72,8 @@ export function startSignaling(deps: SignalingDeps): Signaling {
   const backplane = deps.createBackplane(connections);
   const heartbeat = new Heartbeat(connections, clock, config.heartbeatSeconds, counters);
   const mayJoin = joinRule(config.requirePairedRooms, gate);
-  const handlerDeps = { backplane, directory, mayJoin, counters, log };
+  const requireSecrets = config.requireDeviceSecrets;
+  const handlerDeps = { backplane, directory, mayJoin, requireSecrets, counters, log };
   const admission = new Admission(config.maxConnections, config.maxConnectionsPerAddress);
   const corking = new Corking();
   const refuse = acceptWebSockets(server, {

@@ -4,6 +4,7 @@ import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
 import { addressKey } from '../platform/client-address.js';
 import type { Clock } from '../platform/clock.js';
+import { judgeClaim, type PairedSecrets } from '../platform/device-secrets.js';
 import { sendError, sendLimited } from '../platform/http-errors.js';
 import {
   type InFlight,
@@ -11,11 +12,14 @@ import {
   type Repeatable,
   repeatable,
 } from '../platform/idempotency.js';
+import { given } from '../platform/validation.js';
 import type { IceServersByRoom } from './ice-servers.js';
 
 /** Who paired a room; declared here because this endpoint is the one who asks. */
 export interface RoomMembers {
-  find(roomId: string): Promise<{ client1: string; client2: string } | undefined>;
+  find(roomId: string): Promise<PairedSecrets | undefined>;
+  /** Marks a device as one that must prove itself from now on. */
+  prove(roomId: string, deviceId: string): Promise<unknown>;
 }
 
 /** When a request with an Idempotency-Key first came; declared here for the same reason. */
@@ -29,10 +33,12 @@ export interface IceServersRouteDeps {
   times: FirstTimes;
   inFlight: InFlight;
   clock: Clock;
+  /** Whether a device must prove itself although it never has before. */
+  requireSecrets: boolean;
 }
 
 export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps): void {
-  const { iceServers, members, times, inFlight, clock } = deps;
+  const { iceServers, members, times, inFlight, clock, requireSecrets } = deps;
   app.post<{ Body: IceServersRequest }>(
     '/api/ice-servers',
     {
@@ -54,9 +60,12 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
       const { roomid, client } = request.body;
       const room = await members.find(roomid);
       // One answer for "no such room" and "not your room": never 404, which clients take for a closed contact.
-      if (room === undefined || (client !== room.client1 && client !== room.client2)) {
+      const claim = room && judgeClaim(room, client, given(request.body.secret));
+      const isProved = claim?.kind === 'proved';
+      if (!isProved && (claim?.kind !== 'unproved' || requireSecrets)) {
         return sendError(reply, 'forbidden');
       }
+      if (isProved && claim.isNew) await members.prove(roomid, client);
       const now = clock.now();
       const once = repeatable(request, now);
       // Credentials follow from the time alone: of a repeatable request the time is kept, and no credential is.

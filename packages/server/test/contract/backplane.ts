@@ -155,6 +155,45 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       expect(connections.seats.get('b')).toMatchObject({ roomId: 'old', peerId: null });
     });
 
+    test('the seat of a device that has proved itself is its own, on whatever node the others are', async () => {
+      const { connections, backplane } = await setUp();
+      const paired = { client1: 'creator', client2: 'acceptor' };
+      const join = (connectionId: string, deviceId: string | null, proved?: object) =>
+        backplane
+          .backplaneOf(connectionId)
+          .join(
+            'r',
+            { connectionId, deviceId, isProved: proved !== undefined && deviceId !== null },
+            { ...paired, ...proved },
+            null,
+          );
+      // Two strangers were first.
+      expect(await join('x', null)).toBe(true);
+      expect(await join('y', 'other')).toBe(true);
+      expect(await join('a', 'creator', { proved1: true })).toBe(true);
+      await backplane.settle();
+      expect(connections.take('y').at(-1)).toBe('close replaced');
+      expect(connections.take('a').at(-1)).toBe('room_ready initiator');
+      expect(connections.take('x').slice(-2)).toEqual([
+        'peer_disconnected',
+        'room_ready responder',
+      ]);
+      // A join that knows nothing of the proof yet.
+      expect(await join('b', 'creator')).toBe(false);
+      await backplane.settle();
+      expect(connections.take('b')).toEqual(['error']);
+      expect(connections.take('a')).toEqual([]);
+      expect(await join('c', 'acceptor', { proved1: true, proved2: true })).toBe(true);
+      await backplane.settle();
+      expect(connections.take('x')).toEqual(['close replaced']);
+      expect(connections.take('a').at(-1)).toBe('room_ready initiator');
+      await backplane.backplaneOf('a').depart('r', 'a', 'leave');
+      expect(await join('z', null)).toBe(false);
+      await backplane.settle();
+      expect(connections.take('z')).toEqual(['error']);
+      expect(connections.seats.get('c')).toMatchObject({ peerId: null });
+    });
+
     test('the rooms are those with members', async () => {
       const { backplane, join } = await setUp();
       await join('a', 'one');

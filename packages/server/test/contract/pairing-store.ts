@@ -2,8 +2,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { StoreLimits } from '../../src/pairing/sqlite-operations.js';
 import type { PairingStore } from '../../src/pairing/store.js';
+import { secretHash } from '../../src/platform/device-secrets.js';
 import { LEGAL_IDS } from '../support/ids.js';
-import { accept, create, purge } from '../support/store-calls.js';
+import { accept, create, purge, secretOf } from '../support/store-calls.js';
 
 /** One more store over the data of the same test; the suite closes it. */
 export type OpenStore = (limits?: Partial<StoreLimits>) => Promise<PairingStore>;
@@ -114,7 +115,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await accept(store, '000001', 'b', 'room', UNTIL, NOW)).toMatchObject({
         kind: 'accepted',
       });
-      expect(await store.findRoom('room', NOW)).toEqual({
+      expect(await store.findRoom('room', NOW)).toMatchObject({
         roomId: 'room',
         client1: 'a',
         client2: 'b',
@@ -166,7 +167,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(winners).toHaveLength(1);
       expect(outcomes.filter((outcome) => outcome?.kind === 'conflict')).toHaveLength(39);
       const roomId = `room${winners[0]}`;
-      expect(await several[3]?.findRoom(roomId, NOW)).toEqual({
+      expect(await several[3]?.findRoom(roomId, NOW)).toMatchObject({
         roomId,
         client1: 'a',
         client2: `b${winners[0]}`,
@@ -376,6 +377,207 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
         kind: 'not_found_or_expired',
       });
       expect((await purge(store, ['a', 'a\u0000c', 'a\u0000'])).roomsDeleted).toBe(0);
+    });
+  });
+
+  describe(`${name}: device secrets`, () => {
+    const missing = { kind: 'not_found_or_expired' };
+    const waits = { kind: 'waiting' };
+    const withSecrets = (...secrets: string[]) => ({ secrets, isRequired: false });
+    const required = (...secrets: string[]) => ({ secrets, isRequired: true });
+    const [ofA, ofB] = [secretOf('a', '000001'), secretOf('b', '000001')];
+    const check = (store: PairingStore, proof?: string, client1 = 'a', joinCode = '000001') =>
+      store.check(joinCode, client1, NOW, undefined, true, proof);
+    /** Everything that a purge counts. */
+    const purgeAll = async (store: PairingStore, deviceIds: string[], proofs = withSecrets()) => {
+      const { kind: _, ...counts } = await store.purge(deviceIds, NOW, undefined, proofs);
+      return counts;
+    };
+
+    test('create and accept come to the secret that they were given, a repeat to the first', async () => {
+      const store = await fresh();
+      const made = { kind: 'created', expiresAt: LATER, secret: ofA };
+      expect(await create(store, '000001', 'a', LATER, NOW, once('create'))).toEqual(made);
+      const again = { joinCode: '000001', client1: 'a', expiresAt: LATER + 9, address: '' };
+      expect(await store.create({ ...again, secret: 'other' }, NOW, once('create'))).toEqual(made);
+      const accepted = { kind: 'accepted', roomId: 'room', secret: ofB };
+      expect(await accept(store, '000001', 'b', 'room', UNTIL, NOW, once('accept'))).toEqual(
+        accepted,
+      );
+      const repeat = { joinCode: '000001', client2: 'b', roomId: 'other', collectableUntil: UNTIL };
+      expect(await store.accept({ ...repeat, secret: 'other' }, NOW, once('accept'))).toEqual(
+        accepted,
+      );
+      const room = await store.findRoom('room', NOW);
+      expect(room?.secret1).toEqual({ hash: secretHash(ofA), isProved: false });
+      expect(room?.secret2).toEqual({ hash: secretHash(ofB), isProved: false });
+    });
+
+    test('a check with a wrong secret finds nothing, one without it only until the first proof', async () => {
+      const [store, other] = (await stores(2)) as [PairingStore, PairingStore];
+      await create(store, '000001', 'a', LATER, NOW);
+      expect(await check(store, 'wrong')).toEqual(missing);
+      expect(await check(store)).toMatchObject(waits);
+      expect(await check(store, ofA, 'b')).toEqual(missing);
+      expect(await check(store, ofA)).toMatchObject(waits);
+      expect(await check(other)).toEqual(missing);
+      expect(await check(other, ofA)).toMatchObject(waits);
+      await accept(store, '000001', 'b', 'room', UNTIL, NOW);
+      expect(await check(store)).toEqual(missing);
+      expect(await check(store, 'wrong')).toEqual(missing);
+      expect(await check(store, ofB)).toEqual(missing);
+      expect(await check(store, ofA)).toEqual({ kind: 'collected', roomId: 'room' });
+      expect((await store.findRoom('room', NOW))?.secret1?.isProved).toBe(true);
+      expect((await store.findRoom('room', NOW))?.secret2?.isProved).toBe(false);
+    });
+
+    test.each([undefined, 'key'])(
+      'a proof that comes with the collecting check is one of the room (key: %s)',
+      async (key) => {
+        const store = await fresh();
+        await pair(store, '000001', ['a', 'b', 'room']);
+        const repeat = key === undefined ? undefined : once(key);
+        expect(await store.check('000001', 'a', NOW, repeat, true, ofA)).toMatchObject({
+          kind: 'collected',
+        });
+        expect((await store.findRoom('room', NOW))?.secret1?.isProved).toBe(true);
+      },
+    );
+
+    test('a code is renewed without a secret until the first proof, then only with it', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      const renew = (secret: string, proof?: string) =>
+        store.create(
+          { joinCode: '000001', client1: 'a', expiresAt: LATER, address: '', secret, proof },
+          NOW,
+        );
+      expect(await renew('second')).toMatchObject({ kind: 'created', secret: 'second' });
+      // The first secret is void.
+      expect(await check(store, ofA)).toEqual(missing);
+      expect(await renew('third', ofA)).toEqual({ kind: 'conflict' });
+      expect(await check(store, 'second')).toMatchObject(waits);
+      expect(await renew('fourth')).toEqual({ kind: 'conflict' });
+      expect(await renew('fourth', 'wrong')).toEqual({ kind: 'conflict' });
+      // The device keeps the secret that it has.
+      expect(await renew('fourth', 'second')).toMatchObject({ kind: 'created', secret: 'second' });
+      expect(await check(store)).toEqual(missing);
+      expect(await check(store, 'second')).toMatchObject(waits);
+      // Nothing of it holds for the next one who makes the code.
+      const next = { joinCode: '000001', client1: 'c', expiresAt: UNTIL, address: '', secret: 's' };
+      expect(await store.create({ ...next, proof: 'any' }, LATER)).toMatchObject({ secret: 's' });
+      expect(await store.check('000001', 'c', LATER)).toMatchObject(waits);
+    });
+
+    test('a code of a proved device is cancelled only with its secret', async () => {
+      const store = await fresh();
+      const cancel = (proof?: string) => store.cancel('000001', 'a', NOW, undefined, proof);
+      await create(store, '000001', 'a', LATER, NOW);
+      await cancel('wrong');
+      expect(await check(store, ofA)).toMatchObject(waits);
+      await cancel();
+      await cancel('wrong');
+      expect(await check(store, ofA)).toMatchObject(waits);
+      await cancel(ofA);
+      expect(await check(store, ofA)).toEqual(missing);
+    });
+
+    test('a renewal with the secret is a proof', async () => {
+      const store = await fresh();
+      await create(store, '000001', 'a', LATER, NOW);
+      await create(store, '000001', 'a', LATER, NOW, undefined, ofA);
+      expect(await check(store)).toEqual(missing);
+    });
+
+    test('a device is marked as proved in its room, the other is not', async () => {
+      const [store, other] = (await stores(2)) as [PairingStore, PairingStore];
+      await pair(store, '000001', ['a', 'b', 'room']);
+      const proved = async () => {
+        const room = await other.findRoom('room', NOW);
+        return [room?.secret1?.isProved, room?.secret2?.isProved];
+      };
+      expect(await store.prove('no room', 'a')).toBe(false);
+      expect(await store.prove('room', 'b')).toBe(true);
+      expect(await proved()).toEqual([false, true]);
+      expect(await store.prove('room', 'b')).toBe(true);
+      expect(await proved()).toEqual([false, true]);
+      await Promise.all([store.prove('room', 'a'), other.prove('room', 'a')]);
+      expect(await proved()).toEqual([true, true]);
+      await store.deleteRoom('room', withSecrets(ofA));
+      expect(await store.prove('room', 'a')).toBe(false);
+      expect(await store.findRoom('room', NOW)).toBeUndefined();
+    });
+
+    test('a room is deleted without a secret only where nobody has proved, and never with a wrong one', async () => {
+      const store = await fresh();
+      for (const n of [1, 2, 3, 4]) await pair(store, `00000${n}`, ['a', 'b', `room ${n}`]);
+      expect(await store.deleteRoom('room 1', withSecrets('wrong'))).toBe('forbidden');
+      expect(await store.deleteRoom('room 1', required())).toBe('forbidden');
+      expect(await store.deleteRoom('room 1', required('wrong'))).toBe('forbidden');
+      expect(await store.findRoom('room 1', NOW)).toBeDefined();
+      expect(await store.deleteRoom('room 1')).toBe('deleted');
+      expect(await store.deleteRoom('room 1')).toBe('absent');
+      expect(await store.deleteRoom('room 1', required('any'))).toBe('absent');
+      await store.prove('room 2', 'a');
+      expect(await store.deleteRoom('room 2')).toBe('forbidden');
+      expect(await store.deleteRoom('room 2', withSecrets(ofA))).toBe('forbidden');
+      expect(await store.findRoom('room 2', NOW)).toBeDefined();
+      // The other device, which has proved nothing yet, may delete it with its own.
+      expect(await store.deleteRoom('room 2', withSecrets(secretOf('b', '000002')))).toBe(
+        'deleted',
+      );
+      await store.prove('room 3', 'b');
+      expect(await store.deleteRoom('room 3', required(secretOf('b', '000003')))).toBe('deleted');
+      expect(await store.deleteRoom('room 4', required(secretOf('a', '000004')))).toBe('deleted');
+    });
+
+    test('a purge keeps what wants a secret that it did not bring, and counts exactly', async () => {
+      const store = await fresh();
+      // Proved rooms of both, collected and not; unproved ones; waiting codes of each kind.
+      await pair(store, '000001', ['a', 'b', 'room 1']);
+      await pair(store, '000002', ['b', 'a', 'room 2']);
+      await pair(store, '000003', ['a', 'b', 'room 3']);
+      await check(store, ofA);
+      await store.prove('room 2', 'a');
+      await create(store, '000004', 'a', LATER, NOW);
+      await check(store, secretOf('a', '000004'), 'a', '000004');
+      await create(store, '000005', 'a', LATER, NOW);
+      expect(await purgeAll(store, ['a', 'b', 'a'], withSecrets('wrong'))).toEqual({
+        roomsDeleted: 1,
+        pendingsDeleted: 2,
+        roomsKept: 2,
+        pendingsKept: 2,
+      });
+      expect(await store.findRoom('room 1', NOW)).toBeDefined();
+      expect(await store.findRoom('room 3', NOW)).toBeUndefined();
+      expect(await check(store, undefined, 'b', '000002')).toMatchObject({ roomId: 'room 2' });
+      const four = secretOf('a', '000004');
+      expect(await purgeAll(store, ['a'], withSecrets(ofB, four))).toEqual({
+        roomsDeleted: 1,
+        pendingsDeleted: 1,
+        roomsKept: 1,
+        pendingsKept: 0,
+      });
+      expect(await purgeAll(store, ['b'], withSecrets(secretOf('a', '000002')))).toEqual({
+        roomsDeleted: 1,
+        pendingsDeleted: 0,
+        roomsKept: 0,
+        pendingsKept: 0,
+      });
+    });
+
+    test('where secrets are required, a purge deletes only what it proves', async () => {
+      const store = await fresh();
+      await pair(store, '000001', ['a', 'b', 'room 1']);
+      await pair(store, '000002', ['a', 'c', 'room 2']);
+      await create(store, '000003', 'a', LATER, NOW);
+      expect(await purgeAll(store, ['a'], required(ofB))).toEqual({
+        roomsDeleted: 1,
+        pendingsDeleted: 1,
+        roomsKept: 1,
+        pendingsKept: 2,
+      });
+      expect(await check(store, undefined, 'a', '000002')).toMatchObject({ roomId: 'room 2' });
     });
   });
 

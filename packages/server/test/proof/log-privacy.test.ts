@@ -59,7 +59,7 @@ test('every step in the life of a connection is one line', async () => {
   expect([...lives.values()]).toEqual([
     ['connected', 'room joined', 'disconnected'],
     ['connected', 'room joined', 'disconnected'],
-    ['connected', 'room full', 'room joined', 'room left', 'disconnected'],
+    ['connected', 'join refused', 'room joined', 'room left', 'disconnected'],
     ['connected', 'room joined', 'socket error', 'disconnected'],
   ]);
 });

@@ -2,6 +2,10 @@
 import type { PairingStore } from '../../src/pairing/store.js';
 import type { Repeatable } from '../../src/platform/idempotency.js';
 
+/** The secret that {@link create} and {@link accept} give a device. */
+export const secretOf = (deviceId: string, joinCode: string): string =>
+  `${deviceId} of ${joinCode}`;
+
 export const create = (
   store: PairingStore,
   joinCode: string,
@@ -9,7 +13,15 @@ export const create = (
   expiresAt: number,
   now: number,
   once?: Repeatable,
-) => store.create({ joinCode, client1, expiresAt, address: '192.0.2.1' }, now, once);
+  proof?: string,
+) => {
+  const secret = secretOf(client1, joinCode);
+  return store.create(
+    { joinCode, client1, expiresAt, address: '192.0.2.1', secret, proof },
+    now,
+    once,
+  );
+};
 
 export const accept = (
   store: PairingStore,
@@ -19,12 +31,15 @@ export const accept = (
   collectableUntil: number,
   now: number,
   once?: Repeatable,
-) => store.accept({ joinCode, client2, roomId, collectableUntil }, now, once);
+) => {
+  const secret = secretOf(client2, joinCode);
+  return store.accept({ joinCode, client2, roomId, collectableUntil, secret }, now, once);
+};
 
 /** Purges, and returns the counts alone. */
 export async function purge(store: PairingStore, deviceIds: readonly string[]) {
   const outcome = await store.purge(deviceIds, 0);
   if (outcome.kind !== 'purged') throw new Error(`purge came to ${outcome.kind}`);
-  const { kind: _, ...counts } = outcome;
-  return counts;
+  const { roomsDeleted, pendingsDeleted } = outcome;
+  return { roomsDeleted, pendingsDeleted };
 }

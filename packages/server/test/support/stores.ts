@@ -12,6 +12,7 @@ export function brokenStore(failure: () => Error): PairingStore {
     check: fail,
     cancel: fail,
     findRoom: fail,
+    prove: fail,
     deleteRoom: fail,
     purge: fail,
     recall: fail,

@@ -11,7 +11,10 @@ test('an accept is answered with the room id: 48 lowercase hex characters', asyn
   const { joinid } = await createPending(url);
   const answer = await accept({ joinid, client2: someDevice() });
   expect(answer.status).toBe(200);
-  expect(answer.body).toStrictEqual({ roomid: expect.stringMatching(/^[0-9a-f]{48}$/) });
+  expect(answer.body).toStrictEqual({
+    roomid: expect.stringMatching(/^[0-9a-f]{48}$/),
+    secret: expect.stringMatching(/^[\w-]{43}$/),
+  });
 });
 
 test('a room id is new for every pairing, also of the same two devices', async () => {

@@ -19,7 +19,11 @@ test('a new code is answered with 201, ok and the exact expiry', async () => {
   const after = Date.now();
   expect(answer.status).toBe(201);
   expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
-  expect(answer.body).toStrictEqual({ ok: true, exp: expect.any(String) });
+  expect(answer.body).toStrictEqual({
+    ok: true,
+    exp: expect.any(String),
+    secret: expect.stringMatching(/^[\w-]{43}$/),
+  });
   const exp = answer.body?.exp as string;
   expect(exp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   expect(Date.parse(exp)).toBeGreaterThanOrEqual(before + 300_000);

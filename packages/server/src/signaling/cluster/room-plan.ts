@@ -176,12 +176,15 @@ function sameRecord(one: RoomRecord, other: RoomRecord): boolean {
     one.pair === other.pair &&
     one.state.devices?.client1 === other.state.devices?.client1 &&
     one.state.devices?.client2 === other.state.devices?.client2 &&
+    one.state.devices?.proved1 === other.state.devices?.proved1 &&
+    one.state.devices?.proved2 === other.state.devices?.proved2 &&
     one.state.members.length === other.state.members.length &&
     one.state.members.every((member, at) => {
       const its = other.state.members[at] as Member;
       return (
         member.connectionId === its.connectionId &&
         member.deviceId === its.deviceId &&
+        member.isProved === its.isProved &&
         one.nodes[at] === other.nodes[at]
       );
     })

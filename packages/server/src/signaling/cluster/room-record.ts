@@ -1,6 +1,6 @@
 // What a cluster keeps of a room: its state by room.ts, the node of each member, who sat there last, and the version of it all.
 import { ROOM_SEATS } from '@couplet/protocol';
-import { emptyRoom, type Member, type RoomState } from '../room.js';
+import { emptyRoom, type Member, type PairedDevices, type RoomState } from '../room.js';
 
 /** One who sat there. */
 export interface PastMember extends Member {
@@ -38,21 +38,29 @@ export function nodeOf({ state, nodes }: RoomRecord, connectionId: string): stri
 /** The version comes first, in digits: a script compares it without reading the rest. */
 export function encodeRecord({ version, pair, state, nodes, past }: RoomRecord): string {
   const { roomId, devices, members } = state;
-  const seats = members.map(({ connectionId, deviceId }, at) => [
+  const seats = members.map(({ connectionId, deviceId, isProved }, at) => [
     connectionId,
     deviceId,
     nodes[at] as string,
+    ...(isProved ? [1] : []),
   ]);
-  const paired = devices === null ? null : [devices.client1, devices.client2];
+  const paired = devices === null ? null : encodeDevices(devices);
   const gone = past.map(({ connectionId, deviceId, until }) => [connectionId, deviceId, until]);
   return `${version}|${JSON.stringify([pair, roomId, paired, seats, gone])}`;
 }
 
+/** As an older version did, where nobody is proved. */
+const encodeDevices = ({ client1, client2, proved1, proved2 }: PairedDevices) =>
+  proved1 || proved2
+    ? [client1, client2, (proved1 ? 1 : 0) + (proved2 ? 2 : 0)]
+    : [client1, client2];
+
+/** What was proved comes last, as a number, and is left out where nothing was. */
 type Encoded = [
   number,
   string,
-  [string, string] | null,
-  [string, string | null, string][],
+  [string, string, number?] | null,
+  [string, string | null, string, number?][],
   // Nodes of an earlier version write none, and may be there still while they are upgraded one by one.
   [string, string | null, number][]?,
 ];
@@ -61,16 +69,32 @@ type Encoded = [
 export function decodeRecord(text: string): RoomRecord {
   const bar = text.indexOf('|');
   const [pair, roomId, paired, seats, gone = []] = JSON.parse(text.slice(bar + 1)) as Encoded;
-  const members: Member[] = seats.map(([connectionId, deviceId]) => ({ connectionId, deviceId }));
-  const devices = paired === null ? null : { client1: paired[0], client2: paired[1] };
+  const members = seats.map(
+    ([connectionId, deviceId, , isProved]): Member => ({
+      connectionId,
+      deviceId,
+      ...(isProved === 1 ? { isProved: true } : {}),
+    }),
+  );
   return {
     version: Number(text.slice(0, bar)),
     pair,
-    state: { roomId, members, devices },
+    state: { roomId, members, devices: paired === null ? null : decodeDevices(paired) },
     nodes: seats.map(([, , node]) => node),
     past: gone.map(([connectionId, deviceId, until]) => ({ connectionId, deviceId, until })),
   };
 }
+
+const decodeDevices = ([client1, client2, proved = 0]: [
+  string,
+  string,
+  number?,
+]): PairedDevices => ({
+  client1,
+  client2,
+  ...((proved & 1) === 0 ? {} : { proved1: true }),
+  ...((proved & 2) === 0 ? {} : { proved2: true }),
+});
 
 /** Whether the same connections sit there, in whatever order. */
 export function sameCompany(one: RoomState, other: RoomState): boolean {

@@ -1,0 +1,189 @@
+// Device secrets on the wire: where they stand in requests, and that nothing tells them. docs/protocol.md §3.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { secretHash } from '../../src/platform/device-secrets.js';
+import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
+import { Peer } from '../support/peer.js';
+import { serverUnderTest, startServer, temporaryFolder } from '../support/server.js';
+import { execute } from '../support/sqlite-files.js';
+
+const { url, wsUrl } = await serverUnderTest();
+const folder = temporaryFolder();
+
+const post = (path: string, body: object, headers = {}) => call(url, 'POST', path, body, headers);
+
+/** A pairing in which both devices have their secrets, and the first has sent its own. */
+async function pairWithSecrets(base = url) {
+  const [joinid, client1, client2] = [someCode(), someDevice(), someDevice()];
+  const made = await call(base, 'POST', '/api/rooms', { joinid, client1, expiresInSeconds: 300 });
+  const secret1 = String(made.body?.secret);
+  const accepted = await call(base, 'POST', '/api/rooms/accept', { joinid, client2 });
+  const { roomid, secret: secret2 } = accepted.body as { roomid: string; secret: string };
+  await call(base, 'POST', '/api/rooms/check', { joinid, client1, secret: secret1 });
+  return { roomid, client1, client2, secret1, secret2 };
+}
+
+test('create and accept answer with secrets of 43 characters, new for each device and pairing', async () => {
+  const [one, other] = [await pairWithSecrets(), await pairWithSecrets()];
+  const secrets = [one.secret1, one.secret2, other.secret1, other.secret2];
+  for (const secret of secrets) expect(secret).toMatch(/^[\w-]{43}$/);
+  expect(new Set(secrets).size).toBe(4);
+});
+
+test('a repeat with its Idempotency-Key is answered with the same secret', async () => {
+  const [joinid, client1, client2] = [someCode(), someDevice(), someDevice()];
+  const create = { joinid, client1, expiresInSeconds: 300 };
+  for (const [path, body] of [
+    ['/api/rooms', create],
+    ['/api/rooms/accept', { joinid, client2 }],
+  ] as const) {
+    const key = { 'idempotency-key': someDevice() };
+    const first = await post(path, body, key);
+    expect(first.body?.secret).toBeDefined();
+    expect((await post(path, body, key)).body).toEqual(first.body);
+  }
+});
+
+test.each([
+  ['in the body', false],
+  ['in the header Couplet-Secret, for proxies that strip bodies', true],
+])('a DELETE takes the secret %s', async (_where, isStripped) => {
+  const { roomid, secret1 } = await pairWithSecrets();
+  const send = (secret: string) =>
+    isStripped
+      ? call(url, 'DELETE', `/api/rooms?roomid=${roomid}`, undefined, { 'couplet-secret': secret })
+      : call(url, 'DELETE', '/api/rooms', { roomid, secret });
+  expect(await send('wrong')).toMatchObject({ status: 403, body: { error: 'forbidden' } });
+  expect(await send(secret1)).toMatchObject({ status: 200, body: { ok: true } });
+});
+
+test('a secret in the query counts for nothing', async () => {
+  const { roomid, secret1 } = await pairWithSecrets();
+  const path = `/api/rooms?roomid=${roomid}&secret=${secret1}`;
+  expect((await call(url, 'DELETE', path)).status).toBe(403);
+});
+
+test('pages of other origins may send the header', async () => {
+  const preflight = await fetch(`${url}/api/rooms`, { method: 'OPTIONS' });
+  expect(preflight.headers.get('access-control-allow-headers')).toContain('Couplet-Secret');
+});
+
+test('null and the empty string are no secret', async () => {
+  const { roomid, client2 } = await pairDevices(url);
+  for (const secret of [null, '']) {
+    expect((await post('/api/ice-servers', { roomid, client: client2, secret })).status).toBe(200);
+    const peer = await Peer.connect(wsUrl);
+    peer.send({ type: 'join_room', roomId: roomid, deviceId: client2, secret });
+    await peer.next('room_joined');
+  }
+  expect((await call(url, 'DELETE', '/api/rooms', { roomid, secret: null })).status).toBe(200);
+});
+
+test.each([1, {}, ['x'], 'x'.repeat(257), '\ud800'])('%o is an invalid secret', async (secret) => {
+  const { joinid, client1 } = await createPending(url);
+  for (const [method, path, body] of [
+    ['POST', '/api/rooms', { joinid, client1, expiresInSeconds: 300, secret }],
+    ['POST', '/api/rooms/check', { joinid, client1, secret }],
+    ['POST', '/api/ice-servers', { roomid: 'r', client: client1, secret }],
+    ['DELETE', '/api/rooms', { roomid: 'r', secret }],
+  ] as const) {
+    const answer = await call(url, method, path, body);
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_secret', field: 'secret' },
+    });
+  }
+  const peer = await Peer.connect(wsUrl);
+  peer.send({ type: 'join_room', roomId: 'r', secret });
+  expect(await peer.next()).toMatchObject({ type: 'error', code: 'invalid_secret' });
+});
+
+test.each([
+  ['x', 1],
+  [[1, 'x', ''], 2],
+  [Array.from({ length: 1001 }, () => 'x'), 1001],
+])('a purge with the secrets %o is refused', async (secrets, count) => {
+  const { roomid, client1 } = await pairDevices(url);
+  const answer = await post('/api/user/purge', { deviceId: client1, secrets });
+  expect(answer).toMatchObject({ status: 400, body: { error: 'invalid_secrets', count } });
+  expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
+});
+
+test('a purge may bring 1000 ids and 1000 secrets', async () => {
+  const { client1, secret1 } = await pairWithSecrets();
+  const fill = (last: string) => [...Array.from({ length: 999 }, () => someDevice()), last];
+  const answer = await post('/api/user/purge', {
+    deviceIds: fill(client1),
+    secrets: fill(secret1),
+  });
+  expect(answer.body).toMatchObject({ roomsDeleted: 1, deviceIdCount: 1000 });
+});
+
+test('a wrong secret does not prove, and a right one without its device is wrong', async () => {
+  const { roomid, client1, client2, secret1, secret2 } = await pairWithSecrets();
+  const got = async (deviceId: string | undefined, secret: string) => {
+    const peer = await Peer.connect(wsUrl);
+    peer.send({ type: 'join_room', roomId: roomid, deviceId, secret });
+    const { type, code } = await peer.next();
+    return code ?? type;
+  };
+  expect(await got(client2, secret1)).toBe('forbidden');
+  expect(await got(undefined, secret2)).toBe('forbidden');
+  expect(await got(someDevice(), secret2)).toBe('forbidden');
+  expect((await post('/api/ice-servers', { roomid, client: client2 })).status).toBe(200);
+  expect(await got(client2, secret2)).toBe('room_joined');
+  expect((await post('/api/ice-servers', { roomid, client: client2 })).status).toBe(403);
+  expect(await got(client1, secret1)).toBe('room_joined');
+});
+
+test('a join with the secret proves the device before it has its seat, also after a restart', async () => {
+  const file = join(folder, 'proof.db');
+  const one = await startServer({ SQLITE_DB_PATH: file });
+  const { roomid, client2, secret2 } = await pairWithSecrets(one.url);
+  const peer = await Peer.connect(one.wsUrl);
+  peer.send({ type: 'join_room', roomId: roomid, deviceId: client2, secret: secret2 });
+  await peer.next('room_joined');
+  await one.close();
+  const again = await startServer({ SQLITE_DB_PATH: file });
+  onTestFinished(() => again.close());
+  const ask = (secret?: string) =>
+    call(again.url, 'POST', '/api/ice-servers', { roomid, client: client2, secret });
+  expect((await ask()).status).toBe(403);
+  expect((await ask(secret2)).status).toBe(200);
+});
+
+test('a pairing of an older version has no secrets: one that is sent is ignored', async () => {
+  const file = join(folder, 'old.db');
+  const server = await startServer({ SQLITE_DB_PATH: file });
+  onTestFinished(() => server.close());
+  const roomid = 'f'.repeat(48);
+  execute(file, `INSERT INTO rooms (roomid, client1, client2) VALUES ('${roomid}', 'a', 'b')`);
+  for (const secret of [undefined, 'any']) {
+    const body = { roomid, client: 'a', secret };
+    expect((await call(server.url, 'POST', '/api/ice-servers', body)).status).toBe(200);
+  }
+  const body = { roomid, secret: 'any' };
+  expect((await call(server.url, 'DELETE', '/api/rooms', body)).status).toBe(200);
+});
+
+test('the database holds no secret, and no answer holds a digest', async () => {
+  const file = join(folder, 'kept.db');
+  const server = await startServer({ SQLITE_DB_PATH: file });
+  onTestFinished(() => server.close());
+  const { roomid, client1, secret1, secret2 } = await pairWithSecrets(server.url);
+  const bytes = readFileSync(file, 'latin1') + readFileSync(`${file}-wal`, 'latin1');
+  expect(bytes).toContain(secretHash(secret1));
+  for (const secret of [secret1, secret2]) expect(bytes).not.toContain(secret);
+  const answers = [
+    await call(server.url, 'GET', `/api/rooms?roomid=${roomid}`),
+    await call(server.url, 'POST', '/api/ice-servers', {
+      roomid,
+      client: client1,
+      secret: secret1,
+    }),
+    await call(server.url, 'DELETE', '/api/rooms', { roomid, secret: 'wrong' }),
+  ];
+  expect(answers[0]?.body).toEqual({ roomid, client1, client2: expect.any(String) });
+  expect(JSON.stringify(answers)).not.toContain(secretHash(secret1));
+});
