@@ -17,10 +17,10 @@ import {
 describeWith(['chromium'], 'two browsers with more than one channel', () => {
   const folder = temporaryFolder();
   const open = deviceOpener();
-  const paired = async (): Promise<[Device, Device]> => {
+  const paired = async (env: Record<string, string> = {}): Promise<[Device, Device]> => {
     const url = await startCommand(['serve', '--sqlite'], {
       cwd: folder,
-      env: { SQLITE_DB_PATH: ':memory:' },
+      env: { SQLITE_DB_PATH: ':memory:', ...env },
     }).listening;
     const both: [Device, Device] = [await open(), await open()];
     await pair(url, ...both);
@@ -56,6 +56,30 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
     await expectTalk(host, guest);
     await expectKept(host, guest);
   }, 60_000);
+
+  test.each(['host', 'guest'])(
+    'the %s adds more tracks than the server takes: told once, and all that worked goes on',
+    async (which) => {
+      const [host, guest] = await paired({ MAX_MESSAGE_BYTES: '16384' });
+      const [from, to] = which === 'host' ? [host, guest] : [guest, host];
+      const errors = () => inPage(from, ({ errors }) => errors);
+      await inPage(from, add);
+      await expect.poll(() => got(to)).toEqual({ tracks: ['audio'], channels: ['more'] });
+      await inPage(from, ({ session }) => {
+        for (let n = 0; n < 10; n++) session.peer?.addTransceiver('video');
+      });
+      await expect.poll(errors).toEqual(['message_too_big']);
+      await expectTalk(host, guest);
+      // The peer still can add something. What does not fit is then tried once more.
+      await inPage(to, add);
+      await expect.poll(() => got(from)).toEqual({ tracks: ['audio'], channels: ['more'] });
+      await expect.poll(errors).toEqual(['message_too_big', 'message_too_big']);
+      await expectTalk(host, guest);
+      await expectKept(host, guest);
+      expect(await inPage(to, ({ errors }) => errors)).toEqual([]);
+    },
+    60_000,
+  );
 });
 
 /** Runs in the page. */
