@@ -18,7 +18,7 @@ writeFileSync(
 );
 
 write('docs/protocol.md', {
-  'close-codes': tables.closeCodes(wire.CLOSE_CODES),
+  'close-codes': tables.closeCodes(wire.CLOSE_CODES, wire.CLOSE_MEANINGS),
   'rest-errors': tables.restErrors(wire.REST_ERRORS, wire.REST_MEANINGS),
   'signaling-errors': tables.signalingErrors(wire.SIGNALING_ERRORS),
 });

@@ -38,15 +38,14 @@ export const signalingErrors = (errors) =>
     Object.entries(errors).map(([code, { text, meaning }]) => [`\`${code}\``, text, meaning]),
   );
 
-/** @param {Record<string, { code: number, meaning: string }>} codes */
-export const closeCodes = (codes) =>
+/**
+ * @param {Record<string, { code: number }>} codes
+ * @param {Record<string, string>} meanings
+ */
+export const closeCodes = (codes, meanings) =>
   table(
     ['code', 'name', 'what to make of it'],
-    Object.entries(codes).map(([name, { code, meaning }]) => [
-      String(code),
-      `\`${name}\``,
-      meaning,
-    ]),
+    Object.entries(codes).map(([name, { code }]) => [String(code), `\`${name}\``, meanings[name]]),
   );
 
 /** @param {ReadonlyMap<string, { default: string | number | boolean, description: string }>} settings */

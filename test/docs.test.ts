@@ -2,7 +2,13 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as limits from '@couplet/protocol';
-import { CLOSE_CODES, REST_ERRORS, REST_MEANINGS, SIGNALING_ERRORS } from '@couplet/protocol';
+import {
+  CLOSE_CODES,
+  CLOSE_MEANINGS,
+  REST_ERRORS,
+  REST_MEANINGS,
+  SIGNALING_ERRORS,
+} from '@couplet/protocol';
 import * as schemas from '@couplet/protocol/schema';
 import { describe, expect, test } from 'vitest';
 import { parseConfig, SETTINGS } from '../packages/server/src/platform/config.js';
@@ -38,10 +44,10 @@ describe('docs/protocol.md', () => {
   test('lists the close codes with name and meaning', () => {
     const life = section(protocol, '## 7. Life of a WebSocket');
     expect(tableRows(life)).toEqual(
-      Object.entries(CLOSE_CODES).map(([name, { code, meaning }]) => [
+      Object.entries(CLOSE_CODES).map(([name, { code }]) => [
         String(code),
         `\`${name}\``,
-        meaning,
+        CLOSE_MEANINGS[name as keyof typeof CLOSE_MEANINGS],
       ]),
     );
   });

@@ -130,7 +130,10 @@ export class CoupletError extends Error {
   /** @internal Of a close code; undefined where the connection should be made again. */
   static ofClose(closeCode: number): CoupletError | undefined {
     const reason = FINAL_CLOSES.find((name) => CLOSE_CODES[name].code === closeCode);
-    return reason && new CoupletError(reason, { message: CLOSE_CODES[reason].meaning });
+    return (
+      reason &&
+      new CoupletError(reason, { message: `The server closed the connection: ${reason}.` })
+    );
   }
 
   /** @internal Of an error that answered a join; undefined where the join should be tried again. */

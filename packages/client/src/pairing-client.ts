@@ -185,7 +185,9 @@ export class PairingClient {
         ? nowMs + askedMs >= expiresMs + GRACE_MS &&
           (lateFailures >= MIN_LATE_FAILURES || askedMs > LONGEST_DELAY_MS)
         : attempt + 1 >= attempts || waitedMs + askedMs > LONGEST_DELAY_MS;
-      if (isOver || attempts === 1) throw failure;
+      if (isOver || attempts === 1) {
+        throw failure.code === 'network' ? await this.#withCause(failure, signal) : failure;
+      }
       let delayMs = reconnectDelayMs(attempt, random());
       if (waiting) delayMs = Math.min(delayMs, Math.max(0, expiresMs - nowMs) + LATE_DELAY_MS);
       // The server asks all its clients to wait equally long: the random delay comes on top.
@@ -193,6 +195,23 @@ export class PairingClient {
       waitedMs += delayMs;
       await sleep(clock, delayMs, signal);
     }
+  }
+
+  /**
+   * A browser hides why a request to another origin fails. If the server answers a request that needs no permission, the
+   * address redirects the preflight, or something on the way strips the CORS headers.
+   */
+  async #withCause(failure: CoupletError, signal: AbortSignal | undefined): Promise<CoupletError> {
+    if (!('location' in globalThis)) return failure;
+    try {
+      await this.#attempt('/healthz', { mode: 'no-cors' }, LATE_ATTEMPT_MS, signal);
+    } catch (error) {
+      return error instanceof CoupletError ? error : failure;
+    }
+    return new CoupletError('unexpected_answer', {
+      message: `The address ${this.#options.url} answers, but is redirected or does not allow this origin.`,
+      cause: failure.cause,
+    });
   }
 
   /** Sends the request once; rejects with `aborted` for the caller's signal, with anything else for a lost answer. */

@@ -1,5 +1,5 @@
 // REST from the client's side: what is asked again, when, and under which key.
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { eventually } from '../../server/test/support/eventually.js';
 import { FakeClock } from '../../server/test/support/fake-clock.js';
 import { startServer } from '../../server/test/support/server.js';
@@ -116,6 +116,55 @@ test('a server that stays away fails after six attempts; a check waits on', asyn
   expect(away.requests).toHaveLength(6);
   const back = scripted([...Array<Step>(20).fill(lost), json(200, { roomid: 'r' })]);
   expect(await back.client.check('042137', 'device', 60_000)).toBe('r');
+});
+
+/** A browser that is refused every request but those without permission, which `answer` answers. */
+function browser(answer: (init: RequestInit) => Promise<Response>) {
+  vi.stubGlobal('location', { origin: 'https://page.example' });
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const probes: string[] = [];
+  const fetch = (url: string, init: RequestInit) => {
+    if (init.mode !== 'no-cors') return Promise.reject(lost);
+    probes.push(url);
+    return answer(init);
+  };
+  const clock: Clock = {
+    monotonic: () => 0,
+    after(delayMs, callback) {
+      if (delayMs < 15_000) setImmediate(callback);
+      return () => {};
+    },
+  };
+  const client = new PairingClient({ url: 'http://server', fetch, clock, random: () => 0 });
+  return { client, probes };
+}
+
+test('a browser whose preflight is redirected says that the address redirects, not that nobody answers', async () => {
+  const { client, probes } = browser(async () => new Response(null));
+  await expect(client.accept('042137', 'device')).rejects.toMatchObject({
+    code: 'unexpected_answer',
+    message: expect.stringContaining('http://server answers, but is redirected'),
+    cause: lost,
+  });
+  expect(probes).toEqual(['http://server/healthz']);
+});
+
+test('a browser that reaches nobody says so', async () => {
+  const { client } = browser(() => Promise.reject(lost));
+  await expect(client.accept('042137', 'device')).rejects.toMatchObject({ code: 'network' });
+});
+
+test('a probe of the address ends with the signal, and with its time', async () => {
+  const enough = new AbortController();
+  const aborted = browser((init) => {
+    queueMicrotask(() => enough.abort());
+    return unanswered(init.signal);
+  });
+  await expect(aborted.client.accept('042137', 'device', enough.signal)).rejects.toMatchObject({
+    code: 'aborted',
+  });
+  const silent = browser(({ signal }) => unanswered(signal));
+  await expect(silent.client.accept('042137', 'device')).rejects.toMatchObject({ code: 'network' });
 });
 
 test.each([

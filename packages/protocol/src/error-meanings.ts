@@ -1,4 +1,5 @@
-// What each REST error code means, for documents and for people. A module of its own: clients do not load these texts.
+// What REST error codes and close codes mean, for documents and for people. A module of its own: clients do not load these texts.
+import type { CloseReason } from './close-codes.js';
 import type { RestErrorCode } from './error-codes.js';
 
 export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
@@ -40,4 +41,15 @@ export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
   internal_error: 'A bug in the server.',
   unavailable:
     'The store cannot be reached, or the server is going away; try again after `Retry-After` seconds.',
+};
+
+/** What a client makes of a close code. */
+export const CLOSE_MEANINGS: Readonly<Record<CloseReason, string>> = {
+  policy_violation: 'Abuse; do not reconnect without a change.',
+  message_too_big: 'A message was larger than the cap; reconnect, and do not send it again.',
+  internal_error: 'A bug in the server; reconnect with backoff.',
+  service_restart: 'The server is restarting; reconnect with backoff.',
+  try_again_later: 'The server is overloaded; reconnect with backoff.',
+  replaced: 'The same device joined again and took this seat over; do not reconnect.',
+  slow_consumer: 'Too much was waiting to be read by this client; reconnect.',
 };

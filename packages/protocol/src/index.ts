@@ -19,7 +19,7 @@ export {
   SIGNALING_ERRORS,
   type SignalingErrorCode,
 } from './error-codes.js';
-export { REST_MEANINGS } from './error-meanings.js';
+export { CLOSE_MEANINGS, REST_MEANINGS } from './error-meanings.js';
 export type { RTCIceCandidateInit, RTCIceServer } from './ice.js';
 export * from './limits.js';
 export type {
