@@ -22,7 +22,12 @@ interface Kept {
   deviceId: string;
   /** The pairing to come back to. */
   session?: SavedSession;
+  /** Pairings that were left: the server forgets them only with their secrets. */
+  left?: SavedSession[];
 }
+
+/** Pairings that are remembered after they were left. */
+const MAX_LEFT = 100;
 
 /** What this tab keeps. Memory is the truth: storage may be blocked, and only a reload reads it. */
 let kept: Promise<Kept> | undefined;
@@ -43,13 +48,17 @@ export async function savedSession(): Promise<SavedSession | undefined> {
 
 /** Keeps the pairing for the next load of this tab, or forgets it. */
 export async function saveSession(session: SavedSession | undefined): Promise<void> {
-  const { deviceId } = await thisDevice();
-  keep(session === undefined ? { deviceId } : { deviceId, session });
+  kept ??= takeKept();
+  const { deviceId, session: before, left = [] } = await kept;
+  if (before && before.roomId !== session?.roomId) left.push(before);
+  keep({ deviceId, left: left.slice(-MAX_LEFT), ...(session && { session }) });
 }
 
 /** Has the server and this tab forget the device and all its pairings. */
 export async function forgetDevice(): Promise<void> {
-  await (await thisDevice()).purge();
+  const device = await thisDevice();
+  const { session, left = [] } = await (kept ?? takeKept());
+  await device.purge({ sessions: session ? [...left, session] : left });
   kept = undefined;
   storage()?.removeItem(KEY);
 }

@@ -1,5 +1,10 @@
 // A device as an application sees it: invites by a code, accepts one, comes back to a pairing, has itself forgotten.
-import { JOIN_CODE_DIGITS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
+import {
+  JOIN_CODE_DIGITS,
+  MAX_PURGE_SECRETS,
+  type PurgeResponse,
+  type RTCIceServer,
+} from '@couplet/protocol';
 import { systemClock } from './clock.js';
 import { CoupletError } from './errors.js';
 import { normalizeJoinCode } from './join-code.js';
@@ -74,6 +79,8 @@ export class Couplet {
   readonly #options: CoupletOptions;
   readonly #url: string;
   readonly #pairing: PairingClient;
+  /** Of the pairings of this object. */
+  readonly #secrets = new Set<string>();
 
   /** Only keeps the options. The methods check them, and the platform, before they send a request. */
   constructor(options: CoupletOptions) {
@@ -93,24 +100,25 @@ export class Couplet {
   }: SessionOptions & { expiresInSeconds?: number } = {}): Promise<Invite> {
     if (signal?.aborted) throw CoupletError.aborted(signal);
     const platform = this.#platform();
-    const { code, expiresMs } = await this.#create(expiresInSeconds, signal);
+    const { code, expiresMs, secret } = await this.#create(expiresInSeconds, signal);
     const expiresInMs = () => Math.max(0, expiresMs - systemClock.monotonic());
     const waiting = new AbortController();
     let isLive = true;
     const cancel = () => {
-      if (isLive) this.#pairing.cancel(code, this.deviceId);
+      if (isLive) this.#pairing.cancel(code, this.deviceId, secret);
       isLive = false;
       waiting.abort(signal?.reason);
     };
     signal?.addEventListener('abort', cancel, { once: true });
     if (signal?.aborted) cancel();
     const accepted = this.#pairing
-      .check(code, this.deviceId, expiresMs, waiting.signal)
+      .check(code, this.deviceId, expiresMs, waiting.signal, secret)
       .finally(() => {
         isLive = false;
       })
       .then((roomId) => {
-        return this.#open(platform, roomId, this.deviceId, { signal: waiting.signal, onSession });
+        const pairing = { roomId, deviceId: this.deviceId, secret };
+        return this.#open(platform, pairing, { signal: waiting.signal, onSession });
       })
       .finally(() => signal?.removeEventListener('abort', cancel));
     // An application that shows the code and never asks for the session is none of the platform's business.
@@ -131,16 +139,17 @@ export class Couplet {
       throw new CoupletError('invalid_joinid', { message: `A code has ${this.#digits} digits.` });
     }
     const platform = this.#platform();
-    const roomId = await this.#pairing.accept(joinCode, this.deviceId, options.signal);
-    return this.#open(platform, roomId, this.deviceId, options);
+    const { deviceId } = this;
+    const accepted = await this.#pairing.accept(joinCode, deviceId, options.signal);
+    this.#know(accepted.secret);
+    return this.#open(platform, { deviceId, ...accepted }, options);
   }
 
   /** Comes back to a pairing; resolves once the peer is there too and the two are connected. */
-  async resume(
-    { roomId, deviceId }: SavedSession,
-    options: SessionOptions = {},
-  ): Promise<PeerSession> {
-    return this.#open(this.#platform(), roomId, deviceId, options);
+  async resume(saved: SavedSession, options: SessionOptions = {}): Promise<PeerSession> {
+    const { roomId, deviceId, secret } = saved;
+    this.#know(secret);
+    return this.#open(this.#platform(), { roomId, deviceId, secret }, options);
   }
 
   /**
@@ -150,20 +159,35 @@ export class Couplet {
    * @throws CoupletError `forbidden` where the server knows no such pairing
    */
   async iceServers(
-    { roomId, deviceId }: SavedSession,
+    { roomId, deviceId, secret }: SavedSession,
     { signal }: Cancellable = {},
   ): Promise<RTCIceServer[]> {
     this.#checkUrl();
-    return this.#pairing.iceServers(roomId, deviceId, signal);
+    return this.#pairing.iceServers(roomId, deviceId, signal, secret);
   }
 
-  /** Has the server forget this device, or those given, with all their pairings. */
+  /**
+   * Has the server forget this device, or those given, with all their pairings. A pairing is deleted only with the secret
+   * of one of its devices. Those of pairings that this object made or resumed are sent; give the others as `sessions`.
+   * The answer counts what was kept for want of a secret (`roomsKept`, `pendingsKept`).
+   */
   async purge({
     deviceIds = [this.deviceId],
+    sessions = [],
     signal,
-  }: Cancellable & { deviceIds?: readonly string[] } = {}): Promise<PurgeResponse> {
+  }: Cancellable & {
+    deviceIds?: readonly string[];
+    sessions?: readonly SavedSession[];
+  } = {}): Promise<PurgeResponse> {
     this.#checkUrl();
-    return this.#pairing.purge(deviceIds, signal);
+    const given = sessions.flatMap(({ secret }) => secret ?? []);
+    return this.#pairing.purge(deviceIds, signal, [...new Set([...this.#secrets, ...given])]);
+  }
+
+  #know(secret: string | undefined): void {
+    if (secret) this.#secrets.add(secret);
+    const [oldest] = this.#secrets;
+    if (oldest && this.#secrets.size > MAX_PURGE_SECRETS) this.#secrets.delete(oldest);
   }
 
   get #digits(): number {
@@ -175,8 +199,9 @@ export class Couplet {
       const code = someCode(this.#digits);
       try {
         const { deviceId } = this;
-        const expiresMs = await this.#pairing.create(code, expiresInSeconds, deviceId, signal);
-        return { code, expiresMs };
+        const created = await this.#pairing.create(code, expiresInSeconds, deviceId, signal);
+        this.#know(created.secret);
+        return { code, ...created };
       } catch (error) {
         const reason = (error as CoupletError).code;
         // The request may have reached the server.
@@ -217,14 +242,13 @@ export class Couplet {
 
   async #open(
     platform: Platform,
-    roomId: string,
-    deviceId: string,
+    pairing: Pick<PeerSessionOptions, 'roomId' | 'deviceId' | 'secret'>,
     { signal, onSession }: { [Name in keyof SessionOptions]: SessionOptions[Name] | undefined },
   ): Promise<PeerSession> {
     if (signal?.aborted) throw CoupletError.aborted(signal);
     const session = new PeerSession({
       url: this.#url.replace(/^http/i, 'ws'),
-      ...{ roomId, deviceId, ...platform },
+      ...{ ...pairing, ...platform },
     });
     try {
       onSession?.(session);

@@ -1,5 +1,5 @@
 // Pairing over REST: create, accept, check, ICE servers, purge. docs/protocol.md §3. A lost answer is asked for again.
-import type { PurgeResponse, RTCIceServer } from '@couplet/protocol';
+import { MAX_PURGE_SECRETS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
 import { type Clock, sleep, systemClock } from './clock.js';
 import { type Answer, CoupletError, type CoupletErrorCode, isRecord } from './errors.js';
 import { LONGEST_DELAY_MS, reconnectDelayMs } from './reconnect-policy.js';
@@ -7,6 +7,9 @@ import { retryAfterSecondsOf } from './retry-after.js';
 
 /** What is needed of `fetch`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** The secret of a device in a pairing. Undefined if the server is of a version without them: then none is sent. */
+export type Secret = string | undefined;
 
 export interface PairingClientOptions {
   /** Of the server: `https://host`. */
@@ -56,28 +59,34 @@ export class PairingClient {
     this.#options = { clock: systemClock, random: Math.random, ...options };
   }
 
-  /** Makes a join code live; resolves to the monotonic time at which it expires. */
+  /** Makes a join code live; resolves to the monotonic time at which it expires, and to the secret of the device. */
   async create(
     joinCode: string,
     expiresInSeconds: number,
     deviceId: string,
     signal?: AbortSignal,
-  ): Promise<number> {
+  ): Promise<{ expiresMs: number; secret: Secret }> {
     const body = { joinid: joinCode, expiresInSeconds, client1: deviceId };
     // Counted from the request: the answer may be a repeated one, and names a time of the server's clock.
     const createdMs = this.#options.clock.monotonic();
-    await this.#post('/api/rooms', body, (answer) => textOf(answer, 'exp'), signal);
-    return createdMs + expiresInSeconds * 1000;
+    const read = (answer: Answer) =>
+      textOf(answer, 'exp') ? { secret: textOf(answer, 'secret') } : undefined;
+    const { secret } = await this.#post('/api/rooms', body, read, signal);
+    return { expiresMs: createdMs + expiresInSeconds * 1000, secret };
   }
 
-  /** Accepts a join code; resolves to the id of the room. */
-  accept(joinCode: string, deviceId: string, signal?: AbortSignal): Promise<string> {
-    return this.#post(
-      '/api/rooms/accept',
-      { joinid: joinCode, client2: deviceId },
-      roomIdOf,
-      signal,
-    );
+  /** Accepts a join code; resolves to the id of the room, and to the secret of the device. */
+  accept(
+    joinCode: string,
+    deviceId: string,
+    signal?: AbortSignal,
+  ): Promise<{ roomId: string; secret: Secret }> {
+    const body = { joinid: joinCode, client2: deviceId };
+    const read = (answer: Answer) => {
+      const roomId = roomIdOf(answer);
+      return roomId === undefined ? undefined : { roomId, secret: textOf(answer, 'secret') };
+    };
+    return this.#post('/api/rooms/accept', body, read, signal);
   }
 
   /**
@@ -90,8 +99,9 @@ export class PairingClient {
     deviceId: string,
     expiresMs: number,
     signal?: AbortSignal,
+    secret?: Secret,
   ): Promise<string> {
-    const body = { joinid: joinCode, client1: deviceId };
+    const body = { joinid: joinCode, client1: deviceId, secret };
     const { clock } = this.#options;
     const waiting = (answer: Answer) => answer.status === 204 || roomIdOf(answer);
     for (;;) {
@@ -112,24 +122,37 @@ export class PairingClient {
    * Has the server delete a code that nobody has accepted. Best effort, in the background, also while the page is left:
    * older servers lack this endpoint, and the code expires anyway.
    */
-  cancel(joinCode: string, deviceId: string): void {
-    const body = { joinid: joinCode, client1: deviceId };
+  cancel(joinCode: string, deviceId: string, secret?: Secret): void {
+    const body = { joinid: joinCode, client1: deviceId, secret };
     const read = (answer: Answer) => isRecord(answer.body) || undefined;
     this.#post('/api/rooms/cancel', body, read, undefined, undefined, true).catch(() => {});
   }
 
   /** What to put into RTCPeerConnection, with fresh credentials. */
-  iceServers(roomId: string, deviceId: string, signal?: AbortSignal): Promise<RTCIceServer[]> {
-    const body = { roomid: roomId, client: deviceId };
+  iceServers(
+    roomId: string,
+    deviceId: string,
+    signal?: AbortSignal,
+    secret?: Secret,
+  ): Promise<RTCIceServer[]> {
+    const body = { roomid: roomId, client: deviceId, secret };
     const read = ({ body }: Answer) =>
       isRecord(body) && Array.isArray(body.iceServers) ? body.iceServers : undefined;
     return this.#post('/api/ice-servers', body, read, signal);
   }
 
-  /** Has the server forget these devices. */
-  purge(deviceIds: readonly string[], signal?: AbortSignal): Promise<PurgeResponse> {
+  /** Has the server forget these devices; the latest secrets are sent, as many as it takes. */
+  purge(
+    deviceIds: readonly string[],
+    signal?: AbortSignal,
+    secrets: readonly string[] = [],
+  ): Promise<PurgeResponse> {
     const read = ({ body }: Answer) => (isRecord(body) ? (body as PurgeResponse) : undefined);
-    return this.#post('/api/user/purge', { deviceIds }, read, signal);
+    const body = {
+      deviceIds,
+      ...(secrets.length && { secrets: secrets.slice(-MAX_PURGE_SECRETS) }),
+    };
+    return this.#post('/api/user/purge', body, read, signal);
   }
 
   /**

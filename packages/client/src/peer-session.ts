@@ -171,8 +171,8 @@ export class PeerSession extends Emitter<SessionEvents> {
 
   /** What `Couplet.resume` needs to come back to this pairing, as after a reload of the page. */
   save(): SavedSession {
-    const { roomId, deviceId } = this.#options;
-    return { version: 1, roomId, deviceId };
+    const { roomId, deviceId, secret } = this.#options;
+    return { version: 1, roomId, deviceId, ...(secret && { secret }) };
   }
 
   /** Leaves. Nothing runs on, and no event follows `state`: `closed`. The pairing stays, see `save`. */

@@ -32,7 +32,7 @@ export interface CandidateFound {
 /** Of a key exchange; the server forwards it and does not look at it. */
 export type KeyMessage = KeyExchange | KeyExchangeComplete;
 
-/** A pairing as plain JSON, for `Couplet.resume`. Whoever has it, can take this device's place: keep it secret. */
+/** A pairing as plain JSON, for `Couplet.resume`. Keep it secret: with it, another device can act as this one. */
 export interface SavedSession {
   /** Of this shape. */
   readonly version: 1;
@@ -40,6 +40,8 @@ export interface SavedSession {
   readonly roomId: string;
   /** Of the device that saved it. */
   readonly deviceId: string;
+  /** The secret of the device in this pairing. Absent if the pairing was made by a version without secrets. */
+  readonly secret?: string;
 }
 
 /** Events of a session, and what a listener is called with. */

@@ -35,6 +35,8 @@ export interface SignalingClientOptions {
   url: string;
   roomId: string;
   deviceId: string;
+  /** The secret of the device in this pairing, if it has one. */
+  secret?: string | undefined;
   WebSocket: SocketConstructor;
   clock?: Clock;
   random?: () => number;
@@ -71,7 +73,8 @@ const ANSWER_WITHIN_MS = 10_000;
 const SIGN_OF_LIFE_WITHIN_MS = 3_000;
 
 export class SignalingClient extends Emitter<SignalingEvents> {
-  readonly #options: Required<SignalingClientOptions>;
+  readonly #options: SignalingClientOptions &
+    Required<Pick<SignalingClientOptions, 'clock' | 'random'>>;
   #socket: Socket | undefined;
   #joined = false;
   #attempt = 0;
@@ -139,8 +142,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #join(): ClientMessage {
-    const { roomId, deviceId } = this.#options;
-    return { type: 'join_room', roomId, deviceId };
+    const { roomId, deviceId, secret } = this.#options;
+    return { type: 'join_room', roomId, deviceId, ...(secret && { secret }) };
   }
 
   #connect(): void {

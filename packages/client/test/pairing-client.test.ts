@@ -71,7 +71,7 @@ test.each<[string, Step]>([
   ['the first request still in progress', json(409, { error: 'request_in_progress' })],
 ])('after %s the request is sent again under the same key', async (_name, step) => {
   const { client, requests, delays, pending } = scripted([step, step, json(200, { roomid: 'r' })]);
-  expect(await client.accept('042137', 'device')).toBe('r');
+  expect(await client.accept('042137', 'device')).toEqual({ roomId: 'r' });
   expect(requests).toHaveLength(3);
   expect(new Set(requests.map(({ key }) => key)).size).toBe(1);
   expect(requests[0]?.key).toMatch(/^[0-9a-f]{32}$/);
@@ -242,7 +242,7 @@ test.each(foreign)('%s does not end a wait', async (_name, answer) => {
 
 test.each(foreign.slice(0, 8))('%s once does not end an accept', async (_name, answer) => {
   const { client } = scripted([answer, answer, json(200, { roomid: 'r' })]);
-  expect(await client.accept('042137', 'device')).toBe('r');
+  expect(await client.accept('042137', 'device')).toEqual({ roomId: 'r' });
 });
 
 test.each([
@@ -385,10 +385,10 @@ test('create, accept, check, ICE servers and purge work with the server', async 
   const server = await startServer({ STUN_URLS: 'stun:stun.example:3478' });
   onTestFinished(() => server.close());
   const client = new PairingClient({ url: server.url, fetch });
-  const expiresMs = await client.create('042137', 60, 'host');
+  const { expiresMs } = await client.create('042137', 60, 'host');
   expect(expiresMs - performance.now()).toBeGreaterThan(50_000);
   const checked = client.check('042137', 'host', expiresMs);
-  const roomId = await client.accept('042137', 'guest');
+  const { roomId } = await client.accept('042137', 'guest');
   expect(await checked).toBe(roomId);
   expect(await client.iceServers(roomId, 'host')).toEqual([
     { urls: [expect.stringMatching(/^stun:/)] },

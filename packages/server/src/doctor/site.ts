@@ -21,6 +21,8 @@ export interface Site {
   ca: string | undefined;
   /** The two throw-away devices of this examination. */
   devices: readonly [string, string];
+  /** What the server gave these devices to prove themselves with; filled by the pairing, and needed to clean up. */
+  secrets: [string | undefined, string | undefined];
 }
 
 /** @throws Error in plain words, where it is no address that can be examined */
@@ -41,6 +43,7 @@ export function siteAt(address: string, options: { origin?: string; ca?: string 
     origin: originOf(options.origin),
     ca: options.ca,
     devices: [`couplet-doctor-${randomUUID()}`, `couplet-doctor-${randomUUID()}`],
+    secrets: [undefined, undefined],
   };
 }
 

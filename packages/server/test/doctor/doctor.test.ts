@@ -64,6 +64,14 @@ describe('a server without TURN', () => {
     ]);
   });
 
+  test('is well too where it requires device secrets, and nothing is left of the examination', async () => {
+    const { url } = await server({ REQUIRE_DEVICE_SECRETS: '1' });
+    const { code, of } = await examine(url);
+    expect(code).toBe(0);
+    expect(of('clean-up')).toMatchObject({ status: 'passed' });
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain('couplet_rooms 0');
+  });
+
   test('is examined under a path as well', async () => {
     const running = await server();
     const url = await inFrontOf(running, (request) => {

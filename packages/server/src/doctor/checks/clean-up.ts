@@ -7,14 +7,14 @@ export const cleanUpCheck: Check<Site> = {
   id: 'clean-up',
   title: 'Clean-up',
   async run(site, signal) {
-    const body = { deviceIds: site.devices };
+    const secrets = site.secrets.filter((secret) => secret !== undefined);
+    const body = { deviceIds: site.devices, secrets };
     const answer = await call(site, signal, 'POST', '/api/user/purge', { body });
     if (errorCode(answer) === 'rooms_api_disabled') return notApplicable('nothing is stored there');
     if (answer.status === 200) return passed('the two devices of this examination are forgotten');
-    const ids = site.devices.map((id) => `"${id}"`).join(',');
     return failed(
       `POST /api/user/purge answered ${answer.status}`,
-      `A room of two devices that nobody has is left. Later: curl ${site.base}/api/user/purge -H 'content-type: application/json' -d '{"deviceIds":[${ids}]}'`,
+      `A room of two devices that nobody has is left. Later: curl ${site.base}/api/user/purge -H 'content-type: application/json' -d '${JSON.stringify(body)}'`,
     );
   },
 };

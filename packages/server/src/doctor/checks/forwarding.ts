@@ -19,16 +19,16 @@ export const forwardingCheck: Check<Meeting> = {
   async run(meeting, signal) {
     const [client1, client2] = meeting.devices;
     const sockets: SignalingSocket[] = [];
-    const join = async (deviceId: string) => {
+    const join = async (deviceId: string, secret: string | undefined) => {
       const socket = await SignalingSocket.open(meeting, signal);
       sockets.push(socket);
-      socket.send({ type: 'join_room', roomId: meeting.roomId, deviceId });
+      socket.send({ type: 'join_room', roomId: meeting.roomId, deviceId, secret: secret ?? null });
       await socket.next('room_joined');
       return socket;
     };
     try {
-      const one = await join(client1);
-      const two = await join(client2);
+      const one = await join(client1, meeting.secrets[0]);
+      const two = await join(client2, meeting.secrets[1]);
       const ready = await one.next('room_ready');
       await two.next('room_ready');
       const [offerer, answerer] = ready.isInitiator ? [one, two] : [two, one];

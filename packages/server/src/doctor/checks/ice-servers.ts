@@ -13,7 +13,7 @@ export const iceServersCheck: Check<Meeting, HandedOut[]> = {
   id: 'ice-servers',
   title: 'ICE servers',
   async run(meeting, signal) {
-    const body = { roomid: meeting.roomId, client: meeting.devices[0] };
+    const body = { roomid: meeting.roomId, client: meeting.devices[0], secret: meeting.secrets[0] };
     const answer = await call(meeting, signal, 'POST', '/api/ice-servers', { body });
     if (answer.status !== 200) return refusal('POST /api/ice-servers', answer);
     const list = serversIn(answer.json?.iceServers);

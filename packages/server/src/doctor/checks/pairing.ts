@@ -29,15 +29,18 @@ export const pairingCheck: Check<Site, { roomId: string }> = {
       created = await post('/api/rooms', { joinid, expiresInSeconds, client1 });
     }
     if (created?.status !== 201) return refusal('POST /api/rooms', created as Answer);
+    const secret = secretIn(created);
+    site.secrets[0] = secret;
 
     const prefer = { prefer: `wait=${WAIT_SECONDS}` };
-    const held = post('/api/rooms/check', { joinid, client1 }, prefer);
+    const held = post('/api/rooms/check', { joinid, client1, secret }, prefer);
     // Awaited below; if the accept fails first, nobody does.
     held.catch(() => {});
     await delay(HEAD_START_MS);
     const accepted = await post('/api/rooms/accept', { joinid, client2 });
     if (accepted.status !== 200) return refusal('POST /api/rooms/accept', accepted);
     const roomId = accepted.json?.roomid;
+    site.secrets[1] = secretIn(accepted);
     const checked = await held;
     if (checked.status === 204)
       return failed(
@@ -53,3 +56,8 @@ export const pairingCheck: Check<Site, { roomId: string }> = {
     return passed('created, accepted, and told to the device that waited', { roomId });
   },
 };
+
+/** Servers of older versions give none. */
+function secretIn({ json }: Answer): string | undefined {
+  return typeof json?.secret === 'string' ? json.secret : undefined;
+}

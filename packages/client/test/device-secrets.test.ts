@@ -1,0 +1,145 @@
+// The device secret in the client: kept with the session, sent with every request about the pairing, never in a URL.
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { call } from '../../server/test/support/api.js';
+import { startServer } from '../../server/test/support/server.js';
+import { Couplet, type CoupletOptions, type PeerSession, type SavedSession } from '../src/index.js';
+import { FakePeerConnection } from './support/fake-peer-connection.js';
+
+const server = await startServer();
+const strict = await startServer({ REQUIRE_DEVICE_SECRETS: '1' });
+afterAll(() => Promise.all([server.close(), strict.close()]));
+
+const RTCPeerConnection = FakePeerConnection as unknown as NonNullable<
+  CoupletOptions['RTCPeerConnection']
+>;
+
+/** A device, and every address that it asked. */
+function device(more: Partial<CoupletOptions> = {}) {
+  const urls: string[] = [];
+  const fetchAs: CoupletOptions['fetch'] = (url, init) => {
+    urls.push(url);
+    return (more.fetch ?? fetch)(url, init);
+  };
+  class Recorded extends WebSocket {
+    constructor(url: string) {
+      super(url);
+      urls.push(url);
+    }
+  }
+  const options = { url: server.url, ...more, fetch: fetchAs, WebSocket: Recorded };
+  return { couplet: new Couplet({ ...options, RTCPeerConnection }), urls };
+}
+
+/** To such a device the server is of a version without secrets, in what it answers. */
+const toOldServer: CoupletOptions['fetch'] = async (url, init) => {
+  const response = await fetch(url, init);
+  const text = await response.text();
+  if (!text.includes('"secret"')) return new Response(text || null, response);
+  const { secret: _, ...body } = JSON.parse(text);
+  return new Response(JSON.stringify(body), response);
+};
+
+async function pair(host: Couplet, guest: Couplet): Promise<[PeerSession, PeerSession]> {
+  const invite = await host.invite();
+  const joined = await guest.accept(invite.code);
+  const hosted = await invite.accepted;
+  onTestFinished(() => {
+    hosted.close();
+    joined.close();
+  });
+  return [hosted, joined];
+}
+
+const iceServers = (url: string, { roomId, deviceId, secret }: SavedSession) =>
+  call(url, 'POST', '/api/ice-servers', { roomid: roomId, client: deviceId, secret });
+
+test.each([
+  ['any server', server],
+  ['one that requires secrets', strict],
+])(
+  'both devices prove themselves to %s, and nobody else can act as them',
+  async (_name, { url }) => {
+    const [host, guest] = [device({ url }), device({ url })];
+    for (const session of await pair(host.couplet, guest.couplet)) {
+      const saved = session.save();
+      expect(saved).toMatchObject({ version: 1, secret: expect.stringMatching(/^[\w-]{43}$/) });
+      expect((await iceServers(url, saved)).status).toBe(200);
+      const { secret: _, ...stolen } = saved;
+      expect((await iceServers(url, stolen)).status).toBe(403);
+      expect(await host.couplet.iceServers(saved)).toEqual([]);
+      for (const asked of [...host.urls, ...guest.urls]) expect(asked).not.toContain(saved.secret);
+    }
+  },
+);
+
+test('a saved session is resumed by another object, as after a reload', async () => {
+  const [host, guest] = [device(), device()];
+  const [hosted, joined] = await pair(host.couplet, guest.couplet);
+  const saved = JSON.parse(JSON.stringify(joined.save()));
+  hosted.close();
+  joined.close();
+  const resumed = await Promise.all([
+    device().couplet.resume(saved),
+    device().couplet.resume(hosted.save()),
+  ]);
+  expect(resumed[0].save()).toEqual(saved);
+  for (const session of resumed) session.close();
+  const { secret: _, ...stolen } = saved;
+  await expect(device().couplet.resume(stolen)).rejects.toMatchObject({ code: 'forbidden' });
+});
+
+test('a purge sends the secrets of its own pairings, and of the sessions that it is given', async () => {
+  const [host, guest] = [device(), device()];
+  const [hosted] = await pair(host.couplet, guest.couplet);
+  await pair(host.couplet, device().couplet);
+  const { deviceId } = host.couplet;
+  const later = device({ deviceId }).couplet;
+  expect(await later.purge()).toMatchObject({ roomsDeleted: 0, roomsKept: 2 });
+  const given = await later.purge({ sessions: [hosted.save()] });
+  expect(given).toMatchObject({ roomsDeleted: 1, roomsKept: 1 });
+  const own = await host.couplet.purge();
+  expect(own).toMatchObject({ roomsDeleted: 1 });
+  expect(own).not.toHaveProperty('roomsKept');
+});
+
+test('an invite is cancelled with the secret that its check has proved', async () => {
+  const { couplet } = device();
+  const invite = await couplet.invite();
+  invite.cancel();
+  await expect(invite.accepted).rejects.toMatchObject({ code: 'aborted' });
+  await expect
+    .poll(async () => {
+      const body = { joinid: invite.code, client2: 'b' };
+      return (await call(server.url, 'POST', '/api/rooms/accept', body)).status;
+    })
+    .toBe(404);
+});
+
+test('with a server that answers no secret, everything is as before', async () => {
+  const [host, guest] = [device({ fetch: toOldServer }), device({ fetch: toOldServer })];
+  const [hosted, joined] = await pair(host.couplet, guest.couplet);
+  expect(hosted.save()).toStrictEqual({
+    version: 1,
+    roomId: joined.save().roomId,
+    deviceId: host.couplet.deviceId,
+  });
+  const saved = joined.save();
+  joined.close();
+  const again = await device().couplet.resume(saved);
+  again.close();
+  expect(await device().couplet.iceServers(saved)).toEqual([]);
+  expect(await guest.couplet.purge()).toMatchObject({ roomsDeleted: 1 });
+});
+
+test('a device without secrets, of an older version, pairs with one that has them', async () => {
+  const [old, now] = [device({ fetch: toOldServer }), device()];
+  const [hosted, joined] = await pair(old.couplet, now.couplet);
+  expect((await iceServers(server.url, hosted.save())).status).toBe(200);
+  // It cannot delete what the other protects.
+  expect(await old.couplet.purge()).toMatchObject({ roomsDeleted: 0, roomsKept: 1 });
+  const saved = joined.save();
+  expect(await now.couplet.purge({ deviceIds: [saved.deviceId] })).toMatchObject({
+    roomsDeleted: 1,
+  });
+});
