@@ -15,8 +15,8 @@ export type HostRule = (request: IncomingMessage) => RestErrorCode | undefined;
 /** RFC 3986 §3.2.2 and §3.2.3; empty where the target has no authority. */
 const HOST = /^([\w.~!$&'()*+,;=%-]*|\[[\da-f:.]+\])(?::\d*)?$/i;
 
-/** The authority of a target in absolute form (RFC 9112 §3.2.2). */
-const ABSOLUTE_FORM = /^https?:\/\/(?:[^/?#@]*@)?([^/?#]*)/i;
+/** The authority of a target in absolute form (RFC 9112 §3.2.2); some clients write the scheme of the WebSocket. */
+const ABSOLUTE_FORM = /^(?:http|ws)s?:\/\/(?:[^/?#@]*@)?([^/?#]*)/i;
 
 /**
  * Makes the rule: one well-formed `Host`, and a name of the list, where there is one. Host names that DNS rebinding cannot

@@ -37,12 +37,18 @@ export function answerOddRequests(app: FastifyInstance, hostFault: HostRule): vo
   });
   app.addHook('onRequest', ({ raw }, reply, done) => {
     reply.headers(ANSWER_HEADERS);
-    if (hasNoBody(raw.headers)) delete raw.headers['content-type'];
+    if (hasNoBody(raw.headers) || !MEDIA_TYPE.test(raw.headers['content-type'] ?? '')) {
+      // Fastify refuses a type that it cannot read before it has seen whether there is a body.
+      delete raw.headers['content-type'];
+    }
     const fault = hostFault(raw);
     if (fault === undefined) return done();
     sendError(reply.header('connection', 'close'), fault);
   });
 }
+
+/** The beginning of a media type (RFC 9110 §8.3.1). */
+const MEDIA_TYPE = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+/;
 
 const hasNoBody = (headers: IncomingHttpHeaders): boolean =>
   headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;

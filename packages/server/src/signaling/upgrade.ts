@@ -159,10 +159,12 @@ function drop(this: Socket): void {
 const isOwnOrigin = (origin: string, host: string): boolean =>
   bareHost(origin.replace(/^https?:\/\//, '')) === bareHost(host);
 
-const bareHost = (host: string): string =>
-  host
-    .toLowerCase()
+/** A host as browsers write it, without a default port and without the dot of the DNS root. */
+function bareHost(host: string): string {
+  const text = `http://${host}`;
+  return (URL.canParse(text) ? new URL(text).host : host)
     .replace(/:(80|443)$/, '')
     .replace(/\.(?=(:\d+)?$)/, '');
+}
 
 const RETRY: ReadonlySet<RefusalCause> = new Set(['total', 'address', 'draining']);

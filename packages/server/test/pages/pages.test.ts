@@ -190,9 +190,9 @@ test('where nothing is built, the log says so, the pages are not found, and all 
 
 describe('the WebSocket of a server with ALLOWED_ORIGINS', () => {
   const ALLOWED_ORIGINS = 'https://app.example';
-  const connects = (url: string, origin: string) =>
+  const connects = (url: string, origin: string, headers: Record<string, string> = {}) =>
     new Promise<boolean>((resolve) => {
-      const socket = new WebSocket(url.replace('http', 'ws'), { origin });
+      const socket = new WebSocket(url.replace('http', 'ws'), { origin, headers });
       socket.once('open', () => {
         socket.terminate();
         resolve(true);
@@ -205,6 +205,16 @@ describe('the WebSocket of a server with ALLOWED_ORIGINS', () => {
     expect(await connects(url, url)).toBe(true);
     expect(await connects(url, url.replace('http:', 'https:'))).toBe(true);
     expect(await connects(url, 'https://app.example')).toBe(true);
+  });
+
+  test.each([
+    ['[2001:DB8:0::1]', 'https://[2001:db8::1]'],
+    ['couplet.example:443', 'https://couplet.example'],
+    ['couplet.example', 'http://couplet.example:80'],
+    ['COUPLET.example.:8443', 'https://couplet.example:8443'],
+  ])('is open to its own page however the host is written: %s, %s', async (host, origin) => {
+    const url = await start({ ALLOWED_ORIGINS });
+    expect(await connects(url, origin, { host })).toBe(true);
   });
 
   test('stays closed to every other', async () => {

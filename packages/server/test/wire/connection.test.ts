@@ -54,7 +54,7 @@ test('the query of the upgrade does not matter', async () => {
 
 test('a target in absolute form is one on this server (RFC 9112 §3.2.2)', async () => {
   const { url } = await server();
-  for (const target of ['http://host/', 'HTTP://host', 'https://host:8443/?v=1']) {
+  for (const target of ['http://host/', 'HTTP://host', 'https://host:8443/?v=1', 'wss://host/']) {
     expect(await exchange(url, handshake(target, KEY))).toMatch(/^HTTP\/1\.1 101 /);
   }
   expect(await exchange(url, handshake('http://host/socket', KEY))).toMatch(/^HTTP\/1\.1 404 /);

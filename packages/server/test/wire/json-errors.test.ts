@@ -133,13 +133,16 @@ describe.each(POSTS)('POST %s', (path) => {
     },
   );
 
-  test('the type of an empty chunked body does not matter', async () => {
-    const answer = await rawRequest(
-      url,
-      `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
-    );
-    expect(JSON.parse(answer.body).error).toMatch(/^missing_/);
-  });
+  test.each(['text/plain', 'garbage', ''])(
+    'the type of an empty chunked body does not matter: "%s"',
+    async (type) => {
+      const answer = await rawRequest(
+        url,
+        `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: ${type}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+      );
+      expect(JSON.parse(answer.body).error).toMatch(/^missing_/);
+    },
+  );
 
   test('a body of no type is 415 unsupported_media_type', async () => {
     const answer = await rawRequest(
