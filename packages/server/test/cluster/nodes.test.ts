@@ -92,7 +92,7 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
     const answer = await held;
     expect(performance.now() - start).toBeLessThan(1500);
     expect(answer.status).toBe(200);
-    expect(answer.body).toEqual(accepted.body);
+    expect(answer.body).toEqual({ roomid: accepted.body?.roomid });
   });
 
   test('a wake that was lost while the inbox was away is made up for when it is back', async () => {
@@ -108,7 +108,7 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
       call(two, 'POST', '/api/rooms/accept', { joinid: pending.joinid, client2: someDevice() }),
     ]);
     const start = performance.now();
-    expect((await held).body).toEqual(accepted.body);
+    expect((await held).body).toEqual({ roomid: accepted.body?.roomid });
     expect(performance.now() - start).toBeLessThan(3000);
   });
 
