@@ -103,16 +103,10 @@ describe('docs/protocol.md', () => {
         Number(value),
       ]),
     );
-    const bodies = (path: string, name: string) =>
-      Number(new RegExp(`${name} = ([\\d_]+)`).exec(read(path))?.[1]?.replaceAll('_', ''));
     const expected = Object.entries(limits).filter(([, value]) => typeof value === 'number');
     expect(Object.fromEntries(documented)).toEqual({
       ...Object.fromEntries(expected),
       MAX_BODY_BYTES: SETTINGS.get('MAX_BODY_BYTES')?.default,
-      MAX_PURGE_BODY_BYTES: bodies(
-        'packages/server/src/pairing/purge-route.ts',
-        'MAX_PURGE_BODY_BYTES',
-      ),
     });
     expect(quoted(section(protocol, '## 2. Limits'))).toContain(
       `^[0-9]{${limits.JOIN_CODE_DIGITS}}$`,

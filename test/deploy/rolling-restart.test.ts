@@ -29,6 +29,7 @@ describeWith(['caddy', 'redis-server'], 'a rolling restart', () => {
       SHUTDOWN_NOTICE_SECONDS: '4',
       // All clients come from one address.
       MAX_CONNECTIONS_PER_ADDRESS: '50000',
+      MAX_LOAD_PER_ADDRESS: '0',
       MAX_PENDINGS_PER_ADDRESS: '50000',
     };
     const nodes = await Promise.all([1, 2, 3].map(() => startClusterNode(folder, env)));

@@ -36,7 +36,7 @@ export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
   unsupported_media_type: 'The body is not application/json, or is compressed.',
   idempotency_key_reused: 'The Idempotency-Key came with another request before.',
   rate_limited:
-    'Too many failed guesses, codes or pendings; try again after `Retry-After` seconds.',
+    'Too many failed guesses, codes, pendings or requests; try again after `Retry-After` seconds.',
   headers_too_large: 'The request header is larger than the cap.',
   internal_error: 'A bug in the server.',
   unavailable:

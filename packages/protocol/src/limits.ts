@@ -47,3 +47,18 @@ export const DEVICE_SECRET_LENGTH = 43;
  * track that an application adds, and never takes it away.
  */
 export const DEFAULT_MAX_MESSAGE_BYTES = 262_144;
+
+/**
+ * Bytes of JSON for a byte of an id, at most, as encoders write it: `\"`, `\/` and `\n` are two for one, `\u00e9` is six for
+ * two. Control characters without a short escape are six for one, but no device has an id of them.
+ */
+const ESCAPED_BYTES = 3;
+
+/** Quotes, a comma, and the indentation of a pretty printer. */
+const BYTES_AROUND = 16;
+
+/** Largest body of a purge, in bytes: what the most ids and secrets need, each of the greatest length. */
+export const MAX_PURGE_BODY_BYTES =
+  MAX_PURGE_IDS * (MAX_ID_BYTES * ESCAPED_BYTES + BYTES_AROUND) +
+  MAX_PURGE_SECRETS * (DEVICE_SECRET_LENGTH + BYTES_AROUND) +
+  1024;

@@ -12,6 +12,7 @@ test('the limits are those of the protocol', () => {
     COLLECT_SECONDS: 600,
     MAX_WAIT_SECONDS: 30,
     MAX_PURGE_IDS: 1000,
+    MAX_PURGE_BODY_BYTES: 844_024,
     MAX_JSON_DEPTH: 32,
     MAX_JSON_VALUES: 1024,
     ROOM_SEATS: 2,

@@ -6,12 +6,13 @@ import { PUBLIC_FOLDER } from './pages/files.js';
 import { hasDemo, pageRoutes } from './pages/routes.js';
 import { disabledPairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
+import { AddressBudgets } from './platform/address-budget.js';
 import { adminGuard } from './platform/admin.js';
 import { authorizeRequests, type RequestRule } from './platform/authorize.js';
 import { readForwardedAddresses, trustProxy } from './platform/client-address.js';
 import { type Cancel, type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
-import { allowOrigins, originRule } from './platform/cors.js';
+import { allowOrigins, corsHeaders, originRule } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { hostRule } from './platform/hosts.js';
 import { handleClientError, handleError, sendError } from './platform/http-errors.js';
@@ -21,9 +22,11 @@ import { Lifecycle } from './platform/lifecycle.js';
 import type { Logger } from './platform/logger.js';
 import { Metrics } from './platform/metrics.js';
 import { describeRoutes } from './platform/openapi.js';
+import { failSocket, paceRequests } from './platform/paced-http.js';
 import { requestIds } from './platform/request-ids.js';
 import { logRequests } from './platform/request-log.js';
 import { limitSockets } from './platform/sockets.js';
+import { Stalls } from './platform/stalls.js';
 import { schemaController } from './platform/validation.js';
 import { SERVER_NAME, VERSION } from './platform/version.js';
 import { serveRoomsApi } from './rooms-api.js';
@@ -63,6 +66,9 @@ export interface AppDeps {
 export async function buildApp(config: Config, deps: AppDeps = {}): Promise<FastifyInstance> {
   const { log, clock = systemClock, authorize = {}, metrics = new Metrics() } = deps;
   const trust = trustProxy(config, log);
+  const allowsOrigin = originRule(config);
+  // Loads are a matter of real time, whatever clock the rest goes by.
+  const stalls = new Stalls(systemClock);
   const malformed = { invalid_request: 0, headers_too_large: 0, request_timeout: 0 };
   const app = Fastify({
     ...(log ? { loggerInstance: log as FastifyBaseLogger } : { logger: false }),
@@ -77,10 +83,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     // Its ten seconds would cut a shutdown short; SHUTDOWN_SECONDS bounds that.
     pluginTimeout: 0,
     http: httpOptions(config),
-    clientErrorHandler: (error, socket) =>
+    clientErrorHandler: (error, socket) => {
+      failSocket(socket);
       handleClientError(error, socket, (code) => {
         malformed[code] += 1;
-      }),
+      });
+    },
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;
   const appLog = app.log as Logger;
@@ -88,8 +96,22 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const lifecycle = new Lifecycle();
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
-  acceptOnlyJson(app);
-  const endSpareSockets = limitSockets(app.server, config.maxSockets, metrics);
+  acceptOnlyJson(app, config.maxBodyBytes);
+  const budgets = new AddressBudgets({ config, clock: systemClock, stalls, log: appLog });
+  budgets.measure(metrics);
+  paceRequests(app.server, {
+    budgets,
+    trust,
+    refusalHeaders: ({ headers }) => corsHeaders(allowsOrigin, headers.origin),
+  });
+  const endSpareSockets = limitSockets(app.server, {
+    config,
+    budgets,
+    trust,
+    clock: systemClock,
+    metrics,
+    log: appLog,
+  });
   logRequests(app);
   metrics.measureRequests(app);
   metrics.counts(
@@ -108,7 +130,11 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   describeRoutes(app, emptyApp as unknown as () => FastifyInstance);
   healthRoutes(app, () => hasDemo(app));
   metrics.route(app, guard);
-  app.addHook('onClose', async () => lifecycle.stop());
+  app.addHook('onClose', async () => {
+    lifecycle.stop();
+    budgets.stop();
+    stalls.stop();
+  });
 
   const iceServers = createIceServers(config, clock);
   const engine = await openEngine({ config, clock, metrics, log: appLog, store: deps.store });
@@ -123,12 +149,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     appLog.warn('rooms API disabled: USE_SQLITE is not set, only signaling is served');
     disabledPairingRoutes(app);
   } else {
-    const { budgets, onMissed } = engine;
+    const { budgets: guessBudgets, onMissed } = engine;
     const log = appLog;
     serveRoomsApi(app, {
       config,
       store,
-      budgets,
+      budgets: guessBudgets,
       onMissed,
       iceServers,
       clock,
@@ -160,9 +186,11 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     gate: authorize,
     trust,
     hostFault,
-    allowsOrigin: originRule(config),
+    allowsOrigin,
     serverName: SERVER_NAME,
     clock,
+    budgets,
+    stalls,
     log: appLog,
   });
   signalingMetrics(metrics, signaling);

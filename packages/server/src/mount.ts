@@ -54,7 +54,7 @@ export async function mount(
     request.url = url;
     underWay.add(response);
     response.once('close', () => underWay.delete(response));
-    app.routing(request, response);
+    app.server.emit('request', request, response);
   };
 }
 

@@ -1,6 +1,7 @@
 // POST /api/user/purge: everything of one or more devices goes. docs/protocol.md §3.
 import {
   MAX_JSON_VALUES,
+  MAX_PURGE_BODY_BYTES,
   MAX_PURGE_IDS,
   MAX_PURGE_SECRETS,
   type PurgeRequest,
@@ -8,14 +9,13 @@ import {
 import * as wire from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
 import type { FastifyInstance } from 'fastify';
+import { COST } from '../platform/address-budget.js';
 import type { Clock } from '../platform/clock.js';
 import { RequestFault, sendError, sendSecretRequired } from '../platform/http-errors.js';
 import { type InFlight, repeatable } from '../platform/idempotency.js';
+import { budgetOf } from '../platform/paced-http.js';
 import { isMissing } from '../platform/validation.js';
 import type { PairingStore } from './store.js';
-
-/** A purge of the most ids there may be, each of the greatest length and fully escaped, is larger than other bodies. */
-const MAX_PURGE_BODY_BYTES = 2_097_152;
 
 /** The ids, twice as many so that a list that is too long still gets its own code, and what any body may have beside. */
 const MAX_PURGE_VALUES = 2 * (MAX_PURGE_IDS + MAX_PURGE_SECRETS) + MAX_JSON_VALUES;
@@ -47,6 +47,7 @@ export function purgeRoute(
     async (request, reply) => {
       const deviceIds = namedDevices(request.body);
       const secrets = secretsOf(request.body);
+      budgetOf(request.raw)?.charge((deviceIds.length + secrets.length) * COST.purgedId);
       if (requireSecrets && secrets.length === 0) return sendSecretRequired(reply);
       const proofs = { secrets, isRequired: requireSecrets };
       const now = clock.now();

@@ -65,6 +65,22 @@ function canonical(origin: string): string {
   return (isUrl ? new URL(origin).origin : origin.toLowerCase()).replace(/\.(?=(:\d+)?$)/, '');
 }
 
+/** What a page must see in an answer that Fastify does not give, so that its script may read it. */
+export function corsHeaders(
+  allows: OriginRule | null,
+  origin: string | undefined,
+): Record<string, string> {
+  if (origin === undefined) return {};
+  if (allows !== null && !allows(origin)) return { vary: 'Origin' };
+  return {
+    'access-control-allow-origin': allows === null ? '*' : origin,
+    'access-control-expose-headers': EXPOSED_HEADERS.join(', '),
+    ...(allows === null ? {} : { vary: 'Origin' }),
+  };
+}
+
+const EXPOSED_HEADERS = ['Preference-Applied', 'Retry-After', 'X-Request-Id'];
+
 export async function allowOrigins(app: FastifyInstance, config: OriginSettings): Promise<void> {
   const allows = originRule(config);
   await app.register(cors, {
@@ -83,7 +99,7 @@ export async function allowOrigins(app: FastifyInstance, config: OriginSettings)
       'Prefer',
       'Couplet-Secret',
     ],
-    exposedHeaders: ['Preference-Applied', 'Retry-After', 'X-Request-Id'],
+    exposedHeaders: EXPOSED_HEADERS,
     maxAge: 86_400,
     // Every OPTIONS is answered 204, also one that is no complete preflight.
     strictPreflight: false,

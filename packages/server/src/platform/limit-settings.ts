@@ -68,6 +68,30 @@ export const LIMIT_SETTINGS = {
     maximum: 10_000_000,
     description: 'Most WebSocket connections from one address at once (IPv6: from one /64).',
   }),
+  maxLoadPerAddress: Type.Integer({
+    env: 'MAX_LOAD_PER_ADDRESS',
+    default: 250,
+    minimum: 0,
+    maximum: 1_000_000,
+    description:
+      'Load that one address may cause (IPv6: one /64), in milliseconds of nominal processing time per second: everything it does has a fixed cost, such as 0.16 ms for a request. A second’s worth may come at once. Beyond, its sockets are read more slowly and its requests answered 429. 0: no limit.',
+  }),
+  maxLogLinesPerAddress: Type.Integer({
+    env: 'MAX_LOG_LINES_PER_ADDRESS',
+    default: 600,
+    minimum: 1,
+    maximum: 1_000_000_000,
+    description:
+      'Log lines of level info that one address may cause per minute (IPv6: one /64); further ones are counted, and one line a minute tells how many.',
+  }),
+  maxSocketsPerAddress: Type.Integer({
+    env: 'MAX_SOCKETS_PER_ADDRESS',
+    default: 1000,
+    minimum: 1,
+    maximum: 10_000_000,
+    description:
+      'Most TCP connections from one address at once (IPv6: from one /64), of whatever use. Connections of a proxy in TRUST_PROXY are not counted.',
+  }),
   maxSockets: Type.Integer({
     env: 'MAX_SOCKETS',
     default: 60_000,
@@ -104,7 +128,8 @@ export const LIMIT_SETTINGS = {
     default: 65_536,
     minimum: 1024,
     maximum: 16_777_216,
-    description: 'Largest request body, in bytes; a purge may have 2 MiB.',
+    description:
+      'Largest request body, in bytes; a purge may have 844,024, which 1000 ids and secrets need.',
   }),
   requestTimeoutSeconds: Type.Integer({
     env: 'REQUEST_TIMEOUT_SECONDS',

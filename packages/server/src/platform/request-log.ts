@@ -1,5 +1,7 @@
-// One log line per request: method, route, status, time. Never the URL: its query can hold a room id.
+// One log line per request, as far as its address has not had its share of lines: method, route, status, time. Never the URL: its query can hold a room id.
 import type { FastifyInstance } from 'fastify';
+import { COST } from './address-budget.js';
+import { budgetOf } from './paced-http.js';
 
 /** Hooks of every request make no promises: at thousands of requests a second those would be half of their cost. */
 export function logRequests(app: FastifyInstance): void {
@@ -15,7 +17,11 @@ export function logRequests(app: FastifyInstance): void {
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime * 10) / 10,
     };
-    request.log.info(line, route === '/' ? 'Health check' : 'request');
+    const budget = budgetOf(request.raw);
+    budget?.charge(Number(reply.getHeader('content-length') ?? 0) * COST.answerByte);
+    if (budget?.mayLog() ?? true) {
+      request.log.info(line, route === '/' ? 'Health check' : 'request');
+    }
     done();
   });
 }

@@ -1,10 +1,13 @@
 // How many connections there may be, in total and per address: decided before the opening handshake costs anything.
+import type { AddressBudget } from '../platform/address-budget.js';
 
-/** Counts connections by address. */
+/** What admission needs of an address: how many connections it has. */
+type Address = Pick<AddressBudget, 'connections'>;
+
+/** Counts connections, those of an address on the address itself. */
 export class Admission {
   readonly #maxTotal: number;
   readonly #maxPerAddress: number;
-  readonly #byAddress = new Map<string, number>();
   #total = 0;
 
   constructor(maxTotal: number, maxPerAddress: number) {
@@ -13,20 +16,17 @@ export class Admission {
   }
 
   /** Admits one more from this address, or says which limit it would exceed. */
-  enter(address: string): 'admitted' | 'total' | 'address' {
+  enter(address: Address): 'admitted' | 'total' | 'address' {
     if (this.#total >= this.#maxTotal) return 'total';
-    const present = this.#byAddress.get(address) ?? 0;
-    if (present >= this.#maxPerAddress) return 'address';
-    this.#byAddress.set(address, present + 1);
+    if (address.connections >= this.#maxPerAddress) return 'address';
+    address.connections += 1;
     this.#total += 1;
     return 'admitted';
   }
 
   /** Takes note that one that was admitted has gone. */
-  exit(address: string): void {
+  exit(address: Address): void {
     this.#total -= 1;
-    const left = (this.#byAddress.get(address) ?? 1) - 1;
-    if (left === 0) this.#byAddress.delete(address);
-    else this.#byAddress.set(address, left);
+    address.connections -= 1;
   }
 }

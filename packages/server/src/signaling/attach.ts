@@ -2,8 +2,11 @@
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { AddressBudget } from '../platform/address-budget.js';
+import type { Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logger.js';
+import type { Stalls } from '../platform/stalls.js';
 import type { Admission } from './admission.js';
 import type { Backplane } from './backplane.js';
 import { Connection, type ConnectionDeps } from './connection.js';
@@ -26,6 +29,9 @@ export interface AttachDeps {
   backplane: Backplane;
   handle: Handle;
   counters: SignalingCounters;
+  /** Of real time: what it measures is how fast clients send. */
+  clock: Pick<Clock, 'monotonic'>;
+  stalls: Pick<Stalls, 'total'>;
   log: Logger;
   /** What `connected` calls this server. */
   serverName: string;
@@ -42,6 +48,8 @@ export function attacher({
   backplane,
   handle,
   counters,
+  clock,
+  stalls,
   log,
   serverName,
   keepRequests,
@@ -55,12 +63,14 @@ export function attacher({
     config.maxMessageBytes,
     BURST_SECONDS * config.maxBytesPerSecond,
   );
-  const inboxes = { handle, counters, log };
+  const inboxes = { handle, counters, clock, stalls, log };
   const lanes = {
     backplane,
     connections,
     corking,
     counters,
+    clock,
+    stalls,
     maxMessageBytes: config.maxMessageBytes,
   };
   const shared: ConnectionDeps = {
@@ -102,21 +112,27 @@ export function attacher({
   function onClose(this: ClientSocket, code: number): void {
     const { connection } = this;
     connection.leave();
-    admission.exit(connection.address);
+    admission.exit(connection.budget);
     connections.delete(connection);
-    log.info({ conn: connection.number, code }, 'disconnected');
+    if (connection.budget.mayLog()) log.info({ conn: connection.number, code }, 'disconnected');
   }
 
-  return (socket: ClientSocket, stream: Duplex, request: IncomingMessage, address: string) => {
-    const origin = { address, request: keepRequests ? request : undefined };
+  return (
+    socket: ClientSocket,
+    stream: Duplex,
+    request: IncomingMessage,
+    budget: AddressBudget,
+  ) => {
+    const origin = { budget, request: keepRequests ? request : undefined };
     const connection = new Connection(socket, stream, origin, shared);
     socket.connection = connection;
-    const meter = new RateMeter(rate, performance.now());
+    const now = clock.monotonic();
+    const meter = new RateMeter(rate, now, stalls.total(now));
     socket.inbox = new Inbox(connection, meter, inboxes);
     socket.lane = new FastLane(stream, connection, socket.inbox, lanes);
     counters.opened += 1;
     connections.add(connection);
-    log.info({ conn: connection.number }, 'connected');
+    if (budget.mayLog()) log.info({ conn: connection.number }, 'connected');
     // The types of ws know only its own class as `this`.
     const events: EventEmitter = socket;
     events.on('message', onMessage);

@@ -29,9 +29,10 @@ export interface Backplane {
   depart(roomId: string, connectionId: string, how: Departure): Promise<void>;
   /**
    * Hands a frame of a connection to its peer, after everything that was handed to it before. Where the two do not sit
-   * opposite each other, or no longer, it is dropped: the sender may not have heard yet.
+   * opposite each other, or no longer, it is dropped: the sender may not have heard yet. Returns whether it was taken: by
+   * the peer's connection, or for another node.
    */
-  forward(from: string, to: string, frame: string): void;
+  forward(from: string, to: string, frame: string): boolean;
   /** Whether `forward` would hand over to a connection of this process, and at once: then it may be gone round. */
   reaches(from: string, to: string): boolean;
   /** How many rooms have at least one member. */
@@ -46,7 +47,8 @@ export interface Backplane {
 export interface LocalConnections {
   /** Carries an effect out; for a connection that is gone, nothing happens. */
   deliver(effect: Effect): void;
-  forward(connectionId: string, frame: string): void;
+  /** Returns whether the connection took the frame; if it did not, the frame is counted as one that reaches nobody. */
+  forward(connectionId: string, frame: string): boolean;
   /** Counts a frame that reaches nobody. */
   dropFrame(): void;
 }

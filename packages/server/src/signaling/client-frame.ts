@@ -55,14 +55,15 @@ export class ClientFrame {
 const frame = new ClientFrame();
 
 /**
- * How many bytes are still to come of the last frame in `bytes`, the first `owed` of which belong to one before.
- * Undefined where that cannot be told: within a head, after a fragment, after a close frame, after what is no frame.
+ * Where the last frame ends that begins before `limit`, in `bytes`, the first `owed` of which belong to one before; beyond
+ * the end of `bytes` where some of it is still to come. Undefined where that cannot be told: within a head, after a
+ * fragment, after a close frame, after what is no frame.
  */
-export function bytesOwed(bytes: Buffer, owed: number): number | undefined {
+export function endOfFrames(bytes: Buffer, owed: number, limit: number): number | undefined {
   let at = owed;
-  while (at < bytes.length) {
+  while (at < bytes.length && at < limit) {
     if (!frame.read(bytes, at) || !SELF_CONTAINED.includes(frame.first)) return undefined;
     at = frame.end;
   }
-  return at - bytes.length;
+  return at;
 }

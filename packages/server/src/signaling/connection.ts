@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { CLOSE_CODES, type CloseReason, type ServerMessage } from '@couplet/protocol';
 import type { WebSocket } from 'ws';
+import type { AddressBudget } from '../platform/address-budget.js';
 import type { Corking } from './corking.js';
 import type { SignalingCounters } from './counters.js';
 import type { Seat } from './room.js';
@@ -28,8 +29,8 @@ export class Connection {
   /** Pings since it was last heard of. */
   unanswered = 0;
 
-  /** What limits count it as. */
-  readonly address: string;
+  /** Of its address. */
+  readonly budget: AddressBudget;
   /** The request that opened it; kept only where the embedding application decides on joins. */
   readonly request: IncomingMessage | undefined;
 
@@ -39,20 +40,26 @@ export class Connection {
   #seat: Seat | null = null;
   #signature: Buffer | undefined;
   #corked = false;
+  #pauses = 0;
   #closing = false;
   #gone = false;
 
   constructor(
     socket: WebSocket,
     stream: Duplex,
-    { address, request }: Pick<Connection, 'address' | 'request'>,
+    { budget, request }: Pick<Connection, 'budget' | 'request'>,
     deps: ConnectionDeps,
   ) {
     this.#socket = socket;
     this.#stream = stream;
-    this.address = address;
+    this.budget = budget;
     this.request = request;
     this.#deps = deps;
+  }
+
+  /** What limits count it as. */
+  get address(): string {
+    return this.budget.address;
   }
 
   /** Where it sits; null: in no room. Written by effects of the room only. */
@@ -85,15 +92,18 @@ export class Connection {
     this.sendFrame(JSON.stringify(message));
   }
 
-  /** Sends a text frame; a client that does not read what it was sent is closed with 4008. */
-  sendFrame(frame: string): void {
-    if (this.#mayWrite()) this.#stream.write(textFrame(frame));
+  /** Sends a text frame; a client that does not read what it was sent is closed with 4008. Returns whether it was taken. */
+  sendFrame(frame: string): boolean {
+    const mayWrite = this.#mayWrite();
+    if (mayWrite) this.#stream.write(textFrame(frame));
+    return mayWrite;
   }
 
-  /** Sends frames, perhaps none, in memory that is lent until streams are let go: see {@link Corking}. */
-  sendLent(frames: Buffer): void {
-    if (frames.length === 0 || !this.#mayWrite()) return;
-    this.#stream.write(this.#deps.corking.lend(this.#stream, frames));
+  /** Sends frames in memory that is lent until streams are let go: see {@link Corking}. Returns whether they were taken. */
+  sendLent(frames: Buffer): boolean {
+    const mayWrite = this.#mayWrite();
+    if (mayWrite) this.#stream.write(this.#deps.corking.lend(this.#stream, frames));
+    return mayWrite;
   }
 
   /** Answers a ping frame; the client that does not read its pongs is a slow one like any other. */
@@ -122,13 +132,16 @@ export class Connection {
     this.#socket.terminate();
   }
 
-  /** Stops reading, so that a client cannot pile up messages faster than they are handled. */
+  /** Stops reading, so that a client cannot pile up messages faster than they are handled; for each cause once. */
   pause(): void {
-    this.#socket.pause();
+    this.#pauses += 1;
+    if (this.#pauses === 1) this.#socket.pause();
   }
 
+  /** Takes one pause back. */
   resume(): void {
-    this.#socket.resume();
+    this.#pauses -= 1;
+    if (this.#pauses === 0) this.#socket.resume();
   }
 
   /** Whether one more frame goes out; holds the stream back until the end of the turn. */

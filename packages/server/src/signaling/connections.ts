@@ -70,10 +70,10 @@ export class Connections implements LocalConnections {
     }
   }
 
-  forward(connectionId: string, frame: string): void {
-    const connection = this.#byId.get(connectionId);
-    if (connection === undefined) this.dropFrame();
-    else connection.sendFrame(frame);
+  forward(connectionId: string, frame: string): boolean {
+    const isTaken = this.#byId.get(connectionId)?.sendFrame(frame) ?? false;
+    if (!isTaken) this.dropFrame();
+    return isTaken;
   }
 
   dropFrame(): void {

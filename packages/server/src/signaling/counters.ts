@@ -14,6 +14,7 @@ export type DropCause = 'fault' | 'rate' | 'no_room' | 'no_peer' | 'peer_gone' |
 export type RefusalCause =
   | 'total'
   | 'address'
+  | 'budget'
   | 'host'
   | 'origin'
   | 'path'
@@ -50,6 +51,7 @@ export function newCounters(): SignalingCounters {
     refusals: zeros([
       'total',
       'address',
+      'budget',
       'host',
       'origin',
       'path',

@@ -2,20 +2,24 @@
 //
 //   read:  │ plain │ plain │ plain │ anything else … │
 //          └─────────┬───────────┘ └───────┬─────────┘
-//                passed on         left to ws, with all that follows in this read
+//                passed on         left to ws, with what follows it in the next 4 KiB
 //
-// ws reads the rest as if it were all there is. Where its frames end is all that has to be known of it: the lane is open
-// again when a read begins with a frame. Where that can no longer be told, ws has the connection for good.
+// ws reads its part as if it were all there is. Where its frames end is all that has to be known of it: the lane is open
+// again where a frame begins. Where that can no longer be told, ws has the connection for good.
+//
+// Every read of a connection comes by here, so this is also where an address that has used up its budget waits.
 import type { Duplex } from 'node:stream';
-import type { ForwardedMessage } from '@couplet/protocol';
+import { COST, type Reader } from '../platform/address-budget.js';
+import type { Clock } from '../platform/clock.js';
+import type { Stalls } from '../platform/stalls.js';
 import type { Backplane } from './backplane.js';
-import { bytesOwed, ClientFrame } from './client-frame.js';
+import { ClientFrame, endOfFrames } from './client-frame.js';
 import type { Connection } from './connection.js';
 import type { Connections } from './connections.js';
 import { type Corking, readsAtOnce } from './corking.js';
 import type { SignalingCounters } from './counters.js';
 import type { Inbox } from './inbox.js';
-import { MAX_PLAIN_BYTES, plainForward } from './plain-forward.js';
+import { MAX_PLAIN_BYTES, type PlainType, plainForward } from './plain-forward.js';
 import { FINAL_TEXT, headBytesOf, writeHead } from './text-frame.js';
 import { viewOf } from './turn-buffer.js';
 
@@ -30,20 +34,38 @@ export interface FastLaneDeps {
   connections: Pick<Connections, 'get'>;
   corking: Corking;
   counters: SignalingCounters;
+  clock: Pick<Clock, 'monotonic'>;
+  stalls: Pick<Stalls, 'total'>;
   maxMessageBytes: number;
 }
+
+/** Bytes that ws gets at a time: between two pieces the budget is looked at. */
+const PIECE_BYTES = 4096;
+
+/** A byte that nobody reads any more. */
+const DISCARDED_BYTE_COST = 0.0005;
 
 /** The frame that is looked at. */
 const frame = new ClientFrame();
 
-export class FastLane {
+/** The frames of the present run, by type. */
+const inRun: Record<PlainType, number> = { ice_candidate: 0, webrtc_offer: 0, webrtc_answer: 0 };
+
+export class FastLane implements Reader {
   readonly #stream: LaneStream;
   readonly #connection: Connection;
   readonly #inbox: Inbox;
   readonly #deps: FastLaneDeps;
   readonly #ws: Listener | undefined;
+  /** Whether frames may be passed on without ws: never where what was written is not read at once. */
+  #isOpen: boolean;
+  #isClosed = false;
   /** Bytes that are still to come of the last frame that was left to ws. */
   #owed = 0;
+  /** What was read and has to wait for the budget of the address. */
+  #kept: Buffer | undefined;
+  /** When it began to wait; undefined: it does not. */
+  #keptAt: number | undefined;
 
   /** Puts itself in the place of ws, which listens to the stream's data already. */
   constructor(stream: Duplex, connection: Connection, inbox: Inbox, deps: FastLaneDeps) {
@@ -52,31 +74,68 @@ export class FastLane {
     this.#inbox = inbox;
     this.#deps = deps;
     const listeners = stream.listeners('data');
-    // Any other number is not of the ws that is known here: it goes on alone. So it does on what is no plain TCP.
-    if (listeners.length !== 1 || !readsAtOnce(stream)) return;
+    this.#isOpen = readsAtOnce(stream);
+    // Any other number is not of the ws that is known here: it goes on alone.
+    if (listeners.length !== 1) return;
     this.#ws = listeners[0] as Listener;
     this.#stream[LANE] = this;
     stream.off('data', this.#ws);
     stream.on('data', onData);
   }
 
-  /** For when ws has failed the connection, and reads no more. */
+  /** For when ws has failed the connection, and reads no more: what still comes is discarded, at the same cost. */
   close(): void {
-    this.#stream.off('data', onData);
+    this.#isClosed = true;
+    this.#kept = undefined;
   }
 
   receive(read: Buffer): void {
+    const { budget } = this.#connection;
+    budget.charge(COST.read + (this.#isClosed ? read.length * DISCARDED_BYTE_COST : 0));
+    if (this.#kept !== undefined || budget.held) this.#keep(read);
+    else this.#go(read);
+  }
+
+  /** Its turn has come. */
+  release(): void {
+    const kept = this.#kept;
+    this.#kept = undefined;
+    this.#inbox.excuse(this.#deps.clock.monotonic() - (this.#keptAt as number));
+    this.#keptAt = undefined;
+    this.#connection.resume();
+    if (kept !== undefined) this.#go(kept);
+  }
+
+  /** Lets what was read wait, and reads no further. */
+  #keep(read: Buffer): void {
+    if (!this.#isClosed) {
+      this.#kept = this.#kept === undefined ? read : Buffer.concat([this.#kept, read]);
+    }
+    if (this.#keptAt !== undefined) return;
+    this.#keptAt = this.#deps.clock.monotonic();
+    this.#connection.pause();
+    this.#connection.budget.wait(this);
+  }
+
+  #go(read: Buffer): void {
+    const { budget } = this.#connection;
+    let left = read;
     try {
-      this.#take(read);
+      while (left.length > 0 && !this.#isClosed && !budget.held) {
+        left = left.subarray(this.#take(left));
+      }
+      if (left.length > 0 && !this.#isClosed) this.#keep(left);
     } catch (error) {
       this.#inbox.fail(error);
     }
   }
 
-  #take(read: Buffer): void {
-    const peer = this.#owed === 0 ? this.#peer() : undefined;
+  /** Takes frames from the beginning of what was read; returns how many bytes. */
+  #take(read: Buffer): number {
+    const peer = this.#owed === 0 && this.#isOpen ? this.#peer() : undefined;
     const taken = peer === undefined ? 0 : this.#passOn(read, peer);
-    if (taken < read.length) this.#leave(taken === 0 ? read : read.subarray(taken));
+    if (taken === read.length || this.#connection.budget.held) return taken;
+    return taken + this.#leave(taken === 0 ? read : read.subarray(taken));
   }
 
   /** Who may be sent to without asking anybody; nobody while a message of the sender is under way. */
@@ -90,15 +149,17 @@ export class FastLane {
 
   /** Passes on the frames from the beginning that it may; returns the bytes that they take up. */
   #passOn(read: Buffer, peer: Connection): number {
-    const { corking, counters } = this.#deps;
+    const { corking, counters, clock, stalls } = this.#deps;
     const { frames } = corking;
+    const { budget } = this.#connection;
     const source = viewOf(read);
-    const now = performance.now();
+    const now = clock.monotonic();
+    const stalledMs = stalls.total(now);
     let at = 0;
     frames.beginRun();
-    while (frame.read(read, at) && frame.end <= read.length && this.#mayBePlain()) {
+    while (!budget.held && frame.read(read, at) && frame.end <= read.length && this.#mayBePlain()) {
       if (!frames.fits(this.#signedBytes())) {
-        peer.sendLent(frames.run());
+        this.#sendRun(peer);
         corking.release();
         frames.beginRun();
       }
@@ -106,13 +167,26 @@ export class FastLane {
       if (type === undefined) break;
       at = frame.end;
       this.#connection.unanswered = 0;
-      if (!this.#inbox.admit(frame.payloadBytes, now)) break;
+      if (!this.#inbox.admit(frame.payloadBytes, now, stalledMs)) break;
       counters.messages[type] += 1;
-      counters.forwards[type] += 1;
+      inRun[type] += 1;
       frames.add(this.#signedBytes());
     }
-    peer.sendLent(frames.run());
+    this.#sendRun(peer);
     return at;
+  }
+
+  /** Sends the frames that were signed since the last run; they are forwarded if the peer takes them. */
+  #sendRun(peer: Connection): void {
+    const { corking, counters } = this.#deps;
+    const run = corking.frames.run();
+    if (run.length === 0) return;
+    const isTaken = peer.sendLent(run);
+    for (const type of Object.keys(inRun) as PlainType[]) {
+      if (isTaken) counters.forwards[type] += inRun[type];
+      else counters.drops.peer_gone += inRun[type];
+      inRun[type] = 0;
+    }
   }
 
   #mayBePlain(): boolean {
@@ -132,7 +206,7 @@ export class FastLane {
   }
 
   /** Writes the signed frame where the next one goes; undefined: it is not plain, and what was written is void. */
-  #sign(source: DataView): ForwardedMessage['type'] | undefined {
+  #sign(source: DataView): PlainType | undefined {
     const { bytes, view, end } = this.#deps.corking.frames;
     const signedPayloadBytes = this.#signedPayloadBytes();
     const from = end + headBytesOf(signedPayloadBytes);
@@ -145,14 +219,18 @@ export class FastLane {
     return type;
   }
 
-  #leave(bytes: Buffer): void {
-    const ws = this.#ws as Listener;
-    const owed = bytesOwed(bytes, this.#owed);
-    if (owed === undefined) {
-      this.close();
-      this.#stream.on('data', ws);
-    } else this.#owed = owed;
-    ws.call(this.#stream, bytes);
+  /** Leaves frames to ws, or a piece of what are none; returns how many bytes. */
+  #leave(bytes: Buffer): number {
+    const end = this.#isOpen ? endOfFrames(bytes, this.#owed, PIECE_BYTES) : undefined;
+    // From here on ws has the connection for good.
+    if (end === undefined) this.#isOpen = false;
+    const left = Math.min(end ?? PIECE_BYTES, bytes.length);
+    this.#owed = (end ?? left) - left;
+    (this.#ws as Listener).call(
+      this.#stream,
+      left === bytes.length ? bytes : bytes.subarray(0, left),
+    );
+    return left;
   }
 }
 

@@ -92,10 +92,11 @@ async function join(
   const member = { connectionId: connection.id, deviceId: device, isProved };
   const devices = pair === undefined ? null : devicesOf(pair, isProved ? device : null);
   if (!(await backplane.join(roomId, member, devices, leaving))) {
-    log.info({ conn: connection.number }, 'join refused');
+    if (connection.budget.mayLog()) log.info({ conn: connection.number }, 'join refused');
     return;
   }
-  log.info({ conn: connection.number, paired: pair !== undefined }, 'room joined');
+  if (connection.budget.mayLog())
+    log.info({ conn: connection.number, paired: pair !== undefined }, 'room joined');
   // It may have gone while the join was under way, when it had no seat to be taken out of.
   if (!connection.open) await backplane.depart(roomId, connection.id, 'disconnect');
 }
@@ -117,7 +118,7 @@ async function leave(connection: Connection, { backplane, log }: HandlerDeps): P
     return;
   }
   await backplane.depart(connection.seat.roomId, connection.id, 'leave');
-  log.info({ conn: connection.number }, 'room left');
+  if (connection.budget.mayLog()) log.info({ conn: connection.number }, 'room left');
 }
 
 function forward(
@@ -133,9 +134,8 @@ function forward(
     counters.drops.no_peer += 1;
     sendFault(connection, 'no_peer');
   } else {
-    counters.forwards[type] += 1;
     // `from` and `roomId` are the server's word.
     const frame = `${json.slice(0, -1)}${connection.signature}`;
-    backplane.forward(connection.id, seat.peerId, frame);
+    if (backplane.forward(connection.id, seat.peerId, frame)) counters.forwards[type] += 1;
   }
 }

@@ -1,6 +1,9 @@
 // The messages of one connection, one after the other: while one is under way the next waits, and the client is read no further.
+import { COST } from '../platform/address-budget.js';
+import type { Clock } from '../platform/clock.js';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
+import type { Stalls } from '../platform/stalls.js';
 import type { Connection } from './connection.js';
 import type { SignalingCounters } from './counters.js';
 import { sendFault } from './handlers.js';
@@ -14,6 +17,8 @@ export type Handle = (connection: Connection, message: Incoming) => Promise<void
 export interface InboxDeps {
   handle: Handle;
   counters: SignalingCounters;
+  clock: Pick<Clock, 'monotonic'>;
+  stalls: Pick<Stalls, 'total'>;
   log: Logger;
 }
 
@@ -28,6 +33,8 @@ export class Inbox {
    */
   #waiting: string[] | undefined;
   #busy = false;
+  /** When it stopped the reading; undefined: it has not. */
+  #pausedAt: number | undefined;
 
   constructor(connection: Connection, rate: RateMeter, deps: InboxDeps) {
     this.#connection = connection;
@@ -38,13 +45,16 @@ export class Inbox {
   /** @param bytes - size of the frame; what the rate counts */
   receive(text: string, bytes: number): void {
     if (!this.admit(bytes)) return;
+    this.#connection.budget.charge(COST.parsedMessage + bytes * COST.parsedMessageByte);
     if (!this.#busy) {
       this.#take(text);
       return;
     }
     this.#waiting ??= [];
     this.#waiting.push(text);
+    if (this.#pausedAt !== undefined) return;
     // Not before: a join is mostly done before the client has more to say.
+    this.#pausedAt = this.#deps.clock.monotonic();
     this.#connection.pause();
   }
 
@@ -54,9 +64,19 @@ export class Inbox {
   }
 
   /** Counts a frame against the rate, a ping or pong like a message: whether it is to be heeded. */
-  admit(bytes: number, now = performance.now()): boolean {
-    const verdict = this.#rate.take(bytes, now);
+  admit(
+    bytes: number,
+    now = this.#deps.clock.monotonic(),
+    stalledMs = this.#deps.stalls.total(now),
+  ): boolean {
+    this.#connection.budget.charge(COST.message + bytes * COST.messageByte);
+    const verdict = this.#rate.take(bytes, now, stalledMs);
     return verdict === 'fine' || this.#heed(verdict);
+  }
+
+  /** Takes note that the server did not read the connection for so many milliseconds: the client sent on meanwhile. */
+  excuse(ms: number): void {
+    this.#rate.excuse(ms);
   }
 
   /** Warns or closes one who sends too fast; returns whether the message still counts. */
@@ -80,7 +100,11 @@ export class Inbox {
         sendFault(this.#connection, parsed.code, parsed.error);
         return;
       }
-      this.#deps.counters.messages[parsed.message.type] += 1;
+      const { type } = parsed.message;
+      this.#deps.counters.messages[type] += 1;
+      if (type === 'join_room' || type === 'leave_room') {
+        this.#connection.budget.charge(COST.membership);
+      }
       const underWay = this.#deps.handle(this.#connection, parsed.message);
       if (underWay !== undefined) void this.#finish(underWay);
     } catch (error) {
@@ -101,7 +125,10 @@ export class Inbox {
     while (!this.#busy && taken < waiting.length) this.#take(waiting[taken++] as string);
     // All at once: one by one, thousands of small frames in one read would each move all the others.
     waiting.splice(0, taken);
-    if (!this.#busy) this.#connection.resume();
+    if (this.#busy || this.#pausedAt === undefined) return;
+    this.excuse(this.#deps.clock.monotonic() - this.#pausedAt);
+    this.#pausedAt = undefined;
+    this.#connection.resume();
   }
 
   /** Ends what went wrong: an outage is told, anything else closes the connection. */

@@ -41,8 +41,9 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
       apply(roomId, { kind: how, connectionId });
     },
     forward(from, to, frame) {
-      if (peers.get(from) === to) connections.forward(to, frame);
-      else connections.dropFrame();
+      if (peers.get(from) === to) return connections.forward(to, frame);
+      connections.dropFrame();
+      return false;
     },
     reaches: (from, to) => peers.get(from) === to,
     roomCount: async () => rooms.size,

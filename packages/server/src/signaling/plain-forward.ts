@@ -28,8 +28,14 @@ const DESCRIPTION = new RegExp(
 
 const OFFER = '{"type":"webrtc_o';
 
+/** The types of which a message can be plain. */
+export type PlainType = Extract<
+  ForwardedMessage['type'],
+  'ice_candidate' | 'webrtc_offer' | 'webrtc_answer'
+>;
+
 /** The type of a message that may be passed on as it is; undefined for everything that has to be looked at more closely. */
-export function plainForward(text: string): ForwardedMessage['type'] | undefined {
+export function plainForward(text: string): PlainType | undefined {
   if (text.length > MAX_PLAIN_BYTES) return undefined;
   if (CANDIDATE.test(text)) return 'ice_candidate';
   if (!DESCRIPTION.test(text)) return undefined;

@@ -1,4 +1,5 @@
 // How much one connection may send: warned once it sends faster than the rate, closed when it does not heed that.
+import { LeakyBucket } from '../platform/leaky-bucket.js';
 
 export interface Rate {
   readonly messagesPerSecond: number;
@@ -13,33 +14,40 @@ export type Verdict = 'fine' | 'warn' | 'abuse';
 
 /**
  * Counts what comes in against a rate, by a bucket that leaks (its level is in seconds' worth of the rate). Past one
- * full bucket the sender is warned, once until it has slowed down; past two it is an abuser.
+ * full bucket the sender is warned, once until it has slowed down; past two it is an abuser. Time in which the server
+ * did not read the connection is no time in which the client sent fast.
  */
 export class RateMeter {
   readonly #rate: Rate;
-  #level = 0;
-  #measuredAt: number;
+  readonly #bucket: LeakyBucket;
   #warned = false;
 
-  constructor(rate: Rate, now: number) {
+  constructor(rate: Rate, now: number, stalledMs = 0) {
     this.#rate = rate;
-    this.#measuredAt = now;
+    this.#bucket = new LeakyBucket(1 / 1000, now, stalledMs);
   }
 
-  /** @param now - milliseconds of a clock that never goes back */
-  take(bytes: number, now: number): Verdict {
+  /**
+   * @param now - milliseconds of a clock that never goes back
+   * @param stalledMs - sum of all stalls of the event loop until now
+   */
+  take(bytes: number, now: number, stalledMs?: number): Verdict {
     const { messagesPerSecond, bytesPerSecond } = this.#rate;
-    const leaked = (now - this.#measuredAt) / 1000;
-    this.#measuredAt = now;
-    this.#level =
-      Math.max(0, this.#level - leaked) + Math.max(1 / messagesPerSecond, bytes / bytesPerSecond);
-    if (this.#level > 2 * BURST_SECONDS) return 'abuse';
-    if (this.#level <= BURST_SECONDS) {
-      this.#warned &&= this.#level > BURST_SECONDS / 2;
+    const level =
+      this.#bucket.leak(now, stalledMs) + Math.max(1 / messagesPerSecond, bytes / bytesPerSecond);
+    this.#bucket.level = level;
+    if (level > 2 * BURST_SECONDS) return 'abuse';
+    if (level <= BURST_SECONDS) {
+      this.#warned &&= level > BURST_SECONDS / 2;
       return 'fine';
     }
     if (this.#warned) return 'fine';
     this.#warned = true;
     return 'warn';
+  }
+
+  /** Takes note that the connection was not read for so many milliseconds, by the server's own doing. */
+  excuse(ms: number): void {
+    this.#bucket.excuse(ms);
   }
 }

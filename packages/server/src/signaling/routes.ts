@@ -2,6 +2,8 @@
 import { ROOM_SEATS } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
+import { COST } from '../platform/address-budget.js';
+import { budgetOf } from '../platform/paced-http.js';
 import type { Backplane } from './backplane.js';
 
 /** @param guard - refuses who may not see room ids: a room id is all that it takes to enter a room */
@@ -21,7 +23,8 @@ export function roomRoutes(
         response: { 200: wire.RoomListResponse, '4xx': wire.ErrorResponse },
       },
     },
-    async () => {
+    async (request) => {
+      budgetOf(request.raw)?.charge(COST.scrape);
       const rooms = (await backplane.rooms()).map(({ roomId, members }) => ({
         roomId,
         userCount: members,

@@ -1,11 +1,13 @@
 // The signaling feature, put together: connections, backplane, heartbeat and upgrade as one thing to start and to drain.
 import type { IncomingMessage, Server } from 'node:http';
+import type { AddressBudgets } from '../platform/address-budget.js';
 import type { TrustProxy } from '../platform/client-address.js';
-import type { Clock } from '../platform/clock.js';
+import { type Clock, systemClock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import type { OriginRule } from '../platform/cors.js';
 import type { HostRule } from '../platform/hosts.js';
 import type { Logger } from '../platform/logger.js';
+import type { Stalls } from '../platform/stalls.js';
 import { Admission } from './admission.js';
 import { attacher } from './attach.js';
 import type { Backplane, LocalConnections } from './backplane.js';
@@ -45,6 +47,8 @@ export interface SignalingDeps {
   allowsOrigin: OriginRule | null;
   serverName: string;
   clock: Clock;
+  budgets: AddressBudgets;
+  stalls: Pick<Stalls, 'total'>;
   log: Logger;
 }
 
@@ -79,6 +83,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
   const refuse = acceptWebSockets(server, {
     config,
     admission,
+    budgets: deps.budgets,
     counters,
     corking,
     trust,
@@ -95,6 +100,9 @@ export function startSignaling(deps: SignalingDeps): Signaling {
       backplane,
       handle: (connection, message) => handle(connection, message, handlerDeps),
       counters,
+      // How fast clients send is a matter of real time, whatever clock the rest goes by.
+      clock: systemClock,
+      stalls: deps.stalls,
       log,
       serverName,
       keepRequests: gate.join !== undefined,

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RestErrorCode } from '@couplet/protocol';
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
+import { type AddressBudget, type AddressBudgets, COST } from '../platform/address-budget.js';
 import { afterAnswers } from '../platform/answer-order.js';
 import { addressKey, clientAddress, type TrustProxy } from '../platform/client-address.js';
 import type { Cancel, Clock } from '../platform/clock.js';
@@ -29,6 +30,7 @@ export interface UpgradeDeps {
   config: Pick<Config, 'maxMessageBytes' | 'requestTimeoutSeconds'>;
   clock: Clock;
   admission: Admission;
+  budgets: AddressBudgets;
   counters: SignalingCounters;
   corking: Corking;
   trust: TrustProxy;
@@ -39,8 +41,13 @@ export interface UpgradeDeps {
   ownPages: boolean;
   /** The embedding application's word on who may connect. */
   authorize: (request: IncomingMessage) => boolean | Promise<boolean>;
-  /** Takes a connection whose handshake is done; when it has gone, its address is to leave the admission. */
-  accept: (socket: ClientSocket, stream: Socket, request: IncomingMessage, address: string) => void;
+  /** Takes a connection whose handshake is done; when it has gone, it is to leave the admission. */
+  accept: (
+    socket: ClientSocket,
+    stream: Socket,
+    request: IncomingMessage,
+    budget: AddressBudget,
+  ) => void;
 }
 
 /** How long a client may take to answer a close frame before its socket is dropped, in milliseconds. */
@@ -49,6 +56,7 @@ const CLOSE_TIMEOUT_MS = 5000;
 const REFUSALS: Record<RefusalCause, RestErrorCode> = {
   total: 'unavailable',
   address: 'unavailable',
+  budget: 'rate_limited',
   draining: 'unavailable',
   host: 'forbidden',
   origin: 'forbidden',
@@ -84,8 +92,13 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   };
 
   /** What is decided before anything is done for the request. */
-  const objection = (request: IncomingMessage): RefusalCause | undefined => {
+  const objection = (request: IncomingMessage, budget: AddressBudget): RefusalCause | undefined => {
     if (draining) return 'draining';
+    if (budget.exhausted) {
+      deps.budgets.refused += 1;
+      return 'budget';
+    }
+    budget.charge(COST.upgrade);
     const fault = deps.hostFault(request);
     if (fault !== undefined) return fault === 'forbidden' ? 'host' : 'handshake';
     if (originForm(request.url ?? '').split('?', 1)[0] !== '/') return 'path';
@@ -106,10 +119,10 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   };
 
   const upgrade = async (request: IncomingMessage, stream: Socket, head: Buffer) => {
-    const address = addressKey(clientAddress(request, deps.trust));
-    const admitted = objection(request) ?? deps.admission.enter(address);
+    const budget = deps.budgets.of(addressKey(clientAddress(request, deps.trust)));
+    const admitted = objection(request, budget) ?? deps.admission.enter(budget);
     if (admitted !== 'admitted') return refuse(stream, admitted);
-    const exit = () => deps.admission.exit(address);
+    const exit = () => deps.admission.exit(budget);
     // Until the handshake is done, the end of the socket is the end of its admission.
     stream.once('close', exit);
     const word = deps.authorize(request);
@@ -123,7 +136,7 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
       // Nothing of the handshake is kept for as long as the connection lives, the request least of all.
       stream.off('close', exit);
       stream.off('error', drop);
-      deps.accept(socket, stream, request, address);
+      deps.accept(socket, stream, request, budget);
     });
   };
 
@@ -167,4 +180,4 @@ function bareHost(host: string): string {
     .replace(/\.(?=(:\d+)?$)/, '');
 }
 
-const RETRY: ReadonlySet<RefusalCause> = new Set(['total', 'address', 'draining']);
+const RETRY: ReadonlySet<RefusalCause> = new Set(['total', 'address', 'budget', 'draining']);

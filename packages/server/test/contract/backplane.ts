@@ -25,8 +25,9 @@ export class RecordingConnections implements LocalConnections {
     if (effect.kind === 'seat') this.seats.set(effect.to, effect.seat);
   }
 
-  forward(connectionId: string, frame: string): void {
+  forward(connectionId: string, frame: string): boolean {
     listOf(this.#frames, connectionId).push(frame);
+    return true;
   }
 
   dropFrame(): void {

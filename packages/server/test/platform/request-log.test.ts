@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../../src/platform/logger.js';
 import { call } from '../support/api.js';
+import { Peer } from '../support/peer.js';
 import { startServer } from '../support/server.js';
 
 async function loggedServer(env: Record<string, string> = {}) {
@@ -39,6 +40,26 @@ test('a request is one line with its route, not its URL', async () => {
       expect.objectContaining({ method: 'GET', route: 'none', status: 404 }),
     ]);
   expect(JSON.stringify(lines)).not.toContain('SECRET');
+});
+
+test('an address has so many lines a minute, for requests and connections together; another has its own', async () => {
+  const { url, wsUrl, lines } = await loggedServer({
+    MAX_LOG_LINES_PER_ADDRESS: '10',
+    TRUST_PROXY: '1',
+  });
+  const from = (address: string) =>
+    fetch(`${url}/healthz`, { headers: { 'x-forwarded-for': address } });
+  for (let n = 0; n < 8; n++) await from('192.0.2.1');
+  for (let n = 0; n < 8; n++) {
+    const peer = await Peer.connect(wsUrl, { headers: { 'x-forwarded-for': '192.0.2.1' } });
+    await peer.join(`room ${n}`);
+    await peer.close();
+  }
+  await from('192.0.2.2');
+  const caused = () =>
+    lines.filter(({ msg }) => /^(request|connected|room joined|disconnected)$/.test(String(msg)));
+  await expect.poll(caused).toHaveLength(11);
+  expect(JSON.stringify(lines)).not.toContain('192.0.2');
 });
 
 test('a start without USE_SQLITE says that the rooms API is disabled', async () => {

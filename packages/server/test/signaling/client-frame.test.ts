@@ -1,7 +1,7 @@
 // Frames of clients, found in what was read and freed of their masks.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { bytesOwed, ClientFrame } from '../../src/signaling/client-frame.js';
+import { ClientFrame, endOfFrames } from '../../src/signaling/client-frame.js';
 import { viewOf } from '../../src/signaling/turn-buffer.js';
 import { frame, OPCODES, textFrame } from '../fuzz/raw-frames.js';
 
@@ -47,7 +47,15 @@ test.each([
   ['the middle of one before', TEXT.subarray(4, 6), TEXT.length - 4, TEXT.length - 6],
   ['the end of one before, and one more', Buffer.concat([TEXT.subarray(4), PING]), 6, 0],
 ])('of %s it is known how much is owed', (_what, bytes, owedBefore, owed) => {
-  expect(bytesOwed(bytes, owedBefore)).toBe(owed);
+  expect(endOfFrames(bytes, owedBefore, bytes.length)).toBe(bytes.length + owed);
+});
+
+test('frames are found up to the one in which the limit lies', () => {
+  const bytes = Buffer.concat([PING, TEXT, PING, TEXT]);
+  const second = PING.length + TEXT.length;
+  expect(endOfFrames(bytes, 0, PING.length + 1)).toBe(second);
+  expect(endOfFrames(bytes, 0, second)).toBe(second);
+  expect(endOfFrames(bytes, second, 1)).toBe(second);
 });
 
 test.each([
@@ -59,5 +67,5 @@ test.each([
   ['an unknown opcode', frame({ opcode: 3 })],
   ['a frame without a mask', frame({ opcode: OPCODES.text, masked: false })],
 ])('after %s it is not', (_what, bytes) => {
-  expect(bytesOwed(Buffer.concat([PING, bytes]), 0)).toBeUndefined();
+  expect(endOfFrames(Buffer.concat([PING, bytes]), 0, 1000)).toBeUndefined();
 });

@@ -40,3 +40,28 @@ test('bytes count as messages do', () => {
   expect(burst(meter, 4, 0, 1024)).toEqual(['warn']);
   expect(burst(meter, 1, 0, 1024)).toEqual(['abuse']);
 });
+
+test('a steady sender is not warned for what came while the server stood still', () => {
+  const meter = new RateMeter(RATE, 0);
+  expect(burst(meter, 1, 1000)).toEqual([]);
+  // Ten seconds of messages in one read, of which nine and a half are known to be a stall.
+  const verdicts = Array.from({ length: 80 }, () => meter.take(1, 11_000, 9500));
+  expect(new Set(verdicts)).toEqual(new Set(['fine']));
+  for (let n = 0; n < 1000; n++) expect(meter.take(1, 11_000 + n * 125, 9500)).toBe('fine');
+});
+
+test('a stall is no licence: what was sent beyond the rate is abuse', () => {
+  const meter = new RateMeter(RATE, 0);
+  const verdicts = Array.from({ length: 160 }, () => meter.take(1, 11_000, 9500));
+  expect(verdicts.at(-1)).toBe('abuse');
+});
+
+test('time in which the connection was not read is excused in the same way, and the excuse ends', () => {
+  const meter = new RateMeter(RATE, 0);
+  meter.excuse(10_000);
+  expect(burst(meter, 80, 10_000)).toEqual([]);
+  const late = new RateMeter(RATE, 0);
+  late.excuse(10_000);
+  expect(burst(late, 1, 10_000)).toEqual([]);
+  expect(burst(late, 80, 60_000)).toEqual(['warn', ...Array(16).fill('abuse')]);
+});

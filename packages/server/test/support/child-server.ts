@@ -7,7 +7,15 @@ import { onTestFinished } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
-const BASE = { PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', SQLITE_DB_PATH: ':memory:' };
+const BASE = {
+  PORT: '0',
+  HOST: '127.0.0.1',
+  LOG_FORMAT: 'json',
+  SQLITE_DB_PATH: ':memory:',
+  // All clients of a test have one address.
+  MAX_LOAD_PER_ADDRESS: '0',
+  MAX_SOCKETS_PER_ADDRESS: '5000',
+};
 
 export interface ChildServer {
   url: string;

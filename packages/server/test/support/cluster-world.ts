@@ -117,9 +117,11 @@ export class FakeNode implements LocalConnections {
     if (this.alive) this.connections.get(effect.to)?.take(effect);
   }
 
-  forward(connectionId: string, frame: string): void {
+  forward(connectionId: string, frame: string): boolean {
     const connection = this.connections.get(connectionId);
-    if (this.alive && connection?.open) connection.frames.push(frame);
+    if (!this.alive || !connection?.open) return false;
+    connection.frames.push(frame);
+    return true;
   }
 
   dropFrame(): void {}

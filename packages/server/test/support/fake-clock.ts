@@ -61,7 +61,8 @@ export class FakeClock implements Clock {
     for (;;) {
       const next = [...this.#timers].sort((a, b) => a.due - b.due)[0];
       if (next === undefined || next.due > end) break;
-      this.#now = next.due;
+      // After a pause it is overdue: time does not go back for it.
+      this.#now = Math.max(this.#now, next.due);
       if (next.periodMs === null) this.#drop(next);
       else next.due += next.periodMs;
       next.callback();

@@ -19,11 +19,14 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-/** A test makes more codes from one address than people do. */
+/** A test makes more codes from one address than people do, and more of everything else. */
 const TEST_DEFAULTS = {
   USE_SQLITE: '1',
   SQLITE_DB_PATH: ':memory:',
   MAX_CREATES_PER_HOUR: '100000',
+  MAX_LOAD_PER_ADDRESS: '0',
+  MAX_SOCKETS: '5000',
+  MAX_SOCKETS_PER_ADDRESS: '5000',
 };
 
 /** `COUPLET_TEST_REDIS_URL=redis://…`: the same tests of servers that have everything in Redis. */

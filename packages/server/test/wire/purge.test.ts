@@ -135,10 +135,22 @@ test('1000 ids are the most', async () => {
   expect(answer.body).toMatchObject({ error: 'invalid_device_ids', count: 1001 });
 });
 
-test('1000 ids of the greatest length, every character escaped, fit', async () => {
-  const escaped = `"${'\\u0001'.repeat(256)}"`;
-  const answer = await purge(`{"deviceIds":[${Array(1000).fill(escaped).join(',')}]}`);
+test.each([
+  ['every character escaped in ASCII', '\\u00e9'.repeat(128)],
+  ['every character escaped with a backslash', '\\"'.repeat(256)],
+])('1000 ids of the greatest length, %s and indented, fit', async (_name, id) => {
+  const answer = await purge(
+    `{"deviceIds": [\n    ${Array(1000).fill(`"${id}"`).join(',\n    ')}\n]}`,
+  );
   expect(answer.body).toMatchObject({ success: true, deviceIdCount: 1000 });
+});
+
+test('a body beyond what 1000 ids need is 413, and not parsed', async () => {
+  const ids = Array(1000).fill('x'.repeat(900));
+  expect(await purge({ deviceIds: ids })).toMatchObject({
+    status: 413,
+    body: { error: 'payload_too_large' },
+  });
 });
 
 test.each(LEGAL_IDS)('an id of %s matches its own rows only', async (_name, id) => {

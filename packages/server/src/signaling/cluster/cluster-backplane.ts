@@ -96,8 +96,8 @@ export class ClusterBackplane implements Backplane {
     await this.#release(roomId, connectionId, how);
   }
 
-  forward(from: string, to: string, frame: string): void {
-    this.#frames.forward(from, to, frame);
+  forward(from: string, to: string, frame: string): boolean {
+    return this.#frames.forward(from, to, frame);
   }
 
   reaches(from: string, to: string): boolean {

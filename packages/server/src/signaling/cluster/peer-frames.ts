@@ -35,12 +35,16 @@ export class PeerFrames {
     this.#connections = deps.connections;
   }
 
-  /** A frame of a connection of this node. */
-  forward(from: string, to: string, frame: string): void {
+  /** A frame of a connection of this node; one that has to wait counts as taken. */
+  forward(from: string, to: string, frame: string): boolean {
     const seat = this.#views.seatOf(from);
-    if (seat === undefined || seat.peerId !== to) this.#drop('not_peer');
-    else if (this.#stands(seat)) this.#pass(seat, from, to, frame);
-    else this.#hold(seat, from, to, frame);
+    if (seat?.peerId === to) {
+      return this.#stands(seat)
+        ? this.#pass(seat, from, to, frame)
+        : this.#hold(seat, from, to, frame);
+    }
+    this.#drop('not_peer');
+    return false;
   }
 
   reaches(from: string, to: string): boolean {
@@ -69,21 +73,15 @@ export class PeerFrames {
     }
   }
 
-  #pass(seat: LocalSeat, from: string, to: string, frame: string): void {
-    if (seat.peerProcess === null) this.#connections.forward(to, frame);
-    else {
-      this.#deps.outbox.frame(seat.peerProcess, {
-        kind: 'frame',
-        to,
-        from,
-        pair: seat.pair,
-        frame,
-      });
-    }
+  #pass(seat: LocalSeat, from: string, to: string, frame: string): boolean {
+    const { pair, peerProcess } = seat;
+    if (peerProcess === null) return this.#connections.forward(to, frame);
+    this.#deps.outbox.frame(peerProcess, { kind: 'frame', to, from, pair, frame });
+    return true;
   }
 
   /** Until the registry has spoken, and the seat stands under a lease that runs. Then only the same company counts. */
-  #hold({ view, pair }: LocalSeat, from: string, to: string, frame: string): void {
+  #hold({ view, pair }: LocalSeat, from: string, to: string, frame: string): boolean {
     view.held += 1;
     const fits = this.#wait(view, frame.length, async () => {
       try {
@@ -98,6 +96,7 @@ export class PeerFrames {
       }
     });
     if (!fits) view.held -= 1;
+    return fits;
   }
 
   #deliver(view: RoomView, envelope: Envelope, isLast: boolean): Promise<void> | undefined {

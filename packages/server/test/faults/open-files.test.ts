@@ -1,0 +1,112 @@
+// A process that runs out of file descriptors says so, counts it, and serves on; a process that stands still blames no client.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { filesForSockets, openFilesLimit } from '../../src/platform/open-files.js';
+import { build, startChild } from '../support/child-server.js';
+import { pairOfPeers } from '../support/peer.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+beforeAll(build);
+
+test('the soft limit is read where the system tells it', () => {
+  expect(openFilesLimit()).toBeGreaterThan(0);
+  expect(openFilesLimit('/nowhere')).toBeUndefined();
+});
+
+test('files are left for the database and the log, also where there are few', () => {
+  expect(filesForSockets(20_000)).toBe(19_936);
+  expect(filesForSockets(100)).toBe(50);
+});
+
+describe.runIf(process.platform === 'linux')('with 100 open files', () => {
+  /** The server under `ulimit -n 100`, with the lines that it has logged. */
+  async function limited(env: Record<string, string> = {}) {
+    const child = spawn(
+      'sh',
+      ['-c', `ulimit -n 100; exec "$0" "$1" serve --sqlite`, process.execPath, MAIN],
+      {
+        env: {
+          PATH: process.env.PATH,
+          PORT: '0',
+          HOST: '127.0.0.1',
+          LOG_FORMAT: 'json',
+          SQLITE_DB_PATH: ':memory:',
+          ...env,
+        },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    const exited = once(child, 'exit');
+    onTestFinished(async () => {
+      child.kill('SIGKILL');
+      await exited;
+    });
+    const lines: string[] = [];
+    const url = await new Promise<string>((resolve) => {
+      createInterface(child.stdout).on('line', (line) => {
+        lines.push(line);
+        const found = /listening on (http:[^"]+)/.exec(line)?.[1];
+        if (found !== undefined) resolve(found);
+      });
+    });
+    return { url, lines };
+  }
+
+  const opened = (url: string): Socket => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.on('error', () => {}).resume();
+    onTestFinished(() => void socket.destroy());
+    return socket;
+  };
+
+  test('a start says that MAX_SOCKETS is beyond what the process may open, and what to do', async () => {
+    const { lines } = await limited();
+    expect(lines.filter((line) => line.includes('MAX_SOCKETS'))).toEqual([
+      expect.stringMatching(/"level":40.*"openFiles":100,.*MAX_SOCKETS is more .*ulimit -n/),
+    ]);
+    const { lines: fitting } = await limited({ MAX_SOCKETS: '50' });
+    expect(fitting.filter((line) => line.includes('MAX_SOCKETS'))).toEqual([]);
+  });
+
+  test('connections beyond are turned away, counted, and logged once; then the server goes on', async () => {
+    const { url, lines } = await limited();
+    const sockets = Array.from({ length: 60 }, () => opened(url));
+    await Promise.all(sockets.slice(50).map((socket) => once(socket, 'close')));
+    for (const socket of sockets) socket.destroy();
+    await expect.poll(async () => (await fetch(`${url}/healthz`)).status).toBe(200);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    const count = /^couplet_sockets_refused_total\{cause="open_files"\} (\d+)$/m.exec(metrics)?.[1];
+    expect(Number(count)).toBeGreaterThanOrEqual(10);
+    expect(lines.filter((line) => line.includes('out of file descriptors'))).toHaveLength(1);
+  });
+});
+
+describe.runIf(process.platform !== 'win32')('a server that stands still', () => {
+  test('warns and closes nobody for what was sent at the rate meanwhile', async () => {
+    const child = await startChild({ MAX_MESSAGES_PER_SECOND: '20', MAX_LOAD_PER_ADDRESS: '250' });
+    const [a, b] = await pairOfPeers(child.wsUrl, 'stalled');
+    child.signal('SIGSTOP');
+    const stoppedAt = performance.now();
+    let sent = 0;
+    // Real time: it is a real process that stands still. At its rate, 10 s are more than a closed connection's worth.
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        const due = ((performance.now() - stoppedAt) / 1000) * 20;
+        while (sent < due) a.send({ type: 'ice_candidate', candidate: { candidate: `${sent++}` } });
+        if (sent < 200) return;
+        clearInterval(timer);
+        resolve();
+      }, 50);
+    });
+    child.signal('SIGCONT');
+    for (let n = 0; n < sent; n++) {
+      expect((await b.next('ice_candidate')).candidate).toEqual({ candidate: `${n}` });
+    }
+    expect(await a.sync()).toEqual([]);
+  }, 60_000);
+});
