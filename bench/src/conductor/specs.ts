@@ -15,6 +15,9 @@ export const LOAD_SETTINGS: Record<string, string> = {
   MAX_CONNECTIONS: '1000000',
   MAX_CONNECTIONS_PER_ADDRESS: '1000000',
   MAX_SOCKETS: '1000000',
+  MAX_SOCKETS_PER_ADDRESS: '1000000',
+  MAX_LOAD_PER_ADDRESS: '1000000',
+  MAX_LOG_LINES_PER_ADDRESS: '1000000000',
   MAX_MESSAGES_PER_SECOND: '10000000',
   MAX_BYTES_PER_SECOND: '10000000000',
   MAX_CREATES_PER_HOUR: '1000000000',
@@ -26,11 +29,17 @@ export const LOAD_SETTINGS: Record<string, string> = {
 /** Longest queue of connections that wait to be taken, for those peers that can be told. */
 const BACKLOG = '4096';
 
-/** @param nodeArgs - options of node itself, such as those of its profiler */
-export const couplet = (nodeArgs: readonly string[] = []): ServerSpec => ({
+/**
+ * @param nodeArgs - options of node itself, such as those of its profiler
+ * @param settings - other than those for a load from one address
+ */
+export const couplet = (
+  nodeArgs: readonly string[] = [],
+  settings: Record<string, string> = LOAD_SETTINGS,
+): ServerSpec => ({
   args: [...nodeArgs, join(ROOT, 'packages/server/dist/main.js'), 'serve', '--sqlite'],
   env: (_port, folder) => ({
-    ...LOAD_SETTINGS,
+    ...settings,
     HOST: '127.0.0.1',
     SQLITE_DB_PATH: join(folder, 'chat.db'),
     LOG_FORMAT: 'json',

@@ -33,6 +33,7 @@ const TITLES: Record<ScenarioName, string> = {
   storm: 'Everyone at once',
   idle: 'Idle connections',
   scale: 'Cost of a message as rooms grow',
+  abuse: 'One address that floods',
   cluster: 'Several nodes',
 };
 

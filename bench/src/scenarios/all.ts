@@ -1,6 +1,7 @@
 // The scenarios by name, in the order in which they run.
 import type { Scale } from '../conductor/contest.js';
 import type { Row } from '../figures/row.js';
+import { abuse } from './abuse.js';
 import { cluster } from './cluster.js';
 import { forward } from './forward.js';
 import { idle } from './idle.js';
@@ -22,6 +23,7 @@ export type ScenarioName =
   | 'slow-disk'
   | 'scale'
   | 'start'
+  | 'abuse'
   | 'cluster';
 
 export const SCENARIOS: Record<ScenarioName, (scale: Scale) => Promise<Row[]>> = {
@@ -34,10 +36,11 @@ export const SCENARIOS: Record<ScenarioName, (scale: Scale) => Promise<Row[]>> =
   storm,
   idle,
   scale,
+  abuse,
   cluster,
 };
 
 export const SCENARIO_NAMES = Object.keys(SCENARIOS) as ScenarioName[];
 
 /** Those that run only when they are named: too long for the whole. */
-export const BY_NAME_ONLY: readonly ScenarioName[] = ['cluster'];
+export const BY_NAME_ONLY: readonly ScenarioName[] = ['abuse', 'cluster'];

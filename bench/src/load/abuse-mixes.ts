@@ -1,0 +1,152 @@
+// What one address can do at most, each request and message of which is allowed.
+
+import { connect, type Socket } from 'node:net';
+import { setPriority } from 'node:os';
+import { openingHandshake, textFrame } from '../wire/client-frames.js';
+
+/** All of it comes from one address, which is not that of the healthy pair. */
+const ADDRESS = '127.0.0.2';
+
+/** A connection that was closed is opened again after this time, in milliseconds: the attacker has to leave the other load its core. */
+const REOPEN_MS = 20;
+
+/** Bytes that one connection may have under way; its socket takes no more than the server reads. */
+const MAX_UNDER_WAY = 262_144;
+
+export interface Mix {
+  label: string;
+  /** Begins; everything goes on until the process ends. */
+  start: (port: number) => void;
+}
+
+const request = (method: string, path: string, body = '') =>
+  Buffer.from(
+    `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n` +
+      (body === ''
+        ? ''
+        : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`) +
+      `\r\n${body}`,
+    'latin1',
+  );
+
+/** Keeps so many connections that send the same bytes again and again, as fast as they are read. */
+function flood(port: number, connections: number, bytes: Buffer): void {
+  const open = () => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS });
+    const send = () => {
+      while (socket.writable && socket.writableLength < MAX_UNDER_WAY && socket.write(bytes));
+    };
+    socket.on('connect', send);
+    socket.on('drain', send);
+    socket.on('data', () => {});
+    socket.on('error', () => {});
+    socket.on('close', () => setTimeout(open, REOPEN_MS));
+  };
+  for (let n = 0; n < connections; n++) open();
+}
+
+const repeated = (one: Buffer, bytes: number) =>
+  Buffer.concat(Array<Buffer>(Math.max(1, Math.floor(bytes / one.length))).fill(one));
+
+const NESTED = request(
+  'POST',
+  '/api/rooms/check',
+  `{"joinid":"123456","client1":"x","x":${'['.repeat(32_000)}${']'.repeat(32_000)}}`,
+);
+const WIDE = request(
+  'POST',
+  '/api/rooms/check',
+  `{"joinid":"123456","client1":"x","x":[${'1,'.repeat(32_000)}1]}`,
+);
+const LONG = request(
+  'POST',
+  '/api/rooms/check',
+  `{"joinid":"123456","client1":"${'\\u00e9'.repeat(10_800)}"}`,
+);
+const idsOf = (count: number, id: string) =>
+  request('POST', '/api/user/purge', JSON.stringify({ deviceIds: Array(count).fill(id) }));
+
+const CANDIDATE = textFrame({
+  type: 'ice_candidate',
+  candidate: {
+    candidate:
+      'candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 10.0.0.17 rport 46154 generation 0 ufrag EsAw',
+    sdpMid: '0',
+    sdpMLineIndex: 0,
+    usernameFragment: 'EsAw',
+  },
+});
+
+/** Pairs that send what one connection may, in bursts of ten. */
+function floodingPairs(port: number, pairs: number): void {
+  const tenth = Buffer.concat(Array<Buffer>(10).fill(CANDIDATE));
+  const sockets = new Set<Socket>();
+  const open = (pair: number) => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS });
+    socket.write(openingHandshake('/', port));
+    socket.once('data', () => {
+      socket.write(textFrame({ type: 'join_room', roomId: `flood-${pair}` }));
+      sockets.add(socket);
+    });
+    socket.on('data', () => {});
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      sockets.delete(socket);
+      setTimeout(open, REOPEN_MS * 10, pair);
+    });
+  };
+  for (let n = 0; n < pairs * 2; n++) open(n >> 1);
+  setInterval(() => {
+    for (const socket of sockets) if (socket.writableLength < MAX_UNDER_WAY) socket.write(tenth);
+  }, 100);
+}
+
+/** Opens connections and leaves them alone. */
+function idle(port: number, connections: number): void {
+  const open = () => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS });
+    socket.on('data', () => {});
+    socket.on('error', () => {});
+    socket.on('close', () => setTimeout(open, 1000));
+  };
+  for (let n = 0; n < connections; n++) open();
+}
+
+const nestedJson = (port: number) => {
+  flood(port, 8, NESTED);
+  flood(port, 8, WIDE);
+  flood(port, 8, LONG);
+};
+const pipelined = (port: number) => {
+  flood(port, 16, repeated(request('GET', '/healthz'), 65_536));
+  flood(port, 4, repeated(request('GET', '/metrics'), 65_536));
+  flood(port, 4, repeated(Buffer.from('GET / HTTP/1.1\r\n\r\n'), 65_536));
+};
+const purges = (port: number) => {
+  flood(port, 8, idsOf(1000, 'x'.repeat(2090)));
+  flood(port, 8, idsOf(1000, 'x'.repeat(256)));
+  flood(port, 4, idsOf(1000, 'é'.repeat(128)));
+};
+
+export const MIXES = {
+  json: { label: '64 KB of nested, wide and escaped JSON', start: nestedJson },
+  pairs: { label: '250 flooding pairs', start: (port) => floodingPairs(port, 250) },
+  pipelined: { label: 'pipelined /healthz and /metrics', start: pipelined },
+  purges: { label: 'purges of 2 MB and of 1000 long ids', start: purges },
+  sockets: { label: '1000 idle sockets', start: (port) => idle(port, 1000) },
+  together: {
+    label: 'all of these together',
+    start(port) {
+      floodingPairs(port, 250);
+      nestedJson(port);
+      pipelined(port);
+      purges(port);
+      idle(port, 1000);
+    },
+  },
+} satisfies Record<string, Mix>;
+
+export type MixName = keyof typeof MIXES;
+
+/** The attacker yields to the healthy pair on the core that both load. */
+export const yieldCore = (): void => setPriority(19);
