@@ -57,7 +57,7 @@ export class Negotiation {
     this.#isWithdrawn = false;
     const { localDescription, signalingState } = this.#pc;
     if (signalingState === 'have-local-offer' && localDescription !== null) {
-      this.#options.send({ type: 'webrtc_offer', sdp: localDescription.sdp });
+      this.#sendOffer(localDescription.sdp);
     } else if (signalingState === 'stable' && !this.#makingOffer) {
       void this.#offer();
     }
@@ -87,7 +87,7 @@ export class Negotiation {
     this.#isWithdrawn = false;
     const isOffer = type === 'webrtc_offer';
     // The answer to an offer that was sent twice comes twice.
-    if (!isOffer && pc.signalingState !== 'have-local-offer') return 'taken';
+    if (!isOffer && (pc.signalingState !== 'have-local-offer' || this.#isLate(sdp))) return 'taken';
     const collision = isOffer && (this.#makingOffer || pc.signalingState === 'have-local-offer');
     if (collision && !this.#options.polite) return 'taken';
     try {
@@ -103,6 +103,16 @@ export class Negotiation {
       this.#fail(error);
     }
     return 'taken';
+  }
+
+  /**
+   * Whether an answer is to an offer that was sent twice before the pending one: the pending offer restarts ICE, and the
+   * answer has the old credentials (RFC 8839 §4.4.3 asks for new ones).
+   */
+  #isLate(sdp: string): boolean {
+    const { currentLocalDescription, localDescription, currentRemoteDescription } = this.#pc;
+    const restarts = ufragOf(localDescription?.sdp) !== ufragOf(currentLocalDescription?.sdp);
+    return restarts && ufragOf(sdp) === ufragOf(currentRemoteDescription?.sdp);
   }
 
   /** Takes a candidate of the peer, or the end of them. */
@@ -127,7 +137,7 @@ export class Negotiation {
       const description = this.#pc.localDescription;
       // Meanwhile the peer may have offered, and this side given way.
       if (description?.type !== 'offer') return;
-      this.#options.send({ type: 'webrtc_offer', sdp: description.sdp });
+      this.#sendOffer(description.sdp);
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -135,11 +145,32 @@ export class Negotiation {
     }
   }
 
+  /**
+   * Sends an offer in which this end keeps its DTLS role. Left with the choice (`actpass`), Firefox takes the other role
+   * when it answers an ICE restart, and Chromium refuses that answer.
+   */
+  #sendOffer(sdp: string): void {
+    const { currentLocalDescription, currentRemoteDescription } = this.#pc;
+    const own = setupOf(currentLocalDescription?.sdp);
+    const role = own ?? OTHER_ROLE[setupOf(currentRemoteDescription?.sdp) ?? ''];
+    this.#options.send({
+      type: 'webrtc_offer',
+      sdp: role ? sdp.replace(/^a=setup:actpass/gm, `a=setup:${role}`) : sdp,
+    });
+  }
+
   #fail(error: unknown): void {
     // What was under way when the connection was closed is nobody's loss.
     if (this.#pc.signalingState !== 'closed') this.#options.onError(error);
   }
 }
+
+const OTHER_ROLE: Readonly<Record<string, string>> = { active: 'passive', passive: 'active' };
+
+/** The DTLS role that a description states (RFC 8842 §5.1), unless it leaves the choice to the other end. */
+const setupOf = (sdp = ''): string | undefined => /^a=setup:(active|passive)/m.exec(sdp)?.[1];
+
+const ufragOf = (sdp = ''): string | undefined => /^a=ice-ufrag:(\S+)/m.exec(sdp)?.[1];
 
 /** A bound for a peer that sends candidates and never a description. */
 const MAX_EARLY_CANDIDATES = 200;

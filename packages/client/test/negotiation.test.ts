@@ -30,6 +30,49 @@ test('candidates that come before their description wait for it, in order, with 
   expect(errors).toEqual([]);
 });
 
+test('an answer to the offer before a restart is not taken for the answer to the restart', async () => {
+  const { pc, errors, negotiation } = negotiating();
+  const described = (ufrag: string) => ({ sdp: `${OFFER.sdp}a=ice-ufrag:${ufrag}\r\n` });
+  const answer = (ufrag: string) =>
+    negotiation.describe({ type: 'webrtc_answer', ...described(ufrag) });
+  Object.assign(pc, {
+    signalingState: 'have-local-offer',
+    currentLocalDescription: described('mine'),
+    localDescription: described('mine-new'),
+    currentRemoteDescription: described('theirs'),
+  });
+  await answer('theirs');
+  expect(pc.signalingState).toBe('have-local-offer');
+  await answer('theirs-new');
+  expect(pc.signalingState).toBe('stable');
+  // Without a restart the credentials stay the same.
+  Object.assign(pc, { signalingState: 'have-local-offer', localDescription: described('mine') });
+  await answer('theirs');
+  expect(pc.signalingState).toBe('stable');
+  expect(errors).toEqual([]);
+});
+
+test.each([
+  ['a=setup:active', 'a=setup:actpass', 'active'],
+  ['a=setup:actpass', 'a=setup:active', 'passive'],
+  ['a=setup:actpass', 'a=setup:passive', 'active'],
+  [undefined, undefined, 'actpass'],
+])(
+  'an offer keeps the DTLS role of the connection: after %s and %s it is %s',
+  async (own, theirs, role) => {
+    const { pc, sent, negotiation } = negotiating();
+    const described = (sdp: string | undefined) => (sdp === undefined ? null : { sdp });
+    Object.assign(pc, {
+      signalingState: 'have-local-offer',
+      localDescription: { type: 'offer', sdp: 'v=0\r\na=setup:actpass\r\n' },
+      currentLocalDescription: described(own),
+      currentRemoteDescription: described(theirs),
+    });
+    negotiation.renew();
+    expect(sent).toEqual([{ type: 'webrtc_offer', sdp: `v=0\r\na=setup:${role}\r\n` }]);
+  },
+);
+
 test('a peer that sends candidates and never a description fills no memory', async () => {
   const { pc, negotiation } = negotiating();
   for (let n = 0; n < 300; n++) await negotiation.candidate({ candidate: `candidate:${n}` });
