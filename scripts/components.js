@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 const COMPONENTS = {
   curl: 'curl',
   chromium: 'chromium',
+  'firefox-esr': 'firefox-esr',
   turnserver: 'coturn',
   nginx: 'nginx',
   caddy: 'caddy',

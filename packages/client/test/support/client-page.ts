@@ -10,11 +10,13 @@ import {
   openDevice,
   servePage,
 } from '../../../server/test/support/browser.js';
+import { launchFirefox, openFirefoxPage } from '../../../server/test/support/firefox.js';
 import { build } from '../../../server/test/support/server-process.js';
 import type {
   Couplet,
   CoupletError,
   CoupletOptions,
+  exchangeKeys,
   Invite,
   PeerSession,
   SavedSession,
@@ -24,6 +26,7 @@ import type {
 /** What the page has: the client, and what its application keeps. */
 export interface ClientPage {
   Couplet: typeof Couplet;
+  exchangeKeys: typeof exchangeKeys;
   invite: Invite;
   session: PeerSession;
   /** Since the session was kept: what it told, in its order. */
@@ -43,7 +46,10 @@ const PAGE = `<!doctype html>
 <script type="importmap">
   { "imports": { "@couplet/client": "/client/index.js", "@couplet/protocol": "/protocol/index.js" } }
 </script>
-<script type="module">import { Couplet } from '@couplet/client'; window.Couplet = Couplet;</script>`;
+<script type="module">
+  import { Couplet, exchangeKeys } from '@couplet/client';
+  Object.assign(window, { Couplet, exchangeKeys });
+</script>`;
 
 /** The built modules of a package, by the path at which the page finds them. */
 const modulesOf = (name: string): Record<string, Buffer> => {
@@ -74,6 +80,24 @@ export function deviceOpener(
     openDevice(browser, await site.url, { prepare: (context) => prepared(context, prepare) });
 }
 
+/** The same with Firefox. */
+export function firefoxOpener(): () => Promise<Scripted> {
+  let browser: Awaited<ReturnType<typeof launchFirefox>>;
+  let site: ReturnType<typeof servePage>;
+  beforeAll(async () => {
+    build();
+    site = servePage(PAGE, scripts());
+    browser = await launchFirefox();
+  }, 60_000);
+  afterAll(async () => {
+    await browser?.close();
+    await site?.close();
+  });
+  return async () => ({
+    page: await openFirefoxPage(browser, await site.url, installApplication),
+  });
+}
+
 /** Opens a device whose page nobody serves: the browser is given it as if it came from this origin. */
 export function openUnserved(browser: Browser | undefined, origin: string): Promise<Device> {
   const files = scripts() as Record<string, Buffer>;
@@ -100,20 +124,25 @@ async function prepared(
   await more?.(context);
 }
 
+/** A page of any browser that runs an expression. */
+export interface Scripted {
+  page: { evaluate(expression: string): Promise<unknown> };
+}
+
 /** Runs a function in the page: its first argument is the page's window, the second is passed as JSON. */
 export function inPage<Result, Argument = undefined>(
-  { page }: Device,
+  { page }: Scripted,
   run: (page: ClientPage, argument: Argument) => Result | Promise<Result>,
   ...[argument]: Argument extends undefined ? [] : [Argument]
 ): Promise<Result> {
-  return page.evaluate(`(${run})(window, ${JSON.stringify(argument)})`);
+  return page.evaluate(`(${run})(window, ${JSON.stringify(argument)})`) as Promise<Result>;
 }
 
 /** Pairs the two by the client alone, and keeps in each page its session. */
 export async function pair(
   options: CoupletOptions | string,
-  host: Device,
-  guest: Device,
+  host: Scripted,
+  guest: Scripted,
 ): Promise<void> {
   const chosen = typeof options === 'string' ? { url: options } : options;
   const code = await invite(chosen, host);
@@ -121,7 +150,7 @@ export async function pair(
 }
 
 /** Makes a code at the host. */
-export const invite = (options: CoupletOptions, host: Device): Promise<string> =>
+export const invite = (options: CoupletOptions, host: Scripted): Promise<string> =>
   inPage(
     host,
     async (page, options) => {
@@ -132,11 +161,11 @@ export const invite = (options: CoupletOptions, host: Device): Promise<string> =
   );
 
 /** Resolves once the host's invite is a session. */
-export const accepted = (host: Device): Promise<void> =>
+export const accepted = (host: Scripted): Promise<void> =>
   inPage(host, async (page) => page.keep(await page.invite.accepted));
 
 /** Accepts a code at the guest; resolves once there is a session. */
-export const accept = (options: CoupletOptions, guest: Device, code: string): Promise<void> =>
+export const accept = (options: CoupletOptions, guest: Scripted, code: string): Promise<void> =>
   inPage(
     guest,
     async (page, { options, code }) => page.keep(await new page.Couplet(options).accept(code)),
@@ -144,7 +173,7 @@ export const accept = (options: CoupletOptions, guest: Device, code: string): Pr
   );
 
 /** Comes back to a pairing; resolves once there is a session. */
-export const resume = (url: string, device: Device, saved: SavedSession): Promise<void> =>
+export const resume = (url: string, device: Scripted, saved: SavedSession): Promise<void> =>
   inPage(
     device,
     async (page, { url, saved }) => page.keep(await new page.Couplet({ url }).resume(saved)),
@@ -152,12 +181,16 @@ export const resume = (url: string, device: Device, saved: SavedSession): Promis
   );
 
 /** A text from each, that arrives at the other: at once, or when what is broken has healed. */
-export async function expectTalk(host: Device, guest: Device, withinMs = 15_000): Promise<void> {
+export async function expectTalk(
+  host: Scripted,
+  guest: Scripted,
+  withinMs = 15_000,
+): Promise<void> {
   for (const [from, to] of [
     [host, guest],
     [guest, host],
   ] as const) {
-    const text = `hello from ${from.id} ${performance.now()}`;
+    const text = `hello ${crypto.randomUUID()}`;
     await inPage(from, (page, text) => page.session.send(text), text);
     const heard = () => inPage(to, ({ messages }) => messages);
     await expect.poll(heard, { timeout: withinMs }).toContain(text);
@@ -165,17 +198,17 @@ export async function expectTalk(host: Device, guest: Device, withinMs = 15_000)
 }
 
 /** Both are connected, and by the peer connection that they had at first. */
-export async function expectKept(...devices: Device[]): Promise<void> {
+export async function expectKept(...devices: Scripted[]): Promise<void> {
   for (const device of devices) {
     const kept = ({ session, first }: ClientPage) => [session.state, session.peer === first];
     expect(await inPage(device, kept)).toEqual(['connected', true]);
   }
 }
 
-export const stateOf = (device: Device) => inPage(device, ({ session }) => session.state);
+export const stateOf = (device: Scripted) => inPage(device, ({ session }) => session.state);
 
 /** The one ICE generation of the peer that this device knows. */
-export const ufragOf = (device: Device) =>
+export const ufragOf = (device: Scripted) =>
   inPage(device, ({ session }) => {
     const sdp = session.peer?.currentRemoteDescription?.sdp ?? '';
     return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
@@ -201,9 +234,11 @@ function installApplication(): void {
     session.on('peer-left', () => {
       page.left += 1;
     });
-    session.peer?.addEventListener('track', ({ track }) => page.tracks.push(track.kind));
-    session.peer?.addEventListener('datachannel', ({ channel }) =>
-      page.channels.push(channel.label),
-    );
+    const watch = (peer: RTCPeerConnection) => {
+      peer.addEventListener('track', ({ track }) => page.tracks.push(track.kind));
+      peer.addEventListener('datachannel', ({ channel }) => page.channels.push(channel.label));
+    };
+    session.on('peer', watch);
+    if (session.peer) watch(session.peer);
   };
 }

@@ -1,10 +1,10 @@
 // A proxy between the client and the server that loses or holds answers, after the server has done what was asked.
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 export interface FaultProxy {
-  /** Of the server, by way of the proxy. WebSockets pass untouched. */
+  /** Of the server, by way of the proxy. WebSockets pass untouched, unless the test takes their upgrades. */
   url: string;
   /** Loses the next answers to a path, whatever they are; `statuses` are those of the lost ones. */
   loseAnswers(path: string, times: number): { statuses: number[] };
@@ -14,8 +14,10 @@ export interface FaultProxy {
 
 type Fault = (status: number) => Promise<'pass' | 'lose'>;
 
+type Upgrade = (incoming: IncomingMessage, near: Socket, head: Buffer) => void;
+
 /** Starts it before a server; it ends with its test. */
-export async function startFaultProxy(serverUrl: string): Promise<FaultProxy> {
+export async function startFaultProxy(serverUrl: string, upgrade?: Upgrade): Promise<FaultProxy> {
   const server = new URL(serverUrl);
   const faults = new Map<string, Fault>();
 
@@ -38,8 +40,7 @@ export async function startFaultProxy(serverUrl: string): Promise<FaultProxy> {
     incoming.pipe(onward);
   };
 
-  const proxy = createServer(forward);
-  proxy.on('upgrade', (incoming, near, head) => {
+  const pass = (incoming: IncomingMessage, near: Socket, head: Buffer) => {
     const far = connect(Number(server.port), server.hostname);
     const lines = incoming.rawHeaders.flatMap((each, n, all) =>
       n % 2 === 0 ? `${each}: ${all[n + 1]}` : [],
@@ -54,7 +55,10 @@ export async function startFaultProxy(serverUrl: string): Promise<FaultProxy> {
       one.on('error', () => other.destroy());
       one.on('close', () => other.destroy());
     }
-  });
+  };
+
+  const proxy = createServer(forward);
+  proxy.on('upgrade', upgrade ?? pass);
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
     proxy.closeAllConnections();

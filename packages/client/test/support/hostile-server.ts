@@ -1,0 +1,69 @@
+// A server that is not to be trusted: the real one, behind a proxy that reads, changes and adds signaling messages.
+import { onTestFinished } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { Frame } from '../../../server/test/support/browser.js';
+import { startFaultProxy } from './fault-proxy.js';
+
+export interface HostileServer {
+  url: string;
+  /** Called with each message of the server to a device; what it returns is passed on. By default all of it. */
+  toDevice: (message: Frame, deviceId: string) => Frame[];
+  /** The same for messages of a device to the server. */
+  toServer: (message: Frame, deviceId: string) => Frame[];
+  /** Sends a message to a device that the server never sent. */
+  say(deviceId: string, message: Frame): void;
+  /** Cuts all signaling connections. */
+  cut(): void;
+}
+
+/** Starts it before a server; it ends with its test. */
+export async function startHostileServer(server: { url: string }): Promise<HostileServer> {
+  const devices = new Map<string, WebSocket>();
+  const sockets = new WebSocketServer({ noServer: true });
+  const accept = (near: WebSocket, path: string) => {
+    const far = new WebSocket(server.url.replace('http', 'ws') + path);
+    const early: string[] = [];
+    let deviceId = '';
+    const toServer = (data: string) => {
+      const message = JSON.parse(data) as Frame;
+      if (message.type === 'join_room') {
+        deviceId = String(message.deviceId);
+        devices.set(deviceId, near);
+      }
+      for (const each of hostile.toServer(message, deviceId)) far.send(JSON.stringify(each));
+    };
+    near.on('message', (data) => {
+      if (far.readyState === WebSocket.OPEN) toServer(String(data));
+      else early.push(String(data));
+    });
+    far.on('open', () => early.splice(0).forEach(toServer));
+    far.on('message', (data) => {
+      const message = JSON.parse(String(data)) as Frame;
+      for (const each of hostile.toDevice(message, deviceId)) near.send(JSON.stringify(each));
+    });
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      one.on('error', () => other.terminate());
+      // A code of our own or of the server means something to the client; 1005 and 1006 are never sent.
+      one.on('close', (code) =>
+        code > 1006 || code === 1000 ? other.close(code) : other.terminate(),
+      );
+    }
+  };
+  const { url } = await startFaultProxy(server.url, (request, socket, head) =>
+    sockets.handleUpgrade(request, socket, head, (near) => accept(near, request.url ?? '/')),
+  );
+  const cut = () => {
+    for (const socket of sockets.clients) socket.terminate();
+  };
+  onTestFinished(cut);
+  const hostile: HostileServer = {
+    ...{ url, cut },
+    toDevice: (message) => [message],
+    toServer: (message) => [message],
+    say: (deviceId, message) => devices.get(deviceId)?.send(JSON.stringify(message)),
+  };
+  return hostile;
+}
