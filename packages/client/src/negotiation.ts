@@ -76,7 +76,6 @@ export class Negotiation {
   /** Takes an offer or an answer of the peer. One at a time: the caller waits for each. */
   async describe({ type, sdp }: WebRtcOffer | WebRtcAnswer): Promise<Taken> {
     const pc = this.#pc;
-    if (this.#options.pin()?.admits(sdp) === false) return 'impostor';
     const [known, theirs] = [identityOf(pc.remoteDescription?.sdp ?? ''), identityOf(sdp)];
     if (known && known !== theirs) {
       if (theirs) return 'stranger';

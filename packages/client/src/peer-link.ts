@@ -22,10 +22,12 @@ export class PeerLink {
   readonly channel: RTCDataChannel;
   readonly outbox: Outbox;
   readonly negotiation: Negotiation;
+  readonly #pin: PeerLinkOptions['pin'];
   readonly #onCandidate: PeerLinkOptions['onCandidate'];
 
   constructor(options: PeerLinkOptions) {
     const { RTCPeerConnection, configuration, onChange, onMessage, send } = options;
+    this.#pin = options.pin;
     this.#onCandidate = options.onCandidate;
     this.pc = new RTCPeerConnection(configuration);
     this.negotiation = new Negotiation(this.pc, {
@@ -69,6 +71,7 @@ export class PeerLink {
   /** Takes what came from the peer. One at a time: the caller waits for each. */
   async take(message: WebRtcOffer | WebRtcAnswer | IceCandidate): Promise<Taken> {
     if (message.type !== 'ice_candidate') {
+      if (this.#pin()?.admits(message.sdp) === false) return 'impostor';
       // A closed channel never opens again. The peer may have a new connection with the same certificate.
       if (this.channel.readyState === 'closed') return 'stranger';
       return this.negotiation.describe(message);
