@@ -1,6 +1,6 @@
 // Everything that can go wrong for an application, as one error class with a closed union of codes.
 import {
-  CLOSE_CODES,
+  CLIENT_CLOSES,
   REST_ERRORS,
   type RestErrorCode,
   type SignalingErrorCode,
@@ -129,7 +129,7 @@ export class CoupletError extends Error {
 
   /** @internal Of a close code; undefined where the connection should be made again. */
   static ofClose(closeCode: number): CoupletError | undefined {
-    const reason = FINAL_CLOSES.find((name) => CLOSE_CODES[name].code === closeCode);
+    const reason = FINAL_CLOSES.find((name) => CLIENT_CLOSES[name].code === closeCode);
     return (
       reason &&
       new CoupletError(reason, { message: `The server closed the connection: ${reason}.` })

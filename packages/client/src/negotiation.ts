@@ -22,10 +22,10 @@ export interface Pin {
 }
 
 /**
- * Whether a description could be taken. One of another peer connection (`stranger`) needs another one here too. One that
- * is not of the verified peer (`impostor`) ends the session.
+ * Why a description was not taken. One of another peer connection (`stranger`) needs another one here too. One that is not
+ * of the verified peer (`impostor`) ends the session.
  */
-export type Taken = 'taken' | 'stranger' | 'impostor';
+export type Untaken = 'stranger' | 'impostor' | undefined;
 
 export class Negotiation {
   readonly #pc: RTCPeerConnection;
@@ -73,22 +73,20 @@ export class Negotiation {
     this.#pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
   }
 
-  /** Takes an offer or an answer of the peer. One at a time: the caller waits for each. */
-  async describe({ type, sdp }: WebRtcOffer | WebRtcAnswer): Promise<Taken> {
+  /** Takes an offer or an answer of the peer; rejects where it has no certificate. One at a time: the caller waits for each. */
+  async describe({ type, sdp }: WebRtcOffer | WebRtcAnswer): Promise<Untaken> {
     const pc = this.#pc;
-    const [known, theirs] = [identityOf(pc.remoteDescription?.sdp ?? ''), identityOf(sdp)];
-    if (known && known !== theirs) {
-      if (theirs) return 'stranger';
-      // Not left to the platform, which may find a certificate in a line that is not one by RFC 8122.
-      this.#fail(new Error('a session description without a certificate'));
-      return 'taken';
-    }
+    const [known, theirs] = [identityOf(pc.remoteDescription?.sdp), identityOf(sdp)];
+    // Not left to the platform, which may find a certificate in a line that is not one by RFC 8122.
+    if (known && !theirs) throw new Error('no certificate');
+    if (known && known !== theirs) return 'stranger';
     this.#isWithdrawn = false;
     const isOffer = type === 'webrtc_offer';
     // The answer to an offer that was sent twice comes twice.
-    if (!isOffer && (pc.signalingState !== 'have-local-offer' || this.#isLate(sdp))) return 'taken';
+    if (!isOffer && (pc.signalingState !== 'have-local-offer' || this.#isLate(sdp)))
+      return undefined;
     const collision = isOffer && (this.#makingOffer || pc.signalingState === 'have-local-offer');
-    if (collision && !this.#options.polite) return 'taken';
+    if (collision && !this.#options.polite) return undefined;
     try {
       await pc.setRemoteDescription({ type: isOffer ? 'offer' : 'answer', sdp });
       // An answer makes media flow at once. An offer does not before it is answered.
@@ -101,7 +99,7 @@ export class Negotiation {
     } catch (error) {
       this.#fail(error);
     }
-    return 'taken';
+    return undefined;
   }
 
   /**
@@ -109,9 +107,9 @@ export class Negotiation {
    * answer has the old credentials (RFC 8839 §4.4.3 asks for new ones).
    */
   #isLate(sdp: string): boolean {
-    const { currentLocalDescription, localDescription, currentRemoteDescription } = this.#pc;
-    const restarts = ufragOf(localDescription?.sdp) !== ufragOf(currentLocalDescription?.sdp);
-    return restarts && ufragOf(sdp) === ufragOf(currentRemoteDescription?.sdp);
+    const pc = this.#pc;
+    const restarts = ufragOf(pc.localDescription) !== ufragOf(pc.currentLocalDescription);
+    return restarts && ufragOf({ sdp }) === ufragOf(pc.currentRemoteDescription);
   }
 
   /** Takes a candidate of the peer, or the end of them. */
@@ -149,12 +147,12 @@ export class Negotiation {
    * when it answers an ICE restart, and Chromium refuses that answer.
    */
   #sendOffer(sdp: string): void {
-    const { currentLocalDescription, currentRemoteDescription } = this.#pc;
-    const own = setupOf(currentLocalDescription?.sdp);
-    const role = own ?? OTHER_ROLE[setupOf(currentRemoteDescription?.sdp) ?? ''];
+    const theirs = setupOf(this.#pc.currentRemoteDescription);
+    const inverse = theirs === 'active' ? 'passive' : 'active';
+    const role = setupOf(this.#pc.currentLocalDescription) ?? (theirs && inverse) ?? 'actpass';
     this.#options.send({
       type: 'webrtc_offer',
-      sdp: role ? sdp.replace(/^a=setup:actpass/gm, `a=setup:${role}`) : sdp,
+      sdp: sdp.replace(/^a=setup:actpass/gm, `a=setup:${role}`),
     });
   }
 
@@ -164,12 +162,15 @@ export class Negotiation {
   }
 }
 
-const OTHER_ROLE: Readonly<Record<string, string>> = { active: 'passive', passive: 'active' };
-
 /** The DTLS role that a description states (RFC 8842 §5.1), unless it leaves the choice to the other end. */
-const setupOf = (sdp = ''): string | undefined => /^a=setup:(active|passive)/m.exec(sdp)?.[1];
+/** The DTLS role that a description states (RFC 8842 §5.1), unless it leaves the choice to the other end. */
+const setupOf = (description: Described): string | undefined =>
+  description?.sdp.match(/^a=setup:(active|passive)/m)?.[1];
 
-const ufragOf = (sdp = ''): string | undefined => /^a=ice-ufrag:(\S+)/m.exec(sdp)?.[1];
+const ufragOf = (description: Described): string | undefined =>
+  description?.sdp.match(/^a=ice-ufrag:(\S+)/m)?.[1];
+
+type Described = { sdp: string } | null | undefined;
 
 /** A bound for a peer that sends candidates and never a description. */
 const MAX_EARLY_CANDIDATES = 200;

@@ -5,11 +5,10 @@ export type SessionPath = 'host' | 'srflx' | 'relay';
 
 /** The path of the selected candidate pair; undefined where none is selected. */
 export function pathOf(stats: RTCStatsReport): SessionPath | undefined {
-  const entries = entriesOf(stats);
-  const pair = selectedPair(entries);
+  const pair = selectedPair(stats);
   if (pair === undefined) return undefined;
   const types = [pair.localCandidateId, pair.remoteCandidateId].map(
-    (id) => entries.get(id ?? '')?.candidateType,
+    (id) => stats.get(id ?? '')?.candidateType,
   );
   if (types.includes('relay')) return 'relay';
   return types.every((type) => type === 'host') ? 'host' : 'srflx';
@@ -17,23 +16,15 @@ export function pathOf(stats: RTCStatsReport): SessionPath | undefined {
 
 /** The latest measured round trip on the selected candidate pair, in milliseconds; undefined where none was measured. */
 export function roundTripTimeMsOf(stats: RTCStatsReport): number | undefined {
-  const seconds = selectedPair(entriesOf(stats))?.currentRoundTripTime;
-  return seconds === undefined ? undefined : seconds * 1000;
+  const seconds = selectedPair(stats)?.currentRoundTripTime;
+  return seconds && seconds * 1000;
 }
 
-function entriesOf(stats: RTCStatsReport): Map<string, Entry> {
-  const entries = new Map<string, Entry>();
-  stats.forEach((entry: Entry) => {
-    entries.set(entry.id, entry);
-  });
-  return entries;
-}
-
-function selectedPair(entries: Map<string, Entry>): Entry | undefined {
-  const all = [...entries.values()];
+function selectedPair(stats: RTCStatsReport): Entry | undefined {
+  const all: Entry[] = [...stats.values()];
   const selected = all.find(({ selectedCandidatePairId }) => selectedCandidatePairId);
   return (
-    entries.get(selected?.selectedCandidatePairId ?? '') ??
+    stats.get(selected?.selectedCandidatePairId ?? '') ??
     // Where the statistics know no transport, the pair in use is the one that was nominated.
     all.find(({ type, nominated, state }) => {
       return type === 'candidate-pair' && nominated && state === 'succeeded';

@@ -5,10 +5,10 @@
  * each once, sorted.
  */
 export function fingerprintsOf(sdp: string): string[] {
-  const found = sdp.matchAll(/^a=fingerprint:(\S+) (\S+)/gim);
-  const all = Array.from(found, ([, hash = '', value = '']) => {
-    return `${hash.toLowerCase()} ${value.toUpperCase()}`;
-  });
+  const all = Array.from(
+    sdp.matchAll(/^a=fingerprint:(\S+) (\S+)/gim),
+    ([, hash, value]) => `${hash?.toLowerCase()} ${value?.toUpperCase()}`,
+  );
   return [...new Set(all)].sort();
 }
 
@@ -16,4 +16,4 @@ export function fingerprintsOf(sdp: string): string[] {
  * Equal for all descriptions of one RTCPeerConnection. Only the certificates count: some implementations write another
  * session id into the line `o=` of each description.
  */
-export const identityOf = (sdp: string): string => fingerprintsOf(sdp).join();
+export const identityOf = (sdp = ''): string => fingerprintsOf(sdp).join();

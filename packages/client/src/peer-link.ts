@@ -1,7 +1,7 @@
 // One RTCPeerConnection with its negotiation and its data channel: made together, and gone together.
 import type { IceCandidate, RTCIceServer, WebRtcAnswer, WebRtcOffer } from '@couplet/protocol';
 import { CoupletError } from './errors.js';
-import { Negotiation, type NegotiationOptions, type Taken } from './negotiation.js';
+import { Negotiation, type NegotiationOptions, type Untaken } from './negotiation.js';
 import { Outbox } from './outbox.js';
 import type { CandidateFound } from './session-events.js';
 
@@ -22,13 +22,11 @@ export class PeerLink {
   readonly channel: RTCDataChannel;
   readonly outbox: Outbox;
   readonly negotiation: Negotiation;
-  readonly #pin: PeerLinkOptions['pin'];
-  readonly #onCandidate: PeerLinkOptions['onCandidate'];
+  readonly #options: PeerLinkOptions;
 
   constructor(options: PeerLinkOptions) {
     const { RTCPeerConnection, configuration, onChange, onMessage, send } = options;
-    this.#pin = options.pin;
-    this.#onCandidate = options.onCandidate;
+    this.#options = options;
     this.pc = new RTCPeerConnection(configuration);
     this.negotiation = new Negotiation(this.pc, {
       ...options,
@@ -69,16 +67,16 @@ export class PeerLink {
   }
 
   /** Takes what came from the peer. One at a time: the caller waits for each. */
-  async take(message: WebRtcOffer | WebRtcAnswer | IceCandidate): Promise<Taken> {
+  async take(message: WebRtcOffer | WebRtcAnswer | IceCandidate): Promise<Untaken> {
     if (message.type !== 'ice_candidate') {
-      if (this.#pin()?.admits(message.sdp) === false) return 'impostor';
+      if (this.#options.pin()?.admits(message.sdp) === false) return 'impostor';
       // A closed channel never opens again. The peer may have a new connection with the same certificate.
       if (this.channel.readyState === 'closed') return 'stranger';
       return this.negotiation.describe(message);
     }
     this.#tell('remote', message);
     await this.negotiation.candidate(message.candidate);
-    return 'taken';
+    return undefined;
   }
 
   close(error: CoupletError = new CoupletError('not_connected')): void {
@@ -92,7 +90,7 @@ export class PeerLink {
   }
 
   #tell(side: CandidateFound['side'], { candidate }: IceCandidate): void {
-    this.#onCandidate({ side, candidate: candidate as RTCIceCandidateInit | null });
+    this.#options.onCandidate({ side, candidate: candidate as RTCIceCandidateInit | null });
   }
 }
 

@@ -43,8 +43,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   /** The path is to be looked for anew, as soon as the peer can be reached. */
   #restartDue = false;
   #pin: Pin | undefined;
-  /** Why there is no channel to send on. */
-  #absence: 'not_connected' | 'peer_changed' = 'not_connected';
+  #alarmed: CoupletError | undefined;
   /** What came from the peer is taken in its order, one after the other. */
   #taking: Promise<void> = Promise.resolve();
   readonly #fail = (cause: unknown) =>
@@ -132,7 +131,7 @@ export class PeerSession extends Emitter<SessionEvents> {
    * `peer_changed` after the session ended with that error
    */
   send(data: Data): void {
-    if (!this.#link) throw new CoupletError(this.#absence);
+    if (!this.#link) throw this.#alarmed ?? new CoupletError('not_connected');
     this.#link.outbox.send(data);
   }
 
@@ -142,8 +141,7 @@ export class PeerSession extends Emitter<SessionEvents> {
    */
   async drained(signal?: AbortSignal): Promise<void> {
     if (!this.#link) {
-      const isEnded = this.#absence === 'not_connected' && this.#isClosed();
-      throw new CoupletError(isEnded ? 'closed' : this.#absence);
+      throw this.#alarmed ?? new CoupletError(this.#isClosed() ? 'closed' : 'not_connected');
     }
     return this.#link.outbox.drained(signal);
   }
@@ -239,10 +237,10 @@ export class PeerSession extends Emitter<SessionEvents> {
       return this.emit('key-message', message);
     }
     const link = this.#link;
-    const taken = await link?.take(message);
+    const untaken = await link?.take(message);
     if (link !== this.#link) return;
-    if (taken === 'impostor') return this.#alarm();
-    if (taken !== 'stranger') return;
+    if (untaken === 'impostor') return this.#alarm();
+    if (untaken !== 'stranger') return;
     // The peer has a new connection, as after a reload of its page. The one before will never work again.
     if (this.#state === 'connected') this.#setState('reconnecting');
     this.#begin();
@@ -267,10 +265,9 @@ export class PeerSession extends Emitter<SessionEvents> {
 
   /** Ends the session because its peer is not the verified one. The connection is closed before anybody is told. */
   #alarm(): void {
-    const error = new CoupletError('peer_changed');
-    this.#absence = 'peer_changed';
-    this.#drop(error);
-    this.emit('error', error);
+    this.#alarmed = new CoupletError('peer_changed');
+    this.#drop(this.#alarmed);
+    this.emit('error', this.#alarmed);
     this.close();
   }
 

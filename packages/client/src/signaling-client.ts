@@ -1,6 +1,6 @@
 // The WebSocket session of one device in one room: joins, comes back after every blink, knows when not to. docs/protocol.md §4–7.
 import {
-  CLOSE_CODES,
+  CLIENT_CLOSES,
   type ClientMessage,
   type ForwardedMessage,
   type RoomReady,
@@ -163,7 +163,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     // A close follows every error, and is what counts.
     socket.onerror = () => {};
     socket.onclose = ({ code }: { code: number }) => {
-      if (code === CLOSE_CODES.message_too_big.code) {
+      if (code === CLIENT_CLOSES.message_too_big.code) {
         // Not to be sent again on the next connection, which would meet the same fate.
         if (this.#longest > 0) this.#provenMaxBytes = this.#longest - 1;
         this.emit('too-big');

@@ -8,24 +8,25 @@ export function whenConnected<Session extends PeerSession>(
   signal?: AbortSignal,
 ): Promise<Session> {
   return new Promise((resolve, reject) => {
-    const settle = (outcome: () => void) => {
-      for (const stop of stops) stop();
-      outcome();
+    const stop = () => {
+      for (const each of stops) each();
     };
     const giveUp = (error: CoupletError) => {
-      settle(() => reject(error));
+      stop();
+      reject(error);
       session.close();
     };
     const onError = (error: CoupletError) => {
       // One description that cannot be applied is not final: the next one may be better. But without a peer connection
       // the platform has refused the configuration.
-      if (error.code === 'negotiation_failed' && session.peer) return;
-      giveUp(error);
+      if (error.code !== 'negotiation_failed' || !session.peer) giveUp(error);
     };
     const onAbort = () => giveUp(CoupletError.aborted(signal));
     const look = (state: SessionState) => {
-      if (state === 'connected') settle(() => resolve(session));
-      else if (state === 'closed') settle(() => reject(new CoupletError('closed')));
+      if (state === 'connected') {
+        stop();
+        resolve(session);
+      } else if (state === 'closed') giveUp(new CoupletError('closed'));
     };
     const stops = [
       session.on('state', look),

@@ -1,4 +1,6 @@
 // The wire as a client needs it: types, error and close codes, limits. Nothing here loads TypeBox at run time.
+
+export { CLIENT_CLOSES } from './client-closes.js';
 export type {
   ClientMessage,
   ClientMessageType,
