@@ -1,8 +1,8 @@
 // Several nodes of one cluster in this process, over shared parts in memory and a clock that the test moves.
-import { type Logger, pino } from 'pino';
 import { ClusterBackplane } from '../../src/signaling/cluster/cluster-backplane.js';
 import type { BackplaneUnderTest } from '../contract/backplane.js';
 import { RecordingConnections } from '../contract/backplane.js';
+import { captureLog } from './captured-log.js';
 import { FakeClock } from './fake-clock.js';
 import { FakeCluster, type Link } from './fake-cluster.js';
 
@@ -30,6 +30,8 @@ export class FakeNodes implements BackplaneUnderTest {
   readonly cluster = new FakeCluster(this.clock);
   readonly connections: RecordingConnections;
   readonly nodes: ClusterNode[] = [];
+  /** Of all nodes. */
+  readonly log = captureLog();
   readonly #paused = new Map<ClusterNode, () => void>();
   /** Connections that live on another node than their name says. */
   readonly homes = new Map<string, number>();
@@ -47,7 +49,7 @@ export class FakeNodes implements BackplaneUnderTest {
       ...link,
       processId,
       clock,
-      log: pino({ level: 'silent' }) as Logger,
+      log: this.log.log,
       leaseMs: LEASE_MS,
     });
     link.receive = (text) => backplane.receive(text);

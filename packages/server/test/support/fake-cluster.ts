@@ -1,5 +1,6 @@
 // The shared parts of a cluster in memory: register, leases and inboxes, that can be slow, cut off, forgetful and unreliable at will.
 import type { Clock } from '../../src/platform/clock.js';
+import { Unavailable } from '../../src/platform/http-errors.js';
 import type { LeaseRegistry, Leases } from '../../src/signaling/cluster/node-lease.js';
 import type { Post } from '../../src/signaling/cluster/outbox.js';
 import type { RoomRegister, SetOutcome } from '../../src/signaling/cluster/room-changes.js';
@@ -48,11 +49,11 @@ export class FakeCluster {
     const call = async <T>(name: Call, effect: () => T): Promise<T> => {
       this.calls += 1;
       const fate = link.fate(name);
-      if (fate === 'refused') throw new Error('cannot be reached');
+      if (fate === 'refused') throw new Unavailable(new Error('cannot be reached'));
       await link.delay();
       const result = effect();
       await link.delay();
-      if (fate === 'lost') throw new Error('no answer');
+      if (fate === 'lost') throw new Unavailable(new Error('no answer'));
       return result;
     };
     const link: Link = {

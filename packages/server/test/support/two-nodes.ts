@@ -27,7 +27,8 @@ export async function twoNodes() {
   };
   const members = () =>
     world.cluster.record('r').state.members.map(({ connectionId }) => connectionId);
-  return { connections, world, first, second, join, pair, members };
+  const { log } = world;
+  return { connections, world, first, second, join, pair, members, log };
 }
 
 /** Takes all calls as if nobody were there. */

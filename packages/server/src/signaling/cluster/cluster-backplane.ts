@@ -3,6 +3,7 @@
 // docs/cluster.md has the protocol. What can be lost on the way (a notice, a node, the register itself) is found again by
 // reading the room: `look`. Nothing here knows what the register, the leases and the inboxes are made of.
 import type { Clock } from '../../platform/clock.js';
+import { Unavailable } from '../../platform/http-errors.js';
 import type { Logger } from '../../platform/logger.js';
 import type { Backplane, Departure, LocalConnections } from '../backplane.js';
 import { type Member, type PairedDevices, transition } from '../room.js';
@@ -52,12 +53,13 @@ export class ClusterBackplane implements Backplane {
     const { counters } = this;
     this.#parts = parts;
     this.#connections = connections;
-    this.#views = new RoomViews(processId);
-    this.#outbox = new Outbox(processId, post, clock, counters);
+    this.#views = new RoomViews(processId, this.#report);
+    this.#outbox = new Outbox(processId, post, clock, counters, this.#report);
     const events = {
       alive: (ids: ReadonlySet<string>) => this.#watch(ids),
       away: () => this.#part(),
       regained: () => this.#regain(),
+      failed: this.#report,
     };
     this.lease = new NodeLease(leases, clock, leaseMs, events, processId);
     const { lease } = this;
@@ -66,9 +68,9 @@ export class ClusterBackplane implements Backplane {
     const lookSoon = (view: RoomView) => this.#patrol.soon(view);
     const outbox = this.#outbox;
     this.#changes = new RoomChanges({ ...shared, register, outbox, clock, lookSoon });
-    this.#news = new RoomNews({ ...shared, changes: this.#changes });
+    this.#news = new RoomNews({ ...shared, changes: this.#changes, lookSoon });
     this.#frames = new PeerFrames({ ...shared, news: this.#news, outbox });
-    this.#patrol = new Patrol(this.#views, this.#news, lease, clock);
+    this.#patrol = new Patrol(this.#views, this.#news, lease, clock, this.#report);
     lease.hurry();
   }
 
@@ -191,11 +193,12 @@ export class ClusterBackplane implements Backplane {
 
   async #release(roomId: string, connectionId: string, how: Departure | 'move'): Promise<void> {
     const view = this.#views.open(roomId);
-    await view.line.run(async () => {
+    await view.line.mustRun(async () => {
       if (how !== 'move' && !view.seats.has(connectionId)) return;
       try {
         await this.#changes.change(view, { kind: how, connectionId });
-      } catch {
+      } catch (error) {
+        this.#report(error);
         this.#releaseHere(view, connectionId, how);
       }
     });
@@ -225,6 +228,12 @@ export class ClusterBackplane implements Backplane {
     this.lease.abandon();
   }
 
+  /** Logs a failure unless it is an outage of Redis, which is logged where the connection is. */
+  readonly #report = (error: unknown): void => {
+    if (error instanceof Unavailable) return;
+    this.#parts.log.error({ err: error }, 'room task failed');
+  };
+
   #watch(alive: ReadonlySet<string>): void {
     const gone = new Set([...this.#alive].filter((id) => !alive.has(id)).map(processOf));
     this.#alive = alive;
@@ -243,7 +252,7 @@ export class ClusterBackplane implements Backplane {
 
   #part(): void {
     this.#parts.log.error('rooms cannot be reached');
-    for (const view of this.#views) view.line.push(() => this.#news.sever(view));
+    for (const view of this.#views) view.line.must(() => this.#news.sever(view));
   }
 
   #regain(): void {

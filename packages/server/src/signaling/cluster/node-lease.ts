@@ -37,6 +37,8 @@ export interface LeaseEvents {
   away(): void;
   /** It may act again, after it could not; or acts under a new id from now on. */
   regained(): void;
+  /** A request to the registry failed. */
+  failed(error: unknown): void;
 }
 
 /** Renewals in the life of a lease; each may fail but the last. */
@@ -192,8 +194,9 @@ export class NodeLease {
       const leases = await this.#registry[method](id, this.ttlMs);
       alive = new Set(leases.alive);
       deadline = leases.deadline;
-    } catch {
-      // Why, is counted and logged where the connection is. Not to be asked again only when the next is due.
+    } catch (error) {
+      this.#events.failed(error);
+      // Ask again at the next look at the clock, not when the next renewal is due.
       this.#askedAt = Number.NEGATIVE_INFINITY;
       if (!this.holds) this.#goAway();
       return false;

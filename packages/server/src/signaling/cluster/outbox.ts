@@ -39,13 +39,21 @@ export class Outbox {
   readonly #post: Post;
   readonly #clock: Clock;
   readonly #counters: ClusterCounters;
+  readonly #onError: (error: unknown) => void;
   readonly #targets = new Map<string, Target>();
   #streams = 0;
   #scheduled = false;
   #isClosed = false;
   #idle: (() => void)[] = [];
 
-  constructor(processId: string, post: Post, clock: Clock, counters: ClusterCounters) {
+  constructor(
+    processId: string,
+    post: Post,
+    clock: Clock,
+    counters: ClusterCounters,
+    onError: (error: unknown) => void,
+  ) {
+    this.#onError = onError;
     this.#processId = processId;
     this.#post = post;
     this.#clock = clock;
@@ -180,7 +188,8 @@ export class Outbox {
       }
       batch.unheard += 1;
       if (batch.unheard < MAX_UNHEARD) return UNHEARD_MS;
-    } catch {
+    } catch (error) {
+      this.#onError(error);
       // It may have been heard all the same: said again, it might be heard twice.
     }
     counters.frameDrops.unpublished += batch.frames;

@@ -21,12 +21,20 @@ export class Patrol {
   readonly #soon = new Set<RoomView>();
   readonly #lease: NodeLease;
   readonly #clock: Clock;
+  readonly #onError: (error: unknown) => void;
   #cancelSoon: Cancel | undefined;
   #active = 0;
   #stopped = false;
   #idle: (() => void)[] = [];
 
-  constructor(views: RoomViews, news: RoomNews, lease: NodeLease, clock: Clock) {
+  constructor(
+    views: RoomViews,
+    news: RoomNews,
+    lease: NodeLease,
+    clock: Clock,
+    onError: (error: unknown) => void,
+  ) {
+    this.#onError = onError;
     this.#views = views;
     this.#news = news;
     this.#lease = lease;
@@ -81,7 +89,8 @@ export class Patrol {
       this.#active += 1;
       view.line
         .run(() => this.#news.look(view))
-        .catch(() => {
+        .catch((error: unknown) => {
+          this.#onError(error);
           // Without a lease all rooms are read when there is one again.
           if (this.#lease.state === 'valid') this.soon(view);
         })

@@ -11,7 +11,7 @@ import { type Plan, plan } from './room-plan.js';
 import { absentRecord, nodeOf, type RoomRecord } from './room-record.js';
 import type { RoomView, RoomViews } from './room-view.js';
 
-/** Keeps the records of all rooms. Every call may reject when it cannot be reached; then it is not known whether a change was made. */
+/** Keeps the records of all rooms. Rejects with `Unavailable` when it cannot be reached; a change may then have been made. */
 export interface RoomRegister {
   /** The record, kept for some hours more; {@link absentRecord} where there is none. */
   read(roomId: string): Promise<RoomRecord>;
@@ -71,7 +71,7 @@ export class RoomChanges {
     let isConfirmed = false;
     if (event === null) {
       await this.#mayAct();
-      base = await this.#reach(register.read(roomId));
+      base = await register.read(roomId);
       isFresh = true;
     }
     for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -87,7 +87,7 @@ export class RoomChanges {
         // Before anything is concluded from it: is the lease what we think, and the room?
         if (planned.lost) await this.#askLeases();
         isConfirmed = planned.lost;
-        base = await this.#reach(register.read(roomId));
+        base = await register.read(roomId);
         isFresh = true;
         continue;
       }
@@ -134,14 +134,6 @@ export class RoomChanges {
     await this.#mayAct();
   }
 
-  async #reach<T>(underWay: Promise<T>): Promise<T> {
-    try {
-      return await underWay;
-    } catch (cause) {
-      throw new Unavailable(cause);
-    }
-  }
-
   #isOurs(node: string): boolean {
     return processOf(node) === this.#deps.lease.processId;
   }
@@ -174,7 +166,7 @@ export class RoomChanges {
     } catch (cause) {
       // Perhaps it was made, perhaps it yet will be: the next change is made in any case, and makes this one void.
       this.#doubt(view, base, next);
-      throw new Unavailable(cause);
+      throw cause;
     }
   }
 

@@ -1,38 +1,63 @@
-// What happens to one room on this node, one thing after the other: changes, news from other nodes, frames that must wait for them.
+// Runs the tasks of one room on this node one after the other: changes, notices from other nodes, frames that wait for them.
+import { Unavailable } from '../../platform/http-errors.js';
 
-type Task = () => Promise<void> | void;
+type Task = () => Promise<unknown> | unknown;
 
-/** Tasks that may wait for one room: far more than its members can have under way. */
+/** Tasks that may wait for one room; far more than two members can have under way. */
 const MAX_WAITING = 2000;
 
 export class RoomLine {
   readonly #tasks: Task[] = [];
   readonly #onIdle: () => void;
+  readonly #onError: (error: unknown) => void;
   #busy = false;
   #idle: (() => void)[] = [];
 
-  /** @param onIdle - called whenever nothing is left to do */
-  constructor(onIdle: () => void = () => {}) {
+  /**
+   * @param onIdle - called whenever nothing is left to do
+   * @param onError - takes what a task without a caller failed with
+   */
+  constructor(onIdle: () => void, onError: (error: unknown) => void) {
     this.#onIdle = onIdle;
+    this.#onError = onError;
   }
 
   get busy(): boolean {
     return this.#busy;
   }
 
-  /** Runs a task after those before it; false where too many wait. A task that fails is its own affair. */
+  /** Runs a task after those before it; false if too many wait. */
   push(task: Task): boolean {
     if (this.#tasks.length >= MAX_WAITING) return false;
-    this.#tasks.push(task);
-    if (!this.#busy) void this.#work();
+    this.must(task);
     return true;
   }
 
-  /** The same for one whose outcome is wanted; rejects where too many wait. */
+  /**
+   * Runs a task however many wait. Only for tasks that have another bound: a departure comes once for each
+   * connection, and a lost lease once for each room.
+   */
+  must(task: Task): void {
+    this.#tasks.push(task);
+    if (!this.#busy) void this.#work();
+  }
+
+  /**
+   * Runs a task after those before it, and resolves to its outcome.
+   *
+   * @throws Unavailable if too many wait
+   */
   run<T>(task: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const fits = this.push(() => task().then(resolve, reject));
-      if (!fits) reject(new Error('too much waits for this room'));
+      const fits = this.push(() => settle(task, resolve, reject));
+      if (!fits) reject(new Unavailable(new Error('too many tasks wait for this room')));
+    });
+  }
+
+  /** Like {@link run}, however many wait; see {@link must}. */
+  mustRun<T>(task: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.must(() => settle(task, resolve, reject));
     });
   }
 
@@ -43,14 +68,31 @@ export class RoomLine {
   async #work(): Promise<void> {
     this.#busy = true;
     for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
-      // A task that waits for nothing costs no turn.
-      const underWay = task();
-      if (underWay !== undefined) await underWay.catch(() => {});
+      try {
+        // A task that waits for nothing costs no turn.
+        const underWay = task();
+        if (underWay !== undefined) await underWay;
+      } catch (error) {
+        this.#onError(error);
+      }
     }
     this.#busy = false;
     this.#onIdle();
     const idle = this.#idle;
     this.#idle = [];
     for (const wake of idle) wake();
+  }
+}
+
+/** A task that throws before it returns a promise rejects like any other. */
+async function settle<T>(
+  task: () => Promise<T>,
+  resolve: (value: T) => void,
+  reject: (error: unknown) => void,
+): Promise<void> {
+  try {
+    resolve(await task());
+  } catch (error) {
+    reject(error);
   }
 }

@@ -17,6 +17,8 @@ export interface RoomNewsDeps {
   counters: ClusterCounters;
   /** Connections whose join is under way: the register may know of their seat before they do. */
   joining: ReadonlyMap<string, RoomView>;
+  /** Has a room read in a while. */
+  lookSoon: (view: RoomView) => void;
 }
 
 export class RoomNews {
@@ -31,8 +33,8 @@ export class RoomNews {
     const { views } = this.#deps;
     const { roomId } = notice.record.state;
     const view = views.find(roomId);
-    // Where too much waits, the gap is found at the next notice, or by the patrol.
-    view?.line.push(() => this.#apply(view, notice));
+    const fits = view?.line.push(() => this.#apply(view, notice));
+    if (view !== undefined && !fits) this.#deps.lookSoon(view);
     this.findGhosts(notice.record);
   }
 
@@ -42,10 +44,11 @@ export class RoomNews {
     const { roomId } = record.state;
     if (this.#ghosts(record, views.find(roomId)).length === 0) return;
     const view = views.open(roomId);
-    view.line.push(async () => {
+    const fits = view.line.push(async () => {
       for (const id of this.#ghosts(record, view)) view.releases.set(id, 'disconnect');
       await this.look(view);
     });
+    if (!fits) this.#deps.lookSoon(view);
   }
 
   /** Members that are said to sit here, and do not: a register that has lost its last changes may say so. */

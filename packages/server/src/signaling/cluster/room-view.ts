@@ -35,9 +35,9 @@ export class RoomView {
   /** Frames of its members that wait in the line. */
   held = 0;
 
-  constructor(roomId: string, onIdle: (view: RoomView) => void) {
+  constructor(roomId: string, onIdle: (view: RoomView) => void, onError: (error: unknown) => void) {
     this.roomId = roomId;
-    this.line = new RoomLine(() => onIdle(this));
+    this.line = new RoomLine(() => onIdle(this), onError);
     this.known = absentRecord(roomId);
   }
 
@@ -49,11 +49,14 @@ export class RoomView {
 
 export class RoomViews {
   readonly #processId: string;
+  readonly #onError: (error: unknown) => void;
   readonly #rooms = new Map<string, RoomView>();
   readonly #seats = new Map<string, LocalSeat>();
 
-  constructor(processId: string) {
+  /** @param onError - takes what a task of a room failed with that nobody waits for */
+  constructor(processId: string, onError: (error: unknown) => void) {
     this.#processId = processId;
+    this.#onError = onError;
   }
 
   /** Rooms with members here. */
@@ -75,7 +78,7 @@ export class RoomViews {
   open(roomId: string): RoomView {
     let view = this.#rooms.get(roomId);
     if (view === undefined) {
-      view = new RoomView(roomId, this.#tidy);
+      view = new RoomView(roomId, this.#tidy, this.#onError);
       this.#rooms.set(roomId, view);
     }
     return view;

@@ -32,6 +32,7 @@ async function hold(cluster?: FakeCluster, shared?: FakeClock): Promise<Holder> 
       alive: () => {},
       away: () => events.push('away'),
       regained: () => events.push('regained'),
+      failed: () => {},
     },
     'p',
   );

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Unavailable } from '../../../src/platform/http-errors.js';
 import { type ClusterNode, type FakeNodes, LEASE_MS } from '../../support/cluster-nodes.js';
-import { twoNodes } from '../../support/two-nodes.js';
+import { seat, twoNodes } from '../../support/two-nodes.js';
 
 describe('an answer that never came', () => {
   test.each(['lost', 'refused'] as const)(
@@ -81,6 +81,42 @@ test('a take-over that may have been made and is undone turns no roles', async (
   await world.pass(1500);
   expect(members()).toEqual(['a', 'c']);
   expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+});
+
+test('a burst of joins is `unavailable` to those beyond the bound, and every seat is free when all have gone', async () => {
+  const { connections, world, first, pair, members } = await twoNodes();
+  await pair('a', 'c');
+  const ids = Array.from({ length: 2100 }, (_, n) => `x${n}`);
+  const joins = ids.map((id) => first.backplane.join('r', seat(id), null, null));
+  const leaving = first.backplane.depart('r', 'a', 'leave');
+  const outcomes = await Promise.allSettled(joins);
+  await leaving;
+  const refused = outcomes.flatMap((outcome) =>
+    outcome.status === 'rejected' ? [outcome.reason] : [],
+  );
+  expect(refused.length).toBeGreaterThan(0);
+  for (const reason of refused) expect(reason).toBeInstanceOf(Unavailable);
+  expect(connections.take('a')).toEqual(['left_room']);
+  expect(connections.take('c')).toEqual(['peer_left']);
+  const more = ids.map((id) => first.backplane.join('r', seat(id), null, null).catch(() => {}));
+  const departures = ['c', ...ids].map((id) => first.backplane.depart('r', id, 'disconnect'));
+  await Promise.all([...more, ...departures]);
+  await world.settle();
+  expect(members()).toEqual([]);
+});
+
+test('a fault of ours is no outage, and is logged', async () => {
+  const { first, world, join, log } = await twoNodes();
+  const fault = new TypeError('a fault of ours');
+  first.link.register.compareAndSet = () => {
+    throw fault;
+  };
+  await expect(join('a')).rejects.toBe(fault);
+  first.backplane.heardAgain();
+  await world.settle();
+  expect(log.lines().map(({ err }) => (err as Error | undefined)?.message)).toContain(
+    fault.message,
+  );
 });
 
 /** Everything in the register is lost, and the node hears again. */
