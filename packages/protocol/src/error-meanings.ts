@@ -49,7 +49,7 @@ export const CLOSE_MEANINGS: Readonly<Record<CloseReason, string>> = {
   message_too_big: 'A message was larger than the cap; reconnect, and do not send it again.',
   internal_error: 'A bug in the server; reconnect with backoff.',
   service_restart: 'The server is restarting; reconnect with backoff.',
-  try_again_later: 'The server is overloaded; reconnect with backoff.',
+  try_again_later: 'The server cannot keep the seat of this connection; reconnect with backoff.',
   replaced: 'The same device joined again and took this seat over; do not reconnect.',
   slow_consumer: 'Too much was waiting to be read by this client; reconnect.',
 };

@@ -47,6 +47,7 @@ export class ClusterBackplane implements Backplane {
   /** The last batch of each process. */
   readonly #heard = new Map<string, Pick<Batch, 'stream' | 'number'>>();
   #alive: ReadonlySet<string> = new Set();
+  #isDuplicated = false;
 
   constructor(connections: LocalConnections, parts: ClusterParts) {
     const { processId, register, leases, post, clock, leaseMs } = parts;
@@ -148,8 +149,9 @@ export class ClusterBackplane implements Backplane {
     this.#patrol.all();
   }
 
-  /** Rejects while this node may not act on its seats. */
+  /** Rejects while this node may not act on its seats, or another node has its id. */
   async check(): Promise<void> {
+    if (this.#isDuplicated) throw new Error('another node has the id of this one');
     if (!this.lease.acts || this.lease.state !== 'valid') throw new Error('no lease');
   }
 
@@ -238,6 +240,12 @@ export class ClusterBackplane implements Backplane {
     const gone = new Set([...this.#alive].filter((id) => !alive.has(id)).map(processOf));
     this.#alive = alive;
     gone.delete(this.lease.processId);
+    const isDuplicated = [...alive].some((id) => this.lease.isDuplicate(id));
+    // Frames for the one reach the other too: neither can tell what it has missed.
+    if (isDuplicated && !this.#isDuplicated) {
+      this.#parts.log.error('another node has the id of this one: restart one of them');
+    }
+    this.#isDuplicated = isDuplicated;
     if (gone.size === 0) return;
     this.counters.deadNodes += gone.size;
     this.#parts.log.warn({ nodes: gone.size }, 'nodes gone');

@@ -54,6 +54,8 @@ export const processOf = (id: string): string => id.slice(0, id.indexOf('.'));
 export class NodeLease {
   /** Names this process among all that ever were. */
   readonly processId: string;
+  /** Part of the ids of all leases of this process, so that another process with the same id is noticed. */
+  readonly #nonce = randomBytes(3).toString('base64url');
   readonly #registry: LeaseRegistry;
   readonly #clock: Clock;
   /** How long a lease runs from its renewal on. */
@@ -81,7 +83,7 @@ export class NodeLease {
     clock: Clock,
     ttlMs: number,
     events: LeaseEvents,
-    processId = randomBytes(9).toString('base64url'),
+    processId: string,
   ) {
     this.processId = processId;
     this.#registry = registry;
@@ -92,7 +94,12 @@ export class NodeLease {
   }
 
   get id(): string {
-    return `${this.processId}.${this.#incarnation}`;
+    return `${this.processId}.${this.#nonce}.${this.#incarnation}`;
+  }
+
+  /** Whether a lease belongs to another process with the id of this one. */
+  isDuplicate(id: string): boolean {
+    return processOf(id) === this.processId && !id.startsWith(`${this.processId}.${this.#nonce}.`);
   }
 
   /** Number of the present lease of this process. */

@@ -223,10 +223,23 @@ describe('a node that does not listen for a while', () => {
 });
 
 test('a node that ends gives up its lease, and survivors need not wait for it to run out', async () => {
-  const { connections, world, second, pair } = await twoNodes();
+  const { connections, world, first, second, pair } = await twoNodes();
   await pair('a', 'b');
   await second.backplane.depart('r', 'b', 'disconnect');
   await second.backplane.close();
-  expect([...world.cluster.leases.keys()]).toEqual(['n0.1']);
+  expect([...world.cluster.leases.keys()]).toEqual([first.backplane.lease.id]);
   expect(connections.take('a')).toEqual(['peer_disconnected']);
+});
+
+test('two nodes with one id are noticed by both, and neither is ready until one has gone', async () => {
+  const { world, first, log } = await twoNodes();
+  const twin = world.start('n0');
+  await world.pass(LEASE_MS / 2);
+  for (const { backplane } of [first, twin]) {
+    await expect(backplane.check()).rejects.toThrow('another node has the id of this one');
+  }
+  expect(log.lines().filter(({ msg }) => msg.startsWith('another node has'))).toHaveLength(2);
+  await twin.backplane.close();
+  await world.pass(LEASE_MS / 2);
+  await first.backplane.check();
 });

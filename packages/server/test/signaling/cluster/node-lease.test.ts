@@ -52,7 +52,7 @@ async function hold(cluster?: FakeCluster, shared?: FakeClock): Promise<Holder> 
 test('a lease that is renewed stays valid, with most of it left at each renewal', async () => {
   const { lease, events, pass } = await hold();
   await pass(10 * TTL_MS);
-  expect([lease.id, lease.state, lease.acts, events]).toEqual(['p.1', 'valid', true, []]);
+  expect([lease.incarnation, lease.state, lease.acts, events]).toEqual([1, 'valid', true, []]);
   expect(lease.marginMs).toBeGreaterThan(TTL_MS * 0.5);
 });
 
@@ -77,7 +77,7 @@ describe('a processId that was paused beyond its lease', () => {
     clock.pause(2 * TTL_MS);
     expect(lease.acts).toBe(false);
     await lease.verdict();
-    expect([lease.id, lease.state, lease.losses]).toEqual(['p.1', 'valid', 0]);
+    expect([lease.incarnation, lease.state, lease.losses]).toEqual([1, 'valid', 0]);
     expect(events).toEqual(['regained']);
   });
 
@@ -88,7 +88,7 @@ describe('a processId that was paused beyond its lease', () => {
     clock.pause(2 * TTL_MS);
     expect(lease.acts).toBe(false);
     await lease.verdict();
-    expect([lease.id, lease.state, lease.losses]).toEqual(['p.2', 'valid', 1]);
+    expect([lease.incarnation, lease.state, lease.losses]).toEqual([2, 'valid', 1]);
     expect(events).toEqual(['regained']);
   });
 });
@@ -118,7 +118,7 @@ describe('a registry that cannot be reached', () => {
     expect([lease.state, lease.acts, events]).toEqual(['away', true, ['away']]);
     link.fate = () => 'fine';
     await pass(TTL_MS / 4);
-    expect([lease.id, lease.state, events]).toEqual(['p.2', 'valid', ['away', 'regained']]);
+    expect([lease.incarnation, lease.state, events]).toEqual([2, 'valid', ['away', 'regained']]);
   });
 
   test('is asked at once when the way to it is said to be open again', async () => {
@@ -137,7 +137,12 @@ test('a lease that the registry has forgotten is lost, whatever the clocks say',
   const { lease, events } = await hold(cluster);
   cluster.leases.clear();
   await lease.ask();
-  expect([lease.id, lease.state, lease.losses, events]).toEqual(['p.2', 'valid', 1, ['regained']]);
+  expect([lease.incarnation, lease.state, lease.losses, events]).toEqual([
+    2,
+    'valid',
+    1,
+    ['regained'],
+  ]);
 });
 
 test('a lease that is stopped is released, and nothing is asked any more', async () => {
