@@ -221,12 +221,10 @@ export class ClusterBackplane implements Backplane {
   }
 
   #owe(view: RoomView, connectionId: string, how: Departure | 'move'): void {
-    view.releases.set(connectionId, how);
+    this.#views.owe(view, connectionId, how);
     this.#patrol.soon(view);
-    let owed = 0;
-    for (const { releases } of this.#views) owed += releases.size;
-    if (owed <= MAX_RELEASES) return;
-    for (const { releases } of this.#views) releases.clear();
+    if (this.#views.owed <= MAX_RELEASES) return;
+    for (const each of this.#views) this.#views.settle(each);
     this.lease.abandon();
   }
 
@@ -255,7 +253,7 @@ export class ClusterBackplane implements Backplane {
       this.#outbox.forget(processId);
       this.#heard.delete(processId);
     }
-    this.#patrol.all((view) => [...gone].some((processId) => sitsOpposite(view, processId)));
+    this.#patrol.urgent((view) => [...gone].some((processId) => sitsOpposite(view, processId)));
   }
 
   #part(): void {

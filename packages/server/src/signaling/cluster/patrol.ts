@@ -16,8 +16,8 @@ export class Patrol {
   readonly #views: RoomViews;
   readonly #news: RoomNews;
   readonly #stopRounds: Cancel;
-  #urgent = new Set<RoomView>();
-  #due = new Set<RoomView>();
+  readonly #urgent = new Queue();
+  readonly #due = new Queue();
   readonly #soon = new Set<RoomView>();
   readonly #lease: NodeLease;
   readonly #clock: Clock;
@@ -47,9 +47,15 @@ export class Patrol {
     for (const view of this.#views) {
       // One whose first join is under way may matter when its turn comes.
       if (!view.matters && !view.line.busy) continue;
-      if (isUrgent(view)) this.#urgent.add(view);
-      else this.#due.add(view);
+      if (isUrgent(view)) this.#urgent.push(view);
+      else this.#due.push(view);
     }
+    this.#work();
+  }
+
+  /** The rooms that are urgent, and those in which something is under way, which may be urgent when it is done. */
+  urgent(isUrgent: (view: RoomView) => boolean): void {
+    for (const view of this.#views) if (view.line.busy || isUrgent(view)) this.#urgent.push(view);
     this.#work();
   }
 
@@ -59,7 +65,7 @@ export class Patrol {
     this.#soon.add(view);
     this.#cancelSoon ??= this.#clock.after(SOON_MS, () => {
       this.#cancelSoon = undefined;
-      for (const due of this.#soon) this.#urgent.add(due);
+      for (const due of this.#soon) this.#urgent.push(due);
       this.#soon.clear();
       this.#work();
     });
@@ -83,6 +89,11 @@ export class Patrol {
   }
 
   #work(): void {
+    if (this.#lease.state === 'away') {
+      // Nothing can be read, and all rooms are when there is a lease again.
+      this.#urgent.clear();
+      this.#due.clear();
+    }
     while (this.#active < AT_ONCE && !this.#stopped) {
       const view = this.#next();
       if (view === undefined) break;
@@ -106,12 +117,41 @@ export class Patrol {
   }
 
   #next(): RoomView | undefined {
-    for (const views of [this.#urgent, this.#due]) {
-      for (const view of views) {
-        views.delete(view);
+    for (const queue of [this.#urgent, this.#due]) {
+      for (let view = queue.shift(); view !== undefined; view = queue.shift()) {
         if (this.#views.find(view.roomId) === view) return view;
       }
     }
     return undefined;
+  }
+}
+
+/** Rooms in the order in which they came, each once. A set that is emptied from its front takes quadratic time. */
+class Queue {
+  readonly #members = new Set<RoomView>();
+  #views: RoomView[] = [];
+  #taken = 0;
+
+  push(view: RoomView): void {
+    if (this.#members.has(view)) return;
+    this.#members.add(view);
+    this.#views.push(view);
+  }
+
+  shift(): RoomView | undefined {
+    const view = this.#views[this.#taken];
+    if (view === undefined) {
+      this.clear();
+      return undefined;
+    }
+    this.#taken += 1;
+    this.#members.delete(view);
+    return view;
+  }
+
+  clear(): void {
+    this.#members.clear();
+    this.#views = [];
+    this.#taken = 0;
   }
 }

@@ -200,7 +200,7 @@ export class RoomChanges {
     view.exact = true;
     view.severed = null;
     view.uncertain = null;
-    view.releases.clear();
+    views.settle(view);
     views.adopt(
       view,
       next,

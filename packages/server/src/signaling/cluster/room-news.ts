@@ -45,7 +45,7 @@ export class RoomNews {
     if (this.#ghosts(record, views.find(roomId)).length === 0) return;
     const view = views.open(roomId);
     const fits = view.line.push(async () => {
-      for (const id of this.#ghosts(record, view)) view.releases.set(id, 'disconnect');
+      for (const id of this.#ghosts(record, view)) views.owe(view, id, 'disconnect');
       await this.look(view);
     });
     if (!fits) this.#deps.lookSoon(view);

@@ -29,7 +29,7 @@ export class RoomView {
   severed: number | null = null;
   /** Nodes to be told of the next change in any case: of an earlier one it is not known whether it was made. */
   uncertain: Set<string> | null = null;
-  /** Seats that are to be given up as soon as the register can be reached. */
+  /** Seats that are to be given up as soon as the register can be reached; changed by {@link RoomViews} alone, which counts them. */
   readonly releases = new Map<string, Departure | 'move'>();
   readonly seats = new Map<string, LocalSeat>();
   /** Frames of its members that wait in the line. */
@@ -52,11 +52,29 @@ export class RoomViews {
   readonly #onError: (error: unknown) => void;
   readonly #rooms = new Map<string, RoomView>();
   readonly #seats = new Map<string, LocalSeat>();
+  #owed = 0;
 
   /** @param onError - takes what a task of a room failed with that nobody waits for */
   constructor(processId: string, onError: (error: unknown) => void) {
     this.#processId = processId;
     this.#onError = onError;
+  }
+
+  /** Seats that are to be given up, in all rooms. */
+  get owed(): number {
+    return this.#owed;
+  }
+
+  /** Remembers a seat that is to be given up. */
+  owe({ releases }: RoomView, connectionId: string, how: Departure | 'move'): void {
+    if (!releases.has(connectionId)) this.#owed += 1;
+    releases.set(connectionId, how);
+  }
+
+  /** Forgets the seats that were to be given up in a room. */
+  settle({ releases }: RoomView): void {
+    this.#owed -= releases.size;
+    releases.clear();
   }
 
   /** Rooms with members here. */
