@@ -3,6 +3,7 @@ import {
   CoupletError,
   type CoupletErrorCode,
   type PeerSession,
+  type SavedSession,
   type SessionOptions,
 } from '@couplet/client';
 import {
@@ -30,6 +31,8 @@ export class DevicesPage {
   /** Of what goes on now; its abort ends it. */
   #current = new AbortController();
   #session: PeerSession | undefined;
+  /** The pairing that an alarm has ended. */
+  #alarmed: SavedSession | undefined;
 
   constructor() {
     const on = (id: string, listener: () => void) =>
@@ -38,6 +41,8 @@ export class DevicesPage {
     on('cancel-invite', () => this.#toStart());
     on('waiting-cancel', () => this.#leave());
     on('leave', () => this.#leave());
+    on('alarm-leave', () => this.#leave());
+    on('alarm-resume', () => void this.#resume(this.#alarmed));
     on('forget', () => void this.#forget());
     on('problem-close', hideProblem);
     byId('join-form', 'form').addEventListener('submit', (event) => {
@@ -88,9 +93,9 @@ export class DevicesPage {
     await this.#run('Making a code.', connect, inviteWordsFor);
   }
 
-  async #resume(): Promise<void> {
+  async #resume(known?: SavedSession): Promise<void> {
     await this.#run('Looking for the other device. Its page must be open.', async (options) => {
-      const saved = await savedSession();
+      const saved = known ?? (await savedSession());
       // A duplicated tab: the session goes on in the tab that it was copied from.
       if (saved === undefined) throw new CoupletError('aborted');
       return (await thisDevice()).resume(saved, options);
@@ -131,8 +136,19 @@ export class DevicesPage {
       if (session.state !== 'closed' && PASSING_ERRORS.includes(error.code)) {
         return showProblem(wordsFor(error));
       }
-      if (current === this.#current) this.#toStart(error);
+      if (current !== this.#current) return;
+      if (error.code === 'peer_changed') this.#alarm(session.save());
+      else this.#toStart(error);
     });
+  }
+
+  /** The peer is not the verified one. A reload of this page does not connect again: only the user does. */
+  #alarm(saved: SavedSession): void {
+    this.#end();
+    hideProblem();
+    void saveSession(undefined);
+    this.#alarmed = saved;
+    showView('alarm');
   }
 
   #leave(): void {

@@ -39,7 +39,7 @@ export function hideProblem(): void {
 }
 
 /** Of the views beside each other, shows this one and brings the focus to its heading. */
-export function showView(name: 'start' | 'waiting' | 'invite' | 'session'): void {
+export function showView(name: 'start' | 'waiting' | 'invite' | 'session' | 'alarm'): void {
   for (const view of document.querySelectorAll<HTMLElement>('[data-view]')) {
     view.hidden = view.dataset.view !== name;
   }

@@ -1,6 +1,7 @@
 // The demo page in real browsers, used as people use it: by its labels, its buttons, its keyboard.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { startHostileServer } from '../../packages/client/test/support/hostile-server.js';
 import {
   launchBrowser,
   openDevice,
@@ -9,6 +10,7 @@ import {
 import { describeWith } from '../../packages/server/test/support/components.js';
 import {
   buildDemo,
+  compare,
   enterCode,
   inSession,
   makeInvite,
@@ -176,15 +178,40 @@ describeWith(['chromium'], 'the demo page', () => {
   test('both compare the same safety number', async () => {
     const { url } = await startSite();
     const [host, guest] = await meet(browser, url);
-    await host.tab('Connection').click();
-    await host.button('Compare').click();
-    await guest.page.locator('#tab-connection.news').waitFor();
-    await guest.tab('Connection').click();
-    await guest.page.getByText('The other device wants to compare').waitFor();
-    await guest.button('Compare').click();
-    const number = ({ page }: Visitor) => page.locator('#safety-number').innerText();
-    await expect.poll(() => number(host)).toMatch(/^\d{3} \d{3} \d{3}$/);
-    await expect.poll(() => number(guest)).toBe(await number(host));
+    await compare(host, guest);
+  }, 60_000);
+
+  test('a device in the place of the verified one is an alarm, and no session', async () => {
+    const server = await startHostileServer(await startSite());
+    const [host, guest] = await meet(browser, server.url);
+    await compare(host, guest);
+    const other = 'a=fingerprint:sha-256 '.padEnd(116, 'AA:');
+    server.toDevice = (message) =>
+      typeof message.sdp === 'string'
+        ? [{ ...message, sdp: message.sdp.replace(/a=fingerprint:.*/g, `${other}AA`) }]
+        : [message];
+    server.cut();
+    await guest.heading('Stop: this is not the device you verified').waitFor();
+    expect(await guest.page.getByText('Your session').isVisible()).toBe(false);
+    // A reload does not connect behind the user's back.
+    await guest.page.reload();
+    await guest.heading('Connect two devices').waitFor();
+  }, 60_000);
+
+  test('a verified device that reloads its page is an alarm, and comes back by the wish of the user', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(browser, url);
+    await compare(host, guest);
+    await host.page.reload();
+    await guest.heading('Stop: this is not the device you verified').waitFor();
+    await guest.button('Connect again').click();
+    await inSession(host, guest);
+    await compare(host, guest);
+    await host.page.reload();
+    await guest.heading('Stop').waitFor();
+    await guest.button('Leave').click();
+    await guest.heading('Connect two devices').waitFor();
+    expect([host.complaints, guest.complaints]).toEqual([[], []]);
   }, 60_000);
 
   test('a reload comes back to the session, and leaving ends it for good', async () => {

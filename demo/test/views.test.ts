@@ -6,6 +6,7 @@ import { describeWith } from '../../packages/server/test/support/components.js';
 import {
   accessibilityFaults,
   buildDemo,
+  compare,
   enterCode,
   inSession,
   makeInvite,
@@ -76,6 +77,10 @@ describeWith(['chromium'], 'the views of the demo page', () => {
         .evaluate((table) => table.scrollWidth - table.clientWidth);
       expect(hidden, 'the table of candidates is wider than its place').toBe(0);
       await host.page.setViewportSize(viewport);
+      await compare(host, guest);
+      await guest.page.reload();
+      await host.heading('Stop').waitFor();
+      await expectFine(host, 'alarm');
       await guest.page.close();
 
       const tester = await visit(browser, url, options);

@@ -96,6 +96,19 @@ export async function meet(
   return [host, guest];
 }
 
+/** Both press "Compare", and see the same digits. */
+export async function compare(host: Visitor, guest: Visitor): Promise<void> {
+  await host.tab('Connection').click();
+  await host.button('Compare').click();
+  await guest.page.locator('#tab-connection.news').waitFor();
+  await guest.tab('Connection').click();
+  await guest.page.getByText('The other device wants to compare').waitFor();
+  await guest.button('Compare').click();
+  const number = ({ page }: Visitor) => page.locator('#safety-number').innerText();
+  await expect.poll(() => number(host)).toMatch(/^\d{3} \d{3} \d{3}$/);
+  await expect.poll(() => number(guest)).toBe(await number(host));
+}
+
 /** What axe finds on the page as it is, in words. */
 export async function accessibilityFaults({ page }: Visitor): Promise<string[]> {
   // By the debugger's hand: the policy of the page lets no script in.
