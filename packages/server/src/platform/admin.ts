@@ -47,8 +47,10 @@ export function isFromThisMachine(request: IncomingMessage): boolean {
     LOOPBACK_HOST.test(host) &&
     (origin === undefined || origin === `http://${host}`) &&
     (site === 'none' || site === 'same-origin') &&
-    // HTTP/1.0 is what a bare `proxy_pass` of nginx speaks, which adds no header and replaces `Host`.
+    // A bare `proxy_pass` of nginx adds no header and replaces `Host`. By default it speaks HTTP/1.0; set up for WebSockets,
+    // it sends `Connection: upgrade` with every request.
     request.httpVersion !== '1.0' &&
+    !/\bupgrade\b/i.test(request.headers.connection ?? '') &&
     !Object.keys(request.headers).some((name) => ADDED_BY_PROXIES.test(name))
   );
 }

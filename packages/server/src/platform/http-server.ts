@@ -68,7 +68,9 @@ export function ignoreUpgrade(
     const [name = '', value = ''] = request.rawHeaders.slice(n, n + 2);
     if (!/^(upgrade|connection|http2-settings)$/i.test(name)) lines.push(`${name}: ${value}`);
   }
-  if (/\bclose\b/i.test(request.headers.connection ?? '')) lines.push('connection: close');
+  const isLast = /\bclose\b/i.test(request.headers.connection ?? '');
+  // Without `Upgrade` the word asks for nothing; it still tells the operator routes of a proxy.
+  lines.push(`connection: upgrade${isLast ? ', close' : ''}`);
   const bytes = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]);
   // For Node it is a new connection: it would write answers to earlier requests of the old one in between, or never.
   afterAnswers(stream, () => {

@@ -90,12 +90,18 @@ describe.each(ROUTES)('GET %s', (path) => {
     ['fly-client-ip', '192.0.2.1'],
     ['fastly-client-ip', '192.0.2.1'],
     ['cdn-loop', 'cloudflare'],
+    ['connection', 'upgrade'],
   ])('is 401 for a request that a proxy on this machine passed on (%s: %s)', async (name, value) =>
     expect(await statusOf(open.url, path, { host: 'localhost', [name]: value })).toBe(401),
   );
 
   test('is 401 for HTTP/1.0, which a bare proxy_pass of nginx speaks', async () => {
     const bytes = `GET ${path} HTTP/1.0\r\nHost: localhost\r\n\r\n`;
+    expect((await rawRequest(open.url, bytes)).status).toBe(401);
+  });
+
+  test('is 401 for a proxy that is set up for WebSockets, also with an upgrade that is ignored', async () => {
+    const bytes = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n\r\n`;
     expect((await rawRequest(open.url, bytes)).status).toBe(401);
   });
 
