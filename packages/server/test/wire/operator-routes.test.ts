@@ -105,6 +105,12 @@ describe.each(ROUTES)('GET %s', (path) => {
     expect((await rawRequest(open.url, bytes)).status).toBe(401);
   });
 
+  test('is 401 for a proxy whose header comes after 2000 others', async () => {
+    const many = 'A:\r\n'.repeat(2000);
+    const bytes = `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${many}X-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n`;
+    expect((await rawRequest(open.url, bytes)).status).toBe(401);
+  });
+
   test('is 401 for a page of another site in a browser on this machine', async () => {
     for (const headers of [
       { origin: 'https://evil.example' },
