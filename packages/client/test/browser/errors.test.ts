@@ -5,8 +5,8 @@ import type { Device } from '../../../server/test/support/browser.js';
 import { startCommand } from '../../../server/test/support/command.js';
 import { describeWith } from '../../../server/test/support/components.js';
 import { temporaryFolder } from '../../../server/test/support/server.js';
-import type { CoupletError, CoupletOptions, SavedSession } from '../../src/index.js';
-import { deviceOpener, expectTalk, inPage, invite, pair } from '../support/client-page.js';
+import type { CoupletError, CoupletOptions } from '../../src/index.js';
+import { deviceOpener, expectTalk, inPage, invite, pair, resume } from '../support/client-page.js';
 
 /** How long a user who presses a button waits for the answer at most, on a busy machine. */
 const TOLD_WITHIN_MS = 5_000;
@@ -58,30 +58,23 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
     await inPage(device, ({ invite }) => invite.cancel());
   }, 60_000);
 
-  test.each([
-    ['room_full', '0'],
-    ['forbidden', '1'],
-  ])(
-    '%s: a third device in the room of two, who do not notice',
-    async (code, paired) => {
-      const url = await start({ REQUIRE_PAIRED_ROOMS: paired });
-      const [host, guest, third] = [await open(), await open(), await open()];
-      await pair(url, host, guest);
-      const saved = await inPage(host, ({ session }) => session.save());
-      const refused = inPage(
-        third,
-        (page, { url, saved }: { url: string; saved: SavedSession }) =>
-          new page.Couplet({ url }).resume({ ...saved, deviceId: 'a third' }).then(
-            () => 'a session',
-            ({ code }: CoupletError) => code,
-          ),
-        { url, saved },
-      );
-      expect(await refused).toBe(code);
-      await expectTalk(host, guest);
-    },
-    60_000,
-  );
+  test('forbidden: a third device in the room of a pairing, whose devices do not notice', async () => {
+    const url = await start();
+    const [host, guest, third] = [await open(), await open(), await open()];
+    await pair(url, host, guest);
+    const { roomId } = await inPage(host, ({ session }) => session.save());
+    expect(await refusedRoom(third, url, roomId)).toBe('forbidden');
+    await expectTalk(host, guest);
+  }, 60_000);
+
+  test('room_full: a third device in a room that nobody paired', async () => {
+    const url = await start();
+    const [host, guest, third] = [await open(), await open(), await open()];
+    const saved = (deviceId: string) => ({ version: 1 as const, roomId: 'by agreement', deviceId });
+    await Promise.all([resume(url, host, saved('a')), resume(url, guest, saved('b'))]);
+    expect(await refusedRoom(third, url, 'by agreement')).toBe('room_full');
+    await expectTalk(host, guest);
+  }, 60_000);
 
   test('rate_limited, at once, with the time to wait: more codes than the server allows', async () => {
     const url = await start({ MAX_CREATES_PER_HOUR: '1' });
@@ -115,6 +108,18 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
     await expectTalk(host, guest);
   }, 60_000);
 });
+
+/** How a device is refused that knows no more than the id of the room. */
+const refusedRoom = (device: Device, url: string, roomId: string) =>
+  inPage(
+    device,
+    (page, { url, roomId }) =>
+      new page.Couplet({ url }).resume({ version: 1, roomId, deviceId: 'a third' }).then(
+        () => 'a session',
+        ({ code }: CoupletError) => code,
+      ),
+    { url, roomId },
+  );
 
 /** How the guest's accept fails. */
 const refusal = (device: Device, options: CoupletOptions, code: string) =>
