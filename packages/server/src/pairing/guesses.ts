@@ -176,7 +176,13 @@ export function createGuesses(
         async run() {
           const seconds = await creates.take(asked.address);
           if (seconds > 0) throw limited('address', seconds);
-          return asked.run();
+          try {
+            return await asked.run();
+          } catch (error) {
+            // Nothing was made and nothing told: clients try again until the store is back.
+            await creates.giveBack(asked.address);
+            throw error;
+          }
         },
       }),
     check: (asked) => attempt('check', asked),

@@ -7,6 +7,8 @@ export const HOUR_MS = 3_600_000;
 export interface Quota {
   /** Takes one; 0 where there was one to take, else the seconds until there is. */
   take(key: string): Promise<number>;
+  /** Gives one back that was taken in vain. Never fails: what cannot be given back stays taken. */
+  giveBack(key: string): Promise<void>;
 }
 
 /**
@@ -46,6 +48,11 @@ export class MemoryQuota implements Quota {
     this.#wholeAt.set(key, wholeAt);
     this.#forget(now);
     return 0;
+  }
+
+  async giveBack(key: string): Promise<void> {
+    const known = this.#wholeAt.get(key);
+    if (known !== undefined) this.#wholeAt.set(key, known - HOUR_MS / this.#perHour);
   }
 
   #forget(now: number): void {

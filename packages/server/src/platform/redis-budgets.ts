@@ -41,6 +41,16 @@ redis.call('SET', KEYS[1], string.format('%.3f', whole), 'PX', math.max(1, math.
 return 0`,
 );
 
+const GIVE_BACK = defineScript(
+  'give-back-quota',
+  `
+-- KEYS 1 the quota: when it will be whole again
+-- ARGV 1 milliseconds for which one was taken
+local whole = tonumber(redis.call('GET', KEYS[1]) or '')
+if whole then redis.call('SET', KEYS[1], string.format('%.3f', whole - tonumber(ARGV[1])), 'KEEPTTL') end
+return 0`,
+);
+
 /** @param name - tells it from other quotas of an address: a few letters */
 export function redisQuota(name: string, perHour: number, deps: SharedBudgetDeps): Quota {
   const interval = String(HOUR_MS / perHour);
@@ -49,6 +59,12 @@ export function redisQuota(name: string, perHour: number, deps: SharedBudgetDeps
       const key = await keyOf(name, address, deps);
       const args = [String(deps.clock.now()), interval, String(HOUR_MS), String(MAX_SKEW_MS)];
       return (await deps.redis.run(TAKE, [key], args)) as number;
+    },
+    async giveBack(address) {
+      await keyOf(name, address, deps)
+        .then((key) => deps.redis.run(GIVE_BACK, [key], [interval]))
+        // Redis is away: what was taken comes back with time.
+        .catch(() => {});
     },
   };
 }

@@ -56,6 +56,17 @@ export function budgetContract(
     answer.kind === 'reserved';
 
   describe(`${name}: quota`, () => {
+    test('what is given back may be taken again, and no more than that', async () => {
+      const { place } = await setUp();
+      const quota = place.quota(10);
+      await quota.giveBack('a');
+      await drain(quota);
+      await quota.giveBack('a');
+      await quota.giveBack('a');
+      expect(await drain(quota)).toBe(2);
+      expect(await drain(quota, 'b')).toBe(10);
+    });
+
     test('so many may be taken at once, then one each interval', async () => {
       const { clock, place } = await setUp();
       const quota = place.quota(60);

@@ -71,6 +71,18 @@ test('of a burst of accepts and creates an address gets the free failures and on
   expect(await guess('b', true)).toBe(true);
 });
 
+test('creates that the store could not answer cost nothing', async () => {
+  const { guesses, guess } = setUp();
+  const away = {
+    address: 'a',
+    isGone: () => false,
+    run: () => Promise.reject(new Error('store away')),
+    hasFailed: () => true,
+  };
+  for (let n = 0; n < 150; n++) await expect(guesses.create(away)).rejects.toThrow('store away');
+  expect(await guess('a', true, 'create')).toBe(true);
+});
+
 test('failed checks have a wider budget of their own, and never cost an accept', async () => {
   const { guess, asked } = setUp();
   await many(500, () => guess('a', false, 'check'));
