@@ -1,14 +1,19 @@
-// A lasting subscription to one sharded channel: over a connection of its own, wherever the channel's slot is, for ever.
-import { type ConnectionOptions, RedisConnection, RedisReplyError } from './redis-connection.js';
-import { Naps, reconnectDelayMs } from './redis-node.js';
-import type { Routes } from './redis-routes.js';
-import { addressText } from './redis-url.js';
+// Keeps one sharded channel subscribed, over a connection of its own to the server that has the channel's slot.
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Connection,
+  RedisReplyError,
+  reconnectDelayMs,
+  rejected,
+} from './redis-connection.js';
+import { ONCE, type Servers } from './redis-servers.js';
 
 export interface SubscriptionEvents {
   message(message: string): void;
-  /** Subscribed, for the first time or again: what was published before this may be lost. */
+  /** Subscribed, for the first time or again: messages published before this may be lost. */
   subscribed(): void;
-  /** What is published from now on is lost. */
+  /** Messages published from now on are lost. */
   lost(): void;
 }
 
@@ -17,66 +22,90 @@ export interface Subscription {
   close(): void;
 }
 
-/** Without a message for so long, one of our own is sent, and is expected to arrive. */
+/** After so long without a message, the subscription publishes one to itself and expects it to arrive. */
 const SILENCE_MS = 5000;
 
-/** How often it is looked whether the channel is known to be elsewhere; asks nobody. */
-const LOOK_MS = 250;
+/** How often the server of the channel is compared with that of the subscription; sends nothing. */
+const COMPARE_MS = 250;
 
-/** What a subscription sends to itself; nobody else sends an empty message. */
+/** The message that a subscription sends to itself; no other message is empty. */
 const HEARTBEAT = '';
 
 /** @param publish - sends a message to this channel */
 export function subscribe(
   channel: string,
   events: SubscriptionEvents,
-  routes: Routes,
-  options: ConnectionOptions,
+  servers: Servers,
+  timeoutMs: number,
   publish: (message: string) => Promise<unknown>,
 ): Subscription {
-  const naps = new Naps();
-  let connection: RedisConnection | undefined;
+  const closing = new AbortController();
+  const { signal } = closing;
+  const sleep = (ms: number) => delay(ms, undefined, { signal }).catch(() => {});
+  let connection: Connection | undefined;
   let isSubscribed = false;
   let heardAt = 0;
 
-  const heard = (message: string) => {
-    heardAt = performance.now();
-    if (message !== HEARTBEAT) events.message(message);
+  /** Subscribes, and resolves when the subscription has ended. */
+  const listen = async () => {
+    const own = servers.of(channel).duplicate({ ...ONCE, sentinelRetryStrategy: () => null });
+    connection = own;
+    const ended = once(own, 'end', { signal });
+    ended.catch(() => {});
+    // The cause is in the rejection of what was asked, or is the end itself.
+    own.on('error', () => {});
+    own.on('moved', () => own.disconnect());
+    own.on('smessage', (_, message: string) => {
+      heardAt = performance.now();
+      if (message !== HEARTBEAT && !signal.aborted) events.message(message);
+    });
+    try {
+      await own.connect();
+      await own.ssubscribe(channel).catch(rejected);
+      heardAt = performance.now();
+      isSubscribed = true;
+      events.subscribed();
+      await ended;
+    } finally {
+      own.disconnect();
+    }
   };
 
-  const live = async () => {
-    for (let attempt = 0; !naps.isClosed; attempt++) {
-      try {
-        connection = await RedisConnection.open(await routes.addressOf(channel), options);
-        if (naps.isClosed) return connection.close();
-        await connection.subscribe(channel, heard);
-        heardAt = performance.now();
-        isSubscribed = true;
+  const keep = async () => {
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      await listen().catch((error) => {
+        // The slot is elsewhere, or has no server for the moment.
+        if (error instanceof RedisReplyError) servers.recheck();
+      });
+      if (isSubscribed) {
         attempt = 0;
-        events.subscribed();
-        await connection.ended;
-      } catch (error) {
-        connection?.close();
-        // The slot is elsewhere, or nowhere for the moment.
-        if (error instanceof RedisReplyError) routes.recheck();
+        if (!signal.aborted) events.lost();
       }
-      if (isSubscribed && !naps.isClosed) events.lost();
       isSubscribed = false;
-      await naps.sleep(reconnectDelayMs(attempt));
+      await sleep(reconnectDelayMs(attempt));
+    }
+  };
+
+  const endpoint = () => {
+    try {
+      return servers.endpointOf(servers.of(channel));
+    } catch {
+      return undefined;
     }
   };
 
   /**
-   * A subscription can be gone without a word: a half-open connection, a slot that moved. So it listens for itself.
-   * Where nothing can be published, nothing is missed.
+   * A subscription can end without an event: a half-open connection, a slot that moved. While nothing can be published,
+   * nothing is missed.
    */
-  const listen = async () => {
-    while (!naps.isClosed) {
-      await naps.sleep(LOOK_MS);
-      const asked = connection;
-      if (!isSubscribed || asked === undefined) continue;
-      const now = routes.nodeOf(channel)?.address;
-      if (now !== undefined && addressText(now) !== addressText(asked.address)) asked.close();
+  const watch = async () => {
+    for (;;) {
+      await sleep(COMPARE_MS);
+      if (signal.aborted) return;
+      const own = connection;
+      if (!isSubscribed || own === undefined) continue;
+      const now = endpoint();
+      if (now !== undefined && now !== servers.endpointOf(own)) own.disconnect();
       if (performance.now() - heardAt < SILENCE_MS) continue;
       const before = heardAt;
       const wasSent = await publish(HEARTBEAT).then(
@@ -84,20 +113,20 @@ export function subscribe(
         () => false,
       );
       if (!wasSent) continue;
-      await naps.sleep(options.timeoutMs);
-      if (heardAt === before && connection === asked) asked.close(new Error('a channel is silent'));
+      await sleep(timeoutMs);
+      if (heardAt === before && connection === own) own.disconnect();
     }
   };
 
-  void live();
-  void listen();
+  void keep();
+  void watch();
   return {
     get isSubscribed() {
       return isSubscribed;
     },
     close() {
-      naps.close();
-      connection?.close();
+      closing.abort();
+      connection?.disconnect();
       isSubscribed = false;
     },
   };

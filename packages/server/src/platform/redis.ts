@@ -1,16 +1,19 @@
-// Redis as the rest of the server sees it: commands and scripts by key, sharded channels, and nothing that ever hangs.
+// The interface to Redis for the rest of the server: commands and scripts by key, and sharded channels.
 //
-// One interface over a single server, Sentinels and a Cluster. Whatever is asked is answered within the timeout, or
-// rejects with `Unavailable`; nothing waits for Redis to come back. What it was that Redis did not answer may have
-// been done all the same.
-import { clusterRoutes } from './redis-cluster.js';
-import { type ConnectionOptions, type RedisArgument, RedisReplyError } from './redis-connection.js';
-import { createDispatcher } from './redis-dispatch.js';
-import type { NodeEvents } from './redis-node.js';
-import { askSentinels, type Routes, singleRoutes } from './redis-routes.js';
+// It is the same for a single server, Sentinels and a Cluster. Every call is answered within the timeout or rejects with
+// `Unavailable`; no call waits for Redis to come back. A call that was not answered may have been carried out.
+import { Unavailable } from './http-errors.js';
+import {
+  type Command,
+  type Connection,
+  type RedisArgument,
+  RedisReplyError,
+  send,
+} from './redis-connection.js';
 import type { Script } from './redis-script.js';
+import { openServers } from './redis-servers.js';
 import { type Subscription, type SubscriptionEvents, subscribe } from './redis-subscription.js';
-import type { RedisAddress, RedisTarget } from './redis-url.js';
+import type { RedisTarget } from './redis-url.js';
 
 export type { RedisArgument } from './redis-connection.js';
 export { RedisReplyError } from './redis-connection.js';
@@ -35,7 +38,7 @@ export type Keys = readonly [string, ...string[]];
 
 export interface Redis {
   /** Runs a command at the server that has `key`; the key is to be among `args` too, where the command wants it. */
-  command(key: string, args: readonly [string, ...RedisArgument[]]): Promise<unknown>;
+  command(key: string, args: Command): Promise<unknown>;
   /** Runs a script. */
   run(script: Script, keys: Keys, args: readonly RedisArgument[]): Promise<unknown>;
   /** Runs a script that writes what is then promised: it has reached the replicas that the configuration asks for. */
@@ -61,23 +64,30 @@ export interface Redis {
   close(): void;
 }
 
-/** Connects, now and for ever; whether Redis is there is told by `ready`. */
+/** Error replies of a server that is not, or not fully, the master of the data. */
+const ELSEWHERE = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'UNBLOCKED']);
+
+/** Error replies with which a Cluster redirects a command. */
+const REDIRECTED = new Set(['MOVED', 'ASK', 'TRYAGAIN']);
+
+/** Error replies that are bugs of ours, not outages; NOSCRIPT is handled by the caller. */
+const BUGS = new Set(['ERR', 'WRONGTYPE', 'CROSSSLOT', 'NOSCRIPT']);
+
+/** Connects, and reconnects until closed; `ready` tells whether Redis is there. */
 export function connectRedis(target: RedisTarget, options: RedisOptions): Redis {
-  const { timeoutMs, observe = () => {}, onDown = () => {} } = options;
-  const database = target.kind === 'cluster' ? 0 : target.database;
-  const connection = { credentials: target.credentials, database, tls: target.tls, timeoutMs };
+  const { timeoutMs, replicasAck, observe = () => {}, onDown = () => {} } = options;
   const listeners = new Set<() => void>();
+  const subscriptions = new Set<Subscription>();
   const counts = new Map<string, number>();
+  const waits = new WeakMap<Connection, Promise<void>>();
   let reconnects = 0;
-  const routes = routesTo(target, connection, {
+  const servers = openServers(target, timeoutMs, {
     up(isAgain) {
       if (isAgain) reconnects += 1;
       for (const listener of [...listeners]) listener();
     },
     down: onDown,
   });
-  const dispatcher = createDispatcher(routes, options);
-  const subscriptions = new Set<Subscription>();
 
   const count = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
 
@@ -89,6 +99,61 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     return result;
   };
 
+  /** Resolves when enough replicas have what was written over this connection until the end of this turn. */
+  const replicated = (over: Connection): Promise<void> => {
+    const known = waits.get(over);
+    if (known !== undefined) return known;
+    // Over the same connection, because WAIT covers its writes only; once for all of a turn, because WAIT blocks it.
+    const wait = new Promise<unknown>((resolve, reject) => {
+      setImmediate(() => {
+        waits.delete(over);
+        const most = String(Math.ceil(timeoutMs / 2));
+        send(over, ['WAIT', String(replicasAck), most]).then(resolve, reject);
+      });
+    }).then((replicas) => {
+      if ((replicas as number) >= replicasAck) return;
+      servers.recheck();
+      throw new Unavailable(new Error('too few replicas of Redis have the write'));
+    });
+    waits.set(over, wait);
+    return wait;
+  };
+
+  const judged = (error: unknown): unknown => {
+    if (!(error instanceof RedisReplyError)) return error;
+    if (ELSEWHERE.has(error.code) || REDIRECTED.has(error.code)) servers.recheck();
+    return BUGS.has(error.code) ? error : new Unavailable(error);
+  };
+
+  /** Sends a command to the server that has the key, and follows redirections. */
+  const sendTo = async (key: string, command: Command, isWrite: boolean): Promise<unknown> => {
+    const mustWait = isWrite && replicasAck > 0;
+    const over = servers.of(key);
+    try {
+      const reply = send(over, command);
+      return mustWait ? (await Promise.all([reply, replicated(over)]))[0] : await reply;
+    } catch (error) {
+      if (!(error instanceof RedisReplyError && REDIRECTED.has(error.code))) throw judged(error);
+    }
+    try {
+      const reply = await servers.follow(command);
+      // Which connection it took is not known.
+      if (mustWait) await Promise.all(servers.all().map(replicated));
+      return reply;
+    } catch (error) {
+      throw judged(error);
+    }
+  };
+
+  /** Publishes once and follows no redirection: a message that is sent again could be overtaken by the next. */
+  const publish = async (channel: string, message: string): Promise<number> => {
+    try {
+      return (await send(servers.of(channel), ['SPUBLISH', channel, message])) as number;
+    } catch (error) {
+      throw judged(error);
+    }
+  };
+
   const evaluate = (
     script: Script,
     keys: Keys,
@@ -98,28 +163,22 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     timed('script', script.name, async () => {
       const words = [String(keys.length), ...keys, ...args];
       try {
-        return await dispatcher.send(keys[0], ['EVALSHA', script.sha, ...words], isWrite);
+        return await sendTo(keys[0], ['EVALSHA', script.sha, ...words], isWrite);
       } catch (error) {
-        // A server that was started, or has failed over, since: this loads the script too.
+        // A server that was started, or became master, since: this loads the script too.
         if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw error;
-        return dispatcher.send(keys[0], ['EVAL', script.source, ...words], isWrite);
+        return sendTo(keys[0], ['EVAL', script.source, ...words], isWrite);
       }
     });
 
-  const isUp = () => {
-    const nodes = routes.nodes();
-    return nodes.length > 0 && nodes.every((node) => node.isReady);
-  };
-
   return {
-    command: (key, args) => timed('command', args[0], () => dispatcher.send(key, args, false)),
+    command: (key, args) => timed('command', args[0], () => sendTo(key, args, false)),
     run: (script, keys, args) => evaluate(script, keys, args, false),
     write: (script, keys, args) => evaluate(script, keys, args, true),
-    publish: (channel, message) =>
-      timed('publish', 'SPUBLISH', () => dispatcher.publish(channel, message)),
+    publish: (channel, message) => timed('publish', 'SPUBLISH', () => publish(channel, message)),
     subscribe(channel, events) {
-      const beat = (message: string) => dispatcher.publish(channel, message);
-      const subscription = subscribe(channel, events, routes, connection, beat);
+      const beat = (message: string) => publish(channel, message);
+      const subscription = subscribe(channel, events, servers, timeoutMs, beat);
       subscriptions.add(subscription);
       return {
         get isSubscribed() {
@@ -132,22 +191,22 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
       };
     },
     async *scan(pattern) {
-      for (const node of routes.nodes()) {
+      for (const master of servers.all()) {
         let cursor = '0';
         do {
           count('SCAN');
-          const command = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', '1000'];
-          const [next, keys] = (await node.connection.send(command)) as [string, string[]];
+          const command: Command = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', '1000'];
+          const [next, keys] = (await send(master, command)) as [string, string[]];
           cursor = next;
           yield keys;
         } while (cursor !== '0');
       }
     },
     get isUp() {
-      return isUp();
+      return servers.isUp;
     },
     async ready(withinMs) {
-      if (isUp()) return true;
+      if (servers.isUp) return true;
       await new Promise<void>((resolve) => {
         const done = () => {
           clearTimeout(timer);
@@ -155,12 +214,12 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
           resolve();
         };
         const look = () => {
-          if (isUp()) done();
+          if (servers.isUp) done();
         };
         const timer = setTimeout(done, withinMs);
         listeners.add(look);
       });
-      return isUp();
+      return servers.isUp;
     },
     onUp(listener) {
       listeners.add(listener);
@@ -172,21 +231,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     counts,
     close() {
       for (const subscription of subscriptions) subscription.close();
-      dispatcher.close();
-      routes.close();
+      servers.close();
     },
   };
-}
-
-function routesTo(target: RedisTarget, options: ConnectionOptions, events: NodeEvents): Routes {
-  switch (target.kind) {
-    case 'single': {
-      const [address] = target.hosts as [RedisAddress];
-      return singleRoutes(async () => address, options, events);
-    }
-    case 'sentinel':
-      return singleRoutes(askSentinels(target, options), options, events);
-    case 'cluster':
-      return clusterRoutes(target.hosts, options, events);
-  }
 }

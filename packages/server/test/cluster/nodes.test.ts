@@ -4,7 +4,6 @@ import { call, createPending, pairDevices, someCode, someDevice } from '../suppo
 import { describeWith } from '../support/components.js';
 import { eventually } from '../support/eventually.js';
 import {
-  connectTo,
   type RedisCluster,
   type RedisServer,
   startRedis,
@@ -141,8 +140,6 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   });
 
   test('no command of a node crosses slots, and each stays under its prefix', async () => {
-    const watchers = await Promise.all(cluster.servers.map(({ port }) => connectTo(port)));
-    for (const watcher of watchers) onTestFinished(() => watcher.close());
     const failures = () =>
       Promise.all(
         cluster.servers.map(async ({ admin }) =>

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../src/platform/http-errors.js';
 import { openNodeInbox } from '../../src/platform/node-inbox.js';
 import { connectRedis, defineScript, type Redis } from '../../src/platform/redis.js';
-import { reconnectDelayMs } from '../../src/platform/redis-node.js';
+import { reconnectDelayMs } from '../../src/platform/redis-connection.js';
 import { slotOf } from '../../src/platform/redis-slots.js';
 import { describeWith } from '../support/components.js';
 import { eventually } from '../support/eventually.js';

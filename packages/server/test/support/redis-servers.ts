@@ -3,8 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RedisConnection } from '../../src/platform/redis-connection.js';
-import { ask } from '../../src/platform/redis-routes.js';
+import { Redis } from 'ioredis';
 import { SLOTS } from '../../src/platform/redis-slots.js';
 import { freePort } from './coturn.js';
 import { eventually } from './eventually.js';
@@ -44,7 +43,27 @@ function hasRoom(folder: string): boolean {
   }
 }
 
-const options = { credentials: {}, database: 0, tls: false, timeoutMs: 3000 };
+/** A connection of the test's own, to look at what is in Redis; it does not reconnect. */
+async function connectTo(port: number): Promise<Redis> {
+  const redis = new Redis({
+    port,
+    host: '127.0.0.1',
+    replyMapping: 'resp3',
+    retryStrategy: null,
+    lazyConnect: true,
+    connectTimeout: 3000,
+    commandTimeout: 3000,
+    enableReadyCheck: false,
+  });
+  let cause: unknown;
+  redis.on('error', (error) => {
+    cause = error;
+  });
+  await redis.connect().catch((error) => {
+    throw new Error(`port ${port} of Redis: ${cause ?? error}`);
+  });
+  return redis;
+}
 
 /** Starts one server; `settings` are lines of redis.conf. The caller disposes of it. */
 export async function startRedis(
@@ -63,11 +82,13 @@ export async function startRedis(
     ...settings,
   ];
   writeFileSync(config, `${lines.join('\n')}\n`);
-  const address = { host: '127.0.0.1', port };
   let child: ChildProcess | undefined;
   let log = '';
 
-  const admin = (...command: string[]) => ask(address, options, command);
+  const admin = async (...[name = '', ...args]: string[]) => {
+    const redis = await connectTo(port);
+    return redis.call(name, ...args).finally(() => redis.disconnect());
+  };
   const stop = async (signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL') => {
     const ending = child;
     child = undefined;
@@ -284,7 +305,3 @@ export async function startWatchedRedis(settings: readonly string[] = []): Promi
     },
   };
 }
-
-/** A connection of the test's own, to look at what is in Redis. */
-export const connectTo = (port: number): Promise<RedisConnection> =>
-  RedisConnection.open({ host: '127.0.0.1', port }, options);

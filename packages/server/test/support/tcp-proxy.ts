@@ -7,6 +7,8 @@ export interface TcpProxy {
   /** Drops every connection, and takes no other until {@link mend}. */
   cut(): void;
   mend(): void;
+  /** The connections that are open pass nothing on any more, and stay open; new ones work. */
+  strand(): void;
   close(): Promise<void>;
 }
 
@@ -44,6 +46,12 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     mend() {
       isCut = false;
+    },
+    strand() {
+      for (const socket of sockets) {
+        socket.unpipe();
+        socket.resume();
+      }
     },
     async close() {
       isCut = true;

@@ -1,0 +1,307 @@
+// The only importer of ioredis: connects to one server, to the master that Sentinels name, or to a Redis Cluster.
+import { isIP } from 'node:net';
+import { Cluster, Redis, type RedisOptions, SentinelConnector } from 'ioredis';
+import { Unavailable } from './http-errors.js';
+import {
+  type Command,
+  type Connection,
+  reconnectDelayMs,
+  rejected,
+  withoutCommand,
+} from './redis-connection.js';
+import { SLOTS, slotOf } from './redis-slots.js';
+import type { RedisTarget } from './redis-url.js';
+
+export interface ServerEvents {
+  /** A server is connected, for the first time or again. */
+  up(isAgain: boolean): void;
+  /** A server is lost, or cannot be reached. */
+  down(cause: Error): void;
+}
+
+export interface Servers {
+  /**
+   * The connection to the master that has a key.
+   *
+   * @throws Unavailable if it is not connected
+   */
+  of(key: string): Connection;
+  /**
+   * The connections to all masters.
+   *
+   * @throws Unavailable if one is not connected
+   */
+  all(): Connection[];
+  readonly isUp: boolean;
+  /** Sends a command, with a key among its words, to the server to which the Cluster redirects it. */
+  follow(command: Command): Promise<unknown>;
+  /** The server of a connection, to compare it with that of another connection. */
+  endpointOf(connection: Connection): string;
+  /** Checks which servers are masters, because an answer was not that of the right master. */
+  recheck(): void;
+  close(): void;
+}
+
+/** How often the map of slots is read while a master of the Cluster is not connected. */
+const RECHECK_MS = 250;
+
+const ignore = () => {};
+
+const notConnected = () => new Unavailable(new Error('Redis is not connected'));
+
+type CommonOptions = RedisOptions & { replyMapping: 'resp3' };
+
+/** Options that hold for every connection. */
+function optionsFor(target: RedisTarget, timeoutMs: number): CommonOptions {
+  return {
+    ...target.credentials,
+    db: target.kind === 'cluster' ? 0 : target.database,
+    connectionName: 'couplet',
+    disableClientInfo: true,
+    replyMapping: 'resp3',
+    connectTimeout: timeoutMs,
+    // Ends a connection whose server does not answer: later commands would wait behind earlier ones.
+    socketTimeout: timeoutMs,
+    // For an answer that is late while others arrive. Later than `socketTimeout`, whose connection must not look ready.
+    commandTimeout: timeoutMs + 50,
+    disconnectTimeout: 100,
+    // Nothing is queued or sent twice.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    autoResubscribe: false,
+  };
+}
+
+export function openServers(target: RedisTarget, timeoutMs: number, events: ServerEvents): Servers {
+  const options = optionsFor(target, timeoutMs);
+  return target.kind === 'cluster'
+    ? openCluster(target, options, timeoutMs, events)
+    : openMaster(target, options, timeoutMs, events);
+}
+
+/** Reports what happens to a connection; `wasUp` holds the names of servers that have been connected before. */
+function observe(
+  redis: Redis,
+  name: string,
+  wasUp: Set<string>,
+  events: ServerEvents,
+  isWanted: () => boolean,
+): void {
+  redis.on('error', (cause) => events.down(withoutCommand(cause)));
+  redis.on('close', () => {
+    if (isWanted()) events.down(new Error('the connection to Redis was closed'));
+  });
+  redis.on('ready', () => {
+    const isAgain = wasUp.has(name);
+    wasUp.add(name);
+    events.up(isAgain);
+  });
+}
+
+/** TLS options for one host. An IP address is no name for SNI (RFC 6066 §3). */
+const tlsFor = (host: string) => (isIP(host) === 0 ? { servername: host } : {});
+
+/** Adds TLS options to an address that a Sentinel or a Cluster names: ioredis has one set of them for all hosts. */
+const secured = (address: string) => {
+  const [, host = '', port] = /^(.*):(\d+)$/.exec(address) ?? [];
+  return { host, port: Number(port), tls: tlsFor(host), ...tlsFor(host) };
+};
+
+/** Does the same for the addresses of the Sentinels. */
+class SecuredSentinelConnector extends SentinelConnector {
+  constructor(options: ConstructorParameters<typeof SentinelConnector>[0]) {
+    super(options);
+    // Private in its declarations.
+    const self = this as unknown as {
+      connectToSentinel(endpoint: { host: string }, options?: object): unknown;
+    };
+    const connect = self.connectToSentinel.bind(this);
+    self.connectToSentinel = (endpoint, more) =>
+      connect(endpoint, { ...more, tls: tlsFor(endpoint.host) });
+  }
+}
+
+function openMaster(
+  target: Exclude<RedisTarget, { kind: 'cluster' }>,
+  options: CommonOptions,
+  timeoutMs: number,
+  events: ServerEvents,
+): Servers {
+  const retry = (times: number) => reconnectDelayMs(times - 1);
+  const [first] = target.hosts as [{ host: string; port: number }];
+  const isWatched = target.kind === 'sentinel';
+  const all: CommonOptions = {
+    ...options,
+    retryStrategy: retry,
+    ...(isWatched
+      ? {
+          sentinels: [...target.hosts],
+          name: target.master,
+          sentinelUsername: target.sentinelCredentials.username as string,
+          sentinelPassword: target.sentinelCredentials.password as string,
+          sentinelCommandTimeout: timeoutMs,
+          sentinelRetryStrategy: retry,
+          // Only the Sentinels of the configuration are asked: others may have addresses that do not lead there from here.
+          updateSentinels: false,
+          failoverDetector: false,
+          ...(target.tls && {
+            enableTLSForSentinelMode: true,
+            tls: {},
+            Connector: SecuredSentinelConnector as unknown as RedisOptions['Connector'],
+            natMap: secured,
+          }),
+        }
+      : { ...first, ...(target.tls && { tls: tlsFor(first.host) }) }),
+  };
+  const redis = new Redis(all);
+  let isClosed = false;
+  observe(redis, '', new Set(), events, () => !isClosed);
+  const connected = () => {
+    if (redis.status !== 'ready') throw notConnected();
+    return redis;
+  };
+  const endpointOf = ({ options: { host, port }, stream }: Connection) =>
+    isWatched ? `${stream?.remoteAddress}:${stream?.remotePort}` : `${host}:${port}`;
+  let isChecking = false;
+  /** Gives the connection up if the Sentinels name another master now. */
+  const recheck = async () => {
+    if (!isWatched || isChecking || redis.status !== 'ready') return;
+    isChecking = true;
+    const other = redis.duplicate({ ...ONCE, sentinelRetryStrategy: () => null });
+    other.on('error', ignore);
+    try {
+      await other.connect();
+      if (endpointOf(other) !== endpointOf(redis)) redis.disconnect(true);
+    } catch {
+      // No Sentinel answers: the connection stays, and the next fault asks again.
+    }
+    other.disconnect();
+    isChecking = false;
+  };
+  return {
+    of: connected,
+    all: () => [connected()],
+    get isUp() {
+      return redis.status === 'ready';
+    },
+    follow: () => Promise.reject(notConnected()),
+    endpointOf,
+    recheck: () => void recheck(),
+    close() {
+      isClosed = true;
+      redis.disconnect();
+    },
+  };
+}
+
+/** For a connection that is opened by its owner, and ends with its first fault. */
+export const ONCE = { lazyConnect: true, retryStrategy: null } as const;
+
+function openCluster(
+  target: Extract<RedisTarget, { kind: 'cluster' }>,
+  options: CommonOptions,
+  timeoutMs: number,
+  events: ServerEvents,
+): Servers {
+  const endpointOf = ({ options: { host, port } }: Connection) => `${host}:${port}`;
+  const seeds = target.hosts.map(({ host, port }) => ({
+    host,
+    port,
+    ...(target.tls && { tls: tlsFor(host) }),
+  }));
+  const cluster = new Cluster(seeds, {
+    redisOptions: options,
+    clusterRetryStrategy: (times) => reconnectDelayMs(times - 1),
+    slotsRefreshTimeout: Math.min(timeoutMs, 1000),
+    // It would wait for all masters; while one is away, the others serve.
+    enableReadyCheck: false,
+    // Only `follow` sends by it, and has a timeout. Slots that nobody serves are an answer, not a wait.
+    enableOfflineQueue: true,
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    retryDelayOnTryAgain: 50,
+    // Certificates are for names, so names are not resolved before they are checked.
+    dnsLookup: (host, done) => done(null, host),
+    ...(target.tls && { natMap: secured }),
+  });
+  let masters = new Map<string, Redis>();
+  /** The masters that the slots are assigned to; undefined for a slot of no master. */
+  let owners = new Set<string | undefined>([undefined]);
+  const observed = new WeakSet<Redis>();
+  const wasUp = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  const isConnected = (name: string | undefined) =>
+    name !== undefined && masters.get(name)?.status === 'ready';
+  const isUp = () => [...owners].every(isConnected);
+
+  /** Connects to the masters there are now: ioredis would do so upon the first command. */
+  const adopt = () => {
+    masters = new Map(cluster.nodes('master').map((redis) => [endpointOf(redis), redis]));
+    for (const [name, redis] of masters) {
+      const isWanted = () => !isClosed && masters.get(name) === redis;
+      if (!observed.has(redis)) observe(redis, name, wasUp, events, isWanted);
+      observed.add(redis);
+      if (redis.status === 'wait' && !isClosed) redis.connect().catch(ignore);
+    }
+  };
+  const recheck = () => {
+    if (timer !== undefined || isClosed) return;
+    if (cluster.status === 'ready') cluster.refreshSlotsCache(ignore);
+    settle();
+  };
+  /** Reads the map again and again until every slot has a master that is connected. */
+  const settle = () => {
+    if (isClosed) return;
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      if (!isUp()) recheck();
+    }, RECHECK_MS);
+  };
+  cluster.on('refresh', () => {
+    const { slots } = cluster;
+    const wasComplete = isUp();
+    owners = new Set(Array.from({ length: SLOTS }, (_, slot) => slots[slot]?.[0]));
+    adopt();
+    // Their connections may have been there before the map of slots was.
+    if (!wasComplete && isUp()) events.up(false);
+    if (!isUp()) settle();
+  });
+  cluster.on('+node', adopt);
+  cluster.on('-node', () => {
+    adopt();
+    recheck();
+  });
+  cluster.on('node error', (cause) => events.down(withoutCommand(cause)));
+  cluster.on('error', (cause) => events.down(withoutCommand(cause)));
+
+  const connected = (name: string | undefined) => {
+    const redis = masters.get(name ?? '');
+    if (redis?.status !== 'ready') throw notConnected();
+    return redis;
+  };
+  return {
+    of: (key) => connected(cluster.slots[slotOf(key)]?.[0]),
+    all: () => [...owners].map(connected),
+    get isUp() {
+      return isUp();
+    },
+    async follow([name, ...args]) {
+      let late: NodeJS.Timeout | undefined;
+      const timeout = new Promise<never>((_, reject) => {
+        late = setTimeout(() => reject(new Error('Redis did not answer in time')), timeoutMs);
+      });
+      const reply = cluster.call(name, args).finally(() => clearTimeout(late));
+      return Promise.race([reply, timeout]).catch(rejected);
+    },
+    endpointOf,
+    recheck,
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+      cluster.disconnect();
+    },
+  };
+}
