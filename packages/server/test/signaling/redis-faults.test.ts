@@ -221,4 +221,27 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     expect(told[1]).toBe('room_ready initiator');
     await reaches(cluster, 'd1', 'a0');
   });
+
+  test('what is said to a node that does not hear, and what a killed connection loses, arrives once and in order', async () => {
+    const proxy = await startTcpProxy(server.port);
+    onTestFinished(() => proxy.close());
+    const urls = [`redis://127.0.0.1:${proxy.port}`, server.url];
+    const { connections, first, world, pair } = await twoNodes(urls, 30);
+    await pair('a0', 'b1');
+    const frames = Array.from({ length: 300 }, (_, n) => `frame ${n}`);
+    const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+    for (const [n, frame] of frames.entries()) {
+      world.backplaneOf('b1').forward('b1', 'a0', frame);
+      if (n === 50) await server.admin('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      if (n === 100) await server.admin('CLIENT', 'KILL', 'TYPE', 'normal');
+      if (n === 150) proxy.cut();
+      if (n === 250) {
+        await eventually(() => expect(first.inbox.isSubscribed).toBe(false));
+        proxy.mend();
+      }
+      await oneTurn();
+    }
+    await eventually(() => expect(connections.frames('a0')).toEqual(frames));
+    expect([connections.take('a0'), connections.take('b1')]).toEqual([[], []]);
+  });
 });

@@ -39,6 +39,9 @@ export class FakeConnection {
   stay: Stay | undefined;
   asked: Stay | undefined;
   readonly frames: string[] = [];
+  /** What it has said since it was last told anything of its room. */
+  said: string[] = [];
+  count = 0;
   /** All it was told, for the report of a failure. */
   readonly log: string[] = [];
 
@@ -62,6 +65,7 @@ export class FakeConnection {
       return;
     }
     const { message } = effect;
+    this.said = [];
     this.log.push(
       'isInitiator' in message ? `${message.type} ${message.isInitiator}` : message.type,
     );
@@ -206,6 +210,17 @@ export class World {
       .finally(() => {
         connection.busy = false;
       });
+  }
+
+  /** Says something to its peer, as the handlers do. */
+  say(client: number): void {
+    const connection = this.clients[client];
+    if (!connection?.open || connection.busy || connection.node.paused) return;
+    const { id, node, seat } = connection;
+    if (!seat?.peerId || !node.alive) return;
+    const frame = `${id} ${connection.count++}`;
+    connection.said.push(frame);
+    node.backplane.forward(id, seat.peerId, frame);
   }
 
   leave(client: number): void {

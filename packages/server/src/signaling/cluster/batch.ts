@@ -1,11 +1,13 @@
 // What one node has to say to another in one turn, as one text: frames for its connections, and news of rooms.
 //
-//   batch  := process '|' stream '|' number '\n' item*
+//   batch  := process '|' stream '|' number '|' after-loss '\n' item*
+//   ack    := process '|' stream '|' number '|' ( 'a' | 'g' )      'g': a batch after this one is missing
 //   frame  := 'f' length '|' pair '|' from '|' to '\n' text       the text is that of the WebSocket frame, untouched
 //   notice := 'n' length '\n' JSON
 //
-// Lengths are in UTF-16 code units. The number counts the batches from one process to the other, so that one that was
-// lost is noticed at the next; a process that had given the other one up for dead begins another stream with number 1.
+// Lengths are in UTF-16 code units. The number counts the batches of a stream from one process to another, so that a
+// missing one is noticed at the next. A sender that gave batches up begins another stream, with a higher number of the
+// stream and batch 1; after-loss is 1 there, and 0 otherwise.
 import type { Effect } from '../room.js';
 import { decodeRecord, encodeRecord, type RoomRecord } from './room-record.js';
 
@@ -35,7 +37,33 @@ export interface Batch {
   readonly processId: string;
   readonly stream: number;
   readonly number: number;
+  /** Whether updates that were sent before this stream may have been lost. */
+  readonly isAfterLoss: boolean;
   readonly items: readonly Item[];
+}
+
+/** Says up to which batch of a stream everything has arrived. */
+export interface Acknowledgment {
+  /** Of the receiver of the batches. */
+  readonly processId: string;
+  readonly stream: number;
+  readonly number: number;
+  /** Whether the next batch is missing although a later one has come. */
+  readonly isGap: boolean;
+}
+
+export const encodeAcknowledgment = ({
+  processId,
+  stream,
+  number,
+  isGap,
+}: Acknowledgment): string => `${processId}|${stream}|${number}|${isGap ? 'g' : 'a'}`;
+
+export function decodeAcknowledgment(text: string): Acknowledgment | undefined {
+  const match = /^([^|\n]*)\|(\d+)\|(\d+)\|([ag])$/.exec(text);
+  if (match === null) return undefined;
+  const [, processId = '', stream, number, kind] = match;
+  return { processId, stream: Number(stream), number: Number(number), isGap: kind === 'g' };
 }
 
 export function encodeItem(item: Item): string {
@@ -48,10 +76,10 @@ export function encodeItem(item: Item): string {
 }
 
 export function encodeBatch(
-  { processId, stream, number }: Omit<Batch, 'items'>,
+  { processId, stream, number, isAfterLoss }: Omit<Batch, 'items'>,
   items: readonly string[],
 ): string {
-  return `${processId}|${stream}|${number}\n${items.join('')}`;
+  return `${processId}|${stream}|${number}|${isAfterLoss ? 1 : 0}\n${items.join('')}`;
 }
 
 /** Reads a batch; undefined where the text is none, as one from another version of the server might be. */
@@ -59,7 +87,7 @@ export function decodeBatch(text: string): Batch | undefined {
   try {
     const head = text.indexOf('\n');
     const [processId = '', ...counts] = text.slice(0, head).split('|');
-    const [stream = Number.NaN, number = Number.NaN] = counts.map(Number);
+    const [stream = Number.NaN, number = Number.NaN, afterLoss = 0] = counts.map(Number);
     if (head < 0 || !Number.isSafeInteger(stream) || !Number.isSafeInteger(number))
       return undefined;
     const items: Item[] = [];
@@ -85,7 +113,7 @@ export function decodeBatch(text: string): Batch | undefined {
       }
       at = end + 1 + length;
     }
-    return { processId, stream, number, items };
+    return { processId, stream, number, isAfterLoss: afterLoss === 1, items };
   } catch {
     // Nothing of it is logged: it may hold whatever clients said to each other.
     return undefined;

@@ -7,12 +7,13 @@ import { Unavailable } from '../../platform/http-errors.js';
 import type { Logger } from '../../platform/logger.js';
 import type { Backplane, Departure, LocalConnections } from '../backplane.js';
 import { type Member, type PairedDevices, transition } from '../room.js';
-import { type Batch, decodeBatch } from './batch.js';
+import { decodeAcknowledgment, decodeBatch } from './batch.js';
 import { type ClusterCounters, newClusterCounters } from './cluster-counters.js';
 import { type LeaseRegistry, NodeLease, processOf } from './node-lease.js';
 import { Outbox, type Post } from './outbox.js';
 import { Patrol } from './patrol.js';
 import { PeerFrames } from './peer-frames.js';
+import { Receipts } from './receipts.js';
 import { RoomChanges, type RoomRegister } from './room-changes.js';
 import { RoomNews } from './room-news.js';
 import { nodeOf } from './room-record.js';
@@ -44,9 +45,10 @@ export class ClusterBackplane implements Backplane {
   readonly #frames: PeerFrames;
   readonly #patrol: Patrol;
   readonly #joining = new Map<string, RoomView>();
-  /** The last batch of each process. */
-  readonly #heard = new Map<string, Pick<Batch, 'stream' | 'number'>>();
+  readonly #receipts: Receipts;
   #alive: ReadonlySet<string> = new Set();
+  /** The processes of those leases. */
+  #living: ReadonlySet<string> = new Set();
   #isDuplicated = false;
 
   constructor(connections: LocalConnections, parts: ClusterParts) {
@@ -55,7 +57,16 @@ export class ClusterBackplane implements Backplane {
     this.#parts = parts;
     this.#connections = connections;
     this.#views = new RoomViews(processId, this.#report);
-    this.#outbox = new Outbox(processId, post, clock, counters, this.#report);
+    const sending = { processId, post, clock, counters, onError: this.#report };
+    this.#receipts = new Receipts(sending);
+    this.#outbox = new Outbox({
+      ...sending,
+      isAlive: (id) => this.#living.has(id),
+      onLost: (from, pair) => {
+        const seat = this.#views.seatOf(from);
+        if (seat?.pair === pair) this.#news.endGeneration(seat.view, pair);
+      },
+    });
     const events = {
       alive: (ids: ReadonlySet<string>) => this.#watch(ids),
       away: () => this.#part(),
@@ -67,9 +78,10 @@ export class ClusterBackplane implements Backplane {
     const joining = this.#joining;
     const shared = { lease, views: this.#views, connections, counters, joining };
     const lookSoon = (view: RoomView) => this.#patrol.soon(view);
+    const lookNow = (view: RoomView) => this.#patrol.now(view);
     const outbox = this.#outbox;
     this.#changes = new RoomChanges({ ...shared, register, outbox, clock, lookSoon });
-    this.#news = new RoomNews({ ...shared, changes: this.#changes, lookSoon });
+    this.#news = new RoomNews({ ...shared, changes: this.#changes, lookSoon, lookNow });
     this.#frames = new PeerFrames({ ...shared, news: this.#news, outbox });
     this.#patrol = new Patrol(this.#views, this.#news, lease, clock, this.#report);
     lease.hurry();
@@ -125,22 +137,21 @@ export class ClusterBackplane implements Backplane {
 
   /** Takes what came for this node. */
   receive(text: string): void {
+    const acknowledgment = decodeAcknowledgment(text);
+    if (acknowledgment !== undefined) {
+      this.#outbox.acknowledged(acknowledgment);
+      return;
+    }
     const batch = decodeBatch(text);
     if (batch === undefined) return;
-    const { processId, stream, number, items } = batch;
     this.counters.batchesReceived += 1;
-    const last = this.#heard.get(processId) ?? { stream, number: 0 };
-    const isLate = stream < last.stream || (stream === last.stream && number <= last.number);
-    if (!isLate) this.#heard.set(processId, { stream, number });
+    const { processId, items, isAfterLoss, number } = batch;
+    if (!this.#receipts.take(batch, text.length)) return;
     for (const item of items) {
       if (item.kind === 'notice') this.#news.receive(item);
-      else if (!isLate) this.#frames.receive(item);
-      else this.counters.frameDrops.disordered += 1;
+      else this.#frames.receive(item);
     }
-    const missed = stream === last.stream ? number - last.number - 1 : number;
-    if (isLate || missed <= 0) return;
-    this.counters.batchesMissed += missed;
-    this.#patrol.all((view) => sitsOpposite(view, processId));
+    if (isAfterLoss && number === 1) this.#patrol.all((view) => sitsOpposite(view, processId));
   }
 
   /** To be called when the inbox hears again, after it may have missed something. */
@@ -157,7 +168,7 @@ export class ClusterBackplane implements Backplane {
 
   /** Nodes whose lease runs, as far as is known, this one included. */
   get nodes(): number {
-    return new Set([...this.#alive].map(processOf)).size;
+    return this.#living.size;
   }
 
   /** Whether anything is under way. */
@@ -172,6 +183,7 @@ export class ClusterBackplane implements Backplane {
     for (const { line } of this.#views) await line.idle();
     await this.#patrol.idle();
     await this.#outbox.close();
+    this.#receipts.close();
     // Where it cannot be told, others wait until it has run out.
     await this.lease.stop().catch(() => {});
   }
@@ -237,6 +249,7 @@ export class ClusterBackplane implements Backplane {
   #watch(alive: ReadonlySet<string>): void {
     const gone = new Set([...this.#alive].filter((id) => !alive.has(id)).map(processOf));
     this.#alive = alive;
+    this.#living = new Set([...alive].map(processOf));
     gone.delete(this.lease.processId);
     const isDuplicated = [...alive].some((id) => this.lease.isDuplicate(id));
     // Frames for the one reach the other too: neither can tell what it has missed.
@@ -247,11 +260,10 @@ export class ClusterBackplane implements Backplane {
     if (gone.size === 0) return;
     this.counters.deadNodes += gone.size;
     this.#parts.log.warn({ nodes: gone.size }, 'nodes gone');
-    const living = new Set([...alive].map(processOf));
     for (const processId of gone) {
-      if (living.has(processId)) continue;
+      if (this.#living.has(processId)) continue;
       this.#outbox.forget(processId);
-      this.#heard.delete(processId);
+      this.#receipts.forget(processId);
     }
     this.#patrol.urgent((view) => [...gone].some((processId) => sitsOpposite(view, processId)));
   }

@@ -10,9 +10,7 @@ export type FrameDrop =
   | 'lease'
   | 'unpublished'
   | 'overflow'
-  | 'node_gone'
-  /** Came after a later one of the same node. */
-  | 'disordered';
+  | 'node_gone';
 
 export interface ClusterCounters {
   readonly frameDrops: Record<FrameDrop, number>;
@@ -44,7 +42,6 @@ export function newClusterCounters(): ClusterCounters {
       unpublished: 0,
       overflow: 0,
       node_gone: 0,
-      disordered: 0,
     },
     framesSent: 0,
     framesReceived: 0,

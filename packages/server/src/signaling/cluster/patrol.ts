@@ -59,6 +59,12 @@ export class Patrol {
     this.#work();
   }
 
+  /** One room, at once. */
+  now(view: RoomView): void {
+    this.#urgent.push(view);
+    this.#work();
+  }
+
   /** One room, in a while: a change of it failed, or is owed, although this node has its lease. */
   soon(view: RoomView): void {
     if (this.#stopped) return;

@@ -38,6 +38,10 @@ export class PeerFrames {
   /** A frame of a connection of this node; one that has to wait counts as taken. */
   forward(from: string, to: string, frame: string): boolean {
     const seat = this.#views.seatOf(from);
+    if (seat?.peerId === to && isEnding(seat)) {
+      this.#drop('parted');
+      return false;
+    }
     if (seat?.peerId === to) {
       return this.#stands(seat)
         ? this.#pass(seat, from, to, frame)
@@ -49,7 +53,8 @@ export class PeerFrames {
 
   reaches(from: string, to: string): boolean {
     const seat = this.#views.seatOf(from);
-    return seat?.peerId === to && seat.peerProcess === null && this.#stands(seat);
+    if (seat?.peerId !== to || seat.peerProcess !== null) return false;
+    return !isEnding(seat) && this.#stands(seat);
   }
 
   /** Whether a seat is held under a lease that runs, and nothing of its room waits. */
@@ -66,7 +71,7 @@ export class PeerFrames {
     if (view === undefined) this.#drop('parted');
     else if (this.#lease.acts && !view.line.busy) this.#deliver(view, envelope, false);
     else {
-      this.#wait(view, envelope.frame.length, async () => {
+      this.#wait(view, envelope.pair, envelope.frame.length, async () => {
         await this.#lease.verdict();
         await this.#deliver(view, envelope, false);
       });
@@ -83,7 +88,7 @@ export class PeerFrames {
   /** Until the registry has spoken, and the seat stands under a lease that runs. Then only the same company counts. */
   #hold({ view, pair }: LocalSeat, from: string, to: string, frame: string): boolean {
     view.held += 1;
-    const fits = this.#wait(view, frame.length, async () => {
+    const fits = this.#wait(view, pair, frame.length, async () => {
       try {
         await this.#lease.verdict();
         const isClaimed = this.#views.seatOf(from)?.incarnation === this.#lease.incarnation;
@@ -103,36 +108,43 @@ export class PeerFrames {
     const { to, from, pair, frame } = envelope;
     const seat = this.#views.seatOf(to);
     if (seat?.peerId === from && seat.pair === pair) {
-      this.#connections.forward(to, frame);
+      if (isEnding(seat)) this.#drop('parted');
+      else this.#connections.forward(to, frame);
       return undefined;
     }
     // Its sender knows of something that has not come here: news was lost.
-    const isAhead = seat !== undefined && pair > seat.pair && this.#lease.state === 'valid';
-    if (isLast || !isAhead) {
+    const isAhead = seat !== undefined && pair > seat.pair;
+    if (isLast || !isAhead || this.#lease.state !== 'valid') {
       this.#drop('parted');
+      if (isAhead) this.#deps.news.endGeneration(view, pair);
       return undefined;
     }
     const catchUpFirst = async () => {
-      await this.#deps.news.look(view);
-      await this.#deliver(view, envelope, true);
+      try {
+        await this.#deps.news.look(view);
+      } finally {
+        await this.#deliver(view, envelope, true);
+      }
     };
     if (view.line.busy) return catchUpFirst();
-    this.#wait(view, frame.length, catchUpFirst);
+    this.#wait(view, pair, frame.length, catchUpFirst);
     return undefined;
   }
 
-  #wait(view: RoomView, size: number, task: () => Promise<void>): boolean {
-    if (this.#held + size > MAX_HELD) {
-      this.#drop('overflow');
-      return false;
-    }
-    const fits = view.line.push(async () => {
-      this.#held -= size;
-      await task();
-    });
-    if (fits) this.#held += size;
-    else this.#drop('overflow');
-    return fits;
+  #wait(view: RoomView, pair: number, size: number, task: () => Promise<void>): boolean {
+    const hasSpace = this.#held + size <= MAX_HELD;
+    if (hasSpace) this.#held += size;
+    const fits =
+      hasSpace &&
+      view.line.push(async () => {
+        this.#held -= size;
+        await task();
+      });
+    if (fits) return true;
+    if (hasSpace) this.#held -= size;
+    this.#drop('overflow');
+    this.#deps.news.endGeneration(view, pair);
+    return false;
   }
 
   #drop(cause: FrameDrop): void {
@@ -140,3 +152,6 @@ export class PeerFrames {
     this.#connections.dropFrame();
   }
 }
+
+/** Whether the generation of a seat is about to end, since a frame of it was lost: no later one is to arrive in it. */
+const isEnding = ({ view, pair }: LocalSeat): boolean => pair <= (view.severed ?? 0);

@@ -19,6 +19,8 @@ export interface RoomNewsDeps {
   joining: ReadonlyMap<string, RoomView>;
   /** Has a room read in a while. */
   lookSoon: (view: RoomView) => void;
+  /** Has a room read at once. */
+  lookNow: (view: RoomView) => void;
 }
 
 export class RoomNews {
@@ -81,10 +83,17 @@ export class RoomNews {
       state = transition(state, { kind: 'disconnect', connectionId }).room;
     }
     const parted: RoomRecord = { ...known, state, nodes: state.members.map(() => lease.id) };
-    view.severed ??= known.pair;
+    view.severed = Math.max(view.severed ?? 0, known.pair);
     this.#adopt(view, parted);
     const effects = catchUp(known, parted, isHere);
     for (const effect of effects) connections.deliver(effect);
+  }
+
+  /** Ends a generation in which a frame was lost: both members are told that they meet anew. */
+  endGeneration(view: RoomView, pair: number): void {
+    if (pair < view.known.pair || pair <= (view.severed ?? 0)) return;
+    view.severed = pair;
+    this.#deps.lookNow(view);
   }
 
   async #apply(view: RoomView, notice: Notice): Promise<void> {

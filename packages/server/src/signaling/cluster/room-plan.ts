@@ -39,7 +39,7 @@ export interface Planner {
   readonly exact: boolean;
   /** Whether a member that is said to sit here under the present lease does not. */
   isGhost(connectionId: string): boolean;
-  /** The pair that was told apart although nobody left; null: none. */
+  /** The generation that is to end although nobody left; null: none. */
   readonly severed: number | null;
   /** Connections that have left, of which the register has not heard yet. */
   readonly released: { has(connectionId: string): boolean };
@@ -132,7 +132,7 @@ function heal(
     return {
       record: {
         version,
-        pair: known.pair,
+        pair: severed === known.pair ? version : known.pair,
         state: asKnown,
         nodes: asKnown.members.map(() => node),
         past: pastAfter(base, asKnown, base.version),

@@ -25,7 +25,10 @@ export class RoomView {
   known: RoomRecord;
   /** Whether that is what the register had at this version; not so after a change made here alone. */
   exact = true;
-  /** The company whose members here were told that the other is gone, although it only cannot be reached. */
+  /**
+   * The generation that is to end although nobody leaves: its members here were told that the other is gone, which only
+   * could not be reached, or one of its frames was lost.
+   */
   severed: number | null = null;
   /** Nodes to be told of the next change in any case: of an earlier one it is not known whether it was made. */
   uncertain: Set<string> | null = null;

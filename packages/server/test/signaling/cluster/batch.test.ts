@@ -80,7 +80,7 @@ test('a record of a room is read as it was written', () => {
 test('a batch is read as it was written, with whatever is in the frames', () => {
   fc.assert(
     fc.property(fc.array(item), version, (items, number) => {
-      const head = { processId: 'p', stream: 3, number };
+      const head = { processId: 'p', stream: 3, number, isAfterLoss: number % 2 === 1 };
       const written = encodeBatch(head, items.map(encodeItem));
       expect(decodeBatch(written)).toEqual({ ...head, items });
     }),
@@ -88,7 +88,7 @@ test('a batch is read as it was written, with whatever is in the frames', () => 
 });
 
 test('what is no batch, or is cut short, is none', () => {
-  const whole = encodeBatch({ processId: 'p', stream: 1, number: 1 }, [
+  const whole = encodeBatch({ processId: 'p', stream: 1, number: 1, isAfterLoss: false }, [
     encodeItem({ kind: 'frame', to: 'a', from: 'b', pair: 1, frame: 'whatever' }),
   ]);
   for (const wrong of ['', 'x', '\n', 'p|1|x\n', 'p|1|1\nf9|1|a|b\nshort', 'p|1|1\nn1\n{']) {

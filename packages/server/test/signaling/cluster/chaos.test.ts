@@ -31,6 +31,10 @@ const happenings = ({ clients, rooms, devices }: Cast) => [
   })),
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('settle' as const) }) },
   {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('say' as const), client: fc.nat(clients - 1) }),
+  },
+  {
     weight: 3,
     arbitrary: fc.record({
       kind: fc.constant('pass' as const),
@@ -83,6 +87,9 @@ async function play(steps: readonly Step[]): Promise<World> {
         break;
       case 'leave':
         world.leave(action.client);
+        break;
+      case 'say':
+        world.say(action.client);
         break;
       case 'disconnect':
         if (!world.clients[action.client]?.node.paused) world.disconnect(action.client);
@@ -164,6 +171,19 @@ function judge(world: World): void {
   }
 }
 
+/** What a member has said since it was last told anything of its room has arrived, once and in order. */
+function judgeFrames(world: World): void {
+  for (const { id, open, node, seat, said, log } of world.past) {
+    if (!open || !node.alive || !seat?.peerId) continue;
+    const peer = world.past.find((other) => other.id === seat.peerId);
+    const heard = peer?.frames.filter((frame) => frame.startsWith(`${id} `)) ?? [];
+    const story = `frames of ${id}\n${log}\n${peer?.log}`;
+    expect(heard.slice(heard.length - said.length), story).toEqual(said);
+    const numbers = heard.map((frame) => Number(frame.split(' ')[1]));
+    expect(numbers, story).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+  }
+}
+
 /** Nobody sits whose device was seated by a later connection. Returns how many seats that was asked of. */
 function judgeTakeOvers(world: World): number {
   let judged = 0;
@@ -226,6 +246,7 @@ test(
   () =>
     afterAnyStory(anything, async (world) => {
       judge(world);
+      judgeFrames(world);
       await talk(world);
     }),
 );
@@ -238,6 +259,7 @@ test(
     let judged = 0;
     await afterAnyStory(fc.oneof(...happenings(cast)), (world) => {
       judge(world);
+      judgeFrames(world);
       judged += judgeTakeOvers(world);
     });
     expect(judged).toBeGreaterThan(0);

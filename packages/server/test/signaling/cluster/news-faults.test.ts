@@ -1,5 +1,6 @@
 // A room whose members live on two nodes, and what is on its way between them: news that are lost or late, frames, moves.
 import { describe, expect, test } from 'vitest';
+import { LEASE_MS } from '../../support/cluster-nodes.js';
 import { BOUND_MS, mend, seat, twoNodes } from '../../support/two-nodes.js';
 
 test('a join under way when its peer’s node dies is told so soon after', async () => {
@@ -80,7 +81,7 @@ describe('news that never came', () => {
     await join('c', null, 'elsewhere');
     await join('d', null, 'elsewhere');
     await world.settle();
-    expect(connections.take('a')).toEqual(['peer_disconnected']);
+    expect(connections.take('a')).toEqual(['peer_left']);
     expect(first.backplane.counters.batchesMissed).toBe(1);
   });
 
@@ -107,7 +108,7 @@ describe('news that never came', () => {
     first.link.receive = (text) => first.backplane.receive(text);
     second.backplane.forward('b', 'a', 'anew');
     await world.settle();
-    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
+    expect(connections.take('a')).toEqual(['peer_left', 'room_ready initiator']);
     expect(connections.frames('a')).toEqual(['anew']);
   });
 });
@@ -132,4 +133,72 @@ test('a frame for a connection that has gone is dropped, and counted', async () 
   expect(connections.frames('a')).toEqual([]);
   expect(connections.dropped).toBe(1);
   expect(world.node(0).backplane.counters.frameDrops.parted).toBe(1);
+});
+
+describe('a frame between two who both stay', () => {
+  test('is published again where the publication failed, or was lost on its way, and arrives once', async () => {
+    const { connections, world, first, second, pair } = await twoNodes();
+    await pair('a', 'b');
+    let calls = 0;
+    first.link.fate = (call) =>
+      call === 'publish' && calls++ < 2
+        ? ((['refused', 'lost'] as const)[calls - 1] ?? 'fine')
+        : 'fine';
+    first.backplane.forward('a', 'b', 'one');
+    await world.pass(500);
+    second.link.receive = () => {};
+    first.backplane.forward('a', 'b', 'two');
+    await world.pass(500);
+    second.link.receive = (text) => second.backplane.receive(text);
+    first.backplane.forward('a', 'b', 'three');
+    await world.pass(3000);
+    expect(connections.frames('b')).toEqual(['one', 'two', 'three']);
+    expect([connections.take('a'), connections.take('b')]).toEqual([[], []]);
+  });
+
+  test('that is given up ends the generation, and both are told', async () => {
+    const { connections, world, first, second, pair } = await twoNodes();
+    await pair('a', 'b');
+    first.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
+    first.backplane.forward('a', 'b', 'lost');
+    await world.pass(60_000);
+    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
+    first.link.fate = () => 'fine';
+    await world.pass(2000);
+    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready responder']);
+    expect(connections.frames('b')).toEqual([]);
+    second.backplane.forward('b', 'a', 'hello');
+    first.backplane.forward('a', 'b', 'hello');
+    await world.pass(500);
+    expect([connections.frames('a'), connections.frames('b')]).toEqual([['hello'], ['hello']]);
+  });
+
+  test('that finds more waiting than may wait ends the generation', async () => {
+    const { connections, world, first, pair } = await twoNodes();
+    await pair('a', 'b');
+    const frame = 'x'.repeat(1024 * 1024);
+    for (let n = 0; n < 9; n++) first.backplane.forward('a', 'b', frame);
+    await world.pass(3000);
+    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
+    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready responder']);
+  });
+});
+
+test('a dead node is published to a bounded number of times', async () => {
+  const { world, first, second, pair } = await twoNodes();
+  await pair('a', 'b');
+  second.link.receive = undefined;
+  second.link.fate = () => 'refused';
+  first.backplane.forward('a', 'b', 'to the dead');
+  await world.pass(2 * LEASE_MS);
+  // By one who still has a record with a member of that node.
+  await first.backplane.join('r', seat('a2'), null, null);
+  await world.pass(2 * LEASE_MS);
+  let publications = 0;
+  first.link.fate = (call) => {
+    if (call === 'publish') publications += 1;
+    return 'fine';
+  };
+  await world.pass(4 * LEASE_MS);
+  expect(publications).toBe(0);
 });

@@ -56,15 +56,15 @@ test('the death of a node costs a read of each room with a member of it, and of 
 
 test('thousands of departures while the register is away take a time that grows with their number alone', async () => {
   const { world, first, members } = await twoNodes();
-  const ids = Array.from({ length: 10_000 }, (_, n) => `m${n}`);
+  const ids = Array.from({ length: 6000 }, (_, n) => `m${n}`);
   await Promise.all(ids.map((id) => first.backplane.join(`r${id}`, seat(id), null, null)));
   cut(first);
   await world.pass(BOUND_MS);
   const before = process.cpuUsage();
   await Promise.all(ids.map((id) => first.backplane.depart(`r${id}`, id, 'disconnect')));
   const { user, system } = process.cpuUsage(before);
-  // It took three seconds when each departure counted what was owed of all rooms.
-  expect((user + system) / 1e6).toBeLessThan(1);
+  // It took more than a second when each departure counted what was owed of all rooms.
+  expect((user + system) / 1e6).toBeLessThan(0.7);
   mend(first);
   await world.pass(LEASE_MS);
   expect(members()).toEqual([]);
