@@ -70,7 +70,7 @@ export const SIGNALING_ERRORS = {
   forbidden: {
     text: 'Not a member of this room',
     meaning:
-      'Only the devices that paired the room may join, by `deviceId`, or the `secret` of the device is wrong or missing.',
+      '`deviceId` is not one of the two devices that paired the room, or the `secret` of the device is wrong or missing.',
   },
   rate_limited: {
     text: 'Too many messages',

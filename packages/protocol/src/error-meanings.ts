@@ -15,26 +15,25 @@ export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
   invalid_secret: 'Not a string of at most 256 bytes.',
   invalid_secrets: 'Not a list of at most 1000 secrets; `count` says how many are at fault.',
   invalid_idempotency_key: 'The Idempotency-Key is empty or longer than 256 bytes.',
-  invalid_request:
-    'Not well-formed HTTP, no or several `Host` headers, or a broken WebSocket handshake.',
+  invalid_request: 'Malformed HTTP, no or several `Host` headers, or a broken WebSocket handshake.',
   missing_deviceIds_or_deviceId: 'A purge names no device.',
   empty_deviceIds_array: 'A purge names an empty list of devices.',
   invalid_device_ids:
     'A purge holds values that are not device ids, or too many; `count` says how many.',
   unauthorized: 'The admin token is missing or wrong.',
   forbidden:
-    'Not for this device (it is none of the two of that room, there is no such room, or its secret is wrong or missing), this origin (ALLOWED_ORIGINS), or this `Host` (ALLOWED_HOSTS).',
+    'The device is not one of the two of the room, the room does not exist, the device secret is wrong or missing, or ALLOWED_ORIGINS or ALLOWED_HOSTS excludes the request.',
   not_found: 'No such route, method or room.',
   not_found_or_expired:
-    'No such code, it has expired, its room is gone, or it belongs to another device, by its id or its secret.',
-  rooms_api_disabled: 'The server runs without a store (USE_SQLITE).',
+    'The code does not exist, has expired, or belongs to another device; its room was deleted; or the device secret is wrong or missing.',
+  rooms_api_disabled: 'The server runs without a store (see USE_SQLITE and REDIS_URL).',
   request_timeout: 'The request did not arrive in time.',
   conflict:
-    'The code is live for another device, already accepted, or to be renewed only with the secret of its device.',
+    'The code is live for another device or already accepted, or its renewal needs the secret of its device.',
   request_in_progress: 'The first request with this Idempotency-Key is not answered yet.',
   payload_too_large: 'The body is larger than the cap.',
   unsupported_media_type: 'The body is not application/json, or is compressed.',
-  idempotency_key_reused: 'The Idempotency-Key came with another request before.',
+  idempotency_key_reused: 'The Idempotency-Key was used with another request before.',
   rate_limited:
     'Too many failed guesses, codes, pendings or requests; try again after `Retry-After` seconds.',
   headers_too_large: 'The request header is larger than the cap.',
@@ -43,7 +42,7 @@ export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
     'The store cannot be reached, or the server is going away; try again after `Retry-After` seconds.',
 };
 
-/** What a client makes of a close code. */
+/** What a client does after each close code. */
 export const CLOSE_MEANINGS: Readonly<Record<CloseReason, string>> = {
   policy_violation: 'Abuse; do not reconnect without a change.',
   message_too_big: 'A message was larger than the cap; reconnect, and do not send it again.',

@@ -32,7 +32,7 @@ export const RoomId = id(
 );
 
 export const DeviceSecret = id(
-  `Proof of a device in one pairing: ${DEVICE_SECRET_LENGTH} characters that a create or an accept answered.`,
+  `Secret of one device in one pairing: ${DEVICE_SECRET_LENGTH} characters, from the answer to create or accept.`,
 );
 
 /** The secret in a request: absent, null and the empty string are none. */

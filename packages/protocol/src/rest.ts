@@ -98,7 +98,7 @@ export const PurgeRequest = Type.Object({
   secrets: Type.Optional(
     Type.Array(DeviceSecret, {
       maxItems: MAX_PURGE_SECRETS,
-      description: 'Secrets of the pairings that are to be forgotten.',
+      description: 'Secrets of the pairings to delete.',
     }),
   ),
 });
@@ -114,12 +114,16 @@ export const PurgeResponse = Type.Object(
     pendingsDeleted: count('Pendings deleted; a pending of two of the devices counts once.'),
     roomsKept: Type.Optional(
       count(
-        'Rooms kept, because a device has proved itself in them and no secret of theirs was sent.',
+        'Rooms that were kept, because one of their devices has sent its secret before and this request has neither secret of theirs.',
       ),
     ),
-    pendingsKept: Type.Optional(count('Pendings kept for the same reason.')),
+    pendingsKept: Type.Optional(
+      count(
+        'Pendings that were kept, because one of their devices has sent its secret before and this request has neither secret of theirs.',
+      ),
+    ),
   },
-  { description: 'What may be deleted of the devices is deleted; what was kept is counted.' },
+  { description: 'The numbers of pairings deleted and, if any, kept for want of a secret.' },
 );
 export type PurgeResponse = Static<typeof PurgeResponse>;
 

@@ -68,7 +68,7 @@ export const RoomReady = Type.Object(
       Type.Array(RTCIceServer, {
         minItems: 1,
         description:
-          'For RTCPeerConnection, with TURN credentials; absent where there is nothing for the receiver.',
+          'For RTCPeerConnection, with TURN credentials; absent if there are none for the receiver.',
       }),
     ),
   },

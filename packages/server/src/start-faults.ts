@@ -40,6 +40,6 @@ function reasonOf(cause: unknown): string {
     case 'ENOTFOUND':
       return `HOST: ${address ?? hostname} is not an address of this machine`;
     default:
-      return `HOST, PORT: cannot listen there: ${message}`;
+      return `HOST, PORT: cannot listen: ${message}`;
   }
 }

@@ -32,7 +32,7 @@ export const ConfigSchema = Type.Object({
     env: 'SQLITE_DB_PATH',
     default: './data/chat.db',
     description:
-      'The database file. When absent it is made with its folder, both closed to other users of the machine (modes 0600 and 0700).',
+      'The database file. If it does not exist, the server creates it with mode 0600, and its folder with mode 0700.',
   }),
   allowedOrigins: Type.String({
     env: 'ALLOWED_ORIGINS',
@@ -44,19 +44,19 @@ export const ConfigSchema = Type.Object({
     env: 'ALLOWED_HOSTS',
     default: '',
     description:
-      'Names by which this server may be called, comma-separated and without ports; a request with another `Host` gets 403. IP addresses and `localhost` are always allowed. Empty: any name. Prevents DNS rebinding, by which a page reaches a server in a private network.',
+      'Host names of this server, comma-separated and without ports; a request with another `Host` is answered 403. IP addresses and `localhost` are always allowed. Empty: any name. Prevents DNS rebinding, by which a page reaches a server in a private network.',
   }),
   demo: Type.Boolean({
     env: 'DEMO',
     default: true,
     description:
-      'Serves the demo page at /demo, where the rooms API is on. /client.js is served in any case.',
+      'Serves the demo page at /demo if the rooms API is on. /client.js is always served.',
   }),
   production: Type.Boolean({
     env: 'PRODUCTION',
     default: false,
     description:
-      'Answers GET /rooms and GET /metrics to the holder of ADMIN_TOKEN only. Without it, and without ADMIN_TOKEN, requests from the same machine are answered too. The container turns it on.',
+      'With 1, GET /rooms and GET /metrics require ADMIN_TOKEN. With 0 and without ADMIN_TOKEN, they also answer requests from the same machine. The container image sets it to 1.',
   }),
   adminToken: Type.String({
     env: 'ADMIN_TOKEN',
@@ -64,7 +64,7 @@ export const ConfigSchema = Type.Object({
     pattern: '^(.{16,})?$',
     secret: true,
     description:
-      'Token that opens GET /rooms and GET /metrics, as `Authorization: Bearer …`; at least 16 characters. Empty: they answer requests from the same machine, or nobody with PRODUCTION.',
+      'Token that opens GET /rooms and GET /metrics, as `Authorization: Bearer …`; at least 16 characters. Empty: with PRODUCTION=0 they answer requests from the same machine only, with PRODUCTION=1 none.',
   }),
   heartbeatSeconds: Type.Integer({
     env: 'HEARTBEAT_SECONDS',
@@ -184,7 +184,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     const text = env[name]?.trim() ?? '';
     const value = isSet(name, text) ? fromText(setting, text) : setting.default;
     if (value === undefined || !checks[setting.key].Check(value)) {
-      const got = setting.secret ? 'the value given' : JSON.stringify(text);
+      const got = setting.secret ? 'a value that is not shown' : JSON.stringify(text);
       faults.push(`${name}: expected ${expectation(setting)}, got ${got}`);
       faulty.add(setting.key);
     } else {
@@ -260,5 +260,5 @@ function expectation(setting: Setting): string {
   }
   if (setting.type === 'boolean') return '1 or 0';
   if (setting.anyOf) return `one of ${setting.anyOf.map((option) => option.const).join(', ')}`;
-  return `a value as described (${setting.description})`;
+  return `a valid value (${setting.description.replace(/\.$/, '')})`;
 }

@@ -37,7 +37,7 @@ export const LIMIT_SETTINGS = {
     env: 'REQUIRE_DEVICE_SECRETS',
     default: false,
     description:
-      'Demands the secret of the device from every client, for checks, joins of paired rooms, ICE servers and deletions; needs USE_SQLITE or REDIS_URL. By default a device that has never sent its secret needs none.',
+      'Requires the device secret from every client, for checks, joins of paired rooms, ICE servers and deletions; needs USE_SQLITE or REDIS_URL. With 0, a device needs its secret only after it has sent it once.',
   }),
   joinCodeDigits: Type.Integer({
     env: 'JOIN_CODE_DIGITS',
@@ -52,7 +52,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000,
     description:
-      'Failed accepts and checks of all clients together that are told per minute. Beyond it, addresses that have failed before are refused with 429; an address with a clean record has one try, which is answered 429 if it fails. The guess alarm is raised.',
+      'Failed accepts and checks of all clients together that are answered 404 per minute; a create of a live code counts too. Beyond it, addresses with recent failures are refused with 429. Any other address has one try, which is answered 429 if it fails. The guess alarm is raised.',
   }),
   maxConnections: Type.Integer({
     env: 'MAX_CONNECTIONS',
@@ -74,7 +74,7 @@ export const LIMIT_SETTINGS = {
     minimum: 0,
     maximum: 1_000_000,
     description:
-      'Load that one address may cause (IPv6: one /64), in milliseconds of nominal processing time per second: everything it does has a fixed cost, such as 0.16 ms for a request. A second’s worth may come at once. Beyond, its sockets are read more slowly and its requests answered 429. 0: no limit.',
+      'Load that one address may cause (IPv6: one /64), in milliseconds of nominal processing time per second. Everything that it does has a fixed cost, such as 0.16 ms for a request. The load of one second may come at once. Beyond it, its sockets are read more slowly and its requests are answered 429. 0: no limit.',
   }),
   maxLogLinesPerAddress: Type.Integer({
     env: 'MAX_LOG_LINES_PER_ADDRESS',
@@ -82,7 +82,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000_000,
     description:
-      'Log lines of level info that one address may cause per minute (IPv6: one /64); further ones are counted, and one line a minute tells how many.',
+      'Log lines of level info that one address may cause per minute (IPv6: one /64); further lines are left out, and one line per minute states their number.',
   }),
   maxSocketsPerAddress: Type.Integer({
     env: 'MAX_SOCKETS_PER_ADDRESS',
@@ -90,7 +90,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 10_000_000,
     description:
-      'Most TCP connections from one address at once (IPv6: from one /64), of whatever use. Connections of a proxy in TRUST_PROXY are not counted.',
+      'Most TCP connections from one address at once (IPv6: from one /64), HTTP and WebSocket together. Connections of a proxy in TRUST_PROXY are not counted.',
   }),
   maxSockets: Type.Integer({
     env: 'MAX_SOCKETS',
@@ -129,7 +129,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1024,
     maximum: 16_777_216,
     description:
-      'Largest request body, in bytes; a purge may have 844,024, which 1000 ids and secrets need.',
+      'Largest request body, in bytes. A purge may have 844,024 bytes, room for 1000 ids and their secrets.',
   }),
   requestTimeoutSeconds: Type.Integer({
     env: 'REQUEST_TIMEOUT_SECONDS',
@@ -173,7 +173,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000_000,
     description:
-      'Requests with an Idempotency-Key that one address may send at once, and again per hour (IPv6: one /64): nobody is to fill the records alone.',
+      'Requests with an Idempotency-Key that one address may send at once, and again per hour (IPv6: one /64). Prevents one address from filling the idempotency records.',
   }),
   maxWaitingChecks: Type.Integer({
     env: 'MAX_WAITING_CHECKS',

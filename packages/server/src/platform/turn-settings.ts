@@ -82,7 +82,7 @@ export const TURN_SETTINGS = {
     minimum: 60,
     maximum: 86_400,
     description:
-      'Most seconds for which credentials open a new allocation; more than half of them are left whenever a client asks. An allocation that is open outlives its credentials.',
+      'Lifetime of TURN credentials, in seconds. A client that asks gets credentials with more than half of it left. An open allocation continues after its credentials expire.',
   }),
   maxTurnCredentialsPerHour: Type.Integer({
     env: 'MAX_TURN_CREDENTIALS_PER_HOUR',
@@ -90,13 +90,13 @@ export const TURN_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000_000,
     description:
-      'TURN users that one address is given at once, and again per hour (IPv6: one /64), by each node. A device of a room is the same user for half of TURN_TTL_SECONDS, and counts once. Beyond it, POST /api/ice-servers answers 429, and `room_ready` names no TURN server.',
+      'TURN users that each node gives one address at once, and again per hour (IPv6: one /64). A device in a room stays the same user for half of TURN_TTL_SECONDS and counts once. Beyond it, POST /api/ice-servers answers 429, and `room_ready` has no TURN server.',
   }),
   iceServersExtra: list(RTCIceServer, {
     env: 'ICE_SERVERS_EXTRA',
     secret: true,
     description:
-      'Further servers handed out as they are, such as a fallback TURN: a JSON array of W3C RTCIceServer. Those that browsers refuse are refused here.',
+      'Further servers that clients get unchanged, such as a fallback TURN: a JSON array of W3C RTCIceServer. A server that browsers refuse stops the start.',
   }),
   iceServersForAll: Type.Boolean({
     env: 'ICE_SERVERS_FOR_ALL',

@@ -14,7 +14,7 @@ export const httpCheck: Check<Site> = {
       if (name && !headers['cache-control']?.includes('no-store'))
         return failed(
           'GET / came without Cache-Control: no-store',
-          'A proxy changes the header: let it pass on that of Couplet, and cache nothing. Apps would get rooms that are deleted, and not find new ones.',
+          'A proxy changes the header. Make it pass on the header unchanged and cache nothing; with cached answers, apps see deleted rooms and miss new ones.',
         );
       return passed(name ? `${name} answers` : `GET / answers ${status}`);
     }
