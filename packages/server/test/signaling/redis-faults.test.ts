@@ -192,7 +192,8 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
         expect(rooms.map(({ members }) => members)).toEqual([2, 2]);
       });
       expect([connections.take('a0'), connections.take('b0')]).toEqual([[], []]);
-      expect(await join('x1', 'own')).toBe(false);
+      await expect(join('x1', 'own')).rejects.toBeInstanceOf(Unavailable);
+      await eventually(async () => expect(await join('x1', 'own')).toBe(false));
       await reaches(cluster, 'a0', 'b0');
       await reaches(cluster, 'c0', 'd1');
       await reaches(cluster, 'd1', 'c0');

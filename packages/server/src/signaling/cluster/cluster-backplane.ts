@@ -190,6 +190,9 @@ export class ClusterBackplane implements Backplane {
 
   async #claim(view: RoomView, member: Member, devices: PairedDevices | null): Promise<boolean> {
     const { connectionId } = member;
+    if (!view.seats.has(connectionId) && (await this.lease.isAfterLoss())) {
+      throw new Unavailable(new Error('Redis has lost its data: who sits is entered again first'));
+    }
     try {
       const event = { kind: 'join', member, devices } as const;
       const record = await this.#changes.change(view, event);

@@ -45,6 +45,8 @@ export interface LeaseEvents {
 const RENEWALS = 3;
 /** Looks at the clock in the life of a lease. */
 const LOOKS = 12;
+/** An answer of the registry that is older than this says nothing about whether it has lost its data since. */
+const FRESH_MS = 100;
 /** Part of the lease that is given up, for clocks that do not run alike. */
 const MARGIN = 0.1;
 
@@ -69,6 +71,8 @@ export class NodeLease {
   #monotonicEnd = Number.NEGATIVE_INFINITY;
   #wallEnd = Number.NEGATIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  #forgottenUntil = Number.NEGATIVE_INFINITY;
   #asking: Promise<boolean> | undefined;
   #alive: ReadonlySet<string> = new Set();
   #waiting: (() => void)[] = [];
@@ -145,6 +149,15 @@ export class NodeLease {
     return this.#ask();
   }
 
+  /**
+   * Whether the registry lost its data less than a lease ago: in that time all nodes notice, and enter again who sits.
+   * Asks the registry, at most ten times a second.
+   */
+  async isAfterLoss(): Promise<boolean> {
+    if (this.#clock.monotonic() - this.#answeredAt > FRESH_MS) await this.ask();
+    return this.#clock.monotonic() < this.#forgottenUntil;
+  }
+
   /** Gives the lease up: whatever stands under it is void. */
   abandon(): void {
     this.#void();
@@ -209,7 +222,10 @@ export class NodeLease {
       return false;
     }
     if (this.#stopped || id !== this.id) return false;
+    this.#answeredAt = monotonic;
     if (!alive.has(id)) {
+      // By both clocks it still ran.
+      if (wasClaimed && this.holds) this.#forgottenUntil = monotonic + this.ttlMs;
       this.losses += 1;
       this.#void();
       this.#state = 'suspect';

@@ -128,6 +128,28 @@ async function loseAll(world: FakeNodes, { backplane }: ClusterNode): Promise<vo
 }
 
 describe('a register that forgets', () => {
+  test.each(['d', 'c'])(
+    'everything lets no stranger in before all who sat are back (%s)',
+    async (stranger) => {
+      const { connections, world, first, pair, join, members } = await twoNodes();
+      await pair('a', 'b');
+      await world.pass(LEASE_MS / 10);
+      world.cluster.records.clear();
+      world.cluster.leases.clear();
+      await expect(join(stranger)).rejects.toBeInstanceOf(Unavailable);
+      await first.backplane.lease.ask();
+      await world.settle();
+      await expect(join(stranger)).rejects.toBeInstanceOf(Unavailable);
+      await world.pass(2 * LEASE_MS);
+      expect(members().sort()).toEqual(['a', 'b']);
+      expect(await join(stranger)).toBe(false);
+      expect(connections.take(stranger)).toEqual(['room_full']);
+      for (const id of ['a', 'b']) {
+        expect(connections.take(id).filter((told) => told.startsWith('close'))).toEqual([]);
+      }
+    },
+  );
+
   test('everything is filled again by who sits there', async () => {
     const { connections, world, first, pair, members } = await twoNodes();
     await pair('a', 'c');
