@@ -266,7 +266,6 @@ export class ClusterBackplane implements Backplane {
     for (const processId of gone) {
       if (this.#living.has(processId)) continue;
       this.#outbox.forget(processId);
-      this.#receipts.forget(processId);
     }
     this.#patrol.urgent((view) => [...gone].some((processId) => sitsOpposite(view, processId)));
   }
