@@ -164,6 +164,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     });
   }
   for (const check of engine.checks) lifecycle.require(check);
+  for (const note of engine.notes ?? []) lifecycle.remark(note);
   app.addHook('onClose', async () => engine.close());
 
   pageRoutes(app, {

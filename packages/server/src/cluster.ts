@@ -14,6 +14,7 @@ import {
   type SharedBudgetDeps,
   sharedSecret,
 } from './platform/redis-budgets.js';
+import { watchRedisClock } from './platform/redis-clock.js';
 import { measureRedis } from './platform/redis-metrics.js';
 import { parseRedisUrl } from './platform/redis-url.js';
 import type { ClusterBackplane } from './signaling/cluster/cluster-backplane.js';
@@ -52,6 +53,12 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   const addressKey = sharedSecret(redis, prefix, () => randomBytes(16).toString('base64url'));
   const limits = storeLimits(config);
   const store = deps.store ?? openRedisStore(redis, { prefix, limits, inbox, addressKey });
+  const redisClock = watchRedisClock(redis, `${prefix}{leases}`, clock, log);
+  metrics.level(
+    'couplet_clock_difference_seconds',
+    'By how many seconds the clock of this node is ahead of that of Redis; negative where it is behind. Measured every minute.',
+    () => redisClock.aheadSeconds,
+  );
   let backplane: ClusterBackplane | undefined;
   await redis.ready(PATIENCE_MS);
   return {
@@ -73,8 +80,10 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
       },
       { name: 'lease', check: async () => backplane?.check() },
     ],
+    notes: [redisClock.note],
     onMissed: (listener) => inbox.onSubscribed(listener),
     async close() {
+      redisClock.close();
       await store.close();
       inbox.close();
       redis.close();

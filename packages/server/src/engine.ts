@@ -23,6 +23,8 @@ export interface Engine {
   createBackplane(connections: LocalConnections): Backplane;
   /** What, beside the store, the server cannot do without. */
   readonly checks: readonly ReadinessCheck[];
+  /** What GET /readyz adds for people, though the server is ready. */
+  readonly notes?: readonly (() => string | undefined)[];
   /** Calls `listener` when the store may have failed to tell of a change. */
   onMissed(listener: () => void): void;
   /** Closes everything that was opened, the store included. */

@@ -30,6 +30,7 @@ export class Lifecycle {
   #announced = false;
   #draining = false;
   readonly #checks: ReadinessCheck[] = [];
+  readonly #notes: (() => string | undefined)[] = [];
   readonly #delay: LoopDelay;
   #probed: { at: number; failing: Promise<string[]> } | undefined;
 
@@ -44,6 +45,11 @@ export class Lifecycle {
 
   require(check: ReadinessCheck): void {
     this.#checks.push(check);
+  }
+
+  /** Adds a remark to the answer of a server that is ready, while there is one. */
+  remark(note: () => string | undefined): void {
+    this.#notes.push(note);
   }
 
   /** From now on readiness is red, and everything is served as before: a load balancer has time to look elsewhere. */
@@ -111,7 +117,10 @@ export class Lifecycle {
     app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
     app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
       const failing = await this.failing();
-      if (failing.length === 0) return { status: 'ready' };
+      if (failing.length === 0) {
+        const notes = this.#notes.map((note) => note()).filter((note) => note !== undefined);
+        return { status: 'ready', ...(notes.length > 0 ? { notes } : {}) };
+      }
       return sendError(reply, 'unavailable', { details: `not ready: ${failing.join(', ')}` });
     });
   }

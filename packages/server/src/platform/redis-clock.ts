@@ -1,0 +1,54 @@
+// Compares the wall clock of this node with that of Redis, by which join codes and leases expire.
+import type { Clock } from './clock.js';
+import type { Logger } from './logger.js';
+import type { Redis } from './redis.js';
+
+/** A difference beyond this is reported, in milliseconds. */
+const TOLERANCE_MS = 1000;
+
+const PERIOD_MS = 60_000;
+
+export interface RedisClock {
+  /** By how much this node is ahead of Redis, in seconds; 0 until it was measured. */
+  readonly aheadSeconds: number;
+  /** What GET /readyz adds while the clocks differ by more than a second. */
+  note(): string | undefined;
+  measure(): Promise<void>;
+  close(): void;
+}
+
+/** Measures now, every minute, and whenever a connection to Redis is made. */
+export function watchRedisClock(redis: Redis, key: string, clock: Clock, log: Logger): RedisClock {
+  let aheadMs = 0;
+  let isOff = false;
+  const measure = async () => {
+    const asked = clock.now();
+    const start = clock.monotonic();
+    const [seconds, microseconds] = (await redis.command(key, ['TIME'])) as [string, string];
+    // Redis read its clock at some time between the request and the answer.
+    const halfMs = (clock.monotonic() - start) / 2;
+    aheadMs = asked + halfMs - (Number(seconds) * 1000 + Number(microseconds) / 1000);
+    const wasOff = isOff;
+    isOff = Math.abs(aheadMs) - halfMs > TOLERANCE_MS;
+    if (isOff === wasOff) return;
+    const aheadSeconds = Math.round(aheadMs) / 1000;
+    if (isOff) log.warn({ aheadSeconds }, 'clock differs from that of Redis by more than a second');
+    else log.info({ aheadSeconds }, 'clock agrees with that of Redis again');
+  };
+  // Redis being away is reported elsewhere.
+  const tryMeasure = () => void measure().catch(() => {});
+  const endUp = redis.onUp(tryMeasure);
+  const endPeriod = clock.every(PERIOD_MS, tryMeasure);
+  if (redis.isUp) tryMeasure();
+  return {
+    get aheadSeconds() {
+      return aheadMs / 1000;
+    },
+    note: () => (isOff ? 'the clock differs from that of Redis by more than a second' : undefined),
+    measure,
+    close() {
+      endUp();
+      endPeriod();
+    },
+  };
+}
