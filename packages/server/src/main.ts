@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { buildApp } from './app.js';
+import type { MigrateOptions } from './migrate.js';
 import { openDatabase } from './pairing/database.js';
 import { systemClock } from './platform/clock.js';
 import { type Config, parseConfig } from './platform/config.js';
@@ -17,11 +18,13 @@ const HELP = `Usage: couplet <command> [options]
 Commands:
   serve       serve pairing and signaling (the default)
   db:init     make or migrate the database, and exit; never drops data
-  migrate     copy the database into Redis (REDIS_URL); may be repeated, and never overwrites
+  migrate     copy the database into Redis (REDIS_URL); may be repeated, and never overwrites.
+              With --redis-layout, copy pairings that an older version has left in Redis
   doctor      examine a running server, TURN included, and say what to do about each fault; see couplet doctor --help
 
 Options:
   --sqlite    turn the rooms API on where the environment does not say (USE_SQLITE)
+  --finish    with --redis-layout: delete the old keys too; no node of the older version may run then
   --help      show this
   --version   show the version
 
@@ -39,10 +42,19 @@ async function main(): Promise<void> {
   const run = COMMANDS[command];
   if (run === undefined) throw new UsageError(`unknown command: ${command}; see couplet --help`);
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
-  return run(parseConfig(environment(options.sqlite)));
+  if (command !== 'migrate' && (options['redis-layout'] || options.finish)) {
+    throw new UsageError('--redis-layout and --finish are options of migrate');
+  }
+  return run(parseConfig(environment(options.sqlite)), {
+    isOldLayout: options['redis-layout'],
+    isFinal: options.finish,
+  });
 }
 
-const COMMANDS: Record<string, ((config: Config) => Promise<void>) | undefined> = {
+const COMMANDS: Record<
+  string,
+  ((config: Config, options: MigrateOptions) => Promise<void>) | undefined
+> = {
   __proto__: null as never,
   serve,
   'db:init': async (config) => {
@@ -53,9 +65,9 @@ const COMMANDS: Record<string, ((config: Config) => Promise<void>) | undefined> 
 };
 
 /** Loaded here, because a server has no use for it. */
-async function migrate(config: Config): Promise<void> {
+async function migrate(config: Config, options: MigrateOptions): Promise<void> {
   const { migrateToRedis } = await import('./migrate.js');
-  process.stdout.write(await migrateToRedis(config));
+  process.stdout.write(await migrateToRedis(config, options));
 }
 
 function parseArguments() {
@@ -64,6 +76,8 @@ function parseArguments() {
       allowPositionals: true,
       options: {
         sqlite: { type: 'boolean', default: false },
+        'redis-layout': { type: 'boolean', default: false },
+        finish: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
         version: { type: 'boolean', short: 'v', default: false },
       },

@@ -1,5 +1,6 @@
-// couplet migrate: the database file goes into Redis, and the terminal learns how much of it.
+// couplet migrate: copies the database file, or the layout of an older version, into Redis, and reports how much.
 import { importToRedis } from './pairing/redis-import.js';
+import { copyOldLayout } from './pairing/redis-layout.js';
 import type { Config } from './platform/config.js';
 import { Unavailable } from './platform/http-errors.js';
 import { connectRedis } from './platform/redis.js';
@@ -9,8 +10,19 @@ import { UsageError } from './start-faults.js';
 /** How long to wait for Redis, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
+export interface MigrateOptions {
+  /** Copies from Redis itself, where an older version has left its keys, and not from the database file. */
+  isOldLayout: boolean;
+  /** Deletes the old keys afterwards. */
+  isFinal: boolean;
+}
+
 /** Resolves to lines for the terminal. */
-export async function migrateToRedis(config: Config): Promise<string> {
+export async function migrateToRedis(
+  config: Config,
+  { isOldLayout, isFinal }: MigrateOptions,
+): Promise<string> {
+  if (isFinal && !isOldLayout) throw new UsageError('migrate: --finish goes with --redis-layout');
   const parsed = parseRedisUrl(config.redisUrl);
   if ('fault' in parsed) throw new UsageError('migrate: REDIS_URL must say where to');
   const redis = connectRedis(parsed.target, {
@@ -19,11 +31,17 @@ export async function migrateToRedis(config: Config): Promise<string> {
   });
   try {
     if (!(await redis.ready(PATIENCE_MS))) throw new UsageError('migrate: Redis cannot be reached');
+    if (isOldLayout) {
+      const counts = await copyOldLayout(redis, config.redisPrefix, isFinal);
+      const lines = Object.entries(counts).map(
+        ([kind, copied]) => `${nameOf(kind)}: ${copied} copied\n`,
+      );
+      return lines.join('') + (isFinal ? 'keys of the old layout: deleted\n' : '');
+    }
     const counts = await importToRedis(config.sqliteDbPath, redis, config.redisPrefix, Date.now());
     return Object.entries(counts)
       .map(([kind, { copied, present }]) => {
-        const name = kind === 'records' ? 'idempotency records' : kind;
-        return `${name}: ${copied} copied, ${present} in Redis already\n`;
+        return `${nameOf(kind)}: ${copied} copied, ${present} in Redis already\n`;
       })
       .join('');
   } catch (error) {
@@ -33,3 +51,5 @@ export async function migrateToRedis(config: Config): Promise<string> {
     redis.close();
   }
 }
+
+const nameOf = (kind: string): string => (kind === 'records' ? 'idempotency records' : kind);

@@ -5,11 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { defineScript, type Redis } from '../platform/redis.js';
 import { openDatabase } from './database.js';
-import { storeKeys } from './redis-keys.js';
-import { redisRecords } from './redis-records.js';
-import { RESERVE } from './redis-room-scripts.js';
-import { redisRooms } from './redis-rooms.js';
-import { type SecretColumns, secretOf } from './sqlite-statements.js';
+import { hashOf, PUT_PENDING, PUT_RECORD, PUT_ROOM } from './redis-scripts.js';
+import { redisScripts } from './redis-store.js';
+import type { SecretColumns } from './sqlite-statements.js';
 
 type Kind = 'rooms' | 'pendings' | 'records';
 
@@ -23,14 +21,12 @@ interface RoomRow extends SecretColumns {
   usedAt: string | null;
 }
 
-interface PendingRow extends Pick<SecretColumns, 'secret1' | 'secret2' | 'proved1'> {
+interface PendingRow extends Pick<SecretColumns, 'secret1' | 'proved1'> {
   id: string;
   client1: string;
   client2: string | null;
   exp: string;
   roomId: string | null;
-  /** 1: the room is there, 0: it was deleted, and the code is still to be collected. */
-  hasRoom: number;
 }
 
 interface RecordRow {
@@ -39,27 +35,6 @@ interface RecordRow {
   outcome: string;
   exp: string;
 }
-
-const IMPORT_PENDING = defineScript(
-  'import-pending',
-  `
--- KEYS 1 the pending, 2 the index of its bucket
--- ARGV 1 join code, 2 creator, 3 expiry, 4 now, 5 who accepted it, or empty, 6 its room, or empty,
---      7 '1' where there is no room to be made, 8 and 9 digests of the secrets of both, or empty,
---      10 '1' where the creator has proved itself
-local x = redis.call('HGET', KEYS[1], 'x')
-if x and tonumber(x) > tonumber(ARGV[4]) then return 0 end
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'c1', ARGV[2], 'x', ARGV[3], 'g', '')
-if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'c2', ARGV[5], 'r', ARGV[6], 'a', '') end
-if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'd', '1') end
-for n, field in ipairs({ 'secret1', 'secret2', 'proved1' }) do
-  if ARGV[n + 7] ~= '' then redis.call('HSET', KEYS[1], field, ARGV[n + 7]) end
-end
-redis.call('PEXPIREAT', KEYS[1], ARGV[3])
-redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
-return 1`,
-);
 
 const NAME_TARGET = defineScript(
   'name-target',
@@ -76,10 +51,8 @@ const PORTION = 200;
 const SELECTS: Record<Kind, string> = {
   rooms: `SELECT roomid AS id, client1, client2, used_at AS usedAt, secret1, secret2, proved1, proved2
     FROM rooms`,
-  pendings: `SELECT joinid AS id, pendings.client1, pendings.client2, exp, pendings.roomid AS roomId,
-      rooms.roomid IS NOT NULL AS hasRoom, pendings.secret1, rooms.secret2, pendings.proved1
-    FROM pendings LEFT JOIN rooms ON rooms.roomid = pendings.roomid
-    WHERE exp > @now AND (pendings.client2 IS NULL OR pendings.roomid IS NOT NULL)`,
+  pendings: `SELECT joinid AS id, client1, client2, exp, roomid AS roomId, secret1, proved1
+    FROM pendings WHERE exp > @now AND (client2 IS NULL OR roomid IS NOT NULL)`,
   records: 'SELECT key AS id, fingerprint, outcome, exp FROM idempotency WHERE exp > @now',
 };
 
@@ -97,49 +70,42 @@ export async function importToRedis(
 ): Promise<ImportCounts> {
   const db = openDatabase(path);
   try {
-    const keys = storeKeys(prefix);
-    const rooms = redisRooms(redis, keys, 0);
-    const records = redisRecords(redis, keys, { isFull: () => false, added() {} });
-    const noLimit = String(Number.MAX_SAFE_INTEGER);
-    const reserve = (key: string, entry: string, until: number) =>
-      redis.write(RESERVE, [key], [entry, String(until), String(now), noLimit]);
+    const { run } = redisScripts(redis, prefix, false);
+    const flag = (isProved: number | null) => isProved === 1;
 
     /** Each copies one row; resolves to whether Redis did not have it. */
     const copy = {
-      rooms({ id, client1, client2, usedAt, ...row }: RoomRow) {
-        const secret1 = secretOf(row.secret1, row.proved1);
-        const secret2 = secretOf(row.secret2, row.proved2);
-        const room = { roomId: id, client1, client2, secret1, secret2 };
-        return rooms.put(room, usedAt === null ? now : Date.parse(usedAt));
+      async rooms({ id, client1, client2, usedAt, ...row }: RoomRow) {
+        const values = {
+          id: hashOf(id),
+          client1,
+          client2,
+          secret1: row.secret1 ?? '',
+          secret2: row.secret2 ?? '',
+          proved1: flag(row.proved1),
+          proved2: flag(row.proved2),
+          unusedMs: usedAt === null ? 0 : now - Date.parse(usedAt),
+        };
+        return (await run(PUT_ROOM, values, now)) === 1;
       },
 
-      async pendings({ id, client1, client2, exp, roomId, hasRoom, ...row }: PendingRow) {
-        const expiresAt = Date.parse(exp);
-        const [own] = keys.device(client1);
-        await reserve(own, `p${id}`, expiresAt);
-        const [, accepted] = keys.device(client2 ?? '') as [string, string];
-        if (client2 !== null) await reserve(accepted, id, expiresAt);
-        const isGone = client2 !== null && hasRoom === 0;
-        const isNew = await redis.write(IMPORT_PENDING, keys.pending(id), [
-          id,
+      async pendings({ id, client1, client2, exp, roomId, ...row }: PendingRow) {
+        const values = {
+          joinCode: id,
           client1,
-          String(expiresAt),
-          String(now),
-          client2 ?? '',
-          roomId ?? '',
-          isGone ? '1' : '',
-          row.secret1 ?? '',
-          row.secret2 ?? '',
-          row.proved1 === 1 ? '1' : '',
-        ]);
-        return isNew === 1;
+          client2: client2 ?? '',
+          roomId: roomId ?? '',
+          room: hashOf(roomId ?? ''),
+          secret1: row.secret1 ?? '',
+          proved1: flag(row.proved1),
+          expiresAt: Date.parse(exp),
+        };
+        return (await run(PUT_PENDING, values, now)) === 1;
       },
 
       async records({ id, fingerprint, outcome, exp }: RecordRow) {
         const once = { key: id, fingerprint, address: '', keptUntil: Date.parse(exp) };
-        if ((await records.recall(once, now)) !== undefined) return false;
-        await records.settle(once, now, JSON.parse(outcome));
-        return true;
+        return (await run(PUT_RECORD, { outcome }, Date.now(), { once })) === 1;
       },
     };
 

@@ -1,33 +1,13 @@
-// PairingStore on Redis, for many nodes: every step touches one slot, and whoever comes next finishes what a node left undone.
+// PairingStore on Redis, for many nodes: each request is one script.
 import { createHmac } from 'node:crypto';
-import { MAX_EXPIRY_SECONDS } from '@couplet/protocol';
-import { mayDelete, NO_PROOFS, newDeviceSecret, secretHash } from '../platform/device-secrets.js';
+import { NO_PROOFS, secretHash } from '../platform/device-secrets.js';
 import { Unavailable } from '../platform/http-errors.js';
+import type { KeyReused, Repeatable } from '../platform/idempotency.js';
 import type { Redis } from '../platform/redis.js';
-import { storeKeys } from './redis-keys.js';
-import {
-  ACCEPT_PENDING,
-  CANCEL_PENDING,
-  CHECK_PENDING,
-  COLLECT_PENDING,
-  CREATE_PENDING,
-} from './redis-pending-scripts.js';
-import { redisPurge } from './redis-purge.js';
-import { type Claim, redisRecords } from './redis-records.js';
-import { RELEASE, RESERVE } from './redis-room-scripts.js';
-import { acceptedOf, redisRooms } from './redis-rooms.js';
-import { redisSweep } from './redis-sweep.js';
+import * as scripts from './redis-scripts.js';
 import { redisWakes, type WakeInbox } from './redis-wakes.js';
 import type { StoreLimits } from './sqlite-operations.js';
-import type {
-  Acceptance,
-  AcceptOutcome,
-  CancelOutcome,
-  CheckOutcome,
-  CreateOutcome,
-  NewPending,
-  PairingStore,
-} from './store.js';
+import type { PairingStore, PurgeOutcome } from './store.js';
 
 const UNLIMITED: StoreLimits = {
   roomIdleMs: 0,
@@ -37,8 +17,14 @@ const UNLIMITED: StoreLimits = {
   idempotencyRecords: Number.MAX_SAFE_INTEGER,
 };
 
-/** No pending lives longer than this. */
-const LONGEST_LIFE_MS = MAX_EXPIRY_SECONDS * 1000;
+/** A use is noted at most this often, as in SQLite. */
+const USE_GRANULARITY_MS = 24 * 3600 * 1000;
+
+/** Entries of each index that one script sweeps. */
+const SWEEP_PORTION = 500;
+
+/** Rooms that one script of a purge deletes, within a hundred: Redis does nothing else meanwhile. */
+const PURGE_PORTION = 2000;
 
 export interface RedisStoreOptions {
   /** What all keys begin with. */
@@ -48,7 +34,54 @@ export interface RedisStoreOptions {
   readonly inbox?: WakeInbox;
   /** Under which addresses are hashed; the same for all nodes. */
   readonly addressKey?: () => Promise<string>;
+  /** Whether time is the caller's `now`, for tests, and not that of Redis. */
+  readonly isTimeGiven?: boolean;
+  readonly purgePortion?: number;
 }
+
+type Values = Readonly<Record<string, string | number | boolean>>;
+
+/** Runs the scripts of pairing, whose arguments have names. */
+export function redisScripts(redis: Redis, prefix: string, isTimeGiven: boolean) {
+  const keys = scripts.keysOf(prefix);
+  return {
+    /** @param isPromise - whether what is written has to reach the replicas before it is answered */
+    async run<Name extends string>(
+      { script, names }: scripts.Operation<Name>,
+      values: { readonly [N in Name]: string | number | boolean },
+      now: number,
+      {
+        once,
+        more = [],
+        isPromise = true,
+        maxRecords = UNLIMITED.idempotencyRecords,
+        recordId = once === undefined ? '' : hashOfKey(once.key),
+      }: {
+        once?: Repeatable | undefined;
+        recordId?: string;
+        more?: readonly string[];
+        isPromise?: boolean;
+        maxRecords?: number;
+      } = {},
+    ): Promise<unknown> {
+      const all: Values = {
+        givenNow: isTimeGiven ? now : '',
+        recordId,
+        fingerprint: once?.fingerprint ?? '',
+        keptMs: once === undefined ? 0 : once.keptUntil - now,
+        maxRecords,
+        ...values,
+      };
+      const args = names.map((name) => argumentOf(all[name] as Values[string]));
+      return redis[isPromise ? 'write' : 'run'](script, keys, [...args, ...more]);
+    },
+  };
+}
+
+const argumentOf = (value: string | number | boolean): string =>
+  typeof value === 'boolean' ? (value ? '1' : '') : String(value);
+
+const hashOfKey = (key: string) => scripts.hashOf(`key ${key}`);
 
 /** What the scripts take for a secret that a request may have brought. */
 const digestOf = (proof: string | undefined): string =>
@@ -56,244 +89,166 @@ const digestOf = (proof: string | undefined): string =>
 
 /** Opens the store; `redis` is its caller's to close. */
 export function openRedisStore(redis: Redis, options: RedisStoreOptions): PairingStore {
-  const { prefix, inbox, addressKey = async () => prefix } = options;
+  const { prefix, inbox, addressKey = async () => prefix, isTimeGiven = false } = options;
   const limits = { ...UNLIMITED, ...options.limits };
-  const keys = storeKeys(prefix);
+  const maxRecords = limits.idempotencyRecords;
+  const { run } = redisScripts(redis, prefix, isTimeGiven);
   const listeners: ((joinCode: string) => void)[] = [];
   const wakes = redisWakes(inbox, (joinCode) => {
     for (const listener of listeners) listener(joinCode);
   });
-  /** As of the last sweep, and what was added here since: exact enough for limits in the millions. */
-  const known = { rooms: 0, idempotencyRecords: 0 };
   let sweeping: Promise<unknown> = Promise.resolve();
-  const records = redisRecords(redis, keys, {
-    isFull: () => known.idempotencyRecords >= limits.idempotencyRecords,
-    added() {
-      known.idempotencyRecords += 1;
-    },
-  });
-  const rooms = redisRooms(redis, keys, limits.roomIdleMs);
-  const { sweep, counts } = redisSweep(redis, keys, rooms, limits.roomIdleMs);
-  const purge = redisPurge({
-    redis,
-    keys,
-    rooms,
-    deleted: ({ joinCode, holders }) => wakes.wake(joinCode, holders),
-  });
   const originOf = async (address: string) =>
     createHmac('sha256', await addressKey())
       .update(address)
       .digest('base64url')
       .slice(0, 22);
 
-  const create = async (
-    { joinCode, client1, address, proof }: NewPending,
-    { intention, cause }: Claim<{ expiresAt: number; secret?: string }>,
+  /** Runs a script that comes to an outcome, and wakes the checks that it is of interest to. */
+  const operate = async <T extends { kind: string }, Name extends string = string>(
+    operation: scripts.Operation<Name>,
+    values: { readonly [N in Name]: string | number | boolean },
     now: number,
-  ): Promise<CreateOutcome> => {
-    const { expiresAt, secret = newDeviceSecret() } = intention;
-    const origin = await originOf(address);
-    const places = [
-      { key: keys.device(client1)[0], entry: `p${joinCode}`, limit: limits.pendingsPerDevice },
-      { key: keys.address(origin)[0], entry: joinCode, limit: limits.pendingsPerAddress },
-    ];
-    // Before the pending is there: a purge finds by these entries what is to be forgotten.
-    const taken = await Promise.all(
-      places.map(({ key, entry, limit }) =>
-        redis.write(RESERVE, [key], [entry, String(expiresAt), String(now), String(limit)]),
-      ),
-    );
-    const giveBack = () =>
-      Promise.allSettled(
-        places.map(({ key, entry }, n) =>
-          taken[n] === 1 ? redis.run(RELEASE, [key], [entry, String(expiresAt)]) : undefined,
-        ),
-      );
-    if (taken.includes(-1)) {
-      await giveBack();
-      return { kind: 'too_many' };
+    more: { once?: Repeatable | undefined; more?: readonly string[]; isPromise?: boolean } = {},
+  ): Promise<T | KeyReused> => {
+    const reply = await run(operation, values, now, { ...more, maxRecords });
+    const [text = '', ...changed] = reply as string[];
+    for (let n = 0; n < changed.length; n += 2) {
+      wakes.wake(changed[n] as string, changed[n + 1] as string);
     }
-    const times = [String(expiresAt), String(now)];
-    const digests = [secretHash(secret), digestOf(proof)];
-    const args = [joinCode, client1, ...times, origin, cause, ...digests];
-    const reply = (await redis.write(CREATE_PENDING, keys.pending(joinCode), args)) as string[];
-    if (reply[0] === 'created' || reply[0] === 'renewed') {
-      wakes.wake(joinCode, acceptedOf(joinCode, reply).holders);
-      return {
-        kind: 'created',
-        expiresAt,
-        secret: reply[0] === 'renewed' && proof ? proof : secret,
-      };
+    const outcome = JSON.parse(text) as T | { kind: 'full'; of: string };
+    if (outcome.kind === 'full') {
+      throw new Unavailable(new Error(`as many ${(outcome as { of: string }).of} as there may be`));
     }
-    if (reply[0] === 'accepted') await rooms.finish(acceptedOf(joinCode, reply), now);
-    await giveBack();
-    return { kind: 'conflict' };
-  };
-
-  const accept = async (
-    { joinCode, client2 }: Acceptance,
-    claim: Claim<{ roomId: string; collectableUntil: number; secret?: string }>,
-    now: number,
-  ): Promise<AcceptOutcome> => {
-    const { intention, cause, isResumed } = claim;
-    if (known.rooms >= limits.rooms) throw new Unavailable(new Error('no room for another room'));
-    const { roomId, collectableUntil, secret = newDeviceSecret() } = intention;
-    // Before the commit, for as long as any code lives: whatever happens then, a purge of this device finds the pending.
-    const [, accepted] = keys.device(client2) as [string, string];
-    const noted = [joinCode, String(collectableUntil + LONGEST_LIFE_MS)];
-    const noLimit = String(UNLIMITED.pendingsPerDevice);
-    const isNew = await redis.write(RESERVE, [accepted], [...noted, String(now), noLimit]);
-    const times = [String(collectableUntil), String(now)];
-    const args = [joinCode, client2, roomId, ...times, cause, secretHash(secret)];
-    const reply = (await redis.write(ACCEPT_PENDING, keys.pending(joinCode), args)) as string[];
-    const [kind] = reply;
-    const pending = acceptedOf(joinCode, reply);
-    if (kind !== 'accepted' && isNew === 1) await redis.run(RELEASE, [accepted], noted);
-    if (pending.client2 !== '') await rooms.finish(pending, now);
-    if (kind === 'accepted') {
-      if (!pending.isDone) known.rooms += 1;
-      wakes.wake(joinCode, pending.holders);
-      return { kind: 'accepted', roomId: pending.roomId, secret };
-    }
-    // Accepted by this same request, and collected since: the room is the proof.
-    if (isResumed && (await rooms.find(roomId, now))?.client2 === client2) {
-      return { kind: 'accepted', roomId, secret };
-    }
-    if (kind === 'own') return { kind: 'own_code' };
-    return { kind: kind === 'conflict' ? 'conflict' : 'not_found_or_expired' };
-  };
-
-  /** What a check comes to; where it is to be kept, before anything is deleted. */
-  const check = async (
-    joinCode: string,
-    client1: string,
-    now: number,
-    isFinal: boolean,
-    keep: ((outcome: CheckOutcome) => Promise<unknown>) | undefined,
-    proof: string | undefined,
-  ): Promise<CheckOutcome> => {
-    const holder = isFinal ? '' : wakes.nodeId;
-    // What is to be written elsewhere is written before the pending goes.
-    const atOnce = keep === undefined && proof === undefined ? '1' : '0';
-    const args = [joinCode, client1, String(now), holder, atOnce, digestOf(proof)];
-    // What it tells of was promised before; and a deletion that is lost only leaves the code taken.
-    const reply = (await redis.run(CHECK_PENDING, keys.pending(joinCode), args)) as string[];
-    if (reply[0] === 'missing') return { kind: 'not_found_or_expired' };
-    if (reply[0] === 'waiting') return { kind: 'waiting', expiresAt: Number(reply[1]) };
-    const pending = acceptedOf(joinCode, reply);
-    const { roomId, secret1 } = pending;
-    // What is proved on the pending after its accept is to be proved on the room.
-    const isThere = () =>
-      proof !== undefined && secret1 ? rooms.prove(roomId, 1) : rooms.exists(roomId);
-    let outcome: CheckOutcome = { kind: 'collected', roomId };
-    if (reply[0] === 'accepted') {
-      await rooms.finish(pending, now);
-      if (!(await isThere())) outcome = { kind: 'not_found_or_expired' };
-      await keep?.(outcome);
-      const collected = await redis.write(COLLECT_PENDING, keys.pending(joinCode), [
-        joinCode,
-        roomId,
-      ]);
-      // Somebody else has it, unless its own answer is kept: then nobody is to be left without one.
-      if (collected === 0) return keep === undefined ? { kind: 'not_found_or_expired' } : outcome;
-    } else if (!(await rooms.exists(roomId).catch(() => true))) {
-      // Where Redis fails only now, the answer is the room: its pending is gone, and no later check could have it.
-      outcome = { kind: 'not_found_or_expired' };
-    }
-    await rooms.release(pending);
-    return outcome;
-  };
-
-  const cancel = async (
-    joinCode: string,
-    client1: string,
-    proof: string | undefined,
-  ): Promise<CancelOutcome> => {
-    const args = [joinCode, client1, digestOf(proof)];
-    const reply = (await redis.write(CANCEL_PENDING, keys.pending(joinCode), args)) as string[];
-    if (reply[0] === 'cancelled') {
-      const pending = acceptedOf(joinCode, reply);
-      wakes.wake(joinCode, pending.holders);
-      await rooms.release(pending);
-    }
-    return { kind: 'cancelled' };
+    return outcome as T;
   };
 
   return {
-    create: (pending, now, once) =>
-      records.run(
-        once,
-        now,
-        { expiresAt: pending.expiresAt, secret: pending.secret },
-        (claim: Claim<{ expiresAt: number; secret?: string }>) => create(pending, claim, now),
-      ),
-
-    accept(acceptance, now, once) {
-      const { roomId, collectableUntil, secret } = acceptance;
-      return records.run(once, now, { roomId, collectableUntil, secret }, (claim) =>
-        accept(acceptance, claim, now),
-      );
+    async create({ joinCode, client1, expiresAt, address, secret, proof = '' }, now, once) {
+      const hashes = { hash: secretHash(secret), proofHash: digestOf(proof || undefined) };
+      const values = {
+        joinCode,
+        client1,
+        secret,
+        proof,
+        ...hashes,
+        origin: await originOf(address),
+      };
+      const { pendingsPerDevice: perDevice, pendingsPerAddress: perAddress } = limits;
+      const lifeMs = expiresAt - now;
+      return operate(scripts.CREATE, { ...values, lifeMs, perDevice, perAddress }, now, { once });
     },
 
-    async check(joinCode, client1, now, once, final = true, proof = undefined) {
-      if (once === undefined) return check(joinCode, client1, now, final, undefined, proof);
-      const first = await records.recall<CheckOutcome>(once, now);
-      if (first !== undefined) return first;
-      records.refuseIfFull();
-      const keep = (collected: CheckOutcome) => records.settle(once, now, collected);
-      const outcome = await check(joinCode, client1, now, final, keep, proof);
-      const isKept = final || outcome.kind !== 'waiting';
-      return isKept ? records.settle(once, now, outcome) : outcome;
+    accept({ joinCode, client2, roomId, collectableUntil, secret }, now, once) {
+      const values = { joinCode, client2, roomId, room: scripts.hashOf(roomId), secret };
+      const rest = { hash: secretHash(secret), collectMs: collectableUntil - now };
+      return operate(scripts.ACCEPT, { ...values, ...rest, maxRooms: limits.rooms }, now, { once });
+    },
+
+    async check(joinCode, client1, now, once, isFinal = true, proof = undefined) {
+      const holder = isFinal ? '' : wakes.nodeId;
+      const values = { joinCode, client1, holder, isFinal, proofHash: digestOf(proof) };
+      // Without a key, what it tells was promised before; a deletion that is lost only leaves the code taken.
+      const isPromise = once !== undefined || proof !== undefined;
+      const outcome = await operate<
+        | { kind: 'collected'; roomId: string }
+        | { kind: 'waiting'; leftMs: number }
+        | { kind: 'not_found_or_expired' }
+      >(scripts.CHECK, values, now, { once, isPromise });
+      // By the clock of the caller, which waits for it.
+      if (outcome.kind !== 'waiting') return outcome;
+      return { kind: 'waiting', expiresAt: now + outcome.leftMs };
     },
 
     cancel: (joinCode, client1, now, once, proof) =>
-      records.run(once, now, null, () => cancel(joinCode, client1, proof)),
+      operate(scripts.CANCEL, { joinCode, client1, proofHash: digestOf(proof) }, now, { once }),
 
-    findRoom: (roomId, now) => rooms.find(roomId, now),
-    async prove(roomId, deviceId) {
-      const room = await rooms.find(roomId, 0);
-      if (room === undefined) return false;
-      return rooms.prove(roomId, room.client1 === deviceId ? 1 : 2);
+    async findRoom(roomId, now) {
+      const noteMs = limits.roomIdleMs > 0 ? USE_GRANULARITY_MS : 0;
+      const values = { id: scripts.hashOf(roomId), noteMs };
+      const reply = await run(scripts.FIND_ROOM, values, now, { isPromise: false });
+      if (reply === null) return undefined;
+      const [client1, client2, hash1, hash2, proved1, proved2] = reply as [
+        string,
+        string,
+        ...string[],
+      ];
+      const secret = (hash: string | undefined, proved: string | undefined) =>
+        hash ? { hash, isProved: proved === '1' } : undefined;
+      return {
+        roomId,
+        client1,
+        client2,
+        secret1: secret(hash1, proved1),
+        secret2: secret(hash2, proved2),
+      };
     },
-    async deleteRoom(roomId, proofs = NO_PROOFS) {
-      const outcome = await rooms.delete(roomId, {
-        // Every secret that is sent is compared.
-        isRequired: proofs.isRequired || proofs.secrets.length > 0,
-        allows: (room) => mayDelete(room, proofs),
-      });
-      if (outcome === 'deleted') known.rooms -= 1;
-      return outcome;
-    },
-    purge: (deviceIds, now, once, proofs = NO_PROOFS) =>
-      records.run(once, now, null, () => purge(deviceIds, proofs)),
-    recall: (now, once) => records.recall(once, now),
-    firstTime: (now, once) =>
-      records.run(once, now, { at: now }, async ({ intention: { at } }) => ({
-        kind: 'first' as const,
-        at,
-      })),
 
-    async sweep(now) {
-      const work = sweep(now).then(async (swept) => {
-        const before = { ...known };
-        const counted = await counts();
-        // What came meanwhile may have been counted, or not.
-        for (const name of ['rooms', 'idempotencyRecords'] as const) {
-          known[name] = counted[name] + Math.max(0, known[name] - before[name]);
+    prove: async (roomId, deviceId) =>
+      (await run(scripts.PROVE, { id: scripts.hashOf(roomId), deviceId }, 0)) === 1,
+
+    async deleteRoom(roomId, { secrets, isRequired } = NO_PROOFS) {
+      const more = secrets.map(secretHash);
+      const values = { id: scripts.hashOf(roomId), isRequired };
+      return (await run(scripts.DELETE_ROOM, values, 0, { more })) as 'deleted';
+    },
+
+    async purge(deviceIds, now, once, { secrets, isRequired } = NO_PROOFS) {
+      const more = [...deviceIds, ...secrets.map(secretHash)];
+      const maxRows = options.purgePortion ?? PURGE_PORTION;
+      let givenProgress = '1 0 0 0 0 0';
+      for (;;) {
+        const values = { devices: deviceIds.length, isRequired, maxRows, givenProgress };
+        const outcome = await operate<PurgeOutcome | { kind: 'purging'; progress: string }>(
+          scripts.PURGE,
+          values,
+          now,
+          { once, more },
+        );
+        if (outcome.kind !== 'purging') return outcome;
+        givenProgress = outcome.progress;
+      }
+    },
+
+    async recall<T>(now: number, once: Repeatable) {
+      const known = await run(scripts.RECALL, {}, now, { once, isPromise: false });
+      return known === null ? undefined : (JSON.parse(known as string) as T | KeyReused);
+    },
+
+    firstTime: (now, once) => operate(scripts.FIRST_TIME, {}, now, { once }),
+
+    sweep(now) {
+      const work = async () => {
+        const swept = { pendings: 0, rooms: 0 };
+        for (;;) {
+          const values = { roomIdleMs: limits.roomIdleMs, portion: SWEEP_PORTION };
+          const reply = await run(scripts.SWEEP, values, now, { isPromise: false });
+          const [pendings, records, idle, rooms] = reply as [number, number, number, number];
+          swept.pendings += pendings;
+          swept.rooms += rooms;
+          if (Math.max(pendings, records, idle) < SWEEP_PORTION) return swept;
         }
-        return swept;
-      });
-      sweeping = work.catch(() => {});
-      return work;
+      };
+      const swept = work();
+      sweeping = swept.catch(() => {});
+      return swept;
     },
-    counts,
+
+    async counts() {
+      const reply = await run(scripts.COUNT, {}, 0, { isPromise: false });
+      const [pendings, rooms, idempotencyRecords] = reply as [number, number, number];
+      return { pendings, rooms, idempotencyRecords };
+    },
+
     async probe(now) {
       if (!redis.isUp) throw new Unavailable(new Error('a server of Redis is away'));
-      await rooms.probe(now);
+      await run(scripts.PROBE, {}, now);
     },
+
     onChange(listener) {
       listeners.push(listener);
     },
+
     async close() {
       wakes.close();
       await sweeping;

@@ -95,6 +95,8 @@ export interface StoreCounts {
 
 /**
  * Keeps pendings and rooms. Times are milliseconds since the Unix epoch; a pending is live while `now < expiresAt`.
+ * A store with a clock of its own takes from `now` how far off other times are, and answers `expiresAt` of a create by
+ * its clock, that of a check by the caller's.
  * Any operation may reject with `Unavailable` when the store cannot be reached or written, or is full.
  *
  * With a `Repeatable`, the first outcome is kept in the same transaction as the effect, and a repeat comes to that

@@ -24,18 +24,19 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     const prefix = newPrefix();
     const sqlite = openSqliteStore(path);
     onTestFinished(() => sqlite.close());
-    const redis = openRedisStore(await openRedis(cluster.url), { prefix });
+    const connection = await openRedis(cluster.url);
+    const redis = openRedisStore(connection, { prefix });
     const env = { SQLITE_DB_PATH: path, REDIS_URL: cluster.url, REDIS_PREFIX: prefix };
     const migrate = async () => {
       const { code, stdout, stderr } = await runCommand(['migrate'], { cwd, env });
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       return stdout.match(/\d+/g)?.map(Number);
     };
-    return { sqlite, redis, migrate };
+    return { sqlite, redis, connection, prefix, migrate };
   };
 
   test('rooms, live pendings, accepted ones and records go over, and count once', async () => {
-    const { sqlite, redis, migrate } = await setUp();
+    const { sqlite, redis, connection, prefix, migrate } = await setUp();
     const now = Date.now();
     const [later, until] = [now + 60_000, now + 600_000];
     const once = { key: 'key', fingerprint: 'f', address: 'x', keptUntil: until };
@@ -59,7 +60,9 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     // Deleted before: it leads nowhere, and does not come back.
     expect(await redis.check('100001', 'a1', now)).toEqual({ kind: 'not_found_or_expired' });
     expect(await redis.findRoom('room1', now)).toBeUndefined();
-    expect(await redis.check('000002', 'w', now)).toEqual({ kind: 'waiting', expiresAt: later });
+    expect(await redis.check('000002', 'w', now)).toMatchObject({ kind: 'waiting' });
+    const key = `${prefix}{pairing}pending:000002`;
+    expect(await connection.command(key, ['PEXPIRETIME', key])).toBe(later);
     expect(await redis.recall(now, once)).toEqual(first);
     expect(await redis.purge(['a5', 'b6', 'w'], now)).toMatchObject({
       kind: 'purged',

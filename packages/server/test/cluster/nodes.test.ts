@@ -73,7 +73,9 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   });
 
   test('a held check is woken from another node, and asks Redis nothing meanwhile', async () => {
-    const [one, two] = (await startNodes(cluster.url, 2)) as [string, string];
+    // A lease is renewed at other times than those of this test.
+    const env = { LEASE_SECONDS: '120' };
+    const [one, two] = (await startNodes(cluster.url, 2, env)) as [string, string];
     const pending = await createPending(one);
     const held = check(one, pending, 25);
     await eventually(async () => expect(await metric(one, 'couplet_waiting_checks')).toBe(1));

@@ -27,7 +27,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
   const open = async (options: Partial<RedisStoreOptions> = {}) => {
     const redis = await openRedis(server.url);
     const prefix = newPrefix();
-    const store = openRedisStore(redis, { prefix, ...options });
+    const store = openRedisStore(redis, { prefix, isTimeGiven: true, ...options });
     const keys = async () => {
       const seen: string[] = [];
       for await (const portion of redis.scan('*')) seen.push(...portion);
@@ -39,7 +39,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
   test('a pending expires to the millisecond, and an accepted one when it can no longer be collected', async () => {
     const { redis, store, keys } = await open();
     await create(store, '000001', 'a', NOW + 12_345, NOW);
-    const [key = ''] = (await keys()).filter((name) => name.endsWith('}000001'));
+    const [key = ''] = (await keys()).filter((name) => name.endsWith('pending:000001'));
     const expiry = () => redis.command(key, ['PEXPIRETIME', key]);
     expect(await expiry()).toBe(NOW + 12_345);
     await create(store, '000001', 'a', NOW + 99_999, NOW);
@@ -49,13 +49,41 @@ describeWith(['redis-server'], 'the store in Redis', () => {
   });
 
   test('a real code is gone, to Redis too, when it expires', async () => {
-    const { store, keys } = await open();
+    const { store, keys } = await open({ isTimeGiven: false });
     const now = Date.now();
     await create(store, '000001', 'a', now + 300, now);
     await expect
-      .poll(async () => (await keys()).filter((key) => key.endsWith('}000001')))
+      .poll(async () => (await keys()).filter((key) => key.endsWith('pending:000001')))
       .toEqual([]);
     expect((await store.check('000001', 'a', now)).kind).toBe('not_found_or_expired');
+  });
+
+  test('time is that of Redis: a node whose clock is 30 seconds off pairs and tells as any other', async () => {
+    for (const offMs of [30_000, -30_000]) {
+      const { redis, prefix, store, keys } = await open({ isTimeGiven: false });
+      const other = openRedisStore(redis, { prefix });
+      const wrong = () => Date.now() + offMs;
+      // Made by either, asked for at either.
+      const now = Date.now();
+      await create(store, '000001', 'a', now + 20_000, now);
+      const made = await create(other, '000002', 'a', wrong() + 20_000, wrong());
+      const { expiresAt } = made as { expiresAt: number };
+      expect(Math.abs(expiresAt - now - 20_000)).toBeLessThan(10_000);
+      const [key = ''] = (await keys()).filter((name) => name.endsWith('pending:000002'));
+      expect(await redis.command(key, ['PEXPIRETIME', key])).toBe(expiresAt);
+      for (const code of ['000001', '000002']) {
+        // What is left of its life is right by the clock of the node that waits.
+        const asked = wrong();
+        const waits = (await other.check(code, 'a', asked)) as { kind: string; expiresAt: number };
+        expect(waits.kind).toBe('waiting');
+        expect(waits.expiresAt - asked).toBeGreaterThan(10_000);
+        expect(waits.expiresAt - asked).toBeLessThanOrEqual(20_000);
+        const until = wrong() + 600_000;
+        const accepted = await accept(other, code, 'b', `room ${code}`, until, wrong());
+        expect(accepted.kind).toBe('accepted');
+        expect((await store.check(code, 'a', Date.now())).kind).toBe('collected');
+      }
+    }
   });
 
   test('every key has the prefix, and none an id of a device or a room', async () => {
@@ -144,7 +172,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
 
   test('records are those of all stores, and outlive each of them', async () => {
     const { redis, prefix, store } = await open();
-    const other = openRedisStore(redis, { prefix });
+    const other = openRedisStore(redis, { prefix, isTimeGiven: true });
     await create(store, '000001', 'a', NOW + 60_000, NOW);
     const both = await Promise.all(
       [store, other].map((each, n) =>

@@ -266,6 +266,7 @@ export class ClusterBackplane implements Backplane {
     for (const processId of gone) {
       if (this.#living.has(processId)) continue;
       this.#outbox.forget(processId);
+      this.#receipts.forget(processId);
     }
     this.#patrol.urgent((view) => [...gone].some((processId) => sitsOpposite(view, processId)));
   }

@@ -9,9 +9,6 @@ const DELAY_MS = 300;
 /** So much is acknowledged at once, in UTF-16 code units: a sender may keep a few times as much. */
 const MAX_PENDING = 1024 * 1024;
 
-/** Processes that are remembered, dead ones among them. */
-const MAX_SENDERS = 10_000;
-
 interface Last {
   stream: number;
   number: number;
@@ -46,9 +43,6 @@ export class Receipts {
       const askedAt = Number.NEGATIVE_INFINITY;
       last = { stream, number: 0, pending: 0, cancel: undefined, askedAt };
       this.#last.set(processId, last);
-      // Not when a lease ends: its process may go on under another, in the stream that it was in.
-      const [oldest] = this.#last.keys();
-      if (this.#last.size > MAX_SENDERS && oldest !== undefined) this.#forget(oldest);
     }
     if (stream < last.stream) return false;
     if (number > last.number + 1) {
@@ -64,13 +58,13 @@ export class Receipts {
     return isNext;
   }
 
-  #forget(processId: string): void {
+  forget(processId: string): void {
     this.#last.get(processId)?.cancel?.();
     this.#last.delete(processId);
   }
 
   close(): void {
-    for (const processId of [...this.#last.keys()]) this.#forget(processId);
+    for (const processId of [...this.#last.keys()]) this.forget(processId);
   }
 
   #acknowledge(processId: string, last: Last, size: number): void {

@@ -214,7 +214,6 @@ async function talk(world: World): Promise<void> {
   for (const { id, node, seat } of pairs) {
     for (let n = 0; n < 3; n++) node.backplane.forward(id, seat?.peerId as string, `${id} ${n}`);
   }
-  await world.pass(3000);
   await world.settle();
   for (const { frames, seat } of pairs) {
     expect(frames).toEqual([0, 1, 2].map((n) => `${seat?.peerId} ${n}`));
