@@ -45,7 +45,17 @@ export const GOALS: readonly Goal[] = [
   { row: 'wait/crowdP50', atMost: 5 },
   { row: 'wait/heldCpuMore', atMost: 5 },
   { row: 'scale/growth', atMost: 1.15 },
-  ...['json', 'pairs', 'pipelined', 'purges', 'sockets', 'together'].flatMap((mix) => [
+  ...[
+    'json',
+    'pairs',
+    'pipelined',
+    'purges',
+    'signaling',
+    'connections',
+    'bodies',
+    'sockets',
+    'together',
+  ].flatMap((mix) => [
     { row: `abuse/${mix}/forward/p99`, atMost: 50 },
     { row: `abuse/${mix}/rest/p99`, atMost: 250 },
   ]),

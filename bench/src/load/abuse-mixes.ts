@@ -2,7 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { setPriority } from 'node:os';
-import { openingHandshake, textFrame } from '../wire/client-frames.js';
+import { clientFrame, openingHandshake, PING, TEXT, textFrame } from '../wire/client-frames.js';
 
 /** All of it comes from one address, which is not that of the healthy pair. */
 const ADDRESS = '127.0.0.2';
@@ -26,7 +26,6 @@ const request = (method: string, path: string, body = '') =>
         ? ''
         : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`) +
       `\r\n${body}`,
-    'latin1',
   );
 
 /** Keeps so many connections that send the same bytes again and again, as fast as they are read. */
@@ -101,6 +100,35 @@ function floodingPairs(port: number, pairs: number): void {
   }, 100);
 }
 
+/** WebSockets that send the same frames again and again, as fast as they are read. */
+function floodFrames(port: number, connections: number, frames: Buffer): void {
+  const open = () => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS });
+    const send = () => {
+      while (socket.writable && socket.writableLength < MAX_UNDER_WAY && socket.write(frames));
+    };
+    socket.write(openingHandshake('/', port));
+    socket.once('data', send);
+    socket.on('drain', send);
+    socket.on('data', () => {});
+    socket.on('error', () => {});
+    socket.on('close', () => setTimeout(open, REOPEN_MS));
+  };
+  for (let n = 0; n < connections; n++) open();
+}
+
+/** Opens connections, writes these bytes, and closes each as soon as it is answered. */
+function churn(port: number, connections: number, bytes: Buffer): void {
+  const open = () => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS });
+    socket.write(bytes);
+    socket.once('data', () => socket.destroy());
+    socket.on('error', () => {});
+    socket.on('close', () => setImmediate(open));
+  };
+  for (let n = 0; n < connections; n++) open();
+}
+
 /** Opens connections and leaves them alone. */
 function idle(port: number, connections: number): void {
   const open = () => {
@@ -128,11 +156,43 @@ const purges = (port: number) => {
   flood(port, 4, idsOf(1000, 'é'.repeat(128)));
 };
 
+const signaling = (port: number) => {
+  const inRoom = [
+    textFrame({ type: 'join_room', roomId: 'one', deviceId: 'device' }),
+    textFrame({ type: 'join_room', roomId: 'other' }),
+    textFrame({ type: 'leave_room' }),
+  ];
+  floodFrames(port, 32, repeated(Buffer.concat(inRoom), 65_536));
+  floodFrames(port, 32, repeated(clientFrame(TEXT, Buffer.from('{}')), 65_536));
+  floodFrames(port, 32, repeated(clientFrame(PING, Buffer.alloc(0)), 65_536));
+  floodFrames(port, 8, textFrame({ type: 'webrtc_offer', sdp: 'é'.repeat(100_000) }));
+};
+const connections = (port: number) => {
+  churn(port, 64, Buffer.from(openingHandshake('/', port)));
+  churn(port, 64, request('GET', '/healthz'));
+  churn(port, 16, Buffer.from('no HTTP\r\n\r\n'));
+};
+const bodies = (port: number) => {
+  const head = 'HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n';
+  const chunks = `${'1\r\nx\r\n'.repeat(60_000)}0\r\n\r\n`;
+  const chunked = `POST /api/rooms/check ${head}Transfer-Encoding: chunked\r\n\r\n${chunks}`;
+  flood(port, 16, Buffer.from(chunked));
+  const endless = `POST /nowhere ${head}Content-Length: 100000000000\r\n\r\n`;
+  flood(port, 16, Buffer.from(endless + 'x'.repeat(65_536)));
+  const names = Array.from({ length: 700 }, (_, n) => `x-${n}: ${n}\r\n`).join('');
+  flood(port, 16, Buffer.from(`GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n${names}\r\n`));
+  flood(port, 8, repeated(request('GET', '/openapi.json'), 16_384));
+  flood(port, 8, repeated(request('GET', '/client.js'), 16_384));
+};
+
 export const MIXES = {
   json: { label: '64 KB of nested, wide and escaped JSON', start: nestedJson },
   pairs: { label: '250 flooding pairs', start: (port) => floodingPairs(port, 250) },
   pipelined: { label: 'pipelined /healthz and /metrics', start: pipelined },
   purges: { label: 'purges of 2 MB and of 1000 long ids', start: purges },
+  signaling: { label: 'WebSockets that join, leave, ping and err', start: signaling },
+  connections: { label: 'connections and handshakes, opened and closed', start: connections },
+  bodies: { label: 'bodies in tiny chunks, endless ones, and long headers', start: bodies },
   sockets: { label: '1000 idle sockets', start: (port) => idle(port, 1000) },
   together: {
     label: 'all of these together',
@@ -141,6 +201,9 @@ export const MIXES = {
       nestedJson(port);
       pipelined(port);
       purges(port);
+      signaling(port);
+      connections(port);
+      bodies(port);
       idle(port, 1000);
     },
   },

@@ -28,8 +28,8 @@ export const COST = {
   request: 150,
   /** A byte of a body: decoding, the scan, JSON, the schema, the hash of its Idempotency-Key. */
   bodyByte: 0.012,
-  /** A chunk of a chunked body. */
-  chunk: 3,
+  /** A byte of a chunked body, as it is sent: six of them can be a chunk, for which the parser calls back. */
+  chunkedByte: 0.6,
   answerByte: 0.005,
   /** A scrape of GET /metrics, or the list of GET /rooms. */
   scrape: 4000,

@@ -14,6 +14,9 @@ import { ANSWER_HEADERS } from './http-errors.js';
 /** Large enough for a request with its header; small enough that a piece of nothing but requests is soon parsed. */
 const PIECE_BYTES = 4096;
 
+/** What a chunked request counts as whose socket many clients share, in bytes. */
+const SHARED_HEAD_BYTES = 512;
+
 const READER = Symbol('reader');
 const BUDGET = Symbol('budget');
 
@@ -32,6 +35,8 @@ export const failSocket = (socket: object): void => (socket as PacedSocket)[READ
 /** Reads one socket for Node's parser. */
 class PacedReader {
   readonly budget: AddressBudget;
+  /** Bytes of the last piece that the parser got. */
+  pieceBytes = 0;
   readonly #socket: PacedSocket;
   readonly #parse: DataListener;
   #kept: Buffer | undefined;
@@ -40,6 +45,7 @@ class PacedReader {
   #isWaiting = false;
   #isFeeding = false;
   #isPaused = false;
+  #isChunked = false;
   #hasFailed = false;
 
   constructor(socket: PacedSocket, parse: DataListener, budget: AddressBudget) {
@@ -60,6 +66,7 @@ class PacedReader {
   enqueue(serve: () => void, response: ServerResponse): void {
     const start = () => {
       this.#isAnswering = true;
+      this.#isChunked = isChunked(response.req);
       response.once('close', () => this.#answered());
       serve();
     };
@@ -110,6 +117,9 @@ class PacedReader {
     const kept = this.#kept;
     if (kept === undefined || this.#isOver() || this.#socket.writableNeedDrain) return;
     const isLast = kept.length <= PIECE_BYTES;
+    this.pieceBytes = Math.min(kept.length, PIECE_BYTES);
+    if (this.#isAnswering && this.#isChunked)
+      this.budget.charge(this.pieceBytes * COST.chunkedByte);
     this.#kept = isLast ? undefined : kept.subarray(PIECE_BYTES);
     this.#parse.call(this.#socket, isLast ? kept : kept.subarray(0, PIECE_BYTES));
   }
@@ -218,16 +228,24 @@ export function paceRequests(server: Server, { budgets, trust, refusalHeaders }:
     const budget = reader?.budget ?? budgets.of(addressKey(clientAddress(request, trust)));
     request[BUDGET] = budget;
     budget.charge(COST.parsed + request.rawHeaders.length * COST.headerPart);
+    const headBytes = reader?.pieceBytes ?? SHARED_HEAD_BYTES;
     const serve = () => {
       if (budget.exhausted) return refuse(request, response, reader === undefined);
       const bodyBytes = Number(request.headers['content-length'] ?? 0);
-      budget.charge(COST.request + (bodyBytes > 0 ? bodyBytes * COST.bodyByte : 0));
+      budget.charge(
+        COST.request +
+          // What came with the header of a chunked one; the rest is charged for as it comes.
+          (isChunked(request) ? headBytes * COST.chunkedByte : bodyBytes * COST.bodyByte),
+      );
       for (const route of routes) route.call(server, request, response);
     };
     if (reader === undefined) serve();
     else reader.enqueue(serve, response);
   });
 }
+
+const isChunked = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined;
 
 const REFUSAL = JSON.stringify({ error: 'rate_limited' });
 const REFUSAL_HEADERS = {

@@ -124,6 +124,19 @@ test('a large body arrives whole, in whatever pieces it is sent', async () => {
   expect(await text(chunked)).toMatch(/^HTTP\/1\.1 200 /);
 });
 
+test('a body in chunks of one byte is charged as it comes, not when it is whole', async () => {
+  const started = await server(DEFAULTS);
+  const socket = connect(portOf(started), '127.0.0.1');
+  const chunks = '1\r\nx\r\n'.repeat(40_000);
+  socket.write(
+    `POST /api/rooms/check HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`,
+  );
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 .*\{"error":"invalid_json"/s);
+  // 40,000 chunks are some 140 ms, of which a turn has 4.
+  const waits = await metric(started.url, 'couplet_address_budget_waits_total');
+  expect(waits).toBeGreaterThan(20);
+});
+
 test('a body that nobody reads is not waited for: its connection is closed', async () => {
   const started = await server({});
   const socket = connect(portOf(started), '127.0.0.1');
