@@ -29,6 +29,13 @@ export class LeakyBucket {
    */
   leak(now: number, stalledMs = this.#stalledMs): number {
     const elapsed = now - this.#leakedAt;
+    // The common case, and each message asks: nothing was credited.
+    if (stalledMs === this.#stalledMs && this.#excusedMs + this.#creditMs === 0) {
+      this.#leakedAt = now;
+      const left = this.level - elapsed * this.#perMs;
+      this.level = left > 0 ? left : 0;
+      return this.level;
+    }
     const unread = stalledMs - this.#stalledMs + this.#excusedMs;
     this.#leakedAt = now;
     this.#stalledMs = stalledMs;

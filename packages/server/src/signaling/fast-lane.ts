@@ -121,10 +121,12 @@ export class FastLane implements Reader {
     const { budget } = this.#connection;
     let left = read;
     try {
-      while (left.length > 0 && !this.#isClosed && !budget.held) {
-        left = left.subarray(this.#take(left));
+      while (!this.#isClosed && !budget.held) {
+        const taken = this.#take(left);
+        if (taken === left.length) return;
+        left = left.subarray(taken);
       }
-      if (left.length > 0 && !this.#isClosed) this.#keep(left);
+      if (!this.#isClosed) this.#keep(left);
     } catch (error) {
       this.#inbox.fail(error);
     }
@@ -181,12 +183,15 @@ export class FastLane implements Reader {
     const { corking, counters } = this.#deps;
     const run = corking.frames.run();
     if (run.length === 0) return;
-    const isTaken = peer.sendLent(run);
-    for (const type of Object.keys(inRun) as PlainType[]) {
-      if (isTaken) counters.forwards[type] += inRun[type];
-      else counters.drops.peer_gone += inRun[type];
-      inRun[type] = 0;
-    }
+    const { ice_candidate, webrtc_offer, webrtc_answer } = inRun;
+    if (peer.sendLent(run)) {
+      counters.forwards.ice_candidate += ice_candidate;
+      counters.forwards.webrtc_offer += webrtc_offer;
+      counters.forwards.webrtc_answer += webrtc_answer;
+    } else counters.drops.peer_gone += ice_candidate + webrtc_offer + webrtc_answer;
+    inRun.ice_candidate = 0;
+    inRun.webrtc_offer = 0;
+    inRun.webrtc_answer = 0;
   }
 
   #mayBePlain(): boolean {

@@ -17,14 +17,13 @@ export type Verdict = 'fine' | 'warn' | 'abuse';
  * full bucket the sender is warned, once until it has slowed down; past two it is an abuser. Time in which the server
  * did not read the connection is no time in which the client sent fast.
  */
-export class RateMeter {
+export class RateMeter extends LeakyBucket {
   readonly #rate: Rate;
-  readonly #bucket: LeakyBucket;
   #warned = false;
 
   constructor(rate: Rate, now: number, stalledMs = 0) {
+    super(1 / 1000, now, stalledMs);
     this.#rate = rate;
-    this.#bucket = new LeakyBucket(1 / 1000, now, stalledMs);
   }
 
   /**
@@ -34,8 +33,8 @@ export class RateMeter {
   take(bytes: number, now: number, stalledMs?: number): Verdict {
     const { messagesPerSecond, bytesPerSecond } = this.#rate;
     const level =
-      this.#bucket.leak(now, stalledMs) + Math.max(1 / messagesPerSecond, bytes / bytesPerSecond);
-    this.#bucket.level = level;
+      this.leak(now, stalledMs) + Math.max(1 / messagesPerSecond, bytes / bytesPerSecond);
+    this.level = level;
     if (level > 2 * BURST_SECONDS) return 'abuse';
     if (level <= BURST_SECONDS) {
       this.#warned &&= level > BURST_SECONDS / 2;
@@ -44,10 +43,5 @@ export class RateMeter {
     if (this.#warned) return 'fine';
     this.#warned = true;
     return 'warn';
-  }
-
-  /** Takes note that the connection was not read for so many milliseconds, by the server's own doing. */
-  excuse(ms: number): void {
-    this.#bucket.excuse(ms);
   }
 }
