@@ -350,10 +350,10 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     const redis = await openRedis(world.redis.url);
     const values: unknown[] = [];
     const roomKeys: string[] = [];
-    for await (const keys of redis.scan(`${world.redis.prefix}{r*`)) {
-      for (const key of keys.filter((name) => !name.endsWith('index'))) {
+    for await (const keys of redis.scan(`${world.redis.prefix}{pairing}room:*`)) {
+      for (const key of keys) {
         roomKeys.push(key);
-        values.push(await redis.command(key, ['GET', key]));
+        values.push(await redis.command(key, ['HVALS', key]));
       }
     }
     // Can: read pairings, but no secret, and change them.
