@@ -23,9 +23,11 @@ describeWith(['curl'], 'the commands of the README', () => {
       .trim()
       .split(/(?<=\})/)
       .map((answer) => JSON.parse(answer));
-    expect(created).toEqual({ ok: true, exp: expect.stringMatching(/^\d{4}-.*Z$/) });
-    expect(accepted).toEqual({ roomid: expect.stringMatching(/^[0-9a-f]{48}$/) });
-    expect(checked).toEqual(accepted);
+    const secret = expect.stringMatching(/^[\w-]{43}$/);
+    const roomid = expect.stringMatching(/^[0-9a-f]{48}$/);
+    expect(created).toEqual({ ok: true, exp: expect.stringMatching(/^\d{4}-.*Z$/), secret });
+    expect(accepted).toEqual({ roomid, secret });
+    expect(checked).toEqual({ roomid: accepted.roomid });
     expect(more).toEqual([]);
   });
 });

@@ -1,6 +1,5 @@
 // The path as read from statistics, and the events of a change of networks.
 import { expect, test } from 'vitest';
-import { onNetworkChange } from '../src/network-changes.js';
 import { pathOf, roundTripTimeMsOf } from '../src/path.js';
 
 const stats = (local: string, remote: string, more: object[] = []) => {
@@ -40,19 +39,4 @@ test('the round trip is that of the selected pair, where one was measured', () =
   expect(roundTripTimeMsOf(stats('host', 'host', [measured, transport]))).toBe(250);
   expect(roundTripTimeMsOf(stats('host', 'host', [pair, transport]))).toBeUndefined();
   expect(roundTripTimeMsOf(stats('host', 'host'))).toBeUndefined();
-});
-
-test('going online and a change of the connection are told, until stopped', () => {
-  const connection = new EventTarget();
-  const platform = Object.assign(new EventTarget(), { navigator: { connection } });
-  let changes = 0;
-  const stop = onNetworkChange(() => {
-    changes += 1;
-  }, platform);
-  platform.dispatchEvent(new Event('online'));
-  connection.dispatchEvent(new Event('change'));
-  stop();
-  platform.dispatchEvent(new Event('online'));
-  expect(changes).toBe(2);
-  expect(() => onNetworkChange(() => {}, {})()).not.toThrow();
 });

@@ -34,7 +34,7 @@ test.each<[string, unknown, string[]]>([
     listening('ENOTFOUND', { hostname: 'nowhere.invalid' }),
     ['HOST: nowhere.invalid is not an address of this machine'],
   ],
-  ['another fault of listening', listening('EINVAL'), ['HOST, PORT: cannot listen there: listen']],
+  ['another fault of listening', listening('EINVAL'), ['HOST, PORT: cannot listen: listen']],
   ['something thrown that is no error', 'odd', ['odd']],
 ])('%s', (_title, error, lines) => {
   expect(explain(error)).toEqual(lines);
