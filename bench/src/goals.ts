@@ -62,7 +62,9 @@ export const GOALS: readonly Goal[] = [
   { row: 'cluster/message/same/sent', noErrors: true },
   { row: 'start/firstAnswer', atMost: 400 },
   { row: 'start/memory', atMost: 90 },
-  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.22 },
+  // 0.15 to 0.17 measured, 0.24 before requests were budgeted by address, guesses reserved and devices given secrets, and
+  // before each client of the benchmark had an address of its own in X-Forwarded-For, which the server has to read.
+  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.14 },
 ];
 
 export interface Judgement {
