@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { SLOTS, slotOf } from '../../packages/server/src/platform/redis-slots.js';
+import { SLOTS, slotOf } from '../../packages/server/src/platform/redis-servers.js';
 import { call, pairDevices, someCode } from '../../packages/server/test/support/api.js';
 import { runCommand } from '../../packages/server/test/support/command.js';
 import { describeWith } from '../../packages/server/test/support/components.js';

@@ -5,8 +5,9 @@ import { ACCEPT_GUESSES, CHECK_GUESSES } from './pairing/guesses.js';
 import { openRedisStore } from './pairing/redis-store.js';
 import { ConfigError } from './platform/config.js';
 import { Unavailable } from './platform/http-errors.js';
-import { openNodeInbox } from './platform/node-inbox.js';
-import { connectRedis } from './platform/redis.js';
+import type { Metrics } from './platform/metrics.js';
+import { openNodeChannel } from './platform/node-channel.js';
+import { connectRedis, REDIS_OPERATIONS, type Redis } from './platform/redis.js';
 import {
   redisMinuteCount,
   redisPenalties,
@@ -15,8 +16,7 @@ import {
   sharedSecret,
 } from './platform/redis-budgets.js';
 import { watchRedisClock } from './platform/redis-clock.js';
-import { measureRedis } from './platform/redis-metrics.js';
-import { parseRedisUrl } from './platform/redis-url.js';
+import { parseRedisUrl } from './platform/redis-settings.js';
 import type { ClusterBackplane } from './signaling/cluster/cluster-backplane.js';
 import { clusterMetrics } from './signaling/cluster/metrics.js';
 import { createRedisBackplane } from './signaling/redis-backplane.js';
@@ -32,24 +32,28 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   const parsed = parseRedisUrl(config.redisUrl);
   if ('fault' in parsed) throw new ConfigError([`REDIS_URL: the value given ${parsed.fault}`]);
   const prefix = config.redisPrefix;
-  const measured = measureRedis(metrics);
   let isMissed = false;
   const redis = connectRedis(parsed.target, {
     timeoutMs: config.redisTimeoutMs,
     replicasAck: config.redisReplicasAck,
-    observe: measured.observe,
+    observe: metrics.timer(
+      'couplet_redis_duration_seconds',
+      'Time that Redis takes to answer, waiting for replicas included.',
+      'operation',
+      REDIS_OPERATIONS,
+    ),
     onDown(cause) {
       // Once, and not at each attempt.
       if (!isMissed) log.warn({ err: cause }, 'Redis is away');
       isMissed = true;
     },
   });
-  measured.read(redis);
+  measureRedis(metrics, redis);
   redis.onUp(() => {
     if (isMissed && redis.isUp) log.info('Redis is there');
     if (redis.isUp) isMissed = false;
   });
-  const inbox = openNodeInbox(redis, prefix, newNodeId());
+  const inbox = openNodeChannel(redis, prefix, newNodeId());
   const addressKey = sharedSecret(redis, prefix, () => randomBytes(16).toString('base64url'));
   const limits = storeLimits(config);
   const store = deps.store ?? openRedisStore(redis, { prefix, limits, inbox, addressKey });
@@ -89,6 +93,24 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
       redis.close();
     },
   };
+}
+
+function measureRedis(metrics: Metrics, redis: Redis): void {
+  metrics.level(
+    'couplet_redis_up',
+    '1 while every server of Redis that holds data is connected.',
+    () => (redis.isUp ? 1 : 0),
+  );
+  metrics.count(
+    'couplet_redis_reconnects_total',
+    'Connections to Redis that were lost and made again.',
+    () => redis.reconnects,
+  );
+  metrics.count(
+    'couplet_redis_operations_total',
+    'Commands, scripts and publications sent to Redis.',
+    () => [...redis.counts.values()].reduce((sum, count) => sum + count, 0),
+  );
 }
 
 function sharedBudgets({ config }: EngineDeps, deps: SharedBudgetDeps): Budgets {

@@ -4,7 +4,7 @@ import { copyOldLayout } from './pairing/redis-layout.js';
 import type { Config } from './platform/config.js';
 import { Unavailable } from './platform/http-errors.js';
 import { connectRedis } from './platform/redis.js';
-import { parseRedisUrl } from './platform/redis-url.js';
+import { parseRedisUrl } from './platform/redis-settings.js';
 import { UsageError } from './start-faults.js';
 
 /** How long to wait for Redis, in milliseconds. */

@@ -1,5 +1,5 @@
 // Held checks of other nodes are woken through their inboxes; a wake that Redis does not take is sent again.
-import type { NodeInbox } from '../platform/node-inbox.js';
+import type { NodeChannel } from '../platform/node-channel.js';
 
 /** The kind of these messages; the body is a join code. */
 const WAKE = 'w';
@@ -11,7 +11,7 @@ const MAX_WAITING = 10_000;
 const AGAIN_AFTER_MS = [100, 300, 1000, 2000, 4000, 8000, 12_000];
 
 /** The part of an inbox that wakes need. */
-export type WakeInbox = Pick<NodeInbox, 'nodeId' | 'on' | 'send'>;
+export type WakeInbox = Pick<NodeChannel, 'nodeId' | 'on' | 'send'>;
 
 export interface Wakes {
   /** This node, as it registers itself with the checks that it holds; empty where it has no inbox. */

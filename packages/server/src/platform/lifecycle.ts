@@ -39,10 +39,6 @@ export class Lifecycle {
     delay.enable();
   }
 
-  get draining(): boolean {
-    return this.#draining;
-  }
-
   require(check: ReadinessCheck): void {
     this.#checks.push(check);
   }

@@ -3,18 +3,17 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Connection,
+  ONCE,
   RedisReplyError,
   reconnectDelayMs,
   rejected,
-} from './redis-connection.js';
-import { ONCE, type Servers } from './redis-servers.js';
+  type Servers,
+} from './redis-servers.js';
 
 export interface SubscriptionEvents {
   message(message: string): void;
   /** Subscribed, for the first time or again: messages published before this may be lost. */
   subscribed(): void;
-  /** Messages published from now on are lost. */
-  lost(): void;
 }
 
 export interface Subscription {
@@ -22,12 +21,10 @@ export interface Subscription {
   close(): void;
 }
 
-/** After so long without a message, the subscription publishes one to itself and expects it to arrive. */
+/** After this time without a message, the subscription publishes one to itself and expects it to arrive. */
 const SILENCE_MS = 5000;
-
 /** How often the server of the channel is compared with that of the subscription; sends nothing. */
 const COMPARE_MS = 250;
-
 /** The message that a subscription sends to itself; no other message is empty. */
 const HEARTBEAT = '';
 
@@ -77,20 +74,17 @@ export function subscribe(
         // The slot is elsewhere, or has no server for the moment.
         if (error instanceof RedisReplyError) servers.recheck();
       });
-      if (isSubscribed) {
-        attempt = 0;
-        if (!signal.aborted) events.lost();
-      }
+      if (isSubscribed) attempt = 0;
       isSubscribed = false;
       await sleep(reconnectDelayMs(attempt));
     }
   };
 
-  const endpoint = () => {
+  const isElsewhere = (own: Connection) => {
     try {
-      return servers.endpointOf(servers.of(channel));
+      return servers.endpointOf(servers.of(channel)) !== servers.endpointOf(own);
     } catch {
-      return undefined;
+      return false;
     }
   };
 
@@ -99,20 +93,18 @@ export function subscribe(
    * nothing is missed.
    */
   const watch = async () => {
-    for (;;) {
+    while (!signal.aborted) {
       await sleep(COMPARE_MS);
-      if (signal.aborted) return;
       const own = connection;
       if (!isSubscribed || own === undefined) continue;
-      const now = endpoint();
-      if (now !== undefined && now !== servers.endpointOf(own)) own.disconnect();
+      if (isElsewhere(own)) own.disconnect();
       if (performance.now() - heardAt < SILENCE_MS) continue;
       const before = heardAt;
-      const wasSent = await publish(HEARTBEAT).then(
-        () => true,
-        () => false,
-      );
-      if (!wasSent) continue;
+      try {
+        await publish(HEARTBEAT);
+      } catch {
+        continue;
+      }
       await sleep(timeoutMs);
       if (heardAt === before && connection === own) own.disconnect();
     }

@@ -2,26 +2,45 @@
 //
 // It is the same for a single server, Sentinels and a Cluster. Every call is answered within the timeout or rejects with
 // `Unavailable`; no call waits for Redis to come back. A call that was not answered may have been carried out.
+import { createHash } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { Unavailable } from './http-errors.js';
 import {
   type Command,
   type Connection,
+  openServers,
   type RedisArgument,
   RedisReplyError,
   send,
-} from './redis-connection.js';
-import type { Script } from './redis-script.js';
-import { openServers } from './redis-servers.js';
+} from './redis-servers.js';
+import type { RedisTarget } from './redis-settings.js';
 import { type Subscription, type SubscriptionEvents, subscribe } from './redis-subscription.js';
-import type { RedisTarget } from './redis-url.js';
 
-export type { RedisArgument } from './redis-connection.js';
-export { RedisReplyError } from './redis-connection.js';
-export { defineScript, type Script } from './redis-script.js';
+export { type RedisArgument, RedisReplyError } from './redis-servers.js';
 export type { Subscription, SubscriptionEvents } from './redis-subscription.js';
 
+export interface Script {
+  /** Names it in counts. */
+  readonly name: string;
+  readonly source: string;
+  readonly sha: string;
+}
+
+/**
+ * What a script may do beyond others. `allow-oom`: run although memory is full, because it frees some. Without it a
+ * server that is full refuses the script before its first line, so none is ever half done.
+ */
+export type ScriptFlag = 'allow-oom' | 'no-writes';
+
+/** Defines a script; its first line, which declares it to the server, is added here. */
+export function defineScript(name: string, lua: string, flags: readonly ScriptFlag[] = []): Script {
+  const source = `#!lua flags=${flags.join(',')}\n${lua.trim()}\n`;
+  return { name, source, sha: createHash('sha1').update(source).digest('hex') };
+}
+
 /** What a duration is of. */
-export type RedisOperation = 'command' | 'script' | 'publish';
+export const REDIS_OPERATIONS = ['command', 'script', 'publish'] as const;
+export type RedisOperation = (typeof REDIS_OPERATIONS)[number];
 
 export interface RedisOptions {
   readonly timeoutMs: number;
@@ -76,7 +95,7 @@ const BUGS = new Set(['ERR', 'WRONGTYPE', 'CROSSSLOT', 'NOSCRIPT']);
 /** Connects, and reconnects until closed; `ready` tells whether Redis is there. */
 export function connectRedis(target: RedisTarget, options: RedisOptions): Redis {
   const { timeoutMs, replicasAck, observe = () => {}, onDown = () => {} } = options;
-  const listeners = new Set<() => void>();
+  const changes = new EventEmitter().setMaxListeners(0);
   const subscriptions = new Set<Subscription>();
   const counts = new Map<string, number>();
   const waits = new WeakMap<Connection, Promise<void>>();
@@ -84,7 +103,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
   const servers = openServers(target, timeoutMs, {
     up(isAgain) {
       if (isAgain) reconnects += 1;
-      for (const listener of [...listeners]) listener();
+      changes.emit('up');
     },
     down: onDown,
   });
@@ -180,15 +199,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
       const beat = (message: string) => publish(channel, message);
       const subscription = subscribe(channel, events, servers, timeoutMs, beat);
       subscriptions.add(subscription);
-      return {
-        get isSubscribed() {
-          return subscription.isSubscribed;
-        },
-        close() {
-          subscription.close();
-          subscriptions.delete(subscription);
-        },
-      };
+      return subscription;
     },
     async *scan(pattern) {
       for (const master of servers.all()) {
@@ -206,24 +217,15 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
       return servers.isUp;
     },
     async ready(withinMs) {
-      if (servers.isUp) return true;
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          clearTimeout(timer);
-          listeners.delete(look);
-          resolve();
-        };
-        const look = () => {
-          if (servers.isUp) done();
-        };
-        const timer = setTimeout(done, withinMs);
-        listeners.add(look);
-      });
+      const signal = AbortSignal.timeout(withinMs);
+      while (!servers.isUp && !signal.aborted) {
+        await once(changes, 'up', { signal }).catch(() => {});
+      }
       return servers.isUp;
     },
     onUp(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+      changes.on('up', listener);
+      return () => changes.off('up', listener);
     },
     get reconnects() {
       return reconnects;

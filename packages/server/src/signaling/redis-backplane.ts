@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../platform/clock.js';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
-import type { NodeInbox } from '../platform/node-inbox.js';
+import type { NodeChannel } from '../platform/node-channel.js';
 import { defineScript, type Redis } from '../platform/redis.js';
 import type { LocalConnections } from './backplane.js';
 import { ClusterBackplane } from './cluster/cluster-backplane.js';
@@ -27,7 +27,7 @@ import {
 export interface RedisBackplaneDeps {
   redis: Redis;
   /** Goes by the id of this process. */
-  inbox: NodeInbox;
+  inbox: NodeChannel;
   prefix: string;
   clock: Clock;
   log: Logger;
@@ -141,31 +141,17 @@ function redisRegister(redis: Redis, prefix: string): RoomRegister {
   };
 }
 
-function redisLeases(redis: Redis, prefix: string, inbox: NodeInbox): LeaseRegistry {
+function redisLeases(redis: Redis, prefix: string, inbox: NodeChannel): LeaseRegistry {
   const key = `${prefix}{leases}`;
   const ask = async (id: string, ttlMs: number, how: 'claim' | 'renew'): Promise<Leases> => {
     const reply = await redis.run(leaseScript, [key], [id, String(ttlMs), how]);
     const [deadline, ...alive] = reply as [string, ...string[]];
     return { alive, deadline: Number(deadline) };
   };
-  /** The claim that waits for the inbox: there is one at a time. */
-  let waiting: (() => void) | undefined;
-  inbox.onSubscribed(() => waiting?.());
-  const hears = async (): Promise<boolean> => {
-    if (inbox.isSubscribed) return true;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      waiting = resolve;
-      // Real time: it is a real server that is waited for, whatever clock the rest goes by.
-      timer = setTimeout(resolve, PATIENCE_MS);
-    });
-    clearTimeout(timer);
-    return inbox.isSubscribed;
-  };
   return {
     async claim(id, ttlMs) {
       // A node that does not hear would be told things, and be sent frames, that are lost.
-      if (!(await hears())) throw new Unavailable(new Error('no inbox'));
+      if (!(await inbox.ready(PATIENCE_MS))) throw new Unavailable(new Error('no inbox'));
       return ask(id, ttlMs, 'claim');
     },
     renew: (id, ttlMs) => ask(id, ttlMs, 'renew'),

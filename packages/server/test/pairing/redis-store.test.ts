@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openRedisStore } from '../../src/pairing/redis-store.js';
 import { Unavailable } from '../../src/platform/http-errors.js';
-import { SLOTS, slotOf } from '../../src/platform/redis-slots.js';
+import { SLOTS, slotOf } from '../../src/platform/redis-servers.js';
 import { pairingStoreContract } from '../contract/pairing-store.js';
 import { describeWith } from '../support/components.js';
 import {

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Logger, pino } from 'pino';
 import { systemClock } from '../../src/platform/clock.js';
-import { type NodeInbox, openNodeInbox } from '../../src/platform/node-inbox.js';
+import { type NodeChannel, openNodeChannel } from '../../src/platform/node-channel.js';
 import { connectRedis, type Redis } from '../../src/platform/redis.js';
-import { parseRedisUrl, type RedisTarget } from '../../src/platform/redis-url.js';
+import { parseRedisUrl, type RedisTarget } from '../../src/platform/redis-settings.js';
 import type { ClusterBackplane } from '../../src/signaling/cluster/cluster-backplane.js';
 import { createRedisBackplane } from '../../src/signaling/redis-backplane.js';
 import type { BackplaneUnderTest, RecordingConnections } from '../contract/backplane.js';
@@ -25,7 +25,7 @@ export async function openRedis(url: string, timeoutMs = 2000): Promise<Redis> {
 
 export interface RedisNode {
   backplane: ClusterBackplane;
-  inbox: NodeInbox;
+  inbox: NodeChannel;
   redis: Redis;
 }
 
@@ -58,7 +58,7 @@ export class RedisNodes implements BackplaneUnderTest {
   }
 
   async add(redis: Redis): Promise<RedisNode> {
-    const inbox = openNodeInbox(redis, this.#prefix, randomUUID());
+    const inbox = openNodeChannel(redis, this.#prefix, randomUUID());
     const backplane = createRedisBackplane(this.connections, {
       redis,
       inbox,

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { SLOTS } from '../../src/platform/redis-slots.js';
+import { SLOTS } from '../../src/platform/redis-servers.js';
 import { freePort } from './coturn.js';
 import { eventually } from './eventually.js';
 import { leash } from './leash.js';

@@ -1,7 +1,7 @@
 // REDIS_URL: every form of it, and every fault, none of which quotes the value.
 import { expect, test } from 'vitest';
 import { ConfigError, parseConfig } from '../../src/platform/config.js';
-import { addressText, parseRedisUrl } from '../../src/platform/redis-url.js';
+import { parseRedisUrl } from '../../src/platform/redis-settings.js';
 
 const common = { tls: false, credentials: {} };
 
@@ -67,11 +67,6 @@ test.each([
   ['redis://%zz:x@a', 'wrongly percent-encoded'],
 ])('%s is at fault: it %s', (text, fault) => {
   expect(parseRedisUrl(text)).toEqual({ fault: expect.stringContaining(fault) });
-});
-
-test('an address is written so that it can be read again', () => {
-  expect(addressText({ host: '::1', port: 1 })).toBe('[::1]:1');
-  expect(addressText({ host: 'h', port: 1 })).toBe('h:1');
 });
 
 test('a configuration with a wrong REDIS_URL says so without quoting it', () => {
