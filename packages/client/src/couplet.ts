@@ -247,7 +247,8 @@ export class Couplet {
   ): Promise<PeerSession> {
     if (signal?.aborted) throw CoupletError.aborted(signal);
     const session = new PeerSession({
-      url: this.#url.replace(/^http/i, 'ws'),
+      // With a path, which not every platform adds before a query.
+      url: new URL(this.#url.replace(/^http/i, 'ws')).href,
       ...{ ...pairing, ...platform },
     });
     try {

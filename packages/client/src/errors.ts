@@ -5,6 +5,7 @@ import {
   type RestErrorCode,
   type SignalingErrorCode,
 } from '@couplet/protocol';
+import { isRecord } from './json.js';
 
 /** What went wrong at this end, or on the way. */
 export type LocalErrorCode =
@@ -97,7 +98,11 @@ export class CoupletError extends Error {
   /** @internal */
   constructor(
     code: CoupletErrorCode,
-    details: { message?: string; cause?: unknown; retryAfterSeconds?: number | undefined } = {},
+    details: {
+      message?: string | undefined;
+      cause?: unknown;
+      retryAfterSeconds?: number | undefined;
+    } = {},
   ) {
     super(details.message ?? code, 'cause' in details ? { cause: details.cause } : {});
     this.code = code;
@@ -139,9 +144,6 @@ export class CoupletError extends Error {
   /** @internal Of an error that answered a join; undefined where the join should be tried again. */
   static ofRefusal(code: string, message?: string): CoupletError | undefined {
     const refusal = FINAL_REFUSALS.find((name) => name === code);
-    return refusal && new CoupletError(refusal, message === undefined ? {} : { message });
+    return refusal && new CoupletError(refusal, { message });
   }
 }
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null;

@@ -1,7 +1,8 @@
 // Pairing over REST: create, accept, check, ICE servers, purge. docs/protocol.md §3. A lost answer is asked for again.
 import { MAX_PURGE_SECRETS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
 import { type Clock, sleep, systemClock } from './clock.js';
-import { type Answer, CoupletError, type CoupletErrorCode, isRecord } from './errors.js';
+import { type Answer, CoupletError, type CoupletErrorCode } from './errors.js';
+import { isRecord, parsed } from './json.js';
 import { LONGEST_DELAY_MS, reconnectDelayMs } from './reconnect-policy.js';
 import { retryAfterSecondsOf } from './retry-after.js';
 
@@ -256,6 +257,7 @@ export class PairingClient {
       const text = await response.text();
       return {
         status: response.status,
+        // No body, or a proxy's HTML page: the status says enough.
         body: parsed(text),
         // A query may be meant for one person, and is no part of an address to be shown.
         redirectedTo: response.redirected ? response.url.split('?')[0] : undefined,
@@ -289,13 +291,4 @@ const roomIdOf = (answer: Answer) => textOf(answer, 'roomid');
 function textOf({ body }: Answer, field: string): string | undefined {
   const value = isRecord(body) ? body[field] : undefined;
   return typeof value === 'string' ? value : undefined;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // No body, or a proxy's HTML page: the status says enough.
-    return undefined;
-  }
 }

@@ -8,7 +8,8 @@ import {
 } from '@couplet/protocol';
 import { type Clock, systemClock } from './clock.js';
 import { Emitter } from './emitter.js';
-import { CoupletError, isRecord } from './errors.js';
+import { CoupletError } from './errors.js';
+import { isRecord, parsed } from './json.js';
 import { exceeds } from './outbox.js';
 import { reconnectDelayMs } from './reconnect-policy.js';
 
@@ -31,7 +32,7 @@ export interface Socket {
 export type SocketConstructor = new (url: string) => Socket;
 
 export interface SignalingClientOptions {
-  /** Of the server, for WebSocket: `wss://host`. */
+  /** Of the server, for WebSocket and without a query: `wss://host/`. */
   url: string;
   roomId: string;
   deviceId: string;
@@ -150,15 +151,25 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.emit('joining');
     // A listener may have closed the session.
     if (this.#ended) return;
-    const socket = this.#newSocket();
+    const { url, roomId, WebSocket } = this.#options;
+    let socket: Socket;
+    try {
+      socket = new WebSocket(`${url}?r=${roomHint(roomId)}`);
+    } catch (cause) {
+      // A malformed URL or mixed content would be refused every time. After a success the reason is another one.
+      const error = new CoupletError('invalid_url', { message: String(cause), cause });
+      // The constructor of this client has to return first: nobody listens yet.
+      queueMicrotask(() => this.#lost(this.#isUrlTaken ? undefined : error));
+      return;
+    }
+    this.#isUrlTaken = true;
     this.#socket = socket;
-    if (!socket) return;
     this.#dropAfter(ANSWER_WITHIN_MS);
     socket.onopen = () => socket.send(JSON.stringify(this.#join()));
-    socket.onmessage = ({ data }: { data: unknown }) => {
-      const message = messageOf(data);
-      // Unknown types are for clients newer than this one.
-      if (message !== undefined) this.#take(message);
+    socket.onmessage = ({ data }: { data: string }) => {
+      const message = parsed(data);
+      // Anything else is not of this protocol. Unknown types are for newer clients.
+      if (isRecord(message)) this.#take(message as unknown as ServerMessage);
     };
     // A close follows every error, and is what counts.
     socket.onerror = () => {};
@@ -170,21 +181,6 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       }
       this.#lost(CoupletError.ofClose(code));
     };
-  }
-
-  #newSocket(): Socket | undefined {
-    const { url, WebSocket } = this.#options;
-    try {
-      const socket = new WebSocket(url);
-      this.#isUrlTaken = true;
-      return socket;
-    } catch (cause) {
-      // A malformed URL or mixed content would be refused every time. After a success the reason is another one.
-      const error = new CoupletError('invalid_url', { message: String(cause), cause });
-      // The constructor of this client has to return first: nobody listens yet.
-      queueMicrotask(() => this.#lost(this.#isUrlTaken ? undefined : error));
-      return undefined;
-    }
   }
 
   #take(message: ServerMessage): void {
@@ -229,7 +225,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
   }
 
-  #lost(error: CoupletError | undefined): void {
+  #lost(error?: CoupletError): void {
     if (this.#ended) return;
     this.#drop();
     if (error !== undefined) {
@@ -239,9 +235,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
     this.emit('down');
     if (this.#ended) return;
-    const { clock, random } = this.#options;
-    const delayMs = reconnectDelayMs(this.#attempt++, random());
-    this.#cancelTimer = clock.after(delayMs, () => this.#connect());
+    const delayMs = reconnectDelayMs(this.#attempt++, this.#options.random());
+    this.#after(delayMs, () => this.#connect());
   }
 
   /** Lets go of the socket, whatever it is doing: nothing it does from now on is heard. */
@@ -256,25 +251,29 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #pingAfterSilence(): void {
-    this.#cancelTimer();
-    this.#cancelTimer = this.#options.clock.after(PING_AFTER_MS, () => {
+    this.#after(PING_AFTER_MS, () => {
       this.send({ type: 'ping' });
       this.#dropAfter(ANSWER_WITHIN_MS);
     });
   }
 
   #dropAfter(delayMs: number): void {
+    this.#after(delayMs, () => this.#lost());
+  }
+
+  /** Sets the one timer, in the place of what it was set to. */
+  #after(delayMs: number, act: () => void): void {
     this.#cancelTimer();
-    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#lost(undefined));
+    this.#cancelTimer = this.#options.clock.after(delayMs, act);
   }
 }
 
-function messageOf(data: unknown): ServerMessage | undefined {
-  try {
-    const message: unknown = JSON.parse(String(data));
-    return isRecord(message) ? (message as ServerMessage) : undefined;
-  } catch {
-    // Not of this protocol, and so not for this client.
-    return undefined;
-  }
+/**
+ * The hash of a room id in the address of its WebSockets: 16 bits, by which a load balancer can send both members to one
+ * node (docs/protocol.md §7). They tell nothing usable of a room id, which has 192 random bits.
+ */
+export function roomHint(roomId: string): number {
+  let hash = 0;
+  for (const char of roomId) hash = (hash * 31 + (char.codePointAt(0) as number)) & 0xffff;
+  return hash;
 }

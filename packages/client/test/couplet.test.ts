@@ -7,6 +7,7 @@ import { eventually } from '../../server/test/support/eventually.js';
 import { startServer } from '../../server/test/support/server.js';
 import { Couplet, type CoupletOptions } from '../src/index.js';
 import { FakePeerConnection } from './support/fake-peer-connection.js';
+import { FakeSocket } from './support/fake-socket.js';
 
 const server = await startServer();
 afterAll(() => server.close());
@@ -76,6 +77,25 @@ test.each([
     });
   }
 });
+
+test.each(['http://host.invalid', 'http://host.invalid/couplet'])(
+  'the WebSocket of %s has a path before its query',
+  async (url) => {
+    const addresses: string[] = [];
+    class Recorded extends FakeSocket {
+      constructor(address: string) {
+        super();
+        addresses.push(address);
+      }
+    }
+    const saved = { version: 1, roomId: '\u0001', deviceId: 'device' } as const;
+    const onSession = (session: { close(): void }) => session.close();
+    await device({ url, WebSocket: Recorded })
+      .resume(saved, { onSession })
+      .catch(() => {});
+    expect(addresses).toEqual([`ws://host.invalid${new URL(url).pathname}?r=1`]);
+  },
+);
 
 test('a platform without fetch is unsupported', async () => {
   vi.stubGlobal('fetch', undefined);

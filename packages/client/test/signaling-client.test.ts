@@ -1,6 +1,7 @@
 // The signaling session against the real server: joins, comes back, and knows when not to.
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -8,7 +9,7 @@ import { eventually } from '../../server/test/support/eventually.js';
 import { FakeClock } from '../../server/test/support/fake-clock.js';
 import { Peer } from '../../server/test/support/peer.js';
 import { startServer } from '../../server/test/support/server.js';
-import { SignalingClient, type SignalingEvents } from '../src/signaling-client.js';
+import { roomHint, SignalingClient, type SignalingEvents } from '../src/signaling-client.js';
 
 const server = await startServer();
 afterAll(() => server.close());
@@ -84,6 +85,29 @@ test('who is replaced stays away', async () => {
   await usurper.join(room, old.deviceId);
   expect(await end).toMatchObject([{ code: 'replaced' }]);
   expect(old.clock.pending).toBe(0);
+});
+
+test('both members ask for one address, again when they come back, and it does not have the room id', async () => {
+  const { sockets, url } = await scriptedServer(() => {});
+  const addresses: (string | undefined)[] = [];
+  sockets.on('connection', (_socket, { url: address }) => addresses.push(address));
+  const room = randomBytes(24).toString('hex');
+  const [host] = [join(`${url}/below`, room), join(`${url}/below`, room)];
+  await eventually(() => expect(addresses).toHaveLength(2));
+  host.client.reconnect();
+  await eventually(() => expect(addresses).toHaveLength(3));
+  expect(addresses).toEqual(Array(3).fill(`/below?r=${roomHint(room)}`));
+});
+
+test('the hash of a room id is that of the description: 16 bits that differ from room to room', () => {
+  const paper = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
+  const [, roomId = '', hint] = /`([0-9a-f]{48})` has `r=(\d+)`/.exec(paper) ?? [];
+  expect(roomHint(roomId)).toBe(Number(hint));
+  expect(roomHint('\u{1f4f1}')).toBe(0xf4f1);
+  const hints = Array.from({ length: 5000 }, () => roomHint(randomBytes(24).toString('hex')));
+  // Of 5,000 draws from 65,536 values, 4,814 are expected to differ.
+  expect(new Set(hints).size).toBeGreaterThan(4700);
+  expect(Math.max(...hints)).toBeLessThan(65_536);
 });
 
 test('a third device gets room_full, for good', async () => {
