@@ -7,6 +7,7 @@ WORKDIR /app
 # Dependencies first: they change less often than the sources, and so stay in the cache.
 COPY package.json package-lock.json ./
 COPY packages/protocol/package.json packages/protocol/
+COPY packages/doctor/package.json packages/doctor/
 COPY packages/server/package.json packages/server/
 COPY packages/client/package.json packages/client/
 COPY demo/package.json demo/
@@ -14,6 +15,7 @@ COPY scripts/api-docs/package.json scripts/api-docs/
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.base.json tsconfig.json ./
 COPY packages/protocol packages/protocol
+COPY packages/doctor packages/doctor
 COPY packages/server packages/server
 COPY packages/client packages/client
 COPY demo demo
@@ -30,6 +32,8 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/packages/protocol/package.json packages/protocol/
 COPY --from=build /app/packages/protocol/dist packages/protocol/dist
+COPY --from=build /app/packages/doctor/package.json packages/doctor/
+COPY --from=build /app/packages/doctor/dist packages/doctor/dist
 COPY --from=build /app/packages/server/package.json packages/server/
 COPY --from=build /app/packages/server/schema packages/server/schema
 COPY --from=build /app/packages/server/dist packages/server/dist

@@ -14,6 +14,7 @@ export default defineConfig({
       },
       { find: '@couplet/protocol', replacement: source('packages/protocol/src/index.ts') },
       { find: '@couplet/client', replacement: source('packages/client/src/index.ts') },
+      { find: '@couplet/doctor', replacement: source('packages/doctor/src/index.ts') },
       { find: '@couplet/server', replacement: source('packages/server/src/index.ts') },
     ],
   },

@@ -10,7 +10,7 @@ import { startCommand } from '../packages/server/test/support/command.js';
 import { temporaryFolder } from '../packages/server/test/support/server.js';
 import { ROOT, run } from './support.js';
 
-const PACKAGES = ['protocol', 'server', 'client'];
+const PACKAGES = ['protocol', 'doctor', 'server', 'client'];
 const folder = temporaryFolder();
 const tarballs = join(folder, 'tarballs');
 const app = join(folder, 'app');

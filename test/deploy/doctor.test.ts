@@ -3,9 +3,9 @@ import { X509Certificate } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { examine, failure } from '../../packages/doctor/test/examination.js';
 import { makeCertificate } from '../../packages/server/test/support/certificate.js';
 import { describeWith } from '../../packages/server/test/support/components.js';
-import { examine, failure } from '../../packages/server/test/support/examination.js';
 import { startServer, temporaryFolder } from '../../packages/server/test/support/server.js';
 import { freePort, nginxArguments, SITE, startProgram } from './proxy.js';
 

@@ -104,7 +104,7 @@ function readDotEnv(): Uint8Array {
 /** The exit codes of a doctor: 0 well, 1 not well, 2 wrong usage. */
 async function examine(args: readonly string[]): Promise<void> {
   // Loaded here, because a server has no use for it.
-  const { doctor } = await import('./doctor/command.js');
+  const { doctor } = await import('@couplet/doctor');
   const stop = new AbortController();
   process.once('SIGINT', () => {
     // A second one means: now.

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { TurnClient } from '../../src/doctor/turn-client.js';
+import { TurnClient } from '../../../doctor/src/turn-client.js';
 
 /** turn-server/ with start.sh and turnserver.conf. */
 export const TURN_FOLDER = fileURLToPath(new URL('../../../../turn-server/', import.meta.url));

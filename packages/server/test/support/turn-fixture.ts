@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { TurnClient } from '../../src/doctor/turn-client.js';
-import type { TurnServerAddress } from '../../src/doctor/turn-transport.js';
+import { TurnClient } from '../../../doctor/src/turn-client.js';
+import type { TurnServerAddress } from '../../../doctor/src/turn-transport.js';
 import { opaqueUserId, turnCredentials } from '../../src/turn/credentials.js';
 import { type Coturn, type CoturnOptions, startCoturn, TURN_FOLDER } from './coturn.js';
 

@@ -1,7 +1,7 @@
 // What the doctor prints: marks, what to do, the width of the terminal, colour; and the JSON for programs.
 import { expect, test } from 'vitest';
-import type { Result } from '../../src/doctor/diagnosis.js';
-import { renderHead, renderResult, renderSum, toJson } from '../../src/doctor/report.js';
+import type { Result } from '../src/diagnosis.js';
+import { renderHead, renderResult, renderSum, toJson } from '../src/report.js';
 
 const result = (more: Partial<Result>): Result => ({
   id: 'http',

@@ -1,12 +1,11 @@
 // The packet from outside, where coturn on loopback cannot be brought to fail: firewalls, NAT, and networks without UDP.
 import { expect, test } from 'vitest';
-import { type Finding, runCheck } from '../../src/doctor/check.js';
-import { relayFromOutsideCheck } from '../../src/doctor/checks/relay-from-outside.js';
-import { IceTarget } from '../../src/doctor/ice-target.js';
-import { TurnError } from '../../src/doctor/turn-client.js';
-import { systemClock } from '../../src/platform/clock.js';
-import { freePort } from '../support/coturn.js';
-import { failure } from '../support/examination.js';
+import { freePort } from '../../server/test/support/coturn.js';
+import { type Finding, runCheck } from '../src/check.js';
+import { relayFromOutsideCheck } from '../src/checks/relay-from-outside.js';
+import { IceTarget } from '../src/ice-target.js';
+import { TurnError } from '../src/turn-client.js';
+import { failure } from './examination.js';
 
 const server = { host: 'turn.example.org', port: 3478 };
 
@@ -32,7 +31,7 @@ async function finding(options: {
   target.allocation = { relayed, mapped: { ip: '127.0.0.1', port: 1 }, lifetimeSeconds: 600 };
   Object.defineProperty(target, 'client', { value: deafClient(permission) });
   const stop = new AbortController().signal;
-  return runCheck(relayFromOutsideCheck, target, { clock: systemClock, limitMs: 100, stop });
+  return runCheck(relayFromOutsideCheck, target, { limitMs: 100, stop });
 }
 
 const forbidden = () => Promise.reject(new TurnError({ code: 403, reason: '' }));

@@ -1,8 +1,8 @@
 // The allocation check: each refusal of a TURN server (RFC 8656 §19) and its advice.
 import { expect, test } from 'vitest';
-import { allocationCheck } from '../../src/doctor/checks/allocation.js';
-import type { IceTarget } from '../../src/doctor/ice-target.js';
-import { TurnError } from '../../src/doctor/turn-client.js';
+import { allocationCheck } from '../src/checks/allocation.js';
+import type { IceTarget } from '../src/ice-target.js';
+import { TurnError } from '../src/turn-client.js';
 
 /** A target whose server answers an allocation like this. */
 function target(allocate: () => Promise<unknown>, username = '4102444800:user'): IceTarget {

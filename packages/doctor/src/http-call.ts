@@ -1,8 +1,8 @@
 // One HTTP request to the server that is examined, as an app makes it: JSON in, status, headers and body out.
+import { readFileSync } from 'node:fs';
 import { type IncomingHttpHeaders, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { REST_ERRORS, REST_MEANINGS, type RestErrorCode } from '@couplet/protocol';
-import { VERSION } from '../platform/version.js';
 import { type Finding, failed } from './check.js';
 import type { Site } from './site.js';
 
@@ -13,6 +13,10 @@ export interface Answer {
   /** The body, where it is a JSON object. */
   json: Record<string, unknown> | undefined;
 }
+
+const { version }: { version: string } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+);
 
 const MAX_ANSWER_BYTES = 1_048_576;
 
@@ -33,7 +37,7 @@ export function call(
       agent: false,
       ...(site.ca ? { ca: site.ca } : {}),
       headers: {
-        'user-agent': `couplet-doctor/${VERSION}`,
+        'user-agent': `couplet-doctor/${version}`,
         ...(text
           ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
           : {}),

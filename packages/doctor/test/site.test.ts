@@ -1,6 +1,6 @@
 // The address that the doctor is given: what it makes of it, and what it refuses in plain words.
 import { expect, test } from 'vitest';
-import { ANY_ORIGIN, siteAt } from '../../src/doctor/site.js';
+import { ANY_ORIGIN, siteAt } from '../src/site.js';
 
 test.each([
   ['http://127.0.0.1:8080', 'http://127.0.0.1:8080', 'ws://127.0.0.1:8080', '127.0.0.1', 8080],

@@ -7,10 +7,14 @@ import { connect as connectTo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { SERVER_NAME } from '../../src/platform/version.js';
-import { call } from '../support/api.js';
-import { examine, failure, readAloud } from '../support/examination.js';
-import { type RunningServer, startServer, temporaryFolder } from '../support/server.js';
+import { SERVER_NAME } from '../../server/src/platform/version.js';
+import { call } from '../../server/test/support/api.js';
+import {
+  type RunningServer,
+  startServer,
+  temporaryFolder,
+} from '../../server/test/support/server.js';
+import { examine, failure, readAloud } from './examination.js';
 
 async function server(env: Record<string, string> = {}): Promise<RunningServer> {
   const running = await startServer(env);

@@ -1,6 +1,7 @@
 // Does the STUN or TURN server answer, and where does it see this machine (RFC 8489 §12)?
-import { type Check, type Fault, orAborted, passed } from '../check.js';
+import { type Check, orAborted, passed } from '../check.js';
 import type { IceTarget } from '../ice-target.js';
+import type { Fault } from '../network-faults.js';
 import { TurnError } from '../turn-client.js';
 
 export const stunBindingCheck: Check<IceTarget> = {

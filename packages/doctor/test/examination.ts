@@ -1,7 +1,7 @@
 // The doctor at work in a test: its results by check and ICE server, and what a person would have read.
 import { expect } from 'vitest';
-import { doctor } from '../../src/doctor/command.js';
-import type { Result } from '../../src/doctor/diagnosis.js';
+import { doctor } from '../src/command.js';
+import type { Result } from '../src/diagnosis.js';
 
 export interface Examination {
   code: number;

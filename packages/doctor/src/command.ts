@@ -1,6 +1,5 @@
 // The command `couplet doctor`: its arguments, what it prints, and its exit code.
 import { parseArgs } from 'node:util';
-import { systemClock } from '../platform/clock.js';
 import { diagnose, type Result } from './diagnosis.js';
 import { allIsWell, type Look, renderHead, renderResult, renderSum, toJson } from './report.js';
 import { siteAt } from './site.js';
@@ -64,7 +63,7 @@ export async function doctor(args: readonly string[], deps: DoctorDeps): Promise
     before = result;
   };
   if (!json) write(renderHead(site.base, look));
-  const results = await diagnose(site, { clock: systemClock, limitMs, stop, onResult });
+  const results = await diagnose(site, { limitMs, stop, onResult });
   write(json ? toJson(site.base, results) : renderSum(results, look));
   return allIsWell(results) && !stop.aborted ? 0 : 1;
 }

@@ -1,15 +1,9 @@
 // Addresses as the doctor reads them: of the server, of ICE servers, and in STUN messages.
 import { describe, expect, test } from 'vitest';
-import { parseIceUrl } from '../../src/doctor/ice-target.js';
-import { isPrivate, withPort } from '../../src/doctor/ip-address.js';
-import { siteAt } from '../../src/doctor/site.js';
-import {
-  decode,
-  encode,
-  errorOf,
-  readXorAddress,
-  xorAddress,
-} from '../../src/doctor/stun-message.js';
+import { parseIceUrl } from '../src/ice-target.js';
+import { isPrivate, withPort } from '../src/ip-address.js';
+import { siteAt } from '../src/site.js';
+import { decode, encode, errorOf, readXorAddress, xorAddress } from '../src/stun-message.js';
 
 describe('the server', () => {
   test.each([

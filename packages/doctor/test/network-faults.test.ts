@@ -1,6 +1,6 @@
 // What a failed connection means, in plain words: one row for each fault that the network or a certificate can have.
 import { expect, test } from 'vitest';
-import { explainFault } from '../../src/doctor/network-faults.js';
+import { explainFault } from '../src/network-faults.js';
 
 /** Nothing listens here, so that no certificate can be asked for a second time. */
 const where = { server: { host: '127.0.0.1', port: 1 } };

@@ -4,12 +4,12 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeCertificate } from '../support/certificate.js';
-import { describeWith } from '../support/components.js';
-import { type Coturn, freePort } from '../support/coturn.js';
-import { examine, failure, readAloud } from '../support/examination.js';
-import { startServer, temporaryFolder } from '../support/server.js';
-import { connect, coturn, minted, SECRET } from '../support/turn-fixture.js';
+import { makeCertificate } from '../../server/test/support/certificate.js';
+import { describeWith } from '../../server/test/support/components.js';
+import { type Coturn, freePort } from '../../server/test/support/coturn.js';
+import { startServer, temporaryFolder } from '../../server/test/support/server.js';
+import { connect, coturn, minted, SECRET } from '../../server/test/support/turn-fixture.js';
+import { examine, failure, readAloud } from './examination.js';
 
 /** A server that hands out these URLs. */
 async function handingOut(turnUrls: string[], stunUrls: string[] = []): Promise<string> {

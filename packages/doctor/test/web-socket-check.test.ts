@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { webSocketCheck } from '../../src/doctor/checks/web-socket.js';
-import { siteAt } from '../../src/doctor/site.js';
+import { webSocketCheck } from '../src/checks/web-socket.js';
+import { siteAt } from '../src/site.js';
 
 test.each([
   [401, /asks for a login/],

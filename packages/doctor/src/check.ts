@@ -1,14 +1,6 @@
 // What a check of the doctor is and finds, and how one is run so that it ends in time.
-import type { Clock } from '../platform/clock.js';
-import { explainFault } from './network-faults.js';
+import { explainFault, type Fault } from './network-faults.js';
 import type { Endpoint } from './site.js';
-
-export interface Fault {
-  /** What was seen. */
-  detail: string;
-  /** What to do about it, in plain words. */
-  advice: string;
-}
 
 export type Finding<Value = unknown> =
   | { status: 'passed'; detail: string; value?: Value }
@@ -64,13 +56,13 @@ export async function runCheck<
 >(
   check: Check<Subject, Value>,
   subject: Subject,
-  { clock, limitMs, stop }: { clock: Clock; limitMs: number; stop: AbortSignal },
+  { limitMs, stop }: { limitMs: number; stop: AbortSignal },
 ): Promise<Finding<Value>> {
   const limit = new AbortController();
   const abandon = new AbortController();
-  const cancels = [
-    clock.after(limitMs, () => limit.abort(new TimeUp())),
-    clock.after(limitMs + SETTLE_MS, () => abandon.abort(new TimeUp())),
+  const timers = [
+    setTimeout(() => limit.abort(new TimeUp()), limitMs),
+    setTimeout(() => abandon.abort(new TimeUp()), limitMs + SETTLE_MS),
   ];
   try {
     const signal = AbortSignal.any([limit.signal, stop]);
@@ -89,6 +81,6 @@ export async function runCheck<
         }));
     return { status: 'failed', ...fault };
   } finally {
-    for (const cancel of cancels) cancel();
+    for (const timer of timers) clearTimeout(timer);
   }
 }

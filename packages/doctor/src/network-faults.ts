@@ -1,8 +1,14 @@
 // What a failed connection means, in plain words: refused, unknown, reset, and every fault of a certificate.
 
 import { shownCertificate } from './certificate.js';
-import type { Fault } from './check.js';
 import type { Endpoint } from './site.js';
+
+export interface Fault {
+  /** What was seen. */
+  detail: string;
+  /** What to do about it, in plain words. */
+  advice: string;
+}
 
 interface Where {
   server: Endpoint;
