@@ -59,7 +59,7 @@ export function check(events: readonly Event[], bounds: Bounds): Verdict {
     ...readings.flatMap((reading) => reading.violations),
     ...seatViolations(connections, disturbances, bounds),
     ...roleViolations(events, connections, memberships),
-    ...frameViolations(connections, readies, memberships, disturbances),
+    ...frameViolations(connections, readies, memberships, disturbances, bounds),
     ...toldViolations(connections, readies, memberships, disturbances, bounds),
     ...serviceViolations(events, connections, disturbances, bounds),
   ];

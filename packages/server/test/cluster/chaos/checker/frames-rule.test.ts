@@ -17,21 +17,76 @@ test('two in the wrong order are found', () => {
   ]);
 });
 
-test('one that is lost between two is found, where no fault is near', () => {
-  const history = pairOfTwo();
-  history.says(1);
-  const rule = 'no frame is lost between two that no fault touches';
-  expect(history.passes(1, 2).broken()).toEqual([rule]);
-  const cut = pairOfTwo().begins('cut', 1, 1).ends('cut', 1, 1);
-  cut.says(1);
-  expect(cut.passes(1, 2).broken()).toEqual([]);
+const untold = ['a frame is delivered, or both members are told'];
+
+test('one that is lost between two others is found, whatever the faults', () => {
+  const lose = (history: Scripted) => {
+    history.says(1);
+    return history.passes(1, 2);
+  };
+  expect(lose(pairOfTwo()).broken()).toEqual(untold);
+  expect(lose(pairOfTwo().begins('cut', 1, 1)).broken()).toEqual(untold);
+  expect(lose(pairOfTwo().begins('redis-restart', 1, null)).broken()).toEqual(untold);
 });
 
 test('the first after room_ready is not lost either', () => {
   const history = new Scripted().comes(1, 'A', 0).meets(2, 'B', 1, 1);
   history.says(1);
   history.passes(1, 2).passes(2, 1);
-  expect(history.broken()).toEqual(['no frame is lost between two that no fault touches']);
+  expect(history.broken()).toEqual(untold);
+});
+
+test('a loss that both members are told of is none', () => {
+  const history = pairOfTwo().begins('redis-restart', 1, null);
+  history.says(1);
+  for (const conn of [1, 2]) history.isTold(conn, 'peer_disconnected').isReady(conn, conn === 1);
+  expect(history.passes(1, 2).passes(2, 1).broken()).toEqual([]);
+});
+
+test('a loss that one member alone is told of is found', () => {
+  const fault = () => pairOfTwo().begins('redis-restart', 1, null).ends('redis-restart', 1, null);
+  const sender = fault();
+  sender.says(1);
+  sender.isTold(1, 'peer_disconnected').isReady(1, true);
+  expect(sender.passes(1, 2).passes(2, 1).broken()).toEqual(untold);
+  const receiver = fault();
+  receiver.says(1);
+  receiver.isTold(2, 'peer_disconnected').isReady(2, false);
+  expect(receiver.passes(2, 1).after(20_000).passes(2, 1).broken()).toEqual(untold);
+});
+
+test('the last before a silence is told within the bound after the last fault', () => {
+  const silence = (ms: number) => {
+    const history = pairOfTwo().begins('cut', 1, 1);
+    history.says(1);
+    return history.after(3000).ends('cut', 1, 1).after(ms).passes(2, 1);
+  };
+  expect(silence(5900).broken()).toEqual([]);
+  expect(silence(6100).broken()).toEqual(untold);
+});
+
+test('the sender is told, although nothing shows who its peer was', () => {
+  const history = (ms: number) => {
+    const alone = new Scripted().comes(1, 'A', 0).meets(2, 'B', 1, 1).givesUp(2, 'fade');
+    alone.says(1);
+    return alone.after(ms).isTold(1, 'peer_disconnected');
+  };
+  expect(history(4900).broken()).toEqual([]);
+  expect(history(5100).broken()).toEqual(untold);
+});
+
+test('one whose receiver or sender ends by itself needs no other end', () => {
+  const history = pairOfTwo();
+  history.says(1);
+  history.givesUp(2, 'terminate').isTold(1, 'peer_disconnected');
+  expect(history.after(20_000).broken()).toEqual([]);
+});
+
+test('nor does one whose receiver joined again before it went', () => {
+  const history = pairOfTwo().asksToJoin(2, 'room', 'B').isJoined(2, 'room', 2, false);
+  history.isReady(2, false).givesUp(2, 'fade');
+  history.says(1);
+  expect(history.after(3900).isTold(1, 'peer_disconnected').broken()).toEqual([]);
 });
 
 test('a lie about its sender, its room or its content is found', () => {

@@ -1,5 +1,6 @@
-// Frames: a sender's order without duplicates, from the one who is named, of one peer in each membership, and none lost.
+// Judges frames: order, sender, content, one peer per membership, and that each is delivered or its loss told to both members.
 import type { Event } from '../history.js';
+import type { Bounds } from './bounds.js';
 import type { Connection, Connections } from './connections.js';
 import type { Disturbances } from './disturbances.js';
 import type { Memberships } from './memberships.js';
@@ -13,23 +14,60 @@ export function frameViolations(
   readies: readonly Ready[],
   memberships: Memberships,
   disturbances: Disturbances,
+  bounds: Bounds,
 ): Violation[] {
   const sent = new Map<number, readonly Sent[]>();
-  for (const { conn, events } of connections.all) {
+  const came = new Set<string>();
+  const nodes = new Set<number>();
+  for (const { conn, node, events } of connections.all) {
+    nodes.add(node);
     sent.set(
       conn,
       events.filter((event) => event.kind === 'sent'),
     );
+    for (const event of events) {
+      if (event.kind === 'frame' && event.label) came.add(nameOf(event.label));
+    }
   }
+  const byName = new Map(readies.map((ready) => [`${ready.conn.conn}:${ready.index}`, ready]));
+  /** A join again is told by another `room_ready`, and the client stays. */
+  const goneAt = (ready: Ready): number => {
+    const { conn, index, end, until } = ready;
+    if (end === 'itself' || end === 'closed') return until;
+    const next = end === 'ready_again' ? byName.get(`${conn.conn}:${index + 1}`) : undefined;
+    return next ? goneAt(next) : Number.POSITIVE_INFINITY;
+  };
+  const judge: Judge = { sent, came, nodes: [...nodes], goneAt, disturbances, bounds };
+  const met = new Set(memberships.pairs.flat());
   return [
     ...connections.all.flatMap((connection) => received(connection, connections, sent)),
     ...readies.flatMap(onePeer),
+    ...readies.flatMap((ready) => gaps(ready, judge)),
     ...memberships.pairs.flatMap(([one, other]) => [
-      ...missing(one, other, sent, disturbances),
-      ...missing(other, one, sent, disturbances),
+      ...lostAtTheBeginning(one, other, judge),
+      ...lostAtTheBeginning(other, one, judge),
+      ...lostAtTheEnd(one, other, judge),
+      ...lostAtTheEnd(other, one, judge),
     ]),
+    ...readies.filter((ready) => !met.has(ready)).flatMap((ready) => lostToNobody(ready, judge)),
   ];
 }
+
+interface Judge {
+  /** Connection → what it sent; message `n` is at `n - 1`. */
+  sent: ReadonlyMap<number, readonly Sent[]>;
+  /** Names of all frames that arrived anywhere. */
+  came: ReadonlySet<string>;
+  nodes: readonly number[];
+  /** When a client left or hung up by itself, or its connection broke. */
+  goneAt(ready: Ready): number;
+  disturbances: Disturbances;
+  bounds: Bounds;
+}
+
+const RULE = 'a frame is delivered, or both members are told';
+
+const nameOf = ({ conn, n }: { conn: number; n: number }) => `${conn}/${n}`;
 
 /** Everything that came to one connection, whatever it then knew of its peer. */
 function received(
@@ -75,34 +113,73 @@ function onePeer({ conn, frames }: Ready): Violation[] {
   return [{ rule: 'frames come from the present peer', t: stranger.t, what, conns }];
 }
 
-/** Of what one sent in a membership, everything before the last that came has come, unless a fault was near. */
-function missing(
-  sender: Ready,
-  receiver: Ready,
-  sent: ReadonlyMap<number, readonly Sent[]>,
-  disturbances: Disturbances,
-): Violation[] {
+/**
+ * Within one `room_ready` of the receiver, the frames of a sender have consecutive numbers, whatever faults there were and
+ * however often the sender was told: a receiver that is not told of a loss takes the sequence for complete.
+ */
+function gaps({ conn, frames }: Ready, { sent, came }: Judge): Violation[] {
+  const found: Violation[] = [];
+  let before = frames[0]?.label;
+  for (const { t, label } of frames.slice(1)) {
+    if (!label || !before || label.conn !== before.conn) continue;
+    const between = (sent.get(label.conn) ?? []).slice(before.n, label.n - 1);
+    found.push(...lost(between.filter(isLost(came)), conn, t));
+    before = label;
+  }
+  return found;
+}
+
+/** What was sent in a membership before the first frame of it that came, has come. */
+function lostAtTheBeginning(sender: Ready, receiver: Ready, { sent, came }: Judge): Violation[] {
   const { conn } = sender.conn;
-  let last = 0;
-  let until = 0;
-  for (const { t, label } of receiver.frames) {
-    if (label?.conn !== conn || label.ready !== sender.index) continue;
-    last = label.n;
-    until = t;
-  }
-  const from = Math.min(sender.from, receiver.from);
+  const first = receiver.frames.find(
+    ({ label }) => label?.conn === conn && label.ready === sender.index,
+  );
+  if (!first?.label) return [];
+  const { n } = first.label;
+  const before = (sent.get(conn) ?? []).filter(
+    (frame) => frame.ready === sender.index && frame.n < n,
+  );
+  return lost(before.filter(isLost(came)), receiver.conn, first.t);
+}
+
+/** What was sent in a membership and never came, ends it for both: whoever goes by itself is judged by the other rules. */
+function lostAtTheEnd(sender: Ready, receiver: Ready, judge: Judge): Violation[] {
+  const { sent, came, goneAt, disturbances, bounds } = judge;
+  const frames = (sent.get(sender.conn.conn) ?? []).filter(
+    (frame) => frame.ready === sender.index && isLost(came)(frame),
+  );
+  const [frame] = frames;
+  if (frame === undefined) return [];
   const nodes = [sender.conn.node, receiver.conn.node];
-  if (last === 0 || nodes.some((node) => disturbances.touch(node, from, until))) return [];
-  const all = sent.get(conn) ?? [];
-  // Who joined again has had several `room_ready` in one membership: wherever it came, it came.
-  const came = new Set<number>();
-  for (const event of receiver.conn.events) {
-    if (event.kind === 'frame' && event.label?.conn === conn) came.add(event.label.n);
-  }
-  const lost: number[] = [];
-  for (let n = last - 1; all[n - 1]?.ready === sender.index; n--) if (!came.has(n)) lost.unshift(n);
-  if (lost.length === 0) return [];
-  const conns = [conn, receiver.conn.conn];
-  const what = `${conns[1]} never got ${lost.map((n) => `${conn}/${n}`).join(', ')}`;
-  return [{ rule: 'no frame is lost between two that no fault touches', t: until, what, conns }];
+  const by = disturbances.quietFrom(nodes, frame.t, bounds.settleMs) + bounds.settleMs;
+  if (by > disturbances.horizon) return [];
+  const isUntold = [sender, receiver].some((ready, at) => {
+    const other = at === 0 ? receiver : sender;
+    return ready.until > by && goneAt(other) > by;
+  });
+  return isUntold ? lost(frames, receiver.conn, by) : [];
+}
+
+/** Where nothing says who the peer was, the sender at least is told; a peer that fell silent is known to be gone by then. */
+function lostToNobody(ready: Ready, judge: Judge): Violation[] {
+  const { sent, came, nodes, disturbances, bounds } = judge;
+  const frames = (sent.get(ready.conn.conn) ?? []).filter(
+    (frame) => frame.ready === ready.index && isLost(came)(frame),
+  );
+  const [frame] = frames;
+  if (frame === undefined) return [];
+  const length = bounds.silentMs + bounds.settleMs;
+  const by = disturbances.quietFrom(nodes, frame.t, length) + length;
+  return ready.until > by && by <= disturbances.horizon ? lost(frames, undefined, by) : [];
+}
+
+const isLost = (came: ReadonlySet<string>) => (frame: Sent) => !came.has(nameOf(frame));
+
+function lost(frames: readonly Sent[], to: Connection | undefined, t: number): Violation[] {
+  const [frame] = frames;
+  if (frame === undefined) return [];
+  const conns = [frame.conn, ...(to ? [to.conn] : [])];
+  const what = `${to?.conn ?? 'nobody'} got ${frames.map(nameOf).join(', ')}`;
+  return [{ rule: RULE, t, what: to ? what.replace('got', 'never got') : what, conns }];
 }
