@@ -36,8 +36,8 @@ export class FakeCluster {
   leases = new Map<string, number>();
   readonly #links = new Map<string, Link>();
   readonly #clock: Clock;
-  /** Calls so far. */
-  calls = 0;
+  /** The calls so far, each with its time, its node and its fate: two runs of one story have the same. */
+  readonly trace: string[] = [];
   /** Batches that are on their way. */
   travelling = 0;
 
@@ -45,10 +45,14 @@ export class FakeCluster {
     this.#clock = clock;
   }
 
+  get calls(): number {
+    return this.trace.length;
+  }
+
   link(processId: string): Link {
     const call = async <T>(name: Call, effect: () => T): Promise<T> => {
-      this.calls += 1;
       const fate = link.fate(name);
+      this.trace.push(`${this.#clock.now()} ${processId} ${name} ${fate}`);
       if (fate === 'refused') throw new Unavailable(new Error('cannot be reached'));
       await link.delay();
       const result = effect();
