@@ -7,7 +7,7 @@ import { check, type Verdict } from './checker/check.js';
 import { Stalls } from './checker/stalls.js';
 import { explain } from './checker/violation.js';
 import { type Engine, strike, watchForStalls } from './faults.js';
-import { type Event, History, type Part } from './history.js';
+import { type Event, History, isOfPair, type Part } from './history.js';
 import { Pair } from './pair.js';
 import { Random } from './random.js';
 import { describeStrike, ROUNDS_OF_ALL, type Round, schedule, type Terrain } from './schedule.js';
@@ -42,7 +42,7 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
   const { nodes, bounds } = arena;
   const { seed, pairs: count, report } = budget;
   const history = new History();
-  const world = new World(history, new Secrets(), nodes);
+  const world = new World(history, new Secrets(), nodes, report);
   for (const node of nodes) node.observe(world);
   const pairs = Array.from({ length: count }, (_, number) => {
     return new Pair(world, number, (name) => new Random(seed, `pair ${number} ${name}`));
@@ -77,6 +77,12 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
   );
   for (const violation of verdict.violations.slice(0, SHOWN)) {
     report(`VIOLATION ${explain(history.events, violation)}`);
+  }
+  for (const { rule, what, t } of verdict.violations) {
+    report(`seed ${seed}: ${rule} at ${(t / 1000).toFixed(3)} s: ${what}`);
+  }
+  for (const { rule, what, t } of verdict.violations) {
+    report(`seed ${seed}: ${rule} at ${(t / 1000).toFixed(3)} s: ${what}`);
   }
   return verdict;
 }
@@ -116,7 +122,7 @@ async function playRound(
   await Promise.all(
     round.strikes.map(async (fault) => {
       await sleep(fault.atMs);
-      await strike(fault, { history: world.history, nodes, engine });
+      await strike(fault, { world, nodes, engine });
     }),
   );
   return recovery(world, pairs, bounds);
@@ -152,7 +158,7 @@ async function recovery(world: World, pairs: number, { usableMs }: Bounds): Prom
       if (event.kind === 'sent') sent.add(`${event.conn}/${event.n}`);
       if (event.kind !== 'frame' || !event.label) continue;
       const [to, from] = [who.get(event.conn), who.get(event.label.conn)];
-      if (!to || !from || to.part === 'third' || from.part === 'third') continue;
+      if (!to || !from || !isOfPair(to) || !isOfPair(from)) continue;
       if (!sent.has(`${event.label.conn}/${event.label.n}`)) continue;
       heard.add(`${to.pair} ${to.part}`);
       if (heard.has(`${to.pair} creator`) && heard.has(`${to.pair} acceptor`)) {

@@ -27,6 +27,7 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
   for (const { port } of servers) await proxies.watch(port);
   let struck = 0;
 
+  const all = () => eventually(() => mastersOf(servers), SETTLED_MS);
   const falls = fallsOf({
     settled,
     takeForDeath: (ms) =>
@@ -38,8 +39,9 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
           ),
         ),
       ),
+    all,
     async victim() {
-      const masters = await eventually(() => mastersOf(servers), SETTLED_MS);
+      const masters = await all();
       return masters[struck++ % masters.length] as RedisServer;
     },
     async succeeded(ended) {

@@ -1,9 +1,12 @@
 // Carries a strike out, and notes when it began and when it was over.
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { History } from './history.js';
+import type { RedisServer } from '../../support/redis-servers.js';
+import { crowd } from './crowd.js';
+import { ENGINE_FAULTS, type EngineFault, type History } from './history.js';
 import type { Cut, Strike } from './schedule.js';
 import type { ServerNode } from './server-node.js';
+import type { World } from './world.js';
 
 /** The Redis behind the servers, as far as it can be hurt. */
 export interface Engine {
@@ -13,21 +16,43 @@ export interface Engine {
   restart(downMs: number): Promise<void>;
   /** Ends the master at once; resolves when another one can be written to, and the old one follows it. */
   failover(downMs: number): Promise<void>;
+  /** The masters that are there, to be hurt in other ways. */
+  masters(): Promise<readonly RedisServer[]>;
+  /** Resolves when all is as it should be. */
+  settled(): Promise<void>;
   /** Calls `listener` when a process beside this one, or the engine, stood still until now, for so long: the machine or its disk is too busy. */
   onStall(listener: (ms: number) => void): void;
   stop(): Promise<void>;
 }
 
 export interface Struck {
-  history: History;
+  world: World;
   nodes: readonly ServerNode[];
   engine: Engine | undefined;
 }
 
 let faults = 0;
+/** Faults of Redis come one after the other: each leaves it as it was. */
+let engineIsFree: Promise<unknown> = Promise.resolve();
+let engineIsStruck = false;
 
 /** Resolves when the fault is over. */
-export async function strike(fault: Strike, { history, nodes, engine }: Struck): Promise<void> {
+export async function strike(fault: Strike, struck: Struck): Promise<void> {
+  const isOfEngine = ENGINE_FAULTS.some((what) => what === fault.what);
+  // A burst that Redis answers as ever shows more than one that is refused as a whole.
+  if (!isOfEngine && fault.what !== 'burst') return strikeNow(fault, struck);
+  const turn = engineIsFree.then(async () => {
+    engineIsStruck = isOfEngine;
+    await strikeNow(fault, struck).finally(() => {
+      engineIsStruck = false;
+    });
+  });
+  engineIsFree = turn.catch(() => {});
+  return turn;
+}
+
+async function strikeNow(fault: Strike, { world, nodes, engine }: Struck): Promise<void> {
+  const { history } = world;
   const id = ++faults;
   const node = 'node' in fault ? fault.node : null;
   const mark = (phase: 'begin' | 'end') =>
@@ -61,9 +86,58 @@ export async function strike(fault: Strike, { history, nodes, engine }: Struck):
     case 'failover':
       await engine?.failover(fault.forMs);
       break;
+    case 'burst':
+      await crowd(world, server);
+      break;
+    default:
+      if (engine) await hurt(fault, engine);
   }
   mark('end');
 }
+
+/** What is done to all masters at once. */
+async function hurt(
+  fault: Extract<Strike, { what: Exclude<EngineFault, 'redis-restart' | 'failover'> }>,
+  engine: Engine,
+): Promise<void> {
+  const masters = await engine.masters();
+  const all = (...command: string[]) =>
+    Promise.all(masters.map((master) => master.admin(...command)));
+  switch (fault.what) {
+    case 'redis-pause':
+      for (const master of masters) master.pause();
+      await sleep(fault.forMs);
+      for (const master of masters) master.resume();
+      break;
+    case 'redis-slow':
+      for (const end = performance.now() + fault.forMs; performance.now() < end; ) {
+        for (const master of masters) master.pause();
+        await sleep(SLOW_WRITE_MS);
+        for (const master of masters) master.resume();
+        await sleep(BETWEEN_WRITES_MS);
+      }
+      break;
+    case 'redis-full':
+      await all('CONFIG', 'SET', 'maxmemory', '1');
+      await sleep(fault.forMs);
+      await all('CONFIG', 'SET', 'maxmemory', '0');
+      break;
+    case 'redis-flush':
+      await all('FLUSHALL');
+      break;
+    case 'redis-hang-up':
+      for (const end = performance.now() + fault.forMs; ; await sleep(500)) {
+        await all('CLIENT', 'KILL', 'TYPE', fault.who);
+        if (performance.now() >= end) break;
+      }
+      break;
+  }
+  await engine.settled();
+}
+
+/** A disk at its limit. Less than a node waits for an answer, so that it is slow and not away. */
+const SLOW_WRITE_MS = 600;
+const BETWEEN_WRITES_MS = 30;
 
 /**
  * A turn of this process that took longer is noted as a fault of its own: it read late, and the servers had no more of the
@@ -82,7 +156,10 @@ export function watchForStalls(
     history.addAt(from, { kind: 'fault', ...stall, phase: 'begin' });
     history.addAt(to, { kind: 'fault', ...stall, phase: 'end' });
   };
-  engine?.onStall((ms) => stalled(performance.now() - ms, performance.now()));
+  engine?.onStall((ms) => {
+    // Where Redis stands still on purpose, the strike is noted already, and excuses no more than itself.
+    if (!engineIsStruck) stalled(performance.now() - ms, performance.now());
+  });
   const before = performance.eventLoopUtilization();
   let last = performance.now();
   let longestMs = 0;

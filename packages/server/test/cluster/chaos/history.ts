@@ -12,18 +12,43 @@ export interface Label {
   room: string;
 }
 
-/** What a device is to its pair: one of the two, or a stranger who tries the door. */
-export type Part = 'creator' | 'acceptor' | 'third';
+/** What a device is to its pair: one of the two, a third that tries the same room, or one of thousands in a room of their own. */
+export type Part = 'creator' | 'acceptor' | 'third' | 'crowd';
+
+/** Whether it is one of the two whose seats are theirs. */
+export const isOfPair = ({ part }: { part: Part }): boolean =>
+  part === 'creator' || part === 'acceptor';
 
 export type Operation = 'create' | 'accept' | 'check' | 'get' | 'purge';
+
+/** What is done to Redis; every server is disturbed. */
+export const ENGINE_FAULTS = [
+  /** It ends at once and starts again with its data. */
+  'redis-restart',
+  /** It ends at once and its replica takes over. */
+  'failover',
+  /** It stands still (SIGSTOP) and goes on. */
+  'redis-pause',
+  /** It stands still for moments, again and again: so it looks where each write to its disk takes long. */
+  'redis-slow',
+  /** It refuses whatever needs memory. */
+  'redis-full',
+  /** It loses all data. */
+  'redis-flush',
+  /** It closes all connections but those of subscribers, or only those. */
+  'redis-hang-up',
+] as const;
+
+export type EngineFault = (typeof ENGINE_FAULTS)[number];
 
 export type FaultKind =
   | 'kill'
   | 'stop'
   | 'pause'
   | 'cut'
-  | 'redis-restart'
-  | 'failover'
+  | EngineFault
+  /** Thousands join one room at once. */
+  | 'burst'
   /** The test itself stood still, or the machine: nothing of that time can be held against a server. */
   | 'stall';
 

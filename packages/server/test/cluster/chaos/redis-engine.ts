@@ -29,6 +29,8 @@ export interface Way {
 
 /** What tells of the masters of one mode. */
 export interface Masters {
+  /** Those of now. */
+  all(): Promise<readonly RedisServer[]>;
   /** The next one to end. */
   victim(): Promise<RedisServer>;
   /** Resolves when another one has the place of this one, which has ended. */
@@ -40,7 +42,9 @@ export interface Masters {
 }
 
 /** The part of an engine that ends masters, at once; after its time the same server comes back, as it was. */
-export function fallsOf(masters: Masters): Pick<RedisEngine, 'restart' | 'failover'> {
+export function fallsOf(
+  masters: Masters,
+): Pick<RedisEngine, 'restart' | 'failover' | 'masters' | 'settled'> {
   const end = async (meanwhile: (ended: RedisServer) => Promise<void>) => {
     const master = await masters.victim();
     await master.stop('SIGKILL');
@@ -49,6 +53,8 @@ export function fallsOf(masters: Masters): Pick<RedisEngine, 'restart' | 'failov
     await masters.settled();
   };
   return {
+    masters: () => masters.all(),
+    settled: () => masters.settled(),
     restart: (downMs) => end(() => sleep(downMs)),
     async failover(downMs) {
       await masters.takeForDeath(DEATH_MS.prompt);

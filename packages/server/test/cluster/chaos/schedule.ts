@@ -1,4 +1,5 @@
 // What goes wrong when: the seed alone decides. Rounds of faults, each after a time of calm, until the time is up.
+import { ENGINE_FAULTS } from './history.js';
 import { Random } from './random.js';
 
 export type Cut = 'refuse' | 'black-hole' | 'reset';
@@ -7,7 +8,10 @@ export type Cut = 'refuse' | 'black-hole' | 'reset';
 export type Strike = { atMs: number; forMs: number } & (
   | { what: 'kill' | 'stop' | 'pause'; node: number }
   | { what: 'cut'; node: number; how: Cut }
+  | { what: 'burst'; node: number }
   | { what: 'redis-restart' | 'failover' }
+  | { what: 'redis-pause' | 'redis-slow' | 'redis-full' | 'redis-flush' }
+  | { what: 'redis-hang-up'; who: 'normal' | 'pubsub' }
 );
 
 export interface Round {
@@ -28,14 +32,24 @@ export interface Terrain {
 /** Strikes begin within this time of their round. */
 const ROUND_MS = 4000;
 
-/** After so many rounds each kind of fault has come. */
+/** After so many rounds each kind of fault of a node has come. */
 export const ROUNDS_OF_ALL = 4;
 
-/** Rounds without end. Each kind of fault comes first once, in the order of {@link Strike}, so that a short run has all. */
+/** After so many rounds each kind of fault of Redis has come too. */
+export const ROUNDS_OF_ALL_REDIS = 8;
+
+/** Rounds without end. Each kind of fault comes once before any comes again. */
 export function* schedule(seed: number, terrain: Terrain): Generator<Round> {
   const random = new Random(seed, 'schedule');
+  const redisKinds = shuffledAgainAndAgain(random, terrain.failover);
   for (let n = 0; ; n++) {
-    const strikes = [...nodeStrikes(random, terrain, n), ...redisStrikes(random, terrain, n)];
+    const strikes = nodeStrikes(random, terrain, n);
+    // Every other round the engine stays up: then most that is seen is certain.
+    if (terrain.redis && n % 2 === 1) {
+      for (let count = 0; count < 2; count++) {
+        strikes.push(redisStrike(random, terrain, redisKinds.next().value as RedisKind));
+      }
+    }
     yield {
       calmMs: Math.round(random.between(2000, 5000)),
       strikes: strikes.sort((a, b) => a.atMs - b.atMs),
@@ -59,20 +73,42 @@ function nodeStrikes(random: Random, { nodes, leaseMs, redis }: Terrain, n: numb
   });
 }
 
-function redisStrikes(random: Random, { redis, failover }: Terrain, n: number): Strike[] {
-  // Every other round the engine stays up: then most that is seen is certain.
-  if (!redis || n % 2 === 0) return [];
-  const what = failover && n % 4 === 3 ? 'failover' : 'redis-restart';
-  const atMs = Math.round(random.between(0, ROUND_MS));
-  const forMs = Math.round(
-    what === 'failover' ? random.between(0, 3000) : random.between(100, 1000),
+type RedisKind = (typeof ENGINE_FAULTS)[number] | 'burst';
+
+function* shuffledAgainAndAgain(random: Random, failover: boolean): Generator<RedisKind> {
+  const kinds = [...ENGINE_FAULTS, 'burst' as const].filter(
+    (kind) => failover || kind !== 'failover',
   );
-  return [{ atMs, forMs, what }];
+  for (;;) {
+    const deck = [...kinds];
+    while (deck.length > 0) yield deck.splice(random.below(deck.length), 1)[0] as RedisKind;
+  }
+}
+
+/** Of one kind, how long each lasts. */
+const REDIS_MS: Readonly<Record<RedisKind, readonly [number, number]>> = {
+  'redis-restart': [100, 1000],
+  failover: [0, 3000],
+  'redis-pause': [1000, 8000],
+  'redis-slow': [2000, 6000],
+  'redis-full': [1000, 6000],
+  'redis-flush': [0, 0],
+  'redis-hang-up': [0, 2000],
+  burst: [0, 0],
+};
+
+function redisStrike(random: Random, { nodes }: Terrain, what: RedisKind): Strike {
+  const atMs = Math.round(random.between(0, ROUND_MS));
+  const forMs = Math.round(random.between(...(REDIS_MS[what] as [number, number])));
+  if (what === 'burst') return { atMs, forMs, what, node: random.below(nodes) };
+  if (what === 'redis-hang-up')
+    return { atMs, forMs, what, who: random.pick(['normal', 'pubsub']) };
+  return { atMs, forMs, what };
 }
 
 /** A strike in a line. */
 export function describeStrike(strike: Strike): string {
   const where = 'node' in strike ? ` node ${strike.node}` : '';
-  const how = 'how' in strike ? ` (${strike.how})` : '';
+  const how = 'how' in strike ? ` (${strike.how})` : 'who' in strike ? ` (${strike.who})` : '';
   return `${strike.what}${where}${how} after ${strike.atMs} ms for ${strike.forMs} ms`;
 }

@@ -49,6 +49,10 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   const settled = () => eventually(() => look(servers, sentinels), SETTLED_MS);
   await settled();
 
+  const victim = async () => {
+    const port = await eventually(() => masterPort(sentinels[0] as RedisServer), SETTLED_MS);
+    return servers.find((server) => server.port === port) as RedisServer;
+  };
   const falls = fallsOf({
     settled,
     takeForDeath: (ms) =>
@@ -61,10 +65,8 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
           ),
         ),
       ),
-    async victim() {
-      const port = await eventually(() => masterPort(sentinels[0] as RedisServer), SETTLED_MS);
-      return servers.find((server) => server.port === port) as RedisServer;
-    },
+    victim,
+    all: async () => [await victim()],
     async succeeded({ port }) {
       await eventually(async () => {
         for (const sentinel of sentinels) {

@@ -12,6 +12,8 @@ export interface Address {
 export class World {
   readonly history: History;
   readonly secrets: Secrets;
+  /** Takes a line of the report. */
+  readonly report: (line: string) => void;
   /** Those that clients call, as a load balancer without health checks would. */
   readonly addresses: readonly Address[];
   /** `load`: do as you like. `recovery`: everyone wants its seat, and talks. `over`: come to an end. */
@@ -21,7 +23,13 @@ export class World {
   #conns = 0;
   #ops = 0;
 
-  constructor(history: History, secrets: Secrets, addresses: readonly Address[]) {
+  constructor(
+    history: History,
+    secrets: Secrets,
+    addresses: readonly Address[],
+    report: (line: string) => void,
+  ) {
+    this.report = report;
     this.history = history;
     this.secrets = secrets;
     this.addresses = addresses;

@@ -41,6 +41,15 @@ describe('roles', () => {
     history.comes(1, 'B', 0, true, 'acceptor');
     expect(history.broken()).toEqual(['the device that made the code is the initiator']);
   });
+
+  test('roles of a pairing that Redis has lost go by arrival', () => {
+    const history = new Scripted();
+    history.isAnswered(history.asks('create', 'A'), 201);
+    history.isAnswered(history.asks('accept', 'B'), 200, { roomid: 'room' });
+    history.begins('redis-flush', 1, null).ends('redis-flush', 1, null);
+    history.comes(1, 'B', 0, true, 'acceptor');
+    expect(history.broken()).toEqual([]);
+  });
 });
 
 describe('service', () => {
@@ -76,6 +85,14 @@ describe('service', () => {
     early.add({ kind: 'healed', pairs: 1 }).passes(1, 2).hears(1, label);
     expect(early.broken()).toEqual([rule]);
     expect(check(healed().passes(1, 2).passes(2, 1).events, BOUNDS).recoveriesMs[0]).toBe(4);
+  });
+
+  test('of a crowd, those beyond the bound are refused', () => {
+    const history = new Scripted().connect(1, 0, 'crowd').asksToJoin(1, 'room', 'A');
+    expect(history.isTold(1, 'error', { code: 'unavailable' }).broken()).toEqual([]);
+    expect(history.isClosed(1, 1011).broken()).toEqual([
+      'no connection is closed without its reason',
+    ]);
   });
 
   test('a server that ends by itself, and a log that tells, are found', () => {

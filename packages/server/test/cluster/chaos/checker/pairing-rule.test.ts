@@ -126,3 +126,18 @@ test('a room with other devices than those that paired it is found', () => {
   history.isAnswered(history.asks('get', 'A'), 200, { roomid: 'r', client1: 'A', client2: 'C' });
   expect(history.broken()).toEqual(['a room has its two devices']);
 });
+
+test('of what Redis has lost nothing is expected, and of what was made afterwards everything', () => {
+  const lost = (history: Scripted) =>
+    history.begins('redis-flush', 1, null).ends('redis-flush', 1, null);
+  const before = accepted();
+  const check = lost(before).asks('check', 'A');
+  expect(before.isAnswered(check, 404).broken()).toEqual([]);
+  const between = accepted();
+  const held = between.asks('check', 'A');
+  expect(lost(between).isAnswered(held, 404).broken()).toEqual([]);
+  const after = lost(new Scripted());
+  after.isAnswered(after.asks('create', 'A'), 201, { ok: true });
+  after.isAnswered(after.asks('accept', 'B'), 404);
+  expect(after.broken()).toEqual(['no 404 to a live pairing']);
+});

@@ -2,6 +2,7 @@
 import type { Event, Operation } from '../history.js';
 import type { Bounds } from './bounds.js';
 import type { Disturbances } from './disturbances.js';
+import { Flushes } from './flushes.js';
 import type { Violation } from './violation.js';
 
 interface Answer {
@@ -32,6 +33,7 @@ export function pairingViolations(
   disturbances: Disturbances,
   bounds: Bounds,
 ): Violation[] {
+  const flushes = new Flushes(events);
   const codes = new Map<string, Wish[]>();
   for (const wish of wishes(events)) {
     const wishesOfCode = codes.get(wish.code);
@@ -40,12 +42,21 @@ export function pairingViolations(
   }
   const found: Violation[] = [];
   const rooms = new Map<string, string>();
-  for (const [code, all] of codes) {
+  for (const [code, ofCode] of codes) {
+    const all = untilLost(ofCode, flushes);
     found.push(...all.flatMap((wish) => [...repeats(wish), ...statuses(wish, all)]));
     found.push(...oneRoom(code, all, rooms));
     found.push(...freshness(all, disturbances, bounds));
   }
   return found;
+}
+
+/** Of a code, what was asked and answered before Redis lost it. */
+function untilLost(all: readonly Wish[], flushes: Flushes): Wish[] {
+  const lostAt = flushes.lostAt(Math.min(...all.map(({ asked }) => asked)));
+  return all
+    .filter(({ asked }) => asked < lostAt)
+    .map((wish) => ({ ...wish, answers: wish.answers.filter(({ t }) => t < lostAt) }));
 }
 
 function wishes(events: readonly Event[]): Wish[] {

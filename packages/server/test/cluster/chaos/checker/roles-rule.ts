@@ -1,6 +1,7 @@
 // Roles: of the two that are told `room_ready`, one is the initiator; in a paired room it is the device that made the code.
 import type { Event } from '../history.js';
 import type { Connections } from './connections.js';
+import { Flushes } from './flushes.js';
 import type { Memberships } from './memberships.js';
 import type { Violation } from './violation.js';
 
@@ -17,16 +18,21 @@ export function roleViolations(
       what: `both ${one.conn.conn} and ${other.conn.conn} are told isInitiator ${one.initiator}`,
       conns: [one.conn.conn, other.conn.conn],
     }));
-  return [...alike, ...byDevice(connections, pairedDevices(events))];
+  return [...alike, ...byDevice(connections, pairedDevices(events), new Flushes(events))];
+}
+
+interface Devices {
+  creator?: string;
+  acceptor: string;
+  /** When they paired. */
+  since: number;
 }
 
 /** Room → the devices that paired it, as the answers of REST say. */
-function pairedDevices(
-  events: readonly Event[],
-): Map<string, { creator?: string; acceptor?: string }> {
+function pairedDevices(events: readonly Event[]): Map<string, Devices> {
   const asked = new Map<number, Event & { kind: 'asked' }>();
   const creators = new Map<string, string>();
-  const rooms = new Map<string, { creator?: string; acceptor?: string }>();
+  const rooms = new Map<string, Devices>();
   for (const event of events) {
     if (event.kind === 'asked') {
       asked.set(event.op, event);
@@ -37,14 +43,17 @@ function pairedDevices(
     const room = event.body?.roomid;
     if (question?.what !== 'accept' || typeof room !== 'string') continue;
     const creator = creators.get(question.code);
-    rooms.set(room, { acceptor: question.device, ...(creator === undefined ? {} : { creator }) });
+    const since = rooms.get(room)?.since ?? question.t;
+    const acceptor = question.device;
+    rooms.set(room, { acceptor, since, ...(creator === undefined ? {} : { creator }) });
   }
   return rooms;
 }
 
 function byDevice(
   connections: Connections,
-  paired: ReadonlyMap<string, { creator?: string; acceptor?: string }>,
+  paired: ReadonlyMap<string, Devices>,
+  flushes: Flushes,
 ): Violation[] {
   return connections.all.flatMap((connection) => {
     const found: Violation[] = [];
@@ -56,6 +65,7 @@ function byDevice(
       const devices = paired.get(roomId ?? '');
       const right = device === devices?.creator ? true : device !== devices?.acceptor && undefined;
       if (devices === undefined || right === undefined || isInitiator === right) continue;
+      if (flushes.lostAt(devices.since) <= event.t) continue;
       const who = right ? 'the creator' : 'the acceptor';
       const what = `${type} tells ${who}, ${connection.conn}, isInitiator ${isInitiator}`;
       const rule = 'the device that made the code is the initiator';

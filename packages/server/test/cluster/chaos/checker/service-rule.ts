@@ -1,5 +1,5 @@
 // Service: nothing fails, closes or ends where no fault is near, and after the last fault everything is usable again.
-import type { Event } from '../history.js';
+import { type Event, isOfPair } from '../history.js';
 import type { Bounds } from './bounds.js';
 import type { Connection, Connections } from './connections.js';
 import type { Disturbances } from './disturbances.js';
@@ -36,7 +36,12 @@ function incidents(event: Event): Violation[] {
   return [];
 }
 
-function refusedJoins({ conn, node, events }: Connection, disturbances: Disturbances): Violation[] {
+function refusedJoins(
+  { conn, node, part, events }: Connection,
+  disturbances: Disturbances,
+): Violation[] {
+  // Of thousands at once, those beyond the bound of the queue are refused.
+  if (part === 'crowd') return [];
   return events.flatMap((event) => {
     if (event.kind !== 'told' || event.notice.code !== 'unavailable') return [];
     if (disturbances.touch(node, event.t, event.t)) return [];
@@ -127,7 +132,7 @@ export function recoveries(
     } else if (event.kind === 'frame' && event.label) {
       const { conn, n } = event.label;
       const [to, from] = [connections.get(event.conn), connections.get(conn)];
-      if (!to || !from || to.part === 'third' || from.part === 'third') continue;
+      if (!to || !from || !isOfPair(to) || !isOfPair(from)) continue;
       if (to.pair !== from.pair || !sentAt.has(`${conn}/${n}`)) continue;
       const heard = round.heard.get(to.pair) ?? new Map<string, number>();
       if (!heard.has(to.part)) heard.set(to.part, event.t);
