@@ -88,7 +88,7 @@ export function createRedisBackplane(
     processId: inbox.nodeId,
     register: redisRegister(redis, prefix),
     leases: redisLeases(redis, prefix, inbox),
-    post: { publish: (processId, text) => inbox.send(processId, KIND, text) },
+    publisher: { publish: (processId, text) => inbox.send(processId, KIND, text) },
     clock,
     log,
     leaseMs: leaseSeconds * 1000,

@@ -95,7 +95,7 @@ test('forwarding looks up no label: signaling counts in plain numbers, and only 
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   const sources = files.filter((file) => file.endsWith('.ts'));
   const knowing = sources.filter((file) =>
-    /metrics\.js'|prom-client/.test(readFileSync(new URL(file, folder), 'utf8')),
+    /platform\/metrics\.js'|prom-client/.test(readFileSync(new URL(file, folder), 'utf8')),
   );
   expect(knowing.sort()).toEqual(['cluster/metrics.ts', 'metrics.ts']);
 

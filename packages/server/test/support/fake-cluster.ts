@@ -2,7 +2,7 @@
 import type { Clock } from '../../src/platform/clock.js';
 import { Unavailable } from '../../src/platform/http-errors.js';
 import type { LeaseRegistry, Leases } from '../../src/signaling/cluster/node-lease.js';
-import type { Post } from '../../src/signaling/cluster/outbox.js';
+import type { Publisher } from '../../src/signaling/cluster/node-streams.js';
 import type { RoomRegister, SetOutcome } from '../../src/signaling/cluster/room-changes.js';
 import {
   absentRecord,
@@ -20,7 +20,7 @@ export type Fate = 'fine' | 'refused' | 'lost';
 export interface Link {
   register: RoomRegister;
   leases: LeaseRegistry;
-  post: Post;
+  publisher: Publisher;
   /** Called for every call before it is carried out; by default all are fine. */
   fate: (call: Call) => Fate;
   /** Takes what comes to this node; undefined: it does not listen. */
@@ -84,7 +84,7 @@ export class FakeCluster {
           }),
         release: (id) => call('release', () => void this.leases.delete(id)),
       },
-      post: {
+      publisher: {
         publish: (to, text) =>
           call('publish', () => {
             if (this.#links.get(to)?.receive === undefined) return false;

@@ -7,13 +7,12 @@ import { Unavailable } from '../../platform/http-errors.js';
 import type { Logger } from '../../platform/logger.js';
 import type { Backplane, Departure, LocalConnections } from '../backplane.js';
 import { type Member, type PairedDevices, transition } from '../room.js';
-import { decodeAcknowledgment, decodeBatch } from './batch.js';
-import { type ClusterCounters, newClusterCounters } from './cluster-counters.js';
+import { type ClusterCounters, newCounters } from './metrics.js';
 import { type LeaseRegistry, NodeLease, processOf } from './node-lease.js';
-import { Outbox, type Post } from './outbox.js';
+import { decodeMessage } from './node-messages.js';
+import { type Publisher, Receiver, SendQueue } from './node-streams.js';
 import { Patrol } from './patrol.js';
 import { PeerFrames } from './peer-frames.js';
-import { Receipts } from './receipts.js';
 import { RoomChanges, type RoomRegister } from './room-changes.js';
 import { RoomNews } from './room-news.js';
 import { nodeOf } from './room-record.js';
@@ -24,7 +23,7 @@ export interface ClusterParts {
   processId: string;
   register: RoomRegister;
   leases: LeaseRegistry;
-  post: Post;
+  publisher: Publisher;
   clock: Clock;
   log: Logger;
   leaseMs: number;
@@ -34,32 +33,32 @@ export interface ClusterParts {
 const MAX_RELEASES = 100_000;
 
 export class ClusterBackplane implements Backplane {
-  readonly counters: ClusterCounters = newClusterCounters();
+  readonly counters: ClusterCounters = newCounters();
   readonly lease: NodeLease;
   readonly #parts: ClusterParts;
   readonly #connections: LocalConnections;
   readonly #views: RoomViews;
-  readonly #outbox: Outbox;
+  readonly #sendQueue: SendQueue;
   readonly #changes: RoomChanges;
   readonly #news: RoomNews;
   readonly #frames: PeerFrames;
   readonly #patrol: Patrol;
   readonly #joining = new Map<string, RoomView>();
-  readonly #receipts: Receipts;
+  readonly #receiver: Receiver;
   #alive: ReadonlySet<string> = new Set();
   /** The processes of those leases. */
   #living: ReadonlySet<string> = new Set();
   #isDuplicated = false;
 
   constructor(connections: LocalConnections, parts: ClusterParts) {
-    const { processId, register, leases, post, clock, leaseMs } = parts;
+    const { processId, register, leases, publisher, clock, leaseMs } = parts;
     const { counters } = this;
     this.#parts = parts;
     this.#connections = connections;
     this.#views = new RoomViews(processId, this.#report);
-    const sending = { processId, post, clock, counters, onError: this.#report };
-    this.#receipts = new Receipts(sending);
-    this.#outbox = new Outbox({
+    const sending = { processId, publisher, clock, counters, onError: this.#report };
+    this.#receiver = new Receiver(sending);
+    this.#sendQueue = new SendQueue({
       ...sending,
       isAlive: (id) => this.#living.has(id),
       onLost: (from, pair) => {
@@ -79,10 +78,10 @@ export class ClusterBackplane implements Backplane {
     const shared = { lease, views: this.#views, connections, counters, joining };
     const lookSoon = (view: RoomView) => this.#patrol.soon(view);
     const lookNow = (view: RoomView) => this.#patrol.now(view);
-    const outbox = this.#outbox;
-    this.#changes = new RoomChanges({ ...shared, register, outbox, clock, lookSoon });
+    const sendQueue = this.#sendQueue;
+    this.#changes = new RoomChanges({ ...shared, register, sendQueue, clock, lookSoon });
     this.#news = new RoomNews({ ...shared, changes: this.#changes, lookSoon, lookNow });
-    this.#frames = new PeerFrames({ ...shared, news: this.#news, outbox });
+    this.#frames = new PeerFrames({ ...shared, news: this.#news, sendQueue });
     this.#patrol = new Patrol(this.#views, this.#news, lease, clock, this.#report);
     lease.hurry();
   }
@@ -137,21 +136,22 @@ export class ClusterBackplane implements Backplane {
 
   /** Takes what came for this node. */
   receive(text: string): void {
-    const acknowledgment = decodeAcknowledgment(text);
-    if (acknowledgment !== undefined) {
-      this.#outbox.acknowledged(acknowledgment);
-      return;
+    const message = decodeMessage(text);
+    if (message === undefined) {
+      if (this.counters.unreadable === 0) {
+        this.#parts.log.warn('messages from a node of another version are dropped');
+      }
+      this.counters.unreadable += 1;
+    } else if ('isGap' in message) {
+      this.#sendQueue.acknowledged(message);
+    } else {
+      this.counters.batchesReceived += 1;
+      for (const item of this.#receiver.take(message, text.length)) {
+        if (item.kind === 'frame') this.#frames.receive(item);
+        else if (item.kind === 'update') this.#news.receive(item);
+        else this.#patrol.all((view) => sitsOpposite(view, message.processId));
+      }
     }
-    const batch = decodeBatch(text);
-    if (batch === undefined) return;
-    this.counters.batchesReceived += 1;
-    const { processId, items, isAfterLoss, number } = batch;
-    if (!this.#receipts.take(batch, text.length)) return;
-    for (const item of items) {
-      if (item.kind === 'notice') this.#news.receive(item);
-      else this.#frames.receive(item);
-    }
-    if (isAfterLoss && number === 1) this.#patrol.all((view) => sitsOpposite(view, processId));
   }
 
   /** To be called when the inbox hears again, after it may have missed something. */
@@ -173,17 +173,17 @@ export class ClusterBackplane implements Backplane {
 
   /** Whether anything is under way. */
   get busy(): boolean {
-    if (this.#outbox.busy || this.#patrol.busy) return true;
+    if (this.#sendQueue.busy || this.#patrol.busy) return true;
     for (const { line } of this.#views) if (line.busy) return true;
     return false;
   }
 
   async close(): Promise<void> {
     this.#patrol.stop();
-    for (const { line } of this.#views) await line.idle();
+    for (const { line } of this.#views) await line.mustRun(async () => {});
     await this.#patrol.idle();
-    await this.#outbox.close();
-    this.#receipts.close();
+    await this.#sendQueue.close();
+    this.#receiver.close();
     // Where it cannot be told, others wait until it has run out.
     await this.lease.stop().catch(() => {});
   }
@@ -265,8 +265,8 @@ export class ClusterBackplane implements Backplane {
     this.#parts.log.warn({ nodes: gone.size }, 'nodes gone');
     for (const processId of gone) {
       if (this.#living.has(processId)) continue;
-      this.#outbox.forget(processId);
-      this.#receipts.forget(processId);
+      this.#sendQueue.forget(processId);
+      this.#receiver.forget(processId);
     }
     this.#patrol.urgent((view) => [...gone].some((processId) => sitsOpposite(view, processId)));
   }

@@ -11,6 +11,7 @@
 // that nobody has ever had: others may have counted it among the dead, and the dead do not come back.
 import { randomBytes } from 'node:crypto';
 import type { Cancel, Clock } from '../../platform/clock.js';
+import { Signal } from './serial-queue.js';
 
 /** Keeps the leases of all nodes, by its own clock. Every call may reject when it cannot be reached. */
 export interface LeaseRegistry {
@@ -75,7 +76,7 @@ export class NodeLease {
   #forgottenUntil = Number.NEGATIVE_INFINITY;
   #asking: Promise<boolean> | undefined;
   #alive: ReadonlySet<string> = new Set();
-  #waiting: (() => void)[] = [];
+  readonly #decided = new Signal();
   #stopped = false;
   /** Leases lost. */
   losses = 0;
@@ -139,7 +140,7 @@ export class NodeLease {
   /** Resolves as soon as the registry has been asked: the lease is valid then, or the registry away. */
   async verdict(): Promise<void> {
     while (!this.acts && !this.#stopped) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await this.#decided.next();
     }
   }
 
@@ -170,7 +171,7 @@ export class NodeLease {
     this.#stopLooking();
     this.#monotonicEnd = Number.NEGATIVE_INFINITY;
     this.#state = 'suspect';
-    this.#wake();
+    this.#decided.fire();
     await this.#asking;
     if (this.#claimed) await this.#registry.release(this.id);
   }
@@ -249,14 +250,14 @@ export class NodeLease {
     const regained = this.#state !== 'valid' || !renewed;
     this.#state = 'valid';
     if (regained) this.#events.regained();
-    this.#wake();
+    this.#decided.fire();
   }
 
   #goAway(): void {
     if (this.#state === 'away' || this.#stopped) return;
     this.#state = 'away';
     this.#events.away();
-    this.#wake();
+    this.#decided.fire();
   }
 
   /** The present lease is none any more. */
@@ -264,11 +265,5 @@ export class NodeLease {
     this.#claimed = false;
     this.#incarnation += 1;
     this.#monotonicEnd = Number.NEGATIVE_INFINITY;
-  }
-
-  #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const wake of waiting) wake();
   }
 }

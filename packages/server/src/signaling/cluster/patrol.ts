@@ -3,6 +3,7 @@ import type { Cancel, Clock } from '../../platform/clock.js';
 import type { NodeLease } from './node-lease.js';
 import type { RoomNews } from './room-news.js';
 import type { RoomView, RoomViews } from './room-view.js';
+import { Signal } from './serial-queue.js';
 
 /** Rooms that are read at once: thousands a second, and little of Redis and of the event loop at a time. */
 const AT_ONCE = 64;
@@ -25,7 +26,7 @@ export class Patrol {
   #cancelSoon: Cancel | undefined;
   #active = 0;
   #stopped = false;
-  #idle: (() => void)[] = [];
+  readonly #finished = new Signal();
 
   constructor(
     views: RoomViews,
@@ -91,7 +92,7 @@ export class Patrol {
   }
 
   async idle(): Promise<void> {
-    while (this.busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    while (this.busy) await this.#finished.next();
   }
 
   #work(): void {
@@ -116,10 +117,7 @@ export class Patrol {
           this.#work();
         });
     }
-    if (this.#active > 0) return;
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const wake of idle) wake();
+    if (this.#active === 0) this.#finished.fire();
   }
 
   #next(): RoomView | undefined {
@@ -132,32 +130,24 @@ export class Patrol {
   }
 }
 
-/** Rooms in the order in which they came, each once. A set that is emptied from its front takes quadratic time. */
+/** Rooms in the order in which they came, each once. */
 class Queue {
-  readonly #members = new Set<RoomView>();
-  #views: RoomView[] = [];
-  #taken = 0;
+  readonly #views = new Set<RoomView>();
+  /** Kept, because an iterator of its own for every room would skip all deleted ones again. */
+  #front = this.#views.values();
 
   push(view: RoomView): void {
-    if (this.#members.has(view)) return;
-    this.#members.add(view);
-    this.#views.push(view);
+    this.#views.add(view);
   }
 
   shift(): RoomView | undefined {
-    const view = this.#views[this.#taken];
-    if (view === undefined) {
-      this.clear();
-      return undefined;
-    }
-    this.#taken += 1;
-    this.#members.delete(view);
-    return view;
+    const { value, done } = this.#front.next();
+    if (done) this.#front = this.#views.values();
+    else this.#views.delete(value);
+    return value;
   }
 
   clear(): void {
-    this.#members.clear();
-    this.#views = [];
-    this.#taken = 0;
+    this.#views.clear();
   }
 }

@@ -1,9 +1,9 @@
 // Frames on their way to a peer: on this node by a look-up and a comparison, to another by its inbox.
 import type { LocalConnections } from '../backplane.js';
-import type { Envelope } from './batch.js';
-import type { ClusterCounters, FrameDrop } from './cluster-counters.js';
+import type { ClusterCounters, FrameDrop } from './metrics.js';
 import type { NodeLease } from './node-lease.js';
-import type { Outbox } from './outbox.js';
+import type { Envelope } from './node-messages.js';
+import type { SendQueue } from './node-streams.js';
 import type { RoomNews } from './room-news.js';
 import type { LocalSeat, RoomView, RoomViews } from './room-view.js';
 
@@ -14,7 +14,7 @@ export interface PeerFramesDeps {
   lease: NodeLease;
   views: RoomViews;
   news: RoomNews;
-  outbox: Outbox;
+  sendQueue: SendQueue;
   connections: LocalConnections;
   counters: ClusterCounters;
   /** Connections whose join is under way: what comes for them waits for its outcome. */
@@ -81,7 +81,7 @@ export class PeerFrames {
   #pass(seat: LocalSeat, from: string, to: string, frame: string): boolean {
     const { pair, peerProcess } = seat;
     if (peerProcess === null) return this.#connections.forward(to, frame);
-    this.#deps.outbox.frame(peerProcess, { kind: 'frame', to, from, pair, frame });
+    this.#deps.sendQueue.frame(peerProcess, { kind: 'frame', to, from, pair, frame });
     return true;
   }
 

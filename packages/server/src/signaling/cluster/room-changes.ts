@@ -4,9 +4,9 @@ import { Unavailable } from '../../platform/http-errors.js';
 import type { LocalConnections } from '../backplane.js';
 import type { Effect, RoomEvent } from '../room.js';
 import { catchUp } from './catch-up.js';
-import type { ClusterCounters } from './cluster-counters.js';
+import type { ClusterCounters } from './metrics.js';
 import { type NodeLease, processOf } from './node-lease.js';
-import type { Outbox } from './outbox.js';
+import type { SendQueue } from './node-streams.js';
 import { type Plan, plan } from './room-plan.js';
 import { absentRecord, nodeOf, type RoomRecord } from './room-record.js';
 import type { RoomView, RoomViews } from './room-view.js';
@@ -39,7 +39,7 @@ export interface RoomChangesDeps {
   register: RoomRegister;
   lease: NodeLease;
   views: RoomViews;
-  outbox: Outbox;
+  sendQueue: SendQueue;
   connections: LocalConnections;
   counters: ClusterCounters;
   clock: Clock;
@@ -183,7 +183,7 @@ export class RoomChanges {
     event: RoomEvent | null,
     incarnation: number,
   ): void {
-    const { lease, views, connections, counters, outbox } = this.#deps;
+    const { lease, views, connections, counters, sendQueue } = this.#deps;
     const { healed, next, effects } = planned;
     const subject = subjectOf(event);
     const waiting = view.uncertain;
@@ -222,8 +222,8 @@ export class RoomChanges {
       };
       const news: Effect[] = catchUp(base, healed, isThere);
       news.push(...effects.filter(({ to }) => isThere(to)));
-      outbox.notice(processId, {
-        kind: 'notice',
+      sendQueue.update(processId, {
+        kind: 'update',
         previous: base.version,
         record: next,
         effects: news,

@@ -1,10 +1,10 @@
 // News of rooms from other nodes, and what is done where news was lost, or cannot come.
 import type { LocalConnections } from '../backplane.js';
 import { transition } from '../room.js';
-import type { Notice } from './batch.js';
 import { catchUp } from './catch-up.js';
-import type { ClusterCounters } from './cluster-counters.js';
+import type { ClusterCounters } from './metrics.js';
 import type { NodeLease } from './node-lease.js';
+import type { RoomUpdate } from './node-messages.js';
 import type { RoomChanges } from './room-changes.js';
 import type { RoomRecord } from './room-record.js';
 import type { RoomView, RoomViews } from './room-view.js';
@@ -31,13 +31,13 @@ export class RoomNews {
   }
 
   /** Takes a notice, after whatever is under way in its room. */
-  receive(notice: Notice): void {
+  receive(update: RoomUpdate): void {
     const { views } = this.#deps;
-    const { roomId } = notice.record.state;
+    const { roomId } = update.record.state;
     const view = views.find(roomId);
-    const fits = view?.line.push(() => this.#apply(view, notice));
+    const fits = view?.line.push(() => this.#apply(view, update));
     if (view !== undefined && !fits) this.#deps.lookSoon(view);
-    this.findGhosts(notice.record);
+    this.findGhosts(update.record);
   }
 
   /** Gives the seats up that nobody here sits in. */
@@ -96,15 +96,15 @@ export class RoomNews {
     this.#deps.lookNow(view);
   }
 
-  async #apply(view: RoomView, notice: Notice): Promise<void> {
+  async #apply(view: RoomView, update: RoomUpdate): Promise<void> {
     const { lease, connections, counters } = this.#deps;
-    const { record, previous } = notice;
+    const { record, previous } = update;
     await lease.verdict();
     // Away: all rooms are read when the register can be reached again.
     if (lease.state !== 'valid' || !view.matters || record.version <= view.known.version) return;
     const isHere = (id: string) => view.seats.has(id);
     const isNext = view.exact && previous === view.known.version;
-    const mine = notice.effects.filter(({ to }) => isHere(to));
+    const mine = update.effects.filter(({ to }) => isHere(to));
     const isTold = (id: string) => mine.some(({ to, kind }) => to === id && kind === 'close');
     const isMissing = [...view.seats.keys()].some(
       (id) => !record.state.members.some(({ connectionId }) => connectionId === id) && !isTold(id),

@@ -2,8 +2,8 @@
 import type { Departure } from '../backplane.js';
 import type { Member } from '../room.js';
 import { processOf } from './node-lease.js';
-import { RoomLine } from './room-line.js';
 import { absentRecord, nodeOf, type RoomRecord } from './room-record.js';
+import { SerialQueue } from './serial-queue.js';
 
 /** The seat of a connection of this node. */
 export interface LocalSeat {
@@ -20,7 +20,7 @@ export interface LocalSeat {
 
 export class RoomView {
   readonly roomId: string;
-  readonly line: RoomLine;
+  readonly line: SerialQueue;
   /** The room as its members here have been told. */
   known: RoomRecord;
   /** Whether that is what the register had at this version; not so after a change made here alone. */
@@ -40,7 +40,7 @@ export class RoomView {
 
   constructor(roomId: string, onIdle: (view: RoomView) => void, onError: (error: unknown) => void) {
     this.roomId = roomId;
-    this.line = new RoomLine(() => onIdle(this), onError);
+    this.line = new SerialQueue(() => onIdle(this), onError);
     this.known = absentRecord(roomId);
   }
 

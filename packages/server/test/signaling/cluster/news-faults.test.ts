@@ -82,7 +82,7 @@ describe('news that never came', () => {
     await join('d', null, 'elsewhere');
     await world.settle();
     expect(connections.take('a')).toEqual(['peer_left']);
-    expect(first.backplane.counters.batchesMissed).toBe(1);
+    expect(first.backplane.counters.gaps).toBe(1);
   });
 
   test('is made up for when the inbox hears again', async () => {

@@ -278,7 +278,7 @@ describe('a node that does not listen for a while', () => {
     first.link.receive = receive;
     await world.pass(500);
     expect(connections.frames('a')).toEqual(['frame 1', 'frame 2', 'frame 3']);
-    expect(first.backplane.counters.batchesMissed).toBe(0);
+    expect(first.backplane.counters.gaps).toBe(0);
   });
 });
 

@@ -1,21 +1,20 @@
-// Runs the tasks of one room on this node one after the other: changes, notices from other nodes, frames that wait for them.
+// Runs tasks one after the other, and wakes whatever waits for a state.
 import { Unavailable } from '../../platform/http-errors.js';
 
 type Task = () => Promise<unknown> | unknown;
 
-/** Tasks that may wait for one room; far more than two members can have under way. */
+/** Tasks that may wait in one queue; far more than two members of a room can have under way. */
 const MAX_WAITING = 2000;
 
-export class RoomLine {
+export class SerialQueue {
   readonly #tasks: Task[] = [];
   readonly #onIdle: () => void;
   readonly #onError: (error: unknown) => void;
   #busy = false;
-  #idle: (() => void)[] = [];
 
   /**
-   * @param onIdle - called whenever nothing is left to do
-   * @param onError - takes what a task without a caller failed with
+   * @param onIdle - called whenever no task is left
+   * @param onError - takes the error of a task that was pushed
    */
   constructor(onIdle: () => void, onError: (error: unknown) => void) {
     this.#onIdle = onIdle;
@@ -27,9 +26,10 @@ export class RoomLine {
   }
 
   /** Runs a task after those before it; false if too many wait. */
-  push(task: Task): boolean {
-    if (this.#tasks.length >= MAX_WAITING) return false;
-    this.must(task);
+  push(task: Task, maxWaiting = MAX_WAITING): boolean {
+    if (this.#tasks.length >= maxWaiting) return false;
+    this.#tasks.push(task);
+    if (!this.#busy) void this.#work();
     return true;
   }
 
@@ -38,8 +38,7 @@ export class RoomLine {
    * connection, and a lost lease once for each room.
    */
   must(task: Task): void {
-    this.#tasks.push(task);
-    if (!this.#busy) void this.#work();
+    this.push(task, Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -47,22 +46,23 @@ export class RoomLine {
    *
    * @throws Unavailable if too many wait
    */
-  run<T>(task: () => Promise<T>): Promise<T> {
+  run<T>(task: () => Promise<T>, maxWaiting = MAX_WAITING): Promise<T> {
     return new Promise((resolve, reject) => {
-      const fits = this.push(() => settle(task, resolve, reject));
-      if (!fits) reject(new Unavailable(new Error('too many tasks wait for this room')));
+      const settled = async () => {
+        try {
+          resolve(await task());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      if (this.push(settled, maxWaiting)) return;
+      reject(new Unavailable(new Error('too many tasks wait for this room')));
     });
   }
 
   /** Like {@link run}, however many wait; see {@link must}. */
   mustRun<T>(task: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.must(() => settle(task, resolve, reject));
-    });
-  }
-
-  async idle(): Promise<void> {
-    if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    return this.run(task, Number.POSITIVE_INFINITY);
   }
 
   async #work(): Promise<void> {
@@ -78,21 +78,24 @@ export class RoomLine {
     }
     this.#busy = false;
     this.#onIdle();
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const wake of idle) wake();
   }
 }
 
-/** A task that throws before it returns a promise rejects like any other. */
-async function settle<T>(
-  task: () => Promise<T>,
-  resolve: (value: T) => void,
-  reject: (error: unknown) => void,
-): Promise<void> {
-  try {
-    resolve(await task());
-  } catch (error) {
-    reject(error);
+/** Wakes everything that waits for a change of state. */
+export class Signal {
+  #promise: Promise<void> | undefined;
+  #resolve: () => void = () => {};
+
+  /** Resolves at the next {@link fire}. */
+  next(): Promise<void> {
+    this.#promise ??= new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    return this.#promise;
+  }
+
+  fire(): void {
+    this.#promise = undefined;
+    this.#resolve();
   }
 }

@@ -2,11 +2,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
-  decodeBatch,
+  decodeMessage,
+  encodeAcknowledgment,
   encodeBatch,
   encodeItem,
   type Item,
-} from '../../../src/signaling/cluster/batch.js';
+} from '../../../src/signaling/cluster/node-messages.js';
 import { decodeRecord, encodeRecord } from '../../../src/signaling/cluster/room-record.js';
 
 const id = fc.uuid();
@@ -45,9 +46,10 @@ test('a record of the version before this one, which names nobody who has gone, 
 });
 
 const item: fc.Arbitrary<Item> = fc.oneof(
+  fc.constant({ kind: 'loss' as const }),
   fc.record({ kind: fc.constant('frame' as const), to: id, from: id, pair: version, frame: text }),
   fc.record({
-    kind: fc.constant('notice' as const),
+    kind: fc.constant('update' as const),
     previous: version,
     record,
     effects: fc.array(
@@ -80,23 +82,30 @@ test('a record of a room is read as it was written', () => {
 test('a batch is read as it was written, with whatever is in the frames', () => {
   fc.assert(
     fc.property(fc.array(item), version, (items, number) => {
-      const head = { processId: 'p', stream: 3, number, isAfterLoss: number % 2 === 1 };
+      const head = { processId: 'p', stream: 3, number };
       const written = encodeBatch(head, items.map(encodeItem));
-      expect(decodeBatch(written)).toEqual({ ...head, items });
+      expect(decodeMessage(written)).toEqual({ ...head, items });
     }),
   );
 });
 
-test('what is no batch, or is cut short, is none', () => {
-  const whole = encodeBatch({ processId: 'p', stream: 1, number: 1, isAfterLoss: false }, [
+test('an acknowledgment is read as it was written', () => {
+  for (const isGap of [true, false]) {
+    const written = { processId: 'p', stream: 3, number: 7, isGap };
+    expect(decodeMessage(encodeAcknowledgment(written))).toEqual(written);
+  }
+});
+
+test('a message of another format, or one that is cut short, is not read', () => {
+  const whole = encodeBatch({ processId: 'p', stream: 1, number: 1 }, [
     encodeItem({ kind: 'frame', to: 'a', from: 'b', pair: 1, frame: 'whatever' }),
   ]);
-  for (const wrong of ['', 'x', '\n', 'p|1|x\n', 'p|1|1\nf9|1|a|b\nshort', 'p|1|1\nn1\n{']) {
-    expect(decodeBatch(wrong), wrong).toBeUndefined();
+  const ofOthers = ['p|1|1|0\nf1|1|a|b\nx', 'p|1|1|a', '[3,"p",1,1,[]]\n', '[2,"p",1,1]\n'];
+  for (const wrong of ['', 'x', '\n', 'null\n', '{}\n', ...ofOthers]) {
+    expect(decodeMessage(wrong), wrong).toBeUndefined();
   }
   for (let length = 0; length < whole.length; length++) {
-    const items = decodeBatch(whole.slice(0, length))?.items ?? [];
-    expect(items).toEqual([]);
+    expect(decodeMessage(whole.slice(0, length))).toBeUndefined();
   }
-  fc.assert(fc.property(text, (anything) => void decodeBatch(anything)));
+  fc.assert(fc.property(text, (anything) => void decodeMessage(anything)));
 });

@@ -1,0 +1,123 @@
+// The format of what nodes send to each other: one line of JSON, then the texts of all frames, one after the other.
+//
+//   items          := [FORMAT, process, stream, number of the first item, [item, …]]
+//   acknowledgment := [FORMAT, process, stream, number of the last item, whether the next item is missing]
+//   item           := frame [pair, from, to, length] | update [version, record, effects] | loss []
+//
+// A frame is the text of a WebSocket message, unchanged; its length is in UTF-16 code units.
+import type { Effect } from '../room.js';
+import { decodeRecord, encodeRecord, type RoomRecord } from './room-record.js';
+
+/** A frame for a connection of another node. */
+export interface Envelope {
+  readonly kind: 'frame';
+  readonly to: string;
+  readonly from: string;
+  /** The generation in which it was sent. */
+  readonly pair: number;
+  readonly frame: string;
+}
+
+/** A change of a room in which the receiver has members. */
+export interface RoomUpdate {
+  readonly kind: 'update';
+  /** The version that was changed: the effects lead on from it. */
+  readonly previous: number;
+  readonly record: RoomRecord;
+  /** In the order in which they happened; those for the receiver's connections. */
+  readonly effects: readonly Effect[];
+}
+
+/** First in a stream that replaces another: updates of that one may be lost. */
+export interface Loss {
+  readonly kind: 'loss';
+}
+
+export type Item = Envelope | RoomUpdate | Loss;
+
+/** Items of a stream from one process to another, numbered one by one. */
+export interface Batch {
+  readonly processId: string;
+  /** A stream with a higher number replaces those before it. */
+  readonly stream: number;
+  /** Of the first item; the first of a stream is 1. */
+  readonly number: number;
+  readonly items: readonly Item[];
+}
+
+/** Tells a sender up to which item everything has arrived. */
+export interface Acknowledgment {
+  /** The receiver of the items. */
+  readonly processId: string;
+  readonly stream: number;
+  readonly number: number;
+  /** Whether the next item is missing although a later one has arrived. */
+  readonly isGap: boolean;
+}
+
+/** Changes with every change that earlier versions cannot read. */
+const FORMAT = 2;
+
+export interface EncodedItem {
+  readonly head: string;
+  readonly body: string;
+}
+
+export function encodeItem(item: Item): EncodedItem {
+  if (item.kind === 'loss') return { head: '[]', body: '' };
+  if (item.kind === 'frame') {
+    const { pair, from, to, frame } = item;
+    return { head: JSON.stringify([pair, from, to, frame.length]), body: frame };
+  }
+  const { previous, record, effects } = item;
+  return { head: JSON.stringify([previous, encodeRecord(record), effects]), body: '' };
+}
+
+export function encodeBatch(
+  { processId, stream, number }: Omit<Batch, 'items'>,
+  items: readonly EncodedItem[],
+): string {
+  const heads = items.map(({ head }) => head).join();
+  const bodies = items.map(({ body }) => body).join('');
+  return `[${FORMAT},${JSON.stringify(processId)},${stream},${number},[${heads}]]\n${bodies}`;
+}
+
+export const encodeAcknowledgment = (it: Acknowledgment): string =>
+  `${JSON.stringify([FORMAT, it.processId, it.stream, it.number, it.isGap])}\n`;
+
+type Head =
+  | []
+  | [pair: number, from: string, to: string, length: number]
+  | [previous: number, record: string, effects: Effect[]];
+
+/** Reads a message; undefined if it is of another format, or cut short. */
+export function decodeMessage(text: string): Batch | Acknowledgment | undefined {
+  let end = text.indexOf('\n');
+  try {
+    const line = JSON.parse(text.slice(0, end)) as unknown[];
+    const [format, processId, stream, number, rest] = line as [
+      number,
+      string,
+      number,
+      number,
+      boolean | Head[],
+    ];
+    if (format !== FORMAT) return undefined;
+    if (typeof rest === 'boolean') return { processId, stream, number, isGap: rest };
+    const items = rest.map((head): Item => {
+      if (head.length === 0) return { kind: 'loss' };
+      if (head.length === 3) {
+        const [previous, record, effects] = head;
+        return { kind: 'update', previous, record: decodeRecord(record), effects };
+      }
+      const [pair, from, to, length] = head;
+      const start = end + 1;
+      end += length;
+      return { kind: 'frame', to, from, pair, frame: text.slice(start, start + length) };
+    });
+    return end + 1 === text.length ? { processId, stream, number, items } : undefined;
+  } catch {
+    // The error would quote what clients sent.
+    return undefined;
+  }
+}

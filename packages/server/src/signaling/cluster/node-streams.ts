@@ -1,0 +1,358 @@
+// Delivers frames and updates to other nodes in order, each once, or reports that they may be lost.
+//
+// A publication can be lost on its way although it succeeded. So the sender keeps an item until the receiver has
+// acknowledged it, and publishes it again if the receiver asks for it or stays silent. If items are given up, frames
+// are reported to `onLost`, and a new stream tells the receiver that updates may be lost.
+import type { Cancel, Clock } from '../../platform/clock.js';
+import type { ClusterCounters } from './metrics.js';
+import {
+  type Acknowledgment,
+  type Batch,
+  type EncodedItem,
+  type Envelope,
+  encodeAcknowledgment,
+  encodeBatch,
+  encodeItem,
+  type Item,
+  type RoomUpdate,
+} from './node-messages.js';
+import { Signal } from './serial-queue.js';
+
+/** Publishes to the channel of another process. */
+export interface Publisher {
+  /** Resolves to whether the process is subscribed; rejects if nothing can be published. */
+  publish(processId: string, text: string): Promise<boolean>;
+}
+
+export interface StreamDeps {
+  processId: string;
+  publisher: Publisher;
+  clock: Clock;
+  counters: ClusterCounters;
+  onError(error: unknown): void;
+}
+
+export interface SendQueueDeps extends StreamDeps {
+  /** Whether a process has a lease, as far as this node has been told. */
+  isAlive(processId: string): boolean;
+  /** A frame that a connection sent in a generation may never arrive. */
+  onLost(from: string, pair: number): void;
+}
+
+/** Most that may wait for one node or for its acknowledgment, in UTF-16 code units. */
+const MAX_WAITING = 8 * 1024 * 1024;
+/** Most in one publication, unless one item is larger: too much would overflow the buffer of a subscriber. */
+const MAX_BATCH = 256 * 1024;
+/** Pause after a publication that failed, or that no node received. */
+const RETRY_MS = 100;
+/** After this time without an acknowledgment, what was published is published again. */
+const SILENCE_MS = 1000;
+/** Attempts in a row without an acknowledgment, after which the stream is given up. */
+const MAX_TRIES = 100;
+/** The same for a process without a lease. */
+const MAX_TRIES_DEAD = 10;
+
+interface QueuedItem extends EncodedItem {
+  /** Undefined for anything but a frame. */
+  readonly frame: Envelope | undefined;
+}
+
+const sizeOf = ({ head, body }: EncodedItem): number => head.length + body.length;
+
+interface SendStream {
+  readonly id: number;
+  /** Not acknowledged, in order. */
+  readonly items: QueuedItem[];
+  /** Number of the first of them. */
+  first: number;
+  /** Number of the next item to publish. */
+  next: number;
+  /** Number of the first item that was never published. */
+  fresh: number;
+  size: number;
+  tries: number;
+  isPublishing: boolean;
+  /** Ends the pause before the next attempt. */
+  cancelPause: Cancel | undefined;
+  /** Ends the wait for an acknowledgment. */
+  cancelSilence: Cancel | undefined;
+}
+
+const endOf = ({ first, items }: SendStream): number => first + items.length;
+
+export class SendQueue {
+  readonly #deps: SendQueueDeps;
+  readonly #streams = new Map<string, SendStream>();
+  readonly #published = new Signal();
+  #lastId = 0;
+  #isScheduled = false;
+  #isClosed = false;
+
+  constructor(deps: SendQueueDeps) {
+    this.#deps = deps;
+  }
+
+  frame(processId: string, frame: Envelope): void {
+    const item = { ...encodeItem(frame), frame };
+    if (this.#stream(processId).size + sizeOf(item) <= MAX_WAITING) {
+      this.#add(processId, item);
+    } else {
+      this.#deps.counters.frameDrops.overflow += 1;
+      this.#deps.onLost(frame.from, frame.pair);
+    }
+  }
+
+  update(processId: string, update: RoomUpdate): void {
+    const item = { ...encodeItem(update), frame: undefined };
+    this.#deps.counters.updatesSent += 1;
+    if (this.#stream(processId).size + sizeOf(item) > MAX_WAITING) this.#restart(processId);
+    this.#add(processId, item);
+  }
+
+  acknowledged({ processId, stream: id, number, isGap }: Acknowledgment): void {
+    const stream = this.#streams.get(processId);
+    if (stream?.id !== id || number >= endOf(stream)) return;
+    if (number < stream.first - 1) {
+      // The receiver had acknowledged more, and has forgotten this stream since.
+      if (isGap) this.#restart(processId);
+      return;
+    }
+    const taken = stream.items.splice(0, number - stream.first + 1);
+    for (const item of taken) stream.size -= sizeOf(item);
+    if (taken.length > 0) stream.tries = 0;
+    stream.first = number + 1;
+    stream.next = isGap ? stream.first : Math.max(stream.next, stream.first);
+    stream.cancelSilence?.();
+    stream.cancelSilence = undefined;
+    this.#pump(processId, stream);
+  }
+
+  /** Gives up everything for a process that is gone. */
+  forget(processId: string): void {
+    this.#drop(processId, 'node_gone');
+  }
+
+  /** Publishes what waits, once, and ends. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    while (this.busy) await this.#published.next();
+    for (const processId of this.#streams.keys()) this.forget(processId);
+  }
+
+  /** Whether a publication is under way, or about to be. */
+  get busy(): boolean {
+    for (const stream of this.#streams.values()) {
+      if (stream.isPublishing) return true;
+      if (stream.next < endOf(stream) && stream.cancelPause === undefined) return true;
+    }
+    return false;
+  }
+
+  #stream(processId: string): SendStream {
+    let stream = this.#streams.get(processId);
+    if (stream === undefined) {
+      this.#lastId += 1;
+      stream = {
+        id: this.#lastId,
+        items: [],
+        first: 1,
+        next: 1,
+        fresh: 1,
+        size: 0,
+        tries: 0,
+        isPublishing: false,
+        cancelPause: undefined,
+        cancelSilence: undefined,
+      };
+      this.#streams.set(processId, stream);
+    }
+    return stream;
+  }
+
+  /** Gives a stream up; if its receiver is alive, another stream tells it so. */
+  #restart(processId: string): void {
+    this.#drop(processId, 'unpublished');
+    if (this.#isClosed || !this.#deps.isAlive(processId)) return;
+    this.#pause(processId, this.#stream(processId));
+    this.#add(processId, { ...encodeItem({ kind: 'loss' }), frame: undefined });
+  }
+
+  #drop(processId: string, cause: 'node_gone' | 'unpublished'): void {
+    const stream = this.#streams.get(processId);
+    if (stream === undefined) return;
+    this.#streams.delete(processId);
+    stream.cancelPause?.();
+    stream.cancelSilence?.();
+    for (const { frame } of stream.items) {
+      if (frame === undefined) continue;
+      this.#deps.counters.frameDrops[cause] += 1;
+      this.#deps.onLost(frame.from, frame.pair);
+    }
+  }
+
+  /** Everything that one turn of the event loop adds is published together. */
+  #add(processId: string, item: QueuedItem): void {
+    const stream = this.#stream(processId);
+    stream.items.push(item);
+    stream.size += sizeOf(item);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      for (const [id, each] of this.#streams) this.#pump(id, each);
+    });
+  }
+
+  #pump(processId: string, stream: SendStream): void {
+    if (stream.next < endOf(stream) && !stream.isPublishing && stream.cancelPause === undefined) {
+      void this.#publishAll(processId, stream);
+    }
+  }
+
+  /** One publication at a time, so that none overtakes another. */
+  async #publishAll(processId: string, stream: SendStream): Promise<void> {
+    stream.isPublishing = true;
+    while (stream.next < endOf(stream)) {
+      const isReceived = await this.#publish(processId, stream);
+      if (this.#streams.get(processId) !== stream) break;
+      if (isReceived) continue;
+      if (this.#isClosed) stream.next = endOf(stream);
+      else this.#fail(processId, stream);
+      break;
+    }
+    stream.isPublishing = false;
+    if (this.#streams.get(processId) === stream) this.#awaitAcknowledgment(processId, stream);
+    this.#published.fire();
+  }
+
+  /** Publishes items from `next` on. Meanwhile an acknowledgment may change the stream. */
+  async #publish(processId: string, stream: SendStream): Promise<boolean> {
+    const { publisher, counters, onError } = this.#deps;
+    const { id, first, next: number, items: queued } = stream;
+    let size = 0;
+    let end = number - first;
+    do size += sizeOf(queued[end++] as QueuedItem);
+    while (end < queued.length && size + sizeOf(queued[end] as QueuedItem) <= MAX_BATCH);
+    const items = queued.slice(number - first, end);
+    const head = { processId: this.#deps.processId, stream: id, number };
+    try {
+      if (!(await publisher.publish(processId, encodeBatch(head, items)))) return false;
+    } catch (error) {
+      onError(error);
+      return false;
+    }
+    const isFresh = ({ frame }: QueuedItem, at: number) =>
+      frame !== undefined && number + at >= stream.fresh;
+    counters.batchesSent += 1;
+    counters.framesSent += items.filter(isFresh).length;
+    const after = number + items.length;
+    stream.fresh = Math.max(stream.fresh, after);
+    if (stream.next === number) stream.next = after;
+    return true;
+  }
+
+  #fail(processId: string, stream: SendStream): void {
+    stream.tries += 1;
+    const most = this.#deps.isAlive(processId) ? MAX_TRIES : MAX_TRIES_DEAD;
+    if (stream.tries >= most) this.#restart(processId);
+    else this.#pause(processId, stream);
+  }
+
+  #pause(processId: string, stream: SendStream): void {
+    stream.cancelPause ??= this.#deps.clock.after(RETRY_MS, () => {
+      stream.cancelPause = undefined;
+      this.#pump(processId, stream);
+    });
+  }
+
+  #awaitAcknowledgment(processId: string, stream: SendStream): void {
+    if (this.#isClosed || stream.items.length === 0) return;
+    stream.cancelSilence ??= this.#deps.clock.after(SILENCE_MS, () => {
+      stream.cancelSilence = undefined;
+      stream.next = stream.first;
+      if (stream.items.length > 0 && !stream.isPublishing) this.#fail(processId, stream);
+    });
+  }
+}
+
+/** Items that arrive within this time share an acknowledgment. Less than {@link SILENCE_MS}. */
+const ACKNOWLEDGE_MS = 300;
+/** So much is acknowledged at once, in UTF-16 code units. Less than {@link MAX_WAITING}. */
+const MAX_UNACKNOWLEDGED = 1024 * 1024;
+
+interface ReceiveStream {
+  id: number;
+  /** Number of the last item that was taken. */
+  last: number;
+  /** Size of what arrived since the last acknowledgment. */
+  size: number;
+  cancel: Cancel | undefined;
+  /** When a missing item was last requested, by the monotonic clock. */
+  requestedAt: number;
+}
+
+/** Takes the items of other nodes, acknowledges them, and requests those that are missing. */
+export class Receiver {
+  readonly #deps: StreamDeps;
+  readonly #streams = new Map<string, ReceiveStream>();
+
+  constructor(deps: StreamDeps) {
+    this.#deps = deps;
+  }
+
+  /** The items of a batch that are next in their stream. */
+  take({ processId, stream: id, number, items }: Batch, size: number): readonly Item[] {
+    let stream = this.#streams.get(processId);
+    if (stream === undefined || id > stream.id) {
+      stream?.cancel?.();
+      const requestedAt = Number.NEGATIVE_INFINITY;
+      stream = { id, last: 0, size: 0, cancel: undefined, requestedAt };
+      this.#streams.set(processId, stream);
+    }
+    if (id < stream.id) return [];
+    if (number > stream.last + 1) {
+      this.#request(processId, stream);
+      return [];
+    }
+    const next = items.slice(stream.last + 1 - number);
+    if (next.length > 0) stream.requestedAt = Number.NEGATIVE_INFINITY;
+    stream.last += next.length;
+    this.#acknowledge(processId, stream, size);
+    return next;
+  }
+
+  forget(processId: string): void {
+    this.#streams.get(processId)?.cancel?.();
+    this.#streams.delete(processId);
+  }
+
+  close(): void {
+    for (const processId of this.#streams.keys()) this.forget(processId);
+  }
+
+  #acknowledge(processId: string, stream: ReceiveStream, size: number): void {
+    stream.size += size;
+    const send = () => this.#send(processId, stream, false);
+    if (stream.size > MAX_UNACKNOWLEDGED) send();
+    else stream.cancel ??= this.#deps.clock.after(ACKNOWLEDGE_MS, send);
+  }
+
+  #request(processId: string, stream: ReceiveStream): void {
+    const now = this.#deps.clock.monotonic();
+    // Batches after a gap arrive one after the other: one request is enough for all of them.
+    if (now - stream.requestedAt < ACKNOWLEDGE_MS) return;
+    stream.requestedAt = now;
+    this.#deps.counters.gaps += 1;
+    this.#send(processId, stream, true);
+  }
+
+  #send(to: string, stream: ReceiveStream, isGap: boolean): void {
+    const { processId, publisher, onError } = this.#deps;
+    stream.cancel?.();
+    stream.cancel = undefined;
+    stream.size = 0;
+    const message = { processId, stream: stream.id, number: stream.last, isGap };
+    // One that is lost is sent again when the sender repeats its items.
+    publisher.publish(to, encodeAcknowledgment(message)).catch(onError);
+  }
+}
