@@ -1,0 +1,163 @@
+// The room hint with real balancers: deploy/Caddyfile.cluster, and nginx and HAProxy as docs/cluster.md has them, before three nodes on Redis.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { pairDevices } from '../../packages/server/test/support/api.js';
+import { makeCertificate } from '../../packages/server/test/support/certificate.js';
+import { describeWith } from '../../packages/server/test/support/components.js';
+import { Peer } from '../../packages/server/test/support/peer.js';
+import { temporaryFolder } from '../../packages/server/test/support/server.js';
+import { ROOT } from '../support.js';
+import {
+  type ClusterNode,
+  startBalancer,
+  startClusterNode,
+  startShippedRedis,
+  untilReady,
+} from './cluster.js';
+import { freePort, nginxArguments, startProgram } from './proxy.js';
+import { TalkingPair } from './talking-pair.js';
+
+/** So many that a node without any has a chance of one in millions. */
+const PAIRS = 40;
+
+/** Without the hint, two of three messages or more go from node to node. A busy node that misses a check may lose a room or two. */
+const MOST = 0.15;
+
+const folder = temporaryFolder();
+const paper = readFileSync(`${ROOT}docs/cluster.md`, 'utf8');
+
+interface Balancer {
+  wsUrl: string;
+  stop(): Promise<void>;
+}
+
+/** A configuration of docs/cluster.md, before these nodes. */
+function described(language: string, nodes: readonly ClusterNode[]): string {
+  const text = new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(paper)?.[1];
+  if (text === undefined) throw new Error(`docs/cluster.md has no ${language}`);
+  return nodes.reduce((changed, { url }, n) => {
+    const address = `10.0.0.1${n + 1}:8080`;
+    if (!changed.includes(address)) throw new Error(`the ${language} has no ${address}`);
+    return changed.replace(address, new URL(url).host);
+  }, text);
+}
+
+const BALANCERS: Record<string, (nodes: readonly ClusterNode[]) => Promise<Balancer>> = {
+  caddy: (nodes) => startBalancer(folder, nodes),
+  async nginx(nodes) {
+    const [http, https] = [await freePort(), await freePort()];
+    const tls = makeCertificate(folder);
+    const upstream = /upstream couplet \{[^}]*\}/.exec(
+      readFileSync(`${ROOT}deploy/nginx.conf`, 'utf8'),
+    );
+    const args = nginxArguments(folder, { http, https, server: 8080 }, tls, {
+      [String(upstream)]: described('nginx', nodes),
+      // The test speaks plain HTTP.
+      [`listen 127.0.0.1:${https} ssl;`]: `listen 127.0.0.1:${https};`,
+    });
+    const { stop } = await startProgram('nginx', args, https, {});
+    return { wsUrl: `ws://127.0.0.1:${https}`, stop };
+  },
+  async haproxy(nodes) {
+    const port = await freePort();
+    const file = join(folder, 'haproxy.cfg');
+    const text = described('haproxy', nodes);
+    const plain = text.replace(/bind :443.*/, `bind 127.0.0.1:${port}`);
+    writeFileSync(file, plain);
+    const { stop } = await startProgram('haproxy', ['-db', '-f', file], port, {});
+    return { wsUrl: `ws://127.0.0.1:${port}`, stop };
+  },
+};
+
+for (const [program, start] of Object.entries(BALANCERS)) {
+  describeWith([program, 'redis-server', 'openssl'], `${program} with the room hint`, () => {
+    const nodes: ClusterNode[] = [];
+    const stops: (() => Promise<void>)[] = [];
+    const pairs: TalkingPair[] = [];
+    let wsUrl: string;
+
+    beforeAll(async () => {
+      const redis = await startShippedRedis(folder);
+      stops.push(redis.stop);
+      const env = {
+        REDIS_URL: redis.url,
+        TRUST_PROXY: '1',
+        MAX_CONNECTIONS_PER_ADDRESS: '1000',
+        MAX_LOAD_PER_ADDRESS: '0',
+      };
+      for (const _ of [1, 2, 3]) {
+        const node = await startClusterNode(folder, env);
+        stops.push(node.kill);
+        nodes.push(node);
+      }
+      await untilReady(nodes);
+      const balancer = await start(nodes);
+      stops.push(balancer.stop);
+      wsUrl = balancer.wsUrl;
+    });
+    afterAll(async () => {
+      for (const pair of pairs) pair.close();
+      for (const stop of stops.reverse()) await stop();
+    });
+
+    /** A metric of each of these nodes. */
+    const metric = (name: string, of: readonly ClusterNode[] = nodes) =>
+      Promise.all(
+        of.map(async ({ url }) => {
+          const metrics = await (await fetch(`${url}/metrics`)).text();
+          return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(metrics)?.[1]);
+        }),
+      );
+    /** Messages that these nodes have sent to others. */
+    const crossed = async (of: readonly ClusterNode[]) =>
+      (await metric('couplet_node_frames_sent_total', of)).reduce((sum, count) => sum + count);
+    const allTogether = () => pairs.every(({ isTogether }) => isTogether);
+
+    /** The share of messages that these nodes send to others while every pair talks, both ways. */
+    async function crossingShare(of: readonly ClusterNode[]): Promise<number> {
+      await expect.poll(allTogether, { timeout: 20_000 }).toBe(true);
+      const before = await crossed(of);
+      const received = pairs.map((pair) => pair.received);
+      const heard = () => pairs.map((pair, n) => pair.received - Number(received[n]));
+      await expect.poll(() => Math.min(...heard()), { timeout: 20_000 }).toBeGreaterThan(10);
+      const all = heard().reduce((sum, count) => sum + count);
+      return ((await crossed(of)) - before) / all;
+    }
+
+    test('both members of every room meet at one node, and every node has some', async () => {
+      for (let n = 0; n < PAIRS; n++) {
+        const { url } = nodes[n % nodes.length] as ClusterNode;
+        const { roomid, client1, client2 } = await pairDevices(url);
+        pairs.push(new TalkingPair(wsUrl, roomid, [client1, client2]));
+      }
+      expect(await crossingShare(nodes)).toBeLessThan(MOST);
+      expect(Math.min(...(await metric('couplet_connections')))).toBeGreaterThan(0);
+    });
+
+    test('clients without the hint are spread over the nodes, and talk', async () => {
+      const before = await crossed(nodes);
+      for (let n = 0; n < 20; n++) {
+        const { roomid, client1, client2 } = await pairDevices((nodes[0] as ClusterNode).url);
+        const first = await Peer.connect(wsUrl);
+        await first.join(roomid, client1);
+        const second = await Peer.connect(wsUrl);
+        await second.join(roomid, client2);
+        await second.next('room_ready');
+        await first.next('room_ready');
+        first.send({ type: 'webrtc_offer', sdp: 'v=0\r\n' });
+        expect(await second.next()).toMatchObject({ type: 'webrtc_offer', sdp: 'v=0\r\n' });
+      }
+      expect((await crossed(nodes)) - before).toBeGreaterThan(0);
+    });
+
+    test('when a node is killed, the members of its rooms meet at another', async () => {
+      const [victim, ...others] = nodes as [ClusterNode, ...ClusterNode[]];
+      await victim.kill();
+      await expect.poll(allTogether).toBe(false);
+      const share = await crossingShare(others);
+      expect(pairs.flatMap(({ faults }) => faults)).toEqual([]);
+      expect(share).toBeLessThan(MOST);
+    });
+  });
+}
