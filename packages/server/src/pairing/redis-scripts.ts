@@ -404,6 +404,7 @@ export const FIRST_TIME = defineOnce(
   `
   return { kind = 'first', at = now }
 `,
+  ['allow-oom'],
 );
 
 /** Returns the outcome of an earlier request, or nothing. */
@@ -506,12 +507,14 @@ return { redis.call('ZCARD', at .. 'pendings'), redis.call('ZCARD', at .. 'rooms
   ['no-writes'],
 );
 
+/** Writes what needs no memory after the first time: a Redis that is full is no reason not to be ready. */
 export const PROBE = define(
   'pairing-probe',
   [],
   `
 redis.call('SET', at .. 'probe', now, 'PX', 60000)
 return 1`,
+  ['allow-oom'],
 );
 
 /** Brings a room from elsewhere; returns 1 where there was none of this id. */

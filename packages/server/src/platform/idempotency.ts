@@ -4,7 +4,7 @@ import { IDEMPOTENCY_SECONDS, MAX_ID_BYTES } from '@couplet/protocol';
 import type { TObject } from '@couplet/protocol/typebox';
 import type { FastifyRequest } from 'fastify';
 import { addressKey } from './client-address.js';
-import { Limited, RequestFault } from './http-errors.js';
+import { Limited, RequestFault, Unavailable } from './http-errors.js';
 import type { Quota } from './quota.js';
 
 /** A request that its client may send again, and is to be answered as the first time. */
@@ -71,7 +71,11 @@ export class InFlight {
       if (first !== undefined) return first;
       const wait = await this.#quota.take(request.address);
       if (wait > 0) throw new Limited(wait);
-      return await work();
+      return await work().catch(async (error) => {
+        // Nothing was kept, and the client is to send it again.
+        if (error instanceof Unavailable) await this.#quota.giveBack(request.address);
+        throw error;
+      });
     } finally {
       this.#keys.delete(request.key);
     }

@@ -1,6 +1,7 @@
 // Budgets that all nodes share: quotas, penalties and the count of a minute, each one script on one key.
 //
 // A key holds a keyed hash of what it counts, never an address. The rules are those of memory: quota.ts, penalties.ts.
+// All scripts run although Redis is full: checks and purges go on then, and none may go uncounted.
 import { createHmac } from 'node:crypto';
 import { type Clock, MAX_SKEW_MS } from './clock.js';
 import { type MinuteCount, minuteOf } from './minute-count.js';
@@ -39,6 +40,7 @@ if wait > 0.5 then return math.max(1, math.ceil(wait / 1000)) end
 local whole = from + interval
 redis.call('SET', KEYS[1], string.format('%.3f', whole), 'PX', math.max(1, math.ceil(whole - now)))
 return 0`,
+  ['allow-oom'],
 );
 
 const GIVE_BACK = defineScript(
@@ -46,9 +48,15 @@ const GIVE_BACK = defineScript(
   `
 -- KEYS 1 the quota: when it will be whole again
 -- ARGV 1 milliseconds for which one was taken
-local whole = tonumber(redis.call('GET', KEYS[1]) or '')
-if whole then redis.call('SET', KEYS[1], string.format('%.3f', whole - tonumber(ARGV[1])), 'KEEPTTL') end
+local whole, interval = tonumber(redis.call('GET', KEYS[1]) or ''), tonumber(ARGV[1])
+local left = redis.call('PTTL', KEYS[1]) - interval
+if whole and left >= 1 then
+  redis.call('SET', KEYS[1], string.format('%.3f', whole - interval), 'PX', math.ceil(left))
+else
+  redis.call('DEL', KEYS[1])
+end
 return 0`,
+  ['allow-oom'],
 );
 
 /** @param name - tells it from other quotas of an address: a few letters */
@@ -130,6 +138,7 @@ if others > 0 and wait(unforgiven + others, open[others]) > 0 then return { 1, u
 open[others + 1] = now
 save()
 return { 0, unforgiven, others }`,
+  ['allow-oom'],
 );
 
 const SETTLE = defineScript(
@@ -145,6 +154,7 @@ for n, at in ipairs(open) do
     break
   end
 end`,
+  ['allow-oom'],
 );
 
 export function redisPenalties(
@@ -190,6 +200,7 @@ const COUNT = defineScript(
 local count = redis.call('INCRBY', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], 120000)
 return count`,
+  ['allow-oom'],
 );
 
 /**
@@ -245,6 +256,7 @@ const SHARE_SECRET = defineScript(
 -- ARGV 1 what it is to be where there is none, 2 for how long, in milliseconds
 if not redis.call('GET', KEYS[1]) then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 return { redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]) }`,
+  ['allow-oom'],
 );
 
 /** What an address was hashed as tells nothing after a day. */

@@ -92,6 +92,10 @@ const REDIRECTED = new Set(['MOVED', 'ASK', 'TRYAGAIN']);
 /** Error replies that are bugs of ours, not outages; NOSCRIPT is handled by the caller. */
 const BUGS = new Set(['ERR', 'WRONGTYPE', 'CROSSSLOT', 'NOSCRIPT']);
 
+/** Whether an operation was refused, before it did anything, because Redis is full. */
+export const isFull = (error: unknown): boolean =>
+  error instanceof Unavailable && (error.cause as Partial<RedisReplyError>).code === 'OOM';
+
 /** Connects, and reconnects until closed; `ready` tells whether Redis is there. */
 export function connectRedis(target: RedisTarget, options: RedisOptions): Redis {
   const { timeoutMs, replicasAck, observe = () => {}, onDown = () => {} } = options;

@@ -11,7 +11,7 @@ import type { Clock } from '../platform/clock.js';
 import { Unavailable } from '../platform/http-errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { NodeChannel } from '../platform/node-channel.js';
-import { defineScript, type Redis } from '../platform/redis.js';
+import { defineScript, isFull, type Redis } from '../platform/redis.js';
 import type { LocalConnections } from './backplane.js';
 import { ClusterBackplane } from './cluster/cluster-backplane.js';
 import type { LeaseRegistry, Leases } from './cluster/node-lease.js';
@@ -56,9 +56,9 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[4])
 return 'set'
 `;
 
-/** Makes a room: refused where memory is full. */
+/** Makes a room: refused if Redis is full. */
 const makeRoom = defineScript('makeRoom', setLua);
-/** Changes one that is there: also where memory is full, for that is how some becomes free. */
+/** Changes a room although Redis is full: members leave it, come back to it, and free its memory in the end. */
 const changeRoom = defineScript('changeRoom', setLua, ['allow-oom']);
 
 const leaseScript = defineScript(
@@ -106,24 +106,34 @@ function redisRegister(redis: Redis, prefix: string): RoomRegister {
   const recordOf = (reply: unknown, roomId: string): RoomRecord =>
     typeof reply === 'string' && reply !== '' ? decodeRecord(reply) : absentRecord(roomId);
 
+  const read = async (roomId: string): Promise<RoomRecord> => {
+    const key = keyOf(roomId);
+    return recordOf(await redis.command(key, ['GETEX', key, 'PX', ttl]), roomId);
+  };
+
   return {
-    async read(roomId) {
-      const key = keyOf(roomId);
-      return recordOf(await redis.command(key, ['GETEX', key, 'PX', ttl]), roomId);
-    },
-    async compareAndSet(expected, next, deadline) {
+    read,
+    async compareAndSet(expected, next, deadline, isNew) {
       const { roomId, members } = next.state;
-      // With replicas to wait for, what a member was told is not forgotten by a failover.
-      const reply = await redis.write(
-        expected === 0 ? makeRoom : changeRoom,
-        [keyOf(roomId)],
-        [
-          String(expected),
-          encodeRecord(next),
-          String(deadline),
-          members.length === 0 ? String(EMPTY_TTL_MS) : ttl,
-        ],
-      );
+      let reply: unknown;
+      try {
+        // With replicas to wait for, what a member was told is not forgotten by a failover.
+        reply = await redis.write(
+          isNew ? makeRoom : changeRoom,
+          [keyOf(roomId)],
+          [
+            String(expected),
+            encodeRecord(next),
+            String(deadline),
+            members.length === 0 ? String(EMPTY_TTL_MS) : ttl,
+          ],
+        );
+      } catch (cause) {
+        if (!isFull(cause)) throw cause;
+        // The script was refused before it could tell whether the room is there.
+        const record = await read(roomId);
+        return record.version === 0 ? { kind: 'full', cause } : { kind: 'conflict', record };
+      }
       if (reply === 'set' || reply === 'late') return { kind: reply };
       return { kind: 'conflict', record: recordOf(reply, roomId) };
     },

@@ -34,6 +34,8 @@ const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 export class FakeCluster {
   records = new Map<string, string>();
   leases = new Map<string, number>();
+  /** No new room is made. */
+  isFull = false;
   readonly #links = new Map<string, Link>();
   readonly #clock: Clock;
   /** The calls so far, each with its time, its node and its fate: two runs of one story have the same. */
@@ -66,8 +68,8 @@ export class FakeCluster {
       delay: oneTurn,
       register: {
         read: (roomId) => call('read', () => this.record(roomId)),
-        compareAndSet: (expected, next, deadline) =>
-          call('set', () => this.#set(expected, next, deadline)),
+        compareAndSet: (expected, next, deadline, isNew) =>
+          call('set', () => this.#set(expected, next, deadline, isNew)),
         list: () =>
           call('read', () =>
             [...this.records.values()]
@@ -106,10 +108,11 @@ export class FakeCluster {
     return text === undefined ? absentRecord(roomId) : decodeRecord(text);
   }
 
-  #set(expected: number, next: RoomRecord, deadline: number): SetOutcome {
+  #set(expected: number, next: RoomRecord, deadline: number, isNew: boolean): SetOutcome {
     if (this.#clock.now() > deadline) return { kind: 'late' };
     const record = this.record(next.state.roomId);
     if (record.version !== expected) return { kind: 'conflict', record };
+    if (this.isFull && isNew) return { kind: 'full', cause: new Unavailable(new Error('full')) };
     this.records.set(next.state.roomId, encodeRecord(next));
     return { kind: 'set' };
   }

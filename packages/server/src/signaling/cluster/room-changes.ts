@@ -19,8 +19,14 @@ export interface RoomRegister {
    * Writes `next` where the version is still `expected`; 0: where there is no record.
    *
    * @param deadline - by the register's clock; after it nothing is written, so that a lease that is gone writes nothing late
+   * @param isNew - whether nobody is known to sit there: a register that is full refuses to make such a room
    */
-  compareAndSet(expected: number, next: RoomRecord, deadline: number): Promise<SetOutcome>;
+  compareAndSet(
+    expected: number,
+    next: RoomRecord,
+    deadline: number,
+    isNew: boolean,
+  ): Promise<SetOutcome>;
   /** The records of all rooms with members. */
   list(): Promise<readonly RoomRecord[]>;
 }
@@ -30,7 +36,9 @@ export type SetOutcome =
   /** Somebody else was first: the record as it is. */
   | { kind: 'conflict'; record: RoomRecord }
   /** The deadline has passed. */
-  | { kind: 'late' };
+  | { kind: 'late' }
+  /** There is no record, and no memory for one: nothing was written. */
+  | { kind: 'full'; cause: unknown };
 
 /** Changes that meet others on the way; more often in a row only where two nodes fight, which is a fault. */
 const MAX_TRIES = 30;
@@ -92,8 +100,10 @@ export class RoomChanges {
         continue;
       }
       if (planned.changed) {
-        const outcome = await this.#write(view, base, planned.next, deadline);
+        const isNew = event?.kind === 'join' && view.seats.size === 0 && base.version === 0;
+        const outcome = await this.#write(view, base, planned.next, deadline, isNew);
         isFresh = true;
+        if (outcome.kind === 'full') throw outcome.cause;
         if (outcome.kind === 'conflict') {
           counters.conflicts += 1;
           base = outcome.record;
@@ -160,9 +170,15 @@ export class RoomChanges {
     });
   }
 
-  async #write(view: RoomView, base: RoomRecord, next: RoomRecord, deadline: number) {
+  async #write(
+    view: RoomView,
+    base: RoomRecord,
+    next: RoomRecord,
+    deadline: number,
+    isNew: boolean,
+  ) {
     try {
-      return await this.#deps.register.compareAndSet(base.version, next, deadline);
+      return await this.#deps.register.compareAndSet(base.version, next, deadline, isNew);
     } catch (cause) {
       // Perhaps it was made, perhaps it yet will be: the next change is made in any case, and makes this one void.
       this.#doubt(view, base, next);

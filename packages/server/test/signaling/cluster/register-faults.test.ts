@@ -34,6 +34,41 @@ describe('an answer that never came', () => {
   });
 });
 
+describe('a register that is full', () => {
+  test('refuses a room that is new, and nothing is left to be done', async () => {
+    const { connections, world, first, join, members } = await twoNodes();
+    world.cluster.isFull = true;
+    await expect(join('a')).rejects.toBeInstanceOf(Unavailable);
+    await world.settle();
+    const before = world.cluster.calls;
+    await first.backplane.depart('r', 'a', 'disconnect');
+    await world.pass(3000);
+    // Renewals of the leases alone.
+    expect(world.cluster.calls - before).toBeLessThanOrEqual(4);
+    world.cluster.isFull = false;
+    await join('a');
+    expect(connections.take('a')).toEqual(['room_joined initiator']);
+    expect(members()).toEqual(['a']);
+  });
+
+  test('takes members in who come back, by either node, and enters again who sits there', async () => {
+    const { connections, world, first, pair, join, members } = await twoNodes();
+    await pair('a', 'b');
+    world.cluster.isFull = true;
+    await world.backplaneOf('b').depart('r', 'b', 'disconnect');
+    await join('d');
+    await world.settle();
+    expect(members()).toEqual(['a', 'd']);
+    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
+    await world.backplaneOf('d').depart('r', 'd', 'leave');
+    await world.settle();
+    world.cluster.records.clear();
+    first.backplane.heardAgain();
+    await world.settle();
+    expect(members()).toEqual(['a']);
+  });
+});
+
 describe('a change that failed although the lease runs', () => {
   test('is made soon after, without anything else happening', async () => {
     const { connections, world, second, pair, members } = await twoNodes();
