@@ -39,7 +39,7 @@ export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
   headers_too_large: 'The request header is larger than the cap.',
   internal_error: 'A bug in the server.',
   unavailable:
-    'The store cannot be reached, or the server is going away; try again after `Retry-After` seconds.',
+    'The store cannot be reached or is full, or the server is going away; try again after `Retry-After` seconds.',
 };
 
 /** What a client does after each close code. */

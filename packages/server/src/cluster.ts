@@ -7,7 +7,7 @@ import { ConfigError } from './platform/config.js';
 import { Unavailable } from './platform/http-errors.js';
 import type { Metrics } from './platform/metrics.js';
 import { openNodeChannel } from './platform/node-channel.js';
-import { connectRedis, REDIS_OPERATIONS, type Redis } from './platform/redis.js';
+import { connectRedis, REDIS_OPERATIONS, REFUSALS, type Redis } from './platform/redis.js';
 import {
   redisMinuteCount,
   redisPenalties,
@@ -16,6 +16,7 @@ import {
   sharedSecret,
 } from './platform/redis-budgets.js';
 import { watchRedisClock } from './platform/redis-clock.js';
+import { watchRefusals } from './platform/redis-refusals.js';
 import { parseRedisUrl } from './platform/redis-settings.js';
 import type { ClusterBackplane } from './signaling/cluster/cluster-backplane.js';
 import { clusterMetrics } from './signaling/cluster/metrics.js';
@@ -47,7 +48,9 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
       if (!isMissed) log.warn({ err: cause }, 'Redis is away');
       isMissed = true;
     },
+    onRefused: (cause) => refusals.noticed(cause),
   });
+  const refusals = watchRefusals(redis, clock, log);
   measureRedis(metrics, redis);
   redis.onUp(() => {
     if (isMissed && redis.isUp) log.info('Redis is there');
@@ -62,6 +65,17 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     'couplet_clock_difference_seconds',
     'By how many seconds the clock of this node is ahead of that of Redis; negative where it is behind. Measured every minute.',
     () => redisClock.aheadSeconds,
+  );
+  metrics.levels(
+    'couplet_redis_refuses',
+    '1 while a server of Redis that is connected refuses operations for this cause. memory: Redis is full, and refuses what needs memory. disk, read_only, replicas, loading: it refuses all writes.',
+    'cause',
+    REFUSALS,
+    () => {
+      const levels = { memory: 0, disk: 0, read_only: 0, replicas: 0, loading: 0 };
+      for (const cause of refusals.causes) levels[cause] = 1;
+      return levels;
+    },
   );
   let backplane: ClusterBackplane | undefined;
   await redis.ready(PATIENCE_MS);
@@ -80,14 +94,16 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
         name: 'redis',
         async check() {
           if (!redis.isUp || !inbox.isSubscribed) throw new Unavailable(new Error('no Redis'));
+          await refusals.check();
         },
       },
       { name: 'lease', check: async () => backplane?.check() },
     ],
-    notes: [redisClock.note],
+    notes: [redisClock.note, refusals.note],
     onMissed: (listener) => inbox.onSubscribed(listener),
     async close() {
       redisClock.close();
+      refusals.close();
       await store.close();
       inbox.close();
       redis.close();

@@ -33,9 +33,12 @@ export class RequestFault extends Error {
 
 /** What the request needs cannot be reached now; the same request may succeed later. */
 export class Unavailable extends Error {
-  constructor(cause: unknown) {
+  /** Whether the cause is logged elsewhere, once for all requests. */
+  readonly isReported: boolean;
+  constructor(cause: unknown, isReported = false) {
     super('unavailable', { cause });
     this.name = 'Unavailable';
+    this.isReported = isReported;
   }
 }
 
@@ -98,7 +101,7 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
   } else if (error instanceof Limited) {
     sendLimited(reply, error.seconds);
   } else if (error instanceof Unavailable) {
-    request.log.error({ err: error.cause }, 'store unavailable');
+    if (!error.isReported) request.log.error({ err: error.cause }, 'store unavailable');
     sendError(reply, 'unavailable');
   } else if (request.raw.destroyed && (error as NodeJS.ErrnoException).code === 'ECONNRESET') {
     // The client hung up amid its body: no bug of ours, and anyone could fill the log with it.

@@ -153,6 +153,8 @@ function optionsFor(target: RedisTarget, timeoutMs: number): CommonOptions {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    // How often a server that loads its data is asked whether it is done, in milliseconds.
+    maxLoadingRetryTime: 500,
     autoResubscribe: false,
   };
 }

@@ -50,6 +50,8 @@ export interface RedisOptions {
   readonly observe?: (operation: RedisOperation, seconds: number) => void;
   /** Told whenever a server is lost, or not to be reached. */
   readonly onDown?: (cause: unknown) => void;
+  /** Told whenever a server that is connected has refused an operation. */
+  readonly onRefused?: (cause: Refusal) => void;
 }
 
 /** The first key says which server is meant: all keys of an operation lie in its slot. */
@@ -70,6 +72,8 @@ export interface Redis {
   subscribe(channel: string, events: SubscriptionEvents): Subscription;
   /** The keys that match, portion by portion; one that is there all the while comes at least once. */
   scan(pattern: string): AsyncGenerator<string[]>;
+  /** Asks every server whether it would refuse a script that needs memory and writes; resolves to why some do. */
+  refusals(): Promise<ReadonlySet<Refusal>>;
   /** Whether every server that holds data is connected. */
   readonly isUp: boolean;
   /** Resolves to whether they are, in at most this time. */
@@ -86,6 +90,25 @@ export interface Redis {
 /** Error replies of a server that is not, or not fully, the master of the data. */
 const ELSEWHERE = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'UNBLOCKED']);
 
+/**
+ * Why a server that is connected refuses operations: `memory` is full, for those that need more of it; the `disk` cannot be
+ * written, it is a replica (`read_only`), or has too few `replicas`, for all that write; `loading` its data, for all.
+ */
+export const REFUSALS = ['memory', 'disk', 'read_only', 'replicas', 'loading'] as const;
+
+export type Refusal = (typeof REFUSALS)[number];
+
+const refusalCodes: Readonly<Record<string, Refusal | undefined>> = {
+  OOM: 'memory',
+  MISCONF: 'disk',
+  READONLY: 'read_only',
+  NOREPLICAS: 'replicas',
+  LOADING: 'loading',
+};
+
+/** Does nothing, but may need memory and may write as far as the server can see. */
+const NOTHING = defineScript('nothing', 'return 1');
+
 /** Error replies with which a Cluster redirects a command. */
 const REDIRECTED = new Set(['MOVED', 'ASK', 'TRYAGAIN']);
 
@@ -99,6 +122,7 @@ export const isFull = (error: unknown): boolean =>
 /** Connects, and reconnects until closed; `ready` tells whether Redis is there. */
 export function connectRedis(target: RedisTarget, options: RedisOptions): Redis {
   const { timeoutMs, replicasAck, observe = () => {}, onDown = () => {} } = options;
+  const { onRefused = () => {} } = options;
   const changes = new EventEmitter().setMaxListeners(0);
   const subscriptions = new Set<Subscription>();
   const counts = new Map<string, number>();
@@ -145,7 +169,9 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
   const judged = (error: unknown): unknown => {
     if (!(error instanceof RedisReplyError)) return error;
     if (ELSEWHERE.has(error.code) || REDIRECTED.has(error.code)) servers.recheck();
-    return BUGS.has(error.code) ? error : new Unavailable(error);
+    const refusal = refusalCodes[error.code];
+    if (refusal !== undefined) onRefused(refusal);
+    return BUGS.has(error.code) ? error : new Unavailable(error, refusal !== undefined);
   };
 
   /** Sends a command to the server that has the key, and follows redirections. */
@@ -216,6 +242,20 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
           yield keys;
         } while (cursor !== '0');
       }
+    },
+    async refusals() {
+      const found = new Set<Refusal>();
+      const ask = async (server: Connection) => {
+        try {
+          await send(server, ['EVAL', NOTHING.source, '0']);
+        } catch (error) {
+          const refusal = error instanceof RedisReplyError ? refusalCodes[error.code] : undefined;
+          if (refusal === undefined) throw judged(error);
+          found.add(refusal);
+        }
+      };
+      await Promise.all(servers.all().map(ask));
+      return found;
     },
     get isUp() {
       return servers.isUp;

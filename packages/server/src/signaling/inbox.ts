@@ -134,10 +134,9 @@ export class Inbox {
   /** Ends what went wrong: an outage is told, anything else closes the connection. */
   fail(error: unknown): void {
     if (error instanceof Unavailable) {
-      this.#deps.log.error(
-        { conn: this.#connection.number, err: error.cause },
-        'message not handled',
-      );
+      const { log } = this.#deps;
+      const conn = this.#connection.number;
+      if (!error.isReported) log.error({ conn, err: error.cause }, 'message not handled');
       this.#deps.counters.drops.unavailable += 1;
       sendFault(this.#connection, 'unavailable');
     } else {
