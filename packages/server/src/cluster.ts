@@ -56,10 +56,10 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     if (isMissed && redis.isUp) log.info('Redis is there');
     if (redis.isUp) isMissed = false;
   });
-  const inbox = openNodeChannel(redis, prefix, newNodeId());
+  const channel = openNodeChannel(redis, prefix, newNodeId());
   const addressKey = sharedSecret(redis, prefix, () => randomBytes(16).toString('base64url'));
   const limits = storeLimits(config);
-  const store = deps.store ?? openRedisStore(redis, { prefix, limits, inbox, addressKey });
+  const store = deps.store ?? openRedisStore(redis, { prefix, limits, inbox: channel, addressKey });
   const redisClock = watchRedisClock(redis, `${prefix}{leases}`, clock, log);
   metrics.level(
     'couplet_clock_difference_seconds',
@@ -84,7 +84,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     budgets: sharedBudgets(deps, { redis, prefix, clock, addressKey }),
     createBackplane(connections) {
       const { leaseSeconds } = config;
-      const shared = { redis, inbox, prefix, clock, log, leaseSeconds };
+      const shared = { redis, channel, prefix, clock, log, leaseSeconds };
       backplane = createRedisBackplane(connections, shared);
       clusterMetrics(metrics, backplane);
       return backplane;
@@ -93,19 +93,19 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
       {
         name: 'redis',
         async check() {
-          if (!redis.isUp || !inbox.isSubscribed) throw new Unavailable(new Error('no Redis'));
+          if (!redis.isUp || !channel.isSubscribed) throw new Unavailable(new Error('no Redis'));
           await refusals.check();
         },
       },
       { name: 'lease', check: async () => backplane?.check() },
     ],
     notes: [redisClock.note, refusals.note],
-    onMissed: (listener) => inbox.onSubscribed(listener),
+    onMissed: (listener) => channel.onSubscribed(listener),
     async close() {
       redisClock.close();
       refusals.close();
       await store.close();
-      inbox.close();
+      channel.close();
       redis.close();
     },
   };

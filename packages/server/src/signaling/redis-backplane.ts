@@ -15,8 +15,8 @@ import { defineScript, isFull, type Redis } from '../platform/redis.js';
 import type { LocalConnections } from './backplane.js';
 import { ClusterBackplane } from './cluster/cluster-backplane.js';
 import type { LeaseRegistry, Leases } from './cluster/node-lease.js';
-import { ROUND_MS } from './cluster/patrol.js';
-import type { RoomRegister } from './cluster/room-changes.js';
+import { ROUND_MS } from './cluster/reconciler.js';
+import type { RoomRecordStore } from './cluster/room-changes.js';
 import {
   absentRecord,
   decodeRecord,
@@ -27,20 +27,20 @@ import {
 export interface RedisBackplaneDeps {
   redis: Redis;
   /** Goes by the id of this process. */
-  inbox: NodeChannel;
+  channel: NodeChannel;
   prefix: string;
   clock: Clock;
   log: Logger;
   leaseSeconds: number;
 }
 
-/** Kind of our messages among those of the inbox. */
+/** Kind of our messages among those of the channel. */
 const KIND = 's';
 
-/** How long the claim of a lease waits for the inbox, in milliseconds: it follows the first connection by little. */
+/** How long the claim of a lease waits for the channel, in milliseconds: it follows the first connection by little. */
 const PATIENCE_MS = 2000;
 
-/** A record outlives several rounds of the patrol that were missed. */
+/** A record outlives several rounds of the reconciler that were missed. */
 const RECORD_TTL_MS = 12 * ROUND_MS;
 /** So long, who comes to a room that was left finds the version that it had. */
 const EMPTY_TTL_MS = 2 * 60_000;
@@ -82,24 +82,24 @@ return reply
 /** Joins the cluster that uses this Redis. */
 export function createRedisBackplane(
   connections: LocalConnections,
-  { redis, inbox, prefix, clock, log, leaseSeconds }: RedisBackplaneDeps,
+  { redis, channel, prefix, clock, log, leaseSeconds }: RedisBackplaneDeps,
 ): ClusterBackplane {
   const backplane = new ClusterBackplane(connections, {
-    processId: inbox.nodeId,
-    register: redisRegister(redis, prefix),
-    leases: redisLeases(redis, prefix, inbox),
-    publisher: { publish: (processId, text) => inbox.send(processId, KIND, text) },
+    processId: channel.nodeId,
+    store: redisRecordStore(redis, prefix),
+    leases: redisLeases(redis, prefix, channel),
+    publisher: { publish: (processId, text) => channel.send(processId, KIND, text) },
     clock,
     log,
     leaseMs: leaseSeconds * 1000,
   });
-  inbox.on(KIND, (text) => backplane.receive(text));
-  inbox.onSubscribed(() => backplane.heardAgain());
+  channel.on(KIND, (text) => backplane.receive(text));
+  channel.onSubscribed(() => backplane.resubscribed());
   redis.onUp(backplane.lease.hurry);
   return backplane;
 }
 
-function redisRegister(redis: Redis, prefix: string): RoomRegister {
+function redisRecordStore(redis: Redis, prefix: string): RoomRecordStore {
   const keyOf = (roomId: string) =>
     `${prefix}{m${createHash('sha256').update(roomId).digest('base64url')}}`;
   const ttl = String(RECORD_TTL_MS);
@@ -151,7 +151,7 @@ function redisRegister(redis: Redis, prefix: string): RoomRegister {
   };
 }
 
-function redisLeases(redis: Redis, prefix: string, inbox: NodeChannel): LeaseRegistry {
+function redisLeases(redis: Redis, prefix: string, channel: NodeChannel): LeaseRegistry {
   const key = `${prefix}{leases}`;
   const ask = async (id: string, ttlMs: number, how: 'claim' | 'renew'): Promise<Leases> => {
     const reply = await redis.run(leaseScript, [key], [id, String(ttlMs), how]);
@@ -161,7 +161,7 @@ function redisLeases(redis: Redis, prefix: string, inbox: NodeChannel): LeaseReg
   return {
     async claim(id, ttlMs) {
       // A node that does not hear would be told things, and be sent frames, that are lost.
-      if (!(await inbox.ready(PATIENCE_MS))) throw new Unavailable(new Error('no inbox'));
+      if (!(await channel.ready(PATIENCE_MS))) throw new Unavailable(new Error('no channel'));
       return ask(id, ttlMs, 'claim');
     },
     renew: (id, ttlMs) => ask(id, ttlMs, 'renew'),

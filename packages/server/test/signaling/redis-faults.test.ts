@@ -129,7 +129,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     const { connections, world, second, pair, hears } = await twoNodes(undefined, 1);
     await pair('a0', 'b1');
     const start = performance.now();
-    second.inbox.close();
+    second.channel.close();
     second.redis.close();
     await hears('a0', ['peer_disconnected']);
     expect(performance.now() - start).toBeLessThan(1000 * (1 + 1 / 3) + 1000);
@@ -207,7 +207,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     const { connections, first, world, pair, join } = cluster;
     await pair('a0', 'b1');
     proxy.cut();
-    await eventually(() => expect(first.inbox.isSubscribed).toBe(false));
+    await eventually(() => expect(first.channel.isSubscribed).toBe(false));
     await world.backplaneOf('b1').depart('r', 'b1', 'leave');
     await join('d1');
     expect(connections.take('a0')).toEqual([]);
@@ -237,7 +237,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
       if (n === 100) await server.admin('CLIENT', 'KILL', 'TYPE', 'normal');
       if (n === 150) proxy.cut();
       if (n === 250) {
-        await eventually(() => expect(first.inbox.isSubscribed).toBe(false));
+        await eventually(() => expect(first.channel.isSubscribed).toBe(false));
         proxy.mend();
       }
       await oneTurn();

@@ -261,17 +261,17 @@ export class World {
     return text === undefined ? undefined : decodeRecord(text);
   }
 
-  async heal(): Promise<void> {
+  async recover(): Promise<void> {
     for (const node of this.nodes) {
       node.resume();
       node.cut = false;
       node.deaf = false;
       node.fates = [];
-      if (node.alive) node.backplane.heardAgain();
+      if (node.alive) node.backplane.resubscribed();
     }
     await this.pass(3 * LEASE_MS);
     await this.settle();
-    // A register that was set back may name members who have left. Their node learns of it when somebody comes.
+    // A record store that was set back may name members who have left. Their node learns of it when somebody comes.
     const knocker = new FakeConnection(
       'knocker',
       this.nodes.find(({ alive }) => alive) as FakeNode,

@@ -1,9 +1,9 @@
-// The shared parts of a cluster in memory: register, leases and inboxes, that can be slow, cut off, forgetful and unreliable at will.
+// The shared parts of a cluster in memory: store, leases and inboxes, that can be slow, cut off, forgetful and unreliable at will.
 import type { Clock } from '../../src/platform/clock.js';
 import { Unavailable } from '../../src/platform/http-errors.js';
 import type { LeaseRegistry, Leases } from '../../src/signaling/cluster/node-lease.js';
 import type { Publisher } from '../../src/signaling/cluster/node-streams.js';
-import type { RoomRegister, SetOutcome } from '../../src/signaling/cluster/room-changes.js';
+import type { RoomRecordStore, SetOutcome } from '../../src/signaling/cluster/room-changes.js';
 import {
   absentRecord,
   decodeRecord,
@@ -18,7 +18,7 @@ export type Fate = 'fine' | 'refused' | 'lost';
 
 /** How one node reaches the shared parts. */
 export interface Link {
-  register: RoomRegister;
+  store: RoomRecordStore;
   leases: LeaseRegistry;
   publisher: Publisher;
   /** Called for every call before it is carried out; by default all are fine. */
@@ -66,7 +66,7 @@ export class FakeCluster {
       fate: () => 'fine',
       receive: undefined,
       delay: oneTurn,
-      register: {
+      store: {
         read: (roomId) => call('read', () => this.record(roomId)),
         compareAndSet: (expected, next, deadline, isNew) =>
           call('set', () => this.#set(expected, next, deadline, isNew)),

@@ -25,7 +25,7 @@ export async function openRedis(url: string, timeoutMs = 2000): Promise<Redis> {
 
 export interface RedisNode {
   backplane: ClusterBackplane;
-  inbox: NodeChannel;
+  channel: NodeChannel;
   redis: Redis;
 }
 
@@ -58,19 +58,19 @@ export class RedisNodes implements BackplaneUnderTest {
   }
 
   async add(redis: Redis): Promise<RedisNode> {
-    const inbox = openNodeChannel(redis, this.#prefix, randomUUID());
+    const channel = openNodeChannel(redis, this.#prefix, randomUUID());
     const backplane = createRedisBackplane(this.connections, {
       redis,
-      inbox,
+      channel,
       prefix: this.#prefix,
       clock: systemClock,
       log: pino({ level: 'silent' }) as Logger,
       leaseSeconds: this.#leaseSeconds,
     });
-    const node = { backplane, inbox, redis };
+    const node = { backplane, channel, redis };
     this.nodes.push(node);
     await eventually(async () => {
-      if (!inbox.isSubscribed) throw new Error('no inbox');
+      if (!channel.isSubscribed) throw new Error('no channel');
       await backplane.check();
     });
     return node;
@@ -102,9 +102,9 @@ export class RedisNodes implements BackplaneUnderTest {
   }
 
   async close(): Promise<void> {
-    for (const { backplane, inbox } of this.nodes) {
+    for (const { backplane, channel } of this.nodes) {
       await backplane.close();
-      inbox.close();
+      channel.close();
     }
   }
 }

@@ -40,7 +40,7 @@ export function cut(node: ClusterNode): void {
 export function mend(node: ClusterNode): void {
   node.link.fate = () => 'fine';
   node.link.receive = (text) => node.backplane.receive(text);
-  node.backplane.heardAgain();
+  node.backplane.resubscribed();
 }
 
 /** The last renewal was up to a third of a lease before the end; others look as often. */

@@ -54,7 +54,7 @@ function peerNews(known: RoomRecord, now: RoomRecord, to: string): Effect[] {
   const after = peerOf(now.state, to);
   const stayed =
     before?.connectionId === after?.connectionId &&
-    (after === undefined || known.pair === now.pair);
+    (after === undefined || known.generation === now.generation);
   if (stayed) {
     const turned =
       after !== undefined && isInitiator(known.state, to) !== isInitiator(now.state, to);

@@ -1,7 +1,7 @@
-// Backplane of one node among many: rooms in a register that all share, every change a run of room.ts, frames from node to node.
+// Backplane of one node among many: rooms in a record store that all share, every change a run of room.ts, frames from node to node.
 //
-// docs/cluster.md has the protocol. What can be lost on the way (a notice, a node, the register itself) is found again by
-// reading the room: `look`. Nothing here knows what the register, the leases and the inboxes are made of.
+// docs/cluster.md has the protocol. What can be lost on the way (a notice, a node, the record store itself) is found again by
+// reading the room: `look`. Nothing here knows what the store, the leases and the inboxes are made of.
 import type { Clock } from '../../platform/clock.js';
 import { Unavailable } from '../../platform/http-errors.js';
 import type { Logger } from '../../platform/logger.js';
@@ -11,17 +11,17 @@ import { type ClusterCounters, newCounters } from './metrics.js';
 import { type LeaseRegistry, NodeLease, processOf } from './node-lease.js';
 import { decodeMessage } from './node-messages.js';
 import { type Publisher, Receiver, SendQueue } from './node-streams.js';
-import { Patrol } from './patrol.js';
 import { PeerFrames } from './peer-frames.js';
-import { RoomChanges, type RoomRegister } from './room-changes.js';
-import { RoomNews } from './room-news.js';
+import { Reconciler } from './reconciler.js';
+import { RoomChanges, type RoomRecordStore } from './room-changes.js';
 import { nodeOf } from './room-record.js';
+import { RoomUpdates } from './room-updates.js';
 import { type RoomView, RoomViews } from './room-view.js';
 
 export interface ClusterParts {
   /** Names this process among all that ever were; its inbox goes by it. */
   processId: string;
-  register: RoomRegister;
+  store: RoomRecordStore;
   leases: LeaseRegistry;
   publisher: Publisher;
   clock: Clock;
@@ -40,9 +40,9 @@ export class ClusterBackplane implements Backplane {
   readonly #views: RoomViews;
   readonly #sendQueue: SendQueue;
   readonly #changes: RoomChanges;
-  readonly #news: RoomNews;
+  readonly #updates: RoomUpdates;
   readonly #frames: PeerFrames;
-  readonly #patrol: Patrol;
+  readonly #reconciler: Reconciler;
   readonly #joining = new Map<string, RoomView>();
   readonly #receiver: Receiver;
   #alive: ReadonlySet<string> = new Set();
@@ -51,7 +51,7 @@ export class ClusterBackplane implements Backplane {
   #isDuplicated = false;
 
   constructor(connections: LocalConnections, parts: ClusterParts) {
-    const { processId, register, leases, publisher, clock, leaseMs } = parts;
+    const { processId, store, leases, publisher, clock, leaseMs } = parts;
     const { counters } = this;
     this.#parts = parts;
     this.#connections = connections;
@@ -61,9 +61,9 @@ export class ClusterBackplane implements Backplane {
     this.#sendQueue = new SendQueue({
       ...sending,
       isAlive: (id) => this.#living.has(id),
-      onLost: (from, pair) => {
+      onLost: (from, generation) => {
         const seat = this.#views.seatOf(from);
-        if (seat?.pair === pair) this.#news.endGeneration(seat.view, pair);
+        if (seat?.generation === generation) this.#updates.endGeneration(seat.view, generation);
       },
     });
     const events = {
@@ -76,13 +76,18 @@ export class ClusterBackplane implements Backplane {
     const { lease } = this;
     const joining = this.#joining;
     const shared = { lease, views: this.#views, connections, counters, joining };
-    const lookSoon = (view: RoomView) => this.#patrol.soon(view);
-    const lookNow = (view: RoomView) => this.#patrol.now(view);
+    const reconcileSoon = (view: RoomView) => this.#reconciler.soon(view);
+    const reconcileNow = (view: RoomView) => this.#reconciler.now(view);
     const sendQueue = this.#sendQueue;
-    this.#changes = new RoomChanges({ ...shared, register, sendQueue, clock, lookSoon });
-    this.#news = new RoomNews({ ...shared, changes: this.#changes, lookSoon, lookNow });
-    this.#frames = new PeerFrames({ ...shared, news: this.#news, sendQueue });
-    this.#patrol = new Patrol(this.#views, this.#news, lease, clock, this.#report);
+    this.#changes = new RoomChanges({ ...shared, store, sendQueue, clock, reconcileSoon });
+    this.#updates = new RoomUpdates({
+      ...shared,
+      changes: this.#changes,
+      reconcileSoon,
+      reconcileNow,
+    });
+    this.#frames = new PeerFrames({ ...shared, updates: this.#updates, sendQueue });
+    this.#reconciler = new Reconciler(this.#views, this.#updates, lease, clock, this.#report);
     lease.hurry();
   }
 
@@ -96,7 +101,7 @@ export class ClusterBackplane implements Backplane {
     const view = this.#views.open(roomId);
     this.#joining.set(connectionId, view);
     try {
-      const isSeated = await view.line.run(() => this.#claim(view, member, devices));
+      const isSeated = await view.queue.run(() => this.#claim(view, member, devices));
       if (isSeated && leaving !== null && leaving !== roomId) {
         await this.#release(leaving, connectionId, 'move');
       }
@@ -123,12 +128,12 @@ export class ClusterBackplane implements Backplane {
   }
 
   async rooms() {
-    const records = await this.#parts.register.list();
+    const records = await this.#parts.store.list();
     await this.lease.ask();
     return records
       .map(({ state, nodes }) => ({
         roomId: state.roomId,
-        // Those of dead nodes stay in the register until somebody comes to the room.
+        // Those of dead nodes stay in the record store until somebody comes to the room.
         members: nodes.filter((node) => this.lease.isAlive(node)).length,
       }))
       .filter(({ members }) => members > 0);
@@ -148,16 +153,16 @@ export class ClusterBackplane implements Backplane {
       this.counters.batchesReceived += 1;
       for (const item of this.#receiver.take(message, text.length)) {
         if (item.kind === 'frame') this.#frames.receive(item);
-        else if (item.kind === 'update') this.#news.receive(item);
-        else this.#patrol.all((view) => sitsOpposite(view, message.processId));
+        else if (item.kind === 'update') this.#updates.receive(item);
+        else this.#reconciler.all((view) => sitsOpposite(view, message.processId));
       }
     }
   }
 
   /** To be called when the inbox hears again, after it may have missed something. */
-  heardAgain(): void {
+  resubscribed(): void {
     this.lease.hurry();
-    this.#patrol.all();
+    this.#reconciler.all();
   }
 
   /** Rejects while this node may not act on its seats, or another node has its id. */
@@ -173,15 +178,15 @@ export class ClusterBackplane implements Backplane {
 
   /** Whether anything is under way. */
   get busy(): boolean {
-    if (this.#sendQueue.busy || this.#patrol.busy) return true;
-    for (const { line } of this.#views) if (line.busy) return true;
+    if (this.#sendQueue.busy || this.#reconciler.busy) return true;
+    for (const { queue } of this.#views) if (queue.busy) return true;
     return false;
   }
 
   async close(): Promise<void> {
-    this.#patrol.stop();
-    for (const { line } of this.#views) await line.mustRun(async () => {});
-    await this.#patrol.idle();
+    this.#reconciler.stop();
+    for (const { queue } of this.#views) await queue.mustRun(async () => {});
+    await this.#reconciler.idle();
     await this.#sendQueue.close();
     this.#receiver.close();
     // Where it cannot be told, others wait until it has run out.
@@ -197,7 +202,7 @@ export class ClusterBackplane implements Backplane {
       const event = { kind: 'join', member, devices } as const;
       const record = await this.#changes.change(view, event);
       const isSeated = nodeOf(record, connectionId) !== undefined;
-      if (!isSeated) this.#news.findGhosts(record);
+      if (!isSeated) this.#updates.findGhosts(record);
       return isSeated;
     } catch (error) {
       // It may have got its seat, or yet get it.
@@ -210,7 +215,7 @@ export class ClusterBackplane implements Backplane {
 
   async #release(roomId: string, connectionId: string, how: Departure | 'move'): Promise<void> {
     const view = this.#views.open(roomId);
-    await view.line.mustRun(async () => {
+    await view.queue.mustRun(async () => {
       if (how !== 'move' && !view.seats.has(connectionId)) return;
       try {
         await this.#changes.change(view, { kind: how, connectionId });
@@ -221,7 +226,7 @@ export class ClusterBackplane implements Backplane {
     });
   }
 
-  /** The register cannot be reached: who goes is gone for this node, and others learn of it later. */
+  /** The record store cannot be reached: who goes is gone for this node, and others learn of it later. */
   #releaseHere(view: RoomView, connectionId: string, how: Departure | 'move'): void {
     const { known } = view;
     const { room, effects } = transition(known.state, { kind: how, connectionId });
@@ -237,7 +242,7 @@ export class ClusterBackplane implements Backplane {
 
   #owe(view: RoomView, connectionId: string, how: Departure | 'move'): void {
     this.#views.owe(view, connectionId, how);
-    this.#patrol.soon(view);
+    this.#reconciler.soon(view);
     if (this.#views.owed <= MAX_RELEASES) return;
     for (const each of this.#views) this.#views.settle(each);
     this.lease.abandon();
@@ -268,17 +273,17 @@ export class ClusterBackplane implements Backplane {
       this.#sendQueue.forget(processId);
       this.#receiver.forget(processId);
     }
-    this.#patrol.urgent((view) => [...gone].some((processId) => sitsOpposite(view, processId)));
+    this.#reconciler.urgent((view) => [...gone].some((processId) => sitsOpposite(view, processId)));
   }
 
   #part(): void {
     this.#parts.log.error('rooms cannot be reached');
-    for (const view of this.#views) view.line.must(() => this.#news.sever(view));
+    for (const view of this.#views) view.queue.must(() => this.#updates.partition(view));
   }
 
   #regain(): void {
     this.#parts.log.info({ losses: this.lease.losses }, 'rooms can be reached');
-    this.#patrol.all();
+    this.#reconciler.all();
   }
 }
 

@@ -2,7 +2,7 @@
 //
 //   items          := [FORMAT, process, stream, number of the first item, [item, …]]
 //   acknowledgment := [FORMAT, process, stream, number of the last item, whether the next item is missing]
-//   item           := frame [pair, from, to, length] | update [version, record, effects] | loss []
+//   item           := frame [generation, from, to, length] | update [version, record, effects] | loss []
 //
 // A frame is the text of a WebSocket message, unchanged; its length is in UTF-16 code units.
 import type { Effect } from '../room.js';
@@ -14,7 +14,7 @@ export interface Envelope {
   readonly to: string;
   readonly from: string;
   /** The generation in which it was sent. */
-  readonly pair: number;
+  readonly generation: number;
   readonly frame: string;
 }
 
@@ -66,8 +66,8 @@ export interface EncodedItem {
 export function encodeItem(item: Item): EncodedItem {
   if (item.kind === 'loss') return { head: '[]', body: '' };
   if (item.kind === 'frame') {
-    const { pair, from, to, frame } = item;
-    return { head: JSON.stringify([pair, from, to, frame.length]), body: frame };
+    const { generation, from, to, frame } = item;
+    return { head: JSON.stringify([generation, from, to, frame.length]), body: frame };
   }
   const { previous, record, effects } = item;
   return { head: JSON.stringify([previous, encodeRecord(record), effects]), body: '' };
@@ -87,7 +87,7 @@ export const encodeAcknowledgment = (it: Acknowledgment): string =>
 
 type Head =
   | []
-  | [pair: number, from: string, to: string, length: number]
+  | [generation: number, from: string, to: string, length: number]
   | [previous: number, record: string, effects: Effect[]];
 
 /** Reads a message; undefined if it is of another format, or cut short. */
@@ -110,10 +110,10 @@ export function decodeMessage(text: string): Batch | Acknowledgment | undefined 
         const [previous, record, effects] = head;
         return { kind: 'update', previous, record: decodeRecord(record), effects };
       }
-      const [pair, from, to, length] = head;
+      const [generation, from, to, length] = head;
       const start = end + 1;
       end += length;
-      return { kind: 'frame', to, from, pair, frame: text.slice(start, start + length) };
+      return { kind: 'frame', to, from, generation, frame: text.slice(start, start + length) };
     });
     return end + 1 === text.length ? { processId, stream, number, items } : undefined;
   } catch {

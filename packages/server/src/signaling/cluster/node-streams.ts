@@ -36,7 +36,7 @@ export interface SendQueueDeps extends StreamDeps {
   /** Whether a process has a lease, as far as this node has been told. */
   isAlive(processId: string): boolean;
   /** A frame that a connection sent in a generation may never arrive. */
-  onLost(from: string, pair: number): void;
+  onLost(from: string, generation: number): void;
 }
 
 /** Most that may wait for one node or for its acknowledgment, in UTF-16 code units. */
@@ -98,7 +98,7 @@ export class SendQueue {
       this.#add(processId, item);
     } else {
       this.#deps.counters.frameDrops.overflow += 1;
-      this.#deps.onLost(frame.from, frame.pair);
+      this.#deps.onLost(frame.from, frame.generation);
     }
   }
 
@@ -186,7 +186,7 @@ export class SendQueue {
     for (const { frame } of stream.items) {
       if (frame === undefined) continue;
       this.#deps.counters.frameDrops[cause] += 1;
-      this.#deps.onLost(frame.from, frame.pair);
+      this.#deps.onLost(frame.from, frame.generation);
     }
   }
 

@@ -4,7 +4,7 @@ import type { ClusterCounters, FrameDrop } from './metrics.js';
 import type { NodeLease } from './node-lease.js';
 import type { Envelope } from './node-messages.js';
 import type { SendQueue } from './node-streams.js';
-import type { RoomNews } from './room-news.js';
+import type { RoomUpdates } from './room-updates.js';
 import type { LocalSeat, RoomView, RoomViews } from './room-view.js';
 
 /** Most that may wait for a verdict on the lease or for news of a room, in UTF-16 code units. */
@@ -13,7 +13,7 @@ const MAX_HELD = 8 * 1024 * 1024;
 export interface PeerFramesDeps {
   lease: NodeLease;
   views: RoomViews;
-  news: RoomNews;
+  updates: RoomUpdates;
   sendQueue: SendQueue;
   connections: LocalConnections;
   counters: ClusterCounters;
@@ -69,9 +69,9 @@ export class PeerFrames {
     const seat = this.#views.seatOf(to);
     const view = this.#deps.joining.get(to) ?? seat?.view;
     if (view === undefined) this.#drop('parted');
-    else if (this.#lease.acts && !view.line.busy) this.#deliver(view, envelope, false);
+    else if (this.#lease.acts && !view.queue.busy) this.#deliver(view, envelope, false);
     else {
-      this.#wait(view, envelope.pair, envelope.frame.length, async () => {
+      this.#wait(view, envelope.generation, envelope.frame.length, async () => {
         await this.#lease.verdict();
         await this.#deliver(view, envelope, false);
       });
@@ -79,24 +79,25 @@ export class PeerFrames {
   }
 
   #pass(seat: LocalSeat, from: string, to: string, frame: string): boolean {
-    const { pair, peerProcess } = seat;
+    const { generation, peerProcess } = seat;
     if (peerProcess === null) return this.#connections.forward(to, frame);
-    this.#deps.sendQueue.frame(peerProcess, { kind: 'frame', to, from, pair, frame });
+    this.#deps.sendQueue.frame(peerProcess, { kind: 'frame', to, from, generation, frame });
     return true;
   }
 
   /** Until the registry has spoken, and the seat stands under a lease that runs. Then only the same company counts. */
-  #hold({ view, pair }: LocalSeat, from: string, to: string, frame: string): boolean {
+  #hold({ view, generation }: LocalSeat, from: string, to: string, frame: string): boolean {
     view.held += 1;
-    const fits = this.#wait(view, pair, frame.length, async () => {
+    const fits = this.#wait(view, generation, frame.length, async () => {
       try {
         await this.#lease.verdict();
         const isClaimed = this.#views.seatOf(from)?.incarnation === this.#lease.incarnation;
-        if (!isClaimed && this.#lease.state === 'valid') await this.#deps.news.look(view);
+        if (!isClaimed && this.#lease.state === 'valid') await this.#deps.updates.reconcile(view);
       } finally {
         view.held -= 1;
         const seat = this.#views.seatOf(from);
-        if (seat?.peerId === to && seat.pair === pair) this.#pass(seat, from, to, frame);
+        if (seat?.peerId === to && seat.generation === generation)
+          this.#pass(seat, from, to, frame);
         else this.#drop('lease');
       }
     });
@@ -105,45 +106,45 @@ export class PeerFrames {
   }
 
   #deliver(view: RoomView, envelope: Envelope, isLast: boolean): Promise<void> | undefined {
-    const { to, from, pair, frame } = envelope;
+    const { to, from, generation, frame } = envelope;
     const seat = this.#views.seatOf(to);
-    if (seat?.peerId === from && seat.pair === pair) {
+    if (seat?.peerId === from && seat.generation === generation) {
       if (isEnding(seat)) this.#drop('parted');
       else this.#connections.forward(to, frame);
       return undefined;
     }
     // Its sender knows of something that has not come here: news was lost.
-    const isAhead = seat !== undefined && pair > seat.pair;
+    const isAhead = seat !== undefined && generation > seat.generation;
     if (isLast || !isAhead || this.#lease.state !== 'valid') {
       this.#drop('parted');
-      if (isAhead) this.#deps.news.endGeneration(view, pair);
+      if (isAhead) this.#deps.updates.endGeneration(view, generation);
       return undefined;
     }
     const catchUpFirst = async () => {
       try {
-        await this.#deps.news.look(view);
+        await this.#deps.updates.reconcile(view);
       } finally {
         await this.#deliver(view, envelope, true);
       }
     };
-    if (view.line.busy) return catchUpFirst();
-    this.#wait(view, pair, frame.length, catchUpFirst);
+    if (view.queue.busy) return catchUpFirst();
+    this.#wait(view, generation, frame.length, catchUpFirst);
     return undefined;
   }
 
-  #wait(view: RoomView, pair: number, size: number, task: () => Promise<void>): boolean {
+  #wait(view: RoomView, generation: number, size: number, task: () => Promise<void>): boolean {
     const hasSpace = this.#held + size <= MAX_HELD;
     if (hasSpace) this.#held += size;
     const fits =
       hasSpace &&
-      view.line.push(async () => {
+      view.queue.push(async () => {
         this.#held -= size;
         await task();
       });
     if (fits) return true;
     if (hasSpace) this.#held -= size;
     this.#drop('overflow');
-    this.#deps.news.endGeneration(view, pair);
+    this.#deps.updates.endGeneration(view, generation);
     return false;
   }
 
@@ -154,4 +155,5 @@ export class PeerFrames {
 }
 
 /** Whether the generation of a seat is about to end, since a frame of it was lost: no later one is to arrive in it. */
-const isEnding = ({ view, pair }: LocalSeat): boolean => pair <= (view.severed ?? 0);
+const isEnding = ({ view, generation }: LocalSeat): boolean =>
+  generation <= (view.endedGeneration ?? 0);

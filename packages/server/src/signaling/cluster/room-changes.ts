@@ -12,14 +12,14 @@ import { absentRecord, nodeOf, type RoomRecord } from './room-record.js';
 import type { RoomView, RoomViews } from './room-view.js';
 
 /** Keeps the records of all rooms. Rejects with `Unavailable` when it cannot be reached; a change may then have been made. */
-export interface RoomRegister {
+export interface RoomRecordStore {
   /** The record, kept for some hours more; {@link absentRecord} where there is none. */
   read(roomId: string): Promise<RoomRecord>;
   /**
    * Writes `next` where the version is still `expected`; 0: where there is no record.
    *
-   * @param deadline - by the register's clock; after it nothing is written, so that a lease that is gone writes nothing late
-   * @param isNew - whether nobody is known to sit there: a register that is full refuses to make such a room
+   * @param deadline - by the record store's clock; after it nothing is written, so that a lease that is gone writes nothing late
+   * @param isNew - whether nobody is known to sit there: a store that is full refuses to make such a room
    */
   compareAndSet(
     expected: number,
@@ -44,7 +44,7 @@ export type SetOutcome =
 const MAX_TRIES = 30;
 
 export interface RoomChangesDeps {
-  register: RoomRegister;
+  store: RoomRecordStore;
   lease: NodeLease;
   views: RoomViews;
   sendQueue: SendQueue;
@@ -54,7 +54,7 @@ export interface RoomChangesDeps {
   /** Connections whose join, or move, is under way. */
   joining: ReadonlyMap<string, RoomView>;
   /** Sees to it that a room is looked at again, although nothing may happen in it. */
-  lookSoon: (view: RoomView) => void;
+  reconcileSoon: (view: RoomView) => void;
 }
 
 export class RoomChanges {
@@ -65,21 +65,21 @@ export class RoomChanges {
   }
 
   /**
-   * Changes a room by an event, or, without one, only puts right what is wrong with it. To be called in the line of
+   * Changes a room by an event, or, without one, only puts right what is wrong with it. To be called in the queue of
    * the room. Resolves to the room as it is then.
    *
    * @throws Unavailable where it is not known, or not possible; what was asked for may then yet happen
    */
   async change(view: RoomView, event: RoomEvent | null): Promise<RoomRecord> {
-    const { register, lease, counters } = this.#deps;
+    const { store, lease, counters } = this.#deps;
     const { roomId } = view;
-    // What is known here is mostly how it is; where not, the register's answer says how.
+    // What is known here is mostly how it is; where not, the record store's answer says how.
     let base = view.exact && view.seats.size > 0 ? view.known : absentRecord(roomId);
     let isFresh = false;
     let isConfirmed = false;
     if (event === null) {
       await this.#mayAct();
-      base = await register.read(roomId);
+      base = await store.read(roomId);
       isFresh = true;
     }
     for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -95,7 +95,7 @@ export class RoomChanges {
         // Before anything is concluded from it: is the lease what we think, and the room?
         if (planned.lost) await this.#askLeases();
         isConfirmed = planned.lost;
-        base = await register.read(roomId);
+        base = await store.read(roomId);
         isFresh = true;
         continue;
       }
@@ -164,7 +164,7 @@ export class RoomChanges {
       known: view.known,
       exact: view.exact,
       isGhost: (id) => !view.seats.has(id) && !joining.has(id) && id !== leaver,
-      severed: view.severed,
+      endedGeneration: view.endedGeneration,
       released: view.releases,
       mustWrite: view.uncertain !== null,
     });
@@ -178,7 +178,7 @@ export class RoomChanges {
     isNew: boolean,
   ) {
     try {
-      return await this.#deps.register.compareAndSet(base.version, next, deadline, isNew);
+      return await this.#deps.store.compareAndSet(base.version, next, deadline, isNew);
     } catch (cause) {
       // Perhaps it was made, perhaps it yet will be: the next change is made in any case, and makes this one void.
       this.#doubt(view, base, next);
@@ -189,7 +189,7 @@ export class RoomChanges {
   #doubt(view: RoomView, base: RoomRecord, next: RoomRecord): void {
     view.uncertain ??= new Set();
     for (const node of [...base.nodes, ...next.nodes]) view.uncertain.add(node);
-    this.#deps.lookSoon(view);
+    this.#deps.reconcileSoon(view);
   }
 
   #tell(
@@ -200,10 +200,14 @@ export class RoomChanges {
     incarnation: number,
   ): void {
     const { lease, views, connections, counters, sendQueue } = this.#deps;
-    const { healed, next, effects } = planned;
+    const { reconciled, next, effects } = planned;
     const subject = subjectOf(event);
     const waiting = view.uncertain;
-    const here = catchUp(view.known, healed, (id) => view.seats.has(id) && id !== leaverOf(event));
+    const here = catchUp(
+      view.known,
+      reconciled,
+      (id) => view.seats.has(id) && id !== leaverOf(event),
+    );
     if (here.length > 0 && event === null) counters.caughtUp += 1;
     for (const { member, incarnation: earlier } of view.seats.values()) {
       if (earlier === incarnation) continue;
@@ -214,7 +218,7 @@ export class RoomChanges {
     const told = [...here, ...effects.filter(({ to }) => isHere(to))];
 
     view.exact = true;
-    view.severed = null;
+    view.endedGeneration = null;
     view.uncertain = null;
     views.settle(view);
     views.adopt(
@@ -233,16 +237,16 @@ export class RoomChanges {
     processes.delete(lease.processId);
     for (const processId of processes) {
       const isThere = (id: string) => {
-        const node = nodeOf(next, id) ?? nodeOf(healed, id);
+        const node = nodeOf(next, id) ?? nodeOf(reconciled, id);
         return node !== undefined && processOf(node) === processId;
       };
-      const news: Effect[] = catchUp(base, healed, isThere);
-      news.push(...effects.filter(({ to }) => isThere(to)));
+      const updates: Effect[] = catchUp(base, reconciled, isThere);
+      updates.push(...effects.filter(({ to }) => isThere(to)));
       sendQueue.update(processId, {
         kind: 'update',
         previous: base.version,
         record: next,
-        effects: news,
+        effects: updates,
       });
     }
   }

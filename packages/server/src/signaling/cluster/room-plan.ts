@@ -1,10 +1,10 @@
-// What a node makes of a room it is about to change, pure: first the room is healed, then room.ts has its say.
+// What a node makes of a room it is about to change, pure: first the room is reconciled, then room.ts has its say.
 //
 // Healing is part of every change, so that whoever touches a room leaves it right:
 //   - seats of this node that stand under an earlier lease of it pass to the present one: disturbs nobody
-//   - members of dead nodes go, and those that have left, though the register was away then, or has been set back since
-//   - seats that others took for dead, or that the register has lost, are claimed again where nobody sits there now
-//   - two who were told apart while the register was away meet anew, for both
+//   - members of dead nodes go, and those that have left, though the record store was away then, or has been set back since
+//   - seats that others took for dead, or that the record store has lost, are claimed again where nobody sits there now
+//   - two who were told apart while the record store was away meet anew, for both
 import { ROOM_SEATS } from '@couplet/protocol';
 import {
   type Effect,
@@ -14,12 +14,12 @@ import {
   type Transition,
   transition,
 } from '../room.js';
-import { isReplaced, nodeOf, pastAfter, type RoomRecord, sameCompany } from './room-record.js';
+import { haveSameMembers, isReplaced, nodeOf, pastAfter, type RoomRecord } from './room-record.js';
 
 /** A seat that a connection of this node holds, by what the connection was told. */
 export interface HeldSeat {
   readonly member: Member;
-  /** Whether the register knew of it under the present lease. */
+  /** Whether the record store knew of it under the present lease. */
   readonly claimed: boolean;
 }
 
@@ -35,13 +35,13 @@ export interface Planner {
   readonly held: readonly HeldSeat[];
   /** What they know of the room. */
   readonly known: RoomRecord;
-  /** Whether that is what the register had at that version, and not what was left of it without the others. */
+  /** Whether that is what the record store had at that version, and not what was left of it without the others. */
   readonly exact: boolean;
   /** Whether a member that is said to sit here under the present lease does not. */
   isGhost(connectionId: string): boolean;
   /** The generation that is to end although nobody left; null: none. */
-  readonly severed: number | null;
-  /** Connections that have left, of which the register has not heard yet. */
+  readonly endedGeneration: number | null;
+  /** Connections that have left, of which the record store has not heard yet. */
   readonly released: { has(connectionId: string): boolean };
   /** Whether to write even where nothing is new: an earlier change, of which nobody knows whether it was made, becomes void. */
   readonly mustWrite: boolean;
@@ -49,7 +49,7 @@ export interface Planner {
 
 export interface Plan {
   /** The room after healing: what members have to know before the event. */
-  readonly healed: RoomRecord;
+  readonly reconciled: RoomRecord;
   readonly next: RoomRecord;
   /** Effects of the event alone. */
   readonly effects: readonly Effect[];
@@ -61,13 +61,13 @@ export interface Plan {
 
 export function plan(base: RoomRecord, event: RoomEvent | null, planner: Planner): Plan {
   const version = Math.max(base.version + 1, planner.known.version + 1, Math.floor(planner.now));
-  const { record: healed, lost } = heal(base, version, planner);
-  const { room, effects } = happen(healed.state, event);
-  const next = seatAll(room, healed, version, planner.node);
-  // A register that has lost its last changes is told of the loss, and so are the nodes of those who sit there by it.
+  const { record: reconciled, lost } = reconcile(base, version, planner);
+  const { room, effects } = happen(reconciled.state, event);
+  const next = seatAll(room, reconciled, version, planner.node);
+  // A record store that has lost its last changes is told of the loss, and so are the nodes of those who sit there by it.
   const changed = planner.mustWrite || isBehind(base, planner) || !sameRecord(base, next);
   return {
-    healed,
+    reconciled,
     next: changed ? next : { ...next, version: base.version },
     effects,
     changed,
@@ -79,17 +79,17 @@ function happen(state: RoomState, event: RoomEvent | null): Transition {
   if (event === null) return { room: state, effects: [] };
   const result = transition(state, event);
   if (event.kind !== 'leave' || result.effects.length > 0) return result;
-  // The register knows nothing of the seat any more; who leaves it is answered all the same.
+  // The record store knows nothing of the seat any more; who leaves it is answered all the same.
   const member = { connectionId: event.connectionId, deviceId: null };
   return { room: state, effects: transition({ ...state, members: [member] }, event).effects };
 }
 
-function heal(
+function reconcile(
   base: RoomRecord,
   version: number,
   planner: Planner,
 ): { record: RoomRecord; lost: boolean } {
-  const { held, known, node, severed } = planner;
+  const { held, known, node, endedGeneration } = planner;
   const seated = ({ member }: HeldSeat, { members }: RoomState) =>
     members.some(({ connectionId }) => connectionId === member.connectionId);
 
@@ -98,7 +98,7 @@ function heal(
       ? node
       : (base.nodes[at] as string),
   );
-  // Who was gone when the members here were told has left since a register that is behind.
+  // Who was gone when the members here were told has left since a record store that is behind.
   const regressed = isBehind(base, planner);
   const hasLeft = (id: string) => regressed && planner.exact && nodeOf(known, id) === undefined;
   let state = base.state;
@@ -126,13 +126,13 @@ function heal(
   const allOurs = state.members.every(({ connectionId }) =>
     held.some(({ member }) => member.connectionId === connectionId),
   );
-  if (held.length > 0 && allOurs && sameCompany(state, known.state)) {
+  if (held.length > 0 && allOurs && haveSameMembers(state, known.state)) {
     // Both of them back as they were, and in their order: nobody has noticed anything.
     const asKnown = { ...known.state, devices: known.state.devices ?? state.devices };
     return {
       record: {
         version,
-        pair: severed === known.pair ? version : known.pair,
+        generation: endedGeneration === known.generation ? version : known.generation,
         state: asKnown,
         nodes: asKnown.members.map(() => node),
         past: pastAfter(base, asKnown, base.version),
@@ -142,11 +142,14 @@ function heal(
   }
   // Who is found to be gone was there by this record, and is not known to have come after any later one.
   const record = seatAll(state, { ...base, nodes }, version, node, base.version);
-  const apart = severed !== null && severed === record.pair && state.members.length === ROOM_SEATS;
-  return { record: apart ? { ...record, pair: version } : record, lost };
+  const apart =
+    endedGeneration !== null &&
+    endedGeneration === record.generation &&
+    state.members.length === ROOM_SEATS;
+  return { record: apart ? { ...record, generation: version } : record, lost };
 }
 
-/** Whether the register knows less than the members here were told: it was restored from what it was before. */
+/** Whether the record store knows less than the members here were told: it was restored from what it was before. */
 const isBehind = (base: RoomRecord, { held, known }: Planner): boolean =>
   held.length > 0 && base.version < known.version;
 
@@ -165,15 +168,15 @@ function seatAll(
   until = version,
 ): RoomRecord {
   const nodes = state.members.map(({ connectionId }) => nodeOf(from, connectionId) ?? node);
-  const pair = sameCompany(state, from.state) ? from.pair : version;
+  const generation = haveSameMembers(state, from.state) ? from.generation : version;
   // An empty room is no room: it remembers no roles.
   const kept = state.members.length === 0 ? { ...state, devices: null } : state;
-  return { version, pair, state: kept, nodes, past: pastAfter(from, state, until) };
+  return { version, generation, state: kept, nodes, past: pastAfter(from, state, until) };
 }
 
 function sameRecord(one: RoomRecord, other: RoomRecord): boolean {
   return (
-    one.pair === other.pair &&
+    one.generation === other.generation &&
     one.state.devices?.client1 === other.state.devices?.client1 &&
     one.state.devices?.client2 === other.state.devices?.client2 &&
     one.state.devices?.proved1 === other.state.devices?.proved1 &&

@@ -12,7 +12,7 @@ export interface RoomRecord {
   /** Grows with every change, and beyond the life of the room: made of the time, so that a room made anew comes after. 0: no record. */
   readonly version: number;
   /** Version at which the present members came together. Frames and notices of an earlier company are none of theirs. */
-  readonly pair: number;
+  readonly generation: number;
   readonly state: RoomState;
   /** The node of each member, in the order of the members. */
   readonly nodes: readonly string[];
@@ -28,7 +28,7 @@ const MAX_PAST = 2 * ROOM_SEATS;
 
 /** The room that nobody has ever entered. */
 export function absentRecord(roomId: string): RoomRecord {
-  return { version: 0, pair: 0, state: emptyRoom(roomId), nodes: [], past: [] };
+  return { version: 0, generation: 0, state: emptyRoom(roomId), nodes: [], past: [] };
 }
 
 export function nodeOf({ state, nodes }: RoomRecord, connectionId: string): string | undefined {
@@ -36,7 +36,7 @@ export function nodeOf({ state, nodes }: RoomRecord, connectionId: string): stri
 }
 
 /** The version comes first, in digits: a script compares it without reading the rest. */
-export function encodeRecord({ version, pair, state, nodes, past }: RoomRecord): string {
+export function encodeRecord({ version, generation, state, nodes, past }: RoomRecord): string {
   const { roomId, devices, members } = state;
   const seats = members.map(({ connectionId, deviceId, isProved }, at) => [
     connectionId,
@@ -46,7 +46,7 @@ export function encodeRecord({ version, pair, state, nodes, past }: RoomRecord):
   ]);
   const paired = devices === null ? null : encodeDevices(devices);
   const gone = past.map(({ connectionId, deviceId, until }) => [connectionId, deviceId, until]);
-  return `${version}|${JSON.stringify([pair, roomId, paired, seats, gone])}`;
+  return `${version}|${JSON.stringify([generation, roomId, paired, seats, gone])}`;
 }
 
 /** As an older version did, where nobody is proved. */
@@ -68,7 +68,7 @@ type Encoded = [
 /** Reads what {@link encodeRecord} wrote. */
 export function decodeRecord(text: string): RoomRecord {
   const bar = text.indexOf('|');
-  const [pair, roomId, paired, seats, gone = []] = JSON.parse(text.slice(bar + 1)) as Encoded;
+  const [generation, roomId, paired, seats, gone = []] = JSON.parse(text.slice(bar + 1)) as Encoded;
   const members = seats.map(
     ([connectionId, deviceId, , isProved]): Member => ({
       connectionId,
@@ -78,7 +78,7 @@ export function decodeRecord(text: string): RoomRecord {
   );
   return {
     version: Number(text.slice(0, bar)),
-    pair,
+    generation,
     state: { roomId, members, devices: paired === null ? null : decodeDevices(paired) },
     nodes: seats.map(([, , node]) => node),
     past: gone.map(([connectionId, deviceId, until]) => ({ connectionId, deviceId, until })),
@@ -97,7 +97,7 @@ const decodeDevices = ([client1, client2, proved = 0]: [
 });
 
 /** Whether the same connections sit there, in whatever order. */
-export function sameCompany(one: RoomState, other: RoomState): boolean {
+export function haveSameMembers(one: RoomState, other: RoomState): boolean {
   return (
     one.members.length === other.members.length &&
     one.members.every(({ connectionId }) =>

@@ -9,42 +9,42 @@ import { SerialQueue } from './serial-queue.js';
 export interface LocalSeat {
   readonly view: RoomView;
   readonly member: Member;
-  /** Lease under which the register knows of it, by its number. */
+  /** Lease under which the record store knows of it, by its number. */
   readonly incarnation: number;
   readonly peerId: string | null;
   /** Where the peer lives, by its process; null: here, or there is none. */
   readonly peerProcess: string | null;
   /** The company it is in. */
-  readonly pair: number;
+  readonly generation: number;
 }
 
 export class RoomView {
   readonly roomId: string;
-  readonly line: SerialQueue;
+  readonly queue: SerialQueue;
   /** The room as its members here have been told. */
   known: RoomRecord;
-  /** Whether that is what the register had at this version; not so after a change made here alone. */
+  /** Whether that is what the record store had at this version; not so after a change made here alone. */
   exact = true;
   /**
    * The generation that is to end although nobody leaves: its members here were told that the other is gone, which only
    * could not be reached, or one of its frames was lost.
    */
-  severed: number | null = null;
+  endedGeneration: number | null = null;
   /** Nodes to be told of the next change in any case: of an earlier one it is not known whether it was made. */
   uncertain: Set<string> | null = null;
-  /** Seats that are to be given up as soon as the register can be reached; changed by {@link RoomViews} alone, which counts them. */
+  /** Seats that are to be given up as soon as the record store can be reached; changed by {@link RoomViews} alone, which counts them. */
   readonly releases = new Map<string, Departure | 'move'>();
   readonly seats = new Map<string, LocalSeat>();
-  /** Frames of its members that wait in the line. */
+  /** Frames of its members that wait in the queue. */
   held = 0;
 
   constructor(roomId: string, onIdle: (view: RoomView) => void, onError: (error: unknown) => void) {
     this.roomId = roomId;
-    this.line = new SerialQueue(() => onIdle(this), onError);
+    this.queue = new SerialQueue(() => onIdle(this), onError);
     this.known = absentRecord(roomId);
   }
 
-  /** Whether the register has to be told or asked of this room when it can be reached again. */
+  /** Whether the record store has to be told or asked of this room when it can be reached again. */
   get matters(): boolean {
     return this.seats.size > 0 || this.releases.size > 0 || this.uncertain !== null;
   }
@@ -140,7 +140,7 @@ export class RoomViews {
         incarnation,
         peerId: isAlone ? null : peer.connectionId,
         peerProcess: isHere ? null : peerProcess,
-        pair: record.pair,
+        generation: record.generation,
       };
       // Who moves has its seat in the new room from here on: nothing of the old one reaches it.
       const left = this.#seats.get(connectionId);

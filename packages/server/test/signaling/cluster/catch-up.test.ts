@@ -15,9 +15,13 @@ const member = (text: string): Member => {
   return { connectionId, deviceId: deviceId ?? null };
 };
 
-function record(pair: number, members: string[], devices: RoomState['devices'] = null): RoomRecord {
+function record(
+  generation: number,
+  members: string[],
+  devices: RoomState['devices'] = null,
+): RoomRecord {
   const state = { roomId: 'r', members: members.map(member), devices };
-  return { version: pair, pair, state, nodes: members.map(() => 'p.1'), past: [] };
+  return { version: generation, generation, state, nodes: members.map(() => 'p.1'), past: [] };
 }
 
 const short = (effect: Effect): string => {
@@ -93,11 +97,11 @@ test('one who sits there without having been told hears nothing', () => {
 
 test('whatever has happened, a member ends with the peer and the role that the room gives it', () => {
   const company = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd@x', 'e@x'), { maxLength: 2 });
-  const pair = fc.integer({ min: 1, max: 3 });
+  const generation = fc.integer({ min: 1, max: 3 });
   fc.assert(
-    fc.property(company, company, pair, pair, (before, after, first, second) => {
+    fc.property(company, company, generation, generation, (before, after, first, second) => {
       const known = record(first, before);
-      // The same company cannot be of an older pair than another one.
+      // The same company cannot be of an older generation than another one.
       const now = record(before.join() === after.join() ? second : first + 1, after);
       for (const { connectionId } of known.state.members) {
         const effects = catchUp(known, now, (id) => id === connectionId);

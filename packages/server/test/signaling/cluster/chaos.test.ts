@@ -1,4 +1,4 @@
-// Whatever nodes, links and clients do to each other: when it is over, everyone sits where the register says, and has been told so.
+// Whatever nodes, links and clients do to each other: when it is over, everyone sits where the record store says, and has been told so.
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -62,7 +62,7 @@ const happenings = ({ clients, rooms, devices }: Cast) => [
   },
 ];
 
-/** What a register loses, in a failover or with its memory. */
+/** What a record store loses, in a failover or with its memory. */
 const losses = (['forget', 'snapshot', 'restore'] as const).map((kind) => ({
   weight: 1,
   arbitrary: fc.record({ kind: fc.constant(kind) }),
@@ -117,7 +117,7 @@ async function play(steps: readonly Step[]): Promise<World> {
       case 'mend':
         if (target) {
           target.cut = false;
-          if (target.alive) target.backplane.heardAgain();
+          if (target.alive) target.backplane.resubscribed();
         }
         break;
       case 'deaf':
@@ -141,7 +141,7 @@ async function play(steps: readonly Step[]): Promise<World> {
         break;
     }
   }
-  await world.heal();
+  await world.recover();
   return world;
 }
 
@@ -260,7 +260,7 @@ const afterAnyStory = (step: fc.Arbitrary<Step>, judgement: (world: World) => un
 const LONG = { timeout: 600_000 };
 
 test(
-  'after any faults everyone sits where the register says, knows it, and reaches its peer',
+  'after any faults everyone sits where the record store says, knows it, and reaches its peer',
   LONG,
   () =>
     afterAnyStory(anything, async (world) => {
@@ -271,7 +271,7 @@ test(
 );
 
 test(
-  'a device that came anew is never thrown out by who it was before, where the register loses nothing',
+  'a device that came anew is never thrown out by who it was before, where the record store loses nothing',
   LONG,
   async () => {
     const cast = { clients: 3, rooms: ROOMS.slice(0, 1), devices: ['creator', 'acceptor'] };

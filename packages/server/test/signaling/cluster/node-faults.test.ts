@@ -72,7 +72,7 @@ function longestTurn(): () => number {
   };
 }
 
-test('50,000 departures while the register is away hold up the event loop at no point', async () => {
+test('50,000 departures while the record store is away hold up the event loop at no point', async () => {
   const { world, first } = await twoNodes();
   const ids = Array.from({ length: 50_000 }, (_, n) => `m${n}`);
   /** As many as the event loop reads of in one turn, roughly. */

@@ -17,7 +17,7 @@ const version = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const record = fc
   .record({
     version,
-    pair: version,
+    generation: version,
     roomId: text,
     devices: fc.option(fc.record({ client1: text, client2: text })),
     members: fc.array(fc.record({ connectionId: id, deviceId: fc.option(text) }), { maxLength: 2 }),
@@ -26,9 +26,9 @@ const record = fc
       maxLength: 4,
     }),
   })
-  .map(({ version, pair, roomId, devices, members, node, past }) => ({
+  .map(({ version, generation, roomId, devices, members, node, past }) => ({
     version,
-    pair,
+    generation,
     state: { roomId, devices, members },
     nodes: members.map(() => node),
     past,
@@ -38,7 +38,7 @@ test('a record of the version before this one, which names nobody who has gone, 
   const text = '7|[5,"room",null,[["a","phone","p.1"]]]';
   expect(decodeRecord(text)).toEqual({
     version: 7,
-    pair: 5,
+    generation: 5,
     state: { roomId: 'room', devices: null, members: [{ connectionId: 'a', deviceId: 'phone' }] },
     nodes: ['p.1'],
     past: [],
@@ -47,7 +47,13 @@ test('a record of the version before this one, which names nobody who has gone, 
 
 const item: fc.Arbitrary<Item> = fc.oneof(
   fc.constant({ kind: 'loss' as const }),
-  fc.record({ kind: fc.constant('frame' as const), to: id, from: id, pair: version, frame: text }),
+  fc.record({
+    kind: fc.constant('frame' as const),
+    to: id,
+    from: id,
+    generation: version,
+    frame: text,
+  }),
   fc.record({
     kind: fc.constant('update' as const),
     previous: version,
@@ -98,7 +104,7 @@ test('an acknowledgment is read as it was written', () => {
 
 test('a message of another format, or one that is cut short, is not read', () => {
   const whole = encodeBatch({ processId: 'p', stream: 1, number: 1 }, [
-    encodeItem({ kind: 'frame', to: 'a', from: 'b', pair: 1, frame: 'whatever' }),
+    encodeItem({ kind: 'frame', to: 'a', from: 'b', generation: 1, frame: 'whatever' }),
   ]);
   const ofOthers = ['p|1|1|0\nf1|1|a|b\nx', 'p|1|1|a', '[3,"p",1,1,[]]\n', '[2,"p",1,1]\n'];
   for (const wrong of ['', 'x', '\n', 'null\n', '{}\n', ...ofOthers]) {

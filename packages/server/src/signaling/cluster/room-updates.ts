@@ -9,24 +9,24 @@ import type { RoomChanges } from './room-changes.js';
 import type { RoomRecord } from './room-record.js';
 import type { RoomView, RoomViews } from './room-view.js';
 
-export interface RoomNewsDeps {
+export interface RoomUpdatesDeps {
   lease: NodeLease;
   views: RoomViews;
   changes: RoomChanges;
   connections: LocalConnections;
   counters: ClusterCounters;
-  /** Connections whose join is under way: the register may know of their seat before they do. */
+  /** Connections whose join is under way: the record store may know of their seat before they do. */
   joining: ReadonlyMap<string, RoomView>;
   /** Has a room read in a while. */
-  lookSoon: (view: RoomView) => void;
+  reconcileSoon: (view: RoomView) => void;
   /** Has a room read at once. */
-  lookNow: (view: RoomView) => void;
+  reconcileNow: (view: RoomView) => void;
 }
 
-export class RoomNews {
-  readonly #deps: RoomNewsDeps;
+export class RoomUpdates {
+  readonly #deps: RoomUpdatesDeps;
 
-  constructor(deps: RoomNewsDeps) {
+  constructor(deps: RoomUpdatesDeps) {
     this.#deps = deps;
   }
 
@@ -35,8 +35,8 @@ export class RoomNews {
     const { views } = this.#deps;
     const { roomId } = update.record.state;
     const view = views.find(roomId);
-    const fits = view?.line.push(() => this.#apply(view, update));
-    if (view !== undefined && !fits) this.#deps.lookSoon(view);
+    const fits = view?.queue.push(() => this.#apply(view, update));
+    if (view !== undefined && !fits) this.#deps.reconcileSoon(view);
     this.findGhosts(update.record);
   }
 
@@ -46,14 +46,14 @@ export class RoomNews {
     const { roomId } = record.state;
     if (this.#ghosts(record, views.find(roomId)).length === 0) return;
     const view = views.open(roomId);
-    const fits = view.line.push(async () => {
+    const fits = view.queue.push(async () => {
       for (const id of this.#ghosts(record, view)) views.owe(view, id, 'disconnect');
-      await this.look(view);
+      await this.reconcile(view);
     });
-    if (!fits) this.#deps.lookSoon(view);
+    if (!fits) this.#deps.reconcileSoon(view);
   }
 
-  /** Members that are said to sit here, and do not: a register that has lost its last changes may say so. */
+  /** Members that are said to sit here, and do not: a record store that has lost its last changes may say so. */
   #ghosts({ state, nodes }: RoomRecord, view: RoomView | undefined): string[] {
     const { lease, joining } = this.#deps;
     return state.members
@@ -62,16 +62,16 @@ export class RoomNews {
       .filter((id) => !view?.seats.has(id) && !view?.releases.has(id) && !joining.has(id));
   }
 
-  /** Reads a room anew and puts right what is wrong with it. In the line of the room; a failure is for the patrol. */
-  async look(view: RoomView): Promise<void> {
+  /** Reads a room anew and puts right what is wrong with it. In the queue of the room; a failure is for the reconciler. */
+  async reconcile(view: RoomView): Promise<void> {
     if (view.matters) await this.#deps.changes.change(view, null);
   }
 
   /**
    * Parts the members here from those of other nodes, which cannot be reached: they are told that the peer is gone.
-   * In the line of the room.
+   * In the queue of the room.
    */
-  sever(view: RoomView): void {
+  partition(view: RoomView): void {
     const { lease, connections } = this.#deps;
     if (lease.state !== 'away') return;
     const { known } = view;
@@ -83,24 +83,24 @@ export class RoomNews {
       state = transition(state, { kind: 'disconnect', connectionId }).room;
     }
     const parted: RoomRecord = { ...known, state, nodes: state.members.map(() => lease.id) };
-    view.severed = Math.max(view.severed ?? 0, known.pair);
+    view.endedGeneration = Math.max(view.endedGeneration ?? 0, known.generation);
     this.#adopt(view, parted);
     const effects = catchUp(known, parted, isHere);
     for (const effect of effects) connections.deliver(effect);
   }
 
   /** Ends a generation in which a frame was lost: both members are told that they meet anew. */
-  endGeneration(view: RoomView, pair: number): void {
-    if (pair < view.known.pair || pair <= (view.severed ?? 0)) return;
-    view.severed = pair;
-    this.#deps.lookNow(view);
+  endGeneration(view: RoomView, generation: number): void {
+    if (generation < view.known.generation || generation <= (view.endedGeneration ?? 0)) return;
+    view.endedGeneration = generation;
+    this.#deps.reconcileNow(view);
   }
 
   async #apply(view: RoomView, update: RoomUpdate): Promise<void> {
     const { lease, connections, counters } = this.#deps;
     const { record, previous } = update;
     await lease.verdict();
-    // Away: all rooms are read when the register can be reached again.
+    // Away: all rooms are read when the record store can be reached again.
     if (lease.state !== 'valid' || !view.matters || record.version <= view.known.version) return;
     const isHere = (id: string) => view.seats.has(id);
     const isNext = view.exact && previous === view.known.version;
@@ -109,7 +109,7 @@ export class RoomNews {
     const isMissing = [...view.seats.keys()].some(
       (id) => !record.state.members.some(({ connectionId }) => connectionId === id) && !isTold(id),
     );
-    if (isMissing || !view.exact || view.uncertain !== null) return this.look(view);
+    if (isMissing || !view.exact || view.uncertain !== null) return this.reconcile(view);
     const effects = isNext ? mine : catchUp(view.known, record, isHere);
     if (!isNext) counters.caughtUp += 1;
     this.#adopt(view, record);

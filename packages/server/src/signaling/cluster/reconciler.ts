@@ -1,7 +1,7 @@
 // Reads rooms anew and puts them right, a bounded number at a time: after a node has died, after news may have been lost, and now and then.
 import type { Cancel, Clock } from '../../platform/clock.js';
 import type { NodeLease } from './node-lease.js';
-import type { RoomNews } from './room-news.js';
+import type { RoomUpdates } from './room-updates.js';
 import type { RoomView, RoomViews } from './room-view.js';
 import { Signal } from './serial-queue.js';
 
@@ -13,9 +13,9 @@ export const ROUND_MS = 10 * 60_000;
 /** So much later a room is looked at again of which something is owed. */
 const SOON_MS = 1000;
 
-export class Patrol {
+export class Reconciler {
   readonly #views: RoomViews;
-  readonly #news: RoomNews;
+  readonly #updates: RoomUpdates;
   readonly #stopRounds: Cancel;
   readonly #urgent = new Queue();
   readonly #due = new Queue();
@@ -30,14 +30,14 @@ export class Patrol {
 
   constructor(
     views: RoomViews,
-    news: RoomNews,
+    updates: RoomUpdates,
     lease: NodeLease,
     clock: Clock,
     onError: (error: unknown) => void,
   ) {
     this.#onError = onError;
     this.#views = views;
-    this.#news = news;
+    this.#updates = updates;
     this.#lease = lease;
     this.#clock = clock;
     this.#stopRounds = clock.every(ROUND_MS, () => this.all());
@@ -47,7 +47,7 @@ export class Patrol {
   all(isUrgent: (view: RoomView) => boolean = () => false): void {
     for (const view of this.#views) {
       // One whose first join is under way may matter when its turn comes.
-      if (!view.matters && !view.line.busy) continue;
+      if (!view.matters && !view.queue.busy) continue;
       if (isUrgent(view)) this.#urgent.push(view);
       else this.#due.push(view);
     }
@@ -56,7 +56,7 @@ export class Patrol {
 
   /** The rooms that are urgent, and those in which something is under way, which may be urgent when it is done. */
   urgent(isUrgent: (view: RoomView) => boolean): void {
-    for (const view of this.#views) if (view.line.busy || isUrgent(view)) this.#urgent.push(view);
+    for (const view of this.#views) if (view.queue.busy || isUrgent(view)) this.#urgent.push(view);
     this.#work();
   }
 
@@ -105,8 +105,8 @@ export class Patrol {
       const view = this.#next();
       if (view === undefined) break;
       this.#active += 1;
-      view.line
-        .run(() => this.#news.look(view))
+      view.queue
+        .run(() => this.#updates.reconcile(view))
         .catch((error: unknown) => {
           this.#onError(error);
           // Without a lease all rooms are read when there is one again.

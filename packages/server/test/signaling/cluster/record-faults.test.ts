@@ -1,4 +1,4 @@
-// A room whose members live on two nodes, and what the register does: gives no answer, refuses a change, forgets.
+// A room whose members live on two nodes, and what the record store does: gives no answer, refuses a change, forgets.
 import { describe, expect, test } from 'vitest';
 import { Unavailable } from '../../../src/platform/http-errors.js';
 import { type ClusterNode, type FakeNodes, LEASE_MS } from '../../support/cluster-nodes.js';
@@ -13,7 +13,7 @@ describe('an answer that never came', () => {
       await expect(join('a')).rejects.toBeInstanceOf(Unavailable);
       first.link.fate = () => 'fine';
       expect(connections.take('a')).toEqual([]);
-      first.backplane.heardAgain();
+      first.backplane.resubscribed();
       await world.settle();
       expect(members()).toEqual([]);
     },
@@ -28,7 +28,7 @@ describe('an answer that never came', () => {
     second.link.fate = () => 'fine';
     expect(members()).toEqual(['a']);
     expect(connections.take('a')).toEqual([]);
-    second.backplane.heardAgain();
+    second.backplane.resubscribed();
     await world.settle();
     expect(connections.take('a')).toEqual(['peer_disconnected']);
   });
@@ -63,7 +63,7 @@ describe('a register that is full', () => {
     await world.backplaneOf('d').depart('r', 'd', 'leave');
     await world.settle();
     world.cluster.records.clear();
-    first.backplane.heardAgain();
+    first.backplane.resubscribed();
     await world.settle();
     expect(members()).toEqual(['a']);
   });
@@ -111,7 +111,7 @@ test('a take-over that may have been made and is undone turns no roles', async (
   first.link.fate = () => 'fine';
   world.cluster.leases.delete(first.backplane.lease.id);
   await second.backplane.lease.ask();
-  first.backplane.heardAgain();
+  first.backplane.resubscribed();
   await first.backplane.lease.ask();
   await world.pass(1500);
   expect(members()).toEqual(['a', 'c']);
@@ -143,26 +143,26 @@ test('a burst of joins is `unavailable` to those beyond the bound, and every sea
 test('a fault of ours is no outage, and is logged', async () => {
   const { first, world, join, log } = await twoNodes();
   const fault = new TypeError('a fault of ours');
-  first.link.register.compareAndSet = () => {
+  first.link.store.compareAndSet = () => {
     throw fault;
   };
   await expect(join('a')).rejects.toBe(fault);
-  first.backplane.heardAgain();
+  first.backplane.resubscribed();
   await world.settle();
   expect(log.lines().map(({ err }) => (err as Error | undefined)?.message)).toContain(
     fault.message,
   );
 });
 
-/** Everything in the register is lost, and the node hears again. */
+/** Everything in the record store is lost, and the node hears again. */
 async function loseAll(world: FakeNodes, { backplane }: ClusterNode): Promise<void> {
   world.cluster.records.clear();
   world.cluster.leases.clear();
-  backplane.heardAgain();
+  backplane.resubscribed();
   await world.pass(LEASE_MS);
 }
 
-describe('a register that forgets', () => {
+describe('a record store that forgets', () => {
   test.each(['d', 'c'])(
     'everything lets no stranger in before all who sat are back (%s)',
     async (stranger) => {
@@ -204,7 +204,7 @@ describe('a register that forgets', () => {
     await world.settle();
     connections.take('a');
     world.cluster.records = before;
-    first.backplane.heardAgain();
+    first.backplane.resubscribed();
     await world.settle();
     expect(members()).toEqual(['a']);
     expect(connections.take('a')).toEqual([]);
@@ -245,7 +245,7 @@ describe('a register that forgets', () => {
     await world.settle();
     connections.take('a');
     world.cluster.records = before;
-    first.backplane.heardAgain();
+    first.backplane.resubscribed();
     await world.settle();
     expect(members()).toEqual(['a']);
     expect(connections.seats.get('a')).toMatchObject({ peerId: null });
@@ -263,7 +263,7 @@ describe('a register that forgets', () => {
       await world.pass(500);
       world.cluster.records = before;
       await join('d');
-      first.backplane.heardAgain();
+      first.backplane.resubscribed();
       await world.settle();
       expect(connections.take('a')).toEqual(['room_joined initiator', 'close try_again_later']);
       expect(members()).toEqual(['d']);
