@@ -1,6 +1,7 @@
 // How a client enters and what it sends, for each server that forwards: the frames have the same size for all.
 import { textFrame } from '../wire/client-frames.js';
-import type { FrameKind } from './job.js';
+
+export type FrameKind = 'candidate' | 'offer';
 
 export type DialectName = 'couplet' | 'peerjs' | 'bare';
 

@@ -1,5 +1,5 @@
 // What the load generator can be told to do, and what it answers: the whole language between it and the conductor.
-import type { DialectName } from './dialects.js';
+import type { DialectName, FrameKind } from './dialects.js';
 
 /** Where the server under load is. */
 export interface Server {
@@ -19,8 +19,6 @@ export interface ClusterUnderLoad {
   /** Number of the first pair: rooms of their own for each generator. */
   firstPair: number;
 }
-
-export type FrameKind = 'candidate' | 'offer';
 
 /** Pairs that answer every message with one: as fast as the server forwards. */
 export interface ClosedForwardJob extends Server {

@@ -21,7 +21,6 @@ import {
   SignalingClient,
   type SignalingClientOptions,
 } from './signaling-client.js';
-import { whenConnected } from './when-connected.js';
 
 export interface PeerSessionOptions extends SignalingClientOptions {
   RTCPeerConnection: PeerConnectionConstructor;
@@ -183,9 +182,41 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.forgetListeners();
   }
 
-  /** Resolves as soon as the state is `connected`; where it never will be, or the signal is aborted, closes and rejects. */
+  /**
+   * Resolves as soon as the state is `connected`. Closes the session and rejects if it fails for good or the signal is
+   * aborted.
+   */
   connected(signal?: AbortSignal): Promise<this> {
-    return whenConnected(this, signal);
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        for (const each of stops) each();
+      };
+      const giveUp = (error: CoupletError) => {
+        stop();
+        reject(error);
+        this.close();
+      };
+      const onError = (error: CoupletError) => {
+        // A description that cannot be applied is not final: the next one may be valid. But without a peer connection
+        // the platform has refused the configuration.
+        if (error.code !== 'negotiation_failed' || !this.peer) giveUp(error);
+      };
+      const onAbort = () => giveUp(CoupletError.aborted(signal));
+      const onState = (state: SessionState) => {
+        if (state === 'connected') {
+          stop();
+          resolve(this);
+        } else if (state === 'closed') giveUp(new CoupletError('closed'));
+      };
+      const stops = [
+        this.on('state', onState),
+        this.on('error', onError),
+        () => signal?.removeEventListener('abort', onAbort),
+      ];
+      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal?.aborted) onAbort();
+      else onState(this.state);
+    });
   }
 
   #ready(ready: RoomReady): void {
