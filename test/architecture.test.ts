@@ -224,7 +224,7 @@ describe('one door per library', () => {
   /** Library → the only file that loads it; types may be imported by whoever the library's objects are handed to. */
   const DOORS: Record<string, string[]> = {
     '@fastify/cors': ['platform/cors.ts'],
-    '@fastify/proxy-addr': ['platform/client-address.ts'],
+    '@fastify/proxy-addr': ['platform/trust-proxy.ts'],
     '@fastify/swagger': ['platform/openapi.ts'],
     'better-sqlite3': ['pairing/database.ts'],
     fastify: ['app.ts'],

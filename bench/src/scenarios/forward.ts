@@ -2,8 +2,7 @@
 import { type Contender, contest, rowOf, type Scale } from '../conductor/contest.js';
 import { SPECS } from '../conductor/specs.js';
 import type { Row, ServerName } from '../figures/row.js';
-import type { DialectName } from '../load/dialects.js';
-import type { FrameKind } from '../load/dialects.js';
+import type { DialectName, FrameKind } from '../load/dialects.js';
 
 export type Forwarder = Exclude<ServerName, 'fastify'>;
 

@@ -12,7 +12,7 @@ import { authorizeRequests, type RequestRule } from './platform/authorize.js';
 import { readForwardedAddresses, trustProxy } from './platform/client-address.js';
 import { type Cancel, type Clock, systemClock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
-import { allowOrigins, corsHeaders, originRule } from './platform/cors.js';
+import { allowOrigins, corsHeaders } from './platform/cors.js';
 import { healthRoutes } from './platform/health.js';
 import { hostRule } from './platform/hosts.js';
 import { handleClientError, handleError, sendError } from './platform/http-errors.js';
@@ -21,7 +21,9 @@ import { acceptOnlyJson } from './platform/json-body.js';
 import { Lifecycle } from './platform/lifecycle.js';
 import type { Logger } from './platform/logger.js';
 import { Metrics } from './platform/metrics.js';
+import { metricsRoute } from './platform/metrics-route.js';
 import { describeRoutes } from './platform/openapi.js';
+import { originRule } from './platform/origins.js';
 import { failSocket, paceRequests } from './platform/paced-http.js';
 import { requestIds } from './platform/request-ids.js';
 import { logRequests } from './platform/request-log.js';
@@ -129,7 +131,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
   describeRoutes(app, emptyApp as unknown as () => FastifyInstance);
   healthRoutes(app, () => hasDemo(app));
-  metrics.route(app, guard);
+  metricsRoute(app, metrics, guard);
   app.addHook('onClose', async () => {
     lifecycle.stop();
     budgets.stop();

@@ -1,27 +1,22 @@
 // Who a request comes from: the socket's address, or what trusted proxies say; and the key under which limits count it.
 import type { IncomingMessage } from 'node:http';
 import { isIP, isIPv4 } from 'node:net';
-import proxyAddress from '@fastify/proxy-addr';
 import type { FastifyInstance } from 'fastify';
 import ipaddr from 'ipaddr.js';
 import type { Config } from './config.js';
-import { type CrossCheck, crossCheckOf } from './cross-check.js';
 import type { Logger } from './logger.js';
+import { forwardedAddress, type ProxyRule, proxyRule } from './trust-proxy.js';
 
-/** Whether the proxy at this address, `hop` steps from us, is to be believed. */
-export interface TrustProxy {
-  (address: string, hop: number): boolean;
-  /** Called for each client whose address a trusted proxy spelled in a way that cannot be read. */
+/** Whether a proxy is trusted, and what to do about what it writes. */
+export interface TrustProxy extends ProxyRule {
+  /** Called for each client whose address a trusted proxy wrote in a form that cannot be read. */
   onUnreadable?: () => void;
 }
 
-/** Reads TRUST_PROXY: empty for none, a number of hops, or addresses and ranges. */
+/** Makes the rule of TRUST_PROXY, with a warning for the first address that cannot be read. */
 export function trustProxy(config: Pick<Config, 'trustProxy'>, log?: Logger): TrustProxy {
-  const text = config.trustProxy;
-  if (text === '') return () => false;
-  const trust: TrustProxy = /^\d+$/.test(text)
-    ? (_address, hop) => hop < Number(text)
-    : proxyAddress.compile(text.split(/\s*,\s*/));
+  const rule = proxyRule(config);
+  const trust: TrustProxy = (address, hop) => rule(address, hop);
   let warned = false;
   trust.onUnreadable = () => {
     if (warned || log === undefined) return;
@@ -32,18 +27,6 @@ export function trustProxy(config: Pick<Config, 'trustProxy'>, log?: Logger): Tr
   };
   return trust;
 }
-
-/** Reads TRUST_PROXY as {@link trustProxy} does. */
-export const TRUST_PROXY_CHECKS: readonly CrossCheck[] = [
-  crossCheckOf<{ trustProxy: string }>()(['trustProxy'], (settings) => {
-    try {
-      trustProxy(settings);
-      return undefined;
-    } catch {
-      return 'TRUST_PROXY: must be a number of hops, or IP addresses and ranges, comma-separated';
-    }
-  }),
-];
 
 /**
  * The client's address: the first one, seen from us, that no trusted proxy stands for. Addresses in X-Forwarded-For of a
@@ -58,7 +41,7 @@ export function clientAddress(request: IncomingMessage, trust: TrustProxy): stri
   if (typeof forwarded === 'string' && !/^[\d.]+$/.test(forwarded)) {
     headers['x-forwarded-for'] = forwarded.split(',').map(bareAddress).join(', ');
   }
-  const address = proxyAddress(request, trust) ?? '';
+  const address = forwardedAddress(request, trust);
   if (forwarded !== undefined && isIP(address) === 0) trust.onUnreadable?.();
   return address;
 }

@@ -1,11 +1,11 @@
 // Environment → Config: one schema, every fault at once, by the variable's name.
 import { Compile, type Static, Type } from '@couplet/protocol/typebox';
-import { TRUST_PROXY_CHECKS } from './client-address.js';
-import { ORIGIN_CHECKS } from './cors.js';
 import { type CrossCheck, crossCheckOf } from './cross-check.js';
-import { HOST_CHECKS } from './hosts.js';
+import { HOST_CHECKS } from './host-names.js';
 import { LIMIT_SETTINGS } from './limit-settings.js';
+import { ORIGIN_CHECKS } from './origins.js';
 import { REDIS_CHECKS, REDIS_SETTINGS } from './redis-settings.js';
+import { TRUST_PROXY_CHECKS } from './trust-proxy.js';
 import { TURN_CHECKS, TURN_SETTINGS } from './turn-settings.js';
 
 /** Every setting: `env` is the variable, `default` what holds when it is unset or empty. docs/operations.md shows this table. */

@@ -1,13 +1,8 @@
 // The `Host` of a request (RFC 9112 §3.2): whether there is one, and whether it is of this server (ALLOWED_HOSTS).
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { domainToASCII } from 'node:url';
 import type { RestErrorCode } from '@couplet/protocol';
-import { type CrossCheck, crossCheckOf } from './cross-check.js';
-
-interface HostSettings {
-  allowedHosts: string;
-}
+import { allowedHostNames, canonicalHost, type HostSettings } from './host-names.js';
 
 /** Tells why a request is not served for its host; undefined where it is. */
 export type HostRule = (request: IncomingMessage) => RestErrorCode | undefined;
@@ -24,7 +19,7 @@ const ABSOLUTE_FORM = /^(?:http|ws)s?:\/\/(?:[^/?#@]*@)?([^/?#]*)/i;
  * there is no browser.
  */
 export function hostRule(config: HostSettings): HostRule {
-  const allowed = new Set(listed(config).map(canonical));
+  const allowed = allowedHostNames(config);
   return (request) => {
     const count = hostHeaders(request);
     if (count > 1 || (count === 0 && request.httpVersion === '1.1')) return 'invalid_request';
@@ -32,23 +27,11 @@ export function hostRule(config: HostSettings): HostRule {
     const name = HOST.exec(host)?.[1];
     if (name === undefined) return 'invalid_request';
     if (allowed.size === 0 || name === '') return undefined;
-    const known = canonical(name);
+    const known = canonicalHost(name);
     if (allowed.has(known) || isIP(known) > 0 || /^(.+\.)?localhost$/.test(known)) return undefined;
     return 'forbidden';
   };
 }
-
-export const HOST_CHECKS: readonly CrossCheck[] = [
-  crossCheckOf<HostSettings>()(['allowedHosts'], (settings) => {
-    const faulty = listed(settings).filter((entry) => {
-      const name = canonical(entry);
-      return isIP(name) === 0 && !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(name);
-    });
-    if (faulty.length === 0) return undefined;
-    const shown = faulty.map((entry) => JSON.stringify(entry)).join(', ');
-    return `ALLOWED_HOSTS: expected host names without scheme, port, path or wildcard, got ${shown}`;
-  }),
-];
 
 /** Whom a request is for: the authority of its target, or else its `Host`. */
 export const requestedHost = ({ url = '', headers }: IncomingMessage): string =>
@@ -67,16 +50,4 @@ function hostHeaders({ rawHeaders }: IncomingMessage): number {
     if (name.length === 4 && name.toLowerCase() === 'host') count += 1;
   }
   return count;
-}
-
-const listed = ({ allowedHosts }: HostSettings): string[] =>
-  allowedHosts
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
-
-/** Lower case, ASCII (RFC 5890), without brackets and without the dot of the root. */
-function canonical(name: string): string {
-  const bare = name.toLowerCase().replace(/^\[|\]$|\.$/g, '');
-  return /[^\x20-\x7e]/.test(bare) ? domainToASCII(bare) : bare;
 }

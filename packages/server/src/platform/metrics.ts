@@ -1,8 +1,6 @@
 // The Prometheus registry: every metric is made here or through here. Labels are from fixed sets, never from a request.
-import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { COST } from './address-budget.js';
-import { budgetOf } from './paced-http.js';
 
 /** Seconds; from an in-memory answer to a held one. */
 const DURATION_BUCKETS = [
@@ -53,7 +51,6 @@ function ofProcess(): Registry {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #descriptions: MetricDescription[] = [];
-  #underWay: Promise<string> | undefined;
 
   /** Every metric of this server, in the order in which they were made; those of the process are not among them. */
   get descriptions(): readonly MetricDescription[] {
@@ -195,16 +192,9 @@ export class Metrics {
     });
   }
 
-  /** GET /metrics, behind the guard of operator routes. */
-  route(app: FastifyInstance, guard: preHandlerAsyncHookHandler): void {
-    app.get('/metrics', { preHandler: guard, schema: { hide: true } }, async (request, reply) => {
-      budgetOf(request.raw)?.charge(COST.scrape);
-      // Scrapes that come together get one text.
-      this.#underWay ??= this.text().finally(() => {
-        this.#underWay = undefined;
-      });
-      return reply.type(this.#registry.contentType).send(await this.#underWay);
-    });
+  /** The media type of {@link text}. */
+  get contentType(): string {
+    return this.#registry.contentType;
   }
 
   /** Prometheus' text format. */

@@ -1,7 +1,7 @@
 // ALLOWED_ORIGINS: what each entry matches, and what is refused because nothing could match it.
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../src/platform/config.js';
-import { originRule } from '../../src/platform/cors.js';
+import { originRule } from '../../src/platform/origins.js';
 
 const rule = (allowedOrigins: string) =>
   originRule(parseConfig({ ALLOWED_ORIGINS: allowedOrigins }));

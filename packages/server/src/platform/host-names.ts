@@ -1,0 +1,37 @@
+// Reads ALLOWED_HOSTS: the names of this server.
+import { isIP } from 'node:net';
+import { domainToASCII } from 'node:url';
+import { type CrossCheck, crossCheckOf } from './cross-check.js';
+
+export interface HostSettings {
+  allowedHosts: string;
+}
+
+export const HOST_CHECKS: readonly CrossCheck[] = [
+  crossCheckOf<HostSettings>()(['allowedHosts'], (settings) => {
+    const faulty = listed(settings).filter((entry) => {
+      const name = canonicalHost(entry);
+      return isIP(name) === 0 && !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(name);
+    });
+    if (faulty.length === 0) return undefined;
+    const shown = faulty.map((entry) => JSON.stringify(entry)).join(', ');
+    return `ALLOWED_HOSTS: expected host names without scheme, port, path or wildcard, got ${shown}`;
+  }),
+];
+
+/** The names of the list, as they were written. */
+const listed = ({ allowedHosts }: HostSettings): string[] =>
+  allowedHosts
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+
+/** Lower case, ASCII (RFC 5890), without brackets and without the dot of the root. */
+export function canonicalHost(name: string): string {
+  const bare = name.toLowerCase().replace(/^\[|\]$|\.$/g, '');
+  return /[^\x20-\x7e]/.test(bare) ? domainToASCII(bare) : bare;
+}
+
+/** The names of this server; empty where any name is allowed. */
+export const allowedHostNames = (settings: HostSettings): ReadonlySet<string> =>
+  new Set(listed(settings).map(canonicalHost));

@@ -1,0 +1,33 @@
+// Reads TRUST_PROXY: which proxies in front of the server are believed.
+import type { IncomingMessage } from 'node:http';
+import proxyAddress from '@fastify/proxy-addr';
+import { type CrossCheck, crossCheckOf } from './cross-check.js';
+
+interface ProxySettings {
+  trustProxy: string;
+}
+
+/** Whether the proxy at this address, `hop` steps from the server, is trusted. */
+export type ProxyRule = (address: string, hop: number) => boolean;
+
+/** Makes the rule: TRUST_PROXY is empty for none, a number of hops, or addresses and ranges. */
+export function proxyRule({ trustProxy: text }: ProxySettings): ProxyRule {
+  if (text === '') return () => false;
+  if (/^\d+$/.test(text)) return (_address, hop) => hop < Number(text);
+  return proxyAddress.compile(text.split(/\s*,\s*/));
+}
+
+/** The address that is nearest to the server and belongs to no trusted proxy, of the socket and X-Forwarded-For. */
+export const forwardedAddress = (request: IncomingMessage, trusts: ProxyRule): string =>
+  proxyAddress(request, trusts) ?? '';
+
+export const TRUST_PROXY_CHECKS: readonly CrossCheck[] = [
+  crossCheckOf<ProxySettings>()(['trustProxy'], (settings) => {
+    try {
+      proxyRule(settings);
+      return undefined;
+    } catch {
+      return 'TRUST_PROXY: must be a number of hops, or IP addresses and ranges, comma-separated';
+    }
+  }),
+];
