@@ -1,6 +1,7 @@
 // The odds in SECURITY.md: the table computed from the limits, and the attack on running servers with default settings.
 import { expect, onTestFinished, test } from 'vitest';
 import { ACCEPT_GUESSES, CHECK_GUESSES } from '../packages/server/src/pairing/guesses.js';
+import { openRedisStore } from '../packages/server/src/pairing/redis-store.js';
 import { openSqliteStore } from '../packages/server/src/pairing/sqlite-store.js';
 import type { PairingStore } from '../packages/server/src/pairing/store.js';
 import { SETTINGS } from '../packages/server/src/platform/config.js';
@@ -14,6 +15,7 @@ import { describeWith } from '../packages/server/test/support/components.js';
 import { FakeClock } from '../packages/server/test/support/fake-clock.js';
 import { flood, type PipelinedRequest } from '../packages/server/test/support/pipelined.js';
 import { startRedis } from '../packages/server/test/support/redis-servers.js';
+import { openRedis } from '../packages/server/test/support/redis-stores.js';
 import { startServer } from '../packages/server/test/support/server.js';
 import { bestPlan, chance, mostGuesses, mostTries, oddsTable, shown } from '../scripts/odds.js';
 import { read, section, tableRows } from './support/papers.js';
@@ -89,9 +91,8 @@ test('a chance is that of at least one hit, and is shown without a flat zero or 
   expect(shown(3.3e-10)).toBe('1 in 3,000,000,000');
 });
 
-/** A store that notes which codes it was asked for, and by which device. */
-function notingStore() {
-  const store = openSqliteStore(':memory:');
+/** Notes which codes a store was asked for. */
+function notingStore(store: PairingStore) {
   const asked = { create: [] as string[], accept: [] as string[], check: [] as string[] };
   const noted: PairingStore = {
     ...store,
@@ -113,7 +114,7 @@ function notingStore() {
 
 /** A server with default settings; what a test server has otherwise is laid back. */
 async function target(env: Record<string, string> = {}, clock = new FakeClock()) {
-  const { store, asked } = notingStore();
+  const { store, asked } = notingStore(openSqliteStore(':memory:'));
   const defaults = { MAX_CREATES_PER_HOUR: String(CREATES_PER_HOUR) };
   const server = await startServer({ ...defaults, ...env }, { clock, store });
   onTestFinished(() => server.close());
@@ -228,8 +229,17 @@ describeWith(['redis-server'], 'two nodes over one Redis', () => {
     const redis = await startRedis();
     onTestFinished(() => redis.dispose());
     const clock = new FakeClock();
-    const env = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '10000' };
-    const nodes = [await target(env, clock), await target(env, clock)];
+    const nodes = await Promise.all(
+      [1, 2].map(async () => {
+        const connection = await openRedis(redis.url, { timeoutMs: 10_000 });
+        const budgets = { creates: CREATES_PER_HOUR, keyed: 1000, failures: CEILING };
+        const options = { prefix: 'odds:', budgets, isTimeGiven: true };
+        const store = openRedisStore(connection, options);
+        const server = await startServer({}, { clock, store });
+        onTestFinished(() => server.close());
+        return { url: server.url, store };
+      }),
+    );
     const answers = await Promise.all(
       nodes.map(({ url }) =>
         flood(
@@ -240,6 +250,8 @@ describeWith(['redis-server'], 'two nodes over one Redis', () => {
       ),
     );
     expect(statuses(answers.flat(), 404)).toBe(AT_ONCE);
-    expect(nodes.flatMap(({ asked }) => asked.accept)).toHaveLength(AT_ONCE);
+    expect(statuses(answers.flat(), 429)).toBe(20_000 - AT_ONCE);
+    // All that were tested were told.
+    expect(await nodes[0]?.store.failedGuesses?.(clock.now())).toBe(AT_ONCE);
   });
 });

@@ -151,12 +151,11 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     appLog.warn('rooms API disabled: USE_SQLITE is not set, only signaling is served');
     disabledPairingRoutes(app);
   } else {
-    const { budgets: guessBudgets, onMissed } = engine;
+    const { onMissed } = engine;
     const log = appLog;
     serveRoomsApi(app, {
       config,
       store,
-      budgets: guessBudgets,
       onMissed,
       iceServers,
       clock,

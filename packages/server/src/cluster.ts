@@ -1,20 +1,13 @@
-// The engine of many nodes: pairings, budgets and rooms in Redis, which all of them share.
+// The engine of many nodes: pairings and rooms in Redis, which all of them share.
 import { randomBytes } from 'node:crypto';
-import { type Budgets, type Engine, type EngineDeps, storeLimits } from './engine.js';
-import { ACCEPT_GUESSES, CHECK_GUESSES } from './pairing/guesses.js';
+import { type Engine, type EngineDeps, storeLimits } from './engine.js';
 import { openRedisStore } from './pairing/redis-store.js';
+import { addressDigests } from './platform/address-digests.js';
 import { ConfigError } from './platform/config.js';
 import { Unavailable } from './platform/http-errors.js';
 import type { Metrics } from './platform/metrics.js';
 import { openNodeChannel } from './platform/node-channel.js';
 import { connectRedis, REDIS_OPERATIONS, REFUSALS, type Redis } from './platform/redis.js';
-import {
-  redisMinuteCount,
-  redisPenalties,
-  redisQuota,
-  type SharedBudgetDeps,
-  sharedSecret,
-} from './platform/redis-budgets.js';
 import { watchRedisClock } from './platform/redis-clock.js';
 import { watchRefusals } from './platform/redis-refusals.js';
 import { parseRedisUrl } from './platform/redis-settings.js';
@@ -57,9 +50,18 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     if (redis.isUp) isMissed = false;
   });
   const channel = openNodeChannel(redis, prefix, newNodeId());
-  const addressKey = sharedSecret(redis, prefix, () => randomBytes(16).toString('base64url'));
-  const limits = storeLimits(config);
-  const store = deps.store ?? openRedisStore(redis, { prefix, limits, inbox: channel, addressKey });
+  const shared = {
+    prefix,
+    inbox: channel,
+    limits: storeLimits(config),
+    budgets: {
+      creates: config.maxCreatesPerHour,
+      keyed: config.maxKeyedRequestsPerHour,
+      failures: config.maxFailedGuessesPerMinute,
+    },
+    digestOf: addressDigests(redis, prefix),
+  };
+  const store = deps.store ?? openRedisStore(redis, shared);
   const redisClock = watchRedisClock(redis, `${prefix}{leases}`, clock, log);
   metrics.level(
     'couplet_clock_difference_seconds',
@@ -81,7 +83,6 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   await redis.ready(PATIENCE_MS);
   return {
     store,
-    budgets: sharedBudgets(deps, { redis, prefix, clock, addressKey }),
     createBackplane(connections) {
       const { leaseSeconds } = config;
       const shared = { redis, channel, prefix, clock, log, leaseSeconds };
@@ -127,14 +128,4 @@ function measureRedis(metrics: Metrics, redis: Redis): void {
     'Commands, scripts and publications sent to Redis.',
     () => [...redis.counts.values()].reduce((sum, count) => sum + count, 0),
   );
-}
-
-function sharedBudgets({ config }: EngineDeps, deps: SharedBudgetDeps): Budgets {
-  return {
-    accepts: redisPenalties('accept', ACCEPT_GUESSES, deps),
-    checks: redisPenalties('check', CHECK_GUESSES, deps),
-    creates: redisQuota('create', config.maxCreatesPerHour, deps),
-    keyed: redisQuota('keyed', config.maxKeyedRequestsPerHour, deps),
-    failures: redisMinuteCount('guesses', deps),
-  };
 }

@@ -1,25 +1,15 @@
-// What the server runs on: where pairings, budgets and rooms are kept. One process by itself, or many nodes over Redis.
-import type { GuessBudgets } from './pairing/guesses.js';
+// What the server runs on: where pairings and rooms are kept. One process by itself, or many nodes over Redis.
 import type { PairingStore } from './pairing/store.js';
 import type { Clock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
 import type { ReadinessCheck } from './platform/lifecycle.js';
 import type { Logger } from './platform/logger.js';
-import type { Metrics, Numbers } from './platform/metrics.js';
-import type { Quota } from './platform/quota.js';
+import type { Metrics } from './platform/metrics.js';
 import type { Backplane, LocalConnections } from './signaling/backplane.js';
-
-export interface Budgets extends GuessBudgets {
-  /** Requests with an Idempotency-Key. */
-  keyed: Quota;
-  /** Addresses whose failed guesses are remembered, where that can be counted. */
-  guessers?: () => Numbers<'accept' | 'check'>;
-}
 
 export interface Engine {
   /** Undefined: the rooms API is off. */
   readonly store: PairingStore | undefined;
-  readonly budgets: Budgets;
   createBackplane(connections: LocalConnections): Backplane;
   /** What, beside the store, the server cannot do without. */
   readonly checks: readonly ReadinessCheck[];

@@ -1,8 +1,14 @@
 // The rooms API, put together: the pairing feature and POST /api/ice-servers over one store, with its metrics, sweep and shutdown.
 import type { FastifyInstance } from 'fastify';
-import type { Budgets, Engine } from './engine.js';
+import type { Engine } from './engine.js';
 import { startSweep } from './pairing/expiry.js';
-import { createGuesses } from './pairing/guesses.js';
+import {
+  ACCEPT_GUESSES,
+  CHECK_GUESSES,
+  createGuesses,
+  nodeBudgets,
+  storeBudgets,
+} from './pairing/guesses.js';
 import { measureStore, pairingMetrics } from './pairing/metrics.js';
 import { createPairing } from './pairing/pairing.js';
 import { pairingRoutes } from './pairing/routes.js';
@@ -14,13 +20,18 @@ import { InFlight } from './platform/idempotency.js';
 import type { Lifecycle } from './platform/lifecycle.js';
 import type { Logger } from './platform/logger.js';
 import type { Metrics } from './platform/metrics.js';
+import { MemoryMinuteCount } from './platform/minute-count.js';
+import { MemoryPenalties } from './platform/penalties.js';
+import { MemoryQuota } from './platform/quota.js';
 import type { createIceServers } from './turn/ice-servers.js';
 import { iceServersRoute } from './turn/routes.js';
+
+/** Addresses whose budgets are remembered at most; each costs about a hundred bytes. */
+const MAX_ADDRESSES = 100_000;
 
 export interface RoomsApiDeps {
   config: Config;
   store: PairingStore;
-  budgets: Budgets;
   onMissed: Engine['onMissed'];
   iceServers: ReturnType<typeof createIceServers>;
   clock: Clock;
@@ -30,13 +41,14 @@ export interface RoomsApiDeps {
 }
 
 export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
-  const { config, budgets, clock, metrics, iceServers } = deps;
+  const { config, clock, metrics, iceServers } = deps;
   const store = measureStore(deps.store, metrics);
   const waiting = new Waiting(clock, config.maxWaitingChecks);
-  const inFlight = new InFlight(budgets.keyed);
+  const { budgets, keyed, guessers } = openBudgets(store, config, clock);
+  const inFlight = new InFlight(keyed);
   const failures = { accept: 0, check: 0 };
   const refusals = { address: 0, ceiling: 0, queue: 0 };
-  const guesses = createGuesses(budgets, config.maxFailedGuessesPerMinute, clock, {
+  const guesses = createGuesses(budgets, config.maxFailedGuessesPerMinute, {
     failed(kind) {
       failures[kind] += 1;
     },
@@ -66,7 +78,7 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
     guesses,
     failures,
     refusals,
-    guessers: budgets.guessers,
+    guessers,
   });
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });
   const stopSweep = startSweep(store, clock, deps.log);
@@ -74,4 +86,24 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
     stopSweep();
     waiting.close();
   });
+}
+
+/** Budgets where the store keeps them, or else in memory. */
+function openBudgets({ failedGuesses }: PairingStore, config: Config, clock: Clock) {
+  if (failedGuesses !== undefined) return { budgets: storeBudgets(failedGuesses, clock) };
+  const quota = (perHour: number) => new MemoryQuota(perHour, clock, MAX_ADDRESSES);
+  const penalties = {
+    accept: new MemoryPenalties(ACCEPT_GUESSES, clock, MAX_ADDRESSES),
+    check: new MemoryPenalties(CHECK_GUESSES, clock, MAX_ADDRESSES),
+  };
+  const kept = {
+    penalties,
+    creates: quota(config.maxCreatesPerHour),
+    failures: new MemoryMinuteCount(clock),
+  };
+  return {
+    budgets: nodeBudgets(kept, config.maxFailedGuessesPerMinute, clock),
+    keyed: quota(config.maxKeyedRequestsPerHour),
+    guessers: () => ({ accept: penalties.accept.size, check: penalties.check.size }),
+  };
 }

@@ -1,14 +1,15 @@
-// Guessing codes is scarce: every attempt counts as a failure before the store is asked, and is given back where it was none.
+// Limits failed guesses of join codes: per address, of all addresses together, and the creates of an address.
 //
-// Accepts and creates share one budget of an address: 404 of an accept and 409 of a create both tell of a code. A check
-// names the device that made the code, so it tells a guesser nothing without that; it has a wider budget of its own,
-// because an app that comes back after a night asks for many codes that have expired meanwhile.
+// Accepts and creates share one budget of an address: 404 of an accept and 409 of a create both reveal whether a code is
+// live. A check names the device that made the code, so its answer reveals nothing to a client that does not have that
+// id. It has a wider budget of its own, because an app that resumes after a night may ask for many expired codes.
 import type { Clock } from '../platform/clock.js';
 import { Limited } from '../platform/http-errors.js';
 import { type MinuteCount, untilNextMinute } from '../platform/minute-count.js';
 import type { Penalties, PenaltyPolicy } from '../platform/penalties.js';
 import type { Quota } from '../platform/quota.js';
 import { Turns } from '../platform/turns.js';
+import type { Guess, PairingStore } from './store.js';
 
 export const ACCEPT_GUESSES: PenaltyPolicy = {
   free: 20,
@@ -32,38 +33,67 @@ export const TURNS = { accept: { atOnce: 4, waiting: 256 }, check: { atOnce: 16,
 
 export type GuessKind = keyof typeof TURNS;
 
+/** The requests that may be failed guesses: the budget that each counts in, and the outcome that is a failure. */
+export const GUESSES = {
+  accept: { budget: 'accept', policy: ACCEPT_GUESSES, failure: 'not_found_or_expired' },
+  // 409 reveals that the code is live, so creating codes could find those of others.
+  create: { budget: 'accept', policy: ACCEPT_GUESSES, failure: 'conflict' },
+  check: { budget: 'check', policy: CHECK_GUESSES, failure: 'not_found_or_expired' },
+} as const satisfies Record<string, { budget: GuessKind; policy: PenaltyPolicy; failure: string }>;
+
+export type GuessRequest = keyof typeof GUESSES;
+
 /** Why an attempt was refused: its address must wait, all failures have reached the ceiling, or too many wait in line. */
 export type RefusalCause = 'address' | 'ceiling' | 'queue';
 
+/** An attempt refused with 429. */
+export class Refused extends Limited {
+  readonly reason: RefusalCause;
+  /** Whether only attempts under way block it: once they succeed, it may be admitted. */
+  readonly isBusy: boolean;
+
+  constructor(reason: RefusalCause, seconds: number, isBusy = false) {
+    super(seconds);
+    this.reason = reason;
+    this.isBusy = isBusy;
+  }
+}
+
 /** An attempt that may turn out to be a failed guess. */
-export interface Attempt<T> {
+export interface Attempt<T extends { kind: string }> {
   readonly address: string;
   /** Whether the client has hung up: what still waits for its turn is then dropped. */
   readonly isGone: () => boolean;
-  /** Asks the store. If it rejects, nothing was told, and the attempt is given back. */
-  readonly run: () => Promise<T>;
-  readonly hasFailed: (outcome: T) => boolean;
-}
-
-/**
- * Each runs an attempt, or rejects with `Limited`: before the store is asked, or where the attempt failed beyond the
- * ceiling, which is not told.
- */
-export interface Guesses {
-  accept<T>(attempt: Attempt<T>): Promise<T>;
-  /** As an accept, and out of the address's quota of creates. */
-  create<T>(attempt: Attempt<T>): Promise<T>;
-  check<T>(attempt: Attempt<T>): Promise<T>;
-  /** Whether the failures of this minute have reached the ceiling: somebody guesses on a large scale. */
-  alarmed(): Promise<boolean>;
+  /**
+   * Asks the store. If it rejects, the client learns nothing.
+   *
+   * @param guess - to be passed to a store that keeps the budgets itself
+   */
+  readonly run: (guess?: Guess) => Promise<T>;
 }
 
 /** Where guesses are counted. */
 export interface GuessBudgets {
-  accepts: Penalties;
-  checks: Penalties;
-  creates: Quota;
-  failures: MinuteCount;
+  /**
+   * Runs an attempt, or rejects with `Refused`: before the store is asked, or where the attempt failed beyond the
+   * ceiling. The client is then not told of the failure.
+   *
+   * @param failed - called where the attempt is counted as a failure
+   */
+  attempt<T extends { kind: string }>(
+    request: GuessRequest,
+    attempt: Attempt<T>,
+    failed: () => void,
+  ): Promise<T>;
+  /** Failures of this minute, of all addresses. */
+  failures(): Promise<number>;
+}
+
+export interface Guesses {
+  /** Runs an attempt at its turn, or rejects with `Limited`. */
+  run<T extends { kind: string }>(request: GuessRequest, attempt: Attempt<T>): Promise<T>;
+  /** Whether the failures of this minute have reached the ceiling: somebody guesses on a large scale. */
+  alarmed(): Promise<boolean>;
 }
 
 /** Told of what happens, to be counted. */
@@ -72,44 +102,81 @@ export interface GuessEvents {
   refused(cause: RefusalCause): void;
 }
 
-/** An attempt that may ask the store. */
-interface Admitted {
-  readonly kind: 'admitted';
-  /** Whether the ceiling is reached: then a failure is not told. */
-  readonly isBeyond: boolean;
-  settle(hasFailed: boolean): void;
-}
-
-interface Rejected {
-  readonly kind: 'rejected';
-  readonly cause: RefusalCause;
-  readonly seconds: number;
-  /** Only attempts whose outcome is not known yet are in the way. */
-  readonly isBusy: boolean;
-}
-
 /** @param ceiling - most failed guesses of all addresses together per minute */
 export function createGuesses(
-  { accepts, checks, creates, failures }: GuessBudgets,
+  budgets: GuessBudgets,
   ceiling: number,
-  clock: Clock,
   events: GuessEvents,
 ): Guesses {
-  const kinds = {
-    accept: { penalties: accepts, turns: new Turns(TURNS.accept.atOnce, TURNS.accept.waiting) },
-    check: { penalties: checks, turns: new Turns(TURNS.check.atOnce, TURNS.check.waiting) },
+  const lines = {
+    accept: new Turns(TURNS.accept.atOnce, TURNS.accept.waiting),
+    check: new Turns(TURNS.check.atOnce, TURNS.check.waiting),
   };
-
-  const admit = async (penalties: Penalties, address: string): Promise<Admitted | Rejected> => {
-    const reserved = await penalties.reserve(address);
-    if (reserved.kind === 'refused') {
-      const { waitSeconds: seconds, isBusy } = reserved;
-      return { kind: 'rejected', cause: 'address', seconds, isBusy };
+  const inTurn = async <T extends { kind: string }>(
+    request: GuessRequest,
+    attempt: Attempt<T>,
+  ): Promise<T> => {
+    const { address, isGone } = attempt;
+    const { budget } = GUESSES[request];
+    const turns = lines[budget];
+    let hasTurn = await turns.enter(address, isGone);
+    try {
+      while (hasTurn) {
+        try {
+          return await budgets.attempt(request, attempt, () => events.failed(budget));
+        } catch (error) {
+          const isBusy = error instanceof Refused && error.isBusy;
+          if (!isBusy || turns.isAlone(address)) throw error;
+        }
+        // Attempts under way are settled in a moment, most of them as successes: then this one may be admitted.
+        hasTurn = await turns.again(address, isGone);
+      }
+      throw new Refused('queue', 1);
+    } finally {
+      if (hasTurn) turns.leave(address);
     }
-    const counted = await failures.reserve().catch((error) => {
-      reserved.release();
-      throw error;
-    });
+  };
+  return {
+    run: (request, attempt) =>
+      inTurn(request, attempt).catch((error) => {
+        if (error instanceof Refused) events.refused(error.reason);
+        throw error;
+      }),
+    alarmed: async () => (await budgets.failures()) >= ceiling,
+  };
+}
+
+/** Budgets of a store that keeps them itself, and counts an attempt in the transaction of its effect. */
+export const storeBudgets = (
+  failures: NonNullable<PairingStore['failedGuesses']>,
+  clock: Clock,
+): GuessBudgets => ({
+  attempt: (_request, { address, run }, failed) => run({ address, failed }),
+  failures: () => failures(clock.now()),
+});
+
+export interface NodeBudgets {
+  penalties: Record<GuessKind, Penalties>;
+  creates: Quota;
+  failures: MinuteCount;
+}
+
+/**
+ * Budgets of this process. An attempt counts as a failure from before the store is asked until its outcome is known, so
+ * that attempts at the same time are never more than the policy allows one after the other.
+ */
+export function nodeBudgets(
+  { penalties, creates, failures }: NodeBudgets,
+  ceiling: number,
+  clock: Clock,
+): GuessBudgets {
+  /** Reserves a failure; returns whether it is beyond the ceiling, and what settles it. */
+  const admit = async (kind: GuessKind, address: string) => {
+    const reserved = await penalties[kind].reserve(address);
+    if (reserved.kind === 'refused') {
+      throw new Refused('address', reserved.waitSeconds, reserved.isBusy);
+    }
+    const counted = await failures.reserve();
     const settle = (hasFailed: boolean) => {
       if (hasFailed) return reserved.keep();
       reserved.release();
@@ -117,77 +184,40 @@ export function createGuesses(
     };
     const isBeyond = counted.count > ceiling;
     // An address with a clean record has one try: a right code is not refused because somebody else guesses.
-    if (!isBeyond || reserved.failures + reserved.others === 0) {
-      return { kind: 'admitted', isBeyond, settle };
-    }
+    if (!isBeyond || reserved.failures + reserved.others === 0) return { isBeyond, settle };
     settle(false);
     const isBusy = reserved.failures === 0;
-    const seconds = isBusy ? 1 : untilNextMinute(clock.now());
-    return { kind: 'rejected', cause: 'ceiling', seconds, isBusy };
+    throw new Refused('ceiling', isBusy ? 1 : untilNextMinute(clock.now()), isBusy);
   };
 
-  const limited = (cause: RefusalCause, seconds: number): Limited => {
-    events.refused(cause);
-    return new Limited(seconds);
-  };
-
-  const runAdmitted = async <T>(
-    kind: GuessKind,
-    { isBeyond, settle }: Admitted,
-    { run, hasFailed }: Attempt<T>,
-  ): Promise<T> => {
-    let isFailure = false;
+  /** Gives back what a create has taken where the store rejects: clients try again until it answers. */
+  const create = async <T>(address: string, run: () => Promise<T>): Promise<T> => {
+    const seconds = await creates.take(address);
+    if (seconds > 0) throw new Refused('address', seconds);
     try {
-      const outcome = await run();
-      isFailure = hasFailed(outcome);
-      if (!isFailure) return outcome;
-      events.failed(kind);
-      if (isBeyond) throw limited('ceiling', untilNextMinute(clock.now()));
-      return outcome;
-    } finally {
-      settle(isFailure);
-    }
-  };
-
-  const attempt = async <T>(kind: GuessKind, asked: Attempt<T>): Promise<T> => {
-    const { penalties, turns } = kinds[kind];
-    const { address, isGone } = asked;
-    if (!(await turns.enter(address, isGone))) throw limited('queue', 1);
-    let hasTurn = true;
-    try {
-      for (;;) {
-        const answer = await admit(penalties, address);
-        if (answer.kind === 'admitted') return await runAdmitted(kind, answer, asked);
-        if (!answer.isBusy || turns.isAlone(address)) throw limited(answer.cause, answer.seconds);
-        // Those in the way are settled in a moment, most of them as successes: then it may be admitted.
-        hasTurn = await turns.again(address, isGone);
-        if (!hasTurn) throw limited('queue', 1);
-      }
-    } finally {
-      if (hasTurn) turns.leave(address);
+      return await run();
+    } catch (error) {
+      await creates.giveBack(address);
+      throw error;
     }
   };
 
   return {
-    accept: (asked) => attempt('accept', asked),
-    create: (asked) =>
-      attempt('accept', {
-        ...asked,
-        async run() {
-          const seconds = await creates.take(asked.address);
-          if (seconds > 0) throw limited('address', seconds);
-          try {
-            return await asked.run();
-          } catch (error) {
-            // Nothing was made and nothing told: clients try again until the store is back.
-            await creates.giveBack(asked.address);
-            throw error;
-          }
-        },
-      }),
-    check: (asked) => attempt('check', asked),
-    async alarmed() {
-      return (await failures.read()) >= ceiling;
+    async attempt(request, { address, run }, failed) {
+      const { budget, failure } = GUESSES[request];
+      const { isBeyond, settle } = await admit(budget, address);
+      let hasFailed = false;
+      try {
+        const outcome = await (request === 'create' ? create(address, run) : run());
+        hasFailed = outcome.kind === failure;
+        if (!hasFailed) return outcome;
+        failed();
+        if (isBeyond) throw new Refused('ceiling', untilNextMinute(clock.now()));
+        return outcome;
+      } finally {
+        settle(hasFailed);
+      }
     },
+    failures: () => failures.read(),
   };
 }

@@ -1,4 +1,5 @@
 // What the pairing feature shows: rows, held checks, guesses, and how long the store takes.
+import { Limited } from '../platform/http-errors.js';
 import type { Metrics, Numbers } from '../platform/metrics.js';
 import type { Guesses, GuessKind, RefusalCause } from './guesses.js';
 import type { PairingStore, StoreCounts } from './store.js';
@@ -19,16 +20,16 @@ const OPERATIONS: Record<keyof PairingStore, boolean> = {
   sweep: true,
   counts: true,
   probe: true,
+  failedGuesses: false,
   onChange: false,
   close: false,
 };
 
 /** The same store, with its operations timed and their failures counted. */
 export function measureStore(store: PairingStore, metrics: Metrics): PairingStore {
-  const operations = Object.entries(OPERATIONS).map(([name, isTimed]) => ({
-    name: name as keyof PairingStore,
-    isTimed,
-  }));
+  const operations = Object.entries(OPERATIONS)
+    .map(([name, isTimed]) => ({ name: name as keyof PairingStore, isTimed }))
+    .filter(({ name }) => store[name] !== undefined);
   const timed = operations.filter(({ isTimed }) => isTimed).map(({ name }) => name);
   const time = metrics.timer(
     'couplet_store_duration_seconds',
@@ -52,7 +53,7 @@ export function measureStore(store: PairingStore, metrics: Metrics): PairingStor
       try {
         return await operation(...args);
       } catch (error) {
-        failures[name] = (failures[name] ?? 0) + 1;
+        if (!(error instanceof Limited)) failures[name] = (failures[name] ?? 0) + 1;
         throw error;
       } finally {
         time(name, (performance.now() - start) / 1000);

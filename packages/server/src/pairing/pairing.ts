@@ -9,13 +9,14 @@ import type {
   CancelOutcome,
   CheckOutcome,
   CreateOutcome,
+  Guess,
   PairingStore,
 } from './store.js';
 import type { Waiting } from './waiting.js';
 
 /** Runs a read of the store, or rejects where it may not be made now. */
 export type GuardedRead = (
-  read: () => Promise<CheckOutcome | KeyReused>,
+  read: (guess?: Guess) => Promise<CheckOutcome | KeyReused>,
 ) => Promise<CheckOutcome | KeyReused>;
 
 export interface Pairing {
@@ -32,8 +33,14 @@ export interface Pairing {
     address: string,
     once?: Repeatable,
     proof?: string,
+    guess?: Guess,
   ): Promise<CreateOutcome | KeyReused>;
-  accept(joinCode: string, client2: string, once?: Repeatable): Promise<AcceptOutcome | KeyReused>;
+  accept(
+    joinCode: string,
+    client2: string,
+    once?: Repeatable,
+    guess?: Guess,
+  ): Promise<AcceptOutcome | KeyReused>;
   /**
    * Tells the creator how its pending stands. A waiting one is looked at again whenever it changes, until
    * `waitSeconds` have passed. Once `signal` aborts, nobody reads the answer: an accepted pending is then left to
@@ -62,21 +69,23 @@ export interface Pairing {
 export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock): Pairing {
   store.onChange((joinCode) => waiting.wake(joinCode));
   return {
-    recall: (once) => store.recall(clock.now(), once),
+    recall: async (once) => store.recall?.(clock.now(), once),
 
-    create(joinCode, client1, expiresInSeconds, address, once, proof) {
+    create(joinCode, client1, expiresInSeconds, address, once, proof, guess) {
       const now = clock.now();
       const expiresAt = now + expiresInSeconds * 1000;
       const secret = newDeviceSecret();
-      return store.create({ joinCode, client1, expiresAt, address, secret, proof }, now, once);
+      const pending = { joinCode, client1, expiresAt, address, secret, proof };
+      return store.create(pending, now, once, guess);
     },
 
-    accept(joinCode, client2, once) {
+    accept(joinCode, client2, once, guess) {
       const now = clock.now();
       const roomId = randomBytes(ROOM_ID_LENGTH / 2).toString('hex');
       const collectableUntil = now + COLLECT_SECONDS * 1000;
       const secret = newDeviceSecret();
-      return store.accept({ joinCode, client2, roomId, collectableUntil, secret }, now, once);
+      const acceptance = { joinCode, client2, roomId, collectableUntil, secret };
+      return store.accept(acceptance, now, once, guess);
     },
 
     cancel: (joinCode, client1, once, proof) =>
@@ -86,7 +95,8 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
       let leftMs = waitSeconds * 1000;
       let isFirst = true;
       const read = (isFinal: boolean) => {
-        const work = () => store.check(joinCode, client1, clock.now(), once, isFinal, proof);
+        const work = (guess?: Guess) =>
+          store.check(joinCode, client1, clock.now(), once, isFinal, proof, guess);
         const outcome = isFirst ? guarded(work) : work();
         isFirst = false;
         return outcome;

@@ -63,12 +63,18 @@ export function pendingRoutes(
       const outcome = await inFlight.run<CreateOutcome | KeyReused>(
         once,
         () =>
-          guesses.create({
+          guesses.run('create', {
             ...attempt,
-            run: () =>
-              pairing.create(joinid, client1, expiresInSeconds, attempt.address, once, proof),
-            // It tells that the code is live: creating codes finds those of others.
-            hasFailed: ({ kind }) => kind === 'conflict',
+            run: (guess) =>
+              pairing.create(
+                joinid,
+                client1,
+                expiresInSeconds,
+                attempt.address,
+                once,
+                proof,
+                guess,
+              ),
           }),
         (repeat) => pairing.recall(repeat),
       );
@@ -106,10 +112,14 @@ export function pendingRoutes(
     async (request, reply) => {
       const { joinid, client2 } = request.body;
       const once = repeatable(request, clock.now());
-      const attempt = { ...attemptOf(request), hasFailed: isMissing };
+      const attempt = attemptOf(request);
       const outcome = await inFlight.run<AcceptOutcome | KeyReused>(
         once,
-        () => guesses.accept({ ...attempt, run: () => pairing.accept(joinid, client2, once) }),
+        () =>
+          guesses.run('accept', {
+            ...attempt,
+            run: (guess) => pairing.accept(joinid, client2, once, guess),
+          }),
         (repeat) => pairing.recall(repeat),
       );
       switch (outcome.kind) {
@@ -156,11 +166,11 @@ export function pendingRoutes(
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
       const gone = wait ? goneSignal(reply) : NEVER_GONE;
       const once = repeatable(request, clock.now());
-      const attempt = { ...attemptOf(request), hasFailed: isMissing };
+      const attempt = attemptOf(request);
       const outcome = await inFlight.run<CheckOutcome | KeyReused>(
         once,
         () => {
-          const guarded: GuardedRead = (read) => guesses.check({ ...attempt, run: read });
+          const guarded: GuardedRead = (read) => guesses.run('check', { ...attempt, run: read });
           return pairing.check(joinid, client1, wait ?? 0, gone, guarded, once, proof);
         },
         (repeat) => pairing.recall(repeat),
@@ -206,8 +216,6 @@ export function pendingRoutes(
     },
   );
 }
-
-const isMissing = ({ kind }: { kind: string }): boolean => kind === 'not_found_or_expired';
 
 /** Who makes an attempt. Read at once: a socket that is closed later no longer tells its address. */
 const attemptOf = (request: FastifyRequest) => {

@@ -1,4 +1,4 @@
-// The scripts of pairing in Redis. Each request is one script, and so one transaction: its effect, its idempotency record, its limits.
+// The scripts of pairing in Redis. Each request is one script, and so one transaction: its idempotency record, its budgets, its effect.
 //
 // All keys have the hash tag `{pairing}`, so they lie in one slot, on one master of a Redis Cluster:
 //
@@ -9,17 +9,25 @@
 // made:<id>            codes that a device has created, by expiry; accepted:<id>: those that it has accepted
 // rooms:<id>           ids of the rooms of a device, by the time at which they were made
 // address:<origin>     codes that an address has created, by expiry
+// guesses:<kind>:<origin>  failed guesses of an address that are not forgiven, and the time of the last one
+// quota:<kind>:<origin>    when a quota of an address is whole again
+// failures:<minute>    failed guesses of all addresses in a minute of the clock
 // pendings, records    what there is, by expiry; rooms: by last use. Counts and sweeps go by these three.
 //
 // `<id>` is a digest: a room id is all that it takes to enter a room, and device ids belong in no list of keys. The one
-// of a room, or of a record, comes from the node (`hashOf`); the one of a device is made in the scripts.
+// of a room, or of a record, comes from the node (`hashOf`); the one of a device is made in the scripts. `<origin>` is a
+// digest of an address, under a key.
 //
 // A script finds most of its keys on its way, so it cannot declare them. That is allowed within one slot, but Redis does
 // not check such keys while the slot moves to another master: some are then here, some there. So two keys are declared
 // that never exist. As long as a slot moves, Redis refuses a script with two keys that it does not have (TRYAGAIN),
 // before the first line: pairing is answered 503 until the slot has moved.
 import { createHash } from 'node:crypto';
+import { MAX_SKEW_MS } from '../platform/clock.js';
+import { MOST_BEYOND } from '../platform/penalties.js';
+import { HOUR_MS } from '../platform/quota.js';
 import { defineScript, type Keys, type Script } from '../platform/redis.js';
+import { GUESSES, type GuessRequest } from './guesses.js';
 
 export const keysOf = (prefix: string): Keys => [`${prefix}{pairing}`, `${prefix}{pairing}-`];
 
@@ -37,6 +45,12 @@ const COMMON = [
   /** For how long the outcome is kept. */
   'keptMs',
   'maxRecords',
+  /** Digest of the address whose budgets the request counts in, or empty. */
+  'charged',
+  'createsPerHour',
+  'keyedPerHour',
+  /** Most failed guesses of all addresses per minute. */
+  'ceiling',
 ] as const;
 
 export type CommonArgument = (typeof COMMON)[number];
@@ -48,7 +62,8 @@ export interface Operation<Name extends string> {
 }
 
 const PRELUDE = `
-local at, changed = KEYS[1], { '' }
+-- An outcome, whether it was counted as a failed guess, and codes whose checks are to be woken, each with its holders.
+local at, changed = KEYS[1], { '', '' }
 local now = tonumber(givenNow)
 if not now then
   local time = redis.call('TIME')
@@ -164,12 +179,94 @@ local function isFull()
 end
 `;
 
-/** Runs `operate`, which returns an outcome and `false` where that is not to be kept. */
-const ONCE = `
+const ROOMS_ARE_FULL = `
+if redis.call('ZCARD', at .. 'rooms') >= tonumber(maxRooms) then return { '{"kind":"full","of":"rooms"}' } end
+`;
+
+/** Takes a request with a key out of the quota of its address. */
+const QUOTAS = `
+local function limited(cause, seconds)
+  return { cjson.encode({ kind = 'limited', cause = cause, seconds = seconds }) }
+end
+
+-- Takes one of a quota; returns how long to wait in seconds, 0: taken. The rule is that of quota.ts.
+local function take(kind, perHour)
+  local key, interval = at .. 'quota:' .. kind .. ':' .. charged, ${HOUR_MS} / tonumber(perHour)
+  local from = tonumber(redis.call('GET', key) or '') or now
+  -- A time that is too far in the future was written before the clock of Redis was set back.
+  if from < now or from > now + ${HOUR_MS + MAX_SKEW_MS} then from = now end
+  local whole = from + interval
+  local wait = whole - ${HOUR_MS} - now
+  if wait > 0.5 then return math.max(1, math.ceil(wait / 1000)) end
+  redis.call('SET', key, string.format('%.3f', whole), 'PX', math.max(1, math.ceil(whole - now)))
+  return 0
+end
+
+if charged ~= '' and recordId ~= '' and not record then
+  local seconds = take('keyed', keyedPerHour)
+  if seconds > 0 then return limited('keyed', seconds) end
+end
+`;
+
+/** Answers a repeat, which costs nothing. */
+const BEGIN = `
 if record and record.fingerprint ~= fingerprint then return { '{"kind":"key_reused"}' } end
 if record and record.outcome then return { record.outcome } end
 if isFull() then return { '{"kind":"full","of":"idempotency records"}' } end
-local outcome, isKept = operate()
+`;
+
+/** Refuses a guess, by the rules of penalties.ts. \`isBeyond\`: a failure of this attempt is beyond the ceiling. */
+const guessBudget = (request: GuessRequest) => {
+  const { budget, policy } = GUESSES[request];
+  return `
+local guesses, total = at .. 'guesses:${budget}:' .. charged, at .. 'failures:' .. math.floor(now / 60000)
+local unforgiven, isBeyond = 0, false
+local untilNextMinute = 60 - math.floor(now % 60000 / 1000)
+if charged ~= '' then
+  local failures, failedAt = string.match(redis.call('GET', guesses) or '', '(%d+) (%d+)')
+  failures, failedAt = tonumber(failures or 0), tonumber(failedAt or now)
+  local idle = math.max(0, now - failedAt) / 1000
+  -- A time that is too far in the future was written before the clock of Redis was set back.
+  if failedAt <= now + ${MAX_SKEW_MS} then
+    unforgiven = math.max(0, failures - math.floor(idle / ${policy.forgiveSeconds}))
+  end
+  if unforgiven > 0 and failures > ${policy.free} then
+    local wait = math.min(${policy.firstWaitSeconds} * 2 ^ (failures - ${policy.free} - 1), ${policy.maxWaitSeconds})
+    if wait > idle then return limited('address', math.ceil(wait - idle)) end
+  end
+  -- An address with a clean record has one try: a right code is not refused because somebody else guesses.
+  isBeyond = tonumber(redis.call('GET', total) or 0) >= tonumber(ceiling)
+  if isBeyond and unforgiven > 0 then return limited('ceiling', untilNextMinute) end
+end
+`;
+};
+
+const CREATE_QUOTA = `
+if charged ~= '' then
+  local seconds = take('create', createsPerHour)
+  if seconds > 0 then return limited('address', seconds) end
+end
+`;
+
+/** Counts a failure. The client is not told of one beyond the ceiling, and it is not kept. */
+const countFailure = (request: GuessRequest) => {
+  const { failure, policy } = GUESSES[request];
+  return `
+if charged ~= '' and outcome.kind == '${failure}' then
+  local failures = math.min(unforgiven + 1, ${policy.free + MOST_BEYOND})
+  redis.call('SET', guesses, string.format('%.0f %.0f', failures, now), 'PX', failures * ${policy.forgiveSeconds * 1000})
+  redis.call('INCRBY', total, 1)
+  redis.call('PEXPIRE', total, 120000)
+  changed[2] = '1'
+  if isBeyond then
+    changed[1] = limited('ceiling', untilNextMinute)[1]
+    return changed
+  end
+end
+`;
+};
+
+const END = `
 changed[1] = cjson.encode(outcome)
 if isKept ~= false then keep('outcome', changed[1]) end
 return changed`;
@@ -185,8 +282,28 @@ function define<const Name extends string>(
   return { names, script: defineScript(name, `${locals}${PRELUDE}${lua}`, flags) };
 }
 
-const defineOnce: typeof define = (name, own, lua, flags) =>
-  define(name, own, `local function operate()${lua}end\n${ONCE}`, flags);
+/**
+ * Defines a request. Its Lua returns an outcome, and `false` where that is not to be kept.
+ *
+ * @param guess - whether it may be a failed guess, and of which request
+ */
+function defineOnce<const Name extends string>(
+  name: string,
+  own: readonly Name[],
+  lua: string,
+  flags: Parameters<typeof defineScript>[2] = [],
+  guess?: GuessRequest,
+): Operation<Name> {
+  const budgets = guess === undefined ? '' : guessBudget(guess);
+  const quota = guess === 'create' ? CREATE_QUOTA : '';
+  const counted = guess === undefined ? '' : countFailure(guess);
+  const full = guess === 'accept' ? ROOMS_ARE_FULL : '';
+  const whole = `local function operate()${lua}end
+${BEGIN}${full}${QUOTAS}${budgets}${quota}
+local outcome, isKept = operate()
+${counted}${END}`;
+  return define(name, own, whole, flags);
+}
 
 /** Digests of secrets are named after the secret. */
 export const CREATE = defineOnce(
@@ -228,15 +345,14 @@ export const CREATE = defineOnce(
   change(joinCode, old)
   return { kind = 'created', expiresAt = pending.expiresAt, secret = isRenewed and proof or secret }
 `,
+  [],
+  'create',
 );
 
 export const ACCEPT = defineOnce(
   'pairing-accept',
   ['joinCode', 'client2', 'roomId', 'room', 'collectMs', 'secret', 'hash', 'maxRooms'],
   `
-  if redis.call('ZCARD', at .. 'rooms') >= tonumber(maxRooms) then
-    return { kind = 'full', of = 'rooms' }, false
-  end
   local pending = pendingOf(joinCode)
   if not pending then return { kind = 'not_found_or_expired' } end
   if pending.client1 == client2 then return { kind = 'own_code' } end
@@ -253,6 +369,8 @@ export const ACCEPT = defineOnce(
   change(joinCode, pending)
   return { kind = 'accepted', roomId = roomId, secret = secret }
 `,
+  [],
+  'accept',
 );
 
 /** Nodes whose held checks a pending remembers; a device that asks more of them at once waits for its time instead. */
@@ -289,6 +407,7 @@ export const CHECK = defineOnce(
   return { kind = 'collected', roomId = pending.roomId }
 `,
   ['allow-oom'],
+  'check',
 );
 
 export const CANCEL = defineOnce(
@@ -407,14 +526,12 @@ export const FIRST_TIME = defineOnce(
   ['allow-oom'],
 );
 
-/** Returns the outcome of an earlier request, or nothing. */
-export const RECALL = define(
-  'pairing-recall',
+/** Returns the failed guesses of this minute. */
+export const FAILURES = define(
+  'pairing-failures',
   [],
   `
-if not record then return false end
-if record.fingerprint ~= fingerprint then return '{"kind":"key_reused"}' end
-return record.outcome or false`,
+return tonumber(redis.call('GET', at .. 'failures:' .. math.floor(now / 60000)) or 0)`,
   ['no-writes'],
 );
 

@@ -1,13 +1,13 @@
 // PairingStore on Redis, for many nodes: each request is one script.
-import { createHmac } from 'node:crypto';
 import { NO_PROOFS, secretHash } from '../platform/device-secrets.js';
-import { Unavailable } from '../platform/http-errors.js';
+import { Limited, Unavailable } from '../platform/http-errors.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
 import type { Redis } from '../platform/redis.js';
+import { type RefusalCause, Refused } from './guesses.js';
 import * as scripts from './redis-scripts.js';
 import { redisWakes, type WakeInbox } from './redis-wakes.js';
 import type { StoreLimits } from './sqlite-operations.js';
-import type { PairingStore, PurgeOutcome } from './store.js';
+import type { Guess, PairingStore, PurgeOutcome } from './store.js';
 
 const UNLIMITED: StoreLimits = {
   roomIdleMs: 0,
@@ -26,14 +26,28 @@ const SWEEP_PORTION = 500;
 /** Rooms that one script of a purge deletes, within a hundred: Redis does nothing else meanwhile. */
 const PURGE_PORTION = 2000;
 
+/** Budgets that all nodes share. */
+export interface StoreBudgets {
+  /** Creates of an address per hour. */
+  readonly creates: number;
+  /** Requests of an address with an Idempotency-Key per hour. */
+  readonly keyed: number;
+  /** Failed guesses of all addresses per minute. */
+  readonly failures: number;
+}
+
+const NO_BUDGETS: StoreBudgets = { creates: 0, keyed: 0, failures: 0 };
+
 export interface RedisStoreOptions {
   /** What all keys begin with. */
   readonly prefix: string;
   readonly limits?: Partial<StoreLimits>;
   /** Wakes held checks of other nodes, and ours. */
   readonly inbox?: WakeInbox;
-  /** Under which addresses are hashed; the same for all nodes. */
-  readonly addressKey?: () => Promise<string>;
+  /** Absent: nothing is counted. */
+  readonly budgets?: StoreBudgets;
+  /** What stands for an address in keys; the same for all nodes. */
+  readonly digestOf?: (address: string) => Promise<string>;
   /** Whether time is the caller's `now`, for tests, and not that of Redis. */
   readonly isTimeGiven?: boolean;
   readonly purgePortion?: number;
@@ -55,6 +69,8 @@ export function redisScripts(redis: Redis, prefix: string, isTimeGiven: boolean)
         more = [],
         isPromise = true,
         maxRecords = UNLIMITED.idempotencyRecords,
+        charged = '',
+        budgets = NO_BUDGETS,
         recordId = once === undefined ? '' : hashOfKey(once.key),
       }: {
         once?: Repeatable | undefined;
@@ -62,6 +78,8 @@ export function redisScripts(redis: Redis, prefix: string, isTimeGiven: boolean)
         more?: readonly string[];
         isPromise?: boolean;
         maxRecords?: number;
+        charged?: string;
+        budgets?: StoreBudgets | undefined;
       } = {},
     ): Promise<unknown> {
       const all: Values = {
@@ -70,6 +88,10 @@ export function redisScripts(redis: Redis, prefix: string, isTimeGiven: boolean)
         fingerprint: once?.fingerprint ?? '',
         keptMs: once === undefined ? 0 : once.keptUntil - now,
         maxRecords,
+        charged,
+        createsPerHour: budgets.creates,
+        keyedPerHour: budgets.keyed,
+        ceiling: budgets.failures,
         ...values,
       };
       const args = names.map((name) => argumentOf(all[name] as Values[string]));
@@ -84,12 +106,29 @@ const argumentOf = (value: string | number | boolean): string =>
 const hashOfKey = (key: string) => scripts.hashOf(`key ${key}`);
 
 /** What the scripts take for a secret that a request may have brought. */
-const digestOf = (proof: string | undefined): string =>
+const hashOfProof = (proof: string | undefined): string =>
   proof === undefined ? '' : secretHash(proof);
+
+/** What the scripts answer in the place of an outcome. */
+type Refusal =
+  | { kind: 'full'; of: string }
+  | { kind: 'limited'; cause: RefusalCause | 'keyed'; seconds: number };
+
+const isRefusal = (outcome: { kind: string }): outcome is Refusal =>
+  outcome.kind === 'full' || outcome.kind === 'limited';
+
+function errorOf(refusal: Refusal): Error {
+  if (refusal.kind === 'full') {
+    return new Unavailable(new Error(`as many ${refusal.of} as there may be`));
+  }
+  const { cause, seconds } = refusal;
+  return cause === 'keyed' ? new Limited(seconds) : new Refused(cause, seconds);
+}
 
 /** Opens the store; `redis` is its caller's to close. */
 export function openRedisStore(redis: Redis, options: RedisStoreOptions): PairingStore {
-  const { prefix, inbox, addressKey = async () => prefix, isTimeGiven = false } = options;
+  const { prefix, inbox, budgets, digestOf = async (text) => scripts.hashOf(text) } = options;
+  const isTimeGiven = options.isTimeGiven ?? false;
   const limits = { ...UNLIMITED, ...options.limits };
   const maxRecords = limits.idempotencyRecords;
   const { run } = redisScripts(redis, prefix, isTimeGiven);
@@ -98,70 +137,93 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     for (const listener of listeners) listener(joinCode);
   });
   let sweeping: Promise<unknown> = Promise.resolve();
-  const originOf = async (address: string) =>
-    createHmac('sha256', await addressKey())
-      .update(address)
-      .digest('base64url')
-      .slice(0, 22);
-
-  /** Runs a script that comes to an outcome, and wakes the checks that it is of interest to. */
+  /**
+   * Runs a request, and wakes the checks whose outcome it may have changed.
+   *
+   * @param address - whose budgets it counts in
+   */
   const operate = async <T extends { kind: string }, Name extends string = string>(
     operation: scripts.Operation<Name>,
     values: { readonly [N in Name]: string | number | boolean },
     now: number,
-    more: { once?: Repeatable | undefined; more?: readonly string[]; isPromise?: boolean } = {},
+    how: {
+      once?: Repeatable | undefined;
+      address?: string | undefined;
+      guess?: Guess | undefined;
+      more?: readonly string[];
+      isPromise?: boolean;
+    } = {},
   ): Promise<T | KeyReused> => {
-    const reply = await run(operation, values, now, { ...more, maxRecords });
-    const [text = '', ...changed] = reply as string[];
+    const { guess, address = guess?.address, ...rest } = how;
+    const isCharged = budgets !== undefined && address !== undefined;
+    const charged = isCharged ? await digestOf(address) : '';
+    const reply = await run(operation, values, now, { ...rest, maxRecords, charged, budgets });
+    const [text = '', hasFailed, ...changed] = reply as string[];
     for (let n = 0; n < changed.length; n += 2) {
       wakes.wake(changed[n] as string, changed[n + 1] as string);
     }
-    const outcome = JSON.parse(text) as T | { kind: 'full'; of: string };
-    if (outcome.kind === 'full') {
-      throw new Unavailable(new Error(`as many ${(outcome as { of: string }).of} as there may be`));
-    }
-    return outcome as T;
+    if (hasFailed) guess?.failed();
+    const outcome = JSON.parse(text) as T | Refusal;
+    if (isRefusal(outcome)) throw errorOf(outcome);
+    return outcome;
   };
 
   return {
-    async create({ joinCode, client1, expiresAt, address, secret, proof = '' }, now, once) {
-      const hashes = { hash: secretHash(secret), proofHash: digestOf(proof || undefined) };
+    async create({ joinCode, client1, expiresAt, address, secret, proof = '' }, now, once, guess) {
+      const hashes = { hash: secretHash(secret), proofHash: hashOfProof(proof || undefined) };
       const values = {
         joinCode,
         client1,
         secret,
         proof,
         ...hashes,
-        origin: await originOf(address),
+        origin: await digestOf(address),
       };
       const { pendingsPerDevice: perDevice, pendingsPerAddress: perAddress } = limits;
       const lifeMs = expiresAt - now;
-      return operate(scripts.CREATE, { ...values, lifeMs, perDevice, perAddress }, now, { once });
+      return operate(scripts.CREATE, { ...values, lifeMs, perDevice, perAddress }, now, {
+        once,
+        guess,
+      });
     },
 
-    accept({ joinCode, client2, roomId, collectableUntil, secret }, now, once) {
+    accept({ joinCode, client2, roomId, collectableUntil, secret }, now, once, guess) {
       const values = { joinCode, client2, roomId, room: scripts.hashOf(roomId), secret };
       const rest = { hash: secretHash(secret), collectMs: collectableUntil - now };
-      return operate(scripts.ACCEPT, { ...values, ...rest, maxRooms: limits.rooms }, now, { once });
+      return operate(scripts.ACCEPT, { ...values, ...rest, maxRooms: limits.rooms }, now, {
+        once,
+        guess,
+      });
     },
 
-    async check(joinCode, client1, now, once, isFinal = true, proof = undefined) {
+    async check(
+      joinCode,
+      client1,
+      now,
+      once,
+      isFinal = true,
+      proof = undefined,
+      guess = undefined,
+    ) {
       const holder = isFinal ? '' : wakes.nodeId;
-      const values = { joinCode, client1, holder, isFinal, proofHash: digestOf(proof) };
+      const values = { joinCode, client1, holder, isFinal, proofHash: hashOfProof(proof) };
       // Without a key, what it tells was promised before; a deletion that is lost only leaves the code taken.
       const isPromise = once !== undefined || proof !== undefined;
       const outcome = await operate<
         | { kind: 'collected'; roomId: string }
         | { kind: 'waiting'; leftMs: number }
         | { kind: 'not_found_or_expired' }
-      >(scripts.CHECK, values, now, { once, isPromise });
+      >(scripts.CHECK, values, now, { once, isPromise, guess });
       // By the clock of the caller, which waits for it.
       if (outcome.kind !== 'waiting') return outcome;
       return { kind: 'waiting', expiresAt: now + outcome.leftMs };
     },
 
     cancel: (joinCode, client1, now, once, proof) =>
-      operate(scripts.CANCEL, { joinCode, client1, proofHash: digestOf(proof) }, now, { once }),
+      operate(scripts.CANCEL, { joinCode, client1, proofHash: hashOfProof(proof) }, now, {
+        once,
+        address: once?.address,
+      }),
 
     async findRoom(roomId, now) {
       const noteMs = limits.roomIdleMs > 0 ? USE_GRANULARITY_MS : 0;
@@ -203,19 +265,19 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
           scripts.PURGE,
           values,
           now,
-          { once, more },
+          { once, address: once?.address, more },
         );
         if (outcome.kind !== 'purging') return outcome;
         givenProgress = outcome.progress;
       }
     },
 
-    async recall<T>(now: number, once: Repeatable) {
-      const known = await run(scripts.RECALL, {}, now, { once, isPromise: false });
-      return known === null ? undefined : (JSON.parse(known as string) as T | KeyReused);
-    },
+    firstTime: (now, once) => operate(scripts.FIRST_TIME, {}, now, { once, address: once.address }),
 
-    firstTime: (now, once) => operate(scripts.FIRST_TIME, {}, now, { once }),
+    ...(budgets && {
+      failedGuesses: async (now: number) =>
+        (await run(scripts.FAILURES, {}, now, { isPromise: false })) as number,
+    }),
 
     sweep(now) {
       const work = async () => {

@@ -9,13 +9,16 @@ import type { CheckOutcome, PairingStore, Room } from './store.js';
 /** A room's use is noted at most this often: a note is a durable write, and idleness is counted in days. */
 const USE_GRANULARITY_MS = 24 * 3600 * 1000;
 
-export type OperationName = Exclude<keyof PairingStore, 'onChange' | 'close'>;
+export type OperationName = Exclude<keyof PairingStore, 'failedGuesses' | 'onChange' | 'close'>;
+
+/** What a store of SQLite has. */
+export type SqliteOperations = Required<Pick<PairingStore, OperationName>>;
 
 /** Operations that may come to their outcome by reading; undefined where it takes more. */
 export type Looks = {
   readonly [Name in OperationName]?: (
-    ...args: Parameters<PairingStore[Name]>
-  ) => { outcome: Awaited<ReturnType<PairingStore[Name]>> } | undefined;
+    ...args: Parameters<SqliteOperations[Name]>
+  ) => { outcome: Awaited<ReturnType<SqliteOperations[Name]>> } | undefined;
 };
 
 export type Reads = ReturnType<typeof sqliteReads>;

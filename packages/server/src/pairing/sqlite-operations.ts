@@ -18,6 +18,7 @@ import { keepForever } from './database.js';
 import {
   type Looks,
   type OperationName,
+  type SqliteOperations,
   sqliteLooks,
   sqliteReads,
   waiting,
@@ -31,7 +32,6 @@ import type {
   CreateOutcome,
   DeleteOutcome,
   NewPending,
-  PairingStore,
   PurgeOutcome,
 } from './store.js';
 
@@ -47,8 +47,8 @@ export interface StoreLimits {
 export interface Operations {
   readonly run: {
     readonly [Name in OperationName]: (
-      ...args: Parameters<PairingStore[Name]>
-    ) => Awaited<ReturnType<PairingStore[Name]>>;
+      ...args: Parameters<SqliteOperations[Name]>
+    ) => Awaited<ReturnType<SqliteOperations[Name]>>;
   };
   readonly look: Looks;
   /** Numbers of rows, which take longer to count than a request may; put back by whoever rolls back. */

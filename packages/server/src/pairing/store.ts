@@ -2,6 +2,14 @@
 import type { DeleteProofs, DeviceSecret } from '../platform/device-secrets.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
 
+/** An attempt that a store counts in the budgets of an address, if it keeps budgets itself. */
+export interface Guess {
+  /** What the client's address counts as. */
+  readonly address: string;
+  /** Called where the attempt was counted as a failed guess. */
+  readonly failed: () => void;
+}
+
 /** Two devices that accepted each other. */
 export interface Room {
   roomId: string;
@@ -101,15 +109,24 @@ export interface StoreCounts {
  *
  * With a `Repeatable`, the first outcome is kept in the same transaction as the effect, and a repeat comes to that
  * outcome again without another effect.
+ *
+ * A store that keeps budgets itself, such as that of many nodes, has `failedGuesses`. It counts a `Guess` in the
+ * transaction of its effect, and rejects with `Limited` where a budget refuses a request.
  */
 export interface PairingStore {
   /** Makes a pending, or renews the same device's still-waiting one. An expired code is free. */
-  create(pending: NewPending, now: number, once?: Repeatable): Promise<CreateOutcome | KeyReused>;
+  create(
+    pending: NewPending,
+    now: number,
+    once?: Repeatable,
+    guess?: Guess,
+  ): Promise<CreateOutcome | KeyReused>;
   /** Gives a live, waiting pending to `client2` and makes the room; of racing calls one wins. */
   accept(
     acceptance: Acceptance,
     now: number,
     once?: Repeatable,
+    guess?: Guess,
   ): Promise<AcceptOutcome | KeyReused>;
   /**
    * Tells the creator of a pending how it stands; an accepted one is deleted with the answer.
@@ -126,6 +143,7 @@ export interface PairingStore {
     once?: Repeatable,
     final?: boolean,
     proof?: string,
+    guess?: Guess,
   ): Promise<CheckOutcome | KeyReused>;
   /**
    * Deletes a pending of this device that nobody has accepted, if the proof is as for a check. The outcome does not tell
@@ -153,10 +171,15 @@ export interface PairingStore {
     once?: Repeatable,
     proofs?: DeleteProofs,
   ): Promise<PurgeOutcome | KeyReused>;
-  /** What the first request with this key came to; undefined where it never came. */
-  recall<T>(now: number, once: Repeatable): Promise<T | KeyReused | undefined>;
+  /**
+   * What the first request with this key came to; undefined where it never came. Absent in a store that keeps budgets
+   * itself: there a repeat costs nothing anyway.
+   */
+  recall?<T>(now: number, once: Repeatable): Promise<T | KeyReused | undefined>;
   /** The time at which this request first came: `now`, or what it was then. */
   firstTime(now: number, once: Repeatable): Promise<{ kind: 'first'; at: number } | KeyReused>;
+  /** Failed guesses of this minute; absent in a store that leaves budgets to its caller. */
+  failedGuesses?(now: number): Promise<number>;
   /** Deletes what has expired, and rooms idle for longer than the store was told to keep them. */
   sweep(now: number): Promise<SweepCounts>;
   counts(): Promise<StoreCounts>;

@@ -43,10 +43,13 @@ export function repeatable(request: FastifyRequest, now: number): Repeatable | u
 /** The requests with a key that this process is working on. */
 export class InFlight {
   readonly #keys = new Set<string>();
-  readonly #quota: Quota;
+  readonly #quota: Quota | undefined;
 
-  /** @param quota - what each address may send: records have room for so many, and nobody is to fill it alone */
-  constructor(quota: Quota) {
+  /**
+   * @param quota - requests that each address may send, since the number of records is bounded; undefined where the work
+   * counts them itself, and finds out by itself what a repeat came to the first time
+   */
+  constructor(quota: Quota | undefined) {
     this.#quota = quota;
   }
 
@@ -67,13 +70,15 @@ export class InFlight {
     if (this.#keys.has(request.key)) throw new RequestFault('request_in_progress');
     this.#keys.add(request.key);
     try {
+      const quota = this.#quota;
+      if (quota === undefined) return await work();
       const first = await recall(request);
       if (first !== undefined) return first;
-      const wait = await this.#quota.take(request.address);
+      const wait = await quota.take(request.address);
       if (wait > 0) throw new Limited(wait);
       return await work().catch(async (error) => {
         // Nothing was kept, and the client is to send it again.
-        if (error instanceof Unavailable) await this.#quota.giveBack(request.address);
+        if (error instanceof Unavailable) await quota.giveBack(request.address);
         throw error;
       });
     } finally {

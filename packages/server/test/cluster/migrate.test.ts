@@ -63,7 +63,7 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     expect(await redis.check('000002', 'w', now)).toMatchObject({ kind: 'waiting' });
     const key = `${prefix}{pairing}pending:000002`;
     expect(await connection.command(key, ['PEXPIRETIME', key])).toBe(later);
-    expect(await redis.recall(now, once)).toEqual(first);
+    expect(await redis.firstTime(now, once)).toEqual(first);
     expect(await redis.purge(['a5', 'b6', 'w'], now)).toMatchObject({
       kind: 'purged',
       roomsDeleted: 2,

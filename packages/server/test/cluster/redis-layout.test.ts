@@ -106,7 +106,7 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
       secret2: { hash: secretHash('b1'), isProved: true },
     });
     expect(await store.check('000003', 'a3', now)).toEqual({ kind: 'collected', roomId: 'room 3' });
-    expect(await store.recall(now, once)).toEqual({ kind: 'created', expiresAt: later });
+    expect(await store.firstTime(now, once)).toEqual({ kind: 'created', expiresAt: later });
 
     // The old nodes and the new ones serve side by side.
     await store.deleteRoom('room 1', { secrets: ['b1'], isRequired: false });

@@ -1,41 +1,149 @@
-// Guesses: each counts as a failure before the store is asked, and the ceiling of the server refuses without refusing a right code.
-import { expect, test } from 'vitest';
+// Guesses: the contract of budgets in memory and in Redis; turns, and what is reserved in memory; what Redis keeps of an address.
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import {
   ACCEPT_GUESSES,
   CHECK_GUESSES,
   createGuesses,
-  type Guesses,
+  type GuessRequest,
+  nodeBudgets,
+  storeBudgets,
   TURNS,
 } from '../../src/pairing/guesses.js';
-import { Limited } from '../../src/platform/http-errors.js';
+import { openRedisStore } from '../../src/pairing/redis-store.js';
+import { openSqliteStore } from '../../src/pairing/sqlite-store.js';
+import type { PairingStore } from '../../src/pairing/store.js';
+import { addressDigests } from '../../src/platform/address-digests.js';
+import { Limited, Unavailable } from '../../src/platform/http-errors.js';
 import { MemoryMinuteCount } from '../../src/platform/minute-count.js';
 import { MemoryPenalties } from '../../src/platform/penalties.js';
 import { MemoryQuota } from '../../src/platform/quota.js';
+import { type BudgetLimits, guessContract } from '../contract/guesses.js';
+import { describeWith } from '../support/components.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { type RedisServer, startRedis } from '../support/redis-servers.js';
+import { newPrefix, openRedis } from '../support/redis-stores.js';
 
-function setUp(ceiling = 1000) {
+function memoryBudgets(clock: FakeClock, creates: number, ceiling: number) {
+  const penalties = {
+    accept: new MemoryPenalties(ACCEPT_GUESSES, clock, 1000),
+    check: new MemoryPenalties(CHECK_GUESSES, clock, 1000),
+  };
+  const kept = {
+    penalties,
+    creates: new MemoryQuota(creates, clock, 100),
+    failures: new MemoryMinuteCount(clock),
+  };
+  return nodeBudgets(kept, ceiling, clock);
+}
+
+guessContract('memory', async (clock, { creates, keyed, failures }) => {
+  const store = openSqliteStore(':memory:');
+  onTestFinished(() => store.close());
+  const budgets = memoryBudgets(clock, creates, failures);
+  return [{ store, budgets, keyed: new MemoryQuota(keyed, clock, 100) }];
+});
+
+describeWith(['redis-server'], 'budgets in Redis', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(() => server?.dispose());
+
+  const openNodes = async (budgets: BudgetLimits, isTimeGiven = true) => {
+    const redis = await openRedis(server.url);
+    const prefix = newPrefix();
+    const open = () => {
+      const digestOf = addressDigests(redis, prefix);
+      const store = openRedisStore(redis, { prefix, budgets, digestOf, isTimeGiven });
+      onTestFinished(() => store.close());
+      return store;
+    };
+    return { redis, prefix, stores: [open(), open()] as const };
+  };
+  const budgetsOf = ({ failedGuesses }: PairingStore, clock: FakeClock) =>
+    storeBudgets(failedGuesses as NonNullable<typeof failedGuesses>, clock);
+
+  guessContract('Redis', async (clock, limits) => {
+    const { stores } = await openNodes(limits);
+    const [one, two] = stores;
+    return [
+      { store: one, budgets: budgetsOf(one, clock) },
+      { store: two, budgets: budgetsOf(two, clock) },
+    ];
+  });
+
+  const guess = { address: '192.0.2.77', failed() {} };
+  const limits = { creates: 10, keyed: 10, failures: 10 };
+
+  test('no key or value has an address, two nodes have one digest of it, and every budget runs out', async () => {
+    const { redis, prefix, stores } = await openNodes(limits, false);
+    const now = Date.now();
+    for (const [n, store] of stores.entries()) {
+      const once = { key: `${n}`, fingerprint: '', address: guess.address, keptUntil: now + 1000 };
+      await store.check('000001', 'a', now, once, true, undefined, guess);
+      const acceptance = { joinCode: '000001', client2: 'b', roomId: 'r', secret: 's' };
+      await store.accept({ ...acceptance, collectableUntil: now }, now, undefined, guess);
+      const pending = { client1: 'a', expiresAt: now + 1000, address: guess.address, secret: 's' };
+      await store.create({ ...pending, joinCode: `00001${n}` }, now, undefined, guess);
+    }
+    const seen: string[] = [];
+    for await (const keys of redis.scan(`${prefix}*`)) seen.push(...keys);
+    const budgets = seen.filter((key) => /guesses|quota|failures/.test(key));
+    expect(budgets.map((key) => key.replace(/[^:]*$/, '')).sort()).toEqual(
+      ['failures:', 'guesses:accept:', 'guesses:check:', 'quota:create:', 'quota:keyed:'].map(
+        (name) => `${prefix}{pairing}${name}`,
+      ),
+    );
+    const values = await Promise.all(
+      budgets.map(async (key) => {
+        const lifeMs = (await redis.command(key, ['PTTL', key])) as number;
+        expect(lifeMs).toBeGreaterThan(0);
+        expect(lifeMs).toBeLessThanOrEqual(7200_000);
+        return redis.command(key, ['GET', key]);
+      }),
+    );
+    expect([...seen, ...values].join(' ')).not.toContain('192.0.2.77');
+  });
+
+  test('a guess whose answer is lost is counted: no answer, no free guess', async () => {
+    const { redis, prefix } = await openNodes(limits);
+    const now = Date.UTC(2100, 0, 1);
+    const lost = {
+      ...redis,
+      isUp: true,
+      reconnects: 0,
+      counts: redis.counts,
+      write: async (...args: Parameters<typeof redis.write>) => {
+        await redis.write(...args);
+        throw new Unavailable(new Error('no answer'));
+      },
+    };
+    const store = openRedisStore(lost, { prefix, budgets: limits, isTimeGiven: true });
+    const acceptance = { client2: 'b', roomId: 'r', collectableUntil: now, secret: 's' };
+    const ask = (n: number) =>
+      store.accept({ ...acceptance, joinCode: `${100000 + n}` }, now, undefined, guess);
+    for (let n = 0; n < 10; n++) await expect(ask(n)).rejects.toThrow(Unavailable);
+    expect(await store.failedGuesses?.(now)).toBe(10);
+  });
+});
+
+function setUp() {
   const clock = new FakeClock();
   const counted = { accept: 0, check: 0, address: 0, ceiling: 0, queue: 0 };
   const count = (name: keyof typeof counted) => {
     counted[name] += 1;
   };
-  const guesses = createGuesses(
-    {
-      accepts: new MemoryPenalties(ACCEPT_GUESSES, clock, 1000),
-      checks: new MemoryPenalties(CHECK_GUESSES, clock, 1000),
-      creates: new MemoryQuota(100, clock, 100),
-      failures: new MemoryMinuteCount(clock),
-    },
-    ceiling,
-    clock,
-    { failed: count, refused: count },
-  );
+  const guesses = createGuesses(memoryBudgets(clock, 100, 1000), 1000, {
+    failed: count,
+    refused: count,
+  });
   let asked = 0;
   /** Tries a code; the store answers in a later turn. Resolves to whether it was right, or to the seconds to wait. */
   const guess = async (
     address: string,
     isRight = false,
-    kind: 'accept' | 'create' | 'check' = 'accept',
+    request: GuessRequest = 'accept',
     isGone = () => false,
   ): Promise<boolean | number> => {
     const attempt = {
@@ -44,14 +152,17 @@ function setUp(ceiling = 1000) {
       async run() {
         asked += 1;
         await new Promise<void>((resolve) => setImmediate(resolve));
-        return isRight;
+        const failure = request === 'create' ? 'conflict' : 'not_found_or_expired';
+        return { kind: isRight ? 'right' : failure };
       },
-      hasFailed: (outcome: boolean) => !outcome,
     };
-    return guesses[kind](attempt).catch((error) => {
-      if (error instanceof Limited) return error.seconds;
-      throw error;
-    });
+    return guesses.run(request, attempt).then(
+      ({ kind }) => kind === 'right',
+      (error) => {
+        if (error instanceof Limited) return error.seconds;
+        throw error;
+      },
+    );
   };
   return { clock, guesses, counted, guess, asked: () => asked };
 }
@@ -62,44 +173,26 @@ const many = <T>(times: number, work: (n: number) => Promise<T>) =>
 /** The ways in which an address may use up its budget of accepts. */
 const KINDS = ['accept', 'create'] as const;
 
-test('of a burst of accepts and creates an address gets the free failures and one, then waits; another does not', async () => {
-  const { guess, asked, counted } = setUp();
+test('in memory, of a burst an address asks the store as often as the policy lets it fail, and no more', async () => {
+  const { guess, asked } = setUp();
   await many(200, (n) => guess('a', false, KINDS[n % 2]));
   expect(asked()).toBe(ACCEPT_GUESSES.free + 1);
-  expect(counted).toMatchObject({ accept: ACCEPT_GUESSES.free + 1, check: 0 });
-  for (const kind of KINDS) expect(await guess('a', true, kind)).toBe(1);
-  expect(await guess('b', true)).toBe(true);
+  await many(500, () => guess('a', false, 'check'));
+  expect(asked()).toBe(ACCEPT_GUESSES.free + CHECK_GUESSES.free + 2);
 });
 
-test('creates that the store could not answer cost nothing', async () => {
+test('attempts that the store could not answer cost nothing', async () => {
   const { guesses, guess } = setUp();
   const away = {
     address: 'a',
     isGone: () => false,
     run: () => Promise.reject(new Error('store away')),
-    hasFailed: () => true,
   };
-  for (let n = 0; n < 150; n++) await expect(guesses.create(away)).rejects.toThrow('store away');
-  expect(await guess('a', true, 'create')).toBe(true);
-});
-
-test('failed checks have a wider budget of their own, and never cost an accept', async () => {
-  const { guess, asked } = setUp();
-  await many(500, () => guess('a', false, 'check'));
-  expect(asked()).toBe(CHECK_GUESSES.free + 1);
-  // A check that is refused tells nothing, not even the creator of the code.
-  expect(await guess('a', true, 'check')).toBe(1);
-  expect(asked()).toBe(CHECK_GUESSES.free + 1);
-  expect(await guess('a', true)).toBe(true);
-});
-
-test('a hundred right codes of one address at once pass, also with its last free failure', async () => {
-  for (const failed of [0, ACCEPT_GUESSES.free]) {
-    const { guess } = setUp();
-    for (let n = 0; n < failed; n++) await guess('a');
-    const answers = await many(100, (n) => guess('a', true, KINDS[n % 2]));
-    expect(new Set(answers)).toEqual(new Set([true]));
+  for (let n = 0; n < 150; n++) {
+    await expect(guesses.run(KINDS[n % 2] as 'accept', away)).rejects.toThrow('store away');
   }
+  expect(await guess('a', true, 'create')).toBe(true);
+  expect(await guess('a')).toBe(false);
 });
 
 test('of one address so many ask the store at once; beyond its queue they are refused for a second', async () => {
@@ -123,86 +216,4 @@ test('a client that hangs up while it waits for its turn never asks the store; o
   expect(asked()).toBe(TURNS.accept.atOnce);
   for (let n = asked(); n <= ACCEPT_GUESSES.free; n++) expect(await guess('a')).toBe(false);
   expect(await guess('a')).toBe(1);
-});
-
-test('a store that cannot answer costs nothing', async () => {
-  const { guesses, guess } = setUp();
-  for (let n = 0; n < 100; n++) {
-    const attempt = {
-      address: 'a',
-      isGone: () => false,
-      run: () => Promise.reject(new Error('away')),
-      hasFailed: () => true,
-    };
-    await expect(guesses.accept(attempt)).rejects.toThrow('away');
-  }
-  expect(await guess('a')).toBe(false);
-});
-
-test('a create is taken out of the quota only where the store is asked, and refused beyond it', async () => {
-  const { guess, guesses, clock } = setUp();
-  const take = () => guess('a', true, 'create');
-  await many(100, take);
-  expect(await take()).toBe(36);
-  expect(await guess('a', true)).toBe(true);
-  expect(await guesses.alarmed()).toBe(false);
-  clock.advance(36_000);
-  expect(await take()).toBe(true);
-});
-
-test('of a burst from many addresses no more failures are told than the ceiling; each address has one try', async () => {
-  const { guess, guesses, asked, counted } = setUp(50);
-  const answers = await many(1000, (n) => guess(`address ${n % 100}`));
-  expect(answers.filter((answer) => answer === false)).toHaveLength(50);
-  expect(asked()).toBeLessThanOrEqual(50 + 100);
-  expect(counted.ceiling).toBe(1000 - 50);
-  expect(await guesses.alarmed()).toBe(true);
-});
-
-test('beyond the ceiling a right code of a clean address is answered, a wrong one is 429 until the next minute, and so is all of an address that has failed', async () => {
-  const { guess, guesses, clock } = setUp(2);
-  clock.advance(20_000);
-  expect(await guess('a')).toBe(false);
-  expect(await guesses.alarmed()).toBe(false);
-  expect(await guess('b')).toBe(false);
-  expect(await guesses.alarmed()).toBe(true);
-  expect(await many(20, () => guess('c', true))).toEqual(Array(20).fill(true));
-  expect(await guess('a', true)).toBe(40);
-  expect(await guess('c')).toBe(40);
-  expect(await guess('c', true)).toBe(40);
-  clock.advance(40_000);
-  expect(await guesses.alarmed()).toBe(false);
-  expect(await guess('c', true)).toBe(true);
-  expect(await guess('a')).toBe(false);
-});
-
-test('one address alone cannot reach the ceiling: what is refused is no failure', async () => {
-  const { guess, guesses, counted } = setUp(CHECK_GUESSES.free + 2);
-  for (let n = 0; n < 1000; n++) await guess('a', false, 'check');
-  expect(await guesses.alarmed()).toBe(false);
-  expect(counted.check).toBe(CHECK_GUESSES.free + 1);
-});
-
-test('where the ceiling cannot be asked, the attempt costs nothing', async () => {
-  const clock = new FakeClock();
-  const accepts = new MemoryPenalties(ACCEPT_GUESSES, clock, 10);
-  const guesses: Guesses = createGuesses(
-    {
-      accepts,
-      checks: accepts,
-      creates: new MemoryQuota(1, clock, 1),
-      failures: { reserve: () => Promise.reject(new Error('away')), read: async () => 0 },
-    },
-    1,
-    clock,
-    { failed() {}, refused() {} },
-  );
-  const attempt = {
-    address: 'a',
-    isGone: () => false,
-    run: async () => true,
-    hasFailed: () => false,
-  };
-  await expect(guesses.accept(attempt)).rejects.toThrow('away');
-  expect(accepts.size).toBe(0);
 });

@@ -181,11 +181,12 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     );
     expect(both[0]).toEqual(both[1]);
     expect(both[0]?.kind).toBe('accepted');
-    expect(await other.recall(NOW, once('key'))).toEqual(both[0]);
-    expect(await other.recall(NOW, { ...once('key'), fingerprint: 'x' })).toEqual({
+    expect(await other.firstTime(NOW, once('key'))).toEqual(both[0]);
+    expect(await other.firstTime(NOW, { ...once('key'), fingerprint: 'x' })).toEqual({
       kind: 'key_reused',
     });
-    expect(await other.recall(NOW + 600_000, once('key'))).toBeUndefined();
+    const later = NOW + 600_000;
+    expect(await other.firstTime(later, once('key'))).toEqual({ kind: 'first', at: later });
     expect(await other.firstTime(NOW, once('time'))).toEqual({ kind: 'first', at: NOW });
     expect(await store.firstTime(NOW + 5, once('time'))).toEqual({ kind: 'first', at: NOW });
   });
