@@ -14,8 +14,11 @@
 //   wrong or late, from the beginning of the fault until `healMs` after its end. Frames are another matter: whatever
 //   happened, no frame comes out of order, twice, from the wrong sender, in the wrong room or to one without a peer.
 //   A zombie that acts on old seats shows there: its frames come among those of the connection that took the seat.
-// - A fault of the engine (a restart, a failover) strikes every server; so does a stall of the test itself, which
-//   reads late then, and answers no ping.
+// - A frame is delivered, or both members are told. So within one `room_ready` of a receiver, the numbers of a sender are
+//   consecutive, with no excuse at all. A frame that never came and that nothing follows ends the membership for both, by
+//   the time that their servers have been undisturbed for `settleMs`; a member that goes by itself is judged as below.
+// - A fault of Redis strikes every server; so does a stall of the test itself, which reads late then, and answers no
+//   ping. A flush takes every pairing that was made before: nothing is expected of those afterwards.
 // - A membership is the time from one `room_ready` to what ends it. Which two belong together, memberships.ts says and
 //   proves: only these are compared. How a client is told of its peer is a small automaton (reading.ts), for which
 //   faults are no excuse either: one peer goes, and is said to, before another comes.
