@@ -86,11 +86,13 @@ export class Pair {
 
     const created = await want({ what: 'create', device: creator }, streams.creator, 'creator');
     if (created?.status !== 201) return false;
+    let isAccepted = false;
     const accept = async (part: 'acceptor' | 'rival') => {
       const device = this.#newDevice(streams[part]);
       await breathe(streams[part].between(0, 600));
       const accepted = await want({ what: 'accept', device }, streams[part], part);
       if (accepted?.status !== 200) return;
+      isAccepted = true;
       const room = secrets.add(String(accepted.body?.roomid));
       this.acceptor.assignment = { room, device };
     };
@@ -116,7 +118,8 @@ export class Pair {
       }),
       ...parties.map((party) => accept(party as 'acceptor' | 'rival')),
     ]);
-    if (room === undefined) return false;
+    // Where Redis lost its data between the two answers, only one of them knows of a room.
+    if (room === undefined || !isAccepted) return false;
     await want({ what: 'get', device: creator, room }, streams.creator, 'creator');
     return true;
   }
