@@ -88,6 +88,8 @@ export class FakeNode implements LocalConnections {
   #paused: Promise<void> | undefined;
   #delayed: (() => void)[] = [];
   deaf = false;
+  /** Turns by which each of its calls takes longer: others overtake it. */
+  lag = 0;
   fates: Fate[] = [];
   cut = false;
 
@@ -108,7 +110,9 @@ export class FakeNode implements LocalConnections {
     };
     this.link.fate = () => (this.cut || !this.alive ? 'refused' : (this.fates.pop() ?? 'fine'));
     this.link.delay = async () => {
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      for (let turn = 0; turn <= this.lag; turn++) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
       if (this.#paused) await this.#paused;
     };
   }
@@ -266,6 +270,7 @@ export class World {
       node.resume();
       node.cut = false;
       node.deaf = false;
+      node.lag = 0;
       node.fates = [];
       if (node.alive) node.backplane.resubscribed();
     }

@@ -52,6 +52,10 @@ const happenings = ({ clients, rooms, devices }: Cast) => [
   })),
   {
     weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('lag' as const), node, turns: fc.nat(12) }),
+  },
+  {
+    weight: 3,
     arbitrary: fc.record({
       kind: fc.constant('fates' as const),
       node,
@@ -119,6 +123,9 @@ async function play(steps: readonly Step[]): Promise<World> {
           target.cut = false;
           if (target.alive) target.backplane.resubscribed();
         }
+        break;
+      case 'lag':
+        if (target) target.lag = action.turns;
         break;
       case 'deaf':
         if (target) target.deaf = !target.deaf;
