@@ -9,6 +9,7 @@ const COMPONENTS = {
   turnserver: 'coturn',
   nginx: 'nginx',
   caddy: 'caddy',
+  haproxy: 'haproxy',
   'redis-server': 'redis-server',
   sqlite3: 'sqlite3',
   openssl: 'openssl',

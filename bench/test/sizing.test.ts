@@ -12,6 +12,7 @@ const LOAD: ClusterLoad = {
   pairingsPerSecond: 1000,
   descriptionsPerPairing: 2,
   candidatesPerPairing: 8,
+  hintedShare: 0,
   secondsToAccept: 10,
   recordsPerPairing: 2,
   roomDays: 1,
@@ -54,6 +55,13 @@ test('messages stay within a node with a chance of one in the number of nodes', 
   const between = flowOf(LOAD, 'candidates between nodes')?.perSecond ?? 0;
   expect(within + between).toBeCloseTo(8000);
   expect(within).toBeCloseTo(8000 / nodes.needed);
+});
+
+test('pairs with the room hint stay within a node, and the others come there by chance', () => {
+  const load = { ...LOAD, hintedShare: 0.75 };
+  const { nodes } = clusterSize(load, COSTS);
+  const between = flowOf(load, 'candidates between nodes')?.perSecond ?? 0;
+  expect(between).toBeCloseTo(8000 * 0.25 * (1 - 1 / nodes.needed));
 });
 
 test('nodes are as many as their CPU takes, with the messages that cross between so many', () => {

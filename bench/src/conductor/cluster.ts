@@ -1,5 +1,6 @@
 // Nodes over one Redis, all of them on the server's core.
-import type { ClusterUnderLoad, Server } from '../load/job.js';
+import type { Place, Server } from '../load/job.js';
+import { startCaddy } from './balancer.js';
 import { type RunningRedis, startRedis } from './redis.js';
 import { type RunningServer, startServer } from './server.js';
 import { coupletNode } from './specs.js';
@@ -8,7 +9,7 @@ export interface RunningCluster {
   redis: RunningRedis;
   nodes: readonly RunningServer[];
   /** Where a job finds it; each call has rooms of its own. */
-  under(place: Pick<ClusterUnderLoad, 'apart'>): Server;
+  under(place: Place): Server;
   stop(): Promise<void>;
 }
 
@@ -16,6 +17,8 @@ export interface RunningCluster {
 export interface ClusterSettings {
   redis?: Record<string, string>;
   nodes?: Record<string, string>;
+  /** Whether Caddy stands in front of the nodes. */
+  balanced?: boolean;
 }
 
 /** Pairs that one job may have. */
@@ -28,7 +31,9 @@ export async function startCluster(
 ): Promise<RunningCluster> {
   const redis = await startRedis(workFolder, settings.redis ?? {});
   const nodes: RunningServer[] = [];
+  let balancer: Awaited<ReturnType<typeof startCaddy>> | undefined;
   const stop = async () => {
+    await balancer?.stop();
     for (const node of nodes) await node.stop();
     await redis.stop();
   };
@@ -36,16 +41,22 @@ export async function startCluster(
     while (nodes.length < count) {
       nodes.push(await startServer(coupletNode(redis.port, settings.nodes), workFolder));
     }
+    if (settings.balanced) {
+      const ports = nodes.map(({ port }) => port);
+      balancer = await startCaddy(workFolder, ports);
+    }
   } catch (error) {
     await stop();
     throw error;
   }
   let firstPair = 0;
-  const under = ({ apart }: Pick<ClusterUnderLoad, 'apart'>): Server => {
+  const under = (place: Place): Server => {
     const [{ port, pid }] = nodes as [RunningServer];
     firstPair += PAIRS_OF_A_JOB;
     const [ports, pids] = [nodes.map((node) => node.port), nodes.map((node) => node.pid)];
-    return { port, pid, cluster: { ports, pids, redisPid: redis.pid, apart, firstPair } };
+    const { pid: redisPid } = redis;
+    const balancerPort = balancer?.port;
+    return { port, pid, cluster: { ports, pids, redisPid, balancerPort, place, firstPair } };
   };
   return { redis, nodes, under, stop };
 }

@@ -30,7 +30,8 @@ export function openCrowd(options: CrowdOptions): Promise<Crowd> {
   return new Promise((resolve) => {
     const open = (number: number) => {
       const port = portFor(options, number >> 1, number & 1);
-      const named = { port, dialect, number: number + (cluster?.firstPair ?? 0) * 2, join };
+      const hinted = cluster?.place === 'hinted';
+      const named = { port, dialect, number: number + (cluster?.firstPair ?? 0) * 2, join, hinted };
       sockets[number] = new LoadWebSocket(named, arrived, (reason) => {
         if (sockets[number]?.ready) return;
         failures += 1;

@@ -9,13 +9,16 @@ export interface Server {
   cluster?: ClusterUnderLoad;
 }
 
+/** Where the two of a pair are: at one node, at different ones, or where a balancer sends them with the room hint or without. */
+export type Place = 'same' | 'apart' | 'hinted' | 'unhinted';
+
 /** Nodes of one cluster; `port` and `pid` are the first one's. */
 export interface ClusterUnderLoad {
   ports: readonly number[];
   pids: readonly number[];
   redisPid: number;
-  /** Whether the two of a pair are at different nodes. */
-  apart: boolean;
+  balancerPort: number | undefined;
+  place: Place;
   /** Number of the first pair: rooms of their own for each generator. */
   firstPair: number;
 }

@@ -2,11 +2,15 @@
 import { cpuMilliseconds } from '../figures/process-usage.js';
 import type { Server } from './job.js';
 
-/** Port for a connection of these pairs: pairs take the nodes in turns; apart, the second one goes to the next node. */
+/**
+ * Port for a connection of these pairs. Without a balancer, pairs take the nodes in turns; apart, the second one goes to the
+ * next node.
+ */
 export function portFor({ port, cluster }: Server, pair: number, seat: number): number {
   if (cluster === undefined) return port;
-  const { ports, apart } = cluster;
-  return ports[(pair + (apart ? seat : 0)) % ports.length] as number;
+  const { ports, place, balancerPort } = cluster;
+  if (place === 'hinted' || place === 'unhinted') return balancerPort as number;
+  return ports[(pair + (place === 'apart' ? seat : 0)) % ports.length] as number;
 }
 
 export const pidsOf = ({ pid, cluster }: Server): readonly number[] => cluster?.pids ?? [pid];

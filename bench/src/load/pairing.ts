@@ -40,7 +40,7 @@ export class PairingLoad implements Load {
 
   async prepare(): Promise<void> {
     const { port, clients, flow } = this.#job;
-    const seats = this.#job.cluster?.apart ? [0, 1] : [0];
+    const seats = this.#job.cluster?.place === 'apart' ? [0, 1] : [0];
     const sockets = await Promise.all(
       Array.from({ length: clients }, (_, n) =>
         Promise.all(seats.map((seat) => HttpSocket.open(portFor(this.#job, n, seat), 1))),

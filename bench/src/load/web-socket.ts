@@ -13,6 +13,8 @@ export interface WebSocketOptions {
   /** Counts the sockets of the generator; two neighbours, an even one and the next, are a pair. */
   number: number;
   join: boolean;
+  /** Whether its address has the room hint. */
+  hinted: boolean;
 }
 
 export class LoadWebSocket {
@@ -36,7 +38,10 @@ export class LoadWebSocket {
     this.onClose = onClose;
     this.pair = options.number >> 1;
     this.seat = options.number & 1;
-    const path = DIALECTS[options.dialect].path(this.pair, this.seat);
+    const { path: pathOf } = DIALECTS[options.dialect];
+    // The number of a pair spreads as well as the hash of a room id.
+    const hint = options.hinted ? `?r=${this.pair & 0xffff}` : '';
+    const path = pathOf(this.pair, this.seat) + hint;
     this.#socket = dial(options.port, {
       onOpen: () => this.#socket.write(openingHandshake(path, options.port)),
       onBytes: (bytes) => this.#take(bytes),

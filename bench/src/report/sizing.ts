@@ -84,11 +84,17 @@ function networkRows(total: Cost, nodes: number, shards: number): string[][] {
 }
 
 function assumed(load: ClusterLoad, sessionSeconds: number): string {
-  const { connections, pairingsPerSecond, descriptionsPerPairing, candidatesPerPairing } = load;
+  const {
+    connections,
+    pairingsPerSecond,
+    descriptionsPerPairing,
+    candidatesPerPairing,
+    hintedShare,
+  } = load;
   return (
     `Calculated for ${exact(connections)} connections and ${exact(pairingsPerSecond)} pairings a second. The two devices of each ` +
     `pairing connect, so a connection lasts ${shown(sessionSeconds)} s; a pair sends ${descriptionsPerPairing} descriptions and ` +
-    `${candidatesPerPairing} candidates. A code waits ${load.secondsToAccept} s, ${load.recordsPerPairing} requests of a pairing have an ` +
+    `${candidatesPerPairing} candidates. The room hint brings ${percent(hintedShare)} of the pairs to one node; the others are at nodes by chance. A code waits ${load.secondsToAccept} s, ${load.recordsPerPairing} requests of a pairing have an ` +
     `\`Idempotency-Key\`, and a paired room is kept for ${load.roomDays === 1 ? 'a day' : `${load.roomDays} days`}. Nodes and masters of Redis have a core each, ` +
     `${load.nodeGb} GB and ${load.shardGb} GB; of each, ${percent(load.share)} are to be used.`
   );

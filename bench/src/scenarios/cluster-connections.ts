@@ -31,7 +31,7 @@ export async function clusterConnections(scale: Scale): Promise<Row[]> {
 
 const crowdOf = (cluster: RunningCluster, rooms: number): Promise<Generator> =>
   Generator.prepare({
-    ...cluster.under({ apart: true }),
+    ...cluster.under('apart'),
     kind: 'crowd',
     dialect: 'couplet',
     connections: rooms * 2,
@@ -102,7 +102,7 @@ async function spentIn(
   cluster: RunningCluster,
   work: () => Promise<void> = async () => {},
 ): Promise<Spent> {
-  const cpu = new CpuMeter(cluster.under({ apart: true }));
+  const cpu = new CpuMeter(cluster.under('apart'));
   cpu.start();
   await work();
   await sleep(seconds * 1000);

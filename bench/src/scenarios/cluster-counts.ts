@@ -17,16 +17,21 @@ const MESSAGES_PER_SECOND = 100;
 
 export async function clusterCounts(cluster: RunningCluster, scale: Scale): Promise<Row[]> {
   return [
-    ...(await ofMessages(cluster, false, scale)),
-    ...(await ofMessages(cluster, true, scale)),
+    ...(await ofMessages(cluster, 'same', scale)),
+    ...(await ofMessages(cluster, 'apart', scale)),
     ...(await ofPairings(cluster, scale)),
     ...(await ofJoins(cluster, scale)),
   ];
 }
 
-async function ofMessages(cluster: RunningCluster, apart: boolean, scale: Scale): Promise<Row[]> {
+async function ofMessages(
+  cluster: RunningCluster,
+  place: 'same' | 'apart',
+  scale: Scale,
+): Promise<Row[]> {
+  const apart = place === 'apart';
   const generator = await Generator.prepare({
-    ...cluster.under({ apart }),
+    ...cluster.under(place),
     kind: 'forward-open',
     dialect: 'couplet',
     pairs: 10,
@@ -38,12 +43,11 @@ async function ofMessages(cluster: RunningCluster, apart: boolean, scale: Scale)
     const commands = await cluster.redis.commandsDuring(async () => {
       ({ values } = await generator.measure(scale.seconds * 2));
     });
-    const id = apart ? 'apart' : 'same';
     const label = `a message between peers at ${apart ? 'different nodes' : 'the same node'}`;
     // Forwarding within a node is none of Redis' business.
     const errors = apart ? 0 : totalOf(commands.sent);
     return [
-      sentRow(`message/${id}`, label, commands, values.sent ?? Number.NaN, errors),
+      sentRow(`message/${place}`, label, commands, values.sent ?? Number.NaN, errors),
       ...(apart ? clientRows('message', 'a message of 245 B', values) : []),
     ];
   } finally {
@@ -71,7 +75,7 @@ async function ofJoins(cluster: RunningCluster, { short }: Scale): Promise<Row[]
   const count = short ? 20 : 200;
   const prepare = () =>
     Generator.prepare({
-      ...cluster.under({ apart: true }),
+      ...cluster.under('apart'),
       kind: 'crowd',
       dialect: 'couplet',
       connections: count,

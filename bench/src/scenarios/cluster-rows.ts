@@ -2,7 +2,7 @@
 import { sampleOf } from '../conductor/contest.js';
 import { figureOf, type Row, single } from '../figures/row.js';
 import { roundRatios } from '../figures/statistics.js';
-import type { Measurement } from '../load/job.js';
+import type { Measurement, Place } from '../load/job.js';
 
 /** What was counted once: less is better. */
 export const countRow = (
@@ -28,27 +28,33 @@ export type Kind = 'closed/1' | 'closed/8' | 'open' | 'pairing';
 /** What the rounds of one load on one cluster have found. */
 export interface Findings {
   nodes: number;
-  /** Whether the two of a pair are at different nodes. */
-  apart: boolean;
+  place: Place;
   kind: Kind;
   rounds: Round[];
 }
 
 export type Round = Measurement & {
-  /** Per event: publications in Redis, and bytes to it and from it. */
-  redis: { publications: number; bytesIn: number; bytesOut: number };
+  /** Messages that a node sent to another, in percent; per event, publications in Redis, and bytes to it and from it. */
+  between: { crossings: number; publications: number; bytesIn: number; bytesOut: number };
 };
 
-export function rowsOf({ nodes, apart, kind, rounds }: Findings): Row[] {
+const PLACES: Record<Place, string> = {
+  same: ', peers at the same node',
+  apart: ', peers at different nodes',
+  hinted: ' behind Caddy, with the room hint',
+  unhinted: ' behind Caddy, without the room hint',
+};
+
+export function rowsOf({ nodes, place, kind, rounds }: Findings): Row[] {
   const row = (
     value: string,
     label: string,
     unit: string,
     read = (round: Round) => round.values[value] ?? Number.NaN,
   ): Row => {
-    const place = kind === 'pairing' ? '' : `${apart ? 'apart' : 'same'}/`;
+    const peers = kind === 'pairing' ? '' : `${place}/`;
     return {
-      id: `cluster/${nodes}/${place}${kind}/${value}`,
+      id: `cluster/${nodes}/${peers}${kind}/${value}`,
       label,
       unit,
       better: unit.endsWith('/s') ? 'more' : 'less',
@@ -66,58 +72,81 @@ export function rowsOf({ nodes, apart, kind, rounds }: Findings): Row[] {
       row('bytesToClients', `${flows}a pairing, to clients`, 'bytes'),
     ];
   }
-  const peers = nodes === 1 ? '' : `, peers at ${apart ? 'different nodes' : 'the same node'}`;
+  const peers = nodes === 1 ? '' : PLACES[place];
+  const usesRedis = place !== 'same';
   const load = kind === 'open' ? `${OPEN_RATE} messages/s` : `${kind.slice(-1)} in flight`;
   const title = `${several}${peers}, ${load}: `;
   const costs = [
     row('serverMicroseconds', `${title}a message, CPU time of all nodes`, 'µs'),
-    ...(apart ? [row('redisMicroseconds', `${title}a message, CPU time of Redis`, 'µs')] : []),
+    ...(usesRedis ? [row('redisMicroseconds', `${title}a message, CPU time of Redis`, 'µs')] : []),
   ];
   if (kind !== 'open')
     return [row('messagesPerSecond', `${title}messages`, 'messages/s'), ...costs];
-  const redis = (name: keyof Round['redis']) => (round: Round) => round.redis[name];
+  const between = (name: keyof Round['between']) => (round: Round) => round.between[name];
+  const isBalanced = place === 'hinted' || place === 'unhinted';
   return [
     row('p50', `${title}median`, 'ms'),
     row('p99', `${title}p99`, 'ms'),
     ...costs,
+    ...(isBalanced
+      ? [row('crossings', `${title}messages between nodes`, '%', between('crossings'))]
+      : []),
     row(
       'publications',
       `${title}a message, publications in Redis`,
       'commands',
-      redis('publications'),
+      between('publications'),
     ),
-    ...(apart
+    ...(usesRedis
       ? [
-          row('bytesIn', `${title}a message of 245 B, to Redis`, 'bytes', redis('bytesIn')),
-          row('bytesOut', `${title}a message of 245 B, from Redis`, 'bytes', redis('bytesOut')),
+          row('bytesIn', `${title}a message of 245 B, to Redis`, 'bytes', between('bytesIn')),
+          row('bytesOut', `${title}a message of 245 B, from Redis`, 'bytes', between('bytesOut')),
         ]
       : []),
   ];
 }
 
+/** What is compared: one place against another. */
+const CONTRASTS: readonly { id: string; label: string; of: Place; against: Place }[] = [
+  {
+    id: 'crossing',
+    label: 'a message between nodes, against one within a node',
+    of: 'apart',
+    against: 'same',
+  },
+  {
+    id: 'hint',
+    label: 'a message with the room hint, against one without',
+    of: 'hinted',
+    against: 'unhinted',
+  },
+];
+
 /** Of the open loop, round by round: CPU time of nodes and Redis together, and the median of the latency. */
 export function ratioRows(findings: readonly Findings[]): Row[] {
   const open = findings.filter(({ kind }) => kind === 'open');
-  return open
-    .filter(({ apart }) => apart)
-    .flatMap(({ nodes, rounds }) => {
-      const within = open.find((other) => other.nodes === nodes && !other.apart)?.rounds ?? [];
-      const row = (id: string, label: string, value: (round: Round) => number): Row => {
-        const ratios = roundRatios(rounds.map(value), within.map(value));
-        const samples = ratios.map((ratio, n) => sampleOf(rounds[n] as Round, ratio));
-        return {
-          id: `cluster/${nodes}/crossing/${id}`,
-          label: `${nodes} nodes: a message between nodes, against one within a node: ${label}`,
-          unit: '×',
-          better: 'less',
-          figures: { couplet: figureOf(samples) },
+  return CONTRASTS.flatMap(({ id, label, of, against }) =>
+    open
+      .filter(({ place }) => place === of)
+      .flatMap(({ nodes, rounds }) => {
+        const others = open.find((other) => other.nodes === nodes && other.place === against);
+        const row = (name: string, what: string, value: (round: Round) => number): Row => {
+          const ratios = roundRatios(rounds.map(value), (others?.rounds ?? []).map(value));
+          const samples = ratios.map((ratio, n) => sampleOf(rounds[n] as Round, ratio));
+          return {
+            id: `cluster/${nodes}/${id}/${name}`,
+            label: `${nodes} nodes: ${label}: ${what}`,
+            unit: '×',
+            better: 'less',
+            figures: { couplet: figureOf(samples) },
+          };
         };
-      };
-      return [
-        row('cpu', 'CPU time of nodes and Redis', cpuOf),
-        row('p50', 'median of the latency', ({ values }) => values.p50 ?? Number.NaN),
-      ];
-    });
+        return [
+          row('cpu', 'CPU time of nodes and Redis', cpuOf),
+          row('p50', 'median of the latency', ({ values }) => values.p50 ?? Number.NaN),
+        ];
+      }),
+  );
 }
 
 const cpuOf = ({ values: { serverMicroseconds, redisMicroseconds } }: Round): number =>

@@ -1,11 +1,12 @@
-// Several nodes over one Redis: what a message costs within a node and across, pairing at nodes in turn, and what Redis has to do.
+// Several nodes over one Redis: what a message costs within a node and across, what the room hint saves, pairing at nodes in turn, and what Redis has to do.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { caddyVersion } from '../conductor/balancer.js';
 import { type RunningCluster, startCluster } from '../conductor/cluster.js';
 import type { Scale } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import { redisVersion } from '../conductor/redis.js';
 import type { Row } from '../figures/row.js';
-import type { Job } from '../load/job.js';
+import type { Job, Place } from '../load/job.js';
 import { CpuMeter } from '../load/nodes.js';
 import { clusterConnections } from './cluster-connections.js';
 import { clusterCounts, netBytes } from './cluster-counts.js';
@@ -39,19 +40,28 @@ export async function cluster(scale: Scale): Promise<Row[]> {
     process.stdout.write('  note: not measured, that takes redis-server\n');
     return [];
   }
+  const caddy = caddyVersion();
+  if (caddy === null)
+    process.stdout.write('  note: the room hint is not measured, that takes caddy\n');
+  const counts = scale.short ? [2] : NODES;
   const clusters: RunningCluster[] = [];
   const stands: Stand[] = [];
   const rows: Row[] = [];
   try {
-    for (const nodes of scale.short ? [2] : NODES) {
-      const running = await startCluster(nodes, scale.workFolder);
+    for (const nodes of counts) {
+      const balanced = caddy !== null && nodes === counts.at(-1);
+      const running = await startCluster(nodes, scale.workFolder, { balanced });
       clusters.push(running);
-      for (const apart of nodes === 1 ? [false] : [false, true]) {
+      const apart = nodes === 1 ? 'same' : 'apart';
+      for (const place of new Set(['same', apart] as const)) {
         for (const kind of ['closed/1', 'closed/8', 'open'] as const) {
-          stands.push(await prepare(running, nodes, apart, kind, scale));
+          stands.push(await prepare(running, nodes, place, kind, scale));
         }
       }
-      stands.push(await prepare(running, nodes, nodes > 1, 'pairing', scale));
+      for (const place of balanced ? (['hinted', 'unhinted'] as const) : []) {
+        stands.push(await prepare(running, nodes, place, 'open', scale));
+      }
+      stands.push(await prepare(running, nodes, apart, 'pairing', scale));
     }
     for (let round = 0; round < scale.rounds; round++) {
       for (const stand of stands) stand.rounds.push(await measure(stand, scale.seconds));
@@ -66,24 +76,25 @@ export async function cluster(scale: Scale): Promise<Row[]> {
   rows.push(...(await clusterConnections(scale)));
   rows.push(...(await clusterMemory(scale)));
   const [first, ...others] = rows as [Row, ...Row[]];
-  const note = `Redis ${version} with \`appendfsync always\`; it and all nodes share the server's core`;
+  const programs = caddy === null ? '' : ` and Caddy ${caddy}`;
+  const note = `Redis ${version} with \`appendfsync always\`${programs}; all of them and the nodes share the server's core`;
   return [{ ...first, note }, ...others];
 }
 
 async function prepare(
   running: RunningCluster,
   nodes: number,
-  apart: boolean,
+  place: Place,
   kind: Kind,
   { short, seconds }: Scale,
 ): Promise<Stand> {
-  const generator = await Generator.prepare(jobOf(running, apart, kind, short));
+  const generator = await Generator.prepare(jobOf(running, place, kind, short));
   if (kind === 'pairing') await generator.measure(seconds * nodes * WARM_UP_ROUNDS);
-  return { cluster: running, nodes, apart, kind, generator, rounds: [] };
+  return { cluster: running, nodes, place, kind, generator, rounds: [] };
 }
 
-function jobOf(running: RunningCluster, apart: boolean, kind: Kind, short: boolean): Job {
-  const where = running.under({ apart });
+function jobOf(running: RunningCluster, place: Place, kind: Kind, short: boolean): Job {
+  const where = running.under(place);
   const pairs = short ? 10 : PAIRS;
   const forward = { ...where, dialect: 'couplet', pairs, frame: 'candidate' } as const;
   switch (kind) {
@@ -103,9 +114,9 @@ function jobOf(running: RunningCluster, apart: boolean, kind: Kind, short: boole
 async function measure({ cluster, kind, generator }: Stand, seconds: number): Promise<Round> {
   const long = kind === 'open' || kind === 'pairing' ? seconds * 2 : seconds;
   const rest = kind === 'open' ? await restOf(cluster) : undefined;
-  const [published, before] = [await publications(cluster), await netBytes(cluster)];
+  const before = await workBetween(cluster);
   const measurement = await generator.measure(long);
-  const [publishedThen, after] = [await publications(cluster), await netBytes(cluster)];
+  const after = await workBetween(cluster);
   const { values } = measurement;
   if (rest !== undefined) {
     values.serverMicroseconds = (values.serverMicroseconds ?? Number.NaN) - rest.serverMicroseconds;
@@ -114,23 +125,37 @@ async function measure({ cluster, kind, generator }: Stand, seconds: number): Pr
   const events = values.sent ?? Number.NaN;
   return {
     ...measurement,
-    redis: {
-      publications: (publishedThen - published) / events,
-      bytesIn: (after[0] - before[0]) / events,
-      bytesOut: (after[1] - before[1]) / events,
+    between: {
+      crossings: ((after.crossings - before.crossings) / events) * 100,
+      publications: (after.publications - before.publications) / events,
+      bytesIn: (after.bytesIn - before.bytesIn) / events,
+      bytesOut: (after.bytesOut - before.bytesOut) / events,
     },
   };
 }
 
 /** What nodes and Redis use at rest, for as long as a message has at the open loop's rate. */
 async function restOf(running: RunningCluster) {
-  const cpu = new CpuMeter(running.under({ apart: false }));
+  const cpu = new CpuMeter(running.under('same'));
   cpu.start();
   await sleep(REST_MS);
   return cpu.per((REST_MS / 1000) * OPEN_RATE);
 }
 
-async function publications({ redis }: RunningCluster): Promise<number> {
-  const text = (await redis.info('commandstats')).get('cmdstat_spublish') ?? '';
-  return Number(/calls=(\d+)/.exec(text)?.[1] ?? 0);
+/** What nodes have done between them so far. */
+async function workBetween(running: RunningCluster): Promise<Round['between']> {
+  const sent = await Promise.all(
+    running.nodes.map(async ({ port }) => {
+      const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      return Number(/^couplet_node_frames_sent_total (\d+)/m.exec(metrics)?.[1]);
+    }),
+  );
+  const [bytesIn, bytesOut] = await netBytes(running);
+  const commands = (await running.redis.info('commandstats')).get('cmdstat_spublish') ?? '';
+  return {
+    crossings: sent.reduce((sum, count) => sum + count, 0),
+    publications: Number(/calls=(\d+)/.exec(commands)?.[1] ?? 0),
+    bytesIn,
+    bytesOut,
+  };
 }

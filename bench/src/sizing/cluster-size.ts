@@ -69,12 +69,12 @@ export function clusterSize(load: ClusterLoad, costs: Costs): ClusterSize {
   };
 }
 
-/** What happens in a second, with so many nodes to which connections come by chance. */
+/** What happens in a second, with so many nodes to which connections come by the room hint or by chance. */
 function flowsOf(load: ClusterLoad, costs: Costs, nodes: number): Flow[] {
   const { pairingsPerSecond, descriptionsPerPairing, candidatesPerPairing } = load;
   const descriptions = pairingsPerSecond * descriptionsPerPairing;
   const candidates = pairingsPerSecond * candidatesPerPairing;
-  const same = 1 / nodes;
+  const same = load.hintedShare + (1 - load.hintedShare) / nodes;
   const flow = (name: string, perSecond: number, cost: Cost): Flow => ({
     name,
     perSecond,

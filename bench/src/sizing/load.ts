@@ -6,6 +6,8 @@ export interface ClusterLoad {
   /** Messages of a pair once its room is ready: offers and answers, and candidates. */
   descriptionsPerPairing: number;
   candidatesPerPairing: number;
+  /** Share of pairs that the balancer sends to one node by the room hint. The others are at nodes by chance. */
+  hintedShare: number;
   /** How long a code waits for the second device. */
   secondsToAccept: number;
   /** Requests of a pairing that come with an `Idempotency-Key`. */
@@ -26,6 +28,8 @@ export const MILLION: ClusterLoad = {
   pairingsPerSecond: 10_000,
   descriptionsPerPairing: 2,
   candidatesPerPairing: 20,
+  // Nearly all where every client has the SDK; less for a while after a node was restarted.
+  hintedShare: 0.9,
   secondsToAccept: 30,
   // `@couplet/client` sends one with each; of the two checks the second is kept.
   recordsPerPairing: 3,
