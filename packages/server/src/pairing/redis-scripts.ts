@@ -526,6 +526,17 @@ export const FIRST_TIME = defineOnce(
   ['allow-oom'],
 );
 
+/** Returns the outcome of an earlier request, or nothing. Needs no memory, so a full Redis answers it too. */
+export const REPEAT = define(
+  'pairing-repeat',
+  [],
+  `
+if not record then return false end
+if record.fingerprint ~= fingerprint then return '{"kind":"key_reused"}' end
+return record.outcome or false`,
+  ['no-writes'],
+);
+
 /** Returns the failed guesses of this minute. */
 export const FAILURES = define(
   'pairing-failures',

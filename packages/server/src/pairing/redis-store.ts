@@ -2,7 +2,7 @@
 import { NO_PROOFS, secretHash } from '../platform/device-secrets.js';
 import { Limited, Unavailable } from '../platform/http-errors.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
-import type { Redis } from '../platform/redis.js';
+import { isFull, type Redis } from '../platform/redis.js';
 import { type RefusalCause, Refused } from './guesses.js';
 import * as scripts from './redis-scripts.js';
 import { redisWakes, type WakeInbox } from './redis-wakes.js';
@@ -157,7 +157,12 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     const { guess, address = guess?.address, ...rest } = how;
     const isCharged = budgets !== undefined && address !== undefined;
     const charged = isCharged ? await digestOf(address) : '';
-    const reply = await run(operation, values, now, { ...rest, maxRecords, charged, budgets });
+    const common = { ...rest, maxRecords, charged, budgets };
+    const reply = await run(operation, values, now, common).catch(async (error) => {
+      const known = isFull(error) && (await run(scripts.REPEAT, {}, now, { once: how.once }));
+      if (!known) throw error;
+      return [known];
+    });
     const [text = '', hasFailed, ...changed] = reply as string[];
     for (let n = 0; n < changed.length; n += 2) {
       wakes.wake(changed[n] as string, changed[n + 1] as string);

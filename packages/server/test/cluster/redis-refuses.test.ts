@@ -86,7 +86,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
     async (name) => {
       const { url, servers } = at(name);
       // As many requests with a key as are answered here: one that is refused takes nothing of the quota.
-      const [one, two] = await startTwo(url, { MAX_KEYED_REQUESTS_PER_HOUR: '5' });
+      const [one, two] = await startTwo(url, { MAX_KEYED_REQUESTS_PER_HOUR: '6' });
       const [talking, kept, purged, keyed, deleted] = (await Promise.all(
         Array.from({ length: 5 }, () => pairDevices(one.url)),
       )) as [Pair, Pair, Pair, Pair, Pair];
@@ -95,6 +95,8 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
       const accepted = await createPending(one.url);
       const acceptance = { joinid: accepted.joinid, client2: someDevice() };
       const { roomid } = (await post(two, '/api/rooms/accept', acceptance)).body as Pair;
+      const answered = newCode();
+      const first = await post(one, '/api/rooms', answered, 'answered');
       const a = await Peer.connect(one.wsUrl);
       await a.join(talking.roomid, talking.client1);
       let b = await Peer.connect(two.wsUrl);
@@ -130,7 +132,8 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
       const newcomer = await Peer.connect(two.wsUrl);
       await refusedJoin(newcomer, `new room ${name}`);
 
-      // What is there is served.
+      // What is there is served, and so is the answer to a request that was done before.
+      expect((await post(two, '/api/rooms', answered, 'answered')).body).toEqual(first.body);
       const { joinid, client1 } = waiting;
       const check = { joinid, client1 };
       expect((await post(two, '/api/rooms/check', check)).status).toBe(204);
