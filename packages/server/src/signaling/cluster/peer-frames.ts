@@ -1,103 +1,83 @@
-// Frames on their way to a peer: on this node by a look-up and a comparison, to another by its inbox.
-import type { LocalConnections } from '../backplane.js';
-import type { ClusterCounters, FrameDrop } from './metrics.js';
-import type { NodeLease } from './node-lease.js';
-import type { Envelope } from './node-messages.js';
-import type { SendQueue } from './node-streams.js';
-import type { RoomUpdates } from './room-updates.js';
-import type { LocalSeat, RoomView, RoomViews } from './room-view.js';
+// Forwards frames to a peer: on this node at once, to another node by the send queue.
 
-/** Most that may wait for a verdict on the lease or for news of a room, in UTF-16 code units. */
+import type { FrameDrop } from './metrics.js';
+import type { Envelope } from './node-messages.js';
+import type { NodeParts, RoomChanges } from './room-changes.js';
+import type { LocalSeat, RoomView } from './room-view.js';
+
+/** Most that may wait for an answer about the lease or for an update of a room, in UTF-16 code units. */
 const MAX_HELD = 8 * 1024 * 1024;
 
-export interface PeerFramesDeps {
-  lease: NodeLease;
-  views: RoomViews;
-  updates: RoomUpdates;
-  sendQueue: SendQueue;
-  connections: LocalConnections;
-  counters: ClusterCounters;
-  /** Connections whose join is under way: what comes for them waits for its outcome. */
-  joining: ReadonlyMap<string, RoomView>;
-}
-
 export class PeerFrames {
-  readonly #deps: PeerFramesDeps;
-  readonly #lease: NodeLease;
-  readonly #views: RoomViews;
-  readonly #connections: LocalConnections;
+  readonly #parts: NodeParts;
+  readonly #changes: RoomChanges;
   #held = 0;
 
-  constructor(deps: PeerFramesDeps) {
-    this.#deps = deps;
-    this.#lease = deps.lease;
-    this.#views = deps.views;
-    this.#connections = deps.connections;
+  constructor(parts: NodeParts, changes: RoomChanges) {
+    this.#parts = parts;
+    this.#changes = changes;
   }
 
-  /** A frame of a connection of this node; one that has to wait counts as taken. */
+  /** Takes a frame of a connection of this node. Returns whether it was taken: one that has to wait was. */
   forward(from: string, to: string, frame: string): boolean {
-    const seat = this.#views.seatOf(from);
-    if (seat?.peerId === to && isEnding(seat)) {
-      this.#drop('parted');
-      return false;
-    }
-    if (seat?.peerId === to) {
-      return this.#stands(seat)
-        ? this.#pass(seat, from, to, frame)
-        : this.#hold(seat, from, to, frame);
-    }
-    this.#drop('not_peer');
-    return false;
+    const seat = this.#parts.views.seatOf(from);
+    if (seat?.peerId !== to) return this.#drop('not_peer');
+    if (isEnding(seat)) return this.#drop('parted');
+    return this.#stands(seat)
+      ? this.#pass(seat, from, to, frame)
+      : this.#hold(seat, from, to, frame);
   }
 
   reaches(from: string, to: string): boolean {
-    const seat = this.#views.seatOf(from);
+    const seat = this.#parts.views.seatOf(from);
     if (seat?.peerId !== to || seat.peerProcess !== null) return false;
     return !isEnding(seat) && this.#stands(seat);
   }
 
-  /** Whether a seat is held under a lease that runs, and nothing of its room waits. */
-  #stands({ incarnation, view }: LocalSeat): boolean {
-    return this.#lease.acts && incarnation === this.#lease.incarnation && view.held === 0;
-  }
-
-  /** A frame for a connection of this node. */
+  /** Takes a frame for a connection of this node. */
   receive(envelope: Envelope): void {
-    this.#deps.counters.framesReceived += 1;
-    const { to } = envelope;
-    const seat = this.#views.seatOf(to);
-    const view = this.#deps.joining.get(to) ?? seat?.view;
+    const { counters, lease, joining, views } = this.#parts;
+    counters.framesReceived += 1;
+    const { to, generation, frame } = envelope;
+    const view = joining.get(to) ?? views.seatOf(to)?.view;
     if (view === undefined) this.#drop('parted');
-    else if (this.#lease.acts && !view.queue.busy) this.#deliver(view, envelope, false);
+    else if (lease.acts && !view.queue.busy) this.#deliver(view, envelope, false);
     else {
-      this.#wait(view, envelope.generation, envelope.frame.length, async () => {
-        await this.#lease.verdict();
+      this.#wait(view, generation, frame.length, async () => {
+        await lease.verdict();
         await this.#deliver(view, envelope, false);
       });
     }
   }
 
+  /** Whether a seat is under a lease that runs, and no frame of its room waits. */
+  #stands({ incarnation, view }: LocalSeat): boolean {
+    const { lease } = this.#parts;
+    return lease.acts && incarnation === lease.incarnation && view.held === 0;
+  }
+
   #pass(seat: LocalSeat, from: string, to: string, frame: string): boolean {
     const { generation, peerProcess } = seat;
-    if (peerProcess === null) return this.#connections.forward(to, frame);
-    this.#deps.sendQueue.frame(peerProcess, { kind: 'frame', to, from, generation, frame });
+    const { connections, sendQueue } = this.#parts;
+    if (peerProcess === null) return connections.forward(to, frame);
+    sendQueue.frame(peerProcess, { kind: 'frame', to, from, generation, frame });
     return true;
   }
 
-  /** Until the registry has spoken, and the seat stands under a lease that runs. Then only the same company counts. */
+  /** Holds a frame until its seat is under a lease that runs; it is passed on if the generation is the same then. */
   #hold({ view, generation }: LocalSeat, from: string, to: string, frame: string): boolean {
+    const { lease, views } = this.#parts;
     view.held += 1;
     const fits = this.#wait(view, generation, frame.length, async () => {
       try {
-        await this.#lease.verdict();
-        const isClaimed = this.#views.seatOf(from)?.incarnation === this.#lease.incarnation;
-        if (!isClaimed && this.#lease.state === 'valid') await this.#deps.updates.reconcile(view);
+        await lease.verdict();
+        const isClaimed = views.seatOf(from)?.incarnation === lease.incarnation;
+        if (!isClaimed && lease.state === 'valid') await this.#changes.reconcile(view);
       } finally {
         view.held -= 1;
-        const seat = this.#views.seatOf(from);
-        if (seat?.peerId === to && seat.generation === generation)
-          this.#pass(seat, from, to, frame);
+        const seat = views.seatOf(from);
+        const isSame = seat?.peerId === to && seat.generation === generation;
+        if (isSame) this.#pass(seat, from, to, frame);
         else this.#drop('lease');
       }
     });
@@ -106,54 +86,57 @@ export class PeerFrames {
   }
 
   #deliver(view: RoomView, envelope: Envelope, isLast: boolean): Promise<void> | undefined {
+    const { lease, views, connections } = this.#parts;
     const { to, from, generation, frame } = envelope;
-    const seat = this.#views.seatOf(to);
+    const seat = views.seatOf(to);
     if (seat?.peerId === from && seat.generation === generation) {
       if (isEnding(seat)) this.#drop('parted');
-      else this.#connections.forward(to, frame);
+      else connections.forward(to, frame);
       return undefined;
     }
-    // Its sender knows of something that has not come here: news was lost.
+    // The update that begins this generation has not arrived.
     const isAhead = seat !== undefined && generation > seat.generation;
-    if (isLast || !isAhead || this.#lease.state !== 'valid') {
+    if (isLast || !isAhead || lease.state !== 'valid') {
       this.#drop('parted');
-      if (isAhead) this.#deps.updates.endGeneration(view, generation);
+      if (isAhead) this.#changes.endGeneration(view, generation);
       return undefined;
     }
-    const catchUpFirst = async () => {
+    const readFirst = async () => {
       try {
-        await this.#deps.updates.reconcile(view);
+        await this.#changes.reconcile(view);
       } finally {
         await this.#deliver(view, envelope, true);
       }
     };
-    if (view.queue.busy) return catchUpFirst();
-    this.#wait(view, generation, frame.length, catchUpFirst);
+    if (view.queue.busy) return readFirst();
+    this.#wait(view, generation, frame.length, readFirst);
     return undefined;
   }
 
   #wait(view: RoomView, generation: number, size: number, task: () => Promise<void>): boolean {
-    const hasSpace = this.#held + size <= MAX_HELD;
-    if (hasSpace) this.#held += size;
     const fits =
-      hasSpace &&
+      this.#held + size <= MAX_HELD &&
       view.queue.push(async () => {
         this.#held -= size;
         await task();
       });
-    if (fits) return true;
-    if (hasSpace) this.#held -= size;
-    this.#drop('overflow');
-    this.#deps.updates.endGeneration(view, generation);
-    return false;
+    // The task runs in a later turn, unless the queue is idle: then it has run up to its first wait.
+    if (fits) this.#held += size;
+    else {
+      this.#drop('overflow');
+      this.#changes.endGeneration(view, generation);
+    }
+    return fits;
   }
 
-  #drop(cause: FrameDrop): void {
-    this.#deps.counters.frameDrops[cause] += 1;
-    this.#connections.dropFrame();
+  #drop(cause: FrameDrop): false {
+    const { counters, connections } = this.#parts;
+    counters.frameDrops[cause] += 1;
+    connections.dropFrame();
+    return false;
   }
 }
 
-/** Whether the generation of a seat is about to end, since a frame of it was lost: no later one is to arrive in it. */
+/** Whether the generation of a seat is about to end because a frame was lost: no later frame may arrive in it. */
 const isEnding = ({ view, generation }: LocalSeat): boolean =>
   generation <= (view.endedGeneration ?? 0);

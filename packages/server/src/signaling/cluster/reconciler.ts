@@ -1,116 +1,104 @@
-// Reads rooms anew and puts them right, a bounded number at a time: after a node has died, after news may have been lost, and now and then.
+// Reads rooms and reconciles them, a bounded number at a time: after a node has died, after updates may have been lost, and regularly.
 import type { Cancel, Clock } from '../../platform/clock.js';
 import type { NodeLease } from './node-lease.js';
-import type { RoomUpdates } from './room-updates.js';
 import type { RoomView, RoomViews } from './room-view.js';
 import { Signal } from './serial-queue.js';
 
-/** Rooms that are read at once: thousands a second, and little of Redis and of the event loop at a time. */
+/** Rooms that are read at once. */
 const AT_ONCE = 64;
-/** How often every room is read without a cause. That keeps its record from expiring, and finds whatever else was missed. */
+/** How often every room is read without a cause, so that its record does not expire. */
 export const ROUND_MS = 10 * 60_000;
-
-/** So much later a room is looked at again of which something is owed. */
+/** After this time a room is read again of which a change failed or is owed. */
 const SOON_MS = 1000;
 
+export interface ReconcilerDeps {
+  views: RoomViews;
+  lease: NodeLease;
+  clock: Clock;
+  /** Called in the queue of the room. */
+  reconcile(view: RoomView): Promise<void>;
+  onError(error: unknown): void;
+}
+
 export class Reconciler {
-  readonly #views: RoomViews;
-  readonly #updates: RoomUpdates;
+  readonly #deps: ReconcilerDeps;
   readonly #stopRounds: Cancel;
-  readonly #urgent = new Queue();
-  readonly #due = new Queue();
+  readonly #urgent = new Rooms();
+  readonly #due = new Rooms();
   readonly #soon = new Set<RoomView>();
-  readonly #lease: NodeLease;
-  readonly #clock: Clock;
-  readonly #onError: (error: unknown) => void;
+  readonly #finished = new Signal();
   #cancelSoon: Cancel | undefined;
   #active = 0;
   #stopped = false;
-  readonly #finished = new Signal();
 
-  constructor(
-    views: RoomViews,
-    updates: RoomUpdates,
-    lease: NodeLease,
-    clock: Clock,
-    onError: (error: unknown) => void,
-  ) {
-    this.#onError = onError;
-    this.#views = views;
-    this.#updates = updates;
-    this.#lease = lease;
-    this.#clock = clock;
-    this.#stopRounds = clock.every(ROUND_MS, () => this.all());
+  constructor(deps: ReconcilerDeps) {
+    this.#deps = deps;
+    this.#stopRounds = deps.clock.every(ROUND_MS, () => this.all());
   }
 
-  /** All rooms, those first that are urgent. */
+  /** Reads all rooms, those first that are urgent. */
   all(isUrgent: (view: RoomView) => boolean = () => false): void {
-    for (const view of this.#views) {
-      // One whose first join is under way may matter when its turn comes.
+    for (const view of this.#deps.views) {
+      // A room whose first join is under way may matter when its turn comes.
       if (!view.matters && !view.queue.busy) continue;
-      if (isUrgent(view)) this.#urgent.push(view);
-      else this.#due.push(view);
+      (isUrgent(view) ? this.#urgent : this.#due).add(view);
     }
     this.#work();
   }
 
-  /** The rooms that are urgent, and those in which something is under way, which may be urgent when it is done. */
+  /** Reads the rooms that are urgent, and those with a task under way, which may be urgent when it is done. */
   urgent(isUrgent: (view: RoomView) => boolean): void {
-    for (const view of this.#views) if (view.queue.busy || isUrgent(view)) this.#urgent.push(view);
+    for (const view of this.#deps.views) {
+      if (view.queue.busy || isUrgent(view)) this.#urgent.add(view);
+    }
     this.#work();
   }
 
-  /** One room, at once. */
   now(view: RoomView): void {
-    this.#urgent.push(view);
+    this.#urgent.add(view);
     this.#work();
   }
 
-  /** One room, in a while: a change of it failed, or is owed, although this node has its lease. */
   soon(view: RoomView): void {
     if (this.#stopped) return;
     this.#soon.add(view);
-    this.#cancelSoon ??= this.#clock.after(SOON_MS, () => {
+    this.#cancelSoon ??= this.#deps.clock.after(SOON_MS, () => {
       this.#cancelSoon = undefined;
-      for (const due of this.#soon) this.#urgent.push(due);
+      for (const due of this.#soon) this.#urgent.add(due);
       this.#soon.clear();
       this.#work();
     });
-  }
-
-  stop(): void {
-    this.#stopped = true;
-    this.#stopRounds();
-    this.#cancelSoon?.();
-    this.#soon.clear();
-    this.#urgent.clear();
-    this.#due.clear();
   }
 
   get busy(): boolean {
     return this.#active > 0;
   }
 
-  async idle(): Promise<void> {
+  /** Starts nothing more, and resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#stopRounds();
+    this.#cancelSoon?.();
     while (this.busy) await this.#finished.next();
   }
 
   #work(): void {
-    if (this.#lease.state === 'away') {
+    const { lease, onError } = this.#deps;
+    if (lease.state === 'away') {
       // Nothing can be read, and all rooms are when there is a lease again.
       this.#urgent.clear();
       this.#due.clear();
     }
     while (this.#active < AT_ONCE && !this.#stopped) {
-      const view = this.#next();
+      const view = this.#urgent.take() ?? this.#due.take();
       if (view === undefined) break;
+      if (this.#deps.views.find(view.roomId) !== view) continue;
       this.#active += 1;
       view.queue
-        .run(() => this.#updates.reconcile(view))
+        .run(() => this.#deps.reconcile(view))
         .catch((error: unknown) => {
-          this.#onError(error);
-          // Without a lease all rooms are read when there is one again.
-          if (this.#lease.state === 'valid') this.soon(view);
+          onError(error);
+          if (lease.state === 'valid') this.soon(view);
         })
         .finally(() => {
           this.#active -= 1;
@@ -119,28 +107,19 @@ export class Reconciler {
     }
     if (this.#active === 0) this.#finished.fire();
   }
-
-  #next(): RoomView | undefined {
-    for (const queue of [this.#urgent, this.#due]) {
-      for (let view = queue.shift(); view !== undefined; view = queue.shift()) {
-        if (this.#views.find(view.roomId) === view) return view;
-      }
-    }
-    return undefined;
-  }
 }
 
-/** Rooms in the order in which they came, each once. */
-class Queue {
+/** Rooms in the order in which they were added, each once. */
+class Rooms {
   readonly #views = new Set<RoomView>();
-  /** Kept, because an iterator of its own for every room would skip all deleted ones again. */
+  /** Kept, because a new iterator for each room would skip all deleted ones again. */
   #front = this.#views.values();
 
-  push(view: RoomView): void {
+  add(view: RoomView): void {
     this.#views.add(view);
   }
 
-  shift(): RoomView | undefined {
+  take(): RoomView | undefined {
     const { value, done } = this.#front.next();
     if (done) this.#front = this.#views.values();
     else this.#views.delete(value);

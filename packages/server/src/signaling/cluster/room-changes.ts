@@ -1,25 +1,26 @@
-// Changes of a room: planned by the one rule, written by compare-and-set, told here at once and to other nodes by notices.
+// Changes rooms: by an event here, planned by `plan` and written by compare-and-set, or by an update of another node.
 import type { Clock } from '../../platform/clock.js';
 import { Unavailable } from '../../platform/http-errors.js';
 import type { LocalConnections } from '../backplane.js';
-import type { Effect, RoomEvent } from '../room.js';
-import { catchUp } from './catch-up.js';
+import { type RoomEvent, transition } from '../room.js';
 import type { ClusterCounters } from './metrics.js';
 import { type NodeLease, processOf } from './node-lease.js';
+import type { RoomUpdate } from './node-messages.js';
 import type { SendQueue } from './node-streams.js';
-import { type Plan, plan } from './room-plan.js';
+import type { Reconciler } from './reconciler.js';
+import { catchUp, type Plan, plan } from './room-plan.js';
 import { absentRecord, nodeOf, type RoomRecord } from './room-record.js';
 import type { RoomView, RoomViews } from './room-view.js';
 
-/** Keeps the records of all rooms. Rejects with `Unavailable` when it cannot be reached; a change may then have been made. */
+/** Keeps the records of all rooms. Rejects with `Unavailable` if it cannot be reached; a change may then have been made. */
 export interface RoomRecordStore {
-  /** The record, kept for some hours more; {@link absentRecord} where there is none. */
+  /** Resolves to the record, which is then kept for some hours more, or to {@link absentRecord}. */
   read(roomId: string): Promise<RoomRecord>;
   /**
-   * Writes `next` where the version is still `expected`; 0: where there is no record.
+   * Writes `next` if the version is still `expected`; 0: if there is no record.
    *
-   * @param deadline - by the record store's clock; after it nothing is written, so that a lease that is gone writes nothing late
-   * @param isNew - whether nobody is known to sit there: a store that is full refuses to make such a room
+   * @param deadline - of the lease, by the clock of the store: nothing is written after it
+   * @param isNew - whether no member is known: a store that is full refuses to make such a room
    */
   compareAndSet(
     expected: number,
@@ -33,17 +34,18 @@ export interface RoomRecordStore {
 
 export type SetOutcome =
   | { kind: 'set' }
-  /** Somebody else was first: the record as it is. */
+  /** The version was another one: the record as it is. */
   | { kind: 'conflict'; record: RoomRecord }
   /** The deadline has passed. */
   | { kind: 'late' }
   /** There is no record, and no memory for one: nothing was written. */
   | { kind: 'full'; cause: unknown };
 
-/** Changes that meet others on the way; more often in a row only where two nodes fight, which is a fault. */
+/** Attempts of one change. So many conflicts in a row mean that two nodes undo each other's changes, which is a bug. */
 const MAX_TRIES = 30;
 
-export interface RoomChangesDeps {
+/** What the parts of a node share. */
+export interface NodeParts {
   store: RoomRecordStore;
   lease: NodeLease;
   views: RoomViews;
@@ -51,29 +53,27 @@ export interface RoomChangesDeps {
   connections: LocalConnections;
   counters: ClusterCounters;
   clock: Clock;
-  /** Connections whose join, or move, is under way. */
+  reconciler: Reconciler;
+  /** Connections whose join is under way: the record store may have their seats before they do. */
   joining: ReadonlyMap<string, RoomView>;
-  /** Sees to it that a room is looked at again, although nothing may happen in it. */
-  reconcileSoon: (view: RoomView) => void;
 }
 
 export class RoomChanges {
-  readonly #deps: RoomChangesDeps;
+  readonly #parts: NodeParts;
 
-  constructor(deps: RoomChangesDeps) {
-    this.#deps = deps;
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
   }
 
   /**
-   * Changes a room by an event, or, without one, only puts right what is wrong with it. To be called in the queue of
-   * the room. Resolves to the room as it is then.
+   * Changes a room by an event, or only reconciles it. To be called in the queue of the room. Resolves to its new record.
    *
-   * @throws Unavailable where it is not known, or not possible; what was asked for may then yet happen
+   * @throws Unavailable if the change cannot be made, or if it is not known whether it was made: it may still be
    */
   async change(view: RoomView, event: RoomEvent | null): Promise<RoomRecord> {
-    const { store, lease, counters } = this.#deps;
+    const { store, lease, counters } = this.#parts;
     const { roomId } = view;
-    // What is known here is mostly how it is; where not, the record store's answer says how.
+    // Mostly the room is as it is known here; if not, the write returns the record.
     let base = view.exact && view.seats.size > 0 ? view.known : absentRecord(roomId);
     let isFresh = false;
     let isConfirmed = false;
@@ -84,15 +84,15 @@ export class RoomChanges {
     }
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       await this.#mayAct();
-      const { incarnation, deadline } = lease;
-      // Who is not among the living as we know them is new, or dead: the registry knows.
-      if (base.nodes.some((node) => !lease.isAlive(node) && !this.#isOurs(node))) {
+      const { incarnation, deadline, processId } = lease;
+      // An unknown lease is new, or has ended.
+      if (base.nodes.some((node) => !lease.isAlive(node) && processOf(node) !== processId)) {
         await this.#askLeases();
         if (incarnation !== lease.incarnation) continue;
       }
       const planned = this.#plan(view, base, event);
       if ((planned.lost && !isConfirmed) || (!planned.changed && !isFresh)) {
-        // Before anything is concluded from it: is the lease what we think, and the room?
+        // Nothing is concluded from a lease or a record that may be out of date.
         if (planned.lost) await this.#askLeases();
         isConfirmed = planned.lost;
         base = await store.read(roomId);
@@ -101,7 +101,14 @@ export class RoomChanges {
       }
       if (planned.changed) {
         const isNew = event?.kind === 'join' && view.seats.size === 0 && base.version === 0;
-        const outcome = await this.#write(view, base, planned.next, deadline, isNew);
+        let outcome: SetOutcome;
+        try {
+          outcome = await store.compareAndSet(base.version, planned.next, deadline, isNew);
+        } catch (error) {
+          // The change may still be made. The next one is written in any case, and makes it void.
+          this.#doubt(view, base, planned.next);
+          throw error;
+        }
         isFresh = true;
         if (outcome.kind === 'full') throw outcome.cause;
         if (outcome.kind === 'conflict') {
@@ -117,7 +124,7 @@ export class RoomChanges {
       if (!lease.acts || lease.incarnation !== incarnation) {
         await lease.verdict();
         if (lease.state !== 'valid' || lease.incarnation !== incarnation) {
-          // It was made under a lease that others may have seen end: nobody is told before it stands under a new one.
+          // Other nodes may have seen the lease end: members are told once the change stands under a new lease.
           this.#doubt(view, base, planned.next);
           if (event === null || event.kind === 'join') {
             base = planned.next;
@@ -132,26 +139,77 @@ export class RoomChanges {
     throw new Unavailable(new Error('a room changed too often'));
   }
 
+  /** Reads a room and reconciles it. In the queue of the room. */
+  async reconcile(view: RoomView): Promise<void> {
+    if (view.matters) await this.change(view, null);
+  }
+
+  /** Takes an update, after the tasks of its room. */
+  receive(update: RoomUpdate): void {
+    const { views, reconciler } = this.#parts;
+    const view = views.find(update.record.state.roomId);
+    const fits = view?.queue.push(() => this.#apply(view, update));
+    if (view !== undefined && !fits) reconciler.soon(view);
+    this.findGhosts(update.record);
+  }
+
+  /** Gives up the seats of this node in a record whose connections do not sit there. */
+  findGhosts(record: RoomRecord): void {
+    const { views, reconciler } = this.#parts;
+    const { roomId } = record.state;
+    if (this.#ghosts(record, views.find(roomId)).length === 0) return;
+    const view = views.open(roomId);
+    const fits = view.queue.push(async () => {
+      for (const id of this.#ghosts(record, view)) views.owe(view, id, 'disconnect');
+      await this.reconcile(view);
+    });
+    if (!fits) reconciler.soon(view);
+  }
+
+  /**
+   * Tells the members here that their peers on other nodes, which cannot be reached, are gone. In the queue of the
+   * room.
+   */
+  partition(view: RoomView): void {
+    const { lease, connections } = this.#parts;
+    if (lease.state !== 'away') return;
+    const { known } = view;
+    const isHere = (id: string) => view.seats.has(id);
+    const others = known.state.members.filter(({ connectionId }) => !isHere(connectionId));
+    if (others.length === 0 || view.seats.size === 0) return;
+    let { state } = known;
+    for (const { connectionId } of others) {
+      state = transition(state, { kind: 'disconnect', connectionId }).room;
+    }
+    const alone: RoomRecord = { ...known, state, nodes: state.members.map(() => lease.id) };
+    view.endedGeneration = Math.max(view.endedGeneration ?? 0, known.generation);
+    this.#adopt(view, alone, false);
+    for (const effect of catchUp(known, alone, isHere)) connections.deliver(effect);
+  }
+
+  /** Ends a generation in which a frame was lost: both members get `peer_disconnected` and `room_ready`. */
+  endGeneration(view: RoomView, generation: number): void {
+    if (generation < view.known.generation || generation <= (view.endedGeneration ?? 0)) return;
+    view.endedGeneration = generation;
+    this.#parts.reconciler.now(view);
+  }
+
   async #mayAct(): Promise<void> {
-    const { lease } = this.#deps;
+    const { lease } = this.#parts;
     await lease.verdict();
     if (lease.state !== 'valid') throw new Unavailable(new Error('no lease'));
   }
 
-  /** Without an answer nobody is taken for dead, and no seat for lost. */
+  /** Without an answer no node is taken for dead, and no seat for lost. */
   async #askLeases(): Promise<void> {
-    if (!(await this.#deps.lease.ask())) throw new Unavailable(new Error('no leases'));
+    if (!(await this.#parts.lease.ask())) throw new Unavailable(new Error('no leases'));
     await this.#mayAct();
   }
 
-  #isOurs(node: string): boolean {
-    return processOf(node) === this.#deps.lease.processId;
-  }
-
   #plan(view: RoomView, base: RoomRecord, event: RoomEvent | null): Plan {
-    const { lease, clock, joining } = this.#deps;
-    const leaver = event === null || event.kind === 'join' ? undefined : event.connectionId;
-    // In the order in which they sit: claimed again in another, they would change roles.
+    const { lease, clock, joining } = this.#parts;
+    const { leaver } = subjectsOf(event);
+    // In the order of the members: claimed again in another order, they would change roles.
     const held = view.known.state.members
       .flatMap(({ connectionId }) => view.seats.get(connectionId) ?? [])
       .filter(({ member }) => member.connectionId !== leaver)
@@ -170,92 +228,98 @@ export class RoomChanges {
     });
   }
 
-  async #write(
-    view: RoomView,
-    base: RoomRecord,
-    next: RoomRecord,
-    deadline: number,
-    isNew: boolean,
-  ) {
-    try {
-      return await this.#deps.store.compareAndSet(base.version, next, deadline, isNew);
-    } catch (cause) {
-      // Perhaps it was made, perhaps it yet will be: the next change is made in any case, and makes this one void.
-      this.#doubt(view, base, next);
-      throw cause;
-    }
-  }
-
   #doubt(view: RoomView, base: RoomRecord, next: RoomRecord): void {
     view.uncertain ??= new Set();
     for (const node of [...base.nodes, ...next.nodes]) view.uncertain.add(node);
-    this.#deps.reconcileSoon(view);
+    this.#parts.reconciler.soon(view);
   }
 
   #tell(
     view: RoomView,
     base: RoomRecord,
-    planned: Plan,
+    { reconciled, next, effects, changed }: Plan,
     event: RoomEvent | null,
     incarnation: number,
   ): void {
-    const { lease, views, connections, counters, sendQueue } = this.#deps;
-    const { reconciled, next, effects } = planned;
-    const subject = subjectOf(event);
-    const waiting = view.uncertain;
-    const here = catchUp(
-      view.known,
-      reconciled,
-      (id) => view.seats.has(id) && id !== leaverOf(event),
-    );
+    const { lease, views, connections, counters, sendQueue } = this.#parts;
+    const { joiner, leaver } = subjectsOf(event);
+    const { uncertain } = view;
+    const isMember = (id: string) => view.seats.has(id) && id !== leaver;
+    const here = catchUp(view.known, reconciled, isMember);
     if (here.length > 0 && event === null) counters.caughtUp += 1;
     for (const { member, incarnation: earlier } of view.seats.values()) {
       if (earlier === incarnation) continue;
       if (nodeOf(next, member.connectionId) === undefined) counters.refusedReclaims += 1;
       else counters.reclaims += 1;
     }
-    const isHere = (id: string) => view.seats.has(id) || id === subject;
-    const told = [...here, ...effects.filter(({ to }) => isHere(to))];
+    // The subject of the event is told whether it has a seat or not.
+    here.push(...effects.filter(({ to }) => view.seats.has(to) || to === joiner || to === leaver));
 
     view.exact = true;
     view.endedGeneration = null;
     view.uncertain = null;
     views.settle(view);
-    views.adopt(
-      view,
-      next,
-      incarnation,
-      event?.kind === 'join' ? event.member.connectionId : undefined,
-    );
-    for (const effect of told) connections.deliver(effect);
+    views.adopt(view, next, incarnation, joiner);
+    for (const effect of here) connections.deliver(effect);
 
-    // Who is refused may be so for members that are none any more: their nodes look.
-    const isRefused =
-      event?.kind === 'join' && nodeOf(next, event.member.connectionId) === undefined;
-    if (!planned.changed && !isRefused) return;
-    const processes = new Set([...base.nodes, ...next.nodes, ...(waiting ?? [])].map(processOf));
+    // If a joiner was refused, the nodes of the members check whether these still sit there.
+    const isRefused = joiner !== undefined && nodeOf(next, joiner) === undefined;
+    if (!changed && !isRefused) return;
+    const processes = new Set([...base.nodes, ...next.nodes, ...(uncertain ?? [])].map(processOf));
     processes.delete(lease.processId);
     for (const processId of processes) {
       const isThere = (id: string) => {
         const node = nodeOf(next, id) ?? nodeOf(reconciled, id);
         return node !== undefined && processOf(node) === processId;
       };
-      const updates: Effect[] = catchUp(base, reconciled, isThere);
-      updates.push(...effects.filter(({ to }) => isThere(to)));
-      sendQueue.update(processId, {
-        kind: 'update',
-        previous: base.version,
-        record: next,
-        effects: updates,
-      });
+      const there = catchUp(base, reconciled, isThere);
+      there.push(...effects.filter(({ to }) => isThere(to)));
+      const { version: previous } = base;
+      sendQueue.update(processId, { kind: 'update', previous, record: next, effects: there });
     }
+  }
+
+  async #apply(view: RoomView, { record, previous, effects }: RoomUpdate): Promise<void> {
+    const { lease, connections, counters } = this.#parts;
+    await lease.verdict();
+    // If it is away, all rooms are read when the store can be reached again.
+    if (lease.state !== 'valid' || !view.matters || record.version <= view.known.version) return;
+    const isHere = (id: string) => view.seats.has(id);
+    const isNext = view.exact && previous === view.known.version;
+    const mine = effects.filter(({ to }) => isHere(to));
+    const isTold = (id: string) => mine.some(({ to, kind }) => to === id && kind === 'close');
+    const isMissing = [...view.seats.keys()].some(
+      (id) => nodeOf(record, id) === undefined && !isTold(id),
+    );
+    if (isMissing || !view.exact || view.uncertain !== null) return this.reconcile(view);
+    const told = isNext ? mine : catchUp(view.known, record, isHere);
+    if (!isNext) counters.caughtUp += 1;
+    this.#adopt(view, record, true);
+    for (const effect of told) connections.deliver(effect);
+  }
+
+  /** Adopts a record that this node has not written: the members here keep the lease under which they sit. */
+  #adopt(view: RoomView, record: RoomRecord, isExact: boolean): void {
+    const { lease, views } = this.#parts;
+    const [seat] = view.seats.values();
+    view.exact = isExact;
+    views.adopt(view, record, seat?.incarnation ?? lease.incarnation);
+  }
+
+  /** Members that have a seat of this node by the record, but do not sit there: a store that lost its last changes has such. */
+  #ghosts({ state, nodes }: RoomRecord, view: RoomView | undefined): string[] {
+    const { lease, joining } = this.#parts;
+    return state.members
+      .filter((_, at) => nodes[at] === lease.id)
+      .map(({ connectionId }) => connectionId)
+      .filter((id) => !view?.seats.has(id) && !view?.releases.has(id) && !joining.has(id));
   }
 }
 
-/** The connection that an event is about: it is told of it whether it has a seat or not. */
-function subjectOf(event: RoomEvent | null): string | undefined {
-  return event?.kind === 'join' ? event.member.connectionId : leaverOf(event);
+/** The connection that an event seats, and the one that it unseats. */
+function subjectsOf(event: RoomEvent | null): { joiner?: string; leaver?: string } {
+  if (event === null) return {};
+  return event.kind === 'join'
+    ? { joiner: event.member.connectionId }
+    : { leaver: event.connectionId };
 }
-
-const leaverOf = (event: RoomEvent | null): string | undefined =>
-  event === null || event.kind === 'join' ? undefined : event.connectionId;

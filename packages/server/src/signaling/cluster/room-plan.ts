@@ -1,71 +1,77 @@
-// What a node makes of a room it is about to change, pure: first the room is reconciled, then room.ts has its say.
+// Plans the change of a room, pure: reconciles its record with what this node holds, then applies room.ts. Tells members the difference.
 //
-// Healing is part of every change, so that whoever touches a room leaves it right:
-//   - seats of this node that stand under an earlier lease of it pass to the present one: disturbs nobody
-//   - members of dead nodes go, and those that have left, though the record store was away then, or has been set back since
-//   - seats that others took for dead, or that the record store has lost, are claimed again where nobody sits there now
-//   - two who were told apart while the record store was away meet anew, for both
+// To reconcile a record means:
+//   - seats of this node under an earlier lease pass to the present one, which no member notices
+//   - members of dead nodes go, and those that left while the record store was away
+//   - seats that other nodes removed, or that the store has lost, are claimed again if they are free
+//   - a generation that was to end is replaced by another
 import { ROOM_SEATS } from '@couplet/protocol';
 import {
   type Effect,
+  isInitiator,
   type Member,
+  pairedDeviceOf,
+  peerOf,
   type RoomEvent,
   type RoomState,
+  roomReady,
+  seatOf,
   type Transition,
+  tellPeer,
   transition,
 } from '../room.js';
 import { haveSameMembers, isReplaced, nodeOf, pastAfter, type RoomRecord } from './room-record.js';
 
-/** A seat that a connection of this node holds, by what the connection was told. */
+/** A seat of a connection of this node, as the connection was told. */
 export interface HeldSeat {
   readonly member: Member;
-  /** Whether the record store knew of it under the present lease. */
+  /** Whether the record store has it under the present lease. */
   readonly claimed: boolean;
 }
 
-/** Who plans. */
+/** The node that plans. */
 export interface Planner {
-  /** The lease of this node, by its id. */
+  /** Its lease. */
   readonly node: string;
-  /** The present, by the wall clock. */
+  /** By the wall clock. */
   readonly now: number;
-  /** Whether a lease is gone for good. */
+  /** Whether a lease has ended. */
   isDead(node: string): boolean;
   /** The seats of this node in the room, longest present first. */
   readonly held: readonly HeldSeat[];
-  /** What they know of the room. */
+  /** The room as they were told. */
   readonly known: RoomRecord;
-  /** Whether that is what the record store had at that version, and not what was left of it without the others. */
+  /** Whether the record store had `known` at that version, instead of a change that was made here alone. */
   readonly exact: boolean;
-  /** Whether a member that is said to sit here under the present lease does not. */
+  /** Whether a member with a seat under the present lease does not sit there. */
   isGhost(connectionId: string): boolean;
-  /** The generation that is to end although nobody left; null: none. */
+  /** The generation that is to end although no member left. */
   readonly endedGeneration: number | null;
-  /** Connections that have left, of which the record store has not heard yet. */
+  /** Connections that have left, of which the record store has not been told. */
   readonly released: { has(connectionId: string): boolean };
-  /** Whether to write even where nothing is new: an earlier change, of which nobody knows whether it was made, becomes void. */
+  /** Whether to write even if nothing changes: an earlier change, which may or may not be made, becomes void. */
   readonly mustWrite: boolean;
 }
 
 export interface Plan {
-  /** The room after healing: what members have to know before the event. */
+  /** The record before the event. */
   readonly reconciled: RoomRecord;
   readonly next: RoomRecord;
   /** Effects of the event alone. */
   readonly effects: readonly Effect[];
   /** Whether `next` has to be written. */
   readonly changed: boolean;
-  /** Whether a seat that was claimed is gone: somebody took it over, or the lease is gone and we have not heard. */
+  /** Whether a seat under the present lease is gone: another connection took it over, or the lease has ended. */
   readonly lost: boolean;
 }
 
 export function plan(base: RoomRecord, event: RoomEvent | null, planner: Planner): Plan {
   const version = Math.max(base.version + 1, planner.known.version + 1, Math.floor(planner.now));
   const { record: reconciled, lost } = reconcile(base, version, planner);
-  const { room, effects } = happen(reconciled.state, event);
+  const { room, effects } = apply(reconciled.state, event);
   const next = seatAll(room, reconciled, version, planner.node);
-  // A record store that has lost its last changes is told of the loss, and so are the nodes of those who sit there by it.
-  const changed = planner.mustWrite || isBehind(base, planner) || !sameRecord(base, next);
+  // A store that lost its last changes, and the nodes of its members, are told of that.
+  const changed = planner.mustWrite || isBehind(base, planner) || !isSame(base, next);
   return {
     reconciled,
     next: changed ? next : { ...next, version: base.version },
@@ -75,11 +81,11 @@ export function plan(base: RoomRecord, event: RoomEvent | null, planner: Planner
   };
 }
 
-function happen(state: RoomState, event: RoomEvent | null): Transition {
+function apply(state: RoomState, event: RoomEvent | null): Transition {
   if (event === null) return { room: state, effects: [] };
   const result = transition(state, event);
   if (event.kind !== 'leave' || result.effects.length > 0) return result;
-  // The record store knows nothing of the seat any more; who leaves it is answered all the same.
+  // A member that leaves is answered even if the record store has lost its seat.
   const member = { connectionId: event.connectionId, deviceId: null };
   return { room: state, effects: transition({ ...state, members: [member] }, event).effects };
 }
@@ -90,16 +96,13 @@ function reconcile(
   planner: Planner,
 ): { record: RoomRecord; lost: boolean } {
   const { held, known, node, endedGeneration } = planner;
-  const seated = ({ member }: HeldSeat, { members }: RoomState) =>
-    members.some(({ connectionId }) => connectionId === member.connectionId);
-
-  const nodes = base.state.members.map(({ connectionId }, at) =>
-    held.some(({ member }) => member.connectionId === connectionId)
-      ? node
-      : (base.nodes[at] as string),
+  const isHeld = ({ connectionId }: Member) =>
+    held.some(({ member }) => member.connectionId === connectionId);
+  const nodes = base.state.members.map((member, at) =>
+    isHeld(member) ? node : (base.nodes[at] as string),
   );
-  // Who was gone when the members here were told has left since a record store that is behind.
   const regressed = isBehind(base, planner);
+  // The members here were told that it left: the store has lost that change.
   const hasLeft = (id: string) => regressed && planner.exact && nodeOf(known, id) === undefined;
   let state = base.state;
   const past = [...base.past];
@@ -109,25 +112,25 @@ function reconcile(
     const isGone = isHere ? planner.isGhost(connectionId) : planner.isDead(nodes[at] as string);
     const isReleased = planner.released.has(connectionId) || hasLeft(connectionId);
     if (!isGone && !isReleased) return;
-    // One that came after a connection of this node, and is one of this node too, has closed it, if it ever sat there.
+    // A later connection of the same device on this node has closed the earlier one already.
     if (!isHere && !isReleased) past.push({ ...member, until: base.version });
     state = transition(state, { kind: 'disconnect', connectionId }).room;
   });
 
   let lost = false;
-  for (const seat of held) {
-    if (seated(seat, state)) continue;
-    if (seat.claimed && !regressed) lost = true;
-    // What is behind has lost our seats; nobody took them.
-    else if (!isReplaced(seat.member, known.version, { state, past })) {
-      state = claimAgain(state, seat.member, known);
+  for (const { member, claimed } of held) {
+    if (state.members.some(({ connectionId }) => connectionId === member.connectionId)) continue;
+    // If the store has lost changes, no other connection took the seat.
+    if (claimed && !regressed) lost = true;
+    else if (
+      !isReplaced(member, known.version, { state, past }) &&
+      state.members.length < ROOM_SEATS
+    ) {
+      state = transition(state, { kind: 'join', member, devices: known.state.devices }).room;
     }
   }
-  const allOurs = state.members.every(({ connectionId }) =>
-    held.some(({ member }) => member.connectionId === connectionId),
-  );
-  if (held.length > 0 && allOurs && haveSameMembers(state, known.state)) {
-    // Both of them back as they were, and in their order: nobody has noticed anything.
+  if (held.length > 0 && state.members.every(isHeld) && haveSameMembers(state, known.state)) {
+    // All members are here, as they were told: they keep their order.
     const asKnown = { ...known.state, devices: known.state.devices ?? state.devices };
     return {
       record: {
@@ -140,26 +143,18 @@ function reconcile(
       lost,
     };
   }
-  // Who is found to be gone was there by this record, and is not known to have come after any later one.
+  // Those that are gone sat there by this record, and are not known to have joined after it.
   const record = seatAll(state, { ...base, nodes }, version, node, base.version);
-  const apart =
-    endedGeneration !== null &&
-    endedGeneration === record.generation &&
-    state.members.length === ROOM_SEATS;
-  return { record: apart ? { ...record, generation: version } : record, lost };
+  const isEnded =
+    endedGeneration === record.generation && record.state.members.length === ROOM_SEATS;
+  return { record: isEnded ? { ...record, generation: version } : record, lost };
 }
 
-/** Whether the record store knows less than the members here were told: it was restored from what it was before. */
+/** Whether the record store has lost changes that the members here were told. */
 const isBehind = (base: RoomRecord, { held, known }: Planner): boolean =>
   held.length > 0 && base.version < known.version;
 
-/** Evicts nobody. */
-function claimAgain(state: RoomState, member: Member, known: RoomRecord): RoomState {
-  if (state.members.length >= ROOM_SEATS) return state;
-  return transition(state, { kind: 'join', member, devices: known.state.devices }).room;
-}
-
-/** The record of a state that came out of another one; `until`: the version up to which those sat there who are gone. */
+/** The record of a state that follows another; `until`: the version up to which the members sat there that are gone. */
 function seatAll(
   state: RoomState,
   from: RoomRecord,
@@ -174,22 +169,63 @@ function seatAll(
   return { version, generation, state: kept, nodes, past: pastAfter(from, state, until) };
 }
 
-function sameRecord(one: RoomRecord, other: RoomRecord): boolean {
-  return (
-    one.generation === other.generation &&
-    one.state.devices?.client1 === other.state.devices?.client1 &&
-    one.state.devices?.client2 === other.state.devices?.client2 &&
-    one.state.devices?.proved1 === other.state.devices?.proved1 &&
-    one.state.devices?.proved2 === other.state.devices?.proved2 &&
-    one.state.members.length === other.state.members.length &&
-    one.state.members.every((member, at) => {
-      const its = other.state.members[at] as Member;
-      return (
-        member.connectionId === its.connectionId &&
-        member.deviceId === its.deviceId &&
-        member.isProved === its.isProved &&
-        one.nodes[at] === other.nodes[at]
-      );
-    })
+function isSame(one: RoomRecord, other: RoomRecord): boolean {
+  const [a, b] = [one, other].map(({ generation, nodes, state: { devices, members } }) =>
+    JSON.stringify([
+      generation,
+      nodes,
+      devices && [devices.client1, devices.client2, !!devices.proved1, !!devices.proved2],
+      members.map(({ connectionId, deviceId, isProved }) => [connectionId, deviceId, !!isProved]),
+    ]),
   );
+  return a === b;
+}
+
+/**
+ * The effects that lead the members here from what they were told to what is:
+ *
+ *   known │ now                             │ told
+ *   ──────┼─────────────────────────────────┼──────────────────────────────────────
+ *   seat  │ none, its device joined again   │ close 4001
+ *   seat  │ none                            │ close 1013: the client joins again
+ *   peer  │ none                            │ peer_disconnected
+ *   none  │ peer                            │ room_ready
+ *   peer  │ another, or another generation  │ peer_disconnected, room_ready
+ *   peer  │ the same, roles changed         │ room_ready
+ *
+ * A connection that sits there now without being known gets nothing: it was told that its join failed.
+ */
+export function catchUp(
+  known: RoomRecord,
+  now: RoomRecord,
+  isLocal: (connectionId: string) => boolean,
+): Effect[] {
+  return known.state.members.flatMap((member): Effect[] => {
+    const { connectionId: to } = member;
+    if (!isLocal(to)) return [];
+    if (nodeOf(now, to) !== undefined) return peerEffects(known, now, to);
+    const reason = isReplaced(member, known.version, now) ? 'replaced' : 'try_again_later';
+    return [
+      { kind: 'seat', to, seat: null },
+      { kind: 'close', to, reason },
+    ];
+  });
+}
+
+function peerEffects(known: RoomRecord, now: RoomRecord, to: string): Effect[] {
+  const before = peerOf(known.state, to);
+  const after = peerOf(now.state, to);
+  const seat = seatOf(now.state, to);
+  const ready: Effect[] =
+    after === undefined ? [] : [{ kind: 'send', to, message: roomReady(now.state, to) }];
+  const isSamePeer =
+    before?.connectionId === after?.connectionId &&
+    (after === undefined || known.generation === now.generation);
+  if (!isSamePeer) {
+    return [seat, ...(before === undefined ? [] : [tellPeer(to, 'disconnect')]), ...ready];
+  }
+  const isTurned =
+    after !== undefined && isInitiator(known.state, to) !== isInitiator(now.state, to);
+  if (isTurned) return [seat, ...ready];
+  return pairedDeviceOf(known.state, to) === pairedDeviceOf(now.state, to) ? [] : [seat];
 }

@@ -1,7 +1,7 @@
-// Being led from what was told to what is, row by row of the table in catch-up.ts.
+// Being led from what was told to what is, row by row of the table of catchUp in room-plan.ts.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { catchUp } from '../../../src/signaling/cluster/catch-up.js';
+import { catchUp } from '../../../src/signaling/cluster/room-plan.js';
 import type { RoomRecord } from '../../../src/signaling/cluster/room-record.js';
 import {
   type Effect,
