@@ -261,9 +261,7 @@ describe('one door per library', () => {
         .sort();
     expect(typed('better-sqlite3')).toEqual([
       'pairing/group-commit.ts',
-      'pairing/sqlite-looks.ts',
       'pairing/sqlite-operations.ts',
-      'pairing/sqlite-statements.ts',
     ]);
     expect(typed('ws')).toEqual(['signaling/connection.ts']);
   });

@@ -12,8 +12,8 @@ import {
   openDatabase,
   requireSame,
 } from './database.js';
-import type { OperationName } from './sqlite-looks.js';
-import { type Operations, type StoreLimits, sqliteOperations } from './sqlite-operations.js';
+import { type OperationName, type Operations, sqliteOperations } from './sqlite-operations.js';
+import type { StoreLimits } from './store.js';
 
 /** An operation and its arguments; plain data, so that it can go to another thread. */
 export interface Call {
@@ -46,8 +46,8 @@ export interface Answers {
 const IMPATIENT_MS = 1000;
 
 type AnyOperation = (...args: readonly unknown[]) => unknown;
-/** Any look, called by its name. */
-export type AnyLook = (...args: readonly unknown[]) => { outcome: unknown } | undefined;
+/** Any read, called by its name. */
+export type AnyRead = (...args: readonly unknown[]) => { outcome: unknown } | undefined;
 
 /** A database, and the groups of calls that are run on it. */
 export class GroupCommit {
@@ -91,7 +91,7 @@ export class GroupCommit {
     const read: Answer[] = [];
     const writes: number[] = [];
     for (const [n, call] of calls.entries()) {
-      const found = this.#look(call);
+      const found = this.#read(call);
       if (found === undefined) writes.push(n);
       else read.push({ call: n, ...found });
     }
@@ -115,9 +115,9 @@ export class GroupCommit {
     }
   }
 
-  #look({ name, args }: Call): { outcome: unknown } | { failure: Failure } | undefined {
+  #read({ name, args }: Call): { outcome: unknown } | { failure: Failure } | undefined {
     try {
-      return (this.#operations.look[name] as AnyLook | undefined)?.(...args);
+      return (this.#operations.read[name] as AnyRead | undefined)?.(...args);
     } catch (error) {
       return { failure: failureOf(error) };
     }

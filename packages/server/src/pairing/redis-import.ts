@@ -7,7 +7,7 @@ import { defineScript, type Redis } from '../platform/redis.js';
 import { openDatabase } from './database.js';
 import { hashOf, PUT_PENDING, PUT_RECORD, PUT_ROOM } from './redis-scripts.js';
 import { redisScripts } from './redis-store.js';
-import type { SecretColumns } from './sqlite-statements.js';
+import type { SecretColumns } from './sqlite-operations.js';
 
 type Kind = 'rooms' | 'pendings' | 'records';
 

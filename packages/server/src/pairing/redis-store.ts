@@ -6,19 +6,14 @@ import { isFull, type Redis } from '../platform/redis.js';
 import { type RefusalCause, Refused } from './guesses.js';
 import * as scripts from './redis-scripts.js';
 import { redisWakes, type WakeInbox } from './redis-wakes.js';
-import type { StoreLimits } from './sqlite-operations.js';
-import type { Guess, PairingStore, PurgeOutcome } from './store.js';
-
-const UNLIMITED: StoreLimits = {
-  roomIdleMs: 0,
-  pendingsPerDevice: Number.MAX_SAFE_INTEGER,
-  pendingsPerAddress: Number.MAX_SAFE_INTEGER,
-  rooms: Number.MAX_SAFE_INTEGER,
-  idempotencyRecords: Number.MAX_SAFE_INTEGER,
-};
-
-/** A use is noted at most this often, as in SQLite. */
-const USE_GRANULARITY_MS = 24 * 3600 * 1000;
+import {
+  type Guess,
+  type PairingStore,
+  type PurgeOutcome,
+  type StoreLimits,
+  UNLIMITED,
+  USE_GRANULARITY_MS,
+} from './store.js';
 
 /** Entries of each index that one script sweeps. */
 const SWEEP_PORTION = 500;

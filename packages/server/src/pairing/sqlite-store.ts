@@ -1,20 +1,99 @@
 // PairingStore on SQLite: what is asked in one turn of the event loop, or while a commit is under way, is one group.
-import { DATABASE_GONE, identify, openDatabase } from './database.js';
-import { type Answers, type AnyLook, type Call, errorOf, failureOf } from './group-commit.js';
-import { executeHere, executeInThread, type StartExecutor } from './sqlite-executors.js';
-import { type Looks, type OperationName, sqliteLooks, sqliteReads } from './sqlite-looks.js';
-import type { StoreLimits } from './sqlite-operations.js';
-import type { PairingStore } from './store.js';
+//
+// Groups run in a thread of their own, which alone waits for the disk; what can be read is read here.
+import { Worker } from 'node:worker_threads';
+import { DATABASE_GONE, type Identity, identify, openDatabase } from './database.js';
+import {
+  type Answers,
+  type AnyRead,
+  type Call,
+  errorOf,
+  failureOf,
+  GroupCommit,
+} from './group-commit.js';
+import { type OperationName, type Reads, sqliteReads } from './sqlite-operations.js';
+import type { ThreadData } from './sqlite-thread.js';
+import { type PairingStore, type StoreLimits, UNLIMITED } from './store.js';
 
-const UNLIMITED: StoreLimits = {
-  roomIdleMs: 0,
-  pendingsPerDevice: Number.MAX_SAFE_INTEGER,
-  pendingsPerAddress: Number.MAX_SAFE_INTEGER,
-  rooms: Number.MAX_SAFE_INTEGER,
-  idempotencyRecords: Number.MAX_SAFE_INTEGER,
+/** Runs one group at a time, and answers each of its calls through `answer`, in as many portions as it likes. */
+export interface Executor {
+  run(calls: readonly Call[]): void;
+  close(): Promise<void>;
+}
+
+export type StartExecutor = (
+  path: string,
+  limits: StoreLimits,
+  answer: (answers: Answers) => void,
+  /** The files that another connection to the database has open, where there is one. */
+  identity?: Identity,
+) => Executor;
+
+/** In this thread, which then waits for the disk: for a database in memory, which has none. */
+export const executeHere: StartExecutor = (path, limits, answer) => {
+  const database = new GroupCommit(path, limits);
+  return {
+    run: (calls) => database.run(calls, answer),
+    close: async () => database.close(),
+  };
 };
 
-/** Most calls of a group: whoever comes next waits for a transaction of bounded length. */
+/** The built file, also where the sources are run as they are: a thread loads no TypeScript. */
+const THREAD = new URL('../../dist/pairing/sqlite-thread.js', import.meta.url);
+
+/** What the thread may allocate between two small collections: its objects live for one group. */
+const YOUNG_MB = 8;
+
+/** In a thread of its own. One that died, for want of memory perhaps, fails its group, and the next starts another. */
+export const executeInThread: StartExecutor = (path, limits, answer, identity) => {
+  let thread: Worker | undefined;
+  let underWay = new Set<number>();
+
+  const start = () => {
+    const worker = new Worker(THREAD, {
+      workerData: { path, limits, identity } satisfies ThreadData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
+    let cause: unknown = new Error('the database thread ended');
+    worker.on('message', (answers: Answers) => {
+      for (const { call } of answers.answers) underWay.delete(call);
+      if (underWay.size === 0) worker.unref();
+      answer(answers);
+    });
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    worker.on('exit', () => {
+      thread = undefined;
+      const failure = { ...failureOf(cause), isOutage: true };
+      const answers = [...underWay].map((call) => ({ call, failure }));
+      underWay.clear();
+      if (answers.length > 0) answer({ answers, changed: [] });
+    });
+    worker.unref();
+    return worker;
+  };
+
+  thread = start();
+  return {
+    run(calls) {
+      thread ??= start();
+      underWay = new Set(calls.keys());
+      // Idle, it does not keep the process alive; at work, it does.
+      thread.ref();
+      thread.postMessage(calls);
+    },
+    close: () =>
+      new Promise((resolve) => {
+        if (thread === undefined) return resolve();
+        thread.ref();
+        thread.once('exit', () => resolve());
+        thread.postMessage(null);
+      }),
+  };
+};
+
+/** Most calls of a group, so that a transaction has a bounded length. */
 const MAX_GROUP = 512;
 
 interface Pending extends Call {
@@ -34,10 +113,10 @@ export function openSqliteStore(
   start: StartExecutor = path === ':memory:' ? executeHere : executeInThread,
 ): PairingStore {
   const all = { ...UNLIMITED, ...limits };
-  // What can be read is read here, by a connection of its own: committed rows need not wait for those that are not.
+  // Committed rows are read by a connection of its own, and so never wait for a commit that is under way.
   const reader = start === executeInThread ? openDatabase(path) : undefined;
   reader?.exec('PRAGMA query_only = ON');
-  const looks: Looks = reader === undefined ? {} : sqliteLooks(sqliteReads(reader), all);
+  const reads: Reads = reader === undefined ? {} : sqliteReads(reader, all);
   const listeners: ((joinCode: string) => void)[] = [];
   /** Bounded by the requests that are under way: each waits for its answer here. */
   const waiting: Pending[] = [];
@@ -72,14 +151,14 @@ export function openSqliteStore(
 
   const executor = start(path, all, answer, reader && identify(path));
 
-  /** At the end of this turn, with whatever else it brings; a lone call waits for no company. */
+  /** Calls of one turn of the event loop form a group, which starts at the end of the turn; one call may be a group. */
   const call = (name: OperationName) => {
-    const look = looks[name] as AnyLook | undefined;
+    const read = reads[name] as AnyRead | undefined;
     return (...args: unknown[]): Promise<never> =>
       new Promise((resolve, reject) => {
         if (closed) return reject(new TypeError('the store is closed'));
         try {
-          const found = gone ? undefined : look?.(...args);
+          const found = gone ? undefined : read?.(...args);
           if (found !== undefined) return resolve(found.outcome as never);
         } catch (error) {
           return reject(errorOf(failureOf(error)));

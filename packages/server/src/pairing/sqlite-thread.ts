@@ -3,7 +3,7 @@ import { platform, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Identity } from './database.js';
 import { type Call, failureOf, GroupCommit } from './group-commit.js';
-import type { StoreLimits } from './sqlite-operations.js';
+import type { StoreLimits } from './store.js';
 
 /** What the thread is started with. */
 export interface ThreadData {

@@ -101,6 +101,27 @@ export interface StoreCounts {
   idempotencyRecords: number;
 }
 
+/** Most rows of each kind, and how long an unused room is kept. */
+export interface StoreLimits {
+  /** Rooms that nobody has asked for in this time are swept, in milliseconds; 0 keeps them for ever. */
+  roomIdleMs: number;
+  pendingsPerDevice: number;
+  pendingsPerAddress: number;
+  rooms: number;
+  idempotencyRecords: number;
+}
+
+export const UNLIMITED: StoreLimits = {
+  roomIdleMs: 0,
+  pendingsPerDevice: Number.MAX_SAFE_INTEGER,
+  pendingsPerAddress: Number.MAX_SAFE_INTEGER,
+  rooms: Number.MAX_SAFE_INTEGER,
+  idempotencyRecords: Number.MAX_SAFE_INTEGER,
+};
+
+/** The use of a room is noted at most this often: a note is a durable write, and idleness is counted in days. */
+export const USE_GRANULARITY_MS = 24 * 3600 * 1000;
+
 /**
  * Keeps pendings and rooms. Times are milliseconds since the Unix epoch; a pending is live while `now < expiresAt`.
  * A store with a clock of its own takes from `now` how far off other times are, and answers `expiresAt` of a create by

@@ -2,8 +2,7 @@
 import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { executeHere, executeInThread } from '../../src/pairing/sqlite-executors.js';
-import { openSqliteStore } from '../../src/pairing/sqlite-store.js';
+import { executeHere, executeInThread, openSqliteStore } from '../../src/pairing/sqlite-store.js';
 import { Unavailable } from '../../src/platform/http-errors.js';
 import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
 import { startServer, temporaryFolder } from '../support/server.js';

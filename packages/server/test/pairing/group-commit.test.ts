@@ -2,8 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { executeHere, executeInThread } from '../../src/pairing/sqlite-executors.js';
-import { openSqliteStore } from '../../src/pairing/sqlite-store.js';
+import { executeHere, executeInThread, openSqliteStore } from '../../src/pairing/sqlite-store.js';
 import type { PairingStore } from '../../src/pairing/store.js';
 import { Unavailable } from '../../src/platform/http-errors.js';
 import { pairingStoreContract } from '../contract/pairing-store.js';
