@@ -75,7 +75,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     REFUSALS,
     () => {
       const levels = { memory: 0, disk: 0, read_only: 0, replicas: 0, loading: 0 };
-      for (const cause of refusals.causes) levels[cause] = 1;
+      for (const cause of REFUSALS) if (refusals.has(cause)) levels[cause] = 1;
       return levels;
     },
   );

@@ -7,8 +7,11 @@ import type { Redis, Refusal } from './redis.js';
 /** While something is refused, Redis is asked again after so many milliseconds. */
 const AGAIN_AFTER_MS = 1000;
 
+/** At its limit, Redis is full and not full many times a second: so long after the last refusal it counts as full. */
+const FULL_FOR_MS = 5000;
+
 export interface RedisRefusals {
-  readonly causes: ReadonlySet<Refusal>;
+  has(cause: Refusal): boolean;
   /** Takes note that an operation was refused. */
   noticed(cause: Refusal): void;
   /** Asks Redis. Rejects if it is away, or refuses more than what needs memory. */
@@ -18,53 +21,61 @@ export interface RedisRefusals {
   close(): void;
 }
 
-/** Asks when an operation was refused, and from then on until nothing is; logs each change once. */
-export function watchRefusals(redis: Redis, clock: Clock, log: Logger): RedisRefusals {
-  let causes: ReadonlySet<Refusal> = new Set();
-  let asking: Promise<void> | undefined;
-  let cancel: Cancel = () => {};
+/** Asks once an operation was refused, and from then on until none is; logs each change once. */
+export function watchRefusals(
+  redis: Pick<Redis, 'refusals'>,
+  clock: Clock,
+  log: Logger,
+): RedisRefusals {
+  /** The causes, each with the time of the last refusal. */
+  const refusedAt = new Map<Refusal, number>();
+  let cancel: Cancel | undefined;
   let isClosed = false;
 
-  const settle = (found: ReadonlySet<Refusal>) => {
-    for (const cause of found) {
-      if (causes.has(cause)) continue;
+  const refused = (cause: Refusal) => {
+    if (!refusedAt.has(cause)) {
       if (cause === 'memory') log.warn('Redis is full: what needs memory is refused');
       else log.warn({ cause }, 'Redis refuses writes');
     }
-    for (const cause of causes) {
-      if (!found.has(cause)) log.info({ cause }, 'Redis takes writes again');
+    refusedAt.set(cause, clock.monotonic());
+  };
+  const ask = async () => {
+    const found = await redis.refusals();
+    for (const cause of found) refused(cause);
+    for (const [cause, at] of refusedAt) {
+      const wasJustNow = cause === 'memory' && clock.monotonic() - at < FULL_FOR_MS;
+      if (found.has(cause) || wasJustNow) continue;
+      refusedAt.delete(cause);
+      log.info({ cause }, 'Redis takes writes again');
     }
-    causes = found;
   };
-  const ask = () => {
-    asking ??= redis
-      .refusals()
-      .then(settle)
-      .finally(() => {
-        asking = undefined;
-        cancel();
-        if (causes.size > 0 && !isClosed) cancel = clock.after(AGAIN_AFTER_MS, tryAsk);
-      });
-    return asking;
+  const askLater = () => {
+    if (refusedAt.size === 0 || isClosed) return;
+    cancel ??= clock.after(AGAIN_AFTER_MS, () => {
+      cancel = undefined;
+      // Redis being away is reported elsewhere.
+      void ask()
+        .catch(() => {})
+        .finally(askLater);
+    });
   };
-  // Redis being away is reported elsewhere.
-  const tryAsk = () => void ask().catch(() => {});
   return {
-    get causes() {
-      return causes;
-    },
+    has: (cause) => refusedAt.has(cause),
     noticed(cause) {
-      if (!causes.has(cause) && !isClosed) tryAsk();
+      refused(cause);
+      askLater();
     },
     async check() {
       await ask();
-      const graver = [...causes].filter((cause) => cause !== 'memory');
+      askLater();
+      const graver = [...refusedAt.keys()].filter((cause) => cause !== 'memory');
       if (graver.length > 0) throw new Unavailable(new Error(`Redis refuses writes: ${graver}`));
     },
-    note: () => (causes.has('memory') ? 'Redis is full: what needs memory is refused' : undefined),
+    note: () =>
+      refusedAt.has('memory') ? 'Redis is full: what needs memory is refused' : undefined,
     close() {
       isClosed = true;
-      cancel();
+      cancel?.();
     },
   };
 }

@@ -199,7 +199,9 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
       expect((await post(two, '/api/rooms/accept', late)).status).toBe(200);
       await newcomer.join(`new room ${name}`);
       for (const node of [one, two]) {
-        await eventually(async () => expect((await ready(node)).body).toEqual({ status: 'ready' }));
+        await eventually(async () => {
+          expect((await ready(node)).body).toEqual({ status: 'ready' });
+        }, 20_000);
         expect(await refuses(node, 'memory')).toBe(false);
         await eventually(() =>
           expect(told(node)).toEqual([
