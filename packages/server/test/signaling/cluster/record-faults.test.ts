@@ -44,7 +44,8 @@ describe('a register that is full', () => {
     await first.backplane.depart('r', 'a', 'disconnect');
     await world.pass(3000);
     // Renewals of the leases alone.
-    expect(world.cluster.calls - before).toBeLessThanOrEqual(4);
+    expect(world.cluster.calls - before).toBeLessThanOrEqual(2);
+    expect(world.cluster.records.size).toBe(0);
     world.cluster.isFull = false;
     await join('a');
     expect(connections.take('a')).toEqual(['room_joined initiator']);
