@@ -77,7 +77,9 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
   const limit = (servers: readonly RedisServer[], bytes: string) =>
     Promise.all(servers.map(({ admin }) => admin('CONFIG', 'SET', 'maxmemory', bytes)));
   const fill = async (servers: readonly RedisServer[]) => {
-    onTestFinished(() => void limit(servers, '0'));
+    onTestFinished(async () => {
+      await limit(servers, '0');
+    });
     await limit(servers, '1');
   };
 
