@@ -154,8 +154,9 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     const charged = isCharged ? await digestOf(address) : '';
     const common = { ...rest, maxRecords, charged, budgets };
     const reply = await run(operation, values, now, common).catch(async (error) => {
-      const known = isFull(error) && (await run(scripts.REPEAT, {}, now, { once: how.once }));
-      if (!known) throw error;
+      if (how.once === undefined || !isFull(error)) throw error;
+      const known = await run(scripts.REPEAT, {}, now, { once: how.once, isPromise: false });
+      if (known === null) throw error;
       return [known];
     });
     const [text = '', hasFailed, ...changed] = reply as string[];

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { call, pairDevices, someCode, someDevice } from '../support/api.js';
+import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { Peer, pairOfPeers } from '../support/peer.js';
 import { type RunningServer, startServer } from '../support/server.js';
@@ -189,6 +189,17 @@ test('an accept beyond MAX_ROOMS is 503, and the code stays good', async () => {
   const accept = () =>
     call(url, 'POST', '/api/rooms/accept', { joinid: pending.joinid, client2: someDevice() });
   expect((await accept()).status).toBe(503);
+  await call(url, 'DELETE', '/api/rooms', { roomid });
+  expect((await accept()).status).toBe(200);
+});
+
+test('a request with a key that is answered 503 takes nothing of the quota', async () => {
+  const { url } = await server({ MAX_ROOMS: '1', MAX_KEYED_REQUESTS_PER_HOUR: '1' });
+  const { roomid } = await pairDevices(url);
+  const { joinid } = await createPending(url);
+  const body = { joinid, client2: someDevice() };
+  const accept = () => call(url, 'POST', '/api/rooms/accept', body, { 'idempotency-key': joinid });
+  for (let n = 0; n < 3; n++) expect((await accept()).status).toBe(503);
   await call(url, 'DELETE', '/api/rooms', { roomid });
   expect((await accept()).status).toBe(200);
 });
