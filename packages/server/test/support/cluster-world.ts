@@ -169,7 +169,9 @@ export class World {
   }
 
   start(): FakeNode {
-    const node = new FakeNode(this.cluster, `p${this.started++}`, this.clock.now());
+    // Versions are made of the time. Here time goes in steps, so without an offset of its own two nodes would make the same.
+    const now = this.clock.now() + this.started;
+    const node = new FakeNode(this.cluster, `p${this.started++}`, now);
     this.nodes.push(node);
     return node;
   }
