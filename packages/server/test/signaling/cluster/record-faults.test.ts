@@ -163,6 +163,20 @@ async function loseAll(world: FakeNodes, { backplane }: ClusterNode): Promise<vo
   await world.pass(LEASE_MS);
 }
 
+test('a room that is made again after its record expired has a later version and generation', async () => {
+  const { world, pair } = await twoNodes();
+  await pair('a', 'b');
+  const before = world.cluster.record('r');
+  for (const id of ['a', 'b']) await world.backplaneOf(id).depart('r', id, 'leave');
+  await world.settle();
+  world.cluster.records.clear();
+  await world.pass(500);
+  await pair('a', 'b');
+  const after = world.cluster.record('r');
+  expect(after.version).toBeGreaterThan(before.version);
+  expect(after.generation).toBeGreaterThan(before.generation);
+});
+
 describe('a record store that forgets', () => {
   test.each(['d', 'c'])(
     'everything lets no stranger in before all who sat are back (%s)',

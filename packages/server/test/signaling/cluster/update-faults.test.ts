@@ -113,6 +113,22 @@ describe('news that never came', () => {
   });
 });
 
+test('an update that comes after a later state of the room is known changes nothing', async () => {
+  const { connections, world, first, pair, join } = await twoNodes();
+  await pair('a', 'b');
+  const late: string[] = [];
+  first.link.receive = (text) => late.push(text);
+  await world.backplaneOf('b').depart('r', 'b', 'leave');
+  await join('d');
+  await world.settle();
+  first.backplane.resubscribed();
+  await world.settle();
+  expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
+  for (const text of late) first.backplane.receive(text);
+  await world.settle();
+  expect(connections.take('a')).toEqual([]);
+});
+
 test('two who sit on one node talk without a call to anything shared', async () => {
   const { connections, world, first, pair } = await twoNodes();
   await pair('a', 'c');
