@@ -16,8 +16,6 @@ const COMPONENTS = {
   'docker-compose': 'docker-compose',
   ip: 'iproute2',
   iptables: 'iptables',
-  spin: 'spin',
-  gcc: 'gcc libc6-dev',
 };
 
 /** What no package brings, and only root has as a rule. */
