@@ -1,14 +1,24 @@
 // Redis by TLS alone: nodes that know its authority work as ever, others say why they do not.
 import { expect, onTestFinished, test } from 'vitest';
 import { call } from '../../packages/server/test/support/api.js';
-import { makeCertificate } from '../../packages/server/test/support/certificate.js';
+import {
+  type Certificate,
+  makeCertificate,
+} from '../../packages/server/test/support/certificate.js';
 import { startCommand } from '../../packages/server/test/support/command.js';
 import { describeWith } from '../../packages/server/test/support/components.js';
+import {
+  startRedisCluster,
+  startWatchedRedis,
+} from '../../packages/server/test/support/redis-servers.js';
 import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { type ClusterNode, startClusterNode, startShippedRedis, untilReady } from './cluster.js';
 import { exercise } from './exercise.js';
 
 const folder = temporaryFolder();
+
+/** Every TLS connection came with the name of its server. */
+const NAMED = new Set([true]);
 
 describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
   async function secureRedis() {
@@ -29,6 +39,41 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     }
     await untilReady(nodes);
     await exercise(nodes as [ClusterNode, ClusterNode]);
+  });
+
+  /** Starts two nodes and has them do everything. The certificate has no address: it fits only the name that is announced. */
+  async function exerciseBy(REDIS_URL: string, { cert }: Certificate): Promise<ClusterNode[]> {
+    const settings = { REDIS_URL, NODE_EXTRA_CA_CERTS: cert };
+    const nodes = [
+      await startClusterNode(folder, settings),
+      await startClusterNode(folder, settings),
+    ];
+    for (const node of nodes) onTestFinished(node.kill);
+    await untilReady(nodes);
+    await exercise(nodes as [ClusterNode, ClusterNode]);
+    return nodes;
+  }
+
+  test('behind Sentinels, they find the master by its name, also after a failover', async () => {
+    const certificate = makeCertificate(folder, { address: false });
+    const watched = await startWatchedRedis([], certificate);
+    onTestFinished(watched.dispose);
+    const nodes = await exerciseBy(watched.url, certificate);
+    const port = await watched.masterPort();
+    await watched.servers[0].stop();
+    await watched.failedOver(port);
+    await untilReady(nodes);
+    await exercise(nodes as [ClusterNode, ClusterNode]);
+    for (const sentinel of watched.sentinels) expect(new Set(sentinel.hellos())).toEqual(NAMED);
+    for (const server of watched.servers) expect(server.hellos()).toContain(true);
+  });
+
+  test('in a Redis Cluster, they find every master by its name', async () => {
+    const certificate = makeCertificate(folder, { address: false });
+    const cluster = await startRedisCluster(3, false, [], certificate);
+    onTestFinished(cluster.dispose);
+    await exerciseBy(cluster.url, certificate);
+    for (const server of cluster.servers) expect(new Set(server.hellos())).toEqual(NAMED);
   });
 
   test('one that is not is not ready, and its log names the certificate', async () => {

@@ -1,4 +1,4 @@
-// Throw-away certificates made by openssl: for a name and loopback, good for two days, or expired since yesterday.
+// Throw-away certificates made by openssl: for a name and, as a rule, loopback; good for two days, or expired since yesterday.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,16 +13,21 @@ export interface Certificate {
 
 export function makeCertificate(
   folder: string,
-  { name = 'localhost', expired = false }: { name?: string; expired?: boolean } = {},
+  {
+    name = 'localhost',
+    expired = false,
+    address = true,
+  }: { name?: string; expired?: boolean; address?: boolean } = {},
 ): Certificate {
-  const kind = expired ? 'expired' : 'good';
+  const kind = `${expired ? 'expired' : 'good'}${address ? '' : '-name'}`;
+  const names = `subjectAltName=DNS:${name}${address ? ',IP:127.0.0.1' : ''}`;
   const [cert, key, request] = ['cert', 'key', 'request'].map((part) =>
     join(folder, `${name}-${kind}-${part}.pem`),
   ) as [string, string, string];
   const run = (...args: string[]) => execFileSync('openssl', args, { stdio: 'ignore' });
   run(
     ...['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
-    ...['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name},IP:127.0.0.1`],
+    ...['-subj', `/CN=${name}`, '-addext', names],
     ...['-keyout', key, '-out', request],
   );
   // `req -x509` makes none that has expired.

@@ -5,14 +5,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { SLOTS } from '../../src/platform/redis-servers.js';
+import type { Certificate } from './certificate.js';
 import { freePort } from './coturn.js';
 import { eventually } from './eventually.js';
 import { leash } from './leash.js';
+import { startTcpProxy } from './tcp-proxy.js';
 
 export interface RedisServer {
   readonly port: number;
   /** `redis://127.0.0.1:port` */
   readonly url: string;
+  /** Its port for TLS; 0: it has none. */
+  readonly tlsPort: number;
+  /** For each TLS connection so far, whether its client named `localhost` (SNI, RFC 6066 §3). Redis names nothing. */
+  hellos(): boolean[];
   /** Of the process that runs now. */
   readonly pid: number;
   /** Runs an admin command over a connection of its own. */
@@ -65,13 +71,23 @@ async function connectTo(port: number): Promise<Redis> {
   return redis;
 }
 
-/** Starts one server; `settings` are lines of redis.conf. The caller disposes of it. */
+/** For `localhost`, by which servers are then known to each other and to clients. */
+type Tls = Pick<Certificate, 'cert' | 'key'>;
+
+/**
+ * Starts one server; `settings` are lines of redis.conf. With a certificate it also listens for TLS, and speaks TLS to its
+ * replicas, its Sentinels and its Cluster. The caller disposes of it.
+ */
 export async function startRedis(
   settings: readonly string[] = [],
   args: readonly string[] = [],
+  tls?: Tls,
 ): Promise<RedisServer> {
   const folder = mkdtempSync(join(DATA, 'couplet-redis-'));
   const port = await freePort();
+  const tlsPort = await freePort();
+  // ClientHello has the name in plain text.
+  const front = tls === undefined ? undefined : await startTcpProxy(tlsPort);
   const config = join(folder, 'redis.conf');
   const lines = [
     `port ${port}`,
@@ -79,6 +95,21 @@ export async function startRedis(
     `dir ${folder}`,
     'save ""',
     'appendonly no',
+    ...(tls === undefined
+      ? []
+      : [
+          `tls-port ${tlsPort}`,
+          `tls-cert-file ${tls.cert}`,
+          `tls-key-file ${tls.key}`,
+          `tls-ca-cert-file ${tls.cert}`,
+          'tls-auth-clients no',
+          'tls-replication yes',
+          'tls-cluster yes',
+          // Sentinels take no such settings.
+          ...(args.includes('--sentinel')
+            ? []
+            : [`replica-announce-port ${front?.port}`, `cluster-announce-tls-port ${front?.port}`]),
+        ]),
     ...settings,
   ];
   writeFileSync(config, `${lines.join('\n')}\n`);
@@ -117,6 +148,8 @@ export async function startRedis(
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
+    tlsPort: front?.port ?? 0,
+    hellos: () => (front?.beginnings ?? []).map((bytes) => bytes.includes('localhost')),
     get pid() {
       return child?.pid as number;
     },
@@ -126,11 +159,21 @@ export async function startRedis(
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
     async dispose() {
+      await front?.close();
       await stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
 }
+
+/** The beginning of a REDIS_URL. */
+const addressOf = (servers: readonly RedisServer[]): string => {
+  const isSecure = servers.every(({ tlsPort }) => tlsPort > 0);
+  const hosts = servers.map(({ port, tlsPort }) =>
+    isSecure ? `localhost:${tlsPort}` : `127.0.0.1:${port}`,
+  );
+  return `${isSecure ? 'rediss' : 'redis'}://${hosts.join(',')}`;
+};
 
 export interface RedisCluster {
   /** As for REDIS_URL. */
@@ -146,23 +189,28 @@ export interface RedisCluster {
  *
  * @param replicas - whether each master has a replica: the last servers, in the order of their masters
  * @param settings - more lines of redis.conf
+ * @param tls - what clients connect by; the servers announce themselves as `localhost`
  */
 export async function startRedisCluster(
   masters = 3,
   replicas = false,
   settings: readonly string[] = [],
+  tls?: Tls,
 ): Promise<RedisCluster> {
+  const named = ['cluster-announce-hostname localhost', 'cluster-preferred-endpoint-type hostname'];
   const servers = await Promise.all(
-    Array.from({ length: replicas ? masters * 2 : masters }, async () =>
-      startRedis([
+    Array.from({ length: replicas ? masters * 2 : masters }, async () => {
+      const lines = [
         'cluster-enabled yes',
         `cluster-port ${await freePort()}`,
         'cluster-node-timeout 1000',
         'cluster-replica-validity-factor 0',
         'repl-diskless-sync-delay 0',
+        ...(tls === undefined ? [] : named),
         ...settings,
-      ]),
-    ),
+      ];
+      return startRedis(lines, [], tls);
+    }),
   );
   const [first] = servers as [RedisServer];
   const each = Math.ceil(SLOTS / masters);
@@ -207,10 +255,7 @@ export async function startRedisCluster(
     }, 30_000);
   }
   return {
-    url: `redis://${servers
-      .slice(0, masters)
-      .map(({ port }) => `127.0.0.1:${port}`)
-      .join(',')}?cluster`,
+    url: `${addressOf(servers.slice(0, masters))}?cluster`,
     servers,
     async moveSlot(slot, to) {
       const target = servers[to] as RedisServer;
@@ -260,23 +305,38 @@ export interface WatchedRedis {
   dispose(): Promise<void>;
 }
 
-/** Starts a master, its replica, and three Sentinels that take a silence of half a second for death. */
-export async function startWatchedRedis(settings: readonly string[] = []): Promise<WatchedRedis> {
-  const quick = ['repl-diskless-sync-delay 0', 'repl-timeout 10', ...settings];
-  const master = await startRedis(quick);
-  const replica = await startRedis([...quick, `replicaof 127.0.0.1 ${master.port}`]);
+/**
+ * Starts a master, its replica, and three Sentinels that take a silence of half a second for death.
+ *
+ * @param tls - what clients connect by; the servers announce themselves as `localhost`
+ */
+export async function startWatchedRedis(
+  settings: readonly string[] = [],
+  tls?: Tls,
+): Promise<WatchedRedis> {
+  const host = tls === undefined ? '127.0.0.1' : 'localhost';
+  const quick = [
+    'repl-diskless-sync-delay 0',
+    'repl-timeout 10',
+    ...(tls === undefined ? [] : [`replica-announce-ip ${host}`]),
+    ...settings,
+  ];
+  const portOf = ({ port, tlsPort }: RedisServer) => tlsPort || port;
+  const master = await startRedis(quick, [], tls);
+  const replica = await startRedis([...quick, `replicaof ${host} ${portOf(master)}`], [], tls);
   await eventually(async () => {
     const info = String(await replica.admin('INFO', 'replication'));
     if (!/master_link_status:up/.test(info)) throw new Error(info);
   }, 30_000);
   const watch = [
-    `sentinel monitor mymaster 127.0.0.1 ${master.port} 2`,
+    `sentinel resolve-hostnames ${tls === undefined ? 'no' : 'yes'}`,
+    `sentinel announce-hostnames ${tls === undefined ? 'no' : 'yes'}`,
+    `sentinel monitor mymaster ${host} ${portOf(master)} 2`,
     'sentinel down-after-milliseconds mymaster 500',
     'sentinel failover-timeout mymaster 3000',
-    'sentinel resolve-hostnames no',
   ];
   const sentinels = await Promise.all(
-    Array.from({ length: 3 }, () => startRedis(watch, ['--sentinel'])),
+    Array.from({ length: 3 }, () => startRedis(watch, ['--sentinel'], tls)),
   );
   for (const sentinel of sentinels) {
     await eventually(async () => {
@@ -288,9 +348,8 @@ export async function startWatchedRedis(settings: readonly string[] = []): Promi
     const reply = await sentinel.admin('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster');
     return Number((reply as string[])[1]);
   };
-  const ports = sentinels.map(({ port }) => `127.0.0.1:${port}`);
   return {
-    url: `redis://${ports.join(',')}?sentinel=mymaster`,
+    url: `${addressOf(sentinels)}?sentinel=mymaster`,
     servers: [master, replica],
     sentinels,
     masterPort: () => masterOf(sentinels[0] as RedisServer),

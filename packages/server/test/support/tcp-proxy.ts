@@ -4,6 +4,8 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export interface TcpProxy {
   readonly port: number;
+  /** The first bytes of every connection so far. */
+  readonly beginnings: readonly Buffer[];
   /** Drops every connection, and takes no other until {@link mend}. */
   cut(): void;
   mend(): void;
@@ -14,9 +16,11 @@ export interface TcpProxy {
 
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
+  const beginnings: Buffer[] = [];
   let isCut = false;
   const server = createServer((socket) => {
     if (isCut) return void socket.destroy();
+    socket.once('data', (bytes) => beginnings.push(bytes));
     const target = connect(targetPort, '127.0.0.1');
     for (const [one, other] of [
       [socket, target],
@@ -40,6 +44,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    beginnings,
     cut() {
       isCut = true;
       drop();
