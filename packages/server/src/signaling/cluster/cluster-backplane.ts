@@ -60,7 +60,7 @@ export class ClusterBackplane implements Backplane {
       regained: () => this.#regain(),
       failed: onError,
     };
-    const lease = new NodeLease(leases, clock, leaseMs, events, processId);
+    const lease = new NodeLease({ processId, registry: leases, clock, ttlMs: leaseMs, events });
     const views = new RoomViews(processId, onError);
     const sendQueue = new SendQueue({
       ...sending,

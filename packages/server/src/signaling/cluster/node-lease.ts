@@ -1,23 +1,16 @@
-// The lease of this node: while it holds, this node may act on the seats of its connections; when it is gone, it is gone for good.
+// The lease of this node: while it runs, this node may act on the seats of its connections. docs/cluster.md has its states.
 //
-//   state   │ when                                        │ this node
-//   ────────┼─────────────────────────────────────────────┼──────────────────────────────────────────────────────
-//   valid   │ renewed, and by both clocks still running   │ acts
-//   suspect │ it ran out unnoticed: the process was       │ does nothing with seats until the registry has been
-//           │ paused, or the registry is slow             │ asked: that is under way
-//   away    │ the registry was asked, and gave no answer  │ keeps what needs no other node, parts the rest, asks on
-//
-// An answer to a renewal either prolongs the lease, or says that it is lost. Then the node takes a new one, under an id
-// that nobody has ever had: others may have counted it among the dead, and the dead do not come back.
+// A renewal either prolongs the lease or finds that it has ended. Then the node takes a new one under an id that was
+// never used, because other nodes may have given its seats away.
 import { randomBytes } from 'node:crypto';
 import type { Cancel, Clock } from '../../platform/clock.js';
 import { Signal } from './serial-queue.js';
 
-/** Keeps the leases of all nodes, by its own clock. Every call may reject when it cannot be reached. */
+/** Keeps the leases of all nodes, by its own clock. Every call rejects if it cannot be reached. */
 export interface LeaseRegistry {
-  /** Enters a lease under an id that is new. */
+  /** Adds a lease under a new id. */
   claim(id: string, ttlMs: number): Promise<Leases>;
-  /** Prolongs a lease that still runs, and only that. */
+  /** Prolongs a lease only if it still runs. */
   renew(id: string, ttlMs: number): Promise<Leases>;
   release(id: string): Promise<void>;
 }
@@ -25,77 +18,77 @@ export interface LeaseRegistry {
 export interface Leases {
   /** The ids of all leases that run. */
   readonly alive: readonly string[];
-  /** Until when the one in question does, by the registry's clock. */
+  /** The end of the lease that was claimed or renewed, by the clock of the registry. */
   readonly deadline: number;
 }
 
 export type LeaseState = 'valid' | 'suspect' | 'away';
 
 export interface LeaseEvents {
-  /** The leases that run, as told after the present renewal was asked for. */
+  /** The leases that run, at each answer of the registry. */
   alive(ids: ReadonlySet<string>): void;
   /** The registry gave no answer until the lease had run out. */
   away(): void;
-  /** It may act again, after it could not; or acts under a new id from now on. */
+  /** The node may act again, or acts under a new id from now on. */
   regained(): void;
   /** A request to the registry failed. */
   failed(error: unknown): void;
 }
 
-/** Renewals in the life of a lease; each may fail but the last. */
+/** Renewals in the life of a lease. */
 const RENEWALS = 3;
-/** Looks at the clock in the life of a lease. */
-const LOOKS = 12;
-/** An answer of the registry that is older than this says nothing about whether it has lost its data since. */
+/** How often the clocks are checked in the life of a lease. */
+const CHECKS = 12;
+/** Before a join, the registry is asked again if its last answer is older than this. */
 const FRESH_MS = 100;
-/** Part of the lease that is given up, for clocks that do not run alike. */
+/** Part of the lease that is not used, because clocks differ in speed. */
 const MARGIN = 0.1;
 
-/** The process that holds a lease: where its inbox is, whatever happens to the lease. */
+const NEVER = Number.NEGATIVE_INFINITY;
+
+/** The process that holds a lease; its channel has the same name under every lease. */
 export const processOf = (id: string): string => id.slice(0, id.indexOf('.'));
 
+export interface LeaseDeps {
+  /** The id of this process, which no other process has or had. */
+  processId: string;
+  registry: LeaseRegistry;
+  clock: Clock;
+  ttlMs: number;
+  events: LeaseEvents;
+}
+
 export class NodeLease {
-  /** Names this process among all that ever were. */
   readonly processId: string;
+  readonly ttlMs: number;
+  readonly #deps: LeaseDeps;
   /** Part of the ids of all leases of this process, so that another process with the same id is noticed. */
   readonly #nonce = randomBytes(3).toString('base64url');
-  readonly #registry: LeaseRegistry;
-  readonly #clock: Clock;
-  /** How long a lease runs from its renewal on. */
-  readonly ttlMs: number;
-  readonly #events: LeaseEvents;
-  readonly #stopLooking: Cancel;
-  #incarnation = 1;
-  #deadline = 0;
-  #claimed = false;
-  #state: LeaseState = 'suspect';
-  #monotonicEnd = Number.NEGATIVE_INFINITY;
-  #wallEnd = Number.NEGATIVE_INFINITY;
-  #askedAt = Number.NEGATIVE_INFINITY;
-  #answeredAt = Number.NEGATIVE_INFINITY;
-  #forgottenUntil = Number.NEGATIVE_INFINITY;
-  #asking: Promise<boolean> | undefined;
-  #alive: ReadonlySet<string> = new Set();
+  readonly #stopChecks: Cancel;
   readonly #decided = new Signal();
+  #state: LeaseState = 'suspect';
+  #incarnation = 1;
+  #claimed = false;
+  #deadline = 0;
+  #alive: ReadonlySet<string> = new Set();
+  /** By the clocks of this node; of the monotonic one if not told otherwise. */
+  #monotonicEnd = NEVER;
+  #wallEnd = NEVER;
+  #askedAt = NEVER;
+  #answeredAt = NEVER;
+  #forgottenUntil = NEVER;
+  #asking: Promise<boolean> | undefined;
   #stopped = false;
   /** Leases lost. */
   losses = 0;
-  /** What was left of the lease at the last renewal, in milliseconds: near nothing, it is about to be lost. */
+  /** Milliseconds that were left of the lease at its last renewal. */
   marginMs = 0;
 
-  constructor(
-    registry: LeaseRegistry,
-    clock: Clock,
-    ttlMs: number,
-    events: LeaseEvents,
-    processId: string,
-  ) {
-    this.processId = processId;
-    this.#registry = registry;
-    this.#clock = clock;
-    this.ttlMs = ttlMs;
-    this.#events = events;
-    this.#stopLooking = clock.every(ttlMs / LOOKS, () => this.#look());
+  constructor(deps: LeaseDeps) {
+    this.#deps = deps;
+    this.processId = deps.processId;
+    this.ttlMs = deps.ttlMs;
+    this.#stopChecks = deps.clock.every(deps.ttlMs / CHECKS, () => this.#check());
   }
 
   get id(): string {
@@ -107,12 +100,12 @@ export class NodeLease {
     return processOf(id) === this.processId && !id.startsWith(`${this.processId}.${this.#nonce}.`);
   }
 
-  /** Number of the present lease of this process. */
+  /** The number of the present lease of this process. */
   get incarnation(): number {
     return this.#incarnation;
   }
 
-  /** Until when the registry keeps the lease at least, by its own clock. */
+  /** The earliest end of the lease by the clock of the registry. */
   get deadline(): number {
     return this.#deadline;
   }
@@ -121,59 +114,58 @@ export class NodeLease {
     return this.#state;
   }
 
-  /** Whether the lease runs, by both clocks: one stands still while a machine sleeps, the other may be set. */
+  /** Whether the lease runs by both clocks: one stops while a machine sleeps, the other may be set. */
   get holds(): boolean {
-    return this.#clock.monotonic() < this.#monotonicEnd && this.#clock.now() < this.#wallEnd;
+    return (
+      this.#deps.clock.monotonic() < this.#monotonicEnd && this.#deps.clock.now() < this.#wallEnd
+    );
   }
 
-  /** Whether this node may act on its seats this instant; asked for every message. */
+  /** Whether this node may act on its seats now. */
   get acts(): boolean {
     if (this.#state === 'valid' && !this.holds) this.#lapse();
     return this.#state !== 'suspect';
   }
 
-  /** Whether a lease runs, as far as is known. */
+  /** Whether a lease runs, by the last answer of the registry. */
   isAlive(id: string): boolean {
     return this.#alive.has(id);
   }
 
-  /** Resolves as soon as the registry has been asked: the lease is valid then, or the registry away. */
+  /** Resolves when the state is `valid` or `away`, or the lease has been stopped. */
   async verdict(): Promise<void> {
     while (!this.acts && !this.#stopped) {
       await this.#decided.next();
     }
   }
 
-  /** Asks the registry now, after what was asked before; resolves to whether it has answered. */
+  /** Asks the registry, after a request under way; resolves to whether it has answered. */
   async ask(): Promise<boolean> {
     await this.#asking;
     return this.#ask();
   }
 
-  /**
-   * Whether the registry lost its data less than a lease ago: in that time all nodes notice, and enter again who sits.
-   * Asks the registry, at most ten times a second.
-   */
+  /** Whether the registry lost its data less than a lease ago: in that time all nodes enter their members again. */
   async isAfterLoss(): Promise<boolean> {
-    if (this.#clock.monotonic() - this.#answeredAt > FRESH_MS) await this.ask();
-    return this.#clock.monotonic() < this.#forgottenUntil;
+    if (this.#deps.clock.monotonic() - this.#answeredAt > FRESH_MS) await this.ask();
+    return this.#deps.clock.monotonic() < this.#forgottenUntil;
   }
 
-  /** Gives the lease up: whatever stands under it is void. */
+  /** Gives the lease up, and so all seats under it. */
   abandon(): void {
     this.#void();
     this.#lapse();
   }
 
-  /** Ends: no more renewals. Where it is told to the registry, others need not wait for the lease to run out. */
+  /** Ends the renewals and releases the lease, so that other nodes need not wait for its end. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#stopLooking();
-    this.#monotonicEnd = Number.NEGATIVE_INFINITY;
+    this.#stopChecks();
+    this.#monotonicEnd = NEVER;
     this.#state = 'suspect';
     this.#decided.fire();
     await this.#asking;
-    if (this.#claimed) await this.#registry.release(this.id);
+    if (this.#claimed) await this.#deps.registry.release(this.id);
   }
 
   /** To be called when the registry can be reached again. */
@@ -181,10 +173,10 @@ export class NodeLease {
     if (this.#state !== 'valid') void this.#ask();
   };
 
-  #look(): void {
+  #check(): void {
     if (this.acts && this.#state === 'valid') {
       const dueMs = this.ttlMs / RENEWALS;
-      if (this.#clock.monotonic() - this.#askedAt < dueMs) return;
+      if (this.#deps.clock.monotonic() - this.#askedAt < dueMs) return;
     }
     void this.#ask();
   }
@@ -205,27 +197,24 @@ export class NodeLease {
   async #askOnce(): Promise<boolean> {
     const wasClaimed = this.#claimed;
     const id = this.id;
-    const monotonic = this.#clock.monotonic();
-    const wall = this.#clock.now();
+    const monotonic = this.#deps.clock.monotonic();
+    const wall = this.#deps.clock.now();
     this.#askedAt = monotonic;
-    let alive: ReadonlySet<string>;
-    let deadline: number;
+    let leases: Leases;
     try {
-      const method = wasClaimed ? 'renew' : 'claim';
-      const leases = await this.#registry[method](id, this.ttlMs);
-      alive = new Set(leases.alive);
-      deadline = leases.deadline;
+      leases = await this.#deps.registry[wasClaimed ? 'renew' : 'claim'](id, this.ttlMs);
     } catch (error) {
-      this.#events.failed(error);
-      // Ask again at the next look at the clock, not when the next renewal is due.
-      this.#askedAt = Number.NEGATIVE_INFINITY;
+      this.#deps.events.failed(error);
+      // Asks again at the next check, not when the next renewal is due.
+      this.#askedAt = NEVER;
       if (!this.holds) this.#goAway();
       return false;
     }
     if (this.#stopped || id !== this.id) return false;
     this.#answeredAt = monotonic;
+    const alive = new Set(leases.alive);
     if (!alive.has(id)) {
-      // By both clocks it still ran.
+      // The lease still ran, so the registry has lost its data.
       if (wasClaimed && this.holds) this.#forgottenUntil = monotonic + this.ttlMs;
       this.losses += 1;
       this.#void();
@@ -237,33 +226,28 @@ export class NodeLease {
     const runMs = this.ttlMs * (1 - MARGIN);
     this.#monotonicEnd = monotonic + runMs;
     this.#wallEnd = wall + runMs;
-    this.#deadline = deadline;
+    this.#deadline = leases.deadline;
     this.#alive = alive;
-    this.#events.alive(alive);
-    // An answer that took longer than the lease says only what was.
+    this.#deps.events.alive(alive);
+    // The answer took longer than the lease.
     if (!this.holds) return this.#askOnce();
-    this.#settle(wasClaimed);
-    return true;
-  }
-
-  #settle(renewed: boolean): void {
-    const regained = this.#state !== 'valid' || !renewed;
+    const isRegained = this.#state !== 'valid' || !wasClaimed;
     this.#state = 'valid';
-    if (regained) this.#events.regained();
+    if (isRegained) this.#deps.events.regained();
     this.#decided.fire();
+    return true;
   }
 
   #goAway(): void {
     if (this.#state === 'away' || this.#stopped) return;
     this.#state = 'away';
-    this.#events.away();
+    this.#deps.events.away();
     this.#decided.fire();
   }
 
-  /** The present lease is none any more. */
   #void(): void {
     this.#claimed = false;
     this.#incarnation += 1;
-    this.#monotonicEnd = Number.NEGATIVE_INFINITY;
+    this.#monotonicEnd = NEVER;
   }
 }

@@ -59,26 +59,45 @@ interface QueuedItem extends EncodedItem {
 
 const sizeOf = ({ head, body }: EncodedItem): number => head.length + body.length;
 
-interface SendStream {
+class SendStream {
+  readonly processId: string;
   readonly id: number;
   /** Not acknowledged, in order. */
-  readonly items: QueuedItem[];
+  readonly items: QueuedItem[] = [];
   /** Number of the first of them. */
-  first: number;
+  first = 1;
   /** Number of the next item to publish. */
-  next: number;
+  next = 1;
   /** Number of the first item that was never published. */
-  fresh: number;
-  size: number;
-  tries: number;
-  isPublishing: boolean;
+  fresh = 1;
+  size = 0;
+  tries = 0;
+  isPublishing = false;
   /** Ends the pause before the next attempt. */
   cancelPause: Cancel | undefined;
   /** Ends the wait for an acknowledgment. */
   cancelSilence: Cancel | undefined;
-}
 
-const endOf = ({ first, items }: SendStream): number => first + items.length;
+  constructor(processId: string, id: number) {
+    this.processId = processId;
+    this.id = id;
+  }
+
+  /** Number of the next item that is added. */
+  get end(): number {
+    return this.first + this.items.length;
+  }
+
+  add(item: QueuedItem): void {
+    this.items.push(item);
+    this.size += sizeOf(item);
+  }
+
+  /** Whether something is to be published now. */
+  get isReady(): boolean {
+    return this.next < this.end && !this.isPublishing && this.cancelPause === undefined;
+  }
+}
 
 export class SendQueue {
   readonly #deps: SendQueueDeps;
@@ -94,11 +113,13 @@ export class SendQueue {
 
   frame(processId: string, frame: Envelope): void {
     const item = { ...encodeItem(frame), frame };
-    if (this.#stream(processId).size + sizeOf(item) <= MAX_WAITING) {
-      this.#add(processId, item);
-    } else {
+    const stream = this.#stream(processId);
+    if (stream.size + sizeOf(item) > MAX_WAITING) {
       this.#deps.counters.frameDrops.overflow += 1;
       this.#deps.onLost(frame.from, frame.generation);
+    } else {
+      stream.add(item);
+      this.#schedule();
     }
   }
 
@@ -106,12 +127,13 @@ export class SendQueue {
     const item = { ...encodeItem(update), frame: undefined };
     this.#deps.counters.updatesSent += 1;
     if (this.#stream(processId).size + sizeOf(item) > MAX_WAITING) this.#restart(processId);
-    this.#add(processId, item);
+    this.#stream(processId).add(item);
+    this.#schedule();
   }
 
   acknowledged({ processId, stream: id, number, isGap }: Acknowledgment): void {
     const stream = this.#streams.get(processId);
-    if (stream?.id !== id || number >= endOf(stream)) return;
+    if (stream?.id !== id || number >= stream.end) return;
     if (number < stream.first - 1) {
       // The receiver had acknowledged more, and has forgotten this stream since.
       if (isGap) this.#restart(processId);
@@ -124,7 +146,7 @@ export class SendQueue {
     stream.next = isGap ? stream.first : Math.max(stream.next, stream.first);
     stream.cancelSilence?.();
     stream.cancelSilence = undefined;
-    this.#pump(processId, stream);
+    this.#pump(stream);
   }
 
   /** Gives up everything for a process that is gone. */
@@ -141,29 +163,14 @@ export class SendQueue {
 
   /** Whether a publication is under way, or about to be. */
   get busy(): boolean {
-    for (const stream of this.#streams.values()) {
-      if (stream.isPublishing) return true;
-      if (stream.next < endOf(stream) && stream.cancelPause === undefined) return true;
-    }
-    return false;
+    return [...this.#streams.values()].some((stream) => stream.isPublishing || stream.isReady);
   }
 
   #stream(processId: string): SendStream {
     let stream = this.#streams.get(processId);
     if (stream === undefined) {
       this.#lastId += 1;
-      stream = {
-        id: this.#lastId,
-        items: [],
-        first: 1,
-        next: 1,
-        fresh: 1,
-        size: 0,
-        tries: 0,
-        isPublishing: false,
-        cancelPause: undefined,
-        cancelSilence: undefined,
-      };
+      stream = new SendStream(processId, this.#lastId);
       this.#streams.set(processId, stream);
     }
     return stream;
@@ -173,8 +180,9 @@ export class SendQueue {
   #restart(processId: string): void {
     this.#drop(processId, 'unpublished');
     if (this.#isClosed || !this.#deps.isAlive(processId)) return;
-    this.#pause(processId, this.#stream(processId));
-    this.#add(processId, { ...encodeItem({ kind: 'loss' }), frame: undefined });
+    const stream = this.#stream(processId);
+    stream.add({ ...encodeItem({ kind: 'loss' }), frame: undefined });
+    this.#pause(stream);
   }
 
   #drop(processId: string, cause: 'node_gone' | 'unpublished'): void {
@@ -191,52 +199,49 @@ export class SendQueue {
   }
 
   /** Everything that one turn of the event loop adds is published together. */
-  #add(processId: string, item: QueuedItem): void {
-    const stream = this.#stream(processId);
-    stream.items.push(item);
-    stream.size += sizeOf(item);
+  #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      for (const [id, each] of this.#streams) this.#pump(id, each);
+      for (const stream of this.#streams.values()) this.#pump(stream);
     });
   }
 
-  #pump(processId: string, stream: SendStream): void {
-    if (stream.next < endOf(stream) && !stream.isPublishing && stream.cancelPause === undefined) {
-      void this.#publishAll(processId, stream);
-    }
+  #pump(stream: SendStream): void {
+    if (stream.isReady) void this.#publishAll(stream);
   }
 
   /** One publication at a time, so that none overtakes another. */
-  async #publishAll(processId: string, stream: SendStream): Promise<void> {
+  async #publishAll(stream: SendStream): Promise<void> {
     stream.isPublishing = true;
-    while (stream.next < endOf(stream)) {
-      const isReceived = await this.#publish(processId, stream);
-      if (this.#streams.get(processId) !== stream) break;
+    while (stream.next < stream.end) {
+      const isReceived = await this.#publish(stream);
+      if (this.#streams.get(stream.processId) !== stream) break;
       if (isReceived) continue;
-      if (this.#isClosed) stream.next = endOf(stream);
-      else this.#fail(processId, stream);
+      if (this.#isClosed) stream.next = stream.end;
+      else this.#fail(stream);
       break;
     }
     stream.isPublishing = false;
-    if (this.#streams.get(processId) === stream) this.#awaitAcknowledgment(processId, stream);
+    if (this.#streams.get(stream.processId) === stream) this.#awaitAcknowledgment(stream);
     this.#published.fire();
   }
 
   /** Publishes items from `next` on. Meanwhile an acknowledgment may change the stream. */
-  async #publish(processId: string, stream: SendStream): Promise<boolean> {
+  async #publish(stream: SendStream): Promise<boolean> {
     const { publisher, counters, onError } = this.#deps;
     const { id, first, next: number, items: queued } = stream;
-    let size = 0;
-    let end = number - first;
-    do size += sizeOf(queued[end++] as QueuedItem);
-    while (end < queued.length && size + sizeOf(queued[end] as QueuedItem) <= MAX_BATCH);
-    const items = queued.slice(number - first, end);
+    const start = number - first;
+    let end = start;
+    for (let size = 0; end < queued.length; end++) {
+      size += sizeOf(queued[end] as QueuedItem);
+      if (size > MAX_BATCH && end > start) break;
+    }
+    const items = queued.slice(start, end);
     const head = { processId: this.#deps.processId, stream: id, number };
     try {
-      if (!(await publisher.publish(processId, encodeBatch(head, items)))) return false;
+      if (!(await publisher.publish(stream.processId, encodeBatch(head, items)))) return false;
     } catch (error) {
       onError(error);
       return false;
@@ -251,26 +256,26 @@ export class SendQueue {
     return true;
   }
 
-  #fail(processId: string, stream: SendStream): void {
+  #fail(stream: SendStream): void {
     stream.tries += 1;
-    const most = this.#deps.isAlive(processId) ? MAX_TRIES : MAX_TRIES_DEAD;
-    if (stream.tries >= most) this.#restart(processId);
-    else this.#pause(processId, stream);
+    const most = this.#deps.isAlive(stream.processId) ? MAX_TRIES : MAX_TRIES_DEAD;
+    if (stream.tries >= most) this.#restart(stream.processId);
+    else this.#pause(stream);
   }
 
-  #pause(processId: string, stream: SendStream): void {
+  #pause(stream: SendStream): void {
     stream.cancelPause ??= this.#deps.clock.after(RETRY_MS, () => {
       stream.cancelPause = undefined;
-      this.#pump(processId, stream);
+      this.#pump(stream);
     });
   }
 
-  #awaitAcknowledgment(processId: string, stream: SendStream): void {
+  #awaitAcknowledgment(stream: SendStream): void {
     if (this.#isClosed || stream.items.length === 0) return;
     stream.cancelSilence ??= this.#deps.clock.after(SILENCE_MS, () => {
       stream.cancelSilence = undefined;
       stream.next = stream.first;
-      if (stream.items.length > 0 && !stream.isPublishing) this.#fail(processId, stream);
+      if (stream.items.length > 0 && !stream.isPublishing) this.#fail(stream);
     });
   }
 }
@@ -281,11 +286,12 @@ const ACKNOWLEDGE_MS = 300;
 const MAX_UNACKNOWLEDGED = 1024 * 1024;
 
 interface ReceiveStream {
-  id: number;
+  readonly id: number;
   /** Number of the last item that was taken. */
   last: number;
   /** Size of what arrived since the last acknowledgment. */
   size: number;
+  /** Ends the wait before an acknowledgment. */
   cancel: Cancel | undefined;
   /** When a missing item was last requested, by the monotonic clock. */
   requestedAt: number;

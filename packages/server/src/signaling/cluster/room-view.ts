@@ -1,4 +1,4 @@
-// What this node knows of the rooms in which it has members, and who of them sits where.
+// What this node holds of the rooms in which it has members: what they were told, and their seats.
 import type { Departure } from '../backplane.js';
 import type { Member } from '../room.js';
 import { processOf } from './node-lease.js';
@@ -9,30 +9,29 @@ import { SerialQueue } from './serial-queue.js';
 export interface LocalSeat {
   readonly view: RoomView;
   readonly member: Member;
-  /** Lease under which the record store knows of it, by its number. */
+  /** Number of the lease under which the record store has it. */
   readonly incarnation: number;
   readonly peerId: string | null;
-  /** Where the peer lives, by its process; null: here, or there is none. */
+  /** The process of the peer; null: this one, or there is no peer. */
   readonly peerProcess: string | null;
-  /** The company it is in. */
   readonly generation: number;
 }
 
 export class RoomView {
   readonly roomId: string;
   readonly queue: SerialQueue;
-  /** The room as its members here have been told. */
+  /** The room as its members here were told. */
   known: RoomRecord;
-  /** Whether that is what the record store had at this version; not so after a change made here alone. */
+  /** Whether the record store had `known` at its version, instead of a change that was made here alone. */
   exact = true;
   /**
-   * The generation that is to end although nobody leaves: its members here were told that the other is gone, which only
-   * could not be reached, or one of its frames was lost.
+   * The generation that is to end although no member leaves: one of its frames was lost, or its members here were told
+   * that their peer is gone, which only could not be reached.
    */
   endedGeneration: number | null = null;
-  /** Nodes to be told of the next change in any case: of an earlier one it is not known whether it was made. */
+  /** Nodes that are told of the next change in any case, because an earlier one may have been made. */
   uncertain: Set<string> | null = null;
-  /** Seats that are to be given up as soon as the record store can be reached; changed by {@link RoomViews} alone, which counts them. */
+  /** Seats that are given up as soon as the record store can be reached. Only {@link RoomViews} changes them. */
   readonly releases = new Map<string, Departure | 'move'>();
   readonly seats = new Map<string, LocalSeat>();
   /** Frames of its members that wait in the queue. */
@@ -44,7 +43,7 @@ export class RoomView {
     this.known = absentRecord(roomId);
   }
 
-  /** Whether the record store has to be told or asked of this room when it can be reached again. */
+  /** Whether the record store has to be told or asked of this room. */
   get matters(): boolean {
     return this.seats.size > 0 || this.releases.size > 0 || this.uncertain !== null;
   }
@@ -57,7 +56,7 @@ export class RoomViews {
   readonly #seats = new Map<string, LocalSeat>();
   #owed = 0;
 
-  /** @param onError - takes what a task of a room failed with that nobody waits for */
+  /** @param onError - takes the errors of tasks that were pushed to the queue of a room */
   constructor(processId: string, onError: (error: unknown) => void) {
     this.#processId = processId;
     this.#onError = onError;
@@ -68,13 +67,13 @@ export class RoomViews {
     return this.#owed;
   }
 
-  /** Remembers a seat that is to be given up. */
+  /** Adds a seat that is to be given up. */
   owe({ releases }: RoomView, connectionId: string, how: Departure | 'move'): void {
     if (!releases.has(connectionId)) this.#owed += 1;
     releases.set(connectionId, how);
   }
 
-  /** Forgets the seats that were to be given up in a room. */
+  /** Removes the seats of a room that were to be given up. */
   settle({ releases }: RoomView): void {
     this.#owed -= releases.size;
     releases.clear();
@@ -95,29 +94,27 @@ export class RoomViews {
     return this.#rooms.get(roomId);
   }
 
-  /** The view of a room; made where there is none. It stays while it matters, or something is under way. */
+  /** The view of a room, or a new one. It is kept while it matters, or a task of it is under way. */
   open(roomId: string): RoomView {
     let view = this.#rooms.get(roomId);
     if (view === undefined) {
-      view = new RoomView(roomId, this.#tidy, this.#onError);
+      const forget = (idle: RoomView) => {
+        if (!idle.matters) this.#rooms.delete(roomId);
+      };
+      view = new RoomView(roomId, forget, this.#onError);
       this.#rooms.set(roomId, view);
     }
     return view;
   }
-
-  /** Forgets a room that no longer matters, once nothing is under way in it. */
-  readonly #tidy = (view: RoomView): void => {
-    if (!view.matters) this.#rooms.delete(view.roomId);
-  };
 
   seatOf(connectionId: string): LocalSeat | undefined {
     return this.#seats.get(connectionId);
   }
 
   /**
-   * Takes note of what the members here now know. Those in the record get their seats by it, the others have none.
+   * Takes a record as what the members here know. Those in the record get their seats by it, the others lose them.
    *
-   * @param joiner - who sits here from now on
+   * @param joiner - a connection of this node that sits here from now on
    */
   adopt(view: RoomView, record: RoomRecord, incarnation: number, joiner?: string): void {
     view.known = record;
@@ -132,38 +129,39 @@ export class RoomViews {
       const peerNode = peer === undefined ? undefined : nodeOf(record, peer.connectionId);
       const peerProcess = peerNode === undefined ? null : processOf(peerNode);
       const isHere = peerProcess === this.#processId;
-      // One of this node that has moved on is in the record until its seat is released.
+      // A connection of this node that has moved stays in the record until its seat is released.
       const isAlone = peer === undefined || (isHere && !sits(peer.connectionId));
-      const seat: LocalSeat = {
+      // A connection that moves has its seat in the new room from here on: no frame of the old one reaches it.
+      const left = this.#seats.get(connectionId);
+      if (left !== undefined && left.view !== view) this.#part(left.view, connectionId);
+      this.#seat(view, {
         view,
         member,
         incarnation,
         peerId: isAlone ? null : peer.connectionId,
         peerProcess: isHere ? null : peerProcess,
         generation: record.generation,
-      };
-      // Who moves has its seat in the new room from here on: nothing of the old one reaches it.
-      const left = this.#seats.get(connectionId);
-      if (left !== undefined && left.view !== view) this.#part(left.view, connectionId);
-      view.seats.set(connectionId, seat);
-      this.#seats.set(connectionId, seat);
+      });
     }
   }
 
-  /** Takes a seat away from one who has another now; who sat opposite reaches it no more, even before it is told. */
-  #part(view: RoomView, connectionId: string): void {
-    view.seats.delete(connectionId);
-    for (const [id, seat] of view.seats) {
-      if (seat.peerId !== connectionId) continue;
-      const alone = { ...seat, peerId: null, peerProcess: null };
-      view.seats.set(id, alone);
-      this.#seats.set(id, alone);
-    }
-  }
-
-  /** Takes a seat away; nothing happens to one that the connection holds elsewhere. */
+  /** Takes away a seat; the connection keeps one that it has in another room. */
   vacate(view: RoomView, connectionId: string): void {
     view.seats.delete(connectionId);
     if (this.#seats.get(connectionId)?.view === view) this.#seats.delete(connectionId);
+  }
+
+  #seat(view: RoomView, seat: LocalSeat): void {
+    view.seats.set(seat.member.connectionId, seat);
+    this.#seats.set(seat.member.connectionId, seat);
+  }
+
+  /** Takes away the seat of a connection that has another one. From now on its peer does not reach it by this room. */
+  #part(view: RoomView, connectionId: string): void {
+    view.seats.delete(connectionId);
+    for (const seat of [...view.seats.values()]) {
+      if (seat.peerId === connectionId)
+        this.#seat(view, { ...seat, peerId: null, peerProcess: null });
+    }
   }
 }

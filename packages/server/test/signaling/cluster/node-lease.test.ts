@@ -1,4 +1,4 @@
-// The states of a lease, row by row of the table in node-lease.ts.
+// The states of a lease, row by row of the table in docs/cluster.md.
 import { describe, expect, test } from 'vitest';
 import { NodeLease } from '../../../src/signaling/cluster/node-lease.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -24,18 +24,18 @@ async function hold(cluster?: FakeCluster, shared?: FakeClock): Promise<Holder> 
   const link = (cluster ?? new FakeCluster(registryClock)).link('p');
   const clock = new FakeClock(registryClock.now());
   const events: string[] = [];
-  const lease = new NodeLease(
-    link.leases,
+  const lease = new NodeLease({
+    processId: 'p',
+    registry: link.leases,
     clock,
-    TTL_MS,
-    {
+    ttlMs: TTL_MS,
+    events: {
       alive: () => {},
       away: () => events.push('away'),
       regained: () => events.push('regained'),
       failed: () => {},
     },
-    'p',
-  );
+  });
   lease.hurry();
   await turns();
   expect(events.splice(0)).toEqual(['regained']);
