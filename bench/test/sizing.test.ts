@@ -20,7 +20,7 @@ const LOAD: ClusterLoad = {
   share: 0.5,
   connectionsPerNode: 50_000,
   nodeGb: 1,
-  shardGb: 10,
+  masterGb: 10,
 };
 
 const COSTS: Costs = {
@@ -97,18 +97,17 @@ test('nodes are as many as connections take, where that is more', () => {
   expect(clusterSize(small, COSTS).nodes.needed).toBe(10);
 });
 
-test('Redis keeps codes, rooms and records as long as they live, and has masters for them', () => {
-  const { stored, shards } = clusterSize(LOAD, COSTS);
-  expect(stored.map(({ count, bytesEach }) => count * bytesEach)).toEqual([
-    1000 * 10 * 1000,
-    1000 * 86_400 * 1000,
-    1000 * 2 * 600 * 500,
-    (50_000 + 1000 * 120) * 800,
-  ]);
-  // 87 GB in halves of 10 GB; CPU: 0.2 for pairings, 0.2 for visits, 0.3 for messages, in halves.
-  expect(shards).toEqual({ byCpu: 2, byMemory: 18, needed: 18 });
-  const forgetful = clusterSize({ ...LOAD, roomDays: 0 }, COSTS).shards;
-  expect(forgetful).toEqual({ byCpu: 2, byMemory: 1, needed: 2 });
+test('Redis keeps codes, rooms and records as long as they live, those of pairing on one master', () => {
+  const { stored, pairingMaster, otherMasters } = clusterSize(LOAD, COSTS);
+  const bytes = [1000 * 10 * 1000, 1000 * 86_400 * 1000, 1000 * 2 * 600 * 500];
+  const live = (50_000 + 1000 * 120) * 800;
+  expect(stored.map(({ count, bytesEach }) => count * bytesEach)).toEqual([...bytes, live]);
+  expect(pairingMaster.bytes).toBe(bytes.reduce((sum, each) => sum + each));
+  expect(pairingMaster.cores).toBeCloseTo(0.2);
+  // CPU: 0.2 for visits, 0.3 for messages, in halves; memory in halves of 10 GB.
+  expect(otherMasters).toEqual({ byCpu: 1, byMemory: 1, needed: 1 });
+  const many = clusterSize({ ...LOAD, connections: 20_000_000 }, COSTS).otherMasters;
+  expect(many).toMatchObject({ byMemory: 2, needed: 2 });
 });
 
 test('costs are added and multiplied kind by kind', () => {

@@ -9,10 +9,9 @@ import type { Results } from './results.js';
 export function sizingPart(results: Results): string {
   const costs = costsFrom(results);
   if (costs === null) return 'Not measured yet.';
-  const { flows, total, sessionSeconds, nodes, nodeBytes, stored, shards } = clusterSize(
-    MILLION,
-    costs,
-  );
+  const size = clusterSize(MILLION, costs);
+  const { flows, total, sessionSeconds, nodes, nodeBytes, stored } = size;
+  const { pairingMaster, otherMasters } = size;
   const everything = { name: '**together**', perSecond: Number.NaN, total };
   const events = table(
     [
@@ -43,7 +42,7 @@ export function sizingPart(results: Results): string {
       shown((count * bytesEach) / 1e9),
     ]),
   );
-  const size = table(
+  const needed = table(
     ['', 'needed'],
     [
       [
@@ -52,16 +51,20 @@ export function sizingPart(results: Results): string {
       ],
       ['memory of a node', `${shown(nodeBytes / 1e6)} MB`],
       [
-        'masters of Redis',
-        `**${shards.needed}** (by CPU ${shards.byCpu}, by memory ${shards.byMemory})`,
+        'the master of Redis that has all of pairing',
+        `${percent(pairingMaster.cores)} of its core, ${shown(pairingMaster.bytes / 1e9)} GB in use: **${shown(pairingMaster.bytes / 1e9 / MILLION.share)} GB** of memory`,
       ],
-      ...networkRows(total, nodes.needed, shards.needed),
+      [
+        'other masters of Redis',
+        `**${otherMasters.needed}** (by CPU ${otherMasters.byCpu}, by memory ${otherMasters.byMemory})`,
+      ],
+      ...networkRows(total, nodes.needed),
     ],
   );
-  return [assumed(MILLION, sessionSeconds), events, kept, size].join('\n\n');
+  return [assumed(MILLION, sessionSeconds), events, kept, needed].join('\n\n');
 }
 
-function networkRows(total: Cost, nodes: number, shards: number): string[][] {
+function networkRows(total: Cost, nodes: number): string[][] {
   const megabits = (bytes: number, machines: number) =>
     `${shown((bytes * 8) / 1e6 / machines)} Mbit/s`;
   const { bytesFromClients, bytesToClients, bytesToRedis, bytesFromRedis } = total;
@@ -70,10 +73,6 @@ function networkRows(total: Cost, nodes: number, shards: number): string[][] {
       'network of a node',
       `clients: ${megabits(bytesFromClients, nodes)} in, ${megabits(bytesToClients, nodes)} out; ` +
         `Redis: ${megabits(bytesFromRedis, nodes)} in, ${megabits(bytesToRedis, nodes)} out`,
-    ],
-    [
-      'network of a master',
-      `${megabits(bytesToRedis, shards)} in, ${megabits(bytesFromRedis, shards)} out`,
     ],
     [
       'network of all',
@@ -96,7 +95,7 @@ function assumed(load: ClusterLoad, sessionSeconds: number): string {
     `pairing connect, so a connection lasts ${shown(sessionSeconds)} s; a pair sends ${descriptionsPerPairing} descriptions and ` +
     `${candidatesPerPairing} candidates. The room hint brings ${percent(hintedShare)} of the pairs to one node; the others are at nodes by chance. A code waits ${load.secondsToAccept} s, ${load.recordsPerPairing} requests of a pairing have an ` +
     `\`Idempotency-Key\`, and a paired room is kept for ${load.roomDays === 1 ? 'a day' : `${load.roomDays} days`}. Nodes and masters of Redis have a core each, ` +
-    `${load.nodeGb} GB and ${load.shardGb} GB; of each, ${percent(load.share)} are to be used.`
+    `${load.nodeGb} GB and ${load.masterGb} GB; of each, ${percent(load.share)} are to be used. The master that has all of pairing has as much memory as it takes.`
   );
 }
 

@@ -21,14 +21,18 @@ export interface ClusterSize {
   nodeBytes: number;
   /** What Redis keeps: how many of each, and bytes of one. */
   stored: Stored[];
-  /** A shard is one master, and has one core. */
-  shards: { byCpu: number; byMemory: number; needed: number };
+  /** Of the one master that has all of pairing, whatever the number of masters: cores and bytes in use. */
+  pairingMaster: { cores: number; bytes: number };
+  /** A master of Redis has one core. */
+  otherMasters: { byCpu: number; byMemory: number; needed: number };
 }
 
 export interface Stored {
   name: string;
   count: number;
   bytesEach: number;
+  /** Whether it belongs to pairing. */
+  ofPairing: boolean;
 }
 
 /** How long an idempotency record is kept; how long Redis remembers a room that was left. */
@@ -53,10 +57,14 @@ export function clusterSize(load: ClusterLoad, costs: Costs): ClusterSize {
     byCpu = coresOf(flows, 'nodeMicroseconds', load.share);
   }
   const stored = storedOf(load, costs);
-  const storedBytes = stored.reduce((sum, { count, bytesEach }) => sum + count * bytesEach, 0);
-  const shards = {
-    byCpu: coresOf(flows, 'redisMicroseconds', load.share),
-    byMemory: Math.ceil(storedBytes / (load.shardGb * GB * load.share)),
+  const bytesOf = (ofPairing: boolean) =>
+    stored
+      .filter((each) => each.ofPairing === ofPairing)
+      .reduce((sum, { count, bytesEach }) => sum + count * bytesEach, 0);
+  const [pairings, ...others] = flows as [Flow, ...Flow[]];
+  const otherMasters = {
+    byCpu: coresOf(others, 'redisMicroseconds', load.share),
+    byMemory: Math.ceil(bytesOf(false) / (load.masterGb * GB * load.share)),
   };
   return {
     flows,
@@ -65,7 +73,11 @@ export function clusterSize(load: ClusterLoad, costs: Costs): ClusterSize {
     nodes: { byCpu, byMemory, byConnections, needed: nodes },
     nodeBytes: costs.memory.node + (load.connections / nodes) * costs.memory.connection,
     stored,
-    shards: { ...shards, needed: Math.max(shards.byCpu, shards.byMemory) },
+    pairingMaster: { cores: pairings.total.redisMicroseconds / 1e6, bytes: bytesOf(true) },
+    otherMasters: {
+      ...otherMasters,
+      needed: Math.max(otherMasters.byCpu, otherMasters.byMemory),
+    },
   };
 }
 
@@ -102,14 +114,30 @@ function storedOf(load: ClusterLoad, { memory }: Costs): Stored[] {
   const live = connections / 2 + pairingsPerSecond * LEFT_SECONDS;
   const per = (seconds: number) => pairingsPerSecond * seconds;
   return [
-    { name: 'codes that wait', count: per(secondsToAccept), bytesEach: memory.pending },
-    { name: 'paired rooms', count: per(roomDays * DAY_SECONDS), bytesEach: memory.room },
+    {
+      name: 'codes that wait',
+      count: per(secondsToAccept),
+      bytesEach: memory.pending,
+      ofPairing: true,
+    },
+    {
+      name: 'paired rooms',
+      count: per(roomDays * DAY_SECONDS),
+      bytesEach: memory.room,
+      ofPairing: true,
+    },
     {
       name: 'idempotency records',
       count: per(recordsPerPairing * RECORD_SECONDS),
       bytesEach: memory.record,
+      ofPairing: true,
     },
-    { name: 'rooms with live members, and just left', count: live, bytesEach: memory.live },
+    {
+      name: 'rooms with live members, and just left',
+      count: live,
+      bytesEach: memory.live,
+      ofPairing: false,
+    },
   ];
 }
 

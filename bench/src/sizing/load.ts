@@ -19,13 +19,16 @@ export interface ClusterLoad {
   share: number;
   connectionsPerNode: number;
   nodeGb: number;
-  shardGb: number;
+  masterGb: number;
 }
 
-/** A million connections, and pairings that go on like this all day: both devices of each then enter their room. */
+/**
+ * A million connections, and pairings that go on like this all day: both devices of each then enter their room. All of
+ * pairing is on one master of Redis, whose core and memory bound it.
+ */
 export const MILLION: ClusterLoad = {
   connections: 1_000_000,
-  pairingsPerSecond: 10_000,
+  pairingsPerSecond: 1000,
   descriptionsPerPairing: 2,
   candidatesPerPairing: 20,
   // Nearly all where every client has the SDK; less for a while after a node was restarted.
@@ -40,5 +43,5 @@ export const MILLION: ClusterLoad = {
   share: 0.5,
   connectionsPerNode: 50_000,
   nodeGb: 1,
-  shardGb: 32,
+  masterGb: 32,
 };
