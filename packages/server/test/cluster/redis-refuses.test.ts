@@ -304,6 +304,15 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     await endure(one, 'read_only', () => redis.admin('REPLICAOF', 'NO', 'ONE'));
   });
 
+  test('because too few replicas are connected is down until they are', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.dispose());
+    const [one] = await startTwo(redis.url);
+    const demand = (count: string) => redis.admin('CONFIG', 'SET', 'min-replicas-to-write', count);
+    await demand('1');
+    await endure(one, 'replicas', () => demand('0'));
+  });
+
   test('because it loads its data is away, and back by itself', async () => {
     // It loads a key in 10 ms, and answers `LOADING` meanwhile.
     const redis = await startRedis([
