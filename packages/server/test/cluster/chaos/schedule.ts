@@ -47,7 +47,10 @@ export function* schedule(seed: number, terrain: Terrain): Generator<Round> {
     // Every other round the engine stays up: then most that is seen is certain.
     if (terrain.redis && n % 2 === 1) {
       for (let count = 0; count < 2; count++) {
-        strikes.push(redisStrike(random, terrain, redisKinds.next().value as RedisKind));
+        const what = redisKinds.next().value as RedisKind;
+        strikes.push(
+          what === 'burst' ? burst(random, terrain, strikes) : redisStrike(random, what),
+        );
       }
     }
     yield {
@@ -86,7 +89,7 @@ function* shuffledAgainAndAgain(random: Random, failover: boolean): Generator<Re
 }
 
 /** Of one kind, how long each lasts. */
-const REDIS_MS: Readonly<Record<RedisKind, readonly [number, number]>> = {
+const REDIS_MS = {
   'redis-restart': [100, 1000],
   failover: [0, 3000],
   'redis-pause': [1000, 8000],
@@ -94,13 +97,22 @@ const REDIS_MS: Readonly<Record<RedisKind, readonly [number, number]>> = {
   'redis-full': [1000, 6000],
   'redis-flush': [0, 0],
   'redis-hang-up': [0, 2000],
-  burst: [0, 0],
-};
+} as const;
 
-function redisStrike(random: Random, { nodes }: Terrain, what: RedisKind): Strike {
+/** At a node that nothing else happens to, where there is one: else it would be the node that refuses it. */
+function burst(random: Random, { nodes }: Terrain, others: readonly Strike[]): Strike {
+  const all = Array.from({ length: nodes }, (_, node) => node);
+  const spared = all.filter(
+    (node) => !others.some((other) => 'node' in other && other.node === node),
+  );
+  const node = random.pick(spared.length > 0 ? spared : all);
+  return { atMs: Math.round(random.between(0, ROUND_MS)), forMs: 0, what: 'burst', node };
+}
+
+function redisStrike(random: Random, what: Exclude<RedisKind, 'burst'>): Strike {
   const atMs = Math.round(random.between(0, ROUND_MS));
-  const forMs = Math.round(random.between(...(REDIS_MS[what] as [number, number])));
-  if (what === 'burst') return { atMs, forMs, what, node: random.below(nodes) };
+  const [shortest, longest] = REDIS_MS[what];
+  const forMs = Math.round(random.between(shortest, longest));
   if (what === 'redis-hang-up')
     return { atMs, forMs, what, who: random.pick(['normal', 'pubsub']) };
   return { atMs, forMs, what };

@@ -87,6 +87,23 @@ describe('service', () => {
     expect(check(healed().passes(1, 2).passes(2, 1).events, BOUNDS).recoveriesMs[0]).toBe(4);
   });
 
+  test('a full Redis refuses what is new, and nothing else', () => {
+    const rule = 'available where no fault is near';
+    const full = () => pairOfTwo().begins('redis-full', 1, null);
+    const asks = (what: 'create' | 'accept' | 'check') => {
+      const history = full();
+      return history.isAnswered(history.asks(what, 'A'), 503).broken();
+    };
+    expect([asks('create'), asks('accept'), asks('check')]).toEqual([[], [], [rule]]);
+    const joins = (room: string) =>
+      full().connect(3).asksToJoin(3, room, 'B').isTold(3, 'error', { code: 'unavailable' });
+    expect(joins('another').broken()).toEqual([]);
+    expect(joins('room').broken()).toEqual([rule]);
+    expect(full().isTold(1, 'peer_disconnected').broken()).toEqual([
+      'nobody is told that a peer is gone who is there',
+    ]);
+  });
+
   test('of a crowd, those beyond the bound are refused', () => {
     const history = new Scripted().connect(1, 0, 'crowd').asksToJoin(1, 'room', 'A');
     expect(history.isTold(1, 'error', { code: 'unavailable' }).broken()).toEqual([]);

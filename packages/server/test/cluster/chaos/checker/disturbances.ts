@@ -24,7 +24,8 @@ export class Disturbances {
     const open = new Map<number, Disturbance>();
     const atNode: [number, Disturbance][] = [];
     for (const event of events) {
-      if (event.kind !== 'fault') continue;
+      // A full Redis refuses some things, and disturbs nothing else: the rules that allow it look for it.
+      if (event.kind !== 'fault' || event.what === 'redis-full') continue;
       if (event.phase === 'end') {
         const begun = open.get(event.id);
         if (begun) begun.to = event.t + bounds.healMs;

@@ -2,7 +2,7 @@
 import type { Event, Operation } from '../history.js';
 import type { Bounds } from './bounds.js';
 import type { Disturbances } from './disturbances.js';
-import { Flushes } from './flushes.js';
+import { Spans } from './spans.js';
 import type { Violation } from './violation.js';
 
 interface Answer {
@@ -33,7 +33,7 @@ export function pairingViolations(
   disturbances: Disturbances,
   bounds: Bounds,
 ): Violation[] {
-  const flushes = new Flushes(events);
+  const flushes = new Spans(events, 'redis-flush');
   const codes = new Map<string, Wish[]>();
   for (const wish of wishes(events)) {
     const wishesOfCode = codes.get(wish.code);
@@ -52,8 +52,8 @@ export function pairingViolations(
 }
 
 /** Of a code, what was asked and answered before Redis lost it. */
-function untilLost(all: readonly Wish[], flushes: Flushes): Wish[] {
-  const lostAt = flushes.lostAt(Math.min(...all.map(({ asked }) => asked)));
+function untilLost(all: readonly Wish[], flushes: Spans): Wish[] {
+  const lostAt = flushes.next(Math.min(...all.map(({ asked }) => asked)));
   return all
     .filter(({ asked }) => asked < lostAt)
     .map((wish) => ({ ...wish, answers: wish.answers.filter(({ t }) => t < lostAt) }));

@@ -1,8 +1,8 @@
 // Roles: of the two that are told `room_ready`, one is the initiator; in a paired room it is the device that made the code.
 import type { Event } from '../history.js';
 import type { Connections } from './connections.js';
-import { Flushes } from './flushes.js';
 import type { Memberships } from './memberships.js';
+import { Spans } from './spans.js';
 import type { Violation } from './violation.js';
 
 export function roleViolations(
@@ -18,7 +18,10 @@ export function roleViolations(
       what: `both ${one.conn.conn} and ${other.conn.conn} are told isInitiator ${one.initiator}`,
       conns: [one.conn.conn, other.conn.conn],
     }));
-  return [...alike, ...byDevice(connections, pairedDevices(events), new Flushes(events))];
+  return [
+    ...alike,
+    ...byDevice(connections, pairedDevices(events), new Spans(events, 'redis-flush')),
+  ];
 }
 
 interface Devices {
@@ -53,7 +56,7 @@ function pairedDevices(events: readonly Event[]): Map<string, Devices> {
 function byDevice(
   connections: Connections,
   paired: ReadonlyMap<string, Devices>,
-  flushes: Flushes,
+  flushes: Spans,
 ): Violation[] {
   return connections.all.flatMap((connection) => {
     const found: Violation[] = [];
@@ -65,7 +68,7 @@ function byDevice(
       const devices = paired.get(roomId ?? '');
       const right = device === devices?.creator ? true : device !== devices?.acceptor && undefined;
       if (devices === undefined || right === undefined || isInitiator === right) continue;
-      if (flushes.lostAt(devices.since) <= event.t) continue;
+      if (flushes.next(devices.since) <= event.t) continue;
       const who = right ? 'the creator' : 'the acceptor';
       const what = `${type} tells ${who}, ${connection.conn}, isInitiator ${isInitiator}`;
       const rule = 'the device that made the code is the initiator';

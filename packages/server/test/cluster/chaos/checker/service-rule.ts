@@ -1,8 +1,9 @@
 // Service: nothing fails, closes or ends where no fault is near, and after the last fault everything is usable again.
-import { type Event, isOfPair } from '../history.js';
+import { type Event, isOfPair, type Operation } from '../history.js';
 import type { Bounds } from './bounds.js';
-import type { Connection, Connections } from './connections.js';
+import type { Connection, Connections, Stay } from './connections.js';
 import type { Disturbances } from './disturbances.js';
+import { Spans } from './spans.js';
 import { Stalls } from './stalls.js';
 import type { Violation } from './violation.js';
 
@@ -12,12 +13,18 @@ export function serviceViolations(
   disturbances: Disturbances,
   bounds: Bounds,
 ): Violation[] {
+  const full = new Spans(events, 'redis-full');
+  const records = recordsOf(connections, new Spans(events, 'redis-flush'));
   return [
     ...connections.all.flatMap((connection) => [
-      ...refusedJoins(connection, disturbances),
+      ...refusedJoins(connection, disturbances, (room, t) => {
+        return full.last(t, bounds.settleMs) && !records(room, t);
+      }),
       ...closes(connection, connections, disturbances, bounds),
     ]),
-    ...refusedRequests(events, disturbances),
+    ...refusedRequests(events, disturbances, (what, t) => {
+      return full.last(t, bounds.settleMs) && (what === 'create' || what === 'accept');
+    }),
     ...events.flatMap(incidents),
     ...recoveries(events, connections, bounds).flatMap(({ violations }) => violations),
   ];
@@ -39,27 +46,50 @@ function incidents(event: Event): Violation[] {
 function refusedJoins(
   { conn, node, part, events }: Connection,
   disturbances: Disturbances,
+  mayBeRefused: (room: string, t: number) => boolean,
 ): Violation[] {
   // Of thousands at once, those beyond the bound of the queue are refused.
   if (part === 'crowd') return [];
+  let room = '';
   return events.flatMap((event) => {
+    if (event.kind === 'asked_join') room = event.room;
     if (event.kind !== 'told' || event.notice.code !== 'unavailable') return [];
-    if (disturbances.touch(node, event.t, event.t)) return [];
+    if (disturbances.touch(node, event.t, event.t) || mayBeRefused(room, event.t)) return [];
     const what = `${conn} is told unavailable by node ${node}`;
     return [{ rule: 'available where no fault is near', t: event.t, what, conns: [conn] }];
   });
 }
 
-function refusedRequests(events: readonly Event[], disturbances: Disturbances): Violation[] {
-  const nodes = new Map<number, number>();
+function refusedRequests(
+  events: readonly Event[],
+  disturbances: Disturbances,
+  mayBeRefused: (what: Operation, t: number) => boolean,
+): Violation[] {
+  const asked = new Map<number, Event & { kind: 'asked' }>();
   return events.flatMap((event) => {
-    if (event.kind === 'asked') nodes.set(event.op, event.node);
+    if (event.kind === 'asked') asked.set(event.op, event);
     if (event.kind !== 'answered' || (event.status !== 503 && event.status !== 408)) return [];
-    const node = nodes.get(event.op) as number;
-    if (disturbances.touch(node, event.t, event.t)) return [];
-    const what = `${event.status} of node ${node}`;
+    const { node, what: operation } = asked.get(event.op) as Event & { kind: 'asked' };
+    if (disturbances.touch(node, event.t, event.t) || mayBeRefused(operation, event.t)) return [];
+    const what = `${event.status} of node ${node} to ${operation}`;
     return [{ rule: 'available where no fault is near', t: event.t, what, ops: [event.op] }];
   });
+}
+
+/** A room has a record for two minutes after its last member; less is asked for here. */
+const RECORD_MS = 100_000;
+
+/** Whether a room certainly has a record: then even a full Redis lets its members in. */
+function recordsOf(connections: Connections, flushes: Spans) {
+  const rooms = new Map<string, Stay[]>();
+  for (const stay of connections.all.flatMap(({ stays }) => stays)) {
+    rooms.set(stay.room, [...(rooms.get(stay.room) ?? []), stay]);
+  }
+  return (room: string, t: number): boolean =>
+    (rooms.get(room) ?? []).some(
+      ({ joined, released }) =>
+        joined < t && Math.min(released, t) > t - RECORD_MS && flushes.next(joined) > t,
+    );
 }
 
 /** Who had closed nothing itself is closed only for a reason that there is. */
