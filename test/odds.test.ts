@@ -232,7 +232,11 @@ describeWith(['redis-server'], 'two nodes over one Redis', () => {
     const nodes = await Promise.all(
       [1, 2].map(async () => {
         const connection = await openRedis(redis.url, { timeoutMs: 10_000 });
-        const budgets = { creates: CREATES_PER_HOUR, keyed: 1000, failures: CEILING };
+        const budgets = {
+          createsPerHour: CREATES_PER_HOUR,
+          keyedPerHour: 1000,
+          ceiling: CEILING,
+        };
         const options = { prefix: 'odds:', budgets, isTimeGiven: true };
         const store = openRedisStore(connection, options);
         const server = await startServer({}, { clock, store });

@@ -52,12 +52,12 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   const channel = openNodeChannel(redis, prefix, newNodeId());
   const shared = {
     prefix,
-    inbox: channel,
+    channel,
     limits: storeLimits(config),
     budgets: {
-      creates: config.maxCreatesPerHour,
-      keyed: config.maxKeyedRequestsPerHour,
-      failures: config.maxFailedGuessesPerMinute,
+      createsPerHour: config.maxCreatesPerHour,
+      keyedPerHour: config.maxKeyedRequestsPerHour,
+      ceiling: config.maxFailedGuessesPerMinute,
     },
     digestOf: addressDigests(redis, prefix),
   };

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { defineScript, type Redis } from '../platform/redis.js';
 import { openDatabase } from './database.js';
 import { hashOf, PUT_PENDING, PUT_RECORD, PUT_ROOM } from './redis-scripts.js';
-import { redisScripts } from './redis-store.js';
+import { scriptRunner } from './redis-store.js';
 import type { SecretColumns } from './sqlite-operations.js';
 
 type Kind = 'rooms' | 'pendings' | 'records';
@@ -70,7 +70,7 @@ export async function importToRedis(
 ): Promise<ImportCounts> {
   const db = openDatabase(path);
   try {
-    const { run } = redisScripts(redis, prefix, false);
+    const run = scriptRunner(redis, prefix, false);
     const flag = (isProved: number | null) => isProved === 1;
 
     /** Each copies one row; resolves to whether Redis did not have it. */
@@ -95,7 +95,7 @@ export async function importToRedis(
           client1,
           client2: client2 ?? '',
           roomId: roomId ?? '',
-          room: hashOf(roomId ?? ''),
+          room: roomId === null ? '' : hashOf(roomId),
           secret1: row.secret1 ?? '',
           proved1: flag(row.proved1),
           expiresAt: Date.parse(exp),

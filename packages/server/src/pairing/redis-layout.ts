@@ -9,7 +9,7 @@
 // what they have deleted since, and brings back nothing that new nodes have deleted.
 import type { Redis } from '../platform/redis.js';
 import { hashOf, keysOf, PUT_PENDING, PUT_RECORD, PUT_ROOM, TAKE_BACK } from './redis-scripts.js';
-import { redisScripts } from './redis-store.js';
+import { scriptRunner } from './redis-store.js';
 
 export type LayoutCounts = Record<'rooms' | 'pendings' | 'records', number>;
 
@@ -38,7 +38,7 @@ export async function copyOldLayout(
   prefix: string,
   isFinal: boolean,
 ): Promise<LayoutCounts> {
-  const { run } = redisScripts(redis, prefix, false);
+  const run = scriptRunner(redis, prefix, false);
   const counts: LayoutCounts = { rooms: 0, pendings: 0, records: 0 };
 
   const putRoom = async (id: string, room: OldRoom, usedAt: number) => {
@@ -94,7 +94,8 @@ export async function copyOldLayout(
       const once = { key: '', fingerprint, address: '', keptUntil: Number(x) };
       return {
         note: recordId,
-        put: async () => (await run(PUT_RECORD, { outcome }, Date.now(), { once, recordId })) === 1,
+        put: async () =>
+          (await run(PUT_RECORD, { outcome }, Date.now(), { once, common: { recordId } })) === 1,
       };
     },
   };

@@ -45,11 +45,10 @@ const COMMON = [
   /** For how long the outcome is kept. */
   'keptMs',
   'maxRecords',
-  /** Digest of the address whose budgets the request counts in, or empty. */
+  /** Digest of the address whose budgets the request counts in, or empty; then the budgets, as in `StoreBudgets`. */
   'charged',
   'createsPerHour',
   'keyedPerHour',
-  /** Most failed guesses of all addresses per minute. */
   'ceiling',
 ] as const;
 
@@ -80,6 +79,17 @@ local function read(key, fields)
   return object
 end
 
+local function given(text) return text ~= '' and text or nil end
+
+local function put(key, object)
+  local values = {}
+  for field, value in pairs(object) do
+    values[#values + 1] = field
+    values[#values + 1] = value
+  end
+  redis.call('HSET', key, unpack(values))
+end
+
 -- The live pending of a code.
 local function pendingOf(code)
   local fields = { 'client1', 'expiresAt', 'origin', 'secret1', 'proved1', 'holders', 'client2', 'roomId', 'room' }
@@ -107,9 +117,12 @@ local function others(list, code)
   return known and tonumber(known) > now and count - 1 or count
 end
 
--- Enters a pending where it belongs; a list lives as long as its last code.
-local function list(code, pending)
-  redis.call('PEXPIREAT', at .. 'pending:' .. code, pending.expiresAt)
+-- Writes a pending, and enters it where it belongs; a list lives as long as its last code.
+local function putPending(code, pending)
+  local hash = at .. 'pending:' .. code
+  redis.call('DEL', hash)
+  put(hash, pending)
+  redis.call('PEXPIREAT', hash, pending.expiresAt)
   redis.call('ZADD', at .. 'pendings', pending.expiresAt, code)
   for _, key in ipairs(listsOf(pending)) do
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
@@ -125,12 +138,7 @@ local function dropPending(code, pending)
 end
 
 local function putRoom(id, room, usedAt)
-  local values = {}
-  for field, value in pairs(room) do
-    values[#values + 1] = field
-    values[#values + 1] = value
-  end
-  redis.call('HSET', at .. 'room:' .. id, unpack(values))
+  put(at .. 'room:' .. id, room)
   redis.call('ZADD', at .. 'rooms', usedAt, id)
   redis.call('ZADD', at .. 'rooms:' .. idOf(room.client1), now, id)
   redis.call('ZADD', at .. 'rooms:' .. idOf(room.client2), now, id)
@@ -172,7 +180,7 @@ end
 
 local function isFull()
   if recordId == '' or record then return false end
-  local index, most = at .. 'records', tonumber(maxRecords)
+  local index, most = at .. 'records', tonumber(maxRecords) or math.huge
   if redis.call('ZCARD', index) < most then return false end
   redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
   return redis.call('ZCARD', index) >= most
@@ -336,12 +344,9 @@ export const CREATE = defineOnce(
     isRenewed = proofHash ~= '' and old.secret1 ~= nil
     dropPending(joinCode, old)
   end
-  local pending = { client1 = client1, origin = origin, expiresAt = now + tonumber(lifeMs) }
-  redis.call('DEL', at .. 'pending:' .. joinCode)
-  redis.call('HSET', at .. 'pending:' .. joinCode, 'client1', client1, 'origin', origin,
-    'expiresAt', pending.expiresAt, 'secret1', isRenewed and proofHash or hash)
-  if isRenewed then redis.call('HSET', at .. 'pending:' .. joinCode, 'proved1', '1') end
-  list(joinCode, pending)
+  local pending = { client1 = client1, origin = origin, expiresAt = now + tonumber(lifeMs), secret1 = hash }
+  if isRenewed then pending.secret1, pending.proved1 = proofHash, '1' end
+  putPending(joinCode, pending)
   change(joinCode, old)
   return { kind = 'created', expiresAt = pending.expiresAt, secret = isRenewed and proof or secret }
 `,
@@ -357,11 +362,9 @@ export const ACCEPT = defineOnce(
   if not pending then return { kind = 'not_found_or_expired' } end
   if pending.client1 == client2 then return { kind = 'own_code' } end
   if pending.client2 then return { kind = 'conflict' } end
-  pending.client2 = client2
+  pending.client2, pending.roomId, pending.room = client2, roomId, room
   pending.expiresAt = math.max(pending.expiresAt, now + tonumber(collectMs))
-  redis.call('HSET', at .. 'pending:' .. joinCode, 'client2', client2, 'roomId', roomId,
-    'room', room, 'expiresAt', pending.expiresAt)
-  list(joinCode, pending)
+  putPending(joinCode, pending)
   putRoom(room, {
     client1 = pending.client1, client2 = client2,
     secret1 = pending.secret1, proved1 = pending.proved1, secret2 = hash,
@@ -457,6 +460,11 @@ export const PURGE = defineOnce(
   end
   local start, skipped, roomsDeleted, pendingsDeleted, roomsKept, pendingsKept = unpack(words)
   local left = tonumber(maxRows)
+  local function pause(n, kept)
+    local progress = table.concat({ n, kept, roomsDeleted, pendingsDeleted, roomsKept, pendingsKept }, ' ')
+    keep('progress', progress)
+    return { kind = 'purging', progress = progress }, false
+  end
 
   for n = start, devices do
     local device = ARGV[first + n]
@@ -492,22 +500,12 @@ export const PURGE = defineOnce(
         end
         left = left - #rooms
         if #rooms < 100 then break end
-        if left <= 0 then
-          local counts = { n, skipped, roomsDeleted, pendingsDeleted, roomsKept, pendingsKept }
-          local progress = table.concat(counts, ' ')
-          keep('progress', progress)
-          return { kind = 'purging', progress = progress }, false
-        end
+        if left <= 0 then return pause(n, skipped) end
       end
       left = left - 1
     end
     skipped = 0
-    if left <= 0 and n < devices then
-      local counts = { n + 1, 0, roomsDeleted, pendingsDeleted, roomsKept, pendingsKept }
-      local progress = table.concat(counts, ' ')
-      keep('progress', progress)
-      return { kind = 'purging', progress = progress }, false
-    end
+    if left <= 0 and n < devices then return pause(n + 1, 0) end
   end
   return {
     kind = 'purged', roomsDeleted = roomsDeleted, pendingsDeleted = pendingsDeleted,
@@ -651,12 +649,10 @@ export const PUT_ROOM = define(
   ['id', 'client1', 'client2', 'secret1', 'secret2', 'proved1', 'proved2', 'unusedMs'],
   `
 if roomOf(id) then return 0 end
-local room = { client1 = client1, client2 = client2 }
-if secret1 ~= '' then room.secret1 = secret1 end
-if secret2 ~= '' then room.secret2 = secret2 end
-if proved1 ~= '' then room.proved1 = proved1 end
-if proved2 ~= '' then room.proved2 = proved2 end
-putRoom(id, room, now - tonumber(unusedMs))
+putRoom(id, {
+  client1 = client1, client2 = client2,
+  secret1 = given(secret1), secret2 = given(secret2), proved1 = given(proved1), proved2 = given(proved2),
+}, now - tonumber(unusedMs))
 return 1`,
 );
 
@@ -671,15 +667,10 @@ if known then
   if not isSame or known.client2 or client2 == '' then return 0 end
   dropPending(joinCode, known)
 end
-local pending = { client1 = client1, origin = '', expiresAt = expiresAt }
-if client2 ~= '' then pending.client2 = client2 end
-local key = at .. 'pending:' .. joinCode
-redis.call('DEL', key)
-redis.call('HSET', key, 'client1', client1, 'origin', '', 'expiresAt', pending.expiresAt)
-if client2 ~= '' then redis.call('HSET', key, 'client2', client2, 'roomId', roomId, 'room', room) end
-if secret1 ~= '' then redis.call('HSET', key, 'secret1', secret1) end
-if proved1 ~= '' then redis.call('HSET', key, 'proved1', proved1) end
-list(joinCode, pending)
+putPending(joinCode, {
+  client1 = client1, origin = '', expiresAt = expiresAt, client2 = given(client2), roomId = given(roomId),
+  room = given(room), secret1 = given(secret1), proved1 = given(proved1),
+})
 return 1`,
 );
 

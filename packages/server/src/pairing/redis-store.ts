@@ -2,10 +2,10 @@
 import { NO_PROOFS, secretHash } from '../platform/device-secrets.js';
 import { Limited, Unavailable } from '../platform/http-errors.js';
 import type { KeyReused, Repeatable } from '../platform/idempotency.js';
+import type { NodeChannel } from '../platform/node-channel.js';
 import { isFull, type Redis } from '../platform/redis.js';
 import { type RefusalCause, Refused } from './guesses.js';
 import * as scripts from './redis-scripts.js';
-import { redisWakes, type WakeInbox } from './redis-wakes.js';
 import {
   type Guess,
   type PairingStore,
@@ -21,24 +21,31 @@ const SWEEP_PORTION = 500;
 /** Rooms that one script of a purge deletes, within a hundred: Redis does nothing else meanwhile. */
 const PURGE_PORTION = 2000;
 
+/** The kind of a message that wakes held checks; its body is a join code. */
+const WAKE = 'w';
+
+/** Wakes that wait to be sent again, at most; a check that misses its wake is answered when its time is up. */
+const MAX_WAKES = 10_000;
+
+/** When a wake that Redis did not take is sent again, in milliseconds from one attempt to the next: a check is held for 30 s. */
+const AGAIN_AFTER_MS = [100, 300, 1000, 2000, 4000, 8000, 12_000];
+
 /** Budgets that all nodes share. */
 export interface StoreBudgets {
-  /** Creates of an address per hour. */
-  readonly creates: number;
-  /** Requests of an address with an Idempotency-Key per hour. */
-  readonly keyed: number;
-  /** Failed guesses of all addresses per minute. */
-  readonly failures: number;
+  /** Creates of an address. */
+  readonly createsPerHour: number;
+  /** Requests of an address with an Idempotency-Key. */
+  readonly keyedPerHour: number;
+  /** Most failed guesses of all addresses per minute. */
+  readonly ceiling: number;
 }
-
-const NO_BUDGETS: StoreBudgets = { creates: 0, keyed: 0, failures: 0 };
 
 export interface RedisStoreOptions {
   /** What all keys begin with. */
   readonly prefix: string;
   readonly limits?: Partial<StoreLimits>;
-  /** Wakes held checks of other nodes, and ours. */
-  readonly inbox?: WakeInbox;
+  /** Reaches nodes that hold checks; absent: this node is the only one. */
+  readonly channel?: Pick<NodeChannel, 'nodeId' | 'on' | 'send'>;
   /** Absent: nothing is counted. */
   readonly budgets?: StoreBudgets;
   /** What stands for an address in keys; the same for all nodes. */
@@ -48,61 +55,49 @@ export interface RedisStoreOptions {
   readonly purgePortion?: number;
 }
 
-type Values = Readonly<Record<string, string | number | boolean>>;
+type Value = string | number | boolean;
+type Values<Name extends string> = Readonly<Record<Name, Value>>;
+
+interface How {
+  readonly once?: Repeatable | undefined;
+  /** Arguments without a name. */
+  readonly more?: readonly string[];
+  /** Whether what is written has to reach the replicas before it is answered; by default it has. */
+  readonly isPromise?: boolean;
+  readonly common?: Partial<Values<scripts.CommonArgument>>;
+}
 
 /** Runs the scripts of pairing, whose arguments have names. */
-export function redisScripts(redis: Redis, prefix: string, isTimeGiven: boolean) {
+export function scriptRunner(redis: Redis, prefix: string, isTimeGiven: boolean) {
   const keys = scripts.keysOf(prefix);
-  return {
-    /** @param isPromise - whether what is written has to reach the replicas before it is answered */
-    async run<Name extends string>(
-      { script, names }: scripts.Operation<Name>,
-      values: { readonly [N in Name]: string | number | boolean },
-      now: number,
-      {
-        once,
-        more = [],
-        isPromise = true,
-        maxRecords = UNLIMITED.idempotencyRecords,
-        charged = '',
-        budgets = NO_BUDGETS,
-        recordId = once === undefined ? '' : hashOfKey(once.key),
-      }: {
-        once?: Repeatable | undefined;
-        recordId?: string;
-        more?: readonly string[];
-        isPromise?: boolean;
-        maxRecords?: number;
-        charged?: string;
-        budgets?: StoreBudgets | undefined;
-      } = {},
-    ): Promise<unknown> {
-      const all: Values = {
-        givenNow: isTimeGiven ? now : '',
-        recordId,
-        fingerprint: once?.fingerprint ?? '',
-        keptMs: once === undefined ? 0 : once.keptUntil - now,
-        maxRecords,
-        charged,
-        createsPerHour: budgets.creates,
-        keyedPerHour: budgets.keyed,
-        ceiling: budgets.failures,
-        ...values,
-      };
-      const args = names.map((name) => argumentOf(all[name] as Values[string]));
-      return redis[isPromise ? 'write' : 'run'](script, keys, [...args, ...more]);
-    },
+  return async <Name extends string>(
+    { script, names }: scripts.Operation<Name>,
+    values: Values<Name>,
+    now: number,
+    { once, more = [], isPromise = true, common }: How = {},
+  ): Promise<unknown> => {
+    const kept = once && {
+      recordId: scripts.hashOf(`key ${once.key}`),
+      fingerprint: once.fingerprint,
+      keptMs: once.keptUntil - now,
+    };
+    const all = { givenNow: isTimeGiven ? now : '', ...kept, ...common, ...values };
+    const args = names.map((name) => argumentOf((all as Values<string>)[name] ?? ''));
+    return redis[isPromise ? 'write' : 'run'](script, keys, [...args, ...more]);
   };
 }
 
-const argumentOf = (value: string | number | boolean): string =>
+const argumentOf = (value: Value): string =>
   typeof value === 'boolean' ? (value ? '1' : '') : String(value);
-
-const hashOfKey = (key: string) => scripts.hashOf(`key ${key}`);
 
 /** What the scripts take for a secret that a request may have brought. */
 const hashOfProof = (proof: string | undefined): string =>
   proof === undefined ? '' : secretHash(proof);
+
+interface Charged extends Omit<How, 'common'> {
+  readonly address?: string | undefined;
+  readonly guess?: Guess | undefined;
+}
 
 /** What the scripts answer in the place of an outcome. */
 type Refusal =
@@ -122,15 +117,28 @@ function errorOf(refusal: Refusal): Error {
 
 /** Opens the store; `redis` is its caller's to close. */
 export function openRedisStore(redis: Redis, options: RedisStoreOptions): PairingStore {
-  const { prefix, inbox, budgets, digestOf = async (text) => scripts.hashOf(text) } = options;
+  const { prefix, channel, budgets, digestOf = async (text) => scripts.hashOf(text) } = options;
   const isTimeGiven = options.isTimeGiven ?? false;
   const limits = { ...UNLIMITED, ...options.limits };
   const maxRecords = limits.idempotencyRecords;
-  const { run } = redisScripts(redis, prefix, isTimeGiven);
+  const run = scriptRunner(redis, prefix, isTimeGiven);
   const listeners: ((joinCode: string) => void)[] = [];
-  const wakes = redisWakes(inbox, (joinCode) => {
+  const changed = (joinCode: string) => {
     for (const listener of listeners) listener(joinCode);
-  });
+  };
+  channel?.on(WAKE, changed);
+  const timers = new Set<NodeJS.Timeout>();
+  const wake = (nodeId: string, joinCode: string, attempt = 0) => {
+    channel?.send(nodeId, WAKE, joinCode).catch(() => {
+      const delay = AGAIN_AFTER_MS[attempt];
+      if (delay === undefined || timers.size >= MAX_WAKES) return;
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        wake(nodeId, joinCode, attempt + 1);
+      }, delay);
+      timers.add(timer);
+    });
+  };
   let sweeping: Promise<unknown> = Promise.resolve();
   /**
    * Runs a request, and wakes the checks whose outcome it may have changed.
@@ -139,29 +147,27 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
    */
   const operate = async <T extends { kind: string }, Name extends string = string>(
     operation: scripts.Operation<Name>,
-    values: { readonly [N in Name]: string | number | boolean },
+    values: Values<Name>,
     now: number,
-    how: {
-      once?: Repeatable | undefined;
-      address?: string | undefined;
-      guess?: Guess | undefined;
-      more?: readonly string[];
-      isPromise?: boolean;
-    } = {},
+    { guess, address = guess?.address, ...how }: Charged = {},
   ): Promise<T | KeyReused> => {
-    const { guess, address = guess?.address, ...rest } = how;
-    const isCharged = budgets !== undefined && address !== undefined;
-    const charged = isCharged ? await digestOf(address) : '';
-    const common = { ...rest, maxRecords, charged, budgets };
-    const reply = await run(operation, values, now, common).catch(async (error) => {
+    const common =
+      budgets === undefined || address === undefined
+        ? { maxRecords }
+        : { maxRecords, charged: await digestOf(address), ...budgets };
+    const reply = await run(operation, values, now, { ...how, common }).catch(async (error) => {
       if (how.once === undefined || !isFull(error)) throw error;
       const known = await run(scripts.REPEAT, {}, now, { once: how.once, isPromise: false });
       if (known === null) throw error;
       return [known];
     });
-    const [text = '', hasFailed, ...changed] = reply as string[];
-    for (let n = 0; n < changed.length; n += 2) {
-      wakes.wake(changed[n] as string, changed[n + 1] as string);
+    const [text = '', hasFailed, ...changes] = reply as string[];
+    for (let n = 0; n < changes.length; n += 2) {
+      const [joinCode, holders] = changes.slice(n) as [string, string];
+      changed(joinCode);
+      for (const nodeId of holders.split(' ')) {
+        if (nodeId !== '' && nodeId !== channel?.nodeId) wake(nodeId, joinCode);
+      }
     }
     if (hasFailed) guess?.failed();
     const outcome = JSON.parse(text) as T | Refusal;
@@ -206,7 +212,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       proof = undefined,
       guess = undefined,
     ) {
-      const holder = isFinal ? '' : wakes.nodeId;
+      const holder = isFinal ? '' : (channel?.nodeId ?? '');
       const values = { joinCode, client1, holder, isFinal, proofHash: hashOfProof(proof) };
       // Without a key, what it tells was promised before; a deletion that is lost only leaves the code taken.
       const isPromise = once !== undefined || proof !== undefined;
@@ -313,7 +319,8 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     },
 
     async close() {
-      wakes.close();
+      for (const timer of timers) clearTimeout(timer);
+      timers.clear();
       await sweeping;
     },
   };

@@ -7,20 +7,13 @@ import {
   type GuessBudgets,
   type GuessRequest,
 } from '../../src/pairing/guesses.js';
+import type { StoreBudgets } from '../../src/pairing/redis-store.js';
 import type { Guess, PairingStore } from '../../src/pairing/store.js';
 import { Limited } from '../../src/platform/http-errors.js';
 import { InFlight, type Repeatable } from '../../src/platform/idempotency.js';
 import type { Quota } from '../../src/platform/quota.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { create } from '../support/store-calls.js';
-
-export interface BudgetLimits {
-  /** Creates of an address, and its requests with a key, per hour. */
-  readonly creates: number;
-  readonly keyed: number;
-  /** Failures of all addresses per minute. */
-  readonly failures: number;
-}
 
 export interface GuessNode {
   readonly store: PairingStore;
@@ -32,7 +25,7 @@ export interface GuessNode {
 /** Nodes that share budgets, or a single one. */
 export type OpenNodes = (
   clock: FakeClock,
-  limits: BudgetLimits,
+  limits: StoreBudgets,
 ) => Promise<[GuessNode, ...GuessNode[]]>;
 
 interface Try {
@@ -45,12 +38,12 @@ interface Try {
 }
 
 const HOUR = 3_600_000;
-const LIMITS = { creates: 1000, keyed: 1000, failures: 1000 };
+const LIMITS = { createsPerHour: 1000, keyedPerHour: 1000, ceiling: 1000 };
 const many = <T>(times: number, work: (n: number) => Promise<T>) =>
   Promise.all(Array.from({ length: times }, (_, n) => work(n)));
 
 export function guessContract(name: string, open: OpenNodes): void {
-  const setUp = async (limits: Partial<BudgetLimits> = {}) => {
+  const setUp = async (limits: Partial<StoreBudgets> = {}) => {
     const clock = new FakeClock();
     const all = { ...LIMITS, ...limits };
     const opened = await open(clock, all);
@@ -60,7 +53,7 @@ export function guessContract(name: string, open: OpenNodes): void {
     };
     const nodes = opened.map(({ store, budgets, keyed }) => ({
       store,
-      guesses: createGuesses(budgets, all.failures, { failed: count, refused: count }),
+      guesses: createGuesses(budgets, all.ceiling, { failed: count, refused: count }),
       inFlight: new InFlight(keyed),
     }));
     const [{ store, guesses }] = nodes as [(typeof nodes)[0]];
@@ -206,7 +199,7 @@ export function guessContract(name: string, open: OpenNodes): void {
     });
 
     test('of a burst from many addresses no more failures are told than the ceiling; each address has one try', async () => {
-      const { guess, guesses, counted } = await setUp({ failures: 50 });
+      const { guess, guesses, counted } = await setUp({ ceiling: 50 });
       const answers = await many(1000, (n) =>
         guess(`address ${n % 100}`, { node: ((n / 100) % 2) | 0 }),
       );
@@ -217,7 +210,7 @@ export function guessContract(name: string, open: OpenNodes): void {
     });
 
     test('beyond the ceiling a right code of a clean address is answered, a wrong one is 429 until the next minute, and so is all of an address that has failed', async () => {
-      const { guess, guesses, clock, waitOf } = await setUp({ failures: 2 });
+      const { guess, guesses, clock, waitOf } = await setUp({ ceiling: 2 });
       clock.advance(20_000);
       expect(await guess('a')).toBe('not_found_or_expired');
       expect(await guesses.alarmed()).toBe(false);
@@ -236,7 +229,7 @@ export function guessContract(name: string, open: OpenNodes): void {
     });
 
     test('what is refused is no failure: one address alone cannot reach the ceiling', async () => {
-      const { guess, guesses, counted } = await setUp({ failures: CHECK_GUESSES.free + 2 });
+      const { guess, guesses, counted } = await setUp({ ceiling: CHECK_GUESSES.free + 2 });
       await many(400, () => guess('a', { request: 'check' }));
       expect(await guesses.alarmed()).toBe(false);
       expect(counted.check).toBe(CHECK_GUESSES.free + 1);
@@ -268,7 +261,7 @@ export function guessContract(name: string, open: OpenNodes): void {
     });
 
     test('creates are taken out of the quota of their address: so many at once, then one each interval, and no more than whole', async () => {
-      const { guess, clock, waitOf, guesses } = await setUp({ creates: 60 });
+      const { guess, clock, waitOf, guesses } = await setUp({ createsPerHour: 60 });
       const take = (n = 0) => guess('a', { request: 'create', isRight: true, node: n % 2 });
       const drain = async () => (await many(80, take)).filter(isTold).length;
       expect(await drain()).toBe(60);
@@ -290,7 +283,7 @@ export function guessContract(name: string, open: OpenNodes): void {
     });
 
     test('requests with a key have a quota; repeats are free', async () => {
-      const { guess } = await setUp({ keyed: 6 });
+      const { guess } = await setUp({ keyedPerHour: 6 });
       const take = (n: number) => guess('a', { isRight: true, key: `key ${n}`, node: n % 2 });
       expect((await many(10, take)).filter(isTold)).toHaveLength(6);
       expect(await guess('a', { isRight: true, key: 'another' })).toBe(600);

@@ -9,7 +9,7 @@ import {
   storeBudgets,
   TURNS,
 } from '../../src/pairing/guesses.js';
-import { openRedisStore } from '../../src/pairing/redis-store.js';
+import { openRedisStore, type StoreBudgets } from '../../src/pairing/redis-store.js';
 import { openSqliteStore } from '../../src/pairing/sqlite-store.js';
 import type { PairingStore } from '../../src/pairing/store.js';
 import { addressDigests } from '../../src/platform/address-digests.js';
@@ -17,7 +17,7 @@ import { Limited, Unavailable } from '../../src/platform/http-errors.js';
 import { MemoryMinuteCount } from '../../src/platform/minute-count.js';
 import { MemoryPenalties } from '../../src/platform/penalties.js';
 import { MemoryQuota } from '../../src/platform/quota.js';
-import { type BudgetLimits, guessContract } from '../contract/guesses.js';
+import { guessContract } from '../contract/guesses.js';
 import { describeWith } from '../support/components.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { type RedisServer, startRedis } from '../support/redis-servers.js';
@@ -36,11 +36,11 @@ function memoryBudgets(clock: FakeClock, creates: number, ceiling: number) {
   return nodeBudgets(kept, ceiling, clock);
 }
 
-guessContract('memory', async (clock, { creates, keyed, failures }) => {
+guessContract('memory', async (clock, { createsPerHour, keyedPerHour, ceiling }) => {
   const store = openSqliteStore(':memory:');
   onTestFinished(() => store.close());
-  const budgets = memoryBudgets(clock, creates, failures);
-  return [{ store, budgets, keyed: new MemoryQuota(keyed, clock, 100) }];
+  const budgets = memoryBudgets(clock, createsPerHour, ceiling);
+  return [{ store, budgets, keyed: new MemoryQuota(keyedPerHour, clock, 100) }];
 });
 
 describeWith(['redis-server'], 'budgets in Redis', () => {
@@ -50,7 +50,7 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
   });
   afterAll(() => server?.dispose());
 
-  const openNodes = async (budgets: BudgetLimits, isTimeGiven = true) => {
+  const openNodes = async (budgets: StoreBudgets, isTimeGiven = true) => {
     const redis = await openRedis(server.url);
     const prefix = newPrefix();
     const open = () => {
@@ -74,7 +74,7 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
   });
 
   const guess = { address: '192.0.2.77', failed() {} };
-  const limits = { creates: 10, keyed: 10, failures: 10 };
+  const limits = { createsPerHour: 10, keyedPerHour: 10, ceiling: 10 };
 
   test('no key or value has an address, two nodes have one digest of it, and every budget runs out', async () => {
     const { redis, prefix, stores } = await openNodes(limits, false);
