@@ -15,6 +15,15 @@ export interface Parting {
 
 const TALK_EVERY_MS = 50;
 
+const HINTED = WebSocket as unknown as SocketConstructor;
+
+/** Connects without the room hint, as other clients do. */
+export const UNHINTED = class extends WebSocket {
+  constructor(address: string) {
+    super(address.replace(/\?.*/, ''));
+  }
+} as unknown as SocketConstructor;
+
 export class TalkingPair {
   readonly partings: Parting[] = [];
   /** Messages that arrived. */
@@ -32,7 +41,12 @@ export class TalkingPair {
   #seenAt = 0;
   #next = 0;
 
-  constructor(url: string, roomId: string, devices: readonly [string, string]) {
+  constructor(
+    url: string,
+    roomId: string,
+    devices: readonly [string, string],
+    readonly socket = HINTED,
+  ) {
     this.#clients = devices.map((deviceId, n) => this.#client(n, { url, roomId, deviceId }));
     this.#talk = setInterval(() => this.#say(), TALK_EVERY_MS);
   }
@@ -47,10 +61,7 @@ export class TalkingPair {
   }
 
   #client(n: number, options: { url: string; roomId: string; deviceId: string }): SignalingClient {
-    const client = new SignalingClient({
-      ...options,
-      WebSocket: WebSocket as unknown as SocketConstructor,
-    });
+    const client = new SignalingClient({ ...options, WebSocket: this.socket });
     let last = -1;
     client.on('down', () => this.#turn(n, false, () => this.#away.add(n)));
     client.on('joined', () => this.#turn(n, false, () => this.#away.delete(n)));
