@@ -55,7 +55,11 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
     }
   }, WATCH_MS);
   const lives = pairs.map((pair) => pair.live());
-  await faultsUntilTheTimeIsUp(arena, budget, world);
+  // Whatever was seen until then is judged and shown, also where a server or Redis did not come back.
+  const failure = await faultsUntilTheTimeIsUp(arena, budget, world).then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
   // The last that happened is judged too: nothing of it may still be on its way.
   await sleep(bounds.settleMs);
   world.mode = 'over';
@@ -84,6 +88,7 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
   for (const { rule, what, t } of verdict.violations) {
     report(`seed ${seed}: ${rule} at ${(t / 1000).toFixed(3)} s: ${what}`);
   }
+  if (failure) throw failure.error;
   return verdict;
 }
 
@@ -97,75 +102,89 @@ async function faultsUntilTheTimeIsUp(arena: Arena, budget: Budget, world: World
   const { seed, seconds, pairs, report } = budget;
   const end = performance.now() + seconds * 1000;
   let n = 0;
-  await firstSteps(world, pairs, arena.bounds);
+  const watcher = new Watcher(world);
+  await firstSteps(watcher, pairs, arena.bounds);
   for (const round of schedule(seed, arena.terrain)) {
     report(`round ${++n}: ${round.strikes.map(describeStrike).join(', ')}`);
-    const tookMs = await playRound(round, arena, world, pairs);
+    const tookMs = await playRound(round, arena, watcher, pairs);
     report(`round ${n}: all ${pairs} pairs served again after ${Math.round(tookMs)} ms`);
     if (performance.now() > end && (n >= ROUNDS_OF_ALL || !arena.terrain.failover)) return;
   }
 }
 
 /** Until everyone has paired and met, there is nothing to disturb. */
-async function firstSteps(world: World, pairs: number, bounds: Bounds): Promise<void> {
+async function firstSteps(watcher: Watcher, pairs: number, bounds: Bounds): Promise<void> {
   await sleep(5000);
-  await recovery(world, pairs, bounds);
+  await watcher.recovery(pairs, bounds);
 }
 
 async function playRound(
   round: Round,
   { nodes, engine, bounds }: Arena,
-  world: World,
+  watcher: Watcher,
   pairs: number,
 ): Promise<number> {
   await sleep(round.calmMs);
   await Promise.all(
     round.strikes.map(async (fault) => {
       await sleep(fault.atMs);
-      await strike(fault, { world, nodes, engine });
+      await strike(fault, { world: watcher.world, nodes, engine });
     }),
   );
-  return recovery(world, pairs, bounds);
+  return watcher.recovery(pairs, bounds);
 }
 
-/** Everyone wants its seat now: resolves when every pair has talked both ways, or the bound is long over. */
-async function recovery(world: World, pairs: number, { usableMs }: Bounds): Promise<number> {
-  const { history } = world;
-  const began = performance.now();
-  let seen = history.events.length;
-  history.add({ kind: 'healed', pairs });
-  world.mode = 'recovery';
-  const who = new Map<number, { pair: number; part: Part }>();
-  const heard = new Set<string>();
-  const stalls = new Stalls();
-  const meet = (event: Event) => {
-    if (event.kind === 'connected') who.set(event.conn, event);
-    stalls.take(event);
-  };
-  const tookMs = () => {
-    const now = performance.now();
-    return now - began - stalls.msWithin(began, now);
-  };
-  history.events.forEach(meet);
-  // Messages from before the last fault was over do not count.
-  const sent = new Set<string>();
-  world.served.clear();
-  while (world.served.size < pairs && tookMs() < usableMs + GRACE_MS) {
-    await sleep(50);
-    for (; seen < history.events.length; seen++) {
-      const event = history.events[seen] as Event;
-      meet(event);
-      if (event.kind === 'sent') sent.add(`${event.conn}/${event.n}`);
-      if (event.kind !== 'frame' || !event.label) continue;
-      const [to, from] = [who.get(event.conn), who.get(event.label.conn)];
-      if (!to || !from || !isOfPair(to) || !isOfPair(from)) continue;
-      if (!sent.has(`${event.label.conn}/${event.label.n}`)) continue;
-      heard.add(`${to.pair} ${to.part}`);
-      if (heard.has(`${to.pair} creator`) && heard.has(`${to.pair} acceptor`)) {
-        world.served.add(to.pair);
-      }
+/** Reads the history as it grows, each event once. */
+class Watcher {
+  readonly world: World;
+  readonly #who = new Map<number, { pair: number; part: Part }>();
+  readonly #stalls = new Stalls();
+  #seen = 0;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** Everyone wants its seat now: resolves when every pair has talked both ways, or the bound is long over. */
+  async recovery(pairs: number, { usableMs }: Bounds): Promise<number> {
+    const { history, served } = this.world;
+    const began = performance.now();
+    this.#read(() => {});
+    history.add({ kind: 'healed', pairs });
+    this.world.mode = 'recovery';
+    served.clear();
+    const tookMs = () => {
+      const now = performance.now();
+      return now - began - this.#stalls.msWithin(began, now);
+    };
+    // Messages from before the last fault was over do not count.
+    const sent = new Set<string>();
+    const heard = new Set<string>();
+    while (served.size < pairs && tookMs() < usableMs + GRACE_MS) {
+      await sleep(50);
+      this.#read((event) => {
+        if (event.kind === 'sent') sent.add(`${event.conn}/${event.n}`);
+        if (event.kind !== 'frame' || !event.label) return;
+        const [to, from] = [this.#who.get(event.conn), this.#who.get(event.label.conn)];
+        if (!to || !from || !isOfPair(to) || !isOfPair(from)) return;
+        if (!sent.has(`${event.label.conn}/${event.label.n}`)) return;
+        heard.add(`${to.pair} ${to.part}`);
+        if (heard.has(`${to.pair} creator`) && heard.has(`${to.pair} acceptor`)) {
+          served.add(to.pair);
+        }
+      });
+    }
+    this.world.mode = 'load';
+    return tookMs();
+  }
+
+  #read(listener: (event: Event) => void): void {
+    const { events } = this.world.history;
+    for (; this.#seen < events.length; this.#seen++) {
+      const event = events[this.#seen] as Event;
+      if (event.kind === 'connected') this.#who.set(event.conn, event);
+      this.#stalls.take(event);
+      listener(event);
     }
   }
-  world.mode = 'load';
-  return tookMs();
 }
