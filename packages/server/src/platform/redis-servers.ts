@@ -78,12 +78,6 @@ export function reconnectDelayMs(attempt: number, random = Math.random()): numbe
 
 export const SLOTS = 16_384;
 
-const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte << 8;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
-  return crc;
-});
-
 /** The slot of a key or a sharded channel: CRC16 (XMODEM) of its hash tag. Redis Cluster specification, "Key distribution model". */
 export function slotOf(key: string): number {
   const open = key.indexOf('{');
@@ -91,7 +85,8 @@ export function slotOf(key: string): number {
   const tag = close > open + 1 ? key.slice(open + 1, close) : key;
   let crc = 0;
   for (const byte of Buffer.from(tag)) {
-    crc = ((crc << 8) & 0xffff) ^ (TABLE[((crc >> 8) ^ byte) & 0xff] as number);
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit++) crc = (crc << 1) ^ (crc & 0x8000 ? 0x11021 : 0);
   }
   return crc % SLOTS;
 }
@@ -135,9 +130,8 @@ const notConnected = () => new Unavailable(new Error('Redis is not connected'));
 
 type CommonOptions = RedisOptions & { replyMapping: 'resp3' };
 
-/** Options that hold for every connection. */
-function optionsFor(target: RedisTarget, timeoutMs: number): CommonOptions {
-  return {
+export function openServers(target: RedisTarget, timeoutMs: number, events: ServerEvents): Servers {
+  const options: CommonOptions = {
     ...target.credentials,
     db: target.kind === 'cluster' ? 0 : target.database,
     connectionName: 'couplet',
@@ -157,10 +151,6 @@ function optionsFor(target: RedisTarget, timeoutMs: number): CommonOptions {
     maxLoadingRetryTime: 500,
     autoResubscribe: false,
   };
-}
-
-export function openServers(target: RedisTarget, timeoutMs: number, events: ServerEvents): Servers {
-  const options = optionsFor(target, timeoutMs);
   return target.kind === 'cluster'
     ? openCluster(target, options, timeoutMs, events)
     : openMaster(target, options, timeoutMs, events);

@@ -66,6 +66,7 @@ export function newCounters(): SignalingCounters {
   };
 }
 
-function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
+/** Counters that begin at zero. */
+export function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
   return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
 }

@@ -1,11 +1,4 @@
-// The backplane on Redis: rooms, leases and inboxes of a cluster, each a key and a small script. No rule of rooms is here.
-//
-//   key                       │ what                            │ goes
-//   ──────────────────────────┼─────────────────────────────────┼────────────────────────────────────────────────
-//   {m<hash of the room id>}  │ the record of a room, see       │ hours after the last node that has members there
-//                             │ cluster/room-record.ts          │ has read it; two minutes after the last member
-//   {leases}                  │ sorted set: id of a lease →     │ entries: when they have run out
-//                             │ when it runs out, by Redis      │
+// The backplane on Redis: the records of rooms, the leases, and the channels of nodes. docs/cluster.md lists the keys.
 import { createHash } from 'node:crypto';
 import type { Clock } from '../platform/clock.js';
 import { Unavailable } from '../platform/http-errors.js';
@@ -26,7 +19,6 @@ import {
 
 export interface RedisBackplaneDeps {
   redis: Redis;
-  /** Goes by the id of this process. */
   channel: NodeChannel;
   prefix: string;
   clock: Clock;
@@ -34,15 +26,15 @@ export interface RedisBackplaneDeps {
   leaseSeconds: number;
 }
 
-/** Kind of our messages among those of the channel. */
+/** The kind of these messages in the channel. */
 const KIND = 's';
 
-/** How long the claim of a lease waits for the channel, in milliseconds: it follows the first connection by little. */
+/** How long the claim of a lease waits for the channel, in milliseconds. */
 const PATIENCE_MS = 2000;
 
-/** A record outlives several rounds of the reconciler that were missed. */
+/** Each round of the reconciler prolongs a record; several may be missed. */
 const RECORD_TTL_MS = 12 * ROUND_MS;
-/** So long, who comes to a room that was left finds the version that it had. */
+/** How long an empty room keeps its version and its last connections. */
 const EMPTY_TTL_MS = 2 * 60_000;
 
 const setLua = `
@@ -117,7 +109,7 @@ function redisRecordStore(redis: Redis, prefix: string): RoomRecordStore {
       const { roomId, members } = next.state;
       let reply: unknown;
       try {
-        // With replicas to wait for, what a member was told is not forgotten by a failover.
+        // With REDIS_REPLICAS_ACK, a failover loses nothing that members were told.
         reply = await redis.write(
           isNew ? makeRoom : changeRoom,
           [keyOf(roomId)],
@@ -160,7 +152,7 @@ function redisLeases(redis: Redis, prefix: string, channel: NodeChannel): LeaseR
   };
   return {
     async claim(id, ttlMs) {
-      // A node that does not hear would be told things, and be sent frames, that are lost.
+      // Updates and frames for a node without a subscription would be lost.
       if (!(await channel.ready(PATIENCE_MS))) throw new Unavailable(new Error('no channel'));
       return ask(id, ttlMs, 'claim');
     },

@@ -1,32 +1,32 @@
-// What a cluster keeps of a room: its state by room.ts, the node of each member, who sat there last, and the version of it all.
+// The record of a room in a cluster: its state by room.ts, the node of each member, and its version.
 import { ROOM_SEATS } from '@couplet/protocol';
 import { emptyRoom, type Member, type PairedDevices, type RoomState } from '../room.js';
 
-/** One who sat there. */
+/** A connection that sat there. */
 export interface PastMember extends Member {
   /** The version at which it was gone. */
   readonly until: number;
 }
 
 export interface RoomRecord {
-  /** Grows with every change, and beyond the life of the room: made of the time, so that a room made anew comes after. 0: no record. */
+  /** Grows with every change. Begins with the time, so that it grows also when the record was lost. 0: no record. */
   readonly version: number;
-  /** Version at which the present members came together. Frames and notices of an earlier company are none of theirs. */
+  /** The version at which the present members met. Frames of an earlier generation are not delivered. */
   readonly generation: number;
   readonly state: RoomState;
   /** The node of each member, in the order of the members. */
   readonly nodes: readonly string[];
   /**
-   * The last connection of each device that sits here no more, latest first. A node that was counted among the dead finds
-   * here whether a device has come by another connection since, and gone again.
+   * The last connection of each device that has left, latest first. By it a node that had no lease finds that a device
+   * has joined by another connection and left again.
    */
   readonly past: readonly PastMember[];
 }
 
-/** Both devices of a pairing, and as many strangers. */
+/** Both devices of a pairing, and two others. */
 const MAX_PAST = 2 * ROOM_SEATS;
 
-/** The room that nobody has ever entered. */
+/** The record of a room without one. */
 export function absentRecord(roomId: string): RoomRecord {
   return { version: 0, generation: 0, state: emptyRoom(roomId), nodes: [], past: [] };
 }
@@ -35,7 +35,7 @@ export function nodeOf({ state, nodes }: RoomRecord, connectionId: string): stri
   return nodes[state.members.findIndex((member) => member.connectionId === connectionId)];
 }
 
-/** The version comes first, in digits: a script compares it without reading the rest. */
+/** The version comes first, in digits, for the script that compares it. */
 export function encodeRecord({ version, generation, state, nodes, past }: RoomRecord): string {
   const { roomId, devices, members } = state;
   const seats = members.map(({ connectionId, deviceId, isProved }, at) => [
@@ -49,19 +49,19 @@ export function encodeRecord({ version, generation, state, nodes, past }: RoomRe
   return `${version}|${JSON.stringify([generation, roomId, paired, seats, gone])}`;
 }
 
-/** As an older version did, where nobody is proved. */
+/** Without proofs, as an earlier version of the server did. */
 const encodeDevices = ({ client1, client2, proved1, proved2 }: PairedDevices) =>
   proved1 || proved2
     ? [client1, client2, (proved1 ? 1 : 0) + (proved2 ? 2 : 0)]
     : [client1, client2];
 
-/** What was proved comes last, as a number, and is left out where nothing was. */
+/** A proof is a number at the end, and left out if there is none. */
 type Encoded = [
   number,
   string,
   [string, string, number?] | null,
   [string, string | null, string, number?][],
-  // Nodes of an earlier version write none, and may be there still while they are upgraded one by one.
+  // An earlier version of the server writes none.
   [string, string | null, number][]?,
 ];
 
@@ -96,7 +96,7 @@ const decodeDevices = ([client1, client2, proved = 0]: [
   ...((proved & 2) === 0 ? {} : { proved2: true }),
 });
 
-/** Whether the same connections sit there, in whatever order. */
+/** Whether the same connections are members, in any order. */
 export function haveSameMembers(one: RoomState, other: RoomState): boolean {
   return (
     one.members.length === other.members.length &&
@@ -106,7 +106,7 @@ export function haveSameMembers(one: RoomState, other: RoomState): boolean {
   );
 }
 
-/** {@link RoomRecord.past} of a state that comes after a record, at a version. */
+/** {@link RoomRecord.past} of a state that follows a record. */
 export function pastAfter(
   { state, past }: RoomRecord,
   { members }: RoomState,
@@ -120,7 +120,7 @@ export function pastAfter(
   return [...last.values()].slice(0, MAX_PAST);
 }
 
-/** Whether the device of one who sat there at a version has come by another connection since, be that one there or gone as well. */
+/** Whether the device of a member at a version has joined by another connection since, which may have left again. */
 export function isReplaced(
   { connectionId, deviceId }: Member,
   version: number,
