@@ -9,7 +9,7 @@ const TOLERANCE_MS = 1000;
 const PERIOD_MS = 60_000;
 
 export interface RedisClock {
-  /** By how much this node is ahead of Redis, in seconds; 0 until it was measured. */
+  /** Seconds by which this node is ahead of Redis; 0 until it was measured. */
   readonly aheadSeconds: number;
   /** What GET /readyz adds while the clocks differ by more than a second. */
   note(): string | undefined;
@@ -19,36 +19,33 @@ export interface RedisClock {
 
 /** Measures now, every minute, and whenever a connection to Redis is made. */
 export function watchRedisClock(redis: Redis, key: string, clock: Clock, log: Logger): RedisClock {
-  let aheadMs = 0;
+  let aheadSeconds = 0;
   let isOff = false;
   const measure = async () => {
-    const asked = clock.now();
-    const start = clock.monotonic();
+    const [asked, start] = [clock.now(), clock.monotonic()];
     const [seconds, microseconds] = (await redis.command(key, ['TIME'])) as [string, string];
     // Redis read its clock at some time between the request and the answer.
     const halfMs = (clock.monotonic() - start) / 2;
-    aheadMs = asked + halfMs - (Number(seconds) * 1000 + Number(microseconds) / 1000);
+    const aheadMs = asked + halfMs - (Number(seconds) * 1000 + Number(microseconds) / 1000);
+    aheadSeconds = Math.round(aheadMs) / 1000;
     const wasOff = isOff;
     isOff = Math.abs(aheadMs) - halfMs > TOLERANCE_MS;
     if (isOff === wasOff) return;
-    const aheadSeconds = Math.round(aheadMs) / 1000;
     if (isOff) log.warn({ aheadSeconds }, 'clock differs from that of Redis by more than a second');
     else log.info({ aheadSeconds }, 'clock agrees with that of Redis again');
   };
-  // Redis being away is reported elsewhere.
+  // An outage of Redis is reported by its connection.
   const tryMeasure = () => void measure().catch(() => {});
-  const endUp = redis.onUp(tryMeasure);
-  const endPeriod = clock.every(PERIOD_MS, tryMeasure);
+  const stops = [redis.onUp(tryMeasure), clock.every(PERIOD_MS, tryMeasure)];
   if (redis.isUp) tryMeasure();
   return {
     get aheadSeconds() {
-      return aheadMs / 1000;
+      return aheadSeconds;
     },
     note: () => (isOff ? 'the clock differs from that of Redis by more than a second' : undefined),
     measure,
     close() {
-      endUp();
-      endPeriod();
+      for (const stop of stops) stop();
     },
   };
 }

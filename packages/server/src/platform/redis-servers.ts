@@ -26,7 +26,7 @@ export class RedisReplyError extends Error {
   }
 }
 
-/** An error of ioredis without the command that it carries: the arguments of AUTH are secrets, others are keys. */
+/** An error of ioredis without its command, whose arguments may be secrets (AUTH) or keys. */
 export function withoutCommand(error: unknown): Error {
   const { message = String(error), code } = error as { message?: string; code?: string };
   return Object.assign(new Error(message || code), code === undefined ? {} : { code });
@@ -70,7 +70,7 @@ export async function send(over: Connection, [name, ...args]: Command): Promise<
 const FIRST_DELAY_MS = 50;
 const LONGEST_DELAY_MS = 1000;
 
-/** How long to wait before attempt number `attempt` (from 0): doubling, and random so that nodes do not come at once. */
+/** The pause before an attempt, counted from 0: it doubles, and is random so that nodes do not reconnect at once. */
 export function reconnectDelayMs(attempt: number, random = Math.random()): number {
   const longest = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt, 10), LONGEST_DELAY_MS);
   return longest * (0.25 + 0.75 * random);
@@ -112,11 +112,11 @@ export interface Servers {
    */
   all(): Connection[];
   readonly isUp: boolean;
-  /** Sends a command, with a key among its words, to the server to which the Cluster redirects it. */
+  /** Sends a command that includes its key to the server to which the Cluster redirects it. */
   follow(command: Command): Promise<unknown>;
-  /** The server of a connection, to compare it with that of another connection. */
+  /** Names the server of a connection. */
   endpointOf(connection: Connection): string;
-  /** Checks which servers are masters, because an answer was not that of the right master. */
+  /** Finds the masters again, because a server answered that it is not the right one. */
   recheck(): void;
   close(): void;
 }
@@ -138,9 +138,9 @@ export function openServers(target: RedisTarget, timeoutMs: number, events: Serv
     disableClientInfo: true,
     replyMapping: 'resp3',
     connectTimeout: timeoutMs,
-    // Ends a connection whose server does not answer: later commands would wait behind earlier ones.
+    // Ends a connection whose server does not answer, because later commands would wait behind earlier ones.
     socketTimeout: timeoutMs,
-    // For an answer that is late while others arrive. Later than `socketTimeout`, whose connection must not look ready.
+    // For an answer that is late while others arrive. Longer than `socketTimeout`, so that its connection is not ready then.
     commandTimeout: timeoutMs + 50,
     disconnectTimeout: 100,
     // Nothing is queued or sent twice.
@@ -156,7 +156,7 @@ export function openServers(target: RedisTarget, timeoutMs: number, events: Serv
     : openMaster(target, options, timeoutMs, events);
 }
 
-/** Reports what happens to a connection; `wasUp` holds the names of servers that have been connected before. */
+/** Reports the events of a connection; `wasUp` has the names of servers that were connected before. */
 function observe(
   redis: Redis,
   name: string,
@@ -178,7 +178,7 @@ function observe(
 /** TLS options for one host. An IP address is no name for SNI (RFC 6066 §3). */
 const tlsFor = (host: string) => (isIP(host) === 0 ? { servername: host } : {});
 
-/** Adds TLS options to an address that a Sentinel or a Cluster names: ioredis has one set of them for all hosts. */
+/** Adds TLS options to an address that a Sentinel or a Cluster names, because ioredis has one set for all hosts. */
 const secured = (address: string) => {
   const [, host = '', port] = /^(.*):(\d+)$/.exec(address) ?? [];
   return { host, port: Number(port), tls: tlsFor(host), ...tlsFor(host) };
@@ -218,7 +218,7 @@ function openMaster(
           sentinelPassword: target.sentinelCredentials.password as string,
           sentinelCommandTimeout: timeoutMs,
           sentinelRetryStrategy: retry,
-          // Only the Sentinels of the configuration are asked: others may have addresses that do not lead there from here.
+          // Sentinels may name others by addresses that this node cannot reach.
           updateSentinels: false,
           failoverDetector: false,
           ...(target.tls && {
@@ -290,9 +290,9 @@ function openCluster(
     redisOptions: options,
     clusterRetryStrategy: (times) => reconnectDelayMs(times - 1),
     slotsRefreshTimeout: Math.min(timeoutMs, 1000),
-    // It would wait for all masters; while one is away, the others serve.
+    // The check would wait for all masters, but while one is away, the others serve.
     enableReadyCheck: false,
-    // Only `follow` sends by it, and has a timeout. Slots that nobody serves are an answer, not a wait.
+    // Only `follow` sends commands through the Cluster object, and has a timeout. It does not wait for slots without a master.
     enableOfflineQueue: true,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
@@ -313,7 +313,7 @@ function openCluster(
     name !== undefined && masters.get(name)?.status === 'ready';
   const isUp = () => [...owners].every(isConnected);
 
-  /** Connects to the masters there are now: ioredis would do so upon the first command. */
+  /** Connects to the present masters at once; ioredis would do so at the first command. */
   const adopt = () => {
     masters = new Map(cluster.nodes('master').map((redis) => [endpointOf(redis), redis]));
     for (const [name, redis] of masters) {
@@ -328,7 +328,7 @@ function openCluster(
     if (cluster.status === 'ready') cluster.refreshSlotsCache(ignore);
     settle();
   };
-  /** Reads the map again and again until every slot has a master that is connected. */
+  /** Reads the map of slots regularly until every slot has a master that is connected. */
   const settle = () => {
     if (isClosed) return;
     timer ??= setTimeout(() => {

@@ -1,7 +1,7 @@
 // The interface to Redis for the rest of the server: commands and scripts by key, and sharded channels.
 //
-// It is the same for a single server, Sentinels and a Cluster. Every call is answered within the timeout or rejects with
-// `Unavailable`; no call waits for Redis to come back. A call that was not answered may have been carried out.
+// It is the same for a single server, Sentinels and a Cluster. Every call resolves within the timeout or rejects with
+// `Unavailable`; a call that rejects may have been carried out.
 import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { Unavailable } from './http-errors.js';
@@ -27,18 +27,18 @@ export interface Script {
 }
 
 /**
- * What a script may do beyond others. `allow-oom`: run although memory is full, because it frees some. Without it a
- * server that is full refuses the script before its first line, so none is ever half done.
+ * `allow-oom`: the script runs although memory is full, because it frees some. Without it a full server refuses the
+ * script before its first line, so that none is half done.
  */
 export type ScriptFlag = 'allow-oom' | 'no-writes';
 
-/** Defines a script; its first line, which declares it to the server, is added here. */
+/** Defines a script; adds the first line, which declares its flags to the server. */
 export function defineScript(name: string, lua: string, flags: readonly ScriptFlag[] = []): Script {
   const source = `#!lua flags=${flags.join(',')}\n${lua.trim()}\n`;
   return { name, source, sha: createHash('sha1').update(source).digest('hex') };
 }
 
-/** What a duration is of. */
+/** What is counted and timed. */
 export const REDIS_OPERATIONS = ['command', 'script', 'publish'] as const;
 export type RedisOperation = (typeof REDIS_OPERATIONS)[number];
 
@@ -46,43 +46,43 @@ export interface RedisOptions {
   readonly timeoutMs: number;
   /** Replicas that a write must have reached before it counts as done. */
   readonly replicasAck: number;
-  /** Told of every operation that Redis answered. */
+  /** Called for every operation that Redis answered. */
   readonly observe?: (operation: RedisOperation, seconds: number) => void;
-  /** Told whenever a server is lost, or not to be reached. */
+  /** Called whenever a server is lost or cannot be reached. */
   readonly onDown?: (cause: unknown) => void;
-  /** Told whenever a server that is connected has refused an operation. */
+  /** Called whenever a connected server has refused an operation. */
   readonly onRefused?: (cause: Refusal) => void;
 }
 
-/** The first key says which server is meant: all keys of an operation lie in its slot. */
+/** All keys of an operation are in the slot of the first. */
 export type Keys = readonly [string, ...string[]];
 
 export interface Redis {
-  /** Runs a command at the server that has `key`; the key is to be among `args` too, where the command wants it. */
+  /** Runs a command at the server that has `key`; `args` include the key if the command takes it. */
   command(key: string, args: Command): Promise<unknown>;
   /** Runs a script. */
   run(script: Script, keys: Keys, args: readonly RedisArgument[]): Promise<unknown>;
-  /** Runs a script that writes what is then promised: it has reached the replicas that the configuration asks for. */
+  /** Runs a script and resolves when its writes have reached REDIS_REPLICAS_ACK replicas. */
   write(script: Script, keys: Keys, args: readonly RedisArgument[]): Promise<unknown>;
   /**
-   * Publishes to a sharded channel; resolves to the number of subscribers that Redis knows of. Messages to one channel
-   * arrive in their order, since none is sent again: one that cannot be delivered rejects.
+   * Publishes to a sharded channel, and resolves to the number of its subscribers. Messages to one channel keep their
+   * order, because none is sent again.
    */
   publish(channel: string, message: string): Promise<number>;
   subscribe(channel: string, events: SubscriptionEvents): Subscription;
-  /** The keys that match, portion by portion; one that is there all the while comes at least once. */
+  /** The keys that match, in portions. A key that exists all the time comes at least once. */
   scan(pattern: string): AsyncGenerator<string[]>;
   /** Asks every server whether it would refuse a script that needs memory and writes; resolves to why some do. */
   refusals(): Promise<ReadonlySet<Refusal>>;
   /** Whether every server that holds data is connected. */
   readonly isUp: boolean;
-  /** Resolves to whether they are, in at most this time. */
+  /** Resolves to `isUp` as soon as it is true, or after this time. */
   ready(withinMs: number): Promise<boolean>;
-  /** Calls `listener` whenever a server is connected, for the first time or again. Returns what ends that. */
+  /** Calls `listener` whenever a server is connected, for the first time or again. Returns the function that stops it. */
   onUp(listener: () => void): () => void;
-  /** Reconnects to servers that had been connected. */
+  /** Connections that were lost and made again. */
   readonly reconnects: number;
-  /** What was asked of Redis: name of the command or script → how often. What a connection itself needs is not counted. */
+  /** Name of the command or script → how often it was sent. Commands that a connection itself needs are not counted. */
   readonly counts: ReadonlyMap<string, number>;
   close(): void;
 }
@@ -112,14 +112,14 @@ const NOTHING = defineScript('nothing', 'return 1');
 /** Error replies with which a Cluster redirects a command. */
 const REDIRECTED = new Set(['MOVED', 'ASK', 'TRYAGAIN']);
 
-/** Error replies that are bugs of ours, not outages; NOSCRIPT is handled by the caller. */
+/** Error replies that are bugs, not outages; NOSCRIPT is handled by the caller. */
 const BUGS = new Set(['ERR', 'WRONGTYPE', 'CROSSSLOT', 'NOSCRIPT']);
 
 /** Whether an operation was refused, before it did anything, because Redis is full. */
 export const isFull = (error: unknown): boolean =>
   error instanceof Unavailable && (error.cause as Partial<RedisReplyError>).code === 'OOM';
 
-/** Connects, and reconnects until closed; `ready` tells whether Redis is there. */
+/** Connects, and reconnects until closed. */
 export function connectRedis(target: RedisTarget, options: RedisOptions): Redis {
   const { timeoutMs, replicasAck, observe = () => {}, onDown = () => {} } = options;
   const { onRefused = () => {} } = options;
@@ -146,11 +146,11 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     return result;
   };
 
-  /** Resolves when enough replicas have what was written over this connection until the end of this turn. */
+  /** Resolves when enough replicas have the writes of this turn over this connection. */
   const replicated = (over: Connection): Promise<void> => {
     const known = waits.get(over);
     if (known !== undefined) return known;
-    // Over the same connection, because WAIT covers its writes only; once for all of a turn, because WAIT blocks it.
+    // WAIT covers the writes of its own connection, and blocks it: one for each turn.
     const wait = new Promise<unknown>((resolve, reject) => {
       setImmediate(() => {
         waits.delete(over);
@@ -186,7 +186,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     }
     try {
       const reply = await servers.follow(command);
-      // Which connection it took is not known.
+      // It is not known which connection the command took.
       if (mustWait) await Promise.all(servers.all().map(replicated));
       return reply;
     } catch (error) {
@@ -214,7 +214,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
       try {
         return await sendTo(keys[0], ['EVALSHA', script.sha, ...words], isWrite);
       } catch (error) {
-        // A server that was started, or became master, since: this loads the script too.
+        // The server was started, or became master, since. EVAL loads the script too.
         if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw error;
         return sendTo(keys[0], ['EVAL', script.source, ...words], isWrite);
       }
