@@ -81,7 +81,7 @@ describe('every source file', () => {
   });
 
   test('has a name in kebab-case that says more than "utils"', () => {
-    const kebab = /^packages\/[a-z]+\/src\/([a-z]+\/){0,2}[a-z0-9]+(-[a-z0-9]+)*\.ts$/;
+    const kebab = /^packages\/[a-z]+\/src\/([a-z]+(-[a-z]+)*\/){0,2}[a-z0-9]+(-[a-z0-9]+)*\.ts$/;
     const empty = /\b(utils?|helpers?|managers?|types|misc|common)\b/;
     expect(breaking(({ path }) => !kebab.test(path) || empty.test(path))).toEqual([]);
   });

@@ -3,7 +3,7 @@ import WebSocket from 'ws';
 import {
   SignalingClient,
   type SocketConstructor,
-} from '../../packages/client/src/signaling-client.js';
+} from '../../packages/client/src/signaling/signaling-client.js';
 
 /** A time in which the two could not talk. */
 export interface Parting {

@@ -7,12 +7,12 @@ import {
 } from '@couplet/protocol';
 import { systemClock } from './clock.js';
 import { CoupletError } from './errors.js';
-import { normalizeJoinCode } from './join-code.js';
-import { type Fetch, PairingClient, randomId } from './pairing-client.js';
-import type { PeerConnectionConstructor } from './peer-link.js';
-import { PeerSession, type PeerSessionOptions } from './peer-session.js';
-import type { SavedSession } from './session-events.js';
-import type { SocketConstructor } from './signaling-client.js';
+import { normalizeJoinCode } from './pairing/join-code.js';
+import { type Fetch, PairingClient, randomId } from './pairing/pairing-client.js';
+import type { PeerConnectionConstructor } from './session/peer-link.js';
+import { PeerSession, type PeerSessionOptions } from './session/peer-session.js';
+import type { SavedSession } from './session/session-events.js';
+import type { SocketConstructor } from './signaling/signaling-client.js';
 
 /** How to reach the server, and what the platform lacks. */
 export interface CoupletOptions {

@@ -13,13 +13,13 @@ export {
   type FinalRefusal,
   type LocalErrorCode,
 } from './errors.js';
-export { normalizeJoinCode } from './join-code.js';
-export { type ExchangedKeys, exchangeKeys } from './key-exchange.js';
-export type { Data } from './outbox.js';
-export type { Fetch } from './pairing-client.js';
-export type { SessionPath } from './path.js';
-export type { PeerConnectionConstructor } from './peer-link.js';
-export type { PeerSession } from './peer-session.js';
+export { type ExchangedKeys, exchangeKeys } from './key-exchange/key-exchange.js';
+export { normalizeJoinCode } from './pairing/join-code.js';
+export type { Fetch } from './pairing/pairing-client.js';
+export type { Data } from './session/outbox.js';
+export type { SessionPath } from './session/path.js';
+export type { PeerConnectionConstructor } from './session/peer-link.js';
+export type { PeerSession } from './session/peer-session.js';
 export type {
   CandidateFound,
   KeyMessage,
@@ -27,5 +27,5 @@ export type {
   SessionEvents,
   SessionState,
   SignalingState,
-} from './session-events.js';
-export type { Socket, SocketConstructor } from './signaling-client.js';
+} from './session/session-events.js';
+export type { Socket, SocketConstructor } from './signaling/signaling-client.js';

@@ -14,7 +14,7 @@ const unionOf = (file: string, name: string) => {
 };
 
 test('names every state, and in the table of states each is reached', () => {
-  const states = unionOf('session-events', 'SessionState');
+  const states = unionOf('session/session-events', 'SessionState');
   expect(states).toHaveLength(4);
   const [members, transitions] = section(readme, '## The session').split('| state ');
   const [state = ''] = members?.match(/^\| `state` .*$/m) ?? [];
@@ -25,7 +25,7 @@ test('names every state, and in the table of states each is reached', () => {
 });
 
 test('has the transitions that the code has in its comment', () => {
-  const comment = source('session-events').match(/^\/\/ {3}.*│.*$/gm) ?? [];
+  const comment = source('session/session-events').match(/^\/\/ {3}.*│.*$/gm) ?? [];
   const cells = comment.map((line) =>
     line
       .slice(5)
@@ -40,7 +40,8 @@ test('has the transitions that the code has in its comment', () => {
 });
 
 test('names every event', () => {
-  const [, body = ''] = /interface SessionEvents \{(.*?)^\}/ms.exec(source('session-events')) ?? [];
+  const [, body = ''] =
+    /interface SessionEvents \{(.*?)^\}/ms.exec(source('session/session-events')) ?? [];
   const events = Array.from(body.matchAll(/^ {2}'?([\w-]+)'?: \[/gm), ([, name]) => name);
   expect(events.length).toBeGreaterThan(5);
   const [row = ''] = readme.match(/^\| `on\(event, listener\)`.*$/m) ?? [];
@@ -49,7 +50,7 @@ test('names every event', () => {
 
 test('names every way in which the signaling may stand', () => {
   const [row = ''] = readme.match(/^\| `signaling` .*$/m) ?? [];
-  expect(quoted(row).slice(1)).toEqual(unionOf('session-events', 'SignalingState'));
+  expect(quoted(row).slice(1)).toEqual(unionOf('session/session-events', 'SignalingState'));
 });
 
 test('names every code of this end, every final close and every final refusal', () => {

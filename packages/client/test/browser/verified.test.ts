@@ -334,7 +334,7 @@ async function applyUnchecked(
   options: { swap: string; other: string | undefined },
 ) {
   // A module of the package that is not for applications. The test runner would replace the import itself.
-  const load = new Function('return import("/client/certificate-pin.js")');
+  const load = new Function('return import("/client/key-exchange/certificate-pin.js")');
   const { CertificatePin } = (await load()) as {
     CertificatePin: new (
       pc: RTCPeerConnection,

@@ -54,12 +54,17 @@ const PAGE = `<!doctype html>
 /** The built modules of a package, by the path at which the page finds them. */
 const modulesOf = (name: string): Record<string, Buffer> => {
   const folder = fileURLToPath(new URL(`../../../${name}/dist`, import.meta.url));
-  const files = readdirSync(folder).filter((file) => file.endsWith('.js'));
+  const all = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const files = all.filter((file) => file.endsWith('.js'));
   return Object.fromEntries(
     files.map((file) => [`/${name}/${file}`, readFileSync(join(folder, file))]),
   );
 };
-const scripts = () => ({ ...modulesOf('client'), ...modulesOf('protocol') });
+/** The built client and what it imports. */
+export const scripts = (): Record<string, Buffer> => ({
+  ...modulesOf('client'),
+  ...modulesOf('protocol'),
+});
 
 /** A browser and a site for the tests of a describe block; returns what opens a device, which is closed with its test. */
 export function deviceOpener(

@@ -1,7 +1,7 @@
 // Two sessions with certificates and a forwarder between them, on which tests drop, change and add messages.
 import { Emitter } from '../../src/emitter.js';
-import type { Pin } from '../../src/negotiation.js';
-import type { KeyMessage, SessionEvents, SessionState } from '../../src/session-events.js';
+import type { Pin } from '../../src/session/negotiation.js';
+import type { KeyMessage, SessionEvents, SessionState } from '../../src/session/session-events.js';
 
 /** What the forwarder makes of a message: nothing, the same, or others. */
 export type Forwarder = (message: KeyMessage) => KeyMessage[];

@@ -2,8 +2,8 @@
 import { expect, onTestFinished } from 'vitest';
 import { eventually } from '../../../server/test/support/eventually.js';
 import { FakeClock } from '../../../server/test/support/fake-clock.js';
-import type { PeerConnectionConstructor } from '../../src/peer-link.js';
-import { PeerSession } from '../../src/peer-session.js';
+import type { PeerConnectionConstructor } from '../../src/session/peer-link.js';
+import { PeerSession } from '../../src/session/peer-session.js';
 import { FakePeerConnection } from './fake-peer-connection.js';
 import { FakeSocket } from './fake-socket.js';
 

@@ -1,0 +1,211 @@
+// The pin: which descriptions it admits, in the forms that real implementations write, and which it refuses.
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { RTCPeerConnection as WeriftConnection } from 'werift';
+import { CertificatePin } from '../../src/key-exchange/certificate-pin.js';
+
+const VERIFIED = 'AB:CD:EF:01';
+const OTHER = '11:22:33:44';
+
+const pinOf = (sdp: string, transports: object[] = []) =>
+  new CertificatePin(connection(sdp, transports));
+
+const connection = (sdp: string, transports: object[] = []) =>
+  ({
+    remoteDescription: { type: 'offer', sdp },
+    sctp: { transport: transports[0] },
+    getReceivers: () => transports.slice(1).map((transport) => ({ transport })),
+  }) as unknown as RTCPeerConnection;
+
+const lines = (...all: string[]) => all.map((line) => `${line}\r\n`).join('');
+const START = ['v=0', 'o=- 4611731400430051336 2 IN IP4 127.0.0.1', 's=-', 't=0 0'];
+const DATA = 'm=application 9 UDP/DTLS/SCTP webrtc-datachannel';
+const FINGERPRINT = `a=fingerprint:sha-256 ${VERIFIED}`;
+
+/** Two sections, with what a test adds. */
+const offer = ({
+  session = ['a=group:BUNDLE 0 1'],
+  audio = 'm=audio 9 UDP/TLS/RTP/SAVPF 111',
+  first = [FINGERPRINT],
+  second = [FINGERPRINT],
+  mids = ['a=mid:0', 'a=mid:1'],
+}: {
+  session?: string[];
+  audio?: string;
+  first?: string[];
+  second?: string[];
+  mids?: string[];
+} = {}) =>
+  lines(
+    ...START,
+    ...session,
+    ...[audio, 'c=IN IP4 0.0.0.0', ...first, 'a=setup:actpass', mids[0] ?? ''].filter(Boolean),
+    ...[DATA, 'c=IN IP4 0.0.0.0', ...second, 'a=setup:actpass', mids[1] ?? ''].filter(Boolean),
+  );
+
+const honest: Record<string, string> = {
+  'Chromium and Safari: a fingerprint in each section': offer(),
+  'sections with names, tokens of every kind, values with spaces': lines(
+    ...START,
+    'a=group:BUNDLE audio data',
+    'a=extmap-allow-mixed',
+    'a=msid-semantic: WMS *',
+    'm=audio 53171 UDP/TLS/RTP/SAVPF 111 63',
+    'c=IN IP4 192.0.2.5',
+    'b=AS:30',
+    'a=rtcp:9 IN IP4 0.0.0.0',
+    'a=candidate:1 1 udp 2113937151 fd00::2 53171 typ host generation 0 network-cost 999',
+    'a=ice-options:trickle renomination',
+    FINGERPRINT,
+    'a=mid:audio',
+    'a=extmap:2/recvonly urn:ietf:params:rtp-hdrext:csrc-audio-level',
+    'a=rtcp-fb:111 transport-cc ',
+    'a=fmtp:111 minptime=10; useinbandfec=1',
+    'a=x-google-flag:conference',
+    'a=ssrc:1 cname:{ceb23311-7357}',
+    'a=msid:Küche 1',
+    DATA,
+    'a=mid:data',
+    FINGERPRINT,
+  ),
+  'Firefox and Pion: one fingerprint for the session, and a section that is only bundled': offer({
+    session: [FINGERPRINT, 'a=group:BUNDLE 0 1'],
+    audio: 'm=audio 0 UDP/TLS/RTP/SAVPF 109',
+    first: ['a=bundle-only'],
+    second: [],
+  }),
+  'a section that is rejected, outside of the group': offer({
+    session: ['a=group:BUNDLE 1'],
+    audio: 'm=audio 0 UDP/TLS/RTP/SAVPF 111',
+    first: ['a=inactive'],
+  }),
+  'a single section without a group': lines(...START, DATA, FINGERPRINT),
+  'the hash in capitals, the digits in lower case': offer({
+    first: [`a=fingerprint:SHA-256 ${VERIFIED.toLowerCase()}`],
+  }),
+  'lines that end without CR, and an empty last one': `${offer().replaceAll('\r', '')}\n`,
+};
+
+test.each(Object.entries(honest))('%s', (_title, sdp) => {
+  expect(pinOf(offer()).admits(sdp)).toBe(true);
+});
+
+test('several hashes, as long as they stay the same', () => {
+  const both = offer({ first: [FINGERPRINT, 'a=fingerprint:sha-1 AA:BB'] });
+  expect(pinOf(both).admits(both)).toBe(true);
+  expect(pinOf(both).admits(offer())).toBe(false);
+  expect(pinOf(offer()).admits(both)).toBe(false);
+});
+
+test('werift: offer and answer', async () => {
+  const [one, other] = [new WeriftConnection(), new WeriftConnection()];
+  one.createDataChannel('data');
+  one.addTransceiver('audio');
+  one.addTransceiver('video');
+  await one.setLocalDescription(await one.createOffer());
+  await other.setRemoteDescription({ type: 'offer', sdp: one.localDescription?.sdp ?? '' });
+  await other.setLocalDescription(await other.createAnswer());
+  for (const { localDescription, remoteDescription } of [one, other]) {
+    for (const description of [localDescription, remoteDescription]) {
+      const sdp = description?.sdp;
+      if (sdp !== undefined) expect(pinOf(sdp).admits(sdp)).toBe(true);
+    }
+  }
+  await Promise.all([one.close(), other.close()]);
+});
+
+const refused: Record<string, string> = {
+  'no certificate': offer({ first: [], second: [] }),
+  'another certificate': offer({
+    first: [`a=fingerprint:sha-256 ${OTHER}`],
+    second: [`a=fingerprint:sha-256 ${OTHER}`],
+  }),
+  'another certificate in one section': offer({ first: [`a=fingerprint:sha-256 ${OTHER}`] }),
+  'another certificate beside the verified one': offer({
+    first: [FINGERPRINT, `a=fingerprint:sha-256 ${OTHER}`],
+  }),
+  'another certificate for the session': offer({
+    session: ['a=group:BUNDLE 0 1', `a=fingerprint:sha-256 ${OTHER}`],
+  }),
+  'a section outside of the group': offer({ session: ['a=group:BUNDLE 1'] }),
+  'no group': offer({ session: [] }),
+  'two groups': offer({ session: ['a=group:BUNDLE 0', 'a=group:BUNDLE 1'] }),
+  'a group within a section': offer({ session: [], first: [FINGERPRINT, 'a=group:BUNDLE 0 1'] }),
+  'a section without a name': offer({ mids: ['', 'a=mid:1'] }),
+  'a section with two names': offer({ first: [FINGERPRINT, 'a=mid:2'] }),
+  'two sections with one name': offer({ mids: ['a=mid:1', 'a=mid:1'] }),
+  'an empty line': offer().replace(DATA, `\r\n${DATA}`),
+  'a CR alone': offer({ first: [FINGERPRINT, `a=x:\ra=fingerprint:sha-256 ${OTHER}`] }),
+  'a NUL': offer({ first: [FINGERPRINT, 'a=x:\0'] }),
+  'a line of no type': offer({ first: [FINGERPRINT, 'fingerprint'] }),
+  'a line that is indented': offer({ first: [FINGERPRINT, ` a=fingerprint:sha-256 ${OTHER}`] }),
+  'a type in capitals': offer({ first: [FINGERPRINT, `A=fingerprint:sha-256 ${OTHER}`] }),
+  'an attribute without a name': offer({ first: [FINGERPRINT, 'a=:'] }),
+  ...Object.fromEntries(
+    [
+      `fingerprint:sha-256\t${OTHER}`,
+      `fingerprint:sha-256  ${OTHER}`,
+      `fingerprint: sha-256 ${OTHER}`,
+      `fingerprint sha-256 ${OTHER}`,
+      `fingerprint :sha-256 ${OTHER}`,
+      `fingerprint\t:sha-256 ${OTHER}`,
+      `FINGERPRINT:sha-256\t${OTHER}`,
+      `Fingerprint:sha-256 ${VERIFIED}`,
+      `:fingerprint:sha-256 ${OTHER}`,
+      ` fingerprint:sha-256 ${OTHER}`,
+      `fingerprints:sha-256 ${OTHER}`,
+      `fingerprint:sha-256 ${VERIFIED} ${OTHER}`,
+      `fingerprint:sha-256 ${VERIFIED} `,
+      'fingerprint',
+    ].map((form) => [JSON.stringify(form), offer({ first: [FINGERPRINT, `a=${form}`] })]),
+  ),
+};
+
+test.each(Object.entries(refused))('refused: %s', (_title, sdp) => {
+  const pin = pinOf(offer());
+  expect(pin.admits(sdp)).toBe(false);
+  // The same, where it is the platform that has it.
+  expect(pin.holds(connection(sdp))).toBe(false);
+});
+
+const certificate = Uint8Array.of(1, 2, 3).buffer;
+const fingerprintBy = (hash: string) => {
+  const digest = createHash(hash.replace('-', '')).update(new Uint8Array(certificate));
+  return `a=fingerprint:${hash} ${digest.digest('hex').replace(/..(?=.)/g, '$&:')}`;
+};
+const transport = (...certificates: ArrayBuffer[]) => ({
+  getRemoteCertificates: () => certificates,
+});
+const data = (...fingerprints: string[]) => lines(...START, DATA, ...fingerprints);
+
+test('the certificate in use has to be one of the description, by any hash', async () => {
+  for (const hash of ['sha-256', 'sha-384']) {
+    const sdp = data(fingerprintBy(hash), 'a=fingerprint:sha-999 AA');
+    const pc = connection(sdp, [transport(certificate), transport(), {}]);
+    expect(await new CertificatePin(pc).verify(pc)).toBe(true);
+  }
+  const wrong = connection(data(FINGERPRINT), [transport(certificate)]);
+  expect(await new CertificatePin(wrong).verify(wrong)).toBe(false);
+});
+
+test('every transport has the one certificate, from then on', async () => {
+  const sdp = data(fingerprintBy('sha-256'));
+  const pc = connection(sdp, [transport(certificate), transport(certificate)]);
+  const pin = new CertificatePin(pc);
+  expect(await pin.verify(pc)).toBe(true);
+  expect(pin.holds(pc)).toBe(true);
+  const other = Uint8Array.of(9).buffer;
+  for (const transports of [[transport(other)], [transport(certificate), transport(other)]]) {
+    const changed = connection(sdp, transports);
+    expect(pin.holds(changed)).toBe(false);
+    expect(await new CertificatePin(changed).verify(changed)).toBe(false);
+  }
+});
+
+test('a platform that shows no certificate is judged by its descriptions', async () => {
+  const pc = { remoteDescription: { type: 'offer', sdp: data(FINGERPRINT) } } as RTCPeerConnection;
+  const pin = new CertificatePin(pc);
+  expect(await pin.verify(pc)).toBe(true);
+  // A new connection, before the first description.
+  expect(pin.holds({ remoteDescription: null } as RTCPeerConnection)).toBe(true);
+});

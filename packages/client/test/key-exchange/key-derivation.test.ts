@@ -1,0 +1,110 @@
+// The arithmetic of a key exchange against the test vector of docs/key-exchange.md, which was computed by other means.
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import {
+  commitmentTo,
+  derive,
+  exportKey,
+  generateKeys,
+} from '../../src/key-exchange/key-derivation.js';
+
+const LEADER = {
+  d: 'yI8B9RDZrD9wopLaojFt5UTpqriv6EBJxiqcV4YtFDM',
+  x: '2tC2U5QiHPmwUeH-yleH0Jjf5jf8kLnvlF0MN3JYEYA',
+  y: 'UnGgRhzbglLWHxxFb6PlmrH0WzOsz19YOJ4Fd7iZC7M',
+};
+const FOLLOWER = {
+  d: 'xu-cXXiuASoBEWSss5fOIIhoXY8Gv5vgsoOrRkdr7lM',
+  x: '0S37UonI1PgSCLcCcDmMNCKWlwoLzLdMc2_HVUSUv2M',
+  y: 'VvvzyjZswj6BV4VME8WNaqwj8Eatow-DU-dPMwOYcqs',
+};
+const context = {
+  roomId: '3f'.repeat(24),
+  exchangeId: '00112233445566778899aabbccddeeff',
+  leader: ['sha-256 0A:1B'],
+  follower: ['sha-256 C0:FF', 'sha-384 EE:00'],
+};
+const leaderKey =
+  'BNrQtlOUIhz5sFHh_spXh9CY3-Y3_JC575RdDDdyWBGAUnGgRhzbglLWHxxFb6PlmrH0WzOsz19YOJ4Fd7iZC7M';
+const followerKey =
+  'BNEt-1KJyNT4Egi3AnA5jDQilpcKC8y3THNvx1VElL9jVvvzyjZswj6BV4VME8WNaqwj8Eatow-DU-dPMwOYcqs';
+const commitment = 'Sk1yfe1XYQMKWcXTMnS9Vkr0DUxNDZFtY9DfpQP-KII';
+const transcript = { ...context, commitment, leaderKey, followerKey };
+const expected = {
+  sas: '031 381 091',
+  leaderTag: 'I2RL1uQDIwhQlWYb0inzKVIjjafJYxjL_vPm0_K1YcI',
+  followerTag: 'eAAz6f7wLhNyaBgZ8KUvq72vZJ78fs49R-eD7v_KVmU',
+};
+
+const privateKey = (jwk: typeof LEADER) =>
+  crypto.subtle.importKey(
+    'jwk',
+    { kty: 'EC', crv: 'P-256', ...jwk },
+    { name: 'ECDH', namedCurve: 'P-256' },
+    false,
+    ['deriveBits'],
+  );
+
+test('the vector of the paper, from both ends', async () => {
+  expect(await commitmentTo(leaderKey, context)).toBe(commitment);
+  const leader = await derive(await privateKey(LEADER), followerKey, transcript);
+  const follower = await derive(await privateKey(FOLLOWER), leaderKey, transcript);
+  expect(leader).toMatchObject(expected);
+  expect(follower).toMatchObject(expected);
+  const paper = readFileSync(new URL('../../../../docs/key-exchange.md', import.meta.url), 'utf8');
+  for (const value of [...Object.values(expected), commitment, leaderKey, followerKey]) {
+    expect(paper).toContain(value);
+  }
+});
+
+test('the key is the same at both ends, and cannot be exported', async () => {
+  const bits = async ({ key }: { key: CryptoKey }) => {
+    const info = new TextEncoder().encode('app');
+    const salt = new Uint8Array();
+    const derived = { name: 'HKDF', hash: 'SHA-256', salt, info };
+    return Buffer.from(await crypto.subtle.deriveBits(derived, key, 256)).toString('hex');
+  };
+  const leader = await derive(await privateKey(LEADER), followerKey, transcript);
+  const follower = await derive(await privateKey(FOLLOWER), leaderKey, transcript);
+  expect(await bits(leader)).toBe(await bits(follower));
+  expect(leader.key.extractable).toBe(false);
+});
+
+test('every field of the transcript counts, and so does its place', async () => {
+  const key = await privateKey(LEADER);
+  const changed = [
+    { roomId: 'other' },
+    { exchangeId: 'other' },
+    { commitment: 'other' },
+    { leaderKey: 'other' },
+    { followerKey: 'other' },
+    { leader: context.follower, follower: context.leader },
+    { roomId: `${context.roomId}0`, exchangeId: context.exchangeId.slice(1) },
+  ];
+  const seen = new Set([expected.sas]);
+  for (const change of changed) {
+    seen.add((await derive(key, followerKey, { ...transcript, ...change })).sas);
+  }
+  expect(seen.size).toBe(changed.length + 1);
+  const commitments = [
+    { roomId: 'other' },
+    { exchangeId: 'other' },
+    { leader: [] },
+    { follower: [] },
+  ];
+  for (const change of commitments) {
+    expect(await commitmentTo(leaderKey, { ...context, ...change })).not.toBe(commitment);
+  }
+});
+
+test('keys are fresh, points of the curve, and 65 bytes long', async () => {
+  const [one, other] = [await generateKeys(), await generateKeys()];
+  const text = await exportKey(one);
+  expect(Buffer.from(text, 'base64url')).toHaveLength(65);
+  expect(await exportKey(other)).not.toBe(text);
+  const off = Buffer.from(text, 'base64url');
+  off[64] = (off[64] ?? 0) ^ 1;
+  for (const bad of [off.toString('base64url'), 'BAAA', '', '!']) {
+    await expect(derive(one.privateKey, bad, transcript)).rejects.toThrow();
+  }
+});

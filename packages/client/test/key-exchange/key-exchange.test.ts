@@ -1,0 +1,293 @@
+// A key exchange between two sessions: what both get, and what someone in between, a reload or a lost message make of it.
+import { expect, onTestFinished, test, vi } from 'vitest';
+import {
+  commitmentTo,
+  derive,
+  exportKey,
+  generateKeys,
+} from '../../src/key-exchange/key-derivation.js';
+import { exchangeKeys } from '../../src/key-exchange/key-exchange.js';
+import type { KeyMessage } from '../../src/session/session-events.js';
+import { FakeKeySession } from '../support/fake-key-session.js';
+
+/** What a message is: `hello`, `commit`, `key`, or `complete`. */
+const kindOf = (message: KeyMessage) =>
+  message.type === 'key_exchange' ? message.publicKey.split(':')[1] : 'complete';
+const kindsOf = ({ sent }: FakeKeySession) => sent.map(kindOf);
+
+/** Resolves once the session has sent such a message. */
+const sent = (session: FakeKeySession, kind: string) =>
+  vi.waitFor(() => expect(kindsOf(session)).toContain(kind), { interval: 1 });
+
+const outcome = (exchange: Promise<unknown>) =>
+  exchange.then(
+    () => 'success',
+    ({ code }) => code,
+  );
+
+test('both get the same digits, and a key of their own', async () => {
+  const [leader, follower] = FakeKeySession.pair();
+  const [one, other] = await Promise.all([exchangeKeys(leader), exchangeKeys(follower)]);
+  expect(one.sas).toBe(other.sas);
+  expect(one.sas).toMatch(/^\d{3} \d{3} \d{3}$/);
+  expect([one.peer, other.peer]).toEqual([leader.peer, follower.peer]);
+  expect([one.key.extractable, [...one.key.usages].sort()]).toEqual([
+    false,
+    ['deriveBits', 'deriveKey'],
+  ]);
+  // Each session is bound to the certificate of the other.
+  const certificates = [leader, follower].map(({ pinned: [pin] }) =>
+    ['AA', 'BB'].map((value) => pin?.admits(`a=fingerprint:sha-256 ${value}`)),
+  );
+  expect(certificates).toEqual([
+    [false, true],
+    [true, false],
+  ]);
+  // The key is shown only to one that has shown its own.
+  expect(kindsOf(leader).slice(-2)).toEqual(['key', 'complete']);
+  expect(kindsOf(follower)).toEqual(['hello', 'key', 'key', 'complete']);
+});
+
+test.each([0, 1])('either may begin first (%i)', async (which) => {
+  const pair = FakeKeySession.pair();
+  const [early, late] = which === 0 ? pair : [pair[1], pair[0]];
+  const first = exchangeKeys(early);
+  await sent(early, which === 0 ? 'commit' : 'hello');
+  const second = exchangeKeys(late);
+  expect((await first).sas).toBe((await second).sas);
+});
+
+test('every exchange has other digits', async () => {
+  const [leader, follower] = FakeKeySession.pair();
+  const seen = new Set<string>();
+  for (let n = 0; n < 5; n++) {
+    const [one] = await Promise.all([exchangeKeys(leader), exchangeKeys(follower)]);
+    seen.add(one.sas);
+  }
+  expect(seen.size).toBe(5);
+});
+
+test.each(['commit', 'key', 'complete'])(
+  'a lost %s is sent again when the peer can be reached again',
+  async (lost) => {
+    for (const loser of [0, 1]) {
+      const pair = FakeKeySession.pair();
+      let down = false;
+      const drop = (message: KeyMessage) => {
+        if (kindOf(message) === lost && !down) {
+          down = true;
+          return [];
+        }
+        return [message];
+      };
+      (pair[loser] as FakeKeySession).forward = drop;
+      const exchanges = Promise.all(pair.map((session) => exchangeKeys(session)));
+      // The follower commits to nothing.
+      if (loser === 0 || lost !== 'commit') await vi.waitFor(() => expect(down).toBe(true));
+      for (const session of pair) session.happen('signaling', 'down');
+      for (const session of pair) session.happen('signaling', 'ready');
+      const [one, other] = await exchanges;
+      expect(one?.sas).toBe(other?.sas);
+    }
+  },
+);
+
+/** Someone in between, with keys of their own towards either end. */
+async function intercept(leader: FakeKeySession, follower: FakeKeySession) {
+  const mine = await generateKeys();
+  const myKey = await exportKey(mine);
+  const swap = (message: KeyMessage): KeyMessage[] => {
+    if (message.type === 'key_exchange_complete') return [];
+    const [version, kind] = message.publicKey.split(':');
+    if (kind !== 'key') return [message];
+    return [{ ...message, publicKey: `${version}:key:${myKey}` }];
+  };
+  leader.forward = swap;
+  follower.forward = swap;
+  return { mine, myKey };
+}
+
+test('keys that are swapped break the commitment', async () => {
+  const [leader, follower] = FakeKeySession.pair();
+  await intercept(leader, follower);
+  const outcomes = [exchangeKeys(leader), exchangeKeys(follower)].map(outcome);
+  expect(await outcomes[1]).toBe('key_mismatch');
+  // The forwarder holds the follower's protest back: the leader waits on, and has no digits.
+  leader.hear(follower.sent.at(-1) as KeyMessage);
+  expect(await outcomes[0]).toBe('key_mismatch');
+});
+
+test('someone who does the whole protocol with both ends is told by the digits', async () => {
+  const [leader, follower] = [new FakeKeySession('AA', 'BB'), new FakeKeySession('BB', 'AA')];
+  const context = (exchangeId: string) => ({
+    ...{ roomId: 'room', exchangeId },
+    ...{ leader: ['sha-256 AA'], follower: ['sha-256 BB'] },
+  });
+  const mine = await generateKeys();
+  const myKey = await exportKey(mine);
+  const key = (sessionId: string): KeyMessage => ({
+    type: 'key_exchange',
+    publicKey: `couplet1:key:${myKey}`,
+    sessionId,
+  });
+  const shown = (session: FakeKeySession, kind: string) => {
+    const message = session.sent.find((one) => kindOf(one) === kind);
+    const publicKey = message?.type === 'key_exchange' ? message.publicKey : '';
+    return { value: publicKey.split(':')[2] ?? '', sessionId: message?.sessionId ?? '' };
+  };
+  const results = [exchangeKeys(leader), exchangeKeys(follower)];
+
+  await sent(leader, 'commit');
+  const { value: commitment, sessionId } = shown(leader, 'commit');
+  leader.hear(key(sessionId));
+  await sent(leader, 'key');
+  const toLeader = await derive(mine.privateKey, shown(leader, 'key').value, {
+    ...context(sessionId),
+    ...{ commitment, leaderKey: shown(leader, 'key').value, followerKey: myKey },
+  });
+  leader.hear({ type: 'key_exchange_complete', sessionId: `${sessionId}.${toLeader.followerTag}` });
+
+  const myCommitment = await commitmentTo(myKey, context(sessionId));
+  const publicKey = `couplet1:commit:${myCommitment}`;
+  follower.hear({ type: 'key_exchange', publicKey, sessionId });
+  await sent(follower, 'key');
+  follower.hear(key(sessionId));
+  const toFollower = await derive(mine.privateKey, shown(follower, 'key').value, {
+    ...context(sessionId),
+    ...{ commitment: myCommitment, leaderKey: myKey, followerKey: shown(follower, 'key').value },
+  });
+  const complete = `${sessionId}.${toFollower.leaderTag}`;
+  follower.hear({ type: 'key_exchange_complete', sessionId: complete });
+
+  const [one, other] = await Promise.all(results);
+  expect(one?.sas).toBe(toLeader.sas);
+  expect(other?.sas).toBe(toFollower.sas);
+  expect(one?.sas).not.toBe(other?.sas);
+});
+
+test('certificates that a server swapped are told without anyone comparing', async () => {
+  // Each end has a connection with the server, and the messages of the exchange are forwarded untouched.
+  const pair = FakeKeySession.pair(new FakeKeySession('AA', 'EE'), new FakeKeySession('FF', 'BB'));
+  const outcomes = await Promise.all(pair.map((session) => outcome(exchangeKeys(session))));
+  expect(outcomes).toEqual(['key_mismatch', 'key_mismatch']);
+  expect(pair.map(({ pinned }) => pinned)).toEqual([[], []]);
+});
+
+test('certificates that change during the exchange are told', async () => {
+  const [leader, follower] = FakeKeySession.pair();
+  follower.forward = (message) => {
+    if (kindOf(message) === 'complete') leader.certificate.remote = 'EE';
+    return [message];
+  };
+  const outcomes = [exchangeKeys(leader), exchangeKeys(follower)].map(outcome);
+  expect(await outcomes[0]).toBe('key_mismatch');
+  await outcomes[1];
+});
+
+const message = (publicKey: string, sessionId = 'id'): KeyMessage => ({
+  type: 'key_exchange',
+  publicKey,
+  sessionId,
+});
+
+test.each([
+  ['another commitment to the same exchange', message('couplet1:commit:other'), 'key_mismatch'],
+  ['a commitment to another exchange', message('couplet1:commit:x', 'two'), 'key_interrupted'],
+  ['a key that breaks the commitment', message('couplet1:key:BAAA'), 'key_mismatch'],
+  ['a hello of one that does not lead', message('couplet1:hello:'), 'key_mismatch'],
+  ['the raw key of another protocol', message('q83vEjRWeJA='), 'key_unsupported'],
+  ['a later version', message('couplet2:commit:x'), 'key_unsupported'],
+  ['an unknown step', message('couplet1:sing:x'), 'key_unsupported'],
+  ['a wrong tag', { type: 'key_exchange_complete', sessionId: 'id.' }, 'key_mismatch'],
+] as const)('the follower gets %s', async (_title, wrong, code) => {
+  const follower = new FakeKeySession('BB', 'AA');
+  const exchange = outcome(exchangeKeys(follower));
+  follower.hear(message('couplet1:commit:promised'));
+  await sent(follower, 'key');
+  // Repeated, or of an exchange long gone: nothing happens.
+  follower.hear(message('couplet1:commit:promised'));
+  follower.hear(message('couplet1:key:x', 'gone'));
+  follower.hear({ type: 'key_exchange_complete', sessionId: 'gone.tag' });
+  follower.hear({ type: 'key_exchange_complete', sessionId: null });
+  follower.hear({ type: 'key_exchange_complete', sessionId: 'id.before-its-key' });
+  follower.hear(wrong);
+  expect(await exchange).toBe(code);
+  expect(kindsOf(follower).includes('complete')).toBe(code === 'key_mismatch');
+});
+
+test.each([
+  ['a commitment of one that does not follow', () => 'couplet1:commit:x', 'key_mismatch'],
+  ['its own key', (own: string) => `couplet1:key:${own}`, 'key_mismatch'],
+  ['no point of the curve', () => 'couplet1:key:BAAA', 'key_mismatch'],
+])('the leader gets %s', async (_title, publicKey, code) => {
+  const [leader] = FakeKeySession.pair();
+  let own = '';
+  leader.forward = (sent) => {
+    if (kindOf(sent) === 'key' && sent.type === 'key_exchange') own = sent.publicKey;
+    return [sent];
+  };
+  const exchange = outcome(exchangeKeys(leader));
+  await sent(leader, 'commit');
+  const id = leader.sent[0]?.sessionId ?? '';
+  if (_title === 'its own key') {
+    // Its key is known only once it is shown: shown for a first one, it is sent back for a second.
+    const other = await exportKey(await generateKeys());
+    leader.hear(message(`couplet1:key:${other}`, id));
+    await sent(leader, 'key');
+  }
+  leader.hear(message(publicKey(own.split(':')[2] ?? ''), id));
+  expect(await exchange).toBe(code);
+});
+
+test('one that begins again interrupts the other, and both may try anew', async () => {
+  const [leader, follower] = FakeKeySession.pair();
+  const first = outcome(exchangeKeys(leader));
+  leader.forward = (message) => (kindOf(message) === 'complete' ? [] : [message]);
+  const abort = new AbortController();
+  const second = outcome(exchangeKeys(follower, { signal: abort.signal }));
+  await sent(leader, 'key');
+  abort.abort();
+  expect(await second).toBe('aborted');
+  leader.forward = (message) => [message];
+  // Where the last word had reached the leader before, its exchange was whole already.
+  const third = exchangeKeys(follower);
+  expect(['key_interrupted', 'success']).toContain(await first);
+  const [one, other] = await Promise.all([exchangeKeys(leader), third]);
+  expect(one.sas).toBe(other.sas);
+});
+
+test('a second exchange of the same session ends the first', async () => {
+  const session = new FakeKeySession('AA', 'BB');
+  const first = outcome(exchangeKeys(session));
+  const abort = new AbortController();
+  const second = outcome(exchangeKeys(session, { signal: abort.signal }));
+  expect(await first).toBe('key_interrupted');
+  abort.abort();
+  expect(await second).toBe('aborted');
+});
+
+test.each([
+  ['a new peer connection', ['peer', {} as RTCPeerConnection], 'key_interrupted'],
+  ['the peer leaves', ['peer-left'], 'key_interrupted'],
+  ['the session closes', ['state', 'closed'], 'closed'],
+] as const)('%s ends it', async (_title, [name, ...args], code) => {
+  const session = new FakeKeySession('AA', 'BB');
+  const exchange = outcome(exchangeKeys(session));
+  session.happen('state', 'reconnecting');
+  session.happen(name, ...(args as never));
+  expect(await exchange).toBe(code);
+});
+
+test('it begins only on a connected session with certificates, and where there is WebCrypto', async () => {
+  const away = new FakeKeySession('AA', 'BB');
+  away.state = 'reconnecting';
+  expect(await outcome(exchangeKeys(away))).toBe('not_connected');
+  expect(await outcome(exchangeKeys(new FakeKeySession('', 'BB')))).toBe('unsupported');
+  expect(await outcome(exchangeKeys(new FakeKeySession('AA', '')))).toBe('unsupported');
+  expect(await outcome(exchangeKeys(new FakeKeySession('AA', 'AA')))).toBe('key_mismatch');
+  const signal = AbortSignal.abort();
+  expect(await outcome(exchangeKeys(new FakeKeySession('AA', 'BB'), { signal }))).toBe('aborted');
+  vi.stubGlobal('crypto', {});
+  onTestFinished(() => void vi.unstubAllGlobals());
+  expect(await outcome(exchangeKeys(new FakeKeySession('AA', 'BB')))).toBe('unsupported');
+});

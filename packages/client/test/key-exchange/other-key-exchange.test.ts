@@ -1,0 +1,67 @@
+// A key exchange of an application's own, as the iOS client has one: before there is a peer connection. docs/key-exchange.md §7.
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { startServer } from '../../../server/test/support/server.js';
+import {
+  Couplet,
+  type CoupletOptions,
+  exchangeKeys,
+  type KeyMessage,
+  type PeerSession,
+} from '../../src/index.js';
+import { FakePeerConnection } from '../support/fake-peer-connection.js';
+
+const server = await startServer();
+afterAll(() => server.close());
+
+const RTCPeerConnection = FakePeerConnection as unknown as NonNullable<
+  CoupletOptions['RTCPeerConnection']
+>;
+const device = () => new Couplet({ url: server.url, WebSocket, RTCPeerConnection });
+
+/** Sends the key as soon as the peer is there, and says when it has the peer's; notes what came, and when. */
+function speaking(publicKey: string) {
+  const heard: [KeyMessage, string][] = [];
+  const onSession = (session: PeerSession) => {
+    onTestFinished(() => session.close());
+    session.on('signaling', (state) => {
+      if (state === 'ready') session.signal({ type: 'key_exchange', publicKey, timestamp: 7 });
+    });
+    session.on('key-message', (message) => {
+      heard.push([message, session.state]);
+      if (message.type === 'key_exchange') session.signal({ type: 'key_exchange_complete' });
+    });
+  };
+  return { onSession, heard };
+}
+
+test('both have the other’s key, as it is, before the session is connected', async () => {
+  const [one, other] = [speaking('raw key of one'), speaking('raw key of the other')];
+  const invite = await device().invite({ onSession: one.onSession });
+  await device().accept(invite.code, { onSession: other.onSession });
+  await invite.accepted;
+  for (const [{ heard }, publicKey] of [
+    [one, 'raw key of the other'],
+    [other, 'raw key of one'],
+  ] as const) {
+    expect(heard[0]).toMatchObject([
+      { type: 'key_exchange', publicKey, timestamp: 7 },
+      'connecting',
+    ]);
+    await expect
+      .poll(() => heard.map(([{ type }]) => type))
+      .toEqual(['key_exchange', 'key_exchange_complete']);
+  }
+});
+
+test('exchangeKeys against it ends with key_unsupported, and the session goes on', async () => {
+  const other = speaking('a raw key');
+  const invite = await device().invite();
+  const guest = await device().accept(invite.code, { onSession: other.onSession });
+  const host = await invite.accepted;
+  onTestFinished(() => host.close());
+  const exchanged = exchangeKeys(host);
+  guest.signal({ type: 'key_exchange', publicKey: 'a raw key' });
+  await expect(exchanged).rejects.toMatchObject({ code: 'key_unsupported' });
+  expect([host.state, guest.state]).toEqual(['connected', 'connected']);
+});

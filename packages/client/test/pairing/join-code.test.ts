@@ -1,0 +1,90 @@
+// Join codes as people type and paste them.
+import { expect, test } from 'vitest';
+import { normalizeJoinCode } from '../../src/index.js';
+
+test.each([
+  ['as shown', '042137'],
+  ['with a space', '042 137'],
+  ['with spaces around', ' 042\t137\n'],
+  ['with a no-break space', '042\u00a0137'],
+  ['with a narrow no-break space', '042\u202f137'],
+  ['with an ideographic space', '042\u3000137'],
+  ['with a hyphen', '042-137'],
+  ['with an en dash', '042–137'],
+  ['with an em dash', '042—137'],
+  ['with a non-breaking hyphen', '042\u2011137'],
+  ['with a minus sign', '042\u2212137'],
+  ['with a full-width hyphen', '042\uff0d137'],
+  ['with a small hyphen', '042\ufe63137'],
+  ['with a katakana prolonged sound mark', '042ー137'],
+  ['with a half-width katakana prolonged sound mark', '042\uff70137'],
+  ['with a box drawing line', '042─137'],
+  ['with a soft hyphen', '042\u00ad137'],
+  ['with dots', '042.137'],
+  ['with a middle dot', '042·137'],
+  ['with a bullet', '042•137'],
+  ['with an underscore', '042_137'],
+  ['in quotes', '“042137”'],
+  ['with a zero width space', '042\u200b137'],
+  ['with a word joiner', '042\u2060137'],
+  ['with directional marks', '\u200f042\u200e137\u061c'],
+  ['in directional isolates', '\u2066042137\u2069'],
+  ['with a byte order mark', '\ufeff042137'],
+  ['with a Hangul filler', '042\u3164137'],
+  ['with an empty Braille pattern', '042\u2800137'],
+  ['with a NUL', '042137\u0000'],
+  ['in Arabic-Indic digits', '٠٤٢١٣٧'],
+  ['in Persian digits', '۰۴۲۱۳۷'],
+  ['in Devanagari digits', '०४२ १३७'],
+  ['in Bengali digits', '০৪২১৩৭'],
+  ['in Thai digits', '๐๔๒๑๓๗'],
+  ['in Tibetan digits', '༠༤༢༡༣༧'],
+  ['in Adlam digits, beyond the basic plane', '𞥐𞥔𞥒𞥑𞥓𞥗'],
+  ['in full-width digits', '０４２－１３７'],
+  ['in mathematical bold digits', '𝟎𝟒𝟐𝟏𝟑𝟕'],
+  ['in mathematical monospace digits, the last of five adjacent rows', '𝟶𝟺𝟸𝟷𝟹𝟽'],
+  ['in circled digits', '⓪④②①③⑦'],
+  ['in keycap emoji', '0️⃣4️⃣2️⃣1️⃣3️⃣7️⃣'],
+  ['in digits of several scripts', '٠4२1３7'],
+])('a code is read %s', (_how, text) => {
+  expect(normalizeJoinCode(text)).toBe('042137');
+});
+
+test.each([
+  ['nothing', ''],
+  ['nothing that is visible', '\u200b\ufeff \n'],
+  ['too few digits', '04213'],
+  ['too many digits', '0421377'],
+  ['the letter O for a zero', 'O42137'],
+  ['the letter l for a one', '042l37'],
+  ['a letter besides six digits', '042137a'],
+  ['Chinese numerals', '〇四二一三七'],
+  ['a number with a sign', '+42137'],
+  ['a fraction', '½42137'],
+  ['an exponent', '1e4213'],
+  ['a link', 'https://couplet.example/demo/#code=042137'],
+])('%s is no code', (_what, text) => {
+  expect(normalizeJoinCode(text)).toBeUndefined();
+});
+
+test('a code has as many digits as the server is configured for', () => {
+  expect(normalizeJoinCode('1234 5678', 8)).toBe('12345678');
+  expect(normalizeJoinCode('123456', 8)).toBeUndefined();
+});
+
+test('a value that is not a string is read as its text', () => {
+  expect(normalizeJoinCode(123456 as never)).toBe('123456');
+  expect(normalizeJoinCode(undefined as never)).toBeUndefined();
+  expect(normalizeJoinCode({} as never)).toBeUndefined();
+});
+
+test('every decimal digit that the platform knows has its value', () => {
+  const digits = Array.from({ length: 0x11_0000 }, (_, point) => point)
+    .filter((point) => point < 0xd800 || point > 0xdfff)
+    .map((point) => String.fromCodePoint(point))
+    .filter((character) => /\p{Nd}/u.test(character));
+  expect(digits.length).toBeGreaterThan(600);
+  expect(digits.length % 10).toBe(0);
+  const values = digits.map((digit) => normalizeJoinCode(digit, 1));
+  expect(values).toEqual(digits.map((_, n) => String(n % 10)));
+});

@@ -1,0 +1,80 @@
+// Sending within what a channel and the peer can hold, and waiting until it has drained.
+import { expect, test } from 'vitest';
+import { CoupletError } from '../../src/errors.js';
+import { DRAINED_BYTES, Outbox } from '../../src/session/outbox.js';
+import { FakeChannel } from '../support/fake-peer-connection.js';
+
+function outbox(maxMessageSize?: number) {
+  const channel = new FakeChannel();
+  channel.readyState = 'open';
+  const sctp = maxMessageSize === undefined ? null : { maxMessageSize };
+  const box = new Outbox(
+    { sctp } as RTCPeerConnection,
+    channel as EventTarget as unknown as RTCDataChannel,
+  );
+  return { box, channel };
+}
+
+test('what the peer takes at most is what it said, or what everyone takes', () => {
+  expect(outbox(262_144).box.maxMessageBytes).toBe(262_144);
+  expect(outbox(Number.POSITIVE_INFINITY).box.maxMessageBytes).toBe(Number.POSITIVE_INFINITY);
+  expect(outbox().box.maxMessageBytes).toBe(65_536);
+});
+
+test('a message counts by its bytes, a text by those of its UTF-8', () => {
+  const { box } = outbox(6);
+  const fitting = ['', '123456', 'äöü', '€€', '😀a', new Uint8Array(6), new ArrayBuffer(6)];
+  for (const data of fitting) box.send(data);
+  const tooLarge = ['1234567', 'äöü1', '€€€', new Uint8Array(7), new ArrayBuffer(7)];
+  for (const data of tooLarge) {
+    expect(() => box.send(data)).toThrow(expect.objectContaining({ code: 'too_large' }));
+  }
+});
+
+test('a full buffer, and a channel that is not open, each have their code', () => {
+  const { box, channel } = outbox();
+  channel.full = true;
+  expect(() => box.send('x')).toThrow(
+    expect.objectContaining({ code: 'buffer_full', cause: expect.any(DOMException) }),
+  );
+  channel.readyState = 'closing';
+  expect(() => box.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
+});
+
+test('drained resolves at once with little in the channel, and else when it has gone out', async () => {
+  const { box, channel } = outbox();
+  expect(channel.bufferedAmountLowThreshold).toBe(DRAINED_BYTES);
+  channel.bufferedAmount = DRAINED_BYTES;
+  await box.drained();
+  channel.bufferedAmount += 1;
+  let drained = 0;
+  const waiting = [box.drained(), box.drained()].map((one) => one.then(() => drained++));
+  await Promise.resolve();
+  expect(drained).toBe(0);
+  channel.bufferedAmount = 0;
+  channel.dispatchEvent(new Event('bufferedamountlow'));
+  await Promise.all(waiting);
+  expect(channel.listeners).toBe(0);
+});
+
+test.each([
+  ['closes', 'not_connected'],
+  ['is dropped', 'closed'],
+  ['is waited for no longer', 'aborted'],
+] as const)('a channel that %s drains no more', async (how, code) => {
+  const { box, channel } = outbox();
+  channel.bufferedAmount = 2 * DRAINED_BYTES;
+  const abort = new AbortController();
+  const drained = box.drained(abort.signal);
+  if (how === 'closes') {
+    channel.readyState = 'closed';
+    channel.dispatchEvent(new Event('close'));
+  } else if (how === 'is dropped') box.close(new CoupletError('closed'));
+  else abort.abort();
+  await expect(drained).rejects.toMatchObject({ code });
+  expect(channel.listeners).toBe(0);
+  box.close(new CoupletError('closed'));
+  channel.readyState = 'closed';
+  await expect(box.drained()).rejects.toMatchObject({ code: 'not_connected' });
+  await expect(box.drained(AbortSignal.abort())).rejects.toMatchObject({ code: 'aborted' });
+});

@@ -1,0 +1,44 @@
+// A path that is lost, and one that becomes another: what is done, and after how long.
+import { expect, test } from 'vitest';
+import { FakeClock } from '../../../server/test/support/fake-clock.js';
+import { PathGuard } from '../../src/session/path-guard.js';
+
+function guard() {
+  const clock = new FakeClock();
+  const guarded = { clock, restarts: 0 };
+  return Object.assign(guarded, { guard: new PathGuard(() => void guarded.restarts++, clock) });
+}
+
+test('a path that is silent for a second more is looked for anew, once', () => {
+  const guarded = guard();
+  guarded.guard.follow('disconnected');
+  guarded.clock.advance(999);
+  expect(guarded.restarts).toBe(0);
+  guarded.clock.advance(1);
+  expect(guarded.restarts).toBe(1);
+  guarded.clock.advance(60_000);
+  expect(guarded.restarts).toBe(1);
+});
+
+test('a path that has failed is looked for anew at once', () => {
+  const guarded = guard();
+  guarded.guard.follow('disconnected');
+  guarded.guard.follow('failed');
+  expect(guarded.restarts).toBe(1);
+  expect(guarded.clock.pending).toBe(0);
+});
+
+test('a path that comes back by itself is left alone', () => {
+  const guarded = guard();
+  guarded.guard.follow('disconnected');
+  guarded.guard.follow('connected');
+  guarded.clock.advance(60_000);
+  expect([guarded.restarts, guarded.clock.pending]).toEqual([0, 0]);
+});
+
+test('once it is stopped, nothing follows', () => {
+  const guarded = guard();
+  guarded.guard.follow('disconnected');
+  guarded.guard.stop();
+  expect(guarded.clock.pending).toBe(0);
+});

@@ -1,0 +1,284 @@
+// What goes wrong in a session, and what does not because of it.
+import { beforeEach, expect, test } from 'vitest';
+import { eventually } from '../../../server/test/support/eventually.js';
+import { FakePeerConnection } from '../support/fake-peer-connection.js';
+import { FakeSocket } from '../support/fake-socket.js';
+import { begin, connect, phases, ready } from '../support/scripted-session.js';
+
+const fresh = [{ urls: ['turn:t.example'], username: 'fresh', credential: 'c' }];
+
+beforeEach(() => {
+  FakeSocket.all.length = 0;
+});
+
+/** An offer of a peer with this certificate. */
+const offerOf = (certificate: string) => ({
+  type: 'webrtc_offer',
+  sdp: `v=0\r\na=fingerprint:sha-256 ${certificate}\r\n`,
+});
+
+/** A platform that makes so many peer connections, and refuses the next. */
+function sparing(made: number): typeof FakePeerConnection {
+  let left = made;
+  return class extends FakePeerConnection {
+    constructor(configuration: unknown) {
+      super(configuration);
+      left -= 1;
+      if (left === -1) throw new Error('refused');
+    }
+  };
+}
+
+test('a first peer connection that the platform refuses is told, and the next ready makes it', () => {
+  const begun = begin({ PeerConnection: sparing(0) });
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  phases['alone in the room']?.(begun);
+  FakeSocket.latest.say(ready(true));
+  expect([errors, begun.session.peer]).toEqual([['negotiation_failed'], undefined]);
+  expect([begun.session.state, begun.session.signaling]).toEqual(['connecting', 'ready']);
+  FakeSocket.latest.say(ready(true));
+  expect(begun.session.peer).toBeDefined();
+  expect(errors).toHaveLength(1);
+});
+
+test('an error while a message is taken is told, and the messages after it are taken', async () => {
+  const begun = begin({ PeerConnection: sparing(1) });
+  const errors: unknown[] = [];
+  begun.session.on('error', ({ code, cause }) => errors.push([code, String(cause)]));
+  await phases.negotiating?.(begun);
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  // The peer has a new peer connection: another one is due here too, and cannot be made.
+  FakeSocket.latest.say(offerOf('BB'));
+  const told = new Promise((resolve) => begun.session.on('key-message', resolve));
+  FakeSocket.latest.say({ type: 'key_exchange_complete', sessionId: 'after it' });
+  expect(await told).toMatchObject({ sessionId: 'after it' });
+  expect(errors).toEqual([['negotiation_failed', 'Error: refused']]);
+  // The peer's next offer makes a connection.
+  FakeSocket.latest.say(ready(false));
+  FakeSocket.latest.say(offerOf('BB'));
+  await eventually(() =>
+    expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_answer'),
+  );
+  expect(errors).toHaveLength(1);
+});
+
+test('waiting for a connection outlasts an answer, and an offer, that cannot be applied', async () => {
+  const begun = begin();
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  const connected = begun.session.connected();
+  connected.catch(() => {});
+  await phases.negotiating?.(begun);
+  const pc = begun.pc();
+  const answer = { ...offerOf('AA'), type: 'webrtc_answer' };
+  for (const [n, description] of [answer, offerOf('AA')].entries()) {
+    pc.refusing = true;
+    FakeSocket.latest.say(description);
+    await eventually(() => expect(errors).toHaveLength(n + 1));
+    pc.refusing = false;
+    FakeSocket.latest.say(answer);
+    await eventually(() => expect(pc.signalingState).toBe('stable'));
+  }
+  expect(errors).toEqual(['negotiation_failed', 'negotiation_failed']);
+  connect(pc);
+  expect(await connected).toBe(begun.session);
+});
+
+test('a peer that was offered an answer which could not be made is answered when it offers again', async () => {
+  const begun = begin();
+  phases['alone in the room']?.(begun);
+  FakeSocket.latest.say(ready(true));
+  await eventually(() => expect(begun.pc().localDescription).not.toBeNull());
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  await eventually(() => expect(begun.pc().signalingState).toBe('stable'));
+  // The offer is applied, the answer fails.
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  begun.pc().silent = true;
+  FakeSocket.latest.say(offerOf('AA'));
+  await eventually(() => expect(errors).toEqual(['negotiation_failed']));
+  begun.pc().silent = false;
+  FakeSocket.latest.say(offerOf('AA'));
+  await eventually(() =>
+    expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_answer'),
+  );
+});
+
+test('a description without a certificate cannot be applied, and ends no connection', async () => {
+  const begun = begin();
+  await phases.negotiating?.(begun);
+  const pc = begun.pc();
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  await eventually(() => expect(pc.signalingState).toBe('stable'));
+  connect(pc);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  FakeSocket.latest.say({ type: 'webrtc_offer', sdp: 'nonsense' });
+  await eventually(() => expect(errors).toEqual(['negotiation_failed']));
+  expect([begun.session.state, begun.session.peer]).toEqual(['connected', pc]);
+});
+
+test('ICE servers that the platform refuses are told, and the session goes on', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  begun.pc().refusing = true;
+  FakeSocket.latest.say(ready(false, fresh));
+  expect([errors, begun.session.state]).toEqual([['negotiation_failed'], 'connected']);
+});
+
+test('statistics that cannot be read: connected all the same, without a path', async () => {
+  const begun = begin();
+  await phases.negotiating?.(begun);
+  begun.pc().unreadable = true;
+  connect(begun.pc());
+  expect(await begun.session.roundTripTimeMs()).toBeUndefined();
+  expect([begun.session.state, begun.session.path]).toEqual(['connected', undefined]);
+  begun.pc().unreadable = false;
+  expect(await begun.session.roundTripTimeMs()).toBeCloseTo(12);
+});
+
+test('a channel that the peer closed: reconnecting, and nothing can be sent', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const { channel } = begun.pc();
+  channel.readyState = 'closed';
+  channel.onclose?.({});
+  expect(begun.session.state).toBe('reconnecting');
+  expect(() => begun.session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
+});
+
+test('a channel that the peer closed: its next offer is of a new connection, even with the same certificate', async () => {
+  const begun = begin();
+  await phases.negotiating?.(begun);
+  const pc = begun.pc();
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  await eventually(() => expect(pc.signalingState).toBe('stable'));
+  connect(pc);
+  pc.channel.readyState = 'closed';
+  FakeSocket.latest.say(offerOf('AA'));
+  await eventually(() => expect(begun.session.peer?.remoteDescription?.type).toBe('offer'));
+  expect(begun.session.peer).not.toBe(pc);
+  expect(pc.remoteDescription?.type).toBe('answer');
+});
+
+test('an offer that the server does not take: the session goes on, and says so once', async () => {
+  const begun = begin();
+  phases.joining?.(begun);
+  FakeSocket.latest.say({ type: 'connected', clientId: 'c', server: 's', maxMessageBytes: 500 });
+  FakeSocket.latest.say({ type: 'room_joined' });
+  FakeSocket.latest.say(ready(true));
+  const offers = () => FakeSocket.latest.sent.filter(({ type }) => type === 'webrtc_offer');
+  await eventually(() => expect(offers()).toHaveLength(1));
+  const pc = begun.pc();
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  await eventually(() => expect(pc.signalingState).toBe('stable'));
+  connect(pc);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+
+  pc.tracks = 'm=video 9 UDP/TLS/RTP/SAVPF 96\r\n'.repeat(20);
+  pc.restartIce();
+  await eventually(() => expect(errors).toEqual(['message_too_big']));
+  await new Promise(setImmediate);
+  expect([begun.session.state, pc.signalingState, offers().length]).toEqual([
+    ...['connected', 'stable', 1],
+  ]);
+  expect(errors).toHaveLength(1);
+  begun.session.send('goes on');
+
+  // The peer's offers are taken, and once the tracks are gone, so are ours.
+  pc.tracks = '';
+  FakeSocket.latest.say(offerOf('AA'));
+  await eventually(() =>
+    expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_answer'),
+  );
+  pc.restartIce();
+  await eventually(() => expect(offers()).toHaveLength(2));
+  expect(errors).toHaveLength(1);
+});
+
+test('a server that closes for an offer: the channel stays, the server is joined again, without that offer', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const pc = begun.pc();
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  FakeSocket.latest.lose(1009);
+  expect([begun.session.state, begun.session.signaling]).toEqual(['connected', 'down']);
+  begun.clock.advance(500);
+  phases['alone in the room']?.(begun);
+  FakeSocket.latest.say(ready(true));
+  await new Promise(setImmediate);
+  expect(errors).toEqual(['message_too_big', 'message_too_big']);
+  expect(FakeSocket.latest.sent.map(({ type }) => type)).not.toContain('webrtc_offer');
+  expect([begun.session.state, pc.signalingState]).toEqual(['connected', 'stable']);
+  expect(begun.pc()).toBe(pc);
+});
+
+test('a session whose first offer the server does not take rejects', async () => {
+  const begun = begin();
+  const connected = begun.session.connected();
+  phases.joining?.(begun);
+  FakeSocket.latest.say({ type: 'connected', clientId: 'c', server: 's', maxMessageBytes: 20 });
+  FakeSocket.latest.say({ type: 'room_joined' });
+  FakeSocket.latest.say(ready(true));
+  await expect(connected).rejects.toMatchObject({ code: 'message_too_big' });
+  expect(begun.session.state).toBe('closed');
+});
+
+test('messages that nobody listens to are kept up to a bound, and what is lost is an error', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const { session } = begun;
+  const say = (data: unknown) => begun.pc().channel.onmessage?.({ data });
+  for (let n = 0; n < 5000; n++) say(String(n));
+  for (let n = 0; n < 17; n++) say(new ArrayBuffer(1024 * 1024));
+  const told: unknown[] = [];
+  session.on('message', (data) => told.push(data));
+  session.on('error', ({ code }) => told.push(code));
+  await Promise.resolve();
+  say('and on');
+  const bytes = told.filter((data) => data instanceof ArrayBuffer);
+  expect(told.slice(0, 5000)).toEqual(Array.from({ length: 5000 }, (_, n) => String(n)));
+  expect(bytes.length).toBeGreaterThan(10);
+  expect(told.slice(-2)).toEqual(['messages_lost', 'and on']);
+  expect(session.state).toBe('connected');
+});
+
+test('messages that are lost are reported at once to a listener for errors', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  const data = new ArrayBuffer(1024 * 1024);
+  for (let n = 0; n < 20; n++) begun.pc().channel.onmessage?.({ data });
+  expect(errors).toEqual(['messages_lost']);
+});
+
+test('without a peer there is nothing to send on, and nothing to wait for', async () => {
+  const { session } = begin();
+  expect(() => session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
+  await expect(session.drained()).rejects.toMatchObject({ code: 'not_connected' });
+  expect(await session.roundTripTimeMs()).toBeUndefined();
+  expect(session.maxMessageBytes).toBe(0);
+  session.restartIce();
+  session.close();
+  await expect(session.drained()).rejects.toMatchObject({ code: 'closed' });
+});
+
+test('what comes before there is a peer connection, or after the end, is nobody’s', async () => {
+  const begun = begin();
+  phases['alone in the room']?.(begun);
+  const errors: string[] = [];
+  begun.session.on('error', ({ code }) => errors.push(code));
+  const offer = offerOf('AA');
+  FakeSocket.latest.say(offer);
+  FakeSocket.latest.say(ready(false));
+  FakeSocket.latest.say(offer);
+  begun.session.close();
+  await new Promise(setImmediate);
+  expect(errors).toEqual([]);
+});

@@ -1,0 +1,176 @@
+// A session on a server that the test plays, step by step: what each phase leaves behind when it ends, and what goes wrong in it.
+import { getEventListeners } from 'node:events';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { eventually } from '../../../server/test/support/eventually.js';
+import type { SignalingState } from '../../src/session/session-events.js';
+import { FakeSocket } from '../support/fake-socket.js';
+import { begin, phases, ready } from '../support/scripted-session.js';
+
+const turn = (username: string) => [{ urls: ['turn:t.example'], username, credential: 'c' }];
+
+beforeEach(() => {
+  FakeSocket.all.length = 0;
+});
+
+/** An EventTarget in the place of the window, with the listeners counted. */
+function platform() {
+  const target = new EventTarget();
+  for (const name of ['addEventListener', 'removeEventListener'] as const) {
+    vi.stubGlobal(name, target[name].bind(target));
+  }
+  onTestFinished(() => void vi.unstubAllGlobals());
+  return () => getEventListeners(target, 'online').length;
+}
+
+test.each(Object.keys(phases))('closed while %s, it leaves nothing behind', async (phase) => {
+  const watching = platform();
+  const begun = begin();
+  await phases[phase]?.(begun);
+  const { session, clock } = begun;
+  const pc = session.peer && begun.pc();
+  expect(watching()).toBe(1);
+  expect(clock.pending).toBeGreaterThan(0);
+  const states: string[] = [];
+  session.on('state', (state) => states.push(state));
+  session.on('signaling', (state) => states.push(state));
+  session.close();
+  expect(states).toEqual(['closed']);
+  expect(clock.pending).toBe(0);
+  expect(watching()).toBe(0);
+  for (const socket of FakeSocket.all) expect(socket.heard).toBe(false);
+  for (const socket of FakeSocket.all) expect(socket.closed).toBe(true);
+  if (!pc) return;
+  expect(pc.signalingState).toBe('closed');
+  expect([pc.onconnectionstatechange, pc.onicecandidate, pc.onnegotiationneeded]).toEqual([
+    ...[null, null, null],
+  ]);
+  expect([pc.channel.onopen, pc.channel.onclose, pc.channel.onmessage]).toEqual([null, null, null]);
+});
+
+test.each(Object.keys(phases).filter((phase) => !phase.startsWith('connected')))(
+  'aborted while %s, it rejects with aborted and leaves nothing behind',
+  async (phase) => {
+    const begun = begin();
+    await phases[phase]?.(begun);
+    const abort = new AbortController();
+    const connected = begun.session.connected(abort.signal);
+    abort.abort('enough');
+    await expect(connected).rejects.toMatchObject({ code: 'aborted', cause: 'enough' });
+    expect([begun.session.state, begun.clock.pending]).toEqual(['closed', 0]);
+    expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
+  },
+);
+
+test('a signal is let go of once the session is connected; to abort it then changes nothing', async () => {
+  const begun = begin();
+  const abort = new AbortController();
+  const connected = begun.session.connected(abort.signal);
+  await phases.connected?.(begun);
+  await connected;
+  expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
+  abort.abort();
+  expect(begun.session.state).toBe('connected');
+});
+
+test('how it stands with the server is told, and changes nothing else', async () => {
+  const begun = begin();
+  const told: SignalingState[] = [];
+  begun.session.on('signaling', (state) => told.push(state));
+  expect(begun.session.signaling).toBe('joining');
+  expect(begun.session.isInitiator).toBeUndefined();
+  await phases.connected?.(begun);
+  expect(begun.session.isInitiator).toBe(true);
+  FakeSocket.latest.say({ type: 'peer_disconnected' });
+  FakeSocket.latest.lose(1012);
+  begun.clock.advance(500);
+  expect(told).toEqual(['joined', 'ready', 'joined', 'down', 'joining']);
+  expect([begun.session.state, begun.session.signaling]).toEqual(['connected', 'joining']);
+});
+
+test("the application's configuration holds for every peer connection, and at every refresh, on one transport", async () => {
+  const own = { urls: 'stun:own.example' };
+  const begun = begin({
+    rtcConfiguration: { iceTransportPolicy: 'relay', bundlePolicy: 'balanced', iceServers: [own] },
+  });
+  begun.session.on('error', () => {});
+  phases['alone in the room']?.(begun);
+  for (const user of ['one', 'two']) FakeSocket.latest.say(ready(false, turn(user)));
+  FakeSocket.latest.say(ready(false));
+  expect(begun.pc().configurations).toEqual(
+    ['one', 'two'].map((user) => ({
+      iceTransportPolicy: 'relay',
+      bundlePolicy: 'max-bundle',
+      iceServers: [own, ...turn(user)],
+    })),
+  );
+});
+
+test('a lost path: the room is joined again, and the answer brings fresh ICE servers to the restart', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  const pc = begun.pc();
+  pc.signalingState = 'stable';
+  pc.become('failed');
+  expect(FakeSocket.latest.sent.at(-1)).toMatchObject({ type: 'join_room', deviceId: 'device' });
+  expect(pc.restarts).toBe(0);
+  FakeSocket.latest.say({ type: 'room_joined' });
+  FakeSocket.latest.say(ready(true, turn('fresh')));
+  expect(pc.restarts).toBe(1);
+  expect(pc.configurations.at(-1)).toMatchObject({ iceServers: turn('fresh') });
+  expect(FakeSocket.all).toHaveLength(1);
+});
+
+test('a lost path while the server is away: the restart follows when it is back', async () => {
+  const begun = begin();
+  await phases['connected, the server away']?.(begun);
+  begun.pc().become('failed');
+  begun.pc().become('disconnected');
+  begun.clock.advance(500);
+  phases['alone in the room']?.(begun);
+  FakeSocket.latest.say(ready(true, turn('fresh')));
+  expect(begun.pc().restarts).toBe(1);
+});
+
+test('where the server does not answer to that, the connection to it is made anew', async () => {
+  const begun = begin();
+  await phases['reconnecting by a restart']?.(begun);
+  begun.clock.advance(3_000);
+  expect(begun.session.signaling).toBe('down');
+  begun.clock.advance(500);
+  expect(FakeSocket.all).toHaveLength(2);
+});
+
+test('an application may ask for a restart', async () => {
+  const begun = begin();
+  await phases.connected?.(begun);
+  begun.session.restartIce();
+  FakeSocket.latest.say(ready(true));
+  expect(begun.pc().restarts).toBe(1);
+});
+
+test('messages of a key exchange go both ways, as they are', async () => {
+  const begun = begin();
+  const message = { type: 'key_exchange', publicKey: 'of another protocol' } as const;
+  expect(begun.session.signal(message)).toBe(false);
+  phases['alone in the room']?.(begun);
+  expect(begun.session.signal(message)).toBe(true);
+  expect(FakeSocket.latest.sent.at(-1)).toEqual(message);
+  const heard = new Promise((resolve) => begun.session.on('key-message', resolve));
+  FakeSocket.latest.say({ ...message, from: 'peer', roomId: 'room' });
+  expect(await heard).toMatchObject(message);
+});
+
+test('every candidate of both sides is told', async () => {
+  const begun = begin();
+  const told: unknown[] = [];
+  begun.session.on('candidate', (found) => told.push(found));
+  await phases.negotiating?.(begun);
+  await eventually(() => expect(told).toHaveLength(2));
+  const candidate = { candidate: 'candidate:2', sdpMid: '0', sdpMLineIndex: 0 };
+  FakeSocket.latest.say({ type: 'ice_candidate', candidate });
+  await eventually(() => expect(told).toHaveLength(3));
+  expect(told.slice(1)).toEqual([
+    { side: 'local', candidate: null },
+    { side: 'remote', candidate },
+  ]);
+});

@@ -1,0 +1,247 @@
+// The signaling session against the real server: joins, comes back, and knows when not to.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { eventually } from '../../../server/test/support/eventually.js';
+import { FakeClock } from '../../../server/test/support/fake-clock.js';
+import { Peer } from '../../../server/test/support/peer.js';
+import { startServer } from '../../../server/test/support/server.js';
+import {
+  roomHint,
+  SignalingClient,
+  type SignalingEvents,
+} from '../../src/signaling/signaling-client.js';
+
+const server = await startServer();
+afterAll(() => server.close());
+
+function join(url: string, roomId: string, deviceId = randomUUID() as string) {
+  const clock = new FakeClock();
+  const client = new SignalingClient({
+    ...{ url, roomId, deviceId, WebSocket, clock },
+    random: () => 1,
+  });
+  onTestFinished(() => client.close());
+  const next = <Name extends keyof SignalingEvents>(name: Name) =>
+    new Promise<SignalingEvents[Name]>((resolve) => {
+      const off = client.on(name, (...args) => {
+        off();
+        resolve(args);
+      });
+    });
+  return { client, clock, deviceId, next };
+}
+
+/** A server that says what the test has it say; `connection` is the latest one. */
+async function scriptedServer(onMessage: (socket: WebSocket, message: string) => void) {
+  const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  onTestFinished(() => {
+    for (const socket of sockets.clients) socket.terminate();
+    sockets.close();
+  });
+  sockets.on('connection', (socket) => {
+    socket.on('message', (data) => onMessage(socket, String(data)));
+  });
+  await once(sockets, 'listening');
+  return { sockets, url: `ws://127.0.0.1:${(sockets.address() as AddressInfo).port}` };
+}
+
+test('both get ready, what one sends arrives at the other, and leaving is told', async () => {
+  const room = randomUUID();
+  const host = join(server.wsUrl, room);
+  const guest = join(server.wsUrl, room);
+  expect(host.client.send({ type: 'ping' })).toBe(false);
+  const [[first], [second]] = await Promise.all([host.next('ready'), guest.next('ready')]);
+  expect(first.isInitiator).not.toBe(second.isInitiator);
+  const offered = guest.next('forwarded');
+  expect(host.client.send({ type: 'webrtc_offer', sdp: 'v=0' })).toBe(true);
+  expect(await offered).toMatchObject([{ type: 'webrtc_offer', sdp: 'v=0' }]);
+  const left = host.next('peer-left');
+  guest.client.close();
+  guest.client.close();
+  guest.client.reconnect();
+  await left;
+  expect(guest.clock.pending).toBe(0);
+});
+
+test('a new connection takes the seat over, and both get ready again', async () => {
+  const room = randomUUID();
+  const host = join(server.wsUrl, room);
+  const guest = join(server.wsUrl, room);
+  await Promise.all([host.next('ready'), guest.next('ready')]);
+  const again = Promise.all([host.next('ready'), guest.next('ready')]);
+  host.client.reconnect();
+  await again;
+});
+
+test('who is replaced stays away', async () => {
+  const room = randomUUID();
+  const old = join(server.wsUrl, room);
+  const ready = old.next('ready');
+  const peer = await Peer.connect(server.wsUrl);
+  await peer.join(room);
+  await ready;
+  const end = old.next('end');
+  const usurper = await Peer.connect(server.wsUrl);
+  await usurper.join(room, old.deviceId);
+  expect(await end).toMatchObject([{ code: 'replaced' }]);
+  expect(old.clock.pending).toBe(0);
+});
+
+test('both members ask for one address, again when they come back, and it does not have the room id', async () => {
+  const { sockets, url } = await scriptedServer(() => {});
+  const addresses: (string | undefined)[] = [];
+  sockets.on('connection', (_socket, { url: address }) => addresses.push(address));
+  const room = randomBytes(24).toString('hex');
+  const [host] = [join(`${url}/below`, room), join(`${url}/below`, room)];
+  await eventually(() => expect(addresses).toHaveLength(2));
+  host.client.reconnect();
+  await eventually(() => expect(addresses).toHaveLength(3));
+  expect(addresses).toEqual(Array(3).fill(`/below?r=${roomHint(room)}`));
+});
+
+test('the hash of a room id is that of the description: 16 bits that differ from room to room', () => {
+  const paper = readFileSync(new URL('../../../../docs/protocol.md', import.meta.url), 'utf8');
+  const [, roomId = '', hint] = /`([0-9a-f]{48})` has `r=(\d+)`/.exec(paper) ?? [];
+  expect(roomHint(roomId)).toBe(Number(hint));
+  expect(roomHint('\u{1f4f1}')).toBe(0xf4f1);
+  const hints = Array.from({ length: 5000 }, () => roomHint(randomBytes(24).toString('hex')));
+  // Of 5,000 draws from 65,536 values, 4,814 are expected to differ.
+  expect(new Set(hints).size).toBeGreaterThan(4700);
+  expect(Math.max(...hints)).toBeLessThan(65_536);
+});
+
+test('a third device gets room_full, for good', async () => {
+  const room = randomUUID();
+  for (const _ of ['host', 'guest']) await (await Peer.connect(server.wsUrl)).join(room);
+  const third = join(server.wsUrl, room);
+  expect(await third.next('end')).toMatchObject([{ code: 'room_full' }]);
+  expect(third.clock.pending).toBe(0);
+});
+
+test.each([1012, 1013, 1006, 1001, 4008])('after %i it comes back, with backoff', async (code) => {
+  const { sockets, url } = await scriptedServer((socket) => {
+    if (code === 1006) socket.terminate();
+    else socket.close(code);
+  });
+  const { client, clock, next } = join(url, 'room');
+  await next('down');
+  for (const delayMs of [500, 1000]) {
+    const connected = once(sockets, 'connection');
+    const down = next('down');
+    clock.advance(delayMs);
+    await connected;
+    await down;
+  }
+  client.close();
+  expect(clock.pending).toBe(0);
+});
+
+test('after 1008 it stays away', async () => {
+  const { url } = await scriptedServer((socket) => socket.close(1008));
+  const { clock, next } = join(url, 'room');
+  expect(await next('end')).toMatchObject([{ code: 'policy_violation' }]);
+  expect(clock.pending).toBe(0);
+});
+
+test('a message larger than the server takes is reported and not sent', async () => {
+  const small = await startServer({ MAX_MESSAGE_BYTES: '2048' });
+  onTestFinished(() => small.close());
+  const room = randomUUID();
+  const host = join(small.wsUrl, room);
+  const guest = join(small.wsUrl, room);
+  await Promise.all([host.next('ready'), guest.next('ready')]);
+  const message = { type: 'webrtc_offer', sdp: 'x'.repeat(2048) } as const;
+  const refused = host.next('too-big');
+  expect(host.client.send(message)).toBe(false);
+  expect(await refused).toEqual([message]);
+  // In bytes, not in characters.
+  expect(host.client.send({ ...message, sdp: 'ä'.repeat(1020) })).toBe(false);
+  const offered = guest.next('forwarded');
+  const fits = {
+    ...message,
+    sdp: 'x'.repeat(2048 - JSON.stringify({ ...message, sdp: '' }).length),
+  };
+  expect(host.client.send(fits)).toBe(true);
+  expect(await offered).toMatchObject([fits]);
+});
+
+test('after 1009 it comes back, and does not send a message of that size again', async () => {
+  const offers: string[] = [];
+  const { sockets, url } = await scriptedServer((socket, text) => {
+    const message = JSON.parse(text);
+    if (message.type === 'join_room') socket.send(JSON.stringify({ type: 'room_ready' }));
+    if (message.type === 'join_room') socket.send(JSON.stringify({ type: 'room_joined' }));
+    if (message.type !== 'webrtc_offer') return;
+    offers.push(message.sdp);
+    if (message.sdp.length > 100) socket.close(1009);
+  });
+  const { client, clock, next } = join(url, 'room');
+  await next('joined');
+  const offer = (length: number) => client.send({ type: 'webrtc_offer', sdp: 'x'.repeat(length) });
+  const closed = Promise.all([next('too-big'), next('down')]);
+  expect([offer(50), offer(200)]).toEqual([true, true]);
+  expect(await closed).toEqual([[], []]);
+  const back = Promise.all([once(sockets, 'connection'), next('joined')]);
+  clock.advance(500);
+  await back;
+  expect([offer(200), offer(60)]).toEqual([false, true]);
+  await eventually(() => expect(offers.map(({ length }) => length)).toEqual([50, 200, 60]));
+});
+
+test('a join that cannot be carried out now is tried again later', async () => {
+  const { sockets, url } = await scriptedServer((socket) =>
+    socket.send(JSON.stringify({ type: 'error', error: 'later', code: 'unavailable' })),
+  );
+  const { clock, next } = join(url, 'room');
+  await next('down');
+  const again = once(sockets, 'connection');
+  clock.advance(500);
+  await again;
+});
+
+test('a server that falls silent is left; one that answers pings is not', async () => {
+  let pings = 0;
+  let tellPing: () => void = () => {};
+  const { sockets, url } = await scriptedServer((socket, message) => {
+    if (message.includes('join_room')) {
+      for (const noise of ['no JSON', '5', '{"type":"from the future"}']) socket.send(noise);
+      socket.send(JSON.stringify({ type: 'room_joined' }));
+      socket.send(JSON.stringify({ type: 'error', code: 'no_peer' }));
+      socket.send(JSON.stringify({ type: 'room_ready' }));
+    } else {
+      pings += 1;
+      if (pings === 1) {
+        socket.send(JSON.stringify({ type: 'pong' }));
+        socket.send(JSON.stringify({ type: 'room_ready' }));
+      } else tellPing();
+    }
+  });
+  const { clock, next } = join(url, 'room');
+  await next('ready');
+  const answered = next('ready');
+  clock.advance(25_000);
+  await answered;
+  const unanswered = new Promise<void>((resolve) => {
+    tellPing = resolve;
+  });
+  clock.advance(25_000);
+  await unanswered;
+  const down = next('down');
+  clock.advance(10_000);
+  await down;
+  const again = once(sockets, 'connection');
+  clock.advance(500);
+  await again;
+});
+
+test('a listener may close it where the connection is lost', async () => {
+  const { url } = await scriptedServer((socket) => socket.close(1012));
+  const { client, clock, next } = join(url, 'room');
+  client.on('down', () => client.close());
+  await next('down');
+  expect(clock.pending).toBe(0);
+});
