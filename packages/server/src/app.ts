@@ -52,7 +52,10 @@ export interface AppDeps {
   metrics?: Metrics;
   /** The embedding application's word on who may do what; by default anyone may do anything. */
   authorize?: Authorize;
-  /** Where pairings are kept; by default what the configuration says. The app closes it. */
+  /**
+   * Where pairings are kept; by default what the configuration says. The app closes it. Without `failedGuesses`, limits of
+   * guesses and requests are those of this process, also with `REDIS_URL`.
+   */
   store?: PairingStore;
   /** With the build of /client.js and /demo; by default that of this package. */
   publicFolder?: string;

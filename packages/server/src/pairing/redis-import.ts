@@ -71,41 +71,23 @@ export async function importToRedis(
   const db = openDatabase(path);
   try {
     const run = scriptRunner(redis, prefix, false);
-    const flag = (isProved: number | null) => isProved === 1;
-
-    /** Each copies one row; resolves to whether Redis did not have it. */
+    /** Each copies one row; resolves to 1 if Redis did not have it. */
     const copy = {
-      async rooms({ id, client1, client2, usedAt, ...row }: RoomRow) {
-        const values = {
-          id: hashOf(id),
-          client1,
-          client2,
-          secret1: row.secret1 ?? '',
-          secret2: row.secret2 ?? '',
-          proved1: flag(row.proved1),
-          proved2: flag(row.proved2),
-          unusedMs: usedAt === null ? 0 : now - Date.parse(usedAt),
-        };
-        return (await run(PUT_ROOM, values, now)) === 1;
+      rooms({ id, usedAt, ...row }: RoomRow) {
+        const flags = { proved1: row.proved1 === 1, proved2: row.proved2 === 1 };
+        const unusedMs = usedAt === null ? 0 : now - Date.parse(usedAt);
+        return run(PUT_ROOM, { ...row, ...flags, id: hashOf(id), unusedMs }, now);
       },
 
-      async pendings({ id, client1, client2, exp, roomId, ...row }: PendingRow) {
-        const values = {
-          joinCode: id,
-          client1,
-          client2: client2 ?? '',
-          roomId: roomId ?? '',
-          room: roomId === null ? '' : hashOf(roomId),
-          secret1: row.secret1 ?? '',
-          proved1: flag(row.proved1),
-          expiresAt: Date.parse(exp),
-        };
-        return (await run(PUT_PENDING, values, now)) === 1;
+      pendings({ id, exp, roomId, ...row }: PendingRow) {
+        const values = { ...row, joinCode: id, roomId, room: roomId && hashOf(roomId) };
+        const proved1 = row.proved1 === 1;
+        return run(PUT_PENDING, { ...values, proved1, expiresAt: Date.parse(exp) }, now);
       },
 
-      async records({ id, fingerprint, outcome, exp }: RecordRow) {
+      records({ id, fingerprint, outcome, exp }: RecordRow) {
         const once = { key: id, fingerprint, address: '', keptUntil: Date.parse(exp) };
-        return (await run(PUT_RECORD, { outcome }, Date.now(), { once })) === 1;
+        return run(PUT_RECORD, { outcome }, Date.now(), { once });
       },
     };
 
@@ -124,7 +106,7 @@ export async function importToRedis(
 
     const copyAll = async <Row extends { id: string }>(
       kind: Kind,
-      each: (row: Row) => Promise<boolean>,
+      each: (row: Row) => Promise<unknown>,
     ) => {
       const counts = { copied: 0, present: 0 };
       // A code comes again, with another expiry.
@@ -138,7 +120,7 @@ export async function importToRedis(
         const rows = left.all({ target, kind, now: new Date(now).toISOString() });
         if (rows.length === 0) return counts;
         for (const isNew of await Promise.all(rows.map(each))) {
-          counts[isNew ? 'copied' : 'present'] += 1;
+          counts[isNew === 1 ? 'copied' : 'present'] += 1;
         }
         noteAll(
           kind,

@@ -19,13 +19,8 @@ const KINDS = { r: 'rooms', p: 'pendings', i: 'records' } as const;
 const NOTE_LIFE_MS = 24 * 3600 * 1000;
 
 type Proved = 0 | 1 | 2 | 3;
-type OldRoom = [
-  client1: string,
-  client2: string,
-  secret1?: string,
-  secret2?: string,
-  proved?: Proved,
-];
+type Text = string | null | undefined;
+type OldRoom = [client1: Text, client2: Text, secret1?: Text, secret2?: Text, proved?: Proved];
 
 /**
  * Copies what was not copied before; may be repeated, also while nodes of either version run.
@@ -42,7 +37,7 @@ export async function copyOldLayout(
   const counts: LayoutCounts = { rooms: 0, pendings: 0, records: 0 };
 
   const putRoom = async (id: string, room: OldRoom, usedAt: number) => {
-    const [client1, client2, secret1 = '', secret2 = '', proved = 0] = room;
+    const [client1, client2, secret1, secret2, proved = 0] = room;
     const flags = { proved1: (proved & 1) !== 0, proved2: (proved & 2) !== 0 };
     const unusedMs = Math.max(0, Date.now() - usedAt);
     const values = { id, client1, client2, secret1, secret2, ...flags, unusedMs };
@@ -62,23 +57,16 @@ export async function copyOldLayout(
     async pendings(key: string, _tag: string, joinCode: string) {
       const fields = ['c1', 'x', 'c2', 'r', 'd', 'secret1', 'secret2', 'proved1'];
       const reply = (await redis.command(key, ['HMGET', key, ...fields])) as (string | null)[];
-      const [client1, x, client2, roomId, isDone, secret1, secret2, proved1] = reply.map(
-        (value) => value ?? '',
-      ) as [string, string, string, string, string, string, string, string];
-      if (client1 === '') return undefined;
-      const room = roomId === '' ? '' : hashOf(roomId);
+      const [client1, x, client2, roomId, isDone, secret1, secret2, proved1] = reply;
+      if (!client1) return undefined;
+      const room = roomId ? hashOf(roomId) : '';
       return {
         note: `${joinCode} ${x} ${room}`,
         async put() {
           // A node that stopped in the middle of an accept has left the rest to be done by the next one.
-          if (room !== '' && isDone === '') {
-            const proved = proved1 === '1' ? 1 : 0;
-            const isNew = await putRoom(
-              room,
-              [client1, client2, secret1, secret2, proved],
-              Date.now(),
-            );
-            if (isNew) counts.rooms += 1;
+          if (room !== '' && !isDone) {
+            const old: OldRoom = [client1, client2, secret1, secret2, proved1 === '1' ? 1 : 0];
+            if (await putRoom(room, old, Date.now())) counts.rooms += 1;
           }
           const pending = { joinCode, client1, client2, roomId, room, secret1, proved1 };
           return (await run(PUT_PENDING, { ...pending, expiresAt: x }, 0)) === 1;

@@ -187,17 +187,24 @@ local function isFull()
 end
 `;
 
-const ROOMS_ARE_FULL = `
-if redis.call('ZCARD', at .. 'rooms') >= tonumber(maxRooms) then return { '{"kind":"full","of":"rooms"}' } end
-`;
+/**
+ * A request, around `operate`, which returns an outcome, and `false` where that is not to be kept. `guess`: the rules of
+ * a request that may be a failed guess, or nil. The rules of quotas and failures are those of quota.ts and penalties.ts.
+ */
+const ONCE = `
+-- A repeat costs nothing.
+if record and record.fingerprint ~= fingerprint then return { '{"kind":"key_reused"}' } end
+if record and record.outcome then return { record.outcome } end
+if isFull() then return { '{"kind":"full","of":"idempotency records"}' } end
+if guess and guess.request == 'accept' and redis.call('ZCARD', at .. 'rooms') >= tonumber(maxRooms) then
+  return { '{"kind":"full","of":"rooms"}' }
+end
 
-/** Takes a request with a key out of the quota of its address. */
-const QUOTAS = `
 local function limited(cause, seconds)
   return { cjson.encode({ kind = 'limited', cause = cause, seconds = seconds }) }
 end
 
--- Takes one of a quota; returns how long to wait in seconds, 0: taken. The rule is that of quota.ts.
+-- Takes one of a quota; returns how long to wait in seconds, 0: taken.
 local function take(kind, perHour)
   local key, interval = at .. 'quota:' .. kind .. ':' .. charged, ${HOUR_MS} / tonumber(perHour)
   local from = tonumber(redis.call('GET', key) or '') or now
@@ -210,72 +217,47 @@ local function take(kind, perHour)
   return 0
 end
 
-if charged ~= '' and recordId ~= '' and not record then
+if charged == '' then
+  guess = nil
+elseif recordId ~= '' and not record then
   local seconds = take('keyed', keyedPerHour)
   if seconds > 0 then return limited('keyed', seconds) end
 end
-`;
 
-/** Answers a repeat, which costs nothing. */
-const BEGIN = `
-if record and record.fingerprint ~= fingerprint then return { '{"kind":"key_reused"}' } end
-if record and record.outcome then return { record.outcome } end
-if isFull() then return { '{"kind":"full","of":"idempotency records"}' } end
-`;
-
-/** Refuses a guess, by the rules of penalties.ts. \`isBeyond\`: a failure of this attempt is beyond the ceiling. */
-const guessBudget = (request: GuessRequest) => {
-  const { budget, policy } = GUESSES[request];
-  return `
-local guesses, total = at .. 'guesses:${budget}:' .. charged, at .. 'failures:' .. math.floor(now / 60000)
-local unforgiven, isBeyond = 0, false
+local unforgiven, isBeyond, guesses, total = 0, false, nil, at .. 'failures:' .. math.floor(now / 60000)
 local untilNextMinute = 60 - math.floor(now % 60000 / 1000)
-if charged ~= '' then
+if guess then
+  guesses = at .. 'guesses:' .. guess.budget .. ':' .. charged
   local failures, failedAt = string.match(redis.call('GET', guesses) or '', '(%d+) (%d+)')
   failures, failedAt = tonumber(failures or 0), tonumber(failedAt or now)
   local idle = math.max(0, now - failedAt) / 1000
-  -- A time that is too far in the future was written before the clock of Redis was set back.
+  -- As above.
   if failedAt <= now + ${MAX_SKEW_MS} then
-    unforgiven = math.max(0, failures - math.floor(idle / ${policy.forgiveSeconds}))
+    unforgiven = math.max(0, failures - math.floor(idle / guess.forgiveSeconds))
   end
-  if unforgiven > 0 and failures > ${policy.free} then
-    local wait = math.min(${policy.firstWaitSeconds} * 2 ^ (failures - ${policy.free} - 1), ${policy.maxWaitSeconds})
+  if unforgiven > 0 and failures > guess.free then
+    local wait = math.min(guess.firstWaitSeconds * 2 ^ (failures - guess.free - 1), guess.maxWaitSeconds)
     if wait > idle then return limited('address', math.ceil(wait - idle)) end
   end
   -- An address with a clean record has one try: a right code is not refused because somebody else guesses.
   isBeyond = tonumber(redis.call('GET', total) or 0) >= tonumber(ceiling)
   if isBeyond and unforgiven > 0 then return limited('ceiling', untilNextMinute) end
-end
-`;
-};
-
-const CREATE_QUOTA = `
-if charged ~= '' then
-  local seconds = take('create', createsPerHour)
+  local seconds = guess.request == 'create' and take('create', createsPerHour) or 0
   if seconds > 0 then return limited('address', seconds) end
 end
-`;
 
-/** Counts a failure. The client is not told of one beyond the ceiling, and it is not kept. */
-const countFailure = (request: GuessRequest) => {
-  const { failure, policy } = GUESSES[request];
-  return `
-if charged ~= '' and outcome.kind == '${failure}' then
-  local failures = math.min(unforgiven + 1, ${policy.free + MOST_BEYOND})
-  redis.call('SET', guesses, string.format('%.0f %.0f', failures, now), 'PX', failures * ${policy.forgiveSeconds * 1000})
+local outcome, isKept = operate()
+changed[1] = cjson.encode(outcome)
+if guess and outcome.kind == guess.failure then
+  local failures = math.min(unforgiven + 1, guess.free + ${MOST_BEYOND})
+  local state = string.format('%.0f %.0f', failures, now)
+  redis.call('SET', guesses, state, 'PX', failures * guess.forgiveSeconds * 1000)
   redis.call('INCRBY', total, 1)
   redis.call('PEXPIRE', total, 120000)
   changed[2] = '1'
-  if isBeyond then
-    changed[1] = limited('ceiling', untilNextMinute)[1]
-    return changed
-  end
+  -- The client is not told of a failure beyond the ceiling.
+  if isBeyond then changed[1], isKept = limited('ceiling', untilNextMinute)[1], false end
 end
-`;
-};
-
-const END = `
-changed[1] = cjson.encode(outcome)
 if isKept ~= false then keep('outcome', changed[1]) end
 return changed`;
 
@@ -290,11 +272,13 @@ function define<const Name extends string>(
   return { names, script: defineScript(name, `${locals}${PRELUDE}${lua}`, flags) };
 }
 
-/**
- * Defines a request. Its Lua returns an outcome, and `false` where that is not to be kept.
- *
- * @param guess - whether it may be a failed guess, and of which request
- */
+/** The rules of a request that may be a failed guess, for Lua. */
+function rulesOf(request: GuessRequest): string {
+  const { budget, failure, policy } = GUESSES[request];
+  const numbers = Object.entries(policy).map(([field, value]) => `${field} = ${value}`);
+  return `{ request = '${request}', budget = '${budget}', failure = '${failure}', ${numbers.join(', ')} }`;
+}
+
 function defineOnce<const Name extends string>(
   name: string,
   own: readonly Name[],
@@ -302,15 +286,8 @@ function defineOnce<const Name extends string>(
   flags: Parameters<typeof defineScript>[2] = [],
   guess?: GuessRequest,
 ): Operation<Name> {
-  const budgets = guess === undefined ? '' : guessBudget(guess);
-  const quota = guess === 'create' ? CREATE_QUOTA : '';
-  const counted = guess === undefined ? '' : countFailure(guess);
-  const full = guess === 'accept' ? ROOMS_ARE_FULL : '';
-  const whole = `local function operate()${lua}end
-${BEGIN}${full}${QUOTAS}${budgets}${quota}
-local outcome, isKept = operate()
-${counted}${END}`;
-  return define(name, own, whole, flags);
+  const head = `local guess = ${guess === undefined ? 'nil' : rulesOf(guess)}`;
+  return define(name, own, `${head}\nlocal function operate()${lua}end\n${ONCE}`, flags);
 }
 
 /** Digests of secrets are named after the secret. */

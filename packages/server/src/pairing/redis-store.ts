@@ -55,7 +55,8 @@ export interface RedisStoreOptions {
   readonly purgePortion?: number;
 }
 
-type Value = string | number | boolean;
+/** An absent one is empty. */
+type Value = string | number | boolean | null | undefined;
 type Values<Name extends string> = Readonly<Record<Name, Value>>;
 
 interface How {
@@ -82,13 +83,13 @@ export function scriptRunner(redis: Redis, prefix: string, isTimeGiven: boolean)
       keptMs: once.keptUntil - now,
     };
     const all = { givenNow: isTimeGiven ? now : '', ...kept, ...common, ...values };
-    const args = names.map((name) => argumentOf((all as Values<string>)[name] ?? ''));
+    const args = names.map((name) => argumentOf((all as Values<string>)[name]));
     return redis[isPromise ? 'write' : 'run'](script, keys, [...args, ...more]);
   };
 }
 
 const argumentOf = (value: Value): string =>
-  typeof value === 'boolean' ? (value ? '1' : '') : String(value);
+  typeof value === 'boolean' ? (value ? '1' : '') : String(value ?? '');
 
 /** What the scripts take for a secret that a request may have brought. */
 const hashOfProof = (proof: string | undefined): string =>
