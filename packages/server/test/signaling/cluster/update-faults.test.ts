@@ -218,3 +218,52 @@ test('a dead node is published to a bounded number of times', async () => {
   await world.pass(4 * LEASE_MS);
   expect(publications).toBe(0);
 });
+
+test('a message of another version is dropped and counted, and logged once', async () => {
+  const { connections, first, second, world, pair, log } = await twoNodes();
+  await pair('a', 'b');
+  for (const text of ['p1|1|1\nf5|1|b|a\nhello', '[3,"n1",1,1,[]]\n', 'p1|1|1|a']) {
+    first.backplane.receive(text);
+  }
+  expect(first.backplane.counters.unreadable).toBe(3);
+  expect(log.lines().filter(({ msg }) => msg.includes('another version'))).toHaveLength(1);
+  second.backplane.forward('b', 'a', 'still here');
+  await world.settle();
+  expect(connections.frames('a')).toEqual(['still here']);
+});
+
+test('a frame that is sent again, together with later ones, arrives once', async () => {
+  const { connections, first, second, world, pair } = await twoNodes();
+  await pair('a', 'b');
+  await world.pass(500);
+  const arrivals: string[] = [];
+  first.link.receive = (text) => {
+    arrivals.push(text);
+    first.backplane.receive(text);
+  };
+  // Its acknowledgments are lost.
+  first.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
+  for (const n of [1, 2, 3]) {
+    second.backplane.forward('b', 'a', `frame ${n}`);
+    await world.pass(700);
+  }
+  first.link.fate = () => 'fine';
+  await world.pass(3000);
+  expect(arrivals.filter((text) => text.includes('frame 1')).length).toBeGreaterThan(1);
+  expect(arrivals.some((text) => text.includes('frame 1') && text.includes('frame 3'))).toBe(true);
+  expect(connections.frames('a')).toEqual(['frame 1', 'frame 2', 'frame 3']);
+  const count = arrivals.length;
+  await world.pass(3000);
+  expect(arrivals).toHaveLength(count);
+});
+
+test('more than one publication may hold is sent in several, in order', async () => {
+  const { connections, second, world, pair } = await twoNodes();
+  await pair('a', 'b');
+  const before = second.backplane.counters.batchesSent;
+  const frames = Array.from({ length: 10 }, (_, n) => `${n}`.padEnd(100_000, 'x'));
+  for (const frame of frames) second.backplane.forward('b', 'a', frame);
+  await world.settle();
+  expect(connections.frames('a')).toEqual(frames);
+  expect(second.backplane.counters.batchesSent - before).toBe(5);
+});
