@@ -62,7 +62,10 @@ describe('service', () => {
     const rest = new Scripted();
     expect(rest.isAnswered(rest.asks('create', 'A'), 503).broken()).toEqual([rule]);
     const late = new Scripted();
-    expect(late.isAnswered(late.asks('create', 'A'), 408).broken()).toEqual([rule]);
+    const op = late.asks('create', 'A');
+    expect(late.after(1000).isAnswered(op, 408).broken()).toEqual([rule]);
+    const unused = new Scripted();
+    expect(unused.isAnswered(unused.asks('create', 'A'), 408).broken()).toEqual([]);
     const closed = new Scripted().connect(1).isClosed(1, 1006);
     expect(closed.broken()).toEqual(['no connection is closed without its reason']);
     const bug = new Scripted().connect(1).begins('cut', 1, 0).isClosed(1, 1011);

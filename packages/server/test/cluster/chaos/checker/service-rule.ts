@@ -60,6 +60,13 @@ function refusedJoins(
   });
 }
 
+/**
+ * A 408 that comes sooner than this is no answer to the request, whose ten seconds have just begun. It was sent for the
+ * connection: the client had opened it for a request that it gave up, nothing came on it for ten seconds, and the client took
+ * it for the next request at the moment in which the server closed it.
+ */
+const UNUSED_MS = 1000;
+
 function refusedRequests(
   events: readonly Event[],
   disturbances: Disturbances,
@@ -69,7 +76,8 @@ function refusedRequests(
   return events.flatMap((event) => {
     if (event.kind === 'asked') asked.set(event.op, event);
     if (event.kind !== 'answered' || (event.status !== 503 && event.status !== 408)) return [];
-    const { node, what: operation } = asked.get(event.op) as Event & { kind: 'asked' };
+    const { t, node, what: operation } = asked.get(event.op) as Event & { kind: 'asked' };
+    if (event.status === 408 && event.t - t < UNUSED_MS) return [];
     if (disturbances.touch(node, event.t, event.t) || mayBeRefused(operation, event.t)) return [];
     const what = `${event.status} of node ${node} to ${operation}`;
     return [{ rule: 'available where no fault is near', t: event.t, what, ops: [event.op] }];
