@@ -51,12 +51,12 @@ export const REDIS_CHECKS: readonly CrossCheck[] = [
   }),
 ];
 
-export interface RedisAddress {
+interface RedisAddress {
   readonly host: string;
   readonly port: number;
 }
 
-export interface RedisCredentials {
+interface RedisCredentials {
   readonly username?: string;
   readonly password?: string;
 }
@@ -80,15 +80,13 @@ export type RedisTarget =
     })
   | (Common & { readonly kind: 'cluster' });
 
-export type ParsedRedisUrl = { target: RedisTarget } | { fault: string };
-
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 
 const URL_PARTS = /^(rediss?):\/\/(?:([^@/?#]*)@)?([^@/?#]+)(?:\/(\d{0,5}))?\/?(?:\?([^#]*))?$/;
 
 /** Reads `redis[s]://[user:password@]host[:port][,host[:port]…][/database][?cluster|?sentinel=name]`. */
-export function parseRedisUrl(text: string): ParsedRedisUrl {
+export function parseRedisUrl(text: string): { target: RedisTarget } | { fault: string } {
   const parts = URL_PARTS.exec(text);
   if (parts === null) return { fault: 'must look like redis://host:6379' };
   const [, scheme, userInfo, hostList = '', databaseText = '', query] = parts;
@@ -133,18 +131,18 @@ function addressOf(text: string, defaultPort: number): RedisAddress | undefined 
 function credentialsOf(userInfo: string | undefined): RedisCredentials | undefined {
   if (userInfo === undefined) return {};
   const colon = userInfo.indexOf(':');
+  const [username, password] =
+    colon === -1 ? [userInfo, ''] : [userInfo.slice(0, colon), userInfo.slice(colon + 1)];
   try {
-    const [username, password] =
-      colon === -1 ? [userInfo, ''] : [userInfo.slice(0, colon), userInfo.slice(colon + 1)];
     return present({
       username: decodeURIComponent(username),
       password: decodeURIComponent(password),
     });
   } catch {
-    // What decodeURIComponent says would quote it.
+    // The message of the error would quote the value.
     return undefined;
   }
 }
 
-const present = (credentials: { username: string; password: string }): RedisCredentials =>
+const present = (credentials: RedisCredentials): RedisCredentials =>
   Object.fromEntries(Object.entries(credentials).filter(([, value]) => value !== ''));

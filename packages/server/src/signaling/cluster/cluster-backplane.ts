@@ -168,7 +168,9 @@ export class ClusterBackplane implements Backplane {
   /** Whether anything is under way. */
   get busy(): boolean {
     const { views, sendQueue, reconciler } = this.#parts;
-    return sendQueue.busy || reconciler.busy || [...views].some(({ queue }) => queue.busy);
+    if (sendQueue.busy || reconciler.busy) return true;
+    for (const { queue } of views) if (queue.busy) return true;
+    return false;
   }
 
   async close(): Promise<void> {
@@ -266,7 +268,9 @@ export class ClusterBackplane implements Backplane {
 
   #part(): void {
     this.#log.error('rooms cannot be reached');
-    for (const view of this.#parts.views) view.queue.must(() => this.#changes.partition(view));
+    for (const view of this.#parts.views) {
+      view.queue.push(() => this.#changes.partition(view), Number.POSITIVE_INFINITY);
+    }
   }
 
   #regain(): void {
@@ -275,5 +279,7 @@ export class ClusterBackplane implements Backplane {
   }
 }
 
-const sitsOpposite = (view: RoomView, processId: string): boolean =>
-  [...view.seats.values()].some(({ peerProcess }) => peerProcess === processId);
+function sitsOpposite(view: RoomView, processId: string): boolean {
+  for (const { peerProcess } of view.seats.values()) if (peerProcess === processId) return true;
+  return false;
+}

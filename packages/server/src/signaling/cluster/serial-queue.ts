@@ -34,14 +34,6 @@ export class SerialQueue {
   }
 
   /**
-   * Runs a task however many wait. Only for tasks that have another bound: a departure comes once for each
-   * connection, and a lost lease once for each room.
-   */
-  must(task: Task): void {
-    this.push(task, Number.POSITIVE_INFINITY);
-  }
-
-  /**
    * Runs a task after those before it, and resolves to its outcome.
    *
    * @throws Unavailable if too many wait
@@ -60,7 +52,7 @@ export class SerialQueue {
     });
   }
 
-  /** Like {@link run}, however many wait; see {@link must}. */
+  /** Like {@link run}, however many wait. For tasks that have another bound: one for each connection, or for each room. */
   mustRun<T>(task: () => Promise<T>): Promise<T> {
     return this.run(task, Number.POSITIVE_INFINITY);
   }
