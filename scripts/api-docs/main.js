@@ -1,4 +1,4 @@
-// Writes the API of @couplet/client, from its TSDoc, as one page of Markdown: npm run docs:api. Fails on what has no comment.
+// Writes docs/client-api.md from the TSDoc of @couplet/client: npm run docs:api. Fails if an export has no comment.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Application } from 'typedoc';
@@ -16,15 +16,15 @@ const app = await Application.bootstrap({
   excludePrivate: true,
   excludeProtected: true,
   excludeInternal: true,
-  // In the order of the source, which is the order of reading.
+  // The order of the source, not of the alphabet.
   sort: ['source-order'],
 });
 const project = await app.convert();
 if (!project) process.exit(1);
 const { text, undocumented } = page(project, {
-  title: 'The API of @couplet/client',
-  intro: `Generated from the comments in \`packages/client/src\` by \`npm run docs\`. How to begin with it, and the states of a
-session, are in its [README](../packages/client/README.md).`,
+  title: 'API reference of @couplet/client',
+  intro: `Generated from the comments in \`packages/client/src\` by \`npm run docs\`. For an introduction and the states of a
+session, see the [README](../packages/client/README.md).`,
 });
 for (const name of undocumented) process.stderr.write(`no comment: ${name}\n`);
 process.exitCode = undocumented.length > 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-// TypeDoc's model of a package → one page of Markdown: each declaration as one would read it in an editor.
+// Renders TypeDoc's model of a package as one page of Markdown.
 import { ReflectionKind } from 'typedoc';
 
 const {
@@ -12,7 +12,7 @@ const {
   Method,
 } = ReflectionKind;
 
-/** In this order: what an application begins with comes first. */
+/** The sections in their order on the page. */
 const SECTIONS = [
   ['Classes', isClass],
   ['Functions', (one) => one.kindOf(FunctionKind)],
@@ -20,21 +20,21 @@ const SECTIONS = [
   ['Types', (one) => one.kindOf(TypeAlias)],
 ];
 
-/** A class of which only the type is exported is to TypeDoc an interface, but one with getters. */
+/** If only the type of a class is exported, TypeDoc treats the class as an interface with getters. */
 function isClass(declaration) {
   const hasGetters = declaration.children?.some((child) => child.kindOf(Accessor));
   return declaration.kindOf(Class) || (declaration.kindOf(Interface) && hasGetters);
 }
 
 /**
- * Renders the page. What has no comment is listed in `undocumented`.
+ * Renders the page. `undocumented` lists the declarations without a comment.
  *
  * @param {import('typedoc').ProjectReflection} project
  * @returns {{ text: string, undocumented: string[] }}
  */
 export function page(project, { title, intro }) {
   const undocumented = [];
-  /** The comment of a declaration; each link leads to a heading of this page. */
+  /** Returns the comment of a declaration, and records the declaration if it has none. */
   const commentOf = (declaration, comment = declaration.comment) => {
     const text = comment?.summary.map((part) => part.text).join('') ?? '';
     if (text.trim() === '') undocumented.push(declaration.getFullName());
@@ -86,7 +86,7 @@ const cell = (text) => text.replaceAll('|', '\\|').replace(/\s*\n\s*/g, ' ');
 const sentence = (text) => text.trim().replace(/^CoupletError /, '`CoupletError`: ');
 const isOfPlatform = (inherited) => inherited?.toString().startsWith('Error.') ?? false;
 
-/** A parameter that is taken apart has no name of its own: the last ones are options, others are what their type is. */
+/** A destructured parameter has no name. The last one is called `options`; others are named after their type. */
 const nameOf = ({ name, type }, isLast) => {
   if (name !== '__namedParameters') return name;
   return isLast ? 'options' : `${type}`[0].toLowerCase() + `${type}`.slice(1);
@@ -155,7 +155,7 @@ function bodyOf(declaration) {
   return `${isNew ? 'new ' : ''}(${parameters(signature)}) => ${typeText(signature.type)}`;
 }
 
-/** Of a union: what each of its literals means, where that is written. */
+/** Lists the literals of a union with their comments. */
 function choices(declaration) {
   const summaries = declaration.type?.elementSummaries ?? [];
   const lines = summaries.flatMap((summary, index) => {

@@ -1,15 +1,15 @@
-// Time as the client needs it: a monotonic clock, timers, and a sleep that an AbortSignal ends.
+// Provides a monotonic clock, timers, and an abortable sleep.
 import { CoupletError } from './errors.js';
 
-/** Tells time and sets timers; a test brings its own. */
+/** A source of time and timers. Tests pass a fake one. */
 export interface Clock {
-  /** Milliseconds since some moment in the past. A user who sets the clock of the device does not change it. */
+  /** Milliseconds since an arbitrary moment in the past. Changes of the system clock do not affect it. */
   monotonic(): number;
-  /** Calls back once after the delay; the function returned cancels it. */
+  /** Calls back once after the delay. Returns a function that cancels the timer. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
-/** Platforms take more for nothing at all: a proxy that asks for a month of patience would be asked without a pause. */
+/** Platforms run a timer with a longer delay at once. A `Retry-After` of a month would then cause requests without pause. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
@@ -20,7 +20,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Resolves after the delay; rejects with `aborted` as soon as the signal is aborted, and leaves no timer behind. */
+/** Resolves after the delay. Rejects with `aborted`, and clears the timer, as soon as the signal is aborted. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(CoupletError.aborted(signal));

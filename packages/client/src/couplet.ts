@@ -1,4 +1,4 @@
-// A device as an application sees it: invites by a code, accepts one, comes back to a pairing, has itself forgotten.
+// The entry point for applications: invites a peer by code, accepts a code, resumes a pairing, and purges a device.
 import {
   JOIN_CODE_DIGITS,
   MAX_PURGE_SECRETS,
@@ -14,85 +14,86 @@ import { PeerSession, type PeerSessionOptions } from './session/peer-session.js'
 import type { SavedSession } from './session/session-events.js';
 import type { SocketConstructor } from './signaling/signaling-client.js';
 
-/** How to reach the server, and what the platform lacks. */
+/** The server to use, and replacements for APIs that the platform lacks. */
 export interface CoupletOptions {
-  /** Of the server: `https://host`, with the path below which it is mounted, if any. */
+  /** The address of the server: `https://host`, plus the path under which the server is mounted, if any. */
   url: string;
-  /** By default a new random one: who does not save it is nobody's acquaintance tomorrow. */
+  /** Defaults to a new random id. Store it to keep the same identity across reloads. */
   deviceId?: string;
-  /** Number of digits of a join code: `JOIN_CODE_DIGITS` of the server. Defaults to 6. */
+  /** Number of digits in a join code. Set it to the server's `JOIN_CODE_DIGITS`. Defaults to 6. */
   joinCodeDigits?: number;
-  /** By default the platform's. */
+  /** Defaults to the platform's `fetch`. */
   fetch?: Fetch;
-  /** By default the platform's; Node has one from version 22 on, `ws` before. */
+  /** Defaults to the platform's `WebSocket`. Node has one since version 22; before that, pass the one of `ws`. */
   WebSocket?: SocketConstructor;
-  /** By default the platform's; Node has none. */
+  /** Defaults to the platform's `RTCPeerConnection`. Node has none. */
   RTCPeerConnection?: PeerConnectionConstructor;
   /**
-   * For every peer connection, for example `iceTransportPolicy: 'relay'`. ICE servers given here come before those of the
-   * server, which are fresh ones at every restart. `bundlePolicy` is always `max-bundle`.
+   * Options for every peer connection, for example `iceTransportPolicy: 'relay'`. ICE servers given here come before the
+   * server's, which are fetched again at every restart. `bundlePolicy` is always `max-bundle`.
    */
   rtcConfiguration?: RTCConfiguration;
 }
 
-/** What can be ended before it is done. */
+/** Options of a cancellable operation. */
 export interface Cancellable {
-  /** Ends it: it rejects with `aborted`, and nothing runs on. */
+  /** Cancels the operation: it rejects with `aborted` and stops all background work. */
   signal?: AbortSignal;
 }
 
-/** How a session comes about. */
+/** Options for opening a session. */
 export interface SessionOptions extends Cancellable {
-  /** Called with the session before it is connected, for an application that shows how it comes about. */
+  /** Called with the session before it is connected, so that an application can show the progress. */
   onSession?(session: PeerSession): void;
 }
 
-/** A live code, and who comes by it. */
+/** A live join code, and the session that it leads to. */
 export interface Invite {
-  /** To show to the peer's user. */
+  /** The join code, to be shown to the peer's user. */
   readonly code: string;
-  /** The time on this device's clock at which it expires. A countdown is better made from `expiresInMs`. */
+  /** When the code expires, by this device's clock. For a countdown, use `expiresInMs` instead. */
   readonly expiresAt: Date;
-  /** How long it can be accepted, in milliseconds from now, 0 once it has expired. Setting a clock does not change it. */
+  /** Milliseconds until the code expires; 0 once it has expired. Changes of the system clock do not affect it. */
   expiresInMs(): number;
   /**
-   * The session, once the peer has accepted the code and is connected. Rejects with `not_found_or_expired` if nobody
-   * accepted it. If the server cannot be reached, rejects with `network` within 30 seconds after the code expired.
+   * Resolves to the session once the peer has accepted the code and is connected. Rejects with `not_found_or_expired` if
+   * no device accepted the code. If the server cannot be reached, rejects with `network` within 30 seconds after the code
+   * expired.
    */
   readonly accepted: Promise<PeerSession>;
   /**
-   * Stops waiting, and has the server delete the code, so that nobody accepts it any more. So does the `signal` of
-   * `invite`. It takes a moment to reach the server; a page that is closed does not cancel its invites.
+   * Stops waiting and deletes the code on the server. Aborting the `signal` of `invite` does the same. Until the request
+   * reaches the server, the code can still be accepted. Closing the page does not cancel its invites.
    */
   cancel(): void;
 }
 
 type Platform = Pick<PeerSessionOptions, 'WebSocket' | 'RTCPeerConnection' | 'rtcConfiguration'>;
 
-/** Codes tried before giving up: one that another device has at the moment is rare. */
+/** Random codes to try before giving up. A code that is already in use is rare. */
 const MAX_CODES = 10;
 
-/** A device, as the server knows it: where every session begins. */
+/** One device, identified by `deviceId`. Creates and resumes sessions. */
 export class Couplet {
-  /** Its id. Who saves it, and gives it to the constructor, is the same device tomorrow. */
+  /** The id of this device. Store it and pass it to the constructor to keep the same identity. */
   readonly deviceId: string;
   readonly #options: CoupletOptions;
   readonly #url: string;
   readonly #pairing: PairingClient;
-  /** Of the pairings of this object. */
+  /** Secrets of the pairings that this object made or resumed. */
   readonly #secrets = new Set<string>();
 
-  /** Only keeps the options. The methods check them, and the platform, before they send a request. */
+  /** Stores the options. The methods check them, and the platform, before they send a request. */
   constructor(options: CoupletOptions) {
     this.#options = options;
     this.#url = String(options.url).trim().replace(/\/+$/, '');
     this.deviceId = options.deviceId ?? randomId();
-    // A method of the global object: called as one of another object, browsers refuse it.
+    // Browsers reject `fetch` when it is called as a method of another object.
     const fetch = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
     this.#pairing = new PairingClient({ url: this.#url, fetch });
   }
 
-  /** Makes a code live, and waits for a peer in the background. */
+  /** Creates a join code and waits in the background for a peer to accept it. */
   async invite({
     expiresInSeconds = 300,
     signal,
@@ -121,17 +122,17 @@ export class Couplet {
         return this.#open(platform, pairing, { signal: waiting.signal, onSession });
       })
       .finally(() => signal?.removeEventListener('abort', cancel));
-    // An application that shows the code and never asks for the session is none of the platform's business.
+    // Otherwise an application that never reads `accepted` would get an unhandled rejection.
     accepted.catch(() => {});
     const expiresAt = new Date(Date.now() + expiresInMs());
     return { code, expiresAt, expiresInMs, accepted, cancel };
   }
 
   /**
-   * Accepts the code that the peer shows, as a person types it: see `normalizeJoinCode`. Resolves once the two are
-   * connected.
+   * Accepts the join code that the peer shows. The text is normalized as by `normalizeJoinCode`. Resolves once both
+   * devices are connected.
    *
-   * @throws CoupletError `invalid_joinid` before any request if that is no code
+   * @throws CoupletError `invalid_joinid`, before any request, if the text is not a code.
    */
   async accept(code: string, options: SessionOptions = {}): Promise<PeerSession> {
     const joinCode = normalizeJoinCode(code, this.#digits);
@@ -141,22 +142,22 @@ export class Couplet {
     const platform = this.#platform();
     const { deviceId } = this;
     const accepted = await this.#pairing.accept(joinCode, deviceId, options.signal);
-    this.#know(accepted.secret);
+    this.#keepSecret(accepted.secret);
     return this.#open(platform, { deviceId, ...accepted }, options);
   }
 
-  /** Comes back to a pairing; resolves once the peer is there too and the two are connected. */
+  /** Resumes a saved pairing. Resolves once both devices are connected again. */
   async resume(saved: SavedSession, options: SessionOptions = {}): Promise<PeerSession> {
     const { roomId, deviceId, secret } = saved;
-    this.#know(secret);
+    this.#keepSecret(secret);
     return this.#open(this.#platform(), { roomId, deviceId, secret }, options);
   }
 
   /**
-   * The ICE servers that the server hands out to a pairing, with fresh credentials: for a test of the connection, or an
-   * RTCPeerConnection of the application's own. A session fetches its own.
+   * Fetches the ICE servers of a pairing, with fresh credentials. Use it to test the connection, or for an
+   * RTCPeerConnection that the application creates. A session fetches its own.
    *
-   * @throws CoupletError `forbidden` where the server knows no such pairing
+   * @throws CoupletError `forbidden` if the server has no such pairing.
    */
   async iceServers(
     { roomId, deviceId, secret }: SavedSession,
@@ -167,9 +168,9 @@ export class Couplet {
   }
 
   /**
-   * Has the server forget this device, or those given, with all their pairings. A pairing is deleted only with the secret
-   * of one of its devices. Those of pairings that this object made or resumed are sent; give the others as `sessions`.
-   * The answer counts what was kept for want of a secret (`roomsKept`, `pendingsKept`).
+   * Deletes the given devices (this one by default) and their pairings from the server. Deleting a pairing takes the
+   * secret of one of its devices. The secrets of pairings that this object made or resumed are sent; pass the others as
+   * `sessions`. `roomsKept` and `pendingsKept` in the answer count the pairings kept because no secret was sent.
    */
   async purge({
     deviceIds = [this.deviceId],
@@ -184,7 +185,7 @@ export class Couplet {
     return this.#pairing.purge(deviceIds, signal, [...new Set([...this.#secrets, ...given])]);
   }
 
-  #know(secret: string | undefined): void {
+  #keepSecret(secret: string | undefined): void {
     if (secret) this.#secrets.add(secret);
     const [oldest] = this.#secrets;
     if (oldest && this.#secrets.size > MAX_PURGE_SECRETS) this.#secrets.delete(oldest);
@@ -200,11 +201,11 @@ export class Couplet {
       try {
         const { deviceId } = this;
         const created = await this.#pairing.create(code, expiresInSeconds, deviceId, signal);
-        this.#know(created.secret);
+        this.#keepSecret(created.secret);
         return { code, ...created };
       } catch (error) {
         const reason = (error as CoupletError).code;
-        // The request may have reached the server.
+        // The request may have reached the server, and then the code is live.
         if (reason === 'aborted') this.#pairing.cancel(code, this.deviceId);
         if (reason !== 'conflict' || tried >= MAX_CODES) throw error;
       }
@@ -212,7 +213,7 @@ export class Couplet {
   }
 
   #checkUrl(): void {
-    // fetch refuses credentials in a URL, and a path is appended to it.
+    // `fetch` rejects URLs with credentials. A query or fragment is not allowed because a path is appended.
     if (!/^https?:\/\/[^/@?#]+(\/[^?#]*)?$/i.test(this.#url) || !isUrl(this.#url)) {
       throw new CoupletError('invalid_url', {
         message: `Expected an address like https://host, got ${JSON.stringify(this.#url)}.`,
@@ -220,7 +221,7 @@ export class Couplet {
     }
   }
 
-  /** Asked for before the first request, so that a device that cannot connect neither shows nor spends a code. */
+  /** Checks the platform before the first request. Otherwise a device that cannot connect could use up a code. */
   #platform(): Platform {
     this.#checkUrl();
     const {
@@ -232,7 +233,7 @@ export class Couplet {
     try {
       if (!fetch) throw new TypeError('fetch is missing');
       if (!WebSocket) throw new TypeError('WebSocket is missing');
-      // Some privacy extensions leave a constructor that throws.
+      // Some privacy extensions replace the constructor with one that throws.
       new RTCPeerConnection(rtcConfiguration).close();
     } catch (cause) {
       throw new CoupletError('unsupported', { message: String(cause), cause });
@@ -247,7 +248,7 @@ export class Couplet {
   ): Promise<PeerSession> {
     if (signal?.aborted) throw CoupletError.aborted(signal);
     const session = new PeerSession({
-      // With a path, which not every platform adds before a query.
+      // `URL` adds the path "/", which not every platform adds before a query.
       url: new URL(this.#url.replace(/^http/i, 'ws')).href,
       ...{ ...pairing, ...platform },
     });
@@ -261,17 +262,17 @@ export class Couplet {
   }
 }
 
-/** `URL.canParse`, which some browsers in use lack. */
+/** Does what `URL.canParse` does, which some browsers lack. */
 function isUrl(text: string): boolean {
   try {
     return Boolean(new URL(text));
   } catch {
-    // Not a URL.
+    // The constructor throws if the text is not a URL.
     return false;
   }
 }
 
-/** Digits of which each is as likely as any other. */
+/** Returns uniformly random digits. Bytes from 250 up are dropped because they would favor the digits 0 to 5. */
 function someCode(digits: number): string {
   let code = '';
   while (code.length < digits) {

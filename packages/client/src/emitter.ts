@@ -1,29 +1,30 @@
-// Typed events: listeners by name, each called with the arguments that the name promises.
+// Implements a typed event emitter.
 
-/** Event name → what its listeners are called with. */
+/** Maps each event name to the arguments of its listeners. */
 export type EventMap<Events> = { [Name in keyof Events]: readonly unknown[] };
 
-/** Bound of what is kept for the first listener of an event, with so much for each: as much as Chromium buffers to send. */
+/** Most bytes kept for the first listener of an event. Chromium buffers as much for sending. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+/** Overhead counted for each kept event. */
 const BYTES_FOR_EACH = 64;
 
-/** What waits for the first listener. */
+/** Events kept for the first listener. */
 interface Kept {
   bytes: number;
   readonly emits: (() => void)[];
 }
 
-/** An object with events. A listener that throws fails by itself: the others are called all the same. */
+/** An object with events. If a listener throws, the other listeners are still called. */
 export class Emitter<Events extends EventMap<Events>> {
   readonly #listeners = new Map<keyof Events, Set<(...args: never) => void>>();
   readonly #kept = new Map<keyof Events, Kept>();
 
-  /** Calls the listener at every such event; returns how to stop that. */
+  /** Adds a listener for an event. Returns a function that removes it. */
   on<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): () => void {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners.add(listener));
     const kept = this.#kept.get(name);
-    // Not at once: the caller has yet to get what stops the listener.
+    // Deferred, because the caller does not have the function that removes the listener yet.
     if (kept) queueMicrotask(() => this.#release(name, kept));
     return () => {
       listeners.delete(listener);
@@ -35,7 +36,7 @@ export class Emitter<Events extends EventMap<Events>> {
       try {
         (listener as (...args: Events[Name]) => void)(...args);
       } catch (error) {
-        // The fault is the application's, and goes where its uncaught errors go, not into our state machine.
+        // The error belongs to the application: report it as uncaught, and keep it out of the state machine.
         queueMicrotask(() => {
           throw error;
         });
@@ -43,17 +44,17 @@ export class Emitter<Events extends EventMap<Events>> {
     }
   }
 
-  /** Whether somebody listens to such events now. */
-  protected isHeard(name: keyof Events): boolean {
+  /** Whether the event has a listener now. */
+  protected hasListener(name: keyof Events): boolean {
     return Boolean(this.#listeners.get(name)?.size);
   }
 
   /**
-   * The same, but kept for the first listener if nobody has listened for that yet: a peer may send before the application
-   * at this end has its session. Only events with one text or buffer can be kept.
+   * Emits an event, or keeps it for the first listener if the event has never had one. A peer may send before the
+   * application at this end has its session. Only events with a single text or buffer can be kept.
    *
-   * @param overflow called once if there is too much to keep, and again after the last event that was kept if it returns
-   * false. The events in between are lost.
+   * @param overflow called once when the limit is exceeded. Later events are lost until there is a listener. If it returns
+   * false, it is called again after the last kept event.
    */
   protected emitOrKeep<Name extends keyof Events>(
     name: Name,
@@ -73,8 +74,8 @@ export class Emitter<Events extends EventMap<Events>> {
     else if (!wasFull && !overflow()) kept.emits.push(overflow);
   }
 
-  /** Forgets every listener. */
-  protected forgetListeners(): void {
+  /** Removes all listeners. */
+  protected removeListeners(): void {
     this.#listeners.clear();
     this.#kept.clear();
   }

@@ -1,4 +1,4 @@
-// Everything that can go wrong for an application, as one error class with a closed union of codes.
+// Defines the one error class of the client, with a closed union of codes.
 import {
   CLIENT_CLOSES,
   REST_ERRORS,
@@ -7,9 +7,9 @@ import {
 } from '@couplet/protocol';
 import { isRecord } from './json.js';
 
-/** What went wrong at this end, or on the way. */
+/** Codes of failures that the client detects itself. */
 export type LocalErrorCode =
-  /** The caller's AbortSignal. `cause` is its reason. */
+  /** The caller aborted its AbortSignal. `cause` is the reason of the signal. */
   | 'aborted'
   /** The session was closed by this end. */
   | 'closed'
@@ -17,44 +17,47 @@ export type LocalErrorCode =
   | 'network'
   /** Something other than a Couplet server answered, such as a proxy or a login page, or the address redirects. */
   | 'unexpected_answer'
-  /** The platform cannot connect to this `url`. `cause` is its error, if any: mixed content, for example. */
+  /** The platform cannot connect to this `url`, for example because of mixed content. `cause` is its error, if any. */
   | 'invalid_url'
-  /** There is no open channel to the peer now: wait for the state `connected`. */
+  /** The channel to the peer is not open. Wait for the state `connected`. */
   | 'not_connected'
-  /** More than the peer takes in one message: see `maxMessageBytes`. */
+  /** The data exceeds what the peer accepts in one message. See `maxMessageBytes`. */
   | 'too_large'
-  /** The platform takes no more into the channel now: await `drained`. `cause` is what it said. */
+  /** The send buffer of the channel is full. Await `drained`. `cause` is the error of the platform. */
   | 'buffer_full'
-  /** The peer sent more than 16 MiB before this application listened to `message`. The rest until then is lost. */
+  /** The peer sent more than 16 MiB before the application listened to `message`. Messages above that were lost. */
   | 'messages_lost'
-  /** The platform lacks what is needed, and the options do not bring it. */
+  /** The platform lacks a required API, and the options do not provide it. */
   | 'unsupported'
   /** WebRTC refused a session description. The session stays open and takes the next one. `cause` is the reason. */
   | 'negotiation_failed'
   /**
-   * A session description is larger than the server takes in one message (`MAX_MESSAGE_BYTES`). It was not sent. The
-   * session stays open as it is: reuse transceivers instead of adding tracks.
+   * A session description is larger than the server accepts in one message (`MAX_MESSAGE_BYTES`). It was not sent, and
+   * the session stays open. Reuse transceivers instead of adding tracks.
    */
   | 'message_too_big'
-  /** Key exchange: what came is not what was committed to, or the two ends see other certificates. Someone may listen. */
+  /**
+   * Key exchange: the peer's key does not match its commitment, or the two ends see different certificates. The
+   * connection may be intercepted.
+   */
   | 'key_mismatch'
   /**
-   * After a key exchange: a session description, or the connection itself, has another certificate than the verified
+   * After a key exchange: a session description, or the connection itself, has a certificate other than the verified
    * one. The session is closed, and nothing was sent to the holder of the other certificate. Show this as an alarm: the
-   * peer's page was reloaded, or someone is in between. If the users want to go on, `Couplet.resume` the pairing and
-   * exchange keys again.
+   * peer's page was reloaded, or the connection is intercepted. If the users want to continue, `Couplet.resume` the
+   * pairing and exchange keys again.
    */
   | 'peer_changed'
-  /** Key exchange: the peer connection was replaced, or the peer or this end began another exchange. */
+  /** Key exchange: the peer connection was replaced, or either end began another exchange. */
   | 'key_interrupted'
-  /** Key exchange: the peer does another one, or a later version of this one. */
+  /** Key exchange: the peer uses another protocol, or a later version of this one. */
   | 'key_unsupported';
 
-/** The server closed the connection, and coming back would meet the same fate. */
+/** Codes for which the server closed the connection and would close a new one too. */
 export type FinalClose = 'replaced' | 'policy_violation';
 const FINAL_CLOSES: readonly FinalClose[] = ['replaced', 'policy_violation'];
 
-/** The server refused a join, and asking again would be answered the same. The last two: it speaks another protocol. */
+/** Codes with which the server refused a join and would refuse it again. The last two: the server uses another protocol. */
 export type FinalRefusal =
   | 'room_full'
   | 'forbidden'
@@ -73,26 +76,26 @@ const FINAL_REFUSALS = [
   'unknown_message_type',
 ] as const satisfies readonly (FinalRefusal & SignalingErrorCode)[];
 
-/** Every code that an application may meet; a `RestErrorCode` is one of the server's table for REST, docs/protocol.md. */
+/** Every code of a `CoupletError`. A `RestErrorCode` is one of the REST codes in docs/protocol.md. */
 export type CoupletErrorCode = RestErrorCode | FinalClose | FinalRefusal | LocalErrorCode;
 
-/** What came back for a request. */
+/** The response to a request. */
 export interface Answer {
   readonly status: number;
-  /** Parsed JSON; undefined if there is none. */
+  /** The parsed JSON; undefined if the body is not JSON. */
   readonly body?: unknown;
-  /** The address that answered, if it is not the one that was asked. */
+  /** The address that answered, if the request was redirected. */
   readonly redirectedTo?: string | undefined;
   readonly retryAfterSeconds?: number | undefined;
 }
 
-/** The only error that this package throws, rejects with, or hands to an `error` listener. */
+/** The only error that this package throws, rejects with, or passes to an `error` listener. */
 export class CoupletError extends Error {
-  /** Tells it from other errors in a log. */
+  /** Identifies the class in a log. */
   override readonly name = 'CoupletError';
-  /** What went wrong. `message` is for people, and `cause` what lies beneath. */
+  /** The reason, for programs. `message` describes it for people; `cause` is the underlying error, if any. */
   readonly code: CoupletErrorCode;
-  /** Seconds after which the server may be asked again, where it said so. */
+  /** Seconds to wait before the next request, if the server sent `Retry-After`. */
   readonly retryAfterSeconds: number | undefined;
 
   /** @internal */
@@ -109,12 +112,12 @@ export class CoupletError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
 
-  /** @internal Of the caller's signal. */
+  /** @internal The error for an aborted signal of the caller. */
   static aborted(signal: AbortSignal | undefined): CoupletError {
     return new CoupletError('aborted', { cause: signal?.reason });
   }
 
-  /** @internal For an answer without a result: the server's code if it is a known one, else `unexpected_answer`. */
+  /** @internal The error for an answer without a result: the server's code if it is known, else `unexpected_answer`. */
   static ofAnswer({ status, body, redirectedTo, retryAfterSeconds }: Answer): CoupletError {
     const { error, details } = isRecord(body) ? body : {};
     // 301, 302 and 303 turn POST into GET. A Couplet server answers that with one of these two codes.
@@ -132,7 +135,7 @@ export class CoupletError extends Error {
     });
   }
 
-  /** @internal Of a close code; undefined where the connection should be made again. */
+  /** @internal The error for a close code; undefined if the client should reconnect. */
   static ofClose(closeCode: number): CoupletError | undefined {
     const reason = FINAL_CLOSES.find((name) => CLIENT_CLOSES[name].code === closeCode);
     return (
@@ -141,7 +144,7 @@ export class CoupletError extends Error {
     );
   }
 
-  /** @internal Of an error that answered a join; undefined where the join should be tried again. */
+  /** @internal The error for a refused join; undefined if the client should join again. */
   static ofRefusal(code: string, message?: string): CoupletError | undefined {
     const refusal = FINAL_REFUSALS.find((name) => name === code);
     return refusal && new CoupletError(refusal, { message });

@@ -1,4 +1,4 @@
-// The door of @couplet/client: everything that an application needs.
+// Exports the public API of @couplet/client.
 export {
   type Cancellable,
   Couplet,

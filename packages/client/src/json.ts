@@ -1,6 +1,6 @@
-// Reads JSON that came from outside.
+// Parses untrusted JSON.
 
-/** The value of a text; undefined if it is not JSON. */
+/** Returns the parsed value; undefined if the text is not JSON. */
 export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

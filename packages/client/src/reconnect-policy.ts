@@ -1,17 +1,17 @@
-// How long to wait before trying again: exponential backoff with full jitter, as a pure function.
+// Computes retry delays: exponential backoff with full jitter.
 
-/** Bound of the first delay, in milliseconds. */
+/** Upper bound of the first delay, in milliseconds. */
 export const FIRST_DELAY_MS = 500;
 
-/** Bound of every delay, in milliseconds. */
+/** Upper bound of every delay, in milliseconds. */
 export const LONGEST_DELAY_MS = 30_000;
 
 /**
- * The delay before a further attempt.
+ * Returns the delay before the next attempt.
  *
- * @param attempt how many attempts have failed before this one's predecessor: 0 after the first failure
- * @param random from 0 to 1. The whole delay is drawn, not a part added to it: all clients of a server that restarts
- * lose it at the same instant, and are not to come back at the same instant.
+ * @param attempt 0 after the first failure, 1 after the second, and so on
+ * @param random a number from 0 to 1 that scales the whole delay. When a server restarts, all its clients lose the
+ * connection at the same time; their reconnects must be spread out.
  */
 export function reconnectDelayMs(attempt: number, random: number): number {
   return random * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);

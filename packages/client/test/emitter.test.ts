@@ -10,7 +10,7 @@ class Bell extends Emitter<{ ring: [number]; text: [string | ArrayBuffer] }> {
     this.emitOrKeep('text', text, overflow);
   }
   forget(): void {
-    this.forgetListeners();
+    this.removeListeners();
   }
 }
 

@@ -1,19 +1,19 @@
-// Pins the certificate of a peer that a key exchange has verified. Apart from the session, so that only applications
-// that exchange keys load it. docs/key-exchange.md §5.
+// Pins the peer's certificate after a key exchange (docs/key-exchange.md §5). Kept apart from the session, so that only
+// applications that exchange keys load it.
 import type { Pin } from '../session/negotiation.js';
 import { fingerprintsOf } from '../session/peer-identity.js';
 
 export class CertificatePin implements Pin {
-  /** Of the description that was applied last, as the platform states it. */
+  /** Fingerprints in the remote description that was applied last. */
   readonly fingerprints: readonly string[];
-  /** In DER. Undefined until `verify`, and where the platform does not show it. */
+  /** The certificate in DER. Undefined before `verify`, and if the platform does not expose it. */
   #certificate: string | undefined;
 
   constructor(pc: RTCPeerConnection) {
     this.fingerprints = fingerprintsOf(pc.remoteDescription?.sdp ?? '');
   }
 
-  /** Whether the certificate that is in use fits the descriptions. From now on it is the only one. */
+  /** Whether the certificate in use matches the descriptions. Afterwards no other certificate is accepted. */
   async verify(pc: RTCPeerConnection): Promise<boolean> {
     const [inUse] = certificatesOf(pc);
     if (inUse !== undefined) {
@@ -42,7 +42,7 @@ export class CertificatePin implements Pin {
   }
 }
 
-/** The certificate that the peer presented on each transport whose handshake is done. */
+/** The certificate that the peer presented on each transport whose DTLS handshake is complete. */
 function certificatesOf(pc: RTCPeerConnection): string[] {
   const users = [...(pc.getSenders?.() ?? []), ...(pc.getReceivers?.() ?? [])];
   const transports = new Set([pc.sctp?.transport, ...users.map(({ transport }) => transport)]);
@@ -59,7 +59,7 @@ async function isOf(certificate: string, fingerprint: string): Promise<boolean> 
     const digest = new Uint8Array(await crypto.subtle.digest(hash, bytes));
     return value === Array.from(digest, hex).join(':');
   } catch {
-    // A hash that WebCrypto does not have: another fingerprint has to fit.
+    // WebCrypto lacks this hash function: another fingerprint must match.
     return false;
   }
 }
@@ -67,9 +67,9 @@ async function isOf(certificate: string, fingerprint: string): Promise<boolean> 
 const hex = (byte: number): string => byte.toString(16).toUpperCase().padStart(2, '0');
 
 /**
- * Whether every parser reads this line alike: `type=value` without control characters, an attribute with a name that is
- * a token (RFC 8866 §9), and a fingerprint in the one form of RFC 8122 §5. Firefox also reads a fingerprint after a tab,
- * in capitals, or behind further spaces and colons.
+ * Whether every SDP parser reads this line the same way: `type=value` without control characters, an attribute whose name
+ * is a token (RFC 8866 §9), and a fingerprint exactly as in RFC 8122 §5. Firefox also accepts a fingerprint after a tab,
+ * in capitals, or after extra spaces and colons.
  */
 const isStrict = (line: string): boolean =>
   !/\p{Cc}/u.test(line) &&
@@ -77,7 +77,7 @@ const isStrict = (line: string): boolean =>
     /^a=(?!fingerprint)[\w!#-'*+.^`{|}~-]+(:|$)/i.test(line) ||
     /^a=fingerprint:[\w-]+ [\dA-Fa-f:]+$/.test(line));
 
-/** Whether all sections that are not rejected are in one BUNDLE group (RFC 9143): others could have other certificates. */
+/** Whether all accepted sections are in one BUNDLE group (RFC 9143). Sections outside could have other certificates. */
 function hasOneTransport(lines: readonly string[]): boolean {
   const sections: string[][] = [[]];
   for (const line of lines) {

@@ -1,29 +1,29 @@
-// The arithmetic of a key exchange, as WebCrypto has it: commitment, transcript, and what follows. docs/key-exchange.md §3.
+// Computes the commitment, the transcript and the derived keys of a key exchange with WebCrypto. docs/key-exchange.md §3.
 
-/** The version, and the first field of everything that is hashed. */
+/** The protocol version, and the first field of every hash input. */
 export const KEY_EXCHANGE = 'couplet1';
 
 const CURVE = { name: 'ECDH', namedCurve: 'P-256' } as const;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What both ends know before a key is shown. */
+/** Data that both ends have before a key is sent. */
 export interface ExchangeContext {
   roomId: string;
   exchangeId: string;
-  /** Certificates of the leader's and of the follower's end, as `fingerprintsOf` has them. */
+  /** Certificate fingerprints of the leader and of the follower, as returned by `fingerprintsOf`. */
   leader: readonly string[];
   follower: readonly string[];
 }
 
-/** Everything that both ends have seen once both keys are shown. */
+/** Data that both ends have once both keys are sent. */
 export interface Transcript extends ExchangeContext {
   commitment: string;
   leaderKey: string;
   followerKey: string;
 }
 
-/** What follows from the secret and the transcript. */
+/** Values derived from the shared secret and the transcript. */
 export interface Derived {
   /** Short authentication string: nine digits in three groups. */
   sas: string;
@@ -39,14 +39,14 @@ export async function exportKey({ publicKey }: CryptoKeyPair): Promise<string> {
   return base64url(new Uint8Array(await crypto.subtle.exportKey('raw', publicKey)));
 }
 
-/** The leader's promise of a key that it does not show yet. */
+/** The leader's commitment to a key that it has not sent yet. */
 export function commitmentTo(leaderKey: string, context: ExchangeContext): Promise<string> {
   const { roomId, exchangeId, leader, follower } = context;
   const fields = ['commit', roomId, exchangeId, leaderKey, leader.join(), follower.join()];
   return sha256(fields).then(base64url);
 }
 
-/** Rejects where the peer's key is no point of the curve. */
+/** Rejects if the peer's key is not a point on the curve. */
 export async function derive(
   privateKey: CryptoKey,
   peerKey: string,
@@ -77,7 +77,7 @@ export async function derive(
   };
 }
 
-/** Of the fields in UTF-8, each after its length in four bytes: no two lists of fields give the same bytes. */
+/** Hashes the fields in UTF-8, each after its length in four bytes, so that different lists never give the same bytes. */
 async function sha256(fields: readonly string[]): Promise<Bytes> {
   const parts = [KEY_EXCHANGE, ...fields].map((field) => new TextEncoder().encode(field));
   const bytes = new Uint8Array(parts.reduce((length, part) => length + 4 + part.length, 0));

@@ -1,11 +1,12 @@
-// End-to-end key exchange with a short authentication string, over the server's key_exchange messages. docs/key-exchange.md.
+// Implements the end-to-end key exchange with a short authentication string, over key_exchange messages.
+// The protocol: docs/key-exchange.md.
 //
 //   leader: sent     │ waits for        │ follower: sent │ waits for
 //   commit           │ the other's key  │ hello          │ a commit
 //   key, complete    │ a complete       │ key            │ the key committed to
 //   (the same)       │ nothing: done    │ key, complete  │ a complete; then done
 //
-// Whatever was sent last is sent again when the peer can be reached again; who has seen it already ignores it.
+// When the peer becomes reachable again, each end repeats its last messages. An end ignores messages it already received.
 
 import { CoupletError } from '../errors.js';
 import { randomId } from '../pairing/pairing-client.js';
@@ -23,30 +24,30 @@ import {
   KEY_EXCHANGE,
 } from './key-derivation.js';
 
-/** What the exchange has of a session. */
+/** The part of a session that the exchange uses. */
 export type KeySession = Pick<PeerSession, 'on' | 'peer' | 'pin' | 'state' | 'save' | 'signal'>;
 
-/** What an exchange of keys comes to. */
+/** The result of a key exchange. */
 export interface ExchangedKeys {
-  /** For both users to compare: nine digits in three groups. Equal on both screens: nobody is in between. */
+  /** Nine digits in three groups, for both users to compare. If they are equal, the connection is not intercepted. */
   readonly sas: string;
-  /** Shared with the peer alone, once the users have compared: HKDF, to derive others from; it cannot be exported. */
+  /** Secret shared with the peer only, once the users have compared `sas`. An HKDF key; it cannot be exported. */
   readonly key: CryptoKey;
   /** The verified connection. Until it is closed, the session accepts no other certificate of the peer. */
   readonly peer: RTCPeerConnection;
 }
 
-/** The latest exchange of each session: a new one takes its place. */
+/** The latest exchange of each session. A new exchange replaces it. */
 const current = new WeakMap<KeySession, Exchange>();
 
 /**
- * Exchanges keys with the peer, whose application calls this too, in whichever order. From then on the session is bound
- * to the peer's certificate: it never applies a description with another one, but ends with the error `peer_changed`.
- * One attempt: do not repeat it but by the user's wish, since each attempt is a chance, of one in a thousand million,
- * for someone in between.
+ * Exchanges keys with the peer. Both applications call it, in either order. Afterwards the session is bound to the peer's
+ * certificate: a description with another certificate is not applied, and ends the session with `peer_changed`.
+ * This is one attempt. Repeat it only if the user asks: each attempt gives an attacker a chance of one in a thousand
+ * million.
  *
- * @throws CoupletError `not_connected` unless the session is connected, `key_mismatch`, `key_interrupted`,
- * `key_unsupported`, `closed`, `aborted`; `unsupported` where there is no WebCrypto, as in an insecure context
+ * @throws CoupletError `not_connected` unless the session is connected; `key_mismatch`, `key_interrupted`,
+ * `key_unsupported`, `closed`, `aborted`; `unsupported` if there is no WebCrypto, as in an insecure context.
  */
 export async function exchangeKeys(
   session: KeySession,
@@ -81,7 +82,7 @@ interface ExchangeOptions {
 class Exchange {
   readonly #session: KeySession;
   readonly #options: ExchangeOptions;
-  /** The first to show, or rather to promise, its key: decided by the certificates alone, and not by the server. */
+  /** Whether this end is the leader, which commits to its key first. The certificates decide it, not the server. */
   readonly #leads: boolean;
   readonly #context: ExchangeContext;
   readonly #stops: (() => void)[];
@@ -116,12 +117,12 @@ class Exchange {
     this.#taking = this.#guarded(() => this.#begin());
   }
 
-  /** Aborted once it is settled. */
+  /** Aborted once the exchange is settled. */
   get over(): AbortSignal {
     return this.#over.signal;
   }
 
-  /** Ends it, and what still answers for one that succeeded. */
+  /** Ends the exchange. After a success, stops repeating messages. */
   end(error: CoupletError): void {
     for (const stop of this.#stops.splice(0)) stop();
     this.#over.abort();
@@ -133,14 +134,14 @@ class Exchange {
   }
 
   async #guarded(step: () => Promise<void>): Promise<void> {
-    // One that is settled takes nothing any more.
+    // A settled exchange processes no more messages.
     if (this.over.aborted) return;
     try {
       await step();
     } catch (cause) {
       const error = cause instanceof CoupletError ? cause : mismatch(cause);
       if (error.code === 'key_mismatch') {
-        // A tag that is never right: the peer's user is not to wait for nothing.
+        // Send an empty tag, which is always wrong, so that the peer fails at once instead of waiting.
         const sessionId = `${this.#context.exchangeId}.`;
         this.#session.signal({ type: 'key_exchange_complete', sessionId });
       }
@@ -170,7 +171,7 @@ class Exchange {
 
   #hello(): void {
     if (!this.#leads) throw mismatch();
-    // It had our commitment, and begins again: that is another exchange.
+    // The peer already had our commitment and now starts again: that is another exchange.
     if (this.#derived) throw new CoupletError('key_interrupted');
     this.#send();
   }
@@ -188,7 +189,7 @@ class Exchange {
   }
 
   async #key(exchangeId: string, peerKey: string): Promise<void> {
-    // Of an exchange that was broken off.
+    // The message belongs to an earlier exchange.
     if (exchangeId !== this.#context.exchangeId || !this.#commitment || !this.#keys) return;
     if (this.#derived) {
       if (peerKey !== this.#peerKey) throw mismatch();
@@ -214,21 +215,21 @@ class Exchange {
     const [exchangeId, tag] = sessionId.split('.');
     if (!exchangeId || exchangeId !== this.#context.exchangeId) return;
     if (!tag) throw mismatch();
-    // The key before it was lost, and both come again.
+    // The key message was lost. The peer sends both messages again.
     if (!this.#derived) return;
     const { leaderTag, followerTag, sas, key } = this.#derived;
     if (tag !== (this.#leads ? followerTag : leaderTag)) throw mismatch();
     await this.#verify();
-    // It may have ended meanwhile.
+    // The exchange may have ended during the await.
     if (this.over.aborted) return;
     const { peer, pin, resolve } = this.#options;
     this.#session.pin(pin);
-    // From now on it only sends again what may have been lost.
+    // From now on this end only repeats messages that may have been lost.
     this.#over.abort();
     resolve({ sas, key, peer });
   }
 
-  /** Whether the connection is, still, one of the certificates that both ends sign for. */
+  /** Throws `key_mismatch` unless the connection still uses the certificates of the exchange. */
   async #verify(): Promise<void> {
     const { peer, mine, pin } = this.#options;
     const own = fingerprintsOf(peer.localDescription?.sdp ?? '');
@@ -241,7 +242,7 @@ class Exchange {
     return { type: 'key_exchange', publicKey, sessionId };
   }
 
-  /** Sends these, or those of the last time again. */
+  /** Sends the given messages; without arguments, sends the last ones again. */
   #send(...messages: KeyMessage[]): void {
     if (messages.length > 0) this.#lastSent = messages;
     for (const message of this.#lastSent) this.#session.signal(message);

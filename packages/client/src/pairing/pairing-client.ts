@@ -1,52 +1,52 @@
-// Pairing over REST: create, accept, check, ICE servers, purge. docs/protocol.md §3. A lost answer is asked for again.
+// Implements the REST requests of docs/protocol.md §3: create, accept, check, cancel, ICE servers and purge, with retries.
 import { MAX_PURGE_SECRETS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
 import { type Clock, sleep, systemClock } from '../clock.js';
 import { type Answer, CoupletError, type CoupletErrorCode } from '../errors.js';
 import { isRecord, parsed } from '../json.js';
 import { LONGEST_DELAY_MS, reconnectDelayMs } from '../reconnect-policy.js';
 
-/** What is needed of `fetch`. */
+/** The part of the `fetch` API that the client uses. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** The secret of a device in a pairing. Undefined if the server is of a version without them: then none is sent. */
+/** The secret of a device in a pairing. Undefined if the server's version has no secrets; then none is sent. */
 export type Secret = string | undefined;
 
 export interface PairingClientOptions {
-  /** Of the server: `https://host`. */
+  /** The address of the server: `https://host`. */
   url: string;
   fetch: Fetch;
   clock?: Clock;
   random?: () => number;
 }
 
-/** How often a request is sent before it fails. */
+/** Attempts per request before it fails. */
 const MAX_ATTEMPTS = 6;
 
-/** The same if something other than a Couplet server answers: a proxy during a deployment, or a login page. */
+/** Attempts if something other than a Couplet server answers, such as a proxy during a deployment, or a login page. */
 const MAX_FOREIGN_ANSWERS = 3;
 
-/** How long the server may hold a check. Below the bound of the protocol, and below the limits of common proxies. */
+/** How long the server may hold a check. Below the limit of the protocol, and below the timeouts of common proxies. */
 const WAIT_SECONDS = 25;
 
-/** How long an answer may take beyond that. Otherwise a dead connection would be waited for forever. */
+/** Time allowed for an answer, on top of `WAIT_SECONDS` for a check. Detects dead connections. */
 const ANSWER_WITHIN_MS = 15_000;
 
-/** Pause between a check that was not held and the next. Not every proxy passes `Prefer` on. */
-const REST_BETWEEN_CHECKS_MS = 2000;
+/** Pause after a check that the server answered at once. Some proxies do not forward `Prefer`. */
+const PAUSE_BETWEEN_CHECKS_MS = 2000;
 
 /**
- * How long a check goes on failing after its code has expired, and how often at least. A device that was asleep has
- * not sent a request for a while, and its network takes a moment to come back.
+ * After a code has expired, failed checks are retried for `GRACE_MS`, and until `MIN_LATE_FAILURES` have failed. A device
+ * that was asleep has not sent requests for a while, and its network needs time to reconnect.
  */
 const GRACE_MS = 20_000;
 const MIN_LATE_FAILURES = 3;
 
-/** Bounds in that time: of one attempt, and of the pause before the next. */
+/** Limits during the grace period: of one attempt, and of the pause before the next. */
 const LATE_ATTEMPT_MS = 5000;
 const LATE_DELAY_MS = 3000;
 
-/** Codes that answer no check of a code that was live: they come from a proxy, or from access control before the server. */
-const PASSING_WHILE_WAITING: readonly CoupletErrorCode[] = [
+/** The server never answers a check of a live code with these: they come from a proxy, or from access control before it. */
+const RETRIED_WHILE_WAITING: readonly CoupletErrorCode[] = [
   'not_found',
   'unauthorized',
   'forbidden',
@@ -59,7 +59,7 @@ export class PairingClient {
     this.#options = { clock: systemClock, random: Math.random, ...options };
   }
 
-  /** Makes a join code live; resolves to the monotonic time at which it expires, and to the secret of the device. */
+  /** Creates a join code. Resolves to the monotonic time at which it expires, and to the secret of the device. */
   async create(
     joinCode: string,
     expiresInSeconds: number,
@@ -67,7 +67,7 @@ export class PairingClient {
     signal?: AbortSignal,
   ): Promise<{ expiresMs: number; secret: Secret }> {
     const body = { joinid: joinCode, expiresInSeconds, client1: deviceId };
-    // Counted from the request: the answer may be a repeated one, and names a time of the server's clock.
+    // Counted from the request. `exp` in the answer uses the server's clock, and the answer may be a replayed one.
     const createdMs = this.#options.clock.monotonic();
     const read = (answer: Answer) =>
       textOf(answer, 'exp') ? { secret: textOf(answer, 'secret') } : undefined;
@@ -75,7 +75,7 @@ export class PairingClient {
     return { expiresMs: createdMs + expiresInSeconds * 1000, secret };
   }
 
-  /** Accepts a join code; resolves to the id of the room, and to the secret of the device. */
+  /** Accepts a join code. Resolves to the id of the room, and to the secret of the device. */
   accept(
     joinCode: string,
     deviceId: string,
@@ -90,9 +90,9 @@ export class PairingClient {
   }
 
   /**
-   * Waits until the code is accepted, through outages, until shortly after it expires; resolves to the id of the room.
+   * Waits until the code is accepted, and retries during outages until shortly after it expires. Resolves to the room id.
    *
-   * @param expiresMs monotonic time, as `create` resolves to it
+   * @param expiresMs the monotonic time that `create` resolved to
    */
   async check(
     joinCode: string,
@@ -106,20 +106,20 @@ export class PairingClient {
     const waiting = (answer: Answer) => answer.status === 204 || roomIdOf(answer);
     for (;;) {
       const askedMs = clock.monotonic();
-      // Each check has a key of its own: the answer to a repeated one would always be that nobody has accepted yet.
+      // Each check uses its own key. With the same key, the server would replay its answer "not accepted yet".
       const roomId = await this.#post('/api/rooms/check', body, waiting, signal, expiresMs);
       if (roomId !== true) return roomId;
       const nowMs = clock.monotonic();
-      // Not of the server: it answers 404 then.
+      // After the code has expired, a Couplet server answers 404. This 204 came from something else.
       if (nowMs >= expiresMs + GRACE_MS) throw CoupletError.ofAnswer({ status: 204 });
-      if (nowMs - askedMs < REST_BETWEEN_CHECKS_MS) {
-        await sleep(clock, REST_BETWEEN_CHECKS_MS, signal);
+      if (nowMs - askedMs < PAUSE_BETWEEN_CHECKS_MS) {
+        await sleep(clock, PAUSE_BETWEEN_CHECKS_MS, signal);
       }
     }
   }
 
   /**
-   * Has the server delete a code that nobody has accepted. Best effort, in the background, also while the page is left:
+   * Deletes a code that was not accepted. Runs in the background, also while the page unloads. Failures are ignored:
    * older servers lack this endpoint, and the code expires anyway.
    */
   cancel(joinCode: string, deviceId: string, secret?: Secret): void {
@@ -128,7 +128,7 @@ export class PairingClient {
     this.#post('/api/rooms/cancel', body, read, undefined, undefined, true).catch(() => {});
   }
 
-  /** What to put into RTCPeerConnection, with fresh credentials. */
+  /** Fetches ICE servers for an RTCPeerConnection, with fresh credentials. */
   iceServers(
     roomId: string,
     deviceId: string,
@@ -141,7 +141,7 @@ export class PairingClient {
     return this.#post('/api/ice-servers', body, read, signal);
   }
 
-  /** Has the server forget these devices; the latest secrets are sent, as many as it takes. */
+  /** Deletes these devices and their pairings. Sends the latest secrets, as many as the server accepts. */
   purge(
     deviceIds: readonly string[],
     signal?: AbortSignal,
@@ -156,12 +156,12 @@ export class PairingClient {
   }
 
   /**
-   * Sends one logical request as often as needed, always under one Idempotency-Key.
+   * Sends one logical request, and retries it under the same Idempotency-Key.
    *
-   * @param read the result in a success; undefined if the answer is not of the protocol
-   * @param expiresMs if given, the server holds the answer, and attempts go on until shortly after that time. Without
-   * it a person waits for the answer, and is told of a failure soon.
-   * @param keepalive whether the first attempt outlives the page
+   * @param read extracts the result from a success; returns undefined if the answer is not of the protocol
+   * @param expiresMs if given, the server holds the answer, and retries continue until shortly after that time. Without
+   * it, a person is waiting, and the request fails sooner.
+   * @param keepalive whether the first attempt continues when the page unloads
    */
   async #post<Result>(
     path: string,
@@ -189,7 +189,7 @@ export class PairingClient {
       let attempts = MAX_ATTEMPTS;
       try {
         const init: RequestInit = { method: 'POST', headers, body: JSON.stringify(body) };
-        // Not every browser combines keepalive with a preflight.
+        // Some browsers do not support keepalive with a preflight; the retries do without it.
         if (keepalive && attempt === 0) init.keepalive = true;
         const answer = await this.#attempt(path, init, withinMs, signal);
         const isSuccess = answer.status >= 200 && answer.status < 300;
@@ -213,7 +213,7 @@ export class PairingClient {
       }
       let delayMs = reconnectDelayMs(attempt, random());
       if (waiting) delayMs = Math.min(delayMs, Math.max(0, expiresMs - nowMs) + LATE_DELAY_MS);
-      // The server asks all its clients to wait equally long: the random delay comes on top.
+      // The server asks all clients to wait for the same time. The random delay on top spreads their retries.
       delayMs += askedMs;
       waitedMs += delayMs;
       await sleep(clock, delayMs, signal);
@@ -221,8 +221,8 @@ export class PairingClient {
   }
 
   /**
-   * A browser hides why a request to another origin fails. If the server answers a request that needs no permission, the
-   * address redirects the preflight, or something on the way strips the CORS headers.
+   * Finds out why a request failed, because a browser hides the reason for another origin. If the server answers a
+   * `no-cors` request, then either the address redirects the preflight, or a proxy removes the CORS headers.
    */
   async #withCause(failure: CoupletError, signal: AbortSignal | undefined): Promise<CoupletError> {
     if (!('location' in globalThis)) return failure;
@@ -237,7 +237,7 @@ export class PairingClient {
     });
   }
 
-  /** Sends the request once; rejects with `aborted` for the caller's signal, with anything else for a lost answer. */
+  /** Sends the request once. Rejects with `aborted` if the caller's signal is aborted; any other error is a lost answer. */
   async #attempt(
     path: string,
     init: RequestInit,
@@ -252,13 +252,13 @@ export class PairingClient {
     const cancel = clock.after(withinMs, abort);
     try {
       const response = await fetch(url + path, { ...init, signal: attempt.signal });
-      // Reading the body belongs to the attempt: the connection may break in the middle of it.
+      // The time limit includes reading the body, because the connection may break during it.
       const text = await response.text();
       return {
         status: response.status,
-        // No body, or a proxy's HTML page: the status says enough.
+        // Undefined if there is no body, or for the HTML page of a proxy: the status is enough.
         body: parsed(text),
-        // A query may be meant for one person, and is no part of an address to be shown.
+        // The query may contain personal data, so it is not shown.
         redirectedTo: response.redirected ? response.url.split('?')[0] : undefined,
         retryAfterSeconds: retryAfterSecondsOf(response.headers.get('Retry-After'), Date.now()),
       };
@@ -271,15 +271,15 @@ export class PairingClient {
   }
 }
 
-/** How often a request may be sent that got such an answer; 1 if the same request would always get it. */
+/** Attempts allowed after such an answer; 1 if the same request would always get the same answer. */
 function attemptsFor(status: number, code: CoupletErrorCode, waiting: boolean): number {
   const isBusy = status >= 500 || status === 429 || status === 408;
   if (isBusy || code === 'request_in_progress') return MAX_ATTEMPTS;
   if (code === 'unexpected_answer') return MAX_FOREIGN_ANSWERS;
-  return waiting && PASSING_WHILE_WAITING.includes(code) ? MAX_ATTEMPTS : 1;
+  return waiting && RETRIED_WHILE_WAITING.includes(code) ? MAX_ATTEMPTS : 1;
 }
 
-/** A random id in hex. `crypto.randomUUID` exists only in secure contexts, and a server in the local network is none. */
+/** Returns a random id in hex. `crypto.randomUUID` is missing in insecure contexts, such as plain HTTP in a local network. */
 export function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -292,7 +292,7 @@ function textOf({ body }: Answer, field: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Seconds to wait, of a header Retry-After: a number, or an HTTP date (RFC 9110 §10.2.3); undefined if it is neither. */
+/** Parses `Retry-After`, a number or an HTTP date (RFC 9110 §10.2.3), to seconds; undefined if it is neither. */
 export function retryAfterSecondsOf(header: string | null, nowMs: number): number | undefined {
   if (!header) return undefined;
   if (/^\d+$/.test(header)) return Number(header);

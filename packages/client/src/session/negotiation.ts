@@ -1,48 +1,49 @@
-// Perfect negotiation on one RTCPeerConnection (W3C WebRTC §10.7), with trickle ICE (RFC 8838).
+// Implements perfect negotiation on one RTCPeerConnection (W3C WebRTC §10.7), with trickle ICE (RFC 8838).
 import type { ClientMessage, IceCandidate, WebRtcAnswer, WebRtcOffer } from '@couplet/protocol';
 import { identityOf } from './peer-identity.js';
 
 export interface NegotiationOptions {
-  /** The one that gives way when both offer at once. It also leaves the first offer to the other. */
+  /** Whether this side yields when both sides offer at once. The polite side never makes the first offer. */
   polite: boolean;
-  /** Sends to the peer, or to nobody while the peer cannot be reached: `renew` makes up for that. */
+  /** Sends to the peer. While the peer cannot be reached, messages are dropped; `renew` replaces them. */
   send(message: ClientMessage): void;
-  /** The certificate that the users have verified, if they have. */
+  /** The verified certificate of the peer; undefined before a key exchange. */
   pin(): Pin | undefined;
-  /** A description could not be made or applied. */
+  /** Called if a description could not be created or applied. */
   onError(cause: unknown): void;
 }
 
 /** The verified certificate of the peer. */
 export interface Pin {
-  /** Whether this description, as it came, is of the verified peer and cannot be taken for another's. */
+  /** Whether this received description is from the verified peer, and no parser can read it differently. */
   admits(sdp: string): boolean;
-  /** Whether the connection, as the platform sees it, is with the verified peer alone. */
+  /** Whether all transports of the connection use the verified certificate. */
   holds(pc: RTCPeerConnection): boolean;
 }
 
 /**
- * Why a description was not taken. One of another peer connection (`stranger`) needs another one here too. One that is not
- * of the verified peer (`impostor`) ends the session.
+ * Why a description was refused. `new_peer`: the peer uses a new peer connection, so this end needs a new one too.
+ * `wrong_peer`: the description is not from the verified peer, which ends the session.
  */
-export type Untaken = 'stranger' | 'impostor' | undefined;
+export type Refused = 'new_peer' | 'wrong_peer' | undefined;
 
 export class Negotiation {
   readonly #pc: RTCPeerConnection;
   readonly #options: NegotiationOptions;
-  /** Candidates that came before the description that they belong to. */
+  /** Candidates that arrived before their description. */
   readonly #early: IceCandidate['candidate'][] = [];
   #makingOffer = false;
-  /** An offer could not be sent, and would be the same again. */
+  /** Whether the last offer was too large to send. The next one would be as large. */
   #isWithdrawn = false;
 
   constructor(pc: RTCPeerConnection, options: NegotiationOptions) {
     this.#pc = pc;
     this.#options = options;
     pc.onnegotiationneeded = () => {
-      // The standard asks only then (W3C WebRTC §4.7.3); some implementations ask in the middle of an answer.
+      // By the standard, the event fires only in `stable` (W3C WebRTC §4.7.3). Some implementations fire it while an
+      // answer is in progress.
       if (pc.signalingState !== 'stable' || this.#isWithdrawn) return;
-      // Two first offers would only collide. What the polite side wants to add follows the first exchange.
+      // Only the impolite side makes the first offer, because two would collide. The polite side offers later.
       if (!options.polite || pc.remoteDescription !== null) void this.#offer();
     };
     pc.onicecandidate = ({ candidate }) =>
@@ -50,8 +51,8 @@ export class Negotiation {
   }
 
   /**
-   * Makes up for what went to nobody: offers again, with every candidate found since. To a peer that has missed nothing
-   * this changes nothing; one that began anew gives itself away by its answer.
+   * Replaces messages that may have been lost: sends a new offer that contains all candidates so far. Nothing changes for
+   * a peer that received everything. If the peer has a new connection, its answer shows it.
    */
   renew(): void {
     this.#isWithdrawn = false;
@@ -64,33 +65,35 @@ export class Negotiation {
   }
 
   /**
-   * Takes back an offer that is too large to be sent, so that offers of the peer are taken again. Until the next exchange
-   * of descriptions or `renew`, nothing is offered.
+   * Rolls back an offer that is too large to send, so that the peer's offers can be applied. This end makes no offers
+   * until the next exchange of descriptions or `renew`.
    */
   withdraw(): void {
     this.#isWithdrawn = true;
-    // Fails if the peer has offered meanwhile: then there is nothing to take back.
+    // Fails if an offer of the peer was applied meanwhile: then there is nothing to roll back.
     this.#pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
   }
 
-  /** Takes an offer or an answer of the peer; rejects where it has no certificate. One at a time: the caller waits for each. */
-  async describe({ type, sdp }: WebRtcOffer | WebRtcAnswer): Promise<Untaken> {
+  /**
+   * Applies the peer's offer or answer. Rejects if it has no certificate. The caller waits for each call before the next.
+   */
+  async describe({ type, sdp }: WebRtcOffer | WebRtcAnswer): Promise<Refused> {
     const pc = this.#pc;
     const [known, theirs] = [identityOf(pc.remoteDescription?.sdp), identityOf(sdp)];
-    // Not left to the platform, which may find a certificate in a line that is not one by RFC 8122.
+    // Checked here, because a platform may accept a fingerprint line that does not conform to RFC 8122.
     if (known && !theirs) throw new Error('no certificate');
-    if (known && known !== theirs) return 'stranger';
+    if (known && known !== theirs) return 'new_peer';
     this.#isWithdrawn = false;
     const isOffer = type === 'webrtc_offer';
-    // The answer to an offer that was sent twice comes twice.
+    // An offer that was sent twice gets two answers.
     if (!isOffer && (pc.signalingState !== 'have-local-offer' || this.#isLate(sdp)))
       return undefined;
     const collision = isOffer && (this.#makingOffer || pc.signalingState === 'have-local-offer');
     if (collision && !this.#options.polite) return undefined;
     try {
       await pc.setRemoteDescription({ type: isOffer ? 'offer' : 'answer', sdp });
-      // An answer makes media flow at once. An offer does not before it is answered.
-      if (this.#options.pin()?.holds(pc) === false) return 'impostor';
+      // Applying an answer starts media at once. Applying an offer does not, until it is answered.
+      if (this.#options.pin()?.holds(pc) === false) return 'wrong_peer';
       for (const candidate of this.#early.splice(0)) await this.#add(candidate);
       if (isOffer) {
         await pc.setLocalDescription();
@@ -103,8 +106,8 @@ export class Negotiation {
   }
 
   /**
-   * Whether an answer is to an offer that was sent twice before the pending one: the pending offer restarts ICE, and the
-   * answer has the old credentials (RFC 8839 §4.4.3 asks for new ones).
+   * Whether an answer belongs to an earlier offer that was sent twice. The pending offer restarts ICE, but the answer has
+   * the old ICE credentials (RFC 8839 §4.4.3 requires new ones).
    */
   #isLate(sdp: string): boolean {
     const pc = this.#pc;
@@ -112,7 +115,7 @@ export class Negotiation {
     return restarts && ufragOf({ sdp }) === ufragOf(pc.currentRemoteDescription);
   }
 
-  /** Takes a candidate of the peer, or the end of them. */
+  /** Adds a candidate of the peer, or the end of candidates. */
   async candidate(candidate: IceCandidate['candidate']): Promise<void> {
     if (this.#pc.remoteDescription !== null) await this.#add(candidate);
     else if (this.#early.length < MAX_EARLY_CANDIDATES) this.#early.push(candidate);
@@ -122,8 +125,8 @@ export class Negotiation {
     try {
       await this.#pc.addIceCandidate(candidate as RTCIceCandidateInit | null);
     } catch {
-      // Of an offer that was ignored, or of a generation that an ICE restart has ended: worth nothing. And where a good
-      // candidate is refused, the others, or the restart after a failure, find the way.
+      // The candidate belongs to an ignored offer, or to a generation that an ICE restart ended. If a valid candidate was
+      // refused, other candidates or the next ICE restart find a path.
     }
   }
 
@@ -132,7 +135,7 @@ export class Negotiation {
       this.#makingOffer = true;
       await this.#pc.setLocalDescription();
       const description = this.#pc.localDescription;
-      // Meanwhile the peer may have offered, and this side given way.
+      // During the await, an offer of the peer may have been applied instead.
       if (description?.type !== 'offer') return;
       this.#sendOffer(description.sdp);
     } catch (error) {
@@ -143,8 +146,8 @@ export class Negotiation {
   }
 
   /**
-   * Sends an offer in which this end keeps its DTLS role. Left with the choice (`actpass`), Firefox takes the other role
-   * when it answers an ICE restart, and Chromium refuses that answer.
+   * Sends an offer in which this end keeps its DTLS role. If the offer says `actpass`, Firefox switches roles when it
+   * answers an ICE restart, and Chromium refuses that answer.
    */
   #sendOffer(sdp: string): void {
     const theirs = setupOf(this.#pc.currentRemoteDescription);
@@ -157,13 +160,12 @@ export class Negotiation {
   }
 
   #fail(error: unknown): void {
-    // What was under way when the connection was closed is nobody's loss.
+    // Operations in progress when the connection is closed fail as expected.
     if (this.#pc.signalingState !== 'closed') this.#options.onError(error);
   }
 }
 
-/** The DTLS role that a description states (RFC 8842 §5.1), unless it leaves the choice to the other end. */
-/** The DTLS role that a description states (RFC 8842 §5.1), unless it leaves the choice to the other end. */
+/** The DTLS role that a description states (RFC 8842 §5.1); undefined if it leaves the choice to the other end. */
 const setupOf = (description: Described): string | undefined =>
   description?.sdp.match(/^a=setup:(active|passive)/m)?.[1];
 
@@ -172,5 +174,5 @@ const ufragOf = (description: Described): string | undefined =>
 
 type Described = { sdp: string } | null | undefined;
 
-/** A bound for a peer that sends candidates and never a description. */
+/** Limits the candidates kept from a peer that never sends a description. */
 const MAX_EARLY_CANDIDATES = 200;

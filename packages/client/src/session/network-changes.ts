@@ -1,11 +1,11 @@
-// Reports changes of the network, if the platform does: the event `online`, and the Network Information API.
+// Detects network changes by the `online` event and the Network Information API, if the platform has them.
 
 /**
- * Calls back after every change; the function returned stops that.
+ * Calls back after every network change. Returns a function that stops it.
  *
- * The Network Information API also reports new estimates of the bandwidth on the same network. Only another `type`, from
- * Wi-Fi to cellular for example, is a change. Platforms without that API, and desktop Chromium, which has no `type`, are
- * left with `online`.
+ * The Network Information API also fires for new bandwidth estimates on the same network. Only a new `type`, such as from
+ * Wi-Fi to cellular, counts as a change. Platforms without that API, and desktop Chromium, which has no `type`, only
+ * provide `online`.
  */
 export function onNetworkChange(callback: () => void, platform: object = globalThis): () => void {
   const { navigator } = platform as {
@@ -18,7 +18,7 @@ export function onNetworkChange(callback: () => void, platform: object = globalT
     callback();
   };
   const estimated = () => {
-    // While the device is offline there is nothing to connect to, and `online` follows.
+    // While the device is offline, nothing can be reached. `online` follows later.
     if (connection?.type !== type && navigator?.onLine !== false) changed();
   };
   const sources: [Partial<EventTarget> | undefined, string, () => void][] = [

@@ -1,13 +1,13 @@
-// What goes out over a data channel: one message at a time, within what the channel can hold (W3C WebRTC §6.2).
+// Sends messages over a data channel within the limits of its buffer and message size (W3C WebRTC §6.2).
 import { CoupletError } from '../errors.js';
 
-/** What waits in the channel may be this much before `drained` waits for less. */
+/** `drained` resolves once at most this much data is buffered. */
 export const DRAINED_BYTES = 1024 * 1024;
 
-/** What every implementation takes in one message, and the default of RFC 8841 §6.1 where none is said. */
+/** Message size that every implementation accepts, and the default of RFC 8841 §6.1. */
 const DEFAULT_MAX_MESSAGE_BYTES = 65_536;
 
-/** What can be sent. */
+/** Data that can be sent. */
 export type Data = string | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
 
 export class Outbox {
@@ -31,7 +31,7 @@ export class Outbox {
     try {
       this.#channel.send(data as ArrayBuffer);
     } catch (cause) {
-      // The channel was open: what is left is a buffer that is full (W3C WebRTC §6.2, OperationError).
+      // The channel is open, so the buffer is full (W3C WebRTC §6.2, OperationError).
       throw new CoupletError('buffer_full', { cause });
     }
   }
@@ -40,34 +40,37 @@ export class Outbox {
     const channel = this.#channel;
     return new Promise((resolve, reject) => {
       const settle = (error?: CoupletError) => {
-        channel.removeEventListener('bufferedamountlow', look);
-        channel.removeEventListener('close', look);
+        channel.removeEventListener('bufferedamountlow', check);
+        channel.removeEventListener('close', check);
         signal?.removeEventListener('abort', onAbort);
         this.#waiting.delete(settle);
         if (error) reject(error);
         else resolve();
       };
       const onAbort = () => settle(CoupletError.aborted(signal));
-      const look = () => {
+      const check = () => {
         if (channel.readyState !== 'open') settle(new CoupletError('not_connected'));
         else if (channel.bufferedAmount <= DRAINED_BYTES) settle();
       };
       this.#waiting.add(settle);
-      channel.addEventListener('bufferedamountlow', look);
-      channel.addEventListener('close', look);
+      channel.addEventListener('bufferedamountlow', check);
+      channel.addEventListener('close', check);
       signal?.addEventListener('abort', onAbort);
       if (signal?.aborted) onAbort();
-      else look();
+      else check();
     });
   }
 
-  /** The channel is no more, and with it what was in it: nobody waits for that any longer. */
+  /** Rejects all pending `drained` calls. The data that was buffered in the channel is lost. */
   close(error: CoupletError): void {
     for (const reject of [...this.#waiting]) reject(error);
   }
 }
 
-/** A text has at least one byte for each of its UTF-16 units, and at most three: mostly that is enough to know. */
+/**
+ * Whether the data has more than `maxBytes` bytes. A text has one to three bytes per UTF-16 unit, so most texts need no
+ * encoding.
+ */
 export function exceeds(data: Data, maxBytes: number): boolean {
   if (typeof data !== 'string') return data.byteLength > maxBytes;
   if (data.length * 3 <= maxBytes) return false;

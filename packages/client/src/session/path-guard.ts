@@ -1,9 +1,9 @@
-// What is done about a path that is lost: it may come back by itself for a moment, then it is looked for anew.
+// Restarts ICE when a path is lost, after a short time in which it may recover by itself.
 import { type Clock, systemClock } from '../clock.js';
 
 /**
- * How long a lost path may come back by itself. A browser calls a path `disconnected` after some five seconds of silence,
- * and `failed` only ten or more later: who waits for that, keeps the user waiting for nothing.
+ * How long a lost path may recover by itself. A browser reports `disconnected` after about five seconds without packets,
+ * and `failed` only ten or more seconds later, which is too long for a user to wait.
  */
 export const RESTART_AFTER_MS = 1_000;
 
@@ -17,7 +17,7 @@ export class PathGuard {
     this.#clock = clock;
   }
 
-  /** Takes note of the state that a peer connection has come to. */
+  /** Handles a new state of the peer connection. */
   follow(state: RTCPeerConnectionState): void {
     this.stop();
     if (state === 'failed') this.#restart();
@@ -26,7 +26,7 @@ export class PathGuard {
     }
   }
 
-  /** Nothing runs on. */
+  /** Cancels a pending restart. */
   stop(): void {
     this.#cancel();
     this.#cancel = () => {};

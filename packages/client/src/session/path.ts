@@ -1,9 +1,9 @@
-// Which way the packets go, and how long they take: read from the statistics of an RTCPeerConnection (W3C webrtc-stats).
+// Reads the path and the round-trip time from the statistics of an RTCPeerConnection (W3C webrtc-stats).
 
-/** Directly on one network, directly through NATs, or through a TURN relay. */
+/** Direct on one network (`host`), direct through NATs (`srflx`), or through a TURN relay (`relay`). */
 export type SessionPath = 'host' | 'srflx' | 'relay';
 
-/** The path of the selected candidate pair; undefined where none is selected. */
+/** The path of the selected candidate pair; undefined if none is selected. */
 export function pathOf(stats: RTCStatsReport): SessionPath | undefined {
   const pair = selectedPair(stats);
   if (pair === undefined) return undefined;
@@ -14,7 +14,7 @@ export function pathOf(stats: RTCStatsReport): SessionPath | undefined {
   return types.every((type) => type === 'host') ? 'host' : 'srflx';
 }
 
-/** The latest measured round trip on the selected candidate pair, in milliseconds; undefined where none was measured. */
+/** The latest round-trip time of the selected candidate pair, in milliseconds; undefined if none was measured. */
 export function roundTripTimeMsOf(stats: RTCStatsReport): number | undefined {
   const seconds = selectedPair(stats)?.currentRoundTripTime;
   return seconds && seconds * 1000;
@@ -25,7 +25,7 @@ function selectedPair(stats: RTCStatsReport): Entry | undefined {
   const selected = all.find(({ selectedCandidatePairId }) => selectedCandidatePairId);
   return (
     stats.get(selected?.selectedCandidatePairId ?? '') ??
-    // Where the statistics know no transport, the pair in use is the one that was nominated.
+    // If the statistics contain no transport, the nominated pair is the one in use.
     all.find(({ type, nominated, state }) => {
       return type === 'candidate-pair' && nominated && state === 'succeeded';
     })

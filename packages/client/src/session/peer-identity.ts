@@ -1,8 +1,8 @@
-// Reads from a session description which peer made it.
+// Identifies the peer connection that a session description comes from.
 
 /**
- * The certificates that a description binds its connection to: `hash VALUE` of each line `a=fingerprint` (RFC 8122 §5),
- * each once, sorted.
+ * The certificate fingerprints of a description: `hash VALUE` of each `a=fingerprint` line (RFC 8122 §5), sorted and
+ * without duplicates.
  */
 export function fingerprintsOf(sdp: string): string[] {
   const all = Array.from(
@@ -13,7 +13,7 @@ export function fingerprintsOf(sdp: string): string[] {
 }
 
 /**
- * Equal for all descriptions of one RTCPeerConnection. Only the certificates count: some implementations write another
- * session id into the line `o=` of each description.
+ * Returns the same text for all descriptions of one RTCPeerConnection. It uses the certificates only, because some
+ * implementations change the session id in the `o=` line of each description.
  */
 export const identityOf = (sdp = ''): string => fingerprintsOf(sdp).join();

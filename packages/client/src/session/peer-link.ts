@@ -1,17 +1,17 @@
-// One RTCPeerConnection with its negotiation and its data channel: made together, and gone together.
+// Holds one RTCPeerConnection with its negotiation and its data channel. All three are created and closed together.
 import type { IceCandidate, RTCIceServer, WebRtcAnswer, WebRtcOffer } from '@couplet/protocol';
 import { CoupletError } from '../errors.js';
-import { Negotiation, type NegotiationOptions, type Untaken } from './negotiation.js';
+import { Negotiation, type NegotiationOptions, type Refused } from './negotiation.js';
 import { Outbox } from './outbox.js';
 import type { CandidateFound } from './session-events.js';
 
-/** A class of peer connections. */
+/** The `RTCPeerConnection` class of a platform or a package. */
 export type PeerConnectionConstructor = new (configuration?: RTCConfiguration) => RTCPeerConnection;
 
 export interface PeerLinkOptions extends NegotiationOptions {
   RTCPeerConnection: PeerConnectionConstructor;
   configuration: RTCConfiguration;
-  /** The state of the connection, or of the channel, is another one. */
+  /** Called when the state of the connection or of the channel changes. */
   onChange(): void;
   onMessage(data: string | ArrayBuffer): void;
   onCandidate(found: CandidateFound): void;
@@ -32,16 +32,16 @@ export class PeerLink {
       ...options,
       send: (message) => {
         send(message);
-        if (message.type === 'ice_candidate') this.#tell('local', message);
+        if (message.type === 'ice_candidate') this.#report('local', message);
       },
     });
     this.pc.onconnectionstatechange = () => {
-      // A restart that finds a better path tells nobody else: nothing is lost meanwhile.
+      // If an ICE restart finds a better path while the old one works, no other event fires.
       const ice = this.pc.sctp?.transport?.iceTransport;
       if (ice) ice.onselectedcandidatepairchange = onChange;
       onChange();
     };
-    // Both sides name the same channel, so neither has to wait for the other's announcement of it.
+    // Both sides create the channel with the same id, so neither waits for the other to announce it.
     this.channel = this.pc.createDataChannel('couplet', { negotiated: true, id: 0 });
     this.channel.binaryType = 'arraybuffer';
     this.channel.onopen = this.channel.onclose = onChange;
@@ -49,12 +49,12 @@ export class PeerLink {
     this.outbox = new Outbox(this.pc, this.channel);
   }
 
-  /** Both ends can send. */
+  /** Whether the connection and the channel are open. */
   get open(): boolean {
     return this.pc.connectionState === 'connected' && this.channel.readyState === 'open';
   }
 
-  /** Whether what worked works no longer: ICE has lost the path, or the peer has closed the channel. */
+  /** Whether a working connection was lost: ICE lost the path, or the peer closed the channel. */
   get lost(): boolean {
     const { connectionState } = this.pc;
     const { readyState } = this.channel;
@@ -66,15 +66,15 @@ export class PeerLink {
     );
   }
 
-  /** Takes what came from the peer. One at a time: the caller waits for each. */
-  async take(message: WebRtcOffer | WebRtcAnswer | IceCandidate): Promise<Untaken> {
+  /** Handles a message of the peer. The caller waits for each call before the next. */
+  async take(message: WebRtcOffer | WebRtcAnswer | IceCandidate): Promise<Refused> {
     if (message.type !== 'ice_candidate') {
-      if (this.#options.pin()?.admits(message.sdp) === false) return 'impostor';
+      if (this.#options.pin()?.admits(message.sdp) === false) return 'wrong_peer';
       // A closed channel never opens again. The peer may have a new connection with the same certificate.
-      if (this.channel.readyState === 'closed') return 'stranger';
+      if (this.channel.readyState === 'closed') return 'new_peer';
       return this.negotiation.describe(message);
     }
-    this.#tell('remote', message);
+    this.#report('remote', message);
     await this.negotiation.candidate(message.candidate);
     return undefined;
   }
@@ -89,19 +89,19 @@ export class PeerLink {
     this.outbox.close(error);
   }
 
-  #tell(side: CandidateFound['side'], { candidate }: IceCandidate): void {
+  #report(side: CandidateFound['side'], { candidate }: IceCandidate): void {
     this.#options.onCandidate({ side, candidate: candidate as RTCIceCandidateInit | null });
   }
 }
 
-/** The application's configuration, on a single transport, with the server's ICE servers after its own. */
+/** Returns the application's configuration with a single transport and the server's ICE servers appended. */
 export function withIceServers(
   configuration: RTCConfiguration = {},
   iceServers: readonly RTCIceServer[] = [],
 ): RTCConfiguration {
   return {
     ...configuration,
-    // One transport for all: what a key exchange has verified of one is true of every track and channel.
+    // With a single transport, the certificate that a key exchange verifies covers every track and channel.
     bundlePolicy: 'max-bundle',
     iceServers: [...(configuration.iceServers ?? []), ...iceServers],
   };

@@ -1,5 +1,5 @@
-// One pairing at work: a peer connection with an open data channel, kept alive through whatever the network does.
-// Its states and what leads from one to the other: the table in session-events.ts.
+// Keeps a data channel to the peer open across network changes, server restarts and reloads of the peer.
+// The table of states is in session-events.ts.
 import type { RoomReady } from '@couplet/protocol';
 import { Emitter } from '../emitter.js';
 import { CoupletError } from '../errors.js';
@@ -24,11 +24,11 @@ import type {
 
 export interface PeerSessionOptions extends SignalingClientOptions {
   RTCPeerConnection: PeerConnectionConstructor;
-  /** Of the application; the server's ICE servers come after its own. */
+  /** The application's configuration. The server's ICE servers are appended to its own. */
   rtcConfiguration?: RTCConfiguration | undefined;
 }
 
-/** A pairing at work: an open data channel to the peer, that heals by itself. */
+/** The connection of a pairing: a data channel to the peer that reconnects by itself. */
 export class PeerSession extends Emitter<SessionEvents> {
   readonly #options: PeerSessionOptions;
   readonly #signaling: SignalingClient;
@@ -39,22 +39,22 @@ export class PeerSession extends Emitter<SessionEvents> {
   #path: SessionPath | undefined;
   #link: PeerLink | undefined;
   #role: RoomReady | undefined;
-  /** The path is to be looked for anew, as soon as the peer can be reached. */
+  /** Whether to restart ICE as soon as the peer can be reached. */
   #restartDue = false;
   #pin: Pin | undefined;
   #alarmed: CoupletError | undefined;
-  /** What came from the peer is taken in its order, one after the other. */
+  /** Serializes the messages of the peer: each is handled after the one before. */
   #taking: Promise<void> = Promise.resolve();
   readonly #fail = (cause: unknown) =>
     this.emit('error', new CoupletError('negotiation_failed', { cause }));
 
   readonly #overflow = () => {
-    const message = 'Too many messages came before the application listened to them.';
+    const message = 'Too many messages arrived before the application listened.';
     this.emit('error', new CoupletError('messages_lost', { message }));
-    return this.isHeard('error');
+    return this.hasListener('error');
   };
 
-  /** @internal Applications get theirs from `Couplet`. */
+  /** @internal Applications get sessions from `Couplet`. */
   constructor(options: PeerSessionOptions) {
     super();
     this.#options = options;
@@ -71,7 +71,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     });
     signaling.on('too-big', (unsent) => {
       if (unsent?.type === 'webrtc_offer') this.#link?.negotiation.withdraw();
-      const message = 'A message is larger than the server takes.';
+      const message = 'A message is larger than the server accepts.';
       this.emit('error', new CoupletError('message_too_big', { message }));
     });
     signaling.on('end', (error) => {
@@ -88,46 +88,47 @@ export class PeerSession extends Emitter<SessionEvents> {
     });
   }
 
-  /** How it stands with the peer. */
+  /** The state of the connection to the peer. */
   get state(): SessionState {
     return this.#state;
   }
 
-  /** How it stands with the server. */
+  /** The state of the connection to the server. */
   get signaling(): SignalingState {
     return this.#signalingState;
   }
 
-  /** Undefined until the packets have found their way. */
+  /** The path of the packets; undefined until it is found. */
   get path(): SessionPath | undefined {
     return this.#path;
   }
 
-  /** Whether this side makes the first offer; undefined until the peer was there. */
+  /** Whether this side makes the first offer; undefined until the peer has been in the room. */
   get isInitiator(): boolean | undefined {
     return this.#role?.isInitiator;
   }
 
-  /** For tracks and further channels; see the event `peer`. */
+  /** The current RTCPeerConnection, for tracks and further channels. See the event `peer`. */
   get peer(): RTCPeerConnection | undefined {
     return this.#link?.pc;
   }
 
-  /** The channel of `send` and `message`. Another one when there is a new `peer`. */
+  /** The channel used by `send` and `message`. Each new `peer` has a new channel. */
   get channel(): RTCDataChannel | undefined {
     return this.#link?.channel;
   }
 
-  /** What `send` takes at most: what the peer said that it takes, or 65536 while nothing is known. */
+  /** Largest message that `send` accepts, in bytes: the limit that the peer announced, 65536 until then. */
   get maxMessageBytes(): number {
     return this.#link?.outbox.maxMessageBytes ?? 0;
   }
 
   /**
-   * Sends to the peer. What cannot go out at once waits in the channel: send in pieces, and await `drained` before each.
-   * @throws CoupletError `not_connected` where there is no open channel, `too_large` above `maxMessageBytes`,
-   * `buffer_full` where the platform takes no more into the channel (Chromium: above 16 MiB) until it has drained, and
-   * `peer_changed` after the session ended with that error
+   * Sends a message to the peer. Data that cannot be sent at once is buffered in the channel. Send large data in pieces,
+   * and await `drained` before each.
+   * @throws CoupletError `not_connected` if there is no open channel; `too_large` above `maxMessageBytes`; `buffer_full`
+   * if the buffer of the channel is full (in Chromium, above 16 MiB) until it has drained; `peer_changed` after the
+   * session ended with that error.
    */
   send(data: Data): void {
     if (!this.#link) throw this.#alarmed ?? new CoupletError('not_connected');
@@ -135,8 +136,8 @@ export class PeerSession extends Emitter<SessionEvents> {
   }
 
   /**
-   * Resolves as soon as at most 1 MiB of what was sent waits in the channel. Rejects with `not_connected` when there is
-   * no open channel, or no longer: what waited in it is lost then; with `closed` when the session is closed.
+   * Resolves once at most 1 MiB of sent data is buffered in the channel. Rejects with `not_connected` if there is no open
+   * channel, or if it closes; its buffered data is then lost. Rejects with `closed` if the session is closed.
    */
   async drained(signal?: AbortSignal): Promise<void> {
     if (!this.#link) {
@@ -145,46 +146,46 @@ export class PeerSession extends Emitter<SessionEvents> {
     return this.#link.outbox.drained(signal);
   }
 
-  /** The latest measured round trip to the peer; undefined where none was measured. */
+  /** The latest round-trip time to the peer, in milliseconds; undefined if none was measured. */
   async roundTripTimeMs(): Promise<number | undefined> {
     return this.#link?.pc.getStats().then(roundTripTimeMsOf, () => undefined);
   }
 
-  /** Looks for a path anew, with fresh ICE servers, on the connection that there is; as soon as the peer is reachable. */
+  /** Restarts ICE on the current connection, with fresh ICE servers, as soon as the peer can be reached. */
   restartIce(): void {
     this.#restartDue = true;
     this.#signaling.rejoin();
   }
 
-  /** Sends a message of a key exchange through the server; returns whether it went out. See the event `key-message`. */
+  /** Sends a key exchange message through the server. Returns whether it was sent. See the event `key-message`. */
   signal(message: KeyMessage): boolean {
     return this.#signaling.send(message);
   }
 
-  /** @internal From now on, a connection with another certificate than this one ends the session. */
+  /** @internal Pins the peer's certificate. From now on, any other certificate ends the session. */
   pin(pin: Pin): void {
     this.#pin = pin;
   }
 
-  /** What `Couplet.resume` needs to come back to this pairing, as after a reload of the page. */
+  /** Returns the pairing for `Couplet.resume`, for example to use after a reload of the page. */
   save(): SavedSession {
     const { roomId, deviceId, secret } = this.#options;
     return { version: 1, roomId, deviceId, ...(secret && { secret }) };
   }
 
-  /** Leaves. Nothing runs on, and no event follows `state`: `closed`. The pairing stays, see `save`. */
+  /** Closes the session and stops all its work. The last event is `state` with `closed`. The pairing remains: see `save`. */
   close(): void {
     if (this.#isClosed()) return;
     this.#stopWatching();
     this.#signaling.close();
     this.#drop(new CoupletError('closed'));
     this.#setState('closed');
-    this.forgetListeners();
+    this.removeListeners();
   }
 
   /**
-   * Resolves as soon as the state is `connected`. Closes the session and rejects if it fails for good or the signal is
-   * aborted.
+   * Resolves once the state is `connected`. Closes the session and rejects if it fails with a final error or the signal
+   * is aborted.
    */
   connected(signal?: AbortSignal): Promise<this> {
     return new Promise((resolve, reject) => {
@@ -197,8 +198,8 @@ export class PeerSession extends Emitter<SessionEvents> {
         this.close();
       };
       const onError = (error: CoupletError) => {
-        // A description that cannot be applied is not final: the next one may be valid. But without a peer connection
-        // the platform has refused the configuration.
+        // A description that cannot be applied is not final: the next one may be valid. If there is no peer connection,
+        // the platform refused the configuration, which is final.
         if (error.code !== 'negotiation_failed' || !this.peer) giveUp(error);
       };
       const onAbort = () => giveUp(CoupletError.aborted(signal));
@@ -220,13 +221,13 @@ export class PeerSession extends Emitter<SessionEvents> {
   }
 
   #ready(ready: RoomReady): void {
-    // Fresh credentials come with it, or, where the server has none for this room, there are none to ask for either.
+    // `room_ready` contains fresh credentials if the server has any for this room. No further request is needed.
     this.#role = ready;
     try {
       if (this.#link) this.#renew(this.#link, ready);
       else this.#begin();
     } catch (cause) {
-      // ICE servers, or a configuration, that the platform refuses.
+      // The platform refused the ICE servers or the configuration.
       this.#fail(cause);
     }
     this.#setSignaling('ready');
@@ -239,7 +240,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     if (isInitiator) negotiation.renew();
   }
 
-  /** Makes a peer connection, in the place of the one that there may be. */
+  /** Creates a peer connection and closes the previous one, if any. */
   #begin(): void {
     this.#drop();
     const { RTCPeerConnection } = this.#options;
@@ -268,25 +269,25 @@ export class PeerSession extends Emitter<SessionEvents> {
       return this.emit('key-message', message);
     }
     const link = this.#link;
-    const untaken = await link?.take(message);
+    const refused = await link?.take(message);
     if (link !== this.#link) return;
-    if (untaken === 'impostor') return this.#alarm();
-    if (untaken !== 'stranger') return;
-    // The peer has a new connection, as after a reload of its page. The one before will never work again.
+    if (refused === 'wrong_peer') return this.#alarm();
+    if (refused !== 'new_peer') return;
+    // The peer has a new connection, for example after a reload of its page. The old one cannot recover.
     if (this.#state === 'connected') this.#setState('reconnecting');
     this.#begin();
-    // An answer was to an offer of ours that is void now; the new connection makes another.
+    // An answer belongs to an offer of the old connection, so it is dropped; the new connection makes another offer.
     if (message.type === 'webrtc_offer') await this.#take(message);
   }
 
-  /** Follows the peer connection: state, path, and a restart where the path is lost for good. */
+  /** Updates state and path from the peer connection, and restarts ICE if the path is lost. */
   async #follow(link: PeerLink): Promise<void> {
     if (link !== this.#link) return;
     if (this.#pin?.holds(link.pc) === false) return this.#alarm();
     this.#guard.follow(link.pc.connectionState);
     if (link.open) {
       this.#setState('connected');
-      // Without statistics there is a connection all the same.
+      // The connection works even if the statistics fail.
       const path = await link.pc.getStats().then(pathOf, () => undefined);
       if (path === undefined || path === this.#path || link !== this.#link) return;
       this.#path = path;
@@ -294,7 +295,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     } else if (link.lost && this.#state === 'connected') this.#setState('reconnecting');
   }
 
-  /** Ends the session because its peer is not the verified one. The connection is closed before anybody is told. */
+  /** Ends the session because its peer is not the verified one. Closes the connection before it emits the error. */
   #alarm(): void {
     this.#alarmed = new CoupletError('peer_changed');
     this.#drop(this.#alarmed);

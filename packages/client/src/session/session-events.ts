@@ -1,70 +1,72 @@
-// What a session tells its application: states, events, and the pairing to save.
+// Defines the states and events of a session, and the saved form of a pairing.
 //
-//   state        │ what happens                                                       │ next
-//   connecting   │ the data channel opens                                             │ connected
-//   connected    │ ICE loses the path, the channel is closed, or the peer began anew  │ reconnecting
-//   reconnecting │ the path is back (ICE restart), or a new channel opens             │ connected
-//   any          │ the peer leaves on purpose                                         │ connecting: it may come back
-//   any          │ close(), or a final error                                          │ closed
+//   state        │ event                                                                     │ next
+//   connecting   │ the data channel opens                                                    │ connected
+//   connected    │ ICE loses the path, the channel closes, or the peer has a new connection  │ reconnecting
+//   reconnecting │ an ICE restart restores the path, or a new channel opens                  │ connected
+//   any          │ the peer leaves on purpose                                                │ connecting: it may return
+//   any          │ close(), or a final error                                                 │ closed
 //
-// The signaling connection is in no row: losing it changes no state.
+// Losing the signaling connection changes no state.
 import type { KeyExchange, KeyExchangeComplete } from '@couplet/protocol';
 import type { CoupletError } from '../errors.js';
 import type { SessionPath } from './path.js';
 
-/** How it stands with the peer. */
+/** The state of the connection to the peer. */
 export type SessionState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
 
 /**
- * How it stands with the server, which a session that is `connected` can do without: `joining` the room, `joined` and
- * alone in it, `ready` with the peer there too, or `down` until the next attempt.
+ * The state of the connection to the server: `joining` the room, `joined` and alone in it, `ready` if the peer is in the
+ * room too, or `down` until the next attempt. A `connected` session works without the server.
  */
 export type SignalingState = 'joining' | 'joined' | 'ready' | 'down';
 
-/** A candidate as it came; null where its side has no more of them. */
+/** An ICE candidate of one side, or the end of its candidates. */
 export interface CandidateFound {
-  /** Whose it is. */
+  /** The side that the candidate belongs to. */
   readonly side: 'local' | 'remote';
-  /** Null: there are no more. */
+  /** The candidate; null at the end of candidates. */
   readonly candidate: RTCIceCandidateInit | null;
 }
 
-/** Of a key exchange; the server forwards it and does not look at it. */
+/** A message of a key exchange. The server forwards it unchanged. */
 export type KeyMessage = KeyExchange | KeyExchangeComplete;
 
 /** A pairing as plain JSON, for `Couplet.resume`. Keep it secret: with it, another device can act as this one. */
 export interface SavedSession {
-  /** Of this shape. */
+  /** The version of this format. */
   readonly version: 1;
-  /** Where the two meet. */
+  /** The room of the pairing. */
   readonly roomId: string;
-  /** Of the device that saved it. */
+  /** The id of the device that saved it. */
   readonly deviceId: string;
   /** The secret of the device in this pairing. Absent if the pairing was made by a version without secrets. */
   readonly secret?: string;
 }
 
-/** Events of a session, and what a listener is called with. */
+/** Events of a session, with the arguments of their listeners. */
 export interface SessionEvents {
-  /** How it stands with the peer is another now. */
+  /** The state of the connection to the peer changed. */
   state: [SessionState];
-  /** Also at every `ready`, each of which tells that what was sent to the peer before may not have reached it. */
+  /**
+   * The state of the connection to the server changed. `ready` is also emitted again, without a change. After each
+   * `ready`, messages that were sent through the server before may have been lost.
+   */
   signaling: [SignalingState];
-  /** The way of the packets, when it is found and when it changes. */
+  /** The path of the packets was found or changed. */
   path: [SessionPath];
-  /** Every ICE candidate of either side, for a look at what is tried. */
+  /** An ICE candidate of either side, for diagnostics. */
   candidate: [CandidateFound];
-  /** From the peer's `send`. Up to 16 MiB that come before anybody listens are kept for the first listener. */
+  /** The peer called `send`. Up to 16 MiB that arrive before there is a listener are kept for the first listener. */
   message: [string | ArrayBuffer];
-  /** From the peer's `signal`. */
+  /** The peer called `signal`. */
   'key-message': [KeyMessage];
-  /** The peer left on purpose. It may come back; until then the state is `connecting`. */
+  /** The peer left on purpose. It may return; until then the state is `connecting`. */
   'peer-left': [];
-  /** There is a new RTCPeerConnection: the first, or the peer began anew. Tracks are to be added to this one. */
+  /** There is a new RTCPeerConnection: the first one, or the peer has a new connection. Add the tracks to this one. */
   peer: [RTCPeerConnection];
   /**
-   * The session is closed for this reason. Only after `negotiation_failed`, `message_too_big` and `messages_lost` it
-   * stays open.
+   * The session closes for this reason. After `negotiation_failed`, `message_too_big` and `messages_lost` it stays open.
    */
   error: [CoupletError];
 }

@@ -1,4 +1,5 @@
-// The WebSocket session of one device in one room: joins, comes back after every blink, knows when not to. docs/protocol.md §4–7.
+// Implements the WebSocket connection of one device to one room: joins, reconnects, and stops after final errors.
+// The protocol: docs/protocol.md §4–7.
 import {
   CLIENT_CLOSES,
   type ClientMessage,
@@ -13,26 +14,26 @@ import { isRecord, parsed } from '../json.js';
 import { reconnectDelayMs } from '../reconnect-policy.js';
 import { exceeds } from '../session/outbox.js';
 
-/** What is needed of a WebSocket: the browser's, React Native's and that of `ws` have it. */
+/** The part of the WebSocket API that the client uses. Browsers, React Native and `ws` provide it. */
 export interface Socket {
-  /** Called once it is open. */
+  /** Called when the socket is open. */
   onopen: ((event: never) => void) | null;
   /** Called with an event whose `data` is the text of a message. */
   onmessage: ((event: never) => void) | null;
   /** Called with an event whose `code` is the close code. */
   onclose: ((event: never) => void) | null;
-  /** Called before `onclose` where it failed. */
+  /** Called before `onclose` if the connection failed. */
   onerror: ((event: never) => void) | null;
-  /** Sends a text. */
+  /** Sends a text message. */
   send(data: string): void;
-  /** Closes it. */
+  /** Closes the socket. */
   close(code?: number): void;
 }
-/** A class of WebSockets. */
+/** The `WebSocket` class of a platform or a package. */
 export type SocketConstructor = new (url: string) => Socket;
 
 export interface SignalingClientOptions {
-  /** Of the server, for WebSocket and without a query: `wss://host/`. */
+  /** The WebSocket address of the server, without a query: `wss://host/`. */
   url: string;
   roomId: string;
   deviceId: string;
@@ -46,32 +47,32 @@ export interface SignalingClientOptions {
 export type Forwarded = Extract<ServerMessage, { type: ForwardedMessage['type'] }>;
 
 export interface SignalingEvents {
-  /** An attempt begins. */
+  /** A connection attempt begins. */
   joining: [];
-  /** This device is in the room, and alone: `ready` follows where it is not. */
+  /** This device is in the room. If the peer is there too, `ready` follows. */
   joined: [];
-  /** Both devices are in the room: the first time, and whenever one of them has come back. */
+  /** Both devices are in the room. Emitted the first time, and each time one of them has reconnected. */
   ready: [RoomReady];
-  /** What the peer sent. */
+  /** A message that the server forwarded from the peer. */
   forwarded: [Forwarded];
   /** The peer left on purpose. */
   'peer-left': [];
-  /** A message is larger than the server takes: it was not sent, or, without an argument, the server closed for it. */
+  /** A message is larger than the server accepts. With a message: it was not sent. Without: the server closed for it. */
   'too-big': [ClientMessage?];
-  /** The connection is gone; another attempt follows. */
+  /** The connection is lost. Another attempt follows. */
   down: [];
-  /** It is over, and there will be no further attempt. */
+  /** The connection ended with a final error. No further attempt follows. */
   end: [CoupletError];
 }
 
-/** Silence after which the server is asked for a sign of life. Proxies commonly cut connections idle for a minute. */
+/** Idle time after which the client sends a ping. Proxies commonly close connections that are idle for a minute. */
 const PING_AFTER_MS = 25_000;
 
-/** How long an answer may take. */
+/** Time allowed for an answer. */
 const ANSWER_WITHIN_MS = 10_000;
 
-/** How long it may take where the path to the peer is lost: whatever took it may have taken this one too, without a word. */
-const SIGN_OF_LIFE_WITHIN_MS = 3_000;
+/** Time allowed for the answer to a rejoin. Shorter, because the fault that broke the peer path may affect this one too. */
+const REJOIN_WITHIN_MS = 3_000;
 
 export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #options: SignalingClientOptions &
@@ -81,12 +82,13 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #attempt = 0;
   #cancelTimer: () => void = () => {};
   #ended = false;
-  /** Whether the platform has taken the URL before. */
-  #isUrlTaken = false;
-  /** Largest message that the server takes, as it says, and as it has shown by a close. */
+  /** Whether the platform has accepted the URL before. */
+  #isUrlAccepted = false;
+  /** Largest message that the server accepts, as it announced. */
   #maxBytes = Number.POSITIVE_INFINITY;
+  /** The same limit, inferred when the server closed the connection because of a message. */
   #provenMaxBytes = Number.POSITIVE_INFINITY;
-  /** Length of the longest message on this connection. */
+  /** Length of the longest message sent on this connection. */
   #longest = 0;
 
   constructor(options: SignalingClientOptions) {
@@ -96,8 +98,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   /**
-   * Sends a message if the room is joined and the server takes a message of its size; returns whether it went out.
-   * Nothing is kept for later.
+   * Sends a message if the room is joined and the server accepts its size. Returns whether it was sent. Messages are not
+   * queued.
    */
   send(message: ClientMessage): boolean {
     if (!this.#joined) return false;
@@ -112,24 +114,24 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   /**
-   * Asks for `ready` once more, with fresh ICE servers: it comes where the peer is there too. Where no answer comes soon,
-   * it comes back by a new connection.
+   * Requests another `ready`, with fresh ICE servers. It is emitted if the peer is in the room. If the server does not
+   * answer soon, the client reconnects.
    */
   rejoin(): void {
-    // Where the room is not joined, an attempt is under way or will be, and ends in the same.
-    if (this.send(this.#join())) this.#dropAfter(SIGN_OF_LIFE_WITHIN_MS);
+    // If the room is not joined, an attempt is in progress or scheduled, and also leads to `ready`.
+    if (this.send(this.#join())) this.#dropAfter(REJOIN_WITHIN_MS);
   }
 
-  /** Leaves the connection, which may be dead on the new network, for a new one that takes its seat over. */
+  /** Replaces the connection, which may be dead on the new network. The new connection takes over its seat. */
   reconnect(): void {
     if (this.#ended) return;
     this.#drop();
-    // How often the network before failed says nothing about this one.
+    // Failures on the old network say nothing about the new one.
     this.#attempt = 0;
     this.#connect();
   }
 
-  /** Leaves the room and the server. Nothing runs on. */
+  /** Leaves the room, closes the connection and stops all work. */
   close(): void {
     if (this.#ended) return;
     this.send({ type: 'leave_room' });
@@ -139,7 +141,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #stop(): void {
     this.#ended = true;
     this.#drop();
-    this.forgetListeners();
+    this.removeListeners();
   }
 
   #join(): ClientMessage {
@@ -156,26 +158,26 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     try {
       socket = new WebSocket(`${url}?r=${roomHint(roomId)}`);
     } catch (cause) {
-      // A malformed URL or mixed content would be refused every time. After a success the reason is another one.
+      // A malformed URL or mixed content fails every time. If the URL worked before, there is another reason: retry.
       const error = new CoupletError('invalid_url', { message: String(cause), cause });
-      // The constructor of this client has to return first: nobody listens yet.
-      queueMicrotask(() => this.#lost(this.#isUrlTaken ? undefined : error));
+      // Deferred until the constructor has returned, because there are no listeners before.
+      queueMicrotask(() => this.#lost(this.#isUrlAccepted ? undefined : error));
       return;
     }
-    this.#isUrlTaken = true;
+    this.#isUrlAccepted = true;
     this.#socket = socket;
     this.#dropAfter(ANSWER_WITHIN_MS);
     socket.onopen = () => socket.send(JSON.stringify(this.#join()));
     socket.onmessage = ({ data }: { data: string }) => {
       const message = parsed(data);
-      // Anything else is not of this protocol. Unknown types are for newer clients.
+      // Ignore anything that is not an object. Unknown types, for newer clients, are ignored in #take.
       if (isRecord(message)) this.#take(message as unknown as ServerMessage);
     };
-    // A close follows every error, and is what counts.
+    // Every error is followed by a close, which is handled below.
     socket.onerror = () => {};
     socket.onclose = ({ code }: { code: number }) => {
       if (code === CLIENT_CLOSES.message_too_big.code) {
-        // Not to be sent again on the next connection, which would meet the same fate.
+        // Do not send a message of that size on the next connection, because the server would close it too.
         if (this.#longest > 0) this.#provenMaxBytes = this.#longest - 1;
         this.emit('too-big');
       }
@@ -214,12 +216,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         this.emit('joined');
         break;
       case 'pong':
-        // Only a connection that has held for a while is a reason to try the next one sooner.
+        // The connection has lasted for a while, so the backoff restarts. A join alone would not be enough.
         this.#attempt = 0;
         break;
       case 'room_full':
       case 'error':
-        // An error after the join is about one message: the next description makes up for it.
+        // After the join, an error concerns a single message; the next description replaces it.
         if (!this.#joined) this.#lost(CoupletError.ofRefusal(message.code, message.error));
         break;
     }
@@ -239,7 +241,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#after(delayMs, () => this.#connect());
   }
 
-  /** Lets go of the socket, whatever it is doing: nothing it does from now on is heard. */
+  /** Closes the socket and ignores its later events. */
   #drop(): void {
     this.#cancelTimer();
     this.#joined = false;
@@ -261,7 +263,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#after(delayMs, () => this.#lost());
   }
 
-  /** Sets the one timer, in the place of what it was set to. */
+  /** Sets the timer of this connection, and cancels the previous one. */
   #after(delayMs: number, act: () => void): void {
     this.#cancelTimer();
     this.#cancelTimer = this.#options.clock.after(delayMs, act);
@@ -269,8 +271,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 }
 
 /**
- * The hash of a room id in the address of its WebSockets: 16 bits, by which a load balancer can send both members to one
- * node (docs/protocol.md §7). They tell nothing usable of a room id, which has 192 random bits.
+ * Hashes a room id to 16 bits for the WebSocket address, so that a load balancer can route both peers to one node
+ * (docs/protocol.md §7). The hash reveals nothing useful about a room id, which has 192 random bits.
  */
 export function roomHint(roomId: string): number {
   let hash = 0;
