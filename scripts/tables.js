@@ -44,7 +44,7 @@ export const signalingErrors = (errors) =>
  */
 export const closeCodes = (codes, meanings) =>
   table(
-    ['code', 'name', 'what to make of it'],
+    ['code', 'name', 'meaning'],
     Object.entries(codes).map(([name, { code }]) => [String(code), `\`${name}\``, meanings[name]]),
   );
 

@@ -1,4 +1,4 @@
-// Close codes that change what a client does. Apart from the others, so that a client does not load them all.
+// Lists the close codes that clients handle specially. Separate, so that clients do not load the others.
 export const CLIENT_CLOSES = {
   policy_violation: { code: 1008 },
   message_too_big: { code: 1009 },

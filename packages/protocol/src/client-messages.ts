@@ -1,4 +1,4 @@
-// Signaling messages from client to server; one schema per `type`. docs/protocol.md §4 says what each provokes.
+// Defines the signaling messages from client to server, one schema per `type`. docs/protocol.md §4 describes their effects.
 import { RTCIceCandidateInit } from './ice.js';
 import { DeviceId, OptionalSecret, RoomId } from './ids.js';
 import { type Static, Type } from './typebox.js';
@@ -13,13 +13,13 @@ export const JoinRoom = Type.Object(
     deviceId: Type.Optional(Type.Union([DeviceId, Type.Null(), Type.Literal('')])),
     secret: OptionalSecret,
   },
-  { description: 'Takes a seat in a room; a present member with the same `deviceId` is replaced.' },
+  { description: 'Takes a seat in a room; replaces a present member with the same `deviceId`.' },
 );
 export type JoinRoom = Static<typeof JoinRoom>;
 
 export const LeaveRoom = Type.Object(
   { type: Type.Literal('leave_room') },
-  { description: 'Gives the seat up.' },
+  { description: 'Leaves the room and frees the seat.' },
 );
 export type LeaveRoom = Static<typeof LeaveRoom>;
 
@@ -42,7 +42,7 @@ export const IceCandidate = Type.Object(
   },
   {
     description:
-      'An ICE candidate for the peer (RFC 8838); null or an empty string is end-of-candidates.',
+      'An ICE candidate for the peer (RFC 8838); null or an empty string means end-of-candidates.',
   },
 );
 export type IceCandidate = Static<typeof IceCandidate>;
@@ -63,17 +63,17 @@ export type KeyExchange = Static<typeof KeyExchange>;
 
 export const KeyExchangeComplete = Type.Object(
   { type: Type.Literal('key_exchange_complete'), sessionId, timestamp },
-  { description: 'Tells the peer that the keys are in place.' },
+  { description: 'Confirms to the peer that the key exchange is complete.' },
 );
 export type KeyExchangeComplete = Static<typeof KeyExchangeComplete>;
 
 export const Ping = Type.Object(
   { type: Type.Literal('ping') },
-  { description: 'Asks for a `pong` message.' },
+  { description: 'Requests a `pong` message.' },
 );
 export type Ping = Static<typeof Ping>;
 
-/** Every message a client may send, by its `type`. */
+/** Every message that a client may send, by `type`. */
 export const CLIENT_MESSAGES = {
   join_room: JoinRoom,
   leave_room: LeaveRoom,
@@ -88,7 +88,7 @@ export const CLIENT_MESSAGES = {
 export type ClientMessageType = keyof typeof CLIENT_MESSAGES;
 export type ClientMessage = Static<(typeof CLIENT_MESSAGES)[ClientMessageType]>;
 
-/** Messages that are forwarded to the peer. */
+/** Messages that the server forwards to the peer. */
 export type ForwardedMessage =
   | WebRtcOffer
   | WebRtcAnswer

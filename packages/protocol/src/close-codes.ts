@@ -1,7 +1,7 @@
-// WebSocket close codes in use: those of RFC 6455 §7.4.1 and the IANA registry, and our own from the private 4000 range.
+// Lists the WebSocket close codes in use: from RFC 6455 §7.4.1, the IANA registry, and the private range from 4000.
 import { CLIENT_CLOSES } from './client-closes.js';
 
-/** Every close code that the server sends. What a client makes of it: `CLOSE_MEANINGS`. */
+/** Every close code that the server sends. `CLOSE_MEANINGS` has the meanings. */
 export const CLOSE_CODES = {
   policy_violation: CLIENT_CLOSES.policy_violation,
   message_too_big: CLIENT_CLOSES.message_too_big,

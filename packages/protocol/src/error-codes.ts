@@ -1,6 +1,6 @@
-// The table of error codes: what a REST answer or a signaling `error` message may carry. Codes are stable, texts are not.
+// Lists the error codes of REST responses and signaling `error` messages. Codes are stable; texts may change.
 
-/** REST: `error` of a JSON error body → HTTP status. What it means: `REST_MEANINGS`. */
+/** REST: `error` of a JSON error body → HTTP status. `REST_MEANINGS` has the meanings. */
 export const REST_ERRORS = {
   invalid_json: { status: 400 },
   missing_field: { status: 400 },
@@ -45,7 +45,7 @@ export const SIGNALING_ERRORS = {
   },
   unknown_message_type: {
     text: 'Unknown message type',
-    meaning: 'No such `type`; the text goes on with the type.',
+    meaning: 'Unknown `type`; the text ends with the type.',
   },
   invalid_room_id: { text: 'Invalid roomId', meaning: 'Not a room id.' },
   invalid_device_id: { text: 'Invalid deviceId', meaning: 'Not a device id.' },
@@ -53,7 +53,7 @@ export const SIGNALING_ERRORS = {
   invalid_sdp: { text: 'Invalid sdp', meaning: 'Not a string.' },
   invalid_candidate: {
     text: 'Invalid candidate',
-    meaning: 'Neither null nor an object of the RTCIceCandidateInit shape.',
+    meaning: 'Neither null nor an RTCIceCandidateInit object.',
   },
   invalid_public_key: { text: 'Invalid publicKey', meaning: 'Not a non-empty string.' },
   invalid_session_id: { text: 'Invalid sessionId', meaning: 'Not a string.' },
@@ -66,7 +66,7 @@ export const SIGNALING_ERRORS = {
     text: 'Room must have exactly 2 users for WebRTC',
     meaning: 'The sender is alone in its room.',
   },
-  room_full: { text: 'Room is full (max 2 users)', meaning: 'Both seats are taken by others.' },
+  room_full: { text: 'Room is full (max 2 users)', meaning: 'Others have both seats.' },
   forbidden: {
     text: 'Not a member of this room',
     meaning:
@@ -74,11 +74,11 @@ export const SIGNALING_ERRORS = {
   },
   rate_limited: {
     text: 'Too many messages',
-    meaning: 'Slow down; the connection is closed with 1008 if it goes on like this.',
+    meaning: 'The client sends too fast; if it continues, the connection is closed with 1008.',
   },
   unavailable: {
     text: 'Service temporarily unavailable',
-    meaning: 'The join could not be carried out now; send it again later.',
+    meaning: 'The join is not possible at the moment; send it again later.',
   },
 } as const satisfies Record<string, { text: string; meaning: string }>;
 

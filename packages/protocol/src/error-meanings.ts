@@ -1,25 +1,27 @@
-// What REST error codes and close codes mean, for documents and for people. A module of its own: clients do not load these texts.
+// Holds the meanings of REST error codes and close codes, for the documentation. Separate, so that clients do not load the texts.
 import type { CloseReason } from './close-codes.js';
 import type { RestErrorCode } from './error-codes.js';
 
 export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
   invalid_json:
-    'The body is not a JSON object in UTF-8, or is nested too deeply, or has too many members.',
+    'The body is not a JSON object in UTF-8, is nested too deeply, or has too many members.',
   missing_field: 'A required field is absent, null or empty; `field` names it.',
-  invalid_joinid: 'Not a string of as many ASCII digits as `details` states (six by default).',
+  invalid_joinid:
+    'Not a string of ASCII digits of the length that `details` states (six by default).',
   invalid_expiresInSeconds: 'Not a whole JSON number within the bounds that `details` states.',
   invalid_client1: 'Not a device id.',
   invalid_client2: 'Not a device id, or the device that created the code.',
   invalid_client: 'Not a device id.',
   invalid_roomid: 'Not a room id.',
   invalid_secret: 'Not a string of at most 256 bytes.',
-  invalid_secrets: 'Not a list of at most 1000 secrets; `count` says how many are at fault.',
+  invalid_secrets: 'Not a list of at most 1000 secrets; `count` is the number of invalid ones.',
   invalid_idempotency_key: 'The Idempotency-Key is empty or longer than 256 bytes.',
-  invalid_request: 'Malformed HTTP, no or several `Host` headers, or a broken WebSocket handshake.',
+  invalid_request:
+    'Malformed HTTP, no `Host` header or several, or an invalid WebSocket handshake.',
   missing_deviceIds_or_deviceId: 'A purge names no device.',
   empty_deviceIds_array: 'A purge names an empty list of devices.',
   invalid_device_ids:
-    'A purge holds values that are not device ids, or too many; `count` says how many.',
+    'A purge contains values that are not device ids, or too many values; `count` is their number.',
   unauthorized: 'The admin token is missing or wrong.',
   forbidden:
     'The device is not one of the two of the room, the room does not exist, the device secret is wrong or missing, or ALLOWED_ORIGINS or ALLOWED_HOSTS excludes the request.',
@@ -29,26 +31,26 @@ export const REST_MEANINGS: Readonly<Record<RestErrorCode, string>> = {
   rooms_api_disabled: 'The server runs without a store (see USE_SQLITE and REDIS_URL).',
   request_timeout: 'The request did not arrive in time.',
   conflict:
-    'The code is live for another device or already accepted, or its renewal needs the secret of its device.',
-  request_in_progress: 'The first request with this Idempotency-Key is not answered yet.',
-  payload_too_large: 'The body is larger than the cap.',
+    'The code is live for another device, is already accepted, or can be renewed only with the secret of its device.',
+  request_in_progress: 'The first request with this Idempotency-Key is still in progress.',
+  payload_too_large: 'The body is larger than the limit.',
   unsupported_media_type: 'The body is not application/json, or is compressed.',
-  idempotency_key_reused: 'The Idempotency-Key was used with another request before.',
+  idempotency_key_reused: 'The Idempotency-Key was already used with another request.',
   rate_limited:
     'Too many failed guesses, codes, pendings or requests; try again after `Retry-After` seconds.',
-  headers_too_large: 'The request header is larger than the cap.',
+  headers_too_large: 'The request header is larger than the limit.',
   internal_error: 'A bug in the server.',
   unavailable:
-    'The store cannot be reached or is full, or the server is going away; try again after `Retry-After` seconds.',
+    'The store cannot be reached or is full, or the server is shutting down; try again after `Retry-After` seconds.',
 };
 
-/** What a client does after each close code. */
+/** The cause of each close code, and what the client does next. */
 export const CLOSE_MEANINGS: Readonly<Record<CloseReason, string>> = {
-  policy_violation: 'Abuse; do not reconnect without a change.',
-  message_too_big: 'A message was larger than the cap; reconnect, and do not send it again.',
+  policy_violation: 'Abuse; do not reconnect until the cause is fixed.',
+  message_too_big: 'A message was larger than the limit; reconnect, and do not send it again.',
   internal_error: 'A bug in the server; reconnect with backoff.',
   service_restart: 'The server is restarting; reconnect with backoff.',
   try_again_later: 'The server cannot keep the seat of this connection; reconnect with backoff.',
-  replaced: 'The same device joined again and took this seat over; do not reconnect.',
-  slow_consumer: 'Too much was waiting to be read by this client; reconnect.',
+  replaced: 'The same device joined again and took over this seat; do not reconnect.',
+  slow_consumer: 'The client read too slowly, and too much data was queued for it; reconnect.',
 };

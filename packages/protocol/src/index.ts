@@ -1,4 +1,4 @@
-// The wire as a client needs it: types, error and close codes, limits. Nothing here loads TypeBox at run time.
+// Entry point for clients: message and REST types, error codes, close codes and limits. Does not load TypeBox at run time.
 
 export { CLIENT_CLOSES } from './client-closes.js';
 export type {

@@ -1,4 +1,4 @@
-// REST: one request and one response schema per endpoint, in the order in which their fields are checked.
+// Defines one request and one response schema per REST endpoint. Fields are in the order in which the server checks them.
 import { REST_ERRORS, type RestErrorCode } from './error-codes.js';
 import { RTCIceServer } from './ice.js';
 import { DeviceId, DeviceSecret, joinCode, OptionalSecret, RoomId } from './ids.js';
@@ -10,7 +10,7 @@ import {
 } from './limits.js';
 import { type Static, Type } from './typebox.js';
 
-/** The requests that carry a join code, for codes of so many digits. */
+/** Returns the schemas of the requests with a join code of the given number of digits. */
 export const pairingRequests = (digits: number) => {
   const joinid = joinCode(digits);
   return {
@@ -19,7 +19,7 @@ export const pairingRequests = (digits: number) => {
       expiresInSeconds: Type.Integer({
         minimum: MIN_EXPIRY_SECONDS,
         maximum: MAX_EXPIRY_SECONDS,
-        description: 'Life of the code in seconds.',
+        description: 'Lifetime of the code in seconds.',
       }),
       client1: DeviceId,
       secret: OptionalSecret,
@@ -41,7 +41,7 @@ export const CreatePendingResponse = Type.Object(
     ok: Type.Literal(true),
     exp: Type.String({
       format: 'date-time',
-      description: 'When the code stops working: ISO 8601, UTC, with milliseconds.',
+      description: 'When the code expires: ISO 8601, UTC, with milliseconds.',
     }),
     secret: DeviceSecret,
   },
@@ -51,20 +51,20 @@ export type CreatePendingResponse = Static<typeof CreatePendingResponse>;
 
 export const AcceptResponse = Type.Object(
   { roomid: RoomId, secret: DeviceSecret },
-  { description: 'Accepted: the room of the two devices.' },
+  { description: 'The code was accepted; this is the room of the two devices.' },
 );
 export type AcceptResponse = Static<typeof AcceptResponse>;
 
-/** Answer to a check whose code has been accepted. */
+/** Response to a check whose code has been accepted. */
 export const RoomIdResponse = Type.Object(
   { roomid: RoomId },
-  { description: 'Accepted: the room of the two devices.' },
+  { description: 'The code was accepted; this is the room of the two devices.' },
 );
 export type RoomIdResponse = Static<typeof RoomIdResponse>;
 
 export const CancelResponse = Type.Object(
   { ok: Type.Literal(true) },
-  { description: 'No code of this device waits under this number.' },
+  { description: 'The device has no code with this number that can still be accepted.' },
 );
 export type CancelResponse = Static<typeof CancelResponse>;
 
@@ -82,7 +82,7 @@ export type DeleteRoomRequest = Static<typeof DeleteRoomRequest>;
 
 export const DeleteRoomResponse = Type.Object(
   { ok: Type.Literal(true) },
-  { description: 'There is no such room any more.' },
+  { description: 'The room does not exist any more.' },
 );
 export type DeleteRoomResponse = Static<typeof DeleteRoomResponse>;
 
@@ -91,7 +91,7 @@ export const PurgeRequest = Type.Object({
     Type.Array(DeviceId, {
       minItems: 1,
       maxItems: MAX_PURGE_IDS,
-      description: 'Devices to forget; wins over `deviceId`.',
+      description: 'Devices whose pairings are deleted; takes precedence over `deviceId`.',
     }),
   ),
   deviceId: Type.Optional(DeviceId),
@@ -109,21 +109,23 @@ const count = (description: string) => Type.Integer({ minimum: 0, description })
 export const PurgeResponse = Type.Object(
   {
     success: Type.Literal(true),
-    deviceIdCount: count('How many ids the request named.'),
-    roomsDeleted: count('Rooms deleted; a room of two of the devices counts once.'),
-    pendingsDeleted: count('Pendings deleted; a pending of two of the devices counts once.'),
+    deviceIdCount: count('Number of device ids in the request.'),
+    roomsDeleted: count('Number of rooms deleted; a room of two of the devices counts once.'),
+    pendingsDeleted: count(
+      'Number of pendings deleted; a pending of two of the devices counts once.',
+    ),
     roomsKept: Type.Optional(
       count(
-        'Rooms that were kept, because one of their devices has sent its secret before and this request has neither secret of theirs.',
+        'Number of rooms kept, because one of their devices has sent its secret before and the request has neither secret of the room.',
       ),
     ),
     pendingsKept: Type.Optional(
       count(
-        'Pendings that were kept, because one of their devices has sent its secret before and this request has neither secret of theirs.',
+        'Number of pendings kept, because one of their devices has sent its secret before and the request has neither secret of the pending.',
       ),
     ),
   },
-  { description: 'The numbers of pairings deleted and, if any, kept for want of a secret.' },
+  { description: 'The numbers of pairings deleted and, if any, kept because a secret is missing.' },
 );
 export type PurgeResponse = Static<typeof PurgeResponse>;
 
@@ -132,11 +134,11 @@ export const RoomListResponse = Type.Object(
     rooms: Type.Array(
       Type.Object({
         roomId: RoomId,
-        userCount: count('Members present now.'),
+        userCount: count('Number of members present.'),
         full: Type.Boolean(),
       }),
     ),
-    totalRooms: count('Rooms with at least one member.'),
+    totalRooms: count('Number of rooms with at least one member.'),
   },
   { description: 'The rooms with members.' },
 );
@@ -152,15 +154,15 @@ export type IceServersRequest = Static<typeof IceServersRequest>;
 export const IceServersResponse = Type.Object(
   {
     iceServers: Type.Array(RTCIceServer, {
-      description: 'For RTCPeerConnection; empty where the server has none to hand out.',
+      description: 'ICE servers for RTCPeerConnection; empty if the server has none.',
     }),
     ttl: Type.Integer({
       minimum: 1,
       description:
-        'Seconds for which the credentials open a new allocation; one that is open stays open.',
+        'Seconds for which the credentials can open a new allocation; an open allocation continues after that.',
     }),
   },
-  { description: 'What to put into RTCPeerConnection.' },
+  { description: 'ICE servers for RTCPeerConnection, and the lifetime of their credentials.' },
 );
 export type IceServersResponse = Static<typeof IceServersResponse>;
 
@@ -169,12 +171,12 @@ export const ErrorResponse = Type.Object(
     error: Type.Unsafe<RestErrorCode>({
       type: 'string',
       enum: Object.keys(REST_ERRORS),
-      description: 'Stable code.',
+      description: 'Stable error code.',
     }),
-    details: Type.Optional(Type.String({ description: 'For humans; may change.' })),
-    field: Type.Optional(Type.String({ description: 'The field at fault.' })),
-    count: Type.Optional(count('How many ids of a purge are at fault.')),
+    details: Type.Optional(Type.String({ description: 'Explanation for humans; may change.' })),
+    field: Type.Optional(Type.String({ description: 'The invalid field.' })),
+    count: Type.Optional(count('Number of invalid ids or secrets in a purge.')),
   },
-  { description: 'The request failed; `error` says why.' },
+  { description: 'The request failed; `error` has the cause.' },
 );
 export type ErrorResponse = Static<typeof ErrorResponse>;

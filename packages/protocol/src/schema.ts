@@ -1,4 +1,4 @@
-// Barrel of the TypeBox schemas, for servers and tests; clients take the types from the main entry instead.
+// Entry point of the TypeBox schemas, for servers and tests. Clients import the types from the main entry.
 export * from './client-messages.js';
 export * from './ice.js';
 export * from './ids.js';

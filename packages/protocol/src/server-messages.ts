@@ -1,4 +1,4 @@
-// Signaling messages from server to client; one schema per `type`. A client ignores types and fields it does not know.
+// Defines the signaling messages from server to client, one schema per `type`. A client ignores unknown types and fields.
 import {
   IceCandidate,
   KeyExchange,
@@ -15,30 +15,30 @@ import { type Static, Type } from './typebox.js';
 const userCount = Type.Integer({
   minimum: 1,
   maximum: ROOM_SEATS,
-  description: 'Members present.',
+  description: 'Number of members present.',
 });
 const isInitiator = Type.Boolean({
-  description: 'Whether the receiver is the one that makes the offer.',
+  description: 'Whether the receiver of this message makes the offer.',
 });
-const message = Type.String({ description: 'For humans.' });
+const message = Type.String({ description: 'Explanation for humans.' });
 const errorText = Type.String({
-  description: 'For humans; the description fixes some of these texts.',
+  description: 'Text for humans; docs/protocol.md lists the texts.',
 });
 const code = Type.Unsafe<SignalingErrorCode>({
   type: 'string',
   enum: Object.keys(SIGNALING_ERRORS),
-  description: 'Stable code.',
+  description: 'Stable error code.',
 });
 
 export const Connected = Type.Object(
   {
     type: Type.Literal('connected'),
-    clientId: Type.String({ description: 'Id of this connection; the `from` that the peer sees.' }),
+    clientId: Type.String({ description: 'Id of this connection; the peer gets it as `from`.' }),
     server: Type.String({ description: 'Name of the server.' }),
     maxMessageBytes: Type.Integer({
       minimum: 1,
       description:
-        'Largest message that the server takes, in bytes; it closes with 1009 for a larger one.',
+        'Largest message that the server accepts, in bytes; after a larger one it closes with 1009.',
     }),
   },
   { description: 'First message on every connection.' },
@@ -53,7 +53,7 @@ export const RoomJoined = Type.Object(
     isInitiator,
     ready: Type.Boolean({ description: 'Whether both seats are taken.' }),
   },
-  { description: 'Answer to `join_room`.' },
+  { description: 'Response to `join_room`.' },
 );
 export type RoomJoined = Static<typeof RoomJoined>;
 
@@ -68,7 +68,7 @@ export const RoomReady = Type.Object(
       Type.Array(RTCIceServer, {
         minItems: 1,
         description:
-          'For RTCPeerConnection, with TURN credentials; absent if there are none for the receiver.',
+          'ICE servers for RTCPeerConnection, with TURN credentials; absent if there are none for the receiver.',
       }),
     ),
   },
@@ -78,7 +78,7 @@ export type RoomReady = Static<typeof RoomReady>;
 
 export const RoomFull = Type.Object(
   { type: Type.Literal('room_full'), error: errorText, code, roomId: RoomId },
-  { description: 'Both seats are taken by others; the sender stays where it was.' },
+  { description: 'Others have both seats; the sender keeps the seat that it has.' },
 );
 export type RoomFull = Static<typeof RoomFull>;
 
@@ -86,10 +86,10 @@ export const LeftRoom = Type.Object(
   {
     type: Type.Literal('left_room'),
     roomId: Type.Union([RoomId, Type.Null()], {
-      description: 'The room left, or null: it was in none.',
+      description: 'The room that the client left, or null if it was in none.',
     }),
   },
-  { description: 'Answer to `leave_room`.' },
+  { description: 'Response to `leave_room`.' },
 );
 export type LeftRoom = Static<typeof LeftRoom>;
 
@@ -101,13 +101,13 @@ export type PeerLeft = Static<typeof PeerLeft>;
 
 export const PeerDisconnected = Type.Object(
   { type: Type.Literal('peer_disconnected'), message },
-  { description: 'The connection of the peer is gone; it may come back.' },
+  { description: 'The connection of the peer is gone; the peer may return.' },
 );
 export type PeerDisconnected = Static<typeof PeerDisconnected>;
 
 export const Pong = Type.Object(
   { type: Type.Literal('pong') },
-  { description: 'Answer to `ping`.' },
+  { description: 'Response to `ping`.' },
 );
 export type Pong = Static<typeof Pong>;
 
@@ -117,7 +117,7 @@ export const ErrorMessage = Type.Object(
 );
 export type ErrorMessage = Static<typeof ErrorMessage>;
 
-/** What the server adds to a message that it forwards: its own word on the sender and the room. */
+/** Fields that the server adds to a forwarded message; the sender's values for them are ignored. */
 export const Forwarding = Type.Object({
   from: Type.String({ description: '`clientId` of the sender.' }),
   roomId: RoomId,
@@ -129,7 +129,7 @@ const forwarded = <T extends Type.TObject>(schema: T) =>
     description: 'Forwarded from the peer, unchanged.',
   });
 
-/** Every message the server may send, by its `type`. */
+/** Every message that the server may send, by `type`. */
 export const SERVER_MESSAGES = {
   connected: Connected,
   room_joined: RoomJoined,

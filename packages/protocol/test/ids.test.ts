@@ -1,4 +1,4 @@
-// Device ids, room ids and join codes: docs/protocol.md §2.
+// Tests the schemas of device ids, room ids and join codes (docs/protocol.md §2).
 import { DeviceId, JoinCode, RoomId } from '@couplet/protocol/schema';
 import fc from 'fast-check';
 import { Compile } from 'typebox/compile';
@@ -13,7 +13,7 @@ describe.each([
   const check = Compile(schema);
 
   test.each(['x', ' ', '\u0000', 'a'.repeat(256), '🙂'.repeat(64), `${'€'.repeat(85)}a`, '\uffff'])(
-    'takes %j',
+    'accepts %j',
     (id) => {
       expect(check.Check(id)).toBe(true);
     },
@@ -32,8 +32,8 @@ describe.each([
     expect(check.Check(id)).toBe(false);
   });
 
-  test('takes exactly the strings that have a UTF-8 form of 1 to 256 bytes', () => {
-    // Units up to and beyond the bounds, with surrogates paired and unpaired.
+  test('accepts exactly the strings with a UTF-8 form of 1 to 256 bytes', () => {
+    // Strings on both sides of the limits, with paired and unpaired surrogates.
     const text = fc.string({
       unit: fc.constantFrom('a', 'é', '€', '🙂', '\ud800'),
       maxLength: 270,
@@ -51,7 +51,7 @@ describe.each([
 describe('JoinCode', () => {
   const check = Compile(JoinCode);
 
-  test.each(['000000', '042137', '999999'])('takes %s', (code) => {
+  test.each(['000000', '042137', '999999'])('accepts %s', (code) => {
     expect(check.Check(code)).toBe(true);
   });
 

@@ -1,8 +1,8 @@
-// The numbers that docs/protocol.md §2 fixes, in one place: whoever changes one changes the wire.
+// Tests that the limits and error codes have the values of docs/protocol.md. Changing one changes the protocol.
 import * as protocol from '@couplet/protocol';
 import { expect, test } from 'vitest';
 
-test('the limits are those of the protocol', () => {
+test('every limit has the value that the protocol defines', () => {
   expect(protocol).toMatchObject({
     JOIN_CODE_DIGITS: 6,
     IDEMPOTENCY_SECONDS: 600,
@@ -40,11 +40,11 @@ test.each([
   ['unsupported_media_type', 415],
   ['internal_error', 500],
   ['unavailable', 503],
-] as const)('%s is answered %d', (code, status) => {
+] as const)('the error %s has the status %d', (code, status) => {
   expect(protocol.REST_ERRORS[code].status).toBe(status);
 });
 
-test('every error says what it means', () => {
+test('every error code has a meaning that is a sentence', () => {
   for (const meaning of Object.values(protocol.REST_MEANINGS)) expect(meaning).toMatch(/\.$/);
   for (const { meaning } of Object.values(protocol.SIGNALING_ERRORS)) {
     expect(meaning).toMatch(/\.$/);
