@@ -211,7 +211,7 @@ test('a thousand addresses behind a trusted proxy are told of as many failures a
   );
   expect(statuses(answers, 404)).toBe(CEILING);
   expect(statuses(answers, 429)).toBe(20_000 - CEILING);
-  expect(guessing).toContain(`${CEILING} failures told, and one more try`);
+  expect(guessing).toContain(`${CEILING} failures with 404, and one more try`);
   expect(asked.accept).toHaveLength(CEILING + 1000 - told.size);
 });
 
