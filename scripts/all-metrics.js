@@ -1,12 +1,12 @@
-// Every metric that a server can have, of one node by itself and of a cluster: from servers that were built and never listened.
+// Collects the metrics of a single server and of a cluster node, from servers that are built but never listen.
 
-/** Nobody listens there: what a node of a cluster shows, it shows without Redis too. */
+/** An address without a Redis: a cluster node registers its metrics without Redis too. */
 const NO_REDIS = 'redis://127.0.0.1:1';
 
 /**
  * @param {Pick<typeof import('@couplet/server'), 'Metrics' | 'buildApp' | 'parseConfig'>} server
- * @returns {Promise<{ descriptions: import('@couplet/server').MetricDescription[], names: string[] }>} a metric that both
- *   have is described once, with the values that a label has in either
+ * @returns {Promise<{ descriptions: import('@couplet/server').MetricDescription[], names: string[] }>} a metric of both
+ *   servers is described once, with the label values of both
  */
 export async function allMetrics({ Metrics, buildApp, parseConfig }) {
   const alone = { USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:' };

@@ -1,22 +1,22 @@
-// The AsyncAPI 3.0 document of signaling, made from the schemas that validate; npm run docs writes it to docs/asyncapi.yaml.
+// Generates the AsyncAPI 3.0 document of signaling from the validation schemas. npm run docs writes it to docs/asyncapi.yaml.
 import { stringify } from 'yaml';
 
-/** What the server answers to the sender of a message; forwarded messages are only ever answered with a fault. */
+/** The server's replies to the sender of a message. The only reply to a forwarded message is `error`. */
 const REPLIES = {
   join_room: ['room_joined', 'room_ready', 'room_full', 'error'],
   leave_room: ['left_room'],
   ping: ['pong'],
 };
 
-/** A component's name says the direction: some types go both ways, with other fields each way. */
+/** Component names contain the direction, because some types go both ways with different fields. */
 const fromClient = (type) => `client.${type}`;
 const fromServer = (type) => `server.${type}`;
 
 const inChannel = (name) => ({ $ref: `#/channels/signaling/messages/${name}` });
 
 /**
- * @param {Record<string, object>} clientMessages schema by type, of what clients send
- * @param {Record<string, object>} serverMessages schema by type, of what the server sends
+ * @param {Record<string, object>} clientMessages schemas of the client's messages, by type
+ * @param {Record<string, object>} serverMessages schemas of the server's messages, by type
  * @param {string} version of the protocol package
  * @returns {string} YAML
  */
@@ -34,7 +34,7 @@ export function asyncApi(clientMessages, serverMessages, version) {
       title: 'Couplet signaling',
       version,
       description:
-        'Two peers in a room exchange offers, answers and ICE candidates over one WebSocket each. docs/protocol.md says what each message provokes; operations are named from the side of the server.',
+        'Two peers in a room exchange offers, answers and ICE candidates over one WebSocket each. docs/protocol.md describes the effect of each message. Operations are named from the point of view of the server.',
       license: { name: 'MIT' },
     },
     defaultContentType: 'application/json',
@@ -42,13 +42,14 @@ export function asyncApi(clientMessages, serverMessages, version) {
       local: {
         host: 'localhost:8080',
         protocol: 'ws',
-        description: 'A server on this machine; use wss through a reverse proxy elsewhere.',
+        description:
+          'A server on the local machine. In production, use wss through a reverse proxy.',
       },
     },
     channels: {
       signaling: {
         address: '/',
-        description: 'One WebSocket: text frames, one JSON object each.',
+        description: 'One WebSocket. Each message is a text frame with one JSON object.',
         messages: Object.fromEntries(
           Object.keys(messages).map((name) => [name, { $ref: `#/components/messages/${name}` }]),
         ),
@@ -80,7 +81,7 @@ export function asyncApi(clientMessages, serverMessages, version) {
 }
 
 function message(type, schema) {
-  // Through JSON: what validation needs beyond JSON Schema is no part of the document.
+  // A round trip through JSON removes the parts of the schema that are not JSON Schema.
   const { description, ...payload } = JSON.parse(JSON.stringify(schema));
   return { name: type, summary: description, payload };
 }

@@ -1,4 +1,4 @@
-// npm run bench, bench:check, bench:profile: builds the measuring programs of bench/, and runs the one that is named first.
+// npm run bench, bench:check, bench:profile: builds the programs in bench/ and runs the one named by the first argument.
 import { prepare, ROOT, run } from './prepare.js';
 
 await prepare();

@@ -1,4 +1,4 @@
-// npm run build: the packages, then the pages that the server serves. Installs nothing: the image calls it too.
+// npm run build: builds the packages, then the pages that the server serves. Installs nothing; the Dockerfile uses it too.
 
 import { buildPages } from './pages.js';
 import { compile } from './prepare.js';

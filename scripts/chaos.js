@@ -1,4 +1,4 @@
-// npm run test:chaos: runs the fault tests for an hour, or for CHAOS_SECONDS. CHAOS_SEED and CHAOS_REDIS=cluster are read from the environment.
+// npm run test:chaos: runs the chaos test for an hour, or for CHAOS_SECONDS. Also reads CHAOS_SEED and CHAOS_REDIS.
 import { ensureComponents } from './components.js';
 import { prepare, ROOT, run } from './prepare.js';
 
@@ -7,7 +7,7 @@ const { missing } = ensureComponents();
 const seconds = process.env.CHAOS_SECONDS || '3600';
 run(
   process.execPath,
-  // Every event of the hour is kept, for the checker.
+  // A large heap, because the checker needs every event of the run.
   [
     '--max-old-space-size=8192',
     `${ROOT}node_modules/vitest/vitest.mjs`,
@@ -17,7 +17,7 @@ run(
   ],
   {
     env: { ...process.env, CHAOS_SECONDS: seconds, COUPLET_MISSING: missing.join(',') },
-    // More than the test gives itself: this ends one that does not end.
+    // Longer than the test's own timeout. Kills a run that hangs.
     timeout: Number(seconds) * 1100 + 600_000,
     killSignal: 'SIGKILL',
   },

@@ -1,7 +1,7 @@
-// The real programs that some tests drive: which are here, and how to get the others.
+// Finds the external programs that some tests need, and installs missing ones if possible.
 import { spawnSync } from 'node:child_process';
 
-/** Program → the Debian package that has it. */
+/** Maps each program to its Debian package. */
 const COMPONENTS = {
   curl: 'curl',
   chromium: 'chromium',
@@ -18,7 +18,7 @@ const COMPONENTS = {
   iptables: 'iptables',
 };
 
-/** What no package brings, and only root has as a rule. */
+/** A permission, not a package. Usually only root has it. */
 const NAMESPACES = 'network namespaces';
 const canMakeNamespaces = () =>
   spawnSync('unshare', ['--net', '--mount', 'true'], { stdio: 'ignore' }).status === 0;
@@ -27,9 +27,9 @@ const present = (program) =>
   spawnSync('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin" command -v ${program}`]).status === 0;
 
 /**
- * Installs what is missing where that is allowed (root, apt).
+ * Installs missing programs if the user is root and apt is present.
  *
- * @returns {{ missing: string[], command: string }} what is still missing, and the commands that help
+ * @returns {{ missing: string[], command: string }} the programs still missing, and the commands that install them
  */
 export function ensureComponents() {
   let missing = Object.keys(COMPONENTS).filter((program) => !present(program));

@@ -1,4 +1,4 @@
-// npm run db:init: makes or migrates the database; never drops data.
+// npm run db:init: creates or migrates the database. Never drops data.
 import { prepare, ROOT } from './prepare.js';
 
 await prepare();

@@ -1,9 +1,9 @@
-// npm run dev: builds on every change, and restarts the server on every build.
+// npm run dev: rebuilds on every change, and restarts the server after every build.
 import { spawn } from 'node:child_process';
 import { prepare, ROOT } from './prepare.js';
 
 await prepare();
-// Each in a process group of its own: Ctrl-C in a terminal then reaches this process only, which ends them in order.
+// Each child has its own process group, so that Ctrl-C reaches only this process, which then stops both.
 const start = (...args) =>
   spawn(process.execPath, args, {
     cwd: ROOT,
@@ -27,12 +27,12 @@ const stop = (code) => {
 for (const child of [compiler, server]) child.once('exit', (code) => stop(code ?? 1));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
 
-/** The compiler is a process below a wrapper that passes no signal on. */
+/** Stops the whole group, because the compiler runs in a wrapper that does not forward signals. */
 function endGroup({ pid }) {
   try {
     if (process.platform === 'win32') process.kill(pid);
     else process.kill(-pid, 'SIGTERM');
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 }

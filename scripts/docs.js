@@ -1,4 +1,5 @@
-// npm run docs: writes what the papers say of the code: docs/asyncapi.yaml, .env.example, the tables of codes, settings, metrics and odds, the API of the client.
+// npm run docs: generates docs/asyncapi.yaml, docs/client-api.md, .env.example, and the tables of codes, settings, metrics,
+// alerts and guessing odds.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mostTries, oddsTable } from './odds.js';
 import { prepare, ROOT, run } from './prepare.js';

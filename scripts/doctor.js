@@ -1,4 +1,4 @@
-// npm run doctor: examines a running server, from here. `npm run doctor -- https://chat.example.org`
+// npm run doctor: tests a running server from this machine. Usage: `npm run doctor -- https://chat.example.org`
 import { prepare, ROOT } from './prepare.js';
 
 await prepare();

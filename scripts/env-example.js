@@ -1,4 +1,4 @@
-// Part of npm run docs: writes the server's part of .env.example from the settings; what follows a line `## ` stays.
+// Part of npm run docs: writes the server's part of .env.example from the settings. Keeps the text from the first `## ` line.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { prepare, ROOT } from './prepare.js';
 
@@ -12,9 +12,9 @@ const entries = [...SETTINGS].map(([name, { description, default: value }]) => {
   return `${comment(description)}\n#${name}=${text}\n`;
 });
 const head =
-  '# Settings of the server. Copy this file to .env and take the # from a line to change it; each shows its default.\n';
-const neighbours = /^## .*/ms.exec(readFileSync(path, 'utf8'));
-writeFileSync(path, [head, ...entries, ...(neighbours ? [neighbours[0]] : [])].join('\n'));
+  '# Settings of the server, with their defaults. Copy this file to .env; to change a setting, remove its # and edit the value.\n';
+const kept = /^## .*/ms.exec(readFileSync(path, 'utf8'));
+writeFileSync(path, [head, ...entries, ...(kept ? [kept[0]] : [])].join('\n'));
 
 function comment(text) {
   const lines = ['#'];

@@ -1,4 +1,4 @@
-// npm run test:fuzz: the fuzz of the tests for ten minutes. FUZZ_SECONDS and FUZZ_SEED in the environment say otherwise.
+// npm run test:fuzz: runs the fuzz tests for ten minutes, or for FUZZ_SECONDS. Also reads FUZZ_SEED.
 import { prepare, ROOT, run } from './prepare.js';
 
 await prepare();

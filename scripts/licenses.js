@@ -1,10 +1,10 @@
-// npm run licenses: every package that a server in production loads, with version and licence; fails on one we do not accept.
+// npm run licenses: lists the production packages with version and license. Fails if a license is not accepted.
 import { existsSync, readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { ROOT } from './prepare.js';
 import { table } from './tables.js';
 
-/** Licences (SPDX) that ask for no more than to keep their notice. */
+/** Licenses (SPDX) that only require their notice to be kept. */
 export const ACCEPTED = new Set([
   '0BSD',
   'Apache-2.0',
@@ -18,7 +18,7 @@ export const ACCEPTED = new Set([
 ]);
 
 /**
- * Whether an SPDX expression lets us choose accepted licences only.
+ * Whether an SPDX expression can be satisfied with accepted licenses only.
  *
  * @param {string} expression
  */
@@ -27,13 +27,13 @@ export function isAccepted(expression) {
   if (/[()]/.test(inner)) return false;
   return inner
     .split(/ OR /i)
-    .some((choice) => choice.split(/ AND /i).every((licence) => ACCEPTED.has(licence.trim())));
+    .some((choice) => choice.split(/ AND /i).every((license) => ACCEPTED.has(license.trim())));
 }
 
 /**
- * The packages of the lockfile that are not for development only, without our own.
+ * Returns the third-party packages of the lockfile, except development dependencies.
  *
- * @returns {{ name: string, version: string, licence: string }[]}
+ * @returns {{ name: string, version: string, license: string }[]}
  */
 export function productionPackages(root = ROOT) {
   const { packages } = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8'));
@@ -43,12 +43,12 @@ export function productionPackages(root = ROOT) {
     .map(([path, entry]) => ({
       name: path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length),
       version: entry.version,
-      licence: installedLicence(`${root}${path}/package.json`) ?? entry.license ?? 'unknown',
+      license: installedLicence(`${root}${path}/package.json`) ?? entry.license ?? 'unknown',
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** What the package itself says; the lockfile may know less. A package for another platform is not installed. */
+/** The license in the package's own manifest, which the lockfile may lack. Packages for other platforms are not installed. */
 function installedLicence(manifest) {
   if (!existsSync(manifest)) return undefined;
   const { license, licenses } = JSON.parse(readFileSync(manifest, 'utf8'));
@@ -58,9 +58,9 @@ function installedLicence(manifest) {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const packages = productionPackages();
-  const rows = packages.map(({ name, version, licence }) => [name, version, licence]);
-  console.log(table(['package', 'version', 'licence'], rows));
-  const refused = packages.filter(({ licence }) => !isAccepted(licence));
-  for (const { name, licence } of refused) console.error(`not accepted: ${name} (${licence})`);
+  const rows = packages.map(({ name, version, license }) => [name, version, license]);
+  console.log(table(['package', 'version', 'license'], rows));
+  const refused = packages.filter(({ license }) => !isAccepted(license));
+  for (const { name, license } of refused) console.error(`not accepted: ${name} (${license})`);
   process.exitCode = refused.length > 0 ? 1 : 0;
 }

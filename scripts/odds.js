@@ -1,15 +1,15 @@
-// What an attacker can expect of guessing join codes, from the limits that hold: the table in SECURITY.md.
+// Computes an attacker's chance to guess a join code within the rate limits: the table in SECURITY.md.
 import { table } from './tables.js';
 
 /** @typedef {{ free: number, firstWaitSeconds: number, maxWaitSeconds: number, forgiveSeconds: number }} Policy */
 /** @typedef {{ waitAfter: (failures: number, policy: Policy) => number, unforgiven: (failures: number, idleSeconds: number, policy: Policy) => number }} Rules */
 
 /**
- * The best plan of one address: the pauses, in seconds, before each guess after its first, that allow the most guesses
- * in a time. Failures only matter when one is forgiven or a wait ends, so a best plan pauses until one of these.
+ * Returns the pauses, in seconds, before each guess after the first, with which one address makes the most guesses in a
+ * time. Only the end of a wait or a forgiven failure allows a further guess, so the best plan pauses until one of these.
  *
  * @param {Policy} policy
- * @param {Rules} rules the functions by which the server counts
+ * @param {Rules} rules the functions with which the server counts failures
  * @param {number} seconds
  * @returns {number[]}
  */
@@ -36,14 +36,14 @@ export function bestPlan(policy, { waitAfter, unforgiven }, seconds) {
   return from(1, seconds);
 }
 
-/** The most guesses of one address in a time, however it paces them. */
+/** The maximum number of guesses of one address in a time. */
 export const mostGuesses = (policy, rules, seconds) => bestPlan(policy, rules, seconds).length + 1;
 
-/** The most tries of one address in its first hour: guesses, and codes made to see whether they are taken. */
+/** The maximum number of tries of one address in its first hour: guesses, plus codes created to see if they are in use. */
 export const mostTries = (policy, rules, createsPerHour) =>
   mostGuesses(policy, rules, 3600) + 2 * createsPerHour;
 
-/** Chance that at least one of so many guesses hits a live code. */
+/** The probability that at least one guess hits a live code. */
 export const chance = (guesses, liveCodes, digits) =>
   -Math.expm1(guesses * Math.log1p(-liveCodes / 10 ** digits));
 
@@ -51,7 +51,7 @@ export const LIVE_CODES = [10, 1000, 50_000];
 export const ADDRESSES = [1, 1000];
 export const DIGITS = [6, 7, 8, 9, 10, 11, 12];
 
-/** A chance as a person reads it: two digits that count, and never a flat zero or one. */
+/** Formats a probability with two significant digits, never as zero or one. */
 export function shown(probability) {
   if (probability > 0.999) return '> 99.9 %';
   if (probability >= 0.995) return '> 99 %';
@@ -61,7 +61,7 @@ export function shown(probability) {
   return `1 in ${(Number(digits) * 10 ** Number(exponent)).toLocaleString('en-US')}`;
 }
 
-/** @param {number} guesses what one address can try in an hour */
+/** @param {number} guesses tries of one address in an hour */
 export const oddsTable = (guesses) =>
   table(
     [

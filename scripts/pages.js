@@ -1,11 +1,11 @@
-// Builds what the server serves to browsers: /client.js, the whole client in one file, and the demo page. Only when stale.
+// Builds the files served to browsers, if they are stale: /client.js (the client in one file) and the demo page.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PUBLIC = `${ROOT}packages/server/public/`;
-/** Beside what it vouches for, so that who deletes that deletes this. Neither served nor packed. */
+/** Holds the hash of the inputs. Kept in the output folder, so that both are deleted together. Neither served nor packed. */
 const STAMP = `${PUBLIC}.stamp`;
 const INPUTS = [
   'demo/index.html',
@@ -17,16 +17,18 @@ const INPUTS = [
   'scripts/pages.js',
 ];
 
-/** Builds the pages where an input has changed; the packages are to be built before. */
+/** Builds the pages if an input has changed. The packages must be built first. */
 export async function buildPages() {
   const wanted = hashOf(INPUTS);
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return;
   rmSync(PUBLIC, { recursive: true, force: true });
   if (!runsVite(process.versions.node)) {
-    console.warn('The demo page is not built: that needs Node 20.19 or newer. All else works.');
+    console.warn(
+      'The demo page and /client.js are not built, because that needs Node 20.19 or newer.',
+    );
     return;
   }
-  // Loaded only here: it takes longer than everything else that a start does.
+  // Loaded only here, because loading Vite takes longer than the rest of a start.
   const { build } = await import('vite');
   const { version } = JSON.parse(readFileSync(`${ROOT}packages/client/package.json`, 'utf8'));
   await build({
@@ -36,7 +38,7 @@ export async function buildPages() {
       ...COMMON.build,
       outDir: PUBLIC,
       lib: { entry: 'dist/index.js', formats: ['es'], fileName: () => 'client.js' },
-      // Of a library, Vite leaves the white space of ES modules alone: so the bundler is asked, not Vite.
+      // Vite does not remove white space from ES libraries. The bundler does.
       rolldownOptions: {
         output: { minify: true, postBanner: `/*! @couplet/client ${version}, MIT */` },
       },
@@ -45,12 +47,12 @@ export async function buildPages() {
   await build({
     ...COMMON,
     root: `${ROOT}demo`,
-    // Relative, so that a proxy may mount the server below a path.
+    // Relative, so that a proxy can mount the server under a path.
     base: './',
     build: {
       ...COMMON.build,
       outDir: `${PUBLIC}demo`,
-      // Files of its own for everything: the policy of the page allows nothing inline.
+      // Everything in separate files, because the page's Content-Security-Policy allows nothing inline.
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
       license: { fileName: 'licenses.md' },
@@ -59,7 +61,7 @@ export async function buildPages() {
   writeFileSync(STAMP, wanted);
 }
 
-/** Vite asks for more than the server does: `^20.19.0 || >=22.12.0`. */
+/** Whether Vite runs on this Node version: `^20.19.0 || >=22.12.0`, which is stricter than the server. */
 export function runsVite(version) {
   const [major, minor] = version.split('.').map(Number);
   return major === 20 ? minor >= 19 : major > 22 || (major === 22 && minor >= 12);
@@ -73,7 +75,7 @@ const COMMON = {
   build: { target: 'es2023', sourcemap: true, emptyOutDir: false, reportCompressedSize: false },
 };
 
-/** Of the names and the contents of all files there. */
+/** Hashes the names and contents of all files at these paths. */
 function hashOf(paths) {
   const hash = createHash('sha256');
   for (const path of paths.flatMap(filesOf)) {

@@ -1,4 +1,4 @@
-// Brings a checkout up to date before a command runs: locked dependencies, then the build. Each only when needed.
+// Installs the locked dependencies and builds the checkout before a command runs, each only if needed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,14 +9,14 @@ import { bundleTypebox } from './typebox.js';
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const STAMP = `${ROOT}node_modules/.prepared`;
 
-/** Runs a command in the checkout; where it fails, ends this process with its exit code. */
+/** Runs a command in the checkout. If it fails, exits with its exit code. */
 export function run(command, args, options = {}) {
   const { status, error } = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit', ...options });
   if (error) console.error(`${command}: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Installs and builds what is missing or stale. */
+/** Installs dependencies and builds packages and pages, if missing or stale. */
 export async function prepare() {
   install();
   compile();
@@ -24,13 +24,13 @@ export async function prepare() {
   await buildPages();
 }
 
-/** Compiles the packages where they are stale. */
+/** Compiles the packages that are stale. */
 export function compile() {
   run(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, '-b']);
 }
 
 function install() {
-  // Native add-ons are built for one ABI: another Node needs another install.
+  // Native add-ons are built for one ABI, so another Node version needs another install.
   const wanted = createHash('sha256')
     .update(readFileSync(`${ROOT}package-lock.json`))
     .update(process.versions.modules)

@@ -1,4 +1,4 @@
-// npm run test:soak: the fault tests with many more rounds, and the figures that they measure. An argument sets the rounds.
+// npm run test:soak: runs the fault tests with 500 rounds and prints their measurements. An argument sets the rounds.
 import { spawnSync } from 'node:child_process';
 import { ensureComponents } from './components.js';
 import { prepare, ROOT } from './prepare.js';

@@ -1,4 +1,4 @@
-// npm start: from a fresh clone to a running server with the rooms API on.
+// npm start: installs and builds if needed, and starts the server with the rooms API.
 import { prepare, ROOT } from './prepare.js';
 
 await prepare();

@@ -1,11 +1,12 @@
-// npm run test:nodes: the whole suite on other Node lines, each from a fresh copy of the checkout; arguments go to npm test.
+// npm run test:nodes: runs the test suite on other Node release lines, each in a copy of the checkout. Passes its arguments
+// to npm test.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { ROOT } from './prepare.js';
 
-/** Node's release lines beside the oldest, which the plain `npm test` is for. */
+/** The supported Node release lines, except the oldest, which `npm test` covers. */
 const LINES = ['22', '24'];
 
 const results = LINES.map((line) => {
@@ -19,7 +20,7 @@ const results = LINES.map((line) => {
 for (const result of results) console.log(result);
 process.exit(results.every((result) => result.endsWith('passed')) ? 0 : 1);
 
-/** Whether the suite passes there. Nothing of the checkout is written: the copy installs and builds for itself. */
+/** Whether the suite passes on this line. The copy installs and builds by itself; the checkout is not changed. */
 function testOn(line, folder) {
   const home = join(folder, 'node');
   const checkout = join(folder, 'checkout');
@@ -30,26 +31,26 @@ function testOn(line, folder) {
   if (!ran('npm', [...install, '--prefix', home, `${nodePackage}@${line}`])) return false;
   const release = join(home, 'node_modules', nodePackage);
 
-  // Also what is not committed yet, so that a change can be tried on every line first.
+  // Includes uncommitted files, so that a change can be tested before it is committed.
   const { stdout } = spawnSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
     cwd: ROOT,
     encoding: 'utf8',
   });
-  // A file that is deleted but not committed so is still listed.
+  // Git still lists a file if its deletion is not committed.
   for (const file of stdout.split('\0').filter((name) => name && existsSync(join(ROOT, name)))) {
     mkdirSync(dirname(join(checkout, file)), { recursive: true });
     copyFileSync(join(ROOT, file), join(checkout, file));
   }
-  // Some tests ask git what belongs to the repository.
+  // Some tests list the files of the repository with git.
   if (!ran('git', ['init', '--quiet'], { cwd: checkout })) return false;
   if (!ran('git', ['add', '--all'], { cwd: checkout })) return false;
 
-  // What npm told the scripts of this run is about another Node.
+  // The npm variables of this process describe another Node version.
   const inherited = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
   const env = {
     ...Object.fromEntries(inherited),
     PATH: [join(release, 'bin'), process.env.PATH].join(delimiter),
-    // The package has the headers too: the native add-on is compiled against its own Node.
+    // The package contains the headers, so native add-ons are compiled for this Node version.
     npm_config_nodedir: release,
     npm_config_prefer_offline: 'true',
   };

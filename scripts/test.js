@@ -1,4 +1,4 @@
-// npm test: everything that must hold. Lint, types, then every test with coverage; the last line counts them.
+// npm test: runs lint, the type check, and all tests with coverage. The last line has the counts.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,11 +43,11 @@ const tests = node(
 const counts = readReport();
 const failedChecks = Object.entries(checks).filter(([, passed]) => !passed);
 for (const [name] of failedChecks) console.log(`check failed: ${name}`);
-// A run can fail beyond its tests: coverage below its floor, an error outside of any test.
+// A run can fail although all tests pass: low coverage, or an error outside of a test.
 let failed = counts.failed + failedChecks.length;
 if (!tests && counts.failed === 0) failed += 1;
 if (missing.length > 0) {
-  console.log(`skipped for want of ${missing.join(', ')}; to enable: ${command}`);
+  console.log(`tests skipped because of missing ${missing.join(', ')}; to enable them: ${command}`);
   if (strict) failed += counts.skipped;
 }
 const passed = counts.passed + Object.keys(checks).length - failedChecks.length;
@@ -66,7 +66,7 @@ function readReport() {
       skipped: numPendingTests + numTodoTests,
     };
   } catch {
-    // No report: the runner itself failed, which its own status has said.
+    // There is no report if the runner itself failed, which its exit status shows.
     return { passed: 0, failed: 0, skipped: 0 };
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,5 +1,5 @@
-// npm run turn: the local coturn, with turn-server/turnserver.conf and the settings of `.env`, as in production.
-// Options go to turn-server/start.sh: `static` for the second coturn, `--allow-loopback` for peers on this machine.
+// npm run turn: starts coturn locally with turn-server/turnserver.conf and the settings of `.env`, as in production.
+// Passes its arguments to turn-server/start.sh: `static` for the second coturn, `--allow-loopback` for local peers.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -18,7 +18,7 @@ const args = process.argv.slice(2);
 const env = settings();
 check();
 
-// start.sh writes the secrets into a file: in a folder that goes when coturn does.
+// start.sh writes the secrets to a file. Its folder is deleted when coturn exits.
 const folder = mkdtempSync(join(tmpdir(), 'couplet-turn-'));
 const coturn = spawn(`${ROOT}turn-server/start.sh`, args, {
   stdio: 'inherit',
@@ -28,7 +28,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => coturn.kill
 coturn.once('exit', (code, signal) => {
   rmSync(folder, { recursive: true, force: true });
   if (code === 127) console.error('coturn is not installed: apt-get install coturn');
-  // A signal of our own coturn turns into an orderly exit; any other is an end that nobody asked for.
+  // SIGTERM is the signal that this script sends, so the exit is a success. Any other signal is a failure.
   process.exitCode = code ?? (signal === 'SIGTERM' ? 0 : 1);
 });
 
@@ -51,7 +51,7 @@ function check() {
   try {
     const config = parseConfig(env);
     if (args.includes('static') || config.turnSecrets.length > 0) return;
-    console.error(`TURN is not configured. For this machine alone, put into .env:
+    console.error(`TURN is not configured. To use it on this machine only, add to .env:
 
 TURN_SECRET=${randomBytes(24).toString('hex')}
 TURN_URLS=turn:127.0.0.1:3478,turn:127.0.0.1:3478?transport=tcp
