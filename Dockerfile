@@ -1,10 +1,10 @@
-# The signaling server as an image: built in one stage, run as an ordinary user in another that has no compiler.
+# Builds the image of the signaling server: one stage compiles, the final stage has no compiler and runs as an unprivileged user.
 
 FROM node:22-bookworm-slim AS build
-# For the native add-on, which is compiled where no binary of it fits.
+# Compilers for the native add-on, in case no prebuilt binary fits.
 RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3
 WORKDIR /app
-# Dependencies first: they change less often than the sources, and so stay in the cache.
+# Dependencies first, because they change less often than the sources and then stay in the cache.
 COPY package.json package-lock.json ./
 COPY packages/protocol/package.json packages/protocol/
 COPY packages/doctor/package.json packages/doctor/
@@ -21,7 +21,7 @@ COPY packages/client packages/client
 COPY demo demo
 COPY scripts/build.js scripts/pages.js scripts/prepare.js scripts/typebox.js scripts/
 RUN npm run build
-# Only what runs goes on: no tools of development, and of the add-on neither sources nor intermediate files.
+# Removes development tools, and the sources and intermediate files of the add-on.
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 RUN cd node_modules/better-sqlite3 && mv build/Release/better_sqlite3.node . && rm -rf deps src build \
     && mkdir -p build/Release && mv better_sqlite3.node build/Release/
@@ -44,5 +44,5 @@ ENV PRODUCTION=1 USE_SQLITE=1 SQLITE_DB_PATH=/data/chat.db PORT=8080
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT?.trim() || 8080}/`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-# Makes or migrates the database at every start; never drops data.
+# Creates or migrates the database at every start; never deletes data.
 CMD ["node", "packages/server/dist/main.js", "serve", "--sqlite"]

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Starts coturn with turnserver.conf and what the environment says: start.sh [secret|static] [--or-idle] [--allow-loopback]
+# Starts coturn with turnserver.conf and settings from the environment: start.sh [secret|static] [--or-idle] [--allow-loopback]
 #
-#   secret            (default) time-limited credentials by TURN_SECRET
-#   static            the one user of TURN_STATIC_USER, on ports of its own: for app versions that carry a fixed password
-#   --or-idle         without TURN_SECRET it says so and does nothing, instead of failing again and again
-#   --allow-loopback  development only: peers on this machine may be reached
+#   secret            (default) time-limited credentials from TURN_SECRET
+#   static            the single user of TURN_STATIC_USER, on separate ports: for app versions with a fixed password
+#   --or-idle         without TURN_SECRET, prints a message and waits, so that a supervisor does not restart it repeatedly
+#   --allow-loopback  development only: allows peers on this machine
 #
-# The variables are those of `.env`; docs/operations.md describes each. Used by docker-compose.yml and `npm run turn`.
+# docs/operations.md describes the variables, which `.env` also has. Used by docker-compose.yml and `npm run turn`.
 set -eu
 umask 077
 
@@ -22,8 +22,8 @@ for argument; do
   esac
 done
 
-# An empty variable counts as unset. So does the address that Kubernetes writes into TURN_PORT of every container in the
-# namespace of a Service named `turn` (tcp://10.96.0.10:3478), and likewise for other names.
+# An empty variable counts as unset. So does an address like tcp://10.96.0.10:3478: Kubernetes sets TURN_PORT to that in the
+# namespace of a Service named `turn`, and likewise for other names.
 for name in $(env | sed -n 's/^\(TURN_[A-Z_]*\)=.*/\1/p'); do
   eval "value=\$$name"
   case $name,$value in
@@ -33,25 +33,25 @@ for name in $(env | sed -n 's/^\(TURN_[A-Z_]*\)=.*/\1/p'); do
   esac
 done
 
-# Without one of these coturn would refuse everyone, or, worse, start with what another configuration left behind.
+# Without its credentials coturn would refuse all clients or, worse, start with the leftovers of another configuration.
 need() {
   eval "value=\${$1:-}"
-  [ -n "$value" ] || { echo "$1: needed to start coturn; see .env.example" >&2; exit 78; }
+  [ -n "$value" ] || { echo "$1: required to start coturn; see .env.example" >&2; exit 78; }
 }
 
 if [ "$idle" = yes ] && [ "$mode" = secret ] && [ -z "${TURN_SECRET:-}" ]; then
-  echo 'TURN_SECRET is not set: no relay is offered; see .env.example' >&2
+  echo 'TURN_SECRET is not set, so no TURN server runs; see .env.example' >&2
   exec sleep infinity
 fi
 
-# The secrets go into a file that only coturn can read, never on its command line, which every user of the machine sees.
+# Secrets go into a file that only coturn can read, because every user of the machine can see the command line.
 folder=$(mktemp -d)
-# Only where this script itself ends: coturn takes its place, and needs the file.
+# Runs only if this script fails. Otherwise coturn replaces the script and needs the file.
 trap 'rm -rf "$folder"' EXIT
 conf=$folder/turnserver.conf
 cat "$(dirname "$0")/turnserver.conf" >"$conf"
 say() { printf '%s\n' "$1" >>"$conf"; }
-# say_each KEY "a,b": one line for each
+# say_each KEY "a,b": writes one line per value
 say_each() {
   rest=$2,
   while [ -n "$rest" ]; do
@@ -64,17 +64,17 @@ say_each() {
 say ''
 say "# From the environment: $mode"
 say "realm=${TURN_REALM:-couplet}"
-# A database of its own, empty: what /var/lib/turn may hold opens no door here. In memory, one for each thread: in a
-# new file coturn's threads lock each other out while they make their tables, and each request that meets the lock is
-# answered 401, with the best of credentials. Browsers take that for final.
+# An empty database, so that users in /var/lib/turn get no access. It is in memory, one for each thread. With a new file,
+# coturn's threads block each other while they create their tables. Requests then get 401 despite valid credentials, and
+# browsers do not retry.
 say "userdb=:memory:"
 say "pidfile=$folder/turnserver.pid"
 say_each listening-ip "${TURN_LISTEN_IPS:-}"
 case $(printf '%s' "${TURN_VERBOSE:-0}" | tr '[:upper:]' '[:lower:]') in 1 | true | yes | on) say verbose ;; esac
 say_each allowed-peer-ip "${TURN_ALLOWED_PEERS:-}"
 say_each external-ip "${TURN_EXTERNAL_IP:-}"
-# Two clients that both need the relay meet at coturn's own public address. coturn translates it to its private one
-# before it asks whether that may be a peer: without this line the two would get 403.
+# Two clients that both need the relay meet at coturn's own public address. coturn translates it to its private address
+# before it checks whether that may be a peer. Without this line both clients would get 403.
 for mapping in $(printf '%s' "${TURN_EXTERNAL_IP:-}" | tr ',' ' '); do
   case $mapping in
     */*) say "allowed-peer-ip=${mapping#*/}" ;;
@@ -91,7 +91,7 @@ else
   need TURN_STATIC_USER
   say lt-cred-mech
   say "user=$TURN_STATIC_USER"
-  # All devices are this one user: a quota by user would be a quota of all.
+  # All devices share this user, so a quota by user would limit all of them together.
   say user-quota=0
   port=${TURN_STATIC_PORT:-3479} tls_port=${TURN_STATIC_TLS_PORT:-5350}
   min_port=${TURN_STATIC_MIN_PORT:-48128} max_port=${TURN_STATIC_MAX_PORT:-49151}
