@@ -33,7 +33,7 @@ for name in $(env | sed -n 's/^\(TURN_[A-Z_]*\)=.*/\1/p'); do
   esac
 done
 
-# Without its credentials coturn would refuse all clients or, worse, start with the leftovers of another configuration.
+# Fails if a required variable is missing. Otherwise coturn would refuse all clients or, worse, use an old configuration.
 need() {
   eval "value=\${$1:-}"
   [ -n "$value" ] || { echo "$1: required to start coturn; see .env.example" >&2; exit 78; }

@@ -24,7 +24,7 @@ export const MAX_WAIT_SECONDS = 30;
 /** Maximum number of device ids in one purge. */
 export const MAX_PURGE_IDS = 1000;
 
-/** Maximum nesting of objects and arrays in a body or message; no valid one comes near it. */
+/** Maximum nesting of objects and arrays in a body or message, far more than any valid one needs. */
 export const MAX_JSON_DEPTH = 32;
 
 /** Maximum number of object members and array elements in a body or message, over all levels; the ids of a purge do not count. */
