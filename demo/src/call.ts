@@ -1,8 +1,8 @@
-// The call: tracks on the session's own peer connection. The client negotiates; either side may start, mute and end.
+// Implements calls with tracks on the session's peer connection. The client negotiates. Either side can start and end.
 import type { PeerSession } from '@couplet/client';
 import { byId, showProblem } from './dom.js';
 import { mediaWords, openMedia, remoteTracks } from './media.js';
-import { markNews } from './tabs.js';
+import { markUnread } from './tabs.js';
 
 export function startCall(session: PeerSession, signal: AbortSignal): void {
   const call = new Call(session);
@@ -28,7 +28,7 @@ class Call {
 
   constructor(session: PeerSession) {
     this.#session = session;
-    // A new connection knows no tracks: those of a call that goes on are added again.
+    // A new connection has no tracks, so the tracks of a running call are added again.
     session.on('peer', (peer) => this.#follow(peer));
     session.on('peer-left', () => this.hangUp());
     session.on('state', (state) => {
@@ -56,7 +56,7 @@ class Call {
     if (this.#local) byId('hang-up', 'button').focus();
   }
 
-  /** Mutes and unmutes: the track stays, and sends silence or black. */
+  /** Mutes or unmutes. A muted track stays, and sends silence or black frames. */
   toggle(kind: 'audio' | 'video'): void {
     for (const track of this.#tracks(kind)) track.enabled = !track.enabled;
     this.#show();
@@ -76,7 +76,7 @@ class Call {
   }
 
   #follow(peer: RTCPeerConnection): void {
-    // After every exchange of descriptions it is known who sends what.
+    // After every exchange of descriptions, the remote tracks are known.
     peer.addEventListener('signalingstatechange', () => {
       if (peer === this.#session.peer && peer.signalingState === 'stable') this.#show();
     });
@@ -86,7 +86,7 @@ class Call {
   #addTracks(peer: RTCPeerConnection): void {
     const stream = this.#local;
     for (const track of stream?.getTracks() ?? []) {
-      // Every track that is added makes all later descriptions longer. Those of an earlier call have left transceivers.
+      // Every added track makes all later descriptions longer. Reuse the transceivers of an earlier call instead.
       const free = peer
         .getTransceivers()
         .find(({ sender, receiver }) => !sender.track && receiver.track.kind === track.kind);
@@ -121,7 +121,7 @@ class Call {
     byId('hang-up', 'button').hidden = !isCalling;
     this.#showToggle('toggle-microphone', 'audio');
     this.#showToggle('toggle-camera', 'video');
-    if (isNew) markNews('call', 'Incoming call');
+    if (isNew) markUnread('call', 'Incoming call');
   }
 
   #showToggle(id: string, kind: 'audio' | 'video'): void {
@@ -133,12 +133,12 @@ class Call {
 
 function noteOf(isCalling: boolean, theirs: readonly MediaStreamTrack[]): string {
   if (theirs.length === 0)
-    return isCalling ? 'Waiting for the other side to join.' : 'Nobody is calling.';
+    return isCalling ? 'Waiting for the other device to join.' : 'Nobody is calling.';
   const hasVideo = theirs.some(({ kind }) => kind === 'video');
   const how = hasVideo ? 'with camera' : 'with sound only';
   return isCalling
     ? `In a call, ${how}.`
-    : `The other device is calling, ${how}. Start yours to answer.`;
+    : `The other device is calling, ${how}. To answer, start your camera or microphone.`;
 }
 
 function showVideo(id: string, stream: MediaStream | undefined): void {

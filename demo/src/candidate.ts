@@ -1,4 +1,4 @@
-// An ICE candidate as people can read it (RFC 8839 §5.1).
+// Formats an ICE candidate for people (RFC 8839 §5.1).
 
 export interface ReadableCandidate {
   kind: string;
@@ -13,7 +13,7 @@ const KINDS: Readonly<Record<string, string>> = {
   relay: 'relay',
 };
 
-/** Undefined for what is no candidate, such as the end of them. */
+/** Returns undefined if the text is not a candidate, such as the end of candidates. */
 export function readable(line: string): ReadableCandidate | undefined {
   const match = /^candidate:\S+ \d+ (\S+) \d+ (\S+) (\d+) typ (\w+)/.exec(line);
   const [, protocol = '', address = '', port = '', type = ''] = match ?? [];
@@ -25,9 +25,9 @@ export function readable(line: string): ReadableCandidate | undefined {
   };
 }
 
-/** Names of mDNS and IPv6 addresses are too long for a table. */
+/** Shortens mDNS names and IPv6 addresses, which are too long for a table. */
 function shortened(address: string): string {
-  // What Chromium says instead of an address that the page is not to know.
+  // Chromium uses this name for an address that it hides from the page.
   if (address === 'redacted-ip.invalid') return '(hidden)';
   if (address.endsWith('.local')) return `${address.slice(0, 8)}….local`;
   if (!address.includes(':')) return address;

@@ -1,10 +1,10 @@
-// The chat: a text is a message, as in the five lines of the client's README, so this page talks to any other client too.
+// Implements the chat. Each text is one message, as in the client's README, so other clients can chat with this page.
 import type { PeerSession } from '@couplet/client';
 import { byId, make, showProblem } from './dom.js';
 import { wordsFor } from './error-words.js';
-import { markNews } from './tabs.js';
+import { markUnread } from './tabs.js';
 
-/** Messages kept on the page; a peer cannot fill its memory. */
+/** Messages kept on the page. The limit prevents a peer from filling the memory. */
 const MAX_MESSAGES = 500;
 
 export function startChat(session: PeerSession, signal: AbortSignal): void {
@@ -13,7 +13,9 @@ export function startChat(session: PeerSession, signal: AbortSignal): void {
     byId('chat-form', 'form'),
     byId('chat-text', 'input'),
   ];
-  log.replaceChildren(make('p', 'empty', 'No messages yet. What you write here passes no server.'));
+  log.replaceChildren(
+    make('p', 'empty', 'No messages yet. Messages here do not pass through the server.'),
+  );
 
   const add = (kind: 'mine' | 'theirs' | 'note', text: string) => {
     log.querySelector('.empty')?.remove();
@@ -34,7 +36,7 @@ export function startChat(session: PeerSession, signal: AbortSignal): void {
       try {
         session.send(text);
       } catch (error) {
-        // The text stays in the field, to be sent again.
+        // The text stays in the field, so that the user can send it again.
         return showProblem(wordsFor(error));
       }
       add('mine', text);
@@ -43,7 +45,7 @@ export function startChat(session: PeerSession, signal: AbortSignal): void {
     },
     { signal },
   );
-  // What came while another tab was looked at could not be scrolled to: a hidden log has no size until it is shown.
+  // A hidden log has no size. Scroll to messages that arrived while another tab was selected once the log is shown.
   const shown = new ResizeObserver(() => {
     log.scrollTop = log.scrollHeight;
   });
@@ -52,17 +54,16 @@ export function startChat(session: PeerSession, signal: AbortSignal): void {
   session.on('message', (data) => {
     if (typeof data !== 'string') return;
     add('theirs', data);
-    markNews('chat', 'New message');
+    markUnread('chat', 'New message');
   });
   let lost: HTMLElement | undefined;
   session.on('peer-left', () => {
-    // The end of the channel may come before the word that it was meant.
+    // The channel may close before `peer-left` arrives. Then the note "Connection lost" is wrong.
     lost?.remove();
     add('note', 'The other device left.');
   });
   session.on('state', (state) => {
-    lost =
-      state === 'reconnecting' ? add('note', 'Connection lost; looking for another way.') : lost;
+    lost = state === 'reconnecting' ? add('note', 'Connection lost; reconnecting.') : lost;
     if (state !== 'connected') return;
     lost = undefined;
     add('note', 'Connected.');

@@ -1,4 +1,4 @@
-// The connection tab: state, path and round trip in plain words, and every candidate as it comes.
+// Implements the connection tab: state, path, round-trip time and every ICE candidate.
 import type {
   CandidateFound,
   PeerSession,
@@ -11,28 +11,28 @@ import { byId, make } from './dom.js';
 import { duration } from './format.js';
 import { isSelected } from './tabs.js';
 
-/** A peer may send as many candidates as it likes. */
+/** Limits the rows, because a peer can send any number of candidates. */
 const MAX_ROWS = 100;
 const MEASURE_EVERY_MS = 1000;
 
 export const STATE_WORDS: Readonly<Record<SessionState, string>> = {
   connecting: 'Waiting for the other device',
   connected: 'Connected',
-  reconnecting: 'Connection lost; looking for another way',
+  reconnecting: 'Connection lost; reconnecting',
   closed: 'Closed',
 };
 
 export const PATH_WORDS: Readonly<Record<SessionPath, string>> = {
   host: 'Direct, on the same network',
   srflx: 'Direct, across the internet',
-  relay: 'Through a relay (TURN), which sees only encrypted packets',
+  relay: 'Through a relay (TURN), which receives only encrypted packets',
 };
 
 const SIGNALING_WORDS: Readonly<Record<SignalingState, string>> = {
   joining: 'Connecting to the server',
-  joined: 'Reached; the other device is not there',
-  ready: 'Reached, by both devices',
-  down: 'Not reached; the connection between the devices works on without it',
+  joined: 'Connected; the other device is not in the room',
+  ready: 'Connected; both devices are in the room',
+  down: 'Not connected; the devices stay connected without it',
 };
 
 export function startConnectionPanel(session: PeerSession, signal: AbortSignal): void {
@@ -67,7 +67,7 @@ function showFacts({ state, path, signaling }: PeerSession): void {
 
 const DEVICES = { local: 'this', remote: 'other' } as const;
 
-/** Lists a candidate, unless it is listed; returns its row. */
+/** Adds a row for a candidate unless there is one. Returns the row. */
 function addCandidate(
   rows: HTMLElement,
   { side, candidate }: CandidateFound,
@@ -79,7 +79,7 @@ function addCandidate(
   const known = [...rows.querySelectorAll('tr')].find(({ dataset }) => dataset.key === key);
   if (known !== undefined || rows.childElementCount >= MAX_ROWS) return known;
   const port = address.lastIndexOf(':');
-  // Where an address needs two lines, the port is on the second.
+  // If an address needs two lines, the port is on the second.
   const parts = [address.slice(0, port), make('wbr'), address.slice(port)];
   const cells = [[DEVICES[side]], [kind], [protocol], parts, ['']].map((content) =>
     make('td', '', ...content),
@@ -90,7 +90,7 @@ function addCandidate(
   return row;
 }
 
-/** Marks the pair that the packets take, where the browser tells. It may have found one of them only while trying. */
+/** Marks the selected pair, if the browser exposes it. Its candidates may be peer-reflexive ones that are not listed yet. */
 function markPairInUse({ peer }: PeerSession, rows: HTMLElement): void {
   const pair = peer?.sctp?.transport.iceTransport.getSelectedCandidatePair?.();
   const used = (['local', 'remote'] as const).map((side) =>

@@ -1,4 +1,4 @@
-// The connection test: pairs this page with itself, as two devices, so that it works before any other is at hand.
+// Implements the connection test. It pairs this page with itself, as two devices, so no second device is needed.
 import type { Couplet, PeerSession, SessionOptions } from '@couplet/client';
 import { wordsFor } from './error-words.js';
 import { type ProbeResult, probe, urlsOf } from './ice-probe.js';
@@ -12,12 +12,12 @@ export interface Step {
   milliseconds?: number;
 }
 
-/** How long the signaling and the connection of the page with itself may take. */
+/** Time limit for signaling, and for the connection of the page to itself. */
 const WITHIN_MS = 10_000;
 
 /**
- * Runs the whole test; `onStep` hears of each part as it is known. Resolves to what it means. It leaves nothing behind:
- * both devices are forgotten at the end.
+ * Runs the test. Calls `onStep` with each result, and resolves to the findings. At the end it deletes both devices from
+ * the server.
  */
 export async function testConnection(
   newDevice: () => Couplet,
@@ -34,23 +34,23 @@ export async function testConnection(
       onSession: (made) => sessions.push(made),
     });
     if (session === undefined) {
-      return [{ tone: 'bad', text: 'The server could not be used; see the steps below.' }];
+      return [{ tone: 'bad', text: 'The server cannot be used. See the steps below.' }];
     }
     const results = await probeAll(devices[1], session, ended, onStep);
     return findings(results);
   } catch (error) {
     onStep({ name: 'ICE servers', tone: 'bad', verdict: 'unknown', text: wordsFor(error) });
-    return [{ tone: 'bad', text: 'The test could not be finished; see the steps below.' }];
+    return [{ tone: 'bad', text: 'The test could not be completed. See the steps below.' }];
   } finally {
     stopping.abort();
     for (const session of sessions) session.close();
     const deviceIds = devices.map(({ deviceId }) => deviceId);
-    // What cannot be forgotten now goes by itself, or stays a pairing of two devices that nobody is.
+    // If the purge fails, the code expires by itself, or a pairing of two unused device ids remains.
     await devices[0].purge({ deviceIds }).catch(() => {});
   }
 }
 
-/** The three steps before any ICE server: code, signaling, and WebRTC in this browser. */
+/** Runs the three steps before the ICE servers: pairing, signaling, and WebRTC in this browser. */
 async function pairWithSelf(
   [host, guest]: readonly [Couplet, Couplet],
   {
@@ -65,7 +65,7 @@ async function pairWithSelf(
   let session: PeerSession;
   try {
     const { code } = await host.invite({ expiresInSeconds: 60, signal, onSession });
-    // Not the promise of `accept`: that waits until the two are connected, which is another step.
+    // `accept` resolves only after the connection, which is a later step. So take the session from `onSession`.
     session = await new Promise((resolve, reject) => {
       const open = (made: PeerSession) => {
         onSession(made);
@@ -81,7 +81,7 @@ async function pairWithSelf(
     name: 'Pairing',
     tone: 'good',
     verdict: 'works',
-    text: 'The server makes and takes codes.',
+    text: 'The server creates and accepts codes.',
     milliseconds: performance.now() - startedAt,
   });
   const isReady = await within(WITHIN_MS, (done) => {
@@ -91,11 +91,11 @@ async function pairWithSelf(
   onStep({
     name: 'Signaling',
     ...(isReady
-      ? { tone: 'good', verdict: 'works', text: 'WebSockets get through, both ways.' }
+      ? { tone: 'good', verdict: 'works', text: 'WebSocket messages arrive in both directions.' }
       : {
           tone: 'bad',
           verdict: 'does not work',
-          text: 'WebSockets do not get through. A proxy in between may not know them.',
+          text: 'WebSocket messages do not arrive. A proxy may not support WebSockets.',
         }),
   });
   if (!isReady) return undefined;
@@ -110,7 +110,7 @@ async function pairWithSelf(
       : {
           tone: 'warning',
           verdict: 'no connection',
-          text: 'This page could not connect to itself. An extension, or a setting of the browser, may forbid it.',
+          text: 'This page could not connect to itself. A browser extension or setting may block it.',
         }),
   });
   return session;
@@ -131,7 +131,7 @@ async function probeAll(
   return Promise.all(probed);
 }
 
-/** Whether `done` is called in time; `listen` returns how to stop listening. */
+/** Whether `done` is called in time. `listen` returns a function that removes its listener. */
 function within(milliseconds: number, listen: (done: () => void) => () => void): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (isDone: boolean) => {

@@ -1,16 +1,16 @@
-// This device: its id and its pairing, kept for this tab. Two tabs are two devices, and a reload is still the same one.
+// Stores the device id and the pairing of this tab. Each tab is a device, which stays the same across reloads.
 import { Couplet, type SavedSession } from '@couplet/client';
 import { claim } from './tab-claim.js';
 
 const KEY = 'couplet-demo';
 
-/** The server that this page comes from, also where a proxy has mounted it below a path. */
+/** The server of this page, including the path under which a proxy mounts it. */
 const SERVER = new URL('..', document.baseURI).href;
 
-/** How many digits the codes of this server have: the server writes it into the page. */
+/** Number of digits in a join code. The server writes it into the page. */
 export const JOIN_CODE_DIGITS = Number(document.documentElement.dataset.joinCodeDigits);
 
-/** A new device; or, with an id, that one. */
+/** Creates the client of a device: of a new one, unless an id is given. */
 export const couplet = (deviceId?: string): Couplet =>
   new Couplet({
     url: SERVER,
@@ -20,25 +20,25 @@ export const couplet = (deviceId?: string): Couplet =>
 
 interface Kept {
   deviceId: string;
-  /** The pairing to come back to. */
+  /** The pairing to resume. */
   session?: SavedSession;
-  /** Pairings that were left: the server forgets them only with their secrets. */
+  /** Pairings that the user has left. Their secrets are needed to delete them from the server. */
   left?: SavedSession[];
 }
 
-/** Pairings that are remembered after they were left. */
+/** Maximum number of left pairings to keep. */
 const MAX_LEFT = 100;
 
-/** What this tab keeps. Memory is the truth: storage may be blocked, and only a reload reads it. */
+/** The data of this tab. Storage is only read after a reload, because it may be blocked. */
 let kept: Promise<Kept> | undefined;
 
-/** The device of this tab; the first call makes it. */
+/** Returns the device of this tab. The first call creates it. */
 export async function thisDevice(): Promise<Couplet> {
   kept ??= takeKept();
   return couplet((await kept).deviceId);
 }
 
-/** Whether there is a pairing to come back to, unless this tab is a duplicate of one that has it. */
+/** Whether there is a stored pairing. If this tab is a duplicate, the pairing belongs to the other tab. */
 export const mayHaveSession = (): boolean => stored()?.session !== undefined;
 
 export async function savedSession(): Promise<SavedSession | undefined> {
@@ -46,7 +46,7 @@ export async function savedSession(): Promise<SavedSession | undefined> {
   return (await kept).session;
 }
 
-/** Keeps the pairing for the next load of this tab, or forgets it. */
+/** Stores the pairing for the next load of this tab; undefined deletes it. */
 export async function saveSession(session: SavedSession | undefined): Promise<void> {
   kept ??= takeKept();
   const { deviceId, session: before, left = [] } = await kept;
@@ -54,7 +54,7 @@ export async function saveSession(session: SavedSession | undefined): Promise<vo
   keep({ deviceId, left: left.slice(-MAX_LEFT), ...(session && { session }) });
 }
 
-/** Has the server and this tab forget the device and all its pairings. */
+/** Deletes the device and all its pairings from the server and from this tab. */
 export async function forgetDevice(): Promise<void> {
   const device = await thisDevice();
   const { session, left = [] } = await (kept ?? takeKept());
@@ -63,13 +63,13 @@ export async function forgetDevice(): Promise<void> {
   storage()?.removeItem(KEY);
 }
 
-/** The stored device, if it is this tab's alone; otherwise a new one, with nothing to come back to. */
+/** Returns the stored device if no other tab uses it; otherwise a new device without a pairing. */
 async function takeKept(): Promise<Kept> {
   const known = stored();
   if (known && (await claim(`${KEY}:${known.deviceId}`))) return known;
   const { deviceId } = couplet();
   keep({ deviceId });
-  // Free for certain; claimed for the duplicates to come.
+  // The new id is not in use. Claim it so that a later duplicate of this tab does not use it.
   if (stored()) void claim(`${KEY}:${deviceId}`);
   return { deviceId };
 }
@@ -79,7 +79,7 @@ function keep(value: Kept): void {
   try {
     storage()?.setItem(KEY, JSON.stringify(value));
   } catch {
-    // No room: what is lost is the way back after a reload.
+    // Storage is full: only resuming after a reload is lost.
   }
 }
 
@@ -88,12 +88,12 @@ function stored(): Kept | undefined {
     const value = JSON.parse(storage()?.getItem(KEY) ?? '') as Kept | null;
     return typeof value?.deviceId === 'string' ? value : undefined;
   } catch {
-    // Nothing stored, or nothing of ours.
+    // Nothing is stored, or data of another format.
     return undefined;
   }
 }
 
-/** Undefined where the browser blocks it: even reading the property throws then. */
+/** Returns undefined if the browser blocks storage. Then even reading the property throws. */
 function storage(): Storage | undefined {
   try {
     return sessionStorage;

@@ -1,4 +1,4 @@
-// From a start to a session and back: invite, join, come back after a reload, leave, forget. One thing at a time.
+// Controls the page "Two devices": invite, join, resume after a reload, leave, forget. Only one of them runs at once.
 import {
   CoupletError,
   type CoupletErrorCode,
@@ -20,7 +20,7 @@ import { showInvite } from './invite-view.js';
 import { codeIn, grouped } from './join-code.js';
 import { startSessionView } from './session-view.js';
 
-/** After these a session stays open. */
+/** Errors after which a session stays open. */
 const PASSING_ERRORS: readonly CoupletErrorCode[] = [
   'negotiation_failed',
   'message_too_big',
@@ -28,10 +28,10 @@ const PASSING_ERRORS: readonly CoupletErrorCode[] = [
 ];
 
 export class DevicesPage {
-  /** Of what goes on now; its abort ends it. */
+  /** Aborts the current action. */
   #current = new AbortController();
   #session: PeerSession | undefined;
-  /** The pairing that an alarm has ended. */
+  /** The pairing that an alarm ended. */
   #alarmed: SavedSession | undefined;
 
   constructor() {
@@ -51,14 +51,14 @@ export class DevicesPage {
     });
   }
 
-  /** Where the page begins: at the pairing of before the reload, at the code of a link, or at the start. */
+  /** Opens the page: accepts the code of a link, resumes the pairing from before a reload, or shows the start. */
   open(code: string | undefined): void {
     if (code !== undefined) void this.join(code);
     else if (mayHaveSession()) void this.#resume();
     else this.#toStart();
   }
 
-  /** Accepts a code, where nothing else goes on. */
+  /** Accepts a code, unless there is a session. */
   async join(code: string): Promise<void> {
     if (this.#session) {
       showProblem('Leave this session first, then open the link again.');
@@ -90,19 +90,19 @@ export class DevicesPage {
       showView('invite');
       return invite.accepted;
     };
-    await this.#run('Making a code.', connect, inviteWordsFor);
+    await this.#run('Creating a code.', connect, inviteWordsFor);
   }
 
   async #resume(known?: SavedSession): Promise<void> {
-    await this.#run('Looking for the other device. Its page must be open.', async (options) => {
+    await this.#run('Connecting to the other device. Its page must be open.', async (options) => {
       const saved = known ?? (await savedSession());
-      // A duplicated tab: the session goes on in the tab that it was copied from.
+      // This is a duplicated tab: the session continues in the original tab.
       if (saved === undefined) throw new CoupletError('aborted');
       return (await thisDevice()).resume(saved, options);
     });
   }
 
-  /** Waits for a session, and shows it; where there will be none, says why and returns to the start. */
+  /** Waits for a session and shows it. If that fails, shows the reason and returns to the start. */
   async #run(
     waitingFor: string,
     connect: (options: Required<SessionOptions>) => Promise<PeerSession>,
@@ -122,7 +122,7 @@ export class DevicesPage {
       announce('Connected.');
     } catch (error) {
       if (signal.aborted) return;
-      // A pairing that the server has forgotten will not come back.
+      // The server no longer has this pairing, so it cannot be resumed.
       if (error instanceof CoupletError && error.code === 'forbidden') void saveSession(undefined);
       this.#toStart(error, words);
     }
@@ -132,7 +132,7 @@ export class DevicesPage {
     this.#session = session;
     startSessionView(session, current.signal);
     session.on('error', (error) => {
-      // These end nothing: the next exchange of descriptions may succeed.
+      // After these errors the session stays open: the next exchange of descriptions may succeed.
       if (session.state !== 'closed' && PASSING_ERRORS.includes(error.code)) {
         return showProblem(wordsFor(error));
       }
@@ -142,7 +142,7 @@ export class DevicesPage {
     });
   }
 
-  /** The peer is not the verified one. A reload of this page does not connect again: only the user does. */
+  /** Shows that the peer is not the verified one. Only the user can connect again; a reload does not. */
   #alarm(saved: SavedSession): void {
     this.#end();
     hideProblem();

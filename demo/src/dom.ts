@@ -1,6 +1,6 @@
-// The few things that every view does with the document.
+// Provides the document functions that every view uses.
 
-/** The element of that id; a page without it is a bug, and says so at once. */
+/** Returns the element with that id. Throws if the page has none, because that is a bug. */
 export function byId<Tag extends keyof HTMLElementTagNameMap>(
   id: string,
   tag: Tag,
@@ -10,7 +10,7 @@ export function byId<Tag extends keyof HTMLElementTagNameMap>(
   return found as HTMLElementTagNameMap[Tag];
 }
 
-/** A new element with a class and its content. Text stays text: nothing that a peer sends is ever parsed. */
+/** Creates an element. Strings become text nodes, so text from a peer is never parsed as HTML. */
 export function make<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   className = '',
@@ -22,12 +22,12 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Has screen readers say what happened where nobody looks. */
+/** Announces a text to screen readers. */
 export function announce(text: string): void {
   byId('announcer', 'p').textContent = text;
 }
 
-/** Shows what went wrong, on top of the page, until it is dismissed or the next thing is tried. */
+/** Shows a problem at the top of the page until the user dismisses it or starts another action. */
 export function showProblem(text: string): void {
   byId('problem', 'div').hidden = false;
   byId('problem-text', 'p').textContent = text;
@@ -38,7 +38,7 @@ export function hideProblem(): void {
   byId('problem-text', 'p').textContent = '';
 }
 
-/** Of the views beside each other, shows this one and brings the focus to its heading. */
+/** Shows one view, hides the others, and moves the focus to its heading. */
 export function showView(name: 'start' | 'waiting' | 'invite' | 'session' | 'alarm'): void {
   for (const view of document.querySelectorAll<HTMLElement>('[data-view]')) {
     view.hidden = view.dataset.view !== name;

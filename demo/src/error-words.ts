@@ -1,50 +1,49 @@
-// Every code of a CoupletError in plain words, and what to do about it. A code without words does not compile.
+// Maps every code of a CoupletError to a text for the user. A missing code is a compile error.
 import { CoupletError, type CoupletErrorCode } from '@couplet/client';
 import { span } from './format.js';
 
-const BUG = 'The page and the server do not understand each other. Reload the page.';
-const ANEW = 'The server does not know this pairing any more. Make a new invite.';
+const BUG = 'The page and the server have incompatible versions. Reload the page.';
+const FORGOTTEN = 'The server no longer has this pairing. Create a new invite.';
 
 const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
-  aborted: 'Cancelled.',
+  aborted: 'Canceled.',
   closed: 'The session was closed.',
   network: 'The server cannot be reached. Check that this device is online, then try again.',
   unexpected_answer:
-    'Something that is not this server answered. Perhaps a proxy or a login page of the network is in between.',
+    'Something other than this server answered, perhaps a proxy or a login page of the network.',
   invalid_url: 'This page cannot connect to its own server at this address.',
   not_connected: 'The other device is not connected right now. Try again in a moment.',
   too_large: 'That is too long for one message.',
-  buffer_full: 'The line is busy. Try again when less is under way.',
-  messages_lost: 'Some messages were lost, because too many came at once. Reload the page.',
+  buffer_full: 'Too much data is waiting to be sent. Try again in a moment.',
+  messages_lost: 'Some messages were lost, because too many arrived at once. Reload the page.',
   unsupported: 'This browser has no WebRTC, or it is turned off.',
   negotiation_failed:
     'The two browsers could not agree on how to connect. Reload the page on both devices.',
   key_mismatch:
-    'The two devices do not see the same. Someone may be in between: do not trust this connection.',
+    'The two devices have different data. The connection may be intercepted: do not trust it.',
   peer_changed:
-    'The other device is not the one that you compared with. The session was closed, and nothing was sent to it.',
+    'The other device is not the one that you verified. The session was closed, and nothing was sent to that device.',
   key_interrupted: 'The comparison was interrupted. Press the button again, on both devices.',
-  key_unsupported: 'The other device compares in another way, or not at all.',
-  replaced: 'This session was opened in another tab or window, and goes on there.',
-  policy_violation: 'The server ended the connection, because too much came too fast.',
+  key_unsupported: 'The other device does not support this kind of comparison.',
+  replaced: 'This session was opened in another tab or window, and continues there.',
+  policy_violation: 'The server closed the connection, because this page sent too much too fast.',
   message_too_big:
-    'The call could not be changed: its description is larger than the server takes. Reload the page.',
-  room_full: 'Two other devices are in this room already.',
-  forbidden: ANEW,
-  not_found: ANEW,
+    'The call could not be changed: its description is larger than the server accepts. Reload the page.',
+  room_full: 'Two other devices are already in this room.',
+  forbidden: FORGOTTEN,
+  not_found: FORGOTTEN,
   not_found_or_expired:
-    'No device is waiting with this code. Check the digits; a code also expires after five minutes.',
-  conflict: 'This code has been used already. Make a new one on the other device.',
-  rate_limited: 'Too many attempts. Wait a little, then try again.',
+    'No device is waiting with this code. Check the digits. A code also expires after five minutes.',
+  conflict: 'This code has already been used. Create a new one on the other device.',
+  rate_limited: 'Too many attempts. Wait a moment, then try again.',
   rooms_api_disabled: 'Pairing is turned off on this server (USE_SQLITE).',
   unavailable: 'The server is busy or restarting. Try again in a moment.',
-  internal_error: 'The server made a mistake. Try again; its log says more.',
-  unauthorized: 'This server lets only known users in.',
+  internal_error: 'The server has an internal error. Try again. Its log has the details.',
+  unauthorized: 'This server requires you to be logged in.',
   request_timeout: 'The connection to the server is too slow at the moment. Try again.',
-  request_in_progress: 'The server is still busy with this. Try again in a moment.',
-  invalid_client2:
-    'This device made the code itself. Enter it on another device, or in another tab.',
-  invalid_joinid: 'That is no code of this server. Check the digits.',
+  request_in_progress: 'The server is still processing this request. Try again in a moment.',
+  invalid_client2: 'This device created the code. Enter it on another device, or in another tab.',
+  invalid_joinid: 'This is not a code of this server. Check the digits.',
   invalid_room_id: BUG,
   invalid_device_id: BUG,
   invalid_json: BUG,
@@ -67,22 +66,22 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   headers_too_large: BUG,
 };
 
-/** What to tell the user of something that was thrown. */
+/** Returns the text for any thrown value. */
 export function wordsFor(error: unknown): string {
   if (!(error instanceof CoupletError)) return 'Something went wrong on this page. Reload it.';
   const seconds = error.retryAfterSeconds;
-  const wait = seconds === undefined || seconds < 2 ? '' : ` (${span(seconds)} are enough.)`;
+  const wait = seconds === undefined || seconds < 2 ? '' : ` (Wait ${span(seconds)}.)`;
   return WORDS[error.code] + wait;
 }
 
-/** The same for who made a code: what the other device is told of it would only confuse. */
+/** Returns the text for the device that created a code, where it differs from that for the other device. */
 export function inviteWordsFor(error: unknown): string {
   const code = error instanceof CoupletError ? error.code : undefined;
-  if (code === 'not_found_or_expired') return 'Nobody used the code in time. Make a new invite.';
-  if (code === 'conflict') return 'No code is free right now. Try again in a moment.';
+  if (code === 'not_found_or_expired') return 'The code was not used in time. Create a new invite.';
+  if (code === 'conflict') return 'No code is available right now. Try again in a moment.';
   return wordsFor(error);
 }
 
-/** Whether it is no failure, but what the user wanted. */
+/** Whether the user caused the error by canceling. */
 export const isCancel = (error: unknown): boolean =>
   error instanceof CoupletError && (error.code === 'aborted' || error.code === 'closed');

@@ -1,11 +1,12 @@
-// Files on the channel of a session: binary messages of one byte for the kind, four for the transfer, and a payload.
+// Encodes file transfers as binary messages on the session's channel: one byte kind, four bytes transfer id, payload.
 //
 //   sender                              receiver
 //   offer {name, size, mediaType} ────►
 //   chunk, chunk, … ──────────────────►
 //   end {sha256} ─────────────────────► compares
-//                ◄───────────────────── received {sha256}, of what it has
-//   cancelled ────────────────────────► or, the other way, refused {reason}
+//                ◄───────────────────── received {sha256} of the received bytes
+//   cancelled ────────────────────────►
+//                ◄───────────────────── refused {reason}
 
 export interface FileOffer {
   name: string;
@@ -13,7 +14,7 @@ export interface FileOffer {
   mediaType: string;
 }
 
-/** Why a receiver wants no more of a file. */
+/** Why a receiver stops a transfer. */
 export type RefusalReason = 'cancelled' | 'too_large' | 'broken';
 
 export type FileFrame =
@@ -24,14 +25,14 @@ export type FileFrame =
   | { kind: 'cancelled'; id: number }
   | { kind: 'refused'; id: number; reason: RefusalReason };
 
-/** The first byte is the place in this list: append only. */
+/** The first byte of a frame is the index in this list, so only append to it. */
 const KINDS = ['offer', 'chunk', 'end', 'received', 'cancelled', 'refused'] as const;
 const HEADER_BYTES = 5;
 
-/** Payload of a chunk. With its header it stays below 64 KiB, which every browser takes. */
+/** Payload bytes of a chunk. With its header it stays below 64 KiB, which every browser accepts. */
 export const CHUNK_BYTES = 60 * 1024;
 
-/** What a page keeps of one file at most: received files stay in the browser until they are saved. */
+/** Largest file. Received files stay in the browser until they are saved. */
 export const MAX_FILE_BYTES = 1_000_000_000;
 
 export function encodeFrame(frame: FileFrame): ArrayBuffer {
@@ -44,7 +45,7 @@ export function encodeFrame(frame: FileFrame): ArrayBuffer {
   return message.buffer;
 }
 
-/** The frame in a message of the peer; undefined for one that is none. */
+/** Decodes a message of the peer; returns undefined if it is not a frame. */
 export function decodeFrame(message: ArrayBuffer): FileFrame | undefined {
   if (message.byteLength < HEADER_BYTES) return undefined;
   const view = new DataView(message);
@@ -78,7 +79,7 @@ function fieldsOf(payload: Uint8Array): Record<string, unknown> {
     const fields: unknown = JSON.parse(new TextDecoder().decode(payload));
     return typeof fields === 'object' && fields !== null ? { ...fields } : {};
   } catch {
-    // Not of this protocol: no field is there.
+    // The payload is not JSON, so there are no fields.
     return {};
   }
 }

@@ -1,12 +1,12 @@
-// Makes the name of a file safe to show and to save: a name from a peer must not look like another one.
+// Makes the name of a received file safe to show and to save. A peer could send a misleading name.
 
-/** Longest name that common file systems take. */
+/** Longest name that common file systems accept. */
 const MAX_BYTES = 255;
 
-/** Longest extension that survives the shortening of a long name. */
+/** Longest extension that is kept when a long name is shortened. */
 const MAX_EXTENSION_LENGTH = 16;
 
-/** Extensions that a double click runs. */
+/** Extensions of files that a double click runs. */
 const PROGRAMS = new Set(
   'apk app appimage bat cmd com command cpl desktop dmg exe hta jar js jse lnk msc msi msix pif pkg ps1 py reg scr sh url vb vbe vbs ws wsf wsh'.split(
     ' ',
@@ -21,18 +21,18 @@ const DOCUMENTS = new Set(
 );
 
 /**
- * The name without invisible characters and direction overrides, in one line, without characters that file systems
- * refuse, and at most 255 bytes long. Of `invoice.pdf.exe` the result is `invoice_pdf.exe`.
+ * Returns the name in one line of at most 255 bytes, without invisible characters, direction overrides, and characters
+ * that file systems refuse. `invoice.pdf.exe` becomes `invoice_pdf.exe`.
  */
 export function safeFileName(name: string): string {
   const visible = name
     .replace(/[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu, '')
     .replace(/[\p{Cc}\p{Z}\u2800]+/gu, ' ')
     .replace(/\p{Cs}/gu, '\ufffd')
-    // More marks than any script stacks on a letter would cover the lines around.
+    // Long stacks of combining marks, which no script uses, would cover the lines around the name.
     .replace(/(\p{M}{4})\p{M}+/gu, '$1')
     .replace(/[/\\:*?"<>|]/g, '_')
-    // Windows drops dots and spaces at the end.
+    // Windows removes dots and spaces at the end.
     .replace(/[. ]+$/, '')
     .trimStart();
   return shortened(withOneExtension(visible)) || 'unnamed file';
@@ -47,7 +47,7 @@ function withOneExtension(name: string): string {
   return misleads ? `${[stem, ...extensions].join('_')}.${last}` : name;
 }
 
-/** Cuts before the extension, which tells what opening the file does. */
+/** Shortens the part before the extension, because the extension decides how the file is opened. */
 function shortened(name: string): string {
   const bytesOf = (text: string) => new TextEncoder().encode(text).length;
   if (bytesOf(name) <= MAX_BYTES) return name;

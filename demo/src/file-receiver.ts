@@ -1,8 +1,8 @@
-// Puts one file together from its chunks, never more than was announced.
+// Assembles a file from its chunks, up to the announced size.
 import type { FileOffer } from './file-frames.js';
 import { Sha256 } from './sha256.js';
 
-/** Chunks are handed to the browser this many bytes at a time: it may keep a Blob on disk, an array only in memory. */
+/** Chunks are moved into a Blob in steps of this many bytes. A browser can keep a Blob on disk, but an array only in memory. */
 const FOLD_BYTES = 8 * 1024 * 1024;
 
 export class FileReceiver {
@@ -21,7 +21,7 @@ export class FileReceiver {
     return this.#bytes;
   }
 
-  /** Takes the next chunk; returns false for one that is more than was announced. */
+  /** Adds the next chunk. Returns false if it exceeds the announced size. */
   take(chunk: Uint8Array<ArrayBuffer>): boolean {
     if (this.#bytes + chunk.length > this.offer.size) return false;
     this.#sum.update(chunk);
@@ -32,12 +32,12 @@ export class FileReceiver {
     return true;
   }
 
-  /** Resolves to the file, and the sum of what came. Rejects if the browser could not keep it: memory or disk is full. */
+  /** Resolves to the file and its checksum. Rejects if the browser could not store it because memory or disk is full. */
   async finish(): Promise<{ file: Blob; sha256: string; isWhole: boolean }> {
     this.#fold();
-    // Not of the sender's type: a page that it made must not run with our rights where someone opens it.
+    // Never the sender's type: an HTML file of the sender must not run in this origin when it is opened.
     const file = new Blob(this.#folded, { type: 'application/octet-stream' });
-    // A Blob that did not fit is made without an error, and cannot be read.
+    // If there is no space, the constructor does not throw, but reading the Blob fails.
     await file.slice(-1).arrayBuffer();
     return { file, sha256: this.#sum.hex(), isWhole: this.#bytes === this.offer.size };
   }

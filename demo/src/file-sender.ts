@@ -1,16 +1,16 @@
-// Sends one file: read in pieces, never more in the channel than drains, summed up on the way.
+// Sends a file in chunks with backpressure, and computes its checksum.
 import type { PeerSession } from '@couplet/client';
 import { CHUNK_BYTES, encodeFrame } from './file-frames.js';
 import { Sha256 } from './sha256.js';
 
-/** Read at once: a read costs about the same for a chunk as for many. */
+/** Bytes per read. A read of many chunks takes about as long as a read of one. */
 const READ_BYTES = 16 * CHUNK_BYTES;
 
 /**
- * Resolves to the SHA-256 of what was sent. A file that cannot be read at all is not offered.
+ * Resolves to the SHA-256 of the sent bytes. A file that cannot be read at all is not offered.
  *
- * @throws what `drained` and `send` throw, the reason of the signal, or an error of any other kind if the file cannot be
- * read, or not to the end
+ * @throws the errors of `drained` and `send`, the reason of the signal, or any other error if the file cannot be read to
+ * its end
  */
 export async function sendFile(
   session: Pick<PeerSession, 'send' | 'drained'>,
@@ -23,7 +23,7 @@ export async function sendFile(
   const read = async (from: number) => {
     const reading = file.slice(from, from + READ_BYTES).arrayBuffer();
     const piece = new Uint8Array(await unlessAborted(reading, signal));
-    // Not every browser rejects for a file that has become shorter.
+    // Some browsers do not reject if the file has become shorter.
     if (piece.length < Math.min(READ_BYTES, size - from)) throw new Error('the file ends early');
     return piece;
   };
@@ -45,7 +45,7 @@ export async function sendFile(
   return sha256;
 }
 
-/** A read may take for ever: of a file on a network drive that is away, for one. */
+/** Stops waiting when the signal is aborted. A read may never end, for example from a disconnected network drive. */
 function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);

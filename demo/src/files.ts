@@ -1,10 +1,10 @@
-// The files tab: sends files that are chosen, dropped or pasted, and lists them with the files that are received.
+// Implements the files tab: sends files that are chosen, dropped or pasted, and lists sent and received files.
 import type { PeerSession } from '@couplet/client';
 import { byId, showProblem } from './dom.js';
 import { decodeFrame, encodeFrame } from './file-frames.js';
 import { IncomingFiles } from './incoming-files.js';
 import { OutgoingFiles } from './outgoing-files.js';
-import { markNews, selectTab } from './tabs.js';
+import { markUnread, selectTab } from './tabs.js';
 import type { TransferRow } from './transfer-row.js';
 
 export function startFiles(session: PeerSession, signal: AbortSignal): void {
@@ -18,7 +18,7 @@ export function startFiles(session: PeerSession, signal: AbortSignal): void {
     },
     show(row) {
       show(row);
-      markNews('files', 'New file');
+      markUnread('files', 'New file');
     },
   });
   session.on('message', (data) => {
@@ -39,7 +39,7 @@ export function startFiles(session: PeerSession, signal: AbortSignal): void {
   takeFiles((file) => outgoing.add(file), signal);
 }
 
-/** From the picker, by drag and drop anywhere on the page, and by pasting. */
+/** Accepts files from the picker, by drag and drop anywhere on the page, and by pasting. */
 function takeFiles(add: (file: File) => void, signal: AbortSignal): void {
   const [input, zone] = [byId('file-input', 'input'), byId('drop-zone', 'div')];
   const addAll = (files: FileList | readonly File[] | null) => {
@@ -49,7 +49,7 @@ function takeFiles(add: (file: File) => void, signal: AbortSignal): void {
   };
   const addTransferred = (data: DataTransfer | null) => {
     const items = [...(data?.items ?? [])].filter(({ kind }) => kind === 'file');
-    // A folder comes as a file that cannot be read, or as an empty one.
+    // Browsers present a folder as a file that is empty or cannot be read.
     const files = items.filter((item) => !item.webkitGetAsEntry()?.isDirectory);
     addAll(files.flatMap((item) => item.getAsFile() ?? []));
     if (files.length < items.length) {
@@ -61,7 +61,7 @@ function takeFiles(add: (file: File) => void, signal: AbortSignal): void {
     'change',
     () => {
       addAll(input.files);
-      // The same file may be chosen again.
+      // Reset, so that the same file can be chosen again.
       input.value = '';
     },
     { signal },

@@ -1,8 +1,8 @@
-// Sizes, speeds and times in words.
+// Formats sizes, speeds and times.
 
 const UNITS = ['bytes', 'kB', 'MB', 'GB'] as const;
 
-/** `5.2 MB`: decimal, as file managers count. */
+/** Formats a size as `5.2 MB`, with decimal units. */
 export function bytes(count: number): string {
   let unit = 0;
   let value = count;
@@ -14,20 +14,20 @@ export function bytes(count: number): string {
   return count === 1 ? '1 byte' : `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** `4:59`. Counts down to 0:00 and no further. */
+/** Formats a countdown as `4:59`. Never below `0:00`. */
 export function clock(milliseconds: number): string {
   const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 }
 
-/** `12 ms`, for the fast ones `0.4 ms`, and for those that a browser rounds away `under 1 ms`. */
+/** Formats a duration as `12 ms`, a short one as `0.4 ms`, and one that the browser rounded to zero as `under 1 ms`. */
 export function duration(milliseconds: number): string {
   if (milliseconds === 0) return 'under 1 ms';
   if (milliseconds >= 10_000) return `${(milliseconds / 1000).toFixed(0)} s`;
   return `${milliseconds < 10 ? Number(milliseconds.toFixed(1)) : milliseconds.toFixed(0)} ms`;
 }
 
-/** `40 seconds`, `12 minutes`, `3 hours`: at least as long, and always more than one. */
+/** Formats a wait as `40 seconds`, `12 minutes` or `3 hours`, rounded up. The number is always above one. */
 export function span(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} seconds`;
   if (seconds < 5400) return `${Math.ceil(seconds / 60)} minutes`;

@@ -1,4 +1,4 @@
-// Asks one ICE server alone: does a candidate come of it? The description's "look for typ relay", by program.
+// Tests a single ICE server by gathering candidates from it.
 
 export interface IceServerUrl {
   url: string;
@@ -9,15 +9,15 @@ export interface IceServerUrl {
 export interface ProbeResult {
   url: string;
   /**
-   * `works`: it made a candidate. `nothing-new`: nothing failed, and no address came of it that was not known already.
-   * `fails`: with the code of `icecandidateerror` (RFC 8489 §14.8, or 701 for no answer), where there was one.
+   * `works`: the server gave a candidate. `nothing-new`: there was no error, but no new address either.
+   * `fails`: `errorCode` is the code of `icecandidateerror`, if any (RFC 8489 §14.8, or 701 for no answer).
    */
   outcome: 'works' | 'nothing-new' | 'fails';
   milliseconds: number;
   errorCode?: number;
 }
 
-/** The URLs of a configuration one by one. */
+/** Returns a separate entry for each URL. */
 export const urlsOf = (servers: readonly RTCIceServer[]): IceServerUrl[] =>
   servers.flatMap(({ urls, username, credential }) =>
     [urls].flat().map((url) => ({ url, username, credential })),
@@ -48,13 +48,13 @@ export async function probe(server: IceServerUrl, signal: AbortSignal): Promise<
           ? { urls: url, username: username ?? '', credential: credential ?? '' }
           : { urls: url },
       ],
-      // With nothing but the relay allowed, whatever comes is of this server.
+      // With `relay`, every candidate comes from this server.
       iceTransportPolicy: isTurn(url) ? 'relay' : 'all',
     });
     peer = connection;
     const found = new Promise<ProbeResult>((resolve) => {
       connection.onicecandidateerror = (event) => {
-        // The first says most: a refusal with a reason may be followed by one that only says "no answer".
+        // Keep the first specific code: a 701 (no answer) may follow it.
         errorCode = errorCode === undefined || errorCode === 701 ? event.errorCode : errorCode;
       };
       connection.onicecandidate = ({ candidate }) => {
@@ -68,7 +68,7 @@ export async function probe(server: IceServerUrl, signal: AbortSignal): Promise<
     await connection.setLocalDescription();
     return await found;
   } catch {
-    // A URL that the browser does not take.
+    // The browser does not accept the URL.
     return result('fails');
   } finally {
     peer?.close();

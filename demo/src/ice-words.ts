@@ -1,4 +1,4 @@
-// What the answers of the ICE servers mean, in plain words.
+// Describes the results of the ICE server tests to the user.
 import { isTurn, type ProbeResult } from './ice-probe.js';
 
 export type Tone = 'good' | 'warning' | 'bad';
@@ -8,19 +8,19 @@ export interface Finding {
   text: string;
 }
 
-/** `turn:host?transport=tcp` → how it is reached. */
+/** Returns the transport of an ICE server URL such as `turn:host?transport=tcp`. */
 export function transportOf(url: string): 'UDP' | 'TCP' | 'TLS' {
   if (/^(turns|stuns):/i.test(url)) return 'TLS';
   return /[?&]transport=tcp\b/i.test(url) ? 'TCP' : 'UDP';
 }
 
-/** Of `icecandidateerror`: the codes of STUN and TURN (RFC 8489, RFC 8656), and 701 of the browser itself. */
+/** Describes a code of `icecandidateerror`: of STUN and TURN (RFC 8489, RFC 8656), or 701 from the browser. */
 export function errorWords(code: number | undefined): string {
   switch (code) {
     case undefined:
       return 'No answer in time, and the browser gave no reason.';
     case 300:
-      return 'The server sends everybody to another server (300).';
+      return 'The server redirects all clients to another server (300).';
     case 400:
       return 'The server did not understand the request (400).';
     case 401:
@@ -30,11 +30,11 @@ export function errorWords(code: number | undefined): string {
     case 437:
       return 'The server has another allocation for this port (437). Try again in a minute.';
     case 438:
-      return 'The server asked for a fresh nonce, again and again (438).';
+      return 'The server requested a fresh nonce repeatedly (438).';
     case 441:
-      return 'The credentials changed in the middle (441). Try again.';
+      return 'The credentials changed during the request (441). Try again.';
     case 442:
-      return 'The server has no such transport (442).';
+      return 'The server does not support this transport (442).';
     case 486:
       return 'The quota of this user is used up (486). Try again in some minutes.';
     case 508:
@@ -43,12 +43,12 @@ export function errorWords(code: number | undefined): string {
       return 'No answer (701): the address is wrong, the server is down, or a firewall is in between.';
     default:
       return code >= 500
-        ? `The server has a problem of its own (${code}).`
+        ? `The server has an internal problem (${code}).`
         : `The server refused (${code}).`;
   }
 }
 
-/** One server: what came of it, as a verdict and a sentence. */
+/** Describes the result of one server. */
 export function probeWords(result: ProbeResult): { tone: Tone; verdict: string; text: string } {
   const { url, outcome } = result;
   const how = transportOf(url);
@@ -58,20 +58,20 @@ export function probeWords(result: ProbeResult): { tone: Tone; verdict: string; 
       verdict: 'works',
       text: isTurn(url)
         ? `Relays over ${how}.`
-        : 'Tells this device its address as seen from outside.',
+        : 'Returns the address of this device as seen from outside.',
     };
   }
   if (outcome === 'nothing-new') {
     return {
       tone: 'good',
       verdict: 'nothing new',
-      text: 'No error, and no other address: this device is probably not behind a NAT as seen from there.',
+      text: 'No error, and no other address. This device is probably not behind a NAT.',
     };
   }
   return { tone: 'bad', verdict: 'does not work', text: errorWords(result.errorCode) };
 }
 
-/** All of it together: what a user can expect in this network. */
+/** Summarizes all results: which connections work in this network. */
 export function findings(results: readonly ProbeResult[]): Finding[] {
   return [...turnFindings(results), ...stunFindings(results)];
 }
@@ -83,7 +83,7 @@ function turnFindings(results: readonly ProbeResult[]): Finding[] {
     return [
       {
         tone: 'warning',
-        text: 'This server hands out no TURN server. Behind strict firewalls, and in some mobile networks, devices will not reach each other.',
+        text: 'This server provides no TURN server. Behind strict firewalls, and in some mobile networks, devices cannot reach each other.',
       },
     ];
   }
@@ -93,8 +93,8 @@ function turnFindings(results: readonly ProbeResult[]): Finding[] {
       {
         tone: 'bad',
         text: refused
-          ? 'No relay: the TURN server is there, and refuses the credentials. That is for the operator of this site to mend.'
-          : 'No relay answers. Where a direct way is blocked, there will be no connection.',
+          ? 'No relay: the TURN server answers, but refuses the credentials. The operator of this site must fix this.'
+          : 'No relay answers. If direct connections are blocked, devices cannot connect.',
       },
     ];
   }
@@ -106,13 +106,13 @@ function turnFindings(results: readonly ProbeResult[]): Finding[] {
   if (tried('UDP').length > 0 && !over('UDP')) {
     found.push({
       tone: 'warning',
-      text: 'UDP seems to be blocked in this network. Everything goes over TCP instead, which calls may feel.',
+      text: 'UDP seems to be blocked in this network. Everything uses TCP instead, which may reduce the quality of calls.',
     });
   }
   if (over('TLS')) {
     found.push({
       tone: 'good',
-      text: 'The relay also works over TLS, like any web page: enough where nothing else is let through.',
+      text: 'The relay also works over TLS, like any web page. This is enough if a network blocks everything else.',
     });
   }
   return found;
@@ -126,7 +126,7 @@ function stunFindings(results: readonly ProbeResult[]): Finding[] {
       ? [
           {
             tone: 'warning',
-            text: 'It hands out no STUN server either: only devices of one network will find each other.',
+            text: 'The server provides no STUN server either. Only devices in the same network can connect.',
           },
         ]
       : [];
@@ -135,14 +135,14 @@ function stunFindings(results: readonly ProbeResult[]): Finding[] {
     return [
       {
         tone: 'good',
-        text: 'STUN answers: most devices will reach this one directly, across the internet.',
+        text: 'STUN works: most devices can reach this one directly across the internet.',
       },
     ];
   }
   return [
     {
       tone: 'warning',
-      text: 'STUN does not answer: UDP seems to be blocked, and direct ways are unlikely.',
+      text: 'STUN does not answer. UDP seems to be blocked, and direct connections are unlikely.',
     },
   ];
 }

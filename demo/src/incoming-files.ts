@@ -1,13 +1,13 @@
-// Files that the peer sends: bounded, put together, compared, offered to be saved.
+// Receives files from the peer: limits, assembles and verifies them, and offers them for saving.
 import { type FileFrame, MAX_FILE_BYTES, type RefusalReason } from './file-frames.js';
 import { FileReceiver } from './file-receiver.js';
 import { type TransferRow, transferRow } from './transfer-row.js';
 
-/** Of all files received in a session: the page keeps each until it is saved, and the tab is closed. */
+/** Limit for all files of a session. The page keeps received files until the tab is closed. */
 const MAX_KEPT_BYTES = 2 * MAX_FILE_BYTES;
 const MAX_FILES = 500;
 
-const NO_ROOM = 'Stopped: this browser has no room for the file.';
+const NO_ROOM = 'Stopped: this browser has no space for the file.';
 
 export interface IncomingDeps {
   send(frame: FileFrame): void;
@@ -36,7 +36,7 @@ export class IncomingFiles {
     if (frame.kind === 'offer') {
       if (transfer === undefined) this.#begin(frame);
     } else if (transfer === undefined) {
-      // What was under way when this side refused.
+      // These frames were in transit when this side refused the file.
     } else if (frame.kind === 'chunk') {
       this.#takeChunk(id, transfer, frame.bytes);
     } else if (frame.kind === 'end') {
@@ -46,12 +46,12 @@ export class IncomingFiles {
     }
   }
 
-  /** The connection that they came on is gone, and what was on its way with it. */
+  /** Fails all transfers, because the connection was lost together with the data in transit. */
   interrupt(): void {
     for (const id of [...this.#open.keys()]) this.#end(id, 'Interrupted. Send it again.');
   }
 
-  /** Lets go of every file. */
+  /** Releases all files. */
   close(): void {
     this.#open.clear();
     for (const url of this.#urls.splice(0)) URL.revokeObjectURL(url);
@@ -76,7 +76,7 @@ export class IncomingFiles {
   #takeChunk(id: number, { receiver, row }: Transfer, bytes: Uint8Array<ArrayBuffer>): void {
     try {
       if (receiver.take(bytes)) row.progress(receiver.receivedBytes);
-      else this.#refuse(id, 'broken', 'Stopped: more came than was announced.');
+      else this.#refuse(id, 'broken', 'Stopped: more data arrived than announced.');
     } catch {
       this.#refuse(id, 'too_large', NO_ROOM);
     }
@@ -84,12 +84,12 @@ export class IncomingFiles {
 
   async #finish(id: number, transfer: Transfer, sha256: string): Promise<void> {
     const result = await transfer.receiver.finish().catch(() => undefined);
-    // Canceled or interrupted meanwhile.
+    // The transfer was canceled or interrupted during the await.
     if (this.#open.get(id) !== transfer) return;
     if (result === undefined) return this.#refuse(id, 'too_large', NO_ROOM);
     this.#deps.send({ kind: 'received', id, sha256: result.sha256 });
     if (!result.isWhole || result.sha256 !== sha256) {
-      return this.#end(id, 'Damaged on the way: the sums differ.');
+      return this.#end(id, 'Damaged in transit: the checksums differ.');
     }
     this.#open.delete(id);
     const url = URL.createObjectURL(result.file);

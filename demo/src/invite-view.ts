@@ -1,4 +1,4 @@
-// The invite as it is shown: code, QR code, link, and the time that is left.
+// Shows an invite: code, QR code, link and remaining time.
 import type { Invite } from '@couplet/client';
 import { byId } from './dom.js';
 import { clock } from './format.js';
@@ -16,7 +16,7 @@ export function showInvite({ code, expiresInMs }: Invite, signal: AbortSignal): 
   byId('copy-link', 'button').addEventListener('click', () => void copy(), { signal });
   const tick = () => {
     byId('invite-countdown', 'p').textContent =
-      `Works for ${clock(expiresInMs())} more, and for one device.`;
+      `Valid for ${clock(expiresInMs())}, for one device.`;
   };
   tick();
   const timer = setInterval(tick, 1000);
@@ -30,9 +30,9 @@ async function copy(): Promise<void> {
     await navigator.clipboard.writeText(input.value);
     note.textContent = 'Copied.';
   } catch {
-    // Not allowed, or no secure page: the user's own hands do it.
+    // Not allowed, or an insecure context: the user copies the selected link.
     input.focus();
     input.select();
-    note.textContent = 'Copy the marked link.';
+    note.textContent = 'Copy the selected link.';
   }
 }

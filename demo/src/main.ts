@@ -1,4 +1,4 @@
-// The page at /demo: two pages in one, chosen by the fragment. Everything about pairing and WebRTC is @couplet/client.
+// Starts the page at /demo. The fragment selects one of two pages. @couplet/client handles pairing and WebRTC.
 import { JOIN_CODE_DIGITS } from './device.js';
 import { DevicesPage } from './devices-page.js';
 import { byId } from './dom.js';
@@ -6,7 +6,7 @@ import { codeIn } from './join-code.js';
 import { startTabs } from './tabs.js';
 import { startTestPage } from './test-page.js';
 
-/** The code of a join link; it leaves the address bar, so that a reload or a shared address does not join again. */
+/** Returns the code of a join link, and removes it from the address bar, so that a reload does not join again. */
 function takeCode(): string | undefined {
   if (!location.hash.startsWith('#code=')) return undefined;
   const code = codeIn(location.hash, JOIN_CODE_DIGITS);

@@ -1,8 +1,8 @@
-// Camera and microphone: asking for them, and what to say where they do not come.
+// Opens camera and microphone, and describes errors of it to the user.
 
-/** A stream of what was asked for. Rejects with the browser's DOMException. */
+/** Opens the microphone, and the camera if wanted. Rejects with the browser's DOMException. */
 export async function openMedia(wants: { video: boolean }): Promise<MediaStream> {
-  // Not there at all on a page that is not secure.
+  // The API is missing in insecure contexts.
   if (navigator.mediaDevices === undefined) throw new DOMException('', 'SecurityError');
   return navigator.mediaDevices.getUserMedia({
     audio: { echoCancellation: true },
@@ -13,20 +13,20 @@ export async function openMedia(wants: { video: boolean }): Promise<MediaStream>
 export function mediaWords(error: unknown): string {
   switch (error instanceof DOMException ? error.name : '') {
     case 'NotAllowedError':
-      return 'The browser did not allow the camera or the microphone. Its address bar has the switch.';
+      return 'The browser did not allow the camera or the microphone. You can allow it in the address bar.';
     case 'NotFoundError':
     case 'OverconstrainedError':
       return 'This device has no such camera or microphone.';
     case 'NotReadableError':
       return 'The camera or microphone is in use by another program.';
     case 'SecurityError':
-      return 'Browsers give camera and microphone only to pages over https, or from localhost.';
+      return 'Browsers allow camera and microphone only on pages over https, or from localhost.';
     default:
       return 'The camera or microphone did not start.';
   }
 }
 
-/** The tracks that the peer sends on this connection now. */
+/** Returns the tracks that the peer currently sends on this connection. */
 export const remoteTracks = (peer: RTCPeerConnection): MediaStreamTrack[] =>
   peer
     .getTransceivers()

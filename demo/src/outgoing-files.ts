@@ -1,4 +1,4 @@
-// Files that this side sends: one after the other, until the peer says what it got.
+// Sends files one after the other. A transfer ends when the peer confirms the checksum.
 import { CoupletError, type PeerSession } from '@couplet/client';
 import { encodeFrame, type FileFrame, MAX_FILE_BYTES, type RefusalReason } from './file-frames.js';
 import { sendFile } from './file-sender.js';
@@ -7,14 +7,14 @@ import { type TransferRow, transferRow } from './transfer-row.js';
 const REFUSALS: Readonly<Record<RefusalReason, string>> = {
   cancelled: 'Canceled by the other device.',
   too_large: 'Too large for the other device.',
-  broken: 'Damaged on the way.',
+  broken: 'Damaged in transit.',
 };
 
 interface Transfer {
   row: TransferRow;
-  /** Of the sending; its reason is what the row says. */
+  /** Aborts the sending. */
   stopping: AbortController;
-  /** Once all of it is sent. */
+  /** Set once the whole file is sent. */
   sha256?: string;
 }
 
@@ -23,7 +23,7 @@ export class OutgoingFiles {
   readonly #show: (row: TransferRow) => void;
   readonly #open = new Map<number, Transfer>();
   #nextId = 1;
-  /** One file at a time: the first is there sooner, and the line is as busy. */
+  /** Files are sent one by one. The total time is the same, but the first file arrives earlier. */
   #queue: Promise<void> = Promise.resolve();
 
   constructor(session: PeerSession, show: (row: TransferRow) => void) {
@@ -36,7 +36,7 @@ export class OutgoingFiles {
     const row = transferRow('sending', file, () => this.#cancel(id, 'Canceled.'));
     this.#show(row);
     if (file.size > MAX_FILE_BYTES) {
-      row.failed('Larger than 1 GB, which is too much for this page.');
+      row.failed('Larger than 1 GB, the limit of this page.');
       return;
     }
     const transfer = { row, stopping: new AbortController() };
@@ -52,11 +52,11 @@ export class OutgoingFiles {
     } else if (frame.kind === 'received' && transfer.sha256 !== undefined) {
       this.#open.delete(frame.id);
       if (frame.sha256 === transfer.sha256) transfer.row.intact(frame.sha256);
-      else transfer.row.failed('Damaged on the way: the sums differ.');
+      else transfer.row.failed('Damaged in transit: the checksums differ.');
     }
   }
 
-  /** The connection that they went on is gone, and what was on its way with it. */
+  /** Fails all transfers, because the connection was lost together with the data in transit. */
   interrupt(): void {
     for (const id of [...this.#open.keys()]) this.#end(id, 'Interrupted. Send it again.');
   }
@@ -81,7 +81,7 @@ export class OutgoingFiles {
     try {
       this.#session.send(encodeFrame({ kind: 'cancelled', id }));
     } catch {
-      // Not connected: the peer drops its half when it notices.
+      // Not connected: the peer ends its side of the transfer when it detects the loss.
     }
   }
 

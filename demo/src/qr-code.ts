@@ -1,4 +1,4 @@
-// A text as a QR code (ISO/IEC 18004), drawn as one SVG path.
+// Draws a QR code (ISO/IEC 18004) as one SVG path.
 import { encode } from 'uqr';
 
 const SVG = 'http://www.w3.org/2000/svg';

@@ -1,8 +1,8 @@
-// The safety number: digits that both users compare, to know that nobody sits between their devices. docs/key-exchange.md.
+// Implements the safety number: digits that both users compare to detect an interception. docs/key-exchange.md.
 import { CoupletError, exchangeKeys, type PeerSession } from '@couplet/client';
 import { byId } from './dom.js';
 import { wordsFor } from './error-words.js';
-import { markNews } from './tabs.js';
+import { markUnread } from './tabs.js';
 
 const HOW =
   'Press the button on both devices, then compare the digits over the phone or face to face.';
@@ -18,17 +18,17 @@ export function startSafetyNumber(session: PeerSession, signal: AbortSignal): vo
     note.textContent = HOW;
     button.ariaDisabled = null;
   };
-  // A number vouches for one connection only.
+  // A safety number is only valid for one connection.
   session.on('peer', reset);
   session.on('peer-left', reset);
   session.on('key-message', () => {
     if (button.ariaDisabled === 'true' || number.textContent !== '') return;
-    note.textContent = 'The other device wants to compare. Press the button here, too.';
-    markNews('connection', 'The other device wants to compare safety numbers');
+    note.textContent = 'The other device wants to compare. Press the button here too.';
+    markUnread('connection', 'The other device wants to compare safety numbers');
   });
   reset();
 
-  // Only by the user's wish: whoever sits in between would be glad of every attempt.
+  // Started only by the user, because each attempt gives an attacker another chance.
   const compare = async () => {
     if (button.ariaDisabled === 'true') return;
     button.ariaDisabled = 'true';
@@ -38,7 +38,7 @@ export function startSafetyNumber(session: PeerSession, signal: AbortSignal): vo
       const { sas } = await exchangeKeys(session, { signal });
       number.textContent = sas;
       note.textContent =
-        'The same digits on both screens: nobody sits in between, and no other device can take this session over. Other digits: leave this session.';
+        'Same digits on both screens: the connection is not intercepted, and no other device can take over this session. Different digits: leave this session.';
     } catch (error) {
       if (signal.aborted) return;
       note.textContent = safetyWords(error);
@@ -50,5 +50,5 @@ export function startSafetyNumber(session: PeerSession, signal: AbortSignal): vo
 
 const safetyWords = (error: unknown): string =>
   error instanceof CoupletError && error.code === 'unsupported'
-    ? 'Browsers have the arithmetic for this only on pages over https, or from localhost.'
+    ? 'Browsers provide the cryptography for this only on pages over https, or from localhost.'
     : wordsFor(error);

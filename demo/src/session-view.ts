@@ -1,4 +1,4 @@
-// A session on the page: its panels, its state above them, and the end of it all.
+// Shows a session: its state and its panels.
 import type { PeerSession } from '@couplet/client';
 import { startCall } from './call.js';
 import { startChat } from './chat.js';
@@ -8,7 +8,7 @@ import { startFiles } from './files.js';
 import { startSafetyNumber } from './safety-number.js';
 import { selectTab } from './tabs.js';
 
-/** Listens from the first moment on, so that nothing of the session is missed; the abort of the signal ends it. */
+/** Call it as soon as the session exists, so that no event is missed. Aborting the signal ends the view. */
 export function startSessionView(session: PeerSession, signal: AbortSignal): void {
   selectTab('chat');
   startChat(session, signal);

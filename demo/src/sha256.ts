@@ -1,14 +1,14 @@
-// SHA-256 (FIPS 180-4) piece by piece: WebCrypto takes only a whole file at once, and only on pages over https.
+// Implements incremental SHA-256 (FIPS 180-4). WebCrypto needs the whole file in memory, and a secure context.
 
 const BLOCK_BYTES = 64;
 
-/** The first 32 bits of the fractional part of a number. */
+/** Returns the first 32 bits of the fractional part of a number. */
 const fraction = (value: number): number => Math.floor((value - Math.floor(value)) * 2 ** 32);
 
 const PRIMES = primes(64);
-/** §4.2.2: of the cube roots of the first 64 primes. */
+/** §4.2.2: constants from the cube roots of the first 64 primes. */
 const ROUNDS = Uint32Array.from(PRIMES, (prime) => fraction(Math.cbrt(prime)));
-/** §5.3.3: of the square roots of the first 8. */
+/** §5.3.3: initial hash value from the square roots of the first 8 primes. */
 const START = Uint32Array.from(PRIMES.slice(0, 8), (prime) => fraction(Math.sqrt(prime)));
 
 export class Sha256 {
@@ -31,10 +31,10 @@ export class Sha256 {
     return this;
   }
 
-  /** The digest in lowercase hex; nothing may be added afterwards. */
+  /** Returns the digest in lowercase hex. No data can be added afterwards. */
   hex(): string {
     const bits = BigInt(this.#length) * 8n;
-    // §5.1.1: a one, zeros, and the length in the last 64 bits of a block.
+    // §5.1.1: padding with a one bit, zeros, and the length in the last 64 bits of a block.
     const zeros = (119 - this.#filled) % BLOCK_BYTES;
     const padding = new Uint8Array(1 + zeros + 8);
     padding[0] = 0x80;
@@ -43,7 +43,7 @@ export class Sha256 {
     return Array.from(this.#state, (word) => word.toString(16).padStart(8, '0')).join('');
   }
 
-  /** §6.2.2. */
+  /** Processes one block (§6.2.2). */
   #compress(): void {
     const [state, w] = [this.#state, this.#words];
     this.#filled = 0;

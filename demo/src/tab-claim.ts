@@ -1,15 +1,15 @@
-// Claims a name for this tab alone. Browsers copy sessionStorage into a duplicated tab, so what a tab finds there may be
-// in use in another one.
+// Claims a name for this tab. Browsers copy sessionStorage to a duplicated tab, so another tab may already use the stored
+// device.
 
-/** How long the tab that has the name may take to answer, and a document that is being reloaded to let go of it. */
+/** Time for the tab that has the name to answer, and for a document that is being reloaded to release the name. */
 const WITHIN_MS = 1000;
 
 /**
- * Resolves to whether no other tab has the name; if so, this one has it until its document is gone. Of tabs that claim
- * a name at the same time, at most one gets it.
+ * Claims a name until the document is closed. Resolves to false if another tab has the name. If several tabs claim a name
+ * at the same time, at most one succeeds.
  */
 export const claim = (name: string): Promise<boolean> =>
-  // Web Locks exist only in secure contexts, and a server on a local network is often none.
+  // Web Locks exist only in secure contexts. A server in a local network often uses plain HTTP.
   navigator.locks ? lock(name) : ask(name);
 
 function lock(name: string): Promise<boolean> {
@@ -30,7 +30,7 @@ function ask(name: string): Promise<boolean> {
     const timer = setTimeout(() => resolve(true), WITHIN_MS);
     channel.onmessage = ({ data }) => {
       if (data === 'is it taken?') {
-        // Also while this tab waits for an answer itself: it came first. If the two questions crossed, both tabs lose.
+        // Answer also while this tab still waits itself, because its claim is older. If both asked at once, both fail.
         channel.postMessage('taken');
       } else if (data === 'taken') {
         clearTimeout(timer);

@@ -1,4 +1,4 @@
-// Tabs as the ARIA Authoring Practices have them: one stop of the Tab key, arrows between them.
+// Implements the tabs pattern of the ARIA Authoring Practices: one tab stop, arrow keys between the tabs.
 import { byId } from './dom.js';
 
 export type TabName = 'chat' | 'files' | 'call' | 'connection';
@@ -26,15 +26,15 @@ export function selectTab(selected: TabName): void {
     tab(name).tabIndex = isSelected ? 0 : -1;
     byId(`panel-${name}`, 'div').hidden = !isSelected;
   }
-  tab(selected).classList.remove('news');
+  tab(selected).classList.remove('unread');
   tab(selected).removeAttribute('aria-description');
 }
 
 export const isSelected = (name: TabName): boolean => !byId(`panel-${name}`, 'div').hidden;
 
-/** Marks a tab that has something new and is not looked at. */
-export function markNews(name: TabName, what: string): void {
+/** Marks a tab with new content, unless it is selected. */
+export function markUnread(name: TabName, what: string): void {
   if (isSelected(name)) return;
-  tab(name).classList.add('news');
+  tab(name).classList.add('unread');
   tab(name).setAttribute('aria-description', what);
 }

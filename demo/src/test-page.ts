@@ -1,4 +1,4 @@
-// The page of the connection test: a button, the steps as they come, and in short what they mean.
+// Shows the connection test: a button, the steps, and a summary.
 import { type Step, testConnection } from './connection-test.js';
 import { couplet } from './device.js';
 import { announce, byId, make } from './dom.js';
@@ -17,14 +17,14 @@ async function test(run: HTMLButtonElement): Promise<void> {
   ];
   const progress = byId('test-progress', 'p');
   if (run.ariaDisabled === 'true') return;
-  // Not `disabled`: that would throw the focus of a keyboard out of the button.
+  // Not `disabled`, because the button would lose the keyboard focus.
   run.ariaDisabled = 'true';
   progress.textContent = 'Testing. A server that does not answer takes about ten seconds.';
   steps.replaceChildren();
   list.replaceChildren(make('li', '', 'Not finished yet.'));
   report.hidden = false;
   const found = await testConnection(couplet, {
-    // Leaving the page is the only way to end it early, and that ends everything.
+    // Never aborted: leaving the page is the only way to stop the test.
     signal: new AbortController().signal,
     onStep: (step) => steps.append(stepItem(step)),
   });

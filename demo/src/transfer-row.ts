@@ -1,17 +1,17 @@
-// One file in the list: its name, its progress, and its outcome.
+// Shows one file in the list: its name, progress and result.
 import { announce, make } from './dom.js';
 import { safeFileName } from './file-name.js';
 import { bytes } from './format.js';
 
-/** Written at most this often: a screen shows no more, and every write costs the transfer time. */
+/** Shortest time between updates of the row, because updates slow the transfer down. */
 const WRITE_EVERY_MS = 200;
 
 export interface TransferRow {
   readonly element: HTMLLIElement;
   progress(doneBytes: number): void;
-  /** Everything is sent, and the other side has not yet said what it got. */
+  /** The whole file is sent. The other side has not confirmed it yet. */
   waiting(): void;
-  /** The file is whole on both sides; a received one can be saved from `url`. */
+  /** The file is complete on both sides. A received file can be saved from `url`. */
   intact(sha256: string, url?: string): void;
   failed(reason: string): void;
 }
@@ -43,7 +43,7 @@ export function transferRow(
 
   const end = (className: string, text: string) => {
     bar.remove();
-    // The focus must not fall out of the document with the button.
+    // Keep the focus in the document when the button is removed.
     const hadFocus = document.activeElement === cancel;
     actions.replaceChildren();
     detail.replaceChildren(make('span', className, text), ` ${bytes(size)}`);
@@ -68,7 +68,7 @@ export function transferRow(
     },
     waiting() {
       bar.value = bar.max;
-      detail.textContent = 'Sent; the other device compares';
+      detail.textContent = 'Sent; the other device is comparing checksums';
     },
     intact(sha256, url) {
       end('intact', direction === 'sending' ? 'Arrived intact.' : 'Received intact.');

@@ -1,4 +1,4 @@
-// The connection test of the demo page, against the real coturn and against servers that are not there.
+// Tests the demo's connection test against a real coturn and against unreachable servers.
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchBrowser } from '../../packages/server/test/support/browser.js';
@@ -15,7 +15,7 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
   });
   afterAll(() => browser?.close());
 
-  /** Runs the test on a server with these settings; resolves to what it says. */
+  /** Runs the test on a server with these settings; resolves to its report. */
   async function examine(env: Record<string, string>) {
     const { url } = await startSite(env);
     const visitor = await visit(browser, url, { path: '/demo/#test' });
@@ -25,7 +25,7 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     return report(visitor);
   }
 
-  test('a relay that works, over UDP and TCP', async () => {
+  test('reports a relay that works over UDP and TCP', async () => {
     const { port } = await coturn();
     const urls = [`turn:127.0.0.1:${port}`, `turn:127.0.0.1:${port}?transport=tcp`];
     const { steps, findings } = await examine({
@@ -39,7 +39,7 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
       'WebRTC in this browser': 'works',
     });
     for (const url of urls) expect(steps[url], url).toMatch(/^works in .*s$/);
-    // Nothing is between this browser and coturn that could give it another address.
+    // There is no NAT between this browser and coturn.
     expect(steps[`stun:127.0.0.1:${port}`]).toMatch(/^(works|nothing new) in/);
     expect(findings).toContain(
       'A relay is available: connections work even behind strict firewalls.',
@@ -47,7 +47,7 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     expect(findings.join()).not.toContain('UDP seems to be blocked');
   }, 60_000);
 
-  test('a relay that refuses the credentials, since the two secrets differ', async () => {
+  test('reports a relay that refuses the credentials because the secrets differ', async () => {
     const { port } = await coturn({ env: { TURN_SECRET: 'quite another secret' } });
     const turn = `turn:127.0.0.1:${port}`;
     const { steps, texts, findings } = await examine({ TURN_SECRET: SECRET, TURN_URLS: turn });
@@ -56,7 +56,7 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     expect(findings.join()).toContain('refuses the credentials');
   }, 60_000);
 
-  test('UDP that is blocked, and TCP that works', async () => {
+  test('reports that UDP is blocked and TCP works', async () => {
     const { port } = await coturn();
     const [udp, tcp] = [
       `turn:127.0.0.1:${await freePort()}`,
@@ -68,7 +68,7 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     expect(findings.join()).toContain('UDP seems to be blocked in this network');
   }, 60_000);
 
-  test('no TURN server at all; and it forgets the devices that it made', async () => {
+  test('reports that there is no TURN server, and deletes its devices', async () => {
     const { url, app } = await startSite();
     const visitor = await visit(browser, url, { path: '/demo/#test' });
     const purged = visitor.page.waitForResponse(/user.purge/);
@@ -76,11 +76,11 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     expect(await (await purged).json()).toMatchObject({ success: true, roomsDeleted: 1 });
     await visitor.page.getByText('Done.').waitFor();
     const { findings } = await report(visitor);
-    expect(findings.join()).toContain('hands out no TURN server');
+    expect(findings.join()).toContain('provides no TURN server');
     await expect.poll(async () => (await app.inject('/rooms')).json().rooms).toEqual([]);
   }, 60_000);
 
-  test('a server that is away is said to be away', async () => {
+  test('reports that the server cannot be reached', async () => {
     const { url } = await startSite();
     const visitor = await visit(browser, url, { path: '/demo/#test' });
     await visitor.page.route('**/api/**', (route) =>

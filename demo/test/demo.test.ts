@@ -1,4 +1,4 @@
-// The demo page in real browsers, used as people use it: by its labels, its buttons, its keyboard.
+// Tests the demo page in real browsers, through its labels, buttons and keyboard.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { startHostileServer } from '../../packages/client/test/support/hostile-server.js';
@@ -30,7 +30,7 @@ describeWith(['chromium'], 'the demo page', () => {
   });
   afterAll(() => browser?.close());
 
-  test('one makes an invite, the other types the code, and both write', async () => {
+  test('one device creates an invite, the other enters the code, and both chat', async () => {
     const { url } = await startSite();
     const [host, guest] = await meet(browser, url);
     await write(host, 'Hello <b>there</b>');
@@ -41,7 +41,7 @@ describeWith(['chromium'], 'the demo page', () => {
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
   }, 60_000);
 
-  test('the link joins at once, and the code leaves the address and reaches no log of requests', async () => {
+  test('the link joins at once, and its code is removed from the address and appears in no request', async () => {
     const { url } = await startSite();
     const host = await visit(browser, url);
     const { code, link } = await makeInvite(host);
@@ -52,14 +52,14 @@ describeWith(['chromium'], 'the demo page', () => {
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
   }, 60_000);
 
-  test('a pasted link is taken for its code', async () => {
+  test('a pasted link is accepted as its code', async () => {
     const { url } = await startSite();
     const [host, guest] = [await visit(browser, url), await visit(browser, url)];
     await enterCode(guest, (await makeInvite(host)).link);
     await inSession(host, guest);
   }, 60_000);
 
-  test('the link is copied; where that is not allowed, it is marked to be copied by hand', async () => {
+  test('the link is copied, or selected if copying is not allowed', async () => {
     const { url } = await startSite();
     const allowed = await visit(browser, url, {
       permissions: ['clipboard-read', 'clipboard-write'],
@@ -75,11 +75,11 @@ describeWith(['chromium'], 'the demo page', () => {
     });
     const other = await makeInvite(refused);
     await refused.button('Copy link').click();
-    await refused.page.getByText('Copy the marked link.').waitFor();
+    await refused.page.getByText('Copy the selected link.').waitFor();
     expect(await refused.page.evaluate(() => String(getSelection()))).toBe(other.link);
   }, 60_000);
 
-  test('a file of 5 MB arrives intact, and both are told its sum', async () => {
+  test('a file of 5 MB arrives intact, and both sides show its checksum', async () => {
     const { url } = await startSite();
     const [host, guest] = await meet(browser, url);
     await guest.tab('Files').click();
@@ -109,8 +109,8 @@ describeWith(['chromium'], 'the demo page', () => {
     const [host, guest] = await meet(browser, url, { permissions: ['camera', 'microphone'] });
     await host.tab('Call').click();
     await host.button('Start with camera').click();
-    // The other side is told wherever it is.
-    await guest.page.locator('#tab-call.news').waitFor();
+    // The call is announced on any tab of the other side.
+    await guest.page.locator('#tab-call.unread').waitFor();
     await guest.tab('Call').click();
     await guest.page.getByText('The other device is calling, with camera').waitFor();
     await expectPicture(guest, '#remote-video');
@@ -123,16 +123,16 @@ describeWith(['chromium'], 'the demo page', () => {
     expect(await mute.getAttribute('aria-pressed')).toBe('true');
 
     await host.button('Hang up').click();
-    await guest.page.getByText('Waiting for the other side').waitFor();
+    await guest.page.getByText('Waiting for the other device').waitFor();
     await guest.button('Hang up').click();
     await host.page.getByText('Nobody is calling.').waitFor();
-    // Again, from the other side: what was hung up can be taken up.
+    // A second call, started by the other side.
     await guest.button('Start with camera').click();
     await expectPicture(host, '#remote-video');
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
   }, 60_000);
 
-  test('a call that is started and hung up again and again does not make descriptions longer', async () => {
+  test('repeated calls do not make descriptions longer', async () => {
     const { url } = await startSite();
     const offers: string[] = [];
     const prepare = async (page: Page) => {
@@ -163,9 +163,9 @@ describeWith(['chromium'], 'the demo page', () => {
     const [host] = await meet(browser, url);
     await host.tab('Connection').click();
     const panel = host.page.getByRole('tabpanel', { name: 'Connection' });
-    // Which of the direct paths: where a check is faster than the candidate, the client sees only a reflexive address.
+    // Either direct path: if a check arrives before the candidate, the address is peer-reflexive.
     await panel.getByText(/^Direct, /).waitFor();
-    await panel.getByText('Reached, by both devices').waitFor();
+    await panel.getByText('Connected; both devices are in the room').waitFor();
     await expect.poll(() => host.page.locator('#fact-round-trip').innerText()).toMatch(/\d ms$/);
     const used = panel.locator('tr.used');
     await expect.poll(() => used.count()).toBe(2);
@@ -181,7 +181,7 @@ describeWith(['chromium'], 'the demo page', () => {
     await compare(host, guest);
   }, 60_000);
 
-  test('a device in the place of the verified one is an alarm, and no session', async () => {
+  test('another device in place of the verified one raises an alarm and gets no session', async () => {
     const server = await startHostileServer(await startSite());
     const [host, guest] = await meet(browser, server.url);
     await compare(host, guest);
@@ -193,12 +193,12 @@ describeWith(['chromium'], 'the demo page', () => {
     server.cut();
     await guest.heading('Stop: this is not the device you verified').waitFor();
     expect(await guest.page.getByText('Your session').isVisible()).toBe(false);
-    // A reload does not connect behind the user's back.
+    // A reload does not connect without the user.
     await guest.page.reload();
     await guest.heading('Connect two devices').waitFor();
   }, 60_000);
 
-  test('a verified device that reloads its page is an alarm, and comes back by the wish of the user', async () => {
+  test('a reload of the verified device raises an alarm, and the user can connect again', async () => {
     const { url } = await startSite();
     const [host, guest] = await meet(browser, url);
     await compare(host, guest);
@@ -214,7 +214,7 @@ describeWith(['chromium'], 'the demo page', () => {
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
   }, 60_000);
 
-  test('a reload comes back to the session, and leaving ends it for good', async () => {
+  test('a reload resumes the session, and leaving ends it', async () => {
     const { url } = await startSite();
     const [host, guest] = await meet(browser, url);
     await guest.page.reload();
@@ -225,7 +225,7 @@ describeWith(['chromium'], 'the demo page', () => {
     await guest.button('Leave').click();
     await guest.heading('Connect two devices').waitFor();
     await expectMessage(host, 'The other device left.');
-    // The channel may end before that is known; but then nothing was lost.
+    // The channel may close before the page receives `peer-left`, but nothing is lost.
     const notes = await host.page.locator('.message').allTextContents();
     expect(notes.at(-2)).toBe('Other device: Here I am again');
     await guest.page.reload();
@@ -244,7 +244,7 @@ describeWith(['chromium'], 'the demo page', () => {
       .toBe(404);
   }, 60_000);
 
-  test('a wrong code is told in plain words, and the page is ready for the next', async () => {
+  test('a wrong code shows a message, and the next code works', async () => {
     const { url } = await startSite();
     const visitor = await visit(browser, url);
     await enterCode(visitor, '12 34');
@@ -256,20 +256,20 @@ describeWith(['chromium'], 'the demo page', () => {
     expect(await visitor.page.getByRole('alert').allInnerTexts()).toEqual(['']);
   }, 60_000);
 
-  test('a code that nobody used in time is told to who made it', async () => {
+  test('an expired code is reported to the device that created it', async () => {
     const { url } = await startSite();
     const host = await visit(browser, url);
     await host.page.route('**/api/rooms', (route) => {
       const postData = { ...route.request().postDataJSON(), expiresInSeconds: 1 };
       return route.continue({ postData });
     });
-    await host.button('Make an invite').click();
-    await host.page.getByText('Nobody used the code in time. Make a new invite.').waitFor();
+    await host.button('Create an invite').click();
+    await host.page.getByText('The code was not used in time. Create a new invite.').waitFor();
     await host.heading('Connect two devices').waitFor();
   }, 60_000);
 
   test.each([3_600_000, -3_600_000])(
-    'the countdown is right on a device whose clock is off by %i ms, and set meanwhile',
+    'the countdown is right if the clock is off by %i ms and is then set',
     async (offMs) => {
       const { url } = await startSite();
       const prepare = (page: Page) =>
@@ -281,7 +281,7 @@ describeWith(['chromium'], 'the demo page', () => {
       const host = await visit(browser, url, { prepare });
       await makeInvite(host);
       const countdown = () => host.page.locator('#invite-countdown').textContent();
-      const left = /^Works for (5:00|4:[345]\d) more, and for one device\.$/;
+      const left = /^Valid for (5:00|4:[345]\d), for one device\.$/;
       expect(await countdown()).toMatch(left);
       await host.page.evaluate(() => (window as unknown as { setClock(): void }).setClock());
       const before = await countdown();
@@ -291,13 +291,13 @@ describeWith(['chromium'], 'the demo page', () => {
     60_000,
   );
 
-  test('what came while another tab was open is at the end of the chat, and seen', async () => {
+  test('messages that arrive on another tab are scrolled into view', async () => {
     const { url } = await startSite();
     const [host, guest] = await meet(browser, url);
     await host.tab('Files').click();
     for (let n = 1; n <= 30; n++) await write(guest, `Message ${n}`);
     await expectMessage(host, 'Other device: Message 30');
-    await host.page.locator('#tab-chat.news').waitFor();
+    await host.page.locator('#tab-chat.unread').waitFor();
     await host.tab('Chat').click();
     const below = () =>
       host.page
@@ -306,10 +306,10 @@ describeWith(['chromium'], 'the demo page', () => {
     await expect.poll(below).toBeLessThan(1);
   }, 60_000);
 
-  test('the keyboard is enough', async () => {
+  test('the page can be used by keyboard alone', async () => {
     const { url } = await startSite();
     const [host, guest] = [await visit(browser, url), await visit(browser, url)];
-    await host.button('Make an invite').focus();
+    await host.button('Create an invite').focus();
     await host.page.keyboard.press('Enter');
     await host.heading('Enter this code').waitFor();
     expect(await focused(host)).toBe('invite-title');
@@ -333,7 +333,7 @@ describeWith(['chromium'], 'the demo page', () => {
     await expectMessage(host, 'Other device: No mouse');
   }, 60_000);
 
-  test('works where only the server of an app is an allowed origin, and only paired devices enter', async () => {
+  test('works if only the origin of another app is allowed, and only paired devices can join', async () => {
     const { url } = await startSite({
       ALLOWED_ORIGINS: 'https://app.example',
       REQUIRE_PAIRED_ROOMS: '1',
@@ -342,10 +342,10 @@ describeWith(['chromium'], 'the demo page', () => {
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
   }, 60_000);
 
-  test('codes of eight digits are made and entered', async () => {
+  test('codes of eight digits are created and accepted', async () => {
     const { url } = await startSite({ JOIN_CODE_DIGITS: '8' });
     const [host, guest] = [await visit(browser, url), await visit(browser, url)];
-    await host.button('Make an invite').click();
+    await host.button('Create an invite').click();
     await host.heading('Enter this code').waitFor();
     const code = (await host.page.locator('#invite-code').textContent()) ?? '';
     expect(code).toMatch(/^\d{4} \d{4}$/);
@@ -375,7 +375,7 @@ const expectMessage = (visitor: Visitor, text: string) =>
     .poll(() => visitor.page.locator('.message').allTextContents(), { timeout: 10_000 })
     .toContain(text);
 
-/** The video has a picture, and it moves on. */
+/** Waits until the video plays. */
 async function expectPicture({ page }: Visitor, selector: string): Promise<void> {
   const video = page.locator(selector);
   await video.waitFor();
@@ -391,7 +391,7 @@ async function expectPicture({ page }: Visitor, selector: string): Promise<void>
 
 const focused = ({ page }: Visitor) => page.evaluate(() => document.activeElement?.id);
 
-/** Presses the Tab key until the focus is there. */
+/** Presses the Tab key until the element has the focus. */
 async function tabTo(visitor: Visitor, id: string): Promise<void> {
   for (let presses = 0; presses < 30; presses++) {
     await visitor.page.keyboard.press('Tab');

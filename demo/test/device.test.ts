@@ -1,4 +1,4 @@
-// The device behind a tab: the same after a reload, another one in a duplicate, and there without storage too.
+// Tests the device of a tab: kept across reloads, new in a duplicated tab, and usable without storage.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchBrowser } from '../../packages/server/test/support/browser.js';
@@ -14,7 +14,7 @@ import {
   visit,
 } from './support/visitor.js';
 
-/** A name for loopback that is no secure context, as a server on a local network is none. */
+/** A loopback name that is not a secure context, like a server in a local network. */
 const LAN = 'couplet.lan';
 
 describeWith(['chromium'], 'the device of a tab', () => {
@@ -29,11 +29,11 @@ describeWith(['chromium'], 'the device of a tab', () => {
 
   const sites = [
     ['with Web Locks', '127.0.0.1'],
-    ['in a context that is not secure', LAN],
+    ['in an insecure context', LAN],
   ] as const;
 
   test.each(sites)(
-    'a duplicated tab is a device of its own, %s',
+    'a duplicated tab is a separate device, %s',
     async (_, host) => {
       const url = (await startSite()).url.replace('127.0.0.1', host);
       const [first, second] = await meet(browser, url);
@@ -42,11 +42,11 @@ describeWith(['chromium'], 'the device of a tab', () => {
       expect(await copy.evaluate(() => sessionStorage.length)).toBe(1);
       await copy.getByRole('heading', { name: 'Connect two devices' }).waitFor();
       expect(await deviceId(copy)).not.toBe(await deviceId(first.page));
-      // The session is where it was, on both sides.
-      await write(second, 'Still there?');
-      await first.page.getByText('Still there?').waitFor();
+      // The original session continues on both sides.
+      await write(second, 'Still connected?');
+      await first.page.getByText('Still connected?').waitFor();
       expect(await first.page.locator('.message.note').allTextContents()).toEqual(['Connected.']);
-      // Of two pairings in one browser, each tab comes back to its own.
+      // With two pairings in one browser, each tab resumes its own.
       const third = await visit(browser, url);
       await copy.getByLabel('Second device').fill((await makeInvite(third)).code);
       await copy.getByRole('button', { name: 'Join' }).click();
@@ -63,7 +63,7 @@ describeWith(['chromium'], 'the device of a tab', () => {
   );
 
   test.each(sites)(
-    'a tab accepts the code of the tab that it was copied from, %s',
+    'a duplicated tab accepts the code of the original tab, %s',
     async (_, host) => {
       const url = (await startSite()).url.replace('127.0.0.1', host);
       const first = await visit(browser, url);
@@ -77,7 +77,7 @@ describeWith(['chromium'], 'the device of a tab', () => {
   );
 
   test.each(sites)(
-    'a reload is the same device, however often, %s',
+    'the device stays the same after several reloads, %s',
     async (_, host) => {
       const url = (await startSite()).url.replace('127.0.0.1', host);
       const [first, second] = await meet(browser, url);
@@ -86,7 +86,7 @@ describeWith(['chromium'], 'the device of a tab', () => {
         await first.page.reload();
         await inSession(first);
       }
-      // Away, and back.
+      // Leave the page and return.
       await first.page.goto(`${url}/openapi.json`);
       await first.page.goBack();
       await inSession(first);
@@ -101,7 +101,7 @@ describeWith(['chromium'], 'the device of a tab', () => {
     ['is blocked', 'get', 'SecurityError'],
     ['is full', 'setItem', 'QuotaExceededError'],
   ])(
-    'the page works where storage %s',
+    'the page works if storage %s',
     async (_, member, name) => {
       const { url } = await startSite();
       const prepare = (page: Page) =>
@@ -130,7 +130,7 @@ describeWith(['chromium'], 'the device of a tab', () => {
   );
 });
 
-/** Opens the page as a duplicated tab has it: at the same address, with a copy of what is in `sessionStorage`. */
+/** Opens the page like a duplicated tab: same address, and a copy of `sessionStorage`. */
 async function duplicate({ page }: Visitor): Promise<Page> {
   const [copy] = await Promise.all([
     page.context().waitForEvent('page'),

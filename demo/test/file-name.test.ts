@@ -1,4 +1,4 @@
-// Names of files as a peer may choose them, and as they are shown and saved.
+// Tests the names under which received files are shown and saved.
 import { describe, expect, test } from 'vitest';
 import { safeFileName } from '../src/file-name.js';
 
@@ -10,11 +10,11 @@ test.each([
   ['v1.2.3.zip'],
   ['.bashrc'],
   [`${'n'.repeat(251)}.txt`],
-])('%j stays as it is', (name) => {
+])('%j is not changed', (name) => {
   expect(safeFileName(name)).toBe(name);
 });
 
-describe('a name that looks like another one', () => {
+describe('a misleading name', () => {
   test.each([
     ['a right-to-left override', 'invoice\u202efdp.exe', 'invoicefdp.exe'],
     ['an isolate', 'invoice\u2067fdp.exe\u2069', 'invoicefdp.exe'],
@@ -38,7 +38,7 @@ describe('a name that looks like another one', () => {
     expect(safeFileName(name)).toBe(safe);
   });
 
-  test('a long name keeps its extension, and fits into a file system', () => {
+  test('a long name is shortened and keeps its extension', () => {
     for (const letter of ['n', 'ä', '文', '😀']) {
       const name = safeFileName(`${letter.repeat(5000)}.pdf.exe`);
       expect(name).toMatch(new RegExp(`^${letter}+…\\.exe$`, 'u'));

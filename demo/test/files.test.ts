@@ -1,4 +1,4 @@
-// Files on the wire between two pages: frames, sums, and what a receiver takes.
+// Tests file transfers: frames, checksums, and the limits of a receiver.
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { CHUNK_BYTES, decodeFrame, encodeFrame, type FileFrame } from '../src/file-frames.js';
@@ -18,11 +18,11 @@ describe('a frame', () => {
     { kind: 'cancelled', id: 4 },
     { kind: 'refused', id: 5, reason: 'too_large' },
   ];
-  test.each(frames)('$kind is read as it was written', (frame) => {
+  test.each(frames)('$kind is decoded as it was encoded', (frame) => {
     expect(decodeFrame(encodeFrame(frame))).toEqual(frame);
   });
 
-  test('a chunk of full size fits into what every browser takes', () => {
+  test('a full chunk is within the message size that every browser accepts', () => {
     const frame = encodeFrame({ kind: 'chunk', id: 1, bytes: bytesOf(CHUNK_BYTES) });
     expect(frame.byteLength).toBeLessThanOrEqual(65_536);
   });
@@ -32,17 +32,17 @@ describe('a frame', () => {
     ['half a header', [0, 0, 0]],
     ['an unknown kind', [99, 0, 0, 0, 1]],
     ['an offer without fields', [0, 0, 0, 0, 1]],
-    ['an offer of no JSON', [0, 0, 0, 0, 1, 123]],
+    ['an offer that is not JSON', [0, 0, 0, 0, 1, 123]],
     ['an offer of null', [0, 0, 0, 0, 1, ...Buffer.from('null')]],
     ['a negative size', [0, 0, 0, 0, 1, ...Buffer.from('{"name":"a","mediaType":"","size":-1}')]],
-    ['a sum that is none', [2, 0, 0, 0, 1, ...Buffer.from('{"sha256":7}')]],
-  ])('%s is no frame', (_, message) => {
+    ['an invalid checksum', [2, 0, 0, 0, 1, ...Buffer.from('{"sha256":7}')]],
+  ])('%s is not a frame', (_, message) => {
     expect(decodeFrame(new Uint8Array(message).buffer)).toBeUndefined();
   });
 });
 
 test.each([0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000, 100_000])(
-  'SHA-256 of %i bytes is that of others, in whatever pieces they come',
+  'SHA-256 of %i bytes matches the Node implementation for any chunk sizes',
   (length) => {
     const bytes = bytesOf(length);
     const sum = new Sha256();
@@ -56,7 +56,7 @@ test.each([0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000, 100_000])(
 describe('a transfer', () => {
   const OFFER = { name: 'a', size: 10, mediaType: 'text/html' };
 
-  test('sends a file whole, waits for the channel before each chunk, and sums it up', async () => {
+  test('sends the whole file, waits for the channel before each chunk, and computes the checksum', async () => {
     const content = bytesOf(20 * CHUNK_BYTES + 7);
     const frames: FileFrame[] = [];
     let waits = 0;
@@ -84,7 +84,7 @@ describe('a transfer', () => {
     expect(progress.at(-1)).toBe(content.length);
   });
 
-  /** What is sent of a file whose slices are read by `read`, and how that ends. */
+  /** Sends a file whose slices are read by `read`; returns the frames and the result. */
   async function sendUnreadable(
     read: (from: number) => Promise<ArrayBuffer>,
     signal = new AbortController().signal,
@@ -100,7 +100,7 @@ describe('a transfer', () => {
     return { kinds: [...kinds], ended };
   }
 
-  test('ends where the file has become shorter, and never says that it is whole', async () => {
+  test('fails if the file has become shorter, and never sends the end', async () => {
     const read = async (from: number) => new ArrayBuffer(from === 0 ? 16 * CHUNK_BYTES : 10);
     expect(await sendUnreadable(read)).toEqual({
       kinds: ['offer', 'chunk'],
@@ -113,7 +113,7 @@ describe('a transfer', () => {
     expect(await sendUnreadable(read)).toEqual({ kinds: [], ended: 'Error: a folder' });
   });
 
-  test('waits for no read that never ends', async () => {
+  test('can be aborted during a read that never ends', async () => {
     const stopping = new AbortController();
     const sending = sendUnreadable(() => new Promise(() => {}), stopping.signal);
     stopping.abort('canceled');
@@ -136,7 +136,7 @@ describe('a transfer', () => {
     expect(sent).toBe(3);
   });
 
-  test('a receiver gives back what came, never as a page to be opened', async () => {
+  test('a receiver returns the bytes, never with the type of a web page', async () => {
     const receiver = new FileReceiver(OFFER);
     for (const chunk of [
       [1, 2, 3, 4],
@@ -153,7 +153,7 @@ describe('a transfer', () => {
     });
   });
 
-  test('a receiver takes no more than was announced, and knows what is missing', async () => {
+  test('a receiver refuses more bytes than announced, and detects missing bytes', async () => {
     const receiver = new FileReceiver(OFFER);
     expect(receiver.take(new Uint8Array(11))).toBe(false);
     expect(receiver.take(new Uint8Array(9))).toBe(true);

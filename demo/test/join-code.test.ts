@@ -1,4 +1,4 @@
-// Join codes as people type, paste and hear them.
+// Tests parsing and formatting of join codes.
 import { expect, test } from 'vitest';
 import { codeIn, grouped, joinLink, spoken } from '../src/join-code.js';
 
@@ -13,7 +13,7 @@ test.each([
   ['0421377', undefined],
   ['o42137', undefined],
   ['', undefined],
-  // Digits of other scripts, full-width digits, other hyphens, invisible marks: as typed, and as browsers encode a link.
+  // Digits of other scripts, full-width digits, other hyphens and invisible marks: typed, and encoded in a link.
   ['٠٤٢١٣٧', '042137'],
   ['०४२ १३७', '042137'],
   ['０４２－１３７', '042137'],
@@ -34,12 +34,12 @@ test.each([
   expect(codeIn(text, 6)).toBe(code);
 });
 
-test('a code has as many digits as the server says', () => {
+test('a code has the number of digits that the server sets', () => {
   expect(codeIn('1234 5678', 8)).toBe('12345678');
   expect(codeIn('123456', 8)).toBeUndefined();
 });
 
-test('the link has the code in its fragment, which goes to no server, and is read back', () => {
+test('the link contains the code in its fragment', () => {
   const link = joinLink('https://couplet.example/demo/#test', '042137');
   expect(link).toBe('https://couplet.example/demo/#code=042137');
   expect(codeIn(link, 6)).toBe('042137');
@@ -54,6 +54,6 @@ test.each([
   expect(grouped(code)).toBe(shown);
 });
 
-test('a screen reader says digits, not thousands', () => {
+test('a screen reader reads single digits, not a number', () => {
   expect(spoken('042137')).toBe('0 4 2, 1 3 7');
 });

@@ -1,4 +1,4 @@
-// Files between two pages when something is wrong with them: unreadable, empty, a folder, no room, a misleading name.
+// Tests transfers of difficult files: unreadable, empty, a folder, too large to store, or with a misleading name.
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ describeWith(['chromium'], 'a file', () => {
     ['deleted', (path: string) => rmSync(path)],
     ['changed', (path: string) => writeFileSync(path, 'other text')],
   ])(
-    'that is %s while it is sent ends on both sides, and the next one arrives',
+    'that is %s during the transfer fails on both sides, and the next one arrives',
     async (_, spoil) => {
       const [sender, receiver] = await twoAtFiles();
       const path = join(folder(), 'film.bin');
@@ -46,7 +46,7 @@ describeWith(['chromium'], 'a file', () => {
     60_000,
   );
 
-  test('that is deleted while it waits for its turn is not offered', async () => {
+  test('that is deleted while it is queued is not offered', async () => {
     const [sender, receiver] = await twoAtFiles();
     const [first, second] = [join(folder(), 'film.bin'), join(folder(), 'gone.txt')];
     writeFileSync(first, Buffer.alloc(300_000_000, 1));
@@ -61,7 +61,7 @@ describeWith(['chromium'], 'a file', () => {
     expect(await receiver.page.locator('#transfers li').count()).toBe(2);
   }, 60_000);
 
-  test('of no bytes arrives; a folder that is dropped beside it is refused in words', async () => {
+  test('of zero bytes arrives; a folder dropped with it is refused with a message', async () => {
     const [sender, receiver] = await twoAtFiles();
     const dropped = folder();
     mkdirSync(join(dropped, 'photos'));
@@ -86,19 +86,19 @@ describeWith(['chromium'], 'a file', () => {
       },
     ],
     [
-      'keeps nothing that can be read',
+      'stores nothing readable',
       () => {
         Blob.prototype.arrayBuffer = () =>
           Promise.reject(new DOMException('out of memory', 'NotReadableError'));
       },
     ],
   ])(
-    'for which the receiver has no room (the browser %s) ends on both sides',
+    'for which the receiver has no space (the browser %s) fails on both sides',
     async (_, fill) => {
       const [sender, receiver] = await twoAtFiles();
       await receiver.page.evaluate(fill);
       await sender.page.setInputFiles('#file-input', textFile('film.bin', 'f'.repeat(9_000_000)));
-      await expectRow(receiver, /^film\.bin\nStopped: this browser has no room for the file\./);
+      await expectRow(receiver, /^film\.bin\nStopped: this browser has no space for the file\./);
       await expectRow(sender, /^film\.bin\nToo large for the other device\./);
       expect([sender.complaints, receiver.complaints]).toEqual([[], []]);
     },
@@ -108,7 +108,7 @@ describeWith(['chromium'], 'a file', () => {
   test('is shown and saved under a name that does not mislead', async () => {
     const [sender, receiver] = await twoAtFiles();
     const name = 'invoice\u202efdp.jpg\n.exe';
-    // Not by the picker: file systems would keep half of such names away.
+    // Not through the picker, because file systems refuse many such names.
     await sender.page.evaluate((name) => {
       const transfer = new DataTransfer();
       transfer.items.add(new File(['MZ'], name));
@@ -137,7 +137,7 @@ const textFile = (name: string, text: string) => ({
   ...{ name, mimeType: 'text/plain', buffer: Buffer.from(text) },
 });
 
-/** The newest row of the list, as its text. */
+/** The text of the newest row in the list. */
 const expectRow = ({ page }: Visitor, text: RegExp) =>
   expect
     .poll(
@@ -146,7 +146,7 @@ const expectRow = ({ page }: Visitor, text: RegExp) =>
     )
     .toMatch(text);
 
-/** Drops files and folders of the disk on the page, as the system's file manager does. */
+/** Drops files and folders from the disk on the page, like a file manager. */
 async function drop({ page }: Visitor, files: string[]): Promise<void> {
   const session = await page.context().newCDPSession(page);
   for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {

@@ -1,4 +1,4 @@
-// Every view of the demo page, light and dark, on a phone and on a desktop: axe finds nothing, and nothing sticks out.
+// Tests every view of the demo page with axe, and for overflow: light and dark, phone and desktop.
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchBrowser } from '../../packages/server/test/support/browser.js';
@@ -70,12 +70,12 @@ describeWith(['chromium'], 'the views of the demo page', () => {
       await host.tab('Connection').click();
       await expect.poll(() => host.page.locator('tr.used').count()).toBe(2);
       await expectFine(host, 'connection');
-      // Which pair is in use stands in the last column; on the narrowest of phones one scrolls to it.
+      // The last column shows the pair in use. Only on the narrowest phones it needs scrolling.
       await host.page.setViewportSize({ ...viewport, width: 360 });
       const hidden = await host.page
         .locator('.scroll')
         .evaluate((table) => table.scrollWidth - table.clientWidth);
-      expect(hidden, 'the table of candidates is wider than its place').toBe(0);
+      expect(hidden, 'overflow of the candidate table').toBe(0);
       await host.page.setViewportSize(viewport);
       await compare(host, guest);
       await guest.page.reload();
@@ -95,11 +95,11 @@ describeWith(['chromium'], 'the views of the demo page', () => {
   );
 
   test.each(['6', '8'])(
-    'a code of %s digits stands on one line at every width',
+    'a code of %s digits fits on one line at every width',
     async (digits) => {
       const { url } = await startSite({ JOIN_CODE_DIGITS: digits });
       const host = await visit(browser, url);
-      await host.button('Make an invite').click();
+      await host.button('Create an invite').click();
       await host.heading('Enter this code').waitFor();
       for (const width of [320, 390, 703, 704, 768, 1024, 1920]) {
         await host.page.setViewportSize({ width, height: 800 });

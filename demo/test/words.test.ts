@@ -1,4 +1,4 @@
-// What the page says: of errors, of ICE servers, of sizes and times, of candidates.
+// Tests the texts for errors, ICE servers, sizes, times and candidates.
 import { CoupletError } from '@couplet/client';
 import { REST_ERRORS } from '@couplet/protocol';
 import { describe, expect, test } from 'vitest';
@@ -11,16 +11,16 @@ import { errorWords, findings, probeWords, transportOf } from '../src/ice-words.
 
 describe('errors', () => {
   test.each(Object.keys(REST_ERRORS) as (keyof typeof REST_ERRORS)[])(
-    '%s is told in a sentence, not by its code',
+    '%s has a full sentence without its code',
     (code) => {
       expect(wordsFor(new CoupletError(code))).toMatch(/^[A-Z].*[.)]$/);
       expect(wordsFor(new CoupletError(code))).not.toContain(code);
     },
   );
 
-  test('a throttled user is told how long to wait', () => {
+  test('a rate-limited user is shown how long to wait', () => {
     const error = new CoupletError('rate_limited', { retryAfterSeconds: 30 });
-    expect(wordsFor(error)).toContain('(30 seconds are enough.)');
+    expect(wordsFor(error)).toContain('(Wait 30 seconds.)');
   });
 
   test.each([
@@ -33,16 +33,16 @@ describe('errors', () => {
     expect(span(seconds)).toBe(words);
   });
 
-  test('who made the code is not told to check its digits', () => {
+  test('the device that created the code is not asked to check its digits', () => {
     expect(inviteWordsFor(new CoupletError('not_found_or_expired'))).toMatch(
-      /^Nobody used the code/,
+      /^The code was not used/,
     );
-    expect(inviteWordsFor(new CoupletError('conflict'))).toMatch(/^No code is free/);
+    expect(inviteWordsFor(new CoupletError('conflict'))).toMatch(/^No code is available/);
     const other = new CoupletError('network');
     expect(inviteWordsFor(other)).toBe(wordsFor(other));
   });
 
-  test('what is no error of the client is a bug of the page', () => {
+  test('an error that is not from the client is a bug of the page', () => {
     expect(wordsFor(new TypeError('x is not a function'))).toBe(
       'Something went wrong on this page. Reload it.',
     );
@@ -59,7 +59,7 @@ describe('the connection test', () => {
       .map(({ text }) => text)
       .join('\n');
 
-  test('asks every URL of every server by itself', () => {
+  test('tests every URL of every server separately', () => {
     const servers = [
       { urls: 'stun:a' },
       { urls: ['turn:b', 'turns:b'], username: 'user', credential: 'secret' },
@@ -81,26 +81,26 @@ describe('the connection test', () => {
     expect(transportOf(url)).toBe(transport);
   });
 
-  test('a relay that works is enough behind strict firewalls', () => {
+  test('a working relay is enough behind strict firewalls', () => {
     expect(texts(result('turn:a', 'works'))).toContain('even behind strict firewalls');
     expect(texts(result('turns:a', 'works'))).toContain('over TLS');
   });
 
-  test('a relay that works over TCP alone means that UDP is blocked', () => {
+  test('a relay that works only over TCP means that UDP is blocked', () => {
     const found = texts(result('turn:a', 'fails', 701), result('turn:a?transport=tcp', 'works'));
     expect(found).toContain('UDP seems to be blocked');
   });
 
-  test('no TURN server, none that answers, and one that refuses are three different things', () => {
-    expect(texts()).toContain('hands out no TURN server');
+  test('a missing, a silent and a refusing TURN server have different texts', () => {
+    expect(texts()).toContain('provides no TURN server');
     expect(texts()).toContain('no STUN server either');
     expect(texts(result('turn:a', 'fails', 701))).toContain('No relay answers');
     expect(texts(result('turn:a', 'fails', 401))).toContain('refuses the credentials');
   });
 
-  test('STUN answers, finds nothing new, or is blocked', () => {
-    expect(texts(result('stun:a', 'works'))).toContain('STUN answers');
-    expect(texts(result('stun:a', 'nothing-new'))).toContain('STUN answers');
+  test('STUN can work, find nothing new, or be blocked', () => {
+    expect(texts(result('stun:a', 'works'))).toContain('STUN works');
+    expect(texts(result('stun:a', 'nothing-new'))).toContain('STUN works');
     expect(texts(result('stun:a', 'fails', 701))).toContain('UDP seems to be blocked');
     expect(probeWords(result('stun:a', 'nothing-new')).text).toContain('not behind a NAT');
   });
@@ -126,7 +126,7 @@ test.each([
   expect(bytes(count)).toBe(text);
 });
 
-test('times are shown as people read them', () => {
+test('times have a readable unit', () => {
   expect([clock(299_001), clock(59_000), clock(-5)]).toEqual(['5:00', '0:59', '0:00']);
   expect(duration(0)).toBe('under 1 ms');
   expect([duration(0.44), duration(12.3), duration(12_400)]).toEqual(['0.4 ms', '12 ms', '12 s']);

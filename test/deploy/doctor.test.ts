@@ -108,7 +108,7 @@ describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
   test('finds a certificate of an unknown authority', async () => {
     const { url } = await site();
     expect((await examine(url)).of('http')).toMatchObject(
-      failure(/nobody known vouches/, /fullchain\.pem.*NODE_EXTRA_CA_CERTS/),
+      failure(/no trusted authority/, /fullchain\.pem.*NODE_EXTRA_CA_CERTS/),
     );
   });
 

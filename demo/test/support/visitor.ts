@@ -1,4 +1,4 @@
-// A person before the demo page: opens it, makes and enters codes, and notices whatever the browser complains of.
+// Simulates a user of the demo page: opens it, creates and enters codes, and records browser errors.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,12 +11,12 @@ import { type RunningServer, startServer } from '../../../packages/server/test/s
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Brings the pages up to date; call it once before the tests of a file. */
+/** Builds the pages if they are stale. Call it once before the tests of a file. */
 export function buildDemo(): void {
   execFileSync(process.execPath, [`${ROOT}scripts/build.js`], { cwd: ROOT });
 }
 
-/** A server with the built page; it is closed when the test ends. */
+/** Starts a server with the built page, and closes it when the test ends. */
 export async function startSite(env: Record<string, string> = {}): Promise<RunningServer> {
   const server = await startServer(env);
   onTestFinished(() => server.close());
@@ -25,7 +25,7 @@ export async function startSite(env: Record<string, string> = {}): Promise<Runni
 
 export interface Visitor {
   page: Page;
-  /** Errors of scripts, of the policy, of the network; and requests to other origins. */
+  /** Script errors, policy violations, network errors, and requests to other origins. */
   complaints: string[];
   button(name: string | RegExp): Locator;
   tab(name: string): Locator;
@@ -64,9 +64,9 @@ export async function visit(
   };
 }
 
-/** Presses "Make an invite", and reads the code and the link. */
+/** Presses "Create an invite", and returns the code and the link. */
 export async function makeInvite(host: Visitor): Promise<{ code: string; link: string }> {
-  await host.button('Make an invite').click();
+  await host.button('Create an invite').click();
   await host.heading('Enter this code').waitFor();
   const shown = (await host.page.locator('#invite-code').textContent()) ?? '';
   expect(shown).toMatch(/^\d{3} \d{3}$/);
@@ -83,7 +83,7 @@ export async function inSession(...visitors: Visitor[]): Promise<void> {
   for (const visitor of visitors) await visitor.heading('Your session').waitFor();
 }
 
-/** Two that have met by a code. */
+/** Opens two pages and pairs them by a code. */
 export async function meet(
   browser: Browser | undefined,
   site: string,
@@ -96,11 +96,11 @@ export async function meet(
   return [host, guest];
 }
 
-/** Both press "Compare", and see the same digits. */
+/** Presses "Compare" on both pages, and expects the same digits. */
 export async function compare(host: Visitor, guest: Visitor): Promise<void> {
   await host.tab('Connection').click();
   await host.button('Compare').click();
-  await guest.page.locator('#tab-connection.news').waitFor();
+  await guest.page.locator('#tab-connection.unread').waitFor();
   await guest.tab('Connection').click();
   await guest.page.getByText('The other device wants to compare').waitFor();
   await guest.button('Compare').click();
@@ -109,9 +109,9 @@ export async function compare(host: Visitor, guest: Visitor): Promise<void> {
   await expect.poll(() => number(guest)).toBe(await number(host));
 }
 
-/** What axe finds on the page as it is, in words. */
+/** Returns the findings of axe on the current page. */
 export async function accessibilityFaults({ page }: Visitor): Promise<string[]> {
-  // By the debugger's hand: the policy of the page lets no script in.
+  // Through the debugger, because the page's policy blocks injected scripts.
   await page.evaluate(AXE);
   return page.evaluate(async () => {
     const { axe } = window as unknown as { axe: typeof import('axe-core') };

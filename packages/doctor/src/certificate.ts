@@ -1,4 +1,4 @@
-// The certificate that a TLS server shows, read without trusting it: only to say what is wrong with it.
+// Reads the certificate of a TLS server without verifying it, to report why it was refused.
 import { connect } from 'node:tls';
 import { type Endpoint, serverName } from './site.js';
 
@@ -9,7 +9,7 @@ export interface ShownCertificate {
 
 const LIMIT_MS = 2000;
 
-/** Nothing is sent through this connection; undefined where none can be had. */
+/** Resolves to undefined if there is no certificate. No data is sent through this connection. */
 export function shownCertificate({ host, port }: Endpoint): Promise<ShownCertificate | undefined> {
   return new Promise((resolve) => {
     const servername = serverName(host);

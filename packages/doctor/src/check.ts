@@ -1,4 +1,4 @@
-// What a check of the doctor is and finds, and how one is run so that it ends in time.
+// Defines a check and its finding, and runs a check within a time limit.
 import { explainFault, type Fault } from './network-faults.js';
 import type { Endpoint } from './site.js';
 
@@ -7,14 +7,14 @@ export type Finding<Value = unknown> =
   | ({ status: 'failed' } & Fault)
   | { status: 'not_applicable'; detail: string };
 
-/** One question to a server, about a subject at an address of the network. */
+/** One test of a server or of an ICE server. */
 export interface Check<Subject extends { server: Endpoint }, Value = unknown> {
-  /** Stable; `--json` shows it. */
+  /** Stable id, part of the `--json` output. */
   id: string;
   title: string;
-  /** The finding where time runs out and `run` does not come to one of its own. */
+  /** Returns the fault to report if the time limit ends before `run`. */
   late?(subject: Subject): Fault;
-  /** Answers the question; what it throws is explained as a fault of the network. `signal` tells that time is up. */
+  /** Runs the check. An error that it throws is reported as a network fault. `signal` is aborted at the time limit. */
   run(subject: Subject, signal: AbortSignal): Promise<Finding<Value>>;
 }
 
@@ -33,10 +33,10 @@ export const notApplicable = (detail: string): Finding<never> => ({
   detail,
 });
 
-/** The reason of a `signal` whose time ran out. */
+/** The reason of a `signal` that is aborted at the time limit. */
 export class TimeUp extends Error {}
 
-/** The promise, or the reason of the signal, whichever comes first. */
+/** Settles like the promise. Rejects with the reason of the signal if that is aborted first. */
 export function orAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const give = () => reject(signal.reason);
@@ -46,10 +46,10 @@ export function orAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<
   });
 }
 
-/** What a check whose time is up still has to put what it saw into words. */
+/** Extra time after the limit in which a check can still return its own finding. */
 const SETTLE_MS = 500;
 
-/** Runs a check; it ends soon after `limitMs`, or after `stop` is aborted, whatever the check does. */
+/** Runs a check. Ends soon after `limitMs`, or when `stop` is aborted, even if the check does not. */
 export async function runCheck<
   Subject extends { server: Endpoint; ca?: string | undefined },
   Value,
@@ -69,11 +69,11 @@ export async function runCheck<
     return await orAborted(AbortSignal.any([abandon.signal, stop]), check.run(subject, signal));
   } catch (error) {
     if (stop.aborted) return notApplicable('interrupted');
-    // What was abandoned for lack of time fails in many ways: the time is what it was.
+    // After the time limit, the check can fail with any error. The cause is still the time limit.
     const fault = limit.signal.aborted
       ? (check.late?.(subject) ?? {
           detail: `no answer within ${limitMs / 1000} s`,
-          advice: `Something between here and ${subject.server.host} swallows what is sent, or the server is overloaded. Look at the firewalls and at the log of the server.`,
+          advice: `Something between this machine and ${subject.server.host} drops packets, or the server is overloaded. Check the firewalls and the log of the server.`,
         })
       : await orAborted(abandon.signal, explainFault(error, subject)).catch(() => ({
           detail: 'the connection failed',

@@ -1,32 +1,32 @@
-// The command `couplet doctor`: its arguments, what it prints, and its exit code.
+// Implements the command `couplet doctor`: arguments, output and exit code.
 import { parseArgs } from 'node:util';
 import { diagnose, type Result } from './diagnosis.js';
-import { allIsWell, type Look, renderHead, renderResult, renderSum, toJson } from './report.js';
+import { type Look, noneFailed, renderHead, renderResult, renderSum, toJson } from './report.js';
 import { siteAt } from './site.js';
 
 export const DEFAULT_ADDRESS = 'http://localhost:8080';
 
 export const DOCTOR_HELP = `Usage: couplet doctor [options] [address]
 
-Examines a running server from here, as an app would: HTTP, CORS, WebSocket, a pairing, a forwarded message, and every
-STUN and TURN server that it hands out. Says what to do about each fault. What it leaves there it purges.
-The address is like https://chat.example.org; without one it is ${DEFAULT_ADDRESS}.
+Tests a running server from this machine, in the role of an app: HTTP, CORS, WebSocket, a pairing, a forwarded message,
+and every STUN and TURN server that the server provides. Prints advice for each fault. At the end it deletes its test data
+from the server. The address is a URL such as https://chat.example.org. It defaults to ${DEFAULT_ADDRESS}.
 
 Options:
   --json            print one JSON document instead of a table
-  --origin ORIGIN   ask whether pages of this origin may call the API (where ALLOWED_ORIGINS is a list)
-  --help            show this
+  --origin ORIGIN   check if pages of this origin can call the API (if ALLOWED_ORIGINS is a list)
+  --help            show this help
 
-Exit code: 0 all is well, 1 something failed, 2 wrong usage.
+Exit code: 0 no check failed, 1 a check failed, 2 wrong usage.
 `;
 
-/** How long one check may take. */
+/** Time limit of one check. */
 const LIMIT_MS = 5000;
 
 export interface DoctorDeps {
   write(text: string): void;
   look: Look;
-  /** Aborted by Ctrl-C: what is left there is still purged. */
+  /** Aborted by Ctrl-C. The test data is still purged from the server. */
   stop: AbortSignal;
   limitMs?: number;
   /** Certificates to trust instead of the system's. */
@@ -34,9 +34,9 @@ export interface DoctorDeps {
 }
 
 /**
- * Runs the command; resolves to its exit code, 0 or 1.
+ * Runs the command. Resolves to its exit code, 0 or 1.
  *
- * @throws Error in one plain line, before anything is asked, where the arguments are wrong
+ * @throws Error with one line of text, before any request, if the arguments are wrong
  */
 export async function doctor(args: readonly string[], deps: DoctorDeps): Promise<number> {
   const { write, look, stop, limitMs = LIMIT_MS, ca } = deps;
@@ -65,5 +65,5 @@ export async function doctor(args: readonly string[], deps: DoctorDeps): Promise
   if (!json) write(renderHead(site.base, look));
   const results = await diagnose(site, { limitMs, stop, onResult });
   write(json ? toJson(site.base, results) : renderSum(results, look));
-  return allIsWell(results) && !stop.aborted ? 0 : 1;
+  return noneFailed(results) && !stop.aborted ? 0 : 1;
 }

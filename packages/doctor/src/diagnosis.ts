@@ -1,4 +1,4 @@
-// The examination of a server, check by check in order; whatever happens, what it left there is purged.
+// Runs all checks of a server in order, and always purges the test data at the end.
 import { type Check, type Finding, notApplicable, runCheck } from './check.js';
 import { allocationCheck } from './checks/allocation.js';
 import { cleanUpCheck } from './checks/clean-up.js';
@@ -17,25 +17,25 @@ import type { Endpoint, Site } from './site.js';
 export interface Result {
   id: string;
   title: string;
-  /** The URL of an ICE server; null where it is the server itself. */
+  /** The URL of the ICE server; null for the Couplet server itself. */
   target: string | null;
   status: Finding['status'];
   detail: string;
-  /** What to do about it; null where nothing is to be done. */
+  /** Advice to fix the fault; null if there is no fault. */
   advice: string | null;
   ms: number;
 }
 
 export interface DiagnosisDeps {
-  /** How long one check may take. */
+  /** Time limit of one check. */
   limitMs: number;
-  /** Aborted where the rest is to be left out. */
+  /** Aborted to skip the remaining checks. */
   stop: AbortSignal;
-  /** Told of each result as it comes. */
+  /** Called with each result. */
   onResult: (result: Result) => void;
 }
 
-/** More URLs than any list of ICE servers should have (browsers warn at five servers). */
+/** Limits the URLs to test. Browsers already warn at five servers. */
 const MOST_URLS = 32;
 
 export async function diagnose(site: Site, deps: DiagnosisDeps): Promise<Result[]> {
@@ -75,14 +75,14 @@ export async function diagnose(site: Site, deps: DiagnosisDeps): Promise<Result[
   const upgraded = (await ask(webSocketCheck, site)).ok;
   try {
     const { value: room } = await ask(pairingCheck, site);
-    // Rooms need no pairing: the way of a message can be tried without.
+    // A room can be joined without a pairing, so forwarding can be tested even if the pairing failed.
     const meeting = { ...site, roomId: room?.roomId ?? site.devices[0] };
     if (upgraded) await ask(forwardingCheck, meeting);
     else skip([forwardingCheck], null, 'needs the WebSocket');
     if (room === undefined) skip([iceServersCheck], null, 'needs a pairing');
     else await examineAll((await ask(iceServersCheck, meeting)).value ?? []);
   } finally {
-    // Always, also after a failure: an answer that did not arrive may have been a room all the same.
+    // Also after a failure, because a request without an answer may still have created a room.
     await ask(cleanUpCheck, site, { stop: new AbortController().signal });
   }
   return results;
@@ -92,11 +92,12 @@ export async function diagnose(site: Site, deps: DiagnosisDeps): Promise<Result[
     for (const { url, server } of handedOut.slice(0, MOST_URLS)) {
       const parsed = parseIceUrl(url);
       if (parsed === undefined) {
-        const advice = 'Browsers refuse the whole list because of it: correct it in the settings.';
-        const detail = 'is no STUN or TURN URL';
+        const advice =
+          'Browsers refuse the whole list because of this URL. Correct it in the settings.';
+        const detail = 'is not a STUN or TURN URL';
         add(stunBindingCheck, url, { status: 'failed', detail, advice });
       } else if (parsed.transport === 'dtls') {
-        skip([stunBindingCheck], url, 'TURN over DTLS: no browser speaks it, nor does the doctor');
+        skip([stunBindingCheck], url, 'TURN over DTLS: not supported by browsers or by the doctor');
       } else {
         const { transport } = parsed;
         const target = new IceTarget(url, { ...parsed, transport }, server, site.ca);
@@ -107,7 +108,7 @@ export async function diagnose(site: Site, deps: DiagnosisDeps): Promise<Result[
     }
   }
 
-  /** Tells whether it answers. */
+  /** Tests one ICE server. Resolves to whether it answers. */
   async function examine(target: IceTarget): Promise<boolean> {
     const at = { target: target.url };
     const rest = [allocationCheck, relayToItselfCheck, relayFromOutsideCheck];

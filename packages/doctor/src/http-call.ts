@@ -1,4 +1,4 @@
-// One HTTP request to the server that is examined, as an app makes it: JSON in, status, headers and body out.
+// Sends one HTTP request with JSON to the tested server, and returns status, headers and body.
 import { readFileSync } from 'node:fs';
 import { type IncomingHttpHeaders, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
@@ -10,7 +10,7 @@ export interface Answer {
   status: number;
   headers: IncomingHttpHeaders;
   text: string;
-  /** The body, where it is a JSON object. */
+  /** The body, if it is a JSON object. */
   json: Record<string, unknown> | undefined;
 }
 
@@ -20,7 +20,7 @@ const { version }: { version: string } = JSON.parse(
 
 const MAX_ANSWER_BYTES = 1_048_576;
 
-/** Follows no redirect, and sends no cookie or credential. */
+/** Does not follow redirects, and sends no cookies or credentials. */
 export function call(
   site: Site,
   signal: AbortSignal,
@@ -65,7 +65,7 @@ export function call(
   });
 }
 
-/** A JSON object, or undefined for anything else. */
+/** Parses a JSON object; returns undefined for anything else. */
 export function objectIn(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -73,12 +73,12 @@ export function objectIn(text: string): Record<string, unknown> | undefined {
       ? (value as Record<string, unknown>)
       : undefined;
   } catch {
-    // Not JSON: another server's page, say.
+    // Not JSON, for example the page of another server.
     return undefined;
   }
 }
 
-/** The REST error code of an answer, where it is one of ours. */
+/** Returns the REST error code of an answer, if it is one of Couplet's. */
 export function errorCode({ json }: Answer): RestErrorCode | undefined {
   const code = json?.error;
   return typeof code === 'string' && Object.hasOwn(REST_ERRORS, code)
@@ -86,29 +86,26 @@ export function errorCode({ json }: Answer): RestErrorCode | undefined {
     : undefined;
 }
 
-/** The finding on an answer of the API that is not the one hoped for. */
+/** Returns the finding for an unexpected answer of the API. */
 export function refusal(request: string, answer: Answer): Finding<never> {
   const code = errorCode(answer);
   const detail = `${request} answered ${answer.status}${code ? ` ${code}` : ''}`;
   if (code === 'rooms_api_disabled')
     return failed(
       detail,
-      'The server runs without its database, for signaling alone. Set USE_SQLITE=1 and restart it.',
+      'The server runs without its database, for signaling only. Set USE_SQLITE=1 and restart it.',
     );
   if (code === 'unavailable' || code === 'internal_error')
-    return failed(
-      detail,
-      'The reason is in the log of the server: look for the levels error and warn.',
-    );
+    return failed(detail, 'The reason is in the log of the server, at the levels error and warn.');
   if (answer.status >= 502 && answer.status <= 504)
     return failed(
       detail,
-      'A proxy answers, but not the server behind it: start the server, or correct its address in the proxy.',
+      'A proxy answers, but the server behind it does not. Start the server, or correct its address in the proxy.',
     );
   if (code === undefined)
     return failed(
       detail,
-      'That is not an answer of Couplet: something in front of it must pass on every path, every method and every body unchanged.',
+      'This is not an answer of Couplet. A proxy must forward every path, method and body unchanged.',
     );
   return failed(detail, REST_MEANINGS[code]);
 }

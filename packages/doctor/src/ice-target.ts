@@ -1,4 +1,4 @@
-// One URL of an ICE server (RFC 7064, RFC 7065), and the client with which the doctor tries it.
+// Parses the URL of an ICE server (RFC 7064, RFC 7065), and holds the TURN client that tests it.
 import { lookup } from 'node:dns/promises';
 import type { RTCIceServer } from '@couplet/protocol';
 import { bare, type Endpoint, serverName } from './site.js';
@@ -7,7 +7,7 @@ import type { TurnServerAddress } from './turn-transport.js';
 
 export interface IceUrl {
   kind: 'stun' | 'turn';
-  /** `dtls` is what a turns: URL with UDP asks for; no browser speaks it. */
+  /** `dtls`: a turns: URL with UDP, which no browser supports. */
   transport: TurnServerAddress['transport'] | 'dtls';
   server: Endpoint;
 }
@@ -15,7 +15,7 @@ export interface IceUrl {
 const URL_FORM =
   /^(stun|turn)(s?):(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?$/i;
 
-/** Undefined for what no browser would take. */
+/** Returns undefined if no browser would accept the URL. */
 export function parseIceUrl(url: string): IceUrl | undefined {
   const parts = URL_FORM.exec(url.trim());
   if (parts === null) return undefined;
@@ -28,7 +28,7 @@ export function parseIceUrl(url: string): IceUrl | undefined {
   return { kind, transport: transport && over === 'udp' ? 'dtls' : 'tls', server };
 }
 
-/** What is being tried; the checks of one URL share it. */
+/** The subject of the checks of one URL. */
 export class IceTarget {
   readonly url: string;
   readonly kind: IceUrl['kind'];
@@ -36,9 +36,9 @@ export class IceTarget {
   readonly server: Endpoint;
   readonly ca: string | undefined;
   readonly credentials: { username: string; credential: string } | undefined;
-  /** The address that the name led to. */
+  /** The address that the name resolved to. */
   ip = '';
-  /** Whether UDP is known to leave this network. */
+  /** Whether UDP from this network works. */
   udp: 'unknown' | 'works' | 'fails' = 'unknown';
   allocation: Allocation | undefined;
   #client: TurnClient | undefined;
@@ -57,7 +57,7 @@ export class IceTarget {
     this.credentials = username && credential ? { username, credential } : undefined;
   }
 
-  /** `3478/udp`, as firewalls write it. */
+  /** The port in the notation of firewalls, such as `3478/udp`. */
   get port(): string {
     return `${this.server.port}/${this.transport === 'udp' ? 'udp' : 'tcp'}`;
   }
@@ -80,15 +80,15 @@ export class IceTarget {
       servername: serverName(host),
     };
     this.#client = await TurnClient.connect(address, this.credentials, signal);
-    // Somebody may have given up meanwhile.
+    // The check may have been aborted during the await.
     if (signal.aborted) this.#client.close();
     return this.#client;
   }
 
-  /** Ends the allocation, which would else stay for ten minutes and count against quotas, and disconnects. */
+  /** Ends the allocation, which would otherwise count against quotas for ten minutes, and disconnects. */
   async close(): Promise<void> {
     const ended = this.allocation && this.#client?.refresh(0, FAREWELL_MS);
-    // Its lifetime ends it anyway.
+    // The allocation expires by itself.
     await ended?.catch(() => {});
     this.#client?.close();
   }

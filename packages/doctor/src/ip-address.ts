@@ -1,4 +1,4 @@
-// Which addresses lead nowhere from the outside: private, loopback, link-local, shared (RFC 6890).
+// Detects addresses that are not reachable from outside: private, loopback, link-local, shared (RFC 6890).
 import { BlockList, isIPv6 } from 'node:net';
 
 const inner = new BlockList();
@@ -18,6 +18,6 @@ inner.addSubnet('fe80::', 10, 'ipv6');
 
 export const isPrivate = (ip: string): boolean => inner.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
 
-/** `address:port`, an IPv6 address in brackets. */
+/** Formats `address:port`, with an IPv6 address in brackets. */
 export const withPort = ({ ip, port }: { ip: string; port: number }): string =>
   isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`;

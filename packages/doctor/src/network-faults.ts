@@ -1,12 +1,12 @@
-// What a failed connection means, in plain words: refused, unknown, reset, and every fault of a certificate.
+// Explains failed connections: refused, unknown host, reset, and certificate faults.
 
 import { shownCertificate } from './certificate.js';
 import type { Endpoint } from './site.js';
 
 export interface Fault {
-  /** What was seen. */
+  /** The observation. */
   detail: string;
-  /** What to do about it, in plain words. */
+  /** How to fix it. */
   advice: string;
 }
 
@@ -14,7 +14,7 @@ interface Where {
   server: Endpoint;
 }
 
-/** Puts an error of a socket, of TLS or of HTTP into words; asks once more for a certificate that was refused. */
+/** Explains an error of a socket, of TLS or of HTTP. Connects again to read a certificate that was refused. */
 export async function explainFault(error: unknown, { server }: Where): Promise<Fault> {
   const code = codeOf(error);
   const at = `${server.host} port ${server.port}`;
@@ -22,38 +22,38 @@ export async function explainFault(error: unknown, { server }: Where): Promise<F
     case 'ECONNREFUSED':
       return {
         detail: `nothing listens at ${at}`,
-        advice: 'Start it, or correct the port; in a container, see that the port is published.',
+        advice: 'Start it, or correct the port. For a container, check that the port is published.',
       };
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return {
         detail: `the name ${server.host} is unknown`,
-        advice: `Correct the name, or add it to your DNS; \`getent hosts ${server.host}\` shows what this machine knows.`,
+        advice: `Correct the name, or add it to your DNS. \`getent hosts ${server.host}\` shows how this machine resolves it.`,
       };
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
       return {
-        detail: `there is no way to ${server.host} from here`,
-        advice: 'Look at the network of this machine, and at where the name leads.',
+        detail: `there is no route to ${server.host} from this machine`,
+        advice: 'Check the network of this machine, and the address that the name resolves to.',
       };
     case 'ECONNRESET':
     case 'EPIPE':
       return {
-        detail: `${at} hung up without an answer`,
+        detail: `${at} closed the connection without an answer`,
         advice:
-          'Something else listens there, a proxy has nothing behind it, or one end speaks TLS and the other does not.',
+          'Another program listens there, a proxy has no server behind it, or only one end uses TLS.',
       };
     case 'EPROTO':
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
       return {
-        detail: `${at} does not speak TLS`,
-        advice: 'Use http:// (for TURN: turn:) for this port, or the port where TLS is spoken.',
+        detail: `${at} does not use TLS`,
+        advice: 'Use http:// (for TURN: turn:) for this port, or use the TLS port.',
       };
     default:
       if (code?.startsWith('HPE_'))
         return {
-          detail: `${at} does not answer in HTTP`,
-          advice: 'Something else listens there, or the port speaks TLS: try https://.',
+          detail: `${at} does not answer with HTTP`,
+          advice: 'Another program listens there, or the port uses TLS: try https://.',
         };
       return (await certificateFault(code, server)) ?? unexpected(error, at);
   }
@@ -69,19 +69,19 @@ async function certificateFault(
       return {
         detail: `the certificate of ${server.host} port ${server.port} expired${until ? ` on ${day(until)}` : ''}`,
         advice:
-          'Renew it (`certbot renew`, say), reload what shows it, and see why the renewal did not happen by itself.',
+          'Renew it (for example with `certbot renew`), reload the program that uses it, and find out why the automatic renewal failed.',
       };
     }
     case 'CERT_NOT_YET_VALID':
       return {
         detail: `the certificate of ${server.host} port ${server.port} is not valid yet`,
-        advice: 'Compare the clock of this machine with the time; else get a new certificate.',
+        advice: 'Check the clock of this machine. If it is right, get a new certificate.',
       };
     case 'ERR_TLS_CERT_ALTNAME_INVALID': {
       const names = (await shownCertificate(server))?.names.join(', ');
       return {
         detail: `the certificate at port ${server.port} is not for ${server.host}${names ? ` but for ${names}` : ''}`,
-        advice: `Get a certificate for ${server.host}, or use the name that it is for.`,
+        advice: `Get a certificate for ${server.host}, or use the name in the certificate.`,
       };
     }
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
@@ -90,9 +90,9 @@ async function certificateFault(
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
     case 'SELF_SIGNED_CERT_IN_CHAIN':
       return {
-        detail: `nobody known vouches for the certificate of ${server.host} port ${server.port}`,
+        detail: `no trusted authority issued the certificate of ${server.host} port ${server.port}`,
         advice:
-          'Give the whole chain (fullchain.pem, not cert.pem), from an authority that browsers know. For one of your own, run the doctor with NODE_EXTRA_CA_CERTS=its-certificate.pem.',
+          'Configure the whole chain (fullchain.pem, not cert.pem), from an authority that browsers trust. For your own authority, run the doctor with NODE_EXTRA_CA_CERTS=its-certificate.pem.',
       };
     default:
       return undefined;
@@ -101,16 +101,17 @@ async function certificateFault(
 
 const day = (date: Date): string => date.toISOString().slice(0, 10);
 
-/** The code alone: messages of errors may quote what was sent. */
+/** Uses the code only, because error messages may contain sent data. */
 function unexpected(error: unknown, at: string): Fault {
   const name = codeOf(error) ?? (error instanceof Error ? error.name : 'unknown');
   return {
     detail: `the connection to ${at} failed (${name})`,
-    advice: 'Run the doctor again; if it stays, look at the log of what listens there.',
+    advice:
+      'Run the doctor again. If it fails again, check the log of the program that listens there.',
   };
 }
 
-/** Of a list of attempts (a name with several addresses), the first. */
+/** Returns the first error if a name with several addresses was tried. */
 function codeOf(error: unknown): string | undefined {
   const { code, errors } = (error ?? {}) as { code?: string; errors?: unknown[] };
   return code ?? (errors?.length ? codeOf(errors[0]) : undefined);

@@ -1,4 +1,4 @@
-// Packets of the doctor on their way: sent until they arrive, since UDP may lose one, and taken by their content.
+// Sends test packets repeatedly until they arrive, because UDP may lose them, and recognizes them by content.
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { orAborted } from './check.js';
@@ -7,7 +7,7 @@ import type { TurnClient } from './turn-client.js';
 
 const AGAIN_MS = 200;
 
-/** Sends, and sends again, until what is waited for has come. */
+/** Repeats sending until the awaited packet arrives. */
 export async function repeating<T>(send: () => void, wait: () => Promise<T>): Promise<T> {
   send();
   const timer = setInterval(send, AGAIN_MS);
@@ -18,7 +18,7 @@ export async function repeating<T>(send: () => void, wait: () => Promise<T>): Pr
   }
 }
 
-/** Waits for a packet with this content to come out of the allocation; tells who sent it. */
+/** Waits until the allocation receives a packet with this content. Resolves to its sender. */
 export async function take(
   client: TurnClient,
   content: Buffer,
@@ -30,21 +30,21 @@ export async function take(
   }
 }
 
-/** A socket that knows nothing of TURN, like a peer's. */
+/** A plain UDP socket without TURN, like that of a peer. */
 export interface PlainSocket {
   send(content: Buffer): void;
   receive(content: Buffer, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
-/** Sends to one address; takes from any, as a NAT may show another port. */
+/** Sends to one address. Receives from any, because a NAT may change the port. */
 export async function openPlainSocket(to: Address): Promise<PlainSocket> {
   const socket = createSocket(isIPv6(to.ip) ? 'udp6' : 'udp4');
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
     socket.bind(0, resolve);
   });
-  // A packet that is refused on its way is a packet lost.
+  // Treat a refused packet as lost.
   socket.on('error', () => {});
   return {
     send: (content) => socket.send(content, to.port, to.ip, () => {}),

@@ -1,4 +1,4 @@
-// What the doctor found, for people: ✓, ✗ and –, each ✗ with what to do; and for programs, as JSON.
+// Renders the results as text, with ✓, ✗ or – and advice for each ✗, and as JSON.
 import type { Result } from './diagnosis.js';
 
 export interface Look {
@@ -9,7 +9,7 @@ export interface Look {
 
 const MARKS = { passed: '✓', failed: '✗', not_applicable: '–' } as const;
 const COLOURS = { passed: 32, failed: 31, not_applicable: 90 } as const;
-/** Where details begin: a mark, a title, and the spaces between. */
+/** Column at which details begin, after the mark and the title. */
 const INDENT = 18;
 const WIDEST = 100;
 const NARROWEST = 40;
@@ -17,7 +17,7 @@ const NARROWEST = 40;
 export const renderHead = (base: string, look: Look): string =>
   `${paint(`Couplet at ${plain(base)}`, 1, look)}\n\n`;
 
-/** One result; `before` is the one above it, whose ICE server may be another. */
+/** Renders one result. `before` is the previous result; if its ICE server differs, a heading is added. */
 export function renderResult(result: Result, before: Result | undefined, look: Look): string {
   const { title, target, status, detail, advice } = result;
   const lines: string[] = [];
@@ -35,18 +35,18 @@ export function renderResult(result: Result, before: Result | undefined, look: L
 export function renderSum(results: readonly Result[], look: Look): string {
   const { passed, failed, notApplicable } = sum(results);
   const rest = `${passed} passed, ${notApplicable} not applicable`;
-  const text = failed === 0 ? `All is well: ${rest}.` : `${failed} failed, ${rest}.`;
+  const text = failed === 0 ? `No faults: ${rest}.` : `${failed} failed, ${rest}.`;
   return `\n${paint(text, failed === 0 ? COLOURS.passed : COLOURS.failed, look)}\n`;
 }
 
-/** The whole for programs; fields are only ever added. */
+/** Renders the JSON document. Later versions may add fields, but never remove any. */
 export function toJson(base: string, results: readonly Result[]): string {
   const { passed, failed, notApplicable } = sum(results);
   const report = { url: base, ok: failed === 0, passed, failed, notApplicable, checks: results };
   return `${JSON.stringify(report, null, 2)}\n`;
 }
 
-export const allIsWell = (results: readonly Result[]): boolean => sum(results).failed === 0;
+export const noneFailed = (results: readonly Result[]): boolean => sum(results).failed === 0;
 
 function sum(results: readonly Result[]) {
   const count = (status: Result['status']) => results.filter((r) => r.status === status).length;
@@ -62,7 +62,7 @@ const indented = (line: string): string => ' '.repeat(INDENT) + line;
 const paint = (text: string, code: number, { colour }: Look): string =>
   colour ? `\u001b[${code}m${text}\u001b[0m` : text;
 
-/** What a server says about itself must not steer the terminal. */
+/** Replaces control characters, because texts from a server must not control the terminal. */
 const plain = (text: string): string => text.replace(/\p{C}/gu, '?');
 
 function wrap(text: string, { columns }: Look, less: number): string[] {

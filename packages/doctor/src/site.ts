@@ -1,8 +1,8 @@
-// The server that the doctor examines: its address, and what the doctor says it is while it asks.
+// Parses the address of the tested server, and holds the test devices.
 import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 
-/** Where something listens. */
+/** A host and port. */
 export interface Endpoint {
   /** A name, or an address without brackets. */
   host: string;
@@ -10,30 +10,29 @@ export interface Endpoint {
 }
 
 export interface Site {
-  /** `https://host/path`, no slash at the end. */
+  /** `https://host/path`, without a slash at the end. */
   base: string;
   /** The same for WebSocket. */
   wsBase: string;
   server: Endpoint;
-  /** The page on whose behalf CORS is asked for. */
+  /** The origin used in the CORS check. */
   origin: string;
   /** Certificates to trust instead of the system's. */
   ca: string | undefined;
-  /** The two throw-away devices of this examination. */
+  /** The ids of the two test devices. */
   devices: readonly [string, string];
-  /** What the server gave these devices to prove themselves with; filled by the pairing, and needed to clean up. */
+  /** The secrets of these devices. Set by the pairing check, and needed for the clean-up. */
   secrets: [string | undefined, string | undefined];
 }
 
-/** @throws Error in plain words, where it is no address that can be examined */
+/** @throws Error with a text for the user if the address cannot be tested */
 export function siteAt(address: string, options: { origin?: string; ca?: string } = {}): Site {
   const url = httpUrl(address);
   if (url === undefined) throw new Error('the address must be like https://chat.example.org');
-  // Not shown: what stands there may be a password.
+  // The message does not contain the address, because it may include a password.
   if (url.username !== '' || url.password !== '')
-    throw new Error('the address must be without user and password');
-  if (url.search !== '' || url.hash !== '')
-    throw new Error('the address must be without ? and # parts');
+    throw new Error('the address must not contain a user or password');
+  if (url.search !== '' || url.hash !== '') throw new Error('the address must not contain ? or #');
   const base = url.origin + url.pathname.replace(/\/+$/, '');
   const defaultPort = url.protocol === 'https:' ? 443 : 80;
   return {
@@ -47,7 +46,7 @@ export function siteAt(address: string, options: { origin?: string; ca?: string 
   };
 }
 
-/** An origin that no list can hold by chance (RFC 2606 §2). */
+/** An origin that no list contains by chance (RFC 2606 §2). */
 export const ANY_ORIGIN = 'https://couplet-doctor.invalid';
 
 function originOf(given: string | undefined): string {
@@ -57,7 +56,7 @@ function originOf(given: string | undefined): string {
   throw new Error('--origin must be like https://app.example.org or capacitor://localhost');
 }
 
-/** Apps in a web view have schemes of their own. */
+/** Apps in a web view use their own schemes. */
 const APP_ORIGIN = /^(?!(?:https?|wss?|ftp|file):)[a-z][a-z\d+.-]*:\/\/[^\s/?#@]+$/;
 
 function httpUrl(text: string): URL | undefined {
@@ -66,9 +65,9 @@ function httpUrl(text: string): URL | undefined {
   return /^https?:$/.test(url.protocol) ? url : undefined;
 }
 
-/** A host name as sockets take it: an IPv6 address without its brackets. */
+/** Returns a host name for sockets: an IPv6 address without brackets. */
 export const bare = (host: string): string => host.replace(/^\[|\]$/g, '');
 
-/** The name to ask for in TLS (RFC 6066 §3): none for an address. */
+/** Returns the server name for TLS (RFC 6066 §3); none for an IP address. */
 export const serverName = (host: string): string | undefined =>
   isIP(host) === 0 ? host : undefined;

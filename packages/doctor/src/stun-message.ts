@@ -1,4 +1,4 @@
-// STUN messages to and from bytes (RFC 8489 §5, §14; TURN's attributes: RFC 8656 §18), as far as a TURN client needs them.
+// Encodes and decodes the STUN messages of a TURN client (RFC 8489 §5, §14; TURN attributes: RFC 8656 §18).
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 const MAGIC_COOKIE = 0x2112a442;
@@ -16,7 +16,7 @@ export const METHODS = {
 } as const;
 export type Method = keyof typeof METHODS;
 
-/** The class bits of a message type, in place (RFC 8489 §5). */
+/** The class bits of a message type (RFC 8489 §5). */
 export const CLASSES = { request: 0x000, indication: 0x010, success: 0x100, error: 0x110 } as const;
 export type MessageClass = keyof typeof CLASSES;
 
@@ -46,9 +46,9 @@ export interface StunMessage {
   class: MessageClass;
   /** 12 bytes. */
   transactionId: Buffer;
-  /** The first attribute of each kind that is known here. */
+  /** The first attribute of each supported kind. */
   attributes: Partial<Record<AttributeName, Buffer>>;
-  /** The whole message as it came. */
+  /** The whole received message. */
   bytes: Buffer;
 }
 
@@ -57,7 +57,7 @@ export function longTermKey(username: string, realm: string, password: string): 
   return createHash('md5').update(`${username}:${realm}:${password}`).digest();
 }
 
-/** Encodes a message; with `key` it ends in MESSAGE-INTEGRITY. */
+/** Encodes a message. With `key`, MESSAGE-INTEGRITY is appended. */
 export function encode(
   method: Method,
   messageClass: MessageClass,
@@ -72,13 +72,13 @@ export function encode(
   const message = Buffer.concat([header, ...attributes.map(([name, value]) => tlv(name, value))]);
   setLength(message, 0);
   if (key === undefined) return message;
-  // It covers what stands before it, with the length as if it were already there (RFC 8489 §14.5).
+  // It covers the preceding bytes, with the length field already including it (RFC 8489 §14.5).
   setLength(message, 4 + INTEGRITY_BYTES);
   const integrity = createHmac('sha1', key).update(message).digest();
   return Buffer.concat([message, tlv('messageIntegrity', integrity)]);
 }
 
-/** Decodes one whole message; undefined for what is not STUN, or is of a method not known here. */
+/** Decodes one whole message; returns undefined if it is not STUN or has an unsupported method. */
 export function decode(bytes: Buffer): StunMessage | undefined {
   if (bytes.length < HEADER_BYTES || bytes.readUInt32BE(4) !== MAGIC_COOKIE) return undefined;
   const type = bytes.readUInt16BE(0);
@@ -95,7 +95,7 @@ export function decode(bytes: Buffer): StunMessage | undefined {
   return { method, class: messageClass, transactionId: bytes.subarray(8, 20), attributes, bytes };
 }
 
-/** Whether the message carries the MESSAGE-INTEGRITY that `key` makes. */
+/** Whether the MESSAGE-INTEGRITY of the message matches `key`. */
 export function hasIntegrity({ bytes, attributes }: StunMessage, key: Buffer): boolean {
   const given = attributes.messageIntegrity;
   if (given?.length !== INTEGRITY_BYTES) return false;
@@ -105,7 +105,7 @@ export function hasIntegrity({ bytes, attributes }: StunMessage, key: Buffer): b
   return timingSafeEqual(createHmac('sha1', key).update(covered).digest(), given);
 }
 
-/** The code and reason of ERROR-CODE (RFC 8489 §14.8). */
+/** Returns the code and reason of ERROR-CODE (RFC 8489 §14.8). */
 export function errorOf({ attributes }: StunMessage): { code: number; reason: string } {
   const given = attributes.errorCode;
   const value = given !== undefined && given.length >= 4 ? given : Buffer.alloc(4);
@@ -115,14 +115,14 @@ export function errorOf({ attributes }: StunMessage): { code: number; reason: st
   };
 }
 
-/** A 32-bit attribute value. */
+/** Encodes a 32-bit attribute value. */
 export function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
   return bytes;
 }
 
-/** XOR-MAPPED-ADDRESS and its kin (RFC 8489 §14.2). */
+/** Encodes XOR-MAPPED-ADDRESS and similar attributes (RFC 8489 §14.2). */
 export function xorAddress({ ip, port }: Address, transactionId: Buffer): Buffer {
   const address = ipBytes(ip);
   const head = Buffer.alloc(4);
@@ -131,7 +131,7 @@ export function xorAddress({ ip, port }: Address, transactionId: Buffer): Buffer
   return Buffer.concat([head, xor(address, transactionId)]);
 }
 
-/** Undefined for what is no address. */
+/** Decodes such an attribute; returns undefined if it is not an address. */
 export function readXorAddress(value: Buffer, transactionId: Buffer): Address | undefined {
   if (value.length !== 8 && value.length !== 20) return undefined;
   const address = xor(value.subarray(4), transactionId);

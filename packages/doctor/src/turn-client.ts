@@ -1,4 +1,4 @@
-// A small TURN client (RFC 8656) with long-term credentials (RFC 8489 §9.2): one allocation over UDP, TCP or TLS.
+// Implements a small TURN client (RFC 8656) with long-term credentials (RFC 8489 §9.2): one allocation over UDP, TCP or TLS.
 import { randomBytes } from 'node:crypto';
 import {
   type Address,
@@ -16,7 +16,7 @@ import {
 } from './stun-message.js';
 import { openTransport, type Transport, type TurnServerAddress } from './turn-transport.js';
 
-/** An error answer of the server. */
+/** An error response of the server. */
 export class TurnError extends Error {
   readonly code: number;
   constructor({ code, reason }: { code: number; reason: string }) {
@@ -28,16 +28,16 @@ export class TurnError extends Error {
 
 export interface Allocation {
   relayed: Address;
-  /** The client as the server sees it: its server-reflexive address. */
+  /** The server-reflexive address of the client. */
   mapped: Address;
   lifetimeSeconds: number;
 }
 
-/** First wait before a request over UDP is sent again; doubles up to the second. Sooner than RFC 8489 §6.2.1: one asks, once. */
+/** First delay before a UDP request is resent; doubles up to the second value. Shorter than in RFC 8489 §6.2.1 for one client. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 800;
 const DEFAULT_TIMEOUT_MS = 10_000;
-/** Packets from peers that wait to be taken; further ones are dropped, as UDP may. */
+/** Maximum number of queued packets from peers. Further packets are dropped, as UDP allows. */
 const MOST_RECEIVED = 64;
 /** IANA protocol number of UDP, in the first byte of REQUESTED-TRANSPORT. */
 const RELAY_OVER_UDP = uint32(17 << 24);
@@ -48,16 +48,16 @@ export class TurnClient {
   readonly #pending = new Map<string, (answer: StunMessage | Error) => void>();
   readonly #received: { peer: Address; data: Buffer }[] = [];
   #wake: () => void = () => {};
-  /** What the last challenge said; a request before it goes out without credentials. */
+  /** The last challenge. Before the first one, requests are sent without credentials. */
   #challenge: { realm: Buffer; nonce: Buffer } | undefined;
-  /** How often a request was answered 438, and repeated with the new nonce. */
+  /** Number of requests that were answered 438 and repeated with the new nonce. */
   staleNonces = 0;
 
   private constructor(credentials?: { username: string; credential: string }) {
     this.#credentials = credentials;
   }
 
-  /** Connects, unless `signal` says to give up; without credentials it can only ask for its address. The caller closes it. */
+  /** Connects, unless `signal` is aborted. Without credentials, only `binding` works. The caller must close the client. */
   static async connect(
     server: TurnServerAddress,
     credentials?: { username: string; credential: string },
@@ -73,14 +73,14 @@ export class TurnClient {
     return client;
   }
 
-  /** STUN binding: the address that the server sees (RFC 8489 §12). */
+  /** Resolves to the mapped address from a STUN binding (RFC 8489 §12). */
   async binding(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Address> {
     const answer = await this.#exchange('binding', () => [], undefined, timeoutMs);
     if (answer.class !== 'success') throw new TurnError(errorOf(answer));
     return addressIn(answer, 'xorMappedAddress');
   }
 
-  /** @throws {@link TurnError} when it is refused */
+  /** @throws {@link TurnError} if the allocation is refused */
   async allocate(options: { lifetimeSeconds?: number; family?: 4 | 6 } = {}): Promise<Allocation> {
     const answer = await this.#request('allocate', () => [
       ['requestedTransport', RELAY_OVER_UDP],
@@ -98,20 +98,20 @@ export class TurnClient {
     };
   }
 
-  /** Resolves to the new lifetime; 0 ends the allocation. */
+  /** Refreshes the allocation and resolves to the new lifetime. A lifetime of 0 ends it. */
   async refresh(lifetimeSeconds: number, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<number> {
     const lifetime = () => [['lifetime', uint32(lifetimeSeconds)]] as [AttributeName, Buffer][];
     return lifetimeIn(await this.#request('refresh', lifetime, timeoutMs));
   }
 
-  /** Lets packets from and to an address through (RFC 8656 §9). */
+  /** Allows packets from and to an address (RFC 8656 §9). */
   async createPermission(ip: string): Promise<void> {
     await this.#request('createPermission', (transactionId) => [
       ['xorPeerAddress', xorAddress({ ip, port: 0 }, transactionId)],
     ]);
   }
 
-  /** Send indication (RFC 8656 §11): no answer comes, whatever becomes of it. */
+  /** Sends a Send indication (RFC 8656 §11), which has no response. */
   send(peer: Address, data: Buffer): void {
     const transactionId = randomBytes(12);
     const attributes: [AttributeName, Buffer][] = [
@@ -121,7 +121,7 @@ export class TurnClient {
     this.#transport?.send(encode('send', 'indication', attributes, { transactionId }));
   }
 
-  /** The next packet that a peer sent to the relayed address. */
+  /** Resolves to the next packet that a peer sent to the relayed address. */
   async receive(): Promise<{ peer: Address; data: Buffer }> {
     for (;;) {
       const packet = this.#received.shift();
@@ -132,7 +132,7 @@ export class TurnClient {
     }
   }
 
-  /** Closes the transport, and fails what is under way; the server keeps an allocation over UDP until its lifetime ends. */
+  /** Closes the transport and rejects pending requests. The server keeps an allocation over UDP until its lifetime ends. */
   close(): void {
     this.#fail(new Error('closed'));
     this.#transport?.close();
@@ -142,7 +142,7 @@ export class TurnClient {
     for (const settle of this.#pending.values()) settle(cause);
   }
 
-  /** A request with credentials: after a challenge (401) or a stale nonce (438) it is sent once more. */
+  /** Sends a request with credentials, and repeats it once after a challenge (401) or a stale nonce (438). */
   async #request(
     method: Method,
     attributes: (transactionId: Buffer) => [AttributeName, Buffer][],
@@ -195,7 +195,7 @@ export class TurnClient {
         clearTimeout(timeout);
         if (answer instanceof Error) reject(answer);
         else if (answer.class === 'success' && key && !hasIntegrity(answer, key)) {
-          reject(new Error('the answer was not made by who knows the credential'));
+          reject(new Error('the answer has a wrong MESSAGE-INTEGRITY'));
         } else resolve(answer);
       };
       const timeout = setTimeout(

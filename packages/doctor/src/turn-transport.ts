@@ -1,4 +1,4 @@
-// What carries STUN messages between a TURN client and its server: UDP, TCP or TLS (RFC 8656 §2.1).
+// Carries STUN messages between a TURN client and its server over UDP, TCP or TLS (RFC 8656 §2.1).
 import { createSocket } from 'node:dgram';
 import { connect as connectTcp, isIPv6, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -8,21 +8,21 @@ export interface TurnServerAddress {
   transport: 'udp' | 'tcp' | 'tls';
   host: string;
   port: number;
-  /** TLS: the certificates to trust instead of the system's, and the name that the server's must be for. */
+  /** For TLS: the certificates to trust instead of the system's, and the required name in the server's certificate. */
   ca?: string | undefined;
   servername?: string | undefined;
-  /** UDP: goes on where the port is closed, for a server that is still starting. */
+  /** For UDP: continues if the port is closed, because the server may still be starting. */
   ignoreRefusals?: boolean;
 }
 
 export interface Transport {
-  /** Whether a message that was sent arrives, so that requests need not be repeated (RFC 8489 §6.2.2). */
+  /** Whether the transport is reliable, so that requests need not be resent (RFC 8489 §6.2.2). */
   readonly reliable: boolean;
   send(message: Buffer): void;
   close(): void;
 }
 
-/** Opens a transport; `onMessage` gets whole messages, `onClose` tells that there will be no more. */
+/** Opens a transport. Calls `onMessage` with whole messages, and `onClose` after the last one. */
 export async function openTransport(
   server: TurnServerAddress,
   onMessage: (message: Buffer) => void,
@@ -41,7 +41,7 @@ async function openUdp(
 ): Promise<Transport> {
   const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
   socket.on('message', onMessage);
-  // "Connection refused" is ICMP telling that nobody listens, and ends a transaction (RFC 8489 §6.2.1).
+  // An ICMP error "connection refused" means that no program listens, and ends a transaction (RFC 8489 §6.2.1).
   const refused = (cause: Error) => {
     if (!ignoreRefusals) onClose(cause);
   };
@@ -91,7 +91,7 @@ async function openStream(
   let waiting = Buffer.alloc(0);
   socket.on('data', (bytes: Buffer) => {
     waiting = Buffer.concat([waiting, bytes]);
-    // The length in the header is all the framing there is (RFC 8489 §6.2.2).
+    // Messages are framed only by the length in their header (RFC 8489 §6.2.2).
     while (waiting.length >= HEADER_BYTES) {
       const end = HEADER_BYTES + waiting.readUInt16BE(2);
       if (waiting.length < end) break;

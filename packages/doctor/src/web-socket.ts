@@ -1,4 +1,4 @@
-// A WebSocket to the server that is examined, as an app opens it: messages are sent, and taken by their type.
+// Implements a signaling WebSocket to the tested server that sends messages and receives them by type.
 import type {
   ClientMessage,
   ServerMessage,
@@ -10,7 +10,7 @@ import { orAborted } from './check.js';
 import { objectIn } from './http-call.js';
 import { ANY_ORIGIN, type Site } from './site.js';
 
-/** The opening handshake was answered with something else than 101. */
+/** The opening handshake was not answered with 101. */
 export class UpgradeRefused extends Error {
   readonly status: number;
   constructor(status: number) {
@@ -28,7 +28,7 @@ export class MessageRefused extends Error {
   }
 }
 
-/** The connection ended. */
+/** The connection was closed. */
 export class SocketClosed extends Error {
   readonly closeCode: number;
   constructor(closeCode: number) {
@@ -37,7 +37,7 @@ export class SocketClosed extends Error {
   }
 }
 
-/** Messages that wait to be taken; a server that sends more is not ours. */
+/** Maximum number of queued messages. A Couplet server does not send more. */
 const MOST_RECEIVED = 256;
 const MAX_MESSAGE_BYTES = 1_048_576;
 
@@ -51,7 +51,7 @@ export class SignalingSocket {
 
   private constructor(site: Site, signal: AbortSignal) {
     const options: ClientOptions = { maxPayload: MAX_MESSAGE_BYTES };
-    // Without an origin to ask for, as an app that is no page: whether pages may come is the question of CORS.
+    // Without an explicit origin, connect like an app that is not a page. The CORS check tests pages.
     if (site.origin !== ANY_ORIGIN) options.origin = site.origin;
     if (site.ca) options.ca = site.ca;
     this.#socket = new WebSocket(`${site.wsBase}/`, options);
@@ -71,7 +71,7 @@ export class SignalingSocket {
     this.#socket.on('close', (code) => this.#ended(new SocketClosed(code)));
   }
 
-  /** Connects and takes `connected`; the caller closes it. */
+  /** Connects and waits for `connected`. The caller must close the socket. */
   static async open(site: Site, signal: AbortSignal): Promise<SignalingSocket> {
     const socket = new SignalingSocket(site, signal);
     try {
@@ -87,7 +87,7 @@ export class SignalingSocket {
     if (this.#end === undefined) this.#socket.send(JSON.stringify(message));
   }
 
-  /** The next message of this type; passes over others, but not over a refusal. */
+  /** Resolves to the next message of this type and skips others. Rejects on a refusal. */
   async next<Type extends ServerMessageType>(
     type: Type,
   ): Promise<Extract<ServerMessage, { type: Type }>> {
@@ -109,7 +109,7 @@ export class SignalingSocket {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(1000);
     else this.#socket.terminate();
     this.#ended(new SocketClosed(1000));
-    // The answer to the close frame is not waited for by anybody.
+    // Do not wait for the answer to the close frame.
     const { terminate } = this.#socket;
     setImmediate(() => terminate.call(this.#socket));
   }

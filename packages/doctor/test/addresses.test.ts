@@ -1,4 +1,4 @@
-// Addresses as the doctor reads them: of the server, of ICE servers, and in STUN messages.
+// Tests the parsing of addresses: of the server, of ICE servers, and in STUN messages.
 import { describe, expect, test } from 'vitest';
 import { parseIceUrl } from '../src/ice-target.js';
 import { isPrivate, withPort } from '../src/ip-address.js';
@@ -14,7 +14,7 @@ describe('the server', () => {
     expect(siteAt(given)).toMatchObject({ base, server: { host, port } });
   });
 
-  test('two examinations are of different devices', () => {
+  test('each run has its own test devices', () => {
     const all = [siteAt('http://x'), siteAt('http://x')].flatMap(({ devices }) => devices);
     expect(new Set(all).size).toBe(4);
   });
@@ -42,12 +42,12 @@ describe('an ICE server', () => {
     'stun:a?transport=udp',
     'turn:a?x=y',
     'turn:a b',
-  ])('%j is none', (url) => {
+  ])('%j is not an ICE server', (url) => {
     expect(parseIceUrl(url)).toBeUndefined();
   });
 });
 
-test('private addresses are told from public ones', () => {
+test('private and public addresses are distinguished', () => {
   const inner = [
     '10.1.2.3',
     '100.64.0.1',
@@ -70,7 +70,7 @@ describe('a STUN message', () => {
     expect(readXorAddress(xorAddress(address, id), id)).toEqual(address);
   });
 
-  test('that is cut short, or of something else, is no fault of ours', () => {
+  test('that is truncated or not STUN is ignored', () => {
     const whole = encode('binding', 'success', [['xorMappedAddress', Buffer.alloc(3)]]);
     for (let end = 0; end < whole.length; end++) decode(whole.subarray(0, end));
     expect(decode(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))).toBeUndefined();

@@ -1,10 +1,10 @@
-// The allocation check: each refusal of a TURN server (RFC 8656 §19) and its advice.
+// Tests the allocation check: each refusal of a TURN server (RFC 8656 §19) and its advice.
 import { expect, test } from 'vitest';
 import { allocationCheck } from '../src/checks/allocation.js';
 import type { IceTarget } from '../src/ice-target.js';
 import { TurnError } from '../src/turn-client.js';
 
-/** A target whose server answers an allocation like this. */
+/** A target whose server gives this answer to an allocation. */
 function target(allocate: () => Promise<unknown>, username = '4102444800:user'): IceTarget {
   const credentials = { username, credential: 'hunter2' };
   return { client: { allocate }, credentials } as unknown as IceTarget;
@@ -31,17 +31,17 @@ test.each([
   expect(JSON.stringify(finding)).not.toContain('hunter2');
 });
 
-test('a server handed out without credentials is a fault of its own', async () => {
+test('a server without credentials is a fault', async () => {
   const finding = await run({ credentials: undefined } as unknown as IceTarget);
-  expect(finding).toMatchObject({ status: 'failed', detail: 'handed out without credentials' });
+  expect(finding).toMatchObject({ status: 'failed', detail: 'provided without credentials' });
 });
 
-test('what is no answer of TURN is left to be explained as a fault of the network', async () => {
+test('an error that is not a TURN response is passed on as a network fault', async () => {
   const reset = Object.assign(new Error('reset'), { code: 'ECONNRESET' });
   await expect(run(target(() => Promise.reject(reset)))).rejects.toBe(reset);
 });
 
-test('an allocation is shown by its relayed address', async () => {
+test('an allocation is reported with its relayed address', async () => {
   const relayed = { ip: '198.51.100.7', port: 50_000 };
   const finding = await run(target(async () => ({ relayed })));
   expect(finding).toMatchObject({ status: 'passed', detail: 'relays from 198.51.100.7:50000' });

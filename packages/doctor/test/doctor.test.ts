@@ -1,4 +1,4 @@
-// couplet doctor against the server alone: what it finds when all is well, and each fault with what to do about it.
+// Tests couplet doctor against a server without TURN: without faults, and with each fault and its advice.
 
 import { once } from 'node:events';
 import { createServer as createHttp, type RequestListener } from 'node:http';
@@ -22,7 +22,7 @@ async function server(env: Record<string, string> = {}): Promise<RunningServer> 
   return running;
 }
 
-/** Something else that listens on a port of loopback. */
+/** Starts another program on a loopback port. */
 async function listening(something: Server): Promise<string> {
   something.listen(0, '127.0.0.1');
   await once(something, 'listening');
@@ -32,7 +32,7 @@ async function listening(something: Server): Promise<string> {
 
 const answering = (listener: RequestListener) => listening(createHttp(listener));
 
-/** What stands in front of a server: passes requests on, with what a fault changes. No upgrades. */
+/** Starts a proxy in front of a server that forwards requests with the changes of a fault. No upgrades. */
 const inFrontOf = ({ app }: RunningServer, fault: RequestListener) =>
   answering(async (request, reply) => {
     fault(request, reply);
@@ -53,7 +53,7 @@ const inFrontOf = ({ app }: RunningServer, fault: RequestListener) =>
   });
 
 describe('a server without TURN', () => {
-  test('is well: every check passes, ICE servers are not applicable, the exit code is 0', async () => {
+  test('passes every check; ICE servers are not applicable; the exit code is 0', async () => {
     const { url } = await server();
     const { code, results } = await examine(url);
     expect(code).toBe(0);
@@ -68,7 +68,7 @@ describe('a server without TURN', () => {
     ]);
   });
 
-  test('is well too where it requires device secrets, and nothing is left of the examination', async () => {
+  test('passes if it requires device secrets, and no test data remains', async () => {
     const { url } = await server({ REQUIRE_DEVICE_SECRETS: '1' });
     const { code, of } = await examine(url);
     expect(code).toBe(0);
@@ -76,7 +76,7 @@ describe('a server without TURN', () => {
     expect(await (await fetch(`${url}/metrics`)).text()).toContain('couplet_rooms 0');
   });
 
-  test('is examined under a path as well', async () => {
+  test('can be tested under a path', async () => {
     const running = await server();
     const url = await inFrontOf(running, (request) => {
       request.url = request.url?.replace(/^\/chat/, '') || '/';
@@ -84,7 +84,7 @@ describe('a server without TURN', () => {
     expect((await examine(`${url}/chat/`)).of('pairing')).toMatchObject({ status: 'passed' });
   });
 
-  test('a person reads this, in a terminal of 80 columns', async () => {
+  test('has this text report in a terminal of 80 columns', async () => {
     const { url } = await server();
     const text = (await readAloud(url))
       .replace(url, 'http://localhost:8080')
@@ -95,20 +95,20 @@ describe('a server without TURN', () => {
       ✓ HTTP            Couplet 1.0 answers
       ✓ CORS            any page may call the API
       ✓ WebSocket       upgraded, and a ping is answered
-      ✓ Pairing         created, accepted, and told to the device that waited
+      ✓ Pairing         created, accepted, and reported to the waiting device
       ✓ Forwarding      an offer and an answer went from one device to the other
-      – ICE servers     the server hands out none: across networks most devices need
+      – ICE servers     the server provides none: across networks most devices need
                         STUN, and some TURN (docs/turn.md)
-      ✓ Clean-up        the two devices of this examination are forgotten
+      ✓ Clean-up        the two test devices were deleted
 
-      All is well: 6 passed, 1 not applicable.
+      No faults: 6 passed, 1 not applicable.
       "
     `);
   });
 });
 
-describe('what it leaves behind', () => {
-  test('nothing: both devices are purged', async () => {
+describe('test data', () => {
+  test('is purged with both devices', async () => {
     const path = join(temporaryFolder(), 'chat.db');
     const running = await server({ SQLITE_DB_PATH: path });
     const { code } = await examine(running.url);
@@ -118,12 +118,12 @@ describe('what it leaves behind', () => {
     for (const table of ['rooms', 'pendings']) {
       expect(database.prepare(`SELECT * FROM ${table}`).all(), table).toEqual([]);
     }
-    // Both members are gone as well.
+    // Both members have left the room.
     const { body } = await call(running.url, 'GET', '/rooms');
     expect(body).toEqual({ rooms: [], totalRooms: 0 });
   });
 
-  test('nothing, also when a check fails half-way, or is interrupted', async () => {
+  test('is also purged if a check fails halfway or is interrupted', async () => {
     const running = await server();
     const purged: unknown[] = [];
     const stop = new AbortController();
@@ -146,7 +146,7 @@ describe('what it leaves behind', () => {
     expect(of('pairing')).toMatchObject({ status: 'not_applicable', detail: 'interrupted' });
   });
 
-  test('where the purge fails, how to do it later', async () => {
+  test('has advice how to purge it later if the purge fails', async () => {
     const url = await inFrontOf(await server(), (request, reply) => {
       if (request.url === '/api/user/purge') reply.writeHead(405).end();
     });
@@ -157,7 +157,7 @@ describe('what it leaves behind', () => {
 });
 
 describe('it finds', () => {
-  test('a server that is down: one ✗, and the rest is not applicable', async () => {
+  test('a server that is down: one ✗, and the other checks are not applicable', async () => {
     const { url, close } = await startServer();
     await close();
     const { code, failed, of, results } = await examine(url);
@@ -166,12 +166,12 @@ describe('it finds', () => {
     expect(results.slice(1).every(({ status }) => status === 'not_applicable')).toBe(true);
   });
 
-  test('a name that is unknown', async () => {
+  test('an unknown name', async () => {
     const { of } = await examine('http://chat.couplet.invalid');
     expect(of('http')).toMatchObject(failure(/chat\.couplet\.invalid is unknown/, /DNS/));
   });
 
-  test('a server that accepts and says nothing', async () => {
+  test('a server that accepts connections and never answers', async () => {
     const url = await listening(createTcp());
     const { of } = await examine(url, { limitMs: 300 });
     expect(of('http')).toMatchObject(failure(/no answer within 0\.3 s/, /firewalls/));
@@ -179,17 +179,17 @@ describe('it finds', () => {
 
   test.each<[string, (url: string) => string, string, RegExp, RegExp]>([
     [
-      'TLS where none is spoken',
+      'https for a port without TLS',
       (url) => url.replace('http:', 'https:'),
       '',
-      /does not speak TLS/,
+      /does not use TLS/,
       /http:\/\//,
     ],
     [
-      'something that is not HTTP',
+      'a port that does not use HTTP',
       (url) => url,
       'SSH-2.0\r\n',
-      /does not answer in HTTP/,
+      /does not answer with HTTP/,
       /https:\/\//,
     ],
   ])('%s', async (_name, address, greeting, detail, advice) => {
@@ -203,7 +203,7 @@ describe('it finds', () => {
     expect(of('http')).toMatchObject(failure(detail, advice));
   });
 
-  test('a redirect, and where it leads', async () => {
+  test('a redirect and its target', async () => {
     const url = await answering((_request, reply) =>
       reply.writeHead(308, { location: 'https://chat.example.org/' }).end(),
     );
@@ -212,12 +212,12 @@ describe('it finds', () => {
     );
   });
 
-  test('a proxy with nothing behind it', async () => {
+  test('a proxy without a server behind it', async () => {
     const url = await answering((_request, reply) => reply.writeHead(502).end('<html>'));
     expect((await examine(url)).of('http')).toMatchObject(failure(/502/, /behind it/));
   });
 
-  test('another server in its place', async () => {
+  test('another server at the address', async () => {
     const url = await answering((request, reply) =>
       reply.writeHead(request.url === '/' ? 200 : 404).end('<h1>Welcome!</h1>'),
     );
@@ -226,7 +226,7 @@ describe('it finds', () => {
     expect(of('pairing')).toMatchObject(failure(/404$/, /not an answer of Couplet/));
   });
 
-  test('the rooms API switched off; signaling is examined all the same', async () => {
+  test('the rooms API switched off; signaling is still tested', async () => {
     const { url } = await server({ USE_SQLITE: '0' });
     const { code, failed, of } = await examine(url);
     expect({ code, failed }).toEqual({ code: 1, failed: ['pairing'] });
@@ -236,7 +236,7 @@ describe('it finds', () => {
     expect(of('clean-up')).toMatchObject({ status: 'not_applicable' });
   });
 
-  test('pages that ALLOWED_ORIGINS does not let in, by name where one is given', async () => {
+  test('pages that ALLOWED_ORIGINS does not allow, with the origin of --origin', async () => {
     const { url } = await server({ ALLOWED_ORIGINS: 'https://app.example' });
     const { failed, of } = await examine(url);
     expect(failed).toEqual(['cors']);
@@ -263,7 +263,7 @@ describe('it finds', () => {
         reply.setHeader('access-control-allow-headers', 'content-type');
       },
       /does not allow prefer/,
-      /of its own/,
+      /its own/,
     ],
     [
       'adds the header a second time',
@@ -271,22 +271,22 @@ describe('it finds', () => {
         reply.setHeader('access-control-allow-origin', '*, *');
       },
       /twice/,
-      /take it out/,
+      /Remove it there/,
     ],
     [
-      'takes the header out',
+      'removes the header',
       (_request, reply) => {
         reply.setHeader('access-control-allow-origin', '');
       },
       /no Access-Control-Allow-Origin/,
-      /pass Access-Control/,
+      /forward Access-Control/,
     ],
   ])('a proxy that %s', async (_name, fault, detail, advice) => {
     const url = await inFrontOf(await server(), fault);
     expect((await examine(url)).of('cors')).toMatchObject(failure(detail, advice));
   });
 
-  test('a proxy that drops Prefer', async () => {
+  test('a proxy that removes Prefer', async () => {
     const url = await inFrontOf(await server(), (request) => {
       delete request.headers.prefer;
     });
@@ -294,12 +294,12 @@ describe('it finds', () => {
     expect(of('pairing')).toMatchObject(failure(/answered at once/, /Prefer/));
   });
 
-  test('two servers behind one address, whose rooms are not the same', async () => {
+  test('two independent servers behind one address', async () => {
     const servers = [await server(), await server()];
     let turn = 0;
     const url = await listening(
       createTcp((socket) => {
-        // WebSockets alone go round: the rest must be of one database.
+        // Only WebSockets are distributed: the other requests must use one database.
         socket.once('data', (head) => {
           const isUpgrade = /^upgrade:/im.test(head.toString());
           const target = servers[isUpgrade ? turn++ % 2 : 0] as RunningServer;
@@ -318,7 +318,7 @@ describe('it finds', () => {
   });
 });
 
-test('it shows no credential, whatever is wrong with the server that they are for', async () => {
+test('the report never contains credentials of an ICE server with a fault', async () => {
   const own = { username: '1893456000:c0ffee', credential: 'sesame' };
   const iceServers = [
     { urls: ['turn:127.0.0.1:9', 'turn:127.0.0.1:9?transport=tcp'], ...own },
@@ -337,7 +337,7 @@ test('it shows no credential, whatever is wrong with the server that they are fo
   const text = await readAloud(url);
   expect(text).not.toMatch(/visitor|sesame|\d{10}:/);
   expect(of('stun-binding', 'http://x')).toMatchObject(
-    failure(/is no STUN or TURN URL/, /whole list/),
+    failure(/is not a STUN or TURN URL/, /whole list/),
   );
   expect(of('stun-binding', 'turns:127.0.0.1:9?transport=udp')).toMatchObject({
     status: 'not_applicable',

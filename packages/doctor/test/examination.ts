@@ -1,4 +1,4 @@
-// The doctor at work in a test: its results by check and ICE server, and what a person would have read.
+// Runs the doctor in a test, and provides its results by check and ICE server, and its text report.
 import { expect } from 'vitest';
 import { doctor } from '../src/command.js';
 import type { Result } from '../src/diagnosis.js';
@@ -6,23 +6,23 @@ import type { Result } from '../src/diagnosis.js';
 export interface Examination {
   code: number;
   results: Result[];
-  /** `id` → result, of the server itself or of one ICE server. */
+  /** Returns the result of a check of the server itself or of one ICE server. */
   of(id: string, target?: string): Result | undefined;
-  /** `id` of everything that failed, with its ICE server. */
+  /** The `id` of each failed check, with its ICE server. */
   failed: string[];
 }
 
 export interface ExamineOptions {
   ca?: string;
   origin?: string;
-  /** Time for one check; long enough for what succeeds on loopback. */
+  /** Time limit of one check. Long enough for checks that succeed on loopback. */
   limitMs?: number;
   stop?: AbortSignal;
 }
 
 const never = new AbortController().signal;
 
-/** Examines a server; every ✗ must say what to do. */
+/** Tests a server, and asserts that every ✗ has advice. */
 export async function examine(url: string, options: ExamineOptions = {}): Promise<Examination> {
   const { origin, stop = never, ...deps } = options;
   let written = '';
@@ -45,7 +45,7 @@ export async function examine(url: string, options: ExamineOptions = {}): Promis
   };
 }
 
-/** The same as text, as a terminal of this width shows it. */
+/** Returns the text report for a terminal of this width. */
 export async function readAloud(
   url: string,
   {

@@ -1,4 +1,4 @@
-// couplet doctor against real coturn: STUN, allocations over UDP, TCP and TLS, relayed packets, and each planted fault.
+// Tests couplet doctor against a real coturn: STUN, allocations over UDP, TCP and TLS, relayed packets, and injected faults.
 import { X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { startServer, temporaryFolder } from '../../server/test/support/server.j
 import { connect, coturn, minted, SECRET } from '../../server/test/support/turn-fixture.js';
 import { examine, failure, readAloud } from './examination.js';
 
-/** A server that hands out these URLs. */
+/** Starts a server that provides these URLs. */
 async function handingOut(turnUrls: string[], stunUrls: string[] = []): Promise<string> {
   const env = {
     TURN_SECRET: SECRET,
@@ -36,7 +36,7 @@ const args = ['--allow-loopback'];
 describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
   const folder = temporaryFolder();
 
-  test('all is well over UDP, TCP and TLS, and nothing of it stays in coturn', async () => {
+  test('UDP, TCP and TLS pass, and no allocation remains in coturn', async () => {
     const { cert, key, ca } = makeCertificate(folder);
     const env = { TURN_TLS_CERT: cert, TURN_TLS_KEY: key, TURN_VERBOSE: '1' };
     const turn = await coturn({ args, env });
@@ -48,12 +48,12 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     const ids = (target: string) => results.filter((r) => r.target === target).map(({ id }) => id);
     const whole = ['stun-binding', 'allocation', 'relay-to-itself', 'relay-from-outside'];
     expect([stun, udp, tcp, tls].map(ids)).toEqual([['stun-binding'], whole, whole, whole]);
-    expect(of('ice-servers')?.detail).toBe('4 URLs handed out, 3 of them TURN');
+    expect(of('ice-servers')?.detail).toBe('4 URLs provided, 3 of them TURN');
     expect(of('stun-binding', stun)?.detail).toBe('sees this machine as 127.0.0.1');
     for (const target of [udp, tcp, tls]) {
       expect(of('allocation', target)?.detail).toMatch(/^relays from 127\.0\.0\.1:\d+$/);
     }
-    // Ended by a refresh, not left to its lifetime.
+    // Ended by a refresh, not by its lifetime.
     await turn.logged('REFRESH processed, success');
 
     const text = (await readAloud(url, { ca, columns: 80 }))
@@ -67,9 +67,9 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
       ✓ HTTP            Couplet answers
       ✓ CORS            any page may call the API
       ✓ WebSocket       upgraded, and a ping is answered
-      ✓ Pairing         created, accepted, and told to the device that waited
+      ✓ Pairing         created, accepted, and reported to the waiting device
       ✓ Forwarding      an offer and an answer went from one device to the other
-      ✓ ICE servers     4 URLs handed out, 3 of them TURN
+      ✓ ICE servers     4 URLs provided, 3 of them TURN
 
       stun:198.51.100.7:3478
       ✓ STUN binding    sees this machine as 127.0.0.1
@@ -77,29 +77,29 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
       turn:198.51.100.7:3478
       ✓ STUN binding    sees this machine as 127.0.0.1
       ✓ Allocation      relays from 198.51.100.7:3478
-      ✓ Relayed packet  went out of the allocation and came back into it
-      ✓ From outside    a packet sent to 198.51.100.7:3478 came in, and one went back
+      ✓ Relayed packet  sent from the allocation and received by it
+      ✓ From outside    a packet arrived at 198.51.100.7:3478, and another one back
 
       turn:198.51.100.7:3478?transport=tcp
       ✓ STUN binding    sees this machine as 127.0.0.1
       ✓ Allocation      relays from 198.51.100.7:3478
-      ✓ Relayed packet  went out of the allocation and came back into it
-      ✓ From outside    a packet sent to 198.51.100.7:3478 came in, and one went back
+      ✓ Relayed packet  sent from the allocation and received by it
+      ✓ From outside    a packet arrived at 198.51.100.7:3478, and another one back
 
       turns:turn.example.org:5349?transport=tcp
       ✓ STUN binding    sees this machine as 127.0.0.1
       ✓ Allocation      relays from 198.51.100.7:3478
-      ✓ Relayed packet  went out of the allocation and came back into it
-      ✓ From outside    a packet sent to 198.51.100.7:3478 came in, and one went back
+      ✓ Relayed packet  sent from the allocation and received by it
+      ✓ From outside    a packet arrived at 198.51.100.7:3478, and another one back
 
-      ✓ Clean-up        the two devices of this examination are forgotten
+      ✓ Clean-up        the two test devices were deleted
 
-      All is well: 20 passed, 0 not applicable.
+      No faults: 20 passed, 0 not applicable.
       "
     `);
   });
 
-  test('another TURN_SECRET at coturn', async () => {
+  test('a different TURN_SECRET at coturn', async () => {
     const turn = await coturn({ args, env: { TURN_SECRET: 'the-secret-of-somebody-else' } });
     const { stun, udp } = urlsOf(turn);
     const { code, failed, of } = await examine(await handingOut([udp], [stun]));
@@ -111,7 +111,7 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     });
   });
 
-  test('nothing listens on the port, over UDP, TCP and TLS', async () => {
+  test('a closed port, over UDP, TCP and TLS', async () => {
     const port = await freePort();
     const [udp, tcp] = [`turn:127.0.0.1:${port}`, `turn:127.0.0.1:${port}?transport=tcp`];
     const tls = `turns:localhost:${port}?transport=tcp`;
@@ -126,7 +126,7 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     expect(of('allocation', udp)).toMatchObject({ detail: 'needs an answer' });
   });
 
-  test('a port whose packets are swallowed, over UDP, TCP and TLS', async () => {
+  test('a port that drops packets, over UDP, TCP and TLS', async () => {
     const hole = createSocket('udp4');
     hole.bind(0, '127.0.0.1');
     await once(hole, 'listening');
@@ -152,8 +152,8 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     }
   });
 
-  test('an external IP that leads elsewhere', async () => {
-    // To itself coturn finds its way even so: it translates the address back. Only from outside it shows.
+  test('a wrong external IP', async () => {
+    // coturn still reaches itself, because it translates the address back. The fault only shows from outside.
     const turn = await coturn({ args, env: { TURN_EXTERNAL_IP: '127.66.66.66/127.0.0.1' } });
     const { udp, tcp } = urlsOf(turn);
     const { failed, of } = await examine(await handingOut([udp, tcp]), { limitMs: 1500 });
@@ -164,12 +164,12 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     );
   });
 
-  test('a relayed address that is private, as behind NAT without an external IP', async () => {
+  test('a private relayed address, as behind NAT without an external IP', async () => {
     const { udp } = urlsOf(await coturn());
     const { failed, of } = await examine(await handingOut([udp]));
     expect(failed).toEqual([`relay-to-itself ${udp}`]);
     expect(of('relay-to-itself', udp)).toMatchObject(
-      failure(/its own address 127\.0\.0\.1 be a peer \(403\)/, /TURN_EXTERNAL_IP=public/),
+      failure(/its own address 127\.0\.0\.1 as a peer \(403\)/, /TURN_EXTERNAL_IP=public/),
     );
     expect(of('relay-from-outside', udp)).toMatchObject({
       status: 'not_applicable',
@@ -177,7 +177,7 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     });
   });
 
-  test('an expired certificate of coturn, and since when', async () => {
+  test('an expired certificate of coturn, with its date', async () => {
     const { cert, key, ca } = makeCertificate(folder, { expired: true });
     const since = new Date(new X509Certificate(ca).validTo).toISOString().slice(0, 10);
     const turn = await coturn({ args, env: { TURN_TLS_CERT: cert, TURN_TLS_KEY: key } });
@@ -189,7 +189,7 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     );
   });
 
-  test('a quota that is used up, and no relay port that is left', async () => {
+  test('a reached quota, and no free relay port', async () => {
     const conf = (text: string) => text.replace(/^total-quota=.*$/m, 'total-quota=1');
     const full = await coturn({ args, conf });
     const port = String(await freePort());

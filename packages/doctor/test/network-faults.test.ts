@@ -1,8 +1,8 @@
-// What a failed connection means, in plain words: one row for each fault that the network or a certificate can have.
+// Tests the explanation of each network and certificate fault.
 import { expect, test } from 'vitest';
 import { explainFault } from '../src/network-faults.js';
 
-/** Nothing listens here, so that no certificate can be asked for a second time. */
+/** A closed port, so that no certificate can be read again. */
 const where = { server: { host: '127.0.0.1', port: 1 } };
 const withCode = (code: string) => Object.assign(new Error('SECRET'), { code });
 
@@ -10,21 +10,21 @@ test.each([
   ['ECONNREFUSED', /nothing listens at 127\.0\.0\.1 port 1/, /Start it/],
   ['ENOTFOUND', /the name 127\.0\.0\.1 is unknown/, /DNS/],
   ['EAI_AGAIN', /is unknown/, /DNS/],
-  ['EHOSTUNREACH', /no way to/, /network/],
-  ['ENETUNREACH', /no way to/, /network/],
-  ['ECONNRESET', /hung up/, /TLS/],
-  ['EPIPE', /hung up/, /TLS/],
-  ['EPROTO', /does not speak TLS/, /http:\/\//],
-  ['ERR_SSL_WRONG_VERSION_NUMBER', /does not speak TLS/, /http:\/\//],
-  ['HPE_INVALID_CONSTANT', /does not answer in HTTP/, /https:\/\//],
+  ['EHOSTUNREACH', /no route to/, /network/],
+  ['ENETUNREACH', /no route to/, /network/],
+  ['ECONNRESET', /closed the connection/, /TLS/],
+  ['EPIPE', /closed the connection/, /TLS/],
+  ['EPROTO', /does not use TLS/, /http:\/\//],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', /does not use TLS/, /http:\/\//],
+  ['HPE_INVALID_CONSTANT', /does not answer with HTTP/, /https:\/\//],
   ['CERT_HAS_EXPIRED', /expired$/, /Renew/],
   ['CERT_NOT_YET_VALID', /not valid yet/, /clock/],
   ['ERR_TLS_CERT_ALTNAME_INVALID', /is not for 127\.0\.0\.1$/, /Get a certificate/],
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /nobody known vouches/, /fullchain/],
-  ['UNABLE_TO_GET_ISSUER_CERT', /nobody known vouches/, /fullchain/],
-  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', /nobody known vouches/, /fullchain/],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', /nobody known vouches/, /NODE_EXTRA_CA_CERTS/],
-  ['SELF_SIGNED_CERT_IN_CHAIN', /nobody known vouches/, /NODE_EXTRA_CA_CERTS/],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /no trusted authority/, /fullchain/],
+  ['UNABLE_TO_GET_ISSUER_CERT', /no trusted authority/, /fullchain/],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', /no trusted authority/, /fullchain/],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', /no trusted authority/, /NODE_EXTRA_CA_CERTS/],
+  ['SELF_SIGNED_CERT_IN_CHAIN', /no trusted authority/, /NODE_EXTRA_CA_CERTS/],
   ['E_SOMETHING', /failed \(E_SOMETHING\)/, /again/],
 ])('%s', async (code, detail, advice) => {
   const fault = await explainFault(withCode(code), where);
@@ -39,9 +39,13 @@ test.each<[string, unknown, RegExp]>([
     new AggregateError([withCode('ECONNREFUSED')]),
     /nothing listens/,
   ],
-  ['an error without a code is named by its kind', new TypeError('SECRET'), /failed \(TypeError\)/],
-  ['what is no error is unknown', 'SECRET', /failed \(unknown\)/],
-  ['nothing at all is unknown', undefined, /failed \(unknown\)/],
+  [
+    'an error without a code is named by its class',
+    new TypeError('SECRET'),
+    /failed \(TypeError\)/,
+  ],
+  ['a thrown value that is not an error is unknown', 'SECRET', /failed \(unknown\)/],
+  ['undefined is unknown', undefined, /failed \(unknown\)/],
 ])('%s', async (_title, error, detail) => {
   expect((await explainFault(error, where)).detail).toMatch(detail);
 });

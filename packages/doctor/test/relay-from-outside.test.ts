@@ -1,4 +1,4 @@
-// The packet from outside, where coturn on loopback cannot be brought to fail: firewalls, NAT, and networks without UDP.
+// Tests faults of the packet from outside that a loopback coturn cannot have: firewalls, NAT, networks without UDP.
 import { expect, test } from 'vitest';
 import { freePort } from '../../server/test/support/coturn.js';
 import { type Finding, runCheck } from '../src/check.js';
@@ -9,7 +9,7 @@ import { failure } from './examination.js';
 
 const server = { host: 'turn.example.org', port: 3478 };
 
-/** A TURN client out of whose allocation nothing comes; `permission` is what asking for one gives. */
+/** A TURN client whose allocation receives nothing. `permission` is the result of a permission request. */
 const deafClient = (permission: () => Promise<void>) => ({
   createPermission: permission,
   send: () => {},
@@ -36,24 +36,24 @@ async function finding(options: {
 
 const forbidden = () => Promise.reject(new TurnError({ code: 403, reason: '' }));
 
-test('a packet that does not arrive at the right address: the relay ports are closed', async () => {
+test('a packet that does not arrive at the right address means closed relay ports', async () => {
   const found = await finding({ relayedIp: '127.0.0.1', ip: '127.0.0.1' });
   expect(found).toMatchObject(failure(/^no packet reaches 127\.0\.0\.1:/, /Open the relay ports/));
 });
 
-test('the same where no UDP leaves this network says nothing about the relay', async () => {
+test('without UDP in this network, the check is not applicable', async () => {
   const found = await finding({ relayedIp: '127.0.0.1', ip: '127.0.0.1', udp: 'fails' });
   expect(found).toMatchObject({ status: 'not_applicable' });
 });
 
-test('a private relayed address of a public server is wrong without a packet', async () => {
+test('a private relayed address of a public server is wrong even without a packet', async () => {
   const found = await finding({ relayedIp: '10.0.0.4', ip: '198.51.100.7' });
   expect(found).toMatchObject(
     failure(/10\.0\.0\.4 does not lead to coturn.*198\.51\.100\.7/, /198\.51\.100\.7\/PRIVATE/),
   );
 });
 
-test('where this machine may not be a peer, the addresses are compared', async () => {
+test('if this machine is not allowed as a peer, the addresses are compared', async () => {
   const permission = forbidden;
   const wrong = await finding({ relayedIp: '203.0.113.9', ip: '198.51.100.7', permission });
   expect(wrong).toMatchObject(failure(/203\.0\.113\.9 does not lead/, /TURN_EXTERNAL_IP/));

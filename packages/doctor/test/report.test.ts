@@ -1,4 +1,4 @@
-// What the doctor prints: marks, what to do, the width of the terminal, colour; and the JSON for programs.
+// Tests the output of the doctor: marks, advice, line width, color, and JSON.
 import { expect, test } from 'vitest';
 import type { Result } from '../src/diagnosis.js';
 import { renderHead, renderResult, renderSum, toJson } from '../src/report.js';
@@ -63,7 +63,7 @@ test('a table for 80 columns', () => {
   `);
 });
 
-test('a table for a wide terminal is no wider than one reads', () => {
+test('a table for a wide terminal is at most 100 columns wide', () => {
   expect(rendered(200)).toMatchInlineSnapshot(`
     "Couplet at https://chat.example.org
 
@@ -91,21 +91,21 @@ test.each([80, 100, 200, 60])('no line is longer than %i columns, or 100', (colu
   expect(longest).toBeLessThanOrEqual(Math.min(columns, 100));
 });
 
-test('colour goes round the marks, and changes nothing else', () => {
+test('color only adds escape codes', () => {
   const coloured = rendered(80, true);
   expect(coloured).toContain('\u001b[31m✗ WebSocket');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the colours are control characters
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the colors are control characters
   expect(coloured.replace(/\u001b\[\d+m/g, '')).toBe(rendered(80));
 });
 
-test('what a server says cannot steer the terminal', () => {
+test('texts from a server cannot control the terminal', () => {
   const hostile = result({ target: 'turn:\u001b[2J', detail: 'a\u0007b\nc' });
   const text = renderResult(hostile, undefined, { columns: 80, colour: false });
   expect(text).toContain('turn:?[2J\n');
   expect(text).toContain('a?b?c\n');
 });
 
-test('JSON has the sum and every result', () => {
+test('JSON contains the counts and every result', () => {
   expect(JSON.parse(toJson('https://chat.example.org', RESULTS))).toEqual({
     url: 'https://chat.example.org',
     ok: false,

@@ -1,4 +1,4 @@
-// The WebSocket check against whatever may stand in front of a server: each refusal of the upgrade and its advice.
+// Tests the WebSocket check: each refusal of the upgrade by a proxy, and its advice.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

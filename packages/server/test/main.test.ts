@@ -149,7 +149,7 @@ describe('serve', () => {
 
 describe('doctor', () => {
   const well = (url: string) =>
-    expect.stringMatching(new RegExp(`^Couplet at ${url}\n[^]*All is well`));
+    expect.stringMatching(new RegExp(`^Couplet at ${url}\n[^]*No faults`));
 
   test('examines a running server: 0 when all is well, 1 when something failed', async () => {
     const cwd = emptyFolder();

@@ -1,4 +1,4 @@
-// Is everything gone that the doctor left at the server? A purge of its two throw-away devices.
+// Purges the two test devices of the doctor from the server.
 import { type Check, failed, notApplicable, passed } from '../check.js';
 import { call, errorCode } from '../http-call.js';
 import type { Site } from '../site.js';
@@ -11,10 +11,10 @@ export const cleanUpCheck: Check<Site> = {
     const body = { deviceIds: site.devices, secrets };
     const answer = await call(site, signal, 'POST', '/api/user/purge', { body });
     if (errorCode(answer) === 'rooms_api_disabled') return notApplicable('nothing is stored there');
-    if (answer.status === 200) return passed('the two devices of this examination are forgotten');
+    if (answer.status === 200) return passed('the two test devices were deleted');
     return failed(
       `POST /api/user/purge answered ${answer.status}`,
-      `A room of two devices that nobody has is left. Later: curl ${site.base}/api/user/purge -H 'content-type: application/json' -d '${JSON.stringify(body)}'`,
+      `The room of the two test devices remains. To delete it later: curl ${site.base}/api/user/purge -H 'content-type: application/json' -d '${JSON.stringify(body)}'`,
     );
   },
 };

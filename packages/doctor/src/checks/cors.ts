@@ -1,9 +1,9 @@
-// May a page of a browser call the API? The preflight of a POST, and the header on an answer.
+// Checks that pages in a browser can call the API: the preflight of a POST, and the CORS header of an answer.
 import { type Check, type Finding, failed, passed } from '../check.js';
 import { type Answer, call } from '../http-call.js';
 import { ANY_ORIGIN, type Site } from '../site.js';
 
-/** What apps send that a browser asks for first. */
+/** Headers of apps that need a preflight. */
 const HEADERS = ['content-type', 'prefer'];
 
 export const corsCheck: Check<Site> = {
@@ -22,7 +22,7 @@ export const corsCheck: Check<Site> = {
     if (preflight.status < 200 || preflight.status > 299)
       return failed(
         `the preflight (OPTIONS /api/rooms) answered ${preflight.status}`,
-        'A proxy answers OPTIONS itself: let it pass every method on.',
+        'A proxy answers OPTIONS itself. It must forward every method.',
       );
     return (
       refusedOrigin(preflight, origin) ??
@@ -39,21 +39,21 @@ function refusedOrigin({ headers }: Answer, origin: string): Finding<never> | un
   if (allowed === '*' || allowed === origin) return undefined;
   if (allowed?.includes(','))
     return failed(
-      'Access-Control-Allow-Origin comes twice, which browsers refuse',
-      'A proxy adds it too: take it out there, Couplet sends it.',
+      'Access-Control-Allow-Origin is sent twice, which browsers refuse',
+      'A proxy adds it too. Remove it there, because Couplet sends it.',
     );
   const page = origin === ANY_ORIGIN ? 'any page' : `pages of ${origin}`;
-  // A server with a list of its own says that the answer depends on the origin; a proxy that drops headers does not.
+  // A server with a list sends `Vary: Origin`. A proxy that removes headers does not.
   if (listed(headers.vary).includes('origin'))
     return failed(
       `the API is not open to ${page}`,
       origin === ANY_ORIGIN
-        ? 'ALLOWED_ORIGINS lets only the origins in that it names. Add those of your pages, and run the doctor with --origin https://your.page; if no page calls the API, leave it.'
+        ? 'ALLOWED_ORIGINS allows only the listed origins. Add those of your pages, and run the doctor with --origin https://your.page. If no page calls the API, no change is needed.'
         : `Add ${origin} to ALLOWED_ORIGINS, and restart the server.`,
     );
   return failed(
     'the answer has no Access-Control-Allow-Origin',
-    'A proxy takes the header out, or something else than Couplet answers: pass Access-Control-* on unchanged.',
+    'A proxy removes the header, or something other than Couplet answers. A proxy must forward Access-Control-* unchanged.',
   );
 }
 
@@ -67,7 +67,7 @@ function missing(
   if (absent.length === 0) return undefined;
   return failed(
     `the preflight does not allow ${absent.join(', ')}`,
-    `A proxy answers with an ${header} of its own: let it pass on that of Couplet.`,
+    `A proxy sends its own ${header}. It must forward that of Couplet.`,
   );
 }
 

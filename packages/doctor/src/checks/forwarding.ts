@@ -1,4 +1,4 @@
-// Do two devices in one room get each other's messages?
+// Checks that two devices in one room receive each other's messages.
 import { randomUUID } from 'node:crypto';
 import { type Check, failed, passed } from '../check.js';
 import type { Site } from '../site.js';
@@ -14,7 +14,7 @@ export const forwardingCheck: Check<Meeting> = {
   late: () => ({
     detail: 'two devices in one room did not meet in time',
     advice:
-      'Both must reach the same process: do not put several servers behind one load balancer. If there is one only, a proxy holds messages back.',
+      'Both must reach the same process. Do not put several independent servers behind one load balancer. If there is only one, a proxy delays messages.',
   }),
   async run(meeting, signal) {
     const [client1, client2] = meeting.devices;
@@ -38,18 +38,21 @@ export const forwardingCheck: Check<Meeting> = {
       answerer.send({ type: 'webrtc_answer', sdp: answer });
       const answered = await offerer.next('webrtc_answer');
       if (offered.sdp !== offer || answered.sdp !== answer)
-        return failed('a message was changed on its way', 'Something in front changes messages.');
+        return failed(
+          'a message was changed in transit',
+          'A proxy changes messages. It must forward them unchanged.',
+        );
       return passed('an offer and an answer went from one device to the other');
     } catch (error) {
       if (error instanceof MessageRefused)
         return failed(
           `a message was refused: ${error.code}`,
-          'docs/protocol.md says what it means.',
+          'See docs/protocol.md for this code.',
         );
       if (error instanceof SocketClosed && !signal.aborted)
         return failed(
-          `the WebSocket was closed (${error.closeCode}) in the middle`,
-          'A proxy hangs up, or the server was restarted: look at the logs of both.',
+          `the WebSocket was closed (${error.closeCode}) during the check`,
+          'A proxy closed the connection, or the server was restarted. Check the logs of both.',
         );
       throw error;
     } finally {

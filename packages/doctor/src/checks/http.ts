@@ -1,4 +1,4 @@
-// Does the server answer HTTP at this address at all? `GET /`, as an app's settings page asks.
+// Checks that the server answers `GET /` at this address.
 import { type Check, failed, passed } from '../check.js';
 import { call, errorCode } from '../http-call.js';
 import type { Site } from '../site.js';
@@ -13,30 +13,30 @@ export const httpCheck: Check<Site> = {
       const name = /^(Couplet [\w.+-]{1,40}) is running$/.exec(text.trim())?.[1];
       if (name && !headers['cache-control']?.includes('no-store'))
         return failed(
-          'GET / came without Cache-Control: no-store',
-          'A proxy changes the header. Make it pass on the header unchanged and cache nothing; with cached answers, apps see deleted rooms and miss new ones.',
+          'GET / was answered without Cache-Control: no-store',
+          'A proxy changes the header. It must forward the header unchanged and cache nothing. With cached answers, apps see deleted rooms and miss new ones.',
         );
       return passed(name ? `${name} answers` : `GET / answers ${status}`);
     }
     if (errorCode(answer) === 'forbidden')
       return failed(
         `GET / answered ${status} forbidden`,
-        'ALLOWED_HOSTS does not list the name by which the server was called. Add it; if it is there, a proxy in front replaces Host and must pass it on.',
+        'ALLOWED_HOSTS does not list the host name of this address. Add it. If it is listed, a proxy replaces Host and must forward it instead.',
       );
     const target = headers.location && redirectTarget(headers.location, site.base);
     if (status >= 300 && status < 400 && target)
       return failed(
         `GET / answered ${status} and leads to ${target}`,
-        `Apps follow no redirect to other requests: give them ${target}, and run the doctor on that.`,
+        `Apps do not follow redirects of other requests: give them ${target}, and run the doctor on that address.`,
       );
     if (status >= 502 && status <= 504)
       return failed(
         `GET / answered ${status}`,
-        'A proxy answers, but not the server behind it: start the server, or correct its address in the proxy.',
+        'A proxy answers, but the server behind it does not. Start the server, or correct its address in the proxy.',
       );
     return failed(
       `GET / answered ${status}`,
-      'It must be 200. Something else than Couplet answers, or a proxy keeps this path for itself.',
+      'It must be 200. Something other than Couplet answers, or a proxy answers this path itself.',
     );
   },
 };

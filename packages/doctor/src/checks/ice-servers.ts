@@ -1,4 +1,4 @@
-// Which ICE servers does the server hand out to a paired device?
+// Fetches the ICE servers that the server provides to a paired device.
 import type { RTCIceServer } from '@couplet/protocol';
 import { type Check, failed, notApplicable, passed } from '../check.js';
 import { call, refusal } from '../http-call.js';
@@ -19,16 +19,16 @@ export const iceServersCheck: Check<Meeting, HandedOut[]> = {
     const list = serversIn(answer.json?.iceServers);
     if (list === undefined)
       return failed(
-        'POST /api/ice-servers answered something else than ICE servers',
-        'Something in front changes answers: it must pass on /api unchanged.',
+        'POST /api/ice-servers answered something other than ICE servers',
+        'A proxy changes answers. It must forward /api unchanged.',
       );
     if (list.length === 0)
       return notApplicable(
-        'the server hands out none: across networks most devices need STUN, and some TURN (docs/turn.md)',
+        'the server provides none: across networks most devices need STUN, and some TURN (docs/turn.md)',
       );
     const turn = list.filter(({ url }) => /^turns?:/i.test(url)).length;
     return passed(
-      `${count(list.length, 'URL')} handed out, ${turn > 0 ? `${turn} of them TURN` : 'none of them TURN'}`,
+      `${count(list.length, 'URL')} provided, ${turn > 0 ? `${turn} of them TURN` : 'none of them TURN'}`,
       list,
     );
   },
@@ -36,7 +36,7 @@ export const iceServersCheck: Check<Meeting, HandedOut[]> = {
 
 const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
-/** Every URL with its server; undefined for what is no list of RTCIceServer. */
+/** Returns every URL with its server; undefined if the value is not a list of RTCIceServer. */
 function serversIn(value: unknown): HandedOut[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const all: HandedOut[] = [];

@@ -1,16 +1,16 @@
-// Do two devices find each other by a join code: create, a held check, accept?
+// Checks that two devices can pair by a join code: create, a held check, accept.
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Check, failed, passed } from '../check.js';
 import { type Answer, call, errorCode, refusal } from '../http-call.js';
 import type { Site } from '../site.js';
 
-/** Life of the code: what is left over, should the clean-up fail, is gone in a minute. */
+/** Lifetime of the code. Short, in case the clean-up fails. */
 const EXPIRES_IN_SECONDS = 60;
 const WAIT_SECONDS = 3;
-/** For the check to arrive, so that the accept comes while it is held. */
+/** Delay before the accept, so that the server already holds the check. */
 const HEAD_START_MS = 150;
-/** Somebody else may hold the code that was drawn. */
+/** Number of random codes to try, because a code may be in use. */
 const DRAWS = 5;
 
 export const pairingCheck: Check<Site, { roomId: string }> = {
@@ -34,7 +34,7 @@ export const pairingCheck: Check<Site, { roomId: string }> = {
 
     const prefer = { prefer: `wait=${WAIT_SECONDS}` };
     const held = post('/api/rooms/check', { joinid, client1, secret }, prefer);
-    // Awaited below; if the accept fails first, nobody does.
+    // Awaited below, but not if the accept fails first.
     held.catch(() => {});
     await delay(HEAD_START_MS);
     const accepted = await post('/api/rooms/accept', { joinid, client2 });
@@ -44,20 +44,20 @@ export const pairingCheck: Check<Site, { roomId: string }> = {
     const checked = await held;
     if (checked.status === 204)
       return failed(
-        'a check with Prefer: wait was answered at once instead of when the code was accepted',
-        'A proxy drops the header Prefer, or MAX_WAITING_CHECKS is used up. Apps fall back to asking again and again.',
+        'a check with Prefer: wait was answered at once, not when the code was accepted',
+        'A proxy removes the header Prefer, or MAX_WAITING_CHECKS is reached. Apps then have to poll.',
       );
     if (checked.status !== 200) return refusal('POST /api/rooms/check', checked);
     if (typeof roomId !== 'string' || roomId === '' || roomId !== checked.json?.roomid)
       return failed(
-        'the two devices were told different rooms',
-        'Something in front of the server answers from a cache: it must not keep answers of /api.',
+        'the two devices got different rooms',
+        'A proxy answers from a cache. It must not cache answers of /api.',
       );
-    return passed('created, accepted, and told to the device that waited', { roomId });
+    return passed('created, accepted, and reported to the waiting device', { roomId });
   },
 };
 
-/** Servers of older versions give none. */
+/** Returns undefined for servers of older versions, which have no secrets. */
 function secretIn({ json }: Answer): string | undefined {
   return typeof json?.secret === 'string' ? json.secret : undefined;
 }

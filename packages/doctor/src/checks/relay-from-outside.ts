@@ -1,4 +1,5 @@
-// Can others reach the relayed address? A plain packet is sent to it, and one goes back: what a wrong external IP and closed relay ports prevent.
+// Checks that the relayed address can be reached from outside, with one UDP packet in each direction. A wrong external IP
+// or closed relay ports prevent it.
 import { randomBytes } from 'node:crypto';
 import { type Check, type Finding, failed, notApplicable, passed, TimeUp } from '../check.js';
 import type { IceTarget } from '../ice-target.js';
@@ -15,14 +16,14 @@ export const relayFromOutsideCheck: Check<IceTarget> = {
     const { relayed, mapped } = allocation;
     if (isPrivate(relayed.ip) && !isPrivate(ip)) return wrongExternalIp(target, relayed.ip);
     try {
-      // The address from which the packet will come, as far as one can know; any of its ports may.
+      // The packet will most likely come from the mapped address. A permission covers all its ports.
       await client.createPermission(mapped.ip);
     } catch (error) {
       if (!(error instanceof TurnError) || error.code !== 403) throw error;
       return relayed.ip !== ip && !isPrivate(ip)
         ? wrongExternalIp(target, relayed.ip)
         : notApplicable(
-            `coturn lets no address like ${mapped.ip}, which is this machine's, be a peer: run the doctor from another network`,
+            `coturn does not allow ${mapped.ip}, the address of this machine, as a peer: run the doctor from another network`,
           );
     }
     const [there, back] = [randomBytes(16), randomBytes(16)];
@@ -38,7 +39,7 @@ export const relayFromOutsideCheck: Check<IceTarget> = {
         () => client.send(peer, back),
         () => socket.receive(back, signal),
       );
-      return passed(`a packet sent to ${withPort(relayed)} came in, and one went back`);
+      return passed(`a packet arrived at ${withPort(relayed)}, and another one back`);
     } catch (error) {
       if (!(error instanceof TimeUp)) throw error;
       return lost(target, withPort(relayed), arrived);
@@ -50,11 +51,11 @@ export const relayFromOutsideCheck: Check<IceTarget> = {
 
 function lost(target: IceTarget, relayed: string, arrived: boolean): Finding<never> {
   if (target.udp === 'fails')
-    return notApplicable('no UDP leaves this network, as it seems: run the doctor from another');
+    return notApplicable('this network seems to block UDP: run the doctor from another network');
   if (arrived)
     return failed(
       `packets reach ${relayed}, but those sent from it are lost`,
-      'Let UDP out of the host of coturn, in its firewall and in that of the cloud.',
+      'Allow outgoing UDP from the host of coturn, in its firewall and in that of the cloud.',
     );
   const { ip } = target.allocation?.relayed ?? { ip: '' };
   if (ip !== target.ip) return wrongExternalIp(target, ip);
@@ -68,6 +69,6 @@ function wrongExternalIp({ server, ip }: IceTarget, relayedIp: string): Finding<
   const at = server.host === ip ? ip : `${server.host} (${ip})`;
   return failed(
     `the relayed address ${relayedIp} does not lead to coturn, which is at ${at}`,
-    `coturn tells devices an address that is not its own. Set TURN_EXTERNAL_IP to public/private, such as ${isPrivate(ip) ? 'PUBLIC' : ip}/PRIVATE, or leave it empty where the host has its public address itself; then restart coturn (docs/turn.md, Behind NAT).`,
+    `coturn sends devices an address that is not its own. Set TURN_EXTERNAL_IP to public/private, such as ${isPrivate(ip) ? 'PUBLIC' : ip}/PRIVATE, or leave it empty if the host itself has the public address. Then restart coturn (docs/turn.md, Behind NAT).`,
   );
 }

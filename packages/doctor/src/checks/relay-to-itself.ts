@@ -1,4 +1,4 @@
-// Does the TURN server relay? A packet goes out of the allocation, to the relayed address itself, and comes back in.
+// Checks that the TURN server relays: sends a packet from the allocation to its own relayed address.
 import { randomBytes } from 'node:crypto';
 import { type Check, failed, passed } from '../check.js';
 import type { IceTarget } from '../ice-target.js';
@@ -12,7 +12,7 @@ export const relayToItselfCheck: Check<IceTarget> = {
   late: () => ({
     detail: 'a packet from the allocation to itself was lost',
     advice:
-      'The host of coturn cannot reach its own relay ports: let UDP from the host to itself through its firewall, and see that TURN_EXTERNAL_IP names the private address that the host really has.',
+      'The host of coturn cannot reach its own relay ports. Allow UDP from the host to itself in its firewall, and check that TURN_EXTERNAL_IP has the actual private address of the host.',
   }),
   async run({ client, allocation }, signal) {
     if (allocation === undefined) throw new Error('no allocation');
@@ -22,10 +22,10 @@ export const relayToItselfCheck: Check<IceTarget> = {
     } catch (error) {
       if (!(error instanceof TurnError) || error.code !== 403) throw error;
       return failed(
-        `coturn does not let its own address ${relayed.ip} be a peer (403)`,
+        `coturn does not allow its own address ${relayed.ip} as a peer (403)`,
         isPrivate(relayed.ip)
           ? `${relayed.ip} is a private address. Behind NAT set TURN_EXTERNAL_IP=public/${relayed.ip} (docs/turn.md); in a private network without NAT, TURN_ALLOWED_PEERS=${relayed.ip}; for development on one machine, npm run turn -- --allow-loopback.`
-          : 'Two devices that both need the relay cannot meet. TURN_EXTERNAL_IP must have both halves, public/private; or take the address out of denied-peer-ip.',
+          : 'Two devices that both need the relay cannot connect. Set both parts of TURN_EXTERNAL_IP, public/private, or remove the address from denied-peer-ip.',
       );
     }
     const packet = randomBytes(16);
@@ -33,6 +33,6 @@ export const relayToItselfCheck: Check<IceTarget> = {
       () => client.send(relayed, packet),
       () => take(client, packet, signal),
     );
-    return passed('went out of the allocation and came back into it');
+    return passed('sent from the allocation and received by it');
   },
 };

@@ -1,4 +1,4 @@
-// Does the STUN or TURN server answer, and where does it see this machine (RFC 8489 §12)?
+// Checks that the STUN or TURN server answers, and returns the mapped address of this machine (RFC 8489 §12).
 import { type Check, orAborted, passed } from '../check.js';
 import type { IceTarget } from '../ice-target.js';
 import type { Fault } from '../network-faults.js';
@@ -14,7 +14,7 @@ export const stunBindingCheck: Check<IceTarget> = {
       const { ip } = await orAborted(signal, client.binding());
       return passed(`sees this machine as ${ip}`);
     } catch (error) {
-      // A TURN server that tells its address to nobody without credentials answers all the same.
+      // Some TURN servers require credentials for a binding. Their error is an answer too.
       if (error instanceof TurnError && target.kind === 'turn') return passed('answers');
       if ((error as { code?: string }).code === 'ECONNREFUSED')
         return { status: 'failed', ...closed(target) };
@@ -26,7 +26,7 @@ export const stunBindingCheck: Check<IceTarget> = {
 function silence({ port, server, transport, ip }: IceTarget): Fault {
   return {
     detail: `${port} does not answer`,
-    advice: `Open ${port} for everyone, in the firewall of the host and in that of the cloud (docs/turn.md, Ports), and see that ${server.host}${ip && ip !== server.host ? ` (here ${ip})` : ''} is the host of coturn.${transport === 'udp' ? ' If other UDP URLs fail too, it may be this network that lets no UDP out.' : ''}`,
+    advice: `Open ${port} for everyone, in the firewall of the host and in that of the cloud (docs/turn.md, Ports), and check that ${server.host}${ip && ip !== server.host ? ` (here ${ip})` : ''} is the host of coturn.${transport === 'udp' ? ' If other UDP URLs fail too, this network may block UDP.' : ''}`,
   };
 }
 
@@ -36,11 +36,11 @@ function closed({ port, server, transport }: IceTarget): Fault {
     return {
       detail,
       advice:
-        'coturn listens for TLS only with a certificate: set TURN_TLS_CERT and TURN_TLS_KEY, see that it may read both, and restart it; else take the turns: URL out of TURN_URLS.',
+        'coturn listens for TLS only with a certificate. Set TURN_TLS_CERT and TURN_TLS_KEY, check that coturn can read both, and restart it. Otherwise remove the turns: URL from TURN_URLS.',
     };
   return {
     detail,
     advice:
-      'coturn does not run, or listens elsewhere: `docker compose logs coturn` says why, and the port in TURN_URLS and STUN_URLS must be that of TURN_PORT.',
+      'coturn does not run, or listens on another port. Check `docker compose logs coturn`. The port in TURN_URLS and STUN_URLS must match TURN_PORT.',
   };
 }

@@ -1,4 +1,4 @@
-// Does the WebSocket upgrade get through whatever stands in front of the server?
+// Checks that the WebSocket upgrade passes all proxies in front of the server.
 import { type Check, type Finding, failed, passed } from '../check.js';
 import { call } from '../http-call.js';
 import type { Site } from '../site.js';
@@ -8,9 +8,9 @@ export const webSocketCheck: Check<Site> = {
   id: 'websocket',
   title: 'WebSocket',
   late: () => ({
-    detail: 'the connection was not upgraded, or nothing came through it, in time',
+    detail: 'the connection was not upgraded in time, or no message arrived',
     advice:
-      'A proxy holds messages back: it must pass a WebSocket through both ways without buffering. deploy/nginx.conf and deploy/Caddyfile do.',
+      'A proxy delays messages. It must forward a WebSocket in both directions without buffering, as in deploy/nginx.conf and deploy/Caddyfile.',
   }),
   async run(site, signal) {
     const status = await upgraded(site, signal);
@@ -19,7 +19,7 @@ export const webSocketCheck: Check<Site> = {
   },
 };
 
-/** Resolves to the status of the handshake; with 101, a ping was answered. */
+/** Resolves to the status of the handshake. With 101, a ping was answered too. */
 async function upgraded(site: Site, signal: AbortSignal): Promise<number> {
   try {
     const socket = await SignalingSocket.open(site, signal);
@@ -36,7 +36,7 @@ async function upgraded(site: Site, signal: AbortSignal): Promise<number> {
   }
 }
 
-/** The server knows its own page by `Host`, where ALLOWED_ORIGINS does not list it. */
+/** The server allows its own page by comparing the origin with `Host`. This fails if a proxy changes `Host`. */
 async function ownPageRefused(
   site: Site,
   signal: AbortSignal,
@@ -47,7 +47,7 @@ async function ownPageRefused(
   if ((await upgraded({ ...site, origin }, signal)) !== 403) return undefined;
   return failed(
     `the WebSocket of the server's own page, ${origin}/demo/, is refused (403)`,
-    `The proxy in front changes Host. It must pass on what the client sent, with its port: in nginx, proxy_set_header Host $http_host. Otherwise add ${origin} to ALLOWED_ORIGINS.`,
+    `A proxy changes Host. It must forward the client's value with its port: in nginx, proxy_set_header Host $http_host. Otherwise add ${origin} to ALLOWED_ORIGINS.`,
   );
 }
 
@@ -56,20 +56,20 @@ function refused(status: number): Finding<never> {
   if (status === 403 || status === 401)
     return failed(
       detail,
-      'Something in front of the server asks for a login or forbids WebSockets, or ALLOWED_ORIGINS does not list the page of --origin.',
+      'A proxy asks for a login or forbids WebSockets, or ALLOWED_ORIGINS does not list the page of --origin.',
     );
   if (status >= 500)
     return failed(
       detail,
-      'The server is going away or away, or the proxy cannot reach it for WebSockets.',
+      'The server is down or shutting down, or the proxy cannot reach it for WebSockets.',
     );
   if (status === 404)
     return failed(
       detail,
-      'The WebSocket is on the path / of the server: the proxy must lead there.',
+      'The WebSocket is on the path / of the server. The proxy must forward to it.',
     );
   return failed(
     detail,
-    'The proxy in front does not pass the upgrade on. nginx needs, in `location = /`: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; deploy/nginx.conf has them. In a cloud, turn WebSockets on for the load balancer.',
+    'A proxy does not forward the upgrade. nginx needs, in `location = /`: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; see deploy/nginx.conf. In a cloud, enable WebSockets for the load balancer.',
   );
 }
