@@ -12,6 +12,7 @@ export default defineConfig({
         find: '@couplet/protocol/typebox',
         replacement: source('packages/protocol/src/typebox.ts'),
       },
+      { find: /^@couplet\/testkit\/(.*)$/, replacement: source('packages/testkit/src/$1.ts') },
       { find: '@couplet/protocol', replacement: source('packages/protocol/src/index.ts') },
       { find: '@couplet/client', replacement: source('packages/client/src/index.ts') },
       { find: '@couplet/doctor', replacement: source('packages/doctor/src/index.ts') },
@@ -30,7 +31,7 @@ export default defineConfig({
     expect: { poll: { timeout: 15_000 } },
     coverage: {
       provider: 'v8',
-      include: ['packages/*/src/**'],
+      include: ['packages/{protocol,doctor,server,client}/src/**'],
       reporter: ['text'],
       thresholds: { branches: 90 },
     },

@@ -10,7 +10,7 @@ const { asyncApi } = await import('./asyncapi.js');
 const tables = await import('./tables.js');
 const wire = await import(`${ROOT}packages/protocol/dist/index.js`);
 const schemas = await import(`${ROOT}packages/protocol/dist/schema.js`);
-const { SETTINGS } = await import(`${ROOT}packages/server/dist/platform/config.js`);
+const { SETTINGS } = await import(`${ROOT}packages/server/dist/settings/config.js`);
 const { version } = JSON.parse(readFileSync(`${ROOT}packages/protocol/package.json`, 'utf8'));
 
 writeFileSync(
@@ -34,7 +34,7 @@ write('docs/operations.md', {
 });
 
 const { ACCEPT_GUESSES } = await import(`${ROOT}packages/server/dist/pairing/guesses.js`);
-const rules = await import(`${ROOT}packages/server/dist/platform/penalties.js`);
+const rules = await import(`${ROOT}packages/server/dist/limits/penalties.js`);
 const createsPerHour = SETTINGS.get('MAX_CREATES_PER_HOUR').default;
 write('SECURITY.md', { odds: oddsTable(mostTries(ACCEPT_GUESSES, rules, createsPerHour)) });
 await import('./env-example.js');

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { prepare, ROOT } from './prepare.js';
 
 await prepare();
-const { SETTINGS } = await import(`${ROOT}packages/server/dist/platform/config.js`);
+const { SETTINGS } = await import(`${ROOT}packages/server/dist/settings/config.js`);
 const path = `${ROOT}.env.example`;
 const WIDTH = 100;
 

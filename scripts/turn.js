@@ -11,7 +11,7 @@ await prepare();
 const { ConfigError, parseConfig } = await import(`${ROOT}packages/server/dist/index.js`);
 
 const { layered, parseDotEnv } = await import(
-  `${ROOT}packages/server/dist/platform/environment.js`
+  `${ROOT}packages/server/dist/settings/environment.js`
 );
 
 const args = process.argv.slice(2);

@@ -1,8 +1,8 @@
 // docs/client-api.md against the comments of the client: it is what npm run docs would write, and nothing lacks a comment.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../packages/server/test/support/server.js';
 import { ROOT, run } from './support.js';
 
 const folder = temporaryFolder();

@@ -1,8 +1,8 @@
 // The client as a bundler puts it into an application: small, and only what the application uses.
 import { gzipSync } from 'node:zlib';
+import { build as compile } from '@couplet/testkit/server-process';
 import { build, type Rolldown } from 'vite';
 import { beforeAll, expect, test } from 'vitest';
-import { build as compile } from '../packages/server/test/support/server-process.js';
 import { ROOT } from './support.js';
 
 /** The promise of packages/client/README.md. */

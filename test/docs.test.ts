@@ -11,8 +11,8 @@ import {
 } from '@couplet/protocol';
 import * as schemas from '@couplet/protocol/schema';
 import { describe, expect, test } from 'vitest';
-import { parseConfig, SETTINGS } from '../packages/server/src/platform/config.js';
-import { parseDotEnv } from '../packages/server/src/platform/environment.js';
+import { parseConfig, SETTINGS } from '../packages/server/src/settings/config.js';
+import { parseDotEnv } from '../packages/server/src/settings/environment.js';
 import { NETWORKS } from '../packages/server/test/nat/networks.js';
 import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
 

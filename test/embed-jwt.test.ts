@@ -1,11 +1,12 @@
 // The example examples/embed-jwt, run as it stands: nobody does anything without a token, and nobody is another device.
+
+import { call, someCode, someDevice } from '@couplet/testkit/api';
+import { Peer } from '@couplet/testkit/peer';
 import type { FastifyInstance } from 'fastify';
 import { SignJWT } from 'jose';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { buildServer } from '../examples/embed-jwt/server.js';
-import { call, someCode, someDevice } from '../packages/server/test/support/api.js';
-import { Peer } from '../packages/server/test/support/peer.js';
 
 const secret = new TextEncoder().encode('a secret of the accounts service');
 const app: FastifyInstance = await buildServer(secret, { SQLITE_DB_PATH: ':memory:' });

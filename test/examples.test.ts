@@ -1,12 +1,12 @@
 // The examples of the client, run as they stand: plain pages, React, Node, and Node with a browser.
 import { readdirSync } from 'node:fs';
+import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
+import { describeWith } from '@couplet/testkit/components';
+import { startServer } from '@couplet/testkit/server';
+import { build } from '@couplet/testkit/server-process';
 import type { Browser, Page } from 'playwright-core';
 import { build as bundle, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { launchBrowser, openDevice, servePage } from '../packages/server/test/support/browser.js';
-import { describeWith } from '../packages/server/test/support/components.js';
-import { startServer } from '../packages/server/test/support/server.js';
-import { build } from '../packages/server/test/support/server-process.js';
 import { ROOT, read } from './support/papers.js';
 import { openTerminal } from './support/terminal.js';
 

@@ -2,8 +2,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../packages/server/test/support/server.js';
 import { isAccepted, productionPackages } from '../scripts/licenses.js';
 import { ROOT, read, tableRows } from './support/papers.js';
 

@@ -1,9 +1,10 @@
 // The examples that mount the server in Express and in Fastify, run as they stand: one port for both, and one end.
+
+import { pairDevices } from '@couplet/testkit/api';
+import { Peer } from '@couplet/testkit/peer';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { start as startExpress } from '../examples/mount-express/server.js';
 import { start as startFastify } from '../examples/mount-fastify/server.js';
-import { pairDevices } from '../packages/server/test/support/api.js';
-import { Peer } from '../packages/server/test/support/peer.js';
 
 describe.each([
   ['mount-express', startExpress],

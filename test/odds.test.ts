@@ -1,22 +1,19 @@
 // The odds in SECURITY.md: the table computed from the limits, and the attack on running servers with default settings.
+
+import { describeWith } from '@couplet/testkit/components';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { flood, type PipelinedRequest } from '@couplet/testkit/pipelined';
+import { startRedis } from '@couplet/testkit/redis-servers';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
+import { MemoryPenalties, unforgiven, waitAfter } from '../packages/server/src/limits/penalties.js';
+import { MemoryQuota } from '../packages/server/src/limits/quota.js';
 import { ACCEPT_GUESSES, CHECK_GUESSES } from '../packages/server/src/pairing/guesses.js';
-import { openRedisStore } from '../packages/server/src/pairing/redis-store.js';
-import { openSqliteStore } from '../packages/server/src/pairing/sqlite-store.js';
+import { openRedisStore } from '../packages/server/src/pairing/redis/store.js';
+import { openSqliteStore } from '../packages/server/src/pairing/sqlite/store.js';
 import type { PairingStore } from '../packages/server/src/pairing/store.js';
-import { SETTINGS } from '../packages/server/src/platform/config.js';
-import {
-  MemoryPenalties,
-  unforgiven,
-  waitAfter,
-} from '../packages/server/src/platform/penalties.js';
-import { MemoryQuota } from '../packages/server/src/platform/quota.js';
-import { describeWith } from '../packages/server/test/support/components.js';
-import { FakeClock } from '../packages/server/test/support/fake-clock.js';
-import { flood, type PipelinedRequest } from '../packages/server/test/support/pipelined.js';
-import { startRedis } from '../packages/server/test/support/redis-servers.js';
+import { SETTINGS } from '../packages/server/src/settings/config.js';
 import { openRedis } from '../packages/server/test/support/redis-stores.js';
-import { startServer } from '../packages/server/test/support/server.js';
 import { bestPlan, chance, mostGuesses, mostTries, oddsTable, shown } from '../scripts/odds.js';
 import { read, section, tableRows } from './support/papers.js';
 

@@ -1,9 +1,10 @@
 // GET /openapi.json: clean under a standard linter, and complete.
+
+import { startServer } from '@couplet/testkit/server';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { buildApp } from '../packages/server/src/app.js';
-import { parseConfig } from '../packages/server/src/platform/config.js';
-import { startServer } from '../packages/server/test/support/server.js';
+import { parseConfig } from '../packages/server/src/settings/config.js';
 import { read } from './support/papers.js';
 
 const server = await startServer();

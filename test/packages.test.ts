@@ -2,12 +2,12 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { pairDevices } from '@couplet/testkit/api';
+import { startCommand } from '@couplet/testkit/command';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { pairDevices } from '../packages/server/test/support/api.js';
-import { startCommand } from '../packages/server/test/support/command.js';
-import { temporaryFolder } from '../packages/server/test/support/server.js';
 import { ROOT, run } from './support.js';
 
 const PACKAGES = ['protocol', 'doctor', 'server', 'client'];

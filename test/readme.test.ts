@@ -1,10 +1,10 @@
 // The README's examples, run as they stand: the commands in a shell, the scripts in two pages of a browser.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
+import { describeWith } from '@couplet/testkit/components';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { launchBrowser, openDevice, servePage } from '../packages/server/test/support/browser.js';
-import { describeWith } from '../packages/server/test/support/components.js';
-import { startServer } from '../packages/server/test/support/server.js';
 import { blocks, read } from './support/papers.js';
 
 const readme = read('README.md');

@@ -1,8 +1,8 @@
 // What becomes of the figures: a paper, pictures, flame graphs.
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { ROOT } from '../../test/support/papers.js';
 import { figureOf, type Row } from '../src/figures/row.js';
 import { callTree, largestCosts, shortened } from '../src/profile/cpu-profile.js';

@@ -1,8 +1,8 @@
 // The whole way in small: real servers, the real generator, no word on how fast.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { run } from '../../test/support.js';
 import type { Row, ServerName } from '../src/figures/row.js';
 

@@ -1,10 +1,10 @@
 // Tests the demo's connection test against a real coturn and against unreachable servers.
+import { launchBrowser } from '@couplet/testkit/browser';
+import { describeWith } from '@couplet/testkit/components';
+import { freePort } from '@couplet/testkit/coturn';
+import { coturn, SECRET } from '@couplet/testkit/turn-fixture';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { launchBrowser } from '../../packages/server/test/support/browser.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { freePort } from '../../packages/server/test/support/coturn.js';
-import { coturn, SECRET } from '../../packages/server/test/support/turn-fixture.js';
 import { buildDemo, startSite, type Visitor, visit } from './support/visitor.js';
 
 describeWith(['chromium', 'turnserver'], 'the connection test', () => {

@@ -1,13 +1,9 @@
 // Tests the demo page in real browsers, through its labels, buttons and keyboard.
+import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
+import { describeWith } from '@couplet/testkit/components';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { startHostileServer } from '../../packages/client/test/support/hostile-server.js';
-import {
-  launchBrowser,
-  openDevice,
-  servePage,
-} from '../../packages/server/test/support/browser.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
 import {
   buildDemo,
   compare,

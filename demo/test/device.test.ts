@@ -1,8 +1,8 @@
 // Tests the device of a tab: kept across reloads, new in a duplicated tab, and usable without storage.
+import { launchBrowser } from '@couplet/testkit/browser';
+import { describeWith } from '@couplet/testkit/components';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { launchBrowser } from '../../packages/server/test/support/browser.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
 import {
   buildDemo,
   enterCode,

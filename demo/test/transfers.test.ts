@@ -2,10 +2,10 @@
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { launchBrowser } from '@couplet/testkit/browser';
+import { describeWith } from '@couplet/testkit/components';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { launchBrowser } from '../../packages/server/test/support/browser.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
 import { buildDemo, meet, startSite, type Visitor } from './support/visitor.js';
 
 describeWith(['chromium'], 'a file', () => {

@@ -1,8 +1,8 @@
 // Tests every view of the demo page with axe, and for overflow: light and dark, phone and desktop.
+import { launchBrowser } from '@couplet/testkit/browser';
+import { describeWith } from '@couplet/testkit/components';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { launchBrowser } from '../../packages/server/test/support/browser.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
 import {
   accessibilityFaults,
   buildDemo,

@@ -1,10 +1,10 @@
 // deploy/Caddyfile.cluster in real Caddy: what it does with a request.
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { call } from '@couplet/testkit/api';
+import { describeWith } from '@couplet/testkit/components';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { call } from '../../packages/server/test/support/api.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { startBalancer } from './cluster.js';
 
 const folder = temporaryFolder();

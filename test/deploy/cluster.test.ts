@@ -1,9 +1,10 @@
 // deploy/Caddyfile.cluster in real Caddy, before real nodes on a real Redis: any node serves any client, and one may go.
+
+import { call, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { describeWith } from '@couplet/testkit/components';
+import { Peer } from '@couplet/testkit/peer';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { call, pairDevices, someCode, someDevice } from '../../packages/server/test/support/api.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { Peer } from '../../packages/server/test/support/peer.js';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import {
   type ClusterNode,
   startBalancer,

@@ -1,9 +1,9 @@
 // A cluster as shipped, on loopback: Redis by deploy/redis, nodes as processes, Caddy by deploy/Caddyfile.cluster in front.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Certificate } from '../../packages/server/test/support/certificate.js';
-import { type Command, spawnCommand } from '../../packages/server/test/support/command.js';
-import { eventually } from '../../packages/server/test/support/eventually.js';
+import type { Certificate } from '@couplet/testkit/certificate';
+import { type Command, spawnCommand } from '@couplet/testkit/command';
+import { eventually } from '@couplet/testkit/eventually';
 import { ROOT } from '../support.js';
 import { freePort, startProgram } from './proxy.js';
 

@@ -1,13 +1,13 @@
 // The compose files: accepted by Compose with and without a .env, and in step with the settings and the Dockerfile.
 import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeWith } from '@couplet/testkit/components';
+import { composeServices, type Service } from '@couplet/testkit/compose';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { parseConfig, SETTINGS } from '../../packages/server/src/platform/config.js';
-import { parseDotEnv } from '../../packages/server/src/platform/environment.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { composeServices, type Service } from '../../packages/server/test/support/compose.js';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
+import { parseConfig, SETTINGS } from '../../packages/server/src/settings/config.js';
+import { parseDotEnv } from '../../packages/server/src/settings/environment.js';
 import { ROOT, run } from '../support.js';
 
 const folder = temporaryFolder();

@@ -2,11 +2,11 @@
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeCertificate } from '@couplet/testkit/certificate';
+import { describeWith } from '@couplet/testkit/components';
+import { startServer, temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { examine, failure } from '../../packages/doctor/test/examination.js';
-import { makeCertificate } from '../../packages/server/test/support/certificate.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { startServer, temporaryFolder } from '../../packages/server/test/support/server.js';
 import { freePort, nginxArguments, SITE, startProgram } from './proxy.js';
 
 describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {

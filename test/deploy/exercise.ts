@@ -1,15 +1,9 @@
 // Everything that Couplet does with Redis, by two nodes that serve one pair: what one refuses to do, this meets.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { Peer } from '@couplet/testkit/peer';
 import { expect } from 'vitest';
-import {
-  call,
-  createPending,
-  pairDevices,
-  someCode,
-  someDevice,
-} from '../../packages/server/test/support/api.js';
-import { Peer } from '../../packages/server/test/support/peer.js';
 
 type Nodes = readonly [{ url: string }, { url: string }];
 

@@ -2,10 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { call, pairDevices } from '@couplet/testkit/api';
+import { startCommand } from '@couplet/testkit/command';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { call, pairDevices } from '../../packages/server/test/support/api.js';
-import { startCommand } from '../../packages/server/test/support/command.js';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { ROOT, repositoryFiles } from '../support.js';
 import { buildByHand, type Image, instructions, isIgnored } from './image.js';
 

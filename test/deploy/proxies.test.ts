@@ -3,19 +3,12 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { get, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { someCode, someDevice } from '@couplet/testkit/api';
+import { type Certificate, makeCertificate } from '@couplet/testkit/certificate';
+import { describeWith } from '@couplet/testkit/components';
+import { Peer } from '@couplet/testkit/peer';
+import { type RunningServer, startServer, temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { someCode, someDevice } from '../../packages/server/test/support/api.js';
-import {
-  type Certificate,
-  makeCertificate,
-} from '../../packages/server/test/support/certificate.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { Peer } from '../../packages/server/test/support/peer.js';
-import {
-  type RunningServer,
-  startServer,
-  temporaryFolder,
-} from '../../packages/server/test/support/server.js';
 import {
   freePort,
   nginxArguments,

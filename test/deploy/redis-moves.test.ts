@@ -2,17 +2,12 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { call, createPending, pairDevices, someDevice } from '@couplet/testkit/api';
+import { describeWith } from '@couplet/testkit/components';
+import { eventually } from '@couplet/testkit/eventually';
+import { startRedis, startRedisCluster } from '@couplet/testkit/redis-servers';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import {
-  call,
-  createPending,
-  pairDevices,
-  someDevice,
-} from '../../packages/server/test/support/api.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { eventually } from '../../packages/server/test/support/eventually.js';
-import { startRedis, startRedisCluster } from '../../packages/server/test/support/redis-servers.js';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { startClusterNode, untilReady } from './cluster.js';
 
 const SLOW = { timeout: 60_000 };

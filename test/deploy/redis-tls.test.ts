@@ -1,17 +1,12 @@
 // Redis by TLS alone: nodes that know its authority work as ever, others say why they do not.
+
+import { call } from '@couplet/testkit/api';
+import { type Certificate, makeCertificate } from '@couplet/testkit/certificate';
+import { startCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { startRedisCluster, startWatchedRedis } from '@couplet/testkit/redis-servers';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { call } from '../../packages/server/test/support/api.js';
-import {
-  type Certificate,
-  makeCertificate,
-} from '../../packages/server/test/support/certificate.js';
-import { startCommand } from '../../packages/server/test/support/command.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import {
-  startRedisCluster,
-  startWatchedRedis,
-} from '../../packages/server/test/support/redis-servers.js';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { type ClusterNode, startClusterNode, startShippedRedis, untilReady } from './cluster.js';
 import { exercise } from './exercise.js';
 

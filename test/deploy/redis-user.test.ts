@@ -1,19 +1,19 @@
 // deploy/redis/users.conf: with the rights of that user everything works, in every mode, and none of them is unused.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { SLOTS, slotOf } from '../../packages/server/src/platform/redis-servers.js';
-import { call, pairDevices, someCode } from '../../packages/server/test/support/api.js';
-import { runCommand } from '../../packages/server/test/support/command.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { Peer } from '../../packages/server/test/support/peer.js';
+import { call, pairDevices, someCode } from '@couplet/testkit/api';
+import { runCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { Peer } from '@couplet/testkit/peer';
 import {
   type RedisServer,
   startRedis,
   startRedisCluster,
   startWatchedRedis,
-} from '../../packages/server/test/support/redis-servers.js';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
+} from '@couplet/testkit/redis-servers';
+import { temporaryFolder } from '@couplet/testkit/server';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { SLOTS, slotOf } from '../../packages/server/src/redis/servers.js';
 import { ROOT } from '../support.js';
 import { startClusterNode, untilReady } from './cluster.js';
 import { exercise } from './exercise.js';

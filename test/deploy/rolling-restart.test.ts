@@ -1,9 +1,10 @@
 // A rolling restart under pairs that talk: three nodes behind Caddy, one after the other; no pair is apart for longer than
 // its own reconnect. ROLLING_PAIRS=500 npm test -- test/deploy/rolling-restart.test.ts measures more of them.
+
+import { pairDevices } from '@couplet/testkit/api';
+import { describeWith } from '@couplet/testkit/components';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { pairDevices } from '../../packages/server/test/support/api.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { startBalancer, startClusterNode, startShippedRedis, untilReady } from './cluster.js';
 import { TalkingPair, UNHINTED } from './talking-pair.js';
 

@@ -1,12 +1,12 @@
 // The room hint with real balancers: deploy/Caddyfile.cluster, and nginx and HAProxy as docs/cluster.md has them, before three nodes on Redis.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pairDevices } from '@couplet/testkit/api';
+import { makeCertificate } from '@couplet/testkit/certificate';
+import { describeWith } from '@couplet/testkit/components';
+import { Peer } from '@couplet/testkit/peer';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { pairDevices } from '../../packages/server/test/support/api.js';
-import { makeCertificate } from '../../packages/server/test/support/certificate.js';
-import { describeWith } from '../../packages/server/test/support/components.js';
-import { Peer } from '../../packages/server/test/support/peer.js';
-import { temporaryFolder } from '../../packages/server/test/support/server.js';
 import { ROOT } from '../support.js';
 import {
   type ClusterNode,

@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { openDevice } from '@couplet/testkit/browser';
+import { type RunningServer, startServer } from '@couplet/testkit/server';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { expect, onTestFinished } from 'vitest';
-import { openDevice } from '../../../packages/server/test/support/browser.js';
-import { type RunningServer, startServer } from '../../../packages/server/test/support/server.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

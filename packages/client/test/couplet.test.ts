@@ -1,10 +1,10 @@
 // What Couplet checks before it asks the server, and what it does with the answers.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { eventually } from '@couplet/testkit/eventually';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { eventually } from '../../server/test/support/eventually.js';
-import { startServer } from '../../server/test/support/server.js';
 import { Couplet, type CoupletOptions } from '../src/index.js';
 import { FakePeerConnection } from './support/fake-peer-connection.js';
 import { FakeSocket } from './support/fake-socket.js';

@@ -1,8 +1,9 @@
 // The device secret in the client: kept with the session, sent with every request about the pairing, never in a URL.
+
+import { call } from '@couplet/testkit/api';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { call } from '../../server/test/support/api.js';
-import { startServer } from '../../server/test/support/server.js';
 import { Couplet, type CoupletOptions, type PeerSession, type SavedSession } from '../src/index.js';
 import { FakePeerConnection } from './support/fake-peer-connection.js';
 

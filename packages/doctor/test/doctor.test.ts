@@ -5,15 +5,11 @@ import { createServer as createHttp, type RequestListener } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import { connect as connectTo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
+import { call } from '@couplet/testkit/api';
+import { type RunningServer, startServer, temporaryFolder } from '@couplet/testkit/server';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { SERVER_NAME } from '../../server/src/platform/version.js';
-import { call } from '../../server/test/support/api.js';
-import {
-  type RunningServer,
-  startServer,
-  temporaryFolder,
-} from '../../server/test/support/server.js';
+import { SERVER_NAME } from '../../server/src/base/version.js';
 import { examine, failure, readAloud } from './examination.js';
 
 async function server(env: Record<string, string> = {}): Promise<RunningServer> {

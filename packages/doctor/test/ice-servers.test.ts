@@ -3,12 +3,12 @@ import { X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import { makeCertificate } from '@couplet/testkit/certificate';
+import { describeWith } from '@couplet/testkit/components';
+import { type Coturn, freePort } from '@couplet/testkit/coturn';
+import { startServer, temporaryFolder } from '@couplet/testkit/server';
+import { connect, coturn, minted, SECRET } from '@couplet/testkit/turn-fixture';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeCertificate } from '../../server/test/support/certificate.js';
-import { describeWith } from '../../server/test/support/components.js';
-import { type Coturn, freePort } from '../../server/test/support/coturn.js';
-import { startServer, temporaryFolder } from '../../server/test/support/server.js';
-import { connect, coturn, minted, SECRET } from '../../server/test/support/turn-fixture.js';
 import { examine, failure, readAloud } from './examination.js';
 
 /** Starts a server that provides these URLs. */

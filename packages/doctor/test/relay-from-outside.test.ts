@@ -1,6 +1,6 @@
 // Tests faults of the packet from outside that a loopback coturn cannot have: firewalls, NAT, networks without UDP.
+import { freePort } from '@couplet/testkit/coturn';
 import { expect, test } from 'vitest';
-import { freePort } from '../../server/test/support/coturn.js';
 import { type Finding, runCheck } from '../src/check.js';
 import { relayFromOutsideCheck } from '../src/checks/relay-from-outside.js';
 import { IceTarget } from '../src/ice-target.js';

@@ -1,19 +1,19 @@
 // The engine of many nodes: pairings and rooms in Redis, which all of them share.
 import { randomBytes } from 'node:crypto';
+import { Unavailable } from './base/failures.js';
 import { type Engine, type EngineDeps, storeLimits } from './engine.js';
-import { openRedisStore } from './pairing/redis-store.js';
-import { addressDigests } from './platform/address-digests.js';
-import { ConfigError } from './platform/config.js';
-import { Unavailable } from './platform/http-errors.js';
-import type { Metrics } from './platform/metrics.js';
-import { openNodeChannel } from './platform/node-channel.js';
-import { connectRedis, REDIS_OPERATIONS, REFUSALS, type Redis } from './platform/redis.js';
-import { watchRedisClock } from './platform/redis-clock.js';
-import { watchRefusals } from './platform/redis-refusals.js';
-import { parseRedisUrl } from './platform/redis-settings.js';
-import type { ClusterBackplane } from './signaling/cluster/cluster-backplane.js';
+import { addressDigests } from './limits/address-digests.js';
+import type { Metrics } from './observability/metrics.js';
+import { openRedisStore } from './pairing/redis/store.js';
+import { watchRedisClock } from './redis/clock.js';
+import { openNodeChannel } from './redis/node-channel.js';
+import { connectRedis, REDIS_OPERATIONS, REFUSALS, type Redis } from './redis/redis.js';
+import { watchRefusals } from './redis/refusals.js';
+import { ConfigError } from './settings/config.js';
+import { parseRedisUrl } from './settings/redis.js';
+import type { ClusterBackplane } from './signaling/cluster/backplane.js';
 import { clusterMetrics } from './signaling/cluster/metrics.js';
-import { createRedisBackplane } from './signaling/redis-backplane.js';
+import { createRedisBackplane } from './signaling/cluster/redis.js';
 
 /** How long a start waits for Redis before it goes on without, not ready, in milliseconds. */
 const PATIENCE_MS = 2000;

@@ -1,6 +1,6 @@
 // The engine of a process by itself: an SQLite file, everything else in memory.
 import { type Engine, type EngineDeps, storeLimits } from './engine.js';
-import { openSqliteStore } from './pairing/sqlite-store.js';
+import { openSqliteStore } from './pairing/sqlite/store.js';
 import { createMemoryBackplane } from './signaling/memory-backplane.js';
 
 /** @throws DatabaseRefused if the database cannot serve */

@@ -1,10 +1,11 @@
 // What the server runs on: where pairings and rooms are kept. One process by itself, or many nodes over Redis.
+
+import type { Clock } from './base/clock.js';
+import type { ReadinessCheck } from './http/lifecycle.js';
+import type { Logger } from './observability/logger.js';
+import type { Metrics } from './observability/metrics.js';
 import type { PairingStore } from './pairing/store.js';
-import type { Clock } from './platform/clock.js';
-import type { Config } from './platform/config.js';
-import type { ReadinessCheck } from './platform/lifecycle.js';
-import type { Logger } from './platform/logger.js';
-import type { Metrics } from './platform/metrics.js';
+import type { Config } from './settings/config.js';
 import type { Backplane, LocalConnections } from './signaling/backplane.js';
 
 export interface Engine {

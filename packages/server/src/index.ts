@@ -1,8 +1,17 @@
 // The door for applications that mount the server in their own process.
 export { type AppDeps, buildApp } from './app.js';
-export { type Middleware, mount } from './mount.js';
-export { DatabaseRefused } from './pairing/database.js';
-export { openSqliteStore } from './pairing/sqlite-store.js';
+export { type Cancel, type Clock, systemClock } from './base/clock.js';
+export type { KeyReused, Repeatable } from './http/idempotency.js';
+export { type Middleware, mount } from './http/mount.js';
+export { createLogger, type Logger } from './observability/logger.js';
+export {
+  type MetricDescription,
+  Metrics,
+  type Numbers,
+  type Timer,
+} from './observability/metrics.js';
+export { DatabaseRefused } from './pairing/sqlite/database.js';
+export { openSqliteStore } from './pairing/sqlite/store.js';
 export type {
   Acceptance,
   AcceptOutcome,
@@ -15,9 +24,5 @@ export type {
   StoreCounts,
   SweepCounts,
 } from './pairing/store.js';
-export { type Cancel, type Clock, systemClock } from './platform/clock.js';
-export { type Config, ConfigError, parseConfig } from './platform/config.js';
-export type { KeyReused, Repeatable } from './platform/idempotency.js';
-export { createLogger, type Logger } from './platform/logger.js';
-export { type MetricDescription, Metrics, type Numbers, type Timer } from './platform/metrics.js';
+export { type Config, ConfigError, parseConfig } from './settings/config.js';
 export type { JoinRequest } from './signaling/signaling.js';

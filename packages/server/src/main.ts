@@ -3,14 +3,14 @@
 import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { buildApp } from './app.js';
+import { systemClock } from './base/clock.js';
+import { VERSION } from './base/version.js';
 import type { MigrateOptions } from './migrate.js';
-import { openDatabase } from './pairing/database.js';
-import { systemClock } from './platform/clock.js';
-import { type Config, parseConfig } from './platform/config.js';
-import { type Environment, layered, parseDotEnv } from './platform/environment.js';
-import { LogOutput } from './platform/log-output.js';
-import { createLogger } from './platform/logger.js';
-import { VERSION } from './platform/version.js';
+import { LogOutput } from './observability/log-output.js';
+import { createLogger } from './observability/logger.js';
+import { openDatabase } from './pairing/sqlite/database.js';
+import { type Config, parseConfig } from './settings/config.js';
+import { type Environment, layered, parseDotEnv } from './settings/environment.js';
 import { explain, ListenFault, UsageError } from './start-faults.js';
 
 const HELP = `Usage: couplet <command> [options]

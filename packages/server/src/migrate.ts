@@ -1,10 +1,11 @@
 // couplet migrate: copies the database file, or the layout of an older version, into Redis, and reports how much.
-import { importToRedis } from './pairing/redis-import.js';
-import { copyOldLayout } from './pairing/redis-layout.js';
-import type { Config } from './platform/config.js';
-import { Unavailable } from './platform/http-errors.js';
-import { connectRedis } from './platform/redis.js';
-import { parseRedisUrl } from './platform/redis-settings.js';
+
+import { Unavailable } from './base/failures.js';
+import { importToRedis } from './pairing/redis/import.js';
+import { copyOldLayout } from './pairing/redis/layout.js';
+import { connectRedis } from './redis/redis.js';
+import type { Config } from './settings/config.js';
+import { parseRedisUrl } from './settings/redis.js';
 import { UsageError } from './start-faults.js';
 
 /** How long to wait for Redis, in milliseconds. */

@@ -1,6 +1,14 @@
 // The rooms API, put together: the pairing feature and POST /api/ice-servers over one store, with its metrics, sweep and shutdown.
 import type { FastifyInstance } from 'fastify';
+import type { Clock } from './base/clock.js';
 import type { Engine } from './engine.js';
+import { InFlight } from './http/idempotency.js';
+import type { Lifecycle } from './http/lifecycle.js';
+import { MemoryMinuteCount } from './limits/minute-count.js';
+import { MemoryPenalties } from './limits/penalties.js';
+import { MemoryQuota } from './limits/quota.js';
+import type { Logger } from './observability/logger.js';
+import type { Metrics } from './observability/metrics.js';
 import { startSweep } from './pairing/expiry.js';
 import {
   ACCEPT_GUESSES,
@@ -14,15 +22,7 @@ import { createPairing } from './pairing/pairing.js';
 import { pairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
 import { Waiting } from './pairing/waiting.js';
-import type { Clock } from './platform/clock.js';
-import type { Config } from './platform/config.js';
-import { InFlight } from './platform/idempotency.js';
-import type { Lifecycle } from './platform/lifecycle.js';
-import type { Logger } from './platform/logger.js';
-import type { Metrics } from './platform/metrics.js';
-import { MemoryMinuteCount } from './platform/minute-count.js';
-import { MemoryPenalties } from './platform/penalties.js';
-import { MemoryQuota } from './platform/quota.js';
+import type { Config } from './settings/config.js';
 import type { createIceServers } from './turn/ice-servers.js';
 import { iceServersRoute } from './turn/routes.js';
 

@@ -1,6 +1,6 @@
 // What goes wrong at a start, in words for the person at the terminal.
-import { AddonFault, DatabaseRefused } from './pairing/database.js';
-import { ConfigError } from './platform/config.js';
+import { AddonFault, DatabaseRefused } from './pairing/sqlite/database.js';
+import { ConfigError } from './settings/config.js';
 
 /** The command line, or a file it reads, is at fault; the message is one line, no stack. */
 export class UsageError extends Error {}

@@ -10,11 +10,11 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { call, pairDevices } from '@couplet/testkit/api';
+import { runCommand, startCommand } from '@couplet/testkit/command';
+import { temporaryFolder } from '@couplet/testkit/server';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { call, pairDevices } from './support/api.js';
-import { runCommand, startCommand } from './support/command.js';
-import { temporaryFolder } from './support/server.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const root = temporaryFolder();

@@ -1,13 +1,13 @@
 // Closing the app: bounded by SHUTDOWN_SECONDS, whatever clients do.
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { call, pairDevices } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { buildApp } from '../src/app.js';
-import { parseConfig } from '../src/platform/config.js';
-import { call, pairDevices } from './support/api.js';
-import { FakeClock } from './support/fake-clock.js';
-import { Peer } from './support/peer.js';
-import { startServer } from './support/server.js';
+import { parseConfig } from '../src/settings/config.js';
 
 test('a request whose body never comes is cut off after SHUTDOWN_SECONDS', async () => {
   const clock = new FakeClock();

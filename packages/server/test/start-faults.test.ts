@@ -1,7 +1,7 @@
 // What goes wrong at a start: one line for each fault that its reader can mend.
 import { expect, test } from 'vitest';
-import { AddonFault, DatabaseRefused } from '../src/pairing/database.js';
-import { ConfigError } from '../src/platform/config.js';
+import { AddonFault, DatabaseRefused } from '../src/pairing/sqlite/database.js';
+import { ConfigError } from '../src/settings/config.js';
 import { explain, ListenFault, UsageError } from '../src/start-faults.js';
 
 const listening = (code: string, more = {}) =>

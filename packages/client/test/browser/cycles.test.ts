@@ -1,12 +1,13 @@
 // Fifty sessions, made and closed: nothing of them is left in the browsers or on the server.
+
+import { call } from '@couplet/testkit/api';
+import type { Device } from '@couplet/testkit/browser';
+import { startCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { parseMetrics } from '@couplet/testkit/prometheus';
+import { temporaryFolder } from '@couplet/testkit/server';
 import type { BrowserContext } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { call } from '../../../server/test/support/api.js';
-import type { Device } from '../../../server/test/support/browser.js';
-import { startCommand } from '../../../server/test/support/command.js';
-import { describeWith } from '../../../server/test/support/components.js';
-import { parseMetrics } from '../../../server/test/support/prometheus.js';
-import { temporaryFolder } from '../../../server/test/support/server.js';
 import type { PeerSession } from '../../src/index.js';
 import { type ClientPage, deviceOpener, inPage } from '../support/client-page.js';
 

@@ -1,10 +1,11 @@
 // What a user is told, in a browser, where pairing cannot succeed: the codes that the README lists.
+
+import { call, someCode } from '@couplet/testkit/api';
+import type { Device } from '@couplet/testkit/browser';
+import { startCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { call, someCode } from '../../../server/test/support/api.js';
-import type { Device } from '../../../server/test/support/browser.js';
-import { startCommand } from '../../../server/test/support/command.js';
-import { describeWith } from '../../../server/test/support/components.js';
-import { temporaryFolder } from '../../../server/test/support/server.js';
 import type { CoupletError, CoupletOptions } from '../../src/index.js';
 import { deviceOpener, expectTalk, inPage, invite, pair, resume } from '../support/client-page.js';
 

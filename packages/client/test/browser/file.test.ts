@@ -1,8 +1,9 @@
 // A hundred megabytes from one browser to the other, whole, in order and within the bound of the buffer.
+
+import { startCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { startCommand } from '../../../server/test/support/command.js';
-import { describeWith } from '../../../server/test/support/components.js';
-import { temporaryFolder } from '../../../server/test/support/server.js';
 import { type ClientPage, deviceOpener, inPage, pair } from '../support/client-page.js';
 
 const FILE_BYTES = 100_000_000;

@@ -1,9 +1,10 @@
 // Two browsers that add tracks and channels to a session, one after the other and both at once.
+
+import type { Device } from '@couplet/testkit/browser';
+import { startCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import type { Device } from '../../../server/test/support/browser.js';
-import { startCommand } from '../../../server/test/support/command.js';
-import { describeWith } from '../../../server/test/support/components.js';
-import { temporaryFolder } from '../../../server/test/support/server.js';
 import {
   type ClientPage,
   deviceOpener,

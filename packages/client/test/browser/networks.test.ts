@@ -1,14 +1,15 @@
 // The client in real networks: two browsers behind NATs, which only find each other by a relay, or get another address.
+
+import type { Device } from '@couplet/testkit/browser';
+import { type Command, spawnCommand, startCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { type Coturn, startCoturn } from '@couplet/testkit/coturn';
+import { Lab, PUBLIC_ADDRESS, PUBLIC_NETWORK } from '@couplet/testkit/lab';
+import { launchBrowserOn } from '@couplet/testkit/lab-browser';
+import { temporaryFolder } from '@couplet/testkit/server';
+import { build } from '@couplet/testkit/server-process';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Device } from '../../../server/test/support/browser.js';
-import { type Command, spawnCommand, startCommand } from '../../../server/test/support/command.js';
-import { describeWith } from '../../../server/test/support/components.js';
-import { type Coturn, startCoturn } from '../../../server/test/support/coturn.js';
-import { Lab, PUBLIC_ADDRESS, PUBLIC_NETWORK } from '../../../server/test/support/lab.js';
-import { launchBrowserOn } from '../../../server/test/support/lab-browser.js';
-import { temporaryFolder } from '../../../server/test/support/server.js';
-import { build } from '../../../server/test/support/server-process.js';
 import type { CoupletOptions } from '../../src/index.js';
 import {
   expectKept,

@@ -1,9 +1,9 @@
 // Two browsers and a server that goes away: what they have goes on, and what they lost comes back.
 import { join } from 'node:path';
+import { startCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { startCommand } from '../../../server/test/support/command.js';
-import { describeWith } from '../../../server/test/support/components.js';
-import { temporaryFolder } from '../../../server/test/support/server.js';
 import type { PeerSession } from '../../src/index.js';
 import {
   type ClientPage,

@@ -1,9 +1,9 @@
 // Two browsers become a pair: who comes first, what may get lost on the way, and how it ends.
 import { join } from 'node:path';
+import { startCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { startCommand } from '../../../server/test/support/command.js';
-import { describeWith } from '../../../server/test/support/components.js';
-import { temporaryFolder } from '../../../server/test/support/server.js';
 import {
   accept,
   accepted,

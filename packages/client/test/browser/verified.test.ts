@@ -1,10 +1,10 @@
 // Sessions that were verified, in Chromium and Firefox, on a server that swaps certificates: it gets an alarm, and nothing else.
 import { randomBytes } from 'node:crypto';
+import type { Frame } from '@couplet/testkit/browser';
+import { describeWith } from '@couplet/testkit/components';
+import { eventually } from '@couplet/testkit/eventually';
+import { startServer } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Frame } from '../../../server/test/support/browser.js';
-import { describeWith } from '../../../server/test/support/components.js';
-import { eventually } from '../../../server/test/support/eventually.js';
-import { startServer } from '../../../server/test/support/server.js';
 import type { SavedSession } from '../../src/index.js';
 import {
   type ClientPage,

@@ -1,10 +1,11 @@
 // The key exchange on real connections: the certificates that a browser states are those that both ends see, and stay.
+
+import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
+import { describeWith } from '@couplet/testkit/components';
+import { startServer } from '@couplet/testkit/server';
+import { build } from '@couplet/testkit/server-process';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { launchBrowser, openDevice, servePage } from '../../../server/test/support/browser.js';
-import { describeWith } from '../../../server/test/support/components.js';
-import { startServer } from '../../../server/test/support/server.js';
-import { build } from '../../../server/test/support/server-process.js';
 import type * as client from '../../src/index.js';
 import { scripts } from '../support/client-page.js';
 

@@ -1,7 +1,8 @@
 // A key exchange of an application's own, as the iOS client has one: before there is a peer connection. docs/key-exchange.md §7.
+
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { startServer } from '../../../server/test/support/server.js';
 import {
   Couplet,
   type CoupletOptions,

@@ -1,8 +1,9 @@
 // REST from the client's side: what is asked again, when, and under which key.
+
+import { eventually } from '@couplet/testkit/eventually';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { eventually } from '../../../server/test/support/eventually.js';
-import { FakeClock } from '../../../server/test/support/fake-clock.js';
-import { startServer } from '../../../server/test/support/server.js';
 import type { Clock } from '../../src/clock.js';
 import { sleep } from '../../src/clock.js';
 import { PairingClient } from '../../src/pairing/pairing-client.js';

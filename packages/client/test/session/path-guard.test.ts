@@ -1,6 +1,7 @@
 // A path that is lost, and one that becomes another: what is done, and after how long.
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
-import { FakeClock } from '../../../server/test/support/fake-clock.js';
 import { PathGuard } from '../../src/session/path-guard.js';
 
 function guard() {

@@ -1,10 +1,10 @@
 // Sessions through the real server, on peer connections without a network: what they survive, and how they end.
 import { randomUUID } from 'node:crypto';
 import { getEventListeners } from 'node:events';
+import { eventually } from '@couplet/testkit/eventually';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { eventually } from '../../../server/test/support/eventually.js';
-import { startServer } from '../../../server/test/support/server.js';
 import {
   Couplet,
   type CoupletError,

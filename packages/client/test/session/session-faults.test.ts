@@ -1,6 +1,7 @@
 // What goes wrong in a session, and what does not because of it.
+
+import { eventually } from '@couplet/testkit/eventually';
 import { beforeEach, expect, test } from 'vitest';
-import { eventually } from '../../../server/test/support/eventually.js';
 import { FakePeerConnection } from '../support/fake-peer-connection.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { begin, connect, phases, ready } from '../support/scripted-session.js';

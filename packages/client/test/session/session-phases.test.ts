@@ -1,7 +1,7 @@
 // A session on a server that the test plays, step by step: what each phase leaves behind when it ends, and what goes wrong in it.
 import { getEventListeners } from 'node:events';
+import { eventually } from '@couplet/testkit/eventually';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { eventually } from '../../../server/test/support/eventually.js';
 import type { SignalingState } from '../../src/session/session-events.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { begin, phases, ready } from '../support/scripted-session.js';

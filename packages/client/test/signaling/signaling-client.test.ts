@@ -3,12 +3,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { eventually } from '@couplet/testkit/eventually';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { eventually } from '../../../server/test/support/eventually.js';
-import { FakeClock } from '../../../server/test/support/fake-clock.js';
-import { Peer } from '../../../server/test/support/peer.js';
-import { startServer } from '../../../server/test/support/server.js';
 import {
   roomHint,
   SignalingClient,

@@ -2,16 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Device, launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
+import { launchFirefox, openFirefoxPage } from '@couplet/testkit/firefox';
+import { build } from '@couplet/testkit/server-process';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, expect } from 'vitest';
-import {
-  type Device,
-  launchBrowser,
-  openDevice,
-  servePage,
-} from '../../../server/test/support/browser.js';
-import { launchFirefox, openFirefoxPage } from '../../../server/test/support/firefox.js';
-import { build } from '../../../server/test/support/server-process.js';
 import type {
   Couplet,
   CoupletError,

@@ -1,7 +1,8 @@
 // A server that is not to be trusted: the real one, behind a proxy that reads, changes and adds signaling messages.
+
+import type { Frame } from '@couplet/testkit/browser';
 import { onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { Frame } from '../../../server/test/support/browser.js';
 import { startFaultProxy } from './fault-proxy.js';
 
 export interface HostileServer {

@@ -1,7 +1,8 @@
 // A session on a server that the test plays, and the way to each of its phases.
+
+import { eventually } from '@couplet/testkit/eventually';
+import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, onTestFinished } from 'vitest';
-import { eventually } from '../../../server/test/support/eventually.js';
-import { FakeClock } from '../../../server/test/support/fake-clock.js';
 import type { PeerConnectionConstructor } from '../../src/session/peer-link.js';
 import { PeerSession } from '../../src/session/peer-session.js';
 import { FakePeerConnection } from './fake-peer-connection.js';

@@ -1,6 +1,6 @@
 // GET /client.js and /demo/: the client for any page to import, and a page to try it. docs/operations.md, "The demo page".
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from '../platform/logger.js';
+import type { Logger } from '../observability/logger.js';
 import { type PageFile, pageFile, readPages } from './files.js';
 
 export interface PagesDeps {

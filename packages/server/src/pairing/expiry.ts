@@ -1,6 +1,6 @@
 // Periodic sweep: expired pendings go even when nobody writes, and idle rooms where the operator asked for it.
-import type { Cancel, Clock } from '../platform/clock.js';
-import type { Logger } from '../platform/logger.js';
+import type { Cancel, Clock } from '../base/clock.js';
+import type { Logger } from '../observability/logger.js';
 import type { PairingStore } from './store.js';
 
 const SWEEP_PERIOD_MS = 60_000;

@@ -3,12 +3,12 @@
 // Accepts and creates share one budget of an address: 404 of an accept and 409 of a create both reveal whether a code is
 // live. A check names the device that made the code, so its answer reveals nothing to a client that does not have that
 // id. It has a wider budget of its own, because an app that resumes after a night may ask for many expired codes.
-import type { Clock } from '../platform/clock.js';
-import { Limited } from '../platform/http-errors.js';
-import { type MinuteCount, untilNextMinute } from '../platform/minute-count.js';
-import type { Penalties, PenaltyPolicy } from '../platform/penalties.js';
-import type { Quota } from '../platform/quota.js';
-import { Turns } from '../platform/turns.js';
+import type { Clock } from '../base/clock.js';
+import { Limited } from '../base/failures.js';
+import { type MinuteCount, untilNextMinute } from '../limits/minute-count.js';
+import type { Penalties, PenaltyPolicy } from '../limits/penalties.js';
+import type { Quota } from '../limits/quota.js';
+import { Turns } from '../limits/turns.js';
 import type { Guess, PairingStore } from './store.js';
 
 export const ACCEPT_GUESSES: PenaltyPolicy = {

@@ -1,6 +1,6 @@
 // What the pairing feature shows: rows, held checks, guesses, and how long the store takes.
-import { Limited } from '../platform/http-errors.js';
-import type { Metrics, Numbers } from '../platform/metrics.js';
+import { Limited } from '../base/failures.js';
+import type { Metrics, Numbers } from '../observability/metrics.js';
 import type { Guesses, GuessKind, RefusalCause } from './guesses.js';
 import type { PairingStore, StoreCounts } from './store.js';
 import type { Waiting } from './waiting.js';

@@ -1,9 +1,9 @@
 // The rules of pairing over a PairingStore: how long codes live, what a room id is, how a check waits.
 import { randomBytes } from 'node:crypto';
 import { COLLECT_SECONDS, ROOM_ID_LENGTH } from '@couplet/protocol';
-import type { Clock } from '../platform/clock.js';
-import { newDeviceSecret } from '../platform/device-secrets.js';
-import type { KeyReused, Repeatable } from '../platform/idempotency.js';
+import type { Clock } from '../base/clock.js';
+import { newDeviceSecret } from '../base/device-secrets.js';
+import type { KeyReused, Repeatable } from '../http/idempotency.js';
 import type {
   AcceptOutcome,
   CancelOutcome,

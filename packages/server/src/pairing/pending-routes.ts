@@ -1,22 +1,22 @@
 // POST /api/rooms, /accept, /check, /cancel: from a join code to a room. Wire spellings (`joinid`, `roomid`) stop here. docs/protocol.md §3.
-import type {
-  AcceptRequest,
-  CancelRequest,
-  CheckRequest,
-  CreatePendingRequest,
+import {
+  type AcceptRequest,
+  type CancelRequest,
+  type CheckRequest,
+  type CreatePendingRequest,
+  MAX_WAIT_SECONDS,
 } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { assertNever } from '../platform/assert-never.js';
-import { addressKey } from '../platform/client-address.js';
-import type { Clock } from '../platform/clock.js';
-import { sendError, sendLimited, sendSecretRequired } from '../platform/http-errors.js';
-import { type InFlight, type KeyReused, repeatable } from '../platform/idempotency.js';
-import { given } from '../platform/validation.js';
+import { assertNever } from '../base/assert-never.js';
+import type { Clock } from '../base/clock.js';
+import { addressKey } from '../http/client-address.js';
+import { sendError, sendLimited, sendSecretRequired } from '../http/errors.js';
+import { type InFlight, type KeyReused, repeatable } from '../http/idempotency.js';
+import { given } from '../http/validation.js';
 import type { Guesses } from './guesses.js';
 import type { GuardedRead, Pairing } from './pairing.js';
-import { preferredWaitSeconds } from './prefer.js';
 import type { AcceptOutcome, CheckOutcome, CreateOutcome } from './store.js';
 
 /** When a device or an address that has too many pendings may hope for one of them to have expired, in seconds. */
@@ -232,4 +232,12 @@ function goneSignal(reply: FastifyReply): AbortSignal {
   if (reply.raw.destroyed) gone.abort();
   else reply.raw.once('close', () => gone.abort());
   return gone.signal;
+}
+
+const WAIT = /(?:^|,)\s*wait\s*=\s*"?(\d+)"?\s*(?=$|[,;])/i;
+
+/** Seconds of `Prefer: wait=N` (RFC 7240 §4.3), at most {@link MAX_WAIT_SECONDS}; undefined without it. */
+export function preferredWaitSeconds(header: string | undefined): number | undefined {
+  const seconds = header === undefined ? undefined : WAIT.exec(header)?.[1];
+  return seconds === undefined ? undefined : Math.min(Number(seconds), MAX_WAIT_SECONDS);
 }

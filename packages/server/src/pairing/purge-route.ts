@@ -9,12 +9,12 @@ import {
 import * as wire from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
 import type { FastifyInstance } from 'fastify';
-import { COST } from '../platform/address-budget.js';
-import type { Clock } from '../platform/clock.js';
-import { RequestFault, sendError, sendSecretRequired } from '../platform/http-errors.js';
-import { type InFlight, repeatable } from '../platform/idempotency.js';
-import { budgetOf } from '../platform/paced-http.js';
-import { isMissing } from '../platform/validation.js';
+import type { Clock } from '../base/clock.js';
+import { RequestFault, sendError, sendSecretRequired } from '../http/errors.js';
+import { type InFlight, repeatable } from '../http/idempotency.js';
+import { budgetOf } from '../http/paced.js';
+import { isMissing } from '../http/validation.js';
+import { COST } from '../limits/address-budget.js';
 import type { PairingStore } from './store.js';
 
 /** The ids, twice as many so that a list that is too long still gets its own code, and what any body may have beside. */

@@ -3,9 +3,9 @@ import type { DeleteRoomRequest, RoomQuery } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Clock } from '../platform/clock.js';
-import { sendError, sendSecretRequired } from '../platform/http-errors.js';
-import { given, isMissing } from '../platform/validation.js';
+import type { Clock } from '../base/clock.js';
+import { sendError, sendSecretRequired } from '../http/errors.js';
+import { given, isMissing } from '../http/validation.js';
 import type { PairingStore } from './store.js';
 
 const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };

@@ -1,6 +1,6 @@
 // The rooms API: every endpoint under /api/rooms and /api/user, or what stands there without a store.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { sendError } from '../platform/http-errors.js';
+import { sendError } from '../http/errors.js';
 import { type PendingRouteDeps, pendingRoutes } from './pending-routes.js';
 import { purgeRoute } from './purge-route.js';
 import { roomRoutes } from './room-routes.js';

@@ -1,6 +1,6 @@
 // What pairing needs of a store, and what its operations come to. Every operation is atomic and, once answered, durable.
-import type { DeleteProofs, DeviceSecret } from '../platform/device-secrets.js';
-import type { KeyReused, Repeatable } from '../platform/idempotency.js';
+import type { DeleteProofs, DeviceSecret } from '../base/device-secrets.js';
+import type { KeyReused, Repeatable } from '../http/idempotency.js';
 
 /** An attempt that a store counts in the budgets of an address, if it keeps budgets itself. */
 export interface Guess {

@@ -1,5 +1,5 @@
 // Held checks (`Prefer: wait`): each sleeps until its code changes or its time is up. Nothing polls.
-import type { Clock } from '../platform/clock.js';
+import type { Clock } from '../base/clock.js';
 
 /** One check's eye on its join code. */
 export interface Watch {

@@ -1,10 +1,10 @@
 // The live connections of this process, by id: effects of rooms and forwarded frames find their target here.
 import type { RTCIceServer, ServerMessage } from '@couplet/protocol';
-import { assertNever } from '../platform/assert-never.js';
+import { assertNever } from '../base/assert-never.js';
 import type { LocalConnections } from './backplane.js';
-import type { Connection } from './connection.js';
 import type { SignalingCounters } from './counters.js';
 import type { Effect, Seat } from './room.js';
+import type { Connection } from './websocket/connection.js';
 
 /** What a member of a room may put into RTCPeerConnection; declared here because signaling is the one who asks. */
 export interface IceServers {

@@ -1,8 +1,8 @@
 // A message on its way to the peer, as JSON: the members of its schema and no others, numbers as the sender spelled them.
 import { randomUUID } from 'node:crypto';
 import type { ForwardedMessage } from '@couplet/protocol';
-import { assertNever } from '../platform/assert-never.js';
-import { endOfString } from '../platform/json-shape.js';
+import { assertNever } from '../base/assert-never.js';
+import { endOfString } from '../http/json-shape.js';
 
 export interface Forwarded {
   readonly type: ForwardedMessage['type'];

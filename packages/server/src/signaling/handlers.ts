@@ -1,14 +1,14 @@
 // What each client message does: thin, over the backplane. The table of messages is docs/protocol.md §4.
 import { type JoinRoom, SIGNALING_ERRORS, type SignalingErrorCode } from '@couplet/protocol';
-import { assertNever } from '../platform/assert-never.js';
-import { judgeClaim, type PairedSecrets } from '../platform/device-secrets.js';
-import type { Logger } from '../platform/logger.js';
+import { assertNever } from '../base/assert-never.js';
+import { judgeClaim, type PairedSecrets } from '../base/device-secrets.js';
+import type { Logger } from '../observability/logger.js';
 import type { Backplane } from './backplane.js';
-import type { Connection } from './connection.js';
 import type { SignalingCounters } from './counters.js';
 import type { Forwarded } from './forwarded.js';
 import type { Incoming } from './parse.js';
 import type { PairedDevices } from './room.js';
+import type { Connection } from './websocket/connection.js';
 
 /** Who paired a room; declared here because signaling is the one who asks. */
 export interface RoomDirectory {

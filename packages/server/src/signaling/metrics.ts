@@ -1,5 +1,5 @@
 // What the signaling feature shows: connections, rooms, messages, and what did not happen and why.
-import type { Metrics } from '../platform/metrics.js';
+import type { Metrics } from '../observability/metrics.js';
 import type { Signaling } from './signaling.js';
 
 export function signalingMetrics(

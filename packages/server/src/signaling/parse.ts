@@ -8,9 +8,9 @@ import {
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
-import { parseModestJson } from '../platform/json-shape.js';
+import { parseModestJson } from '../http/json-shape.js';
+import { plainForward } from './fast-lane/plain-forward.js';
 import { type Forwarded, forwarded } from './forwarded.js';
-import { plainForward } from './plain-forward.js';
 
 /** A message that a client sent: one for the server, or one for the peer, of which the server needs no more than the type. */
 export type Incoming = Exclude<ClientMessage, ForwardedMessage> | Forwarded;

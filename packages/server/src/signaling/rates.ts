@@ -1,5 +1,5 @@
 // How much one connection may send: warned once it sends faster than the rate, closed when it does not heed that.
-import { LeakyBucket } from '../platform/leaky-bucket.js';
+import { LeakyBucket } from '../limits/leaky-bucket.js';
 
 export interface Rate {
   readonly messagesPerSecond: number;

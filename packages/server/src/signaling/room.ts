@@ -26,7 +26,7 @@ import {
   type ServerMessage,
   SIGNALING_ERRORS,
 } from '@couplet/protocol';
-import { assertNever } from '../platform/assert-never.js';
+import { assertNever } from '../base/assert-never.js';
 
 export interface Member {
   connectionId: string;

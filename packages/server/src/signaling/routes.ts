@@ -2,8 +2,8 @@
 import { ROOM_SEATS } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
-import { COST } from '../platform/address-budget.js';
-import { budgetOf } from '../platform/paced-http.js';
+import { budgetOf } from '../http/paced.js';
+import { COST } from '../limits/address-budget.js';
 import type { Backplane } from './backplane.js';
 
 /** @param guard - refuses who may not see room ids: a room id is all that it takes to enter a room */

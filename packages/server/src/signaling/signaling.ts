@@ -1,22 +1,22 @@
 // The signaling feature, put together: connections, backplane, heartbeat and upgrade as one thing to start and to drain.
 import type { IncomingMessage, Server } from 'node:http';
-import type { AddressBudgets } from '../platform/address-budget.js';
-import type { TrustProxy } from '../platform/client-address.js';
-import { type Clock, systemClock } from '../platform/clock.js';
-import type { Config } from '../platform/config.js';
-import type { HostRule } from '../platform/hosts.js';
-import type { Logger } from '../platform/logger.js';
-import type { OriginRule } from '../platform/origins.js';
-import type { Stalls } from '../platform/stalls.js';
-import { Admission } from './admission.js';
-import { attacher } from './attach.js';
+import { type Clock, systemClock } from '../base/clock.js';
+import type { TrustProxy } from '../http/client-address.js';
+import type { HostRule } from '../http/hosts.js';
+import type { AddressBudgets } from '../limits/address-budget.js';
+import type { Stalls } from '../limits/stalls.js';
+import type { Logger } from '../observability/logger.js';
+import type { Config } from '../settings/config.js';
+import type { OriginRule } from '../settings/origins.js';
 import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
-import { Corking } from './corking.js';
 import { newCounters, type SignalingCounters } from './counters.js';
 import { handle, type MayJoin, type RoomDirectory } from './handlers.js';
-import { Heartbeat } from './heartbeat.js';
-import { acceptWebSockets } from './upgrade.js';
+import { Admission } from './websocket/admission.js';
+import { attacher } from './websocket/attach.js';
+import { Corking } from './websocket/corking.js';
+import { Heartbeat } from './websocket/heartbeat.js';
+import { acceptWebSockets } from './websocket/upgrade.js';
 
 /** A seat that a connection asks for, as the embedding application sees it. */
 export interface JoinRequest {

@@ -1,6 +1,6 @@
 // Bounds how many different TURN users one address is given per hour; the same user again costs nothing.
-import type { Clock } from '../platform/clock.js';
-import { MemoryQuota } from '../platform/quota.js';
+import type { Clock } from '../base/clock.js';
+import { MemoryQuota } from '../limits/quota.js';
 
 /** Addresses, and users given to them, that are remembered at most. A user that was forgotten counts again. */
 const MAX_REMEMBERED = 100_000;

@@ -1,7 +1,7 @@
 // Configuration, user and time → what goes into RTCPeerConnection: STUN servers, TURN servers with credentials, further ones.
 import type { RTCIceServer } from '@couplet/protocol';
-import type { Clock } from '../platform/clock.js';
-import type { Config } from '../platform/config.js';
+import type { Clock } from '../base/clock.js';
+import type { Config } from '../settings/config.js';
 import { CredentialBudget } from './credential-budget.js';
 import { expiryOf, opaqueUserId, turnCredentials } from './credentials.js';
 

@@ -2,17 +2,12 @@
 import type { IceServersRequest } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
-import { addressKey } from '../platform/client-address.js';
-import type { Clock } from '../platform/clock.js';
-import { judgeClaim, type PairedSecrets } from '../platform/device-secrets.js';
-import { sendError, sendLimited } from '../platform/http-errors.js';
-import {
-  type InFlight,
-  type KeyReused,
-  type Repeatable,
-  repeatable,
-} from '../platform/idempotency.js';
-import { given } from '../platform/validation.js';
+import type { Clock } from '../base/clock.js';
+import { judgeClaim, type PairedSecrets } from '../base/device-secrets.js';
+import { addressKey } from '../http/client-address.js';
+import { sendError, sendLimited } from '../http/errors.js';
+import { type InFlight, type KeyReused, type Repeatable, repeatable } from '../http/idempotency.js';
+import { given } from '../http/validation.js';
 import type { IceServersByRoom } from './ice-servers.js';
 
 /** Who paired a room; declared here because this endpoint is the one who asks. */

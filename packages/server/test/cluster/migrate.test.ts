@@ -1,13 +1,13 @@
 // couplet migrate: everything that lives goes over once, a repeat changes nothing, and Redis is never overwritten.
 import { join } from 'node:path';
+import { runCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { type RedisCluster, startRedisCluster } from '@couplet/testkit/redis-servers';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { openRedisStore } from '../../src/pairing/redis-store.js';
-import { openSqliteStore } from '../../src/pairing/sqlite-store.js';
-import { runCommand } from '../support/command.js';
-import { describeWith } from '../support/components.js';
-import { type RedisCluster, startRedisCluster } from '../support/redis-servers.js';
+import { openRedisStore } from '../../src/pairing/redis/store.js';
+import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
-import { temporaryFolder } from '../support/server.js';
 import { accept, create } from '../support/store-calls.js';
 
 describeWith(['redis-server'], 'couplet migrate', () => {

@@ -1,16 +1,17 @@
 // Several servers that are one, over a Redis Cluster: what one answers holds at the others; Redis away is 503, and heals.
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
-import { describeWith } from '../support/components.js';
-import { eventually } from '../support/eventually.js';
+
+import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { describeWith } from '@couplet/testkit/components';
+import { eventually } from '@couplet/testkit/eventually';
 import {
   type RedisCluster,
   type RedisServer,
   startRedis,
   startRedisCluster,
-} from '../support/redis-servers.js';
+} from '@couplet/testkit/redis-servers';
+import { startServer } from '@couplet/testkit/server';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { newPrefix } from '../support/redis-stores.js';
-import { startServer } from '../support/server.js';
 
 /** Servers over one Redis; each is closed when the test ends. */
 async function startNodes(url: string, count: number, env: Record<string, string> = {}) {

@@ -1,15 +1,16 @@
 // couplet migrate --redis-layout: what an older version has left in Redis goes over, while its nodes are drained one by one.
+
+import { runCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { type RedisCluster, startRedisCluster } from '@couplet/testkit/redis-servers';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { copyOldLayout } from '../../src/pairing/redis-layout.js';
-import { hashOf } from '../../src/pairing/redis-scripts.js';
-import { openRedisStore } from '../../src/pairing/redis-store.js';
-import { secretHash } from '../../src/platform/device-secrets.js';
-import type { Redis } from '../../src/platform/redis.js';
-import { runCommand } from '../support/command.js';
-import { describeWith } from '../support/components.js';
-import { type RedisCluster, startRedisCluster } from '../support/redis-servers.js';
+import { secretHash } from '../../src/base/device-secrets.js';
+import { copyOldLayout } from '../../src/pairing/redis/layout.js';
+import { hashOf } from '../../src/pairing/redis/scripts.js';
+import { openRedisStore } from '../../src/pairing/redis/store.js';
+import type { Redis } from '../../src/redis/redis.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
-import { temporaryFolder } from '../support/server.js';
 
 /** Writes as the older version did. */
 function oldNode(redis: Redis, prefix: string) {

@@ -1,14 +1,14 @@
 // Two nodes whose Redis is connected and refuses: full, without a disk, a replica. What goes on, what is 503, and what is told of it.
 import { mkdirSync, rmdirSync } from 'node:fs';
+import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { describeWith } from '@couplet/testkit/components';
+import { eventually } from '@couplet/testkit/eventually';
+import { Peer } from '@couplet/testkit/peer';
+import { type RedisServer, startRedis, startRedisCluster } from '@couplet/testkit/redis-servers';
+import { type RunningServer, startServer } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
 import { type CapturedLog, captureLog } from '../support/captured-log.js';
-import { describeWith } from '../support/components.js';
-import { eventually } from '../support/eventually.js';
-import { Peer } from '../support/peer.js';
-import { type RedisServer, startRedis, startRedisCluster } from '../support/redis-servers.js';
 import { newPrefix } from '../support/redis-stores.js';
-import { type RunningServer, startServer } from '../support/server.js';
 
 interface Node extends RunningServer {
   readonly log: CapturedLog;

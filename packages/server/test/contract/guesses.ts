@@ -1,5 +1,10 @@
 // What budgets of guesses promise, wherever they are kept: with stores in which codes really live, asked at two nodes.
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
 import { describe, expect, test } from 'vitest';
+import { Limited } from '../../src/base/failures.js';
+import { InFlight, type Repeatable } from '../../src/http/idempotency.js';
+import type { Quota } from '../../src/limits/quota.js';
 import {
   ACCEPT_GUESSES,
   CHECK_GUESSES,
@@ -7,12 +12,8 @@ import {
   type GuessBudgets,
   type GuessRequest,
 } from '../../src/pairing/guesses.js';
-import type { StoreBudgets } from '../../src/pairing/redis-store.js';
+import type { StoreBudgets } from '../../src/pairing/redis/store.js';
 import type { Guess, PairingStore } from '../../src/pairing/store.js';
-import { Limited } from '../../src/platform/http-errors.js';
-import { InFlight, type Repeatable } from '../../src/platform/idempotency.js';
-import type { Quota } from '../../src/platform/quota.js';
-import { FakeClock } from '../support/fake-clock.js';
 import { create } from '../support/store-calls.js';
 
 export interface GuessNode {

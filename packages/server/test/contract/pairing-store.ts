@@ -1,7 +1,7 @@
 // What every PairingStore must do: run once per implementation. Times lie in the year 2100, so no store expires rows by its own clock.
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { secretHash } from '../../src/base/device-secrets.js';
 import type { PairingStore, StoreLimits } from '../../src/pairing/store.js';
-import { secretHash } from '../../src/platform/device-secrets.js';
 import { LEGAL_IDS } from '../support/ids.js';
 import { accept, create, purge, secretOf } from '../support/store-calls.js';
 

@@ -1,10 +1,11 @@
 // The wall clock set forwards or backwards by an hour: contract §1 (lives of codes) with a clock that somebody corrects.
 // The clock is the test's own; heartbeat and rates run on timers that a setting does not touch.
+
+import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { Peer, pairOfPeers } from '../support/peer.js';
-import { startServer } from '../support/server.js';
 
 const HOUR_MS = 3_600_000;
 const BOTH = [

@@ -3,12 +3,12 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { build, startChild } from '@couplet/testkit/child-server';
+import { eventually } from '@couplet/testkit/eventually';
+import { pairOfPeers } from '@couplet/testkit/peer';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
-import { build, startChild } from '../support/child-server.js';
-import { eventually } from '../support/eventually.js';
-import { pairOfPeers } from '../support/peer.js';
 
 /** Mounts a file system of 1 MiB; undefined where this process may not. */
 function smallDisk(): string | undefined {

@@ -1,10 +1,11 @@
 // Half-open connections (RFC 9293 §3.5.1): a phone whose packets are lost in a real network. Contract §3, peer_disconnected and take-over.
+
+import { build, startChild } from '@couplet/testkit/child-server';
+import { describeWith } from '@couplet/testkit/components';
+import { makeNetwork, networksAllowed } from '@couplet/testkit/network';
+import { Peer } from '@couplet/testkit/peer';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, test } from 'vitest';
-import { build, startChild } from '../support/child-server.js';
-import { describeWith } from '../support/components.js';
-import { makeNetwork, networksAllowed } from '../support/network.js';
-import { Peer } from '../support/peer.js';
-import { temporaryFolder } from '../support/server.js';
 
 /** Three periods of the heartbeat (docs/protocol.md), and two seconds for a machine that does other things too. */
 const BOUND_MS = 3 * 1000 + 2000;

@@ -1,10 +1,10 @@
 // kill -9 under pairing load: contract §2. COUPLET_KILL_ROUNDS makes it longer than its fifty rounds.
 import { join } from 'node:path';
+import { call, someCode, someDevice } from '@couplet/testkit/api';
+import { build, startChild } from '@couplet/testkit/child-server';
+import { temporaryFolder } from '@couplet/testkit/server';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
-import { call, someCode, someDevice } from '../support/api.js';
-import { build, startChild } from '../support/child-server.js';
-import { temporaryFolder } from '../support/server.js';
 
 build();
 const ROUNDS = Number(process.env.COUPLET_KILL_ROUNDS ?? 50);

@@ -2,13 +2,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { call, createPending, someCode, someDevice } from '@couplet/testkit/api';
+import { build, startChild } from '@couplet/testkit/child-server';
+import { describeWith } from '@couplet/testkit/components';
+import { eventually } from '@couplet/testkit/eventually';
+import { pairOfPeers } from '@couplet/testkit/peer';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, createPending, someCode, someDevice } from '../support/api.js';
-import { build, startChild } from '../support/child-server.js';
-import { describeWith } from '../support/components.js';
-import { eventually } from '../support/eventually.js';
-import { pairOfPeers } from '../support/peer.js';
-import { temporaryFolder } from '../support/server.js';
 
 /** Holds the write lock of a database until it is released. */
 async function lock(file: string): Promise<{ release(): Promise<void> }> {

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { build, startChild } from '@couplet/testkit/child-server';
+import { pairOfPeers } from '@couplet/testkit/peer';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { filesForSockets, openFilesLimit } from '../../src/platform/open-files.js';
-import { build, startChild } from '../support/child-server.js';
-import { pairOfPeers } from '../support/peer.js';
+import { filesForSockets, openFilesLimit } from '../../src/http/open-files.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 

@@ -2,14 +2,14 @@
 
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { call, createPending } from '@couplet/testkit/api';
+import { build, startChild } from '@couplet/testkit/child-server';
+import { eventually } from '@couplet/testkit/eventually';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { call, createPending } from '../support/api.js';
-import { build, startChild } from '../support/child-server.js';
-import { eventually } from '../support/eventually.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { Peer } from '../support/peer.js';
-import { startServer } from '../support/server.js';
 
 build();
 

@@ -1,8 +1,9 @@
 // Readers that never read: contract §3 (4008). They cost a bounded amount of memory, and nobody else anything.
+
+import { build, startChild } from '@couplet/testkit/child-server';
+import { eventually } from '@couplet/testkit/eventually';
+import { type Peer, pairOfPeers } from '@couplet/testkit/peer';
 import { expect, test } from 'vitest';
-import { build, startChild } from '../support/child-server.js';
-import { eventually } from '../support/eventually.js';
-import { type Peer, pairOfPeers } from '../support/peer.js';
 
 build();
 

@@ -1,11 +1,11 @@
 // Sockets that connect and never finish a request: turned away within REQUEST_TIMEOUT_SECONDS, while others are served.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { call, createPending } from '@couplet/testkit/api';
+import { build, startChild } from '@couplet/testkit/child-server';
+import { eventually } from '@couplet/testkit/eventually';
+import { pairOfPeers } from '@couplet/testkit/peer';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, createPending } from '../support/api.js';
-import { build, startChild } from '../support/child-server.js';
-import { eventually } from '../support/eventually.js';
-import { pairOfPeers } from '../support/peer.js';
 
 build();
 

@@ -1,6 +1,6 @@
 // The HTTP port under fuzz: whatever the bytes, each answer is one of those that are documented.
 import { REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
-import { ANSWER_HEADERS } from '../../src/platform/http-errors.js';
+import { ANSWER_HEADERS } from '../../src/http/errors.js';
 import type { HttpCase, OrderCase } from './http-arbitrary.js';
 import { type RawResponse, readAnswers } from './raw-answers.js';
 import { RawSocket } from './raw-socket.js';

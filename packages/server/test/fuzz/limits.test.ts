@@ -1,6 +1,7 @@
 // The same hostile input against the default limits: they answer in the documented ways, and spare the pair beside it.
+
+import { Peer, type Received } from '@couplet/testkit/peer';
 import { afterAll, expect, test } from 'vitest';
-import { Peer, type Received } from '../support/peer.js';
 import { FUZZ_SECONDS, fuzz } from './budget.js';
 import { startFuzzedServer } from './fuzzed-server.js';
 import { judgeServerMessage } from './message-property.js';

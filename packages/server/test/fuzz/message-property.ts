@@ -6,8 +6,8 @@ import {
   type SignalingErrorCode,
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES, SERVER_MESSAGES } from '@couplet/protocol/schema';
+import { Peer, type Received, textOf } from '@couplet/testkit/peer';
 import { Compile } from 'typebox/compile';
-import { Peer, type Received, textOf } from '../support/peer.js';
 import { FIELD_FAULTS, type MessageCase } from './message-arbitrary.js';
 
 const schemas = Object.fromEntries(

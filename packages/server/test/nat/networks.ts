@@ -1,5 +1,5 @@
 // The table of docs/turn.md: in which network two devices find which path.
-import type { HostName, RouterRules } from '../support/lab.js';
+import type { HostName, RouterRules } from '@couplet/testkit/lab';
 import type { LineQuality } from '../support/long-line.js';
 
 /** By the candidate pair that ICE selects; `none` where it finds none. */

@@ -1,13 +1,14 @@
 // Which path two devices find in which network: real browsers behind real NATs, with nothing but what the server hands out.
+
+import { type Command, spawnCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { type Coturn, startCoturn } from '@couplet/testkit/coturn';
+import { HOSTS, type HostName, Lab, PUBLIC_ADDRESS, PUBLIC_NETWORK } from '@couplet/testkit/lab';
+import { LabDevice, launchBrowserOn, type SelectedPair } from '@couplet/testkit/lab-browser';
+import { temporaryFolder } from '@couplet/testkit/server';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { type Command, spawnCommand } from '../support/command.js';
-import { describeWith } from '../support/components.js';
-import { type Coturn, startCoturn } from '../support/coturn.js';
-import { HOSTS, type HostName, Lab, PUBLIC_ADDRESS, PUBLIC_NETWORK } from '../support/lab.js';
-import { LabDevice, launchBrowserOn, type SelectedPair } from '../support/lab-browser.js';
 import { lengthenLines } from '../support/long-line.js';
-import { temporaryFolder } from '../support/server.js';
 import { NETWORKS, type Path } from './networks.js';
 
 const SECRET = 'the-secret-of-the-lab';

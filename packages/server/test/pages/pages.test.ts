@@ -1,11 +1,11 @@
 // GET /client.js and /demo/: what is served, how it may be kept, and what a page may do. docs/operations.md, "The demo page".
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { startServer, temporaryFolder } from '@couplet/testkit/server';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import type { AppDeps } from '../../src/app.js';
 import { captureLog } from '../support/captured-log.js';
-import { startServer, temporaryFolder } from '../support/server.js';
 
 const folder = temporaryFolder();
 const built = join(folder, 'public');

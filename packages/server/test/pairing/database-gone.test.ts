@@ -1,11 +1,11 @@
 // The database file is deleted or replaced while the server runs: nothing is answered that a restart would not find.
 import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { startServer, temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { executeHere, executeInThread, openSqliteStore } from '../../src/pairing/sqlite-store.js';
-import { Unavailable } from '../../src/platform/http-errors.js';
-import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
-import { startServer, temporaryFolder } from '../support/server.js';
+import { Unavailable } from '../../src/base/failures.js';
+import { executeHere, executeInThread, openSqliteStore } from '../../src/pairing/sqlite/store.js';
 import { accept, create } from '../support/store-calls.js';
 
 const NOW = Date.UTC(2100, 0, 1);

@@ -1,11 +1,12 @@
 // The sweep: at the start and every minute, and a failure does not end it.
+
+import { call, createPending, pairDevices } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { startServer, temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
+import type { Logger } from '../../src/observability/logger.js';
 import { startSweep } from '../../src/pairing/expiry.js';
 import type { PairingStore } from '../../src/pairing/store.js';
-import type { Logger } from '../../src/platform/logger.js';
-import { call, createPending, pairDevices } from '../support/api.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { startServer, temporaryFolder } from '../support/server.js';
 import { rows } from '../support/sqlite-files.js';
 
 function sweepOver(results: ({ pendings: number; rooms: number } | Error)[]) {

@@ -1,5 +1,14 @@
 // Guesses: the contract of budgets in memory and in Redis; turns, and what is reserved in memory; what Redis keeps of an address.
+
+import { describeWith } from '@couplet/testkit/components';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { Limited, Unavailable } from '../../src/base/failures.js';
+import { addressDigests } from '../../src/limits/address-digests.js';
+import { MemoryMinuteCount } from '../../src/limits/minute-count.js';
+import { MemoryPenalties } from '../../src/limits/penalties.js';
+import { MemoryQuota } from '../../src/limits/quota.js';
 import {
   ACCEPT_GUESSES,
   CHECK_GUESSES,
@@ -9,18 +18,10 @@ import {
   storeBudgets,
   TURNS,
 } from '../../src/pairing/guesses.js';
-import { openRedisStore, type StoreBudgets } from '../../src/pairing/redis-store.js';
-import { openSqliteStore } from '../../src/pairing/sqlite-store.js';
+import { openRedisStore, type StoreBudgets } from '../../src/pairing/redis/store.js';
+import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
 import type { PairingStore } from '../../src/pairing/store.js';
-import { addressDigests } from '../../src/platform/address-digests.js';
-import { Limited, Unavailable } from '../../src/platform/http-errors.js';
-import { MemoryMinuteCount } from '../../src/platform/minute-count.js';
-import { MemoryPenalties } from '../../src/platform/penalties.js';
-import { MemoryQuota } from '../../src/platform/quota.js';
 import { guessContract } from '../contract/guesses.js';
-import { describeWith } from '../support/components.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { type RedisServer, startRedis } from '../support/redis-servers.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
 
 function memoryBudgets(clock: FakeClock, creates: number, ceiling: number) {

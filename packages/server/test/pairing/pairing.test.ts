@@ -1,11 +1,12 @@
 // How long codes live: docs/protocol.md §3, to the millisecond. Time is the test's own, so it lies in the year 2100.
+
+import { call, createPending, someDevice } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { createPairing } from '../../src/pairing/pairing.js';
 import type { PairingStore } from '../../src/pairing/store.js';
 import { Waiting } from '../../src/pairing/waiting.js';
-import { call, createPending, someDevice } from '../support/api.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { startServer } from '../support/server.js';
 
 const MINUTE = 60_000;
 

@@ -1,6 +1,6 @@
 // The Prefer header, as far as it is honoured: RFC 7240 §4.3.
 import { expect, test } from 'vitest';
-import { preferredWaitSeconds } from '../../src/pairing/prefer.js';
+import { preferredWaitSeconds } from '../../src/pairing/pending-routes.js';
 
 test.each([
   [undefined, undefined],

@@ -1,9 +1,9 @@
 // Several server processes on one database file, and processes that are killed: docs/protocol.md §3 (races) and §10 (durability).
 import { join } from 'node:path';
+import { call, createPending, someCode, someDevice } from '@couplet/testkit/api';
+import { temporaryFolder } from '@couplet/testkit/server';
+import { build, startProcess } from '@couplet/testkit/server-process';
 import { expect, test, vi } from 'vitest';
-import { call, createPending, someCode, someDevice } from '../support/api.js';
-import { temporaryFolder } from '../support/server.js';
-import { build, startProcess } from '../support/server-process.js';
 import { makeOriginalDatabase, rows } from '../support/sqlite-files.js';
 
 build();

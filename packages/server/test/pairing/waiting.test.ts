@@ -1,7 +1,8 @@
 // Held checks: each sleeps until its code changes or its time is up.
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
 import { Waiting } from '../../src/pairing/waiting.js';
-import { FakeClock } from '../support/fake-clock.js';
 
 const never = new AbortController().signal;
 

@@ -1,17 +1,17 @@
 // The proof: two Chromium processes that know only the server's URL pair by a code and talk over a data channel.
 import { readFileSync } from 'node:fs';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   type Device,
   type Frame,
   launchBrowser,
   openDevice,
   servePage,
-} from '../support/browser.js';
-import { startCommand } from '../support/command.js';
-import { describeWith } from '../support/components.js';
-import { temporaryFolder } from '../support/server.js';
+} from '@couplet/testkit/browser';
+import { startCommand } from '@couplet/testkit/command';
+import { describeWith } from '@couplet/testkit/components';
+import { temporaryFolder } from '@couplet/testkit/server';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const CLIENT = readFileSync(new URL('client.js', import.meta.url));
 const PAGE = `<!doctype html>

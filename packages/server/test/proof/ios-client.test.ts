@@ -1,9 +1,10 @@
 // The iOS client's whole life against the server: connecting, roles, keys, changes of network.
+
+import { call, someDevice } from '@couplet/testkit/api';
+import type { Peer } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, describe, expect, test } from 'vitest';
-import { call, someDevice } from '../support/api.js';
 import { answerSdp, candidatesOf, IosClient, offerSdp, pairApps } from '../support/ios-client.js';
-import type { Peer } from '../support/peer.js';
-import { startServer } from '../support/server.js';
 
 const server = await startServer();
 afterAll(() => server.close());

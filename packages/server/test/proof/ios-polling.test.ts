@@ -1,9 +1,10 @@
 // What the iOS client polls, and what it makes of each status. Minutes of its time are rounds here.
+
+import { call } from '@couplet/testkit/api';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Unavailable } from '../../src/platform/http-errors.js';
-import { call } from '../support/api.js';
+import { Unavailable } from '../../src/base/failures.js';
 import { IosClient, pairApps, type Session } from '../support/ios-client.js';
-import { startServer } from '../support/server.js';
 import { brokenStore } from '../support/stores.js';
 
 /** Polls of one code or contact within a minute of an open list: one every 6 s. */

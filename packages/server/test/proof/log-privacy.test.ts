@@ -1,10 +1,11 @@
 // Nothing that identifies a pairing is ever logged: a full session with all its mishaps, and a search through the log.
+
+import { call } from '@couplet/testkit/api';
+import { Peer } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { call } from '../support/api.js';
 import { captureLog } from '../support/captured-log.js';
 import { runFullSession, SESSION_ENV, Secrets } from '../support/full-session.js';
-import { Peer } from '../support/peer.js';
-import { startServer } from '../support/server.js';
 import { brokenStore } from '../support/stores.js';
 
 /** A full session and its whole log, to the end of the server. */

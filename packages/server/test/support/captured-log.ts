@@ -1,6 +1,6 @@
 // The log of a server under test: every line as it was written, and as a whole to search.
 import { Writable } from 'node:stream';
-import { createLogger, type Logger } from '../../src/platform/logger.js';
+import { createLogger, type Logger } from '../../src/observability/logger.js';
 
 export type LogLine = { level: number; time: number; msg: string } & Record<string, unknown>;
 

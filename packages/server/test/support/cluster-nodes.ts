@@ -1,9 +1,10 @@
 // Several nodes of one cluster in this process, over shared parts in memory and a clock that the test moves.
-import { ClusterBackplane } from '../../src/signaling/cluster/cluster-backplane.js';
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
 import type { BackplaneUnderTest } from '../contract/backplane.js';
 import { RecordingConnections } from '../contract/backplane.js';
 import { captureLog } from './captured-log.js';
-import { FakeClock } from './fake-clock.js';
 import { FakeCluster, type Link } from './fake-cluster.js';
 
 export const LEASE_MS = 10_000;

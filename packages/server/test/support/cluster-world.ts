@@ -1,11 +1,12 @@
 // Nodes of a cluster in memory with everything that can befall them, and clients of whom each knows what it was told.
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
 import { type Logger, pino } from 'pino';
 import type { LocalConnections } from '../../src/signaling/backplane.js';
-import { ClusterBackplane } from '../../src/signaling/cluster/cluster-backplane.js';
+import { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
 import { decodeRecord, type RoomRecord } from '../../src/signaling/cluster/room-record.js';
 import type { Effect, Seat } from '../../src/signaling/room.js';
 import { LEASE_MS } from './cluster-nodes.js';
-import { FakeClock } from './fake-clock.js';
 import { FakeCluster, type Fate, type Link } from './fake-cluster.js';
 
 export const CLIENTS = 6;

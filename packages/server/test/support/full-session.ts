@@ -1,10 +1,10 @@
 // A session with all its mishaps, over REST and WebSocket, and every value in it that identifies somebody.
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { type Answer, call, someDevice } from './api.js';
+import { type Answer, call, someDevice } from '@couplet/testkit/api';
+import { Peer } from '@couplet/testkit/peer';
+import type { RunningServer } from '@couplet/testkit/server';
 import { answerSdp, candidatesOf, offerSdp } from './ios-client.js';
-import { Peer } from './peer.js';
-import type { RunningServer } from './server.js';
 
 const ADMIN_TOKEN = 'admin-token-7QxV2mLk90';
 const WRONG_TOKEN = 'wrong-token-hN4sTz81Wd';

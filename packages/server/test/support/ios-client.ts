@@ -1,7 +1,7 @@
 // A stand-in for the existing iOS client: what it sends over its whole life, and what it makes of the answers.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type Answer, call, someCode, someDevice } from './api.js';
-import { Peer, type Received } from './peer.js';
+import { type Answer, call, someCode, someDevice } from '@couplet/testkit/api';
+import { Peer, type Received } from '@couplet/testkit/peer';
 
 /** What the app makes of a poll: only a 404 is final, for any other status it asks again. */
 export type CodeState = 'paired' | 'waiting' | 'expired' | 'ask again';

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { HOSTS, ip, type Lab, ROUTERS, run } from './lab.js';
+import { HOSTS, ip, type Lab, ROUTERS, run } from '@couplet/testkit/lab';
 
 const FORWARDER = fileURLToPath(new URL('long-line-forwarder.js', import.meta.url));
 

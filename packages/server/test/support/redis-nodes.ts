@@ -1,14 +1,14 @@
 // Several nodes in this process over a real Redis, for the backplane.
 import { randomUUID } from 'node:crypto';
+import { eventually } from '@couplet/testkit/eventually';
 import { type Logger, pino } from 'pino';
-import { systemClock } from '../../src/platform/clock.js';
-import { type NodeChannel, openNodeChannel } from '../../src/platform/node-channel.js';
-import { connectRedis, type Redis } from '../../src/platform/redis.js';
-import { parseRedisUrl, type RedisTarget } from '../../src/platform/redis-settings.js';
-import type { ClusterBackplane } from '../../src/signaling/cluster/cluster-backplane.js';
-import { createRedisBackplane } from '../../src/signaling/redis-backplane.js';
+import { systemClock } from '../../src/base/clock.js';
+import { type NodeChannel, openNodeChannel } from '../../src/redis/node-channel.js';
+import { connectRedis, type Redis } from '../../src/redis/redis.js';
+import { parseRedisUrl, type RedisTarget } from '../../src/settings/redis.js';
+import type { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
+import { createRedisBackplane } from '../../src/signaling/cluster/redis.js';
 import type { BackplaneUnderTest, RecordingConnections } from '../contract/backplane.js';
-import { eventually } from './eventually.js';
 
 export function targetOf(url: string): RedisTarget {
   const parsed = parseRedisUrl(url);

@@ -1,7 +1,7 @@
 // Connections to the Redis of a test, closed when it ends.
 import { onTestFinished } from 'vitest';
-import { connectRedis, type Redis, type RedisOptions } from '../../src/platform/redis.js';
-import { parseRedisUrl, type RedisTarget } from '../../src/platform/redis-settings.js';
+import { connectRedis, type Redis, type RedisOptions } from '../../src/redis/redis.js';
+import { parseRedisUrl, type RedisTarget } from '../../src/settings/redis.js';
 
 export function targetOf(url: string): RedisTarget {
   const parsed = parseRedisUrl(url);

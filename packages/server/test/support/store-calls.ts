@@ -1,6 +1,7 @@
 // The operations of a PairingStore with their values in a row, for tests that call them often.
+
+import type { Repeatable } from '../../src/http/idempotency.js';
 import type { PairingStore } from '../../src/pairing/store.js';
-import type { Repeatable } from '../../src/platform/idempotency.js';
 
 /** The secret that {@link create} and {@link accept} give a device. */
 export const secretOf = (deviceId: string, joinCode: string): string =>

@@ -1,8 +1,9 @@
 // Whom an allocation of the real coturn may reach: public addresses, each other, and nothing of the network it stands in.
+
+import { describeWith } from '@couplet/testkit/components';
+import type { Coturn } from '@couplet/testkit/coturn';
+import { connect, coturn, minted } from '@couplet/testkit/turn-fixture';
 import { expect, test } from 'vitest';
-import { describeWith } from '../support/components.js';
-import type { Coturn } from '../support/coturn.js';
-import { connect, coturn, minted } from '../support/turn-fixture.js';
 
 describeWith(['turnserver'], 'peers', () => {
   test('lets no allocation reach private, loopback, link-local, metadata or reserved addresses', async () => {

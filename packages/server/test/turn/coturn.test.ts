@@ -1,13 +1,10 @@
 // The real coturn, started with turn-server/turnserver.conf, against credentials that the server mints: docs/turn.md.
 import { connect as connectTcp } from 'node:net';
-import { expect, test } from 'vitest';
-import { parseConfig } from '../../src/platform/config.js';
-import { createIceServers } from '../../src/turn/ice-servers.js';
-import { makeCertificate } from '../support/certificate.js';
-import { describeWith } from '../support/components.js';
-import { freePort } from '../support/coturn.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { temporaryFolder } from '../support/server.js';
+import { makeCertificate } from '@couplet/testkit/certificate';
+import { describeWith } from '@couplet/testkit/components';
+import { freePort } from '@couplet/testkit/coturn';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { temporaryFolder } from '@couplet/testkit/server';
 import {
   connect,
   coturn,
@@ -17,7 +14,10 @@ import {
   SECRET,
   shippedNumber,
   someUser,
-} from '../support/turn-fixture.js';
+} from '@couplet/testkit/turn-fixture';
+import { expect, test } from 'vitest';
+import { parseConfig } from '../../src/settings/config.js';
+import { createIceServers } from '../../src/turn/ice-servers.js';
 
 describeWith(['turnserver', 'openssl'], 'coturn', () => {
   const folder = temporaryFolder();

@@ -1,9 +1,9 @@
 // Time-limited TURN credentials: fixed vectors, and openssl as a second opinion. docs/turn.md.
 import { execFileSync } from 'node:child_process';
+import { describeWith } from '@couplet/testkit/components';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { expiryOf, opaqueUserId, turnCredentials } from '../../src/turn/credentials.js';
-import { describeWith } from '../support/components.js';
 
 const SECRET = 'north-star-secret-1';
 

@@ -1,9 +1,10 @@
 // What is handed out to whom: configuration, user and time → RTCIceServer[].
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
 import { describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/platform/config.js';
+import { parseConfig } from '../../src/settings/config.js';
 import { turnCredentials } from '../../src/turn/credentials.js';
 import { createIceServers } from '../../src/turn/ice-servers.js';
-import { FakeClock } from '../support/fake-clock.js';
 
 const TURN = {
   TURN_SECRET: 'the-first-secret-of-two,the-second-secret-of-two',

@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
+import { describeWith } from '@couplet/testkit/components';
+import { answersBinding, freePort, TURN_FOLDER } from '@couplet/testkit/coturn';
+import { temporaryFolder } from '@couplet/testkit/server';
+import { connect, minted, SECRET } from '@couplet/testkit/turn-fixture';
 import { expect, onTestFinished, test } from 'vitest';
-import { parseConfig } from '../../src/platform/config.js';
-import { describeWith } from '../support/components.js';
-import { answersBinding, freePort, TURN_FOLDER } from '../support/coturn.js';
-import { temporaryFolder } from '../support/server.js';
-import { connect, minted, SECRET } from '../support/turn-fixture.js';
+import { parseConfig } from '../../src/settings/config.js';
 
 const SCRIPT = join(TURN_FOLDER, '../scripts/turn.js');
 const folder = temporaryFolder();

@@ -2,11 +2,11 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { composeServices } from '@couplet/testkit/compose';
+import { TURN_FOLDER } from '@couplet/testkit/coturn';
+import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { SETTINGS } from '../../src/platform/config.js';
-import { composeServices } from '../support/compose.js';
-import { TURN_FOLDER } from '../support/coturn.js';
-import { temporaryFolder } from '../support/server.js';
+import { SETTINGS } from '../../src/settings/config.js';
 
 const script = readFileSync(join(TURN_FOLDER, 'start.sh'), 'utf8');
 const ofCoturn = ['TURN_SECRET', ...[...SETTINGS].flatMap(([name, s]) => (s.usedBy ? [name] : []))];

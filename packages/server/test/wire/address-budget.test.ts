@@ -2,13 +2,13 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { call, pairDevices } from '@couplet/testkit/api';
+import { Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { type RunningServer, startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { textFrame } from '../fuzz/raw-frames.js';
-import { call, pairDevices } from '../support/api.js';
 import { IosClient, pairApps } from '../support/ios-client.js';
-import { Peer, pairOfPeers } from '../support/peer.js';
-import { type RunningServer, startServer } from '../support/server.js';
 
 /** What holds where nothing is set. */
 const DEFAULTS = {

@@ -1,8 +1,8 @@
 // Messages the server cannot take: an error with a stable code, and the connection stays usable. docs/protocol.md §4.
 import { randomUUID } from 'node:crypto';
+import { Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { Peer, pairOfPeers } from '../support/peer.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { wsUrl } = await serverUnderTest();
 

@@ -1,8 +1,9 @@
 // POST /api/rooms/check without Prefer: docs/protocol.md §3.
+
+import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
 import { ILLEGAL_CODES, ILLEGAL_IDS, LEGAL_IDS, MISSING } from '../support/ids.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { url } = await serverUnderTest();
 const check = (body: unknown) => call(url, 'POST', '/api/rooms/check', body);

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { type RunningServer, startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { createLogger } from '../../src/platform/logger.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { Peer, pairOfPeers } from '../support/peer.js';
-import { type RunningServer, startServer } from '../support/server.js';
+import { createLogger } from '../../src/observability/logger.js';
 
 async function server(env: Record<string, string> = {}, clock?: FakeClock): Promise<RunningServer> {
   const started = await startServer(env, clock ? { clock } : {});
@@ -280,7 +280,7 @@ test('a bug in a handler closes only the connection that met it, with 1011', asy
 });
 
 test('a join that cannot be looked up is answered unavailable, and works later', async () => {
-  const { Unavailable } = await import('../../src/platform/http-errors.js');
+  const { Unavailable } = await import('../../src/base/failures.js');
   let away = true;
   const store = new Proxy({} as never, {
     get: (_target, name) =>

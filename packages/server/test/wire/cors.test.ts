@@ -1,6 +1,7 @@
 // CORS: docs/protocol.md §3.
+
+import { serverUnderTest, startServer } from '@couplet/testkit/server';
 import { afterAll, describe, expect, test } from 'vitest';
-import { serverUnderTest, startServer } from '../support/server.js';
 
 const { url } = await serverUnderTest();
 const ORIGIN = 'https://app.example';

@@ -1,10 +1,10 @@
 // DELETE /api/rooms: docs/protocol.md §3.
 import { randomBytes } from 'node:crypto';
+import { call, pairDevices } from '@couplet/testkit/api';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { call, pairDevices } from '../support/api.js';
 import { ILLEGAL_IDS, LEGAL_IDS, MISSING } from '../support/ids.js';
 import { rawRequest } from '../support/raw-http.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { url } = await serverUnderTest();
 const remove = (query: string, body?: unknown) => call(url, 'DELETE', `/api/rooms${query}`, body);

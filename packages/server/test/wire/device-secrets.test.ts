@@ -1,11 +1,11 @@
 // Device secrets on the wire: where they stand in requests, and that nothing tells them. docs/protocol.md §3.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { Peer } from '@couplet/testkit/peer';
+import { serverUnderTest, startServer, temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { secretHash } from '../../src/platform/device-secrets.js';
-import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
-import { Peer } from '../support/peer.js';
-import { serverUnderTest, startServer, temporaryFolder } from '../support/server.js';
+import { secretHash } from '../../src/base/device-secrets.js';
 import { execute } from '../support/sqlite-files.js';
 
 const { url, wsUrl } = await serverUnderTest();

@@ -1,13 +1,14 @@
 // Who may enter: origins, paired rooms, the embedding application's word, the admin.
+
+import { call, pairDevices, someDevice } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer } from '@couplet/testkit/peer';
+import { type RunningServer, startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import type { Authorize } from '../../src/app.js';
-import { ConfigError, parseConfig } from '../../src/platform/config.js';
-import { call, pairDevices, someDevice } from '../support/api.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { Peer } from '../support/peer.js';
+import { ConfigError, parseConfig } from '../../src/settings/config.js';
 import { rawRequest } from '../support/raw-http.js';
-import { type RunningServer, startServer } from '../support/server.js';
 
 async function server(env: Record<string, string>, authorize?: Authorize): Promise<RunningServer> {
   const started = await startServer(env, authorize ? { authorize } : {});

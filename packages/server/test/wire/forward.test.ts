@@ -1,8 +1,8 @@
 // webrtc_offer, webrtc_answer, ice_candidate, key_exchange, key_exchange_complete: docs/protocol.md §4.
 import { randomUUID } from 'node:crypto';
+import { Peer, pairOfPeers, textOf } from '@couplet/testkit/peer';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { Peer, pairOfPeers, textOf } from '../support/peer.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { wsUrl } = await serverUnderTest();
 

@@ -1,9 +1,9 @@
 // GET /api/rooms?roomid=: docs/protocol.md §3.
 import { randomBytes } from 'node:crypto';
+import { call, pairDevices } from '@couplet/testkit/api';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { call, pairDevices } from '../support/api.js';
 import { LEGAL_IDS } from '../support/ids.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { url } = await serverUnderTest();
 const get = (query: string) => call(url, 'GET', `/api/rooms${query}`);

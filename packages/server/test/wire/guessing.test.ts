@@ -2,14 +2,14 @@
 
 import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
+import { call, someCode, someDevice } from '@couplet/testkit/api';
+import { eventually } from '@couplet/testkit/eventually';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import type { AppDeps } from '../../src/app.js';
+import { createLogger } from '../../src/observability/logger.js';
 import { ACCEPT_GUESSES, CHECK_GUESSES } from '../../src/pairing/guesses.js';
-import { createLogger } from '../../src/platform/logger.js';
-import { call, someCode, someDevice } from '../support/api.js';
-import { eventually } from '../support/eventually.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { startServer } from '../support/server.js';
 
 async function server(env: Record<string, string> = {}, deps: AppDeps = {}): Promise<string> {
   const started = await startServer(env, deps);

@@ -1,9 +1,9 @@
 // GET / and GET /rooms: docs/protocol.md §3.
 import { randomUUID } from 'node:crypto';
+import { call } from '@couplet/testkit/api';
+import { Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { call } from '../support/api.js';
-import { Peer, pairOfPeers } from '../support/peer.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { url, wsUrl } = await serverUnderTest();
 

@@ -1,13 +1,13 @@
 // POST /api/ice-servers, and iceServers in room_ready: docs/protocol.md §3 and §4.
 import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
+import { call, pairDevices, someDevice } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/platform/config.js';
-import { createLogger } from '../../src/platform/logger.js';
-import { call, pairDevices, someDevice } from '../support/api.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { Peer } from '../support/peer.js';
-import { startServer } from '../support/server.js';
+import { createLogger } from '../../src/observability/logger.js';
+import { parseConfig } from '../../src/settings/config.js';
 
 const SECRET = 'a-secret-for-the-wire-tests';
 const TURN = {

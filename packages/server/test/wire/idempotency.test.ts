@@ -1,10 +1,10 @@
 // Idempotency-Key on every POST under /api: a lost answer strands nobody. Contract §1.
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { call, createPending, someCode, someDevice } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { serverUnderTest, startServer, temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, createPending, someCode, someDevice } from '../support/api.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { serverUnderTest, startServer, temporaryFolder } from '../support/server.js';
 
 const { url } = await serverUnderTest();
 

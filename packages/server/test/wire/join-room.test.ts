@@ -1,8 +1,8 @@
 // join_room: room_joined, room_ready, room_full; switching rooms and joining again. docs/protocol.md §5.
 import { randomUUID } from 'node:crypto';
+import { Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { Peer, pairOfPeers } from '../support/peer.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { wsUrl } = await serverUnderTest();
 

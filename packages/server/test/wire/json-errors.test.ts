@@ -1,9 +1,9 @@
 // Every error is JSON: bodies, content types, routes, and bytes that are no HTTP request. docs/protocol.md §3.
 import { gzipSync } from 'node:zlib';
+import { call } from '@couplet/testkit/api';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { describe, expect, test } from 'vitest';
-import { call } from '../support/api.js';
 import { rawRequest } from '../support/raw-http.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { url } = await serverUnderTest();
 const POSTS = [

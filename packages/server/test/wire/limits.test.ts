@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { type RunningServer, startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { call, createPending, pairDevices, someCode, someDevice } from '../support/api.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { Peer, pairOfPeers } from '../support/peer.js';
-import { type RunningServer, startServer } from '../support/server.js';
 
 async function server(env: Record<string, string>, clock?: FakeClock): Promise<RunningServer> {
   const started = await startServer(env, clock ? { clock } : {});

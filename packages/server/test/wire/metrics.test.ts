@@ -1,14 +1,14 @@
 // GET /metrics: what a known session leaves in it, and that no label comes from a client.
 import { randomUUID } from 'node:crypto';
 import { METHODS } from 'node:http';
+import { call, createPending, pairDevices, someCode } from '@couplet/testkit/api';
+import { Peer } from '@couplet/testkit/peer';
+import { scrape } from '@couplet/testkit/prometheus';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { Metrics } from '../../src/platform/metrics.js';
-import { call, createPending, pairDevices, someCode } from '../support/api.js';
-import { Peer } from '../support/peer.js';
-import { scrape } from '../support/prometheus.js';
+import { Metrics } from '../../src/observability/metrics.js';
 import { rawRequest } from '../support/raw-http.js';
-import { startServer } from '../support/server.js';
 
 /** A server of the test's own, whose counters nobody else moves. */
 async function server(env: Record<string, string> = {}) {
@@ -149,7 +149,7 @@ test('nothing that identifies a pairing is in it', async () => {
 });
 
 test('a store that fails leaves the other figures readable, and is counted', async () => {
-  const { openSqliteStore } = await import('../../src/pairing/sqlite-store.js');
+  const { openSqliteStore } = await import('../../src/pairing/sqlite/store.js');
   const store = openSqliteStore(':memory:');
   const metrics = new Metrics();
   const broken = await startServer({}, { store, metrics });

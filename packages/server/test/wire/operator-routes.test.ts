@@ -1,9 +1,9 @@
 // Who may read GET /rooms and GET /metrics: docs/operations.md, Operator routes.
 import { request } from 'node:http';
+import { call } from '@couplet/testkit/api';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
-import { call } from '../support/api.js';
 import { rawRequest } from '../support/raw-http.js';
-import { startServer } from '../support/server.js';
 
 const TOKEN = 'correct horse battery staple';
 const ROUTES = ['/rooms', '/metrics'];

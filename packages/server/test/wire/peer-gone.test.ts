@@ -1,8 +1,8 @@
 // A peer that goes without leaving: peer_disconnected, at once for a closed socket. docs/protocol.md §5.
 import { randomUUID } from 'node:crypto';
+import { Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { Peer, pairOfPeers } from '../support/peer.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { wsUrl } = await serverUnderTest();
 const GONE = { type: 'peer_disconnected', message: 'Other user disconnected' };

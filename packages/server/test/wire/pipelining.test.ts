@@ -1,10 +1,11 @@
 // Several requests on one connection without waiting (RFC 9112 §9.3.2), upgrades among them: each is answered, in order.
+
+import { call, createPending, someDevice } from '@couplet/testkit/api';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { readAnswers } from '../fuzz/raw-answers.js';
 import { textFrame } from '../fuzz/raw-frames.js';
 import { RawSocket } from '../fuzz/raw-socket.js';
-import { call, createPending, someDevice } from '../support/api.js';
-import { startServer } from '../support/server.js';
 
 async function connected() {
   const { url, close } = await startServer();

@@ -1,9 +1,9 @@
 // Prefer: wait=N on POST /api/rooms/check: docs/protocol.md §3. Time is the test's own, so it lies in the year 2100.
 import { connect } from 'node:net';
+import { call, createPending, someDevice } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { serverUnderTest, startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, createPending, someDevice } from '../support/api.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { serverUnderTest, startServer } from '../support/server.js';
 
 async function serverWithClock(env: Record<string, string> = {}) {
   const clock = new FakeClock();

@@ -1,13 +1,13 @@
 // GET /healthz and GET /readyz: what an orchestrator restarts by, and what it routes by.
 import { PassThrough } from 'node:stream';
+import { call } from '@couplet/testkit/api';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { openSqliteStore } from '../../src/pairing/sqlite-store.js';
-import { Unavailable } from '../../src/platform/http-errors.js';
-import { createLogger } from '../../src/platform/logger.js';
-import { call } from '../support/api.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { Peer } from '../support/peer.js';
-import { startServer } from '../support/server.js';
+import { Unavailable } from '../../src/base/failures.js';
+import { createLogger } from '../../src/observability/logger.js';
+import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
 
 const notReady = (what: string) => ({ error: 'unavailable', details: `not ready: ${what}` });
 

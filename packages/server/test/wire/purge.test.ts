@@ -1,8 +1,9 @@
 // POST /api/user/purge: docs/protocol.md §3.
+
+import { call, createPending, pairDevices, someDevice } from '@couplet/testkit/api';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { call, createPending, pairDevices, someDevice } from '../support/api.js';
 import { ILLEGAL_IDS, LEGAL_IDS, MISSING } from '../support/ids.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { url } = await serverUnderTest();
 const purge = (body?: unknown) => call(url, 'POST', '/api/user/purge', body);

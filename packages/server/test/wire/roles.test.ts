@@ -1,8 +1,9 @@
 // Roles in a paired room: client1 is the initiator and client2 is not, whoever comes first. docs/protocol.md §5.
+
+import { pairDevices } from '@couplet/testkit/api';
+import { Peer } from '@couplet/testkit/peer';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { pairDevices } from '../support/api.js';
-import { Peer } from '../support/peer.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { url, wsUrl } = await serverUnderTest();
 

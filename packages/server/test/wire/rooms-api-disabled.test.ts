@@ -1,8 +1,9 @@
 // The rooms API without USE_SQLITE: docs/protocol.md §3.
+
+import { call } from '@couplet/testkit/api';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, test } from 'vitest';
-import { call } from '../support/api.js';
 import { rawRequest } from '../support/raw-http.js';
-import { startServer } from '../support/server.js';
 
 const server = await startServer({ USE_SQLITE: '' });
 afterAll(() => server.close());

@@ -1,8 +1,8 @@
 // join_room with the deviceId of a present member: its seat passes to the new connection. docs/protocol.md §5.
 import { randomUUID } from 'node:crypto';
+import { Peer } from '@couplet/testkit/peer';
+import { serverUnderTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { Peer } from '../support/peer.js';
-import { serverUnderTest } from '../support/server.js';
 
 const { wsUrl } = await serverUnderTest();
 

@@ -1,14 +1,14 @@
 // SECURITY.md, "Who can do what": every row performed, each "can" and each "cannot".
 import { readFileSync } from 'node:fs';
+import { call, someCode, someDevice } from '@couplet/testkit/api';
+import { describeWith } from '@couplet/testkit/components';
+import { eventually } from '@couplet/testkit/eventually';
+import { Peer } from '@couplet/testkit/peer';
+import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
+import { type RunningServer, startServer } from '@couplet/testkit/server';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { turnCredentials } from '../../src/turn/credentials.js';
-import { call, someCode, someDevice } from '../support/api.js';
-import { describeWith } from '../support/components.js';
-import { eventually } from '../support/eventually.js';
-import { Peer } from '../support/peer.js';
-import { type RedisServer, startRedis } from '../support/redis-servers.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
-import { type RunningServer, startServer } from '../support/server.js';
 
 const ADMIN_TOKEN = 'correct horse battery staple';
 const TURN_SECRET = 'a-secret-for-the-wire-tests';

@@ -1,7 +1,7 @@
 // Counts what happens between the nodes of a cluster, in plain numbers, and shows it to a scrape.
-import type { Metrics } from '../../platform/metrics.js';
+import type { Metrics } from '../../observability/metrics.js';
 import { zeros } from '../counters.js';
-import type { ClusterBackplane } from './cluster-backplane.js';
+import type { NodeLease } from './node-lease.js';
 
 /** Why a frame did not reach a connection of another node. */
 const DROPS = [
@@ -76,9 +76,16 @@ export const newCounters = (): ClusterCounters => ({
   frameDrops: zeros(DROPS),
 });
 
+/** What a scrape reads of the backplane. */
+interface CountedBackplane {
+  readonly lease: NodeLease;
+  readonly counters: ClusterCounters;
+  readonly nodes: number;
+}
+
 const STATES = ['valid', 'suspect', 'away'] as const;
 
-export function clusterMetrics(metrics: Metrics, backplane: ClusterBackplane): void {
+export function clusterMetrics(metrics: Metrics, backplane: CountedBackplane): void {
   const { lease, counters } = backplane;
   metrics.levels(
     'couplet_lease_state',

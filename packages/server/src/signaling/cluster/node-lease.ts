@@ -3,7 +3,7 @@
 // A renewal either prolongs the lease or finds that it has ended. Then the node takes a new one under an id that was
 // never used, because other nodes may have given its seats away.
 import { randomBytes } from 'node:crypto';
-import type { Cancel, Clock } from '../../platform/clock.js';
+import type { Cancel, Clock } from '../../base/clock.js';
 import { Signal } from './serial-queue.js';
 
 /** Keeps the leases of all nodes, by its own clock. Every call rejects if it cannot be reached. */

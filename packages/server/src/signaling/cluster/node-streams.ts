@@ -3,7 +3,7 @@
 // A publication can be lost on its way although it succeeded. So the sender keeps an item until the receiver has
 // acknowledged it, and publishes it again if the receiver asks for it or stays silent. If items are given up, frames
 // are reported to `onLost`, and a new stream tells the receiver that updates may be lost.
-import type { Cancel, Clock } from '../../platform/clock.js';
+import type { Cancel, Clock } from '../../base/clock.js';
 import type { ClusterCounters } from './metrics.js';
 import {
   type Acknowledgment,

@@ -1,5 +1,5 @@
 // Reads rooms and reconciles them, a bounded number at a time: after a node has died, after updates may have been lost, and regularly.
-import type { Cancel, Clock } from '../../platform/clock.js';
+import type { Cancel, Clock } from '../../base/clock.js';
 import type { NodeLease } from './node-lease.js';
 import type { RoomView, RoomViews } from './room-view.js';
 import { Signal } from './serial-queue.js';

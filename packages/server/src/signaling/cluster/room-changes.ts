@@ -1,6 +1,6 @@
 // Changes rooms: by an event here, planned by `plan` and written by compare-and-set, or by an update of another node.
-import type { Clock } from '../../platform/clock.js';
-import { Unavailable } from '../../platform/http-errors.js';
+import type { Clock } from '../../base/clock.js';
+import { Unavailable } from '../../base/failures.js';
 import type { LocalConnections } from '../backplane.js';
 import { type RoomEvent, transition } from '../room.js';
 import type { ClusterCounters } from './metrics.js';

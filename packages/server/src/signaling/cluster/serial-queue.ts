@@ -1,5 +1,5 @@
 // Runs tasks one after the other, and wakes whatever waits for a state.
-import { Unavailable } from '../../platform/http-errors.js';
+import { Unavailable } from '../../base/failures.js';
 
 type Task = () => Promise<unknown> | unknown;
 

@@ -1,6 +1,7 @@
 // Three nodes, 200 pairs, and everything that can fail failing: the invariants hold, and all is well ten seconds after the last fault.
+
+import { describeWith } from '@couplet/testkit/components';
 import { afterAll, expect, test } from 'vitest';
-import { describeWith } from '../../support/components.js';
 import { CHAOS_PAIRS, CHAOS_REDIS, CHAOS_SECONDS, CHAOS_SEED, logPathOf } from './budget.js';
 import { chaos } from './chaos.js';
 import { boundsFor } from './checker/bounds.js';

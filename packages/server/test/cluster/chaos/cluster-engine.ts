@@ -1,6 +1,6 @@
 // A Redis Cluster for a run: three masters, each with a replica, each server seen by each node through a proxy of its own.
-import { eventually } from '../../support/eventually.js';
-import { type RedisServer, startRedisCluster } from '../../support/redis-servers.js';
+import { eventually } from '@couplet/testkit/eventually';
+import { type RedisServer, startRedisCluster } from '@couplet/testkit/redis-servers';
 import { FaultProxies } from './fault-proxies.js';
 import {
   cutsOf,

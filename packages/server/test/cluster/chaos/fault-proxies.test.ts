@@ -1,8 +1,8 @@
 // The proxy that cuts: what each cut looks like from both ends, and that nothing is left of it afterwards.
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { eventually } from '@couplet/testkit/eventually';
 import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { eventually } from '../../support/eventually.js';
 import { FaultProxies } from './fault-proxies.js';
 
 const proxies = new FaultProxies();

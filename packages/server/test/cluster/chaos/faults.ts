@@ -1,7 +1,7 @@
 // Carries a strike out, and notes when it began and when it was over.
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RedisServer } from '../../support/redis-servers.js';
+import type { RedisServer } from '@couplet/testkit/redis-servers';
 import { crowd } from './crowd.js';
 import { ENGINE_FAULTS, type EngineFault, type History } from './history.js';
 import type { Cut, Strike } from './schedule.js';

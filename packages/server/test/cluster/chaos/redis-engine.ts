@@ -1,6 +1,6 @@
 // What the Redis of a run is made of, whatever its mode: settings, and the ways of the nodes to it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RedisServer } from '../../support/redis-servers.js';
+import type { RedisServer } from '@couplet/testkit/redis-servers';
 import type { FaultProxies, FaultProxy } from './fault-proxies.js';
 import type { Engine } from './faults.js';
 

@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '@couplet/testkit/eventually';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { eventually } from '../../support/eventually.js';
 import { watchPulse } from './redis-pulse.js';
 
 /** One tick of the watch. */

@@ -1,6 +1,6 @@
 // A Redis with Sentinels for a run: a master, its replica and three Sentinels, each seen by each node through a proxy of its own.
-import { eventually } from '../../support/eventually.js';
-import { type RedisServer, startRedis } from '../../support/redis-servers.js';
+import { eventually } from '@couplet/testkit/eventually';
+import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { FaultProxies } from './fault-proxies.js';
 import {
   cutsOf,

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { leash } from '../../support/leash.js';
+import { leash } from '@couplet/testkit/leash';
 import type { World } from './world.js';
 
 const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));

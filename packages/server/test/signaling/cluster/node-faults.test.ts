@@ -1,6 +1,6 @@
 // A room whose members live on two nodes, and what befalls a node: it dies, is paused, is cut off, does not hear, ends.
 import { describe, expect, test } from 'vitest';
-import { Unavailable } from '../../../src/platform/http-errors.js';
+import { Unavailable } from '../../../src/base/failures.js';
 import { LEASE_MS } from '../../support/cluster-nodes.js';
 import { BOUND_MS, cut, mend, seat, twoNodes } from '../../support/two-nodes.js';
 

@@ -1,7 +1,8 @@
 // The states of a lease, row by row of the table in docs/cluster.md.
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
 import { describe, expect, test } from 'vitest';
 import { NodeLease } from '../../../src/signaling/cluster/node-lease.js';
-import { FakeClock } from '../../support/fake-clock.js';
 import { FakeCluster, type Link } from '../../support/fake-cluster.js';
 
 const TTL_MS = 9000;

@@ -1,6 +1,6 @@
 // A room whose members live on two nodes, and what the record store does: gives no answer, refuses a change, forgets.
 import { describe, expect, test } from 'vitest';
-import { Unavailable } from '../../../src/platform/http-errors.js';
+import { Unavailable } from '../../../src/base/failures.js';
 import { type ClusterNode, type FakeNodes, LEASE_MS } from '../../support/cluster-nodes.js';
 import { seat, twoNodes } from '../../support/two-nodes.js';
 

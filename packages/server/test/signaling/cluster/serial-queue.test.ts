@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Unavailable } from '../../../src/platform/http-errors.js';
+import { Unavailable } from '../../../src/base/failures.js';
 import { SerialQueue } from '../../../src/signaling/cluster/serial-queue.js';
 
 const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));

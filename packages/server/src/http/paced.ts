@@ -1,0 +1,257 @@
+// HTTP within the budget of an address: what is read reaches the parser piece by piece, and requests their routes one by one.
+//
+//   socket ──► kept ──► piece of 4 KiB ──► Node's parser ──► queue ──► one request at a time ──► route, or 429
+//
+// Node parses all that one read brought, and calls back for each request in it, in the same turn of the event loop:
+// 64 KiB of pipelined requests are 3,600 of them. So a parser gets the next piece when the requests of the last one are
+// answered, and nothing while the address is held.
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type AddressBudget, type AddressBudgets, COST } from '../limits/address-budget.js';
+import { addressKey, clientAddress, type TrustProxy } from './client-address.js';
+import { ANSWER_HEADERS } from './errors.js';
+
+/** Large enough for a request with its header; small enough that a piece of nothing but requests is soon parsed. */
+const PIECE_BYTES = 4096;
+
+/** What a chunked request counts as whose socket many clients share, in bytes. */
+const SHARED_HEAD_BYTES = 512;
+
+const READER = Symbol('reader');
+const BUDGET = Symbol('budget');
+
+type PacedSocket = Socket & { [READER]?: PacedReader | undefined };
+type Charged = IncomingMessage & { [BUDGET]?: AddressBudget };
+type DataListener = (this: Socket, data: Buffer) => void;
+type Serve = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** The budget that a request is counted against; none where it did not come over a socket. */
+export const budgetOf = (request: IncomingMessage): AddressBudget | undefined =>
+  (request as Charged)[BUDGET];
+
+/** Takes note that the bytes of a socket are no request: what follows them is not parsed. */
+export const failSocket = (socket: object): void => (socket as PacedSocket)[READER]?.fail();
+
+/** Reads one socket for Node's parser. */
+class PacedReader {
+  readonly budget: AddressBudget;
+  /** Bytes of the last piece that the parser got. */
+  pieceBytes = 0;
+  readonly #socket: PacedSocket;
+  readonly #parse: DataListener;
+  #kept: Buffer | undefined;
+  #queue: (() => void)[] = [];
+  #isAnswering = false;
+  #isWaiting = false;
+  #isFeeding = false;
+  #isPaused = false;
+  #isChunked = false;
+  #hasFailed = false;
+
+  constructor(socket: PacedSocket, parse: DataListener, budget: AddressBudget) {
+    this.#socket = socket;
+    this.#parse = parse;
+    this.budget = budget;
+  }
+
+  receive(read: Buffer): void {
+    this.budget.charge(COST.read);
+    if (this.#hasFailed) return;
+    // Node may have let the socket go on by itself, for a body.
+    this.#kept = this.#kept === undefined ? read : Buffer.concat([this.#kept, read]);
+    this.feed();
+  }
+
+  /** Serves the request now, or when those before it are answered. */
+  enqueue(serve: () => void, response: ServerResponse): void {
+    const start = () => {
+      this.#isAnswering = true;
+      this.#isChunked = isChunked(response.req);
+      response.once('close', () => this.#answered());
+      serve();
+    };
+    if (this.#isAnswering || this.#queue.length > 0 || this.budget.held) {
+      this.#queue.push(start);
+      if (!this.#isAnswering) this.#wait();
+    } else start();
+  }
+
+  /** Its turn has come. */
+  release(): void {
+    this.#isWaiting = false;
+    if (this.#isOver()) return;
+    if (!this.#isAnswering) this.#queue.shift()?.();
+    this.feed();
+  }
+
+  /** Serves the next request although the budget is used up, which refuses it. */
+  refuse(): boolean {
+    if (this.#isOver()) return true;
+    if (this.#isAnswering) return false;
+    // It may lie in what was kept.
+    if (this.#queue.length === 0) this.#feedPiece();
+    const next = this.#queue.shift();
+    if (next === undefined) return false;
+    this.#isWaiting = false;
+    next();
+    return true;
+  }
+
+  /** Hands pieces to the parser, while there are any and it may. */
+  feed(): void {
+    if (this.#isFeeding || this.#isOver()) return;
+    this.#isFeeding = true;
+    if (this.#isPaused && this.#mayFeed()) {
+      this.#isPaused = false;
+      this.#socket.resume();
+    }
+    while (this.#kept !== undefined && this.#mayFeed()) this.#feedPiece();
+    this.#isFeeding = false;
+    if (this.#kept === undefined) return;
+    this.#isPaused = true;
+    this.#socket.pause();
+    if (this.budget.held) this.#wait();
+  }
+
+  #feedPiece(): void {
+    const kept = this.#kept;
+    if (kept === undefined || this.#isOver() || this.#socket.writableNeedDrain) return;
+    const isLast = kept.length <= PIECE_BYTES;
+    this.pieceBytes = Math.min(kept.length, PIECE_BYTES);
+    if (this.#isAnswering && this.#isChunked)
+      this.budget.charge(this.pieceBytes * COST.chunkedByte);
+    this.#kept = isLast ? undefined : kept.subarray(PIECE_BYTES);
+    this.#parse.call(this.#socket, isLast ? kept : kept.subarray(0, PIECE_BYTES));
+  }
+
+  fail(): void {
+    this.budget.charge(COST.malformed);
+    this.#hasFailed = true;
+    this.#kept = undefined;
+  }
+
+  /**
+   * Gives the socket up, for a WebSocket or another parser; what was not parsed is there to be read again. Requests that
+   * were parsed are still served.
+   */
+  detach(): void {
+    this.#socket.off('data', onData).off('drain', onDrain);
+    // Deleting it would make every later access to the socket slower.
+    this.#socket[READER] = undefined;
+    if (this.#kept !== undefined) this.#socket.unshift(this.#kept);
+    this.#kept = undefined;
+  }
+
+  /** Node's parser takes nothing while answers wait for the client to read; and requests come one after the other. */
+  #mayFeed(): boolean {
+    const { budget } = this;
+    return !budget.held && this.#queue.length === 0 && !this.#socket.writableNeedDrain;
+  }
+
+  /**
+   * Whether nothing more is to be read, because the last answer was given, or the socket has gone: Node then gives the
+   * parser to another socket, whose bytes it must not mix with those of this one.
+   */
+  #isOver(): boolean {
+    const isOver = this.#socket.destroyed || this.#socket.writableEnded;
+    if (isOver) {
+      this.#kept = undefined;
+      this.#queue = [];
+    }
+    return isOver;
+  }
+
+  #answered(): void {
+    this.#isAnswering = false;
+    if (this.#isOver()) return;
+    if (this.#queue.length > 0 || this.#kept !== undefined) this.#wait();
+  }
+
+  #wait(): void {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.budget.wait(this, this.#isAnswering);
+  }
+}
+
+function onData(this: PacedSocket, read: Buffer): void {
+  this[READER]?.receive(read);
+}
+
+function onDrain(this: PacedSocket): void {
+  this[READER]?.feed();
+}
+
+/**
+ * Takes the place of Node's parser as the reader of a socket that it has just got.
+ *
+ * @param budget - of the address at the other end
+ */
+export function paceSocket(socket: PacedSocket, budget: AddressBudget): void {
+  const listeners = socket.listeners('data');
+  // Any other number is not of the Node that is known here: it goes on alone.
+  if (listeners.length !== 1) return;
+  const parse = listeners[0] as DataListener;
+  socket[READER] = new PacedReader(socket, parse, budget);
+  socket.off('data', parse).on('data', onData).on('drain', onDrain);
+}
+
+/** Gives a socket up to what upgrades it. */
+export function unpaceSocket(socket: object): void {
+  (socket as PacedSocket)[READER]?.detach();
+}
+
+export interface PaceDeps {
+  budgets: AddressBudgets;
+  trust: TrustProxy;
+  /** Headers without which a page could not read the refusal. */
+  refusalHeaders: (request: IncomingMessage) => Record<string, string>;
+}
+
+/** Counts every request of a server against the budget of its address, before anything is done for it. */
+export function paceRequests(server: Server, { budgets, trust, refusalHeaders }: PaceDeps): void {
+  const routes = server.listeners('request') as Serve[];
+  server.removeAllListeners('request');
+
+  const refuse = (request: IncomingMessage, response: ServerResponse, isShared: boolean) => {
+    budgets.refused += 1;
+    response.writeHead(429, {
+      ...refusalHeaders(request),
+      ...REFUSAL_HEADERS,
+      // The connection of a proxy is that of other clients too.
+      ...(isShared ? {} : { connection: 'close' }),
+    });
+    response.end(REFUSAL);
+  };
+
+  server.on('request', (request: Charged, response: ServerResponse) => {
+    const reader = (request.socket as PacedSocket)[READER];
+    const budget = reader?.budget ?? budgets.of(addressKey(clientAddress(request, trust)));
+    request[BUDGET] = budget;
+    budget.charge(COST.parsed + request.rawHeaders.length * COST.headerPart);
+    const headBytes = reader?.pieceBytes ?? SHARED_HEAD_BYTES;
+    const serve = () => {
+      if (budget.exhausted) return refuse(request, response, reader === undefined);
+      const bodyBytes = Number(request.headers['content-length'] ?? 0);
+      budget.charge(
+        COST.request +
+          // What came with the header of a chunked one; the rest is charged for as it comes.
+          (isChunked(request) ? headBytes * COST.chunkedByte : bodyBytes * COST.bodyByte),
+      );
+      for (const route of routes) route.call(server, request, response);
+    };
+    if (reader === undefined) serve();
+    else reader.enqueue(serve, response);
+  });
+}
+
+const isChunked = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined;
+
+const REFUSAL = JSON.stringify({ error: 'rate_limited' });
+const REFUSAL_HEADERS = {
+  ...ANSWER_HEADERS,
+  'content-type': 'application/json; charset=utf-8',
+  'content-length': String(REFUSAL.length),
+  'retry-after': '1',
+};

@@ -1,0 +1,94 @@
+// Request parts against their schemas: missing fields first, then faulty ones, both in the schema's order (docs/protocol.md §3).
+import {
+  MAX_EXPIRY_SECONDS,
+  MAX_ID_BYTES,
+  MIN_EXPIRY_SECONDS,
+  REST_ERRORS,
+  type RestErrorCode,
+} from '@couplet/protocol';
+import { Compile, type TObject, type TSchema } from '@couplet/protocol/typebox';
+import type { FastifySchemaCompiler } from 'fastify';
+import { RequestFault } from './errors.js';
+
+/** An optional text of a request; undefined where it counts as missing. */
+export const given = (text: string | null | undefined): string | undefined => text || undefined;
+
+/** Whether a value counts as missing: absent, null or the empty string. */
+export function isMissing(value: unknown): boolean {
+  return value === undefined || value === null || value === '';
+}
+
+/** `details` that the description of the API fixes. */
+const DETAILS: Partial<Record<RestErrorCode, string>> = {
+  invalid_expiresInSeconds: `must be ${MIN_EXPIRY_SECONDS}-${MAX_EXPIRY_SECONDS} seconds (1 sec to 24 hours)`,
+};
+const ID_DETAILS = `must be a non-empty, well-formed string of at most ${MAX_ID_BYTES} UTF-8 bytes`;
+
+/**
+ * What Fastify checks requests and writes answers with. Without these two it loads Ajv and another compiler of schemas,
+ * a hundred files; answers have the fields of their schemas already.
+ */
+export const schemaController = {
+  compilersFactory: {
+    // Typed as Ajv's; Fastify itself asks for no more than a compiler of its own.
+    buildValidator: () => compileValidator as never,
+    buildSerializer: () => () => JSON.stringify,
+  },
+};
+
+/**
+ * Compiles a schema, when it is first needed, into a check of every request: the compiled check decides, the fields are
+ * searched only on a fault.
+ */
+export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => {
+  let compiled: CompiledSchema | undefined;
+  return (value: unknown) => {
+    compiled ??= compile(schema as TObject);
+    const { whole, fields } = compiled;
+    // A request without a body lacks every field; a body that is JSON but no object is another fault.
+    const parts = value ?? {};
+    if (whole.Check(parts)) return { value: parts };
+    if (typeof parts !== 'object' || Array.isArray(parts)) {
+      return { error: new RequestFault('invalid_json', { details: 'the body must be an object' }) };
+    }
+    const given = parts as Record<string, unknown>;
+    for (const { name, required } of fields) {
+      if (required && isMissing(given[name])) {
+        return {
+          error: new RequestFault('missing_field', { field: name, details: `${name} is required` }),
+        };
+      }
+    }
+    for (const { name, part, check } of fields) {
+      if (given[name] !== undefined && !check.Check(given[name]))
+        return { error: fault(name, part) };
+    }
+    throw new TypeError('the whole does not fit its schema, but every field does');
+  };
+};
+
+type CompiledSchema = ReturnType<typeof compile>;
+
+function compile(schema: TObject) {
+  const fields = Object.entries(schema.properties).map(([name, part]) => ({
+    name,
+    part: part as FieldSchema,
+    required: (schema.required as string[] | undefined)?.includes(name) ?? false,
+    check: Compile(part),
+  }));
+  return { whole: Compile(schema), fields };
+}
+
+/** What a schema says of its field; one with a pattern is a join code, all other strings are ids. */
+interface FieldSchema {
+  pattern?: string;
+  description?: string;
+}
+
+function fault(field: string, { pattern, description }: FieldSchema): RequestFault {
+  const code = `invalid_${field}`;
+  if (!(code in REST_ERRORS)) throw new TypeError(`${code} is missing from the error table`);
+  const known = code as RestErrorCode;
+  const wanted = (pattern && description) || ID_DETAILS;
+  return new RequestFault(known, { field, details: DETAILS[known] ?? wanted });
+}

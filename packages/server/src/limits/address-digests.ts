@@ -1,0 +1,49 @@
+// Keyed digests of addresses, the same for all nodes: they stand for an address in keys of Redis.
+import { createHmac, randomBytes } from 'node:crypto';
+import { defineScript, type Redis } from '../redis/redis.js';
+
+const SHARE_SECRET = defineScript(
+  'share-secret',
+  `
+-- KEYS 1 the secret
+-- ARGV 1 the value to set if there is none, 2 its life in milliseconds
+if not redis.call('GET', KEYS[1]) then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+return { redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]) }`,
+  ['allow-oom'],
+);
+
+/** A digest cannot be linked to its address after a day. */
+const SECRET_LIFE_MS = 24 * 3600 * 1000;
+
+/**
+ * Returns what makes digests. The secret is read again when it expires, and whenever Redis is back, because Redis may
+ * have lost it.
+ */
+export function addressDigests(redis: Redis, prefix: string): (address: string) => Promise<string> {
+  const key = `${prefix}{k}secret`;
+  let known: { secret: Promise<string>; until: number } | undefined;
+  redis.onUp(() => {
+    known = undefined;
+  });
+  const ask = () => {
+    const fresh = randomBytes(16).toString('base64url');
+    const reply = redis.run(SHARE_SECRET, [key], [fresh, String(SECRET_LIFE_MS)]);
+    const asked = {
+      until: Number.POSITIVE_INFINITY,
+      secret: reply.then((told) => {
+        const [secret, leftMs] = told as [string, number];
+        asked.until = performance.now() + leftMs;
+        return secret;
+      }),
+    };
+    asked.secret.catch(() => {
+      if (known === asked) known = undefined;
+    });
+    return asked;
+  };
+  return async (address) => {
+    if (known === undefined || performance.now() > known.until) known = ask();
+    const digest = createHmac('sha256', await known.secret).update(address);
+    return digest.digest('base64url').slice(0, 22);
+  };
+}

@@ -1,0 +1,468 @@
+// What the store does on SQLite: one function per operation, with the statements that it runs. Times in the database are
+// ISO 8601 texts of fixed width, so their order is their order in time.
+//
+// An operation runs within a transaction that it neither begins nor ends (group-commit.ts does). A read needs none, and
+// so waits for no commit; it is undefined if it takes more than reading.
+import { createHmac, randomBytes } from 'node:crypto';
+import type Database from 'better-sqlite3';
+import {
+  type DeleteProofs,
+  DeleteRule,
+  type DeviceSecret,
+  isSecret,
+  mayDelete,
+  NO_PROOFS,
+  secretHash,
+} from '../../base/device-secrets.js';
+import { Unavailable } from '../../base/failures.js';
+import type { KeyReused, Repeatable } from '../../http/idempotency.js';
+import {
+  type Acceptance,
+  type AcceptOutcome,
+  type CancelOutcome,
+  type CheckOutcome,
+  type CreateOutcome,
+  type DeleteOutcome,
+  type NewPending,
+  type PairingStore,
+  type PurgeOutcome,
+  type Room,
+  type StoreLimits,
+  USE_GRANULARITY_MS,
+} from '../store.js';
+import { keepForever } from './database.js';
+
+export type OperationName = Exclude<keyof PairingStore, 'failedGuesses' | 'onChange' | 'close'>;
+
+/** The operations of a store that leaves budgets to its caller. */
+type SqliteOperations = Required<Pick<PairingStore, OperationName>>;
+
+/** Operations that may come to their outcome by reading; undefined if it takes more. */
+export type Reads = {
+  readonly [Name in OperationName]?: (
+    ...args: Parameters<SqliteOperations[Name]>
+  ) => { outcome: Awaited<ReturnType<SqliteOperations[Name]>> } | undefined;
+};
+
+export interface Operations {
+  readonly run: {
+    readonly [Name in OperationName]: (
+      ...args: Parameters<SqliteOperations[Name]>
+    ) => Awaited<ReturnType<SqliteOperations[Name]>>;
+  };
+  readonly read: Reads;
+  /** Numbers of rows, which take longer to count than a request may; the caller restores them on a rollback. */
+  kept: { rooms: number; records: number };
+  /** Codes of which a check may now come to another answer; the caller takes them on a commit. */
+  readonly changed: string[];
+}
+
+interface PendingRow {
+  client1: string;
+  client2: string | null;
+  exp: string;
+  secret1: string | null;
+  proved1: number;
+}
+
+/** The columns of a room's secrets. */
+export interface SecretColumns {
+  secret1: string | null;
+  secret2: string | null;
+  proved1: number;
+  proved2: number;
+}
+
+interface RoomRow extends Pick<Room, 'roomId' | 'client1' | 'client2'>, SecretColumns {
+  usedAt: string | null;
+}
+
+const ROOM =
+  'roomid AS roomId, client1, client2, used_at AS usedAt, secret1, secret2, proved1, proved2';
+
+/** What is kept of a secret, from its columns. */
+const secretOf = (hash: string | null, proved: number | null): DeviceSecret | undefined =>
+  hash === null ? undefined : { hash, isProved: proved === 1 };
+
+const iso = (time: number): string => new Date(time).toISOString();
+
+const NOT_FOUND = { kind: 'not_found_or_expired' } as const;
+
+const waiting = ({ exp }: PendingRow): CheckOutcome => ({
+  kind: 'waiting',
+  expiresAt: Date.parse(exp),
+});
+
+/** A statement that takes its parameters by name. */
+type Statement<Row = unknown> = Database.Statement<[object], Row>;
+
+const preparing =
+  (db: Database.Database) =>
+  <Row = unknown>(sql: string): Statement<Row> =>
+    keepForever(db.prepare<[object], Row>(sql));
+
+function preparingCount(db: Database.Database) {
+  const prepare = preparing(db);
+  return (select: string): Statement<number> =>
+    prepare<number>(`SELECT count(*) FROM (${select})`).pluck();
+}
+
+/** The rows as both a read and an operation read them. */
+function rowReads(db: Database.Database) {
+  const prepare = preparing(db);
+  const findPending = prepare<PendingRow>(
+    'SELECT client1, client2, exp, secret1, proved1 FROM pendings WHERE joinid = @joinCode AND exp > @now',
+  );
+  const findRoom = prepare<RoomRow>(`SELECT ${ROOM} FROM rooms WHERE roomid = @roomId`);
+  const findOutcome = prepare<{ fingerprint: string; outcome: string }>(
+    'SELECT fingerprint, outcome FROM idempotency WHERE key = @key AND exp > @now',
+  );
+  const live = (joinCode: string, now: number) => findPending.get({ joinCode, now: iso(now) });
+  return {
+    live,
+
+    /** What the first request with this key came to. */
+    recall<T>({ key, fingerprint }: Repeatable, now: number): T | KeyReused | undefined {
+      const known = findOutcome.get({ key, now: iso(now) });
+      if (known === undefined) return undefined;
+      return known.fingerprint === fingerprint ? JSON.parse(known.outcome) : { kind: 'key_reused' };
+    },
+
+    /** A live pending of a device, and whether this proves the device; undefined if it is not to be found. */
+    pendingOf(joinCode: string, client1: string, now: number, proof: string | undefined) {
+      const pending = live(joinCode, now);
+      if (pending === undefined || pending.client1 !== client1) return undefined;
+      const secret = secretOf(pending.secret1, pending.proved1);
+      const isProof = secret !== undefined && proof !== undefined && isSecret(proof, secret);
+      const isRefused = secret !== undefined && (proof === undefined ? secret.isProved : !isProof);
+      return isRefused ? undefined : { ...pending, isProof };
+    },
+
+    /** A room, and whether its use is to be noted. */
+    find(roomId: string, now: number, roomIdleMs: number) {
+      const row = findRoom.get({ roomId });
+      if (row === undefined) return { room: undefined, isNoteDue: false };
+      const { client1, client2, usedAt } = row;
+      const isNoteDue = roomIdleMs > 0 && now - Date.parse(usedAt ?? '') > USE_GRANULARITY_MS;
+      const secret1 = secretOf(row.secret1, row.proved1);
+      const secret2 = secretOf(row.secret2, row.proved2);
+      return { room: { roomId, client1, client2, secret1, secret2 }, isNoteDue };
+    },
+  };
+}
+
+type RowReads = ReturnType<typeof rowReads>;
+
+function readsOf(rows: RowReads, { roomIdleMs }: Pick<StoreLimits, 'roomIdleMs'>): Reads {
+  return {
+    check(joinCode, client1, now, once, _final, proof) {
+      // With a key, the outcome is to be kept.
+      if (once !== undefined) return undefined;
+      const pending = rows.pendingOf(joinCode, client1, now, proof);
+      if (pending === undefined) return { outcome: NOT_FOUND };
+      const isFirstProof = pending.isProof && pending.proved1 === 0;
+      if (pending.client2 !== null || isFirstProof) return undefined;
+      return { outcome: waiting(pending) };
+    },
+    findRoom(roomId, now) {
+      const { room, isNoteDue } = rows.find(roomId, now, roomIdleMs);
+      return isNoteDue ? undefined : { outcome: room };
+    },
+    recall: (now, once) => ({ outcome: rows.recall(once, now) as never }),
+  };
+}
+
+/** The reads alone, for a connection that does nothing else. */
+export const sqliteReads = (
+  db: Database.Database,
+  limits: Pick<StoreLimits, 'roomIdleMs'>,
+): Reads => readsOf(rowReads(db), limits);
+
+export function sqliteOperations(db: Database.Database, limits: StoreLimits): Operations {
+  const prepare = preparing(db);
+  const prepareCount = preparingCount(db);
+  const rows = rowReads(db);
+  const { recall, pendingOf, find } = rows;
+  const changed: string[] = [];
+  const countRooms = prepareCount('SELECT 1 FROM rooms');
+  const countRecords = prepareCount('SELECT 1 FROM idempotency');
+  const kept = {
+    rooms: countRooms.get({}) as number,
+    records: countRecords.get({}) as number,
+  };
+
+  const record = prepare(
+    'INSERT OR REPLACE INTO idempotency (key, fingerprint, outcome, exp) VALUES (@key, @fingerprint, @outcome, @exp)',
+  );
+  /** Runs an operation, or finds what it came to the first time. */
+  const run = <T extends { kind: string }>(
+    once: Repeatable | undefined,
+    now: number,
+    operation: () => T,
+    isFinal: (outcome: T) => boolean = () => true,
+  ): T | KeyReused => {
+    if (once === undefined) return operation();
+    const known = recall<T>(once, now);
+    if (known !== undefined) return known;
+    const { key, fingerprint, keptUntil } = once;
+    if (kept.records >= limits.idempotencyRecords) {
+      throw new Unavailable(new Error('MAX_IDEMPOTENCY_RECORDS reached'));
+    }
+    const outcome = operation();
+    if (isFinal(outcome)) {
+      record.run({ key, fingerprint, outcome: JSON.stringify(outcome), exp: iso(keptUntil) });
+      kept.records += 1;
+    }
+    return outcome;
+  };
+
+  // A new key at every start: what an address was counted as tells nothing afterwards.
+  const originKey = randomBytes(16);
+  const originOf = (address: string) =>
+    createHmac('sha256', originKey).update(address).digest('base64url').slice(0, 16);
+  // Counting stops at the limit. Limits are part of the text: SQLite plans a statement anew whenever the value of a bound
+  // LIMIT is set, which took as long as the rest of a create.
+  const countOfDevice = prepareCount(
+    `SELECT 1 FROM pendings WHERE client1 = @client1 AND exp > @now AND joinid <> @joinCode LIMIT ${limits.pendingsPerDevice}`,
+  );
+  const countOfOrigin = prepareCount(
+    `SELECT 1 FROM pendings WHERE origin = @origin AND exp > @now AND joinid <> @joinCode LIMIT ${limits.pendingsPerAddress}`,
+  );
+  /** Changes no row if the code is live for another device, already accepted, or its creator has to prove itself. */
+  const insertPending = prepare<string>(`
+    INSERT INTO pendings (joinid, client1, exp, origin, secret1, proved1)
+    VALUES (@joinCode, @client1, @exp, @origin, @secret1, @proved1)
+    ON CONFLICT (joinid) DO UPDATE
+    SET client1 = excluded.client1, exp = excluded.exp, origin = excluded.origin,
+        client2 = NULL, roomid = NULL, secret1 = excluded.secret1, proved1 = excluded.proved1
+    WHERE pendings.exp <= @now
+       OR (pendings.client1 = excluded.client1 AND pendings.client2 IS NULL
+           AND pendings.proved1 <= excluded.proved1)
+    RETURNING joinid`).pluck();
+  const create = (pending: NewPending, now: number): CreateOutcome => {
+    const { joinCode, client1, expiresAt, address, secret, proof } = pending;
+    const values = { joinCode, client1, now: iso(now), origin: originOf(address) };
+    const ofDevice = countOfDevice.get(values) as number;
+    const ofOrigin = countOfOrigin.get(values) as number;
+    if (ofDevice >= limits.pendingsPerDevice || ofOrigin >= limits.pendingsPerAddress) {
+      return { kind: 'too_many' };
+    }
+    let own = secret;
+    if (proof !== undefined) {
+      const live = rows.live(joinCode, now);
+      const kept = live && secretOf(live.secret1, live.proved1);
+      if (kept && live.client1 === client1) {
+        if (!isSecret(proof, kept)) return { kind: 'conflict' };
+        // The same again: the answer to this request may get lost too.
+        own = proof;
+      }
+    }
+    const row = {
+      ...values,
+      exp: iso(expiresAt),
+      secret1: secretHash(own),
+      proved1: own === proof ? 1 : 0,
+    };
+    if (insertPending.get(row) === undefined) return { kind: 'conflict' };
+    changed.push(joinCode);
+    return { kind: 'created', expiresAt, secret: own };
+  };
+
+  /** The commit point of an accept: of racing accepts, one finds client2 still NULL. */
+  const takePending = prepare<Pick<PendingRow, 'client1' | 'secret1' | 'proved1'>>(`
+    UPDATE pendings SET client2 = @client2, roomid = @roomId, exp = max(exp, @until)
+    WHERE joinid = @joinCode AND exp > @now AND client2 IS NULL AND client1 <> @client2
+    RETURNING client1, secret1, proved1`);
+  const insertRoom = prepare(`
+    INSERT INTO rooms (roomid, client1, client2, used_at, secret1, proved1, secret2)
+    VALUES (@roomId, @client1, @client2, @now, @secret1, @proved1, @secret2)`);
+  const accept = (
+    { joinCode, client2, roomId, collectableUntil, secret }: Acceptance,
+    now: number,
+  ): AcceptOutcome => {
+    if (kept.rooms >= limits.rooms) throw new Unavailable(new Error('MAX_ROOMS reached'));
+    const values = { joinCode, client2, roomId, until: iso(collectableUntil), now: iso(now) };
+    const taken = takePending.get(values);
+    if (taken !== undefined) {
+      const secret2 = secretHash(secret);
+      insertRoom.run({ ...taken, roomId, client2, now: iso(now), secret2 });
+      kept.rooms += 1;
+      changed.push(joinCode);
+      return { kind: 'accepted', roomId, secret };
+    }
+    const pending = rows.live(joinCode, now);
+    if (pending === undefined) return NOT_FOUND;
+    return { kind: pending.client1 === client2 ? 'own_code' : 'conflict' };
+  };
+
+  const collectPending = prepare<string | null>(
+    'DELETE FROM pendings WHERE joinid = @joinCode AND client1 = @client1 AND client2 IS NOT NULL RETURNING roomid',
+  ).pluck();
+  const provePending = prepare('UPDATE pendings SET proved1 = 1 WHERE joinid = @joinCode');
+  const proveRoom = prepare(`
+    UPDATE rooms
+    SET proved1 = max(proved1, client1 = @deviceId), proved2 = max(proved2, client2 = @deviceId)
+    WHERE roomid = @roomId`);
+  const check = (
+    joinCode: string,
+    client1: string,
+    now: number,
+    proof: string | undefined,
+  ): CheckOutcome => {
+    const pending = pendingOf(joinCode, client1, now, proof);
+    if (pending === undefined) return NOT_FOUND;
+    const { isProof, proved1, client2 } = pending;
+    if (client2 === null) {
+      if (isProof && proved1 === 0) provePending.run({ joinCode });
+      return waiting(pending);
+    }
+    const roomId = collectPending.get({ joinCode, client1 });
+    if (roomId && isProof) proveRoom.run({ roomId, deviceId: client1 });
+    // A room that was deleted or swept before its creator asked leads nowhere.
+    const isThere = roomId && find(roomId, 0, 0).room !== undefined;
+    return isThere ? { kind: 'collected', roomId } : NOT_FOUND;
+  };
+
+  const deletePending = prepare('DELETE FROM pendings WHERE joinid = @joinCode');
+  const cancel = (
+    joinCode: string,
+    client1: string,
+    now: number,
+    proof: string | undefined,
+  ): CancelOutcome => {
+    if (pendingOf(joinCode, client1, now, proof)?.client2 === null) {
+      deletePending.run({ joinCode });
+      changed.push(joinCode);
+    }
+    return { kind: 'cancelled' };
+  };
+
+  const noteUse = prepare('UPDATE rooms SET used_at = @now WHERE roomid = @roomId');
+  const findRoom = (roomId: string, now: number): Room | undefined => {
+    const { room, isNoteDue } = find(roomId, now, limits.roomIdleMs);
+    if (isNoteDue) noteUse.run({ roomId, now: iso(now) });
+    return room;
+  };
+
+  const removeRoom = prepare('DELETE FROM rooms WHERE roomid = @roomId');
+  const deleteRoom = (roomId: string, proofs: DeleteProofs): DeleteOutcome => {
+    const { room } = find(roomId, 0, 0);
+    if (room === undefined) return 'absent';
+    if (!mayDelete(room, proofs)) return 'forbidden';
+    kept.rooms -= removeRoom.run({ roomId }).changes;
+    return 'deleted';
+  };
+
+  const purgePendings = prepare<string>(`
+    DELETE FROM pendings
+    WHERE (client1 = @deviceId OR client2 = @deviceId) AND proved1 = 0 AND NOT EXISTS (
+      SELECT 1 FROM rooms WHERE rooms.roomid = pendings.roomid AND (proved1 = 1 OR proved2 = 1))
+    RETURNING joinid`).pluck();
+  const purgeRooms = prepare(`
+    DELETE FROM rooms
+    WHERE (client1 = @deviceId OR client2 = @deviceId) AND proved1 = 0 AND proved2 = 0`);
+  /** Pendings of a device, with the secrets of their rooms. */
+  const pendingsOf = prepare<
+    Pick<PendingRow, 'secret1' | 'proved1'> & {
+      joinCode: string;
+      roomSecret1: string | null;
+      roomSecret2: string | null;
+      roomProved: number | null;
+    }
+  >(`
+    SELECT joinid AS joinCode, pendings.secret1, pendings.proved1, rooms.secret1 AS roomSecret1,
+      rooms.secret2 AS roomSecret2, max(rooms.proved1, rooms.proved2) AS roomProved
+    FROM pendings LEFT JOIN rooms ON rooms.roomid = pendings.roomid
+    WHERE pendings.client1 = @deviceId OR pendings.client2 = @deviceId`);
+  const roomsOf = prepare<RoomRow>(
+    `SELECT ${ROOM} FROM rooms WHERE client1 = @deviceId OR client2 = @deviceId`,
+  );
+  const purge = (deviceIds: readonly string[], proofs: DeleteProofs): PurgeOutcome => {
+    const rule = new DeleteRule(proofs);
+    const codes: string[] = [];
+    const keptCodes = new Set<string>();
+    const keptRooms = new Set<string>();
+    let roomsDeleted = 0;
+    // One id at a time, bound as it is: a list passed as JSON would be cut at a NUL, and match another device's id.
+    for (const deviceId of deviceIds) {
+      // Pendings first: their rooms decide about them.
+      if (!rule.isRequired) codes.push(...purgePendings.all({ deviceId }));
+      for (const row of pendingsOf.all({ deviceId })) {
+        const { joinCode, secret1, proved1, roomSecret1, roomSecret2, roomProved } = row;
+        const kept1 = secretOf(secret1 ?? roomSecret1, Math.max(proved1, roomProved ?? 0));
+        if (rule.allows(kept1, secretOf(roomSecret2, roomProved))) {
+          deletePending.run({ joinCode });
+          codes.push(joinCode);
+        } else keptCodes.add(joinCode);
+      }
+      if (!rule.isRequired) roomsDeleted += purgeRooms.run({ deviceId }).changes;
+      for (const { roomId, ...row } of roomsOf.all({ deviceId })) {
+        if (rule.allows(secretOf(row.secret1, row.proved1), secretOf(row.secret2, row.proved2))) {
+          roomsDeleted += removeRoom.run({ roomId }).changes;
+        } else keptRooms.add(roomId);
+      }
+    }
+    kept.rooms -= roomsDeleted;
+    changed.push(...codes);
+    return {
+      kind: 'purged',
+      roomsDeleted,
+      pendingsDeleted: codes.length,
+      roomsKept: keptRooms.size,
+      pendingsKept: keptCodes.size,
+    };
+  };
+
+  const sweepPendings = prepare('DELETE FROM pendings WHERE exp <= @now');
+  const sweepRecords = prepare('DELETE FROM idempotency WHERE exp <= @now');
+  /** Rooms from before the sweep was turned on start their idle time with its first run. */
+  const startUse = prepare('UPDATE rooms SET used_at = @now WHERE used_at IS NULL');
+  const sweepRooms = prepare('DELETE FROM rooms WHERE used_at < @before');
+  const sweep = (now: number) => {
+    const pendings = sweepPendings.run({ now: iso(now) }).changes;
+    kept.records -= sweepRecords.run({ now: iso(now) }).changes;
+    if (limits.roomIdleMs === 0) return { pendings, rooms: 0 };
+    startUse.run({ now: iso(now) });
+    const swept = sweepRooms.run({ before: iso(now - limits.roomIdleMs) }).changes;
+    kept.rooms -= swept;
+    return { pendings, rooms: swept };
+  };
+
+  const countPendings = prepareCount('SELECT 1 FROM pendings');
+  const counts = () => ({
+    pendings: countPendings.get({}) as number,
+    rooms: kept.rooms,
+    idempotencyRecords: kept.records,
+  });
+
+  const probe = prepare('INSERT OR REPLACE INTO probe (id, at) VALUES (1, @now)');
+
+  return {
+    kept,
+    changed,
+    read: { ...readsOf(rows, limits), counts: () => ({ outcome: counts() }) },
+    run: {
+      create: (pending, now, once) => run(once, now, () => create(pending, now)),
+      accept: (acceptance, now, once) => run(once, now, () => accept(acceptance, now)),
+      check: (joinCode, client1, now, once, final = true, proof = undefined) =>
+        run(
+          once,
+          now,
+          () => check(joinCode, client1, now, proof),
+          ({ kind }) => final || kind !== 'waiting',
+        ),
+      cancel: (joinCode, client1, now, once, proof) =>
+        run(once, now, () => cancel(joinCode, client1, now, proof)),
+      findRoom,
+      prove: (roomId, deviceId) => proveRoom.run({ roomId, deviceId }).changes > 0,
+      deleteRoom: (roomId, proofs = NO_PROOFS) => deleteRoom(roomId, proofs),
+      purge: (deviceIds, now, once, proofs = NO_PROOFS) =>
+        run(once, now, () => purge(deviceIds, proofs)),
+      recall: (now, once) => recall(once, now),
+      firstTime: (now, once) => run(once, now, () => ({ kind: 'first', at: now })),
+      sweep,
+      counts,
+      probe: (now) => void probe.run({ now: iso(now) }),
+    },
+  };
+}

@@ -1,0 +1,51 @@
+// Compares the wall clock of this node with that of Redis, by which join codes and leases expire.
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../observability/logger.js';
+import type { Redis } from './redis.js';
+
+/** A difference beyond this is reported, in milliseconds. */
+const TOLERANCE_MS = 1000;
+
+const PERIOD_MS = 60_000;
+
+export interface RedisClock {
+  /** Seconds by which this node is ahead of Redis; 0 until it was measured. */
+  readonly aheadSeconds: number;
+  /** What GET /readyz adds while the clocks differ by more than a second. */
+  note(): string | undefined;
+  measure(): Promise<void>;
+  close(): void;
+}
+
+/** Measures now, every minute, and whenever a connection to Redis is made. */
+export function watchRedisClock(redis: Redis, key: string, clock: Clock, log: Logger): RedisClock {
+  let aheadSeconds = 0;
+  let isOff = false;
+  const measure = async () => {
+    const [asked, start] = [clock.now(), clock.monotonic()];
+    const [seconds, microseconds] = (await redis.command(key, ['TIME'])) as [string, string];
+    // Redis read its clock at some time between the request and the answer.
+    const halfMs = (clock.monotonic() - start) / 2;
+    const aheadMs = asked + halfMs - (Number(seconds) * 1000 + Number(microseconds) / 1000);
+    aheadSeconds = Math.round(aheadMs) / 1000;
+    const wasOff = isOff;
+    isOff = Math.abs(aheadMs) - halfMs > TOLERANCE_MS;
+    if (isOff === wasOff) return;
+    if (isOff) log.warn({ aheadSeconds }, 'clock differs from that of Redis by more than a second');
+    else log.info({ aheadSeconds }, 'clock agrees with that of Redis again');
+  };
+  // An outage of Redis is reported by its connection.
+  const tryMeasure = () => void measure().catch(() => {});
+  const stops = [redis.onUp(tryMeasure), clock.every(PERIOD_MS, tryMeasure)];
+  if (redis.isUp) tryMeasure();
+  return {
+    get aheadSeconds() {
+      return aheadSeconds;
+    },
+    note: () => (isOff ? 'the clock differs from that of Redis by more than a second' : undefined),
+    measure,
+    close() {
+      for (const stop of stops) stop();
+    },
+  };
+}

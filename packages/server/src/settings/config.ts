@@ -1,0 +1,264 @@
+// Environment → Config: one schema, every fault at once, by the variable's name.
+import { Compile, type Static, Type } from '@couplet/protocol/typebox';
+import { type CrossCheck, crossCheckOf } from './cross-check.js';
+import { HOST_CHECKS } from './host-names.js';
+import { LIMIT_SETTINGS } from './limits.js';
+import { ORIGIN_CHECKS } from './origins.js';
+import { REDIS_CHECKS, REDIS_SETTINGS } from './redis.js';
+import { TRUST_PROXY_CHECKS } from './trust-proxy.js';
+import { TURN_CHECKS, TURN_SETTINGS } from './turn.js';
+
+/** Every setting: `env` is the variable, `default` what holds when it is unset or empty. docs/operations.md shows this table. */
+export const ConfigSchema = Type.Object({
+  port: Type.Integer({
+    env: 'PORT',
+    default: 8080,
+    minimum: 0,
+    maximum: 65_535,
+    description: 'TCP port for HTTP and WebSocket; 0 takes a free one.',
+  }),
+  host: Type.String({
+    env: 'HOST',
+    default: '0.0.0.0',
+    description: 'Address to listen on; `::` for IPv6 and IPv4.',
+  }),
+  useSqlite: Type.Boolean({
+    env: 'USE_SQLITE',
+    default: false,
+    description:
+      'Turns the rooms API on. Without it the server only forwards signaling. `npm start` and the container turn it on.',
+  }),
+  sqliteDbPath: Type.String({
+    env: 'SQLITE_DB_PATH',
+    default: './data/chat.db',
+    description:
+      'The database file. If it does not exist, the server creates it with mode 0600, and its folder with mode 0700.',
+  }),
+  allowedOrigins: Type.String({
+    env: 'ALLOWED_ORIGINS',
+    default: '*',
+    description:
+      'Origins whose pages may call the API and open a WebSocket: `*`, or a comma-separated list such as `https://app.example.org, capacitor://localhost`.',
+  }),
+  allowedHosts: Type.String({
+    env: 'ALLOWED_HOSTS',
+    default: '',
+    description:
+      'Host names of this server, comma-separated and without ports; a request with another `Host` is answered 403. IP addresses and `localhost` are always allowed. Empty: any name. Prevents DNS rebinding, by which a page reaches a server in a private network.',
+  }),
+  demo: Type.Boolean({
+    env: 'DEMO',
+    default: true,
+    description:
+      'Serves the demo page at /demo if the rooms API is on. /client.js is always served.',
+  }),
+  production: Type.Boolean({
+    env: 'PRODUCTION',
+    default: false,
+    description:
+      'With 1, GET /rooms and GET /metrics require ADMIN_TOKEN. With 0 and without ADMIN_TOKEN, they also answer requests from the same machine. The container image sets it to 1.',
+  }),
+  adminToken: Type.String({
+    env: 'ADMIN_TOKEN',
+    default: '',
+    pattern: '^(.{16,})?$',
+    secret: true,
+    description:
+      'Token that opens GET /rooms and GET /metrics, as `Authorization: Bearer …`; at least 16 characters. Empty: with PRODUCTION=0 they answer requests from the same machine only, with PRODUCTION=1 none.',
+  }),
+  heartbeatSeconds: Type.Integer({
+    env: 'HEARTBEAT_SECONDS',
+    default: 30,
+    minimum: 1,
+    maximum: 3600,
+    description:
+      'Time between WebSocket pings, in seconds; a client that answers two in a row with silence is gone.',
+  }),
+  roomIdleDays: Type.Integer({
+    env: 'ROOM_IDLE_DAYS',
+    default: 0,
+    minimum: 0,
+    maximum: 36_500,
+    description:
+      'Days after which a paired room that nobody asked for is deleted; 0 keeps rooms for ever. Apps take a deleted room for a closed contact.',
+  }),
+  shutdownClosesPerSecond: Type.Integer({
+    env: 'SHUTDOWN_CLOSES_PER_SECOND',
+    default: 2000,
+    minimum: 1,
+    maximum: 1_000_000,
+    description:
+      'Connections closed per second of a shutdown, so that their clients do not all come back at one instant; more, where SHUTDOWN_SECONDS would not do for all.',
+  }),
+  shutdownSeconds: Type.Integer({
+    env: 'SHUTDOWN_SECONDS',
+    default: 10,
+    minimum: 0,
+    maximum: 300,
+    description: 'Longest time that a shutdown waits for what is under way, in seconds.',
+  }),
+  shutdownNoticeSeconds: Type.Integer({
+    env: 'SHUTDOWN_NOTICE_SECONDS',
+    default: 0,
+    minimum: 0,
+    maximum: 300,
+    description:
+      'Seconds for which a shutdown only tells GET /readyz, and serves as before, so that a load balancer has noticed when connections close.',
+  }),
+  logLevel: Type.Union(
+    [
+      Type.Literal('fatal'),
+      Type.Literal('error'),
+      Type.Literal('warn'),
+      Type.Literal('info'),
+      Type.Literal('debug'),
+      Type.Literal('silent'),
+    ],
+    { env: 'LOG_LEVEL', default: 'info', description: 'Least severe level that is logged.' },
+  ),
+  logFormat: Type.Union([Type.Literal('auto'), Type.Literal('json'), Type.Literal('pretty')], {
+    env: 'LOG_FORMAT',
+    default: 'auto',
+    description: 'auto: pretty on a terminal, JSON lines otherwise.',
+  }),
+  ...REDIS_SETTINGS,
+  ...LIMIT_SETTINGS,
+  ...TURN_SETTINGS,
+});
+
+/** The settings of one server; frozen. */
+export type Config = Readonly<Static<typeof ConfigSchema>>;
+
+/** What a property of {@link ConfigSchema} says of itself. */
+interface Setting {
+  env: string;
+  default: string | number | boolean | readonly unknown[];
+  description: string;
+  secret?: true;
+  /** Set where the server itself does not read it. */
+  usedBy?: 'coturn';
+  type?: string;
+  items?: { type?: string };
+  maxItems?: number;
+  anyOf?: { const: string }[];
+  minimum?: number;
+  maximum?: number;
+}
+
+/** The settings by the name of their variable, in documented order. */
+export const SETTINGS: ReadonlyMap<string, Setting & { key: keyof Config }> = new Map(
+  Object.entries(ConfigSchema.properties).map(([key, schema]) => {
+    const setting = schema as unknown as Setting;
+    return [setting.env, { ...setting, key: key as keyof Config }];
+  }),
+);
+
+/**
+ * Tells whether a variable says something. An empty one does not. Nor does the address that Kubernetes writes into
+ * `TURN_PORT` of every container in the namespace of a Service named `turn` (`tcp://10.96.0.10:3478`), and likewise for
+ * any other setting whose name ends in `_PORT`.
+ */
+export const isSet = (name: string, text = ''): boolean =>
+  text.trim() !== '' && !(name.endsWith('_PORT') && /^\s*(tcp|udp|sctp):\/\//i.test(text));
+
+/** Faults of a configuration, all of them: one readable line each. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[];
+  constructor(faults: readonly string[]) {
+    super(faults.join('; '));
+    this.name = 'ConfigError';
+    this.faults = faults;
+  }
+}
+
+/**
+ * Reads the settings from an environment.
+ *
+ * @throws {@link ConfigError} with every fault found; it quotes no secret.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = [];
+  const faulty = new Set<string>();
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of SETTINGS) {
+    const text = env[name]?.trim() ?? '';
+    const value = isSet(name, text) ? fromText(setting, text) : setting.default;
+    if (value === undefined || !checks[setting.key].Check(value)) {
+      const got = setting.secret ? 'a value that is not shown' : JSON.stringify(text);
+      faults.push(`${name}: expected ${expectation(setting)}, got ${got}`);
+      faulty.add(setting.key);
+    } else {
+      values[setting.key] = value;
+    }
+  }
+  for (const { reads, fault } of CROSS_CHECKS) {
+    const found = reads.some((key) => faulty.has(key)) ? undefined : fault(values as never);
+    if (found !== undefined) faults.push(found);
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+  return Object.freeze(values) as Config;
+}
+
+const CROSS_CHECKS: readonly CrossCheck[] = [
+  ...TURN_CHECKS,
+  crossCheckOf<Config>()(
+    ['requirePairedRooms', 'useSqlite', 'redisUrl'],
+    ({ requirePairedRooms, useSqlite, redisUrl }) =>
+      // The store is what pairs rooms.
+      requirePairedRooms && !useSqlite && redisUrl === ''
+        ? 'REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL, or no room is ever paired'
+        : undefined,
+  ),
+  crossCheckOf<Config>()(
+    ['requireDeviceSecrets', 'useSqlite', 'redisUrl'],
+    ({ requireDeviceSecrets, useSqlite, redisUrl }) =>
+      requireDeviceSecrets && !useSqlite && redisUrl === ''
+        ? 'REQUIRE_DEVICE_SECRETS: needs USE_SQLITE=1 or REDIS_URL, where the secrets are kept'
+        : undefined,
+  ),
+  ...TRUST_PROXY_CHECKS,
+  ...ORIGIN_CHECKS,
+  ...HOST_CHECKS,
+  ...REDIS_CHECKS,
+];
+
+const checks = Object.fromEntries(
+  Object.entries(ConfigSchema.properties).map(([key, schema]) => [key, Compile(schema)]),
+) as Record<keyof Config, ReturnType<typeof Compile>>;
+
+function fromText(setting: Setting, text: string): Config[keyof Config] | undefined {
+  if (setting.type === 'integer') return /^-?\d{1,15}$/.test(text) ? Number(text) : undefined;
+  if (setting.type === 'boolean') return BOOLEANS[text.toLowerCase()];
+  if (setting.type === 'array' && setting.items?.type === 'string') return text.split(/\s*,\s*/);
+  if (setting.type === 'array') return json(text);
+  return text;
+}
+
+function json(text: string): Config[keyof Config] | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's error may quote a credential.
+    return undefined;
+  }
+}
+
+const BOOLEANS: Record<string, boolean | undefined> = {
+  1: true,
+  true: true,
+  yes: true,
+  on: true,
+  0: false,
+  false: false,
+  no: false,
+  off: false,
+};
+
+function expectation(setting: Setting): string {
+  if (setting.type === 'integer') {
+    return `a whole number from ${setting.minimum} to ${setting.maximum}`;
+  }
+  if (setting.type === 'boolean') return '1 or 0';
+  if (setting.anyOf) return `one of ${setting.anyOf.map((option) => option.const).join(', ')}`;
+  return `a valid value (${setting.description.replace(/\.$/, '')})`;
+}

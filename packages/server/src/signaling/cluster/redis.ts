@@ -1,0 +1,157 @@
+// The backplane on Redis: the records of rooms, the leases, and the channels of nodes. docs/cluster.md lists the keys.
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../base/clock.js';
+import { Unavailable } from '../../base/failures.js';
+import type { Logger } from '../../observability/logger.js';
+import type { NodeChannel } from '../../redis/node-channel.js';
+import { defineScript, isFull, type Redis } from '../../redis/redis.js';
+import type { LocalConnections } from '../backplane.js';
+import { ClusterBackplane } from './backplane.js';
+import type { LeaseRegistry, Leases } from './node-lease.js';
+import { ROUND_MS } from './reconciler.js';
+import type { RoomRecordStore } from './room-changes.js';
+import { absentRecord, decodeRecord, encodeRecord, type RoomRecord } from './room-record.js';
+
+export interface RedisBackplaneDeps {
+  redis: Redis;
+  channel: NodeChannel;
+  prefix: string;
+  clock: Clock;
+  log: Logger;
+  leaseSeconds: number;
+}
+
+/** The kind of these messages in the channel. */
+const KIND = 's';
+
+/** How long the claim of a lease waits for the channel, in milliseconds. */
+const PATIENCE_MS = 2000;
+
+/** Each round of the reconciler prolongs a record; several may be missed. */
+const RECORD_TTL_MS = 12 * ROUND_MS;
+/** How long an empty room keeps its version and its last connections. */
+const EMPTY_TTL_MS = 2 * 60_000;
+
+const setLua = `
+-- KEYS: record. ARGV: version it must have, 0 for none; the next record; deadline; time to live, both in milliseconds.
+local time = redis.call('TIME')
+if time[1] * 1000 + math.floor(time[2] / 1000) > tonumber(ARGV[3]) then return 'late' end
+local record = redis.call('GET', KEYS[1])
+local version = record and string.match(record, '^%d+') or '0'
+if version ~= ARGV[1] then return record or '' end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[4])
+return 'set'
+`;
+
+/** Makes a room: refused if Redis is full. */
+const makeRoom = defineScript('makeRoom', setLua);
+/** Changes a room although Redis is full: members leave it, come back to it, and free its memory in the end. */
+const changeRoom = defineScript('changeRoom', setLua, ['allow-oom']);
+
+const leaseScript = defineScript(
+  'lease',
+  `
+-- KEYS: leases. ARGV: id; for how long, in milliseconds; 'claim', or 'renew' for one that still runs.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local deadline = now + tonumber(ARGV[2])
+if ARGV[3] == 'claim' or redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  redis.call('ZADD', KEYS[1], deadline, ARGV[1])
+end
+local reply = redis.call('ZRANGE', KEYS[1], 0, -1)
+table.insert(reply, 1, string.format('%d', deadline))
+return reply
+`,
+  ['allow-oom'],
+);
+
+/** Joins the cluster that uses this Redis. */
+export function createRedisBackplane(
+  connections: LocalConnections,
+  { redis, channel, prefix, clock, log, leaseSeconds }: RedisBackplaneDeps,
+): ClusterBackplane {
+  const backplane = new ClusterBackplane(connections, {
+    processId: channel.nodeId,
+    store: redisRecordStore(redis, prefix),
+    leases: redisLeases(redis, prefix, channel),
+    publisher: { publish: (processId, text) => channel.send(processId, KIND, text) },
+    clock,
+    log,
+    leaseMs: leaseSeconds * 1000,
+  });
+  channel.on(KIND, (text) => backplane.receive(text));
+  channel.onSubscribed(() => backplane.resubscribed());
+  redis.onUp(backplane.lease.hurry);
+  return backplane;
+}
+
+function redisRecordStore(redis: Redis, prefix: string): RoomRecordStore {
+  const keyOf = (roomId: string) =>
+    `${prefix}{m${createHash('sha256').update(roomId).digest('base64url')}}`;
+  const ttl = String(RECORD_TTL_MS);
+  const recordOf = (reply: unknown, roomId: string): RoomRecord =>
+    typeof reply === 'string' && reply !== '' ? decodeRecord(reply) : absentRecord(roomId);
+
+  const read = async (roomId: string): Promise<RoomRecord> => {
+    const key = keyOf(roomId);
+    return recordOf(await redis.command(key, ['GETEX', key, 'PX', ttl]), roomId);
+  };
+
+  return {
+    read,
+    async compareAndSet(expected, next, deadline, isNew) {
+      const { roomId, members } = next.state;
+      let reply: unknown;
+      try {
+        // With REDIS_REPLICAS_ACK, a failover loses nothing that members were told.
+        reply = await redis.write(
+          isNew ? makeRoom : changeRoom,
+          [keyOf(roomId)],
+          [
+            String(expected),
+            encodeRecord(next),
+            String(deadline),
+            members.length === 0 ? String(EMPTY_TTL_MS) : ttl,
+          ],
+        );
+      } catch (cause) {
+        if (!isFull(cause)) throw cause;
+        // The script was refused before it could tell whether the room is there.
+        const record = await read(roomId);
+        return record.version === 0 ? { kind: 'full', cause } : { kind: 'conflict', record };
+      }
+      if (reply === 'set' || reply === 'late') return { kind: reply };
+      return { kind: 'conflict', record: recordOf(reply, roomId) };
+    },
+    async list() {
+      const records = new Map<string, RoomRecord>();
+      for await (const keys of redis.scan(`${prefix}{m*`)) {
+        const texts = await Promise.all(keys.map((key) => redis.command(key, ['GET', key])));
+        for (const [at, text] of texts.entries()) {
+          const record = recordOf(text, '');
+          if (record.state.members.length > 0) records.set(keys[at] as string, record);
+        }
+      }
+      return [...records.values()];
+    },
+  };
+}
+
+function redisLeases(redis: Redis, prefix: string, channel: NodeChannel): LeaseRegistry {
+  const key = `${prefix}{leases}`;
+  const ask = async (id: string, ttlMs: number, how: 'claim' | 'renew'): Promise<Leases> => {
+    const reply = await redis.run(leaseScript, [key], [id, String(ttlMs), how]);
+    const [deadline, ...alive] = reply as [string, ...string[]];
+    return { alive, deadline: Number(deadline) };
+  };
+  return {
+    async claim(id, ttlMs) {
+      // Updates and frames for a node without a subscription would be lost.
+      if (!(await channel.ready(PATIENCE_MS))) throw new Unavailable(new Error('no channel'));
+      return ask(id, ttlMs, 'claim');
+    },
+    renew: (id, ttlMs) => ask(id, ttlMs, 'renew'),
+    release: async (id) => void (await redis.command(key, ['ZREM', key, id])),
+  };
+}

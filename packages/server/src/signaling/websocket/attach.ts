@@ -1,0 +1,150 @@
+// A socket whose handshake is done → a Connection with its inbox, its lane and its end.
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../base/clock.js';
+import type { AddressBudget } from '../../limits/address-budget.js';
+import type { Stalls } from '../../limits/stalls.js';
+import type { Logger } from '../../observability/logger.js';
+import type { Config } from '../../settings/config.js';
+import type { Backplane } from '../backplane.js';
+import type { Connections } from '../connections.js';
+import type { SignalingCounters } from '../counters.js';
+import { FastLane } from '../fast-lane/fast-lane.js';
+import { BURST_SECONDS, RateMeter } from '../rates.js';
+import type { Admission } from './admission.js';
+import { Connection, type ConnectionDeps } from './connection.js';
+import type { Corking } from './corking.js';
+import { type Handle, Inbox } from './receive-queue.js';
+import type { ClientSocket } from './upgrade.js';
+
+export interface AttachDeps {
+  config: Pick<
+    Config,
+    'maxBufferedBytes' | 'maxMessageBytes' | 'maxMessagesPerSecond' | 'maxBytesPerSecond'
+  >;
+  admission: Admission;
+  connections: Connections;
+  corking: Corking;
+  backplane: Backplane;
+  handle: Handle;
+  counters: SignalingCounters;
+  /** Of real time: what it measures is how fast clients send. */
+  clock: Pick<Clock, 'monotonic'>;
+  stalls: Pick<Stalls, 'total'>;
+  log: Logger;
+  /** What `connected` calls this server. */
+  serverName: string;
+  /** Whether each connection is to keep the request that opened it. */
+  keepRequests: boolean;
+}
+
+/** Makes what takes a socket from the opening handshake on. */
+export function attacher({
+  config,
+  admission,
+  connections,
+  corking,
+  backplane,
+  handle,
+  counters,
+  clock,
+  stalls,
+  log,
+  serverName,
+  keepRequests,
+}: AttachDeps) {
+  const rate = {
+    messagesPerSecond: config.maxMessagesPerSecond,
+    bytesPerSecond: config.maxBytesPerSecond,
+  };
+  /** One message alone must not exceed the rate. */
+  const maxMessageBytes = Math.min(
+    config.maxMessageBytes,
+    BURST_SECONDS * config.maxBytesPerSecond,
+  );
+  const inboxes = { handle, counters, clock, stalls, log };
+  const lanes = {
+    backplane,
+    connections,
+    corking,
+    counters,
+    clock,
+    stalls,
+    maxMessageBytes: config.maxMessageBytes,
+  };
+  const shared: ConnectionDeps = {
+    corking,
+    counters,
+    maxBufferedBytes: config.maxBufferedBytes,
+    onGone({ seat, id, number }) {
+      if (seat === null) return;
+      backplane.depart(seat.roomId, id, 'disconnect').catch((error: unknown) => {
+        log.error({ conn: number, err: error }, 'seat not released');
+      });
+    },
+  };
+
+  function onMessage(this: ClientSocket, data: Buffer, isBinary: boolean): void {
+    this.connection.unanswered = 0;
+    // A binary frame is no message of the protocol; the empty text gets the answer of one that is not JSON.
+    this.inbox.receive(isBinary ? '' : data.toString(), data.length);
+  }
+
+  function onPing(this: ClientSocket, payload: Buffer): void {
+    this.connection.unanswered = 0;
+    if (this.inbox.admit(payload.length)) this.connection.pong(payload);
+  }
+
+  function onPong(this: ClientSocket, payload: Buffer): void {
+    this.connection.unanswered = 0;
+    this.inbox.admit(payload.length);
+  }
+
+  /** A protocol fault, a message over the cap: ws itself then starts to close, with the code that fits, which can take its time. */
+  function onError(this: ClientSocket, { code }: Error & { code?: string }): void {
+    if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.closes.message_too_big += 1;
+    log.debug({ conn: this.connection.number, code }, 'socket error');
+    this.lane.close();
+    this.connection.leave();
+  }
+
+  function onClose(this: ClientSocket, code: number): void {
+    const { connection } = this;
+    connection.leave();
+    admission.exit(connection.budget);
+    connections.delete(connection);
+    if (connection.budget.mayLog()) log.info({ conn: connection.number, code }, 'disconnected');
+  }
+
+  return (
+    socket: ClientSocket,
+    stream: Duplex,
+    request: IncomingMessage,
+    budget: AddressBudget,
+  ) => {
+    const origin = { budget, request: keepRequests ? request : undefined };
+    const connection = new Connection(socket, stream, origin, shared);
+    socket.connection = connection;
+    const now = clock.monotonic();
+    const meter = new RateMeter(rate, now, stalls.total(now));
+    socket.inbox = new Inbox(connection, meter, inboxes);
+    socket.lane = new FastLane(stream, connection, socket.inbox, lanes);
+    counters.opened += 1;
+    connections.add(connection);
+    if (budget.mayLog()) log.info({ conn: connection.number }, 'connected');
+    // The types of ws know only its own class as `this`.
+    const events: EventEmitter = socket;
+    events.on('message', onMessage);
+    events.on('ping', onPing);
+    events.on('pong', onPong);
+    events.on('error', onError);
+    events.on('close', onClose);
+    connection.send({
+      type: 'connected',
+      clientId: connection.id,
+      server: serverName,
+      maxMessageBytes,
+    });
+  };
+}

@@ -1,0 +1,148 @@
+// The messages of one connection, one after the other: while one is under way the next waits, and the client is read no further.
+
+import type { Clock } from '../../base/clock.js';
+import { Unavailable } from '../../base/failures.js';
+import { COST } from '../../limits/address-budget.js';
+import type { Stalls } from '../../limits/stalls.js';
+import type { Logger } from '../../observability/logger.js';
+import type { SignalingCounters } from '../counters.js';
+import { sendFault } from '../handlers.js';
+import { type Incoming, parseMessage } from '../parse.js';
+import type { RateMeter } from '../rates.js';
+import type { Connection } from './connection.js';
+
+/** Carries a message out; a promise where that takes longer than this turn. */
+export type Handle = (connection: Connection, message: Incoming) => Promise<void> | undefined;
+
+/** What all inboxes share. */
+export interface InboxDeps {
+  handle: Handle;
+  counters: SignalingCounters;
+  clock: Pick<Clock, 'monotonic'>;
+  stalls: Pick<Stalls, 'total'>;
+  log: Logger;
+}
+
+/** Takes the frames of one connection in the order in which they came. */
+export class Inbox {
+  readonly #connection: Connection;
+  readonly #rate: RateMeter;
+  readonly #deps: InboxDeps;
+  /**
+   * Frames that came while one is under way; few connections ever have any. The first stops the reading: bounded by the
+   * size of one read.
+   */
+  #waiting: string[] | undefined;
+  #busy = false;
+  /** When it stopped the reading; undefined: it has not. */
+  #pausedAt: number | undefined;
+
+  constructor(connection: Connection, rate: RateMeter, deps: InboxDeps) {
+    this.#connection = connection;
+    this.#rate = rate;
+    this.#deps = deps;
+  }
+
+  /** @param bytes - size of the frame; what the rate counts */
+  receive(text: string, bytes: number): void {
+    if (!this.admit(bytes)) return;
+    this.#connection.budget.charge(COST.parsedMessage + bytes * COST.parsedMessageByte);
+    if (!this.#busy) {
+      this.#take(text);
+      return;
+    }
+    this.#waiting ??= [];
+    this.#waiting.push(text);
+    if (this.#pausedAt !== undefined) return;
+    // Not before: a join is mostly done before the client has more to say.
+    this.#pausedAt = this.#deps.clock.monotonic();
+    this.#connection.pause();
+  }
+
+  /** Whether a message is under way, so that later ones have to wait. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** Counts a frame against the rate, a ping or pong like a message: whether it is to be heeded. */
+  admit(
+    bytes: number,
+    now = this.#deps.clock.monotonic(),
+    stalledMs = this.#deps.stalls.total(now),
+  ): boolean {
+    this.#connection.budget.charge(COST.message + bytes * COST.messageByte);
+    const verdict = this.#rate.take(bytes, now, stalledMs);
+    return verdict === 'fine' || this.#heed(verdict);
+  }
+
+  /** Takes note that the server did not read the connection for so many milliseconds: the client sent on meanwhile. */
+  excuse(ms: number): void {
+    this.#rate.excuse(ms);
+  }
+
+  /** Warns or closes one who sends too fast; returns whether the message still counts. */
+  #heed(verdict: 'warn' | 'abuse'): boolean {
+    if (verdict === 'warn') {
+      this.#deps.counters.warnings += 1;
+      sendFault(this.#connection, 'rate_limited');
+      return true;
+    }
+    this.#deps.counters.drops.rate += 1;
+    this.#connection.close('policy_violation');
+    return false;
+  }
+
+  #take(text: string): void {
+    if (!this.#connection.open) return;
+    try {
+      const parsed = parseMessage(text);
+      if (parsed.kind === 'fault') {
+        this.#deps.counters.drops.fault += 1;
+        sendFault(this.#connection, parsed.code, parsed.error);
+        return;
+      }
+      const { type } = parsed.message;
+      this.#deps.counters.messages[type] += 1;
+      if (type === 'join_room' || type === 'leave_room') {
+        this.#connection.budget.charge(COST.membership);
+      }
+      const underWay = this.#deps.handle(this.#connection, parsed.message);
+      if (underWay !== undefined) void this.#finish(underWay);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  async #finish(underWay: Promise<void>): Promise<void> {
+    this.#busy = true;
+    try {
+      await underWay;
+    } catch (error) {
+      this.fail(error);
+    }
+    this.#busy = false;
+    const waiting = this.#waiting ?? [];
+    let taken = 0;
+    while (!this.#busy && taken < waiting.length) this.#take(waiting[taken++] as string);
+    // All at once: one by one, thousands of small frames in one read would each move all the others.
+    waiting.splice(0, taken);
+    if (this.#busy || this.#pausedAt === undefined) return;
+    this.excuse(this.#deps.clock.monotonic() - this.#pausedAt);
+    this.#pausedAt = undefined;
+    this.#connection.resume();
+  }
+
+  /** Ends what went wrong: an outage is told, anything else closes the connection. */
+  fail(error: unknown): void {
+    if (error instanceof Unavailable) {
+      const { log } = this.#deps;
+      const conn = this.#connection.number;
+      if (!error.isReported) log.error({ conn, err: error.cause }, 'message not handled');
+      this.#deps.counters.drops.unavailable += 1;
+      sendFault(this.#connection, 'unavailable');
+    } else {
+      this.#deps.log.error({ conn: this.#connection.number, err: error }, 'message failed');
+      this.#connection.close('internal_error');
+    }
+  }
+}

@@ -1,0 +1,28 @@
+// A client that hangs up amid its request: nobody failed, and nothing is logged.
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { startServer } from '@couplet/testkit/server';
+import { expect, onTestFinished, test } from 'vitest';
+import { createLogger } from '../../src/observability/logger.js';
+
+test('a client that hangs up amid its body is no error of the server', async () => {
+  const lines: string[] = [];
+  const sink = new PassThrough();
+  sink.on('data', (line) => lines.push(String(line)));
+  const log = createLogger({ logLevel: 'warn', logFormat: 'json' }, sink, false);
+  const server = await startServer({}, { log });
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  const arrived = once(server.app.server, 'request');
+  socket.write(
+    'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+  );
+  const [, response] = (await arrived) as [IncomingMessage, ServerResponse];
+  const over = once(response, 'close');
+  socket.resetAndDestroy();
+  await over;
+  await server.close();
+  expect(lines).toEqual([]);
+});

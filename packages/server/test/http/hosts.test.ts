@@ -1,0 +1,89 @@
+// ALLOWED_HOSTS and the Host header: what a request may be for.
+import type { IncomingMessage } from 'node:http';
+import { expect, test } from 'vitest';
+import { hostRule, originForm, requestedHost } from '../../src/http/hosts.js';
+import { parseConfig } from '../../src/settings/config.js';
+
+const request = (hosts: string[], url = '/', httpVersion = '1.1') =>
+  ({
+    url,
+    httpVersion,
+    headers: { host: hosts[0] },
+    rawHeaders: ['Accept', '*/*', ...hosts.flatMap((host) => ['Host', host])],
+  }) as unknown as IncomingMessage;
+const rule = (list = '') => hostRule(parseConfig({ ALLOWED_HOSTS: list }));
+const LIST = 'Chat.Example.org, b\u00fccher.example.';
+
+test.each(['x', 'x:80', 'evil.example', '127.0.0.1:8080', '[::1]:8080', '', 'under_score.example'])(
+  'without a list, a request for %j is served',
+  (host) => {
+    expect(rule()(request([host]))).toBeUndefined();
+  },
+);
+
+test.each([
+  'chat.example.org',
+  'CHAT.example.org:8443',
+  'chat.example.org.',
+  'chat.example.org.:443',
+  'xn--bcher-kva.example',
+  // No name that a page of the web could have.
+  'localhost:8080',
+  'app.localhost',
+  '127.0.0.1',
+  '192.168.1.7:8080',
+  '[::1]:8080',
+  '',
+])('with a list, a request for %j is served', (host) => {
+  expect(rule(LIST)(request([host]))).toBeUndefined();
+});
+
+test.each([
+  'evil.example',
+  'www.chat.example.org',
+  'chat.example.org.evil.example',
+  'localhost.evil.example',
+  '127.0.0.1.evil.example',
+  '1.2.3',
+])('with a list, a request for %s is forbidden', (host) => {
+  expect(rule(LIST)(request([host]))).toBe('forbidden');
+});
+
+test('two hosts, none in HTTP/1.1, and one that is no host are no request', () => {
+  expect(rule()(request(['x', 'x']))).toBe('invalid_request');
+  expect(rule()(request([]))).toBe('invalid_request');
+  expect(rule(LIST)(request([], '/', '1.0'))).toBeUndefined();
+  for (const host of ['x y', 'http://x', 'x/y', 'x:y', 'x@y', '[::1', 'x,y:80:80', '\u00e9']) {
+    expect(rule()(request([host])), host).toBe('invalid_request');
+  }
+});
+
+test('the host of a target in absolute form counts, not the header', () => {
+  expect(requestedHost(request(['x'], 'HTTP://u@chat.example.org:81/a?b'))).toBe(
+    'chat.example.org:81',
+  );
+  expect(rule(LIST)(request(['localhost'], 'http://evil.example/'))).toBe('forbidden');
+  expect(rule(LIST)(request(['evil.example'], 'http://chat.example.org/'))).toBeUndefined();
+});
+
+test.each([
+  ['/a?b', '/a?b'],
+  ['http://x/', '/'],
+  ['http://x', '/'],
+  ['https://x:81?a', '/?a'],
+  ['http://x/a//http://y/', '/a//http://y/'],
+  ['*', '*'],
+])('%s asks for %s', (url, path) => {
+  expect(originForm(url)).toBe(path);
+});
+
+test.each([
+  'https://chat.example.org',
+  'chat.example.org:8080',
+  '*.example.org',
+  'a b',
+  'a/b',
+  'a..b',
+])('%s in the list is refused at the start', (name) => {
+  expect(() => rule(`ok.example, ${name}`)).toThrow(/^ALLOWED_HOSTS: expected host names/);
+});

@@ -1,0 +1,24 @@
+// Request ids: unique, short, and never the client's.
+
+import { startServer } from '@couplet/testkit/server';
+import { expect, onTestFinished, test } from 'vitest';
+import { requestIds } from '../../src/http/request-ids.js';
+
+test('ids of one run differ, and so do those of two runs', () => {
+  const [one, other] = [requestIds(), requestIds()];
+  const ids = Array.from({ length: 1000 }, (_, n) => (n % 2 === 0 ? one() : other()));
+  expect(new Set(ids).size).toBe(1000);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{6}-[0-9a-z]+$/);
+});
+
+test('every answer carries its id, which is never the client’s', async () => {
+  const server = await startServer();
+  onTestFinished(() => server.close());
+  const headers = { 'x-request-id': 'mine', 'request-id': 'mine' };
+  const seen = new Set<string | null>();
+  for (const path of ['/', '/nowhere', '/api/rooms']) {
+    seen.add((await fetch(server.url + path, { headers })).headers.get('x-request-id'));
+  }
+  expect(seen.size).toBe(3);
+  for (const id of seen) expect(id).toMatch(/^[0-9a-f]{6}-/);
+});

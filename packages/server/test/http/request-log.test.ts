@@ -1,0 +1,75 @@
+// What the log says of requests and of a start without the rooms API: docs/operations.md, Logs.
+import { Writable } from 'node:stream';
+import { call } from '@couplet/testkit/api';
+import { Peer } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
+import { expect, onTestFinished, test } from 'vitest';
+import { createLogger } from '../../src/observability/logger.js';
+
+async function loggedServer(env: Record<string, string> = {}) {
+  const lines: Record<string, unknown>[] = [];
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(JSON.parse(chunk.toString()));
+      done();
+    },
+  });
+  const log = createLogger({ logLevel: 'info', logFormat: 'json' }, destination, false);
+  const server = await startServer(env, { log });
+  onTestFinished(() => server.close());
+  return { ...server, lines };
+}
+
+test('GET / is logged as a health check', async () => {
+  const { url, lines } = await loggedServer();
+  await fetch(`${url}/?probe`);
+  await expect
+    .poll(() => lines)
+    .toContainEqual(expect.objectContaining({ msg: 'Health check', route: '/', status: 200 }));
+});
+
+test('a request is one line with its route, not its URL', async () => {
+  const { url, lines } = await loggedServer();
+  await call(url, 'GET', '/api/rooms?roomid=SECRET');
+  await call(url, 'GET', '/SECRET');
+  const requests = () => lines.filter(({ msg }) => msg === 'request');
+  await expect
+    .poll(requests)
+    .toEqual([
+      expect.objectContaining({ method: 'GET', route: '/api/rooms', status: 404 }),
+      expect.objectContaining({ method: 'GET', route: 'none', status: 404 }),
+    ]);
+  expect(JSON.stringify(lines)).not.toContain('SECRET');
+});
+
+test('an address has so many lines a minute, for requests and connections together; another has its own', async () => {
+  const { url, wsUrl, lines } = await loggedServer({
+    MAX_LOG_LINES_PER_ADDRESS: '10',
+    TRUST_PROXY: '1',
+  });
+  const from = (address: string) =>
+    fetch(`${url}/healthz`, { headers: { 'x-forwarded-for': address } });
+  for (let n = 0; n < 8; n++) await from('192.0.2.1');
+  for (let n = 0; n < 8; n++) {
+    const peer = await Peer.connect(wsUrl, { headers: { 'x-forwarded-for': '192.0.2.1' } });
+    await peer.join(`room ${n}`);
+    await peer.close();
+  }
+  await from('192.0.2.2');
+  const caused = () =>
+    lines.filter(({ msg }) => /^(request|connected|room joined|disconnected)$/.test(String(msg)));
+  await expect.poll(caused).toHaveLength(11);
+  expect(JSON.stringify(lines)).not.toContain('192.0.2');
+});
+
+test('a start without USE_SQLITE says that the rooms API is disabled', async () => {
+  const { lines } = await loggedServer({ USE_SQLITE: '' });
+  expect(lines).toContainEqual(
+    expect.objectContaining({
+      level: 40,
+      msg: expect.stringMatching(/rooms API disabled.*USE_SQLITE/),
+    }),
+  );
+  const { lines: others } = await loggedServer();
+  expect(JSON.stringify(others)).not.toContain('disabled');
+});

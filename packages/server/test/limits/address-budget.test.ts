@@ -1,0 +1,216 @@
+// One budget per address: fixed costs, short turns, a bounded second, and no word of the server's own slowness.
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { expect, test } from 'vitest';
+import { type AddressBudget, AddressBudgets } from '../../src/limits/address-budget.js';
+import { Stalls } from '../../src/limits/stalls.js';
+import type { Logger } from '../../src/observability/logger.js';
+import { Metrics } from '../../src/observability/metrics.js';
+
+/** Milliseconds of load per second; a turn may have 4 ms of it, a second's worth may come at once. */
+const LOAD = 250;
+const MS = 1000;
+
+function budgets({ load = LOAD, lines = 10 } = {}) {
+  const clock = new FakeClock();
+  const stalls = new Stalls(clock);
+  const logged: { fields: Record<string, unknown>; text: string }[] = [];
+  const write = (fields: object, text: string) =>
+    logged.push({ fields: fields as Record<string, unknown>, text });
+  const log = { info: write, warn: write } as unknown as Logger;
+  let ends: (() => void)[] = [];
+  const all = new AddressBudgets({
+    config: { maxLoadPerAddress: load, maxLogLinesPerAddress: lines },
+    clock,
+    stalls,
+    log,
+    turnEnd: (callback) => ends.push(callback),
+  });
+  const endTurn = () => {
+    const due = ends;
+    ends = [];
+    for (const end of due) end();
+  };
+  return { all, clock, logged, endTurn };
+}
+
+/** Waits for its turns, and spends in each. */
+const reader = (budget: AddressBudget, cost: number, log: string[], name: string) => ({
+  release(): void {
+    log.push(name);
+    budget.charge(cost);
+  },
+});
+
+test('what fits into a turn is not held; what does not fit is held until the next', () => {
+  const { all, endTurn } = budgets();
+  const budget = all.of('a');
+  budget.charge(4 * MS);
+  expect(budget.held).toBe(false);
+  budget.charge(1);
+  expect(budget.held).toBe(true);
+  endTurn();
+  expect(budget.held).toBe(false);
+});
+
+test('one address that is held holds no other', () => {
+  const { all } = budgets();
+  all.of('a').charge(100 * MS);
+  expect(all.of('b').held).toBe(false);
+  expect(all.of('b').exhausted).toBe(false);
+});
+
+test('a second’s worth may come at once; beyond, requests are refused until it has leaked away', () => {
+  const { all, clock, endTurn } = budgets();
+  const budget = all.of('a');
+  for (let ms = 0; ms < LOAD; ms++) {
+    budget.charge(MS);
+    endTurn();
+  }
+  expect(budget.exhausted).toBe(false);
+  budget.charge(MS);
+  endTurn();
+  expect(budget.exhausted).toBe(true);
+  expect(budget.held).toBe(true);
+  clock.advance(1000);
+  endTurn();
+  expect(budget.exhausted).toBe(false);
+  expect(budget.held).toBe(false);
+});
+
+test('a steady load of what is allowed is never refused', () => {
+  const { all, clock, endTurn } = budgets();
+  const budget = all.of('a');
+  for (let turn = 0; turn < 10_000; turn++) {
+    budget.charge((LOAD * MS) / 100);
+    expect(budget.exhausted).toBe(false);
+    endTurn();
+    clock.advance(10);
+  }
+});
+
+test('readers take turns: each waits for all others, and a turn takes no more than fits', () => {
+  const { all, endTurn } = budgets();
+  const budget = all.of('a');
+  const order: string[] = [];
+  const wait = (name: string) => budget.wait(reader(budget, 3 * MS, order, name));
+  for (const name of ['1', '2', '3', '4', '5']) wait(name);
+  endTurn();
+  expect(order).toEqual(['1', '2']);
+  wait('1');
+  endTurn();
+  endTurn();
+  expect(order).toEqual(['1', '2', '3', '4', '5', '1']);
+});
+
+test('a held address goes on by itself once enough has leaked', () => {
+  const { all, clock, endTurn } = budgets();
+  const budget = all.of('a');
+  budget.charge(2 * LOAD * MS);
+  const order: string[] = [];
+  budget.wait(reader(budget, 1, order, 'reader'));
+  endTurn();
+  expect(order).toEqual([]);
+  clock.advance(2000);
+  endTurn();
+  expect(order).toEqual(['reader']);
+});
+
+test('what has waited for two seconds and can be refused is refused, the oldest first', () => {
+  const { all, clock, endTurn } = budgets();
+  const budget = all.of('a');
+  const order: string[] = [];
+  budget.charge(10 * LOAD * MS);
+  budget.wait({ release: () => order.push('socket goes on') });
+  budget.wait({
+    release: () => order.push('request goes on'),
+    refuse: () => !!order.push('refused'),
+  });
+  endTurn();
+  for (let second = 0; second < 3; second++) {
+    clock.advance(1001);
+    budget.charge(10 * LOAD * MS);
+    endTurn();
+  }
+  expect(order).toEqual(['refused']);
+  clock.advance(4000);
+  endTurn();
+  expect(order).toEqual(['refused', 'socket goes on']);
+});
+
+test('debt is bounded: whatever a flood was, the address is served soon after it', () => {
+  const { all, clock, endTurn } = budgets();
+  const budget = all.of('a');
+  budget.charge(3600 * 1000 * MS);
+  expect(budget.inDebt).toBe(true);
+  endTurn();
+  clock.advance(3100);
+  endTurn();
+  expect(budget.exhausted).toBe(false);
+  expect(budget.held).toBe(false);
+});
+
+test('what was sent while the server stood still is not held against the address', () => {
+  const { all, clock, endTurn } = budgets();
+  const budget = all.of('a');
+  clock.advance(10_000);
+  clock.pause(5_000);
+  // Five seconds' worth of what is allowed, all in the first turn after the stall.
+  budget.charge(4 * LOAD * MS);
+  expect(budget.exhausted).toBe(false);
+  endTurn();
+  budget.charge(10 * LOAD * MS);
+  expect(budget.exhausted).toBe(true);
+});
+
+test('0 is no limit', () => {
+  const { all } = budgets({ load: 0 });
+  const budget = all.of('a');
+  budget.charge(1e12);
+  expect([budget.held, budget.exhausted, budget.inDebt]).toEqual([false, false, false]);
+});
+
+test('lines beyond the share of an address are counted, and summed up in one line without an address', () => {
+  const { all, clock, logged } = budgets({ lines: 3 });
+  const mayLog = (address: string, lines: number) =>
+    Array.from({ length: lines }, () => all.of(address).mayLog()).filter((may) => may).length;
+  expect(mayLog('192.0.2.1', 10)).toBe(3);
+  expect(mayLog('192.0.2.2', 1)).toBe(1);
+  clock.advance(60_000);
+  expect(logged).toEqual([
+    { fields: { lines: 7 }, text: expect.stringMatching(/MAX_LOG_LINES_PER_ADDRESS/) },
+  ]);
+  expect(JSON.stringify(logged)).not.toContain('192.0.2');
+  clock.advance(60_001);
+  expect(mayLog('192.0.2.1', 10)).toBe(3);
+});
+
+test('refusals are summed up once a minute, and counted', async () => {
+  const { all, clock, logged } = budgets();
+  const metrics = new Metrics();
+  all.measure(metrics);
+  all.refused += 2;
+  clock.advance(60_000);
+  expect(logged).toEqual([
+    { fields: { refused: 2 }, text: expect.stringMatching(/MAX_LOAD_PER_ADDRESS/) },
+  ]);
+  clock.advance(60_000);
+  expect(logged).toHaveLength(1);
+  expect(await metrics.text()).toContain('couplet_address_budget_refusals_total 2');
+});
+
+test('addresses that are of no use any more are forgotten, and no others', () => {
+  const { all, clock, endTurn } = budgets();
+  const used = all.of('used');
+  used.sockets = 1;
+  const logging = all.of('logging');
+  logging.mayLog();
+  for (let n = 0; n < 1000; n++) {
+    all.of(`short ${n}`).charge(1);
+    endTurn();
+    clock.advance(1);
+  }
+  expect(all.size).toBeLessThan(20);
+  expect(all.of('used')).toBe(used);
+  expect(all.of('logging')).toBe(logging);
+});

@@ -1,0 +1,43 @@
+// A quota: so many at once, as many again per hour, bounded in memory.
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { expect, test } from 'vitest';
+import { MemoryQuota, type Quota } from '../../src/limits/quota.js';
+
+/** How many may be taken before one has to wait. */
+async function drain(quota: Quota, key = 'a'): Promise<number> {
+  let taken = 0;
+  while ((await quota.take(key)) === 0) taken += 1;
+  return taken;
+}
+
+test.each([1, 7, 11, 13, 300, 9999])(
+  '%i per hour are no more than that, however an hour divides',
+  async (perHour) => {
+    const clock = new FakeClock();
+    const quota = new MemoryQuota(perHour, clock, 10);
+    let taken = 0;
+    for (let n = 0; n < 3 * perHour; n++) if ((await quota.take('a')) === 0) taken += 1;
+    // Rounding may cost the last one.
+    expect([perHour - 1, perHour]).toContain(taken);
+  },
+);
+
+test('a clock that is set back holds nobody for longer than an hour', async () => {
+  const clock = new FakeClock();
+  const quota = new MemoryQuota(60, clock, 10);
+  await drain(quota);
+  clock.set(-24 * 3_600_000);
+  clock.advance(3_600_000);
+  expect(await quota.take('a')).toBe(0);
+});
+
+test('no more keys are kept than the capacity, and none whose quota is whole', async () => {
+  const clock = new FakeClock();
+  const quota = new MemoryQuota(60, clock, 2);
+  for (const key of ['a', 'b', 'c']) await quota.take(key);
+  expect(quota.size).toBe(2);
+  clock.advance(3_600_000);
+  await quota.take('d');
+  expect(quota.size).toBe(1);
+});

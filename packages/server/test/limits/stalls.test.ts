@@ -1,0 +1,25 @@
+// Time in which the event loop stood still is told from time in which it was busy.
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { expect, test } from 'vitest';
+import { Stalls } from '../../src/limits/stalls.js';
+
+test('a loop that turns has no stalls', () => {
+  const clock = new FakeClock();
+  const stalls = new Stalls(clock);
+  clock.advance(60_000);
+  clock.pause(400);
+  clock.advance(1000);
+  expect(stalls.total(clock.monotonic())).toBe(0);
+});
+
+test('a stall counts at once, before any timer has fired, and only once', () => {
+  const clock = new FakeClock();
+  const stalls = new Stalls(clock);
+  clock.advance(10_000);
+  clock.pause(5_000);
+  const during = stalls.total(clock.monotonic());
+  expect(during).toBe(4_500);
+  clock.advance(60_000);
+  expect(stalls.total(clock.monotonic())).toBe(during);
+});

@@ -1,0 +1,193 @@
+// The log where it cannot be written: by itself on a descriptor that fails, and of a whole server that loses its reader.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startCommand } from '@couplet/testkit/command';
+import { freePort } from '@couplet/testkit/coturn';
+import { eventually } from '@couplet/testkit/eventually';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { temporaryFolder } from '@couplet/testkit/server';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { LogOutput } from '../../src/observability/log-output.js';
+import { createLogger } from '../../src/observability/logger.js';
+
+const failure = (code: string) => Object.assign(new Error(code), { code });
+
+/** A descriptor that takes at most `room` bytes at a time, or fails. */
+function descriptor() {
+  const clock = new FakeClock();
+  const state = {
+    ...{ text: '', tries: 0, room: Infinity },
+    fault: undefined as string | undefined,
+    faultAfter: Infinity,
+  };
+  const lost: number[] = [];
+  const write = (bytes: Uint8Array) => {
+    state.tries += 1;
+    if (state.fault !== undefined) throw failure(state.fault);
+    if (state.faultAfter-- <= 0) throw failure('ENOSPC');
+    const taken = bytes.subarray(0, state.room);
+    state.text += Buffer.from(taken).toString();
+    return taken.length;
+  };
+  const output = new LogOutput(write, clock, (lines) => lost.push(lines));
+  output.on('error', (error) => expect.fail(String(error)));
+  return { state, clock, output, lost };
+}
+
+describe('an output', () => {
+  test('writes at once, all of it, also where the descriptor takes it in pieces', () => {
+    const { state, output } = descriptor();
+    state.room = 3;
+    output.write('first\n');
+    output.write('second ü\n');
+    expect(state.text).toBe('first\nsecond ü\n');
+  });
+
+  test.each([
+    ['EAGAIN', 50],
+    ['EPIPE', 1000],
+    ['ENOSPC', 1000],
+    ['EIO', 1000],
+  ])('after %s it tries again in %i ms, and loses nothing', (code, ms) => {
+    const { state, clock, output, lost } = descriptor();
+    state.room = 3;
+    output.write('first\n');
+    state.fault = code;
+    output.write('second\n');
+    output.write('third\n');
+    const { tries } = state;
+    clock.advance(ms - 1);
+    expect(state.tries, 'a failing descriptor is left alone meanwhile').toBe(tries);
+    clock.advance(1);
+    expect(state.tries).toBe(tries + 1);
+    state.fault = undefined;
+    clock.advance(ms);
+    expect(state.text).toBe('first\nsecond\nthird\n');
+    output.write('fourth\n');
+    expect(state.text).toBe('first\nsecond\nthird\nfourth\n');
+    expect([lost, clock.pending]).toEqual([[], 0]);
+  });
+
+  test('a line of which a part was written is ended before the next', () => {
+    const { state, clock, output } = descriptor();
+    state.room = 4;
+    state.faultAfter = 1;
+    output.write('12345678\n');
+    expect(state.text).toBe('1234');
+    output.write('next\n');
+    state.faultAfter = Infinity;
+    clock.advance(1000);
+    expect(state.text).toBe('12345678\nnext\n');
+  });
+
+  test('holds one MiB, and says how many lines it lost beyond', () => {
+    const { state, clock, output, lost } = descriptor();
+    state.fault = 'EPIPE';
+    const line = `${'x'.repeat(1023)}\n`;
+    for (let n = 0; n < 1024; n++) output.write(line);
+    output.write(line.repeat(3));
+    output.write(line);
+    clock.advance(60_000);
+    expect(lost).toEqual([]);
+    state.fault = undefined;
+    clock.advance(1000);
+    expect(state.text).toHaveLength(1_048_576);
+    expect(lost).toEqual([4]);
+    output.write('again\n');
+    expect(state.text).toMatch(/x\nagain\n$/);
+    expect(lost).toEqual([4]);
+  });
+
+  test('a flush tries at once', () => {
+    const { state, clock, output } = descriptor();
+    state.fault = 'EAGAIN';
+    output.write('last\n');
+    state.fault = undefined;
+    output.flush();
+    expect([state.text, clock.pending]).toEqual(['last\n', 0]);
+  });
+
+  test.each(['json', 'pretty'] as const)('is a destination for a log in %s', async (logFormat) => {
+    const { state, output } = descriptor();
+    const log = createLogger({ logLevel: 'info', logFormat }, output, false, 'per_turn');
+    log.info('first');
+    await eventually(() => expect(state.text).toMatch(/first.*\n$/));
+  });
+});
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** A server whose stdout is this file; it is killed when the test ends. */
+function serverWritingTo(stdout: number, port = 0) {
+  const env = { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port) };
+  const cwd = temporaryFolder();
+  const child = spawn(process.execPath, [MAIN, 'serve'], {
+    ...{ cwd, env, stdio: ['ignore', stdout, 'inherit'] },
+  });
+  closeSync(stdout);
+  const exited = once(child, 'exit');
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  return { child, exited };
+}
+
+const isServed = async (url: string) => {
+  for (let n = 0; n < 5; n++) expect((await fetch(`${url}/healthz`)).status).toBe(200);
+};
+
+describe('a server', () => {
+  test('goes on when the reader of its log ends, and ends in order', async () => {
+    const { child, listening, ended } = startCommand(['serve'], { cwd: temporaryFolder() });
+    const url = await listening;
+    child.stdout?.destroy();
+    await isServed(url);
+    await isServed(url);
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test.runIf(process.platform === 'linux')('goes on when the disk of its log is full', async () => {
+    const port = await freePort();
+    const { child, exited } = serverWritingTo(openSync('/dev/full', 'w'), port);
+    const url = `http://127.0.0.1:${port}`;
+    await eventually(() => isServed(url));
+    child.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
+  });
+
+  test.runIf(process.platform === 'linux')(
+    'writes again when its log has a reader again',
+    async () => {
+      const fifo = join(temporaryFolder(), 'log');
+      execFileSync('mkfifo', [fifo]);
+      let reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+      let text = '';
+      const read = () => {
+        const bytes = Buffer.alloc(65_536);
+        try {
+          text += bytes.toString('utf8', 0, readSync(reader, bytes));
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'EAGAIN' });
+        }
+        return text;
+      };
+      serverWritingTo(openSync(fifo, 'w'));
+      const url = await eventually(() => {
+        const found = /listening on (http:\/\/[^\s"]+)/.exec(read())?.[1];
+        expect(found).toBeDefined();
+        return found as string;
+      });
+      closeSync(reader);
+      text = '';
+      await isServed(url);
+      reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+      onTestFinished(() => closeSync(reader));
+      await eventually(() => expect(read().match(/"route":"\/healthz"/g)).toHaveLength(5));
+    },
+  );
+});

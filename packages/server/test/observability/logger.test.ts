@@ -1,0 +1,94 @@
+// The log's formats, and what it tells of an error.
+import { Writable } from 'node:stream';
+import { expect, test } from 'vitest';
+import { createLogger } from '../../src/observability/logger.js';
+import type { Config } from '../../src/settings/config.js';
+
+function logTo(config: Pick<Config, 'logLevel' | 'logFormat'>, terminal: boolean) {
+  const lines: string[] = [];
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(chunk.toString());
+      done();
+    },
+  });
+  return { log: createLogger(config, destination, terminal), text: () => lines.join('') };
+}
+
+test.each([
+  ['auto', false, true],
+  ['auto', true, false],
+  ['json', true, true],
+  ['pretty', false, false],
+] as const)('format %s with a terminal: %s → JSON: %s', (logFormat, terminal, json) => {
+  const { log, text } = logTo({ logLevel: 'info', logFormat }, terminal);
+  log.info({ status: 200 }, 'request');
+  expect(text()).toContain('request');
+  expect(text().startsWith('{')).toBe(json);
+  expect(text()).not.toMatch(/hostname|"pid"/);
+});
+
+test('a step is one line, its fields included, in either format', () => {
+  for (const logFormat of ['json', 'pretty'] as const) {
+    const { log, text } = logTo({ logLevel: 'info', logFormat }, false);
+    log.info({ status: 200, ms: 1 }, 'request');
+    expect(text()).toMatch(/^[^\n]*200[^\n]*\n$/);
+  }
+});
+
+test('what is less severe than the level is not logged', () => {
+  const { log, text } = logTo({ logLevel: 'warn', logFormat: 'json' }, false);
+  log.info('quiet');
+  log.warn('loud');
+  expect(text()).not.toContain('quiet');
+  expect(text()).toContain('loud');
+});
+
+const described = (err: unknown) => {
+  const { log, text } = logTo({ logLevel: 'info', logFormat: 'json' }, false);
+  log.error({ err }, 'failed');
+  return JSON.parse(text()).err;
+};
+
+test('an error is told by name, code, message, place and cause', () => {
+  const cause = Object.assign(new Error('locked'), { code: 'SQLITE_BUSY' });
+  expect(described(new TypeError('broken', { cause }))).toMatchObject({
+    type: 'TypeError',
+    message: 'broken',
+    stack: expect.stringContaining('logger.test'),
+    cause: { type: 'Error', code: 'SQLITE_BUSY', message: 'locked' },
+  });
+  expect(described(Object.assign(new Error('x'), { code: 5 }))).not.toHaveProperty('code');
+});
+
+test('the message of a syntax error is left out: it quotes what it could not read', () => {
+  const { type, message, stack } = described(new SyntaxError('Unexpected token SECRET'));
+  expect([type, message]).toEqual(['SyntaxError', undefined]);
+  expect(stack).not.toContain('SECRET');
+});
+
+test('what is no error is told by its type only', () => {
+  expect(described('SECRET')).toEqual({ type: 'string' });
+});
+
+test('lines of one turn go out in one write, and what is left by a flush', async () => {
+  const writes: string[] = [];
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      writes.push(chunk.toString());
+      done();
+    },
+  });
+  const log = createLogger({ logLevel: 'info', logFormat: 'json' }, destination, false, 'per_turn');
+  log.info('first');
+  log.info('second');
+  expect(writes).toEqual([]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(writes).toHaveLength(1);
+  expect(writes[0]).toMatch(/^.*first.*\n.*second.*\n$/);
+  log.info('third');
+  log.flush();
+  expect(writes[1]).toMatch(/third.*\n$/);
+  log.fatal('last');
+  expect(writes[2]).toMatch(/last.*\n$/);
+});

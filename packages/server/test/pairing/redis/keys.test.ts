@@ -1,0 +1,194 @@
+// What the store leaves in Redis: lives to the millisecond, one prefix, nothing in a key that should be secret.
+
+import { describeWith } from '@couplet/testkit/components';
+import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Unavailable } from '../../../src/base/failures.js';
+import type { Repeatable } from '../../../src/http/idempotency.js';
+import { openRedisStore, type RedisStoreOptions } from '../../../src/pairing/redis/store.js';
+import { newPrefix, openRedis } from '../../support/redis-stores.js';
+import { accept, create } from '../../support/store-calls.js';
+
+const NOW = Date.UTC(2100, 0, 1);
+const DAY = 24 * 3600 * 1000;
+const once = (key: string): Repeatable => ({
+  key,
+  fingerprint: key,
+  address: 'x',
+  keptUntil: NOW + 600_000,
+});
+
+describeWith(['redis-server'], 'the store in Redis', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(() => server?.dispose());
+
+  const open = async (options: Partial<RedisStoreOptions> = {}) => {
+    const redis = await openRedis(server.url);
+    const prefix = newPrefix();
+    const store = openRedisStore(redis, { prefix, isTimeGiven: true, ...options });
+    const keys = async () => {
+      const seen: string[] = [];
+      for await (const portion of redis.scan('*')) seen.push(...portion);
+      return seen.filter((key) => key.startsWith(prefix));
+    };
+    return { redis, prefix, store, keys };
+  };
+
+  test('a pending expires to the millisecond, and an accepted one when it can no longer be collected', async () => {
+    const { redis, store, keys } = await open();
+    await create(store, '000001', 'a', NOW + 12_345, NOW);
+    const [key = ''] = (await keys()).filter((name) => name.endsWith('pending:000001'));
+    const expiry = () => redis.command(key, ['PEXPIRETIME', key]);
+    expect(await expiry()).toBe(NOW + 12_345);
+    await create(store, '000001', 'a', NOW + 99_999, NOW);
+    expect(await expiry()).toBe(NOW + 99_999);
+    await accept(store, '000001', 'b', 'room', NOW + 600_001, NOW);
+    expect(await expiry()).toBe(NOW + 600_001);
+  });
+
+  test('a real code is gone, to Redis too, when it expires', async () => {
+    const { store, keys } = await open({ isTimeGiven: false });
+    const now = Date.now();
+    await create(store, '000001', 'a', now + 300, now);
+    await expect
+      .poll(async () => (await keys()).filter((key) => key.endsWith('pending:000001')))
+      .toEqual([]);
+    expect((await store.check('000001', 'a', now)).kind).toBe('not_found_or_expired');
+  });
+
+  test('time is that of Redis: a node whose clock is 30 seconds off pairs and tells as any other', async () => {
+    for (const offMs of [30_000, -30_000]) {
+      const { redis, prefix, store, keys } = await open({ isTimeGiven: false });
+      const other = openRedisStore(redis, { prefix });
+      const wrong = () => Date.now() + offMs;
+      // Made by either, asked for at either.
+      const now = Date.now();
+      await create(store, '000001', 'a', now + 20_000, now);
+      const made = await create(other, '000002', 'a', wrong() + 20_000, wrong());
+      const { expiresAt } = made as { expiresAt: number };
+      expect(Math.abs(expiresAt - now - 20_000)).toBeLessThan(10_000);
+      const [key = ''] = (await keys()).filter((name) => name.endsWith('pending:000002'));
+      expect(await redis.command(key, ['PEXPIRETIME', key])).toBe(expiresAt);
+      for (const code of ['000001', '000002']) {
+        // What is left of its life is right by the clock of the node that waits.
+        const asked = wrong();
+        const waits = (await other.check(code, 'a', asked)) as { kind: string; expiresAt: number };
+        expect(waits.kind).toBe('waiting');
+        expect(waits.expiresAt - asked).toBeGreaterThan(10_000);
+        expect(waits.expiresAt - asked).toBeLessThanOrEqual(20_000);
+        const until = wrong() + 600_000;
+        const accepted = await accept(other, code, 'b', `room ${code}`, until, wrong());
+        expect(accepted.kind).toBe('accepted');
+        expect((await store.check(code, 'a', Date.now())).kind).toBe('collected');
+      }
+    }
+  });
+
+  test('every key has the prefix, and none an id of a device or a room', async () => {
+    const { redis, prefix, store, keys } = await open();
+    const before = new Set<string>();
+    for await (const portion of redis.scan('*')) for (const key of portion) before.add(key);
+    await create(store, '000001', 'DEVICE-A', NOW + 60_000, NOW, once('KEY-1'));
+    await accept(store, '000001', 'DEVICE-B', 'ROOM-ID', NOW + 600_000, NOW, once('KEY-2'));
+    await create(store, '000002', 'DEVICE-A', NOW + 60_000, NOW);
+    await store.probe(NOW);
+    for await (const portion of redis.scan('*')) {
+      for (const key of portion) if (!before.has(key)) expect(key.startsWith(prefix)).toBe(true);
+    }
+    const mine = await keys();
+    expect(mine.length).toBeGreaterThan(8);
+    expect(mine.join(' ')).not.toMatch(/DEVICE|ROOM|KEY-/);
+  });
+
+  test('what a pairing leaves is its room, and what its devices have; after a purge nothing that lasts', async () => {
+    const { redis, store, keys } = await open();
+    await create(store, '000001', 'a', NOW + 60_000, NOW);
+    await accept(store, '000001', 'b', 'room', NOW + 600_000, NOW);
+    await store.check('000001', 'a', NOW);
+    const lasting = async () => {
+      const all = await keys();
+      const lives = await Promise.all(all.map((key) => redis.command(key, ['PEXPIRETIME', key])));
+      return all.filter((_, n) => lives[n] === -1);
+    };
+    // Its room, the index that it is in, and one entry for each device.
+    expect(await lasting()).toHaveLength(4);
+    await store.purge(['a'], NOW);
+    expect(await lasting()).toEqual([]);
+  });
+
+  test('limits count live pendings, by device and by address, and what was collected is given back', async () => {
+    const limits = { pendingsPerDevice: 2, pendingsPerAddress: 3 };
+    const { store } = await open({ limits });
+    const made = (code: string, device: string, now = NOW) =>
+      create(store, code, device, now + 60_000, now).then(({ kind }) => kind);
+    expect([await made('000001', 'a'), await made('000002', 'a')]).toEqual(['created', 'created']);
+    expect(await made('000003', 'a')).toBe('too_many');
+    expect(await made('000002', 'a')).toBe('created');
+    expect([await made('000004', 'b'), await made('000005', 'c')]).toEqual(['created', 'too_many']);
+    // A conflict takes nothing.
+    expect(await made('000001', 'd')).toBe('conflict');
+    expect(await made('000009', 'd')).toBe('too_many');
+    await accept(store, '000001', 'z', 'room', NOW + 600_000, NOW);
+    await store.check('000001', 'a', NOW);
+    expect(await made('000006', 'a')).toBe('created');
+    expect(await made('000007', 'd')).toBe('too_many');
+    expect(await made('000008', 'd', NOW + 60_000)).toBe('created');
+  });
+
+  test('as many rooms and records as there may be, and no more: Unavailable', async () => {
+    const { store } = await open({ limits: { rooms: 1, idempotencyRecords: 1 } });
+    await create(store, '000001', 'a', NOW + 60_000, NOW, once('first'));
+    await expect(create(store, '000002', 'a', NOW + 60_000, NOW, once('second'))).rejects.toThrow(
+      Unavailable,
+    );
+    expect(await create(store, '000001', 'a', NOW + 60_000, NOW, once('first'))).toMatchObject({
+      kind: 'created',
+    });
+    await accept(store, '000001', 'b', 'room', NOW + 600_000, NOW);
+    await create(store, '000002', 'a', NOW + 60_000, NOW);
+    const full = accept(store, '000002', 'b', 'other', NOW + 600_000, NOW);
+    await expect(full).rejects.toThrow(Unavailable);
+    await store.deleteRoom('room');
+    expect((await accept(store, '000002', 'b', 'other', NOW + 600_000, NOW)).kind).toBe('accepted');
+  });
+
+  test('rooms nobody asked for are swept, a use is noted once a day, and counts are exact', async () => {
+    const { store } = await open({ limits: { roomIdleMs: 30 * DAY } });
+    for (let n = 0; n < 40; n++) {
+      const code = String(n).padStart(6, '0');
+      await create(store, code, `a${n}`, NOW + 60_000, NOW);
+      await accept(store, code, `b${n}`, `room${n}`, NOW + 600_000, NOW);
+    }
+    expect(await store.counts()).toEqual({ pendings: 40, rooms: 40, idempotencyRecords: 0 });
+    await store.findRoom('room0', NOW + DAY);
+    await store.findRoom('room1', NOW + DAY + 1);
+    expect((await store.sweep(NOW + 30 * DAY)).rooms).toBe(0);
+    expect(await store.sweep(NOW + 30 * DAY + 1)).toEqual({ pendings: 0, rooms: 39 });
+    expect(await store.counts()).toEqual({ pendings: 0, rooms: 1, idempotencyRecords: 0 });
+    expect(await store.findRoom('room1', NOW)).toBeDefined();
+  });
+
+  test('records are those of all stores, and outlive each of them', async () => {
+    const { redis, prefix, store } = await open();
+    const other = openRedisStore(redis, { prefix, isTimeGiven: true });
+    await create(store, '000001', 'a', NOW + 60_000, NOW);
+    const both = await Promise.all(
+      [store, other].map((each, n) =>
+        accept(each, '000001', 'b', `room${n}`, NOW + 600_000, NOW, once('key')),
+      ),
+    );
+    expect(both[0]).toEqual(both[1]);
+    expect(both[0]?.kind).toBe('accepted');
+    expect(await other.firstTime(NOW, once('key'))).toEqual(both[0]);
+    expect(await other.firstTime(NOW, { ...once('key'), fingerprint: 'x' })).toEqual({
+      kind: 'key_reused',
+    });
+    const later = NOW + 600_000;
+    expect(await other.firstTime(later, once('key'))).toEqual({ kind: 'first', at: later });
+    expect(await other.firstTime(NOW, once('time'))).toEqual({ kind: 'first', at: NOW });
+    expect(await store.firstTime(NOW + 5, once('time'))).toEqual({ kind: 'first', at: NOW });
+  });
+});

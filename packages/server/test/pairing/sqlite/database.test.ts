@@ -1,0 +1,294 @@
+// Opening the database file: docs/operations.md, Upgrade. What is not ours is refused untouched; what is ours is migrated and keeps its rows.
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describeWith } from '@couplet/testkit/components';
+import { temporaryFolder } from '@couplet/testkit/server';
+import Database from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import { DatabaseRefused, openDatabase } from '../../../src/pairing/sqlite/database.js';
+import { openSqliteStore } from '../../../src/pairing/sqlite/store.js';
+import { execute, fingerprint, makeOriginalDatabase, rows } from '../../support/sqlite-files.js';
+import { accept, create, purge } from '../../support/store-calls.js';
+
+const folder = temporaryFolder();
+let files = 0;
+const newFile = () => join(folder, `${++files}.db`);
+const open = (path: string) => openDatabase(path).close();
+const INIT_SQL = fileURLToPath(new URL('../../../../../scripts/init-db.sql', import.meta.url));
+const NOW = Date.UTC(2099, 0, 1);
+const schemaOf = (path: string) => rows(path, 'SELECT * FROM sqlite_master ORDER BY name');
+
+function expectRefusal(path: string, reason: RegExp): void {
+  const before = fingerprint(path);
+  expect(() => openDatabase(path)).toThrow(DatabaseRefused);
+  expect(() => openDatabase(path)).toThrow(reason);
+  expect(fingerprint(path)).toBe(before);
+}
+
+test('the file and its folder are made', () => {
+  const path = join(folder, 'deep', 'er', 'chat.db');
+  open(path);
+  expect(rows(path, 'SELECT * FROM rooms')).toEqual([]);
+});
+
+const modeOf = (path: string) => statSync(path).mode & 0o777;
+
+test('the file, those beside it and folders that are made are for their user alone', () => {
+  const path = join(folder, 'closed', 'deep', 'chat.db');
+  const db = openDatabase(path);
+  for (const suffix of ['', '-wal', '-shm']) expect(modeOf(path + suffix), suffix).toBe(0o600);
+  for (const made of [dirname(path), dirname(dirname(path))]) expect(modeOf(made)).toBe(0o700);
+  db.close();
+  expect(modeOf(path)).toBe(0o600);
+});
+
+test('files that an earlier version left open are closed to others, a folder that exists is not touched', () => {
+  const shared = mkdtempSync(join(folder, 'shared-'));
+  chmodSync(shared, 0o777);
+  const path = join(shared, 'chat.db');
+  const other = openDatabase(path);
+  for (const suffix of ['', '-wal', '-shm']) chmodSync(path + suffix, 0o664);
+  open(path);
+  for (const suffix of ['', '-wal', '-shm']) expect(modeOf(path + suffix), suffix).toBe(0o600);
+  other.close();
+  expect(modeOf(shared)).toBe(0o777);
+});
+
+test('the mode of a file that is refused stays', () => {
+  const path = newFile();
+  writeFileSync(path, 'no database at all, '.repeat(100));
+  chmodSync(path, 0o644);
+  expectRefusal(path, /is not a SQLite database/);
+  expect(modeOf(path)).toBe(0o644);
+});
+
+test('an empty file is taken', () => {
+  const path = newFile();
+  writeFileSync(path, '');
+  open(path);
+  expect(rows(path, 'SELECT * FROM pendings')).toEqual([]);
+});
+
+test('WAL and synchronous=FULL are in force', () => {
+  const db = openDatabase(newFile());
+  expect(db.pragma('journal_mode', { simple: true })).toBe('wal');
+  expect(db.pragma('synchronous', { simple: true })).toBe(2);
+  db.close();
+});
+
+test('opening again changes nothing', () => {
+  const path = newFile();
+  open(path);
+  execute(path, "INSERT INTO rooms (roomid, client1, client2) VALUES ('r', 'a', 'b')");
+  const before = [schemaOf(path), rows(path, 'SELECT * FROM rooms')];
+  const bytes = fingerprint(path);
+  open(path);
+  expect([schemaOf(path), rows(path, 'SELECT * FROM rooms')]).toEqual(before);
+  expect(fingerprint(path)).toBe(bytes);
+});
+
+test('a database of the first server keeps every row and every further column', () => {
+  const path = newFile();
+  makeOriginalDatabase(path);
+  const pendings = rows(
+    path,
+    'SELECT joinid, client1, client2, client1_token, platform FROM pendings',
+  );
+  const rooms = rows(
+    path,
+    'SELECT roomid, client1, client2, client1_token, client2_token FROM rooms',
+  );
+  for (let n = 0; n < 2; n++) {
+    open(path);
+    expect(
+      rows(path, 'SELECT joinid, client1, client2, client1_token, platform FROM pendings'),
+    ).toEqual(pendings);
+    expect(
+      rows(path, 'SELECT roomid, client1, client2, client1_token, client2_token FROM rooms'),
+    ).toEqual(rooms);
+  }
+  expect(rows(path, 'SELECT DISTINCT exp FROM pendings')).toEqual([
+    { exp: '2100-01-01T00:00:00.000Z' },
+  ]);
+  const triggers = rows(
+    path,
+    "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
+  );
+  expect(triggers.map(({ name }) => name)).toEqual([
+    'pendings_expire_on_insert',
+    'pendings_expire_on_update',
+  ]);
+});
+
+test('a database of the first server works on', async () => {
+  const path = newFile();
+  makeOriginalDatabase(path);
+  const store = openSqliteStore(path);
+  expect(await store.findRoom('older', NOW)).toMatchObject({
+    roomId: 'older',
+    client1: 'A',
+    client2: 'B',
+  });
+  expect(await store.check('000001', 'A', NOW)).toMatchObject({ kind: 'waiting' });
+  expect(await store.check('000002', 'A', NOW)).toEqual({ kind: 'collected', roomId: 'newer' });
+  expect(await store.check('000003', 'C', NOW)).toEqual({
+    kind: 'waiting',
+    expiresAt: Date.UTC(2100, 0, 1),
+  });
+  expect(await accept(store, '000001', 'D', 'room', NOW, NOW)).toMatchObject({ kind: 'accepted' });
+  expect(await create(store, '000009', 'E', NOW + 1000, NOW)).toMatchObject({ kind: 'created' });
+  expect(await purge(store, ['A'])).toEqual({ roomsDeleted: 3, pendingsDeleted: 1 });
+  await store.close();
+});
+
+test('a code that expired while no server ran does not come back', async () => {
+  const path = newFile();
+  makeOriginalDatabase(path);
+  execute(
+    path,
+    `DROP TRIGGER cleanup_expired_on_insert;
+    INSERT INTO pendings (joinid, client1, exp) VALUES ('000009', 'A', '2020-01-01T00:00:00.000Z')`,
+  );
+  const store = openSqliteStore(path);
+  expect(await store.check('000009', 'A', Date.now())).toEqual({ kind: 'not_found_or_expired' });
+  await store.close();
+});
+
+test('a database whose last user was killed within a transaction opens without that transaction', () => {
+  const path = newFile();
+  makeOriginalDatabase(path);
+  const interrupted = `${path}.interrupted`;
+  const db = new Database(path);
+  // With a cache this small, pages go to the file before the transaction ends, as in a long one.
+  db.pragma('cache_size = 1');
+  db.pragma('cache_spill = 1');
+  db.exec(`BEGIN; UPDATE rooms SET client1 = 'undone';
+    WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+    INSERT INTO rooms (roomid, client1, client2) SELECT i, hex(randomblob(100)), 'b' FROM n`);
+  copyFileSync(path, interrupted);
+  copyFileSync(`${path}-journal`, `${interrupted}-journal`);
+  db.close();
+  open(interrupted);
+  expect(rows(interrupted, 'SELECT client1 FROM rooms')).toEqual([
+    { client1: 'A' },
+    { client1: 'A' },
+  ]);
+});
+
+describeWith(['sqlite3'], 'scripts/init-db.sql in the sqlite3 CLI', () => {
+  const initialise = (path: string) =>
+    execFileSync('sqlite3', [path], { input: readFileSync(INIT_SQL) });
+
+  test('makes what the server opens', () => {
+    const [byScript, byServer] = [newFile(), newFile()];
+    initialise(byScript);
+    execute(byScript, "INSERT INTO rooms VALUES ('r', 'a', 'b')");
+    open(byScript);
+    open(byServer);
+    expect(rows(byScript, 'SELECT roomid, client1, client2 FROM rooms')).toEqual([
+      { roomid: 'r', client1: 'a', client2: 'b' },
+    ]);
+    const named = (path: string) => schemaOf(path).map(({ type, name, sql }) => [type, name, sql]);
+    expect(named(byScript)).toEqual(named(byServer));
+  });
+
+  test('drops nothing of a database in use, however often it runs', () => {
+    const path = newFile();
+    makeOriginalDatabase(path);
+    open(path);
+    const before = [schemaOf(path), rows(path, 'SELECT * FROM pendings')];
+    initialise(path);
+    initialise(path);
+    expect([schemaOf(path), rows(path, 'SELECT * FROM pendings')]).toEqual(before);
+  });
+});
+
+test('a text file is refused', () => {
+  const path = newFile();
+  writeFileSync(path, 'Dear diary,\n'.repeat(500));
+  expectRefusal(path, /is not a SQLite database/);
+});
+
+test('a database of another application is refused', () => {
+  const [tables, id, columns, wal] = [newFile(), newFile(), newFile(), newFile()];
+  execute(tables, 'CREATE TABLE photos (id INTEGER PRIMARY KEY); INSERT INTO photos VALUES (1)');
+  expectRefusal(tables, /belongs to another application/);
+  execute(id, 'PRAGMA application_id = 7; CREATE TABLE rooms (roomid, client1, client2)');
+  expectRefusal(id, /belongs to another application/);
+  execute(columns, 'CREATE TABLE rooms (number INTEGER, price INTEGER)');
+  expectRefusal(columns, /its table rooms has no column roomid/);
+  execute(wal, 'PRAGMA journal_mode = WAL; CREATE TABLE photos (id INTEGER PRIMARY KEY)');
+  expectRefusal(wal, /belongs to another application/);
+});
+
+test('a database of a newer version is refused', () => {
+  const [ours, plain] = [newFile(), newFile()];
+  open(ours);
+  execute(ours, 'PRAGMA user_version = 99');
+  expectRefusal(ours, /was made by a newer version \(schema 99\)/);
+  makeOriginalDatabase(plain);
+  execute(plain, 'PRAGMA user_version = 99');
+  expectRefusal(plain, /was made by a newer version/);
+});
+
+test('a truncated and a damaged database are refused', () => {
+  const [truncated, damaged, header] = [newFile(), newFile(), newFile()];
+  for (const path of [truncated, damaged, header]) open(path);
+  truncateSync(truncated, statSync(truncated).size / 2);
+  expectRefusal(truncated, /is damaged/);
+  const garble = (path: string, from: number, length: number) => {
+    const file = openSync(path, 'r+');
+    writeSync(file, Buffer.alloc(length, 0xa5), 0, length, from);
+  };
+  garble(damaged, 100, 3000);
+  expectRefusal(damaged, /is damaged/);
+  garble(header, 0, 40);
+  expectRefusal(header, /is not a SQLite database/);
+});
+
+test('a folder in the place of the file is refused', () => {
+  const path = newFile();
+  mkdirSync(path);
+  expect(() => openDatabase(path)).toThrow(/cannot be opened|is a folder/);
+});
+
+test('a file in the place of the folder is refused', () => {
+  const path = newFile();
+  writeFileSync(path, 'x');
+  expect(() => openDatabase(join(path, 'chat.db'))).toThrow(/a file is in the way/);
+  expect(() => openDatabase(join(path, 'deep', 'chat.db'))).toThrow(/a file is in the way/);
+});
+
+test('a folder in which no file can be made is refused', () => {
+  // Not even the superuser can make files here.
+  expect(() => openDatabase('/proc/chat.db')).toThrow(/is the folder writable\?/);
+});
+
+test('a folder that cannot be made is refused, and not tried for ever', () => {
+  expect(() => openDatabase('/proc/couplet/chat.db')).toThrow(/a folder that cannot be made/);
+});
+
+test('a database that is locked is refused, and opens once it is free', () => {
+  const path = newFile();
+  makeOriginalDatabase(path);
+  const locked = openDatabase(newFile());
+  locked.exec(`ATTACH '${path}' AS other; BEGIN EXCLUSIVE; DELETE FROM other.rooms`);
+  expect(() => openDatabase(path)).toThrow(/is locked by another process/);
+  locked.exec('ROLLBACK');
+  locked.close();
+  open(path);
+  expect(rows(path, 'SELECT * FROM rooms')).toHaveLength(2);
+});

@@ -1,0 +1,177 @@
+// Group commit: what is asked together shares one transaction, and each call still has an answer of its own. docs/protocol.md §10.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '@couplet/testkit/server';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Unavailable } from '../../../src/base/failures.js';
+import {
+  executeHere,
+  executeInThread,
+  openSqliteStore,
+} from '../../../src/pairing/sqlite/store.js';
+import type { PairingStore } from '../../../src/pairing/store.js';
+import { pairingStoreContract } from '../../contract/pairing-store.js';
+import { execute, rows } from '../../support/sqlite-files.js';
+import { accept, create } from '../../support/store-calls.js';
+
+const folder = temporaryFolder();
+let files = 0;
+const newFile = () => join(folder, `${++files}.db`);
+const NOW = Date.UTC(2100, 0, 1);
+const LATER = NOW + 60_000;
+
+pairingStoreContract('SQLite in the thread of its caller', async () => {
+  const path = newFile();
+  return async (limits = {}) => openSqliteStore(path, limits, executeHere);
+});
+
+const HEADER_BYTES = 32;
+const FRAME_HEADER_BYTES = 24;
+
+/** Commits in a write-ahead log: frames that say how large the database is after them (SQLite file format §4.1). */
+function commits(path: string): number {
+  const wal = readFileSync(`${path}-wal`);
+  if (wal.length === 0) return 0;
+  const frameBytes = FRAME_HEADER_BYTES + wal.readUInt32BE(8);
+  let count = 0;
+  for (let at = HEADER_BYTES; at + frameBytes <= wal.length; at += frameBytes) {
+    if (wal.readUInt32BE(at + 4) > 0) count += 1;
+  }
+  return count;
+}
+
+describe.each([
+  ['a thread', executeInThread],
+  ['the thread of its caller', executeHere],
+])('a database in %s', (_name, start) => {
+  const open = (path = newFile()) => {
+    const store = openSqliteStore(path, {}, start);
+    onTestFinished(() => store.close());
+    return { store, path };
+  };
+  const code = (n: number) => String(n).padStart(6, '0');
+  const createMany = (store: PairingStore, clients: readonly string[]) =>
+    Promise.allSettled(clients.map((client1, n) => create(store, code(n), client1, LATER, NOW)));
+
+  test('calls of one turn share one commit, and each has its answer', async () => {
+    const { store, path } = open();
+    await store.probe(NOW);
+    const before = commits(path);
+    const answers = await createMany(store, ['a', 'b', 'c', 'd', 'e']);
+    expect(answers.every(({ status }) => status === 'fulfilled')).toBe(true);
+    expect(commits(path) - before).toBe(1);
+    const outcomes = await Promise.all([
+      accept(store, code(0), 'x', 'room 1', LATER, NOW),
+      accept(store, code(0), 'y', 'room 2', LATER, NOW),
+      accept(store, code(9), 'x', 'room 3', LATER, NOW),
+    ]);
+    expect(outcomes.map((outcome) => outcome.kind)).toEqual([
+      'accepted',
+      'conflict',
+      'not_found_or_expired',
+    ]);
+    expect(commits(path) - before).toBe(2);
+  });
+
+  test('calls that come while a commit is under way share the next one', async () => {
+    const { store, path } = open();
+    await store.probe(NOW);
+    const before = commits(path);
+    const first = create(store, code(100), 'a', LATER, NOW);
+    // The turn after this one: the first call is on its way.
+    await new Promise((resolve) => setImmediate(resolve));
+    const others = createMany(store, ['a', 'b', 'c']);
+    await first;
+    await others;
+    expect(commits(path) - before).toBe(2);
+  });
+
+  test('a lone call is committed at once, and by itself', async () => {
+    const { store, path } = open();
+    await store.probe(NOW);
+    const before = commits(path);
+    for (const n of [1, 2, 3]) await create(store, code(n), 'a', LATER, NOW);
+    expect(commits(path) - before).toBe(3);
+  });
+
+  test('what only reads commits nothing', async () => {
+    const { store, path } = open();
+    await create(store, code(1), 'a', LATER, NOW);
+    const before = commits(path);
+    await store.check(code(1), 'a', NOW);
+    await store.findRoom('room', NOW);
+    await store.counts();
+    expect(commits(path)).toBe(before);
+  });
+
+  test('more calls than a group may have are all answered', async () => {
+    const { store } = open();
+    const clients = Array.from({ length: 1200 }, (_, n) => `device ${n}`);
+    const answers = await createMany(store, clients);
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1200);
+    expect((await store.counts()).pendings).toBe(1200);
+  });
+
+  test('a call that fails leaves no trace, and the others of its group as they are', async () => {
+    const { store, path } = open();
+    await store.probe(NOW);
+    execute(
+      path,
+      `CREATE TRIGGER poison AFTER INSERT ON rooms WHEN new.client2 = 'poison'
+       BEGIN SELECT RAISE(ABORT, 'poison'); END`,
+    );
+    await createMany(store, ['a', 'b', 'c']);
+    const told: string[] = [];
+    store.onChange((joinCode) => told.push(joinCode));
+    const answers = await Promise.allSettled([
+      accept(store, code(0), 'x', 'room 0', LATER, NOW),
+      accept(store, code(1), 'poison', 'room 1', LATER, NOW),
+      accept(store, code(2), 'x', 'room 2', LATER, NOW),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect((answers[1] as PromiseRejectedResult).reason).not.toBeInstanceOf(Unavailable);
+    expect(told).toEqual([code(0), code(2)]);
+    expect((await store.counts()).rooms).toBe(2);
+    // The take of its pending was undone with the room.
+    expect(await store.check(code(1), 'b', NOW)).toMatchObject({ kind: 'waiting' });
+    expect(rows(path, 'SELECT roomid FROM rooms ORDER BY roomid')).toEqual([
+      { roomid: 'room 0' },
+      { roomid: 'room 2' },
+    ]);
+  });
+
+  test('a commit that fails is an outage for its whole group, of which nothing is left', async () => {
+    const { store, path } = open();
+    await store.probe(NOW);
+    // A deferred constraint is looked at by the commit itself.
+    execute(
+      path,
+      `CREATE TABLE parent (id INTEGER PRIMARY KEY);
+       CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+       CREATE TRIGGER poison AFTER INSERT ON pendings WHEN new.client1 = 'poison'
+       BEGIN INSERT INTO child VALUES (1); END`,
+    );
+    const told: string[] = [];
+    store.onChange((joinCode) => told.push(joinCode));
+    const answers = await createMany(store, ['a', 'poison', 'b']);
+    for (const answer of answers) {
+      expect((answer as PromiseRejectedResult).reason).toBeInstanceOf(Unavailable);
+    }
+    expect(told).toEqual([]);
+    expect(rows(path, 'SELECT * FROM pendings')).toEqual([]);
+    expect(await create(store, code(0), 'a', LATER, NOW)).toMatchObject({ kind: 'created' });
+    expect((await store.counts()).pendings).toBe(1);
+  });
+
+  test('what was asked before the store is closed is answered, what is asked after it is refused', async () => {
+    const path = newFile();
+    const store = openSqliteStore(path, {}, start);
+    const answers = createMany(store, ['a', 'b']);
+    const closed = store.close();
+    await expect(store.check(code(0), 'a', NOW)).rejects.toThrow(TypeError);
+    expect((await answers).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+    await closed;
+    await store.close();
+    expect(rows(path, 'SELECT joinid FROM pendings')).toHaveLength(2);
+  });
+});

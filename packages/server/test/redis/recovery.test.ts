@@ -1,0 +1,158 @@
+// How long Redis is unusable after a fault: its figures are in ARCHITECTURE.md, Decisions. Prints what it measures.
+import { setTimeout as delay } from 'node:timers/promises';
+import { describeWith } from '@couplet/testkit/components';
+import {
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+  startWatchedRedis,
+} from '@couplet/testkit/redis-servers';
+import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
+import { expect, onTestFinished, test } from 'vitest';
+import { defineScript, type Redis, type SubscriptionEvents } from '../../src/redis/redis.js';
+import { openRedis } from '../support/redis-stores.js';
+
+const TIMEOUT_MS = 2000;
+const SET = defineScript('set', "return redis.call('SET', KEYS[1], ARGV[1])");
+
+/** Resolves to the time in milliseconds since `start` at which `attempt` first succeeds. */
+async function succeeds(start: number, attempt: () => Promise<unknown>): Promise<number> {
+  for (;;) {
+    const done = await attempt().then(
+      (value) => value !== false,
+      () => false,
+    );
+    const elapsed = performance.now() - start;
+    if (done) return Math.round(elapsed);
+    if (elapsed > 30_000) throw new Error('not back after 30 s');
+    await delay(20);
+  }
+}
+
+/** The longest that one of many calls takes until it is answered or rejected, while `during` runs. */
+async function longestCall(call: () => Promise<unknown>, during: Promise<unknown>) {
+  let isOver = false;
+  let longest = 0;
+  const pending: Promise<void>[] = [];
+  void during.then(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    const start = performance.now();
+    const settled = () => {
+      longest = Math.max(longest, performance.now() - start);
+    };
+    pending.push(call().then(settled, settled));
+    await delay(20);
+  }
+  await Promise.all(pending);
+  return Math.round(longest);
+}
+
+async function subscribed(redis: Redis, channel: string) {
+  const events = { heard: new Set<string>(), begun: 0 };
+  const listener: SubscriptionEvents = {
+    message: (message) => events.heard.add(message),
+    subscribed: () => {
+      events.begun += 1;
+    },
+  };
+  const subscription = redis.subscribe(channel, listener);
+  onTestFinished(() => subscription.close());
+  await expect.poll(() => events.begun).toBe(1);
+  return events;
+}
+
+/** Publishes until a message arrives. */
+const arrives = (redis: Redis, channel: string, heard: Set<string>, start: number) => {
+  let number = 0;
+  return succeeds(start, async () => {
+    const message = `${++number}`;
+    await redis.publish(channel, message);
+    await delay(10);
+    return heard.size > 0;
+  });
+};
+
+const report = (what: string, figures: Record<string, number>) =>
+  process.stdout.write(`${what}: ${JSON.stringify(figures)} (ms)\n`);
+
+describeWith(['redis-server'], 'after a fault', () => {
+  test('of the master that Sentinels watch, calls and messages are back in 8 seconds', async () => {
+    const watched = await startWatchedRedis();
+    onTestFinished(() => watched.dispose());
+    const redis = await openRedis(watched.url, { timeoutMs: TIMEOUT_MS });
+    const { heard } = await subscribed(redis, '{a}channel');
+    const start = performance.now();
+    await watched.servers[0].stop('SIGKILL');
+    const calls = await succeeds(start, () => redis.run(SET, ['{a}key'], ['x']));
+    const messages = await arrives(redis, '{a}channel', heard, start);
+    report('Sentinel, master killed', { calls, messages });
+    expect(Math.max(calls, messages)).toBeLessThan(8000);
+  }, 90_000);
+
+  test('of a master of a cluster, calls and messages are back in 8 seconds', async () => {
+    const cluster = await startRedisCluster(3, true);
+    onTestFinished(() => cluster.dispose());
+    const redis = await openRedis(cluster.url, { timeoutMs: TIMEOUT_MS });
+    const keys = Array.from({ length: 30 }, (_, n) => `{${n}}key`);
+    const channel = '{1}channel';
+    const { heard } = await subscribed(redis, channel);
+    const start = performance.now();
+    await (cluster.servers[1] as RedisServer).stop('SIGKILL');
+    const calls = await succeeds(start, () =>
+      Promise.all(keys.map((key) => redis.run(SET, [key], ['x']))),
+    );
+    const messages = await arrives(redis, channel, heard, start);
+    report('Cluster, master killed', { calls, messages });
+    expect(Math.max(calls, messages)).toBeLessThan(8000);
+  }, 120_000);
+
+  test.each([
+    ['alone', 1],
+    ['of a cluster', 3],
+  ])(
+    'of a server %s that stands still for 3 seconds, no call takes longer than the timeout',
+    async (_, masters) => {
+      const cluster = masters === 1 ? undefined : await startRedisCluster(masters);
+      const server =
+        cluster === undefined ? await startRedis() : (cluster.servers[1] as RedisServer);
+      onTestFinished(() => (cluster ?? server).dispose());
+      const redis = await openRedis((cluster ?? server).url, { timeoutMs: TIMEOUT_MS });
+      const keys = Array.from({ length: 30 }, (_, n) => `{${n}}key`);
+      const all = () => Promise.all(keys.map((key) => redis.run(SET, [key], ['x'])));
+      await all();
+      server.pause();
+      onTestFinished(() => server.resume());
+      let start = 0;
+      const pause = delay(3000).then(() => {
+        start = performance.now();
+        server.resume();
+      });
+      const longest = await longestCall(
+        () => Promise.allSettled(keys.map((key) => redis.run(SET, [key], ['x']))),
+        pause,
+      );
+      const calls = await succeeds(start, all);
+      report(`Redis, ${masters} masters, one stands still`, { longest, calls });
+      expect(longest).toBeLessThan(TIMEOUT_MS + 1000);
+      expect(calls).toBeLessThan(8000);
+    },
+    90_000,
+  );
+
+  test('a half-open subscriber is replaced, which its owner is told', async () => {
+    const server = await startRedis();
+    onTestFinished(() => server.dispose());
+    const proxy = await startTcpProxy(server.port);
+    onTestFinished(() => proxy.close());
+    const redis = await openRedis(`redis://127.0.0.1:${proxy.port}`, { timeoutMs: TIMEOUT_MS });
+    const events = await subscribed(redis, '{a}channel');
+    proxy.strand();
+    const start = performance.now();
+    const messages = await arrives(redis, '{a}channel', events.heard, start);
+    report('half-open connections', { messages });
+    expect(events.begun).toBe(2);
+    expect(messages).toBeLessThan(12_000);
+  }, 60_000);
+});

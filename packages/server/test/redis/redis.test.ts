@@ -1,0 +1,241 @@
+// Redis behind our interface: routed by key, scripts loaded again, nothing that hangs, and back by itself after each fault.
+
+import { describeWith } from '@couplet/testkit/components';
+import { eventually } from '@couplet/testkit/eventually';
+import {
+  type RedisCluster,
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+  startWatchedRedis,
+} from '@couplet/testkit/redis-servers';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { Unavailable } from '../../src/base/failures.js';
+import { openNodeChannel } from '../../src/redis/node-channel.js';
+import { connectRedis, defineScript, isFull, type Redis } from '../../src/redis/redis.js';
+import { reconnectDelayMs, slotOf } from '../../src/redis/servers.js';
+import { openRedis, targetOf } from '../support/redis-stores.js';
+
+const SET = defineScript(
+  'set',
+  "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])",
+);
+const set = (redis: Redis, key = '{a}key', value = 'value') => redis.run(SET, [key], [value]);
+
+/** An inbox that notes what it gets, subscribed. */
+async function openInbox(redis: Redis, nodeId: string) {
+  const inbox = openNodeChannel(redis, 'test:', nodeId);
+  onTestFinished(() => inbox.close());
+  const got: string[] = [];
+  let subscribed = 0;
+  inbox.on('a', (body) => got.push(`a ${body}`));
+  inbox.on('b', (body) => got.push(`b ${body}`));
+  inbox.onSubscribed(() => {
+    subscribed += 1;
+  });
+  await expect.poll(() => inbox.isSubscribed).toBe(true);
+  return { inbox, got, subscribed: () => subscribed };
+}
+
+test('slots are those of the specification', () => {
+  expect(slotOf('123456789')).toBe(0x31c3);
+  expect(slotOf('{user1000}.following')).toBe(slotOf('user1000'));
+  expect(slotOf('foo{}{bar}')).toBe(slotOf('foo{}{bar}'));
+  expect(slotOf('foo{{bar}}zap')).toBe(slotOf('{bar'));
+});
+
+test('reconnects wait longer and longer, never at one instant, never longer than two seconds', () => {
+  expect(reconnectDelayMs(0, 0)).toBeLessThan(20);
+  for (const attempt of [3, 10, 1000]) {
+    expect(reconnectDelayMs(attempt, 0)).toBeLessThan(reconnectDelayMs(attempt, 1));
+    expect(reconnectDelayMs(attempt, 1)).toBeLessThanOrEqual(2000);
+  }
+});
+
+describeWith(['redis-server'], 'a single Redis', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(() => server?.dispose());
+
+  test('a script is sent by its hash, and again in full where the server has lost it', async () => {
+    const redis = await openRedis(server.url);
+    expect(await set(redis)).toBe('value');
+    await server.admin('SCRIPT', 'FLUSH');
+    expect(await Promise.all([set(redis), set(redis)])).toEqual(['value', 'value']);
+    const calls = async (name: string) =>
+      /calls=(\d+)/.exec(
+        String(await server.admin('INFO', 'commandstats')).split(`cmdstat_${name}:`)[1] ?? '',
+      )?.[1];
+    const evaluated = await calls('eval');
+    await set(redis);
+    expect(await calls('eval')).toBe(evaluated);
+  });
+
+  test('what is asked while Redis is away rejects at once; all is well again by itself', async () => {
+    const redis = await openRedis(server.url);
+    await set(redis);
+    const reconnects = redis.reconnects;
+    await server.stop();
+    await eventually(() => expect(redis.isUp).toBe(false));
+    const start = performance.now();
+    await expect(set(redis)).rejects.toThrow(Unavailable);
+    await expect(redis.publish('test:x', 'x')).rejects.toThrow(Unavailable);
+    expect(performance.now() - start).toBeLessThan(200);
+    await server.start();
+    expect(await redis.ready(5000)).toBe(true);
+    expect(await set(redis)).toBe('value');
+    expect(redis.reconnects).toBe(reconnects + 1);
+  });
+
+  test('a server that stands still costs the timeout, and no more', async () => {
+    const redis = await openRedis(server.url, { timeoutMs: 400 });
+    server.pause();
+    onTestFinished(() => server.resume());
+    const start = performance.now();
+    await expect(set(redis)).rejects.toThrow(Unavailable);
+    const waited = performance.now() - start;
+    expect(waited).toBeGreaterThan(300);
+    expect(waited).toBeLessThan(2000);
+    server.resume();
+    expect(await redis.ready(5000)).toBe(true);
+    expect(await set(redis)).toBe('value');
+  });
+
+  test('a full server refuses before the first line: Unavailable', async () => {
+    const redis = await openRedis(server.url);
+    await server.admin('CONFIG', 'SET', 'maxmemory', '1');
+    onTestFinished(() => server.admin('CONFIG', 'SET', 'maxmemory', '0') as Promise<never>);
+    expect(isFull(await set(redis, '{a}full').catch((error) => error))).toBe(true);
+    expect(await redis.command('{a}full', ['EXISTS', '{a}full'])).toBe(0);
+  });
+
+  test('a bug in a script is no outage', async () => {
+    const redis = await openRedis(server.url);
+    const wrong = redis.run(defineScript('wrong', "return redis.call('NONSENSE')"), ['k'], []);
+    await expect(wrong).rejects.not.toThrow(Unavailable);
+  });
+
+  test('a write that too few replicas have is not done, as far as its caller is concerned', async () => {
+    const redis = await openRedis(server.url, { replicasAck: 1, timeoutMs: 500 });
+    await expect(redis.write(SET, ['k'], ['v'])).rejects.toThrow(Unavailable);
+    expect(await redis.run(SET, ['k'], ['v'])).toBe('v');
+  });
+
+  test('a wrong password is an outage that never says the password', async () => {
+    const causes: unknown[] = [];
+    const url = server.url.replace('//', '//user:do-not-tell@');
+    const redis = connectRedis(targetOf(url), {
+      timeoutMs: 500,
+      replicasAck: 0,
+      onDown: (cause) => causes.push(cause),
+    });
+    onTestFinished(() => redis.close());
+    await expect.poll(() => causes.length).toBeGreaterThan(0);
+    await expect(set(redis)).rejects.toThrow(Unavailable);
+    expect(String((causes[0] as Error).stack)).not.toContain('do-not-tell');
+  });
+
+  test('messages arrive as they were sent, in their order, each with its kind', async () => {
+    const redis = await openRedis(server.url);
+    const { inbox, got } = await openInbox(redis, 'one');
+    const sender = openNodeChannel(await openRedis(server.url), 'test:', 'two');
+    onTestFinished(() => sender.close());
+    const bodies = ['', 'x:y', '7:ünï💡', 'a\u0000b'];
+    const sent = await Promise.all([
+      ...bodies.map((body) => inbox.send('one', 'a', body)),
+      inbox.send('one', 'b', 'last'),
+    ]);
+    expect(sent).toEqual([true, true, true, true, true]);
+    await expect.poll(() => got).toEqual([...bodies.map((body) => `a ${body}`), 'b last']);
+    expect(await sender.send('nobody', 'a', 'x')).toBe(false);
+  });
+
+  test('an inbox whose connection is cut subscribes anew, and says so', async () => {
+    const redis = await openRedis(server.url);
+    const { inbox, got, subscribed } = await openInbox(redis, 'cut');
+    await server.admin('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await expect.poll(subscribed).toBe(2);
+    await inbox.send('cut', 'a', 'x');
+    await expect.poll(() => got).toEqual(['a x']);
+  });
+
+  test('nothing is sent to Redis while nothing is asked of it', async () => {
+    const redis = await openRedis(server.url);
+    await set(redis);
+    const before = [...redis.counts];
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect([...redis.counts]).toEqual(before);
+  });
+});
+
+describeWith(['redis-server'], 'a Redis Cluster', () => {
+  let cluster: RedisCluster;
+  beforeAll(async () => {
+    cluster = await startRedisCluster(3, true);
+  }, 120_000);
+  afterAll(() => cluster?.dispose());
+  const keys = Array.from({ length: 60 }, (_, n) => `{${n}}key`);
+
+  test('each key goes to its master, and a scan sees all of them', async () => {
+    const redis = await openRedis(cluster.url);
+    for (const key of keys) await set(redis, key, key);
+    const seen = new Set<string>();
+    for await (const portion of redis.scan('{*}key')) for (const key of portion) seen.add(key);
+    expect(seen).toEqual(new Set(keys));
+  });
+
+  test('slots that move are followed, keys, scripts and inboxes', async () => {
+    const redis = await openRedis(cluster.url);
+    const { inbox, got, subscribed } = await openInbox(redis, 'moving');
+    for (const [n, key] of ['{1}key', '{2}key', 'test:{nmoving}inbox'].entries()) {
+      for (const to of [0, 1, 2, n]) {
+        await cluster.moveSlot(slotOf(key), to);
+        if (n < 2) expect(await set(redis, key, `${to}`)).toBe(`${to}`);
+      }
+    }
+    await expect.poll(subscribed).toBeGreaterThan(1);
+    await eventually(async () => expect(await inbox.send('moving', 'a', 'x')).toBe(true));
+    await expect.poll(() => got).toContain('a x');
+  });
+
+  test('while a master is away the others serve; its replica takes over', async () => {
+    const redis = await openRedis(cluster.url, { timeoutMs: 1000 });
+    const { inbox } = await openInbox(redis, 'failing');
+    const [, second] = cluster.servers as [RedisServer, RedisServer];
+    await second.stop();
+    const outcomes = await Promise.allSettled(keys.map((key) => set(redis, key)));
+    expect(outcomes.some(({ status }) => status === 'fulfilled')).toBe(true);
+    await eventually(() => Promise.all(keys.map((key) => set(redis, key))) as never, 20_000);
+    await eventually(async () => expect(await inbox.send('failing', 'a', 'x')).toBe(true), 10_000);
+    const fresh = await openRedis(cluster.url);
+    expect(await set(fresh)).toBe('value');
+    await second.start();
+  }, 60_000);
+});
+
+describeWith(['redis-server'], 'a Redis behind Sentinels', () => {
+  test('a failover is followed; with one replica asked for, nothing that was done is lost', async () => {
+    const watched = await startWatchedRedis();
+    onTestFinished(() => watched.dispose());
+    const redis = await openRedis(watched.url, { replicasAck: 1, timeoutMs: 1000 });
+    const { inbox, got } = await openInbox(redis, 'watched');
+    const done: string[] = [];
+    const [master] = watched.servers;
+    const from = master.port;
+    for (let n = 0; n < 50; n++) {
+      await redis.write(SET, [`key${n}`], [`${n}`]);
+      done.push(`key${n}`);
+    }
+    master.pause();
+    await watched.failedOver(from);
+    await eventually(async () => expect(await redis.command('x', ['PING'])).toBe('PONG'), 15_000);
+    for (const key of done) expect(await redis.command(key, ['GET', key])).toBe(key.slice(3));
+    await eventually(async () => expect(await inbox.send('watched', 'a', 'x')).toBe(true), 15_000);
+    await expect.poll(() => got).toContain('a x');
+    master.resume();
+    // It has learnt that it is a replica now: writes have one again.
+    await eventually(async () => void (await redis.write(SET, ['k'], ['v'])), 20_000);
+  }, 90_000);
+});

@@ -1,0 +1,88 @@
+// What a node tells of a Redis that refuses: each change once, and no flicker at the limit of its memory.
+
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { expect, test } from 'vitest';
+import { Unavailable } from '../../src/base/failures.js';
+import type { Refusal } from '../../src/redis/redis.js';
+import { watchRefusals } from '../../src/redis/refusals.js';
+import { captureLog } from '../support/captured-log.js';
+
+function watch() {
+  const clock = new FakeClock();
+  const log = captureLog();
+  const state = { refusals: [] as Refusal[], asked: 0, isAway: false };
+  const redis = {
+    async refusals() {
+      state.asked += 1;
+      if (state.isAway) throw new Unavailable(new Error('away'));
+      return new Set(state.refusals);
+    },
+  };
+  const watched = watchRefusals(redis, clock, log.log);
+  const pass = async (seconds: number) => {
+    for (let n = 0; n < seconds; n++) {
+      clock.advance(1000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const told = () => log.lines().map(({ msg, cause }) => [msg, cause].join(' ').trim());
+  return { ...watched, state, pass, told };
+}
+
+const FULL = 'Redis is full: what needs memory is refused';
+const ENDED = 'Redis takes writes again memory';
+
+test('nothing is asked until something is refused; then every second until nothing is', async () => {
+  const { noticed, state, pass, told, has, note } = watch();
+  await pass(60);
+  expect(state.asked).toBe(0);
+  state.refusals = ['memory'];
+  for (let n = 0; n < 100; n++) noticed('memory');
+  expect([has('memory'), note()]).toEqual([true, FULL]);
+  await pass(10);
+  expect(state.asked).toBe(10);
+  state.refusals = [];
+  await pass(10);
+  expect([has('memory'), note()]).toEqual([false, undefined]);
+  const { asked } = state;
+  await pass(60);
+  expect(state.asked).toBe(asked);
+  expect(told()).toEqual([FULL, ENDED]);
+});
+
+test('a Redis at its limit, full and not full in turns, is full all the while', async () => {
+  const { noticed, pass, told, check } = watch();
+  for (let n = 0; n < 20; n++) {
+    noticed('memory');
+    await check();
+    await pass(3);
+  }
+  expect(told()).toEqual([FULL]);
+  await pass(6);
+  expect(told()).toEqual([FULL, ENDED]);
+});
+
+test('a Redis that takes no writes is not ready, and is as soon as it takes them', async () => {
+  const { state, told, check, pass } = watch();
+  state.refusals = ['disk', 'memory'];
+  await expect(check()).rejects.toThrow(Unavailable);
+  await expect(check()).rejects.toThrow(Unavailable);
+  state.refusals = ['memory'];
+  await check();
+  expect(told()).toEqual(['Redis refuses writes disk', FULL, 'Redis takes writes again disk']);
+  state.isAway = true;
+  await expect(check()).rejects.toThrow(Unavailable);
+  await pass(10);
+  state.isAway = false;
+  state.refusals = [];
+  await pass(1);
+  expect(told().at(-1)).toBe(ENDED);
+});
+
+test('once closed, it asks no more', async () => {
+  const { noticed, close, state, pass } = watch();
+  noticed('memory');
+  close();
+  await pass(10);
+  expect(state.asked).toBe(0);
+});

@@ -1,0 +1,81 @@
+// REDIS_URL: every form of it, and every fault, none of which quotes the value.
+import { expect, test } from 'vitest';
+import { ConfigError, parseConfig } from '../../src/settings/config.js';
+import { parseRedisUrl } from '../../src/settings/redis.js';
+
+const common = { tls: false, credentials: {} };
+
+test.each([
+  [
+    'redis://localhost',
+    { kind: 'single', ...common, hosts: [{ host: 'localhost', port: 6379 }], database: 0 },
+  ],
+  [
+    'rediss://us%40er:p%3Ass@[::1]:7000/3',
+    {
+      kind: 'single',
+      tls: true,
+      hosts: [{ host: '::1', port: 7000 }],
+      credentials: { username: 'us@er', password: 'p:ss' },
+      database: 3,
+    },
+  ],
+  [
+    'redis://:secret@a:1,b:2,c?cluster',
+    {
+      kind: 'cluster',
+      tls: false,
+      hosts: [
+        { host: 'a', port: 1 },
+        { host: 'b', port: 2 },
+        { host: 'c', port: 6379 },
+      ],
+      credentials: { password: 'secret' },
+    },
+  ],
+  [
+    'redis://user@a,b:2/1?sentinel=main&sentinelPassword=x%26y',
+    {
+      kind: 'sentinel',
+      tls: false,
+      hosts: [
+        { host: 'a', port: 26_379 },
+        { host: 'b', port: 2 },
+      ],
+      credentials: { username: 'user' },
+      database: 1,
+      master: 'main',
+      sentinelCredentials: { password: 'x&y' },
+    },
+  ],
+])('%s is understood', (text, target) => {
+  expect(parseRedisUrl(text)).toEqual({ target });
+});
+
+test.each([
+  ['http://localhost', 'must look like'],
+  ['redis://', 'must look like'],
+  ['redis://h/x', 'must look like'],
+  ['redis://a b', 'has a host that is none'],
+  ['redis://h:99999', 'has a host that is none'],
+  ['redis://a,,b?cluster', 'has a host that is none'],
+  ['redis://a,b', 'needs ?cluster or ?sentinel'],
+  ['redis://a?cluster&sentinel=x', 'cannot be both'],
+  ['redis://a?sentinel=', 'needs the name of the master'],
+  ['redis://a/1?cluster', 'has a database'],
+  ['redis://a?clutser', 'has an option that is none of'],
+  ['redis://%zz:x@a', 'wrongly percent-encoded'],
+])('%s is at fault: it %s', (text, fault) => {
+  expect(parseRedisUrl(text)).toEqual({ fault: expect.stringContaining(fault) });
+});
+
+test('a configuration with a wrong REDIS_URL says so without quoting it', () => {
+  expect(() => parseConfig({ REDIS_URL: 'redis://user:secret@h/x' })).toThrow(
+    new ConfigError(['REDIS_URL: the value given must look like redis://host:6379']),
+  );
+});
+
+test('REQUIRE_PAIRED_ROOMS is content with Redis', () => {
+  const env = { REDIS_URL: 'redis://localhost', REQUIRE_PAIRED_ROOMS: '1' };
+  expect(parseConfig(env).requirePairedRooms).toBe(true);
+});

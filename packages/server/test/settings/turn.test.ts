@@ -1,0 +1,232 @@
+// The settings of TURN: what is right one by one, and what must go together.
+import { describe, expect, test } from 'vitest';
+import { ConfigError, parseConfig } from '../../src/settings/config.js';
+
+const SECRET = 'sixteen-chars-at-least';
+const TURN = { TURN_SECRET: SECRET, TURN_URLS: 'turn:turn.example.org' };
+
+function faultsOf(env: Record<string, string>): readonly string[] {
+  try {
+    parseConfig(env);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+}
+const namesOf = (env: Record<string, string>) =>
+  faultsOf(env).map((fault) => fault.split(':', 1)[0]);
+
+describe('TURN_URLS and STUN_URLS', () => {
+  test.each([
+    'turn:turn.example.org',
+    'turn:turn.example.org:3478',
+    'turn:turn.example.org:3478?transport=udp',
+    'turn:192.0.2.1:65535?transport=tcp',
+    'turn:[2001:db8::1]:3478',
+    'turn:localhost',
+    'turn:a.example, turn:b.example ,turn:c.example',
+  ])('takes %s', (urls) => {
+    expect(faultsOf({ ...TURN, TURN_URLS: urls })).toEqual([]);
+  });
+
+  test.each([
+    'turn.example.org',
+    'stun:turn.example.org',
+    'turn://turn.example.org',
+    'turn:turn.example.org:0',
+    'turn:turn.example.org:65536',
+    'turn:turn.example.org?transport=sctp',
+    'turn:turn.example.org/path',
+    'turn:user@turn.example.org',
+    'turn:2001:db8::1',
+    'turn:[2001:db8::1::]',
+    'TURN:turn.example.org',
+    'turn:',
+    'turn:a.example,,turn:b.example',
+  ])('refuses %s', (urls) => {
+    expect(namesOf({ ...TURN, TURN_URLS: urls })).toEqual(['TURN_URLS']);
+  });
+
+  test.each(['stun:stun.example.org', 'stuns:stun.example.org:5349', 'stun:[::1]'])(
+    'takes %s',
+    (urls) => {
+      expect(faultsOf({ STUN_URLS: urls })).toEqual([]);
+    },
+  );
+
+  test.each([
+    'turn:stun.example.org',
+    'stun:stun.example.org?transport=udp',
+    'stun:',
+    'stun://stun.example.org',
+    'stun:stun.example.org:99999',
+    'stun:[::::]',
+  ])('refuses %s as STUN', (urls) => {
+    expect(namesOf({ STUN_URLS: urls })).toEqual(['STUN_URLS']);
+  });
+});
+
+describe('TURN_SECRET', () => {
+  test('takes one, or two for a rotation, and keeps their order', () => {
+    expect(parseConfig({ ...TURN }).turnSecrets).toEqual([SECRET]);
+    const both = `${SECRET}-new,${SECRET}-old`;
+    expect(parseConfig({ ...TURN, TURN_SECRET: both }).turnSecrets).toEqual(both.split(','));
+  });
+
+  test.each([
+    ['a short one', 'short'],
+    ['three', `${SECRET},${SECRET},${SECRET}`],
+    ['one that a configuration file would take apart', 'sixteen # chars "at least'],
+    ['a short second', `${SECRET},short`],
+  ])('refuses %s, and never quotes it', (_, secret) => {
+    const faults = faultsOf({ ...TURN, TURN_SECRET: secret });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(/^TURN_SECRET: /);
+    expect(faults[0]).not.toContain(secret);
+  });
+});
+
+describe('what must go together', () => {
+  test.each<[string, Record<string, string>, string]>([
+    ['URLs without a secret', { TURN_URLS: 'turn:a.example' }, 'TURN_SECRET'],
+    ['a secret without URLs', { TURN_SECRET: SECRET }, 'TURN_URLS'],
+    ['turns: without a certificate', { ...TURN, TURN_URLS: 'turns:a.example' }, 'TURN_TLS_CERT'],
+    [
+      'TURN over DTLS',
+      {
+        ...TURN,
+        TURN_URLS: 'turns:a.example:5349?transport=udp',
+        TURN_TLS_CERT: '/c.pem',
+        TURN_TLS_KEY: '/k.pem',
+      },
+      'TURN_URLS',
+    ],
+    ['a certificate without its key', { TURN_TLS_CERT: '/c.pem' }, 'TURN_TLS_KEY'],
+    ['a key without its certificate', { TURN_TLS_KEY: '/k.pem' }, 'TURN_TLS_CERT'],
+    ['an empty relay range', { TURN_MIN_PORT: '50001', TURN_MAX_PORT: '50000' }, 'TURN_MIN_PORT'],
+    ['one port for two things', { TURN_PORT: '5349' }, 'TURN_TLS_PORT'],
+    ['a listening address that is none', { TURN_LISTEN_IPS: '10.0.0.256' }, 'TURN_LISTEN_IPS'],
+    ['an external IP that is none', { TURN_EXTERNAL_IP: '8.8.4.4/10.0.0.256' }, 'TURN_EXTERNAL_IP'],
+    ['an external IP of two families', { TURN_EXTERNAL_IP: '8.8.4.4/fd00::1' }, 'TURN_EXTERNAL_IP'],
+    ['a peer that is no address', { TURN_ALLOWED_PEERS: '300.1.1.1' }, 'TURN_ALLOWED_PEERS'],
+    ['peers of two families', { TURN_ALLOWED_PEERS: '10.0.0.1-fd00::1' }, 'TURN_ALLOWED_PEERS'],
+  ])('%s is a fault', (_, env, name) => {
+    expect(namesOf(env)).toEqual([name]);
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['nothing of it', {}],
+    ['STUN alone', { STUN_URLS: 'stun:a.example' }],
+    [
+      'TLS with a certificate',
+      { ...TURN, TURN_URLS: 'turns:a.example', TURN_TLS_CERT: '/c.pem', TURN_TLS_KEY: '/k.pem' },
+    ],
+    [
+      'TLS that ends elsewhere',
+      { ...TURN, TURN_URLS: 'turns:a.example', TURN_TLS_CERT: 'elsewhere' },
+    ],
+    [
+      'addresses of both families',
+      {
+        TURN_LISTEN_IPS: '10.0.0.4,fd00::4',
+        TURN_EXTERNAL_IP: '8.8.4.4/10.0.0.4,2606:4700::1/fd00::4',
+        TURN_ALLOWED_PEERS: '10.1.0.0-10.1.0.255,fd00::1',
+      },
+    ],
+    ['overlapping ranges where there is no second coturn', { TURN_MIN_PORT: '48000' }],
+  ])('%s is none', (_, env) => {
+    expect(faultsOf(env)).toEqual([]);
+  });
+
+  test('the second coturn has ports of its own', () => {
+    const user = { TURN_STATIC_USER: `old:${SECRET}` };
+    expect(faultsOf(user)).toEqual([]);
+    expect(namesOf({ ...user, TURN_MIN_PORT: '48000' })).toEqual(['TURN_STATIC_MIN_PORT']);
+    expect(namesOf({ ...user, TURN_STATIC_PORT: '3478' })).toEqual([
+      'TURN_STATIC_PORT, TURN_STATIC_TLS_PORT',
+    ]);
+    expect(
+      namesOf({ ...user, TURN_STATIC_MIN_PORT: '49000', TURN_STATIC_MAX_PORT: '48999' }),
+    ).toEqual(['TURN_STATIC_MIN_PORT']);
+  });
+
+  test('all faults are reported at once, but none that only follows from another', () => {
+    expect(
+      namesOf({ PORT: 'x', TURN_SECRET: 'short', TURN_URLS: 'turn:a.example', TURN_TLS_KEY: '/k' }),
+    ).toEqual(['PORT', 'TURN_SECRET', 'TURN_TLS_CERT']);
+  });
+});
+
+describe('ICE_SERVERS_EXTRA', () => {
+  test('is a JSON array of RTCIceServer, kept as it is', () => {
+    const servers = [{ urls: ['turn:x.example'], username: 'u', credential: 'c' }];
+    expect(parseConfig({ ICE_SERVERS_EXTRA: JSON.stringify(servers) }).iceServersExtra).toEqual(
+      servers,
+    );
+  });
+
+  const user = { username: 'u', credential: 'secret-credential' };
+
+  test.each([
+    { urls: 'turn:a.example' },
+    { urls: 'turn:a.example', username: 'u' },
+    { urls: 'turns:a.example', credential: 'secret-credential' },
+    { urls: 'turn:a.example', username: '', credential: '' },
+    { urls: ['stun:a.example', 'turn:a.example'] },
+    { ...user, urls: 'turn:a.example', username: 'ü'.repeat(255) },
+    { ...user, urls: 'turn://a.example' },
+    { ...user, urls: 'turn:a.example:0' },
+    { ...user, urls: 'turn:a.example?transport=sctp' },
+    { ...user, urls: 'turn:u@a.example' },
+    { urls: 'stun:a.example?transport=udp' },
+    { urls: 'stun://a.example:19302' },
+    { urls: 'stun:a.example:99999' },
+    { urls: 'stun:[::::]' },
+    { urls: ['stun:a.example', 'https://a.example'] },
+    { urls: ' stun:a.example' },
+    { urls: '' },
+    { urls: [] },
+  ])('refuses what browsers refuse, without quoting it: %j', (server) => {
+    const extra = [{ urls: 'stun:fine.example' }, server];
+    const faults = faultsOf({ ICE_SERVERS_EXTRA: JSON.stringify(extra) });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(/^ICE_SERVERS_EXTRA: /);
+    expect(faults[0]).not.toMatch(/secret-credential|a\.example/);
+  });
+
+  test('tells which server is at fault, for each', () => {
+    const extra = [{ urls: 'stun:a.example' }, { urls: 'turn:a.example' }, { urls: 'x' }];
+    const [fault] = faultsOf({ ICE_SERVERS_EXTRA: JSON.stringify(extra) });
+    expect(fault).toMatch(/server 2 has a TURN URL.*; server 3 has a URL/);
+  });
+
+  test('takes what browsers take', () => {
+    const extra = [
+      { urls: ['stun:a.example', 'stuns:a.example:5349', 'stun:[2001:db8::1]:3478'] },
+      { ...user, urls: ['turn:a.example:3478?transport=tcp', 'turns:192.0.2.1:443'] },
+    ];
+    expect(faultsOf({ ICE_SERVERS_EXTRA: JSON.stringify(extra) })).toEqual([]);
+  });
+
+  test.each([
+    'not json secret-credential',
+    '{"urls":"secret-credential"}',
+    '[{"username":"secret-credential"}]',
+  ])('refuses %s without quoting it', (text) => {
+    const faults = faultsOf({ ICE_SERVERS_EXTRA: text });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).not.toContain('secret-credential');
+  });
+});
+
+test.each(['59', '86401', '1h'])('TURN_TTL_SECONDS refuses %s', (ttl) => {
+  expect(namesOf({ TURN_TTL_SECONDS: ttl })).toEqual(['TURN_TTL_SECONDS']);
+});
+
+test.each(['198.51.100.7', 'turn.example.org/10.0.0.4', '198.51.100.7/'])(
+  'TURN_EXTERNAL_IP refuses %s',
+  (ip) => {
+    expect(namesOf({ TURN_EXTERNAL_IP: ip })).toEqual(['TURN_EXTERNAL_IP']);
+  },
+);

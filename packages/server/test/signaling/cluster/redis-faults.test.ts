@@ -1,0 +1,248 @@
+// Rooms on a real Redis that forgets its scripts or its data, is away, or lets a connection drop; and what talking costs it.
+import { randomUUID } from 'node:crypto';
+import { describeWith } from '@couplet/testkit/components';
+import { eventually } from '@couplet/testkit/eventually';
+import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
+import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { Unavailable } from '../../../src/base/failures.js';
+import type { Redis } from '../../../src/redis/redis.js';
+import { RecordingConnections } from '../../contract/backplane.js';
+import { openRedis, type RedisNode, RedisNodes } from '../../support/redis-nodes.js';
+
+describeWith(['redis-server'], 'rooms on Redis', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await startRedis(['appendonly yes', 'appendfsync always']);
+    return () => server.dispose();
+  });
+
+  const countOf = (redis: Redis): number =>
+    [...redis.counts.values()].reduce((sum, count) => sum + count, 0);
+
+  /** `…0` lives on the first node, `…1` on the second. */
+  async function twoNodes(urls = [server.url, server.url], leaseSeconds = 2) {
+    const connections = new RecordingConnections();
+    const redises = await Promise.all(urls.map((url) => openRedis(url, 500)));
+    const world = await RedisNodes.start(connections, redises, leaseSeconds);
+    onTestFinished(async () => {
+      await world.close();
+      for (const redis of redises) redis.close();
+    });
+    const join = (connectionId: string, roomId = 'r', deviceId: string | null = null) =>
+      world.backplaneOf(connectionId).join(roomId, { connectionId, deviceId }, null, null);
+    const pair = async (one: string, other: string, roomId = 'r') => {
+      await join(one, roomId);
+      await join(other, roomId);
+      await world.settle();
+      connections.take(one);
+      connections.take(other);
+    };
+    const hears = (connectionId: string, expected: string[]) => {
+      const heard: string[] = [];
+      return eventually(() => {
+        heard.push(...connections.take(connectionId));
+        expect(heard).toEqual(expected);
+      });
+    };
+    const [first, second] = world.nodes as [RedisNode, RedisNode];
+    return { connections, world, redises, first, second, join, pair, hears };
+  }
+
+  /** Says something and waits until it is heard: the two really have each other. */
+  async function reaches(
+    { connections, world }: Awaited<ReturnType<typeof twoNodes>>,
+    from: string,
+    to: string,
+  ): Promise<void> {
+    const word = randomUUID();
+    world.backplaneOf(from).forward(from, to, word);
+    await eventually(() => expect(connections.frames(to)).toContain(word));
+  }
+
+  test('two who sit on one node talk without a single command', async () => {
+    const { connections, world, first, pair } = await twoNodes(undefined, 300);
+    await pair('a0', 'b0');
+    const before = countOf(first.redis);
+    for (let n = 0; n < 10_000; n++) first.backplane.forward('a0', 'b0', `frame ${n}`);
+    await world.settle();
+    expect(connections.frames('b0')).toHaveLength(10_000);
+    expect(countOf(first.redis)).toBe(before);
+  });
+
+  test('what two on different nodes say in one turn is one publication, in order', async () => {
+    const { connections, world, first, pair } = await twoNodes(undefined, 300);
+    await pair('a0', 'b1');
+    const before = countOf(first.redis);
+    const frames = Array.from({ length: 100 }, (_, n) => `frame ${n}`);
+    for (const frame of frames) first.backplane.forward('a0', 'b1', frame);
+    await world.settle();
+    expect(connections.frames('b1')).toEqual(frames);
+    expect(countOf(first.redis)).toBe(before + 1);
+  });
+
+  test('of a hundred joins from two nodes at once exactly two get a seat', async () => {
+    const { connections, world, join } = await twoNodes();
+    const ids = Array.from({ length: 100 }, (_, n) => `c${n}`);
+    const seated = await Promise.all(ids.map((id) => join(id)));
+    await world.settle();
+    expect(seated.filter(Boolean)).toHaveLength(2);
+    const last = ids.map((id) => connections.take(id).at(-1)).sort();
+    expect(last.filter((told) => told?.startsWith('room_ready'))).toEqual([
+      'room_ready initiator',
+      'room_ready responder',
+    ]);
+  });
+
+  test('a device that comes back on another node takes its seat over', async () => {
+    const { connections, world, join } = await twoNodes();
+    await join('a0', 'r', 'phone');
+    await join('b1', 'r', 'tablet');
+    await world.settle();
+    connections.take('a0');
+    connections.take('b1');
+    await join('a1', 'r', 'phone');
+    await world.settle();
+    expect(connections.take('a0')).toEqual(['close replaced']);
+    expect(connections.take('a1')).toEqual(['room_joined initiator', 'room_ready initiator']);
+    expect(connections.take('b1')).toEqual(['peer_disconnected', 'room_ready responder']);
+  });
+
+  test('every node shows the rooms of all', async () => {
+    const { world, first, second, join, pair } = await twoNodes();
+    await pair('a0', 'b1', 'both');
+    await join('c0', 'one');
+    await join('d1', 'two');
+    await world.settle();
+    const expected = [
+      { roomId: 'both', members: 2 },
+      { roomId: 'one', members: 1 },
+      { roomId: 'two', members: 1 },
+    ];
+    for (const { backplane } of [first, second]) {
+      const rooms = [...(await backplane.rooms())];
+      expect(rooms.sort((a, b) => (a.roomId < b.roomId ? -1 : 1))).toEqual(expected);
+    }
+  });
+
+  test('a node that dies is found out, and its members’ peers are told', async () => {
+    const { connections, world, second, pair, hears } = await twoNodes(undefined, 1);
+    await pair('a0', 'b1');
+    const start = performance.now();
+    second.channel.close();
+    second.redis.close();
+    await hears('a0', ['peer_disconnected']);
+    expect(performance.now() - start).toBeLessThan(1000 * (1 + 1 / 3) + 1000);
+    expect(connections.seats.get('a0')).toMatchObject({ peerId: null });
+    expect((await world.node(0).backplane.rooms()).map(({ members }) => members)).toEqual([1]);
+  });
+
+  describe('Redis', () => {
+    test('that has forgotten its scripts gets them again', async () => {
+      const cluster = await twoNodes();
+      await cluster.pair('a0', 'b1');
+      await server.admin('SCRIPT', 'FLUSH');
+      await cluster.world.backplaneOf('b1').depart('r', 'b1', 'leave');
+      expect(await cluster.join('d1')).toBe(true);
+      await cluster.world.settle();
+      await reaches(cluster, 'd1', 'a0');
+    });
+
+    test('that is away takes joins, not the talk of who sits on one node; and all heals by itself', async () => {
+      const cluster = await twoNodes(undefined, 1);
+      const { connections, first, join, pair, hears } = cluster;
+      await pair('a0', 'b0', 'own');
+      await pair('c0', 'd1', 'both');
+      await server.stop('SIGTERM');
+      await expect(join('e0')).rejects.toBeInstanceOf(Unavailable);
+      await hears('c0', ['peer_disconnected']);
+      await hears('d1', ['peer_disconnected']);
+      await expect(first.backplane.check()).rejects.toThrow();
+      first.backplane.forward('a0', 'b0', 'still here');
+      expect(connections.frames('b0')).toEqual(['still here']);
+      await server.start();
+      await eventually(() => first.backplane.check());
+      await eventually(async () => expect(await join('e0')).toBe(true));
+      const roles = new Set<string | undefined>();
+      for (const id of ['c0', 'd1']) {
+        let last: string | undefined;
+        await eventually(() => {
+          last = connections.take(id).at(-1) ?? last;
+          expect(last).toMatch(/^room_ready/);
+        });
+        roles.add(last);
+      }
+      expect(roles.size).toBe(2);
+      await reaches(cluster, 'c0', 'd1');
+      await reaches(cluster, 'd1', 'c0');
+      expect([connections.take('a0'), connections.take('b0')]).toEqual([[], []]);
+    });
+
+    test('that comes back with nothing is told all seats by who sits there', async () => {
+      const empty = await startRedis();
+      onTestFinished(() => empty.dispose());
+      const cluster = await twoNodes([empty.url, empty.url]);
+      const { connections, pair, join } = cluster;
+      await pair('a0', 'b0', 'own');
+      await pair('c0', 'd1', 'both');
+      await empty.stop('SIGKILL');
+      await empty.start();
+      await eventually(async () => {
+        const rooms = await cluster.first.backplane.rooms();
+        expect(rooms.map(({ members }) => members)).toEqual([2, 2]);
+      });
+      expect([connections.take('a0'), connections.take('b0')]).toEqual([[], []]);
+      await expect(join('x1', 'own')).rejects.toBeInstanceOf(Unavailable);
+      await eventually(async () => expect(await join('x1', 'own')).toBe(false));
+      await reaches(cluster, 'a0', 'b0');
+      await reaches(cluster, 'c0', 'd1');
+      await reaches(cluster, 'd1', 'c0');
+    });
+  });
+
+  test('what happened while a node did not hear is made up for when it does', async () => {
+    const proxy = await startTcpProxy(server.port);
+    onTestFinished(() => proxy.close());
+    const cluster = await twoNodes([`redis://127.0.0.1:${proxy.port}`, server.url], 30);
+    const { connections, first, world, pair, join } = cluster;
+    await pair('a0', 'b1');
+    proxy.cut();
+    await eventually(() => expect(first.channel.isSubscribed).toBe(false));
+    await world.backplaneOf('b1').depart('r', 'b1', 'leave');
+    await join('d1');
+    expect(connections.take('a0')).toEqual([]);
+    proxy.mend();
+    // By the news, which is said until it is heard, or by reading the room, whichever comes first.
+    const told: string[] = [];
+    await eventually(() => {
+      told.push(...connections.take('a0'));
+      expect(told).toHaveLength(2);
+    });
+    expect(['peer_left', 'peer_disconnected']).toContain(told[0]);
+    expect(told[1]).toBe('room_ready initiator');
+    await reaches(cluster, 'd1', 'a0');
+  });
+
+  test('what is said to a node that does not hear, and what a killed connection loses, arrives once and in order', async () => {
+    const proxy = await startTcpProxy(server.port);
+    onTestFinished(() => proxy.close());
+    const urls = [`redis://127.0.0.1:${proxy.port}`, server.url];
+    const { connections, first, world, pair } = await twoNodes(urls, 30);
+    await pair('a0', 'b1');
+    const frames = Array.from({ length: 300 }, (_, n) => `frame ${n}`);
+    const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+    for (const [n, frame] of frames.entries()) {
+      world.backplaneOf('b1').forward('b1', 'a0', frame);
+      if (n === 50) await server.admin('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      if (n === 100) await server.admin('CLIENT', 'KILL', 'TYPE', 'normal');
+      if (n === 150) proxy.cut();
+      if (n === 250) {
+        await eventually(() => expect(first.channel.isSubscribed).toBe(false));
+        proxy.mend();
+      }
+      await oneTurn();
+    }
+    await eventually(() => expect(connections.frames('a0')).toEqual(frames));
+    expect([connections.take('a0'), connections.take('b1')]).toEqual([[], []]);
+  });
+});

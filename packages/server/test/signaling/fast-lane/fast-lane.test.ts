@@ -1,0 +1,252 @@
+// What goes by the fast lane and what by ws comes to the same: however frames are mixed and reads are cut, and whoever reads slowly.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { startServer } from '@couplet/testkit/server';
+import fc from 'fast-check';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { closePayload, FrameReader, frame, OPCODES, textFrame } from '../../fuzz/raw-frames.js';
+import { RawSocket } from '../../fuzz/raw-socket.js';
+
+const server = await startServer({
+  MAX_MESSAGES_PER_SECOND: '10000000',
+  MAX_BYTES_PER_SECOND: '10000000000',
+  MAX_BUFFERED_BYTES: '100000000',
+});
+afterAll(() => server.close());
+
+const HANDSHAKE =
+  'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+
+/** Something that a client sends, what its peer gets of it, and what the client is answered. */
+interface Item {
+  bytes: Buffer;
+  forwarded?: object;
+  answer?: string;
+}
+
+const { text, binary, ping, pong, continuation } = OPCODES;
+
+const forwarded = (message: object, spelled = JSON.stringify(message)): Item => ({
+  bytes: textFrame(spelled),
+  forwarded: message,
+});
+const offer = (sdp: string) => ({ type: 'webrtc_offer', sdp });
+const candidate = (words: string) => ({
+  type: 'ice_candidate',
+  candidate: { candidate: `candidate:${words}`, sdpMid: '0', sdpMLineIndex: 0 },
+});
+const inTwo = (message: object): Item => {
+  const payload = Buffer.from(JSON.stringify(message));
+  return {
+    bytes: Buffer.concat([
+      frame({ opcode: text, payload: payload.subarray(0, 20), fin: false }),
+      frame({ opcode: continuation, payload: payload.subarray(20) }),
+    ]),
+    forwarded: message,
+  };
+};
+
+const words = fc.stringMatching(/^[a-z0-9 ]{0,300}$/);
+const items: fc.Arbitrary<Item> = fc.oneof(
+  { arbitrary: words.map((word) => forwarded(candidate(word))), weight: 6 },
+  { arbitrary: words.map((word) => forwarded(offer(`v=0\r\n${word}`))), weight: 3 },
+  fc.integer({ min: 16_300, max: 16_500 }).map((n) => forwarded(offer('x'.repeat(n)))),
+  words.map((word) => forwarded(offer(`é${word}`))),
+  words.map((word) => forwarded(offer(word), JSON.stringify({ from: 'me', ...offer(word) }))),
+  words.map((word) => inTwo(offer(word))),
+  fc.constantFrom<Item>(
+    { bytes: textFrame({ type: 'ping' }), answer: 'pong' },
+    { bytes: textFrame('{"type":"webrtc_offer","sdp":"\\x"}'), answer: 'invalid_json' },
+    { bytes: textFrame('{"type":"webrtc_offer","sdp":1}'), answer: 'invalid_sdp' },
+    { bytes: frame({ opcode: binary, payload: Buffer.alloc(3) }), answer: 'invalid_json' },
+    { bytes: frame({ opcode: ping, payload: Buffer.from('a') }), answer: 'frame a' },
+    { bytes: frame({ opcode: pong }) },
+  ),
+);
+
+let rooms = 0;
+
+/** A client of bytes, and its peer, in a room of their own. */
+async function rawPair({
+  wsUrl,
+}: {
+  wsUrl: string;
+} = server): Promise<{ raw: RawSocket; peer: Peer; from: string; roomId: string }> {
+  const roomId = `room ${++rooms} é`;
+  const peer = await Peer.open(wsUrl);
+  await peer.join(roomId);
+  const raw = new RawSocket(Number(new URL(wsUrl).port));
+  await raw.write(Buffer.from(HANDSHAKE));
+  await raw.write(textFrame({ type: 'join_room', roomId }));
+  await raw.until((received) => received.includes('"room_ready"'));
+  await peer.next('room_ready');
+  const from = /"clientId":"([^"]+)"/.exec(raw.received.toString('latin1'))?.[1] as string;
+  return { raw, peer, from, roomId };
+}
+
+/** What a client was answered, after its join. */
+function answersIn(received: Buffer): string[] {
+  const frames = new FrameReader().read(received.subarray(received.indexOf('\r\n\r\n') + 4));
+  // A slow run meets the heartbeat.
+  const answers = frames.slice(3).filter(({ opcode }) => opcode !== ping);
+  return answers.map(({ opcode, payload }) => {
+    if (opcode === OPCODES.close) return `close ${payload.readUInt16BE(0)}`;
+    if (opcode === OPCODES.pong) return `frame ${payload}`;
+    const { type, code } = JSON.parse(payload.toString());
+    return code ?? type;
+  });
+}
+
+const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 });
+
+test('the peer gets each message once, in order and signed, and the sender its answers', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(items, { maxLength: 30 }), cuts, async (sent, places) => {
+      const { raw, peer, from, roomId } = await rawPair();
+      try {
+        const script = [...sent, forwarded(offer('end')), { bytes: textFrame({ type: 'end' }) }];
+        await raw.write(Buffer.concat(script.map(({ bytes }) => bytes)), places);
+        for (const message of script.flatMap((item) => item.forwarded ?? [])) {
+          expect(await peer.next()).toStrictEqual({ ...message, from, roomId });
+        }
+        await raw.until((received) => received.includes('unknown_message_type'));
+        const answers = sent.flatMap(({ answer }) => answer ?? []);
+        expect(answersIn(raw.received)).toEqual([...answers, 'unknown_message_type']);
+        expect(await peer.sync()).toEqual([]);
+      } finally {
+        raw.destroy();
+        peer.socket.terminate();
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test.each([
+  ['text that is no UTF-8', frame({ opcode: text, payload: Buffer.from([0x22, 0xff]) }), 1007],
+  ['an unmasked frame', frame({ opcode: text, masked: false }), 1002],
+  ['a message over the cap', frame({ opcode: text, claimedLength: 10_000_000n }), 1009],
+  ['a close frame', frame({ opcode: OPCODES.close, payload: closePayload(1000) }), 1000],
+])('after %s nothing is forwarded, in this read or in later ones', async (_what, last, code) => {
+  const { raw, peer } = await rawPair();
+  onTestFinished(() => raw.destroy());
+  onTestFinished(() => peer.socket.terminate());
+  const before = textFrame(offer('before'));
+  const after = textFrame(offer('after'));
+  await raw.write(Buffer.concat([before, last, after]));
+  await raw.until((received) => answersIn(received).includes(`close ${code}`));
+  await raw.write(after);
+  raw.socket.end();
+  expect((await peer.next()).sdp).toBe('before');
+  await peer.next('peer_disconnected');
+  expect(await peer.sync()).toEqual([]);
+});
+
+test('what a slow reader has yet to read stays as it was sent, whatever others send meanwhile', async () => {
+  const [sender, reader] = await pairOfPeers(server.wsUrl, 'slow');
+  const [busy, other] = await pairOfPeers(server.wsUrl, 'busy');
+  const bulk = 'x'.repeat(8000);
+  const count = 2000;
+  reader.socket.pause();
+  for (let n = 0; n < count; n++) {
+    sender.send(offer(`${n} ${bulk}`));
+    busy.send(offer(`busy ${n}`));
+    if (n % 20 === 0) await Promise.all([sender.sync(), busy.sync()]);
+  }
+  for (let n = 0; n < count; n++) expect((await other.next()).sdp).toBe(`busy ${n}`);
+  reader.socket.resume();
+  for (let n = 0; n < count; n++) expect((await reader.next()).sdp).toBe(`${n} ${bulk}`);
+});
+
+test('a message over the cap is left to ws, which closes with 1009', async () => {
+  const small = await startServer({ MAX_MESSAGE_BYTES: '1024' });
+  onTestFinished(() => small.close());
+  const [sender, reader] = await pairOfPeers(small.wsUrl, 'small');
+  sender.send(offer('before'));
+  sender.send(offer('x'.repeat(1024)));
+  expect((await sender.closed).code).toBe(1009);
+  expect((await reader.next()).sdp).toBe('before');
+  expect((await reader.next()).type).toBe('peer_disconnected');
+});
+
+test('who sends too fast is warned, then closed, and what came before is passed on', async () => {
+  const strict = await startServer({ MAX_MESSAGES_PER_SECOND: '10' });
+  onTestFinished(() => strict.close());
+  const [sender, reader] = await pairOfPeers(strict.wsUrl, 'strict');
+  for (let n = 0; n < 500; n++) sender.send(candidate(`${n}`));
+  expect((await sender.next('error')).code).toBe('rate_limited');
+  expect((await sender.closed).code).toBe(1008);
+  let passedOn = 0;
+  for (;;) {
+    const { type, candidate: given } = await reader.next();
+    if (type === 'peer_disconnected') break;
+    expect(given).toEqual(candidate(`${passedOn++}`).candidate);
+  }
+  expect(passedOn).toBeGreaterThan(10);
+  expect(passedOn).toBeLessThan(500);
+});
+
+test('who sends messages is heard, whether or not it answers pings', async () => {
+  const clock = new FakeClock();
+  const patient = await startServer({ HEARTBEAT_SECONDS: '30' }, { clock });
+  onTestFinished(() => patient.close());
+  const { raw, peer } = await rawPair(patient);
+  onTestFinished(() => raw.destroy());
+  onTestFinished(() => peer.socket.terminate());
+  for (let n = 0; n < 8; n++) {
+    await raw.write(textFrame(candidate(`${n}`)));
+    expect((await peer.next()).type).toBe('ice_candidate');
+    clock.advance(30_000);
+    expect(await peer.sync()).toEqual([]);
+  }
+});
+
+test('what is sent after a join waits for it, and goes to the new room', async () => {
+  let asked = () => {};
+  let letIn = (_mayJoin: boolean) => {};
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const join = ({ roomId }: { roomId: string }) => {
+    if (roomId !== 'guarded') return true;
+    asked();
+    return new Promise<boolean>((resolve) => {
+      letIn = resolve;
+    });
+  };
+  const guarded = await startServer({}, { authorize: { join } });
+  onTestFinished(() => guarded.close());
+  const [mover, left] = await pairOfPeers(guarded.wsUrl, 'old');
+  mover.send({ type: 'join_room', roomId: 'guarded' });
+  await isAsked;
+  mover.send(candidate('for the new room'));
+  // An answer to somebody else shows that what was sent before it has been read.
+  expect(await left.sync()).toEqual([]);
+  letIn(true);
+  await mover.next('room_joined');
+  expect((await mover.next('error')).code).toBe('no_peer');
+  expect((await left.next()).type).toBe('peer_left');
+});
+
+test('ws listens to the data of a stream once: the lane takes the place of that listener', async () => {
+  const http = createServer();
+  onTestFinished(() => void http.close());
+  const acceptor = new WebSocketServer({ noServer: true });
+  const listeners = new Promise<number>((resolve) => {
+    http.on('upgrade', (request, stream, head) => {
+      acceptor.handleUpgrade(request, stream, head, (socket) => {
+        resolve(stream.listenerCount('data'));
+        socket.terminate();
+      });
+    });
+  });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  const client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
+  // It is dropped at once.
+  client.on('error', () => {});
+  expect(await listeners).toBe(1);
+});

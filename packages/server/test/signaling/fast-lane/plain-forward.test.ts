@@ -1,0 +1,131 @@
+// What is recognised as text is what the long way would accept, member for member; all else is left to the long way.
+import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
+import { Compile } from '@couplet/protocol/typebox';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { plainForward } from '../../../src/signaling/fast-lane/plain-forward.js';
+import { parseMessage } from '../../../src/signaling/parse.js';
+
+const CANDIDATE = 'candidate:1 1 udp 2122260223 192.0.2.7 54321 typ host generation 0';
+const checks = {
+  ice_candidate: Compile(CLIENT_MESSAGES.ice_candidate),
+  webrtc_offer: Compile(CLIENT_MESSAGES.webrtc_offer),
+  webrtc_answer: Compile(CLIENT_MESSAGES.webrtc_answer),
+};
+
+const candidate = (members: object) =>
+  JSON.stringify({ type: 'ice_candidate', candidate: { candidate: CANDIDATE, ...members } });
+const description = (sdp: string) => JSON.stringify({ type: 'webrtc_offer', sdp });
+
+const PLAIN = [
+  candidate({ sdpMid: '0', sdpMLineIndex: 0, usernameFragment: 'abcd' }),
+  candidate({ sdpMid: '0', sdpMLineIndex: 12, usernameFragment: null }),
+  candidate({ sdpMLineIndex: 0, sdpMid: 'audio' }),
+  candidate({ candidate: '', sdpMid: '', sdpMLineIndex: 0 }),
+  description('v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=\\ \b\f\t\r\n'),
+  '{"type":"webrtc_offer","sdp":"\\/ \\u00e9 \\u0022 \\ud83d"}',
+  description(''),
+  JSON.stringify({ type: 'webrtc_answer', sdp: 'v=0' }),
+];
+
+test.each(PLAIN)('a message as clients spell it is passed on as it came: %s', (text) => {
+  expect(plainForward(text)).toBe(JSON.parse(text).type);
+});
+
+test.each([
+  ['a further member', '{"type":"webrtc_offer","sdp":"a","extra":1}'],
+  ['a member twice', '{"type":"webrtc_offer","sdp":"a","sdp":"b"}'],
+  ['a character beyond ASCII', '{"type":"webrtc_offer","sdp":"é"}'],
+  ['a sender', '{"type":"webrtc_offer","sdp":"a","from":"me"}'],
+  ['a quote in a description', '{"type":"webrtc_offer","sdp":"a\\"b"}'],
+  ['white space', '{"type": "webrtc_offer","sdp":"a"}'],
+  ['another order', '{"sdp":"a","type":"webrtc_offer"}'],
+  [
+    'a member of the candidate twice',
+    '{"type":"ice_candidate","candidate":{"candidate":"","sdpMid":"0","sdpMid":"1","sdpMLineIndex":0}}',
+  ],
+  [
+    'a further member of the candidate',
+    '{"type":"ice_candidate","candidate":{"candidate":"","sdpMid":"0","sdpMLineIndex":0,"x":1}}',
+  ],
+  [
+    'an escape in the candidate',
+    '{"type":"ice_candidate","candidate":{"candidate":"\\u0041","sdpMid":"0","sdpMLineIndex":0}}',
+  ],
+  ['the end of candidates', '{"type":"ice_candidate","candidate":null}'],
+])('%s takes the long way, and the peer gets each member of the schema once', (_what, text) => {
+  expect(plainForward(text)).toBeUndefined();
+  const parsed = parseMessage(text);
+  expect(parsed).toMatchObject({ kind: 'message' });
+  const { json } = (parsed as { message: { json: string } }).message;
+  const members = Object.keys(CLIENT_MESSAGES[JSON.parse(json).type as 'webrtc_offer'].properties);
+  expect(json).toBe(
+    JSON.stringify(JSON.parse(json), (key, value) => (key === 'from' ? undefined : value)),
+  );
+  expect(Object.keys(JSON.parse(json))).toEqual(members);
+});
+
+test('a description of megabytes of escapes takes the long way, and ends nothing', () => {
+  const text = `{"type":"webrtc_offer","sdp":"${'\\n'.repeat(8_000_000)}"}`;
+  expect(plainForward(text)).toBeUndefined();
+  expect(parseMessage(text).kind).toBe('message');
+});
+
+test.each([
+  '{"type":"webrtc_offer","sdp":"a\\x"}',
+  '{"type":"webrtc_offer","sdp":"a\n"}',
+  '{"type":"webrtc_offer","sdp":"\\u12"}',
+  '{"type":"webrtc_offer","sdp":"a\\"}',
+  '{"type":"webrtc_offer","sdp":"}',
+  '{"type":"webrtc_offer","sdp":""',
+  '{"type":"ice_candidate","candidate":{"candidate":"","sdpMid":"0","sdpMLineIndex":01}}',
+  '{"type":"ice_candidate","candidate":{"candidate":"\t","sdpMid":"0","sdpMLineIndex":0}}',
+])('what is not JSON is not recognised: %s', (text) => {
+  expect(plainForward(text)).toBeUndefined();
+  expect(parseMessage(text)).toMatchObject({ kind: 'fault', code: 'invalid_json' });
+});
+
+test('whatever is done to a message, what is still recognised is valid, and says each thing once', () => {
+  const pieces = fc.constantFrom(
+    ...PLAIN,
+    '"',
+    '\\',
+    ',',
+    '}',
+    '{',
+    '0',
+    '"sdp":"x"',
+    '\\u0022',
+    '\n',
+    'é',
+    '"sdpMid":"1",',
+  );
+  const edit = fc.record({
+    at: fc.nat(400),
+    cut: fc.nat(12),
+    put: fc.oneof(pieces, fc.string({ maxLength: 6 })),
+  });
+  fc.assert(
+    fc.property(fc.constantFrom(...PLAIN), fc.array(edit, { maxLength: 3 }), (plain, edits) => {
+      const text = edits.reduce((s, { at, cut, put }) => {
+        const from = at % (s.length + 1);
+        return s.slice(0, from) + put + s.slice(from + cut);
+      }, plain);
+      const recognised = plainForward(text);
+      if (recognised === undefined) return;
+      const value = JSON.parse(text);
+      expect(recognised).toBe(value.type);
+      const check = checks[value.type as keyof typeof checks];
+      expect(check.Check(value)).toBe(true);
+      // Written anew it is the same text, but for escapes: no member is there twice, and none beside those of the schema.
+      if (value.type === 'ice_candidate') expect(JSON.stringify(value)).toBe(text);
+      else {
+        const inner = text.slice(`{"type":"${value.type}","sdp":"`.length, -2);
+        expect(inner).not.toContain('"');
+        expect(JSON.parse(`"${inner}"`)).toBe(value.sdp);
+        expect(Object.keys(value)).toEqual(['type', 'sdp']);
+      }
+    }),
+    { numRuns: 20_000 },
+  );
+});

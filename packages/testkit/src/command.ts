@@ -1,0 +1,76 @@
+// The built command `couplet` as a child process: what it says, how it ends, and where it listens.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+const MAIN = fileURLToPath(new URL('../../server/dist/main.js', import.meta.url));
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface Command {
+  child: ChildProcess;
+  /** Resolves with `http://127.0.0.1:port` once it listens; rejects, with what it said, if it ends before. */
+  listening: Promise<string>;
+  ended: Promise<Ended>;
+  /** Ends it at once. */
+  kill(): Promise<void>;
+}
+
+export interface Surroundings {
+  /** The folder it runs in. */
+  cwd: string;
+  /** Laid over an environment that has no setting. */
+  env?: Record<string, string>;
+  /** The program; by default the build of this checkout. */
+  main?: string;
+  /** The command in front of it, such as `['ip', 'netns', 'exec', name]`. */
+  prefix?: string[];
+}
+
+/** Starts the command on a free port of loopback; it is killed when the test ends. */
+export function startCommand(args: readonly string[], surroundings: Surroundings): Command {
+  const command = spawnCommand(args, surroundings);
+  onTestFinished(() => command.kill());
+  return command;
+}
+
+/** Starts the command on a free port of loopback. The caller kills it. */
+export function spawnCommand(args: readonly string[], surroundings: Surroundings): Command {
+  const { cwd, env, main = MAIN, prefix = [] } = surroundings;
+  const [program = '', ...rest] = [...prefix, process.execPath, main, ...args];
+  const child = spawn(program, rest, {
+    cwd,
+    env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = once(child, 'close').then(([code]) => ({ code, stdout, stderr }));
+  const listening = new Promise<string>((resolve, reject) => {
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      const address = /listening on (http:\/\/[^\s"]+)/.exec(stdout)?.[1];
+      if (address) resolve(address);
+    });
+    ended.then(({ code }) => reject(new Error(`ended with ${code}: ${stdout}${stderr}`)), reject);
+  });
+  // Only a test that waits for it wants to hear that it did not listen.
+  listening.catch(() => {});
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  return { child, listening, ended, kill };
+}
+
+/** Runs the command to its end. */
+export const runCommand = (args: readonly string[], surroundings: Surroundings): Promise<Ended> =>
+  startCommand(args, surroundings).ended;

@@ -1,0 +1,366 @@
+// Real Redis for tests: single servers, a Cluster of three masters, a master with replica and Sentinels; on free ports of loopback.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { SLOTS } from '../../server/src/redis/servers.js';
+import type { Certificate } from './certificate.js';
+import { freePort } from './coturn.js';
+import { eventually } from './eventually.js';
+import { leash } from './leash.js';
+import { startTcpProxy } from './tcp-proxy.js';
+
+export interface RedisServer {
+  readonly port: number;
+  /** `redis://127.0.0.1:port` */
+  readonly url: string;
+  /** Its port for TLS; 0: it has none. */
+  readonly tlsPort: number;
+  /** For each TLS connection so far, whether its client named `localhost` (SNI, RFC 6066 §3). Redis names nothing. */
+  hellos(): boolean[];
+  /** Of the process that runs now. */
+  readonly pid: number;
+  /** Runs an admin command over a connection of its own. */
+  admin(...command: string[]): Promise<unknown>;
+  /** Ends it at once (`SIGKILL`), or lets it write its data first (`SIGTERM`). */
+  stop(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
+  /** Starts it again after {@link stop}, with the data that it had written. */
+  start(): Promise<void>;
+  /** It stands still, its sockets stay open. */
+  pause(): void;
+  resume(): void;
+  /** Ends it and deletes its folder. */
+  dispose(): Promise<void>;
+}
+
+/** For a start on a machine that is busy. */
+const START_MS = 30_000;
+
+/** In memory, where there is room: a disk that is busy with other tests lets a server that syncs its writes stand still. */
+const DATA = hasRoom('/dev/shm') ? '/dev/shm' : tmpdir();
+
+function hasRoom(folder: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize >= 2 ** 30;
+  } catch {
+    return false;
+  }
+}
+
+/** A connection of the test's own, to look at what is in Redis; it does not reconnect. */
+async function connectTo(port: number): Promise<Redis> {
+  const redis = new Redis({
+    port,
+    host: '127.0.0.1',
+    replyMapping: 'resp3',
+    retryStrategy: null,
+    lazyConnect: true,
+    connectTimeout: 3000,
+    commandTimeout: 3000,
+    enableReadyCheck: false,
+  });
+  let cause: unknown;
+  redis.on('error', (error) => {
+    cause = error;
+  });
+  await redis.connect().catch((error) => {
+    throw new Error(`port ${port} of Redis: ${cause ?? error}`);
+  });
+  return redis;
+}
+
+/** For `localhost`, by which servers are then known to each other and to clients. */
+type Tls = Pick<Certificate, 'cert' | 'key'>;
+
+/**
+ * Starts one server; `settings` are lines of redis.conf. With a certificate it also listens for TLS, and speaks TLS to its
+ * replicas, its Sentinels and its Cluster. The caller disposes of it.
+ */
+export async function startRedis(
+  settings: readonly string[] = [],
+  args: readonly string[] = [],
+  tls?: Tls,
+): Promise<RedisServer> {
+  const folder = mkdtempSync(join(DATA, 'couplet-redis-'));
+  const port = await freePort();
+  const tlsPort = await freePort();
+  // ClientHello has the name in plain text.
+  const front = tls === undefined ? undefined : await startTcpProxy(tlsPort);
+  const config = join(folder, 'redis.conf');
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir ${folder}`,
+    'save ""',
+    'appendonly no',
+    ...(tls === undefined
+      ? []
+      : [
+          `tls-port ${tlsPort}`,
+          `tls-cert-file ${tls.cert}`,
+          `tls-key-file ${tls.key}`,
+          `tls-ca-cert-file ${tls.cert}`,
+          'tls-auth-clients no',
+          'tls-replication yes',
+          'tls-cluster yes',
+          // Sentinels take no such settings.
+          ...(args.includes('--sentinel')
+            ? []
+            : [`replica-announce-port ${front?.port}`, `cluster-announce-tls-port ${front?.port}`]),
+        ]),
+    ...settings,
+  ];
+  writeFileSync(config, `${lines.join('\n')}\n`);
+  let child: ChildProcess | undefined;
+  let log = '';
+
+  const admin = async (...[name = '', ...args]: string[]) => {
+    const redis = await connectTo(port);
+    return redis.call(name, ...args).finally(() => redis.disconnect());
+  };
+  const stop = async (signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL') => {
+    const ending = child;
+    child = undefined;
+    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
+    const exit = new Promise<void>((resolve) => ending.once('exit', () => resolve()));
+    // One that stands still hears of nothing but SIGKILL.
+    if (signal !== 'SIGKILL') ending.kill('SIGCONT');
+    ending.kill(signal);
+    await exit;
+  };
+  const start = async () => {
+    const started = spawn('redis-server', [config, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child = started;
+    leash(started);
+    for (const stream of [started.stdout, started.stderr]) {
+      stream.on('data', (text) => {
+        log = `${log}${text}`.slice(-20_000);
+      });
+    }
+    await eventually(async () => {
+      if (started.exitCode !== null) throw new Error(`redis-server ended:\n${log}`);
+      await admin('PING');
+    }, START_MS);
+  };
+  await start();
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    tlsPort: front?.port ?? 0,
+    hellos: () => (front?.beginnings ?? []).map((bytes) => bytes.includes('localhost')),
+    get pid() {
+      return child?.pid as number;
+    },
+    admin,
+    stop,
+    start,
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
+    async dispose() {
+      await front?.close();
+      await stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The beginning of a REDIS_URL. */
+const addressOf = (servers: readonly RedisServer[]): string => {
+  const isSecure = servers.every(({ tlsPort }) => tlsPort > 0);
+  const hosts = servers.map(({ port, tlsPort }) =>
+    isSecure ? `localhost:${tlsPort}` : `127.0.0.1:${port}`,
+  );
+  return `${isSecure ? 'rediss' : 'redis'}://${hosts.join(',')}`;
+};
+
+export interface RedisCluster {
+  /** As for REDIS_URL. */
+  readonly url: string;
+  readonly servers: readonly RedisServer[];
+  /** Moves a slot, with its keys, to the server of this number. */
+  moveSlot(slot: number, to: number): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Starts a Redis Cluster of masters that share the slots.
+ *
+ * @param replicas - whether each master has a replica: the last servers, in the order of their masters
+ * @param settings - more lines of redis.conf
+ * @param tls - what clients connect by; the servers announce themselves as `localhost`
+ */
+export async function startRedisCluster(
+  masters = 3,
+  replicas = false,
+  settings: readonly string[] = [],
+  tls?: Tls,
+): Promise<RedisCluster> {
+  const named = ['cluster-announce-hostname localhost', 'cluster-preferred-endpoint-type hostname'];
+  const servers = await Promise.all(
+    Array.from({ length: replicas ? masters * 2 : masters }, async () => {
+      const lines = [
+        'cluster-enabled yes',
+        `cluster-port ${await freePort()}`,
+        'cluster-node-timeout 1000',
+        'cluster-replica-validity-factor 0',
+        'repl-diskless-sync-delay 0',
+        ...(tls === undefined ? [] : named),
+        ...settings,
+      ];
+      return startRedis(lines, [], tls);
+    }),
+  );
+  const [first] = servers as [RedisServer];
+  const each = Math.ceil(SLOTS / masters);
+  await Promise.all(
+    servers.slice(0, masters).map(async (server, n) => {
+      const last = Math.min(SLOTS, (n + 1) * each) - 1;
+      await server.admin('CLUSTER', 'ADDSLOTSRANGE', String(n * each), String(last));
+      await server.admin('CLUSTER', 'SET-CONFIG-EPOCH', String(n + 1));
+    }),
+  );
+  const busPort = async (server: RedisServer) =>
+    String(
+      ((await server.admin('CONFIG', 'GET', 'cluster-port')) as { 'cluster-port': string })[
+        'cluster-port'
+      ],
+    );
+  for (const server of servers.slice(1)) {
+    const bus = await busPort(server);
+    await first.admin('CLUSTER', 'MEET', '127.0.0.1', String(server.port), bus);
+  }
+  const id = async (server: RedisServer) => String(await server.admin('CLUSTER', 'MYID'));
+  const isWhole = async (server: RedisServer) => {
+    const info = String(await server.admin('CLUSTER', 'INFO'));
+    if (!/cluster_state:ok/.test(info)) throw new Error(info);
+    if (!info.includes(`cluster_known_nodes:${servers.length}`)) throw new Error(info);
+  };
+  await eventually(async () => {
+    for (const server of servers) {
+      const info = String(await server.admin('CLUSTER', 'INFO'));
+      if (!info.includes(`cluster_known_nodes:${servers.length}`)) throw new Error(info);
+    }
+  }, 30_000);
+  for (const [n, server] of servers.slice(masters).entries()) {
+    const master = await id(servers[n] as RedisServer);
+    await eventually(async () => void (await server.admin('CLUSTER', 'REPLICATE', master)));
+  }
+  for (const server of servers) await eventually(() => isWhole(server), 30_000);
+  for (const server of servers.slice(masters)) {
+    await eventually(async () => {
+      const info = String(await server.admin('INFO', 'replication'));
+      if (!/master_link_status:up/.test(info)) throw new Error(info);
+    }, 30_000);
+  }
+  return {
+    url: `${addressOf(servers.slice(0, masters))}?cluster`,
+    servers,
+    async moveSlot(slot, to) {
+      const target = servers[to] as RedisServer;
+      const targetId = await id(target);
+      let source: RedisServer | undefined;
+      for (const server of servers) {
+        const nodes = String(await server.admin('CLUSTER', 'NODES'));
+        const mine = nodes.split('\n').find((line) => line.includes('myself')) ?? '';
+        const ranges = mine
+          .split(' ')
+          .slice(8)
+          .map((range) => range.split('-').map(Number));
+        if (ranges.some(([low = -1, high = low]) => low <= slot && slot <= high)) source = server;
+      }
+      if (source === undefined || source === target) return;
+      const sourceId = await id(source);
+      await target.admin('CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', sourceId);
+      await source.admin('CLUSTER', 'SETSLOT', String(slot), 'MIGRATING', targetId);
+      const keys = (await source.admin(
+        'CLUSTER',
+        'GETKEYSINSLOT',
+        String(slot),
+        '1000',
+      )) as string[];
+      if (keys.length > 0) {
+        const command = ['MIGRATE', '127.0.0.1', String(target.port), '', '0', '3000', 'KEYS'];
+        await source.admin(...command, ...keys);
+      }
+      for (const server of [target, source]) {
+        await server.admin('CLUSTER', 'SETSLOT', String(slot), 'NODE', targetId);
+      }
+    },
+    dispose: async () => void (await Promise.all(servers.map((server) => server.dispose()))),
+  };
+}
+
+export interface WatchedRedis {
+  /** As for REDIS_URL. */
+  readonly url: string;
+  /** The first is the master at the start. */
+  readonly servers: readonly [RedisServer, RedisServer];
+  readonly sentinels: readonly RedisServer[];
+  /** The port of whom the Sentinels call master now. */
+  masterPort(): Promise<number>;
+  /** Resolves when the Sentinels agree on another master than this. */
+  failedOver(fromPort: number): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Starts a master, its replica, and three Sentinels that take a silence of half a second for death.
+ *
+ * @param tls - what clients connect by; the servers announce themselves as `localhost`
+ */
+export async function startWatchedRedis(
+  settings: readonly string[] = [],
+  tls?: Tls,
+): Promise<WatchedRedis> {
+  const host = tls === undefined ? '127.0.0.1' : 'localhost';
+  const quick = [
+    'repl-diskless-sync-delay 0',
+    'repl-timeout 10',
+    ...(tls === undefined ? [] : [`replica-announce-ip ${host}`]),
+    ...settings,
+  ];
+  const portOf = ({ port, tlsPort }: RedisServer) => tlsPort || port;
+  const master = await startRedis(quick, [], tls);
+  const replica = await startRedis([...quick, `replicaof ${host} ${portOf(master)}`], [], tls);
+  await eventually(async () => {
+    const info = String(await replica.admin('INFO', 'replication'));
+    if (!/master_link_status:up/.test(info)) throw new Error(info);
+  }, 30_000);
+  const watch = [
+    `sentinel resolve-hostnames ${tls === undefined ? 'no' : 'yes'}`,
+    `sentinel announce-hostnames ${tls === undefined ? 'no' : 'yes'}`,
+    `sentinel monitor mymaster ${host} ${portOf(master)} 2`,
+    'sentinel down-after-milliseconds mymaster 500',
+    'sentinel failover-timeout mymaster 3000',
+  ];
+  const sentinels = await Promise.all(
+    Array.from({ length: 3 }, () => startRedis(watch, ['--sentinel'], tls)),
+  );
+  for (const sentinel of sentinels) {
+    await eventually(async () => {
+      const info = String(await sentinel.admin('INFO', 'sentinel'));
+      if (!/slaves=1,sentinels=3/.test(info)) throw new Error(info);
+    }, 30_000);
+  }
+  const masterOf = async (sentinel: RedisServer) => {
+    const reply = await sentinel.admin('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster');
+    return Number((reply as string[])[1]);
+  };
+  return {
+    url: `${addressOf(sentinels)}?sentinel=mymaster`,
+    servers: [master, replica],
+    sentinels,
+    masterPort: () => masterOf(sentinels[0] as RedisServer),
+    failedOver: (fromPort) =>
+      eventually(async () => {
+        for (const sentinel of sentinels) {
+          if ((await masterOf(sentinel)) === fromPort) throw new Error('no failover yet');
+        }
+      }, 30_000),
+    dispose: async () => {
+      await Promise.all([...sentinels, master, replica].map((server) => server.dispose()));
+    },
+  };
+}
