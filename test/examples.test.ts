@@ -151,7 +151,7 @@ describeWith(['chromium'], 'examples in a browser', () => {
     const status = (page: Page, text: string | RegExp) =>
       page.getByRole('status').filter({ hasText: text }).waitFor();
     const invite = async (page: Page) => {
-      await page.getByRole('button', { name: 'Make a code' }).click();
+      await page.getByRole('button', { name: 'Create a code' }).click();
       return (await page.locator('output').textContent()) ?? '';
     };
     const accept = async (page: Page, code: string) => {

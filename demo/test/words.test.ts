@@ -106,7 +106,7 @@ describe('the connection test', () => {
   });
 
   test.each([300, 400, 401, 403, 437, 438, 441, 442, 486, 500, 508, 701, 799, 418])(
-    'error %i is explained, and the code is named for whoever knows it',
+    'error %i is explained, and the text contains the code',
     (code) => {
       expect(errorWords(code)).toMatch(new RegExp(`\\(${code}\\)`));
     },

@@ -1,8 +1,8 @@
-// Couplet inside an application with accounts: a JWT says which device somebody is, and the application decides.
+// Mounts Couplet in an application with accounts, which authorizes devices by JWT.
 import { buildApp, parseConfig } from '@couplet/server';
 import { jwtVerify } from 'jose';
 
-/** Who issues the tokens, and for whom; a token for another service is none for this one. */
+/** Required issuer and audience, so that tokens for another service are refused. */
 const EXPECTED = { issuer: 'urn:example:accounts', audience: 'couplet', algorithms: ['HS256'] };
 
 /**
@@ -12,9 +12,9 @@ const EXPECTED = { issuer: 'urn:example:accounts', audience: 'couplet', algorith
  * @param {Record<string, string | undefined>} env settings of Couplet
  */
 export function buildServer(secret, env = process.env) {
-  /** The device that a request speaks for; rejects where it shows no valid token. */
+  /** Resolves to the device id of a request. Rejects if there is no valid token. */
   async function deviceOf(headers, url) {
-    // A browser cannot set headers on a WebSocket: there the token comes in the query.
+    // Browsers cannot set headers on a WebSocket, so they send the token in the query.
     const query = new URL(url ?? '/', 'http://localhost').searchParams.get('token');
     const token = headers.authorization?.replace(/^Bearer /, '') ?? query ?? '';
     const { payload } = await jwtVerify(token, secret, EXPECTED);
@@ -23,7 +23,7 @@ export function buildServer(secret, env = process.env) {
 
   return buildApp(parseConfig({ USE_SQLITE: '1', REQUIRE_PAIRED_ROOMS: '1', ...env }), {
     authorize: {
-      // What rejects counts as no: nobody enters on a failure.
+      // A rejection counts as a refusal.
       request: async ({ headers }) => Boolean(await deviceOf(headers)),
       connect: async ({ headers, url }) => Boolean(await deviceOf(headers, url)),
       join: async ({ request, deviceId }) =>

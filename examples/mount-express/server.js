@@ -1,16 +1,16 @@
-// Couplet inside an Express application: one port, one process, everything of Couplet below /couplet.
+// Mounts Couplet under /couplet of an Express application, on one port and in one process.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { buildApp, mount, parseConfig } from '@couplet/server';
 import express from 'express';
 
-/** Starts both on one port. */
+/** Starts the application and Couplet on one port. */
 export async function start(port, env = process.env) {
   const app = express();
   const server = createServer(app);
 
   const couplet = await buildApp(parseConfig({ USE_SQLITE: '1', ...env }));
-  // First of all: what reads bodies comes after it.
+  // Must come before middleware that reads bodies.
   app.use(await mount(couplet, server, '/couplet'));
 
   app.use(express.json());
@@ -20,7 +20,7 @@ export async function start(port, env = process.env) {
   await once(server, 'listening');
   const close = async () => {
     server.close();
-    // Tells every peer to come back later, and closes the database.
+    // Closes all sockets with a code for reconnecting, and closes the database.
     await couplet.close();
   };
   return { port: server.address().port, close };

@@ -1,11 +1,11 @@
-// Two terminals, or a terminal and a browser, talk: node main.js makes a code, node main.js CODE accepts one.
+// Chats from a terminal: `node main.js` creates a code, `node main.js CODE` accepts one.
 import { createInterface } from 'node:readline';
 import { Couplet } from '@couplet/client';
 import { RTCPeerConnection } from 'werift';
 import WebSocket from 'ws';
 
 const url = process.env.COUPLET_URL ?? 'http://localhost:8080';
-// What a browser has and Node has not.
+// Node 20 has neither of these APIs.
 const couplet = new Couplet({ url, RTCPeerConnection, WebSocket });
 const say = (line) => process.stdout.write(`${line}\n`);
 
@@ -24,7 +24,7 @@ lines.on('line', (line) => session.send(line));
 lines.on('close', () => session.close());
 process.once('SIGINT', end);
 
-/** Leaves; nothing then keeps the process. */
+/** Closes the input, which closes the session, so that the process can exit. */
 function end() {
   lines.close();
 }

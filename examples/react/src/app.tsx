@@ -1,11 +1,11 @@
-// Two devices chat: make a code on one, enter it on the other.
+// Implements a chat of two devices.
 import type { FormEvent } from 'react';
 import { useCouplet } from './use-couplet.js';
 
 export function App({ url }: { url: string }) {
   const { state, code, path, messages, error, invite, accept, send, close } = useCouplet(url);
 
-  /** Hands the text of a form's only field on. */
+  /** Passes on the text of the form's only field. */
   const take = (use: (text: string) => void) => (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = event.currentTarget;
@@ -23,7 +23,7 @@ export function App({ url }: { url: string }) {
       {state === 'idle' ? (
         <>
           <button type="button" onClick={invite}>
-            Make a code
+            Create a code
           </button>
           <form onSubmit={take(accept)}>
             <input name="text" aria-label="Code" inputMode="numeric" required />
@@ -38,7 +38,7 @@ export function App({ url }: { url: string }) {
       {state === 'pairing' && code && <output>{code}</output>}
       <ul>
         {messages.map(({ from, text }, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: lines are only ever added at the end
+          // biome-ignore lint/suspicious/noArrayIndexKey: lines are only added at the end
           <li key={index}>
             {from}: {text}
           </li>

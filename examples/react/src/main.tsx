@@ -1,4 +1,4 @@
-// Puts the application into the page.
+// Renders the application into the page.
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.js';

@@ -1,4 +1,4 @@
-// A pairing as a React hook: one session at a time, ended with the component that uses it.
+// Provides a React hook for one session, which closes when the component unmounts.
 import { Couplet, CoupletError, type PeerSession, type SessionPath } from '@couplet/client';
 import { type RefObject, useEffect, useReducer, useRef } from 'react';
 
@@ -8,29 +8,29 @@ export interface Message {
 }
 
 export interface Pairing {
-  /** `idle` before and after, `pairing` until the peer is there; then the state of the session. */
+  /** `idle` before and after, `pairing` until the peer joins, then the state of the session. */
   state: 'idle' | 'pairing' | 'connecting' | 'connected' | 'reconnecting';
-  /** To show to the peer's user, after `invite`. */
+  /** The join code to show to the peer's user after `invite`. */
   code?: string;
   path?: SessionPath;
   messages: readonly Message[];
-  /** Why the last pairing came to nothing, or to an end. */
+  /** The error that ended the last pairing or attempt. */
   error?: CoupletError;
 }
 
 export interface UseCouplet extends Pairing {
-  /** Makes a code, and waits for the peer. */
+  /** Creates a code and waits for the peer. */
   invite(): void;
   /** Accepts the code that the peer shows. */
   accept(code: string): void;
   send(text: string): void;
-  /** Leaves the session, or gives waiting up. */
+  /** Leaves the session, or stops waiting. */
   close(): void;
 }
 
 const IDLE: Pairing = { state: 'idle', messages: [] };
 
-/** What is under way: waiting for a peer, then the session with it. */
+/** The current attempt to pair, and then its session. */
 interface Current {
   cancelling: AbortController;
   session?: PeerSession;
@@ -44,14 +44,14 @@ export function useCouplet(url: string): UseCouplet {
     IDLE,
   );
   const current: CurrentRef = useRef(undefined);
-  // StrictMode unmounts once for a try. A pairing begins with a click, so there is none then.
+  // StrictMode unmounts once after the first mount. There is no pairing yet, because it begins with a click.
   useEffect(() => () => end(current), []);
 
   const patch = (part: Partial<Pairing>) => change((before) => ({ ...before, ...part }));
   const add = (message: Message) =>
     change((before) => ({ ...before, messages: [...before.messages, message] }));
 
-  /** Ends what was, and begins a pairing. What it brings counts only while no other has taken its place. */
+  /** Ends the previous pairing and begins a new one. Its results are ignored once another pairing has replaced it. */
   const begin = async (
     pair: (couplet: Couplet, signal: AbortSignal) => Promise<PeerSession>,
   ): Promise<void> => {
@@ -99,7 +99,7 @@ export function useCouplet(url: string): UseCouplet {
   };
 }
 
-/** Ends what is under way, if anything is. */
+/** Ends the current pairing, if any. */
 function end(current: CurrentRef): void {
   current.current?.cancelling.abort();
   current.current?.session?.close();

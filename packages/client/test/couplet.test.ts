@@ -1,4 +1,4 @@
-// What Couplet checks before it asks the server, and what it does with the answers.
+// Tests the checks of Couplet before a request, and its handling of answers.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { eventually } from '@couplet/testkit/eventually';
@@ -43,7 +43,7 @@ test.each(['12345', '1234567', '12345O', '', 'code'])(
   },
 );
 
-test('a code has as many digits as the options say', async () => {
+test('the option joinCodeDigits sets the number of digits', async () => {
   await expect(silent({ joinCodeDigits: 8 }).accept('123456')).rejects.toMatchObject({
     code: 'invalid_joinid',
     message: 'A code has 8 digits.',
@@ -53,7 +53,7 @@ test('a code has as many digits as the options say', async () => {
 test.each([
   ['WebRTC', { RTCPeerConnection: undefined }, 'RTCPeerConnection'],
   [
-    'WebRTC, but for a constructor that throws',
+    'WebRTC, because its constructor throws',
     {
       RTCPeerConnection: class {
         constructor() {
@@ -138,14 +138,14 @@ test.each([
 });
 
 test.each(['HTTP://127.0.0.1', ' http://[::1]:8080/ ', 'https://couplet.example/below/@here//'])(
-  'the address %j is fine',
+  'the address %j is accepted',
   async (url) => {
     const refused = silent({ url }).accept('042137', { signal: AbortSignal.abort() });
     await expect(refused).rejects.toMatchObject({ code: 'aborted' });
   },
 );
 
-test('a WebSocket that throws, as for mixed content, ends the session with its error', async () => {
+test('a WebSocket constructor that throws, as for mixed content, ends the session with invalid_url', async () => {
   const cause = new DOMException('An insecure WebSocket may not be initiated', 'SecurityError');
   let tried = 0;
   const Mixed = class {
@@ -176,13 +176,13 @@ test.each([3_600_000, -3_600_000])(
       expect(leftMs).toBeGreaterThan(290_000);
       expect(leftMs).toBeLessThanOrEqual(300_000);
     }
-    // Setting the clock right meanwhile changes nothing.
+    // Correcting the clock changes nothing.
     vi.restoreAllMocks();
     expect(invite.expiresInMs()).toBeGreaterThan(290_000);
   },
 );
 
-test.each([301, 302, 303])('an address that answers %i says where it leads', async (status) => {
+test.each([301, 302, 303])('a redirect with %i is reported with its target', async (status) => {
   const proxy = createServer((request, response) => {
     requests += 1;
     response.writeHead(status, { Location: server.url + request.url }).end();
@@ -198,7 +198,7 @@ test.each([301, 302, 303])('an address that answers %i says where it leads', asy
   expect(requests).toBeLessThanOrEqual(3);
 });
 
-test.each([307, 308])('an address that answers %i is followed', async (status) => {
+test.each([307, 308])('a redirect with %i is followed', async (status) => {
   const proxy = createServer((request, response) => {
     response.writeHead(status, { Location: server.url + request.url }).end();
   });
@@ -211,7 +211,7 @@ test.each([307, 308])('an address that answers %i is followed', async (status) =
   });
 });
 
-/** Resolves once nobody can accept the code any more. */
+/** Resolves once the code can no longer be accepted. */
 const goneFor = (code: string) =>
   eventually(async () => {
     const answer = await fetch(`${server.url}/api/rooms/check`, {
@@ -240,7 +240,7 @@ test.each(['cancel()', 'the signal'])('%s of an invite deletes its code', async 
   guest.close();
 });
 
-/** A device whose requests are noted, and answered by the test where it wants to. */
+/** A device whose requests are recorded, and optionally answered by the test. */
 function noted(
   answer: (path: string, body: Record<string, unknown>) => Promise<Response> | undefined,
 ) {
@@ -255,7 +255,7 @@ function noted(
   return { couplet: device({ deviceId: 'inviter', fetch: through }), requests, cancels };
 }
 
-test('an invite that is aborted while its code is made leaves no code behind', async () => {
+test('an invite that is aborted during the create leaves no live code', async () => {
   const abort = new AbortController();
   const { couplet, requests, cancels } = noted((path) => {
     if (path === '/api/rooms') setImmediate(() => abort.abort());
@@ -267,7 +267,7 @@ test('an invite that is aborted while its code is made leaves no code behind', a
   expect(requests).toHaveLength(2);
 });
 
-test('a cancel outlives the page, and is tried again without that', async () => {
+test('a cancel uses keepalive first, and is retried without it', async () => {
   let lost = 2;
   const { couplet, cancels } = noted((path) =>
     path === '/api/rooms/cancel' && lost-- > 0 ? Promise.reject(new TypeError('lost')) : undefined,
@@ -279,7 +279,7 @@ test('a cancel outlives the page, and is tried again without that', async () => 
   expect(cancels().map(({ keepalive }) => keepalive)).toEqual([true, false, false]);
 });
 
-test('a server without this endpoint is asked once', async () => {
+test('a server without the cancel endpoint gets one request', async () => {
   const { couplet, cancels } = noted((path) =>
     path === '/api/rooms/cancel'
       ? Promise.resolve(Response.json({ error: 'not_found' }, { status: 404 }))
@@ -292,7 +292,7 @@ test('a server without this endpoint is asked once', async () => {
   expect(cancels()).toHaveLength(1);
 });
 
-test('a code that was collected or has expired is not cancelled', async () => {
+test('a code that was accepted or has expired is not canceled', async () => {
   const { couplet, cancels } = noted(() => undefined);
   const invite = await couplet.invite();
   const guest = await device().accept(invite.code);

@@ -1,4 +1,4 @@
-// The device secret in the client: kept with the session, sent with every request about the pairing, never in a URL.
+// Tests the device secret in the client: kept with the session, sent with every request of the pairing, never in a URL.
 
 import { call } from '@couplet/testkit/api';
 import { startServer } from '@couplet/testkit/server';
@@ -15,7 +15,7 @@ const RTCPeerConnection = FakePeerConnection as unknown as NonNullable<
   CoupletOptions['RTCPeerConnection']
 >;
 
-/** A device, and every address that it asked. */
+/** A device, and the addresses of its requests. */
 function device(more: Partial<CoupletOptions> = {}) {
   const urls: string[] = [];
   const fetchAs: CoupletOptions['fetch'] = (url, init) => {
@@ -32,7 +32,7 @@ function device(more: Partial<CoupletOptions> = {}) {
   return { couplet: new Couplet({ ...options, RTCPeerConnection }), urls };
 }
 
-/** To such a device the server is of a version without secrets, in what it answers. */
+/** A device that gets answers without secrets, as from an older server. */
 const toOldServer: CoupletOptions['fetch'] = async (url, init) => {
   const response = await fetch(url, init);
   const text = await response.text();
@@ -59,7 +59,7 @@ test.each([
   ['any server', server],
   ['one that requires secrets', strict],
 ])(
-  'both devices prove themselves to %s, and nobody else can act as them',
+  'both devices authenticate to %s, and no other device can act as them',
   async (_name, { url }) => {
     const [host, guest] = [device({ url }), device({ url })];
     for (const session of await pair(host.couplet, guest.couplet)) {
@@ -74,7 +74,7 @@ test.each([
   },
 );
 
-test('a saved session is resumed by another object, as after a reload', async () => {
+test('another object can resume a saved session, as after a reload', async () => {
   const [host, guest] = [device(), device()];
   const [hosted, joined] = await pair(host.couplet, guest.couplet);
   const saved = JSON.parse(JSON.stringify(joined.save()));
@@ -90,7 +90,7 @@ test('a saved session is resumed by another object, as after a reload', async ()
   await expect(device().couplet.resume(stolen)).rejects.toMatchObject({ code: 'forbidden' });
 });
 
-test('a purge sends the secrets of its own pairings, and of the sessions that it is given', async () => {
+test('a purge sends the secrets of its own pairings and of the given sessions', async () => {
   const [host, guest] = [device(), device()];
   const [hosted] = await pair(host.couplet, guest.couplet);
   await pair(host.couplet, device().couplet);
@@ -104,7 +104,7 @@ test('a purge sends the secrets of its own pairings, and of the sessions that it
   expect(own).not.toHaveProperty('roomsKept');
 });
 
-test('an invite is cancelled with the secret that its check has proved', async () => {
+test('an invite is canceled with its secret', async () => {
   const { couplet } = device();
   const invite = await couplet.invite();
   invite.cancel();
@@ -117,7 +117,7 @@ test('an invite is cancelled with the secret that its check has proved', async (
     .toBe(404);
 });
 
-test('with a server that answers no secret, everything is as before', async () => {
+test('a server without secrets works as before', async () => {
   const [host, guest] = [device({ fetch: toOldServer }), device({ fetch: toOldServer })];
   const [hosted, joined] = await pair(host.couplet, guest.couplet);
   expect(hosted.save()).toStrictEqual({
@@ -137,7 +137,7 @@ test('a device without secrets, of an older version, pairs with one that has the
   const [old, now] = [device({ fetch: toOldServer }), device()];
   const [hosted, joined] = await pair(old.couplet, now.couplet);
   expect((await iceServers(server.url, hosted.save())).status).toBe(200);
-  // It cannot delete what the other protects.
+  // It cannot delete the pairing, which the other device's secret protects.
   expect(await old.couplet.purge()).toMatchObject({ roomsDeleted: 0, roomsKept: 1 });
   const saved = joined.save();
   expect(await now.couplet.purge({ deviceIds: [saved.deviceId] })).toMatchObject({

@@ -1,4 +1,4 @@
-// Typed events.
+// Tests the typed event emitter.
 import { expect, onTestFinished, test } from 'vitest';
 import { Emitter } from '../src/emitter.js';
 
@@ -14,7 +14,7 @@ class Bell extends Emitter<{ ring: [number]; text: [string | ArrayBuffer] }> {
   }
 }
 
-test('a listener is called until it is taken off, or all are forgotten', () => {
+test('a listener is called until it or all listeners are removed', () => {
   const bell = new Bell();
   const heard: number[] = [];
   bell.ring(0);
@@ -28,7 +28,7 @@ test('a listener is called until it is taken off, or all are forgotten', () => {
   expect(heard).toEqual([1, 10, 20]);
 });
 
-test('what is kept is for the first listener, in order, and for nobody after', async () => {
+test('kept events go to the first listener only, in order', async () => {
   const bell = new Bell();
   const heard: unknown[] = [];
   bell.say('1');
@@ -60,7 +60,7 @@ test.each([
   ['texts', 'x'.repeat(512 * 1024 - 32)],
   ['buffers', new ArrayBuffer(1024 * 1024 - 64)],
 ])(
-  '16 MiB of %s are kept; what follows is reported once, and lost until somebody listens',
+  '16 MiB of %s are kept; later events are lost and reported once, until there is a listener',
   async (_what, mebibyte) => {
     const bell = new Bell();
     let overflows = 0;
@@ -80,7 +80,7 @@ test.each([
   },
 );
 
-test('an overflow that nobody sees is reported again, after the last message that was kept', async () => {
+test('an overflow that was not handled is reported again after the last kept message', async () => {
   const bell = new Bell();
   const heard: unknown[] = [];
   const overflow = () => {
@@ -94,7 +94,7 @@ test('an overflow that nobody sees is reported again, after the last message tha
   expect(heard).toEqual([...Array(16).fill('text'), 'overflow']);
 });
 
-test('forgetting forgets what was kept', async () => {
+test('removing all listeners also deletes kept events', async () => {
   const bell = new Bell();
   bell.say('kept');
   bell.forget();
@@ -102,7 +102,7 @@ test('forgetting forgets what was kept', async () => {
   await Promise.resolve();
 });
 
-test('a listener that throws fails as an uncaught error of the application, and the next is called', async () => {
+test('if a listener throws, the error is uncaught, and the next listener is called', async () => {
   const bell = new Bell();
   const others = process.listeners('uncaughtException');
   process.removeAllListeners('uncaughtException');

@@ -1,4 +1,4 @@
-// Every failure as one error class with a closed union of codes.
+// Tests the error class and its codes.
 import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
 import { expect, test } from 'vitest';
 import { CoupletError } from '../src/errors.js';
@@ -25,7 +25,7 @@ test.each([
   });
 });
 
-test('an answer to a GET that a redirect made of a POST says where the address leads', () => {
+test('if a redirect turned POST into GET, the error contains its target', () => {
   const redirectedTo = 'https://couplet.example/api/rooms';
   const of = (status: number, error?: string) =>
     CoupletError.ofAnswer({ status, body: { error }, redirectedTo });
@@ -33,11 +33,11 @@ test('an answer to a GET that a redirect made of a POST says where the address l
     expect(error.code).toBe('unexpected_answer');
     expect(error.message).toContain(`redirected to ${redirectedTo}`);
   }
-  // 307 and 308 keep the method, and the answer is the server's.
+  // 307 and 308 keep the method, so the answer is the server's own.
   expect(of(404, 'not_found_or_expired').code).toBe('not_found_or_expired');
 });
 
-test('replaced and abuse are final; after any other close the client comes back', () => {
+test('replaced and policy_violation are final; after any other close the client reconnects', () => {
   const final = Object.entries(CLOSE_CODES)
     .filter(([, { code }]) => CoupletError.ofClose(code) !== undefined)
     .map(([name]) => name);
@@ -46,7 +46,7 @@ test('replaced and abuse are final; after any other close the client comes back'
   for (const code of [1000, 1001, 1006]) expect(CoupletError.ofClose(code)).toBeUndefined();
 });
 
-test('a join refused for good is final, one refused for now is not', () => {
+test('a permanent refusal of a join is final, a temporary one is not', () => {
   expect(CoupletError.ofRefusal('room_full', 'full')).toMatchObject({
     code: 'room_full',
     message: 'full',
@@ -55,19 +55,19 @@ test('a join refused for good is final, one refused for now is not', () => {
   expect(CoupletError.ofRefusal('unavailable')).toBeUndefined();
 });
 
-test('of all codes of signaling, those are final that a join would meet again', () => {
+test('the signaling codes that a repeated join would get again are final', () => {
   const codes = [...Object.keys(SIGNALING_ERRORS), 'of_a_later_version'];
   const passing = codes.filter((code) => CoupletError.ofRefusal(code) === undefined);
   expect(passing).toEqual([
-    // About other messages than a join.
+    // Codes for other messages than a join.
     ...['invalid_sdp', 'invalid_candidate', 'invalid_public_key'],
     ...['invalid_session_id', 'invalid_timestamp', 'not_in_room', 'no_peer'],
-    // About this moment.
+    // Temporary codes.
     ...['rate_limited', 'unavailable', 'of_a_later_version'],
   ]);
 });
 
-test('what was aborted says why', () => {
+test('an aborted error has the reason of the signal as cause', () => {
   const reason = new Error('enough');
   expect(CoupletError.aborted(AbortSignal.abort(reason)).cause).toBe(reason);
 });

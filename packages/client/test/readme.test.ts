@@ -1,4 +1,4 @@
-// The README against the code, both ways: its states, events, members and error codes are those that there are.
+// Compares the states, events, members and error codes of the README with the code.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -7,13 +7,13 @@ import { quoted, read, section, tableRows } from '../../../test/support/papers.j
 const readme = read('packages/client/README.md');
 const source = (name: string) =>
   readFileSync(fileURLToPath(new URL(`../src/${name}.ts`, import.meta.url)), 'utf8');
-/** The strings of a union type, as they stand in the source. */
+/** The strings of a union type in the source. */
 const unionOf = (file: string, name: string) => {
   const [, body = ''] = new RegExp(`export type ${name} =([^;]+);`).exec(source(file)) ?? [];
   return Array.from(body.matchAll(/'([\w-]+)'/g), ([, member]) => member as string);
 };
 
-test('names every state, and in the table of states each is reached', () => {
+test('names every state, and the table reaches each state', () => {
   const states = unionOf('session/session-events', 'SessionState');
   expect(states).toHaveLength(4);
   const [members, transitions] = section(readme, '## The session').split('| state ');
@@ -24,7 +24,7 @@ test('names every state, and in the table of states each is reached', () => {
   expect([...new Set(reached)].sort()).toEqual([...states].sort());
 });
 
-test('has the transitions that the code has in its comment', () => {
+test('has the same transitions as the comment in the code', () => {
   const comment = source('session/session-events').match(/^\/\/ {3}.*│.*$/gm) ?? [];
   const cells = comment.map((line) =>
     line
@@ -48,12 +48,12 @@ test('names every event', () => {
   expect(quoted(row).slice(1).sort()).toEqual(events.sort());
 });
 
-test('names every way in which the signaling may stand', () => {
+test('names every state of signaling', () => {
   const [row = ''] = readme.match(/^\| `signaling` .*$/m) ?? [];
   expect(quoted(row).slice(1)).toEqual(unionOf('session/session-events', 'SignalingState'));
 });
 
-test('names every code of this end, every final close and every final refusal', () => {
+test('names every local code, every final close and every final refusal', () => {
   const named = new Set(
     quoted(readme.replace(/```.*?```/gs, '')).map((code) => code.replace('4001 ', '')),
   );

@@ -179,8 +179,8 @@ describe('doctor', () => {
   test.each([
     [['ftp://chat.example.org'], /address must be like/],
     [['chat.example.org'], /address must be like/],
-    [['https://me:secret@chat.example.org'], /without user and password/],
-    [['https://chat.example.org/?a'], /without \? and #/],
+    [['https://me:secret@chat.example.org'], /must not contain a user or password/],
+    [['https://chat.example.org/?a'], /must not contain \? or #/],
     [['https://chat.example.org', 'twice'], /unexpected argument: twice/],
     [['--origin', 'https://app.example/page'], /--origin must be like/],
     [['--insecure'], /Unknown option '--insecure'/],

@@ -1,4 +1,4 @@
-// Fifty sessions, made and closed: nothing of them is left in the browsers or on the server.
+// Tests that fifty opened and closed sessions leave nothing in the browsers or on the server.
 
 import { call } from '@couplet/testkit/api';
 import type { Device } from '@couplet/testkit/browser';
@@ -14,7 +14,7 @@ import { type ClientPage, deviceOpener, inPage } from '../support/client-page.js
 const SESSIONS = 50;
 const AT_ONCE = 5;
 
-/** What a page counts from its beginning on, and what is left of it. */
+/** Counters of a page since its load, and the objects still alive. */
 interface Count {
   made: number;
   left: number;
@@ -39,7 +39,7 @@ describeWith(['chromium'], 'fifty sessions made and closed', () => {
     for (const device of [host, guest]) {
       await expect.poll(() => leftIn(device)).toEqual([]);
       const count = await inPage(device, (page) => (page as CountingPage).count());
-      // Before a code is spent, one is made and closed to see that the platform can.
+      // The client creates and closes one connection to check the platform before it uses a code.
       expect(count.connections.made).toBe(2 * SESSIONS);
       expect(count.channels.made).toBe(SESSIONS);
       expect(count.sockets.made).toBe(SESSIONS);
@@ -58,7 +58,7 @@ describeWith(['chromium'], 'fifty sessions made and closed', () => {
   }, 90_000);
 });
 
-/** Some sessions at once: made, used, and closed by either side. */
+/** Opens, uses and closes several sessions at once. */
 async function cycle(url: string, host: Device, guest: Device, made: number): Promise<void> {
   const codes = await inPage(
     host,
@@ -92,13 +92,13 @@ async function cycle(url: string, host: Device, guest: Device, made: number): Pr
   }
 }
 
-/** What is left of what, in words. */
+/** Describes the objects that remain. */
 const leftIn = async (device: Device): Promise<string[]> => {
   const count = await inPage(device, (page) => (page as CountingPage).count());
   return Object.entries(count).flatMap(([name, { left }]) => (left === 0 ? [] : `${left} ${name}`));
 };
 
-/** Runs in the page before anything else: counts what a session can leave behind. */
+/** Runs in the page before anything else: counts the objects that a session could leave behind. */
 function countResources(): void {
   const page = window as unknown as CountingPage & typeof globalThis;
   const connections: RTCPeerConnection[] = [];
@@ -140,7 +140,7 @@ function countResources(): void {
     timers.delete(timer);
     clearTimeout(timer);
   };
-  // Of all that outlives a session, and so would keep it: the page itself, the network, and what the session was made of.
+  // Objects that outlive a session and could keep it alive: the page, the network, and the parts of the session.
   const numbers = new WeakMap<object, number>();
   let objects = 0;
   const numberOf = (object: object) => {

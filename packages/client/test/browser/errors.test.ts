@@ -1,4 +1,4 @@
-// What a user is told, in a browser, where pairing cannot succeed: the codes that the README lists.
+// Tests the error codes for failed pairings in a browser.
 
 import { call, someCode } from '@couplet/testkit/api';
 import type { Device } from '@couplet/testkit/browser';
@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 import type { CoupletError, CoupletOptions } from '../../src/index.js';
 import { deviceOpener, expectTalk, inPage, invite, pair, resume } from '../support/client-page.js';
 
-/** How long a user who presses a button waits for the answer at most, on a busy machine. */
+/** Longest wait for the answer to a button on a busy machine. */
 const TOLD_WITHIN_MS = 5_000;
 
 describeWith(['chromium'], 'in a browser, a user is told', () => {
@@ -21,7 +21,7 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
       env: { SQLITE_DB_PATH: ':memory:', ...env },
     }).listening;
 
-  test('not_found_or_expired: a code that has expired, at both ends, and one that never was', async () => {
+  test('not_found_or_expired: an expired code, at both ends, and an unknown code', async () => {
     const url = await start();
     const [host, guest] = [await open(), await open()];
     const code = await inPage(
@@ -43,14 +43,14 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
   test('conflict: a code that another device has accepted', async () => {
     const url = await start();
     const guest = await open();
-    // The device that made it has not asked yet who came; once it has, there is no such code any more.
+    // The creator has not checked the code yet. After its check, the code no longer exists.
     const pending = { joinid: someCode(), expiresInSeconds: 300, client1: 'the host' };
     await call(url, 'POST', '/api/rooms', pending);
     await call(url, 'POST', '/api/rooms/accept', { ...pending, client2: 'the first guest' });
     expect(await refusal(guest, { url }, pending.joinid)).toMatchObject({ code: 'conflict' });
   }, 60_000);
 
-  test('invalid_client2: its own code; invalid_joinid: what is no code', async () => {
+  test('invalid_client2: a code of the same device; invalid_joinid: text that is not a code', async () => {
     const options = { url: await start(), deviceId: 'one and the same' };
     const device = await open();
     const code = await invite(options, device);
@@ -59,7 +59,7 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
     await inPage(device, ({ invite }) => invite.cancel());
   }, 60_000);
 
-  test('forbidden: a third device in the room of a pairing, whose devices do not notice', async () => {
+  test('forbidden: a third device in the room of a pairing, without effect on the two devices', async () => {
     const url = await start();
     const [host, guest, third] = [await open(), await open(), await open()];
     await pair(url, host, guest);
@@ -68,7 +68,7 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
     await expectTalk(host, guest);
   }, 60_000);
 
-  test('room_full: a third device in a room that nobody paired', async () => {
+  test('room_full: a third device in a room without a pairing', async () => {
     const url = await start();
     const [host, guest, third] = [await open(), await open(), await open()];
     const saved = (deviceId: string) => ({ version: 1 as const, roomId: 'by agreement', deviceId });
@@ -97,10 +97,10 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
     expect(refused.tookMs).toBeLessThan(TOLD_WITHIN_MS);
   }, 60_000);
 
-  test('nothing, who mistypes a score of codes: the right one comes a second later, and pairs', async () => {
+  test('no error after twenty wrong codes: the right code pairs a second later', async () => {
     const url = await start();
     const [host, guest] = [await open(), await open()];
-    // Twenty of an address are free.
+    // Twenty guesses per address are allowed without a delay.
     const mistyped = () =>
       call(url, 'POST', '/api/rooms/accept', { joinid: '000000', client2: 'of a neighbour' });
     for (let n = 0; n < 21; n++) await mistyped();
@@ -110,7 +110,7 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
   }, 60_000);
 });
 
-/** How a device is refused that knows no more than the id of the room. */
+/** Resolves to the refusal of a device that has only the room id. */
 const refusedRoom = (device: Device, url: string, roomId: string) =>
   inPage(
     device,
@@ -122,7 +122,7 @@ const refusedRoom = (device: Device, url: string, roomId: string) =>
     { url, roomId },
   );
 
-/** How the guest's accept fails. */
+/** Resolves to the error of the guest's accept. */
 const refusal = (device: Device, options: CoupletOptions, code: string) =>
   inPage(
     device,

@@ -1,4 +1,4 @@
-// A hundred megabytes from one browser to the other, whole, in order and within the bound of the buffer.
+// Tests a transfer of 100 MB between two browsers: complete, in order, and within the buffer limit.
 
 import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
@@ -8,7 +8,7 @@ import { type ClientPage, deviceOpener, inPage, pair } from '../support/client-p
 
 const FILE_BYTES = 100_000_000;
 
-/** What `drained` leaves waiting at most (README), before one more message is sent. */
+/** Most bytes buffered when `drained` resolves (README). */
 const DRAINED_BYTES = 1024 * 1024;
 
 interface FilePage extends ClientPage {
@@ -19,7 +19,7 @@ describeWith(['chromium'], 'a file of 100 MB', () => {
   const folder = temporaryFolder();
   const open = deviceOpener();
 
-  test('arrives whole and in order, and never more than the bound waits in the channel', async ({
+  test('arrives complete and in order, and the channel never buffers more than the limit', async ({
     annotate,
   }) => {
     const url = await startCommand(['serve', '--sqlite'], {
@@ -63,7 +63,7 @@ async function sendFile({ session }: ClientPage, bytes: number) {
   return { hash, messageBytes, mostBuffered, at };
 }
 
-/** Runs in the page: takes the file as it comes. */
+/** Runs in the page: receives the file. */
 function receiveFile(window: ClientPage, bytes: number): void {
   const page = window as FilePage;
   const file = new Uint8Array(bytes);

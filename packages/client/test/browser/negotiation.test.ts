@@ -1,4 +1,4 @@
-// Two browsers that add tracks and channels to a session, one after the other and both at once.
+// Tests two browsers that add tracks and channels to a session, in turn and at once.
 
 import type { Device } from '@couplet/testkit/browser';
 import { startCommand } from '@couplet/testkit/command';
@@ -29,7 +29,7 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
   };
   const got = (device: Device) => inPage(device, ({ tracks, channels }) => ({ tracks, channels }));
 
-  test('either side may add a track and a channel later', async () => {
+  test('either side can add a track and a channel later', async () => {
     const [host, guest] = await paired();
     for (const [from, to] of [
       [host, guest],
@@ -42,7 +42,7 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
     await expectKept(host, guest);
   }, 60_000);
 
-  test('both add a track and a channel at once, ten times over: each gets all of them', async () => {
+  test('both add a track and a channel at once, ten times, and each gets all of them', async () => {
     const [host, guest] = await paired();
     for (let round = 1; round <= 10; round++) {
       await Promise.all([inPage(host, add), inPage(guest, add)]);
@@ -51,7 +51,7 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
     }
     for (const device of [host, guest]) {
       expect(await inPage(device, ({ errors }) => errors)).toEqual([]);
-      // Both offered, so there was something to agree about.
+      // Both offered, so there was a collision.
       expect(sentOfType(device, 'webrtc_offer').length).toBeGreaterThan(0);
     }
     await expectTalk(host, guest);
@@ -59,7 +59,7 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
   }, 60_000);
 
   test.each(['host', 'guest'])(
-    'the %s adds more tracks than the server takes: told once, and all that worked goes on',
+    'the %s adds too many tracks for the server: one error, and the rest keeps working',
     async (which) => {
       const [host, guest] = await paired({ MAX_MESSAGE_BYTES: '16384' });
       const [from, to] = which === 'host' ? [host, guest] : [guest, host];
@@ -71,7 +71,7 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
       });
       await expect.poll(errors).toEqual(['message_too_big']);
       await expectTalk(host, guest);
-      // The peer still can add something. What does not fit is then tried once more.
+      // The peer can still add tracks. Afterwards the description that is too large is tried once more.
       await inPage(to, add);
       await expect.poll(() => got(from)).toEqual({ tracks: ['audio'], channels: ['more'] });
       await expect.poll(errors).toEqual(['message_too_big', 'message_too_big']);

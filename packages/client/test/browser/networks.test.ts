@@ -1,4 +1,4 @@
-// The client in real networks: two browsers behind NATs, which only find each other by a relay, or get another address.
+// Tests the client in real networks: two browsers behind NATs that need a relay, or whose address changes.
 
 import type { Device } from '@couplet/testkit/browser';
 import { type Command, spawnCommand, startCommand } from '@couplet/testkit/command';
@@ -21,10 +21,9 @@ import {
 } from '../support/client-page.js';
 
 /**
- * Where nobody tells of the change, ICE notices after 5 s of silence, the client waits 1 s more, gives the server 3 s for a
- * sign of life and comes back after half a second at the most. Where the browser tells, ICE still keeps to the old path
- * for some 3 s before it takes one that works; and SCTP repeats what was lost only when its timer says so, up to 6 s
- * after it was sent. The rest is for a busy machine.
+ * If the browser does not report the change, ICE detects it after 5 s without packets. The client waits 1 s more, allows
+ * the server 3 s to answer, and reconnects after at most half a second. If the browser reports it, ICE still uses the old
+ * path for about 3 s. SCTP resends lost data only after its timer, up to 6 s later. The rest is for a busy machine.
  */
 const HEALED_WITHIN_MS = 15_000;
 
@@ -60,7 +59,7 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
       env: {
         HOST: PUBLIC_ADDRESS,
         SQLITE_DB_PATH: ':memory:',
-        // STUN alone, so that it is not the relay that makes up for a change.
+        // Only STUN, so that a relay cannot hide the change.
         STUN_URLS: `stun:${PUBLIC_ADDRESS}:3478`,
       },
     });
@@ -84,7 +83,7 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
     return [phone, laptop];
   };
 
-  test('devices that may only be relayed connect by the path relay, and restart ICE by it', async () => {
+  test('devices that only allow relay connect through it, and restart ICE through it', async () => {
     lab.move('phone', 'home');
     const withTurn = await startCommand(['serve', '--sqlite'], {
       cwd: folder,
@@ -108,9 +107,7 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
     await expectKept(phone, laptop);
   }, 60_000);
 
-  test('a phone that comes into another network talks on, on the same peer connection', async ({
-    annotate,
-  }) => {
+  test('a phone that changes the network keeps its peer connection', async ({ annotate }) => {
     lab.move('phone', 'away');
     const [phone, laptop] = await paired();
     lab.move('phone', 'home');
@@ -119,7 +116,7 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
     await expectKept(phone, laptop);
   }, 60_000);
 
-  test('a router with another public address, of which no browser is told: it heals all the same', async ({
+  test('a router that changes its public address, unknown to the browsers: the session reconnects', async ({
     annotate,
   }) => {
     lab.move('phone', 'home');
@@ -134,7 +131,7 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
   }, 60_000);
 });
 
-/** How long it takes from now until a text has gone each way. */
+/** Resolves to the time until a text has arrived in each direction. */
 async function healed(phone: Device, laptop: Device): Promise<number> {
   const start = performance.now();
   await expectTalk(phone, laptop, HEALED_WITHIN_MS);

@@ -1,4 +1,4 @@
-// Two browsers and a server that goes away: what they have goes on, and what they lost comes back.
+// Tests two browsers during outages of the server and reloads.
 import { join } from 'node:path';
 import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
@@ -18,7 +18,7 @@ import {
   ufragOf,
 } from '../support/client-page.js';
 
-/** What the page of the sender keeps. */
+/** State of the sender's page. */
 interface Sender extends ClientPage {
   sent: number;
   sending: ReturnType<typeof setInterval>;
@@ -34,7 +34,7 @@ describeWith(['chromium'], 'two browsers and a server that goes away', () => {
     });
 
   test.each(['SIGKILL', 'SIGTERM'] as const)(
-    '%s and a new start: no message is lost, signaling heals, and an ICE restart succeeds',
+    '%s and a restart of the server: no message is lost, signaling reconnects, and an ICE restart works',
     async (signal) => {
       const server = start();
       const url = await server.listening;
@@ -68,7 +68,7 @@ describeWith(['chromium'], 'two browsers and a server that goes away', () => {
   );
 
   test.each(['host', 'guest'] as const)(
-    'the %s reloads its page, resumes, and both talk again',
+    'the %s reloads its page, resumes, and both exchange messages again',
     async (which) => {
       const url = await start().listening;
       const [host, guest] = [await open(), await open()];
@@ -83,7 +83,7 @@ describeWith(['chromium'], 'two browsers and a server that goes away', () => {
     60_000,
   );
 
-  test('a second session of the same device: the first is told replaced, and does not fight it', async () => {
+  test('a second session of the same device ends the first with replaced', async () => {
     const url = await start().listening;
     const [host, guest, tab] = [await open(), await open(), await open()];
     await pair(url, host, guest);
@@ -95,13 +95,13 @@ describeWith(['chromium'], 'two browsers and a server that goes away', () => {
       ['replaced'],
     ]);
     expect(await inPage(host, ({ first }) => first?.signalingState)).toBe('closed');
-    // Each came once: had the first come back, the second would have been replaced in its turn.
+    // Each joined once: if the first had reconnected, it would have replaced the second.
     expect([readies(host).length, readies(tab).length]).toEqual([1, 1]);
     expect(await inPage(tab, ({ errors }) => errors)).toEqual([]);
   }, 60_000);
 });
 
-// These run in the page.
+// The functions below run in the page.
 const sendNumbers = (window: ClientPage) => {
   const page = window as Sender;
   page.sent = 0;

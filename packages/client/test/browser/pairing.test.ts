@@ -1,4 +1,4 @@
-// Two browsers become a pair: who comes first, what may get lost on the way, and how it ends.
+// Tests pairing of two browsers: order of joins, lost answers, and leaving.
 import { join } from 'node:path';
 import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
@@ -29,17 +29,17 @@ describeWith(['chromium'], 'two browsers with the client', () => {
   const roles = (device: Parameters<typeof readies>[0]) =>
     readies(device).map(({ isInitiator }) => isInitiator);
 
-  test('the five lines: both get a session, and text arrives both ways', async () => {
+  test('both devices get a session, and text arrives in both directions', async () => {
     const [host, guest] = [await open(), await open()];
     await pair(await start(), host, guest);
     await expectTalk(host, guest);
     expect(host.requests.filter((path) => path === '/api/rooms/check')).toHaveLength(1);
     for (const device of [host, guest]) {
-      // The peer's packets may be here before its candidates: then its address counts as seen from outside.
+      // If the peer's packets arrive before its candidates, its address is peer-reflexive, which counts as srflx.
       const path = () => inPage(device, ({ session }) => session.path);
       await expect.poll(path).toMatch(/^(host|srflx)$/);
     }
-    // One exchange, no collision: the first offer is the initiator's alone.
+    // One exchange without a collision: only the initiator makes the first offer.
     expect(sentOfType(host, 'webrtc_offer')).toHaveLength(1);
     expect(sentOfType(guest, 'webrtc_offer')).toHaveLength(0);
   }, 60_000);
@@ -48,7 +48,7 @@ describeWith(['chromium'], 'two browsers with the client', () => {
     ['guest', '/api/rooms/check'],
     ['host', '/api/rooms/accept'],
   ] as const)(
-    'the %s comes to the room first: the host is the initiator',
+    'the host is the initiator if the %s joins the room first',
     async (first, held) => {
       const proxy = await startFaultProxy(await start());
       const [host, guest] = [await open(), await open()];
@@ -73,7 +73,7 @@ describeWith(['chromium'], 'two browsers with the client', () => {
     ['accept', '/api/rooms/accept', 3],
     ['check', '/api/rooms/check', 3],
   ])(
-    'the answer to %s (%s) is lost, %i times: nobody is stranded',
+    'both devices connect if the answer to %s (%s) is lost %i times',
     async (_name, path, times) => {
       const proxy = await startFaultProxy(await start());
       const [host, guest] = [await open(), await open()];
@@ -90,7 +90,7 @@ describeWith(['chromium'], 'two browsers with the client', () => {
     60_000,
   );
 
-  test('one leaves: the other is told, and closing leaves no peer connection open', async () => {
+  test('a peer that leaves is reported, and closing leaves no peer connection open', async () => {
     const [host, guest] = [await open(), await open()];
     await pair(await start(), host, guest);
     await inPage(guest, ({ session }) => session.close());

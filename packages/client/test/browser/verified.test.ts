@@ -1,4 +1,4 @@
-// Sessions that were verified, in Chromium and Firefox, on a server that swaps certificates: it gets an alarm, and nothing else.
+// Tests verified sessions in Chromium and Firefox against a server that swaps certificates: every swap raises an alarm.
 import { randomBytes } from 'node:crypto';
 import type { Frame } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
@@ -59,7 +59,7 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
   describe.each(['chromium', 'firefox'] as const)('%s', (engine) => {
     const open = openers[engine];
 
-    /** Two in a session; `verified` where they have exchanged keys. */
+    /** Opens a session of two devices. With `verified`, they have exchanged keys. */
     async function meet(server: HostileServer, verified: boolean) {
       const [host, guest] = [await open(), await open()];
       await pair(server.url, host, guest);
@@ -67,7 +67,7 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
       return { host, guest, ...(await inPage(guest, ({ session }) => session.save())) };
     }
 
-    test('before the users compare, a swap is not noticed; afterwards it is an alarm', async () => {
+    test('a swap is undetected before a key exchange, and raises an alarm after it', async () => {
       for (const verified of [false, true]) {
         const server = await start();
         const { guest, roomId, deviceId } = await meet(server, verified);
@@ -130,23 +130,23 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
       await expectAlarm(host);
     }, 60_000);
 
-    test('a description that the browser has taken otherwise does not pass for the verified peer', async () => {
+    test('a description that the browser parses differently does not count as the verified peer', async () => {
       const device = await open();
       for (const [title, swap] of Object.entries(SWAPS)) {
         const swapped = `(${swap})`;
         const other = someFingerprint();
         const taken = await inPage(device, applyUnchecked, { swap: swapped, other });
         expect(taken.before, title).toEqual({ holds: true, certificates: 1 });
-        // Firefox takes all of them, Chromium some.
+        // Firefox accepts all of them, Chromium some.
         if (engine === 'firefox') expect(taken.isFooled, title).toBe(true);
         expect(taken.holds, title).toBe(!taken.isFooled);
       }
     }, 60_000);
 
-    test('someone who was in between from the first moment on is told by the digits', async () => {
+    test('an interception from the start gives different digits', async () => {
       const { url } = await start();
       const [host, guest, attacker] = [await open(), await open(), await open()];
-      // The server gives each of the two a pairing with the attacker, whose page runs the whole protocol with both.
+      // The server pairs each device with the attacker, whose page runs the whole protocol with both.
       const digits = await Promise.all([
         meetAttacker(url, host, attacker, 'first'),
         meetAttacker(url, guest, attacker, 'second'),
@@ -157,7 +157,7 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
       expect(digits[0].sas).not.toBe(digits[1].sas);
     }, 60_000);
 
-    test('a peer that reloads its page is an alarm; a new session can be verified again', async () => {
+    test('a reload of the peer raises an alarm; a new session can be verified again', async () => {
       const server = await start();
       const { host, guest } = await meet(server, true);
       const [saved, other] = [await savedBy(host), await savedBy(guest)];
@@ -176,13 +176,13 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
     ['chromium', 'firefox'],
     ['firefox', 'chromium'],
   ] as const)(
-    '%s with %s: what honest peers do is no alarm',
+    '%s with %s: honest peers raise no alarm',
     async (one, two) => {
       const server = await start();
       const [host, guest] = [await openers[one](), await openers[two]()];
       await pair(server.url, host, guest);
       await exchange(host, guest);
-      // A cut in the middle of a restart takes candidates with it, and then the path takes long to be found.
+      // An interruption during a restart loses candidates, so finding the path takes long.
       let gathered = 0;
       server.toServer = (message) => {
         if (message.type === 'ice_candidate' && message.candidate === null) gathered += 1;
@@ -197,7 +197,7 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
           .poll(() => inPage(to, ({ tracks }) => tracks.length), { timeout: 10_000 })
           .toBe(2);
         await inPage(from, ({ session }) => session.peer?.getTransceivers().at(-1)?.stop());
-        // Of some dozens of restarts with Firefox, one ends in a failed DTLS transport of Firefox.
+        // About one in some dozens of restarts with Firefox ends in a failed DTLS transport of Firefox.
         if (one === 'firefox' || two === 'firefox') continue;
         gathered = 0;
         const generations = [await ufragOf(from), await ufragOf(to)];
@@ -223,7 +223,7 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
   );
 });
 
-/** Both exchange keys, and get the same digits. */
+/** Exchanges keys on both devices, and expects the same digits. */
 async function exchange(host: Scripted, guest: Scripted): Promise<void> {
   const [one, other] = await Promise.all(
     [host, guest].map((device) =>
@@ -233,7 +233,7 @@ async function exchange(host: Scripted, guest: Scripted): Promise<void> {
   expect(one).toBe(other);
 }
 
-/** The session has told that its peer is another, and is over; nothing of the other came through. */
+/** Expects that the session ended with peer_changed, and that nothing from the other device arrived. */
 async function expectAlarm(device: Scripted): Promise<void> {
   const told = () =>
     inPage(device, ({ session, first, errors, states, messages, tracks }) => {
@@ -294,13 +294,13 @@ async function meetAttacker(url: string, device: Scripted, attacker: Scripted, n
   return { sas, attacker: theirs };
 }
 
-// What runs in a page.
+// The functions below run in a page.
 
 function addTracks({ session }: ClientPage): void {
   for (const kind of ['audio', 'video']) session.peer?.addTransceiver(kind);
 }
 
-/** An offer of the attacker's own connection, with all its candidates, a track, and a message for whoever connects. */
+/** An offer of the attacker's own connection, with all its candidates, a track, and a message on connect. */
 async function offerAsAttacker(page: ClientPage): Promise<string> {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   Object.assign(page, { pc });
@@ -328,12 +328,12 @@ async function takeAsAttacker(page: ClientPage, messages: Frame[]): Promise<void
   }
 }
 
-/** Connects two, pins one of them, and applies to it what the client would have refused. */
+/** Connects two peer connections, pins one, and applies a description that the client would refuse. */
 async function applyUnchecked(
   _page: ClientPage,
   options: { swap: string; other: string | undefined },
 ) {
-  // A module of the package that is not for applications. The test runner would replace the import itself.
+  // An internal module of the package. The test runner would replace a static import.
   const load = new Function('return import("/client/key-exchange/certificate-pin.js")');
   const { CertificatePin } = (await load()) as {
     CertificatePin: new (
@@ -362,7 +362,7 @@ async function applyUnchecked(
   };
   await one.setLocalDescription();
   const sdp = swap(one.localDescription?.sdp ?? '', options.other);
-  // Where it refuses the description, the one before stays.
+  // If it refuses the description, the previous one stays.
   await two.setRemoteDescription({ type: 'offer', sdp }).catch(() => {});
   const isFooled = two.remoteDescription?.sdp.includes(options.other ?? '');
   const holds = pin.holds(two);

@@ -1,4 +1,4 @@
-// The pin: which descriptions it admits, in the forms that real implementations write, and which it refuses.
+// Tests the descriptions that a certificate pin admits, as written by real implementations, and refuses.
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { RTCPeerConnection as WeriftConnection } from 'werift';
@@ -22,7 +22,7 @@ const START = ['v=0', 'o=- 4611731400430051336 2 IN IP4 127.0.0.1', 's=-', 't=0 
 const DATA = 'm=application 9 UDP/DTLS/SCTP webrtc-datachannel';
 const FINGERPRINT = `a=fingerprint:sha-256 ${VERIFIED}`;
 
-/** Two sections, with what a test adds. */
+/** A description with two sections and additional lines. */
 const offer = ({
   session = ['a=group:BUNDLE 0 1'],
   audio = 'm=audio 9 UDP/TLS/RTP/SAVPF 111',
@@ -90,7 +90,7 @@ test.each(Object.entries(honest))('%s', (_title, sdp) => {
   expect(pinOf(offer()).admits(sdp)).toBe(true);
 });
 
-test('several hashes, as long as they stay the same', () => {
+test('several hashes that stay the same', () => {
   const both = offer({ first: [FINGERPRINT, 'a=fingerprint:sha-1 AA:BB'] });
   expect(pinOf(both).admits(both)).toBe(true);
   expect(pinOf(both).admits(offer())).toBe(false);
@@ -164,7 +164,7 @@ const refused: Record<string, string> = {
 test.each(Object.entries(refused))('refused: %s', (_title, sdp) => {
   const pin = pinOf(offer());
   expect(pin.admits(sdp)).toBe(false);
-  // The same, where it is the platform that has it.
+  // Also refused if the platform has applied it.
   expect(pin.holds(connection(sdp))).toBe(false);
 });
 
@@ -178,7 +178,7 @@ const transport = (...certificates: ArrayBuffer[]) => ({
 });
 const data = (...fingerprints: string[]) => lines(...START, DATA, ...fingerprints);
 
-test('the certificate in use has to be one of the description, by any hash', async () => {
+test('the certificate in use must match a fingerprint of the description, with any hash', async () => {
   for (const hash of ['sha-256', 'sha-384']) {
     const sdp = data(fingerprintBy(hash), 'a=fingerprint:sha-999 AA');
     const pc = connection(sdp, [transport(certificate), transport(), {}]);
@@ -188,7 +188,7 @@ test('the certificate in use has to be one of the description, by any hash', asy
   expect(await new CertificatePin(wrong).verify(wrong)).toBe(false);
 });
 
-test('every transport has the one certificate, from then on', async () => {
+test('afterwards every transport must have that certificate', async () => {
   const sdp = data(fingerprintBy('sha-256'));
   const pc = connection(sdp, [transport(certificate), transport(certificate)]);
   const pin = new CertificatePin(pc);
@@ -202,7 +202,7 @@ test('every transport has the one certificate, from then on', async () => {
   }
 });
 
-test('a platform that shows no certificate is judged by its descriptions', async () => {
+test('without access to certificates, only the descriptions are checked', async () => {
   const pc = { remoteDescription: { type: 'offer', sdp: data(FINGERPRINT) } } as RTCPeerConnection;
   const pin = new CertificatePin(pc);
   expect(await pin.verify(pc)).toBe(true);

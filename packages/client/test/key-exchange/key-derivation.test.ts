@@ -1,4 +1,4 @@
-// The arithmetic of a key exchange against the test vector of docs/key-exchange.md, which was computed by other means.
+// Tests the key derivation with the independent test vector of docs/key-exchange.md.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import {
@@ -45,7 +45,7 @@ const privateKey = (jwk: typeof LEADER) =>
     ['deriveBits'],
   );
 
-test('the vector of the paper, from both ends', async () => {
+test('both ends compute the test vector', async () => {
   expect(await commitmentTo(leaderKey, context)).toBe(commitment);
   const leader = await derive(await privateKey(LEADER), followerKey, transcript);
   const follower = await derive(await privateKey(FOLLOWER), leaderKey, transcript);
@@ -70,7 +70,7 @@ test('the key is the same at both ends, and cannot be exported', async () => {
   expect(leader.key.extractable).toBe(false);
 });
 
-test('every field of the transcript counts, and so does its place', async () => {
+test('every field of the transcript and its position change the result', async () => {
   const key = await privateKey(LEADER);
   const changed = [
     { roomId: 'other' },
@@ -97,7 +97,7 @@ test('every field of the transcript counts, and so does its place', async () => 
   }
 });
 
-test('keys are fresh, points of the curve, and 65 bytes long', async () => {
+test('keys are fresh points on the curve, 65 bytes long', async () => {
   const [one, other] = [await generateKeys(), await generateKeys()];
   const text = await exportKey(one);
   expect(Buffer.from(text, 'base64url')).toHaveLength(65);

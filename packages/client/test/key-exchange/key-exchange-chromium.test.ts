@@ -1,4 +1,4 @@
-// The key exchange on real connections: the certificates that a browser states are those that both ends see, and stay.
+// Tests the key exchange on real connections in Chromium.
 
 import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
@@ -28,7 +28,7 @@ describeWith(['chromium'], 'keys between two real connections', () => {
     await site.close();
   });
 
-  test('both get the same digits, before and after an ICE restart, and a stream of data drains', async () => {
+  test('both get the same digits before and after an ICE restart, and sent data drains', async () => {
     const server = await startServer();
     const { page } = await openDevice(browser, await site.url);
     const result = await page.evaluate(async (url) => {

@@ -1,4 +1,4 @@
-// The tags at the end of a key exchange: they tell what commitment and certificates leave open.
+// Tests the tags at the end of a key exchange, which detect changes that commitment and certificates do not cover.
 import { expect, test } from 'vitest';
 import { exportKey, generateKeys } from '../../src/key-exchange/key-derivation.js';
 import { exchangeKeys } from '../../src/key-exchange/key-exchange.js';
@@ -10,7 +10,7 @@ const outcome = (session: FakeKeySession) =>
     ({ code }) => code,
   );
 
-test('a key in the place of the follower’s, which nothing is committed to, is told to both', async () => {
+test('a swapped follower key, which has no commitment, fails on both ends', async () => {
   const [leader, follower] = FakeKeySession.pair();
   const publicKey = `couplet1:key:${await exportKey(await generateKeys())}`;
   follower.forward = (message) => [
@@ -23,7 +23,7 @@ test('a key in the place of the follower’s, which nothing is committed to, is 
   ]);
 });
 
-test('a leader whose follower has another tag has no digits', async () => {
+test('a leader that gets a wrong tag has no digits', async () => {
   const [leader, follower] = FakeKeySession.pair();
   follower.forward = (message) => [
     message.type === 'key_exchange_complete'

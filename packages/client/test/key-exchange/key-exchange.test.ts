@@ -1,4 +1,4 @@
-// A key exchange between two sessions: what both get, and what someone in between, a reload or a lost message make of it.
+// Tests the key exchange between two sessions: results, interception, reloads and lost messages.
 import { expect, onTestFinished, test, vi } from 'vitest';
 import {
   commitmentTo,
@@ -10,7 +10,7 @@ import { exchangeKeys } from '../../src/key-exchange/key-exchange.js';
 import type { KeyMessage } from '../../src/session/session-events.js';
 import { FakeKeySession } from '../support/fake-key-session.js';
 
-/** What a message is: `hello`, `commit`, `key`, or `complete`. */
+/** The kind of a message: `hello`, `commit`, `key` or `complete`. */
 const kindOf = (message: KeyMessage) =>
   message.type === 'key_exchange' ? message.publicKey.split(':')[1] : 'complete';
 const kindsOf = ({ sent }: FakeKeySession) => sent.map(kindOf);
@@ -25,7 +25,7 @@ const outcome = (exchange: Promise<unknown>) =>
     ({ code }) => code,
   );
 
-test('both get the same digits, and a key of their own', async () => {
+test('both get the same digits, and a key', async () => {
   const [leader, follower] = FakeKeySession.pair();
   const [one, other] = await Promise.all([exchangeKeys(leader), exchangeKeys(follower)]);
   expect(one.sas).toBe(other.sas);
@@ -43,12 +43,12 @@ test('both get the same digits, and a key of their own', async () => {
     [false, true],
     [true, false],
   ]);
-  // The key is shown only to one that has shown its own.
+  // The leader sends its key only after it has the follower's.
   expect(kindsOf(leader).slice(-2)).toEqual(['key', 'complete']);
   expect(kindsOf(follower)).toEqual(['hello', 'key', 'key', 'complete']);
 });
 
-test.each([0, 1])('either may begin first (%i)', async (which) => {
+test.each([0, 1])('either end can begin first (%i)', async (which) => {
   const pair = FakeKeySession.pair();
   const [early, late] = which === 0 ? pair : [pair[1], pair[0]];
   const first = exchangeKeys(early);
@@ -57,7 +57,7 @@ test.each([0, 1])('either may begin first (%i)', async (which) => {
   expect((await first).sas).toBe((await second).sas);
 });
 
-test('every exchange has other digits', async () => {
+test('every exchange has different digits', async () => {
   const [leader, follower] = FakeKeySession.pair();
   const seen = new Set<string>();
   for (let n = 0; n < 5; n++) {
@@ -68,7 +68,7 @@ test('every exchange has other digits', async () => {
 });
 
 test.each(['commit', 'key', 'complete'])(
-  'a lost %s is sent again when the peer can be reached again',
+  'a lost %s is sent again when the peer is reachable again',
   async (lost) => {
     for (const loser of [0, 1]) {
       const pair = FakeKeySession.pair();
@@ -82,7 +82,7 @@ test.each(['commit', 'key', 'complete'])(
       };
       (pair[loser] as FakeKeySession).forward = drop;
       const exchanges = Promise.all(pair.map((session) => exchangeKeys(session)));
-      // The follower commits to nothing.
+      // The follower sends no commitment.
       if (loser === 0 || lost !== 'commit') await vi.waitFor(() => expect(down).toBe(true));
       for (const session of pair) session.happen('signaling', 'down');
       for (const session of pair) session.happen('signaling', 'ready');
@@ -92,7 +92,7 @@ test.each(['commit', 'key', 'complete'])(
   },
 );
 
-/** Someone in between, with keys of their own towards either end. */
+/** An attacker between the ends, with its own keys for each end. */
 async function intercept(leader: FakeKeySession, follower: FakeKeySession) {
   const mine = await generateKeys();
   const myKey = await exportKey(mine);
@@ -107,17 +107,17 @@ async function intercept(leader: FakeKeySession, follower: FakeKeySession) {
   return { mine, myKey };
 }
 
-test('keys that are swapped break the commitment', async () => {
+test('swapped keys break the commitment', async () => {
   const [leader, follower] = FakeKeySession.pair();
   await intercept(leader, follower);
   const outcomes = [exchangeKeys(leader), exchangeKeys(follower)].map(outcome);
   expect(await outcomes[1]).toBe('key_mismatch');
-  // The forwarder holds the follower's protest back: the leader waits on, and has no digits.
+  // The forwarder withholds the follower's error, so the leader keeps waiting and has no digits.
   leader.hear(follower.sent.at(-1) as KeyMessage);
   expect(await outcomes[0]).toBe('key_mismatch');
 });
 
-test('someone who does the whole protocol with both ends is told by the digits', async () => {
+test('an attacker that runs the whole protocol with both ends causes different digits', async () => {
   const [leader, follower] = [new FakeKeySession('AA', 'BB'), new FakeKeySession('BB', 'AA')];
   const context = (exchangeId: string) => ({
     ...{ roomId: 'room', exchangeId },
@@ -165,7 +165,7 @@ test('someone who does the whole protocol with both ends is told by the digits',
   expect(one?.sas).not.toBe(other?.sas);
 });
 
-test('certificates that a server swapped are told without anyone comparing', async () => {
+test('certificates swapped by a server are detected without a comparison', async () => {
   // Each end has a connection with the server, and the messages of the exchange are forwarded untouched.
   const pair = FakeKeySession.pair(new FakeKeySession('AA', 'EE'), new FakeKeySession('FF', 'BB'));
   const outcomes = await Promise.all(pair.map((session) => outcome(exchangeKeys(session))));
@@ -173,7 +173,7 @@ test('certificates that a server swapped are told without anyone comparing', asy
   expect(pair.map(({ pinned }) => pinned)).toEqual([[], []]);
 });
 
-test('certificates that change during the exchange are told', async () => {
+test('certificates that change during the exchange are detected', async () => {
   const [leader, follower] = FakeKeySession.pair();
   follower.forward = (message) => {
     if (kindOf(message) === 'complete') leader.certificate.remote = 'EE';
@@ -194,7 +194,7 @@ test.each([
   ['another commitment to the same exchange', message('couplet1:commit:other'), 'key_mismatch'],
   ['a commitment to another exchange', message('couplet1:commit:x', 'two'), 'key_interrupted'],
   ['a key that breaks the commitment', message('couplet1:key:BAAA'), 'key_mismatch'],
-  ['a hello of one that does not lead', message('couplet1:hello:'), 'key_mismatch'],
+  ['a hello from the leader', message('couplet1:hello:'), 'key_mismatch'],
   ['the raw key of another protocol', message('q83vEjRWeJA='), 'key_unsupported'],
   ['a later version', message('couplet2:commit:x'), 'key_unsupported'],
   ['an unknown step', message('couplet1:sing:x'), 'key_unsupported'],
@@ -204,7 +204,7 @@ test.each([
   const exchange = outcome(exchangeKeys(follower));
   follower.hear(message('couplet1:commit:promised'));
   await sent(follower, 'key');
-  // Repeated, or of an exchange long gone: nothing happens.
+  // Repeated messages, and messages of an earlier exchange, are ignored.
   follower.hear(message('couplet1:commit:promised'));
   follower.hear(message('couplet1:key:x', 'gone'));
   follower.hear({ type: 'key_exchange_complete', sessionId: 'gone.tag' });
@@ -216,9 +216,9 @@ test.each([
 });
 
 test.each([
-  ['a commitment of one that does not follow', () => 'couplet1:commit:x', 'key_mismatch'],
+  ['a commitment from the follower', () => 'couplet1:commit:x', 'key_mismatch'],
   ['its own key', (own: string) => `couplet1:key:${own}`, 'key_mismatch'],
-  ['no point of the curve', () => 'couplet1:key:BAAA', 'key_mismatch'],
+  ['a key that is not a point on the curve', () => 'couplet1:key:BAAA', 'key_mismatch'],
 ])('the leader gets %s', async (_title, publicKey, code) => {
   const [leader] = FakeKeySession.pair();
   let own = '';
@@ -230,7 +230,7 @@ test.each([
   await sent(leader, 'commit');
   const id = leader.sent[0]?.sessionId ?? '';
   if (_title === 'its own key') {
-    // Its key is known only once it is shown: shown for a first one, it is sent back for a second.
+    // The key is only known once it is sent, so it is returned for a second exchange.
     const other = await exportKey(await generateKeys());
     leader.hear(message(`couplet1:key:${other}`, id));
     await sent(leader, 'key');
@@ -239,7 +239,7 @@ test.each([
   expect(await exchange).toBe(code);
 });
 
-test('one that begins again interrupts the other, and both may try anew', async () => {
+test('starting again interrupts the other end, and both can try again', async () => {
   const [leader, follower] = FakeKeySession.pair();
   const first = outcome(exchangeKeys(leader));
   leader.forward = (message) => (kindOf(message) === 'complete' ? [] : [message]);
@@ -249,7 +249,7 @@ test('one that begins again interrupts the other, and both may try anew', async 
   abort.abort();
   expect(await second).toBe('aborted');
   leader.forward = (message) => [message];
-  // Where the last word had reached the leader before, its exchange was whole already.
+  // If the last message had reached the leader before, its exchange was already complete.
   const third = exchangeKeys(follower);
   expect(['key_interrupted', 'success']).toContain(await first);
   const [one, other] = await Promise.all([exchangeKeys(leader), third]);
@@ -278,7 +278,7 @@ test.each([
   expect(await exchange).toBe(code);
 });
 
-test('it begins only on a connected session with certificates, and where there is WebCrypto', async () => {
+test('it needs a connected session with certificates, and WebCrypto', async () => {
   const away = new FakeKeySession('AA', 'BB');
   away.state = 'reconnecting';
   expect(await outcome(exchangeKeys(away))).toBe('not_connected');

@@ -1,4 +1,4 @@
-// A key exchange of an application's own, as the iOS client has one: before there is a peer connection. docs/key-exchange.md §7.
+// Tests an application's own key exchange before the peer connection, as in the iOS client. docs/key-exchange.md §7.
 
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
@@ -20,7 +20,7 @@ const RTCPeerConnection = FakePeerConnection as unknown as NonNullable<
 >;
 const device = () => new Couplet({ url: server.url, WebSocket, RTCPeerConnection });
 
-/** Sends the key as soon as the peer is there, and says when it has the peer's; notes what came, and when. */
+/** Sends a key as soon as the peer joins, confirms the peer's key, and records the messages. */
 function speaking(publicKey: string) {
   const heard: [KeyMessage, string][] = [];
   const onSession = (session: PeerSession) => {
@@ -36,7 +36,7 @@ function speaking(publicKey: string) {
   return { onSession, heard };
 }
 
-test('both have the other’s key, as it is, before the session is connected', async () => {
+test('both have the other key unchanged before the session is connected', async () => {
   const [one, other] = [speaking('raw key of one'), speaking('raw key of the other')];
   const invite = await device().invite({ onSession: one.onSession });
   await device().accept(invite.code, { onSession: other.onSession });
@@ -55,7 +55,7 @@ test('both have the other’s key, as it is, before the session is connected', a
   }
 });
 
-test('exchangeKeys against it ends with key_unsupported, and the session goes on', async () => {
+test('exchangeKeys with such a peer fails with key_unsupported, and the session continues', async () => {
   const other = speaking('a raw key');
   const invite = await device().invite();
   const guest = await device().accept(invite.code, { onSession: other.onSession });

@@ -1,4 +1,4 @@
-// Join codes as people type and paste them.
+// Tests normalization of typed and pasted join codes.
 import { expect, test } from 'vitest';
 import { normalizeJoinCode } from '../../src/index.js';
 
@@ -67,18 +67,18 @@ test.each([
   expect(normalizeJoinCode(text)).toBeUndefined();
 });
 
-test('a code has as many digits as the server is configured for', () => {
+test('the number of digits is an argument', () => {
   expect(normalizeJoinCode('1234 5678', 8)).toBe('12345678');
   expect(normalizeJoinCode('123456', 8)).toBeUndefined();
 });
 
-test('a value that is not a string is read as its text', () => {
+test('a value that is not a string is converted to text', () => {
   expect(normalizeJoinCode(123456 as never)).toBe('123456');
   expect(normalizeJoinCode(undefined as never)).toBeUndefined();
   expect(normalizeJoinCode({} as never)).toBeUndefined();
 });
 
-test('every decimal digit that the platform knows has its value', () => {
+test('every decimal digit of Unicode has its value', () => {
   const digits = Array.from({ length: 0x11_0000 }, (_, point) => point)
     .filter((point) => point < 0xd800 || point > 0xdfff)
     .map((point) => String.fromCodePoint(point))

@@ -1,4 +1,4 @@
-// REST from the client's side: what is asked again, when, and under which key.
+// Tests the REST client: retries, delays and idempotency keys.
 
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -13,7 +13,7 @@ type Step = Response | Error | 'never';
 const json = (status: number, body: unknown, headers: Record<string, string> = {}) =>
   new Response(body === null ? null : JSON.stringify(body), { status, headers });
 
-/** A client whose server answers as scripted, the last step for ever, and whose waiting is over at once. */
+/** A client whose server gives scripted answers, repeating the last one, and whose delays end at once. */
 function scripted(steps: Step[], bound = 1) {
   const requests: { path: string; key: string; prefer: string | null }[] = [];
   const delays: number[] = [];
@@ -80,14 +80,14 @@ test.each<[string, Step]>([
   expect(pending()).toBe(0);
 });
 
-test('Retry-After is waited for, with the jitter on top', async () => {
+test('the client waits for Retry-After plus jitter', async () => {
   const throttled = json(429, { error: 'rate_limited' }, { 'Retry-After': '3' });
   const { client, delays } = scripted([throttled, json(200, { roomid: 'r' })], 0.5);
   await client.accept('042137', 'device');
   expect(delays).toEqual([3250]);
 });
 
-test('a throttle longer than a user waits is told, with its time', async () => {
+test('a long Retry-After fails at once with its time', async () => {
   const throttled = json(429, { error: 'rate_limited' }, { 'Retry-After': '600' });
   const { client, requests } = scripted([throttled]);
   await expect(client.accept('042137', 'device')).rejects.toMatchObject({
@@ -97,7 +97,7 @@ test('a throttle longer than a user waits is told, with its time', async () => {
   expect(requests).toHaveLength(1);
 });
 
-test('throttled again and again, a user waits half a minute in all, not each time', async () => {
+test('repeated rate limits take half a minute in total, not each', async () => {
   const throttled = json(429, { error: 'rate_limited' }, { 'Retry-After': '12' });
   const { client, requests, delays } = scripted([throttled], 0);
   await expect(client.accept('042137', 'device')).rejects.toMatchObject({
@@ -108,7 +108,7 @@ test('throttled again and again, a user waits half a minute in all, not each tim
   expect(delays).toEqual([12_000, 12_000]);
 });
 
-test('a server that stays away fails after six attempts; a check waits on', async () => {
+test('an unreachable server fails after six attempts; a check keeps waiting', async () => {
   const away = scripted([lost]);
   await expect(away.client.accept('042137', 'device')).rejects.toMatchObject({
     code: 'network',
@@ -119,7 +119,7 @@ test('a server that stays away fails after six attempts; a check waits on', asyn
   expect(await back.client.check('042137', 'device', 60_000)).toBe('r');
 });
 
-/** A browser that is refused every request but those without permission, which `answer` answers. */
+/** A browser in which only `no-cors` requests succeed; `answer` answers them. */
 function browser(answer: (init: RequestInit) => Promise<Response>) {
   vi.stubGlobal('location', { origin: 'https://page.example' });
   onTestFinished(() => void vi.unstubAllGlobals());
@@ -140,7 +140,7 @@ function browser(answer: (init: RequestInit) => Promise<Response>) {
   return { client, probes };
 }
 
-test('a browser whose preflight is redirected says that the address redirects, not that nobody answers', async () => {
+test('a redirected preflight in a browser fails with unexpected_answer, not network', async () => {
   const { client, probes } = browser(async () => new Response(null));
   await expect(client.accept('042137', 'device')).rejects.toMatchObject({
     code: 'unexpected_answer',
@@ -150,12 +150,12 @@ test('a browser whose preflight is redirected says that the address redirects, n
   expect(probes).toEqual(['http://server/healthz']);
 });
 
-test('a browser that reaches nobody says so', async () => {
+test('an unreachable server in a browser fails with network', async () => {
   const { client } = browser(() => Promise.reject(lost));
   await expect(client.accept('042137', 'device')).rejects.toMatchObject({ code: 'network' });
 });
 
-test('a probe of the address ends with the signal, and with its time', async () => {
+test('the probe of the address ends with the signal, and at its time limit', async () => {
   const enough = new AbortController();
   const aborted = browser((init) => {
     queueMicrotask(() => enough.abort());
@@ -178,7 +178,7 @@ test.each([
   expect(requests).toHaveLength(1);
 });
 
-/** A client that checks on a clock that stands still; the test answers each question. */
+/** A client with a stopped clock that sends checks; the test answers each one. */
 function checking() {
   const clock = new FakeClock();
   const asked: { headers: Headers; answer: (response: Response) => void }[] = [];
@@ -191,7 +191,7 @@ function checking() {
   return { clock, asked, checked, abort };
 }
 
-test('a check is held by the server, and each question has a key of its own', async () => {
+test('a check is held by the server, and each request has its own key', async () => {
   const { clock, asked, checked } = checking();
   clock.advance(25_000);
   asked[0]?.answer(json(204, null));
@@ -203,12 +203,12 @@ test('a check is held by the server, and each question has a key of its own', as
   expect(clock.pending).toBe(0);
 });
 
-test('a server that does not hold checks is asked every other second, and not at once for ever', async () => {
+test('a server that does not hold checks gets one every two seconds', async () => {
   const { clock, asked, checked, abort } = checking();
   for (const count of [1, 2, 3]) {
     expect(asked).toHaveLength(count);
     asked[count - 1]?.answer(json(204, null));
-    // The time limit and the look at the time are gone, and the rest has begun.
+    // The time limit is cleared, and the pause has begun.
     await clock.reach(1);
     clock.advance(1999);
     expect(asked).toHaveLength(count);
@@ -264,7 +264,7 @@ function late(answer: (held: RequestInit['signal']) => Promise<Response>) {
     (roomId) => ({ roomId, afterMs: clock.monotonic() - startMs }),
     ({ code }) => ({ code, afterMs: clock.monotonic() - startMs }),
   );
-  /** Moves the clock until the wait has ended. */
+  /** Advances the clock until the wait has ended. */
   const run = async () => {
     let outcome: { roomId?: string; code?: string; afterMs: number } | undefined;
     void ended.then((it) => {
@@ -279,7 +279,7 @@ function late(answer: (held: RequestInit['signal']) => Promise<Response>) {
   return { clock, run };
 }
 
-/** A request without an answer, until it is given up. */
+/** A request without an answer, until it is aborted. */
 const unanswered = (signal: RequestInit['signal']) =>
   new Promise<Response>((_, reject) => {
     signal?.addEventListener('abort', () => reject(new Error('aborted')));
@@ -296,7 +296,7 @@ test.each<[string, (signal: RequestInit['signal']) => Promise<Response>, string]
   ['is a login page', async () => new Response('<html>'), 'unexpected_answer'],
   ['answers 204 to everything', async () => json(204, null), 'unexpected_answer'],
   [
-    'throttles for an hour',
+    'limits the rate for an hour',
     async () => json(429, { error: 'rate_limited' }, { 'Retry-After': '3600' }),
     'rate_limited',
   ],
@@ -309,7 +309,7 @@ test.each<[string, (signal: RequestInit['signal']) => Promise<Response>, string]
   expect(clock.pending).toBe(0);
 });
 
-test('an accept in the last second is collected after an outage of 20 s', async () => {
+test('an accept in the last second is found after an outage of 20 s', async () => {
   let asked = 0;
   let back = false;
   const { clock, run } = late(async () => {
@@ -324,7 +324,7 @@ test('an accept in the last second is collected after an outage of 20 s', async 
   expect(asked).toBeGreaterThan(5);
 });
 
-test('a device that slept through the end of its code asks several times before it gives up', async () => {
+test('a device that was asleep when its code expired retries several times', async () => {
   let asked = 0;
   const { clock, run } = late(async (signal) => {
     asked += 1;
@@ -336,7 +336,7 @@ test('a device that slept through the end of its code asks several times before 
   expect((await run())?.roomId).toBe('r');
 });
 
-test('a success that is none of the protocol is unexpected', async () => {
+test('a success outside of the protocol is unexpected_answer', async () => {
   const calls = [
     (client: PairingClient) => client.create('042137', 60, 'device'),
     (client: PairingClient) => client.accept('042137', 'device'),

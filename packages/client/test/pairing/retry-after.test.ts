@@ -1,4 +1,4 @@
-// Retry-After, as servers and what stands before them say it.
+// Tests parsing of Retry-After.
 import { expect, test } from 'vitest';
 import { retryAfterSecondsOf } from '../../src/pairing/pairing-client.js';
 

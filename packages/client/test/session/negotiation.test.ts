@@ -1,4 +1,4 @@
-// Negotiation: candidates that come early, and a platform that asks for an offer when it should not (werift does, now and then).
+// Tests negotiation: early candidates, late answers, DTLS roles, and unexpected negotiationneeded events (as from werift).
 import type { ClientMessage } from '@couplet/protocol';
 import { expect, test } from 'vitest';
 import { Negotiation } from '../../src/session/negotiation.js';
@@ -18,7 +18,7 @@ function negotiating(pc = new FakePeerConnection({})) {
   return { pc, sent, errors, negotiation };
 }
 
-test('candidates that come before their description wait for it, in order, with the end of them', async () => {
+test('candidates before their description are kept in order, including the end of candidates', async () => {
   const { pc, errors, negotiation } = negotiating();
   const early = [{ candidate: 'candidate:1' }, { candidate: 'candidate:2' }, null];
   for (const candidate of early) await negotiation.candidate(candidate);
@@ -30,7 +30,7 @@ test('candidates that come before their description wait for it, in order, with 
   expect(errors).toEqual([]);
 });
 
-test('an answer to the offer before a restart is not taken for the answer to the restart', async () => {
+test('an answer to an earlier offer is not applied as the answer to an ICE restart', async () => {
   const { pc, errors, negotiation } = negotiating();
   const described = (ufrag: string) => ({ sdp: `${OFFER.sdp}a=ice-ufrag:${ufrag}\r\n` });
   const answer = (ufrag: string) =>
@@ -73,14 +73,14 @@ test.each([
   },
 );
 
-test('a peer that sends candidates and never a description fills no memory', async () => {
+test('candidates without a description are kept only up to a limit', async () => {
   const { pc, negotiation } = negotiating();
   for (let n = 0; n < 300; n++) await negotiation.candidate({ candidate: `candidate:${n}` });
   await negotiation.describe(OFFER);
   expect(pc.candidates).toHaveLength(200);
 });
 
-test('a platform that asks for an offer in the middle of an answer gets the answer alone', async () => {
+test('a negotiationneeded event during an answer causes no offer', async () => {
   class Hasty extends FakePeerConnection {
     override async setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
       await super.setRemoteDescription(description);

@@ -1,4 +1,4 @@
-// What counts as a change of the network, on platforms that tell more or less about it.
+// Tests the detection of network changes on different platforms.
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { onNetworkChange } from '../../src/session/network-changes.js';
@@ -18,7 +18,7 @@ function watched({ type }: { type?: string } = {}) {
   const stop = onNetworkChange(() => {
     changes += 1;
   }, platform);
-  /** What the Network Information API tells. */
+  /** The data of the Network Information API. */
   const estimate = (news: { type?: string; rtt?: number }) => {
     Object.assign(platform.connection, news);
     platform.connection.dispatchEvent(new Event('change'));
@@ -27,7 +27,7 @@ function watched({ type }: { type?: string } = {}) {
 }
 
 test.each([undefined, 'wifi', 'cellular'])(
-  'a new estimate on the same network (%s) is no change',
+  'a new estimate on the same network (%s) is not a change',
   (type) => {
     const { estimate, changes } = watched(type === undefined ? {} : { type });
     for (const rtt of [100, 150, 200]) estimate({ rtt });
@@ -45,7 +45,7 @@ test('another kind of network is a change', () => {
   expect(changes()).toBe(2);
 });
 
-test('a network that was left and is back is one change, told by online', () => {
+test('leaving a network and returning is one change, reported by online', () => {
   const { platform, estimate, changes } = watched({ type: 'wifi' });
   platform.navigator.onLine = false;
   platform.dispatchEvent(new Event('offline'));
@@ -58,7 +58,7 @@ test('a network that was left and is back is one change, told by online', () => 
   expect(changes()).toBe(1);
 });
 
-test('once stopped, it listens to nothing', () => {
+test('stopping removes all listeners', () => {
   const { platform, stop } = watched({ type: 'wifi' });
   stop();
   expect(getEventListeners(platform, 'online')).toHaveLength(0);

@@ -1,4 +1,4 @@
-// Sending within what a channel and the peer can hold, and waiting until it has drained.
+// Tests the limits of sending, and drained.
 import { expect, test } from 'vitest';
 import { CoupletError } from '../../src/errors.js';
 import { DRAINED_BYTES, Outbox } from '../../src/session/outbox.js';
@@ -15,13 +15,13 @@ function outbox(maxMessageSize?: number) {
   return { box, channel };
 }
 
-test('what the peer takes at most is what it said, or what everyone takes', () => {
+test('the largest message is the limit of the peer, or the default', () => {
   expect(outbox(262_144).box.maxMessageBytes).toBe(262_144);
   expect(outbox(Number.POSITIVE_INFINITY).box.maxMessageBytes).toBe(Number.POSITIVE_INFINITY);
   expect(outbox().box.maxMessageBytes).toBe(65_536);
 });
 
-test('a message counts by its bytes, a text by those of its UTF-8', () => {
+test('the size of a message is its bytes, of a text its UTF-8 bytes', () => {
   const { box } = outbox(6);
   const fitting = ['', '123456', 'äöü', '€€', '😀a', new Uint8Array(6), new ArrayBuffer(6)];
   for (const data of fitting) box.send(data);
@@ -41,7 +41,7 @@ test('a full buffer, and a channel that is not open, each have their code', () =
   expect(() => box.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
 });
 
-test('drained resolves at once with little in the channel, and else when it has gone out', async () => {
+test('drained resolves at once if little is buffered, otherwise when the buffer has drained', async () => {
   const { box, channel } = outbox();
   expect(channel.bufferedAmountLowThreshold).toBe(DRAINED_BYTES);
   channel.bufferedAmount = DRAINED_BYTES;

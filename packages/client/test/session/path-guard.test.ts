@@ -1,4 +1,4 @@
-// A path that is lost, and one that becomes another: what is done, and after how long.
+// Tests when a lost path leads to an ICE restart.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
@@ -10,7 +10,7 @@ function guard() {
   return Object.assign(guarded, { guard: new PathGuard(() => void guarded.restarts++, clock) });
 }
 
-test('a path that is silent for a second more is looked for anew, once', () => {
+test('a path that stays disconnected for a second is restarted once', () => {
   const guarded = guard();
   guarded.guard.follow('disconnected');
   guarded.clock.advance(999);
@@ -21,7 +21,7 @@ test('a path that is silent for a second more is looked for anew, once', () => {
   expect(guarded.restarts).toBe(1);
 });
 
-test('a path that has failed is looked for anew at once', () => {
+test('a failed path is restarted at once', () => {
   const guarded = guard();
   guarded.guard.follow('disconnected');
   guarded.guard.follow('failed');
@@ -29,7 +29,7 @@ test('a path that has failed is looked for anew at once', () => {
   expect(guarded.clock.pending).toBe(0);
 });
 
-test('a path that comes back by itself is left alone', () => {
+test('a path that recovers by itself is not restarted', () => {
   const guarded = guard();
   guarded.guard.follow('disconnected');
   guarded.guard.follow('connected');
@@ -37,7 +37,7 @@ test('a path that comes back by itself is left alone', () => {
   expect([guarded.restarts, guarded.clock.pending]).toEqual([0, 0]);
 });
 
-test('once it is stopped, nothing follows', () => {
+test('stopping cancels the restart', () => {
   const guarded = guard();
   guarded.guard.follow('disconnected');
   guarded.guard.stop();

@@ -1,4 +1,4 @@
-// The path as read from statistics, and the events of a change of networks.
+// Tests reading the path and the round-trip time from statistics.
 import { expect, test } from 'vitest';
 import { pathOf, roundTripTimeMsOf } from '../../src/session/path.js';
 
@@ -23,18 +23,18 @@ test.each([
   expect(pathOf(stats(local, remote, [pair, transport]))).toBe(path);
 });
 
-test('without a transport the nominated pair that succeeded counts', () => {
+test('without a transport in the statistics, the nominated pair that succeeded is used', () => {
   const nominated = { ...pair, nominated: true, state: 'succeeded' };
   expect(pathOf(stats('host', 'host', [nominated]))).toBe('host');
 });
 
-test('where no pair is selected there is no path, and candidates unknown are not called host', () => {
+test('there is no path without a selected pair, and unknown candidates do not count as host', () => {
   expect(pathOf(stats('host', 'host', [pair]))).toBeUndefined();
   const blind = { id: 'P', type: 'candidate-pair' };
   expect(pathOf(stats('host', 'host', [blind, transport]))).toBe('srflx');
 });
 
-test('the round trip is that of the selected pair, where one was measured', () => {
+test('the round-trip time is that of the selected pair, if measured', () => {
   const measured = { ...pair, currentRoundTripTime: 0.25 };
   expect(roundTripTimeMsOf(stats('host', 'host', [measured, transport]))).toBe(250);
   expect(roundTripTimeMsOf(stats('host', 'host', [pair, transport]))).toBeUndefined();

@@ -1,4 +1,4 @@
-// Sessions through the real server, on peer connections without a network: what they survive, and how they end.
+// Tests sessions through a real server, on fake peer connections: reconnects, key exchange and errors.
 import { randomUUID } from 'node:crypto';
 import { getEventListeners } from 'node:events';
 import { eventually } from '@couplet/testkit/eventually';
@@ -55,7 +55,7 @@ async function expectTalk(host: PeerSession, guest: PeerSession): Promise<void> 
   }
 }
 
-test('the five lines: both get a session, and text arrives both ways', async () => {
+test('both devices get a session, and text arrives in both directions', async () => {
   const [host, guest] = await pair();
   expect([host.state, guest.state]).toEqual(['connected', 'connected']);
   await expectTalk(host, guest);
@@ -71,28 +71,25 @@ test('the five lines: both get a session, and text arrives both ways', async () 
   }
 });
 
-test.each([0, 1])(
-  'whoever of the two comes into the room first (%i), they connect',
-  async (which) => {
-    const [host, guest] = await pair();
-    const saved = [host.save(), guest.save()];
-    for (const session of [host, guest]) session.close();
-    const early = saved[which] as SavedSession;
-    const late = saved[1 - which] as SavedSession;
-    const sessions: PeerSession[] = [];
-    const waiting = device().resume(early, { onSession: (session) => sessions.push(session) });
-    await eventually(() => expect(sessions[0]?.signaling).toBe('joined'));
-    const second = await device().resume(late);
-    const first = await waiting;
-    onTestFinished(() => {
-      first.close();
-      second.close();
-    });
-    // The role is the device's, whoever comes first.
-    expect([first.isInitiator, second.isInitiator]).toEqual([which === 0, which === 1]);
-    await expectTalk(first, second);
-  },
-);
+test.each([0, 1])('the devices connect in either order of joins (%i first)', async (which) => {
+  const [host, guest] = await pair();
+  const saved = [host.save(), guest.save()];
+  for (const session of [host, guest]) session.close();
+  const early = saved[which] as SavedSession;
+  const late = saved[1 - which] as SavedSession;
+  const sessions: PeerSession[] = [];
+  const waiting = device().resume(early, { onSession: (session) => sessions.push(session) });
+  await eventually(() => expect(sessions[0]?.signaling).toBe('joined'));
+  const second = await device().resume(late);
+  const first = await waiting;
+  onTestFinished(() => {
+    first.close();
+    second.close();
+  });
+  // The role depends on the device, not on the order of joins.
+  expect([first.isInitiator, second.isInitiator]).toEqual([which === 0, which === 1]);
+  await expectTalk(first, second);
+});
 
 test('both exchange keys through the server, and get the same digits', async () => {
   const sessions = await pair();
@@ -100,7 +97,7 @@ test('both exchange keys through the server, and get the same digits', async () 
   expect(keys[0]?.sas).toBe(keys[1]?.sas);
 });
 
-test('a peer that writes another session id into each description is the same peer', async () => {
+test('a peer that changes the session id in each description is the same peer', async () => {
   const sockets: WebSocket[] = [];
   class Kept extends WebSocket {
     constructor(url: string) {
@@ -125,7 +122,7 @@ test('a peer that writes another session id into each description is the same pe
   }
 });
 
-/** A connected pair that has exchanged keys, and what each session tells from then on. */
+/** A connected pair that has exchanged keys, and the later events of each session. */
 async function verifiedPair() {
   const sessions = await pair();
   await Promise.all(sessions.map((session) => exchangeKeys(session)));
@@ -140,7 +137,7 @@ async function verifiedPair() {
   return { sessions, told };
 }
 
-/** The session ended by an alarm: its connection was closed before, nothing can be sent, and nothing more comes. */
+/** Expects that an alarm ended the session: the connection was closed first, and nothing is sent or received. */
 async function expectAlarm(session: PeerSession, pc: FakePeerConnection, told: unknown[]) {
   await eventually(() => expect(session.state).toBe('closed'));
   expect(told).toEqual(['peer_changed', undefined, 'closed']);
@@ -162,7 +159,7 @@ test('after an exchange of keys, a description with another certificate is not a
   expect(verified.remoteDescription).toBe(applied);
 });
 
-test('after an exchange of keys, a description that the platform took otherwise ends the session', async () => {
+test('after an exchange of keys, a description that the platform parses differently ends the session', async () => {
   const { sessions, told } = await verifiedPair();
   const [host, guest] = sessions;
   const verified = fakeOf(guest);
@@ -170,7 +167,7 @@ test('after an exchange of keys, a description that the platform took otherwise 
   verified.read = (sdp) => sdp.replace(/^a=fingerprint.*/m, 'a=fingerprint:sha-256 EE');
   fakeOf(host).restartIce();
   await expectAlarm(guest, verified, told[1] as unknown[]);
-  // Without an answer, nothing flows.
+  // Without an answer, no data flows.
   expect(verified.localDescription).toBe(answered);
 });
 
@@ -199,8 +196,8 @@ test.each(['data', 'tracks'])(
   },
 );
 
-test.each(['reloads', 'leaves and comes back'])(
-  'after an exchange of keys, a peer that %s is not taken for the verified one; a new session is',
+test.each(['reloads', 'leaves and returns'])(
+  'after an exchange of keys, a peer that %s no longer counts as verified; a new session can be verified',
   async (how) => {
     const { sessions, told } = await verifiedPair();
     const [host, guest] = sessions;
@@ -220,7 +217,7 @@ test.each(['reloads', 'leaves and comes back'])(
     onTestFinished(() => {
       for (const session of again) session.close();
     });
-    // The old connection was not replaced by one with somebody else.
+    // The old connection was not replaced by one with another peer.
     if (how === 'reloads') expect(told[0]).not.toContain('peer');
     await expectTalk(...again);
     const [one, other] = await Promise.all(again.map((session) => exchangeKeys(session)));
@@ -241,7 +238,7 @@ test('after an exchange of keys, a restart, an outage of signaling and a second 
   expect(told.flat()).not.toContain('peer_changed');
 });
 
-test('a description with another certificate is of another connection', async () => {
+test('a description with another certificate belongs to another connection', async () => {
   const [host, guest] = await pair();
   const verified = guest.peer;
   fakeOf(host).fingerprint = 'sha-256 FF';
@@ -249,7 +246,7 @@ test('a description with another certificate is of another connection', async ()
   await eventually(() => expect(guest.peer).not.toBe(verified));
 });
 
-test('the ICE servers of a pairing are told to its devices, and to no other', async () => {
+test('the ICE servers of a pairing are sent only to its devices', async () => {
   const [host] = await pair();
   const saved = host.save();
   expect(await device().iceServers(saved)).toEqual([{ urls: ['stun:stun.example:3478'] }]);
@@ -259,7 +256,7 @@ test('the ICE servers of a pairing are told to its devices, and to no other', as
   ).rejects.toMatchObject({ code: 'forbidden' });
 });
 
-test('an application that fails on its new session gets its error, and no session', async () => {
+test('if onSession throws, the call rejects with that error, and the session is closed', async () => {
   const fault = new Error('of the application');
   const sessions: PeerSession[] = [];
   const saved = { version: 1, roomId: randomUUID(), deviceId: 'alone' } as const;
@@ -272,7 +269,7 @@ test('an application that fails on its new session gets its error, and no sessio
 });
 
 test.each(['invite', 'accept', 'purge', 'iceServers'] as const)(
-  'an aborted %s rejects with aborted, and lets go of the signal',
+  'an aborted %s rejects with aborted, and removes its listener from the signal',
   async (method) => {
     const abort = new AbortController();
     const options = { signal: abort.signal };
@@ -295,7 +292,7 @@ test.each(['invite', 'accept', 'purge', 'iceServers'] as const)(
   },
 );
 
-test('an invite that is aborted while its code is live rejects, and lets go of the signal', async () => {
+test('an invite that is aborted while its code is live rejects, and removes its listener from the signal', async () => {
   const abort = new AbortController();
   const invite = await device().invite({ signal: abort.signal });
   abort.abort('enough');
@@ -303,7 +300,7 @@ test('an invite that is aborted while its code is live rejects, and lets go of t
   expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
 });
 
-test('a path lost for good: an ICE restart with fresh ICE servers, on the same peer connection', async () => {
+test('a failed path leads to an ICE restart with fresh ICE servers on the same peer connection', async () => {
   const [host, guest] = await pair();
   const [first, second] = [fakeOf(host), fakeOf(guest)];
   first.become('failed');
@@ -315,12 +312,12 @@ test('a path lost for good: an ICE restart with fresh ICE servers, on the same p
   await expectTalk(host, guest);
 });
 
-test('a change of networks: signaling comes back at once, the path is looked for anew', async () => {
+test('after a network change, signaling reconnects at once and ICE restarts', async () => {
   const platform = new EventTarget();
   vi.stubGlobal('addEventListener', platform.addEventListener.bind(platform));
   vi.stubGlobal('removeEventListener', platform.removeEventListener.bind(platform));
   onTestFinished(() => void vi.unstubAllGlobals());
-  // Both sessions are in this process, and are told of the change together.
+  // Both sessions are in this process, so both get the event.
   const [host, guest] = await pair();
   const peers = [fakeOf(host), fakeOf(guest)];
   platform.dispatchEvent(new Event('online'));
@@ -334,7 +331,7 @@ test('a change of networks: signaling comes back at once, the path is looked for
   expect([host.state, guest.state]).toEqual(['closed', 'closed']);
 });
 
-test('a better path that a restart finds is told, though the state is the same', async () => {
+test('a better path after a restart is reported, although the state is the same', async () => {
   const [host] = await pair();
   await eventually(() => expect(host.path).toBe('host'));
   const told = new Promise((resolve) => host.on('path', resolve));
@@ -344,7 +341,7 @@ test('a better path that a restart finds is told, though the state is the same',
   expect(host.state).toBe('connected');
 });
 
-test('a path that is lost and found: reconnecting, then connected, and no restart', async () => {
+test('a path that recovers by itself: reconnecting, then connected, without a restart', async () => {
   const [host] = await pair();
   const states: SessionState[] = [];
   host.on('state', (state) => states.push(state));
@@ -354,7 +351,7 @@ test('a path that is lost and found: reconnecting, then connected, and no restar
   expect(fakeOf(host).restarts).toBe(0);
 });
 
-test('both restart at once: the polite one gives way, and both connect', async () => {
+test('if both restart at once, the polite side yields, and both connect', async () => {
   const [host, guest] = await pair();
   for (const session of [host, guest]) fakeOf(session).restartIce();
   await eventually(() => {
@@ -367,7 +364,7 @@ test('both restart at once: the polite one gives way, and both connect', async (
 });
 
 test.each(['host', 'guest'] as const)(
-  'the %s begins anew elsewhere: the other follows with a new peer connection',
+  'if the %s has a new connection, the other side creates a new one too',
   async (which) => {
     const [host, guest] = await pair();
     const [old, other] = which === 'host' ? [host, guest] : [guest, host];
@@ -383,7 +380,7 @@ test.each(['host', 'guest'] as const)(
   },
 );
 
-test('one leaves: the other is told and waits; when it comes back, they connect', async () => {
+test('a peer that leaves is reported; when it returns, both connect', async () => {
   const [host, guest] = await pair();
   const left = new Promise<void>((resolve) => host.on('peer-left', resolve));
   const saved = guest.save();
@@ -411,7 +408,7 @@ test('a closed session leaves nothing running, and stays closed', async () => {
   await expect(host.connected()).rejects.toMatchObject({ code: 'closed' });
 });
 
-test('a description that is refused is told; a candidate that is refused is not', async () => {
+test('a refused description is an error; a refused candidate is not', async () => {
   const [host, guest] = await pair();
   const error = new Promise<CoupletError>((resolve) => guest.on('error', resolve));
   fakeOf(host).onicecandidate?.({ candidate: { toJSON: () => ({ candidate: 'broken' }) } });
@@ -421,7 +418,7 @@ test('a description that is refused is told; a candidate that is refused is not'
   expect(await error).toMatchObject({ code: 'negotiation_failed' });
 });
 
-test('cancelling an invite, and aborting while the peer is not there, reject with aborted', async () => {
+test('canceling an invite, and aborting before the peer joins, reject with aborted', async () => {
   const invite = await device().invite({ expiresInSeconds: 60 });
   expect(invite.code).toMatch(/^[0-9]{6}$/);
   expect(invite.expiresAt.getTime()).toBeGreaterThan(Date.now());
@@ -436,7 +433,7 @@ test('cancelling an invite, and aborting while the peer is not there, reject wit
   await expect(late).rejects.toMatchObject({ code: 'aborted' });
 });
 
-test('a code that another device has is not used; the user is told where none is free', async () => {
+test('a code in use is skipped; without a free code, the invite rejects', async () => {
   let tried = 0;
   const taken = async () => {
     tried += 1;
@@ -455,7 +452,7 @@ test('a platform without WebRTC is unsupported', async () => {
   invite.cancel();
 });
 
-test('a wrong code is told, and purge forgets this device', async () => {
+test('a wrong code rejects, and purge deletes this device', async () => {
   await expect(device().accept('000000')).rejects.toMatchObject({ code: 'not_found_or_expired' });
   const couplet = device({ deviceId: 'chosen' });
   const invite = await couplet.invite();

@@ -1,4 +1,4 @@
-// What goes wrong in a session, and what does not because of it.
+// Tests faults in a session and its reaction.
 
 import { eventually } from '@couplet/testkit/eventually';
 import { beforeEach, expect, test } from 'vitest';
@@ -18,7 +18,7 @@ const offerOf = (certificate: string) => ({
   sdp: `v=0\r\na=fingerprint:sha-256 ${certificate}\r\n`,
 });
 
-/** A platform that makes so many peer connections, and refuses the next. */
+/** A platform that creates a number of peer connections and refuses the next. */
 function sparing(made: number): typeof FakePeerConnection {
   let left = made;
   return class extends FakePeerConnection {
@@ -30,7 +30,7 @@ function sparing(made: number): typeof FakePeerConnection {
   };
 }
 
-test('a first peer connection that the platform refuses is told, and the next ready makes it', () => {
+test('if the platform refuses the first peer connection, an error is emitted, and the next ready tries again', () => {
   const begun = begin({ PeerConnection: sparing(0) });
   const errors: string[] = [];
   begun.session.on('error', ({ code }) => errors.push(code));
@@ -43,19 +43,19 @@ test('a first peer connection that the platform refuses is told, and the next re
   expect(errors).toHaveLength(1);
 });
 
-test('an error while a message is taken is told, and the messages after it are taken', async () => {
+test('an error while handling a message is emitted, and later messages are handled', async () => {
   const begun = begin({ PeerConnection: sparing(1) });
   const errors: unknown[] = [];
   begun.session.on('error', ({ code, cause }) => errors.push([code, String(cause)]));
   await phases.negotiating?.(begun);
   FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
-  // The peer has a new peer connection: another one is due here too, and cannot be made.
+  // The peer has a new connection, so one is needed here too, but the platform refuses it.
   FakeSocket.latest.say(offerOf('BB'));
   const told = new Promise((resolve) => begun.session.on('key-message', resolve));
   FakeSocket.latest.say({ type: 'key_exchange_complete', sessionId: 'after it' });
   expect(await told).toMatchObject({ sessionId: 'after it' });
   expect(errors).toEqual([['negotiation_failed', 'Error: refused']]);
-  // The peer's next offer makes a connection.
+  // The peer's next offer creates a connection.
   FakeSocket.latest.say(ready(false));
   FakeSocket.latest.say(offerOf('BB'));
   await eventually(() =>
@@ -64,7 +64,7 @@ test('an error while a message is taken is told, and the messages after it are t
   expect(errors).toHaveLength(1);
 });
 
-test('waiting for a connection outlasts an answer, and an offer, that cannot be applied', async () => {
+test('waiting for a connection continues after an answer and an offer that cannot be applied', async () => {
   const begun = begin();
   const errors: string[] = [];
   begun.session.on('error', ({ code }) => errors.push(code));
@@ -86,7 +86,7 @@ test('waiting for a connection outlasts an answer, and an offer, that cannot be 
   expect(await connected).toBe(begun.session);
 });
 
-test('a peer that was offered an answer which could not be made is answered when it offers again', async () => {
+test('if an answer could not be created, a repeated offer is answered', async () => {
   const begun = begin();
   phases['alone in the room']?.(begun);
   FakeSocket.latest.say(ready(true));
@@ -106,7 +106,7 @@ test('a peer that was offered an answer which could not be made is answered when
   );
 });
 
-test('a description without a certificate cannot be applied, and ends no connection', async () => {
+test('a description without a certificate is refused, and the connection stays', async () => {
   const begun = begin();
   await phases.negotiating?.(begun);
   const pc = begun.pc();
@@ -120,7 +120,7 @@ test('a description without a certificate cannot be applied, and ends no connect
   expect([begun.session.state, begun.session.peer]).toEqual(['connected', pc]);
 });
 
-test('ICE servers that the platform refuses are told, and the session goes on', async () => {
+test('ICE servers that the platform refuses are an error, and the session continues', async () => {
   const begun = begin();
   await phases.connected?.(begun);
   const errors: string[] = [];
@@ -130,7 +130,7 @@ test('ICE servers that the platform refuses are told, and the session goes on', 
   expect([errors, begun.session.state]).toEqual([['negotiation_failed'], 'connected']);
 });
 
-test('statistics that cannot be read: connected all the same, without a path', async () => {
+test('without statistics, the session is connected, but has no path', async () => {
   const begun = begin();
   await phases.negotiating?.(begun);
   begun.pc().unreadable = true;
@@ -141,7 +141,7 @@ test('statistics that cannot be read: connected all the same, without a path', a
   expect(await begun.session.roundTripTimeMs()).toBeCloseTo(12);
 });
 
-test('a channel that the peer closed: reconnecting, and nothing can be sent', async () => {
+test('a channel closed by the peer: reconnecting, and nothing can be sent', async () => {
   const begun = begin();
   await phases.connected?.(begun);
   const { channel } = begun.pc();
@@ -151,7 +151,7 @@ test('a channel that the peer closed: reconnecting, and nothing can be sent', as
   expect(() => begun.session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
 });
 
-test('a channel that the peer closed: its next offer is of a new connection, even with the same certificate', async () => {
+test('after the peer closed the channel, its next offer counts as a new connection, even with the same certificate', async () => {
   const begun = begin();
   await phases.negotiating?.(begun);
   const pc = begun.pc();
@@ -165,7 +165,7 @@ test('a channel that the peer closed: its next offer is of a new connection, eve
   expect(pc.remoteDescription?.type).toBe('answer');
 });
 
-test('an offer that the server does not take: the session goes on, and says so once', async () => {
+test('an offer too large for the server: one error, and the session continues', async () => {
   const begun = begin();
   phases.joining?.(begun);
   FakeSocket.latest.say({ type: 'connected', clientId: 'c', server: 's', maxMessageBytes: 500 });
@@ -190,7 +190,7 @@ test('an offer that the server does not take: the session goes on, and says so o
   expect(errors).toHaveLength(1);
   begun.session.send('goes on');
 
-  // The peer's offers are taken, and once the tracks are gone, so are ours.
+  // The peer's offers are applied, and ours are sent again once the tracks are removed.
   pc.tracks = '';
   FakeSocket.latest.say(offerOf('AA'));
   await eventually(() =>
@@ -201,7 +201,7 @@ test('an offer that the server does not take: the session goes on, and says so o
   expect(errors).toHaveLength(1);
 });
 
-test('a server that closes for an offer: the channel stays, the server is joined again, without that offer', async () => {
+test('if the server closes for an offer, the channel stays, and the session rejoins without that offer', async () => {
   const begun = begin();
   await phases.connected?.(begun);
   const pc = begun.pc();
@@ -219,7 +219,7 @@ test('a server that closes for an offer: the channel stays, the server is joined
   expect(begun.pc()).toBe(pc);
 });
 
-test('a session whose first offer the server does not take rejects', async () => {
+test('a session whose first offer is too large for the server rejects', async () => {
   const begun = begin();
   const connected = begun.session.connected();
   phases.joining?.(begun);
@@ -230,7 +230,7 @@ test('a session whose first offer the server does not take rejects', async () =>
   expect(begun.session.state).toBe('closed');
 });
 
-test('messages that nobody listens to are kept up to a bound, and what is lost is an error', async () => {
+test('messages without a listener are kept up to a limit, and a loss is an error', async () => {
   const begun = begin();
   await phases.connected?.(begun);
   const { session } = begun;
@@ -249,7 +249,7 @@ test('messages that nobody listens to are kept up to a bound, and what is lost i
   expect(session.state).toBe('connected');
 });
 
-test('messages that are lost are reported at once to a listener for errors', async () => {
+test('lost messages are reported at once if there is an error listener', async () => {
   const begun = begin();
   await phases.connected?.(begun);
   const errors: string[] = [];
@@ -259,7 +259,7 @@ test('messages that are lost are reported at once to a listener for errors', asy
   expect(errors).toEqual(['messages_lost']);
 });
 
-test('without a peer there is nothing to send on, and nothing to wait for', async () => {
+test('without a peer, send and drained fail with not_connected', async () => {
   const { session } = begin();
   expect(() => session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
   await expect(session.drained()).rejects.toMatchObject({ code: 'not_connected' });
@@ -270,7 +270,7 @@ test('without a peer there is nothing to send on, and nothing to wait for', asyn
   await expect(session.drained()).rejects.toMatchObject({ code: 'closed' });
 });
 
-test('what comes before there is a peer connection, or after the end, is nobody’s', async () => {
+test('messages before the first peer connection or after the end are ignored', async () => {
   const begun = begin();
   phases['alone in the room']?.(begun);
   const errors: string[] = [];

@@ -1,4 +1,4 @@
-// A session on a server that the test plays, step by step: what each phase leaves behind when it ends, and what goes wrong in it.
+// Tests each phase of a session against a scripted server: closing, aborting and errors.
 import { getEventListeners } from 'node:events';
 import { eventually } from '@couplet/testkit/eventually';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
@@ -12,7 +12,7 @@ beforeEach(() => {
   FakeSocket.all.length = 0;
 });
 
-/** An EventTarget in the place of the window, with the listeners counted. */
+/** An EventTarget that replaces the window and counts its listeners. */
 function platform() {
   const target = new EventTarget();
   for (const name of ['addEventListener', 'removeEventListener'] as const) {
@@ -61,7 +61,7 @@ test.each(Object.keys(phases).filter((phase) => !phase.startsWith('connected')))
   },
 );
 
-test('a signal is let go of once the session is connected; to abort it then changes nothing', async () => {
+test('once connected, the session ignores its signal', async () => {
   const begun = begin();
   const abort = new AbortController();
   const connected = begun.session.connected(abort.signal);
@@ -72,7 +72,7 @@ test('a signal is let go of once the session is connected; to abort it then chan
   expect(begun.session.state).toBe('connected');
 });
 
-test('how it stands with the server is told, and changes nothing else', async () => {
+test('the state of signaling is reported, and nothing else changes', async () => {
   const begun = begin();
   const told: SignalingState[] = [];
   begun.session.on('signaling', (state) => told.push(state));
@@ -87,7 +87,7 @@ test('how it stands with the server is told, and changes nothing else', async ()
   expect([begun.session.state, begun.session.signaling]).toEqual(['connected', 'joining']);
 });
 
-test("the application's configuration holds for every peer connection, and at every refresh, on one transport", async () => {
+test("the application's configuration is used for every connection and refresh, on one transport", async () => {
   const own = { urls: 'stun:own.example' };
   const begun = begin({
     rtcConfiguration: { iceTransportPolicy: 'relay', bundlePolicy: 'balanced', iceServers: [own] },
@@ -105,7 +105,7 @@ test("the application's configuration holds for every peer connection, and at ev
   );
 });
 
-test('a lost path: the room is joined again, and the answer brings fresh ICE servers to the restart', async () => {
+test('after a lost path, the session joins again and restarts with fresh ICE servers', async () => {
   const begun = begin();
   await phases.connected?.(begun);
   const pc = begun.pc();
@@ -120,7 +120,7 @@ test('a lost path: the room is joined again, and the answer brings fresh ICE ser
   expect(FakeSocket.all).toHaveLength(1);
 });
 
-test('a lost path while the server is away: the restart follows when it is back', async () => {
+test('if the path is lost during an outage, the restart follows the reconnect', async () => {
   const begun = begin();
   await phases['connected, the server away']?.(begun);
   begun.pc().become('failed');
@@ -131,7 +131,7 @@ test('a lost path while the server is away: the restart follows when it is back'
   expect(begun.pc().restarts).toBe(1);
 });
 
-test('where the server does not answer to that, the connection to it is made anew', async () => {
+test('if the server does not answer the join, the client reconnects', async () => {
   const begun = begin();
   await phases['reconnecting by a restart']?.(begun);
   begun.clock.advance(3_000);
@@ -140,7 +140,7 @@ test('where the server does not answer to that, the connection to it is made ane
   expect(FakeSocket.all).toHaveLength(2);
 });
 
-test('an application may ask for a restart', async () => {
+test('an application can request a restart', async () => {
   const begun = begin();
   await phases.connected?.(begun);
   begun.session.restartIce();
@@ -148,7 +148,7 @@ test('an application may ask for a restart', async () => {
   expect(begun.pc().restarts).toBe(1);
 });
 
-test('messages of a key exchange go both ways, as they are', async () => {
+test('key exchange messages are forwarded unchanged in both directions', async () => {
   const begun = begin();
   const message = { type: 'key_exchange', publicKey: 'of another protocol' } as const;
   expect(begun.session.signal(message)).toBe(false);
@@ -160,7 +160,7 @@ test('messages of a key exchange go both ways, as they are', async () => {
   expect(await heard).toMatchObject(message);
 });
 
-test('every candidate of both sides is told', async () => {
+test('every candidate of both sides is reported', async () => {
   const begun = begin();
   const told: unknown[] = [];
   begun.session.on('candidate', (found) => told.push(found));

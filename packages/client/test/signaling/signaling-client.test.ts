@@ -1,4 +1,4 @@
-// The signaling session against the real server: joins, comes back, and knows when not to.
+// Tests the signaling client against a real server: joins, reconnects, and final errors.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -35,7 +35,7 @@ function join(url: string, roomId: string, deviceId = randomUUID() as string) {
   return { client, clock, deviceId, next };
 }
 
-/** A server that says what the test has it say; `connection` is the latest one. */
+/** A server that sends scripted messages; `connection` is the latest one. */
 async function scriptedServer(onMessage: (socket: WebSocket, message: string) => void) {
   const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   onTestFinished(() => {
@@ -49,7 +49,7 @@ async function scriptedServer(onMessage: (socket: WebSocket, message: string) =>
   return { sockets, url: `ws://127.0.0.1:${(sockets.address() as AddressInfo).port}` };
 }
 
-test('both get ready, what one sends arrives at the other, and leaving is told', async () => {
+test('both get ready, messages arrive, and leaving is reported', async () => {
   const room = randomUUID();
   const host = join(server.wsUrl, room);
   const guest = join(server.wsUrl, room);
@@ -67,7 +67,7 @@ test('both get ready, what one sends arrives at the other, and leaving is told',
   expect(guest.clock.pending).toBe(0);
 });
 
-test('a new connection takes the seat over, and both get ready again', async () => {
+test('a new connection takes over the seat, and both get ready again', async () => {
   const room = randomUUID();
   const host = join(server.wsUrl, room);
   const guest = join(server.wsUrl, room);
@@ -77,7 +77,7 @@ test('a new connection takes the seat over, and both get ready again', async () 
   await again;
 });
 
-test('who is replaced stays away', async () => {
+test('a replaced client does not reconnect', async () => {
   const room = randomUUID();
   const old = join(server.wsUrl, room);
   const ready = old.next('ready');
@@ -91,7 +91,7 @@ test('who is replaced stays away', async () => {
   expect(old.clock.pending).toBe(0);
 });
 
-test('both members ask for one address, again when they come back, and it does not have the room id', async () => {
+test('both members use the same address, also when they reconnect, and it does not contain the room id', async () => {
   const { sockets, url } = await scriptedServer(() => {});
   const addresses: (string | undefined)[] = [];
   sockets.on('connection', (_socket, { url: address }) => addresses.push(address));
@@ -103,7 +103,7 @@ test('both members ask for one address, again when they come back, and it does n
   expect(addresses).toEqual(Array(3).fill(`/below?r=${roomHint(room)}`));
 });
 
-test('the hash of a room id is that of the description: 16 bits that differ from room to room', () => {
+test('the hash of a room id matches the specification, with 16 bits that differ between rooms', () => {
   const paper = readFileSync(new URL('../../../../docs/protocol.md', import.meta.url), 'utf8');
   const [, roomId = '', hint] = /`([0-9a-f]{48})` has `r=(\d+)`/.exec(paper) ?? [];
   expect(roomHint(roomId)).toBe(Number(hint));
@@ -114,7 +114,7 @@ test('the hash of a room id is that of the description: 16 bits that differ from
   expect(Math.max(...hints)).toBeLessThan(65_536);
 });
 
-test('a third device gets room_full, for good', async () => {
+test('a third device gets room_full, which is final', async () => {
   const room = randomUUID();
   for (const _ of ['host', 'guest']) await (await Peer.connect(server.wsUrl)).join(room);
   const third = join(server.wsUrl, room);
@@ -122,32 +122,35 @@ test('a third device gets room_full, for good', async () => {
   expect(third.clock.pending).toBe(0);
 });
 
-test.each([1012, 1013, 1006, 1001, 4008])('after %i it comes back, with backoff', async (code) => {
-  const { sockets, url } = await scriptedServer((socket) => {
-    if (code === 1006) socket.terminate();
-    else socket.close(code);
-  });
-  const { client, clock, next } = join(url, 'room');
-  await next('down');
-  for (const delayMs of [500, 1000]) {
-    const connected = once(sockets, 'connection');
-    const down = next('down');
-    clock.advance(delayMs);
-    await connected;
-    await down;
-  }
-  client.close();
-  expect(clock.pending).toBe(0);
-});
+test.each([1012, 1013, 1006, 1001, 4008])(
+  'after %i the client reconnects with backoff',
+  async (code) => {
+    const { sockets, url } = await scriptedServer((socket) => {
+      if (code === 1006) socket.terminate();
+      else socket.close(code);
+    });
+    const { client, clock, next } = join(url, 'room');
+    await next('down');
+    for (const delayMs of [500, 1000]) {
+      const connected = once(sockets, 'connection');
+      const down = next('down');
+      clock.advance(delayMs);
+      await connected;
+      await down;
+    }
+    client.close();
+    expect(clock.pending).toBe(0);
+  },
+);
 
-test('after 1008 it stays away', async () => {
+test('after 1008 the client does not reconnect', async () => {
   const { url } = await scriptedServer((socket) => socket.close(1008));
   const { clock, next } = join(url, 'room');
   expect(await next('end')).toMatchObject([{ code: 'policy_violation' }]);
   expect(clock.pending).toBe(0);
 });
 
-test('a message larger than the server takes is reported and not sent', async () => {
+test('a message too large for the server is reported and not sent', async () => {
   const small = await startServer({ MAX_MESSAGE_BYTES: '2048' });
   onTestFinished(() => small.close());
   const room = randomUUID();
@@ -169,7 +172,7 @@ test('a message larger than the server takes is reported and not sent', async ()
   expect(await offered).toMatchObject([fits]);
 });
 
-test('after 1009 it comes back, and does not send a message of that size again', async () => {
+test('after 1009 the client reconnects, and does not send a message of that size again', async () => {
   const offers: string[] = [];
   const { sockets, url } = await scriptedServer((socket, text) => {
     const message = JSON.parse(text);
@@ -192,7 +195,7 @@ test('after 1009 it comes back, and does not send a message of that size again',
   await eventually(() => expect(offers.map(({ length }) => length)).toEqual([50, 200, 60]));
 });
 
-test('a join that cannot be carried out now is tried again later', async () => {
+test('a join that is refused temporarily is retried', async () => {
   const { sockets, url } = await scriptedServer((socket) =>
     socket.send(JSON.stringify({ type: 'error', error: 'later', code: 'unavailable' })),
   );
@@ -203,7 +206,7 @@ test('a join that cannot be carried out now is tried again later', async () => {
   await again;
 });
 
-test('a server that falls silent is left; one that answers pings is not', async () => {
+test('the client leaves a server that stops answering, but not one that answers pings', async () => {
   let pings = 0;
   let tellPing: () => void = () => {};
   const { sockets, url } = await scriptedServer((socket, message) => {
@@ -238,7 +241,7 @@ test('a server that falls silent is left; one that answers pings is not', async 
   await again;
 });
 
-test('a listener may close it where the connection is lost', async () => {
+test('a listener can close the client when the connection is lost', async () => {
   const { url } = await scriptedServer((socket) => socket.close(1012));
   const { client, clock, next } = join(url, 'room');
   client.on('down', () => client.close());

@@ -1,4 +1,4 @@
-// Devices with the client: pages of a real browser with its built modules, and an application that notes what it is told.
+// Opens devices: browser pages with the built client, and an application that records its events.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,20 +18,20 @@ import type {
   SessionState,
 } from '../../src/index.js';
 
-/** What the page has: the client, and what its application keeps. */
+/** The globals of the page: the client, and the data of its application. */
 export interface ClientPage {
   Couplet: typeof Couplet;
   exchangeKeys: typeof exchangeKeys;
   invite: Invite;
   session: PeerSession;
-  /** Since the session was kept: what it told, in its order. */
+  /** Events of the session since it was stored, in order. */
   messages: unknown[];
   states: SessionState[];
   errors: CoupletError['code'][];
   left: number;
-  /** The peer connection that the session had when it was kept. */
+  /** The peer connection at the time when the session was stored. */
   first: RTCPeerConnection | undefined;
-  /** Kinds of the tracks, and labels of the channels, that the peer added. */
+  /** Kinds of the tracks and labels of the channels that the peer added. */
   tracks: string[];
   channels: string[];
   keep(session: PeerSession): void;
@@ -46,7 +46,7 @@ const PAGE = `<!doctype html>
   Object.assign(window, { Couplet, exchangeKeys });
 </script>`;
 
-/** The built modules of a package, by the path at which the page finds them. */
+/** The built modules of a package, by their path for the page. */
 const modulesOf = (name: string): Record<string, Buffer> => {
   const folder = fileURLToPath(new URL(`../../../${name}/dist`, import.meta.url));
   const all = readdirSync(folder, { recursive: true, encoding: 'utf8' });
@@ -61,7 +61,7 @@ export const scripts = (): Record<string, Buffer> => ({
   ...modulesOf('protocol'),
 });
 
-/** A browser and a site for the tests of a describe block; returns what opens a device, which is closed with its test. */
+/** Starts a browser and a site for a describe block. Returns a function that opens a device, closed at the end of its test. */
 export function deviceOpener(
   prepare?: (context: BrowserContext) => Promise<unknown>,
 ): () => Promise<Device> {
@@ -98,7 +98,7 @@ export function firefoxOpener(): () => Promise<Scripted> {
   });
 }
 
-/** Opens a device whose page nobody serves: the browser is given it as if it came from this origin. */
+/** Opens a device on this origin. The browser gets the page from the test, not from a server. */
 export function openUnserved(browser: Browser | undefined, origin: string): Promise<Device> {
   const files = scripts() as Record<string, Buffer>;
   return openDevice(browser, `${origin}/client-page`, {
@@ -138,7 +138,7 @@ export function inPage<Result, Argument = undefined>(
   return page.evaluate(`(${run})(window, ${JSON.stringify(argument)})`) as Promise<Result>;
 }
 
-/** Pairs the two by the client alone, and keeps in each page its session. */
+/** Pairs two devices with the client, and stores the session in each page. */
 export async function pair(
   options: CoupletOptions | string,
   host: Scripted,
@@ -149,7 +149,7 @@ export async function pair(
   await Promise.all([accepted(host), accept(chosen, guest, code)]);
 }
 
-/** Makes a code at the host. */
+/** Creates a code on the host. */
 export const invite = (options: CoupletOptions, host: Scripted): Promise<string> =>
   inPage(
     host,
@@ -160,11 +160,11 @@ export const invite = (options: CoupletOptions, host: Scripted): Promise<string>
     options,
   );
 
-/** Resolves once the host's invite is a session. */
+/** Resolves once the host's invite has led to a session. */
 export const accepted = (host: Scripted): Promise<void> =>
   inPage(host, async (page) => page.keep(await page.invite.accepted));
 
-/** Accepts a code at the guest; resolves once there is a session. */
+/** Accepts a code on the guest. Resolves once there is a session. */
 export const accept = (options: CoupletOptions, guest: Scripted, code: string): Promise<void> =>
   inPage(
     guest,
@@ -172,7 +172,7 @@ export const accept = (options: CoupletOptions, guest: Scripted, code: string): 
     { options, code },
   );
 
-/** Comes back to a pairing; resolves once there is a session. */
+/** Resumes a pairing. Resolves once there is a session. */
 export const resume = (url: string, device: Scripted, saved: SavedSession): Promise<void> =>
   inPage(
     device,
@@ -180,7 +180,7 @@ export const resume = (url: string, device: Scripted, saved: SavedSession): Prom
     { url, saved },
   );
 
-/** A text from each, that arrives at the other: at once, or when what is broken has healed. */
+/** Sends a text in each direction, and waits until both arrive, at once or after a reconnect. */
 export async function expectTalk(
   host: Scripted,
   guest: Scripted,
@@ -197,7 +197,7 @@ export async function expectTalk(
   }
 }
 
-/** Both are connected, and by the peer connection that they had at first. */
+/** Expects that both are connected by their first peer connection. */
 export async function expectKept(...devices: Scripted[]): Promise<void> {
   for (const device of devices) {
     const kept = ({ session, first }: ClientPage) => [session.state, session.peer === first];
@@ -207,7 +207,7 @@ export async function expectKept(...devices: Scripted[]): Promise<void> {
 
 export const stateOf = (device: Scripted) => inPage(device, ({ session }) => session.state);
 
-/** The one ICE generation of the peer that this device knows. */
+/** Returns the ICE generation of the peer at this device. */
 export const ufragOf = (device: Scripted) =>
   inPage(device, ({ session }) => {
     const sdp = session.peer?.currentRemoteDescription?.sdp ?? '';
@@ -220,7 +220,7 @@ export const sentOfType = ({ sent }: Device, wanted: string) =>
 export const readies = ({ received }: Device) =>
   received.filter(({ type }) => type === 'room_ready');
 
-/** Runs in the page before anything else: an application that notes all that a session tells it. */
+/** Runs in the page before anything else: an application that records all events of a session. */
 function installApplication(): void {
   const page = window as unknown as ClientPage;
   page.keep = (session) => {

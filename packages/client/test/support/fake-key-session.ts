@@ -1,9 +1,9 @@
-// Two sessions with certificates and a forwarder between them, on which tests drop, change and add messages.
+// Provides two sessions with certificates, and a forwarder in which tests drop, change and add messages.
 import { Emitter } from '../../src/emitter.js';
 import type { Pin } from '../../src/session/negotiation.js';
 import type { KeyMessage, SessionEvents, SessionState } from '../../src/session/session-events.js';
 
-/** What the forwarder makes of a message: nothing, the same, or others. */
+/** Returns the messages to forward instead: none, the same, or others. */
 export type Forwarder = (message: KeyMessage) => KeyMessage[];
 
 export class FakeKeySession extends Emitter<SessionEvents> {
@@ -12,7 +12,7 @@ export class FakeKeySession extends Emitter<SessionEvents> {
   readonly pinned: Pin[] = [];
   readonly certificate: { remote: string; local: string };
   peer: RTCPeerConnection;
-  /** To the other session. */
+  /** Sends to the other session. */
   forward: Forwarder = (message) => [message];
   #other: FakeKeySession | undefined;
 
@@ -55,7 +55,7 @@ export class FakeKeySession extends Emitter<SessionEvents> {
     queueMicrotask(() => this.emit('key-message', message));
   }
 
-  /** Lets an event happen, as the session would. */
+  /** Emits an event of the session. */
   happen<Name extends keyof SessionEvents>(name: Name, ...args: SessionEvents[Name]): void {
     this.emit(name, ...args);
   }

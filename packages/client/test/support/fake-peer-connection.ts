@@ -1,10 +1,11 @@
-// An RTCPeerConnection without a network: descriptions, glare and channels as in the specification, and a path that tests cut.
+// Implements an RTCPeerConnection without a network: descriptions, glare and channels as in the specification, and a path
+// that tests can interrupt.
 
 import { createHash } from 'node:crypto';
 
 type Handler<Event> = ((event: Event) => void) | null;
 
-/** Fingerprint → the connection that has this certificate. */
+/** Maps each fingerprint to the connection with this certificate. */
 const connections = new Map<string, FakePeerConnection>();
 let made = 0;
 
@@ -43,7 +44,7 @@ export class FakePeerConnection {
   readonly number = ++made;
   readonly certificate = Buffer.from(String(this.number));
   fingerprint = fingerprintOf(this.certificate);
-  /** Set by a test: each description has another session id, as some implementations write it. */
+  /** Set by a test: each description has another session id, as in some implementations. */
   unsteady = false;
   readonly channel = new FakeChannel();
   readonly configurations: unknown[] = [];
@@ -61,11 +62,11 @@ export class FakePeerConnection {
       getRemoteCertificates: () => this.#presented(),
     },
   };
-  /** A test adds those of tracks with a transport of their own. */
+  /** A test adds tracks with their own transport. */
   readonly receivers: { transport: { getRemoteCertificates(): ArrayBuffer[] } }[] = [];
-  /** Set by a test: how this platform reads a description. */
+  /** Set by a test: parses a description like a certain platform. */
   read = (sdp: string) => sdp;
-  /** Of both ends of the path, as the statistics tell it. */
+  /** The candidate type of both ends in the statistics. */
   candidateType = 'host';
   restarts = 0;
   /** Set by a test: there are no statistics. */
@@ -104,7 +105,7 @@ export class FakePeerConnection {
     if (description?.type === 'rollback') {
       if (this.signalingState !== 'have-local-offer') throw new Error('nothing to roll back');
       this.signalingState = 'stable';
-      // As browsers do: what was offered is still to be negotiated.
+      // Like browsers: the offered changes still need negotiation.
       return this.#need();
     }
     if (this.silent) throw new Error('silent');
@@ -128,7 +129,7 @@ export class FakePeerConnection {
   async setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
     await this.#step();
     if (!fingerprintIn(description.sdp)) throw new Error('no certificate');
-    // Rolls an offer of its own back, which is to be made again.
+    // Rolls back its own offer, which must be made again.
     if (description.type === 'offer' && this.signalingState === 'have-local-offer') {
       this.#needed = true;
     }
@@ -164,7 +165,7 @@ export class FakePeerConnection {
     return this.receivers;
   }
 
-  /** Lets the state of the path change, as the network would. */
+  /** Changes the state of the path. */
   become(connectionState: string): void {
     this.connectionState = connectionState;
     this.onconnectionstatechange?.();
@@ -187,7 +188,7 @@ export class FakePeerConnection {
     });
   }
 
-  /** Once both have each other's description, there is a path. */
+  /** Connects once both have each other's description. */
   #settle(): void {
     if (this.signalingState !== 'stable') return;
     if (this.#needed) this.#need();

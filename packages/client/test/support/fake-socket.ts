@@ -1,9 +1,9 @@
-// A WebSocket whose server is the test: it says what the test has it say, and remembers what it was told.
+// Implements a WebSocket controlled by the test, which sends the test's messages and records sent ones.
 
 type Handler = ((event: never) => void) | null;
 
 export class FakeSocket {
-  /** Every one that was made, the latest last. A test file begins with none. */
+  /** All created sockets, the latest last. Empty at the start of a test file. */
   static readonly all: FakeSocket[] = [];
   onopen: Handler = null;
   onmessage: Handler = null;
@@ -30,7 +30,7 @@ export class FakeSocket {
     this.closed = true;
   }
 
-  /** Whether anything it does from now on would be heard. */
+  /** Whether the socket still has listeners. */
   get heard(): boolean {
     return this.onopen !== null || this.onmessage !== null || this.onclose !== null;
   }

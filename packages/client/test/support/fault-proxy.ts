@@ -1,14 +1,14 @@
-// A proxy between the client and the server that loses or holds answers, after the server has done what was asked.
+// Implements a proxy that drops or delays answers after the server has processed the request.
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 export interface FaultProxy {
-  /** Of the server, by way of the proxy. WebSockets pass untouched, unless the test takes their upgrades. */
+  /** The address of the server through the proxy. WebSockets pass unchanged, unless the test handles upgrades. */
   url: string;
-  /** Loses the next answers to a path, whatever they are; `statuses` are those of the lost ones. */
+  /** Drops the next answers to a path. `statuses` contains the statuses of the dropped answers. */
   loseAnswers(path: string, times: number): { statuses: number[] };
-  /** Keeps every answer to a path from its client until the function returned is called. */
+  /** Delays every answer to a path until the returned function is called. */
   hold(path: string): () => void;
 }
 
@@ -16,7 +16,7 @@ type Fault = (status: number) => Promise<'pass' | 'lose'>;
 
 type Upgrade = (incoming: IncomingMessage, near: Socket, head: Buffer) => void;
 
-/** Starts it before a server; it ends with its test. */
+/** Starts a proxy in front of a server. It stops at the end of the test. */
 export async function startFaultProxy(serverUrl: string, upgrade?: Upgrade): Promise<FaultProxy> {
   const server = new URL(serverUrl);
   const faults = new Map<string, Fault>();

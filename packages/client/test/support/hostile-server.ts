@@ -1,4 +1,4 @@
-// A server that is not to be trusted: the real one, behind a proxy that reads, changes and adds signaling messages.
+// Provides a malicious server: a real one behind a proxy that reads, changes and adds signaling messages.
 
 import type { Frame } from '@couplet/testkit/browser';
 import { onTestFinished } from 'vitest';
@@ -7,17 +7,17 @@ import { startFaultProxy } from './fault-proxy.js';
 
 export interface HostileServer {
   url: string;
-  /** Called with each message of the server to a device; what it returns is passed on. By default all of it. */
+  /** Called with each message of the server to a device. Returns the messages to forward. Forwards all by default. */
   toDevice: (message: Frame, deviceId: string) => Frame[];
   /** The same for messages of a device to the server. */
   toServer: (message: Frame, deviceId: string) => Frame[];
-  /** Sends a message to a device that the server never sent. */
+  /** Sends a forged message to a device. */
   say(deviceId: string, message: Frame): void;
-  /** Cuts all signaling connections. */
+  /** Closes all signaling connections. */
   cut(): void;
 }
 
-/** Starts it before a server; it ends with its test. */
+/** Starts the proxy in front of a server. It stops at the end of the test. */
 export async function startHostileServer(server: { url: string }): Promise<HostileServer> {
   const devices = new Map<string, WebSocket>();
   const sockets = new WebSocketServer({ noServer: true });
@@ -47,7 +47,7 @@ export async function startHostileServer(server: { url: string }): Promise<Hosti
       [far, near],
     ] as const) {
       one.on('error', () => other.terminate());
-      // A code of our own or of the server means something to the client; 1005 and 1006 are never sent.
+      // Forward the close code, because the client reacts to it. 1005 and 1006 cannot be sent.
       one.on('close', (code) =>
         code > 1006 || code === 1000 ? other.close(code) : other.terminate(),
       );

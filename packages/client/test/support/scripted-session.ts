@@ -1,4 +1,4 @@
-// A session on a server that the test plays, and the way to each of its phases.
+// Provides a session against a scripted server, and the steps to each of its phases.
 
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -8,13 +8,13 @@ import { PeerSession } from '../../src/session/peer-session.js';
 import { FakePeerConnection } from './fake-peer-connection.js';
 import { FakeSocket } from './fake-socket.js';
 
-/** The server's word that both are in the room. */
+/** The message room_ready of the server. */
 export const ready = (isInitiator: boolean, iceServers?: object[]) => ({
   ...{ type: 'room_ready', roomId: 'room', message: '', userCount: 2, isInitiator },
   ...(iceServers && { iceServers }),
 });
 
-/** Begins one; it is closed with its test. */
+/** Starts a session. It is closed at the end of the test. */
 export function begin({
   rtcConfiguration,
   PeerConnection = FakePeerConnection,
@@ -33,7 +33,7 @@ export function begin({
 }
 type Begun = ReturnType<typeof begin>;
 
-/** What the session has got to, in the order in which it gets there. */
+/** The phases of a session, in order. */
 export const phases: Record<string, (begun: Begun) => void | Promise<void>> = {
   connecting: () => {},
   joining: () => FakeSocket.latest.open(),
@@ -73,7 +73,7 @@ export const phases: Record<string, (begun: Begun) => void | Promise<void>> = {
   },
 };
 
-/** Lets the path be found, and the channel open. */
+/** Connects the path and opens the channel. */
 export function connect(pc: FakePeerConnection): void {
   pc.channel.readyState = 'open';
   pc.become('connected');
