@@ -74,7 +74,7 @@ export function wordsFor(error: unknown): string {
   return WORDS[error.code] + wait;
 }
 
-/** Returns the text for the device that created a code, where it differs from that for the other device. */
+/** Returns the text for the device that created a code. It differs in some cases from that for the other device. */
 export function inviteWordsFor(error: unknown): string {
   const code = error instanceof CoupletError ? error.code : undefined;
   if (code === 'not_found_or_expired') return 'The code was not used in time. Create a new invite.';

@@ -123,7 +123,7 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
     const [phone, laptop] = await paired();
     lab.renumber('home');
     const healedMs = await healed(phone, laptop);
-    await annotate(`another public address, told by nobody: ${healedMs} ms`);
+    await annotate(`another public address, not reported: ${healedMs} ms`);
     await expectKept(phone, laptop);
     for (const device of [phone, laptop]) {
       expect(await inPage(device, ({ states }) => states)).toEqual(['reconnecting', 'connected']);

@@ -19,7 +19,7 @@ import {
 } from '../support/client-page.js';
 import { type HostileServer, startHostileServer } from '../support/hostile-server.js';
 
-/** Each runs in Node and in a page, so it uses nothing from outside. Descriptions of the peer with a certificate of somebody else, in forms that one browser or the other reads. */
+/** Descriptions of the peer with another certificate, in forms that some browsers accept. The functions run in Node and in a page, so they use no outer variables. */
 const SWAPS: Record<string, (sdp: string, other: string) => string> = {
   'another certificate': (sdp, other) =>
     sdp.replace(/a=fingerprint:sha-256 \S+/g, `a=fingerprint:sha-256 ${other}`),
