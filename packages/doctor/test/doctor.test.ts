@@ -10,7 +10,7 @@ import { type RunningServer, startServer, temporaryFolder } from '@couplet/testk
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { SERVER_NAME } from '../../server/src/base/version.js';
-import { examine, failure, readAloud } from './examination.js';
+import { examine, failure, textReport } from './examination.js';
 
 async function server(env: Record<string, string> = {}): Promise<RunningServer> {
   const running = await startServer(env);
@@ -82,7 +82,7 @@ describe('a server without TURN', () => {
 
   test('has this text report in a terminal of 80 columns', async () => {
     const { url } = await server();
-    const text = (await readAloud(url))
+    const text = (await textReport(url))
       .replace(url, 'http://localhost:8080')
       .replace(SERVER_NAME, 'Couplet 1.0');
     expect(text).toMatchInlineSnapshot(`
@@ -330,7 +330,7 @@ test('the report never contains credentials of an ICE server with a fault', asyn
   });
   const { results, of } = await examine(url);
   expect(JSON.stringify(results)).not.toMatch(/visitor|sesame|\d{10}:/);
-  const text = await readAloud(url);
+  const text = await textReport(url);
   expect(text).not.toMatch(/visitor|sesame|\d{10}:/);
   expect(of('stun-binding', 'http://x')).toMatchObject(
     failure(/is not a STUN or TURN URL/, /whole list/),

@@ -46,7 +46,7 @@ export async function examine(url: string, options: ExamineOptions = {}): Promis
 }
 
 /** Returns the text report for a terminal of this width. */
-export async function readAloud(
+export async function textReport(
   url: string,
   {
     columns = 80,

@@ -9,7 +9,7 @@ import { type Coturn, freePort } from '@couplet/testkit/coturn';
 import { startServer, temporaryFolder } from '@couplet/testkit/server';
 import { connect, coturn, minted, SECRET } from '@couplet/testkit/turn-fixture';
 import { expect, onTestFinished, test } from 'vitest';
-import { examine, failure, readAloud } from './examination.js';
+import { examine, failure, textReport } from './examination.js';
 
 /** Starts a server that provides these URLs. */
 async function handingOut(turnUrls: string[], stunUrls: string[] = []): Promise<string> {
@@ -56,7 +56,7 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     // Ended by a refresh, not by its lifetime.
     await turn.logged('REFRESH processed, success');
 
-    const text = (await readAloud(url, { ca, columns: 80 }))
+    const text = (await textReport(url, { ca, columns: 80 }))
       .replace(url, 'https://chat.example.org')
       .replaceAll(/127\.0\.0\.1:\d+/g, '198.51.100.7:3478')
       .replaceAll(/localhost:\d+/g, 'turn.example.org:5349')

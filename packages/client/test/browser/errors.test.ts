@@ -10,9 +10,9 @@ import type { CoupletError, CoupletOptions } from '../../src/index.js';
 import { deviceOpener, expectTalk, inPage, invite, pair, resume } from '../support/client-page.js';
 
 /** Longest wait for the answer to a button on a busy machine. */
-const TOLD_WITHIN_MS = 5_000;
+const ANSWERED_WITHIN_MS = 5_000;
 
-describeWith(['chromium'], 'in a browser, a user is told', () => {
+describeWith(['chromium'], 'errors in a browser', () => {
   const folder = temporaryFolder();
   const open = deviceOpener();
   const start = (env: Record<string, string> = {}) =>
@@ -85,8 +85,8 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
       device,
       async (page, url) => {
         const start = performance.now();
-        const told = ({ code, retryAfterSeconds }: CoupletError) => ({ code, retryAfterSeconds });
-        const error = await new page.Couplet({ url }).invite().then(() => undefined, told);
+        const fields = ({ code, retryAfterSeconds }: CoupletError) => ({ code, retryAfterSeconds });
+        const error = await new page.Couplet({ url }).invite().then(() => undefined, fields);
         page.invite.cancel();
         return { ...error, tookMs: performance.now() - start };
       },
@@ -94,7 +94,7 @@ describeWith(['chromium'], 'in a browser, a user is told', () => {
     );
     expect(refused).toMatchObject({ code: 'rate_limited' });
     expect(refused.retryAfterSeconds).toBeGreaterThan(60);
-    expect(refused.tookMs).toBeLessThan(TOLD_WITHIN_MS);
+    expect(refused.tookMs).toBeLessThan(ANSWERED_WITHIN_MS);
   }, 60_000);
 
   test('no error after twenty wrong codes: the right code pairs a second later', async () => {

@@ -111,8 +111,8 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
     lab.move('phone', 'away');
     const [phone, laptop] = await paired();
     lab.move('phone', 'home');
-    const healedMs = await healed(phone, laptop);
-    await annotate(`in another network, told by the browser: ${healedMs} ms`);
+    const reconnectedMs = await timeToReconnect(phone, laptop);
+    await annotate(`in another network, reported by the browser: ${reconnectedMs} ms`);
     await expectKept(phone, laptop);
   }, 60_000);
 
@@ -122,8 +122,8 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
     lab.move('phone', 'home');
     const [phone, laptop] = await paired();
     lab.renumber('home');
-    const healedMs = await healed(phone, laptop);
-    await annotate(`another public address, not reported: ${healedMs} ms`);
+    const reconnectedMs = await timeToReconnect(phone, laptop);
+    await annotate(`another public address, not reported: ${reconnectedMs} ms`);
     await expectKept(phone, laptop);
     for (const device of [phone, laptop]) {
       expect(await inPage(device, ({ states }) => states)).toEqual(['reconnecting', 'connected']);
@@ -132,7 +132,7 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
 });
 
 /** Resolves to the time until a text has arrived in each direction. */
-async function healed(phone: Device, laptop: Device): Promise<number> {
+async function timeToReconnect(phone: Device, laptop: Device): Promise<number> {
   const start = performance.now();
   await expectTalk(phone, laptop, HEALED_WITHIN_MS);
   return Math.round(performance.now() - start);

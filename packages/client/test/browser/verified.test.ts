@@ -235,7 +235,7 @@ async function exchange(host: Scripted, guest: Scripted): Promise<void> {
 
 /** Expects that the session ended with peer_changed, and that nothing from the other device arrived. */
 async function expectAlarm(device: Scripted): Promise<void> {
-  const told = () =>
+  const reported = () =>
     inPage(device, ({ session, first, errors, states, messages, tracks }) => {
       let thrown = '';
       try {
@@ -247,8 +247,8 @@ async function expectAlarm(device: Scripted): Promise<void> {
       const connection = first?.connectionState;
       return { thrown, state, peer, connection, errors, states, messages, tracks };
     });
-  await expect.poll(async () => (await told()).state, { timeout: 15_000 }).toBe('closed');
-  const { states, ...rest } = await told();
+  await expect.poll(async () => (await reported()).state, { timeout: 15_000 }).toBe('closed');
+  const { states, ...rest } = await reported();
   expect(rest).toEqual({
     ...{ thrown: 'peer_changed', state: 'closed', peer: undefined, connection: 'closed' },
     ...{ errors: ['peer_changed'], messages: [], tracks: [] },

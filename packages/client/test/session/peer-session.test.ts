@@ -126,7 +126,7 @@ test('a peer that changes the session id in each description is the same peer', 
 async function verifiedPair() {
   const sessions = await pair();
   await Promise.all(sessions.map((session) => exchangeKeys(session)));
-  const told = sessions.map((session) => {
+  const reported = sessions.map((session) => {
     const events: unknown[] = [];
     session.on('error', ({ code }) => events.push(code, fakeOf(session)?.signalingState));
     session.on('state', (state) => events.push(state));
@@ -134,39 +134,39 @@ async function verifiedPair() {
     session.on('message', (message) => events.push(message));
     return events;
   });
-  return { sessions, told };
+  return { sessions, reported };
 }
 
 /** Expects that an alarm ended the session: the connection was closed first, and nothing is sent or received. */
-async function expectAlarm(session: PeerSession, pc: FakePeerConnection, told: unknown[]) {
+async function expectAlarm(session: PeerSession, pc: FakePeerConnection, reported: unknown[]) {
   await eventually(() => expect(session.state).toBe('closed'));
-  expect(told).toEqual(['peer_changed', undefined, 'closed']);
+  expect(reported).toEqual(['peer_changed', undefined, 'closed']);
   expect(pc.signalingState).toBe('closed');
   expect(() => session.send('x')).toThrow(expect.objectContaining({ code: 'peer_changed' }));
   await expect(session.drained()).rejects.toMatchObject({ code: 'peer_changed' });
   pc.channel.onmessage?.({ data: 'late' });
-  expect(told).toHaveLength(3);
+  expect(reported).toHaveLength(3);
 }
 
 test('after an exchange of keys, a description with another certificate is not applied and ends the session', async () => {
-  const { sessions, told } = await verifiedPair();
+  const { sessions, reported } = await verifiedPair();
   const [host, guest] = sessions;
   const verified = fakeOf(guest);
   const applied = verified.remoteDescription;
   fakeOf(host).fingerprint = 'sha-256 FF';
   fakeOf(host).restartIce();
-  await expectAlarm(guest, verified, told[1] as unknown[]);
+  await expectAlarm(guest, verified, reported[1] as unknown[]);
   expect(verified.remoteDescription).toBe(applied);
 });
 
 test('after an exchange of keys, a description that the platform parses differently ends the session', async () => {
-  const { sessions, told } = await verifiedPair();
+  const { sessions, reported } = await verifiedPair();
   const [host, guest] = sessions;
   const verified = fakeOf(guest);
   const answered = verified.localDescription;
   verified.read = (sdp) => sdp.replace(/^a=fingerprint.*/m, 'a=fingerprint:sha-256 EE');
   fakeOf(host).restartIce();
-  await expectAlarm(guest, verified, told[1] as unknown[]);
+  await expectAlarm(guest, verified, reported[1] as unknown[]);
   // Without an answer, no data flows.
   expect(verified.localDescription).toBe(answered);
 });
@@ -174,13 +174,13 @@ test('after an exchange of keys, a description that the platform parses differen
 test.each(['data', 'tracks'])(
   'after an exchange of keys, another certificate on the transport of %s ends the session',
   async (which) => {
-    const { sessions, told } = await verifiedPair();
+    const { sessions, reported } = await verifiedPair();
     const verified = fakeOf(sessions[1]);
     const getRemoteCertificates = () => [bufferOf(Buffer.from('of another'))];
     if (which === 'data') Object.assign(verified.sctp.transport, { getRemoteCertificates });
     else verified.receivers.push({ transport: { getRemoteCertificates } });
     verified.become('connected');
-    await expectAlarm(sessions[1], verified, told[1] as unknown[]);
+    await expectAlarm(sessions[1], verified, reported[1] as unknown[]);
   },
 );
 
@@ -199,7 +199,7 @@ test.each(['data', 'tracks'])(
 test.each(['reloads', 'leaves and returns'])(
   'after an exchange of keys, a peer that %s no longer counts as verified; a new session can be verified',
   async (how) => {
-    const { sessions, told } = await verifiedPair();
+    const { sessions, reported } = await verifiedPair();
     const [host, guest] = sessions;
     const saved = [host.save(), guest.save()] as const;
     // The channel may be closed before the new connection of the peer is known.
@@ -211,14 +211,14 @@ test.each(['reloads', 'leaves and returns'])(
     }
     const returning = device().resume(saved[1]);
     await eventually(() => expect(host.state).toBe('closed'));
-    expect(told[0]).toContain('peer_changed');
-    expect(told[0]).not.toContain('connected');
+    expect(reported[0]).toContain('peer_changed');
+    expect(reported[0]).not.toContain('connected');
     const again = await Promise.all([device().resume(saved[0]), returning]);
     onTestFinished(() => {
       for (const session of again) session.close();
     });
     // The old connection was not replaced by one with another peer.
-    if (how === 'reloads') expect(told[0]).not.toContain('peer');
+    if (how === 'reloads') expect(reported[0]).not.toContain('peer');
     await expectTalk(...again);
     const [one, other] = await Promise.all(again.map((session) => exchangeKeys(session)));
     expect(one?.sas).toBe(other?.sas);
@@ -226,7 +226,7 @@ test.each(['reloads', 'leaves and returns'])(
 );
 
 test('after an exchange of keys, a restart, an outage of signaling and a second exchange change nothing', async () => {
-  const { sessions, told } = await verifiedPair();
+  const { sessions, reported } = await verifiedPair();
   const peers = sessions.map(({ peer }) => peer);
   for (const session of sessions) fakeOf(session).become('failed');
   await eventually(() =>
@@ -235,7 +235,7 @@ test('after an exchange of keys, a restart, an outage of signaling and a second 
   await Promise.all(sessions.map((session) => exchangeKeys(session)));
   expect(sessions.map(({ peer }) => peer)).toEqual(peers);
   await expectTalk(...sessions);
-  expect(told.flat()).not.toContain('peer_changed');
+  expect(reported.flat()).not.toContain('peer_changed');
 });
 
 test('a description with another certificate belongs to another connection', async () => {
@@ -334,10 +334,10 @@ test('after a network change, signaling reconnects at once and ICE restarts', as
 test('a better path after a restart is reported, although the state is the same', async () => {
   const [host] = await pair();
   await eventually(() => expect(host.path).toBe('host'));
-  const told = new Promise((resolve) => host.on('path', resolve));
+  const reported = new Promise((resolve) => host.on('path', resolve));
   fakeOf(host).candidateType = 'relay';
   fakeOf(host).sctp.transport.iceTransport.onselectedcandidatepairchange?.({});
-  expect(await told).toBe('relay');
+  expect(await reported).toBe('relay');
   expect(host.state).toBe('connected');
 });
 

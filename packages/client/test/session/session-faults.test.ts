@@ -51,9 +51,9 @@ test('an error while handling a message is emitted, and later messages are handl
   FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
   // The peer has a new connection, so one is needed here too, but the platform refuses it.
   FakeSocket.latest.say(offerOf('BB'));
-  const told = new Promise((resolve) => begun.session.on('key-message', resolve));
+  const reported = new Promise((resolve) => begun.session.on('key-message', resolve));
   FakeSocket.latest.say({ type: 'key_exchange_complete', sessionId: 'after it' });
-  expect(await told).toMatchObject({ sessionId: 'after it' });
+  expect(await reported).toMatchObject({ sessionId: 'after it' });
   expect(errors).toEqual([['negotiation_failed', 'Error: refused']]);
   // The peer's next offer creates a connection.
   FakeSocket.latest.say(ready(false));
@@ -237,15 +237,15 @@ test('messages without a listener are kept up to a limit, and a loss is an error
   const say = (data: unknown) => begun.pc().channel.onmessage?.({ data });
   for (let n = 0; n < 5000; n++) say(String(n));
   for (let n = 0; n < 17; n++) say(new ArrayBuffer(1024 * 1024));
-  const told: unknown[] = [];
-  session.on('message', (data) => told.push(data));
-  session.on('error', ({ code }) => told.push(code));
+  const reported: unknown[] = [];
+  session.on('message', (data) => reported.push(data));
+  session.on('error', ({ code }) => reported.push(code));
   await Promise.resolve();
   say('and on');
-  const bytes = told.filter((data) => data instanceof ArrayBuffer);
-  expect(told.slice(0, 5000)).toEqual(Array.from({ length: 5000 }, (_, n) => String(n)));
+  const bytes = reported.filter((data) => data instanceof ArrayBuffer);
+  expect(reported.slice(0, 5000)).toEqual(Array.from({ length: 5000 }, (_, n) => String(n)));
   expect(bytes.length).toBeGreaterThan(10);
-  expect(told.slice(-2)).toEqual(['messages_lost', 'and on']);
+  expect(reported.slice(-2)).toEqual(['messages_lost', 'and on']);
   expect(session.state).toBe('connected');
 });
 

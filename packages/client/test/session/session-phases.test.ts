@@ -74,8 +74,8 @@ test('once connected, the session ignores its signal', async () => {
 
 test('the state of signaling is reported, and nothing else changes', async () => {
   const begun = begin();
-  const told: SignalingState[] = [];
-  begun.session.on('signaling', (state) => told.push(state));
+  const reported: SignalingState[] = [];
+  begun.session.on('signaling', (state) => reported.push(state));
   expect(begun.session.signaling).toBe('joining');
   expect(begun.session.isInitiator).toBeUndefined();
   await phases.connected?.(begun);
@@ -83,7 +83,7 @@ test('the state of signaling is reported, and nothing else changes', async () =>
   FakeSocket.latest.say({ type: 'peer_disconnected' });
   FakeSocket.latest.lose(1012);
   begun.clock.advance(500);
-  expect(told).toEqual(['joined', 'ready', 'joined', 'down', 'joining']);
+  expect(reported).toEqual(['joined', 'ready', 'joined', 'down', 'joining']);
   expect([begun.session.state, begun.session.signaling]).toEqual(['connected', 'joining']);
 });
 
@@ -162,14 +162,14 @@ test('key exchange messages are forwarded unchanged in both directions', async (
 
 test('every candidate of both sides is reported', async () => {
   const begun = begin();
-  const told: unknown[] = [];
-  begun.session.on('candidate', (found) => told.push(found));
+  const reported: unknown[] = [];
+  begun.session.on('candidate', (found) => reported.push(found));
   await phases.negotiating?.(begun);
-  await eventually(() => expect(told).toHaveLength(2));
+  await eventually(() => expect(reported).toHaveLength(2));
   const candidate = { candidate: 'candidate:2', sdpMid: '0', sdpMLineIndex: 0 };
   FakeSocket.latest.say({ type: 'ice_candidate', candidate });
-  await eventually(() => expect(told).toHaveLength(3));
-  expect(told.slice(1)).toEqual([
+  await eventually(() => expect(reported).toHaveLength(3));
+  expect(reported.slice(1)).toEqual([
     { side: 'local', candidate: null },
     { side: 'remote', candidate },
   ]);
