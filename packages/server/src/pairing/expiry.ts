@@ -1,11 +1,11 @@
-// Periodic sweep: expired pendings go even when nobody writes, and idle rooms where the operator asked for it.
+// Runs the periodic sweep: deletes expired pendings and, if ROOM_IDLE_DAYS is set, idle rooms.
 import type { Cancel, Clock } from '../base/clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { PairingStore } from './store.js';
 
 const SWEEP_PERIOD_MS = 60_000;
 
-/** Sweeps now and every minute. A failed sweep is logged and tried again at the next turn. */
+/** Sweeps now and every minute. A failed sweep is logged; the next one runs a minute later. */
 export function startSweep(store: PairingStore, clock: Clock, log: Logger): Cancel {
   const sweep = async () => {
     try {

@@ -1,8 +1,8 @@
-// Limits failed guesses of join codes: per address, of all addresses together, and the creates of an address.
+// Limits failed guesses of join codes, per address and for all addresses together, and the creates of each address.
 //
-// Accepts and creates share one budget of an address: 404 of an accept and 409 of a create both reveal whether a code is
-// live. A check names the device that made the code, so its answer reveals nothing to a client that does not have that
-// id. It has a wider budget of its own, because an app that resumes after a night may ask for many expired codes.
+// Accepts and creates of an address share one budget: a 404 to an accept and a 409 to a create both reveal whether a
+// code is live. A check names the device that made the code, so its answer reveals nothing to a client without that
+// id. Checks have a wider budget of their own, because an app that resumes after a night may ask for many expired codes.
 import type { Clock } from '../base/clock.js';
 import { Limited } from '../base/failures.js';
 import { type MinuteCount, untilNextMinute } from '../limits/minute-count.js';
@@ -26,30 +26,30 @@ export const CHECK_GUESSES: PenaltyPolicy = {
 };
 
 /**
- * Attempts of one address under way at once, and how many may wait for their turn. The first is far below the free
- * failures, so that attempts that succeed do not use them up.
+ * `atOnce`: attempts of one address that may run at once. It is far below the free failures, so that attempts that
+ * succeed do not use them up. `waiting`: attempts that may wait for their turn.
  */
 export const TURNS = { accept: { atOnce: 4, waiting: 256 }, check: { atOnce: 16, waiting: 1024 } };
 
 export type GuessKind = keyof typeof TURNS;
 
-/** The requests that may be failed guesses: the budget that each counts in, and the outcome that is a failure. */
+/** The requests that may be failed guesses, each with its budget, its policy, and the outcome that is a failure. */
 export const GUESSES = {
   accept: { budget: 'accept', policy: ACCEPT_GUESSES, failure: 'not_found_or_expired' },
-  // 409 reveals that the code is live, so creating codes could find those of others.
+  // 409 reveals that the code is live, so an attacker could find other devices' codes by creating codes.
   create: { budget: 'accept', policy: ACCEPT_GUESSES, failure: 'conflict' },
   check: { budget: 'check', policy: CHECK_GUESSES, failure: 'not_found_or_expired' },
 } as const satisfies Record<string, { budget: GuessKind; policy: PenaltyPolicy; failure: string }>;
 
 export type GuessRequest = keyof typeof GUESSES;
 
-/** Why an attempt was refused: its address must wait, all failures have reached the ceiling, or too many wait in line. */
+/** Why an attempt was refused: its address must wait, all failures have reached the ceiling, or the queue is full. */
 export type RefusalCause = 'address' | 'ceiling' | 'queue';
 
 /** An attempt refused with 429. */
 export class Refused extends Limited {
   readonly reason: RefusalCause;
-  /** Whether only attempts under way block it: once they succeed, it may be admitted. */
+  /** Whether only running attempts block it: once they succeed, it may be admitted. */
   readonly isBusy: boolean;
 
   constructor(reason: RefusalCause, seconds: number, isBusy = false) {
@@ -62,47 +62,47 @@ export class Refused extends Limited {
 /** An attempt that may turn out to be a failed guess. */
 export interface Attempt<T extends { kind: string }> {
   readonly address: string;
-  /** Whether the client has hung up: what still waits for its turn is then dropped. */
+  /** Whether the client has disconnected. An attempt that still waits for its turn is then dropped. */
   readonly isGone: () => boolean;
   /**
-   * Asks the store. If it rejects, the client learns nothing.
+   * Runs the store operation. If it rejects, the client learns nothing about the code.
    *
-   * @param guess - to be passed to a store that keeps the budgets itself
+   * @param guess - passed on to a store that keeps the budgets itself
    */
   readonly run: (guess?: Guess) => Promise<T>;
 }
 
-/** Where guesses are counted. */
+/** Counts guesses. */
 export interface GuessBudgets {
   /**
-   * Runs an attempt, or rejects with `Refused`: before the store is asked, or where the attempt failed beyond the
-   * ceiling. The client is then not told of the failure.
+   * Runs an attempt. Rejects with `Refused` without a call to the store, or if the attempt failed beyond the ceiling:
+   * the client then does not learn of the failure.
    *
-   * @param failed - called where the attempt is counted as a failure
+   * @param failed - called if the attempt counts as a failure
    */
   attempt<T extends { kind: string }>(
     request: GuessRequest,
     attempt: Attempt<T>,
     failed: () => void,
   ): Promise<T>;
-  /** Failures of this minute, of all addresses. */
+  /** Failed guesses of all addresses in this minute. */
   failures(): Promise<number>;
 }
 
 export interface Guesses {
-  /** Runs an attempt at its turn, or rejects with `Limited`. */
+  /** Runs an attempt when its turn comes, or rejects with `Limited`. */
   run<T extends { kind: string }>(request: GuessRequest, attempt: Attempt<T>): Promise<T>;
-  /** Whether the failures of this minute have reached the ceiling: somebody guesses on a large scale. */
+  /** Whether the failures of this minute have reached the ceiling, a sign of guessing on a large scale. */
   alarmed(): Promise<boolean>;
 }
 
-/** Told of what happens, to be counted. */
+/** Receives events for the metrics. */
 export interface GuessEvents {
   failed(kind: GuessKind): void;
   refused(cause: RefusalCause): void;
 }
 
-/** @param ceiling - most failed guesses of all addresses together per minute */
+/** @param ceiling - maximum of failed guesses per minute, all addresses together */
 export function createGuesses(
   budgets: GuessBudgets,
   ceiling: number,
@@ -128,7 +128,7 @@ export function createGuesses(
           const isBusy = error instanceof Refused && error.isBusy;
           if (!isBusy || turns.isAlone(address)) throw error;
         }
-        // Attempts under way are settled in a moment, most of them as successes: then this one may be admitted.
+        // The running attempts end soon, and most succeed; this one may then be admitted.
         hasTurn = await turns.again(address, isGone);
       }
       throw new Refused('queue', 1);
@@ -146,7 +146,7 @@ export function createGuesses(
   };
 }
 
-/** Budgets of a store that keeps them itself, and counts an attempt in the transaction of its effect. */
+/** Budgets for a store that keeps them itself and counts an attempt in the transaction of its effect. */
 export const storeBudgets = (
   failures: NonNullable<PairingStore['failedGuesses']>,
   clock: Clock,
@@ -162,15 +162,15 @@ export interface NodeBudgets {
 }
 
 /**
- * Budgets of this process. An attempt counts as a failure from before the store is asked until its outcome is known, so
- * that attempts at the same time are never more than the policy allows one after the other.
+ * Budgets of this process. An attempt counts as a failure from before the call to the store until its outcome is known,
+ * so concurrent attempts never exceed what the policy allows in sequence.
  */
 export function nodeBudgets(
   { penalties, creates, failures }: NodeBudgets,
   ceiling: number,
   clock: Clock,
 ): GuessBudgets {
-  /** Reserves a failure; returns whether it is beyond the ceiling, and what settles it. */
+  /** Reserves a failure; returns whether it is beyond the ceiling, and a function that keeps or releases it. */
   const admit = async (kind: GuessKind, address: string) => {
     const reserved = await penalties[kind].reserve(address);
     if (reserved.kind === 'refused') {
@@ -183,14 +183,14 @@ export function nodeBudgets(
       counted.release();
     };
     const isBeyond = counted.count > ceiling;
-    // An address with a clean record has one try: a right code is not refused because somebody else guesses.
+    // An address without failures gets one try, so that guesses from other addresses do not block a correct code.
     if (!isBeyond || reserved.failures + reserved.others === 0) return { isBeyond, settle };
     settle(false);
     const isBusy = reserved.failures === 0;
     throw new Refused('ceiling', isBusy ? 1 : untilNextMinute(clock.now()), isBusy);
   };
 
-  /** Gives back what a create has taken where the store rejects: clients try again until it answers. */
+  /** Returns the quota of a create that the store rejects, because clients retry until the store answers. */
   const create = async <T>(address: string, run: () => Promise<T>): Promise<T> => {
     const seconds = await creates.take(address);
     if (seconds > 0) throw new Refused('address', seconds);

@@ -1,11 +1,11 @@
-// What the pairing feature shows: rows, held checks, guesses, and how long the store takes.
+// Defines the metrics of pairing: rows, held checks, guesses, and the duration of store operations.
 import { Limited } from '../base/failures.js';
 import type { Metrics, Numbers } from '../observability/metrics.js';
 import type { Guesses, GuessKind, RefusalCause } from './guesses.js';
 import type { PairingStore, StoreCounts } from './store.js';
 import type { Waiting } from './waiting.js';
 
-/** Every operation of a store, and whether it is timed; the others are rare, or no operation. */
+/** Every method of a store, and whether it is timed; the others are rare, or are not operations. */
 const OPERATIONS: Record<keyof PairingStore, boolean> = {
   create: true,
   accept: true,
@@ -25,7 +25,7 @@ const OPERATIONS: Record<keyof PairingStore, boolean> = {
   close: false,
 };
 
-/** The same store, with its operations timed and their failures counted. */
+/** Wraps a store: times its operations and counts their failures. */
 export function measureStore(store: PairingStore, metrics: Metrics): PairingStore {
   const operations = Object.entries(OPERATIONS)
     .map(([name, isTimed]) => ({ name: name as keyof PairingStore, isTimed }))
@@ -33,14 +33,14 @@ export function measureStore(store: PairingStore, metrics: Metrics): PairingStor
   const timed = operations.filter(({ isTimed }) => isTimed).map(({ name }) => name);
   const time = metrics.timer(
     'couplet_store_duration_seconds',
-    'Time a store operation takes, its commit included.',
+    'Duration of a store operation in seconds, including its commit.',
     'operation',
     timed,
   );
   const failures = Object.fromEntries(timed.map((name) => [name, 0])) as Record<string, number>;
   metrics.counts(
     'couplet_store_failures_total',
-    'Store operations that failed; a request that needed one is answered 503.',
+    'Store operations that failed. The request that needed the operation gets 503.',
     'operation',
     () => failures,
   );
@@ -70,7 +70,7 @@ export interface PairingMetricsDeps {
   guesses: Guesses;
   failures: Numbers<GuessKind>;
   refusals: Numbers<RefusalCause>;
-  /** Addresses whose failed guesses are remembered, where that can be counted. */
+  /** Addresses with failed guesses that are not yet forgiven; undefined if the store keeps the budgets. */
   guessers: (() => Numbers<GuessKind>) | undefined;
 }
 
@@ -78,7 +78,7 @@ export function pairingMetrics(
   metrics: Metrics,
   { store, waiting, guesses, failures, refusals, guessers }: PairingMetricsDeps,
 ): void {
-  // One scrape asks for three of these numbers at once; the store is asked once.
+  // One scrape reads three of these numbers at once; they share one call to the store.
   let counting: Promise<StoreCounts> | undefined;
   const counts = () => {
     counting ??= store.counts().finally(() => {
@@ -90,10 +90,14 @@ export function pairingMetrics(
   metrics.level('couplet_rooms', 'Paired rooms stored.', async () => (await counts()).rooms);
   metrics.level(
     'couplet_idempotency_records',
-    'Answers kept for their Idempotency-Key.',
+    'Stored responses, one per Idempotency-Key.',
     async () => (await counts()).idempotencyRecords,
   );
-  metrics.level('couplet_waiting_checks', 'Checks held by Prefer: wait.', () => waiting.size);
+  metrics.level(
+    'couplet_waiting_checks',
+    'Checks held open because of Prefer: wait.',
+    () => waiting.size,
+  );
   metrics.counts(
     'couplet_failed_guesses_total',
     'Failed accepts and checks; a create of a live code counts as a failed accept.',
@@ -103,7 +107,7 @@ export function pairingMetrics(
   if (guessers) {
     metrics.levels(
       'couplet_guessing_addresses',
-      'Addresses whose failed guesses are remembered.',
+      'Addresses with failed guesses that are not yet forgiven.',
       'kind',
       ['accept', 'check'],
       guessers,
@@ -111,7 +115,7 @@ export function pairingMetrics(
   }
   metrics.counts(
     'couplet_refused_guesses_total',
-    'Accepts, checks and creates answered 429, by cause: the address must wait, MAX_FAILED_GUESSES_PER_MINUTE is reached, or too many of the address wait in line.',
+    'Accepts, checks and creates answered 429, by cause. address: the address must wait. ceiling: MAX_FAILED_GUESSES_PER_MINUTE is reached. queue: too many requests of the address wait for their turn.',
     'cause',
     () => refusals,
   );

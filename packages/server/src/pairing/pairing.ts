@@ -1,4 +1,4 @@
-// The rules of pairing over a PairingStore: how long codes live, what a room id is, how a check waits.
+// Implements the rules of pairing over a PairingStore: lifetime of codes, creation of room ids, waiting of checks.
 import { randomBytes } from 'node:crypto';
 import { COLLECT_SECONDS, ROOM_ID_LENGTH } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
@@ -14,17 +14,17 @@ import type {
 } from './store.js';
 import type { Waiting } from './waiting.js';
 
-/** Runs a read of the store, or rejects where it may not be made now. */
+/** Runs a read of the store, or rejects if the guess limits refuse it. */
 export type GuardedRead = (
   read: (guess?: Guess) => Promise<CheckOutcome | KeyReused>,
 ) => Promise<CheckOutcome | KeyReused>;
 
 export interface Pairing {
-  /** What a request that comes again came to the first time; undefined where it did not come before. */
+  /** Resolves to the stored outcome of a repeated request; undefined if this is the first request with its key. */
   recall<T>(once: Repeatable): Promise<T | KeyReused | undefined>;
   /**
-   * @param address - what the client's address counts as
-   * @param proof - the secret of the device, where it renews a code
+   * @param address - key under which the client's address is counted
+   * @param proof - the secret of the device, if it renews a code
    */
   create(
     joinCode: string,
@@ -42,12 +42,12 @@ export interface Pairing {
     guess?: Guess,
   ): Promise<AcceptOutcome | KeyReused>;
   /**
-   * Tells the creator how its pending stands. A waiting one is looked at again whenever it changes, until
-   * `waitSeconds` have passed. Once `signal` aborts, nobody reads the answer: an accepted pending is then left to
-   * be collected by the next check.
+   * Returns the state of a pending to its creator. A waiting pending is read again whenever it changes, until
+   * `waitSeconds` have passed. After `signal` aborts, no client reads the answer, so an accepted pending is left for
+   * the next check to collect.
    *
-   * @param guarded - runs the first read of the store, which may be a guess; a client whose pending was found waiting
-   * has named its code and device, and guesses nothing with later reads
+   * @param guarded - runs the first read of the store, which may be a guess. Later reads are no guesses: by then the
+   * client has named a waiting code and its device
    */
   check(
     joinCode: string,
@@ -111,7 +111,7 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
           if (outcome.kind !== 'waiting') return outcome;
           const sleepMs = Math.min(leftMs, outcome.expiresAt - now);
           const timeIsUp = await watch.sleep(now + sleepMs, signal);
-          // Never by the wall clock alone: set back by an hour, it would hold the check for an hour.
+          // Not by the wall clock alone: if it is set back by an hour, the check would be held for an hour.
           leftMs -= timeIsUp ? sleepMs : Math.min(Math.max(0, clock.now() - now), sleepMs);
         } finally {
           watch.end();

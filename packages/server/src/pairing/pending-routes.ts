@@ -1,4 +1,5 @@
-// POST /api/rooms, /accept, /check, /cancel: from a join code to a room. Wire spellings (`joinid`, `roomid`) stop here. docs/protocol.md §3.
+// Implements POST /api/rooms, /accept, /check and /cancel (docs/protocol.md §3).
+// The wire spellings `joinid` and `roomid` are used only here and in the other route files.
 import {
   type AcceptRequest,
   type CancelRequest,
@@ -19,7 +20,7 @@ import type { Guesses } from './guesses.js';
 import type { GuardedRead, Pairing } from './pairing.js';
 import type { AcceptOutcome, CheckOutcome, CreateOutcome } from './store.js';
 
-/** When a device or an address that has too many pendings may hope for one of them to have expired, in seconds. */
+/** `Retry-After` for a device or an address with too many pendings, in seconds: one may have expired by then. */
 const TOO_MANY_RETRY_SECONDS = 60;
 
 const noContent = Type.Null({ description: 'Still waiting; no body.' });
@@ -32,7 +33,7 @@ export interface PendingRouteDeps {
   inFlight: InFlight;
   clock: Clock;
   joinCodeDigits: number;
-  /** Whether a check, too, must bring the secret of its device. */
+  /** Whether a check and a cancel must include the secret of their device. */
   requireSecrets: boolean;
 }
 
@@ -50,7 +51,7 @@ export function pendingRoutes(
         operationId: 'createPending',
         summary: 'Create a pending with a join code',
         description:
-          'The same device may send its own still-waiting code again: its life starts anew, so a retry is safe.',
+          'The same device may create its own waiting code again: the lifetime restarts, so a retry is safe.',
         body: requests.create,
         response: { 201: wire.CreatePendingResponse, ...errors },
       },
@@ -103,8 +104,8 @@ export function pendingRoutes(
       schema: {
         tags,
         operationId: 'acceptPending',
-        summary: 'Accept a join code and make the room',
-        description: 'Of any number of racing accepts exactly one wins.',
+        summary: 'Accept a join code and create the room',
+        description: 'If several clients accept the same code at once, exactly one succeeds.',
         body: requests.accept,
         response: { 200: wire.AcceptResponse, ...errors },
       },
@@ -131,7 +132,7 @@ export function pendingRoutes(
             details: 'a device cannot accept its own code',
           });
         case 'conflict':
-          // No guess: a code that is taken is of no use to anyone, and devices do race for one.
+          // Not counted as a guess: a taken code is of no use, and two devices may race for one code.
           return sendError(reply, 'conflict');
         case 'not_found_or_expired':
           return sendError(reply, outcome.kind);
@@ -151,7 +152,7 @@ export function pendingRoutes(
         operationId: 'checkPending',
         summary: 'Ask whether the code has been accepted',
         description:
-          'An accepted pending is deleted with the answer. `Prefer: wait=N` (RFC 7240, up to 30 s) holds the answer until there is one.',
+          'An accepted pending is deleted when its room id is returned. `Prefer: wait=N` (RFC 7240, up to 30 s) holds the response until the code is accepted or expires.',
         headers: Type.Object({ prefer: Type.Optional(Type.String({ examples: ['wait=30'] })) }),
         body: requests.check,
         response: { 200: wire.RoomIdResponse, 204: noContent, ...errors },
@@ -160,7 +161,7 @@ export function pendingRoutes(
     async (request, reply) => {
       const { joinid, client1 } = request.body;
       const proof = given(request.body.secret);
-      // Before the code is looked for: an app takes 404 for an expired code, and this says nothing about the code.
+      // Before the lookup of the code: an app takes 404 for an expired code, and this error must not depend on the code.
       if (requireSecrets && proof === undefined) return sendSecretRequired(reply);
       const wait = preferredWaitSeconds(request.headers.prefer?.toString());
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
@@ -209,7 +210,7 @@ export function pendingRoutes(
       if (requireSecrets && proof === undefined) return sendSecretRequired(reply);
       const once = repeatable(request, clock.now());
       const outcome = await inFlight.run(once, () => pairing.cancel(joinid, client1, once, proof));
-      // No guess: the answer tells nothing about the code.
+      // Not counted as a guess: the answer reveals nothing about the code.
       return outcome.kind === 'cancelled'
         ? reply.send({ ok: true })
         : sendError(reply, 'idempotency_key_reused');
@@ -217,7 +218,7 @@ export function pendingRoutes(
   );
 }
 
-/** Who makes an attempt. Read at once: a socket that is closed later no longer tells its address. */
+/** The origin of an attempt. Read at once, because a closed socket has no address any more. */
 const attemptOf = (request: FastifyRequest) => {
   const { socket } = request.raw;
   return { address: addressKey(request.ip), isGone: () => socket.destroyed };
@@ -225,10 +226,10 @@ const attemptOf = (request: FastifyRequest) => {
 
 const NEVER_GONE = new AbortController().signal;
 
-/** Aborts when the client hangs up before it is answered. */
+/** Aborts when the client disconnects before it gets an answer. */
 function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  // It may be gone already: the event has then passed.
+  // The socket may be closed already; its `close` event does not fire again.
   if (reply.raw.destroyed) gone.abort();
   else reply.raw.once('close', () => gone.abort());
   return gone.signal;

@@ -1,4 +1,4 @@
-// POST /api/user/purge: everything of one or more devices goes. docs/protocol.md §3.
+// Implements POST /api/user/purge (docs/protocol.md §3): deletes every room and pending of one or more devices.
 import {
   MAX_JSON_VALUES,
   MAX_PURGE_BODY_BYTES,
@@ -17,7 +17,7 @@ import { isMissing } from '../http/validation.js';
 import { COST } from '../limits/address-budget.js';
 import type { PairingStore } from './store.js';
 
-/** The ids, twice as many so that a list that is too long still gets its own code, and what any body may have beside. */
+/** Twice the allowed ids and secrets, so that a list that is too long gets its own error code, plus any other fields. */
 const MAX_PURGE_VALUES = 2 * (MAX_PURGE_IDS + MAX_PURGE_SECRETS) + MAX_JSON_VALUES;
 
 const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
@@ -60,7 +60,7 @@ export function purgeRoute(
         deviceIdCount: deviceIds.length,
         roomsDeleted,
         pendingsDeleted,
-        // Clients that know nothing of secrets get the answer that they know.
+        // Omitted if zero, so that clients without secrets get the response that they always got.
         ...(roomsKept > 0 ? { roomsKept } : {}),
         ...(pendingsKept > 0 ? { pendingsKept } : {}),
       });
@@ -86,7 +86,7 @@ function secretsOf(body: unknown): readonly string[] {
   return secrets;
 }
 
-/** The devices a purge names: the array where there is one, else the single id of older clients. */
+/** The devices that a purge names: the array if there is one, otherwise the single id that older clients send. */
 function namedDevices(body: unknown): readonly string[] {
   const fields = body ?? {};
   if (typeof fields !== 'object' || Array.isArray(fields)) {

@@ -1,4 +1,4 @@
-// GET and DELETE /api/rooms: a paired room by its id. docs/protocol.md §3.
+// Implements GET and DELETE /api/rooms, for a paired room by its id (docs/protocol.md §3).
 import type { DeleteRoomRequest, RoomQuery } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
@@ -11,7 +11,7 @@ import type { PairingStore } from './store.js';
 const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 const tags = ['pairing'];
 
-/** Where a DELETE has its secret if a proxy strips its body: never in the query, which reaches access logs. */
+/** Carries the secret of a DELETE if a proxy strips the body. The query must not: access logs store queries. */
 const SECRET_HEADER = 'couplet-secret';
 
 export function roomRoutes(
@@ -46,7 +46,7 @@ export function roomRoutes(
         operationId: 'deleteRoom',
         summary: 'Delete a room; idempotent',
         description:
-          'The id may come as `?roomid=` and the secret as `Couplet-Secret` instead, for proxies that strip the body of a DELETE.',
+          'If a proxy strips the body of a DELETE, send the id as `?roomid=` and the secret in the `Couplet-Secret` header instead.',
         headers: Type.Object({ [SECRET_HEADER]: Type.Optional(Type.String()) }),
         body: wire.DeleteRoomRequest,
         response: { 200: wire.DeleteRoomResponse, ...errors },

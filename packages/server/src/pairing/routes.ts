@@ -1,4 +1,4 @@
-// The rooms API: every endpoint under /api/rooms and /api/user, or what stands there without a store.
+// Registers the rooms API: every endpoint under /api/rooms and /api/user, or without a store, 404s in their place.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { sendError } from '../http/errors.js';
 import { type PendingRouteDeps, pendingRoutes } from './pending-routes.js';
@@ -17,7 +17,7 @@ export function pairingRoutes(app: FastifyInstance, deps: PairingRouteDeps): voi
   purgeRoute(app, deps.store, deps.inFlight, deps.clock, deps.requireSecrets);
 }
 
-/** What stands at the place of the rooms API when there is no store: 404 with a code that says why, whatever is sent. */
+/** Without a store, answers every request to the rooms API with 404 and the code `rooms_api_disabled`. */
 export function disabledPairingRoutes(app: FastifyInstance): void {
   const disabled = async (_request: FastifyRequest, reply: FastifyReply) =>
     sendError(reply, 'rooms_api_disabled');
@@ -26,7 +26,7 @@ export function disabledPairingRoutes(app: FastifyInstance): void {
       method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
       url,
       schema: { hide: true },
-      // Before the body is read: no fault of it may hide the reason.
+      // Before the body is read, so that an invalid body does not get another error.
       onRequest: disabled,
       handler: disabled,
     });

@@ -1,63 +1,64 @@
-// What pairing needs of a store, and what its operations come to. Every operation is atomic and, once answered, durable.
+// Declares the store that pairing needs, and the outcomes of its operations. Every operation is atomic, and durable once
+// answered.
 import type { DeleteProofs, DeviceSecret } from '../base/device-secrets.js';
 import type { KeyReused, Repeatable } from '../http/idempotency.js';
 
-/** An attempt that a store counts in the budgets of an address, if it keeps budgets itself. */
+/** An attempt that a store with its own budgets counts in the budgets of an address. */
 export interface Guess {
-  /** What the client's address counts as. */
+  /** Key under which the client's address is counted. */
   readonly address: string;
-  /** Called where the attempt was counted as a failed guess. */
+  /** Called if the attempt was counted as a failed guess. */
   readonly failed: () => void;
 }
 
-/** Two devices that accepted each other. */
+/** Two paired devices. */
 export interface Room {
   roomId: string;
   /** Device that created the join code. */
   client1: string;
   /** Device that accepted it. */
   client2: string;
-  /** What is kept of the secret of client1; absent where none was handed out. */
+  /** Digest of the secret of client1; absent if it never got one. */
   secret1?: DeviceSecret | undefined;
-  /** What is kept of the secret of client2. */
+  /** Digest of the secret of client2; absent if it never got one. */
   secret2?: DeviceSecret | undefined;
 }
 
-/** A pending that a device asks for. */
+/** A pending that a device wants to create. */
 export interface NewPending {
   joinCode: string;
   client1: string;
   expiresAt: number;
-  /** What the client's address counts as; a store keeps no address. */
+  /** Key under which the client's address is counted; a store keeps no address. */
   address: string;
   /** Secret that the device gets; the store keeps its digest. */
   secret: string;
-  /** Secret that the device has sent, to renew its own code. */
+  /** Secret that the device has sent in order to renew its own code. */
   proof?: string | undefined;
 }
 
 export type CreateOutcome =
-  /** `secret`: the new one, or the proof where that was right. Absent in outcomes that an older version has kept. */
+  /** `secret`: the new one, or the proof if it was correct. Absent in outcomes that an older version stored. */
   | { kind: 'created'; expiresAt: number; secret?: string }
-  /** The code is live for another device, accepted and not yet collected, or its creator has to prove itself. */
+  /** The code is live for another device, is accepted and not yet collected, or needs the secret of its creator. */
   | { kind: 'conflict' }
-  /** The device, or its address, has as many live pendings as it may have. */
+  /** The device or its address has reached its limit of live pendings. */
   | { kind: 'too_many' };
 
 /** A device that accepts a code. */
 export interface Acceptance {
   joinCode: string;
   client2: string;
-  /** Id of the room that is made. */
+  /** Id of the new room. */
   roomId: string;
-  /** The pending can be collected until then, or until its own expiry, whichever is later. */
+  /** The pending can be collected until this time or until its own expiry, whichever is later. */
   collectableUntil: number;
   /** Secret that the device gets; the store keeps its digest. */
   secret: string;
 }
 
 export type AcceptOutcome =
-  /** `secret`: absent in outcomes that an older version has kept. */
+  /** `secret`: absent in outcomes that an older version stored. */
   | { kind: 'accepted'; roomId: string; secret?: string }
   | { kind: 'not_found_or_expired' }
   /** The accepting device created the code. */
@@ -78,16 +79,16 @@ export interface PurgeOutcome {
   kind: 'purged';
   roomsDeleted: number;
   pendingsDeleted: number;
-  /** Rooms that want the secret of one of their devices. */
+  /** Rooms that were kept because they need the secret of one of their devices. */
   roomsKept: number;
-  /** Pendings that do, or whose room does. */
+  /** Pendings that were kept because they, or their room, need such a secret. */
   pendingsKept: number;
 }
 
 export type DeleteOutcome =
   | 'deleted'
   | 'absent'
-  /** The room wants the secret of one of its devices; or a secret was sent that is of neither. */
+  /** The room needs the secret of one of its devices, or the secret that was sent belongs to neither. */
   | 'forbidden';
 
 export interface SweepCounts {
@@ -101,9 +102,9 @@ export interface StoreCounts {
   idempotencyRecords: number;
 }
 
-/** Most rows of each kind, and how long an unused room is kept. */
+/** Maximum number of rows of each kind, and how long an unused room is kept. */
 export interface StoreLimits {
-  /** Rooms that nobody has asked for in this time are swept, in milliseconds; 0 keeps them for ever. */
+  /** Rooms unused for this many milliseconds are swept; 0 keeps them forever. */
   roomIdleMs: number;
   pendingsPerDevice: number;
   pendingsPerAddress: number;
@@ -119,30 +120,30 @@ export const UNLIMITED: StoreLimits = {
   idempotencyRecords: Number.MAX_SAFE_INTEGER,
 };
 
-/** The use of a room is noted at most this often: a note is a durable write, and idleness is counted in days. */
+/** The use of a room is recorded at most this often, because each record is a durable write and idle time is in days. */
 export const USE_GRANULARITY_MS = 24 * 3600 * 1000;
 
 /**
  * Keeps pendings and rooms. Times are milliseconds since the Unix epoch; a pending is live while `now < expiresAt`.
- * A store with a clock of its own takes from `now` how far off other times are, and answers `expiresAt` of a create by
- * its clock, that of a check by the caller's.
- * Any operation may reject with `Unavailable` when the store cannot be reached or written, or is full.
+ * A store with its own clock uses `now` only to compute durations. It returns the `expiresAt` of a create by its own
+ * clock, and that of a check by the caller's clock.
+ * Any operation may reject with `Unavailable` if the store cannot be reached or written, or is full.
  *
- * With a `Repeatable`, the first outcome is kept in the same transaction as the effect, and a repeat comes to that
- * outcome again without another effect.
+ * With a `Repeatable`, the first outcome is kept in the same transaction as the effect. A repeat returns that outcome
+ * and has no further effect.
  *
- * A store that keeps budgets itself, such as that of many nodes, has `failedGuesses`. It counts a `Guess` in the
- * transaction of its effect, and rejects with `Limited` where a budget refuses a request.
+ * A store that keeps budgets itself, such as the one for several nodes, has `failedGuesses`. It counts a `Guess` in the
+ * transaction of its effect, and rejects with `Limited` if a budget refuses the request.
  */
 export interface PairingStore {
-  /** Makes a pending, or renews the same device's still-waiting one. An expired code is free. */
+  /** Creates a pending, or renews a waiting one of the same device. An expired code is free. */
   create(
     pending: NewPending,
     now: number,
     once?: Repeatable,
     guess?: Guess,
   ): Promise<CreateOutcome | KeyReused>;
-  /** Gives a live, waiting pending to `client2` and makes the room; of racing calls one wins. */
+  /** Gives a live, waiting pending to `client2` and creates the room. Of concurrent calls, exactly one succeeds. */
   accept(
     acceptance: Acceptance,
     now: number,
@@ -150,12 +151,12 @@ export interface PairingStore {
     guess?: Guess,
   ): Promise<AcceptOutcome | KeyReused>;
   /**
-   * Tells the creator of a pending how it stands; an accepted one is deleted with the answer.
+   * Returns the state of a pending to its creator; an accepted pending is deleted with the answer.
    *
-   * A right proof marks the device as proved, in its pending and its room: a check without it then finds nothing. Nor
-   * does one with a wrong proof, ever.
+   * A correct proof marks the device as proved, in its pending and its room. From then on, a check without the proof
+   * finds nothing. A check with a wrong proof never finds anything.
    *
-   * @param final - whether `waiting` is the answer that the client gets, and not just a look on the way to it
+   * @param final - whether the client gets `waiting` as its answer, or the check is held and reads again
    */
   check(
     joinCode: string,
@@ -167,8 +168,8 @@ export interface PairingStore {
     guess?: Guess,
   ): Promise<CheckOutcome | KeyReused>;
   /**
-   * Deletes a pending of this device that nobody has accepted, if the proof is as for a check. The outcome does not tell
-   * whether there was one.
+   * Deletes a pending of this device that no device has accepted, under the same rules of proof as a check. The outcome
+   * does not reveal whether the pending existed.
    */
   cancel(
     joinCode: string,
@@ -179,12 +180,12 @@ export interface PairingStore {
   ): Promise<CancelOutcome | KeyReused>;
   /** Finds a room; counts as its use. */
   findRoom(roomId: string, now: number): Promise<Room | undefined>;
-  /** Marks a device of a room as proved; resolves to whether the room is there. */
+  /** Marks a device of a room as proved; resolves to whether the room exists. */
   prove(roomId: string, deviceId: string): Promise<boolean>;
   deleteRoom(roomId: string, proofs?: DeleteProofs): Promise<DeleteOutcome>;
   /**
-   * Deletes every room and pending of any of these devices, in one transaction; a row counts once. Those in which a
-   * device has proved itself are kept, unless a secret of one of their devices is among the proofs.
+   * Deletes every room and pending of any of these devices, in one transaction; each row counts once. A row in which a
+   * device has proved itself is kept, unless the proofs include a secret of one of its devices.
    */
   purge(
     deviceIds: readonly string[],
@@ -193,20 +194,20 @@ export interface PairingStore {
     proofs?: DeleteProofs,
   ): Promise<PurgeOutcome | KeyReused>;
   /**
-   * What the first request with this key came to; undefined where it never came. Absent in a store that keeps budgets
-   * itself: there a repeat costs nothing anyway.
+   * Resolves to the outcome of the first request with this key; undefined if there was none. Absent in a store that
+   * keeps budgets itself, because there a repeat is free in any case.
    */
   recall?<T>(now: number, once: Repeatable): Promise<T | KeyReused | undefined>;
-  /** The time at which this request first came: `now`, or what it was then. */
+  /** Resolves to the time of the first request with this key: `now` if this is the first. */
   firstTime(now: number, once: Repeatable): Promise<{ kind: 'first'; at: number } | KeyReused>;
-  /** Failed guesses of this minute; absent in a store that leaves budgets to its caller. */
+  /** Failed guesses of this minute; absent in a store whose caller keeps the budgets. */
   failedGuesses?(now: number): Promise<number>;
-  /** Deletes what has expired, and rooms idle for longer than the store was told to keep them. */
+  /** Deletes expired rows, and rooms idle for longer than `roomIdleMs`. */
   sweep(now: number): Promise<SweepCounts>;
   counts(): Promise<StoreCounts>;
-  /** Writes something durably; rejects when that cannot be done. */
+  /** Makes a durable write, for readiness; rejects if that fails. */
   probe(now: number): Promise<void>;
-  /** Calls `listener` with a join code whenever a check of it may now come to another answer. */
+  /** Calls `listener` with a join code whenever a check of that code may return another answer than before. */
   onChange(listener: (joinCode: string) => void): void;
   close(): Promise<void>;
 }

@@ -1,19 +1,19 @@
-// Held checks (`Prefer: wait`): each sleeps until its code changes or its time is up. Nothing polls.
+// Holds checks (`Prefer: wait`): each sleeps until its code changes or its time is up. There is no polling.
 import type { Clock } from '../base/clock.js';
 
-/** One check's eye on its join code. */
+/** Watches a join code for one held check. */
 export interface Watch {
   /**
-   * Resolves when the code has changed since the watch began, `until` has come, `signal` aborts, or all are closed:
-   * to whether it was the time. That is told by a timer: the wall clock may have been set meanwhile.
+   * Resolves when the code has changed since the watch began, at `until`, when `signal` aborts, or on `close()`.
+   * Resolves to true only at `until`. A timer decides this, because the wall clock may be set in the meantime.
    */
   sleep(until: number, signal: AbortSignal): Promise<boolean>;
   end(): void;
 }
 
 /**
- * Checks held for one join code at once: its creator has one, and some that it gave up and we have not missed yet.
- * Without a bound a single code could take every place there is.
+ * Maximum of checks held for one join code: one by its creator, and others whose closed connections are not yet
+ * detected. Without this limit, one code could use the whole capacity.
  */
 const MAX_PER_CODE = 8;
 
@@ -30,20 +30,20 @@ export class Waiting {
     this.#capacity = capacity;
   }
 
-  /** How many checks are held now. */
+  /** Number of checks held now. */
   get size(): number {
     return this.#size;
   }
 
-  /** Whether one more check may be held for this code: there is room, and no shutdown under way. */
+  /** Whether one more check may be held for this code: neither limit is reached, and the server is not shutting down. */
   mayWatch(joinCode: string): boolean {
     if (this.#closed || this.#size >= this.#capacity) return false;
     return (this.#wakers.get(joinCode)?.size ?? 0) < MAX_PER_CODE;
   }
 
   /**
-   * Begins to watch a code. Whoever watches first and looks at the store then misses no change, however long the store
-   * takes to answer. The caller ends the watch.
+   * Begins to watch a code. A caller that starts the watch before it reads the store misses no change, however long the
+   * read takes. The caller ends the watch.
    */
   watch(joinCode: string): Watch {
     let changed = false;
@@ -76,17 +76,17 @@ export class Waiting {
     };
   }
 
-  /** Wakes everyone who waits for this code. */
+  /** Wakes every check that waits for this code. */
   wake(joinCode: string): void {
     for (const wake of [...(this.#wakers.get(joinCode) ?? [])]) wake();
   }
 
-  /** Wakes everyone: a change may have been missed. */
+  /** Wakes all checks, because a change may have been missed. */
   wakeAll(): void {
     for (const joinCode of [...this.#wakers.keys()]) this.wake(joinCode);
   }
 
-  /** Wakes everyone and lets nobody sleep again: held requests are answered before the server goes. */
+  /** Wakes all checks and holds no more, so that held requests are answered before the server stops. */
   close(): void {
     this.#closed = true;
     this.wakeAll();

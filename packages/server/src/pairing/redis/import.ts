@@ -1,7 +1,7 @@
-// SQLite → Redis: what is in a database file goes over once, and what Redis has already stays as it is.
+// Imports a SQLite database file into Redis. Each row is copied once; rows that Redis already has are not changed.
 //
-// Rows that have gone over are noted in the file, under the id that the target keeps: a repeat brings what has come
-// since, and nothing that was deleted in Redis meanwhile comes back.
+// The import records each copied row in the file, under an id that is stored in the target Redis. A repeat therefore
+// copies only rows that were added since, and does not restore a row that was deleted in Redis.
 import { randomBytes } from 'node:crypto';
 import { defineScript, type Redis } from '../../redis/redis.js';
 import { openDatabase } from '../sqlite/database.js';
@@ -11,7 +11,7 @@ import { scriptRunner } from './store.js';
 
 type Kind = 'rooms' | 'pendings' | 'records';
 
-/** How many rows of a kind went over, and how many were in Redis already. */
+/** Numbers of rows of each kind that were copied, and that Redis already had. */
 export type ImportCounts = Record<Kind, { copied: number; present: number }>;
 
 interface RoomRow extends SecretColumns {
@@ -39,13 +39,13 @@ interface RecordRow {
 const NAME_TARGET = defineScript(
   'name-target',
   `
--- KEYS 1 the id of what this Redis holds
--- ARGV 1 what it is to be where there is none
+-- KEYS 1: the key that holds the id of this Redis as a target
+-- ARGV 1: the id to set if there is none
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return redis.call('GET', KEYS[1])`,
 );
 
-/** Rows that go over at once. */
+/** Number of rows copied at once. */
 const PORTION = 200;
 
 const SELECTS: Record<Kind, string> = {
@@ -57,10 +57,10 @@ const SELECTS: Record<Kind, string> = {
 };
 
 /**
- * Copies a database file into Redis; may be repeated, also while servers run on either side.
+ * Copies a database file into Redis. May be repeated, and may run while servers use the file or Redis.
  *
- * @throws DatabaseRefused if the file is no database of ours
- * @throws Unavailable if Redis goes away; a repeat goes on from there
+ * @throws DatabaseRefused if the file is not a Couplet database
+ * @throws Unavailable if Redis becomes unavailable; a repeat continues from there
  */
 export async function importToRedis(
   path: string,
@@ -71,7 +71,7 @@ export async function importToRedis(
   const db = openDatabase(path);
   try {
     const run = scriptRunner(redis, prefix, false);
-    /** Each copies one row; resolves to 1 if Redis did not have it. */
+    /** Each function copies one row; resolves to 1 if Redis did not have it. */
     const copy = {
       rooms({ id, usedAt, ...row }: RoomRow) {
         const flags = { proved1: row.proved1 === 1, proved2: row.proved2 === 1 };
@@ -94,7 +94,7 @@ export async function importToRedis(
     db.exec(`CREATE TABLE IF NOT EXISTS migrated (
       target TEXT NOT NULL, -- id of the Redis that has the row
       kind   TEXT NOT NULL, -- rooms, pendings, records
-      id     TEXT NOT NULL, -- room id, join code, idempotency key; of a pending with its expiry
+      id     TEXT NOT NULL, -- room id, join code with its expiry, or idempotency key
       PRIMARY KEY (target, kind, id)
     ) WITHOUT ROWID`);
     const name = randomBytes(9).toString('base64url');
@@ -109,7 +109,7 @@ export async function importToRedis(
       each: (row: Row) => Promise<unknown>,
     ) => {
       const counts = { copied: 0, present: 0 };
-      // A code comes again, with another expiry.
+      // A join code may be used again, with another expiry.
       const noted = kind === 'pendings' ? "id || ' ' || exp" : 'id';
       const left = db.prepare<object, Row & { noted: string }>(
         `SELECT *, ${noted} AS noted FROM (${SELECTS[kind]}) WHERE NOT EXISTS (
@@ -128,7 +128,7 @@ export async function importToRedis(
         );
       }
     };
-    // Rooms first: an accepted pending finds its own.
+    // Rooms first, so that the room of an accepted pending exists.
     return {
       rooms: await copyAll('rooms', copy.rooms),
       pendings: await copyAll('pendings', copy.pendings),

@@ -1,12 +1,14 @@
-// Copies pairings from the layout of Redis that earlier versions used: 256 buckets of each kind, each in a slot of its own.
+// Copies pairings from the Redis layout of earlier versions: 256 buckets of each kind, each bucket in its own slot.
 //
-// {p<b>}<code>   a pending: c1 creator, x expiry, secret1, proved1; once accepted c2, r room id, secret2, d: room was written
-// {r<b>}<hash>   a room: JSON array of devices, digests of secrets, and which have proved themselves; '': deleted
+// {p<b>}<code>   a pending: c1 creator, x expiry, secret1, proved1; once accepted: c2, r room id, secret2, d set when
+//                the room was written
+// {r<b>}<hash>   a room: JSON array of devices, digests of secrets, and which devices have proved themselves;
+//                empty: deleted
 // {r<b>}index    hashes of rooms by last use
 // {i<b>}<hash>   an idempotency record: f fingerprint, o outcome, x expiry
 //
-// What was copied is noted beside the old key, in {…}moved. So a repeat brings what old nodes have written since, deletes
-// what they have deleted since, and brings back nothing that new nodes have deleted.
+// {…}moved, beside the old keys, records what was copied. A repeat therefore copies what old nodes have written since,
+// deletes what they have deleted since, and does not restore what new nodes have deleted.
 import type { Redis } from '../../redis/redis.js';
 import { hashOf, keysOf, PUT_PENDING, PUT_RECORD, PUT_ROOM, TAKE_BACK } from './scripts.js';
 import { scriptRunner } from './store.js';
@@ -15,7 +17,7 @@ export type LayoutCounts = Record<'rooms' | 'pendings' | 'records', number>;
 
 const KINDS = { r: 'rooms', p: 'pendings', i: 'records' } as const;
 
-/** Notes on pendings and records are kept for this long, in milliseconds; they live for an hour at the most. */
+/** Lifetime of the `moved` entries of pendings and records, in milliseconds. The rows themselves live an hour at most. */
 const NOTE_LIFE_MS = 24 * 3600 * 1000;
 
 type Proved = 0 | 1 | 2 | 3;
@@ -23,10 +25,10 @@ type Text = string | null | undefined;
 type OldRoom = [client1: Text, client2: Text, secret1?: Text, secret2?: Text, proved?: Proved];
 
 /**
- * Copies what was not copied before; may be repeated, also while nodes of either version run.
+ * Copies what was not copied before. May be repeated, and may run beside nodes of either version.
  *
- * @param isFinal - whether to delete the old keys: no node of the old version may run then
- * @throws Unavailable if Redis goes away; a repeat goes on from there
+ * @param isFinal - whether to delete the old keys; no node of the old version may then be running
+ * @throws Unavailable if Redis becomes unavailable; a repeat continues from there
  */
 export async function copyOldLayout(
   redis: Redis,
@@ -44,7 +46,7 @@ export async function copyOldLayout(
     return (await run(PUT_ROOM, values, 0)) === 1;
   };
 
-  /** Each reads a key; resolves to what it is noted as, and to what puts it into its new place. */
+  /** Each function reads an old key; resolves to its entry in `moved`, and to a function that writes the new key. */
   const readers = {
     async rooms(key: string, tag: string, id: string) {
       const text = (await redis.command(key, ['GET', key])) as string | null;
@@ -63,7 +65,7 @@ export async function copyOldLayout(
       return {
         note: `${joinCode} ${x} ${room}`,
         async put() {
-          // A node that stopped in the middle of an accept has left the rest to be done by the next one.
+          // A node stopped between the accept and the write of the room.
           if (room !== '' && !isDone) {
             const old: OldRoom = [client1, client2, secret1, secret2, proved1 === '1' ? 1 : 0];
             if (await putRoom(room, old, Date.now())) counts.rooms += 1;
@@ -77,7 +79,7 @@ export async function copyOldLayout(
     async records(key: string, _tag: string, recordId: string) {
       const reply = (await redis.command(key, ['HMGET', key, 'f', 'o', 'x'])) as (string | null)[];
       const [fingerprint, outcome, x] = reply;
-      // Without an outcome, the request is still under way.
+      // Without an outcome, the request is still in progress.
       if (fingerprint == null || outcome == null) return undefined;
       const once = { key: '', fingerprint, address: '', keptUntil: Number(x) };
       return {
@@ -104,7 +106,7 @@ export async function copyOldLayout(
     if (kind !== 'rooms') await redis.command(notes, ['PEXPIRE', notes, String(NOTE_LIFE_MS)]);
   };
 
-  /** Deletes what old nodes have deleted since it was copied. */
+  /** Deletes the copies of rows that old nodes have deleted since. */
   const takeBack = async (notes: string) => {
     const [tag, letter] = old.exec(notes) ?? [];
     if (!notes.endsWith('}moved') || letter === 'i' || tag === undefined) return;
@@ -127,7 +129,7 @@ export async function copyOldLayout(
     }
   };
 
-  // While old keys are being deleted, one that is missing was not deleted by a node.
+  // Once the deletion of old keys has begun, a missing key no longer means that a node deleted it.
   const [place] = keysOf(prefix);
   const finishing = `${place}finishing`;
   if ((await redis.command(finishing, ['GET', finishing])) === null) {
@@ -138,7 +140,7 @@ export async function copyOldLayout(
     if (!isFinal) return counts;
     await redis.command(finishing, ['SET', finishing, '1']);
   }
-  // Pendings, rooms, records, what devices and addresses had, and what readiness checks wrote.
+  // Keys of pendings, rooms, records, devices, addresses and readiness checks.
   const any = new RegExp(`${start}\\{([prih]\\d+|[do][\\w-]{22})\\}`);
   for await (const keys of redis.scan(`${prefix}{*`)) {
     const mine = keys.filter((key) => any.test(key));

@@ -1,27 +1,30 @@
-// The scripts of pairing in Redis. Each request is one script, and so one transaction: its idempotency record, its budgets, its effect.
+// Defines the Redis scripts of pairing. Each request is one script, and therefore one transaction of its idempotency
+// record, its budgets and its effect.
 //
-// All keys have the hash tag `{pairing}`, so they lie in one slot, on one master of a Redis Cluster:
+// All keys have the hash tag `{pairing}`, so they are in one slot, on one master of a Redis Cluster:
 //
 // pending:<code>       hash: client1, expiresAt, origin, secret1, proved1, holders (ids of nodes that hold checks);
 //                      once accepted: client2, roomId, room (the `<id>` of the room)
 // room:<id>            hash: client1, client2, secret1, secret2, proved1, proved2
-// record:<id>          hash, an idempotency record: fingerprint, outcome, expiresAt; progress of a purge without outcome
-// made:<id>            codes that a device has created, by expiry; accepted:<id>: those that it has accepted
-// rooms:<id>           ids of the rooms of a device, by the time at which they were made
+// record:<id>          hash, an idempotency record: fingerprint, outcome, expiresAt; for an unfinished purge: progress
+//                      in place of outcome
+// made:<id>            codes that a device has created, by expiry; accepted:<id>: codes that it has accepted
+// rooms:<id>           ids of the rooms of a device, by creation time
 // address:<origin>     codes that an address has created, by expiry
 // guesses:<kind>:<origin>  failed guesses of an address that are not forgiven, and the time of the last one
-// quota:<kind>:<origin>    when a quota of an address is whole again
+// quota:<kind>:<origin>    the time at which a quota of an address is full again
 // failures:<minute>    failed guesses of all addresses in a minute of the clock
-// pendings, records    what there is, by expiry; rooms: by last use. Counts and sweeps go by these three.
+// pendings, records    all pendings and all records, by expiry; rooms: all rooms, by last use. Counts and sweeps use
+//                      these three.
 //
-// `<id>` is a digest: a room id is all that it takes to enter a room, and device ids belong in no list of keys. The one
-// of a room, or of a record, comes from the node (`hashOf`); the one of a device is made in the scripts. `<origin>` is a
-// digest of an address, under a key.
+// `<id>` is a digest, because a room id alone admits to a room, and because device ids must not appear in key names. The
+// node computes the digest of a room or a record (`hashOf`); the scripts compute that of a device. `<origin>` is a keyed
+// digest of an address.
 //
-// A script finds most of its keys on its way, so it cannot declare them. That is allowed within one slot, but Redis does
-// not check such keys while the slot moves to another master: some are then here, some there. So two keys are declared
-// that never exist. As long as a slot moves, Redis refuses a script with two keys that it does not have (TRYAGAIN),
-// before the first line: pairing is answered 503 until the slot has moved.
+// A script finds most of its keys while it runs, so it cannot declare them. Redis allows that within one slot, but does
+// not check such keys during a migration of the slot, when some keys are on one master and some on the other. Each
+// script therefore declares two keys that never exist. During a migration, Redis refuses a script with two keys that it
+// does not have (TRYAGAIN) before the first line, and pairing requests get 503 until the slot has moved.
 import { createHash } from 'node:crypto';
 import { MAX_SKEW_MS } from '../../base/clock.js';
 import { MOST_BEYOND } from '../../limits/penalties.js';
@@ -31,21 +34,21 @@ import { GUESSES, type GuessRequest } from '../guesses.js';
 
 export const keysOf = (prefix: string): Keys => [`${prefix}{pairing}`, `${prefix}{pairing}-`];
 
-/** What stands for an id in a key: 128 bits of its hash. */
+/** Digest of an id, for keys: 128 bits. */
 export const hashOf = (text: string): string =>
   createHash('sha256').update(text).digest('base64url').slice(0, 22);
 
-/** Arguments that every script has. */
+/** Arguments of every script. */
 const COMMON = [
-  /** Now, for tests; empty: by the clock of Redis, which all nodes share. */
+  /** The current time, in tests; if empty, the clock of Redis applies, which all nodes share. */
   'givenNow',
   /** Digest of the Idempotency-Key, or empty. */
   'recordId',
   'fingerprint',
-  /** For how long the outcome is kept. */
+  /** Lifetime of the record, in milliseconds. */
   'keptMs',
   'maxRecords',
-  /** Digest of the address whose budgets the request counts in, or empty; then the budgets, as in `StoreBudgets`. */
+  /** Digest of the address in whose budgets the request counts, or empty. The budgets follow, as in `StoreBudgets`. */
   'charged',
   'createsPerHour',
   'keyedPerHour',
@@ -54,14 +57,14 @@ const COMMON = [
 
 export type CommonArgument = (typeof COMMON)[number];
 
-/** A script whose arguments have names. */
+/** A script and the names of its arguments, in order. */
 export interface Operation<Name extends string> {
   readonly script: Script;
   readonly names: readonly (CommonArgument | Name)[];
 }
 
 const PRELUDE = `
--- An outcome, whether it was counted as a failed guess, and codes whose checks are to be woken, each with its holders.
+-- The reply: the outcome, '1' if it was counted as a failed guess, then each code whose checks to wake with its holders.
 local at, changed = KEYS[1], { '', '' }
 local now = tonumber(givenNow)
 if not now then
@@ -103,21 +106,21 @@ local function roomOf(id)
   return read(at .. 'room:' .. id, { 'client1', 'client2', 'secret1', 'secret2', 'proved1', 'proved2' })
 end
 
--- The lists of codes that a pending is in.
+-- The lists of codes that contain a pending.
 local function listsOf(pending)
   local lists = { at .. 'made:' .. idOf(pending.client1), at .. 'address:' .. pending.origin }
   if pending.client2 then lists[3] = at .. 'accepted:' .. idOf(pending.client2) end
   return lists
 end
 
--- Live codes in a list, this one not counted.
+-- The number of live codes in a list, without this one.
 local function others(list, code)
   local count = redis.call('ZCOUNT', list, '(' .. string.format('%.0f', now), '+inf')
   local known = redis.call('ZSCORE', list, code)
   return known and tonumber(known) > now and count - 1 or count
 end
 
--- Writes a pending, and enters it where it belongs; a list lives as long as its last code.
+-- Writes a pending and adds it to its lists; a list expires with its last code.
 local function putPending(code, pending)
   local hash = at .. 'pending:' .. code
   redis.call('DEL', hash)
@@ -151,14 +154,14 @@ local function dropRoom(id, room)
   redis.call('ZREM', at .. 'rooms:' .. idOf(room.client2), id)
 end
 
--- Notes that a check of the code may now come to another answer, for the nodes that hold one.
+-- Adds a code to the reply, because a check of it may now return another answer; its holders are the nodes to wake.
 local function change(code, pending)
   changed[#changed + 1] = code
   changed[#changed + 1] = pending and pending.holders or ''
 end
 
--- Whether a device may act on its pending: with its secret, or without one that it has never sent. Digests are
--- compared as they are: the time that this takes tells nothing of a secret.
+-- Whether a request is refused for want of the right secret. A device that has never sent its secret needs none.
+-- Digests are compared directly: the time that this takes reveals nothing about a secret.
 local function isRefused(pending, proof)
   if not pending.secret1 then return false end
   if proof == '' then return pending.proved1 == '1' end
@@ -188,11 +191,11 @@ end
 `;
 
 /**
- * A request, around `operate`, which returns an outcome, and `false` where that is not to be kept. `guess`: the rules of
- * a request that may be a failed guess, or nil. The rules of quotas and failures are those of quota.ts and penalties.ts.
+ * Runs a request around `operate`, which returns an outcome, and `false` if the outcome is not to be kept. `guess` holds
+ * the rules of a request that may be a failed guess, or nil. Quotas and failures follow quota.ts and penalties.ts.
  */
 const ONCE = `
--- A repeat costs nothing.
+-- A repeat is not counted in any budget.
 if record and record.fingerprint ~= fingerprint then return { '{"kind":"key_reused"}' } end
 if record and record.outcome then return { record.outcome } end
 if isFull() then return { '{"kind":"full","of":"idempotency records"}' } end
@@ -204,11 +207,11 @@ local function limited(cause, seconds)
   return { cjson.encode({ kind = 'limited', cause = cause, seconds = seconds }) }
 end
 
--- Takes one of a quota; returns how long to wait in seconds, 0: taken.
+-- Takes one unit of a quota; returns 0, or the seconds to wait if none is left.
 local function take(kind, perHour)
   local key, interval = at .. 'quota:' .. kind .. ':' .. charged, ${HOUR_MS} / tonumber(perHour)
   local from = tonumber(redis.call('GET', key) or '') or now
-  -- A time that is too far in the future was written before the clock of Redis was set back.
+  -- A time too far in the future was written before the clock of Redis was set back.
   if from < now or from > now + ${HOUR_MS + MAX_SKEW_MS} then from = now end
   local whole = from + interval
   local wait = whole - ${HOUR_MS} - now
@@ -231,7 +234,7 @@ if guess then
   local failures, failedAt = string.match(redis.call('GET', guesses) or '', '(%d+) (%d+)')
   failures, failedAt = tonumber(failures or 0), tonumber(failedAt or now)
   local idle = math.max(0, now - failedAt) / 1000
-  -- As above.
+  -- A time too far in the future, as above.
   if failedAt <= now + ${MAX_SKEW_MS} then
     unforgiven = math.max(0, failures - math.floor(idle / guess.forgiveSeconds))
   end
@@ -239,7 +242,7 @@ if guess then
     local wait = math.min(guess.firstWaitSeconds * 2 ^ (failures - guess.free - 1), guess.maxWaitSeconds)
     if wait > idle then return limited('address', math.ceil(wait - idle)) end
   end
-  -- An address with a clean record has one try: a right code is not refused because somebody else guesses.
+  -- An address without failures gets one try, so that guesses from other addresses do not block a correct code.
   isBeyond = tonumber(redis.call('GET', total) or 0) >= tonumber(ceiling)
   if isBeyond and unforgiven > 0 then return limited('ceiling', untilNextMinute) end
   local seconds = guess.request == 'create' and take('create', createsPerHour) or 0
@@ -255,7 +258,7 @@ if guess and outcome.kind == guess.failure then
   redis.call('INCRBY', total, 1)
   redis.call('PEXPIRE', total, 120000)
   changed[2] = '1'
-  -- The client is not told of a failure beyond the ceiling.
+  -- Beyond the ceiling, the client does not learn that its guess failed.
   if isBeyond then changed[1], isKept = limited('ceiling', untilNextMinute)[1], false end
 end
 if isKept ~= false then keep('outcome', changed[1]) end
@@ -317,7 +320,7 @@ export const CREATE = defineOnce(
     if old.client1 ~= client1 or old.client2 or isRefused(old, proofHash) then
       return { kind = 'conflict' }
     end
-    -- The device keeps the secret that it has: the answer to this request may get lost too.
+    -- The device keeps its secret, because the answer to this request may get lost too.
     isRenewed = proofHash ~= '' and old.secret1 ~= nil
     dropPending(joinCode, old)
   end
@@ -353,10 +356,10 @@ export const ACCEPT = defineOnce(
   'accept',
 );
 
-/** Nodes whose held checks a pending remembers; a device that asks more of them at once waits for its time instead. */
+/** Maximum of nodes that a pending lists as holders of checks. The checks of a node beyond it are not woken early. */
 const MAX_HOLDERS = 16;
 
-/** `holder`: the node that will hold the check, or empty. `waiting` tells how long the code will live yet. */
+/** `holder`: the node that will hold the check, or empty. `waiting` returns the remaining lifetime of the code. */
 export const CHECK = defineOnce(
   'pairing-check',
   ['joinCode', 'client1', 'holder', 'isFinal', 'proofHash'],
@@ -380,7 +383,7 @@ export const CHECK = defineOnce(
     return { kind = 'waiting', leftMs = pending.expiresAt - now }, isFinal == '1'
   end
   dropPending(joinCode, pending)
-  -- A room that was deleted or swept before its creator asked leads nowhere.
+  -- The room was deleted or swept before its creator asked for it.
   local room = at .. 'room:' .. pending.room
   if not redis.call('HGET', room, 'client1') then return missing end
   if isProved then redis.call('HSET', room, 'proved1', '1') end
@@ -406,8 +409,8 @@ export const CANCEL = defineOnce(
 );
 
 /**
- * After the named arguments come ids of devices, \`devices\` of them, then digests of secrets. A purge of more than
- * \`maxRows\` rooms ends as \`purging\`: the next call goes on from \`progress\`, which a record keeps with the counts.
+ * After the named arguments come \`devices\` device ids, then digests of secrets. A purge of more than \`maxRows\` rooms
+ * returns \`purging\`: the next call continues from \`progress\`, which includes the counts and is kept in the record.
  */
 export const PURGE = defineOnce(
   'pairing-purge',
@@ -425,12 +428,12 @@ export const PURGE = defineOnce(
     if hashes[one.secret1] or hashes[other.secret2] then return true end
     return isRequired ~= '1' and one.proved1 ~= '1' and other.proved1 ~= '1' and other.proved2 ~= '1'
   end
-  -- What two of the devices share, and stays, is counted with the first of them.
+  -- A kept row that belongs to two of the devices is counted only with the first of them.
   local function isCounted(row, n)
     return math.min(position[row.client1] or n, row.client2 and position[row.client2] or n) == n
   end
 
-  -- The device to go on with, its rooms that were kept so far, and the counts.
+  -- The device to continue with, the number of its rooms that were kept so far, and the counts.
   local words = {}
   for word in string.gmatch(record and record.progress or givenProgress, '%d+') do
     words[#words + 1] = tonumber(word)
@@ -447,7 +450,7 @@ export const PURGE = defineOnce(
     local device = ARGV[first + n]
     local id = idOf(device)
     if position[device] == n then
-      -- Pendings first: theirs are the rooms that decide about them.
+      -- Pendings first, because their rooms decide whether they may be deleted.
       for _, name in ipairs(skipped == 0 and { 'made:', 'accepted:' } or {}) do
         for _, code in ipairs(redis.call('ZRANGE', at .. name .. id, 0, -1)) do
           local pending = pendingOf(code)
@@ -501,7 +504,7 @@ export const FIRST_TIME = defineOnce(
   ['allow-oom'],
 );
 
-/** Returns the outcome of an earlier request, or nothing. Needs no memory, so a full Redis answers it too. */
+/** Returns the outcome of an earlier request, or nothing. Allocates no memory, so it also works on a full Redis. */
 export const REPEAT = define(
   'pairing-repeat',
   [],
@@ -521,7 +524,7 @@ return tonumber(redis.call('GET', at .. 'failures:' .. math.floor(now / 60000)) 
   ['no-writes'],
 );
 
-/** Returns the fields of a room. A use is noted at most once in \`noteMs\`, and never where that is 0. */
+/** Returns the fields of a room. Its use is recorded at most once per \`noteMs\`, and never if that is 0. */
 export const FIND_ROOM = define(
   'pairing-find-room',
   ['id', 'noteMs'],
@@ -549,7 +552,7 @@ return 1`,
   ['allow-oom'],
 );
 
-/** After the named arguments come digests of secrets. One that is of neither device is a fault. */
+/** After the named arguments come digests of secrets. A secret that belongs to neither device is refused. */
 export const DELETE_ROOM = define(
   'pairing-delete-room',
   ['id', 'isRequired'],
@@ -569,7 +572,7 @@ return 'deleted'`,
   ['allow-oom'],
 );
 
-/** Returns how many pendings, records and rooms were looked at, and how many rooms were deleted: at most \`portion\` of each. */
+/** Returns how many pendings, records and rooms were read, at most \`portion\` of each, and how many rooms were deleted. */
 export const SWEEP = define(
   'pairing-sweep',
   ['roomIdleMs', 'portion'],
@@ -579,7 +582,7 @@ local function upTo(index, score)
 end
 local codes = upTo('pendings', now)
 for _, code in ipairs(codes) do
-  -- Redis has deleted it, unless a test gives the time; its lists let go of it by themselves.
+  -- Redis has already expired the key, unless a test gives the time. Later writes remove it from the lists.
   redis.call('DEL', at .. 'pending:' .. code)
   redis.call('ZREM', at .. 'pendings', code)
 end
@@ -610,7 +613,7 @@ return { redis.call('ZCARD', at .. 'pendings'), redis.call('ZCARD', at .. 'rooms
   ['no-writes'],
 );
 
-/** Writes what needs no memory after the first time: a Redis that is full is no reason not to be ready. */
+/** Overwrites one key, which needs no memory after the first time: a full Redis does not make the node unready. */
 export const PROBE = define(
   'pairing-probe',
   [],
@@ -620,7 +623,7 @@ return 1`,
   ['allow-oom'],
 );
 
-/** Brings a room from elsewhere; returns 1 where there was none of this id. */
+/** Writes an imported room; returns 1 if there was no room with this id. */
 export const PUT_ROOM = define(
   'pairing-put-room',
   ['id', 'client1', 'client2', 'secret1', 'secret2', 'proved1', 'proved2', 'unusedMs'],
@@ -633,7 +636,7 @@ putRoom(id, {
 return 1`,
 );
 
-/** Brings a pending from elsewhere; returns 1 unless the code is live, and not just waiting to be accepted there. */
+/** Writes an imported pending. Returns 0 if the code is live, unless the import accepts the same waiting pending. */
 export const PUT_PENDING = define(
   'pairing-put-pending',
   ['joinCode', 'client1', 'expiresAt', 'client2', 'roomId', 'room', 'secret1', 'proved1'],
@@ -651,7 +654,7 @@ putPending(joinCode, {
 return 1`,
 );
 
-/** Brings an idempotency record from elsewhere; returns 1 where there was none. */
+/** Writes an imported idempotency record; returns 1 if there was none. */
 export const PUT_RECORD = define(
   'pairing-put-record',
   ['outcome'],
@@ -661,7 +664,7 @@ keep('outcome', outcome)
 return 1`,
 );
 
-/** Deletes what was copied: a room, or the pending of a code while it expires at this time. */
+/** Deletes a copied room, or a copied pending if it still has this expiry. */
 export const TAKE_BACK = define(
   'pairing-take-back',
   ['id', 'expiresAt'],

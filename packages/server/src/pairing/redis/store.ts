@@ -1,4 +1,4 @@
-// PairingStore on Redis, for many nodes: each request is one script.
+// Implements PairingStore on Redis, for several nodes. Each request is one script.
 import { NO_PROOFS, secretHash } from '../../base/device-secrets.js';
 import { Limited, Unavailable } from '../../base/failures.js';
 import type { KeyReused, Repeatable } from '../../http/idempotency.js';
@@ -15,19 +15,19 @@ import {
 } from '../store.js';
 import * as scripts from './scripts.js';
 
-/** Entries of each index that one script sweeps. */
+/** Number of entries of each index that one script sweeps. */
 const SWEEP_PORTION = 500;
 
-/** Rooms that one script of a purge deletes, within a hundred: Redis does nothing else meanwhile. */
+/** Number of rooms that one script of a purge deletes, to within 100. Redis runs nothing else during the script. */
 const PURGE_PORTION = 2000;
 
 /** The kind of a message that wakes held checks; its body is a join code. */
 const WAKE = 'w';
 
-/** Wakes that wait to be sent again, at most; a check that misses its wake is answered when its time is up. */
+/** Maximum number of wakes that wait for a retry. A check that misses its wake is answered when its time is up. */
 const MAX_WAKES = 10_000;
 
-/** When a wake that Redis did not take is sent again, in milliseconds from one attempt to the next: a check is held for 30 s. */
+/** Delays between attempts to send a wake, in milliseconds. Their sum is near 30 s, the longest time a check is held. */
 const AGAIN_AFTER_MS = [100, 300, 1000, 2000, 4000, 8000, 12_000];
 
 /** Budgets that all nodes share. */
@@ -36,39 +36,39 @@ export interface StoreBudgets {
   readonly createsPerHour: number;
   /** Requests of an address with an Idempotency-Key. */
   readonly keyedPerHour: number;
-  /** Most failed guesses of all addresses per minute. */
+  /** Maximum of failed guesses per minute, all addresses together. */
   readonly ceiling: number;
 }
 
 export interface RedisStoreOptions {
-  /** What all keys begin with. */
+  /** Prefix of all keys. */
   readonly prefix: string;
   readonly limits?: Partial<StoreLimits>;
-  /** Reaches nodes that hold checks; absent: this node is the only one. */
+  /** Sends wakes to the nodes that hold checks; absent if this node is the only one. */
   readonly channel?: Pick<NodeChannel, 'nodeId' | 'on' | 'send'>;
-  /** Absent: nothing is counted. */
+  /** If absent, nothing is counted. */
   readonly budgets?: StoreBudgets;
-  /** What stands for an address in keys; the same for all nodes. */
+  /** Returns the digest that stands for an address in keys; must be the same for all nodes. */
   readonly digestOf?: (address: string) => Promise<string>;
-  /** Whether time is the caller's `now`, for tests, and not that of Redis. */
+  /** For tests: whether the scripts take the time from the caller's `now` and not from Redis. */
   readonly isTimeGiven?: boolean;
   readonly purgePortion?: number;
 }
 
-/** An absent one is empty. */
+/** A script argument; null and undefined are sent as the empty string. */
 type Value = string | number | boolean | null | undefined;
 type Values<Name extends string> = Readonly<Record<Name, Value>>;
 
 interface How {
   readonly once?: Repeatable | undefined;
-  /** Arguments without a name. */
+  /** Unnamed arguments, after the named ones. */
   readonly more?: readonly string[];
-  /** Whether what is written has to reach the replicas before it is answered; by default it has. */
+  /** Whether the writes must reach the replicas before the request is answered; default true. */
   readonly isPromise?: boolean;
   readonly common?: Partial<Values<scripts.CommonArgument>>;
 }
 
-/** Runs the scripts of pairing, whose arguments have names. */
+/** Returns a function that runs the scripts of pairing with named arguments. */
 export function scriptRunner(redis: Redis, prefix: string, isTimeGiven: boolean) {
   const keys = scripts.keysOf(prefix);
   return async <Name extends string>(
@@ -91,7 +91,7 @@ export function scriptRunner(redis: Redis, prefix: string, isTimeGiven: boolean)
 const argumentOf = (value: Value): string =>
   typeof value === 'boolean' ? (value ? '1' : '') : String(value ?? '');
 
-/** What the scripts take for a secret that a request may have brought. */
+/** Digest of the secret in a request, or empty without one. */
 const hashOfProof = (proof: string | undefined): string =>
   proof === undefined ? '' : secretHash(proof);
 
@@ -100,7 +100,7 @@ interface Charged extends Omit<How, 'common'> {
   readonly guess?: Guess | undefined;
 }
 
-/** What the scripts answer in the place of an outcome. */
+/** Returned by the scripts in place of an outcome. */
 type Refusal =
   | { kind: 'full'; of: string }
   | { kind: 'limited'; cause: RefusalCause | 'keyed'; seconds: number };
@@ -110,13 +110,13 @@ const isRefusal = (outcome: { kind: string }): outcome is Refusal =>
 
 function errorOf(refusal: Refusal): Error {
   if (refusal.kind === 'full') {
-    return new Unavailable(new Error(`as many ${refusal.of} as there may be`));
+    return new Unavailable(new Error(`the maximum number of ${refusal.of} is reached`));
   }
   const { cause, seconds } = refusal;
   return cause === 'keyed' ? new Limited(seconds) : new Refused(cause, seconds);
 }
 
-/** Opens the store; `redis` is its caller's to close. */
+/** Opens the store. The caller closes `redis`. */
 export function openRedisStore(redis: Redis, options: RedisStoreOptions): PairingStore {
   const { prefix, channel, budgets, digestOf = async (text) => scripts.hashOf(text) } = options;
   const isTimeGiven = options.isTimeGiven ?? false;
@@ -144,7 +144,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
   /**
    * Runs a request, and wakes the checks whose outcome it may have changed.
    *
-   * @param address - whose budgets it counts in
+   * @param address - the address in whose budgets the request counts
    */
   const operate = async <T extends { kind: string }, Name extends string = string>(
     operation: scripts.Operation<Name>,
@@ -215,14 +215,14 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     ) {
       const holder = isFinal ? '' : (channel?.nodeId ?? '');
       const values = { joinCode, client1, holder, isFinal, proofHash: hashOfProof(proof) };
-      // Without a key, what it tells was promised before; a deletion that is lost only leaves the code taken.
+      // Without a key or a proof, the result is already durable; a lost deletion only leaves the code taken.
       const isPromise = once !== undefined || proof !== undefined;
       const outcome = await operate<
         | { kind: 'collected'; roomId: string }
         | { kind: 'waiting'; leftMs: number }
         | { kind: 'not_found_or_expired' }
       >(scripts.CHECK, values, now, { once, isPromise, guess });
-      // By the clock of the caller, which waits for it.
+      // By the clock of the caller, which uses it as a deadline.
       if (outcome.kind !== 'waiting') return outcome;
       return { kind: 'waiting', expiresAt: now + outcome.leftMs };
     },
@@ -311,7 +311,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     },
 
     async probe(now) {
-      if (!redis.isUp) throw new Unavailable(new Error('a server of Redis is away'));
+      if (!redis.isUp) throw new Unavailable(new Error('a Redis server is not connected'));
       await run(scripts.PROBE, {}, now);
     },
 

@@ -1,4 +1,4 @@
-// Opening the database file: refuses what is not ours before touching it, then migrates and never drops a row.
+// Opens the database file: refuses a file of another application before changing it, then migrates without losing a row.
 import {
   chmodSync,
   closeSync,
@@ -12,7 +12,7 @@ import { arch, platform } from 'node:os';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 
-/** The file cannot serve as the database; the message is one line for the person who starts the server. */
+/** The file cannot be used as the database. The message is one line for the operator. */
 export class DatabaseRefused extends Error {
   constructor(path: string, reason: string, cause?: unknown) {
     super(`database ${path}: ${reason}`, { cause });
@@ -20,7 +20,7 @@ export class DatabaseRefused extends Error {
   }
 }
 
-/** The native add-on of better-sqlite3 cannot be loaded; the message is one line for the person who starts the server. */
+/** The native add-on of better-sqlite3 cannot be loaded. The message is one line for the operator. */
 export class AddonFault extends Error {
   constructor(cause: unknown) {
     const { code, message } = cause as { code?: string; message: string };
@@ -29,7 +29,7 @@ export class AddonFault extends Error {
         ? 'its native add-on is missing'
         : message.includes('NODE_MODULE_VERSION')
           ? 'its native add-on was built for another version of Node.js'
-          : `its native add-on cannot be loaded on ${platform()}-${arch()}; it may be of another platform`;
+          : `its native add-on cannot be loaded on ${platform()}-${arch()}; it may be for another platform`;
     super(
       `better-sqlite3: ${what}; run \`npm rebuild better-sqlite3\` here, without --ignore-scripts`,
       {
@@ -40,7 +40,7 @@ export class AddonFault extends Error {
   }
 }
 
-/** better-sqlite3 loads its add-on with the first database, so that a server without SQLite needs none. */
+/** Loads the add-on by opening a first database. It is not loaded at import, so a server without SQLite needs none. */
 function loadAddon(): void {
   if (addonLoaded) return;
   try {
@@ -58,17 +58,17 @@ const SCHEMA_FOLDER = new URL('../../../schema/', import.meta.url);
 const APPLICATION_ID = 0x43706c74;
 
 /**
- * How long a statement waits for another process's lock, in milliseconds. It stalls the event loop, so it is short:
- * a lock held for longer is answered 503, and the client tries again.
+ * How long a statement waits for another process's lock, in milliseconds. The wait is short because it may block the
+ * event loop. If the lock is held for longer, the request gets 503 and the client retries.
  */
 export const BUSY_TIMEOUT_MS = 250;
 
 /**
- * Opens the database, making or migrating it as needed: WAL, and every commit on disk before it returns. What it makes
- * is open to the user of this process only: it holds live join codes and room ids.
+ * Opens the database in WAL mode, and creates or migrates it as needed. Every commit is on disk before it returns. New
+ * files are accessible only to the user of this process, because they hold live join codes and room ids.
  *
- * @throws {@link DatabaseRefused} if the file is not a database of ours or cannot be written; it is then untouched
- * @throws {@link AddonFault} if better-sqlite3 cannot be used at all
+ * @throws {@link DatabaseRefused} if the file is not a Couplet database or cannot be written; it is then unchanged
+ * @throws {@link AddonFault} if better-sqlite3 cannot be loaded
  */
 export function openDatabase(path: string): Database.Database {
   const inMemory = path === ':memory:';
@@ -97,9 +97,9 @@ export function openDatabase(path: string): Database.Database {
 }
 
 /**
- * Makes a folder and those above it, one by one, for this user only. A folder that exists keeps its mode: it may be /tmp,
- * or the root of a volume. `recursive` of Node 20 tries for ever, at full load, where a file system answers ENOENT to a
- * new folder in one that is there (/proc, an automounter).
+ * Creates a folder and its missing parents one by one, for this user only. An existing folder keeps its mode, because it
+ * may be /tmp or the root of a volume. Not by `recursive: true`: in Node 20 that loops forever at full CPU load on file
+ * systems that answer ENOENT to a new folder in an existing one (/proc, an automounter).
  */
 function makeFolder(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
@@ -108,24 +108,24 @@ function makeFolder(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
-    // Another process that starts now may have made it meanwhile.
+    // Another process that starts at the same time may have created it.
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
 
-/** Makes the file where there is none: SQLite would make it readable for all, and copies its mode to the files beside it. */
+/** Creates a missing file. SQLite would make it readable for all, and copies its mode to the -wal and -shm files. */
 function makeFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));
   } catch {
-    // It exists, or SQLite fails to make it too and says why.
+    // The file exists, or SQLite cannot create it either and reports the reason.
   }
 }
 
-/** What SQLite keeps beside a database file in WAL mode, and the file itself. */
+/** Suffixes of a database file in WAL mode and of the files that SQLite keeps beside it. */
 const FILES = ['', '-wal', '-shm'] as const;
 
-/** Takes the rights of group and others from files that an earlier version, or a hand, left open. */
+/** Removes the permissions of group and others from files that an earlier version or a user created. */
 function closeToOthers(path: string): void {
   for (const suffix of FILES) {
     const file = statSync(path + suffix, { throwIfNoEntry: false });
@@ -133,12 +133,12 @@ function closeToOthers(path: string): void {
     try {
       chmodSync(path + suffix, file.mode & 0o700);
     } catch {
-      // The files of another user are that user's to close.
+      // The files belong to another user, who alone may change the mode.
     }
   }
 }
 
-/** Which files stand at a path, as plain data: they can go to another thread. */
+/** Identifies the files at a path. Plain data, so that it can be sent to another thread. */
 export type Identity = readonly string[];
 
 /** The identity of an open database and of the files beside it. */
@@ -148,10 +148,10 @@ export const identify = (path: string): Identity =>
     return file === undefined ? 'none' : `${file.dev}:${file.ino}`;
   });
 
-/** `code` of {@link DatabaseGone}, which crosses threads without its class. */
+/** `code` of {@link DatabaseGone}, which loses its class when it is sent to another thread. */
 export const DATABASE_GONE = 'COUPLET_DATABASE_GONE';
 
-/** A file of the open database was deleted or replaced: what is written now would not be there after a restart. */
+/** A file of the open database was deleted or replaced, so new writes would be lost at a restart. */
 export class DatabaseGone extends Error {
   readonly code = DATABASE_GONE;
   constructor() {
@@ -170,9 +170,9 @@ export function requireSame(path: string, identity: Identity): void {
 const kept: unknown[] = [];
 
 /**
- * Keeps a database or statement from the garbage collector. From Node 24.19 on, collecting one aborts the process:
- * better-sqlite3 before 13 (which needs Node 22) ends in an assertion of `node::ObjectWrap`. They are a few dozen per
- * opened database. `db.pragma()` leaves a statement behind at each call, hence {@link readPragma} and `db.exec()`.
+ * Keeps a database or statement from the garbage collector, a few dozen objects per opened database. From Node 24.19 on,
+ * collecting one aborts the process: better-sqlite3 before 13 (which needs Node 22) fails an assertion of
+ * `node::ObjectWrap`. Use {@link readPragma} or `db.exec()`, because each `db.pragma()` creates another statement.
  */
 export function keepForever<T>(object: T): T {
   kept.push(object);
@@ -202,8 +202,9 @@ const REASONS: Record<string, string | undefined> = {
 };
 
 /**
- * Looks at an existing file through a read-only connection, which can change nothing, not even by a checkpoint. Only
- * where its last user was killed within a transaction, that is undone first: before, nobody can read the file at all.
+ * Inspects an existing file through a read-only connection, which changes nothing, not even by a checkpoint. The
+ * exception: if the last process was killed within a transaction, the file cannot be read until SQLite has rolled that
+ * transaction back.
  */
 function refuseForeign(path: string, readonly = true): void {
   const file = statSync(path, { throwIfNoEntry: false });
@@ -236,7 +237,7 @@ function refuseForeign(path: string, readonly = true): void {
   }
 }
 
-/** What the published tables have at the least; further columns are none of our business. */
+/** The columns that each published table must have. Further columns are allowed. */
 const REQUIRED_COLUMNS: Record<string, readonly string[] | undefined> = {
   pendings: ['joinid', 'client1', 'exp', 'client2'],
   rooms: ['roomid', 'client1', 'client2'],
@@ -248,7 +249,10 @@ function refuseOtherColumns(db: Database.Database, path: string, table: string):
     .all(table);
   const missing = REQUIRED_COLUMNS[table]?.find((column) => !columns.includes(column));
   if (missing !== undefined) {
-    throw new DatabaseRefused(path, `its table ${table} has no column ${missing}; it is not ours`);
+    throw new DatabaseRefused(
+      path,
+      `its table ${table} has no column ${missing}; it is not a Couplet database`,
+    );
   }
 }
 
@@ -265,11 +269,11 @@ function refuseNewer(db: Database.Database, path: string): void {
   }
 }
 
-/** Applies `schema/NNN-*.sql` from the file's version on, all in one transaction, so a start that fails changes nothing. */
+/** Applies `schema/NNN-*.sql` from the file's version on, in one transaction, so a failed start changes nothing. */
 function migrate(db: Database.Database, path: string): void {
   if (versionOf(db) === MIGRATIONS.length) return;
   db.transaction(() => {
-    // Looked at again under the lock: another process may have migrated meanwhile.
+    // Checked again under the lock, because another process may have migrated in the meantime.
     refuseNewer(db, path);
     for (const name of MIGRATIONS.slice(versionOf(db))) {
       db.exec(readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8'));

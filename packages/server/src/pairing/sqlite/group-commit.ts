@@ -1,7 +1,7 @@
-// Group commit: many calls in one durable transaction, each with a savepoint and an answer of its own.
+// Implements group commit: many calls in one durable transaction, each with its own savepoint and answer.
 //
-// Calls that only read are answered first, without a transaction. The others share one `COMMIT`, and so one fsync: a
-// call that fails is undone alone, a commit that fails is the failure of all.
+// Calls that only read are answered first, without a transaction. The others share one `COMMIT` and therefore one fsync.
+// A call that fails is rolled back alone; if the commit fails, all its calls fail.
 import type Database from 'better-sqlite3';
 import { Unavailable } from '../../base/failures.js';
 import type { StoreLimits } from '../store.js';
@@ -15,19 +15,19 @@ import {
 } from './database.js';
 import { type OperationName, type Operations, sqliteOperations } from './operations.js';
 
-/** An operation and its arguments; plain data, so that it can go to another thread. */
+/** An operation and its arguments. Plain data, so that it can be sent to another thread. */
 export interface Call {
   readonly name: OperationName;
   readonly args: readonly unknown[];
 }
 
-/** What a call came to, by the place that it had in its group; plain data too. */
+/** The result of a call; `call` is its index in the group. Plain data, too. */
 export type Answer = { readonly call: number } & (
   | { readonly outcome: unknown }
   | { readonly failure: Failure }
 );
 
-/** An error that can go to another thread, with its code. */
+/** An error with its code, as plain data. */
 export interface Failure {
   readonly isOutage: boolean;
   readonly name: string;
@@ -38,18 +38,18 @@ export interface Failure {
 
 export interface Answers {
   readonly answers: readonly Answer[];
-  /** Join codes of which a check may now come to another answer. */
+  /** Join codes for which a check may now return another answer. */
   readonly changed: readonly string[];
 }
 
-/** Once a lock has outlasted the busy timeout, none is waited for during this time, in milliseconds. */
-const IMPATIENT_MS = 1000;
+/** After a lock has outlasted the busy timeout, groups do not wait for locks for this time, in milliseconds. */
+const NO_WAIT_MS = 1000;
 
 type AnyOperation = (...args: readonly unknown[]) => unknown;
-/** Any read, called by its name. */
+/** A read with untyped arguments. */
 export type AnyRead = (...args: readonly unknown[]) => { outcome: unknown } | undefined;
 
-/** A database, and the groups of calls that are run on it. */
+/** Runs groups of calls on a database. */
 export class GroupCommit {
   readonly #db: Database.Database;
   readonly #operations: Operations;
@@ -57,14 +57,14 @@ export class GroupCommit {
   /** Throws while the files at the path are not those that were opened. */
   readonly #requireFiles: () => void;
   #filesGone = false;
-  #impatientUntil: number | undefined;
+  #noWaitUntil: number | undefined;
 
   /**
-   * @param identity - the files that another connection to the same database has open, where there is one
-   * @throws DatabaseRefused if the file cannot serve
+   * @param identity - the files that another connection to the same database has open, if there is one
+   * @throws DatabaseRefused if the file cannot be used
    */
   constructor(path: string, limits: StoreLimits, identity?: Identity) {
-    // Before it is opened, which would make a new file in the place of one that was deleted.
+    // Checked before opening, which would create a new file in place of a deleted one.
     if (identity !== undefined) requireSame(path, identity);
     this.#db = openDatabase(path);
     const files = identity ?? identify(path);
@@ -81,7 +81,7 @@ export class GroupCommit {
     };
   }
 
-  /** Runs a group. `answer` gets what could be read at once, then what was committed; never an empty list. */
+  /** Runs a group. `answer` gets the results of reads first, then those of the commit; never an empty list. */
   run(calls: readonly Call[], answer: (answers: Answers) => void): void {
     const gone = this.#gone();
     if (gone !== undefined) {
@@ -103,7 +103,7 @@ export class GroupCommit {
     this.#db.close();
   }
 
-  /** Once files were missing, they are looked for before each group: a file that was moved may be moved back. */
+  /** After files were missing, checks for them before each group, because a moved file may be moved back. */
   #gone(): Failure | undefined {
     if (!this.#filesGone) return undefined;
     try {
@@ -131,26 +131,26 @@ export class GroupCommit {
       this.#waitForLock(begin);
       const answers = writes.map((n) => ({ call: n, ...this.#runOne(calls[n] as Call) }));
       commit.run();
-      // After the commit, so that a file which goes at any time before leaves nothing answered.
+      // Checked after the commit: if a file was deleted at any time before, no call of the group is answered.
       this.#filesGone = true;
       this.#requireFiles();
       this.#filesGone = false;
       return { answers, changed: changed.splice(0) };
     } catch (error) {
-      // Nothing of the group is in the database, or in one that lasts: no caller may be told that it is.
+      // The group is not in the database, or only in a deleted file. No caller may get a success.
       Object.assign(kept, before);
       changed.length = 0;
       try {
         if (this.#db.inTransaction) rollback.run();
       } catch {
-        // Then the next group cannot begin, and says so.
+        // The next group then cannot begin, and fails with the reason.
       }
       const failure = { ...failureOf(error), isOutage: true };
       return { answers: writes.map((n) => ({ call: n, failure })), changed: [] };
     }
   }
 
-  /** @throws what ended the whole transaction */
+  /** @throws the error that ended the whole transaction */
   #runOne({ name, args }: Call): { outcome: unknown } | { failure: Failure } {
     const { save, undo, release } = this.#statements;
     const { kept, changed, run } = this.#operations;
@@ -162,7 +162,7 @@ export class GroupCommit {
       release.run();
       return { outcome };
     } catch (error) {
-      // Some errors, a full disk among them, can make SQLite roll everything back by itself.
+      // After some errors, such as a full disk, SQLite itself rolls back the whole transaction.
       if (!this.#db.inTransaction) throw error;
       undo.run();
       release.run();
@@ -173,20 +173,20 @@ export class GroupCommit {
   }
 
   /**
-   * Begins a transaction. While another process holds the lock for long, one group per second waits for it, and all
-   * others fail at once: many groups must not add their waits up, with reads behind them.
+   * Begins a transaction. While another process holds the lock for long, one group per second waits for it and all
+   * others fail at once. Otherwise the waits of many groups would add up and delay reads.
    */
   #waitForLock(begin: Run): void {
-    if (this.#impatientUntil !== undefined && performance.now() >= this.#impatientUntil) {
-      this.#impatientUntil = undefined;
+    if (this.#noWaitUntil !== undefined && performance.now() >= this.#noWaitUntil) {
+      this.#noWaitUntil = undefined;
       this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     }
     try {
       begin.run();
     } catch (error) {
       const { code } = error as { code?: unknown };
-      if (this.#impatientUntil === undefined && String(code).startsWith('SQLITE_BUSY')) {
-        this.#impatientUntil = performance.now() + IMPATIENT_MS;
+      if (this.#noWaitUntil === undefined && String(code).startsWith('SQLITE_BUSY')) {
+        this.#noWaitUntil = performance.now() + NO_WAIT_MS;
         this.#db.exec('PRAGMA busy_timeout = 0');
       }
       throw error;
@@ -196,7 +196,7 @@ export class GroupCommit {
 
 type Run = { run(): unknown };
 
-/** What SQLite refuses for outside reasons (lock, disk, damaged file); all else is a bug. */
+/** Codes of SQLite errors with an outside cause (lock, disk, damaged file). Any other error is a bug. */
 const OUTSIDE_REASONS =
   /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PROTOCOL|NOMEM|CORRUPT|NOTADB)/;
 
@@ -207,7 +207,7 @@ export function failureOf(thrown: unknown): Failure {
   return { isOutage: isOutage || OUTSIDE_REASONS.test(String(code)), name, message, code, stack };
 }
 
-/** The error that a failure was made from. */
+/** Restores the error from a failure. */
 export function errorOf({ isOutage, name, message, code, stack }: Failure): Error {
   const error = Object.assign(new Error(message), { name, stack });
   if (code !== undefined) Object.assign(error, { code });

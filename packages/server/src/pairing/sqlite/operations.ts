@@ -1,8 +1,8 @@
-// What the store does on SQLite: one function per operation, with the statements that it runs. Times in the database are
-// ISO 8601 texts of fixed width, so their order is their order in time.
+// Implements the operations of the store on SQLite, with the statements that they run. Times in the database are
+// ISO 8601 texts of fixed width, so they sort by time.
 //
-// An operation runs within a transaction that it neither begins nor ends (group-commit.ts does). A read needs none, and
-// so waits for no commit; it is undefined if it takes more than reading.
+// An operation runs within a transaction that group-commit.ts begins and ends. A read runs without a transaction, so it
+// waits for no commit. It returns undefined if the call needs a write.
 import { createHmac, randomBytes } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import {
@@ -34,10 +34,10 @@ import { keepForever } from './database.js';
 
 export type OperationName = Exclude<keyof PairingStore, 'failedGuesses' | 'onChange' | 'close'>;
 
-/** The operations of a store that leaves budgets to its caller. */
+/** The operations of a store whose caller keeps the budgets. */
 type SqliteOperations = Required<Pick<PairingStore, OperationName>>;
 
-/** Operations that may come to their outcome by reading; undefined if it takes more. */
+/** Operations that may need only a read. Each returns undefined if it needs a write. */
 export type Reads = {
   readonly [Name in OperationName]?: (
     ...args: Parameters<SqliteOperations[Name]>
@@ -51,9 +51,9 @@ export interface Operations {
     ) => Awaited<ReturnType<SqliteOperations[Name]>>;
   };
   readonly read: Reads;
-  /** Numbers of rows, which take longer to count than a request may; the caller restores them on a rollback. */
+  /** Numbers of rows, kept because counting is too slow for a request. The caller restores them after a rollback. */
   kept: { rooms: number; records: number };
-  /** Codes of which a check may now come to another answer; the caller takes them on a commit. */
+  /** Codes for which a check may now return another answer. The caller takes them after a commit. */
   readonly changed: string[];
 }
 
@@ -80,7 +80,7 @@ interface RoomRow extends Pick<Room, 'roomId' | 'client1' | 'client2'>, SecretCo
 const ROOM =
   'roomid AS roomId, client1, client2, used_at AS usedAt, secret1, secret2, proved1, proved2';
 
-/** What is kept of a secret, from its columns. */
+/** The digest of a secret and whether it is proved, from its columns. */
 const secretOf = (hash: string | null, proved: number | null): DeviceSecret | undefined =>
   hash === null ? undefined : { hash, isProved: proved === 1 };
 
@@ -93,7 +93,7 @@ const waiting = ({ exp }: PendingRow): CheckOutcome => ({
   expiresAt: Date.parse(exp),
 });
 
-/** A statement that takes its parameters by name. */
+/** A statement with named parameters. */
 type Statement<Row = unknown> = Database.Statement<[object], Row>;
 
 const preparing =
@@ -107,7 +107,7 @@ function preparingCount(db: Database.Database) {
     prepare<number>(`SELECT count(*) FROM (${select})`).pluck();
 }
 
-/** The rows as both a read and an operation read them. */
+/** Reads of rows, shared by the reads and the operations. */
 function rowReads(db: Database.Database) {
   const prepare = preparing(db);
   const findPending = prepare<PendingRow>(
@@ -121,14 +121,14 @@ function rowReads(db: Database.Database) {
   return {
     live,
 
-    /** What the first request with this key came to. */
+    /** The outcome of the first request with this key. */
     recall<T>({ key, fingerprint }: Repeatable, now: number): T | KeyReused | undefined {
       const known = findOutcome.get({ key, now: iso(now) });
       if (known === undefined) return undefined;
       return known.fingerprint === fingerprint ? JSON.parse(known.outcome) : { kind: 'key_reused' };
     },
 
-    /** A live pending of a device, and whether this proves the device; undefined if it is not to be found. */
+    /** A live pending of a device, and whether the proof is correct; undefined if there is none or access is refused. */
     pendingOf(joinCode: string, client1: string, now: number, proof: string | undefined) {
       const pending = live(joinCode, now);
       if (pending === undefined || pending.client1 !== client1) return undefined;
@@ -138,7 +138,7 @@ function rowReads(db: Database.Database) {
       return isRefused ? undefined : { ...pending, isProof };
     },
 
-    /** A room, and whether its use is to be noted. */
+    /** A room, and whether its use must be recorded. */
     find(roomId: string, now: number, roomIdleMs: number) {
       const row = findRoom.get({ roomId });
       if (row === undefined) return { room: undefined, isNoteDue: false };
@@ -156,7 +156,7 @@ type RowReads = ReturnType<typeof rowReads>;
 function readsOf(rows: RowReads, { roomIdleMs }: Pick<StoreLimits, 'roomIdleMs'>): Reads {
   return {
     check(joinCode, client1, now, once, _final, proof) {
-      // With a key, the outcome is to be kept.
+      // With a key, the outcome must be stored.
       if (once !== undefined) return undefined;
       const pending = rows.pendingOf(joinCode, client1, now, proof);
       if (pending === undefined) return { outcome: NOT_FOUND };
@@ -172,7 +172,7 @@ function readsOf(rows: RowReads, { roomIdleMs }: Pick<StoreLimits, 'roomIdleMs'>
   };
 }
 
-/** The reads alone, for a connection that does nothing else. */
+/** The reads alone, for a read-only connection. */
 export const sqliteReads = (
   db: Database.Database,
   limits: Pick<StoreLimits, 'roomIdleMs'>,
@@ -194,7 +194,7 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
   const record = prepare(
     'INSERT OR REPLACE INTO idempotency (key, fingerprint, outcome, exp) VALUES (@key, @fingerprint, @outcome, @exp)',
   );
-  /** Runs an operation, or finds what it came to the first time. */
+  /** Runs an operation, or returns its stored outcome. */
   const run = <T extends { kind: string }>(
     once: Repeatable | undefined,
     now: number,
@@ -216,19 +216,19 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     return outcome;
   };
 
-  // A new key at every start: what an address was counted as tells nothing afterwards.
+  // A new key at every start, so that stored digests of addresses cannot be matched later.
   const originKey = randomBytes(16);
   const originOf = (address: string) =>
     createHmac('sha256', originKey).update(address).digest('base64url').slice(0, 16);
-  // Counting stops at the limit. Limits are part of the text: SQLite plans a statement anew whenever the value of a bound
-  // LIMIT is set, which took as long as the rest of a create.
+  // Counting stops at the limit. The limits are part of the SQL text, because SQLite plans a statement again whenever a
+  // LIMIT parameter is bound, which took as long as the rest of a create.
   const countOfDevice = prepareCount(
     `SELECT 1 FROM pendings WHERE client1 = @client1 AND exp > @now AND joinid <> @joinCode LIMIT ${limits.pendingsPerDevice}`,
   );
   const countOfOrigin = prepareCount(
     `SELECT 1 FROM pendings WHERE origin = @origin AND exp > @now AND joinid <> @joinCode LIMIT ${limits.pendingsPerAddress}`,
   );
-  /** Changes no row if the code is live for another device, already accepted, or its creator has to prove itself. */
+  /** Changes no row if the code is live for another device, is accepted, or needs the secret of its creator. */
   const insertPending = prepare<string>(`
     INSERT INTO pendings (joinid, client1, exp, origin, secret1, proved1)
     VALUES (@joinCode, @client1, @exp, @origin, @secret1, @proved1)
@@ -253,7 +253,7 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
       const kept = live && secretOf(live.secret1, live.proved1);
       if (kept && live.client1 === client1) {
         if (!isSecret(proof, kept)) return { kind: 'conflict' };
-        // The same again: the answer to this request may get lost too.
+        // The same secret again, because the answer to this request may get lost too.
         own = proof;
       }
     }
@@ -268,7 +268,7 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     return { kind: 'created', expiresAt, secret: own };
   };
 
-  /** The commit point of an accept: of racing accepts, one finds client2 still NULL. */
+  /** Decides concurrent accepts: only one of them finds client2 still NULL. */
   const takePending = prepare<Pick<PendingRow, 'client1' | 'secret1' | 'proved1'>>(`
     UPDATE pendings SET client2 = @client2, roomid = @roomId, exp = max(exp, @until)
     WHERE joinid = @joinCode AND exp > @now AND client2 IS NULL AND client1 <> @client2
@@ -383,9 +383,9 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     const keptCodes = new Set<string>();
     const keptRooms = new Set<string>();
     let roomsDeleted = 0;
-    // One id at a time, bound as it is: a list passed as JSON would be cut at a NUL, and match another device's id.
+    // Each id is bound by itself: a list passed as JSON would be cut at a NUL, and could match another device's id.
     for (const deviceId of deviceIds) {
-      // Pendings first: their rooms decide about them.
+      // Pendings first, because their rooms decide whether they may be deleted.
       if (!rule.isRequired) codes.push(...purgePendings.all({ deviceId }));
       for (const row of pendingsOf.all({ deviceId })) {
         const { joinCode, secret1, proved1, roomSecret1, roomSecret2, roomProved } = row;
@@ -415,7 +415,7 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
 
   const sweepPendings = prepare('DELETE FROM pendings WHERE exp <= @now');
   const sweepRecords = prepare('DELETE FROM idempotency WHERE exp <= @now');
-  /** Rooms from before the sweep was turned on start their idle time with its first run. */
+  /** Rooms from before the sweep was enabled start their idle time at its first run. */
   const startUse = prepare('UPDATE rooms SET used_at = @now WHERE used_at IS NULL');
   const sweepRooms = prepare('DELETE FROM rooms WHERE used_at < @before');
   const sweep = (now: number) => {

@@ -1,6 +1,6 @@
-// PairingStore on SQLite: what is asked in one turn of the event loop, or while a commit is under way, is one group.
+// Implements PairingStore on SQLite. Calls of one turn of the event loop, or those made during a commit, form one group.
 //
-// Groups run in a thread of their own, which alone waits for the disk; what can be read is read here.
+// Groups run in a separate thread, the only one that waits for the disk. Calls that need only a read run here.
 import { Worker } from 'node:worker_threads';
 import { type PairingStore, type StoreLimits, UNLIMITED } from '../store.js';
 import { DATABASE_GONE, type Identity, identify, openDatabase } from './database.js';
@@ -15,7 +15,7 @@ import {
 import { type OperationName, type Reads, sqliteReads } from './operations.js';
 import type { ThreadData } from './thread.js';
 
-/** Runs one group at a time, and answers each of its calls through `answer`, in as many portions as it likes. */
+/** Runs one group at a time, and answers each of its calls through `answer`, in any number of portions. */
 export interface Executor {
   run(calls: readonly Call[]): void;
   close(): Promise<void>;
@@ -25,11 +25,11 @@ export type StartExecutor = (
   path: string,
   limits: StoreLimits,
   answer: (answers: Answers) => void,
-  /** The files that another connection to the database has open, where there is one. */
+  /** The files that another connection to the database has open, if there is one. */
   identity?: Identity,
 ) => Executor;
 
-/** In this thread, which then waits for the disk: for a database in memory, which has none. */
+/** Runs groups in this thread. Only for a database in memory, which never waits for a disk. */
 export const executeHere: StartExecutor = (path, limits, answer) => {
   const database = new GroupCommit(path, limits);
   return {
@@ -38,13 +38,13 @@ export const executeHere: StartExecutor = (path, limits, answer) => {
   };
 };
 
-/** The built file, also where the sources are run as they are: a thread loads no TypeScript. */
+/** The built file, even if the sources are run directly, because a thread cannot load TypeScript. */
 const THREAD = new URL('../../../dist/pairing/sqlite/thread.js', import.meta.url);
 
-/** What the thread may allocate between two small collections: its objects live for one group. */
+/** Young generation of the thread's heap, in MB. Small, because its objects live for one group. */
 const YOUNG_MB = 8;
 
-/** In a thread of its own. One that died, for want of memory perhaps, fails its group, and the next starts another. */
+/** Runs groups in a separate thread. If the thread dies, its group fails, and the next group starts a new thread. */
 export const executeInThread: StartExecutor = (path, limits, answer, identity) => {
   let thread: Worker | undefined;
   let underWay = new Set<number>();
@@ -79,7 +79,7 @@ export const executeInThread: StartExecutor = (path, limits, answer, identity) =
     run(calls) {
       thread ??= start();
       underWay = new Set(calls.keys());
-      // Idle, it does not keep the process alive; at work, it does.
+      // The thread keeps the process alive only while it runs a group.
       thread.ref();
       thread.postMessage(calls);
     },
@@ -93,7 +93,7 @@ export const executeInThread: StartExecutor = (path, limits, answer, identity) =
   };
 };
 
-/** Most calls of a group, so that a transaction has a bounded length. */
+/** Maximum number of calls in a group, which bounds the length of a transaction. */
 const MAX_GROUP = 512;
 
 interface Pending extends Call {
@@ -104,8 +104,8 @@ interface Pending extends Call {
 /**
  * Opens the store in a database file.
  *
- * @param start - where the database is worked on; a file in a thread of its own, so that nothing here waits for a disk
- * @throws DatabaseRefused if the file cannot serve
+ * @param start - runs the groups; by default in a separate thread for a file, so that this thread never waits for a disk
+ * @throws DatabaseRefused if the file cannot be used
  */
 export function openSqliteStore(
   path: string,
@@ -113,16 +113,16 @@ export function openSqliteStore(
   start: StartExecutor = path === ':memory:' ? executeHere : executeInThread,
 ): PairingStore {
   const all = { ...UNLIMITED, ...limits };
-  // Committed rows are read by a connection of its own, and so never wait for a commit that is under way.
+  // Committed rows are read through a separate connection, so reads never wait for a running commit.
   const reader = start === executeInThread ? openDatabase(path) : undefined;
   reader?.exec('PRAGMA query_only = ON');
   const reads: Reads = reader === undefined ? {} : sqliteReads(reader, all);
   const listeners: ((joinCode: string) => void)[] = [];
-  /** Bounded by the requests that are under way: each waits for its answer here. */
+  /** Calls that wait for the next group. Bounded, because each belongs to a request in progress. */
   const waiting: Pending[] = [];
   let group: Pending[] = [];
   let unanswered = 0;
-  /** Whether the database file is known to be gone. Nothing is then read from it, and every call fails. */
+  /** Whether the database file was found missing. Nothing is then read from it, and every call fails. */
   let gone = false;
   let closed = false;
   let drained: (() => void) | undefined;
@@ -135,7 +135,7 @@ export function openSqliteStore(
     executor.run(group.map(({ name, args }) => ({ name, args })));
   };
 
-  /** Called once what it says is in the database for good. */
+  /** Called when the answers are durable. */
   const answer = ({ answers, changed }: Answers) => {
     const answered = group;
     unanswered -= answers.length;
@@ -151,7 +151,7 @@ export function openSqliteStore(
 
   const executor = start(path, all, answer, reader && identify(path));
 
-  /** Calls of one turn of the event loop form a group, which starts at the end of the turn; one call may be a group. */
+  /** Calls of one turn of the event loop form a group, which starts at the end of the turn, even with a single call. */
   const call = (name: OperationName) => {
     const read = reads[name] as AnyRead | undefined;
     return (...args: unknown[]): Promise<never> =>

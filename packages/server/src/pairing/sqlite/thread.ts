@@ -1,11 +1,11 @@
-// The thread that owns the database: groups of calls in, answers out. No other thread ever waits for the disk.
+// Runs in the database thread: receives groups of calls and sends answers. No other thread ever waits for the disk.
 import { platform, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { StoreLimits } from '../store.js';
 import type { Identity } from './database.js';
 import { type Call, failureOf, GroupCommit } from './group-commit.js';
 
-/** What the thread is started with. */
+/** The `workerData` of the thread. */
 export interface ThreadData {
   path: string;
   limits: StoreLimits;
@@ -13,37 +13,37 @@ export interface ThreadData {
   identity: Identity | undefined;
 }
 
-/** nice(1) of this thread: where it shares a core with the event loop, that goes first, at nine to one. */
+/** Niceness (nice(1)) of this thread. If both threads share a core, the event loop gets about nine tenths of it. */
 const NICENESS = 10;
 
-/** Messages are forwarded in microseconds, while a commit waits for the disk anyway. */
-function letEventLoopGoFirst(): void {
-  // Elsewhere than on Linux this would be the priority of the whole process.
+/** Yields to the event loop: forwarding a message takes microseconds, and a commit waits for the disk in any case. */
+function lowerPriority(): void {
+  // On other systems than Linux, this would change the priority of the whole process.
   if (platform() !== 'linux') return;
   try {
     setPriority(NICENESS);
   } catch {
-    // A sandbox that forbids it: then the two are equals.
+    // A sandbox forbids it. Both threads then have the same priority.
   }
 }
 
 const { path, limits, identity } = workerData as ThreadData;
 let opened: GroupCommit | undefined;
 
-/** Opens the database, again where that failed: it was there when the server started, and may be there again. */
+/** Opens the database once. If that fails, the next group tries again, because the file may come back. */
 const database = (): GroupCommit => {
   opened ??= new GroupCommit(path, limits, identity);
   return opened;
 };
 
-letEventLoopGoFirst();
+lowerPriority();
 try {
   database();
 } catch {
-  // The first group says it.
+  // The first group tries again and reports the error.
 }
 
-/** null: the end. */
+/** A group of calls, or null to end the thread. */
 parentPort?.on('message', (calls: readonly Call[] | null) => {
   if (calls === null) {
     opened?.close();
