@@ -14,17 +14,18 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+/** @param target - a port of loopback, or a function that names one for each connection */
+export async function startTcpProxy(target: number | (() => number)): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const beginnings: Buffer[] = [];
   let isCut = false;
   const server = createServer((socket) => {
     if (isCut) return void socket.destroy();
     socket.once('data', (bytes) => beginnings.push(bytes));
-    const target = connect(targetPort, '127.0.0.1');
+    const upstream = connect(typeof target === 'number' ? target : target(), '127.0.0.1');
     for (const [one, other] of [
-      [socket, target],
-      [target, socket],
+      [socket, upstream],
+      [upstream, socket],
     ] as const) {
       sockets.add(one);
       one.setNoDelay(true);
