@@ -1,9 +1,9 @@
 // couplet migrate: copies the database file, or the layout of an older version, into Redis, and reports how much.
 
 import { Unavailable } from './base/failures.js';
-import { importToRedis } from './pairing/redis/import.js';
-import { copyOldLayout } from './pairing/redis/layout.js';
-import { connectRedis } from './redis/redis.js';
+import { importToRedis } from './pairing/redis/import-from-sqlite.js';
+import { copyOldLayout } from './pairing/redis/migrate-layout.js';
+import { connectRedis } from './redis/client.js';
 import type { Config } from './settings/config.js';
 import { parseRedisUrl } from './settings/redis.js';
 import { UsageError } from './start-faults.js';

@@ -8,11 +8,11 @@ import {
   SignalingClient,
   type SignalingClientOptions,
 } from '../signaling/signaling-client.js';
+import { PathGuard } from './ice-restart.js';
 import type { Pin } from './negotiation.js';
 import { onNetworkChange } from './network-changes.js';
 import type { Data } from './outbox.js';
 import { pathOf, roundTripTimeMsOf, type SessionPath } from './path.js';
-import { PathGuard } from './path-guard.js';
 import { type PeerConnectionConstructor, PeerLink, withIceServers } from './peer-link.js';
 import type {
   KeyMessage,

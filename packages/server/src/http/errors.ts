@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type ErrorResponse, REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Limited, Unavailable } from '../base/failures.js';
-import { afterAnswers } from './answer-order.js';
+import { afterAnswers } from './pipelined-answers.js';
 
 /** Headers of every answer but static files: it is true now, not later, and it is what its type says. */
 export const ANSWER_HEADERS = {

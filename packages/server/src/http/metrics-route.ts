@@ -2,7 +2,7 @@
 import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
 import { COST } from '../limits/address-budget.js';
 import type { Metrics } from '../observability/metrics.js';
-import { budgetOf } from './paced.js';
+import { budgetOf } from './paced-requests.js';
 
 export function metricsRoute(
   app: FastifyInstance,

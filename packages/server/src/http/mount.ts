@@ -2,8 +2,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import { noteAnswers } from './answer-order.js';
 import { originForm } from './hosts.js';
+import { noteAnswers } from './pipelined-answers.js';
 import { ignoreUpgrade } from './server.js';
 
 /** Answers a request below the path, and hands any other on to `next`: middleware as Connect and Express have it. */

@@ -1,7 +1,7 @@
 // One log line per request, as far as its address has not had its share of lines: method, route, status, time. Never the URL: its query can hold a room id.
 import type { FastifyInstance } from 'fastify';
 import { COST } from '../limits/address-budget.js';
-import { budgetOf } from './paced.js';
+import { budgetOf } from './paced-requests.js';
 
 /** Hooks of every request make no promises: at thousands of requests a second those would be half of their cost. */
 export function logRequests(app: FastifyInstance): void {

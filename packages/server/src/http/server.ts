@@ -4,9 +4,9 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../settings/config.js';
-import { afterAnswers, noteAnswers } from './answer-order.js';
 import { ANSWER_HEADERS, endRawResponse, sendError } from './errors.js';
 import type { HostRule } from './hosts.js';
+import { afterAnswers, noteAnswers } from './pipelined-answers.js';
 
 /** How often Node looks for requests that take too long to arrive, in milliseconds. */
 const TIMEOUT_CHECK_MS = 1000;

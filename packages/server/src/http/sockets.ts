@@ -9,8 +9,8 @@ import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
 import { addressKey, type TrustProxy } from './client-address.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from './errors.js';
-import { filesForSockets, openFilesLimit } from './open-files.js';
-import { paceSocket, unpaceSocket } from './paced.js';
+import { filesForSockets, openFilesLimit } from './file-descriptors.js';
+import { paceSocket, unpaceSocket } from './paced-requests.js';
 
 /** Part of the possible connections from which on idle ones are soon closed, and part from which on at once. */
 const CROWDED = 0.8;

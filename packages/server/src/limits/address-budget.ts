@@ -9,8 +9,8 @@ import type { Cancel, Clock } from '../base/clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
+import type { Stalls } from './event-loop-stalls.js';
 import { LeakyBucket } from './leaky-bucket.js';
-import type { Stalls } from './stalls.js';
 
 /** What things cost the event loop, in microseconds, rounded up: about what they take on one core of a small server. */
 export const COST = {

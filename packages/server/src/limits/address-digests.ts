@@ -1,6 +1,6 @@
 // Keyed digests of addresses, the same for all nodes: they stand for an address in keys of Redis.
 import { createHmac, randomBytes } from 'node:crypto';
-import { defineScript, type Redis } from '../redis/redis.js';
+import { defineScript, type Redis } from '../redis/client.js';
 
 const SHARE_SECRET = defineScript(
   'share-secret',

@@ -5,10 +5,10 @@
 // id. Checks have a wider budget of their own, because an app that resumes after a night may ask for many expired codes.
 import type { Clock } from '../base/clock.js';
 import { Limited } from '../base/failures.js';
+import { Turns } from '../limits/in-flight.js';
 import { type MinuteCount, untilNextMinute } from '../limits/minute-count.js';
 import type { Penalties, PenaltyPolicy } from '../limits/penalties.js';
 import type { Quota } from '../limits/quota.js';
-import { Turns } from '../limits/turns.js';
 import type { Guess, PairingStore } from './store.js';
 
 export const ACCEPT_GUESSES: PenaltyPolicy = {

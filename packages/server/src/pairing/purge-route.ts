@@ -12,7 +12,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../base/clock.js';
 import { RequestFault, sendError, sendSecretRequired } from '../http/errors.js';
 import { type InFlight, repeatable } from '../http/idempotency.js';
-import { budgetOf } from '../http/paced.js';
+import { budgetOf } from '../http/paced-requests.js';
 import { isMissing } from '../http/validation.js';
 import { COST } from '../limits/address-budget.js';
 import type { PairingStore } from './store.js';

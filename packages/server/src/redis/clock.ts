@@ -1,7 +1,7 @@
 // Compares the wall clock of this node with that of Redis, by which join codes and leases expire.
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../observability/logger.js';
-import type { Redis } from './redis.js';
+import type { Redis } from './client.js';
 
 /** A difference beyond this is reported, in milliseconds. */
 const TOLERANCE_MS = 1000;

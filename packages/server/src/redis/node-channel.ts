@@ -1,6 +1,6 @@
 // The channel of a node: one sharded channel on which the other nodes reach it, for messages of several kinds.
 import { EventEmitter, once } from 'node:events';
-import type { Redis } from './redis.js';
+import type { Redis } from './client.js';
 
 /** What a message is about: one letter each. */
 export type MessageKind = string;

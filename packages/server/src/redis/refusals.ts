@@ -2,7 +2,7 @@
 import type { Cancel, Clock } from '../base/clock.js';
 import { Unavailable } from '../base/failures.js';
 import type { Logger } from '../observability/logger.js';
-import type { Redis, Refusal } from './redis.js';
+import type { Redis, Refusal } from './client.js';
 
 /** While something is refused, Redis is asked again after so many milliseconds. */
 const AGAIN_AFTER_MS = 1000;

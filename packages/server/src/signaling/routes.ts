@@ -2,7 +2,7 @@
 import { ROOM_SEATS } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
-import { budgetOf } from '../http/paced.js';
+import { budgetOf } from '../http/paced-requests.js';
 import { COST } from '../limits/address-budget.js';
 import type { Backplane } from './backplane.js';
 

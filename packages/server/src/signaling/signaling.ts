@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import type { TrustProxy } from '../http/client-address.js';
 import type { HostRule } from '../http/hosts.js';
 import type { AddressBudgets } from '../limits/address-budget.js';
-import type { Stalls } from '../limits/stalls.js';
+import type { Stalls } from '../limits/event-loop-stalls.js';
 import type { Logger } from '../observability/logger.js';
 import type { Config } from '../settings/config.js';
 import type { OriginRule } from '../settings/origins.js';

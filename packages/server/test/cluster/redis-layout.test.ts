@@ -6,10 +6,10 @@ import { type RedisCluster, startRedisCluster } from '@couplet/testkit/redis-ser
 import { temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { secretHash } from '../../src/base/device-secrets.js';
-import { copyOldLayout } from '../../src/pairing/redis/layout.js';
+import { copyOldLayout } from '../../src/pairing/redis/migrate-layout.js';
 import { hashOf } from '../../src/pairing/redis/scripts.js';
 import { openRedisStore } from '../../src/pairing/redis/store.js';
-import type { Redis } from '../../src/redis/redis.js';
+import type { Redis } from '../../src/redis/client.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
 
 /** Writes as the older version did. */

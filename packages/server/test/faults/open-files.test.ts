@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { build, startChild } from '@couplet/testkit/child-server';
 import { pairOfPeers } from '@couplet/testkit/peer';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { filesForSockets, openFilesLimit } from '../../src/http/open-files.js';
+import { filesForSockets, openFilesLimit } from '../../src/http/file-descriptors.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 

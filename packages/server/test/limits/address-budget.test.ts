@@ -3,7 +3,7 @@
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
 import { type AddressBudget, AddressBudgets } from '../../src/limits/address-budget.js';
-import { Stalls } from '../../src/limits/stalls.js';
+import { Stalls } from '../../src/limits/event-loop-stalls.js';
 import type { Logger } from '../../src/observability/logger.js';
 import { Metrics } from '../../src/observability/metrics.js';
 

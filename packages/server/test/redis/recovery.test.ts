@@ -9,7 +9,7 @@ import {
 } from '@couplet/testkit/redis-servers';
 import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
 import { expect, onTestFinished, test } from 'vitest';
-import { defineScript, type Redis, type SubscriptionEvents } from '../../src/redis/redis.js';
+import { defineScript, type Redis, type SubscriptionEvents } from '../../src/redis/client.js';
 import { openRedis } from '../support/redis-stores.js';
 
 const TIMEOUT_MS = 2000;

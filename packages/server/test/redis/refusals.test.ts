@@ -3,7 +3,7 @@
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
 import { Unavailable } from '../../src/base/failures.js';
-import type { Refusal } from '../../src/redis/redis.js';
+import type { Refusal } from '../../src/redis/client.js';
 import { watchRefusals } from '../../src/redis/refusals.js';
 import { captureLog } from '../support/captured-log.js';
 

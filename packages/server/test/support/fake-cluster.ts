@@ -1,8 +1,8 @@
 // The shared parts of a cluster in memory: store, leases and inboxes, that can be slow, cut off, forgetful and unreliable at will.
 import type { Clock } from '../../src/base/clock.js';
 import { Unavailable } from '../../src/base/failures.js';
+import type { Publisher } from '../../src/signaling/cluster/acknowledged-streams.js';
 import type { LeaseRegistry, Leases } from '../../src/signaling/cluster/node-lease.js';
-import type { Publisher } from '../../src/signaling/cluster/node-streams.js';
 import type { RoomRecordStore, SetOutcome } from '../../src/signaling/cluster/room-changes.js';
 import {
   absentRecord,

@@ -1,6 +1,6 @@
 // Connections to the Redis of a test, closed when it ends.
 import { onTestFinished } from 'vitest';
-import { connectRedis, type Redis, type RedisOptions } from '../../src/redis/redis.js';
+import { connectRedis, type Redis, type RedisOptions } from '../../src/redis/client.js';
 import { parseRedisUrl, type RedisTarget } from '../../src/settings/redis.js';
 
 export function targetOf(url: string): RedisTarget {

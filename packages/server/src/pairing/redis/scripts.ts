@@ -29,7 +29,7 @@ import { createHash } from 'node:crypto';
 import { MAX_SKEW_MS } from '../../base/clock.js';
 import { MOST_BEYOND } from '../../limits/penalties.js';
 import { HOUR_MS } from '../../limits/quota.js';
-import { defineScript, type Keys, type Script } from '../../redis/redis.js';
+import { defineScript, type Keys, type Script } from '../../redis/client.js';
 import { GUESSES, type GuessRequest } from '../guesses.js';
 
 export const keysOf = (prefix: string): Keys => [`${prefix}{pairing}`, `${prefix}{pairing}-`];

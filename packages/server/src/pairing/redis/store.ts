@@ -2,8 +2,8 @@
 import { NO_PROOFS, secretHash } from '../../base/device-secrets.js';
 import { Limited, Unavailable } from '../../base/failures.js';
 import type { KeyReused, Repeatable } from '../../http/idempotency.js';
+import { isFull, type Redis } from '../../redis/client.js';
 import type { NodeChannel } from '../../redis/node-channel.js';
-import { isFull, type Redis } from '../../redis/redis.js';
 import { type RefusalCause, Refused } from '../guesses.js';
 import {
   type Guess,

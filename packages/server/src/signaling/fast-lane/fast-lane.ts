@@ -11,7 +11,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.js';
 import { COST, type Reader } from '../../limits/address-budget.js';
-import type { Stalls } from '../../limits/stalls.js';
+import type { Stalls } from '../../limits/event-loop-stalls.js';
 import type { Backplane } from '../backplane.js';
 import type { Connections } from '../connections.js';
 import type { SignalingCounters } from '../counters.js';
@@ -19,7 +19,7 @@ import type { Connection } from '../websocket/connection.js';
 import { type Corking, readsAtOnce } from '../websocket/corking.js';
 import type { Inbox } from '../websocket/receive-queue.js';
 import { FINAL_TEXT, headBytesOf, writeHead } from '../websocket/text-frame.js';
-import { viewOf } from '../websocket/turn-buffer.js';
+import { viewOf } from '../websocket/tick-buffer.js';
 import { ClientFrame, endOfFrames } from './client-frame.js';
 import { MAX_PLAIN_BYTES, type PlainType, plainForward } from './plain-forward.js';
 

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.js';
 import type { AddressBudget } from '../../limits/address-budget.js';
-import type { Stalls } from '../../limits/stalls.js';
+import type { Stalls } from '../../limits/event-loop-stalls.js';
 import type { Logger } from '../../observability/logger.js';
 import type { Config } from '../../settings/config.js';
 import type { Backplane } from '../backplane.js';

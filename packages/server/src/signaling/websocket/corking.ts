@@ -1,7 +1,7 @@
 // One system call per socket and turn of the event loop: what is written to a socket in one turn leaves together.
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { TurnBuffer } from './turn-buffer.js';
+import { TurnBuffer } from './tick-buffer.js';
 
 /** What corking needs of a stream (`stream.Writable` has them all). */
 export interface Corkable {

@@ -3,7 +3,7 @@
 import type { Clock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
 import { COST } from '../../limits/address-budget.js';
-import type { Stalls } from '../../limits/stalls.js';
+import type { Stalls } from '../../limits/event-loop-stalls.js';
 import type { Logger } from '../../observability/logger.js';
 import type { SignalingCounters } from '../counters.js';
 import { sendFault } from '../handlers.js';

@@ -7,7 +7,7 @@ import { Unavailable } from '../../../src/base/failures.js';
 import type { Repeatable } from '../../../src/http/idempotency.js';
 import { openRedisStore } from '../../../src/pairing/redis/store.js';
 import type { PairingStore } from '../../../src/pairing/store.js';
-import type { Redis } from '../../../src/redis/redis.js';
+import type { Redis } from '../../../src/redis/client.js';
 import { newPrefix, openRedis } from '../../support/redis-stores.js';
 import { accept, create } from '../../support/store-calls.js';
 

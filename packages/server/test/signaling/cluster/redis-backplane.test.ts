@@ -3,7 +3,7 @@
 import { describeWith } from '@couplet/testkit/components';
 import { startRedis, startRedisCluster } from '@couplet/testkit/redis-servers';
 import { beforeAll } from 'vitest';
-import type { Redis } from '../../../src/redis/redis.js';
+import type { Redis } from '../../../src/redis/client.js';
 import { backplaneContract } from '../../contract/backplane.js';
 import { openRedis, RedisNodes } from '../../support/redis-nodes.js';
 

@@ -6,7 +6,7 @@ import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../../src/base/failures.js';
-import type { Redis } from '../../../src/redis/redis.js';
+import type { Redis } from '../../../src/redis/client.js';
 import { RecordingConnections } from '../../contract/backplane.js';
 import { openRedis, type RedisNode, RedisNodes } from '../../support/redis-nodes.js';
 

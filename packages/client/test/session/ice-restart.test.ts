@@ -2,7 +2,7 @@
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
-import { PathGuard } from '../../src/session/path-guard.js';
+import { PathGuard } from '../../src/session/ice-restart.js';
 
 function guard() {
   const clock = new FakeClock();

@@ -9,7 +9,7 @@
 //
 // {…}moved, beside the old keys, records what was copied. A repeat therefore copies what old nodes have written since,
 // deletes what they have deleted since, and does not restore what new nodes have deleted.
-import type { Redis } from '../../redis/redis.js';
+import type { Redis } from '../../redis/client.js';
 import { hashOf, keysOf, PUT_PENDING, PUT_RECORD, PUT_ROOM, TAKE_BACK } from './scripts.js';
 import { scriptRunner } from './store.js';
 

@@ -3,7 +3,7 @@
 // The import records each copied row in the file, under an id that is stored in the target Redis. A repeat therefore
 // copies only rows that were added since, and does not restore a row that was deleted in Redis.
 import { randomBytes } from 'node:crypto';
-import { defineScript, type Redis } from '../../redis/redis.js';
+import { defineScript, type Redis } from '../../redis/client.js';
 import { openDatabase } from '../sqlite/database.js';
 import type { SecretColumns } from '../sqlite/operations.js';
 import { hashOf, PUT_PENDING, PUT_RECORD, PUT_ROOM } from './scripts.js';

@@ -1,6 +1,6 @@
 // Turns: bounded work by key, first in, first out.
 import { expect, test } from 'vitest';
-import { Turns } from '../../src/limits/turns.js';
+import { Turns } from '../../src/limits/in-flight.js';
 
 const PRESENT = () => false;
 

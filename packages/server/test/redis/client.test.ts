@@ -11,8 +11,8 @@ import {
 } from '@couplet/testkit/redis-servers';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../src/base/failures.js';
+import { connectRedis, defineScript, isFull, type Redis } from '../../src/redis/client.js';
 import { openNodeChannel } from '../../src/redis/node-channel.js';
-import { connectRedis, defineScript, isFull, type Redis } from '../../src/redis/redis.js';
 import { reconnectDelayMs, slotOf } from '../../src/redis/servers.js';
 import { openRedis, targetOf } from '../support/redis-stores.js';
 

@@ -2,7 +2,7 @@
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
-import { Stalls } from '../../src/limits/stalls.js';
+import { Stalls } from '../../src/limits/event-loop-stalls.js';
 
 test('a loop that turns has no stalls', () => {
   const clock = new FakeClock();
