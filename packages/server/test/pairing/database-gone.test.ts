@@ -1,4 +1,4 @@
-// The database file is deleted or replaced while the server runs: nothing is answered that a restart would not find.
+// The database file is deleted or replaced while the server runs: no call is answered whose result a restart would lose.
 import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
@@ -22,14 +22,14 @@ const deleteAll = (path: string) => {
 };
 
 describe.each([
-  ['a thread of its own', executeInThread],
+  ['a separate thread', executeInThread],
   ['the thread of its caller', executeHere],
 ])('a store in %s', (_title, start) => {
   test.each<[string, (path: string) => void]>([
     ['all files are deleted', deleteAll],
     ['the database is deleted', (path) => rmSync(path)],
-    ['the -wal is deleted, in which the newest rows are', (path) => rmSync(`${path}-wal`)],
-    ['the -shm is deleted, in which processes agree', (path) => rmSync(`${path}-shm`)],
+    ['the -wal, which has the newest rows, is deleted', (path) => rmSync(`${path}-wal`)],
+    ['the -shm, which processes share, is deleted', (path) => rmSync(`${path}-shm`)],
     [
       'a backup is put in its place',
       (path) => {
@@ -49,7 +49,7 @@ describe.each([
     const before = readdirSync(root).length;
 
     harm(path);
-    // The first notices by its commit, the others are refused before they begin.
+    // The first call detects it at its commit; the others are refused before they begin.
     const late = create(store, '222222', 'a', NOW + 60_000, NOW);
     await expect(late).rejects.toThrow(Unavailable);
     await expect(store.probe(NOW)).rejects.toThrow(Unavailable);
@@ -61,7 +61,7 @@ describe.each([
     expect(readdirSync(root)).toHaveLength(before);
   });
 
-  test('serves again once the same files are back', async () => {
+  test('serves again when the same files are back', async () => {
     const path = newFile();
     const store = openSqliteStore(path, {}, start);
     onTestFinished(() => store.close());

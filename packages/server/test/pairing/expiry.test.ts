@@ -1,4 +1,4 @@
-// The sweep: at the start and every minute, and a failure does not end it.
+// The sweep runs at the start and every minute, also after a failure.
 
 import { call, createPending, pairDevices } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -36,7 +36,7 @@ test('a sweep runs at the start and every minute until it is stopped', () => {
   expect(clock.pending).toBe(0);
 });
 
-test('what was deleted is logged as counts, and nothing where nothing was', async () => {
+test('deleted rows are logged as counts, and nothing is logged if no row was deleted', async () => {
   const { clock, lines } = sweepOver([{ pendings: 2, rooms: 1 }]);
   clock.advance(60_000);
   await expect.poll(() => lines).toEqual([[{ pendings: 2, rooms: 1 }, 'expired rows deleted']]);
@@ -51,7 +51,7 @@ test('a failed sweep is logged, and the next one runs', async () => {
   await expect.poll(() => lines).toHaveLength(2);
 });
 
-test('in the running server an expired pending goes without any request', async () => {
+test('in the running server, an expired pending is deleted without any request', async () => {
   const clock = new FakeClock();
   const path = `${temporaryFolder()}/chat.db`;
   const server = await startServer({ SQLITE_DB_PATH: path }, { clock });
@@ -62,7 +62,7 @@ test('in the running server an expired pending goes without any request', async 
   await expect.poll(() => rows(path, 'SELECT * FROM pendings')).toHaveLength(1);
 });
 
-test('ROOM_IDLE_DAYS deletes rooms that nobody asked for; without it they stay', async () => {
+test('ROOM_IDLE_DAYS deletes unused rooms; without it they stay', async () => {
   const day = 24 * 3600 * 1000;
   for (const [days, status] of [
     ['', 200],

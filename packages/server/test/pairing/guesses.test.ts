@@ -1,4 +1,4 @@
-// Guesses: the contract of budgets in memory and in Redis; turns, and what is reserved in memory; what Redis keeps of an address.
+// Limits on guesses: the contract of budgets in memory and in Redis, turns, reservations in memory, and keys in Redis.
 
 import { describeWith } from '@couplet/testkit/components';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -77,7 +77,7 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
   const guess = { address: '192.0.2.77', failed() {} };
   const limits = { createsPerHour: 10, keyedPerHour: 10, ceiling: 10 };
 
-  test('no key or value has an address, two nodes have one digest of it, and every budget runs out', async () => {
+  test('no key or value contains an address, two nodes compute the same digest of it, and every budget expires', async () => {
     const { redis, prefix, stores } = await openNodes(limits, false);
     const now = Date.now();
     for (const [n, store] of stores.entries()) {
@@ -107,7 +107,7 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
     expect([...seen, ...values].join(' ')).not.toContain('192.0.2.77');
   });
 
-  test('a guess whose answer is lost is counted: no answer, no free guess', async () => {
+  test('a guess counts even if its answer is lost', async () => {
     const { redis, prefix } = await openNodes(limits);
     const now = Date.UTC(2100, 0, 1);
     const lost = {
@@ -171,10 +171,10 @@ function setUp() {
 const many = <T>(times: number, work: (n: number) => Promise<T>) =>
   Promise.all(Array.from({ length: times }, (_, n) => work(n)));
 
-/** The ways in which an address may use up its budget of accepts. */
+/** The ways in which an address can use up its budget of accepts. */
 const KINDS = ['accept', 'create'] as const;
 
-test('in memory, of a burst an address asks the store as often as the policy lets it fail, and no more', async () => {
+test('in memory, a burst from one address reaches the store no more often than the policy allows failures', async () => {
   const { guess, asked } = setUp();
   await many(200, (n) => guess('a', false, KINDS[n % 2]));
   expect(asked()).toBe(ACCEPT_GUESSES.free + 1);
@@ -182,7 +182,7 @@ test('in memory, of a burst an address asks the store as often as the policy let
   expect(asked()).toBe(ACCEPT_GUESSES.free + CHECK_GUESSES.free + 2);
 });
 
-test('attempts that the store could not answer cost nothing', async () => {
+test('attempts that the store cannot answer do not count', async () => {
   const { guesses, guess } = setUp();
   const away = {
     address: 'a',
@@ -196,7 +196,7 @@ test('attempts that the store could not answer cost nothing', async () => {
   expect(await guess('a')).toBe(false);
 });
 
-test('of one address so many ask the store at once; beyond its queue they are refused for a second', async () => {
+test('a limited number of attempts of one address run at once; attempts beyond its queue are refused for a second', async () => {
   const { guess, asked, counted } = setUp();
   const { atOnce, waiting } = TURNS.accept;
   const answers = many(atOnce + waiting + 5, () => guess('a', true));
@@ -207,7 +207,7 @@ test('of one address so many ask the store at once; beyond its queue they are re
   expect(counted.queue).toBe(5);
 });
 
-test('a client that hangs up while it waits for its turn never asks the store; one that asks has its failure counted', async () => {
+test('a client that disconnects before its turn never reaches the store; a running attempt is counted if it fails', async () => {
   const { guess, asked } = setUp();
   let isGone = false;
   const answers = many(50, () => guess('a', false, 'accept', () => isGone));

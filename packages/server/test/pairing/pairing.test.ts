@@ -1,4 +1,4 @@
-// How long codes live: docs/protocol.md §3, to the millisecond. Time is the test's own, so it lies in the year 2100.
+// The lifetime of codes to the millisecond (docs/protocol.md §3). The test sets the time, in the year 2100.
 
 import { call, createPending, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -25,12 +25,12 @@ async function serverWithClock() {
   };
 }
 
-test('exp is the present plus expiresInSeconds, with its milliseconds', async () => {
+test('exp is the current time plus expiresInSeconds, with milliseconds', async () => {
   const { url } = await serverWithClock();
   expect((await createPending(url, { expiresInSeconds: 60 })).exp).toBe('2100-01-01T12:01:00.345Z');
 });
 
-test('a code lives until the millisecond before its exp, and no longer', async () => {
+test('a code lives until the millisecond before its exp', async () => {
   const { url, clock, check, accept } = await serverWithClock();
   const first = await createPending(url, { expiresInSeconds: 2 });
   const second = await createPending(url, { expiresInSeconds: 2 });
@@ -52,7 +52,7 @@ test('a code accepted in its last millisecond is collectable for ten minutes', a
   expect((await check(pending)).body).toStrictEqual({ roomid });
 });
 
-test('ten minutes after the accept an uncollected code is gone; the room stays', async () => {
+test('ten minutes after the accept, an uncollected code is gone and the room stays', async () => {
   const { url, clock, check, accept } = await serverWithClock();
   const pending = await createPending(url, { expiresInSeconds: 1 });
   const { roomid } = (await accept(pending)).body as { roomid: string };
@@ -64,7 +64,7 @@ test('ten minutes after the accept an uncollected code is gone; the room stays',
   );
 });
 
-test('an accept never shortens the life of a code', async () => {
+test('an accept never shortens the lifetime of a code', async () => {
   const { url, clock, check, accept } = await serverWithClock();
   const pending = await createPending(url, { expiresInSeconds: 3600 });
   await accept(pending);
@@ -72,7 +72,7 @@ test('an accept never shortens the life of a code', async () => {
   expect((await check(pending)).status).toBe(200);
 });
 
-test('a sweep leaves what is accepted and collectable', async () => {
+test('a sweep does not delete an accepted, collectable pending', async () => {
   const { url, clock, check, accept } = await serverWithClock();
   const pending = await createPending(url, { expiresInSeconds: 1 });
   await accept(pending);
@@ -102,7 +102,7 @@ test('an expired code is free at once, for another device too', async () => {
   expect((await check(wanted)).status).toBe(200);
 });
 
-test('a renewed code counts its life from the renewal', async () => {
+test('the lifetime of a renewed code starts at the renewal', async () => {
   const { url, clock, check } = await serverWithClock();
   const pending = await createPending(url, { expiresInSeconds: 10 });
   clock.advance(9000);
@@ -114,7 +114,7 @@ test('a renewed code counts its life from the renewal', async () => {
   expect((await check(pending)).status).toBe(404);
 });
 
-/** A store with one waiting pending, whose answers to a check come when the test says so. */
+/** A store with one waiting pending, whose answers to checks arrive when the test releases them. */
 function slowStore() {
   let change: (joinCode: string) => void = () => {};
   const answers: (() => void)[] = [];
@@ -124,7 +124,7 @@ function slowStore() {
       change = listener;
     },
     check: () => {
-      // What a check saw is settled when it reaches the store, however late its answer arrives.
+      // The outcome of a check is decided when it reaches the store, however late its answer arrives.
       const outcome = accepted
         ? { kind: 'collected', roomId: 'room' }
         : { kind: 'waiting', expiresAt: Number.MAX_SAFE_INTEGER };
@@ -141,7 +141,7 @@ function slowStore() {
   };
 }
 
-test('an accept that comes while the store answers a check is not missed', async () => {
+test('an accept during a check in the store is not missed', async () => {
   const clock = new FakeClock();
   const { store, answers, accept } = slowStore();
   const pairing = createPairing(store, new Waiting(clock, 10), clock);
@@ -154,7 +154,7 @@ test('an accept that comes while the store answers a check is not missed', async
   expect(clock.pending).toBe(0);
 });
 
-test('a check whose client is gone already does not reach the store', async () => {
+test('a check whose client has already disconnected does not reach the store', async () => {
   const clock = new FakeClock();
   const { store, answers } = slowStore();
   const pairing = createPairing(store, new Waiting(clock, 10), clock);

@@ -1,4 +1,4 @@
-// The Prefer header, as far as it is honoured: RFC 7240 §4.3.
+// The supported part of the Prefer header: RFC 7240 §4.3.
 import { expect, test } from 'vitest';
 import { preferredWaitSeconds } from '../../src/pairing/pending-routes.js';
 

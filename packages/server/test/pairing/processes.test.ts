@@ -1,4 +1,4 @@
-// Several server processes on one database file, and processes that are killed: docs/protocol.md §3 (races) and §10 (durability).
+// Several server processes on one database file, and killed processes: docs/protocol.md §3 (races) and §10 (durability).
 import { join } from 'node:path';
 import { call, createPending, someCode, someDevice } from '@couplet/testkit/api';
 import { temporaryFolder } from '@couplet/testkit/server';
@@ -7,7 +7,7 @@ import { expect, test, vi } from 'vitest';
 import { makeOriginalDatabase, rows } from '../support/sqlite-files.js';
 
 build();
-// Each test starts several processes, one after the other.
+// Each test starts several processes in sequence.
 vi.setConfig({ testTimeout: 120_000 });
 const folder = temporaryFolder();
 let files = 0;
@@ -15,7 +15,7 @@ const newFile = () => join(folder, `${++files}.db`);
 const start = (path: string, count: number) =>
   Promise.all(Array.from({ length: count }, () => startProcess(path)));
 
-/** Sends the same again while the answer is 503: the file was locked for longer than the server waits. */
+/** Repeats a request while the answer is 503, because the file may be locked for longer than the server waits. */
 async function persist(url: string, path: string, body: object) {
   for (;;) {
     const answer = await call(url, 'POST', path, body);
@@ -39,7 +39,7 @@ test('processes that migrate a file at once keep every row', async () => {
   expect(rows(path, 'SELECT roomid FROM rooms')).toHaveLength(2);
 });
 
-test('of fifty accepts over two processes one wins and 49 conflict', async () => {
+test('of fifty accepts over two processes, one succeeds and 49 conflict', async () => {
   const servers = await start(newFile(), 2);
   const [first, second] = servers.map((server) => server.url) as [string, string];
   for (let round = 0; round < 5; round++) {
@@ -65,7 +65,7 @@ test('of fifty accepts over two processes one wins and 49 conflict', async () =>
   }
 });
 
-test('kill -9 right after an answer loses nothing that was answered', async () => {
+test('kill -9 right after an answer loses no answered change', async () => {
   const path = newFile();
   for (let round = 0; round < 5; round++) {
     const joinid = someCode();

@@ -1,4 +1,4 @@
-// Held checks: each sleeps until its code changes or its time is up.
+// Held checks sleep until their code changes or their time is up.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
@@ -20,7 +20,7 @@ function waitingWith(capacity = 10) {
   return { clock, waiting, woken, sleep };
 }
 
-test('a sleeper wakes when its time is up, and its timer is gone', async () => {
+test('a sleep ends when its time is up, and its timer is removed', async () => {
   const { clock, waiting, sleep } = waitingWith();
   const done = sleep('a', '1', 1000);
   expect([waiting.size, clock.pending]).toEqual([1, 1]);
@@ -29,14 +29,14 @@ test('a sleeper wakes when its time is up, and its timer is gone', async () => {
   expect([waiting.size, clock.pending]).toEqual([0, 0]);
 });
 
-test('a time that has passed is no sleep', async () => {
+test('a sleep until a past time ends at once', async () => {
   const { clock, sleep } = waitingWith();
   const done = sleep('a', '1', -5);
   clock.advance(0);
   await done;
 });
 
-test('a change wakes everyone who waits for that code, and nobody else', async () => {
+test('a change wakes every check of that code and no other', async () => {
   const { clock, waiting, woken, sleep } = waitingWith();
   const done = [sleep('a', '1', 1000), sleep('b', '1', 1000)];
   const other = sleep('c', '2', 1000);
@@ -60,7 +60,7 @@ test('a change between watch and sleep is not missed', async () => {
   expect(waiting.size).toBe(0);
 });
 
-test('an abort wakes, before the sleep and in it', async () => {
+test('an abort ends a sleep, and prevents one that has not begun', async () => {
   const { clock, sleep, waiting } = waitingWith();
   await sleep('a', '1', 1000, AbortSignal.abort());
   const gone = new AbortController();
@@ -70,7 +70,7 @@ test('an abort wakes, before the sleep and in it', async () => {
   expect([waiting.size, clock.pending]).toEqual([0, 0]);
 });
 
-test('it is open while there is room', async () => {
+test('more checks may be held until the capacity is reached', async () => {
   const { clock, waiting, sleep } = waitingWith(2);
   const done = [sleep('a', '1', 1000), sleep('b', '2', 1000)];
   expect(waiting.mayWatch('3')).toBe(false);
@@ -80,7 +80,7 @@ test('it is open while there is room', async () => {
   expect(new Waiting(clock, 0).mayWatch('3')).toBe(false);
 });
 
-test('one code takes no more than eight places, and leaves the others their own', async () => {
+test('one code has at most eight held checks, and leaves the rest of the capacity to others', async () => {
   const { clock, waiting, sleep } = waitingWith(100);
   const done = Array.from({ length: 8 }, (_, n) => sleep(String(n), '1', 1000));
   expect(waiting.mayWatch('1')).toBe(false);
@@ -90,7 +90,7 @@ test('one code takes no more than eight places, and leaves the others their own'
   expect(waiting.mayWatch('1')).toBe(true);
 });
 
-test('close wakes everyone, and nobody sleeps again', async () => {
+test('close wakes all checks, and later sleeps end at once', async () => {
   const { clock, waiting, sleep } = waitingWith();
   const done = [sleep('a', '1', 1000), sleep('b', '2', 1000)];
   waiting.close();

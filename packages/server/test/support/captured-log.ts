@@ -1,4 +1,4 @@
-// The log of a server under test: every line as it was written, and as a whole to search.
+// Captures the log of a server under test: every line as written, and the whole text for searches.
 import { Writable } from 'node:stream';
 import { createLogger, type Logger } from '../../src/observability/logger.js';
 
@@ -6,13 +6,13 @@ export type LogLine = { level: number; time: number; msg: string } & Record<stri
 
 export interface CapturedLog {
   log: Logger;
-  /** Everything written, in the form in which it was written. */
+  /** Everything written, unchanged. */
   text(): string;
-  /** The lines, where the form is JSON. */
+  /** The lines, if the format is JSON. */
   lines(): LogLine[];
 }
 
-/** Makes a log at its most talkative. */
+/** Creates a log at the lowest level. */
 export function captureLog(terminal = false): CapturedLog {
   const written: string[] = [];
   const destination = new Writable({

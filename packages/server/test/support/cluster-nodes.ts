@@ -1,4 +1,4 @@
-// Several nodes of one cluster in this process, over shared parts in memory and a clock that the test moves.
+// Runs several nodes of one cluster in this process, over shared parts in memory and a clock that the test moves.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
@@ -16,7 +16,7 @@ export interface ClusterNode {
   processId: string;
 }
 
-/** Ends what has nothing more to do: resolves when no node is busy and nothing travels. */
+/** Resolves when no node is busy and no message is in transit. */
 export async function settle(cluster: FakeCluster, nodes: readonly ClusterNode[]): Promise<void> {
   let calm = 0;
   while (calm < 4) {
@@ -31,10 +31,10 @@ export class FakeNodes implements BackplaneUnderTest {
   readonly cluster = new FakeCluster(this.clock);
   readonly connections: RecordingConnections;
   readonly nodes: ClusterNode[] = [];
-  /** Of all nodes. */
+  /** The warnings of all nodes. */
   readonly log = captureLog();
   readonly #paused = new Map<ClusterNode, () => void>();
-  /** Connections that live on another node than their name says. */
+  /** Connections that are on another node than their name indicates. */
   readonly homes = new Map<string, number>();
 
   constructor(connections: RecordingConnections, count: number) {
@@ -42,7 +42,7 @@ export class FakeNodes implements BackplaneUnderTest {
     for (let n = 0; n < count; n++) this.start(`n${n}`);
   }
 
-  /** Starts a node; its clock is its own, so that it can be paused. */
+  /** Starts a node with its own clock, so that it can be paused. */
   start(processId: string): ClusterNode {
     const clock = new FakeClock(this.clock.now());
     const link = this.cluster.link(processId);
@@ -77,7 +77,7 @@ export class FakeNodes implements BackplaneUnderTest {
     return settle(this.cluster, awake);
   }
 
-  /** Stops a node as SIGSTOP does: its clocks go on, its timers do not, and what comes for it waits. */
+  /** Pauses a node as SIGSTOP does: its clocks go on, its timers do not fire, and its incoming calls wait. */
   pause(node: ClusterNode): void {
     const waiting: string[] = [];
     const { receive } = node.link;
@@ -90,13 +90,13 @@ export class FakeNodes implements BackplaneUnderTest {
     });
   }
 
-  /** What waited comes in the next turn. */
+  /** The waiting calls arrive in the next turn. */
   resume(node: ClusterNode): void {
     this.#paused.get(node)?.();
     this.#paused.delete(node);
   }
 
-  /** Moves time on, a step at a time, and lets everything happen that is due. */
+  /** Moves time on in steps, and runs everything that is due. */
   async pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 500) {
       const step = Math.min(500, left);

@@ -1,4 +1,4 @@
-// Nodes of a cluster in memory with everything that can befall them, and clients of whom each knows what it was told.
+// Simulates the nodes of a cluster in memory with every possible fault, and clients that record what they receive.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { type Logger, pino } from 'pino';
@@ -14,7 +14,7 @@ export const ROOMS = ['r0', 'r1'];
 export const DEVICES = [null, null, 'creator', 'acceptor'];
 const PAIRED = { client1: 'creator', client2: 'acceptor' };
 
-/** A join by its device, and when it was asked for and answered: in the order of all that happened. */
+/** A join by its device, with the times of its request and answer in the order of all events. */
 interface Stay {
   readonly roomId: string;
   readonly deviceId: string | null;
@@ -22,28 +22,28 @@ interface Stay {
   joinedAt: number;
 }
 
-/** Counts what happens, in all of a world. */
+/** Counts all events of a world. */
 interface Order {
   count: number;
 }
 
-/** One WebSocket, by what it was told. */
+/** One WebSocket, from the messages that it received. */
 export class FakeConnection {
   readonly id: string;
   readonly node: FakeNode;
   seat: Seat | null = null;
   open = true;
   busy = false;
-  /** What it believes of its peer, from messages alone: the role it was given, or none. */
+  /** Its view of the peer, from messages alone: the role that it was given, or none. */
   role: 'initiator' | 'responder' | null = null;
   /** Its last join that was answered with `room_joined`. */
   stay: Stay | undefined;
   asked: Stay | undefined;
   readonly frames: string[] = [];
-  /** What it has said since it was last told anything of its room. */
+  /** The messages it has sent since it last received anything about its room. */
   said: string[] = [];
   count = 0;
-  /** All it was told, for the report of a failure. */
+  /** All messages it received, for the report of a failure. */
   readonly log: string[] = [];
 
   readonly #order: Order;
@@ -89,7 +89,7 @@ export class FakeNode implements LocalConnections {
   #paused: Promise<void> | undefined;
   #delayed: (() => void)[] = [];
   deaf = false;
-  /** Turns by which each of its calls takes longer: others overtake it. */
+  /** Turns by which each of its calls is delayed, so that others overtake it. */
   lag = 0;
   fates: Fate[] = [];
   cut = false;
@@ -170,14 +170,14 @@ export class World {
   }
 
   start(): FakeNode {
-    // Versions are made of the time. Here time goes in steps, so without an offset of its own two nodes would make the same.
+    // Versions are derived from the time, which moves in steps here. Without an offset, two nodes would create the same one.
     const now = this.clock.now() + this.started;
     const node = new FakeNode(this.cluster, `p${this.started++}`, now);
     this.nodes.push(node);
     return node;
   }
 
-  /** As the handlers do it: one thing at a time for each connection. */
+  /** One operation at a time for each connection, as in the handlers. */
   connect(client: number, at: number): void {
     this.disconnect(client);
     const usable = this.nodes.filter(({ alive }) => alive);
@@ -219,7 +219,7 @@ export class World {
       });
   }
 
-  /** Says something to its peer, as the handlers do. */
+  /** Sends a message to its peer, as the handlers do. */
   say(client: number): void {
     const connection = this.clients[client];
     if (!connection?.open || connection.busy || connection.node.paused) return;
@@ -279,7 +279,7 @@ export class World {
     }
     await this.pass(3 * LEASE_MS);
     await this.settle();
-    // A record store that was set back may name members who have left. Their node learns of it when somebody comes.
+    // A record store that was set back may list members who have left. Their node detects this at the next join.
     const knocker = new FakeConnection(
       'knocker',
       this.nodes.find(({ alive }) => alive) as FakeNode,

@@ -1,4 +1,4 @@
-// The shared parts of a cluster in memory: store, leases and inboxes, that can be slow, cut off, forgetful and unreliable at will.
+// The shared parts of a cluster in memory (store, leases, node channels), which tests can slow, cut off or empty.
 import type { Clock } from '../../src/base/clock.js';
 import { Unavailable } from '../../src/base/failures.js';
 import type { Publisher } from '../../src/signaling/cluster/acknowledged-streams.js';
@@ -13,7 +13,7 @@ import {
 
 export type Call = 'read' | 'set' | 'claim' | 'renew' | 'release' | 'publish';
 
-/** What becomes of a call: `lost` was carried out, but the answer never came. */
+/** The fate of a call: a `lost` call was carried out, but its answer never came. */
 export type Fate = 'fine' | 'refused' | 'lost';
 
 /** How one node reaches the shared parts. */
@@ -21,9 +21,9 @@ export interface Link {
   store: RoomRecordStore;
   leases: LeaseRegistry;
   publisher: Publisher;
-  /** Called for every call before it is carried out; by default all are fine. */
+  /** Called before every call is carried out; by default all calls succeed. */
   fate: (call: Call) => Fate;
-  /** Takes what comes to this node; undefined: it does not listen. */
+  /** Receives what is sent to this node; undefined if it does not listen. */
   receive: ((text: string) => void) | undefined;
   /** Resolves before a call is carried out. */
   delay: () => Promise<void>;
@@ -34,13 +34,13 @@ const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 export class FakeCluster {
   records = new Map<string, string>();
   leases = new Map<string, number>();
-  /** No new room is made. */
+  /** No new room is created. */
   isFull = false;
   readonly #links = new Map<string, Link>();
   readonly #clock: Clock;
-  /** The calls so far, each with its time, its node and its fate: two runs of one story have the same. */
+  /** The calls so far, each with its time, node and fate. Two runs of one scenario have the same calls. */
   readonly trace: string[] = [];
-  /** Batches that are on their way. */
+  /** Batches in transit. */
   travelling = 0;
 
   constructor(clock: Clock) {

@@ -1,4 +1,4 @@
-// A session with all its mishaps, over REST and WebSocket, and every value in it that identifies somebody.
+// Plays a session with all its errors over REST and WebSocket, and collects every value in it that identifies a person.
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { type Answer, call, someDevice } from '@couplet/testkit/api';
@@ -13,17 +13,17 @@ const SESSION_KEY_ID = 'KEYSESSION-5D1F';
 /** Settings that the session needs: GET /rooms closed, and a cap that an offer can exceed. */
 export const SESSION_ENV = { PRODUCTION: '1', ADMIN_TOKEN, MAX_MESSAGE_BYTES: '4096' };
 
-/** Everything in a session that identifies somebody, by what it is. */
+/** Every identifying value of a session, by kind. */
 export class Secrets {
   readonly #values = new Map<string, string>();
 
-  /** Remembers a value, and gives it back. */
+  /** Records a value, and returns it. */
   keep(what: string, value: string): string {
     this.#values.set(value, what);
     return value;
   }
 
-  /** What of it a text contains, whole or cut short, plain or escaped. */
+  /** The identifying values in a text, whole or truncated, plain or escaped. */
   foundIn(text: string): string[] {
     const found = new Set<string>();
     for (const [value, what] of this.#values) {
@@ -41,14 +41,14 @@ export class Secrets {
   }
 }
 
-/** Sends bytes that need not be HTTP, and waits until the server has closed. */
+/** Sends any bytes, and waits until the server has closed the connection. */
 async function sendRaw(url: string, bytes: string): Promise<void> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   socket.resume().write(bytes);
   await once(socket, 'close');
 }
 
-/** Every endpoint, used well and badly. Returns the room of a pairing, and its two devices. */
+/** Uses every endpoint correctly and wrongly. Returns the room of a pairing, and its two devices. */
 async function useRest({ url }: RunningServer, secrets: Secrets) {
   const joinid = secrets.keep('join code', '730519');
   const client1 = secrets.keep('client1', someDevice());
@@ -97,7 +97,7 @@ async function useRest({ url }: RunningServer, secrets: Secrets) {
   return { roomId, client1, client2 };
 }
 
-/** Two devices with everything that can happen to them in a room. */
+/** Two devices with every event that is possible in a room. */
 async function useWebSockets(
   { url, wsUrl }: RunningServer,
   secrets: Secrets,
@@ -167,7 +167,7 @@ async function useWebSockets(
   await third.close();
 }
 
-/** Runs a full session against a server started with {@link SESSION_ENV}; returns what it used. */
+/** Runs a full session against a server started with {@link SESSION_ENV}; returns the identifying values. */
 export async function runFullSession(server: RunningServer): Promise<Secrets> {
   const secrets = new Secrets();
   await useWebSockets(server, secrets, await useRest(server, secrets));

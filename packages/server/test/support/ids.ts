@@ -1,6 +1,6 @@
-// Ids at the edges of what docs/protocol.md §2 allows, by a name for the test's title.
+// Ids at the limits of docs/protocol.md §2, each with a name for the test title.
 
-/** Legal ids: each comes back byte for byte. */
+/** Valid ids: each is returned byte for byte. */
 export const LEGAL_IDS: readonly (readonly [string, string])[] = [
   ['an uppercase UUID', '0D9C4F0E-6E0B-4D0B-9B7C-2F1A5E3C7D11'],
   ['a lowercase UUID', '0d9c4f0e-6e0b-4d0b-9b7c-2f1a5e3c7d11'],
@@ -22,7 +22,7 @@ export const LEGAL_IDS: readonly (readonly [string, string])[] = [
   ['256 bytes of three-byte characters and one more', `${'€'.repeat(85)}a`],
 ];
 
-/** Values that are there and are no ids. */
+/** Values that are present and are not valid ids. */
 export const ILLEGAL_IDS: readonly (readonly [string, unknown])[] = [
   ['257 bytes of ASCII', 'a'.repeat(257)],
   ['257 bytes with few characters', `${'🙂'.repeat(64)}a`],
@@ -45,7 +45,7 @@ export const MISSING: readonly (readonly [string, unknown])[] = [
   ['an empty string', ''],
 ];
 
-/** Values that are there and are no join codes. */
+/** Values that are present and are not valid join codes. */
 export const ILLEGAL_CODES: readonly (readonly [string, unknown])[] = [
   ['five digits', '12345'],
   ['seven digits', '1234567'],

@@ -1,9 +1,9 @@
-// A stand-in for the existing iOS client: what it sends over its whole life, and what it makes of the answers.
+// Stands in for the existing iOS client: sends the same requests, and treats the answers in the same way.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type Answer, call, someCode, someDevice } from '@couplet/testkit/api';
 import { Peer, type Received } from '@couplet/testkit/peer';
 
-/** What the app makes of a poll: only a 404 is final, for any other status it asks again. */
+/** How the app treats a poll: only a 404 is final; after any other status it asks again. */
 export type CodeState = 'paired' | 'waiting' | 'expired' | 'ask again';
 export type ContactState = 'there' | 'closed' | 'ask again';
 
@@ -19,7 +19,7 @@ export const answerSdp = 'v=0\r\no=- 8823402341872349123 2 IN IP4 127.0.0.1\r\ns
 
 export class IosClient {
   readonly #server: { url: string; wsUrl: string };
-  /** Proof of where a message came from: each device has its own key. */
+  /** Proof of a message's origin: each device has its own key. */
   readonly publicKey = randomBytes(32).toString('base64');
 
   constructor(server: { url: string; wsUrl: string }) {
@@ -53,7 +53,7 @@ export class IosClient {
     return { joinid, deviceId, roomid: body?.roomid as string };
   }
 
-  /** One poll of a code; keeps the room in the session when it is paired. */
+  /** One poll of a code; stores the room in the session once it is paired. */
   async check(session: Session): Promise<CodeState> {
     const { joinid, deviceId } = session;
     const { status, body } = await this.checkAnswer(session, { joinid, client1: deviceId });
@@ -84,21 +84,21 @@ export class IosClient {
     });
   }
 
-  /** Dials, and sends its first ping frame, which the app does after 2 s. */
+  /** Connects, and sends the first ping frame, which the app sends after 2 s. */
   async dial(): Promise<Peer> {
     const connection = await Peer.connect(this.#server.wsUrl);
     await connection.syncByFrame();
     return connection;
   }
 
-  /** Dials and joins; resolves with the connection and `room_joined`. */
+  /** Connects and joins; resolves to the connection and `room_joined`. */
   async enter(session: Session): Promise<{ connection: Peer; joined: Received }> {
     const connection = await this.dial();
     const joined = await connection.join(session.roomid ?? '', session.deviceId);
     return { connection, joined };
   }
 
-  /** Sends its public key and says that its keys are in place, as both sides do before the offer. */
+  /** Sends its public key and reports that its keys are in place, as both apps do before the offer. */
   exchangeKeys(connection: Peer): void {
     const sessionId = randomUUID().toUpperCase();
     const timestamp = 1_760_000_000.25;
@@ -107,7 +107,7 @@ export class IosClient {
   }
 }
 
-/** A pairing as both apps hold it: `creator` made the code. */
+/** A pairing as both apps store it: `creator` created the code. */
 export async function pairApps(
   creator: IosClient,
   acceptor: IosClient,
@@ -120,7 +120,7 @@ export async function pairApps(
   return { hers, his };
 }
 
-/** Candidates as the app sends them, with the three fields that it cannot read a candidate without. */
+/** Candidates as the app sends them, with the three fields that it needs in a received candidate. */
 export const candidatesOf = (port: number) =>
   [0, 1, 2].map((n) => ({
     candidate: `candidate:${n} 1 udp 2122260223 192.0.2.${n + 1} ${port} typ host generation 0`,

@@ -1,4 +1,4 @@
-// Databases and statements that tests open are kept from the garbage collector, as the server keeps its own (database.ts).
+// Keeps the databases and statements of tests from the garbage collector, as the server does (database.ts).
 import Database from 'better-sqlite3';
 
 const kept: unknown[] = [];
@@ -15,7 +15,7 @@ Database.prototype.exec = function (this: Database.Database, source: string) {
   return exec.call(this, source);
 };
 
-// The library's own leaves a statement behind that nobody could keep.
+// The library's method creates a statement that tests cannot keep.
 Database.prototype.pragma = function (
   this: Database.Database,
   source: string,

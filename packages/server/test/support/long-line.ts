@@ -1,4 +1,4 @@
-// Long and bad lines for the lab: the public side of every router, through a process that delays packets and loses some.
+// Emulates long and lossy lines for the lab, between every router and the public network.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -13,15 +13,15 @@ export interface LineQuality {
 }
 
 /**
- * Puts a line of this quality between every router and the public network, and returns what undoes it. The usual means,
- * tc-netem(8), is missing from many kernels. Here both ends of a line are VXLAN devices (RFC 7348): what enters one
- * leaves as a UDP packet for the forwarder, which passes it to the other.
+ * Puts a line of this quality between every router and the public network; returns a function that removes it. The usual
+ * tool, tc-netem(8), is missing from many kernels. Here both ends of a line are VXLAN devices (RFC 7348): a packet that
+ * enters one end goes as a UDP packet to the forwarder, which passes it to the other end.
  */
 export async function lengthenLines(lab: Lab, quality: LineQuality): Promise<() => Promise<void>> {
   const [underlay, line, outer] = (['underlay', 'line', 'public'] as const).map((name) =>
     lab.namespace(name),
   );
-  // Room for a full packet inside of another.
+  // Space for a full packet inside another one.
   ip(`netns add ${underlay}
       netns add ${line}
       -n ${underlay} link add ends mtu 9000 type veth peer name ends mtu 9000 netns ${line}
@@ -47,7 +47,7 @@ export async function lengthenLines(lab: Lab, quality: LineQuality): Promise<() 
         -n ${outer} link set far${outside} master net up`);
     lab.connect(router);
   }
-  // The others know the router by the hardware address of its short line.
+  // The other hosts know the router by the hardware address of its short line.
   const forgetNeighbours = () => {
     for (const name of ['public', ...ROUTERS] as const) {
       ip(`-n ${lab.namespace(name)} neighbour flush dev ${name === 'public' ? 'net' : 'wan'}`);
@@ -72,8 +72,8 @@ export async function lengthenLines(lab: Lab, quality: LineQuality): Promise<() 
 }
 
 /**
- * Has every packet complete before it leaves its namespace. Between namespaces Linux leaves checksums open, and packets
- * uncut, for a network card to finish; the forwarder, which is none, would pass them on as they are.
+ * Completes every packet before it leaves its namespace. Between namespaces, Linux leaves checksums open and packets
+ * unsplit for a network card to finish. The forwarder would pass them on unfinished.
  */
 function finishChecksums(lab: Lab): void {
   for (const host of HOSTS) ip(`-n ${lab.namespace(host)} link set eth0 gso_max_segs 1`);

@@ -1,14 +1,14 @@
-// Bytes on a bare TCP connection, for requests that no HTTP client would send.
+// Sends bytes on a bare TCP connection, for requests that no HTTP client would send.
 import { connect } from 'node:net';
 
 export interface RawAnswer {
   status: number;
-  /** Header lines as they came, lower case. */
+  /** Header lines as received, in lower case. */
   head: string;
   body: string;
 }
 
-/** Sends the bytes and reads until the server closes the connection; sends `Connection: close` yourself where it would not. */
+/** Sends the bytes and reads until the server closes the connection. Send `Connection: close` if it would stay open. */
 export async function rawRequest(url: string, bytes: string | Buffer): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -18,7 +18,7 @@ export async function rawRequest(url: string, bytes: string | Buffer): Promise<R
     socket.on('data', (chunk) => chunks.push(chunk));
     socket.on('close', () => resolve(Buffer.concat(chunks).toString()));
     socket.on('error', (error) => {
-      // A server that refuses early may close while the rest is still being written.
+      // A server that refuses a request early may close the connection before the request is complete.
       if (chunks.length === 0) reject(error);
     });
   });

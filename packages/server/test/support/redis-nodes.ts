@@ -1,4 +1,4 @@
-// Several nodes in this process over a real Redis, for the backplane.
+// Runs several nodes in this process over a real Redis, for the backplane.
 import { randomUUID } from 'node:crypto';
 import { eventually } from '@couplet/testkit/eventually';
 import { type Logger, pino } from 'pino';
@@ -35,7 +35,7 @@ export class RedisNodes implements BackplaneUnderTest {
   readonly #prefix: string;
   readonly #leaseSeconds: number;
 
-  /** @param leaseSeconds - short where a test waits for the end of one */
+  /** @param leaseSeconds - short if a test waits for the end of a lease */
   constructor(
     connections: RecordingConnections,
     leaseSeconds = 10,
@@ -46,7 +46,7 @@ export class RedisNodes implements BackplaneUnderTest {
     this.#leaseSeconds = leaseSeconds;
   }
 
-  /** Starts one node for each connection to Redis. */
+  /** Starts one node for each Redis connection. */
   static async start(
     connections: RecordingConnections,
     redises: readonly Redis[],

@@ -1,4 +1,4 @@
-// Connections to the Redis of a test, closed when it ends.
+// Opens connections to the Redis of a test, and closes them when it ends.
 import { onTestFinished } from 'vitest';
 import { connectRedis, type Redis, type RedisOptions } from '../../src/redis/client.js';
 import { parseRedisUrl, type RedisTarget } from '../../src/settings/redis.js';
@@ -9,7 +9,7 @@ export function targetOf(url: string): RedisTarget {
   return parsed.target;
 }
 
-/** Connects, and waits until Redis is there. */
+/** Connects, and waits until Redis is ready. */
 export async function openRedis(url: string, options: Partial<RedisOptions> = {}): Promise<Redis> {
   const redis = connectRedis(targetOf(url), { timeoutMs: 2000, replicasAck: 0, ...options });
   onTestFinished(() => redis.close());
@@ -19,5 +19,5 @@ export async function openRedis(url: string, options: Partial<RedisOptions> = {}
 
 let prefixes = 0;
 
-/** A prefix that no other test of this file has. */
+/** A prefix that no other test of this file uses. */
 export const newPrefix = (): string => `test${++prefixes}:`;

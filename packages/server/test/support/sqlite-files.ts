@@ -1,9 +1,9 @@
-// Database files as others made them, and what is in a file, told through connections of the test's own.
+// Creates database files as other versions did, and reads files through separate connections.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 
-/** The tables as the first server of this API made them, with the columns that it added later. */
+/** The tables as the first server of this API created them, with the columns that it added later. */
 const ORIGINAL_SCHEMA = `
   CREATE TABLE pendings (
     joinid TEXT NOT NULL PRIMARY KEY, client1 TEXT NOT NULL, exp DATETIME NOT NULL, client2 TEXT,
@@ -20,14 +20,14 @@ const ORIGINAL_SCHEMA = `
   CREATE TRIGGER cleanup_expired_on_update AFTER UPDATE ON pendings
     BEGIN DELETE FROM pendings WHERE datetime(exp) <= datetime('now'); END;`;
 
-/** Runs SQL on a file, making it where it is absent. */
+/** Runs SQL on a file, and creates the file if it is missing. */
 export function execute(path: string, sql: string): void {
   const db = new Database(path);
   db.exec(sql);
   db.close();
 }
 
-/** A database of the first server: a waiting, an accepted and an oddly written pending, and two rooms. */
+/** A database of the first server: two rooms, and a waiting, an accepted and an oddly written pending. */
 export function makeOriginalDatabase(path: string): void {
   execute(
     path,
@@ -41,7 +41,7 @@ export function makeOriginalDatabase(path: string): void {
   );
 }
 
-/** Rows of a query, read through a connection that changes nothing. */
+/** Rows of a query, through a read-only connection. */
 export function rows(path: string, sql: string): Record<string, unknown>[] {
   const db = new Database(path, { readonly: true });
   try {

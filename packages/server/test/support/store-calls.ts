@@ -1,4 +1,4 @@
-// The operations of a PairingStore with their values in a row, for tests that call them often.
+// The operations of a PairingStore with positional arguments, for tests that call them often.
 
 import type { Repeatable } from '../../src/http/idempotency.js';
 import type { PairingStore } from '../../src/pairing/store.js';
@@ -37,7 +37,7 @@ export const accept = (
   return store.accept({ joinCode, client2, roomId, collectableUntil, secret }, now, once);
 };
 
-/** Purges, and returns the counts alone. */
+/** Purges, and returns only the counts. */
 export async function purge(store: PairingStore, deviceIds: readonly string[]) {
   const outcome = await store.purge(deviceIds, 0);
   if (outcome.kind !== 'purged') throw new Error(`purge came to ${outcome.kind}`);

@@ -1,7 +1,7 @@
-// Stores that a test puts in the place of the real one.
+// Stores that replace the real one in tests.
 import type { PairingStore } from '../../src/pairing/store.js';
 
-/** A store of which every operation fails with what `failure` makes, as with the disk gone. */
+/** A store whose every operation fails with the result of `failure`, as without a disk. */
 export function brokenStore(failure: () => Error): PairingStore {
   const fail = async () => {
     throw failure();

@@ -1,4 +1,4 @@
-// Two nodes of a cluster in memory, for tests of a room whose members live on both; and what may befall a node.
+// Runs two nodes of a cluster in memory, for tests of a room with members on both nodes and of node failures.
 import { onTestFinished } from 'vitest';
 import { type ClusterNode, FakeNodes, LEASE_MS, RecordingConnections } from './cluster-nodes.js';
 
@@ -7,7 +7,7 @@ export const seat = (connectionId: string, deviceId: string | null = null) => ({
   deviceId,
 });
 
-/** `a` and `c` live on the first node, `b` and `d` on the second. */
+/** `a` and `c` are on the first node, `b` and `d` on the second. */
 export async function twoNodes() {
   const connections = new RecordingConnections();
   const world = new FakeNodes(connections, 2);
@@ -17,7 +17,7 @@ export async function twoNodes() {
   await world.settle();
   const join = (id: string, deviceId: string | null = null, roomId = 'r') =>
     world.backplaneOf(id).join(roomId, seat(id, deviceId), null, null);
-  /** Two in a room, with all that was said about it taken. */
+  /** Puts two members in a room, and reads all messages about it. */
   const pair = async (one: string, other: string) => {
     await join(one);
     await join(other);
@@ -31,7 +31,7 @@ export async function twoNodes() {
   return { connections, world, first, second, join, pair, members, log };
 }
 
-/** Takes all calls as if nobody were there. */
+/** Accepts all calls and does nothing. */
 export function cut(node: ClusterNode): void {
   node.link.fate = () => 'refused';
   node.link.receive = undefined;
@@ -43,5 +43,5 @@ export function mend(node: ClusterNode): void {
   node.backplane.resubscribed();
 }
 
-/** The last renewal was up to a third of a lease before the end; others look as often. */
+/** The last renewal was up to a third of a lease before the end; the other nodes check at the same interval. */
 export const BOUND_MS = LEASE_MS + LEASE_MS / 3 + 500;

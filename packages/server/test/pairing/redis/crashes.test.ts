@@ -1,4 +1,4 @@
-// A node that dies before a request reaches Redis, or before its answer comes back: either all of it is done, or nothing.
+// A node dies before a request reaches Redis or before the reply arrives: the request has its full effect or none.
 
 import { describeWith } from '@couplet/testkit/components';
 import { type RedisCluster, startRedisCluster } from '@couplet/testkit/redis-servers';
@@ -21,7 +21,7 @@ const once = (key: string, request = key): Repeatable => ({
   keptUntil: UNTIL,
 });
 
-/** A node that is gone after so many steps; the step at which it goes has been taken, or has not. */
+/** A node that dies after a number of steps. The step at which it dies is either carried out or not. */
 function mortal(redis: Redis, steps: number, isTaken: boolean) {
   let taken = 0;
   const step = async (work: () => Promise<unknown>): Promise<never> => {
@@ -43,11 +43,11 @@ function mortal(redis: Redis, steps: number, isTaken: boolean) {
 }
 
 interface Scene {
-  /** What has happened before; nobody dies of it. */
+  /** Prepares the scene; the node does not die here. */
   before?: (store: PairingStore) => Promise<unknown>;
-  /** What the node is at when it dies. */
+  /** The request during which the node dies. */
   act: (store: PairingStore) => Promise<unknown>;
-  /** What must hold for another node, however far it came. */
+  /** Checks through another node, which must pass after every step. */
   holds: (store: PairingStore, wasAnswered: boolean) => Promise<void>;
 }
 
@@ -58,7 +58,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
   });
   afterAll(() => cluster?.dispose());
 
-  /** Plays a scene once for every step that it has. */
+  /** Runs a scene once for every step in it. */
   const play = async ({ before, act, holds }: Scene) => {
     const redis = await openRedis(cluster.url);
     let played = 0;
@@ -92,7 +92,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
   };
   const room = { roomId: 'room', client1: 'a', client2: 'b' };
 
-  test('of an accept: the code is free to accept, or its creator gets the room, and both are found', async () => {
+  test('in an accept: the code is free to accept or its creator gets the room, and both rooms are found', async () => {
     const played = await play({
       before: waits,
       act: (store) => accept(store, '000001', 'b', 'room', UNTIL, NOW),
@@ -108,11 +108,11 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
         expect(await store.findRoom(roomId, NOW)).toBeUndefined();
       },
     });
-    // Before its only step, after it, and twice not at all.
+    // Before its only step, after it, and in two more runs without a crash.
     expect(played).toBe(4);
   });
 
-  test('of an accept: a check tells whether it was done', async () => {
+  test('in an accept: a check shows whether it was done', async () => {
     await play({
       before: waits,
       act: (store) => accept(store, '000001', 'b', 'room', UNTIL, NOW),
@@ -126,7 +126,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     });
   });
 
-  test('of an accept with a key: its repeat is that accept, also when the room was collected meanwhile', async () => {
+  test('in an accept with a key: its repeat returns the same accept, even after the room was collected', async () => {
     for (const isCollected of [false, true]) {
       const act = (store: PairingStore, roomId: string) =>
         accept(store, '000001', 'b', roomId, UNTIL, NOW, once('key'));
@@ -146,7 +146,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     }
   });
 
-  test('of a create with a key: its repeat comes to the first expiry, and nobody else has the code', async () => {
+  test('in a create with a key: its repeat returns the first expiry, and no other device gets the code', async () => {
     const act = (store: PairingStore, expiresAt: number) =>
       create(store, '000001', 'a', expiresAt, NOW, once('key'));
     await play({
@@ -161,7 +161,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     });
   });
 
-  test('of a check with a key: its repeat has the room, and the code is free afterwards', async () => {
+  test('in a check with a key: its repeat returns the room, and the code is free afterwards', async () => {
     const act = (store: PairingStore) => store.check('000001', 'a', NOW, once('key'));
     await play({
       before: paired,
@@ -174,7 +174,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     });
   });
 
-  test('of a check without a key: the room is there, and the code is free or collected by the next', async () => {
+  test('in a check without a key: the room exists, and the code is free or the next check collects it', async () => {
     await play({
       before: paired,
       act: (store) => store.check('000001', 'a', NOW),
@@ -186,7 +186,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     });
   });
 
-  test('of a purge: the next purge leaves nothing of the device', async () => {
+  test('in a purge: the next purge leaves no row of the device', async () => {
     await play({
       before: async (store) => {
         await paired(store);
@@ -211,7 +211,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     });
   });
 
-  test('of a purge with a key: its repeat tells the counts of the whole, also of one in several portions', async () => {
+  test('in a purge with a key: its repeat returns the total counts, even of a purge in several portions', async () => {
     const rooms = 301;
     const all = {
       kind: 'purged',
@@ -252,7 +252,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     }
   });
 
-  test('of an accept, and a purge comes next: neither room nor pending is left', async () => {
+  test('in an accept before a purge: neither room nor pending is left', async () => {
     for (const device of ['a', 'b']) {
       await play({
         before: waits,
@@ -267,7 +267,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     }
   });
 
-  test('of a cancel: the next one leaves nothing of the code', async () => {
+  test('in a cancel: the next cancel leaves no pending of the code', async () => {
     await play({
       before: waits,
       act: (store) => store.cancel('000001', 'a', NOW),
@@ -279,7 +279,7 @@ describeWith(['redis-server'], 'a node that dies at any step', () => {
     });
   });
 
-  test('of a deletion: the room is there, or gone for good', async () => {
+  test('in a deletion: the room exists, or is deleted for good', async () => {
     await play({
       before: paired,
       act: (store) => store.deleteRoom('room'),

@@ -1,4 +1,4 @@
-// What the store leaves in Redis: lives to the millisecond, one prefix, nothing in a key that should be secret.
+// The keys of the store in Redis: expiry to the millisecond, one prefix, and no secrets in key names.
 
 import { describeWith } from '@couplet/testkit/components';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
@@ -37,7 +37,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     return { redis, prefix, store, keys };
   };
 
-  test('a pending expires to the millisecond, and an accepted one when it can no longer be collected', async () => {
+  test('a pending expires to the millisecond, and an accepted pending when it can no longer be collected', async () => {
     const { redis, store, keys } = await open();
     await create(store, '000001', 'a', NOW + 12_345, NOW);
     const [key = ''] = (await keys()).filter((name) => name.endsWith('pending:000001'));
@@ -49,7 +49,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect(await expiry()).toBe(NOW + 600_001);
   });
 
-  test('a real code is gone, to Redis too, when it expires', async () => {
+  test('a code in real time is deleted from Redis when it expires', async () => {
     const { store, keys } = await open({ isTimeGiven: false });
     const now = Date.now();
     await create(store, '000001', 'a', now + 300, now);
@@ -59,12 +59,12 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect((await store.check('000001', 'a', now)).kind).toBe('not_found_or_expired');
   });
 
-  test('time is that of Redis: a node whose clock is 30 seconds off pairs and tells as any other', async () => {
+  test('Redis provides the time: a node whose clock is 30 seconds off pairs and reports like any other', async () => {
     for (const offMs of [30_000, -30_000]) {
       const { redis, prefix, store, keys } = await open({ isTimeGiven: false });
       const other = openRedisStore(redis, { prefix });
       const wrong = () => Date.now() + offMs;
-      // Made by either, asked for at either.
+      // Each code is created at one node and checked at both.
       const now = Date.now();
       await create(store, '000001', 'a', now + 20_000, now);
       const made = await create(other, '000002', 'a', wrong() + 20_000, wrong());
@@ -73,7 +73,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
       const [key = ''] = (await keys()).filter((name) => name.endsWith('pending:000002'));
       expect(await redis.command(key, ['PEXPIRETIME', key])).toBe(expiresAt);
       for (const code of ['000001', '000002']) {
-        // What is left of its life is right by the clock of the node that waits.
+        // The remaining lifetime is correct by the clock of the node that waits.
         const asked = wrong();
         const waits = (await other.check(code, 'a', asked)) as { kind: string; expiresAt: number };
         expect(waits.kind).toBe('waiting');
@@ -87,7 +87,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     }
   });
 
-  test('every key has the prefix, and none an id of a device or a room', async () => {
+  test('every key has the prefix, and no key contains the id of a device or a room', async () => {
     const { redis, prefix, store, keys } = await open();
     const before = new Set<string>();
     for await (const portion of redis.scan('*')) for (const key of portion) before.add(key);
@@ -103,7 +103,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect(mine.join(' ')).not.toMatch(/DEVICE|ROOM|KEY-/);
   });
 
-  test('what a pairing leaves is its room, and what its devices have; after a purge nothing that lasts', async () => {
+  test('a pairing leaves only its room and the lists of its devices; a purge leaves nothing permanent', async () => {
     const { redis, store, keys } = await open();
     await create(store, '000001', 'a', NOW + 60_000, NOW);
     await accept(store, '000001', 'b', 'room', NOW + 600_000, NOW);
@@ -113,13 +113,13 @@ describeWith(['redis-server'], 'the store in Redis', () => {
       const lives = await Promise.all(all.map((key) => redis.command(key, ['PEXPIRETIME', key])));
       return all.filter((_, n) => lives[n] === -1);
     };
-    // Its room, the index that it is in, and one entry for each device.
+    // The room, the index of rooms, and one list for each device.
     expect(await lasting()).toHaveLength(4);
     await store.purge(['a'], NOW);
     expect(await lasting()).toEqual([]);
   });
 
-  test('limits count live pendings, by device and by address, and what was collected is given back', async () => {
+  test('limits count live pendings per device and per address, and a collected pending no longer counts', async () => {
     const limits = { pendingsPerDevice: 2, pendingsPerAddress: 3 };
     const { store } = await open({ limits });
     const made = (code: string, device: string, now = NOW) =>
@@ -128,7 +128,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect(await made('000003', 'a')).toBe('too_many');
     expect(await made('000002', 'a')).toBe('created');
     expect([await made('000004', 'b'), await made('000005', 'c')]).toEqual(['created', 'too_many']);
-    // A conflict takes nothing.
+    // A conflict does not count.
     expect(await made('000001', 'd')).toBe('conflict');
     expect(await made('000009', 'd')).toBe('too_many');
     await accept(store, '000001', 'z', 'room', NOW + 600_000, NOW);
@@ -138,7 +138,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect(await made('000008', 'd', NOW + 60_000)).toBe('created');
   });
 
-  test('as many rooms and records as there may be, and no more: Unavailable', async () => {
+  test('at the maximum of rooms or records, further ones are refused with Unavailable', async () => {
     const { store } = await open({ limits: { rooms: 1, idempotencyRecords: 1 } });
     await create(store, '000001', 'a', NOW + 60_000, NOW, once('first'));
     await expect(create(store, '000002', 'a', NOW + 60_000, NOW, once('second'))).rejects.toThrow(
@@ -155,7 +155,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect((await accept(store, '000002', 'b', 'other', NOW + 600_000, NOW)).kind).toBe('accepted');
   });
 
-  test('rooms nobody asked for are swept, a use is noted once a day, and counts are exact', async () => {
+  test('unused rooms are swept, a use is recorded once a day, and counts are exact', async () => {
     const { store } = await open({ limits: { roomIdleMs: 30 * DAY } });
     for (let n = 0; n < 40; n++) {
       const code = String(n).padStart(6, '0');
@@ -171,7 +171,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect(await store.findRoom('room1', NOW)).toBeDefined();
   });
 
-  test('records are those of all stores, and outlive each of them', async () => {
+  test('all stores share the records, which outlive each store', async () => {
     const { redis, prefix, store } = await open();
     const other = openRedisStore(redis, { prefix, isTimeGiven: true });
     await create(store, '000001', 'a', NOW + 60_000, NOW);

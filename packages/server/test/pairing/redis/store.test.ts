@@ -1,4 +1,4 @@
-// PairingStore on Redis: the contract of every store, on a single server, on a Cluster and behind Sentinels.
+// PairingStore on Redis passes the store contract on a single server, on a Cluster and behind Sentinels.
 
 import { describeWith } from '@couplet/testkit/components';
 import {
@@ -16,7 +16,7 @@ import { newPrefix, openRedis } from '../../support/redis-stores.js';
 import { accept, create } from '../../support/store-calls.js';
 
 describeWith(['redis-server'], 'Redis', () => {
-  test('while the slot of pairing moves to another master, nothing is answered that could be wrong', async () => {
+  test('during a migration of the slot of pairing, no wrong answer is given', async () => {
     const cluster = await startRedisCluster();
     onTestFinished(cluster.dispose);
     const redis = await openRedis(cluster.url);
@@ -43,7 +43,7 @@ describeWith(['redis-server'], 'Redis', () => {
       await expect(accept(store, '000001', 'c', 'room', now, now)).rejects.toThrow(Unavailable);
     };
     await refused();
-    // Half of it is here, half there.
+    // Now half of the keys are on each master.
     const key = `${prefix}{pairing}pending:000001`;
     await from.admin('MIGRATE', '127.0.0.1', String(to.port), key, '0', '3000');
     await refused();

@@ -1,4 +1,4 @@
-// Opening the database file: docs/operations.md, Upgrade. What is not ours is refused untouched; what is ours is migrated and keeps its rows.
+// Opening the database file (docs/operations.md, Upgrade): a foreign file is refused unchanged, and ours keeps all rows.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -38,7 +38,7 @@ function expectRefusal(path: string, reason: RegExp): void {
   expect(fingerprint(path)).toBe(before);
 }
 
-test('the file and its folder are made', () => {
+test('the file and its folder are created', () => {
   const path = join(folder, 'deep', 'er', 'chat.db');
   open(path);
   expect(rows(path, 'SELECT * FROM rooms')).toEqual([]);
@@ -46,7 +46,7 @@ test('the file and its folder are made', () => {
 
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 
-test('the file, those beside it and folders that are made are for their user alone', () => {
+test('new files and folders are accessible only to their user', () => {
   const path = join(folder, 'closed', 'deep', 'chat.db');
   const db = openDatabase(path);
   for (const suffix of ['', '-wal', '-shm']) expect(modeOf(path + suffix), suffix).toBe(0o600);
@@ -55,7 +55,7 @@ test('the file, those beside it and folders that are made are for their user alo
   expect(modeOf(path)).toBe(0o600);
 });
 
-test('files that an earlier version left open are closed to others, a folder that exists is not touched', () => {
+test('files that an earlier version left open are closed to others, and an existing folder is not changed', () => {
   const shared = mkdtempSync(join(folder, 'shared-'));
   chmodSync(shared, 0o777);
   const path = join(shared, 'chat.db');
@@ -67,7 +67,7 @@ test('files that an earlier version left open are closed to others, a folder tha
   expect(modeOf(shared)).toBe(0o777);
 });
 
-test('the mode of a file that is refused stays', () => {
+test('a refused file keeps its mode', () => {
   const path = newFile();
   writeFileSync(path, 'no database at all, '.repeat(100));
   chmodSync(path, 0o644);
@@ -75,7 +75,7 @@ test('the mode of a file that is refused stays', () => {
   expect(modeOf(path)).toBe(0o644);
 });
 
-test('an empty file is taken', () => {
+test('an empty file is accepted', () => {
   const path = newFile();
   writeFileSync(path, '');
   open(path);
@@ -133,7 +133,7 @@ test('a database of the first server keeps every row and every further column', 
   ]);
 });
 
-test('a database of the first server works on', async () => {
+test('a database of the first server can be used', async () => {
   const path = newFile();
   makeOriginalDatabase(path);
   const store = openSqliteStore(path);
@@ -154,7 +154,7 @@ test('a database of the first server works on', async () => {
   await store.close();
 });
 
-test('a code that expired while no server ran does not come back', async () => {
+test('a code that expired while no server ran stays expired', async () => {
   const path = newFile();
   makeOriginalDatabase(path);
   execute(
@@ -167,12 +167,12 @@ test('a code that expired while no server ran does not come back', async () => {
   await store.close();
 });
 
-test('a database whose last user was killed within a transaction opens without that transaction', () => {
+test('a database whose process was killed within a transaction opens without that transaction', () => {
   const path = newFile();
   makeOriginalDatabase(path);
   const interrupted = `${path}.interrupted`;
   const db = new Database(path);
-  // With a cache this small, pages go to the file before the transaction ends, as in a long one.
+  // With such a small cache, pages are written to the file before the transaction ends, as in a long transaction.
   db.pragma('cache_size = 1');
   db.pragma('cache_spill = 1');
   db.exec(`BEGIN; UPDATE rooms SET client1 = 'undone';
@@ -192,7 +192,7 @@ describeWith(['sqlite3'], 'scripts/init-db.sql in the sqlite3 CLI', () => {
   const initialise = (path: string) =>
     execFileSync('sqlite3', [path], { input: readFileSync(INIT_SQL) });
 
-  test('makes what the server opens', () => {
+  test('creates a database that the server opens', () => {
     const [byScript, byServer] = [newFile(), newFile()];
     initialise(byScript);
     execute(byScript, "INSERT INTO rooms VALUES ('r', 'a', 'b')");
@@ -205,7 +205,7 @@ describeWith(['sqlite3'], 'scripts/init-db.sql in the sqlite3 CLI', () => {
     expect(named(byScript)).toEqual(named(byServer));
   });
 
-  test('drops nothing of a database in use, however often it runs', () => {
+  test('drops nothing from a database in use, however often it runs', () => {
     const path = newFile();
     makeOriginalDatabase(path);
     open(path);
@@ -259,25 +259,25 @@ test('a truncated and a damaged database are refused', () => {
   expectRefusal(header, /is not a SQLite database/);
 });
 
-test('a folder in the place of the file is refused', () => {
+test('a folder in place of the file is refused', () => {
   const path = newFile();
   mkdirSync(path);
   expect(() => openDatabase(path)).toThrow(/cannot be opened|is a folder/);
 });
 
-test('a file in the place of the folder is refused', () => {
+test('a file in place of the folder is refused', () => {
   const path = newFile();
   writeFileSync(path, 'x');
   expect(() => openDatabase(join(path, 'chat.db'))).toThrow(/a file is in the way/);
   expect(() => openDatabase(join(path, 'deep', 'chat.db'))).toThrow(/a file is in the way/);
 });
 
-test('a folder in which no file can be made is refused', () => {
-  // Not even the superuser can make files here.
+test('a folder in which no file can be created is refused', () => {
+  // Not even root can create files here.
   expect(() => openDatabase('/proc/chat.db')).toThrow(/is the folder writable\?/);
 });
 
-test('a folder that cannot be made is refused, and not tried for ever', () => {
+test('a folder that cannot be created is refused without endless retries', () => {
   expect(() => openDatabase('/proc/couplet/chat.db')).toThrow(/a folder that cannot be made/);
 });
 

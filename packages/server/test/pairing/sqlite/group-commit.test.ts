@@ -1,4 +1,4 @@
-// Group commit: what is asked together shares one transaction, and each call still has an answer of its own. docs/protocol.md §10.
+// Group commit: concurrent calls share one transaction, and each call still gets its own answer. docs/protocol.md §10.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@couplet/testkit/server';
@@ -28,7 +28,7 @@ pairingStoreContract('SQLite in the thread of its caller', async () => {
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 
-/** Commits in a write-ahead log: frames that say how large the database is after them (SQLite file format §4.1). */
+/** Commits in a write-ahead log: frames that contain the size of the database after them (SQLite file format §4.1). */
 function commits(path: string): number {
   const wal = readFileSync(`${path}-wal`);
   if (wal.length === 0) return 0;
@@ -73,12 +73,12 @@ describe.each([
     expect(commits(path) - before).toBe(2);
   });
 
-  test('calls that come while a commit is under way share the next one', async () => {
+  test('calls during a commit share the next one', async () => {
     const { store, path } = open();
     await store.probe(NOW);
     const before = commits(path);
     const first = create(store, code(100), 'a', LATER, NOW);
-    // The turn after this one: the first call is on its way.
+    // The next turn: the first call is running.
     await new Promise((resolve) => setImmediate(resolve));
     const others = createMany(store, ['a', 'b', 'c']);
     await first;
@@ -86,7 +86,7 @@ describe.each([
     expect(commits(path) - before).toBe(2);
   });
 
-  test('a lone call is committed at once, and by itself', async () => {
+  test('a single call is committed at once, in its own commit', async () => {
     const { store, path } = open();
     await store.probe(NOW);
     const before = commits(path);
@@ -94,7 +94,7 @@ describe.each([
     expect(commits(path) - before).toBe(3);
   });
 
-  test('what only reads commits nothing', async () => {
+  test('a call that only reads commits nothing', async () => {
     const { store, path } = open();
     await create(store, code(1), 'a', LATER, NOW);
     const before = commits(path);
@@ -104,7 +104,7 @@ describe.each([
     expect(commits(path)).toBe(before);
   });
 
-  test('more calls than a group may have are all answered', async () => {
+  test('more calls than the maximum of a group are all answered', async () => {
     const { store } = open();
     const clients = Array.from({ length: 1200 }, (_, n) => `device ${n}`);
     const answers = await createMany(store, clients);
@@ -112,7 +112,7 @@ describe.each([
     expect((await store.counts()).pendings).toBe(1200);
   });
 
-  test('a call that fails leaves no trace, and the others of its group as they are', async () => {
+  test('a call that fails has no effect, and does not affect the others in its group', async () => {
     const { store, path } = open();
     await store.probe(NOW);
     execute(
@@ -132,7 +132,7 @@ describe.each([
     expect((answers[1] as PromiseRejectedResult).reason).not.toBeInstanceOf(Unavailable);
     expect(told).toEqual([code(0), code(2)]);
     expect((await store.counts()).rooms).toBe(2);
-    // The take of its pending was undone with the room.
+    // The change to its pending was rolled back with the room.
     expect(await store.check(code(1), 'b', NOW)).toMatchObject({ kind: 'waiting' });
     expect(rows(path, 'SELECT roomid FROM rooms ORDER BY roomid')).toEqual([
       { roomid: 'room 0' },
@@ -140,10 +140,10 @@ describe.each([
     ]);
   });
 
-  test('a commit that fails is an outage for its whole group, of which nothing is left', async () => {
+  test('a commit that fails is an outage for its whole group, and has no effect', async () => {
     const { store, path } = open();
     await store.probe(NOW);
-    // A deferred constraint is looked at by the commit itself.
+    // The commit itself checks a deferred constraint.
     execute(
       path,
       `CREATE TABLE parent (id INTEGER PRIMARY KEY);
@@ -163,7 +163,7 @@ describe.each([
     expect((await store.counts()).pendings).toBe(1);
   });
 
-  test('what was asked before the store is closed is answered, what is asked after it is refused', async () => {
+  test('calls made before the store is closed are answered, and later calls are refused', async () => {
     const path = newFile();
     const store = openSqliteStore(path, {}, start);
     const answers = createMany(store, ['a', 'b']);

@@ -1,4 +1,4 @@
-// PairingStore on SQLite: the contract of every store, and what is SQLite's own. docs/protocol.md §10.
+// PairingStore on SQLite: the store contract, and the properties of SQLite. docs/protocol.md §10.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
@@ -25,17 +25,22 @@ pairingStoreContract('SQLite', async () => {
   return async (limits) => openSqliteStore(path, limits);
 });
 
-test.runIf(process.platform === 'linux')('its thread lets the event loop go first', async () => {
-  const store = openSqliteStore(newFile());
-  onTestFinished(() => store.close());
-  await store.probe(NOW);
-  // proc(5): the name of the command, in parentheses, is followed by `state` and sixteen more, then by `nice`.
-  const niceOf = (path: string) =>
-    Number(readFileSync(path, 'utf8').split(') ')[1]?.split(' ')[16]);
-  const threads = readdirSync('/proc/self/task').map((id) => niceOf(`/proc/self/task/${id}/stat`));
-  const own = niceOf('/proc/thread-self/stat');
-  expect(threads).toContain(own + 10);
-});
+test.runIf(process.platform === 'linux')(
+  'its thread has a lower priority than the event loop',
+  async () => {
+    const store = openSqliteStore(newFile());
+    onTestFinished(() => store.close());
+    await store.probe(NOW);
+    // proc(5): after the command name in parentheses come `state`, sixteen more fields, then `nice`.
+    const niceOf = (path: string) =>
+      Number(readFileSync(path, 'utf8').split(') ')[1]?.split(' ')[16]);
+    const threads = readdirSync('/proc/self/task').map((id) =>
+      niceOf(`/proc/self/task/${id}/stat`),
+    );
+    const own = niceOf('/proc/thread-self/stat');
+    expect(threads).toContain(own + 10);
+  },
+);
 
 describeWith(['sqlite3'], 'the schema as the sqlite3 CLI shows it', () => {
   const path = newFile();
@@ -43,7 +48,7 @@ describeWith(['sqlite3'], 'the schema as the sqlite3 CLI shows it', () => {
   const cli = (sql: string) =>
     execFileSync('sqlite3', ['-readonly', path, sql], { encoding: 'utf8' }).trim().split('\n');
 
-  test('pendings and rooms have the columns of the description, in their order', () => {
+  test('pendings and rooms have the documented columns in order', () => {
     const columns = (table: string) =>
       cli(`SELECT name, type, "notnull", pk FROM pragma_table_info('${table}') ORDER BY cid`);
     expect(columns('pendings').slice(0, 4)).toEqual([
@@ -59,7 +64,7 @@ describeWith(['sqlite3'], 'the schema as the sqlite3 CLI shows it', () => {
     ]);
   });
 
-  test('further columns may be left out by whoever writes a row', () => {
+  test('a writer may leave out any further columns', () => {
     for (const table of ['pendings', 'rooms']) {
       const required = cli(
         `SELECT name FROM pragma_table_info('${table}') WHERE "notnull" AND dflt_value IS NULL`,
@@ -106,7 +111,7 @@ describe('the triggers', () => {
     onTestFinished(() => {
       db.close();
     });
-    // All rows in one statement: it is over before its trigger could have deleted one that the next insert needs.
+    // All rows in one statement, so that its trigger runs only after the last insert.
     db.exec(
       `INSERT INTO pendings (joinid, client1, exp) VALUES ${offsetsMs
         .map((offset, n) => `('${n}', 'a', '${new Date(Date.now() + offset).toISOString()}')`)
@@ -116,7 +121,7 @@ describe('the triggers', () => {
     return { db, left };
   };
 
-  test('delete expired rows on INSERT, and leave what lives, be it for a few milliseconds', () => {
+  test('delete expired rows on INSERT, and keep a row that lives for only a few milliseconds more', () => {
     const { db, left } = withPendings([60_000]);
     db.exec('DROP TRIGGER pendings_expire_on_insert');
     const add = db.prepare('INSERT INTO pendings (joinid, client1, exp) VALUES (?, ?, ?)');
@@ -134,7 +139,7 @@ describe('the triggers', () => {
   });
 
   test('never delete a live row, to the millisecond', () => {
-    // Expiries all over the second that begins now: whatever the fraction, most lie within the present second.
+    // Expiries spread over the second that begins now, so that most are within the current second.
     const { db, left } = withPendings(Array.from({ length: 1000 }, (_, n) => 20 + n));
     const exps = db.prepare('SELECT joinid, exp FROM pendings').all() as {
       joinid: string;
@@ -149,7 +154,7 @@ describe('the triggers', () => {
     );
   });
 
-  test('go by the time that exp means, in whatever ISO 8601 form a script wrote it', () => {
+  test('use the time that exp means, in any ISO 8601 format', () => {
     const { db, left } = withPendings([60_000]);
     const add = db.prepare('INSERT INTO pendings (joinid, client1, exp) VALUES (?, ?, ?)');
     const at = (offset: number) => new Date(Date.now() + offset).toISOString();
@@ -167,7 +172,7 @@ describe('rooms with an idle time', () => {
     await accept(store, joinCode, 'b', roomId, now + 1000, now);
   };
 
-  test('are swept when nobody asked for them in that time, and not a millisecond earlier', async () => {
+  test('are swept when unused for that time, and not a millisecond earlier', async () => {
     const store = openSqliteStore(':memory:', { roomIdleMs: 30 * DAY });
     await pair(store, 'room', NOW);
     expect((await store.sweep(NOW + 30 * DAY)).rooms).toBe(0);
@@ -176,7 +181,7 @@ describe('rooms with an idle time', () => {
     await store.close();
   });
 
-  test('live on when asked for; the use is noted once a day', async () => {
+  test('stay when used; the use is recorded once a day', async () => {
     const path = newFile();
     const store = openSqliteStore(path, { roomIdleMs: 30 * DAY });
     await pair(store, 'room', NOW);
@@ -190,7 +195,7 @@ describe('rooms with an idle time', () => {
     await store.close();
   });
 
-  test('that are older than the setting start their idle time with the first sweep', async () => {
+  test('that are older than the setting start their idle time at the first sweep', async () => {
     const path = newFile();
     openDatabase(path).close();
     execute(path, "INSERT INTO rooms (roomid, client1, client2) VALUES ('r', 'a', 'b')");
@@ -201,7 +206,7 @@ describe('rooms with an idle time', () => {
     await store.close();
   });
 
-  test('are kept for ever by default', async () => {
+  test('are kept forever by default', async () => {
     const store = openSqliteStore(':memory:');
     await pair(store, 'room', NOW);
     expect((await store.sweep(NOW + 5000 * 365)).rooms).toBe(0);
@@ -213,7 +218,7 @@ describe('rooms with an idle time', () => {
 });
 
 describeWith(['sqlite3'], 'a database locked by another process', () => {
-  test('answers 503 with Retry-After to what must write, never 404, and works again afterwards', async () => {
+  test('answers 503 with Retry-After to requests that write, never 404, and recovers afterwards', async () => {
     const path = newFile();
     const server = await startServer({ SQLITE_DB_PATH: path });
     onTestFinished(() => server.close());
@@ -245,7 +250,7 @@ describeWith(['sqlite3'], 'a database locked by another process', () => {
       expect(answer.body).toStrictEqual({ error: 'unavailable' });
       expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
     }
-    // Readers do not wait for a writer in WAL.
+    // In WAL mode, readers do not wait for a writer.
     expect((await call(url, 'GET', `/api/rooms?roomid=${room.roomid}`)).status).toBe(200);
     const check = { joinid: waiting.joinid, client1: waiting.client1 };
     expect((await call(url, 'POST', '/api/rooms/check', check)).status).toBe(204);
@@ -262,14 +267,14 @@ test('a file that is damaged under the running server is an outage, not a bug', 
   openDatabase(path).close();
   const store = openSqliteStore(path);
   onTestFinished(() => store.close());
-  // Everything behind the first page, which holds the schema.
+  // All pages after the first, which holds the schema.
   const file = openSync(path, 'r+');
   writeSync(file, Buffer.alloc(statSync(path).size - 4096, 0xa5), 0, undefined, 4096);
   closeSync(file);
   await expect(store.check('000001', 'a', NOW)).rejects.toThrow(Unavailable);
 });
 
-test('a fault that is no outage is passed on as it is', async () => {
+test('an error that is not an outage is passed on unchanged', async () => {
   const store = openSqliteStore(':memory:');
   await store.close();
   await expect(store.check('000001', 'a', NOW)).rejects.toThrow(TypeError);
