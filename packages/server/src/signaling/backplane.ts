@@ -1,4 +1,4 @@
-// What signaling needs to know who sits where and to reach a peer: rooms, their members, and frames between connections.
+// Declares the backplane: rooms, their members, and frames between connections.
 import type { Effect, Member, PairedDevices } from './room.js';
 
 export interface RoomSummary {
@@ -6,19 +6,18 @@ export interface RoomSummary {
   members: number;
 }
 
-/** How a member goes: on purpose, or without a word. */
+/** How a member goes: by a message, or because its connection ended. */
 export type Departure = 'leave' | 'disconnect';
 
 /**
  * Holds the rooms. Every change of a room is atomic, follows `transition` of room.ts, and has its effects delivered
- * in order. Joins and departures may reject with `Unavailable`; forwarding never fails, a frame for a connection
- * that is gone is dropped.
+ * in order. Joins and departures may reject with `Unavailable`. Forwarding never fails: a frame for a closed connection
+ * is dropped.
  */
 export interface Backplane {
   /**
-   * Claims a seat, and gives up the one in `leaving` where the claim succeeds: who is refused keeps the seat it has.
-   * Nothing that happens in the old room afterwards reaches the one who moved. Resolves to whether the joiner now sits
-   * in the room.
+   * Claims a seat, and gives up the one in the room `leaving` if the claim succeeds. Later events of that room no longer
+   * reach the joiner. Resolves to whether the joiner has a seat in `roomId`.
    */
   join(
     roomId: string,
@@ -28,27 +27,26 @@ export interface Backplane {
   ): Promise<boolean>;
   depart(roomId: string, connectionId: string, how: Departure): Promise<void>;
   /**
-   * Hands a frame of a connection to its peer, after everything that was handed to it before. Where the two do not sit
-   * opposite each other, or no longer, it is dropped: the sender may not have heard yet. Returns whether it was taken: by
-   * the peer's connection, or for another node.
+   * Forwards a frame to the peer, after all earlier frames. Drops it if the two connections are not peers; the sender may
+   * not have been told yet. Returns whether it was taken, by the peer's connection or for another node.
    */
   forward(from: string, to: string, frame: string): boolean;
-  /** Whether `forward` would hand over to a connection of this process, and at once: then it may be gone round. */
+  /** Whether `forward` would pass a frame to a connection of this process at once; the fast lane then bypasses it. */
   reaches(from: string, to: string): boolean;
-  /** How many rooms have at least one member. */
+  /** Number of rooms with at least one member. */
   roomCount(): Promise<number>;
   /** Those rooms, for debugging. */
   rooms(): Promise<readonly RoomSummary[]>;
-  /** Finishes what is under way, and gives up what it holds elsewhere. For when all members have gone. */
+  /** Finishes current tasks and releases shared resources. To be called when all members have gone. */
   close(): Promise<void>;
 }
 
-/** The backplane's way to the connections of this process. */
+/** The connections of this process, for the backplane. */
 export interface LocalConnections {
-  /** Carries an effect out; for a connection that is gone, nothing happens. */
+  /** Carries out an effect; does nothing if the connection is closed. */
   deliver(effect: Effect): void;
-  /** Returns whether the connection took the frame; if it did not, the frame is counted as one that reaches nobody. */
+  /** Returns whether the connection took the frame; otherwise the frame is counted as dropped. */
   forward(connectionId: string, frame: string): boolean;
-  /** Counts a frame that reaches nobody. */
+  /** Counts a dropped frame. */
   dropFrame(): void;
 }

@@ -1,4 +1,4 @@
-// The live connections of this process, by id: effects of rooms and forwarded frames find their target here.
+// Holds the live connections of this process by id, and delivers effects and forwarded frames to them.
 import type { RTCIceServer, ServerMessage } from '@couplet/protocol';
 import { assertNever } from '../base/assert-never.js';
 import type { LocalConnections } from './backplane.js';
@@ -6,7 +6,7 @@ import type { SignalingCounters } from './counters.js';
 import type { Effect, Seat } from './room.js';
 import type { Connection } from './websocket/connection.js';
 
-/** What a member of a room may put into RTCPeerConnection; declared here because signaling is the one who asks. */
+/** The ICE servers that a member may pass to RTCPeerConnection. */
 export interface IceServers {
   /** Empty if there is nothing for this member. */
   for(seat: Seat, connection: Pick<Connection, 'id' | 'address'>): readonly RTCIceServer[];
@@ -81,9 +81,8 @@ export class Connections implements LocalConnections {
   }
 
   /**
-   * Adds ICE servers to `room_ready`. Here, where it is delivered, and not where the room changes: so that credentials
-   * are minted for one connection at the last moment, and none passes through a backplane. The seat is known by then:
-   * a room's effects come in order, and the seat comes before the message.
+   * Adds ICE servers to `room_ready` at delivery, so credentials are made at the last moment for one connection and never
+   * pass through a backplane. The seat is set by then, because its effect precedes the message.
    */
   #complete(message: ServerMessage, connection: Connection): ServerMessage {
     const { seat } = connection;

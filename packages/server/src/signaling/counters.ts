@@ -1,4 +1,4 @@
-// What signaling counts, in plain numbers: a scrape reads them, a message adds one.
+// Counts the events of signaling in plain numbers, which a scrape reads.
 import {
   CLOSE_CODES,
   type ClientMessage,
@@ -7,7 +7,7 @@ import {
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 
-/** Why something that a client sent or wanted did not happen. */
+/** Why a message was not delivered or had no effect. */
 export type DropCause = 'fault' | 'rate' | 'no_room' | 'no_peer' | 'peer_gone' | 'unavailable';
 
 /** Why an opening handshake was refused. */
@@ -28,11 +28,11 @@ export interface SignalingCounters {
   readonly drops: Record<DropCause, number>;
   readonly refusals: Record<RefusalCause, number>;
   readonly closes: Record<CloseReason, number>;
-  /** Opening handshakes that were done. */
+  /** Opening handshakes completed. */
   opened: number;
-  /** Senders warned that they are too fast. */
+  /** Warnings to senders above the rate. */
   warnings: number;
-  /** Connections whose heartbeat went unanswered. */
+  /** Connections that did not answer the heartbeat. */
   reaped: number;
 }
 
@@ -66,7 +66,6 @@ export function newCounters(): SignalingCounters {
   };
 }
 
-/** Counters that begin at zero. */
 export function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
   return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
 }

@@ -1,4 +1,4 @@
-// A message on its way to the peer, as JSON: the members of its schema and no others, numbers as the sender spelled them.
+// Serializes a message for the peer: only the members of its schema, with numbers in the sender's spelling.
 import { randomUUID } from 'node:crypto';
 import type { ForwardedMessage } from '@couplet/protocol';
 import { assertNever } from '../base/assert-never.js';
@@ -10,7 +10,7 @@ export interface Forwarded {
   readonly json: string;
 }
 
-/** @param text - what the message was parsed from */
+/** @param text - the source of the message */
 export const forwarded = (message: ForwardedMessage, text: string): Forwarded => ({
   type: message.type,
   json: hasOddNumber(text)
@@ -39,17 +39,17 @@ function membersOf(message: ForwardedMessage): object {
   }
 }
 
-/** Whether `JSON.stringify(JSON.parse(text))` would spell a number in another way: 9007199254740993, 1.0, -0, 1e400. */
+/** Whether `JSON.stringify(JSON.parse(text))` would spell a number differently: 9007199254740993, 1.0, -0, 1e400. */
 function hasOddNumber(text: string): boolean {
   for (const { token } of numbersIn(text)) if (String(Number(token)) !== token) return true;
   return false;
 }
 
-/** Begins a string that stands for a number; no client can know it. */
+/** Prefix of a string that represents a number; random, so no client can send it. */
 const MARK = randomUUID();
 const MARKED = new RegExp(`"${MARK}([^"]*)"`, 'g');
 
-/** The text with each number as a string, which the parser leaves as it is. */
+/** The text with each number as a string, which parsing does not change. */
 function markedNumbers(text: string): string {
   let marked = '';
   let copied = 0;

@@ -1,4 +1,4 @@
-// What each client message does: thin, over the backplane. The table of messages is docs/protocol.md §4.
+// Handles each client message through the backplane. The table of messages is docs/protocol.md §4.
 import { type JoinRoom, SIGNALING_ERRORS, type SignalingErrorCode } from '@couplet/protocol';
 import { assertNever } from '../base/assert-never.js';
 import { judgeClaim, type PairedSecrets } from '../base/device-secrets.js';
@@ -10,15 +10,15 @@ import type { Incoming } from './parse.js';
 import type { PairedDevices } from './room.js';
 import type { Connection } from './websocket/connection.js';
 
-/** Who paired a room; declared here because signaling is the one who asks. */
+/** Finds the devices of a paired room. */
 export interface RoomDirectory {
-  /** Resolves to the two devices, or undefined where no pairing made the room. */
+  /** Resolves to the two devices, or undefined if no pairing made the room. */
   find(roomId: string): Promise<PairedSecrets | undefined>;
-  /** Marks a device as one that must prove itself from now on; durable once it resolves. */
+  /** Requires proof of a device from now on; durable once it resolves. */
   prove(roomId: string, deviceId: string): Promise<unknown>;
 }
 
-/** Whether a device may take a seat; asked before the room is looked at. */
+/** Whether a device may take a seat; called before the room is read. */
 export type MayJoin = (
   connection: Connection,
   roomId: string,
@@ -30,13 +30,13 @@ export interface HandlerDeps {
   backplane: Backplane;
   directory: RoomDirectory;
   mayJoin: MayJoin;
-  /** Whether a device of a paired room must prove itself although it never has before. */
+  /** Whether every device of a paired room must prove itself, even one that never has before. */
   requireSecrets: boolean;
   counters: SignalingCounters;
   log: Logger;
 }
 
-/** Handles one message. Only what waits for a store or a backplane is a promise: forwarding makes none. */
+/** Handles one message. Returns a promise only if it waits for a store or a backplane; forwarding does not. */
 export function handle(
   connection: Connection,
   message: Incoming,
@@ -72,7 +72,7 @@ async function join(
   { backplane, directory, mayJoin, requireSecrets, log }: HandlerDeps,
 ): Promise<void> {
   const device = deviceId || null;
-  // Also for a joiner that names no device: perhaps the seats are those of devices that have proved themselves.
+  // Also for a joiner that names no device: the seats may be reserved for proved devices.
   const pair = await directory.find(roomId);
   const claim = pair && judgeClaim(pair, device, secret || undefined);
   const isRefused =
@@ -84,9 +84,9 @@ async function join(
     return;
   }
   const isProved = claim?.kind === 'proved';
-  // Before it has its seat: what it relies on from then on is durable.
+  // Before it has its seat, so the client never relies on a proof that is not durable.
   if (isProved && claim.isNew && device !== null) await directory.prove(roomId, device);
-  // It may have gone, or been replaced, meanwhile: then its peers are not to see it come and go.
+  // If the connection closed meanwhile, its peers must not be told that it came and left.
   if (!connection.open) return;
   const leaving = connection.seat?.roomId ?? null;
   const member = { connectionId: connection.id, deviceId: device, isProved };
@@ -97,11 +97,11 @@ async function join(
   }
   if (connection.budget.mayLog())
     log.info({ conn: connection.number, paired: pair !== undefined }, 'room joined');
-  // It may have gone while the join was under way, when it had no seat to be taken out of.
+  // If it closed during the join, it had no seat to give up then.
   if (!connection.open) await backplane.depart(roomId, connection.id, 'disconnect');
 }
 
-/** What a room is to know of its devices, one of which may just have proved itself. */
+/** The paired devices for the room; `proved` is a device that has just proved itself. */
 function devicesOf(pair: PairedSecrets, proved: string | null): PairedDevices {
   const { client1, client2, secret1, secret2 } = pair;
   return {
@@ -134,7 +134,7 @@ function forward(
     counters.drops.no_peer += 1;
     sendFault(connection, 'no_peer');
   } else {
-    // `from` and `roomId` are the server's word.
+    // The server sets `from` and `roomId`; the client's values are ignored.
     const frame = `${json.slice(0, -1)}${connection.signature}`;
     if (backplane.forward(connection.id, seat.peerId, frame)) counters.forwards[type] += 1;
   }

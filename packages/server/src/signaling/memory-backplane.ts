@@ -1,10 +1,10 @@
-// Backplane of one process: rooms in a map, every change a run of room.ts.
+// Implements the backplane of one process: rooms in a map, changed by room.ts.
 import type { Backplane, LocalConnections } from './backplane.js';
 import { emptyRoom, type RoomEvent, type RoomState, transition } from './room.js';
 
 export function createMemoryBackplane(connections: LocalConnections): Backplane {
   const rooms = new Map<string, RoomState>();
-  /** Of everyone who has one. */
+  /** The room of each seated connection. */
   const peers = new Map<string, string>();
 
   const note = (connectionId: string, peerId: string | null) => {
@@ -15,7 +15,7 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
   const apply = (roomId: string, event: RoomEvent): RoomState => {
     const before = rooms.get(roomId) ?? emptyRoom(roomId);
     const { room, effects } = transition(before, event);
-    // An empty room is no room: it holds no memory and remembers no roles.
+    // An empty room is deleted, with its roles.
     if (room.members.length === 0) rooms.delete(roomId);
     else rooms.set(roomId, room);
     if (event.kind === 'leave' || event.kind === 'disconnect') peers.delete(event.connectionId);
@@ -31,7 +31,7 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
       const { connectionId } = member;
       const { members } = apply(roomId, { kind: 'join', member, devices });
       const seated = members.some((present) => present.connectionId === connectionId);
-      // In this same turn: a join that came between the two would hand the mover its old seat back.
+      // In the same turn: a join in between would give the moving client its old seat again.
       if (seated && leaving !== null && leaving !== roomId) {
         apply(leaving, { kind: 'move', connectionId });
       }

@@ -1,4 +1,4 @@
-// What the signaling feature shows: connections, rooms, messages, and what did not happen and why.
+// Registers the metrics of signaling.
 import type { Metrics } from '../observability/metrics.js';
 import type { Signaling } from './signaling.js';
 
@@ -9,7 +9,7 @@ export function signalingMetrics(
   metrics.level('couplet_connections', 'WebSocket connections open now.', () => connections.size);
   metrics.count(
     'couplet_connections_opened_total',
-    'Opening handshakes done.',
+    'WebSocket opening handshakes completed.',
     () => counters.opened,
   );
   metrics.level('couplet_live_rooms', 'Rooms with at least one member now.', () =>
@@ -17,42 +17,42 @@ export function signalingMetrics(
   );
   metrics.counts(
     'couplet_messages_total',
-    'Messages taken from clients.',
+    'Messages accepted from clients, by type.',
     'type',
     () => counters.messages,
   );
   metrics.counts(
     'couplet_forwards_total',
-    'Messages forwarded to a peer.',
+    'Messages forwarded to a peer, by type.',
     'type',
     () => counters.forwards,
   );
   metrics.counts(
     'couplet_drops_total',
-    'Messages that went nowhere.',
+    'Messages that were not delivered or had no effect, by cause.',
     'cause',
     () => counters.drops,
   );
   metrics.counts(
     'couplet_refused_handshakes_total',
-    'Opening handshakes refused.',
+    'WebSocket opening handshakes refused, by cause.',
     'cause',
     () => counters.refusals,
   );
   metrics.counts(
     'couplet_closes_total',
-    'Connections the server closed.',
+    'WebSocket connections that the server closed, by reason.',
     'reason',
     () => counters.closes,
   );
   metrics.count(
     'couplet_rate_warnings_total',
-    'Connections warned that they send too fast.',
+    'Warnings to connections that exceeded the message rate.',
     () => counters.warnings,
   );
   metrics.count(
     'couplet_reaped_total',
-    'Connections dropped because their heartbeat went unanswered.',
+    'Connections dropped because they did not answer the heartbeat.',
     () => counters.reaped,
   );
 }

@@ -1,4 +1,4 @@
-// Text frame → client message, or the error to answer with. Outside input is unknown until a compiled schema accepts it.
+// Parses a text frame into a client message, or into the error to answer with.
 import {
   type ClientMessage,
   type ClientMessageType,
@@ -12,14 +12,14 @@ import { parseModestJson } from '../http/json-shape.js';
 import { plainForward } from './fast-lane/plain-forward.js';
 import { type Forwarded, forwarded } from './forwarded.js';
 
-/** A message that a client sent: one for the server, or one for the peer, of which the server needs no more than the type. */
+/** A client message: for the server, or for the peer. Of the latter, the server needs only the type. */
 export type Incoming = Exclude<ClientMessage, ForwardedMessage> | Forwarded;
 
 export type Parsed =
   | { kind: 'message'; message: Incoming }
   | { kind: 'fault'; code: SignalingErrorCode; error: string };
 
-/** The code for each field that a schema can find fault with. */
+/** The error code for each field that a schema can reject. */
 const FIELD_CODES: Record<string, SignalingErrorCode | undefined> = {
   roomId: 'invalid_room_id',
   deviceId: 'invalid_device_id',
@@ -45,10 +45,10 @@ const checks = new Map(
   ]),
 );
 
-/** How much of an unknown type the answer repeats, in UTF-16 units. */
+/** Most of an unknown type that the answer repeats, in UTF-16 code units. */
 const MAX_ECHO = 64;
 
-/** RFC 8259 §8.1 lets a parser ignore it; REST does, because its decoder of UTF-8 does. */
+/** Byte order mark. RFC 8259 §8.1 lets a parser ignore it; the UTF-8 decoder of REST ignores it too. */
 const BYTE_ORDER_MARK = '\ufeff';
 
 export function parseMessage(text: string): Parsed {
@@ -62,7 +62,7 @@ function parseFully(text: string): Parsed {
   try {
     value = parseModestJson(json);
   } catch {
-    // The parser's error quotes the message: it goes no further.
+    // The parser's error quotes the message, so it is not passed on.
     return fault('invalid_json');
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -97,7 +97,7 @@ function incoming(message: ClientMessage, json: string): Incoming {
   }
 }
 
-/** The beginning of a type that nobody knows. Half a surrogate pair is no Unicode, and parsers refuse JSON with one. */
+/** The beginning of an unknown type, without half a surrogate pair, which JSON parsers refuse. */
 function echo(type: string): string {
   const cut = type.slice(0, MAX_ECHO);
   return (/[\ud800-\udbff]$/.test(cut) ? cut.slice(0, -1) : cut).replace(

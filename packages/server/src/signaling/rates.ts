@@ -1,4 +1,4 @@
-// How much one connection may send: warned once it sends faster than the rate, closed when it does not heed that.
+// Limits the message rate of one connection: warns above the rate, and closes if the client does not slow down.
 import { LeakyBucket } from '../limits/leaky-bucket.js';
 
 export interface Rate {
@@ -6,16 +6,16 @@ export interface Rate {
   readonly bytesPerSecond: number;
 }
 
-/** Seconds' worth of the rate that may come at once: the candidates of a whole session, say. */
+/** Seconds' worth of the rate that may arrive at once, such as all candidates of a session. */
 export const BURST_SECONDS = 4;
 
-/** What to do about one more message. */
+/** The decision about one message. */
 export type Verdict = 'fine' | 'warn' | 'abuse';
 
 /**
- * Counts what comes in against a rate, by a bucket that leaks (its level is in seconds' worth of the rate). Past one
- * full bucket the sender is warned, once until it has slowed down; past two it is an abuser. Time in which the server
- * did not read the connection is no time in which the client sent fast.
+ * Counts messages in a leaky bucket, whose level is in seconds' worth of the rate. Above one full bucket the sender is
+ * warned, once until it has slowed down; above two it is an abuser. Time in which the server did not read the connection
+ * is credited.
  */
 export class RateMeter extends LeakyBucket {
   readonly #rate: Rate;

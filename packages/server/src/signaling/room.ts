@@ -1,4 +1,4 @@
-// The two-seat rule, pure: (room, event) → (room, effects). docs/protocol.md §5 has the state table.
+// Implements the rules of rooms as a pure function: (room, event) → (room, effects). docs/protocol.md §5 has the state table.
 //
 //   members │ event                     │ members after │ told
 //   ────────┼───────────────────────────┼───────────────┼─────────────────────────────────────────────────────────
@@ -6,20 +6,19 @@
 //   1       │ join by another           │ 2             │ joiner: room_joined; joiner, waiter: room_ready
 //   2       │ join by a third           │ 2             │ joiner: room_full
 //   1, 2    │ join by a present member  │ same          │ joiner: room_joined, room_ready if two are in
-//   1, 2    │ join by a present device  │ same          │ ghost: close 4001; peer: peer_disconnected; then as a join
+//   1, 2    │ join by a present device  │ same          │ earlier connection: close 4001; peer: peer_disconnected; then as a join
 //   1, 2    │ join of a proved device   │ 1, 2          │ intruders: close 4001; peer: peer_disconnected; then as a join
 //   0, 1, 2 │ join of an intruder       │ same          │ joiner: error forbidden
 //   1, 2    │ leave                     │ one less      │ leaver: left_room; peer: peer_left
 //   1, 2    │ move to another room      │ one less      │ peer: peer_left
 //   1, 2    │ disconnect                │ one less      │ peer: peer_disconnected
 //
-// Roles follow from the room alone: in a paired room the device that made the code is the initiator and the other is
-// not, whoever came first; where neither device is known, the longest-present member is.
+// Roles depend on the room alone. In a paired room, the device that made the code is the initiator, regardless of the
+// order of arrival. If neither device is present, the longest-present member is the initiator.
 //
-// Once a device has proved itself with its secret, one seat is its own. An intruder is a member that has no right to a seat
-// by that: it claims to be a proved device without being proved, or both seats are owned and it is proved as neither.
-// A proof can come while intruders sit there, or while they are on their way here: then the device that is proved
-// finds its seat all the same.
+// A device that has proved itself with its secret owns one seat. An intruder is a member without a right to a seat:
+// it claims to be a proved device without proof, or both seats are owned and it is proved as neither device.
+// A proved device gets its seat even if intruders joined before its proof was recorded.
 import {
   type CloseReason,
   ROOM_SEATS,
@@ -30,7 +29,7 @@ import { assertNever } from '../base/assert-never.js';
 
 export interface Member {
   connectionId: string;
-  /** What the member says its device is; null where it did not say. */
+  /** The device id that the member sent; null if it sent none. */
   deviceId: string | null;
   /** Whether it has proved that it is this device. */
   isProved?: boolean | undefined;
@@ -40,16 +39,16 @@ export interface Member {
 export interface PairedDevices {
   client1: string;
   client2: string;
-  /** Whether client1 has ever proved itself: then its seat is for those that do. */
+  /** Whether client1 has ever proved itself; its seat then requires proof. */
   proved1?: boolean | undefined;
   proved2?: boolean | undefined;
 }
 
 export interface RoomState {
   readonly roomId: string;
-  /** At most two, longest present first; who takes a ghost's seat over takes its place here too. */
+  /** At most two, longest present first; a take-over keeps the position. */
   readonly members: readonly Member[];
-  /** Null in a room that no pairing made, and until a member that gave its device has come. */
+  /** Null in a room without pairing, and until a member that sent its device id has joined. */
   readonly devices: PairedDevices | null;
 }
 
@@ -57,9 +56,9 @@ export type RoomEvent =
   | { kind: 'join'; member: Member; devices: PairedDevices | null }
   | { kind: 'leave' | 'move' | 'disconnect'; connectionId: string };
 
-/** Something that happens to one connection, in the order of the list. */
+/** An effect on one connection; effects are carried out in the order of the list. */
 export type Effect =
-  /** The seat this connection now holds, and who sits opposite; null: none any more. */
+  /** The seat of the connection from now on, with its peer; null: none. */
   | { kind: 'seat'; to: string; seat: Seat | null }
   | { kind: 'send'; to: string; message: ServerMessage }
   | { kind: 'close'; to: string; reason: CloseReason };
@@ -67,7 +66,7 @@ export type Effect =
 export interface Seat {
   readonly roomId: string;
   readonly peerId: string | null;
-  /** The device that sits here, where it is one of the two that paired the room; null: nobody vouches for this member. */
+  /** The device of the member if it is one of the two that paired the room; otherwise null. */
   readonly pairedDevice: string | null;
 }
 
@@ -80,7 +79,7 @@ export function emptyRoom(roomId: string): RoomState {
   return { roomId, members: [], devices: null };
 }
 
-/** Applies one event; an event of a connection that is not in the room changes nothing and tells nobody. */
+/** Applies one event. Departures of a connection that is not in the room change nothing and have no effects. */
 export function transition(room: RoomState, event: RoomEvent): Transition {
   switch (event.kind) {
     case 'join':
@@ -102,19 +101,19 @@ function join(before: RoomState, joiner: Member, joined: PairedDevices | null): 
     return refuse(before, joiner, { type: 'error', ...refusal('forbidden') });
   }
   const others = before.members.filter((member) => member !== present);
-  const ghost = others.find(
+  const earlier = others.find(
     (member) => member.deviceId !== null && member.deviceId === seated.deviceId,
   );
-  const stay = others.filter((member) => member !== ghost && !isIntruder(member, devices));
-  const replaced = ghost ?? present;
+  const stay = others.filter((member) => member !== earlier && !isIntruder(member, devices));
+  const replaced = earlier ?? present;
   const seats = ROOM_SEATS - (isSeatReserved(seated, stay, devices) ? 1 : 0);
   if (!replaced && stay.length >= seats) {
-    // A third join is refused, not queued: the app shows at once that the room is taken.
+    // A third join is refused, not queued, so the app can report at once that the room is full.
     if (!seated.isProved) {
       const { roomId } = before;
       return refuse(before, joiner, { type: 'room_full', ...refusal('room_full'), roomId });
     }
-    // Two that have proved nothing, and one of them in the seat of this device: the other device may be the other.
+    // Both members lack proof, and one is evicted. A member with a paired device id may be the other device, so it stays.
     const { client1, client2 } = devices ?? {};
     const kept = stay.find(({ deviceId }) => deviceId === client1 || deviceId === client2);
     stay.splice(0, stay.length, kept ?? (stay[0] as Member));
@@ -135,8 +134,8 @@ function join(before: RoomState, joiner: Member, joined: PairedDevices | null): 
   }
   const peer = peerOf(room, joiner.connectionId);
   if (evicted.length > 0 && peer) effects.push(tellPeer(peer.connectionId, 'disconnect'));
-  // On the connection that it has, it would not see otherwise that an intruder opposite is gone.
-  const isLeft = present !== undefined && evicted.some((member) => member !== ghost);
+  // A member that joins again would otherwise not be told that its peer was evicted.
+  const isLeft = present !== undefined && evicted.some((member) => member !== earlier);
   if (isLeft && !peer) effects.push(tellPeer(joiner.connectionId, 'disconnect'));
   effects.push(seatOf(room, joiner.connectionId));
   effects.push({
@@ -151,7 +150,7 @@ function join(before: RoomState, joiner: Member, joined: PairedDevices | null): 
     to: joiner.connectionId,
     message: roomReady(room, joiner.connectionId),
   });
-  // One who joins again disturbs nobody, unless what it said of its device changes the peer's role.
+  // A repeated join does not affect the peer, unless the device id of the member changes the peer's role.
   const undisturbed =
     present &&
     evicted.length === 0 &&
@@ -167,14 +166,14 @@ function join(before: RoomState, joiner: Member, joined: PairedDevices | null): 
   return { room, effects };
 }
 
-/** The member that a joiner becomes: on the connection that it has, it need not say again which device it is. */
+/** The member that a joiner becomes; a repeated join keeps the device id and proof of its connection. */
 function seatedAs(joiner: Member, present: Member | undefined): Member {
   const deviceId = joiner.deviceId ?? present?.deviceId ?? null;
   const isProved = joiner.isProved || (present?.isProved && present.deviceId === deviceId);
   return { connectionId: joiner.connectionId, deviceId, ...(isProved ? { isProved } : {}) };
 }
 
-/** What is known of the devices by either: what was proved stays proved, whichever join the news came with. */
+/** Merges what two joins found about the devices: a proof found by either stays. */
 function bothKnown(before: PairedDevices | null, now: PairedDevices | null): PairedDevices | null {
   const known = now ?? before;
   if (known === null) return null;
@@ -191,14 +190,14 @@ function isIntruder({ deviceId, isProved }: Member, devices: PairedDevices | nul
   return Boolean((proved1 && deviceId === client1) || (proved2 && deviceId === client2));
 }
 
-/** Whether one seat is kept for a device that has proved itself before and is not here, and is not this joiner. */
+/** Whether one seat is reserved for an absent proved device other than the joiner. */
 function isSeatReserved(
   joiner: Member,
   others: readonly Member[],
   devices: PairedDevices | null,
 ): boolean {
   const isOwned = devices?.proved1 || devices?.proved2;
-  // Where both seats are owned, whoever sits there or comes is proved.
+  // If both seats are owned, all members and the joiner are proved.
   return Boolean(isOwned) && !joiner.isProved && !others.some(({ isProved }) => isProved);
 }
 
@@ -238,28 +237,27 @@ export function initiator({ members, devices }: RoomState): Member | undefined {
   const creator = members.find((member) => member.deviceId === devices.client1);
   if (creator) return creator;
   const acceptor = members.find((member) => member.deviceId === devices.client2);
-  // The acceptor never initiates: opposite it sits the creator, who did not say so, or nobody yet.
+  // The acceptor never initiates: its peer is the creator without a device id, or absent.
   return acceptor ? members.find((member) => member !== acceptor) : members[0];
 }
 
-/** Whether this member makes the offer. */
 export function isInitiator(room: RoomState, connectionId: string): boolean {
   return initiator(room)?.connectionId === connectionId;
 }
 
-/** Who sits opposite. */
+/** The other member. */
 export function peerOf(room: RoomState, connectionId: string): Member | undefined {
   return room.members.find((member) => member.connectionId !== connectionId);
 }
 
-/** Tells a connection which seat it holds, and who sits opposite. */
+/** The effect that gives a connection its seat and its peer. */
 export function seatOf(room: RoomState, connectionId: string): Effect {
   const peerId = peerOf(room, connectionId)?.connectionId ?? null;
   const pairedDevice = pairedDeviceOf(room, connectionId);
   return { kind: 'seat', to: connectionId, seat: { roomId: room.roomId, peerId, pairedDevice } };
 }
 
-/** The device of a member, where it is one of the two that paired the room. */
+/** The device of a member if it is one of the two that paired the room. */
 export function pairedDeviceOf(
   { members, devices }: RoomState,
   connectionId: string,
@@ -279,7 +277,7 @@ function roomJoined(room: RoomState, connectionId: string): ServerMessage {
   };
 }
 
-/** What a member of a full room is told. */
+/** The message to each member of a full room. */
 export function roomReady(room: RoomState, connectionId: string): ServerMessage {
   return {
     type: 'room_ready',
@@ -290,7 +288,7 @@ export function roomReady(room: RoomState, connectionId: string): ServerMessage 
   };
 }
 
-/** What a member is told of a peer that goes. */
+/** The message to a member whose peer has left. */
 export function tellPeer(to: string, how: 'leave' | 'move' | 'disconnect'): Effect {
   const message: ServerMessage =
     how === 'disconnect'

@@ -1,4 +1,4 @@
-// GET /rooms: the rooms with members, for debugging.
+// Implements GET /rooms, which lists the rooms with members, for debugging.
 import { ROOM_SEATS } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
@@ -6,7 +6,7 @@ import { budgetOf } from '../http/paced-requests.js';
 import { COST } from '../limits/address-budget.js';
 import type { Backplane } from './backplane.js';
 
-/** @param guard - refuses who may not see room ids: a room id is all that it takes to enter a room */
+/** @param guard - refuses callers that may not see room ids, because a room id is enough to enter a room */
 export function roomRoutes(
   app: FastifyInstance,
   backplane: Backplane,

@@ -1,4 +1,4 @@
-// The signaling feature, put together: connections, backplane, heartbeat and upgrade as one thing to start and to drain.
+// Assembles the signaling feature from connections, backplane, heartbeat and upgrade; starts and drains it.
 import type { IncomingMessage, Server } from 'node:http';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { TrustProxy } from '../http/client-address.js';
@@ -18,7 +18,7 @@ import { Corking } from './websocket/corking.js';
 import { Heartbeat } from './websocket/heartbeat.js';
 import { acceptWebSockets } from './websocket/upgrade.js';
 
-/** A seat that a connection asks for, as the embedding application sees it. */
+/** A request for a seat, as passed to the embedding application. */
 export interface JoinRequest {
   /** The HTTP request that opened the connection: its headers, its query. */
   request: IncomingMessage;
@@ -26,7 +26,7 @@ export interface JoinRequest {
   deviceId: string | null;
 }
 
-/** The embedding application's word; what it does not decide is allowed. */
+/** Decisions of the embedding application; a missing hook allows everything. */
 export interface SignalingGate {
   /** Whether a WebSocket may be opened; otherwise the handshake is answered 401. */
   connect?: (request: IncomingMessage) => boolean | Promise<boolean>;
@@ -37,7 +37,7 @@ export interface SignalingGate {
 export interface SignalingDeps {
   server: Server;
   config: Config;
-  /** Makes what holds the rooms, and reaches the connections of this process. */
+  /** Creates the backplane over the connections of this process. */
   createBackplane: (connections: LocalConnections) => Backplane;
   directory: RoomDirectory;
   iceServers: IceServers;
@@ -57,8 +57,8 @@ export interface Signaling {
   readonly counters: SignalingCounters;
   readonly connections: { readonly size: number };
   /**
-   * Refuses new connections, closes those there are with 1012, so many a second, and drops whoever has not gone
-   * after `graceMs`. Resolves when none is left, and their seats are given up.
+   * Refuses new connections, closes the others with 1012 at a limited rate, and drops those that remain after `graceMs`.
+   * Resolves when none is left and all seats are given up.
    */
   drain(graceMs: number): Promise<void>;
 }
@@ -66,7 +66,7 @@ export interface Signaling {
 /** How often a drain closes its share of connections, in milliseconds. */
 const DRAIN_TURN_MS = 50;
 
-/** Part of a shutdown's time in which every connection is told to close; in the rest, clients may answer. */
+/** Part of a shutdown's time in which the close frames are sent; the rest is for the clients' answers. */
 const SHARE_FOR_CLOSES = 0.75;
 
 export function startSignaling(deps: SignalingDeps): Signaling {
@@ -100,7 +100,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
       backplane,
       handle: (connection, message) => handle(connection, message, handlerDeps),
       counters,
-      // How fast clients send is a matter of real time, whatever clock the rest goes by.
+      // Message rates use real time, even if tests pass another clock.
       clock: systemClock,
       stalls: deps.stalls,
       log,
@@ -117,7 +117,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
       heartbeat.stop();
       const left = [...connections];
       const total = left.length;
-      // Faster where the time would not do: being dropped without a word, all at one instant, is worse.
+      // Faster if the time is too short: dropping the rest all at once without a close frame would be worse.
       const inTimeMs = graceMs * SHARE_FOR_CLOSES;
       const perTurn =
         Math.max(config.shutdownClosesPerSecond / 1000, total / inTimeMs) * DRAIN_TURN_MS;
@@ -140,7 +140,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
   };
 }
 
-/** Who may take a seat: with paired rooms required, only the two devices of the room; and whom the application lets. */
+/** With paired rooms required, only the two devices of the room may join; the application decides on each join. */
 function joinRule(requirePairedRooms: boolean, gate: SignalingGate): MayJoin {
   return (connection, roomId, deviceId, devices) => {
     if (requirePairedRooms) {

@@ -1,7 +1,7 @@
-// Frames of RFC 6455 §5.2 as clients send them: where they lie in what was read, and their payload in the clear.
+// Parses client frames (RFC 6455 §5.2): finds their bounds and unmasks their payload.
 import { FINAL_TEXT } from '../websocket/text-frame.js';
 
-/** First bytes of frames after which the next message begins: nothing is left open, and nothing ends. */
+/** First bytes of frames after which a new message can begin: no open fragment, and no close. */
 const FINAL_BINARY = 0x82;
 const PING = 0x89;
 const PONG = 0x8a;
@@ -10,19 +10,19 @@ const SELF_CONTAINED: readonly number[] = [FINAL_TEXT, FINAL_BINARY, PING, PONG]
 const MASKED = 0x80;
 const MASK_BYTES = 4;
 
-/** The head of one frame, read anew for each: a place for figures, not an object for every frame. */
+/** The header of one frame. One object is reused for all frames, to avoid an allocation for each. */
 export class ClientFrame {
   /** Opcode and flags. */
   first = 0;
   payloadAt = 0;
   payloadBytes = 0;
 
-  /** Where the next frame begins. */
+  /** Offset of the next frame. */
   get end(): number {
     return this.payloadAt + this.payloadBytes;
   }
 
-  /** Reads the head that begins at `at`; false: it is not all there, or none that a client may send. */
+  /** Reads the header at `at`; false if it is incomplete, or not one that a client may send. */
   read(bytes: Buffer, at: number): boolean {
     const second = bytes[at + 1];
     if (second === undefined || second < MASKED) return false;
@@ -37,7 +37,7 @@ export class ClientFrame {
     return true;
   }
 
-  /** Copies the payload of the frame that was read, without its mask (§5.3). */
+  /** Copies the unmasked payload of the frame (§5.3). */
   unmaskInto(target: DataView, at: number, source: DataView): void {
     const { payloadAt, payloadBytes } = this;
     const mask = source.getInt32(payloadAt - MASK_BYTES);
@@ -55,9 +55,9 @@ export class ClientFrame {
 const frame = new ClientFrame();
 
 /**
- * Where the last frame ends that begins before `limit`, in `bytes`, the first `owed` of which belong to one before; beyond
- * the end of `bytes` where some of it is still to come. Undefined where that cannot be told: within a head, after a
- * fragment, after a close frame, after what is no frame.
+ * The end of the last frame that begins before `limit` in `bytes`. The first `owed` bytes belong to an earlier frame. The
+ * end is beyond `bytes` if the frame is incomplete. Undefined if it cannot be determined: within a header, and after a
+ * fragment, a close frame or an invalid frame.
  */
 export function endOfFrames(bytes: Buffer, owed: number, limit: number): number | undefined {
   let at = owed;

@@ -1,13 +1,13 @@
-// Plain messages for a peer in this process, taken out of what was read from a socket before ws sees it.
+// Forwards plain messages for a peer in this process from the bytes of a socket, before ws parses them.
 //
 //   read:  │ plain │ plain │ plain │ anything else … │
 //          └─────────┬───────────┘ └───────┬─────────┘
-//                passed on         left to ws, with what follows it in the next 4 KiB
+//                forwarded         left to ws, with the rest of the next 4 KiB
 //
-// ws reads its part as if it were all there is. Where its frames end is all that has to be known of it: the lane is open
-// again where a frame begins. Where that can no longer be told, ws has the connection for good.
+// The lane tracks only where the frames of ws end, and resumes at the next frame. If that can no longer be determined,
+// ws keeps the connection permanently.
 //
-// Every read of a connection comes by here, so this is also where an address that has used up its budget waits.
+// Every read of a connection passes through the lane, so reads also wait here if the budget of the address is used up.
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.js';
 import { COST, type Reader } from '../../limits/address-budget.js';
@@ -17,7 +17,7 @@ import type { Connections } from '../connections.js';
 import type { SignalingCounters } from '../counters.js';
 import type { Connection } from '../websocket/connection.js';
 import { type Corking, readsAtOnce } from '../websocket/corking.js';
-import type { Inbox } from '../websocket/receive-queue.js';
+import type { ReceiveQueue } from '../websocket/receive-queue.js';
 import { FINAL_TEXT, headBytesOf, writeHead } from '../websocket/text-frame.js';
 import { viewOf } from '../websocket/tick-buffer.js';
 import { ClientFrame, endOfFrames } from './client-frame.js';
@@ -28,7 +28,7 @@ const LANE = Symbol('lane');
 type LaneStream = Duplex & { [LANE]?: FastLane };
 type Listener = (this: Duplex, read: Buffer) => void;
 
-/** What all lanes share. */
+/** Shared by all lanes. */
 export interface FastLaneDeps {
   backplane: Pick<Backplane, 'reaches'>;
   connections: Pick<Connections, 'get'>;
@@ -39,43 +39,48 @@ export interface FastLaneDeps {
   maxMessageBytes: number;
 }
 
-/** Bytes that ws gets at a time: between two pieces the budget is looked at. */
+/** Bytes per call of ws; the budget is checked between calls. */
 const PIECE_BYTES = 4096;
 
-/** A byte that nobody reads any more. */
+/** Cost of a discarded byte. */
 const DISCARDED_BYTE_COST = 0.0005;
 
-/** The frame that is looked at. */
+/** The current frame. */
 const frame = new ClientFrame();
 
-/** The frames of the present run, by type. */
+/** Number of frames in the current run, by type. */
 const inRun: Record<PlainType, number> = { ice_candidate: 0, webrtc_offer: 0, webrtc_answer: 0 };
 
 export class FastLane implements Reader {
   readonly #stream: LaneStream;
   readonly #connection: Connection;
-  readonly #inbox: Inbox;
+  readonly #receiveQueue: ReceiveQueue;
   readonly #deps: FastLaneDeps;
   readonly #ws: Listener | undefined;
-  /** Whether frames may be passed on without ws: never where what was written is not read at once. */
+  /** Whether frames may be forwarded without ws; never if the stream does not read written bytes at once. */
   #isOpen: boolean;
   #isClosed = false;
-  /** Bytes that are still to come of the last frame that was left to ws. */
+  /** Missing bytes of the last frame that was left to ws. */
   #owed = 0;
-  /** What was read and has to wait for the budget of the address. */
+  /** Bytes that wait for the budget of the address. */
   #kept: Buffer | undefined;
-  /** When it began to wait; undefined: it does not. */
+  /** When the wait began; undefined if nothing waits. */
   #keptAt: number | undefined;
 
-  /** Puts itself in the place of ws, which listens to the stream's data already. */
-  constructor(stream: Duplex, connection: Connection, inbox: Inbox, deps: FastLaneDeps) {
+  /** Replaces the `data` listener of ws, which must already be attached. */
+  constructor(
+    stream: Duplex,
+    connection: Connection,
+    receiveQueue: ReceiveQueue,
+    deps: FastLaneDeps,
+  ) {
     this.#stream = stream;
     this.#connection = connection;
-    this.#inbox = inbox;
+    this.#receiveQueue = receiveQueue;
     this.#deps = deps;
     const listeners = stream.listeners('data');
     this.#isOpen = readsAtOnce(stream);
-    // Any other number is not of the ws that is known here: it goes on alone.
+    // With any other number, this is an unknown version of ws, which continues alone.
     if (listeners.length !== 1) return;
     this.#ws = listeners[0] as Listener;
     this.#stream[LANE] = this;
@@ -83,7 +88,7 @@ export class FastLane implements Reader {
     stream.on('data', onData);
   }
 
-  /** For when ws has failed the connection, and reads no more: what still comes is discarded, at the same cost. */
+  /** To be called when ws has failed the connection: later bytes are discarded, and still charged. */
   close(): void {
     this.#isClosed = true;
     this.#kept = undefined;
@@ -96,17 +101,17 @@ export class FastLane implements Reader {
     else this.#go(read);
   }
 
-  /** Its turn has come. */
+  /** Called when the budget allows more. */
   release(): void {
     const kept = this.#kept;
     this.#kept = undefined;
-    this.#inbox.excuse(this.#deps.clock.monotonic() - (this.#keptAt as number));
+    this.#receiveQueue.excuse(this.#deps.clock.monotonic() - (this.#keptAt as number));
     this.#keptAt = undefined;
     this.#connection.resume();
     if (kept !== undefined) this.#go(kept);
   }
 
-  /** Lets what was read wait, and reads no further. */
+  /** Holds the bytes, and stops reading. */
   #keep(read: Buffer): void {
     if (!this.#isClosed) {
       this.#kept = this.#kept === undefined ? read : Buffer.concat([this.#kept, read]);
@@ -128,11 +133,11 @@ export class FastLane implements Reader {
       }
       if (!this.#isClosed) this.#keep(left);
     } catch (error) {
-      this.#inbox.fail(error);
+      this.#receiveQueue.fail(error);
     }
   }
 
-  /** Takes frames from the beginning of what was read; returns how many bytes. */
+  /** Takes frames from the beginning of the bytes; returns the number of bytes taken. */
   #take(read: Buffer): number {
     const peer = this.#owed === 0 && this.#isOpen ? this.#peer() : undefined;
     const taken = peer === undefined ? 0 : this.#passOn(read, peer);
@@ -140,16 +145,16 @@ export class FastLane implements Reader {
     return taken + this.#leave(taken === 0 ? read : read.subarray(taken));
   }
 
-  /** Who may be sent to without asking anybody; nobody while a message of the sender is under way. */
+  /** The peer, if it is in this process; undefined while a message of the sender is in progress. */
   #peer(): Connection | undefined {
     const { backplane, connections } = this.#deps;
     const { id, seat, open } = this.#connection;
     const peerId = seat?.peerId ?? null;
-    if (peerId === null || !open || this.#inbox.busy) return undefined;
+    if (peerId === null || !open || this.#receiveQueue.busy) return undefined;
     return backplane.reaches(id, peerId) ? connections.get(peerId) : undefined;
   }
 
-  /** Passes on the frames from the beginning that it may; returns the bytes that they take up. */
+  /** Forwards the plain frames at the beginning; returns their size in bytes. */
   #passOn(read: Buffer, peer: Connection): number {
     const { corking, counters, clock, stalls } = this.#deps;
     const { frames } = corking;
@@ -169,7 +174,7 @@ export class FastLane implements Reader {
       if (type === undefined) break;
       at = frame.end;
       this.#connection.unanswered = 0;
-      if (!this.#inbox.admit(frame.payloadBytes, now, stalledMs)) break;
+      if (!this.#receiveQueue.admit(frame.payloadBytes, now, stalledMs)) break;
       counters.messages[type] += 1;
       inRun[type] += 1;
       frames.add(this.#signedBytes());
@@ -178,7 +183,7 @@ export class FastLane implements Reader {
     return at;
   }
 
-  /** Sends the frames that were signed since the last run; they are forwarded if the peer takes them. */
+  /** Sends the frames that were signed since the last run. */
   #sendRun(peer: Connection): void {
     const { corking, counters } = this.#deps;
     const run = corking.frames.run();
@@ -200,7 +205,7 @@ export class FastLane implements Reader {
     return first === FINAL_TEXT && payloadBytes <= maxBytes;
   }
 
-  /** What the frame has as a payload when it is passed on: the signature stands in the place of the last brace. */
+  /** Size of the forwarded payload: the signature replaces the last brace. */
   #signedPayloadBytes(): number {
     return frame.payloadBytes - 1 + this.#connection.signature.length;
   }
@@ -210,7 +215,7 @@ export class FastLane implements Reader {
     return headBytesOf(bytes) + bytes;
   }
 
-  /** Writes the signed frame where the next one goes; undefined: it is not plain, and what was written is void. */
+  /** Writes the signed frame at the end of the run; undefined if it is not plain, and the bytes are unused. */
   #sign(source: DataView): PlainType | undefined {
     const { bytes, view, end } = this.#deps.corking.frames;
     const signedPayloadBytes = this.#signedPayloadBytes();
@@ -224,10 +229,10 @@ export class FastLane implements Reader {
     return type;
   }
 
-  /** Leaves frames to ws, or a piece of what are none; returns how many bytes. */
+  /** Passes frames, or a piece of other bytes, to ws; returns the number of bytes. */
   #leave(bytes: Buffer): number {
     const end = this.#isOpen ? endOfFrames(bytes, this.#owed, PIECE_BYTES) : undefined;
-    // From here on ws has the connection for good.
+    // From now on, ws keeps the connection.
     if (end === undefined) this.#isOpen = false;
     const left = Math.min(end ?? PIECE_BYTES, bytes.length);
     this.#owed = (end ?? left) - left;

@@ -1,26 +1,25 @@
-// Messages to be forwarded that are spelled as JSON.stringify spells them: recognised as text, and passed on as they came.
+// Recognizes messages in the spelling of JSON.stringify, which are forwarded unchanged.
 //
-// What is recognised here is one that the long way (parse.ts) would accept, and hand on with the same members and no
-// others. All else takes the long way: other orders, white space, characters beyond ASCII, escapes in candidates,
-// further members.
+// A recognized message is one that parse.ts would accept and forward with the same members and no others. Messages
+// with other orders, white space, non-ASCII characters, escapes in candidates, or further members go through parse.ts.
 import type { ForwardedMessage } from '@couplet/protocol';
 
-/** Longer ones are rare, and go the long way: of each escape the search remembers something, and memory for that ends. */
+/** Longer ones are rare and go through parse.ts: the regular expression needs memory for each escape. */
 export const MAX_PLAIN_BYTES = 16_384;
 
-/** Characters that stand for themselves in JSON, as far as these messages have them: printable ASCII without `"` and `\`. */
+/** Characters without escapes: printable ASCII without `"` and `\`. */
 const CHARS = '[ !#-\\[\\]-~]*';
 const STRING = `"${CHARS}"`;
 const INDEX = '(?:0|[1-9]\\d{0,4})';
 
-/** RTCIceCandidate.toJSON() in browsers, and the order of docs/protocol.md. Members in a fixed order come once each. */
+/** The order of RTCIceCandidate.toJSON() and of docs/protocol.md. A fixed order makes each member occur once. */
 const CANDIDATE = new RegExp(
   `^\\{"type":"ice_candidate","candidate":\\{"candidate":${STRING}(?:` +
     `,"sdpMid":${STRING},"sdpMLineIndex":${INDEX}(?:,"usernameFragment":(?:${STRING}|null))?|` +
     `,"sdpMLineIndex":${INDEX},"sdpMid":${STRING})\\}\\}$`,
 );
 
-/** The escapes of JSON; that of the quote ends the recognition, so that the first quote is the end of the string. */
+/** The escapes of JSON except the escaped quote, so the first quote is the end of the string. */
 const ESCAPE = '\\\\(?:[\\\\/bfnrt]|u[0-9a-fA-F]{4})';
 const DESCRIPTION = new RegExp(
   `^\\{"type":"webrtc_(?:offer|answer)","sdp":"${CHARS}(?:${ESCAPE}${CHARS})*"\\}$`,
@@ -28,13 +27,13 @@ const DESCRIPTION = new RegExp(
 
 const OFFER = '{"type":"webrtc_o';
 
-/** The types of which a message can be plain. */
+/** The types of plain messages. */
 export type PlainType = Extract<
   ForwardedMessage['type'],
   'ice_candidate' | 'webrtc_offer' | 'webrtc_answer'
 >;
 
-/** The type of a message that may be passed on as it is; undefined for everything that has to be looked at more closely. */
+/** The type of a message that may be forwarded unchanged; undefined if the message must be parsed. */
 export function plainForward(text: string): PlainType | undefined {
   if (text.length > MAX_PLAIN_BYTES) return undefined;
   if (CANDIDATE.test(text)) return 'ice_candidate';

@@ -1,10 +1,10 @@
-// How many connections there may be, in total and per address: decided before the opening handshake costs anything.
+// Limits connections in total and per address, before the opening handshake costs anything.
 import type { AddressBudget } from '../../limits/address-budget.js';
 
-/** What admission needs of an address: how many connections it has. */
+/** The part of an address that admission uses: its number of connections. */
 type Address = Pick<AddressBudget, 'connections'>;
 
-/** Counts connections, those of an address on the address itself. */
+/** Counts connections; those of an address are counted on the address itself. */
 export class Admission {
   readonly #maxTotal: number;
   readonly #maxPerAddress: number;
@@ -15,7 +15,7 @@ export class Admission {
     this.#maxPerAddress = maxPerAddress;
   }
 
-  /** Admits one more from this address, or says which limit it would exceed. */
+  /** Admits one more from this address, or returns the limit that it would exceed. */
   enter(address: Address): 'admitted' | 'total' | 'address' {
     if (this.#total >= this.#maxTotal) return 'total';
     if (address.connections >= this.#maxPerAddress) return 'address';
@@ -24,7 +24,7 @@ export class Admission {
     return 'admitted';
   }
 
-  /** Takes note that one that was admitted has gone. */
+  /** Uncounts an admitted connection that has closed. */
   exit(address: Address): void {
     this.#total -= 1;
     address.connections -= 1;

@@ -1,4 +1,4 @@
-// A socket whose handshake is done → a Connection with its inbox, its lane and its end.
+// Attaches a socket after its opening handshake: creates its Connection, receive queue and fast lane, and handles its end.
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -15,7 +15,7 @@ import { BURST_SECONDS, RateMeter } from '../rates.js';
 import type { Admission } from './admission.js';
 import { Connection, type ConnectionDeps } from './connection.js';
 import type { Corking } from './corking.js';
-import { type Handle, Inbox } from './receive-queue.js';
+import { type Handle, ReceiveQueue } from './receive-queue.js';
 import type { ClientSocket } from './upgrade.js';
 
 export interface AttachDeps {
@@ -29,17 +29,17 @@ export interface AttachDeps {
   backplane: Backplane;
   handle: Handle;
   counters: SignalingCounters;
-  /** Of real time: what it measures is how fast clients send. */
+  /** Of real time, for message rates. */
   clock: Pick<Clock, 'monotonic'>;
   stalls: Pick<Stalls, 'total'>;
   log: Logger;
-  /** What `connected` calls this server. */
+  /** The server name in `connected`. */
   serverName: string;
-  /** Whether each connection is to keep the request that opened it. */
+  /** Whether each connection keeps its opening request. */
   keepRequests: boolean;
 }
 
-/** Makes what takes a socket from the opening handshake on. */
+/** Returns the function that takes over a socket after its opening handshake. */
 export function attacher({
   config,
   admission,
@@ -88,20 +88,20 @@ export function attacher({
   function onMessage(this: ClientSocket, data: Buffer, isBinary: boolean): void {
     this.connection.unanswered = 0;
     // A binary frame is no message of the protocol; the empty text gets the answer of one that is not JSON.
-    this.inbox.receive(isBinary ? '' : data.toString(), data.length);
+    this.receiveQueue.receive(isBinary ? '' : data.toString(), data.length);
   }
 
   function onPing(this: ClientSocket, payload: Buffer): void {
     this.connection.unanswered = 0;
-    if (this.inbox.admit(payload.length)) this.connection.pong(payload);
+    if (this.receiveQueue.admit(payload.length)) this.connection.pong(payload);
   }
 
   function onPong(this: ClientSocket, payload: Buffer): void {
     this.connection.unanswered = 0;
-    this.inbox.admit(payload.length);
+    this.receiveQueue.admit(payload.length);
   }
 
-  /** A protocol fault, a message over the cap: ws itself then starts to close, with the code that fits, which can take its time. */
+  /** After a protocol fault or an oversized message, ws starts the close with the right code; that can take a while. */
   function onError(this: ClientSocket, { code }: Error & { code?: string }): void {
     if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.closes.message_too_big += 1;
     log.debug({ conn: this.connection.number, code }, 'socket error');
@@ -128,12 +128,12 @@ export function attacher({
     socket.connection = connection;
     const now = clock.monotonic();
     const meter = new RateMeter(rate, now, stalls.total(now));
-    socket.inbox = new Inbox(connection, meter, inboxes);
-    socket.lane = new FastLane(stream, connection, socket.inbox, lanes);
+    socket.receiveQueue = new ReceiveQueue(connection, meter, inboxes);
+    socket.lane = new FastLane(stream, connection, socket.receiveQueue, lanes);
     counters.opened += 1;
     connections.add(connection);
     if (budget.mayLog()) log.info({ conn: connection.number }, 'connected');
-    // The types of ws know only its own class as `this`.
+    // The types of ws declare only its own class as `this`.
     const events: EventEmitter = socket;
     events.on('message', onMessage);
     events.on('ping', onPing);

@@ -1,4 +1,4 @@
-// One live WebSocket: its id, its seat, sending within bounds, closing with a reason.
+// Represents one live WebSocket: its id, its seat, bounded sending, and closing with a reason.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -12,26 +12,26 @@ import { textFrame } from './text-frame.js';
 
 let opened = 0;
 
-/** What all connections share. */
+/** Shared by all connections. */
 export interface ConnectionDeps {
   corking: Corking;
   counters: SignalingCounters;
   maxBufferedBytes: number;
-  /** Called once, in a turn of its own, when a connection has begun to close from either end. */
+  /** Called once, in a later turn, when either end has begun to close the connection. */
   onGone: (connection: Connection) => void;
 }
 
 export class Connection {
   /** `clientId` on the wire; unguessable, and never logged. */
   readonly id = randomUUID();
-  /** Number of this connection in the log: counts up, means nothing elsewhere. */
+  /** Sequence number of this connection, for the log only. */
   readonly number = ++opened;
-  /** Pings since it was last heard of. */
+  /** Pings since the last frame from the client. */
   unanswered = 0;
 
-  /** Of its address. */
+  /** The budget of its address. */
   readonly budget: AddressBudget;
-  /** The request that opened it; kept only where the embedding application decides on joins. */
+  /** The opening request; kept only if the embedding application decides on joins. */
   readonly request: IncomingMessage | undefined;
 
   readonly #socket: WebSocket;
@@ -57,12 +57,12 @@ export class Connection {
     this.#deps = deps;
   }
 
-  /** What limits count it as. */
+  /** The address that limits count it under. */
   get address(): string {
     return this.budget.address;
   }
 
-  /** Where it sits; null: in no room. Written by effects of the room only. */
+  /** Its seat; null: in no room. Written only by effects of the room. */
   get seat(): Seat | null {
     return this.#seat;
   }
@@ -72,18 +72,18 @@ export class Connection {
     this.#signature = undefined;
   }
 
-  /** What its forwarded messages say of their sender, as the end of a JSON object: made once for all from one seat. */
+  /** The sender's fields of its forwarded messages, as the end of a JSON object; built once per seat. */
   get signature(): Buffer {
     if (this.#signature === undefined) {
       const text = `,${JSON.stringify({ from: this.id, roomId: this.#seat?.roomId }).slice(1)}`;
-      // Of its own: in the pool that small buffers share, it would keep 8 KiB for as long as it lives.
+      // Not in the pool that small buffers share: it would keep 8 KiB alive.
       this.#signature = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
       this.#signature.write(text);
     }
     return this.#signature;
   }
 
-  /** Whether messages still go in and out: false from the moment a close was sent or received. */
+  /** Whether messages are still sent and received: false once a close was sent or received. */
   get open(): boolean {
     return !this.#closing && this.#socket.readyState === this.#socket.OPEN;
   }
@@ -92,59 +92,59 @@ export class Connection {
     this.sendFrame(JSON.stringify(message));
   }
 
-  /** Sends a text frame; a client that does not read what it was sent is closed with 4008. Returns whether it was taken. */
+  /** Sends a text frame. Closes a client that does not read its messages with 4008. Returns whether the frame was taken. */
   sendFrame(frame: string): boolean {
     const mayWrite = this.#mayWrite();
     if (mayWrite) this.#stream.write(textFrame(frame));
     return mayWrite;
   }
 
-  /** Sends frames in memory that is lent until streams are let go: see {@link Corking}. Returns whether they were taken. */
+  /** Sends frames from memory that is lent until the streams are released: see {@link Corking}. Returns whether they were taken. */
   sendLent(frames: Buffer): boolean {
     const mayWrite = this.#mayWrite();
     if (mayWrite) this.#stream.write(this.#deps.corking.lend(this.#stream, frames));
     return mayWrite;
   }
 
-  /** Answers a ping frame; the client that does not read its pongs is a slow one like any other. */
+  /** Answers a ping frame. Unread pongs count as unread messages. */
   pong(payload: Buffer): void {
     if (this.#mayWrite()) this.#socket.pong(payload);
   }
 
   ping(): void {
-    // While it is not read, its pongs wait unread too: that says nothing about the other end.
+    // While the server does not read the connection, pongs may wait unread.
     if (!this.#socket.isPaused) this.unanswered += 1;
     this.#socket.ping();
   }
 
-  /** Starts the closing handshake; what was sent before still goes out, what comes in no longer counts. */
+  /** Starts the closing handshake. Earlier messages are still sent; later received ones are ignored. */
   close(reason: CloseReason): void {
     if (this.#closing) return;
     this.#closing = true;
     this.#deps.counters.closes[reason] += 1;
     this.#socket.close(CLOSE_CODES[reason].code, reason);
-    // The closing handshake can take its time, or never end: the peer is told now.
+    // The closing handshake can take long or never end, so the peer is told now.
     this.leave();
   }
 
-  /** Drops the connection without a word: nobody is there to hear one. */
+  /** Drops the connection without a close frame, because the client no longer answers. */
   terminate(): void {
     this.#socket.terminate();
   }
 
-  /** Stops reading, so that a client cannot pile up messages faster than they are handled; for each cause once. */
+  /** Stops reading, so a client cannot send faster than its messages are handled. Each cause calls this once. */
   pause(): void {
     this.#pauses += 1;
     if (this.#pauses === 1) this.#socket.pause();
   }
 
-  /** Takes one pause back. */
+  /** Ends one pause. */
   resume(): void {
     this.#pauses -= 1;
     if (this.#pauses === 0) this.#socket.resume();
   }
 
-  /** Whether one more frame goes out; holds the stream back until the end of the turn. */
+  /** Whether one more frame may be sent; corks the stream until the end of the turn. */
   #mayWrite(): boolean {
     if (!this.open) return false;
     if (this.#stream.writableLength > this.#deps.maxBufferedBytes) {
@@ -158,11 +158,11 @@ export class Connection {
     return true;
   }
 
-  /** Gives up its seat; told of the end of its socket, however it comes. */
+  /** Gives up the seat when the socket ends. */
   leave(): void {
     if (this.#gone) return;
     this.#gone = true;
-    // Not at once: a close can be an effect of the very change of the room that is being carried out.
+    // In a later turn: a close can be an effect of a room change that is still being carried out.
     queueMicrotask(() => this.#deps.onGone(this));
   }
 

@@ -1,29 +1,28 @@
-// One system call per socket and turn of the event loop: what is written to a socket in one turn leaves together.
+// Combines all writes to one socket in one turn of the event loop into one system call.
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { TurnBuffer } from './tick-buffer.js';
 
-/** What corking needs of a stream (`stream.Writable` has them all). */
+/** The part of `stream.Writable` that corking uses. */
 export interface Corkable {
-  /** Bytes that were written, and have not left yet. */
+  /** Bytes that are written and not yet sent. */
   readonly writableLength: number;
   cork(): void;
   uncork(): void;
 }
 
 /**
- * Holds back the writes of this turn. At its end, right after the loop has read from every socket that had news,
- * each held socket is written once: a burst of candidates costs one system call instead of one each, and a lone
- * message waits for nothing but the reads already due.
+ * Holds back the writes of a turn. At its end, after the loop has read from every readable socket, each held socket is
+ * written once. A burst of candidates costs one system call, and a single message waits only for reads that are already due.
  */
 export class Corking {
-  /** Where forwarded frames are made. What is still to be read of it when they are let go stays as it is. */
+  /** Memory for forwarded frames. Parts that a stream has yet to read are not reused. */
   readonly frames = new TurnBuffer();
   #held: Corkable[] = [];
   #borrowers: Corkable[] = [];
   #due = false;
 
-  /** Holds a stream back until the end of this turn. The caller calls it once per stream and turn. */
+  /** Corks a stream until the end of this turn. To be called once per stream and turn. */
   hold(stream: Corkable): void {
     stream.cork();
     this.#held.push(stream);
@@ -35,29 +34,29 @@ export class Corking {
     });
   }
 
-  /** Frames as they are to be written to a stream: these where it reads them at once, as far as we can tell, else a copy. */
+  /** The frames themselves if the stream reads them at once, otherwise a copy. */
   lend(stream: Corkable, frames: Buffer): Buffer {
-    // What waits behind others is kept without all else that lies beside it.
+    // Frames that wait behind others are copied, so they do not keep the whole memory in use.
     if (stream.writableLength > 0 || !readsAtOnce(stream)) return Buffer.from(frames);
     this.#borrowers.push(stream);
     return frames;
   }
 
-  /** Lets go of what is held; before the end of the turn, where there are more frames than fit. */
+  /** Uncorks the streams: at the end of the turn, or earlier if the frames do not fit. */
   release(): void {
     const held = this.#held;
     this.#held = [];
     for (const stream of held) stream.uncork();
     const borrowers = this.#borrowers;
     this.#borrowers = [];
-    // What the kernel does not take at once is kept by the stream, which reads it later.
+    // If the kernel does not take all bytes at once, the stream reads the rest later.
     this.frames.renew(borrowers.every(({ writableLength }) => writableLength === 0));
   }
 }
 
 /**
- * Whether what was written has been read once the stream has nothing left to write. Only the kernel is known to copy: a
- * stream of somebody's own may hand on what it was given, and TLS always has something left.
+ * Whether written bytes are no longer used once the stream has nothing left to write. Only the kernel is known to copy:
+ * a custom stream may pass its chunks on, and TLS always keeps some bytes.
  */
 export const readsAtOnce = (stream: object): boolean =>
   stream instanceof Socket && !(stream instanceof TLSSocket);

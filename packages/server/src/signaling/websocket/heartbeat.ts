@@ -1,22 +1,21 @@
-// RFC 6455 §5.5.2 ping and pong: finds the connections whose other end is gone without a word. One timer for all.
+// Finds connections whose client no longer answers, by ping and pong frames (RFC 6455 §5.5.2). One timer serves all.
 import type { Cancel, Clock } from '../../base/clock.js';
 import type { Connection } from './connection.js';
 
-/** Unanswered pings after which a connection is gone. */
+/** Unanswered pings after which a connection is dropped. */
 const MAX_UNANSWERED = 2;
 
-/** Parts into which the connections are split, so that not all are pinged at the same instant. */
+/** Parts of the connections, so that not all are pinged at the same instant. */
 const SLOTS = 20;
 
 /**
- * Pings every connection once a period, each slot in its own part of it. Whoever is silent is terminated at the
- * third turn: at most three periods after it was last heard of.
+ * Pings every connection once a period, each slot in its own part of it. A silent connection is dropped at most three
+ * periods after its last frame.
  */
 export class Heartbeat {
   readonly #connections: Iterable<Connection>;
   readonly #counters: { reaped: number };
   #turn = 0;
-  /** Ends it. */
   readonly stop: Cancel;
 
   constructor(
@@ -30,7 +29,7 @@ export class Heartbeat {
     this.stop = clock.every((periodSeconds * 1000) / SLOTS, () => this.#beat());
   }
 
-  /** Looks at all of them, which is cheap, so that no connection needs a place in a list of its slot. */
+  /** Scans all connections, which is cheap, instead of keeping a list for each slot. */
   #beat(): void {
     const slot = this.#turn++ % SLOTS;
     for (const connection of this.#connections) {

@@ -1,4 +1,4 @@
-// The messages of one connection, one after the other: while one is under way the next waits, and the client is read no further.
+// Handles the messages of one connection one after the other. While one is in progress, the socket is not read.
 
 import type { Clock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
@@ -11,11 +11,11 @@ import { type Incoming, parseMessage } from '../parse.js';
 import type { RateMeter } from '../rates.js';
 import type { Connection } from './connection.js';
 
-/** Carries a message out; a promise where that takes longer than this turn. */
+/** Handles a message; returns a promise if that takes longer than this turn. */
 export type Handle = (connection: Connection, message: Incoming) => Promise<void> | undefined;
 
-/** What all inboxes share. */
-export interface InboxDeps {
+/** Shared by all receive queues. */
+export interface ReceiveQueueDeps {
   handle: Handle;
   counters: SignalingCounters;
   clock: Pick<Clock, 'monotonic'>;
@@ -23,27 +23,24 @@ export interface InboxDeps {
   log: Logger;
 }
 
-/** Takes the frames of one connection in the order in which they came. */
-export class Inbox {
+/** Takes the frames of one connection in order of arrival. */
+export class ReceiveQueue {
   readonly #connection: Connection;
   readonly #rate: RateMeter;
-  readonly #deps: InboxDeps;
-  /**
-   * Frames that came while one is under way; few connections ever have any. The first stops the reading: bounded by the
-   * size of one read.
-   */
+  readonly #deps: ReceiveQueueDeps;
+  /** Frames that wait for one in progress. The first one stops the reading, so one read bounds their size. */
   #waiting: string[] | undefined;
   #busy = false;
-  /** When it stopped the reading; undefined: it has not. */
+  /** When the reading stopped; undefined while the socket is read. */
   #pausedAt: number | undefined;
 
-  constructor(connection: Connection, rate: RateMeter, deps: InboxDeps) {
+  constructor(connection: Connection, rate: RateMeter, deps: ReceiveQueueDeps) {
     this.#connection = connection;
     this.#rate = rate;
     this.#deps = deps;
   }
 
-  /** @param bytes - size of the frame; what the rate counts */
+  /** @param bytes - size of the frame, for the rate */
   receive(text: string, bytes: number): void {
     if (!this.admit(bytes)) return;
     this.#connection.budget.charge(COST.parsedMessage + bytes * COST.parsedMessageByte);
@@ -54,17 +51,17 @@ export class Inbox {
     this.#waiting ??= [];
     this.#waiting.push(text);
     if (this.#pausedAt !== undefined) return;
-    // Not before: a join is mostly done before the client has more to say.
+    // Not earlier: a join is usually done before the client sends more.
     this.#pausedAt = this.#deps.clock.monotonic();
     this.#connection.pause();
   }
 
-  /** Whether a message is under way, so that later ones have to wait. */
+  /** Whether a message is in progress and later ones must wait. */
   get busy(): boolean {
     return this.#busy;
   }
 
-  /** Counts a frame against the rate, a ping or pong like a message: whether it is to be heeded. */
+  /** Counts a frame against the rate, including pings and pongs; returns whether to handle it. */
   admit(
     bytes: number,
     now = this.#deps.clock.monotonic(),
@@ -75,12 +72,12 @@ export class Inbox {
     return verdict === 'fine' || this.#heed(verdict);
   }
 
-  /** Takes note that the server did not read the connection for so many milliseconds: the client sent on meanwhile. */
+  /** Credits milliseconds in which the server did not read the connection, because the client kept sending. */
   excuse(ms: number): void {
     this.#rate.excuse(ms);
   }
 
-  /** Warns or closes one who sends too fast; returns whether the message still counts. */
+  /** Warns or closes a client that sends too fast; returns whether to handle the message. */
   #heed(verdict: 'warn' | 'abuse'): boolean {
     if (verdict === 'warn') {
       this.#deps.counters.warnings += 1;
@@ -124,7 +121,7 @@ export class Inbox {
     const waiting = this.#waiting ?? [];
     let taken = 0;
     while (!this.#busy && taken < waiting.length) this.#take(waiting[taken++] as string);
-    // All at once: one by one, thousands of small frames in one read would each move all the others.
+    // Removed together: one by one, each of thousands of small frames would move all the others.
     waiting.splice(0, taken);
     if (this.#busy || this.#pausedAt === undefined) return;
     this.excuse(this.#deps.clock.monotonic() - this.#pausedAt);
@@ -132,7 +129,7 @@ export class Inbox {
     this.#connection.resume();
   }
 
-  /** Ends what went wrong: an outage is told, anything else closes the connection. */
+  /** Handles an error: an outage is reported to the client, any other error closes the connection. */
   fail(error: unknown): void {
     if (error instanceof Unavailable) {
       const { log } = this.#deps;

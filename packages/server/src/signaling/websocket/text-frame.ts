@@ -1,9 +1,9 @@
-// One text message as one frame of RFC 6455 §5.2, server to client: unmasked, not fragmented, head and payload in one piece.
+// Encodes a text message as one server frame (RFC 6455 §5.2): unmasked, unfragmented, header and payload in one buffer.
 
-/** The first byte of a message that is text, in one frame. */
+/** First byte of an unfragmented text frame. */
 export const FINAL_TEXT = 0x81;
 
-/** Lengths up to 125 are told in the second byte; what stands there for the two longer forms. */
+/** Values of the second byte for the two longer length forms; lengths up to 125 are in that byte. */
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
@@ -12,12 +12,12 @@ export function textFrame(text: string): Buffer {
   const headBytes = headBytesOf(bytes);
   const frame = Buffer.allocUnsafe(headBytes + bytes);
   writeHead(frame, 0, bytes);
-  // Text without any but ASCII characters has as many bytes as characters, and is only copied.
+  // ASCII text has as many bytes as characters, and is only copied.
   frame.write(text, headBytes, bytes === text.length ? 'latin1' : 'utf8');
   return frame;
 }
 
-/** How long the head is, of a frame with a payload of so many bytes. */
+/** Header size for a payload of so many bytes. */
 export const headBytesOf = (bytes: number): number =>
   bytes < LENGTH_16 ? 2 : bytes < 65_536 ? 4 : 10;
 

@@ -1,6 +1,6 @@
-// The forwarded frames of one turn of the event loop, one after the other, in memory that the next turn uses again.
+// Collects the forwarded frames of one turn of the event loop in memory that the next turn reuses.
 
-/** Enough for the largest frame that goes in here, several times over; small enough to stay in a core's cache. */
+/** Several times the largest plain frame; small enough to stay in a core's cache. */
 const BYTES = 65_536;
 
 export class TurnBuffer {
@@ -26,22 +26,22 @@ export class TurnBuffer {
     return this.#end + bytes <= BYTES;
   }
 
-  /** Keeps the frame of so many bytes that was written at the end. */
+  /** Adds the frame of so many bytes that was written at `end`. */
   add(bytes: number): void {
     this.#end += bytes;
   }
 
-  /** Frames for another receiver follow. */
+  /** Starts the frames of another receiver. */
   beginRun(): void {
     this.#runFrom = this.#end;
   }
 
-  /** The frames for one receiver, which leave in one piece. */
+  /** The frames of the current receiver, sent in one piece. */
   run(): Buffer {
     return this.#bytes.subarray(this.#runFrom, this.#end);
   }
 
-  /** Begins anew; in other memory, where something of this is still to be read. */
+  /** Starts again, in new memory if a stream has yet to read some of this. */
   renew(isAllRead: boolean): void {
     this.#end = 0;
     if (isAllRead) return;

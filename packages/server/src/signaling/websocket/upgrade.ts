@@ -1,4 +1,4 @@
-// The opening handshake (RFC 6455 §4.2): decides who may enter, then HTTP upgrade on `/` → Connection.
+// Implements the opening handshake (RFC 6455 §4.2) on `/`: checks the request and attaches the socket.
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RestErrorCode } from '@couplet/protocol';
@@ -17,12 +17,12 @@ import type { FastLane } from '../fast-lane/fast-lane.js';
 import type { Admission } from './admission.js';
 import type { Connection } from './connection.js';
 import type { Corking } from './corking.js';
-import type { Inbox } from './receive-queue.js';
+import type { ReceiveQueue } from './receive-queue.js';
 
-/** Carries what its listeners need: they are then the same functions for all, and no connection keeps any of its own. */
+/** Holds the state of its listeners, so all sockets share the same functions and none keeps closures. */
 export class ClientSocket extends WebSocket {
   connection!: Connection;
-  inbox!: Inbox;
+  receiveQueue!: ReceiveQueue;
   lane!: FastLane;
 }
 
@@ -35,13 +35,13 @@ export interface UpgradeDeps {
   corking: Corking;
   trust: TrustProxy;
   hostFault: HostRule;
-  /** Whether pages of an origin may connect; null: any may. A client that is no browser sends none, and may. */
+  /** Whether pages of an origin may connect; null: all may. Clients without an origin, such as apps, may connect. */
   allowsOrigin: OriginRule | null;
-  /** Whether this server has pages of its own, which may connect from its own origin. */
+  /** Whether this server serves pages, which may connect from its own origin. */
   ownPages: boolean;
-  /** The embedding application's word on who may connect. */
+  /** The embedding application's decision on the request. */
   authorize: (request: IncomingMessage) => boolean | Promise<boolean>;
-  /** Takes a connection whose handshake is done; when it has gone, it is to leave the admission. */
+  /** Takes the socket after the handshake; must uncount it from the admission when it closes. */
   accept: (
     socket: ClientSocket,
     stream: Socket,
@@ -65,7 +65,7 @@ const REFUSALS: Record<RefusalCause, RestErrorCode> = {
   handshake: 'invalid_request',
 };
 
-/** Takes every upgrade of an HTTP server from now on. Returns what refuses them all: the beginning of a shutdown. */
+/** Handles all upgrades of an HTTP server. Returns the function that refuses them, for a shutdown. */
 export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void {
   const options: ServerOptions<typeof ClientSocket> & { closeTimeout: number } = {
     noServer: true,
@@ -74,10 +74,10 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     maxPayload: deps.config.maxMessageBytes,
     // Compression costs far more memory and time than signaling messages are worth.
     perMessageDeflate: false,
-    // A ping is answered by the connection, within its bounds.
+    // The connection answers pings within its bounds.
     autoPong: false,
     closeTimeout: CLOSE_TIMEOUT_MS,
-    // There is no subprotocol: without this, ws selects the first that is offered.
+    // Couplet has no subprotocol; by default, ws selects the first offered one.
     handleProtocols: () => false,
   };
   const handshake = new WebSocketServer(options);
@@ -91,7 +91,7 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     });
   };
 
-  /** What is decided before anything is done for the request. */
+  /** The checks before any work for the request. */
   const objection = (request: IncomingMessage, budget: AddressBudget): RefusalCause | undefined => {
     if (draining) return 'draining';
     if (budget.exhausted) {
@@ -109,7 +109,7 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     return deps.ownPages && isOwnOrigin(origin, requestedHost(request)) ? undefined : 'origin';
   };
 
-  /** The application's word; one that does not come within the time of a request is a no. */
+  /** The application's decision; a decision after the time of a request is a refusal. */
   const inTime = async (word: Promise<boolean>): Promise<boolean> => {
     let cancel: Cancel = () => {};
     const late = new Promise<boolean>((resolve) => {
@@ -123,24 +123,24 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     const admitted = objection(request, budget) ?? deps.admission.enter(budget);
     if (admitted !== 'admitted') return refuse(stream, admitted);
     const exit = () => deps.admission.exit(budget);
-    // Until the handshake is done, the end of the socket is the end of its admission.
+    // During the handshake, the end of the socket ends its admission.
     stream.once('close', exit);
     const word = deps.authorize(request);
     if (!(typeof word === 'boolean' ? word : await inTime(word))) {
       return refuse(stream, 'unauthorized');
     }
     if (draining) return refuse(stream, 'draining');
-    // The answer and the first message leave together.
+    // Sends the answer and the first message in one write.
     deps.corking.hold(stream);
     handshake.handleUpgrade(request, stream, head, (socket) => {
-      // Nothing of the handshake is kept for as long as the connection lives, the request least of all.
+      // Frees the state of the handshake, especially the request, for the life of the connection.
       stream.off('close', exit);
       stream.off('error', drop);
       deps.accept(socket, stream, request, budget);
     });
   };
 
-  // The default of ws is an HTML page.
+  // By default, ws answers with an HTML page.
   handshake.on('wsClientError', (_error, stream) => refuse(stream as Socket, 'handshake'));
   server.on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) => {
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
@@ -148,10 +148,10 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     }
     afterAnswers(stream, (pipelined) => {
       stream.on('error', drop);
-      // No client of RFC 6455 asks behind unanswered requests: what follows may be meant for HTTP, and not as frames.
+      // An RFC 6455 client never upgrades behind unanswered requests, and the bytes that follow may be HTTP.
       if (pipelined) return refuse(stream, 'handshake');
       upgrade(request, stream, head).catch(() => {
-        // The embedding application's hook failed: nobody enters on a failure.
+        // The embedding application's hook failed, so the connection is refused.
         refuse(stream, 'unauthorized');
       });
     });
@@ -166,13 +166,13 @@ function drop(this: Socket): void {
 }
 
 /**
- * Whether a page came from the host that it asks. Behind a proxy that ends TLS, only the proxy knows the scheme, and proxies
- * leave a default port out of `Host` or add one.
+ * Whether the origin has the host of the request. The scheme is not compared, because a proxy may end TLS. Default ports
+ * are not compared, because proxies omit or add them in `Host`.
  */
 const isOwnOrigin = (origin: string, host: string): boolean =>
   bareHost(origin.replace(/^https?:\/\//, '')) === bareHost(host);
 
-/** A host as browsers write it, without a default port and without the dot of the DNS root. */
+/** A host without a default port and without the dot of the DNS root. */
 function bareHost(host: string): string {
   const text = `http://${host}`;
   return (URL.canParse(text) ? new URL(text).host : host)
