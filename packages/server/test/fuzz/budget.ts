@@ -1,4 +1,4 @@
-// How long and from which seed the fuzz runs: FUZZ_SECONDS in all, FUZZ_SEED to see the same inputs again.
+// Sets the duration and the seed of the fuzz: FUZZ_SECONDS in total, FUZZ_SEED to repeat the same inputs.
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 
@@ -7,7 +7,7 @@ export const FUZZ_SECONDS = Number(process.env.FUZZ_SECONDS || 60);
 
 export const FUZZ_SEED = Number(process.env.FUZZ_SEED || randomInt(2 ** 31));
 
-/** Runs a property on new inputs until its share of the time is up; returns how many it saw. */
+/** Runs a property on new inputs until its share of the time is up; returns the number of inputs. */
 export async function fuzz<T>(
   inputs: fc.Arbitrary<T>,
   share: number,

@@ -1,9 +1,9 @@
-// WebSocket traffic as bytes: frames that RFC 6455 allows, and after them mostly one that it forbids.
+// Generates WebSocket traffic as bytes: frames that RFC 6455 allows, usually followed by one that it forbids.
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { closePayload, frame, OPCODES, textFrame } from './raw-frames.js';
 
-/** Bytes, and the close code they must be answered with: null for none, 'any' where the RFC leaves it open. */
+/** Bytes, and the close code that must answer them: null for none, 'any' if the RFC leaves it open. */
 export interface Step {
   name: string;
   bytes: Buffer;
@@ -13,9 +13,9 @@ export interface Step {
 export interface FrameCase {
   steps: Step[];
   cuts: number[];
-  /** How the client ends: by asking for one more answer, by the end of its half, by a reset, amid a frame. */
+  /** How the client ends: by waiting for one more answer, by half-closing, by a reset, or within a frame. */
   ending: 'ask' | 'end' | 'reset' | 'truncate';
-  /** Frames come in one piece with the opening handshake. */
+  /** Whether the frames come in one piece with the opening handshake. */
   eager: boolean;
 }
 
@@ -44,7 +44,7 @@ const fragments = fc.tuple(
   fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }),
 );
 
-/** A message in fragments, with control frames between them; characters may be cut in half. */
+/** A message in fragments, with control frames between them; characters may be split. */
 function fragmented([message, cuts]: [string, number[]]): Buffer {
   const whole = Buffer.from(message);
   const places = cuts.map((cut) => Math.floor(cut * whole.length)).sort((a, b) => a - b);
@@ -99,7 +99,7 @@ const forbidden: fc.Arbitrary<Step>[] = [
     (message) => frame({ opcode: text, payload: Buffer.from(message), masked: false }),
     1002,
   ),
-  // RSV1 alone is what a compressed frame has; compression is never negotiated.
+  // Compressed frames set RSV1 alone; compression is never negotiated.
   step(
     'reserved bits',
     fc.tuple(fc.integer({ min: 1, max: 7 }), fc.constantFrom(text, binary, ping, close)),
@@ -226,7 +226,7 @@ const goodbye: fc.Arbitrary<Step> = fc.constantFrom(1000, 1001, 1011, 3000, 4999
   close: code,
 }));
 
-/** A few frames that are fine, then mostly one that is not. */
+/** A few valid frames, then usually an invalid one. */
 export const frameCases: fc.Arbitrary<FrameCase> = fc
   .record({
     before: fc.array(fc.oneof(...legal), { maxLength: 5 }),
@@ -242,7 +242,7 @@ export const frameCases: fc.Arbitrary<FrameCase> = fc
         weight: 3,
         arbitrary: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 4 }),
       },
-      // A slow drip: nearly every byte by itself.
+      // A slow drip: nearly every byte is sent by itself.
       { weight: 1, arbitrary: fc.constant(Array.from({ length: 300 }, (_, n) => n / 300)) },
     ),
     ending: fc.oneof(

@@ -1,4 +1,4 @@
-// The WebSocket port under fuzz: what RFC 6455 allows is served, what it forbids closes with the code that says why.
+// Fuzzes the WebSocket port: frames that RFC 6455 allows are served, and forbidden ones close with the matching code.
 import { claimed, type FrameCase, type Step } from './frame-arbitrary.js';
 import { judgeServerMessage } from './message-property.js';
 import { FrameReader, OPCODES, type ServerFrame, textFrame } from './raw-frames.js';
@@ -10,7 +10,7 @@ const HANDSHAKE = Buffer.from(
 );
 const CODES_OF_THE_RFC = [1000, 1002, 1005, 1007, 1008, 1009];
 
-/** Plays one case against the server. */
+/** Sends one case to the server. */
 export async function judgeFrames(
   port: number,
   { steps, cuts, ending, eager }: FrameCase,
@@ -26,7 +26,7 @@ export async function judgeFrames(
     await raw.write(Buffer.concat([eager ? HANDSHAKE : Buffer.alloc(0), script, asked]), cuts);
     if (ending === 'reset') return void raw.socket.resetAndDestroy();
     if (ending === 'truncate') await raw.write(claimed(60_000n).subarray(0, 12));
-    // Noise can be the beginning of a long frame, of which the server waits for the rest.
+    // Random bytes can be the beginning of a long frame, and the server then waits for the rest.
     const open = ending !== 'ask' || steps.some((one) => one.close === 'any');
     if (open) raw.socket.end();
     await raw.until(
@@ -57,7 +57,7 @@ function judgeEnd(steps: readonly Step[], received: Buffer, open: boolean): void
   }
 }
 
-/** The frames after the opening handshake; each must be one that the server may send. */
+/** The frames after the opening handshake; each must be allowed for a server. */
 function framesOf(received: Buffer): ServerFrame[] {
   const end = received.indexOf('\r\n\r\n');
   if (end < 0) return [];
@@ -71,7 +71,7 @@ function framesOf(received: Buffer): ServerFrame[] {
   return frames;
 }
 
-/** The code with which the server closed, 1005 where it gave none; undefined while it has not. */
+/** The close code of the server, 1005 if it sent none; undefined while the connection is open. */
 function closeOf(received: Buffer): number | undefined {
   const closing = framesOf(received).find(({ opcode }) => opcode === OPCODES.close);
   if (closing === undefined) return undefined;

@@ -1,4 +1,4 @@
-// Hostile input for a while: whatever comes, answers are as documented, nothing leaks, and a healthy pair goes on undisturbed.
+// Sends hostile input for a while: answers are as documented, nothing leaks, and a healthy pair is not affected.
 import fc from 'fast-check';
 import { afterAll, expect, test, vi } from 'vitest';
 import { rawRequest } from '../support/raw-http.js';
@@ -13,7 +13,7 @@ import { judgeMessages } from './message-property.js';
 import { restCases } from './rest-arbitrary.js';
 import { hangUp, judgeRest } from './rest-property.js';
 
-/** As many addresses as no one of them runs out of guesses. */
+/** Enough addresses that none of them runs out of guesses. */
 const ADDRESSES = 65_536;
 let requests = 0;
 const nextAddress = () => {
@@ -29,15 +29,15 @@ const timeout = FUZZ_SECONDS * 1000 + 120_000;
 const report = (line: string) => process.stdout.write(`fuzz: ${line}\n`);
 report(`seed ${FUZZ_SEED}, ${FUZZ_SECONDS} s; FUZZ_SEED and FUZZ_SECONDS set others`);
 
-/** Timers that a server may have more than a fresh one, for the connections of this very test. */
+/** Timers that a server may have in addition to a fresh one, for the connections of this test. */
 const FEW = 10;
 
-/** Caches fill: failed guesses by address, compiled code, the labels of metrics. A leak of one input each is far more. */
+/** Caches fill: failed guesses per address, compiled code, labels of metrics. A leak of one input each is far larger. */
 const MAX_GROWTH_MIB = 64;
 
 const METRICS = 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 
-/** The measure to come back to: taken when everything has been in use once. */
+/** The baseline, taken when every part has been used once. */
 async function warm() {
   const warmUp = fc.sample(restCases, { numRuns: 20, seed: 1 }).flat();
   for (const one of warmUp) await judgeRest(server.url, one, { address: nextAddress() });
@@ -45,7 +45,7 @@ async function warm() {
   return server.measure();
 }
 
-test('every request of the API is answered as the contract says', { timeout }, async () => {
+test('every API request is answered as documented', { timeout }, async () => {
   const runs = await fuzz(restCases, 0.2, async (cases) => {
     await Promise.all(cases.map((one) => judgeRest(server.url, one, { address: nextAddress() })));
   });
@@ -57,14 +57,14 @@ test('every message is answered, and forwarded unchanged or not at all', { timeo
   report(`messages: ${runs} sequences`);
 });
 
-test('frames that the RFC forbids are closed with its code, others served', {
+test('forbidden frames are closed with the code of the RFC, and others are served', {
   timeout,
 }, async () => {
   const runs = await fuzz(frameCases, 0.2, (one) => judgeFrames(server.port, one));
   report(`frames: ${runs} connections`);
 });
 
-test('bytes that are hardly HTTP get a documented answer', { timeout }, async () => {
+test('malformed HTTP gets a documented answer', { timeout }, async () => {
   const runs = await fuzz(httpCases, 0.2, (one) => judgeHttp(server.port, one));
   report(`HTTP: ${runs} connections`);
 });
@@ -78,9 +78,11 @@ test('a request hidden in another is not answered', { timeout }, async () => {
   await fuzz(smugglingCases, 0.02, (one) => judgeSmuggling(server.port, one));
 });
 
-test('heap and handles return, and the pair beside it lost nothing', { timeout }, async () => {
+test('heap and handles return to the baseline, and the pair has lost no message', {
+  timeout,
+}, async () => {
   hangUp();
-  // What was reset or half-closed a moment ago may still be on its way out.
+  // Sockets that were just reset or half-closed may still be closing.
   const since = performance.now();
   const settled = await vi.waitFor(
     async () => {
@@ -109,7 +111,7 @@ test('heap and handles return, and the pair beside it lost nothing', { timeout }
   expect(exchanged).toBeGreaterThan(FUZZ_SECONDS);
 });
 
-test('the server lived, and complained of nothing', async () => {
+test('the server stayed alive, and logged no error', async () => {
   expect(server.complaints()).toBe('');
   expect(server.exitCode).toBeNull();
   expect(await server.stop()).toBe(0);

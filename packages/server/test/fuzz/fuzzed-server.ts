@@ -1,7 +1,7 @@
-// The real command in a process of its own, with a healthy pair beside it: what it says, keeps and leaks is seen from outside.
+// Runs the real command in a separate process beside a healthy pair, and observes its output, state and leaks.
 //
-// Not in this process: a crash or an unhandled rejection must end the server and not the test, and its heap and handles
-// must be its own, not the fuzzer's.
+// In a separate process, because a crash or an unhandled rejection must end the server and not the test, and because its
+// heap and handles must not include the fuzzer's.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -14,7 +14,7 @@ const MAIN = path('../../dist/main.js');
 
 export interface Measure {
   heapBytes: number;
-  /** Active resources of the event loop: how many of each kind. */
+  /** Active resources of the event loop: the number of each kind. */
   handles: Record<string, number | undefined>;
 }
 
@@ -30,25 +30,25 @@ export interface FuzzedServer {
   port: number;
   /** Heap after collection, and handles. */
   measure(): Promise<Measure>;
-  /** How the healthy pair is doing. */
+  /** The state of the healthy pair. */
   neighbours(): Promise<Neighbourhood>;
-  /** Everything it wrote to its error output, and every log line of level error. */
+  /** Everything written to its error output, and every log line of level error. */
   complaints(): string;
-  /** The exit code once it is gone by itself; null while it lives. */
+  /** The exit code if it ended by itself; null while it runs. */
   readonly exitCode: number | null;
-  /** SIGTERM; resolves to its exit code. */
+  /** Sends SIGTERM; resolves to the exit code. */
   stop(): Promise<number | null>;
 }
 
-/** Limits out of the way of the fuzz: each would otherwise hide what lies behind it. */
+/** Limits set out of reach of the fuzz, because each would hide the code behind it. */
 export const RAISED_LIMITS = {
-  // Each X-Forwarded-For is an address of its own: failed guesses are counted by address, and that is not to be configured.
+  // Each X-Forwarded-For is a separate address, because the limit of failed guesses per address is not configurable.
   TRUST_PROXY: '1',
   MAX_FAILED_GUESSES_PER_MINUTE: '1000000',
   MAX_CONNECTIONS_PER_ADDRESS: '1000000',
   MAX_SOCKETS_PER_ADDRESS: '1000000',
   MAX_LOAD_PER_ADDRESS: '0',
-  // What the frames over the cap are made for.
+  // The frames over the limit need this.
   MAX_MESSAGE_BYTES: '65536',
   MAX_MESSAGES_PER_SECOND: '10000000',
   MAX_BYTES_PER_SECOND: '10000000000',
@@ -57,7 +57,7 @@ export const RAISED_LIMITS = {
   REQUEST_TIMEOUT_SECONDS: '1',
 };
 
-/** Starts the built server on a free port with a database of its own. */
+/** Starts the built server on a free port with a new database. */
 export async function startFuzzedServer(env: Record<string, string> = {}): Promise<FuzzedServer> {
   if (!existsSync(MAIN)) throw new Error('the server is not built: npm run build');
   const folder = mkdtempSync(join(tmpdir(), 'couplet-fuzz-'));

@@ -1,4 +1,4 @@
-// HTTP requests as bytes: right, odd, broken, and of the shapes that smuggle one request inside another.
+// Generates HTTP requests as bytes: valid, odd, broken, and in the forms that smuggle one request inside another.
 import fc from 'fast-check';
 
 export interface HttpCase {
@@ -102,7 +102,7 @@ const header = fc.oneof(
     'Prefer: wait=1',
     'Idempotency-Key: k',
   ),
-  // Upgrades, with a body or without, to what is spoken here and to what is not.
+  // Upgrades with or without a body, to supported and unsupported protocols.
   oneOf(
     'Upgrade: websocket',
     'Upgrade: h2c',
@@ -122,7 +122,7 @@ const header = fc.oneof(
     'Access-Control-Request-Method: PUT',
     'Content-Encoding: gzip',
   ),
-  // What servers and proxies have read in two ways: the shapes of request smuggling.
+  // Headers that servers and proxies have interpreted differently: the forms of request smuggling.
   oneOf(
     'Content-Length: 5',
     'Content-Length: 0',
@@ -216,7 +216,7 @@ export const httpCases: fc.Arbitrary<HttpCase> = fc.record({
   ),
 });
 
-/** A request with both lengths, and another hidden in its body: whichever length a proxy believed, only one may be answered. */
+/** A request with both lengths, and another hidden in its body. With either length, only one may be answered. */
 export const smugglingCases: fc.Arbitrary<Buffer> = fc
   .record({
     first: fc.constantFrom('Content-Length: 6', 'Content-Length: 0', 'Content-Length: 44'),

@@ -1,11 +1,11 @@
-// The HTTP port under fuzz: whatever the bytes, each answer is one of those that are documented.
+// Fuzzes the HTTP port: for any bytes, each answer is a documented one.
 import { REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
 import { ANSWER_HEADERS } from '../../src/http/errors.js';
 import type { HttpCase, OrderCase } from './http-arbitrary.js';
 import { type RawResponse, readAnswers } from './raw-answers.js';
 import { RawSocket } from './raw-socket.js';
 
-/** Sends the bytes and judges every answer. */
+/** Sends the bytes and checks every answer. */
 export async function judgeHttp(
   port: number,
   { requests: sent, cuts, ending }: HttpCase,
@@ -15,7 +15,7 @@ export async function judgeHttp(
     await raw.write(Buffer.concat(sent), cuts);
     if (ending === 'reset') return void raw.socket.resetAndDestroy();
     if (ending === 'half-close') raw.socket.end();
-    // The silent one is answered, or is told that it took too long.
+    // A connection that sends nothing gets an answer or a timeout error.
     await raw.until((received) => ending === 'silence' && received.includes('\r\n\r\n'));
     if (ending === 'silence') {
       raw.socket.end();
@@ -29,7 +29,7 @@ export async function judgeHttp(
   }
 }
 
-/** Where a HEAD may be among the requests, which answers have a body is not to be told from outside. */
+/** If the requests may include a HEAD, it cannot be seen from outside which answers have a body. */
 function judgeStatuses(received: Buffer): void {
   const lines = received.toString('latin1').matchAll(/HTTP\/1\.1 (\d{3}) /g);
   for (const [, status] of lines) {
@@ -37,7 +37,7 @@ function judgeStatuses(received: Buffer): void {
   }
 }
 
-/** Answers that are no JSON, as the contract has them: the page, the upgrade, the empty ones. */
+/** Documented answers that are not JSON: the page, the upgrade, the empty ones. */
 function judgeAnswer({ status, headers, body }: RawResponse): void {
   const described = `${status} ${body.slice(0, 200)}`;
   if (status === 101 || (status === 204 && body === '')) return;
@@ -73,7 +73,7 @@ export async function judgeSmuggling(port: number, bytes: Buffer): Promise<void>
   }
 }
 
-/** Each request is answered once, and in the order in which they were sent. */
+/** Each request is answered once, in the order of sending. */
 export async function judgeOrder(
   port: number,
   { bytes, cuts, statuses, last }: OrderCase,

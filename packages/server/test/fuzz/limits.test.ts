@@ -1,4 +1,4 @@
-// The same hostile input against the default limits: they answer in the documented ways, and spare the pair beside it.
+// Sends the same hostile input against the default limits: they answer as documented and do not affect the healthy pair.
 
 import { Peer, type Received } from '@couplet/testkit/peer';
 import { afterAll, expect, test } from 'vitest';
@@ -17,7 +17,7 @@ afterAll(async () => {
 });
 const timeout = FUZZ_SECONDS * 1000 + 120_000;
 
-test('one address that guesses on gets 429 with Retry-After', { timeout }, async () => {
+test('an address that keeps guessing gets 429 with Retry-After', { timeout }, async () => {
   let limited = 0;
   await fuzz(restCases, 0.1, async (cases) => {
     const codes = cases.map((one) => judgeRest(server.url, one, { limited: true }));
@@ -26,13 +26,13 @@ test('one address that guesses on gets 429 with Retry-After', { timeout }, async
   expect(limited).toBeGreaterThan(0);
 });
 
-test('one that sends on and on is warned by rate_limited, then closed with 1008', async () => {
+test('a client that keeps sending is warned by rate_limited, then closed with 1008', async () => {
   const peer = await Peer.open(server.wsUrl);
   for (let n = 0; n < 2000; n++) peer.send({ type: n % 2 === 0 ? 'ping' : 'nonsense' });
   const { code } = await peer.closed;
   expect(code).toBe(1008);
   const messages: Received[] = [];
-  // What had come before the close is still to be taken; then there is no more.
+  // Data from before the close is still read; then there is no more.
   for (;;) {
     const message = await peer.next().catch(() => undefined);
     if (message === undefined) break;
@@ -47,7 +47,7 @@ test('one address with too many connections gets 503, or 429 once its budget is 
   try {
     const statuses = await Promise.all(sockets.map(statusOf));
     const refused = statuses.filter((status) => status !== 101);
-    // The two of the healthy pair are from here, too; and so was the flood before.
+    // The two connections of the healthy pair, and those of the flood before, are from this address, too.
     expect(refused.length).toBeGreaterThanOrEqual(12);
     expect(refused.filter((status) => status !== 429 && status !== 503)).toEqual([]);
   } finally {
@@ -55,7 +55,7 @@ test('one address with too many connections gets 503, or 429 once its budget is 
   }
 });
 
-test('the pair beside it lost nothing, and the server complained of nothing', async () => {
+test('the pair lost no message, and the server logged no error', async () => {
   const { fault, worstMs } = await server.neighbours();
   process.stdout.write(
     `fuzz: neighbours under default limits: the slowest ${worstMs.toFixed(1)} ms\n`,

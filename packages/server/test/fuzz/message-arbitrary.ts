@@ -1,4 +1,4 @@
-// Signaling messages of two connections made from the schemas: fitting, with one fault, or garbage.
+// Generates signaling messages of two connections from the schemas: valid, with one fault, or garbage.
 import type { ClientMessageType, SignalingErrorCode } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import fc from 'fast-check';
@@ -13,7 +13,7 @@ import {
   valuesOf,
 } from './schema-arbitrary.js';
 
-/** One message of one of the two, and the fault that must be found in it; null: none. */
+/** One message of one of the two, and the fault that the server must find in it; null: none. */
 export interface MessageCase {
   by: 0 | 1;
   text: string | Buffer;
@@ -37,7 +37,7 @@ const said = (value: unknown, fault: Said['fault']): Said => ({
   fault,
 });
 
-/** Mostly two rooms and two devices, so that the two meet, move about and replace each other. */
+/** Mostly two rooms and two devices, so that the two meet, change rooms and replace each other. */
 const joins = fc
   .record({
     roomId: fc.constantFrom('fuzz-a', 'fuzz-b'),
@@ -62,7 +62,7 @@ const ofNoType = anything
   .filter((type) => !types.includes(type as ClientMessageType))
   .map((type) => said({ type, roomId: 'fuzz-a' }, 'unknown_message_type'));
 
-/** Text that only other programs than `JSON.stringify` write. */
+/** Text that `JSON.stringify` does not write, but other programs do. */
 const oddlySpelled: fc.Arbitrary<Said> = fc.oneof(
   deepJson.map((x) => ({ text: candidateWith(x), fault: 'invalid_json' as const })),
   oddNumber.map((x) => ({ text: candidateWith(x), fault: null })),
@@ -100,7 +100,7 @@ const messages: fc.Arbitrary<Said> = fc.oneof(
   },
 );
 
-/** What two connections send, in this order. */
+/** The messages of two connections, in order. */
 export const messageCases: fc.Arbitrary<MessageCase[]> = fc.array(
   fc
     .record({ by: fc.constantFrom<0 | 1>(0, 1), message: messages })

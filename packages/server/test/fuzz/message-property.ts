@@ -1,4 +1,4 @@
-// Signaling under fuzz: every fault is answered and nothing else is, and what is forwarded is what was sent.
+// Fuzzes signaling: every fault and nothing else gets an error, and messages are forwarded unchanged.
 import {
   CLOSE_CODES,
   type ClientMessageType,
@@ -20,7 +20,7 @@ const FAULTS: ReadonlySet<string> = new Set([
   ...Object.values(FIELD_FAULTS),
 ]);
 
-/** Checks that a message is one the server may send; an error must carry its text of the table. */
+/** Checks that a message is one that the server may send; an error must have its text from the table. */
 export function judgeServerMessage(message: Received): void {
   if (!schemas[message.type]?.Check(message)) {
     throw new Error(`not a server message: ${JSON.stringify(message)}`);
@@ -31,7 +31,7 @@ export function judgeServerMessage(message: Received): void {
   if (/\p{Surrogate}/u.test(String(message.error))) throw new Error('half a character');
 }
 
-/** Sends the messages, takes all that comes back and judges it. */
+/** Sends the messages, reads everything that comes back and checks it. */
 export async function judgeMessages(wsUrl: string, cases: readonly MessageCase[]): Promise<void> {
   const peers = [await Peer.open(wsUrl), await Peer.open(wsUrl)] as const;
   try {
@@ -39,7 +39,7 @@ export async function judgeMessages(wsUrl: string, cases: readonly MessageCase[]
       if (peers[by].socket.readyState === peers[by].socket.OPEN) peers[by].socket.send(text);
     }
     const seen = [await everythingOf(peers[0]), await everythingOf(peers[1])];
-    // The first may have been sent more while the second was still being heard.
+    // The first may have received more while the second was still being read.
     if (seen[0]?.open) seen[0].messages.push(...(await everythingOf(peers[0])).messages);
     for (const by of [0, 1] as const) {
       const { messages = [], open = false } = seen[by] ?? {};
@@ -65,7 +65,7 @@ async function everythingOf(peer: Peer): Promise<{ messages: Received[]; open: b
   const messages: Received[] = [];
   const pongs = 'fuzz-sync';
   try {
-    // An unknown type echoes itself, so its answer cannot be mistaken for that to a ping of the fuzz.
+    // An unknown type is echoed in its error, so the answer differs from that to a ping of the fuzz.
     peer.send({ type: pongs });
     for (;;) {
       const message = await peer.next();
@@ -82,7 +82,7 @@ async function everythingOf(peer: Peer): Promise<{ messages: Received[]; open: b
   }
 }
 
-/** Each fault is answered, in order, with its code; nothing else is. */
+/** Each fault is answered, in order, with its code, and no other message is. */
 function judgeFaults(messages: readonly Received[], sent: readonly MessageCase[], open: boolean) {
   const found = messages
     .filter(({ type, code }) => type === 'error' && FAULTS.has(code as string))
@@ -93,7 +93,7 @@ function judgeFaults(messages: readonly Received[], sent: readonly MessageCase[]
     throw new Error(`faults ${due.join()}, answered ${found.join()}`);
 }
 
-/** What was forwarded is what the other sent, in its order, with the server's word on who it was. */
+/** Forwarded messages are those that the other sent, in order, with the `from` and `roomId` of the server. */
 function judgeForwards(
   messages: readonly Received[],
   peerId: string,
@@ -111,7 +111,7 @@ function judgeForwards(
   }
 }
 
-/** Whether the fields are those of the sent text which the schema knows, unchanged. */
+/** Whether the fields known to the schema are unchanged from the sent text. */
 function fits(fields: Record<string, unknown>, text: string): boolean {
   const original = asSpelled(text);
   const { properties } = CLIENT_MESSAGES[original.type as ClientMessageType];
@@ -120,7 +120,7 @@ function fits(fields: Record<string, unknown>, text: string): boolean {
   return sorted(copy) === sorted(fields);
 }
 
-/** JSON whose numbers stay as they were written. */
+/** Parses JSON and keeps numbers in their original spelling. */
 const asSpelled = (text: string): Record<string, unknown> =>
   JSON.parse(
     text

@@ -1,11 +1,11 @@
-// A healthy pair beside the fuzz, in a process of its own so that pauses of the fuzzer do not count as the server's.
+// Runs a healthy pair beside the fuzz, in a separate process, so that pauses of the fuzzer do not count as the server's.
 //
-// Two peers in one room answer each other's numbered messages. Asked over IPC, it tells how many went back and forth,
-// the worst time of one, and the first fault: a message lost, doubled, out of order or altered, or a close.
+// Two peers in one room answer each other's numbered messages. On request over IPC, it reports the number of exchanges,
+// the longest time of one, and the first fault: a message lost, doubled, reordered or altered, or a close.
 import { randomUUID } from 'node:crypto';
 import WebSocket from 'ws';
 
-/** Time between two exchanges, in milliseconds: well within what one connection may send. */
+/** Time between two exchanges, in milliseconds, well within the message rate of one connection. */
 const PACE_MS = 20;
 
 const wsUrl = process.argv[2];
@@ -25,7 +25,7 @@ const second = await member('webrtc_offer', (sdp) => send(second, 'webrtc_answer
 offer();
 process.send('ready');
 process.on('message', () => {
-  // One that never came back shows here, not in the worst of those that did.
+  // An exchange that never completed is included here, not in the longest time of the completed ones.
   const pendingMs = waitingFor === undefined ? 0 : performance.now() - sentAt;
   process.send({ ...report, worstMs: Math.max(report.worstMs, pendingMs) });
 });
@@ -41,7 +41,7 @@ function send(socket, type, sdp) {
   socket.send(JSON.stringify({ type, sdp }));
 }
 
-/** Connects, joins, and hands on what the peer says. */
+/** Connects, joins, and passes on the messages of the peer. */
 async function member(expected, take) {
   const socket = new WebSocket(wsUrl);
   const joined = new Promise((resolve) => {

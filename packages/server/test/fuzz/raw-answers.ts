@@ -1,4 +1,4 @@
-// HTTP answers out of raw bytes, read as strictly as RFC 9112 has them: any of several in a row.
+// Parses HTTP answers from raw bytes as strictly as RFC 9112 requires, any number in a row.
 
 export interface RawResponse {
   status: number;
@@ -8,9 +8,9 @@ export interface RawResponse {
 }
 
 /**
- * Splits what came on one connection into its answers, interim ones left out. After a 101 the rest is not HTTP.
+ * Splits the bytes of one connection into its answers, without interim ones. After a 101, the rest is not HTTP.
  *
- * @param headOnly - whether the nth answer is to a HEAD, and has no body whatever its header says
+ * @param headOnly - whether the nth answer is to a HEAD, and has no body regardless of its header
  */
 export function readAnswers(bytes: Buffer, headOnly: (index: number) => boolean): RawResponse[] {
   const answers: RawResponse[] = [];

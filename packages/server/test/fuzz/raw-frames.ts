@@ -1,4 +1,4 @@
-// WebSocket frames byte by byte (RFC 6455 §5.2), the wrong ones included, and the server's frames read back strictly.
+// Writes WebSocket frames byte by byte (RFC 6455 §5.2), including invalid ones, and parses the server's frames strictly.
 import { randomBytes } from 'node:crypto';
 
 export const OPCODES = {
@@ -10,7 +10,7 @@ export const OPCODES = {
   pong: 10,
 } as const;
 
-/** A frame as it is to be written; what is left out is as the RFC has it for a client. */
+/** A frame to write; omitted fields are as the RFC requires for a client. */
 export interface FrameOptions {
   opcode: number;
   payload?: Buffer;
@@ -19,9 +19,9 @@ export interface FrameOptions {
   rsv?: number;
   masked?: boolean;
   mask?: Buffer;
-  /** What the header says the payload is long, whatever follows. */
+  /** The payload length in the header, regardless of the payload. */
   claimedLength?: bigint;
-  /** Bytes of the length field: 7 bits, 16 or 64, also where a shorter one would do. */
+  /** Additional bytes of the length field, even if fewer would suffice. */
   lengthBytes?: 0 | 2 | 8;
 }
 
@@ -67,11 +67,11 @@ export interface ServerFrame {
   payload: Buffer;
 }
 
-/** Takes the server's bytes as they come, and gives the frames in them. Anything a server must not send is an error. */
+/** Parses the server's bytes as they arrive into frames. Throws on anything that a server must not send. */
 export class FrameReader {
   #rest: Buffer = Buffer.alloc(0);
 
-  /** Bytes of a frame that has not come whole. */
+  /** Bytes of an incomplete frame. */
   get unfinished(): number {
     return this.#rest.length;
   }

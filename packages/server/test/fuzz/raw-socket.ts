@@ -1,7 +1,7 @@
-// A bare TCP connection to the server: bytes out in pieces of any size, bytes in until it closes or what is wanted has come.
+// Opens a bare TCP connection: writes bytes in pieces of any size, and reads until it closes or has what is needed.
 import { connect, type Socket } from 'node:net';
 
-/** Longest that the server may take to say what it has to, or to close, in milliseconds; far beyond what it needs. */
+/** Longest time for the server to answer or to close, in milliseconds; far more than it needs. */
 const DEADLINE_MS = 20_000;
 
 export class RawSocket {
@@ -11,7 +11,7 @@ export class RawSocket {
   #wake: () => void = () => {};
 
   constructor(port: number) {
-    // The test decides when it ends its half, whatever the server does with its own.
+    // The test decides when it ends its half, independently of the server.
     this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     this.socket.on('data', (chunk: Buffer) => {
       this.#bytes = Buffer.concat([this.#bytes, chunk]);
@@ -23,11 +23,11 @@ export class RawSocket {
     };
     this.socket.on('end', end);
     this.socket.on('close', end);
-    // A reset is one of the ways in which a server may be rid of us.
+    // A reset is one of the ways in which a server may end a connection.
     this.socket.on('error', end);
   }
 
-  /** All that the server has sent. */
+  /** Everything that the server has sent. */
   get received(): Buffer {
     return this.#bytes;
   }
@@ -37,7 +37,7 @@ export class RawSocket {
     return this.#ended;
   }
 
-  /** Writes the bytes cut at these places (fractions of the whole), each piece on its own once the one before is out. */
+  /** Writes the bytes, cut at these places (fractions of the whole). Each piece waits for the one before. */
   async write(bytes: Buffer, cuts: readonly number[] = []): Promise<void> {
     const places = cuts.map((cut) => Math.floor(cut * bytes.length)).sort((a, b) => a - b);
     let from = 0;
@@ -46,12 +46,12 @@ export class RawSocket {
       const piece = bytes.subarray(from, to);
       from = to;
       await new Promise<void>((resolve) => this.socket.write(piece, () => resolve()));
-      // The server gets a turn: else the kernel puts the pieces together again.
+      // The server gets a turn; otherwise the kernel joins the pieces again.
       if (places.length > 0) await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }
 
-  /** Waits until the server has ended, or what it sent is enough. */
+  /** Waits until the server has ended, or has sent enough. */
   async until(enough: (received: Buffer) => boolean = () => false): Promise<void> {
     let late = false;
     const deadline = setTimeout(() => {

@@ -1,4 +1,4 @@
-// Requests of the API made from the schemas: fitting, with one fault, or garbage; and what each must be answered with.
+// Generates API requests from the schemas (valid, with one fault, or garbage), each with its expected answer.
 import type { RestErrorCode } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import fc from 'fast-check';
@@ -71,13 +71,13 @@ const GET_ROOM: Endpoint = {
   success: { 200: body(wire.RoomResponse) },
 };
 
-/** One request, and what it must be answered with: the codes possible, or anything that the contract allows. */
+/** One request and its expected answer: the possible codes, or any answer in the documented form. */
 export interface RestCase {
   endpoint: Endpoint;
   query: string;
   body: string | undefined;
   headers: Record<string, string>;
-  /** Codes of which one must be the answer; null: an error is possible, but none of a body at fault. */
+  /** The possible codes; null: an error is possible, but not one about an invalid body. */
   expected: readonly RestErrorCode[] | null | 'any';
   field?: string;
 }
@@ -98,7 +98,7 @@ const valid = (request: TObject): fc.Arbitrary<Record<string, unknown>> =>
       return { ...value, ...Object.fromEntries(shared) };
     });
 
-/** Headers that mean something to the API, right or wrong. */
+/** Headers that the API reads, valid or invalid. */
 const headers = fc.record(
   {
     prefer: fc.constantFrom(
@@ -202,7 +202,7 @@ const getCases: fc.Arbitrary<RestCase> = fc
   )
   .map((parts) => ({ endpoint: GET_ROOM, body: undefined, headers: {}, ...parts }));
 
-/** Requests that are sent at once. */
+/** Requests that are sent concurrently. */
 export const restCases: fc.Arbitrary<RestCase[]> = fc.array(
   fc.oneof(...ENDPOINTS.map(casesOf), getCases),
   { minLength: 1, maxLength: 8 },

@@ -1,4 +1,4 @@
-// REST under fuzz: whatever the request, its answer is the one of its case, in the form of the schema and the table.
+// Fuzzes REST: each answer is the one expected for its request, in the form of the schema and the table.
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { text as readText } from 'node:stream/consumers';
@@ -7,7 +7,7 @@ import * as wire from '@couplet/protocol/schema';
 import { Compile } from 'typebox/compile';
 import type { RestCase } from './rest-arbitrary.js';
 
-/** Errors that the state of the server brings, whatever the body. */
+/** Errors due to the state of the server, with any body. */
 const OF_STATE: ReadonlySet<string> = new Set<RestErrorCode>([
   'conflict',
   'not_found',
@@ -18,14 +18,14 @@ const OF_STATE: ReadonlySet<string> = new Set<RestErrorCode>([
 
 const errorBody = Compile(wire.ErrorResponse);
 
-/** Connections that are used again; fetch would keep its own for as long as the server allows. */
+/** Connections that are reused; fetch would keep its own for as long as the server allows. */
 const agent = new Agent({ keepAlive: true });
 
-/** Closes the connections of the requests up to now. */
+/** Closes the connections of the requests so far. */
 export const hangUp = (): void => agent.destroy();
 
 async function exchange(url: string, method: string, body: string | undefined, headers: object) {
-  // Node sends a DELETE's body without its length unless told.
+  // Node sends a DELETE body without its length by default.
   const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
   const sent = request(url, { agent, method, headers: { ...headers, ...length } });
   sent.end(body);
@@ -37,7 +37,7 @@ async function exchange(url: string, method: string, body: string | undefined, h
   };
 }
 
-/** Sends one request and judges the answer; `limited` says whether limits may answer. Returns the error code, if any. */
+/** Sends one request and checks the answer; `limited` allows answers of limits. Returns the error code, if any. */
 export async function judgeRest(
   url: string,
   { endpoint, query, body, headers, expected, field }: RestCase,

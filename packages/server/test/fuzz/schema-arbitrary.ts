@@ -1,10 +1,10 @@
-// TypeBox schemas → fast-check arbitraries: values that fit, values with exactly one field at fault, and garbage.
+// Converts TypeBox schemas to fast-check arbitraries: valid values, values with exactly one invalid field, and garbage.
 import { MAX_JSON_DEPTH } from '@couplet/protocol';
 import fc from 'fast-check';
 import type { TObject, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 
-/** What the generator reads of a schema. */
+/** The schema properties that the generator reads. */
 interface Shape {
   type?: string;
   const?: string | number | boolean;
@@ -20,10 +20,10 @@ interface Shape {
   minItems?: number;
 }
 
-/** Longest array that is generated; far longer ones are a matter for a test of their own. */
+/** Longest array that is generated; much longer ones have their own tests. */
 const MAX_ITEMS = 8;
 
-/** Strings of every sort: ASCII, any Unicode, and what has ended up in queries, paths and prototypes before. */
+/** Strings of every kind: ASCII, any Unicode, and strings that have caused faults in queries, paths and prototypes. */
 const text = (maxLength: number): fc.Arbitrary<string> =>
   fc.oneof(
     fc.string({ maxLength }),
@@ -31,7 +31,7 @@ const text = (maxLength: number): fc.Arbitrary<string> =>
     fc.constantFrom('__proto__', 'constructor', "' OR 1=1; --", '\u0000', '\ufeff', '%00', '../..'),
   );
 
-/** Values that fit the schema; refinements that the shape does not tell are heeded by filtering. */
+/** Values that fit the schema; rules that the schema's shape does not express are applied by filtering. */
 export function valuesOf(schema: TSchema): fc.Arbitrary<unknown> {
   const check = Compile(schema);
   return valuesOfShape(schema as Shape).filter((value) => check.Check(value));
@@ -72,7 +72,7 @@ function objectsOf({ properties = {}, required = [] }: Shape): fc.Arbitrary<obje
   );
 }
 
-/** Values of every type, most of them wrong anywhere: also too long, too deep, not a whole number, half a character. */
+/** Values of every type, most of them invalid anywhere: too long, too deep, not a whole number, half a character. */
 export const anything: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(null, '', 0, -1, 1.5, 1e308, true, false, '\ud800', 'a\udc00', [], {}),
   fc.constantFrom<unknown>('x'.repeat(257), '🙂'.repeat(65), '€'.repeat(86), '1'.repeat(5000)),
@@ -87,15 +87,15 @@ function nested(depth: number): unknown {
   return value;
 }
 
-/** A value with exactly one field at fault, and which. */
+/** A value with exactly one invalid field, and the name of that field. */
 export interface NearlyValid {
   value: Record<string, unknown>;
   field: string;
-  /** Whether the field is gone, or has a value that its schema refuses. */
+  /** Whether the field is missing, or has a value that its schema refuses. */
   how: 'missing' | 'wrong';
 }
 
-/** Values that fit but for one field. `fields` names those that may be chosen; by default all. */
+/** Values that are valid except for one field. `fields` lists the candidates; by default all. */
 export function nearlyValid(
   schema: TObject,
   fields = Object.keys(schema.properties),
@@ -120,14 +120,14 @@ export function nearlyValid(
     });
 }
 
-/** Fields that no schema knows, to be laid under a value: they are to change nothing. */
+/** Fields that no schema has, added to a value: they must change nothing. */
 export const extraFields: fc.Arbitrary<Record<string, unknown>> = fc.dictionary(
   fc.string({ minLength: 1, maxLength: 20 }).map((name) => `x${name}`),
   fc.jsonValue(),
   { maxKeys: 4 },
 );
 
-/** Text that is no JSON at all. */
+/** Text that is not JSON. */
 export const noJson: fc.Arbitrary<string> = fc
   .oneof(
     text(200),
@@ -143,12 +143,12 @@ export const noJson: fc.Arbitrary<string> = fc
     }
   });
 
-/** Brackets in brackets: from about 5000 levels on, what walks them by recursion runs out of stack. */
+/** Nested brackets: from about 5000 levels on, recursive code runs out of stack. */
 export const deepJson: fc.Arbitrary<string> = fc
   .constantFrom(MAX_JSON_DEPTH, 5000, 20_000)
   .map((levels) => '['.repeat(levels) + ']'.repeat(levels));
 
-/** Numbers that come back otherwise spelled, or as others, from `JSON.stringify(JSON.parse(…))`. */
+/** Numbers that `JSON.stringify(JSON.parse(…))` writes in another spelling or changes. */
 export const oddNumber: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom(
     '9007199254740993',
@@ -162,7 +162,7 @@ export const oddNumber: fc.Arbitrary<string> = fc.oneof(
   fc.bigInt().map(String),
 );
 
-/** JSON that is no object. */
+/** JSON that is not an object. */
 export const noObject: fc.Arbitrary<string> = fc
   .jsonValue()
   .filter((value) => typeof value !== 'object' || value === null || Array.isArray(value))

@@ -18,13 +18,13 @@ test('an accept is answered with the room id: 48 lowercase hex characters', asyn
   });
 });
 
-test('a room id is new for every pairing, also of the same two devices', async () => {
+test('every pairing gets a new room id, even of the same two devices', async () => {
   const client1 = someDevice();
   const client2 = someDevice();
   const ids = new Set<string>();
   for (let n = 0; n < 10; n++) ids.add((await pairDevices(url, client1, client2)).roomid);
   expect(ids.size).toBe(10);
-  // The first 32 characters alone are what the iOS client makes its id of.
+  // The iOS client builds its id from the first 32 characters alone.
   expect(new Set([...ids].map((id) => id.slice(0, 32))).size).toBe(10);
 });
 
@@ -42,7 +42,7 @@ test('an unknown code is 404 not_found_or_expired', async () => {
   expect(answer.body).toStrictEqual({ error: 'not_found_or_expired' });
 });
 
-test('an accepted code is a conflict for everybody, and keeps its first client2', async () => {
+test('an accepted code is a conflict for every device, and keeps its first client2', async () => {
   const { joinid } = await createPending(url);
   const client2 = someDevice();
   const roomid = (await accept({ joinid, client2 })).body?.roomid;
@@ -62,7 +62,7 @@ test('a collected code is gone: 404', async () => {
   expect((await accept({ joinid, client2: someDevice() })).status).toBe(404);
 });
 
-test('a device cannot accept its own code, which goes on waiting', async () => {
+test('a device cannot accept its own code, which stays waiting', async () => {
   const { joinid, client1 } = await createPending(url);
   const answer = await accept({ joinid, client2: client1 });
   expect(answer.status).toBe(400);
@@ -74,7 +74,7 @@ test('a device cannot accept its own code, which goes on waiting', async () => {
   expect((await accept({ joinid, client2: someDevice() })).status).toBe(200);
 });
 
-test('of fifty devices that accept one code at once, one wins and 49 conflict', async () => {
+test('of fifty devices that accept one code at once, one succeeds and 49 conflict', async () => {
   const { joinid, client1 } = await createPending(url);
   const devices = Array.from({ length: 50 }, someDevice);
   const answers = await Promise.all(devices.map((client2) => accept({ joinid, client2 })));
@@ -120,7 +120,7 @@ test.each(
   expect(answer.body).toMatchObject({ error: 'missing_field', field });
 });
 
-test('fields are judged in documented order, missing ones first', async () => {
+test('fields are checked in documented order, missing fields first', async () => {
   expect((await accept({})).body).toMatchObject({ error: 'missing_field', field: 'joinid' });
   expect((await accept({ joinid: 'bad' })).body).toMatchObject({
     error: 'missing_field',

@@ -1,4 +1,4 @@
-// What one address may do, and what it meets beyond: docs/operations.md, Limits.
+// The budget of one address, and the server's answers beyond it: docs/operations.md, Limits.
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -10,7 +10,7 @@ import WebSocket from 'ws';
 import { textFrame } from '../fuzz/raw-frames.js';
 import { IosClient, pairApps } from '../support/ios-client.js';
 
-/** What holds where nothing is set. */
+/** The default settings. */
 const DEFAULTS = {
   MAX_LOAD_PER_ADDRESS: '',
   MAX_SOCKETS_PER_ADDRESS: '',
@@ -34,7 +34,7 @@ async function metric(url: string, name: string): Promise<number> {
 
 const HEALTH = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n';
 
-test('an address beyond its budget is answered 429 with Retry-After, and its connection is closed; another address is served', async () => {
+test('an address beyond its budget gets 429 with Retry-After and its connection is closed; another address is served', async () => {
   const { url } = await server({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
   const from = (address: string) =>
     fetch(`${url}/healthz`, {
@@ -53,7 +53,7 @@ test('an address beyond its budget is answered 429 with Retry-After, and its con
   expect((await from('192.0.2.2')).status).toBe(200);
 });
 
-test('without a proxy between, an address beyond its budget is read more slowly, and each request answered', async () => {
+test('without a proxy in between, an address beyond its budget is read more slowly, and each request is answered', async () => {
   const started = await server({ MAX_LOAD_PER_ADDRESS: '10' });
   const socket = connect(portOf(started), '127.0.0.1');
   socket.write(`${HEALTH.repeat(150)}GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
@@ -62,7 +62,7 @@ test('without a proxy between, an address beyond its budget is read more slowly,
   expect(await metric(started.url, 'couplet_address_budget_waits_total')).toBeGreaterThan(0);
 });
 
-test('requests that would have to wait for long are answered 429, each of them, and their connections closed', async () => {
+test('each request that would wait for long is answered 429, and its connection is closed', async () => {
   const started = await server({ MAX_LOAD_PER_ADDRESS: '4' });
   const sockets = Array.from({ length: 8 }, () => connect(portOf(started), '127.0.0.1'));
   for (const socket of sockets) socket.write(HEALTH);
@@ -81,7 +81,7 @@ test('requests that would have to wait for long are answered 429, each of them, 
   expect(refused).toContain('connection: close');
 });
 
-test('bodies are refused before they are read: a purge of an address beyond its budget costs nothing', async () => {
+test('bodies are refused before they are read: a purge of an address beyond its budget does no work', async () => {
   const { url } = await server({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
   const headers = { 'x-forwarded-for': '192.0.2.1' };
   const deviceIds = Array.from({ length: 1000 }, (_, id) => `device ${id}`);
@@ -92,7 +92,7 @@ test('bodies are refused before they are read: a purge of an address beyond its 
   expect(statuses).toEqual([200, 429, 429, 429, 429]);
 });
 
-test('pipelined requests are answered in their order, each of them, whatever is ready first', async () => {
+test('pipelined requests are all answered, in order, regardless of which is ready first', async () => {
   const started = await server({});
   const { roomid } = await pairDevices(started.url);
   const body = JSON.stringify({ joinid: '000000', client1: 'nobody' });
@@ -105,11 +105,11 @@ test('pipelined requests are answered in their order, each of them, whatever is 
   const misses = new Set(statuses.filter((_, n) => n % 3 === 1));
   expect(statuses).toHaveLength(901);
   expect(statuses.filter((_, n) => n % 3 !== 1)).toEqual([...Array(600).fill('200'), '404']);
-  // Failed checks of one address have a budget of their own.
+  // Failed checks of one address have their own budget.
   expect(misses).toEqual(new Set(['404', '429']));
 }, 30_000);
 
-test('a large body arrives whole, in whatever pieces it is sent', async () => {
+test('a large body arrives whole, in pieces of any size', async () => {
   const started = await server(DEFAULTS);
   const body = JSON.stringify({ deviceIds: Array(1000).fill('x'.repeat(256)) });
   const head =
@@ -124,7 +124,7 @@ test('a large body arrives whole, in whatever pieces it is sent', async () => {
   expect(await text(chunked)).toMatch(/^HTTP\/1\.1 200 /);
 });
 
-test('a body in chunks of one byte is charged as it comes, not when it is whole', async () => {
+test('a body in chunks of one byte is charged as it arrives, not when it is complete', async () => {
   const started = await server(DEFAULTS);
   const socket = connect(portOf(started), '127.0.0.1');
   const chunks = '1\r\nx\r\n'.repeat(40_000);
@@ -132,12 +132,12 @@ test('a body in chunks of one byte is charged as it comes, not when it is whole'
     `POST /api/rooms/check HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`,
   );
   expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 .*\{"error":"invalid_json"/s);
-  // 40,000 chunks are some 140 ms, of which a turn has 4.
+  // 40,000 chunks take about 140 ms, of which one turn has 4.
   const waits = await metric(started.url, 'couplet_address_budget_waits_total');
   expect(waits).toBeGreaterThan(20);
 });
 
-test('a body that nobody reads is not waited for: its connection is closed', async () => {
+test('the server does not wait for a body that no route reads: the connection is closed', async () => {
   const started = await server({});
   const socket = connect(portOf(started), '127.0.0.1');
   socket.on('error', () => {});
@@ -147,7 +147,7 @@ test('a body that nobody reads is not waited for: its connection is closed', asy
   expect(answer.toLowerCase()).toContain('connection: close');
 });
 
-test('a WebSocket of an address beyond its budget is read more slowly: nothing is lost, and nobody is closed', async () => {
+test('a WebSocket of an address beyond its budget is read more slowly: no message is lost and no connection closed', async () => {
   const started = await server({ MAX_LOAD_PER_ADDRESS: '3' });
   const [a, b] = await pairOfPeers(started.wsUrl, 'slow');
   for (let n = 0; n < 300; n++) a.send({ type: 'webrtc_offer', sdp: `${n} ${'x'.repeat(2000)}` });
@@ -180,7 +180,7 @@ test('an opening handshake beyond the budget is answered 429 with Retry-After', 
   await Peer.connect(started.wsUrl, { headers: { 'x-forwarded-for': '192.0.2.2' } });
 });
 
-test('TCP connections beyond MAX_SOCKETS_PER_ADDRESS are 503, and counted; a trusted proxy has any number', async () => {
+test('TCP connections beyond MAX_SOCKETS_PER_ADDRESS get 503 and are counted; a trusted proxy has no limit', async () => {
   const direct = await server({ MAX_SOCKETS_PER_ADDRESS: '3' });
   const open = async (to: RunningServer) => {
     const socket = connect(portOf(to), '127.0.0.1');
@@ -197,7 +197,7 @@ test('TCP connections beyond MAX_SOCKETS_PER_ADDRESS are 503, and counted; a tru
   expect((await fetch(`${behindProxy.url}/healthz`)).status).toBe(200);
 });
 
-test('near MAX_SOCKETS idle connections are closed to make room', async () => {
+test('near MAX_SOCKETS, idle connections are closed to make room', async () => {
   const started = await server({ MAX_SOCKETS: '20' });
   const idle = Array.from({ length: 18 }, () => connect(portOf(started), '127.0.0.1'));
   onTestFinished(() => {
@@ -218,7 +218,7 @@ test('thirty iOS sessions that poll every six seconds pass under the default lim
   const [alice, bob] = [new IosClient(started), new IosClient(started)];
   const waiting = await Promise.all(Array.from({ length: 15 }, () => alice.create()));
   const contacts = await Promise.all(Array.from({ length: 15 }, () => pairApps(alice, bob)));
-  // Minutes of polling in seconds: far more than thirty sessions ever send.
+  // Minutes of polling in seconds, far more than thirty sessions ever send.
   for (let poll = 0; poll < 20; poll++) {
     const codes = await Promise.all(waiting.map((session) => alice.check(session)));
     expect(new Set(codes)).toEqual(new Set(['waiting']));
@@ -228,7 +228,7 @@ test('thirty iOS sessions that poll every six seconds pass under the default lim
   expect(await metric(started.url, 'couplet_address_budget_refusals_total')).toBe(0);
 }, 60_000);
 
-test('a hundred users behind one address pair and talk under the default limits', async () => {
+test('a hundred users behind one address pair and exchange messages under the default limits', async () => {
   const started = await server(DEFAULTS);
   const pairs = await Promise.all(
     Array.from({ length: 50 }, async (_, n) => {
@@ -258,7 +258,7 @@ test('a hundred users behind one address pair and talk under the default limits'
   expect(await metric(started.url, 'couplet_address_budget_refusals_total')).toBe(0);
 }, 60_000);
 
-test('forwards are counted when the peer’s connection takes them', async () => {
+test('forwards are counted when the peer’s connection accepts them', async () => {
   const started = await server({ MAX_BUFFERED_BYTES: '65536' });
   const [a, b] = await pairOfPeers(started.wsUrl, 'full');
   const sender = a.socket as WebSocket & { _socket: { write(bytes: Buffer): void } };

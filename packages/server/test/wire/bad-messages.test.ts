@@ -1,4 +1,4 @@
-// Messages the server cannot take: an error with a stable code, and the connection stays usable. docs/protocol.md §4.
+// Invalid messages get an error with a stable code, and the connection stays usable. docs/protocol.md §4.
 import { randomUUID } from 'node:crypto';
 import { Peer, pairOfPeers } from '@couplet/testkit/peer';
 import { serverUnderTest } from '@couplet/testkit/server';
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const { wsUrl } = await serverUnderTest();
 
-/** A candidate whose further member is nested so deep that it takes so many levels in all. */
+/** A candidate with an extra member, nested so that the message has this many levels in all. */
 const nested = (levels: number) =>
   `{"type":"ice_candidate","candidate":{"candidate":"","x":${'['.repeat(levels - 2)}${']'.repeat(levels - 2)}}}`;
 
@@ -77,7 +77,7 @@ test.each([
     'invalid_session_id',
   ],
   [{ type: 'key_exchange_complete', timestamp: {} }, 'Invalid timestamp', 'invalid_timestamp'],
-])('%j is refused, and the peer sees nothing of it', async (message, error, code) => {
+])('%j is refused, and the peer receives nothing of it', async (message, error, code) => {
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
   first.send(message);
   expect(await first.next()).toEqual({ type: 'error', error, code });

@@ -11,7 +11,7 @@ const check = (body: unknown, headers = {}) => call(url, 'POST', '/api/rooms/che
 const accept = (joinid: string) =>
   call(url, 'POST', '/api/rooms/accept', { joinid, client2: someDevice() });
 
-test('a cancelled code cannot be accepted, and cancelling it again is fine', async () => {
+test('a cancelled code cannot be accepted, and a second cancel succeeds', async () => {
   const { joinid, client1 } = await createPending(url);
   for (let n = 0; n < 2; n++) {
     const answer = await cancel({ joinid, client1 });

@@ -10,7 +10,7 @@ const check = (body: unknown) => call(url, 'POST', '/api/rooms/check', body);
 const accept = (joinid: string, client2 = someDevice()) =>
   call(url, 'POST', '/api/rooms/accept', { joinid, client2 });
 
-test('a waiting code is 204 without a body, as often as asked', async () => {
+test('every check of a waiting code is 204 without a body', async () => {
   const { joinid, client1 } = await createPending(url);
   for (let n = 0; n < 3; n++) {
     const answer = await check({ joinid, client1 });
@@ -21,7 +21,7 @@ test('a waiting code is 204 without a body, as often as asked', async () => {
   }
 });
 
-test('an accepted code is answered once with the room id, and is then gone', async () => {
+test('a check of an accepted code returns the room id once, and the code is then gone', async () => {
   const { joinid, client1 } = await createPending(url);
   const roomid = (await accept(joinid)).body?.roomid;
   const answer = await check({ joinid, client1 });
@@ -58,7 +58,7 @@ test('the answer is the room of this pending, not of an older pairing of the sam
   expect(roomid).not.toBe(older.roomid);
 });
 
-test('of twenty checks at once, one collects and nineteen are 404', async () => {
+test('of twenty concurrent checks, one collects and nineteen are 404', async () => {
   const { joinid, client1 } = await createPending(url);
   const roomid = (await accept(joinid)).body?.roomid;
   const answers = await Promise.all(Array.from({ length: 20 }, () => check({ joinid, client1 })));
@@ -100,7 +100,7 @@ test.each(
   expect(answer.body).toMatchObject({ error: 'missing_field', field });
 });
 
-test('fields are judged in documented order, missing ones first', async () => {
+test('fields are checked in documented order, missing fields first', async () => {
   expect((await check({})).body).toMatchObject({ error: 'missing_field', field: 'joinid' });
   expect((await check({ joinid: 'bad' })).body?.field).toBe('client1');
   expect((await check({ joinid: 'bad', client1: 5 })).body?.error).toBe('invalid_joinid');

@@ -1,4 +1,4 @@
-// The connection itself: opening handshake, ping, size cap, close codes. docs/protocol.md §7.
+// The connection: opening handshake, ping, size limit, close codes. docs/protocol.md §7.
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -16,7 +16,7 @@ async function server(env: Record<string, string> = {}, clock?: FakeClock): Prom
   return started;
 }
 
-/** Sends raw bytes and returns all that comes back. */
+/** Sends raw bytes and returns everything that comes back. */
 async function exchange(url: string, request: string): Promise<string> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -46,13 +46,13 @@ test('a ping frame is answered by a pong frame with the same payload', async () 
   expect(await pong).toBe('are you there');
 });
 
-test('the query of the upgrade does not matter', async () => {
+test('the query of the upgrade is ignored', async () => {
   const { wsUrl } = await server();
   const peer = await Peer.connect(`${wsUrl}/?v=1`);
   expect(peer.clientId).not.toBe('');
 });
 
-test('a target in absolute form is one on this server (RFC 9112 §3.2.2)', async () => {
+test('a target in absolute form is served (RFC 9112 §3.2.2)', async () => {
   const { url } = await server();
   for (const target of ['http://host/', 'HTTP://host', 'https://host:8443/?v=1', 'wss://host/']) {
     expect(await exchange(url, handshake(target, KEY))).toMatch(/^HTTP\/1\.1 101 /);
@@ -60,21 +60,21 @@ test('a target in absolute form is one on this server (RFC 9112 §3.2.2)', async
   expect(await exchange(url, handshake('http://host/socket', KEY))).toMatch(/^HTTP\/1\.1 404 /);
 });
 
-test('of the subprotocols that a client offers none is selected', async () => {
+test('none of the subprotocols that a client offers is selected', async () => {
   const { url } = await server();
   const answer = await exchange(url, handshake('/', `${KEY}Sec-WebSocket-Protocol: chat, x\r\n`));
   expect(answer).toMatch(/^HTTP\/1\.1 101 /);
   expect(answer.toLowerCase()).not.toContain('sec-websocket-protocol');
 });
 
-test('an upgrade with two hosts is answered 400, and no cache keeps that', async () => {
+test('an upgrade with two Host headers is answered 400, without caching', async () => {
   const { url } = await server();
   const answer = await exchange(url, handshake('/', `${KEY}Host: y\r\n`));
   expect(answer).toMatch(/^HTTP\/1\.1 400 /);
   expect(answer).toContain('\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n');
 });
 
-test('an upgrade elsewhere is answered 404 in JSON', async () => {
+test('an upgrade to another path is answered 404 in JSON', async () => {
   const { url } = await server();
   const answer = await exchange(
     url,
@@ -91,7 +91,7 @@ test('a handshake without a key is answered 400 in JSON', async () => {
   expect(answer).toMatch(/\{"error":"invalid_request"\}$/);
 });
 
-test('after a message over the cap the seat is free at once, also when the client does not answer the close', async () => {
+test('after a message over the limit, the seat is free at once, even if the client does not answer the close', async () => {
   const { wsUrl } = await server({ MAX_MESSAGE_BYTES: '2048' });
   const roomId = randomUUID();
   const [first, second] = await pairOfPeers(wsUrl, roomId);
@@ -109,7 +109,7 @@ test('compression is not negotiated', async () => {
   expect(peer.socket.extensions).toBe('');
 });
 
-test('a message over the cap closes with 1009; the peer and the room go on', async () => {
+test('a message over the limit closes with 1009; the peer and the room are not affected', async () => {
   const { wsUrl } = await server({ MAX_MESSAGE_BYTES: '2048' });
   const roomId = randomUUID();
   const [first, second] = await pairOfPeers(wsUrl, roomId);
@@ -120,7 +120,7 @@ test('a message over the cap closes with 1009; the peer and the room go on', asy
   expect(await again.join(roomId)).toMatchObject({ userCount: 2 });
 });
 
-test('a message of the cap’s size passes; by default that is 256 KiB', async () => {
+test('a message of exactly the limit passes; the default is 256 KiB', async () => {
   const { wsUrl } = await server();
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
   const frame = (sdp: string) => JSON.stringify({ type: 'webrtc_offer', sdp });
@@ -134,9 +134,9 @@ test('a message of the cap’s size passes; by default that is 256 KiB', async (
 test.each([
   [{}, 262_144],
   [{ MAX_MESSAGE_BYTES: '2048' }, 2048],
-  // A message that takes more than what may come at once would close the connection with 1008.
+  // A message larger than the allowed burst would close the connection with 1008.
   [{ MAX_BYTES_PER_SECOND: '2048' }, 8192],
-])('with %j the client is told the largest message: %i bytes', async (env, bytes) => {
+])('with %j the client receives the size of the largest message: %i bytes', async (env, bytes) => {
   const { wsUrl } = await server(env);
   const socket = new WebSocket(wsUrl);
   const [data] = await once(socket, 'message');
@@ -144,17 +144,17 @@ test.each([
   socket.close();
 });
 
-test('a client that does not read is closed with 4008, and its peer is told', async () => {
+test('a client that does not read is closed with 4008, and its peer is notified', async () => {
   const { wsUrl } = await server({
     MAX_BUFFERED_BYTES: '65536',
-    // It goes on sending until it is told, which may take a moment: it is not to be too fast for that.
+    // It keeps sending until it is notified, so it must not exceed the message rate.
     MAX_BYTES_PER_SECOND: '10000000000',
     MAX_MESSAGES_PER_SECOND: '10000000',
   });
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
   second.socket.pause();
   const sdp = 'x'.repeat(60_000);
-  // Until the buffers of the kernel and then of the server are full: bounded by both.
+  // Until the buffers of the kernel and then of the server are full; both are bounded.
   let told = false;
   const gone = first.next('peer_disconnected').then(() => {
     told = true;
@@ -189,7 +189,7 @@ test('a client that does not read the answers to its ping frames is closed with 
     told = true;
   });
   const payload = 'x'.repeat(125);
-  // 26 MB, which no kernel holds: else they wait in the server.
+  // 26 MB, more than the kernel buffers; otherwise the answers would not wait in the server.
   for (let turn = 0; !told && turn < 200; turn++) {
     for (let n = 0; n < 1000; n++) second.socket.ping(payload);
     await new Promise<void>((resolve) => second.socket.ping('', undefined, () => resolve()));
@@ -199,7 +199,7 @@ test('a client that does not read the answers to its ping frames is closed with 
   expect((await second.closed).code).toBe(4008);
 });
 
-test('a peer that answers pings stays; one that is silent is gone after the second unanswered one', async () => {
+test('a peer that answers pings stays; a silent one is disconnected after the second unanswered ping', async () => {
   const clock = new FakeClock();
   const { wsUrl } = await server({ HEARTBEAT_SECONDS: '30' }, clock);
   const roomId = randomUUID();
@@ -258,7 +258,7 @@ test('an upgrade during a shutdown is answered 503 with Retry-After', async () =
   await closing;
 });
 
-test('a bug in a handler closes only the connection that met it, with 1011', async () => {
+test('a bug in a handler closes only the affected connection, with 1011', async () => {
   const lines: string[] = [];
   const { PassThrough } = await import('node:stream');
   const sink = new PassThrough();
@@ -279,7 +279,7 @@ test('a bug in a handler closes only the connection that met it, with 1011', asy
   expect(lines.join('')).toContain('message failed');
 });
 
-test('a join that cannot be looked up is answered unavailable, and works later', async () => {
+test('a join whose room cannot be read gets unavailable, and works later', async () => {
   const { Unavailable } = await import('../../src/base/failures.js');
   let away = true;
   const store = new Proxy({} as never, {

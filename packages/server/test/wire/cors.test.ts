@@ -56,7 +56,7 @@ test.each([
   );
 });
 
-test('a body that is refused may be read by any page', async () => {
+test('any page may read the refusal of a body', async () => {
   const response = await fetch(`${url}/api/rooms`, {
     method: 'POST',
     headers: { origin: ORIGIN, 'content-type': 'application/json' },

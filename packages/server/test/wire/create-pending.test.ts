@@ -40,11 +40,11 @@ test.each(['000000', '000001', '012345'])('the leading zeros of %s are kept', as
   await call(url, 'POST', '/api/user/purge', { deviceId: client1 });
 });
 
-test.each([1, 60, 86_400])('expiresInSeconds %d is within bounds', async (expiresInSeconds) => {
+test.each([1, 60, 86_400])('expiresInSeconds %d is within the limits', async (expiresInSeconds) => {
   expect((await create(pending({ expiresInSeconds }))).status).toBe(201);
 });
 
-/** A create whose number is spelled as JavaScript would not. */
+/** A create with a number in a form that JSON.stringify does not write. */
 const withExpiry = (spelling: string): string =>
   JSON.stringify(pending({ expiresInSeconds: 77 })).replace(
     '"expiresInSeconds":77',
@@ -103,7 +103,7 @@ test.each(ILLEGAL_IDS)('a client1 of %s is refused', async (_name, client1) => {
   });
 });
 
-test.each(LEGAL_IDS)('a client1 of %s is kept byte for byte', async (_name, client1) => {
+test.each(LEGAL_IDS)('a client1 of %s is stored byte for byte', async (_name, client1) => {
   const { joinid } = await createPending(url, { client1 });
   const client2 = someDevice();
   const accepted = await call(url, 'POST', '/api/rooms/accept', { joinid, client2 });
@@ -125,7 +125,7 @@ test.each(
   });
 });
 
-test('missing fields are named in documented order, before anything else is judged', async () => {
+test('missing fields are reported in documented order, before any other check', async () => {
   expect((await create({})).body?.field).toBe('joinid');
   expect((await create({ joinid: someCode() })).body?.field).toBe('expiresInSeconds');
   expect((await create({ joinid: 'bad', expiresInSeconds: 'bad' })).body).toMatchObject({
@@ -134,7 +134,7 @@ test('missing fields are named in documented order, before anything else is judg
   });
 });
 
-test('faulty fields are named in documented order', async () => {
+test('invalid fields are reported in documented order', async () => {
   const all = { joinid: 'bad', expiresInSeconds: 0, client1: 5 };
   expect((await create(all)).body?.error).toBe('invalid_joinid');
   expect((await create({ ...all, joinid: someCode() })).body?.error).toBe(
@@ -145,7 +145,7 @@ test('faulty fields are named in documented order', async () => {
   );
 });
 
-test('unknown fields are ignored, whatever they hold', async () => {
+test('unknown fields are ignored, regardless of their values', async () => {
   const extras = { client1_token: 'x', client2_token: null, platform: 5, client2: {}, exp: [] };
   expect((await create(pending(extras))).status).toBe(201);
   const proto = JSON.stringify(pending()).replace('{', '{"__proto__":{"joinid":"000000"},');
@@ -169,7 +169,7 @@ test('the same device renews its waiting code', async () => {
   expect(Date.parse(shorter.exp)).toBeLessThan(Date.parse(first.exp));
 });
 
-test('another spelling of the device id is another device', async () => {
+test('a different spelling of the device id is another device', async () => {
   const { joinid, client1 } = await createPending(url);
   expect((await create(pending({ joinid, client1: client1.toLowerCase() }))).status).toBe(409);
   expect((await create(pending({ joinid, client1: `${client1} ` }))).status).toBe(409);
@@ -185,7 +185,7 @@ test('an accepted code is a conflict until it is collected, also for its own dev
   expect((await create(pending({ joinid }))).status).toBe(201);
 });
 
-test('of ten devices that create one code at once, one gets it', async () => {
+test('of ten devices that create one code at once, one succeeds', async () => {
   const joinid = someCode();
   const answers = await Promise.all(Array.from({ length: 10 }, () => create(pending({ joinid }))));
   const statuses = answers.map((answer) => answer.status).sort();

@@ -11,7 +11,7 @@ const remove = (query: string, body?: unknown) => call(url, 'DELETE', `/api/room
 const exists = async (roomid: string) =>
   (await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status === 200;
 
-test('a room goes by the id in the body, and again without complaint', async () => {
+test('a room is deleted by the id in the body, and a repeat succeeds', async () => {
   const { roomid } = await pairDevices(url);
   const other = await pairDevices(url);
   for (let n = 0; n < 2; n++) {
@@ -23,7 +23,7 @@ test('a room goes by the id in the body, and again without complaint', async () 
   expect(await exists(other.roomid)).toBe(true);
 });
 
-test('a room goes by the id in the query, and again without complaint', async () => {
+test('a room is deleted by the id in the query, and a repeat succeeds', async () => {
   const { roomid } = await pairDevices(url);
   for (let n = 0; n < 2; n++) {
     const answer = await remove(`?roomid=${roomid}`);
@@ -33,11 +33,11 @@ test('a room goes by the id in the query, and again without complaint', async ()
   expect(await exists(roomid)).toBe(false);
 });
 
-test('a room that never was is deleted too', async () => {
+test('deleting a room that never existed succeeds', async () => {
   expect((await remove('', { roomid: randomBytes(24).toString('hex') })).status).toBe(200);
 });
 
-test('the id in the body wins over the query', async () => {
+test('the id in the body takes precedence over the query', async () => {
   const inBody = await pairDevices(url);
   const inQuery = await pairDevices(url);
   await remove(`?roomid=${inQuery.roomid}`, { roomid: inBody.roomid });
@@ -45,7 +45,7 @@ test('the id in the body wins over the query', async () => {
   expect(await exists(inQuery.roomid)).toBe(true);
 });
 
-test.each(MISSING)('the query counts where the body’s roomid is %s', async (_name, value) => {
+test.each(MISSING)('the query is used if roomid in the body is %s', async (_name, value) => {
   const { roomid } = await pairDevices(url);
   expect((await remove(`?roomid=${roomid}`, { roomid: value })).status).toBe(200);
   expect(await exists(roomid)).toBe(false);
@@ -54,16 +54,19 @@ test.each(MISSING)('the query counts where the body’s roomid is %s', async (_n
 test.each([
   ['of no length', 'content-length: 0\r\n'],
   ['that is not announced', ''],
-])('a stripped body %s with its content type left leaves the query', async (_name, length) => {
-  const { roomid } = await pairDevices(url);
-  const answer = await rawRequest(
-    url,
-    `DELETE /api/rooms?roomid=${roomid} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n${length}\r\n`,
-  );
-  expect(answer.status).toBe(200);
-  expect(JSON.parse(answer.body)).toStrictEqual({ ok: true });
-  expect(await exists(roomid)).toBe(false);
-});
+])(
+  'with a stripped body %s and its content type left, the query is used',
+  async (_name, length) => {
+    const { roomid } = await pairDevices(url);
+    const answer = await rawRequest(
+      url,
+      `DELETE /api/rooms?roomid=${roomid} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n${length}\r\n`,
+    );
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.body)).toStrictEqual({ ok: true });
+    expect(await exists(roomid)).toBe(false);
+  },
+);
 
 test.each(MISSING)('a roomid that is %s is 400 missing_field', async (_name, roomid) => {
   const answer = await remove('', { roomid });

@@ -1,4 +1,4 @@
-// Device secrets on the wire: where they stand in requests, and that nothing tells them. docs/protocol.md §3.
+// Device secrets on the wire: their place in requests, and that no answer reveals them. docs/protocol.md §3.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
@@ -13,7 +13,7 @@ const folder = temporaryFolder();
 
 const post = (path: string, body: object, headers = {}) => call(url, 'POST', path, body, headers);
 
-/** A pairing in which both devices have their secrets, and the first has sent its own. */
+/** A pairing in which both devices have their secrets, and the first has sent its secret. */
 async function pairWithSecrets(base = url) {
   const [joinid, client1, client2] = [someCode(), someDevice(), someDevice()];
   const made = await call(base, 'POST', '/api/rooms', { joinid, client1, expiresInSeconds: 300 });
@@ -24,7 +24,7 @@ async function pairWithSecrets(base = url) {
   return { roomid, client1, client2, secret1, secret2 };
 }
 
-test('create and accept answer with secrets of 43 characters, new for each device and pairing', async () => {
+test('create and accept return secrets of 43 characters, new for each device and pairing', async () => {
   const [one, other] = [await pairWithSecrets(), await pairWithSecrets()];
   const secrets = [one.secret1, one.secret2, other.secret1, other.secret2];
   for (const secret of secrets) expect(secret).toMatch(/^[\w-]{43}$/);
@@ -58,7 +58,7 @@ test.each([
   expect(await send(secret1)).toMatchObject({ status: 200, body: { ok: true } });
 });
 
-test('a secret in the query counts for nothing', async () => {
+test('a secret in the query is ignored', async () => {
   const { roomid, secret1 } = await pairWithSecrets();
   const path = `/api/rooms?roomid=${roomid}&secret=${secret1}`;
   expect((await call(url, 'DELETE', path)).status).toBe(403);
@@ -110,7 +110,7 @@ test.each([
   expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
 });
 
-test('a purge may bring 1000 ids and 1000 secrets', async () => {
+test('a purge may include 1000 ids and 1000 secrets', async () => {
   const { client1, secret1 } = await pairWithSecrets();
   const fill = (last: string) => [...Array.from({ length: 999 }, () => someDevice()), last];
   const answer = await post('/api/user/purge', {
@@ -120,7 +120,7 @@ test('a purge may bring 1000 ids and 1000 secrets', async () => {
   expect(answer.body).toMatchObject({ roomsDeleted: 1, deviceIdCount: 1000 });
 });
 
-test('a wrong secret does not prove, and a right one without its device is wrong', async () => {
+test('a wrong secret is no proof, and neither is the secret of the other device', async () => {
   const { roomid, client1, client2, secret1, secret2 } = await pairWithSecrets();
   const got = async (deviceId: string | undefined, secret: string) => {
     const peer = await Peer.connect(wsUrl);
@@ -137,7 +137,7 @@ test('a wrong secret does not prove, and a right one without its device is wrong
   expect(await got(client1, secret1)).toBe('room_joined');
 });
 
-test('a join with the secret proves the device before it has its seat, also after a restart', async () => {
+test('a join with the secret proves the device before it gets its seat, also after a restart', async () => {
   const file = join(folder, 'proof.db');
   const one = await startServer({ SQLITE_DB_PATH: file });
   const { roomid, client2, secret2 } = await pairWithSecrets(one.url);
@@ -153,7 +153,7 @@ test('a join with the secret proves the device before it has its seat, also afte
   expect((await ask(secret2)).status).toBe(200);
 });
 
-test('a pairing of an older version has no secrets: one that is sent is ignored', async () => {
+test('a pairing of an older version has no secrets, and a sent secret is ignored', async () => {
   const file = join(folder, 'old.db');
   const server = await startServer({ SQLITE_DB_PATH: file });
   onTestFinished(() => server.close());
@@ -167,7 +167,7 @@ test('a pairing of an older version has no secrets: one that is sent is ignored'
   expect((await call(server.url, 'DELETE', '/api/rooms', body)).status).toBe(200);
 });
 
-test('the database holds no secret, and no answer holds a digest', async () => {
+test('the database contains no secret, and no answer contains a digest', async () => {
   const file = join(folder, 'kept.db');
   const server = await startServer({ SQLITE_DB_PATH: file });
   onTestFinished(() => server.close());

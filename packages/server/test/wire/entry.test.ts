@@ -1,4 +1,4 @@
-// Who may enter: origins, paired rooms, the embedding application's word, the admin.
+// Access rules: origins, paired rooms, the decision of the embedding application, the admin.
 
 import { call, pairDevices, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -29,13 +29,13 @@ function refused(wsUrl: string, headers: Record<string, string>): Promise<number
   });
 }
 
-test('with ALLOWED_ORIGINS a page of another origin is refused its WebSocket with 403', async () => {
+test('with ALLOWED_ORIGINS, the WebSocket of a page from another origin is refused with 403', async () => {
   const { wsUrl } = await server({ ALLOWED_ORIGINS: 'https://app.example, https://other.example' });
   expect(await refused(wsUrl, { origin: 'https://evil.example' })).toBe(403);
   await Peer.connect(wsUrl, { headers: { origin: 'https://other.example' } });
 });
 
-test('a client that is no browser sends no origin, and may enter', async () => {
+test('a client that is not a browser sends no origin, and is admitted', async () => {
   const { wsUrl } = await server({ ALLOWED_ORIGINS: 'https://app.example' });
   await Peer.connect(wsUrl);
 });
@@ -48,7 +48,7 @@ test.each([
   ['http://chat.example:8080', 'chat.example:8080'],
   ['https://chat.example.', 'chat.example'],
 ])(
-  'a page of the server itself, %s, may connect where the proxy sends Host: %s',
+  'a page of the server itself, %s, may connect if the proxy sends Host: %s',
   async (origin, host) => {
     const { wsUrl } = await server({ ALLOWED_ORIGINS: 'https://app.example' });
     await Peer.connect(wsUrl, { headers: { origin, host } });
@@ -56,7 +56,7 @@ test.each([
   },
 );
 
-test('with ALLOWED_HOSTS a request for another host is 403, and so is a WebSocket', async () => {
+test('with ALLOWED_HOSTS, a request or a WebSocket for another host is 403', async () => {
   const { url, wsUrl } = await server({ ALLOWED_HOSTS: 'chat.example' });
   const get = (host: string) =>
     rawRequest(url, `GET /healthz HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
@@ -69,7 +69,7 @@ test('with ALLOWED_HOSTS a request for another host is 403, and so is a WebSocke
   }
 });
 
-test('with REQUIRE_PAIRED_ROOMS only the two devices of a paired room may join it', async () => {
+test('with REQUIRE_PAIRED_ROOMS, only the two devices of a paired room may join it', async () => {
   const { url, wsUrl } = await server({ REQUIRE_PAIRED_ROOMS: '1' });
   const { roomid, client1, client2 } = await pairDevices(url);
   const forbidden = { type: 'error', error: 'Not a member of this room', code: 'forbidden' };
@@ -85,7 +85,7 @@ test('with REQUIRE_PAIRED_ROOMS only the two devices of a paired room may join i
   expect(await other.join(roomid, client2)).toMatchObject({ userCount: 2 });
 });
 
-test('with REQUIRE_PAIRED_ROOMS a seat is taken over by its own device only', async () => {
+test('with REQUIRE_PAIRED_ROOMS, only its own device may take over a seat', async () => {
   const { url, wsUrl } = await server({ REQUIRE_PAIRED_ROOMS: '1' });
   const { roomid, client1 } = await pairDevices(url);
   const first = await Peer.connect(wsUrl);
@@ -99,12 +99,12 @@ test('with REQUIRE_PAIRED_ROOMS a seat is taken over by its own device only', as
   expect(await first.closed).toMatchObject({ code: 4001 });
 });
 
-test('REQUIRE_PAIRED_ROOMS without USE_SQLITE is a fault of the configuration', () => {
+test('REQUIRE_PAIRED_ROOMS without USE_SQLITE is a configuration error', () => {
   expect(() => parseConfig({ REQUIRE_PAIRED_ROOMS: '1' })).toThrow(ConfigError);
   expect(() => parseConfig({ REQUIRE_PAIRED_ROOMS: '1' })).toThrow(/USE_SQLITE/);
 });
 
-test('the application decides which requests are served: the others are 401, never 404', async () => {
+test('the application decides which requests are served; refused ones are 401, never 404', async () => {
   const { url } = await server(
     {},
     { request: async ({ headers }) => headers.authorization === 'Bearer good' },
@@ -117,7 +117,7 @@ test('the application decides which requests are served: the others are 401, nev
   expect((await fetch(url)).status).toBe(200);
 });
 
-test('the application decides who may connect; a rule that fails lets nobody in', async () => {
+test('the application decides which clients may connect; a rule that fails refuses all', async () => {
   const { wsUrl } = await server(
     {},
     {
@@ -132,7 +132,7 @@ test('the application decides who may connect; a rule that fails lets nobody in'
   await Peer.connect(wsUrl, { headers: { authorization: 'Bearer good' } });
 });
 
-test('a rule that never answers lets nobody in, and holds no place for longer than a request may take', async () => {
+test('a rule that never answers refuses the client, and holds its place no longer than a request may take', async () => {
   const clock = new FakeClock();
   const started = await startServer(
     { MAX_CONNECTIONS: '1' },
@@ -150,7 +150,7 @@ test('a rule that never answers lets nobody in, and holds no place for longer th
   await Peer.connect(started.wsUrl, { headers: { 'x-ok': '1' } });
 });
 
-test('the application decides who may take which seat', async () => {
+test('the application decides which client may take which seat', async () => {
   const { wsUrl } = await server(
     {},
     {

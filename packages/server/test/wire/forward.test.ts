@@ -40,7 +40,7 @@ test.each([
   '{"candidate":"","sdpMLineIndex":0,"x":9007199254740993}',
   '{"candidate":"1 \\" 2\\\\","x":[18446744073709551615,-0,1.0,1E3,1e400,0.10000000000000000001,"1.0"]}',
   '{"sdpMLineIndex":1.0,"sdpMid":null}',
-])('numbers reach the peer as they were spelled: %s', async (candidate) => {
+])('numbers reach the peer in their original spelling: %s', async (candidate) => {
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
   first.send(`{"type":"ice_candidate", "extra": 1.0, "candidate": ${candidate}}`);
   expect(textOf(await second.next('ice_candidate'))).toContain(`"candidate":${candidate},"from":`);
@@ -49,7 +49,7 @@ test.each([
   expect(complete).toContain('{"type":"key_exchange_complete","timestamp":1700000000000000001,');
 });
 
-test('from and roomId are the server’s word, and only the fields of the schema go on', async () => {
+test('the server sets from and roomId, and forwards only the fields of the schema', async () => {
   const roomId = randomUUID();
   const [first, second] = await pairOfPeers(wsUrl, roomId);
   first.send({ type: 'webrtc_offer', sdp: 'x', from: 'somebody', roomId: 'elsewhere', extra: 1 });
@@ -61,14 +61,14 @@ test('from and roomId are the server’s word, and only the fields of the schema
   });
 });
 
-test('a sender’s messages arrive in order, none twice', async () => {
+test('the messages of a sender arrive in order, each once', async () => {
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
   for (let n = 0; n < 500; n++) first.send({ type: 'webrtc_offer', sdp: String(n) });
   for (let n = 0; n < 500; n++) expect((await second.next()).sdp).toBe(String(n));
   expect(await second.sync()).toEqual([]);
 });
 
-test('a message from one who is alone is answered with an error', async () => {
+test('a message from a member who is alone is answered with an error', async () => {
   const peer = await Peer.connect(wsUrl);
   await peer.join(randomUUID());
   peer.send({ type: 'webrtc_offer', sdp: 'x' });
@@ -79,7 +79,7 @@ test('a message from one who is alone is answered with an error', async () => {
   });
 });
 
-test('a message from one in no room is answered with an error', async () => {
+test('a message from a connection without a room is answered with an error', async () => {
   const peer = await Peer.connect(wsUrl);
   peer.send({ type: 'ice_candidate', candidate: null });
   expect(await peer.next()).toEqual({

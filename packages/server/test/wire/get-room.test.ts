@@ -9,7 +9,7 @@ const { url } = await serverUnderTest();
 const get = (query: string) => call(url, 'GET', `/api/rooms${query}`);
 const someRoom = () => randomBytes(24).toString('hex');
 
-test('a room is answered with its id and its two devices, as often as asked', async () => {
+test('every GET of a room returns its id and its two devices', async () => {
   const { roomid, client1, client2 } = await pairDevices(url);
   for (let n = 0; n < 3; n++) {
     const answer = await get(`?roomid=${roomid}`);
@@ -51,11 +51,11 @@ test.each([
   });
 });
 
-test.each(LEGAL_IDS)('a roomid of %s is a room id, of no room', async (_name, roomid) => {
+test.each(LEGAL_IDS)('a roomid of %s is a valid id of an unknown room', async (_name, roomid) => {
   expect((await get(`?roomid=${encodeURIComponent(roomid)}`)).status).toBe(404);
 });
 
-test('nothing but the whole id matches', async () => {
+test('only the whole id matches', async () => {
   const { roomid } = await pairDevices(url);
   for (const other of [
     roomid.slice(0, 32),
@@ -69,7 +69,7 @@ test('nothing but the whole id matches', async () => {
   }
 });
 
-test('bytes that are no UTF-8 are not found, never an error of ours', async () => {
+test('bytes that are not UTF-8 are 404, never 500', async () => {
   expect((await get('?roomid=%ff%fe')).status).toBe(404);
   expect((await get('?roomid=%')).status).toBe(404);
 });

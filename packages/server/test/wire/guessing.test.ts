@@ -1,4 +1,4 @@
-// Guessing codes is scarce; success and the polling of one's own pendings are not.
+// Guesses of codes are limited; successful requests and the polling of a device's own pendings are not.
 
 import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
@@ -22,7 +22,7 @@ const guess = (url: string, joinid: string, headers: Record<string, string> = {}
 
 const from = (address: string) => ({ 'x-forwarded-for': address });
 
-test('guesses beyond the free ones are answered 429 with a Retry-After that grows, never 404', async () => {
+test('guesses beyond the free ones get 429 with a growing Retry-After, never 404', async () => {
   const clock = new FakeClock();
   const url = await server({}, { clock });
   for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++)
@@ -40,7 +40,7 @@ test('guesses beyond the free ones are answered 429 with a Retry-After that grow
   expect(waits).toEqual([1, 2, 4, 8]);
 });
 
-test('who waits is not told whether a code is right', async () => {
+test('an address that must wait does not learn whether a code is right', async () => {
   const url = await server();
   const joinid = someCode();
   await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1: someDevice() });
@@ -48,7 +48,7 @@ test('who waits is not told whether a code is right', async () => {
   expect((await guess(url, joinid)).status).toBe(429);
 });
 
-test('creating codes to find those of others is stopped: conflicts are guesses, and creates have a quota', async () => {
+test('creating codes to find other devices’ codes is limited: conflicts count as guesses, and creates have a quota', async () => {
   const clock = new FakeClock();
   const url = await server({ MAX_CREATES_PER_HOUR: '60' }, { clock });
   const create = (joinid: string, client1: string) =>
@@ -67,7 +67,7 @@ test('creating codes to find those of others is stopped: conflicts are guesses, 
   expect((await create(someCode(), someDevice())).status).toBe(201);
 });
 
-test('another address is not concerned; IPv6 counts by its /64', async () => {
+test('another address is not affected; an IPv6 address counts by its /64', async () => {
   const url = await server({ TRUST_PROXY: '1' });
   for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++)
     await guess(url, '000000', from(`2001:db8:1:2::${n}`));
@@ -76,7 +76,7 @@ test('another address is not concerned; IPv6 counts by its /64', async () => {
   expect((await guess(url, '000000', from('192.0.2.1'))).status).toBe(404);
 });
 
-test('without TRUST_PROXY a forged X-Forwarded-For helps nobody, and the log says once that it is not believed', async () => {
+test('without TRUST_PROXY a forged X-Forwarded-For has no effect, and one log line reports that it is ignored', async () => {
   const sink = new PassThrough();
   const log = createLogger({ logLevel: 'warn', logFormat: 'json' }, sink, false);
   const url = await server({}, { log });
@@ -86,7 +86,7 @@ test('without TRUST_PROXY a forged X-Forwarded-For helps nobody, and the log say
   expect(String(sink.read()).match(/TRUST_PROXY/g)).toHaveLength(1);
 });
 
-test('a success costs nothing: a busy address pairs as often as it likes', async () => {
+test('successful requests are not counted: a busy address may pair any number of times', async () => {
   const url = await server();
   for (let n = 0; n < ACCEPT_GUESSES.free * 2; n++) {
     const joinid = String(n).padStart(6, '0');
@@ -97,7 +97,7 @@ test('a success costs nothing: a busy address pairs as often as it likes', async
   }
 });
 
-test('thirty sessions that poll check and GET every 6 seconds pass untouched, for ten minutes and behind one address', async () => {
+test('thirty sessions behind one address that poll check and GET every 6 seconds for ten minutes are not limited', async () => {
   const clock = new FakeClock();
   const url = await server({}, { clock });
   const sessions = Array.from({ length: 30 }, (_, n) => ({
@@ -108,7 +108,7 @@ test('thirty sessions that poll check and GET every 6 seconds pass untouched, fo
     const body = { ...session, expiresInSeconds: 3600 };
     expect((await call(url, 'POST', '/api/rooms', body)).status).toBe(201);
   }
-  // Half of the codes are accepted: those sessions go on asking for their room.
+  // Half of the codes are accepted; those sessions continue to poll their room.
   const rooms: string[] = [];
   for (const { joinid, client1 } of sessions.slice(15)) {
     await guess(url, joinid);
@@ -124,14 +124,14 @@ test('thirty sessions that poll check and GET every 6 seconds pass untouched, fo
     const statuses = new Set(answers.map(({ status }) => status));
     expect([...statuses].sort()).toEqual([200, 204]);
   }
-  // All at once have expired when the app wakes up: each is told so.
+  // All codes have expired when the app resumes, and each check says so.
   clock.advance(3_600_000);
   for (const session of sessions) {
     expect((await call(url, 'POST', '/api/rooms/check', session)).status).toBe(404);
   }
 });
 
-test('failed checks beyond their budget are answered 429, which an app takes for "later" and not for "expired"', async () => {
+test('failed checks beyond their budget get 429, which an app treats as "later" and not as "expired"', async () => {
   const url = await server();
   const check = () => call(url, 'POST', '/api/rooms/check', { joinid: '000000', client1: 'd' });
   for (let n = 0; n < CHECK_GUESSES.free + 1; n++) expect((await check()).status).toBe(404);
@@ -140,7 +140,7 @@ test('failed checks beyond their budget are answered 429, which an app takes for
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
 });
 
-test('a check that is refused does not tell whether there is such a pending', async () => {
+test('a refused check does not reveal whether the pending exists', async () => {
   const url = await server({}, { clock: new FakeClock() });
   const mine = { joinid: someCode(), client1: someDevice() };
   await call(url, 'POST', '/api/rooms', { ...mine, expiresInSeconds: 60 });
@@ -152,7 +152,7 @@ test('a check that is refused does not tell whether there is such a pending', as
   }
 });
 
-test('a held check that ends with its code is no guess', async () => {
+test('a held check that ends with the expiry of its code is not a guess', async () => {
   const clock = new FakeClock();
   const url = await server({}, { clock });
   const timers = clock.pending;
@@ -168,7 +168,7 @@ test('a held check that ends with its code is no guess', async () => {
   }
 });
 
-test('beyond MAX_FAILED_GUESSES_PER_MINUTE a failure is 429 until the next minute and never 404, a success of a clean address is answered, and the alarm metric is 1', async () => {
+test('beyond MAX_FAILED_GUESSES_PER_MINUTE a failure is 429 until the next minute and never 404, an address without failures still succeeds, and the alarm metric is 1', async () => {
   const clock = new FakeClock();
   const url = await server({ MAX_FAILED_GUESSES_PER_MINUTE: '2', TRUST_PROXY: '1' }, { clock });
   clock.advance(15_000);
@@ -188,7 +188,7 @@ test('beyond MAX_FAILED_GUESSES_PER_MINUTE a failure is 429 until the next minut
   expect((await guess(url, '000000', from('192.0.2.3'))).status).toBe(404);
 });
 
-test('a repeat with its Idempotency-Key gets its first answer while its address must wait; another key, or another body, is no way round', async () => {
+test('a repeat with its Idempotency-Key gets its first answer while its address must wait; another key or body does not bypass the wait', async () => {
   const url = await server({}, { clock: new FakeClock() });
   const { joinid, client1 } = { joinid: someCode(), client1: someDevice() };
   const code = { joinid, client1, expiresInSeconds: 60 };
@@ -223,7 +223,7 @@ test('a repeat with its Idempotency-Key gets its first answer while its address 
   }
 });
 
-test('a client that does not wait for its answers has its guesses counted all the same', async () => {
+test('a client that does not wait for its answers still has its guesses counted', async () => {
   const url = await server({}, { clock: new FakeClock() });
   for (let n = 0; n < 3; n++) {
     const body = JSON.stringify({ joinid: '000000', client2: 'x' });
@@ -254,7 +254,7 @@ test('a hundred users behind one address pair at the same time', async () => {
 test.each([
   ['7', '0421370', '042137'],
   ['12', '042137042137', '0421370421370'],
-])('with JOIN_CODE_DIGITS=%s a code has so many digits', async (digits, right, wrong) => {
+])('with JOIN_CODE_DIGITS=%s, codes have that many digits', async (digits, right, wrong) => {
   const url = await server({ JOIN_CODE_DIGITS: digits });
   const create = (joinid: string) =>
     call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1: 'd' });

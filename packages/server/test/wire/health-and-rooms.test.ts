@@ -37,7 +37,7 @@ test('GET /rooms lists the rooms with members, whether full or not', async () =>
   expect(answer.body).toStrictEqual({ rooms, totalRooms: rooms.length });
 });
 
-test('a room that everybody left is not listed', async () => {
+test('a room that all members have left is not listed', async () => {
   const roomId = randomUUID();
   const peer = await Peer.connect(wsUrl);
   await peer.join(roomId);

@@ -28,7 +28,7 @@ const plain = await serverWith({});
 
 type Servers = { urls: string[]; username?: string; credential?: string }[];
 
-/** The opaque part of the username that a TURN server among them carries. */
+/** The opaque part of the TURN server's username. */
 function userOf(iceServers: unknown): string | undefined {
   return (iceServers as Servers | undefined)?.[1]?.username?.split(':')[1];
 }
@@ -42,7 +42,7 @@ const withTurn = [
   },
 ];
 
-/** Both join; resolves to what `room_ready` said to each. */
+/** Both join; resolves to the `room_ready` of each. */
 async function roomReady(base: string, roomId: string, devices: (string | undefined)[]) {
   const [first, second] = [await Peer.connect(base), await Peer.connect(base)];
   await first.join(roomId, devices[0]);
@@ -51,7 +51,7 @@ async function roomReady(base: string, roomId: string, devices: (string | undefi
 }
 
 describe('POST /api/ice-servers', () => {
-  test('answers either device of a room with ICE servers, fresh credentials and their ttl', async () => {
+  test('answers either device of a room with ICE servers, new credentials and their ttl', async () => {
     const { roomid, client1, client2 } = await pairDevices(url);
     for (const client of [client1, client2]) {
       const before = Math.floor(Date.now() / 1000);
@@ -69,7 +69,7 @@ describe('POST /api/ice-servers', () => {
     }
   });
 
-  test('tells the two devices apart, and nothing about either', async () => {
+  test('gives the two devices different usernames, which reveal nothing about either', async () => {
     const { roomid, client1, client2 } = await pairDevices(url);
     const users: (string | undefined)[] = [];
     for (const client of [client1, client2, client1]) {
@@ -82,7 +82,7 @@ describe('POST /api/ice-servers', () => {
     expect(users[0]).not.toBe(users[1]);
   });
 
-  test('answers 403 forbidden to anyone else, whether or not the room exists', async () => {
+  test('answers 403 forbidden to any other device, whether or not the room exists', async () => {
     const { roomid, client1 } = await pairDevices(url);
     for (const body of [
       { roomid, client: someDevice() },
@@ -95,7 +95,7 @@ describe('POST /api/ice-servers', () => {
     }
   });
 
-  test('a device that asks again is the same TURN user; beyond MAX_TURN_CREDENTIALS_PER_HOUR new ones are 429', async () => {
+  test('a device that asks again is the same TURN user; beyond MAX_TURN_CREDENTIALS_PER_HOUR, new users get 429', async () => {
     const env = { ...TURN, MAX_TURN_CREDENTIALS_PER_HOUR: '2' };
     const server = await serverWith(env, { clock: new FakeClock() });
     const { roomid, client1, client2 } = await pairDevices(server.url);
@@ -108,7 +108,7 @@ describe('POST /api/ice-servers', () => {
     const refused = await ask(other.client1, other.roomid);
     expect([refused.status, refused.body]).toEqual([429, { error: 'rate_limited' }]);
     expect(refused.headers.get('retry-after')).toBe('1800');
-    // What needs no credentials is named all the same, and those who have a user keep it.
+    // Servers without credentials are still returned, and devices that are already users keep their credentials.
     const devices = [other.client1, other.client2];
     for (const message of await roomReady(server.wsUrl, other.roomid, devices)) {
       expect(message.iceServers).toEqual([{ urls: ['stun:turn.example.org:3478'] }]);
@@ -136,7 +136,7 @@ describe('POST /api/ice-servers', () => {
     expect(answer.body).toMatchObject({ error, field });
   });
 
-  test('without TURN it carries the STUN servers, and without those an empty list', async () => {
+  test('without TURN it returns the STUN servers, and without those an empty list', async () => {
     const stunOnly = await serverWith({ STUN_URLS: 'stun:stun.example.org' });
     for (const [server, iceServers] of [
       [stunOnly, [{ urls: ['stun:stun.example.org'] }]],
@@ -148,7 +148,7 @@ describe('POST /api/ice-servers', () => {
     }
   });
 
-  test('answers 404 rooms_api_disabled where there is no store', async () => {
+  test('answers 404 rooms_api_disabled if there is no store', async () => {
     const server = await serverWith({ ...TURN, USE_SQLITE: '0' });
     const answer = await call(server.url, 'POST', PATH, { roomid: 'x', client: 'y' });
     expect(answer.status).toBe(404);
@@ -157,7 +157,7 @@ describe('POST /api/ice-servers', () => {
 });
 
 describe('room_ready', () => {
-  test('carries ICE servers for both devices of a paired room, each with credentials of its own', async () => {
+  test('carries ICE servers for both devices of a paired room, with different credentials', async () => {
     const { roomid, client1, client2 } = await pairDevices(url);
     const [first, second] = await roomReady(wsUrl, roomid, [client1, client2]);
     expect(first.iceServers).toEqual(withTurn);
@@ -167,14 +167,14 @@ describe('room_ready', () => {
     expect(userOf(body?.iceServers)).toBe(userOf(second.iceServers));
   });
 
-  test('carries them only for the member that gave its device', async () => {
+  test('carries them only for the member that sent its device id', async () => {
     const { roomid, client2 } = await pairDevices(url);
     const [first, second] = await roomReady(wsUrl, roomid, [undefined, client2]);
     expect(first).not.toHaveProperty('iceServers');
     expect(second.iceServers).toEqual(withTurn);
   });
 
-  test('carries none for a device that is not of the room, or in a room that no pairing made', async () => {
+  test('carries none for a device that is not of the room, or in an unpaired room', async () => {
     const { roomid, client1 } = await pairDevices(url);
     const [, stranger] = await roomReady(wsUrl, roomid, [client1, someDevice()]);
     expect(stranger).not.toHaveProperty('iceServers');
@@ -183,7 +183,7 @@ describe('room_ready', () => {
     }
   });
 
-  test('carries none in a second room of a device that is paired in the first', async () => {
+  test('carries none in a second room of a device that is paired in the first room', async () => {
     const { roomid, client1 } = await pairDevices(url);
     const peer = await Peer.connect(wsUrl);
     await peer.join(roomid, client1);
@@ -193,7 +193,7 @@ describe('room_ready', () => {
     expect(await peer.next('room_ready')).not.toHaveProperty('iceServers');
   });
 
-  test('carries them again, to both, when a device takes its seat over', async () => {
+  test('carries them again, to both, when a device takes over its seat', async () => {
     const { roomid, client1, client2 } = await pairDevices(url);
     const ghost = await Peer.connect(wsUrl);
     await ghost.join(roomid, client1);
@@ -207,14 +207,14 @@ describe('room_ready', () => {
     expect((await peer.next('room_ready')).iceServers).toEqual(withTurn);
   });
 
-  test('carries them for everyone where the configuration says so', async () => {
+  test('carries them for all members if the configuration says so', async () => {
     const server = await serverWith({ ...TURN, ICE_SERVERS_FOR_ALL: '1', USE_SQLITE: '0' });
     for (const message of await roomReady(server.wsUrl, randomUUID(), [])) {
       expect(message.iceServers).toEqual(withTurn);
     }
   });
 
-  test('is what it was where no ICE server is configured', async () => {
+  test('has its usual fields if no ICE server is configured', async () => {
     const { roomid, client1, client2 } = await pairDevices(plain.url);
     for (const message of await roomReady(plain.wsUrl, roomid, [client1, client2])) {
       expect(Object.keys(message)).toEqual([
@@ -228,7 +228,7 @@ describe('room_ready', () => {
   });
 });
 
-test('nothing of an ICE server reaches the log, at any level, whatever is asked', async () => {
+test('no part of an ICE server is logged, at any level, for any request', async () => {
   let log = '';
   const sink = new Writable({
     write(chunk, _encoding, done) {

@@ -1,4 +1,4 @@
-// Idempotency-Key on every POST under /api: a lost answer strands nobody. Contract §1.
+// Idempotency-Key on every POST under /api: a client recovers from a lost answer. docs/protocol.md §3.
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { call, createPending, someCode, someDevice } from '@couplet/testkit/api';
@@ -18,7 +18,7 @@ test('a repeated create gets the first answer again, to the millisecond', async 
   expect([again.status, again.body]).toEqual([201, first.body]);
 });
 
-test('a repeated accept gets the room again, where it would be a conflict without the key', async () => {
+test('a repeated accept gets the room again; without the key it would be a conflict', async () => {
   const joinid = someCode();
   await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1: someDevice() });
   const accept = { joinid, client2: someDevice() };
@@ -30,7 +30,7 @@ test('a repeated accept gets the room again, where it would be a conflict withou
   expect((await call(url, 'POST', '/api/rooms/accept', accept)).status).toBe(409);
 });
 
-test('a repeated check gets the room again, where the pending is gone without the key', async () => {
+test('a repeated check gets the room again; without the key the pending is gone', async () => {
   const joinid = someCode();
   const client1 = someDevice();
   await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
@@ -42,7 +42,7 @@ test('a repeated check gets the room again, where the pending is gone without th
   expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 })).status).toBe(404);
 });
 
-test('a repeat is known by the fields that the API has, in whatever order', async () => {
+test('a repeat is recognized by the fields of the API, in any order', async () => {
   const [joinid, client1] = [someCode(), someDevice()];
   const headers = key();
   const first = await call(
@@ -94,7 +94,7 @@ test('a repeated purge gets the same counts again', async () => {
   expect(again.body).toEqual(first.body);
 });
 
-test('a repeated accept is answered also when its address has to wait for others’ guesses', async () => {
+test('a repeated accept is answered even while its address must wait for guesses of others', async () => {
   const server = await startServer();
   onTestFinished(() => server.close());
   const { joinid } = await createPending(server.url);
@@ -155,7 +155,7 @@ test.each([
   expect([answer.status, answer.body]).toEqual([400, { error: 'invalid_idempotency_key' }]);
 });
 
-test('while the first request is under way, another with its key is 409', async () => {
+test('while the first request is in progress, another with its key is 409', async () => {
   const joinid = someCode();
   const client1 = someDevice();
   await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
@@ -174,7 +174,7 @@ test('while the first request is under way, another with its key is 409', async 
   expect([second.status, second.body]).toEqual([409, { error: 'request_in_progress' }]);
 });
 
-test('a key is good for ten minutes', async () => {
+test('a key is kept for ten minutes', async () => {
   const clock = new FakeClock();
   const server = await startServer({}, { clock });
   onTestFinished(() => server.close());
@@ -202,7 +202,7 @@ test('answers are kept across a restart', async () => {
   expect(answers[1]).toEqual(answers[0]);
 });
 
-test('with as many records as there may be, a request with a new key is 503, one without a key is served', async () => {
+test('with the maximum number of records, a request with a new key is 503, and one without a key is served', async () => {
   const server = await startServer({ MAX_IDEMPOTENCY_RECORDS: '1' });
   onTestFinished(() => server.close());
   const body = { joinid: someCode(), client2: 'b' };
@@ -213,7 +213,7 @@ test('with as many records as there may be, a request with a new key is 503, one
   expect((await call(server.url, 'POST', '/api/rooms/accept', body)).status).toBe(404);
 });
 
-test('one address cannot fill the records: beyond MAX_KEYED_REQUESTS_PER_HOUR it is 429 with Retry-After, and others are served', async () => {
+test('one address cannot use up the records: beyond MAX_KEYED_REQUESTS_PER_HOUR it gets 429 with Retry-After, and others are served', async () => {
   const server = await startServer({ MAX_KEYED_REQUESTS_PER_HOUR: '2', TRUST_PROXY: '1' });
   onTestFinished(() => server.close());
   const body = { joinid: someCode(), client1: someDevice() };

@@ -1,4 +1,4 @@
-// join_room: room_joined, room_ready, room_full; switching rooms and joining again. docs/protocol.md §5.
+// join_room: room_joined, room_ready, room_full, changes of room and repeated joins. docs/protocol.md §5.
 import { randomUUID } from 'node:crypto';
 import { Peer, pairOfPeers } from '@couplet/testkit/peer';
 import { serverUnderTest } from '@couplet/testkit/server';
@@ -12,7 +12,7 @@ test('connected comes first, with the id of the connection and the name of the s
   expect(await peer.sync()).toEqual([]);
 });
 
-test('the first to join waits, the second makes the room ready, for the joiner and then for the waiter', async () => {
+test('the first member waits, and the second makes the room ready, for itself first and then for the first', async () => {
   const roomId = randomUUID();
   const first = await Peer.connect(wsUrl);
   expect(await first.join(roomId)).toEqual({
@@ -35,7 +35,7 @@ test('the first to join waits, the second makes the room ready, for the joiner a
   expect(await first.next()).toEqual({ ...ready, isInitiator: true });
 });
 
-test('a third gets room_full and stays usable', async () => {
+test('a third client gets room_full and stays usable', async () => {
   const roomId = randomUUID();
   const [first, second] = await pairOfPeers(wsUrl, roomId);
   const third = await Peer.connect(wsUrl);
@@ -51,7 +51,7 @@ test('a third gets room_full and stays usable', async () => {
   expect(await second.sync()).toEqual([]);
 });
 
-test('who is refused a seat elsewhere keeps the one it has', async () => {
+test('a client that is refused a seat in another room keeps its seat', async () => {
   const full = randomUUID();
   await pairOfPeers(wsUrl, full);
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
@@ -61,7 +61,7 @@ test('who is refused a seat elsewhere keeps the one it has', async () => {
   expect(await second.next()).toMatchObject({ sdp: 'still here' });
 });
 
-test('joining another room leaves the old one, whose peer gets peer_left', async () => {
+test('joining another room leaves the old room, whose peer gets peer_left', async () => {
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
   expect(await first.join(randomUUID())).toMatchObject({ userCount: 1, isInitiator: true });
   expect(await second.next()).toEqual({ type: 'peer_left', message: 'Other user left the room' });
@@ -69,7 +69,7 @@ test('joining another room leaves the old one, whose peer gets peer_left', async
   expect(await second.next()).toMatchObject({ type: 'error', code: 'no_peer' });
 });
 
-test('joining the room one is in is answered as a join and disturbs nobody', async () => {
+test('joining the current room is answered as a join, and the peer gets nothing', async () => {
   const roomId = randomUUID();
   const [first, second] = await pairOfPeers(wsUrl, roomId);
   expect(await first.join(roomId)).toMatchObject({ userCount: 2, isInitiator: true, ready: true });
@@ -124,7 +124,7 @@ test.each([null, ''])('a device id of %j counts as missing', async (deviceId) =>
   expect(await peer.next()).toMatchObject({ type: 'room_joined' });
 });
 
-test('what follows a join in the same packet is handled after it', async () => {
+test('messages in the same packet after a join are handled after it', async () => {
   const roomId = randomUUID();
   const first = await Peer.connect(wsUrl);
   await first.join(roomId);

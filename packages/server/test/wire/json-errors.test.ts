@@ -1,4 +1,4 @@
-// Every error is JSON: bodies, content types, routes, and bytes that are no HTTP request. docs/protocol.md §3.
+// Every error is JSON: for invalid bodies, content types and routes, and for bytes that are not HTTP. docs/protocol.md §3.
 import { gzipSync } from 'node:zlib';
 import { call } from '@couplet/testkit/api';
 import { serverUnderTest } from '@couplet/testkit/server';
@@ -65,7 +65,7 @@ describe.each(POSTS)('POST %s', (path) => {
     expect((await answer.json()).error).toMatch(/^missing_/);
   });
 
-  test('no body and no content type lacks its fields', async () => {
+  test('without a body and a content type, the fields are missing', async () => {
     const answer = await call(url, 'POST', path);
     expect(answer.status).toBe(400);
     expect(answer.body?.error).toMatch(/^missing_/);
@@ -101,7 +101,7 @@ describe.each(POSTS)('POST %s', (path) => {
   });
 
   test.each(['gzip', 'br', 'x, identity', 'GZIP'])(
-    'a body in the coding %s is 415, and says which codings are taken',
+    'a body in the coding %s is 415, and the answer lists the supported codings',
     async (coding) => {
       const answer = await fetch(url + path, {
         method: 'POST',
@@ -114,13 +114,13 @@ describe.each(POSTS)('POST %s', (path) => {
     },
   );
 
-  test('a body that says it is not compressed is read', async () => {
+  test('a body marked as not compressed is read', async () => {
     const answer = await call(url, 'POST', path, {}, { 'content-encoding': 'Identity' });
     expect(answer.body?.error).toMatch(/^missing_/);
   });
 
   test.each(['text/plain', 'json', 'application/x-www-form-urlencoded', ';', ''])(
-    'the type %j of an empty body does not matter',
+    'the type %j of an empty body is ignored',
     async (type) => {
       for (const length of ['content-length: 0', 'x: no length']) {
         const answer = await rawRequest(
@@ -134,7 +134,7 @@ describe.each(POSTS)('POST %s', (path) => {
   );
 
   test.each(['text/plain', 'garbage', ''])(
-    'the type of an empty chunked body does not matter: "%s"',
+    'the type of an empty chunked body is ignored: "%s"',
     async (type) => {
       const answer = await rawRequest(
         url,
@@ -144,7 +144,7 @@ describe.each(POSTS)('POST %s', (path) => {
     },
   );
 
-  test('a body of no type is 415 unsupported_media_type', async () => {
+  test('a body without a type is 415 unsupported_media_type', async () => {
     const answer = await rawRequest(
       url,
       `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}`,
@@ -154,7 +154,7 @@ describe.each(POSTS)('POST %s', (path) => {
   });
 });
 
-test('a chunked body that is too large is 413 too', async () => {
+test('a chunked body that is too large is 413, too', async () => {
   const chunk = `ffff\r\n${'x'.repeat(0xffff)}\r\n`;
   const answer = await rawRequest(
     url,
@@ -164,7 +164,7 @@ test('a chunked body that is too large is 413 too', async () => {
   expect(JSON.parse(answer.body)).toStrictEqual({ error: 'payload_too_large' });
 });
 
-test('a body of 60 KB is within the cap', async () => {
+test('a body of 60 KB is within the limit', async () => {
   const answer = await post('/api/rooms', JSON.stringify({ padding: 'x'.repeat(60_000) }));
   expect((await answer.json()).error).toBe('missing_field');
 });
@@ -194,11 +194,11 @@ test.each([
 });
 
 test.each([
-  // It would have to bring a content type.
+  // It would need a content type.
   'QUERY / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
   // The beginning of HTTP/2, of no version.
   'PRI /\r\n\r\n',
-])('a method that no route takes is 404 not_found: %j', async (bytes) => {
+])('a method of no route is 404 not_found: %j', async (bytes) => {
   const answer = await rawRequest(url, bytes);
   expect(answer.status).toBe(404);
   expectUnkept(answer.head);
@@ -247,7 +247,7 @@ test.each([
   expect(JSON.parse(answer.body)).toStrictEqual({ error });
 });
 
-test('a path that leads nowhere is 404, whatever body comes with it', async () => {
+test('a path without a route is 404, with any body', async () => {
   for (const [type, body] of [
     ['application/json', '{'],
     ['text/plain', 'x'],
@@ -257,7 +257,7 @@ test('a path that leads nowhere is 404, whatever body comes with it', async () =
   }
 });
 
-/** RFC 9111 lets a cache keep even 404 without being told. */
+/** By default, RFC 9111 lets a cache store even 404 responses. */
 function expectUnkept(head: string): void {
   expect(head.match(/^cache-control: .*$/gm)).toEqual(['cache-control: no-store']);
   expect(head.match(/^x-content-type-options: .*$/gm)).toEqual(['x-content-type-options: nosniff']);
@@ -279,7 +279,7 @@ test.each([
   ['OPTIONS', '/api/rooms', 204],
   ['QUERY', '/', 404],
 ])(
-  'no cache keeps the answer to %s %s, and no browser guesses its type',
+  'caches do not store the answer to %s %s, and browsers do not sniff its type',
   async (method, path, status) => {
     const { host } = new URL(url);
     const answer = await rawRequest(
@@ -291,12 +291,12 @@ test.each([
   },
 );
 
-test('an expectation that nobody knows is ignored', async () => {
+test('an unknown expectation is ignored', async () => {
   const answer = await rawRequest(url, header('expect: the-spanish-inquisition'));
   expect(answer.status).toBe(200);
 });
 
-test('an upgrade to anything but WebSocket is ignored, also with a body', async () => {
+test('an upgrade to another protocol than WebSocket is ignored, also with a body', async () => {
   const upgrade =
     'connection: upgrade, http2-settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk';
   const got = await rawRequest(url, `GET / HTTP/1.1\r\nhost: x\r\n${upgrade}\r\n\r\n`);
@@ -315,7 +315,7 @@ test('an upgrade to anything but WebSocket is ignored, also with a body', async 
   }
 });
 
-test('an error quotes nothing of what was sent', async () => {
+test('an error quotes no part of the request', async () => {
   const secret = 'S3CRET-4711';
   for (const path of POSTS) {
     for (const body of [`{"joinid":"${secret}`, JSON.stringify({ joinid: [secret], client1: 1 })]) {

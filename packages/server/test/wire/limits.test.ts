@@ -1,4 +1,4 @@
-// Every resource has a bound: what is beyond it is refused with a clear answer and costs nobody else anything.
+// Every resource is limited: excess requests are refused with a clear answer and do not affect other clients.
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -69,7 +69,7 @@ test('a socket that sends nothing at all is closed within REQUEST_TIMEOUT_SECOND
   await text(socket);
 });
 
-test('a held check is longer than REQUEST_TIMEOUT_SECONDS and not cut', async () => {
+test('a held check may take longer than REQUEST_TIMEOUT_SECONDS', async () => {
   const { url } = await server({ REQUEST_TIMEOUT_SECONDS: '1' });
   const pending = { joinid: someCode(), client1: someDevice() };
   await call(url, 'POST', '/api/rooms', { ...pending, expiresInSeconds: 60 });
@@ -77,7 +77,7 @@ test('a held check is longer than REQUEST_TIMEOUT_SECONDS and not cut', async ()
   expect(answer.status).toBe(204);
 });
 
-test('connections beyond MAX_CONNECTIONS_PER_ADDRESS are 503 with Retry-After; another address gets in', async () => {
+test('connections beyond MAX_CONNECTIONS_PER_ADDRESS are 503 with Retry-After; another address is admitted', async () => {
   const { wsUrl } = await server({ MAX_CONNECTIONS_PER_ADDRESS: '2', TRUST_PROXY: '1' });
   const one = { headers: { 'x-forwarded-for': '192.0.2.1' } };
   const first = await Peer.connect(wsUrl, one);
@@ -99,7 +99,7 @@ test('connections beyond MAX_CONNECTIONS are 503 with Retry-After', async () => 
   expect(await first.sync()).toEqual([]);
 });
 
-test('a handshake that fails gives its place back', async () => {
+test('a failed handshake releases its place', async () => {
   const { wsUrl, url } = await server({ MAX_CONNECTIONS: '1' });
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
@@ -107,7 +107,7 @@ test('a handshake that fails gives its place back', async () => {
   await Peer.connect(wsUrl);
 });
 
-test('TCP connections beyond MAX_SOCKETS are 503 before a byte of theirs is read', async () => {
+test('TCP connections beyond MAX_SOCKETS are 503 before any of their bytes is read', async () => {
   const { url, wsUrl } = await server({ MAX_SOCKETS: '1' });
   const first = await Peer.connect(wsUrl);
   const answer = await text(connect(Number(new URL(url).port), '127.0.0.1'));
@@ -116,7 +116,7 @@ test('TCP connections beyond MAX_SOCKETS are 503 before a byte of theirs is read
   expect(await first.sync()).toEqual([]);
 });
 
-test('who sends faster than MAX_MESSAGES_PER_SECOND is warned, then closed with 1008; its neighbours notice nothing', async () => {
+test('a client that sends faster than MAX_MESSAGES_PER_SECOND is warned, then closed with 1008; other clients are not affected', async () => {
   const { wsUrl } = await server({ MAX_MESSAGES_PER_SECOND: '10' });
   const [a, b] = await pairOfPeers(wsUrl, randomUUID());
   const flooder = await Peer.connect(wsUrl);
@@ -133,7 +133,7 @@ test('who sends faster than MAX_MESSAGES_PER_SECOND is warned, then closed with 
   expect((await b.next()).sdp).toBe('x');
 });
 
-test('a session’s burst of candidates passes under the default rate', async () => {
+test('a burst of candidates of one session passes under the default rate', async () => {
   const { wsUrl } = await server({});
   const [a, b] = await pairOfPeers(wsUrl, randomUUID());
   for (let n = 0; n < 300; n++)
@@ -142,14 +142,14 @@ test('a session’s burst of candidates passes under the default rate', async ()
   expect(await a.sync()).toEqual([]);
 });
 
-test('bytes are limited as messages are', async () => {
+test('bytes are limited in the same way as messages', async () => {
   const { wsUrl } = await server({ MAX_BYTES_PER_SECOND: '2048' });
   const [a] = await pairOfPeers(wsUrl, randomUUID());
   for (let n = 0; n < 20; n++) a.send({ type: 'webrtc_offer', sdp: 'x'.repeat(1024) });
   expect(await a.closed).toMatchObject({ code: 1008 });
 });
 
-test('live pendings beyond MAX_PENDINGS_PER_DEVICE are 429; renewing one is not, and an expired one makes room', async () => {
+test('live pendings beyond MAX_PENDINGS_PER_DEVICE are 429, except for a renewal; an expired one no longer counts', async () => {
   const clock = new FakeClock();
   const { url } = await server({ MAX_PENDINGS_PER_DEVICE: '2' }, clock);
   const device = someDevice();
@@ -165,7 +165,7 @@ test('live pendings beyond MAX_PENDINGS_PER_DEVICE are 429; renewing one is not,
   expect((await create(url, device)).status).toBe(201);
 });
 
-test('live pendings beyond MAX_PENDINGS_PER_ADDRESS are 429, whatever device they name', async () => {
+test('live pendings beyond MAX_PENDINGS_PER_ADDRESS are 429, for any device', async () => {
   const { url } = await server({ MAX_PENDINGS_PER_ADDRESS: '2', TRUST_PROXY: '1' });
   const from = (address: string) =>
     call(
@@ -181,7 +181,7 @@ test('live pendings beyond MAX_PENDINGS_PER_ADDRESS are 429, whatever device the
   expect((await from('192.0.2.2')).status).toBe(201);
 });
 
-test('an accept beyond MAX_ROOMS is 503, and the code stays good', async () => {
+test('an accept beyond MAX_ROOMS is 503, and the code stays valid', async () => {
   const { url } = await server({ MAX_ROOMS: '1' });
   const { roomid } = await pairDevices(url);
   const pending = { joinid: someCode(), client1: someDevice() };
@@ -193,7 +193,7 @@ test('an accept beyond MAX_ROOMS is 503, and the code stays good', async () => {
   expect((await accept()).status).toBe(200);
 });
 
-test('a request with a key that is answered 503 takes nothing of the quota', async () => {
+test('a request with a key that is answered 503 does not use up the quota', async () => {
   const { url } = await server({ MAX_ROOMS: '1', MAX_KEYED_REQUESTS_PER_HOUR: '1' });
   const { roomid } = await pairDevices(url);
   const { joinid } = await createPending(url);

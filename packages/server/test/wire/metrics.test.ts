@@ -1,4 +1,4 @@
-// GET /metrics: what a known session leaves in it, and that no label comes from a client.
+// GET /metrics: its values after a known session, and that no label value comes from a client.
 import { randomUUID } from 'node:crypto';
 import { METHODS } from 'node:http';
 import { call, createPending, pairDevices, someCode } from '@couplet/testkit/api';
@@ -10,7 +10,7 @@ import WebSocket from 'ws';
 import { Metrics } from '../../src/observability/metrics.js';
 import { rawRequest } from '../support/raw-http.js';
 
-/** A server of the test's own, whose counters nobody else moves. */
+/** A server for this test alone, so that no other test changes its counters. */
 async function server(env: Record<string, string> = {}) {
   const metrics = new Metrics();
   const started = await startServer(env, { metrics });
@@ -18,7 +18,7 @@ async function server(env: Record<string, string> = {}) {
   return { ...started, metrics };
 }
 
-test('an operator gets the text format of Prometheus', async () => {
+test('an operator gets the Prometheus text format', async () => {
   const { url, metrics } = await server();
   const answer = await fetch(`${url}/metrics`);
   expect(answer.status).toBe(200);
@@ -28,7 +28,7 @@ test('an operator gets the text format of Prometheus', async () => {
   expect([...types.keys()].sort()).toEqual(metrics.names().sort());
 });
 
-test('after a known session the figures say exactly what happened', async () => {
+test('after a known session the metrics have the exact values', async () => {
   const { url, wsUrl } = await server();
   const { roomid, client1, client2 } = await pairDevices(url);
   await createPending(url);
@@ -95,13 +95,13 @@ test('after a known session the figures say exactly what happened', async () => 
   expect(value('couplet_limit', { resource: 'connections' })).toBe(50_000);
 });
 
-test('the loop delay of the process is among the figures', async () => {
+test('the loop delay of the process is included', async () => {
   const { url } = await server();
   const { value } = await scrape(url);
   expect(value('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
 });
 
-test('what a client invents makes no label value: methods, paths, queries, types, bytes', async () => {
+test('values invented by a client become no label value: methods, paths, queries, types, bytes', async () => {
   const { url, wsUrl, metrics } = await server();
   const strange = ['/etc/passwd', '/api/rooms/1', '/api/rooms?roomid=secret', '/%ff', '/a"b', '//'];
   for (const method of METHODS.filter((name) => name !== 'CONNECT')) {
@@ -132,7 +132,7 @@ test('what a client invents makes no label value: methods, paths, queries, types
   expect(seen.value('couplet_http_malformed_total', { code: 'headers_too_large' })).toBe(1);
 });
 
-test('nothing that identifies a pairing is in it', async () => {
+test('the metrics contain nothing that identifies a pairing', async () => {
   const { url, wsUrl } = await server();
   const { roomid, client1, client2 } = await pairDevices(url);
   const { joinid, client1: waiting } = await createPending(url);
@@ -148,7 +148,7 @@ test('nothing that identifies a pairing is in it', async () => {
   expect(text).not.toContain('127.0.0.1');
 });
 
-test('a store that fails leaves the other figures readable, and is counted', async () => {
+test('if the store fails, the other metrics stay readable, and the failure is counted', async () => {
   const { openSqliteStore } = await import('../../src/pairing/sqlite/store.js');
   const store = openSqliteStore(':memory:');
   const metrics = new Metrics();

@@ -1,4 +1,4 @@
-// Who may read GET /rooms and GET /metrics: docs/operations.md, Operator routes.
+// Access to GET /rooms and GET /metrics: docs/operations.md, Operator routes.
 import { request } from 'node:http';
 import { call } from '@couplet/testkit/api';
 import { startServer } from '@couplet/testkit/server';
@@ -14,7 +14,7 @@ const closed = await startServer({ PRODUCTION: '1' });
 const withToken = await startServer({ PRODUCTION: '1', ADMIN_TOKEN: TOKEN });
 afterAll(() => Promise.all([open, closed, withToken].map((server) => server.close())));
 
-/** Asks with headers that `fetch` would not send, `Host` among them. */
+/** Sends headers that `fetch` would not send, such as `Host`. */
 const statusOf = (url: string, path: string, headers: Record<string, string>) =>
   new Promise<number | undefined>((resolve, reject) => {
     request(`${url}${path}`, { headers }, (answer) => {
@@ -33,7 +33,7 @@ describe.each(ROUTES)('GET %s', (path) => {
     ['an empty token', bearer('')],
     ['the token without its scheme', { authorization: TOKEN }],
     ['the token as a password', { authorization: `Basic ${btoa(`admin:${TOKEN}`)}` }],
-  ])('is 401 for a request that shows %s', async (_name, headers) => {
+  ])('is 401 for a request with %s', async (_name, headers) => {
     const answer = await call(withToken.url, 'GET', path, undefined, headers);
     expect([answer.status, answer.body]).toEqual([401, { error: 'unauthorized' }]);
     expect(answer.headers.get('www-authenticate')).toBe('Bearer');
@@ -45,13 +45,13 @@ describe.each(ROUTES)('GET %s', (path) => {
     expect(await statusOf(withToken.url, path, headers)).toBe(200);
   });
 
-  test('is 401 for everyone with PRODUCTION and without a token', async () => {
+  test('is 401 for every request with PRODUCTION and without a token', async () => {
     for (const headers of [{}, bearer('')]) {
       expect(await statusOf(closed.url, path, headers)).toBe(401);
     }
   });
 
-  test('with a token, is 401 for a request from the same machine that does not show it', async () => {
+  test('with a token, is 401 for a request from the same machine without it', async () => {
     const server = await startServer({ ADMIN_TOKEN: TOKEN });
     onTestFinished(() => server.close());
     expect(await statusOf(server.url, path, {})).toBe(401);
@@ -91,16 +91,16 @@ describe.each(ROUTES)('GET %s', (path) => {
     ['fastly-client-ip', '192.0.2.1'],
     ['cdn-loop', 'cloudflare'],
     ['connection', 'upgrade'],
-  ])('is 401 for a request that a proxy on this machine passed on (%s: %s)', async (name, value) =>
+  ])('is 401 for a request that a proxy on this machine forwarded (%s: %s)', async (name, value) =>
     expect(await statusOf(open.url, path, { host: 'localhost', [name]: value })).toBe(401),
   );
 
-  test('is 401 for HTTP/1.0, which a bare proxy_pass of nginx speaks', async () => {
+  test('is 401 for HTTP/1.0, which a plain proxy_pass of nginx uses', async () => {
     const bytes = `GET ${path} HTTP/1.0\r\nHost: localhost\r\n\r\n`;
     expect((await rawRequest(open.url, bytes)).status).toBe(401);
   });
 
-  test('is 401 for a proxy that is set up for WebSockets, also with an upgrade that is ignored', async () => {
+  test('is 401 for a proxy that is configured for WebSockets, also with an upgrade that is ignored', async () => {
     const bytes = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n\r\n`;
     expect((await rawRequest(open.url, bytes)).status).toBe(401);
   });

@@ -1,4 +1,4 @@
-// Several requests on one connection without waiting (RFC 9112 §9.3.2), upgrades among them: each is answered, in order.
+// Several requests on one connection without waiting (RFC 9112 §9.3.2), including upgrades: each is answered, in order.
 
 import { call, createPending, someDevice } from '@couplet/testkit/api';
 import { startServer } from '@couplet/testkit/server';
@@ -35,7 +35,7 @@ const WEBSOCKET = [
 ];
 const CLOSE = ['Connection: close'];
 
-/** A check that is held, and what answers it. */
+/** A check that is held, and a function that causes its answer. */
 async function heldCheck(url: string) {
   const { joinid, client1 } = await createPending(url);
   const check = request(
@@ -86,7 +86,7 @@ test.each([
   ['another request', request('DELETE /api/rooms?roomid=x')],
   ['frames', textFrame('{"type":"ping"}').toString('latin1')],
 ])(
-  'a WebSocket behind an unanswered request is refused when that is answered; %s after it is not read',
+  'a WebSocket behind an unanswered request is refused after that request is answered; %s after it is not read',
   async (_what, rest) => {
     const { url, raw } = await connected();
     const { check, accept } = await heldCheck(url);
@@ -97,7 +97,7 @@ test.each([
   },
 );
 
-test('a WebSocket is opened on a connection whose requests are answered', async () => {
+test('a WebSocket opens on a connection whose requests are answered', async () => {
   const { raw } = await connected();
   await raw.write(Buffer.from(request('GET /healthz')));
   await raw.until((received) => received.includes('\r\n\r\n{'));
@@ -116,16 +116,19 @@ test('a CONNECT waits for its turn, too', async () => {
 test.each([
   ['an upgrade to h2c', request('GET /', H2C)],
   ['a WebSocket', request('GET /', WEBSOCKET)],
-])('%s whose client is gone before its turn harms nobody', async (_what, upgrade) => {
-  const { url, raw } = await connected();
-  const { check, accept } = await heldCheck(url);
-  await raw.write(Buffer.from(check + upgrade));
-  raw.socket.resetAndDestroy();
-  await accept();
-  expect((await fetch(`${url}/healthz`)).status).toBe(200);
-});
+])(
+  '%s whose client disconnects before its turn has no effect on others',
+  async (_what, upgrade) => {
+    const { url, raw } = await connected();
+    const { check, accept } = await heldCheck(url);
+    await raw.write(Buffer.from(check + upgrade));
+    raw.socket.resetAndDestroy();
+    await accept();
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  },
+);
 
-test('after an answer that closes the connection nothing is answered', async () => {
+test('after an answer that closes the connection, later requests get no answer', async () => {
   const { raw } = await connected();
   await raw.write(Buffer.from(request('GET /healthz', CLOSE) + request('GET /', WEBSOCKET)));
   await raw.until();
@@ -146,7 +149,7 @@ test.each([
   ['bytes that are no request', 'hello\r\n\r\n'.repeat(3), 400],
   ['a request whose body is broken', BROKEN_CHUNK, 400],
   ['a header that is too large', `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}`, 431],
-])('%s behind a held request: that is answered first', async (_what, bytes, status) => {
+])('%s behind a held request: the held request is answered first', async (_what, bytes, status) => {
   const { url, raw } = await connected();
   const { check, accept } = await heldCheck(url);
   await raw.write(Buffer.from(check));
@@ -156,7 +159,7 @@ test.each([
   expect(statuses(raw)).toEqual([200, status]);
 });
 
-test('a request whose body is broken is answered at once', async () => {
+test('a request with an invalid body is answered at once', async () => {
   const { raw } = await connected();
   await raw.write(Buffer.from(BROKEN_CHUNK));
   await raw.until();

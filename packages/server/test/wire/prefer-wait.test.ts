@@ -1,4 +1,4 @@
-// Prefer: wait=N on POST /api/rooms/check: docs/protocol.md §3. Time is the test's own, so it lies in the year 2100.
+// Prefer: wait=N on POST /api/rooms/check: docs/protocol.md §3. The test sets the time, in the year 2100.
 import { connect } from 'node:net';
 import { call, createPending, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -28,7 +28,7 @@ async function serverWithClock(env: Record<string, string> = {}) {
   };
 }
 
-test('a check is held until the code is accepted, and answers with the room', async () => {
+test('a check is held until the code is accepted, and returns the room', async () => {
   const { url, clock, held, check, accept } = await serverWithClock();
   const pending = await createPending(url);
   const answer = check(pending, 20);
@@ -41,7 +41,7 @@ test('a check is held until the code is accepted, and answers with the room', as
   await held(0);
 });
 
-test('an accepted code is answered at once', async () => {
+test('an accepted code is returned at once', async () => {
   const { url, check, accept, held } = await serverWithClock();
   const pending = await createPending(url);
   await accept(pending.joinid);
@@ -51,7 +51,7 @@ test('an accepted code is answered at once', async () => {
   await held(0);
 });
 
-test('a check is held for N seconds at the most: 204', async () => {
+test('a check is held for at most N seconds: 204', async () => {
   const { url, clock, held, check } = await serverWithClock();
   const answer = check(await createPending(url), 5);
   await held(1);
@@ -77,7 +77,7 @@ test('a check is held until the code expires: 404', async () => {
 });
 
 test.each([31, 60, 4_000_000_000, '99999999999999999999999'])(
-  'a wait of %s is cut to 30 seconds, and the answer says so',
+  'a wait of %s is reduced to 30 seconds, and the answer says so',
   async (seconds) => {
     const { url, clock, held, check } = await serverWithClock();
     const answer = check(await createPending(url), `wait=${seconds}`);
@@ -99,7 +99,7 @@ test.each([
   'wait=7; foo=bar',
   'foo; bar=1 , wait=7',
   'wait=7, wait=9',
-])('“%s” is understood', async (header) => {
+])('“%s” is supported', async (header) => {
   const { url, clock, held, check } = await serverWithClock();
   const answer = check(await createPending(url), header);
   await held(1);
@@ -108,7 +108,7 @@ test.each([
   expect((await answer).headers.get('preference-applied')).toBe('wait=7');
 });
 
-test('of two Prefer headers the one with a wait is found', async () => {
+test('of two Prefer headers, the one with a wait is used', async () => {
   const { url, clock, held } = await serverWithClock();
   const { joinid, client1 } = await createPending(url);
   const answer = fetch(`${url}/api/rooms/check`, {
@@ -135,7 +135,7 @@ test.each([
   'wait5',
   'foo; wait=5',
   '',
-])('“%s” is no wait: the answer comes at once and says nothing of one', async (header) => {
+])('“%s” is no wait: the answer comes at once, without Preference-Applied', async (header) => {
   const { url, check } = await serverWithClock();
   const answer = await check(await createPending(url), header);
   expect(answer.status).toBe(204);
@@ -149,7 +149,7 @@ test('wait=0 is a plain check', async () => {
   expect(answer.headers.get('preference-applied')).toBe('wait=0');
 });
 
-test('faults and unknown codes are answered at once', async () => {
+test('invalid requests and unknown codes are answered at once', async () => {
   const { url, check, held } = await serverWithClock();
   const { joinid } = await createPending(url);
   expect((await check({ joinid: '', client1: 'x' }, 30)).status).toBe(400);
@@ -157,7 +157,7 @@ test('faults and unknown codes are answered at once', async () => {
   await held(0);
 });
 
-test('an accept of another code disturbs nobody', async () => {
+test('an accept of another code has no effect', async () => {
   const { url, clock, held, check, accept } = await serverWithClock();
   const [mine, other] = [await createPending(url), await createPending(url)];
   const answer = check(mine, 10);
@@ -168,7 +168,7 @@ test('an accept of another code disturbs nobody', async () => {
   expect((await answer).status).toBe(204);
 });
 
-test('of several held checks of one code one collects, the others are 404', async () => {
+test('of several held checks of one code one collects, and the others are 404', async () => {
   const { url, held, check, accept } = await serverWithClock();
   const pending = await createPending(url);
   const answers = Array.from({ length: 5 }, () => check(pending, 30));
@@ -179,7 +179,7 @@ test('of several held checks of one code one collects, the others are 404', asyn
   await held(0);
 });
 
-test('a client that hangs up while it waits consumes nothing', async () => {
+test('a client that disconnects while it waits consumes nothing', async () => {
   const { url, held, check, accept } = await serverWithClock();
   const pending = await createPending(url);
   const { joinid, client1 } = pending;
@@ -211,7 +211,7 @@ test('a client whose socket breaks while it waits consumes nothing', async () =>
   expect((await check(pending, 0)).status).toBe(200);
 });
 
-test('a renewed code is waited for further; a shortened one until its new expiry', async () => {
+test('a held check continues after a renewal; after a shorter renewal, until the new expiry', async () => {
   const { url, clock, held, check } = await serverWithClock();
   const pending = await createPending(url, { expiresInSeconds: 10 });
   const answer = check(pending, 30);
@@ -251,7 +251,7 @@ test('beyond MAX_WAITING_CHECKS a check is answered at once', async () => {
   expect((await next).status).toBe(204);
 });
 
-test('a shutdown answers held checks, and leaves no timer behind', async () => {
+test('a shutdown answers held checks, and leaves no timer', async () => {
   const { url, app, clock, held, check } = await serverWithClock();
   const answers = [check(await createPending(url), 30), check(await createPending(url), 30)];
   await held(2);

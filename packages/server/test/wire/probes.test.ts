@@ -1,4 +1,4 @@
-// GET /healthz and GET /readyz: what an orchestrator restarts by, and what it routes by.
+// GET /healthz and GET /readyz: for restarts and for routing by an orchestrator.
 import { PassThrough } from 'node:stream';
 import { call } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -11,7 +11,7 @@ import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
 
 const notReady = (what: string) => ({ error: 'unavailable', details: `not ready: ${what}` });
 
-test('a server that can work is healthy and ready', async () => {
+test('a working server is healthy and ready', async () => {
   const { url, close } = await startServer();
   onTestFinished(close);
   const healthy = await call(url, 'GET', '/healthz');
@@ -20,20 +20,20 @@ test('a server that can work is healthy and ready', async () => {
   expect([ready.status, ready.body]).toEqual([200, { status: 'ready' }]);
 });
 
-test('a server without a store is ready too: it forwards signaling', async () => {
+test('a server without a store is ready too, because it forwards signaling', async () => {
   const { url, close } = await startServer({ USE_SQLITE: '' });
   onTestFinished(close);
   expect((await call(url, 'GET', '/readyz')).body).toEqual({ status: 'ready' });
 });
 
-test('probes need no token in production: an orchestrator has none', async () => {
+test('probes need no token in production, because an orchestrator has none', async () => {
   const { url, close } = await startServer({ PRODUCTION: '1', ADMIN_TOKEN: 'x'.repeat(16) });
   onTestFinished(close);
   expect((await call(url, 'GET', '/healthz')).status).toBe(200);
   expect((await call(url, 'GET', '/readyz')).status).toBe(200);
 });
 
-test('a store that cannot be written makes it not ready, but healthy; it is ready again by itself', async () => {
+test('if the store cannot be written, the server is healthy but not ready, and recovers without a restart', async () => {
   const store = openSqliteStore(':memory:');
   let writable = false;
   const probe = async (now: number) => {
@@ -52,7 +52,7 @@ test('a store that cannot be written makes it not ready, but healthy; it is read
     .toBe(200);
 });
 
-test('however often it is probed, the store is written to once a second at the most', async () => {
+test('with any number of probes, the store is written to at most once a second', async () => {
   const store = openSqliteStore(':memory:');
   let probes = 0;
   const probe = async (now: number) => {
@@ -66,13 +66,13 @@ test('however often it is probed, the store is written to once a second at the m
   expect(probes).toBeLessThanOrEqual(1 + Math.floor((performance.now() - began) / 1000));
 });
 
-test('a server that shuts down is healthy, but not ready, and takes no new work', async () => {
+test('a server that shuts down is healthy but not ready, and refuses new clients', async () => {
   const clock = new FakeClock();
   const sink = new PassThrough();
   const log = createLogger({ logLevel: 'warn', logFormat: 'json' }, sink, false);
   const server = await startServer({ SHUTDOWN_SECONDS: '10' }, { clock, log });
   const peer = await Peer.connect(server.wsUrl);
-  // It does not answer the close frame: the shutdown is not over before the clock says so.
+  // It does not answer the close frame, so the shutdown lasts until the clock is moved.
   peer.socket.pause();
   const closing = server.close();
   await expect.poll(async () => (await call(server.url, 'GET', '/readyz')).status).toBe(503);
@@ -82,6 +82,6 @@ test('a server that shuts down is healthy, but not ready, and takes no new work'
   expect([refused.status, refused.body]).toEqual([503, { error: 'unavailable' }]);
   clock.advance(10_000);
   await closing;
-  // A rolling update is nothing to complain of.
+  // A rolling update logs no warning.
   expect(sink.read()).toBeNull();
 });

@@ -16,7 +16,7 @@ const counts = (deviceIdCount: number, roomsDeleted: number, pendingsDeleted: nu
   pendingsDeleted,
 });
 
-test('rooms and pendings of every device named go, from either side, and nothing else', async () => {
+test('rooms and pendings of every named device are deleted, whether it created or accepted them, and no others', async () => {
   const [mine, also, other] = [someDevice(), someDevice(), someDevice()];
   const asCreator = await pairDevices(url, mine, other);
   const asAccepter = await pairDevices(url, other, also);
@@ -48,12 +48,12 @@ test('a row that matches two of the ids counts once', async () => {
   expect((await purge({ deviceIds: [first, second] })).body).toStrictEqual(counts(2, 3, 1));
 });
 
-test('an id named twice counts twice as an id, its rows once', async () => {
+test('a repeated id counts twice as an id, and its rows once', async () => {
   const { client1 } = await pairDevices(url);
   expect((await purge({ deviceIds: [client1, client1] })).body).toStrictEqual(counts(2, 1, 0));
 });
 
-test('a second purge finds nothing, and succeeds', async () => {
+test('a second purge deletes nothing, and succeeds', async () => {
   const { client1 } = await pairDevices(url);
   await purge({ deviceIds: [client1] });
   expect((await purge({ deviceIds: [client1] })).body).toStrictEqual(counts(1, 0, 0));
@@ -66,7 +66,7 @@ test('the single deviceId of older clients works', async () => {
   expect(answer.body).toStrictEqual(counts(1, 1, 0));
 });
 
-test('the array wins over deviceId', async () => {
+test('the array takes precedence over deviceId', async () => {
   const named = await pairDevices(url);
   const single = await pairDevices(url);
   const answer = await purge({ deviceIds: [named.client1], deviceId: single.client1 });
@@ -77,7 +77,7 @@ test('the array wins over deviceId', async () => {
   );
 });
 
-test.each(MISSING)('deviceId counts where deviceIds is %s', async (_name, deviceIds) => {
+test.each(MISSING)('deviceId is used if deviceIds is %s', async (_name, deviceIds) => {
   const { client1 } = await pairDevices(url);
   expect((await purge({ deviceIds, deviceId: client1 })).body).toStrictEqual(counts(1, 1, 0));
 });
@@ -101,7 +101,7 @@ test('an empty array is 400 empty_deviceIds_array', async () => {
   expect(answer.body).toStrictEqual({ error: 'empty_deviceIds_array' });
 });
 
-test('ids that are none are counted, and nothing is deleted', async () => {
+test('invalid ids are counted, and nothing is deleted', async () => {
   const { roomid, client1 } = await pairDevices(url);
   const illegal = ILLEGAL_IDS.map(([, id]) => id);
   const answer = await purge({ deviceIds: [...illegal, client1, '', null] });
@@ -127,7 +127,7 @@ test.each([
   expect(answer.body).toMatchObject({ error: 'invalid_device_ids', count: 1 });
 });
 
-test('1000 ids are the most', async () => {
+test('1000 ids are the maximum', async () => {
   const { client1 } = await pairDevices(url);
   const ids = [...Array.from({ length: 999 }, someDevice), client1];
   expect((await purge({ deviceIds: ids })).body).toStrictEqual(counts(1000, 1, 0));
@@ -139,14 +139,14 @@ test('1000 ids are the most', async () => {
 test.each([
   ['every character escaped in ASCII', '\\u00e9'.repeat(128)],
   ['every character escaped with a backslash', '\\"'.repeat(256)],
-])('1000 ids of the greatest length, %s and indented, fit', async (_name, id) => {
+])('1000 ids of the maximum length, %s and indented, fit', async (_name, id) => {
   const answer = await purge(
     `{"deviceIds": [\n    ${Array(1000).fill(`"${id}"`).join(',\n    ')}\n]}`,
   );
   expect(answer.body).toMatchObject({ success: true, deviceIdCount: 1000 });
 });
 
-test('a body beyond what 1000 ids need is 413, and not parsed', async () => {
+test('a body larger than 1000 ids need is 413, and not parsed', async () => {
   const ids = Array(1000).fill('x'.repeat(900));
   expect(await purge({ deviceIds: ids })).toMatchObject({
     status: 413,
@@ -154,7 +154,7 @@ test('a body beyond what 1000 ids need is 413, and not parsed', async () => {
   });
 });
 
-test.each(LEGAL_IDS)('an id of %s matches its own rows only', async (_name, id) => {
+test.each(LEGAL_IDS)('an id of %s matches only its own rows', async (_name, id) => {
   const { roomid } = await pairDevices(url, id);
   const near = [`${id}x`, ` ${id}`, [...id].slice(0, -1).join(''), `${id}\u0000`].filter(
     (other) => other !== '' && Buffer.byteLength(other) <= 256,
@@ -166,14 +166,14 @@ test.each(LEGAL_IDS)('an id of %s matches its own rows only', async (_name, id) 
   expect((await purge({ deviceIds: [id] })).body).toStrictEqual(counts(1, 1, 0));
 });
 
-test('spaces around an id belong to it', async () => {
+test('spaces around an id are part of it', async () => {
   const id = someDevice();
   await pairDevices(url, id);
   expect((await purge({ deviceId: ` ${id} ` })).body).toStrictEqual(counts(1, 0, 0));
   expect((await purge({ deviceId: id })).body).toStrictEqual(counts(1, 1, 0));
 });
 
-test('of two purges at once each row is counted by one', async () => {
+test('of two concurrent purges, only one counts each row', async () => {
   const client1 = someDevice();
   for (let n = 0; n < 5; n++) await pairDevices(url, client1);
   const answers = await Promise.all(Array.from({ length: 4 }, () => purge({ deviceId: client1 })));

@@ -1,4 +1,4 @@
-// Roles in a paired room: client1 is the initiator and client2 is not, whoever comes first. docs/protocol.md §5.
+// Roles in a paired room: client1 is the initiator and client2 is not, in any order of arrival. docs/protocol.md §5.
 
 import { pairDevices } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 
 const { url, wsUrl } = await serverUnderTest();
 
-/** Two peers join in this order, as these devices; returns who was told what by room_ready. */
+/** Two peers join in this order, as these devices; returns the `room_ready` of each. */
 async function rolesOf(
   roomId: string,
   devices: readonly (string | undefined)[],
@@ -31,7 +31,7 @@ test('client2 first', async () => {
   expect(await rolesOf(roomid, [client2, client1])).toEqual([false, true]);
 });
 
-test('one without a device has the other role, whichever that is', async () => {
+test('a member without a device id gets the remaining role', async () => {
   const { roomid, client1, client2 } = await pairDevices(url);
   const other = await pairDevices(url);
   expect(await rolesOf(roomid, [undefined, client1])).toEqual([false, true]);
@@ -39,12 +39,12 @@ test('one without a device has the other role, whichever that is', async () => {
   expect(client1).not.toBe(client2);
 });
 
-test('where nobody is known, arrival decides', async () => {
+test('if neither device is known, the order of arrival decides', async () => {
   const { roomid } = await pairDevices(url);
   expect(await rolesOf(roomid, [undefined, undefined])).toEqual([true, false]);
 });
 
-test('each coming alone first is told the role it keeps for ever', async () => {
+test('a member that comes first and alone gets the role that it keeps', async () => {
   const { roomid, client1, client2 } = await pairDevices(url);
   for (const [device, initiates] of [
     [client2, false],

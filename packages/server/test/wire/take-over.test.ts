@@ -23,7 +23,7 @@ async function roomWithDevices(): Promise<{
   return { roomId, device, first, second };
 }
 
-test('the old connection is closed with 4001, seat and role pass on, the peer sees it go and come back', async () => {
+test('the old connection is closed with 4001, the new one gets its seat and role, and the peer sees it leave and return', async () => {
   const { roomId, device, first, second } = await roomWithDevices();
   const again = await Peer.connect(wsUrl);
   expect(await again.join(roomId, device)).toMatchObject({
@@ -40,7 +40,7 @@ test('the old connection is closed with 4001, seat and role pass on, the peer se
   expect(await second.sync()).toEqual([]);
 });
 
-test('the replaced connection’s late messages reach nobody', async () => {
+test('late messages of the replaced connection reach no one', async () => {
   const { roomId, device, first, second } = await roomWithDevices();
   const again = await Peer.connect(wsUrl);
   first.send({ type: 'ping' });
@@ -55,7 +55,7 @@ test('the replaced connection’s late messages reach nobody', async () => {
   ]);
 });
 
-test('a device that is alone in its room takes its own seat over', async () => {
+test('a device that is alone in its room takes over its own seat', async () => {
   const roomId = randomUUID();
   const device = randomUUID();
   const first = await Peer.connect(wsUrl);
@@ -66,7 +66,7 @@ test('a device that is alone in its room takes its own seat over', async () => {
   expect(await again.sync()).toEqual([]);
 });
 
-test('another device is no take-over: the room is full', async () => {
+test('another device cannot take over a seat: the room is full', async () => {
   const { roomId } = await roomWithDevices();
   const third = await Peer.connect(wsUrl);
   third.send({ type: 'join_room', roomId, deviceId: randomUUID() });

@@ -1,4 +1,4 @@
-// SECURITY.md, "Who can do what": every row performed, each "can" and each "cannot".
+// SECURITY.md, "Who can do what": every row is carried out, each "can" and each "cannot".
 import { readFileSync } from 'node:fs';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
@@ -14,12 +14,12 @@ const ADMIN_TOKEN = 'correct horse battery staple';
 const TURN_SECRET = 'a-secret-for-the-wire-tests';
 const TURN = { TURN_SECRET, TURN_URLS: 'turn:turn.example.org:3478' };
 
-/** A server, and where its strangers come in: in a cluster another node. */
+/** A server, and the URL for its strangers: in a cluster, another node. */
 interface World {
   url: string;
   wsUrl: string;
   strangers: { url: string; wsUrl: string };
-  /** Where pairings are, if that is Redis. */
+  /** The Redis that stores the pairings, if there is one. */
   redis?: { url: string; prefix: string };
 }
 
@@ -37,7 +37,7 @@ interface Pairing {
   second: Device;
 }
 
-/** Which devices have sent their secrets. */
+/** The devices that have sent their secrets. */
 type Proved = 'nobody' | 'first' | 'both';
 
 const post = (url: string, path: string, body: object) => call(url, 'POST', path, body);
@@ -82,7 +82,7 @@ async function pairUp({ url }: World, proved: Proved): Promise<Pairing> {
   return { joinid, roomid, first, second };
 }
 
-/** Connects and asks for a seat; the answer is what the connection got for it. */
+/** Connects and joins; resolves to the first answer. */
 async function enter(wsUrl: string, roomId: string, device: Partial<Device> = {}) {
   const peer = await Peer.connect(wsUrl);
   peer.send({ type: 'join_room', roomId, deviceId: device.id, secret: device.secret });
@@ -108,10 +108,10 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     const world = await open();
     const { url } = world.strangers;
     const { joinid, first } = await invite(world.url);
-    // Can: accept it, in the place of the intended device.
+    // Can: accept it in place of the intended device.
     const taken = await accept(url, joinid);
     expect(taken.status).toBe(200);
-    // Cannot: collect it, accept it again, learn who made it.
+    // Cannot: collect it, accept it again, learn which device created it.
     expect(await check(url, joinid, taken.second.id, taken.second.secret)).toMatchObject(MISSING);
     expect((await accept(url, joinid)).status).toBe(409);
     const conflict = await renew(url, joinid, someDevice());
@@ -142,7 +142,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     }
     const accepted = await accept(world.url, careful.joinid);
     expect(await check(url, careful.joinid, careful.first.id)).toMatchObject(MISSING);
-    // Nor accept it as a third.
+    // Cannot accept it as a third device either.
     expect((await accept(url, careful.joinid)).status).toBe(409);
     expect(
       (await check(world.url, careful.joinid, careful.first.id, careful.first.secret)).body,
@@ -152,7 +152,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
   async 'a device id'(open) {
     const world = await open();
     const { url } = world.strangers;
-    // Can: delete what no secret protects.
+    // Can: delete rows that no secret protects.
     const open1 = await pairUp(world, 'nobody');
     expect((await purge(url, [open1.first.id])).body).toEqual({
       success: true,
@@ -161,7 +161,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
       pendingsDeleted: 0,
     });
     expect((await find(url, open1.roomid)).status).toBe(404);
-    // Cannot: delete what one protects, whichever device has sent it; nor a code.
+    // Cannot: delete rows that a secret of either device protects; nor a code.
     const { roomid, first, second } = await pairUp(world, 'first');
     const waiting = await invite(world.url);
     await check(world.url, waiting.joinid, waiting.first.id, waiting.first.secret);
@@ -177,7 +177,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
       });
     }
     expect((await find(url, roomid)).status).toBe(200);
-    // Nor read or enter a room: no request leads from a device id to a room.
+    // Cannot read or enter a room either: no request leads from a device id to a room.
     expect((await find(url, first.id)).status).toBe(404);
     // The devices themselves can, with the secret of either.
     const mine = await purge(
@@ -196,7 +196,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
   async 'a room id'(open) {
     const world = await open(TURN);
     const { url, wsUrl } = world.strangers;
-    // Can, where nobody has sent a secret: read the ids, take a seat over, get TURN credentials, delete.
+    // Can, if no device has sent its secret: read the ids, take over a seat, get TURN credentials, delete.
     const bare = await pairUp(world, 'nobody');
     expect((await find(url, bare.roomid)).body).toEqual({
       roomid: bare.roomid,
@@ -209,7 +209,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     expect((await iceServers(url, bare.roomid, bare.first.id)).status).toBe(200);
     expect((await deleteRoom(url, bare.roomid)).status).toBe(200);
 
-    // Where one has: act as the other, and enter where its seat is free.
+    // If one device has: act as the other, and enter while its seat is free.
     const half = await pairUp(world, 'first');
     const { id: other } = half.second;
     const first = await enter(world.wsUrl, half.roomid, half.first);
@@ -222,7 +222,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     });
     expect((await enter(wsUrl, half.roomid, { id: other })).got).toBe('room_joined');
     expect((await iceServers(url, half.roomid, other)).status).toBe(200);
-    // Cannot: act as the one that has, or delete the room.
+    // Cannot: act as the device that has, or delete the room.
     for (const secret of [undefined, 'a guess', half.second.secret]) {
       const got = { id: half.first.id, ...(secret === undefined ? {} : { secret }) };
       expect((await enter(wsUrl, half.roomid, got)).got).toBe('forbidden');
@@ -236,12 +236,12 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
       'forbidden',
     );
     expect(first.peer.socket.readyState).toBe(first.peer.socket.OPEN);
-    // Nor keep it from its seat, whoever came first.
+    // Cannot keep that device from its seat either, in any order of arrival.
     await first.peer.close();
     expect((await enter(wsUrl, half.roomid)).got).toBe('room_full');
     expect((await enter(world.wsUrl, half.roomid, half.first)).got).toBe('room_joined');
 
-    // Where both have, nothing but to read the ids; and the two are not disturbed.
+    // If both have: only read the ids, and the two devices are not affected.
     const full = await pairUp(world, 'both');
     const [one, two] = await meet(world, full);
     for (const id of [undefined, full.first.id, full.second.id, someDevice()]) {
@@ -274,7 +274,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     const { roomid, second } = await accept(world.url, joinid);
     // Can: read the ids.
     expect((await find(url, roomid)).status).toBe(200);
-    // Cannot: anything that is a device's, although no device has sent its secret yet.
+    // Cannot: act as a device, although no device has sent its secret yet.
     expect(await check(url, joinid, first.id)).toMatchObject(FORBIDDEN);
     for (const secret of [undefined, 'a guess']) {
       const proof = secret === undefined ? {} : { secret };
@@ -291,7 +291,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
       roomsKept: 1,
       pendingsKept: 1,
     });
-    // The devices can; and rooms that no pairing made are as they were.
+    // The devices can, and unpaired rooms work as before.
     expect((await check(world.url, joinid, first.id, first.secret)).status).toBe(200);
     await meet(world, { joinid, roomid, first, second });
     expect((await enter(wsUrl, someDevice())).got).toBe('room_joined');
@@ -306,7 +306,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     const pairing = await pairUp(world, 'both');
     const { roomid, first, second } = pairing;
     const [one, two] = await meet(world, pairing);
-    // Can: everything of this device.
+    // Can: everything that this device can.
     const again = await enter(wsUrl, roomid, second);
     expect(again.got).toBe('room_joined');
     expect(await two.closed).toMatchObject({ code: 4001 });
@@ -356,7 +356,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
         values.push(await redis.command(key, ['HVALS', key]));
       }
     }
-    // Can: read pairings, but no secret, and change them.
+    // Can: read and change pairings, but read no secret.
     expect(values.join()).toContain(first.id);
     for (const hidden of [first.secret, second.secret, roomid]) {
       expect(values.join()).not.toContain(hidden);
@@ -368,7 +368,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
   async 'the TURN shared secret'(open) {
     const world = await open(TURN);
     const { url } = world.strangers;
-    // Can: make the credentials that the server would make.
+    // Can: create the same credentials as the server.
     const { roomid, first } = await pairUp(world, 'first');
     const { body } = await iceServers(world.url, roomid, first.id, first.secret);
     const [server] = (body as { iceServers: unknown }).iceServers as [
@@ -390,11 +390,11 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     const world = await open({ ADMIN_TOKEN });
     const { url, wsUrl } = world.strangers;
     const { roomid } = await pairUp(world, 'both');
-    // Can: make codes, try one, use a room of its own.
+    // Can: create codes, try one, use its own room.
     expect((await invite(url)).first.secret).toMatch(/^[\w-]{43}$/);
     expect((await accept(url, someCode())).status).toBe(404);
     expect((await enter(wsUrl, someDevice())).got).toBe('room_joined');
-    // Cannot: list rooms, or come upon one of others.
+    // Cannot: list rooms, or find a room of others.
     expect((await call(url, 'GET', '/rooms')).status).toBe(401);
     const guess = roomid.replace(/./g, '0');
     expect((await find(url, guess)).status).toBe(404);
