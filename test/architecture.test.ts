@@ -1,13 +1,13 @@
-// The import rules of CONTRIBUTING.md, read from the sources themselves. There is no list of exceptions.
+// Checks the import rules of CONTRIBUTING.md by reading the sources. There is no list of exceptions.
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ROOT, read } from './support/papers.js';
 
 interface Import {
-  /** As written. */
+  /** The specifier as written. */
   from: string;
-  /** `import type` and `export type`: gone at run time. */
+  /** `import type` and `export type`, which do not exist at run time. */
   typeOnly: boolean;
 }
 
@@ -18,7 +18,7 @@ interface SourceFile {
   imports: Import[];
 }
 
-/** What is published. The testkit serves the tests alone. */
+/** The published packages. The testkit is only for tests. */
 const packages = readdirSync(`${ROOT}packages`).filter((name) => name !== 'testkit');
 
 const files: SourceFile[] = packages.flatMap((name) =>
@@ -40,7 +40,7 @@ function importsOf(text: string): Import[] {
   ];
 }
 
-/** The file that a relative import leads to. */
+/** The target file of a relative import. */
 const resolve = (file: SourceFile, from: string): string =>
   join(dirname(file.path), from).replace(/\.js$/, '.ts');
 
@@ -58,19 +58,19 @@ const libraryOf = (from: string): string =>
     .slice(0, from.startsWith('@') ? 2 : 1)
     .join('/');
 
-/** The code of a file, without comments and the text of strings. */
+/** The code of a file, without comments and string contents. */
 const codeOf = (text: string): string =>
   text.replace(
     /\/\/[^\n]*|\/\*[\s\S]*?\*\/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g,
     '',
   );
 
-/** The paths of those that break a rule. */
+/** The paths of the files that break a rule. */
 const breaking = (breaks: (file: SourceFile) => boolean, among = files): string[] =>
   among.filter(breaks).map(({ path }) => path);
 
 describe('every source file', () => {
-  test('begins with a sentence on its job, or the question that it answers', () => {
+  test('begins with a sentence on its job', () => {
     const hasNone = ({ text }: SourceFile) => {
       const [first = '', ...rest] = text.split('\n').filter((line) => !line.startsWith('#!'));
       const end = rest.findIndex((line) => !line.startsWith('//'));
@@ -81,14 +81,14 @@ describe('every source file', () => {
     expect(breaking(hasNone)).toEqual([]);
   });
 
-  test('has a name in kebab-case that says more than "utils"', () => {
+  test('has a name in kebab-case, and not a generic one such as "utils"', () => {
     const kebab = /^packages\/[a-z]+\/src\/([a-z]+(-[a-z]+)*\/){0,2}[a-z0-9]+(-[a-z0-9]+)*\.ts$/;
     const empty = /\b(utils?|helpers?|managers?|types|misc|common)\b/;
     expect(breaking(({ path }) => !kebab.test(path) || empty.test(path))).toEqual([]);
   });
 });
 
-describe('dependencies point one way', () => {
+describe('dependencies point in one direction', () => {
   /** From the bottom to the top; a file imports its own folder and those below it. */
   const LAYERS = [
     ['base'],
@@ -106,7 +106,7 @@ describe('dependencies point one way', () => {
     return layer === -1 && first.endsWith('.ts') ? LAYERS.length : layer;
   };
   const server = files.filter((file) => file.package === 'server');
-  /** The feature that a file belongs to: the first folder, whatever is below; or `src` itself. */
+  /** The feature of a file: the first folder, or `src` itself. */
   const feature = (path: string) => path.split('/').slice(0, -1).slice(0, 4).join('/');
   const features = (file: SourceFile) => new Set(targets(file).map(feature));
 
@@ -124,7 +124,7 @@ describe('dependencies point one way', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('relative imports lead to files that are there', () => {
+  test('relative imports lead to existing files', () => {
     const paths = new Set(files.map(({ path }) => path));
     expect(breaking((file) => targets(file).some((target) => !paths.has(target)))).toEqual([]);
   });
@@ -136,7 +136,7 @@ describe('dependencies point one way', () => {
     ]);
   });
 
-  test('no file leads to itself by way of others, not even for types', () => {
+  test('no file imports itself through others, not even for types', () => {
     const byPath = new Map(files.map((file) => [file.path, file]));
     const done = new Set<string>();
     const visit = (path: string, way: string[]) => {
@@ -151,7 +151,7 @@ describe('dependencies point one way', () => {
 });
 
 describe('packages meet only through their exports', () => {
-  test('every import of a package of ours is of an exported name', () => {
+  test('every import of a package of this repository is of an exported name', () => {
     const wrong = files.flatMap((file) =>
       file.imports.filter(isOurs).filter(({ from }) => {
         const library = libraryOf(from);
@@ -168,12 +168,12 @@ describe('packages meet only through their exports', () => {
     expect(breaking(leaves)).toEqual([]);
   });
 
-  test('protocol imports neither Node nor another package of ours', () => {
+  test('protocol imports neither Node nor another package of this repository', () => {
     const imports = files.filter((file) => file.package === 'protocol').flatMap((f) => f.imports);
     expect(imports.filter((i) => isNode(i) || isOurs(i))).toEqual([]);
   });
 
-  test('only main.ts sees the doctor', () => {
+  test('only main.ts imports the doctor', () => {
     const users = files.filter(({ imports }) => imports.some((i) => i.from === '@couplet/doctor'));
     expect(users.map(({ path }) => path)).toEqual(['packages/server/src/main.ts']);
   });
@@ -210,7 +210,7 @@ describe('the demo', () => {
       return { path: `demo/src/${file}`, package: 'demo', text, imports: importsOf(text) };
     });
 
-  test('imports nothing but the client and what its package.json declares: the page of a user could be the same', () => {
+  test('imports only the client and the dependencies in its package.json, so any page could be built like it', () => {
     const { dependencies } = JSON.parse(read('demo/package.json'));
     const others = demo.flatMap(({ imports }) => imports.filter((part) => !isRelative(part)));
     const used = [...new Set(others.map(({ from }) => from))].sort();
@@ -225,14 +225,14 @@ describe('the demo', () => {
     expect(breaking(({ text }) => parsing.test(codeOf(text)), demo)).toEqual([]);
   });
 
-  test('has files of one job each, none longer than 200 lines', () => {
+  test('has files with one job each, none longer than 200 lines', () => {
     expect(breaking(({ text }) => text.split('\n').length - 1 > 200, demo)).toEqual([]);
     expect(breaking(({ text }) => !/^\/\/ \S.{10,}/.test(text), demo)).toEqual([]);
   });
 });
 
-describe('one door per library', () => {
-  /** Library → the only file that loads it; types may be imported by whoever the library's objects are handed to. */
+describe('one importer per library', () => {
+  /** Library → the only file that imports it. Files that receive the library's objects may import its types. */
   const DOORS: Record<string, string[]> = {
     '@fastify/cors': ['http/cors.ts'],
     '@fastify/proxy-addr': ['settings/trust-proxy.ts'],
@@ -245,7 +245,7 @@ describe('one door per library', () => {
     'pino-pretty': ['observability/logger.ts'],
     'prom-client': ['observability/metrics.ts'],
     typebox: ['packages/protocol/src/typebox.ts'],
-    // Two ends: the server's, and the doctor's, a client.
+    // Two ends: the server, and the doctor as a client.
     ws: ['packages/doctor/src/web-socket.ts', 'signaling/websocket/upgrade.ts'],
   };
   const third = files.flatMap((file) =>
@@ -254,7 +254,7 @@ describe('one door per library', () => {
       .map((i) => ({ ...i, file, library: libraryOf(i.from) })),
   );
 
-  test('a library is loaded by the file that is its door (one for each end of a connection), and by no other', () => {
+  test('a library is imported by one file only (one for each end of a connection)', () => {
     const loaded = third
       .filter(({ typeOnly }) => !typeOnly)
       .map(({ library, file }) => `${library} in ${file.path.replace('packages/server/src/', '')}`);
@@ -265,7 +265,7 @@ describe('one door per library', () => {
     );
   });
 
-  test('types of better-sqlite3 go no further than the store, types of ws no further than a connection', () => {
+  test('types of better-sqlite3 stay within the store, and types of ws within a connection', () => {
     const typed = (name: string) =>
       [...new Set(third.filter((i) => i.typeOnly && i.library === name).map((i) => i.file.path))]
         .map((path) => path.replace('packages/server/src/', ''))
@@ -277,10 +277,10 @@ describe('one door per library', () => {
     expect(typed('ws')).toEqual(['signaling/websocket/connection.ts']);
   });
 
-  // A library of Fastify's, declared only to hold it at a version that runs on Node 20: ARCHITECTURE.md, Decisions.
+  // A library of Fastify's, declared only to pin a version that runs on Node 20: ARCHITECTURE.md, Decisions.
   const PINNED = ['light-my-request'];
 
-  test('a package declares the libraries it imports, and imports those it declares', () => {
+  test('a package declares exactly the libraries that it imports', () => {
     for (const name of packages) {
       const manifest = JSON.parse(read(`packages/${name}/package.json`));
       const used = files
@@ -293,7 +293,7 @@ describe('one door per library', () => {
     }
   });
 
-  test('only main.ts touches the process', () => {
+  test('only main.ts uses the process', () => {
     const touching = files.filter(
       ({ text, imports }) =>
         /\bprocess\b/.test(codeOf(text)) || imports.some(({ from }) => from === 'node:process'),

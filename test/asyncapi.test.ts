@@ -1,4 +1,4 @@
-// docs/asyncapi.yaml: a valid AsyncAPI 3.0 document, and the one that the message schemas make.
+// docs/asyncapi.yaml is a valid AsyncAPI 3.0 document, generated from the message schemas.
 import specs from '@asyncapi/specs';
 import { CLIENT_MESSAGES, SERVER_MESSAGES } from '@couplet/protocol/schema';
 import { Ajv } from 'ajv';
@@ -10,7 +10,7 @@ import { read } from './support/papers.js';
 const yaml = read('docs/asyncapi.yaml');
 const document = parse(yaml);
 
-test('the document is fresh: it is what npm run docs makes of the schemas', () => {
+test('the document is what npm run docs generates from the schemas', () => {
   const { version } = JSON.parse(read('packages/protocol/package.json'));
   expect(yaml).toBe(asyncApi(CLIENT_MESSAGES, SERVER_MESSAGES, version));
 });
@@ -20,7 +20,7 @@ test('the document satisfies the official JSON Schema of AsyncAPI 3.0', () => {
   const schema = structuredClone(specs.schemas['3.0.0']) as {
     definitions: Record<string, unknown>;
   };
-  // Ajv knows this one, and takes no second copy.
+  // Ajv already has this schema, and does not accept a second copy.
   delete schema.definitions['http://json-schema.org/draft-07/schema'];
   const check = ajv.compile(schema);
   check(document);
@@ -28,7 +28,7 @@ test('the document satisfies the official JSON Schema of AsyncAPI 3.0', () => {
   expect(check({ ...document, channels: { signaling: { address: 1 } } })).toBe(false);
 });
 
-test('every reference in the document leads somewhere', () => {
+test('every reference in the document has a target', () => {
   const references = Array.from(yaml.matchAll(/\$ref: "#\/(.+)"/g), (match) => match[1] as string);
   expect(references.length).toBeGreaterThan(0);
   for (const reference of references) {
@@ -39,7 +39,7 @@ test('every reference in the document leads somewhere', () => {
   }
 });
 
-test('every message schema in the document is JSON Schema, and fits a message', () => {
+test('every message schema in the document is JSON Schema, and accepts an example message', () => {
   const ajv = new Ajv({ strict: false });
   const payload = (name: string) => ajv.compile(document.components.messages[name].payload);
   for (const name of Object.keys(document.components.messages)) payload(name);

@@ -1,4 +1,4 @@
-// docs/client-api.md against the comments of the client: it is what npm run docs would write, and nothing lacks a comment.
+// docs/client-api.md is what npm run docs generates from the comments of the client, and every export has a comment.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@couplet/testkit/server';
@@ -7,7 +7,7 @@ import { ROOT, run } from './support.js';
 
 const folder = temporaryFolder();
 
-test('docs/client-api.md is what the comments say, and everything exported has one', () => {
+test('docs/client-api.md matches the comments, and every export has one', () => {
   const file = join(folder, 'client-api.md');
   const { stderr } = run(process.execPath, [`${ROOT}scripts/api-docs/main.js`, file]);
   expect(stderr).toBe('');

@@ -1,14 +1,14 @@
-// The client as a bundler puts it into an application: small, and only what the application uses.
+// Bundles the client as an application would: it is small, and includes only what the application uses.
 import { gzipSync } from 'node:zlib';
 import { build as compile } from '@couplet/testkit/server-process';
 import { build, type Rolldown } from 'vite';
 import { beforeAll, expect, test } from 'vitest';
 import { ROOT } from './support.js';
 
-/** The promise of packages/client/README.md. */
+/** The limit stated in packages/client/README.md. */
 const MAX_CORE_BYTES = 8000;
 
-/** Bundles a module as Vite does for production, with the packages as they are published. */
+/** Bundles a module for production with Vite, using the packages as published. */
 async function bundle(module: string): Promise<{ code: string; bytes: number }> {
   const ENTRY = 'virtual:application';
   const output = (await build({
@@ -35,20 +35,20 @@ async function bundle(module: string): Promise<{ code: string; bytes: number }> 
 
 beforeAll(() => compile());
 
-test('the core is less than 8 kB, minified and gzipped, with all that it needs', async () => {
+test('the core is less than 8 kB, minified and gzipped, with all dependencies', async () => {
   const { code, bytes } = await bundle(`
     import { Couplet } from '@couplet/client';
     globalThis.Couplet = Couplet;
   `);
   expect(code).toContain('/api/rooms/accept');
   expect(code).not.toMatch(/\bfrom\s*["']|\bimport\s*["'(]/);
-  // Who does not exchange keys has no key exchange.
+  // An application without a key exchange does not bundle it.
   expect(code).not.toMatch(/HKDF|couplet1/);
   process.stdout.write(`@couplet/client: ${bytes} bytes, minified and gzipped\n`);
   expect(bytes).toBeLessThan(MAX_CORE_BYTES);
 });
 
-test('an application that uses only the error class gets no session with it', async () => {
+test('an application that uses only the error class does not bundle the session', async () => {
   const { code, bytes } = await bundle(`
     import { CoupletError } from '@couplet/client';
     export const isOurs = (error) => error instanceof CoupletError;
@@ -58,7 +58,7 @@ test('an application that uses only the error class gets no session with it', as
   expect(bytes).toBeLessThan(MAX_CORE_BYTES / 2);
 });
 
-test('an application that imports and uses nothing of it gets nothing', async () => {
+test('an application that imports the client and uses nothing bundles nothing', async () => {
   const { code } = await bundle(`import '@couplet/client'; import '@couplet/protocol';`);
   expect(code.trim()).toBe('');
 });

@@ -1,4 +1,4 @@
-// npm run dev: serves what was built, and takes everything that it started with it.
+// npm run dev: serves the build, and ends every process that it started.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
@@ -12,7 +12,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     onTestFinished(() => void child.kill('SIGTERM'));
-    // The output ends when the last process that could write to it has ended, however deep below.
+    // The output ends when the last process that could write to it has ended, at any depth.
     const closed = once(child, 'close');
     let said = '';
     await new Promise<void>((resolve) => {

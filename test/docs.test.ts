@@ -1,4 +1,4 @@
-// The papers against the code, both ways: what the tables say is what the code has. npm run docs writes the generated ones.
+// Compares the documents with the code in both directions. npm run docs writes the generated tables.
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as limits from '@couplet/protocol';
@@ -144,7 +144,7 @@ describe('docs/operations.md', () => {
     );
   });
 
-  test('mentions no setting that is not there', () => {
+  test('mentions no setting that does not exist', () => {
     const names = [...protocol.matchAll(/`([A-Z]+(?:_[A-Z]+)+|PORT|HOST)\b/g)]
       .concat([...operations.matchAll(/`([A-Z]+(?:_[A-Z]+)+|PORT|HOST)\b/g)])
       .map(([, name]) => String(name))
@@ -164,16 +164,16 @@ describe('docs/operations.md', () => {
     const documented = Array.from(logs.matchAll(/^- (\w+): (.+)$/gm)).flatMap(
       ([, level, messages = '']) => quoted(messages).map((message) => `${level}: ${message}`),
     );
-    // Fastify logs this one, with the text of main.ts.
+    // Fastify logs this line, with the text of main.ts.
     const all = [...new Set([...logged, 'info: listening on …'])];
     expect(documented.sort()).toEqual(all.sort());
   });
 });
 
-/** A call of the log: level and arguments. */
+/** A log call: level and arguments. */
 const LOG_CALL = /\b(?:log|appLog|#log)\.(fatal|error|warn|info|debug)\(([^;]*?)\);/g;
 
-describe('all papers', () => {
+describe('all documents', () => {
   const papers = [
     ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
     ...readdirSync(`${ROOT}docs`)
@@ -181,7 +181,7 @@ describe('all papers', () => {
       .map((name) => `docs/${name}`),
   ];
 
-  /** The anchors that GitHub gives the headings of a paper. */
+  /** The anchors that GitHub creates for the headings of a document. */
   const anchors = (paper: string) =>
     Array.from(paper.matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
       heading
@@ -190,7 +190,7 @@ describe('all papers', () => {
         .replace(/\s/g, '-'),
     );
 
-  test('are all there', () => {
+  test('exist', () => {
     expect(papers.sort()).toEqual(
       expect.arrayContaining([
         'ARCHITECTURE.md',
@@ -206,7 +206,7 @@ describe('all papers', () => {
     expect(read('LICENSE')).toMatch(/^MIT License\n\nCopyright \(c\) \d{4} Couplet contributors\n/);
   });
 
-  test.each(papers)('%s: links lead to what is there', (path) => {
+  test.each(papers)('%s: every link has a target', (path) => {
     const paper = read(path).replace(/^```[\s\S]*?^```$/gm, '');
     for (const [, link = ''] of paper.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(link)) continue;
@@ -226,7 +226,7 @@ describe('all papers', () => {
     expect(first).toContain('npm test');
   });
 
-  test('ARCHITECTURE.md says of every dependency why it is there', () => {
+  test('ARCHITECTURE.md gives the reason for every dependency', () => {
     const decisions = section(read('ARCHITECTURE.md'), '## Dependencies');
     const named = new Set(tableRows(decisions).flatMap(([names = '']) => quoted(names)));
     const manifests = [
@@ -251,7 +251,7 @@ function readable(path: string): boolean {
   try {
     return read(path) !== '';
   } catch {
-    // A folder cannot be read as a file, but it is there.
+    // A folder cannot be read as a file, but it exists.
     return readdirSync(ROOT + path).length > 0;
   }
 }
@@ -263,7 +263,7 @@ test('docs/turn.md lists the networks and the path in each', () => {
   );
 });
 
-test('docs/cluster.md: a node starts with what it says of the settings of a host', () => {
+test('docs/cluster.md: a node starts with the settings that it gives for a host', () => {
   const cluster = read('docs/cluster.md');
   const block = cluster.slice(cluster.indexOf('On several hosts')).match(/```sh\n(.*?)```/s)?.[1];
   const env = parseDotEnv(Buffer.from(block ?? ''));

@@ -1,4 +1,4 @@
-// The example examples/embed-jwt, run as it stands: nobody does anything without a token, and nobody is another device.
+// Runs examples/embed-jwt unchanged: no request works without a token, and no device can act as another.
 
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
@@ -36,7 +36,7 @@ const bearer = async (device: string, claims: Claims = {}) => ({
   authorization: `Bearer ${await tokenOf(device, claims)}`,
 });
 
-/** The status that an opening handshake is refused with. */
+/** The status of a refused opening handshake. */
 const refusal = (address: string, headers: Record<string, string> = {}) =>
   new Promise<number | undefined>((resolve, reject) => {
     const socket = new WebSocket(address, { headers });
@@ -63,7 +63,7 @@ async function pair(client1: string, client2: string): Promise<string> {
 
 describe.each([
   ['no token', async () => ({})],
-  ['a token that is none', async () => ({ authorization: 'Bearer x.y.z' })],
+  ['a token that is invalid', async () => ({ authorization: 'Bearer x.y.z' })],
   ['a token of another key', () => bearer('d', { key: new Uint8Array(32) })],
   ['a token for another service', () => bearer('d', { audience: 'mail' })],
   ['an expired token', () => bearer('d', { expires: '-1m' })],
@@ -85,7 +85,7 @@ describe.each([
   });
 });
 
-test('a device with a token of another one is refused its seat', async () => {
+test('a device with the token of another one is refused its seat', async () => {
   const [client1, client2, stranger] = [someDevice(), someDevice(), someDevice()];
   const roomId = await pair(client1, client2);
   const peer = await Peer.connect(wsUrl, { headers: await bearer(stranger) });
@@ -95,11 +95,11 @@ test('a device with a token of another one is refused its seat', async () => {
   }
 });
 
-test('two devices with tokens of their own pair, join and talk', async () => {
+test('two devices with their own tokens pair, join and exchange messages', async () => {
   const [client1, client2] = [someDevice(), someDevice()];
   const roomId = await pair(client1, client2);
   const first = await Peer.connect(wsUrl, { headers: await bearer(client1) });
-  // As a browser would: it cannot set headers.
+  // As in a browser, which cannot set headers.
   const second = await Peer.connect(`${wsUrl}/?token=${await tokenOf(client2)}`);
   expect(await first.join(roomId, client1)).toMatchObject({ isInitiator: true });
   expect(await second.join(roomId, client2)).toMatchObject({ isInitiator: false, ready: true });
@@ -109,7 +109,7 @@ test('two devices with tokens of their own pair, join and talk', async () => {
   expect(await second.next('webrtc_offer')).toMatchObject({ sdp: 'v=0', from: first.clientId });
 });
 
-test('the page of the server and its probes stay open', async () => {
+test('the page and the probes of the server need no token', async () => {
   expect((await call(url, 'GET', '/healthz')).status).toBe(200);
   expect((await fetch(url)).status).toBe(200);
 });

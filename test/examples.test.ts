@@ -1,4 +1,4 @@
-// The examples of the client, run as they stand: plain pages, React, Node, and Node with a browser.
+// Runs the examples of the client unchanged: plain pages, React, Node, and Node with a browser.
 import { readdirSync } from 'node:fs';
 import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
@@ -14,10 +14,10 @@ const server = await startServer();
 afterAll(() => server.close());
 beforeAll(() => build());
 
-/** An example, aimed at the server of this test. */
+/** An example, pointed at the server of this test. */
 const aimed = (path: string) => read(path).replaceAll('http://localhost:8080', server.url);
 
-/** Two sides that wait for each other for as long as a loaded machine takes. */
+/** Allows a loaded machine enough time for two sides that wait for each other. */
 const PATIENT = 60_000;
 
 describe('examples/node', () => {
@@ -25,7 +25,7 @@ describe('examples/node', () => {
     openTerminal(['examples/node/main.js', ...args], { COUPLET_URL: server.url });
 
   test(
-    'two processes talk, and both end when one leaves',
+    'two processes exchange messages, and both end when one leaves',
     async () => {
       const host = chat();
       const guest = chat(await host.line(/^code: (\d{6})$/));
@@ -55,7 +55,7 @@ describeWith(['chromium'], 'examples in a browser', () => {
   });
   afterAll(() => browser.close());
 
-  /** Opens a page, with its scripts, in a context of its own. */
+  /** Opens a page with its scripts in a separate context. */
   async function open(html: string, scripts: Record<string, string> = {}): Promise<Page> {
     const site = servePage(html, scripts);
     onTestFinished(() => site.close());
@@ -78,7 +78,7 @@ describeWith(['chromium'], 'examples in a browser', () => {
   };
 
   test.each(['examples/html', 'examples/without-client'])(
-    '%s: two tabs talk',
+    '%s: two tabs exchange messages',
     async (folder) => {
       const html = aimed(`${folder}/index.html`);
       const [one, other] = [await open(html), await open(html)];
@@ -92,7 +92,7 @@ describeWith(['chromium'], 'examples in a browser', () => {
     PATIENT,
   );
 
-  test('examples/html: a wrong code is told', async () => {
+  test('examples/html: a wrong code is reported', async () => {
     const page = await open(aimed('examples/html/index.html'));
     await join(page, '000000');
     await says(page, 'failed: not_found_or_expired');
@@ -166,7 +166,7 @@ describeWith(['chromium'], 'examples in a browser', () => {
       page.evaluate(() => (window as unknown as { root: { unmount(): void } }).root.unmount());
 
     test(
-      'two tabs talk in StrictMode, and a component that is unmounted leaves',
+      'two tabs exchange messages in StrictMode, and an unmounted component leaves',
       async () => {
         const [one, other] = [await open(html, scripts), await open(html, scripts)];
         await accept(other, await invite(one));
@@ -187,7 +187,7 @@ describeWith(['chromium'], 'examples in a browser', () => {
       PATIENT,
     );
 
-    test('waiting can be given up, and another pairing begun', async () => {
+    test('waiting can be stopped, and another pairing started', async () => {
       const page = await open(html, scripts);
       const held = page.waitForRequest((request) => request.url().endsWith('/check'));
       await invite(page);
@@ -200,7 +200,7 @@ describeWith(['chromium'], 'examples in a browser', () => {
       expect(await invite(page)).toMatch(/^\d{6}$/);
     });
 
-    test('a wrong code is told', async () => {
+    test('a wrong code is reported', async () => {
       const page = await open(html, scripts);
       await accept(page, '000000');
       await page.getByRole('alert').filter({ hasText: 'not_found_or_expired' }).waitFor();
@@ -221,7 +221,7 @@ describe('the package.json of an example', () => {
   );
 
   test.each(readdirSync(`${ROOT}examples`))(
-    'examples/%s: where there is one, it asks for what the tests ran with',
+    'examples/%s: if it has one, it requires the versions that the tests ran with',
     (name) => {
       if (!readdirSync(`${ROOT}examples/${name}`).includes('package.json')) return;
       const wanted = manifest(`examples/${name}/package.json`);

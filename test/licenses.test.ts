@@ -1,4 +1,4 @@
-// npm run licenses: lists what production loads, and refuses what we cannot accept.
+// npm run licenses: lists the production dependencies, and fails on licenses that are not accepted.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { isAccepted, productionPackages } from '../scripts/licenses.js';
 import { ROOT, read, tableRows } from './support/papers.js';
 
-test('lists every dependency of the server, and what those depend on, with version and licence', () => {
+test('lists every dependency of the server, direct or not, with version and license', () => {
   const rows = tableRows(execFileSync(process.execPath, [`${ROOT}scripts/licenses.js`]).toString());
   const { dependencies } = JSON.parse(read('packages/server/package.json'));
   const names = rows.map(([name]) => name);
@@ -23,7 +23,7 @@ test('lists every dependency of the server, and what those depend on, with versi
   }
 });
 
-test('leaves out what only development needs', () => {
+test('omits development dependencies', () => {
   const names = productionPackages().map(({ name }) => name);
   expect(names).not.toContain('vitest');
   expect(names).not.toContain('jose');
@@ -43,7 +43,7 @@ test.each([
   expect(isAccepted(licence)).toBe(accepted);
 });
 
-test('fails, and names the package, where a licence is not accepted', () => {
+test('fails and names the package if a license is not accepted', () => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, 'scripts'));
   for (const script of ['licenses.js', 'pages.js', 'prepare.js', 'tables.js', 'typebox.js']) {

@@ -1,4 +1,4 @@
-// The examples that mount the server in Express and in Fastify, run as they stand: one port for both, and one end.
+// Runs the examples that mount the server in Express and Fastify unchanged: one port and one shutdown for both.
 
 import { pairDevices } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
@@ -15,7 +15,7 @@ describe.each([
     return { origin: `http://localhost:${port}`, close };
   };
 
-  test('serves the application, and below /couplet pairing and signaling', async () => {
+  test('serves the application, and pairing and signaling below /couplet', async () => {
     const { origin, close } = await started();
     onTestFinished(close);
     expect(await (await fetch(origin)).text()).toBe('an application of its own');
@@ -28,7 +28,7 @@ describe.each([
     }
   });
 
-  test('closes both: peers are told to come back, and the port is free', async () => {
+  test('closes both: peers get a close code to reconnect, and the port is free', async () => {
     const { origin, close } = await started();
     const peer = await Peer.connect(`${origin.replace('http', 'ws')}/couplet`);
     await close();

@@ -1,4 +1,4 @@
-// Dashboard, alerts and scrape configuration against the metrics that there are; and by promtool, where it is installed.
+// Checks dashboard, alerts and scrape configuration against the metrics, and with promtool if it is installed.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,9 +20,9 @@ const SUFFIXES: Record<MetricDescription['type'], readonly string[]> = {
   gauge: [''],
   histogram: ['_bucket', '_sum', '_count'],
 };
-/** Every name that a scrape has, with the metric of ours that it belongs to. */
+/** Every sample name of a scrape, with the metric that it belongs to. */
 const series = new Map<string, MetricDescription | undefined>([
-  // Prometheus makes this one itself, of every target.
+  // Prometheus itself creates this one for every target.
   ['up', undefined],
   ...metrics.names.filter((name) => !ours.has(name)).map((name) => [name, undefined] as const),
   ...[...ours.values()].flatMap((each) =>
@@ -58,7 +58,7 @@ const panels = dashboard.panels.flatMap(({ title, targets = [] }) =>
 );
 const alerts = rules.map(({ alert, expr }) => [alert, expr] as const);
 
-/** How a dashboard names its variable. */
+/** The form of a variable in a dashboard. */
 const DATASOURCE = ['$', 'datasource}'].join('{');
 
 /** Labels that Prometheus adds to every series. */
@@ -68,7 +68,7 @@ describe.each([
   ['panel', panels],
   ['alert', alerts],
 ] as const)('every %s', (_kind, queries) => {
-  test.each(queries)('%s: asks for metrics and labels that exist: %s', (_title, expression) => {
+  test.each(queries)('%s: uses metrics and labels that exist: %s', (_title, expression) => {
     const query = parseQuery(expression);
     expect(query.metrics).not.toEqual([]);
     for (const name of query.metrics) expect([...series.keys()]).toContain(name);
@@ -103,7 +103,7 @@ describe('deploy/grafana/couplet.json', () => {
     ]);
   });
 
-  test('takes its data source from a variable, everywhere', () => {
+  test('takes its data source from a variable everywhere', () => {
     expect(dashboard.templating.list[0]).toMatchObject({ name: 'datasource', type: 'datasource' });
     for (const { type, datasource, targets = [] } of dashboard.panels) {
       if (type === 'row') continue;
@@ -113,7 +113,7 @@ describe('deploy/grafana/couplet.json', () => {
     }
   });
 
-  test('shows every metric of ours', () => {
+  test('shows every metric of the server', () => {
     const shown = new Set(panels.flatMap(([, expr]) => parseQuery(expr).metrics));
     const missing = [...ours.values()].filter(
       ({ name, type }) => !SUFFIXES[type].some((suffix) => shown.has(name + suffix)),
@@ -153,7 +153,7 @@ describe('deploy/prometheus', () => {
     );
   });
 
-  test('the scrape configuration loads these alerts, and scrapes where the metrics are', () => {
+  test('the scrape configuration loads these alerts, and scrapes /metrics', () => {
     const config = parse(read('deploy/prometheus/prometheus.yml'));
     expect(config.rule_files).toEqual(['alerts.yml']);
     expect(config.scrape_configs).toHaveLength(1);
@@ -164,9 +164,9 @@ describe('deploy/prometheus', () => {
     });
   });
 
-  // Not one of the programs that npm test installs: Debian's package of it starts a server.
+  // Not among the programs that npm test installs, because Debian's package starts a server.
   const promtool = spawnSync('promtool', ['--version']).status === 0;
-  test('promtool finds no fault with the configuration, the rules and the queries of the dashboard', () => {
+  test('promtool accepts the configuration, the rules and the queries of the dashboard', () => {
     if (!promtool) return;
     const folder = temporaryFolder();
     cpSync(`${ROOT}deploy/prometheus`, folder, { recursive: true });

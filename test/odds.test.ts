@@ -1,4 +1,4 @@
-// The odds in SECURITY.md: the table computed from the limits, and the attack on running servers with default settings.
+// Checks the odds in SECURITY.md: computes the table from the limits, and attacks running servers with default settings.
 
 import { describeWith } from '@couplet/testkit/components';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -25,7 +25,7 @@ const CEILING = defaultOf('MAX_FAILED_GUESSES_PER_MINUTE');
 const security = read('SECURITY.md');
 const guessing = section(security, '## Guessing join codes');
 
-test('the best plan of an address is let through by the penalties, guess by guess, and no sooner', async () => {
+test('the penalties allow the best plan of an address guess by guess, and no earlier', async () => {
   for (const policy of [ACCEPT_GUESSES, CHECK_GUESSES]) {
     const clock = new FakeClock();
     const penalties = new MemoryPenalties(policy, clock, 100);
@@ -49,7 +49,7 @@ test('the best plan of an address is let through by the penalties, guess by gues
   }
 });
 
-test('SECURITY.md states the guesses of the first hour, and of a later one', () => {
+test('SECURITY.md states the guesses of the first hour and of later hours', () => {
   expect(guessing).toContain(
     `${mostGuesses(ACCEPT_GUESSES, RULES, HOUR)} guesses in the first hour, and ${HOUR / ACCEPT_GUESSES.forgiveSeconds} in each later`,
   );
@@ -58,7 +58,7 @@ test('SECURITY.md states the guesses of the first hour, and of a later one', () 
   expect(guessing).toContain(`every ${ACCEPT_GUESSES.forgiveSeconds / 60} minutes`);
 });
 
-test('the quota of creates lets twice its hourly number through in the first hour', async () => {
+test('the quota of creates allows twice its hourly number in the first hour', async () => {
   const clock = new FakeClock();
   const quota = new MemoryQuota(CREATES_PER_HOUR, clock, 10);
   const end = clock.now() + HOUR * 1000;
@@ -78,7 +78,7 @@ test('SECURITY.md has the table that follows from the limits', () => {
   expect(tableRows(guessing)).toEqual(tableRows(computed));
 });
 
-test('a chance is that of at least one hit, and is shown without a flat zero or one', () => {
+test('a chance is that of at least one hit, and is never shown as exactly zero or one', () => {
   expect(chance(1, 10, 6)).toBeCloseTo(1e-5, 12);
   expect(chance(33, 50_000, 6)).toBeCloseTo(1 - 0.95 ** 33, 12);
   expect(shown(chance(33_000, 50_000, 6))).toBe('> 99.9 %');
@@ -88,7 +88,7 @@ test('a chance is that of at least one hit, and is shown without a flat zero or 
   expect(shown(3.3e-10)).toBe('1 in 3,000,000,000');
 });
 
-/** Notes which codes a store was asked for. */
+/** Records the codes that a store is asked for. */
 function notingStore(store: PairingStore) {
   const asked = { create: [] as string[], accept: [] as string[], check: [] as string[] };
   const noted: PairingStore = {
@@ -109,7 +109,7 @@ function notingStore(store: PairingStore) {
   return { store: noted, asked };
 }
 
-/** A server with default settings; what a test server has otherwise is laid back. */
+/** A server with default settings; the settings of test servers are undone. */
 async function target(env: Record<string, string> = {}, clock = new FakeClock()) {
   const { store, asked } = notingStore(openSqliteStore(':memory:'));
   const defaults = { MAX_CREATES_PER_HOUR: String(CREATES_PER_HOUR) };
@@ -142,7 +142,7 @@ const AT_ONCE = ACCEPT_GUESSES.free + 1;
 const statuses = (answers: { status: number }[], status: number) =>
   answers.filter((answer) => answer.status === status).length;
 
-test('40 sockets × 500 pipelined accepts of one address test as many codes as one after the other, for a whole hour', async () => {
+test('40 sockets × 500 pipelined accepts of one address test as many codes as sequential ones, over a whole hour', async () => {
   const { url, asked, clock } = await target();
   const end = clock.now() + HOUR * 1000;
   const told = statuses(
@@ -173,7 +173,7 @@ test('40 sockets × 500 pipelined accepts of one address test as many codes as o
   expect(guessing).toContain(`${AT_ONCE} at once, ${greedy} in an hour of bursts`);
 });
 
-test('keys, creates and checks are no way round, all at once: each budget lets through what it would one after the other', async () => {
+test('concurrent keys, creates and checks bypass no limit: each budget allows as many as in sequence', async () => {
   const { url, store, asked, clock } = await target();
   const live = codes(60);
   for (const joinCode of live) {
@@ -196,7 +196,7 @@ test('keys, creates and checks are no way round, all at once: each budget lets t
   expect(statuses(answers, 201) + statuses(answers, 200)).toBe(0);
 });
 
-test('a thousand addresses behind a trusted proxy are told of as many failures as the ceiling, and test one code more each', async () => {
+test('a thousand addresses behind a trusted proxy learn of as many failures as the ceiling, and test one more code each', async () => {
   const { url, asked } = await target({ TRUST_PROXY: '1' });
   const addresses = Array.from({ length: 1000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`);
   const requests = codes(20_000).map((code, n) =>
@@ -212,7 +212,7 @@ test('a thousand addresses behind a trusted proxy are told of as many failures a
   expect(asked.accept).toHaveLength(CEILING + 1000 - told.size);
 });
 
-test('the addresses of an IPv6 /64 are one', async () => {
+test('the addresses of an IPv6 /64 count as one', async () => {
   const { url, asked } = await target({ TRUST_PROXY: '1' });
   const requests = codes(8000).map((code, n) =>
     accept(code, { 'x-forwarded-for': `2001:db8:0:${n % 8}::${n.toString(16)}` }),
@@ -222,7 +222,7 @@ test('the addresses of an IPv6 /64 are one', async () => {
 });
 
 describeWith(['redis-server'], 'two nodes over one Redis', () => {
-  test('40 sockets × 500 pipelined accepts of one address at both test as many codes as at one', async () => {
+  test('40 sockets × 500 pipelined accepts of one address at both nodes test as many codes as at one', async () => {
     const redis = await startRedis();
     onTestFinished(() => redis.dispose());
     const clock = new FakeClock();
@@ -252,7 +252,7 @@ describeWith(['redis-server'], 'two nodes over one Redis', () => {
     );
     expect(statuses(answers.flat(), 404)).toBe(AT_ONCE);
     expect(statuses(answers.flat(), 429)).toBe(20_000 - AT_ONCE);
-    // All that were tested were told.
+    // Every tested code was also answered.
     expect(await nodes[0]?.store.failedGuesses?.(clock.now())).toBe(AT_ONCE);
   });
 });

@@ -1,4 +1,4 @@
-// GET /openapi.json: clean under a standard linter, and complete.
+// GET /openapi.json passes a standard linter, and is complete.
 
 import { startServer } from '@couplet/testkit/server';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
@@ -39,11 +39,11 @@ test('the recommended rules of the linter find nothing', async () => {
   expect(await lint(source)).toEqual([]);
 });
 
-test('the linter does find what is wrong', async () => {
+test('the linter finds an actual fault', async () => {
   expect(await lint(source.replace('"operationId":"getRoom",', ''))).not.toEqual([]);
 });
 
-test('every endpoint of docs/protocol.md is served, and those for apps are in the document', () => {
+test('every endpoint of docs/protocol.md is served, and the endpoints for apps are in the document', () => {
   const documented = Array.from(read('docs/protocol.md').matchAll(/^### `([A-Z]+ \S+)`$/gm), (m) =>
     String(m[1]),
   );
@@ -57,7 +57,7 @@ test('every endpoint of docs/protocol.md is served, and those for apps are in th
   );
 });
 
-test('routes of an application are described unless they are hidden, also where the host tells them apart', async () => {
+test('routes of an application are described unless they are hidden, also with host constraints', async () => {
   const app = await buildApp(parseConfig({}));
   onTestFinished(() => app.close());
   const answer = async () => ({});
@@ -70,7 +70,7 @@ test('routes of an application are described unless they are hidden, also where 
   expect(Object.keys(described.json().paths)).not.toContain('/hidden');
 });
 
-test('every operation has an id of its own, a summary, and words for each answer', () => {
+test('every operation has a unique id, a summary, and a description of each answer', () => {
   const ids = operations.map(({ operationId }) => operationId);
   expect(new Set(ids).size).toBe(operations.length);
   for (const { endpoint, operationId, summary, responses } of operations) {

@@ -1,4 +1,4 @@
-// The packages as their users get them: packed, installed into an empty folder, run and embedded from there.
+// Packs the packages, installs them into an empty folder, and runs and embeds them from there.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
@@ -27,8 +27,8 @@ beforeAll(() => {
     packed.set(name, tarball?.files.map((file) => file.path) ?? []);
   }
   writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }');
-  // Compiling the native add-on again would take a minute and prove nothing new: no scripts, and the add-on of this
-  // checkout is put in its place. `engine-strict` fails where a dependency does not run on this Node.
+  // Compiling the native add-on again would take a minute and prove nothing new. Scripts are off, and the add-on of this
+  // checkout is used. `engine-strict` fails if a dependency does not run on this Node.
   run(
     'npm',
     [
@@ -45,7 +45,7 @@ beforeAll(() => {
 describe.each(PACKAGES)('@couplet/%s', (name) => {
   const manifest = JSON.parse(readFileSync(`${ROOT}packages/${name}/package.json`, 'utf8'));
 
-  test('has license and readme, what it runs, and nothing else', () => {
+  test('has license, readme and the files it runs, and nothing else', () => {
     const files = packed.get(name) ?? [];
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
     const rest = files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file));
@@ -57,7 +57,7 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     }
   });
 
-  test('says where it comes from and what it runs on', () => {
+  test('states its repository and its Node version', () => {
     expect(manifest).toMatchObject({
       license: 'MIT',
       type: 'module',
@@ -72,14 +72,14 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
   });
 
-  test('attw finds no entry whose types are wrong, for whoever resolves ES modules', async () => {
+  test('attw finds no entry with wrong types when ES modules are resolved', async () => {
     const [tarball = ''] = readdirSync(tarballs).filter((file) => file.includes(`-${name}-`));
     const result = await checkPackage(
       createPackageFromTarballData(readFileSync(join(tarballs, tarball))),
     );
     if (result.types === false) throw new Error('no types');
     expect(Object.keys(result.entrypoints).sort()).toEqual(Object.keys(manifest.exports).sort());
-    // ES modules only, on purpose: what `require` and the resolution of Node 10 make of that is no fault.
+    // ES modules only, by design: errors for `require` and for Node 10 resolution are ignored.
     const others = ['node10', 'node16-cjs'];
     const problems = result.problems.filter(
       (problem) => !('resolutionKind' in problem && others.includes(problem.resolutionKind)),
@@ -103,7 +103,7 @@ test('the installed command couplet pairs two devices', async () => {
   expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);
 });
 
-test('the installed command starts by its own name, as npx and a shell start it', () => {
+test('the installed command starts by its own name, as npx and a shell do', () => {
   const { stdout } = run(join(app, 'node_modules/.bin/couplet'), ['--version'], { cwd: folder });
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });

@@ -1,4 +1,4 @@
-// The build of the pages: where it runs, and that nothing is built twice.
+// The build of the pages: it runs where it can, and builds nothing twice.
 import { readFileSync, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { runsVite } from '../scripts/pages.js';
@@ -15,7 +15,7 @@ test.each([
   expect(runsVite(version)).toBe(isBuilt);
 });
 
-test('pages that are up to date are left alone', () => {
+test('pages that are up to date are not built again', () => {
   run(process.execPath, ['scripts/build.js']);
   const before = statSync(`${ROOT}packages/server/public/client.js`).mtimeMs;
   run(process.execPath, ['scripts/build.js']);

@@ -1,4 +1,4 @@
-// The README's examples, run as they stand: the commands in a shell, the scripts in two pages of a browser.
+// Runs the examples of the README unchanged: the commands in a shell, the scripts in two pages of a browser.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
@@ -11,7 +11,7 @@ const readme = read('README.md');
 const server = await startServer();
 afterAll(() => server.close());
 
-/** An example, aimed at the server of this test. */
+/** An example, pointed at the server of this test. */
 const aimed = (example: string | undefined) =>
   (example ?? '').replaceAll('http://localhost:8080', server.url);
 
@@ -33,7 +33,7 @@ describeWith(['curl'], 'the commands of the README', () => {
 });
 
 describeWith(['chromium'], 'the two scripts of the README', () => {
-  test('let two devices talk', async () => {
+  test('let two devices exchange messages', async () => {
     const browser = await launchBrowser();
     onTestFinished(() => browser.close());
     const open = async (script: string | undefined, code = '') => {
@@ -55,5 +55,5 @@ describeWith(['chromium'], 'the two scripts of the README', () => {
   }, 60_000);
 });
 
-/** Two sides that wait for each other for as long as a loaded machine takes. */
+/** Allows a loaded machine enough time for two sides that wait for each other. */
 const PATIENT = { timeout: 30_000 };

@@ -1,4 +1,4 @@
-// deploy/Caddyfile.cluster in real Caddy: what it does with a request.
+// Tests how deploy/Caddyfile.cluster in real Caddy handles requests.
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { call } from '@couplet/testkit/api';
@@ -10,12 +10,12 @@ import { startBalancer } from './cluster.js';
 const folder = temporaryFolder();
 
 describeWith(['caddy'], 'Caddy as a balancer', () => {
-  /** A server that is ready, and that records the rest: it answers, or hangs up on what it has read. */
+  /** A server that is ready and records other requests: it answers, or closes the connection after reading. */
   async function fakeNode(hangsUp: boolean) {
     const seen: { method: string | undefined; headers: IncomingHttpHeaders }[] = [];
     const server: Server = createServer((request, response) => {
       if (request.url === '/readyz') {
-        // With ALLOWED_HOSTS, a node answers 403 under any other name.
+        // With ALLOWED_HOSTS, a node answers 403 for any other name.
         response.statusCode = request.headers.host === 'localhost' ? 200 : 403;
         return void response.end();
       }
@@ -37,19 +37,19 @@ describeWith(['caddy'], 'Caddy as a balancer', () => {
     return { url, seen: () => fakes.flatMap(({ seen }) => seen) };
   }
 
-  test('a POST that a node has read goes to no second one', async () => {
+  test('a POST that a node has read is not sent to a second node', async () => {
     const { url, seen } = await behindCaddy(true);
     expect(await call(url, 'POST', '/api/rooms', {})).toMatchObject({ status: 503 });
     expect(seen()).toHaveLength(1);
   });
 
-  test('a GET does', async () => {
+  test('a GET is', async () => {
     const { url, seen } = await behindCaddy(true);
     expect(await call(url, 'GET', '/api/rooms')).toMatchObject({ status: 503 });
     expect(seen().length).toBeGreaterThan(1);
   });
 
-  test('the node is told the client’s address, and not what the client claims', async () => {
+  test('the node gets the client’s address, and not the address that the client claims', async () => {
     const { url, seen } = await behindCaddy(false);
     const claims = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'gopher' };
     await call(url, 'GET', '/', undefined, claims);

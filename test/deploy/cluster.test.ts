@@ -1,4 +1,4 @@
-// deploy/Caddyfile.cluster in real Caddy, before real nodes on a real Redis: any node serves any client, and one may go.
+// Runs deploy/Caddyfile.cluster in real Caddy with real nodes and Redis: any node serves any client, and one may fail.
 
 import { call, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
@@ -37,7 +37,7 @@ describeWith(['caddy', 'redis-server'], 'three nodes behind Caddy', () => {
     for (const stop of stops.reverse()) await stop();
   });
 
-  /** How many WebSockets each node has. */
+  /** The number of WebSockets on each node. */
   const connections = () =>
     Promise.all(
       nodes.map(async ({ url }) => {
@@ -46,7 +46,7 @@ describeWith(['caddy', 'redis-server'], 'three nodes behind Caddy', () => {
       }),
     );
 
-  test('devices pair through it, and talk in their rooms, whichever nodes they come to', async () => {
+  test('devices pair through it and exchange messages in their rooms, on any nodes', async () => {
     for (let n = 0; n < 4; n++) {
       const { roomid, client1, client2 } = await pairDevices(balancer.url);
       const first = await Peer.connect(balancer.wsUrl);
@@ -58,11 +58,11 @@ describeWith(['caddy', 'redis-server'], 'three nodes behind Caddy', () => {
       first.send({ type: 'webrtc_offer', sdp: 'v=0\r\n' });
       expect(await second.next()).toMatchObject({ type: 'webrtc_offer', sdp: 'v=0\r\n' });
     }
-    // By least connections, all of them have some.
+    // With least connections, all nodes have some.
     expect(Math.min(...(await connections()))).toBeGreaterThan(0);
   });
 
-  test('a held check is woken by an accept that came to whichever node', async () => {
+  test('a held check is woken by an accept at any node', async () => {
     for (let n = 0; n < 3; n++) {
       const [joinid, client1] = [someCode(), someDevice()];
       const create = { joinid, expiresInSeconds: 60, client1 };
@@ -75,7 +75,7 @@ describeWith(['caddy', 'redis-server'], 'three nodes behind Caddy', () => {
     }
   });
 
-  test('when a node is killed, what it had comes to others at once, and its peers are told', async () => {
+  test('when a node is killed, its clients move to other nodes at once, and their peers are notified', async () => {
     const [victim] = nodes as [ClusterNode];
     const { roomid, client1, client2 } = await pairDevices(balancer.url);
     const lost = await Peer.connect(victim.url.replace('http', 'ws'));
@@ -98,7 +98,7 @@ describeWith(['caddy', 'redis-server'], 'three nodes behind Caddy', () => {
     await untilReady([victim]);
   });
 
-  test('while no node is there, the answer is 503 in JSON', async () => {
+  test('while no node is available, the answer is 503 in JSON', async () => {
     for (const node of nodes) await node.kill();
     const answer = await call(balancer.url, 'GET', '/api/rooms?roomid=x');
     expect(answer).toMatchObject({ status: 503, body: { error: 'unavailable' } });

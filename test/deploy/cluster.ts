@@ -1,4 +1,4 @@
-// A cluster as shipped, on loopback: Redis by deploy/redis, nodes as processes, Caddy by deploy/Caddyfile.cluster in front.
+// Runs a cluster as shipped, on loopback: Redis with deploy/redis, nodes as processes, and Caddy in front.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Certificate } from '@couplet/testkit/certificate';
@@ -7,12 +7,12 @@ import { eventually } from '@couplet/testkit/eventually';
 import { ROOT } from '../support.js';
 import { freePort, startProgram } from './proxy.js';
 
-/** Stops what was started, in reverse. */
+/** Stops everything started, in reverse order. */
 type Stop = () => Promise<void>;
 
 const PASSWORD = 'a password of the tests';
 
-/** Redis as docker-compose.cluster.yml starts it: durable, and open to the user couplet alone; with a certificate, by TLS only. */
+/** Redis as docker-compose.cluster.yml starts it: durable, for the user couplet only; with a certificate, by TLS only. */
 export async function startShippedRedis(
   folder: string,
   tls?: Pick<Certificate, 'cert' | 'key'>,
@@ -35,17 +35,17 @@ export async function startShippedRedis(
 }
 
 export interface ClusterNode {
-  /** Its own address, past the balancer. */
+  /** Its own address, not through the balancer. */
   readonly url: string;
-  /** Ends it without a word. */
+  /** Kills it. */
   kill(): Promise<void>;
-  /** SIGTERM, and waits until it has ended. */
+  /** Sends SIGTERM, and waits until it has ended. */
   shutDown(): Promise<void>;
-  /** Starts it where it was, and waits until it listens. */
+  /** Starts it again on its port, and waits until it listens. */
   start(): Promise<void>;
 }
 
-/** A node on a port that it keeps over its restarts, with these settings. */
+/** A node with these settings, on a port that it keeps over restarts. */
 export async function startClusterNode(
   folder: string,
   env: Record<string, string>,
@@ -72,7 +72,7 @@ export async function startClusterNode(
   };
 }
 
-/** Caddy by the shipped file, in front of these nodes, on plain HTTP. */
+/** Caddy with the shipped file, in front of these nodes, on plain HTTP. */
 export async function startBalancer(
   folder: string,
   nodes: readonly Pick<ClusterNode, 'url'>[],
@@ -86,7 +86,7 @@ export async function startBalancer(
     ['run', '--config', main, '--adapter', 'caddyfile'],
     port,
     {
-      // Caddy keeps files in the home folder of whoever runs it.
+      // Caddy keeps files in the home folder of its user.
       HOME: folder,
       SITE: `:${port}`,
       NODES: nodes.map(({ url }) => new URL(url).host).join(' '),
@@ -95,7 +95,7 @@ export async function startBalancer(
   return { url: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}`, stop };
 }
 
-/** Waits until these nodes can do their work. */
+/** Waits until these nodes are ready. */
 export async function untilReady(nodes: readonly ClusterNode[]): Promise<void> {
   for (const { url } of nodes) {
     await eventually(async () => {

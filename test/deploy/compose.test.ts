@@ -1,4 +1,4 @@
-// The compose files: accepted by Compose with and without a .env, and in step with the settings and the Dockerfile.
+// The compose files are valid with and without a .env, and match the settings and the Dockerfile.
 import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeWith } from '@couplet/testkit/components';
@@ -16,17 +16,17 @@ const CLUSTER = 'docker-compose.cluster.yml';
 test.each([
   ['docker-compose.yml', 'signaling'],
   [CLUSTER, 'node1'],
-])('%s: a .env reaches every setting but those that the container itself decides', (file, name) => {
+])('%s: a .env sets every setting except those that the container itself sets', (file, name) => {
   const inContainer = ['PORT', 'HOST', 'USE_SQLITE', 'SQLITE_DB_PATH'];
   const passed = [...SETTINGS.keys()].filter((setting) => !inContainer.includes(setting));
   const { environment = {} } = composeServices(file)[name] ?? {};
   expect(Object.keys(environment).sort()).toEqual(passed.sort());
 });
 
-/** What every .env of a cluster has. */
+/** Variables that every .env of a cluster has. */
 const PASSWORD = 'REDIS_PASSWORD=0123456789abcdef\n';
 
-/** A file as Compose understands it, beside this .env. */
+/** A file as Compose parses it, with this .env. */
 function configured(file: string, dotEnv?: string): Record<string, Service> {
   const cwd = mkdtempSync(join(folder, 'compose-'));
   for (const each of [file, 'docker-compose.services.yml']) {
@@ -38,14 +38,14 @@ function configured(file: string, dotEnv?: string): Record<string, Service> {
   return parse(stdout.replaceAll(cwd, '.')).services;
 }
 
-/** Published port and port of the container; Compose has written them in more than one form. */
+/** Published port and container port; Compose has written them in more than one form. */
 const portsOf = (service: Service | undefined) =>
   JSON.stringify(service?.ports).match(/\b\d{2,5}\b/g);
 
 describeWith(['docker-compose'], 'docker-compose config', () => {
   const single = (dotEnv?: string) => configured('docker-compose.yml', dotEnv);
 
-  test('without a .env, signaling is on 8080, closed to the curious, and its data in a volume', () => {
+  test('without a .env, signaling is on 8080, operator routes are closed, and its data is in a volume', () => {
     const { signaling, coturn } = single();
     expect(signaling).toMatchObject({
       restart: 'unless-stopped',
@@ -72,7 +72,7 @@ describeWith(['docker-compose'], 'docker-compose config', () => {
     expect(port).toBe(9000);
   });
 
-  test('.env.example, as it stands, is a .env that changes nothing', () => {
+  test('.env.example, unchanged, is a .env that changes nothing', () => {
     expect(single(readFileSync(`${ROOT}.env.example`, 'utf8'))).toEqual(single());
   });
 });
@@ -80,11 +80,11 @@ describeWith(['docker-compose'], 'docker-compose config', () => {
 describeWith(['docker-compose'], `docker-compose -f ${CLUSTER} config`, () => {
   const cluster = (dotEnv: string) => configured(CLUSTER, PASSWORD + dotEnv);
 
-  test('without a password of Redis it says which, and starts nothing', () => {
+  test('without a Redis password, Compose names the missing variable and starts nothing', () => {
     expect(() => configured(CLUSTER)).toThrow(/REDIS_PASSWORD.*openssl rand/);
   });
 
-  test('three nodes share one Redis, behind Caddy, and only Caddy can be reached', () => {
+  test('three nodes share one Redis behind Caddy, and only Caddy is published', () => {
     const { node1, node2, node3, redis, caddy, coturn, ...others } = cluster('');
     expect(others).toEqual({});
     expect(node2).toEqual(node1);
@@ -117,7 +117,7 @@ describeWith(['docker-compose'], `docker-compose -f ${CLUSTER} config`, () => {
     expect(coturn?.environment).toMatchObject({ TURN_SECRET: 's' });
   });
 
-  test('a node has longer to stop than its notice and its shutdown take', () => {
+  test('the stop timeout of a node exceeds its notice and its shutdown', () => {
     const { stop_grace_period: period, environment } = composeServices(CLUSTER).node1 as Service;
     const notice = Number(/:-(\d+)/.exec(environment.SHUTDOWN_NOTICE_SECONDS as string)?.[1]);
     const shutdown = Number(SETTINGS.get('SHUTDOWN_SECONDS')?.default);

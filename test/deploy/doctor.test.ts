@@ -1,4 +1,4 @@
-// couplet doctor through the shipped nginx.conf in real nginx: all well as shipped, and each fault of the proxy found.
+// Runs couplet doctor through the shipped nginx.conf in real nginx: it passes as shipped, and finds each proxy fault.
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,7 +36,7 @@ describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
     return { url: `https://localhost:${ports.https}`, http: ports.http, ca, server };
   }
 
-  test('as shipped, all is well', async () => {
+  test('as shipped, every check passes', async () => {
     const { url, ca } = await site();
     expect(await examine(url, { ca })).toMatchObject({ code: 0, failed: [] });
   });
@@ -57,7 +57,7 @@ describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
     });
   });
 
-  test('finds a proxy that takes the port out of Host, or replaces it, where ALLOWED_ORIGINS is a list', async () => {
+  test('finds a proxy that removes the port from Host or replaces Host, if ALLOWED_ORIGINS is a list', async () => {
     const env = { ALLOWED_ORIGINS: 'https://app.example' };
     const { url, ca } = await site({}, {}, env);
     const origin = 'https://app.example';
@@ -86,7 +86,7 @@ describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
     );
   });
 
-  test('finds a proxy that lets answers be kept', async () => {
+  test('finds a proxy that allows caching', async () => {
     const { url, ca } = await site({
       'proxy_pass http://couplet;': 'proxy_pass http://couplet; proxy_hide_header Cache-Control;',
     });
@@ -95,7 +95,7 @@ describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
     );
   });
 
-  test('finds an expired certificate, and says since when', async () => {
+  test('finds an expired certificate, and reports the expiry', async () => {
     const { url, ca } = await site({}, { expired: true });
     const since = new Date(new X509Certificate(ca).validTo).toISOString().slice(0, 10);
     const { code, failed, of } = await examine(url, { ca });
@@ -112,7 +112,7 @@ describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
     );
   });
 
-  test('finds a certificate for another name, and says for which', async () => {
+  test('finds a certificate for another name, and reports the name', async () => {
     const { url, ca } = await site({}, { name: SITE });
     expect((await examine(url, { ca })).of('http')).toMatchObject(
       failure(
@@ -122,14 +122,14 @@ describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
     );
   });
 
-  test('finds plain http that leads to https', async () => {
+  test('finds a redirect from plain http to https', async () => {
     const { http, ca } = await site({ $host$request_uri: 'localhost$request_uri' });
     expect((await examine(`http://localhost:${http}`, { ca })).of('http')).toMatchObject(
       failure(/308 and leads to https:\/\/localhost$/, /give them https:\/\/localhost/),
     );
   });
 
-  test('finds a proxy with nothing behind it', async () => {
+  test('finds a proxy whose server is down', async () => {
     const { url, ca, server } = await site();
     await server.close();
     expect((await examine(url, { ca })).of('http')).toMatchObject(failure(/503/, /behind it/));

@@ -1,4 +1,4 @@
-// Everything that Couplet does with Redis, by two nodes that serve one pair: what one refuses to do, this meets.
+// Performs every Redis operation of Couplet with two nodes and one pair, so that any refused command is found.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
@@ -32,7 +32,7 @@ async function pairing([{ url: one }, { url: other }]: Nodes): Promise<void> {
 
   const wait = { prefer: 'wait=20', ...keyed() };
   const held = call(one, 'POST', '/api/rooms/check', { joinid, client1 }, wait);
-  // Until it is held; where it is not yet, the test is only less of one.
+  // Waits until it is held. If it is not held yet, the test only covers less.
   await delay(100);
   const repeated = keyed();
   const accept = { joinid, client2 };

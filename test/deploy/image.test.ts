@@ -1,4 +1,4 @@
-// The container image, built by hand in a folder: what the Dockerfile says works, and what comes out serves.
+// Builds the container image by hand in a folder: the Dockerfile's instructions work, and the result serves.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ test('every file that the Dockerfile copies is in the repository and not ignored
   }
 });
 
-test('no database, no .env, no build and no dependency of a working copy is sent to the builder', () => {
+test('no database, .env, build or dependency of a working copy is sent to the builder', () => {
   for (const path of [
     '.env',
     'data/chat.db',
@@ -37,7 +37,7 @@ test('no database, no .env, no build and no dependency of a working copy is sent
 const filesOf = (folder: string) =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted();
 
-/** What the checkout has installed: the packages, npm's record of them, and the files of the add-on. */
+/** What is installed in the checkout: packages, npm's records, and the files of the add-on. */
 const dependencies = () => ({
   packages: readdirSync(`${ROOT}node_modules`),
   record: readFileSync(`${ROOT}node_modules/.package-lock.json`, 'utf8'),
@@ -52,21 +52,21 @@ describe('the built image', () => {
     image = buildByHand(folder);
   }, 120_000);
 
-  /** Starts what the image starts, on a free port. */
+  /** Starts the image's command on a free port. */
   const start = () => {
     const [, main = '', ...args] = image.command;
     const env = { ...image.env, PORT: '0' };
     return startCommand(args, { cwd: image.workdir, main, env });
   };
 
-  /** What the engine concludes from the healthcheck. */
+  /** The engine's result of the healthcheck. */
   const healthOf = (url: string) => {
     const [, ...args] = image.healthcheck;
     const env = { ...image.env, PORT: new URL(url).port };
     return spawnSync(process.execPath, args, { cwd: image.workdir, env }).status;
   };
 
-  test('has no tools of development, no sources and no compiler’s leavings', () => {
+  test('has no development tools, sources or compiler output', () => {
     const modules = readdirSync(join(image.workdir, 'node_modules'));
     expect(modules).toEqual(expect.arrayContaining(['fastify', 'ws', 'better-sqlite3', 'pino']));
     for (const name of ['vitest', 'typescript', '@biomejs/biome', 'playwright-core']) {
@@ -84,14 +84,14 @@ describe('the built image', () => {
     expect(image.user).toBe('node');
   });
 
-  test('pairs two devices, keeps the rooms in its volume over a restart, and is healthy', async () => {
+  test('pairs two devices, keeps rooms in its volume over a restart, and is healthy', async () => {
     const shipped = filesOf(image.workdir);
     const first = start();
     const url = await first.listening;
     const { roomid } = await pairDevices(url);
     expect(healthOf(url)).toBe(0);
     expect((await fetch(`${url}/demo/`)).status).toBe(200);
-    // In production, the list of rooms is not for everybody.
+    // In production, the list of rooms is not public.
     expect((await call(url, 'GET', '/rooms')).status).toBe(401);
     first.child.kill('SIGTERM');
     expect(await first.ended).toMatchObject({ code: 0, stderr: '' });
@@ -103,7 +103,7 @@ describe('the built image', () => {
     expect(filesOf(image.workdir)).toEqual(shipped);
   });
 
-  test('the dependencies of the checkout are as they were', () => {
+  test('the dependencies of the checkout are unchanged', () => {
     expect(dependencies()).toEqual(before);
   });
 });

@@ -1,10 +1,10 @@
-// A Dockerfile carried out by hand: each stage is a folder, each instruction what the builder would do there.
+// Executes a Dockerfile by hand: each stage is a folder, and each instruction does there what the builder would do.
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ROOT, repositoryFiles, run } from '../support.js';
 
 export interface Image {
-  /** The folder that stands for `/`. */
+  /** The folder that represents `/`. */
   root: string;
   /** Working folder, within `root`. */
   workdir: string;
@@ -27,7 +27,7 @@ export function instructions(): { name: string; rest: string }[] {
     });
 }
 
-/** Whether .dockerignore keeps a file out: the last pattern that matches it, or a folder above it, decides. */
+/** Whether .dockerignore excludes a file: the last pattern that matches the file or a parent folder decides. */
 export function isIgnored(path: string): boolean {
   let ignored = false;
   for (const line of readFileSync(`${ROOT}.dockerignore`, 'utf8').split('\n')) {
@@ -42,9 +42,9 @@ export function isIgnored(path: string): boolean {
 }
 
 /**
- * Builds the image below a folder. Three instructions are not carried out to the letter: the distribution's packages
- * are not installed; `npm ci` is replaced by hard links to what it made in this checkout, the compiled add-on
- * included; and whoever runs this stands for the user `node`.
+ * Builds the image below a folder. Three instructions differ: the distribution's packages are not installed; `npm ci` is
+ * replaced by hard links to this checkout's packages, including the compiled add-on; and the current user stands in for
+ * the user `node`.
  */
 export function buildByHand(folder: string): Image {
   const context = join(folder, 'context');
@@ -89,7 +89,7 @@ const newImage = (root: string): Image => ({
   ...{ root, workdir: root, env: {}, user: 'root', command: [], healthcheck: [] },
 });
 
-/** COPY: of a folder its content, of a file itself. */
+/** COPY: the content of a folder, or a file itself. */
 function copy(source: string, target: string, intoFolder: boolean): void {
   const isFile = statSync(source).isFile();
   const to = isFile && intoFolder ? join(target, basename(source)) : target;
@@ -98,10 +98,10 @@ function copy(source: string, target: string, intoFolder: boolean): void {
 
 function linkModules(target: string): void {
   mkdirSync(target);
-  // Links want one file system; a temporary folder on another one gets copies.
+  // Hard links need one file system; a temporary folder on another one gets copies.
   const linked = statSync(target).dev === statSync(`${ROOT}node_modules`).dev ? '-al' : '-a';
   for (const name of readdirSync(`${ROOT}node_modules`)) {
-    // npm writes into its own records; through a link that would reach this checkout.
+    // npm writes to its own records, and through a link that would change this checkout.
     const how = name.startsWith('.') ? '-a' : linked;
     run('cp', [how, `${ROOT}node_modules/${name}`, target]);
   }

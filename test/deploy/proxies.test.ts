@@ -1,4 +1,4 @@
-// The reverse-proxy files as shipped, in real nginx and Caddy: pairing over https, a room over wss, and what is passed on.
+// Runs the shipped reverse-proxy files in real nginx and Caddy: pairing over https, a room over wss, forwarded headers.
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { get, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
@@ -63,7 +63,7 @@ for (const [program, configure] of Object.entries(PROXIES)) {
         https: await freePort(),
         server: Number(new URL(server.url).port),
       };
-      // Caddy keeps files in the home folder of whoever runs it.
+      // Caddy keeps files in the home folder of its user.
       const home = { HOME: folder };
       ({ stop } = await startProgram(program, configure(ports), ports.https, home));
     });
@@ -72,12 +72,12 @@ for (const [program, configure] of Object.entries(PROXIES)) {
     const call = (method: string, path: string, body?: object, headers?: Record<string, string>) =>
       secureCall({ port: ports.https, ca }, method, path, body, headers);
     const connect = (headers: Record<string, string> = {}) => {
-      // A variable, because the types of ws leave out `servername`, which it passes on.
+      // In a variable, because the types of ws omit `servername`, which it passes on.
       const options = { ca, servername: SITE, headers: { host: SITE, ...headers } };
       return Peer.connect(`wss://127.0.0.1:${ports.https}`, options);
     };
 
-    test('two devices pair over https and talk in their room over wss', async () => {
+    test('two devices pair over https and exchange messages in their room over wss', async () => {
       const [joinid, client1, client2] = [someCode(), someDevice(), someDevice()];
       const created = await call('POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1 });
       expect(created).toMatchObject({ status: 201, body: { ok: true } });
@@ -102,7 +102,7 @@ for (const [program, configure] of Object.entries(PROXIES)) {
       expect(deleted).toMatchObject({ status: 200, body: { ok: true } });
     });
 
-    test('a held check comes through', async () => {
+    test('a held check is answered', async () => {
       const [joinid, client1] = [someCode(), someDevice()];
       await call('POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1 });
       const held = call('POST', '/api/rooms/check', { joinid, client1 }, { prefer: 'wait=20' });
@@ -114,7 +114,7 @@ for (const [program, configure] of Object.entries(PROXIES)) {
       expect((await call('GET', '/')).status).toBe(200);
     });
 
-    test('http leads to the same address over https', async () => {
+    test('http redirects to the same address over https', async () => {
       const outgoing = get({
         host: '127.0.0.1',
         port: ports.http,
@@ -124,7 +124,7 @@ for (const [program, configure] of Object.entries(PROXIES)) {
       const [answer] = await once(outgoing, 'response');
       answer.resume();
       expect(answer.statusCode).toBe(308);
-      // Caddy adds the port, which is not 443 here.
+      // Caddy adds the port, because it is not 443 here.
       expect(answer.headers.location.replace(`:${ports.https}`, '')).toBe(`https://${SITE}/a?b`);
     });
 
@@ -136,7 +136,7 @@ for (const [program, configure] of Object.entries(PROXIES)) {
       expect(seen.map(({ headers }) => headers.host)).toEqual([host, host]);
     });
 
-    test('the client’s address, the scheme, the name and the upgrade are passed on, and claims are not', async () => {
+    test('the client’s address, the scheme, the name and the upgrade are forwarded, and the client’s own claims are not', async () => {
       const claims = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'gopher' };
       seen.length = 0;
       await call('GET', '/api/rooms?roomid=x', undefined, claims);
@@ -159,8 +159,8 @@ for (const [program, configure] of Object.entries(PROXIES)) {
       ]);
     });
 
-    // The last: it takes the server away.
-    test('while the server is away, the answer is 503 in JSON', async () => {
+    // This test is last, because it stops the server.
+    test('while the server is down, the answer is 503 in JSON', async () => {
       await server.close();
       expect(await call('GET', '/api/rooms?roomid=x')).toMatchObject({
         status: 503,

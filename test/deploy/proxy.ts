@@ -1,4 +1,4 @@
-// A server program as a child process, its shipped configuration, and calls over https that trust only that one.
+// Runs a server program as a child process with its shipped configuration, and makes https calls that trust only it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -9,17 +9,17 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ROOT } from '../support.js';
 
-/** The name that the shipped files stand for. */
+/** The placeholder name in the shipped files. */
 export const SITE = 'chat.example.com';
 
-/** Ports of loopback: of the proxy, and of the server behind it. */
+/** Loopback ports of the proxy and of the server behind it. */
 export interface Ports {
   http: number;
   https: number;
   server: number;
 }
 
-/** A shipped file with the changes its user makes: addresses and certificate. Each must be there to be changed. */
+/** A shipped file with the changes that a user makes: addresses and certificate. Each replaced text must exist. */
 export function shipped(folder: string, file: string, changes: Record<string, string>): string {
   let text = readFileSync(`${ROOT}deploy/${file}`, 'utf8');
   for (const [from, to] of Object.entries(changes)) {
@@ -48,7 +48,7 @@ export function nginxArguments(
     '/etc/letsencrypt/live/chat.example.com/privkey.pem': tls.key,
     ...changes,
   });
-  // What a distribution's own nginx.conf does around the files of conf.d.
+  // The surroundings of a distribution's own nginx.conf for the files of conf.d.
   const main = join(folder, 'main.conf');
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${folder}/${name};`)
@@ -61,7 +61,7 @@ export function nginxArguments(
   return ['-c', main, '-p', folder, '-e', 'stderr'];
 }
 
-/** A port of loopback that was free a moment ago. */
+/** A free loopback port. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -71,7 +71,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts a server program and waits until its port of loopback answers. Returns what stops it. */
+/** Starts a server program and waits until its loopback port answers. Returns a function that stops it. */
 export async function startProgram(
   program: string,
   args: readonly string[],
@@ -111,7 +111,7 @@ async function answers(port: number): Promise<boolean> {
     await once(socket, 'connect');
     return true;
   } catch {
-    // Not listening yet.
+    // It does not listen yet.
     return false;
   } finally {
     socket.destroy();
@@ -124,7 +124,7 @@ export interface SecureAnswer {
   body: Record<string, unknown> | undefined;
 }
 
-/** One request to {@link SITE} as it is on a port of loopback; fetch can be given neither the name nor a certificate. */
+/** Sends one request to {@link SITE} on a loopback port; fetch accepts neither another name nor a certificate. */
 export async function secureCall(
   { port, ca }: { port: number; ca: string },
   method: string,

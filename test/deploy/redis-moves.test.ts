@@ -1,4 +1,4 @@
-// What docs/cluster.md says of a backup and of another Redis: its commands, and that what was paired is there afterwards.
+// Runs the commands of docs/cluster.md for a backup and for a move to another Redis: pairings are there afterwards.
 import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -22,7 +22,7 @@ async function startNode(redisUrl: string) {
   return node;
 }
 
-/** A room, and a code that waits, both made by a node that has ended then. */
+/** A room and a waiting code, created by a node that has since ended. */
 async function paired(redisUrl: string) {
   const node = await startNode(redisUrl);
   const room = await pairDevices(node.url);
@@ -31,7 +31,7 @@ async function paired(redisUrl: string) {
   return { room, joinid };
 }
 
-/** Another node has both, and the code can be accepted. */
+/** Another node has both, and accepts the code. */
 async function isThere(redisUrl: string, { room, joinid }: Awaited<ReturnType<typeof paired>>) {
   const node = await startNode(redisUrl);
   const found = await call(node.url, 'GET', `/api/rooms?roomid=${room.roomid}`);
@@ -42,7 +42,7 @@ async function isThere(redisUrl: string, { room, joinid }: Awaited<ReturnType<ty
 }
 
 describeWith(['redis-server'], 'a Redis', () => {
-  test('of which there is a backup comes back with what was paired', SLOW, async () => {
+  test('with a backup is restored with its pairings', SLOW, async () => {
     const old = await startRedis();
     onTestFinished(old.dispose);
     const what = await paired(old.url);

@@ -1,4 +1,4 @@
-// Redis by TLS alone: nodes that know its authority work as ever, others say why they do not.
+// Redis over TLS only: nodes with its authority work normally, and others log the reason for their failure.
 
 import { call } from '@couplet/testkit/api';
 import { type Certificate, makeCertificate } from '@couplet/testkit/certificate';
@@ -12,7 +12,7 @@ import { exercise } from './exercise.js';
 
 const folder = temporaryFolder();
 
-/** Every TLS connection came with the name of its server. */
+/** Every TLS connection named its server. */
 const NAMED = new Set([true]);
 
 describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
@@ -23,7 +23,7 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     return { url: redis.url, ca: certificate.cert };
   }
 
-  test('two nodes that are told of the authority do everything over it', async () => {
+  test('two nodes with the authority do everything over it', async () => {
     const { url, ca } = await secureRedis();
     const settings = { REDIS_URL: url, NODE_EXTRA_CA_CERTS: ca };
     const nodes: ClusterNode[] = [];
@@ -36,7 +36,7 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     await exercise(nodes as [ClusterNode, ClusterNode]);
   });
 
-  /** Starts two nodes and has them do everything. The certificate has no address: it fits only the name that is announced. */
+  /** Starts two nodes and runs every operation. The certificate has no IP address: it fits only the announced name. */
   async function exerciseBy(REDIS_URL: string, { cert }: Certificate): Promise<ClusterNode[]> {
     const settings = { REDIS_URL, NODE_EXTRA_CA_CERTS: cert };
     const nodes = [
@@ -49,7 +49,7 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     return nodes;
   }
 
-  test('behind Sentinels, they find the master by its name, also after a failover', async () => {
+  test('behind Sentinels, they find the master by name, also after a failover', async () => {
     const certificate = makeCertificate(folder, { address: false });
     const watched = await startWatchedRedis([], certificate);
     onTestFinished(watched.dispose);
@@ -63,7 +63,7 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     for (const server of watched.servers) expect(server.hellos()).toContain(true);
   });
 
-  test('in a Redis Cluster, they find every master by its name', async () => {
+  test('in a Redis Cluster, they find every master by name', async () => {
     const certificate = makeCertificate(folder, { address: false });
     const cluster = await startRedisCluster(3, false, [], certificate);
     onTestFinished(cluster.dispose);
@@ -71,7 +71,7 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     for (const server of cluster.servers) expect(new Set(server.hellos())).toEqual(NAMED);
   });
 
-  test('one that is not is not ready, and its log names the certificate', async () => {
+  test('a node without the authority is not ready, and its log names the certificate', async () => {
     const { url } = await secureRedis();
     const node = startCommand(['serve'], { cwd: folder, env: { REDIS_URL: url } });
     const address = await node.listening;

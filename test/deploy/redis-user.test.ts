@@ -1,4 +1,4 @@
-// deploy/redis/users.conf: with the rights of that user everything works, in every mode, and none of them is unused.
+// deploy/redis/users.conf: every operation works with the rights of that user, in every mode, and every right is used.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { call, pairDevices, someCode } from '@couplet/testkit/api';
@@ -20,7 +20,7 @@ import { exercise } from './exercise.js';
 
 const PASSWORD = 'a-password-of-the-tests';
 
-/** The rules of the user couplet, with this password. */
+/** The ACL rules of the user couplet, with this password. */
 const rules = /^user couplet (.+)$/m
   .exec(readFileSync(`${ROOT}deploy/redis/users.conf`, 'utf8'))?.[1]
   ?.replace('#PASSWORD', `>${PASSWORD}`)
@@ -29,7 +29,7 @@ const allowed = rules.slice(rules.indexOf('nocommands') + 1).map((rule) => rule.
 
 const SLOW = { timeout: 60_000 };
 const folder = temporaryFolder();
-/** Commands that were run by a server, ours and those of the test. */
+/** Commands that a server has run, from Couplet and from the test. */
 const run = new Set<string>();
 
 const asCouplet = (url: string) => url.replace('redis://', `redis://couplet:${PASSWORD}@`);
@@ -37,11 +37,11 @@ const asCouplet = (url: string) => url.replace('redis://', `redis://couplet:${PA
 interface Special {
   /** Further settings. */
   env?: Record<string, string>;
-  /** What is done beside {@link exercise}. */
+  /** Operations in addition to {@link exercise}. */
   also?: (node: { url: string }) => Promise<void>;
 }
 
-/** Lets two nodes do everything there is to do, as the user couplet; fails where they are refused anything. */
+/** Runs every operation with two nodes as the user couplet; fails if any command is refused. */
 async function worksOn(
   servers: readonly RedisServer[],
   url: string,
@@ -66,11 +66,11 @@ async function worksOn(
     const stats = String(await server.admin('INFO', 'commandstats'));
     for (const [, name] of stats.matchAll(/^cmdstat_([^:]+):/gm)) run.add(name as string);
   }
-  // Where something was refused, that has been told first.
+  // If a command was refused, report that first.
   if (failed !== undefined) throw failed;
 }
 
-/** A database with something of everything in it is copied. */
+/** Copies a database with rows of every kind. */
 async function migrates(url: string): Promise<void> {
   const file = { SQLITE_DB_PATH: `${folder}/old.db` };
   const old = await startClusterNode(folder, { USE_SQLITE: '1', ...file });
@@ -89,7 +89,7 @@ async function migrates(url: string): Promise<void> {
 const slotOfRoom = (roomId: string) =>
   slotOf(`couplet:{m${createHash('sha256').update(roomId).digest('base64url')}}`);
 
-/** From now on the source has what was in the slot, and the target what comes to it: ASK leads from the one to the other. */
+/** The source keeps the slot's keys and the target gets new ones: ASK redirects from one to the other. */
 async function beginToMove(servers: readonly RedisServer[], slot: number): Promise<void> {
   const owner = Math.floor(slot / Math.ceil(SLOTS / servers.length));
   const source = servers[owner] as RedisServer;
@@ -109,7 +109,7 @@ describeWith(['redis-server'], 'the user of Couplet in Redis', () => {
     });
     afterAll(() => server.dispose());
 
-    test('may do everything that is to be done, and nothing else', async () => {
+    test('may do everything that is needed, and nothing else', async () => {
       const url = `${server.url}/1`;
       await worksOn([server], url, { also: () => migrates(url) });
       for (const command of [
@@ -125,7 +125,7 @@ describeWith(['redis-server'], 'the user of Couplet in Redis', () => {
     });
   });
 
-  test('may do so in a Redis Cluster, with a slot that moves', SLOW, async () => {
+  test('may do so in a Redis Cluster, during a slot migration', SLOW, async () => {
     const cluster = await startRedisCluster();
     onTestFinished(cluster.dispose);
     await worksOn(cluster.servers, cluster.url, {
@@ -139,14 +139,14 @@ describeWith(['redis-server'], 'the user of Couplet in Redis', () => {
     });
   });
 
-  test('may do so where Sentinels watch, and replicas acknowledge', SLOW, async () => {
+  test('may do so with Sentinels, and with replicas that acknowledge', SLOW, async () => {
     const watched = await startWatchedRedis();
     onTestFinished(watched.dispose);
     await worksOn(watched.servers, watched.url, { env: { REDIS_REPLICAS_ACK: '1' } });
   });
 
-  // The last: what all of them have run.
-  test('has no right that nothing uses', () => {
+  // This test is last, because it uses the commands of all the others.
+  test('has no unused right', () => {
     // `ping` is for the healthcheck of docker-compose.cluster.yml. The others are sent to replicas of a Redis Cluster.
     const others = ['ping', 'readonly', 'readwrite'];
     expect(allowed.filter((name) => !run.has(name) && !others.includes(name))).toEqual([]);

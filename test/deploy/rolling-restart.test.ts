@@ -1,5 +1,5 @@
-// A rolling restart under pairs that talk: three nodes behind Caddy, one after the other; no pair is apart for longer than
-// its own reconnect. ROLLING_PAIRS=500 npm test -- test/deploy/rolling-restart.test.ts measures more of them.
+// A rolling restart of three nodes behind Caddy under active pairs: no pair is apart for longer than its own reconnect.
+// ROLLING_PAIRS=500 npm test -- test/deploy/rolling-restart.test.ts measures more pairs.
 
 import { pairDevices } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
@@ -10,12 +10,12 @@ import { TalkingPair, UNHINTED } from './talking-pair.js';
 
 const PAIRS = Number(process.env.ROLLING_PAIRS ?? 12);
 
-/** What a busy machine may add to the way of a `room_ready` from one node to another. */
+/** Extra time that a busy machine may need to send a `room_ready` from one node to another. */
 const SLACK_MS = 250;
 
 const folder = temporaryFolder();
 
-/** The value that so many of a hundred do not exceed. */
+/** The value that this share of the values does not exceed. */
 const percentile = (values: readonly number[], percent: number): number =>
   values.toSorted((a, b) => a - b)[Math.ceil((values.length * percent) / 100) - 1] as number;
 
@@ -24,7 +24,7 @@ describeWith(['caddy', 'redis-server'], 'a rolling restart', () => {
     ['with', undefined],
     ['without', UNHINTED],
   ])(
-    'parts no pair %s the room hint for longer than its own reconnect',
+    'interrupts no pair %s the room hint for longer than its own reconnect',
     { timeout: 300_000 },
     async (hint, socket) => {
       const redis = await startShippedRedis(folder);
@@ -32,9 +32,9 @@ describeWith(['caddy', 'redis-server'], 'a rolling restart', () => {
       const env = {
         REDIS_URL: redis.url,
         TRUST_PROXY: '1',
-        // As docker-compose.cluster.yml has it.
+        // As in docker-compose.cluster.yml.
         SHUTDOWN_NOTICE_SECONDS: '4',
-        // All clients come from one address.
+        // All clients have one address.
         MAX_CONNECTIONS_PER_ADDRESS: '50000',
         MAX_LOAD_PER_ADDRESS: '0',
         MAX_PENDINGS_PER_ADDRESS: '50000',
@@ -69,7 +69,7 @@ describeWith(['caddy', 'redis-server'], 'a rolling restart', () => {
 
       expect(pairs.flatMap(({ faults }) => faults)).toEqual([]);
       const partings = pairs.flatMap((pair) => pair.partings);
-      // Each connection of the start was on one of the three.
+      // Each connection at the start was on one of the three nodes.
       expect(partings.length).toBeGreaterThanOrEqual(PAIRS);
       const beyond = partings.map(({ idleMs }) => idleMs);
       const apart = partings.map(({ apartMs }) => apartMs);

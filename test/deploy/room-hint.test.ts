@@ -1,4 +1,4 @@
-// The room hint with real balancers: deploy/Caddyfile.cluster, and nginx and HAProxy as docs/cluster.md has them, before three nodes on Redis.
+// The room hint with real balancers before three nodes: the shipped Caddyfile, and nginx and HAProxy of cluster.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pairDevices } from '@couplet/testkit/api';
@@ -18,10 +18,10 @@ import {
 import { freePort, nginxArguments, startProgram } from './proxy.js';
 import { TalkingPair } from './talking-pair.js';
 
-/** So many that a node without any has a chance of one in millions. */
+/** Enough rooms that a node has none only with a chance of one in millions. */
 const PAIRS = 40;
 
-/** Without the hint, two of three messages or more go from node to node. A busy node that misses a check may lose a room or two. */
+/** Without the hint, at least two of three messages cross nodes. A busy node that misses a check may lose some rooms. */
 const MOST = 0.15;
 
 const folder = temporaryFolder();
@@ -32,7 +32,7 @@ interface Balancer {
   stop(): Promise<void>;
 }
 
-/** A configuration of docs/cluster.md, before these nodes. */
+/** A configuration of docs/cluster.md, for these nodes. */
 function described(language: string, nodes: readonly ClusterNode[]): string {
   const text = new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(paper)?.[1];
   if (text === undefined) throw new Error(`docs/cluster.md has no ${language}`);
@@ -53,7 +53,7 @@ const BALANCERS: Record<string, (nodes: readonly ClusterNode[]) => Promise<Balan
     );
     const args = nginxArguments(folder, { http, https, server: 8080 }, tls, {
       [String(upstream)]: described('nginx', nodes),
-      // The test speaks plain HTTP.
+      // The test uses plain HTTP.
       [`listen 127.0.0.1:${https} ssl;`]: `listen 127.0.0.1:${https};`,
     });
     const { stop } = await startProgram('nginx', args, https, {});
@@ -114,7 +114,7 @@ for (const [program, start] of Object.entries(BALANCERS)) {
       (await metric('couplet_node_frames_sent_total', of)).reduce((sum, count) => sum + count);
     const allTogether = () => pairs.every(({ isTogether }) => isTogether);
 
-    /** The share of messages that these nodes send to others while every pair talks, both ways. */
+    /** The share of messages that these nodes send to others while every pair exchanges messages in both directions. */
     async function crossingShare(of: readonly ClusterNode[]): Promise<number> {
       await expect.poll(allTogether, { timeout: 20_000 }).toBe(true);
       const before = await crossed(of);
@@ -125,7 +125,7 @@ for (const [program, start] of Object.entries(BALANCERS)) {
       return ((await crossed(of)) - before) / all;
     }
 
-    test('both members of every room meet at one node, and every node has some', async () => {
+    test('both members of every room are on one node, and every node has some', async () => {
       for (let n = 0; n < PAIRS; n++) {
         const { url } = nodes[n % nodes.length] as ClusterNode;
         const { roomid, client1, client2 } = await pairDevices(url);
@@ -135,7 +135,7 @@ for (const [program, start] of Object.entries(BALANCERS)) {
       expect(Math.min(...(await metric('couplet_connections')))).toBeGreaterThan(0);
     });
 
-    test('clients without the hint are spread over the nodes, and talk', async () => {
+    test('clients without the hint are distributed over the nodes, and exchange messages', async () => {
       const before = await crossed(nodes);
       for (let n = 0; n < 20; n++) {
         const { roomid, client1, client2 } = await pairDevices((nodes[0] as ClusterNode).url);
@@ -151,7 +151,7 @@ for (const [program, start] of Object.entries(BALANCERS)) {
       expect((await crossed(nodes)) - before).toBeGreaterThan(0);
     });
 
-    test('when a node is killed, the members of its rooms meet at another', async () => {
+    test('when a node is killed, the members of its rooms meet on another node', async () => {
       const [victim, ...others] = nodes as [ClusterNode, ...ClusterNode[]];
       await victim.kill();
       await expect.poll(allTogether).toBe(false);

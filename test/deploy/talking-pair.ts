@@ -1,15 +1,15 @@
-// Two devices with the client's own signaling, which talk all the time: how long they were apart, and whether order was kept.
+// Two devices with the client SDK's signaling that exchange messages all the time. Records interruptions and order.
 import WebSocket from 'ws';
 import {
   SignalingClient,
   type SocketConstructor,
 } from '../../packages/client/src/signaling/signaling-client.js';
 
-/** A time in which the two could not talk. */
+/** A time in which the two could not exchange messages. */
 export interface Parting {
-  /** From the first that is heard of it, at either end, until both have `room_ready`. */
+  /** From the first event about it, at either end, until both have `room_ready`. */
   apartMs: number;
-  /** How much of that time neither client was on its way back, which is from its `down` until it has joined. */
+  /** The part of that time in which neither client was reconnecting (from its `down` until it has joined). */
   idleMs: number;
 }
 
@@ -26,16 +26,16 @@ export const UNHINTED = class extends WebSocket {
 
 export class TalkingPair {
   readonly partings: Parting[] = [];
-  /** Messages that arrived. */
+  /** Number of messages that arrived. */
   received = 0;
-  /** What must not be: a message after a later one, twice, or an end that is final. */
+  /** Errors: a message out of order or repeated, or a final end. */
   readonly faults: string[] = [];
   readonly #clients: SignalingClient[];
   readonly #isReady = [false, false];
   readonly #talk: NodeJS.Timeout;
   #wasTogether = false;
   #apartSince: number | undefined;
-  /** Clients on their way back. */
+  /** Clients that are reconnecting. */
   readonly #away = new Set<number>();
   #idleMs = 0;
   #seenAt = 0;
@@ -76,7 +76,7 @@ export class TalkingPair {
     return client;
   }
 
-  /** A client has news; `change` says who is on its way back from now on. */
+  /** Handles an event of a client; `change` updates which clients are reconnecting. */
   #turn(n: number, isReady: boolean, change: () => void = () => {}): void {
     const now = performance.now();
     if (this.#apartSince !== undefined && this.#away.size === 0) this.#idleMs += now - this.#seenAt;

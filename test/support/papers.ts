@@ -1,4 +1,4 @@
-// The papers as tests read them: text by path, tables by heading, fenced blocks by language.
+// Reads documents for tests: text by path, tables by heading, fenced blocks by language.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -6,7 +6,7 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export const read = (path: string): string => readFileSync(ROOT + path, 'utf8');
 
-/** What stands under a heading, up to the next one of the same or a higher level. */
+/** The text under a heading, up to the next heading of the same or a higher level. */
 export function section(paper: string, heading: string): string {
   const lines = paper.split('\n');
   const start = lines.indexOf(heading);
@@ -17,7 +17,7 @@ export function section(paper: string, heading: string): string {
   return rest.slice(0, end < 0 ? undefined : end).join('\n');
 }
 
-/** The rows of the first table in a text, cell by cell, without the head. */
+/** The rows of the first table in a text, as cells, without the header. */
 export function tableRows(text: string): string[][] {
   const lines = text.split('\n');
   const rule = lines.findIndex((line) => /^\|[-:|]+\|$/.test(line));
@@ -32,7 +32,7 @@ export function tableRows(text: string): string[][] {
   );
 }
 
-/** What stands between backticks. */
+/** The texts between backticks. */
 export const quoted = (text: string): string[] =>
   Array.from(text.matchAll(/`([^`]+)`/g), (match) => match[1] as string);
 

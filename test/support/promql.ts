@@ -1,4 +1,4 @@
-// What a PromQL expression asks for, as far as the tests need it: metric names, and the labels it uses.
+// Parses a PromQL expression as far as the tests need it: metric names and labels.
 
 const WORDS = new Set(
   `by without on ignoring group_left group_right bool and or unless offset
@@ -8,9 +8,9 @@ const WORDS = new Set(
 );
 
 export interface Query {
-  /** Names of the metrics it selects. */
+  /** Names of the metrics that it selects. */
   metrics: string[];
-  /** Label → the values that it compares it with; none where it only groups by it. */
+  /** Label → the values that it is compared with; empty if it is only grouped by. */
   labels: Map<string, string[]>;
 }
 

@@ -1,4 +1,4 @@
-// A Node script at a terminal: what it says, line by line, and what is typed.
+// Runs a Node script at a terminal, reads its output line by line, and types input.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 import { ROOT } from '../support.js';
 
 export interface Terminal {
-  /** Waits for a line that matches; resolves to what its first group holds. Lines before it are gone. */
+  /** Waits for a line that matches; resolves to its first group. Earlier lines are discarded. */
   line(pattern: RegExp): Promise<string>;
   type(line: string): void;
   /** Ends the input, as Ctrl-D does. */

@@ -1,10 +1,10 @@
-// The rooms API as a test calls it: JSON in, status and body out.
+// Calls the rooms API for tests: JSON in, status and body out.
 import { randomInt, randomUUID } from 'node:crypto';
 
 export interface Answer {
   status: number;
   headers: Headers;
-  /** Parsed JSON, or undefined where there was no body. */
+  /** Parsed JSON, or undefined if there was no body. */
   body: Record<string, unknown> | undefined;
 }
 
@@ -32,12 +32,12 @@ export async function call(
 
 let nextCode = randomInt(1_000_000);
 
-/** A join code that no other test of this file uses, and tests of other files hardly ever do. */
+/** A join code that no other test of this file uses, and that tests of other files hardly ever use. */
 export const someCode = (): string => String(nextCode++ % 1_000_000).padStart(6, '0');
 
 export const someDevice = (): string => randomUUID().toUpperCase();
 
-/** Creates a pending that waits; fails where that is refused. */
+/** Creates a waiting pending; fails if that is refused. */
 export async function createPending(
   url: string,
   pending: { joinid?: string; client1?: string; expiresInSeconds?: number } = {},
@@ -48,7 +48,7 @@ export async function createPending(
   return { joinid: body.joinid, client1: body.client1, exp: created.body?.exp as string };
 }
 
-/** Creates, accepts and checks: two devices and the room they share. */
+/** Creates, accepts and checks; resolves to two devices and their room. */
 export async function pairDevices(
   url: string,
   client1 = someDevice(),

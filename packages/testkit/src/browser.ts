@@ -1,4 +1,4 @@
-// Real browsers for tests: headless Chromium, pages of a site of their own, and every signaling message they exchange.
+// Runs headless Chromium for tests, serves pages from separate origins, and records every signaling message.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
@@ -12,11 +12,11 @@ import { onTestFinished } from 'vitest';
 
 export type Frame = { type: string } & Record<string, unknown>;
 
-/** One device: a page in a browsing context of its own, and what went over its network. */
+/** One device: a page in its own browsing context, and its recorded network traffic. */
 export interface Device {
   id: string;
   page: Page;
-  /** Signaling messages, as the page sent and received them. */
+  /** Signaling messages that the page sent and received. */
   sent: Frame[];
   received: Frame[];
   /** Paths of its HTTP requests. */
@@ -28,7 +28,7 @@ export const CHROMIUM = '/usr/bin/chromium';
 export interface BrowserOptions {
   /** By default Chromium itself; a script may start it elsewhere. */
   executablePath?: string;
-  /** By default those for a machine without a network: its only host candidates are those of loopback. */
+  /** By default, the arguments for a machine without a network, whose only host candidates are on loopback. */
   args?: string[];
 }
 
@@ -45,14 +45,14 @@ export function launchBrowser(options: BrowserOptions = {}): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      // Nobody answers mDNS here.
+      // Nothing answers mDNS here.
       '--disable-features=WebRtcHideLocalIpsWithMdns',
       ...args,
     ],
   });
 }
 
-/** Serves a page, and scripts by their path, on a free port: an origin that is not the server's. */
+/** Serves a page, and scripts by path, on a free port: another origin than the server. */
 export function servePage(page: string, scripts: Record<string, string | Buffer>) {
   const site = createServer(({ url = '/' }, response) => {
     const script = scripts[url];
@@ -71,7 +71,7 @@ export function servePage(page: string, scripts: Record<string, string | Buffer>
   return { url, close };
 }
 
-/** How a device's context is opened; `prepare` sees it before the page does. */
+/** Options for the context of a device; `prepare` runs before the page loads. */
 export interface DeviceOptions extends BrowserContextOptions {
   prepare?: (context: BrowserContext) => Promise<unknown>;
 }

@@ -1,4 +1,4 @@
-// Throw-away certificates made by openssl: for a name and, as a rule, loopback; good for two days, or expired since yesterday.
+// Creates temporary certificates with openssl, for a name and usually loopback, valid for two days or expired yesterday.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ export interface Certificate {
   /** Paths of the PEM files. */
   cert: string;
   key: string;
-  /** The certificate itself, to be trusted by a test. */
+  /** The certificate, for a test to trust. */
   ca: string;
 }
 
@@ -30,7 +30,7 @@ export function makeCertificate(
     ...['-subj', `/CN=${name}`, '-addext', names],
     ...['-keyout', key, '-out', request],
   );
-  // `req -x509` makes none that has expired.
+  // `req -x509` cannot create an expired certificate.
   run(
     ...['x509', '-req', '-in', request, '-signkey', key, '-copy_extensions', 'copy'],
     ...['-days', expired ? '-1' : '2', '-out', cert],

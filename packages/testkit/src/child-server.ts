@@ -1,4 +1,4 @@
-// The built command as a process of its own, for tests in which it has to die, or to live in another network.
+// Runs the built command as a separate process, for tests that kill it or run it in another network.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -24,13 +24,13 @@ export interface ChildServer {
   /** Resolves when the process has ended, to its exit code, or to the signal that ended it. */
   exited: Promise<number | NodeJS.Signals>;
   signal(name: NodeJS.Signals): void;
-  /** Ends it at once, without a chance to tidy up. */
+  /** Kills it at once, without cleanup. */
   kill(): Promise<void>;
-  /** The value of a metric without labels, or with exactly these. */
+  /** The value of a metric without labels, or with exactly these labels. */
   metric(name: string): Promise<number>;
 }
 
-/** Brings the build up to date; call it before the first {@link startChild} of a file. */
+/** Updates the build; call it before the first {@link startChild} of a file. */
 export function build(): void {
   execFileSync(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, '-b'], { cwd: ROOT });
 }
@@ -38,8 +38,8 @@ export function build(): void {
 /**
  * Starts `couplet serve --sqlite` on a free port, and kills it when the test ends.
  *
- * @param env - settings, laid over those of a test server; the environment of the test itself does not count
- * @param prefix - what to run the command by: `ip netns exec …`
+ * @param env - settings, added to those of a test server; the environment of the test itself is ignored
+ * @param prefix - the command in front of it, such as `ip netns exec …`
  */
 export async function startChild(
   env: Record<string, string>,

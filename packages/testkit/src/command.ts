@@ -1,4 +1,4 @@
-// The built command `couplet` as a child process: what it says, how it ends, and where it listens.
+// Runs the built command `couplet` as a child process, and reports its output, its exit and its address.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -14,17 +14,17 @@ export interface Ended {
 
 export interface Command {
   child: ChildProcess;
-  /** Resolves with `http://127.0.0.1:port` once it listens; rejects, with what it said, if it ends before. */
+  /** Resolves to `http://127.0.0.1:port` once it listens; rejects with its output if it ends before. */
   listening: Promise<string>;
   ended: Promise<Ended>;
-  /** Ends it at once. */
+  /** Kills it at once. */
   kill(): Promise<void>;
 }
 
 export interface Surroundings {
-  /** The folder it runs in. */
+  /** Its working directory. */
   cwd: string;
-  /** Laid over an environment that has no setting. */
+  /** Added to an environment without any setting. */
   env?: Record<string, string>;
   /** The program; by default the build of this checkout. */
   main?: string;
@@ -32,14 +32,14 @@ export interface Surroundings {
   prefix?: string[];
 }
 
-/** Starts the command on a free port of loopback; it is killed when the test ends. */
+/** Starts the command on a free loopback port; it is killed when the test ends. */
 export function startCommand(args: readonly string[], surroundings: Surroundings): Command {
   const command = spawnCommand(args, surroundings);
   onTestFinished(() => command.kill());
   return command;
 }
 
-/** Starts the command on a free port of loopback. The caller kills it. */
+/** Starts the command on a free loopback port. The caller kills it. */
 export function spawnCommand(args: readonly string[], surroundings: Surroundings): Command {
   const { cwd, env, main = MAIN, prefix = [] } = surroundings;
   const [program = '', ...rest] = [...prefix, process.execPath, main, ...args];
@@ -62,7 +62,7 @@ export function spawnCommand(args: readonly string[], surroundings: Surroundings
     });
     ended.then(({ code }) => reject(new Error(`ended with ${code}: ${stdout}${stderr}`)), reject);
   });
-  // Only a test that waits for it wants to hear that it did not listen.
+  // Only a test that awaits this gets the error.
   listening.catch(() => {});
   const kill = async () => {
     child.kill('SIGKILL');
@@ -71,6 +71,6 @@ export function spawnCommand(args: readonly string[], surroundings: Surroundings
   return { child, listening, ended, kill };
 }
 
-/** Runs the command to its end. */
+/** Runs the command until it ends. */
 export const runCommand = (args: readonly string[], surroundings: Surroundings): Promise<Ended> =>
   startCommand(args, surroundings).ended;

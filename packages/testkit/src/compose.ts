@@ -1,4 +1,4 @@
-// The services of a compose file of this repository, as written: `extends` followed, variables left as they are.
+// Reads the services of a compose file of this repository: `extends` is resolved, variables are left as they are.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
@@ -13,7 +13,7 @@ export interface Service {
   [key: string]: unknown;
 }
 
-/** What a service adds to the one it extends: mappings and lists are joined, anything else takes its place. */
+/** Merges a service into the one that it extends: mappings and lists are joined, other values replaced. */
 export function composeServices(file: string): Record<string, Service> {
   const { services } = parse(readFileSync(ROOT + file, 'utf8'), { merge: true });
   for (const [name, service] of Object.entries<Record<string, unknown>>(services)) {

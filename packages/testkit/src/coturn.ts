@@ -1,4 +1,4 @@
-// The real coturn for tests, started by turn-server/start.sh as everywhere: own ports, own folder, stopped by its owner.
+// Runs the real coturn for tests through turn-server/start.sh, with its own ports and folder. The caller stops it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TurnClient } from '../../doctor/src/turn-client.js';
 
-/** turn-server/ with start.sh and turnserver.conf. */
+/** turn-server/, with start.sh and turnserver.conf. */
 export const TURN_FOLDER = fileURLToPath(new URL('../../../turn-server/', import.meta.url));
 
 export interface Coturn {
@@ -17,24 +17,24 @@ export interface Coturn {
   tlsPort: number;
   /** First and last relay port. */
   relayPorts: [number, number];
-  /** What it has logged up to now. */
+  /** Its log so far. */
   log(): string;
-  /** Resolves once it has logged this. */
+  /** Resolves once it has logged this text. */
   logged(text: string): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface CoturnOptions {
-  /** Laid over the ports that were found free. */
+  /** Replaces ports that would otherwise be chosen. */
   env?: Record<string, string>;
   args?: string[];
-  /** Rewrites turnserver.conf, for what would otherwise take a test too long. */
+  /** Rewrites turnserver.conf, for settings that would make a test too slow. */
   conf?: (shipped: string) => string;
-  /** The command in front of start.sh, such as `['ip', 'netns', 'exec', name]`; who gives one waits for readiness himself. */
+  /** The command in front of start.sh, such as `['ip', 'netns', 'exec', name]`; the caller then waits for readiness. */
   prefix?: string[];
 }
 
-/** Relay ports of one coturn: more than any test allocates. */
+/** Relay ports of one coturn, more than any test allocates. */
 const RELAY_PORTS = 60;
 
 /** Starts coturn on loopback and waits for its answer to a STUN binding. The caller stops it. */
@@ -118,7 +118,7 @@ export async function answersBinding(port: number, host = '127.0.0.1'): Promise<
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  // On SIGTERM coturn takes more than a second.
+  // After SIGTERM, coturn takes more than a second to end.
   child.kill('SIGKILL');
   await exit;
 }
@@ -126,8 +126,8 @@ async function ended(child: ChildProcess): Promise<void> {
 const taken = new Set<number>();
 
 /**
- * The first of `count` ports that are free for UDP and TCP. Below the range from which the system takes ports for
- * outgoing connections, so that none is gone by the time it is bound.
+ * The first of `count` ports that are free for UDP and TCP. They are below the system's range for outgoing connections,
+ * so none is taken before it is bound.
  */
 export async function freePort(count = 1): Promise<number> {
   for (;;) {

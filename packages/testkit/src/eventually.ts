@@ -1,6 +1,6 @@
-// Waiting for what announces itself by no event: a probe, a metric. Looks again until it holds or the test's time is up.
+// Polls for a state that no event announces, such as a probe or a metric.
 
-/** Resolves once `holds` does not throw, to what it returns; rejects with its last error after `withinMs`. */
+/** Resolves to the result of `holds` once it does not throw; rejects with its last error after `withinMs`. */
 export async function eventually<T>(holds: () => T | Promise<T>, withinMs = 10_000): Promise<T> {
   const end = performance.now() + withinMs;
   for (;;) {

@@ -1,4 +1,4 @@
-// A clock that stands still until the test moves it.
+// A clock that moves only when the test moves it.
 import type { Cancel, Clock } from '../../server/src/base/clock.js';
 
 interface Timer {
@@ -17,12 +17,12 @@ export class FakeClock implements Clock {
     this.#now = now;
   }
 
-  /** Timers that are set and have not fired for the last time. */
+  /** Number of timers that will still fire. */
   get pending(): number {
     return this.#timers.size;
   }
 
-  /** Resolves once this many timers are set: what the test waits for has gone to sleep, or has woken. */
+  /** Resolves once this many timers are set, for example when the code under test has begun or ended a sleep. */
   async reach(pending: number): Promise<void> {
     while (this.pending !== pending) {
       await new Promise<void>((resolve) => this.#watchers.add(resolve));
@@ -37,12 +37,12 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
-  /** Sets the wall clock forwards or backwards. Timers do not notice: they run on time that only ever passes. */
+  /** Sets the wall clock forwards or backwards. Timers are not affected, because they use monotonic time. */
   set(byMs: number): void {
     this.#setByMs += byMs;
   }
 
-  /** A process that is paused: all clocks go on, and no timer fires before the next `advance`. */
+  /** Pauses the process: all clocks go on, and no timer fires before the next `advance`. */
   pause(ms: number): void {
     this.#now += ms;
   }
@@ -55,13 +55,13 @@ export class FakeClock implements Clock {
     return this.#set({ due: this.#now + periodMs, periodMs, callback });
   }
 
-  /** Moves time on, firing what comes due on the way in its order. */
+  /** Moves time on, and fires due timers in order. */
   advance(ms: number): void {
     const end = this.#now + ms;
     for (;;) {
       const next = [...this.#timers].sort((a, b) => a.due - b.due)[0];
       if (next === undefined || next.due > end) break;
-      // After a pause it is overdue: time does not go back for it.
+      // After a pause it is overdue, and time does not go back.
       this.#now = Math.max(this.#now, next.due);
       if (next.periodMs === null) this.#drop(next);
       else next.due += next.periodMs;

@@ -1,4 +1,4 @@
-// Real Firefox for tests, driven by WebDriver BiDi, as browser.ts has Chromium.
+// Runs real Firefox for tests through WebDriver BiDi, with the same interface as browser.ts.
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
 import { onTestFinished } from 'vitest';
 
@@ -10,7 +10,7 @@ export const launchFirefox = (): Promise<Browser> =>
     browser: 'firefox',
     executablePath: FIREFOX,
     extraPrefsFirefox: {
-      // On a machine without a network, the only host candidates are those of loopback, and nobody answers mDNS.
+      // On a machine without a network, the only host candidates are on loopback, and nothing answers mDNS.
       'media.peerconnection.ice.loopback': true,
       'media.peerconnection.ice.obfuscate_host_addresses': false,
       'media.navigator.streams.fake': true,

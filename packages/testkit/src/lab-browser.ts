@@ -1,4 +1,4 @@
-// Devices in the lab: Chromium on its hosts, paired through the server's API alone, and the path that ICE chose for them.
+// Devices in the lab: Chromium on its hosts, paired only through the server's API, and the path that ICE selected.
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
@@ -21,7 +21,7 @@ export interface SelectedPair {
   remote: PathEnd;
 }
 
-/** What the page has: client.js as `client`, and what comes of entering a room. */
+/** The page: client.js as `client`, and the result of entering a room. */
 interface LabWindow {
   client: {
     makeCode(server: string, deviceId: string): Promise<string>;
@@ -57,7 +57,7 @@ export function launchBrowserOn(lab: Lab, host: HostName, folder: string): Promi
   return launchBrowser({ executablePath, args: [] });
 }
 
-/** A page on a host, which knows the address of the server and no more; closed when the test ends. */
+/** A page on a host that knows only the address of the server; closed when the test ends. */
 export class LabDevice {
   readonly #page: Page;
   readonly #server: string;
@@ -70,7 +70,7 @@ export class LabDevice {
 
   static async open(browser: Browser | undefined, server: string): Promise<LabDevice> {
     if (browser === undefined) throw new Error('the browser is not running');
-    // The server's own page is the nearest one, but may load nothing: its policy is not what is tried here.
+    // The server's own page would be nearest, but its content security policy forbids loading scripts.
     const context = await browser.newContext({ bypassCSP: true });
     onTestFinished(() => context.close());
     const page = await context.newPage();
@@ -84,7 +84,7 @@ export class LabDevice {
     return new LabDevice(page, server);
   }
 
-  /** Pairs with the other by a code, and enters the room with it. */
+  /** Pairs with the other by a code, and enters their room. */
   async pairWith(guest: LabDevice): Promise<void> {
     const [server, id] = [this.#server, this.#id];
     const joinCode = await this.#page.evaluate(
@@ -120,7 +120,7 @@ export class LabDevice {
     return this.#page.evaluate(() => (window as unknown as LabWindow).failed);
   }
 
-  /** What the app sees of the peer connection, and the servers that it was given. */
+  /** The state of the peer connection as an app sees it, and the servers that it was given. */
   peerConnection(): Promise<{
     connectionState: string;
     iceConnectionState: string;
@@ -147,7 +147,7 @@ export class LabDevice {
     return this.#page.evaluate(() => (window as unknown as LabWindow).text);
   }
 
-  /** The selected candidate pair of the moment. */
+  /** The currently selected candidate pair. */
   selectedPair(): Promise<SelectedPair | null> {
     return this.#page.evaluate(readSelectedPair);
   }

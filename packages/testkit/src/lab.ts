@@ -1,25 +1,25 @@
-// A small internet for tests, in network namespaces: a public host, and LANs behind NAT routers with hosts in them.
+// Builds a small internet for tests in network namespaces: a public host, and LANs with hosts behind NAT routers.
 import { execFileSync } from 'node:child_process';
 
-/** Where the public host is. Nothing leaves the lab, so none of its addresses needs to be anyone's. */
+/** Where the public host is. Nothing leaves the lab, so any addresses may be used. */
 export const PUBLIC_ADDRESS = '198.18.0.1';
-/** The public network: the public host and the outside of every router. */
+/** The public network: the public host and the outer side of every router. */
 export const PUBLIC_NETWORK = '198.18.0.0-198.18.0.255';
 
-/** The hosts: two at home, one elsewhere, and the public one. */
+/** The hosts: two at home, one elsewhere, and the public host. */
 export type HostName = 'phone' | 'laptop' | 'tablet' | 'public';
 export type LanHost = Exclude<HostName, 'public'>;
 export type RouterName = 'home' | 'away';
 
-/** What every router does with the packets of its LAN. */
+/** The packet rules of every router for its LAN. */
 export interface RouterRules {
   /**
-   * How it chooses the port by which a connection of its LAN is seen outside. `kept`: the host's own, to whatever
-   * destination (endpoint-independent mapping, RFC 4787 §4.1). `random`: another one for each destination, which is
+   * How the router chooses the outer port of a connection from its LAN. `kept`: the host's own port, for every
+   * destination (endpoint-independent mapping, RFC 4787 §4.1). `random`: a different port for each destination, which is
    * called symmetric.
    */
   ports: 'kept' | 'random';
-  /** Whether UDP gets through at all. */
+  /** Whether UDP is allowed. */
   udp: 'open' | 'blocked';
 }
 
@@ -47,11 +47,11 @@ export function ip(script: string): void {
 
 export class Lab {
   readonly #name = `${PREFIX}${process.pid}-`;
-  /** Hosts that are not where they were built. */
+  /** Hosts that were moved to another LAN. */
   readonly #moved = new Map<LanHost, RouterName>();
   readonly #renumbered = new Set<RouterName>();
 
-  /** Builds it; it has no NAT rules yet. The caller removes it. What a killed run has left behind goes now. */
+  /** Builds it, without NAT rules. The caller removes it. Remains of a killed run are removed now. */
   constructor() {
     removeNamespaces((owner) => owner === process.pid || !isRunning(owner));
     try {
@@ -67,28 +67,28 @@ export class Lab {
     return this.#name + name;
   }
 
-  /** The command in front of a program that is to run on a host. */
+  /** The command in front of a program that runs on a host. */
   prefix(name: HostName | RouterName | 'line'): string[] {
     return ['ip', 'netns', 'exec', this.namespace(name)];
   }
 
-  /** Where a router is seen outside. */
+  /** The public address of a router. */
   outside(router: RouterName): string {
     const { outside } = SITES[router];
     return this.#renumbered.has(router) ? `${outside}0` : outside;
   }
 
-  /** Gives a router's device `wan` its address, and sends everything there that is not for the LAN. */
+  /** Gives a router's device `wan` its address, and sends all traffic outside the LAN there. */
   connect(router: RouterName): void {
     const inner = this.namespace(router);
-    // The default route leads to a host that forwards nothing: private addresses of others get no answer, not even an
-    // error, as outside of a lab.
+    // The default route leads to a host that forwards nothing. Private addresses of others get no answer and no
+    // error, as outside the lab.
     ip(`-n ${inner} address add ${this.outside(router)}/24 dev wan
         -n ${inner} link set wan up
         -n ${inner} route add default via ${PUBLIC_ADDRESS}`);
   }
 
-  /** Gives both routers these rules, in place of what they had. */
+  /** Replaces the rules of both routers. */
   route({ ports, udp }: RouterRules): void {
     const masquerade = ports === 'random' ? ['MASQUERADE', '--random-fully'] : ['MASQUERADE'];
     for (const router of ROUTERS) {
@@ -97,21 +97,21 @@ export class Lab {
       iptables('-t', 'nat', '-F');
       iptables('-F');
       iptables('-t', 'nat', '-A', 'POSTROUTING', '-o', 'wan', '-j', ...masquerade);
-      // What nobody inside has asked for is dropped, as on any home router. If it were answered, Linux would take the
-      // sender's port for a connection to the router, and give the host inside another one when it sends to that peer.
+      // Packets that no inside host has asked for are dropped, as on a home router. If they were answered, Linux would
+      // treat the sender's port as a connection to the router, and give the inside host another port for that peer.
       iptables('-A', 'INPUT', '-i', 'wan', '-j', 'DROP');
       if (udp === 'blocked') iptables('-A', 'FORWARD', '-p', 'udp', '-j', 'DROP');
     }
   }
 
-  /** Gives a router another public address, as providers do at night: no host in its LAN is told. */
+  /** Gives a router another public address, as providers do at night; no host in its LAN is notified. */
   renumber(router: RouterName): void {
     ip(`-n ${this.namespace(router)} address flush dev wan`);
     if (!this.#renumbered.delete(router)) this.#renumbered.add(router);
     this.connect(router);
   }
 
-  /** Unplugs a host from its LAN and plugs it into that of another router: its address is another one from now on. */
+  /** Moves a host from its LAN to that of another router, where it gets another address. */
   move(host: LanHost, to: RouterName): void {
     const { lan, hosts } = SITES[to];
     const number = (hosts as Partial<Record<LanHost, number>>)[host] ?? 9;
@@ -124,7 +124,7 @@ export class Lab {
     this.#moved.set(host, to);
   }
 
-  /** Ends what still runs in it, and removes it. */
+  /** Ends the processes in it, and removes it. */
   remove(): void {
     removeNamespaces((owner) => owner === process.pid);
   }
@@ -167,7 +167,7 @@ export class Lab {
   }
 }
 
-/** Removes the labs of these owners: the processes in them, then the namespaces, whose links go with them. */
+/** Removes the labs of these owners: the processes in them, then the namespaces with their links. */
 function removeNamespaces(ofOwner: (pid: number) => boolean): void {
   const listed = run('ip', 'netns', 'list').split('\n');
   for (const name of listed.map((line) => line.split(' ')[0] ?? '')) {
@@ -177,7 +177,7 @@ function removeNamespaces(ofOwner: (pid: number) => boolean): void {
       try {
         process.kill(Number(pid), 'SIGKILL');
       } catch {
-        // It has ended by itself since.
+        // It has already ended.
       }
     }
     run('ip', 'netns', 'delete', name);

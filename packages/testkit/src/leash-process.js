@@ -1,4 +1,4 @@
-// Ends what a test has started when the test's own process is gone, however that ended. leash.ts starts and tells it.
+// Ends the processes that a test has started after the test's own process has ended in any way. leash.ts starts it.
 const held = new Set();
 
 process.on('message', ({ hold, release }) => {
@@ -11,7 +11,7 @@ process.on('disconnect', () => {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended by itself.
+      // It has already ended.
     }
   }
 });

@@ -1,4 +1,4 @@
-// Processes that end with the test that started them, also where that is killed.
+// Ends child processes when the test that started them ends, even if it is killed.
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
@@ -6,7 +6,7 @@ const SCRIPT = fileURLToPath(new URL('./leash-process.js', import.meta.url));
 
 let holder: ChildProcess | undefined;
 
-/** Sees to it that a child does not outlive this process. */
+/** Ensures that a child does not outlive this process. */
 export function leash(child: ChildProcess): void {
   holder ??= hold();
   const { pid } = child;
@@ -16,9 +16,9 @@ export function leash(child: ChildProcess): void {
 }
 
 function hold(): ChildProcess {
-  // In a group of its own: what ends the whole group of the test leaves it.
+  // In its own process group, so that a signal to the test's group does not end it.
   const started = fork(SCRIPT, { execArgv: [], stdio: 'ignore', detached: true });
-  // It keeps nobody waiting.
+  // It does not keep this process alive.
   started.unref();
   started.channel?.unref();
   return started;

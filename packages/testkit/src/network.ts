@@ -1,4 +1,4 @@
-// Two network namespaces joined by a cable, for tests in which packets get lost: `server` and `phone`.
+// Connects two network namespaces, `server` and `phone`, by a virtual cable, for tests with packet loss.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 
 const ip = (...args: string[]) => void execFileSync('ip', args, { stdio: 'pipe' });
 
-/** Whether this process may make network namespaces. */
+/** Whether this process may create network namespaces. */
 export function networksAllowed(): boolean {
   const name = `cpl-probe-${process.pid}`;
   if (spawnSync('ip', ['netns', 'add', name]).status !== 0) return false;
@@ -16,22 +16,22 @@ export function networksAllowed(): boolean {
 export interface Network {
   /** Address of the server's end of the cable. */
   serverAddress: string;
-  /** Addresses of the phone: the one it has, and the one it gets in another network. */
+  /** Addresses of the phone: its current one, and the one in another network. */
   phoneAddresses: readonly [string, string];
-  /** What to run a command by, so that it runs at the server's end. */
+  /** The command in front of a program that runs at the server's end. */
   atServer: readonly string[];
   /**
-   * Opens a way from the test into the network: whoever connects to the path that it resolves to comes to the server
-   * from `localAddress`. Only that part of the way can be cut.
+   * Opens a path from the test into the network: a client that connects to the returned socket path reaches the server
+   * from `localAddress`. Only this last part of the path can be cut.
    */
   way(from: 'server' | 'phone', localAddress: string, port: number): Promise<string>;
-  /** From now on every packet from and to this address of the phone is lost, without a word to either end. */
+  /** From now on, every packet from and to this address of the phone is lost, and neither end is notified. */
   cut(phoneAddress: string): void;
 }
 
 let made = 0;
 
-/** Makes the network; it is gone when the test ends. @param folder - for the sockets of its ways */
+/** Creates the network, which is removed when the test ends. @param folder - for the sockets of its paths */
 export function makeNetwork(folder: string): Network {
   const id = `${process.pid}-${++made}`;
   const ends = { server: `cpl-s-${id}`, phone: `cpl-p-${id}` };
@@ -81,7 +81,7 @@ export function makeNetwork(folder: string): Network {
   };
 }
 
-/** Carries bytes between a Unix socket, which every namespace sees, and TCP in the namespace that it runs in. */
+/** Forwards bytes between a Unix socket, visible in every namespace, and TCP in the namespace that it runs in. */
 const WAY = `
 const net = require('node:net');
 const [path, target] = process.argv.slice(1);

@@ -1,15 +1,15 @@
-// The test's end of a WebSocket: takes messages one by one, and never sleeps.
+// The test's end of a WebSocket: reads messages one by one, and never sleeps.
 import { once } from 'node:events';
 import type { ServerMessage } from '@couplet/protocol';
 import { onTestFinished } from 'vitest';
 import WebSocket, { type ClientOptions } from 'ws';
 
-/** A message as it came, with every field a test may look at. */
+/** A received message, with every field that a test may read. */
 export type Received = { type: ServerMessage['type'] } & Record<string, unknown>;
 
 const texts = new WeakMap<Received, string>();
 
-/** A message as it was spelled on the wire. */
+/** A message in its original text. */
 export const textOf = (message: Received): string => texts.get(message) ?? '';
 
 export interface Closed {
@@ -42,14 +42,14 @@ export class Peer {
     socket.on('error', () => this.#wake());
   }
 
-  /** Connects and takes `connected`; the connection is dropped when the test ends. */
+  /** Connects and reads `connected`; the connection is closed when the test ends. */
   static async connect(wsUrl: string, options: ClientOptions = {}): Promise<Peer> {
     const socket = new WebSocket(wsUrl, options);
     onTestFinished(() => socket.terminate());
     return Peer.#connected(socket);
   }
 
-  /** The same for a caller that closes the connection itself: of thousands in one test none is kept. */
+  /** Connects for a caller that closes the connection itself, for tests with thousands of connections. */
   static open(wsUrl: string, options: ClientOptions = {}): Promise<Peer> {
     return Peer.#connected(new WebSocket(wsUrl, options));
   }
@@ -61,12 +61,12 @@ export class Peer {
     return peer;
   }
 
-  /** Sends a message, or a string as it is. */
+  /** Sends a message, or a string unchanged. */
   send(message: object | string): void {
     this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
   }
 
-  /** The next message, whatever it is; with `type`, it must be of that type. */
+  /** The next message; with `type`, it must be of that type. */
   async next(type?: ServerMessage['type']): Promise<Received> {
     while (this.#received.length === 0) {
       if (this.socket.readyState >= WebSocket.CLOSING)
@@ -82,7 +82,7 @@ export class Peer {
     return message;
   }
 
-  /** Everything that the server had to say up to now: sends `ping` and takes what comes before its `pong`. */
+  /** Every message that the server has sent so far: sends `ping`, and returns the messages before its `pong`. */
   async sync(): Promise<Received[]> {
     this.send({ type: 'ping' });
     const before: Received[] = [];
@@ -93,7 +93,7 @@ export class Peer {
     }
   }
 
-  /** The same by a ping frame (RFC 6455 §5.5.2), which no client that lacks the message `ping` can do without. */
+  /** The same as `sync`, by a ping frame (RFC 6455 §5.5.2). */
   async syncByFrame(): Promise<Received[]> {
     const pong = once(this.socket, 'pong');
     this.socket.ping();
@@ -101,7 +101,7 @@ export class Peer {
     return this.#received.splice(0);
   }
 
-  /** Joins a room and takes `room_joined`. */
+  /** Joins a room and reads `room_joined`. */
   async join(roomId: string, deviceId?: string): Promise<Received> {
     this.send({ type: 'join_room', roomId, ...(deviceId === undefined ? {} : { deviceId }) });
     return this.next('room_joined');
@@ -114,7 +114,7 @@ export class Peer {
   }
 }
 
-/** Two peers that share a room, with every message of the join taken. The first is the initiator. */
+/** Two peers in one room, with every message of the joins read. The first is the initiator. */
 export async function pairOfPeers(wsUrl: string, roomId: string): Promise<[Peer, Peer]> {
   const first = await Peer.connect(wsUrl);
   await first.join(roomId);

@@ -1,4 +1,4 @@
-// Requests sent over bare sockets without waiting for answers: what an attacker does who is in a hurry.
+// Sends requests over bare sockets without waiting for answers, as an attacker would.
 import { connect } from 'node:net';
 
 export interface PipelinedRequest {
@@ -9,7 +9,7 @@ export interface PipelinedRequest {
 
 export interface PipelinedAnswer {
   readonly status: number;
-  /** Seconds, where the answer names them. */
+  /** Value of Retry-After in seconds, if there is one. */
   readonly retryAfter: number | undefined;
 }
 
@@ -24,7 +24,7 @@ const bytesOf = ({ path, body, headers = {} }: PipelinedRequest): string => {
   return `POST ${path} HTTP/1.1\r\n${lines.join('')}\r\n${text}`;
 };
 
-/** Sends all requests over one socket at once; resolves to their answers, in their order. */
+/** Sends all requests over one socket at once; resolves to their answers in order. */
 export async function pipeline(
   url: string,
   requests: readonly PipelinedRequest[],
@@ -55,7 +55,7 @@ export async function pipeline(
   return answers;
 }
 
-/** Sends all requests at once over so many sockets. */
+/** Sends all requests at once over this many sockets. */
 export async function flood(
   url: string,
   sockets: number,

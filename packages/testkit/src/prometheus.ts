@@ -1,4 +1,4 @@
-// Prometheus' text format as a test reads it: strict, so that reading is itself a test of the format.
+// Parses the Prometheus text format strictly, so that each read also tests the format.
 
 export interface Sample {
   name: string;
@@ -7,12 +7,12 @@ export interface Sample {
 }
 
 export interface Scrape {
-  /** Name → type, of every metric that is declared. */
+  /** Name → type, of every declared metric. */
   readonly types: ReadonlyMap<string, string>;
   readonly samples: readonly Sample[];
-  /** The value of the one sample with this name and exactly these labels; undefined where there is none. */
+  /** The value of the one sample with this name and exactly these labels; undefined if there is none. */
   value(name: string, labels?: Record<string, string>): number | undefined;
-  /** The values that a label has, over all samples of a metric. */
+  /** The values of a label, over all samples of a metric. */
   labelValues(name: string, label: string): string[];
 }
 
@@ -21,7 +21,7 @@ const SAMPLE =
   /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? ([-+]?(?:[0-9.]+(?:e[-+]?\d+)?|Inf)|Nan|NaN)$/;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y;
 
-/** @throws Error at the first line that is not of the format */
+/** @throws Error at the first line that does not follow the format */
 export function parseMetrics(text: string): Scrape {
   if (!text.endsWith('\n')) throw new Error('the last line does not end');
   const types = new Map<string, string>();
@@ -70,13 +70,13 @@ function labelsOf(text: string): Record<string, string> {
   return labels;
 }
 
-/** The metric that a sample belongs to: a histogram has samples with suffixes. */
+/** The metric of a sample: samples of a histogram have suffixes. */
 function familyOf(name: string, types: ReadonlyMap<string, string>): string {
   const base = name.replace(/_(bucket|sum|count)$/, '');
   return types.has(name) ? name : base;
 }
 
-/** GET /metrics, read. */
+/** Reads and parses GET /metrics. */
 export async function scrape(url: string, headers: Record<string, string> = {}): Promise<Scrape> {
   const response = await fetch(`${url}/metrics`, { headers });
   if (response.status !== 200) throw new Error(`GET /metrics answered ${response.status}`);

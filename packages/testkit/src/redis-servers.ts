@@ -1,4 +1,4 @@
-// Real Redis for tests: single servers, a Cluster of three masters, a master with replica and Sentinels; on free ports of loopback.
+// Runs real Redis for tests on free loopback ports: single servers, a Cluster, and a master with Sentinels.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,29 +15,29 @@ export interface RedisServer {
   readonly port: number;
   /** `redis://127.0.0.1:port` */
   readonly url: string;
-  /** Its port for TLS; 0: it has none. */
+  /** Its port for TLS; 0 if it has none. */
   readonly tlsPort: number;
-  /** For each TLS connection so far, whether its client named `localhost` (SNI, RFC 6066 §3). Redis names nothing. */
+  /** For each TLS connection so far, whether its client sent `localhost` (SNI, RFC 6066 §3), which Redis does not log. */
   hellos(): boolean[];
-  /** Of the process that runs now. */
+  /** The id of the current process. */
   readonly pid: number;
-  /** Runs an admin command over a connection of its own. */
+  /** Runs an admin command over a separate connection. */
   admin(...command: string[]): Promise<unknown>;
-  /** Ends it at once (`SIGKILL`), or lets it write its data first (`SIGTERM`). */
+  /** Kills it (`SIGKILL`), or lets it write its data first (`SIGTERM`). */
   stop(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
-  /** Starts it again after {@link stop}, with the data that it had written. */
+  /** Starts it again after {@link stop}, with the data that it wrote. */
   start(): Promise<void>;
-  /** It stands still, its sockets stay open. */
+  /** Pauses it; its sockets stay open. */
   pause(): void;
   resume(): void;
   /** Ends it and deletes its folder. */
   dispose(): Promise<void>;
 }
 
-/** For a start on a machine that is busy. */
+/** Time allowed for a start on a busy machine. */
 const START_MS = 30_000;
 
-/** In memory, where there is room: a disk that is busy with other tests lets a server that syncs its writes stand still. */
+/** In memory if possible: on a disk that is busy with other tests, a server that syncs its writes would stall. */
 const DATA = hasRoom('/dev/shm') ? '/dev/shm' : tmpdir();
 
 function hasRoom(folder: string): boolean {
@@ -49,7 +49,7 @@ function hasRoom(folder: string): boolean {
   }
 }
 
-/** A connection of the test's own, to look at what is in Redis; it does not reconnect. */
+/** A separate connection, to inspect Redis; it does not reconnect. */
 async function connectTo(port: number): Promise<Redis> {
   const redis = new Redis({
     port,
@@ -71,12 +71,12 @@ async function connectTo(port: number): Promise<Redis> {
   return redis;
 }
 
-/** For `localhost`, by which servers are then known to each other and to clients. */
+/** For `localhost`, the name by which servers then announce themselves. */
 type Tls = Pick<Certificate, 'cert' | 'key'>;
 
 /**
- * Starts one server; `settings` are lines of redis.conf. With a certificate it also listens for TLS, and speaks TLS to its
- * replicas, its Sentinels and its Cluster. The caller disposes of it.
+ * Starts one server; `settings` are lines of redis.conf. With a certificate it also listens for TLS, and uses TLS with
+ * its replicas, its Sentinels and its Cluster. The caller stops it.
  */
 export async function startRedis(
   settings: readonly string[] = [],
@@ -86,7 +86,7 @@ export async function startRedis(
   const folder = mkdtempSync(join(DATA, 'couplet-redis-'));
   const port = await freePort();
   const tlsPort = await freePort();
-  // ClientHello has the name in plain text.
+  // ClientHello contains the name in plain text.
   const front = tls === undefined ? undefined : await startTcpProxy(tlsPort);
   const config = join(folder, 'redis.conf');
   const lines = [
@@ -105,7 +105,7 @@ export async function startRedis(
           'tls-auth-clients no',
           'tls-replication yes',
           'tls-cluster yes',
-          // Sentinels take no such settings.
+          // Sentinels do not have these settings.
           ...(args.includes('--sentinel')
             ? []
             : [`replica-announce-port ${front?.port}`, `cluster-announce-tls-port ${front?.port}`]),
@@ -125,7 +125,7 @@ export async function startRedis(
     child = undefined;
     if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
     const exit = new Promise<void>((resolve) => ending.once('exit', () => resolve()));
-    // One that stands still hears of nothing but SIGKILL.
+    // A paused process reacts only to SIGKILL.
     if (signal !== 'SIGKILL') ending.kill('SIGCONT');
     ending.kill(signal);
     await exit;
@@ -189,7 +189,7 @@ export interface RedisCluster {
  *
  * @param replicas - whether each master has a replica: the last servers, in the order of their masters
  * @param settings - more lines of redis.conf
- * @param tls - what clients connect by; the servers announce themselves as `localhost`
+ * @param tls - the certificate for clients; the servers announce themselves as `localhost`
  */
 export async function startRedisCluster(
   masters = 3,
@@ -298,17 +298,17 @@ export interface WatchedRedis {
   /** The first is the master at the start. */
   readonly servers: readonly [RedisServer, RedisServer];
   readonly sentinels: readonly RedisServer[];
-  /** The port of whom the Sentinels call master now. */
+  /** The port of the current master, according to the Sentinels. */
   masterPort(): Promise<number>;
-  /** Resolves when the Sentinels agree on another master than this. */
+  /** Resolves when the Sentinels agree on another master than this one. */
   failedOver(fromPort: number): Promise<void>;
   dispose(): Promise<void>;
 }
 
 /**
- * Starts a master, its replica, and three Sentinels that take a silence of half a second for death.
+ * Starts a master, its replica, and three Sentinels that treat half a second of silence as a failure.
  *
- * @param tls - what clients connect by; the servers announce themselves as `localhost`
+ * @param tls - the certificate for clients; the servers announce themselves as `localhost`
  */
 export async function startWatchedRedis(
   settings: readonly string[] = [],

@@ -1,4 +1,4 @@
-// A server in a process of its own, run from the build: for kill -9, and for several processes on one database file.
+// Runs the built server as a separate process, for kill -9 and for several processes on one database file.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -9,11 +9,11 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 export interface ServerProcess {
   url: string;
-  /** Ends it at once, without a chance to tidy up. */
+  /** Kills it at once, without cleanup. */
   kill(): Promise<void>;
 }
 
-/** Brings the build up to date; call it before the first {@link startProcess} of a file. */
+/** Updates the build; call it before the first {@link startProcess} of a file. */
 export function build(): void {
   execFileSync(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, '-b'], { cwd: ROOT });
 }

@@ -1,4 +1,4 @@
-// A running server for black-box tests: one of our own on a free port, or whatever COUPLET_URL names.
+// A running server for black-box tests: started here on a free port, or the one at COUPLET_URL.
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,16 +10,16 @@ import { parseConfig } from '../../server/src/settings/config.js';
 import { startBalancer } from './balancer.js';
 
 export interface RunningServer {
-  /** `http://127.0.0.1:port`, no slash at the end. */
+  /** `http://127.0.0.1:port`, without a slash at the end. */
   url: string;
   /** The same for WebSocket. */
   wsUrl: string;
-  /** The app, where the server is ours. */
+  /** The app, if the server was started here. */
   app: FastifyInstance;
   close(): Promise<void>;
 }
 
-/** A test makes more codes from one address than people do, and more of everything else. */
+/** Limits that tests would exceed: they send far more from one address than users do. */
 const TEST_DEFAULTS = {
   USE_SQLITE: '1',
   SQLITE_DB_PATH: ':memory:',
@@ -29,13 +29,13 @@ const TEST_DEFAULTS = {
   MAX_SOCKETS_PER_ADDRESS: '5000',
 };
 
-/** `COUPLET_TEST_REDIS_URL=redis://…`: the same tests of servers that have everything in Redis. */
+/** `COUPLET_TEST_REDIS_URL=redis://…`: runs the same tests with servers that keep everything in Redis. */
 const TEST_REDIS = process.env.COUPLET_TEST_REDIS_URL;
 
-/** With it, `COUPLET_TEST_NODES=2`: the server that a wire test judges is so many nodes behind a balancer. */
+/** In addition, `COUPLET_TEST_NODES=2`: the server in wire tests is that many nodes behind a balancer. */
 const TEST_NODES = TEST_REDIS ? Number(process.env.COUPLET_TEST_NODES ?? 1) : 1;
 
-/** Each server has keys of its own, as each has a database of its own. */
+/** Each server has its own key prefix, as each has its own database. */
 const redisDefaults = ({
   USE_SQLITE = '1',
   SQLITE_DB_PATH = randomUUID(),
@@ -44,14 +44,14 @@ const redisDefaults = ({
     ? { REDIS_URL: TEST_REDIS, REDIS_PREFIX: `${SQLITE_DB_PATH.replaceAll('/', '.').slice(-60)}:` }
     : {};
 
-/** A folder that is gone after the tests of this file. */
+/** A folder that is deleted after the tests of this file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'couplet-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** Starts a server with a database of its own; `env` is laid over the test defaults. The caller closes it. */
+/** Starts a server with its own database; `env` overrides the test defaults. The caller closes it. */
 export async function startServer(
   env: Record<string, string> = {},
   deps: AppDeps = {},
@@ -63,8 +63,8 @@ export async function startServer(
 }
 
 /**
- * The server that a wire test judges: `COUPLET_URL` where it is set, so that any server can be judged, else one of
- * our own that is closed after the tests of this file.
+ * The server that a wire test runs against: `COUPLET_URL` if it is set, so that any server can be tested. Otherwise one
+ * that is started here and closed after the tests of this file.
  */
 export async function serverUnderTest(): Promise<{ url: string; wsUrl: string }> {
   const given = process.env.COUPLET_URL?.replace(/\/$/, '');
@@ -75,7 +75,7 @@ export async function serverUnderTest(): Promise<{ url: string; wsUrl: string }>
   return server;
 }
 
-/** Several nodes that are one server, and whose connections come in turns: two peers of a test live on two nodes. */
+/** Several nodes that act as one server. Connections go to them in turn, so two peers of a test are on two nodes. */
 async function nodesUnderTest(): Promise<{ url: string; wsUrl: string }> {
   const env = { SQLITE_DB_PATH: randomUUID() };
   const nodes = await Promise.all(Array.from({ length: TEST_NODES }, () => startServer(env)));

@@ -1,4 +1,4 @@
-// A line to a TCP server that a test can cut, and keep cut.
+// A proxy in front of a TCP server, which a test can cut and restore.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
@@ -6,10 +6,10 @@ export interface TcpProxy {
   readonly port: number;
   /** The first bytes of every connection so far. */
   readonly beginnings: readonly Buffer[];
-  /** Drops every connection, and takes no other until {@link mend}. */
+  /** Drops every connection, and accepts no other until {@link mend}. */
   cut(): void;
   mend(): void;
-  /** The connections that are open pass nothing on any more, and stay open; new ones work. */
+  /** Open connections stay open but forward nothing any more; new ones work. */
   strand(): void;
   close(): Promise<void>;
 }
@@ -33,7 +33,7 @@ export async function startTcpProxy(target: number | (() => number)): Promise<Tc
       one.on('error', () => other.destroy());
       one.on('close', () => {
         sockets.delete(one);
-        // What it had sent still goes on.
+        // Data that it had sent is still delivered.
         other.end();
       });
     }

@@ -1,4 +1,4 @@
-// What the tests against the real coturn share: one of their own, credentials for it, clients that are closed for them.
+// Starts a coturn for tests, and provides credentials for it and clients that are closed after the test.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ export const someUser = () => opaqueUserId(SECRET, randomUUID(), 'device');
 export const minted = (secret = SECRET, userId = someUser(), expiresAt = nowSeconds() + 3600) =>
   turnCredentials(secret, userId, expiresAt);
 
-/** A coturn of this test. */
+/** Starts a coturn for this test. */
 export async function coturn(options: CoturnOptions = {}): Promise<Coturn> {
   const env = { TURN_SECRET: SECRET, ...options.env };
   const server = await startCoturn({ ...options, env });
@@ -35,6 +35,6 @@ export async function connect(
 }
 
 const shipped = readFileSync(join(TURN_FOLDER, 'turnserver.conf'), 'utf8');
-/** A number of the shipped turnserver.conf. */
+/** A number in the shipped turnserver.conf. */
 export const shippedNumber = (key: string) =>
   Number(new RegExp(`^${key}=(\\d+)$`, 'm').exec(shipped)?.[1]);

@@ -1,4 +1,4 @@
-// Every error is JSON: for invalid bodies, content types and routes, and for bytes that are not HTTP. docs/protocol.md §3.
+// Every error is JSON, for invalid bodies, types and routes, and for bytes that are not HTTP. docs/protocol.md §3.
 import { gzipSync } from 'node:zlib';
 import { call } from '@couplet/testkit/api';
 import { serverUnderTest } from '@couplet/testkit/server';
