@@ -1,4 +1,4 @@
-// The interface to Redis for the rest of the server: commands and scripts by key, and sharded channels.
+// Provides Redis to the rest of the server: commands and scripts by key, and sharded channels.
 //
 // It is the same for a single server, Sentinels and a Cluster. Every call resolves within the timeout or rejects with
 // `Unavailable`; a call that rejects may have been carried out.
@@ -20,37 +20,36 @@ export { type RedisArgument, RedisReplyError } from './servers.js';
 export type { Subscription, SubscriptionEvents } from './subscription.js';
 
 export interface Script {
-  /** Names it in counts. */
+  /** Its name in counts. */
   readonly name: string;
   readonly source: string;
   readonly sha: string;
 }
 
 /**
- * `allow-oom`: the script runs although memory is full, because it frees some. Without it a full server refuses the
- * script before its first line, so that none is half done.
+ * `allow-oom`: the script runs even if memory is full, because it frees some. Without it, a full server refuses the
+ * script before its first line, so no script is half done.
  */
 export type ScriptFlag = 'allow-oom' | 'no-writes';
 
-/** Defines a script; adds the first line, which declares its flags to the server. */
+/** Defines a script; adds the first line, which declares its flags. */
 export function defineScript(name: string, lua: string, flags: readonly ScriptFlag[] = []): Script {
   const source = `#!lua flags=${flags.join(',')}\n${lua.trim()}\n`;
   return { name, source, sha: createHash('sha1').update(source).digest('hex') };
 }
 
-/** What is counted and timed. */
 export const REDIS_OPERATIONS = ['command', 'script', 'publish'] as const;
 export type RedisOperation = (typeof REDIS_OPERATIONS)[number];
 
 export interface RedisOptions {
   readonly timeoutMs: number;
-  /** Replicas that a write must have reached before it counts as done. */
+  /** Replicas that must have a write before it counts as done. */
   readonly replicasAck: number;
-  /** Called for every operation that Redis answered. */
+  /** Called for every answered operation. */
   readonly observe?: (operation: RedisOperation, seconds: number) => void;
-  /** Called whenever a server is lost or cannot be reached. */
+  /** Called when a server is lost or unreachable. */
   readonly onDown?: (cause: unknown) => void;
-  /** Called whenever a connected server has refused an operation. */
+  /** Called when a connected server has refused an operation. */
   readonly onRefused?: (cause: Refusal) => void;
 }
 
@@ -58,11 +57,10 @@ export interface RedisOptions {
 export type Keys = readonly [string, ...string[]];
 
 export interface Redis {
-  /** Runs a command at the server that has `key`; `args` include the key if the command takes it. */
+  /** Runs a command on the server of `key`; `args` include the key if the command takes it. */
   command(key: string, args: Command): Promise<unknown>;
-  /** Runs a script. */
   run(script: Script, keys: Keys, args: readonly RedisArgument[]): Promise<unknown>;
-  /** Runs a script and resolves when its writes have reached REDIS_REPLICAS_ACK replicas. */
+  /** Runs a script, and resolves when REDIS_REPLICAS_ACK replicas have its writes. */
   write(script: Script, keys: Keys, args: readonly RedisArgument[]): Promise<unknown>;
   /**
    * Publishes to a sharded channel, and resolves to the number of its subscribers. Messages to one channel keep their
@@ -70,19 +68,19 @@ export interface Redis {
    */
   publish(channel: string, message: string): Promise<number>;
   subscribe(channel: string, events: SubscriptionEvents): Subscription;
-  /** The keys that match, in portions. A key that exists all the time comes at least once. */
+  /** The matching keys, in portions. A key that exists during the whole scan is returned at least once. */
   scan(pattern: string): AsyncGenerator<string[]>;
-  /** Asks every server whether it would refuse a script that needs memory and writes; resolves to why some do. */
+  /** Asks every server whether it would refuse a script that needs memory and writes; resolves to the causes. */
   refusals(): Promise<ReadonlySet<Refusal>>;
   /** Whether every server that holds data is connected. */
   readonly isUp: boolean;
-  /** Resolves to `isUp` as soon as it is true, or after this time. */
+  /** Resolves to `isUp`, when it is true or after this time. */
   ready(withinMs: number): Promise<boolean>;
-  /** Calls `listener` whenever a server is connected, for the first time or again. Returns the function that stops it. */
+  /** Calls `listener` when a server is connected, including again. Returns the function that removes it. */
   onUp(listener: () => void): () => void;
-  /** Connections that were lost and made again. */
+  /** Number of reconnections. */
   readonly reconnects: number;
-  /** Name of the command or script → how often it was sent. Commands that a connection itself needs are not counted. */
+  /** Number of calls by name of the command or script, without the commands of the connections themselves. */
   readonly counts: ReadonlyMap<string, number>;
   close(): void;
 }
@@ -91,8 +89,8 @@ export interface Redis {
 const ELSEWHERE = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'UNBLOCKED']);
 
 /**
- * Why a server that is connected refuses operations: `memory` is full, for those that need more of it; the `disk` cannot be
- * written, it is a replica (`read_only`), or has too few `replicas`, for all that write; `loading` its data, for all.
+ * Why a connected server refuses operations. `memory` is full: those that need memory. The `disk` cannot be written, the
+ * server is a replica (`read_only`), or has too few `replicas`: all writes. It is `loading` its data: all operations.
  */
 export const REFUSALS = ['memory', 'disk', 'read_only', 'replicas', 'loading'] as const;
 
@@ -106,7 +104,7 @@ const refusalCodes: Readonly<Record<string, Refusal | undefined>> = {
   LOADING: 'loading',
 };
 
-/** Does nothing, but may need memory and may write as far as the server can see. */
+/** Does nothing, but its flags let it need memory and write. */
 const NOTHING = defineScript('nothing', 'return 1');
 
 /** Error replies with which a Cluster redirects a command. */
@@ -115,7 +113,7 @@ const REDIRECTED = new Set(['MOVED', 'ASK', 'TRYAGAIN']);
 /** Error replies that are bugs, not outages; NOSCRIPT is handled by the caller. */
 const BUGS = new Set(['ERR', 'WRONGTYPE', 'CROSSSLOT', 'NOSCRIPT']);
 
-/** Whether an operation was refused, before it did anything, because Redis is full. */
+/** Whether an operation was refused, without any effect, because Redis is full. */
 export const isFull = (error: unknown): boolean =>
   error instanceof Unavailable && (error.cause as Partial<RedisReplyError>).code === 'OOM';
 
@@ -146,11 +144,11 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     return result;
   };
 
-  /** Resolves when enough replicas have the writes of this turn over this connection. */
+  /** Resolves when enough replicas have this connection's writes of this turn. */
   const replicated = (over: Connection): Promise<void> => {
     const known = waits.get(over);
     if (known !== undefined) return known;
-    // WAIT covers the writes of its own connection, and blocks it: one for each turn.
+    // WAIT covers the writes of its own connection, and blocks it, so it is sent once per turn.
     const wait = new Promise<unknown>((resolve, reject) => {
       setImmediate(() => {
         waits.delete(over);
@@ -174,7 +172,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     return BUGS.has(error.code) ? error : new Unavailable(error, refusal !== undefined);
   };
 
-  /** Sends a command to the server that has the key, and follows redirections. */
+  /** Sends a command to the server of the key, and follows redirections. */
   const sendTo = async (key: string, command: Command, isWrite: boolean): Promise<unknown> => {
     const mustWait = isWrite && replicasAck > 0;
     const over = servers.of(key);
@@ -186,7 +184,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     }
     try {
       const reply = await servers.follow(command);
-      // It is not known which connection the command took.
+      // The connection that the command used is unknown.
       if (mustWait) await Promise.all(servers.all().map(replicated));
       return reply;
     } catch (error) {
@@ -194,7 +192,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     }
   };
 
-  /** Publishes once and follows no redirection: a message that is sent again could be overtaken by the next. */
+  /** Publishes once, without redirections: the next message could overtake one that is sent again. */
   const publish = async (channel: string, message: string): Promise<number> => {
     try {
       return (await send(servers.of(channel), ['SPUBLISH', channel, message])) as number;
@@ -214,7 +212,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
       try {
         return await sendTo(keys[0], ['EVALSHA', script.sha, ...words], isWrite);
       } catch (error) {
-        // The server was started, or became master, since. EVAL loads the script too.
+        // The server has started or become master since. EVAL also loads the script.
         if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw error;
         return sendTo(keys[0], ['EVAL', script.source, ...words], isWrite);
       }

@@ -1,4 +1,4 @@
-// Compares the wall clock of this node with that of Redis, by which join codes and leases expire.
+// Compares the wall clock of this node with that of Redis, which decides the expiry of join codes and leases.
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Redis } from './client.js';
@@ -9,22 +9,22 @@ const TOLERANCE_MS = 1000;
 const PERIOD_MS = 60_000;
 
 export interface RedisClock {
-  /** Seconds by which this node is ahead of Redis; 0 until it was measured. */
+  /** Seconds by which this node is ahead of Redis; 0 before the first measurement. */
   readonly aheadSeconds: number;
-  /** What GET /readyz adds while the clocks differ by more than a second. */
+  /** The note in GET /readyz while the clocks differ by more than a second. */
   note(): string | undefined;
   measure(): Promise<void>;
   close(): void;
 }
 
-/** Measures now, every minute, and whenever a connection to Redis is made. */
+/** Measures now, every minute, and at every new connection to Redis. */
 export function watchRedisClock(redis: Redis, key: string, clock: Clock, log: Logger): RedisClock {
   let aheadSeconds = 0;
   let isOff = false;
   const measure = async () => {
     const [asked, start] = [clock.now(), clock.monotonic()];
     const [seconds, microseconds] = (await redis.command(key, ['TIME'])) as [string, string];
-    // Redis read its clock at some time between the request and the answer.
+    // Redis read its clock at an unknown time between the request and the answer.
     const halfMs = (clock.monotonic() - start) / 2;
     const aheadMs = asked + halfMs - (Number(seconds) * 1000 + Number(microseconds) / 1000);
     aheadSeconds = Math.round(aheadMs) / 1000;
@@ -34,7 +34,7 @@ export function watchRedisClock(redis: Redis, key: string, clock: Clock, log: Lo
     if (isOff) log.warn({ aheadSeconds }, 'clock differs from that of Redis by more than a second');
     else log.info({ aheadSeconds }, 'clock agrees with that of Redis again');
   };
-  // An outage of Redis is reported by its connection.
+  // The connection reports outages of Redis.
   const tryMeasure = () => void measure().catch(() => {});
   const stops = [redis.onUp(tryMeasure), clock.every(PERIOD_MS, tryMeasure)];
   if (redis.isUp) tryMeasure();

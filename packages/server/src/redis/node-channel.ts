@@ -1,21 +1,21 @@
-// The channel of a node: one sharded channel on which the other nodes reach it, for messages of several kinds.
+// Implements the channel of a node: a sharded channel on which other nodes send it messages of several kinds.
 import { EventEmitter, once } from 'node:events';
 import type { Redis } from './client.js';
 
-/** What a message is about: one letter each. */
+/** One letter. */
 export type MessageKind = string;
 
 export interface NodeChannel {
   /** The id of this node. */
   readonly nodeId: string;
   readonly isSubscribed: boolean;
-  /** Resolves to whether the channel is subscribed, in at most this time. */
+  /** Resolves to whether the channel is subscribed, after at most this time. */
   ready(withinMs: number): Promise<boolean>;
-  /** Calls `listener` with each message of a kind, in the order in which one node sent them. */
+  /** Calls `listener` with each message of a kind; messages of one node keep their order. */
   on(kind: MessageKind, listener: (body: string) => void): void;
-  /** Calls `listener` whenever messages arrive again, for the first time too: earlier messages may be lost. */
+  /** Calls `listener` after each subscription, including the first; earlier messages may be lost. */
   onSubscribed(listener: () => void): void;
-  /** Resolves to whether that node was subscribed, as far as Redis can tell; rejects with `Unavailable`. */
+  /** Resolves to whether that node was subscribed, according to Redis; rejects with `Unavailable`. */
   send(nodeId: string, kind: MessageKind, body: string): Promise<boolean>;
   close(): void;
 }

@@ -1,27 +1,27 @@
-// Watches whether the servers of Redis refuse operations although they are connected: full, or without a disk to write to.
+// Watches whether connected servers of Redis refuse operations, for example because memory or disk is full.
 import type { Cancel, Clock } from '../base/clock.js';
 import { Unavailable } from '../base/failures.js';
 import type { Logger } from '../observability/logger.js';
 import type { Redis, Refusal } from './client.js';
 
-/** While something is refused, Redis is asked again after so many milliseconds. */
+/** Pause between checks while operations are refused. */
 const AGAIN_AFTER_MS = 1000;
 
-/** At its limit, Redis is full and not full many times a second: so long after the last refusal it counts as full. */
+/** Time after the last refusal during which Redis counts as full, because at its limit the state changes many times a second. */
 const FULL_FOR_MS = 5000;
 
 export interface RedisRefusals {
   has(cause: Refusal): boolean;
-  /** Takes note that an operation was refused. */
+  /** Records a refused operation. */
   noticed(cause: Refusal): void;
-  /** Asks Redis. Rejects if it is away, or refuses more than what needs memory. */
+  /** Asks Redis. Rejects if it is unreachable, or refuses more than operations that need memory. */
   check(): Promise<void>;
-  /** What GET /readyz adds while Redis is full. */
+  /** The note in GET /readyz while Redis is full. */
   note(): string | undefined;
   close(): void;
 }
 
-/** Asks once an operation was refused, and from then on until none is; logs each change once. */
+/** Asks Redis after a refusal until nothing is refused; logs each change once. */
 export function watchRefusals(
   redis: Pick<Redis, 'refusals'>,
   clock: Clock,
@@ -34,7 +34,7 @@ export function watchRefusals(
 
   const refused = (cause: Refusal) => {
     if (!refusedAt.has(cause)) {
-      if (cause === 'memory') log.warn('Redis is full: what needs memory is refused');
+      if (cause === 'memory') log.warn('Redis is full: operations that need memory are refused');
       else log.warn({ cause }, 'Redis refuses writes');
     }
     refusedAt.set(cause, clock.monotonic());
@@ -53,7 +53,7 @@ export function watchRefusals(
     if (refusedAt.size === 0 || isClosed) return;
     cancel ??= clock.after(AGAIN_AFTER_MS, () => {
       cancel = undefined;
-      // Redis being away is reported elsewhere.
+      // The connection reports outages of Redis.
       void ask()
         .catch(() => {})
         .finally(askLater);
@@ -72,7 +72,9 @@ export function watchRefusals(
       if (graver.length > 0) throw new Unavailable(new Error(`Redis refuses writes: ${graver}`));
     },
     note: () =>
-      refusedAt.has('memory') ? 'Redis is full: what needs memory is refused' : undefined,
+      refusedAt.has('memory')
+        ? 'Redis is full: operations that need memory are refused'
+        : undefined,
     close() {
       isClosed = true;
       cancel?.();

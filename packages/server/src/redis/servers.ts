@@ -1,4 +1,4 @@
-// The only importer of ioredis: connects to one server, to the master that Sentinels name, or to a Redis Cluster.
+// Connects to one server, to the master that Sentinels name, or to a Redis Cluster. The only importer of ioredis.
 import { isIP } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, Redis, type RedisOptions, SentinelConnector } from 'ioredis';
@@ -12,10 +12,10 @@ export type RedisArgument = string | Buffer;
 
 export type Command = readonly [string, ...RedisArgument[]];
 
-/** Commands that one connection holds without an answer; further ones are refused. */
+/** Most unanswered commands on one connection; further ones are refused. */
 const MAX_UNANSWERED = 50_000;
 
-/** An error reply of a server: as a rule, nothing was done. */
+/** An error reply of a server; usually the command had no effect. */
 export class RedisReplyError extends Error {
   /** First word of the error: `OOM`, `MOVED`, `NOSCRIPT`. */
   readonly code: string;
@@ -26,13 +26,13 @@ export class RedisReplyError extends Error {
   }
 }
 
-/** An error of ioredis without its command, whose arguments may be secrets (AUTH) or keys. */
+/** Removes the command from an error of ioredis, because its arguments may be secrets (AUTH) or keys. */
 export function withoutCommand(error: unknown): Error {
   const { message = String(error), code } = error as { message?: string; code?: string };
   return Object.assign(new Error(message || code), code === undefined ? {} : { code });
 }
 
-/** Turns a rejection of ioredis into {@link RedisReplyError} or {@link Unavailable}. */
+/** Converts a rejection of ioredis into {@link RedisReplyError} or {@link Unavailable}. */
 export function rejected(error: unknown): never {
   const { name, message } = error as Error;
   if (name === 'ReplyError') throw new RedisReplyError(message);
@@ -45,7 +45,7 @@ export function rejected(error: unknown): never {
 const corked = new WeakSet<object>();
 
 /**
- * Sends a command. The commands of one turn of the event loop leave in one write, in their order.
+ * Sends a command. All commands of one turn of the event loop are sent in one write, in order.
  *
  * @throws RedisReplyError if the server answers with an error
  * @throws Unavailable if there is no connection, or no answer in time: the command may have been run
@@ -70,7 +70,7 @@ export async function send(over: Connection, [name, ...args]: Command): Promise<
 const FIRST_DELAY_MS = 50;
 const LONGEST_DELAY_MS = 1000;
 
-/** The pause before an attempt, counted from 0: it doubles, and is random so that nodes do not reconnect at once. */
+/** The pause before an attempt, counted from 0. It doubles, and is random so nodes do not reconnect at once. */
 export function reconnectDelayMs(attempt: number, random = Math.random()): number {
   const longest = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt, 10), LONGEST_DELAY_MS);
   return longest * (0.25 + 0.75 * random);
@@ -92,9 +92,8 @@ export function slotOf(key: string): number {
 }
 
 export interface ServerEvents {
-  /** A server is connected, for the first time or again. */
   up(isAgain: boolean): void;
-  /** A server is lost, or cannot be reached. */
+  /** A server is lost or unreachable. */
   down(cause: Error): void;
 }
 
@@ -116,12 +115,12 @@ export interface Servers {
   follow(command: Command): Promise<unknown>;
   /** Names the server of a connection. */
   endpointOf(connection: Connection): string;
-  /** Finds the masters again, because a server answered that it is not the right one. */
+  /** Finds the masters again, after a server answered that it is the wrong one. */
   recheck(): void;
   close(): void;
 }
 
-/** How often the map of slots is read while a master of the Cluster is not connected. */
+/** Period of reads of the slot map while a master of the Cluster is not connected. */
 const RECHECK_MS = 250;
 
 const ignore = () => {};
@@ -138,16 +137,16 @@ export function openServers(target: RedisTarget, timeoutMs: number, events: Serv
     disableClientInfo: true,
     replyMapping: 'resp3',
     connectTimeout: timeoutMs,
-    // Ends a connection whose server does not answer, because later commands would wait behind earlier ones.
+    // Closes a connection without answers, because later commands would wait behind earlier ones.
     socketTimeout: timeoutMs,
-    // For an answer that is late while others arrive. Longer than `socketTimeout`, so that its connection is not ready then.
+    // For a late answer while others arrive. Longer than `socketTimeout`, so a dead connection is no longer ready then.
     commandTimeout: timeoutMs + 50,
     disconnectTimeout: 100,
     // Nothing is queued or sent twice.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // How often a server that loads its data is asked whether it is done, in milliseconds.
+    // Period of checks of a server that loads its data, in milliseconds.
     maxLoadingRetryTime: 500,
     autoResubscribe: false,
   };
@@ -156,7 +155,7 @@ export function openServers(target: RedisTarget, timeoutMs: number, events: Serv
     : openMaster(target, options, timeoutMs, events);
 }
 
-/** Reports the events of a connection; `wasUp` has the names of servers that were connected before. */
+/** Reports the events of a connection; `wasUp` has the names of servers with earlier connections. */
 function observe(
   redis: Redis,
   name: string,
@@ -175,20 +174,20 @@ function observe(
   });
 }
 
-/** TLS options for one host. An IP address is no name for SNI (RFC 6066 §3). */
+/** TLS options for one host. SNI allows no IP addresses (RFC 6066 §3). */
 const tlsFor = (host: string) => (isIP(host) === 0 ? { servername: host } : {});
 
-/** Adds TLS options to an address that a Sentinel or a Cluster names, because ioredis has one set for all hosts. */
+/** Adds TLS options to an address from a Sentinel or a Cluster, because ioredis has one set for all hosts. */
 const secured = (address: string) => {
   const [, host = '', port] = /^(.*):(\d+)$/.exec(address) ?? [];
   return { host, port: Number(port), tls: tlsFor(host), ...tlsFor(host) };
 };
 
-/** Does the same for the addresses of the Sentinels. */
+/** Adds TLS options to the addresses of the Sentinels. */
 class SecuredSentinelConnector extends SentinelConnector {
   constructor(options: ConstructorParameters<typeof SentinelConnector>[0]) {
     super(options);
-    // Private in its declarations.
+    // The declarations mark this method as private.
     const self = this as unknown as {
       connectToSentinel(endpoint: { host: string }, options?: object): unknown;
     };
@@ -218,7 +217,7 @@ function openMaster(
           sentinelPassword: target.sentinelCredentials.password as string,
           sentinelCommandTimeout: timeoutMs,
           sentinelRetryStrategy: retry,
-          // Sentinels may name others by addresses that this node cannot reach.
+          // Sentinels may announce others by addresses that this node cannot reach.
           updateSentinels: false,
           failoverDetector: false,
           ...(target.tls && {
@@ -240,7 +239,7 @@ function openMaster(
   const endpointOf = ({ options: { host, port }, stream }: Connection) =>
     isWatched ? `${stream?.remoteAddress}:${stream?.remotePort}` : `${host}:${port}`;
   let isChecking = false;
-  /** Gives the connection up if the Sentinels name another master now. */
+  /** Closes the connection if the Sentinels now name another master. */
   const recheck = async () => {
     if (!isWatched || isChecking || redis.status !== 'ready') return;
     isChecking = true;
@@ -250,7 +249,7 @@ function openMaster(
       await other.connect();
       if (endpointOf(other) !== endpointOf(redis)) redis.disconnect(true);
     } catch {
-      // No Sentinel answers: the connection stays, and the next fault asks again.
+      // Without an answer, the connection stays, and the next fault starts another check.
     }
     other.disconnect();
     isChecking = false;
@@ -271,7 +270,7 @@ function openMaster(
   };
 }
 
-/** For a connection that is opened by its owner, and ends with its first fault. */
+/** Options of a connection that its owner opens, and that ends with its first fault. */
 export const ONCE = { lazyConnect: true, retryStrategy: null } as const;
 
 function openCluster(
@@ -290,19 +289,19 @@ function openCluster(
     redisOptions: options,
     clusterRetryStrategy: (times) => reconnectDelayMs(times - 1),
     slotsRefreshTimeout: Math.min(timeoutMs, 1000),
-    // The check would wait for all masters, but while one is away, the others serve.
+    // The check would wait for all masters, but the others must serve while one is unreachable.
     enableReadyCheck: false,
-    // Only `follow` sends commands through the Cluster object, and has a timeout. It does not wait for slots without a master.
+    // Only `follow` uses the Cluster object for commands, with a timeout. It does not wait for slots without a master.
     enableOfflineQueue: true,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     retryDelayOnTryAgain: 50,
-    // Certificates are for names, so names are not resolved before they are checked.
+    // Certificates are for names, so names must not be resolved before the check.
     dnsLookup: (host, done) => done(null, host),
     ...(target.tls && { natMap: secured }),
   });
   let masters = new Map<string, Redis>();
-  /** The masters that the slots are assigned to; undefined for a slot of no master. */
+  /** The masters of all slots; undefined for a slot without a master. */
   let owners = new Set<string | undefined>([undefined]);
   const observed = new WeakSet<Redis>();
   const wasUp = new Set<string>();
@@ -313,7 +312,7 @@ function openCluster(
     name !== undefined && masters.get(name)?.status === 'ready';
   const isUp = () => [...owners].every(isConnected);
 
-  /** Connects to the present masters at once; ioredis would do so at the first command. */
+  /** Connects to the present masters at once; ioredis would wait for the first command. */
   const adopt = () => {
     masters = new Map(cluster.nodes('master').map((redis) => [endpointOf(redis), redis]));
     for (const [name, redis] of masters) {
@@ -328,7 +327,7 @@ function openCluster(
     if (cluster.status === 'ready') cluster.refreshSlotsCache(ignore);
     settle();
   };
-  /** Reads the map of slots regularly until every slot has a master that is connected. */
+  /** Reads the slot map regularly until every slot has a connected master. */
   const settle = () => {
     if (isClosed) return;
     timer ??= setTimeout(() => {
@@ -341,7 +340,7 @@ function openCluster(
     const wasComplete = isUp();
     owners = new Set(Array.from({ length: SLOTS }, (_, slot) => slots[slot]?.[0]));
     adopt();
-    // Their connections may have been there before the map of slots was.
+    // The connections may be older than the slot map.
     if (!wasComplete && isUp()) events.up(false);
     if (!isUp()) settle();
   });

@@ -1,4 +1,4 @@
-// Keeps one sharded channel subscribed, over a connection of its own to the server that has the channel's slot.
+// Keeps one sharded channel subscribed, over a separate connection to the server of its slot.
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -12,7 +12,7 @@ import {
 
 export interface SubscriptionEvents {
   message(message: string): void;
-  /** Subscribed, for the first time or again: messages published before this may be lost. */
+  /** Called after each subscription, including the first; earlier messages may be lost. */
   subscribed(): void;
 }
 
@@ -21,11 +21,11 @@ export interface Subscription {
   close(): void;
 }
 
-/** After this time without a message, the subscription publishes one to itself and expects it to arrive. */
+/** Time without a message after which the subscription sends a heartbeat to itself. */
 const SILENCE_MS = 5000;
-/** How often the server of the channel is compared with that of the subscription; sends nothing. */
+/** Period of the check whether the slot has moved; sends nothing. */
 const COMPARE_MS = 250;
-/** The message that a subscription sends to itself; no other message is empty. */
+/** The heartbeat; no other message is empty. */
 const HEARTBEAT = '';
 
 /** @param publish - sends a message to this channel */
@@ -41,25 +41,25 @@ export function subscribe(
   const sleep = (ms: number) => delay(ms, undefined, { signal }).catch(() => {});
   let connection: Connection | undefined;
   let isSubscribed = false;
-  let heardAt = 0;
+  let lastMessageAt = 0;
 
-  /** Subscribes, and resolves when the subscription has ended. */
+  /** Resolves when the subscription has ended. */
   const listen = async () => {
     const own = servers.of(channel).duplicate({ ...ONCE, sentinelRetryStrategy: () => null });
     connection = own;
     const ended = once(own, 'end', { signal });
     ended.catch(() => {});
-    // The cause is in the rejection of what was asked, or is the end itself.
+    // The rejection of the command has the cause, or the `end` event handles it.
     own.on('error', () => {});
     own.on('moved', () => own.disconnect());
     own.on('smessage', (_, message: string) => {
-      heardAt = performance.now();
+      lastMessageAt = performance.now();
       if (message !== HEARTBEAT && !signal.aborted) events.message(message);
     });
     try {
       await own.connect();
       await own.ssubscribe(channel).catch(rejected);
-      heardAt = performance.now();
+      lastMessageAt = performance.now();
       isSubscribed = true;
       events.subscribed();
       await ended;
@@ -71,7 +71,7 @@ export function subscribe(
   const keep = async () => {
     for (let attempt = 0; !signal.aborted; attempt++) {
       await listen().catch((error) => {
-        // The slot is elsewhere, or has no server for the moment.
+        // The slot has moved, or has no server at the moment.
         if (error instanceof RedisReplyError) servers.recheck();
       });
       if (isSubscribed) attempt = 0;
@@ -89,8 +89,8 @@ export function subscribe(
   };
 
   /**
-   * A subscription can end without an event: a half-open connection, a slot that moved. While nothing can be published,
-   * nothing is missed.
+   * Detects a subscription that ended without an event, such as a half-open connection or a moved slot. While publishing
+   * fails, no message can be missed.
    */
   const watch = async () => {
     while (!signal.aborted) {
@@ -98,15 +98,15 @@ export function subscribe(
       const own = connection;
       if (!isSubscribed || own === undefined) continue;
       if (isElsewhere(own)) own.disconnect();
-      if (performance.now() - heardAt < SILENCE_MS) continue;
-      const before = heardAt;
+      if (performance.now() - lastMessageAt < SILENCE_MS) continue;
+      const before = lastMessageAt;
       try {
         await publish(HEARTBEAT);
       } catch {
         continue;
       }
       await sleep(timeoutMs);
-      if (heardAt === before && connection === own) own.disconnect();
+      if (lastMessageAt === before && connection === own) own.disconnect();
     }
   };
 

@@ -108,7 +108,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
 
       await fill(servers);
       for (const node of [one, two]) {
-        const notes = ['Redis is full: what needs memory is refused'];
+        const notes = ['Redis is full: operations that need memory are refused'];
         const answer = await eventually(async () => {
           const now = await ready(node);
           expect(now.body).toEqual({ status: 'ready', notes });
@@ -207,7 +207,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
         expect(await refuses(node, 'memory')).toBe(false);
         await eventually(() =>
           expect(told(node)).toEqual([
-            'Redis is full: what needs memory is refused',
+            'Redis is full: operations that need memory are refused',
             'Redis takes writes again: memory',
           ]),
         );

@@ -29,7 +29,7 @@ function watch() {
   return { ...watched, state, pass, told };
 }
 
-const FULL = 'Redis is full: what needs memory is refused';
+const FULL = 'Redis is full: operations that need memory are refused';
 const ENDED = 'Redis takes writes again memory';
 
 test('nothing is asked until something is refused; then every second until nothing is', async () => {

@@ -1,7 +1,7 @@
 // Delivers frames and updates to other nodes in order, each once, or reports that they may be lost.
 //
-// A publication can be lost on its way although it succeeded. So the sender keeps an item until the receiver has
-// acknowledged it, and publishes it again if the receiver asks for it or stays silent. If items are given up, frames
+// A publication can be lost although it succeeded. The sender therefore keeps an item until the receiver has
+// acknowledged it, and publishes it again on request or without an acknowledgment. If items are given up, frames
 // are reported to `onLost`, and a new stream tells the receiver that updates may be lost.
 import type { Cancel, Clock } from '../../base/clock.js';
 import type { ClusterCounters } from './metrics.js';
@@ -33,27 +33,27 @@ export interface StreamDeps {
 }
 
 export interface SendQueueDeps extends StreamDeps {
-  /** Whether a process has a lease, as far as this node has been told. */
+  /** Whether a process has a lease, by the last answer of the registry. */
   isAlive(processId: string): boolean;
-  /** A frame that a connection sent in a generation may never arrive. */
+  /** Called if a frame of a connection and generation may never arrive. */
   onLost(from: string, generation: number): void;
 }
 
-/** Most that may wait for one node or for its acknowledgment, in UTF-16 code units. */
+/** Most that may wait for one node, including its acknowledgments, in UTF-16 code units. */
 const MAX_WAITING = 8 * 1024 * 1024;
-/** Most in one publication, unless one item is larger: too much would overflow the buffer of a subscriber. */
+/** Most in one publication, unless one item is larger. More could overflow the buffer of a subscriber. */
 const MAX_BATCH = 256 * 1024;
-/** Pause after a publication that failed, or that no node received. */
+/** Pause after a publication that failed or reached no node. */
 const RETRY_MS = 100;
-/** After this time without an acknowledgment, what was published is published again. */
+/** Time without an acknowledgment after which items are published again. */
 const SILENCE_MS = 1000;
-/** Attempts in a row without an acknowledgment, after which the stream is given up. */
+/** Attempts in a row without an acknowledgment before the stream is given up. */
 const MAX_TRIES = 100;
 /** The same for a process without a lease. */
 const MAX_TRIES_DEAD = 10;
 
 interface QueuedItem extends EncodedItem {
-  /** Undefined for anything but a frame. */
+  /** Undefined unless the item is a frame. */
   readonly frame: Envelope | undefined;
 }
 
@@ -62,9 +62,9 @@ const sizeOf = ({ head, body }: EncodedItem): number => head.length + body.lengt
 class SendStream {
   readonly processId: string;
   readonly id: number;
-  /** Not acknowledged, in order. */
+  /** The unacknowledged items, in order. */
   readonly items: QueuedItem[] = [];
-  /** Number of the first of them. */
+  /** Number of the first unacknowledged item. */
   first = 1;
   /** Number of the next item to publish. */
   next = 1;
@@ -93,7 +93,6 @@ class SendStream {
     this.size += sizeOf(item);
   }
 
-  /** Whether something is to be published now. */
   get isReady(): boolean {
     return this.next < this.end && !this.isPublishing && this.cancelPause === undefined;
   }
@@ -135,7 +134,7 @@ export class SendQueue {
     const stream = this.#streams.get(processId);
     if (stream?.id !== id || number >= stream.end) return;
     if (number < stream.first - 1) {
-      // The receiver had acknowledged more, and has forgotten this stream since.
+      // The receiver has lost the state of this stream.
       if (isGap) this.#restart(processId);
       return;
     }
@@ -149,19 +148,19 @@ export class SendQueue {
     this.#pump(stream);
   }
 
-  /** Gives up everything for a process that is gone. */
+  /** Gives up all items for a dead process. */
   forget(processId: string): void {
     this.#drop(processId, 'node_gone');
   }
 
-  /** Publishes what waits, once, and ends. */
+  /** Publishes the waiting items once, and ends. */
   async close(): Promise<void> {
     this.#isClosed = true;
     while (this.busy) await this.#published.next();
     for (const processId of this.#streams.keys()) this.forget(processId);
   }
 
-  /** Whether a publication is under way, or about to be. */
+  /** Whether a publication is in progress, or ready to start. */
   get busy(): boolean {
     return [...this.#streams.values()].some((stream) => stream.isPublishing || stream.isReady);
   }
@@ -176,7 +175,7 @@ export class SendQueue {
     return stream;
   }
 
-  /** Gives a stream up; if its receiver is alive, another stream tells it so. */
+  /** Gives up a stream; if its receiver is alive, a new stream reports the loss to it. */
   #restart(processId: string): void {
     this.#drop(processId, 'unpublished');
     if (this.#isClosed || !this.#deps.isAlive(processId)) return;
@@ -198,7 +197,7 @@ export class SendQueue {
     }
   }
 
-  /** Everything that one turn of the event loop adds is published together. */
+  /** Publishes all items of one turn of the event loop together. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -212,7 +211,7 @@ export class SendQueue {
     if (stream.isReady) void this.#publishAll(stream);
   }
 
-  /** One publication at a time, so that none overtakes another. */
+  /** Publishes sequentially, so no publication overtakes another. */
   async #publishAll(stream: SendStream): Promise<void> {
     stream.isPublishing = true;
     while (stream.next < stream.end) {
@@ -228,7 +227,7 @@ export class SendQueue {
     this.#published.fire();
   }
 
-  /** Publishes items from `next` on. Meanwhile an acknowledgment may change the stream. */
+  /** Publishes items from `next` on. An acknowledgment may change the stream meanwhile. */
   async #publish(stream: SendStream): Promise<boolean> {
     const { publisher, counters, onError } = this.#deps;
     const { id, first, next: number, items: queued } = stream;
@@ -282,22 +281,22 @@ export class SendQueue {
 
 /** Items that arrive within this time share an acknowledgment. Less than {@link SILENCE_MS}. */
 const ACKNOWLEDGE_MS = 300;
-/** So much is acknowledged at once, in UTF-16 code units. Less than {@link MAX_WAITING}. */
+/** Size that is acknowledged immediately, in UTF-16 code units. Less than {@link MAX_WAITING}. */
 const MAX_UNACKNOWLEDGED = 1024 * 1024;
 
 interface ReceiveStream {
   readonly id: number;
-  /** Number of the last item that was taken. */
+  /** Number of the last taken item. */
   last: number;
-  /** Size of what arrived since the last acknowledgment. */
+  /** Size of the arrivals since the last acknowledgment. */
   size: number;
-  /** Ends the wait before an acknowledgment. */
+  /** Cancels the delayed acknowledgment. */
   cancel: Cancel | undefined;
   /** When a missing item was last requested, by the monotonic clock. */
   requestedAt: number;
 }
 
-/** Takes the items of other nodes, acknowledges them, and requests those that are missing. */
+/** Takes the items of other nodes, acknowledges them, and requests missing ones. */
 export class Receiver {
   readonly #deps: StreamDeps;
   readonly #streams = new Map<string, ReceiveStream>();
@@ -306,7 +305,7 @@ export class Receiver {
     this.#deps = deps;
   }
 
-  /** The items of a batch that are next in their stream. */
+  /** Returns the items of a batch that are next in their stream. */
   take({ processId, stream: id, number, items }: Batch, size: number): readonly Item[] {
     let stream = this.#streams.get(processId);
     if (stream === undefined || id > stream.id) {
@@ -345,7 +344,7 @@ export class Receiver {
 
   #request(processId: string, stream: ReceiveStream): void {
     const now = this.#deps.clock.monotonic();
-    // Batches after a gap arrive one after the other: one request is enough for all of them.
+    // Several batches may follow a gap; one request is enough for all of them.
     if (now - stream.requestedAt < ACKNOWLEDGE_MS) return;
     stream.requestedAt = now;
     this.#deps.counters.gaps += 1;
@@ -358,7 +357,7 @@ export class Receiver {
     stream.cancel = undefined;
     stream.size = 0;
     const message = { processId, stream: stream.id, number: stream.last, isGap };
-    // One that is lost is sent again when the sender repeats its items.
+    // A lost acknowledgment is sent again when the sender repeats its items.
     publisher.publish(to, encodeAcknowledgment(message)).catch(onError);
   }
 }

@@ -1,7 +1,7 @@
-// The backplane of one node among many: rooms in a record store that all share, every change by room.ts, frames from node to node.
+// Implements the backplane of many nodes: rooms in a shared record store, changed by room.ts, and frames between nodes.
 //
-// docs/cluster.md describes the protocol. Whatever is lost on the way (an update, a node, the store) is found by reading
-// the room again. Nothing here depends on Redis.
+// docs/cluster.md describes the protocol. After a loss (of an update, a node, or the store), the room is read again.
+// Nothing here depends on Redis.
 import type { Clock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
 import type { Logger } from '../../observability/logger.js';
@@ -18,7 +18,7 @@ import { nodeOf } from './room-record.js';
 import { type RoomView, RoomViews } from './room-view.js';
 
 export interface ClusterParts {
-  /** The id of this process, which no other process has or had; also the name of its channel. */
+  /** The unique id of this process, never reused; also the name of its channel. */
   processId: string;
   store: RoomRecordStore;
   leases: LeaseRegistry;
@@ -28,7 +28,7 @@ export interface ClusterParts {
   leaseMs: number;
 }
 
-/** Seats that may wait to be given up. If there are more, the lease is given up, and with it all of them. */
+/** Seats that may wait for their release. Beyond this, the lease is given up, and all its seats with it. */
 const MAX_RELEASES = 100_000;
 
 export class ClusterBackplane implements Backplane {
@@ -40,9 +40,8 @@ export class ClusterBackplane implements Backplane {
   readonly #frames: PeerFrames;
   readonly #receiver: Receiver;
   readonly #joining = new Map<string, RoomView>();
-  #alive: ReadonlySet<string> = new Set();
-  /** The processes of those leases. */
-  #living: ReadonlySet<string> = new Set();
+  #aliveLeases: ReadonlySet<string> = new Set();
+  #aliveProcesses: ReadonlySet<string> = new Set();
   #isDuplicated = false;
 
   constructor(
@@ -56,7 +55,7 @@ export class ClusterBackplane implements Backplane {
     this.#receiver = new Receiver(sending);
     const events = {
       alive: (ids: ReadonlySet<string>) => this.#watch(ids),
-      away: () => this.#part(),
+      away: () => this.#partition(),
       regained: () => this.#regain(),
       failed: onError,
     };
@@ -64,7 +63,7 @@ export class ClusterBackplane implements Backplane {
     const views = new RoomViews(processId, onError);
     const sendQueue = new SendQueue({
       ...sending,
-      isAlive: (id) => this.#living.has(id),
+      isAlive: (id) => this.#aliveProcesses.has(id),
       onLost: (from, generation) => {
         const seat = views.seatOf(from);
         if (seat?.generation === generation) this.#changes.endGeneration(seat.view, generation);
@@ -148,7 +147,7 @@ export class ClusterBackplane implements Backplane {
     }
   }
 
-  /** To be called when messages arrive again, after some may have been missed. */
+  /** To be called after a new subscription, because earlier messages may be lost. */
   resubscribed(): void {
     this.lease.hurry();
     this.#parts.reconciler.all();
@@ -160,12 +159,11 @@ export class ClusterBackplane implements Backplane {
     if (!this.lease.acts || this.lease.state !== 'valid') throw new Error('no lease');
   }
 
-  /** Nodes whose lease runs, as far as this one was told, itself included. */
+  /** Nodes with a valid lease by the last answer of the registry, including this one. */
   get nodes(): number {
-    return this.#living.size;
+    return this.#aliveProcesses.size;
   }
 
-  /** Whether anything is under way. */
   get busy(): boolean {
     const { views, sendQueue, reconciler } = this.#parts;
     if (sendQueue.busy || reconciler.busy) return true;
@@ -179,22 +177,22 @@ export class ClusterBackplane implements Backplane {
     for (const { queue } of views) await queue.mustRun(async () => {});
     await sendQueue.close();
     this.#receiver.close();
-    // If the lease cannot be released, other nodes wait until it has run out.
+    // If the release fails, other nodes wait for the expiry.
     await this.lease.stop().catch(() => {});
   }
 
   async #claim(view: RoomView, member: Member, devices: PairedDevices | null): Promise<boolean> {
     const { connectionId } = member;
     if (!view.seats.has(connectionId) && (await this.lease.isAfterLoss())) {
-      throw new Unavailable(new Error('Redis has lost its data: members are entered again first'));
+      throw new Unavailable(new Error('Redis has lost its data: nodes enter their members first'));
     }
     try {
       const record = await this.#changes.change(view, { kind: 'join', member, devices });
       const isSeated = nodeOf(record, connectionId) !== undefined;
-      if (!isSeated) this.#changes.findGhosts(record);
+      if (!isSeated) this.#changes.releaseStaleSeats(record);
       return isSeated;
     } catch (error) {
-      // The seat may have been claimed, or may still be.
+      // The claim may have taken effect, or may still do so.
       if (view.uncertain !== null && !view.seats.has(connectionId)) {
         this.#owe(view, connectionId, 'disconnect');
       }
@@ -215,7 +213,7 @@ export class ClusterBackplane implements Backplane {
     });
   }
 
-  /** Gives a seat up on this node. Other nodes are told when the record store can be reached. */
+  /** Gives a seat up on this node; the record store is told when it is reachable. */
   #releaseHere(view: RoomView, connectionId: string, how: Departure | 'move'): void {
     const { views, connections } = this.#parts;
     const { known } = view;
@@ -239,17 +237,17 @@ export class ClusterBackplane implements Backplane {
     this.lease.abandon();
   }
 
-  /** Logs an error unless it is an outage of Redis, which is logged by its connection. */
+  /** Does not log outages of Redis, because its connection logs them. */
   readonly #report = (error: unknown): void => {
     if (!(error instanceof Unavailable)) this.#log.error({ err: error }, 'room task failed');
   };
 
   #watch(alive: ReadonlySet<string>): void {
-    const gone = new Set([...this.#alive].filter((id) => !alive.has(id)).map(processOf));
-    this.#alive = alive;
-    this.#living = new Set([...alive].map(processOf));
+    const gone = new Set([...this.#aliveLeases].filter((id) => !alive.has(id)).map(processOf));
+    this.#aliveLeases = alive;
+    this.#aliveProcesses = new Set([...alive].map(processOf));
     gone.delete(this.lease.processId);
-    // Frames for one of them reach the other too, and neither can tell what it has missed.
+    // Both processes then receive the frames of either, and cannot detect missing ones.
     const isDuplicated = [...alive].some((id) => this.lease.isDuplicate(id));
     if (isDuplicated && !this.#isDuplicated) {
       this.#log.error('another node has the id of this one: restart one of them');
@@ -259,14 +257,14 @@ export class ClusterBackplane implements Backplane {
     this.counters.deadNodes += gone.size;
     this.#log.warn({ nodes: gone.size }, 'nodes gone');
     for (const processId of gone) {
-      if (this.#living.has(processId)) continue;
+      if (this.#aliveProcesses.has(processId)) continue;
       this.#parts.sendQueue.forget(processId);
       this.#receiver.forget(processId);
     }
     this.#parts.reconciler.urgent((view) => [...gone].some((id) => sitsOpposite(view, id)));
   }
 
-  #part(): void {
+  #partition(): void {
     this.#log.error('rooms cannot be reached');
     for (const view of this.#parts.views) {
       view.queue.push(() => this.#changes.partition(view), Number.POSITIVE_INFINITY);

@@ -1,4 +1,4 @@
-// Counts what happens between the nodes of a cluster, in plain numbers, and shows it to a scrape.
+// Counts events between the nodes of a cluster in plain numbers, and registers their metrics.
 import type { Metrics } from '../../observability/metrics.js';
 import { zeros } from '../counters.js';
 import type { NodeLease } from './node-lease.js';
@@ -11,9 +11,9 @@ const DROPS = [
   'parted',
   /** The lease was lost while the frame waited for it. */
   'lease',
-  /** The node of the peer did not acknowledge it, and it was given up. */
+  /** Given up, because the peer's node did not acknowledge it. */
   'unpublished',
-  /** Too much waited already. */
+  /** The queue was full. */
   'overflow',
   'node_gone',
 ] as const;
@@ -25,41 +25,38 @@ const COUNTS = {
   framesSent: ['couplet_node_frames_sent_total', 'Messages forwarded to a peer on another node.'],
   framesReceived: [
     'couplet_node_frames_received_total',
-    'Messages from another node for a peer on this one.',
+    'Messages received from another node for a peer on this one.',
   ],
   batchesSent: [
     'couplet_node_batches_sent_total',
-    'Publications to other nodes; each holds what one turn of the event loop sent to one node.',
+    'Publications to other nodes; one contains all messages of one turn of the event loop to one node.',
   ],
   batchesReceived: [
     'couplet_node_batches_received_total',
-    'Publications of other nodes that arrived.',
+    'Publications received from other nodes.',
   ],
-  gaps: [
-    'couplet_node_gaps_total',
-    'Times that publications of another node were missing and were requested again.',
-  ],
+  gaps: ['couplet_node_gaps_total', 'Requests to another node to repeat missing publications.'],
   unreadable: [
     'couplet_node_unreadable_total',
-    'Publications of other nodes that were dropped because another version wrote them.',
+    'Publications of other nodes that were dropped because their format is that of another version.',
   ],
-  updatesSent: ['couplet_room_updates_sent_total', 'Changes of rooms sent to another node.'],
+  updatesSent: ['couplet_room_updates_sent_total', 'Room changes sent to another node.'],
   caughtUp: [
     'couplet_rooms_caught_up_total',
-    'Rooms whose members were told, after the room was read again, what no update had told.',
+    'Rooms whose members got changes by a read of the room instead of an update.',
   ],
-  reclaims: ['couplet_seats_reclaimed_total', 'Seats that passed to a new lease.'],
+  reclaims: ['couplet_seats_reclaimed_total', 'Seats moved to a new lease of this node.'],
   refusedReclaims: [
     'couplet_seats_lost_total',
-    'Seats that were given to other connections while this node had no lease.',
+    'Seats taken by other connections while this node had no lease.',
   ],
   conflicts: [
     'couplet_room_conflicts_total',
-    'Changes of a room that met one of another node and were tried again.',
+    'Room changes retried because another node changed the room first.',
   ],
   deadNodes: [
     'couplet_dead_nodes_total',
-    'Other nodes whose lease this one saw end, at their shutdown too.',
+    'Leases of other nodes that ended, including at their shutdown.',
   ],
 } as const;
 
@@ -76,7 +73,6 @@ export const newCounters = (): ClusterCounters => ({
   frameDrops: zeros(DROPS),
 });
 
-/** What a scrape reads of the backplane. */
 interface CountedBackplane {
   readonly lease: NodeLease;
   readonly counters: ClusterCounters;
@@ -89,30 +85,34 @@ export function clusterMetrics(metrics: Metrics, backplane: CountedBackplane): v
   const { lease, counters } = backplane;
   metrics.levels(
     'couplet_lease_state',
-    '1 for the state of the lease of this node: valid, suspect while it is not known whether it still runs, away while that cannot be asked.',
+    '1 for the current state of this node’s lease. valid: not expired. suspect: expired by a clock of this node, and not yet checked in Redis. away: Redis does not answer.',
     'state',
     STATES,
     () => ({ ...zeros(STATES), [lease.state]: 1 }),
   );
   metrics.level(
     'couplet_nodes',
-    'Nodes whose lease runs, as far as this one was told, itself included.',
+    'Nodes with a valid lease by the last answer of Redis, including this one.',
     () => backplane.nodes,
   );
-  metrics.level('couplet_lease_seconds', 'LEASE_SECONDS.', () => lease.ttlMs / 1000);
+  metrics.level(
+    'couplet_lease_seconds',
+    'The setting LEASE_SECONDS, in seconds.',
+    () => lease.ttlMs / 1000,
+  );
   metrics.level(
     'couplet_lease_margin_seconds',
-    'Seconds that were left of the lease when it was last renewed.',
+    'Seconds left of the lease of this node at its last renewal.',
     () => lease.marginMs / 1000,
   );
   metrics.count(
     'couplet_leases_lost_total',
-    'Leases of this node that ran out.',
+    'Leases of this node that were lost.',
     () => lease.losses,
   );
   metrics.counts(
     'couplet_node_frame_drops_total',
-    'Messages between nodes, or held for a lease, that were not delivered.',
+    'Messages between nodes, or held for a lease, that were dropped, by cause.',
     'cause',
     () => counters.frameDrops,
   );

@@ -1,35 +1,34 @@
-// The lease of this node: while it runs, this node may act on the seats of its connections. docs/cluster.md has its states.
+// Keeps the lease of this node, which allows it to act on the seats of its connections. docs/cluster.md has its states.
 //
-// A renewal either prolongs the lease or finds that it has ended. Then the node takes a new one under an id that was
-// never used, because other nodes may have given its seats away.
+// An expired lease is never renewed, because other nodes may have given its seats away. The node takes one with a new id.
 import { randomBytes } from 'node:crypto';
 import type { Cancel, Clock } from '../../base/clock.js';
 import { Signal } from './serial-queue.js';
 
-/** Keeps the leases of all nodes, by its own clock. Every call rejects if it cannot be reached. */
+/** Keeps the leases of all nodes, by its own clock. Every call rejects if it is unreachable. */
 export interface LeaseRegistry {
   /** Adds a lease under a new id. */
   claim(id: string, ttlMs: number): Promise<Leases>;
-  /** Prolongs a lease only if it still runs. */
+  /** Extends a lease only if it has not expired. */
   renew(id: string, ttlMs: number): Promise<Leases>;
   release(id: string): Promise<void>;
 }
 
 export interface Leases {
-  /** The ids of all leases that run. */
+  /** The ids of all valid leases. */
   readonly alive: readonly string[];
-  /** The end of the lease that was claimed or renewed, by the clock of the registry. */
+  /** The expiry of the claimed or renewed lease, by the clock of the registry. */
   readonly deadline: number;
 }
 
 export type LeaseState = 'valid' | 'suspect' | 'away';
 
 export interface LeaseEvents {
-  /** The leases that run, at each answer of the registry. */
+  /** Passes the valid leases, at each answer of the registry. */
   alive(ids: ReadonlySet<string>): void;
-  /** The registry gave no answer until the lease had run out. */
+  /** The lease expired without an answer of the registry. */
   away(): void;
-  /** The node may act again, or acts under a new id from now on. */
+  /** The node may act again, or acts under a new id. */
   regained(): void;
   /** A request to the registry failed. */
   failed(error: unknown): void;
@@ -37,11 +36,11 @@ export interface LeaseEvents {
 
 /** Renewals in the life of a lease. */
 const RENEWALS = 3;
-/** How often the clocks are checked in the life of a lease. */
+/** Checks of the clocks in the life of a lease. */
 const CHECKS = 12;
-/** Before a join, the registry is asked again if its last answer is older than this. */
+/** Before a join, the registry is asked if its last answer is older than this. */
 const FRESH_MS = 100;
-/** Part of the lease that is not used, because clocks differ in speed. */
+/** Unused part of the lease, because clocks differ in speed. */
 const MARGIN = 0.1;
 
 const NEVER = Number.NEGATIVE_INFINITY;
@@ -50,7 +49,7 @@ const NEVER = Number.NEGATIVE_INFINITY;
 export const processOf = (id: string): string => id.slice(0, id.indexOf('.'));
 
 export interface LeaseDeps {
-  /** The id of this process, which no other process has or had. */
+  /** The unique id of this process, never reused. */
   processId: string;
   registry: LeaseRegistry;
   clock: Clock;
@@ -62,7 +61,7 @@ export class NodeLease {
   readonly processId: string;
   readonly ttlMs: number;
   readonly #deps: LeaseDeps;
-  /** Part of the ids of all leases of this process, so that another process with the same id is noticed. */
+  /** Part of the lease ids of this process, to detect another process with the same id. */
   readonly #nonce = randomBytes(3).toString('base64url');
   readonly #stopChecks: Cancel;
   readonly #decided = new Signal();
@@ -71,7 +70,7 @@ export class NodeLease {
   #claimed = false;
   #deadline = 0;
   #alive: ReadonlySet<string> = new Set();
-  /** By the clocks of this node; of the monotonic one if not told otherwise. */
+  /** All times are by the monotonic clock, except `#wallEnd`. */
   #monotonicEnd = NEVER;
   #wallEnd = NEVER;
   #askedAt = NEVER;
@@ -79,9 +78,9 @@ export class NodeLease {
   #forgottenUntil = NEVER;
   #asking: Promise<boolean> | undefined;
   #stopped = false;
-  /** Leases lost. */
+  /** Number of leases lost. */
   losses = 0;
-  /** Milliseconds that were left of the lease at its last renewal. */
+  /** Milliseconds left of the lease at its last renewal. */
   marginMs = 0;
 
   constructor(deps: LeaseDeps) {
@@ -114,50 +113,49 @@ export class NodeLease {
     return this.#state;
   }
 
-  /** Whether the lease runs by both clocks: one stops while a machine sleeps, the other may be set. */
+  /** Whether the lease is valid by both clocks: one stops while the machine sleeps, the other may be set. */
   get holds(): boolean {
     return (
       this.#deps.clock.monotonic() < this.#monotonicEnd && this.#deps.clock.now() < this.#wallEnd
     );
   }
 
-  /** Whether this node may act on its seats now. */
   get acts(): boolean {
     if (this.#state === 'valid' && !this.holds) this.#lapse();
     return this.#state !== 'suspect';
   }
 
-  /** Whether a lease runs, by the last answer of the registry. */
+  /** Whether a lease is valid, by the last answer of the registry. */
   isAlive(id: string): boolean {
     return this.#alive.has(id);
   }
 
-  /** Resolves when the state is `valid` or `away`, or the lease has been stopped. */
+  /** Resolves when the state is `valid` or `away`, or after `stop`. */
   async verdict(): Promise<void> {
     while (!this.acts && !this.#stopped) {
       await this.#decided.next();
     }
   }
 
-  /** Asks the registry, after a request under way; resolves to whether it has answered. */
+  /** Asks the registry, after any request in progress; resolves to whether it answered. */
   async ask(): Promise<boolean> {
     await this.#asking;
     return this.#ask();
   }
 
-  /** Whether the registry lost its data less than a lease ago: in that time all nodes enter their members again. */
+  /** Whether the registry lost its data less than a lease ago; nodes enter their members again in that time. */
   async isAfterLoss(): Promise<boolean> {
     if (this.#deps.clock.monotonic() - this.#answeredAt > FRESH_MS) await this.ask();
     return this.#deps.clock.monotonic() < this.#forgottenUntil;
   }
 
-  /** Gives the lease up, and so all seats under it. */
+  /** Gives up the lease and all its seats. */
   abandon(): void {
     this.#void();
     this.#lapse();
   }
 
-  /** Ends the renewals and releases the lease, so that other nodes need not wait for its end. */
+  /** Ends the renewals and releases the lease, so other nodes need not wait for its expiry. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stopChecks();
@@ -168,7 +166,7 @@ export class NodeLease {
     if (this.#claimed) await this.#deps.registry.release(this.id);
   }
 
-  /** To be called when the registry can be reached again. */
+  /** To be called when the registry is reachable again. */
   readonly hurry = (): void => {
     if (this.#state !== 'valid') void this.#ask();
   };
@@ -205,7 +203,7 @@ export class NodeLease {
       leases = await this.#deps.registry[wasClaimed ? 'renew' : 'claim'](id, this.ttlMs);
     } catch (error) {
       this.#deps.events.failed(error);
-      // Asks again at the next check, not when the next renewal is due.
+      // Retry at the next check, not at the next renewal.
       this.#askedAt = NEVER;
       if (!this.holds) this.#goAway();
       return false;
@@ -214,7 +212,7 @@ export class NodeLease {
     this.#answeredAt = monotonic;
     const alive = new Set(leases.alive);
     if (!alive.has(id)) {
-      // The lease still ran, so the registry has lost its data.
+      // The lease had not expired, so the registry has lost its data.
       if (wasClaimed && this.holds) this.#forgottenUntil = monotonic + this.ttlMs;
       this.losses += 1;
       this.#void();

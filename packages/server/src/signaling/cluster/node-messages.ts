@@ -1,4 +1,4 @@
-// The format of what nodes send to each other: one line of JSON, then the texts of all frames, one after the other.
+// Encodes and decodes messages between nodes: one line of JSON, then the texts of all frames, one after the other.
 //
 //   items          := [FORMAT, process, stream, number of the first item, [item, …]]
 //   acknowledgment := [FORMAT, process, stream, number of the last item, whether the next item is missing]
@@ -21,31 +21,31 @@ export interface Envelope {
 /** A change of a room in which the receiver has members. */
 export interface RoomUpdate {
   readonly kind: 'update';
-  /** The version that was changed: the effects lead on from it. */
+  /** The version before the change, to which the effects apply. */
   readonly previous: number;
   readonly record: RoomRecord;
-  /** In the order in which they happened; those for the receiver's connections. */
+  /** The effects for the receiver's connections, in order. */
   readonly effects: readonly Effect[];
 }
 
-/** First in a stream that replaces another: updates of that one may be lost. */
+/** First item of a stream that replaces another, whose updates may be lost. */
 export interface Loss {
   readonly kind: 'loss';
 }
 
 export type Item = Envelope | RoomUpdate | Loss;
 
-/** Items of a stream from one process to another, numbered one by one. */
+/** Consecutively numbered items of a stream between two processes. */
 export interface Batch {
   readonly processId: string;
-  /** A stream with a higher number replaces those before it. */
+  /** A stream with a higher number replaces the earlier ones. */
   readonly stream: number;
-  /** Of the first item; the first of a stream is 1. */
+  /** Number of the first item; a stream begins with 1. */
   readonly number: number;
   readonly items: readonly Item[];
 }
 
-/** Tells a sender up to which item everything has arrived. */
+/** Confirms all items up to a number. */
 export interface Acknowledgment {
   /** The receiver of the items. */
   readonly processId: string;
@@ -55,7 +55,7 @@ export interface Acknowledgment {
   readonly isGap: boolean;
 }
 
-/** Changes with every change that earlier versions cannot read. */
+/** To be changed with every incompatible change. */
 const FORMAT = 2;
 
 export interface EncodedItem {
@@ -90,7 +90,7 @@ type Head =
   | [generation: number, from: string, to: string, length: number]
   | [previous: number, record: string, effects: Effect[]];
 
-/** Reads a message; undefined if it is of another format, or cut short. */
+/** Returns undefined for another format or an incomplete message. */
 export function decodeMessage(text: string): Batch | Acknowledgment | undefined {
   let end = text.indexOf('\n');
   try {
@@ -117,7 +117,7 @@ export function decodeMessage(text: string): Batch | Acknowledgment | undefined 
     });
     return end + 1 === text.length ? { processId, stream, number, items } : undefined;
   } catch {
-    // The error would quote what clients sent.
+    // The error would quote client data.
     return undefined;
   }
 }

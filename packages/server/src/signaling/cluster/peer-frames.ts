@@ -1,11 +1,10 @@
-// Forwards frames to a peer: on this node at once, to another node by the send queue.
-
+// Forwards frames to a peer: on this node at once, to another node through the send queue.
 import type { FrameDrop } from './metrics.js';
 import type { Envelope } from './node-messages.js';
 import type { NodeParts, RoomChanges } from './room-changes.js';
 import type { LocalSeat, RoomView } from './room-view.js';
 
-/** Most that may wait for an answer about the lease or for an update of a room, in UTF-16 code units. */
+/** Most that may wait for the lease or for an update of a room, in UTF-16 code units. */
 const MAX_HELD = 8 * 1024 * 1024;
 
 export class PeerFrames {
@@ -18,12 +17,12 @@ export class PeerFrames {
     this.#changes = changes;
   }
 
-  /** Takes a frame of a connection of this node. Returns whether it was taken: one that has to wait was. */
+  /** Takes a frame from a connection of this node. Returns whether it was taken; a frame that waits counts as taken. */
   forward(from: string, to: string, frame: string): boolean {
     const seat = this.#parts.views.seatOf(from);
     if (seat?.peerId !== to) return this.#drop('not_peer');
     if (isEnding(seat)) return this.#drop('parted');
-    return this.#stands(seat)
+    return this.#isReady(seat)
       ? this.#pass(seat, from, to, frame)
       : this.#hold(seat, from, to, frame);
   }
@@ -31,7 +30,7 @@ export class PeerFrames {
   reaches(from: string, to: string): boolean {
     const seat = this.#parts.views.seatOf(from);
     if (seat?.peerId !== to || seat.peerProcess !== null) return false;
-    return !isEnding(seat) && this.#stands(seat);
+    return !isEnding(seat) && this.#isReady(seat);
   }
 
   /** Takes a frame for a connection of this node. */
@@ -50,8 +49,8 @@ export class PeerFrames {
     }
   }
 
-  /** Whether a seat is under a lease that runs, and no frame of its room waits. */
-  #stands({ incarnation, view }: LocalSeat): boolean {
+  /** Whether frames need not wait: the seat has a valid lease, and no frame of its room waits. */
+  #isReady({ incarnation, view }: LocalSeat): boolean {
     const { lease } = this.#parts;
     return lease.acts && incarnation === lease.incarnation && view.held === 0;
   }
@@ -64,7 +63,7 @@ export class PeerFrames {
     return true;
   }
 
-  /** Holds a frame until its seat is under a lease that runs; it is passed on if the generation is the same then. */
+  /** Holds a frame until its seat has a valid lease; then forwards it if the generation is unchanged. */
   #hold({ view, generation }: LocalSeat, from: string, to: string, frame: string): boolean {
     const { lease, views } = this.#parts;
     view.held += 1;
@@ -94,7 +93,7 @@ export class PeerFrames {
       else connections.forward(to, frame);
       return undefined;
     }
-    // The update that begins this generation has not arrived.
+    // The update of this generation has not arrived yet.
     const isAhead = seat !== undefined && generation > seat.generation;
     if (isLast || !isAhead || lease.state !== 'valid') {
       this.#drop('parted');
@@ -120,7 +119,7 @@ export class PeerFrames {
         this.#held -= size;
         await task();
       });
-    // The task runs in a later turn, unless the queue is idle: then it has run up to its first wait.
+    // If the queue is idle, the task has already run up to its first `await`.
     if (fits) this.#held += size;
     else {
       this.#drop('overflow');
@@ -137,6 +136,6 @@ export class PeerFrames {
   }
 }
 
-/** Whether the generation of a seat is about to end because a frame was lost: no later frame may arrive in it. */
+/** Whether a frame of the generation was lost, so no later frame of it may be delivered. */
 const isEnding = ({ view, generation }: LocalSeat): boolean =>
   generation <= (view.endedGeneration ?? 0);

@@ -1,14 +1,14 @@
-// Reads rooms and reconciles them, a bounded number at a time: after a node has died, after updates may have been lost, and regularly.
+// Reads and reconciles rooms with bounded concurrency: after the death of a node, after lost updates, and regularly.
 import type { Cancel, Clock } from '../../base/clock.js';
 import type { NodeLease } from './node-lease.js';
 import type { RoomView, RoomViews } from './room-view.js';
 import { Signal } from './serial-queue.js';
 
-/** Rooms that are read at once. */
+/** Rooms that are read concurrently. */
 const AT_ONCE = 64;
-/** How often every room is read without a cause, so that its record does not expire. */
+/** Period of the regular read of every room, which also extends its record. */
 export const ROUND_MS = 10 * 60_000;
-/** After this time a room is read again of which a change failed or is owed. */
+/** Delay before a room is read again after a failed change, or with seats to release. */
 const SOON_MS = 1000;
 
 export interface ReconcilerDeps {
@@ -36,17 +36,17 @@ export class Reconciler {
     this.#stopRounds = deps.clock.every(ROUND_MS, () => this.all());
   }
 
-  /** Reads all rooms, those first that are urgent. */
+  /** Reads all rooms, urgent ones first. */
   all(isUrgent: (view: RoomView) => boolean = () => false): void {
     for (const view of this.#deps.views) {
-      // A room whose first join is under way may matter when its turn comes.
+      // A room with its first join in progress may matter when it is read.
       if (!view.matters && !view.queue.busy) continue;
       (isUrgent(view) ? this.#urgent : this.#due).add(view);
     }
     this.#work();
   }
 
-  /** Reads the rooms that are urgent, and those with a task under way, which may be urgent when it is done. */
+  /** Reads the urgent rooms, and those with a task in progress, which may become urgent. */
   urgent(isUrgent: (view: RoomView) => boolean): void {
     for (const view of this.#deps.views) {
       if (view.queue.busy || isUrgent(view)) this.#urgent.add(view);
@@ -74,7 +74,7 @@ export class Reconciler {
     return this.#active > 0;
   }
 
-  /** Starts nothing more, and resolves when nothing is under way. */
+  /** Starts no further reads, and resolves when none is in progress. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stopRounds();
@@ -85,7 +85,7 @@ export class Reconciler {
   #work(): void {
     const { lease, onError } = this.#deps;
     if (lease.state === 'away') {
-      // Nothing can be read, and all rooms are when there is a lease again.
+      // Nothing can be read now, and a new lease causes a read of all rooms.
       this.#urgent.clear();
       this.#due.clear();
     }
@@ -112,7 +112,7 @@ export class Reconciler {
 /** Rooms in the order in which they were added, each once. */
 class Rooms {
   readonly #views = new Set<RoomView>();
-  /** Kept, because a new iterator for each room would skip all deleted ones again. */
+  /** Kept, because each new iterator would skip all deleted entries again. */
   #front = this.#views.values();
 
   add(view: RoomView): void {

@@ -1,4 +1,4 @@
-// The backplane on Redis: the records of rooms, the leases, and the channels of nodes. docs/cluster.md lists the keys.
+// Stores room records and leases in Redis, for the cluster backplane. docs/cluster.md lists the keys.
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
@@ -21,19 +21,19 @@ export interface RedisBackplaneDeps {
   leaseSeconds: number;
 }
 
-/** The kind of these messages in the channel. */
+/** The message kind of signaling in the node channel. */
 const KIND = 's';
 
-/** How long the claim of a lease waits for the channel, in milliseconds. */
+/** Longest wait of a lease claim for the channel. */
 const PATIENCE_MS = 2000;
 
-/** Each round of the reconciler prolongs a record; several may be missed. */
+/** Each round of the reconciler extends a record; several may be missed. */
 const RECORD_TTL_MS = 12 * ROUND_MS;
-/** How long an empty room keeps its version and its last connections. */
+/** An empty room keeps its version and its last connections for this time. */
 const EMPTY_TTL_MS = 2 * 60_000;
 
 const setLua = `
--- KEYS: record. ARGV: version it must have, 0 for none; the next record; deadline; time to live, both in milliseconds.
+-- KEYS: record. ARGV: expected version, 0 for none; the next record; deadline; time to live, both in milliseconds.
 local time = redis.call('TIME')
 if time[1] * 1000 + math.floor(time[2] / 1000) > tonumber(ARGV[3]) then return 'late' end
 local record = redis.call('GET', KEYS[1])
@@ -43,15 +43,15 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[4])
 return 'set'
 `;
 
-/** Makes a room: refused if Redis is full. */
+/** Creates a room: refused if Redis is full. */
 const makeRoom = defineScript('makeRoom', setLua);
-/** Changes a room although Redis is full: members leave it, come back to it, and free its memory in the end. */
+/** Changes a room even if Redis is full, because departures free memory in the end. */
 const changeRoom = defineScript('changeRoom', setLua, ['allow-oom']);
 
 const leaseScript = defineScript(
   'lease',
   `
--- KEYS: leases. ARGV: id; for how long, in milliseconds; 'claim', or 'renew' for one that still runs.
+-- KEYS: leases. ARGV: id; duration in milliseconds; 'claim', or 'renew' for one that has not expired.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
@@ -104,7 +104,7 @@ function redisRecordStore(redis: Redis, prefix: string): RoomRecordStore {
       const { roomId, members } = next.state;
       let reply: unknown;
       try {
-        // With REDIS_REPLICAS_ACK, a failover loses nothing that members were told.
+        // With REDIS_REPLICAS_ACK, a failover loses no change that members were told.
         reply = await redis.write(
           isNew ? makeRoom : changeRoom,
           [keyOf(roomId)],
@@ -117,7 +117,7 @@ function redisRecordStore(redis: Redis, prefix: string): RoomRecordStore {
         );
       } catch (cause) {
         if (!isFull(cause)) throw cause;
-        // The script was refused before it could tell whether the room is there.
+        // The script was refused before it could check whether the room exists.
         const record = await read(roomId);
         return record.version === 0 ? { kind: 'full', cause } : { kind: 'conflict', record };
       }
@@ -147,7 +147,7 @@ function redisLeases(redis: Redis, prefix: string, channel: NodeChannel): LeaseR
   };
   return {
     async claim(id, ttlMs) {
-      // Updates and frames for a node without a subscription would be lost.
+      // Messages to a node without a subscription would be lost.
       if (!(await channel.ready(PATIENCE_MS))) throw new Unavailable(new Error('no channel'));
       return ask(id, ttlMs, 'claim');
     },

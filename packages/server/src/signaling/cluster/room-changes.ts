@@ -1,4 +1,4 @@
-// Changes rooms: by an event here, planned by `plan` and written by compare-and-set, or by an update of another node.
+// Changes rooms: by a local event, planned by `plan` and written by compare-and-set, or by an update of another node.
 import type { Clock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
 import type { LocalConnections } from '../backplane.js';
@@ -12,15 +12,15 @@ import { catchUp, type Plan, plan } from './room-plan.js';
 import { absentRecord, nodeOf, type RoomRecord } from './room-record.js';
 import type { RoomView, RoomViews } from './room-view.js';
 
-/** Keeps the records of all rooms. Rejects with `Unavailable` if it cannot be reached; a change may then have been made. */
+/** Keeps the records of all rooms. Rejects with `Unavailable` if it is unreachable; a change may then have been made. */
 export interface RoomRecordStore {
-  /** Resolves to the record, which is then kept for some hours more, or to {@link absentRecord}. */
+  /** Resolves to the record, whose life is extended by some hours, or to {@link absentRecord}. */
   read(roomId: string): Promise<RoomRecord>;
   /**
    * Writes `next` if the version is still `expected`; 0: if there is no record.
    *
    * @param deadline - of the lease, by the clock of the store: nothing is written after it
-   * @param isNew - whether no member is known: a store that is full refuses to make such a room
+   * @param isNew - whether no member is known: a full store refuses to create such a room
    */
   compareAndSet(
     expected: number,
@@ -34,17 +34,17 @@ export interface RoomRecordStore {
 
 export type SetOutcome =
   | { kind: 'set' }
-  /** The version was another one: the record as it is. */
+  /** The version differed; `record` is the present one. */
   | { kind: 'conflict'; record: RoomRecord }
   /** The deadline has passed. */
   | { kind: 'late' }
-  /** There is no record, and no memory for one: nothing was written. */
+  /** There is no record, and no memory for one. Nothing was written. */
   | { kind: 'full'; cause: unknown };
 
-/** Attempts of one change. So many conflicts in a row mean that two nodes undo each other's changes, which is a bug. */
+/** Attempts of one change. More conflicts in a row mean that two nodes undo each other's changes, which is a bug. */
 const MAX_TRIES = 30;
 
-/** What the parts of a node share. */
+/** Shared by the parts of a node. */
 export interface NodeParts {
   store: RoomRecordStore;
   lease: NodeLease;
@@ -54,7 +54,7 @@ export interface NodeParts {
   counters: ClusterCounters;
   clock: Clock;
   reconciler: Reconciler;
-  /** Connections whose join is under way: the record store may have their seats before they do. */
+  /** Connections with a join in progress. The record store may have their seats before `views` has them. */
   joining: ReadonlyMap<string, RoomView>;
 }
 
@@ -68,12 +68,12 @@ export class RoomChanges {
   /**
    * Changes a room by an event, or only reconciles it. To be called in the queue of the room. Resolves to its new record.
    *
-   * @throws Unavailable if the change cannot be made, or if it is not known whether it was made: it may still be
+   * @throws Unavailable if the change cannot be made, or if its outcome is unknown: it may still take effect
    */
   async change(view: RoomView, event: RoomEvent | null): Promise<RoomRecord> {
     const { store, lease, counters } = this.#parts;
     const { roomId } = view;
-    // Mostly the room is as it is known here; if not, the write returns the record.
+    // Usually the known record is the present one; otherwise the write returns the present record.
     let base = view.exact && view.seats.size > 0 ? view.known : absentRecord(roomId);
     let isFresh = false;
     let isConfirmed = false;
@@ -92,7 +92,7 @@ export class RoomChanges {
       }
       const planned = this.#plan(view, base, event);
       if ((planned.lost && !isConfirmed) || (!planned.changed && !isFresh)) {
-        // Nothing is concluded from a lease or a record that may be out of date.
+        // A decision needs a fresh lease and a fresh record.
         if (planned.lost) await this.#askLeases();
         isConfirmed = planned.lost;
         base = await store.read(roomId);
@@ -105,8 +105,8 @@ export class RoomChanges {
         try {
           outcome = await store.compareAndSet(base.version, planned.next, deadline, isNew);
         } catch (error) {
-          // The change may still be made. The next one is written in any case, and makes it void.
-          this.#doubt(view, base, planned.next);
+          // The change may still take effect. The next one is always written, and makes it void.
+          this.#markUncertain(view, base, planned.next);
           throw error;
         }
         isFresh = true;
@@ -124,8 +124,8 @@ export class RoomChanges {
       if (!lease.acts || lease.incarnation !== incarnation) {
         await lease.verdict();
         if (lease.state !== 'valid' || lease.incarnation !== incarnation) {
-          // Other nodes may have seen the lease end: members are told once the change stands under a new lease.
-          this.#doubt(view, base, planned.next);
+          // Other nodes may treat the lease as expired, so members are told after a write under a new lease.
+          this.#markUncertain(view, base, planned.next);
           if (event === null || event.kind === 'join') {
             base = planned.next;
             isFresh = false;
@@ -139,37 +139,34 @@ export class RoomChanges {
     throw new Unavailable(new Error('a room changed too often'));
   }
 
-  /** Reads a room and reconciles it. In the queue of the room. */
+  /** Reads a room and reconciles it. To be called in the queue of the room. */
   async reconcile(view: RoomView): Promise<void> {
     if (view.matters) await this.change(view, null);
   }
 
-  /** Takes an update, after the tasks of its room. */
+  /** Applies an update after the queued tasks of its room. */
   receive(update: RoomUpdate): void {
     const { views, reconciler } = this.#parts;
     const view = views.find(update.record.state.roomId);
     const fits = view?.queue.push(() => this.#apply(view, update));
     if (view !== undefined && !fits) reconciler.soon(view);
-    this.findGhosts(update.record);
+    this.releaseStaleSeats(update.record);
   }
 
-  /** Gives up the seats of this node in a record whose connections do not sit there. */
-  findGhosts(record: RoomRecord): void {
+  /** Releases seats of this node in a record that have no connection here. */
+  releaseStaleSeats(record: RoomRecord): void {
     const { views, reconciler } = this.#parts;
     const { roomId } = record.state;
-    if (this.#ghosts(record, views.find(roomId)).length === 0) return;
+    if (this.#staleSeats(record, views.find(roomId)).length === 0) return;
     const view = views.open(roomId);
     const fits = view.queue.push(async () => {
-      for (const id of this.#ghosts(record, view)) views.owe(view, id, 'disconnect');
+      for (const id of this.#staleSeats(record, view)) views.owe(view, id, 'disconnect');
       await this.reconcile(view);
     });
     if (!fits) reconciler.soon(view);
   }
 
-  /**
-   * Tells the members here that their peers on other nodes, which cannot be reached, are gone. In the queue of the
-   * room.
-   */
+  /** Tells the members here that their unreachable peers are gone. To be called in the queue of the room. */
   partition(view: RoomView): void {
     const { lease, connections } = this.#parts;
     if (lease.state !== 'away') return;
@@ -200,7 +197,7 @@ export class RoomChanges {
     if (lease.state !== 'valid') throw new Unavailable(new Error('no lease'));
   }
 
-  /** Without an answer no node is taken for dead, and no seat for lost. */
+  /** Throws without an answer, because then no node may be treated as dead, and no seat as lost. */
   async #askLeases(): Promise<void> {
     if (!(await this.#parts.lease.ask())) throw new Unavailable(new Error('no leases'));
     await this.#mayAct();
@@ -209,7 +206,7 @@ export class RoomChanges {
   #plan(view: RoomView, base: RoomRecord, event: RoomEvent | null): Plan {
     const { lease, clock, joining } = this.#parts;
     const { leaver } = subjectsOf(event);
-    // In the order of the members: claimed again in another order, they would change roles.
+    // In the order of the members; another order would change their roles.
     const held = view.known.state.members
       .flatMap(({ connectionId }) => view.seats.get(connectionId) ?? [])
       .filter(({ member }) => member.connectionId !== leaver)
@@ -221,14 +218,14 @@ export class RoomChanges {
       held,
       known: view.known,
       exact: view.exact,
-      isGhost: (id) => !view.seats.has(id) && !joining.has(id) && id !== leaver,
+      isStale: (id) => !view.seats.has(id) && !joining.has(id) && id !== leaver,
       endedGeneration: view.endedGeneration,
       released: view.releases,
       mustWrite: view.uncertain !== null,
     });
   }
 
-  #doubt(view: RoomView, base: RoomRecord, next: RoomRecord): void {
+  #markUncertain(view: RoomView, base: RoomRecord, next: RoomRecord): void {
     view.uncertain ??= new Set();
     for (const node of [...base.nodes, ...next.nodes]) view.uncertain.add(node);
     this.#parts.reconciler.soon(view);
@@ -252,7 +249,7 @@ export class RoomChanges {
       if (nodeOf(next, member.connectionId) === undefined) counters.refusedReclaims += 1;
       else counters.reclaims += 1;
     }
-    // The subject of the event is told whether it has a seat or not.
+    // The subject of the event gets its effects with or without a seat.
     here.push(...effects.filter(({ to }) => view.seats.has(to) || to === joiner || to === leaver));
 
     view.exact = true;
@@ -262,7 +259,7 @@ export class RoomChanges {
     views.adopt(view, next, incarnation, joiner);
     for (const effect of here) connections.deliver(effect);
 
-    // If a joiner was refused, the nodes of the members check whether these still sit there.
+    // After a refused join, the nodes of the members check whether the seats are stale.
     const isRefused = joiner !== undefined && nodeOf(next, joiner) === undefined;
     if (!changed && !isRefused) return;
     const processes = new Set([...base.nodes, ...next.nodes, ...(uncertain ?? [])].map(processOf));
@@ -282,7 +279,7 @@ export class RoomChanges {
   async #apply(view: RoomView, { record, previous, effects }: RoomUpdate): Promise<void> {
     const { lease, connections, counters } = this.#parts;
     await lease.verdict();
-    // If it is away, all rooms are read when the store can be reached again.
+    // While the lease is away, updates are dropped: all rooms are read when the store is reachable again.
     if (lease.state !== 'valid' || !view.matters || record.version <= view.known.version) return;
     const isHere = (id: string) => view.seats.has(id);
     const isNext = view.exact && previous === view.known.version;
@@ -298,7 +295,7 @@ export class RoomChanges {
     for (const effect of told) connections.deliver(effect);
   }
 
-  /** Adopts a record that this node has not written: the members here keep the lease under which they sit. */
+  /** Adopts a record that this node has not written, so its members keep their lease. */
   #adopt(view: RoomView, record: RoomRecord, isExact: boolean): void {
     const { lease, views } = this.#parts;
     const [seat] = view.seats.values();
@@ -306,8 +303,8 @@ export class RoomChanges {
     views.adopt(view, record, seat?.incarnation ?? lease.incarnation);
   }
 
-  /** Members that have a seat of this node by the record, but do not sit there: a store that lost its last changes has such. */
-  #ghosts({ state, nodes }: RoomRecord, view: RoomView | undefined): string[] {
+  /** Seats of this node in the record without a connection here, as after a loss of data in the store. */
+  #staleSeats({ state, nodes }: RoomRecord, view: RoomView | undefined): string[] {
     const { lease, joining } = this.#parts;
     return state.members
       .filter((_, at) => nodes[at] === lease.id)
@@ -316,7 +313,6 @@ export class RoomChanges {
   }
 }
 
-/** The connection that an event seats, and the one that it unseats. */
 function subjectsOf(event: RoomEvent | null): { joiner?: string; leaver?: string } {
   if (event === null) return {};
   return event.kind === 'join'

@@ -1,10 +1,10 @@
-// Plans the change of a room, pure: reconciles its record with what this node holds, then applies room.ts. Tells members the difference.
+// Plans the change of a room as a pure function: reconciles its record with the seats of this node, then applies room.ts.
 //
-// To reconcile a record means:
-//   - seats of this node under an earlier lease pass to the present one, which no member notices
-//   - members of dead nodes go, and those that left while the record store was away
-//   - seats that other nodes removed, or that the store has lost, are claimed again if they are free
-//   - a generation that was to end is replaced by another
+// Reconciling a record means:
+//   - moving seats of this node under an earlier lease to the present one, without effects
+//   - removing members of dead nodes, and members that left while the record store was unreachable
+//   - claiming seats again that other nodes removed, or that the store has lost, if they are free
+//   - replacing a generation that was to end
 import { ROOM_SEATS } from '@couplet/protocol';
 import {
   type Effect,
@@ -22,16 +22,16 @@ import {
 } from '../room.js';
 import { haveSameMembers, isReplaced, nodeOf, pastAfter, type RoomRecord } from './room-record.js';
 
-/** A seat of a connection of this node, as the connection was told. */
+/** A seat of this node, as its connection was told. */
 export interface HeldSeat {
   readonly member: Member;
   /** Whether the record store has it under the present lease. */
   readonly claimed: boolean;
 }
 
-/** The node that plans. */
+/** The state of the planning node. */
 export interface Planner {
-  /** Its lease. */
+  /** The id of its lease. */
   readonly node: string;
   /** By the wall clock. */
   readonly now: number;
@@ -39,17 +39,17 @@ export interface Planner {
   isDead(node: string): boolean;
   /** The seats of this node in the room, longest present first. */
   readonly held: readonly HeldSeat[];
-  /** The room as they were told. */
+  /** The room as these members were told. */
   readonly known: RoomRecord;
-  /** Whether the record store had `known` at that version, instead of a change that was made here alone. */
+  /** Whether the record store had `known` at its version; false after a change that was made only here. */
   readonly exact: boolean;
-  /** Whether a member with a seat under the present lease does not sit there. */
-  isGhost(connectionId: string): boolean;
-  /** The generation that is to end although no member left. */
+  /** Whether a seat under the present lease has no connection. */
+  isStale(connectionId: string): boolean;
+  /** The generation to end although no member left. */
   readonly endedGeneration: number | null;
-  /** Connections that have left, of which the record store has not been told. */
+  /** Connections whose departure has not been written yet. */
   readonly released: { has(connectionId: string): boolean };
-  /** Whether to write even if nothing changes: an earlier change, which may or may not be made, becomes void. */
+  /** Whether to write without a change, to make an earlier write of unknown outcome void. */
   readonly mustWrite: boolean;
 }
 
@@ -59,9 +59,9 @@ export interface Plan {
   readonly next: RoomRecord;
   /** Effects of the event alone. */
   readonly effects: readonly Effect[];
-  /** Whether `next` has to be written. */
+  /** Whether to write `next`. */
   readonly changed: boolean;
-  /** Whether a seat under the present lease is gone: another connection took it over, or the lease has ended. */
+  /** Whether a seat under the present lease is gone, by a take-over or the end of the lease. */
   readonly lost: boolean;
 }
 
@@ -70,7 +70,7 @@ export function plan(base: RoomRecord, event: RoomEvent | null, planner: Planner
   const { record: reconciled, lost } = reconcile(base, version, planner);
   const { room, effects } = apply(reconciled.state, event);
   const next = seatAll(room, reconciled, version, planner.node);
-  // A store that lost its last changes, and the nodes of its members, are told of that.
+  // A store that lost its last changes is written again, which also updates the nodes of the members.
   const changed = planner.mustWrite || isBehind(base, planner) || !isSame(base, next);
   return {
     reconciled,
@@ -85,7 +85,7 @@ function apply(state: RoomState, event: RoomEvent | null): Transition {
   if (event === null) return { room: state, effects: [] };
   const result = transition(state, event);
   if (event.kind !== 'leave' || result.effects.length > 0) return result;
-  // A member that leaves is answered even if the record store has lost its seat.
+  // A leave is answered even if the record store has lost the seat.
   const member = { connectionId: event.connectionId, deviceId: null };
   return { room: state, effects: transition({ ...state, members: [member] }, event).effects };
 }
@@ -102,17 +102,17 @@ function reconcile(
     isHeld(member) ? node : (base.nodes[at] as string),
   );
   const regressed = isBehind(base, planner);
-  // The members here were told that it left: the store has lost that change.
+  // The store has lost a departure that the members here were told.
   const hasLeft = (id: string) => regressed && planner.exact && nodeOf(known, id) === undefined;
   let state = base.state;
   const past = [...base.past];
   base.state.members.forEach((member, at) => {
     const { connectionId } = member;
     const isHere = nodes[at] === node;
-    const isGone = isHere ? planner.isGhost(connectionId) : planner.isDead(nodes[at] as string);
+    const isGone = isHere ? planner.isStale(connectionId) : planner.isDead(nodes[at] as string);
     const isReleased = planner.released.has(connectionId) || hasLeft(connectionId);
     if (!isGone && !isReleased) return;
-    // A later connection of the same device on this node has closed the earlier one already.
+    // On this node, a later connection of the same device has already closed the earlier one.
     if (!isHere && !isReleased) past.push({ ...member, until: base.version });
     state = transition(state, { kind: 'disconnect', connectionId }).room;
   });
@@ -120,7 +120,7 @@ function reconcile(
   let lost = false;
   for (const { member, claimed } of held) {
     if (state.members.some(({ connectionId }) => connectionId === member.connectionId)) continue;
-    // If the store has lost changes, no other connection took the seat.
+    // If the store has lost changes, no other connection has taken the seat.
     if (claimed && !regressed) lost = true;
     else if (
       !isReplaced(member, known.version, { state, past }) &&
@@ -130,7 +130,7 @@ function reconcile(
     }
   }
   if (held.length > 0 && state.members.every(isHeld) && haveSameMembers(state, known.state)) {
-    // All members are here, as they were told: they keep their order.
+    // All members are here with the state they were told, so they keep their order.
     const asKnown = { ...known.state, devices: known.state.devices ?? state.devices };
     return {
       record: {
@@ -143,7 +143,7 @@ function reconcile(
       lost,
     };
   }
-  // Those that are gone sat there by this record, and are not known to have joined after it.
+  // Removed members were seated by this record, and may not have joined after it.
   const record = seatAll(state, { ...base, nodes }, version, node, base.version);
   const isEnded =
     endedGeneration === record.generation && record.state.members.length === ROOM_SEATS;
@@ -154,7 +154,7 @@ function reconcile(
 const isBehind = (base: RoomRecord, { held, known }: Planner): boolean =>
   held.length > 0 && base.version < known.version;
 
-/** The record of a state that follows another; `until`: the version up to which the members sat there that are gone. */
+/** The record of the next state; `until`: the last version at which the removed members were seated. */
 function seatAll(
   state: RoomState,
   from: RoomRecord,
@@ -164,7 +164,7 @@ function seatAll(
 ): RoomRecord {
   const nodes = state.members.map(({ connectionId }) => nodeOf(from, connectionId) ?? node);
   const generation = haveSameMembers(state, from.state) ? from.generation : version;
-  // An empty room is no room: it remembers no roles.
+  // An empty room has no roles.
   const kept = state.members.length === 0 ? { ...state, devices: null } : state;
   return { version, generation, state: kept, nodes, past: pastAfter(from, state, until) };
 }
@@ -182,18 +182,18 @@ function isSame(one: RoomRecord, other: RoomRecord): boolean {
 }
 
 /**
- * The effects that lead the members here from what they were told to what is:
+ * The effects that lead the members here from the known state to the present one:
  *
  *   known │ now                             │ told
  *   ──────┼─────────────────────────────────┼──────────────────────────────────────
  *   seat  │ none, its device joined again   │ close 4001
- *   seat  │ none                            │ close 1013: the client joins again
+ *   seat  │ none                            │ close 1013, so the client joins again
  *   peer  │ none                            │ peer_disconnected
  *   none  │ peer                            │ room_ready
  *   peer  │ another, or another generation  │ peer_disconnected, room_ready
  *   peer  │ the same, roles changed         │ room_ready
  *
- * A connection that sits there now without being known gets nothing: it was told that its join failed.
+ * A seated connection that is not in the known state gets no effects: it was told that its join failed.
  */
 export function catchUp(
   known: RoomRecord,

@@ -1,15 +1,15 @@
-// The record of a room in a cluster: its state by room.ts, the node of each member, and its version.
+// Defines and encodes the record of a room in a cluster: its state by room.ts, the node of each member, and a version.
 import { ROOM_SEATS } from '@couplet/protocol';
 import { emptyRoom, type Member, type PairedDevices, type RoomState } from '../room.js';
 
-/** A connection that sat there. */
+/** A former member. */
 export interface PastMember extends Member {
-  /** The version at which it was gone. */
+  /** The version at which it had left. */
   readonly until: number;
 }
 
 export interface RoomRecord {
-  /** Grows with every change. Begins with the time, so that it grows also when the record was lost. 0: no record. */
+  /** Grows with every change. Derives from the time, so it also grows if the record was lost. 0: no record. */
   readonly version: number;
   /** The version at which the present members met. Frames of an earlier generation are not delivered. */
   readonly generation: number;
@@ -17,16 +17,15 @@ export interface RoomRecord {
   /** The node of each member, in the order of the members. */
   readonly nodes: readonly string[];
   /**
-   * The last connection of each device that has left, latest first. By it a node that had no lease finds that a device
-   * has joined by another connection and left again.
+   * The last connection of each device that has left, latest first. It shows a node without a lease that a device has
+   * joined by another connection and left again.
    */
   readonly past: readonly PastMember[];
 }
 
-/** Both devices of a pairing, and two others. */
+/** Two devices of the pairing, and two others. */
 const MAX_PAST = 2 * ROOM_SEATS;
 
-/** The record of a room without one. */
 export function absentRecord(roomId: string): RoomRecord {
   return { version: 0, generation: 0, state: emptyRoom(roomId), nodes: [], past: [] };
 }
@@ -35,7 +34,7 @@ export function nodeOf({ state, nodes }: RoomRecord, connectionId: string): stri
   return nodes[state.members.findIndex((member) => member.connectionId === connectionId)];
 }
 
-/** The version comes first, in digits, for the script that compares it. */
+/** Puts the version first, in digits, for the script that compares it. */
 export function encodeRecord({ version, generation, state, nodes, past }: RoomRecord): string {
   const { roomId, devices, members } = state;
   const seats = members.map(({ connectionId, deviceId, isProved }, at) => [
@@ -49,19 +48,19 @@ export function encodeRecord({ version, generation, state, nodes, past }: RoomRe
   return `${version}|${JSON.stringify([generation, roomId, paired, seats, gone])}`;
 }
 
-/** Without proofs, as an earlier version of the server did. */
+/** Without proofs, in the format of earlier versions of the server. */
 const encodeDevices = ({ client1, client2, proved1, proved2 }: PairedDevices) =>
   proved1 || proved2
     ? [client1, client2, (proved1 ? 1 : 0) + (proved2 ? 2 : 0)]
     : [client1, client2];
 
-/** A proof is a number at the end, and left out if there is none. */
+/** A proof is a number at the end, omitted if there is none. */
 type Encoded = [
   number,
   string,
   [string, string, number?] | null,
   [string, string | null, string, number?][],
-  // An earlier version of the server writes none.
+  // Omitted by earlier versions of the server.
   [string, string | null, number][]?,
 ];
 
@@ -106,7 +105,7 @@ export function haveSameMembers(one: RoomState, other: RoomState): boolean {
   );
 }
 
-/** {@link RoomRecord.past} of a state that follows a record. */
+/** The {@link RoomRecord.past} of the state after a record. */
 export function pastAfter(
   { state, past }: RoomRecord,
   { members }: RoomState,
@@ -120,7 +119,7 @@ export function pastAfter(
   return [...last.values()].slice(0, MAX_PAST);
 }
 
-/** Whether the device of a member at a version has joined by another connection since, which may have left again. */
+/** Whether the device of a member has joined by another connection since a version, even if that one has left again. */
 export function isReplaced(
   { connectionId, deviceId }: Member,
   version: number,

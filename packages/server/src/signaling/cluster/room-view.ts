@@ -1,4 +1,4 @@
-// What this node holds of the rooms in which it has members: what they were told, and their seats.
+// Holds the rooms in which this node has members: the state that they were told, and their seats.
 import type { Departure } from '../backplane.js';
 import type { Member } from '../room.js';
 import { processOf } from './node-lease.js';
@@ -9,10 +9,10 @@ import { SerialQueue } from './serial-queue.js';
 export interface LocalSeat {
   readonly view: RoomView;
   readonly member: Member;
-  /** Number of the lease under which the record store has it. */
+  /** Number of the lease that the record store has for it. */
   readonly incarnation: number;
   readonly peerId: string | null;
-  /** The process of the peer; null: this one, or there is no peer. */
+  /** The process of the peer; null: this process, or no peer. */
   readonly peerProcess: string | null;
   readonly generation: number;
 }
@@ -22,19 +22,19 @@ export class RoomView {
   readonly queue: SerialQueue;
   /** The room as its members here were told. */
   known: RoomRecord;
-  /** Whether the record store had `known` at its version, instead of a change that was made here alone. */
+  /** Whether the record store had `known` at its version; false after a change that was made only here. */
   exact = true;
   /**
-   * The generation that is to end although no member leaves: one of its frames was lost, or its members here were told
-   * that their peer is gone, which only could not be reached.
+   * The generation to end although no member leaves: a frame was lost, or members were told that an unreachable peer is
+   * gone.
    */
   endedGeneration: number | null = null;
-  /** Nodes that are told of the next change in any case, because an earlier one may have been made. */
+  /** Nodes to notify of the next change in any case, because the outcome of an earlier one is unknown. */
   uncertain: Set<string> | null = null;
-  /** Seats that are given up as soon as the record store can be reached. Only {@link RoomViews} changes them. */
+  /** Seats to release when the record store is reachable. Only {@link RoomViews} changes them. */
   readonly releases = new Map<string, Departure | 'move'>();
   readonly seats = new Map<string, LocalSeat>();
-  /** Frames of its members that wait in the queue. */
+  /** Number of its members' frames in the queue. */
   held = 0;
 
   constructor(roomId: string, onIdle: (view: RoomView) => void, onError: (error: unknown) => void) {
@@ -43,7 +43,7 @@ export class RoomView {
     this.known = absentRecord(roomId);
   }
 
-  /** Whether the record store has to be told or asked of this room. */
+  /** Whether this room has to be written to or read from the record store. */
   get matters(): boolean {
     return this.seats.size > 0 || this.releases.size > 0 || this.uncertain !== null;
   }
@@ -56,30 +56,30 @@ export class RoomViews {
   readonly #seats = new Map<string, LocalSeat>();
   #owed = 0;
 
-  /** @param onError - takes the errors of tasks that were pushed to the queue of a room */
+  /** @param onError - receives errors of tasks in the queues of rooms */
   constructor(processId: string, onError: (error: unknown) => void) {
     this.#processId = processId;
     this.#onError = onError;
   }
 
-  /** Seats that are to be given up, in all rooms. */
+  /** Number of seats to release, in all rooms. */
   get owed(): number {
     return this.#owed;
   }
 
-  /** Adds a seat that is to be given up. */
+  /** Adds a seat to release. */
   owe({ releases }: RoomView, connectionId: string, how: Departure | 'move'): void {
     if (!releases.has(connectionId)) this.#owed += 1;
     releases.set(connectionId, how);
   }
 
-  /** Removes the seats of a room that were to be given up. */
+  /** Clears the seats to release of a room. */
   settle({ releases }: RoomView): void {
     this.#owed -= releases.size;
     releases.clear();
   }
 
-  /** Rooms with members here. */
+  /** Number of rooms with members on this node. */
   get occupied(): number {
     let count = 0;
     for (const { seats } of this.#rooms.values()) if (seats.size > 0) count += 1;
@@ -94,7 +94,7 @@ export class RoomViews {
     return this.#rooms.get(roomId);
   }
 
-  /** The view of a room, or a new one. It is kept while it matters, or a task of it is under way. */
+  /** The view of a room, or a new one. It is kept while it matters, or has a task. */
   open(roomId: string): RoomView {
     let view = this.#rooms.get(roomId);
     if (view === undefined) {
@@ -129,9 +129,9 @@ export class RoomViews {
       const peerNode = peer === undefined ? undefined : nodeOf(record, peer.connectionId);
       const peerProcess = peerNode === undefined ? null : processOf(peerNode);
       const isHere = peerProcess === this.#processId;
-      // A connection of this node that has moved stays in the record until its seat is released.
+      // A moved connection of this node stays in the record until its seat is released.
       const isAlone = peer === undefined || (isHere && !sits(peer.connectionId));
-      // A connection that moves has its seat in the new room from here on: no frame of the old one reaches it.
+      // From now on, no frame of the old room reaches a connection that moves.
       const left = this.#seats.get(connectionId);
       if (left !== undefined && left.view !== view) this.#part(left.view, connectionId);
       this.#seat(view, {
@@ -145,7 +145,7 @@ export class RoomViews {
     }
   }
 
-  /** Takes away a seat; the connection keeps one that it has in another room. */
+  /** Removes a seat; the connection keeps its seat in another room. */
   vacate(view: RoomView, connectionId: string): void {
     view.seats.delete(connectionId);
     if (this.#seats.get(connectionId)?.view === view) this.#seats.delete(connectionId);
@@ -156,7 +156,7 @@ export class RoomViews {
     this.#seats.set(seat.member.connectionId, seat);
   }
 
-  /** Takes away the seat of a connection that has another one. From now on its peer does not reach it by this room. */
+  /** Removes the seat of a connection that has moved; its peer in this room no longer reaches it. */
   #part(view: RoomView, connectionId: string): void {
     view.seats.delete(connectionId);
     for (const seat of [...view.seats.values()]) {

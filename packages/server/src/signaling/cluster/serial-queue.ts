@@ -1,9 +1,9 @@
-// Runs tasks one after the other, and wakes whatever waits for a state.
+// Runs tasks one after the other, and signals changes of state.
 import { Unavailable } from '../../base/failures.js';
 
 type Task = () => Promise<unknown> | unknown;
 
-/** Tasks that may wait in one queue; far more than two members of a room can have under way. */
+/** Tasks that may wait in one queue; far more than two members of a room can cause. */
 const MAX_WAITING = 2000;
 
 export class SerialQueue {
@@ -13,8 +13,8 @@ export class SerialQueue {
   #busy = false;
 
   /**
-   * @param onIdle - called whenever no task is left
-   * @param onError - takes the error of a task that was pushed
+   * @param onIdle - called when no task is left
+   * @param onError - receives errors of pushed tasks
    */
   constructor(onIdle: () => void, onError: (error: unknown) => void) {
     this.#onIdle = onIdle;
@@ -25,7 +25,7 @@ export class SerialQueue {
     return this.#busy;
   }
 
-  /** Runs a task after those before it; false if too many wait. */
+  /** Runs a task after the earlier ones; false if too many wait. */
   push(task: Task, maxWaiting = MAX_WAITING): boolean {
     if (this.#tasks.length >= maxWaiting) return false;
     this.#tasks.push(task);
@@ -34,7 +34,7 @@ export class SerialQueue {
   }
 
   /**
-   * Runs a task after those before it, and resolves to its outcome.
+   * Runs a task after the earlier ones, and resolves to its outcome.
    *
    * @throws Unavailable if too many wait
    */
@@ -52,7 +52,7 @@ export class SerialQueue {
     });
   }
 
-  /** Like {@link run}, however many wait. For tasks that have another bound: one for each connection, or for each room. */
+  /** Like {@link run}, without a limit. For tasks with another bound: one for each connection or room. */
   mustRun<T>(task: () => Promise<T>): Promise<T> {
     return this.run(task, Number.POSITIVE_INFINITY);
   }
@@ -61,7 +61,7 @@ export class SerialQueue {
     this.#busy = true;
     for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
       try {
-        // A task that waits for nothing costs no turn.
+        // A synchronous task costs no turn.
         const underWay = task();
         if (underWay !== undefined) await underWay;
       } catch (error) {
@@ -73,7 +73,7 @@ export class SerialQueue {
   }
 }
 
-/** Wakes everything that waits for a change of state. */
+/** Resolves all waiting promises at a change of state. */
 export class Signal {
   #promise: Promise<void> | undefined;
   #resolve: () => void = () => {};

@@ -63,7 +63,7 @@ export function attacher({
     config.maxMessageBytes,
     BURST_SECONDS * config.maxBytesPerSecond,
   );
-  const inboxes = { handle, counters, clock, stalls, log };
+  const queueDeps = { handle, counters, clock, stalls, log };
   const lanes = {
     backplane,
     connections,
@@ -128,7 +128,7 @@ export function attacher({
     socket.connection = connection;
     const now = clock.monotonic();
     const meter = new RateMeter(rate, now, stalls.total(now));
-    socket.receiveQueue = new ReceiveQueue(connection, meter, inboxes);
+    socket.receiveQueue = new ReceiveQueue(connection, meter, queueDeps);
     socket.lane = new FastLane(stream, connection, socket.receiveQueue, lanes);
     counters.opened += 1;
     connections.add(connection);
