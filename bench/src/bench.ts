@@ -1,4 +1,4 @@
-// npm run bench: measures, and writes what it found. `npm run bench -- forward storm` measures those; `--short` tries everything out in seconds; `--paper` measures nothing and writes the paper anew.
+// npm run bench: runs scenarios and writes the results. `--short` is a quick trial; `--paper` only rewrites the documents.
 import { parseArgs } from 'node:util';
 import { CORES } from './conductor/children.js';
 import type { Scale } from './conductor/contest.js';
@@ -65,7 +65,7 @@ const judgements = judge(Object.values(measured).flatMap((result) => result?.row
 const missed = judgements.filter(({ met }) => !met).length;
 process.stdout.write(`\n${judgements.length - missed} goals met, ${missed} not\n`);
 
-// A short run shows that all works; its figures are none.
+// A short run only shows that everything works; its figures mean nothing.
 if (options.out !== undefined) writeResults(options.out, measured);
 else if (!options.short) {
   const results = { ...readResults(folder), ...measured };

@@ -1,4 +1,4 @@
-// npm run bench:check: in under a minute, whether forwarding or pairing has become slower, judged by ratios within this very run.
+// npm run bench:check: checks in under a minute that forwarding and pairing have not become slower, by ratios.
 import { CORES } from './conductor/children.js';
 import type { Scale } from './conductor/contest.js';
 import { pinSelf } from './conductor/cores.js';
@@ -19,7 +19,7 @@ const CASES: readonly ForwardCase[] = [
 ];
 const CLIENTS = 32;
 
-/** What a floor is lowered to where neighbours left nothing but CPU time to judge by: with their data in the caches, that is longer. */
+/** Factor for floors on a busy machine, where only CPU time can be compared: other processes evict the caches. */
 const CROWDED_SHARE = 0.85;
 
 if (CORES !== null) pinSelf(CORES);
@@ -33,7 +33,7 @@ const measurements: (() => Promise<Row | undefined>)[] = [
 let fallen = 0;
 for (const measure of measurements) {
   let faults = await judged(measure);
-  // What happens only once was the machine.
+  // A fault that happens only once is due to the machine.
   if (faults.length > 0) {
     process.stdout.write('    once more, to be sure\n');
     faults = await judged(measure);
@@ -45,7 +45,7 @@ const verdict = fallen === 0 ? 'no ratio is below its floor' : 'failed';
 process.stdout.write(`bench:check: ${verdict}\n`);
 process.exit(fallen === 0 ? 0 : 1);
 
-/** Measures one row; what is wrong with it. */
+/** Measures one row; returns what is wrong with it. */
 async function judged(measure: () => Promise<Row | undefined>): Promise<string[]> {
   const row = await measure();
   if (row === undefined) return ['not measured'];

@@ -1,23 +1,23 @@
-// What the figures ought to be, and below what `npm run bench:check` fails: one table, measured on the rows of the scenarios.
+// The goals of the figures, and the floors below which `npm run bench:check` fails, in one table by row.
 import { medianOf, type Row, ratiosOf, type ServerName } from './figures/row.js';
 import { median } from './figures/statistics.js';
 
 export interface Goal {
   /** Id of the row. */
   row: string;
-  /** Ours as a multiple of another server's figure in the same rounds; without it, our figure itself. */
+  /** Couplet as a multiple of another server's figure in the same rounds; if absent, Couplet's figure itself. */
   against?: ServerName;
   atLeast?: number;
   atMost?: number;
-  /** That nothing goes wrong, however fast it is. */
+  /** Requires only that there are no errors, at any speed. */
   noErrors?: true;
-  /** Ratio below which the check fails; set a little below what was measured, so that only a loss falls through it. */
+  /** Ratio below which the check fails; set a little below the measured one, so that only a real loss falls below it. */
   floor?: number;
-  /** Whether the check judges by work per CPU second, because a slow disk makes requests wait but cost no more. */
+  /** Whether the check uses work per CPU second, because a slow disk makes requests wait without costing more CPU. */
   perCpu?: boolean;
 }
 
-/** The check compares with bare `ws` alone: PeerJS's server is another program, and takes a busy machine otherwise. */
+/** The check compares only with bare `ws`: a busy machine affects PeerJS's server in a different way. */
 const forwardGoals = (row: string, peerjs: number, floor?: number): Goal[] => [
   { row, against: 'peerjs', atLeast: peerjs },
   { row, against: 'corked', atLeast: 0.9, ...(floor === undefined ? {} : { floor }) },
@@ -62,8 +62,8 @@ export const GOALS: readonly Goal[] = [
   { row: 'cluster/message/same/sent', noErrors: true },
   { row: 'start/firstAnswer', atMost: 400 },
   { row: 'start/memory', atMost: 90 },
-  // 0.15 to 0.17 measured, 0.24 before requests were budgeted by address, guesses reserved and devices given secrets, and
-  // before each client of the benchmark had an address of its own in X-Forwarded-For, which the server has to read.
+  // Measured: 0.15 to 0.17. It was 0.24 before address budgets, reserved guesses and device secrets, and before each
+  // benchmark client had its own address in X-Forwarded-For, which the server must parse.
   { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.14 },
 ];
 
@@ -73,7 +73,7 @@ export interface Judgement {
   met: boolean;
 }
 
-/** Judges the rows that goals name; a row with errors meets none. Goals of rows that were not measured are left out. */
+/** Judges the rows that goals refer to; a row with errors meets none. Goals of unmeasured rows are left out. */
 export function judge(rows: readonly Row[], goals: readonly Goal[] = GOALS): Judgement[] {
   return goals.flatMap((goal) => {
     if (!isWanted(goal)) return [];
@@ -87,17 +87,17 @@ export function judge(rows: readonly Row[], goals: readonly Goal[] = GOALS): Jud
   });
 }
 
-/** A floor alone is for the check. */
+/** A floor alone is only for the check. */
 const isWanted = ({ atLeast, atMost, noErrors }: Goal): boolean =>
   atLeast !== undefined || atMost !== undefined || noErrors === true;
 
-/** How far a round typically lies from the median: one that a neighbour disturbed does not count for more than any other. */
+/** Typical distance of a round from the median. One disturbed round counts no more than any other. */
 export const noiseOf = (ratios: readonly number[]): number => {
   const middle = median(ratios);
   return ratios.length < 2 ? 0 : median(ratios.map((ratio) => Math.abs(ratio - middle)));
 };
 
-/** Whether a ratio has fallen below its floor by more than the rounds differ from each other. */
+/** Whether a ratio is below its floor by more than the rounds differ from each other. */
 export const hasFallen = (ratios: readonly number[], floor: number): boolean =>
   median(ratios) + noiseOf(ratios) < floor;
 

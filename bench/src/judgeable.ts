@@ -1,12 +1,12 @@
-// Which ratios of a row may be judged when other processes want the same cores. Pure.
+// Selects the ratios of a row that are valid although other processes compete for the same cores. Pure.
 import { type Figure, type Row, ratiosOf, type ServerName } from './figures/row.js';
 import { roundRatios } from './figures/statistics.js';
 
-/** Beyond this share of time without its core, a round tells more of the neighbours than of the server. */
+/** Beyond this share of time without its core, a round mainly measures the other processes. */
 const CROWDED = 0.1;
-/** With a smaller share of its core than this, a server has hardly run: its CPU time was the change from one process to another. */
+/** Below this share of its core, a server has hardly run, and its CPU time was mostly context switches. */
 const HARDLY_RUN = 0.2;
-/** Rounds that are enough to judge by. */
+/** Minimum number of rounds to judge by. */
 const ENOUGH = 3;
 
 export interface Judgeable {
@@ -15,8 +15,8 @@ export interface Judgeable {
 }
 
 /**
- * The ratios of the rounds in which nobody was kept from its core. Where there are too few of them, or `perCpu` asks for
- * it, those of the work per CPU second of the server: what it had to do is the same, however long it had to wait.
+ * The ratios of the rounds in which no process was kept from its core. If there are too few, or if `perCpu` is set, the
+ * ratios of the work per CPU second of the server: its work is the same, however long it had to wait.
  */
 export function judgeable(row: Row, against: ServerName, perCpu: boolean): Judgeable {
   const ratios = ratiosOf(row, against);
@@ -34,7 +34,7 @@ export function judgeable(row: Row, against: ServerName, perCpu: boolean): Judge
 
 const isCalm = ({ crowded }: Figure, round: number): boolean => (crowded[round] ?? 0) < CROWDED;
 
-/** Null where the system does not tell the CPU time. */
+/** Null if the system does not provide the CPU time. */
 function perCpuSecond({ rounds, serverCpu }: Figure): number[] | null {
   if (serverCpu.some((share) => share === null)) return null;
   return rounds.map((value, round) => {

@@ -1,4 +1,4 @@
-// npm run bench:profile: CPU profiles of the server while it forwards, while it pairs and while all connect, as flame graphs, and the largest costs.
+// npm run bench:profile: CPU profiles of the server while it forwards, pairs and accepts a storm, as flame graphs.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,7 +19,7 @@ const { values: options } = parseArgs({
   options: { seconds: { type: 'string', default: '4' }, out: { type: 'string' } },
 });
 const seconds = Number(options.seconds);
-/** Largest costs that are told. */
+/** Number of costs that are listed. */
 const TOLD = 12;
 const SAMPLE_EVERY_US = 200;
 
@@ -73,7 +73,7 @@ for (const [name, { title, job }] of Object.entries(HOT_PATHS)) {
 }
 process.exit(0);
 
-/** The server's calls while it was measured, without its start and its end. */
+/** The server's calls during the measurement, without its start and its end. */
 async function profiled(folder: string, job: JobOf): Promise<Call> {
   const spec = couplet([
     '--cpu-prof',
@@ -92,7 +92,7 @@ async function profiled(folder: string, job: JobOf): Promise<Call> {
       await generator.stop();
     }
   } finally {
-    // The profile is written by an orderly end.
+    // The profile is written at an orderly exit.
     await server.stop('SIGTERM');
   }
   const [file] = readdirSync(folder);

@@ -1,4 +1,4 @@
-// The folder of a run's databases and logs: on the disk of the checkout, and gone afterwards.
+// The folder for the databases and logs of a run: on the disk of the checkout, and deleted afterwards.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { isMemory } from './conductor/machine.js';
 import { ROOT } from './conductor/specs.js';

@@ -1,4 +1,4 @@
-// From measured values to figures and judgements.
+// Figures and judgments from measured values.
 import { describe, expect, test } from 'vitest';
 import { listOf } from '../src/conductor/cores.js';
 import { Histogram } from '../src/figures/histogram.js';
@@ -23,7 +23,7 @@ const row = (figures: Row['figures'], id = 'a'): Row => ({
 });
 
 describe('a histogram', () => {
-  test('tells percentiles within one per cent, from microseconds to minutes', () => {
+  test('has percentiles within one per cent, from microseconds to minutes', () => {
     for (const unit of [0.001, 1, 60]) {
       const histogram = new Histogram();
       for (let n = 1; n <= 1000; n++) histogram.add(n * unit);
@@ -48,7 +48,7 @@ describe('a histogram', () => {
 });
 
 describe('statistics', () => {
-  test('the median of an even number of values lies between the middle two', () => {
+  test('the median of an even number of values is between the middle two', () => {
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(median([9, 1, 5])).toBe(5);
     expect(median([])).toBeNaN();
@@ -65,7 +65,7 @@ describe('statistics', () => {
 });
 
 describe('goals', () => {
-  test('name scenarios that there are, and say what is wanted', () => {
+  test('refer to existing scenarios, and describe what is required', () => {
     for (const { row, atLeast, atMost, floor, noErrors } of GOALS) {
       expect(SCENARIO_NAMES, row).toContain(row.split('/')[0]);
       expect([atLeast, atMost, floor, noErrors].some((bound) => bound !== undefined)).toBe(true);
@@ -79,39 +79,39 @@ describe('goals', () => {
     expect(judge(rows, [{ ...goal, atLeast: 1.31 }])).toMatchObject([{ met: false }]);
   });
 
-  test('are not met by anything with errors', () => {
+  test('are not met by a row with errors', () => {
     const rows = [row({ couplet: figure([5], { errors: 1 }) })];
     expect(judge(rows, [{ row: 'a', atMost: 10 }])).toMatchObject([{ value: 5, met: false }]);
   });
 
-  test('can ask for no more than that nothing goes wrong', () => {
+  test('may require only that there are no errors', () => {
     const goal = { row: 'a', noErrors: true as const };
     const judged = (errors: number) => judge([row({ couplet: figure([5], { errors }) })], [goal]);
     expect([judged(0), judged(2)]).toMatchObject([[{ met: true }], [{ value: 2, met: false }]]);
   });
 
-  test('are silent about what was not measured', () => {
+  test('leave out rows that were not measured', () => {
     expect(judge([row({})], [{ row: 'a', atMost: 10 }])).toEqual([]);
   });
 });
 
 describe('the check', () => {
-  test('fails where a ratio is below its floor by more than the rounds differ', () => {
+  test('fails if a ratio is below its floor by more than the rounds differ', () => {
     expect(hasFallen([0.8, 0.81, 0.82], 0.9)).toBe(true);
     expect(hasFallen([0.7, 0.81, 0.95], 0.9)).toBe(false);
-    // One disturbed round neither excuses the others nor condemns them.
+    // One disturbed round changes the judgment of the others in neither direction.
     expect(hasFallen([0.8, 0.81, 0.82, 0.8, 3], 0.9)).toBe(true);
     expect(hasFallen([0.95, 0.96, 0.97, 0.95, 0.1], 0.9)).toBe(false);
     expect(hasFallen([0.95, 0.96, 0.97], 0.9)).toBe(false);
   });
 
-  test('leaves out rounds in which somebody was kept from its core', () => {
+  test('leaves out rounds in which a process was kept from its core', () => {
     const couplet = figure([10, 10, 10, 1], { crowded: [0, 0, 0, 0.5] });
     const rows = row({ couplet, peerjs: figure([10, 10, 10, 10]) });
     expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [1, 1, 1], by: 'time' });
   });
 
-  test('judges by CPU time where too few rounds are left', () => {
+  test('uses CPU time if too few rounds are left', () => {
     const couplet = figure([5, 2, 10], { crowded: [0.4, 0.8, 0], serverCpu: [0.5, 0.2, 1] });
     const rows = row({ couplet, peerjs: figure([10, 10, 10]) });
     expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [1, 1, 1], by: 'CPU time' });
@@ -123,14 +123,14 @@ describe('the check', () => {
     expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [1], by: 'CPU time' });
   });
 
-  test('judges by time where the system does not tell the CPU time', () => {
+  test('uses elapsed time if the system does not provide the CPU time', () => {
     const couplet = figure([5, 2], { crowded: [null, null], serverCpu: [null, null] });
     const rows = row({ couplet, peerjs: figure([10, 10]) });
     expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [0.5, 0.2], by: 'time' });
   });
 });
 
-test('a list of cores is read as the kernel writes it', () => {
+test('a list of cores is parsed in the form of the kernel', () => {
   expect(listOf('0-2,5')).toEqual([0, 1, 2, 5]);
   expect(listOf('3')).toEqual([3]);
   expect(listOf('')).toEqual([]);

@@ -1,4 +1,4 @@
-// The generator's own WebSocket and HTTP, which take the place of real clients in every measurement.
+// The generator's own WebSocket and HTTP code, which replaces real clients in every measurement.
 import { describe, expect, test } from 'vitest';
 import { clientFrame, PING, TEXT, textFrame } from '../src/wire/client-frames.js';
 import { FrameCounter } from '../src/wire/frame-counter.js';
@@ -24,7 +24,7 @@ describe('a client frame', () => {
     [126, 8],
     [65_535, 8],
     [65_536, 14],
-  ])('of %i bytes is masked behind a head of %i (RFC 6455 §5.2)', (length, headBytes) => {
+  ])('of %i bytes is masked after a header of %i (RFC 6455 §5.2)', (length, headBytes) => {
     const payload = Buffer.alloc(length, 'abc');
     const frame = clientFrame(TEXT, payload);
     expect(frame.length).toBe(headBytes + length);
@@ -67,14 +67,14 @@ describe('the counter of frames', () => {
     },
   );
 
-  test('tells texts of another length than the expected one', () => {
+  test('reports texts of another length than the expected one', () => {
     const counter = new FrameCounter();
     counter.expectedLength = 300;
     counter.take(frames, 0, frames.length);
     expect(counter.unexpected).toBe(3);
   });
 
-  test('hands out texts only where it is asked to', () => {
+  test('passes on texts only on request', () => {
     const counter = new FrameCounter();
     const texts: string[] = [];
     counter.onText = (text) => texts.push(text);
@@ -115,7 +115,7 @@ describe('the requests of a pairing', () => {
     return { head, body: JSON.parse(body) };
   };
 
-  test('name the same code, and two devices', () => {
+  test('have the same code, and two devices', () => {
     const [create, check, accept] = [createRequest(80), checkRequest(80), acceptRequest(80)].map(
       (request) => bodyOf(request.fill(42, 123)).body,
     );
@@ -125,7 +125,7 @@ describe('the requests of a pairing', () => {
     expect(accept.client2).not.toBe(check.client1);
   });
 
-  test('ask to be held where they are to', () => {
+  test('have Prefer: wait if they should be held', () => {
     expect(bodyOf(checkRequest(80, '', 30).fill(1, 1)).head).toContain('Prefer: wait=30');
   });
 });

@@ -1,4 +1,4 @@
-// The arithmetic of a cluster's size, on costs that are easy to reckon with by hand.
+// The calculation of a cluster's size, with costs that are easy to check by hand.
 import { expect, test } from 'vitest';
 import { single } from '../src/figures/row.js';
 import { sizingPart } from '../src/report/sizing.js';
@@ -44,8 +44,8 @@ const COSTS: Costs = {
 const flowOf = (load: ClusterLoad, name: string) =>
   clusterSize(load, COSTS).flows.find((flow) => flow.name === name);
 
-test('a connection lasts as long as it must for so many to be there', () => {
-  // 2000 come in a second.
+test('the lifetime of a connection follows from the rate and the number of connections', () => {
+  // 2000 connect per second.
   expect(clusterSize(LOAD, COSTS).sessionSeconds).toBe(50);
 });
 
@@ -57,14 +57,14 @@ test('messages stay within a node with a chance of one in the number of nodes', 
   expect(within).toBeCloseTo(8000 / nodes.needed);
 });
 
-test('pairs with the room hint stay within a node, and the others come there by chance', () => {
+test('pairs with the room hint stay within a node, and the others only by chance', () => {
   const load = { ...LOAD, hintedShare: 0.75 };
   const { nodes } = clusterSize(load, COSTS);
   const between = flowOf(load, 'candidates between nodes')?.perSecond ?? 0;
   expect(between).toBeCloseTo(8000 * 0.25 * (1 - 1 / nodes.needed));
 });
 
-test('nodes are as many as their CPU takes, with the messages that cross between so many', () => {
+test('the number of nodes follows from CPU, including the messages that cross nodes', () => {
   const { nodes, total } = clusterSize(LOAD, COSTS);
   // Cores: pairings 1, visits 0.8, pings 0.05; messages as 12,000 candidates, of which five of six cross.
   expect(total.nodeMicroseconds / 1e6).toBeCloseTo(
@@ -75,7 +75,7 @@ test('nodes are as many as their CPU takes, with the messages that cross between
   expect(nodes.needed).toBe(6);
 });
 
-test('a description takes more CPU than a candidate, and its bytes wherever it passes', () => {
+test('a description needs more CPU than a candidate, and its bytes wherever it passes', () => {
   const { total } = flowOf({ ...LOAD, candidatesPerPairing: 0 }, 'descriptions between nodes') ?? {
     total: NOTHING,
   };
@@ -87,17 +87,17 @@ test('a description takes more CPU than a candidate, and its bytes wherever it p
   expect(same?.bytesToRedis).toBe(0);
 });
 
-test('nodes are as many as connections take, where that is more', () => {
+test('the number of nodes follows from connections if that is more', () => {
   const idle = { ...LOAD, pairingsPerSecond: 1 };
   const { nodes, nodeBytes } = clusterSize(idle, COSTS);
-  // Half a gigabyte, less what a node has at rest, holds 40,000.
+  // Half a gigabyte, without the memory of an idle node, holds 40,000.
   expect(nodes).toEqual({ byCpu: 1, byMemory: 3, byConnections: 2, needed: 3 });
   expect(nodeBytes).toBeCloseTo(1e8 + (100_000 / 3) * 10_000);
   const small = { ...idle, connectionsPerNode: 10_000 };
   expect(clusterSize(small, COSTS).nodes.needed).toBe(10);
 });
 
-test('Redis keeps codes, rooms and records as long as they live, those of pairing on one master', () => {
+test('Redis keeps codes, rooms and records for their lifetime, those of pairing on one master', () => {
   const { stored, pairingMaster, otherMasters } = clusterSize(LOAD, COSTS);
   const bytes = [1000 * 10 * 1000, 1000 * 86_400 * 1000, 1000 * 2 * 600 * 500];
   const live = (50_000 + 1000 * 120) * 800;
@@ -110,7 +110,7 @@ test('Redis keeps codes, rooms and records as long as they live, those of pairin
   expect(many).toMatchObject({ byMemory: 2, needed: 2 });
 });
 
-test('costs are added and multiplied kind by kind', () => {
+test('costs are added and multiplied by kind', () => {
   const sum = sumOf([times(COSTS.pairing, 2), COSTS.visit]);
   expect(sum).toEqual({ ...NOTHING, nodeMicroseconds: 2400, redisMicroseconds: 500, commands: 45 });
 });

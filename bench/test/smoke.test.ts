@@ -1,4 +1,4 @@
-// The whole way in small: real servers, the real generator, no word on how fast.
+// A complete run on a small scale, with real servers and the real generator, and no judgment of speed.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@couplet/testkit/server';
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { run } from '../../test/support.js';
 import type { Row, ServerName } from '../src/figures/row.js';
 
-test('npm run bench measures forwarding and pairing, of all servers, without an error', () => {
+test('npm run bench measures forwarding and pairing of all servers without an error', () => {
   const out = temporaryFolder();
   run(process.execPath, [
     'scripts/bench.js',
@@ -35,7 +35,7 @@ test('npm run bench measures forwarding and pairing, of all servers, without an 
   expect(version).toBe(`"node": "${process.versions.node}"`);
 }, 60_000);
 
-test('an unknown scenario is refused, with the names of those there are', () => {
+test('an unknown scenario is refused, with the names of the existing ones', () => {
   expect(() => run(process.execPath, ['scripts/bench.js', 'bench', 'nonsense'])).toThrow(
     /no scenario nonsense; there are: .*forward/,
   );

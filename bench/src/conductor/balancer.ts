@@ -1,4 +1,4 @@
-// deploy/Caddyfile.cluster in front of the nodes, on the server's core.
+// Runs deploy/Caddyfile.cluster in front of the nodes, on the server's core.
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { ROOT } from './specs.js';
 
 const START_TIMEOUT_MS = 10_000;
 
-/** `v2.6.2`, or another text that names it; null: there is no Caddy here. */
+/** The Caddy version, such as `v2.6.2`; null if there is no Caddy. */
 export function caddyVersion(): string | null {
   try {
     const text = execFileSync('caddy', ['version'], { encoding: 'utf8' });
@@ -19,7 +19,7 @@ export function caddyVersion(): string | null {
   }
 }
 
-/** Starts it, and waits until it finds a node ready. */
+/** Starts it, and waits until it finds a ready node. */
 export async function startCaddy(
   workFolder: string,
   ports: readonly number[],

@@ -1,4 +1,4 @@
-// The processes of a run: each on its core, each ended by its id, whatever ends the run.
+// Manages the processes of a run: each is pinned to its core, and ended by its id even if the run fails.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chooseCores } from './cores.js';
@@ -8,19 +8,19 @@ export const CORES = chooseCores();
 const running = new Set<ChildProcess>();
 
 export interface ChildOptions {
-  /** `any`: whichever is free, for what no load generator wants a core beside. */
+  /** `any`: any free core, for processes that no load generator needs a core beside. */
   core: 'server' | 'load' | 'any';
   env?: Record<string, string>;
   cwd?: string;
-  /** Where its output goes: a file descriptor, or this process's own. */
+  /** Destination of its output: a file descriptor, or this process's own output. */
   output: number | 'inherit';
 }
 
-/** Starts `node` with these arguments. It has a channel to this process, whose end is meant to be its own. */
+/** Starts `node` with these arguments. It has an IPC channel to this process and should end when the channel closes. */
 export const startNode = (args: readonly string[], options: ChildOptions): ChildProcess =>
   start(process.execPath, args, options, ['ipc']);
 
-/** Starts a program that knows nothing of channels. */
+/** Starts a program without an IPC channel. */
 export const startProgram = (
   program: string,
   args: readonly string[],
@@ -47,7 +47,7 @@ function start(
   return child;
 }
 
-/** Ends a process and waits until it is gone. */
+/** Ends a process and waits until it has ended. */
 export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
@@ -55,7 +55,7 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL
   await gone;
 }
 
-/** For the end of this process, by whatever. */
+/** Runs when this process ends, for any reason. */
 export function endAllNow(): void {
   for (const child of running) child.kill('SIGKILL');
 }

@@ -1,4 +1,4 @@
-// Nodes over one Redis, all of them on the server's core.
+// Runs nodes over one Redis, all of them on the server's core.
 import type { Place, Server } from '../load/job.js';
 import { startCaddy } from './balancer.js';
 import { type RunningRedis, startRedis } from './redis.js';
@@ -8,20 +8,20 @@ import { coupletNode } from './specs.js';
 export interface RunningCluster {
   redis: RunningRedis;
   nodes: readonly RunningServer[];
-  /** Where a job finds it; each call has rooms of its own. */
+  /** The address for a job; each call uses new rooms. */
   under(place: Place): Server;
   stop(): Promise<void>;
 }
 
-/** Settings beyond the usual ones. */
+/** Settings in addition to the usual ones. */
 export interface ClusterSettings {
   redis?: Record<string, string>;
   nodes?: Record<string, string>;
-  /** Whether Caddy stands in front of the nodes. */
+  /** Whether Caddy is in front of the nodes. */
   balanced?: boolean;
 }
 
-/** Pairs that one job may have. */
+/** Number of pairs that one job may have. */
 const PAIRS_OF_A_JOB = 100_000;
 
 export async function startCluster(

@@ -1,10 +1,10 @@
-// Measures several servers in turn, A B C A B C …: what drifts from minute to minute is the same for all.
+// Measures several servers in turn (A B C A B C …), so that drift affects all of them equally.
 import { figureOf, type Row, type Sample, type ServerName } from '../figures/row.js';
 import type { Job, Measurement } from '../load/job.js';
 import { Generator } from './generator.js';
 import { type RunningServer, type ServerSpec, startServer } from './server.js';
 
-/** How much of everything: the whole, or just enough to see that it works. */
+/** The duration of a run: full, or just long enough to see that everything works. */
 export interface Scale {
   rounds: number;
   seconds: number;
@@ -20,7 +20,7 @@ export interface Contender {
 
 export type Measurements = Map<ServerName, Measurement[]>;
 
-/** One server each, one generator each, all there from the beginning; only one pair of them is at work at a time. */
+/** One server and one generator per contestant, all running from the beginning; only one pair is active at a time. */
 export async function contest(
   contenders: readonly Contender[],
   { rounds, seconds, workFolder }: Scale,
@@ -52,7 +52,7 @@ export async function contest(
   return measurements;
 }
 
-/** One value of the measurements as a row. */
+/** One value of the measurements, as a row. */
 export function rowOf(
   row: Omit<Row, 'figures'>,
   measurements: Measurements,

@@ -1,4 +1,4 @@
-// Which core serves and which generates the load, where the system lets one choose.
+// Selects the core of the server and the core of the load generator, if the system allows it.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
@@ -7,7 +7,7 @@ export interface Cores {
   load: number;
 }
 
-/** Two cores that are no siblings of each other; null: there are none, or no `taskset`, and nothing is pinned. */
+/** Two cores that are not hyperthread siblings; null if there are none or no `taskset`, and nothing is pinned. */
 export function chooseCores(): Cores | null {
   try {
     execFileSync('taskset', ['--version'], { stdio: 'ignore' });
@@ -19,7 +19,7 @@ export function chooseCores(): Cores | null {
     const load = cores.find((core) => !siblings.includes(core)) ?? cores[1];
     return load === undefined ? null : { server, load };
   } catch {
-    // Not Linux, or a small one without util-linux.
+    // Not Linux, or a minimal one without util-linux.
     return null;
   }
 }

@@ -1,4 +1,4 @@
-// The conductor's end of a load generator.
+// The conductor's side of a load generator.
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Job, Measurement, Order, Report } from '../load/job.js';
@@ -7,7 +7,7 @@ import { end, startNode } from './children.js';
 
 const PROGRAM = fileURLToPath(new URL('../load/generator.js', import.meta.url));
 
-/** Longest time for an order, beyond the seconds that it asks for. */
+/** Maximum time for an order, in addition to the seconds that it asks for. */
 const PATIENCE_MS = 60_000;
 
 export class Generator {
@@ -19,7 +19,7 @@ export class Generator {
     this.#child = startNode([PROGRAM], { core: 'load', output: 'inherit' });
   }
 
-  /** Starts one that is ready to measure. */
+  /** Starts a generator that is ready to measure. */
   static async prepare(job: Job): Promise<Generator> {
     const generator = new Generator(pidsOf(job));
     try {
@@ -31,7 +31,7 @@ export class Generator {
     }
   }
 
-  /** Tells it that the server was started again. */
+  /** Tells it that the server was restarted. */
   serverIsNow(pid: number): void {
     this.#serverPids = [pid];
   }

@@ -1,4 +1,4 @@
-// What the figures were measured on: absolute ones mean nothing without it.
+// Describes the machine of a run, because absolute figures mean nothing without it.
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
@@ -20,9 +20,9 @@ export interface Machine {
   cores: number;
   memoryGb: number;
   system: string;
-  /** Whether server and load generator had a core each. */
+  /** Whether server and load generator each had a core. */
   pinned: boolean;
-  /** A durable write of 4 KiB in the folder of the databases, in milliseconds; 0.00 is a disk that does not wait. */
+  /** A durable write of 4 KiB in the databases' folder, in milliseconds; 0.00 means that the disk does not wait. */
   fsyncMs: number;
   versions: Record<string, string>;
   commit: string;
@@ -49,7 +49,7 @@ export function describeMachine(workFolder: string): Machine {
   };
 }
 
-/** Whether what is written there is gone with the power: nothing durable can be measured on it. */
+/** Whether writes there are lost without power: durable writes cannot be measured on it. */
 export const isMemory = (folder: string): boolean => statfsSync(folder).type === TMPFS;
 
 function fsyncMs(folder: string): number {
@@ -78,7 +78,7 @@ function commit(): string {
     const changed = git('status', '--porcelain', '--', 'packages').trim() !== '';
     return git('rev-parse', '--short', 'HEAD').trim() + (changed ? ' and changes' : '');
   } catch {
-    // An archive, not a clone.
+    // An archive and not a clone.
     return 'unknown';
   }
 }

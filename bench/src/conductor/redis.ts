@@ -1,4 +1,4 @@
-// A Redis of a run, as docs/cluster.md asks for it: every write is on disk before it is answered. Asked by hand, not by a library.
+// Runs Redis as docs/cluster.md requires: each write is on disk before its answer. Uses no client library.
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -9,10 +9,10 @@ import { end, startProgram } from './children.js';
 import { freePort } from './server.js';
 
 const START_TIMEOUT_MS = 10_000;
-/** Until a monitor has seen the last command. */
+/** Time until a monitor has seen the last command. */
 const SETTLE_MS = 300;
 
-/** `7.0.15`; null: there is no redis-server here. */
+/** The version, such as `7.0.15`; null if there is no redis-server. */
 export function redisVersion(): string | null {
   try {
     const text = execFileSync('redis-server', ['--version'], { encoding: 'utf8' });
@@ -22,12 +22,12 @@ export function redisVersion(): string | null {
   }
 }
 
-/** What the sweep of every minute sends, beside its scripts. */
+/** Commands that the sweep of every minute sends, besides its scripts. */
 const OF_SWEEP = ['zcard', 'zrangebyscore', 'zremrangebyscore'];
 
 /**
- * Commands while a monitor looked: sent by clients, and run by their scripts; how many of each name. Without what nodes do
- * by themselves, whoever their clients are: leases, sweeps, and the empty messages by which a subscription hears itself.
+ * Commands during a monitor run: sent by clients and run by their scripts, by name. Commands that nodes send on their
+ * own are left out: leases, sweeps, and the empty messages by which a subscription tests itself.
  */
 export interface Commands {
   sent: Map<string, number>;
@@ -39,12 +39,12 @@ export interface RunningRedis {
   port: number;
   /** A section of INFO, by name. */
   info(section: 'stats' | 'memory' | 'commandstats'): Promise<Map<string, string>>;
-  /** Counts the commands meanwhile. It takes Redis more than half of its time: nothing else is to be measured then. */
+  /** Counts commands. MONITOR takes more than half of Redis's time, so nothing else may be measured meanwhile. */
   commandsDuring(work: () => Promise<void>): Promise<Commands>;
   stop(): Promise<void>;
 }
 
-/** @param more - settings beyond the usual ones */
+/** @param more - settings in addition to the usual ones */
 export async function startRedis(
   workFolder: string,
   more: Record<string, string>,
@@ -77,7 +77,7 @@ export async function startRedis(
   };
 }
 
-/** What it answers to one command; nothing where it does not. */
+/** The answer to one command; nothing if there is none. */
 function ask(port: number, command: string): Promise<string> {
   return new Promise((resolve) => {
     let text = '';

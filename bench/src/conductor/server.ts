@@ -1,4 +1,4 @@
-// Starts a server, knows when it answers, stops it.
+// Starts a server, waits until it answers, and stops it.
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChildOptions, end, startNode } from './children.js';
 
-/** How to start a server; `folder` is its own, empty at first. */
+/** How to start a server; `folder` is its own, and empty at first. */
 export interface ServerSpec {
   /** Arguments of node. */
   args: readonly string[];
@@ -19,7 +19,7 @@ export interface RunningServer {
   pid: number;
   port: number;
   folder: string;
-  /** From the start of the process to its first answer, in milliseconds. */
+  /** Time from the start of the process to its first answer, in milliseconds. */
   startMs: number;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -27,7 +27,7 @@ export interface RunningServer {
 const START_TIMEOUT_MS = 20_000;
 const PROBE_EVERY_MS = 2;
 
-/** Starts a server; with the folder and the port of one before, it is that one started again. */
+/** Starts a server. With the folder and the port of an earlier one, it restarts that one. */
 export async function startServer(
   spec: ServerSpec,
   workFolder: string,
@@ -77,7 +77,7 @@ function answers(port: number, path: string): Promise<boolean> {
     socket.on('data', (bytes) => {
       answer += bytes.toString('latin1');
     });
-    // Not there yet: `close` follows.
+    // Not listening yet; `close` follows.
     socket.on('error', () => {});
     socket.on('close', () => resolve(answer.startsWith('HTTP/1.1 200 ')));
   });

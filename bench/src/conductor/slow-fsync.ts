@@ -1,4 +1,4 @@
-// A disk that takes longer to make writes durable, for one server: a shim over fsync and fdatasync, compiled here and preloaded.
+// Emulates a slow disk for one server: compiles and preloads a shim over fsync and fdatasync.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { ServerSpec } from './server.js';
@@ -6,7 +6,7 @@ import { ROOT } from './specs.js';
 
 const SOURCE = join(ROOT, 'bench/shim/slow-fsync.c');
 
-/** Compiles the shim into a folder; null where there is no Linux, or no C compiler. */
+/** Compiles the shim into a folder; null if this is not Linux or there is no C compiler. */
 export function compileSlowFsync(folder: string): string | null {
   if (process.platform !== 'linux') return null;
   const library = join(folder, 'slow-fsync.so');
@@ -20,7 +20,7 @@ export function compileSlowFsync(folder: string): string | null {
   }
 }
 
-/** The same server, each fsync of which takes so much longer. */
+/** The same server with each fsync slower by this time. */
 export const withSlowFsync = (spec: ServerSpec, library: string, ms: number): ServerSpec => ({
   ...spec,
   env: (port, folder) => ({

@@ -1,4 +1,4 @@
-// The servers that are measured: ours as it is delivered, with limits that a load test from one address does not meet; and its peers.
+// Defines the measured servers: Couplet as shipped, but with limits that one address does not reach; and its peers.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServerName } from '../figures/row.js';
@@ -8,8 +8,8 @@ export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const peer = (name: string) => join(ROOT, 'bench/dist/peers', `${name}.js`);
 
 /**
- * Everything is on; only what bounds a single address or connection is out of reach, because all load comes from one
- * machine. Each limit is still counted and compared.
+ * Everything is enabled. Only limits per address or connection are set out of reach, because all load comes from one
+ * machine. The server still counts and compares each of them.
  */
 export const LOAD_SETTINGS: Record<string, string> = {
   MAX_CONNECTIONS: '1000000',
@@ -26,12 +26,12 @@ export const LOAD_SETTINGS: Record<string, string> = {
   TRUST_PROXY: '1',
 };
 
-/** Longest queue of connections that wait to be taken, for those peers that can be told. */
+/** Accept queue length, for the peers that have the option. */
 const BACKLOG = '4096';
 
 /**
  * @param nodeArgs - options of node itself, such as those of its profiler
- * @param settings - other than those for a load from one address
+ * @param settings - replace those for a load from one address
  */
 export const couplet = (
   nodeArgs: readonly string[] = [],

@@ -1,4 +1,4 @@
-// Latencies in buckets that grow with the value: percentiles within 0.8 %, in a fixed amount of memory.
+// Counts latencies in buckets that grow with the value: percentiles within 0.8 %, in a fixed amount of memory.
 
 /** Buckets per power of two. */
 const STEPS = 128;
@@ -6,7 +6,7 @@ const STEP_BITS = 7;
 /** Up to 2^37 ns: over two minutes. */
 const BUCKETS = STEPS * 32;
 
-/** What is told of a histogram, in milliseconds. */
+/** Summary of a histogram, in milliseconds. */
 export interface Latency {
   count: number;
   p50: number;
@@ -24,7 +24,7 @@ export class Histogram {
     return this.#count;
   }
 
-  /** Notes one value, in milliseconds. */
+  /** Records one value, in milliseconds. */
   add(milliseconds: number): void {
     const nanoseconds = Math.max(0, milliseconds * 1e6);
     const bucket = bucketOf(nanoseconds);
@@ -33,7 +33,7 @@ export class Histogram {
     if (milliseconds > this.#max) this.#max = milliseconds;
   }
 
-  /** The value below which this share of all values lie, in milliseconds; 0 where there is none. */
+  /** The value below which this share of all values lie, in milliseconds; 0 if there are none. */
   percentile(share: number): number {
     const wanted = Math.max(1, Math.ceil(this.#count * share));
     if (this.#count === 0) return 0;
@@ -62,7 +62,7 @@ export class Histogram {
   }
 }
 
-/** Values below STEPS have a bucket each; above, the top bits choose. */
+/** Values below STEPS have one bucket each; above, the top bits select the bucket. */
 function bucketOf(nanoseconds: number): number {
   if (nanoseconds < STEPS) return Math.floor(nanoseconds);
   const power = Math.floor(Math.log2(nanoseconds));

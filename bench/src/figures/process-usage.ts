@@ -1,16 +1,16 @@
-// CPU time and memory of another process, as the system counts them; null where it cannot be asked.
+// Reads CPU time and memory of another process from the system; null if the system does not provide them.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** Clock ticks per second of /proc/<pid>/stat: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** CPU time that a process has used so far, in milliseconds; to the nanosecond where the kernel keeps it. */
+/** CPU time that a process has used so far, in milliseconds; with nanosecond precision if the kernel provides it. */
 export function cpuMilliseconds(pid: number): number | null {
   return fromSchedstat(pid) ?? fromStat(pid) ?? fromPs(pid, 'time=', clockToMilliseconds);
 }
 
-/** Time for which the main thread was ready to run and did not get its core, in milliseconds. */
+/** Time for which the main thread was runnable but did not get its core, in milliseconds. */
 export function queuedMilliseconds(pid: number): number | null {
   try {
     const [, queued] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ');
@@ -30,7 +30,7 @@ export function residentBytes(pid: number): number | null {
   }
 }
 
-/** Sum over the threads. One that has ended meanwhile no longer counts, which servers at work do not do. */
+/** Sum over the threads. A thread that has ended no longer counts, but busy servers do not end threads. */
 function fromSchedstat(pid: number): number | null {
   try {
     const threads = readdirSync(`/proc/${pid}/task`);
@@ -47,7 +47,7 @@ function fromSchedstat(pid: number): number | null {
 function fromStat(pid: number): number | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name of the program, in brackets, may hold spaces.
+    // The program name, in brackets, may contain spaces.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
   } catch {

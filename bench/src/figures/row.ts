@@ -1,48 +1,48 @@
-// What a scenario measures: one row per quantity, in it one figure per server, in it one value per round.
+// The results of a scenario: one row per quantity, one figure per server, one value per round.
 import { median, roundRatios, spread } from './statistics.js';
 
-/** Servers that are measured. `bare` and `corked` forward by `ws` alone and look at nothing; `fastify` does nothing over HTTP. */
+/** The measured servers. `bare` and `corked` only forward through `ws`, unread; `fastify` is a no-op HTTP route. */
 export type ServerName = 'couplet' | 'peerjs' | 'bare' | 'corked' | 'fastify';
 
 export interface Figure {
-  /** One value per round, in the order of the rounds; so are the shares below, null where the system does not tell. */
+  /** One value per round, in order. The shares below are per round, too, and null if the system does not provide them. */
   rounds: number[];
-  /** Busy share of one core: of the load generator, of the server; the larger one was the limit. */
+  /** Busy share of one core, of the load generator and of the server; the larger one was the limit. */
   loadCpu: (number | null)[];
   serverCpu: (number | null)[];
-  /** Share of the time for which either was ready to run and another process had its core. */
+  /** Share of the time for which either was runnable while another process had its core. */
   crowded: (number | null)[];
   /** Answers or messages that were wrong, missing or refused, in all rounds. */
   errors: number;
 }
 
 export interface Row {
-  /** Such as `forward/100/candidate/8`; goals name rows by it. */
+  /** Such as `forward/100/candidate/8`; goals refer to rows by it. */
   id: string;
   label: string;
   unit: string;
   better: 'more' | 'less';
   figures: Partial<Record<ServerName, Figure>>;
-  /** What a reader must know to take it right. */
+  /** A note that a reader needs to interpret the row. */
   note?: string;
 }
 
 export const medianOf = (figure: Figure): number => median(figure.rounds);
 export const spreadOf = (figure: Figure): number => spread(figure.rounds);
 
-/** The median of what is known; null where nothing is. */
+/** The median of the known values; null if there are none. */
 export function medianShare(shares: readonly (number | null)[]): number | null {
   const known = shares.filter((share) => share !== null);
   return known.length === 0 ? null : median(known);
 }
 
-/** Ours over theirs, round by round; empty where one of the two was not measured. */
+/** Couplet's figure over the other's, per round; empty if one of the two was not measured. */
 export function ratiosOf(row: Row, against: ServerName): number[] {
   const { couplet, [against]: other } = row.figures;
   return couplet && other ? roundRatios(couplet.rounds, other.rounds) : [];
 }
 
-/** One round: its value, and who was busy. */
+/** One round: its value, and CPU shares. */
 export interface Sample {
   value: number;
   loadCpu: number | null;
@@ -59,6 +59,6 @@ export const figureOf = (samples: readonly Sample[]): Figure => ({
   errors: samples.reduce((sum, { errors }) => sum + errors, 0),
 });
 
-/** A figure of one round in which nobody looked who was busy. */
+/** A figure of one round without CPU shares. */
 export const single = (value: number, errors = 0): Figure =>
   figureOf([{ value, loadCpu: null, serverCpu: null, crowded: null, errors }]);

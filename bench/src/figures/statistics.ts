@@ -1,4 +1,4 @@
-// Medians and spreads of a few rounds. Pure.
+// Computes medians and spreads of a few rounds. Pure.
 
 export function median(values: readonly number[]): number {
   if (values.length === 0) return Number.NaN;
@@ -8,7 +8,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
-/** From the lowest round to the highest, as a share of the median. */
+/** The range from the lowest to the highest round, as a share of the median. */
 export function spread(values: readonly number[]): number {
   const middle = median(values);
   if (values.length < 2 || middle === 0) return 0;
@@ -16,7 +16,7 @@ export function spread(values: readonly number[]): number {
 }
 
 /**
- * Ratios of rounds that ran one right after the other: what drifts from minute to minute is the same for both.
+ * Ratios of rounds that ran one right after the other, so drift affects both equally.
  * Rounds that one of them lacks are left out.
  */
 export function roundRatios(ours: readonly number[], theirs: readonly number[]): number[] {

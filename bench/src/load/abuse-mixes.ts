@@ -1,4 +1,4 @@
-// What one address can do at most, each request and message of which is allowed.
+// The heaviest loads of one address that consist of allowed requests and messages only.
 
 import { connect, type Socket } from 'node:net';
 import { setPriority } from 'node:os';
@@ -7,15 +7,15 @@ import { clientFrame, openingHandshake, PING, TEXT, textFrame } from '../wire/cl
 /** All of it comes from one address, which is not that of the healthy pair. */
 const ADDRESS = '127.0.0.2';
 
-/** A connection that was closed is opened again after this time, in milliseconds: the attacker has to leave the other load its core. */
+/** Delay before a closed connection is reopened, in milliseconds. The attacker must leave the core to the other load. */
 const REOPEN_MS = 20;
 
-/** Bytes that one connection may have under way; its socket takes no more than the server reads. */
+/** Bytes that one connection may have in flight; its socket accepts no more than the server reads. */
 const MAX_UNDER_WAY = 262_144;
 
 export interface Mix {
   label: string;
-  /** Begins; everything goes on until the process ends. */
+  /** Begins the load, which lasts until the process ends. */
   start: (port: number) => void;
 }
 
@@ -28,7 +28,7 @@ const request = (method: string, path: string, body = '') =>
       `\r\n${body}`,
   );
 
-/** Keeps so many connections that send the same bytes again and again, as fast as they are read. */
+/** Keeps this many connections that send the same bytes repeatedly, as fast as they are read. */
 function flood(port: number, connections: number, bytes: Buffer): void {
   const open = () => {
     const socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS });
@@ -76,7 +76,7 @@ const CANDIDATE = textFrame({
   },
 });
 
-/** Pairs that send what one connection may, in bursts of ten. */
+/** Pairs that send as much as one connection may, in bursts of ten. */
 function floodingPairs(port: number, pairs: number): void {
   const tenth = Buffer.concat(Array<Buffer>(10).fill(CANDIDATE));
   const sockets = new Set<Socket>();
@@ -100,7 +100,7 @@ function floodingPairs(port: number, pairs: number): void {
   }, 100);
 }
 
-/** WebSockets that send the same frames again and again, as fast as they are read. */
+/** WebSockets that send the same frames repeatedly, as fast as they are read. */
 function floodFrames(port: number, connections: number, frames: Buffer): void {
   const open = () => {
     const socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS });
@@ -117,7 +117,7 @@ function floodFrames(port: number, connections: number, frames: Buffer): void {
   for (let n = 0; n < connections; n++) open();
 }
 
-/** Opens connections, writes these bytes, and closes each as soon as it is answered. */
+/** Opens connections, writes these bytes, and closes each once it is answered. */
 function churn(port: number, connections: number, bytes: Buffer): void {
   const open = () => {
     const socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS });
@@ -129,7 +129,7 @@ function churn(port: number, connections: number, bytes: Buffer): void {
   for (let n = 0; n < connections; n++) open();
 }
 
-/** Opens connections and leaves them alone. */
+/** Opens connections and leaves them idle. */
 function idle(port: number, connections: number): void {
   const open = () => {
     const socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS });

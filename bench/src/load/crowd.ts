@@ -1,10 +1,10 @@
-// Opens many WebSockets, a few at a time or all at once, and tells how long it took until the last was in its room.
+// Opens many WebSockets, a few at a time or all at once, and measures the time until the last is in its room.
 import type { CrowdJob, Load, Measured, Server } from './job.js';
 import { CpuMeter, portFor } from './nodes.js';
 import { bytesPer } from './traffic.js';
 import { LoadWebSocket } from './web-socket.js';
 
-/** A client whose connection failed comes again after this long, in milliseconds. */
+/** Delay before a client whose connection failed tries again, in milliseconds. */
 const RETRY_MS = 1000;
 
 export interface CrowdOptions extends Server {
@@ -16,11 +16,11 @@ export interface CrowdOptions extends Server {
 
 export interface Crowd {
   sockets: LoadWebSocket[];
-  /** Connections that failed and were tried again. */
+  /** Connections that failed and were retried. */
   failures: number;
 }
 
-/** Resolves when all are ready; who waits for how long is up to the conductor. */
+/** Resolves when all are ready. The conductor limits the time. */
 export function openCrowd(options: CrowdOptions): Promise<Crowd> {
   const { dialect, connections, join, atOnce, cluster } = options;
   const sockets: LoadWebSocket[] = [];

@@ -1,4 +1,4 @@
-// How a client enters and what it sends, for each server that forwards: the frames have the same size for all.
+// Defines how a client enters and what it sends, for each forwarding server. The frames have the same size for all.
 import { textFrame } from '../wire/client-frames.js';
 
 export type FrameKind = 'candidate' | 'offer';
@@ -10,23 +10,23 @@ export interface Dialect {
   path(pair: number, seat: number): string;
   /** Text frames that a client receives before it may send anything. */
   greetings: number;
-  /** What it then sends to enter its room; undefined: it is in. */
+  /** The message that it then sends to enter its room; undefined if it is already in. */
   join: ((pair: number, seat: number) => Buffer) | undefined;
-  /** Text frames that a client has received, in all, once its room is ready. */
+  /** Number of text frames that a client has received once its room is ready. */
   untilReady: number;
-  /** A frame for the other one of the pair. */
+  /** A frame for the peer. */
   frame(kind: FrameKind, pair: number, seat: number): Buffer;
-  /** Whether the frame is the same for all: then one is kept for all. */
+  /** Whether the frame is the same for all clients, and is then stored once. */
   sharesFrames: boolean;
 }
 
-/** Bytes of a message, before framing: a candidate as browsers send them, an offer of a data channel with some candidates. */
+/** Bytes of a message before framing: a typical browser candidate, or a data channel offer with some candidates. */
 export const MESSAGE_BYTES: Record<FrameKind, number> = { candidate: 245, offer: 2500 };
 
 const roomId = (pair: number): string => pair.toString(16).padStart(48, '0');
 const peerId = (pair: number, seat: number): string => `${roomId(pair).slice(12)}-${seat}`;
 
-/** A candidate whose text is as long as `bytes` asks for. */
+/** A candidate whose text has `bytes` bytes. */
 const candidate = (text: string) => ({
   candidate: `candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx${text}`,
   sdpMLineIndex: 0,
@@ -34,7 +34,7 @@ const candidate = (text: string) => ({
 });
 const sdp = (text: string) => `v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\n${text}`;
 
-/** Fills the one text of a message up until the whole has its size. */
+/** Extends the text of a message until the whole message has its size. */
 function filled(kind: FrameKind, message: (text: string) => object): Buffer {
   const bare = JSON.stringify(message('')).length;
   const room = MESSAGE_BYTES[kind] - bare;

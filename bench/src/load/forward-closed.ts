@@ -1,11 +1,11 @@
-// Forwarding in a closed loop: whoever receives messages sends as many back, so the server is never idle.
+// Forwards in a closed loop: a client that receives messages sends as many back, so the server is never idle.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClosedForwardJob, Load, Measured } from './job.js';
 import { CpuMeter } from './nodes.js';
 import { faultsOf, type Member, openPairs } from './pairs.js';
 
 const WARM_UP_MS = 600;
-/** Between two measurements: to get going, and until what is on its way has arrived. */
+/** Time between two measurements, to warm up and to let messages in flight arrive. */
 const SETTLE_MS = 120;
 const DRAIN_MS = 40;
 
@@ -38,7 +38,7 @@ export class ClosedForwardLoad implements Load {
 
   async measure(seconds: number): Promise<Measured> {
     const faultsBefore = this.#faults + faultsOf(this.#members);
-    // Many connections cost something at rest too, their heartbeats: that is not the messages' cost.
+    // Many connections also have a cost at rest, their heartbeats, which is not a cost of the messages.
     const atRest = this.#job.hop ? (await this.#cpuShares(seconds)).server : 0;
     let messagesPerSecond = 0;
     let busy = { server: 0, redis: 0 };
@@ -64,7 +64,7 @@ export class ClosedForwardLoad implements Load {
     for (const { socket } of this.#members) socket.destroy();
   }
 
-  /** Cores that server and Redis keep busy meanwhile; NaN where the system does not say. */
+  /** Cores that server and Redis use in the meantime; NaN if the system does not report it. */
   async #cpuShares(seconds: number): Promise<{ server: number; redis: number }> {
     const cpu = new CpuMeter(this.#job);
     cpu.start();

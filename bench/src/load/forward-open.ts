@@ -1,4 +1,4 @@
-// Forwarding at a fixed rate: what a message takes when the server is not full, and what its slowest take.
+// Forwards at a fixed rate: measures the latency of messages, and of the slowest, below the server's capacity.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram } from '../figures/histogram.js';
 import type { Load, Measured, OpenForwardJob } from './job.js';
@@ -8,7 +8,7 @@ import { faultsOf, type Member, openPairs } from './pairs.js';
 import { bytesPer, type Traffic, trafficOf } from './traffic.js';
 
 const WARM_UP_MS = 600;
-/** How long stragglers are waited for; what has not come by then is lost. */
+/** How long the test waits for late messages; later ones are lost. */
 const DRAIN_MS = 1000;
 
 /**
@@ -22,7 +22,7 @@ export class OpenForwardLoad implements Load {
   readonly #pace: Pace;
   readonly #cpu: CpuMeter;
   #members: Member[] = [];
-  /** Per member: when each message on its way to it was sent; they arrive in that order. */
+  /** Per member: the send time of each message on its way to it. Messages arrive in that order. */
   #sentAt: number[][] = [];
   #next = 0;
   #sent = 0;
@@ -96,7 +96,7 @@ export class OpenForwardLoad implements Load {
   }
 
   #sendNext(lateMs: number): void {
-    // One of each pair after the other, then the others of each pair.
+    // One of each pair in turn, then the others of each pair.
     const { pairs } = this.#job;
     const turn = this.#next++;
     const n = (turn % pairs) * 2 + (Math.floor(turn / pairs) % 2);

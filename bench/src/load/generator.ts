@@ -1,4 +1,4 @@
-// The load generator: a process of its own, which does one job on the conductor's orders and ends with it.
+// The load generator: a separate process that does one job on the conductor's orders and then ends.
 import { cpuMilliseconds, queuedMilliseconds } from '../figures/process-usage.js';
 import { CrowdLoad } from './crowd.js';
 import { ClosedForwardLoad } from './forward-closed.js';
@@ -27,7 +27,7 @@ function loadFor(job: Job): Load {
   }
 }
 
-/** Measures, and notes how busy both processes were meanwhile, and how long others kept them from their cores. */
+/** Measures, and records CPU shares of both processes and the time that others kept them from their cores. */
 async function measured(
   load: Load,
   seconds: number,
@@ -37,7 +37,7 @@ async function measured(
     load: cpuMilliseconds(process.pid),
     server: sumOf(serverPids.map(cpuMilliseconds)),
     loadQueued: queuedMilliseconds(process.pid),
-    // Nodes on one core keep each other waiting, which tells nothing of others.
+    // Nodes on one core make each other wait, which is not the effect of other processes.
     serverQueued: serverPids.length === 1 ? queuedMilliseconds(serverPids[0] as number) : null,
   });
   const startedAt = performance.now();
@@ -81,5 +81,5 @@ process.on('message', (order: Order) => {
     .catch((error: Error): Report => ({ report: 'failed', reason: error.message }))
     .then((report) => process.send?.(report));
 });
-// Without a conductor there is nobody to measure for.
+// Without a conductor, it ends.
 process.on('disconnect', () => process.exit(0));

@@ -1,4 +1,4 @@
-// A pair that forwards at a modest rate, and a device that pairs over REST: what users notice while somebody else floods.
+// A pair that forwards at a modest rate and a device that pairs over REST: the effect of a flood on users.
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { clientFrame, openingHandshake, TEXT } from '../wire/client-frames.js';
 const FORWARD_EVERY_MS = 10;
 const REST_EVERY_MS = 25;
 
-/** How long answers are waited for after the last request, in milliseconds; what has not come by then is an error. */
+/** How long the test waits for answers after the last request, in milliseconds; later ones are errors. */
 const PATIENCE_MS = 5000;
 
 export interface Health {
@@ -20,7 +20,7 @@ export interface Health {
   serverCpu: number | null;
 }
 
-/** Measures for so many seconds, after a time in which the flood begins. */
+/** Measures for this many seconds, after a time for the flood to begin. */
 export async function measureHealth(
   { port, pid }: { port: number; pid: number },
   seconds: number,
@@ -52,7 +52,7 @@ export async function measureHealth(
   };
 }
 
-/** User and system time of a process, in seconds; null where the system does not tell. */
+/** User and system time of a process, in seconds; null if the system does not provide it. */
 function cpuSeconds(pid: number): number | null {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
@@ -62,7 +62,7 @@ function cpuSeconds(pid: number): number | null {
   }
 }
 
-/** Two WebSockets in a room: one sends its time, the other looks at it. */
+/** Two WebSockets in a room: one sends its time, the other reads it. */
 class Pair {
   readonly latency = new Histogram();
   readonly #sender: Socket;
@@ -127,7 +127,7 @@ async function joined(port: number): Promise<Socket> {
   return socket;
 }
 
-/** The steps of a pairing, one after the other, each with the status that is right. */
+/** The steps of a pairing in sequence, each with its expected status. */
 const STEPS: [method: string, path: string, status: number][] = [
   ['POST', '/api/rooms', 201],
   ['POST', '/api/rooms/check', 204],

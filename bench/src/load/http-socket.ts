@@ -1,10 +1,10 @@
-// One HTTP connection of the generator: bytes out, answers in, in order.
+// One HTTP connection of the generator: writes request bytes, and reads answers in order.
 import type { Socket } from 'node:net';
 import { HttpReader, type OnAnswer } from '../wire/http-reader.js';
 import { dial } from './raw-socket.js';
 
 export class HttpSocket {
-  /** What is to be done with the next answer. */
+  /** Handles the next answer. */
   onAnswer: OnAnswer = () => {};
   onClose: () => void = () => {};
   readonly #socket: Socket;
@@ -18,7 +18,7 @@ export class HttpSocket {
     });
   }
 
-  /** Opens so many, a few at a time. */
+  /** Opens this many, a few at a time. */
   static async open(port: number, count: number): Promise<HttpSocket[]> {
     const sockets: HttpSocket[] = [];
     const openOne = (number: number) =>
@@ -48,7 +48,7 @@ export class HttpSocket {
     this.#socket.write(request);
   }
 
-  /** Sends a request when none is under way, and resolves to the status of its answer. */
+  /** Sends a request if none is in progress, and resolves to the status of its answer. */
   ask(request: Buffer): Promise<number> {
     return new Promise((resolve) => {
       this.onAnswer = (status) => resolve(status);

@@ -1,41 +1,41 @@
-// What the load generator can be told to do, and what it answers: the whole language between it and the conductor.
+// Defines the messages between the conductor and the load generator: jobs and their results.
 import type { DialectName, FrameKind } from './dialects.js';
 
-/** Where the server under load is. */
+/** The address of the server under load. */
 export interface Server {
   port: number;
   pid: number;
-  /** Where there are several nodes. */
+  /** The nodes, if there are several. */
   cluster?: ClusterUnderLoad;
 }
 
-/** Where the two of a pair are: at one node, at different ones, or where a balancer sends them with the room hint or without. */
+/** The nodes of a pair: the same, different ones, or chosen by a balancer with or without the room hint. */
 export type Place = 'same' | 'apart' | 'hinted' | 'unhinted';
 
-/** Nodes of one cluster; `port` and `pid` are the first one's. */
+/** Nodes of one cluster; `port` and `pid` are those of the first. */
 export interface ClusterUnderLoad {
   ports: readonly number[];
   pids: readonly number[];
   redisPid: number;
   balancerPort: number | undefined;
   place: Place;
-  /** Number of the first pair: rooms of their own for each generator. */
+  /** Number of the first pair, so that each generator has its own rooms. */
   firstPair: number;
 }
 
-/** Pairs that answer every message with one: as fast as the server forwards. */
+/** Pairs that answer each message with another, as fast as the server forwards. */
 export interface ClosedForwardJob extends Server {
   kind: 'forward-closed';
   dialect: DialectName;
   pairs: number;
   frame: FrameKind;
-  /** Messages on their way in each pair; with `hop`, in all pairs together. */
+  /** Messages in flight in each pair; with `hop`, in all pairs together. */
   inFlight: number;
-  /** Whether an answer is sent in the next room, so that few messages at a time visit every room. */
+  /** Whether an answer is sent in the next room, so that a few messages visit every room. */
   hop: boolean;
 }
 
-/** Pairs that send at a fixed rate, whatever the server does. */
+/** Pairs that send at a fixed rate, regardless of the server. */
 export interface OpenForwardJob extends Server {
   kind: 'forward-open';
   dialect: DialectName;
@@ -44,16 +44,16 @@ export interface OpenForwardJob extends Server {
   messagesPerSecond: number;
 }
 
-/** Clients that pair: create, check, accept, check; or, against a server that does nothing, as many single requests. */
+/** Clients that pair: create, check, accept, check; or, against a no-op server, as many single requests. */
 export interface PairingJob extends Server {
   kind: 'pairing';
   flow: 'pairing' | 'no-op';
   clients: number;
-  /** Flows per second of all clients together; 0: as many as there can be. */
+  /** Flows per second of all clients together; 0: as many as possible. */
   flowsPerSecond: number;
 }
 
-/** Forwarding at a fixed rate while others pair; the pairing can be left out, and is then the comparison. */
+/** Forwards at a fixed rate while others pair; without the pairing, it is the comparison. */
 export interface MixedJob extends Server {
   kind: 'mixed';
   forward: OpenForwardJob;
@@ -66,36 +66,36 @@ export interface WaitJob extends Server {
   checks: number;
 }
 
-/** Connections that are opened and then left alone. */
+/** Connections that are opened and then left idle. */
 export interface CrowdJob extends Server {
   kind: 'crowd';
   dialect: DialectName;
   connections: number;
   /** Whether they enter rooms, in pairs. */
   join: boolean;
-  /** Connections that may be in the making at once; `connections` makes it a storm. */
+  /** Number of connections that may be opening at once; if it equals `connections`, this is a storm. */
   atOnce: number;
 }
 
 export type Job = ClosedForwardJob | OpenForwardJob | PairingJob | MixedJob | WaitJob | CrowdJob;
 
-/** What one measurement found. */
+/** The results of one measurement. */
 export interface Measured {
-  /** By name; each job says which it has. */
+  /** By name; each job documents its values. */
   values: Record<string, number>;
   errors: number;
 }
 
-/** What the generator adds: who was busy while it was measured. */
+/** Values that the generator adds: CPU shares during the measurement. */
 export interface Measurement extends Measured {
   loadCpu: number | null;
   serverCpu: number | null;
   crowded: number | null;
 }
 
-/** One job under way, in the generator. */
+/** A running job in the generator. */
 export interface Load {
-  /** Connects, and warms both sides up. */
+  /** Connects, and warms up both sides. */
   prepare(): Promise<void>;
   /** Measures for about this long. May be called again. */
   measure(seconds: number): Promise<Measured>;

@@ -1,4 +1,4 @@
-// Forwarding at a fixed rate and pairing at another, from one event loop: two generators on one core would delay each other.
+// Forwards and pairs at fixed rates from one event loop, because two generators on one core would delay each other.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OpenForwardLoad } from './forward-open.js';
 import type { Load, Measured, MixedJob } from './job.js';

@@ -1,10 +1,10 @@
-// Which node a connection goes to, and what the nodes and their Redis spend.
+// Selects the node of each connection, and measures the CPU time of the nodes and their Redis.
 import { cpuMilliseconds } from '../figures/process-usage.js';
 import type { Server } from './job.js';
 
 /**
- * Port for a connection of these pairs. Without a balancer, pairs take the nodes in turns; apart, the second one goes to the
- * next node.
+ * Port for a connection of these pairs. Without a balancer, pairs are assigned to nodes in turn; with `apart`, the
+ * second member goes to the next node.
  */
 export function portFor({ port, cluster }: Server, pair: number, seat: number): number {
   if (cluster === undefined) return port;
@@ -15,7 +15,7 @@ export function portFor({ port, cluster }: Server, pair: number, seat: number): 
 
 export const pidsOf = ({ pid, cluster }: Server): readonly number[] => cluster?.pids ?? [pid];
 
-/** CPU time of all nodes, and of their Redis, since it was started. */
+/** CPU time of all nodes, and of their Redis, since the start. */
 export class CpuMeter {
   readonly #job: Server;
   #nodes = 0;
@@ -29,7 +29,7 @@ export class CpuMeter {
     ({ nodes: this.#nodes, redis: this.#redis } = this.#read());
   }
 
-  /** Microseconds per event, with `events` of them since the start; NaN where the system does not say. */
+  /** Microseconds per event, for `events` since the start; NaN if the system does not report it. */
   per(events: number): { serverMicroseconds: number; redisMicroseconds: number } {
     const { nodes, redis } = this.#read();
     return {

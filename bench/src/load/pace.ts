@@ -1,6 +1,6 @@
-// Things done at a fixed rate, whatever becomes of them: an open loop. It spins, so that each is done when it is due.
+// Runs actions at a fixed rate in an open loop. It spins, so that each action runs on time.
 
-/** Calls `act` `perSecond` times a second; the one thing that knows is how late each call was. */
+/** Calls `act` `perSecond` times a second, and tells each call how late it is. */
 export class Pace {
   readonly #perSecond: number;
   readonly #act: (lateMs: number) => void;

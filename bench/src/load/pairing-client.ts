@@ -1,4 +1,4 @@
-// One client that pairs with itself: create, check (still waiting), accept, check (the room). Every answer is checked.
+// One client that pairs with itself: create, check (still waiting), accept, check (the room). Checks every answer.
 import {
   acceptRequest,
   addressOf,
@@ -8,13 +8,13 @@ import {
 } from '../wire/pairing-requests.js';
 import type { HttpSocket } from './http-socket.js';
 
-/** One request of a flow, and the answer that is right. */
+/** One request of a flow, and its expected answer. */
 interface Step {
   request: RequestTemplate;
   status: number;
-  /** Whether the answer names the room, which must be the same in the whole flow. */
+  /** Whether the answer contains the room, which must be the same in the whole flow. */
   room: boolean;
-  /** Which device asks. */
+  /** The device that sends the request. */
   device?: 'second';
 }
 
@@ -39,11 +39,11 @@ const ROOM = '{"roomid":"';
 const ROOM_DIGITS = 48;
 
 export interface PairingEvents {
-  /** An answer, and how long it took in milliseconds. */
+  /** An answer, and its time in milliseconds. */
   onAnswer: (ms: number) => void;
-  /** The end of a flow; from here a client may start its next one. */
+  /** The end of a flow, after which a client may start the next one. */
   onFlow: (client: PairingClient, ms: number) => void;
-  /** A wrong answer: the flow is given up, and ended. */
+  /** A wrong answer, which ends the flow. */
   onFault: (fault: string) => void;
 }
 
@@ -60,7 +60,7 @@ export class PairingClient {
   #askedAt = 0;
   #rooms = 0;
 
-  /** @param sockets - of the first device and the second; one: both use it */
+  /** @param sockets - of the first and the second device; with one, both use it */
   constructor(sockets: readonly HttpSocket[], steps: Step[], events: PairingEvents) {
     this.#first = sockets[0] as HttpSocket;
     this.#second = sockets[1] ?? this.#first;

@@ -1,4 +1,4 @@
-// Many clients that pair: as fast as each gets its answers, or so many flows a second.
+// Many clients that pair, as fast as each gets its answers or at a fixed rate of flows.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram } from '../figures/histogram.js';
 import { HttpSocket } from './http-socket.js';
@@ -9,7 +9,7 @@ import { FLOWS, PairingClient } from './pairing-client.js';
 import { bytesPer, type Traffic, trafficOf } from './traffic.js';
 
 const WARM_UP_MS = 1000;
-/** How long the flows under way may take to end. */
+/** Time for the running flows to end. */
 const DRAIN_MS = 5000;
 
 /**
@@ -102,7 +102,7 @@ export class PairingLoad implements Load {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** In an open loop: the next flow is due. Where every client is busy the server is too slow, which the rate shows. */
+  /** In an open loop, starts the next flow when due. If every client is busy, the server is too slow; the rate shows it. */
   #startOne(): void {
     this.#idle.pop()?.start(this.#flow++);
   }

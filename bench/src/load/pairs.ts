@@ -1,4 +1,4 @@
-// Pairs of WebSockets in their rooms, with the frames that they send: what both ways of forwarding start from.
+// Pairs of WebSockets in their rooms with their frames, shared by both forwarding loads.
 import { type Crowd, openCrowd } from './crowd.js';
 import { DIALECTS, MESSAGE_BYTES } from './dialects.js';
 import type { ClosedForwardJob, OpenForwardJob } from './job.js';
@@ -6,7 +6,7 @@ import type { LoadWebSocket } from './web-socket.js';
 
 const OPENING_AT_ONCE = 256;
 
-/** One connection, the other one of its pair, and its frames: `copies` of the same, one after the other. */
+/** One connection, its peer, and its frames: `copies` of one frame in a row. */
 export interface Member {
   socket: LoadWebSocket;
   peer: Member;
@@ -37,7 +37,7 @@ export async function openPairs(
   return members;
 }
 
-/** Sends one message each way in every pair: what arrives must be that message, and its length is that of all others. */
+/** Sends one message in each direction of every pair. It must arrive unchanged, and gives the length of all others. */
 async function learnLengths(members: readonly Member[], job: { frame: string }): Promise<void> {
   await Promise.all(
     members.map(
@@ -58,12 +58,12 @@ async function learnLengths(members: readonly Member[], job: { frame: string }):
   );
 }
 
-/** Messages that were not what was sent, since the beginning; a connection that closed is one too. */
+/** Wrong messages since the beginning, including closed connections. */
 export const faultsOf = (members: readonly Member[]): number =>
   members.reduce(
     (sum, { socket: { counter } }) => sum + counter.unexpected + (counter.closed ? 1 : 0),
     0,
   );
 
-/** Bytes that a message has on the wire, both ways; for the papers. */
+/** Bytes of a message on the wire, in each direction, for the documents. */
 export const messageBytes = MESSAGE_BYTES;

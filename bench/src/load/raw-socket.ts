@@ -1,26 +1,26 @@
-// TCP sockets that read into one buffer shared by all: the generator allocates nothing for what it receives.
+// TCP sockets that read into one shared buffer, so that the generator allocates nothing for received data.
 import { connect, type Socket } from 'node:net';
 
 const RECEIVED = Buffer.allocUnsafeSlow(262_144);
 
-/** Source ports, below those that Linux hands out by itself. */
+/** Source ports, below the range that Linux assigns automatically. */
 const FIRST_PORT = 10_000;
 const PORTS = 22_000;
 
 export interface SocketEvents {
   onOpen: () => void;
-  /** Bytes that are good only during the call. */
+  /** Bytes that are valid only during the call. */
   onBytes: (bytes: Buffer) => void;
-  /** The end, by whomever; called once, with the code of the error if it was one. */
+  /** The end of the connection, by either side; called once, with the code of the error if there was one. */
   onClose: (reason: string) => void;
 }
 
 let dialed = 0;
 
 /**
- * Where a socket comes from. Left to the system, one address has too few ports for a crowd, and finding a free one
- * among many takes longer than all the rest. On Linux all of 127.0.0.0/8 is this machine: each generator has addresses
- * of its own, so that it never meets what another left behind.
+ * Source addresses and ports of sockets. One address has too few automatic ports for a crowd, and finding a free one
+ * among many takes most of the time. On Linux, all of 127.0.0.0/8 is this machine: each generator has its own
+ * addresses, so that it never meets sockets that another left behind.
  */
 function source(): { localAddress: string; localPort: number } | object {
   if (process.platform !== 'linux') return {};

@@ -1,4 +1,4 @@
-// Bytes that clients send and get: what TCP carries, so with the heads of HTTP and WebSocket and without those of TCP.
+// Counts the bytes of clients as TCP carries them: with the headers of HTTP and WebSocket, without those of TCP.
 
 export interface Traffic {
   readonly sent: number;
@@ -10,7 +10,7 @@ export const trafficOf = (sockets: readonly Traffic[]): Traffic => ({
   received: sockets.reduce((sum, { received }) => sum + received, 0),
 });
 
-/** Bytes per event, with `events` of them since `before`. */
+/** Bytes per event, for `events` since `before`. */
 export function bytesPer(events: number, sockets: readonly Traffic[], before?: Traffic) {
   const { sent, received } = trafficOf(sockets);
   return {

@@ -1,4 +1,4 @@
-// Checks held by `Prefer: wait`, thousands at once: what they cost while nothing happens, and how soon an accept answers them.
+// Thousands of checks held by `Prefer: wait`: measures their cost at rest, and the time from an accept to their answer.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram } from '../figures/histogram.js';
 import { cpuMilliseconds } from '../figures/process-usage.js';
@@ -6,12 +6,12 @@ import { acceptRequest, addressOf, checkRequest, createRequest } from '../wire/p
 import { HttpSocket } from './http-socket.js';
 import type { Load, Measured, WaitJob } from './job.js';
 
-/** Connections that create and accept; the held checks have one each. */
+/** Connections that create and accept; each held check has its own. */
 const HANDS = 32;
 const WAIT_SECONDS = 30;
-/** Accepts sent one at a time, before the rest go out as many at a time as there are hands. */
+/** Accepts sent one at a time, before the rest is sent in parallel over all connections. */
 const LONE_SHARE = 0.1;
-/** How long the answers may take to arrive once everything is accepted. */
+/** Time for the answers to arrive after all accepts. */
 const DRAIN_MS = 2000;
 
 /** Values: `idleCpu` and `heldCpu` in ms per second, before and while the checks are held; `loneP50`, `loneP99`, `crowdP50`, `crowdP99`. */
@@ -29,7 +29,7 @@ export class WaitLoad implements Load {
     const { port, checks } = this.#job;
     this.#hands = await HttpSocket.open(port, HANDS);
     this.#waiting = await HttpSocket.open(port, checks);
-    // A connection that has never asked for anything is not kept for long.
+    // A connection without any request is not kept for long.
     const hello = Buffer.from('GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
     await Promise.all(this.#waiting.map((socket) => socket.ask(hello)));
   }
@@ -56,7 +56,7 @@ export class WaitLoad implements Load {
         else (n < loneOnes ? lone : crowd).add(performance.now() - acceptedAt[n]);
       };
       socket.onClose = () => fault('a connection was closed');
-      // A template each: what is being written must not change.
+      // One template each, because bytes that are being written must not change.
       socket.send(checkRequest(port, addressOf(n), WAIT_SECONDS).fill(first + n, first + n));
     }
     const heldCpu = await this.#cpuAtRest(seconds);
@@ -86,14 +86,14 @@ export class WaitLoad implements Load {
     for (const socket of [...this.#hands, ...this.#waiting]) socket.destroy();
   }
 
-  /** CPU time of the server per second, once it has come to rest. */
+  /** CPU time of the server per second, once it is at rest. */
   async #cpuAtRest(seconds: number): Promise<number> {
     const used = async (forSeconds: number) => {
       const before = cpuMilliseconds(this.#job.pid) ?? Number.NaN;
       await sleep(forSeconds * 1000);
       return ((cpuMilliseconds(this.#job.pid) ?? Number.NaN) - before) / forSeconds;
     };
-    // At rest: two tenths of a second in a row with hardly anything to do; without figures, a second must do.
+    // At rest: two tenths of a second in a row with hardly any CPU time; if that is unknown, after one second.
     for (let calm = 0, tries = 0; calm < 2 && tries < 50; tries++) {
       const busy = await used(0.1);
       calm = busy < 50 || (Number.isNaN(busy) && tries > 8) ? calm + 1 : 0;
@@ -105,7 +105,7 @@ export class WaitLoad implements Load {
     return this.#byHands(HANDS, 0, count, first, make, right, () => {});
   }
 
-  /** Sends the requests `from`–`to`, one after the other per hand; resolves to how many got another answer. */
+  /** Sends the requests `from`–`to` in sequence per connection; resolves to the number of wrong answers. */
   async #byHands(
     hands: number,
     from: number,

@@ -10,7 +10,7 @@ const END_OF_HEAD = '\r\n\r\n';
 export interface WebSocketOptions {
   port: number;
   dialect: DialectName;
-  /** Counts the sockets of the generator; two neighbours, an even one and the next, are a pair. */
+  /** Counts the sockets of the generator; an even number and the next one are a pair. */
   number: number;
   join: boolean;
   /** Whether its address has the room hint. */
@@ -21,7 +21,7 @@ export class LoadWebSocket {
   readonly pair: number;
   readonly seat: number;
   readonly counter = new FrameCounter();
-  /** Called with how many text frames one read has completed, once it is ready. */
+  /** Called with the number of text frames that one read has completed, once it is ready. */
   onTexts: (texts: number) => void = () => {};
   onClose: (reason: string) => void;
 
@@ -39,7 +39,7 @@ export class LoadWebSocket {
     this.pair = options.number >> 1;
     this.seat = options.number & 1;
     const { path: pathOf } = DIALECTS[options.dialect];
-    // The number of a pair spreads as well as the hash of a room id.
+    // The number of a pair distributes as well as the hash of a room id.
     const hint = options.hinted ? `?r=${this.pair & 0xffff}` : '';
     const path = pathOf(this.pair, this.seat) + hint;
     this.#socket = dial(options.port, {
@@ -86,7 +86,7 @@ export class LoadWebSocket {
     }
   }
 
-  /** Where the frames begin; -1: not in these bytes. */
+  /** The position of the first frame; -1 if it is not in these bytes. */
   #endOfHandshake(bytes: Buffer): number {
     const before = this.#head?.length ?? 0;
     this.#head += bytes.toString('latin1');

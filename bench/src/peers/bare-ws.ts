@@ -1,4 +1,4 @@
-// The ceiling of `ws`: forwards between the two connections of a pair, and validates, counts and limits nothing. CORK=1: one write per turn.
+// A minimal server on `ws`: forwards between the two connections of a pair, without checks. CORK=1: one write per turn.
 import { createServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';

@@ -1,4 +1,4 @@
-// The ceiling of Fastify: takes a JSON body and answers with one, and does nothing.
+// A minimal Fastify server: parses a JSON body and returns a constant.
 import { fastify } from 'fastify';
 import { backlog, endWithConductor } from './http-peer.js';
 

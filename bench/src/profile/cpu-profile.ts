@@ -1,4 +1,4 @@
-// A profile as V8 writes it → what each function cost, and who called whom, within one span of time. Pure.
+// Converts a V8 profile to the cost of each function and a call tree, within one span of time. Pure.
 
 /** The parts of a .cpuprofile that are read; times are microseconds of the system's monotonic clock. */
 export interface CpuProfile {
@@ -12,10 +12,10 @@ export interface CpuProfile {
   timeDeltas: number[];
 }
 
-/** Time in a function and in what it called, in microseconds. */
+/** Time in a function and in the functions it called, in microseconds. */
 export interface Call {
   name: string;
-  /** Shortened path and line, or empty for what is not JavaScript. */
+  /** Shortened path and line, or empty for code other than JavaScript. */
   place: string;
   self: number;
   total: number;
@@ -25,7 +25,7 @@ export interface Call {
 /** Not work of the process. */
 const RESTING = new Set(['(idle)', '(root)']);
 
-/** Merges the samples between two instants into one tree; functions are told apart by name and place. */
+/** Merges the samples between two instants into one tree; a function is identified by name and place. */
 export function callTree(profile: CpuProfile, from: number, to: number): Call {
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const parents = new Map(
@@ -63,13 +63,13 @@ function add(root: Call, path: CpuProfile['nodes'][number]['callFrame'][], took:
   call.self += took;
 }
 
-/** From the package on: where the checkout lies is nobody's business. */
+/** From the package on, because the path of the checkout is private. */
 export const shortened = (url: string): string =>
   url.replace(/^(file:\/\/)?.*\/(node_modules|packages)\//, (_all, _scheme, folder) =>
     folder === 'packages' ? '' : 'node_modules/',
   );
 
-/** Functions by the time in themselves, most first; of a share of the whole. */
+/** Functions by their own time in descending order, as a share of the whole. */
 export function largestCosts(root: Call): { name: string; place: string; share: number }[] {
   const costs = new Map<string, { name: string; place: string; share: number }>();
   const visit = ({ name, place, self, callees }: Call) => {

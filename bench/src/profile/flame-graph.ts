@@ -1,4 +1,4 @@
-// A call tree as a flame graph: width is time, what a function called stands on it, colour says whose code it is. Pure.
+// Draws a call tree as a flame graph: width is time, callees are above callers, colors show the owner of the code. Pure.
 import { escaped, svg } from '../report/svg.js';
 import type { Call } from './cpu-profile.js';
 

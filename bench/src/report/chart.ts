@@ -1,4 +1,4 @@
-// Rows of one unit as a picture: a group of horizontal bars per row, a bar per server, a whisker for the spread. Pure.
+// Draws rows of one unit as a chart: horizontal bars in a group per row, with whiskers for the spread. Pure.
 import { medianOf, type Row, type ServerName } from '../figures/row.js';
 import { shown } from './numbers.js';
 import { escaped, svg } from './svg.js';

@@ -1,6 +1,6 @@
-// Figures as people read them. Pure.
+// Formats figures for readers. Pure.
 
-/** Three significant digits, thousands apart. */
+/** Three significant digits, with thousands separators. */
 export function shown(value: number): string {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);

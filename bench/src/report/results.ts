@@ -1,4 +1,4 @@
-// docs/performance/results.json: the figures of the last run of each scenario, with what is needed to read them.
+// docs/performance/results.json: the figures of the last run of each scenario, with the data needed to interpret them.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Machine } from '../conductor/machine.js';
@@ -19,7 +19,7 @@ export function readResults(folder: string): Results {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
 }
 
-/** Writes the results; each figure also with its median and spread, for readers that do not count themselves. */
+/** Writes the results; each figure also has its median and spread, for readers that do not compute them. */
 export function writeResults(folder: string, results: Results): void {
   mkdirSync(folder, { recursive: true });
   const withMedians = Object.fromEntries(

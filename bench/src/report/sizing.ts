@@ -1,4 +1,4 @@
-// The size of a cluster for a million connections, as tables: calculated from what the results say that each event costs.
+// Writes the tables of the cluster size for a million connections, calculated from the measured cost of each event.
 import { clusterSize } from '../sizing/cluster-size.js';
 import type { Cost } from '../sizing/cost.js';
 import { costsFrom } from '../sizing/costs.js';

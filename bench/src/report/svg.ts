@@ -1,4 +1,4 @@
-// What all pictures share: colours that follow the reader's light or dark theme, and text that cannot break the markup. Pure.
+// Shared by all charts: colors that follow the reader's light or dark theme, and escaped text. Pure.
 const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #1f2328; }
   .faint { fill: #59636e; }

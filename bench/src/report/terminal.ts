@@ -1,4 +1,4 @@
-// Rows and judgements as text for a terminal.
+// Formats rows and judgments as text for a terminal.
 import {
   medianOf,
   medianShare,

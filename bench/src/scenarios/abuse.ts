@@ -1,4 +1,4 @@
-// One address floods a server with default settings in every allowed way; a healthy pair of another address is measured meanwhile.
+// One address floods a server with default settings in every allowed way, beside a measured healthy pair.
 import { fileURLToPath } from 'node:url';
 import { end, startNode } from '../conductor/children.js';
 import type { Scale } from '../conductor/contest.js';
@@ -10,7 +10,7 @@ import { type Health, measureHealth } from '../load/healthy-pair.js';
 
 const ATTACKER = fileURLToPath(new URL('../load/attacker.js', import.meta.url));
 
-/** The attacker opens its connections meanwhile. */
+/** Time for the attacker to open its connections. */
 const RAMP_UP_SECONDS = 1;
 
 const SPEC = couplet([], {});
@@ -48,7 +48,7 @@ const sampleOf = ({ errors, serverCpu }: Health, value: number): Sample => ({
   errors,
 });
 
-/** A server of its own for each measurement: what one attack has used up is not missing in the next. */
+/** A new server for each measurement, so that limits used up in one attack do not affect the next. */
 async function healthBeside(
   name: MixName | 'alone',
   seconds: number,

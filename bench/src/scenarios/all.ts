@@ -42,5 +42,5 @@ export const SCENARIOS: Record<ScenarioName, (scale: Scale) => Promise<Row[]>> =
 
 export const SCENARIO_NAMES = Object.keys(SCENARIOS) as ScenarioName[];
 
-/** Those that run only when they are named: too long for the whole. */
+/** Scenarios that run only by name, because they take too long for a full run. */
 export const BY_NAME_ONLY: readonly ScenarioName[] = ['abuse', 'cluster'];

@@ -1,4 +1,4 @@
-// Thousands of connections in rooms, the two of each at different nodes: what it takes to come, to stay and to go.
+// Thousands of connections in rooms, the two of each at different nodes: the cost to connect, to stay and to end.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunningCluster, startCluster } from '../conductor/cluster.js';
 import type { Scale } from '../conductor/contest.js';
@@ -9,14 +9,14 @@ import { CpuMeter } from '../load/nodes.js';
 import { countRow } from './cluster-rows.js';
 
 const ROOMS = 4000;
-/** Short, so that each connection is pinged once while it is measured. */
+/** Short, so that each connection is pinged once during the measurement. */
 const HEARTBEAT_SECONDS = 4;
-/** Until what was given back is. */
+/** Time until released memory has been freed. */
 const SETTLE_MS = 1000;
-/** Until the nodes have told Redis of all that left. */
+/** Time until the nodes have reported all departures to Redis. */
 const LEAVE_SECONDS = 5;
 
-/** Two crowds, one after the other: what the first one takes is memory for good, and CPU time to compile. */
+/** Two crowds in sequence, because the first one needs memory for good and CPU time to compile. */
 export async function clusterConnections(scale: Scale): Promise<Row[]> {
   const rooms = scale.short ? 100 : ROOMS;
   const cluster = await startCluster(2, scale.workFolder, {
@@ -96,7 +96,7 @@ async function costRows(cluster: RunningCluster, rooms: number): Promise<Row[]> 
 
 type Spent = ReturnType<CpuMeter['per']>;
 
-/** CPU time of all nodes and of Redis in so many seconds, which begin with `work`. */
+/** CPU time of all nodes and of Redis in this many seconds, starting with `work`. */
 async function spentIn(
   seconds: number,
   cluster: RunningCluster,

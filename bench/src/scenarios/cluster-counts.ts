@@ -1,4 +1,4 @@
-// What a message, a pairing, a join and a leave ask of Redis, counted by MONITOR; and their bytes on the way to Redis and back.
+// Counts the Redis commands (by MONITOR) and bytes of a message, a pairing, a join and a leave.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningCluster } from '../conductor/cluster.js';
 import type { Scale } from '../conductor/contest.js';
@@ -8,7 +8,7 @@ import type { Row } from '../figures/row.js';
 import { pairOnce } from './cluster-pairings.js';
 import { countRow } from './cluster-rows.js';
 
-/** Until the nodes have told Redis of those that left. */
+/** Time until the nodes have reported departures to Redis. */
 const LEAVE_MS = 1500;
 /** Codes that no load has used. */
 const FIRST_CODE = 900_000;
@@ -44,7 +44,7 @@ async function ofMessages(
       ({ values } = await generator.measure(scale.seconds * 2));
     });
     const label = `a message between peers at ${apart ? 'different nodes' : 'the same node'}`;
-    // Forwarding within a node is none of Redis' business.
+    // Forwarding within a node needs no Redis.
     const errors = apart ? 0 : totalOf(commands.sent);
     return [
       sentRow(`message/${place}`, label, commands, values.sent ?? Number.NaN, errors),
@@ -80,7 +80,7 @@ async function ofJoins(cluster: RunningCluster, { short }: Scale): Promise<Row[]
       dialect: 'couplet',
       connections: count,
       join: true,
-      // One is in once its peer is: a pair at a time.
+      // A member is in once its peer is, so one pair at a time.
       atOnce: 2,
     });
   const counted = await prepare();
@@ -163,7 +163,7 @@ function sentRow(id: string, label: string, commands: Commands, count: number, e
 const totalOf = (counts: Map<string, number>): number =>
   [...counts.values()].reduce((sum, value) => sum + value, 0);
 
-/** `evalsha 6.0, spublish 1.0`: what is not rare. */
+/** `evalsha 6.0, spublish 1.0`: commands that are not rare. */
 const listOf = (counts: Map<string, number>, count: number): string =>
   [...counts]
     .filter(([, value]) => value / count >= 0.1)

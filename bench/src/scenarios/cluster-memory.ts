@@ -1,4 +1,4 @@
-// What a pending, a paired room and an idempotency record take in Redis, by difference of used_memory.
+// Measures the memory of a pending, a paired room and an idempotency record in Redis, by differences of used_memory.
 import { startCluster } from '../conductor/cluster.js';
 import type { Scale } from '../conductor/contest.js';
 import type { Row } from '../figures/row.js';
@@ -8,8 +8,8 @@ import { countRow } from './cluster-rows.js';
 const PAIRINGS = 5000;
 
 /**
- * Redis keeps a small index in a compact form. With this limit, that of a bucket has the form here that it has with
- * millions of entries, while what belongs to one device stays as compact as it is then.
+ * Redis stores a small index in a compact form. With this limit, the index of a bucket has the same form here as with
+ * millions of entries, and the lists of one device stay compact, as they do then.
  */
 const SETTINGS = { redis: { 'zset-max-listpack-entries': '8' } };
 
@@ -19,7 +19,7 @@ export async function clusterMemory(scale: Scale): Promise<Row[]> {
   try {
     const { create, check, accept } = pairingSteps(cluster);
     const usedMemory = async () => Number((await cluster.redis.info('memory')).get('used_memory'));
-    // What is loaded once, such as scripts, is there before.
+    // Data that is loaded once, such as scripts, is there before.
     await create(999_999);
     await accept(999_999);
     await check(999_999, 200);

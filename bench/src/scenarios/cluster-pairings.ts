@@ -1,18 +1,18 @@
-// Pairings one after the other, made by the conductor itself: to count what they ask of Redis, and to weigh what they leave there.
+// Sequential pairings by the conductor itself, to count their Redis commands and the memory that they leave there.
 import type { RunningCluster } from '../conductor/cluster.js';
 
 const AT_ONCE = 50;
 
-// Devices are named by UUIDs, as the apps do.
+// Devices have UUIDs, as in the apps.
 const device = (n: number, side: string) =>
   `0D9C4F0E-6E0B-4D0B-${side}B7C-${String(n).padStart(12, '0')}`;
 const joinid = (n: number) => String(n).padStart(6, '0');
-/** Each device has an address of its own, as the balancer tells it. */
+/** Each device has its own address, in the header that the balancer sets. */
 const from = (n: number, side: string) => ({
   'x-forwarded-for': `10.${Number(side) * 16 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`,
 });
 
-/** Steps of pairing number n; the first device is at the first node, the second one at the last. */
+/** Steps of pairing number n; the first device is at the first node, the second at the last. */
 export function pairingSteps({ nodes }: RunningCluster) {
   const [first = 0, second = 0] = [nodes[0]?.port, nodes.at(-1)?.port];
   const create = (n: number, headers = {}) =>
@@ -42,13 +42,13 @@ export async function pairOnce(cluster: RunningCluster, n: number, held: boolean
   await create(n);
   if (!held) await check(n, 204);
   const answered = held ? check(n, 200, { prefer: 'wait=20' }) : undefined;
-  // The check must be held before the accept comes.
+  // The check must be held before the accept arrives.
   if (held) await new Promise((resolve) => setTimeout(resolve, 30));
   await accept(n);
   await (answered ?? check(n, 200));
 }
 
-/** Does so for 0…count-1, a few at a time. */
+/** Does this for 0…count-1, a few at a time. */
 export async function forEach(count: number, work: (n: number) => Promise<void>): Promise<void> {
   for (let start = 0; start < count; start += AT_ONCE) {
     const portion = Math.min(AT_ONCE, count - start);

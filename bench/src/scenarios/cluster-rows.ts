@@ -1,10 +1,10 @@
-// What the loads on clusters have found, as rows; and what a message between nodes takes as a multiple of one within a node.
+// Converts the results of loads on clusters to rows, and compares a message between nodes with one within a node.
 import { sampleOf } from '../conductor/contest.js';
 import { figureOf, type Row, single } from '../figures/row.js';
 import { roundRatios } from '../figures/statistics.js';
 import type { Measurement, Place } from '../load/job.js';
 
-/** What was counted once: less is better. */
+/** A value that was counted once; less is better. */
 export const countRow = (
   id: string,
   label: string,
@@ -20,12 +20,12 @@ export const countRow = (
 });
 
 export const CLIENTS = 32;
-/** Messages per second of the open loop: what nodes and Redis do on one core without getting late. */
+/** Messages per second of the open loop, a rate that nodes and Redis on one core can keep. */
 export const OPEN_RATE = 2000;
 
 export type Kind = 'closed/1' | 'closed/8' | 'open' | 'pairing';
 
-/** What the rounds of one load on one cluster have found. */
+/** The results of the rounds of one load on one cluster. */
 export interface Findings {
   nodes: number;
   place: Place;
@@ -106,7 +106,7 @@ export function rowsOf({ nodes, place, kind, rounds }: Findings): Row[] {
   ];
 }
 
-/** What is compared: one place against another. */
+/** A comparison of one place with another. */
 const CONTRASTS: readonly { id: string; label: string; of: Place; against: Place }[] = [
   {
     id: 'crossing',
@@ -122,7 +122,7 @@ const CONTRASTS: readonly { id: string; label: string; of: Place; against: Place
   },
 ];
 
-/** Of the open loop, round by round: CPU time of nodes and Redis together, and the median of the latency. */
+/** Of the open loop, per round: CPU time of nodes and Redis together, and the median of the latency. */
 export function ratioRows(findings: readonly Findings[]): Row[] {
   const open = findings.filter(({ kind }) => kind === 'open');
   return CONTRASTS.flatMap(({ id, label, of, against }) =>

@@ -1,4 +1,4 @@
-// Several nodes over one Redis: what a message costs within a node and across, what the room hint saves, pairing at nodes in turn, and what Redis has to do.
+// Several nodes over one Redis: messages within a node and between nodes, the room hint, pairing, and the work of Redis.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { caddyVersion } from '../conductor/balancer.js';
 import { type RunningCluster, startCluster } from '../conductor/cluster.js';
@@ -24,16 +24,16 @@ import {
 const NODES = [1, 2, 3];
 const PAIRS = 100;
 const REST_MS = 1000;
-/** Of pairings, in rounds and for each node: nodes that share a core are slow to compile what they run. */
+/** Pairings, in rounds and for each node, because nodes that share a core are slow to compile their code. */
 const WARM_UP_ROUNDS = 4;
 
-/** One load on one cluster, and what its rounds have found. */
+/** One load on one cluster, and the results of its rounds. */
 interface Stand extends Findings {
   cluster: RunningCluster;
   generator: Generator;
 }
 
-/** No rows where there is no redis-server. */
+/** No rows if there is no redis-server. */
 export async function cluster(scale: Scale): Promise<Row[]> {
   const version = redisVersion();
   if (version === null) {
@@ -134,7 +134,7 @@ async function measure({ cluster, kind, generator }: Stand, seconds: number): Pr
   };
 }
 
-/** What nodes and Redis use at rest, for as long as a message has at the open loop's rate. */
+/** CPU use of nodes and Redis at rest, for the time of one message at the open loop's rate. */
 async function restOf(running: RunningCluster) {
   const cpu = new CpuMeter(running.under('same'));
   cpu.start();
@@ -142,7 +142,7 @@ async function restOf(running: RunningCluster) {
   return cpu.per((REST_MS / 1000) * OPEN_RATE);
 }
 
-/** What nodes have done between them so far. */
+/** Work between the nodes so far. */
 async function workBetween(running: RunningCluster): Promise<Round['between']> {
   const sent = await Promise.all(
     running.nodes.map(async ({ port }) => {

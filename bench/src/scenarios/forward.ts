@@ -1,4 +1,4 @@
-// Forwarding between pairs: as fast as it goes, and at a fixed rate.
+// Forwarding between pairs: as fast as possible, and at a fixed rate.
 import { type Contender, contest, rowOf, type Scale } from '../conductor/contest.js';
 import { SPECS } from '../conductor/specs.js';
 import type { Row, ServerName } from '../figures/row.js';
@@ -31,7 +31,7 @@ const CASES: readonly ForwardCase[] = [100, 1000].flatMap((pairs) =>
 
 type OpenForwardCase = Omit<ForwardCase, 'inFlight'> & { messagesPerSecond: number };
 
-/** At rates well below what the slowest of them can. */
+/** At rates well below the capacity of the slowest server. */
 const OPEN_CASES: readonly OpenForwardCase[] = [
   { pairs: 100, frame: 'candidate', messagesPerSecond: 20_000 },
   { pairs: 1000, frame: 'candidate', messagesPerSecond: 20_000 },

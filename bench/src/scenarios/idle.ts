@@ -1,4 +1,4 @@
-// Memory per idle connection, beside that of `ws` alone.
+// Memory per idle connection, compared with that of `ws` alone.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Scale, sampleOf } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
@@ -10,7 +10,7 @@ import { dialectOf } from './forward.js';
 import { fitting } from './open-files.js';
 
 const CONNECTIONS = 15_000;
-/** Memory has come to rest when it has changed by less than this share in a while. */
+/** Memory is at rest when it has changed by less than this share for a while. */
 const STEADY_SHARE = 0.005;
 const STEADY_MS = 300;
 

@@ -1,4 +1,4 @@
-// What durable commits do to forwarding: its latency at a fixed rate, alone and while others pair at half of what is possible.
+// The effect of durable commits on forwarding: its latency alone, and during pairings at half of the possible rate.
 import { type Scale, sampleOf } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import { type RunningServer, startServer } from '../conductor/server.js';
@@ -11,10 +11,10 @@ import { pairingBy } from './pairing.js';
 export const FORWARDS_PER_SECOND = 5000;
 const CLIENTS = 32;
 
-/** Who else forwards at that rate, alone: none of them pairs. */
+/** Servers that forward at that rate alone, because they have no pairing. */
 const BESIDE = ['peerjs', 'corked'] as const;
 
-/** What is forwarded, and what it is called. */
+/** The forwarded message, and its label. */
 type Case = Forwarder | 'together';
 
 export async function mixed(scale: Scale): Promise<Row[]> {
@@ -67,7 +67,7 @@ async function mostPairings(scale: Scale): Promise<number> {
   return flows?.figures.couplet ? medianOf(flows.figures.couplet) : 0;
 }
 
-/** Both loads against one server, in turns; the others forward alone, in the same rounds. */
+/** Both loads against one server, in turn; the other servers forward alone, in the same rounds. */
 async function interleaved(
   flowsPerSecond: number,
   scale: Scale,
@@ -94,14 +94,14 @@ async function interleaved(
   return rounds;
 }
 
-/** Forwarding at a fixed rate, while so many pairings a second are made; 0: none. */
+/** Forwards at a fixed rate during this many pairings per second; 0: none. */
 export async function forwardingWhile(
   { port, pid }: RunningServer,
   name: Forwarder,
   flowsPerSecond: number,
   seconds: number,
 ): Promise<Measurement> {
-  // A generator for each measurement: two on one core would delay each other, and both would enter the same rooms.
+  // One generator for each measurement: two on one core would delay each other, and both would enter the same rooms.
   const generator = await Generator.prepare({
     kind: 'mixed',
     forward: {

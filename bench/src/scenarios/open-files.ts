@@ -1,11 +1,11 @@
-// How many sockets one process may have here: scenarios that want more take what there is, and say so.
+// Limits the number of sockets of a scenario to the open files of one process, with a note.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** Files that a process needs beside its sockets. */
+/** Files that a process needs besides its sockets. */
 const OTHER_FILES = 200;
 
-/** Most sockets of one process. Node raises its own soft limit to the hard one. */
+/** Maximum sockets of one process. Node raises its own soft limit to the hard one. */
 export function mostSockets(): number {
   return Math.max(0, openFiles() - OTHER_FILES);
 }
@@ -21,7 +21,7 @@ function openFiles(): number {
   }
 }
 
-/** As many as wanted, or as fit; the note says which limit to raise, and how. */
+/** The wanted number, or as many as fit. The note says which limit to raise, and how. */
 export function fitting(wanted: number, perUnit = 1): { count: number; note: string | undefined } {
   const most = mostSockets();
   const count = Math.min(wanted, Math.floor(most / perUnit));

@@ -1,4 +1,4 @@
-// Pairing over HTTP, durable: create, check, accept, check; beside a Fastify route that does nothing.
+// Durable pairing over HTTP (create, check, accept, check), compared with a no-op Fastify route.
 import {
   type Contender,
   contest,
@@ -21,7 +21,7 @@ export async function pairing(scale: Scale): Promise<Row[]> {
   return rows;
 }
 
-/** Rows of so many clients: flows, requests, and the latency of a flow. */
+/** Rows for this many clients: flows, requests, and the latency of a flow. */
 export async function pairingBy(clients: number, scale: Scale): Promise<Row[]> {
   const measurements = await contest([ours(clients), noOp(clients)], {
     ...scale,

@@ -1,4 +1,4 @@
-// What a message costs the server as rooms grow: few messages are on their way at a time, but they visit every room.
+// The cost of a message as rooms grow: few messages are in flight, but they visit every room.
 import type { Scale } from '../conductor/contest.js';
 import { sampleOf } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
@@ -12,7 +12,7 @@ import { fitting } from './open-files.js';
 const ROOMS = [100, 1000, 10_000, 50_000];
 const IN_FLIGHT = 100;
 
-/** Beside ours, what the caches of the processor alone make of it. */
+/** For comparison, the effect of the CPU caches alone. */
 const SCALED = ['couplet', 'corked'] as const;
 type Scaled = (typeof SCALED)[number];
 
@@ -69,7 +69,7 @@ async function stand(name: Scaled, rooms: number, { workFolder }: Scale): Promis
 
 const cost = ({ values }: Measurement) => values.serverMicroseconds ?? Number.NaN;
 
-/** One figure per server, out of what was measured with so many rooms. */
+/** One figure per server, from the measurement with this many rooms. */
 const figuresOf = (
   stands: readonly Stand[],
   rooms: number,

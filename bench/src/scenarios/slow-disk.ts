@@ -1,4 +1,4 @@
-// Pairing on disks that take longer to make a write durable: alone, in company, and what it does to forwarding.
+// Pairing on disks with slower durable writes: a single client, many clients, and the effect on forwarding.
 import { type Scale, sampleOf } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import { type RunningServer, startServer } from '../conductor/server.js';
@@ -8,10 +8,10 @@ import { figureOf, type Row } from '../figures/row.js';
 import type { Measurement } from '../load/job.js';
 import { FORWARDS_PER_SECOND, forwardingWhile } from './mixed.js';
 
-/** What every fsync takes longer, in milliseconds: nothing, a fair SSD without a cache that keeps its word, a hard disk. */
+/** Added time of every fsync, in milliseconds: none, a fair SSD whose cache does not lie about syncs, a hard disk. */
 const DELAYS_MS = [0, 5, 20];
 const CLIENTS = 32;
-/** Pairings of which the slowest of these disks makes as many while others forward: it is never at rest. */
+/** A pairing rate that the slowest of these disks can keep while others forward, so that the disk is never idle. */
 const PAIRINGS_PER_SECOND = 100;
 
 interface Stand {
@@ -22,7 +22,7 @@ interface Stand {
   forwarding: Measurement[];
 }
 
-/** No rows where the disk cannot be made slow. */
+/** No rows if the disk cannot be slowed down. */
 export async function slowDisk(scale: Scale): Promise<Row[]> {
   const library = compileSlowFsync(scale.workFolder);
   if (library === null) {

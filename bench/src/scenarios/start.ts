@@ -1,4 +1,4 @@
-// From nothing to the first answer, with an empty database; and what the server then holds.
+// Time from the start with an empty database to the first answer, and memory afterwards.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scale } from '../conductor/contest.js';
 import { type RunningServer, startServer } from '../conductor/server.js';
@@ -7,7 +7,7 @@ import { residentBytes } from '../figures/process-usage.js';
 import { type Figure, figureOf, type Row, type ServerName } from '../figures/row.js';
 
 const STARTED = ['couplet', 'peerjs', 'fastify'] as const;
-/** After eight seconds without work, V8 gives back what only the start needed. */
+/** After eight seconds without work, V8 releases memory that only the start needed. */
 const REST_MS = 10_000;
 const RESTS = 2;
 
@@ -16,7 +16,7 @@ export async function start(scale: Scale): Promise<Row[]> {
   const memory = new Map<ServerName, number[]>(STARTED.map((name) => [name, []]));
   for (let round = 0; round < scale.rounds; round++) {
     for (const name of STARTED) {
-      // There is no load: a server that starts has all cores, and threads of its own may use them.
+      // Without load, a server that starts may use all cores for its threads.
       const server = await startServer(SPECS[name], scale.workFolder, undefined, 'any');
       times.get(name)?.push(server.startMs);
       await server.stop();
@@ -43,7 +43,7 @@ export async function start(scale: Scale): Promise<Row[]> {
   ];
 }
 
-/** Resident memory of all of them, which rest at the same time. */
+/** Resident memory of all of them, which are idle at the same time. */
 async function atRest({ short, workFolder }: Scale): Promise<[ServerName, number][]> {
   const servers: [ServerName, RunningServer][] = [];
   try {

@@ -1,4 +1,4 @@
-// Thousands of clients that connect and join at once: at first, and after the server was killed and started again.
+// Thousands of clients that connect and join at once: at first, and after the server was killed and restarted.
 import type { Scale } from '../conductor/contest.js';
 import { sampleOf } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';

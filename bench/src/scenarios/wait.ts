@@ -1,4 +1,4 @@
-// Thousands of checks held by `Prefer: wait`: their cost at rest, and how soon an accept is answered.
+// Thousands of checks held by `Prefer: wait`: their cost at rest, and the time from an accept to their answer.
 import {
   type Contender,
   contest,
@@ -10,7 +10,7 @@ import { SPECS } from '../conductor/specs.js';
 import type { Row, ServerName } from '../figures/row.js';
 import { noOp } from './pairing.js';
 
-/** Accepts under way at once, where there are many. */
+/** Concurrent accepts, in the rows with many. */
 const HANDS = 32;
 
 export async function wait(scale: Scale): Promise<Row[]> {
@@ -27,7 +27,7 @@ export async function wait(scale: Scale): Promise<Row[]> {
   ]);
   const ours: Measurements = new Map(pick(lone, 'couplet'));
   const label = `${checks} held checks`;
-  /** The no-op has no accept that answers another request: its own time to answer stands beside. */
+  /** The no-op route has no accept that answers another request, so its own time to answer is shown. */
   const latency = (measurements: Measurements, id: string, what: string, besides: string): Row =>
     rowOf(
       { id: `wait/${id}`, label: `${label}: ${what}`, unit: 'ms', better: 'less' },

@@ -1,9 +1,9 @@
-// How many nodes and masters of Redis a load takes, from what each event costs. Pure.
+// Calculates the number of nodes and Redis masters for a load from the cost of each event. Pure.
 import { type Cost, sumOf, times } from './cost.js';
 import type { Costs } from './costs.js';
 import type { ClusterLoad } from './load.js';
 
-/** Events of one kind in a second, and what they take together, in microseconds, commands and bytes per second. */
+/** Events of one kind per second, and their total cost in microseconds, commands and bytes per second. */
 export interface Flow {
   name: string;
   perSecond: number;
@@ -13,15 +13,15 @@ export interface Flow {
 export interface ClusterSize {
   flows: readonly Flow[];
   total: Cost;
-  /** How long a connection lasts, as follows from how many come and how many there are. */
+  /** Lifetime of a connection, from the rate of new connections and their number. */
   sessionSeconds: number;
   /** A node is one process, and has one core. */
   nodes: { byCpu: number; byMemory: number; byConnections: number; needed: number };
-  /** Of each node: bytes of memory. */
+  /** Memory of each node, in bytes. */
   nodeBytes: number;
-  /** What Redis keeps: how many of each, and bytes of one. */
+  /** Rows in Redis: the number of each kind, and the bytes of one. */
   stored: Stored[];
-  /** Of the one master that has all of pairing, whatever the number of masters: cores and bytes in use. */
+  /** Use of the one master that has all of pairing, regardless of the number of masters: cores and bytes. */
   pairingMaster: { cores: number; bytes: number };
   /** A master of Redis has one core. */
   otherMasters: { byCpu: number; byMemory: number; needed: number };
@@ -35,7 +35,7 @@ export interface Stored {
   ofPairing: boolean;
 }
 
-/** How long an idempotency record is kept; how long Redis remembers a room that was left. */
+/** How long an idempotency record is kept, and how long Redis keeps a room after its members have left. */
 const RECORD_SECONDS = 600;
 const LEFT_SECONDS = 120;
 const DAY_SECONDS = 86_400;
@@ -47,7 +47,7 @@ export function clusterSize(load: ClusterLoad, costs: Costs): ClusterSize {
     Math.ceil((load.connections * bytes) / (load.nodeGb * GB * load.share - costs.memory.node));
   const byMemory = nodeBound(costs.memory.connection);
   const byConnections = Math.ceil(load.connections / load.connectionsPerNode);
-  // With more nodes more messages cross, which may take more nodes: again until it no longer does.
+  // With more nodes, more messages cross nodes, which may need more nodes: repeat until the number is stable.
   let nodes = Math.max(byMemory, byConnections);
   let flows = flowsOf(load, costs, nodes);
   let byCpu = coresOf(flows, 'nodeMicroseconds', load.share);
@@ -81,7 +81,7 @@ export function clusterSize(load: ClusterLoad, costs: Costs): ClusterSize {
   };
 }
 
-/** What happens in a second, with so many nodes to which connections come by the room hint or by chance. */
+/** Events per second with this many nodes, to which connections go by the room hint or by chance. */
 function flowsOf(load: ClusterLoad, costs: Costs, nodes: number): Flow[] {
   const { pairingsPerSecond, descriptionsPerPairing, candidatesPerPairing } = load;
   const descriptions = pairingsPerSecond * descriptionsPerPairing;
@@ -110,7 +110,7 @@ function flowsOf(load: ClusterLoad, costs: Costs, nodes: number): Flow[] {
 
 function storedOf(load: ClusterLoad, { memory }: Costs): Stored[] {
   const { pairingsPerSecond, connections, secondsToAccept, recordsPerPairing, roomDays } = load;
-  // Each room is left once, by both.
+  // Each room is left once, by both members.
   const live = connections / 2 + pairingsPerSecond * LEFT_SECONDS;
   const per = (seconds: number) => pairingsPerSecond * seconds;
   return [
@@ -141,11 +141,11 @@ function storedOf(load: ClusterLoad, { memory }: Costs): Stored[] {
   ];
 }
 
-/** Cores, each used for such a share. */
+/** Number of cores if each is used up to this share. */
 const coresOf = (flows: readonly Flow[], who: keyof Cost, share: number): number =>
   Math.ceil(flows.reduce((sum, { total }) => sum + total[who], 0) / 1e6 / share);
 
-/** The cost of a message that is longer: what it takes elsewhere as a multiple, and its bytes wherever it passes. */
+/** The cost of a longer message: a multiple of the CPU time, and its bytes wherever it passes. */
 function larger(cost: Cost, { times: factor, moreBytes }: Costs['description']): Cost {
   const moreIn = (bytes: number) => (bytes > 0 ? bytes + moreBytes : 0);
   return {

@@ -1,4 +1,4 @@
-// What an event takes of nodes, of Redis and of the network; such costs can be added and multiplied. Pure.
+// The cost of an event in nodes, Redis and the network; costs can be added and multiplied. Pure.
 
 /** In all nodes and in Redis together. */
 export interface Cost {

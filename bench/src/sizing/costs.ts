@@ -1,22 +1,22 @@
-// What one event takes, as measured: read from the rows of `cluster`, `forward`, `idle` and `start` in results.json.
+// The measured cost of each event, from the rows of `cluster`, `forward`, `idle` and `start` in results.json.
 import { medianOf } from '../figures/row.js';
 import { MESSAGE_BYTES } from '../load/dialects.js';
 import type { Results } from '../report/results.js';
 import { type Cost, NOTHING, sumOf } from './cost.js';
 
 export interface Costs {
-  /** Four requests, the two devices at different nodes. */
+  /** Four requests, with the two devices at different nodes. */
   pairing: Cost;
-  /** A client that connects, joins and goes. */
+  /** A client that connects, joins and disconnects. */
   visit: Cost;
   /** A ping and its answer. */
   heartbeat: Cost;
   /** A candidate between peers at one node, and between nodes. */
   same: Cost;
   crossing: Cost;
-  /** A description in place of a candidate: CPU time as a multiple, and bytes more. */
+  /** A description instead of a candidate: CPU time as a multiple, and additional bytes. */
   description: { times: number; moreBytes: number };
-  /** Bytes: of a node at rest and of each connection; in Redis, of each of these. */
+  /** Bytes: of an idle node and of each connection; in Redis, of each of these. */
   memory: {
     node: number;
     connection: number;
@@ -30,7 +30,7 @@ export interface Costs {
 /** An empty frame and its answer, masked (RFC 6455 §5.2). */
 const PING_BYTES = { bytesToClients: 2, bytesFromClients: 6 };
 
-/** Null where a row is missing: not everything has been measured. */
+/** Null if a row is missing, because not everything has been measured. */
 export function costsFrom(results: Results): Costs | null {
   const figures = new Map(
     Object.values(results).flatMap(({ rows }) =>
@@ -91,7 +91,7 @@ export function costsFrom(results: Results): Costs | null {
     },
     memory: {
       node: of('start/memory') * 1e6,
-      // By a crowd that is large beside what a process has in reserve.
+      // Measured with a crowd that is large compared with the reserves of a process.
       connection: of('idle/joined') * 1000,
       pending: memory('pending'),
       room: memory('room'),

@@ -1,4 +1,4 @@
-// The load that a cluster is sized for, and how full its machines may be: all that is assumed, nothing that is measured.
+// The load that a cluster is sized for, and the share of its machines to use: assumptions, not measurements.
 
 export interface ClusterLoad {
   connections: number;
@@ -6,16 +6,16 @@ export interface ClusterLoad {
   /** Messages of a pair once its room is ready: offers and answers, and candidates. */
   descriptionsPerPairing: number;
   candidatesPerPairing: number;
-  /** Share of pairs that the balancer sends to one node by the room hint. The others are at nodes by chance. */
+  /** Share of pairs that the balancer sends to one node by the room hint. The others are distributed by chance. */
   hintedShare: number;
   /** How long a code waits for the second device. */
   secondsToAccept: number;
-  /** Requests of a pairing that come with an `Idempotency-Key`. */
+  /** Requests of a pairing that have an `Idempotency-Key`. */
   recordsPerPairing: number;
   /** How long a paired room is kept. */
   roomDays: number;
   heartbeatSeconds: number;
-  /** Share of a core, and of the memory of a node or of a Redis, that is to be used. */
+  /** Share of a core, and of the memory of a node or of a Redis, that should be used. */
   share: number;
   connectionsPerNode: number;
   nodeGb: number;
@@ -23,22 +23,22 @@ export interface ClusterLoad {
 }
 
 /**
- * A million connections, and pairings that go on like this all day: both devices of each then enter their room. All of
- * pairing is on one master of Redis, whose core and memory bound it.
+ * A million connections, and a constant rate of pairings, after each of which both devices enter their room. All of
+ * pairing is on one Redis master, whose core and memory limit it.
  */
 export const MILLION: ClusterLoad = {
   connections: 1_000_000,
   pairingsPerSecond: 1000,
   descriptionsPerPairing: 2,
   candidatesPerPairing: 20,
-  // Nearly all where every client has the SDK; less for a while after a node was restarted.
+  // Nearly all if every client has the SDK; less for a while after a node was restarted.
   hintedShare: 0.9,
   secondsToAccept: 30,
-  // `@couplet/client` sends one with each; of the two checks the second is kept.
+  // `@couplet/client` sends a key with each; of the two checks, the second is kept.
   recordsPerPairing: 3,
-  // ROOM_IDLE_DAYS=1, the shortest there is.
+  // ROOM_IDLE_DAYS=1, the minimum.
   roomDays: 1,
-  // HEARTBEAT_SECONDS and MAX_CONNECTIONS as they come.
+  // HEARTBEAT_SECONDS and MAX_CONNECTIONS have their defaults.
   heartbeatSeconds: 30,
   share: 0.5,
   connectionsPerNode: 50_000,

@@ -1,4 +1,4 @@
-// Client → server frames of RFC 6455 §5, encoded before the clock runs: the generator only writes bytes.
+// Encodes client frames of RFC 6455 §5 before the measurement, so that the generator only writes bytes.
 import { randomBytes } from 'node:crypto';
 
 const FIN = 0x80;
@@ -9,7 +9,7 @@ export const CLOSE = 8;
 export const PING = 9;
 export const PONG = 10;
 
-/** One masked frame, with a mask of its own (RFC 6455 §5.3). */
+/** One masked frame, with its own mask (RFC 6455 §5.3). */
 export function clientFrame(opcode: number, payload: Buffer): Buffer {
   const { length } = payload;
   const extra = length < 126 ? 0 : length < 65_536 ? 2 : 8;
@@ -30,7 +30,7 @@ export function clientFrame(opcode: number, payload: Buffer): Buffer {
 export const textFrame = (message: object): Buffer =>
   clientFrame(TEXT, Buffer.from(JSON.stringify(message)));
 
-/** The answer to a ping without payload, which is what the servers measured here send. */
+/** The answer to a ping without payload, the form that the measured servers send. */
 export const PONG_FRAME = clientFrame(PONG, Buffer.alloc(0));
 
 /** The upgrade request of RFC 6455 §4.1. */

@@ -1,18 +1,18 @@
-// Server → client frames of RFC 6455 §5: counted by their lengths, never copied; the payload is looked at once, if asked for.
+// Counts server frames of RFC 6455 §5 by their lengths, without copying; reads the payload only on request.
 import { CLOSE, PING, TEXT } from './client-frames.js';
 
-/** Where in a frame the last byte left off. */
+/** The part of a frame in which the last byte was. */
 type Part = 'opcode' | 'length' | 'extended' | 'payload';
 
-/** Counts the frames of one connection, however TCP cuts them. */
+/** Counts the frames of one connection, regardless of how TCP splits them. */
 export class FrameCounter {
-  /** Text frames of another length than the expected one: an error, a warning. */
+  /** Text frames of another length than the expected one, such as an error or a warning. */
   unexpected = 0;
   pings = 0;
   closed = false;
-  /** Payload bytes that each text frame should have; 0: any. */
+  /** Expected payload bytes of each text frame; 0: any. */
   expectedLength = 0;
-  /** Called with each text, while it is set: for the frames that are worth reading, outside of measurements. */
+  /** Called with each text while it is set, for frames that must be read outside of measurements. */
   onText: ((text: string) => void) | undefined;
 
   #part: Part = 'opcode';
@@ -22,7 +22,7 @@ export class FrameCounter {
   #left = 0;
   #text: Buffer[] = [];
 
-  /** Takes the bytes from `at` up to `end`; returns how many text frames they complete. */
+  /** Reads the bytes from `at` up to `end`; returns the number of text frames that they complete. */
   take(chunk: Uint8Array, at: number, end: number): number {
     let texts = 0;
     let position = at;

@@ -1,13 +1,13 @@
-// HTTP/1.1 answers on a raw socket, pipelined or not: status and body, found by lengths (RFC 9112 §6.3).
+// Parses HTTP/1.1 answers on a raw socket, pipelined or not: status and body, by lengths (RFC 9112 §6.3).
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
-/** As the servers measured here write it: by Fastify, by Node. */
+/** The header in the form that Fastify and Node write. */
 const CONTENT_LENGTH = ['content-length: ', 'Content-Length: '].map((name) => Buffer.from(name));
 
-/** Called for each answer; the body is bytes `from`–`to` of a buffer that is good only during the call. */
+/** Called for each answer; the body is bytes `from`–`to` of a buffer that is valid only during the call. */
 export type OnAnswer = (status: number, buffer: Buffer, from: number, to: number) => void;
 
-/** Finds the answers in what one connection receives. Bodies are delimited by `content-length` or absent. */
+/** Finds the answers in the received bytes of a connection. Bodies are delimited by `content-length` or absent. */
 export class HttpReader {
   readonly #onAnswer: OnAnswer;
   #kept: Buffer | undefined;
@@ -16,7 +16,7 @@ export class HttpReader {
     this.#onAnswer = onAnswer;
   }
 
-  /** Takes bytes; those of an answer that is not whole yet are copied and kept. */
+  /** Reads bytes; those of an incomplete answer are copied and kept. */
   take(chunk: Buffer): void {
     const bytes = this.#kept === undefined ? chunk : Buffer.concat([this.#kept, chunk]);
     this.#kept = undefined;

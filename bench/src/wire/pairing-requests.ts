@@ -1,4 +1,4 @@
-// The requests of pairing as bytes that are made once: for each flow only the digits in them change.
+// The requests of pairing as prepared bytes, in which only the digits change for each flow.
 
 const DIGITS_OF_CODE = 6;
 const DIGITS_OF_DEVICE = 12;
@@ -20,7 +20,7 @@ export class RequestTemplate {
     this.#deviceAt = head.length + json.indexOf(device) + device.length - DIGITS_OF_DEVICE;
   }
 
-  /** Fills in; only once the answer to the last use has come, since the bytes may still be on their way. */
+  /** Fills in the values. Only after the answer to the last use, because the bytes may still be in transit. */
   fill(code: number, device: number): Buffer {
     writeDigits(this.bytes, this.#codeAt, DIGITS_OF_CODE, code);
     writeDigits(this.bytes, this.#deviceAt, DIGITS_OF_DEVICE, device);
@@ -28,11 +28,11 @@ export class RequestTemplate {
   }
 }
 
-// Uppercase, as one of the clients in the field sends them.
+// In uppercase, as one of the existing clients sends them.
 const DEVICE_1 = `5E1D0000-0000-4000-8000-${'0'.repeat(DIGITS_OF_DEVICE)}`;
 const DEVICE_2 = `ACCE0000-0000-4000-9000-${'0'.repeat(DIGITS_OF_DEVICE)}`;
 
-/** What a proxy says of a client: limits count addresses, and a load of many clients comes from as many. */
+/** The header of a proxy. Limits count addresses, and a load of many clients comes from as many. */
 export const addressOf = (client: number): string =>
   `X-Forwarded-For: 10.${(client >> 16) & 255}.${(client >> 8) & 255}.${client & 255}\r\n`;
 
@@ -53,7 +53,7 @@ export const acceptRequest = (
 ): RequestTemplate =>
   new RequestTemplate(port, path, { joinid: CODE, client2: DEVICE_2 }, DEVICE_2, headers);
 
-/** @param waitSeconds - 0: the answer is not to be held */
+/** @param waitSeconds - 0 if the answer must not be held */
 export const checkRequest = (port: number, headers = '', waitSeconds = 0): RequestTemplate =>
   new RequestTemplate(
     port,
