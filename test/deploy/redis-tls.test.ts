@@ -80,7 +80,7 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     const { code, stdout } = await node.ended;
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /Redis is away.*self-signed certificate|self-signed certificate.*Redis is away/,
+      /Redis cannot be reached.*self-signed certificate.*Redis cannot be reached/,
     );
     // The value is a secret.
     expect(stdout).not.toContain(new URL(url).password);

@@ -1,4 +1,4 @@
-// The command `couplet`, built, as a child process: what it does, and how it refuses.
+// The built command `couplet` as a child process: its results and its errors.
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -20,7 +20,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const root = temporaryFolder();
 const emptyFolder = () => mkdtempSync(join(root, 'cwd-'));
 
-/** What every refusal looks like: one line, nothing else, exit code 1. */
+/** The result of every refusal: one line on stderr and exit code 1. */
 const refusal = (line: string | RegExp) => ({
   code: 1,
   stdout: expect.not.stringContaining('listening'),
@@ -58,14 +58,14 @@ describe('the command line', () => {
     expect(readdirSync(cwd)).toEqual([]);
   });
 
-  test('an unknown command is named as such even where settings are wrong too', async () => {
+  test('an unknown command is reported before faulty settings', async () => {
     const ended = await runCommand(['dance'], { cwd: emptyFolder(), env: { PORT: 'x' } });
     expect(ended).toEqual(refusal(/unknown command: dance/));
   });
 });
 
 describe('serve', () => {
-  test('without a command it serves, and SIGTERM ends it with 0 and keeps the rooms', async () => {
+  test('without a command, it serves; SIGTERM ends it with exit code 0, and the rooms remain', async () => {
     const cwd = emptyFolder();
     const env = { USE_SQLITE: '1' };
     const first = startCommand([], { cwd, env });
@@ -83,7 +83,7 @@ describe('serve', () => {
     expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);
   });
 
-  test('without USE_SQLITE it warns, answers rooms_api_disabled and makes no file', async () => {
+  test('without USE_SQLITE, it logs a warning, answers rooms_api_disabled and creates no file', async () => {
     const cwd = emptyFolder();
     const { listening, child, ended } = startCommand(['serve'], { cwd });
     const url = await listening;
@@ -96,7 +96,7 @@ describe('serve', () => {
     expect(readdirSync(cwd)).toEqual([]);
   });
 
-  test('--sqlite turns the rooms API on, unless the environment says otherwise', async () => {
+  test('--sqlite turns the rooms API on, unless the environment turns it off', async () => {
     const on = startCommand(['serve', '--sqlite'], { cwd: emptyFolder() });
     await pairDevices(await on.listening);
     const off = startCommand(['serve', '--sqlite'], {
@@ -126,7 +126,7 @@ describe('serve', () => {
       'its native add-on was built for another version of Node.js',
     ],
     ['of another platform', 'ERR_DLOPEN_FAILED', 'invalid ELF header', 'cannot be loaded on '],
-  ])('an add-on of SQLite that is %s is refused with one line', async (_, code, message, line) => {
+  ])('an SQLite add-on that is %s is refused with one line', async (_, code, message, line) => {
     const cwd = emptyFolder();
     const error = `Object.assign(new Error(${JSON.stringify(message)}), { code: '${code}' })`;
     writeFileSync(join(cwd, 'fault.mjs'), `process.dlopen = () => { throw ${error}; };`);
@@ -151,11 +151,11 @@ describe('doctor', () => {
   const well = (url: string) =>
     expect.stringMatching(new RegExp(`^Couplet at ${url}\n[^]*No faults`));
 
-  test('examines a running server: 0 when all is well, 1 when something failed', async () => {
+  test('checks a running server: exit code 0 if all checks pass, 1 if a check fails', async () => {
     const cwd = emptyFolder();
     const server = startCommand(['serve', '--sqlite'], { cwd });
     const url = await server.listening;
-    // A setting that is wrong is nothing to a client.
+    // The doctor reads no settings, so a faulty one does not matter.
     const ended = await runCommand(['doctor', url], { cwd, env: { PORT: 'x' } });
     expect(ended).toEqual({ code: 0, stdout: well(url), stderr: '' });
     const asJson = await runCommand(['doctor', '--json', url], { cwd });
@@ -168,7 +168,7 @@ describe('doctor', () => {
     expect(down.stdout).not.toContain('\u001b');
   });
 
-  test('--help shows its options, and the address that it takes without one', async () => {
+  test('--help shows its options and the default address', async () => {
     const { code, stdout } = await runCommand(['doctor', '--help'], { cwd: emptyFolder() });
     expect(code).toBe(0);
     for (const word of ['--json', '--origin', 'http://localhost:8080', 'Exit code']) {
@@ -184,14 +184,14 @@ describe('doctor', () => {
     [['https://chat.example.org', 'twice'], /unexpected argument: twice/],
     [['--origin', 'https://app.example/page'], /--origin must be like/],
     [['--insecure'], /Unknown option '--insecure'/],
-  ])('%j is wrong usage: one line, exit code 2', async (args, line) => {
+  ])('%j is wrong usage: one line and exit code 2', async (args, line) => {
     const { code, stdout, stderr } = await runCommand(['doctor', ...args], { cwd: emptyFolder() });
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(new RegExp(`^couplet doctor: [^\\n]*${line.source}[^\\n]*\\n$`));
     expect(stderr).not.toContain('me:secret');
   });
 
-  test('Ctrl-C ends it with 1, and what it left is purged', async () => {
+  test('Ctrl-C ends it with exit code 1, and its devices are purged', async () => {
     const cwd = emptyFolder();
     const server = startCommand(['serve', '--sqlite'], { cwd });
     const url = await server.listening;
@@ -209,7 +209,7 @@ describe('doctor', () => {
 });
 
 describe('settings', () => {
-  test('.env is read, and a real variable wins over it', async () => {
+  test('.env is read, and an environment variable overrides it', async () => {
     const cwd = emptyFolder();
     const env = { SQLITE_DB_PATH: './real.db' };
     writeFileSync(join(cwd, '.env'), 'SQLITE_DB_PATH=./file.db\nUSE_SQLITE="1" # on\nPORT=99999\n');
@@ -219,7 +219,7 @@ describe('settings', () => {
     expect(existsSync(join(cwd, 'file.db'))).toBe(false);
   });
 
-  test('every wrong setting is reported at once, by name, and no secret is shown', async () => {
+  test('all faulty settings are reported together, by name and without secrets', async () => {
     const cwd = emptyFolder();
     writeFileSync(join(cwd, '.env'), 'HEARTBEAT_SECONDS=soon\nADMIN_TOKEN=tooshort\n');
     const env = { PORT: '70000', USE_SQLITE: 'maybe' };
@@ -240,7 +240,7 @@ describe('settings', () => {
 });
 
 describe('db:init', () => {
-  test('makes the database with its folder; again, it keeps every row', async () => {
+  test('creates the database and its folder; a second run keeps every row', async () => {
     const cwd = emptyFolder();
     const env = { SQLITE_DB_PATH: './a/b/chat.db' };
     const done = { code: 0, stdout: 'database ready: ./a/b/chat.db\n', stderr: '' };
@@ -258,8 +258,8 @@ describe('db:init', () => {
   });
 });
 
-describe.each(['serve', 'db:init'])('a database that cannot serve: %s', (command) => {
-  /** Runs the command on a file; nothing in its folder may have changed or come. */
+describe.each(['serve', 'db:init'])('a database that cannot be used: %s', (command) => {
+  /** Runs the command on a file, and expects that its folder is unchanged. */
   async function refuses(cwd: string, path: string, line: RegExp) {
     const before = contents(cwd);
     const env = { USE_SQLITE: '1', SQLITE_DB_PATH: path };
@@ -271,7 +271,7 @@ describe.each(['serve', 'db:init'])('a database that cannot serve: %s', (command
   const contents = (folder: string) =>
     Object.fromEntries(
       readdirSync(folder, { withFileTypes: true })
-        // Looking into a WAL database without the right to write leaves SQLite's empty side files behind.
+        // Reading a WAL database without write permission leaves SQLite's empty side files behind.
         .filter((entry) => !/-shm$|-wal$/.test(entry.name))
         .map((entry) => [
           entry.name,
@@ -279,7 +279,7 @@ describe.each(['serve', 'db:init'])('a database that cannot serve: %s', (command
         ]),
     );
 
-  test('a file that is no database is refused, untouched', async () => {
+  test('a file that is not a database is refused and unchanged', async () => {
     const cwd = emptyFolder();
     writeFileSync(
       join(cwd, 'notes.txt'),
@@ -288,7 +288,7 @@ describe.each(['serve', 'db:init'])('a database that cannot serve: %s', (command
     await refuses(cwd, './notes.txt', /notes\.txt: is not a SQLite database/);
   });
 
-  test('the database of another application is refused, untouched', async () => {
+  test('the database of another application is refused and unchanged', async () => {
     const cwd = emptyFolder();
     const db = new Database(join(cwd, 'other.db'));
     db.exec("CREATE TABLE songs (title TEXT); INSERT INTO songs VALUES ('x')");
@@ -296,7 +296,7 @@ describe.each(['serve', 'db:init'])('a database that cannot serve: %s', (command
     await refuses(cwd, './other.db', /other\.db: belongs to another application/);
   });
 
-  test('tables of our names with other columns are refused, untouched', async () => {
+  test('tables with the same names and other columns are refused and unchanged', async () => {
     const cwd = emptyFolder();
     const db = new Database(join(cwd, 'hotel.db'));
     db.exec('CREATE TABLE rooms (number INTEGER, beds INTEGER); INSERT INTO rooms VALUES (1, 2)');
@@ -305,7 +305,7 @@ describe.each(['serve', 'db:init'])('a database that cannot serve: %s', (command
   });
 
   test.each(['wal', 'delete'])(
-    'a database made by a newer version is refused, untouched (%s)',
+    'a database of a newer version is refused and unchanged (%s)',
     async (journal) => {
       const cwd = emptyFolder();
       const env = { SQLITE_DB_PATH: './chat.db' };
@@ -318,14 +318,14 @@ describe.each(['serve', 'db:init'])('a database that cannot serve: %s', (command
     },
   );
 
-  test('a folder in the place of the file is refused', async () => {
+  test('a folder instead of a file is refused', async () => {
     const cwd = emptyFolder();
     mkdirSync(join(cwd, 'chat.db'));
     await refuses(cwd, './chat.db', /chat\.db: is a folder/);
   });
 
-  // The super-user may write anywhere, so a file in the way stands for a folder that is not writable.
-  test('a folder that cannot be made is refused', async () => {
+  // The superuser may write anywhere, so a file in the path simulates a folder that cannot be created.
+  test('a folder that cannot be created is refused', async () => {
     const cwd = emptyFolder();
     writeFileSync(join(cwd, 'data'), 'in the way');
     await refuses(cwd, './data/chat.db', /chat\.db: is in a folder that cannot be made/);

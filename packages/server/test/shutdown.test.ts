@@ -1,4 +1,4 @@
-// Closing the app: bounded by SHUTDOWN_SECONDS, whatever clients do.
+// Closing the app takes at most SHUTDOWN_SECONDS, whatever clients do.
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { call, pairDevices } from '@couplet/testkit/api';
@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { buildApp } from '../src/app.js';
 import { parseConfig } from '../src/settings/config.js';
 
-test('a request whose body never comes is cut off after SHUTDOWN_SECONDS', async () => {
+test('a request whose body never arrives is cut off after SHUTDOWN_SECONDS', async () => {
   const clock = new FakeClock();
   const server = await startServer({ SHUTDOWN_SECONDS: '10' }, { clock });
   const arrived = once(server.app.server, 'request');
@@ -32,7 +32,7 @@ test('a request whose body never comes is cut off after SHUTDOWN_SECONDS', async
   await Promise.all([cutOff, closing]);
 });
 
-test('for SHUTDOWN_NOTICE_SECONDS only readiness tells of a shutdown, and everybody is served', async () => {
+test('for SHUTDOWN_NOTICE_SECONDS, only readiness shows the shutdown, and all clients are served', async () => {
   const clock = new FakeClock();
   const server = await startServer({ SHUTDOWN_NOTICE_SECONDS: '4' }, { clock });
   const closing = server.close();
@@ -46,7 +46,7 @@ test('for SHUTDOWN_NOTICE_SECONDS only readiness tells of a shutdown, and everyb
   await closing;
 });
 
-test('a connection on which nothing was ever asked holds nothing up', async () => {
+test('a connection without any request does not delay the shutdown', async () => {
   const clock = new FakeClock();
   const server = await startServer({}, { clock });
   const arrived = once(server.app.server, 'connection');
@@ -55,7 +55,7 @@ test('a connection on which nothing was ever asked holds nothing up', async () =
   spare.on('error', () => {});
   const ended = once(spare, 'close');
   await arrived;
-  // The clock stands still: nothing is cut off by time.
+  // The test clock does not advance, so nothing is cut off by a timeout.
   await server.close();
   await ended;
 });
@@ -63,7 +63,7 @@ test('a connection on which nothing was ever asked holds nothing up', async () =
 test.each([
   ['that served', true],
   ['that never listened', false],
-])('an app %s leaves no timer behind when it closes', async (_title, listens) => {
+])('an app %s has no timers after it closes', async (_title, listens) => {
   const clock = new FakeClock();
   const app = await buildApp(parseConfig({}), { clock });
   if (listens) await app.listen({ port: 0, host: '127.0.0.1' });

@@ -1,4 +1,4 @@
-// What goes wrong at a start: one line for each fault that its reader can mend.
+// Faults at the start: one line for each fault that the user can correct.
 import { expect, test } from 'vitest';
 import { AddonFault, DatabaseRefused } from '../src/pairing/sqlite/database.js';
 import { ConfigError } from '../src/settings/config.js';
@@ -22,7 +22,7 @@ test.each<[string, unknown, string[]]>([
   [
     'a port that is reserved',
     listening('EACCES', { port: 80 }),
-    ['PORT: 80 needs more rights than this process has'],
+    ['PORT: this process has no permission to listen on 80'],
   ],
   [
     'a foreign address',
@@ -40,11 +40,11 @@ test.each<[string, unknown, string[]]>([
   expect(explain(error)).toEqual(lines);
 });
 
-test('a fault of another call is not taken for one of PORT or HOST', () => {
+test('a fault of another call is not reported as one of PORT or HOST', () => {
   const ofRedis = Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND', hostname: 'redis' });
   expect(explain(ofRedis)[0]).toMatch(/^Error: getaddrinfo\n/);
 });
 
-test('a bug is shown with its stack', () => {
+test('a bug is reported with its stack', () => {
   expect(explain(new TypeError('bug'))[0]).toMatch(/^TypeError: bug\n +at /);
 });

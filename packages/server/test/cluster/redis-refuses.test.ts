@@ -335,7 +335,7 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     await started;
     await eventually(async () => expect((await ready(one)).status).toBe(200), 5000);
     expect((await call(one.url, 'GET', `/api/rooms?roomid=${room.roomid}`)).status).toBe(200);
-    expect(told(one)).toEqual(['Redis is away']);
+    expect(told(one)).toEqual(['Redis cannot be reached']);
   });
 });
 

@@ -1,4 +1,4 @@
-// The embedding application's rule on requests: asked for every way to write an address under /api.
+// The access rule of the embedding application: it applies to every spelling of a path under /api.
 
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, test } from 'vitest';
@@ -21,24 +21,24 @@ test.each([
   'http://x/api/rooms',
   'http://x/%61pi/user/purge',
   '/api/nowhere',
-])('POST %s is 401 where the rule says no', async (target) => {
+])('POST %s is answered 401 if the rule denies it', async (target) => {
   const answer = await post(target);
   expect([answer.status, answer.body]).toEqual([401, '{"error":"unauthorized"}']);
 });
 
 test.each(['//api/rooms', '/API/rooms', '/api%2Frooms'])(
-  'POST %s is no route at all',
+  'POST %s matches no route',
   async (target) => {
     expect((await post(target)).status).toBe(404);
   },
 );
 
-test('what is not under /api is served without asking, and so is a preflight', async () => {
+test('the rule is not called for paths outside /api and for preflights', async () => {
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
   expect((await fetch(`${server.url}/api/rooms`, { method: 'OPTIONS' })).status).toBe(204);
 });
 
-test('a rule that fails counts as no', async () => {
+test('a rule that throws denies the request', async () => {
   const failing = await startServer(
     {},
     { authorize: { request: () => Promise.reject(new Error()) } },

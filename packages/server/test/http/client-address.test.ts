@@ -1,4 +1,4 @@
-// Who a request comes from, and what limits count it as.
+// The client address of a request, and its key for limits.
 import type { IncomingMessage } from 'node:http';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
@@ -19,7 +19,7 @@ test.each([
   ['fe80::1%eth0', 'fe80:0:0:0'],
   ['', 'unknown'],
   ['unix:', 'unknown'],
-])('%j counts as %s', (address, key) => {
+])('%j has the key %s', (address, key) => {
   expect(addressKey(address)).toBe(key);
 });
 
@@ -53,37 +53,37 @@ test.each([
   [' \t198.51.100.5:1 ', '198.51.100.5'],
   ['2001:db8::1:443', '2001:db8::1:443'],
   ['::ffff:198.51.100.5', '::ffff:198.51.100.5'],
-])('an entry of X-Forwarded-For that is %j is the address %s', (entry, address) => {
+])('the X-Forwarded-For entry %j is parsed as %s', (entry, address) => {
   const trust = trustProxy({ trustProxy: '10.0.0.0/8' });
   let unreadable = 0;
   trust.onUnreadable = () => unreadable++;
   expect(clientAddress(request('10.0.0.1', entry), trust)).toBe(address);
-  // Proxies behind proxies, each with its port.
+  // A chain of proxies that all add a port.
   const chain = `192.0.2.1:9, ${entry}, 10.0.0.2:50123,"[::ffff:10.0.0.3]:1"`;
   expect(clientAddress(request('10.0.0.1', chain), trust)).toBe(address);
   expect(unreadable).toBe(0);
 });
 
-test('nothing of an untrusted peer is read', () => {
+test('X-Forwarded-For of an untrusted peer is ignored', () => {
   const trust = trustProxy({ trustProxy: '10.0.0.0/8' });
   expect(clientAddress(request('192.0.2.1', '198.51.100.5:50123'), trust)).toBe('192.0.2.1');
 });
 
 test.each(['unknown', '_hidden', '[2001:db8::1', '198.51.100.5:', 'chat.example.org:443', '1.2.3'])(
-  'an entry %j counts as unknown, and the log warns of it once, without it',
+  'the entry %j counts as unknown and is logged once as a warning without its text',
   async (entry) => {
     const { log, lines } = captureLog();
     const server = await startServer({ TRUST_PROXY: '1' }, { log });
     onTestFinished(() => server.close());
     const headers = { 'x-forwarded-for': entry };
     for (let n = 0; n < 3; n++) await fetch(server.url, { headers });
-    const warnings = lines().filter(({ msg }) => /no IP address/.test(String(msg)));
+    const warnings = lines().filter(({ msg }) => /not an IP address/.test(String(msg)));
     expect(warnings).toHaveLength(1);
     expect(JSON.stringify(warnings)).not.toContain(entry);
   },
 );
 
-test('limits count clients behind a proxy that writes ports one by one, over REST and WebSocket', async () => {
+test('limits count each client behind a proxy that adds ports, over REST and WebSocket', async () => {
   const settings = {
     TRUST_PROXY: '1',
     MAX_CREATES_PER_HOUR: '1',
@@ -109,14 +109,14 @@ test('limits count clients behind a proxy that writes ports one by one, over RES
 });
 
 test.each(['abc', '10.0.0.0/99', '1.2.3.4.5', '::1, fe'])(
-  'TRUST_PROXY=%s is a fault of the configuration, not a crash at the start',
+  'TRUST_PROXY=%s is reported as a fault of the configuration',
   (text) => {
     expect(() => parseConfig({ TRUST_PROXY: text })).toThrow(/TRUST_PROXY/);
   },
 );
 
 test.each(['0', '2', 'loopback', '10.0.0.0/8, fd00::/8', '192.0.2.1'])(
-  'TRUST_PROXY=%s is understood',
+  'TRUST_PROXY=%s is accepted',
   (text) => {
     expect(parseConfig({ TRUST_PROXY: text }).trustProxy).toBe(text);
   },

@@ -1,4 +1,4 @@
-// ALLOWED_ORIGINS: what each entry matches, and what is refused because nothing could match it.
+// ALLOWED_ORIGINS: origins that an entry matches, and entries that are refused because they match nothing.
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../src/settings/config.js';
 import { originRule } from '../../src/settings/origins.js';
@@ -6,7 +6,7 @@ import { originRule } from '../../src/settings/origins.js';
 const rule = (allowedOrigins: string) =>
   originRule(parseConfig({ ALLOWED_ORIGINS: allowedOrigins }));
 
-test('* is any origin', () => {
+test('* allows any origin', () => {
   expect(rule('*')).toBeNull();
 });
 
@@ -20,7 +20,7 @@ test.each([
   ['https://app.example.org.', 'https://app.example.org'],
   ['https://app.example.org', 'https://app.example.org.'],
   ['https://app.example.org.:8443', 'https://app.example.org:8443'],
-  // Some libraries of WebSocket clients write an Origin of their own.
+  // Some WebSocket client libraries set their own Origin.
   ['https://app.example.org', 'https://app.example.org:443'],
   ['https://b\u00fccher.example', 'https://xn--bcher-kva.example'],
   ['http://[::1]:3000', 'http://[::1]:3000'],
@@ -33,7 +33,7 @@ test.each([
     'chrome-extension://mdplmiioglkpgkgblfdilgebppppgdlm',
     'chrome-extension://mdplmiioglkpgkgblfdilgebppppgdlm',
   ],
-])('%s lets in pages of %s', (list, origin) => {
+])('%s allows pages of %s', (list, origin) => {
   expect(rule(list)?.(origin)).toBe(true);
 });
 
@@ -47,13 +47,13 @@ test.each([
   'null',
   '',
   'https://',
-])('https://app.example.org does not let in pages of %s', (origin) => {
+])('https://app.example.org does not allow pages of %s', (origin) => {
   expect(rule('https://app.example.org')?.(origin)).toBe(false);
 });
 
 test.each([
   ['https://*.example.org', /wildcard/],
-  ['https://a.example, *', /alone/],
+  ['https://a.example, *', /only entry/],
   ['null', /sandboxed/],
   ['app.example.org', /scheme and a host/],
   ['https://app.example.org/app', /without path/],
@@ -63,7 +63,7 @@ test.each([
   ['file://localhost', /null/],
   ['https://app.example.org:99999', /not a valid URL/],
   [',', /empty/],
-])('%s can match nothing, and is refused at the start', (list, reason) => {
+])('%s can match nothing and is refused at the start', (list, reason) => {
   expect(() => rule(list)).toThrow(reason);
   expect(() => rule(list)).toThrow(/^ALLOWED_ORIGINS: /);
 });

@@ -1,4 +1,4 @@
-// Codes → HTTP replies: what a failed request gets, and what it never gets to see.
+// Answers to failed requests: their code and details, without internal information.
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
@@ -13,7 +13,7 @@ import {
 } from '../../src/http/errors.js';
 import { createLogger } from '../../src/observability/logger.js';
 
-/** What a request is answered whose handler throws this, and what the log says of it. */
+/** Returns the answer to a request whose handler throws `thrown`, and its log lines. */
 async function answerTo(thrown: unknown) {
   const lines: string[] = [];
   const destination = new Writable({
@@ -33,14 +33,14 @@ async function answerTo(thrown: unknown) {
   return { statusCode, headers, body: JSON.parse(body), log: lines.join('') };
 }
 
-test('a fault of the request has its code, its details, and no log line', async () => {
+test('a fault of the request is answered with its code and details and is not logged', async () => {
   const answer = await answerTo(new RequestFault('missing_field', { field: 'joinid' }));
   expect(answer.statusCode).toBe(400);
   expect(answer.body).toStrictEqual({ error: 'missing_field', field: 'joinid' });
   expect(answer.log).toBe('');
 });
 
-test('an outage is 503 with Retry-After, and its cause is logged', async () => {
+test('an outage is answered 503 with Retry-After, and its cause is logged', async () => {
   const cause = Object.assign(new Error('database is locked'), { code: 'SQLITE_BUSY' });
   const answer = await answerTo(new Unavailable(cause));
   expect(answer.statusCode).toBe(503);
@@ -55,7 +55,7 @@ test.each([
   ['an error with a code of its own', Object.assign(new Error('SECRET'), { code: 'E_SECRET' })],
   ['a string', 'SECRET'],
   ['an object', { SECRET: 'SECRET' }],
-])('%s is 500 internal_error, and quotes nothing', async (_name, thrown) => {
+])('%s is answered 500 internal_error without its message', async (_name, thrown) => {
   const answer = await answerTo(thrown);
   expect(answer.statusCode).toBe(500);
   expect(answer.headers['content-type']).toMatch(/^application\/json/);
@@ -68,14 +68,14 @@ test.each([
   ['FST_ERR_CTP_BODY_TOO_LARGE', 413, 'payload_too_large'],
   ['FST_ERR_CTP_INVALID_CONTENT_LENGTH', 400, 'invalid_request'],
   ['FST_ERR_BAD_URL', 404, 'not_found'],
-])('the framework’s %s is %d %s', async (code, status, error) => {
+])('the Fastify error %s is answered %d %s', async (code, status, error) => {
   const answer = await answerTo(Object.assign(new Error('text'), { code }));
   expect(answer.statusCode).toBe(status);
   expect(answer.body).toStrictEqual({ error });
   expect(answer.log).toBe('');
 });
 
-/** A socket that only remembers. */
+/** A socket that records what is written. */
 class FakeSocket extends EventEmitter {
   writable = true;
   destroyed = false;
@@ -101,7 +101,7 @@ test.each([
   ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large', 'headers_too_large'],
   ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout', 'request_timeout'],
   [undefined, '400 Bad Request', 'invalid_request'],
-])('bytes that fail with %s are answered %s', (code, status, error) => {
+])('the parser error %s is answered %s', (code, status, error) => {
   const { sent, destroyed } = sentFor(code);
   expect(sent).toMatch(new RegExp(`^HTTP/1\\.1 ${status}\r\n`));
   expect(sent).toContain('connection: close\r\n');
@@ -110,14 +110,14 @@ test.each([
   expect(destroyed).toBe(true);
 });
 
-test('a connection that is reset or cannot be written is dropped without a word', () => {
+test('a connection that is reset or cannot be written is closed without an answer', () => {
   expect(sentFor('ECONNRESET')).toMatchObject({ sent: '', destroyed: true });
   const closed = new FakeSocket();
   closed.writable = false;
   expect(sentFor('HPE_INVALID_METHOD', closed)).toMatchObject({ sent: '', destroyed: true });
 });
 
-test('a raw response carries further headers, and a reason for every status', () => {
+test('a raw response has the additional headers and a reason phrase for every status', () => {
   const socket = new FakeSocket();
   endRawResponse(socket as unknown as Socket, 'conflict', { 'retry-after': '1' });
   expect(socket.sent).toMatch(/^HTTP\/1\.1 409 [A-Z]/);

@@ -1,4 +1,4 @@
-// A client that hangs up amid its request: nobody failed, and nothing is logged.
+// A client that disconnects during its request: no error is logged.
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
@@ -7,7 +7,7 @@ import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../../src/observability/logger.js';
 
-test('a client that hangs up amid its body is no error of the server', async () => {
+test('a client that disconnects during its body causes no error', async () => {
   const lines: string[] = [];
   const sink = new PassThrough();
   sink.on('data', (line) => lines.push(String(line)));

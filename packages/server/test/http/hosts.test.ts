@@ -1,4 +1,4 @@
-// ALLOWED_HOSTS and the Host header: what a request may be for.
+// ALLOWED_HOSTS and the Host header: hosts for which a request is served.
 import type { IncomingMessage } from 'node:http';
 import { expect, test } from 'vitest';
 import { hostRule, originForm, requestedHost } from '../../src/http/hosts.js';
@@ -27,7 +27,7 @@ test.each([
   'chat.example.org.',
   'chat.example.org.:443',
   'xn--bcher-kva.example',
-  // No name that a page of the web could have.
+  // Names that no web page can have.
   'localhost:8080',
   'app.localhost',
   '127.0.0.1',
@@ -49,7 +49,7 @@ test.each([
   expect(rule(LIST)(request([host]))).toBe('forbidden');
 });
 
-test('two hosts, none in HTTP/1.1, and one that is no host are no request', () => {
+test('two hosts, an invalid host, or no host in HTTP/1.1 is an invalid request', () => {
   expect(rule()(request(['x', 'x']))).toBe('invalid_request');
   expect(rule()(request([]))).toBe('invalid_request');
   expect(rule(LIST)(request([], '/', '1.0'))).toBeUndefined();
@@ -58,7 +58,7 @@ test('two hosts, none in HTTP/1.1, and one that is no host are no request', () =
   }
 });
 
-test('the host of a target in absolute form counts, not the header', () => {
+test('the host of a target in absolute form takes precedence over the header', () => {
   expect(requestedHost(request(['x'], 'HTTP://u@chat.example.org:81/a?b'))).toBe(
     'chat.example.org:81',
   );
@@ -73,7 +73,7 @@ test.each([
   ['https://x:81?a', '/?a'],
   ['http://x/a//http://y/', '/a//http://y/'],
   ['*', '*'],
-])('%s asks for %s', (url, path) => {
+])('the target %s has the path %s', (url, path) => {
   expect(originForm(url)).toBe(path);
 });
 

@@ -1,4 +1,4 @@
-// JSON that is too deep or too wide is refused before it becomes objects.
+// JSON that is too deep or has too many values is refused before objects are created.
 import { MAX_JSON_VALUES } from '@couplet/protocol';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -16,12 +16,12 @@ test.each([
   expect(() => parseModestJson(text(33))).toThrow(SyntaxError);
 });
 
-test.each([5_000, 30_000])('%i levels are refused without a parser, closed or not', (levels) => {
+test.each([5_000, 30_000])('%i levels are refused before parsing, closed or not', (levels) => {
   expect(isModestJson(nested(levels))).toBe(false);
   expect(isModestJson('{"candidate":'.repeat(levels))).toBe(false);
 });
 
-test('one more value than the limit is refused, whatever holds the values', () => {
+test('one value more than the limit is refused, in arrays and in objects', () => {
   const array = (n: number) => JSON.stringify(Array.from({ length: n }, () => 0));
   expect(isModestJson(array(MAX_JSON_VALUES))).toBe(true);
   expect(isModestJson(array(MAX_JSON_VALUES + 1))).toBe(false);
@@ -35,19 +35,19 @@ test.each([
   ['commas', ','.repeat(5_000)],
   ['quotes before brackets', '"['.repeat(2_000)],
   ['backslashes before quotes and brackets', '\\"[\\\\"{'.repeat(2_000)],
-])('%s within a string are no structure', (_name, string) => {
+])('%s within a string do not count as structure', (_name, string) => {
   const text = JSON.stringify({ sdp: string, [string]: 1 });
   expect(parseModestJson(text)).toEqual({ sdp: string, [string]: 1 });
 });
 
-test('a text of backslashes and quotes takes one pass', () => {
+test('a text of backslashes and quotes takes linear time', () => {
   const started = performance.now();
   isModestJson(`"${'\\'.repeat(2_000_000)}`);
   isModestJson(`"${'\\"'.repeat(2_000_000)}`);
   expect(performance.now() - started).toBeLessThan(2_000);
 });
 
-test('what JSON.stringify makes of a modest value comes back as it was', () => {
+test('the output of JSON.stringify for a value within the bounds is parsed to the same value', () => {
   const value = fc.jsonValue({ maxDepth: 6 });
   fc.assert(
     fc.property(value, (json) => {
@@ -58,7 +58,7 @@ test('what JSON.stringify makes of a modest value comes back as it was', () => {
 });
 
 test.each(['', '{', '"', '"\\', ']', '}]', 'nonsense', '[1,]'])(
-  'what is no JSON is left to the parser: %s',
+  'invalid JSON is left to the parser: %s',
   (text) => {
     expect(isModestJson(text)).toBe(true);
     expect(() => parseModestJson(text)).toThrow(SyntaxError);

@@ -1,11 +1,11 @@
-// Readiness by itself, with an event loop that the test holds up.
+// Readiness, with a simulated delay of the event loop.
 
 import { parseMetrics } from '@couplet/testkit/prometheus';
 import { expect, test } from 'vitest';
 import { Lifecycle, type LoopDelay } from '../../src/http/lifecycle.js';
 import { Metrics } from '../../src/observability/metrics.js';
 
-/** A loop that was held up for as long as the test says. */
+/** A delay monitor whose value the test sets. */
 function fakeLoop(milliseconds: number): LoopDelay & { enabled: boolean } {
   return {
     max: milliseconds * 1e6,
@@ -22,25 +22,25 @@ function fakeLoop(milliseconds: number): LoopDelay & { enabled: boolean } {
   };
 }
 
-test('an event loop that was held up for more than a second is not ready', async () => {
+test('the server is not ready if the event loop was blocked for more than a second', async () => {
   expect(await new Lifecycle(fakeLoop(1001)).failing()).toEqual(['event_loop']);
   expect(await new Lifecycle(fakeLoop(999)).failing()).toEqual([]);
 });
 
-test('a stall counts against one probe, not against all that follow', async () => {
+test('a stall affects one probe and not later ones', async () => {
   const loop = fakeLoop(5000);
   expect(await new Lifecycle(loop).failing()).toEqual(['event_loop']);
   expect(await new Lifecycle(loop).failing()).toEqual([]);
 });
 
-test('everything that fails is named', async () => {
+test('all failed checks are named', async () => {
   const lifecycle = new Lifecycle(fakeLoop(2000));
   lifecycle.require({ name: 'store', check: () => Promise.reject(new Error('full')) });
   lifecycle.require({ name: 'other', check: async () => {} });
   expect(await lifecycle.failing()).toEqual(['event_loop', 'store']);
 });
 
-test('a shutdown is reason enough, and asks nobody', async () => {
+test('during a shutdown, the other checks are not run', async () => {
   const lifecycle = new Lifecycle(fakeLoop(2000));
   lifecycle.require({
     name: 'store',
@@ -50,13 +50,13 @@ test('a shutdown is reason enough, and asks nobody', async () => {
   expect(await lifecycle.failing()).toEqual(['draining']);
 });
 
-test('an announced shutdown is told by readiness', async () => {
+test('the server is not ready after a shutdown is announced', async () => {
   const lifecycle = new Lifecycle(fakeLoop(0));
   lifecycle.announce();
   expect(await lifecycle.failing()).toEqual(['draining']);
 });
 
-test('the metric says of each check whether it fails', async () => {
+test('the metric shows for each check whether it fails', async () => {
   const lifecycle = new Lifecycle(fakeLoop(2000));
   lifecycle.require({ name: 'store', check: async () => {} });
   const metrics = new Metrics();
@@ -67,7 +67,7 @@ test('the metric says of each check whether it fails', async () => {
   ).toEqual([1, 0, 1]);
 });
 
-test('the loop is watched from the start, and no longer after the stop', () => {
+test('the event loop is monitored from the start until the stop', () => {
   const loop = fakeLoop(0);
   const lifecycle = new Lifecycle(loop);
   expect(loop.enabled).toBe(true);

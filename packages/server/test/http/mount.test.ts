@@ -1,4 +1,4 @@
-// The app below a path of another HTTP server: requests, WebSockets, what stays the other's, and how it closes.
+// The app mounted below a path of another HTTP server: requests, WebSockets, other paths, and closing.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
@@ -13,7 +13,7 @@ import { parseConfig } from '../../src/settings/config.js';
 
 const config = parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:', SHUTDOWN_SECONDS: '1' });
 
-/** A server that answers everything of its own with the URL asked for, with the app below /couplet. */
+/** A server with the app mounted at /couplet. It answers other requests with their URL. */
 async function mounted(server: Server = createServer()) {
   const app = await buildApp(config);
   const middleware = await mount(app, server, '/couplet');
@@ -31,7 +31,7 @@ async function mounted(server: Server = createServer()) {
   return { app, server, origin, url: `${origin}/couplet` };
 }
 
-/** The status and body that a WebSocket is refused with. */
+/** Returns the status and body of a refused WebSocket. */
 const refusal = (address: string) =>
   new Promise<string>((resolve) => {
     const socket = new WebSocket(address.replace('http', 'ws'));
@@ -43,7 +43,7 @@ const refusal = (address: string) =>
     });
   });
 
-test('devices pair and meet below the path, with and without a slash at its end', async () => {
+test('devices pair and connect below the path, with and without a slash at its end', async () => {
   const { url } = await mounted();
   const { roomid, client1, client2 } = await pairDevices(url);
   const [one, two] = [
@@ -58,14 +58,14 @@ test('devices pair and meet below the path, with and without a slash at its end'
   }
 });
 
-test('what is not below the path stays the application’s', async () => {
+test('the application serves all other paths', async () => {
   const { origin } = await mounted();
   for (const path of ['/', '/api/rooms', '/couplets', '/coupl', '/couplet.js?x=/couplet/']) {
     expect(await (await fetch(origin + path)).text()).toBe(path);
   }
 });
 
-test('a wrong path below it is not_found in JSON', async () => {
+test('an unknown path below the mount path is answered not_found in JSON', async () => {
   const { url } = await mounted();
   expect(await call(url, 'GET', '/nothing')).toMatchObject({
     status: 404,
@@ -74,7 +74,7 @@ test('a wrong path below it is not_found in JSON', async () => {
   expect(await refusal(`${url}/elsewhere`)).toMatch(/^404 .*not_found/);
 });
 
-test('an upgrade that nobody takes is a request to the application', async () => {
+test('an upgrade without a listener is a request to the application', async () => {
   const { origin } = await mounted();
   expect(await refusal(`${origin}/chat`)).toBe('200 /chat');
 });
@@ -89,7 +89,7 @@ test('an upgrade to h2c below the path is a request to the app', async () => {
   response.resume();
 });
 
-test('a target in absolute form is below the path, too', async () => {
+test('a target in absolute form is recognized below the path', async () => {
   const { url } = await mounted();
   const { port } = new URL(url);
   const path = 'http://somewhere/couplet/healthz';
@@ -108,7 +108,7 @@ test('a target in absolute form is below the path, too', async () => {
   socket.destroy();
 });
 
-test('pipelined upgrades are answered in their turn', async () => {
+test('pipelined upgrades are answered in order', async () => {
   const { url } = await mounted();
   const { joinid, client1 } = await createPending(url);
   const body = JSON.stringify({ joinid, client1 });
@@ -128,7 +128,7 @@ test('pipelined upgrades are answered in their turn', async () => {
   expect(received).toContain('/own');
 });
 
-test('WebSockets of the application’s own work beside it', async () => {
+test('WebSockets of the application still work', async () => {
   const server = createServer();
   const own = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, stream, head) => {
@@ -141,7 +141,7 @@ test('WebSockets of the application’s own work beside it', async () => {
   }
 });
 
-test('close answers held checks, ends WebSockets with 1012, and leaves the server to the application', async () => {
+test('close answers held checks, closes WebSockets with 1012, and does not close the HTTP server', async () => {
   const { app, origin, url } = await mounted();
   const peer = await Peer.connect(url.replace('http', 'ws'));
   const { joinid, client1 } = await createPending(url);
@@ -157,7 +157,7 @@ test('close answers held checks, ends WebSockets with 1012, and leaves the serve
   expect(await refusal(url)).toMatch(/^503 .*unavailable/);
 });
 
-test('a request whose body never comes does not hold the shutdown', async () => {
+test('a request whose body never arrives does not delay the shutdown', async () => {
   const { app, url } = await mounted();
   const { port } = new URL(url);
   const socket = connect(Number(port), '127.0.0.1');
@@ -175,8 +175,11 @@ test('a request whose body never comes does not hold the shutdown', async () => 
   await gone;
 });
 
-test.each(['', '/', 'couplet', '/couplet/', '/a?b'])('%o is no path to mount at', async (path) => {
-  const app = await buildApp(config);
-  onTestFinished(() => app.close());
-  await expect(mount(app, createServer(), path)).rejects.toThrow('not a path');
-});
+test.each(['', '/', 'couplet', '/couplet/', '/a?b'])(
+  '%o is refused as a mount path',
+  async (path) => {
+    const app = await buildApp(config);
+    onTestFinished(() => app.close());
+    await expect(mount(app, createServer(), path)).rejects.toThrow('expected a mount path');
+  },
+);

@@ -1,4 +1,4 @@
-// The document is made when it is first asked for; test/openapi.test.ts holds what it says.
+// The OpenAPI document is generated at the first request for it. test/openapi.test.ts tests its content.
 import fastify from 'fastify';
 import { expect, onTestFinished, test } from 'vitest';
 import { describeRoutes } from '../../src/http/openapi.js';
@@ -15,8 +15,8 @@ const withRoute = () => {
   return app;
 };
 
-test('one that could not be made is made at the next request', async () => {
-  // The first has the route that is to be described already, which is an error.
+test('after a failure, the document is generated at the next request', async () => {
+  // The first app already has the described route, which is an error.
   const apps = [withRoute(), newApp()];
   const app = newApp();
   describeRoutes(app, () => apps.shift() as ReturnType<typeof newApp>);

@@ -1,17 +1,17 @@
-// Request ids: unique, short, and never the client's.
+// Request ids: unique, short, and never from the client.
 
 import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { requestIds } from '../../src/http/request-ids.js';
 
-test('ids of one run differ, and so do those of two runs', () => {
+test('ids differ within a run and between runs', () => {
   const [one, other] = [requestIds(), requestIds()];
   const ids = Array.from({ length: 1000 }, (_, n) => (n % 2 === 0 ? one() : other()));
   expect(new Set(ids).size).toBe(1000);
   for (const id of ids) expect(id).toMatch(/^[0-9a-f]{6}-[0-9a-z]+$/);
 });
 
-test('every answer carries its id, which is never the client’s', async () => {
+test('every answer has its id, which is never the id of the client', async () => {
   const server = await startServer();
   onTestFinished(() => server.close());
   const headers = { 'x-request-id': 'mine', 'request-id': 'mine' };

@@ -1,4 +1,4 @@
-// What the log says of requests and of a start without the rooms API: docs/operations.md, Logs.
+// Log lines of requests and of a start without the rooms API (docs/operations.md, "Logs").
 import { Writable } from 'node:stream';
 import { call } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
@@ -28,7 +28,7 @@ test('GET / is logged as a health check', async () => {
     .toContainEqual(expect.objectContaining({ msg: 'Health check', route: '/', status: 200 }));
 });
 
-test('a request is one line with its route, not its URL', async () => {
+test('a request is logged as one line with its route, not its URL', async () => {
   const { url, lines } = await loggedServer();
   await call(url, 'GET', '/api/rooms?roomid=SECRET');
   await call(url, 'GET', '/SECRET');
@@ -42,7 +42,7 @@ test('a request is one line with its route, not its URL', async () => {
   expect(JSON.stringify(lines)).not.toContain('SECRET');
 });
 
-test('an address has so many lines a minute, for requests and connections together; another has its own', async () => {
+test('the lines per minute of each address are limited, for requests and connections together', async () => {
   const { url, wsUrl, lines } = await loggedServer({
     MAX_LOG_LINES_PER_ADDRESS: '10',
     TRUST_PROXY: '1',
@@ -62,7 +62,7 @@ test('an address has so many lines a minute, for requests and connections togeth
   expect(JSON.stringify(lines)).not.toContain('192.0.2');
 });
 
-test('a start without USE_SQLITE says that the rooms API is disabled', async () => {
+test('a start without USE_SQLITE logs that the rooms API is disabled', async () => {
   const { lines } = await loggedServer({ USE_SQLITE: '' });
   expect(lines).toContainEqual(
     expect.objectContaining({

@@ -1,4 +1,4 @@
-// Request parts against their schemas: missing first, then faulty, in the schema's order.
+// Validation of requests: missing fields first, then faulty ones, in the schema's order.
 import { DeviceId, JoinCode } from '@couplet/protocol/schema';
 import type { FastifyRouteSchemaDef } from 'fastify/types/schema.js';
 import Type, { type TSchema } from 'typebox';
@@ -13,20 +13,20 @@ const validate = (schema: TSchema, value: unknown) =>
   };
 const schema = Type.Object({ joinid: JoinCode, client1: Type.Optional(DeviceId) });
 
-test.each([undefined, null, ''])('%j is missing', (value) => {
+test.each([undefined, null, ''])('%j counts as missing', (value) => {
   expect(isMissing(value)).toBe(true);
 });
 
-test.each([0, false, ' ', [], {}, Number.NaN])('%j is not missing', (value) => {
+test.each([0, false, ' ', [], {}, Number.NaN])('%j does not count as missing', (value) => {
   expect(isMissing(value)).toBe(false);
 });
 
-test('what fits is passed on as it came, unknown fields included', () => {
+test('a valid request is passed on unchanged, including unknown fields', () => {
   const value = { joinid: '123456', extra: 1 };
   expect(validate(schema, value).value).toBe(value);
 });
 
-test('a required field that is missing is named, an optional one is not', () => {
+test('a missing required field is named, and a missing optional field is accepted', () => {
   for (const value of [undefined, null, {}, { joinid: '', client1: 5 }]) {
     const { error } = validate(schema, value);
     expect(error).toBeInstanceOf(RequestFault);
@@ -34,7 +34,7 @@ test('a required field that is missing is named, an optional one is not', () => 
   }
 });
 
-test('a field that does not fit has its own code', () => {
+test('an invalid field has its own code', () => {
   expect(validate(schema, { joinid: 1 }).error?.code).toBe('invalid_joinid');
   expect(validate(schema, { joinid: '123456', client1: 5 }).error?.code).toBe('invalid_client1');
 });
@@ -44,16 +44,16 @@ test.each([
   ['a string', 'x'],
   ['a number', 5],
   ['false', false],
-])('%s is no object: invalid_json', (_name, value) => {
+])('%s is not an object: invalid_json', (_name, value) => {
   expect(validate(schema, value).error?.code).toBe('invalid_json');
 });
 
-test('a schema whose field has no code in the table is a bug, and says so', () => {
+test('a schema whose field has no error code throws a TypeError', () => {
   const unknown = Type.Object({ colour: Type.String() });
   expect(() => validate(unknown, { colour: 1 })).toThrow(/invalid_colour is missing/);
 });
 
-test('a schema that asks for more than its fields is a bug, and says so', () => {
+test('a schema that requires more than its fields throws a TypeError', () => {
   const more = Type.Refine(
     Type.Object({ joinid: JoinCode }),
     () => false,
@@ -62,7 +62,7 @@ test('a schema that asks for more than its fields is a bug, and says so', () => 
   expect(() => validate(more, { joinid: '123456' })).toThrow(/every field does/);
 });
 
-test('a schema without required fields takes an empty object', () => {
+test('a schema without required fields accepts an empty object', () => {
   const optional = Type.Object({ client1: Type.Optional(DeviceId) });
   expect(validate(optional, {}).error).toBeUndefined();
   expect(validate(optional, undefined)).toEqual({ value: {} });

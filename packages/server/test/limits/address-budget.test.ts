@@ -1,4 +1,4 @@
-// One budget per address: fixed costs, short turns, a bounded second, and no word of the server's own slowness.
+// The budget of an address: fixed costs, bounded turns, bounded load per second, and no charge for stalls of the server.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { Stalls } from '../../src/limits/event-loop-stalls.js';
 import type { Logger } from '../../src/observability/logger.js';
 import { Metrics } from '../../src/observability/metrics.js';
 
-/** Milliseconds of load per second; a turn may have 4 ms of it, a second's worth may come at once. */
+/** Milliseconds of load per second. A turn may spend 4 ms of it, and a burst may spend one second of it. */
 const LOAD = 250;
 const MS = 1000;
 
@@ -34,7 +34,7 @@ function budgets({ load = LOAD, lines = 10 } = {}) {
   return { all, clock, logged, endTurn };
 }
 
-/** Waits for its turns, and spends in each. */
+/** A reader that spends a cost in each of its turns. */
 const reader = (budget: AddressBudget, cost: number, log: string[], name: string) => ({
   release(): void {
     log.push(name);
@@ -42,7 +42,7 @@ const reader = (budget: AddressBudget, cost: number, log: string[], name: string
   },
 });
 
-test('what fits into a turn is not held; what does not fit is held until the next', () => {
+test('work that exceeds a turn is held until the next turn', () => {
   const { all, endTurn } = budgets();
   const budget = all.of('a');
   budget.charge(4 * MS);
@@ -53,14 +53,14 @@ test('what fits into a turn is not held; what does not fit is held until the nex
   expect(budget.held).toBe(false);
 });
 
-test('one address that is held holds no other', () => {
+test('a held address does not hold another address', () => {
   const { all } = budgets();
   all.of('a').charge(100 * MS);
   expect(all.of('b').held).toBe(false);
   expect(all.of('b').exhausted).toBe(false);
 });
 
-test('a second’s worth may come at once; beyond, requests are refused until it has leaked away', () => {
+test('the load of one second may arrive in a burst; further requests are refused until it has leaked away', () => {
   const { all, clock, endTurn } = budgets();
   const budget = all.of('a');
   for (let ms = 0; ms < LOAD; ms++) {
@@ -78,7 +78,7 @@ test('a second’s worth may come at once; beyond, requests are refused until it
   expect(budget.held).toBe(false);
 });
 
-test('a steady load of what is allowed is never refused', () => {
+test('a steady load at the limit is never refused', () => {
   const { all, clock, endTurn } = budgets();
   const budget = all.of('a');
   for (let turn = 0; turn < 10_000; turn++) {
@@ -89,7 +89,7 @@ test('a steady load of what is allowed is never refused', () => {
   }
 });
 
-test('readers take turns: each waits for all others, and a turn takes no more than fits', () => {
+test('readers take turns: each waits for all others, and a turn is bounded', () => {
   const { all, endTurn } = budgets();
   const budget = all.of('a');
   const order: string[] = [];
@@ -103,7 +103,7 @@ test('readers take turns: each waits for all others, and a turn takes no more th
   expect(order).toEqual(['1', '2', '3', '4', '5', '1']);
 });
 
-test('a held address goes on by itself once enough has leaked', () => {
+test('a held address continues by itself when enough has leaked', () => {
   const { all, clock, endTurn } = budgets();
   const budget = all.of('a');
   budget.charge(2 * LOAD * MS);
@@ -116,7 +116,7 @@ test('a held address goes on by itself once enough has leaked', () => {
   expect(order).toEqual(['reader']);
 });
 
-test('what has waited for two seconds and can be refused is refused, the oldest first', () => {
+test('requests that have waited for two seconds are refused, the oldest first', () => {
   const { all, clock, endTurn } = budgets();
   const budget = all.of('a');
   const order: string[] = [];
@@ -138,7 +138,7 @@ test('what has waited for two seconds and can be refused is refused, the oldest 
   expect(order).toEqual(['refused', 'socket goes on']);
 });
 
-test('debt is bounded: whatever a flood was, the address is served soon after it', () => {
+test('debt is bounded: the address is served soon after any flood', () => {
   const { all, clock, endTurn } = budgets();
   const budget = all.of('a');
   budget.charge(3600 * 1000 * MS);
@@ -150,12 +150,12 @@ test('debt is bounded: whatever a flood was, the address is served soon after it
   expect(budget.held).toBe(false);
 });
 
-test('what was sent while the server stood still is not held against the address', () => {
+test('data that was sent during a stall of the server does not count against the address', () => {
   const { all, clock, endTurn } = budgets();
   const budget = all.of('a');
   clock.advance(10_000);
   clock.pause(5_000);
-  // Five seconds' worth of what is allowed, all in the first turn after the stall.
+  // The allowed load of five seconds, all in the first turn after the stall.
   budget.charge(4 * LOAD * MS);
   expect(budget.exhausted).toBe(false);
   endTurn();
@@ -163,14 +163,14 @@ test('what was sent while the server stood still is not held against the address
   expect(budget.exhausted).toBe(true);
 });
 
-test('0 is no limit', () => {
+test('0 means no limit', () => {
   const { all } = budgets({ load: 0 });
   const budget = all.of('a');
   budget.charge(1e12);
   expect([budget.held, budget.exhausted, budget.inDebt]).toEqual([false, false, false]);
 });
 
-test('lines beyond the share of an address are counted, and summed up in one line without an address', () => {
+test('log lines beyond the limit of an address are counted and reported in one line without an address', () => {
   const { all, clock, logged } = budgets({ lines: 3 });
   const mayLog = (address: string, lines: number) =>
     Array.from({ length: lines }, () => all.of(address).mayLog()).filter((may) => may).length;
@@ -185,7 +185,7 @@ test('lines beyond the share of an address are counted, and summed up in one lin
   expect(mayLog('192.0.2.1', 10)).toBe(3);
 });
 
-test('refusals are summed up once a minute, and counted', async () => {
+test('refusals are counted and reported once a minute', async () => {
   const { all, clock, logged } = budgets();
   const metrics = new Metrics();
   all.measure(metrics);
@@ -199,7 +199,7 @@ test('refusals are summed up once a minute, and counted', async () => {
   expect(await metrics.text()).toContain('couplet_address_budget_refusals_total 2');
 });
 
-test('addresses that are of no use any more are forgotten, and no others', () => {
+test('only idle addresses are removed', () => {
   const { all, clock, endTurn } = budgets();
   const used = all.of('used');
   used.sockets = 1;

@@ -1,4 +1,4 @@
-// Budgets in memory: quotas, penalties, and the count of a minute. Those in Redis are part of the contract of guesses.
+// Budgets in memory: quotas, penalties, and the count of a minute. The contract of guesses tests those in Redis.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { describe, expect, test } from 'vitest';
@@ -29,13 +29,13 @@ const setUp = () => {
     },
   };
 };
-/** How many may be taken before one has to wait. */
+/** Returns how many can be taken before a wait. */
 const drain = async (quota: Quota, key = 'a') => {
   let taken = 0;
   while ((await quota.take(key)) === 0) taken += 1;
   return taken;
 };
-/** Fails one after the other; how long to wait before each is waited for. */
+/** Fails several times in sequence, and waits as required before each attempt. */
 const fail = async (clock: FakeClock, penalties: Penalties, key: string, times: number) => {
   for (let n = 0; n < times; n++) {
     let reserved = await penalties.reserve(key);
@@ -46,7 +46,7 @@ const fail = async (clock: FakeClock, penalties: Penalties, key: string, times: 
     reserved.keep();
   }
 };
-/** Seconds that a key has to wait; an attempt that need not leaves no trace. */
+/** Returns the seconds that a key must wait. An attempt without a wait is released. */
 const waitOf = async (penalties: Penalties, key: string) => {
   const reserved = await penalties.reserve(key);
   if (reserved.kind === 'refused') return reserved.waitSeconds;
@@ -60,7 +60,7 @@ const reserveMany = (places: Penalties[], key: string, times: number) =>
 const isReserved = (answer: { kind: string }): answer is Reservation => answer.kind === 'reserved';
 
 describe('quotas in memory', () => {
-  test('what is given back may be taken again, and no more than that', async () => {
+  test('exactly the number that was given back can be taken again', async () => {
     const { place } = setUp();
     const quota = place.quota(10);
     await quota.giveBack('a');
@@ -71,7 +71,7 @@ describe('quotas in memory', () => {
     expect(await drain(quota, 'b')).toBe(10);
   });
 
-  test('so many may be taken at once, then one each interval', async () => {
+  test('the whole quota can be taken at once, then one per interval', async () => {
     const { clock, place } = setUp();
     const quota = place.quota(60);
     expect(await drain(quota)).toBe(60);
@@ -82,7 +82,7 @@ describe('quotas in memory', () => {
     expect(await drain(quota)).toBe(1);
   });
 
-  test('after an hour it is whole again, and no more than whole', async () => {
+  test('after an hour, the quota is complete again and not larger', async () => {
     const { clock, place } = setUp();
     const quota = place.quota(7);
     await drain(quota);
@@ -90,21 +90,21 @@ describe('quotas in memory', () => {
     expect(await drain(quota)).toBe(7);
   });
 
-  test('one key takes nothing from another', async () => {
+  test('keys do not share a quota', async () => {
     const { place } = setUp();
     const quota = place.quota(2);
     expect(await drain(quota, 'a')).toBe(2);
     expect(await drain(quota, 'b')).toBe(2);
   });
 
-  test('of many that take at once, so many get one', async () => {
+  test('of many simultaneous takes, only the quota succeeds', async () => {
     const { place } = setUp();
     const quota = place.quota(10);
     const waits = await Promise.all(Array.from({ length: 30 }, () => quota.take('a')));
     expect(waits.filter((wait) => wait === 0)).toHaveLength(10);
   });
 
-  test('clocks that differ by seconds make no quota whole', async () => {
+  test('clocks that differ by seconds do not reset a quota', async () => {
     const { clock, place } = setUp();
     const quota = place.quota(6);
     await drain(quota);
@@ -112,7 +112,7 @@ describe('quotas in memory', () => {
     expect(await quota.take('a')).toBeGreaterThan(0);
   });
 
-  test('a clock that is set back holds nobody for longer than an hour', async () => {
+  test('after the clock is set back, no key waits longer than an hour', async () => {
     const { clock, place } = setUp();
     const quota = place.quota(6);
     await drain(quota);
@@ -123,7 +123,7 @@ describe('quotas in memory', () => {
 });
 
 describe('penalties in memory', () => {
-  test('failures beyond the free ones cost a wait that doubles, and runs off', async () => {
+  test('each failure beyond the free ones doubles the wait, which ends with time', async () => {
     const { clock, place } = setUp();
     const penalties = place.penalties(POLICY);
     await fail(clock, penalties, 'a', 3);
@@ -137,7 +137,7 @@ describe('penalties in memory', () => {
     expect(await waitOf(penalties, 'a')).toBe(0);
   });
 
-  test('one failure is forgiven for each span without one', async () => {
+  test('one failure is forgiven per period without a failure', async () => {
     const { clock, place } = setUp();
     const penalties = place.penalties(POLICY);
     await fail(clock, penalties, 'a', 3);
@@ -148,7 +148,7 @@ describe('penalties in memory', () => {
     expect(await waitOf(penalties, 'a')).toBe(1);
   });
 
-  test('what a flood has failed is forgiven in bounded time', async () => {
+  test('the failures of a flood are forgiven in bounded time', async () => {
     const { clock, place } = setUp();
     const penalties = place.penalties(POLICY);
     await fail(clock, penalties, 'a', 300);
@@ -158,7 +158,7 @@ describe('penalties in memory', () => {
     expect(await waitOf(penalties, 'a')).toBe(0);
   });
 
-  test('a clock that is set back frees everyone instead of holding them', async () => {
+  test('after the clock is set back, no key waits', async () => {
     const { clock, place } = setUp();
     const penalties = place.penalties(POLICY);
     await fail(clock, penalties, 'a', 9);
@@ -166,7 +166,7 @@ describe('penalties in memory', () => {
     expect(await waitOf(penalties, 'a')).toBe(0);
   });
 
-  test('of many attempts at once, at two nodes, only as many are let in as one after the other', async () => {
+  test('simultaneous attempts on two nodes are limited to the number of sequential attempts', async () => {
     const { place } = setUp();
     const nodes = [place.penalties(POLICY), place.penalties(POLICY)];
     const answers = await reserveMany(nodes, 'a', 40);
@@ -183,7 +183,7 @@ describe('penalties in memory', () => {
     });
   });
 
-  test('what was released leaves no trace; what was kept counts', async () => {
+  test('a released attempt does not count, and a kept attempt does', async () => {
     const { clock, place } = setUp();
     const penalties = place.penalties(POLICY);
     await fail(clock, penalties, 'a', 2);
@@ -192,14 +192,14 @@ describe('penalties in memory', () => {
       release();
     }
     clock.advance(40_000);
-    // The failures before are forgiven as if nothing had come between.
+    // Earlier failures are forgiven as if there were no other attempts.
     const third = await penalties.reserve('a');
     expect(third).toMatchObject({ failures: 1, others: 0 });
     if (isReserved(third)) third.keep();
     expect(await penalties.reserve('a')).toMatchObject({ failures: 2, others: 0 });
   });
 
-  test('clocks that differ by seconds forgive nobody', async () => {
+  test('clocks that differ by seconds do not forgive failures', async () => {
     const { clock, place } = setUp();
     const penalties = place.penalties(POLICY);
     for (let n = 0; n < 20; n++) {
@@ -212,7 +212,7 @@ describe('penalties in memory', () => {
 });
 
 describe('count of a minute in memory', () => {
-  test('each one counts, whichever node adds it, until the next minute of the clock', async () => {
+  test('events of all nodes count until the next minute of the clock', async () => {
     const { clock, place } = setUp();
     const [one, other] = [place.minuteCount(), place.minuteCount()];
     expect(await one.read()).toBe(0);
@@ -226,7 +226,7 @@ describe('count of a minute in memory', () => {
     expect((await one.reserve()).count).toBe(1);
   });
 
-  test('of many at once each gets a number of its own, and what is taken back is free again in its minute', async () => {
+  test('simultaneous events get different numbers, and a released number is available again in its minute', async () => {
     const { clock, place } = setUp();
     const nodes = [place.minuteCount(), place.minuteCount()];
     const counted = await Promise.all(
@@ -235,7 +235,7 @@ describe('count of a minute in memory', () => {
     const counts = counted.map(({ count }) => count).sort((a, b) => a - b);
     expect(counts).toEqual(Array.from({ length: 20 }, (_, n) => n + 1));
     for (const { release } of counted.slice(0, 15)) release();
-    // What a node asks next comes after what it gave back.
+    // The next request of a node arrives after its release.
     for (const node of nodes) (await node.reserve()).release();
     expect((await nodes[1]?.reserve())?.count).toBeLessThanOrEqual(7);
     clock.advance(60_000);

@@ -1,10 +1,10 @@
-// Time in which the event loop stood still is told from time in which it was busy.
+// Stalls of the event loop are distinguished from a busy event loop.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
 import { Stalls } from '../../src/limits/event-loop-stalls.js';
 
-test('a loop that turns has no stalls', () => {
+test('a running event loop has no stalls', () => {
   const clock = new FakeClock();
   const stalls = new Stalls(clock);
   clock.advance(60_000);
@@ -13,7 +13,7 @@ test('a loop that turns has no stalls', () => {
   expect(stalls.total(clock.monotonic())).toBe(0);
 });
 
-test('a stall counts at once, before any timer has fired, and only once', () => {
+test('a stall counts once, and before any timer has fired', () => {
   const clock = new FakeClock();
   const stalls = new Stalls(clock);
   clock.advance(10_000);

@@ -1,10 +1,10 @@
-// Turns: bounded work by key, first in, first out.
+// Turns: a bounded number of tasks per key, in FIFO order.
 import { expect, test } from 'vitest';
 import { Turns } from '../../src/limits/in-flight.js';
 
 const PRESENT = () => false;
 
-/** What has been settled by now. */
+/** Returns the results that are settled. */
 async function settled(promises: Promise<boolean>[]): Promise<(boolean | undefined)[]> {
   const seen: (boolean | undefined)[] = promises.map(() => undefined);
   promises.forEach((promise, n) => {
@@ -16,7 +16,7 @@ async function settled(promises: Promise<boolean>[]): Promise<(boolean | undefin
   return seen;
 }
 
-test('so many of a key go at once; the next go in their order as others leave; beyond the queue nobody waits', async () => {
+test('the number of running tasks per key is bounded, waiting ones follow in order, and a full queue refuses further ones', async () => {
   const turns = new Turns(2, 2);
   const asked = Array.from({ length: 5 }, () => turns.enter('a', PRESENT));
   expect(await settled(asked)).toEqual([true, true, undefined, undefined, false]);
@@ -27,7 +27,7 @@ test('so many of a key go at once; the next go in their order as others leave; b
   expect(await settled(asked)).toEqual([true, true, true, true, false]);
 });
 
-test('a client that hung up while it waited is passed over', async () => {
+test('a client that disconnected while waiting is skipped', async () => {
   const turns = new Turns(1, 10);
   const asked = [
     turns.enter('a', PRESENT),
@@ -38,19 +38,19 @@ test('a client that hung up while it waited is passed over', async () => {
   expect(await settled(asked)).toEqual([true, false, true]);
 });
 
-test('a turn that is given back comes again before those that wait, once somebody else has left', async () => {
+test('a caller that waits again is first in the queue when another turn ends', async () => {
   const turns = new Turns(2, 10);
   const asked = [turns.enter('a', PRESENT), turns.enter('a', PRESENT), turns.enter('a', PRESENT)];
   const again = turns.again('a', PRESENT);
   expect(turns.isAlone('a')).toBe(true);
   expect(await settled([...asked, again])).toEqual([true, true, undefined, undefined]);
-  // A place is free, but it is not for one that comes late.
+  // A turn is free, but a new caller must not take it before the waiting one.
   const late = turns.enter('a', PRESENT);
   turns.leave('a');
   expect(await settled([...asked, again, late])).toEqual([true, true, true, true, undefined]);
 });
 
-test('a key without work is not kept', async () => {
+test('a key without tasks is removed', async () => {
   const turns = new Turns(1, 10);
   await turns.enter('a', PRESENT);
   const gone = turns.enter('a', () => true);

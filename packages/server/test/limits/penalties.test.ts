@@ -1,4 +1,4 @@
-// Penalties: free failures, then a wait that doubles; bounded in number, forgotten in time.
+// Penalties in memory: free failures, doubling waits, bounded size, and removal over time.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
@@ -21,11 +21,11 @@ test.each([
   [9, 32],
   [10, 60],
   [1000, 60],
-])('after %i failures one waits %i seconds', (failures, seconds) => {
+])('after %i failures, the wait is %i seconds', (failures, seconds) => {
   expect(waitAfter(failures, POLICY)).toBe(seconds);
 });
 
-test('somebody who mistypes now and then never waits', async () => {
+test('a user who mistypes now and then never waits', async () => {
   const clock = new FakeClock();
   const penalties = new MemoryPenalties(POLICY, clock, 10);
   for (let n = 0; n < 1000; n++) {
@@ -34,7 +34,7 @@ test('somebody who mistypes now and then never waits', async () => {
   }
 });
 
-test('no more keys are kept than the capacity: the one that failed longest ago goes', async () => {
+test('beyond the capacity, the key with the oldest failure is removed', async () => {
   const clock = new FakeClock();
   const penalties = new MemoryPenalties(POLICY, clock, 2);
   for (const key of ['a', 'b', 'c']) {
@@ -46,7 +46,7 @@ test('no more keys are kept than the capacity: the one that failed longest ago g
   expect(await fail(penalties, 'a')).toBe(0);
 });
 
-test('a reservation that is forgotten for want of room is a failure all the same where it is kept', async () => {
+test('a kept reservation counts as a failure even if its key was removed to make room', async () => {
   const penalties = new MemoryPenalties(POLICY, new FakeClock(), 1);
   const first = await penalties.reserve('a');
   await fail(penalties, 'b');
@@ -54,7 +54,7 @@ test('a reservation that is forgotten for want of room is a failure all the same
   expect(await penalties.reserve('a')).toMatchObject({ failures: 1, others: 0 });
 });
 
-test('what is forgiven goes with the next failure of anyone', async () => {
+test('forgiven keys are removed at the next failure of any key', async () => {
   const clock = new FakeClock();
   const penalties = new MemoryPenalties(POLICY, clock, 10);
   await fail(penalties, 'a');
@@ -63,7 +63,7 @@ test('what is forgiven goes with the next failure of anyone', async () => {
   expect(penalties.size).toBe(1);
 });
 
-test('a key that never failed leaves nothing behind', async () => {
+test('a key without failures is not stored', async () => {
   const penalties = new MemoryPenalties(POLICY, new FakeClock(), 10);
   const reserved = await penalties.reserve('a');
   if (reserved.kind === 'reserved') reserved.release();

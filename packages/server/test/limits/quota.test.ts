@@ -1,10 +1,10 @@
-// A quota: so many at once, as many again per hour, bounded in memory.
+// Quotas in memory: a burst, a refill within an hour, and bounded size.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
 import { MemoryQuota, type Quota } from '../../src/limits/quota.js';
 
-/** How many may be taken before one has to wait. */
+/** Returns how many can be taken before a wait. */
 async function drain(quota: Quota, key = 'a'): Promise<number> {
   let taken = 0;
   while ((await quota.take(key)) === 0) taken += 1;
@@ -18,12 +18,12 @@ test.each([1, 7, 11, 13, 300, 9999])(
     const quota = new MemoryQuota(perHour, clock, 10);
     let taken = 0;
     for (let n = 0; n < 3 * perHour; n++) if ((await quota.take('a')) === 0) taken += 1;
-    // Rounding may cost the last one.
+    // Rounding may make the last one unavailable.
     expect([perHour - 1, perHour]).toContain(taken);
   },
 );
 
-test('a clock that is set back holds nobody for longer than an hour', async () => {
+test('after the clock is set back, no key waits longer than an hour', async () => {
   const clock = new FakeClock();
   const quota = new MemoryQuota(60, clock, 10);
   await drain(quota);
@@ -32,7 +32,7 @@ test('a clock that is set back holds nobody for longer than an hour', async () =
   expect(await quota.take('a')).toBe(0);
 });
 
-test('no more keys are kept than the capacity, and none whose quota is whole', async () => {
+test('the number of keys is bounded, and keys with a complete quota are removed', async () => {
   const clock = new FakeClock();
   const quota = new MemoryQuota(60, clock, 2);
   for (const key of ['a', 'b', 'c']) await quota.take(key);

@@ -1,4 +1,4 @@
-// The log where it cannot be written: by itself on a descriptor that fails, and of a whole server that loses its reader.
+// A log that cannot be written: with a failing descriptor, and with a server whose log reader ends.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { createLogger } from '../../src/observability/logger.js';
 
 const failure = (code: string) => Object.assign(new Error(code), { code });
 
-/** A descriptor that takes at most `room` bytes at a time, or fails. */
+/** A descriptor that accepts at most `room` bytes per write, or fails. */
 function descriptor() {
   const clock = new FakeClock();
   const state = {
@@ -38,7 +38,7 @@ function descriptor() {
 }
 
 describe('an output', () => {
-  test('writes at once, all of it, also where the descriptor takes it in pieces', () => {
+  test('writes everything at once, also if the descriptor accepts only parts', () => {
     const { state, output } = descriptor();
     state.room = 3;
     output.write('first\n');
@@ -51,7 +51,7 @@ describe('an output', () => {
     ['EPIPE', 1000],
     ['ENOSPC', 1000],
     ['EIO', 1000],
-  ])('after %s it tries again in %i ms, and loses nothing', (code, ms) => {
+  ])('after %s, it tries again in %i ms and loses nothing', (code, ms) => {
     const { state, clock, output, lost } = descriptor();
     state.room = 3;
     output.write('first\n');
@@ -71,7 +71,7 @@ describe('an output', () => {
     expect([lost, clock.pending]).toEqual([[], 0]);
   });
 
-  test('a line of which a part was written is ended before the next', () => {
+  test('a partly written line is completed before the next line', () => {
     const { state, clock, output } = descriptor();
     state.room = 4;
     state.faultAfter = 1;
@@ -83,7 +83,7 @@ describe('an output', () => {
     expect(state.text).toBe('12345678\nnext\n');
   });
 
-  test('holds one MiB, and says how many lines it lost beyond', () => {
+  test('keeps one MiB and reports how many further lines were lost', () => {
     const { state, clock, output, lost } = descriptor();
     state.fault = 'EPIPE';
     const line = `${'x'.repeat(1023)}\n`;
@@ -101,7 +101,7 @@ describe('an output', () => {
     expect(lost).toEqual([4]);
   });
 
-  test('a flush tries at once', () => {
+  test('a flush tries to write at once', () => {
     const { state, clock, output } = descriptor();
     state.fault = 'EAGAIN';
     output.write('last\n');
@@ -110,12 +110,15 @@ describe('an output', () => {
     expect([state.text, clock.pending]).toEqual(['last\n', 0]);
   });
 
-  test.each(['json', 'pretty'] as const)('is a destination for a log in %s', async (logFormat) => {
-    const { state, output } = descriptor();
-    const log = createLogger({ logLevel: 'info', logFormat }, output, false, 'per_turn');
-    log.info('first');
-    await eventually(() => expect(state.text).toMatch(/first.*\n$/));
-  });
+  test.each(['json', 'pretty'] as const)(
+    'works as the destination of a log in %s format',
+    async (logFormat) => {
+      const { state, output } = descriptor();
+      const log = createLogger({ logLevel: 'info', logFormat }, output, false, 'per_turn');
+      log.info('first');
+      await eventually(() => expect(state.text).toMatch(/first.*\n$/));
+    },
+  );
 });
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -141,7 +144,7 @@ const isServed = async (url: string) => {
 };
 
 describe('a server', () => {
-  test('goes on when the reader of its log ends, and ends in order', async () => {
+  test('continues when the reader of its log ends, and shuts down properly', async () => {
     const { child, listening, ended } = startCommand(['serve'], { cwd: temporaryFolder() });
     const url = await listening;
     child.stdout?.destroy();
@@ -151,17 +154,20 @@ describe('a server', () => {
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test.runIf(process.platform === 'linux')('goes on when the disk of its log is full', async () => {
-    const port = await freePort();
-    const { child, exited } = serverWritingTo(openSync('/dev/full', 'w'), port);
-    const url = `http://127.0.0.1:${port}`;
-    await eventually(() => isServed(url));
-    child.kill('SIGTERM');
-    expect(await exited).toEqual([0, null]);
-  });
+  test.runIf(process.platform === 'linux')(
+    'continues when the disk of its log is full',
+    async () => {
+      const port = await freePort();
+      const { child, exited } = serverWritingTo(openSync('/dev/full', 'w'), port);
+      const url = `http://127.0.0.1:${port}`;
+      await eventually(() => isServed(url));
+      child.kill('SIGTERM');
+      expect(await exited).toEqual([0, null]);
+    },
+  );
 
   test.runIf(process.platform === 'linux')(
-    'writes again when its log has a reader again',
+    'continues to write when its log has a new reader',
     async () => {
       const fifo = join(temporaryFolder(), 'log');
       execFileSync('mkfifo', [fifo]);

@@ -1,4 +1,4 @@
-// The log's formats, and what it tells of an error.
+// Formats of the log, and its fields of an error.
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { createLogger } from '../../src/observability/logger.js';
@@ -20,7 +20,7 @@ test.each([
   ['auto', true, false],
   ['json', true, true],
   ['pretty', false, false],
-] as const)('format %s with a terminal: %s → JSON: %s', (logFormat, terminal, json) => {
+] as const)('format %s, on a terminal: %s, gives JSON: %s', (logFormat, terminal, json) => {
   const { log, text } = logTo({ logLevel: 'info', logFormat }, terminal);
   log.info({ status: 200 }, 'request');
   expect(text()).toContain('request');
@@ -28,7 +28,7 @@ test.each([
   expect(text()).not.toMatch(/hostname|"pid"/);
 });
 
-test('a step is one line, its fields included, in either format', () => {
+test('a message with its fields is one line in both formats', () => {
   for (const logFormat of ['json', 'pretty'] as const) {
     const { log, text } = logTo({ logLevel: 'info', logFormat }, false);
     log.info({ status: 200, ms: 1 }, 'request');
@@ -36,7 +36,7 @@ test('a step is one line, its fields included, in either format', () => {
   }
 });
 
-test('what is less severe than the level is not logged', () => {
+test('messages below the level are not logged', () => {
   const { log, text } = logTo({ logLevel: 'warn', logFormat: 'json' }, false);
   log.info('quiet');
   log.warn('loud');
@@ -50,7 +50,7 @@ const described = (err: unknown) => {
   return JSON.parse(text()).err;
 };
 
-test('an error is told by name, code, message, place and cause', () => {
+test('an error is logged with name, code, message, stack and cause', () => {
   const cause = Object.assign(new Error('locked'), { code: 'SQLITE_BUSY' });
   expect(described(new TypeError('broken', { cause }))).toMatchObject({
     type: 'TypeError',
@@ -61,17 +61,17 @@ test('an error is told by name, code, message, place and cause', () => {
   expect(described(Object.assign(new Error('x'), { code: 5 }))).not.toHaveProperty('code');
 });
 
-test('the message of a syntax error is left out: it quotes what it could not read', () => {
+test('the message of a syntax error is not logged because it quotes the input', () => {
   const { type, message, stack } = described(new SyntaxError('Unexpected token SECRET'));
   expect([type, message]).toEqual(['SyntaxError', undefined]);
   expect(stack).not.toContain('SECRET');
 });
 
-test('what is no error is told by its type only', () => {
+test('a thrown value that is not an error is logged by its type only', () => {
   expect(described('SECRET')).toEqual({ type: 'string' });
 });
 
-test('lines of one turn go out in one write, and what is left by a flush', async () => {
+test('the lines of one turn are written together, and a flush writes the remaining lines', async () => {
   const writes: string[] = [];
   const destination = new Writable({
     write(chunk, _encoding, done) {

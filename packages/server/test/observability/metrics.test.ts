@@ -1,4 +1,4 @@
-// The registry by itself: what it writes, describes, and leaves out.
+// The metrics registry: output, descriptions, and metrics that cannot be read.
 import { readdirSync, readFileSync } from 'node:fs';
 import perfHooks from 'node:perf_hooks';
 import { pairOfPeers } from '@couplet/testkit/peer';
@@ -7,7 +7,7 @@ import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Metrics } from '../../src/observability/metrics.js';
 
-test('a counter and a level show what their owner says at the scrape', async () => {
+test('a counter and a gauge have the value of their owner at the scrape', async () => {
   const metrics = new Metrics();
   const owner = { plain: 0, byKind: { a: 0, b: 0 }, level: 0 };
   metrics.count('x_total', 'X.', () => owner.plain);
@@ -25,7 +25,7 @@ test('a counter and a level show what their owner says at the scrape', async () 
   expect(after.value('w', { kind: 'b' })).toBe(5);
 });
 
-test('a metric that cannot be read is left out, and is back when it can', async () => {
+test('a metric that cannot be read is omitted until it can be read again', async () => {
   const metrics = new Metrics();
   let broken = false;
   const read = <T>(value: T): T => {
@@ -57,7 +57,7 @@ test('a metric that cannot be read is left out, and is back when it can', async 
   expect(await valuesNow()).toEqual(all);
 });
 
-test('a timer has every value of its label from the start', async () => {
+test('a timer has all values of its label from the start', async () => {
   const metrics = new Metrics();
   const time = metrics.timer('x_seconds', 'X.', 'operation', ['read', 'write']);
   time('write', 0.003);
@@ -80,7 +80,7 @@ test('every metric is described with its type and its label values', () => {
   expect(metrics.names()).toEqual(expect.arrayContaining(['x_total', 'y_seconds']));
 });
 
-test('the metrics of the process are observed once, however many servers it has had', async () => {
+test('the metrics of the process are registered once, however many servers it creates', async () => {
   await new Metrics().text();
   const observe = vi.spyOn(perfHooks, 'monitorEventLoopDelay');
   onTestFinished(() => observe.mockRestore());
@@ -90,7 +90,7 @@ test('the metrics of the process are observed once, however many servers it has 
   expect(observe).not.toHaveBeenCalled();
 });
 
-test('forwarding looks up no label: signaling counts in plain numbers, and only a scrape reads them', async () => {
+test('signaling counts in plain numbers without metric labels, and only a scrape reads them', async () => {
   const folder = new URL('../../src/signaling/', import.meta.url);
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   const sources = files.filter((file) => file.endsWith('.ts'));

@@ -1,4 +1,4 @@
-// GET /client.js and /demo/: what is served, how it may be kept, and what a page may do. docs/operations.md, "The demo page".
+// GET /client.js and /demo/: served files, caching and security headers (docs/operations.md, "The demo page").
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startServer, temporaryFolder } from '@couplet/testkit/server';
@@ -27,7 +27,7 @@ beforeAll(() => {
   for (const [name, content] of Object.entries(files)) writeFileSync(join(built, name), content);
 });
 
-/** A server with those pages. */
+/** Starts a server with those pages. */
 async function start(env: Record<string, string> = {}, deps: AppDeps = {}): Promise<string> {
   const server = await startServer(env, { publicFolder: built, ...deps });
   onTestFinished(() => server.close());
@@ -51,7 +51,7 @@ describe('/client.js', () => {
     });
   });
 
-  test('is asked for again, and not sent again while it is the same', async () => {
+  test('is revalidated, and not sent again while it is unchanged', async () => {
     const url = await start();
     const etag = (await fetch(`${url}/client.js`)).headers.get('etag') as string;
     expect(etag).toMatch(/^"[\w-]{27}"$/);
@@ -76,7 +76,7 @@ describe('/client.js', () => {
 });
 
 describe('/demo/', () => {
-  test('may load and reach nothing but its own origin, run nothing inline, and be framed by nobody', async () => {
+  test('may use only its own origin, run no inline code, and not be framed', async () => {
     const url = await start();
     const answer = await fetch(`${url}/demo/`);
     expect(answer.status).toBe(200);
@@ -102,7 +102,7 @@ describe('/demo/', () => {
     });
   });
 
-  test('/demo leads there, below whatever path a proxy has mounted the server', async () => {
+  test('/demo redirects to it, also below the mount path of a proxy', async () => {
     const url = await start();
     const answer = await fetch(`${url}/demo`, { redirect: 'manual' });
     expect([answer.status, answer.headers.get('location')]).toEqual([308, 'demo/']);
@@ -112,14 +112,14 @@ describe('/demo/', () => {
     ['index-abc.js', 'text/javascript; charset=utf-8'],
     ['index-abc.css', 'text/css; charset=utf-8'],
     ['icon-abc.svg', 'image/svg+xml'],
-  ])('%s is named by its content, and may be kept for ever', async (name, type) => {
+  ])('%s is named by its content and may be cached forever', async (name, type) => {
     const answer = await fetch(`${await start()}/demo/assets/${name}`);
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, type]);
     expect(answer.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
     expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'");
   });
 
-  test('knows how many digits a code has', async () => {
+  test('contains the number of digits of a code', async () => {
     const url = await start({ JOIN_CODE_DIGITS: '8' });
     const text = await (await fetch(`${url}/demo/`)).text();
     expect(text).toContain('data-join-code-digits="8"');
@@ -145,12 +145,12 @@ describe('/demo/', () => {
   ])('%s is not found, like any other unknown path', async (path) => {
     const server = await startServer({}, { publicFolder: built });
     onTestFinished(() => server.close());
-    // Not fetch: it would tidy the path up.
+    // Not fetch, because it would normalize the path.
     const answer = await server.app.inject({ method: 'GET', url: path });
     expect([answer.statusCode, answer.json()]).toEqual([404, { error: 'not_found' }]);
   });
 
-  test('DEMO=0 turns it off: not found like any other unknown path, and GET / does not speak of it', async () => {
+  test('DEMO=0 turns it off: its path is not found, and GET / has no link to it', async () => {
     const url = await start({ DEMO: '0' });
     for (const path of ['/demo', '/demo/', '/demo/assets/index-abc.js']) {
       const answer = await fetch(url + path, { redirect: 'manual' });
@@ -160,27 +160,27 @@ describe('/demo/', () => {
     expect(await front(url)).not.toContain('demo');
   });
 
-  test('is off where there is no rooms API to try', async () => {
+  test('is off without the rooms API', async () => {
     const url = await start({ USE_SQLITE: '0' });
     expect((await fetch(`${url}/demo/`)).status).toBe(404);
     expect(await front(url)).not.toContain('demo');
   });
 
-  test('GET / leads people to it', async () => {
+  test('GET / has a link to it', async () => {
     expect(await front(await start())).toContain('<a href="demo/">');
   });
 
-  test('is no part of the API document', async () => {
+  test('is not in the OpenAPI document', async () => {
     const { paths } = await (await fetch(`${await start()}/openapi.json`)).json();
     expect(Object.keys(paths).filter((path) => /demo|client/.test(path))).toEqual([]);
   });
 });
 
-test('where nothing is built, the log says so, the pages are not found, and all else works', async () => {
+test('without a build, a warning is logged, the pages are not found, and everything else works', async () => {
   const { log, lines } = captureLog();
   const url = await start({}, { publicFolder: join(folder, 'absent'), log });
   expect(lines().map(({ msg }) => msg)).toContain(
-    'no /client.js and no demo page: npm run build makes them',
+    '/client.js or the demo page is missing: npm run build creates them',
   );
   for (const path of ['/client.js', '/demo', '/demo/']) {
     expect((await fetch(url + path)).status, path).toBe(404);
@@ -200,7 +200,7 @@ describe('the WebSocket of a server with ALLOWED_ORIGINS', () => {
       socket.once('error', () => resolve(false));
     });
 
-  test('is open to its own page, also behind a proxy that ends TLS', async () => {
+  test('accepts its own page, also behind a proxy that terminates TLS', async () => {
     const url = await start({ ALLOWED_ORIGINS });
     expect(await connects(url, url)).toBe(true);
     expect(await connects(url, url.replace('http:', 'https:'))).toBe(true);
@@ -212,24 +212,24 @@ describe('the WebSocket of a server with ALLOWED_ORIGINS', () => {
     ['couplet.example:443', 'https://couplet.example'],
     ['couplet.example', 'http://couplet.example:80'],
     ['COUPLET.example.:8443', 'https://couplet.example:8443'],
-  ])('is open to its own page however the host is written: %s, %s', async (host, origin) => {
+  ])('accepts its own page in every spelling of the host: %s, %s', async (host, origin) => {
     const url = await start({ ALLOWED_ORIGINS });
     expect(await connects(url, origin, { host })).toBe(true);
   });
 
-  test('stays closed to every other', async () => {
+  test('refuses every other page', async () => {
     const url = await start({ ALLOWED_ORIGINS });
     for (const origin of ['https://evil.example', `${url}.evil.example`, `${url}1`, 'null']) {
       expect(await connects(url, origin), origin).toBe(false);
     }
   });
 
-  test('is closed to its own origin too where there is no page of its own', async () => {
+  test('refuses its own origin if the demo page is off', async () => {
     const url = await start({ ALLOWED_ORIGINS, DEMO: '0' });
     expect(await connects(url, url)).toBe(false);
   });
 });
 
-/** What a person sees at GET /. */
+/** Returns the page at GET /. */
 const front = async (url: string): Promise<string> =>
   (await fetch(url, { headers: { Accept: 'text/html' } })).text();

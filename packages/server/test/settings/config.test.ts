@@ -1,4 +1,4 @@
-// Environment → Config: defaults, forms, and every fault at once by the variable's name.
+// Parsing of the environment: defaults, accepted forms, and the report of all faults.
 import { describe, expect, test } from 'vitest';
 import { ConfigError, parseConfig, SETTINGS } from '../../src/settings/config.js';
 
@@ -12,7 +12,7 @@ function faultsOf(env: Record<string, string>): readonly string[] {
   return [];
 }
 
-test('an empty environment is the documented defaults, frozen', () => {
+test('an empty environment gives the documented defaults, frozen', () => {
   const config = parseConfig({});
   expect(config).toMatchObject({
     port: 8080,
@@ -26,12 +26,12 @@ test('an empty environment is the documented defaults, frozen', () => {
   for (const { key, default: value } of SETTINGS.values()) expect(config[key]).toBe(value);
 });
 
-test('an empty variable is an unset one', () => {
+test('an empty variable counts as unset', () => {
   const empty = Object.fromEntries([...SETTINGS.keys()].map((name) => [name, '  ']));
   expect(parseConfig(empty)).toEqual(parseConfig({}));
 });
 
-test('variables of others are none of our business', () => {
+test('unknown variables are ignored', () => {
   expect(parseConfig({ PATH: '/bin', PORTS: 'x' })).toEqual(parseConfig({}));
 });
 
@@ -61,13 +61,13 @@ test.each([
   ['LOG_LEVEL', 'INFO '.repeat(2)],
   ['LOG_FORMAT', 'xml'],
   ['ADMIN_TOKEN', 'short'],
-])('%s=%s is a fault of that name', (name, value) => {
+])('%s=%s is reported as a fault of that variable', (name, value) => {
   const faults = faultsOf({ [name]: value });
   expect(faults).toHaveLength(1);
   expect(faults[0]).toMatch(new RegExp(`^${name}: expected .*, got `));
 });
 
-test('every fault is reported at once, each on a line of its own', () => {
+test('all faults are reported together, one line each', () => {
   const faults = faultsOf({
     PORT: 'x',
     USE_SQLITE: 'maybe',
@@ -86,19 +86,19 @@ test('every fault is reported at once, each on a line of its own', () => {
   expect(faults.join('')).not.toContain('\n');
 });
 
-test('a fault hides those of other variables only where they depend on it', () => {
+test('a fault suppresses only the checks that depend on that variable', () => {
   const ports = { TURN_MIN_PORT: '60000', TURN_MAX_PORT: '50000', TURN_TLS_PORT: '3478' };
   const namesOf = (env: Record<string, string>) =>
     faultsOf(env).map((fault) => fault.split(':')[0]);
   expect(namesOf({ PORT: 'abc', ...ports })).toEqual(['PORT', 'TURN_MIN_PORT', 'TURN_TLS_PORT']);
-  // Its value is unknown, so whether it is greater is too.
+  // The faulty value is unknown, so it cannot be compared.
   expect(namesOf({ ...ports, TURN_MAX_PORT: 'abc' })).toEqual(['TURN_MAX_PORT', 'TURN_TLS_PORT']);
   expect(namesOf({ HOST: 'x', USE_SQLITE: 'maybe', REQUIRE_PAIRED_ROOMS: '1' })).toEqual([
     'USE_SQLITE',
   ]);
 });
 
-test('a fault quotes what was given, but never a secret', () => {
+test('a fault quotes the value, but never a secret', () => {
   expect(faultsOf({ PORT: 'eighty' })[0]).toContain('"eighty"');
   for (const [name, { secret }] of SETTINGS) {
     if (!secret) continue;
@@ -111,7 +111,7 @@ test('a fault quotes what was given, but never a secret', () => {
 });
 
 describe('the table', () => {
-  test('names each variable once, in upper case, with a default that is valid', () => {
+  test('names each variable once, in upper case, with a valid default', () => {
     for (const [name, { description }] of SETTINGS) {
       expect(name).toMatch(/^[A-Z][A-Z_]+$/);
       expect(description).toMatch(/\.$/);

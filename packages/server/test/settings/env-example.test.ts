@@ -1,16 +1,16 @@
-// .env.example says what the settings are: every variable, with its description and its default, and no other.
+// .env.example has every variable with its description and default, and no other.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseConfig, SETTINGS } from '../../src/settings/config.js';
 import { parseDotEnv } from '../../src/settings/environment.js';
 
-/** The server's part: a section for a neighbour (coturn, Redis) begins with a line of its own, `## `. */
+/** The server's part. Sections for other programs (coturn, Redis) begin with a line `## `. */
 const example = readFileSync(new URL('../../../../.env.example', import.meta.url), 'utf8').split(
   /^## /m,
   1,
 )[0] as string;
 
-/** Variable → what its line gives it, and the comment above it as one line. */
+/** For each variable, its value and the comment above it as one line. */
 const entries = new Map(
   [...example.matchAll(/((?:^# .*\n)+)^#([A-Z][A-Z0-9_]*)=(.*)$/gm)].map(
     ([, comment = '', name = '', value = '']) => [
@@ -20,7 +20,7 @@ const entries = new Map(
   ),
 );
 
-test('.env.example names every setting once, in the documented order, and no other', () => {
+test('.env.example has every setting once, in the documented order, and no other', () => {
   expect([...entries.keys()]).toEqual([...SETTINGS.keys()]);
   expect(example.match(/^#?\w+=/gm)).toHaveLength(SETTINGS.size);
 });
@@ -31,7 +31,7 @@ test.each([...SETTINGS])('.env.example describes %s as the code does', (name, se
   expect(entries.get(name)).toEqual({ value: text, description });
 });
 
-test('as it stands it sets nothing, and with every # taken away it sets the defaults', () => {
+test('the file sets nothing, and without its # characters it sets the defaults', () => {
   expect(parseDotEnv(Buffer.from(example))).toEqual({});
   const env = parseDotEnv(Buffer.from(example.replace(/^#(?=[A-Z])/gm, '')));
   expect(Object.keys(env)).toHaveLength(SETTINGS.size);

@@ -1,4 +1,4 @@
-// Where settings come from: which source wins, what counts as unset, and the forms of a `.env`.
+// Sources of settings: their priority, unset variables, and the syntax of `.env`.
 import { expect, test } from 'vitest';
 import { ConfigError, parseConfig } from '../../src/settings/config.js';
 import { layered, parseDotEnv } from '../../src/settings/environment.js';
@@ -15,7 +15,7 @@ function faultsOf(bytes: Uint8Array): readonly string[] {
   }
 }
 
-test('the first source in which a variable is set decides', () => {
+test('the first source in which a variable is set wins', () => {
   expect(layered({ PORT: '1' }, { PORT: '2', HOST: 'a' }, { HOST: 'b', DEMO: '0' })).toEqual({
     PORT: '1',
     HOST: 'a',
@@ -23,10 +23,13 @@ test('the first source in which a variable is set decides', () => {
   });
 });
 
-test.each(['', '  ', undefined])('a variable that is %j hides no other source', (empty) => {
-  expect(layered({ PRODUCTION: empty }, { PRODUCTION: '1' })).toEqual({ PRODUCTION: '1' });
-  expect(layered({}, { USE_SQLITE: empty }, { USE_SQLITE: '1' })).toEqual({ USE_SQLITE: '1' });
-});
+test.each(['', '  ', undefined])(
+  'a variable with the value %j does not hide other sources',
+  (empty) => {
+    expect(layered({ PRODUCTION: empty }, { PRODUCTION: '1' })).toEqual({ PRODUCTION: '1' });
+    expect(layered({}, { USE_SQLITE: empty }, { USE_SQLITE: '1' })).toEqual({ USE_SQLITE: '1' });
+  },
+);
 
 const SERVICE_LINK = 'tcp://10.96.0.10:3478';
 
@@ -39,12 +42,12 @@ test.each(['TURN_PORT', 'TURN_TLS_PORT', 'TURN_STATIC_PORT', 'TURN_MIN_PORT', 'T
   },
 );
 
-test('an address in the place of another setting is a fault all the same', () => {
+test('an address as the value of another setting is a fault', () => {
   expect(() => parseConfig({ PORT: SERVICE_LINK })).toThrow(/^PORT: expected a whole number/);
   expect(layered({ TURN_URLS: SERVICE_LINK })).toEqual({ TURN_URLS: SERVICE_LINK });
 });
 
-test('.env has names, values, quotes and comments as Docker Compose reads them', () => {
+test('.env has the syntax of Docker Compose for names, values, quotes and comments', () => {
   const text = `
 # a comment
 A=1
@@ -112,12 +115,12 @@ test.each([
   'ADMIN_TOKEN="hunter2"hunter2',
   '=hunter2',
   'ADMIN-TOKEN',
-])('a line %j is refused by its number, and not quoted', (line) => {
+])('the line %j is reported by its number and not quoted', (line) => {
   const faults = faultsOf(Buffer.from(`PORT=1\r\n\r\n${line}\r\nDEMO=0\r\n`));
   expect(faults).toEqual(['.env: line 3: expected NAME=value, or a comment that begins with #']);
 });
 
-test('every line that cannot be read is reported, of a file of another kind the first ten', () => {
+test('every line that cannot be parsed is reported, up to ten lines', () => {
   expect(faultsOf(Buffer.from('A: 1\nB=2\nC: 3'))).toHaveLength(2);
   expect(faultsOf(Buffer.from('{\n'.repeat(100)))).toHaveLength(10);
 });

@@ -1,4 +1,4 @@
-// REDIS_URL: every form of it, and every fault, none of which quotes the value.
+// REDIS_URL: all forms and all faults, none of which quotes the value.
 import { expect, test } from 'vitest';
 import { ConfigError, parseConfig } from '../../src/settings/config.js';
 import { parseRedisUrl } from '../../src/settings/redis.js';
@@ -48,34 +48,34 @@ test.each([
       sentinelCredentials: { password: 'x&y' },
     },
   ],
-])('%s is understood', (text, target) => {
+])('%s is accepted', (text, target) => {
   expect(parseRedisUrl(text)).toEqual({ target });
 });
 
 test.each([
-  ['http://localhost', 'must look like'],
-  ['redis://', 'must look like'],
-  ['redis://h/x', 'must look like'],
-  ['redis://a b', 'has a host that is none'],
-  ['redis://h:99999', 'has a host that is none'],
-  ['redis://a,,b?cluster', 'has a host that is none'],
+  ['http://localhost', 'must have the form'],
+  ['redis://', 'must have the form'],
+  ['redis://h/x', 'must have the form'],
+  ['redis://a b', 'has an invalid host or port'],
+  ['redis://h:99999', 'has an invalid host or port'],
+  ['redis://a,,b?cluster', 'has an invalid host or port'],
   ['redis://a,b', 'needs ?cluster or ?sentinel'],
-  ['redis://a?cluster&sentinel=x', 'cannot be both'],
+  ['redis://a?cluster&sentinel=x', 'cannot have both'],
   ['redis://a?sentinel=', 'needs the name of the master'],
   ['redis://a/1?cluster', 'has a database'],
-  ['redis://a?clutser', 'has an option that is none of'],
-  ['redis://%zz:x@a', 'wrongly percent-encoded'],
-])('%s is at fault: it %s', (text, fault) => {
+  ['redis://a?clutser', 'has an unknown option'],
+  ['redis://%zz:x@a', 'not valid percent-encoding'],
+])('%s is refused because it %s', (text, fault) => {
   expect(parseRedisUrl(text)).toEqual({ fault: expect.stringContaining(fault) });
 });
 
-test('a configuration with a wrong REDIS_URL says so without quoting it', () => {
+test('an invalid REDIS_URL is reported without its value', () => {
   expect(() => parseConfig({ REDIS_URL: 'redis://user:secret@h/x' })).toThrow(
-    new ConfigError(['REDIS_URL: the value given must look like redis://host:6379']),
+    new ConfigError(['REDIS_URL: the value given must have the form redis://host:6379']),
   );
 });
 
-test('REQUIRE_PAIRED_ROOMS is content with Redis', () => {
+test('REQUIRE_PAIRED_ROOMS is allowed with Redis', () => {
   const env = { REDIS_URL: 'redis://localhost', REQUIRE_PAIRED_ROOMS: '1' };
   expect(parseConfig(env).requirePairedRooms).toBe(true);
 });

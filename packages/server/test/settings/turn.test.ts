@@ -1,4 +1,4 @@
-// The settings of TURN: what is right one by one, and what must go together.
+// TURN settings: valid values, and settings that need each other.
 import { describe, expect, test } from 'vitest';
 import { ConfigError, parseConfig } from '../../src/settings/config.js';
 
@@ -68,7 +68,7 @@ describe('TURN_URLS and STUN_URLS', () => {
 });
 
 describe('TURN_SECRET', () => {
-  test('takes one, or two for a rotation, and keeps their order', () => {
+  test('accepts one secret, or two for a rotation, and keeps their order', () => {
     expect(parseConfig({ ...TURN }).turnSecrets).toEqual([SECRET]);
     const both = `${SECRET}-new,${SECRET}-old`;
     expect(parseConfig({ ...TURN, TURN_SECRET: both }).turnSecrets).toEqual(both.split(','));
@@ -87,7 +87,7 @@ describe('TURN_SECRET', () => {
   });
 });
 
-describe('what must go together', () => {
+describe('combinations of settings', () => {
   test.each<[string, Record<string, string>, string]>([
     ['URLs without a secret', { TURN_URLS: 'turn:a.example' }, 'TURN_SECRET'],
     ['a secret without URLs', { TURN_SECRET: SECRET }, 'TURN_URLS'],
@@ -111,7 +111,7 @@ describe('what must go together', () => {
     ['an external IP of two families', { TURN_EXTERNAL_IP: '8.8.4.4/fd00::1' }, 'TURN_EXTERNAL_IP'],
     ['a peer that is no address', { TURN_ALLOWED_PEERS: '300.1.1.1' }, 'TURN_ALLOWED_PEERS'],
     ['peers of two families', { TURN_ALLOWED_PEERS: '10.0.0.1-fd00::1' }, 'TURN_ALLOWED_PEERS'],
-  ])('%s is a fault', (_, env, name) => {
+  ])('%s is refused', (_, env, name) => {
     expect(namesOf(env)).toEqual([name]);
   });
 
@@ -135,11 +135,11 @@ describe('what must go together', () => {
       },
     ],
     ['overlapping ranges where there is no second coturn', { TURN_MIN_PORT: '48000' }],
-  ])('%s is none', (_, env) => {
+  ])('%s is accepted', (_, env) => {
     expect(faultsOf(env)).toEqual([]);
   });
 
-  test('the second coturn has ports of its own', () => {
+  test('the ports of the second coturn must differ from those of the first', () => {
     const user = { TURN_STATIC_USER: `old:${SECRET}` };
     expect(faultsOf(user)).toEqual([]);
     expect(namesOf({ ...user, TURN_MIN_PORT: '48000' })).toEqual(['TURN_STATIC_MIN_PORT']);
@@ -151,7 +151,7 @@ describe('what must go together', () => {
     ).toEqual(['TURN_STATIC_MIN_PORT']);
   });
 
-  test('all faults are reported at once, but none that only follows from another', () => {
+  test('all faults are reported together, except those that follow from another fault', () => {
     expect(
       namesOf({ PORT: 'x', TURN_SECRET: 'short', TURN_URLS: 'turn:a.example', TURN_TLS_KEY: '/k' }),
     ).toEqual(['PORT', 'TURN_SECRET', 'TURN_TLS_CERT']);
@@ -159,7 +159,7 @@ describe('what must go together', () => {
 });
 
 describe('ICE_SERVERS_EXTRA', () => {
-  test('is a JSON array of RTCIceServer, kept as it is', () => {
+  test('is a JSON array of RTCIceServer and stays unchanged', () => {
     const servers = [{ urls: ['turn:x.example'], username: 'u', credential: 'c' }];
     expect(parseConfig({ ICE_SERVERS_EXTRA: JSON.stringify(servers) }).iceServersExtra).toEqual(
       servers,
@@ -187,7 +187,7 @@ describe('ICE_SERVERS_EXTRA', () => {
     { urls: ' stun:a.example' },
     { urls: '' },
     { urls: [] },
-  ])('refuses what browsers refuse, without quoting it: %j', (server) => {
+  ])('refuses a server that browsers refuse, without quoting it: %j', (server) => {
     const extra = [{ urls: 'stun:fine.example' }, server];
     const faults = faultsOf({ ICE_SERVERS_EXTRA: JSON.stringify(extra) });
     expect(faults).toHaveLength(1);
@@ -195,13 +195,13 @@ describe('ICE_SERVERS_EXTRA', () => {
     expect(faults[0]).not.toMatch(/secret-credential|a\.example/);
   });
 
-  test('tells which server is at fault, for each', () => {
+  test('reports the number of each faulty server', () => {
     const extra = [{ urls: 'stun:a.example' }, { urls: 'turn:a.example' }, { urls: 'x' }];
     const [fault] = faultsOf({ ICE_SERVERS_EXTRA: JSON.stringify(extra) });
     expect(fault).toMatch(/server 2 has a TURN URL.*; server 3 has a URL/);
   });
 
-  test('takes what browsers take', () => {
+  test('accepts servers that browsers accept', () => {
     const extra = [
       { urls: ['stun:a.example', 'stuns:a.example:5349', 'stun:[2001:db8::1]:3478'] },
       { ...user, urls: ['turn:a.example:3478?transport=tcp', 'turns:192.0.2.1:443'] },

@@ -1,4 +1,4 @@
-// Whom an allocation of the real coturn may reach: public addresses, each other, and nothing of the network it stands in.
+// Peers that an allocation of the real coturn may reach: public addresses and each other, but no private network.
 
 import { describeWith } from '@couplet/testkit/components';
 import type { Coturn } from '@couplet/testkit/coturn';
@@ -6,7 +6,7 @@ import { connect, coturn, minted } from '@couplet/testkit/turn-fixture';
 import { expect, test } from 'vitest';
 
 describeWith(['turnserver'], 'peers', () => {
-  test('lets no allocation reach private, loopback, link-local, metadata or reserved addresses', async () => {
+  test('denies private, loopback, link-local, metadata and reserved addresses as peers', async () => {
     const server = await coturn({ env: { TURN_LISTEN_IPS: '127.0.0.1,::1' } });
     const client4 = await connect(server, minted());
     await client4.allocate();
@@ -17,13 +17,13 @@ describeWith(['turnserver'], 'peers', () => {
       const refused = client.createPermission(ip);
       await expect(refused, ip).rejects.toMatchObject({ code: 403 });
     }
-    // And no more than that: public addresses at both ends of what is denied may be reached.
+    // Public addresses on both sides of the denied ranges are allowed.
     for (const ip of ALLOWED) {
       await (ip.includes(':') ? client6 : client4).createPermission(ip);
     }
   });
 
-  test('lets peers through that TURN_ALLOWED_PEERS names', async () => {
+  test('allows peers in TURN_ALLOWED_PEERS', async () => {
     const peers = '10.1.2.3, 10.2.0.0-10.2.0.9';
     const server = await coturn({ env: { TURN_ALLOWED_PEERS: peers } });
     const client = await connect(server, minted());
@@ -38,9 +38,9 @@ describeWith(['turnserver'], 'peers', () => {
     await relaysBetweenTwo(server);
   });
 
-  test('behind NAT it relays between two of its own, by its public address', async () => {
+  test('behind NAT, it relays between two allocations by its public address', async () => {
     const env = { TURN_EXTERNAL_IP: '8.8.4.4/127.0.0.1' };
-    // What coturn itself forbids on loopback would be allowed with a real private address.
+    // The external mapping uses loopback here, which coturn itself denies; it would allow a real private address.
     const conf = (text: string) => `${text}\nallow-loopback-peers\n`;
     const server = await coturn({ env, conf });
     const { relayed } = await relaysBetweenTwo(server);
@@ -70,14 +70,14 @@ const DENIED = [
   ...['::ffff:0:10.0.0.1', '64:ff9b::10.0.0.1', '64:ff9b:1::1', '100::1', '2001::1'],
   ...['2001:db8::1', '2002:a00:1::1', '3fff::1', '5f00::1', 'fc00::1', 'fd00:ec2::254'],
   ...['fe80::1', 'febf::1', 'fec0::1', 'ff02::1', 'ff0e::1'],
-  // coturn compares byte by byte: zeros at the end are a case of their own.
+  // coturn compares byte by byte, so trailing zeros are a special case.
   ...['::7f00:0', '::ffff:10.0.0.0', '::ffff:169.254.0.0', '64:ff9b::', '64:ff9b::10.0.0.0'],
   ...['64:ff9b:1::', '64:ff9b::10.1.0.0', '100::', '2001::', '2001:db8::', '2002::', '2002:a00::'],
   ...['3fff::', '5f00::', 'fc00::', 'fd00::', 'fe80::', 'ff02::'],
-  // Not assigned, and so not what a peer on the internet can have.
+  // Unassigned addresses, which no peer on the internet can have.
   ...['1::', '200::1', '400::100', '1000::100', '1fff::', '1fff:ffff::ffff', '4000::', '4000::1'],
   ...['5fff::1', '6000::1', '8000::', 'e000::1', 'fb00::1', 'fe00::', 'ffff::', 'ffff::ffff'],
-  // Each byte by itself.
+  // Differences in each single byte.
   ...['100::', '1::', '0:100::', '0:1::', '0:0:100::', '0:0:1::', '0:0:0:100::', '0:0:0:1::'],
   ...['::100:0:0:0', '::1:0:0:0', '::100:0:0', '::1:0:0', '::100:0', '::1:0', '::100', '::ff'],
 ];

@@ -1,4 +1,4 @@
-// The real coturn, started with turn-server/turnserver.conf, against credentials that the server mints: docs/turn.md.
+// The real coturn, started with turn-server/turnserver.conf, and credentials of the server (docs/turn.md).
 import { connect as connectTcp } from 'node:net';
 import { makeCertificate } from '@couplet/testkit/certificate';
 import { describeWith } from '@couplet/testkit/components';
@@ -21,7 +21,7 @@ import { createIceServers } from '../../src/turn/ice-servers.js';
 
 describeWith(['turnserver', 'openssl'], 'coturn', () => {
   const folder = temporaryFolder();
-  test('allocates with minted credentials over UDP, TCP and TLS, on a port of its range', async () => {
+  test('allocates with valid credentials over UDP, TCP and TLS, on a port of its range', async () => {
     const { cert, key, ca } = makeCertificate(folder, { name: 'turn.example.org' });
     const server = await coturn({ env: { TURN_TLS_CERT: cert, TURN_TLS_KEY: key } });
     const [firstPort, lastPort] = server.relayPorts;
@@ -53,7 +53,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     expect(await refusal).toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  test('refuses credentials that are expired, of another secret, tampered with, or absent', async () => {
+  test('refuses credentials that are expired, made with another secret, altered, or absent', async () => {
     const server = await coturn();
     const good = minted();
     const later = `${nowSeconds() + 86_400}:${good.username.split(':')[1]}`;
@@ -72,8 +72,8 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     await (await connect(server, good)).allocate();
   });
 
-  test('takes good credentials from its first moment on, also of many at once', async () => {
-    // With its database in a file, most of these were answered 401.
+  test('accepts valid credentials immediately after the start, also from many clients at once', async () => {
+    // With the database of coturn in a file, most of these requests were answered 401.
     for (let start = 0; start < 3; start++) {
       const server = await coturn();
       const clients = await Promise.all(Array.from({ length: 8 }, () => connect(server, minted())));
@@ -81,7 +81,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     }
   });
 
-  test('takes both secrets during a rotation', async () => {
+  test('accepts both secrets during a rotation', async () => {
     const server = await coturn({ env: { TURN_SECRET: `${SECRET}, ${OLD_SECRET}` } });
     await (await connect(server, minted(SECRET))).allocate();
     await (await connect(server, minted(OLD_SECRET))).allocate();
@@ -89,7 +89,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     await expect(third.allocate()).rejects.toMatchObject({ code: 401 });
   });
 
-  test('answers STUN binding to everyone', async () => {
+  test('answers STUN binding requests of any client', async () => {
     const server = await coturn();
     for (const transport of ['udp', 'tcp'] as const) {
       const client = await connect({ ...server, transport });
@@ -97,7 +97,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     }
   });
 
-  test('stops one device at its quota, however often it asks and for hours, and no other', async () => {
+  test('limits one device to its quota, also over hours and many requests, and no other device', async () => {
     const server = await coturn();
     const clock = new FakeClock(Date.now());
     const env = { TURN_SECRET: SECRET, TURN_URLS: 'turn:turn.example.org:3478' };
@@ -119,7 +119,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     await (await ask('another device')).allocate();
   });
 
-  test('stops all at the quota of all', async () => {
+  test('limits all devices together to the total quota', async () => {
     const conf = (text: string) => text.replace(/^total-quota=.*$/m, 'total-quota=2');
     const server = await coturn({ conf });
     for (let n = 0; n < 2; n++) await (await connect(server, minted())).allocate();
@@ -127,10 +127,10 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     await expect(third.allocate()).rejects.toMatchObject({ code: 486 });
   });
 
-  test('drops what goes beyond the bandwidth of one allocation', async () => {
+  test('drops packets beyond the bandwidth of one allocation', async () => {
     const conf = (text: string) => text.replace(/^max-bps=.*$/m, 'max-bps=20000');
     const server = await coturn({ conf, args: ['--allow-loopback'] });
-    // Over TCP, so that nothing else is lost on the way to coturn.
+    // Over TCP, so that no other packets are lost on the way to coturn.
     const sender = await connect({ ...server, transport: 'tcp' }, minted());
     const receiver = await connect({ ...server, transport: 'tcp' }, minted());
     const [from, to] = [(await sender.allocate()).relayed, (await receiver.allocate()).relayed];
@@ -143,11 +143,11 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
         received++;
       }
     };
-    // Waits for the next packet when the test has long ended.
+    // This promise never settles before the test ends.
     void count();
     const sent = 200;
     for (let n = 0; n < sent; n++) sender.send(to, Buffer.alloc(1000));
-    // Both answer in order: what they had to relay they have relayed by then.
+    // Both answer in order, so all earlier packets are relayed by then.
     await sender.refresh(600);
     await receiver.refresh(600);
     expect(received).toBeGreaterThan(0);
@@ -155,14 +155,14 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
   });
 
   test('has bandwidth for as many allocations as it allows', () => {
-    // coturn sets max-bps aside for each, so a smaller capacity would be a smaller quota that nobody wrote down.
+    // coturn reserves max-bps for each allocation, so a smaller capacity would be an undocumented smaller quota.
     expect(shippedNumber('bps-capacity')).toBe(
       shippedNumber('max-bps') * shippedNumber('total-quota'),
     );
   });
 
-  test('keeps an allocation beyond the expiry of its credentials, and refuses a new one', async () => {
-    // A nonce that goes stale as well: browsers meet that after ten minutes, and must not lose the allocation then.
+  test('keeps an allocation after its credentials expire, and refuses a new allocation', async () => {
+    // The nonce becomes stale too, as in browsers after ten minutes. The allocation must survive that.
     const server = await coturn({
       conf: (text) => text.replace(/^stale-nonce=.*$/m, 'stale-nonce=1'),
     });
@@ -170,7 +170,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     const credentials = minted(SECRET, someUser(), expiresAt);
     const client = await connect(server, credentials);
     await client.allocate();
-    // coturn has no clock but the real one, and its seconds: the first moment at which it must refuse.
+    // coturn uses real time in seconds, so this waits for the first second in which it must refuse.
     const expired = new Promise((resolve) => {
       setTimeout(resolve, (expiresAt + 2) * 1000 - Date.now());
     });
@@ -183,7 +183,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     await expect(another.allocate()).rejects.toMatchObject({ code: 401 });
   });
 
-  test('as the second one it serves the static user and nobody else', async () => {
+  test('the second coturn accepts only the static user', async () => {
     const credential = 'a-password-in-old-apps';
     const first = await coturn();
     const firstRelayPort = await freePort(50);
@@ -206,7 +206,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     ).rejects.toMatchObject({ code: 401 });
   });
 
-  test('logs no address of a client, and of a device only what stands for it', async () => {
+  test('logs no client address, and only the opaque id of a device', async () => {
     const server = await coturn();
     const credentials = minted();
     const client = await connect({ ...server, transport: 'tcp' }, credentials);
@@ -218,7 +218,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     expect(server.log()).not.toContain(SECRET);
   });
 
-  test('with TURN_VERBOSE its log shows each allocation by its user', async () => {
+  test('with TURN_VERBOSE, the log has each allocation with its user', async () => {
     const server = await coturn({ env: { TURN_VERBOSE: 'True' } });
     const credentials = minted();
     await (await connect(server, credentials)).allocate();

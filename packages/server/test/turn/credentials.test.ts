@@ -1,4 +1,4 @@
-// Time-limited TURN credentials: fixed vectors, and openssl as a second opinion. docs/turn.md.
+// Time-limited TURN credentials: fixed vectors, and a comparison with openssl (docs/turn.md).
 import { execFileSync } from 'node:child_process';
 import { describeWith } from '@couplet/testkit/components';
 import fc from 'fast-check';
@@ -11,7 +11,7 @@ describe('turnCredentials', () => {
   test.each([
     ['AAECAwQFBgcICQoLDA0ODw', 1767229200, 'Wgd7K6H+JNeTqL/QAf+gaIzfIQQ='],
     ['x', 1, 'if+dnVjdNOPkklzV7PSQhxZUNXc='],
-  ])('of user %s until %d are these', (userId, expiresAt, credential) => {
+  ])('user %s until %d has the expected credential', (userId, expiresAt, credential) => {
     expect(turnCredentials(SECRET, userId, expiresAt)).toEqual({
       username: `${expiresAt}:${userId}`,
       credential,
@@ -20,7 +20,7 @@ describe('turnCredentials', () => {
 });
 
 describeWith(['openssl'], 'openssl', () => {
-  test('makes the same credential of the same username and secret', () => {
+  test('the same username and secret give the same credential', () => {
     for (const [secret, userId] of fc.sample(
       fc.tuple(fc.stringMatching(/^[A-Za-z0-9+/=_.~-]{16,60}$/), fc.stringMatching(/^[\w-]{22}$/)),
       5,
@@ -40,7 +40,7 @@ describe('opaqueUserId', () => {
     expect(opaqueUserId(SECRET, 'room', 'device')).toBe('AqFxVv3HqaxOt8yLRrdvHg');
   });
 
-  test('is another for another device, room or secret, wherever one id ends and the next begins', () => {
+  test('differs for another device, room or secret, also if the ids joined together are the same', () => {
     const ids = [
       opaqueUserId(SECRET, 'room', 'device'),
       opaqueUserId(SECRET, 'room', 'device2'),
@@ -52,7 +52,7 @@ describe('opaqueUserId', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  test('has no colon, fits a username and holds nothing of what it stands for', () => {
+  test('has no colon, fits into a username and contains neither the device nor the room', () => {
     const id = fc.string({ minLength: 8, maxLength: 64, unit: 'binary' });
     fc.assert(
       fc.property(id, id, (roomId, deviceId) => {
@@ -71,7 +71,7 @@ describe('expiryOf', () => {
   const ttl = fc.integer({ min: 60, max: 86_400 });
   const time = fc.integer({ min: 1_700_000_000, max: 4_000_000_000 });
 
-  test('leaves more than half of the TTL, and no more than all of it', () => {
+  test('leaves more than half of the TTL, and at most the whole TTL', () => {
     fc.assert(
       fc.property(user, ttl, time, (bytes, ttlSeconds, now) => {
         const left = expiryOf(bytes.toString('base64url'), ttlSeconds, now) - now;
@@ -81,7 +81,7 @@ describe('expiryOf', () => {
     );
   });
 
-  test('changes once in half of the TTL: of all that were handed out, two are usable at any time', () => {
+  test('changes once in half of the TTL, so that at most two usernames of a user are valid at any time', () => {
     fc.assert(
       fc.property(user, fc.integer({ min: 60, max: 120 }), time, (bytes, ttlSeconds, now) => {
         const handedOut = new Set<number>();
@@ -94,7 +94,7 @@ describe('expiryOf', () => {
     );
   });
 
-  test('comes for different users at different times', () => {
+  test('differs between users', () => {
     const expiries = Array.from({ length: 50 }, (_, n) =>
       expiryOf(opaqueUserId(SECRET, 'room', `device ${n}`), 3600, 1_800_000_000),
     );

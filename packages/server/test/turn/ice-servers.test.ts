@@ -1,4 +1,4 @@
-// What is handed out to whom: configuration, user and time → RTCIceServer[].
+// ICE servers for devices and members, depending on configuration, user and time.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ const STUN = { STUN_URLS: 'stun:turn.example.org:3478' };
 const connection = { id: 'connection', address: '192.0.2.1' };
 const seat = (pairedDevice: string | null) => ({ roomId: 'room', pairedDevice });
 
-/** What `forDevice` names, for an address that has not asked before. */
+/** Returns the result of `forDevice` for a new address. */
 function listFor(
   env: Record<string, string>,
   clock = new FakeClock(),
@@ -28,7 +28,7 @@ function serversFor(env: Record<string, string>, clock = new FakeClock()) {
 }
 
 describe('a paired device', () => {
-  test('gets the STUN servers, then the TURN servers with credentials, then the further ones', () => {
+  test('gets the STUN servers, then the TURN servers with credentials, then the extra servers', () => {
     const extra = { urls: 'turn:fallback.example.net', username: 'u', credential: 'c' };
     const noted = { ...extra, comment: 'for operators only' };
     const env = { ...TURN, ...STUN, ICE_SERVERS_EXTRA: JSON.stringify([noted]) };
@@ -43,7 +43,7 @@ describe('a paired device', () => {
     ]);
   });
 
-  test('gets credentials of the first secret, and the true time that is left to them', () => {
+  test('gets credentials made with the first secret, and their remaining lifetime', () => {
     const clock = new FakeClock(1_767_225_600_999);
     const servers = serversFor({ ...TURN, TURN_TTL_SECONDS: '60' }, clock);
     const granted = servers.forDevice('192.0.2.1', 'r', 'd');
@@ -56,7 +56,7 @@ describe('a paired device', () => {
     );
   });
 
-  test('is the same user for half of the TTL, at every node, however and from wherever it asks', () => {
+  test('is the same user for half of the TTL, on every node, from every address', () => {
     const clock = new FakeClock();
     const users = new Set<string | undefined>();
     const nodes = [serversFor(TURN, clock), serversFor(TURN, clock)] as const;
@@ -70,20 +70,20 @@ describe('a paired device', () => {
     expect(new Set([...users].map((user) => user?.split(':')[1])).size).toBe(1);
   });
 
-  test('gets the STUN servers also without TURN, and an empty list without either', () => {
+  test('gets the STUN servers without TURN, and an empty list without both', () => {
     expect(listFor(STUN)).toEqual([{ urls: ['stun:turn.example.org:3478'] }]);
     expect(listFor({})).toEqual([]);
   });
 });
 
-describe('a member that nobody vouches for', () => {
-  test('gets nothing, not even what needs no credentials', () => {
+describe('an unverified member', () => {
+  test('gets an empty list, even without servers that need no credentials', () => {
     const extra = JSON.stringify([{ urls: 'stun:x.example' }]);
     const servers = serversFor({ ...TURN, ...STUN, ICE_SERVERS_EXTRA: extra });
     expect(servers.for(seat(null), connection)).toEqual([]);
   });
 
-  test('gets the same as a paired device where the configuration serves everyone', () => {
+  test('gets the same servers as a paired device if ICE_SERVERS_FOR_ALL is set', () => {
     const servers = serversFor({ ...TURN, ICE_SERVERS_FOR_ALL: '1' });
     const [one] = servers.for(seat(null), { ...connection, id: '1' });
     const [other] = servers.for(seat(null), { ...connection, id: '2' });
@@ -91,7 +91,7 @@ describe('a member that nobody vouches for', () => {
     expect(one?.username).not.toBe(other?.username);
   });
 
-  test('cannot take a paired device’s user id by its connection id', () => {
+  test('cannot get the user id of a paired device by its connection id', () => {
     const servers = serversFor({ ...TURN, ICE_SERVERS_FOR_ALL: '1' });
     const [claimed] = servers.for(seat(null), { ...connection, id: 'device' });
     const [paired] = servers.for(seat('device'), connection);
@@ -108,7 +108,7 @@ describe('an address', () => {
   };
   const without = [{ urls: ['stun:turn.example.org:3478'] }];
 
-  test('is given so many users at once and again per hour; the same again costs nothing, and another address is not concerned', () => {
+  test('gets a limited number of users per hour; repeats are free, and other addresses are not affected', () => {
     const clock = new FakeClock();
     const servers = serversFor(LIMITED, clock);
     const ask = (device: string, address = 'a') => servers.forDevice(address, 'room', device);
@@ -123,7 +123,7 @@ describe('an address', () => {
     expect(ask('4').kind).toBe('granted');
   });
 
-  test('that connects again and again is no new user each time without end', () => {
+  test('that reconnects again and again does not get an unlimited number of users', () => {
     const servers = serversFor(LIMITED);
     const lists = Array.from({ length: 10 }, (_, n) =>
       servers.for(seat(null), { id: `connection ${n}`, address: 'a' }),

@@ -1,4 +1,4 @@
-// npm run turn: the local coturn by a `.env`, and what it says where there is none. docs/turn.md, Development.
+// npm run turn: starts a local coturn from `.env`, or prints example settings without one (docs/turn.md, "Development").
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { parseConfig } from '../../src/settings/config.js';
 const SCRIPT = join(TURN_FOLDER, '../scripts/turn.js');
 const folder = temporaryFolder();
 
-/** Runs it in a folder of its own, beside this `.env`. */
+/** Runs the command in a new folder with this `.env`. */
 function run(settings: Record<string, string>, ...args: string[]) {
   const cwd = mkdtempSync(join(folder, 'turn-'));
   const tmp = mkdtempSync(join(folder, 'tmp-'));
@@ -32,7 +32,7 @@ function run(settings: Record<string, string>, ...args: string[]) {
     });
   }
   const ended = once(child, 'close').then(([code]) => ({ code, output }));
-  // Not SIGKILL: it could not take coturn with it.
+  // Not SIGKILL, because the command could not stop coturn then.
   onTestFinished(async () => {
     child.kill('SIGTERM');
     await ended;
@@ -40,7 +40,7 @@ function run(settings: Record<string, string>, ...args: string[]) {
   return { child, ended, left: () => readdirSync(tmp) };
 }
 
-test('without settings it prints some that are good, with a new secret each time', async () => {
+test('without settings, it prints valid settings with a new secret each time', async () => {
   const secrets: string[] = [];
   for (let n = 0; n < 2; n++) {
     const { code, output } = await run({}).ended;
@@ -52,7 +52,7 @@ test('without settings it prints some that are good, with a new secret each time
   expect(new Set(secrets).size).toBe(2);
 }, 30_000);
 
-test('with settings that do not fit it names each, and starts nothing', async () => {
+test('with unsuitable settings, it names each and starts nothing', async () => {
   const { ended, left } = run({ TURN_SECRET: 'too-short-secret-', TURN_TTL_SECONDS: '1' });
   const { code, output } = await ended;
   expect(code).toBe(1);
@@ -63,7 +63,7 @@ test('with settings that do not fit it names each, and starts nothing', async ()
 }, 30_000);
 
 describeWith(['turnserver'], 'npm run turn', () => {
-  test('starts coturn with the .env, lets peers on this machine in, and leaves nothing behind', async () => {
+  test('starts coturn with the .env, allows peers on this machine, and leaves no files behind', async () => {
     const port = await freePort();
     const firstRelayPort = await freePort(10);
     const { child, ended, left } = run(
@@ -91,11 +91,11 @@ describeWith(['turnserver'], 'npm run turn', () => {
     const { code, output } = await ended;
     expect(code, output).toBe(0);
     expect(output).not.toContain(SECRET);
-    expect(left(), 'no file with secrets stays').toEqual([]);
+    expect(left(), 'no file with secrets remains').toEqual([]);
   }, 60_000);
 });
 
-/** The script may have to build first: it asks for longer than one question takes. */
+/** The timeout is long because the script may have to build first. */
 async function ready(port: number): Promise<void> {
   for (let tries = 4; ; tries--) {
     try {

@@ -1,4 +1,4 @@
-// turn-server/start.sh and the compose file against the table of settings: one source of truth, and faults that speak.
+// turn-server/start.sh and the compose file have the same settings as the server, and report faults clearly.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ function start(env: Record<string, string>, ...args: string[]) {
   });
 }
 
-test('start.sh reads exactly the settings that are coturn’s', () => {
+test('start.sh reads exactly the settings of coturn', () => {
   const read = new Set(script.match(/\bTURN_[A-Z_]+\b/g));
   expect([...read].sort()).toEqual([...ofCoturn].sort());
 });
@@ -36,7 +36,7 @@ test.each([
   ['docker-compose.yml', 'coturn-static'],
   ['docker-compose.yml', 'coturn-mapped'],
   ['docker-compose.cluster.yml', 'coturn'],
-])('%s hands exactly those settings to %s', (file, name) => {
+])('%s passes exactly those settings to %s', (file, name) => {
   const { environment = {} } = composeServices(file)[name] ?? {};
   expect(Object.keys(environment).sort()).toEqual([...ofCoturn].sort());
   for (const [key, value] of Object.entries(environment)) {
@@ -52,7 +52,7 @@ test('the second coturn is off by default', () => {
 
 const SECRET = { TURN_SECRET: 'sixteen-chars-at-least' };
 
-/** The configuration that start.sh hands to coturn: a program in its place prints it. */
+/** Returns the configuration that start.sh passes to coturn. A program in place of coturn prints it. */
 function configurationBy(env: Record<string, string>, ...args: string[]): string[] {
   const bin = temporaryFolder();
   writeFileSync(join(bin, 'turnserver'), '#!/bin/sh\ncat "$2"\n', { mode: 0o700 });
@@ -62,7 +62,7 @@ function configurationBy(env: Record<string, string>, ...args: string[]): string
   return stdout.slice(stdout.indexOf('# From the environment')).split('\n');
 }
 
-test('start.sh takes what Kubernetes writes for a Service named turn for unset, and what is empty', () => {
+test('start.sh treats empty variables, and those that Kubernetes sets for a Service named turn, as unset', () => {
   const links = {
     TURN_PORT: 'tcp://10.96.0.10:3478',
     TURN_PORT_3478_TCP: 'tcp://10.96.0.10:3478',
@@ -95,17 +95,17 @@ test.each<[string, Record<string, string>, string[], string]>([
   ],
   ['a certificate without its key', { ...SECRET, TURN_TLS_CERT: '/none' }, [], 'TURN_TLS_KEY'],
   [
-    'a certificate that is not there',
+    'a missing certificate',
     { ...SECRET, TURN_TLS_CERT: '/none', TURN_TLS_KEY: '/none' },
     [],
     'TURN_TLS_CERT',
   ],
   ['an unknown argument', SECRET, ['--allow-everything'], '--allow-everything'],
-])('start.sh refuses %s, and names it', (_, env, args, name) => {
+])('start.sh refuses %s and names it', (_, env, args, name) => {
   const { status, stderr } = start(env, ...args);
   expect(status).toBeGreaterThan(0);
   expect(status).not.toBe(127);
   expect(stderr).toContain(name);
   expect(stderr).not.toContain(SECRET.TURN_SECRET);
-  expect(readdirSync(folder), 'no file with secrets stays').toEqual([]);
+  expect(readdirSync(folder), 'no file with secrets remains').toEqual([]);
 });
