@@ -1,4 +1,4 @@
-// Composition root: configuration and outside things in, one Fastify app out. The only file that sees every folder.
+// Builds the Fastify app from the configuration: the composition root, and the only file that imports from every folder.
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { type Cancel, type Clock, systemClock } from './base/clock.js';
 import { SERVER_NAME, VERSION } from './base/version.js';
@@ -37,42 +37,42 @@ import { roomRoutes } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
 
-/** Decisions of the application in whose process the server is mounted; what it does not decide is allowed. */
+/** Access rules of the embedding application. Without a rule, access is allowed. */
 export interface Authorize extends SignalingGate {
   /** Whether a request under /api is served; otherwise it is answered 401. */
   request?: RequestRule;
 }
 
-/** What the app takes from outside; each has a default. */
+/** Dependencies of the app; each has a default. */
 export interface AppDeps {
-  /** Where the app logs; by default it is silent. */
+  /** Log of the app; by default, nothing is logged. */
   log?: Logger;
   clock?: Clock;
-  /** Where the app keeps its metrics, and GET /metrics reads them; the embedding application may add its own. */
+  /** Metrics that GET /metrics serves. The embedding application may add its own. */
   metrics?: Metrics;
-  /** The embedding application's word on who may do what; by default anyone may do anything. */
+  /** Access rules of the embedding application; by default, everything is allowed. */
   authorize?: Authorize;
   /**
-   * Where pairings are kept; by default what the configuration says. The app closes it. Without `failedGuesses`, limits of
-   * guesses and requests are those of this process, also with `REDIS_URL`.
+   * Store of the pairings; by default, the one in the configuration. The app closes it. If the store has no
+   * `failedGuesses`, this process counts the limits of guesses and requests alone, even with `REDIS_URL`.
    */
   store?: PairingStore;
-  /** With the build of /client.js and /demo; by default that of this package. */
+  /** Folder of the built /client.js and /demo; by default, the folder in this package. */
   publicFolder?: string;
 }
 
 /**
- * Builds the whole server without listening: `await app.listen({ port })` starts it, `await app.close()` answers what
- * is under way, closes every WebSocket with 1012 and closes the store. Response schemas of routes that are added to it
- * describe answers, and filter nothing.
+ * Builds the whole server without listening. `await app.listen({ port })` starts it. `await app.close()` answers the
+ * running requests, closes every WebSocket with 1012 and closes the store. Response schemas of routes that are added to
+ * the app only describe answers; they do not filter them.
  *
- * @throws DatabaseRefused if the database cannot serve
+ * @throws DatabaseRefused if the database cannot be used
  */
 export async function buildApp(config: Config, deps: AppDeps = {}): Promise<FastifyInstance> {
   const { log, clock = systemClock, authorize = {}, metrics = new Metrics() } = deps;
   const trust = trustProxy(config, log);
   const allowsOrigin = originRule(config);
-  // Loads are a matter of real time, whatever clock the rest goes by.
+  // Load is measured in real time, even if `clock` is another clock.
   const stalls = new Stalls(systemClock);
   const malformed = { invalid_request: 0, headers_too_large: 0, request_timeout: 0 };
   const app = Fastify({
@@ -85,7 +85,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     bodyLimit: config.maxBodyBytes,
     requestTimeout: config.requestTimeoutSeconds * 1000,
     return503OnClosing: false,
-    // Its ten seconds would cut a shutdown short; SHUTDOWN_SECONDS bounds that.
+    // The default of ten seconds would cut a shutdown short; SHUTDOWN_SECONDS bounds it.
     pluginTimeout: 0,
     http: httpOptions(config),
     clientErrorHandler: (error, socket) => {
@@ -121,7 +121,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   metrics.measureRequests(app);
   metrics.counts(
     'couplet_http_malformed_total',
-    'Connections answered with an error because their bytes never became a request.',
+    'Connections answered with an error because their bytes were not a complete HTTP request.',
     'code',
     () => malformed,
   );
@@ -151,7 +151,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     lifecycle.drain();
   });
   if (store === undefined) {
-    appLog.warn('rooms API disabled: USE_SQLITE is not set, only signaling is served');
+    appLog.warn('rooms API disabled because USE_SQLITE is not set: only signaling is served');
     disabledPairingRoutes(app);
   } else {
     const { onMissed } = engine;
@@ -173,7 +173,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
 
   pageRoutes(app, {
     folder: deps.publicFolder ?? PUBLIC_FOLDER,
-    // Without the rooms API there is nothing to try.
+    // The demo needs the rooms API.
     demo: config.demo && store !== undefined,
     joinCodeDigits: config.joinCodeDigits,
     log: appLog,
@@ -205,7 +205,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const graceMs = config.shutdownSeconds * 1000;
   let cancelCutOff: Cancel = () => {};
   app.addHook('preClose', async () => {
-    // A request whose body never comes is under way for ever: it must not hold the shutdown longer than a WebSocket may.
+    // A request whose body never arrives must not delay the shutdown longer than a WebSocket may.
     cancelCutOff = clock.after(graceMs, () => app.server.closeAllConnections());
     await signaling.drain(graceMs);
     endSpareSockets();
@@ -214,7 +214,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   return app;
 }
 
-/** What the levels of other metrics are to be held against: an alert then needs no copy of the settings. */
+/** Adds the limits as metrics, so that alerts need no copy of the settings. */
 function measureLimits(metrics: Metrics, config: Config): void {
   const limits = {
     connections: config.maxConnections,
@@ -224,12 +224,24 @@ function measureLimits(metrics: Metrics, config: Config): void {
     idempotency_records: config.maxIdempotencyRecords,
   };
   const names = Object.keys(limits) as (keyof typeof limits)[];
-  metrics.levels('couplet_limit', 'The most there may be.', 'resource', names, () => limits);
+  metrics.levels(
+    'couplet_limit',
+    'The configured limit of a resource.',
+    'resource',
+    names,
+    () => limits,
+  );
   const build = { [VERSION]: 1 };
-  metrics.levels('couplet_build_info', 'The version that runs.', 'version', [VERSION], () => build);
+  metrics.levels(
+    'couplet_build_info',
+    'Always 1, with the version of the server as a label.',
+    'version',
+    [VERSION],
+    () => build,
+  );
 }
 
-/** Redis where the configuration names one; without it, nothing of it is loaded. */
+/** Opens Redis if it is configured. Otherwise its modules are not loaded. */
 async function openEngine(deps: EngineDeps): Promise<Engine> {
   if (deps.config.redisUrl === '') return embeddedEngine(deps);
   const { clusterEngine } = await import('./cluster.js');

@@ -1,4 +1,4 @@
-// The engine of many nodes: pairings and rooms in Redis, which all of them share.
+// Creates the engine of a cluster, whose nodes share pairings and rooms in Redis.
 import { randomBytes } from 'node:crypto';
 import { Unavailable } from './base/failures.js';
 import { type Engine, type EngineDeps, storeLimits } from './engine.js';
@@ -15,10 +15,10 @@ import type { ClusterBackplane } from './signaling/cluster/backplane.js';
 import { clusterMetrics } from './signaling/cluster/metrics.js';
 import { createRedisBackplane } from './signaling/cluster/redis.js';
 
-/** How long a start waits for Redis before it goes on without, not ready, in milliseconds. */
+/** How long a start waits for Redis, in milliseconds. Then the server starts without Redis and is not ready. */
 const PATIENCE_MS = 2000;
 
-/** An id that no other node has, nor this one had before. */
+/** Returns a random id, which no other node has and no earlier start of this node had. */
 const newNodeId = () => randomBytes(9).toString('base64url');
 
 export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
@@ -32,13 +32,13 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     replicasAck: config.redisReplicasAck,
     observe: metrics.timer(
       'couplet_redis_duration_seconds',
-      'Time that Redis takes to answer, waiting for replicas included.',
+      'Time that Redis takes to answer, in seconds, including the wait for replicas.',
       'operation',
       REDIS_OPERATIONS,
     ),
     onDown(cause) {
-      // Once, and not at each attempt.
-      if (!isMissed) log.warn({ err: cause }, 'Redis is away');
+      // Logged once, not for each attempt.
+      if (!isMissed) log.warn({ err: cause }, 'Redis cannot be reached');
       isMissed = true;
     },
     onRefused: (cause) => refusals.noticed(cause),
@@ -46,7 +46,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   const refusals = watchRefusals(redis, clock, log);
   measureRedis(metrics, redis);
   redis.onUp(() => {
-    if (isMissed && redis.isUp) log.info('Redis is there');
+    if (isMissed && redis.isUp) log.info('Redis can be reached');
     if (redis.isUp) isMissed = false;
   });
   const channel = openNodeChannel(redis, prefix, newNodeId());
@@ -65,12 +65,12 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   const redisClock = watchRedisClock(redis, `${prefix}{leases}`, clock, log);
   metrics.level(
     'couplet_clock_difference_seconds',
-    'By how many seconds the clock of this node is ahead of that of Redis; negative where it is behind. Measured every minute.',
+    'Seconds by which the clock of this node is ahead of the clock of Redis; negative if it is behind. Measured every minute.',
     () => redisClock.aheadSeconds,
   );
   metrics.levels(
     'couplet_redis_refuses',
-    '1 while a server of Redis that is connected refuses operations for this cause. memory: Redis is full, and refuses what needs memory. disk, read_only, replicas, loading: it refuses all writes.',
+    '1 while a connected Redis server refuses operations for this cause. memory: Redis is full and refuses operations that need memory. disk, read_only, replicas, loading: it refuses all writes.',
     'cause',
     REFUSALS,
     () => {
@@ -115,12 +115,12 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
 function measureRedis(metrics: Metrics, redis: Redis): void {
   metrics.level(
     'couplet_redis_up',
-    '1 while every server of Redis that holds data is connected.',
+    '1 while every Redis server that holds data is connected, otherwise 0.',
     () => (redis.isUp ? 1 : 0),
   );
   metrics.count(
     'couplet_redis_reconnects_total',
-    'Connections to Redis that were lost and made again.',
+    'Connections to Redis that were lost and established again.',
     () => redis.reconnects,
   );
   metrics.count(

@@ -1,9 +1,9 @@
-// The engine of a process by itself: an SQLite file, everything else in memory.
+// Creates the engine of a single process: pairings in an SQLite file, everything else in memory.
 import { type Engine, type EngineDeps, storeLimits } from './engine.js';
 import { openSqliteStore } from './pairing/sqlite/store.js';
 import { createMemoryBackplane } from './signaling/memory-backplane.js';
 
-/** @throws DatabaseRefused if the database cannot serve */
+/** @throws DatabaseRefused if the database cannot be used */
 export function embeddedEngine({ config, store }: EngineDeps): Engine {
   const opened =
     store ??

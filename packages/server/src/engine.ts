@@ -1,4 +1,4 @@
-// What the server runs on: where pairings and rooms are kept. One process by itself, or many nodes over Redis.
+// Defines the engine of the server: the storage of pairings and rooms, of a single process or of a cluster over Redis.
 
 import type { Clock } from './base/clock.js';
 import type { ReadinessCheck } from './http/lifecycle.js';
@@ -9,16 +9,16 @@ import type { Config } from './settings/config.js';
 import type { Backplane, LocalConnections } from './signaling/backplane.js';
 
 export interface Engine {
-  /** Undefined: the rooms API is off. */
+  /** Undefined if the rooms API is off. */
   readonly store: PairingStore | undefined;
   createBackplane(connections: LocalConnections): Backplane;
-  /** What, beside the store, the server cannot do without. */
+  /** Checks for GET /readyz, beside the check of the store. */
   readonly checks: readonly ReadinessCheck[];
-  /** What GET /readyz adds for people, though the server is ready. */
+  /** Notes that GET /readyz adds while the server is ready. */
   readonly notes?: readonly (() => string | undefined)[];
-  /** Calls `listener` when the store may have failed to tell of a change. */
+  /** Calls `listener` when a notification of a change in the store may have been lost. */
   onMissed(listener: () => void): void;
-  /** Closes everything that was opened, the store included. */
+  /** Closes everything that the engine opened, and the store. */
   close(): Promise<void>;
 }
 
@@ -27,11 +27,11 @@ export interface EngineDeps {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
-  /** In the place of the store that the configuration says. */
+  /** Replaces the store of the configuration. */
   store: PairingStore | undefined;
 }
 
-/** Idle time and numbers that a store keeps to, from the settings. */
+/** The limits of a store, from the settings. */
 export const storeLimits = (config: Config) => ({
   roomIdleMs: config.roomIdleDays * 24 * 3600 * 1000,
   pendingsPerDevice: config.maxPendingsPerDevice,

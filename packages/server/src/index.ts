@@ -1,4 +1,4 @@
-// The door for applications that mount the server in their own process.
+// Exports the API for applications that embed the server in their own process.
 export { type AppDeps, buildApp } from './app.js';
 export { type Cancel, type Clock, systemClock } from './base/clock.js';
 export type { KeyReused, Repeatable } from './http/idempotency.js';

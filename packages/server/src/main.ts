@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command `couplet`: process environment, signals and exit codes; the only file that touches `process`.
+// Implements the command `couplet`: arguments, environment, signals and exit codes. The only file that uses `process`.
 import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { buildApp } from './app.js';
@@ -16,24 +16,24 @@ import { explain, ListenFault, UsageError } from './start-faults.js';
 const HELP = `Usage: couplet <command> [options]
 
 Commands:
-  serve       serve pairing and signaling (the default)
-  db:init     make or migrate the database, and exit; never drops data
-  migrate     copy the database into Redis (REDIS_URL); may be repeated, and never overwrites.
-              With --redis-layout, copy pairings that an older version has left in Redis
-  doctor      examine a running server, TURN included, and say what to do about each fault; see couplet doctor --help
+  serve       run the server (the default)
+  db:init     create or migrate the database, then exit; never deletes data
+  migrate     copy the database into Redis (REDIS_URL); never overwrites, so it can be repeated.
+              With --redis-layout: copy the pairings that an older version stored in Redis
+  doctor      check a running server and its TURN servers, with advice for each fault; see couplet doctor --help
 
 Options:
-  --sqlite    turn the rooms API on where the environment does not say (USE_SQLITE)
-  --finish    with --redis-layout: delete the old keys too; no node of the older version may run then
-  --help      show this
+  --sqlite    turn the rooms API on if USE_SQLITE is not set
+  --finish    with --redis-layout: also delete the old keys; stop all nodes of the older version first
+  --help      show this help
   --version   show the version
 
-Settings come from the environment, then from a .env file in this folder; docs/operations.md lists them.
+Settings are read from the environment, then from a .env file in the current folder. docs/operations.md lists them.
 `;
 
 async function main(): Promise<void> {
   const [first, ...others] = process.argv.slice(2);
-  // A client with options of its own, and no settings.
+  // `doctor` has its own options and reads no settings.
   if (first === 'doctor') return examine(others);
   const { values: options, positionals } = parseArguments();
   const [command = 'serve', ...rest] = positionals;
@@ -64,7 +64,7 @@ const COMMANDS: Record<
   migrate,
 };
 
-/** Loaded here, because a server has no use for it. */
+/** The module is loaded here because a server does not need it. */
 async function migrate(config: Config, options: MigrateOptions): Promise<void> {
   const { migrateToRedis } = await import('./migrate.js');
   process.stdout.write(await migrateToRedis(config, options));
@@ -87,7 +87,7 @@ function parseArguments() {
   }
 }
 
-/** The environment wins over `.env`, which wins over the command line's defaults. */
+/** Merges the settings: first the environment, then `.env`, then the defaults of the command line. */
 function environment(sqlite: boolean): Environment {
   const file = existsSync('.env') ? parseDotEnv(readDotEnv()) : {};
   return layered(process.env, file, sqlite ? { USE_SQLITE: '1' } : {});
@@ -101,13 +101,13 @@ function readDotEnv(): Uint8Array {
   }
 }
 
-/** The exit codes of a doctor: 0 well, 1 not well, 2 wrong usage. */
+/** Runs `doctor`. Exit codes: 0 if all checks passed, 1 if a check failed, 2 for wrong usage. */
 async function examine(args: readonly string[]): Promise<void> {
-  // Loaded here, because a server has no use for it.
+  // Loaded here because a server does not need it.
   const { doctor } = await import('@couplet/doctor');
   const stop = new AbortController();
   process.once('SIGINT', () => {
-    // A second one means: now.
+    // A second signal ends the process at once.
     process.once('SIGINT', () => process.exit(1));
     stop.abort();
   });
@@ -123,7 +123,7 @@ async function examine(args: readonly string[]): Promise<void> {
       look,
       stop: stop.signal,
     });
-    // A name that is still being looked up would keep the process.
+    // Exits explicitly: a pending DNS lookup would keep the process alive.
     stdout.write('', () => process.exit(code));
   } catch (error) {
     process.stderr.write(`couplet doctor: ${(error as Error).message}; see --help\n`);
@@ -132,7 +132,7 @@ async function examine(args: readonly string[]): Promise<void> {
 }
 
 async function serve(config: Config): Promise<void> {
-  // Asking for it also makes a pipe non-blocking: a reader that hangs holds up the log, not the server.
+  // Access to `process.stdout` also makes a pipe non-blocking, so that a slow reader delays the log but not the server.
   const { fd, isTTY } = process.stdout;
   const output = new LogOutput(
     (bytes) => writeSync(fd, bytes),
@@ -140,7 +140,7 @@ async function serve(config: Config): Promise<void> {
     (lines) => log.warn({ lines }, 'log lines lost'),
   );
   const log = createLogger(config, output, isTTY === true, 'per_turn');
-  // The lines of the last turn are written, by any end of the process.
+  // Writes the lines of the last turn, however the process ends.
   process.on('exit', () => {
     log.flush();
     output.flush();
@@ -148,7 +148,7 @@ async function serve(config: Config): Promise<void> {
   const app = await buildApp(config, { log });
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
-    // A second signal, of either kind, means: now.
+    // A second signal of either kind ends the process at once.
     if (stopping) process.exit(1);
     stopping = true;
     log.info({ signal }, 'shutting down');

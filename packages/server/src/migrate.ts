@@ -1,4 +1,4 @@
-// couplet migrate: copies the database file, or the layout of an older version, into Redis, and reports how much.
+// Implements `couplet migrate`: copies the database file, or the keys of an older version, into Redis and reports counts.
 
 import { Unavailable } from './base/failures.js';
 import { importToRedis } from './pairing/redis/import-from-sqlite.js';
@@ -12,20 +12,20 @@ import { UsageError } from './start-faults.js';
 const PATIENCE_MS = 10_000;
 
 export interface MigrateOptions {
-  /** Copies from Redis itself, where an older version has left its keys, and not from the database file. */
+  /** Copies the keys of an older version in Redis, not the database file. */
   isOldLayout: boolean;
-  /** Deletes the old keys afterwards. */
+  /** Deletes the old keys after the copy. */
   isFinal: boolean;
 }
 
-/** Resolves to lines for the terminal. */
+/** Resolves to the lines for the terminal. */
 export async function migrateToRedis(
   config: Config,
   { isOldLayout, isFinal }: MigrateOptions,
 ): Promise<string> {
-  if (isFinal && !isOldLayout) throw new UsageError('migrate: --finish goes with --redis-layout');
+  if (isFinal && !isOldLayout) throw new UsageError('migrate: --finish needs --redis-layout');
   const parsed = parseRedisUrl(config.redisUrl);
-  if ('fault' in parsed) throw new UsageError('migrate: REDIS_URL must say where to');
+  if ('fault' in parsed) throw new UsageError('migrate: REDIS_URL must be set to the target');
   const redis = connectRedis(parsed.target, {
     timeoutMs: config.redisTimeoutMs,
     replicasAck: config.redisReplicasAck,
@@ -42,12 +42,14 @@ export async function migrateToRedis(
     const counts = await importToRedis(config.sqliteDbPath, redis, config.redisPrefix, Date.now());
     return Object.entries(counts)
       .map(([kind, { copied, present }]) => {
-        return `${nameOf(kind)}: ${copied} copied, ${present} in Redis already\n`;
+        return `${nameOf(kind)}: ${copied} copied, ${present} already in Redis\n`;
       })
       .join('');
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    throw new UsageError('migrate: Redis went away; run it again, and it goes on from there');
+    throw new UsageError(
+      'migrate: the connection to Redis was lost; run the command again to continue',
+    );
   } finally {
     redis.close();
   }

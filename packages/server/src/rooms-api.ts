@@ -1,4 +1,4 @@
-// The rooms API, put together: the pairing feature and POST /api/ice-servers over one store, with its metrics, sweep and shutdown.
+// Assembles the rooms API: pairing and POST /api/ice-servers over one store, with metrics, sweep and shutdown.
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from './base/clock.js';
 import type { Engine } from './engine.js';
@@ -26,7 +26,7 @@ import type { Config } from './settings/config.js';
 import type { createIceServers } from './turn/ice-servers.js';
 import { iceServersRoute } from './turn/routes.js';
 
-/** Addresses whose budgets are remembered at most; each costs about a hundred bytes. */
+/** Most addresses whose budgets are in memory; each takes about a hundred bytes. */
 const MAX_ADDRESSES = 100_000;
 
 export interface RoomsApiDeps {
@@ -88,7 +88,7 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
   });
 }
 
-/** Budgets where the store keeps them, or else in memory. */
+/** Opens the budgets of the store, or budgets in memory if the store has none. */
 function openBudgets({ failedGuesses }: PairingStore, config: Config, clock: Clock) {
   if (failedGuesses !== undefined) return { budgets: storeBudgets(failedGuesses, clock) };
   const quota = (perHour: number) => new MemoryQuota(perHour, clock, MAX_ADDRESSES);

@@ -1,11 +1,11 @@
-// What goes wrong at a start, in words for the person at the terminal.
+// Explains why the server did not start, for the terminal.
 import { AddonFault, DatabaseRefused } from './pairing/sqlite/database.js';
 import { ConfigError } from './settings/config.js';
 
-/** The command line, or a file it reads, is at fault; the message is one line, no stack. */
+/** A fault of the command line or of a file that it reads. The message is one line; no stack is shown. */
 export class UsageError extends Error {}
 
-/** Lines for the terminal: one for each fault that its reader can mend, the stack of what is a bug. */
+/** Returns lines for the terminal: one for each fault that the user can correct, or the stack of a bug. */
 export function explain(error: unknown): string[] {
   if (error instanceof ConfigError) return [...error.faults];
   for (const kind of [DatabaseRefused, AddonFault, UsageError]) {
@@ -15,7 +15,7 @@ export function explain(error: unknown): string[] {
   return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
 }
 
-/** The server could not listen. Only then are codes such as ENOTFOUND about PORT and HOST: other calls fail with them too. */
+/** The server could not listen. Other calls also fail with codes such as ENOTFOUND; only here do they concern PORT and HOST. */
 export class ListenFault extends Error {
   constructor(cause: unknown) {
     super('the server cannot listen', { cause });
@@ -35,7 +35,7 @@ function reasonOf(cause: unknown): string {
     case 'EADDRINUSE':
       return `PORT: ${port} is already in use`;
     case 'EACCES':
-      return `PORT: ${port} needs more rights than this process has`;
+      return `PORT: this process has no permission to listen on ${port}`;
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return `HOST: ${address ?? hostname} is not an address of this machine`;

@@ -1,6 +1,6 @@
-// Exhaustiveness: the end of every switch over a union.
+// Checks that a switch over a union is exhaustive.
 
-/** Fails to compile when a case is missing, and throws if one slips through at run time. */
+/** Does not compile if a case is missing. Throws if a value outside the union appears at run time. */
 export function assertNever(value: never): never {
   throw new TypeError(`unexpected case: ${typeof value}`);
 }

@@ -1,22 +1,22 @@
-// Time as a dependency: the present, and timers that their owner can cancel.
+// Defines the clock as a dependency: the current time, and timers that can be canceled.
 
-/** Cancels a timer; calling it again, or after the timer fired, does nothing. */
+/** Cancels a timer. A second call, or a call after the timer fired, does nothing. */
 export type Cancel = () => void;
 
 /**
- * The most by which the wall clocks of two nodes, or of one before and after a correction, are taken to differ. A time
- * that lies further in the future was written before the clock was set back.
+ * The largest difference that is tolerated between the wall clocks of two nodes, or of one node before and after a
+ * correction. A time further in the future was written before the clock was set back.
  */
 export const MAX_SKEW_MS = 60_000;
 
 export interface Clock {
-  /** Milliseconds since the Unix epoch, as told by the wall clock. */
+  /** Milliseconds since the Unix epoch, from the wall clock. */
   now(): number;
-  /** Milliseconds since some instant in the past: no setting of the wall clock moves it, but a machine that sleeps may stop it. */
+  /** Milliseconds since a fixed time in the past. Changes of the wall clock do not affect it; suspending the machine may stop it. */
   monotonic(): number;
   /** Calls `callback` once after `delayMs`. */
   after(delayMs: number, callback: () => void): Cancel;
-  /** Calls `callback` every `periodMs`; such a timer never keeps the process alive. */
+  /** Calls `callback` every `periodMs`. The timer does not keep the process alive. */
   every(periodMs: number, callback: () => void): Cancel;
 }
 

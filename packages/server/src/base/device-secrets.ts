@@ -1,16 +1,16 @@
-// Device secrets: what a device proves itself with in one pairing. Only their digests are kept. docs/protocol.md §3.
+// Makes and verifies device secrets, with which a device proves its identity in one pairing (docs/protocol.md §3). Only digests are stored.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { DEVICE_SECRET_LENGTH } from '@couplet/protocol';
 
-/** What is kept of the secret of one device in one pairing. */
+/** The stored record of the secret of one device in one pairing. */
 export interface DeviceSecret {
   /** SHA-256 of the secret, in base64url. */
   hash: string;
-  /** Whether the device has sent its secret; from then on it must. */
+  /** Whether the device has sent its secret. From then on, the secret is required. */
   isProved: boolean;
 }
 
-/** Two paired devices. A device without a secret was paired by an older version, and cannot prove anything. */
+/** Two paired devices. A device without a secret was paired by an older version and cannot prove its identity. */
 export interface PairedSecrets {
   client1: string;
   client2: string;
@@ -22,11 +22,11 @@ export interface PairedSecrets {
 export const newDeviceSecret = (): string =>
   randomBytes(Math.floor((DEVICE_SECRET_LENGTH * 3) / 4)).toString('base64url');
 
-/** What is kept of a secret. It needs no salt and no slow function: nobody searches through 256 random bits. */
+/** The digest of a secret. Neither a salt nor a slow function is needed, because 256 random bits cannot be searched. */
 export const secretHash = (secret: string): string =>
   createHash('sha256').update(secret).digest('base64url');
 
-/** Compares a secret with what is kept of one, in constant time. */
+/** Compares a secret with a stored digest in constant time. */
 export function isSecret(secret: string, { hash }: Pick<DeviceSecret, 'hash'>): boolean {
   const given = Buffer.from(secretHash(secret));
   const kept = Buffer.from(hash);
@@ -34,18 +34,18 @@ export function isSecret(secret: string, { hash }: Pick<DeviceSecret, 'hash'>): 
 }
 
 /**
- * What a request is, that names a device of a pairing and may bring a secret:
+ * Classifies a request by its device id and its secret:
  *
- * - `proved`: the device; `isNew`: it has not proved itself before
- * - `unproved`: perhaps the device, which has never sent its secret
- * - `stranger`: names no device of the pairing, and brings no secret
- * - `refused`: a wrong secret, or none of a device that has proved itself before
+ * - `proved`: a device of the pairing with its secret; `isNew` if it sends the secret for the first time
+ * - `unproved`: names a device that has never sent its secret, and has no secret
+ * - `stranger`: names no device of the pairing, and has no secret
+ * - `refused`: has a wrong secret, or no secret although the device has sent it before
  */
 export type Claim =
   | { kind: 'proved'; isNew: boolean }
   | { kind: 'unproved' | 'stranger' | 'refused' };
 
-/** Judges a claim to be a device of a pairing. Without any secret in the pairing, the one that is sent is ignored. */
+/** Classifies a claim to be a device of a pairing. If the pairing has no secrets, a secret in the request is ignored. */
 export function judgeClaim(
   pair: PairedSecrets,
   deviceId: string | null,
@@ -63,37 +63,37 @@ export function judgeClaim(
   return isSecret(secret, kept) ? { kind: 'proved', isNew: !kept.isProved } : { kind: 'refused' };
 }
 
-/** Secrets that a request brings to delete with. */
+/** The secrets in a request to delete. */
 export interface DeleteProofs {
   readonly secrets: readonly string[];
-  /** Whether nothing is deleted without a secret (REQUIRE_DEVICE_SECRETS). */
+  /** Whether every deletion needs a secret (REQUIRE_DEVICE_SECRETS). */
   readonly isRequired: boolean;
 }
 
-/** Decides about deletions: of a pairing in which a device has proved itself, only for a secret of one of its two. */
+/** Decides about deletions. If a device of the pairing has sent its secret, one of the two secrets is required. */
 export class DeleteRule {
   readonly #hashes: ReadonlySet<string>;
   readonly isRequired: boolean;
 
   constructor({ secrets, isRequired }: DeleteProofs) {
-    // A lookup by digest takes no time that tells anything of a secret.
+    // The time of a lookup by digest reveals nothing about a secret.
     this.#hashes = new Set(secrets.map(secretHash));
     this.isRequired = isRequired;
   }
 
-  /** Whether a secret of one of these devices was sent. */
+  /** Whether the request has a secret of one of these devices. */
   isProvedBy(...kept: readonly (Pick<DeviceSecret, 'hash'> | undefined)[]): boolean {
     return kept.some((secret) => secret !== undefined && this.#hashes.has(secret.hash));
   }
 
-  /** Whether a pairing of devices with these secrets may be deleted. */
+  /** Whether a pairing with these secrets may be deleted. */
   allows(...kept: readonly (DeviceSecret | undefined)[]): boolean {
     if (this.isProvedBy(...kept)) return true;
     return !this.isRequired && !kept.some((secret) => secret?.isProved);
   }
 }
 
-/** Whether one pairing may be deleted. A secret that is of neither of its devices is a fault of its own. */
+/** Whether one pairing may be deleted. A secret that belongs to neither device is always refused. */
 export function mayDelete(
   { secret1, secret2 }: Pick<PairedSecrets, 'secret1' | 'secret2'>,
   proofs: DeleteProofs,
@@ -103,5 +103,5 @@ export function mayDelete(
   return rule.isProvedBy(secret1, secret2) || (!isWrong && rule.allows(secret1, secret2));
 }
 
-/** No secret, and none wanted. */
+/** The request has no secret, and none is required. */
 export const NO_PROOFS: DeleteProofs = { secrets: [], isRequired: false };

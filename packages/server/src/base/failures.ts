@@ -1,8 +1,8 @@
-// Errors that any part of the server may throw, and that a client gets as `unavailable` and `rate_limited`.
+// Defines errors that any part of the server may throw. Clients get them as `unavailable` and `rate_limited`.
 
-/** What the request needs cannot be reached now; the same request may succeed later. */
+/** A dependency of the request cannot be reached. The same request may succeed later. */
 export class Unavailable extends Error {
-  /** Whether the cause is logged elsewhere, once for all requests. */
+  /** Whether the cause is already logged, once for all requests. */
   readonly isReported: boolean;
   constructor(cause: unknown, isReported = false) {
     super('unavailable', { cause });
@@ -11,7 +11,7 @@ export class Unavailable extends Error {
   }
 }
 
-/** The client has had its share; the same request may succeed after so many seconds. */
+/** The client has reached a limit. The same request may succeed after `seconds`. */
 export class Limited extends Error {
   readonly seconds: number;
   constructor(seconds: number) {

@@ -1,4 +1,4 @@
-// Name and version of this package, from its own package.json.
+// Reads the version of this package from its package.json.
 import { readFileSync } from 'node:fs';
 
 const manifest: { version: string } = JSON.parse(
@@ -7,5 +7,5 @@ const manifest: { version: string } = JSON.parse(
 
 export const VERSION = manifest.version;
 
-/** What the server calls itself in `connected`, on its page and in the OpenAPI document. */
+/** The name of the server in `connected`, on its page and in the OpenAPI document. */
 export const SERVER_NAME = `Couplet ${VERSION}`;

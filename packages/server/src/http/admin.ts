@@ -1,4 +1,4 @@
-// Guards the routes that are for the operator only: GET /rooms and GET /metrics.
+// Guards the operator routes, GET /rooms and GET /metrics.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { preHandlerAsyncHookHandler } from 'fastify';
@@ -9,8 +9,8 @@ import { requestedHost } from './hosts.js';
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
 /**
- * A hook that answers 401 to every request without the admin token. While no token is set, it lets requests from this
- * machine pass, unless PRODUCTION is set.
+ * Returns a hook that answers 401 to every request without the admin token. If neither a token nor PRODUCTION is set, it
+ * allows requests from this machine.
  */
 export function adminGuard({
   production,
@@ -21,23 +21,23 @@ export function adminGuard({
     const isAllowed =
       adminToken === ''
         ? !production && isFromThisMachine(request.raw)
-        : // Digests have one length, so the comparison tells nothing about the token, not even its length.
+        : // All digests have the same length, so the comparison does not reveal even the length of the token.
           timingSafeEqual(digest(request.headers.authorization ?? ''), expected);
     return isAllowed ? undefined : sendError(reply, 'unauthorized');
   };
 }
 
-/** 127.0.0.0/8 and ::1, as `socket.remoteAddress` spells them. */
+/** 127.0.0.0/8 and ::1, in the forms of `socket.remoteAddress`. */
 const LOOPBACK_PEER = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/i;
-/** A name that no DNS answer can point to this machine: with any other, a page on the web could read the answer by DNS rebinding. */
+/** Names that DNS rebinding cannot use. With any other name, a web page could read the answer. */
 const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(:\d{1,5})?$/i;
 /** Headers that proxies, tunnels and content delivery networks add. */
 const ADDED_BY_PROXIES =
   /^(forwarded|via|cdn-loop|proxy-.+|(x|wl-proxy|cf|fly|fastly|akamai|true|ngrok|tailscale)-.+)$/;
 
 /**
- * Tells whether a request was sent by a program on this machine, for itself. The address of the peer is not enough: a
- * proxy on this machine has it too, and so has a browser that shows a page from elsewhere.
+ * Whether a local program sent a request on its own behalf. The peer address is not enough, because a local proxy, or a
+ * browser that shows a page of another site, has the same address.
  */
 export function isFromThisMachine(request: IncomingMessage): boolean {
   const { origin, 'sec-fetch-site': site = 'none' } = request.headers;
@@ -47,8 +47,8 @@ export function isFromThisMachine(request: IncomingMessage): boolean {
     LOOPBACK_HOST.test(host) &&
     (origin === undefined || origin === `http://${host}`) &&
     (site === 'none' || site === 'same-origin') &&
-    // A bare `proxy_pass` of nginx adds no header and replaces `Host`. By default it speaks HTTP/1.0; set up for WebSockets,
-    // it sends `Connection: upgrade` with every request.
+    // A plain `proxy_pass` of nginx adds no header and replaces `Host`. By default, it uses HTTP/1.0. Configured for
+    // WebSockets, it sends `Connection: upgrade` with every request.
     request.httpVersion !== '1.0' &&
     !/\bupgrade\b/i.test(request.headers.connection ?? '') &&
     !Object.keys(request.headers).some((name) => ADDED_BY_PROXIES.test(name))

@@ -1,4 +1,4 @@
-// Who a request comes from: the socket's address, or what trusted proxies say; and the key under which limits count it.
+// Determines the client address of a request, from the socket or from trusted proxies, and the key for its limits.
 import type { IncomingMessage } from 'node:http';
 import { isIP, isIPv4 } from 'node:net';
 import type { FastifyInstance } from 'fastify';
@@ -7,13 +7,13 @@ import type { Logger } from '../observability/logger.js';
 import type { Config } from '../settings/config.js';
 import { forwardedAddress, type ProxyRule, proxyRule } from '../settings/trust-proxy.js';
 
-/** Whether a proxy is trusted, and what to do about what it writes. */
+/** Whether a proxy is trusted, with a callback for an entry that cannot be parsed. */
 export interface TrustProxy extends ProxyRule {
-  /** Called for each client whose address a trusted proxy wrote in a form that cannot be read. */
+  /** Called for each client whose address, as written by a trusted proxy, cannot be parsed. */
   onUnreadable?: () => void;
 }
 
-/** Makes the rule of TRUST_PROXY, with a warning for the first address that cannot be read. */
+/** Makes the rule of TRUST_PROXY. The first address that cannot be parsed is logged as a warning. */
 export function trustProxy(config: Pick<Config, 'trustProxy'>, log?: Logger): TrustProxy {
   const rule = proxyRule(config);
   const trust: TrustProxy = (address, hop) => rule(address, hop);
@@ -22,19 +22,19 @@ export function trustProxy(config: Pick<Config, 'trustProxy'>, log?: Logger): Tr
     if (warned || log === undefined) return;
     warned = true;
     log.warn(
-      'X-Forwarded-For of a trusted proxy has an entry that is no IP address: all such clients share the limits of one address',
+      'X-Forwarded-For of a trusted proxy has an entry that is not an IP address: all such clients share the limits of one address',
     );
   };
   return trust;
 }
 
 /**
- * The client's address: the first one, seen from us, that no trusted proxy stands for. Addresses in X-Forwarded-For of a
- * trusted proxy lose port, brackets and quotes, in the request too, where Fastify reads them.
+ * Returns the client's address: the one nearest to the server that is not a trusted proxy. Removes port, brackets and
+ * quotes from the addresses in X-Forwarded-For of a trusted proxy, also in the request, from which Fastify reads them.
  */
 export function clientAddress(request: IncomingMessage, trust: TrustProxy): string {
   const { remoteAddress = '' } = request.socket;
-  // The common case, and each connection asks: nobody stands between.
+  // Fast path for the common case: no proxy.
   if (!trust(remoteAddress, 0)) return remoteAddress;
   const { headers } = request;
   const forwarded = headers['x-forwarded-for'];
@@ -47,8 +47,9 @@ export function clientAddress(request: IncomingMessage, trust: TrustProxy): stri
 }
 
 /**
- * An entry of X-Forwarded-For as an IP address. Proxies also write `192.0.2.1:50123`, `[2001:db8::1]`, `[2001:db8::1]:443`,
- * or a whole element of `Forwarded` (RFC 7239 §6): `for="[2001:db8::1]:443";proto=https`. What cannot be read stays as it is.
+ * Returns an entry of X-Forwarded-For as an IP address. Proxies also write `192.0.2.1:50123`, `[2001:db8::1]`,
+ * `[2001:db8::1]:443`, or a whole element of `Forwarded` (RFC 7239 §6): `for="[2001:db8::1]:443";proto=https`. An entry
+ * that cannot be parsed is returned unchanged.
  */
 function bareAddress(entry: string): string {
   const text = entry
@@ -61,15 +62,15 @@ function bareAddress(entry: string): string {
   return address !== undefined && isIP(address) !== 0 ? address : entry.trim();
 }
 
-/** Bits of an IPv6 address that name one customer, who has all the rest to draw addresses from. */
+/** Groups of an IPv6 address that identify one customer, who can choose all other bits freely. */
 const IPV6_PREFIX_GROUPS = 4;
 
 /**
- * What limits count an address as: IPv4 by itself, also where it comes mapped into IPv6; IPv6 by its /64. What is no
- * address at all, a proxy's invention, counts as one and the same.
+ * Returns the key under which limits count an address: an IPv4 address itself, also if it is mapped into IPv6, or the
+ * /64 of an IPv6 address. All texts that are not IP addresses have the same key.
  */
 export function addressKey(address: string): string {
-  // The common case, and each request asks.
+  // Fast path for the common case.
   if (isIPv4(address)) return address;
   if (!ipaddr.isValid(address)) return 'unknown';
   const parsed = ipaddr.parse(address);
@@ -82,8 +83,8 @@ export function addressKey(address: string): string {
 }
 
 /**
- * Has `request.ip` read X-Forwarded-For as {@link clientAddress} does. Without TRUST_PROXY, warns once where that header
- * arrives: all clients of the proxy then count as one address, and share its limits.
+ * Makes `request.ip` read X-Forwarded-For like {@link clientAddress}. Without TRUST_PROXY, logs a warning for the first
+ * request with that header, because all clients of the proxy then share the limits of one address.
  */
 export function readForwardedAddresses(
   app: FastifyInstance,
@@ -104,7 +105,7 @@ export function readForwardedAddresses(
     if (warned || request.headers['x-forwarded-for'] === undefined) return;
     warned = true;
     log.warn(
-      'X-Forwarded-For arrives, but TRUST_PROXY is not set: all clients of that proxy share the limits of one address',
+      'a request has X-Forwarded-For, but TRUST_PROXY is not set: all clients of that proxy share the limits of one address',
     );
   });
 }

@@ -1,9 +1,9 @@
-// CORS: which pages may call the API, and with what.
+// Implements CORS: which pages may call the API, with which methods and headers.
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 import { type OriginRule, type OriginSettings, originRule } from '../settings/origins.js';
 
-/** What a page must see in an answer that Fastify does not give, so that its script may read it. */
+/** CORS headers for answers that Fastify does not write. */
 export function corsHeaders(
   allows: OriginRule | null,
   origin: string | undefined,
@@ -25,7 +25,7 @@ export async function allowOrigins(app: FastifyInstance, config: OriginSettings)
     origin:
       allows === null
         ? '*'
-        : // The plugin sends back an origin that is allowed. An empty list allows none, but still answers OPTIONS 204.
+        : // The plugin returns the origin if it is allowed. An empty list allows no origin, but still answers OPTIONS with 204.
           (origin, answer) => answer(null, origin !== undefined && allows(origin) ? true : []),
     methods: ['GET', 'POST', 'DELETE', 'OPTIONS'],
     allowedHeaders: [
@@ -39,7 +39,7 @@ export async function allowOrigins(app: FastifyInstance, config: OriginSettings)
     ],
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: 86_400,
-    // Every OPTIONS is answered 204, also one that is no complete preflight.
+    // Every OPTIONS is answered 204, also if it is not a complete preflight.
     strictPreflight: false,
   });
 }

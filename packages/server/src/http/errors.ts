@@ -1,20 +1,20 @@
-// Codes → HTTP replies: the one place where a failed request gets its JSON body. Never HTML, a stack or an exception's message.
+// Writes the JSON body of every failed request from its error code. It never has HTML, a stack or the message of an exception.
 import type { Socket } from 'node:net';
 import { type ErrorResponse, REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Limited, Unavailable } from '../base/failures.js';
 import { afterAnswers } from './pipelined-answers.js';
 
-/** Headers of every answer but static files: it is true now, not later, and it is what its type says. */
+/** Headers of every answer except static files: it is not cached, and its type is not guessed. */
 export const ANSWER_HEADERS = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
 };
 
-/** Members of an error body beside its code. */
+/** Fields of an error body beside its code. */
 export type ErrorDetails = Omit<ErrorResponse, 'error'>;
 
-/** A request that is at fault, found where no reply is at hand (validation, body parsing). */
+/** A fault of a request, thrown by code that has no reply, such as validation and body parsing. */
 export class RequestFault extends Error {
   readonly code: RestErrorCode;
   readonly details: ErrorDetails;
@@ -32,10 +32,10 @@ export class RequestFault extends Error {
   }
 }
 
-/** Seconds after which a client may try again, where the cause has no better word. */
+/** Default of `Retry-After`, in seconds. */
 export const RETRY_AFTER_SECONDS = 2;
 
-/** Answers with an error of the table. */
+/** Answers with an error code. */
 export function sendError(
   reply: FastifyReply,
   code: RestErrorCode,
@@ -43,38 +43,38 @@ export function sendError(
 ): FastifyReply {
   if (code === 'unavailable') reply.header('retry-after', String(RETRY_AFTER_SECONDS));
   if (code === 'unauthorized') reply.header('www-authenticate', 'Bearer');
-  // Some of Fastify's own refusals come before any hook.
+  // Fastify refuses some requests before any hook has set the headers.
   reply.headers(ANSWER_HEADERS);
   return reply.code(REST_ERRORS[code].status).send({ error: code, ...details });
 }
 
-/** Answers 429: the same request may succeed after so many seconds. */
+/** Answers 429. The same request may succeed after `seconds`. */
 export function sendLimited(reply: FastifyReply, seconds: number): FastifyReply {
   return sendError(reply.header('retry-after', String(seconds)), 'rate_limited');
 }
 
-/** Answers 403 to a request without any device secret, where REQUIRE_DEVICE_SECRETS demands one. */
+/** Answers 403 to a request without a device secret if REQUIRE_DEVICE_SECRETS is set. */
 export function sendSecretRequired(reply: FastifyReply): FastifyReply {
   return sendError(reply, 'forbidden', {
-    details: 'this server requires the secret of the device',
+    details: 'this server requires the device secret',
   });
 }
 
-/** Fastify's own refusals, in our codes; what is not here is a bug of ours. */
+/** Fastify's errors for faulty requests and their codes here. Any other error is a bug of the server. */
 const FASTIFY_CODES: Record<string, RestErrorCode | undefined> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
   FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
   FST_ERR_BAD_URL: 'not_found',
-  // A method that Node's parser takes and Fastify has never heard of.
+  // A method that Node's parser accepts and Fastify does not support.
   FST_ERR_NOT_FOUND: 'not_found',
   FST_ERR_ASYNC_CONSTRAINT: 'not_found',
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
-  // No route takes QUERY, but Fastify wants its content type before it looks.
+  // No route has the method QUERY, but Fastify checks its content type before the route.
   FST_ERR_ROUTE_MISSING_CONTENT_TYPE: 'not_found',
 };
 
-/** Fastify's error handler: a known fault gets its code, all else is logged and answered `internal_error`. */
+/** Error handler of Fastify: a known fault gets its code; any other error is logged and answered `internal_error`. */
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   if (error instanceof RequestFault) {
     sendError(reply.headers(error.headers), error.code, error.details);
@@ -84,7 +84,7 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
     if (!error.isReported) request.log.error({ err: error.cause }, 'store unavailable');
     sendError(reply, 'unavailable');
   } else if (request.raw.destroyed && (error as NodeJS.ErrnoException).code === 'ECONNRESET') {
-    // The client hung up amid its body: no bug of ours, and anyone could fill the log with it.
+    // The client closed the connection during its body. This is not logged, because clients could fill the log with it.
     sendError(reply, 'invalid_request');
   } else {
     const code = FASTIFY_CODES[(error as FastifyError).code];
@@ -93,16 +93,16 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
   }
 }
 
-/** Node's refusals of bytes that are not HTTP, in our codes. */
+/** Errors of Node's HTTP parser and their codes here. */
 const PARSER_CODES: Record<string, ClientErrorCode | undefined> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 };
 
-/** Codes that a connection whose bytes never became a request can get. */
+/** Codes for a connection whose bytes were not a complete request. */
 export type ClientErrorCode = 'invalid_request' | 'headers_too_large' | 'request_timeout';
 
-/** Answers a connection whose bytes never became a request. */
+/** Answers a connection whose bytes were not a complete request. */
 export function handleClientError(
   error: NodeJS.ErrnoException,
   socket: Socket,
@@ -112,7 +112,7 @@ export function handleClientError(
     socket.destroy();
     return;
   }
-  // Node reads on, and finds fault with all that follows.
+  // Node continues to read and reports an error for all further bytes.
   if (faulty.has(socket)) return;
   faulty.add(socket);
   const code = PARSER_CODES[error.code ?? ''] ?? 'invalid_request';
@@ -122,10 +122,10 @@ export function handleClientError(
   });
 }
 
-/** Sockets on which no request can begin any more. */
+/** Sockets that have failed and can have no further request. */
 const faulty = new WeakSet<Socket>();
 
-/** Writes a whole HTTP error response to a bare socket and closes it: for requests that Fastify never sees. */
+/** Writes a complete HTTP error response to a socket and closes it, for requests that do not reach Fastify. */
 export function endRawResponse(
   socket: Pick<Socket, 'end' | 'once' | 'destroy'>,
   code: RestErrorCode,

@@ -1,4 +1,4 @@
-// GET /: tells people and probes that the server is there.
+// Serves GET /, which shows people and probes that the server is running.
 import type { FastifyInstance } from 'fastify';
 import { SERVER_NAME } from '../base/version.js';
 
@@ -16,8 +16,8 @@ const page = (hasDemo: boolean) => `<!doctype html>
   code { font-size: .95em; }
 </style>
 <h1>${SERVER_NAME} is running</h1>
-<p>This server pairs two devices by a six-digit code and gets them talking peer to peer.</p>
-${hasDemo ? DEMO : ''}<p>The API is described in <a href="openapi.json"><code>openapi.json</code></a>; WebSocket signaling is on this same address.</p>
+<p>This server pairs two devices by a six-digit code and connects them peer to peer.</p>
+${hasDemo ? DEMO : ''}<p>The API is described in <a href="openapi.json"><code>openapi.json</code></a>. WebSocket signaling uses this same address.</p>
 </html>
 `;
 
@@ -25,7 +25,7 @@ const DEMO = '<p><a href="demo/">Try it</a> with two devices, or two tabs of thi
 
 const TEXT = `${SERVER_NAME} is running\n`;
 
-/** `hasDemo` is asked at each request: the routes of the demo come later. */
+/** `hasDemo` is called for each request, because the routes of the demo are added later. */
 export function healthRoutes(app: FastifyInstance, hasDemo: () => boolean): void {
   app.get('/', { schema: { hide: true } }, async (request, reply) => {
     const wantsPage = request.headers.accept?.includes('text/html') ?? false;

@@ -1,22 +1,22 @@
-// The `Host` of a request (RFC 9112 §3.2): whether there is one, and whether it is of this server (ALLOWED_HOSTS).
+// Checks the `Host` of a request (RFC 9112 §3.2) and compares it with ALLOWED_HOSTS.
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { RestErrorCode } from '@couplet/protocol';
 import { allowedHostNames, canonicalHost, type HostSettings } from '../settings/host-names.js';
 
-/** Tells why a request is not served for its host; undefined where it is. */
+/** Returns why a request is refused for its host, or undefined. */
 export type HostRule = (request: IncomingMessage) => RestErrorCode | undefined;
 
-/** RFC 3986 §3.2.2 and §3.2.3; empty where the target has no authority. */
+/** RFC 3986 §3.2.2 and §3.2.3; empty if the target has no authority. */
 const HOST = /^([\w.~!$&'()*+,;=%-]*|\[[\da-f:.]+\])(?::\d*)?$/i;
 
-/** The authority of a target in absolute form (RFC 9112 §3.2.2); some clients write the scheme of the WebSocket. */
+/** The authority of a target in absolute form (RFC 9112 §3.2.2). Some clients use the scheme `ws` or `wss`. */
 const ABSOLUTE_FORM = /^(?:http|ws)s?:\/\/(?:[^/?#@]*@)?([^/?#]*)/i;
 
 /**
- * Makes the rule: one well-formed `Host`, and a name of the list, where there is one. Host names that DNS rebinding cannot
- * make a browser send are always allowed: IP addresses, and `localhost` with all names below it. Without `Host` (HTTP/1.0)
- * there is no browser.
+ * Makes the rule: a request has one well-formed `Host`, and it is in the list if there is one. IP addresses, `localhost`
+ * and names below it are always allowed, because DNS rebinding cannot make a browser send them. A request without
+ * `Host` (HTTP/1.0) is allowed, because browsers always send it.
  */
 export function hostRule(config: HostSettings): HostRule {
   const allowed = allowedHostNames(config);
@@ -33,16 +33,16 @@ export function hostRule(config: HostSettings): HostRule {
   };
 }
 
-/** Whom a request is for: the authority of its target, or else its `Host`. */
+/** Returns the authority of the target of a request, or else its `Host`. */
 export const requestedHost = ({ url = '', headers }: IncomingMessage): string =>
-  // Most targets begin with a slash.
+  // Fast path: most targets begin with a slash.
   (url.startsWith('/') ? undefined : ABSOLUTE_FORM.exec(url)?.[1]) ?? headers.host ?? '';
 
-/** The path and query of a target, whatever its form. */
+/** Returns the path and query of a target in any form. */
 export const originForm = (url: string): string =>
   url.startsWith('/') ? url : url.replace(ABSOLUTE_FORM, '').replace(/^(?=\?|$)/, '/');
 
-/** Node keeps the first of several. */
+/** Counts the `Host` headers, because `request.headers` has only the first. */
 function hostHeaders({ rawHeaders }: IncomingMessage): number {
   let count = 0;
   for (let n = 0; n < rawHeaders.length; n += 2) {

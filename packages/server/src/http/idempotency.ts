@@ -1,4 +1,4 @@
-// The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header): a request that may come again, told from others.
+// Implements the Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header), which identifies a repeated request.
 import { createHash } from 'node:crypto';
 import { IDEMPOTENCY_SECONDS, MAX_ID_BYTES } from '@couplet/protocol';
 import type { TObject } from '@couplet/protocol/typebox';
@@ -8,23 +8,23 @@ import type { Quota } from '../limits/quota.js';
 import { addressKey } from './client-address.js';
 import { RequestFault } from './errors.js';
 
-/** A request that its client may send again, and is to be answered as the first time. */
+/** A request that its client may repeat. A repeat gets the same answer. */
 export interface Repeatable {
   readonly key: string;
-  /** Tells this request from any other with the same key. */
+  /** Distinguishes this request from other requests with the same key. */
   readonly fingerprint: string;
-  /** What the address that sent it counts as. */
+  /** The key under which limits count the client's address. */
   readonly address: string;
-  /** Until when the first outcome is kept, in milliseconds since the Unix epoch. */
+  /** When the record of the first outcome expires, in milliseconds since the Unix epoch. */
   readonly keptUntil: number;
 }
 
-/** The key was used for another request before. */
+/** The key was already used for another request. */
 export interface KeyReused {
   readonly kind: 'key_reused';
 }
 
-/** Reads the header; undefined where the client sent none. */
+/** Reads the header; undefined if there is none. */
 export function repeatable(request: FastifyRequest, now: number): Repeatable | undefined {
   const key = request.headers['idempotency-key'];
   if (key === undefined) return undefined;
@@ -32,7 +32,7 @@ export function repeatable(request: FastifyRequest, now: number): Repeatable | u
     throw new RequestFault('invalid_idempotency_key');
   }
   const { url, schema } = request.routeOptions;
-  // Fields that the route ignores tell no requests apart, and may hold anything.
+  // Only fields that the route uses distinguish requests.
   const fields = Object.keys((schema?.body as TObject | undefined)?.properties ?? {});
   const fingerprint = createHash('sha256')
     .update(`${request.method} ${url}\n${JSON.stringify(request.body, fields)}`)
@@ -41,26 +41,26 @@ export function repeatable(request: FastifyRequest, now: number): Repeatable | u
   return { key, fingerprint, address, keptUntil: now + IDEMPOTENCY_SECONDS * 1000 };
 }
 
-/** The requests with a key that this process is working on. */
+/** The requests with a key that this process is serving. */
 export class InFlight {
   readonly #keys = new Set<string>();
   readonly #quota: Quota | undefined;
 
   /**
-   * @param quota - requests that each address may send, since the number of records is bounded; undefined where the work
-   * counts them itself, and finds out by itself what a repeat came to the first time
+   * @param quota - requests that each address may send, because the number of records is bounded. Undefined if the work
+   * itself counts the requests and finds the first outcome of a repeat.
    */
   constructor(quota: Quota | undefined) {
     this.#quota = quota;
   }
 
   /**
-   * Runs a request unless one with its key is under way.
+   * Runs a request, unless another request with its key is running.
    *
-   * @param recall - finds what the request came to the first time: a repeat is then answered without the work, and
-   * costs nothing
+   * @param recall - finds the first outcome of the request. A repeat is answered with it, without the work, and does not
+   * count against the quota.
    * @throws RequestFault `request_in_progress`
-   * @throws Limited if its address has used up its quota
+   * @throws Limited if the address has used up its quota
    */
   async run<T>(
     request: Repeatable | undefined,
@@ -78,7 +78,7 @@ export class InFlight {
       const wait = await quota.take(request.address);
       if (wait > 0) throw new Limited(wait);
       return await work().catch(async (error) => {
-        // Nothing was kept, and the client is to send it again.
+        // No outcome was stored, and the client repeats the request.
         if (error instanceof Unavailable) await quota.giveBack(request.address);
         throw error;
       });

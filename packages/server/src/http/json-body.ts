@@ -1,4 +1,4 @@
-// Request bodies: strict UTF-8, strict JSON of a modest shape, and an absent body where a proxy stripped it.
+// Parses request bodies: strict UTF-8 and JSON of bounded depth and size. The body may be absent.
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { RequestFault } from './errors.js';
@@ -6,18 +6,18 @@ import { parseModestJson } from './json-shape.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Most values in a body of this route, where it needs more than others. */
+    /** Most JSON values in a body of this route, if it needs more than the default. */
     maxJsonValues?: number;
   }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Makes application/json, uncompressed, the only content type; an empty body is no body, and has no type. */
+/** Makes uncompressed application/json the only content type. An empty body counts as no body and needs no type. */
 export function acceptOnlyJson(app: FastifyInstance, maxBodyBytes: number): void {
   app.addHook('onSend', (request, reply, _payload, done) => {
     const length = request.headers['content-length'] ?? request.headers['transfer-encoding'];
-    // Kept open, Node would read all that is still to come of a body, to throw it away.
+    // On an open connection, Node would read the rest of the body only to discard it.
     const isLong = length !== undefined && !(Number(length) <= maxBodyBytes);
     if (isLong && !request.raw.complete) reply.header('connection', 'close');
     done();
@@ -26,7 +26,7 @@ export function acceptOnlyJson(app: FastifyInstance, maxBodyBytes: number): void
   app.addContentTypeParser('application/json', (request, payload, done) => {
     collect(request, payload, (error, body) => {
       if (body === undefined) return done(error);
-      // A path that leads nowhere is 404, whatever came with it.
+      // A path without a route is answered 404, whatever the body is.
       if (body.length === 0 || request.is404) return done(null, undefined);
       if (!/^(identity)?$/i.test(request.headers['content-encoding'] ?? '')) {
         return done(COMPRESSED);
@@ -35,7 +35,7 @@ export function acceptOnlyJson(app: FastifyInstance, maxBodyBytes: number): void
         const { maxJsonValues } = request.routeOptions.config;
         done(null, parseModestJson(utf8.decode(body), maxJsonValues));
       } catch {
-        // Neither the decoder's nor the parser's error is passed on: both can quote the body.
+        // The errors of the decoder and the parser are dropped because both can quote the body.
         done(new RequestFault('invalid_json', { details: 'the body must be JSON in UTF-8' }));
       }
     });
@@ -51,19 +51,18 @@ export function acceptOnlyJson(app: FastifyInstance, maxBodyBytes: number): void
   });
 }
 
-/** RFC 9110 §15.5.16: the header tells a coding that is not supported from a type that is not. */
+/** The header shows that the coding is not supported, rather than the type (RFC 9110 §15.5.16). */
 const COMPRESSED = new RequestFault(
   'unsupported_media_type',
-  { details: 'the body must come without Content-Encoding' },
+  { details: 'the body must not have a Content-Encoding' },
   { 'accept-encoding': 'identity' },
 );
 
-/** Room for a body whose length is not known, at first; it grows. */
+/** Initial buffer size for a body of unknown length, in bytes. */
 const FIRST_BYTES = 1024;
 
 /**
- * Reads a body into one piece of memory. Kept as they come, 65,000 chunks of one byte would be as many buffers, which
- * take two hundred times the memory.
+ * Reads a body into one buffer. As separate buffers, 65,000 chunks of one byte would take two hundred times the memory.
  */
 function collect(
   request: FastifyRequest,

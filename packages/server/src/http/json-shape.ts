@@ -1,4 +1,4 @@
-// Parses JSON of a modest shape only: depth and number of values are bounded by a scan of the text, before an object is made.
+// Parses JSON of bounded depth and number of values. A scan of the text checks both before any object is created.
 import { MAX_JSON_DEPTH, MAX_JSON_VALUES } from '@couplet/protocol';
 
 const QUOTE = 0x22;
@@ -10,8 +10,8 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
 /**
- * Whether the text, if it is JSON, nests at most MAX_JSON_DEPTH levels deep and has at most `maxValues` values. Takes one pass, makes
- * nothing, and stops at the first excess. Says nothing of a text that is not JSON: that is for the parser to find.
+ * Whether the text, if it is JSON, nests at most MAX_JSON_DEPTH levels deep and has at most `maxValues` values. Takes
+ * one pass, allocates nothing, and stops when a bound is exceeded. For a text that is not JSON, the result has no meaning.
  */
 export function isModestJson(text: string, maxValues = MAX_JSON_VALUES): boolean {
   let depth = 0;
@@ -39,21 +39,21 @@ export function isModestJson(text: string, maxValues = MAX_JSON_VALUES): boolean
   return true;
 }
 
-/** Where the string that begins at `at` ends: at its closing quote, or with the text. */
+/** Returns the end of the string that begins at `at`: its closing quote, or the end of the text. */
 export function endOfString(text: string, at: number): number {
   for (let quote = text.indexOf('"', at + 1); ; quote = text.indexOf('"', quote + 1)) {
     if (quote < 0) return text.length;
     let backslashes = 0;
     while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes += 1;
-    // An odd number of them: the last escapes the quote.
+    // After an odd number of backslashes, the quote is escaped.
     if (backslashes % 2 === 0) return quote;
   }
 }
 
 /**
- * `JSON.parse` for outside input.
+ * Parses JSON from outside.
  *
- * @throws SyntaxError also for JSON that is too deep or has too many values
+ * @throws SyntaxError if the text is not JSON, is too deep or has too many values
  */
 export function parseModestJson(text: string, maxValues?: number): unknown {
   if (!isModestJson(text, maxValues)) throw new SyntaxError('too deep or too wide');

@@ -1,17 +1,17 @@
-// ready → announced → draining: what a shutdown turns away, and what the probes say.
+// Implements the states ready → announced → draining, the refusals during a shutdown, and the probe endpoints.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../observability/metrics.js';
 import { sendError } from './errors.js';
 
-/** Something without which the server cannot do its work. */
+/** A condition without which the server is not ready. */
 export interface ReadinessCheck {
   readonly name: string;
-  /** Rejects when it is not ready. */
+  /** Rejects if the condition does not hold. */
   check(): Promise<void>;
 }
 
-/** How long the event loop was held up (`monitorEventLoopDelay` of Node is one). */
+/** Measures the delay of the event loop, like `monitorEventLoopDelay` of Node. */
 export interface LoopDelay {
   /** The longest delay since the last reset, in nanoseconds. */
   readonly max: number;
@@ -20,10 +20,10 @@ export interface LoopDelay {
   disable(): void;
 }
 
-/** An event loop that was held up for longer than this, in milliseconds, since the last probe is not ready. */
+/** If the event loop was blocked for longer than this since the last probe, the server is not ready; in milliseconds. */
 const MAX_LOOP_DELAY_MS = 1000;
 
-/** A readiness answer is good for this long: probing costs a durable write, and anyone may probe. */
+/** How long a readiness answer is reused. A probe costs a durable write, and any client may probe. */
 const PROBE_EVERY_MS = 1000;
 
 export class Lifecycle {
@@ -43,17 +43,17 @@ export class Lifecycle {
     this.#checks.push(check);
   }
 
-  /** Adds a remark to the answer of a server that is ready, while there is one. */
+  /** Adds a note to the answer while the server is ready and `note` returns one. */
   remark(note: () => string | undefined): void {
     this.#notes.push(note);
   }
 
-  /** From now on readiness is red, and everything is served as before: a load balancer has time to look elsewhere. */
+  /** Makes the server not ready, but serves everything as before, so that load balancers can stop sending traffic. */
   announce(): void {
     this.#announced = true;
   }
 
-  /** From now on: readiness is red, and requests that are not under way are turned away. */
+  /** Makes the server not ready and refuses new requests. */
   drain(): void {
     this.#announced = true;
     this.#draining = true;
@@ -63,7 +63,7 @@ export class Lifecycle {
     this.#delay.disable();
   }
 
-  /** Names of what is not ready; none: the server is. */
+  /** Returns the names of the checks that fail; empty if the server is ready. */
   async failing(): Promise<string[]> {
     if (this.#announced) return ['draining'];
     const now = performance.now();
@@ -83,12 +83,12 @@ export class Lifecycle {
     return failing;
   }
 
-  /** Each reason not to be ready, as a level: 1 while it is no obstacle. */
+  /** Adds one gauge for each check: 1 while it passes. */
   measure(metrics: Metrics): void {
     const checks = ['draining', 'event_loop', ...this.#checks.map(({ name }) => name)];
     metrics.levels(
       'couplet_ready',
-      '0 while this is why the server is not ready; what GET /readyz says.',
+      '1 while a check of GET /readyz passes, 0 while it fails and the server is not ready.',
       'check',
       checks,
       async () => {
@@ -98,15 +98,15 @@ export class Lifecycle {
     );
   }
 
-  /** GET /healthz: the process answers. GET /readyz: it can do its work; 503 names what it lacks. */
+  /** GET /healthz: the process answers. GET /readyz: the server is ready; a 503 names the checks that fail. */
   routes(app: FastifyInstance): void {
     app.addHook('onRequest', (request, reply, done) => {
       if (!this.#draining || PROBES.has(request.routeOptions.url ?? '')) return done();
-      // No fault to log: every rolling update would cry that the store is unavailable.
+      // Not logged as a fault; otherwise, every rolling update would log that the store is unavailable.
       sendError(reply.header('connection', 'close'), 'unavailable');
     });
     app.addHook('onSend', (_request, reply, _payload, done) => {
-      // Kept open after its answer, a connection that was busy when the shutdown began would hold it up.
+      // A connection that stays open after its answer would delay the shutdown.
       if (this.#draining) reply.header('connection', 'close');
       done();
     });

@@ -1,4 +1,4 @@
-// GET /metrics, behind the guard of the operator routes.
+// Serves GET /metrics, an operator route.
 import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
 import { COST } from '../limits/address-budget.js';
 import type { Metrics } from '../observability/metrics.js';
@@ -12,7 +12,7 @@ export function metricsRoute(
   let underWay: Promise<string> | undefined;
   app.get('/metrics', { preHandler: guard, schema: { hide: true } }, async (request, reply) => {
     budgetOf(request.raw)?.charge(COST.scrape);
-    // Scrapes that arrive at the same time share one text.
+    // Simultaneous scrapes share one text.
     underWay ??= metrics.text().finally(() => {
       underWay = undefined;
     });

@@ -1,4 +1,4 @@
-// The app below a path of an HTTP server that is not its own: Express, Fastify, or node:http as it is.
+// Mounts the app below a path of another HTTP server: Express, Fastify or plain node:http.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
@@ -6,7 +6,7 @@ import { originForm } from './hosts.js';
 import { noteAnswers } from './pipelined-answers.js';
 import { ignoreUpgrade } from './server.js';
 
-/** Answers a request below the path, and hands any other on to `next`: middleware as Connect and Express have it. */
+/** Middleware as in Connect and Express: answers a request below the path, and calls `next` for any other. */
 export type Middleware = (
   request: IncomingMessage,
   response: ServerResponse,
@@ -14,20 +14,21 @@ export type Middleware = (
 ) => void;
 
 /**
- * Mounts the app in another HTTP server: WebSockets below the path are the app's from now on, requests are as soon as
- * the application uses the middleware returned, before anything that reads bodies. What is not below the path stays the
- * application's, and so do listening, limits of sockets and the time that a request may take.
+ * Mounts the app in another HTTP server. The app serves WebSockets below the path from now on. It serves requests as soon
+ * as the application uses the returned middleware, which must come before middleware that reads bodies. The application
+ * serves all other paths, listens, limits sockets, and sets request timeouts.
  *
- * `await app.close()` answers what is under way and closes the app's WebSockets; the server goes on.
+ * `await app.close()` answers the app's running requests and closes its WebSockets. The HTTP server continues.
  *
- * @param path such as `/couplet`; clients then have `https://host/couplet` as their URL
+ * @param path such as `/couplet`; the URL for clients is then `https://host/couplet`
  */
 export async function mount(
   app: FastifyInstance,
   server: Server,
   path: string,
 ): Promise<Middleware> {
-  if (!/^(\/[^/?#]+)+$/.test(path)) throw new TypeError(`not a path to mount at: ${path}`);
+  if (!/^(\/[^/?#]+)+$/.test(path))
+    throw new TypeError(`expected a mount path such as /couplet, got: ${path}`);
   const underWay = new Set<ServerResponse>();
   app.addHook('preClose', () => answered(underWay));
   app.addHook('onClose', async () => {
@@ -41,7 +42,7 @@ export async function mount(
       request.url = url;
       app.server.emit('upgrade', request, stream, head);
     } else if (url !== undefined || server.listenerCount('upgrade') === 1) {
-      // Without a listener Node would have taken it for a request, and so does the application.
+      // Without a listener, Node handles an upgrade as a request, so the application gets it as one.
       ignoreUpgrade(server, request, stream, head);
     }
   }
@@ -58,7 +59,7 @@ export async function mount(
   };
 }
 
-/** What the app is asked for: the URL without the path; undefined where it is not below the path. */
+/** Returns the URL without the mount path, or undefined if it is not below that path. */
 function urlBelow(path: string, url = '/'): string | undefined {
   const whole = originForm(url);
   if (!whole.startsWith(path)) return undefined;
@@ -68,7 +69,7 @@ function urlBelow(path: string, url = '/'): string | undefined {
   return rest.startsWith('/') ? authority + rest : undefined;
 }
 
-/** Waits until all are answered. A request whose body has not come is none that the app could answer: it is cut off. */
+/** Waits until all requests are answered. A request whose body has not arrived cannot be answered; it is cut off. */
 async function answered(underWay: ReadonlySet<ServerResponse>): Promise<void> {
   for (const response of underWay) if (!response.req.complete) response.destroy();
   await Promise.all(

@@ -1,4 +1,4 @@
-// The OpenAPI 3.1 document, made from the schemas that validate: GET /openapi.json.
+// Serves GET /openapi.json, the OpenAPI 3.1 document, which is generated from the validation schemas.
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { VERSION } from '../base/version.js';
 
@@ -23,10 +23,10 @@ const OPENAPI = {
 type Described = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'constraints'>;
 
 /**
- * Notes every route that is registered after this call; the document is made of them when it is first asked for. Few
- * servers ever are, and what makes it is a hundred files, which each start would wait for.
+ * Collects every route that is registered after this call. The document is generated at the first request for it, because
+ * the generator is a hundred files, which would delay every start.
  *
- * @param newApp - makes an app without routes, which never listens
+ * @param newApp - creates an app without routes, which never listens
  */
 export function describeRoutes(app: FastifyInstance, newApp: () => FastifyInstance): void {
   const routes: Described[] = [];
@@ -37,7 +37,7 @@ export function describeRoutes(app: FastifyInstance, newApp: () => FastifyInstan
   let document: Promise<object> | undefined;
   app.get('/openapi.json', { schema: { hide: true } }, () => {
     document ??= describe(routes, newApp()).catch((error: unknown) => {
-      // Its modules could not be loaded, perhaps: they may be the next time.
+      // Loading the modules may succeed the next time.
       document = undefined;
       throw error;
     });
@@ -45,7 +45,7 @@ export function describeRoutes(app: FastifyInstance, newApp: () => FastifyInstan
   });
 }
 
-/** The plugin describes only an app that has it from the start: here one with the same routes, which serves none. */
+/** Creates an app with the same routes only for the plugin, which must be registered before any route. */
 async function describe(routes: readonly Described[], app: FastifyInstance): Promise<object> {
   const { default: swagger } = await import('@fastify/swagger');
   await app.register(swagger, { openapi: OPENAPI });

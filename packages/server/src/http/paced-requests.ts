@@ -1,20 +1,20 @@
-// HTTP within the budget of an address: what is read reaches the parser piece by piece, and requests their routes one by one.
+// Limits HTTP to the budget of an address: bytes reach the parser piece by piece, and requests reach their routes one by one.
 //
 //   socket ──► kept ──► piece of 4 KiB ──► Node's parser ──► queue ──► one request at a time ──► route, or 429
 //
-// Node parses all that one read brought, and calls back for each request in it, in the same turn of the event loop:
-// 64 KiB of pipelined requests are 3,600 of them. So a parser gets the next piece when the requests of the last one are
-// answered, and nothing while the address is held.
+// Node parses all bytes of one read, and calls back for each request in them, in the same turn of the event loop. 64 KiB
+// can have 3,600 pipelined requests. Therefore a parser gets the next piece when the requests of the last piece are
+// answered, and no bytes while the address is held.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type AddressBudget, type AddressBudgets, COST } from '../limits/address-budget.js';
 import { addressKey, clientAddress, type TrustProxy } from './client-address.js';
 import { ANSWER_HEADERS } from './errors.js';
 
-/** Large enough for a request with its header; small enough that a piece of nothing but requests is soon parsed. */
+/** Large enough for a request with its header, and small enough that a piece full of requests is parsed quickly. */
 const PIECE_BYTES = 4096;
 
-/** What a chunked request counts as whose socket many clients share, in bytes. */
+/** Assumed size of a chunked request on a socket that many clients share, in bytes. */
 const SHARED_HEAD_BYTES = 512;
 
 const READER = Symbol('reader');
@@ -25,17 +25,17 @@ type Charged = IncomingMessage & { [BUDGET]?: AddressBudget };
 type DataListener = (this: Socket, data: Buffer) => void;
 type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** The budget that a request is counted against; none where it did not come over a socket. */
+/** The budget of a request; undefined if it did not arrive over a socket. */
 export const budgetOf = (request: IncomingMessage): AddressBudget | undefined =>
   (request as Charged)[BUDGET];
 
-/** Takes note that the bytes of a socket are no request: what follows them is not parsed. */
+/** Marks the bytes of a socket as malformed. Later bytes are not parsed. */
 export const failSocket = (socket: object): void => (socket as PacedSocket)[READER]?.fail();
 
 /** Reads one socket for Node's parser. */
 class PacedReader {
   readonly budget: AddressBudget;
-  /** Bytes of the last piece that the parser got. */
+  /** Size of the last piece that the parser got, in bytes. */
   pieceBytes = 0;
   readonly #socket: PacedSocket;
   readonly #parse: DataListener;
@@ -57,12 +57,12 @@ class PacedReader {
   receive(read: Buffer): void {
     this.budget.charge(COST.read);
     if (this.#hasFailed) return;
-    // Node may have let the socket go on by itself, for a body.
+    // Node itself may have resumed the socket to read a body.
     this.#kept = this.#kept === undefined ? read : Buffer.concat([this.#kept, read]);
     this.feed();
   }
 
-  /** Serves the request now, or when those before it are answered. */
+  /** Serves the request now, or after the requests before it are answered. */
   enqueue(serve: () => void, response: ServerResponse): void {
     const start = () => {
       this.#isAnswering = true;
@@ -76,7 +76,7 @@ class PacedReader {
     } else start();
   }
 
-  /** Its turn has come. */
+  /** Continues when the budget allows it. */
   release(): void {
     this.#isWaiting = false;
     if (this.#isOver()) return;
@@ -84,11 +84,11 @@ class PacedReader {
     this.feed();
   }
 
-  /** Serves the next request although the budget is used up, which refuses it. */
+  /** Passes on the next request although the budget is used up, so that it is refused. */
   refuse(): boolean {
     if (this.#isOver()) return true;
     if (this.#isAnswering) return false;
-    // It may lie in what was kept.
+    // The next request may be in bytes that are not parsed yet.
     if (this.#queue.length === 0) this.#feedPiece();
     const next = this.#queue.shift();
     if (next === undefined) return false;
@@ -97,7 +97,7 @@ class PacedReader {
     return true;
   }
 
-  /** Hands pieces to the parser, while there are any and it may. */
+  /** Passes pieces to the parser while there are any and the budget allows it. */
   feed(): void {
     if (this.#isFeeding || this.#isOver()) return;
     this.#isFeeding = true;
@@ -131,26 +131,26 @@ class PacedReader {
   }
 
   /**
-   * Gives the socket up, for a WebSocket or another parser; what was not parsed is there to be read again. Requests that
-   * were parsed are still served.
+   * Releases the socket to a WebSocket or another parser. Bytes that were not parsed can be read again. Parsed requests
+   * are still served.
    */
   detach(): void {
     this.#socket.off('data', onData).off('drain', onDrain);
-    // Deleting it would make every later access to the socket slower.
+    // Deleting the property would make every later access to the socket slower.
     this.#socket[READER] = undefined;
     if (this.#kept !== undefined) this.#socket.unshift(this.#kept);
     this.#kept = undefined;
   }
 
-  /** Node's parser takes nothing while answers wait for the client to read; and requests come one after the other. */
+  /** Whether the parser may get bytes: no request is queued, and no answer waits for the client to read. */
   #mayFeed(): boolean {
     const { budget } = this;
     return !budget.held && this.#queue.length === 0 && !this.#socket.writableNeedDrain;
   }
 
   /**
-   * Whether nothing more is to be read, because the last answer was given, or the socket has gone: Node then gives the
-   * parser to another socket, whose bytes it must not mix with those of this one.
+   * Whether reading has ended because the last answer was written or the socket is destroyed. Node then gives the parser
+   * to another socket, so it must get no further bytes of this one.
    */
   #isOver(): boolean {
     const isOver = this.#socket.destroyed || this.#socket.writableEnded;
@@ -183,20 +183,20 @@ function onDrain(this: PacedSocket): void {
 }
 
 /**
- * Takes the place of Node's parser as the reader of a socket that it has just got.
+ * Replaces Node's parser as the reader of a new socket.
  *
- * @param budget - of the address at the other end
+ * @param budget - budget of the remote address
  */
 export function paceSocket(socket: PacedSocket, budget: AddressBudget): void {
   const listeners = socket.listeners('data');
-  // Any other number is not of the Node that is known here: it goes on alone.
+  // Another number of listeners means an unknown version of Node. The socket then stays unchanged.
   if (listeners.length !== 1) return;
   const parse = listeners[0] as DataListener;
   socket[READER] = new PacedReader(socket, parse, budget);
   socket.off('data', parse).on('data', onData).on('drain', onDrain);
 }
 
-/** Gives a socket up to what upgrades it. */
+/** Releases a socket for an upgrade. */
 export function unpaceSocket(socket: object): void {
   (socket as PacedSocket)[READER]?.detach();
 }
@@ -204,11 +204,11 @@ export function unpaceSocket(socket: object): void {
 export interface PaceDeps {
   budgets: AddressBudgets;
   trust: TrustProxy;
-  /** Headers without which a page could not read the refusal. */
+  /** CORS headers, which a page needs to read the refusal. */
   refusalHeaders: (request: IncomingMessage) => Record<string, string>;
 }
 
-/** Counts every request of a server against the budget of its address, before anything is done for it. */
+/** Charges every request of a server to the budget of its address before any other work. */
 export function paceRequests(server: Server, { budgets, trust, refusalHeaders }: PaceDeps): void {
   const routes = server.listeners('request') as Serve[];
   server.removeAllListeners('request');
@@ -218,7 +218,7 @@ export function paceRequests(server: Server, { budgets, trust, refusalHeaders }:
     response.writeHead(429, {
       ...refusalHeaders(request),
       ...REFUSAL_HEADERS,
-      // The connection of a proxy is that of other clients too.
+      // Other clients share the connection of a proxy, so it stays open.
       ...(isShared ? {} : { connection: 'close' }),
     });
     response.end(REFUSAL);
@@ -235,7 +235,7 @@ export function paceRequests(server: Server, { budgets, trust, refusalHeaders }:
       const bodyBytes = Number(request.headers['content-length'] ?? 0);
       budget.charge(
         COST.request +
-          // What came with the header of a chunked one; the rest is charged for as it comes.
+          // For a chunked request, charges the bytes in the piece of its header. Later bytes are charged on arrival.
           (isChunked(request) ? headBytes * COST.chunkedByte : bodyBytes * COST.bodyByte),
       );
       for (const route of routes) route.call(server, request, response);

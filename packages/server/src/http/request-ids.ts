@@ -1,4 +1,4 @@
-// Request ids: short, unique across restarts, and never taken from the client, who could put an identifying value there.
+// Makes request ids: short, unique across restarts, and never from the client, because its value could identify a user.
 import { randomBytes } from 'node:crypto';
 
 export function requestIds(): () => string {

@@ -1,9 +1,9 @@
-// One log line per request, as far as its address has not had its share of lines: method, route, status, time. Never the URL: its query can hold a room id.
+// Logs one line per request with method, route, status and time, up to a limit per address. Never logs the URL, whose query can have a room id.
 import type { FastifyInstance } from 'fastify';
 import { COST } from '../limits/address-budget.js';
 import { budgetOf } from './paced-requests.js';
 
-/** Hooks of every request make no promises: at thousands of requests a second those would be half of their cost. */
+/** The hooks use callbacks: at thousands of requests per second, promises would be half of their cost. */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);

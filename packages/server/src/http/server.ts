@@ -1,4 +1,4 @@
-// Requests that Node would refuse by itself with an empty body, or take from the API: they are answered like all others.
+// Handles unusual requests that Node would refuse with an empty body or not pass on, such as CONNECT and upgrades.
 import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -8,13 +8,13 @@ import { ANSWER_HEADERS, endRawResponse, sendError } from './errors.js';
 import type { HostRule } from './hosts.js';
 import { afterAnswers, noteAnswers } from './pipelined-answers.js';
 
-/** How often Node looks for requests that take too long to arrive, in milliseconds. */
+/** How often Node checks for requests that take too long to arrive, in milliseconds. */
 const TIMEOUT_CHECK_MS = 1000;
 
-/** Options of the HTTP server. A request must arrive whole in time, and so must its header alone. */
+/** Options of the HTTP server. The timeout applies to the whole request, and to its header alone. */
 export function httpOptions({ requestTimeoutSeconds }: Pick<Config, 'requestTimeoutSeconds'>) {
   return {
-    // answerOddRequests looks for the host itself.
+    // answerOddRequests checks the host itself.
     requireHostHeader: false,
     headersTimeout: requestTimeoutSeconds * 1000,
     requestTimeout: requestTimeoutSeconds * 1000,
@@ -23,11 +23,11 @@ export function httpOptions({ requestTimeoutSeconds }: Pick<Config, 'requestTime
 }
 
 /**
- * Gives every answer its {@link ANSWER_HEADERS}, refuses requests for another host in JSON, ignores what the server cannot
- * expect (RFC 9110 §10.1.1) and the type of a body that is not there, and answers CONNECT.
+ * Adds {@link ANSWER_HEADERS} to every answer, refuses requests for another host with JSON, and answers CONNECT. Ignores
+ * unknown expectations (RFC 9110 §10.1.1) and the content type of an absent body.
  */
 export function answerOddRequests(app: FastifyInstance, hostFault: HostRule): void {
-  // Node leaves out what comes after 2000 headers: a second `Host`, or what a proxy tells of the client. Their size is bounded.
+  // By default, Node drops headers after the 2000th, such as a second `Host` or X-Forwarded-For. The size of headers is bounded anyway.
   app.server.maxHeadersCount = 0;
   app.server.on('checkExpectation', (request, response) => {
     app.server.emit('request', request, response);
@@ -40,7 +40,7 @@ export function answerOddRequests(app: FastifyInstance, hostFault: HostRule): vo
   app.addHook('onRequest', ({ raw }, reply, done) => {
     reply.headers(ANSWER_HEADERS);
     if (hasNoBody(raw.headers) || !MEDIA_TYPE.test(raw.headers['content-type'] ?? '')) {
-      // Fastify refuses a type that it cannot read before it has seen whether there is a body.
+      // Fastify refuses an unknown type before it checks whether there is a body.
       delete raw.headers['content-type'];
     }
     const fault = hostFault(raw);
@@ -56,8 +56,8 @@ const hasNoBody = (headers: IncomingHttpHeaders): boolean =>
   headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
 
 /**
- * Gives a request back to its HTTP server as if it had not asked for an upgrade (RFC 9110 §7.8: one may ignore it).
- * Some clients offer `h2c` with every request on plain HTTP; a check of theirs must not be taken for a WebSocket.
+ * Returns a request to its HTTP server as if it had not asked for an upgrade, which a server may ignore (RFC 9110 §7.8).
+ * Some clients offer `h2c` with every request on plain HTTP. Such requests must not be treated as WebSockets.
  */
 export function ignoreUpgrade(
   server: Server,
@@ -71,12 +71,12 @@ export function ignoreUpgrade(
     if (!/^(upgrade|connection|http2-settings)$/i.test(name)) lines.push(`${name}: ${value}`);
   }
   const isLast = /\bclose\b/i.test(request.headers.connection ?? '');
-  // Without `Upgrade` the word asks for nothing; it still tells the operator routes of a proxy.
+  // Without an `Upgrade` header, this asks for no upgrade. The operator routes still use it to detect a proxy.
   lines.push(`connection: upgrade${isLast ? ', close' : ''}`);
   const bytes = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]);
-  // For Node it is a new connection: it would write answers to earlier requests of the old one in between, or never.
+  // Node treats the socket as a new connection, so the answers to earlier requests must be written first.
   afterAnswers(stream, () => {
-    // Set after an earlier answer, to end an idle connection.
+    // Removes the idle timeout, which Node sets after an earlier answer.
     if (stream instanceof Socket) stream.setTimeout(0);
     stream.unshift(bytes);
     server.emit('connection', stream);

@@ -1,4 +1,4 @@
-// The TCP connections of the HTTP server: how many there may be, from one address and at all; and no shutdown waits for an idle one.
+// Limits the TCP connections of the HTTP server, in total and per address, and closes unused ones at a shutdown.
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.js';
@@ -12,14 +12,15 @@ import { endRawResponse, RETRY_AFTER_SECONDS } from './errors.js';
 import { filesForSockets, openFilesLimit } from './file-descriptors.js';
 import { paceSocket, unpaceSocket } from './paced-requests.js';
 
-/** Part of the possible connections from which on idle ones are soon closed, and part from which on at once. */
+/** Above this part of the possible connections, idle connections are closed early. */
 const CROWDED = 0.8;
+/** Above this part, they are closed at once. */
 const FULL = 0.95;
 
-/** How long an idle connection is kept in a crowd, in milliseconds. */
+/** How long an idle connection is kept above {@link CROWDED}, in milliseconds. */
 const CROWDED_KEEP_ALIVE_MS = 2000;
 
-/** A process that has run out of files says so once in so many milliseconds. */
+/** Shortest time between two log lines about missing file descriptors, in milliseconds. */
 const LOG_EVERY_MS = 60_000;
 
 export interface SocketDeps {
@@ -29,14 +30,14 @@ export interface SocketDeps {
   clock: Pick<Clock, 'monotonic'>;
   metrics: Metrics;
   log: Logger;
-  /** How many files the process may have open. */
+  /** How many files the process may open. */
   openFiles?: number | undefined;
 }
 
 /**
- * Admits TCP connections, and turns away those beyond the limits with a 503 before a byte of theirs is read. Returns how
- * to end those on which nothing was ever asked: browsers open some to spare, and Node takes one for busy until its first
- * request, so that closing the server would wait for them.
+ * Accepts TCP connections up to the limits, and refuses others with 503 before reading from them. Returns a function that
+ * ends the connections without any request. Browsers open such connections in advance, and Node treats them as busy, so
+ * closing the server would wait for them.
  */
 export function limitSockets(server: Server, deps: SocketDeps): () => void {
   const { config, budgets, trust, clock, metrics, log, openFiles = openFilesLimit() } = deps;
@@ -45,7 +46,7 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
   if (files < config.maxSockets) {
     log.warn(
       { maxSockets: config.maxSockets, openFiles, served: most },
-      'MAX_SOCKETS is more than this process may open: raise its limit of open files (LimitNOFILE= of systemd, --ulimit nofile= of docker, ulimit -n), or lower MAX_SOCKETS',
+      'MAX_SOCKETS is more than this process may open: raise the limit of open files (LimitNOFILE= of systemd, --ulimit nofile= of docker, ulimit -n), or lower MAX_SOCKETS',
     );
   }
   const open = new Map<Socket, AddressBudget | undefined>();
@@ -60,17 +61,17 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
     toldAt = now;
     log.error(
       { openFiles, code: error?.code, sockets: open.size },
-      'out of file descriptors: TCP connections are turned away. Raise the limit of open files, or lower MAX_SOCKETS',
+      'out of file descriptors: TCP connections are refused. Raise the limit of open files, or lower MAX_SOCKETS',
     );
   };
 
-  /** Makes room where there is little: an idle connection can be opened again, one that is in use cannot. */
+  /** Closes idle connections early near the limit, because their clients can open them again. */
   const makeRoom = () => {
     server.keepAliveTimeout = open.size < most * CROWDED ? keepAliveMs : CROWDED_KEEP_ALIVE_MS;
     if (open.size >= most * FULL) server.closeIdleConnections();
   };
 
-  /** One for all: a function of its own would live as long as each socket. */
+  /** One function for all sockets, because a closure per socket would take memory as long as the socket lives. */
   function onClose(this: Socket): void {
     const budget = open.get(this);
     if (budget !== undefined) budget.sockets -= 1;
@@ -88,7 +89,7 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
   const turnAway = (socket: Socket, cause: keyof typeof refused) => {
     if (cause === 'open_files') outOfFiles();
     else refused[cause] += 1;
-    // Not even an answer for an address in debt: answers were what it is in debt for.
+    // An address in debt gets no answer, because answers caused the debt.
     if (cause === 'budget') socket.destroy();
     else endRawResponse(socket, 'unavailable', { 'retry-after': String(RETRY_AFTER_SECONDS) });
   };
@@ -100,10 +101,10 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
       for (const listener of listeners) listener.call(server, socket);
       if (budget !== undefined) paceSocket(socket, budget);
     };
-    // A socket that was given back after an ignored upgrade comes a second time.
+    // A socket that was returned after an ignored upgrade arrives a second time.
     if (open.has(socket)) return serve(open.get(socket));
     const { remoteAddress = '' } = socket;
-    // Behind a trusted proxy are any number of clients: their addresses are counted request by request.
+    // Many clients share the connection of a trusted proxy, so their addresses are counted per request.
     const budget = trust(remoteAddress, 0) ? undefined : budgets.of(addressKey(remoteAddress));
     open.set(socket, budget);
     if (budget !== undefined) budget.sockets += 1;
@@ -112,12 +113,12 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
     if (open.size >= most * CROWDED) makeRoom();
     const cause = objection(budget);
     if (cause === undefined) return serve(budget);
-    // What it sent is thrown away: closed with bytes unread, it might lose the answer.
+    // Reads and discards the data: closing a socket with unread bytes could lose the answer.
     socket.on('error', () => socket.destroy()).resume();
     turnAway(socket, cause);
   });
   server.prependListener('upgrade', (_request, stream) => unpaceSocket(stream));
-  // Without a listener, an accept that fails would end the process.
+  // Without a listener, a failed accept would end the process.
   server.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EMFILE' || error.code === 'ENFILE') outOfFiles(error);
     else if (server.listening) log.error({ code: error.code }, 'a TCP connection was not accepted');
@@ -126,7 +127,7 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
   metrics.level('couplet_sockets', 'TCP connections open now.', () => open.size);
   metrics.counts(
     'couplet_sockets_refused_total',
-    'TCP connections turned away: MAX_SOCKETS reached (total), MAX_SOCKETS_PER_ADDRESS reached (address), an address far beyond MAX_LOAD_PER_ADDRESS (budget), or the process out of file descriptors (open_files).',
+    'TCP connections refused: MAX_SOCKETS reached (total), MAX_SOCKETS_PER_ADDRESS reached (address), an address far beyond MAX_LOAD_PER_ADDRESS (budget), or the process out of file descriptors (open_files).',
     'cause',
     () => refused,
   );

@@ -1,4 +1,4 @@
-// Request parts against their schemas: missing fields first, then faulty ones, both in the schema's order (docs/protocol.md §3).
+// Validates requests against their schemas. Reports missing fields first, then faulty ones, both in the schema's order (docs/protocol.md §3).
 import {
   MAX_EXPIRY_SECONDS,
   MAX_ID_BYTES,
@@ -10,7 +10,7 @@ import { Compile, type TObject, type TSchema } from '@couplet/protocol/typebox';
 import type { FastifySchemaCompiler } from 'fastify';
 import { RequestFault } from './errors.js';
 
-/** An optional text of a request; undefined where it counts as missing. */
+/** An optional string of a request; undefined if it counts as missing. */
 export const given = (text: string | null | undefined): string | undefined => text || undefined;
 
 /** Whether a value counts as missing: absent, null or the empty string. */
@@ -18,34 +18,34 @@ export function isMissing(value: unknown): boolean {
   return value === undefined || value === null || value === '';
 }
 
-/** `details` that the description of the API fixes. */
+/** Texts of `details` that docs/protocol.md specifies. */
 const DETAILS: Partial<Record<RestErrorCode, string>> = {
   invalid_expiresInSeconds: `must be ${MIN_EXPIRY_SECONDS}-${MAX_EXPIRY_SECONDS} seconds (1 sec to 24 hours)`,
 };
 const ID_DETAILS = `must be a non-empty, well-formed string of at most ${MAX_ID_BYTES} UTF-8 bytes`;
 
 /**
- * What Fastify checks requests and writes answers with. Without these two it loads Ajv and another compiler of schemas,
- * a hundred files; answers have the fields of their schemas already.
+ * Compilers with which Fastify validates requests and serializes answers. Without them, Fastify loads Ajv and a second
+ * schema compiler, a hundred files. Answers already have exactly the fields of their schemas.
  */
 export const schemaController = {
   compilersFactory: {
-    // Typed as Ajv's; Fastify itself asks for no more than a compiler of its own.
+    // The type is that of Ajv, but Fastify needs only a function that compiles.
     buildValidator: () => compileValidator as never,
     buildSerializer: () => () => JSON.stringify,
   },
 };
 
 /**
- * Compiles a schema, when it is first needed, into a check of every request: the compiled check decides, the fields are
- * searched only on a fault.
+ * Compiles a schema on first use into a check of every request. Single fields are checked only if the whole request has
+ * a fault, to find which one.
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => {
   let compiled: CompiledSchema | undefined;
   return (value: unknown) => {
     compiled ??= compile(schema as TObject);
     const { whole, fields } = compiled;
-    // A request without a body lacks every field; a body that is JSON but no object is another fault.
+    // A request without a body lacks every field. A JSON body that is not an object is another fault.
     const parts = value ?? {};
     if (whole.Check(parts)) return { value: parts };
     if (typeof parts !== 'object' || Array.isArray(parts)) {
@@ -63,7 +63,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => 
       if (given[name] !== undefined && !check.Check(given[name]))
         return { error: fault(name, part) };
     }
-    throw new TypeError('the whole does not fit its schema, but every field does');
+    throw new TypeError('the request does not match its schema, but every field does');
   };
 };
 
@@ -79,7 +79,7 @@ function compile(schema: TObject) {
   return { whole: Compile(schema), fields };
 }
 
-/** What a schema says of its field; one with a pattern is a join code, all other strings are ids. */
+/** Keywords of a field's schema. A string with a pattern is a join code; all other strings are ids. */
 interface FieldSchema {
   pattern?: string;
   description?: string;

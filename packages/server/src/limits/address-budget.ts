@@ -1,10 +1,10 @@
-// One budget per address over everything it causes: fixed costs in, the order to wait or to be refused out.
+// Limits the load that one address may cause: charges fixed costs to its budget, then delays or refuses its work.
 //
-//   charge ──► spent in this turn > slice ──► held until the next turn       (no turn of the event loop gets long)
-//   turn ends ──► level > burst ──► held until enough has leaked away        (no second gets full)
+//   charge ──► spent in this turn > slice ──► held until the next turn       (bounds each turn of the event loop)
+//   turn ends ──► level > burst ──► held until enough has leaked away        (bounds the load per second)
 //
-// Held: what reads from the address keeps what it has read, reads no further, and waits here for its turn. Costs are
-// constants and never measured, so that a slow server charges nobody for its slowness.
+// While an address is held, its readers keep the bytes that they have, read no further, and wait here. Costs are constants
+// and not measured, so that a slow server does not charge clients more.
 import type { Cancel, Clock } from '../base/clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
@@ -12,69 +12,69 @@ import type { Config } from '../settings/config.js';
 import type { Stalls } from './event-loop-stalls.js';
 import { LeakyBucket } from './leaky-bucket.js';
 
-/** What things cost the event loop, in microseconds, rounded up: about what they take on one core of a small server. */
+/** Nominal costs of operations, in microseconds: about their processing time on one core of a small server, rounded up. */
 export const COST = {
-  /** A TCP connection, with its end. */
+  /** Opening and closing a TCP connection. */
   connection: 150,
-  /** One read from a socket, however little it brings. */
+  /** One read from a socket, of any size. */
   read: 5,
-  /** Bytes that are no request. */
+  /** Malformed bytes. */
   malformed: 50,
-  /** A request as the parser makes it, without an answer. */
+  /** Parsing a request, without answering it. */
   parsed: 10,
-  /** A name or a value of its header. */
+  /** One name or value in its header. */
   headerPart: 0.25,
   /** Routing, checks, log line, metrics and answer of a request. */
   request: 150,
-  /** A byte of a body: decoding, the scan, JSON, the schema, the hash of its Idempotency-Key. */
+  /** One byte of a body: decoding, scan, JSON, schema, hash for the Idempotency-Key. */
   bodyByte: 0.012,
-  /** A byte of a chunked body, as it is sent: six of them can be a chunk, for which the parser calls back. */
+  /** One byte of a chunked body as sent. A chunk, which is one callback of the parser, can be as small as six bytes. */
   chunkedByte: 0.6,
   answerByte: 0.005,
-  /** A scrape of GET /metrics, or the list of GET /rooms. */
+  /** GET /metrics or GET /rooms. */
   scrape: 4000,
-  /** An id of a purge, in the thread of the database. */
+  /** One id of a purge, in the database thread. */
   purgedId: 5,
-  /** An opening handshake, and the connection that comes of it. */
+  /** An opening handshake and its connection. */
   upgrade: 250,
-  /** A WebSocket frame, forwarded. */
+  /** Forwarding a WebSocket message. */
   message: 5,
   messageByte: 0.005,
-  /** What it costs more where the message is parsed in full, and a byte of it. */
+  /** Additional cost of a message that is parsed completely, and of each of its bytes. */
   parsedMessage: 10,
   parsedMessageByte: 0.01,
-  /** Joining or leaving a room: the store is asked, and peers are told. */
+  /** Joining or leaving a room, with the store access and the messages to peers. */
   membership: 100,
 } as const;
 
-/** Seconds' worth of the budget that may be spent in one turn of the event loop; then the others get theirs. By default 4 ms. */
+/** Seconds of the budget that one address may spend in one turn of the event loop before others continue; 4 ms by default. */
 const SLICE_SECONDS = 0.016;
 
-/** Least that may be spent in one turn, in microseconds, however small the budget is. */
+/** Lower bound of the spending in one turn for small budgets, in microseconds. */
 const MIN_SLICE = 1000;
 
-/** Seconds' worth of the budget that may come at once: an office that is back on the network, say. */
+/** Seconds of the budget that may be spent in a burst, such as when an office reconnects. */
 const BURST_SECONDS = 1;
 
-/** Debt beyond the burst is forgiven down to this many seconds' worth: nobody waits longer after a flood has ended. */
+/** Most seconds of debt beyond the burst. No client waits longer than this after a flood has ended. */
 const MAX_DEBT_SECONDS = 2;
 
-/** An address that was held is let go when this many milliseconds' worth of its budget have leaked, not at each microsecond. */
+/** An address is released only when this many milliseconds of its budget have leaked, to avoid frequent timers. */
 const REST_MS = 50;
 
-/** Addresses that are remembered at most, beside those with a connection. */
+/** Most addresses in memory, beside those with a connection. */
 const MAX_ADDRESSES = 100_000;
 
 const MINUTE_MS = 60_000;
 
-/** Longest that a request waits for its turn, in milliseconds: then its client is told to come back. */
+/** Longest time that a request waits, in milliseconds. Then it is answered 429. */
 const MAX_WAIT_MS = 2000;
 
-/** What was told to wait: a socket that keeps what it has read. */
+/** A socket that waits with the bytes that it has read. */
 export interface Reader {
-  /** Goes on, until the budget is held again. */
+  /** Continues until the budget is held again. */
   release(): void;
-  /** Refuses what has waited too long; absent where nothing can be refused. Returns whether there was anything. */
+  /** Refuses a request that has waited too long, and returns whether there was one. Absent if nothing can be refused. */
   refuse?(): boolean;
 }
 
@@ -83,15 +83,15 @@ interface Waiting {
   since: number;
 }
 
-/** The budget of one address. Everything that serves the address has it at hand: nothing is looked up per message. */
+/** The budget of one address. Its connections keep a reference, so that messages need no lookup. */
 export class AddressBudget {
-  /** What limits count the address as. */
+  /** The key under which limits count the address. */
   readonly address: string;
   /** TCP connections open now. */
   sockets = 0;
   /** WebSocket connections open now. */
   connections = 0;
-  /** Whether readers are to keep what they have, and wait. */
+  /** Whether readers must stop reading and wait. */
   held = false;
   readonly #owner: AddressBudgets;
   readonly #limited: boolean;
@@ -113,7 +113,7 @@ export class AddressBudget {
     this.#bucket = bucket;
   }
 
-  /** Takes note of a cost, in microseconds: see {@link COST}. */
+  /** Charges a cost, in microseconds: see {@link COST}. */
   charge(cost: number): void {
     if (!this.#limited) return;
     if (!this.#active) this.#activate();
@@ -121,21 +121,21 @@ export class AddressBudget {
     if (this.#spent > this.#slice) this.held = true;
   }
 
-  /** Whether a request is to be refused: the budget is used up. */
+  /** Whether the budget is used up, so that requests are refused. */
   get exhausted(): boolean {
     return this.#limited && this.#leak() + this.#spent > this.#owner.burst;
   }
 
-  /** Whether not even a refusal is due any more. */
+  /** Whether the debt is so high that connections are closed without an answer. */
   get inDebt(): boolean {
     const { burst, maxLevel } = this.#owner;
     return this.#limited && this.#leak() + this.#spent > (burst + maxLevel) / 2;
   }
 
   /**
-   * Lets a reader wait for its turn, behind those that wait already.
+   * Adds a reader to the end of the queue.
    *
-   * @param isUrgent - whether it is in the middle of a request, which is finished before others are begun
+   * @param isUrgent - whether it is in the middle of a request. Such requests are finished before others begin.
    */
   wait(reader: Reader, isUrgent = false): void {
     const queue = isUrgent ? this.#urgent : this.#waiting;
@@ -143,7 +143,7 @@ export class AddressBudget {
     if (!this.#active) this.#activate();
   }
 
-  /** Whether a line of level info that this address causes may be logged; counts those that may not. */
+  /** Whether a log line of level info for this address may be written. Counts the dropped lines. */
   mayLog(): boolean {
     const { now, maxLines } = this.#owner;
     const at = now();
@@ -157,7 +157,7 @@ export class AddressBudget {
     return false;
   }
 
-  /** Whether nothing is to be remembered of the address. */
+  /** Whether the address has no state that must be kept. */
   get idle(): boolean {
     const isUsed = this.sockets + this.connections + this.#urgent.length + this.#waiting.length > 0;
     if (isUsed || this.#active) return false;
@@ -165,7 +165,7 @@ export class AddressBudget {
     return !hasLogged && this.#leak() <= 0;
   }
 
-  /** The end of a turn: whether it may go on. Called by the owner. */
+  /** Decides at the end of a turn whether readers may continue. Called by the owner. */
   settle(): void {
     this.#active = false;
     const { burst, maxLevel, perMs } = this.#owner;
@@ -188,13 +188,13 @@ export class AddressBudget {
     const [urgent, waiting] = [this.#urgent, this.#waiting];
     this.#urgent = [];
     this.#waiting = [];
-    // What waits again meanwhile goes to the end.
+    // Readers that wait again meanwhile are behind the others.
     this.#urgent.unshift(...this.#release(urgent));
     this.#waiting.unshift(...this.#release(waiting));
     if (this.#urgent.length + this.#waiting.length > 0 && !this.#active) this.#activate();
   }
 
-  /** Lets readers go on until the budget is held; returns those whose turn has not come. */
+  /** Releases readers until the budget is held, and returns the others. */
   #release(readers: readonly Waiting[]): readonly Waiting[] {
     let released = 0;
     while (released < readers.length && !this.held) {
@@ -203,7 +203,7 @@ export class AddressBudget {
     return readers.slice(released);
   }
 
-  /** Waiting longer would look like a server that does not answer. */
+  /** Refuses requests after MAX_WAIT_MS, because a longer wait would look like a server that does not answer. */
   #refuseLate(): void {
     const late = this.#owner.now() - MAX_WAIT_MS;
     if ((this.#waiting[0]?.since ?? late) >= late) return;
@@ -230,26 +230,26 @@ export class AddressBudget {
 
 export interface AddressBudgetDeps {
   config: Pick<Config, 'maxLoadPerAddress' | 'maxLogLinesPerAddress'>;
-  /** Of real time: what it measures is how fast clients send. */
+  /** A clock of real time, because the budget measures how fast clients send. */
   clock: Clock;
   stalls: Pick<Stalls, 'total'>;
   log: Logger;
-  /** Calls back once what was ready in this turn of the event loop has been read. */
+  /** Calls back after all available data of this turn of the event loop is read. */
   turnEnd?: (callback: () => void) => void;
 }
 
 /** The budgets of all addresses. */
 export class AddressBudgets {
   readonly limited: boolean;
-  /** What leaks in a millisecond, in microseconds. */
+  /** Leak per millisecond, in microseconds of cost. */
   readonly perMs: number;
   readonly slice: number;
   readonly burst: number;
   readonly maxLevel: number;
   readonly maxLines: number;
-  /** Requests and opening handshakes refused because their address had used up its budget. */
+  /** Requests and opening handshakes that were refused because the budget of their address was used up. */
   refused = 0;
-  /** Lines that were counted instead of logged, since the last sum. */
+  /** Lines that were dropped since the last report. */
   linesLeftOut = 0;
   readonly #clock: Clock;
   readonly #stalls: Pick<Stalls, 'total'>;
@@ -261,7 +261,7 @@ export class AddressBudgets {
   #heldTurns = 0;
 
   constructor({ config, clock, stalls, log, turnEnd = setImmediate }: AddressBudgetDeps) {
-    // Milliseconds of cost in a second are microseconds of cost in a millisecond.
+    // Milliseconds per second are the same as microseconds per millisecond.
     this.perMs = config.maxLoadPerAddress;
     this.limited = config.maxLoadPerAddress > 0;
     this.slice = Math.max(MIN_SLICE, this.perMs * SLICE_SECONDS * 1000);
@@ -278,7 +278,7 @@ export class AddressBudgets {
     return this.#byAddress.size;
   }
 
-  /** The budget of an address, by its key. */
+  /** Returns the budget for the key of an address. */
   of(address: string): AddressBudget {
     const known = this.#byAddress.get(address);
     if (known !== undefined) return known;
@@ -300,7 +300,7 @@ export class AddressBudgets {
     return this.#clock.after(delayMs, callback);
   }
 
-  /** Settles a budget at the end of this turn. */
+  /** Makes the budget settle at the end of this turn. */
   activate(budget: AddressBudget): void {
     this.#active.push(budget);
     if (this.#active.length > 1) return;
@@ -322,7 +322,7 @@ export class AddressBudgets {
     );
     metrics.count(
       'couplet_address_budget_waits_total',
-      'Turns of the event loop after which an address was not read further because of MAX_LOAD_PER_ADDRESS.',
+      'Turns of the event loop at whose end reading from an address was suspended because of MAX_LOAD_PER_ADDRESS.',
       () => this.#heldTurns,
     );
   }
@@ -332,25 +332,25 @@ export class AddressBudgets {
     for (const budget of this.#byAddress.values()) budget.stop();
   }
 
-  /** One line for all that was left out, and no address in it. */
+  /** Logs the numbers of dropped lines and refused requests, without addresses. */
   #sumUp(log: Logger): void {
     const refused = this.refused - this.#refusedInSum;
     this.#refusedInSum = this.refused;
     const lines = this.linesLeftOut;
     this.linesLeftOut = 0;
     if (lines > 0) {
-      log.info({ lines }, 'log lines left out: their addresses exceeded MAX_LOG_LINES_PER_ADDRESS');
+      log.info({ lines }, 'log lines dropped: their addresses exceeded MAX_LOG_LINES_PER_ADDRESS');
     }
     if (refused > 0) {
       log.warn({ refused }, 'requests answered 429: their addresses exceeded MAX_LOAD_PER_ADDRESS');
     }
   }
 
-  /** Makes room: a few of the oldest are looked at for each that is new, so that no call takes long. */
+  /** Removes idle budgets. Checks only a few of the oldest for each new one, so that no call takes long. */
   #forget(): void {
-    let looks = 4;
+    let remaining = 4;
     for (const [address, budget] of this.#byAddress) {
-      if (looks-- === 0) return;
+      if (remaining-- === 0) return;
       const isCrowded = this.#byAddress.size >= MAX_ADDRESSES;
       const isUsed = budget.sockets + budget.connections > 0 || budget.held;
       this.#byAddress.delete(address);

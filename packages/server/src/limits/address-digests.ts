@@ -1,4 +1,4 @@
-// Keyed digests of addresses, the same for all nodes: they stand for an address in keys of Redis.
+// Makes keyed digests of addresses, which all nodes use in place of addresses in Redis keys.
 import { createHmac, randomBytes } from 'node:crypto';
 import { defineScript, type Redis } from '../redis/client.js';
 
@@ -6,18 +6,18 @@ const SHARE_SECRET = defineScript(
   'share-secret',
   `
 -- KEYS 1 the secret
--- ARGV 1 the value to set if there is none, 2 its life in milliseconds
+-- ARGV 1 the value to set if there is none, 2 its lifetime in milliseconds
 if not redis.call('GET', KEYS[1]) then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 return { redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]) }`,
   ['allow-oom'],
 );
 
-/** A digest cannot be linked to its address after a day. */
+/** After this time, a digest cannot be linked to its address any more. */
 const SECRET_LIFE_MS = 24 * 3600 * 1000;
 
 /**
- * Returns what makes digests. The secret is read again when it expires, and whenever Redis is back, because Redis may
- * have lost it.
+ * Returns a function that makes digests. It reads the secret again when the secret expires, and after each reconnection,
+ * because Redis may have lost it.
  */
 export function addressDigests(redis: Redis, prefix: string): (address: string) => Promise<string> {
   const key = `${prefix}{k}secret`;

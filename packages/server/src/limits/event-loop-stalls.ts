@@ -1,14 +1,14 @@
-// How long the event loop stood still: time in which clients went on sending, and nothing of it was read.
+// Measures how long the event loop was stalled, during which clients continued to send and nothing was read.
 import type { Cancel, Clock } from '../base/clock.js';
 
 const TICK_MS = 250;
 
-/** A tick that is later than this, in milliseconds, is a stall; a loop that is merely busy is less late. */
+/** A tick that is delayed by more than this is a stall, in milliseconds. In a busy loop, delays are shorter. */
 const TOLERATED_MS = 250;
 
 /**
- * Sums up stalls: of a long callback, of a paused process, of a machine that slept. What is read right after one was
- * sent during it, and is not to be held against its senders.
+ * Sums up stalls, caused by a long callback, a paused process or a suspended machine. Data that is read right after a
+ * stall was sent during it and must not count against its sender.
  */
 export class Stalls {
   #total = 0;
@@ -24,7 +24,7 @@ export class Stalls {
     });
   }
 
-  /** Milliseconds of all stalls, the present one included: sockets may be read before the timers of a late turn. Never goes back. */
+  /** Returns the sum of all stalls in milliseconds, including the current one, because sockets may be read before the delayed timers. Never decreases. */
   total(now: number): number {
     return this.#total + Math.max(0, now - this.#tickedAt - TICK_MS - TOLERATED_MS);
   }

@@ -1,9 +1,9 @@
-// Bounds how much work of one key is under way at once; more waits in a queue of bounded length, first in, first out.
+// Bounds how many tasks of one key run at once. Further tasks wait in a FIFO queue of bounded length.
 
 interface Waiter {
-  /** Whether nobody waits for the answer any more. */
+  /** Whether the client has disconnected. */
   readonly isGone: () => boolean;
-  /** Told whether it is its turn. */
+  /** Resolves to whether the waiter got a turn. */
   readonly resolve: (isTurn: boolean) => void;
 }
 
@@ -12,29 +12,29 @@ interface Line {
   readonly waiting: Waiter[];
 }
 
-/** Hands out turns by key; the holder of a turn ends it with `leave`. While others wait, somebody has a turn. */
+/** Grants turns by key. The holder of a turn ends it with `leave`. While callers wait, at least one other has a turn. */
 export class Turns {
   readonly #atOnce: number;
   readonly #maxWaiting: number;
   readonly #lines = new Map<string, Line>();
 
-  /** @param maxWaiting - how many may wait for one key; further ones get no turn */
+  /** @param maxWaiting - how many may wait for one key; further callers get no turn */
   constructor(atOnce: number, maxWaiting: number) {
     this.#atOnce = atOnce;
     this.#maxWaiting = maxWaiting;
   }
 
-  /** Keys with work under way. */
+  /** Number of keys with running tasks. */
   get size(): number {
     return this.#lines.size;
   }
 
-  /** Whether nobody but the caller has a turn of this key. */
+  /** Whether only the caller has a turn of this key. */
   isAlone(key: string): boolean {
     return this.#lines.get(key)?.active === 1;
   }
 
-  /** Resolves to true at the caller's turn; to false if too many wait already, or its client has hung up meanwhile. */
+  /** Resolves to true when the caller has a turn, or to false if too many wait or the client has disconnected. */
   async enter(key: string, isGone: () => boolean): Promise<boolean> {
     const line = this.#lines.get(key) ?? { active: 0, waiting: [] };
     this.#lines.set(key, line);
@@ -47,8 +47,8 @@ export class Turns {
   }
 
   /**
-   * Gives the turn back and waits, before all others, for the end of somebody else's; not to be called when alone.
-   * Resolves to false, without a turn, if the client has hung up meanwhile.
+   * Ends the turn and waits, before all others, for the end of another turn. Must not be called while `isAlone`. Resolves
+   * to false, without a turn, if the client has disconnected.
    */
   again(key: string, isGone: () => boolean): Promise<boolean> {
     const line = this.#lines.get(key) as Line;

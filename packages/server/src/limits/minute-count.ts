@@ -1,27 +1,27 @@
-// How often something has happened in the present minute of the wall clock, to all nodes together.
+// Counts events in the current minute of the wall clock, on all nodes together.
 import type { Clock } from '../base/clock.js';
 
 const MINUTE_MS = 60_000;
 
-/** One that is counted. */
+/** A counted event. */
 export interface Counted {
-  /** How many that makes, this one included. */
+  /** The count, including this event. */
   readonly count: number;
-  /** Takes it back, while its minute lasts; afterwards the count is of no use to anyone. */
+  /** Removes the event from the count, if its minute has not ended. */
   release(): void;
 }
 
-/** Where the count is kept; in cluster mode all nodes share it. */
+/** Storage of the count. In cluster mode, all nodes share it. */
 export interface MinuteCount {
-  /** Counts one more. */
+  /** Counts one event. */
   reserve(): Promise<Counted>;
   read(): Promise<number>;
 }
 
-/** The minute that a time lies in. */
+/** Returns the number of the minute of a time. */
 export const minuteOf = (time: number): number => Math.floor(time / MINUTE_MS);
 
-/** Seconds until the next minute begins. */
+/** Returns the seconds until the next minute. */
 export const untilNextMinute = (time: number): number =>
   Math.ceil(((minuteOf(time) + 1) * MINUTE_MS - time) / 1000);
 

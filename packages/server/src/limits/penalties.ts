@@ -1,27 +1,27 @@
-// Penalties by key, with a growing wait: some failures are free, each further one makes the key wait twice as long.
+// Implements penalties by key: some failures are free, and each further failure doubles the wait of the key.
 import { type Clock, MAX_SKEW_MS } from '../base/clock.js';
 
 export interface PenaltyPolicy {
-  /** Failures that cost nothing. */
+  /** Number of failures without a wait. */
   readonly free: number;
-  /** Wait after the first failure beyond those, in seconds; doubles with each further one. */
+  /** Wait after the first failure beyond the free ones, in seconds. Doubles with each further failure. */
   readonly firstWaitSeconds: number;
   /** Longest wait, in seconds. */
   readonly maxWaitSeconds: number;
-  /** One failure is forgiven for each so many seconds: people mistype now and then, all through the day. */
+  /** Seconds after which one failure is forgiven, because people mistype now and then. */
   readonly forgiveSeconds: number;
 }
 
-/** An attempt whose outcome is not known yet. It counts as a failure until it is released. */
+/** An attempt whose outcome is still unknown. It counts as a failure until it is released. */
 export interface Reservation {
   readonly kind: 'reserved';
-  /** Failures of the key that are not forgiven, without this attempt. */
+  /** Failures of the key that are not forgiven yet, without this attempt. */
   readonly failures: number;
-  /** Other attempts of the key whose outcome is not known yet. */
+  /** Other attempts of the key whose outcome is still unknown. */
   readonly others: number;
-  /** The attempt failed. */
+  /** Records that the attempt failed. */
   keep(): void;
-  /** The attempt was no failure: it leaves no trace. */
+  /** Removes the attempt, which did not fail. */
   release(): void;
 }
 
@@ -29,48 +29,48 @@ export interface Reservation {
 export interface Refusal {
   readonly kind: 'refused';
   readonly waitSeconds: number;
-  /** Only attempts whose outcome is not known yet are in the way: once they succeed, the key may go on. */
+  /** Whether only attempts with an unknown outcome block the key. After they succeed, the key may try again. */
   readonly isBusy: boolean;
 }
 
-/** Where penalties are kept; in cluster mode all nodes share them. */
+/** Storage of penalties. In cluster mode, all nodes share it. */
 export interface Penalties {
   /**
-   * Counts an attempt as a failure before its outcome is known, so that attempts made at the same time are never more
-   * than the policy allows one after the other. The caller keeps or releases the reservation.
+   * Counts an attempt as a failure before its outcome is known, so that simultaneous attempts cannot exceed the number of
+   * sequential attempts that the policy allows. The caller must keep or release the reservation.
    */
   reserve(key: string): Promise<Reservation | Refusal>;
 }
 
-/** The wait that follows the `failures`-th failure, in seconds. Pure. */
+/** Returns the wait after the failure number `failures`, in seconds. */
 export function waitAfter(failures: number, policy: PenaltyPolicy): number {
   const beyond = failures - policy.free;
   if (beyond <= 0) return 0;
   return Math.min(policy.firstWaitSeconds * 2 ** Math.min(beyond - 1, 30), policy.maxWaitSeconds);
 }
 
-/** What is left of so many failures after a time without one. Pure. */
+/** Returns how many failures remain after a time without failures. */
 export function unforgiven(failures: number, idleSeconds: number, policy: PenaltyPolicy): number {
   return Math.max(0, failures - Math.floor(idleSeconds / policy.forgiveSeconds));
 }
 
-/** Failures beyond the free ones that are counted: enough for the longest wait, and no more to forgive than that. */
+/** Most failures beyond the free ones that are counted. They are enough for the longest wait. */
 export const MOST_BEYOND = 12;
 
-/** A refusal where nobody can say for how long: other attempts of the key are under way. */
+/** A refusal because of other running attempts of the key, whose duration is unknown. */
 export const BUSY: Refusal = { kind: 'refused', waitSeconds: 1, isBusy: true };
 
 interface Entry {
   failures: number;
   failedAt: number;
-  /** Reservations that are neither kept nor released, and when the last of them was made. */
+  /** Number of open reservations, and the time of the last one. */
   open: number;
   openedAt: number;
 }
 
 /**
- * Keeps penalties in memory, at most `capacity` keys: when it is full, the key that failed longest ago is forgotten.
- * Keys are there in the order of their last failure, so what is forgotten is always at the front.
+ * Stores penalties of at most `capacity` keys in memory. When it is full, it removes the key whose last failure is the
+ * oldest. The map is in the order of the last failure, so that key is the first.
  */
 export class MemoryPenalties implements Penalties {
   readonly #entries = new Map<string, Entry>();
@@ -111,7 +111,7 @@ export class MemoryPenalties implements Penalties {
 
   #keep(key: string): void {
     const now = this.#clock.now();
-    // It may have been forgotten meanwhile, as any key when there are too many.
+    // The entry may have been removed meanwhile to make room for another key.
     const entry = this.#entries.get(key) ?? { failures: 0, failedAt: now, open: 1, openedAt: now };
     entry.failures = Math.min(this.#left(entry) + 1, this.#policy.free + MOST_BEYOND);
     entry.failedAt = now;
@@ -135,7 +135,7 @@ export class MemoryPenalties implements Penalties {
 
   #left({ failures, failedAt }: Entry): number {
     const idleMs = this.#clock.now() - failedAt;
-    // A clock that was set back would otherwise hold a key for as long as it was set back by.
+    // If the clock was set back, the key would otherwise wait for that time too.
     if (idleMs < -MAX_SKEW_MS) return 0;
     return unforgiven(failures, Math.max(0, idleMs) / 1000, this.#policy);
   }

@@ -1,19 +1,19 @@
-// A quota by key: so many at once, and as many again per hour (the generic cell rate algorithm, ITU-T I.371).
+// Implements quotas by key: `perHour` at once, refilled within an hour (generic cell rate algorithm, ITU-T I.371).
 import { type Clock, MAX_SKEW_MS } from '../base/clock.js';
 
 export const HOUR_MS = 3_600_000;
 
-/** Where quotas are kept; in cluster mode all nodes share them. */
+/** Storage of quotas. In cluster mode, all nodes share it. */
 export interface Quota {
-  /** Takes one; 0 where there was one to take, else the seconds until there is. */
+  /** Takes one and returns 0, or returns the seconds until one is available. */
   take(key: string): Promise<number>;
-  /** Gives one back that was taken in vain. Never fails: what cannot be given back stays taken. */
+  /** Returns one that was not used. Never rejects; if the storage fails, the one stays taken. */
   giveBack(key: string): Promise<void>;
 }
 
 /**
- * Counts what each key takes, in one number per key: the time at which its quota will be whole again. At most
- * `capacity` keys are kept; when it is full, the key that came first is forgotten.
+ * Stores one number per key: the time at which its quota will be complete again. Has at most `capacity` keys; when it is
+ * full, it removes the oldest key.
  */
 export class MemoryQuota implements Quota {
   readonly #perHour: number;
@@ -39,7 +39,7 @@ export class MemoryQuota implements Quota {
     const now = this.#clock.now();
     const intervalMs = HOUR_MS / this.#perHour;
     const known = this.#wholeAt.get(key) ?? now;
-    // Further off than an hour and the skew, it was written before the clock was set back.
+    // A time further in the future than an hour and the skew was written before the clock was set back.
     const from = known < now || known > now + HOUR_MS + MAX_SKEW_MS ? now : known;
     const wholeAt = from + intervalMs;
     const waitMs = wholeAt - HOUR_MS - now;

@@ -1,22 +1,23 @@
-// Writes the log to a file descriptor and never fails: lines that cannot be written wait, up to a bound, or are counted.
+// Writes the log to a file descriptor without failing. Lines that cannot be written wait up to a bound; further ones are counted.
 import { Writable } from 'node:stream';
 import type { Cancel, Clock } from '../base/clock.js';
 
-/** Bytes of lines that wait at most. Beyond them new lines are lost. */
+/** Most bytes of waiting lines. Beyond it, new lines are lost. */
 const MAX_WAITING_BYTES = 1_048_576;
 
-/** Time until a full pipe is tried again, in milliseconds: its reader is slow. */
+/** Delay before a retry if the pipe is full because its reader is slow, in milliseconds. */
 const FULL_PIPE_MS = 50;
 
-/** Time until any other failure is tried again, in milliseconds: the reader has ended, or the disk is full. */
+/** Delay before a retry after any other failure, such as a reader that has ended or a full disk, in milliseconds. */
 const FAILURE_MS = 1000;
 
-/** Writes some bytes and returns how many; throws as `fs.writeSync` does. */
+/** Writes bytes and returns how many were written. Throws like `fs.writeSync`. */
 export type WriteBytes = (bytes: Uint8Array) => number;
 
 /**
- * A destination for {@link createLogger}. `process.stdout` ends the process when its reader has ended (EPIPE) or its disk
- * is full (ENOSPC), writes nothing any more once that has happened, and buffers without bound for a reader that is slow.
+ * A destination for {@link createLogger}. `process.stdout` is not used because it ends the process if its reader has
+ * ended (EPIPE) or its disk is full (ENOSPC), never writes again after such an error, and buffers without bound for a
+ * slow reader.
  */
 export class LogOutput extends Writable {
   readonly #writeBytes: WriteBytes;
@@ -27,7 +28,7 @@ export class LogOutput extends Writable {
   #lostLines = 0;
   #cancelRetry: Cancel | undefined;
 
-  /** @param onLost - called once lines can be written again, with the number of those that were lost */
+  /** @param onLost - called when lines can be written again, with the number of lost lines */
   constructor(writeBytes: WriteBytes, clock: Clock, onLost: (lines: number) => void) {
     super();
     this.#writeBytes = writeBytes;
@@ -46,7 +47,7 @@ export class LogOutput extends Writable {
     done();
   }
 
-  /** Tries once to write what waits. */
+  /** Tries once to write the waiting lines. */
   flush(): void {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;

@@ -1,4 +1,4 @@
-// The log: pino, JSON lines or pretty on a terminal. docs/operations.md §Logs is its rubric; nothing here may identify a pairing.
+// Creates the log with pino: JSON lines, or readable text on a terminal. No line may identify a pairing (docs/operations.md, "Logs").
 import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
 import { type DestinationStream, type Logger, pino } from 'pino';
@@ -8,15 +8,16 @@ export type { Logger } from 'pino';
 
 const require = createRequire(import.meta.url);
 
-/** Loads pino-pretty only where lines are to be pretty: a service, whose start is waited for, writes JSON. */
+/** Loads pino-pretty only if it is used, because it delays the start. */
 const prettyStream: typeof import('pino-pretty').build = (options) =>
   require('pino-pretty').build(options);
 
 /**
- * Makes the log of one server.
+ * Creates the log of one server.
  *
- * @param terminal - whether `destination` is a terminal; decides the format where the configuration says `auto`
- * @param writes - whether JSON lines go out one by one, or those of a turn together; then `flush()` writes what is left
+ * @param terminal - whether `destination` is a terminal; decides the format if `logFormat` is `auto`
+ * @param writes - whether JSON lines are written one by one, or together at the end of each turn of the event loop. With
+ * `per_turn`, `flush()` writes the remaining lines.
  */
 export function createLogger(
   config: Pick<Config, 'logLevel' | 'logFormat'>,
@@ -40,8 +41,8 @@ export function createLogger(
 }
 
 /**
- * What is logged in one turn of the event loop is written at its end, at once: a system call per line would be a tenth
- * of a request's cost. A fatal line, the last that there may be, goes out with what came before it.
+ * Writes all lines of one turn of the event loop together at its end, because a system call per line would be a tenth of
+ * a request's cost. A fatal line, which may be the last one, is written at once with the lines before it.
  */
 function oneWritePerTurn(destination: Writable): DestinationStream & {
   flush(): void;
@@ -58,13 +59,13 @@ function oneWritePerTurn(destination: Writable): DestinationStream & {
       if (lines === '') setImmediate(flush);
       lines += line;
     },
-    // pino's own names: the one for `log.flush()`, the other for what it does after a fatal line.
+    // pino calls `flush` for `log.flush()`, and `flushSync` after a fatal line.
     flush,
     flushSync: flush,
   };
 }
 
-/** An error as the log shows it: kind, code and where; the message only of errors that cannot quote a request. */
+/** Returns the type, code and stack of an error for the log. A SyntaxError loses its message because it can quote a request. */
 function describeError(error: unknown): object {
   if (!(error instanceof Error)) return { type: typeof error };
   const { code } = error as { code?: unknown };
@@ -79,7 +80,7 @@ function describeError(error: unknown): object {
 
 const MAX_FRAMES = 7;
 
-/** The frames of a stack and nothing above them: a stack begins with the message, which may have any number of lines. */
+/** Returns the frames of a stack without the message above them, which may have several lines. */
 function framesOf({ stack = '', message }: Error): string {
   const head = stack.indexOf(message);
   const below = head < 0 ? stack : stack.slice(head + message.length);

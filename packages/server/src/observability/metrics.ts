@@ -1,37 +1,37 @@
-// The Prometheus registry: every metric is made here or through here. Labels are from fixed sets, never from a request.
+// Creates all metrics in a Prometheus registry. Label values come from fixed sets, never from a request.
 import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Seconds; from an in-memory answer to a held one. */
+/** In seconds, from an answer out of memory to a held check. */
 const DURATION_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
-/** The methods that the API knows; a client may make up any number of others, and all of them count as one. */
+/** Values of the label `method`. All other methods count as one, because a client can send any name. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 const OTHER_METHOD = 'other';
 
-/** What a request that matches no route counts under. */
+/** Label value of requests that match no route. */
 const NO_ROUTE = 'none';
 
-/** One number per value of a label: the values are the same at every scrape. */
+/** One number per value of a label. The set of values is the same at every scrape. */
 export type Numbers<Value extends string = string> = Readonly<Record<Value, number>>;
 
-/** What the papers say of a metric. */
+/** Description of a metric for the documentation. */
 export interface MetricDescription {
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
-  /** Label → the values that it can have; in words, where the values are not ours to list. */
+  /** The possible values of each label, or a text if they cannot be listed. */
   readonly labels: Readonly<Record<string, readonly string[] | string>>;
 }
 
-/** Notes a duration, in seconds, under a value of the timer's label. */
+/** Records a duration, in seconds, under a value of the timer's label. */
 export type Timer<Value extends string> = (value: Value, seconds: number) => void;
 
 /**
- * The metrics of the process, Node's own. They belong to no server: made once, or every server that is mounted and
- * closed would leave its observers behind.
+ * Node's metrics of the process. They are created once per process; otherwise, every server that is mounted and closed
+ * would leave its observers behind.
  */
 let processRegistry: Registry | undefined;
 
@@ -44,20 +44,20 @@ function ofProcess(): Registry {
 }
 
 /**
- * The metrics of one server. What happens often is counted by its owner in plain numbers and read at a scrape; a
- * message costs an addition, no look-up of labels. A metric whose reader fails is left out of the scrape: the others are
- * needed most when something is broken, and owners count their failures themselves.
+ * The metrics of one server. Their owners count frequent events in plain numbers, which are read at a scrape: a message
+ * then costs one addition instead of a lookup of labels. If the `read` function of a metric fails, the scrape omits that
+ * metric and has the others.
  */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #descriptions: MetricDescription[] = [];
 
-  /** Every metric of this server, in the order in which they were made; those of the process are not among them. */
+  /** All metrics of this server, in the order of their creation, without those of the process. */
   get descriptions(): readonly MetricDescription[] {
     return this.#descriptions;
   }
 
-  /** A counter that its owner keeps. */
+  /** Adds a counter, whose value `read` returns. */
   count(name: string, help: string, read: () => number): void {
     this.#describe('counter', name, help, {});
     new Counter({
@@ -75,7 +75,7 @@ export class Metrics {
     });
   }
 
-  /** A counter that its owner keeps: one number per label value. */
+  /** Adds a counter with a label. `read` returns one number per label value. */
   counts(name: string, help: string, label: string, read: () => Numbers): void {
     this.#describe('counter', name, help, { [label]: Object.keys(read()) });
     new Counter({
@@ -94,7 +94,7 @@ export class Metrics {
     });
   }
 
-  /** A level that its owner knows. */
+  /** Adds a gauge, whose value `read` returns. */
   level(name: string, help: string, read: () => number | Promise<number>): void {
     this.#describe('gauge', name, help, {});
     new Gauge({
@@ -111,7 +111,7 @@ export class Metrics {
     });
   }
 
-  /** Levels that their owner knows: one number per value of the label, all of which are given here. */
+  /** Adds a gauge with a label. `read` returns one number for each of `values`. */
   levels<Value extends string>(
     name: string,
     help: string,
@@ -136,7 +136,7 @@ export class Metrics {
     });
   }
 
-  /** A histogram of durations; every value of the label is there from the start. */
+  /** Adds a histogram of durations. All values of the label exist from the start. */
   timer<Value extends string>(
     name: string,
     help: string,
@@ -155,7 +155,7 @@ export class Metrics {
     return (value, seconds) => histogram.observe({ [label]: value }, seconds);
   }
 
-  /** Rate, errors and duration of every route; a request that matches none counts under `none`. */
+  /** Adds the number, status and duration of the requests of every route. Requests that match no route count as `none`. */
   measureRequests(app: FastifyInstance): void {
     const registers = [this.#registry];
     const labels = {
@@ -173,7 +173,8 @@ export class Metrics {
       status: 'HTTP status',
     });
     const name = 'couplet_http_request_duration_seconds';
-    const help = 'Time to answer an HTTP request; held checks are longer by what they waited.';
+    const help =
+      'Time to answer an HTTP request, in seconds. For held checks, it includes the waiting time.';
     const durations = new Histogram({
       name,
       help,
@@ -197,13 +198,13 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** Prometheus' text format. */
+  /** All metrics in the text format of Prometheus. */
   async text(): Promise<string> {
     const texts = [this.#registry.metrics(), ofProcess().metrics()];
     return `${(await Promise.all(texts)).map((text) => text.trimEnd()).join('\n')}\n`;
   }
 
-  /** Names of all metrics, those of the process included: what a dashboard or an alert may ask for. */
+  /** Names of all metrics, including those of the process, for checks of dashboards and alerts. */
   names(): string[] {
     const registries = [this.#registry, ofProcess()];
     return registries.flatMap((registry) => registry.getMetricsAsArray().map(({ name }) => name));

@@ -1,21 +1,21 @@
-// The built files under public/, read once at the start: small, immutable, and no path of a request ever meets a disk.
+// Reads the built files under public/ once at the start, so that no request path is ever used as a file path.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { extname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Where the build puts the pages; beside both `src` and `dist`. */
+/** Output folder of the build, beside `src` and `dist`. */
 export const PUBLIC_FOLDER = fileURLToPath(new URL('../../public/', import.meta.url));
 
 export interface PageFile {
   readonly body: Buffer;
   readonly type: string;
-  /** Strong (RFC 9110 §8.8.3): the hash of the body. */
+  /** Strong entity tag (RFC 9110 §8.8.3): the hash of the body. */
   readonly etag: string;
   readonly cacheControl: string;
 }
 
-/** What the build makes, and nothing else: a file of another kind is not served. */
+/** File types of the build. Other files are not served. */
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
   '.html': 'text/html; charset=utf-8',
@@ -25,10 +25,10 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** Vite puts what it names by its content there: it never changes under its name. */
+/** Folder in which Vite names files by their content, so that a file with a given name never changes. */
 const HASHED = /^demo\/assets\//;
 
-/** Reads the folder: name with slashes, such as `demo/index.html`, → file. Empty where there is no build. */
+/** Reads the folder. The keys are names with slashes, such as `demo/index.html`. Empty if there is no build. */
 export function readPages(folder: string): Map<string, PageFile> {
   return new Map(
     filesBelow(folder).flatMap((path) => {
@@ -40,7 +40,7 @@ export function readPages(folder: string): Map<string, PageFile> {
   );
 }
 
-/** A file as it is served: one that is named by its content may be kept for ever, any other is asked for again. */
+/** Makes a file. A file that is named by its content may be cached forever; any other must be revalidated. */
 export function pageFile(body: Buffer, type: string, isHashed: boolean): PageFile {
   return {
     body,

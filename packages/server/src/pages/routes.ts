@@ -1,19 +1,19 @@
-// GET /client.js and /demo/: the client for any page to import, and a page to try it. docs/operations.md, "The demo page".
+// Serves GET /client.js, the client for any page to import, and /demo/, the demo page (docs/operations.md, "The demo page").
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../observability/logger.js';
 import { type PageFile, pageFile, readPages } from './files.js';
 
 export interface PagesDeps {
-  /** With the build of the pages. */
+  /** Folder of the built pages. */
   folder: string;
-  /** Whether there is a demo; the client is there in any case. */
+  /** Whether to serve the demo. The client is always served. */
   demo: boolean;
-  /** Of a join code; the page asks for as many. */
+  /** Number of digits of a join code, for the input of the page. */
   joinCodeDigits: number;
   log: Logger;
 }
 
-/** Everything of its own, nothing from elsewhere, nothing inline. 'self' includes the WebSocket of this origin (CSP 3). */
+/** Allows only resources of this origin, none of them inline. 'self' includes the WebSocket of this origin (CSP 3). */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -34,19 +34,19 @@ const DEMO_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 };
 
-/** Serves what was built. Where something is missing, its routes are missing, and the log says so. */
+/** Serves the built files. If files are missing, their routes do not exist, and a warning is logged. */
 export function pageRoutes(app: FastifyInstance, deps: PagesDeps): void {
   const files = readPages(deps.folder);
   const index = files.get('demo/index.html');
   if (!files.has('client.js') || (deps.demo && index === undefined)) {
-    deps.log.warn('no /client.js and no demo page: npm run build makes them');
+    deps.log.warn('/client.js or the demo page is missing: npm run build creates them');
     return;
   }
   for (const name of ['client.js', 'client.js.map']) {
     const file = files.get(name);
     if (file === undefined) continue;
     app.get(`/${name}`, { schema: { hide: true } }, (request, reply) => {
-      // For modules of any page: a script is no secret, whatever ALLOWED_ORIGINS says of the API.
+      // Pages of any origin may import the script, whatever ALLOWED_ORIGINS is, because a script is not secret.
       reply.headers({
         'access-control-allow-origin': '*',
         'cross-origin-resource-policy': 'cross-origin',
@@ -56,7 +56,7 @@ export function pageRoutes(app: FastifyInstance, deps: PagesDeps): void {
   }
   if (index === undefined || !deps.demo) return;
   files.set('demo/', withDigits(index, deps.joinCodeDigits));
-  // Relative, so that a proxy may mount the server below a path. The fragment, with its code, goes along.
+  // Relative, so that a proxy may mount the server below a path. Browsers keep the fragment, which has the code.
   app.get('/demo', { schema: { hide: true } }, (_request, reply) =>
     reply.code(308).header('location', 'demo/').send(),
   );
@@ -67,7 +67,7 @@ export function pageRoutes(app: FastifyInstance, deps: PagesDeps): void {
   });
 }
 
-/** Whether GET / may send people to the demo. */
+/** Whether GET / may link to the demo. */
 export const hasDemo = (app: FastifyInstance): boolean =>
   app.hasRoute({ method: 'GET', url: '/demo' });
 
@@ -77,14 +77,14 @@ function send(request: FastifyRequest, reply: FastifyReply, file: PageFile): Fas
   return reply.type(file.type).send(file.body);
 }
 
-/** If-None-Match (RFC 9110 §13.1.2); a proxy that compresses may have made the tag a weak one. */
+/** Implements If-None-Match (RFC 9110 §13.1.2). A compressing proxy may have made the tag weak. */
 const isKnown = (header: string | undefined, etag: string): boolean =>
   header
     ?.split(',')
     .map((tag) => tag.trim().replace(/^W\//, ''))
     .some((tag) => tag === etag || tag === '*') ?? false;
 
-/** The page as this server needs it: the number of digits is the one setting that the page must know. */
+/** Sets the number of digits, the only setting in the page. */
 function withDigits(index: PageFile, digits: number): PageFile {
   const html = index.body.toString('utf8');
   const text = html.replace(/data-join-code-digits="\d+"/, `data-join-code-digits="${digits}"`);

@@ -1,4 +1,4 @@
-// Environment → Config: one schema, every fault at once, by the variable's name.
+// Declares the schema of all settings, and parses and validates the environment.
 import { Compile, type Static, Type } from '@couplet/protocol/typebox';
 import { type CrossCheck, crossCheckOf } from './cross-check.js';
 import { HOST_CHECKS } from './host-names.js';
@@ -8,14 +8,14 @@ import { REDIS_CHECKS, REDIS_SETTINGS } from './redis.js';
 import { TRUST_PROXY_CHECKS } from './trust-proxy.js';
 import { TURN_CHECKS, TURN_SETTINGS } from './turn.js';
 
-/** Every setting: `env` is the variable, `default` what holds when it is unset or empty. docs/operations.md shows this table. */
+/** All settings. `env` is the variable; `default` applies when it is unset or empty. The table in docs/operations.md comes from here. */
 export const ConfigSchema = Type.Object({
   port: Type.Integer({
     env: 'PORT',
     default: 8080,
     minimum: 0,
     maximum: 65_535,
-    description: 'TCP port for HTTP and WebSocket; 0 takes a free one.',
+    description: 'TCP port for HTTP and WebSocket. 0: any free port.',
   }),
   host: Type.String({
     env: 'HOST',
@@ -26,13 +26,13 @@ export const ConfigSchema = Type.Object({
     env: 'USE_SQLITE',
     default: false,
     description:
-      'Turns the rooms API on. Without it the server only forwards signaling. `npm start` and the container turn it on.',
+      'Turns the rooms API on, with SQLite. Without the rooms API, the server only forwards signaling messages. `npm start` and the container image set it to 1.',
   }),
   sqliteDbPath: Type.String({
     env: 'SQLITE_DB_PATH',
     default: './data/chat.db',
     description:
-      'The database file. If it does not exist, the server creates it with mode 0600, and its folder with mode 0700.',
+      'Path of the database file. If the file does not exist, the server creates it with mode 0600, and its folder with mode 0700.',
   }),
   allowedOrigins: Type.String({
     env: 'ALLOWED_ORIGINS',
@@ -44,7 +44,7 @@ export const ConfigSchema = Type.Object({
     env: 'ALLOWED_HOSTS',
     default: '',
     description:
-      'Host names of this server, comma-separated and without ports; a request with another `Host` is answered 403. IP addresses and `localhost` are always allowed. Empty: any name. Prevents DNS rebinding, by which a page reaches a server in a private network.',
+      'Host names of this server, comma-separated and without ports. A request with another `Host` is answered 403. IP addresses and `localhost` are always allowed. Empty: any name. The list prevents DNS rebinding, an attack by which a web page reaches a server in a private network.',
   }),
   demo: Type.Boolean({
     env: 'DEMO',
@@ -64,7 +64,7 @@ export const ConfigSchema = Type.Object({
     pattern: '^(.{16,})?$',
     secret: true,
     description:
-      'Token that opens GET /rooms and GET /metrics, as `Authorization: Bearer …`; at least 16 characters. Empty: with PRODUCTION=0 they answer requests from the same machine only, with PRODUCTION=1 none.',
+      'Token for GET /rooms and GET /metrics, sent as `Authorization: Bearer …`; at least 16 characters. If it is empty, these routes answer only requests from the same machine, or no requests with PRODUCTION=1.',
   }),
   heartbeatSeconds: Type.Integer({
     env: 'HEARTBEAT_SECONDS',
@@ -72,7 +72,7 @@ export const ConfigSchema = Type.Object({
     minimum: 1,
     maximum: 3600,
     description:
-      'Time between WebSocket pings, in seconds; a client that answers two in a row with silence is gone.',
+      'Time between WebSocket pings, in seconds. A connection that does not answer two pings in a row is dropped.',
   }),
   roomIdleDays: Type.Integer({
     env: 'ROOM_IDLE_DAYS',
@@ -80,7 +80,7 @@ export const ConfigSchema = Type.Object({
     minimum: 0,
     maximum: 36_500,
     description:
-      'Days after which a paired room that nobody asked for is deleted; 0 keeps rooms for ever. Apps take a deleted room for a closed contact.',
+      'Days after which an unused paired room is deleted. 0: rooms are never deleted for being unused. Apps treat a deleted room as a closed contact.',
   }),
   shutdownClosesPerSecond: Type.Integer({
     env: 'SHUTDOWN_CLOSES_PER_SECOND',
@@ -88,14 +88,15 @@ export const ConfigSchema = Type.Object({
     minimum: 1,
     maximum: 1_000_000,
     description:
-      'Connections closed per second of a shutdown, so that their clients do not all come back at one instant; more, where SHUTDOWN_SECONDS would not do for all.',
+      'WebSocket connections closed per second during a shutdown, so that clients do not all reconnect at the same time. The rate is higher if SHUTDOWN_SECONDS would otherwise be too short.',
   }),
   shutdownSeconds: Type.Integer({
     env: 'SHUTDOWN_SECONDS',
     default: 10,
     minimum: 0,
     maximum: 300,
-    description: 'Longest time that a shutdown waits for what is under way, in seconds.',
+    description:
+      'Longest time that a shutdown waits for open connections and running requests, in seconds.',
   }),
   shutdownNoticeSeconds: Type.Integer({
     env: 'SHUTDOWN_NOTICE_SECONDS',
@@ -103,7 +104,7 @@ export const ConfigSchema = Type.Object({
     minimum: 0,
     maximum: 300,
     description:
-      'Seconds for which a shutdown only tells GET /readyz, and serves as before, so that a load balancer has noticed when connections close.',
+      'Time before a shutdown closes anything, in seconds. Meanwhile GET /readyz answers 503 and everything else is served, so that load balancers stop sending traffic first.',
   }),
   logLevel: Type.Union(
     [
@@ -114,12 +115,12 @@ export const ConfigSchema = Type.Object({
       Type.Literal('debug'),
       Type.Literal('silent'),
     ],
-    { env: 'LOG_LEVEL', default: 'info', description: 'Least severe level that is logged.' },
+    { env: 'LOG_LEVEL', default: 'info', description: 'Lowest level that is logged.' },
   ),
   logFormat: Type.Union([Type.Literal('auto'), Type.Literal('json'), Type.Literal('pretty')], {
     env: 'LOG_FORMAT',
     default: 'auto',
-    description: 'auto: pretty on a terminal, JSON lines otherwise.',
+    description: 'Format of the log. auto: pretty on a terminal, JSON lines otherwise.',
   }),
   ...REDIS_SETTINGS,
   ...LIMIT_SETTINGS,
@@ -129,13 +130,13 @@ export const ConfigSchema = Type.Object({
 /** The settings of one server; frozen. */
 export type Config = Readonly<Static<typeof ConfigSchema>>;
 
-/** What a property of {@link ConfigSchema} says of itself. */
+/** Keywords of a property of {@link ConfigSchema}. */
 interface Setting {
   env: string;
   default: string | number | boolean | readonly unknown[];
   description: string;
   secret?: true;
-  /** Set where the server itself does not read it. */
+  /** Set if the server itself does not read the setting. */
   usedBy?: 'coturn';
   type?: string;
   items?: { type?: string };
@@ -145,7 +146,7 @@ interface Setting {
   maximum?: number;
 }
 
-/** The settings by the name of their variable, in documented order. */
+/** Settings by variable name, in the order of the documentation. */
 export const SETTINGS: ReadonlyMap<string, Setting & { key: keyof Config }> = new Map(
   Object.entries(ConfigSchema.properties).map(([key, schema]) => {
     const setting = schema as unknown as Setting;
@@ -154,14 +155,14 @@ export const SETTINGS: ReadonlyMap<string, Setting & { key: keyof Config }> = ne
 );
 
 /**
- * Tells whether a variable says something. An empty one does not. Nor does the address that Kubernetes writes into
- * `TURN_PORT` of every container in the namespace of a Service named `turn` (`tcp://10.96.0.10:3478`), and likewise for
- * any other setting whose name ends in `_PORT`.
+ * Whether a variable has a value. An empty variable counts as unset. So does an address such as `tcp://10.96.0.10:3478`
+ * in a variable whose name ends in `_PORT`: Kubernetes sets `TURN_PORT` to one in every container of a namespace that
+ * has a Service named `turn`.
  */
 export const isSet = (name: string, text = ''): boolean =>
   text.trim() !== '' && !(name.endsWith('_PORT') && /^\s*(tcp|udp|sctp):\/\//i.test(text));
 
-/** Faults of a configuration, all of them: one readable line each. */
+/** All faults of a configuration, one line each. */
 export class ConfigError extends Error {
   readonly faults: readonly string[];
   constructor(faults: readonly string[]) {
@@ -172,7 +173,7 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the settings from an environment.
+ * Parses the settings from an environment.
  *
  * @throws {@link ConfigError} with every fault found; it quotes no secret.
  */
@@ -204,16 +205,16 @@ const CROSS_CHECKS: readonly CrossCheck[] = [
   crossCheckOf<Config>()(
     ['requirePairedRooms', 'useSqlite', 'redisUrl'],
     ({ requirePairedRooms, useSqlite, redisUrl }) =>
-      // The store is what pairs rooms.
+      // Only the rooms API pairs rooms, and it needs a store.
       requirePairedRooms && !useSqlite && redisUrl === ''
-        ? 'REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL, or no room is ever paired'
+        ? 'REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL; without them, no room is ever paired'
         : undefined,
   ),
   crossCheckOf<Config>()(
     ['requireDeviceSecrets', 'useSqlite', 'redisUrl'],
     ({ requireDeviceSecrets, useSqlite, redisUrl }) =>
       requireDeviceSecrets && !useSqlite && redisUrl === ''
-        ? 'REQUIRE_DEVICE_SECRETS: needs USE_SQLITE=1 or REDIS_URL, where the secrets are kept'
+        ? 'REQUIRE_DEVICE_SECRETS: needs USE_SQLITE=1 or REDIS_URL, which store the secrets'
         : undefined,
   ),
   ...TRUST_PROXY_CHECKS,
@@ -238,7 +239,7 @@ function json(text: string): Config[keyof Config] | undefined {
   try {
     return JSON.parse(text);
   } catch {
-    // The parser's error may quote a credential.
+    // The error is dropped because it may quote a credential.
     return undefined;
   }
 }

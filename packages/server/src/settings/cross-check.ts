@@ -1,14 +1,14 @@
-// Describes conditions over the values of settings that each are valid by themselves.
+// Defines checks across several settings, each of which is valid by itself.
 
-/** One condition. `parseConfig` skips it while any setting that it reads is at fault already. */
+/** One check. `parseConfig` skips it if a setting that it reads already has a fault. */
 export interface CrossCheck {
   /** Keys of the settings that `fault` reads. */
   readonly reads: readonly string[];
-  /** The fault, as one line that begins with the variable's name; undefined where there is none. */
+  /** Returns the fault, as one line that begins with the variable's name, or undefined. */
   readonly fault: (settings: never) => string | undefined;
 }
 
-/** Makes conditions over `Settings`; the compiler holds each of them to the settings that it names. */
+/** Makes checks over `Settings`. The types allow a check to read only the settings that it names. */
 export const crossCheckOf =
   <Settings>() =>
   <Key extends keyof Settings & string>(

@@ -1,9 +1,9 @@
-// Gathers the settings of a process: its environment, then the file `.env`, then defaults of the command line.
+// Merges the environment of the process with other sources of settings, and parses `.env`.
 import { ConfigError, isSet } from './config.js';
 
 export type Environment = Record<string, string | undefined>;
 
-/** The variables of all sources; the first source in which a variable is set decides. */
+/** Merges the variables of all sources. The first source in which a variable is set wins. */
 export function layered(...sources: readonly Environment[]): Environment {
   const set = sources.map((source) =>
     Object.entries(source).filter(([name, text]) => isSet(name, text)),
@@ -13,15 +13,15 @@ export function layered(...sources: readonly Environment[]): Environment {
 
 /**
  * An empty line, a comment, or `NAME=value`. A value in quotes may have several lines. Without quotes, a comment begins at
- * a `#` after white space, as for Docker Compose; `parseEnv` of Node cuts a password at any `#`.
+ * a `#` after white space, as in Docker Compose. Node's `parseEnv` is not used because it cuts a password at any `#`.
  */
 const STATEMENT =
   /[ \t]*(?:#.*|(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*=[ \t]*(?:("[^"]*"|'[^']*'|`[^`]*`)[ \t]*(?:#.*)?|((?:[^\s"'`#]|(?<==)#).*?)?[ \t]*(?:(?<=\s)#.*)?))?(?:\n|$)/y;
 
 /**
- * Reads a file `.env`: UTF-8 or UTF-16, with or without a byte order mark, with any line ends.
+ * Parses a `.env` file in UTF-8 or UTF-16, with or without a byte order mark, with any line ends.
  *
- * @throws {@link ConfigError} with the number of each line that cannot be read; it quotes none of them
+ * @throws {@link ConfigError} with the number of each line that cannot be parsed; it quotes no line
  */
 export function parseDotEnv(bytes: Uint8Array): Environment {
   const text = decode(bytes).replace(/\r\n?/g, '\n');
@@ -49,7 +49,7 @@ const unquoted = (value: string): string => {
   return value.startsWith('"') ? text.replaceAll('\\n', '\n') : text;
 };
 
-/** A file of another kind is at fault in every line; the first few tell enough. */
+/** Bounds the report for a file of another format, in which every line has a fault. */
 const MAX_FAULTS = 10;
 
 const endOfLine = (text: string, at: number): number => {
@@ -57,7 +57,7 @@ const endOfLine = (text: string, at: number): number => {
   return end < 0 ? text.length : end + 1;
 };
 
-/** Windows writes UTF-16 where PowerShell redirects, and a byte order mark where Notepad saves. */
+/** On Windows, a redirection in PowerShell writes UTF-16, and Notepad writes a byte order mark. */
 function decode(bytes: Uint8Array): string {
   const [first, second] = bytes;
   const encoding =
@@ -65,7 +65,7 @@ function decode(bytes: Uint8Array): string {
       ? 'utf-16le'
       : first === 0xfe && second === 0xff
         ? 'utf-16be'
-        : // Without a mark: the zero byte of the first character tells.
+        : // Without a byte order mark, the position of the zero byte shows the encoding.
           second === 0
           ? 'utf-16le'
           : first === 0

@@ -1,4 +1,4 @@
-// Reads ALLOWED_HOSTS: the names of this server.
+// Parses ALLOWED_HOSTS, the host names of this server.
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { type CrossCheck, crossCheckOf } from './cross-check.js';
@@ -19,19 +19,19 @@ export const HOST_CHECKS: readonly CrossCheck[] = [
   }),
 ];
 
-/** The names of the list, as they were written. */
+/** The entries of the list, unchanged. */
 const listed = ({ allowedHosts }: HostSettings): string[] =>
   allowedHosts
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '');
 
-/** Lower case, ASCII (RFC 5890), without brackets and without the dot of the root. */
+/** Returns a host name in lower case and ASCII (RFC 5890), without brackets and without the dot of the DNS root. */
 export function canonicalHost(name: string): string {
   const bare = name.toLowerCase().replace(/^\[|\]$|\.$/g, '');
   return /[^\x20-\x7e]/.test(bare) ? domainToASCII(bare) : bare;
 }
 
-/** The names of this server; empty where any name is allowed. */
+/** The host names of this server; empty if any name is allowed. */
 export const allowedHostNames = (settings: HostSettings): ReadonlySet<string> =>
   new Set(listed(settings).map(canonicalHost));

@@ -1,4 +1,4 @@
-// Settings of who may enter, and of how much of everything there may be.
+// Declares the settings of access and of limits.
 import { DEFAULT_MAX_MESSAGE_BYTES, JOIN_CODE_DIGITS } from '@couplet/protocol';
 import { Type } from '@couplet/protocol/typebox';
 
@@ -10,14 +10,15 @@ export const LIMIT_SETTINGS = {
     minimum: 1024,
     maximum: 16_777_216,
     description:
-      'Largest WebSocket message from a client, in bytes; a larger one closes with 1009.',
+      'Largest WebSocket message from a client, in bytes. A larger message closes the connection with 1009.',
   }),
   maxBufferedBytes: Type.Integer({
     env: 'MAX_BUFFERED_BYTES',
     default: 1_048_576,
     minimum: 65_536,
     maximum: 1_073_741_824,
-    description: 'Most bytes that may wait for one slow client, which is then closed with 4008.',
+    description:
+      'Most bytes that may wait to be sent to one client. Beyond it, the connection is closed with 4008.',
   }),
   trustProxy: Type.String({
     env: 'TRUST_PROXY',
@@ -25,26 +26,27 @@ export const LIMIT_SETTINGS = {
     pattern:
       '^(\\d{1,2}|[0-9a-fA-F:./]+|loopback|linklocal|uniquelocal)(\\s*,\\s*([0-9a-fA-F:./]+|loopback|linklocal|uniquelocal))*$|^$',
     description:
-      'Proxies whose X-Forwarded-For is believed: a number of hops, or addresses and ranges (`10.0.0.0/8`, `loopback`, `linklocal`, `uniquelocal`), comma-separated. Behind a proxy this must be set, or all clients share one address and its limits.',
+      'Proxies whose X-Forwarded-For is trusted: a number of hops, or comma-separated addresses and ranges (`10.0.0.0/8`, `loopback`, `linklocal`, `uniquelocal`). Set it behind a proxy; otherwise all clients share one address and its limits.',
   }),
   requirePairedRooms: Type.Boolean({
     env: 'REQUIRE_PAIRED_ROOMS',
     default: false,
     description:
-      'Lets into a room only the two devices that paired it; needs USE_SQLITE or REDIS_URL, and clients that send `deviceId`.',
+      'Allows only the two paired devices of a room to join it. Needs USE_SQLITE or REDIS_URL, and clients that send `deviceId`.',
   }),
   requireDeviceSecrets: Type.Boolean({
     env: 'REQUIRE_DEVICE_SECRETS',
     default: false,
     description:
-      'Requires the device secret from every client, for checks, joins of paired rooms, ICE servers and deletions; needs USE_SQLITE or REDIS_URL. With 0, a device needs its secret only after it has sent it once.',
+      'Requires the device secret from every client, for checks, joins of paired rooms, ICE servers and deletions. Needs USE_SQLITE or REDIS_URL. With 0, a device needs its secret only after it has sent it once.',
   }),
   joinCodeDigits: Type.Integer({
     env: 'JOIN_CODE_DIGITS',
     default: JOIN_CODE_DIGITS,
     minimum: 6,
     maximum: 12,
-    description: 'Digits of a join code; SECURITY.md says how likely a guess is for each.',
+    description:
+      'Number of digits of a join code. SECURITY.md has the probability of a correct guess for each number.',
   }),
   maxFailedGuessesPerMinute: Type.Integer({
     env: 'MAX_FAILED_GUESSES_PER_MINUTE',
@@ -52,14 +54,14 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000,
     description:
-      'Failed accepts and checks of all clients together that are answered 404 per minute; a create of a live code counts too. Beyond it, addresses with recent failures are refused with 429. Any other address has one try, which is answered 429 if it fails. The guess alarm is raised.',
+      'Failed accepts and checks per minute, of all clients together, that are answered 404. A create of a live code counts too. Beyond it, the guess alarm is raised, and addresses with recent failures are refused with 429. Any other address has one try, which is answered 429 if it fails.',
   }),
   maxConnections: Type.Integer({
     env: 'MAX_CONNECTIONS',
     default: 50_000,
     minimum: 1,
     maximum: 10_000_000,
-    description: 'Most WebSocket connections at once; each holds at most one room.',
+    description: 'Most WebSocket connections at once. Each connection is in at most one room.',
   }),
   maxConnectionsPerAddress: Type.Integer({
     env: 'MAX_CONNECTIONS_PER_ADDRESS',
@@ -74,7 +76,7 @@ export const LIMIT_SETTINGS = {
     minimum: 0,
     maximum: 1_000_000,
     description:
-      'Load that one address may cause (IPv6: one /64), in milliseconds of nominal processing time per second. Everything that it does has a fixed cost, such as 0.16 ms for a request. The load of one second may come at once. Beyond it, its sockets are read more slowly and its requests are answered 429. 0: no limit.',
+      'Load that one address may cause (IPv6: one /64), in milliseconds of nominal processing time per second. Each operation has a fixed cost, such as 0.16 ms for a request. The load of one second may arrive in a burst. Beyond it, sockets of the address are read more slowly and its requests are answered 429. 0: no limit.',
   }),
   maxLogLinesPerAddress: Type.Integer({
     env: 'MAX_LOG_LINES_PER_ADDRESS',
@@ -82,7 +84,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000_000,
     description:
-      'Log lines of level info that one address may cause per minute (IPv6: one /64); further lines are left out, and one line per minute states their number.',
+      'Log lines of level info that one address may cause per minute (IPv6: one /64). Further lines are dropped, and one line per minute reports their number.',
   }),
   maxSocketsPerAddress: Type.Integer({
     env: 'MAX_SOCKETS_PER_ADDRESS',
@@ -98,7 +100,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 10_000_000,
     description:
-      'Most TCP connections at once, of whatever use; the process needs as many open files.',
+      'Most TCP connections at once, HTTP and WebSocket together. Each needs one file descriptor.',
   }),
   listenBacklog: Type.Integer({
     env: 'LISTEN_BACKLOG',
@@ -106,7 +108,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000,
     description:
-      'Connections that the kernel may hold until they are accepted; it takes no more than `net.core.somaxconn`. Beyond, it drops them, and clients try again after a second.',
+      'Connections that wait in the kernel until they are accepted, at most `net.core.somaxconn`. The kernel drops further ones, and their clients try again after a second.',
   }),
   maxMessagesPerSecond: Type.Integer({
     env: 'MAX_MESSAGES_PER_SECOND',
@@ -114,14 +116,15 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 10_000_000,
     description:
-      'Messages one connection may send per second, on average over a few seconds; beyond, it is warned, then closed with 1008.',
+      'Messages that one connection may send per second, on average over a few seconds. Beyond it, the client gets a warning, then the connection is closed with 1008.',
   }),
   maxBytesPerSecond: Type.Integer({
     env: 'MAX_BYTES_PER_SECOND',
     default: 262_144,
     minimum: 1024,
     maximum: 10_000_000_000,
-    description: 'The same in bytes.',
+    description:
+      'Bytes that one connection may send per second, on average over a few seconds. Beyond it, the client gets a warning, then the connection is closed with 1008.',
   }),
   maxBodyBytes: Type.Integer({
     env: 'MAX_BODY_BYTES',
@@ -129,7 +132,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1024,
     maximum: 16_777_216,
     description:
-      'Largest request body, in bytes. A purge may have 844,024 bytes, room for 1000 ids and their secrets.',
+      'Largest request body, in bytes. A purge may always have 844,024 bytes, which hold 1000 ids and their secrets.',
   }),
   requestTimeoutSeconds: Type.Integer({
     env: 'REQUEST_TIMEOUT_SECONDS',
@@ -137,35 +140,35 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 600,
     description:
-      'Longest time for a request, or an opening handshake, to arrive whole, in seconds; how long an answer takes is not counted.',
+      'Longest time in which a request or an opening handshake must arrive completely, in seconds. The time until the answer is not counted.',
   }),
   maxPendingsPerDevice: Type.Integer({
     env: 'MAX_PENDINGS_PER_DEVICE',
     default: 50,
     minimum: 1,
     maximum: 1_000_000,
-    description: 'Most live pendings of one device.',
+    description: 'Most live pendings of one device at once.',
   }),
   maxPendingsPerAddress: Type.Integer({
     env: 'MAX_PENDINGS_PER_ADDRESS',
     default: 500,
     minimum: 1,
     maximum: 10_000_000,
-    description: 'Most live pendings created from one address (IPv6: from one /64).',
+    description: 'Most live pendings created from one address at once (IPv6: from one /64).',
   }),
   maxRooms: Type.Integer({
     env: 'MAX_ROOMS',
     default: 5_000_000,
     minimum: 1,
     maximum: 1_000_000_000,
-    description: 'Most paired rooms that are kept.',
+    description: 'Most paired rooms that are stored.',
   }),
   maxIdempotencyRecords: Type.Integer({
     env: 'MAX_IDEMPOTENCY_RECORDS',
     default: 500_000,
     minimum: 1,
     maximum: 100_000_000,
-    description: 'Most answers kept for their Idempotency-Key, for ten minutes each.',
+    description: 'Most answers stored under their Idempotency-Key. Each is stored for ten minutes.',
   }),
   maxKeyedRequestsPerHour: Type.Integer({
     env: 'MAX_KEYED_REQUESTS_PER_HOUR',
@@ -173,14 +176,15 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000_000,
     description:
-      'Requests with an Idempotency-Key that one address may send at once, and again per hour (IPv6: one /64). Prevents one address from filling the idempotency records.',
+      'Requests with an Idempotency-Key that one address may send at once (IPv6: one /64). The allowance refills within an hour. Prevents one address from filling the idempotency records.',
   }),
   maxWaitingChecks: Type.Integer({
     env: 'MAX_WAITING_CHECKS',
     default: 20_000,
     minimum: 0,
     maximum: 1_000_000,
-    description: 'Most checks held by `Prefer: wait` at once; further ones are answered at once.',
+    description:
+      'Most checks held by `Prefer: wait` at the same time. Further checks are answered immediately.',
   }),
   maxCreatesPerHour: Type.Integer({
     env: 'MAX_CREATES_PER_HOUR',
@@ -188,6 +192,6 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000_000,
     description:
-      'Pendings one address may create at once, and again per hour (IPv6: one /64). A create tells whether a code is live, so it is a guess too. Many users behind one address may need more.',
+      'Pendings that one address may create at once (IPv6: one /64). The allowance refills within an hour. The answer to a create shows whether a code is live, so each create is a guess. Many users behind one address may need more.',
   }),
 };

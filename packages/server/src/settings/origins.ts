@@ -1,4 +1,4 @@
-// Reads ALLOWED_ORIGINS: which pages may call the API and open a WebSocket.
+// Parses ALLOWED_ORIGINS, the origins whose pages may call the API and open a WebSocket.
 import { type CrossCheck, crossCheckOf } from './cross-check.js';
 
 export interface OriginSettings {
@@ -8,14 +8,14 @@ export interface OriginSettings {
 /** Whether pages of an origin may call the API and open a WebSocket. */
 export type OriginRule = (origin: string) => boolean;
 
-/** Reads ALLOWED_ORIGINS; null where any origin may. */
+/** Parses ALLOWED_ORIGINS; null if any origin is allowed. */
 export function originRule(config: OriginSettings): OriginRule | null {
   if (config.allowedOrigins === '*') return null;
   const allowed = new Set(listed(config).map(canonical));
   return (origin) => allowed.has(origin) || allowed.has(canonical(origin));
 }
 
-/** Entries that no `Origin` header could match are refused at the start. */
+/** Refuses entries that no `Origin` header can match. */
 export const ORIGIN_CHECKS: readonly CrossCheck[] = [
   crossCheckOf<OriginSettings>()(['allowedOrigins'], (settings) => {
     if (settings.allowedOrigins === '*') return undefined;
@@ -30,9 +30,9 @@ export const ORIGIN_CHECKS: readonly CrossCheck[] = [
 ];
 
 function faultOf(entry: string): string | undefined {
-  if (entry === '*') return 'allows any origin, so it must stand alone';
+  if (entry === '*') return 'allows any origin, so it must be the only entry';
   if (entry === 'null') {
-    return 'is the origin of every sandboxed page and of local files; only `*` allows those';
+    return 'is the origin of every sandboxed page and of local files; only `*` allows them';
   }
   if (entry.includes('*')) return 'has a wildcard, which is not supported; list each origin';
   const scheme = /^([a-z][a-z0-9+.-]*):\/\/[^\s/?#@]+$/i.exec(entry)?.[1]?.toLowerCase();
@@ -40,7 +40,7 @@ function faultOf(entry: string): string | undefined {
     return 'must be a scheme and a host, such as https://app.example.org or capacitor://localhost, without path or user';
   }
   if (scheme === 'ws' || scheme === 'wss') {
-    return 'is an address of a server; the origin of a page begins with http or https';
+    return 'is the URL of a server; the origin of a page begins with http or https';
   }
   if (scheme === 'file') return 'cannot match: the origin of local files is null';
   return isWeb(scheme) && !URL.canParse(entry) ? 'is not a valid URL' : undefined;
@@ -55,8 +55,8 @@ const listed = ({ allowedOrigins }: OriginSettings): string[] =>
     .filter((entry) => entry !== '');
 
 /**
- * An origin as browsers write it (RFC 6454 §6.2): lower case, host in ASCII, no default port. Also without the dot of the
- * DNS root, which browsers keep.
+ * Returns an origin as browsers write it (RFC 6454 §6.2): lower case, host in ASCII, no default port. Also removes the
+ * dot of the DNS root, which browsers keep.
  */
 function canonical(origin: string): string {
   const isUrl = /^https?:/i.test(origin) && URL.canParse(origin);

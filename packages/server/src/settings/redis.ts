@@ -1,4 +1,4 @@
-// Settings of the cluster mode: where Redis is, and how it is used.
+// Declares the settings of cluster mode and parses REDIS_URL.
 import { Type } from '@couplet/protocol/typebox';
 import { type CrossCheck, crossCheckOf } from './cross-check.js';
 
@@ -9,13 +9,13 @@ export const REDIS_SETTINGS = {
     default: '',
     secret: true,
     description:
-      'Redis 7 or Valkey for many nodes that are one server: `redis://user:password@host:6379/0`, `rediss://` for TLS. `redis://a:6379,b:6379?cluster` for a Redis Cluster, `redis://a:26379,b:26379?sentinel=mymaster` for Sentinels (`&sentinelUser=…&sentinelPassword=…` where they want that). Turns the rooms API on; SQLite is then not used. Empty: one node, without Redis.',
+      'URL of the Redis 7 or Valkey that the nodes of a cluster share: `redis://user:password@host:6379/0`, or `rediss://` for TLS. Redis Cluster: `redis://a:6379,b:6379?cluster`. Sentinels: `redis://a:26379,b:26379?sentinel=mymaster`, with `&sentinelUser=…&sentinelPassword=…` if they require it. Turns the rooms API on; SQLite is then not used. Empty: one node, without Redis.',
   }),
   redisPrefix: Type.String({
     env: 'REDIS_PREFIX',
     default: 'couplet:',
     pattern: '^[A-Za-z0-9:._-]{1,64}$',
-    description: 'What every key and channel in Redis begins with; the same for all nodes.',
+    description: 'Prefix of every key and channel in Redis. It must be the same on all nodes.',
   }),
   redisTimeoutMs: Type.Integer({
     env: 'REDIS_TIMEOUT_MS',
@@ -23,7 +23,7 @@ export const REDIS_SETTINGS = {
     minimum: 100,
     maximum: 60_000,
     description:
-      'Longest time that Redis may take for an answer, in milliseconds; the connection is then given up, and what waits for it is answered 503.',
+      'Longest time that Redis may take for an answer, in milliseconds. Then the connection is closed, and requests that wait for it are answered 503.',
   }),
   redisReplicasAck: Type.Integer({
     env: 'REDIS_REPLICAS_ACK',
@@ -31,7 +31,7 @@ export const REDIS_SETTINGS = {
     minimum: 0,
     maximum: 10,
     description:
-      'Replicas that must have a write before it is answered. With 1, and one replica, a failover loses nothing that was answered; without replicas, writes are then answered 503.',
+      'Replicas that must confirm a write before it is answered. With 1 and one replica, a failover loses no write that was answered. If too few replicas are connected, writes are answered 503.',
   }),
   leaseSeconds: Type.Integer({
     env: 'LEASE_SECONDS',
@@ -39,11 +39,11 @@ export const REDIS_SETTINGS = {
     minimum: 1,
     maximum: 300,
     description:
-      'How long a node that is silent still counts as alive, in seconds; then its members are gone, and their peers are told. A node that was paused for longer claims its seats anew.',
+      'Lifetime of the lease of a node, in seconds. If a node does not renew its lease in time, its members count as disconnected, and their peers are notified. A node that was paused for longer claims its seats again.',
   }),
 };
 
-/** Reads REDIS_URL, which is a secret and never quoted. */
+/** Checks REDIS_URL. The value is a secret, so a fault does not quote it. */
 export const REDIS_CHECKS: readonly CrossCheck[] = [
   crossCheckOf<{ redisUrl: string }>()(['redisUrl'], ({ redisUrl }) => {
     const parsed = redisUrl === '' ? {} : parseRedisUrl(redisUrl);
@@ -62,10 +62,10 @@ interface RedisCredentials {
 }
 
 interface Common {
-  /** Any of the servers of a cluster, the Sentinels, or the one server. */
+  /** Some servers of the cluster, the Sentinels, or the single server. */
   readonly hosts: readonly RedisAddress[];
   readonly tls: boolean;
-  /** For the servers that hold data. */
+  /** For the data servers, not for the Sentinels. */
   readonly credentials: RedisCredentials;
 }
 
@@ -74,7 +74,7 @@ export type RedisTarget =
   | (Common & {
       readonly kind: 'sentinel';
       readonly database: number;
-      /** The name under which the Sentinels know the master. */
+      /** Name of the master in the configuration of the Sentinels. */
       readonly master: string;
       readonly sentinelCredentials: RedisCredentials;
     })
@@ -85,28 +85,30 @@ const SENTINEL_PORT = 26_379;
 
 const URL_PARTS = /^(rediss?):\/\/(?:([^@/?#]*)@)?([^@/?#]+)(?:\/(\d{0,5}))?\/?(?:\?([^#]*))?$/;
 
-/** Reads `redis[s]://[user:password@]host[:port][,host[:port]…][/database][?cluster|?sentinel=name]`. */
+/** Parses `redis[s]://[user:password@]host[:port][,host[:port]…][/database][?cluster|?sentinel=name]`. */
 export function parseRedisUrl(text: string): { target: RedisTarget } | { fault: string } {
   const parts = URL_PARTS.exec(text);
-  if (parts === null) return { fault: 'must look like redis://host:6379' };
+  if (parts === null) return { fault: 'must have the form redis://host:6379' };
   const [, scheme, userInfo, hostList = '', databaseText = '', query] = parts;
   const credentials = credentialsOf(userInfo);
-  if (credentials === undefined) return { fault: 'has user or password wrongly percent-encoded' };
+  if (credentials === undefined)
+    return { fault: 'has a user or password that is not valid percent-encoding' };
   const options = new URLSearchParams(query);
   const known = ['cluster', 'sentinel', 'sentinelUser', 'sentinelPassword'];
   const unknown = [...options.keys()].some((name) => !known.includes(name));
-  if (unknown) return { fault: `has an option that is none of ${known.join(', ')}` };
+  if (unknown) return { fault: `has an unknown option; the options are ${known.join(', ')}` };
   const isCluster = options.has('cluster');
   const master = options.get('sentinel');
-  if (isCluster && master !== null) return { fault: 'cannot be both ?cluster and ?sentinel' };
+  if (isCluster && master !== null) return { fault: 'cannot have both ?cluster and ?sentinel' };
   const hosts = hostList
     .split(',')
     .map((host) => addressOf(host, master === null ? REDIS_PORT : SENTINEL_PORT));
-  if (hosts.includes(undefined)) return { fault: 'has a host that is none, or a wrong port' };
+  if (hosts.includes(undefined)) return { fault: 'has an invalid host or port' };
   const common = { hosts: hosts as RedisAddress[], tls: scheme === 'rediss', credentials };
   const database = Number(databaseText);
   if (isCluster) {
-    if (database !== 0) return { fault: 'has a database, of which a cluster has only 0' };
+    if (database !== 0)
+      return { fault: 'has a database other than 0, the only one of a Redis Cluster' };
     return { target: { kind: 'cluster', ...common } };
   }
   if (master !== null) {
@@ -117,7 +119,8 @@ export function parseRedisUrl(text: string): { target: RedisTarget } | { fault: 
     });
     return { target: { kind: 'sentinel', ...common, database, master, sentinelCredentials } };
   }
-  if (hosts.length > 1) return { fault: 'has several hosts, so needs ?cluster or ?sentinel=name' };
+  if (hosts.length > 1)
+    return { fault: 'has several hosts, so it needs ?cluster or ?sentinel=name' };
   return { target: { kind: 'single', ...common, database } };
 }
 
@@ -139,7 +142,7 @@ function credentialsOf(userInfo: string | undefined): RedisCredentials | undefin
       password: decodeURIComponent(password),
     });
   } catch {
-    // The message of the error would quote the value.
+    // The error is dropped because its message quotes the value.
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-// Reads TRUST_PROXY: which proxies in front of the server are believed.
+// Parses TRUST_PROXY, the proxies in front of the server that are trusted.
 import type { IncomingMessage } from 'node:http';
 import proxyAddress from '@fastify/proxy-addr';
 import { type CrossCheck, crossCheckOf } from './cross-check.js';
@@ -10,14 +10,14 @@ interface ProxySettings {
 /** Whether the proxy at this address, `hop` steps from the server, is trusted. */
 export type ProxyRule = (address: string, hop: number) => boolean;
 
-/** Makes the rule: TRUST_PROXY is empty for none, a number of hops, or addresses and ranges. */
+/** Makes the rule from TRUST_PROXY: empty for no proxy, a number of hops, or addresses and ranges. */
 export function proxyRule({ trustProxy: text }: ProxySettings): ProxyRule {
   if (text === '') return () => false;
   if (/^\d+$/.test(text)) return (_address, hop) => hop < Number(text);
   return proxyAddress.compile(text.split(/\s*,\s*/));
 }
 
-/** The address that is nearest to the server and belongs to no trusted proxy, of the socket and X-Forwarded-For. */
+/** Of the socket's address and those in X-Forwarded-For, the one nearest to the server that is not a trusted proxy. */
 export const forwardedAddress = (request: IncomingMessage, trusts: ProxyRule): string =>
   proxyAddress(request, trusts) ?? '';
 

@@ -1,4 +1,4 @@
-// Settings of TURN: what the server hands out, and what coturn starts with. One table, because both read the same `.env`.
+// Declares the TURN settings, of the server and of coturn together because both read the same `.env`.
 import { isIP } from 'node:net';
 import { RTCIceServer } from '@couplet/protocol/schema';
 import { type Static, Type } from '@couplet/protocol/typebox';
@@ -8,16 +8,16 @@ const HOST = '(\\[[0-9A-Fa-f:.]{2,}\\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\
 const PORT = '(:(6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|[1-9]\\d{0,3}))?';
 /** RFC 7064 §3.1. */
 const STUN_URL = `stuns?:${HOST}${PORT}`;
-/** RFC 7065 §3.1, with the two transports that WebRTC knows. */
+/** RFC 7065 §3.1, with the two transports of WebRTC. */
 const TURN_URL = `turns?:${HOST}${PORT}(\\?transport=(udp|tcp))?`;
 const IP = '([0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)';
-/** What can stand in `.env`, in a compose file and in turnserver.conf without quotes. */
+/** Characters that need no quotes in `.env`, in a compose file and in turnserver.conf. */
 const PLAIN = 'A-Za-z0-9+/=_.~-';
 
 const pattern = (expression: string) => `^(${expression})$`;
 const ICE_URL = new RegExp(pattern(`${STUN_URL}|${TURN_URL}`));
 
-/** Tells whether browsers take a URL: the pattern holds all of the grammar but what stands in brackets. */
+/** Whether browsers accept a URL. The pattern has the whole grammar except the address in brackets. */
 const isIceUrl = (url: string): boolean => {
   const inBrackets = /\[(.*)\]/.exec(url)?.[1];
   return ICE_URL.test(url) && (inBrackets === undefined || isIP(inBrackets) === 6);
@@ -54,27 +54,27 @@ const text = (env: string, expression: string, description: string, secret = fal
     ...(secret ? { secret: true } : {}),
   });
 
-/** `TURN_TLS_CERT` where TLS ends in front of coturn, or at a coturn whose settings are elsewhere. */
+/** Value of `TURN_TLS_CERT` if TLS ends in front of coturn, or at a coturn with its own settings. */
 const ELSEWHERE = 'elsewhere';
 
-/** Settings in the form of `ConfigSchema`; those with `usedBy: 'coturn'` are for turn-server/start.sh, and checked here all the same. */
+/** Part of `ConfigSchema`. Only turn-server/start.sh uses the settings with `usedBy: 'coturn'`, but the server checks them too. */
 export const TURN_SETTINGS = {
   turnSecrets: list(Type.String({ pattern: pattern(`[${PLAIN}]{16,}`) }), {
     env: 'TURN_SECRET',
     maxItems: 2,
     secret: true,
     description:
-      'Secret shared with coturn: at least 16 of A-Z a-z 0-9 + / = _ . ~ -. During a rotation two, comma-separated: the first makes the credentials, coturn takes both.',
+      'Secret shared with coturn: at least 16 of the characters A-Z a-z 0-9 + / = _ . ~ -. For a rotation, set two secrets, comma-separated: the server makes credentials with the first, and coturn accepts both.',
   }),
   turnUrls: list(Type.String({ pattern: pattern(TURN_URL) }), {
     env: 'TURN_URLS',
     description:
-      'TURN URLs (RFC 7065) handed out with credentials, comma-separated: `turn:turn.example.org:3478,turn:turn.example.org:3478?transport=tcp,turns:turn.example.org:5349?transport=tcp`.',
+      'TURN URLs (RFC 7065) that clients get with credentials, comma-separated: `turn:turn.example.org:3478,turn:turn.example.org:3478?transport=tcp,turns:turn.example.org:5349?transport=tcp`.',
   }),
   stunUrls: list(Type.String({ pattern: pattern(STUN_URL) }), {
     env: 'STUN_URLS',
     description:
-      'STUN URLs (RFC 7064) handed out, comma-separated: `stun:turn.example.org:3478`; coturn is a STUN server too.',
+      'STUN URLs (RFC 7064) that clients get, comma-separated: `stun:turn.example.org:3478`. coturn is also a STUN server.',
   }),
   turnTtlSeconds: Type.Integer({
     env: 'TURN_TTL_SECONDS',
@@ -82,7 +82,7 @@ export const TURN_SETTINGS = {
     minimum: 60,
     maximum: 86_400,
     description:
-      'Lifetime of TURN credentials, in seconds. A client that asks gets credentials with more than half of it left. An open allocation continues after its credentials expire.',
+      'Lifetime of TURN credentials, in seconds. A client always gets credentials with more than half of their lifetime left. An open allocation continues after its credentials expire.',
   }),
   maxTurnCredentialsPerHour: Type.Integer({
     env: 'MAX_TURN_CREDENTIALS_PER_HOUR',
@@ -90,19 +90,19 @@ export const TURN_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000_000,
     description:
-      'TURN users that each node gives one address at once, and again per hour (IPv6: one /64). A device in a room stays the same user for half of TURN_TTL_SECONDS and counts once. Beyond it, POST /api/ice-servers answers 429, and `room_ready` has no TURN server.',
+      'TURN users that each node gives to one address at once (IPv6: one /64). The allowance refills within an hour. A device in a room stays the same user for half of TURN_TTL_SECONDS and counts once. Beyond it, POST /api/ice-servers answers 429, and `room_ready` has no TURN server.',
   }),
   iceServersExtra: list(RTCIceServer, {
     env: 'ICE_SERVERS_EXTRA',
     secret: true,
     description:
-      'Further servers that clients get unchanged, such as a fallback TURN: a JSON array of W3C RTCIceServer. A server that browsers refuse stops the start.',
+      'Further ICE servers that clients get unchanged, such as a fallback TURN server: a JSON array of W3C RTCIceServer. The server does not start with an entry that browsers refuse.',
   }),
   iceServersForAll: Type.Boolean({
     env: 'ICE_SERVERS_FOR_ALL',
     default: false,
     description:
-      '`room_ready` carries ICE servers for every member, not only for the two paired devices: anyone who finds the server can then use your TURN.',
+      '`room_ready` has ICE servers for every member, not only for the two paired devices. Anyone who finds the server can then use your TURN server.',
   }),
   turnRealm: Type.String({
     env: 'TURN_REALM',
@@ -112,44 +112,49 @@ export const TURN_SETTINGS = {
     description: 'Realm of coturn, usually your domain.',
   }),
   turnPort: port('TURN_PORT', 3478, 'Port of coturn for UDP and TCP.'),
-  turnTlsPort: port('TURN_TLS_PORT', 5349, 'Port of coturn for TLS; used with a certificate only.'),
+  turnTlsPort: port('TURN_TLS_PORT', 5349, 'Port of coturn for TLS. Used only with a certificate.'),
   turnMinPort: port(
     'TURN_MIN_PORT',
     49_152,
-    'First relay port; one allocation takes one port. Where ports must be mapped one by one, a hundred serve a small site.',
+    'First relay port of coturn. Each allocation uses one port. If each port must be mapped, a hundred are enough for a small site.',
   ),
-  turnMaxPort: port('TURN_MAX_PORT', 65_535, 'Last relay port.'),
+  turnMaxPort: port('TURN_MAX_PORT', 65_535, 'Last relay port of coturn.'),
   turnListenIps: list(Type.String({ pattern: pattern(IP) }), {
     env: 'TURN_LISTEN_IPS',
     usedBy: 'coturn',
-    description: 'Addresses that coturn listens on and relays from; empty: every one of the host.',
+    description:
+      'Addresses that coturn listens on and relays from, comma-separated. Empty: all addresses of the host.',
   }),
   turnExternalIp: list(Type.String({ pattern: pattern(`${IP}/${IP}`) }), {
     env: 'TURN_EXTERNAL_IP',
     usedBy: 'coturn',
     description:
-      'Where the host of coturn is behind NAT (most clouds): `public/private`, such as `198.51.100.7/10.0.0.4`. Empty: it has its public address itself.',
+      'Addresses of a coturn host behind NAT (most clouds): `public/private`, such as `198.51.100.7/10.0.0.4`. Empty: the host has a public address itself.',
   }),
   turnAllowedPeers: list(Type.String({ pattern: pattern(`${IP}(-${IP})?`) }), {
     env: 'TURN_ALLOWED_PEERS',
     maxItems: 64,
     usedBy: 'coturn',
     description:
-      'Addresses or ranges (`10.1.0.0-10.1.0.255`) that may be peers although they are private; empty: public addresses only.',
+      'Private addresses or ranges (`10.1.0.0-10.1.0.255`) that coturn accepts as peers, comma-separated. Empty: public addresses only.',
   }),
   turnVerbose: Type.Boolean({
     env: 'TURN_VERBOSE',
     default: false,
     usedBy: 'coturn',
     description:
-      'coturn logs every allocation, with the addresses of clients and peers. `npm run turn` turns it on.',
+      'Makes coturn log every allocation, with the addresses of clients and peers. `npm run turn` sets it to 1.',
   }),
   turnTlsCert: text(
     'TURN_TLS_CERT',
     '[^\\s,]+',
-    `Certificate chain (PEM file) of coturn; turns: URLs need it. \`${ELSEWHERE}\`: TLS ends at something else.`,
+    `Certificate chain (PEM file) of coturn, needed for turns: URLs. \`${ELSEWHERE}\`: TLS ends at another program.`,
   ),
-  turnTlsKey: text('TURN_TLS_KEY', '[^\\s,]+', 'Private key (PEM file) of that certificate.'),
+  turnTlsKey: text(
+    'TURN_TLS_KEY',
+    '[^\\s,]+',
+    'Private key (PEM file) of the certificate in TURN_TLS_CERT.',
+  ),
   turnStaticUser: text(
     'TURN_STATIC_USER',
     `[A-Za-z0-9_.-]{1,64}:[${PLAIN}]{16,}`,
@@ -160,7 +165,7 @@ export const TURN_SETTINGS = {
   turnStaticTlsPort: port(
     'TURN_STATIC_TLS_PORT',
     5350,
-    'Port of the second coturn for TLS; used with a certificate only.',
+    'Port of the second coturn for TLS. Used only with a certificate.',
   ),
   turnStaticMinPort: port('TURN_STATIC_MIN_PORT', 48_128, 'First relay port of the second coturn.'),
   turnStaticMaxPort: port('TURN_STATIC_MAX_PORT', 49_151, 'Last relay port of the second coturn.'),
@@ -169,7 +174,7 @@ export const TURN_SETTINGS = {
 const turnSchema = Type.Object(TURN_SETTINGS);
 const check = crossCheckOf<Static<typeof turnSchema>>();
 
-/** Tells whether all are addresses, and all IPv4 or all IPv6. */
+/** Whether all are IP addresses of the same family. */
 const areOfOneFamily = (ips: string[]): boolean => {
   const families = new Set(ips.map(isIP));
   return families.size === 1 && !families.has(0);
@@ -177,7 +182,7 @@ const areOfOneFamily = (ips: string[]): boolean => {
 
 const when = (isWrong: boolean, fault: string): string | undefined => (isWrong ? fault : undefined);
 
-/** Which settings of TURN need or exclude each other. */
+/** Checks TURN settings that need or exclude each other. */
 export const TURN_CHECKS: readonly CrossCheck[] = [
   check(['turnUrls', 'turnSecrets'], ({ turnUrls, turnSecrets }) =>
     when(turnUrls.length > 0 && turnSecrets.length === 0, 'TURN_SECRET: needed with TURN_URLS'),
@@ -188,7 +193,7 @@ export const TURN_CHECKS: readonly CrossCheck[] = [
   check(['turnUrls', 'turnTlsCert'], ({ turnUrls, turnTlsCert }) =>
     when(
       turnTlsCert === '' && turnUrls.some((url) => url.startsWith('turns:')),
-      `TURN_TLS_CERT: needed with a turns: URL in TURN_URLS; \`${ELSEWHERE}\` where TLS ends at something else`,
+      `TURN_TLS_CERT: needed with a turns: URL in TURN_URLS; \`${ELSEWHERE}\` if TLS ends at another program`,
     ),
   ),
   check(['turnUrls'], ({ turnUrls }) =>
@@ -200,7 +205,7 @@ export const TURN_CHECKS: readonly CrossCheck[] = [
   check(['turnUrls'], ({ turnUrls }) =>
     when(
       turnUrls.some((url) => /^turns:.*=udp$/.test(url)),
-      'TURN_URLS: a turns: URL with transport=udp is TURN over DTLS, which neither coturn here nor any browser speaks; use transport=tcp',
+      'TURN_URLS: a turns: URL with transport=udp is TURN over DTLS, which neither this coturn nor any browser supports; use transport=tcp',
     ),
   ),
   check(['turnTlsKey', 'turnTlsCert'], ({ turnTlsKey, turnTlsCert }) =>
@@ -219,19 +224,19 @@ export const TURN_CHECKS: readonly CrossCheck[] = [
     when(turnPort === turnTlsPort, 'TURN_TLS_PORT: the same as TURN_PORT'),
   ),
   check(['turnListenIps'], ({ turnListenIps }) =>
-    // coturn skips what is no address, and starts without it.
-    when(!turnListenIps.every(isIP), 'TURN_LISTEN_IPS: holds something that is no address'),
+    // coturn skips an entry that is not an address, and starts without it.
+    when(!turnListenIps.every(isIP), 'TURN_LISTEN_IPS: has an entry that is not an IP address'),
   ),
   check(['turnExternalIp'], ({ turnExternalIp }) =>
     when(
       !turnExternalIp.every((mapping) => areOfOneFamily(mapping.split('/'))),
-      'TURN_EXTERNAL_IP: must be two addresses of one family',
+      'TURN_EXTERNAL_IP: must be two IP addresses of the same family',
     ),
   ),
   check(['turnAllowedPeers'], ({ turnAllowedPeers }) =>
     when(
       !turnAllowedPeers.every((range) => areOfOneFamily(range.split('-'))),
-      'TURN_ALLOWED_PEERS: holds something that is no address, or a range of two families',
+      'TURN_ALLOWED_PEERS: has an entry that is not an IP address, or a range of two families',
     ),
   ),
   check(
@@ -249,7 +254,7 @@ export const TURN_CHECKS: readonly CrossCheck[] = [
         turnStaticUser !== '' &&
           turnStaticMinPort <= turnMaxPort &&
           turnMinPort <= turnStaticMaxPort,
-        'TURN_STATIC_MIN_PORT: the relay ports of both coturn overlap',
+        'TURN_STATIC_MIN_PORT: the relay ports of the two coturn servers overlap',
       ),
   ),
   check(
@@ -258,7 +263,7 @@ export const TURN_CHECKS: readonly CrossCheck[] = [
       const ports = [turnPort, turnTlsPort, turnStaticPort, turnStaticTlsPort];
       return when(
         turnStaticUser !== '' && new Set(ports).size < ports.length && turnPort !== turnTlsPort,
-        'TURN_STATIC_PORT, TURN_STATIC_TLS_PORT: every port of both coturn must be another',
+        'TURN_STATIC_PORT, TURN_STATIC_TLS_PORT: the four ports of both coturn servers must differ',
       );
     },
   ),
@@ -275,8 +280,8 @@ export const TURN_CHECKS: readonly CrossCheck[] = [
 const MAX_USERNAME_BYTES = 508;
 
 /**
- * What makes `new RTCPeerConnection` throw in browsers, and would end every session; quotes no value.
- * W3C WebRTC §4.4.1.7, and in Chromium also an empty username or credential.
+ * Returns the fault that makes `new RTCPeerConnection` throw in browsers (W3C WebRTC §4.4.1.7; in Chromium also an empty
+ * username or credential). Quotes no value.
  */
 function iceServerFault({
   urls,
@@ -286,7 +291,7 @@ function iceServerFault({
   const all = typeof urls === 'string' ? [urls] : urls;
   if (all.length === 0) return 'has no URL';
   if (!all.every(isIceUrl)) {
-    return 'has a URL that is neither stun:host[:port] nor turn:host[:port][?transport=udp|tcp] (or stuns:, turns:)';
+    return 'has a URL of another form than stun:host[:port] or turn:host[:port][?transport=udp|tcp] (or stuns:, turns:)';
   }
   if (!all.some((url) => url.startsWith('turn'))) return undefined;
   if (username === '' || credential === '') {

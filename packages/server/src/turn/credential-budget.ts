@@ -1,20 +1,20 @@
-// Bounds how many different TURN users one address is given per hour; the same user again costs nothing.
+// Bounds how many different TURN users one address gets per hour. A repeated request for the same user is free.
 import type { Clock } from '../base/clock.js';
 import { MemoryQuota } from '../limits/quota.js';
 
-/** Addresses, and users given to them, that are remembered at most. A user that was forgotten counts again. */
+/** Most addresses, and most users, in memory. A user that was removed counts again. */
 const MAX_REMEMBERED = 100_000;
 
 export class CredentialBudget {
   readonly #quota: MemoryQuota;
   readonly #given = new Set<string>();
 
-  /** @param perHour - users that an address may be given at once, and again per hour */
+  /** @param perHour - users that an address may get at once; the allowance refills within an hour */
   constructor(perHour: number, clock: Clock) {
     this.#quota = new MemoryQuota(perHour, clock, MAX_REMEMBERED);
   }
 
-  /** Gives a user to an address; returns 0, or the seconds for which the address has to wait. */
+  /** Gives a user to an address and returns 0, or returns the seconds that the address must wait. */
   take(address: string, username: string): number {
     const name = `${address} ${username}`;
     if (this.#given.has(name)) return 0;

@@ -1,4 +1,4 @@
-// Time-limited TURN credentials: pure. The TURN REST API draft (draft-uberti-behave-turn-rest-00 §2.2), as coturn's `use-auth-secret` checks it.
+// Makes time-limited TURN credentials (draft-uberti-behave-turn-rest-00 §2.2) as coturn's `use-auth-secret` checks them.
 import { createHmac } from 'node:crypto';
 
 export interface TurnCredentials {
@@ -9,7 +9,7 @@ export interface TurnCredentials {
 /**
  * Makes credentials that open allocations until `expiresAtSeconds` (Unix time).
  *
- * @param userId - what coturn counts quotas by; no colon in it
+ * @param userId - id by which coturn counts quotas; it must not have a colon
  */
 export function turnCredentials(
   secret: string,
@@ -20,17 +20,17 @@ export function turnCredentials(
   return { username, credential: createHmac('sha1', secret).update(username).digest('base64') };
 }
 
-/** Says what {@link opaqueUserId} derives its key for, so that it is the key of nothing else. */
+/** Separates the derived key of {@link opaqueUserId} from other uses of the secret. */
 const KEY_PURPOSE = 'couplet turn user id';
 const USER_ID_BYTES = 16;
 
 /**
- * The id that stands for a party of a room in a username: always the same for the same party, so that coturn counts it
- * as one user, and without the secret it tells neither who nor where.
+ * Returns the id of a party of a room for TURN usernames. The same party always has the same id, so that coturn counts
+ * it as one user. Without the secret, the id reveals neither the party nor the room.
  */
 export function opaqueUserId(secret: string, roomId: string, party: string): string {
   const key = createHmac('sha256', secret).update(KEY_PURPOSE).digest();
-  // As JSON, no two pairs are one text, whatever characters the ids hold.
+  // As JSON, two different pairs never have the same text, whatever characters the ids have.
   const digest = createHmac('sha256', key)
     .update(JSON.stringify([roomId, party]))
     .digest();
@@ -38,9 +38,9 @@ export function opaqueUserId(secret: string, roomId: string, party: string): str
 }
 
 /**
- * When the credentials of a user end, in seconds of Unix time: the same for half of the TTL, on every node, so that a
- * user who asks again is the same user again. More than half of the TTL is always left. Each user changes at a time of
- * its own, so that not all come for new credentials at once.
+ * Returns when the credentials of a user expire, in seconds of Unix time. All nodes return the same time for half of the
+ * TTL, so that repeated requests get the same username. More than half of the TTL is always left. The times differ
+ * between users, so that not all users ask for new credentials at once.
  */
 export function expiryOf(userId: string, ttlSeconds: number, nowSeconds: number): number {
   const half = Math.floor(ttlSeconds / 2);

@@ -1,11 +1,11 @@
-// Configuration, user and time → what goes into RTCPeerConnection: STUN servers, TURN servers with credentials, further ones.
+// Creates the ICE servers for RTCPeerConnection: STUN servers, TURN servers with credentials, and configured extra servers.
 import type { RTCIceServer } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
 import type { Config } from '../settings/config.js';
 import { CredentialBudget } from './credential-budget.js';
 import { expiryOf, opaqueUserId, turnCredentials } from './credentials.js';
 
-/** The settings that decide what is handed out. */
+/** The settings that determine the ICE servers. */
 export type IceServerConfig = Pick<
   Config,
   | 'turnSecrets'
@@ -25,25 +25,25 @@ export interface Grant {
   readonly ttlSeconds: number;
 }
 
-/** The address has been given as many TURN users as it may have. */
+/** The address has reached its limit of TURN users. */
 export interface Denial {
   readonly kind: 'limited';
   readonly waitSeconds: number;
 }
 
-/** A member of a room as signaling knows it. */
+/** A member of a room. */
 export interface MemberSeat {
   roomId: string;
-  /** Null where nobody vouches for the member. */
+  /** Null if the member is not verified as a paired device. */
   pairedDevice: string | null;
 }
 
 export interface IceServersByRoom {
-  /** For a device that is known to be one of the room's two; the same again for the same time. By default, now. */
+  /** For a verified device of the room. The same `nowMs`, by default the current time, gives the same credentials. */
   forDevice(address: string, roomId: string, deviceId: string, nowMs?: number): Grant | Denial;
   /**
-   * For a connection that sits in a room: none, unless it is a paired device or the configuration serves everyone.
-   * Without TURN servers once its address has been given as many TURN users as it may have.
+   * For a connection in a room. Empty unless it is a paired device or ICE_SERVERS_FOR_ALL is set. Has no TURN servers if
+   * its address has reached the limit of TURN users.
    */
   for(seat: MemberSeat, connection: { id: string; address: string }): RTCIceServer[];
 }
@@ -82,8 +82,8 @@ export function createIceServers(config: IceServerConfig, clock: Clock): IceServ
       grant(address, roomId, `device ${deviceId}`, nowMs),
     for({ roomId, pairedDevice }, { id, address }) {
       if (pairedDevice === null && !config.iceServersForAll) return [];
-      // What a member that nobody vouches for says of its device is only a claim: by connection, it cannot use up
-      // another's quota.
+      // The device id of an unverified member is only a claim. Its quota is counted by connection, so that it cannot use
+      // up the quota of another device.
       const party = pairedDevice === null ? `connection ${id}` : `device ${pairedDevice}`;
       const given = grant(address, roomId, party, clock.now());
       return given.kind === 'granted' ? given.iceServers : [...stun, ...extra];

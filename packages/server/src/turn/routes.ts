@@ -1,4 +1,4 @@
-// POST /api/ice-servers: TURN credentials for a device of a paired room. docs/protocol.md §3.
+// Serves POST /api/ice-servers: TURN credentials for a device of a paired room (docs/protocol.md §3).
 import type { IceServersRequest } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
@@ -10,14 +10,14 @@ import { type InFlight, type KeyReused, type Repeatable, repeatable } from '../h
 import { given } from '../http/validation.js';
 import type { IceServersByRoom } from './ice-servers.js';
 
-/** Who paired a room; declared here because this endpoint is the one who asks. */
+/** The paired devices of a room. Declared here because this endpoint is the consumer. */
 export interface RoomMembers {
   find(roomId: string): Promise<PairedSecrets | undefined>;
-  /** Marks a device as one that must prove itself from now on. */
+  /** Records that the device has sent its secret, which is required from now on. */
   prove(roomId: string, deviceId: string): Promise<unknown>;
 }
 
-/** When a request with an Idempotency-Key first came; declared here for the same reason. */
+/** The time of the first request with an Idempotency-Key. Declared here because this endpoint is the consumer. */
 export interface FirstTimes {
   firstTime(now: number, once: Repeatable): Promise<{ kind: 'first'; at: number } | KeyReused>;
 }
@@ -28,7 +28,7 @@ export interface IceServersRouteDeps {
   times: FirstTimes;
   inFlight: InFlight;
   clock: Clock;
-  /** Whether a device must prove itself although it never has before. */
+  /** Whether the secret is required even from a device that has never sent it. */
   requireSecrets: boolean;
 }
 
@@ -42,7 +42,7 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
         operationId: 'getIceServers',
         summary: 'Get ICE servers, with TURN credentials, for a device of a paired room',
         description:
-          'For `new RTCPeerConnection({ iceServers })`. The same comes with `room_ready`; ask here when `ttl` has passed, before an ICE restart.',
+          'For `new RTCPeerConnection({ iceServers })`. `room_ready` has the same servers. Call this when `ttl` has passed, before an ICE restart.',
         body: wire.IceServersRequest,
         response: {
           200: wire.IceServersResponse,
@@ -54,7 +54,8 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
     async (request, reply) => {
       const { roomid, client } = request.body;
       const room = await members.find(roomid);
-      // One answer for "no such room" and "not your room": never 404, which clients take for a closed contact.
+      // The answer is the same for an unknown room and for a room of other devices. It is never 404, which clients treat as
+      // a closed contact.
       const claim = room && judgeClaim(room, client, given(request.body.secret));
       const isProved = claim?.kind === 'proved';
       if (!isProved && (claim?.kind !== 'unproved' || requireSecrets)) {
@@ -63,7 +64,7 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
       if (isProved && claim.isNew) await members.prove(roomid, client);
       const now = clock.now();
       const once = repeatable(request, now);
-      // Credentials follow from the time alone: of a repeatable request the time is kept, and no credential is.
+      // Credentials depend only on the time, so the record of a repeatable request has the time and no credentials.
       const first = await inFlight.run(once, async () =>
         once === undefined ? { kind: 'first' as const, at: now } : times.firstTime(now, once),
       );
