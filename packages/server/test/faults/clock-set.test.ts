@@ -1,5 +1,5 @@
-// The wall clock set forwards or backwards by an hour: contract §1 (lives of codes) with a clock that somebody corrects.
-// The clock is the test's own; heartbeat and rates run on timers that a setting does not touch.
+// The wall clock is set forward or back by an hour: contract §1 (lifetimes of codes) with a corrected clock.
+// The test uses a fake clock. Heartbeat and rate limits use timers, which the wall clock does not affect.
 
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -54,21 +54,21 @@ test.each(BOTH)(
   },
 );
 
-test('a held check that is woken after the clock was set back waits for no more than what it asked for once more', async () => {
+test('a held check that is woken after the clock was set back waits at most once more for its requested time', async () => {
   const { url, clock, held } = await serverWithClock();
   const pending = await createPending(url, { expiresInSeconds: 86_400 });
   const answer = check(url, pending, { prefer: 'wait=30' });
   await held(1);
   clock.advance(20_000);
   clock.set(-HOUR_MS);
-  // Renewing the code wakes the check, which finds it still waiting.
+  // Renewing the code wakes the check, which finds the code still pending.
   await createPending(url, { ...pending, expiresInSeconds: 86_400 });
   await held(1);
   clock.advance(30_000);
   expect((await answer).status).toBe(204);
 });
 
-test('a code lives until the exp that was answered, by the clock as it is set: an hour set back comes on top, an hour set forward ends it', async () => {
+test('a code expires at its exp by the current clock: an hour back prolongs it, and an hour forward ends it', async () => {
   const { url, clock } = await serverWithClock();
   const [stays, ends] = [await createPending(url), await createPending(url)];
   clock.set(-HOUR_MS);
@@ -83,7 +83,7 @@ test('a code lives until the exp that was answered, by the clock as it is set: a
   expect((await accept(url, again.joinid)).status).toBe(404);
 });
 
-test('a code made after the clock was set back lives as long as it asked for, and its exp says so', async () => {
+test('a code created after the clock was set back has the requested lifetime and a matching exp', async () => {
   const { url, clock } = await serverWithClock();
   clock.set(-HOUR_MS);
   const pending = await createPending(url, { expiresInSeconds: 60 });
@@ -99,14 +99,14 @@ test.each(BOTH)(
       const { url, clock } = await serverWithClock(env);
       const { roomid } = await pairDevices(url);
       clock.set(byMs);
-      // The sweep comes every minute.
+      // The sweep runs every minute.
       clock.advance(120_000);
       expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
     }
   },
 );
 
-test('an address that has to wait is free once the clock is set, either way, and never waits for the hour', async () => {
+test('after the clock is set forward or back, an address that had to wait is free', async () => {
   for (const [, byMs] of BOTH) {
     const { url, clock } = await serverWithClock();
     for (let n = 0; n < 30; n++) {
@@ -119,7 +119,7 @@ test('an address that has to wait is free once the clock is set, either way, and
   }
 });
 
-test('the ceiling of failed guesses starts from zero when the clock is set to another minute', async () => {
+test('the count of failed guesses restarts at zero when the clock is set to another minute', async () => {
   for (const [, byMs] of BOTH) {
     const { url, clock } = await serverWithClock({ MAX_FAILED_GUESSES_PER_MINUTE: '1' });
     expect((await accept(url, someCode())).status).toBe(404);
@@ -129,7 +129,7 @@ test('the ceiling of failed guesses starts from zero when the clock is set to an
   }
 });
 
-test('an Idempotency-Key repeated within ten minutes by the clock gets the first answer; set back, it keeps for the hour as well', async () => {
+test('an Idempotency-Key repeated within ten minutes by the clock gets the first answer, and an hour back prolongs that time', async () => {
   const { url, clock } = await serverWithClock();
   const { joinid } = await createPending(url);
   const body = { joinid, client2: someDevice() };
@@ -140,7 +140,7 @@ test('an Idempotency-Key repeated within ten minutes by the clock gets the first
   expect((await repeat()).body).toStrictEqual(first.body);
 });
 
-test('an Idempotency-Key is forgotten early when the clock is set forward by an hour: a repeated accept cannot win twice', async () => {
+test('an hour forward removes an Idempotency-Key early, and a repeated accept cannot succeed twice', async () => {
   const { url, clock } = await serverWithClock();
   const { joinid } = await createPending(url, { expiresInSeconds: 86_400 });
   const body = { joinid, client2: someDevice() };
@@ -151,7 +151,7 @@ test('an Idempotency-Key is forgotten early when the clock is set forward by an 
 });
 
 test.each(BOTH)(
-  'the heartbeat keeps its bound when the clock is set %s: who answers stays, who is silent is gone after three periods',
+  'the heartbeat keeps its bound when the clock is set %s: a client that answers stays, and a silent one is dropped after three periods',
   async (_how, byMs) => {
     const { wsUrl, clock } = await serverWithClock({ HEARTBEAT_SECONDS: '30' });
     const [first, second] = await pairOfPeers(wsUrl, 'room');
@@ -164,7 +164,7 @@ test.each(BOTH)(
     const heard: unknown[] = [];
     for (let period = 0; period < 3; period++) {
       clock.advance(30_000);
-      // Pongs of this period are with the server once it has answered what was sent after them.
+      // The server has received the pongs of this period when it has answered a later message.
       for (const peer of [first, second]) expect(await peer.sync()).toEqual([]);
       heard.push(...(await present.sync()));
     }

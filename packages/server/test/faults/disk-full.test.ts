@@ -1,4 +1,4 @@
-// A disk that is full, on a small file system of the test's own: writes are refused with 503, all else goes on.
+// A full disk, on a small file system that the test mounts: writes are answered 503, and everything else continues.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { pairOfPeers } from '@couplet/testkit/peer';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-/** Mounts a file system of 1 MiB; undefined where this process may not. */
+/** Mounts a file system of 1 MiB; undefined if this process may not mount. */
 function smallDisk(): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'couplet-disk-'));
   const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]);
@@ -27,10 +27,10 @@ function removeDisk(folder: string): void {
 const probe = smallDisk();
 if (probe !== undefined) removeDisk(probe);
 
-describe.skipIf(probe === undefined)('a full disk (needs the right to mount)', () => {
+describe.skipIf(probe === undefined)('a full disk (needs permission to mount)', () => {
   build();
 
-  test('answers writes 503, serves reads and signaling, heals with space, and leaves nothing half-written', async () => {
+  test('makes writes fail with 503, allows reads and signaling, recovers when space is free, and leaves nothing half-written', async () => {
     const disk = smallDisk() as string;
     onTestFinished(() => removeDisk(disk));
     const file = join(disk, 'chat.db');
@@ -57,7 +57,7 @@ describe.skipIf(probe === undefined)('a full disk (needs the right to mount)', (
       ['DELETE', '/api/rooms', { roomid: room.roomid }],
       ['POST', '/api/user/purge', { deviceId: room.client1 }],
     ];
-    // Several times, and each with a key: no failed transaction may leave a trace, nor make the next one succeed.
+    // Several times, each with an Idempotency-Key: a failed transaction must neither leave a trace nor let the next one succeed.
     for (let n = 0; n < 20; n++) {
       for (const [method, path, request] of writes) {
         const headers = { 'idempotency-key': `${method} ${path}` };

@@ -1,4 +1,4 @@
-// Half-open connections (RFC 9293 §3.5.1): a phone whose packets are lost in a real network. Contract §3, peer_disconnected and take-over.
+// Half-open connections (RFC 9293 §3.5.1): a phone whose packets are lost in a real network (contract §3, peer_disconnected and takeover).
 
 import { build, startChild } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
@@ -7,11 +7,11 @@ import { Peer } from '@couplet/testkit/peer';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, test } from 'vitest';
 
-/** Three periods of the heartbeat (docs/protocol.md), and two seconds for a machine that does other things too. */
+/** Three heartbeat periods (docs/protocol.md), and two seconds of tolerance for a busy machine. */
 const BOUND_MS = 3 * 1000 + 2000;
 
 describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
-  describe.skipIf(!networksAllowed())('(needs the right to make networks)', () => {
+  describe.skipIf(!networksAllowed())('(needs permission to create networks)', () => {
     build();
     const folder = temporaryFolder();
 
@@ -26,13 +26,13 @@ describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
         network,
         laptop: await connect('server', network.serverAddress),
         phone: await connect('phone', home),
-        /** The phone again, from its other network. */
+        /** Connects the phone again from its other network. */
         phoneAgain: () => connect('phone', mobile),
         losePackets: () => network.cut(home),
       };
     }
 
-    test('is gone within three periods of the heartbeat, and the peer is told peer_disconnected', async ({
+    test('is dropped within three heartbeat periods, and the peer gets peer_disconnected', async ({
       annotate,
     }) => {
       const { laptop, phone, losePackets } = await serverInNetwork({ HEARTBEAT_SECONDS: '1' });
@@ -45,12 +45,12 @@ describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
       const tookMs = performance.now() - start;
       await annotate(`half-open peer: reported after ${tookMs.toFixed(0)} ms, HEARTBEAT_SECONDS=1`);
       expect(tookMs).toBeLessThan(BOUND_MS);
-      // Nobody told the phone: its end of the connection is as open as before.
+      // The phone was not notified, so its end of the connection is still open.
       expect(phone.socket.readyState).toBe(phone.socket.OPEN);
       expect(await laptop.sync()).toEqual([]);
     });
 
-    test('is reported within three periods too while its peer keeps sending to it', async () => {
+    test('is reported within three heartbeat periods also while its peer continues to send', async () => {
       const { laptop, phone, losePackets } = await serverInNetwork({ HEARTBEAT_SECONDS: '1' });
       await phone.join('room');
       await laptop.join('room');
@@ -63,7 +63,7 @@ describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
       expect(performance.now() - start).toBeLessThan(BOUND_MS);
     });
 
-    test('takes its seat over at once when it comes back by another network, heartbeat or not', async ({
+    test('takes its seat over at once when it returns by another network, without waiting for the heartbeat', async ({
       annotate,
     }) => {
       const server = await serverInNetwork({ HEARTBEAT_SECONDS: '3600' });

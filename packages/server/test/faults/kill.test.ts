@@ -1,4 +1,4 @@
-// kill -9 under pairing load: contract §2. COUPLET_KILL_ROUNDS makes it longer than its fifty rounds.
+// kill -9 under pairing load (contract §2). The default is fifty rounds; COUPLET_KILL_ROUNDS sets another number.
 import { join } from 'node:path';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { build, startChild } from '@couplet/testkit/child-server';
@@ -15,11 +15,11 @@ interface Step {
   path: string;
   body: Record<string, unknown>;
   key: string;
-  /** What it was answered; undefined: the server died first. */
+  /** The answer; undefined if the server was killed first. */
   answer?: { status: number; body: Record<string, unknown> | undefined };
 }
 
-/** One code's way through pairing: the steps that were begun, in their order. */
+/** The pairing steps that were begun for one code, in order. */
 interface Pairing {
   joinid: string;
   client1: string;
@@ -39,7 +39,7 @@ const send = async (url: string, { path, body, key }: Step) => {
   return { status, body: answer };
 };
 
-/** Pairs devices, some of them only half of the way, until the server is gone. */
+/** Pairs devices, some of them only partly, until the server is killed. */
 async function work(url: string, journal: Pairing[]): Promise<void> {
   for (let n = 0; ; n++) {
     const [joinid, client1, client2] = [someCode(), someDevice(), someDevice()];
@@ -56,14 +56,14 @@ async function work(url: string, journal: Pairing[]): Promise<void> {
       try {
         step.answer = await send(url, step);
       } catch {
-        // Killed: whether this step was done, only the file knows.
+        // The server was killed. Only the file shows whether this step was done.
         return;
       }
     }
   }
 }
 
-/** Holds what is in the file against what was answered. */
+/** Compares the file with the answers. */
 function compare(path: string, journal: readonly Pairing[]): void {
   const db = new Database(path, { readonly: true });
   const pendingOf = db.prepare<[string], PendingRow>('SELECT * FROM pendings WHERE joinid = ?');
@@ -74,14 +74,14 @@ function compare(path: string, journal: readonly Pairing[]): void {
     const [create, accept, check] = steps;
     const pending = pendingOf.get(joinid);
     const rooms = roomsOf.all(client1, client2).map(({ roomid }) => roomid);
-    // No half-written pairing: the room, and the pending's word of it, are there together or not at all.
+    // No pairing is half-written: the room and its id in the pending exist together or not at all.
     expect(rooms.length).toBeLessThanOrEqual(1);
     if (pending !== undefined) {
       expect(pending.client1).toBe(client1);
       expect(pending.client2).toBe(rooms.length === 1 ? client2 : null);
       expect(pending.roomid).toBe(rooms[0] ?? null);
     }
-    // No answered write lost.
+    // No answered write is lost.
     if (create?.answer && !check) expect(pending).toBeDefined();
     if (create?.answer && !accept) expect(pending?.exp).toBe(create.answer.body?.exp);
     if (accept?.answer) expect(rooms).toEqual([accept.answer.body?.roomid]);
@@ -91,7 +91,7 @@ function compare(path: string, journal: readonly Pairing[]): void {
   db.close();
 }
 
-/** Runs a server on one file, kills it under load, starts it again, so often. */
+/** Runs a server on one file, kills it under load and restarts it, for `rounds` rounds. */
 async function killAgainAndAgain(file: string, rounds: number) {
   const env = { SQLITE_DB_PATH: file, MAX_PENDINGS_PER_ADDRESS: '10000000' };
   const all: Pairing[] = [];
@@ -105,7 +105,7 @@ async function killAgainAndAgain(file: string, rounds: number) {
     if (round === rounds) break;
     journal = [];
     const workers = Promise.all(Array.from({ length: WORKERS }, () => work(server.url, journal)));
-    // Load for 50–200 ms: the kill is to fall anywhere, also into a commit.
+    // Load for 50–200 ms, so that the kill happens at any point, also during a commit.
     setTimeout(() => server.signal('SIGKILL'), 50 + Math.random() * 150);
     await Promise.all([workers, server.exited]);
     for (const { steps } of journal) {
@@ -120,7 +120,7 @@ async function killAgainAndAgain(file: string, rounds: number) {
 
 const counts = { answered: 0, cutOff: 0 };
 
-/** Sends what was cut off, and as much that was answered, again: as clients do that lost the answers. */
+/** Repeats the requests that were cut off, and as many answered ones, like clients that lost the answers. */
 async function repeat(url: string, journal: readonly Pairing[]): Promise<void> {
   const isCutOff = ({ steps }: Pairing) => steps.at(-1)?.answer === undefined;
   const whole = journal.filter((pairing) => !isCutOff(pairing)).slice(-WORKERS);
@@ -142,7 +142,7 @@ async function repeat(url: string, journal: readonly Pairing[]): Promise<void> {
 test(
   `of ${ROUNDS} kills under load, none loses an answered write, halves a pairing or forgets an Idempotency-Key`,
   async ({ annotate }) => {
-    // Two at a time: a round is mostly the start of a process.
+    // Two in parallel, because most of a round is the start of a process.
     const half = Math.ceil(ROUNDS / 2);
     await Promise.all([
       killAgainAndAgain(join(folder, 'one.db'), half),
@@ -151,7 +151,7 @@ test(
     await annotate(
       `kill -9: ${ROUNDS} rounds, ${counts.answered} steps answered, ${counts.cutOff} cut off`,
     );
-    // Otherwise the kills did not fall into the load.
+    // Otherwise the kills did not happen under load.
     expect(counts.cutOff).toBeGreaterThan(ROUNDS);
   },
   ROUNDS * 5000,

@@ -1,4 +1,4 @@
-// A database that another process holds locked: writes are refused, signaling does not feel it, and it heals.
+// A database that another process has locked: writes are refused, signaling continues, and the server recovers.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -25,14 +25,14 @@ async function lock(file: string): Promise<{ release(): Promise<void> }> {
   };
 }
 
-/** The busy timeout is 250 ms; the rest is for a machine that does other things too. */
+/** The busy timeout of 250 ms, and a tolerance for a busy machine. */
 const MAX_STALL_MS = 1000;
 
 describeWith(['sqlite3'], 'a database locked by another process', () => {
   build();
   const folder = temporaryFolder();
 
-  test('answers writes 503, however many there are stalls a healthy pair for no longer than one busy timeout a second, and heals', async ({
+  test('answers writes 503, delays a healthy pair by at most one busy timeout per second, and recovers', async ({
     annotate,
   }) => {
     const file = join(folder, 'chat.db');
@@ -49,7 +49,7 @@ describeWith(['sqlite3'], 'a database locked by another process', () => {
         first.send({ type: 'webrtc_offer', sdp: String(n) });
         expect((await second.next('webrtc_offer')).sdp).toBe(String(n));
         worstMs = Math.max(worstMs, performance.now() - sent);
-        // Forty messages a second: within the rate of one connection.
+        // Forty messages per second, within the rate limit of a connection.
         await new Promise((resolve) => setTimeout(resolve, 25));
       }
     };

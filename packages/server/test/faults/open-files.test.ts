@@ -1,4 +1,4 @@
-// A process that runs out of file descriptors says so, counts it, and serves on; a process that stands still blames no client.
+// A process without free file descriptors logs and counts it and continues. A stalled process penalizes no client.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -13,18 +13,18 @@ const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 beforeAll(build);
 
-test('the soft limit is read where the system tells it', () => {
+test('the soft limit is read if the system provides it', () => {
   expect(openFilesLimit()).toBeGreaterThan(0);
   expect(openFilesLimit('/nowhere')).toBeUndefined();
 });
 
-test('files are left for the database and the log, also where there are few', () => {
+test('file descriptors are reserved for the database and the log, also if the limit is low', () => {
   expect(filesForSockets(20_000)).toBe(19_936);
   expect(filesForSockets(100)).toBe(50);
 });
 
 describe.runIf(process.platform === 'linux')('with 100 open files', () => {
-  /** The server under `ulimit -n 100`, with the lines that it has logged. */
+  /** Starts the server under `ulimit -n 100`, and collects its log lines. */
   async function limited(env: Record<string, string> = {}) {
     const child = spawn(
       'sh',
@@ -64,7 +64,7 @@ describe.runIf(process.platform === 'linux')('with 100 open files', () => {
     return socket;
   };
 
-  test('a start says that MAX_SOCKETS is beyond what the process may open, and what to do', async () => {
+  test('a start logs that MAX_SOCKETS is more than the process may open, with advice', async () => {
     const { lines } = await limited();
     expect(lines.filter((line) => line.includes('MAX_SOCKETS'))).toEqual([
       expect.stringMatching(/"level":40.*"openFiles":100,.*MAX_SOCKETS is more .*ulimit -n/),
@@ -73,7 +73,7 @@ describe.runIf(process.platform === 'linux')('with 100 open files', () => {
     expect(fitting.filter((line) => line.includes('MAX_SOCKETS'))).toEqual([]);
   });
 
-  test('connections beyond are turned away, counted, and logged once; then the server goes on', async () => {
+  test('connections beyond the limit are refused, counted and logged once, and the server continues', async () => {
     const { url, lines } = await limited();
     const sockets = Array.from({ length: 60 }, () => opened(url));
     await Promise.all(sockets.slice(50).map((socket) => once(socket, 'close')));
@@ -86,14 +86,14 @@ describe.runIf(process.platform === 'linux')('with 100 open files', () => {
   });
 });
 
-describe.runIf(process.platform !== 'win32')('a server that stands still', () => {
-  test('warns and closes nobody for what was sent at the rate meanwhile', async () => {
+describe.runIf(process.platform !== 'win32')('a stalled server', () => {
+  test('warns and closes no connection for messages that were sent at the allowed rate meanwhile', async () => {
     const child = await startChild({ MAX_MESSAGES_PER_SECOND: '20', MAX_LOAD_PER_ADDRESS: '250' });
     const [a, b] = await pairOfPeers(child.wsUrl, 'stalled');
     child.signal('SIGSTOP');
     const stoppedAt = performance.now();
     let sent = 0;
-    // Real time: it is a real process that stands still. At its rate, 10 s are more than a closed connection's worth.
+    // Real time, because a real process is stalled. 10 s at the allowed rate would otherwise close a connection.
     await new Promise<void>((resolve) => {
       const timer = setInterval(() => {
         const due = ((performance.now() - stoppedAt) / 1000) * 20;

@@ -1,4 +1,4 @@
-// SIGTERM under load: readiness turns red, what is under way is answered, connections go in turns, and it ends in time.
+// SIGTERM under load: the server is not ready, answers running requests, closes connections in groups, and ends in time.
 
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -13,7 +13,7 @@ import WebSocket from 'ws';
 
 build();
 
-/** Opens a connection that never answers a close: its socket is not read any more. */
+/** Opens a connection that never answers a close, because its socket is not read. */
 async function deafPeer(wsUrl: string): Promise<Peer> {
   const peer = await Peer.connect(wsUrl);
   peer.socket.pause();
@@ -26,7 +26,7 @@ const peers = async (wsUrl: string, count: number) => {
   return all;
 };
 
-test('SIGTERM: readiness is red at once, requests and held checks are answered, connections are closed in turns with 1012, exit 0', async () => {
+test('SIGTERM: the server is not ready at once, answers requests and held checks, closes connections in groups with 1012, and exits with 0', async () => {
   const server = await startChild({ SHUTDOWN_CLOSES_PER_SECOND: '20', SHUTDOWN_SECONDS: '10' });
   const { url, wsUrl } = server;
   const all = await peers(wsUrl, 40);
@@ -46,7 +46,7 @@ test('SIGTERM: readiness is red at once, requests and held checks are answered, 
     'Expect: 100-continue',
   ];
   socket.write(`${head.join('\r\n')}\r\n\r\n`);
-  // `100 Continue`: the request is under way.
+  // `100 Continue` shows that the request is being handled.
   await once(socket, 'data');
 
   server.signal('SIGTERM');
@@ -61,19 +61,19 @@ test('SIGTERM: readiness is red at once, requests and held checks are answered, 
   const answered = once(socket, 'data');
   socket.write(body);
   expect(String((await answered)[0])).toMatch(/^HTTP\/1\.1 201 /);
-  // Two seconds' worth of connections: when the first requests have been answered, most are still there.
+  // Closing these connections takes two seconds, so most are still open after the first requests are answered.
   expect(order.length).toBeLessThan(30);
-  // A pair that has its turn later is served until then.
+  // A pair in a later group is served until then.
   expect(await all[39]?.sync()).toEqual([]);
 
   for (const peer of all)
     expect(await peer.closed).toStrictEqual({ code: 1012, reason: 'service_restart' });
-  // In turns, the longest-present first. Closes of one turn may be seen in any order.
+  // Groups are closed in order, the oldest connections first. The order within a group may differ.
   order.forEach((n, place) => void expect(Math.abs(n - place)).toBeLessThanOrEqual(5));
   expect(await server.exited).toBe(0);
 });
 
-test('a client that ignores the close is dropped after SHUTDOWN_SECONDS, and others are not held up: exit 0', async () => {
+test('a client that ignores the close is dropped after SHUTDOWN_SECONDS, others are not delayed, and the exit code is 0', async () => {
   const server = await startChild({ SHUTDOWN_SECONDS: '1' });
   const deaf = await deafPeer(server.wsUrl);
   const polite = await Peer.connect(server.wsUrl);
@@ -91,7 +91,7 @@ test.each([
   ['SIGTERM', 'SIGTERM'],
   ['SIGTERM', 'SIGINT'],
   ['SIGINT', 'SIGTERM'],
-] as const)('%s and then %s ends at once with 1', async (first, second) => {
+] as const)('%s and then %s ends at once with exit code 1', async (first, second) => {
   const server = await startChild({ SHUTDOWN_SECONDS: '300' });
   await deafPeer(server.wsUrl);
   const polite = await Peer.connect(server.wsUrl);
@@ -101,7 +101,7 @@ test.each([
   expect(await server.exited).toBe(1);
 });
 
-/** A shutdown by the test's clock, with its first turn done. */
+/** A shutdown with a fake clock, after its first group. */
 async function shutdown(count: number, closesPerSecond: number, seconds: number) {
   const clock = new FakeClock();
   const server = await startServer(
@@ -116,7 +116,7 @@ async function shutdown(count: number, closesPerSecond: number, seconds: number)
   return {
     clock,
     closing,
-    /** Exactly the first so many have been closed, with 1012. */
+    /** Expects that exactly the first `count` connections are closed, with 1012. */
     async closed(number: number) {
       for (const peer of all.slice(0, number)) expect((await peer.closed).code).toBe(1012);
       if (number < count) expect(await all[number]?.sync()).toEqual([]);
@@ -124,7 +124,7 @@ async function shutdown(count: number, closesPerSecond: number, seconds: number)
   };
 }
 
-test('a hundred closes a second are five in each twentieth of a second', async () => {
+test('a hundred closes per second are five in each twentieth of a second', async () => {
   const { clock, closing, closed } = await shutdown(12, 100, 10);
   await closed(5);
   clock.advance(50);
@@ -134,7 +134,7 @@ test('a hundred closes a second are five in each twentieth of a second', async (
   await closing;
 });
 
-test('one close a second is one a second', async () => {
+test('one close per second is possible', async () => {
   const { clock, closing, closed } = await shutdown(3, 1, 10);
   await closed(1);
   clock.advance(999);
@@ -146,7 +146,7 @@ test('one close a second is one a second', async () => {
   await closing;
 });
 
-test('where SHUTDOWN_SECONDS would not do, more are closed a second: nobody is dropped without 1012', async () => {
+test('if SHUTDOWN_SECONDS is too short, the rate is higher, so that every connection is closed with 1012', async () => {
   const { clock, closing, closed } = await shutdown(30, 1, 1);
   await closed(2);
   clock.advance(350);

@@ -1,4 +1,4 @@
-// Readers that never read: contract §3 (4008). They cost a bounded amount of memory, and nobody else anything.
+// Clients that never read (contract §3, 4008) cost bounded memory and do not affect others.
 
 import { build, startChild } from '@couplet/testkit/child-server';
 import { eventually } from '@couplet/testkit/eventually';
@@ -11,7 +11,7 @@ const READERS = 10;
 const FRAME = JSON.stringify({ type: 'webrtc_offer', sdp: 'x'.repeat(50_000) });
 const MIB = 1_048_576;
 
-/** Sends until the peer is gone, never having more than a little on the way. */
+/** Sends until the peer is gone, with little data in flight. */
 async function flood(sender: Peer): Promise<number> {
   let peerIsThere = true;
   const gone = sender.next('peer_disconnected').then(() => {
@@ -27,7 +27,7 @@ async function flood(sender: Peer): Promise<number> {
   return sent;
 }
 
-test('readers that never read are closed with 4008, memory stays bounded, and a healthy pair is served', async ({
+test('clients that never read are closed with 4008, memory stays bounded, and a healthy pair is served', async ({
   annotate,
 }) => {
   const { wsUrl, metric } = await startChild({
@@ -56,17 +56,17 @@ test('readers that never read are closed with 4008, memory stays bounded, and a 
   flooding = false;
   await exchanged;
   for (const [, reader] of pairs.slice(0, 2)) {
-    // Who reads again finds all that it was sent, and the reason.
+    // A client that reads again gets all earlier messages, and the close code.
     reader.socket.resume();
     expect((await reader.closed).code).toBe(4008);
   }
-  // Who does not is dropped all the same.
+  // A client that does not read is dropped too.
   await eventually(async () => expect(await metric('couplet_connections')).toBe(READERS + 2));
   const total = sent.reduce((sum, bytes) => sum + bytes, 0);
   await annotate(
     `${READERS} slow consumers: ${(total / MIB).toFixed(0)} MiB sent, server grew by ${(grown / MIB).toFixed(0)} MiB, worst latency of a healthy pair ${worstMs.toFixed(0)} ms`,
   );
-  // Kernel buffers hold most of it; what the process may hold is MAX_BUFFERED_BYTES and one frame for each.
+  // Kernel buffers have most of the data. The process may have MAX_BUFFERED_BYTES and one frame per client.
   expect(grown).toBeLessThan(64 * MIB);
   expect(worstMs).toBeLessThan(2000);
 });

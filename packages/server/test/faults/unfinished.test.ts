@@ -1,4 +1,4 @@
-// Sockets that connect and never finish a request: turned away within REQUEST_TIMEOUT_SECONDS, while others are served.
+// Sockets that never finish a request are closed within REQUEST_TIMEOUT_SECONDS, while others are served.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { call, createPending } from '@couplet/testkit/api';
@@ -11,7 +11,7 @@ build();
 
 const SOCKETS = 1000;
 
-/** The time-out of a second, another until it is looked for, and the rest for a machine that does other things too. */
+/** The timeout of one second, one second until the next check for timeouts, and a tolerance for a busy machine. */
 const BOUND_MS = 2000 + 3000;
 
 const HEAD = 'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
@@ -19,7 +19,7 @@ const HANDSHAKE = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: 
 
 interface Opened {
   socket: Socket;
-  /** Resolves to what it was answered and after how long it was closed. */
+  /** Resolves to the answer and the time until the socket was closed. */
   end: Promise<{ answer: string; afterMs: number }>;
 }
 
@@ -38,7 +38,7 @@ async function open(url: string, bytes: string): Promise<Opened> {
   return { socket, end };
 }
 
-/** Sends one byte after the other, as slowly as makes a request last for ever. */
+/** Sends byte by byte, so slowly that the request would never end. */
 function drip(socket: Socket, byte: string): void {
   const timer = setInterval(() => {
     if (socket.writable) socket.write(byte);
@@ -46,10 +46,10 @@ function drip(socket: Socket, byte: string): void {
   socket.once('close', () => clearInterval(timer));
 }
 
-/** How far a request may come before it stops. */
+/** Points at which a request stops. */
 const BEGINNINGS = ['', 'GET /api/ro', HANDSHAKE, `${HEAD}Content-Length: 99\r\n\r\n`];
 
-test('a thousand sockets that connect and stop before the request line, within it, within the opening handshake or before the body are turned away in time, and a healthy pair is served', async ({
+test('a thousand sockets that stop before or within the request line, within the opening handshake or before the body are closed in time, and a healthy pair is served', async ({
   annotate,
 }) => {
   const { url, wsUrl, metric } = await startChild({ REQUEST_TIMEOUT_SECONDS: '1' });
@@ -80,11 +80,11 @@ test('a thousand sockets that connect and stop before the request line, within i
   expect(last).toBeLessThan(BOUND_MS);
   for (const { answer } of ends) expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*"request_timeout"/);
   expect(worstMs).toBeLessThan(3000);
-  // The pair, and the connection that asks.
+  // The pair, and the connection that reads the metrics.
   await eventually(async () => expect(await metric('couplet_sockets')).toBeLessThan(10));
 });
 
-test('a header, a body and a chunked body that come drop by drop last no longer than those that never come', async () => {
+test('a header, a body and a chunked body that arrive byte by byte have the same timeout', async () => {
   const { url } = await startChild({ REQUEST_TIMEOUT_SECONDS: '1' });
   const opened = [
     await open(url, `${HEAD}X-Slow: `),
@@ -99,7 +99,7 @@ test('a header, a body and a chunked body that come drop by drop last no longer 
   }
 });
 
-test('a held check outlives REQUEST_TIMEOUT_SECONDS: only what has to arrive is timed', async () => {
+test('a held check may take longer than REQUEST_TIMEOUT_SECONDS, which applies only to the arrival of a request', async () => {
   const { url } = await startChild({ REQUEST_TIMEOUT_SECONDS: '1' });
   const { joinid, client1 } = await createPending(url);
   const body = { joinid, client1 };
@@ -107,7 +107,7 @@ test('a held check outlives REQUEST_TIMEOUT_SECONDS: only what has to arrive is 
   expect(answer.status).toBe(204);
 });
 
-test('sockets beyond MAX_SOCKETS are turned away at once with 503, and room that is made is used', async () => {
+test('sockets beyond MAX_SOCKETS are refused at once with 503, and a freed place is used again', async () => {
   const { url } = await startChild({ MAX_SOCKETS: '20', REQUEST_TIMEOUT_SECONDS: '600' });
   const silent = await Promise.all(Array.from({ length: 20 }, () => open(url, '')));
   const { answer } = await (await open(url, '')).end;

@@ -1,21 +1,21 @@
-// The table of docs/turn.md: in which network two devices find which path.
+// The table of networks and paths in docs/turn.md.
 import type { HostName, RouterRules } from '@couplet/testkit/lab';
 import type { LineQuality } from '../support/long-line.js';
 
-/** By the candidate pair that ICE selects; `none` where it finds none. */
+/** The type of the candidate pair that ICE selects; `none` if it finds none. */
 export type Path = 'host' | 'srflx' | 'relay' | 'relay over TCP' | 'none';
 
 export interface Network {
   network: string;
-  /** Whom the phone meets: the tablet is in its LAN, the laptop behind another router. */
+  /** The peer of the phone: the tablet is in the same LAN, and the laptop is behind another router. */
   guest: HostName;
   routers: RouterRules;
-  /** The lines of both routers, where they are not perfect. */
+  /** The connections of both routers, if they are impaired. */
   lines?: LineQuality;
-  /** Whether the server hands out a TURN server, and not only STUN. */
+  /** Whether clients get a TURN server, not only STUN. */
   turn: boolean;
   path: Path;
-  /** Addresses at which the two reach each other. */
+  /** Addresses at which the two devices reach each other. */
   reached: string[];
 }
 

@@ -1,4 +1,4 @@
-// Which path two devices find in which network: real browsers behind real NATs, with nothing but what the server hands out.
+// The path between two devices in each network: real browsers behind real NATs, with only the ICE servers of the server.
 
 import { type Command, spawnCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
@@ -33,7 +33,7 @@ describeWith(PROGRAMS, 'network → path', () => {
         TURN_SECRET: SECRET,
         TURN_PORT: '3478',
         TURN_LISTEN_IPS: PUBLIC_ADDRESS,
-        // coturn takes the addresses of the lab for what they are, not public, and would refuse them as peers.
+        // The addresses of the lab are not public, so coturn would refuse them as peers.
         TURN_ALLOWED_PEERS: PUBLIC_NETWORK,
         TURN_VERBOSE: '1',
       },
@@ -65,7 +65,7 @@ describeWith(PROGRAMS, 'network → path', () => {
     lab?.remove();
   });
 
-  /** The phone and a guest, in a room of the server. */
+  /** Connects the phone and a guest in a room of the server. */
   const pair = async (guest: HostName, server: string): Promise<Pair> => {
     const both = [
       await LabDevice.open(browsers.get('phone'), server),
@@ -94,7 +94,7 @@ describeWith(PROGRAMS, 'network → path', () => {
 
 type Pair = readonly [LabDevice, LabDevice];
 
-/** The data channel opens, and a message arrives in each direction. */
+/** Expects that the data channel opens and a message arrives in each direction. */
 async function expectTalk([a, b]: Pair): Promise<void> {
   await Promise.all([a.opened(), b.opened()]);
   await a.sendText('from the phone');
@@ -103,8 +103,8 @@ async function expectTalk([a, b]: Pair): Promise<void> {
 }
 
 /**
- * ICE may first nominate a pair that it later gives up for a better one: only what two readings in a row say counts.
- * And it is data that tells the side that does not nominate which pair the other has gone over to.
+ * ICE may first nominate a pair and later replace it by a better one, so only two equal readings in a row count. Data
+ * shows the side that does not nominate which pair the other side uses.
  */
 async function expectPath(both: Pair, path: Path, reached: string[]): Promise<void> {
   let last: string | undefined;
@@ -119,13 +119,13 @@ async function expectPath(both: Pair, path: Path, reached: string[]): Promise<vo
   expect(addresses).toEqual(expect.arrayContaining(reached));
 }
 
-/** What docs/turn.md promises an app that cannot get through. */
+/** Expects the result that docs/turn.md specifies for an app without a path. */
 async function expectFailure(both: Pair): Promise<void> {
   await Promise.all(both.map((device) => device.failed()));
   for (const device of both) {
     const { connectionState, iceConnectionState, servers } = await device.peerConnection();
     expect(connectionState).toBe('failed');
-    // Chromium leaves it at that, for ever: an app must watch the other one.
+    // Chromium never changes this state later, so an app must watch the other state.
     expect(['disconnected', 'failed']).toContain(iceConnectionState);
     expect(servers).toEqual([STUN]);
     expect(await device.selectedPair()).toBeNull();
@@ -134,18 +134,18 @@ async function expectFailure(both: Pair): Promise<void> {
 
 const selectedPairs = ([a, b]: Pair) => Promise.all([a.selectedPair(), b.selectedPair()]);
 
-/** The path, or, where the two have not agreed on one, what they say. */
+/** Returns the path, or both readings if the two devices differ. */
 function pathOf(pairs: (SelectedPair | null)[]): string {
   const ends = pairs.flatMap((selected) => (selected ? [selected.local, selected.remote] : []));
   if (ends.length < 4) return 'none';
   const types = ends.map(({ candidateType }) => candidateType);
   if (types.every((type) => type === 'host')) return 'host';
-  // A peer-reflexive candidate is a server-reflexive one that the peer saw before it was told.
+  // A peer-reflexive candidate is a server-reflexive one that the peer saw before it received the candidate.
   if (types.every((type) => type === 'srflx' || type === 'prflx')) return 'srflx';
   const isRelayed = (selected: SelectedPair | null) =>
     selected?.local.candidateType === 'relay' || selected?.remote.candidateType === 'relay';
   if (!pairs.every(isRelayed)) return JSON.stringify(pairs);
-  // A device knows only of its own relayed address how it is reached. Two that each send to the other's know neither.
+  // A device has the relay protocol only of its own relayed address. If each sends to the other's address, neither has it.
   const protocols = ends.flatMap(({ relayProtocol }) => relayProtocol ?? []);
   return protocols.includes('tcp')
     ? `relay over ${[...new Set(protocols)].join().toUpperCase()}`

@@ -1,4 +1,4 @@
-// The proof: two Chromium processes that know only the server's URL pair by a code and talk over a data channel.
+// End-to-end test: two Chromium processes with only the server's URL pair by a code and use a data channel.
 import { readFileSync } from 'node:fs';
 import {
   type Device,
@@ -25,7 +25,7 @@ interface Room {
   close(): void;
 }
 
-/** What the page has: client.js as `client`, and what this test keeps there. */
+/** Globals of the page: client.js as `client`, and the state of this test. */
 interface ClientWindow {
   client: {
     makeCode(server: string, deviceId: string): Promise<string>;
@@ -47,7 +47,7 @@ interface ClientWindow {
 describeWith(['chromium'], 'two browsers that know only the URL of the server', () => {
   const folder = temporaryFolder();
   const browsers: Browser[] = [];
-  // The page comes from another origin than the server's: what it may do there, CORS lets it do.
+  // The page has another origin than the server, so its requests depend on CORS.
   const site = servePage(PAGE, { '/client.js': CLIENT });
   beforeAll(async () => {
     for (const _ of ['host', 'guest']) browsers.push(await launchBrowser());
@@ -58,7 +58,7 @@ describeWith(['chromium'], 'two browsers that know only the URL of the server', 
   });
 
   test.each(['host', 'guest'] as const)(
-    'they pair and talk peer to peer; the %s comes to the room first',
+    'two devices pair and communicate peer to peer; the %s joins the room first',
     async (first) => {
       const server = await startCommand(['serve', '--sqlite'], {
         cwd: folder,
@@ -95,11 +95,11 @@ describeWith(['chromium'], 'two browsers that know only the URL of the server', 
         await page.evaluate(() => (window as unknown as ClientWindow).opened);
       }
 
-      // The last candidate is null, and what it follows has come before it.
+      // The last candidate is null, and all others arrived before it.
       for (const { received } of [host, guest]) {
         await expect.poll(() => candidatesOf(received)).toContain(null);
       }
-      // Exactly one initiator, and always the one whose code it was.
+      // There is exactly one initiator, always the device that created the code.
       expect(rolesOf(host)).toEqual([true]);
       expect(rolesOf(guest)).toEqual([false]);
       expect(roleOnArrival(host)).toBe(true);
@@ -127,7 +127,7 @@ describeWith(['chromium'], 'two browsers that know only the URL of the server', 
   );
 });
 
-/** Enters the room and keeps, in the page, what comes of it. */
+/** Joins the room and stores the results in the page. */
 async function enterRoom(device: Device, server: string, roomId: string): Promise<void> {
   await device.page.evaluate(
     ([url, room, id]) => {
@@ -150,7 +150,7 @@ async function enterRoom(device: Device, server: string, roomId: string): Promis
   );
 }
 
-/** Runs in the page: sends a blob of random bytes; returns its SHA-256. */
+/** Runs in the page: sends a blob of random bytes and returns its SHA-256. */
 async function sendRandomBlob(bytes: number): Promise<string> {
   const data = new Uint8Array(bytes);
   for (let start = 0; start < bytes; start += 65_536) {
@@ -160,7 +160,7 @@ async function sendRandomBlob(bytes: number): Promise<string> {
   return [...new Uint8Array(await crypto.subtle.digest('SHA-256', data))].join();
 }
 
-/** Runs in the page: waits for the blob; returns its size and SHA-256. */
+/** Runs in the page: waits for the blob and returns its size and SHA-256. */
 async function describeBlob(): Promise<{ bytes: number; hash: string }> {
   const data = await (await (window as unknown as ClientWindow).blob).arrayBuffer();
   const hash = [...new Uint8Array(await crypto.subtle.digest('SHA-256', data))].join();
@@ -178,7 +178,7 @@ const rolesOf = ({ received }: Device) =>
 const roleOnArrival = ({ received }: Device) =>
   received.find(({ type }) => type === 'room_joined')?.isInitiator;
 
-/** One offer one way, one answer the other, and candidates both ways, none of them inside the descriptions. */
+/** Expects one offer, one answer in the other direction, and candidates in both directions, none of them in the descriptions. */
 function expectHandshake(offerer: Device, answerer: Device): void {
   const ofType = (frames: Frame[], type: string) => frames.filter((frame) => frame.type === type);
   expect(ofType(offerer.sent, 'webrtc_offer')).toHaveLength(1);

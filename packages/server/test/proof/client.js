@@ -1,8 +1,8 @@
-// A whole client, as a page would have it: pairs by a code, meets its peer in the room, opens data channels. Plain browser code.
+// A complete client in plain browser code: pairs by a code, joins the room, opens data channels.
 
 const CHUNK_BYTES = 16_384;
 
-/** Makes a code for this device: six digits to show to whoever is to come. */
+/** Creates a code for this device: six digits to show to the other user. */
 export async function makeCode(server, deviceId) {
   for (;;) {
     const joinid = String(crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000).padStart(
@@ -15,12 +15,12 @@ export async function makeCode(server, deviceId) {
       client1: deviceId,
     });
     if (created.status === 201) return joinid;
-    // Another device has this code at the moment: take another one.
+    // Another device has this code, so another one is tried.
     if (created.status !== 409) throw new Error(`create: ${created.body.error}`);
   }
 }
 
-/** Waits until somebody has entered the code. The server holds each question for up to 30 seconds. */
+/** Waits until the code is accepted. The server holds each check for up to 30 seconds. */
 export async function waitForGuest(server, joinid, deviceId) {
   for (;;) {
     const checked = await post(
@@ -34,7 +34,7 @@ export async function waitForGuest(server, joinid, deviceId) {
   }
 }
 
-/** Enters the code that another device shows. */
+/** Accepts the code of another device. */
 export async function enterCode(server, joinid, deviceId) {
   const accepted = await post(server, '/api/rooms/accept', { joinid, client2: deviceId });
   if (accepted.status !== 200) throw new Error(`accept: ${accepted.body.error}`);
@@ -42,8 +42,8 @@ export async function enterCode(server, joinid, deviceId) {
 }
 
 /**
- * Takes a seat in the room. Whenever both devices are there, a peer connection comes about, by the ICE servers that the
- * server hands out; `onText` and `onBlob` are called with what the peer sends, `onState` with each new state of it.
+ * Joins the room. When both devices are present, creates a peer connection with the ICE servers from the server. Calls
+ * `onText` and `onBlob` with data from the peer, and `onState` with each new state of the connection.
  */
 export function enterRoom(server, roomId, deviceId, { onText, onBlob, onOpen, onState }) {
   const socket = new WebSocket(server.replace(/^http/, 'ws'));
@@ -56,7 +56,7 @@ export function enterRoom(server, roomId, deviceId, { onText, onBlob, onOpen, on
     peerConnection = new RTCPeerConnection({ iceServers });
     peerConnection.onconnectionstatechange = () => onState?.(peerConnection.connectionState);
     peerConnection.onicecandidate = ({ candidate }) => send({ type: 'ice_candidate', candidate });
-    // Both sides name the same channel, so neither has to wait for the other's announcement of it.
+    // Both sides negotiate the same channel id in advance, so neither waits for the other.
     chat = peerConnection.createDataChannel('chat', { negotiated: true, id: 0 });
     chat.onopen = onOpen;
     chat.onmessage = ({ data }) => onText(data);
@@ -68,7 +68,7 @@ export function enterRoom(server, roomId, deviceId, { onText, onBlob, onOpen, on
     const message = JSON.parse(data);
     switch (message.type) {
       case 'room_ready':
-        // The first time, and again when the peer has come back on another connection.
+        // Happens first, and again when the peer returns on another connection.
         start(message.iceServers);
         if (!message.isInitiator) break;
         await peerConnection.setLocalDescription();
@@ -83,7 +83,7 @@ export function enterRoom(server, roomId, deviceId, { onText, onBlob, onOpen, on
         await peerConnection.setRemoteDescription({ type: 'answer', sdp: message.sdp });
         break;
       case 'ice_candidate':
-        // null is the end of the candidates.
+        // null marks the end of the candidates.
         await peerConnection.addIceCandidate(message.candidate ?? undefined);
         break;
     }
@@ -100,13 +100,13 @@ export function enterRoom(server, roomId, deviceId, { onText, onBlob, onOpen, on
   };
 }
 
-/** Sends a blob in a channel of its own, whose `protocol` says how many bytes there will be. */
+/** Sends a blob in its own channel, whose `protocol` has the number of bytes. */
 async function sendBlob(peerConnection, blob) {
   const channel = peerConnection.createDataChannel('blob', { protocol: String(blob.size) });
   channel.bufferedAmountLowThreshold = CHUNK_BYTES;
   await happens(channel, 'open');
   for (let start = 0; start < blob.size; start += CHUNK_BYTES) {
-    // A channel queues without bound: do not run ahead of the network.
+    // A channel queues without a bound, so this waits for the network.
     if (channel.bufferedAmount > 16 * CHUNK_BYTES) await happens(channel, 'bufferedamountlow');
     channel.send(await blob.slice(start, start + CHUNK_BYTES).arrayBuffer());
   }

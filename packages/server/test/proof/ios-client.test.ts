@@ -1,4 +1,4 @@
-// The iOS client's whole life against the server: connecting, roles, keys, changes of network.
+// All steps of the iOS client with the server: connecting, roles, keys, changes of network.
 
 import { call, someDevice } from '@couplet/testkit/api';
 import type { Peer } from '@couplet/testkit/peer';
@@ -11,7 +11,7 @@ afterAll(() => server.close());
 const alice = new IosClient(server);
 const bob = new IosClient(server);
 
-/** Both in the room with every message of the joins taken; `first` comes before the other. */
+/** Joins both devices, `first` before the other, and takes all messages of the joins. */
 async function together(first: 'client1' | 'client2' = 'client1') {
   const { hers, his } = await pairApps(alice, bob);
   const enter = {
@@ -29,7 +29,7 @@ async function together(first: 'client1' | 'client2' = 'client1') {
   return { hers, his, her: visit1.connection, him: visit2.connection, joined, ready };
 }
 
-/** Keys, offer, answer and candidates, in the app's order; each message must reach the other as it was sent. */
+/** Sends keys, offer, answer and candidates in the app's order. Each message must reach the peer unchanged. */
 async function negotiate(offerer: Peer, answerer: Peer, roomId: string): Promise<void> {
   const expectNext = async (to: Peer, from: Peer, message: object) =>
     expect(await to.next()).toStrictEqual({ ...message, from: from.clientId, roomId });
@@ -58,13 +58,13 @@ async function negotiate(offerer: Peer, answerer: Peer, roomId: string): Promise
   expect(await answerer.syncByFrame()).toEqual([]);
 }
 
-test('from the first probe to the purge: a whole life', async () => {
+test('a complete life cycle works, from the first probe to the purge', async () => {
   expect(await alice.probe()).toBe(true);
   const hers = await alice.create();
   expect(await alice.check(hers)).toBe('waiting');
   const his = await bob.accept(hers.joinid);
   const her = await alice.enter({ ...hers, roomid: his.roomid });
-  // The app polls again whenever it is connected.
+  // The app polls again each time it is connected.
   expect(await alice.check(hers)).toBe('paired');
   expect(hers.roomid).toBe(his.roomid);
   const him = await bob.enter(his);
@@ -91,14 +91,14 @@ test('from the first probe to the purge: a whole life', async () => {
   expect(await bob.contact(his)).toBe('closed');
 });
 
-test('an idle connection has each of its ping frames answered, and hears nothing else', async () => {
+test('an idle connection gets an answer to each of its ping frames, and nothing else', async () => {
   const { hers } = await pairApps(alice, bob);
   const { connection } = await alice.enter(hers);
   for (let ping = 0; ping < 50; ping++) expect(await connection.syncByFrame()).toEqual([]);
 });
 
-describe.each(['client1', 'client2'] as const)('when %s comes first', (first) => {
-  test('client1 is the initiator and client2 is not, on arrival and when both are there', async () => {
+describe.each(['client1', 'client2'] as const)('when %s joins first', (first) => {
+  test('client1 is the initiator and client2 is not, after joining and when both are present', async () => {
     const { joined, ready } = await together(first);
     expect(joined.client1).toMatchObject({ isInitiator: true, ready: first === 'client2' });
     expect(joined.client2).toMatchObject({ isInitiator: false, ready: first === 'client1' });
@@ -106,19 +106,19 @@ describe.each(['client1', 'client2'] as const)('when %s comes first', (first) =>
     expect(ready.client2).toMatchObject({ userCount: 2, isInitiator: false });
   });
 
-  test('keys go before the offer, and everything reaches the peer', async () => {
+  test('keys are sent before the offer, and all messages reach the peer', async () => {
     const { hers, her, him } = await together(first);
     await negotiate(her, him, hers.roomid);
   });
 
-  test('the roles are those that each was told when it first came alone', async () => {
+  test('each keeps the role that it got when it first joined alone', async () => {
     const { hers, his } = await pairApps(alice, bob);
     const visits = {
       client1: () => alice.enter(hers),
       client2: () => bob.enter(his),
     };
     const second = first === 'client1' ? 'client2' : 'client1';
-    // The app remembers the first role it is told for ever.
+    // The app keeps the first role that it gets forever.
     const remembered: Record<string, unknown> = {};
     for (const who of [first, second] as const) {
       const { connection, joined } = await visits[who]();
@@ -141,7 +141,7 @@ describe.each(['client1', 'client2'] as const)('when %s comes first', (first) =>
   });
 });
 
-test('leave_room is answered within a second, and the app can come back', async () => {
+test('leave_room is answered within a second, and the app can join again', async () => {
   const { hers, her, him } = await together();
   const asked = performance.now();
   her.send({ type: 'leave_room' });
@@ -153,13 +153,13 @@ test('leave_room is answered within a second, and the app can come back', async 
   expect(await him.next('room_ready')).toMatchObject({ isInitiator: false });
 });
 
-test('leave_room is answered at once also to one in no room', async () => {
+test('leave_room is answered at once also for a connection without a room', async () => {
   const connection = await alice.dial();
   connection.send({ type: 'leave_room' });
   expect(await connection.next()).toEqual({ type: 'left_room', roomId: null });
 });
 
-test('a third device gets room_full, and the two do not notice', async () => {
+test('a third device gets room_full, and the two members get no message', async () => {
   const { hers, her, him } = await together();
   const third = await new IosClient(server).dial();
   third.send({ type: 'join_room', roomId: hers.roomid, deviceId: someDevice() });
@@ -176,7 +176,7 @@ test.each(['client1', 'client2'] as const)(
     const [client, session, old, peer] =
       mover === 'client1' ? ([alice, hers, her, him] as const) : ([bob, his, him, her] as const);
     const isInitiator = mover === 'client1';
-    // Half-open: the server's end stands, and nobody reads or answers at the other.
+    // Half-open: the server's end is open, and the other end neither reads nor answers.
     old.socket.pause();
 
     const { connection, joined } = await client.enter(session);
@@ -189,13 +189,13 @@ test.each(['client1', 'client2'] as const)(
 
     old.socket.resume();
     expect(await old.closed).toEqual({ code: 4001, reason: 'replaced' });
-    // The end of the ghost is no news for anybody.
+    // The end of the half-open connection causes no message.
     expect(await connection.syncByFrame()).toEqual([]);
     expect(await peer.syncByFrame()).toEqual([]);
   },
 );
 
-test('who changes networks while alone finds its seat, and its peer comes to the new connection', async () => {
+test('a device that changes networks while alone gets its seat back, and its peer meets the new connection', async () => {
   const { hers, his } = await pairApps(alice, bob);
   const ghost = await bob.enter(his);
   ghost.connection.socket.pause();

@@ -1,4 +1,4 @@
-// What the iOS client polls, and what it makes of each status. Minutes of its time are rounds here.
+// Polling of the iOS client, and the meaning of each status for it. A round stands for a minute.
 
 import { call } from '@couplet/testkit/api';
 import { startServer } from '@couplet/testkit/server';
@@ -19,7 +19,7 @@ test('the probe of the settings screen is answered 2xx', async () => {
   expect(await alice.probe()).toBe(true);
 });
 
-test('minutes of polling for many sessions are answered, and each code and contact is told as it is', async () => {
+test('minutes of polling for many sessions get the correct state of each code and contact', async () => {
   const waiting = await Promise.all(Array.from({ length: 6 }, () => alice.create()));
   const contacts = await Promise.all(Array.from({ length: 6 }, () => pairApps(alice, bob)));
   for (let poll = 0; poll < 3 * POLLS_A_MINUTE; poll++) {
@@ -34,7 +34,7 @@ test('minutes of polling for many sessions are answered, and each code and conta
   );
 });
 
-test('a contact shows both devices as their apps spell them', async () => {
+test('a contact has both device ids in the spelling of their apps', async () => {
   const { hers, his } = await pairApps(alice, bob);
   expect(hers.deviceId).toBe(hers.deviceId.toUpperCase());
   expect((await bob.contactAnswer(his)).body).toEqual({
@@ -42,12 +42,12 @@ test('a contact shows both devices as their apps spell them', async () => {
     client1: hers.deviceId,
     client2: his.deviceId,
   });
-  // The app makes a UUID of the first 32 characters.
+  // The app makes a UUID from the first 32 characters.
   expect(hers.roomid?.slice(0, 32)).toMatch(/^[0-9a-f]{32}$/);
 });
 
-describe('404 is final, and nothing else is', () => {
-  test('a purge closes the contacts and ends the codes of its devices, and of no other', async () => {
+describe('only 404 is final', () => {
+  test('a purge closes the contacts and ends the codes of its devices only', async () => {
     const kept = await pairApps(alice, bob);
     const gone = [await pairApps(alice, bob), await pairApps(alice, bob)];
     const pending = await alice.create();
@@ -65,7 +65,7 @@ describe('404 is final, and nothing else is', () => {
     expect(await alice.contact(kept.hers)).toBe('there');
   });
 
-  test('a contact whose devices are both away stays', async () => {
+  test('a contact remains while both devices are disconnected', async () => {
     const { hers, his } = await pairApps(alice, bob);
     const her = await alice.enter(hers);
     const him = await bob.enter(his);
@@ -74,7 +74,7 @@ describe('404 is final, and nothing else is', () => {
     expect(await bob.contact(his)).toBe('there');
   });
 
-  test('a store that cannot be reached is answered 503: the app asks again', async () => {
+  test('an unreachable store is answered 503, so that the app tries again', async () => {
     const { hers } = await pairApps(alice, bob);
     const broken = await startServer(
       {},
@@ -94,7 +94,7 @@ describe('404 is final, and nothing else is', () => {
     }
   });
 
-  test('a poll that is malformed is answered 400 or 415, never 404', async () => {
+  test('a malformed poll is answered 400 or 415, never 404', async () => {
     const { hers } = await pairApps(alice, bob);
     expect((await alice.checkAnswer(hers, {})).status).toBe(400);
     expect((await alice.checkAnswer(hers, '{')).status).toBe(400);

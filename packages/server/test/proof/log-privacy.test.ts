@@ -1,4 +1,4 @@
-// Nothing that identifies a pairing is ever logged: a full session with all its mishaps, and a search through the log.
+// The log never identifies a pairing: runs a full session with many faults, then searches the log.
 
 import { call } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
@@ -8,7 +8,7 @@ import { captureLog } from '../support/captured-log.js';
 import { runFullSession, SESSION_ENV, Secrets } from '../support/full-session.js';
 import { brokenStore } from '../support/stores.js';
 
-/** A full session and its whole log, to the end of the server. */
+/** Runs a full session and returns the complete log of the server. */
 async function loggedSession(terminal = false) {
   const captured = captureLog(terminal);
   const server = await startServer(SESSION_ENV, { log: captured.log });
@@ -18,20 +18,20 @@ async function loggedSession(terminal = false) {
 
 test('no id, code, SDP line, candidate, key or token of a full session is in the log', async () => {
   const { captured, secrets } = await loggedSession();
-  // The time of a line is digits that could be anybody's code.
+  // The digits of a timestamp could match a code.
   const searched = captured.lines().map(({ time, ...line }) => JSON.stringify(line));
   expect(searched.length).toBeGreaterThan(30);
   expect(secrets.foundIn(searched.join('\n'))).toEqual([]);
 });
 
-test('the search finds what it is to find', async () => {
+test('the search finds values that are in a text', async () => {
   const { secrets } = await loggedSession();
   for (const text of ['{"url":"/api/rooms?roomid=730519"}', 'candidate:0 1 udp 2122260223 …']) {
     expect(secrets.foundIn(text)).toHaveLength(1);
   }
 });
 
-test('every request is one line, with a request id of its own', async () => {
+test('every request is one line with its own request id', async () => {
   const { captured } = await loggedSession();
   const requests = captured.lines().filter(({ route }) => route !== undefined);
   const ids = requests.map(({ reqId }) => reqId);
@@ -51,7 +51,7 @@ test('every request is one line, with a request id of its own', async () => {
   }
 });
 
-test('every step in the life of a connection is one line', async () => {
+test('every step of a connection is one line', async () => {
   const { captured } = await loggedSession();
   const lives = new Map<unknown, string[]>();
   for (const { conn, msg } of captured.lines()) {
@@ -65,7 +65,7 @@ test('every step in the life of a connection is one line', async () => {
   ]);
 });
 
-test('on a terminal the log is pretty, and no less discreet', async () => {
+test('on a terminal, the log is readable text and identifies no pairing', async () => {
   const { captured, secrets } = await loggedSession(true);
   expect(captured.text()).not.toMatch(/^\{/m);
   expect(captured.text()).toContain('reqId');
@@ -79,7 +79,7 @@ describe('a bug in the server', () => {
       'a cause that quotes its input',
       (id: string) => new Error('failed', { cause: parserError(`[\n${id}]`) }),
     ],
-  ])('is logged without what it was about: %s', async (_name, failure) => {
+  ])('is logged without its input: %s', async (_name, failure) => {
     const captured = captureLog();
     const secrets = new Secrets();
     const id = secrets.keep('client1', 'DEV-4711');
