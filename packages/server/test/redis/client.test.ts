@@ -1,4 +1,4 @@
-// Redis behind our interface: routed by key, scripts loaded again, nothing that hangs, and back by itself after each fault.
+// Tests the Redis client: routing by key, script loading, timeouts, and recovery after each fault.
 
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
@@ -22,7 +22,7 @@ const SET = defineScript(
 );
 const set = (redis: Redis, key = '{a}key', value = 'value') => redis.run(SET, [key], [value]);
 
-/** An inbox that notes what it gets, subscribed. */
+/** A subscribed channel that records its messages. */
 async function openInbox(redis: Redis, nodeId: string) {
   const inbox = openNodeChannel(redis, 'test:', nodeId);
   onTestFinished(() => inbox.close());
@@ -37,14 +37,14 @@ async function openInbox(redis: Redis, nodeId: string) {
   return { inbox, got, subscribed: () => subscribed };
 }
 
-test('slots are those of the specification', () => {
+test('slots match the Redis Cluster specification', () => {
   expect(slotOf('123456789')).toBe(0x31c3);
   expect(slotOf('{user1000}.following')).toBe(slotOf('user1000'));
   expect(slotOf('foo{}{bar}')).toBe(slotOf('foo{}{bar}'));
   expect(slotOf('foo{{bar}}zap')).toBe(slotOf('{bar'));
 });
 
-test('reconnects wait longer and longer, never at one instant, never longer than two seconds', () => {
+test('reconnect delays grow at random, and never exceed two seconds', () => {
   expect(reconnectDelayMs(0, 0)).toBeLessThan(20);
   for (const attempt of [3, 10, 1000]) {
     expect(reconnectDelayMs(attempt, 0)).toBeLessThan(reconnectDelayMs(attempt, 1));
@@ -59,7 +59,7 @@ describeWith(['redis-server'], 'a single Redis', () => {
   });
   afterAll(() => server?.dispose());
 
-  test('a script is sent by its hash, and again in full where the server has lost it', async () => {
+  test('a script is sent by its hash, and in full if the server has lost it', async () => {
     const redis = await openRedis(server.url);
     expect(await set(redis)).toBe('value');
     await server.admin('SCRIPT', 'FLUSH');
@@ -73,7 +73,7 @@ describeWith(['redis-server'], 'a single Redis', () => {
     expect(await calls('eval')).toBe(evaluated);
   });
 
-  test('what is asked while Redis is away rejects at once; all is well again by itself', async () => {
+  test('calls reject at once while Redis is unreachable, and succeed again when it is back', async () => {
     const redis = await openRedis(server.url);
     await set(redis);
     const reconnects = redis.reconnects;
@@ -89,7 +89,7 @@ describeWith(['redis-server'], 'a single Redis', () => {
     expect(redis.reconnects).toBe(reconnects + 1);
   });
 
-  test('a server that stands still costs the timeout, and no more', async () => {
+  test('a call to a stopped server rejects after the timeout', async () => {
     const redis = await openRedis(server.url, { timeoutMs: 400 });
     server.pause();
     onTestFinished(() => server.resume());
@@ -103,7 +103,7 @@ describeWith(['redis-server'], 'a single Redis', () => {
     expect(await set(redis)).toBe('value');
   });
 
-  test('a full server refuses before the first line: Unavailable', async () => {
+  test('a full server refuses a script before its first line, with Unavailable', async () => {
     const redis = await openRedis(server.url);
     await server.admin('CONFIG', 'SET', 'maxmemory', '1');
     onTestFinished(() => server.admin('CONFIG', 'SET', 'maxmemory', '0') as Promise<never>);
@@ -111,19 +111,19 @@ describeWith(['redis-server'], 'a single Redis', () => {
     expect(await redis.command('{a}full', ['EXISTS', '{a}full'])).toBe(0);
   });
 
-  test('a bug in a script is no outage', async () => {
+  test('an error in a script is not an outage', async () => {
     const redis = await openRedis(server.url);
     const wrong = redis.run(defineScript('wrong', "return redis.call('NONSENSE')"), ['k'], []);
     await expect(wrong).rejects.not.toThrow(Unavailable);
   });
 
-  test('a write that too few replicas have is not done, as far as its caller is concerned', async () => {
+  test('a write that too few replicas confirm rejects', async () => {
     const redis = await openRedis(server.url, { replicasAck: 1, timeoutMs: 500 });
     await expect(redis.write(SET, ['k'], ['v'])).rejects.toThrow(Unavailable);
     expect(await redis.run(SET, ['k'], ['v'])).toBe('v');
   });
 
-  test('a wrong password is an outage that never says the password', async () => {
+  test('a wrong password is an outage whose error does not contain the password', async () => {
     const causes: unknown[] = [];
     const url = server.url.replace('//', '//user:do-not-tell@');
     const redis = connectRedis(targetOf(url), {
@@ -137,7 +137,7 @@ describeWith(['redis-server'], 'a single Redis', () => {
     expect(String((causes[0] as Error).stack)).not.toContain('do-not-tell');
   });
 
-  test('messages arrive as they were sent, in their order, each with its kind', async () => {
+  test('messages arrive unchanged, in order, each with its kind', async () => {
     const redis = await openRedis(server.url);
     const { inbox, got } = await openInbox(redis, 'one');
     const sender = openNodeChannel(await openRedis(server.url), 'test:', 'two');
@@ -152,7 +152,7 @@ describeWith(['redis-server'], 'a single Redis', () => {
     expect(await sender.send('nobody', 'a', 'x')).toBe(false);
   });
 
-  test('an inbox whose connection is cut subscribes anew, and says so', async () => {
+  test('a channel with a broken connection subscribes again, and reports it', async () => {
     const redis = await openRedis(server.url);
     const { inbox, got, subscribed } = await openInbox(redis, 'cut');
     await server.admin('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -161,7 +161,7 @@ describeWith(['redis-server'], 'a single Redis', () => {
     await expect.poll(() => got).toEqual(['a x']);
   });
 
-  test('nothing is sent to Redis while nothing is asked of it', async () => {
+  test('an idle client sends nothing to Redis', async () => {
     const redis = await openRedis(server.url);
     await set(redis);
     const before = [...redis.counts];
@@ -178,7 +178,7 @@ describeWith(['redis-server'], 'a Redis Cluster', () => {
   afterAll(() => cluster?.dispose());
   const keys = Array.from({ length: 60 }, (_, n) => `{${n}}key`);
 
-  test('each key goes to its master, and a scan sees all of them', async () => {
+  test('each key goes to its master, and a scan covers all masters', async () => {
     const redis = await openRedis(cluster.url);
     for (const key of keys) await set(redis, key, key);
     const seen = new Set<string>();
@@ -186,7 +186,7 @@ describeWith(['redis-server'], 'a Redis Cluster', () => {
     expect(seen).toEqual(new Set(keys));
   });
 
-  test('slots that move are followed, keys, scripts and inboxes', async () => {
+  test('keys, scripts and channels follow slots that move', async () => {
     const redis = await openRedis(cluster.url);
     const { inbox, got, subscribed } = await openInbox(redis, 'moving');
     for (const [n, key] of ['{1}key', '{2}key', 'test:{nmoving}inbox'].entries()) {
@@ -200,7 +200,7 @@ describeWith(['redis-server'], 'a Redis Cluster', () => {
     await expect.poll(() => got).toContain('a x');
   });
 
-  test('while a master is away the others serve; its replica takes over', async () => {
+  test('while a master is unreachable the others serve, and its replica takes over', async () => {
     const redis = await openRedis(cluster.url, { timeoutMs: 1000 });
     const { inbox } = await openInbox(redis, 'failing');
     const [, second] = cluster.servers as [RedisServer, RedisServer];
@@ -216,7 +216,7 @@ describeWith(['redis-server'], 'a Redis Cluster', () => {
 });
 
 describeWith(['redis-server'], 'a Redis behind Sentinels', () => {
-  test('a failover is followed; with one replica asked for, nothing that was done is lost', async () => {
+  test('the client follows a failover; with one required replica, no confirmed write is lost', async () => {
     const watched = await startWatchedRedis();
     onTestFinished(() => watched.dispose());
     const redis = await openRedis(watched.url, { replicasAck: 1, timeoutMs: 1000 });
@@ -235,7 +235,7 @@ describeWith(['redis-server'], 'a Redis behind Sentinels', () => {
     await eventually(async () => expect(await inbox.send('watched', 'a', 'x')).toBe(true), 15_000);
     await expect.poll(() => got).toContain('a x');
     master.resume();
-    // It has learnt that it is a replica now: writes have one again.
+    // The old master is a replica now, so writes have one again.
     await eventually(async () => void (await redis.write(SET, ['k'], ['v'])), 20_000);
   }, 90_000);
 });

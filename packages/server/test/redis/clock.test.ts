@@ -1,4 +1,4 @@
-// A node whose clock differs from that of Redis reports it, and reports once when it agrees again.
+// A node reports once that its clock differs from that of Redis, and once that it agrees again.
 
 import { describeWith } from '@couplet/testkit/components';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
@@ -44,7 +44,7 @@ describeWith(['redis-server'], 'the clock of Redis', () => {
   });
 });
 
-test('readiness tells a note, and is ready all the same', async () => {
+test('readiness includes the note, and stays ready', async () => {
   const lifecycle = new Lifecycle({ max: 0, reset() {}, enable() {}, disable() {} });
   let note: string | undefined;
   lifecycle.remark(() => note);

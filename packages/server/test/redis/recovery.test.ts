@@ -1,4 +1,4 @@
-// How long Redis is unusable after a fault: its figures are in ARCHITECTURE.md, Decisions. Prints what it measures.
+// Measures and prints how long Redis is unusable after a fault. The figures are in ARCHITECTURE.md, Decisions.
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeWith } from '@couplet/testkit/components';
 import {
@@ -29,7 +29,7 @@ async function succeeds(start: number, attempt: () => Promise<unknown>): Promise
   }
 }
 
-/** The longest that one of many calls takes until it is answered or rejected, while `during` runs. */
+/** The longest time until one of many calls is answered or rejected, while `during` runs. */
 async function longestCall(call: () => Promise<unknown>, during: Promise<unknown>) {
   let isOver = false;
   let longest = 0;
@@ -141,7 +141,7 @@ describeWith(['redis-server'], 'after a fault', () => {
     90_000,
   );
 
-  test('a half-open subscriber is replaced, which its owner is told', async () => {
+  test('a half-open subscriber is replaced, and its owner is told', async () => {
     const server = await startRedis();
     onTestFinished(() => server.dispose());
     const proxy = await startTcpProxy(server.port);

@@ -1,4 +1,4 @@
-// What a node tells of a Redis that refuses: each change once, and no flicker at the limit of its memory.
+// A node reports each change of refusals once, without flicker at the memory limit.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
@@ -32,7 +32,7 @@ function watch() {
 const FULL = 'Redis is full: operations that need memory are refused';
 const ENDED = 'Redis takes writes again memory';
 
-test('nothing is asked until something is refused; then every second until nothing is', async () => {
+test('Redis is asked every second, from the first refusal until nothing is refused', async () => {
   const { noticed, state, pass, told, has, note } = watch();
   await pass(60);
   expect(state.asked).toBe(0);
@@ -50,7 +50,7 @@ test('nothing is asked until something is refused; then every second until nothi
   expect(told()).toEqual([FULL, ENDED]);
 });
 
-test('a Redis at its limit, full and not full in turns, is full all the while', async () => {
+test('a Redis that alternates between full and not full counts as full', async () => {
   const { noticed, pass, told, check } = watch();
   for (let n = 0; n < 20; n++) {
     noticed('memory');
@@ -62,7 +62,7 @@ test('a Redis at its limit, full and not full in turns, is full all the while', 
   expect(told()).toEqual([FULL, ENDED]);
 });
 
-test('a Redis that takes no writes is not ready, and is as soon as it takes them', async () => {
+test('a Redis without writes is not ready until it takes them again', async () => {
   const { state, told, check, pass } = watch();
   state.refusals = ['disk', 'memory'];
   await expect(check()).rejects.toThrow(Unavailable);
@@ -79,7 +79,7 @@ test('a Redis that takes no writes is not ready, and is as soon as it takes them
   expect(told().at(-1)).toBe(ENDED);
 });
 
-test('once closed, it asks no more', async () => {
+test('after close, nothing is asked', async () => {
   const { noticed, close, state, pass } = watch();
   noticed('memory');
   close();

@@ -1,4 +1,4 @@
-// The memory backplane keeps the backplane contract.
+// The memory backplane passes the backplane contract.
 import { createMemoryBackplane } from '../../src/signaling/memory-backplane.js';
 import { backplaneContract } from '../contract/backplane.js';
 

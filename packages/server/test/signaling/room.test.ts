@@ -1,4 +1,4 @@
-// The two-seat rule, row by row of the table in room.ts.
+// The rules of rooms, for each row of the table in room.ts.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -23,7 +23,7 @@ const join = (
   devices,
 });
 
-/** Runs events from an empty room; returns the room and what the last event did, in short. */
+/** Runs events from an empty room; returns the room and the effects of the last event, in short. */
 function run(...events: RoomEvent[]): { room: RoomState; told: string[] } {
   let room = emptyRoom('r');
   let told: string[] = [];
@@ -54,7 +54,7 @@ test('the first member is the initiator and waits', () => {
   expect(run(join('a')).told).toEqual(['a seat opposite null', 'a room_joined initiator']);
 });
 
-test('with the second member the room is ready: the joiner is told before the waiter', () => {
+test('the second member makes the room ready, and is told before the first', () => {
   expect(run(join('a'), join('b')).told).toEqual([
     'b seat opposite a',
     'b room_joined responder',
@@ -64,21 +64,21 @@ test('with the second member the room is ready: the joiner is told before the wa
   ]);
 });
 
-test('a third gets room_full and changes nothing', () => {
+test('a third join gets room_full and changes nothing', () => {
   const before = run(join('a'), join('b')).room;
   const { room, told } = run(join('a'), join('b'), join('c'));
   expect(told).toEqual(['c room_full']);
   expect(room).toEqual(before);
 });
 
-test('joining again alone is answered as a join', () => {
+test('a repeated join alone is answered like a join', () => {
   expect(run(join('a'), join('a')).told).toEqual([
     'a seat opposite null',
     'a room_joined initiator',
   ]);
 });
 
-test('joining again in a full room disturbs nobody and keeps the role', () => {
+test('a repeated join in a full room does not affect the peer and keeps the role', () => {
   expect(run(join('a'), join('b'), join('a')).told).toEqual([
     'a seat opposite b',
     'a room_joined initiator',
@@ -86,12 +86,12 @@ test('joining again in a full room disturbs nobody and keeps the role', () => {
   ]);
 });
 
-test('joining again without the device keeps the device that is known', () => {
+test('a repeated join without a device id keeps the known device id', () => {
   const { room } = run(join('a', 'creator'), join('a'));
   expect(room.members).toEqual([{ connectionId: 'a', deviceId: 'creator' }]);
 });
 
-test('joining again with a device that changes the roles tells the peer too', () => {
+test('a repeated join that changes the roles also tells the peer', () => {
   expect(run(join('a'), join('b'), join('b', 'creator', PAIRED)).told).toEqual([
     'b seat opposite a',
     'b room_joined initiator',
@@ -101,7 +101,7 @@ test('joining again with a device that changes the roles tells the peer too', ()
   ]);
 });
 
-test('the same device takes the seat over, alone', () => {
+test('the same device takes over the seat in a room without a peer', () => {
   expect(run(join('a', 'd'), join('b', 'd')).told).toEqual([
     'a seat none',
     'a close replaced',
@@ -110,7 +110,7 @@ test('the same device takes the seat over, alone', () => {
   ]);
 });
 
-test('a take-over keeps the ghost’s place and role, and the peer sees it go and come', () => {
+test('a take-over keeps position and role, and the peer gets peer_disconnected and room_ready', () => {
   const { room, told } = run(join('a', 'd'), join('b'), join('c', 'd'));
   expect(told).toEqual([
     'a seat none',
@@ -125,7 +125,7 @@ test('a take-over keeps the ghost’s place and role, and the peer sees it go an
   expect(room.members.map((member) => member.connectionId)).toEqual(['c', 'b']);
 });
 
-test('a member that turns out to be its peer’s device takes the peer’s seat, and is then alone', () => {
+test('a member that joins again as its peer’s device takes the peer’s seat, and is then alone', () => {
   const { room, told } = run(join('a', 'd'), join('b'), join('b', 'd'));
   expect(told).toEqual([
     'a seat none',
@@ -136,7 +136,7 @@ test('a member that turns out to be its peer’s device takes the peer’s seat,
   expect(room.members).toEqual([{ connectionId: 'b', deviceId: 'd' }]);
 });
 
-test('leaving tells the leaver and the peer, who is then the longest present', () => {
+test('leaving tells the leaver and the peer, which is then the longest present', () => {
   const { room, told } = run(join('a'), join('b'), { kind: 'leave', connectionId: 'a' });
   expect(told).toEqual(['a seat none', 'a left_room', 'b seat opposite null', 'b peer_left']);
   expect(initiator(room)?.connectionId).toBe('b');
@@ -178,11 +178,11 @@ test.each([
   expect(initiator(room)?.deviceId).toBe(expected);
 });
 
-test('in a paired room the acceptor that is alone is no initiator', () => {
+test('in a paired room an acceptor without a peer is not the initiator', () => {
   expect(run(join('a', 'acceptor', PAIRED)).told).toContain('a room_joined responder');
 });
 
-test('in a paired room where nobody is known, arrival decides', () => {
+test('in a paired room without known devices, the order of arrival decides', () => {
   const { room } = run(join('a', null, PAIRED), join('b', null, PAIRED));
   expect(initiator(room)?.connectionId).toBe('a');
 });
@@ -204,16 +204,16 @@ describe('devices that have proved themselves', () => {
   });
   const seats = ({ members }: RoomState) => members.map(({ connectionId }) => connectionId);
 
-  test('its seat is not taken over without its secret, and it is not disturbed', () => {
+  test('its seat is not taken over without its secret, and it gets no message', () => {
     for (const devices of [ONE, PAIRED, null]) {
-      // Also by one whose look-up is older than the proof.
+      // Also by a join with a query older than the proof.
       const { room, told } = run(prove('d', D, ONE), join('e', E, ONE), join('x', D, devices));
       expect(told).toEqual(['x error']);
       expect(seats(room)).toEqual(['d', 'e']);
     }
   });
 
-  test('its seat is kept while it is away: of all others one at a time can be there', () => {
+  test('its seat stays reserved in its absence: only one other member can be present', () => {
     const { room, told } = run(join('x', null, ONE), join('y', null, ONE));
     expect(told).toEqual(['y room_full']);
     expect(seats(room)).toEqual(['x']);
@@ -222,7 +222,7 @@ describe('devices that have proved themselves', () => {
     expect(run(join('x', null, ONE), join('d', D, ONE)).told).toEqual(['d error']);
   });
 
-  test('it finds its seat among two that came before its proof; the other device may stay', () => {
+  test('it gets a seat from two members that came before its proof; the other device may stay', () => {
     const { room, told } = run(join('x'), join('e', E), prove('d', D, ONE));
     expect(seats(room)).toEqual(['e', 'd']);
     expect(told.slice(0, 3)).toEqual(['x seat none', 'x close replaced', 'e peer_disconnected']);
@@ -231,35 +231,35 @@ describe('devices that have proved themselves', () => {
     expect(seats(run(join('x'), join('y'), prove('d', D, ONE)).room)).toEqual(['x', 'd']);
   });
 
-  test('it takes its seat over from one who only claimed to be it', () => {
+  test('it takes its seat over from a member that only claimed its id', () => {
     const { room, told } = run(join('x', D), join('e', E), prove('d', D, ONE));
     expect(seats(room)).toEqual(['d', 'e']);
     expect(told).toContain('x close replaced');
   });
 
-  test('where both have proved, nobody else sits there or comes, also where a seat is free', () => {
+  test('if both have proved themselves, no other member stays or joins, even with a free seat', () => {
     for (const deviceId of [null, 'stranger', D, E]) {
       expect(run(prove('d', D, BOTH), join('x', deviceId, BOTH)).told).toEqual(['x error']);
       expect(run(join('x', deviceId, BOTH)).told).toEqual(['x error']);
-      // Who came before the second proof goes with the first join after it.
+      // A member from before the second proof is removed at the first join after it.
       const { room } = run(join('x', deviceId, PAIRED), prove('d', D, BOTH));
       expect(seats(room)).toEqual(['d']);
     }
   });
 
-  test('one who joins again and loses an intruder as its peer is told', () => {
+  test('a member that joins again and loses an intruder as its peer is told', () => {
     const { room, told } = run(prove('d', D, ONE), join('x', null, ONE), prove('d', D, BOTH));
     expect(seats(room)).toEqual(['d']);
     expect(told.slice(0, 3)).toEqual(['x seat none', 'x close replaced', 'd peer_disconnected']);
   });
 
-  test('on the connection on which it has proved itself it need not name itself again', () => {
+  test('on its proved connection it need not send its device id again', () => {
     const { room } = run(prove('d', D, BOTH), join('d', null, BOTH));
     expect(room.members).toEqual([{ connectionId: 'd', deviceId: D, isProved: true }]);
     expect(run(prove('d', D, BOTH), join('d', E, BOTH)).told).toEqual(['d error']);
   });
 
-  test('whatever comes in whatever order, a proved device gets its seat, and no third is there', () => {
+  test('in any order of events, a proved device gets its seat, and there is no third member', () => {
     const flags = fc.constantFrom(null, PAIRED, ONE, BOTH, { ...PAIRED, proved2: true });
     const event = fc.record({
       who: fc.constantFrom('c0', 'c1', 'c2', 'c3'),
@@ -290,7 +290,7 @@ describe('devices that have proved themselves', () => {
           ).room;
           expect(room.members.length).toBeLessThanOrEqual(2);
           if (isProof && !leaves) expect(seats(room)).toContain(who);
-          // A proved member goes only by itself, or for one that is proved as the same device.
+          // A proved member is replaced only by a connection with proof of the same device.
           for (const member of before) {
             const mayGo = member.connectionId === who || (isProof && deviceId === member.deviceId);
             if (!mayGo) expect(seats(room)).toContain(member.connectionId);

@@ -1,4 +1,4 @@
-// Being led from what was told to what is, row by row of the table of catchUp in room-plan.ts.
+// The effects from a known state to the present one, for each row of the table of catchUp in room-plan.ts.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { catchUp } from '../../../src/signaling/cluster/room-plan.js';
@@ -36,8 +36,8 @@ const short = (effect: Effect): string => {
 const told = (known: RoomRecord, now: RoomRecord, who = 'a'): string[] =>
   catchUp(known, now, (id) => id === who).map(short);
 
-describe('a member that has missed what happened', () => {
-  test('is told nothing where all is as it was', () => {
+describe('a member that has missed changes', () => {
+  test('is told nothing without a change', () => {
     expect(told(record(5, ['a', 'b']), record(5, ['a', 'b']))).toEqual([]);
   });
 
@@ -46,34 +46,34 @@ describe('a member that has missed what happened', () => {
     expect(told(record(5, ['a', 'b']), record(6, ['a']))).toEqual(expected);
   });
 
-  test('is told that a peer has come, and its role', () => {
+  test('is told that a peer has joined, and its role', () => {
     expect(told(record(5, ['a']), record(6, ['a', 'b']))).toEqual(['seat b', 'room_ready true']);
     expect(told(record(5, ['a']), record(6, ['b', 'a']))).toEqual(['seat b', 'room_ready false']);
   });
 
-  test('is told of another peer as of one that went and one that came', () => {
+  test('is told of another peer by peer_disconnected and room_ready', () => {
     const expected = ['seat c', 'peer_disconnected', 'room_ready true'];
     expect(told(record(5, ['a', 'b']), record(7, ['a', 'c']))).toEqual(expected);
   });
 
-  test('is told so, too, of a peer that went and came again', () => {
+  test('is told the same of a peer that left and joined again', () => {
     const expected = ['seat b', 'peer_disconnected', 'room_ready true'];
     expect(told(record(5, ['a', 'b']), record(7, ['a', 'b']))).toEqual(expected);
   });
 
-  test('is told a role that has turned', () => {
+  test('is told of a changed role', () => {
     const devices = { client1: 'creator', client2: 'acceptor' };
     const known = record(5, ['a', 'b'], devices);
     const now = record(5, ['a', 'b@creator'], devices);
     expect(told(known, now)).toEqual(['seat b', 'room_ready false']);
   });
 
-  test('is closed as replaced where its device sits there now', () => {
+  test('is closed as replaced if its device has the seat now', () => {
     const expected = ['seat none', 'close replaced'];
     expect(told(record(5, ['a@d', 'b']), record(6, ['c@d', 'b']))).toEqual(expected);
   });
 
-  test('is closed as replaced, too, where its device came anew and has gone', () => {
+  test('is closed as replaced if its device joined again and has left', () => {
     const now = (connectionId: string, until: number) => ({
       ...record(3, ['b']),
       past: [{ ...member(`${connectionId}@phone`), until }],
@@ -85,23 +85,23 @@ describe('a member that has missed what happened', () => {
     expect(close(now('c', 1))).toBe('close try_again_later');
   });
 
-  test('is closed so that it comes again where its seat is gone', () => {
+  test('is closed with 1013 if its seat is gone, so the client joins again', () => {
     const expected = ['seat none', 'close try_again_later'];
     expect(told(record(5, ['a@d', 'b']), record(6, ['b', 'c']))).toEqual(expected);
   });
 });
 
-test('one who sits there without having been told hears nothing', () => {
+test('a member without a known seat is told nothing', () => {
   expect(told(record(5, ['b']), record(6, ['b', 'a']))).toEqual([]);
 });
 
-test('whatever has happened, a member ends with the peer and the role that the room gives it', () => {
-  const company = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd@x', 'e@x'), { maxLength: 2 });
+test('after any changes, a member has the peer and the role of the room', () => {
+  const members = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd@x', 'e@x'), { maxLength: 2 });
   const generation = fc.integer({ min: 1, max: 3 });
   fc.assert(
-    fc.property(company, company, generation, generation, (before, after, first, second) => {
+    fc.property(members, members, generation, generation, (before, after, first, second) => {
       const known = record(first, before);
-      // The same company cannot be of an older generation than another one.
+      // The same members cannot be of an older generation than others.
       const now = record(before.join() === after.join() ? second : first + 1, after);
       for (const { connectionId } of known.state.members) {
         const effects = catchUp(known, now, (id) => id === connectionId);

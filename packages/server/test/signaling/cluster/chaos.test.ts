@@ -1,4 +1,4 @@
-// Whatever nodes, links and clients do to each other: when it is over, everyone sits where the record store says, and has been told so.
+// After random faults of nodes, links and clients, all members have the seats of the record store, and were told so.
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -14,7 +14,7 @@ interface Cast {
   devices: readonly (string | null)[];
 }
 
-/** What clients do, and what befalls nodes. */
+/** Actions of clients and faults of nodes. */
 const happenings = ({ clients, rooms, devices }: Cast) => [
   {
     weight: 8,
@@ -66,7 +66,7 @@ const happenings = ({ clients, rooms, devices }: Cast) => [
   },
 ];
 
-/** What a record store loses, in a failover or with its memory. */
+/** Losses of the record store, by a failover or a loss of memory. */
 const losses = (['forget', 'snapshot', 'restore'] as const).map((kind) => ({
   weight: 1,
   arbitrary: fc.record({ kind: fc.constant(kind) }),
@@ -156,7 +156,7 @@ function judge(world: World): void {
   const living = world.past.filter((connection) => connection.open && connection.node.alive);
   const story = living.map(({ id, log }) => `${id}: ${log.join(', ')}`).join('\n');
   for (const roomId of ROOMS) {
-    // Of dead nodes whose room nobody has come to since, nobody counts.
+    // Members of dead nodes do not count if no join has followed in their room.
     const { state, nodes } = world.record(roomId) ?? { state: { members: [] }, nodes: [] };
     const members = state.members.filter((_, at) => world.cluster.leases.has(nodes[at] as string));
     expect(members.length, story).toBeLessThanOrEqual(2);
@@ -179,7 +179,7 @@ function judge(world: World): void {
   }
 }
 
-/** What a member has said since it was last told anything of its room has arrived, once and in order. */
+/** The messages of a member since its last message about the room have arrived, once and in order. */
 function judgeFrames(world: World): void {
   for (const { id, open, node, seat, said, log } of world.past) {
     if (!open || !node.alive || !seat?.peerId) continue;
@@ -192,12 +192,12 @@ function judgeFrames(world: World): void {
   }
 }
 
-/** Nobody sits whose device was seated by a later connection. Returns how many seats that was asked of. */
+/** No member has a seat whose device was seated by a later connection. Returns the number of checked seats. */
 function judgeTakeOvers(world: World): number {
   let judged = 0;
   for (const { id, open, node, seat, stay, asked } of world.past) {
     if (!open || !node.alive || seat === null || stay === undefined) continue;
-    // It may sit there by a join of which it has not heard: as another device, or later.
+    // It may have the seat by a join without an answer: as another device, or later.
     if (asked !== stay) continue;
     if (stay.deviceId === null || stay.roomId !== seat.roomId) continue;
     judged += 1;
@@ -217,7 +217,7 @@ function judgeTakeOvers(world: World): number {
 }
 
 /**
- * All who sit opposite each other reach each other. A gap between two nodes that is found only now is told to both
+ * All peers reach each other. A gap between two nodes that is detected only now is told to both
  * members as a new generation; then they reach each other in that one.
  */
 async function talk(world: World, attempts = 3): Promise<void> {
@@ -231,7 +231,7 @@ async function talk(world: World, attempts = 3): Promise<void> {
     pairs.map(({ id, seat }) => [id, [0, 1, 2].map((n) => `${seat?.peerId} ${n}`)]),
   );
   await world.settle();
-  // What was not acknowledged is published again after a second.
+  // Unacknowledged messages are published again after a second.
   await world.pass(2000);
   await world.settle();
   const isNewGeneration = ({ id, log }: { id: string; log: readonly string[] }) =>
@@ -244,13 +244,13 @@ async function talk(world: World, attempts = 3): Promise<void> {
   for (const { id, frames } of pairs) expect(frames).toEqual(expected.get(id));
 }
 
-/** Of a fault that was made on purpose to see whether it is found, one story in several hundred told. */
+/** Enough stories to find a deliberate fault that shows in one of several hundred. */
 const RUNS = Number(process.env.CHAOS_RUNS ?? 600);
-/** Decides all stories of this file, and each of them exactly. */
+/** Determines all stories of this file exactly. */
 const SEED = Number(process.env.CHAOS_SEED || randomInt(2 ** 31));
 process.stdout.write(`random stories: CHAOS_SEED=${SEED} plays them again\n`);
 
-/** Plays stories of such steps, and judges each when it is over. */
+/** Runs stories of such steps, and checks each at its end. */
 const afterAnyStory = (step: fc.Arbitrary<Step>, judgement: (world: World) => unknown) =>
   fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
@@ -278,7 +278,7 @@ test(
 );
 
 test(
-  'a device that came anew is never thrown out by who it was before, where the record store loses nothing',
+  'a device that joined again is never evicted by its earlier connection if the record store loses nothing',
   LONG,
   async () => {
     const cast = { clients: 3, rooms: ROOMS.slice(0, 1), devices: ['creator', 'acceptor'] };
@@ -292,19 +292,19 @@ test(
   },
 );
 
-/** All that happened: every call to what the nodes share, all that each connection was told, and the rooms at the end. */
+/** The history: every call to shared parts, every message to each connection, and the rooms at the end. */
 async function traceOf(steps: readonly Step[]): Promise<unknown> {
   const world = await play(steps);
   for (const { alive, backplane } of world.nodes) if (alive) await backplane.close();
   return {
     calls: world.cluster.trace,
     connections: world.past.map(({ id, log, frames }) => ({ id, log, frames })),
-    // The nodes of a record have a random part, which decides nothing.
+    // The nodes of a record have a random part, which has no effect.
     rooms: ROOMS.map((roomId) => ({ ...world.record(roomId), nodes: [] })),
   };
 }
 
-test('a seed plays the same stories again, to the last call', async () => {
+test('a seed repeats the same stories, to the last call', async () => {
   const stories = () =>
     fc.sample(fc.array(anything, { maxLength: 40, size: 'max' }), { numRuns: 40, seed: SEED });
   const again = stories();

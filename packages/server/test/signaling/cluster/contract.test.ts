@@ -1,4 +1,4 @@
-// The backplane of a cluster keeps the backplane contract, over shared parts in memory: on one node, and where peers live apart.
+// The cluster backplane passes the backplane contract, over shared parts in memory: with peers on one node and on several.
 import { backplaneContract } from '../../contract/backplane.js';
 import { FakeNodes } from '../../support/cluster-nodes.js';
 

@@ -1,11 +1,11 @@
-// A room whose members live on two nodes, and what befalls a node: it dies, is paused, is cut off, does not hear, ends.
+// A room with members on two nodes, and the faults of a node: death, pause, partition, lost subscription, shutdown.
 import { describe, expect, test } from 'vitest';
 import { Unavailable } from '../../../src/base/failures.js';
 import { LEASE_MS } from '../../support/cluster-nodes.js';
 import { BOUND_MS, cut, mend, seat, twoNodes } from '../../support/two-nodes.js';
 
 describe('a node that dies', () => {
-  test('is found out within a lease and a third of one, and its members’ peers are told', async () => {
+  test('is detected within a lease and a third, and its members’ peers are told', async () => {
     const { connections, world, second, pair, members } = await twoNodes();
     await pair('a', 'b');
     world.pause(second);
@@ -15,7 +15,7 @@ describe('a node that dies', () => {
     expect(members()).toEqual(['a']);
   });
 
-  test('leaves no seat taken: who comes after the lease has run out gets it', async () => {
+  test('leaves no seat taken: a join after the expiry of the lease gets it', async () => {
     const { connections, world, second, join, pair } = await twoNodes();
     await pair('b', 'd');
     world.pause(second);
@@ -24,7 +24,7 @@ describe('a node that dies', () => {
     expect(connections.take('a')).toEqual(['room_joined initiator']);
   });
 
-  test('between writing a change and telling of it leaves nobody behind', async () => {
+  test('between the write of a change and its update leaves no member uninformed', async () => {
     const { connections, world, second, pair, join } = await twoNodes();
     await pair('a', 'b');
     second.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
@@ -54,28 +54,28 @@ test('the death of a node costs a read of each room with a member of it, and of 
   expect(reads).toBe(1);
 });
 
-/** Watches the turns of the event loop. Returns what ends the watch, and gives the processor time of the longest turn. */
+/** Measures the turns of the event loop. Returns a function that stops and returns the processor time of the longest turn. */
 function longestTurn(): () => number {
   let isOver = false;
   let longestMs = 0;
   let before = process.cpuUsage();
-  const look = () => {
+  const measureTurn = () => {
     const { user, system } = process.cpuUsage(before);
     longestMs = Math.max(longestMs, (user + system) / 1000);
     before = process.cpuUsage();
-    if (!isOver) setImmediate(look);
+    if (!isOver) setImmediate(measureTurn);
   };
-  setImmediate(look);
+  setImmediate(measureTurn);
   return () => {
     isOver = true;
     return longestMs;
   };
 }
 
-test('50,000 departures while the record store is away hold up the event loop at no point', async () => {
+test('50,000 departures while the record store is unreachable never block the event loop', async () => {
   const { world, first } = await twoNodes();
   const ids = Array.from({ length: 50_000 }, (_, n) => `m${n}`);
-  /** As many as the event loop reads of in one turn, roughly. */
+  /** Roughly as many as the event loop reads from in one turn. */
   const groups = Array.from({ length: 50 }, (_, n) => ids.slice(n * 1000, (n + 1) * 1000));
   for (const group of groups) {
     await Promise.all(group.map((id) => first.backplane.join(`r${id}`, seat(id), null, null)));
@@ -91,14 +91,14 @@ test('50,000 departures while the record store is away hold up the event loop at
   await Promise.all(departures);
   mend(first);
   await world.pass(LEASE_MS);
-  // It was 40 ms on an idle machine; 7 s at 18,000 when each departure counted what was owed of all rooms.
+  // It took 40 ms on an idle machine. It took 7 s at 18,000 when each departure counted the seats to release of all rooms.
   expect(end()).toBeLessThan(250);
   const isTaken = (id: string) => world.cluster.record(id).state.members.length > 0;
   expect([...world.cluster.records.keys()].filter(isTaken)).toEqual([]);
 }, 60_000);
 
 describe('a node that is paused beyond its lease', () => {
-  test('acts on no old seat before it has asked: what its members say is held, and then dropped', async () => {
+  test('acts on no old seat before it asks Redis: frames of its members are held, then dropped', async () => {
     const { connections, world, first, second, pair, join } = await twoNodes();
     await pair('a', 'b');
     world.pause(first);
@@ -119,7 +119,7 @@ describe('a node that is paused beyond its lease', () => {
     expect(connections.frames('d')).toEqual(['in the present']);
   });
 
-  test('claims its seats again and disturbs nobody where nobody has noticed', async () => {
+  test('claims its seats again without messages if no other node detected the pause', async () => {
     const { connections, world, first, pair, members } = await twoNodes();
     await pair('a', 'c');
     world.pause(first);
@@ -135,7 +135,7 @@ describe('a node that is paused beyond its lease', () => {
     expect(first.backplane.counters.reclaims).toBe(2);
   });
 
-  test('gets its seats back, and both are told, where the peer was told of its end', async () => {
+  test('gets its seats back if the peer was told of its end, and both members are told', async () => {
     const { connections, world, first, pair } = await twoNodes();
     await pair('a', 'b');
     world.pause(first);
@@ -146,12 +146,12 @@ describe('a node that is paused beyond its lease', () => {
     expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready responder']);
   });
 
-  test('takes no seat over from who has come in its place', async () => {
+  test('takes no seat over from a later member', async () => {
     const { connections, world, first, join } = await twoNodes();
     await join('a', 'phone');
     world.pause(first);
     await world.pass(BOUND_MS);
-    // The same phone, by another network.
+    // The same phone, on another network.
     expect(await join('b', 'phone')).toBe(true);
     await world.settle();
     world.resume(first);
@@ -161,7 +161,7 @@ describe('a node that is paused beyond its lease', () => {
     expect(connections.seats.get('b')).toMatchObject({ roomId: 'r', peerId: null });
   });
 
-  test('takes no seat from which its device has gone by another connection', async () => {
+  test('takes no seat that its device has left by another connection', async () => {
     const { connections, world, first, second, join, members } = await twoNodes();
     await join('a', 'phone');
     await join('d');
@@ -177,7 +177,7 @@ describe('a node that is paused beyond its lease', () => {
     expect(members()).toEqual(['d']);
   });
 
-  test('nor one where that connection is with a node that has died since', async () => {
+  test('takes no such seat either if that connection was on a node that has died', async () => {
     const { connections, world, first, second, join, members } = await twoNodes();
     await join('a', 'phone');
     world.pause(first);
@@ -192,8 +192,8 @@ describe('a node that is paused beyond its lease', () => {
   });
 });
 
-describe('a node that is cut off', () => {
-  test('keeps forwarding between its own members, parts the others, and heals by itself', async () => {
+describe('a partitioned node', () => {
+  test('forwards between its own members, separates the others, and recovers by itself', async () => {
     const { connections, world, first, pair, join } = await twoNodes();
     await pair('a', 'b');
     await join('c', null, 'own');
@@ -219,11 +219,11 @@ describe('a node that is cut off', () => {
     await first.backplane.check();
   });
 
-  test('for so short that its lease still runs: who was parted meets anew, on both sides', async () => {
+  test('reunites separated peers on both sides if its lease has not expired', async () => {
     const { connections, world, first, second, pair } = await twoNodes();
     await pair('a', 'b');
     cut(first);
-    // Its own clock alone runs out: the registry and the other node notice nothing.
+    // The lease expires only by its own clock, not for the registry and the other node.
     first.clock.advance(LEASE_MS);
     await world.settle();
     expect(connections.take('a')).toEqual(['peer_disconnected']);
@@ -236,7 +236,7 @@ describe('a node that is cut off', () => {
     expect(connections.frames('a')).toEqual(['hello']);
   });
 
-  test('lets go at once who leaves, and tells the others when it can', async () => {
+  test('answers a leave at once, and tells other nodes when Redis is reachable', async () => {
     const { connections, world, first, pair, members } = await twoNodes();
     await pair('a', 'b');
     cut(first);
@@ -249,7 +249,7 @@ describe('a node that is cut off', () => {
     expect(connections.take('b')).toEqual(['peer_disconnected']);
   });
 
-  test('and whose member comes back before its seat was given up: its peer sees it go and come', async () => {
+  test('tells the peer if a member comes back before its seat was given up', async () => {
     const { connections, world, first, second, pair, join, members } = await twoNodes();
     await pair('a', 'b');
     cut(first);
@@ -264,8 +264,8 @@ describe('a node that is cut off', () => {
   });
 });
 
-describe('a node that does not listen for a while', () => {
-  test('gets what was said meanwhile, in order, when it does', async () => {
+describe('a node without a subscription for a while', () => {
+  test('gets the messages of that time, in order, when it subscribes again', async () => {
     const { connections, world, first, second, pair } = await twoNodes();
     await pair('a', 'b');
     const { receive } = first.link;
@@ -282,7 +282,7 @@ describe('a node that does not listen for a while', () => {
   });
 });
 
-test('a node that ends gives up its lease, and survivors need not wait for it to run out', async () => {
+test('a node that shuts down releases its lease, so other nodes need not wait for its expiry', async () => {
   const { connections, world, first, second, pair } = await twoNodes();
   await pair('a', 'b');
   await second.backplane.depart('r', 'b', 'disconnect');
@@ -291,7 +291,7 @@ test('a node that ends gives up its lease, and survivors need not wait for it to
   expect(connections.take('a')).toEqual(['peer_disconnected']);
 });
 
-test('two nodes with one id are noticed by both, and neither is ready until one has gone', async () => {
+test('two nodes with one id both detect it, and neither is ready until one has stopped', async () => {
   const { world, first, log } = await twoNodes();
   const twin = world.start('n0');
   await world.pass(LEASE_MS / 2);

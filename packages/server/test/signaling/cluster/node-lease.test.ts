@@ -1,4 +1,4 @@
-// The states of a lease, row by row of the table in docs/cluster.md.
+// The states of a lease, for each row of the table in docs/cluster.md.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ async function turns(count = 12): Promise<void> {
 interface Holder {
   lease: NodeLease;
   link: Link;
-  /** Time of the node itself; that of the registry passes with it. */
+  /** Time of the node; the registry's time advances with it. */
   clock: FakeClock;
   events: string[];
   pass(ms: number): Promise<void>;
@@ -50,7 +50,7 @@ async function hold(cluster?: FakeCluster, shared?: FakeClock): Promise<Holder> 
   return { lease, link, clock, events, pass };
 }
 
-test('a lease that is renewed stays valid, with most of it left at each renewal', async () => {
+test('a renewed lease stays valid, with most of it left at each renewal', async () => {
   const { lease, events, pass } = await hold();
   await pass(10 * TTL_MS);
   expect([lease.incarnation, lease.state, lease.acts, events]).toEqual([1, 'valid', true, []]);
@@ -72,8 +72,8 @@ describe('a processId that was paused beyond its lease', () => {
     expect(lease.acts).toBe(true);
   });
 
-  test('goes on under its lease where the registry still has it', async () => {
-    // Only its own clock ran: the registry thinks that hardly any time has passed.
+  test('keeps its lease if the registry still has it', async () => {
+    // Only its own clock advanced: for the registry, hardly any time has passed.
     const { lease, clock, events } = await hold();
     clock.pause(2 * TTL_MS);
     expect(lease.acts).toBe(false);
@@ -82,7 +82,7 @@ describe('a processId that was paused beyond its lease', () => {
     expect(events).toEqual(['regained']);
   });
 
-  test('takes a new lease, under an id that nobody ever had, where it is lost', async () => {
+  test('takes a new lease under a new id if the lease is lost', async () => {
     const registryClock = new FakeClock();
     const { lease, clock, events } = await hold(new FakeCluster(registryClock), registryClock);
     registryClock.advance(2 * TTL_MS);
@@ -94,7 +94,7 @@ describe('a processId that was paused beyond its lease', () => {
   });
 });
 
-test('a machine that slept is found out by the wall clock, and a clock set back changes nothing', async () => {
+test('the wall clock reveals that the machine slept, and a clock set back changes nothing', async () => {
   const { lease, clock } = await hold();
   clock.set(-24 * 3600 * 1000);
   expect(lease.acts).toBe(true);
@@ -104,7 +104,7 @@ test('a machine that slept is found out by the wall clock, and a clock set back 
   expect(lease.acts).toBe(true);
 });
 
-describe('a registry that cannot be reached', () => {
+describe('an unreachable registry', () => {
   test('changes nothing while the lease runs', async () => {
     const { lease, link, events, pass } = await hold();
     link.fate = () => 'refused';
@@ -112,7 +112,7 @@ describe('a registry that cannot be reached', () => {
     expect([lease.state, lease.acts, events]).toEqual(['valid', true, []]);
   });
 
-  test('is away when the lease has run out, told once, and asked until it answers', async () => {
+  test('makes the lease `away` after its expiry, reports it once, and is asked until it answers', async () => {
     const { lease, link, events, pass } = await hold();
     link.fate = () => 'refused';
     await pass(3 * TTL_MS);
@@ -122,7 +122,7 @@ describe('a registry that cannot be reached', () => {
     expect([lease.incarnation, lease.state, events]).toEqual([2, 'valid', ['away', 'regained']]);
   });
 
-  test('is asked at once when the way to it is said to be open again', async () => {
+  test('is asked at once when it is reported reachable again', async () => {
     const { lease, link, pass } = await hold();
     link.fate = () => 'refused';
     await pass(3 * TTL_MS);
@@ -133,7 +133,7 @@ describe('a registry that cannot be reached', () => {
   });
 });
 
-test('a lease that the registry has forgotten is lost, whatever the clocks say', async () => {
+test('a lease that is missing in the registry is lost, regardless of the clocks', async () => {
   const cluster = new FakeCluster(new FakeClock());
   const { lease, events } = await hold(cluster);
   cluster.leases.clear();
@@ -146,7 +146,7 @@ test('a lease that the registry has forgotten is lost, whatever the clocks say',
   ]);
 });
 
-test('a lease that is stopped is released, and nothing is asked any more', async () => {
+test('a stopped lease is released, and nothing more is asked', async () => {
   const cluster = new FakeCluster(new FakeClock());
   const { lease, pass } = await hold(cluster);
   await lease.stop();

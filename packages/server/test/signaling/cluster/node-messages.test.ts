@@ -1,4 +1,4 @@
-// What one node says to another comes out as it went in, whatever clients say.
+// Messages between nodes are decoded unchanged, for any client data.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
@@ -34,7 +34,7 @@ const record = fc
     past,
   }));
 
-test('a record of the version before this one, which names nobody who has gone, is read', () => {
+test('a record of an earlier version, without past members, is read', () => {
   const text = '7|[5,"room",null,[["a","phone","p.1"]]]';
   expect(decodeRecord(text)).toEqual({
     version: 7,
@@ -85,7 +85,7 @@ test('a record of a room is read as it was written', () => {
   );
 });
 
-test('a batch is read as it was written, with whatever is in the frames', () => {
+test('a batch is read as it was written, with any content of frames', () => {
   fc.assert(
     fc.property(fc.array(item), version, (items, number) => {
       const head = { processId: 'p', stream: 3, number };
@@ -102,7 +102,7 @@ test('an acknowledgment is read as it was written', () => {
   }
 });
 
-test('a message of another format, or one that is cut short, is not read', () => {
+test('a message in another format, or an incomplete one, is rejected', () => {
   const whole = encodeBatch({ processId: 'p', stream: 1, number: 1 }, [
     encodeItem({ kind: 'frame', to: 'a', from: 'b', generation: 1, frame: 'whatever' }),
   ]);

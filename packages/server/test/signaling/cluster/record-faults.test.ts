@@ -1,10 +1,10 @@
-// A room whose members live on two nodes, and what the record store does: gives no answer, refuses a change, forgets.
+// A room with members on two nodes, and faults of the record store: no answer, a refused change, lost data.
 import { describe, expect, test } from 'vitest';
 import { Unavailable } from '../../../src/base/failures.js';
 import { type ClusterNode, type FakeNodes, LEASE_MS } from '../../support/cluster-nodes.js';
 import { seat, twoNodes } from '../../support/two-nodes.js';
 
-describe('an answer that never came', () => {
+describe('a lost answer', () => {
   test.each(['lost', 'refused'] as const)(
     'to a join is `unavailable`, and the seat is free again (%s)',
     async (fate) => {
@@ -34,8 +34,8 @@ describe('an answer that never came', () => {
   });
 });
 
-describe('a register that is full', () => {
-  test('refuses a room that is new, and nothing is left to be done', async () => {
+describe('a full record store', () => {
+  test('refuses a new room, and no task remains', async () => {
     const { connections, world, first, join, members } = await twoNodes();
     world.cluster.isFull = true;
     await expect(join('a')).rejects.toBeInstanceOf(Unavailable);
@@ -43,7 +43,7 @@ describe('a register that is full', () => {
     const before = world.cluster.calls;
     await first.backplane.depart('r', 'a', 'disconnect');
     await world.pass(3000);
-    // Renewals of the leases alone.
+    // Only renewals of the leases.
     expect(world.cluster.calls - before).toBeLessThanOrEqual(2);
     expect(world.cluster.records.size).toBe(0);
     world.cluster.isFull = false;
@@ -52,7 +52,7 @@ describe('a register that is full', () => {
     expect(members()).toEqual(['a']);
   });
 
-  test('takes members in who come back, by either node, and enters again who sits there', async () => {
+  test('accepts members that come back on either node, and present members again', async () => {
     const { connections, world, first, pair, join, members } = await twoNodes();
     await pair('a', 'b');
     world.cluster.isFull = true;
@@ -70,8 +70,8 @@ describe('a register that is full', () => {
   });
 });
 
-describe('a change that failed although the lease runs', () => {
-  test('is made soon after, without anything else happening', async () => {
+describe('a change that failed under a valid lease', () => {
+  test('is made soon after, without another event', async () => {
     const { connections, world, second, pair, members } = await twoNodes();
     await pair('a', 'b');
     second.link.fate = (call) => (call === 'set' ? 'refused' : 'fine');
@@ -84,10 +84,10 @@ describe('a change that failed although the lease runs', () => {
     expect(connections.take('a')).toEqual(['peer_disconnected']);
   });
 
-  test('takes nobody for dead whom it could not ask about', async () => {
+  test('treats no node as dead without an answer', async () => {
     const { connections, world, first, second, pair, join, members } = await twoNodes();
     await pair('a', 'c');
-    // The first has a new lease, of which the second has not heard yet, and now cannot.
+    // The first node has a new lease, which the second cannot read now.
     world.cluster.leases.delete(first.backplane.lease.id);
     await first.backplane.lease.ask();
     await world.settle();
@@ -98,7 +98,7 @@ describe('a change that failed although the lease runs', () => {
   });
 });
 
-test('a take-over that may have been made and is undone turns no roles', async () => {
+test('a take-over of unknown outcome that is undone changes no roles', async () => {
   const { connections, world, first, second, join, members } = await twoNodes();
   world.homes.set('e', 0);
   await join('a', 'phone');
@@ -119,7 +119,7 @@ test('a take-over that may have been made and is undone turns no roles', async (
   expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
 });
 
-test('a burst of joins is `unavailable` to those beyond the bound, and every seat is free when all have gone', async () => {
+test('joins beyond the bound get `unavailable`, and every seat is free when all have left', async () => {
   const { connections, world, first, pair, members } = await twoNodes();
   await pair('a', 'c');
   const ids = Array.from({ length: 2100 }, (_, n) => `x${n}`);
@@ -141,7 +141,7 @@ test('a burst of joins is `unavailable` to those beyond the bound, and every sea
   expect(members()).toEqual([]);
 });
 
-test('a fault of ours is no outage, and is logged', async () => {
+test('an internal error is not an outage, and is logged', async () => {
   const { first, world, join, log } = await twoNodes();
   const fault = new TypeError('a fault of ours');
   first.link.store.compareAndSet = () => {
@@ -155,7 +155,7 @@ test('a fault of ours is no outage, and is logged', async () => {
   );
 });
 
-/** Everything in the record store is lost, and the node hears again. */
+/** Loses all data of the record store, and restores the subscription. */
 async function loseAll(world: FakeNodes, { backplane }: ClusterNode): Promise<void> {
   world.cluster.records.clear();
   world.cluster.leases.clear();
@@ -163,7 +163,7 @@ async function loseAll(world: FakeNodes, { backplane }: ClusterNode): Promise<vo
   await world.pass(LEASE_MS);
 }
 
-test('a room that is made again after its record expired has a later version and generation', async () => {
+test('a room that is created again after its record expired has a later version and generation', async () => {
   const { world, pair } = await twoNodes();
   await pair('a', 'b');
   const before = world.cluster.record('r');
@@ -177,7 +177,7 @@ test('a room that is made again after its record expired has a later version and
   expect(after.generation).toBeGreaterThan(before.generation);
 });
 
-describe('a record store that forgets', () => {
+describe('a record store that loses', () => {
   test.each(['d', 'c'])(
     'everything lets no stranger in before all who sat are back (%s)',
     async (stranger) => {
@@ -200,7 +200,7 @@ describe('a record store that forgets', () => {
     },
   );
 
-  test('everything is filled again by who sits there', async () => {
+  test('everything is filled again by the nodes of present members', async () => {
     const { connections, world, first, pair, members } = await twoNodes();
     await pair('a', 'c');
     await loseAll(world, first);
@@ -225,7 +225,7 @@ describe('a record store that forgets', () => {
     expect(connections.take('a')).toEqual([]);
   });
 
-  test('everything keeps the roles of two of whom one had taken a seat over', async () => {
+  test('everything keeps the roles of two members after a take-over', async () => {
     const { connections, world, first, join, members } = await twoNodes();
     world.homes.set('e', 0);
     await join('a', 'phone');
@@ -238,7 +238,7 @@ describe('a record store that forgets', () => {
     expect([connections.take('e'), connections.take('c')]).toEqual([[], []]);
   });
 
-  test('that two of another node have left lets in who knocks twice', async () => {
+  test('the departure of two members of another node accepts the second join', async () => {
     const { connections, world, second, pair, join } = await twoNodes();
     await pair('b', 'd');
     const before = new Map(world.cluster.records);
@@ -252,7 +252,7 @@ describe('a record store that forgets', () => {
     expect(connections.take('a')).toEqual(['room_full', 'room_joined initiator']);
   });
 
-  test('its last changes keeps no seat for one who has left', async () => {
+  test('its last changes keeps no seat for a member that has left', async () => {
     const { connections, world, first, second, pair, members } = await twoNodes();
     await pair('a', 'b');
     const before = new Map(world.cluster.records);

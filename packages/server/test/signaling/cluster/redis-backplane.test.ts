@@ -1,4 +1,4 @@
-// The backplane on Redis keeps the backplane contract: one node or three, a single Redis or a Cluster of three masters.
+// The backplane on Redis passes the backplane contract: with one node or three, on a single Redis or a Cluster of three masters.
 
 import { describeWith } from '@couplet/testkit/components';
 import { startRedis, startRedisCluster } from '@couplet/testkit/redis-servers';

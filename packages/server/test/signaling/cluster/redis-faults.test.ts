@@ -1,4 +1,4 @@
-// Rooms on a real Redis that forgets its scripts or its data, is away, or lets a connection drop; and what talking costs it.
+// Rooms on a real Redis that loses its scripts, its data or a connection, or is unreachable; and the commands per message.
 import { randomUUID } from 'node:crypto';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
@@ -20,7 +20,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
   const countOf = (redis: Redis): number =>
     [...redis.counts.values()].reduce((sum, count) => sum + count, 0);
 
-  /** `…0` lives on the first node, `…1` on the second. */
+  /** `…0` is on the first node, `…1` on the second. */
   async function twoNodes(urls = [server.url, server.url], leaseSeconds = 2) {
     const connections = new RecordingConnections();
     const redises = await Promise.all(urls.map((url) => openRedis(url, 500)));
@@ -49,7 +49,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     return { connections, world, redises, first, second, join, pair, hears };
   }
 
-  /** Says something and waits until it is heard: the two really have each other. */
+  /** Sends a message and waits for its arrival, which shows that the two are peers. */
   async function reaches(
     { connections, world }: Awaited<ReturnType<typeof twoNodes>>,
     from: string,
@@ -60,7 +60,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     await eventually(() => expect(connections.frames(to)).toContain(word));
   }
 
-  test('two who sit on one node talk without a single command', async () => {
+  test('messages between peers on one node take no command', async () => {
     const { connections, world, first, pair } = await twoNodes(undefined, 300);
     await pair('a0', 'b0');
     const before = countOf(first.redis);
@@ -70,7 +70,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     expect(countOf(first.redis)).toBe(before);
   });
 
-  test('what two on different nodes say in one turn is one publication, in order', async () => {
+  test('messages of one turn between two nodes are one publication, in order', async () => {
     const { connections, world, first, pair } = await twoNodes(undefined, 300);
     await pair('a0', 'b1');
     const before = countOf(first.redis);
@@ -81,7 +81,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     expect(countOf(first.redis)).toBe(before + 1);
   });
 
-  test('of a hundred joins from two nodes at once exactly two get a seat', async () => {
+  test('of a hundred concurrent joins on two nodes exactly two get a seat', async () => {
     const { connections, world, join } = await twoNodes();
     const ids = Array.from({ length: 100 }, (_, n) => `c${n}`);
     const seated = await Promise.all(ids.map((id) => join(id)));
@@ -108,7 +108,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     expect(connections.take('b1')).toEqual(['peer_disconnected', 'room_ready responder']);
   });
 
-  test('every node shows the rooms of all', async () => {
+  test('every node lists the rooms of all nodes', async () => {
     const { world, first, second, join, pair } = await twoNodes();
     await pair('a0', 'b1', 'both');
     await join('c0', 'one');
@@ -125,7 +125,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     }
   });
 
-  test('a node that dies is found out, and its members’ peers are told', async () => {
+  test('the death of a node is detected, and its members’ peers are told', async () => {
     const { connections, world, second, pair, hears } = await twoNodes(undefined, 1);
     await pair('a0', 'b1');
     const start = performance.now();
@@ -138,7 +138,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
   });
 
   describe('Redis', () => {
-    test('that has forgotten its scripts gets them again', async () => {
+    test('that has lost its scripts gets them again', async () => {
       const cluster = await twoNodes();
       await cluster.pair('a0', 'b1');
       await server.admin('SCRIPT', 'FLUSH');
@@ -148,7 +148,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
       await reaches(cluster, 'd1', 'a0');
     });
 
-    test('that is away takes joins, not the talk of who sits on one node; and all heals by itself', async () => {
+    test('that is unreachable fails joins, but not messages within a node, and the nodes recover by themselves', async () => {
       const cluster = await twoNodes(undefined, 1);
       const { connections, first, join, pair, hears } = cluster;
       await pair('a0', 'b0', 'own');
@@ -178,7 +178,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
       expect([connections.take('a0'), connections.take('b0')]).toEqual([[], []]);
     });
 
-    test('that comes back with nothing is told all seats by who sits there', async () => {
+    test('that comes back empty gets all seats from the nodes of present members', async () => {
       const empty = await startRedis();
       onTestFinished(() => empty.dispose());
       const cluster = await twoNodes([empty.url, empty.url]);
@@ -200,7 +200,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     });
   });
 
-  test('what happened while a node did not hear is made up for when it does', async () => {
+  test('changes during a lost subscription are delivered after the next one', async () => {
     const proxy = await startTcpProxy(server.port);
     onTestFinished(() => proxy.close());
     const cluster = await twoNodes([`redis://127.0.0.1:${proxy.port}`, server.url], 30);
@@ -212,7 +212,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     await join('d1');
     expect(connections.take('a0')).toEqual([]);
     proxy.mend();
-    // By the news, which is said until it is heard, or by reading the room, whichever comes first.
+    // By the update, which is repeated until it is acknowledged, or by a read of the room.
     const told: string[] = [];
     await eventually(() => {
       told.push(...connections.take('a0'));
@@ -223,7 +223,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
     await reaches(cluster, 'd1', 'a0');
   });
 
-  test('what is said to a node that does not hear, and what a killed connection loses, arrives once and in order', async () => {
+  test('messages during a lost subscription, and those that a killed connection loses, arrive once and in order', async () => {
     const proxy = await startTcpProxy(server.port);
     onTestFinished(() => proxy.close());
     const urls = [`redis://127.0.0.1:${proxy.port}`, server.url];

@@ -1,4 +1,4 @@
-// Two servers, each a process of its own, over one Redis: peers on different nodes, one of which is killed, paused or told to end.
+// Two server processes over one Redis, with peers on different nodes, one of which is killed, paused or shut down.
 import { randomUUID } from 'node:crypto';
 import { build, type ChildServer, startChild } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
@@ -30,7 +30,7 @@ describeWith(['redis-server'], 'two servers over one Redis', () => {
     return servers;
   }
 
-  /** Two in a room, each on a server of its own. The first is the initiator. */
+  /** Two peers, each on its own server. The first is the initiator. */
   async function pairAcross(one: ChildServer, other: ChildServer, roomId: string) {
     const first = await Peer.connect(one.wsUrl);
     await first.join(roomId);
@@ -41,7 +41,7 @@ describeWith(['redis-server'], 'two servers over one Redis', () => {
     return [first, second] as const;
   }
 
-  test('peers on two servers talk, in order and with nothing lost', async () => {
+  test('peers on two servers get all messages in order', async () => {
     const [one, other] = await twoServers();
     const roomId = randomUUID();
     const [first, second] = await pairAcross(one, other, roomId);
@@ -63,7 +63,7 @@ describeWith(['redis-server'], 'two servers over one Redis', () => {
     expect(await other.metric('couplet_node_frames_received_total')).toBe(200);
   });
 
-  test('a server that is killed leaves nobody waiting longer than its lease and a third of it', async () => {
+  test('peers of a killed server are told within its lease and a third of it', async () => {
     const [one, other] = await twoServers();
     const [first] = await pairAcross(one, other, randomUUID());
     const start = performance.now();
@@ -72,7 +72,7 @@ describeWith(['redis-server'], 'two servers over one Redis', () => {
     expect(performance.now() - start).toBeLessThan(LEASE_SECONDS * 1334 + 1000);
   });
 
-  test('a server that was paused beyond its lease forwards nothing from before, and closes who lost the seat', async () => {
+  test('a server that was paused beyond its lease forwards no old message, and closes connections without a seat', async () => {
     const [one, other] = await twoServers();
     const roomId = randomUUID();
     const [zombie, survivor] = await pairAcross(one, other, roomId);
@@ -82,7 +82,7 @@ describeWith(['redis-server'], 'two servers over one Redis', () => {
     await third.join(roomId);
     expect(await third.next('room_ready')).toMatchObject({ isInitiator: false });
     expect(await survivor.next('room_ready')).toMatchObject({ isInitiator: true });
-    // It lies in the buffers of a process that does not know yet that it is dead.
+    // The message waits in the buffers of the paused process.
     zombie.send({ type: 'webrtc_offer', sdp: 'from the past' });
     one.signal('SIGCONT');
     expect(await zombie.closed).toEqual({ code: 1013, reason: 'try_again_later' });
@@ -96,7 +96,7 @@ describeWith(['redis-server'], 'two servers over one Redis', () => {
     });
   });
 
-  test('a server that was paused, and whom nobody missed, goes on as if nothing had been', async () => {
+  test('a server that was paused without detection continues without messages to its clients', async () => {
     const [one, other] = await twoServers();
     const [first, second] = await pairAcross(one, one, randomUUID());
     one.signal('SIGSTOP');
@@ -108,7 +108,7 @@ describeWith(['redis-server'], 'two servers over one Redis', () => {
     expect(await one.metric('couplet_seats_reclaimed_total')).toBe(2);
   });
 
-  test('a server that ends tells the peers of its members at once', async () => {
+  test('the peers of members of a server that shuts down are told at once', async () => {
     const [one, other] = await twoServers();
     const [first, second] = await pairAcross(one, other, randomUUID());
     const start = performance.now();

@@ -4,7 +4,7 @@ import { SerialQueue } from '../../../src/signaling/cluster/serial-queue.js';
 
 const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-test('a task that throws at once is reported, and those after it run', async () => {
+test('a task that throws synchronously is reported, and later tasks run', async () => {
   const errors: unknown[] = [];
   const queue = new SerialQueue(
     () => {},
@@ -24,7 +24,7 @@ test('a task that throws at once is reported, and those after it run', async () 
   expect(queue.busy).toBe(false);
 });
 
-test('beyond its bound a task is refused as unavailable, and one that must run is not', async () => {
+test('beyond the bound `run` rejects with Unavailable, and `mustRun` does not', async () => {
   const queue = new SerialQueue(
     () => {},
     () => {},

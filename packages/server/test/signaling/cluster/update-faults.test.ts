@@ -1,15 +1,15 @@
-// A room whose members live on two nodes, and what is on its way between them: news that are lost or late, frames, moves.
+// A room with members on two nodes, and messages between them: lost or late updates, frames, moves.
 import { describe, expect, test } from 'vitest';
 import { LEASE_MS } from '../../support/cluster-nodes.js';
 import { BOUND_MS, mend, seat, twoNodes } from '../../support/two-nodes.js';
 
-test('a join under way when its peer’s node dies is told so soon after', async () => {
+test('a join in progress when its peer’s node dies is told soon after', async () => {
   const { connections, world, first, second, join, members } = await twoNodes();
   await join('a');
   await world.settle();
   let answer: () => void = () => {};
   const held = new Promise<void>((resolve) => (answer = resolve));
-  // Its write is done, and the answer on its way.
+  // Its write is done, and the answer is in transit.
   second.link.delay = async () => {
     if (members().length === 2) await held;
   };
@@ -25,7 +25,7 @@ test('a join under way when its peer’s node dies is told so soon after', async
   expect(connections.take('b').at(-1)).toBe('peer_disconnected');
 });
 
-test('who has moved hears nothing more of whom it left, even before that one is told', async () => {
+test('a member that has moved gets no message of its old peer, even before the peer is told', async () => {
   const { connections, world, first, pair } = await twoNodes();
   await pair('a', 'c');
   const moving = first.backplane.join('new', seat('a'), null, 'r');
@@ -39,7 +39,7 @@ test('who has moved hears nothing more of whom it left, even before that one is 
   expect(connections.take('c')).toEqual(['peer_left']);
 });
 
-test('who has moved hears nothing of its old room by a claim of it that was under way', async () => {
+test('a member that has moved gets no message of its old room by a claim in progress', async () => {
   const { connections, world, first, pair } = await twoNodes();
   await pair('a', 'c');
   world.pause(first);
@@ -69,8 +69,8 @@ test('who has moved hears nothing of its old room by a claim of it that was unde
   expect(connections.take('c')).toEqual(['peer_left']);
 });
 
-describe('news that never came', () => {
-  test('is missed at the next, by its number', async () => {
+describe('a lost update', () => {
+  test('is detected at the next update, by its number', async () => {
     const { connections, world, first, pair, join } = await twoNodes();
     await pair('a', 'b');
     first.link.receive = () => {};
@@ -85,7 +85,7 @@ describe('news that never came', () => {
     expect(first.backplane.counters.gaps).toBe(1);
   });
 
-  test('is made up for when the inbox hears again', async () => {
+  test('is replaced by a read after the next subscription', async () => {
     const { connections, world, first, pair, join } = await twoNodes();
     await pair('a', 'b');
     first.link.receive = () => {};
@@ -98,7 +98,7 @@ describe('news that never came', () => {
     expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
   });
 
-  test('is made up for before a frame that only makes sense after it', async () => {
+  test('is replaced by a read before a frame that depends on it', async () => {
     const { connections, world, first, second, pair, join } = await twoNodes();
     await pair('a', 'b');
     first.link.receive = () => {};
@@ -106,14 +106,14 @@ describe('news that never came', () => {
     await join('b');
     await world.settle();
     first.link.receive = (text) => first.backplane.receive(text);
-    second.backplane.forward('b', 'a', 'anew');
+    second.backplane.forward('b', 'a', 'again');
     await world.settle();
     expect(connections.take('a')).toEqual(['peer_left', 'room_ready initiator']);
-    expect(connections.frames('a')).toEqual(['anew']);
+    expect(connections.frames('a')).toEqual(['again']);
   });
 });
 
-test('an update that comes after a later state of the room is known changes nothing', async () => {
+test('an update older than the known state of the room changes nothing', async () => {
   const { connections, world, first, pair, join } = await twoNodes();
   await pair('a', 'b');
   const late: string[] = [];
@@ -129,7 +129,7 @@ test('an update that comes after a later state of the room is known changes noth
   expect(connections.take('a')).toEqual([]);
 });
 
-test('two who sit on one node talk without a call to anything shared', async () => {
+test('messages between peers on one node call nothing shared', async () => {
   const { connections, world, first, pair } = await twoNodes();
   await pair('a', 'c');
   const { calls } = world.cluster;
@@ -139,7 +139,7 @@ test('two who sit on one node talk without a call to anything shared', async () 
   expect(world.cluster.calls).toBe(calls);
 });
 
-test('a frame for a connection that has gone is dropped, and counted', async () => {
+test('a frame for a closed connection is dropped and counted', async () => {
   const { connections, world, second, pair } = await twoNodes();
   await pair('a', 'b');
   const leaving = world.backplaneOf('a').depart('r', 'a', 'disconnect');
@@ -151,8 +151,8 @@ test('a frame for a connection that has gone is dropped, and counted', async () 
   expect(world.node(0).backplane.counters.frameDrops.parted).toBe(1);
 });
 
-describe('a frame between two who both stay', () => {
-  test('is published again where the publication failed, or was lost on its way, and arrives once', async () => {
+describe('a frame between two members who both stay', () => {
+  test('is published again if the publication failed or was lost, and arrives once', async () => {
     const { connections, world, first, second, pair } = await twoNodes();
     await pair('a', 'b');
     let calls = 0;
@@ -172,7 +172,7 @@ describe('a frame between two who both stay', () => {
     expect([connections.take('a'), connections.take('b')]).toEqual([[], []]);
   });
 
-  test('that is given up ends the generation, and both are told', async () => {
+  test('ends the generation if it is given up, and both are told', async () => {
     const { connections, world, first, second, pair } = await twoNodes();
     await pair('a', 'b');
     first.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
@@ -189,7 +189,7 @@ describe('a frame between two who both stay', () => {
     expect([connections.frames('a'), connections.frames('b')]).toEqual([['hello'], ['hello']]);
   });
 
-  test('that finds more waiting than may wait ends the generation', async () => {
+  test('ends the generation if the queue is full', async () => {
     const { connections, world, first, pair } = await twoNodes();
     await pair('a', 'b');
     const frame = 'x'.repeat(1024 * 1024);
@@ -200,14 +200,14 @@ describe('a frame between two who both stay', () => {
   });
 });
 
-test('a dead node is published to a bounded number of times', async () => {
+test('publications to a dead node are bounded', async () => {
   const { world, first, second, pair } = await twoNodes();
   await pair('a', 'b');
   second.link.receive = undefined;
   second.link.fate = () => 'refused';
-  first.backplane.forward('a', 'b', 'to the dead');
+  first.backplane.forward('a', 'b', 'to a dead node');
   await world.pass(2 * LEASE_MS);
-  // By one who still has a record with a member of that node.
+  // By a member whose node still has a record with a member of that node.
   await first.backplane.join('r', seat('a2'), null, null);
   await world.pass(2 * LEASE_MS);
   let publications = 0;
@@ -219,7 +219,7 @@ test('a dead node is published to a bounded number of times', async () => {
   expect(publications).toBe(0);
 });
 
-test('a message of another version is dropped and counted, and logged once', async () => {
+test('a message in the format of another version is dropped, counted, and logged once', async () => {
   const { connections, first, second, world, pair, log } = await twoNodes();
   await pair('a', 'b');
   for (const text of ['p1|1|1\nf5|1|b|a\nhello', '[3,"n1",1,1,[]]\n', 'p1|1|1|a']) {
@@ -232,7 +232,7 @@ test('a message of another version is dropped and counted, and logged once', asy
   expect(connections.frames('a')).toEqual(['still here']);
 });
 
-test('a frame that is sent again, together with later ones, arrives once', async () => {
+test('a frame that is published again, with later ones, arrives once', async () => {
   const { connections, first, second, world, pair } = await twoNodes();
   await pair('a', 'b');
   await world.pass(500);
@@ -257,7 +257,7 @@ test('a frame that is sent again, together with later ones, arrives once', async
   expect(arrivals).toHaveLength(count);
 });
 
-test('more than one publication may hold is sent in several, in order', async () => {
+test('items beyond the size of one publication are sent in several, in order', async () => {
   const { connections, second, world, pair } = await twoNodes();
   await pair('a', 'b');
   const before = second.backplane.counters.batchesSent;

@@ -1,4 +1,4 @@
-// Frames of clients, found in what was read and freed of their masks.
+// Client frames are found in the bytes of a read, and unmasked.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ClientFrame, endOfFrames } from '../../../src/signaling/fast-lane/client-frame.js';
@@ -8,7 +8,7 @@ import { frame, OPCODES, textFrame } from '../../fuzz/raw-frames.js';
 const TEXT = textFrame('text');
 const PING = frame({ opcode: OPCODES.ping });
 
-test('a payload of any length is found and unmasked, wherever it lies and goes', () => {
+test('a payload of any length is found and unmasked, at any offset', () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 300 }),
@@ -32,7 +32,7 @@ test('a payload of any length is found and unmasked, wherever it lies and goes',
   );
 });
 
-test('a head that is not all there is not read', () => {
+test('an incomplete header is not read', () => {
   const long = frame({ opcode: OPCODES.text, payload: Buffer.alloc(70_000) });
   for (let bytes = 0; bytes < 14; bytes++) {
     expect(new ClientFrame().read(long.subarray(0, bytes), 0)).toBe(false);
@@ -50,7 +50,7 @@ test.each([
   expect(endOfFrames(bytes, owedBefore, bytes.length)).toBe(bytes.length + owed);
 });
 
-test('frames are found up to the one in which the limit lies', () => {
+test('frames are found up to the one that contains the limit', () => {
   const bytes = Buffer.concat([PING, TEXT, PING, TEXT]);
   const second = PING.length + TEXT.length;
   expect(endOfFrames(bytes, 0, PING.length + 1)).toBe(second);

@@ -1,4 +1,4 @@
-// What goes by the fast lane and what by ws comes to the same: however frames are mixed and reads are cut, and whoever reads slowly.
+// The fast lane and ws have the same results, for any mix of frames, any split of reads, and slow readers.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -21,7 +21,7 @@ const HANDSHAKE =
   'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
 
-/** Something that a client sends, what its peer gets of it, and what the client is answered. */
+/** A client's input, the resulting message to its peer, and the answer to the client. */
 interface Item {
   bytes: Buffer;
   forwarded?: object;
@@ -70,7 +70,7 @@ const items: fc.Arbitrary<Item> = fc.oneof(
 
 let rooms = 0;
 
-/** A client of bytes, and its peer, in a room of their own. */
+/** A client that sends raw bytes, and its peer, in a separate room. */
 async function rawPair({
   wsUrl,
 }: {
@@ -88,10 +88,10 @@ async function rawPair({
   return { raw, peer, from, roomId };
 }
 
-/** What a client was answered, after its join. */
+/** The answers to a client, after its join. */
 function answersIn(received: Buffer): string[] {
   const frames = new FrameReader().read(received.subarray(received.indexOf('\r\n\r\n') + 4));
-  // A slow run meets the heartbeat.
+  // A slow run can include heartbeats.
   const answers = frames.slice(3).filter(({ opcode }) => opcode !== ping);
   return answers.map(({ opcode, payload }) => {
     if (opcode === OPCODES.close) return `close ${payload.readUInt16BE(0)}`;
@@ -146,7 +146,7 @@ test.each([
   expect(await peer.sync()).toEqual([]);
 });
 
-test('what a slow reader has yet to read stays as it was sent, whatever others send meanwhile', async () => {
+test('unread frames of a slow reader stay unchanged while others send', async () => {
   const [sender, reader] = await pairOfPeers(server.wsUrl, 'slow');
   const [busy, other] = await pairOfPeers(server.wsUrl, 'busy');
   const bulk = 'x'.repeat(8000);
@@ -173,7 +173,7 @@ test('a message over the cap is left to ws, which closes with 1009', async () =>
   expect((await reader.next()).type).toBe('peer_disconnected');
 });
 
-test('who sends too fast is warned, then closed, and what came before is passed on', async () => {
+test('a client that sends too fast is warned, then closed, and its earlier messages are forwarded', async () => {
   const strict = await startServer({ MAX_MESSAGES_PER_SECOND: '10' });
   onTestFinished(() => strict.close());
   const [sender, reader] = await pairOfPeers(strict.wsUrl, 'strict');
@@ -190,7 +190,7 @@ test('who sends too fast is warned, then closed, and what came before is passed 
   expect(passedOn).toBeLessThan(500);
 });
 
-test('who sends messages is heard, whether or not it answers pings', async () => {
+test('a client that sends messages stays open, even without answers to pings', async () => {
   const clock = new FakeClock();
   const patient = await startServer({ HEARTBEAT_SECONDS: '30' }, { clock });
   onTestFinished(() => patient.close());
@@ -205,7 +205,7 @@ test('who sends messages is heard, whether or not it answers pings', async () =>
   }
 });
 
-test('what is sent after a join waits for it, and goes to the new room', async () => {
+test('messages after a join wait for it, and go to the new room', async () => {
   let asked = () => {};
   let letIn = (_mayJoin: boolean) => {};
   const isAsked = new Promise<void>((resolve) => {
@@ -224,7 +224,7 @@ test('what is sent after a join waits for it, and goes to the new room', async (
   mover.send({ type: 'join_room', roomId: 'guarded' });
   await isAsked;
   mover.send(candidate('for the new room'));
-  // An answer to somebody else shows that what was sent before it has been read.
+  // An answer to another client shows that the earlier bytes have been read.
   expect(await left.sync()).toEqual([]);
   letIn(true);
   await mover.next('room_joined');
@@ -232,7 +232,7 @@ test('what is sent after a join waits for it, and goes to the new room', async (
   expect((await left.next()).type).toBe('peer_left');
 });
 
-test('ws listens to the data of a stream once: the lane takes the place of that listener', async () => {
+test('ws has one data listener on a stream, which the lane replaces', async () => {
   const http = createServer();
   onTestFinished(() => void http.close());
   const acceptor = new WebSocketServer({ noServer: true });

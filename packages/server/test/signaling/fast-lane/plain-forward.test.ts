@@ -1,4 +1,4 @@
-// What is recognised as text is what the long way would accept, member for member; all else is left to the long way.
+// A recognized message is one that parse.ts accepts with the same members; all others are left to parse.ts.
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
 import fc from 'fast-check';
@@ -65,7 +65,7 @@ test.each([
   expect(Object.keys(JSON.parse(json))).toEqual(members);
 });
 
-test('a description of megabytes of escapes takes the long way, and ends nothing', () => {
+test('a description with megabytes of escapes goes through parse.ts without an error', () => {
   const text = `{"type":"webrtc_offer","sdp":"${'\\n'.repeat(8_000_000)}"}`;
   expect(plainForward(text)).toBeUndefined();
   expect(parseMessage(text).kind).toBe('message');
@@ -85,7 +85,7 @@ test.each([
   expect(parseMessage(text)).toMatchObject({ kind: 'fault', code: 'invalid_json' });
 });
 
-test('whatever is done to a message, what is still recognised is valid, and says each thing once', () => {
+test('after any edit, a recognized message is valid, and has each member once', () => {
   const pieces = fc.constantFrom(
     ...PLAIN,
     '"',
@@ -117,7 +117,7 @@ test('whatever is done to a message, what is still recognised is valid, and says
       expect(recognised).toBe(value.type);
       const check = checks[value.type as keyof typeof checks];
       expect(check.Check(value)).toBe(true);
-      // Written anew it is the same text, but for escapes: no member is there twice, and none beside those of the schema.
+      // Serialized again it is the same text, except for escapes: no member occurs twice, and all are in the schema.
       if (value.type === 'ice_candidate') expect(JSON.stringify(value)).toBe(text);
       else {
         const inner = text.slice(`{"type":"${value.type}","sdp":"`.length, -2);

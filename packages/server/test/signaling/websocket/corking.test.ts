@@ -1,10 +1,10 @@
-// Memory that is lent to streams for one turn: whoever may still read it keeps it.
+// Memory is lent to streams for one turn; a stream that may still read it keeps it.
 import { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { Corking } from '../../../src/signaling/websocket/corking.js';
 
-/** A TCP socket that is not connected yet, and so keeps what it is given. */
+/** A TCP socket that is not connected yet, so it keeps written chunks. */
 const unconnected = () => Object.assign(new Socket(), { connecting: true });
 
 const lentOf = (corking: Corking) => {
@@ -13,7 +13,7 @@ const lentOf = (corking: Corking) => {
   return corking.frames.run();
 };
 
-test('frames are lent to a socket that has nothing left, and the next turn uses their memory again', () => {
+test('frames are lent to a socket without pending bytes, and the next turn reuses their memory', () => {
   const corking = new Corking();
   const { bytes } = corking.frames;
   const frames = lentOf(corking);
@@ -22,7 +22,7 @@ test('frames are lent to a socket that has nothing left, and the next turn uses 
   expect(corking.frames.bytes).toBe(bytes);
 });
 
-test('a socket that did not take all keeps the memory, and the next turn has other', () => {
+test('a socket with pending bytes keeps the memory, and the next turn gets new memory', () => {
   const corking = new Corking();
   const { bytes } = corking.frames;
   const socket = unconnected();

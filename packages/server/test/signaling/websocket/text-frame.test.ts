@@ -1,14 +1,14 @@
-// Our frames, read by the library that a client would use.
+// The library of a client reads Couplet's frames.
 import type { Writable } from 'node:stream';
 
 import { expect, test } from 'vitest';
 import * as ws from 'ws';
 import { textFrame } from '../../../src/signaling/websocket/text-frame.js';
 
-/** What ws reads frames with: exported, but unknown to its types. */
+/** The frame parser of ws, which is exported but missing in its types. */
 const { Receiver } = ws as unknown as { Receiver: new () => Writable };
 
-/** The messages that a client makes of these bytes. */
+/** The messages that a client parses from these bytes. */
 function messagesIn(...frames: Buffer[]): Promise<string[]> {
   return new Promise((resolve, reject) => {
     const messages: string[] = [];
