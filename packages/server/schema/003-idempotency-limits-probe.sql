@@ -9,7 +9,7 @@ CREATE TABLE idempotency (
 ) WITHOUT ROWID;
 CREATE INDEX idx_idempotency_exp ON idempotency (exp);
 
--- Where the pending was created: HMAC of the client address under a key that each start of the server makes anew, so
+-- Where the pending was created: HMAC of the client address under a key that each start of the server replaces, so
 -- that it can be counted while the pending lives and means nothing to anyone else.
 ALTER TABLE pendings ADD COLUMN origin TEXT;
 CREATE INDEX idx_pendings_origin ON pendings (origin) WHERE origin IS NOT NULL;

@@ -1,4 +1,4 @@
-// What budgets of guesses promise, wherever they are kept: with stores in which codes really live, asked at two nodes.
+// The contract of guess budgets, for memory and Redis: with stores that hold real codes, used through two nodes.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { describe, expect, test } from 'vitest';
@@ -19,7 +19,7 @@ import { create } from '../support/store-calls.js';
 export interface GuessNode {
   readonly store: PairingStore;
   readonly budgets: GuessBudgets;
-  /** Absent where the store counts requests with a key. */
+  /** Absent if the store counts requests with a key. */
   readonly keyed?: Quota;
 }
 
@@ -33,7 +33,7 @@ interface Try {
   request?: GuessRequest;
   isRight?: boolean;
   node?: number;
-  /** Its Idempotency-Key, and the code, which is otherwise another one each time. */
+  /** Its Idempotency-Key, and its code, which by default is a new one each time. */
   key?: string;
   code?: string;
 }
@@ -87,7 +87,7 @@ export function guessContract(name: string, open: OpenNodes): void {
       return inFlight.run(once, work, async (repeat) => store.recall?.(now, repeat));
     };
 
-    /** Tries a code that was prepared for it; resolves to the kind of the outcome, or to the seconds to wait. */
+    /** Tries a code prepared for it; resolves to the kind of the outcome, or to the seconds to wait. */
     const guess = async (address: string, how: Try = {}): Promise<string | number> => {
       const code = how.code ?? newCode();
       const isLive = (how.request === 'create') !== (how.isRight ?? false);
@@ -102,7 +102,7 @@ export function guessContract(name: string, open: OpenNodes): void {
       );
     };
 
-    /** Fails one after the other; how long to wait before each is waited for. */
+    /** Fails repeatedly, and waits for as long as required before each attempt. */
     const fail = async (address: string, times: number, request: GuessRequest = 'accept') => {
       for (let n = 0; n < times; n++) {
         let answer = await guess(address, { request });
@@ -112,7 +112,7 @@ export function guessContract(name: string, open: OpenNodes): void {
         }
       }
     };
-    /** Seconds that an address has to wait; an attempt that need not leaves no trace. */
+    /** Seconds that an address has to wait. If it need not wait, the attempt has no effect. */
     const waitOf = async (address: string, request: GuessRequest = 'accept') => {
       const answer = await guess(address, { request, isRight: true });
       return typeof answer === 'number' ? answer : 0;
@@ -123,7 +123,7 @@ export function guessContract(name: string, open: OpenNodes): void {
   const isTold = (answer: string | number) => typeof answer === 'string';
 
   describe(`${name}: guesses`, () => {
-    test('failures beyond the free ones cost a wait that doubles, and runs off', async () => {
+    test('failures beyond the free ones cause a wait that doubles and expires', async () => {
       const { clock, fail, waitOf } = await setUp();
       await fail('a', free);
       expect(await waitOf('a')).toBe(0);
@@ -136,7 +136,7 @@ export function guessContract(name: string, open: OpenNodes): void {
       expect(await waitOf('a')).toBe(0);
     });
 
-    test('one failure is forgiven for each span without one', async () => {
+    test('one failure is forgiven for each period without a failure', async () => {
       const { clock, fail, waitOf } = await setUp();
       await fail('a', free);
       clock.advance(forgiveSeconds * 1000);
@@ -155,7 +155,7 @@ export function guessContract(name: string, open: OpenNodes): void {
       expect(await waitOf('a')).toBe(0);
     });
 
-    test('a clock that is set back frees everyone, but not by seconds', async () => {
+    test('if the clock is set back by far, all waits end; by seconds, they do not', async () => {
       const { clock, fail, waitOf } = await setUp();
       await fail('a', free + 9);
       clock.set(-5000);
@@ -164,7 +164,7 @@ export function guessContract(name: string, open: OpenNodes): void {
       expect(await waitOf('a')).toBe(0);
     });
 
-    test('of a burst of accepts and creates at two nodes an address is told the free failures and one', async () => {
+    test('in a burst of accepts and creates at two nodes, an address learns of the free failures and one more', async () => {
       const { guess, counted, waitOf } = await setUp();
       const requests = ['accept', 'create'] as const;
       const answers = await many(200, (n) =>
@@ -176,16 +176,16 @@ export function guessContract(name: string, open: OpenNodes): void {
       expect(await waitOf('b')).toBe(0);
     });
 
-    test('failed checks have a wider budget of their own, and never cost an accept', async () => {
+    test('failed checks have a separate, wider budget, and never use up the budget of accepts', async () => {
       const { guess, waitOf } = await setUp();
       const answers = await many(300, () => guess('a', { request: 'check' }));
       expect(answers.filter(isTold)).toHaveLength(CHECK_GUESSES.free + 1);
-      // A check that is refused reveals nothing, not even to the creator of the code.
+      // A refused check reveals nothing, not even to the creator of the code.
       expect(await waitOf('a', 'check')).toBe(1);
       expect(await waitOf('a')).toBe(0);
     });
 
-    test('a hundred right codes of one address at once pass and cost nothing, also with its last free failure', async () => {
+    test('a hundred concurrent right codes of one address pass and are not counted, even with its last free failure', async () => {
       for (const failed of [0, free]) {
         const { guess, fail, waitOf } = await setUp();
         await fail('a', failed);
@@ -199,7 +199,7 @@ export function guessContract(name: string, open: OpenNodes): void {
       }
     });
 
-    test('of a burst from many addresses no more failures are told than the ceiling; each address has one try', async () => {
+    test('in a burst from many addresses, no more failures are reported than the ceiling; each address has one try', async () => {
       const { guess, guesses, counted } = await setUp({ ceiling: 50 });
       const answers = await many(1000, (n) =>
         guess(`address ${n % 100}`, { node: ((n / 100) % 2) | 0 }),
@@ -210,7 +210,7 @@ export function guessContract(name: string, open: OpenNodes): void {
       expect(await guesses.alarmed()).toBe(true);
     });
 
-    test('beyond the ceiling a right code of a clean address is answered, a wrong one is 429 until the next minute, and so is all of an address that has failed', async () => {
+    test('beyond the ceiling, a right code of an address without failures is answered and a wrong one is 429 until the next minute; an address with failures gets 429 for every code', async () => {
       const { guess, guesses, clock, waitOf } = await setUp({ ceiling: 2 });
       clock.advance(20_000);
       expect(await guess('a')).toBe('not_found_or_expired');
@@ -229,14 +229,14 @@ export function guessContract(name: string, open: OpenNodes): void {
       expect(await guess('a')).toBe('not_found_or_expired');
     });
 
-    test('what is refused is no failure: one address alone cannot reach the ceiling', async () => {
+    test('refused attempts are not failures: one address alone cannot reach the ceiling', async () => {
       const { guess, guesses, counted } = await setUp({ ceiling: CHECK_GUESSES.free + 2 });
       await many(400, () => guess('a', { request: 'check' }));
       expect(await guesses.alarmed()).toBe(false);
       expect(counted.check).toBe(CHECK_GUESSES.free + 1);
     });
 
-    test('a repeat with its key is answered as the first time, costs nothing, and is no failure', async () => {
+    test('a repeat with its key gets the first answer, and is not counted', async () => {
       const { guess, counted, waitOf } = await setUp();
       const first = { code: '999999', key: 'one' };
       for (let n = 0; n < 100; n++) {
@@ -248,11 +248,11 @@ export function guessContract(name: string, open: OpenNodes): void {
       expect(await waitOf('a')).toBe(1);
       expect(await guess('a', { ...first })).toBe('not_found_or_expired');
       expect(await guess('a', { ...first, code: '999998' })).toBe('key_reused');
-      // A key that was refused is free for the same request later.
+      // A refused key may be used again later by the same request.
       expect(await guess('a', { code: '999997', key: 'late' })).toBe(1);
     });
 
-    test('of repeats at once, at two nodes, one is a guess', async () => {
+    test('of concurrent repeats at two nodes, one counts as a guess', async () => {
       const { guess, counted } = await setUp();
       const repeats = await many(2, (node) =>
         guess('a', { code: '999999', key: 'one', node }).catch(String),
@@ -261,7 +261,7 @@ export function guessContract(name: string, open: OpenNodes): void {
       expect(counted.accept).toBe(1);
     });
 
-    test('creates are taken out of the quota of their address: so many at once, then one each interval, and no more than whole', async () => {
+    test('creates use the quota of their address: a burst, then one per interval, and never more than the full quota', async () => {
       const { guess, clock, waitOf, guesses } = await setUp({ createsPerHour: 60 });
       const take = (n = 0) => guess('a', { request: 'create', isRight: true, node: n % 2 });
       const drain = async () => (await many(80, take)).filter(isTold).length;

@@ -1,11 +1,11 @@
-// What every PairingStore must do: run once per implementation. Times lie in the year 2100, so no store expires rows by its own clock.
+// The contract of every PairingStore. Times are in the year 2100, so that no store expires rows by its own clock.
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { secretHash } from '../../src/base/device-secrets.js';
 import type { PairingStore, StoreLimits } from '../../src/pairing/store.js';
 import { LEGAL_IDS } from '../support/ids.js';
 import { accept, create, purge, secretOf } from '../support/store-calls.js';
 
-/** One more store over the data of the same test; the suite closes it. */
+/** Another store over the data of the same test; the suite closes it. */
 export type OpenStore = (limits?: Partial<StoreLimits>) => Promise<PairingStore>;
 
 const NOW = Date.UTC(2100, 0, 1, 12, 0, 0, 500);
@@ -15,10 +15,10 @@ const UNTIL = NOW + 600_000;
 /**
  * Describes the contract.
  *
- * @param open - makes a place for data that is empty, and gives what opens stores over it
+ * @param open - prepares an empty place for data, and returns a function that opens stores over it
  */
 export function pairingStoreContract(name: string, open: () => Promise<OpenStore>): void {
-  /** This many stores over the same, empty data. */
+  /** This many stores over the same data, which is empty at first. */
   const stores = async (count: number, limits?: Partial<StoreLimits>): Promise<PairingStore[]> => {
     const opener = await open();
     return Promise.all(
@@ -50,7 +50,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt: LATER });
     });
 
-    test('the code of another device is a conflict and stays as it is', async () => {
+    test('the code of another device is a conflict and is not changed', async () => {
       const store = await fresh();
       await create(store, '000001', 'a', LATER, NOW);
       expect(await create(store, '000001', 'b', LATER + 1, NOW)).toEqual({ kind: 'conflict' });
@@ -58,7 +58,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.check('000001', 'b', NOW)).toEqual({ kind: 'not_found_or_expired' });
     });
 
-    test('the same device renews its waiting code, also to a shorter life', async () => {
+    test('the same device renews its waiting code, also with a shorter lifetime', async () => {
       const store = await fresh();
       await create(store, '000001', 'a', LATER, NOW);
       for (const expiresAt of [LATER + 1, LATER - 1]) {
@@ -81,7 +81,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.check('000001', 'a', LATER)).toEqual({ kind: 'not_found_or_expired' });
     });
 
-    test('an accepted code is a conflict for everybody, its own device included', async () => {
+    test('an accepted code is a conflict for every device, including its creator', async () => {
       const store = await fresh();
       await pair(store, '000001', ['a', 'b', 'room']);
       for (const device of ['a', 'b', 'c']) {
@@ -90,7 +90,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId: 'room' });
     });
 
-    test('a collected code, and an accepted one that nobody collected in time, are free', async () => {
+    test('a collected code is free, and so is an accepted code that was not collected in time', async () => {
       const store = await fresh();
       await pair(store, '000001', ['a', 'b', 'room 1']);
       await store.check('000001', 'a', NOW);
@@ -99,7 +99,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await create(store, '000002', 'c', UNTIL + 9, UNTIL)).toMatchObject({
         kind: 'created',
       });
-      // Nothing of the earlier pairing is left in it.
+      // It contains nothing of the earlier pairing.
       expect(await store.check('000002', 'c', UNTIL)).toMatchObject({ kind: 'waiting' });
       expect(await accept(store, '000002', 'd', 'room 3', UNTIL + 9, UNTIL)).toMatchObject({
         kind: 'accepted',
@@ -133,7 +133,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       });
     });
 
-    test('its own code is refused to a device, and goes on waiting', async () => {
+    test('a device cannot accept its own code, which stays waiting', async () => {
       const store = await fresh();
       await create(store, '000001', 'a', LATER, NOW);
       expect(await accept(store, '000001', 'a', 'room', UNTIL, NOW)).toEqual({ kind: 'own_code' });
@@ -153,7 +153,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.findRoom('room', NOW)).toMatchObject({ client2: 'b' });
     });
 
-    test('of many accepts through several stores one wins', async () => {
+    test('of many accepts through several stores, one succeeds', async () => {
       const several = await stores(4);
       const [first] = several as [PairingStore];
       await create(first, '000001', 'a', LATER, NOW);
@@ -174,7 +174,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await first.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId });
     });
 
-    test('the pending is collectable until the time given or its own expiry, the later', async () => {
+    test('the pending is collectable until the given time or its own expiry, whichever is later', async () => {
       const store = await fresh();
       await create(store, '000001', 'a', LATER, NOW);
       await accept(store, '000001', 'b', 'room 1', UNTIL, LATER - 1);
@@ -188,7 +188,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
   });
 
   describe(`${name}: check`, () => {
-    test('an unknown, an expired and another device’s code are not found', async () => {
+    test('an unknown code, an expired code and another device’s code are not found', async () => {
       const store = await fresh();
       const missing = { kind: 'not_found_or_expired' };
       expect(await store.check('000001', 'a', NOW)).toEqual(missing);
@@ -198,7 +198,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.check('000001', 'a', LATER)).toEqual(missing);
     });
 
-    test('an accepted code is collected once, by its creator only', async () => {
+    test('an accepted code is collected once, and only by its creator', async () => {
       const store = await fresh();
       await pair(store, '000001', ['a', 'b', 'room']);
       const missing = { kind: 'not_found_or_expired' };
@@ -208,7 +208,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.findRoom('room', NOW)).toBeDefined();
     });
 
-    test('of many checks through several stores one collects', async () => {
+    test('of many checks through several stores, one collects', async () => {
       const several = await stores(4);
       await pair(several[0] as PairingStore, '000001', ['a', 'b', 'room']);
       const outcomes = await Promise.all(
@@ -228,10 +228,10 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
     });
   });
 
-  describe(`${name}: a check after its room is gone`, () => {
+  describe(`${name}: a check after its room is deleted`, () => {
     const missing = { kind: 'not_found_or_expired' };
 
-    test('a room that was deleted is not found, with and without a key', async () => {
+    test('a deleted room is not found, with and without a key', async () => {
       const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
       await pair(one, '000001', ['a', 'b', 'room 1']);
       await pair(one, '000002', ['a', 'b', 'room 2']);
@@ -244,7 +244,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await create(one, '000001', 'c', LATER, NOW)).toMatchObject({ kind: 'created' });
     });
 
-    test('a check whose answer is kept is answered the same after the room was deleted', async () => {
+    test('a check with a stored answer gets the same answer after the room was deleted', async () => {
       const store = await fresh();
       await pair(store, '000001', ['a', 'b', 'room']);
       const first = await store.check('000001', 'a', NOW, once('check'));
@@ -268,7 +268,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
     const cancelled = { kind: 'cancelled' };
     const missing = { kind: 'not_found_or_expired' };
 
-    test('a waiting code is gone for all, and free at once', async () => {
+    test('a cancelled code is gone for every device, and free at once', async () => {
       const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
       await create(one, '000001', 'a', LATER, NOW);
       expect(await other.cancel('000001', 'a', NOW)).toEqual(cancelled);
@@ -278,7 +278,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await create(other, '000001', 'c', LATER, NOW)).toMatchObject({ kind: 'created' });
     });
 
-    test('an unknown code, another device’s and an accepted one stay as they are, with the same outcome', async () => {
+    test('an unknown code, another device’s code and an accepted code are not changed, with the same outcome', async () => {
       const store = await fresh();
       await create(store, '000001', 'a', LATER, NOW);
       await pair(store, '000002', ['a', 'b', 'room']);
@@ -295,7 +295,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.check('000002', 'a', NOW)).toMatchObject({ roomId: 'room' });
     });
 
-    test('it gives back what the code took of the limits of device and address', async () => {
+    test('a cancelled code no longer counts in the limits of device and address', async () => {
       const store = await fresh({ pendingsPerDevice: 1, pendingsPerAddress: 1 });
       for (const joinCode of ['000001', '000002', '000003']) {
         expect(await create(store, joinCode, 'a', LATER, NOW)).toMatchObject({ kind: 'created' });
@@ -304,7 +304,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       }
     });
 
-    test('of an accept and a cancel at once, either the room is there or the code is not', async () => {
+    test('of a concurrent accept and cancel, either the room exists or the code does not', async () => {
       const several = await stores(2);
       const [one, other] = several as [PairingStore, PairingStore];
       for (let n = 0; n < 20; n++) {
@@ -332,7 +332,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
   });
 
   describe(`${name}: rooms and purge`, () => {
-    test('a room is deleted once, and its absence is no fault', async () => {
+    test('a room is deleted once, and deleting it again is no error', async () => {
       const store = await fresh();
       await pair(store, '000001', ['a', 'b', 'room']);
       await store.deleteRoom('room');
@@ -340,7 +340,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.findRoom('room', NOW)).toBeUndefined();
     });
 
-    test('a purge deletes by either side, counts each row once, and spares the rest', async () => {
+    test('a purge deletes rows of either side, counts each row once, and keeps the rest', async () => {
       const store = await fresh();
       await pair(store, '000001', ['a', 'b', 'ab']);
       await pair(store, '000002', ['c', 'a', 'ca']);
@@ -359,7 +359,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await purge(store, ['a'])).toEqual({ roomsDeleted: 0, pendingsDeleted: 0 });
     });
 
-    test.each(LEGAL_IDS)('an id of %s is kept byte for byte', async (_name, id) => {
+    test.each(LEGAL_IDS)('an id of %s is stored byte for byte', async (_name, id) => {
       const store = await fresh();
       await pair(store, '000001', [id, 'second device', 'room']);
       expect((await store.findRoom('room', NOW))?.client1).toBe(id);
@@ -387,13 +387,13 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
     const [ofA, ofB] = [secretOf('a', '000001'), secretOf('b', '000001')];
     const check = (store: PairingStore, proof?: string, client1 = 'a', joinCode = '000001') =>
       store.check(joinCode, client1, NOW, undefined, true, proof);
-    /** Everything that a purge counts. */
+    /** Every row that a purge counts. */
     const purgeAll = async (store: PairingStore, deviceIds: string[], proofs = withSecrets()) => {
       const { kind: _, ...counts } = await store.purge(deviceIds, NOW, undefined, proofs);
       return counts;
     };
 
-    test('create and accept come to the secret that they were given, a repeat to the first', async () => {
+    test('create and accept return the given secret, and a repeat returns the first one', async () => {
       const store = await fresh();
       const made = { kind: 'created', expiresAt: LATER, secret: ofA };
       expect(await create(store, '000001', 'a', LATER, NOW, once('create'))).toEqual(made);
@@ -412,7 +412,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(room?.secret2).toEqual({ hash: secretHash(ofB), isProved: false });
     });
 
-    test('a check with a wrong secret finds nothing, one without it only until the first proof', async () => {
+    test('a check with a wrong secret finds nothing; one without a secret does so after the first proof', async () => {
       const [store, other] = (await stores(2)) as [PairingStore, PairingStore];
       await create(store, '000001', 'a', LATER, NOW);
       expect(await check(store, 'wrong')).toEqual(missing);
@@ -431,7 +431,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
     });
 
     test.each([undefined, 'key'])(
-      'a proof that comes with the collecting check is one of the room (key: %s)',
+      'a proof in the collecting check is a proof for the room (key: %s)',
       async (key) => {
         const store = await fresh();
         await pair(store, '000001', ['a', 'b', 'room']);
@@ -443,7 +443,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       },
     );
 
-    test('a code is renewed without a secret until the first proof, then only with it', async () => {
+    test('a code can be renewed without a secret until the first proof, and then only with it', async () => {
       const store = await fresh();
       await create(store, '000001', 'a', LATER, NOW);
       const renew = (secret: string, proof?: string) =>
@@ -452,23 +452,23 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
           NOW,
         );
       expect(await renew('second')).toMatchObject({ kind: 'created', secret: 'second' });
-      // The first secret is void.
+      // The first secret is invalid.
       expect(await check(store, ofA)).toEqual(missing);
       expect(await renew('third', ofA)).toEqual({ kind: 'conflict' });
       expect(await check(store, 'second')).toMatchObject(waits);
       expect(await renew('fourth')).toEqual({ kind: 'conflict' });
       expect(await renew('fourth', 'wrong')).toEqual({ kind: 'conflict' });
-      // The device keeps the secret that it has.
+      // The device keeps its secret.
       expect(await renew('fourth', 'second')).toMatchObject({ kind: 'created', secret: 'second' });
       expect(await check(store)).toEqual(missing);
       expect(await check(store, 'second')).toMatchObject(waits);
-      // Nothing of it holds for the next one who makes the code.
+      // None of this applies to the next device that creates the code.
       const next = { joinCode: '000001', client1: 'c', expiresAt: UNTIL, address: '', secret: 's' };
       expect(await store.create({ ...next, proof: 'any' }, LATER)).toMatchObject({ secret: 's' });
       expect(await store.check('000001', 'c', LATER)).toMatchObject(waits);
     });
 
-    test('a code of a proved device is cancelled only with its secret', async () => {
+    test('a code of a proved device can be cancelled only with its secret', async () => {
       const store = await fresh();
       const cancel = (proof?: string) => store.cancel('000001', 'a', NOW, undefined, proof);
       await create(store, '000001', 'a', LATER, NOW);
@@ -488,7 +488,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await check(store)).toEqual(missing);
     });
 
-    test('a device is marked as proved in its room, the other is not', async () => {
+    test('a device is marked as proved in its room, and the other is not', async () => {
       const [store, other] = (await stores(2)) as [PairingStore, PairingStore];
       await pair(store, '000001', ['a', 'b', 'room']);
       const proved = async () => {
@@ -507,7 +507,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.findRoom('room', NOW)).toBeUndefined();
     });
 
-    test('a room is deleted without a secret only where nobody has proved, and never with a wrong one', async () => {
+    test('a room can be deleted without a secret only if no device has proved itself, and never with a wrong secret', async () => {
       const store = await fresh();
       for (const n of [1, 2, 3, 4]) await pair(store, `00000${n}`, ['a', 'b', `room ${n}`]);
       expect(await store.deleteRoom('room 1', withSecrets('wrong'))).toBe('forbidden');
@@ -521,7 +521,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.deleteRoom('room 2')).toBe('forbidden');
       expect(await store.deleteRoom('room 2', withSecrets(ofA))).toBe('forbidden');
       expect(await store.findRoom('room 2', NOW)).toBeDefined();
-      // The other device, which has proved nothing yet, may delete it with its own.
+      // The other device has proved nothing yet, but may delete it with its own secret.
       expect(await store.deleteRoom('room 2', withSecrets(secretOf('b', '000002')))).toBe(
         'deleted',
       );
@@ -530,9 +530,9 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.deleteRoom('room 4', required(secretOf('a', '000004')))).toBe('deleted');
     });
 
-    test('a purge keeps what wants a secret that it did not bring, and counts exactly', async () => {
+    test('a purge keeps rows whose required secret is missing, and counts exactly', async () => {
       const store = await fresh();
-      // Proved rooms of both, collected and not; unproved ones; waiting codes of each kind.
+      // Proved rooms of both devices, collected and not; unproved rooms; waiting codes of each kind.
       await pair(store, '000001', ['a', 'b', 'room 1']);
       await pair(store, '000002', ['b', 'a', 'room 2']);
       await pair(store, '000003', ['a', 'b', 'room 3']);
@@ -565,7 +565,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       });
     });
 
-    test('where secrets are required, a purge deletes only what it proves', async () => {
+    test('if secrets are required, a purge deletes only rows that it proves', async () => {
       const store = await fresh();
       await pair(store, '000001', ['a', 'b', 'room 1']);
       await pair(store, '000002', ['a', 'c', 'room 2']);
@@ -581,7 +581,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
   });
 
   describe(`${name}: sweep, change and durability`, () => {
-    test('a sweep deletes what has expired, and nothing that is live', async () => {
+    test('a sweep deletes expired rows, and no live ones', async () => {
       const store = await fresh();
       await create(store, '000001', 'a', LATER, NOW);
       await create(store, '000002', 'a', LATER + 1, NOW);
@@ -594,7 +594,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await store.findRoom('room', NOW)).toBeDefined();
     });
 
-    test('whoever listens is told of each code that is created, renewed, accepted, purged or cancelled', async () => {
+    test('listeners get each code that is created, renewed, accepted, purged or cancelled', async () => {
       const store = await fresh();
       const told: string[] = [];
       store.onChange((joinCode) => told.push(joinCode));
@@ -614,7 +614,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       await expect.poll(() => told).toHaveLength(6);
     });
 
-    test('another store over the same data sees everything', async () => {
+    test('another store over the same data sees every row', async () => {
       const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
       await create(one, '000001', 'a', LATER, NOW);
       expect(await other.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt: LATER });
