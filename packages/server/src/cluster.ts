@@ -16,7 +16,7 @@ import { clusterMetrics } from './signaling/cluster/metrics.js';
 import { createRedisBackplane } from './signaling/cluster/redis.js';
 
 /** How long a start waits for Redis, in milliseconds. Then the server starts without Redis and is not ready. */
-const PATIENCE_MS = 2000;
+const START_WAIT_MS = 2000;
 
 /** Returns a random id, which no other node has and no earlier start of this node had. */
 const newNodeId = () => randomBytes(9).toString('base64url');
@@ -80,7 +80,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     },
   );
   let backplane: ClusterBackplane | undefined;
-  await redis.ready(PATIENCE_MS);
+  await redis.ready(START_WAIT_MS);
   return {
     store,
     createBackplane(connections) {

@@ -9,7 +9,7 @@ import { parseRedisUrl } from './settings/redis.js';
 import { UsageError } from './start-faults.js';
 
 /** How long to wait for Redis, in milliseconds. */
-const PATIENCE_MS = 10_000;
+const CONNECT_WAIT_MS = 10_000;
 
 export interface MigrateOptions {
   /** Copies the keys of an older version in Redis, not the database file. */
@@ -31,7 +31,8 @@ export async function migrateToRedis(
     replicasAck: config.redisReplicasAck,
   });
   try {
-    if (!(await redis.ready(PATIENCE_MS))) throw new UsageError('migrate: Redis cannot be reached');
+    if (!(await redis.ready(CONNECT_WAIT_MS)))
+      throw new UsageError('migrate: Redis cannot be reached');
     if (isOldLayout) {
       const counts = await copyOldLayout(redis, config.redisPrefix, isFinal);
       const lines = Object.entries(counts).map(

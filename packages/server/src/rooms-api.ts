@@ -26,7 +26,7 @@ import type { Config } from './settings/config.js';
 import type { createIceServers } from './turn/ice-servers.js';
 import { iceServersRoute } from './turn/routes.js';
 
-/** Most addresses whose budgets are in memory; each takes about a hundred bytes. */
+/** Maximum number of addresses with budgets in memory; each takes about a hundred bytes. */
 const MAX_ADDRESSES = 100_000;
 
 export interface RoomsApiDeps {

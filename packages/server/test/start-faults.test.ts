@@ -9,9 +9,9 @@ const listening = (code: string, more = {}) =>
 
 test.each<[string, unknown, string[]]>([
   ['every fault of the configuration', new ConfigError(['A: x', 'B: y']), ['A: x', 'B: y']],
-  ['a database refused', new DatabaseRefused('f.db', 'is damaged'), ['database f.db: is damaged']],
+  ['a refused database', new DatabaseRefused('f.db', 'is damaged'), ['database f.db: is damaged']],
   [
-    'a native add-on that is missing',
+    'a missing native add-on',
     new AddonFault(new Error('Could not locate the bindings file. Tried:\n → /x')),
     [
       'better-sqlite3: its native add-on is missing; run `npm rebuild better-sqlite3` here, without --ignore-scripts',
@@ -20,22 +20,22 @@ test.each<[string, unknown, string[]]>([
   ['a wrong command line', new UsageError('unknown command: x'), ['unknown command: x']],
   ['a port in use', listening('EADDRINUSE', { port: 80 }), ['PORT: 80 is already in use']],
   [
-    'a port that is reserved',
+    'a privileged port',
     listening('EACCES', { port: 80 }),
     ['PORT: this process has no permission to listen on 80'],
   ],
   [
-    'a foreign address',
+    'an address of another machine',
     listening('EADDRNOTAVAIL', { address: '192.0.2.1' }),
     ['HOST: 192.0.2.1 is not an address of this machine'],
   ],
   [
-    'an unknown name',
+    'an unknown host name',
     listening('ENOTFOUND', { hostname: 'nowhere.invalid' }),
     ['HOST: nowhere.invalid is not an address of this machine'],
   ],
-  ['another fault of listening', listening('EINVAL'), ['HOST, PORT: cannot listen: listen']],
-  ['something thrown that is no error', 'odd', ['odd']],
+  ['another listening fault', listening('EINVAL'), ['HOST, PORT: cannot listen: listen']],
+  ['a thrown value that is not an error', 'odd', ['odd']],
 ])('%s', (_title, error, lines) => {
   expect(explain(error)).toEqual(lines);
 });

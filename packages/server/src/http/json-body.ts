@@ -6,7 +6,7 @@ import { parseModestJson } from './json-shape.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Most JSON values in a body of this route, if it needs more than the default. */
+    /** Maximum number of JSON values in a body of this route, if it needs more than the default. */
     maxJsonValues?: number;
   }
 }

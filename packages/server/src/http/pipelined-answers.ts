@@ -5,10 +5,10 @@ import type { Duplex } from 'node:stream';
 const BEFORE = Symbol('the answer that was due before this one');
 type Answer = ServerResponse & { [BEFORE]?: Answer | undefined };
 
-/** The last pending answer of each socket. */
+/** The last unfinished answer of each socket. */
 const due = new WeakMap<Duplex, Answer>();
 
-/** Records the pending answers of each socket of a server, for {@link afterAnswers}. */
+/** Records the unfinished answers of each socket of a server, for {@link afterAnswers}. */
 export function noteAnswers(server: Server): void {
   server.prependListener('request', ({ socket }, response: Answer) => {
     const before = due.get(socket);
@@ -21,7 +21,7 @@ export function noteAnswers(server: Server): void {
 function forget(this: Answer): void {
   const { socket } = this.req;
   if (due.get(socket) === this) due.delete(socket);
-  // Without this, a socket that always has a pending answer would keep all earlier ones in memory.
+  // Without this, a socket that always has an unfinished answer would keep all earlier ones in memory.
   this[BEFORE] = undefined;
 }
 

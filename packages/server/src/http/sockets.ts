@@ -52,13 +52,13 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
   const open = new Map<Socket, AddressBudget | undefined>();
   const refused = { total: 0, address: 0, budget: 0, open_files: 0 };
   const keepAliveMs = server.keepAliveTimeout;
-  let toldAt = Number.NEGATIVE_INFINITY;
+  let loggedAt = Number.NEGATIVE_INFINITY;
 
   const outOfFiles = (error?: NodeJS.ErrnoException) => {
     refused.open_files += 1;
     const now = clock.monotonic();
-    if (now - toldAt < LOG_EVERY_MS) return;
-    toldAt = now;
+    if (now - loggedAt < LOG_EVERY_MS) return;
+    loggedAt = now;
     log.error(
       { openFiles, code: error?.code, sockets: open.size },
       'out of file descriptors: TCP connections are refused. Raise the limit of open files, or lower MAX_SOCKETS',
@@ -79,14 +79,14 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
     if (server.keepAliveTimeout !== keepAliveMs) makeRoom();
   }
 
-  const objection = (budget: AddressBudget | undefined): keyof typeof refused | undefined => {
+  const refusalCause = (budget: AddressBudget | undefined): keyof typeof refused | undefined => {
     if (open.size > most) return files < config.maxSockets ? 'open_files' : 'total';
     if (budget === undefined) return undefined;
     if (budget.sockets > config.maxSocketsPerAddress) return 'address';
     return budget.inDebt ? 'budget' : undefined;
   };
 
-  const turnAway = (socket: Socket, cause: keyof typeof refused) => {
+  const refuse = (socket: Socket, cause: keyof typeof refused) => {
     if (cause === 'open_files') outOfFiles();
     else refused[cause] += 1;
     // An address in debt gets no answer, because answers caused the debt.
@@ -111,11 +111,11 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
     socket.on('close', onClose);
     budget?.charge(COST.connection);
     if (open.size >= most * CROWDED) makeRoom();
-    const cause = objection(budget);
+    const cause = refusalCause(budget);
     if (cause === undefined) return serve(budget);
     // Reads and discards the data: closing a socket with unread bytes could lose the answer.
     socket.on('error', () => socket.destroy()).resume();
-    turnAway(socket, cause);
+    refuse(socket, cause);
   });
   server.prependListener('upgrade', (_request, stream) => unpaceSocket(stream));
   // Without a listener, a failed accept would end the process.

@@ -56,13 +56,13 @@ const MIN_SLICE = 1000;
 /** Seconds of the budget that may be spent in a burst, such as when an office reconnects. */
 const BURST_SECONDS = 1;
 
-/** Most seconds of debt beyond the burst. No client waits longer than this after a flood has ended. */
+/** Maximum debt beyond the burst, in seconds of the budget. No client waits longer than this after a flood has ended. */
 const MAX_DEBT_SECONDS = 2;
 
 /** An address is released only when this many milliseconds of its budget have leaked, to avoid frequent timers. */
 const REST_MS = 50;
 
-/** Most addresses in memory, beside those with a connection. */
+/** Maximum number of addresses in memory, in addition to those with a connection. */
 const MAX_ADDRESSES = 100_000;
 
 const MINUTE_MS = 60_000;

@@ -30,8 +30,8 @@ export function addressDigests(redis: Redis, prefix: string): (address: string) 
     const reply = redis.run(SHARE_SECRET, [key], [fresh, String(SECRET_LIFE_MS)]);
     const asked = {
       until: Number.POSITIVE_INFINITY,
-      secret: reply.then((told) => {
-        const [secret, leftMs] = told as [string, number];
+      secret: reply.then((values) => {
+        const [secret, leftMs] = values as [string, number];
         asked.until = performance.now() + leftMs;
         return secret;
       }),

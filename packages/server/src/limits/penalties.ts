@@ -54,7 +54,7 @@ export function unforgiven(failures: number, idleSeconds: number, policy: Penalt
   return Math.max(0, failures - Math.floor(idleSeconds / policy.forgiveSeconds));
 }
 
-/** Most failures beyond the free ones that are counted. They are enough for the longest wait. */
+/** Maximum number of counted failures beyond the free ones. It is enough for the longest wait. */
 export const MOST_BEYOND = 12;
 
 /** A refusal because of other running attempts of the key, whose duration is unknown. */

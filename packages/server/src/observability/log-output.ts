@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream';
 import type { Cancel, Clock } from '../base/clock.js';
 
-/** Most bytes of waiting lines. Beyond it, new lines are lost. */
+/** Maximum number of bytes of waiting lines. Beyond it, new lines are lost. */
 const MAX_WAITING_BYTES = 1_048_576;
 
 /** Delay before a retry if the pipe is full because its reader is slow, in milliseconds. */

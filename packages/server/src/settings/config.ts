@@ -56,7 +56,7 @@ export const ConfigSchema = Type.Object({
     env: 'PRODUCTION',
     default: false,
     description:
-      'With 1, GET /rooms and GET /metrics require ADMIN_TOKEN. With 0 and without ADMIN_TOKEN, they also answer requests from the same machine. The container image sets it to 1.',
+      'With 1, GET /rooms and GET /metrics require ADMIN_TOKEN. With 0 and without ADMIN_TOKEN, they answer requests from the same machine. The container image sets it to 1.',
   }),
   adminToken: Type.String({
     env: 'ADMIN_TOKEN',
@@ -64,7 +64,7 @@ export const ConfigSchema = Type.Object({
     pattern: '^(.{16,})?$',
     secret: true,
     description:
-      'Token for GET /rooms and GET /metrics, sent as `Authorization: Bearer …`; at least 16 characters. If it is empty, these routes answer only requests from the same machine, or no requests with PRODUCTION=1.',
+      'Token for GET /rooms and GET /metrics, sent as `Authorization: Bearer …`; at least 16 characters. If it is empty, these routes answer only requests from the same machine, or no requests at all with PRODUCTION=1.',
   }),
   heartbeatSeconds: Type.Integer({
     env: 'HEARTBEAT_SECONDS',

@@ -18,7 +18,7 @@ export const LIMIT_SETTINGS = {
     minimum: 65_536,
     maximum: 1_073_741_824,
     description:
-      'Most bytes that may wait to be sent to one client. Beyond it, the connection is closed with 4008.',
+      'Maximum number of bytes that wait to be sent to one client. Beyond it, the connection is closed with 4008.',
   }),
   trustProxy: Type.String({
     env: 'TRUST_PROXY',
@@ -46,7 +46,7 @@ export const LIMIT_SETTINGS = {
     minimum: 6,
     maximum: 12,
     description:
-      'Number of digits of a join code. SECURITY.md has the probability of a correct guess for each number.',
+      'Number of digits of a join code. SECURITY.md has the probability of a correct guess for each length.',
   }),
   maxFailedGuessesPerMinute: Type.Integer({
     env: 'MAX_FAILED_GUESSES_PER_MINUTE',
@@ -61,14 +61,16 @@ export const LIMIT_SETTINGS = {
     default: 50_000,
     minimum: 1,
     maximum: 10_000_000,
-    description: 'Most WebSocket connections at once. Each connection is in at most one room.',
+    description:
+      'Maximum number of WebSocket connections at once. Each connection is in at most one room.',
   }),
   maxConnectionsPerAddress: Type.Integer({
     env: 'MAX_CONNECTIONS_PER_ADDRESS',
     default: 500,
     minimum: 1,
     maximum: 10_000_000,
-    description: 'Most WebSocket connections from one address at once (IPv6: from one /64).',
+    description:
+      'Maximum number of WebSocket connections from one address at once (IPv6: from one /64).',
   }),
   maxLoadPerAddress: Type.Integer({
     env: 'MAX_LOAD_PER_ADDRESS',
@@ -92,7 +94,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 10_000_000,
     description:
-      'Most TCP connections from one address at once (IPv6: from one /64), HTTP and WebSocket together. Connections of a proxy in TRUST_PROXY are not counted.',
+      'Maximum number of TCP connections from one address at once (IPv6: from one /64), HTTP and WebSocket together. Connections of a proxy in TRUST_PROXY are not counted.',
   }),
   maxSockets: Type.Integer({
     env: 'MAX_SOCKETS',
@@ -100,7 +102,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1,
     maximum: 10_000_000,
     description:
-      'Most TCP connections at once, HTTP and WebSocket together. Each needs one file descriptor.',
+      'Maximum number of TCP connections at once, HTTP and WebSocket together. Each needs one file descriptor.',
   }),
   listenBacklog: Type.Integer({
     env: 'LISTEN_BACKLOG',
@@ -132,7 +134,7 @@ export const LIMIT_SETTINGS = {
     minimum: 1024,
     maximum: 16_777_216,
     description:
-      'Largest request body, in bytes. A purge may always have 844,024 bytes, which hold 1000 ids and their secrets.',
+      'Largest request body, in bytes. A purge may have 844,024 bytes, enough for 1000 ids and their secrets.',
   }),
   requestTimeoutSeconds: Type.Integer({
     env: 'REQUEST_TIMEOUT_SECONDS',
@@ -147,28 +149,29 @@ export const LIMIT_SETTINGS = {
     default: 50,
     minimum: 1,
     maximum: 1_000_000,
-    description: 'Most live pendings of one device at once.',
+    description: 'Maximum number of live pendings of one device.',
   }),
   maxPendingsPerAddress: Type.Integer({
     env: 'MAX_PENDINGS_PER_ADDRESS',
     default: 500,
     minimum: 1,
     maximum: 10_000_000,
-    description: 'Most live pendings created from one address at once (IPv6: from one /64).',
+    description: 'Maximum number of live pendings created from one address (IPv6: from one /64).',
   }),
   maxRooms: Type.Integer({
     env: 'MAX_ROOMS',
     default: 5_000_000,
     minimum: 1,
     maximum: 1_000_000_000,
-    description: 'Most paired rooms that are stored.',
+    description: 'Maximum number of stored paired rooms.',
   }),
   maxIdempotencyRecords: Type.Integer({
     env: 'MAX_IDEMPOTENCY_RECORDS',
     default: 500_000,
     minimum: 1,
     maximum: 100_000_000,
-    description: 'Most answers stored under their Idempotency-Key. Each is stored for ten minutes.',
+    description:
+      'Maximum number of answers stored under their Idempotency-Key. Each is stored for ten minutes.',
   }),
   maxKeyedRequestsPerHour: Type.Integer({
     env: 'MAX_KEYED_REQUESTS_PER_HOUR',
@@ -184,7 +187,7 @@ export const LIMIT_SETTINGS = {
     minimum: 0,
     maximum: 1_000_000,
     description:
-      'Most checks held by `Prefer: wait` at the same time. Further checks are answered immediately.',
+      'Maximum number of checks held by `Prefer: wait` at the same time. Further checks are answered immediately.',
   }),
   maxCreatesPerHour: Type.Integer({
     env: 'MAX_CREATES_PER_HOUR',

@@ -96,7 +96,7 @@ export const TURN_SETTINGS = {
     env: 'ICE_SERVERS_EXTRA',
     secret: true,
     description:
-      'Further ICE servers that clients get unchanged, such as a fallback TURN server: a JSON array of W3C RTCIceServer. The server does not start with an entry that browsers refuse.',
+      'Further ICE servers that clients get unchanged, such as a fallback TURN server: a JSON array of W3C RTCIceServer. The server does not start if browsers would refuse an entry.',
   }),
   iceServersForAll: Type.Boolean({
     env: 'ICE_SERVERS_FOR_ALL',
@@ -158,7 +158,7 @@ export const TURN_SETTINGS = {
   turnStaticUser: text(
     'TURN_STATIC_USER',
     `[A-Za-z0-9_.-]{1,64}:[${PLAIN}]{16,}`,
-    '`name:password` (at least 16 characters) of the optional second coturn, for app versions that carry fixed credentials.',
+    '`name:password` (at least 16 characters) of the optional second coturn, for app versions with fixed credentials.',
     true,
   ),
   turnStaticPort: port('TURN_STATIC_PORT', 3479, 'Port of the second coturn for UDP and TCP.'),

@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.js';
 import { MemoryQuota } from '../limits/quota.js';
 
-/** Most addresses, and most users, in memory. A user that was removed counts again. */
+/** Maximum number of addresses in memory, and of users. A user that was removed counts again. */
 const MAX_REMEMBERED = 100_000;
 
 export class CredentialBudget {

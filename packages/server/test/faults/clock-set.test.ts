@@ -93,7 +93,7 @@ test('a code created after the clock was set back has the requested lifetime and
 });
 
 test.each(BOTH)(
-  'rooms outlive a clock that is set %s, with and without ROOM_IDLE_DAYS',
+  'rooms remain when the clock is set %s, with and without ROOM_IDLE_DAYS',
   async (_how, byMs) => {
     for (const env of [{}, { ROOM_IDLE_DAYS: '1' }]) {
       const { url, clock } = await serverWithClock(env);

@@ -51,8 +51,8 @@ test('an outage is answered 503 with Retry-After, and its cause is logged', asyn
 
 test.each([
   ['an error', new Error('SECRET')],
-  ['an error with a status of its own', Object.assign(new Error('SECRET'), { statusCode: 418 })],
-  ['an error with a code of its own', Object.assign(new Error('SECRET'), { code: 'E_SECRET' })],
+  ['an error with its own status', Object.assign(new Error('SECRET'), { statusCode: 418 })],
+  ['an error with its own code', Object.assign(new Error('SECRET'), { code: 'E_SECRET' })],
   ['a string', 'SECRET'],
   ['an object', { SECRET: 'SECRET' }],
 ])('%s is answered 500 internal_error without its message', async (_name, thrown) => {

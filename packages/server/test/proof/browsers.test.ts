@@ -44,7 +44,7 @@ interface ClientWindow {
   blob: Promise<Blob>;
 }
 
-describeWith(['chromium'], 'two browsers that know only the URL of the server', () => {
+describeWith(['chromium'], 'two browsers with only the URL of the server', () => {
   const folder = temporaryFolder();
   const browsers: Browser[] = [];
   // The page has another origin than the server, so its requests depend on CORS.

@@ -75,10 +75,10 @@ describe('TURN_SECRET', () => {
   });
 
   test.each([
-    ['a short one', 'short'],
+    ['a short secret', 'short'],
     ['three', `${SECRET},${SECRET},${SECRET}`],
-    ['one that a configuration file would take apart', 'sixteen # chars "at least'],
-    ['a short second', `${SECRET},short`],
+    ['a secret that a configuration file would split', 'sixteen # chars "at least'],
+    ['a short second secret', `${SECRET},short`],
   ])('refuses %s, and never quotes it', (_, secret) => {
     const faults = faultsOf({ ...TURN, TURN_SECRET: secret });
     expect(faults).toHaveLength(1);
@@ -105,18 +105,18 @@ describe('combinations of settings', () => {
     ['a certificate without its key', { TURN_TLS_CERT: '/c.pem' }, 'TURN_TLS_KEY'],
     ['a key without its certificate', { TURN_TLS_KEY: '/k.pem' }, 'TURN_TLS_CERT'],
     ['an empty relay range', { TURN_MIN_PORT: '50001', TURN_MAX_PORT: '50000' }, 'TURN_MIN_PORT'],
-    ['one port for two things', { TURN_PORT: '5349' }, 'TURN_TLS_PORT'],
-    ['a listening address that is none', { TURN_LISTEN_IPS: '10.0.0.256' }, 'TURN_LISTEN_IPS'],
-    ['an external IP that is none', { TURN_EXTERNAL_IP: '8.8.4.4/10.0.0.256' }, 'TURN_EXTERNAL_IP'],
+    ['the same port for two uses', { TURN_PORT: '5349' }, 'TURN_TLS_PORT'],
+    ['an invalid listening address', { TURN_LISTEN_IPS: '10.0.0.256' }, 'TURN_LISTEN_IPS'],
+    ['an invalid external IP', { TURN_EXTERNAL_IP: '8.8.4.4/10.0.0.256' }, 'TURN_EXTERNAL_IP'],
     ['an external IP of two families', { TURN_EXTERNAL_IP: '8.8.4.4/fd00::1' }, 'TURN_EXTERNAL_IP'],
-    ['a peer that is no address', { TURN_ALLOWED_PEERS: '300.1.1.1' }, 'TURN_ALLOWED_PEERS'],
+    ['an invalid peer address', { TURN_ALLOWED_PEERS: '300.1.1.1' }, 'TURN_ALLOWED_PEERS'],
     ['peers of two families', { TURN_ALLOWED_PEERS: '10.0.0.1-fd00::1' }, 'TURN_ALLOWED_PEERS'],
   ])('%s is refused', (_, env, name) => {
     expect(namesOf(env)).toEqual([name]);
   });
 
   test.each<[string, Record<string, string>]>([
-    ['nothing of it', {}],
+    ['no TURN setting', {}],
     ['STUN alone', { STUN_URLS: 'stun:a.example' }],
     [
       'TLS with a certificate',
@@ -127,14 +127,14 @@ describe('combinations of settings', () => {
       { ...TURN, TURN_URLS: 'turns:a.example', TURN_TLS_CERT: 'elsewhere' },
     ],
     [
-      'addresses of both families',
+      'addresses of both IP families',
       {
         TURN_LISTEN_IPS: '10.0.0.4,fd00::4',
         TURN_EXTERNAL_IP: '8.8.4.4/10.0.0.4,2606:4700::1/fd00::4',
         TURN_ALLOWED_PEERS: '10.1.0.0-10.1.0.255,fd00::1',
       },
     ],
-    ['overlapping ranges where there is no second coturn', { TURN_MIN_PORT: '48000' }],
+    ['overlapping ranges without a second coturn', { TURN_MIN_PORT: '48000' }],
   ])('%s is accepted', (_, env) => {
     expect(faultsOf(env)).toEqual([]);
   });

@@ -46,7 +46,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     const refusal = new Promise((resolve, reject) => {
       const socket = connectTcp(server.tlsPort, '127.0.0.1', () => {
         socket.destroy();
-        reject(new Error('somebody listens'));
+        reject(new Error('the TLS port accepts connections'));
       });
       socket.once('error', resolve);
     });

@@ -88,7 +88,7 @@ test.each<[string, Record<string, string>, string[], string]>([
   ['no secret', {}, [], 'TURN_SECRET'],
   ['no static user', SECRET, ['static'], 'TURN_STATIC_USER'],
   [
-    'a public address alone',
+    'a public address without a private one',
     { ...SECRET, TURN_EXTERNAL_IP: '198.51.100.7' },
     [],
     'TURN_EXTERNAL_IP',
