@@ -1,4 +1,4 @@
-// couplet migrate: everything that lives goes over once, a repeat changes nothing, and Redis is never overwritten.
+// couplet migrate copies all live data once, a repeat changes nothing, and Redis is never overwritten.
 import { join } from 'node:path';
 import { runCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
@@ -35,7 +35,7 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     return { sqlite, redis, connection, prefix, migrate };
   };
 
-  test('rooms, live pendings, accepted ones and records go over, and count once', async () => {
+  test('rooms, live pendings, accepted ones and records are copied, and count once', async () => {
     const { sqlite, redis, connection, prefix, migrate } = await setUp();
     const now = Date.now();
     const [later, until] = [now + 60_000, now + 600_000];
@@ -57,7 +57,7 @@ describeWith(['redis-server'], 'couplet migrate', () => {
       client2: 'b449',
     });
     expect(await redis.check('100000', 'a0', now)).toEqual({ kind: 'collected', roomId: 'room0' });
-    // Deleted before: it leads nowhere, and does not come back.
+    // It was deleted before, and is not copied.
     expect(await redis.check('100001', 'a1', now)).toEqual({ kind: 'not_found_or_expired' });
     expect(await redis.findRoom('room1', now)).toBeUndefined();
     expect(await redis.check('000002', 'w', now)).toMatchObject({ kind: 'waiting' });
@@ -71,7 +71,7 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     });
   });
 
-  test('a repeat brings what has come since, leaves what Redis has, and brings back nothing that was deleted', async () => {
+  test('a repeat copies later rows, keeps data of Redis, and restores no deleted data', async () => {
     const { sqlite, redis, migrate } = await setUp();
     const now = Date.now();
     const [later, until] = [now + 60_000, now + 600_000];
@@ -92,7 +92,7 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     expect(await redis.findRoom('second', now)).toBeDefined();
   });
 
-  test('without a Redis it says so, and says no secret', async () => {
+  test('without a Redis it prints an error without secrets', async () => {
     const none = await runCommand(['migrate'], { cwd });
     expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('REDIS_URL') });
   });

@@ -1,4 +1,4 @@
-// Several servers that are one, over a Redis Cluster: what one answers holds at the others; Redis away is 503, and heals.
+// Several servers over a Redis Cluster act as one. While Redis is unreachable they answer 503, and recover by themselves.
 
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
@@ -54,7 +54,7 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   });
   afterAll(() => cluster?.dispose());
 
-  test('a code made at one is accepted at another and collected at a third, by one accept of many', async () => {
+  test('a code made at one node is accepted at another by one of many accepts, and collected at a third', async () => {
     const [one, two, three] = (await startNodes(cluster.url, 3)) as [string, string, string];
     const pending = await createPending(one);
     const answers = await Promise.all(
@@ -74,14 +74,14 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   });
 
   test('a held check is woken from another node, and asks Redis nothing meanwhile', async () => {
-    // A lease is renewed at other times than those of this test.
+    // No lease is renewed during this test.
     const env = { LEASE_SECONDS: '120' };
     const [one, two] = (await startNodes(cluster.url, 2, env)) as [string, string];
     const pending = await createPending(one);
     const held = check(one, pending, 25);
     await eventually(async () => expect(await metric(one, 'couplet_waiting_checks')).toBe(1));
     const asked = () => metric(one, 'couplet_redis_operations_total');
-    // A scrape itself counts rows: what two of them take apart is what one takes.
+    // A scrape itself runs commands: two scrapes show how many.
     const [first, second] = [await asked(), await asked()];
     await new Promise((resolve) => setTimeout(resolve, 2000));
     expect(((await asked()) as number) - second).toBe(second - first);
@@ -97,14 +97,14 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
     expect(answer.body).toEqual({ roomid: accepted.body?.roomid });
   });
 
-  test('a wake that was lost while the inbox was away is made up for when it is back', async () => {
+  test('a wake that was lost without a subscription is replaced by a read after the next one', async () => {
     const [one, two] = (await startNodes(cluster.url, 2)) as [string, string];
     const pending = await createPending(one);
     const held = check(one, pending, 25);
     await eventually(async () => expect(await metric(one, 'couplet_waiting_checks')).toBe(1));
     const cut = () =>
       Promise.all(cluster.servers.map(({ admin }) => admin('CLIENT', 'KILL', 'TYPE', 'pubsub')));
-    // No inbox is there at the moment of the accept, or it is: either way the check is answered at once.
+    // With or without a subscription at the moment of the accept, the check is answered at once.
     const [, accepted] = await Promise.all([
       cut(),
       call(two, 'POST', '/api/rooms/accept', { joinid: pending.joinid, client2: someDevice() }),
@@ -131,7 +131,7 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
     expect(reused.status).toBe(422);
   });
 
-  test('budgets are one for all nodes', async () => {
+  test('all nodes share budgets', async () => {
     const env = { MAX_CREATES_PER_HOUR: '4' };
     const urls = await startNodes(cluster.url, 2, env);
     const statuses: number[] = [];
@@ -164,7 +164,7 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
   });
   afterAll(() => redis?.dispose());
 
-  /** Every kind of request; none may be answered as if what it asks for were not there. */
+  /** Every kind of request; none may be answered as if its subject did not exist. */
   const ask = (url: string, room: { roomid: string; client1: string }) =>
     Promise.all([
       call(url, 'POST', '/api/rooms', {
@@ -182,8 +182,8 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
     ['is gone', () => redis.stop(), () => redis.start()],
     ['stands still', async () => redis.pause(), async () => redis.resume()],
   ])(
-    'while Redis %s all is 503 with Retry-After; then all is well, and nothing answered is lost',
-    async (_how, fail, heal) => {
+    'while Redis %s, requests are 503 with Retry-After; afterwards they succeed, and nothing answered is lost',
+    async (_how, fail, restore) => {
       const [url] = (await startNodes(redis.url, 1)) as [string];
       const room = await pairDevices(url);
       const pending = await createPending(url);
@@ -197,7 +197,7 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
       }
       await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(503));
       expect((await fetch(`${url}/healthz`)).status).toBe(200);
-      await heal();
+      await restore();
       await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
       expect((await check(url, pending)).status).toBe(204);
       const found = await call(url, 'GET', `/api/rooms?roomid=${room.roomid}`);
@@ -205,7 +205,7 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
     },
   );
 
-  test('a server starts without Redis, not ready, and serves when it comes', async () => {
+  test('a server starts without Redis, is not ready, and serves when Redis is reachable', async () => {
     await redis.stop();
     const server = await startServer({ REDIS_URL: redis.url, REDIS_PREFIX: newPrefix() });
     onTestFinished(() => server.close());

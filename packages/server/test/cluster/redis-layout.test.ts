@@ -1,4 +1,4 @@
-// couplet migrate --redis-layout: what an older version has left in Redis goes over, while its nodes are drained one by one.
+// couplet migrate --redis-layout copies the data of an older version, while its nodes are drained one by one.
 
 import { runCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
@@ -12,7 +12,7 @@ import { openRedisStore } from '../../src/pairing/redis/store.js';
 import type { Redis } from '../../src/redis/client.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
 
-/** Writes as the older version did. */
+/** Writes in the layout of the older version. */
 function oldNode(redis: Redis, prefix: string) {
   const at = (letter: string, id: string) => `${prefix}{${letter}${id.charCodeAt(0)}}${id}`;
   const indexOf = (key: string) => key.replace(/\}.*$/, '}index');
@@ -85,7 +85,7 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
     };
   };
 
-  test('before, during and after the drain: what lives goes over once, deletions on either side hold, and --finish deletes the old keys', async () => {
+  test('before, during and after the drain, live data is copied once, deletions on either side hold, and --finish deletes the old keys', async () => {
     const { old, store, migrate, keys } = await setUp();
     const now = Date.now();
     const [later, until] = [now + 300_000, now + 600_000];
@@ -140,7 +140,7 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
     });
   });
 
-  test('a --finish that was cut off is finished by the next one, which deletes no room', async () => {
+  test('an interrupted --finish is completed by the next one, which deletes no room', async () => {
     const { redis, old, store, migrate, keys } = await setUp();
     const now = Date.now();
     for (const n of [1, 2, 3]) {
@@ -148,7 +148,7 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
       await old.accept(`00000${n}`, `b${n}`, `room ${n}`);
     }
     await migrate();
-    // As it stands when the first old room is gone, and nothing else.
+    // The state after only the first old room was deleted.
     const place = (await keys())
       .find((key) => key.includes('{pairing}rooms'))
       ?.replace(/rooms.*/, '');

@@ -1,4 +1,4 @@
-// Two nodes whose Redis is connected and refuses: full, without a disk, a replica. What goes on, what is 503, and what is told of it.
+// Two nodes with a connected Redis that refuses operations: full, without a disk, or a replica. Tests answers, readiness and log.
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
@@ -30,7 +30,7 @@ async function startTwo(url: string, env: Record<string, string> = {}): Promise<
 
 const ready = ({ url }: RunningServer) => call(url, 'GET', '/readyz');
 
-/** What a node has logged of Redis that is no routine, in order. */
+/** The log lines of a node about refusals of Redis, in order. */
 const told = ({ log }: Node) =>
   log
     .lines()
@@ -87,7 +87,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
     '%s lets go of what it has, serves what is there, and refuses the rest until there is memory',
     async (name) => {
       const { url, servers } = at(name);
-      // As many requests with a key as are answered here: one that is refused takes nothing of the quota.
+      // The number of answered requests with a key: a refused one uses no quota.
       const [one, two] = await startTwo(url, { MAX_KEYED_REQUESTS_PER_HOUR: '6' });
       const [talking, kept, purged, keyed, deleted] = (await Promise.all(
         Array.from({ length: 5 }, () => pairDevices(one.url)),
@@ -118,7 +118,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
         expect(await refuses(node, 'memory')).toBe(true);
       }
 
-      // What needs memory is refused, and costs its client nothing.
+      // Operations that need memory are refused, and cost the client nothing.
       const creation = newCode();
       for (let round = 0; round < 3; round++) {
         for (const answer of [
@@ -134,7 +134,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
       const newcomer = await Peer.connect(two.wsUrl);
       await refusedJoin(newcomer, `new room ${name}`);
 
-      // What is there is served, and so is the answer to a request that was done before.
+      // Existing data is served, and so are answers to completed requests.
       expect((await post(two, '/api/rooms', answered, 'answered')).body).toEqual(first.body);
       const { joinid, client1 } = waiting;
       const check = { joinid, client1 };
@@ -155,7 +155,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
       expect((await post(two, '/api/rooms/cancel', watch)).body).toEqual({ ok: true });
       expect((await held).status).toBe(404);
 
-      // Rooms with members go on: messages, a member that comes back by either node, one that takes its seat over.
+      // Rooms with members continue: messages, a member that comes back on either node, a take-over.
       a.send({ type: 'webrtc_offer', sdp: 'v=0' });
       expect(await b.next('webrtc_offer')).toMatchObject({ sdp: 'v=0', from: a.clientId });
       await b.close();
@@ -181,7 +181,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
       await b.next('left_room');
       expect(await a.join(talking.roomid, talking.client1)).toMatchObject({ userCount: 1 });
 
-      // What frees memory is done, once.
+      // Operations that free memory are done, once.
       const purge = { deviceIds: [keyed.client1] };
       const counts = { success: true, deviceIdCount: 1, roomsDeleted: 1, pendingsDeleted: 0 };
       expect((await post(one, '/api/user/purge', purge, 'purge')).body).toEqual(counts);
@@ -216,7 +216,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
     60_000,
   );
 
-  test('one master of several: rooms that lie there are refused, others are made', async () => {
+  test('with one full master of several, rooms in its slots are refused, and others are created', async () => {
     const { url, servers } = at('a Redis Cluster');
     const [one] = await startTwo(url);
     const peer = await Peer.connect(one.wsUrl);
@@ -230,7 +230,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
     expect((await ready(one)).body).toMatchObject({ status: 'ready', notes: [/full/] });
   });
 
-  test('guesses stay as scarce as ever', async () => {
+  test('the limits of guesses still apply', async () => {
     const { url, servers } = at('one server');
     const [one, two] = await startTwo(url);
     await fill(servers);
@@ -243,7 +243,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
     expect(statuses.indexOf(429)).toBeGreaterThanOrEqual(120);
   });
 
-  test('a node that starts meanwhile serves what is there', async () => {
+  test('a node that starts meanwhile serves existing data', async () => {
     const { url, servers } = at('one server');
     const room = await pairDevices((await startTwo(url))[0].url);
     await fill(servers);
@@ -256,7 +256,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
 });
 
 describeWith(['redis-server'], 'a Redis that takes no writes', () => {
-  /** Expects that a node is down for this cause, and says so, until it is mended. */
+  /** Expects that a node is not ready for this cause, and reports it, until the fault ends. */
   const endure = async (node: Node, cause: string, mend: () => Promise<unknown>) => {
     await eventually(async () => expect(await refuses(node, cause)).toBe(true));
     const answer = await ready(node);
@@ -277,7 +277,7 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     const [one] = await startTwo(redis.url);
     const room = await pairDevices(one.url);
     const { dir } = (await redis.admin('CONFIG', 'GET', 'dir')) as { dir: string };
-    // A folder in the place of the file: it cannot be written.
+    // A folder replaces the file, which then cannot be written.
     mkdirSync(`${dir}/dump.rdb`);
     const save = async (status: string) => {
       await redis.admin('BGSAVE');
@@ -299,7 +299,7 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     const redis = await startRedis();
     onTestFinished(() => redis.dispose());
     const [one] = await startTwo(redis.url);
-    // Of a master that is not there.
+    // Of a master that does not exist.
     await redis.admin('REPLICAOF', '127.0.0.1', '1');
     await endure(one, 'read_only', () => redis.admin('REPLICAOF', 'NO', 'ONE'));
   });
@@ -313,7 +313,7 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     await endure(one, 'replicas', () => demand('0'));
   });
 
-  test('because it loads its data is away, and back by itself', async () => {
+  test('because it loads its data is unreachable, and recovers by itself', async () => {
     // It loads a key in 10 ms, and answers `LOADING` meanwhile.
     const redis = await startRedis([
       'key-load-delay 10000',

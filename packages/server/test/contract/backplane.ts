@@ -1,4 +1,4 @@
-// What every backplane must do, whatever it is made of: one suite, run once per implementation.
+// The contract of every backplane: one suite, run once per implementation.
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Backplane, LocalConnections } from '../../src/signaling/backplane.js';
@@ -6,14 +6,14 @@ import type { Effect, PairedDevices, Seat } from '../../src/signaling/room.js';
 import { RoomModel } from './room-model.js';
 
 export interface BackplaneUnderTest {
-  /** The backplane of the node on which this connection lives. */
+  /** The backplane of this connection's node. */
   backplaneOf(connectionId: string): Backplane;
-  /** Resolves when everything that was set off has been delivered. */
+  /** Resolves when all pending effects have been delivered. */
   settle(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Connections that only note what reaches them. */
+/** Connections that only record their messages. */
 export class RecordingConnections implements LocalConnections {
   readonly #effects = new Map<string, Effect[]>();
   readonly #frames = new Map<string, string[]>();
@@ -34,7 +34,7 @@ export class RecordingConnections implements LocalConnections {
     this.dropped += 1;
   }
 
-  /** Takes what has reached a connection: message types, roles, closes. */
+  /** Takes the events of a connection: message types, roles, closes. */
   take(connectionId: string): string[] {
     const effects = this.#effects.get(connectionId) ?? [];
     this.#effects.delete(connectionId);
@@ -77,7 +77,7 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
   };
 
   describe(`${name}: the backplane contract`, () => {
-    test('of many racing joins exactly two get a seat, and one of them is the initiator', async () => {
+    test('of many concurrent joins exactly two get a seat, and one of them is the initiator', async () => {
       const { connections, backplane, join } = await setUp();
       const ids = Array.from({ length: 20 }, (_, n) => `c${n}`);
       const seated = await Promise.all(ids.map((id) => join(id, 'r')));
@@ -103,14 +103,14 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       expect(connections.frames('a')).toEqual([]);
     });
 
-    test('a frame for nobody is dropped', async () => {
+    test('a frame without a recipient is dropped', async () => {
       const { connections, backplane } = await setUp();
       backplane.backplaneOf('a').forward('a', 'nobody', 'frame');
       await backplane.settle();
       expect(connections.dropped).toBe(1);
     });
 
-    test('a frame of one who is not the present peer is dropped', async () => {
+    test('a frame from a connection that is not the present peer is dropped', async () => {
       const { connections, backplane, join } = await setUp();
       await join('a', 'r');
       await join('b', 'r');
@@ -126,12 +126,12 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       expect(connections.dropped).toBe(2);
     });
 
-    test('a frame of an earlier company does not reach who has come together anew', async () => {
+    test('a frame of an earlier generation does not reach members of a later one', async () => {
       const { connections, backplane, join } = await setUp();
       await join('a', 'r');
       await join('b', 'r');
       await backplane.settle();
-      // On its way while the one it is for leaves and comes back: it is older than what the two have agreed on since.
+      // In transit while its recipient leaves and comes back: it is older than the new generation.
       const leaving = backplane.backplaneOf('a').depart('r', 'a', 'leave');
       await leaving;
       backplane.backplaneOf('b').forward('b', 'a', 'old');
@@ -143,7 +143,7 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       expect(connections.frames('a')).toEqual(['new']);
     });
 
-    test('who moves while another joins the old room sits in the new one only', async () => {
+    test('a member that moves while another joins the old room has only the new seat', async () => {
       const { connections, backplane, join } = await setUp();
       await join('a', 'old');
       const plane = backplane.backplaneOf('a');
@@ -156,7 +156,7 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       expect(connections.seats.get('b')).toMatchObject({ roomId: 'old', peerId: null });
     });
 
-    test('the seat of a device that has proved itself is its own, on whatever node the others are', async () => {
+    test('a device that has proved itself owns its seat, with other members on any node', async () => {
       const { connections, backplane } = await setUp();
       const paired = { client1: 'creator', client2: 'acceptor' };
       const join = (connectionId: string, deviceId: string | null, proved?: object) =>
@@ -168,7 +168,7 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
             { ...paired, ...proved },
             null,
           );
-      // Two strangers were first.
+      // Two other devices were first.
       expect(await join('x', null)).toBe(true);
       expect(await join('y', 'other')).toBe(true);
       expect(await join('a', 'creator', { proved1: true })).toBe(true);
@@ -179,7 +179,7 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
         'peer_disconnected',
         'room_ready responder',
       ]);
-      // A join that knows nothing of the proof yet.
+      // A join with a query older than the proof.
       expect(await join('b', 'creator')).toBe(false);
       await backplane.settle();
       expect(connections.take('b')).toEqual(['error']);
@@ -204,7 +204,7 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
       expect(await backplane.backplaneOf('b').rooms()).toEqual([{ roomId: 'two', members: 2 }]);
     });
 
-    test('whatever many clients do, everyone is told what the model says', async () => {
+    test('for any actions of many clients, each client gets the messages of the model', async () => {
       const names = fc.constantFrom('c0', 'c1', 'c2', 'c3', 'c4');
       const rooms = fc.constantFrom('r0', 'r1', 'paired');
       const devices = fc.constantFrom(null, 'creator', 'acceptor', 'd');
@@ -252,7 +252,7 @@ export function backplaneContract(name: string, open: OpenBackplane, runs = 200)
                 model.join(who, roomId, deviceId, known);
               } else if (left !== undefined) {
                 await plane.depart(left, action.who, action.kind);
-                // A dropped connection is told nothing; its own memory of the seat goes with it.
+                // A dropped connection is told nothing, and loses its seat.
                 if (action.kind === 'disconnect') connections.seats.delete(action.who);
                 model.depart(action.who, action.kind);
               }

@@ -1,4 +1,4 @@
-// A second, naive account of the room rules, written from docs/protocol.md and not from room.ts: the two must agree.
+// A simple model of the room rules, written from docs/protocol.md and not from room.ts; the two must agree.
 import type { PairedDevices, Seat } from '../../src/signaling/room.js';
 
 interface Sitter {
@@ -6,10 +6,10 @@ interface Sitter {
   device: string | null;
 }
 
-/** Rooms as plain lists; for every client, the news it should have had since the last look. */
+/** Rooms as plain lists, with the messages that each client should have received since the last `take`. */
 export class RoomModel {
   readonly #rooms = new Map<string, { sitters: Sitter[]; paired: PairedDevices | null }>();
-  readonly #news = new Map<string, string[]>();
+  readonly #messages = new Map<string, string[]>();
 
   roomOf(who: string): string | undefined {
     for (const [roomId, { sitters }] of this.#rooms) {
@@ -29,19 +29,19 @@ export class RoomModel {
   }
 
   take(who: string): string[] {
-    const news = this.#news.get(who) ?? [];
-    this.#news.delete(who);
-    return news;
+    const messages = this.#messages.get(who) ?? [];
+    this.#messages.delete(who);
+    return messages;
   }
 
   join(who: string, roomId: string, device: string | null, paired: PairedDevices | null): void {
     const left = this.roomOf(who);
     const room = this.#rooms.get(roomId) ?? { sitters: [], paired: null };
     const mine = room.sitters.findIndex((sitter) => sitter.who === who);
-    const ghost = room.sitters.findIndex(
+    const earlier = room.sitters.findIndex(
       (sitter) => sitter.who !== who && device !== null && sitter.device === device,
     );
-    if (mine < 0 && ghost < 0 && room.sitters.length === 2) {
+    if (mine < 0 && earlier < 0 && room.sitters.length === 2) {
       this.#tell(who, 'room_full');
       return;
     }
@@ -51,9 +51,9 @@ export class RoomModel {
 
     this.#rooms.set(roomId, room);
     if (paired) room.paired = paired;
-    if (ghost >= 0) {
-      this.#tell((room.sitters[ghost] as Sitter).who, 'close replaced');
-      room.sitters[ghost] = { who, device };
+    if (earlier >= 0) {
+      this.#tell((room.sitters[earlier] as Sitter).who, 'close replaced');
+      room.sitters[earlier] = { who, device };
       if (mine >= 0) room.sitters.splice(mine, 1);
     } else if (mine >= 0) {
       const sitter = room.sitters[mine] as Sitter;
@@ -67,8 +67,8 @@ export class RoomModel {
     this.#tell(who, `room_joined ${this.#role(room, me)}`);
     if (peer) {
       this.#tell(who, `room_ready ${this.#role(room, me)}`);
-      if (ghost >= 0) this.#tell(peer.who, 'peer_disconnected');
-      const again = mine >= 0 && ghost < 0;
+      if (earlier >= 0) this.#tell(peer.who, 'peer_disconnected');
+      const again = mine >= 0 && earlier < 0;
       if (!again || oldRole !== this.#role(room, peer)) {
         this.#tell(peer.who, `room_ready ${this.#role(room, peer)}`);
       }
@@ -83,11 +83,11 @@ export class RoomModel {
     this.#remove(who, roomId, how === 'leave' ? 'peer_left' : 'peer_disconnected');
   }
 
-  #remove(who: string, roomId: string, news: string): void {
+  #remove(who: string, roomId: string, messages: string): void {
     const room = this.#rooms.get(roomId);
     if (!room) return;
     room.sitters = room.sitters.filter((sitter) => sitter.who !== who);
-    for (const sitter of room.sitters) this.#tell(sitter.who, news);
+    for (const sitter of room.sitters) this.#tell(sitter.who, messages);
     if (room.sitters.length === 0) this.#rooms.delete(roomId);
   }
 
@@ -106,8 +106,8 @@ export class RoomModel {
     return initiates ? 'initiator' : 'responder';
   }
 
-  #tell(who: string, news: string): void {
-    const list = this.#news.get(who) ?? [];
-    this.#news.set(who, [...list, news]);
+  #tell(who: string, messages: string): void {
+    const list = this.#messages.get(who) ?? [];
+    this.#messages.set(who, [...list, messages]);
   }
 }

@@ -1,4 +1,4 @@
-// How long and from which seed the faults come: CHAOS_SECONDS in all, CHAOS_SEED to see the same schedule and choices again.
+// Reads the duration (CHAOS_SECONDS) and the seed (CHAOS_SEED) of the faults; a seed repeats the same schedule and choices.
 import { randomInt } from 'node:crypto';
 
 /** Seconds of load and faults, without the start of the servers. */

@@ -1,4 +1,4 @@
-// Three nodes, 200 pairs, and everything that can fail failing: the invariants hold, and all is well ten seconds after the last fault.
+// Three nodes and 200 pairs under all kinds of faults: the invariants hold, and all pairs are served ten seconds after the last fault.
 
 import { describeWith } from '@couplet/testkit/components';
 import { afterAll, expect, test } from 'vitest';

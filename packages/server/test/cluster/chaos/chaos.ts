@@ -1,4 +1,4 @@
-// A run: servers, clients and faults from one seed, and what the checker makes of the history.
+// Runs servers, clients and faults from one seed, and checks the history.
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CHAOS_HISTORY } from './budget.js';
@@ -30,7 +30,7 @@ export interface Budget {
   report: (line: string) => void;
 }
 
-/** How often the clients look whether their servers still answer. */
+/** Period of the clients' checks whether their servers still answer. */
 const WATCH_MS = 250;
 /** A recovery that takes longer than it may is waited for a little, to see by how much. */
 const GRACE_MS = 2000;
@@ -55,7 +55,7 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
     }
   }, WATCH_MS);
   const lives = pairs.map((pair) => pair.live());
-  // Whatever was seen until then is judged and shown, also where a server or Redis did not come back.
+  // The history until then is checked and shown, even if a server or Redis did not come back.
   const failure = await faultsUntilTheTimeIsUp(arena, budget, world).then(
     () => undefined,
     (error: unknown) => ({ error }),

@@ -1,4 +1,4 @@
-// A Redis Cluster for a run: three masters, each with a replica, each server seen by each node through a proxy of its own.
+// Starts a Redis Cluster for a run: three masters, each with a replica. Each node reaches each server through its own proxy.
 import { eventually } from '@couplet/testkit/eventually';
 import { type RedisServer, startRedisCluster } from '@couplet/testkit/redis-servers';
 import { FaultProxies } from './fault-proxies.js';
@@ -22,7 +22,7 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
   ]);
   const proxies = new FaultProxies();
   const ways = await Promise.all(Array.from({ length: nodes }, () => wayTo(servers, proxies)));
-  const settled = () => eventually(() => look(servers), SETTLED_MS);
+  const settled = () => eventually(() => requireSettled(servers), SETTLED_MS);
   await settled();
   for (const { port } of servers) await proxies.watch(port);
   let struck = 0;
@@ -79,7 +79,7 @@ async function mastersOf(servers: readonly RedisServer[]): Promise<RedisServer[]
 }
 
 /** Throws unless there are as many masters as should be, all agree on that, and each has a replica that follows. */
-async function look(servers: readonly RedisServer[]): Promise<void> {
+async function requireSettled(servers: readonly RedisServer[]): Promise<void> {
   for (const server of servers) {
     const info = String(await server.admin('CLUSTER', 'INFO'));
     if (!/cluster_state:ok/.test(info)) throw new Error(info);

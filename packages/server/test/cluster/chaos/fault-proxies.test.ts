@@ -1,4 +1,4 @@
-// The proxy that cuts: what each cut looks like from both ends, and that nothing is left of it afterwards.
+// Tests the fault proxy: each fault as seen from both ends, and full recovery afterwards.
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { eventually } from '@couplet/testkit/eventually';

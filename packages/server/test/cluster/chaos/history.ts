@@ -1,4 +1,4 @@
-// What all clients saw and did, and what was done to the servers: one list with one clock, which the checker judges.
+// Records the events of all clients and the faults of the servers in one list with one clock, for the checker.
 
 /** A numbered message, as it names itself: who sent it, and what the sender knew when it did. */
 export interface Label {
@@ -27,11 +27,11 @@ export const ENGINE_FAULTS = [
   'redis-restart',
   /** It ends at once and its replica takes over. */
   'failover',
-  /** It stands still (SIGSTOP) and goes on. */
+  /** It is stopped (SIGSTOP) and resumes. */
   'redis-pause',
-  /** It stands still for moments, again and again: so it looks where each write to its disk takes long. */
+  /** It is stopped for moments repeatedly, like a server with a slow disk. */
   'redis-slow',
-  /** It refuses whatever needs memory. */
+  /** It refuses operations that need memory. */
   'redis-full',
   /** It loses all data. */
   'redis-flush',

@@ -1,4 +1,4 @@
-// Two devices that pair, meet in their room, and pair anew some time later; now and then a third tries the door.
+// Two devices that pair, meet in their room, and later pair again; sometimes a third device tries to join.
 import { Device } from './device.js';
 import { Link } from './link.js';
 import type { Random } from './random.js';
@@ -124,7 +124,7 @@ export class Pair {
     return true;
   }
 
-  /** Two more devices, which pair and never meet: one of them wants all that is of it deleted. */
+  /** Two more devices, which pair and never meet: one of them purges its data. */
   async #purgeNowAndThen(random: Random): Promise<void> {
     for (let n = FIRST_PURGED; !this.#world.over; n++) {
       await this.#world.pauseUntilLoad(random.between(5000, 30_000));
@@ -138,14 +138,14 @@ export class Pair {
       const room = this.#world.secrets.add(String(accepted.body?.roomid));
       if (random.chance(0.5)) await want({ what: 'check', device: creator });
       await want({ what: 'purge', device: random.pick([creator, acceptor]) });
-      // Gone at once, and still when all that was late has come.
+      // Deleted at once, and still deleted after all late messages.
       await want({ what: 'get', device: creator, room });
       await this.#world.pauseUntilLoad(random.between(5000, 20_000));
       await want({ what: 'get', device: creator, room });
     }
   }
 
-  /** A stranger who knows the room: sits down where a seat is free, talks to whoever is there, and goes again. */
+  /** A third device with the room id: takes a free seat, sends messages to its peer, and leaves. */
   async #visit(random: Random): Promise<void> {
     while (!this.#world.over) {
       await this.#world.pauseUntilLoad(random.between(8000, 40_000));

@@ -150,5 +150,5 @@ setInterval(() => {
   if (now - last > STALL_MS) process.send({ stoodStillMs: now - last });
   last = now;
 }, TICK_MS);
-// Whoever started it is gone.
+// The parent process has ended.
 process.on('disconnect', () => process.exit());

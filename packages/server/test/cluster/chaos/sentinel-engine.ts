@@ -46,7 +46,7 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
     Array.from({ length: nodes }, () => wayTo(servers, sentinels, proxies)),
   );
   for (const { port } of servers) await proxies.watch(port);
-  const settled = () => eventually(() => look(servers, sentinels), SETTLED_MS);
+  const settled = () => eventually(() => requireSettled(servers, sentinels), SETTLED_MS);
   await settled();
 
   const victim = async () => {
@@ -93,7 +93,7 @@ async function wayTo(
   proxies: FaultProxies,
 ): Promise<Way> {
   const toServers = await Promise.all(servers.map(({ port }) => proxies.open(port)));
-  // In the protocol a word goes after its length: so both ports are of five digits, as all that are free for anybody.
+  // In the protocol, a word follows its length, so both ports need five digits, as all unprivileged free ports here have.
   const ports = Object.fromEntries(
     servers.map(({ port }, n) => [`${port}`, `${toServers[n]?.port}`]),
   );
@@ -112,7 +112,7 @@ async function masterPort(sentinel: RedisServer): Promise<number> {
 }
 
 /** Throws unless the Sentinels agree on a master that is one, and all others follow it. */
-async function look(
+async function requireSettled(
   servers: readonly RedisServer[],
   sentinels: readonly RedisServer[],
 ): Promise<void> {

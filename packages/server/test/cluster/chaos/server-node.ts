@@ -24,7 +24,7 @@ export class ServerNode {
   #gone: Promise<string> = Promise.resolve('never started');
   #ending = false;
 
-  /** @param logPath - where all that it says goes, after the time of the history; empty: nowhere */
+  /** @param logPath - file for its output, with the time of the history; empty: none */
   constructor(number: number, env: Record<string, string>, logPath = '') {
     this.number = number;
     this.#logPath = logPath;

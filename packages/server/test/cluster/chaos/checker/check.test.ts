@@ -23,7 +23,7 @@ describe('roles', () => {
     expect(history.broken()).toEqual(['exactly one initiator in each room_ready']);
   });
 
-  test('a frame that crossed the news of another peer makes no membership', () => {
+  test('a frame that crossed the update of another peer makes no membership', () => {
     const history = new Scripted().comes(2, 'B', 0).meets(1, 'A', 0, 2).passes(1, 2).passes(2, 1);
     // 1, not the initiator, speaks while 2 goes and 3 comes: 3 is no initiator either, and 1 becomes it.
     history.givesUp(2, 'close').connect(3, 0, 'third');

@@ -22,10 +22,9 @@
 // - A membership is the time from one `room_ready` to what ends it. Which two belong together, memberships.ts says and
 //   proves: only these are compared. How a client is told of its peer is a small automaton (reading.ts), for which
 //   faults are no excuse either: one peer goes, and is said to, before another comes.
-// - A survivor must be told within the bound, counted in a time that no fault of its own server interrupts: where one
-//   does, the bound begins anew after it. Bounds (bounds.ts) are: at once, that is `settleMs`, for a connection that ends
-//   on a server that works; the lease and a third, plus that, for one on a server that does not; three heartbeats for a
-//   client that fell silent.
+// - A survivor must be told within the bound, in a time without a fault of its own server; after a fault, the bound
+//   starts again. Bounds (bounds.ts) are: `settleMs` for a connection that ends on a working server; the lease and a
+//   third, plus `settleMs`, on a failed server; three heartbeats for a client that fell silent.
 // - REST needs no such care. Every wish has a key and is repeated until it is answered, codes live longer than the
 //   test, and are used once: so any 404, any 409 but that of the losing device, and any two answers that differ are violations at
 //   any time, faults or not.

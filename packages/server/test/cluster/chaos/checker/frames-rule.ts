@@ -143,7 +143,7 @@ function lostAtTheBeginning(sender: Ready, receiver: Ready, { sent, came }: Judg
   return lost(before.filter(isLost(came)), receiver.conn, first.t);
 }
 
-/** What was sent in a membership and never came, ends it for both: whoever goes by itself is judged by the other rules. */
+/** A lost frame must end the membership for both members; the other rules check members that leave by themselves. */
 function lostAtTheEnd(sender: Ready, receiver: Ready, judge: Judge): Violation[] {
   const { sent, came, goneAt, disturbances, bounds } = judge;
   const frames = (sent.get(sender.conn.conn) ?? []).filter(

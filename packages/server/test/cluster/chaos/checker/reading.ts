@@ -25,7 +25,7 @@ export interface Reading {
   violations: Violation[];
 }
 
-/** Codes that a well-behaved client may be told: what it sent crossed the news, or the engine was away. */
+/** Codes that a correct client may get: its message crossed an update, or the engine was unreachable. */
 const ERRORS = new Set(['no_peer', 'not_in_room', 'unavailable']);
 
 /** Reads the life of a connection. */

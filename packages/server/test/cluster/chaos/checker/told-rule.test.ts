@@ -1,4 +1,4 @@
-// Histories of peers that go, made by hand: whoever is told late, wrongly or not at all is found.
+// Handmade histories of peers that leave: late, wrong and missing messages are found.
 import { expect, test } from 'vitest';
 import { pairOfTwo, Scripted } from './scripted.js';
 
