@@ -1,33 +1,33 @@
-// The invariants of the architecture, held against what all clients saw: pure, from the list of events to the violations.
+// Checks the events that all clients recorded against the invariants of the architecture: a pure function to violations.
 //
-// What can be known. A client does not see what a server holds, only what it is told; and what it is told may be old by
-// the time that it reads it. So the checker asks of each thing when it is *certain* and when it is *possible*, and
-// calls a violation only what no order of things in between can explain.
+// A client records only the messages that it gets, which may be outdated when it reads them. The checker therefore
+// determines when each state is *certain* and when it is *possible*, and reports a violation only if no order of events
+// explains the record.
 //
-// - A stay in a room is certain from the reading of `room_joined`, and ends with the first thing that may cost it the
-//   seat: the client leaves, moves, hangs up, falls silent, or another connection of its device asks for the seat. Where
-//   the server closes it, the client reads of that late, and the stay ends `settleMs` before. It is possible from the
-//   asking until everyone must know of its end (`goneBy`). Three devices with certain stays at one moment are three
-//   members; `room_full` without two others whose stays are possible is a lost seat.
-// - A server that a fault strikes may keep clients who believe in seats that are others' by now: paused, it can tell them
-//   nothing; cut off, it does not know. So no stay on it is certain, and no notice of it or about its clients is
-//   wrong or late, from the beginning of the fault until `healMs` after its end. Frames are another matter: whatever
-//   happened, no frame comes out of order, twice, from the wrong sender, in the wrong room or to one without a peer.
-//   A zombie that acts on old seats shows there: its frames come among those of the connection that took the seat.
-// - A frame is delivered, or both members are told. So within one `room_ready` of a receiver, the numbers of a sender are
-//   consecutive, with no excuse at all. A frame that never came and that nothing follows ends the membership for both, by
-//   the time that their servers have been undisturbed for `settleMs`; a member that goes by itself is judged as below.
-// - A fault of Redis strikes every server; so does a stall of the test itself, which reads late then, and answers no
-//   ping. A flush takes every pairing that was made before: nothing is expected of those afterwards.
-// - A membership is the time from one `room_ready` to what ends it. Which two belong together, memberships.ts says and
-//   proves: only these are compared. How a client is told of its peer is a small automaton (reading.ts), for which
-//   faults are no excuse either: one peer goes, and is said to, before another comes.
+// - A stay in a room is certain from the reading of `room_joined` until the first event that may cost the seat: the client
+//   leaves, moves, hangs up, falls silent, or another connection of its device requests the seat. If the server closes
+//   the connection, the client reads that late, and the stay ends `settleMs` earlier. A stay is possible from the request
+//   until all servers must have detected its end (`goneBy`). Three devices with certain stays at one moment are three
+//   members; `room_full` without two other possible stays is a lost seat.
+// - During a fault, a server may keep clients whose seats now belong to others: a paused or partitioned server cannot tell
+//   them. From the beginning of the fault until `healMs` after its end, no stay on it is certain, and no message from
+//   it or about its clients counts as wrong or late. Frames have no such exception: no frame arrives out of order, twice,
+//   from the wrong sender, in the wrong room or without a peer. A server that acts on old seats violates this rule,
+//   because its frames arrive among those of the connection that took the seat.
+// - A frame is delivered, or both members are told. Within one `room_ready` of a receiver, the numbers of a sender are
+//   therefore consecutive, without exception. A lost last frame must end the membership for both members once their
+//   servers have been undisturbed for `settleMs`; a member that leaves by itself is checked as below.
+// - A fault of Redis affects every server, and so does a stall of the test, which then reads late and answers no ping.
+//   After a flush, nothing is expected of earlier pairings.
+// - A membership is the time from one `room_ready` to the event that ends it. memberships.ts determines and proves the pairs
+//   of memberships; only these are compared. An automaton (reading.ts) checks the messages about a peer, without
+//   exceptions for faults: the end of one peer is told before another peer comes.
 // - A survivor must be told within the bound, in a time without a fault of its own server; after a fault, the bound
 //   starts again. Bounds (bounds.ts) are: `settleMs` for a connection that ends on a working server; the lease and a
 //   third, plus `settleMs`, on a failed server; three heartbeats for a client that fell silent.
-// - REST needs no such care. Every wish has a key and is repeated until it is answered, codes live longer than the
-//   test, and are used once: so any 404, any 409 but that of the losing device, and any two answers that differ are violations at
-//   any time, faults or not.
+// - REST has no exceptions. Every request has a key and is repeated until it is answered. Codes live longer than the test
+//   and are used once. Any 404, any 409 except that of the losing device, and any two different answers are therefore
+//   violations at any time, even during faults.
 import type { Event } from '../history.js';
 import type { Bounds } from './bounds.js';
 import { Connections } from './connections.js';
