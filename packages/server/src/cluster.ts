@@ -94,7 +94,8 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
       {
         name: 'redis',
         async check() {
-          if (!redis.isUp || !channel.isSubscribed) throw new Unavailable(new Error('no Redis'));
+          if (!redis.isUp || !channel.isSubscribed)
+            throw new Unavailable(new Error('Redis is not connected'));
           await refusals.check();
         },
       },

@@ -37,7 +37,7 @@ export function isSecret(secret: string, { hash }: Pick<DeviceSecret, 'hash'>): 
  * Classifies a request by its device id and its secret:
  *
  * - `proved`: a device of the pairing with its secret; `isNew` if it sends the secret for the first time
- * - `unproved`: names a device that has never sent its secret, and has no secret
+ * - `unproved`: names a device without a stored secret, or one that has never sent its secret and does not send it now
  * - `stranger`: names no device of the pairing, and has no secret
  * - `refused`: has a wrong secret, or no secret although the device has sent it before
  */
@@ -93,7 +93,7 @@ export class DeleteRule {
   }
 }
 
-/** Whether one pairing may be deleted. A secret that belongs to neither device is always refused. */
+/** Whether one pairing may be deleted. If the pairing has secrets, a secret of neither device is always refused. */
 export function mayDelete(
   { secret1, secret2 }: Pick<PairedSecrets, 'secret1' | 'secret2'>,
   proofs: DeleteProofs,

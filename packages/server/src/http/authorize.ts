@@ -1,11 +1,11 @@
-// Asks the access rule of the embedding application about requests to the API.
+// Applies the access rule of the embedding application to requests to the API.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { sendError } from './errors.js';
 
 /** Whether a request is served. A rejected promise counts as false. */
 export type RequestRule = (request: FastifyRequest) => boolean | Promise<boolean>;
 
-/** Asks the rule before every request under /api, except preflights, which have no credentials. */
+/** Calls the rule before every request under /api, except preflights, which have no credentials. */
 export function authorizeRequests(app: FastifyInstance, rule: RequestRule | undefined): void {
   if (rule === undefined) return;
   app.addHook('onRequest', async (request, reply) => {

@@ -122,7 +122,7 @@ export function handleClientError(
   });
 }
 
-/** Sockets that have failed and can have no further request. */
+/** Sockets that have failed. No further request is read from them. */
 const faulty = new WeakSet<Socket>();
 
 /** Writes a complete HTTP error response to a socket and closes it, for requests that do not reach Fastify. */

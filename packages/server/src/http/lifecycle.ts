@@ -20,7 +20,7 @@ export interface LoopDelay {
   disable(): void;
 }
 
-/** If the event loop was blocked for longer than this since the last probe, the server is not ready; in milliseconds. */
+/** The server is not ready if the event loop was blocked for longer than this since the last probe, in milliseconds. */
 const MAX_LOOP_DELAY_MS = 1000;
 
 /** How long a readiness answer is reused. A probe costs a durable write, and any client may probe. */

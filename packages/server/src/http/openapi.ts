@@ -24,7 +24,7 @@ type Described = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'constraints'>
 
 /**
  * Collects every route that is registered after this call. The document is generated at the first request for it, because
- * the generator is a hundred files, which would delay every start.
+ * the generator consists of a hundred files, and loading them would delay every start.
  *
  * @param newApp - creates an app without routes, which never listens
  */

@@ -18,7 +18,7 @@ export function isMissing(value: unknown): boolean {
   return value === undefined || value === null || value === '';
 }
 
-/** Texts of `details` that docs/protocol.md specifies. */
+/** Texts of `details` that the description of the API fixes. */
 const DETAILS: Partial<Record<RestErrorCode, string>> = {
   invalid_expiresInSeconds: `must be ${MIN_EXPIRY_SECONDS}-${MAX_EXPIRY_SECONDS} seconds (1 sec to 24 hours)`,
 };
@@ -26,7 +26,7 @@ const ID_DETAILS = `must be a non-empty, well-formed string of at most ${MAX_ID_
 
 /**
  * Compilers with which Fastify validates requests and serializes answers. Without them, Fastify loads Ajv and a second
- * schema compiler, a hundred files. Answers already have exactly the fields of their schemas.
+ * schema compiler, together a hundred files. Answers already have exactly the fields of their schemas.
  */
 export const schemaController = {
   compilersFactory: {
