@@ -105,8 +105,8 @@ test('heap and handles return to the baseline, and the pair has lost no message'
   const grownMiB = (settled.heapBytes - fresh.heapBytes) / 2 ** 20;
   report(`heap grew by ${grownMiB.toFixed(1)} MiB, handles ${JSON.stringify(settled.handles)}`);
   expect(grownMiB).toBeLessThan(MAX_GROWTH_MIB);
-  const { exchanged, worstMs, fault } = await server.neighbours();
-  report(`neighbours: ${exchanged} exchanges, the slowest ${worstMs.toFixed(1)} ms`);
+  const { exchanged, worstMs, fault } = await server.neighbors();
+  report(`neighbors: ${exchanged} exchanges, the slowest ${worstMs.toFixed(1)} ms`);
   expect(fault).toBeUndefined();
   expect(exchanged).toBeGreaterThan(FUZZ_SECONDS);
 });

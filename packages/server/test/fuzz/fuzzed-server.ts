@@ -18,7 +18,7 @@ export interface Measure {
   handles: Record<string, number | undefined>;
 }
 
-export interface Neighbourhood {
+export interface Neighborhood {
   exchanged: number;
   worstMs: number;
   fault?: string;
@@ -31,7 +31,7 @@ export interface FuzzedServer {
   /** Heap after collection, and handles. */
   measure(): Promise<Measure>;
   /** The state of the healthy pair. */
-  neighbours(): Promise<Neighbourhood>;
+  neighbors(): Promise<Neighborhood>;
   /** Everything written to its error output, and every log line of level error. */
   complaints(): string;
   /** The exit code if it ended by itself; null while it runs. */
@@ -104,14 +104,14 @@ export async function startFuzzedServer(env: Record<string, string> = {}): Promi
   };
   let stopped: Promise<number | null> | undefined;
   const wsUrl = `ws://127.0.0.1:${port}`;
-  const pair = fork(path('./neighbour.js'), [wsUrl], { execArgv: [] });
+  const pair = fork(path('./neighbor.js'), [wsUrl], { execArgv: [] });
   await once(pair, 'message');
   return {
     url: `http://127.0.0.1:${port}`,
     wsUrl,
     port,
     measure: () => ask<Measure>(child),
-    neighbours: () => ask<Neighbourhood>(pair),
+    neighbors: () => ask<Neighborhood>(pair),
     complaints: () => complaints,
     get exitCode() {
       return child.exitCode;

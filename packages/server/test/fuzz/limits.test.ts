@@ -56,9 +56,9 @@ test('one address with too many connections gets 503, or 429 once its budget is 
 });
 
 test('the pair lost no message, and the server logged no error', async () => {
-  const { fault, worstMs } = await server.neighbours();
+  const { fault, worstMs } = await server.neighbors();
   process.stdout.write(
-    `fuzz: neighbours under default limits: the slowest ${worstMs.toFixed(1)} ms\n`,
+    `fuzz: neighbors under default limits: the slowest ${worstMs.toFixed(1)} ms\n`,
   );
   expect(fault).toBeUndefined();
   expect(server.complaints()).toBe('');

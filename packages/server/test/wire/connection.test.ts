@@ -271,11 +271,11 @@ test('a bug in a handler closes only the affected connection, with 1011', async 
   });
   const running = await startServer({}, { store, log });
   onTestFinished(() => running.close());
-  const neighbour = await Peer.connect(running.wsUrl);
+  const neighbor = await Peer.connect(running.wsUrl);
   const victim = await Peer.connect(running.wsUrl);
   victim.send({ type: 'join_room', roomId: randomUUID(), deviceId: 'd' });
   expect((await victim.closed).code).toBe(1011);
-  expect(await neighbour.sync()).toEqual([]);
+  expect(await neighbor.sync()).toEqual([]);
   expect(lines.join('')).toContain('message failed');
 });
 
