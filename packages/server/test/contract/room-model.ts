@@ -1,19 +1,19 @@
 // A simple model of the room rules, written from docs/protocol.md and not from room.ts; the two must agree.
 import type { PairedDevices, Seat } from '../../src/signaling/room.js';
 
-interface Sitter {
+interface Member {
   who: string;
   device: string | null;
 }
 
 /** Rooms as plain lists, with the messages that each client should have received since the last `take`. */
 export class RoomModel {
-  readonly #rooms = new Map<string, { sitters: Sitter[]; paired: PairedDevices | null }>();
+  readonly #rooms = new Map<string, { members: Member[]; paired: PairedDevices | null }>();
   readonly #messages = new Map<string, string[]>();
 
   roomOf(who: string): string | undefined {
-    for (const [roomId, { sitters }] of this.#rooms) {
-      if (sitters.some((sitter) => sitter.who === who)) return roomId;
+    for (const [roomId, { members }] of this.#rooms) {
+      if (members.some((member) => member.who === who)) return roomId;
     }
     return undefined;
   }
@@ -21,9 +21,9 @@ export class RoomModel {
   seatOf(who: string): Seat | null {
     const roomId = this.roomOf(who);
     if (roomId === undefined) return null;
-    const { sitters, paired } = this.#rooms.get(roomId) ?? { sitters: [], paired: null };
-    const peer = sitters.find((sitter) => sitter.who !== who);
-    const device = sitters.find((sitter) => sitter.who === who)?.device ?? null;
+    const { members, paired } = this.#rooms.get(roomId) ?? { members: [], paired: null };
+    const peer = members.find((member) => member.who !== who);
+    const device = members.find((member) => member.who === who)?.device ?? null;
     const isPaired = paired !== null && (device === paired.client1 || device === paired.client2);
     return { roomId, peerId: peer?.who ?? null, pairedDevice: isPaired ? device : null };
   }
@@ -36,34 +36,34 @@ export class RoomModel {
 
   join(who: string, roomId: string, device: string | null, paired: PairedDevices | null): void {
     const left = this.roomOf(who);
-    const room = this.#rooms.get(roomId) ?? { sitters: [], paired: null };
-    const mine = room.sitters.findIndex((sitter) => sitter.who === who);
-    const earlier = room.sitters.findIndex(
-      (sitter) => sitter.who !== who && device !== null && sitter.device === device,
+    const room = this.#rooms.get(roomId) ?? { members: [], paired: null };
+    const mine = room.members.findIndex((member) => member.who === who);
+    const earlier = room.members.findIndex(
+      (member) => member.who !== who && device !== null && member.device === device,
     );
-    if (mine < 0 && earlier < 0 && room.sitters.length === 2) {
+    if (mine < 0 && earlier < 0 && room.members.length === 2) {
       this.#tell(who, 'room_full');
       return;
     }
-    const roleBefore = (sitter: Sitter) => this.#role(room, sitter);
-    const peerBefore = room.sitters.find((sitter) => sitter.who !== who);
+    const roleBefore = (member: Member) => this.#role(room, member);
+    const peerBefore = room.members.find((member) => member.who !== who);
     const oldRole = peerBefore && roleBefore(peerBefore);
 
     this.#rooms.set(roomId, room);
     if (paired) room.paired = paired;
     if (earlier >= 0) {
-      this.#tell((room.sitters[earlier] as Sitter).who, 'close replaced');
-      room.sitters[earlier] = { who, device };
-      if (mine >= 0) room.sitters.splice(mine, 1);
+      this.#tell((room.members[earlier] as Member).who, 'close replaced');
+      room.members[earlier] = { who, device };
+      if (mine >= 0) room.members.splice(mine, 1);
     } else if (mine >= 0) {
-      const sitter = room.sitters[mine] as Sitter;
-      if (device !== null) sitter.device = device;
+      const member = room.members[mine] as Member;
+      if (device !== null) member.device = device;
     } else {
-      room.sitters.push({ who, device });
+      room.members.push({ who, device });
     }
 
-    const me = room.sitters.find((sitter) => sitter.who === who) as Sitter;
-    const peer = room.sitters.find((sitter) => sitter.who !== who);
+    const me = room.members.find((member) => member.who === who) as Member;
+    const peer = room.members.find((member) => member.who !== who);
     this.#tell(who, `room_joined ${this.#role(room, me)}`);
     if (peer) {
       this.#tell(who, `room_ready ${this.#role(room, me)}`);
@@ -86,19 +86,19 @@ export class RoomModel {
   #remove(who: string, roomId: string, messages: string): void {
     const room = this.#rooms.get(roomId);
     if (!room) return;
-    room.sitters = room.sitters.filter((sitter) => sitter.who !== who);
-    for (const sitter of room.sitters) this.#tell(sitter.who, messages);
-    if (room.sitters.length === 0) this.#rooms.delete(roomId);
+    room.members = room.members.filter((member) => member.who !== who);
+    for (const member of room.members) this.#tell(member.who, messages);
+    if (room.members.length === 0) this.#rooms.delete(roomId);
   }
 
   #role(
-    { sitters, paired }: { sitters: Sitter[]; paired: PairedDevices | null },
-    of: Sitter,
+    { members, paired }: { members: Member[]; paired: PairedDevices | null },
+    of: Member,
   ): string {
-    const others = sitters.filter((sitter) => sitter !== of);
-    const is = (sitter: Sitter | undefined, device: string | undefined) =>
-      paired !== null && sitter !== undefined && sitter.device === device;
-    let initiates = sitters[0] === of;
+    const others = members.filter((member) => member !== of);
+    const is = (member: Member | undefined, device: string | undefined) =>
+      paired !== null && member !== undefined && member.device === device;
+    let initiates = members[0] === of;
     if (others.some((other) => is(other, paired?.client2))) initiates = true;
     if (is(of, paired?.client2)) initiates = false;
     if (others.some((other) => is(other, paired?.client1))) initiates = false;
