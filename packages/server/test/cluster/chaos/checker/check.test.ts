@@ -1,11 +1,11 @@
-// Histories made by hand: each breach of an invariant is found, and what only looks like one is not.
+// Handmade histories: each violation of an invariant is found, and no other event is reported.
 import { describe, expect, test } from 'vitest';
 import { check } from './check.js';
 import { BOUNDS, pairOfTwo, Scripted } from './scripted.js';
 import { explain } from './violation.js';
 
 describe('roles', () => {
-  test('two who hear each other, one of them the initiator, break nothing', () => {
+  test('two peers, one of them the initiator, are no violation', () => {
     expect(pairOfTwo().broken()).toEqual([]);
   });
 
@@ -16,7 +16,7 @@ describe('roles', () => {
     expect(history.broken()).toContain('exactly one initiator in each room_ready');
   });
 
-  test('two who both wait for an offer are found', () => {
+  test('two peers that both wait for an offer are found', () => {
     const history = new Scripted().comes(1, 'A', 0, false).connect(2, 1, 'acceptor');
     history.asksToJoin(2, 'room', 'B').isJoined(2, 'room', 2, false);
     history.isReady(2, false).isReady(1, false).passes(1, 2).passes(2, 1);
@@ -25,7 +25,7 @@ describe('roles', () => {
 
   test('a frame that crossed the update of another peer makes no membership', () => {
     const history = new Scripted().comes(2, 'B', 0).meets(1, 'A', 0, 2).passes(1, 2).passes(2, 1);
-    // 1, not the initiator, speaks while 2 goes and 3 comes: 3 is no initiator either, and 1 becomes it.
+    // 1, not the initiator, sends while 2 leaves and 3 joins: 3 is not the initiator either, and 1 becomes it.
     history.givesUp(2, 'close').connect(3, 0, 'third');
     const crossed = history.says(1);
     history.asksToJoin(3, 'room', 'C').isJoined(3, 'room', 2, false).isReady(3, false);
@@ -42,7 +42,7 @@ describe('roles', () => {
     expect(history.broken()).toEqual(['the device that made the code is the initiator']);
   });
 
-  test('roles of a pairing that Redis has lost go by arrival', () => {
+  test('roles of a pairing that Redis has lost follow the order of arrival', () => {
     const history = new Scripted();
     history.isAnswered(history.asks('create', 'A'), 201);
     history.isAnswered(history.asks('accept', 'B'), 200, { roomid: 'room' });
@@ -53,7 +53,7 @@ describe('roles', () => {
 });
 
 describe('service', () => {
-  test('unavailable, 503 and closes need a fault that is near', () => {
+  test('unavailable, 503 and closes need a recent fault', () => {
     const rule = 'available where no fault is near';
     const refused = () => new Scripted().connect(1).asksToJoin(1, 'room', 'A');
     expect(refused().isTold(1, 'error', { code: 'unavailable' }).broken()).toEqual([rule]);
@@ -72,7 +72,7 @@ describe('service', () => {
     expect(bug.broken()).toEqual(['no connection is closed without its reason']);
   });
 
-  test('every pair talks both ways within the bound after the last fault', () => {
+  test('every pair exchanges messages both ways within the bound after the last fault', () => {
     const rule = 'everything is usable again after the last fault';
     const healed = () => pairOfTwo().add({ kind: 'healed', pairs: 1 });
     expect(healed().passes(1, 2).after(9000).passes(2, 1).broken()).toEqual([]);
@@ -82,7 +82,7 @@ describe('service', () => {
       healed().passes(1, 2).begins('stall', 1, null).after(5000).ends('stall', 1, null);
     expect(stalled().after(9000).passes(2, 1).broken()).toEqual([]);
     expect(stalled().after(10_000).passes(2, 1).broken()).toEqual([rule]);
-    // Sent before the fault was over: that it came proves nothing.
+    // Sent before the end of the fault, so its arrival proves nothing.
     const early = pairOfTwo();
     const label = early.says(2);
     early.add({ kind: 'healed', pairs: 1 }).passes(1, 2).hears(1, label);
@@ -90,7 +90,7 @@ describe('service', () => {
     expect(check(healed().passes(1, 2).passes(2, 1).events, BOUNDS).recoveriesMs[0]).toBe(4);
   });
 
-  test('a full Redis refuses what is new, and nothing else', () => {
+  test('a full Redis refuses only new data', () => {
     const rule = 'available where no fault is near';
     const full = () => pairOfTwo().begins('redis-full', 1, null);
     const asks = (what: 'create' | 'accept' | 'check') => {
@@ -107,7 +107,7 @@ describe('service', () => {
     ]);
   });
 
-  test('of a crowd, those beyond the bound are refused', () => {
+  test('in a crowd of joins, those beyond the bound are refused', () => {
     const history = new Scripted().connect(1, 0, 'crowd').asksToJoin(1, 'room', 'A');
     expect(history.isTold(1, 'error', { code: 'unavailable' }).broken()).toEqual([]);
     expect(history.isClosed(1, 1011).broken()).toEqual([
@@ -115,7 +115,7 @@ describe('service', () => {
     ]);
   });
 
-  test('a server that ends by itself, and a log that tells, are found', () => {
+  test('a server that ends by itself, and a log with identifying data, are found', () => {
     const history = new Scripted()
       .add({ kind: 'died', node: 1, how: '1' })
       .add({ kind: 'leaked', node: 1, line: 'room …' });
@@ -126,7 +126,7 @@ describe('service', () => {
   });
 });
 
-test('a violation is shown with the events of those concerned and the faults around it, and no others', () => {
+test('a violation is shown only with the events of its connections and the faults around it', () => {
   const history = pairOfTwo().connect(9, 0, 'third').begins('cut', 1, 0);
   history.passes(1, 2);
   history.events.push({ ...(history.events.at(-1) as (typeof history.events)[number]) });

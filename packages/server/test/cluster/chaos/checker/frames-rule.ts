@@ -30,7 +30,7 @@ export function frameViolations(
     }
   }
   const byName = new Map(readies.map((ready) => [`${ready.conn.conn}:${ready.index}`, ready]));
-  /** A join again is told by another `room_ready`, and the client stays. */
+  /** A repeated join causes another `room_ready`, and the client stays. */
   const goneAt = (ready: Ready): number => {
     const { conn, index, end, until } = ready;
     if (end === 'itself' || end === 'closed') return until;
@@ -54,7 +54,7 @@ export function frameViolations(
 }
 
 interface Judge {
-  /** Connection → what it sent; message `n` is at `n - 1`. */
+  /** Connection → its sent messages; message `n` is at `n - 1`. */
   sent: ReadonlyMap<number, readonly Sent[]>;
   /** Names of all frames that arrived anywhere. */
   came: ReadonlySet<string>;
@@ -69,7 +69,7 @@ const RULE = 'a frame is delivered, or both members are told';
 
 const nameOf = ({ conn, n }: { conn: number; n: number }) => `${conn}/${n}`;
 
-/** Everything that came to one connection, whatever it then knew of its peer. */
+/** Checks all frames that arrived at one connection, with or without a known peer. */
 function received(
   { conn, events }: Connection,
   connections: Connections,
@@ -103,7 +103,7 @@ function labelOf(sent: Omit<Sent, 't' | 'kind'> | undefined) {
   return sent && [sent.conn, sent.n, sent.ready, sent.initiator, sent.room];
 }
 
-/** Between two `room_ready` there is one peer: another one is announced before its frames come. */
+/** Between two `room_ready` there is one peer: another peer is announced before its frames arrive. */
 function onePeer({ conn, frames }: Ready): Violation[] {
   const first = frames[0]?.label;
   const stranger = frames.find(({ label }) => label?.conn !== first?.conn);
@@ -129,7 +129,7 @@ function gaps({ conn, frames }: Ready, { sent, came }: Judge): Violation[] {
   return found;
 }
 
-/** What was sent in a membership before the first frame of it that came, has come. */
+/** Frames that were sent in a membership before its first arrived frame must have arrived. */
 function lostAtTheBeginning(sender: Ready, receiver: Ready, { sent, came }: Judge): Violation[] {
   const { conn } = sender.conn;
   const first = receiver.frames.find(
@@ -161,7 +161,7 @@ function lostAtTheEnd(sender: Ready, receiver: Ready, judge: Judge): Violation[]
   return isUntold ? lost(frames, receiver.conn, by) : [];
 }
 
-/** Where nothing says who the peer was, the sender at least is told; a peer that fell silent is known to be gone by then. */
+/** Without a known peer, at least the sender must be told; a silent peer has been detected by then. */
 function lostToNobody(ready: Ready, judge: Judge): Violation[] {
   const { sent, came, nodes, disturbances, bounds } = judge;
   const frames = (sent.get(ready.conn.conn) ?? []).filter(

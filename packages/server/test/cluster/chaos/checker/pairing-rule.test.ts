@@ -1,4 +1,4 @@
-// Histories of pairing made by hand: each answer that no order of things explains is found, and no other.
+// Handmade histories of pairing: each answer that no order of events explains is found, and no other.
 import { expect, test } from 'vitest';
 import { Scripted } from './scripted.js';
 
@@ -16,7 +16,7 @@ function accepted() {
   return history;
 }
 
-test('a pairing as it should be breaks nothing, with lost answers, repeats and outages', () => {
+test('a correct pairing with lost answers, repeats and outages is no violation', () => {
   const history = created();
   const accept = history.asks('accept', 'B');
   history.add({ kind: 'lost', op: accept }).begins('redis-restart', 1, null);
@@ -31,7 +31,7 @@ test('a pairing as it should be breaks nothing, with lost answers, repeats and o
   expect(history.broken()).toEqual([]);
 });
 
-test('a code that two devices were told they have is found', () => {
+test('a code that two devices got is found', () => {
   const history = accepted();
   history.isAnswered(history.asks('accept', 'C'), 200, { roomid: 'r' });
   expect(history.broken()).toEqual(['a code is accepted by at most one device']);
@@ -43,7 +43,7 @@ test('two rooms of one code are found', () => {
   expect(history.broken()).toEqual(['one code, one room']);
 });
 
-test('a repeat that is answered differently is found', () => {
+test('a repeat with a different answer is found', () => {
   const history = created();
   const op = history.asks('check', 'A');
   history.isAnswered(op, 204);
@@ -80,7 +80,7 @@ test('404 to a get is found, always', () => {
   expect(history.broken()).toEqual(['no 404 to a live pairing']);
 });
 
-test('an accept loses only against another, and finds nothing only where that one was collected', () => {
+test('an accept conflicts only with another accept, and is 404 only after the other was collected', () => {
   const answers = (status: number, rivalled: boolean, checked: boolean) => {
     const history = created();
     if (rivalled) history.asks('accept', 'C');
@@ -100,13 +100,13 @@ test.each([429, 500, 422, 400])('%i is found', (status) => {
   expect(history.broken()).toEqual(['REST answers as documented']);
 });
 
-test('a check that is asked after the accept was answered is never told to wait', () => {
+test('a check after the answer to the accept is never told to wait', () => {
   const history = accepted();
   history.isAnswered(history.asks('check', 'A'), 204);
   expect(history.broken()).toEqual(['an answer that was sent is durable']);
 });
 
-test('a held check is woken within the bound, where no fault is near', () => {
+test('a held check is woken within the bound without a recent fault', () => {
   const held = (ms: number) => {
     const history = created();
     const check = history.asks('check', 'A', 1);
@@ -127,7 +127,7 @@ test('a room with other devices than those that paired it is found', () => {
   expect(history.broken()).toEqual(['a room has its two devices']);
 });
 
-test('of what Redis has lost nothing is expected, and of what was made afterwards everything', () => {
+test('nothing is expected of lost pairings, and everything of later ones', () => {
   const lost = (history: Scripted) =>
     history.begins('redis-flush', 1, null).ends('redis-flush', 1, null);
   const before = accepted();

@@ -1,4 +1,4 @@
-// Pairing: one device wins a code, everyone hears of the same room, no repeat is answered differently, nothing is ever 404.
+// Checks pairing: one device gets a code, all answers name the same room, repeats get the same answer, and no answer is 404.
 import type { Event, Operation } from '../history.js';
 import type { Bounds } from './bounds.js';
 import type { Disturbances } from './disturbances.js';
@@ -11,20 +11,20 @@ interface Answer {
   body: Record<string, unknown> | undefined;
 }
 
-/** One thing that a device wants, with its Idempotency-Key; asked again until it is answered. */
+/** A request of a device with its Idempotency-Key, repeated until it is answered. */
 interface Wish {
   op: number;
   what: Operation;
   code: string;
   device: string;
-  /** The first time. */
+  /** Time of the first attempt. */
   asked: number;
   answers: Answer[];
   /** The servers that were asked. */
   nodes: number[];
 }
 
-/** Answers that are not kept, and mean: ask again. 408: the server stood still while the request came. */
+/** Answers after which the request is repeated. 408: the server was stalled while the request arrived. */
 const isFinal = ({ status, body }: Answer) =>
   status !== 503 && status !== 408 && !(status === 409 && body?.error === 'request_in_progress');
 
@@ -51,7 +51,7 @@ export function pairingViolations(
   return found;
 }
 
-/** Of a code, what was asked and answered before Redis lost it. */
+/** The requests and answers of a code before Redis lost it. */
 function untilLost(all: readonly Wish[], flushes: Spans): Wish[] {
   const lostAt = flushes.next(Math.min(...all.map(({ asked }) => asked)));
   return all
@@ -75,7 +75,7 @@ function wishes(events: readonly Event[]): Wish[] {
   return [...all.values()];
 }
 
-/** The same key is answered the same. */
+/** Requests with the same key get the same answer. */
 function repeats({ op, what, answers }: Wish): Violation[] {
   const [first, ...later] = answers.filter(isFinal);
   if (first === undefined || what === 'get') return [];
@@ -90,7 +90,7 @@ function repeats({ op, what, answers }: Wish): Violation[] {
     }));
 }
 
-/** No status but those that this code's history can explain. */
+/** Only statuses that the history of the code explains are allowed. */
 function statuses(wish: Wish, ofCode: readonly Wish[]): Violation[] {
   const { op, what, answers } = wish;
   return answers.filter(isFinal).flatMap(({ t, status, body }) => {
@@ -98,7 +98,7 @@ function statuses(wish: Wish, ofCode: readonly Wish[]): Violation[] {
       ofCode.filter((one) => one.what === other && one !== wish && one.asked < t);
     const allowed = {
       create: [201],
-      // Lost against another device; and when the winner's room was collected, the code was free again.
+      // Another device was first; after its room was collected, the code was free again.
       accept: [
         200,
         ...(before('accept').length > 0 ? [409] : []),
@@ -114,7 +114,7 @@ function statuses(wish: Wish, ofCode: readonly Wish[]): Violation[] {
   });
 }
 
-/** Whether a purge of one of its devices had been answered when this was asked: then it is gone, and stays so. */
+/** Whether a purge of one of its devices was answered before this request; the room is then permanently deleted. */
 function isPurged({ asked }: Wish, ofCode: readonly Wish[]): boolean {
   return ofCode.some(
     ({ what, answers }) => what === 'purge' && answers.some((one) => isFinal(one) && one.t < asked),

@@ -1,4 +1,4 @@
-// Roles: of the two that are told `room_ready`, one is the initiator; in a paired room it is the device that made the code.
+// Checks roles: of two peers with `room_ready`, one is the initiator; in a paired room it is the device that made the code.
 import type { Event } from '../history.js';
 import type { Connections } from './connections.js';
 import type { Memberships } from './memberships.js';
@@ -27,11 +27,11 @@ export function roleViolations(
 interface Devices {
   creator?: string;
   acceptor: string;
-  /** When they paired. */
+  /** Time of the pairing. */
   since: number;
 }
 
-/** Room → the devices that paired it, as the answers of REST say. */
+/** Room → the devices that paired it, by the answers of REST. */
 function pairedDevices(events: readonly Event[]): Map<string, Devices> {
   const asked = new Map<number, Event & { kind: 'asked' }>();
   const creators = new Map<string, string>();

@@ -1,4 +1,4 @@
-// Seats: never three devices in a room, no ghost beside the device's new connection, nobody refused for a seat that is free.
+// Checks seats: never three devices in a room, no old connection beside the device's new one, no refusal while a seat is free.
 import type { Bounds } from './bounds.js';
 import type { Connections, Stay } from './connections.js';
 import type { Disturbances } from './disturbances.js';
@@ -69,7 +69,7 @@ function threeDevices(spans: Span[]): Violation[] {
   return found;
 }
 
-/** Where a device has joined again by another connection, the old one is closed within the bound. */
+/** If a device has joined again by another connection, the old one is closed within the bound. */
 function ghosts(
   stays: readonly Stay[],
   connections: Connections,
@@ -92,7 +92,7 @@ function ghosts(
   });
 }
 
-/** `room_full` needs two others that may be there. */
+/** `room_full` needs two other possible members. */
 function refusals(stays: readonly Stay[], disturbances: Disturbances): Violation[] {
   return stays.flatMap((refused) => {
     const { conn, device, asked } = refused;

@@ -1,4 +1,4 @@
-// Service: nothing fails, closes or ends where no fault is near, and after the last fault everything is usable again.
+// Checks service: no failure, close or end without a recent fault, and full service after the last fault.
 import { type Event, isOfPair, type Operation } from '../history.js';
 import type { Bounds } from './bounds.js';
 import type { Connection, Connections, Stay } from './connections.js';
@@ -48,7 +48,7 @@ function refusedJoins(
   disturbances: Disturbances,
   mayBeRefused: (room: string, t: number) => boolean,
 ): Violation[] {
-  // Of thousands at once, those beyond the bound of the queue are refused.
+  // Of thousands of concurrent joins, those beyond the bound of the queue are refused.
   if (part === 'crowd') return [];
   let room = '';
   return events.flatMap((event) => {
@@ -84,10 +84,10 @@ function refusedRequests(
   });
 }
 
-/** A room has a record for two minutes after its last member; less is asked for here. */
+/** A room has a record for two minutes after its last member; this rule requires less. */
 const RECORD_MS = 100_000;
 
-/** Whether a room certainly has a record: then even a full Redis lets its members in. */
+/** Whether a room certainly has a record; even a full Redis then accepts its members. */
 function recordsOf(connections: Connections, flushes: Spans) {
   const rooms = new Map<string, Stay[]>();
   for (const stay of connections.all.flatMap(({ stays }) => stays)) {
@@ -100,7 +100,7 @@ function recordsOf(connections: Connections, flushes: Spans) {
     );
 }
 
-/** Who had closed nothing itself is closed only for a reason that there is. */
+/** The server closes a connection only for an existing reason, unless the client closed it first. */
 function closes(
   connection: Connection,
   connections: Connections,
@@ -133,7 +133,7 @@ export interface Recovery {
 interface Round {
   healed: number;
   pairs: number;
-  /** Pair → part → when it first heard the other. */
+  /** Pair → part → time of its first message from the other. */
   heard: Map<number, Map<string, number>>;
 }
 

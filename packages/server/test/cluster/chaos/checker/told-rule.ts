@@ -1,4 +1,4 @@
-// Peers that go: every survivor is told within the bound, and nobody is told so of a peer that is there.
+// Checks peers that leave: every survivor is told within the bound, and no client is told so of a present peer.
 
 import type { Bounds } from './bounds.js';
 import type { Connection, Connections, Stay } from './connections.js';
@@ -26,13 +26,13 @@ export function toldViolations(
   });
 }
 
-/** The peer's stay in the room, out of which its first frame came. */
+/** The peer's stay in the room from which its first frame came. */
 function stayAt(peer: Connection, { room, frames }: Ready): Stay | undefined {
   const heard = frames[0]?.t ?? 0;
   return peer.stays.findLast((stay) => stay.room === room && stay.joined <= heard);
 }
 
-/** Whether the client went on believing in its peer through a time of this length in which no fault touched its server. */
+/** Whether the client was not told for this length of time without a fault of its server. */
 function believedTooLong(
   ready: Ready,
   from: number,
@@ -86,7 +86,7 @@ function notTold({ conn }: Ready, peer: Connection, by: number, gone: number): V
   };
 }
 
-/** It was told so, and the peer had done nothing of the kind. */
+/** The client was told that its peer left, although the peer did not leave. */
 function wrong(
   ready: Ready,
   peer: Connection,
@@ -100,7 +100,7 @@ function wrong(
   const replaced = connections
     .others(stay)
     .some(({ asked }) => asked > stay.asked && asked <= until);
-  // A server knows before its client that it closed the connection.
+  // The server closes a connection before its client detects it.
   const ended = peer.ended <= until || peer.closed - settleMs <= until;
   const released = stay.released <= until;
   const disturbed = [conn.node, peer.node].some((node) =>
