@@ -1,11 +1,11 @@
-// The numbered messages that the clients forward, and the reading of what came of them at the other end.
+// Creates the numbered messages that clients forward, and reads them at the receiver.
 import { isDeepStrictEqual } from 'node:util';
 import type { Label } from './history.js';
 import { CONTENT_MARK } from './world.js';
 
 type Message = Record<string, unknown>;
 
-/** Every kind of forwarded message in turn. Each claims to be of somebody else, and of another room. */
+/** Every kind of forwarded message in turn, each with a false sender and a false room. */
 export function messageOf(label: Label): Message {
   return {
     ...fieldsOf(label),
@@ -32,7 +32,7 @@ function fieldsOf(label: Label): Message {
   }
 }
 
-/** The label of a forwarded message; null where the message is not, field by field, what its sender sent. */
+/** The label of a forwarded message; null if any field differs from the sent message. */
 export function labelOf({ from: _from, roomId: _roomId, ...fields }: Message): Label | null {
   const { sdp, candidate, publicKey } = fields;
   const text = sdp ?? publicKey ?? (candidate as { candidate?: unknown } | undefined)?.candidate;

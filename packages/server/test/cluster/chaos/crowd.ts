@@ -1,14 +1,14 @@
-// A burst: thousands of connections that join one room at one node at once, and go again.
+// Simulates a burst: thousands of connections join one room on one node at once, and leave.
 import { randomUUID } from 'node:crypto';
 import { Link, type Outcome } from './link.js';
 import type { Address, World } from './world.js';
 
-/** More than may wait in the queue of one room. */
+/** More than the queue of one room may hold. */
 const CROWD = 2100;
-/** Connections that are opened at once. */
+/** Connections that are opened concurrently. */
 const AT_ONCE = 100;
 
-/** Resolves when all have had an answer and are gone. */
+/** Resolves when all have been answered and closed. */
 export async function crowd(world: World, at: Address): Promise<void> {
   const room = world.secrets.add(`crowd-${randomUUID()}`);
   const links: Link[] = [];
@@ -16,7 +16,7 @@ export async function crowd(world: World, at: Address): Promise<void> {
   const open = async () => {
     while (opened < CROWD) {
       opened += 1;
-      // Addresses of a network of their own; each has a few connections.
+      // Addresses of a separate network, with a few connections each.
       const address = `10.200.${opened >> 8}.${opened & 255}`;
       const link = await Link.open(world, at, { pair: -1, part: 'crowd', address }, true);
       if (link) links.push(link);

@@ -1,16 +1,16 @@
-// One device: wants the seat of its pairing, and lives a restless life there: talks, leaves, moves, fades, takes over.
+// Simulates one device in the room of its pairing: it sends messages, leaves, moves, falls silent, and takes its seat over.
 import type { Part } from './history.js';
 import { type Identity, Link } from './link.js';
 import type { Random } from './random.js';
 import { Backoff, type World } from './world.js';
 
-/** The seat that it wants, and what it calls itself there. */
+/** Its room, and the device id that it sends. */
 export interface Assignment {
   room: string;
   device: string;
 }
 
-/** What it does next, and how often. */
+/** Its actions and their weights. */
 const ACTIONS = {
   say: 60,
   leave: 6,
@@ -21,9 +21,9 @@ const ACTIONS = {
   takeOver: 6,
 } as const;
 
-/** How often a connection is one that never gives up by itself. */
+/** Share of connections that never give up by themselves. */
 const PATIENT = 0.3;
-/** When a connection that faded, or waits to be closed by the server, is dropped. */
+/** Time after which a silent connection, or one that waits for the server's close, is dropped. */
 const GHOST_MS = 20_000;
 
 export class Device {
@@ -42,7 +42,7 @@ export class Device {
     this.#identity = { pair, part, address };
   }
 
-  /** Lives until the run is over. */
+  /** Runs until the end of the test. */
   async live(): Promise<void> {
     while (!this.#world.over) {
       const wanted = this.assignment;
@@ -53,7 +53,7 @@ export class Device {
     }
   }
 
-  /** The connections that it has, for the watch. */
+  /** Its connections. */
   watch(now: number): void {
     this.#link?.watch(now);
   }
@@ -80,7 +80,7 @@ export class Device {
     if (outcome === 'joined') this.#backoff.succeeded();
     if (outcome === 'joined' || outcome === 'gone') return;
     await this.#backoff.failed();
-    // A full room, no answer, no service: some ask again, others ask elsewhere.
+    // After `room_full`, no answer or no service, some devices retry on the same server, others on another.
     if (outcome !== 'error' || this.#random.chance(0.5)) link.close('close');
   }
 
@@ -128,7 +128,7 @@ export class Device {
     }
   }
 
-  /** Comes by another connection while this one is open. */
+  /** Joins by another connection while this one is open. */
   async #takeOver(old: Link): Promise<void> {
     const wanted = this.assignment;
     const at = this.#world.address(this.#random, old.node);
@@ -136,7 +136,7 @@ export class Device {
     if (!link || !wanted) return;
     const outcome = await link.join(wanted.room, wanted.device);
     if (outcome !== 'joined') {
-      // Whether the seat is its own now is not known: a fresh connection settles it.
+      // The owner of the seat is unknown now, so a new connection decides it.
       link.close('terminate');
       old.close('terminate');
       return;

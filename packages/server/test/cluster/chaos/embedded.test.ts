@@ -9,7 +9,7 @@ import { boundsFor } from './checker/bounds.js';
 import { ServerNode } from './server-node.js';
 import { HEARTBEAT_SECONDS, LEASE_SECONDS, SERVER_SETTINGS } from './server-settings.js';
 
-/** It has fewer ways to fail than a cluster. */
+/** It has fewer faults than a cluster. */
 const SECONDS = CHAOS_SECONDS / 4;
 const PAIRS = Math.ceil(CHAOS_PAIRS / 4);
 

@@ -1,4 +1,4 @@
-// Carries a strike out, and notes when it began and when it was over.
+// Causes a fault, and records its beginning and its end.
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisServer } from '@couplet/testkit/redis-servers';
@@ -8,7 +8,7 @@ import type { Cut, Strike } from './schedule.js';
 import type { ServerNode } from './server-node.js';
 import type { World } from './world.js';
 
-/** The Redis behind the servers, as far as it can be hurt. */
+/** The Redis behind the servers, with its possible faults. */
 export interface Engine {
   cut(node: number, how: Cut): Promise<void>;
   mend(node: number): Promise<void>;
@@ -16,9 +16,9 @@ export interface Engine {
   restart(downMs: number): Promise<void>;
   /** Ends the master at once; resolves when another one can be written to, and the old one follows it. */
   failover(downMs: number): Promise<void>;
-  /** The masters that are there, to be hurt in other ways. */
+  /** The present masters, for other faults. */
   masters(): Promise<readonly RedisServer[]>;
-  /** Resolves when all is as it should be. */
+  /** Resolves when all servers are in their normal state. */
   settled(): Promise<void>;
   /** Calls `listener` when a process beside this one, or the engine, stood still until now, for so long: the machine or its disk is too busy. */
   onStall(listener: (ms: number) => void): void;
@@ -32,14 +32,14 @@ export interface Struck {
 }
 
 let faults = 0;
-/** Faults of Redis come one after the other: each leaves it as it was. */
+/** Faults of Redis run one after the other, and each restores it. */
 let engineIsFree: Promise<unknown> = Promise.resolve();
 let engineIsStruck = false;
 
 /** Resolves when the fault is over. */
 export async function strike(fault: Strike, struck: Struck): Promise<void> {
   const isOfEngine = ENGINE_FAULTS.some((what) => what === fault.what);
-  // A burst that Redis answers as ever shows more than one that is refused as a whole.
+  // A burst needs a working Redis, because a burst that is refused as a whole shows less.
   if (!isOfEngine && fault.what !== 'burst') return strikeNow(fault, struck);
   const turn = engineIsFree.then(async () => {
     engineIsStruck = isOfEngine;
@@ -95,7 +95,7 @@ async function strikeNow(fault: Strike, { world, nodes, engine }: Struck): Promi
   mark('end');
 }
 
-/** What is done to all masters at once. */
+/** Faults of all masters at once. */
 async function hurt(
   fault: Extract<Strike, { what: Exclude<EngineFault, 'redis-restart' | 'failover'> }>,
   engine: Engine,
@@ -135,7 +135,7 @@ async function hurt(
   await engine.settled();
 }
 
-/** A disk at its limit. Less than a node waits for an answer, so that it is slow and not away. */
+/** Simulates a slow disk. Shorter than the timeout of a node, so Redis is slow and not unreachable. */
 const SLOW_WRITE_MS = 600;
 const BETWEEN_WRITES_MS = 30;
 
@@ -157,7 +157,7 @@ export function watchForStalls(
     history.addAt(to, { kind: 'fault', ...stall, phase: 'end' });
   };
   engine?.onStall((ms) => {
-    // Where Redis stands still on purpose, the strike is noted already, and excuses no more than itself.
+    // A deliberate stop of Redis is already recorded as a fault, and excuses only itself.
     if (!engineIsStruck) stalled(performance.now() - ms, performance.now());
   });
   const before = performance.eventLoopUtilization();

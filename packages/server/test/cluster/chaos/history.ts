@@ -1,13 +1,13 @@
 // Records the events of all clients and the faults of the servers in one list with one clock, for the checker.
 
-/** A numbered message, as it names itself: who sent it, and what the sender knew when it did. */
+/** The label of a numbered message: its sender, and the sender's state. */
 export interface Label {
   conn: number;
   /** Counts the messages of this connection, from 1. */
   n: number;
-  /** How many `room_ready` the sender had got on this connection. */
+  /** Number of `room_ready` messages of the sender on this connection. */
   ready: number;
-  /** The role that the last of these told it. */
+  /** The role in the last of them. */
   initiator: boolean;
   room: string;
 }
@@ -21,7 +21,7 @@ export const isOfPair = ({ part }: { part: Part }): boolean =>
 
 export type Operation = 'create' | 'accept' | 'check' | 'get' | 'purge';
 
-/** What is done to Redis; every server is disturbed. */
+/** Faults of Redis, which disturb every server. */
 export const ENGINE_FAULTS = [
   /** It ends at once and starts again with its data. */
   'redis-restart',
