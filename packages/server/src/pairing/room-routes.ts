@@ -11,7 +11,7 @@ import type { PairingStore } from './store.js';
 const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 const tags = ['pairing'];
 
-/** Carries the secret of a DELETE if a proxy strips the body. The query must not: access logs store queries. */
+/** Carries the secret of a DELETE if a proxy strips the body. Not in the query, which access logs store. */
 const SECRET_HEADER = 'couplet-secret';
 
 export function roomRoutes(

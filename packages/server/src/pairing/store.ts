@@ -156,7 +156,7 @@ export interface PairingStore {
    * A correct proof marks the device as proved, in its pending and its room. From then on, a check without the proof
    * finds nothing. A check with a wrong proof never finds anything.
    *
-   * @param final - whether the client gets `waiting` as its answer, or the check is held and reads again
+   * @param final - whether the client gets `waiting` as its answer; false if the check is held and the store read again
    */
   check(
     joinCode: string,
