@@ -233,7 +233,7 @@ describe('the demo', () => {
 
 describe('one importer per library', () => {
   /** Library → the only file that imports it. Files that receive the library's objects may import its types. */
-  const DOORS: Record<string, string[]> = {
+  const IMPORTERS: Record<string, string[]> = {
     '@fastify/cors': ['http/cors.ts'],
     '@fastify/proxy-addr': ['settings/trust-proxy.ts'],
     '@fastify/swagger': ['http/openapi.ts'],
@@ -259,8 +259,8 @@ describe('one importer per library', () => {
       .filter(({ typeOnly }) => !typeOnly)
       .map(({ library, file }) => `${library} in ${file.path.replace('packages/server/src/', '')}`);
     expect([...new Set(loaded)].sort()).toEqual(
-      Object.entries(DOORS)
-        .flatMap(([library, doors]) => doors.map((door) => `${library} in ${door}`))
+      Object.entries(IMPORTERS)
+        .flatMap(([library, importers]) => importers.map((importer) => `${library} in ${importer}`))
         .sort(),
     );
   });

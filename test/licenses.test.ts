@@ -17,9 +17,9 @@ test('lists every dependency of the server, direct or not, with version and lice
     ),
   );
   expect(names).toContain('pino-std-serializers');
-  for (const [name, version = '', licence = ''] of rows) {
+  for (const [name, version = '', license = ''] of rows) {
     expect(version, name).toMatch(/^\d+\.\d+\.\d+/);
-    expect(isAccepted(licence), `${name}: ${licence}`).toBe(true);
+    expect(isAccepted(license), `${name}: ${license}`).toBe(true);
   }
 });
 
@@ -39,8 +39,8 @@ test.each([
   ['AGPL-3.0-or-later', false],
   ['SEE LICENSE IN LICENSE', false],
   ['unknown', false],
-])('%s: accepted is %s', (licence, accepted) => {
-  expect(isAccepted(licence)).toBe(accepted);
+])('%s: accepted is %s', (license, accepted) => {
+  expect(isAccepted(license)).toBe(accepted);
 });
 
 test('fails and names the package if a license is not accepted', () => {
