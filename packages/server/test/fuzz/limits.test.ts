@@ -19,10 +19,13 @@ const timeout = FUZZ_SECONDS * 1000 + 120_000;
 
 test('an address that keeps guessing gets 429 with Retry-After', { timeout }, async () => {
   let limited = 0;
-  await fuzz(restCases, 0.1, async (cases) => {
-    const codes = cases.map((one) => judgeRest(server.url, one, { limited: true }));
-    limited += (await Promise.all(codes)).filter((code) => code === 'rate_limited').length;
-  });
+  // A busy machine does not get through enough cases in one share of the time.
+  for (let round = 0; limited === 0 && round < 10; round++) {
+    await fuzz(restCases, 0.1, async (cases) => {
+      const codes = cases.map((one) => judgeRest(server.url, one, { limited: true }));
+      limited += (await Promise.all(codes)).filter((code) => code === 'rate_limited').length;
+    });
+  }
   expect(limited).toBeGreaterThan(0);
 });
 
