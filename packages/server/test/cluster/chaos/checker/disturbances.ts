@@ -8,6 +8,8 @@ export interface Disturbance {
   to: number;
   /** The servers' common engine, or the test itself: every server is disturbed. */
   everywhere: boolean;
+  /** Whether the server may lose its lease meanwhile. A burst only keeps it busy. */
+  silences: boolean;
 }
 
 export class Disturbances {
@@ -32,7 +34,12 @@ export class Disturbances {
         continue;
       }
       const { t, node, id } = event;
-      const begun = { from: t, to: Number.POSITIVE_INFINITY, everywhere: node === null };
+      const begun = {
+        from: t,
+        to: Number.POSITIVE_INFINITY,
+        everywhere: node === null,
+        silences: event.what !== 'burst',
+      };
       open.set(id, begun);
       if (node === null) this.#everywhere.push(begun);
       else atNode.push([node, begun]);

@@ -23,6 +23,10 @@ test('a peer on a paused server is reported gone when the lease has expired', ()
   expect(paused(4900).ends('pause', 1, 1).after(60_000).passes(1, 2).broken()).toEqual([]);
 });
 
+test('a peer on a server that is only busy need not be reported gone', () => {
+  expect(pairOfTwo().begins('burst', 1, 1).after(60_000).passes(1, 2).broken()).toEqual([]);
+});
+
 test('a silent peer is reported gone after the heartbeat', () => {
   const faded = (ms: number) => pairOfTwo().givesUp(2, 'fade').after(ms);
   expect(faded(3900).isTold(1, 'peer_disconnected').broken()).toEqual([]);

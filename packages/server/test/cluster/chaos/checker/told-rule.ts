@@ -67,8 +67,9 @@ function lateOfSilent(
   { goneMs, healMs }: Bounds,
 ): Violation[] {
   if (peer.node === ready.conn.node) return [];
-  return disturbances.of(peer.node).flatMap(({ from, to, everywhere }) => {
-    if (everywhere || from < ready.from || from >= Math.min(ready.until, peer.ended)) return [];
+  return disturbances.of(peer.node).flatMap(({ from, to, everywhere, silences }) => {
+    if (everywhere || !silences || from < ready.from || from >= Math.min(ready.until, peer.ended))
+      return [];
     const by = believedTooLong(ready, from, goneMs, disturbances);
     // A server that was back by then may have kept its seats.
     if (by === undefined || to - healMs <= by) return [];
