@@ -3,6 +3,7 @@
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
+import { Peer } from '@couplet/testkit/peer';
 import {
   type RedisCluster,
   type RedisServer,
@@ -204,6 +205,22 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
       expect(found.body).toEqual(room);
     },
   );
+
+  test('after Redis has lost its data, a stranger gets no seat in a room that was paired', async () => {
+    const env = { REQUIRE_PAIRED_ROOMS: '1' };
+    const [one, two] = (await startNodes(redis.url, 2, env)) as [string, string];
+    const { roomid, client1 } = await pairDevices(one);
+    const member = await Peer.connect(one.replace('http', 'ws'));
+    expect((await member.join(roomid, client1)).type).toBe('room_joined');
+    await redis.admin('FLUSHALL');
+    const stranger = await Peer.connect(two.replace('http', 'ws'));
+    await eventually(async () => {
+      stranger.send({ type: 'join_room', roomId: roomid, deviceId: someDevice() });
+      expect(await stranger.next('error')).toMatchObject({ code: 'forbidden' });
+    });
+    // The member that was there keeps its seat.
+    expect(await member.sync()).toEqual([]);
+  });
 
   test('a server starts without Redis, is not ready, and serves when Redis is reachable', async () => {
     await redis.stop();
