@@ -79,9 +79,7 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     node.child.kill('SIGTERM');
     const { code, stdout } = await node.ended;
     expect(code).toBe(0);
-    expect(stdout).toMatch(
-      /Redis cannot be reached.*self-signed certificate.*Redis cannot be reached/,
-    );
+    expect(stdout).toMatch(/self-signed certificate.*Redis cannot be reached/);
     // The value is a secret.
     expect(stdout).not.toContain(new URL(url).password);
   });
