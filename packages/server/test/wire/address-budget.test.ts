@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { call, pairDevices } from '@couplet/testkit/api';
+import { eventually } from '@couplet/testkit/eventually';
 import { Peer, pairOfPeers } from '@couplet/testkit/peer';
 import { type RunningServer, startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
@@ -26,8 +27,13 @@ async function server(env: Record<string, string>): Promise<RunningServer> {
 
 const portOf = ({ url }: RunningServer) => Number(new URL(url).port);
 
+/** Reads a counter. The request counts towards the same address, so it is repeated while the answer is 429. */
 async function metric(url: string, name: string): Promise<number> {
-  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const metrics = await eventually(async () => {
+    const answer = await fetch(`${url}/metrics`);
+    expect(answer.status).toBe(200);
+    return answer.text();
+  });
   const line = metrics.split('\n').find((each) => each.startsWith(`${name} `));
   return Number(line?.split(' ').at(-1));
 }
