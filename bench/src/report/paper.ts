@@ -1,13 +1,15 @@
-// Writes the generated parts, between markers, of docs/performance.md and of the cluster size in docs/cluster.md.
+// Writes the generated parts, between markers, of docs/performance.md and of the cluster size.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
+import { ROOT } from '../conductor/specs.js';
 import { medianOf, medianShare, type Row, type ServerName, spreadOf } from '../figures/row.js';
 import { goalText, judge } from '../goals.js';
+import { MESSAGE_BYTES } from '../load/dialects.js';
 import type { ScenarioName } from '../scenarios/all.js';
 import { barChart, SERVER_TITLES } from './chart.js';
 import { percent, shown } from './numbers.js';
 import type { Results, ScenarioResult } from './results.js';
-import { sizingPart } from './sizing.js';
 
 const SERVERS = Object.keys(SERVER_TITLES) as ServerName[];
 
@@ -56,9 +58,61 @@ export function writePaper(docs: string, results: Results): void {
   }
   paper = replacePart(paper, 'goals', goalsTable(results));
   writeFileSync(path, paper);
-  const clusterPath = join(docs, 'cluster.md');
-  const clusterPaper = readFileSync(clusterPath, 'utf8');
-  writeFileSync(clusterPath, replacePart(clusterPaper, 'size', sizingPart(results)));
+  const { measured, part } = clusterSizePart(results);
+  replaceIn(join(docs, 'cluster.md'), 'size', part);
+  const data = JSON.stringify(measured, null, 1);
+  const script = `<script type="application/json" id="measured">\n${data}\n</script>`;
+  replaceIn(join(docs, 'cluster-size.html'), 'measured', script);
+}
+
+function replaceIn(path: string, name: string, content: string): void {
+  writeFileSync(path, replacePart(readFileSync(path, 'utf8'), name, content));
+}
+
+type Table = readonly (readonly (string | number)[])[];
+type ClusterSize = {
+  INPUTS: Record<string, [value: number, text: string]>;
+  clusterSize: (load: Record<string, number>, measured: (id: string) => number) => Table[];
+};
+
+/** The program of docs/cluster-size.html. */
+export function clusterSizeProgram(): ClusterSize {
+  const program = {} as ClusterSize;
+  runInNewContext(readFileSync(`${ROOT}docs/cluster-size.js`, 'utf8'), program);
+  return program;
+}
+
+/** The size of a cluster with the default inputs, and the figures that it was calculated from. */
+function clusterSizePart(results: Results): { measured: Record<string, number>; part: string } {
+  const { INPUTS, clusterSize } = clusterSizeProgram();
+  const figures = new Map(
+    Object.values(results).flatMap(({ rows }) =>
+      rows.map(({ id, figures: { couplet } }) => [id, couplet && medianOf(couplet)] as const),
+    ),
+  );
+  for (const [kind, bytes] of Object.entries(MESSAGE_BYTES)) figures.set(`bytes/${kind}`, bytes);
+  const measured: Record<string, number> = {};
+  const load = Object.fromEntries(Object.entries(INPUTS).map(([name, [value]]) => [name, value]));
+  const tables = clusterSize(load, (id) => {
+    const value = figures.get(id);
+    if (value === undefined) throw new Error(`not measured: ${id}`);
+    measured[id] = value;
+    return value;
+  });
+  const inputs = Object.values(INPUTS).map(([value, text]) => [
+    text,
+    value.toLocaleString('en-US'),
+  ]);
+  return {
+    measured,
+    part: [[['input', 'value'], ...inputs], ...tables].map(markdownOf).join('\n\n'),
+  };
+}
+
+function markdownOf([head = [], ...rows]: Table): string {
+  const line = (cells: Table[number]) =>
+    `| ${cells.map((cell) => (typeof cell === 'number' ? shown(cell) : cell)).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
 export function picturesOf(name: ScenarioName, rows: readonly Row[]) {
@@ -72,7 +126,6 @@ export function picturesOf(name: ScenarioName, rows: readonly Row[]) {
 
 export function tableOf(rows: readonly Row[]): string {
   const servers = SERVERS.filter((name) => rows.some(({ figures }) => name in figures));
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const head = [
     '',
     'unit',
@@ -88,22 +141,19 @@ export function tableOf(rows: readonly Row[]): string {
     });
     const [server, load] = [ours?.serverCpu ?? [], ours?.loadCpu ?? []].map(medianShare);
     const cpu = load === null ? '' : `${percent(server)}, ${percent(load)}`;
-    return line([label, unit, ...cells, cpu, String(ours?.errors ?? '')]);
+    return [label, unit, ...cells, cpu, String(ours?.errors ?? '')];
   });
   const notes = rows.flatMap(({ note }) => (note === undefined ? [] : [`\n${note}.`]));
-  return [line(head), `|${head.map(() => '---').join('|')}|`, ...body, ...new Set(notes)].join(
-    '\n',
-  );
+  return [markdownOf([head, ...body]), ...new Set(notes)].join('\n');
 }
 
 function goalsTable(results: Results): string {
   const rows = Object.values(results).flatMap((result) => result?.rows ?? []);
   const lines = judge(rows).map(({ goal, value, met }) => {
     const row = rows.find(({ id }) => id === goal.row);
-    const text = goalText(goal, row?.unit ?? '');
-    return `| ${row?.label} | ${text} | ${shown(value)} | ${met ? 'yes' : '**no**'} |`;
+    return [row?.label ?? '', goalText(goal, row?.unit ?? ''), value, met ? 'yes' : '**no**'];
   });
-  return ['| | goal | measured | met |', '|---|---|---|---|', ...lines].join('\n');
+  return markdownOf([['', 'goal', 'measured', 'met'], ...lines]);
 }
 
 function origin({ measuredAt, command, machine }: ScenarioResult): string {
