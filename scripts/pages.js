@@ -21,7 +21,10 @@ const INPUTS = [
 export async function buildPages() {
   const wanted = hashOf(INPUTS);
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return;
-  rmSync(PUBLIC, { recursive: true, force: true });
+  // Not docs/, which `npm run docs:site` builds.
+  for (const name of ['.stamp', 'client.js', 'client.js.map', 'demo']) {
+    rmSync(PUBLIC + name, { recursive: true, force: true });
+  }
   if (!runsVite(process.versions.node)) {
     console.warn(
       'The demo page and /client.js are not built, because that needs Node 20.19 or newer.',

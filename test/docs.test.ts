@@ -1,5 +1,5 @@
 // Compares the documents with the code in both directions. npm run docs writes the generated tables.
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as limits from '@couplet/protocol';
 import {
@@ -14,7 +14,9 @@ import { describe, expect, test } from 'vitest';
 import { parseConfig, SETTINGS } from '../packages/server/src/settings/config.js';
 import { parseDotEnv } from '../packages/server/src/settings/environment.js';
 import { NETWORKS } from '../packages/server/test/nat/networks.js';
+import { anchorOf } from '../scripts/docs-site/pages.js';
 import { quoted, ROOT, read, section, tableRows } from './support/papers.js';
+import { repositoryFiles } from './support.js';
 
 const protocol = read('docs/protocol.md');
 const operations = read('docs/operations.md');
@@ -174,21 +176,18 @@ describe('docs/operations.md', () => {
 const LOG_CALL = /\b(?:log|appLog|#log)\.(fatal|error|warn|info|debug)\(([^;]*?)\);/g;
 
 describe('all documents', () => {
-  const papers = [
-    ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
-    ...readdirSync(`${ROOT}docs`)
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => `docs/${name}`),
-  ];
+  const papers = repositoryFiles().filter((path) => path.endsWith('.md'));
 
-  /** The anchors that GitHub creates for the headings of a document. */
-  const anchors = (paper: string) =>
-    Array.from(paper.matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
-      heading
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-        .replace(/\s/g, '-'),
-    );
+  /** The anchors of a document. GitHub numbers repeated headings. */
+  const anchors = (paper: string) => {
+    const seen = new Map<string, number>();
+    return Array.from(withoutBlocks(paper).matchAll(/^#+ (.+)$/gm), ([, heading = '']) => {
+      const anchor = anchorOf(heading);
+      const count = seen.get(anchor) ?? 0;
+      seen.set(anchor, count + 1);
+      return count === 0 ? anchor : `${anchor}-${count}`;
+    });
+  };
 
   test('exist', () => {
     expect(papers.sort()).toEqual(
@@ -207,14 +206,14 @@ describe('all documents', () => {
   });
 
   test.each(papers)('%s: every link has a target', (path) => {
-    const paper = read(path).replace(/^```[\s\S]*?^```$/gm, '');
-    for (const [, link = ''] of paper.matchAll(/\]\(([^)\s]+)\)/g)) {
+    for (const [, ...links] of withoutBlocks(read(path)).matchAll(LINK)) {
+      const link = String(links.find(Boolean)).replace(REPOSITORY, '/');
       if (/^[a-z]+:/.test(link)) continue;
       const [file = '', anchor] = link.split('#');
-      const target = file === '' ? path : join(dirname(path), file);
-      if (!target.endsWith('.md')) expect(readable(target), link).toBe(true);
-      else if (anchor) expect(anchors(read(target)), link).toContain(anchor);
-      else expect(read(target), link).not.toBe('');
+      const isOfRoot = file.startsWith('/');
+      const target = file === '' ? path : join(isOfRoot ? '' : dirname(path), file);
+      expect(existsSync(ROOT + target), link).toBe(true);
+      if (anchor && target.endsWith('.md')) expect(anchors(read(target)), link).toContain(anchor);
     }
   });
 
@@ -235,6 +234,7 @@ describe('all documents', () => {
       'packages/server/package.json',
       'packages/client/package.json',
       'scripts/api-docs/package.json',
+      'scripts/docs-site/package.json',
       'demo/package.json',
       'bench/package.json',
     ];
@@ -247,14 +247,12 @@ describe('all documents', () => {
   });
 });
 
-function readable(path: string): boolean {
-  try {
-    return read(path) !== '';
-  } catch {
-    // A folder cannot be read as a file, but it exists.
-    return readdirSync(ROOT + path).length > 0;
-  }
-}
+/** Links of Markdown, and of HTML for pictures. */
+const LINK = /\]\(([^)\s]+)\)|(?:href|src|srcset)="([^"]+)"/g;
+/** READMEs of packages link to the repository in full, because registries show them. */
+const REPOSITORY = 'https://github.com/couplet/couplet/blob/main/';
+
+const withoutBlocks = (paper: string) => paper.replace(/^```[\s\S]*?^```$/gm, '');
 
 test('docs/turn.md lists the networks and the path in each', () => {
   const rows = tableRows(section(read('docs/turn.md'), '## Which path in which network'));

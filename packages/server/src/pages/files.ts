@@ -22,11 +22,12 @@ const TYPES: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',
   '.map': 'application/json; charset=utf-8',
   '.md': 'text/markdown; charset=utf-8',
+  '.png': 'image/png',
   '.svg': 'image/svg+xml',
 };
 
-/** Folder in which Vite names files by their content, so that a file with a given name never changes. */
-const HASHED = /^demo\/assets\//;
+/** Folders in which Vite names files by their content, so that a file with a given name never changes. */
+const HASHED = /^(demo|docs)\/assets\//;
 
 /** Reads the folder. The keys are names with slashes, such as `demo/index.html`. Empty if there is no build. */
 export function readPages(folder: string): Map<string, PageFile> {

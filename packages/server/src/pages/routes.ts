@@ -1,4 +1,4 @@
-// Serves GET /client.js, the client for any page to import, and /demo/, the demo page (docs/operations.md, "The demo page").
+// Serves GET /client.js, the client for any page to import, /demo/, the demo page, and /docs/, the documentation, if it is built.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../observability/logger.js';
 import { type PageFile, pageFile, readPages } from './files.js';
@@ -26,6 +26,15 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** Vue sets style attributes in the pages of the documentation, and the theme embeds icons as data. */
+const DOCS_HEADERS = {
+  'content-security-policy': CONTENT_SECURITY_POLICY.replace(
+    "style-src 'self'",
+    "style-src 'self' 'unsafe-inline'",
+  ),
+  'referrer-policy': 'no-referrer',
+};
+
 const DEMO_HEADERS = {
   'content-security-policy': CONTENT_SECURITY_POLICY,
   'permissions-policy': 'camera=(self), microphone=(self), clipboard-write=(self), geolocation=()',
@@ -37,6 +46,7 @@ const DEMO_HEADERS = {
 /** Serves the built files. If files are missing, their routes do not exist, and a warning is logged. */
 export function pageRoutes(app: FastifyInstance, deps: PagesDeps): void {
   const files = readPages(deps.folder);
+  if (files.has('docs/index.html')) serveFolder(app, files, 'docs', DOCS_HEADERS);
   const index = files.get('demo/index.html');
   if (!files.has('client.js') || (deps.demo && index === undefined)) {
     deps.log.warn('/client.js or the demo page is missing: npm run build creates them');
@@ -55,15 +65,25 @@ export function pageRoutes(app: FastifyInstance, deps: PagesDeps): void {
     });
   }
   if (index === undefined || !deps.demo) return;
-  files.set('demo/', withDigits(index, deps.joinCodeDigits));
-  // Relative, so that a proxy may mount the server below a path. Browsers keep the fragment, which has the code.
-  app.get('/demo', { schema: { hide: true } }, (_request, reply) =>
-    reply.code(308).header('location', 'demo/').send(),
+  files.set('demo/index.html', withDigits(index, deps.joinCodeDigits));
+  serveFolder(app, files, 'demo', DEMO_HEADERS);
+}
+
+function serveFolder(
+  app: FastifyInstance,
+  files: ReadonlyMap<string, PageFile>,
+  folder: string,
+  headers: Record<string, string>,
+): void {
+  const schema = { hide: true };
+  // Relative, so that a proxy may mount the server below a path. Browsers keep the fragment, which may have a code.
+  app.get(`/${folder}`, { schema }, (_request, reply) =>
+    reply.code(308).header('location', `${folder}/`).send(),
   );
-  app.get<{ Params: { '*': string } }>('/demo/*', { schema: { hide: true } }, (request, reply) => {
-    const file = files.get(`demo/${request.params['*']}`);
+  app.get<{ Params: { '*': string } }>(`/${folder}/*`, { schema }, (request, reply) => {
+    const file = files.get(`${folder}/${request.params['*'] || 'index.html'}`);
     if (file === undefined) return reply.callNotFound();
-    return send(request, reply.headers(DEMO_HEADERS), file);
+    return send(request, reply.headers(headers), file);
   });
 }
 

@@ -1,4 +1,4 @@
-// GET /client.js and /demo/: served files, caching and security headers (docs/operations.md, "The demo page").
+// GET /client.js, /demo/ and /docs/: served files, caching and security headers (docs/operations.md, "The demo page").
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startServer, temporaryFolder } from '@couplet/testkit/server';
@@ -173,6 +173,29 @@ describe('/demo/', () => {
   test('is not in the OpenAPI document', async () => {
     const { paths } = await (await fetch(`${await start()}/openapi.json`)).json();
     expect(Object.keys(paths).filter((path) => /demo|client/.test(path))).toEqual([]);
+  });
+});
+
+describe('/docs/', () => {
+  test('is served if it is built, with scripts of its own origin only', async () => {
+    const docs = join(folder, 'with-docs');
+    mkdirSync(join(docs, 'docs/assets'), { recursive: true });
+    writeFileSync(join(docs, 'docs/index.html'), '<!doctype html>docs');
+    writeFileSync(join(docs, 'docs/assets/picture.abc.png'), 'png');
+    const url = await start({}, { publicFolder: docs });
+    const moved = await fetch(`${url}/docs`, { redirect: 'manual' });
+    expect([moved.status, moved.headers.get('location')]).toEqual([308, 'docs/']);
+    const index = await fetch(`${url}/docs/`);
+    expect([index.status, await index.text()]).toEqual([200, '<!doctype html>docs']);
+    expect(index.headers.get('content-security-policy')).toContain("script-src 'self';");
+    const picture = await fetch(`${url}/docs/assets/picture.abc.png`);
+    expect(picture.headers.get('content-type')).toBe('image/png');
+    expect(picture.headers.get('cache-control')).toContain('immutable');
+    expect((await fetch(`${url}/docs/absent.html`)).status).toBe(404);
+  });
+
+  test('is not found if it is not built', async () => {
+    expect((await fetch(`${await start()}/docs/`)).status).toBe(404);
   });
 });
 
