@@ -7,7 +7,7 @@ import { Unavailable } from '../../base/failures.js';
 import type { Logger } from '../../observability/logger.js';
 import type { Backplane, Departure, LocalConnections } from '../backplane.js';
 import { type Member, type PairedDevices, transition } from '../room.js';
-import { type Publisher, Receiver, SendQueue } from './acknowledged-streams.js';
+import { NodeStreams, type Publisher } from './acknowledged-streams.js';
 import { newCounters } from './metrics.js';
 import { type LeaseRegistry, NodeLease, processOf } from './node-lease.js';
 import { decodeMessage } from './node-messages.js';
@@ -38,7 +38,6 @@ export class ClusterBackplane implements Backplane {
   readonly #parts: NodeParts;
   readonly #changes: RoomChanges;
   readonly #frames: PeerFrames;
-  readonly #receiver: Receiver;
   readonly #joining = new Map<string, RoomView>();
   #aliveLeases: ReadonlySet<string> = new Set();
   #aliveProcesses: ReadonlySet<string> = new Set();
@@ -51,8 +50,6 @@ export class ClusterBackplane implements Backplane {
     const { counters } = this;
     const onError = this.#report;
     this.#log = log;
-    const sending = { processId, publisher, clock, counters, onError };
-    this.#receiver = new Receiver(sending);
     const events = {
       alive: (ids: ReadonlySet<string>) => this.#watch(ids),
       away: () => this.#partition(),
@@ -61,17 +58,21 @@ export class ClusterBackplane implements Backplane {
     };
     const lease = new NodeLease({ processId, registry: leases, clock, ttlMs: leaseMs, events });
     const views = new RoomViews(processId, onError);
-    const sendQueue = new SendQueue({
-      ...sending,
+    const streams = new NodeStreams({
+      processId,
+      publisher,
+      clock,
+      counters,
       isAlive: (id) => this.#aliveProcesses.has(id),
-      onLost: (from, generation) => {
+      onLost: ({ from, generation }) => {
         const seat = views.seatOf(from);
         if (seat?.generation === generation) this.#changes.endGeneration(seat.view, generation);
       },
+      onError,
     });
     const reconcile = (view: RoomView) => this.#changes.reconcile(view);
     const reconciler = new Reconciler({ views, lease, clock, reconcile, onError });
-    const shared = { store, lease, views, sendQueue, connections, counters, clock, reconciler };
+    const shared = { store, lease, views, streams, connections, counters, clock, reconciler };
     this.lease = lease;
     this.#parts = { ...shared, joining: this.#joining };
     this.#changes = new RoomChanges(this.#parts);
@@ -135,15 +136,12 @@ export class ClusterBackplane implements Backplane {
         this.#log.warn('messages from a node of another version are dropped');
       }
       this.counters.unreadable += 1;
-    } else if ('isGap' in message) {
-      this.#parts.sendQueue.acknowledged(message);
-    } else {
-      this.counters.batchesReceived += 1;
-      for (const item of this.#receiver.take(message, text.length)) {
-        if (item.kind === 'frame') this.#frames.receive(item);
-        else if (item.kind === 'update') this.#changes.receive(item);
-        else this.#parts.reconciler.all((view) => sitsOpposite(view, message.processId));
-      }
+      return;
+    }
+    for (const item of this.#parts.streams.take(message, text.length)) {
+      if (item.kind === 'frame') this.#frames.receive(item);
+      else if (item.kind === 'update') this.#changes.receive(item);
+      else this.#parts.reconciler.all((view) => sitsOpposite(view, message.processId));
     }
   }
 
@@ -165,18 +163,17 @@ export class ClusterBackplane implements Backplane {
   }
 
   get busy(): boolean {
-    const { views, sendQueue, reconciler } = this.#parts;
-    if (sendQueue.busy || reconciler.busy) return true;
+    const { views, streams, reconciler } = this.#parts;
+    if (streams.busy || reconciler.busy) return true;
     for (const { queue } of views) if (queue.busy) return true;
     return false;
   }
 
   async close(): Promise<void> {
-    const { views, sendQueue, reconciler } = this.#parts;
+    const { views, streams, reconciler } = this.#parts;
     await reconciler.stop();
     for (const { queue } of views) await queue.mustRun(async () => {});
-    await sendQueue.close();
-    this.#receiver.close();
+    await streams.close();
     // If the release fails, other nodes wait for the expiry.
     await this.lease.stop().catch(() => {});
   }
@@ -257,9 +254,7 @@ export class ClusterBackplane implements Backplane {
     this.counters.deadNodes += gone.size;
     this.#log.warn({ nodes: gone.size }, 'nodes gone');
     for (const processId of gone) {
-      if (this.#aliveProcesses.has(processId)) continue;
-      this.#parts.sendQueue.forget(processId);
-      this.#receiver.forget(processId);
+      if (!this.#aliveProcesses.has(processId)) this.#parts.streams.forget(processId);
     }
     this.#parts.reconciler.urgent((view) => [...gone].some((id) => sitsOpposite(view, id)));
   }

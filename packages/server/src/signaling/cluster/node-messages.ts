@@ -59,18 +59,20 @@ export interface Acknowledgment {
 const FORMAT = 2;
 
 export interface EncodedItem {
+  readonly item: Item;
   readonly head: string;
   readonly body: string;
 }
 
 export function encodeItem(item: Item): EncodedItem {
-  if (item.kind === 'loss') return { head: '[]', body: '' };
-  if (item.kind === 'frame') {
-    const { generation, from, to, frame } = item;
-    return { head: JSON.stringify([generation, from, to, frame.length]), body: frame };
-  }
-  const { previous, record, effects } = item;
-  return { head: JSON.stringify([previous, encodeRecord(record), effects]), body: '' };
+  const body = item.kind === 'frame' ? item.frame : '';
+  return { item, head: JSON.stringify(headOf(item)), body };
+}
+
+function headOf(item: Item): Head {
+  if (item.kind === 'loss') return [];
+  if (item.kind === 'frame') return [item.generation, item.from, item.to, item.frame.length];
+  return [item.previous, encodeRecord(item.record), item.effects];
 }
 
 export function encodeBatch(
@@ -88,7 +90,7 @@ export const encodeAcknowledgment = (it: Acknowledgment): string =>
 type Head =
   | []
   | [generation: number, from: string, to: string, length: number]
-  | [previous: number, record: string, effects: Effect[]];
+  | [previous: number, record: string, effects: readonly Effect[]];
 
 /** Returns undefined for another format or an incomplete message. */
 export function decodeMessage(text: string): Batch | Acknowledgment | undefined {

@@ -57,9 +57,9 @@ export class PeerFrames {
 
   #pass(seat: LocalSeat, from: string, to: string, frame: string): boolean {
     const { generation, peerProcess } = seat;
-    const { connections, sendQueue } = this.#parts;
+    const { connections, streams } = this.#parts;
     if (peerProcess === null) return connections.forward(to, frame);
-    sendQueue.frame(peerProcess, { kind: 'frame', to, from, generation, frame });
+    streams.frame(peerProcess, { kind: 'frame', to, from, generation, frame });
     return true;
   }
 

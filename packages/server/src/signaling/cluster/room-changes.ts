@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
 import type { LocalConnections } from '../backplane.js';
 import { type RoomEvent, transition } from '../room.js';
-import type { SendQueue } from './acknowledged-streams.js';
+import type { NodeStreams } from './acknowledged-streams.js';
 import type { ClusterCounters } from './metrics.js';
 import { type NodeLease, processOf } from './node-lease.js';
 import type { RoomUpdate } from './node-messages.js';
@@ -49,7 +49,7 @@ export interface NodeParts {
   store: RoomRecordStore;
   lease: NodeLease;
   views: RoomViews;
-  sendQueue: SendQueue;
+  streams: NodeStreams;
   connections: LocalConnections;
   counters: ClusterCounters;
   clock: Clock;
@@ -238,7 +238,7 @@ export class RoomChanges {
     event: RoomEvent | null,
     incarnation: number,
   ): void {
-    const { lease, views, connections, counters, sendQueue } = this.#parts;
+    const { lease, views, connections, counters, streams } = this.#parts;
     const { joiner, leaver } = subjectsOf(event);
     const { uncertain } = view;
     const isMember = (id: string) => view.seats.has(id) && id !== leaver;
@@ -272,7 +272,7 @@ export class RoomChanges {
       const there = catchUp(base, reconciled, isThere);
       there.push(...effects.filter(({ to }) => isThere(to)));
       const { version: previous } = base;
-      sendQueue.update(processId, { kind: 'update', previous, record: next, effects: there });
+      streams.update(processId, { kind: 'update', previous, record: next, effects: there });
     }
   }
 

@@ -172,6 +172,22 @@ describe('a frame between two members who both stay', () => {
     expect([connections.take('a'), connections.take('b')]).toEqual([[], []]);
   });
 
+  test('is published again if only earlier ones are acknowledged', async () => {
+    const { connections, world, first, second, pair } = await twoNodes();
+    await pair('a', 'b');
+    await world.pass(2000);
+    first.backplane.forward('a', 'b', 'one');
+    await world.pass(100);
+    const { receive } = second.link;
+    second.link.receive = () => {};
+    first.backplane.forward('a', 'b', 'two');
+    await world.pass(100);
+    second.link.receive = receive;
+    await world.pass(5000);
+    expect(connections.frames('b')).toEqual(['one', 'two']);
+    expect([connections.take('a'), connections.take('b')]).toEqual([[], []]);
+  });
+
   test('ends the generation if it is given up, and both are told', async () => {
     const { connections, world, first, second, pair } = await twoNodes();
     await pair('a', 'b');
