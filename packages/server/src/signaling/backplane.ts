@@ -27,8 +27,8 @@ export interface Backplane {
   ): Promise<boolean>;
   depart(roomId: string, connectionId: string, how: Departure): Promise<void>;
   /**
-   * Forwards a frame to the peer, after all earlier frames. Drops it if the two connections are not peers; the sender may
-   * not have been told yet. Returns whether it was taken, by the peer's connection or for another node.
+   * Forwards a frame to `to`, the peer in the seat of `from`, after all earlier frames. Drops it if the two are no longer
+   * peers and the sender has not been told yet. Returns whether it was taken, by the peer's connection or for another node.
    */
   forward(from: string, to: string, frame: string): boolean;
   /** Whether `forward` would pass a frame to a connection of this process at once; the fast lane then bypasses it. */

@@ -4,13 +4,6 @@ import { emptyRoom, type RoomEvent, type RoomState, transition } from './room.js
 
 export function createMemoryBackplane(connections: LocalConnections): Backplane {
   const rooms = new Map<string, RoomState>();
-  /** The room of each seated connection. */
-  const peers = new Map<string, string>();
-
-  const note = (connectionId: string, peerId: string | null) => {
-    if (peerId === null) peers.delete(connectionId);
-    else peers.set(connectionId, peerId);
-  };
 
   const apply = (roomId: string, event: RoomEvent): RoomState => {
     const before = rooms.get(roomId) ?? emptyRoom(roomId);
@@ -18,11 +11,7 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
     // An empty room is deleted, with its roles.
     if (room.members.length === 0) rooms.delete(roomId);
     else rooms.set(roomId, room);
-    if (event.kind === 'leave' || event.kind === 'disconnect') peers.delete(event.connectionId);
-    for (const effect of effects) {
-      if (effect.kind === 'seat') note(effect.to, effect.seat?.peerId ?? null);
-      connections.deliver(effect);
-    }
+    for (const effect of effects) connections.deliver(effect);
     return room;
   };
 
@@ -40,12 +29,9 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
     async depart(roomId, connectionId, how) {
       apply(roomId, { kind: how, connectionId });
     },
-    forward(from, to, frame) {
-      if (peers.get(from) === to) return connections.forward(to, frame);
-      connections.dropFrame();
-      return false;
-    },
-    reaches: (from, to) => peers.get(from) === to,
+    // The seat of a connection changes in the same turn as its room, so `to` is always the present peer.
+    forward: (_from, to, frame) => connections.forward(to, frame),
+    reaches: () => true,
     roomCount: async () => rooms.size,
     async rooms() {
       return Array.from(rooms.values(), ({ roomId, members }) => ({

@@ -9,8 +9,8 @@ import {
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
 import { parseModestJson } from '../http/json-shape.js';
-import { plainForward } from './fast-lane/plain-forward.js';
 import { type Forwarded, forwarded } from './forwarded.js';
+import { plainForward } from './plain-forward.js';
 
 /** A client message: for the server, or for the peer. Of the latter, the server needs only the type. */
 export type Incoming = Exclude<ClientMessage, ForwardedMessage> | Forwarded;

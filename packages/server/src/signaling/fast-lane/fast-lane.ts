@@ -15,13 +15,13 @@ import type { Stalls } from '../../limits/event-loop-stalls.js';
 import type { Backplane } from '../backplane.js';
 import type { Connections } from '../connections.js';
 import type { SignalingCounters } from '../counters.js';
+import { MAX_PLAIN_BYTES, type PlainType, plainForward } from '../plain-forward.js';
 import type { Connection } from '../websocket/connection.js';
 import { type Corking, readsAtOnce } from '../websocket/corking.js';
 import type { ReceiveQueue } from '../websocket/receive-queue.js';
 import { FINAL_TEXT, headBytesOf, writeHead } from '../websocket/text-frame.js';
 import { viewOf } from '../websocket/tick-buffer.js';
 import { ClientFrame, endOfFrames } from './client-frame.js';
-import { MAX_PLAIN_BYTES, type PlainType, plainForward } from './plain-forward.js';
 
 const LANE = Symbol('lane');
 
