@@ -87,7 +87,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
       const { leaseSeconds } = config;
       const shared = { redis, channel, prefix, clock, log, leaseSeconds };
       backplane = createRedisBackplane(connections, shared);
-      clusterMetrics(metrics, backplane);
+      clusterMetrics(metrics, backplane.lease, backplane.counters);
       return backplane;
     },
     checks: [

@@ -39,8 +39,6 @@ export class ClusterBackplane implements Backplane {
   readonly #changes: RoomChanges;
   readonly #frames: PeerFrames;
   readonly #joining = new Map<string, RoomView>();
-  #aliveLeases: ReadonlySet<string> = new Set();
-  #aliveProcesses: ReadonlySet<string> = new Set();
   #isDuplicated = false;
 
   constructor(
@@ -51,7 +49,7 @@ export class ClusterBackplane implements Backplane {
     const onError = this.#report;
     this.#log = log;
     const events = {
-      alive: (ids: ReadonlySet<string>) => this.#watch(ids),
+      answered: (gone: readonly string[]) => this.#watch(gone),
       away: () => this.#partition(),
       regained: () => this.#regain(),
       failed: onError,
@@ -63,7 +61,7 @@ export class ClusterBackplane implements Backplane {
       publisher,
       clock,
       counters,
-      isAlive: (id) => this.#aliveProcesses.has(id),
+      isAlive: (id) => lease.processes.has(id),
       onLost: ({ from, generation }) => {
         const seat = views.seatOf(from);
         if (seat?.generation === generation) this.#changes.endGeneration(seat.view, generation);
@@ -123,7 +121,7 @@ export class ClusterBackplane implements Backplane {
       .map(({ state: { roomId }, nodes }) => ({
         roomId,
         // Members of dead nodes stay in the record until it is changed.
-        members: nodes.filter((node) => this.lease.isAlive(node)).length,
+        members: nodes.filter((node) => this.lease.alive.has(node)).length,
       }))
       .filter(({ members }) => members > 0);
   }
@@ -141,7 +139,7 @@ export class ClusterBackplane implements Backplane {
     for (const item of this.#parts.streams.take(message, text.length)) {
       if (item.kind === 'frame') this.#frames.receive(item);
       else if (item.kind === 'update') this.#changes.receive(item);
-      else this.#parts.reconciler.all((view) => sitsOpposite(view, message.processId));
+      else this.#parts.reconciler.all();
     }
   }
 
@@ -153,26 +151,21 @@ export class ClusterBackplane implements Backplane {
 
   /** Rejects while this node may not act on its seats, or another node has its id. */
   async check(): Promise<void> {
-    if (this.#isDuplicated) throw new Error('another node has the id of this one');
+    if (this.lease.isDuplicated) throw new Error('another node has the id of this one');
     if (!this.lease.acts || this.lease.state !== 'valid') throw new Error('no lease');
   }
 
-  /** Nodes with a valid lease by the last answer of the registry, including this one. */
-  get nodes(): number {
-    return this.#aliveProcesses.size;
-  }
-
   get busy(): boolean {
-    const { views, streams, reconciler } = this.#parts;
-    if (streams.busy || reconciler.busy) return true;
+    const { views, streams } = this.#parts;
+    if (streams.busy) return true;
     for (const { queue } of views) if (queue.busy) return true;
     return false;
   }
 
   async close(): Promise<void> {
     const { views, streams, reconciler } = this.#parts;
-    await reconciler.stop();
-    for (const { queue } of views) await queue.mustRun(async () => {});
+    reconciler.stop();
+    for (const { queue } of views) await queue.run(async () => {}, false);
     await streams.close();
     // If the release fails, other nodes wait for the expiry.
     await this.lease.stop().catch(() => {});
@@ -199,7 +192,7 @@ export class ClusterBackplane implements Backplane {
 
   async #release(roomId: string, connectionId: string, how: Departure | 'move'): Promise<void> {
     const view = this.#parts.views.open(roomId);
-    await view.queue.mustRun(async () => {
+    const release = async () => {
       if (how !== 'move' && !view.seats.has(connectionId)) return;
       try {
         await this.#changes.change(view, { kind: how, connectionId });
@@ -207,7 +200,8 @@ export class ClusterBackplane implements Backplane {
         this.#report(error);
         this.#releaseHere(view, connectionId, how);
       }
-    });
+    };
+    await view.queue.run(release, false);
   }
 
   /** Gives a seat up on this node; the record store is told when it is reachable. */
@@ -220,7 +214,7 @@ export class ClusterBackplane implements Backplane {
     views.vacate(view, connectionId);
     const [seat] = view.seats.values();
     view.exact = false;
-    views.adopt(view, { ...known, state: room, nodes }, seat?.incarnation ?? 0);
+    views.adopt(view, { ...known, state: room, nodes }, seat?.incarnation ?? '');
     this.#owe(view, connectionId, how);
     for (const effect of told) connections.deliver(effect);
   }
@@ -239,30 +233,29 @@ export class ClusterBackplane implements Backplane {
     if (!(error instanceof Unavailable)) this.#log.error({ err: error }, 'room task failed');
   };
 
-  #watch(alive: ReadonlySet<string>): void {
-    const gone = new Set([...this.#aliveLeases].filter((id) => !alive.has(id)).map(processOf));
-    this.#aliveLeases = alive;
-    this.#aliveProcesses = new Set([...alive].map(processOf));
-    gone.delete(this.lease.processId);
+  #watch(gone: readonly string[]): void {
+    const { isDuplicated, processId, processes } = this.lease;
     // Both processes then receive the frames of either, and cannot detect missing ones.
-    const isDuplicated = [...alive].some((id) => this.lease.isDuplicate(id));
     if (isDuplicated && !this.#isDuplicated) {
       this.#log.error('another node has the id of this one: restart one of them');
     }
     this.#isDuplicated = isDuplicated;
-    if (gone.size === 0) return;
-    this.counters.deadNodes += gone.size;
-    this.#log.warn({ nodes: gone.size }, 'nodes gone');
-    for (const processId of gone) {
-      if (!this.#aliveProcesses.has(processId)) this.#parts.streams.forget(processId);
-    }
-    this.#parts.reconciler.urgent((view) => [...gone].some((id) => sitsOpposite(view, id)));
+    const others = new Set(gone.map(processOf));
+    others.delete(processId);
+    if (others.size === 0) return;
+    this.counters.deadNodes += others.size;
+    this.#log.warn({ nodes: others.size }, 'nodes gone');
+    for (const id of others) if (!processes.has(id)) this.#parts.streams.forget(id);
+    this.#parts.reconciler.urgent((view) => {
+      const seats = [...view.seats.values()];
+      return seats.some(({ peerProcess }) => peerProcess !== null && others.has(peerProcess));
+    });
   }
 
   #partition(): void {
     this.#log.error('rooms cannot be reached');
     for (const view of this.#parts.views) {
-      view.queue.push(() => this.#changes.partition(view), Number.POSITIVE_INFINITY);
+      view.queue.push(() => this.#changes.partition(view), false);
     }
   }
 
@@ -270,9 +263,4 @@ export class ClusterBackplane implements Backplane {
     this.#log.info({ losses: this.lease.losses }, 'rooms can be reached');
     this.#parts.reconciler.all();
   }
-}
-
-function sitsOpposite(view: RoomView, processId: string): boolean {
-  for (const { peerProcess } of view.seats.values()) if (peerProcess === processId) return true;
-  return false;
 }

@@ -73,16 +73,13 @@ export const newCounters = (): ClusterCounters => ({
   frameDrops: zeros(DROPS),
 });
 
-interface CountedBackplane {
-  readonly lease: NodeLease;
-  readonly counters: ClusterCounters;
-  readonly nodes: number;
-}
-
 const STATES = ['valid', 'suspect', 'away'] as const;
 
-export function clusterMetrics(metrics: Metrics, backplane: CountedBackplane): void {
-  const { lease, counters } = backplane;
+export function clusterMetrics(
+  metrics: Metrics,
+  lease: NodeLease,
+  counters: ClusterCounters,
+): void {
   metrics.levels(
     'couplet_lease_state',
     '1 for the current state of this node’s lease. valid: not expired. suspect: expired by a clock of this node, and not yet checked in Redis. away: Redis does not answer.',
@@ -93,7 +90,7 @@ export function clusterMetrics(metrics: Metrics, backplane: CountedBackplane): v
   metrics.level(
     'couplet_nodes',
     'Nodes with a valid lease by the last answer of Redis, including this one.',
-    () => backplane.nodes,
+    () => lease.processes.size,
   );
   metrics.level(
     'couplet_lease_seconds',

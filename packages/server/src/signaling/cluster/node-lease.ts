@@ -3,7 +3,6 @@
 // An expired lease is never renewed, because other nodes may have given its seats away. The node takes one with a new id.
 import { randomBytes } from 'node:crypto';
 import type { Cancel, Clock } from '../../base/clock.js';
-import { Signal } from './serial-queue.js';
 
 /** Keeps the leases of all nodes, by its own clock. Every call rejects if it is unreachable. */
 export interface LeaseRegistry {
@@ -24,8 +23,8 @@ export interface Leases {
 export type LeaseState = 'valid' | 'suspect' | 'away';
 
 export interface LeaseEvents {
-  /** Passes the valid leases, at each answer of the registry. */
-  alive(ids: ReadonlySet<string>): void;
+  /** The registry answered. `gone`: the leases that have ended since its last answer. */
+  answered(gone: readonly string[]): void;
   /** The lease expired without an answer of the registry. */
   away(): void;
   /** The node may act again, or acts under a new id. */
@@ -61,16 +60,21 @@ export class NodeLease {
   readonly processId: string;
   readonly ttlMs: number;
   readonly #deps: LeaseDeps;
-  /** Part of the lease ids of this process, to detect another process with the same id. */
-  readonly #nonce = randomBytes(3).toString('base64url');
   readonly #stopChecks: Cancel;
-  readonly #decided = new Signal();
-  #state: LeaseState = 'suspect';
-  #incarnation = 1;
-  #claimed = false;
-  #deadline = 0;
-  #alive: ReadonlySet<string> = new Set();
-  /** All times are by the monotonic clock, except `#wallEnd`. */
+  /** Its random part reveals another process with the id of this one. */
+  readonly #prefix: string;
+  /** Another one after each loss. */
+  id: string;
+  state: LeaseState = 'suspect';
+  /** The valid leases, by the last answer of the registry. */
+  alive: ReadonlySet<string> = new Set();
+  /** The earliest end of the lease by the clock of the registry. */
+  deadline = 0;
+  /** Number of leases lost. */
+  losses = 0;
+  /** Milliseconds left of the lease at its last renewal. */
+  marginMs = 0;
+  /** All times are by the monotonic clock, except `#wallEnd`. Without a lease, it ended long ago. */
   #monotonicEnd = NEVER;
   #wallEnd = NEVER;
   #askedAt = NEVER;
@@ -78,39 +82,25 @@ export class NodeLease {
   #forgottenUntil = NEVER;
   #asking: Promise<boolean> | undefined;
   #stopped = false;
-  /** Number of leases lost. */
-  losses = 0;
-  /** Milliseconds left of the lease at its last renewal. */
-  marginMs = 0;
 
   constructor(deps: LeaseDeps) {
     this.#deps = deps;
     this.processId = deps.processId;
     this.ttlMs = deps.ttlMs;
+    this.#prefix = `${deps.processId}.${randomBytes(3).toString('base64url')}.`;
+    this.id = `${this.#prefix}1`;
     this.#stopChecks = deps.clock.every(deps.ttlMs / CHECKS, () => this.#check());
   }
 
-  get id(): string {
-    return `${this.processId}.${this.#nonce}.${this.#incarnation}`;
+  /** The processes with a valid lease, by the last answer of the registry. */
+  get processes(): ReadonlySet<string> {
+    return new Set([...this.alive].map(processOf));
   }
 
-  /** Whether a lease belongs to another process with the id of this one. */
-  isDuplicate(id: string): boolean {
-    return processOf(id) === this.processId && !id.startsWith(`${this.processId}.${this.#nonce}.`);
-  }
-
-  /** The number of the present lease of this process. */
-  get incarnation(): number {
-    return this.#incarnation;
-  }
-
-  /** The earliest end of the lease by the clock of the registry. */
-  get deadline(): number {
-    return this.#deadline;
-  }
-
-  get state(): LeaseState {
-    return this.#state;
+  /** Whether another process has a lease under the id of this one. */
+  get isDuplicated(): boolean {
+    const isOurs = (id: string) => id.startsWith(this.#prefix);
+    return [...this.alive].some((id) => processOf(id) === this.processId && !isOurs(id));
   }
 
   /** Whether the lease is valid by both clocks: one stops while the machine sleeps, the other may be set. */
@@ -120,21 +110,15 @@ export class NodeLease {
     );
   }
 
+  /** Whether the node may act, or has to act alone: the registry does not answer. */
   get acts(): boolean {
-    if (this.#state === 'valid' && !this.holds) this.#lapse();
-    return this.#state !== 'suspect';
-  }
-
-  /** Whether a lease is valid, by the last answer of the registry. */
-  isAlive(id: string): boolean {
-    return this.#alive.has(id);
+    if (this.state === 'valid' && !this.holds) this.#lapse();
+    return this.state !== 'suspect';
   }
 
   /** Resolves when the state is `valid` or `away`, or after `stop`. */
   async verdict(): Promise<void> {
-    while (!this.acts && !this.#stopped) {
-      await this.#decided.next();
-    }
+    while (!this.acts && !this.#stopped) await this.#ask();
   }
 
   /** Asks the registry, after any request in progress; resolves to whether it answered. */
@@ -159,28 +143,23 @@ export class NodeLease {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stopChecks();
-    this.#monotonicEnd = NEVER;
-    this.#state = 'suspect';
-    this.#decided.fire();
+    this.state = 'suspect';
     await this.#asking;
-    if (this.#claimed) await this.#deps.registry.release(this.id);
+    if (this.#monotonicEnd !== NEVER) await this.#deps.registry.release(this.id);
   }
 
   /** To be called when the registry is reachable again. */
   readonly hurry = (): void => {
-    if (this.#state !== 'valid') void this.#ask();
+    if (this.state !== 'valid') void this.#ask();
   };
 
   #check(): void {
-    if (this.acts && this.#state === 'valid') {
-      const dueMs = this.ttlMs / RENEWALS;
-      if (this.#deps.clock.monotonic() - this.#askedAt < dueMs) return;
-    }
-    void this.#ask();
+    const isDue = this.#deps.clock.monotonic() - this.#askedAt >= this.ttlMs / RENEWALS;
+    if (!this.acts || this.state !== 'valid' || isDue) void this.#ask();
   }
 
   #lapse(): void {
-    this.#state = 'suspect';
+    this.state = 'suspect';
     void this.#ask();
   }
 
@@ -193,7 +172,7 @@ export class NodeLease {
   }
 
   async #askOnce(): Promise<boolean> {
-    const wasClaimed = this.#claimed;
+    const wasClaimed = this.#monotonicEnd !== NEVER;
     const id = this.id;
     const monotonic = this.#deps.clock.monotonic();
     const wall = this.#deps.clock.now();
@@ -214,38 +193,35 @@ export class NodeLease {
     if (!alive.has(id)) {
       // The lease had not expired, so the registry has lost its data.
       if (wasClaimed && this.holds) this.#forgottenUntil = monotonic + this.ttlMs;
-      this.losses += 1;
       this.#void();
-      this.#state = 'suspect';
+      this.state = 'suspect';
       return this.#askOnce();
     }
     this.marginMs = wasClaimed ? Math.max(0, this.#monotonicEnd - monotonic) : this.ttlMs;
-    this.#claimed = true;
     const runMs = this.ttlMs * (1 - MARGIN);
     this.#monotonicEnd = monotonic + runMs;
     this.#wallEnd = wall + runMs;
-    this.#deadline = leases.deadline;
-    this.#alive = alive;
-    this.#deps.events.alive(alive);
+    this.deadline = leases.deadline;
+    const gone = [...this.alive].filter((known) => !alive.has(known));
+    this.alive = alive;
+    this.#deps.events.answered(gone);
     // The answer took longer than the lease.
     if (!this.holds) return this.#askOnce();
-    const isRegained = this.#state !== 'valid' || !wasClaimed;
-    this.#state = 'valid';
+    const isRegained = this.state !== 'valid' || !wasClaimed;
+    this.state = 'valid';
     if (isRegained) this.#deps.events.regained();
-    this.#decided.fire();
     return true;
   }
 
   #goAway(): void {
-    if (this.#state === 'away' || this.#stopped) return;
-    this.#state = 'away';
+    if (this.state === 'away' || this.#stopped) return;
+    this.state = 'away';
     this.#deps.events.away();
-    this.#decided.fire();
   }
 
   #void(): void {
-    this.#claimed = false;
-    this.#incarnation += 1;
+    this.losses += 1;
+    this.id = `${this.#prefix}${this.losses + 1}`;
     this.#monotonicEnd = NEVER;
   }
 }

@@ -52,7 +52,7 @@ export class PeerFrames {
   /** Whether frames need not wait: the seat has a valid lease, and no frame of its room waits. */
   #isReady({ incarnation, view }: LocalSeat): boolean {
     const { lease } = this.#parts;
-    return lease.acts && incarnation === lease.incarnation && view.held === 0;
+    return lease.acts && incarnation === lease.id && view.held === 0;
   }
 
   #pass(seat: LocalSeat, from: string, to: string, frame: string): boolean {
@@ -70,7 +70,7 @@ export class PeerFrames {
     const fits = this.#wait(view, generation, frame.length, async () => {
       try {
         await lease.verdict();
-        const isClaimed = views.seatOf(from)?.incarnation === lease.incarnation;
+        const isClaimed = views.seatOf(from)?.incarnation === lease.id;
         if (!isClaimed && lease.state === 'valid') await this.#changes.reconcile(view);
       } finally {
         view.held -= 1;

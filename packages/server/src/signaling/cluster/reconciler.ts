@@ -2,7 +2,6 @@
 import type { Cancel, Clock } from '../../base/clock.js';
 import type { NodeLease } from './node-lease.js';
 import type { RoomView, RoomViews } from './room-view.js';
-import { Signal } from './serial-queue.js';
 
 /** Rooms that are read concurrently. */
 const AT_ONCE = 64;
@@ -26,7 +25,6 @@ export class Reconciler {
   readonly #urgent = new Rooms();
   readonly #due = new Rooms();
   readonly #soon = new Set<RoomView>();
-  readonly #finished = new Signal();
   #cancelSoon: Cancel | undefined;
   #active = 0;
   #stopped = false;
@@ -36,12 +34,10 @@ export class Reconciler {
     this.#stopRounds = deps.clock.every(ROUND_MS, () => this.all());
   }
 
-  /** Reads all rooms, urgent ones first. */
-  all(isUrgent: (view: RoomView) => boolean = () => false): void {
+  all(): void {
     for (const view of this.#deps.views) {
       // A room with its first join in progress may matter when it is read.
-      if (!view.matters && !view.queue.busy) continue;
-      (isUrgent(view) ? this.#urgent : this.#due).add(view);
+      if (view.matters || view.queue.busy) this.#due.add(view);
     }
     this.#work();
   }
@@ -70,16 +66,11 @@ export class Reconciler {
     });
   }
 
-  get busy(): boolean {
-    return this.#active > 0;
-  }
-
-  /** Starts no further reads, and resolves when none is in progress. */
-  async stop(): Promise<void> {
+  /** Starts no further reads. */
+  stop(): void {
     this.#stopped = true;
     this.#stopRounds();
     this.#cancelSoon?.();
-    while (this.busy) await this.#finished.next();
   }
 
   #work(): void {
@@ -105,7 +96,6 @@ export class Reconciler {
           this.#work();
         });
     }
-    if (this.#active === 0) this.#finished.fire();
   }
 }
 

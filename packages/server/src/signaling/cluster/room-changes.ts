@@ -84,11 +84,11 @@ export class RoomChanges {
     }
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       await this.#mayAct();
-      const { incarnation, deadline, processId } = lease;
+      const { id: incarnation, deadline, processId } = lease;
       // An unknown lease is new, or has ended.
-      if (base.nodes.some((node) => !lease.isAlive(node) && processOf(node) !== processId)) {
+      if (base.nodes.some((node) => !lease.alive.has(node) && processOf(node) !== processId)) {
         await this.#askLeases();
-        if (incarnation !== lease.incarnation) continue;
+        if (incarnation !== lease.id) continue;
       }
       const planned = this.#plan(view, base, event);
       if ((planned.lost && !isConfirmed) || (!planned.changed && !isFresh)) {
@@ -121,9 +121,9 @@ export class RoomChanges {
           continue;
         }
       }
-      if (!lease.acts || lease.incarnation !== incarnation) {
+      if (!lease.acts || lease.id !== incarnation) {
         await lease.verdict();
-        if (lease.state !== 'valid' || lease.incarnation !== incarnation) {
+        if (lease.state !== 'valid' || lease.id !== incarnation) {
           // Other nodes may treat the lease as expired, so members are told after a write under a new lease.
           this.#markUncertain(view, base, planned.next);
           if (event === null || event.kind === 'join') {
@@ -210,11 +210,11 @@ export class RoomChanges {
     const held = view.known.state.members
       .flatMap(({ connectionId }) => view.seats.get(connectionId) ?? [])
       .filter(({ member }) => member.connectionId !== leaver)
-      .map(({ member, incarnation }) => ({ member, claimed: incarnation === lease.incarnation }));
+      .map(({ member, incarnation }) => ({ member, claimed: incarnation === lease.id }));
     return plan(base, event, {
       node: lease.id,
       now: clock.now(),
-      isDead: (node) => !lease.isAlive(node),
+      isDead: (node) => !lease.alive.has(node),
       held,
       known: view.known,
       exact: view.exact,
@@ -236,7 +236,7 @@ export class RoomChanges {
     base: RoomRecord,
     { reconciled, next, effects, changed }: Plan,
     event: RoomEvent | null,
-    incarnation: number,
+    incarnation: string,
   ): void {
     const { lease, views, connections, counters, streams } = this.#parts;
     const { joiner, leaver } = subjectsOf(event);
@@ -300,7 +300,7 @@ export class RoomChanges {
     const { lease, views } = this.#parts;
     const [seat] = view.seats.values();
     view.exact = isExact;
-    views.adopt(view, record, seat?.incarnation ?? lease.incarnation);
+    views.adopt(view, record, seat?.incarnation ?? lease.id);
   }
 
   /** Seats of this node in the record without a connection here, as after a loss of data in the store. */

@@ -9,8 +9,8 @@ import { SerialQueue } from './serial-queue.js';
 export interface LocalSeat {
   readonly view: RoomView;
   readonly member: Member;
-  /** Number of the lease that the record store has for it. */
-  readonly incarnation: number;
+  /** The lease that the record store has for it. */
+  readonly incarnation: string;
   readonly peerId: string | null;
   /** The process of the peer; null: this process, or no peer. */
   readonly peerProcess: string | null;
@@ -116,7 +116,7 @@ export class RoomViews {
    *
    * @param joiner - a connection of this node that sits here from now on
    */
-  adopt(view: RoomView, record: RoomRecord, incarnation: number, joiner?: string): void {
+  adopt(view: RoomView, record: RoomRecord, incarnation: string, joiner?: string): void {
     view.known = record;
     for (const [connectionId] of view.seats) {
       if (nodeOf(record, connectionId) === undefined) this.vacate(view, connectionId);

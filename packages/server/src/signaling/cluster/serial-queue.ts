@@ -1,4 +1,4 @@
-// Runs tasks one after the other, and signals changes of state.
+// Runs tasks one after the other.
 import { Unavailable } from '../../base/failures.js';
 
 type Task = () => Promise<unknown> | unknown;
@@ -25,20 +25,24 @@ export class SerialQueue {
     return this.#busy;
   }
 
-  /** Runs a task after the earlier ones; false if too many wait. */
-  push(task: Task, maxWaiting = MAX_WAITING): boolean {
-    if (this.#tasks.length >= maxWaiting) return false;
+  /**
+   * Runs a task after the earlier ones; false if too many wait.
+   *
+   * @param isBounded - whether there is a limit; not needed for tasks with another bound, one for each connection or room
+   */
+  push(task: Task, isBounded = true): boolean {
+    if (isBounded && this.#tasks.length >= MAX_WAITING) return false;
     this.#tasks.push(task);
     if (!this.#busy) void this.#work();
     return true;
   }
 
   /**
-   * Runs a task after the earlier ones, and resolves to its outcome.
+   * Like {@link push}, and resolves to the outcome of the task.
    *
    * @throws Unavailable if too many wait
    */
-  run<T>(task: () => Promise<T>, maxWaiting = MAX_WAITING): Promise<T> {
+  run<T>(task: () => Promise<T>, isBounded = true): Promise<T> {
     return new Promise((resolve, reject) => {
       const settled = async () => {
         try {
@@ -47,14 +51,9 @@ export class SerialQueue {
           reject(error);
         }
       };
-      if (this.push(settled, maxWaiting)) return;
+      if (this.push(settled, isBounded)) return;
       reject(new Unavailable(new Error('too many tasks wait for this room')));
     });
-  }
-
-  /** Like {@link run}, without a limit. For tasks with another bound: one for each connection or room. */
-  mustRun<T>(task: () => Promise<T>): Promise<T> {
-    return this.run(task, Number.POSITIVE_INFINITY);
   }
 
   async #work(): Promise<void> {
@@ -70,24 +69,5 @@ export class SerialQueue {
     }
     this.#busy = false;
     this.#onIdle();
-  }
-}
-
-/** Resolves all waiting promises at a change of state. */
-export class Signal {
-  #promise: Promise<void> | undefined;
-  #resolve: () => void = () => {};
-
-  /** Resolves at the next {@link fire}. */
-  next(): Promise<void> {
-    this.#promise ??= new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    return this.#promise;
-  }
-
-  fire(): void {
-    this.#promise = undefined;
-    this.#resolve();
   }
 }

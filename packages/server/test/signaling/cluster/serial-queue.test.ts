@@ -24,7 +24,7 @@ test('a task that throws synchronously is reported, and later tasks run', async 
   expect(queue.busy).toBe(false);
 });
 
-test('beyond the bound `run` rejects with Unavailable, and `mustRun` does not', async () => {
+test('beyond the bound `run` rejects with Unavailable, unless the task is unbounded', async () => {
   const queue = new SerialQueue(
     () => {},
     () => {},
@@ -35,7 +35,7 @@ test('beyond the bound `run` rejects with Unavailable, and `mustRun` does not', 
   while (queue.push(() => {})) taken += 1;
   expect(taken).toBe(2000);
   await expect(queue.run(oneTurn)).rejects.toBeInstanceOf(Unavailable);
-  const departed = queue.mustRun(async () => 'departed');
+  const departed = queue.run(async () => 'departed', false);
   open();
   expect(await departed).toBe('departed');
 });
