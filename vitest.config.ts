@@ -25,10 +25,11 @@ export default defineConfig({
     setupFiles: ['packages/server/test/support/keep-databases.ts'],
     // By default one core less, which on two cores is one test after the other; most of them wait for something.
     maxWorkers: '100%',
-    testTimeout: 20_000,
+    // Only to end a test that hangs: a machine may be ten times slower than ours.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     // By default a second: on a busy machine a browser may take longer for anything.
-    expect: { poll: { timeout: 15_000 } },
+    expect: { poll: { timeout: 30_000 } },
     coverage: {
       provider: 'v8',
       include: ['packages/{protocol,doctor,server,client}/src/**'],
