@@ -1,9 +1,13 @@
-// Runs the examples of the README unchanged: the commands in a shell, the scripts in two pages of a browser.
+// Runs the examples of the README unchanged: the commands in a shell, the page in two tabs of a browser.
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
+import { launchBrowser, openDevice } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
-import { startServer } from '@couplet/testkit/server';
+import { startServer, temporaryFolder } from '@couplet/testkit/server';
+import type { Page } from 'playwright-core';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { blocks, read } from './support/papers.js';
 
@@ -32,26 +36,21 @@ describeWith(['curl'], 'the commands of the README', () => {
   });
 });
 
-describeWith(['chromium'], 'the two scripts of the README', () => {
-  test('let two devices exchange messages', async () => {
+describeWith(['chromium'], 'the page of the README', () => {
+  test('lets two devices exchange messages when it is opened as a file', async () => {
     const browser = await launchBrowser();
     onTestFinished(() => browser.close());
-    const open = async (script: string | undefined, code = '') => {
-      const page = `<!doctype html><pre></pre><script type="module">
-        const show = (text) => document.querySelector('pre').append(text, '\\n');
-        const code = '${code}';
-        ${aimed(script)}
-      </script>`;
-      const site = servePage(page, {});
-      onTestFinished(() => site.close());
-      return (await openDevice(browser, await site.url)).page.locator('pre');
-    };
-    const [host, guest] = blocks(readme, 'js');
-    const one = await open(host);
-    await expect.poll(() => one.textContent()).toMatch(/^\d{6}\n$/);
-    const other = await open(guest, (await one.textContent())?.trim());
-    await expect.poll(() => other.textContent(), PATIENT).toBe('hello\n');
-    await expect.poll(() => one.textContent(), PATIENT).toMatch(/^\d{6}\nhello yourself\n$/);
+    const file = join(temporaryFolder(), 'pair.html');
+    writeFileSync(file, aimed(blocks(readme, 'html')[0]));
+    const open = async () => (await openDevice(browser, pathToFileURL(file).href)).page;
+    const [one, other] = await Promise.all([open(), open()]);
+    const lines = (page: Page) => page.locator('#log').textContent();
+    await expect.poll(() => lines(one), PATIENT).toMatch(/^code: \d{6}\n$/);
+    await other.fill('#code', String(await lines(one)).match(/\d{6}/)?.[0] ?? '');
+    await other.click('#join');
+    for (const page of [one, other]) {
+      await expect.poll(() => lines(page), PATIENT).toMatch(/^code: \d{6}\npeer: hello\n$/);
+    }
   }, 60_000);
 });
 
