@@ -47,7 +47,7 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
   const pairs = Array.from({ length: count }, (_, number) => {
     return new Pair(world, number, (name) => new Random(seed, `pair ${number} ${name}`));
   });
-  const endWatch = watchForStalls(history, arena.engine);
+  const endWatch = watchForStalls(history);
   const watch = setInterval(() => {
     for (const { creator, acceptor } of pairs) {
       creator.watch(performance.now());
@@ -81,9 +81,6 @@ export async function chaos(arena: Arena, budget: Budget): Promise<Verdict> {
   );
   for (const violation of verdict.violations.slice(0, SHOWN)) {
     report(`VIOLATION ${explain(history.events, violation)}`);
-  }
-  for (const { rule, what, t } of verdict.violations) {
-    report(`seed ${seed}: ${rule} at ${(t / 1000).toFixed(3)} s: ${what}`);
   }
   for (const { rule, what, t } of verdict.violations) {
     report(`seed ${seed}: ${rule} at ${(t / 1000).toFixed(3)} s: ${what}`);

@@ -24,7 +24,6 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
   const ways = await Promise.all(Array.from({ length: nodes }, () => wayTo(servers, proxies)));
   const settled = () => eventually(() => requireSettled(servers), SETTLED_MS);
   await settled();
-  for (const { port } of servers) await proxies.watch(port);
   let struck = 0;
 
   const all = () => eventually(() => mastersOf(servers), SETTLED_MS);
@@ -53,7 +52,7 @@ export async function startClusterEngine(nodes: number): Promise<RedisEngine> {
   });
 
   return {
-    ...cutsOf(proxies, ways),
+    ...cutsOf(ways),
     ...falls,
     async stop() {
       await proxies.close();

@@ -10,8 +10,7 @@ type Order =
   | { open: number }
   | { translate: number; ports: Ports }
   | { cut: number; how: Cut }
-  | { mend: number }
-  | { watch: number };
+  | { mend: number };
 
 /** Ports as Redis tells them, and what is told in their place. */
 type Ports = Readonly<Record<string, string>>;
@@ -31,16 +30,13 @@ interface Answer {
 }
 
 export class FaultProxies {
-  /** Told when the process of the proxies, which has little to do, or a server that is watched stood still until now. */
-  onStall: (ms: number) => void = () => {};
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #orders = 0;
 
   constructor() {
     this.#child = fork(SCRIPT, { execArgv: [] });
-    this.#child.on('message', (message: Answer | { stoodStillMs: number }) => {
-      if ('stoodStillMs' in message) return this.onStall(message.stoodStillMs);
+    this.#child.on('message', (message: Answer) => {
       this.#waiting.get(message.id)?.(message);
       this.#waiting.delete(message.id);
     });
@@ -55,15 +51,6 @@ export class FaultProxies {
       cut: async (how) => void (await this.#order({ cut: port, how })),
       mend: async () => void (await this.#order({ mend: port })),
     };
-  }
-
-  /**
-   * Watches a server of Redis, which is up: one that answers late stands still.
-   *
-   * @param target - its port on loopback
-   */
-  async watch(target: number): Promise<void> {
-    await this.#order({ watch: target });
   }
 
   async close(): Promise<void> {

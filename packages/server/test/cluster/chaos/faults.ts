@@ -20,8 +20,6 @@ export interface Engine {
   masters(): Promise<readonly RedisServer[]>;
   /** Resolves when all servers are in their normal state. */
   settled(): Promise<void>;
-  /** Calls `listener` when a process beside this one, or the engine, stood still until now, for so long: the machine or its disk is too busy. */
-  onStall(listener: (ms: number) => void): void;
   stop(): Promise<void>;
 }
 
@@ -34,19 +32,13 @@ export interface Struck {
 let faults = 0;
 /** Faults of Redis run one after the other, and each restores it. */
 let engineIsFree: Promise<unknown> = Promise.resolve();
-let engineIsStruck = false;
 
 /** Resolves when the fault is over. */
 export async function strike(fault: Strike, struck: Struck): Promise<void> {
   const isOfEngine = ENGINE_FAULTS.some((what) => what === fault.what);
   // A burst needs a working Redis, because a burst that is refused as a whole shows less.
   if (!isOfEngine && fault.what !== 'burst') return strikeNow(fault, struck);
-  const turn = engineIsFree.then(async () => {
-    engineIsStruck = isOfEngine;
-    await strikeNow(fault, struck).finally(() => {
-      engineIsStruck = false;
-    });
-  });
+  const turn = engineIsFree.then(() => strikeNow(fault, struck));
   engineIsFree = turn.catch(() => {});
   return turn;
 }
@@ -140,33 +132,25 @@ const SLOW_WRITE_MS = 600;
 const BETWEEN_WRITES_MS = 30;
 
 /**
- * A turn of this process that took longer is noted as a fault of its own: it read late, and the servers had no more of the
- * machine than it had. The bounds have room for shorter ones.
+ * A longer turn of the event loop of this process is recorded as a fault: the clients read late. No other delay is excused,
+ * because a delay of Redis or of a server may have its cause there. The bounds have room for shorter turns.
  */
 const STALL_MS = 1000;
 const TICK_MS = 100;
 
-/** Watches this process, and the one of the engine. Returns what ends the watch, and says how busy this one was. */
-export function watchForStalls(
-  history: History,
-  engine: Engine | undefined,
-): () => { busy: number; longestMs: number } {
-  const stalled = (from: number, to: number) => {
-    const stall = { what: 'stall', node: null, id: ++faults } as const;
-    history.addAt(from, { kind: 'fault', ...stall, phase: 'begin' });
-    history.addAt(to, { kind: 'fault', ...stall, phase: 'end' });
-  };
-  engine?.onStall((ms) => {
-    // A deliberate stop of Redis is already recorded as a fault, and excuses only itself.
-    if (!engineIsStruck) stalled(performance.now() - ms, performance.now());
-  });
+/** Watches the event loop of this process. Returns a function that ends the watch, and returns how busy it was. */
+export function watchForStalls(history: History): () => { busy: number; longestMs: number } {
   const before = performance.eventLoopUtilization();
   let last = performance.now();
   let longestMs = 0;
   const timer = setInterval(() => {
     const now = performance.now();
     longestMs = Math.max(longestMs, now - last - TICK_MS);
-    if (now - last > STALL_MS) stalled(last, now);
+    if (now - last > STALL_MS) {
+      const stall = { kind: 'fault', what: 'stall', node: null, id: ++faults } as const;
+      history.addAt(last, { ...stall, phase: 'begin' });
+      history.addAt(now, { ...stall, phase: 'end' });
+    }
     last = now;
   }, TICK_MS);
   return () => {

@@ -49,7 +49,7 @@ export type FaultKind =
   | EngineFault
   /** Thousands join one room at once. */
   | 'burst'
-  /** The test itself stood still, or the machine: nothing of that time can be held against a server. */
+  /** The event loop of the test stood still: its clients read late, and answered no ping. */
   | 'stall';
 
 /** A message of the server that is not a forwarded one; of the fields, those that are judged. */

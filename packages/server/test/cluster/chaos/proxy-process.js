@@ -1,13 +1,10 @@
 // TCP proxies that can cut, in a process of their own: refuse, swallow, or reset. What was swallowed comes late.
 //
 // Of their own, since the clients of a run keep their process busy, and what they do must not make Redis slow.
-// It has little to do: when it stands still, the machine is too busy for anybody, and it says so: { stoodStillMs }.
-// It also asks servers of Redis whether they answer at once, and says when one stood still, in the same words.
 // From the parent: { id, open: target } → { id, port }; { id, translate: port, ports }, { id, cut: port, how },
-// { id, mend: port } and { id, watch: target } → { id }.
+// { id, mend: port } → { id }.
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
-import { watchPulse } from './redis-pulse.js';
 
 class FaultProxy {
   #server;
@@ -129,7 +126,7 @@ class FaultProxy {
 
 const proxies = new Map();
 
-process.on('message', async ({ id, open, translate, ports, cut, how, mend, watch }) => {
+process.on('message', async ({ id, open, translate, ports, cut, how, mend }) => {
   if (open) {
     const proxy = await FaultProxy.open(open);
     proxies.set(proxy.port, proxy);
@@ -139,16 +136,7 @@ process.on('message', async ({ id, open, translate, ports, cut, how, mend, watch
   if (translate) proxies.get(translate).translate(ports);
   if (cut) proxies.get(cut).cut(how);
   if (mend) await proxies.get(mend).mend();
-  if (watch) await watchPulse(watch, (stoodStillMs) => process.send({ stoodStillMs })).answered;
   process.send({ id });
 });
-const TICK_MS = 100;
-const STALL_MS = 1000;
-let last = performance.now();
-setInterval(() => {
-  const now = performance.now();
-  if (now - last > STALL_MS) process.send({ stoodStillMs: now - last });
-  last = now;
-}, TICK_MS);
 // The parent process has ended.
 process.on('disconnect', () => process.exit());

@@ -1,7 +1,7 @@
 // What the Redis of a run is made of, whatever its mode: settings, and the ways of the nodes to it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisServer } from '@couplet/testkit/redis-servers';
-import type { FaultProxies, FaultProxy } from './fault-proxies.js';
+import type { FaultProxy } from './fault-proxies.js';
 import type { Engine } from './faults.js';
 
 export interface RedisEngine extends Engine {
@@ -68,16 +68,10 @@ export function fallsOf(
 }
 
 /** The part of an engine that is done by proxies. */
-export function cutsOf(
-  proxies: FaultProxies,
-  ways: readonly Way[],
-): Pick<RedisEngine, 'urls' | 'onStall' | 'cut' | 'mend'> {
+export function cutsOf(ways: readonly Way[]): Pick<RedisEngine, 'urls' | 'cut' | 'mend'> {
   const proxiesOf = (node: number) => ways[node]?.proxies ?? [];
   return {
     urls: ways.map(({ url }) => url),
-    onStall(listener) {
-      proxies.onStall = listener;
-    },
     async cut(node, how) {
       await Promise.all(proxiesOf(node).map((proxy) => proxy.cut(how)));
     },

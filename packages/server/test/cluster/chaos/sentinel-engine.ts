@@ -45,7 +45,6 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   const ways = await Promise.all(
     Array.from({ length: nodes }, () => wayTo(servers, sentinels, proxies)),
   );
-  for (const { port } of servers) await proxies.watch(port);
   const settled = () => eventually(() => requireSettled(servers, sentinels), SETTLED_MS);
   await settled();
 
@@ -77,7 +76,7 @@ export async function startSentinelEngine(nodes: number): Promise<RedisEngine> {
   });
 
   return {
-    ...cutsOf(proxies, ways),
+    ...cutsOf(ways),
     ...falls,
     async stop() {
       await proxies.close();

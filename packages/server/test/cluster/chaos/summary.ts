@@ -62,7 +62,7 @@ export function summary(
   return rows.map(([name, value]) => `${name.padEnd(20)} ${value}`);
 }
 
-/** How long the test, its proxies or Redis stood still, which excuses much: of a minute it should be seconds at the most. */
+/** How long the event loop of the test stood still, which excuses much: of a minute it should be seconds at the most. */
 function stalledMs(events: readonly Event[]): number {
   const stalls = new Stalls();
   for (const event of events) stalls.take(event);

@@ -1,4 +1,4 @@
-// When the test itself stood still: its clients asked for nothing then, and the servers had no more of the machine.
+// When the event loop of the test stood still: its clients asked for nothing then.
 import type { Event } from '../history.js';
 
 export class Stalls {
@@ -11,17 +11,11 @@ export class Stalls {
     for (const span of this.#spans) if (span.id === id) span.to = t;
   }
 
-  /** How long it did, between two moments. Several processes look: where two stood still at once, that counts once. */
+  /** How long it did, between two moments. */
   msWithin(from: number, to: number): number {
-    let sum = 0;
-    let counted = from;
-    for (const span of this.#spans.toSorted((a, b) => a.from - b.from)) {
-      const begin = Math.max(span.from, counted);
-      const end = Math.min(span.to, to);
-      if (end <= begin) continue;
-      sum += end - begin;
-      counted = end;
-    }
-    return sum;
+    return this.#spans.reduce(
+      (sum, span) => sum + Math.max(0, Math.min(span.to, to) - Math.max(span.from, from)),
+      0,
+    );
   }
 }
