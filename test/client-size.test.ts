@@ -1,8 +1,7 @@
 // Bundles the client as an application would: it is small, and includes only what the application uses.
 import { gzipSync } from 'node:zlib';
-import { build as compile } from '@couplet/testkit/server-process';
 import { build, type Rolldown } from 'vite';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ROOT } from './support.js';
 
 /** The limit stated in packages/client/README.md. */
@@ -32,8 +31,6 @@ async function bundle(module: string): Promise<{ code: string; bytes: number }> 
   const code = output.output.map((chunk) => ('code' in chunk ? chunk.code : '')).join('');
   return { code, bytes: gzipSync(code, { level: 9 }).length };
 }
-
-beforeAll(() => compile());
 
 test('the core is less than 8 kB, minified and gzipped, with all dependencies', async () => {
   const { code, bytes } = await bundle(`

@@ -3,7 +3,6 @@ import { readdirSync } from 'node:fs';
 import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
 import { startServer } from '@couplet/testkit/server';
-import { build } from '@couplet/testkit/server-process';
 import type { Browser, Page } from 'playwright-core';
 import { build as bundle, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -12,7 +11,6 @@ import { openTerminal } from './support/terminal.js';
 
 const server = await startServer();
 afterAll(() => server.close());
-beforeAll(() => build());
 
 /** An example, pointed at the server of this test. */
 const aimed = (path: string) => read(path).replaceAll('http://localhost:8080', server.url);

@@ -17,19 +17,21 @@ export interface Command {
   /** Resolves to `http://127.0.0.1:port` once it listens; rejects with its output if it ends before. */
   listening: Promise<string>;
   ended: Promise<Ended>;
+  /** Its standard output so far. */
+  output(): string;
   /** Kills it at once. */
   kill(): Promise<void>;
 }
 
 export interface Surroundings {
-  /** Its working directory. */
-  cwd: string;
+  /** Its working directory; by default that of the test. */
+  cwd?: string;
   /** Added to an environment without any setting. */
   env?: Record<string, string>;
   /** The program; by default the build of this checkout. */
   main?: string;
   /** The command in front of it, such as `['ip', 'netns', 'exec', name]`. */
-  prefix?: string[];
+  prefix?: readonly string[];
 }
 
 /** Starts the command on a free loopback port; it is killed when the test ends. */
@@ -55,10 +57,14 @@ export function spawnCommand(args: readonly string[], surroundings: Surroundings
   });
   const ended = once(child, 'close').then(([code]) => ({ code, stdout, stderr }));
   const listening = new Promise<string>((resolve, reject) => {
+    let isListening = false;
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
+      if (isListening) return;
       const address = /listening on (http:\/\/[^\s"]+)/.exec(stdout)?.[1];
-      if (address) resolve(address);
+      if (address === undefined) return;
+      isListening = true;
+      resolve(address);
     });
     ended.then(({ code }) => reject(new Error(`ended with ${code}: ${stdout}${stderr}`)), reject);
   });
@@ -68,7 +74,7 @@ export function spawnCommand(args: readonly string[], surroundings: Surroundings
     child.kill('SIGKILL');
     await ended;
   };
-  return { child, listening, ended, kill };
+  return { child, listening, ended, output: () => stdout, kill };
 }
 
 /** Runs the command until it ends. */

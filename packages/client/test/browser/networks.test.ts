@@ -7,7 +7,6 @@ import { type Coturn, startCoturn } from '@couplet/testkit/coturn';
 import { Lab, PUBLIC_ADDRESS, PUBLIC_NETWORK } from '@couplet/testkit/lab';
 import { launchBrowserOn } from '@couplet/testkit/lab-browser';
 import { temporaryFolder } from '@couplet/testkit/server';
-import { build } from '@couplet/testkit/server-process';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CoupletOptions } from '../../src/index.js';
@@ -39,7 +38,6 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
   let url: string;
 
   beforeAll(async () => {
-    build();
     lab = new Lab();
     lab.route({ ports: 'kept', udp: 'open' });
     coturn = await startCoturn({

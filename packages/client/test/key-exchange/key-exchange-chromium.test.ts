@@ -3,7 +3,6 @@
 import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
 import { startServer } from '@couplet/testkit/server';
-import { build } from '@couplet/testkit/server-process';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type * as client from '../../src/index.js';
@@ -19,7 +18,6 @@ describeWith(['chromium'], 'keys between two real connections', () => {
   let browser: Browser;
   let site: ReturnType<typeof servePage>;
   beforeAll(async () => {
-    build();
     site = servePage(PAGE, scripts());
     browser = await launchBrowser();
   });

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Device, launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
 import { launchFirefox, openFirefoxPage } from '@couplet/testkit/firefox';
-import { build } from '@couplet/testkit/server-process';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type {
@@ -68,7 +67,6 @@ export function deviceOpener(
   let browser: Browser;
   let site: ReturnType<typeof servePage>;
   beforeAll(async () => {
-    build();
     site = servePage(PAGE, scripts());
     browser = await launchBrowser();
   });
@@ -85,7 +83,6 @@ export function firefoxOpener(): () => Promise<Scripted> {
   let browser: Awaited<ReturnType<typeof launchFirefox>>;
   let site: ReturnType<typeof servePage>;
   beforeAll(async () => {
-    build();
     site = servePage(PAGE, scripts());
     browser = await launchFirefox();
   }, 60_000);

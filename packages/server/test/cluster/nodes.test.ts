@@ -1,6 +1,7 @@
 // Several servers over a Redis Cluster act as one. While Redis is unreachable they answer 503, and recover by themselves.
 
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { readMetric } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { Peer } from '@couplet/testkit/peer';
@@ -18,9 +19,7 @@ import { newPrefix } from '../support/redis-stores.js';
 async function startNodes(url: string, count: number, env: Record<string, string> = {}) {
   const REDIS_PREFIX = newPrefix();
   const nodes = await Promise.all(
-    Array.from({ length: count }, () =>
-      startServer({ REDIS_URL: url, REDIS_PREFIX, REDIS_TIMEOUT_MS: '500', ...env }),
-    ),
+    Array.from({ length: count }, () => startServer({ REDIS_URL: url, REDIS_PREFIX, ...env })),
   );
   for (const node of nodes) onTestFinished(() => node.close());
   for (const node of nodes) {
@@ -37,16 +36,6 @@ const check = (url: string, pending: { joinid: string; client1: string }, wait?:
     { joinid: pending.joinid, client1: pending.client1 },
     wait === undefined ? {} : { prefer: `wait=${wait}` },
   );
-
-const metric = async (url: string, name: string) => {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(
-    text
-      .split('\n')
-      .find((line) => line.startsWith(`${name} `))
-      ?.split(' ')[1],
-  );
-};
 
 describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   let cluster: RedisCluster;
@@ -80,8 +69,8 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
     const [one, two] = (await startNodes(cluster.url, 2, env)) as [string, string];
     const pending = await createPending(one);
     const held = check(one, pending, 25);
-    await eventually(async () => expect(await metric(one, 'couplet_waiting_checks')).toBe(1));
-    const asked = () => metric(one, 'couplet_redis_operations_total');
+    await eventually(async () => expect(await readMetric(one, 'couplet_waiting_checks')).toBe(1));
+    const asked = () => readMetric(one, 'couplet_redis_operations_total');
     // A scrape itself runs commands: two scrapes show how many.
     const [first, second] = [await asked(), await asked()];
     await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -102,7 +91,7 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
     const [one, two] = (await startNodes(cluster.url, 2)) as [string, string];
     const pending = await createPending(one);
     const held = check(one, pending, 25);
-    await eventually(async () => expect(await metric(one, 'couplet_waiting_checks')).toBe(1));
+    await eventually(async () => expect(await readMetric(one, 'couplet_waiting_checks')).toBe(1));
     const cut = () =>
       Promise.all(cluster.servers.map(({ admin }) => admin('CLIENT', 'KILL', 'TYPE', 'pubsub')));
     // With or without a subscription at the moment of the accept, the check is answered at once.
@@ -185,7 +174,7 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
   ])(
     'while Redis %s, requests are 503 with Retry-After; afterwards they succeed, and nothing answered is lost',
     async (_how, fail, restore) => {
-      const [url] = (await startNodes(redis.url, 1)) as [string];
+      const [url] = (await startNodes(redis.url, 1, { REDIS_TIMEOUT_MS: '500' })) as [string];
       const room = await pairDevices(url);
       const pending = await createPending(url);
       await fail();

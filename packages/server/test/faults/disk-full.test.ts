@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
-import { build, startChild } from '@couplet/testkit/child-server';
+import { startChild } from '@couplet/testkit/child-server';
 import { eventually } from '@couplet/testkit/eventually';
 import { pairOfPeers } from '@couplet/testkit/peer';
 import Database from 'better-sqlite3';
@@ -28,14 +28,11 @@ const probe = smallDisk();
 if (probe !== undefined) removeDisk(probe);
 
 describe.skipIf(probe === undefined)('a full disk (needs permission to mount)', () => {
-  build();
-
   test('makes writes fail with 503, allows reads and signaling, recovers when space is free, and leaves nothing half-written', async () => {
     const disk = smallDisk() as string;
     onTestFinished(() => removeDisk(disk));
     const file = join(disk, 'chat.db');
-    const { url, wsUrl, kill, metric } = await startChild({ SQLITE_DB_PATH: file });
-    onTestFinished(kill);
+    const { url, wsUrl, metric } = await startChild({ SQLITE_DB_PATH: file });
     const room = await pairDevices(url);
     const waiting = await createPending(url);
     const accepted = await createPending(url);

@@ -1,6 +1,6 @@
 // Half-open connections (RFC 9293 §3.5.1): a phone whose packets are lost in a real network (contract §3, peer_disconnected and takeover).
 
-import { build, startChild } from '@couplet/testkit/child-server';
+import { startChild } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
 import { makeNetwork, networksAllowed } from '@couplet/testkit/network';
 import { Peer } from '@couplet/testkit/peer';
@@ -12,7 +12,6 @@ const BOUND_MS = 3 * 1000 + 2000;
 
 describeWith(['ip', 'iptables'], 'a phone whose packets are lost', () => {
   describe.skipIf(!networksAllowed())('(needs permission to create networks)', () => {
-    build();
     const folder = temporaryFolder();
 
     async function serverInNetwork(env: Record<string, string>) {

@@ -1,12 +1,11 @@
 // kill -9 under pairing load (contract §2). The default is fifty rounds; COUPLET_KILL_ROUNDS sets another number.
 import { join } from 'node:path';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
-import { build, startChild } from '@couplet/testkit/child-server';
+import { startChild } from '@couplet/testkit/child-server';
 import { temporaryFolder } from '@couplet/testkit/server';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 
-build();
 const ROUNDS = Number(process.env.COUPLET_KILL_ROUNDS ?? 50);
 const WORKERS = 8;
 const folder = temporaryFolder();

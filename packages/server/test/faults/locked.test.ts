@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { call, createPending, someCode, someDevice } from '@couplet/testkit/api';
-import { build, startChild } from '@couplet/testkit/child-server';
+import { startChild } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { pairOfPeers } from '@couplet/testkit/peer';
@@ -29,7 +29,6 @@ async function lock(file: string): Promise<{ release(): Promise<void> }> {
 const MAX_STALL_MS = 1000;
 
 describeWith(['sqlite3'], 'a database locked by another process', () => {
-  build();
   const folder = temporaryFolder();
 
   test('answers writes 503, delays a healthy pair by at most one busy timeout per second, and recovers', async ({

@@ -1,17 +1,10 @@
 // A process without free file descriptors logs and counts it and continues. A stalled process penalizes no client.
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { build, startChild } from '@couplet/testkit/child-server';
+import { startChild } from '@couplet/testkit/child-server';
 import { pairOfPeers } from '@couplet/testkit/peer';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { filesForSockets, openFilesLimit } from '../../src/http/file-descriptors.js';
-
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-
-beforeAll(build);
 
 test('the soft limit is read if the system provides it', () => {
   expect(openFilesLimit()).toBeGreaterThan(0);
@@ -24,38 +17,12 @@ test('file descriptors are reserved for the database and the log, also if the li
 });
 
 describe.runIf(process.platform === 'linux')('with 100 open files', () => {
-  /** Starts the server under `ulimit -n 100`, and collects its log lines. */
-  async function limited(env: Record<string, string> = {}) {
-    const child = spawn(
-      'sh',
-      ['-c', `ulimit -n 100; exec "$0" "$1" serve --sqlite`, process.execPath, MAIN],
-      {
-        env: {
-          PATH: process.env.PATH,
-          PORT: '0',
-          HOST: '127.0.0.1',
-          LOG_FORMAT: 'json',
-          SQLITE_DB_PATH: ':memory:',
-          ...env,
-        },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    );
-    const exited = once(child, 'exit');
-    onTestFinished(async () => {
-      child.kill('SIGKILL');
-      await exited;
-    });
-    const lines: string[] = [];
-    const url = await new Promise<string>((resolve) => {
-      createInterface(child.stdout).on('line', (line) => {
-        lines.push(line);
-        const found = /listening on (http:[^"]+)/.exec(line)?.[1];
-        if (found !== undefined) resolve(found);
-      });
-    });
-    return { url, lines };
-  }
+  /** Starts the server under `ulimit -n 100`. */
+  const limited = (env: Record<string, string> = {}) =>
+    startChild(env, ['sh', '-c', 'ulimit -n 100; exec "$@"', 'sh']);
+
+  const linesWith = (output: string, text: string) =>
+    output.split('\n').filter((line) => line.includes(text));
 
   const opened = (url: string): Socket => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
@@ -65,24 +32,23 @@ describe.runIf(process.platform === 'linux')('with 100 open files', () => {
   };
 
   test('a start logs that MAX_SOCKETS is more than the process may open, with advice', async () => {
-    const { lines } = await limited();
-    expect(lines.filter((line) => line.includes('MAX_SOCKETS'))).toEqual([
+    const { output } = await limited();
+    expect(linesWith(output(), 'MAX_SOCKETS')).toEqual([
       expect.stringMatching(/"level":40.*"openFiles":100,.*MAX_SOCKETS is more .*ulimit -n/),
     ]);
-    const { lines: fitting } = await limited({ MAX_SOCKETS: '50' });
-    expect(fitting.filter((line) => line.includes('MAX_SOCKETS'))).toEqual([]);
+    const fitting = await limited({ MAX_SOCKETS: '50' });
+    expect(linesWith(fitting.output(), 'MAX_SOCKETS')).toEqual([]);
   });
 
   test('connections beyond the limit are refused, counted and logged once, and the server continues', async () => {
-    const { url, lines } = await limited();
+    const { url, output, metric } = await limited();
     const sockets = Array.from({ length: 60 }, () => opened(url));
     await Promise.all(sockets.slice(50).map((socket) => once(socket, 'close')));
     for (const socket of sockets) socket.destroy();
     await expect.poll(async () => (await fetch(`${url}/healthz`)).status).toBe(200);
-    const metrics = await (await fetch(`${url}/metrics`)).text();
-    const count = /^couplet_sockets_refused_total\{cause="open_files"\} (\d+)$/m.exec(metrics)?.[1];
-    expect(Number(count)).toBeGreaterThanOrEqual(10);
-    expect(lines.filter((line) => line.includes('out of file descriptors'))).toHaveLength(1);
+    const refused = await metric('couplet_sockets_refused_total{cause="open_files"}');
+    expect(refused).toBeGreaterThanOrEqual(10);
+    expect(linesWith(output(), 'out of file descriptors')).toHaveLength(1);
   });
 });
 

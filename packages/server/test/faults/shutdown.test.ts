@@ -3,15 +3,13 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { call, createPending } from '@couplet/testkit/api';
-import { build, startChild } from '@couplet/testkit/child-server';
+import { startChild } from '@couplet/testkit/child-server';
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer } from '@couplet/testkit/peer';
 import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-
-build();
 
 /** Opens a connection that never answers a close, because its socket is not read. */
 async function deafPeer(wsUrl: string): Promise<Peer> {

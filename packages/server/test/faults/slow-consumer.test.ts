@@ -1,11 +1,9 @@
 // Clients that never read (contract §3, 4008) cost bounded memory and do not affect others.
 
-import { build, startChild } from '@couplet/testkit/child-server';
+import { startChild } from '@couplet/testkit/child-server';
 import { eventually } from '@couplet/testkit/eventually';
 import { type Peer, pairOfPeers } from '@couplet/testkit/peer';
 import { expect, test } from 'vitest';
-
-build();
 
 const READERS = 10;
 const FRAME = JSON.stringify({ type: 'webrtc_offer', sdp: 'x'.repeat(50_000) });

@@ -1,19 +1,18 @@
 // Several server processes on one database file, and killed processes: docs/protocol.md §3 (races) and §10 (durability).
 import { join } from 'node:path';
 import { call, createPending, someCode, someDevice } from '@couplet/testkit/api';
+import { startChild } from '@couplet/testkit/child-server';
 import { temporaryFolder } from '@couplet/testkit/server';
-import { build, startProcess } from '@couplet/testkit/server-process';
 import { expect, test, vi } from 'vitest';
 import { makeOriginalDatabase, rows } from '../support/sqlite-files.js';
 
-build();
 // Each test starts several processes in sequence.
 vi.setConfig({ testTimeout: 120_000 });
 const folder = temporaryFolder();
 let files = 0;
 const newFile = () => join(folder, `${++files}.db`);
 const start = (path: string, count: number) =>
-  Promise.all(Array.from({ length: count }, () => startProcess(path)));
+  Promise.all(Array.from({ length: count }, () => startChild({ SQLITE_DB_PATH: path })));
 
 /** Repeats a request while the answer is 503, because the file may be locked for longer than the server waits. */
 async function persist(url: string, path: string, body: object) {
@@ -70,22 +69,22 @@ test('kill -9 right after an answer loses no answered change', async () => {
   for (let round = 0; round < 5; round++) {
     const joinid = someCode();
     const [client1, client2] = [someDevice(), someDevice()];
-    const created = await startProcess(path);
+    const created = await startChild({ SQLITE_DB_PATH: path });
     await createPending(created.url, { joinid, client1 });
     await created.kill();
 
-    const accepted = await startProcess(path);
+    const accepted = await startChild({ SQLITE_DB_PATH: path });
     const check = { joinid, client1 };
     expect((await call(accepted.url, 'POST', '/api/rooms/check', check)).status).toBe(204);
     const accept = await call(accepted.url, 'POST', '/api/rooms/accept', { joinid, client2 });
     await accepted.kill();
 
-    const collected = await startProcess(path);
+    const collected = await startChild({ SQLITE_DB_PATH: path });
     const answer = await call(collected.url, 'POST', '/api/rooms/check', check);
     expect(answer.body).toStrictEqual({ roomid: accept.body?.roomid });
     await collected.kill();
 
-    const deleted = await startProcess(path);
+    const deleted = await startChild({ SQLITE_DB_PATH: path });
     const { roomid } = accept.body as { roomid: string };
     const target = `/api/rooms?roomid=${roomid}`;
     expect((await call(deleted.url, 'GET', target)).body).toStrictEqual({

@@ -1,4 +1,9 @@
-// Updates the build before all tests, because the database thread cannot run the sources.
-import { build } from '@couplet/testkit/child-server';
+// Updates the build before all tests. The command and the database thread run the build, not the sources.
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 
-export const setup = build;
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+
+export function setup(): void {
+  execFileSync(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, '-b'], { cwd: ROOT });
+}
