@@ -1,4 +1,4 @@
-// kill -9 under pairing load (contract §2). The default is fifty rounds; COUPLET_KILL_ROUNDS sets another number.
+// kill -9 under pairing load (contract §2). The default is twenty rounds; COUPLET_KILL_ROUNDS sets another number.
 import { join } from 'node:path';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { startChild } from '@couplet/testkit/child-server';
@@ -6,7 +6,7 @@ import { temporaryFolder } from '@couplet/testkit/server';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 
-const ROUNDS = Number(process.env.COUPLET_KILL_ROUNDS ?? 50);
+const ROUNDS = Number(process.env.COUPLET_KILL_ROUNDS ?? 20);
 const WORKERS = 8;
 const folder = temporaryFolder();
 

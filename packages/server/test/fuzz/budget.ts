@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 
 /** Seconds for all properties together. */
-export const FUZZ_SECONDS = Number(process.env.FUZZ_SECONDS || 60);
+export const FUZZ_SECONDS = Number(process.env.FUZZ_SECONDS || 20);
 
 export const FUZZ_SEED = Number(process.env.FUZZ_SEED || randomInt(2 ** 31));
 

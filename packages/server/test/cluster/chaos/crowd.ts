@@ -1,5 +1,4 @@
 // Simulates a burst: thousands of connections join one room on one node at once, and leave.
-import { randomUUID } from 'node:crypto';
 import { Link, type Outcome } from './link.js';
 import type { Address, World } from './world.js';
 
@@ -10,7 +9,7 @@ const AT_ONCE = 100;
 
 /** Resolves when all have been answered and closed. */
 export async function crowd(world: World, at: Address): Promise<void> {
-  const room = world.secrets.add(`crowd-${randomUUID()}`);
+  const room = world.newId();
   const links: Link[] = [];
   let opened = 0;
   const open = async () => {
@@ -23,9 +22,7 @@ export async function crowd(world: World, at: Address): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, open));
-  const answers = await Promise.all(
-    links.map((link) => link.join(room, world.secrets.add(randomUUID()))),
-  );
+  const answers = await Promise.all(links.map((link) => link.join(room, world.newId())));
   const count = (outcome: Outcome) => answers.filter((answer) => answer === outcome).length;
   world.report(
     `burst: ${links.length} joined one room at once: ${count('joined')} were seated, ` +

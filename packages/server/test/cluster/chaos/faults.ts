@@ -1,27 +1,12 @@
 // Causes a fault, and records its beginning and its end.
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RedisServer } from '@couplet/testkit/redis-servers';
 import { crowd } from './crowd.js';
 import { ENGINE_FAULTS, type EngineFault, type History } from './history.js';
-import type { Cut, Strike } from './schedule.js';
+import type { Engine } from './redis.js';
+import type { Strike } from './schedule.js';
 import type { ServerNode } from './server-node.js';
 import type { World } from './world.js';
-
-/** The Redis behind the servers, with its possible faults. */
-export interface Engine {
-  cut(node: number, how: Cut): Promise<void>;
-  mend(node: number): Promise<void>;
-  /** Ends the master at once and starts it again after this time; resolves when it can be written to. */
-  restart(downMs: number): Promise<void>;
-  /** Ends the master at once; resolves when another one can be written to, and the old one follows it. */
-  failover(downMs: number): Promise<void>;
-  /** The present masters, for other faults. */
-  masters(): Promise<readonly RedisServer[]>;
-  /** Resolves when all servers are in their normal state. */
-  settled(): Promise<void>;
-  stop(): Promise<void>;
-}
 
 export interface Struck {
   world: World;
@@ -53,12 +38,8 @@ async function strikeNow(fault: Strike, { world, nodes, engine }: Struck): Promi
   mark('begin');
   switch (fault.what) {
     case 'kill':
-      await server.kill();
-      await sleep(fault.forMs);
-      await server.start();
-      break;
     case 'stop':
-      await server.stop();
+      await (fault.what === 'kill' ? server.kill() : server.stop());
       await sleep(fault.forMs);
       await server.start();
       break;
@@ -148,8 +129,8 @@ export function watchForStalls(history: History): () => { busy: number; longestM
     longestMs = Math.max(longestMs, now - last - TICK_MS);
     if (now - last > STALL_MS) {
       const stall = { kind: 'fault', what: 'stall', node: null, id: ++faults } as const;
-      history.addAt(last, { ...stall, phase: 'begin' });
-      history.addAt(now, { ...stall, phase: 'end' });
+      history.add({ ...stall, phase: 'begin' }, last);
+      history.add({ ...stall, phase: 'end' }, now);
     }
     last = now;
   }, TICK_MS);

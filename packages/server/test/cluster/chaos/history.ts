@@ -12,10 +12,10 @@ export interface Label {
   room: string;
 }
 
-/** What a device is to its pair: one of the two, a third that tries the same room, or one of thousands in a room of their own. */
+/** The part of a connection: one of the two devices of a pair, a third device in their room, or one of a burst. */
 export type Part = 'creator' | 'acceptor' | 'third' | 'crowd';
 
-/** Whether it is one of the two whose seats are theirs. */
+/** Whether it is one of the two devices of a pair. */
 export const isOfPair = ({ part }: { part: Part }): boolean =>
   part === 'creator' || part === 'acceptor';
 
@@ -52,7 +52,7 @@ export type FaultKind =
   /** The event loop of the test stood still: its clients read late, and answered no ping. */
   | 'stall';
 
-/** A message of the server that is not a forwarded one; of the fields, those that are judged. */
+/** A message of the server itself; only the fields that are checked. */
 export interface Notice {
   type: string;
   roomId?: string | null;
@@ -62,47 +62,56 @@ export interface Notice {
   code?: string;
 }
 
-/** `t` is in milliseconds of the one monotonic clock. `conn` numbers the WebSockets, `op` the things asked by REST. */
+/** `conn` numbers the WebSockets, `op` the REST requests. */
 export type Happening =
   | { kind: 'connected'; conn: number; clientId: string; node: number; pair: number; part: Part }
   | { kind: 'asked_join'; conn: number; room: string; device: string }
   | { kind: 'asked_leave'; conn: number }
   | ({ kind: 'sent' } & Label)
   | { kind: 'told'; conn: number; notice: Notice }
-  /** `label` is null where the content is not what any client sent, to the byte. */
+  /** `label` is null if no client sent this content. */
   | { kind: 'frame'; conn: number; from: string; roomId: string; label: Label | null }
-  /** The client ended it; `fade`: it reads and answers nothing any more, as a phone out of reach. */
+  /** The client ended it; `fade`: it reads and answers nothing any more, like a phone out of reach. */
   | { kind: 'gave_up'; conn: number; how: 'close' | 'terminate' | 'fade' }
   | { kind: 'closed'; conn: number; code: number }
   | { kind: 'asked'; op: number; what: Operation; code: string; device: string; node: number }
   | { kind: 'answered'; op: number; status: number; body: Record<string, unknown> | undefined }
   /** No answer came, or the client did not wait for it. */
   | { kind: 'lost'; op: number }
-  /** One of the servers, or with `node: null` all of them, are disturbed from `begin` to `end`. */
+  /** One server, or all with `node: null`, is disturbed from `begin` to `end`. */
   | { kind: 'fault'; id: number; what: FaultKind; node: number | null; phase: 'begin' | 'end' }
   /** The last fault of a round is over. */
   | { kind: 'healed'; pairs: number }
-  /** A server ended that nobody had killed. */
+  /** A server ended by itself. */
   | { kind: 'died'; node: number; how: string }
-  /** Something of a pairing stood in the log of a server. */
+  /** The log of a server contained identifying data. */
   | { kind: 'leaked'; node: number; line: string };
 
+/** `t` is in milliseconds of one monotonic clock. */
 export type Event = { t: number } & Happening;
 
 export class History {
   readonly events: Event[] = [];
-  readonly #now: () => number;
+  readonly #parts = new Map<number, { pair: number; part: Part }>();
 
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-  }
-
-  add(happening: Happening): void {
-    this.events.push({ t: this.#now(), ...happening });
-  }
-
-  /** Notes what is only known afterwards. */
-  addAt(t: number, happening: Happening): void {
+  /** @param t - earlier than now for an event that is only known afterwards */
+  add(happening: Happening, t = performance.now()): void {
     this.events.push({ t, ...happening });
+    if (happening.kind === 'connected') this.#parts.set(happening.conn, happening);
   }
+
+  /** The pair and part of a connection. */
+  whoIs(conn: number): { pair: number; part: Part } | undefined {
+    return this.#parts.get(conn);
+  }
+}
+
+export function grouped<T>(list: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of list) {
+    const group = groups.get(keyOf(one));
+    if (group) group.push(one);
+    else groups.set(keyOf(one), [one]);
+  }
+  return groups;
 }

@@ -1,4 +1,4 @@
-// One WebSocket of a device: says and notes everything, and answers `room_ready` at once, as a client that negotiates does.
+// One WebSocket of a device: records everything, and answers `room_ready` at once, as a client that negotiates does.
 import WebSocket from 'ws';
 import { labelOf, messageOf } from './content.js';
 import type { Notice, Part } from './history.js';
@@ -7,16 +7,16 @@ import type { Address, World } from './world.js';
 export interface Identity {
   pair: number;
   part: Part;
-  /** What the proxy in front would say its address is. */
+  /** Its address in X-Forwarded-For. */
   address: string;
 }
 
-/** What became of a join or a leave. */
+/** The outcome of a join, a leave or an opening handshake. */
 export type Outcome = 'joined' | 'full' | 'left' | 'error' | 'silence' | 'gone';
 
-/** For a join, a leave and the opening handshake: then it tries another server. */
+/** Time allowed for a join, a leave or the opening handshake; then it tries another server. */
 const ANSWER_MS = 3000;
-/** Without a sign of life a client pings, and gives the connection up when no pong comes. */
+/** A client that receives nothing pings, and gives the connection up if no pong comes. */
 const PING_AFTER_MS = 2000;
 const PONG_WITHIN_MS = 2500;
 
@@ -25,14 +25,14 @@ const FORWARDED = new Set(['webrtc_offer', 'webrtc_answer', 'ice_candidate', 'ke
 export class Link {
   readonly conn: number;
   readonly node: number;
-  /** The room whose seat it has, as far as it was told. */
+  /** The room of its seat, as far as it was told. */
   room: string | null = null;
   hasPeer = false;
   alive = true;
   readonly #world: World;
   readonly #socket: WebSocket;
   readonly #identity: Identity;
-  /** It never gives up by itself: such a client shows what a server does with seats it had before a pause. */
+  /** Never gives up by itself. Such clients show what a server does with its seats after a pause. */
   readonly #patient: boolean;
   #connected = false;
   #readies = 0;
@@ -55,7 +55,7 @@ export class Link {
     });
   }
 
-  /** Resolves when the server has said `connected`; to undefined where it does not in time. */
+  /** Resolves once the server has sent `connected`; to undefined if it does not in time. */
   static async open(
     world: World,
     at: Address,
@@ -82,7 +82,7 @@ export class Link {
     );
   }
 
-  /** Sends the next numbered message, if it has somebody to send it to. */
+  /** Sends the next numbered message, if it has a peer. */
   say(): void {
     const { room } = this;
     if (room === null || !this.hasPeer || !this.alive || this.#answer) return;
@@ -107,12 +107,12 @@ export class Link {
     else this.#socket.pause();
   }
 
-  /** Ends what {@link close} left half-open. */
+  /** Ends a connection that {@link close} left half-open. */
   destroy(): void {
     this.#socket.terminate();
   }
 
-  /** To be called often: pings, and gives up when no pong comes. */
+  /** Pings, and gives up when no pong comes. To be called often. */
   watch(now: number): void {
     if (!this.alive || this.#patient) return;
     if (this.#pinged !== undefined && now - this.#pinged > PONG_WITHIN_MS) {
@@ -126,7 +126,7 @@ export class Link {
   #listen(): void {
     this.#socket.on('message', (data) => {
       this.#hear();
-      // It has turned away: what still comes it does not read.
+      // A client that gave up reads nothing more.
       if (this.alive) this.#read(JSON.parse(String(data)));
     });
     this.#socket.on('pong', () => this.#hear());
@@ -232,14 +232,11 @@ export class Link {
 /** Errors that answer a forwarded message, and not a join or a leave. */
 const CROSSED = new Set(['no_peer', 'not_in_room']);
 
-function noticeOf(message: Notice): Notice {
-  const { type, roomId, userCount, ready, isInitiator, code } = message;
-  return {
-    type,
-    ...(roomId === undefined ? {} : { roomId }),
-    ...(userCount === undefined ? {} : { userCount }),
-    ...(ready === undefined ? {} : { ready }),
-    ...(isInitiator === undefined ? {} : { isInitiator }),
-    ...(code === undefined ? {} : { code }),
-  };
-}
+const noticeOf = ({ type, roomId, userCount, ready, isInitiator, code }: Notice): Notice => ({
+  type,
+  ...(roomId === undefined ? {} : { roomId }),
+  ...(userCount === undefined ? {} : { userCount }),
+  ...(ready === undefined ? {} : { ready }),
+  ...(isInitiator === undefined ? {} : { isInitiator }),
+  ...(code === undefined ? {} : { code }),
+});

@@ -5,11 +5,11 @@ import type { Random } from './random.js';
 import { ask, type Wish } from './rest.js';
 import type { World } from './world.js';
 
-/** How often the two agree on a room by other means: then roles go by arrival. */
+/** Share of meetings in a room that was not paired; roles then follow the order of arrival. */
 const UNPAIRED = 0.2;
-/** How often a rival tries the same code at the same time. */
+/** Share of pairings in which a third device tries the same code at the same time. */
 const RIVALLED = 0.3;
-/** Numbers of pairings that are to be purged: those from here on. */
+/** The numbers of pairings that are purged start here. */
 const FIRST_PURGED = 5000;
 
 export class Pair {
@@ -20,7 +20,7 @@ export class Pair {
   readonly #random: (name: string) => Random;
   #pairings = 0;
 
-  /** @param random - the stream of a name, for this pair alone */
+  /** @param random - returns the sequence of a name, for this pair alone */
   constructor(world: World, number: number, random: (name: string) => Random) {
     this.#world = world;
     this.#number = number;
@@ -31,7 +31,7 @@ export class Pair {
     this.acceptor = device('acceptor');
   }
 
-  /** Lives until the run is over. */
+  /** Runs until the end of the test. */
   async live(): Promise<void> {
     await Promise.all([
       this.creator.live(),
@@ -47,7 +47,7 @@ export class Pair {
     this.acceptor.end();
   }
 
-  /** Every party has an address of its own, as the limits count. */
+  /** Every party has a separate address, because limits count by address. */
   #address(part: string): string {
     const host = ['creator', 'acceptor', 'third', 'rival', 'purged'].indexOf(part) + 1;
     return `10.${this.#number >> 8}.${this.#number & 255}.${host}`;
@@ -56,80 +56,74 @@ export class Pair {
   async #pairAgainAndAgain(random: Random): Promise<void> {
     await this.#world.pause(random.between(0, 4000));
     while (!this.#world.over) {
-      if (random.chance(UNPAIRED)) this.#meet(random);
+      if (random.chance(UNPAIRED)) this.#meet();
       else if (!(await this.#pair(random))) continue;
       await this.#world.pauseUntilLoad(random.between(10_000, 40_000));
     }
   }
 
-  /** Any room id will do. */
-  #meet(random: Random): void {
-    const room = this.#world.secrets.add(`meeting-${random.uuid()}`);
-    this.creator.assignment = { room, device: this.#newDevice(random) };
-    this.acceptor.assignment = { room, device: this.#newDevice(random) };
+  /** In any room, without a pairing. */
+  #meet(): void {
+    const room = this.#world.newId();
+    this.creator.assignment = { room, device: this.#world.newId() };
+    this.acceptor.assignment = { room, device: this.#world.newId() };
   }
 
-  /** By a code, over REST. Resolves to whether it came to a room. */
+  /** By a code, over REST. Resolves to whether both devices know the room. */
   async #pair(random: Random): Promise<boolean> {
-    const { secrets } = this.#world;
-    this.#pairings += 1;
-    const code = this.#newCode(random, this.#pairings);
-    const creator = this.#newDevice(random);
-    const want = (wish: Omit<Wish, 'code'>, stream: Random, part: string) =>
-      ask(this.#world, stream, this.#address(part), { code, ...wish });
-    const streams = Object.fromEntries(
-      ['creator', 'acceptor', 'rival'].map((part) => [
-        part,
-        this.#random(`pairing ${this.#pairings} ${part}`),
-      ]),
-    ) as Record<'creator' | 'acceptor' | 'rival', Random>;
-
-    const created = await want({ what: 'create', device: creator }, streams.creator, 'creator');
-    if (created?.status !== 201) return false;
+    const world = this.#world;
+    const number = ++this.#pairings;
+    const code = this.#newCode(random, number);
+    const partyOf = (part: 'creator' | 'acceptor' | 'rival') => {
+      const device = world.newId();
+      const stream = this.#random(`pairing ${number} ${part}`);
+      const want = (wish: Omit<Wish, 'code' | 'device'>) =>
+        ask(world, stream, this.#address(part), { code, device, ...wish });
+      return { device, stream, want };
+    };
+    const creator = partyOf('creator');
+    if ((await creator.want({ what: 'create' }))?.status !== 201) return false;
     let isAccepted = false;
     const accept = async (part: 'acceptor' | 'rival') => {
-      const device = this.#newDevice(streams[part]);
-      await breathe(streams[part].between(0, 600));
-      const accepted = await want({ what: 'accept', device }, streams[part], part);
+      const { device, stream, want } = partyOf(part);
+      await breathe(stream.between(0, 600));
+      const accepted = await want({ what: 'accept' });
       if (accepted?.status !== 200) return;
       isAccepted = true;
-      const room = secrets.add(String(accepted.body?.roomid));
+      const room = world.secrets.add(String(accepted.body?.roomid));
       this.acceptor.assignment = { room, device };
     };
     const check = async (): Promise<string | undefined> => {
-      while (!this.#world.over) {
-        const wait = streams.creator.below(4);
-        const checked = await want(
-          { what: 'check', device: creator, wait },
-          streams.creator,
-          'creator',
-        );
-        if (checked?.status === 200) return String(checked.body?.roomid);
+      while (!world.over) {
+        const wait = creator.stream.below(4);
+        const checked = await creator.want({ what: 'check', wait });
+        if (checked?.status === 200) {
+          const room = String(checked.body?.roomid);
+          this.creator.assignment = { room, device: creator.device };
+          return room;
+        }
         if (checked?.status !== 204) return undefined;
-        if (wait === 0) await breathe(streams.creator.between(50, 300));
+        if (wait === 0) await breathe(creator.stream.between(50, 300));
       }
       return undefined;
     };
-    const parties = ['acceptor', ...(random.chance(RIVALLED) ? ['rival'] : [])] as const;
     const [room] = await Promise.all([
-      check().then((found) => {
-        if (found) this.creator.assignment = { room: found, device: creator };
-        return found;
-      }),
-      ...parties.map((party) => accept(party as 'acceptor' | 'rival')),
+      check(),
+      accept('acceptor'),
+      ...(random.chance(RIVALLED) ? [accept('rival')] : []),
     ]);
-    // Where Redis lost its data between the two answers, only one of them knows of a room.
+    // If Redis lost its data between the two answers, only one of them knows of a room.
     if (room === undefined || !isAccepted) return false;
-    await want({ what: 'get', device: creator, room }, streams.creator, 'creator');
+    await creator.want({ what: 'get', room });
     return true;
   }
 
-  /** Two more devices, which pair and never meet: one of them purges its data. */
+  /** Two other devices pair and never meet; one of them purges its data. */
   async #purgeNowAndThen(random: Random): Promise<void> {
     for (let n = FIRST_PURGED; !this.#world.over; n++) {
       await this.#world.pauseUntilLoad(random.between(5000, 30_000));
       const code = this.#newCode(random, n);
-      const [creator, acceptor] = [this.#newDevice(random), this.#newDevice(random)];
+      const [creator, acceptor] = [this.#world.newId(), this.#world.newId()];
       const want = (wish: Omit<Wish, 'code'>) =>
         ask(this.#world, random, this.#address('purged'), { code, ...wish });
       await want({ what: 'create', device: creator });
@@ -158,7 +152,7 @@ export class Pair {
       } as const;
       const link = await Link.open(this.#world, this.#world.address(random), identity, false);
       if (!link) continue;
-      if ((await link.join(room, this.#newDevice(random))) === 'joined') {
+      if ((await link.join(room, this.#world.newId())) === 'joined') {
         for (let count = random.below(4); count > 0 && this.#world.mode === 'load'; count--) {
           await this.#world.pause(random.between(200, 700));
           link.watch(performance.now());
@@ -170,7 +164,7 @@ export class Pair {
     }
   }
 
-  /** Twelve digits that no other pairing of the run has. */
+  /** Twelve digits that no other pairing has. */
   #newCode(random: Random, pairing: number): string {
     const parts = [
       [pairing, 4],
@@ -180,10 +174,6 @@ export class Pair {
     return this.#world.secrets.add(
       parts.map(([n, digits]) => `${n}`.padStart(digits, '0')).join(''),
     );
-  }
-
-  #newDevice(random: Random): string {
-    return this.#world.secrets.add(random.uuid());
   }
 }
 

@@ -1,8 +1,6 @@
-// TCP proxies that can cut, in a process of their own: refuse, swallow, or reset. What was swallowed comes late.
+// TCP proxies that refuse, swallow or reset. Swallowed data arrives when the proxy is mended.
 //
-// Of their own, since the clients of a run keep their process busy, and what they do must not make Redis slow.
-// From the parent: { id, open: target } → { id, port }; { id, translate: port, ports }, { id, cut: port, how },
-// { id, mend: port } → { id }.
+// They run in a separate process, because the clients of a run keep their process busy, which must not slow Redis down.
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
@@ -12,9 +10,9 @@ class FaultProxy {
   #ports;
   /** The two ends of each connection. */
   #pairs = new Set();
-  /** Accepted while swallowing: nothing behind them yet. */
+  /** Accepted while swallowing, and not connected yet. */
   #held = new Set();
-  /** Whose other ends went meanwhile. */
+  /** Sockets whose other ends closed meanwhile. */
   #orphans = new Set();
   #cut = null;
 
@@ -31,7 +29,7 @@ class FaultProxy {
     return new FaultProxy(server, target);
   }
 
-  /** @param ports - what to write in the place of a port, where an answer says that a server is there */
+  /** @param ports - a port in an answer of Redis → its replacement */
   translate(ports) {
     this.#ports = ports;
   }
@@ -51,7 +49,7 @@ class FaultProxy {
     if (how === 'refuse') this.#server.close();
   }
 
-  /** Resolves when connections are taken again. */
+  /** Resolves when connections are accepted again. */
   async mend() {
     const before = this.#cut;
     this.#cut = null;
@@ -68,7 +66,7 @@ class FaultProxy {
   }
 
   #accept(socket) {
-    // A reset is an end like any other.
+    // A close follows.
     socket.on('error', () => {});
     if (this.#cut === 'reset' || this.#cut === 'refuse') {
       socket.resetAndDestroy();
@@ -89,7 +87,7 @@ class FaultProxy {
     for (const [one, other] of [pair, [far, near]]) {
       one.on('close', () => {
         this.#pairs.delete(pair);
-        // The end is swallowed too, until the cut is mended.
+        // The close is swallowed too, until the proxy is mended.
         if (this.#cut === 'black-hole') this.#orphans.add(other);
         else other.destroy();
       });
@@ -104,7 +102,7 @@ class FaultProxy {
     else far.pipe(near);
   }
 
-  /** Answers come in whole lines in the end: only what follows the last line break is held back. */
+  /** Data after the last line break waits for the rest of its line. */
   #translate(far, near) {
     let rest = '';
     far.setEncoding('latin1');
@@ -116,7 +114,7 @@ class FaultProxy {
     });
   }
 
-  /** A Sentinel says it in a line of its own, CLUSTER SLOTS as a number, a redirection in an error. */
+  /** A Sentinel sends a port in a line, CLUSTER SLOTS as a number, a redirection in an error. */
   #rewrite(line) {
     const [, before, port] = /^(:|-(?:MOVED|ASK) .*:)?(\d+)\r?$/.exec(line) ?? [];
     const other = this.#ports[port];
@@ -126,17 +124,19 @@ class FaultProxy {
 
 const proxies = new Map();
 
-process.on('message', async ({ id, open, translate, ports, cut, how, mend }) => {
-  if (open) {
-    const proxy = await FaultProxy.open(open);
+const orders = {
+  async open(target) {
+    const proxy = await FaultProxy.open(target);
     proxies.set(proxy.port, proxy);
-    process.send({ id, port: proxy.port });
-    return;
-  }
-  if (translate) proxies.get(translate).translate(ports);
-  if (cut) proxies.get(cut).cut(how);
-  if (mend) await proxies.get(mend).mend();
-  process.send({ id });
+    return proxy.port;
+  },
+  translate: (port, ports) => proxies.get(port).translate(ports),
+  cut: (port, how) => proxies.get(port).cut(how),
+  mend: (port) => proxies.get(port).mend(),
+};
+
+process.on('message', async ({ id, order, args }) => {
+  process.send({ id, result: await orders[order](...args) });
 });
 // The parent process has ended.
 process.on('disconnect', () => process.exit());

@@ -1,9 +1,9 @@
-// Choices that can be made again: a stream is a sequence that the seed and its own name alone decide.
+// Repeatable random choices: a seed and a name determine a sequence.
 import { createHash } from 'node:crypto';
 
 /**
- * Every actor draws from a stream of its own: then what one of them chooses does not hang on how fast the others were,
- * and a seed gives the same schedule and the same choices again on any machine.
+ * Every actor has its own sequence. Its choices therefore do not depend on the speed of the others, and a seed repeats the
+ * same schedule and choices on any machine.
  */
 export class Random {
   #a: number;
@@ -18,7 +18,7 @@ export class Random {
     this.#c = hash.readInt32LE(8);
   }
 
-  /** A number in [0, 1): sfc32 (PractRand), whose period no run comes near. */
+  /** A number in [0, 1): sfc32 (PractRand), whose period is longer than any run. */
   next(): number {
     const sum = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
@@ -54,21 +54,5 @@ export class Random {
       if (rest < 0) return key;
     }
     return (entries[0] as [K, number])[0];
-  }
-
-  /** Letters and digits of a version 4 UUID, in capitals as iOS sends them. */
-  uuid(): string {
-    const hex = Array.from({ length: 4 }, () =>
-      Math.floor(this.next() * 2 ** 32)
-        .toString(16)
-        .padStart(8, '0'),
-    ).join('');
-    const parts = [
-      hex.slice(0, 8),
-      hex.slice(8, 12),
-      `4${hex.slice(13, 16)}`,
-      `a${hex.slice(17, 20)}`,
-    ];
-    return [...parts, hex.slice(20)].join('-').toUpperCase();
   }
 }

@@ -1,4 +1,4 @@
-// The rooms API as a careful device uses it: one key for each thing it wants, repeated anywhere until it is answered.
+// Uses the rooms API as a careful device does: a key for each request, which is repeated on any server until it is answered.
 import type { Operation } from './history.js';
 import type { Random } from './random.js';
 import { Backoff, type World } from './world.js';
@@ -18,15 +18,15 @@ export interface Reply {
   body: Record<string, unknown> | undefined;
 }
 
-/** How often an answer is lost on its way, by a client that hangs up. */
+/** Share of answers that are lost because the client hangs up. */
 const LOST = 0.08;
-/** How often one is asked for once more, though it came. */
+/** Share of requests that are repeated although they were answered. */
 const REPEATED = 0.1;
 const ANSWER_MS = 2500;
 
 const SECONDS_OF_A_DAY = 86_400;
 
-/** Asks until there is an answer that will stay, or the run is over. */
+/** Repeats a request until it has a final answer, or the run is over. */
 export async function ask(
   world: World,
   random: Random,
@@ -34,7 +34,7 @@ export async function ask(
   wish: Wish,
 ): Promise<Reply | undefined> {
   const op = world.nextOp();
-  const key = world.secrets.add(random.uuid());
+  const key = world.newId();
   const attempt = () => once(world, random, { op, key, address, wish });
   const backoff = new Backoff(random);
   while (!world.over) {
@@ -51,17 +51,10 @@ export async function ask(
 const isFinal = ({ status, body }: Reply) =>
   status < 500 && status !== 429 && status !== 408 && body?.error !== 'request_in_progress';
 
-interface Attempt {
-  op: number;
-  key: string;
-  address: string;
-  wish: Wish;
-}
-
 async function once(
   world: World,
   random: Random,
-  { op, key, address, wish }: Attempt,
+  { op, key, address, wish }: { op: number; key: string; address: string; wish: Wish },
 ): Promise<Reply | undefined> {
   const { number, url } = world.address(random);
   const { what, code, device, wait = 0 } = wish;
@@ -85,7 +78,7 @@ async function once(
     world.history.add({ kind: 'answered', op, ...reply });
     return reply;
   } catch {
-    // Refused, cut off, or not waited for: what the server made of it, only the next answer tells.
+    // Refused, cut off, or not waited for. The next answer shows what the server did.
     world.history.add({ kind: 'lost', op });
     return undefined;
   }

@@ -1,4 +1,4 @@
-// What goes wrong when: the seed alone decides. Rounds of faults, each after a time of calm, until the time is up.
+// Derives the faults of a run from its seed: rounds of faults, each after a time without.
 import { ENGINE_FAULTS } from './history.js';
 import { Random } from './random.js';
 
@@ -23,28 +23,26 @@ export interface Round {
 export interface Terrain {
   nodes: number;
   leaseMs: number;
-  /** Whether there is a Redis to cut from and to restart. */
+  /** Whether the nodes have a Redis, with replicas. */
   redis: boolean;
-  /** Whether Redis has replicas and Sentinels. */
-  failover: boolean;
 }
 
 /** Strikes begin within this time of their round. */
 const ROUND_MS = 4000;
 
-/** After so many rounds each kind of fault of a node has come. */
+/** After this many rounds, each kind of fault of a node has occurred. */
 export const ROUNDS_OF_ALL = 4;
 
-/** After so many rounds each kind of fault of Redis has come too. */
+/** After this many rounds, each kind of fault of Redis has occurred too. */
 export const ROUNDS_OF_ALL_REDIS = 8;
 
 /** Rounds without end. Each kind of fault comes once before any comes again. */
 export function* schedule(seed: number, terrain: Terrain): Generator<Round> {
   const random = new Random(seed, 'schedule');
-  const redisKinds = shuffledAgainAndAgain(random, terrain.failover);
+  const redisKinds = shuffledAgainAndAgain(random);
   for (let n = 0; ; n++) {
     const strikes = nodeStrikes(random, terrain, n);
-    // Every other round the engine stays up: then most that is seen is certain.
+    // Redis has no fault in every other round, so that the checker can be certain of most states.
     if (terrain.redis && n % 2 === 1) {
       for (let count = 0; count < 2; count++) {
         const what = redisKinds.next().value as RedisKind;
@@ -78,17 +76,14 @@ function nodeStrikes(random: Random, { nodes, leaseMs, redis }: Terrain, n: numb
 
 type RedisKind = (typeof ENGINE_FAULTS)[number] | 'burst';
 
-function* shuffledAgainAndAgain(random: Random, failover: boolean): Generator<RedisKind> {
-  const kinds = [...ENGINE_FAULTS, 'burst' as const].filter(
-    (kind) => failover || kind !== 'failover',
-  );
+function* shuffledAgainAndAgain(random: Random): Generator<RedisKind> {
   for (;;) {
-    const deck = [...kinds];
+    const deck: RedisKind[] = [...ENGINE_FAULTS, 'burst'];
     while (deck.length > 0) yield deck.splice(random.below(deck.length), 1)[0] as RedisKind;
   }
 }
 
-/** Of one kind, how long each lasts. */
+/** The shortest and longest duration of each kind. */
 const REDIS_MS = {
   'redis-restart': [100, 1000],
   failover: [0, 3000],
@@ -99,7 +94,7 @@ const REDIS_MS = {
   'redis-hang-up': [0, 2000],
 } as const;
 
-/** At a node that nothing else happens to, where there is one: else it would be the node that refuses it. */
+/** At a node without another fault, if there is one. Otherwise that fault would refuse the burst. */
 function burst(random: Random, { nodes }: Terrain, others: readonly Strike[]): Strike {
   const all = Array.from({ length: nodes }, (_, node) => node);
   const spared = all.filter(

@@ -1,4 +1,4 @@
-// One server of the fleet: the built command as a process, which is killed, paused, ended and started again.
+// Runs the built command as a process that can be killed, paused, ended and started again.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -8,14 +8,14 @@ import type { World } from './world.js';
 
 const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 
-/** For a start on a machine that is busy. */
+/** Time allowed for a start on a busy machine. */
 const START_MS = 30_000;
 
 export class ServerNode {
   readonly number: number;
-  /** Where it listens, or last did: clients do not know better. */
+  /** Where it listens, or last listened. */
   url = 'http://127.0.0.1:9';
-  /** How many lines of each level it has logged, over all its lives: warn, error, fatal. */
+  /** Text of each warning and error in its log → count, over all its starts. */
   readonly logged: Record<string, number> = {};
   readonly #env: Record<string, string>;
   readonly #logPath: string;
@@ -24,14 +24,14 @@ export class ServerNode {
   #gone: Promise<string> = Promise.resolve('never started');
   #ending = false;
 
-  /** @param logPath - file for its output, with the time of the history; empty: none */
+  /** @param logPath - a file for its output, with the time of the history; empty: none */
   constructor(number: number, env: Record<string, string>, logPath = '') {
     this.number = number;
     this.#logPath = logPath;
     this.#env = env;
   }
 
-  /** Whose history learns of what it should not do. */
+  /** Records crashes and leaks in the history of this world. */
   observe(world: World): void {
     this.#world = world;
   }
@@ -70,14 +70,14 @@ export class ServerNode {
     });
   }
 
-  /** Ends it at once, paused or not. */
+  /** Ends it at once, also while it is paused. */
   async kill(): Promise<void> {
     this.#ending = true;
     this.#child?.kill('SIGKILL');
     await this.#gone;
   }
 
-  /** Asks it to end, as a rolling restart does. Resolves to how it ended. */
+  /** Shuts it down, as a rolling restart does. Resolves to its exit code or signal. */
   async stop(): Promise<string> {
     this.#ending = true;
     this.#child?.kill('SIGTERM');

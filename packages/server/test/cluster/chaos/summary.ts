@@ -1,6 +1,6 @@
-// What happened in a run, as a table: how much there was of everything, and what took longest.
+// Summarizes a run as a table of counts and durations.
 import type { Verdict } from './checker/check.js';
-import { Stalls } from './checker/stalls.js';
+import { Spans } from './checker/disturbances.js';
 import type { Event } from './history.js';
 import type { ServerNode } from './server-node.js';
 
@@ -37,6 +37,7 @@ export function summary(
       logged[words] = (logged[words] ?? 0) + times;
     }
   }
+  const stalls = new Spans(events, 'stall');
   const list = (counts: Record<string, number>) =>
     Object.entries(counts)
       .sort(([a], [b]) => a.localeCompare(b))
@@ -54,17 +55,10 @@ export function summary(
     ['frames sent', count(({ kind }) => kind === 'sent')],
     ['frames received', seen.frames],
     ['faults', list(faults)],
-    ['stood still', `${Math.round(stalledMs(events))} ms`],
+    ['stalls of this test', `${Math.round(stalls.msWithin(0, Number.POSITIVE_INFINITY))} ms`],
     ['longest recovery', `${Math.round(Math.max(...recoveriesMs.slice(1)))} ms`],
     ['logged', list(logged)],
     ['violations', violations.length],
   ];
   return rows.map(([name, value]) => `${name.padEnd(20)} ${value}`);
-}
-
-/** How long the event loop of the test stood still, which excuses much: of a minute it should be seconds at the most. */
-function stalledMs(events: readonly Event[]): number {
-  const stalls = new Stalls();
-  for (const event of events) stalls.take(event);
-  return stalls.msWithin(0, Number.POSITIVE_INFINITY);
 }

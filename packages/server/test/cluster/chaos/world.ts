@@ -1,9 +1,10 @@
-// What the actors of a run share: the history, the servers they may call, and whether the load or the recovery is on.
+// Holds the state that all actors of a run share: the history, the addresses of the servers, and the mode.
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { History } from './history.js';
 import type { Random } from './random.js';
 
-/** A server as a client knows it: by a number and an address, and not whether it is there. */
+/** The number and the address of a server, which may be down. */
 export interface Address {
   number: number;
   url: string;
@@ -14,12 +15,12 @@ export class World {
   readonly secrets: Secrets;
   /** Takes a line of the report. */
   readonly report: (line: string) => void;
-  /** Those that clients call, as a load balancer without health checks would. */
+  /** The servers that clients call, as a load balancer without health checks would. */
   readonly addresses: readonly Address[];
-  /** `load`: do as you like. `recovery`: everyone wants its seat, and talks. `over`: come to an end. */
+  /** `load`: any actions. `recovery`: all devices request their seats and talk. `over`: all actors end. */
   mode: 'load' | 'recovery' | 'over' = 'load';
   /** The pairs that have talked both ways in this recovery. */
-  readonly served = new Set<number>();
+  served: { has(pair: number): boolean } = new Set<number>();
   #conns = 0;
   #ops = 0;
 
@@ -49,18 +50,23 @@ export class World {
     return this.#ops;
   }
 
-  /** Any server, but not the one that is to be avoided, where there is another. */
+  /** A UUID in capitals, as iOS sends them. */
+  newId(): string {
+    return this.secrets.add(randomUUID().toUpperCase());
+  }
+
+  /** Any server except `not`, if there is another. */
   address(random: Random, not?: number): Address {
     const others = this.addresses.filter(({ number }) => number !== not);
     return random.pick(others.length > 0 ? others : this.addresses);
   }
 
-  /** Waits; the recovery is impatient. */
+  /** Waits; a recovery ends the wait. */
   pause(ms: number): Promise<void> {
     return this.#wait(ms, () => this.mode !== 'load');
   }
 
-  /** Waits, recovery or not, and then until there is load again: new things are begun under load only. */
+  /** Waits, also during a recovery, and then until there is load again. */
   async pauseUntilLoad(ms: number): Promise<void> {
     await this.#wait(ms, () => this.over);
     while (this.mode === 'recovery') await sleep(200);
@@ -76,7 +82,7 @@ export class World {
   }
 }
 
-/** What no log may hold: everything that names a pairing of this run. */
+/** The values that no log may contain: all codes, rooms, devices, ids and contents of this run. */
 export class Secrets {
   readonly #all = new Set<string>();
 
@@ -85,17 +91,17 @@ export class Secrets {
     return secret;
   }
 
-  /** Whether a line holds one. Codes have twelve digits here, so that no number in a log is one by chance. */
+  /** Whether a line contains one. */
   isIn(line: string): boolean {
     if (line.includes(CONTENT_MARK)) return true;
     return (line.match(/[0-9A-Za-z-]{12,}/g) ?? []).some((word) => this.#all.has(word));
   }
 }
 
-/** Every forwarded message of the run holds it. */
+/** Every forwarded message contains it. */
 export const CONTENT_MARK = 'chaos~';
 
-/** As the protocol asks of clients: longer each time, with some randomness; for a test's patience, two seconds at most. */
+/** Waits longer after each failure, with some randomness, as the protocol asks of clients; two seconds at most. */
 export class Backoff {
   readonly #random: Random;
   #failures = 0;

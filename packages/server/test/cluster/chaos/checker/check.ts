@@ -19,23 +19,22 @@
 //   servers have been undisturbed for `settleMs`; a member that leaves by itself is checked as below.
 // - A fault of Redis affects every server, and so does a stall of the test, which then reads late and answers no ping.
 //   After a flush, nothing is expected of earlier pairings.
-// - A membership is the time from one `room_ready` to the event that ends it. memberships.ts determines and proves the pairs
-//   of memberships; only these are compared. An automaton (reading.ts) checks the messages about a peer, without
+// - A membership is the time from one `room_ready` to the event that ends it. membershipsOf
+//   determines and proves the pairs of memberships; only these are compared. An automaton (reading.ts) checks the messages about a peer, without
 //   exceptions for faults: the end of one peer is told before another peer comes.
 // - A survivor must be told within the bound, in a time without a fault of its own server; after a fault, the bound
-//   starts again. Bounds (bounds.ts) are: `settleMs` for a connection that ends on a working server; the lease and a
+//   starts again. Bounds are: `settleMs` for a connection that ends on a working server; the lease and a
 //   third, plus `settleMs`, on a failed server; three heartbeats for a client that fell silent.
 // - REST has no exceptions. Every request has a key and is repeated until it is answered. Codes live longer than the test
 //   and are used once. Any 404, any 409 except that of the losing device, and any two different answers are therefore
 //   violations at any time, even during faults.
 import type { Event } from '../history.js';
-import type { Bounds } from './bounds.js';
+import type { Bounds } from '../settings.js';
 import { Connections } from './connections.js';
 import { Disturbances } from './disturbances.js';
 import { frameViolations } from './frames-rule.js';
-import { membershipsOf } from './memberships.js';
 import { pairingViolations } from './pairing-rule.js';
-import { read } from './reading.js';
+import { membershipsOf, read } from './reading.js';
 import { roleViolations } from './roles-rule.js';
 import { seatViolations } from './seats-rule.js';
 import { recoveries, serviceViolations } from './service-rule.js';
@@ -44,36 +43,36 @@ import type { Violation } from './violation.js';
 
 export interface Verdict {
   violations: readonly Violation[];
-  /** How much there was to judge: a checker that sees nothing finds nothing. */
+  /** The amount of judged data: a checker that reads nothing finds nothing. */
   seen: { joins: number; readies: number; memberships: number; frames: number };
-  /** Of each round of faults, how long it took until every pair was served again. */
+  /** For each round of faults, the time until every pair was served again. */
   recoveriesMs: readonly number[];
 }
 
 export function check(events: readonly Event[], bounds: Bounds): Verdict {
   const connections = new Connections(events);
   const disturbances = new Disturbances(events, bounds);
+  const story = { events, connections, disturbances, bounds };
   const readings = connections.all.map(read);
   const readies = readings.flatMap((reading) => reading.readies);
   const memberships = membershipsOf(readies);
   const violations = [
-    ...pairingViolations(events, disturbances, bounds),
+    ...pairingViolations(story),
     ...readings.flatMap((reading) => reading.violations),
-    ...seatViolations(connections, disturbances, bounds),
-    ...roleViolations(events, connections, memberships),
-    ...frameViolations(connections, readies, memberships, disturbances, bounds),
-    ...toldViolations(connections, readies, memberships, disturbances, bounds),
-    ...serviceViolations(events, connections, disturbances, bounds),
+    ...seatViolations(story),
+    ...roleViolations(story, memberships),
+    ...frameViolations(story, readies, memberships),
+    ...toldViolations(story, readies),
+    ...serviceViolations(story),
   ];
-  const stays = connections.all.flatMap((connection) => connection.stays);
   return {
     violations: violations.sort((a, b) => a.t - b.t),
     seen: {
-      joins: stays.filter(({ joined }) => joined < Number.POSITIVE_INFINITY).length,
+      joins: connections.stays.filter(({ joined }) => joined < Number.POSITIVE_INFINITY).length,
       readies: readies.length,
-      memberships: memberships.pairs.length,
+      memberships: memberships.length,
       frames: readies.reduce((sum, { frames }) => sum + frames.length, 0),
     },
-    recoveriesMs: recoveries(events, connections, bounds).map(({ tookMs }) => tookMs),
+    recoveriesMs: recoveries(story).map(({ tookMs }) => tookMs),
   };
 }

@@ -1,63 +1,59 @@
-// The history by connection: what each WebSocket saw in its life, and its stays in rooms.
-import type { Event, Part } from '../history.js';
+// The history of each connection, and its stays in rooms.
+import { type Event, grouped } from '../history.js';
 
-/** One join that was asked for, and what became of it. */
+/** One requested join and its outcome. */
 export interface Stay {
   conn: Connection;
   room: string;
   device: string;
   asked: number;
-  /** When the client was told that it sits there; Infinity: never. */
+  /** When the client got `room_joined`; Infinity: never. */
   joined: number;
-  /** The server refused it: it never had the seat. */
+  /** The server refused it. */
   refused: boolean;
-  /** When it first did something that gives the seat up, or was closed; Infinity: never. */
+  /** When the client first did something that gives the seat up, or was closed; Infinity: never. */
   released: number;
-  /** It was the server that ended it. */
+  /** The server ended it. */
   byServer: boolean;
-  /** When the client was told that it sits there no more, by the answer to a leave or another join. */
+  /** When the client was told that it has left, by the answer to a leave or to another join. */
   left: number;
 }
 
-export interface Connection {
-  conn: number;
-  clientId: string;
-  node: number;
-  pair: number;
-  part: Part;
+export interface Connection extends Omit<Event & { kind: 'connected' }, 't' | 'kind'> {
   events: Event[];
   stays: Stay[];
   /** When its client ended it, or was told that it is closed; Infinity: never. */
   ended: number;
   gaveUp: 'close' | 'terminate' | 'fade' | undefined;
   closeCode: number | undefined;
-  /** When it was closed, if it was. */
+  /** When its client was told that it is closed; Infinity: never. */
   closed: number;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class Connections {
-  readonly all: Connection[] = [];
+  readonly all: readonly Connection[];
+  readonly stays: readonly Stay[];
   readonly #byNumber = new Map<number, Connection>();
   readonly #byClientId = new Map<string, Connection>();
-  /** Of each device, when which of its connections asked for a seat. */
-  readonly #joins = new Map<string, Stay[]>();
+  /** Device and room → its joins. */
+  readonly #joins: ReadonlyMap<string, Stay[]>;
 
   constructor(events: readonly Event[]) {
     for (const event of events) {
-      if (event.kind === 'connected') this.#open(event);
+      if (event.kind === 'connected') {
+        const open = { ended: NEVER, closed: NEVER, gaveUp: undefined, closeCode: undefined };
+        const connection: Connection = { ...event, events: [], stays: [], ...open };
+        this.#byNumber.set(event.conn, connection);
+        this.#byClientId.set(event.clientId, connection);
+      }
       if ('conn' in event) this.#byNumber.get(event.conn)?.events.push(event);
     }
-    for (const connection of this.all) {
-      readStays(connection);
-      for (const stay of connection.stays) {
-        const key = `${stay.device} ${stay.room}`;
-        const list = this.#joins.get(key);
-        if (list) list.push(stay);
-        else this.#joins.set(key, [stay]);
-      }
-    }
+    this.all = [...this.#byNumber.values()];
+    for (const connection of this.all) readStays(connection);
+    this.stays = this.all.flatMap(({ stays }) => stays);
+    this.#joins = grouped(this.stays, ({ device, room }) => `${device} ${room}`);
   }
 
   get(conn: number): Connection | undefined {
@@ -68,35 +64,16 @@ export class Connections {
     return this.#byClientId.get(clientId);
   }
 
-  /** The stays in its room that the device of a stay asked for by other connections. */
+  /** The stays in the same room that the device of a stay requested by other connections. */
   others(stay: Stay): Stay[] {
     const all = this.#joins.get(`${stay.device} ${stay.room}`) ?? [];
     return all.filter((other) => other.conn !== stay.conn);
-  }
-
-  #open({ conn, clientId, node, pair, part }: Event & { kind: 'connected' }): void {
-    const connection: Connection = {
-      conn,
-      clientId,
-      node,
-      pair,
-      part,
-      events: [],
-      stays: [],
-      ended: NEVER,
-      closed: NEVER,
-      gaveUp: undefined,
-      closeCode: undefined,
-    };
-    this.all.push(connection);
-    this.#byNumber.set(conn, connection);
-    this.#byClientId.set(clientId, connection);
   }
 }
 
 /** Fills in the stays of a connection, and its end. */
 function readStays(conn: Connection): void {
-  /** The seat that it has, as far as its client knows. */
+  /** The seat that its client has been told of. */
   let seat: Stay | undefined;
   let asking: Stay | undefined;
   const release = (t: number, byServer: boolean) => {
@@ -109,9 +86,11 @@ function readStays(conn: Connection): void {
   for (const event of conn.events) {
     const { t } = event;
     if (event.kind === 'asked_join') {
-      // Who asks for another seat may lose the one it has at any moment from now on.
-      if (seat && seat.room !== event.room) release(t, false);
-      asking = newStay(conn, event);
+      const { room, device } = event;
+      // A client that requests another seat may lose its present one from now on.
+      if (seat && seat.room !== room) release(t, false);
+      const open = { joined: NEVER, released: NEVER, left: NEVER, refused: false, byServer: false };
+      asking = { conn, room, device, asked: t, ...open };
       conn.stays.push(asking);
     } else if (event.kind === 'asked_leave') {
       release(t, false);
@@ -128,7 +107,7 @@ function readStays(conn: Connection): void {
       const { type } = event.notice;
       if (type === 'room_joined' && asking) {
         if (seat?.room === asking.room && seat.released === NEVER) {
-          // It joined again: the stay goes on.
+          // A repeated join continues the stay.
           conn.stays.splice(conn.stays.indexOf(asking), 1);
         } else {
           if (seat) seat.left = t;
@@ -145,9 +124,4 @@ function readStays(conn: Connection): void {
       }
     }
   }
-}
-
-function newStay(conn: Connection, { t, room, device }: Event & { kind: 'asked_join' }): Stay {
-  const open = { joined: NEVER, released: NEVER, left: NEVER, refused: false, byServer: false };
-  return { conn, room, device, asked: t, ...open };
 }

@@ -1,34 +1,25 @@
-// Judges frames: order, sender, content, one peer per membership, and that each is delivered or its loss told to both members.
+// Checks frames: order, sender, content, one peer per membership, and that each is delivered or its loss told to both members.
 import type { Event } from '../history.js';
-import type { Bounds } from './bounds.js';
-import type { Connection, Connections } from './connections.js';
-import type { Disturbances } from './disturbances.js';
-import type { Memberships } from './memberships.js';
-import type { Ready } from './reading.js';
-import type { Violation } from './violation.js';
+import type { Connection } from './connections.js';
+import type { Membership, Ready } from './reading.js';
+import type { Story, Violation } from './violation.js';
 
 type Sent = Event & { kind: 'sent' };
 
 export function frameViolations(
-  connections: Connections,
+  story: Story,
   readies: readonly Ready[],
-  memberships: Memberships,
-  disturbances: Disturbances,
-  bounds: Bounds,
+  memberships: readonly Membership[],
 ): Violation[] {
-  const sent = new Map<number, readonly Sent[]>();
-  const came = new Set<string>();
-  const nodes = new Set<number>();
-  for (const { conn, node, events } of connections.all) {
-    nodes.add(node);
-    sent.set(
-      conn,
-      events.filter((event) => event.kind === 'sent'),
-    );
-    for (const event of events) {
-      if (event.kind === 'frame' && event.label) came.add(nameOf(event.label));
-    }
-  }
+  const { all } = story.connections;
+  const sent = new Map(
+    all.map(({ conn, events }) => [conn, events.filter((event) => event.kind === 'sent')]),
+  );
+  const came = new Set(
+    all.flatMap(({ events }) =>
+      events.flatMap((event) => (event.kind === 'frame' && event.label ? nameOf(event.label) : [])),
+    ),
+  );
   const byName = new Map(readies.map((ready) => [`${ready.conn.conn}:${ready.index}`, ready]));
   /** A repeated join causes another `room_ready`, and the client stays. */
   const goneAt = (ready: Ready): number => {
@@ -37,23 +28,24 @@ export function frameViolations(
     const next = end === 'ready_again' ? byName.get(`${conn.conn}:${index + 1}`) : undefined;
     return next ? goneAt(next) : Number.POSITIVE_INFINITY;
   };
-  const judge: Judge = { sent, came, nodes: [...nodes], goneAt, disturbances, bounds };
-  const met = new Set(memberships.pairs.flat());
+  const nodes = [...new Set(all.map(({ node }) => node))];
+  const judge: Judge = { ...story, sent, came, nodes, goneAt };
+  const met = new Set(memberships.flat());
   return [
-    ...connections.all.flatMap((connection) => received(connection, connections, sent)),
+    ...all.flatMap((connection) => received(connection, judge)),
     ...readies.flatMap(onePeer),
     ...readies.flatMap((ready) => gaps(ready, judge)),
-    ...memberships.pairs.flatMap(([one, other]) => [
-      ...lostAtTheBeginning(one, other, judge),
-      ...lostAtTheBeginning(other, one, judge),
-      ...lostAtTheEnd(one, other, judge),
-      ...lostAtTheEnd(other, one, judge),
-    ]),
+    ...memberships
+      .flatMap(([one, other]) => [[one, other] as const, [other, one] as const])
+      .flatMap(([sender, receiver]) => [
+        ...lostAtTheBeginning(sender, receiver, judge),
+        ...lostAtTheEnd(sender, receiver, judge),
+      ]),
     ...readies.filter((ready) => !met.has(ready)).flatMap((ready) => lostToNobody(ready, judge)),
   ];
 }
 
-interface Judge {
+interface Judge extends Story {
   /** Connection → its sent messages; message `n` is at `n - 1`. */
   sent: ReadonlyMap<number, readonly Sent[]>;
   /** Names of all frames that arrived anywhere. */
@@ -61,8 +53,6 @@ interface Judge {
   nodes: readonly number[];
   /** When a client left or hung up by itself, or its connection broke. */
   goneAt(ready: Ready): number;
-  disturbances: Disturbances;
-  bounds: Bounds;
 }
 
 const RULE = 'a frame is delivered, or both members are told';
@@ -70,18 +60,14 @@ const RULE = 'a frame is delivered, or both members are told';
 const nameOf = ({ conn, n }: { conn: number; n: number }) => `${conn}/${n}`;
 
 /** Checks all frames that arrived at one connection, with or without a known peer. */
-function received(
-  { conn, events }: Connection,
-  connections: Connections,
-  sent: ReadonlyMap<number, readonly Sent[]>,
-): Violation[] {
+function received({ conn, events }: Connection, { connections, sent }: Judge): Violation[] {
   const found: Violation[] = [];
   const last = new Map<number, number>();
   for (const event of events) {
     if (event.kind !== 'frame' || event.label === null) continue;
     const { t, from, label } = event;
     const conns = [conn, label.conn];
-    const name = `${label.conn}/${label.n}`;
+    const name = nameOf(label);
     if (connections.byClientId(from)?.conn !== label.conn || label.conn === conn) {
       found.push({ rule: '`from` is the sender', t, what: `${name} came as of ${from}`, conns });
     }

@@ -1,9 +1,7 @@
 // Checks pairing: one device gets a code, all answers name the same room, repeats get the same answer, and no answer is 404.
-import type { Event, Operation } from '../history.js';
-import type { Bounds } from './bounds.js';
-import type { Disturbances } from './disturbances.js';
-import { Spans } from './spans.js';
-import type { Violation } from './violation.js';
+import { type Event, grouped, type Operation } from '../history.js';
+import { Spans } from './disturbances.js';
+import type { Story, Violation } from './violation.js';
 
 interface Answer {
   t: number;
@@ -28,27 +26,18 @@ interface Wish {
 const isFinal = ({ status, body }: Answer) =>
   status !== 503 && status !== 408 && !(status === 409 && body?.error === 'request_in_progress');
 
-export function pairingViolations(
-  events: readonly Event[],
-  disturbances: Disturbances,
-  bounds: Bounds,
-): Violation[] {
-  const flushes = new Spans(events, 'redis-flush');
-  const codes = new Map<string, Wish[]>();
-  for (const wish of wishes(events)) {
-    const wishesOfCode = codes.get(wish.code);
-    if (wishesOfCode) wishesOfCode.push(wish);
-    else codes.set(wish.code, [wish]);
-  }
-  const found: Violation[] = [];
+export function pairingViolations(story: Story): Violation[] {
+  const flushes = new Spans(story.events, 'redis-flush');
+  const codes = grouped(wishes(story.events), ({ code }) => code);
   const rooms = new Map<string, string>();
-  for (const [code, ofCode] of codes) {
+  return [...codes].flatMap(([code, ofCode]) => {
     const all = untilLost(ofCode, flushes);
-    found.push(...all.flatMap((wish) => [...repeats(wish), ...statuses(wish, all)]));
-    found.push(...oneRoom(code, all, rooms));
-    found.push(...freshness(all, disturbances, bounds));
-  }
-  return found;
+    return [
+      ...all.flatMap((wish) => [...repeats(wish), ...statuses(wish, all)]),
+      ...oneRoom(code, all, rooms),
+      ...freshness(all, story),
+    ];
+  });
 }
 
 /** The requests and answers of a code before Redis lost it. */
@@ -170,7 +159,7 @@ function rightDevices(wish: Wish, { t, body }: Answer, all: readonly Wish[]): Vi
  * What was answered to one is seen by all: a check that is asked after the accept was answered is never told to wait,
  * and one that is held then is answered within the bound.
  */
-function freshness(all: readonly Wish[], disturbances: Disturbances, bounds: Bounds): Violation[] {
+function freshness(all: readonly Wish[], { disturbances, bounds }: Story): Violation[] {
   const accepted = Math.min(
     ...all
       .filter(({ what }) => what === 'accept')

@@ -1,11 +1,11 @@
-// What one connection was told, read as a client reads it: each `room_ready` with its end, and what cannot follow on what.
+// Reads the messages of one connection as a client does: each `room_ready` with its end, and each impossible sequence.
 import type { Event, Notice } from '../history.js';
 import type { Connection } from './connections.js';
 import type { Violation } from './violation.js';
 
 type FrameEvent = Event & { kind: 'frame' };
 
-/** The time from a `room_ready` until the client was told otherwise, or ended it: one membership of two. */
+/** The time from a `room_ready` until the client was told otherwise, or ended it. */
 export interface Ready {
   conn: Connection;
   /** Counts from 1. */
@@ -222,4 +222,32 @@ class Reader implements Reading {
     const { conn } = this.#conn;
     this.violations.push({ rule, t, what, conns: other === undefined ? [conn] : [conn, other] });
   }
+}
+
+/** Two `room_ready` of the same membership. */
+export type Membership = readonly [Ready, Ready];
+
+/** The connection whose frames came in a `room_ready`; undefined: none came. */
+export const peerOf = ({ frames }: Ready): number | undefined => frames[0]?.label?.conn;
+
+/**
+ * The certain memberships. A frame that was sent in `room_ready` i of X and came in j of Y does not prove that the two belong
+ * together: X may not yet have been told of another peer. If a frame of j also came in i, they do: that frame was sent
+ * after Y was told of j, and arrived before the next `room_ready` of X. So X was told of i by the change that told Y of j,
+ * or i only repeats it after another join, with the same roles.
+ */
+export function membershipsOf(readies: readonly Ready[]): Membership[] {
+  const known = new Map(readies.map((ready) => [`${ready.conn.conn}:${ready.index}`, ready]));
+  const senders = new Map(
+    readies.map((ready) => [
+      ready,
+      new Set(ready.frames.map(({ label }) => label && known.get(`${label.conn}:${label.ready}`))),
+    ]),
+  );
+  return readies.flatMap((ready) =>
+    [...(senders.get(ready) ?? [])].flatMap((sender): Membership[] => {
+      const isMutual = sender && senders.get(sender)?.has(ready);
+      return isMutual && sender.conn.conn < ready.conn.conn ? [[sender, ready]] : [];
+    }),
+  );
 }

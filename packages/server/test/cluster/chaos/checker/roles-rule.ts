@@ -1,16 +1,16 @@
 // Checks roles: of two peers with `room_ready`, one is the initiator; in a paired room it is the device that made the code.
 import type { Event } from '../history.js';
-import type { Connections } from './connections.js';
-import type { Memberships } from './memberships.js';
-import { Spans } from './spans.js';
-import type { Violation } from './violation.js';
+import { Spans } from './disturbances.js';
+import type { Membership } from './reading.js';
+import type { Story, Violation } from './violation.js';
 
 export function roleViolations(
-  events: readonly Event[],
-  connections: Connections,
-  { pairs }: Memberships,
+  { events, connections }: Story,
+  memberships: readonly Membership[],
 ): Violation[] {
-  const alike = pairs
+  const paired = pairedDevices(events);
+  const flushes = new Spans(events, 'redis-flush');
+  const alike = memberships
     .filter(([one, other]) => one.initiator === other.initiator)
     .map(([one, other]) => ({
       rule: 'exactly one initiator in each room_ready',
@@ -18,24 +18,30 @@ export function roleViolations(
       what: `both ${one.conn.conn} and ${other.conn.conn} are told isInitiator ${one.initiator}`,
       conns: [one.conn.conn, other.conn.conn],
     }));
-  return [
-    ...alike,
-    ...byDevice(connections, pairedDevices(events), new Spans(events, 'redis-flush')),
-  ];
+  const wrong = connections.all.flatMap(({ conn, events: own }) => {
+    let device = '';
+    return own.flatMap((event) => {
+      if (event.kind === 'asked_join') device = event.device;
+      if (event.kind !== 'told' || event.notice.isInitiator === undefined) return [];
+      const { type, roomId, isInitiator } = event.notice;
+      const devices = paired.get(roomId ?? '');
+      if (devices === undefined || flushes.next(devices.since) <= event.t) return [];
+      const isCreator = device === devices.creator;
+      if ((!isCreator && device !== devices.acceptor) || isInitiator === isCreator) return [];
+      const who = isCreator ? 'the creator' : 'the acceptor';
+      const what = `${type} tells ${who}, ${conn}, isInitiator ${isInitiator}`;
+      const rule = 'the device that made the code is the initiator';
+      return [{ rule, t: event.t, what, conns: [conn] }];
+    });
+  });
+  return [...alike, ...wrong];
 }
 
-interface Devices {
-  creator?: string;
-  acceptor: string;
-  /** Time of the pairing. */
-  since: number;
-}
-
-/** Room → the devices that paired it, by the answers of REST. */
-function pairedDevices(events: readonly Event[]): Map<string, Devices> {
+/** Room → the devices that paired it, according to the answers of REST. */
+function pairedDevices(events: readonly Event[]) {
   const asked = new Map<number, Event & { kind: 'asked' }>();
   const creators = new Map<string, string>();
-  const rooms = new Map<string, Devices>();
+  const rooms = new Map<string, { creator: string | undefined; acceptor: string; since: number }>();
   for (const event of events) {
     if (event.kind === 'asked') {
       asked.set(event.op, event);
@@ -45,35 +51,9 @@ function pairedDevices(events: readonly Event[]): Map<string, Devices> {
     const question = asked.get(event.op);
     const room = event.body?.roomid;
     if (question?.what !== 'accept' || typeof room !== 'string') continue;
-    const creator = creators.get(question.code);
-    const since = rooms.get(room)?.since ?? question.t;
-    const acceptor = question.device;
-    rooms.set(room, { acceptor, since, ...(creator === undefined ? {} : { creator }) });
+    const { code, device, t } = question;
+    const since = rooms.get(room)?.since ?? t;
+    rooms.set(room, { creator: creators.get(code), acceptor: device, since });
   }
   return rooms;
-}
-
-function byDevice(
-  connections: Connections,
-  paired: ReadonlyMap<string, Devices>,
-  flushes: Spans,
-): Violation[] {
-  return connections.all.flatMap((connection) => {
-    const found: Violation[] = [];
-    let device = '';
-    for (const event of connection.events) {
-      if (event.kind === 'asked_join') device = event.device;
-      if (event.kind !== 'told' || event.notice.isInitiator === undefined) continue;
-      const { type, roomId, isInitiator } = event.notice;
-      const devices = paired.get(roomId ?? '');
-      const right = device === devices?.creator ? true : device !== devices?.acceptor && undefined;
-      if (devices === undefined || right === undefined || isInitiator === right) continue;
-      if (flushes.next(devices.since) <= event.t) continue;
-      const who = right ? 'the creator' : 'the acceptor';
-      const what = `${type} tells ${who}, ${connection.conn}, isInitiator ${isInitiator}`;
-      const rule = 'the device that made the code is the initiator';
-      found.push({ rule, t: event.t, what, conns: [connection.conn] });
-    }
-    return found;
-  });
 }

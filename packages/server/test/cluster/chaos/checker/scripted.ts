@@ -1,9 +1,9 @@
-// Histories made by hand, for the tests of the checker: what the clients saw, line by line.
+// Builds histories by hand, for the tests of the checker.
 import type { Event, FaultKind, Happening, Label, Operation, Part } from '../history.js';
-import type { Bounds } from './bounds.js';
+import type { Bounds } from '../settings.js';
 import { check } from './check.js';
 
-/** Round numbers, so that a test can say what is just within and just beyond. */
+/** Round numbers, so that a test can be just within or just beyond a bound. */
 export const BOUNDS: Bounds = {
   settleMs: 1000,
   goneMs: 5000,
@@ -25,7 +25,7 @@ export class Scripted {
   readonly #senders = new Map<number, Sender>();
   #ops = 0;
 
-  /** Time passes; between two lines it is a millisecond. */
+  /** Lets time pass, in addition to a millisecond between two events. */
   after(ms: number): this {
     this.#now += ms;
     return this;
@@ -37,7 +37,7 @@ export class Scripted {
     return this;
   }
 
-  /** The rules that the checker finds broken, each once. */
+  /** The broken rules that the checker finds, each once. */
   broken(): string[] {
     return [...new Set(check(this.events, BOUNDS).violations.map(({ rule }) => rule))];
   }
@@ -69,7 +69,13 @@ export class Scripted {
     return this.add({ kind: 'told', conn, notice: { type, ...fields } });
   }
 
-  /** Sends a numbered message, which arrives nowhere by itself. */
+  /** Sends a message that does not arrive. */
+  loses(conn: number): this {
+    this.says(conn);
+    return this;
+  }
+
+  /** Sends a numbered message; {@link hears} is its arrival. */
   says(conn: number): Label {
     const sender = this.#sender(conn);
     sender.n += 1;
@@ -96,12 +102,16 @@ export class Scripted {
     return this.add({ kind: 'closed', conn, code });
   }
 
-  begins(what: FaultKind, id: number, node: number | null): this {
-    return this.add({ kind: 'fault', what, id, node, phase: 'begin' });
+  begins(what: FaultKind, node: number | null = null): this {
+    return this.add({ kind: 'fault', what, id: 1, node, phase: 'begin' });
   }
 
-  ends(what: FaultKind, id: number, node: number | null): this {
-    return this.add({ kind: 'fault', what, id, node, phase: 'end' });
+  ends(what: FaultKind, node: number | null = null): this {
+    return this.add({ kind: 'fault', what, id: 1, node, phase: 'end' });
+  }
+
+  leaves(conn: number): this {
+    return this.add({ kind: 'asked_leave', conn });
   }
 
   /** Joins alone. */
@@ -117,7 +127,7 @@ export class Scripted {
       .isJoined(conn, 'room', 1, initiator);
   }
 
-  /** Joins as the second, and both are told; no word is spoken yet. */
+  /** Joins as the second, and both are told. */
   meets(conn: number, device: string, node: number, waiter: number, initiator = false): this {
     return this.connect(conn, node, 'acceptor')
       .asksToJoin(conn, 'room', device)
@@ -126,7 +136,12 @@ export class Scripted {
       .isReady(waiter, !initiator);
   }
 
-  /** Asks something of REST; returns its number. */
+  /** Sends a REST request that is answered at once. */
+  request(what: Operation, device: string, status: number, body?: Record<string, unknown>): this {
+    return this.isAnswered(this.asks(what, device), status, body);
+  }
+
+  /** Sends a REST request; returns its number. */
   asks(what: Operation, device: string, node = 0, op = ++this.#ops): number {
     this.add({ kind: 'asked', op, what, code: '123456', device, node });
     return op;
@@ -141,6 +156,6 @@ export class Scripted {
   }
 }
 
-/** Two at two nodes, who have heard each other: connection 1 (device A, the initiator) and 2 (device B). */
+/** Two peers that have exchanged messages: 1 (device A, node 0, the initiator) and 2 (device B, node 1). */
 export const pairOfTwo = (): Scripted =>
   new Scripted().comes(1, 'A', 0).meets(2, 'B', 1, 1).passes(1, 2).passes(2, 1);

@@ -1,8 +1,8 @@
 // Checks seats: never three devices in a room, no old connection beside the device's new one, no refusal while a seat is free.
-import type { Bounds } from './bounds.js';
-import type { Connections, Stay } from './connections.js';
+import { grouped } from '../history.js';
+import type { Stay } from './connections.js';
 import type { Disturbances } from './disturbances.js';
-import type { Violation } from './violation.js';
+import type { Story, Violation } from './violation.js';
 
 interface Span {
   from: number;
@@ -10,37 +10,23 @@ interface Span {
   stay: Stay;
 }
 
-export function seatViolations(
-  connections: Connections,
-  disturbances: Disturbances,
-  bounds: Bounds,
-): Violation[] {
-  const rooms = new Map<string, Stay[]>();
-  for (const stay of connections.all.flatMap(({ stays }) => stays)) {
-    const list = rooms.get(stay.room);
-    if (list) list.push(stay);
-    else rooms.set(stay.room, [stay]);
-  }
+export function seatViolations(story: Story): Violation[] {
+  const rooms = grouped(story.connections.stays, ({ room }) => room);
   return [...rooms.values()].flatMap((stays) => [
-    ...threeDevices(stays.flatMap((stay) => certain(stay, connections, disturbances, bounds))),
-    ...ghosts(stays, connections, disturbances, bounds),
-    ...refusals(stays, disturbances),
+    ...threeDevices(stays.flatMap((stay) => certain(stay, story))),
+    ...ghosts(stays, story),
+    ...refusals(stays, story),
   ]);
 }
 
 /**
- * When it sits there beyond doubt: from the moment it was told so, to the first thing that may have cost it the seat,
- * and not while its server is disturbed.
+ * When a stay is certain: from `room_joined` to the first event that may cost the seat, except while its server is
+ * disturbed.
  */
-function certain(
-  stay: Stay,
-  connections: Connections,
-  disturbances: Disturbances,
-  { settleMs }: Bounds,
-): Span[] {
+function certain(stay: Stay, { connections, disturbances, bounds }: Story): Span[] {
   const replaced = connections.others(stay).filter(({ asked }) => asked >= stay.asked);
   const end = Math.min(
-    stay.byServer ? stay.released - settleMs : stay.released,
+    stay.byServer ? stay.released - bounds.settleMs : stay.released,
     ...replaced.map(({ asked }) => asked),
   );
   const spans: Span[] = [];
@@ -63,7 +49,7 @@ function threeDevices(spans: Span[]): Violation[] {
     const devices = new Set(present.map(({ stay }) => stay.device));
     if (devices.size < 3) continue;
     const conns = present.map(({ stay }) => stay.conn.conn);
-    const what = `connections ${conns.join(', ')} all sit in ${span.stay.room}`;
+    const what = `connections ${conns.join(', ')} all have a seat in ${span.stay.room}`;
     found.push({ rule: 'a room never has three members', t: span.from, what, conns });
   }
   return found;
@@ -72,9 +58,7 @@ function threeDevices(spans: Span[]): Violation[] {
 /** If a device has joined again by another connection, the old one is closed within the bound. */
 function ghosts(
   stays: readonly Stay[],
-  connections: Connections,
-  disturbances: Disturbances,
-  { settleMs }: Bounds,
+  { connections, disturbances, bounds: { settleMs } }: Story,
 ): Violation[] {
   return stays.flatMap((old) => {
     const taker = connections
@@ -87,13 +71,13 @@ function ghosts(
     const end = Math.min(old.released, old.left, old.conn.ended);
     if (end <= by || by > disturbances.horizon) return [];
     const conns = [old.conn.conn, taker.conn.conn];
-    const what = `${old.conn.conn} goes on sitting in ${old.room} beside ${taker.conn.conn}`;
+    const what = `${old.conn.conn} keeps its seat in ${old.room} beside ${taker.conn.conn}`;
     return [{ rule: 'a replaced connection is closed', t: by, what, conns }];
   });
 }
 
 /** `room_full` needs two other possible members. */
-function refusals(stays: readonly Stay[], disturbances: Disturbances): Violation[] {
+function refusals(stays: readonly Stay[], { disturbances }: Story): Violation[] {
   return stays.flatMap((refused) => {
     const { conn, device, asked } = refused;
     if (!refused.refused) return [];
@@ -111,14 +95,14 @@ function refusals(stays: readonly Stay[], disturbances: Disturbances): Violation
     const devices = new Set(possible.map((stay) => stay.device));
     if (devices.size >= 2) return [];
     const conns = [conn.conn, ...possible.map((stay) => stay.conn.conn)];
-    const what = `${conn.conn} is told room_full, where ${devices.size} other may be there`;
+    const what = `${conn.conn} is told room_full with ${devices.size} other possible members`;
     return [{ rule: 'no seat is lost', t, what, conns }];
   });
 }
 
 /**
- * By when the seat of a stay is free, or its device's by another stay. Who leaves on a server that works is told so when
- * the seat is free; one that is cut off can only tell the others later.
+ * The time by which the seat of a stay is free, or has passed to another stay of its device. On a working server,
+ * `left_room` means that the seat is free; a partitioned server tells the others later.
  */
 function seatFreeBy({ conn, left }: Stay, disturbances: Disturbances): number {
   if (left < conn.ended && !disturbances.touch(conn.node, left, left)) return left;

@@ -1,32 +1,19 @@
 // Checks service: no failure, close or end without a recent fault, and full service after the last fault.
-import { type Event, isOfPair, type Operation } from '../history.js';
-import type { Bounds } from './bounds.js';
-import type { Connection, Connections, Stay } from './connections.js';
-import type { Disturbances } from './disturbances.js';
-import { Spans } from './spans.js';
-import { Stalls } from './stalls.js';
-import type { Violation } from './violation.js';
+import { type Event, grouped, type Operation } from '../history.js';
+import type { Connection } from './connections.js';
+import { Spans } from './disturbances.js';
+import { Recovery } from './recovery.js';
+import type { Story, Violation } from './violation.js';
 
-export function serviceViolations(
-  events: readonly Event[],
-  connections: Connections,
-  disturbances: Disturbances,
-  bounds: Bounds,
-): Violation[] {
-  const full = new Spans(events, 'redis-full');
-  const records = recordsOf(connections, new Spans(events, 'redis-flush'));
+const AVAILABLE = 'available where no fault is near';
+
+export function serviceViolations(story: Story): Violation[] {
   return [
-    ...connections.all.flatMap((connection) => [
-      ...refusedJoins(connection, disturbances, (room, t) => {
-        return full.last(t, bounds.settleMs) && !records(room, t);
-      }),
-      ...closes(connection, connections, disturbances, bounds),
-    ]),
-    ...refusedRequests(events, disturbances, (what, t) => {
-      return full.last(t, bounds.settleMs) && (what === 'create' || what === 'accept');
-    }),
-    ...events.flatMap(incidents),
-    ...recoveries(events, connections, bounds).flatMap(({ violations }) => violations),
+    ...refusedJoins(story),
+    ...story.connections.all.flatMap((connection) => closes(connection, story)),
+    ...refusedRequests(story),
+    ...story.events.flatMap(incidents),
+    ...recoveries(story).flatMap(({ violations }) => violations),
   ];
 }
 
@@ -35,52 +22,50 @@ function incidents(event: Event): Violation[] {
   if (event.kind === 'died') {
     return [{ rule: 'no server ends by itself', t, what: `node ${event.node}: ${event.how}` }];
   }
-  if (event.kind === 'leaked') {
-    return [
-      { rule: 'nothing of a pairing is logged', t, what: `node ${event.node}: ${event.line}` },
-    ];
-  }
-  return [];
+  if (event.kind !== 'leaked') return [];
+  return [{ rule: 'nothing of a pairing is logged', t, what: `node ${event.node}: ${event.line}` }];
 }
 
-function refusedJoins(
-  { conn, node, part, events }: Connection,
-  disturbances: Disturbances,
-  mayBeRefused: (room: string, t: number) => boolean,
-): Violation[] {
+function refusedJoins({ events: all, connections, disturbances, bounds }: Story): Violation[] {
+  const full = new Spans(all, 'redis-full');
+  const hasRecord = recordsOf(connections.stays, new Spans(all, 'redis-flush'));
   // Of thousands of concurrent joins, those beyond the bound of the queue are refused.
-  if (part === 'crowd') return [];
-  let room = '';
-  return events.flatMap((event) => {
-    if (event.kind === 'asked_join') room = event.room;
-    if (event.kind !== 'told' || event.notice.code !== 'unavailable') return [];
-    if (disturbances.touch(node, event.t, event.t) || mayBeRefused(room, event.t)) return [];
-    const what = `${conn} is told unavailable by node ${node}`;
-    return [{ rule: 'available where no fault is near', t: event.t, what, conns: [conn] }];
+  const judged = connections.all.filter(({ part }) => part !== 'crowd');
+  return judged.flatMap(({ conn, node, events }) => {
+    let room = '';
+    return events.flatMap((event) => {
+      const { t } = event;
+      if (event.kind === 'asked_join') room = event.room;
+      if (event.kind !== 'told' || event.notice.code !== 'unavailable') return [];
+      if (disturbances.touch(node, t, t)) return [];
+      if (full.last(t, bounds.settleMs) && !hasRecord(room, t)) return [];
+      const what = `${conn} is told unavailable by node ${node}`;
+      return [{ rule: AVAILABLE, t, what, conns: [conn] }];
+    });
   });
 }
 
 /**
- * A 408 that comes sooner than this is no answer to the request, whose ten seconds have just begun. It was sent for the
- * connection: the client had opened it for a request that it gave up, nothing came on it for ten seconds, and the client took
- * it for the next request at the moment in which the server closed it.
+ * A 408 that comes sooner than this is no answer to the request, whose ten seconds have just begun. The server had sent it
+ * for the connection, on which nothing came for ten seconds, and the client took the connection for its next request at
+ * the moment of the close.
  */
 const UNUSED_MS = 1000;
 
-function refusedRequests(
-  events: readonly Event[],
-  disturbances: Disturbances,
-  mayBeRefused: (what: Operation, t: number) => boolean,
-): Violation[] {
+function refusedRequests({ events, disturbances, bounds }: Story): Violation[] {
+  const full = new Spans(events, 'redis-full');
+  const needsMemory = (what: Operation) => what === 'create' || what === 'accept';
   const asked = new Map<number, Event & { kind: 'asked' }>();
   return events.flatMap((event) => {
     if (event.kind === 'asked') asked.set(event.op, event);
     if (event.kind !== 'answered' || (event.status !== 503 && event.status !== 408)) return [];
-    const { t, node, what: operation } = asked.get(event.op) as Event & { kind: 'asked' };
-    if (event.status === 408 && event.t - t < UNUSED_MS) return [];
-    if (disturbances.touch(node, event.t, event.t) || mayBeRefused(operation, event.t)) return [];
-    const what = `${event.status} of node ${node} to ${operation}`;
-    return [{ rule: 'available where no fault is near', t: event.t, what, ops: [event.op] }];
+    const { t, op, status } = event;
+    const question = asked.get(op) as Event & { kind: 'asked' };
+    if (status === 408 && t - question.t < UNUSED_MS) return [];
+    if (disturbances.touch(question.node, t, t)) return [];
+    if (needsMemory(question.what) && full.last(t, bounds.settleMs)) return [];
+    const what = `${status} of node ${question.node} to ${question.what}`;
+    return [{ rule: AVAILABLE, t, what, ops: [op] }];
   });
 }
 
@@ -88,11 +73,8 @@ function refusedRequests(
 const RECORD_MS = 100_000;
 
 /** Whether a room certainly has a record; even a full Redis then accepts its members. */
-function recordsOf(connections: Connections, flushes: Spans) {
-  const rooms = new Map<string, Stay[]>();
-  for (const stay of connections.all.flatMap(({ stays }) => stays)) {
-    rooms.set(stay.room, [...(rooms.get(stay.room) ?? []), stay]);
-  }
+function recordsOf(stays: Story['connections']['stays'], flushes: Spans) {
+  const rooms = grouped(stays, ({ room }) => room);
   return (room: string, t: number): boolean =>
     (rooms.get(room) ?? []).some(
       ({ joined, released }) =>
@@ -103,9 +85,7 @@ function recordsOf(connections: Connections, flushes: Spans) {
 /** The server closes a connection only for an existing reason, unless the client closed it first. */
 function closes(
   connection: Connection,
-  connections: Connections,
-  disturbances: Disturbances,
-  { settleMs }: Bounds,
+  { connections, disturbances, bounds: { settleMs } }: Story,
 ): Violation[] {
   const { conn, node, closed, closeCode, gaveUp, stays } = connection;
   if (gaveUp !== undefined || closeCode === undefined) return [];
@@ -123,85 +103,38 @@ function closes(
   return [{ rule: 'no connection is closed without its reason', t: closed, what, conns: [conn] }];
 }
 
-export interface Recovery {
-  healed: number;
-  /** Until the last pair had exchanged a message both ways; Infinity: never. */
-  tookMs: number;
-  violations: Violation[];
-}
-
-interface Round {
-  healed: number;
-  pairs: number;
-  /** Pair → part → time of its first message from the other. */
-  heard: Map<number, Map<string, number>>;
-}
-
-const NEVER = Number.POSITIVE_INFINITY;
-
-/**
- * After each round of faults: every pair exchanges a message both ways that was sent after the last fault was over. Time in
- * which the test stood still does not count: nobody asked for anything.
- */
-export function recoveries(
-  events: readonly Event[],
-  connections: Connections,
-  { usableMs }: Bounds,
-): Recovery[] {
-  const all: Recovery[] = [];
-  let round: Round | undefined;
-  const stalls = new Stalls();
-  for (const event of events) stalls.take(event);
-  const sentAt = new Map<string, number>();
-  const finish = () => {
-    if (round) all.push(judge(round, connections, stalls, usableMs));
-    round = undefined;
-  };
+/** Each round of faults, with the time until every pair was served; Infinity: never. A stall of the test does not count. */
+export function recoveries({ events, connections, bounds: { usableMs } }: Story) {
+  const stalls = new Spans(events, 'stall');
+  const rounds: { recovery: Recovery; pairs: number }[] = [];
+  let recovery: Recovery | undefined;
   for (const event of events) {
     if (event.kind === 'healed') {
-      finish();
-      round = { healed: event.t, heard: new Map(), pairs: event.pairs };
-      sentAt.clear();
-    } else if (round === undefined) {
+      recovery = new Recovery(event.t, (conn) => connections.get(conn));
+      rounds.push({ recovery, pairs: event.pairs });
     } else if (event.kind === 'fault' && event.phase === 'begin' && event.what !== 'stall') {
-      finish();
-    } else if (event.kind === 'sent') {
-      sentAt.set(`${event.conn}/${event.n}`, event.t);
-    } else if (event.kind === 'frame' && event.label) {
-      const { conn, n } = event.label;
-      const [to, from] = [connections.get(event.conn), connections.get(conn)];
-      if (!to || !from || !isOfPair(to) || !isOfPair(from)) continue;
-      if (to.pair !== from.pair || !sentAt.has(`${conn}/${n}`)) continue;
-      const heard = round.heard.get(to.pair) ?? new Map<string, number>();
-      if (!heard.has(to.part)) heard.set(to.part, event.t);
-      round.heard.set(to.pair, heard);
+      recovery = undefined;
+    } else {
+      recovery?.take(event);
     }
   }
-  finish();
-  return all;
-}
-
-function judge(
-  { healed, heard, pairs }: Round,
-  connections: Connections,
-  stalls: Stalls,
-  usableMs: number,
-): Recovery {
-  const took = Array.from({ length: pairs }, (_, pair) => {
-    const times = heard.get(pair);
-    const [one = NEVER, other = NEVER] = [times?.get('creator'), times?.get('acceptor')];
-    const served = Math.max(one, other);
-    return served === NEVER ? NEVER : served - healed - stalls.msWithin(healed, served);
+  return rounds.map(({ recovery: { since, served }, pairs }) => {
+    const took = Array.from({ length: pairs }, (_, pair) => {
+      const at = served.get(pair) ?? Number.POSITIVE_INFINITY;
+      return at - since - stalls.msWithin(since, at);
+    });
+    const violations = took.flatMap((ms, pair): Violation[] => {
+      if (ms <= usableMs) return [];
+      const conns = connections.all.filter((connection) => connection.pair === pair).slice(-4);
+      return [
+        {
+          rule: 'everything is usable again after the last fault',
+          t: since + usableMs,
+          what: `pair ${pair} ${served.has(pair) ? `took ${Math.round(ms)} ms` : 'never was'}`,
+          conns: conns.map(({ conn }) => conn),
+        },
+      ];
+    });
+    return { tookMs: Math.max(...took), violations };
   });
-  const late = took.flatMap((ms, pair) => (ms > usableMs ? [{ ms, pair }] : []));
-  const violations = late.map(({ ms, pair }) => ({
-    rule: 'everything is usable again after the last fault',
-    t: healed + usableMs,
-    what: `pair ${pair} ${ms === NEVER ? 'never was' : `took ${Math.round(ms)} ms`}`,
-    conns: connections.all
-      .filter((connection) => connection.pair === pair)
-      .slice(-4)
-      .map(({ conn }) => conn),
-  }));
-  return { healed, tookMs: Math.max(...took), violations };
 }

@@ -1,27 +1,17 @@
 // Checks peers that leave: every survivor is told within the bound, and no client is told so of a present peer.
+import type { Connection, Stay } from './connections.js';
+import { peerOf, type Ready } from './reading.js';
+import type { Story, Violation } from './violation.js';
 
-import type { Bounds } from './bounds.js';
-import type { Connection, Connections, Stay } from './connections.js';
-import type { Disturbances } from './disturbances.js';
-import type { Memberships } from './memberships.js';
-import type { Ready } from './reading.js';
-import type { Violation } from './violation.js';
-
-export function toldViolations(
-  connections: Connections,
-  readies: readonly Ready[],
-  memberships: Memberships,
-  disturbances: Disturbances,
-  bounds: Bounds,
-): Violation[] {
+export function toldViolations(story: Story, readies: readonly Ready[]): Violation[] {
   return readies.flatMap((ready) => {
-    const peer = connections.get(memberships.peerOf(ready) ?? 0);
+    const peer = story.connections.get(peerOf(ready) ?? 0);
     if (peer === undefined || peer === ready.conn) return [];
     const stay = stayAt(peer, ready);
     return [
-      ...late(ready, peer, stay, disturbances),
-      ...lateOfSilent(ready, peer, disturbances, bounds),
-      ...wrong(ready, peer, stay, connections, disturbances, bounds),
+      ...late(ready, peer, stay, story),
+      ...lateOfSilent(ready, peer, story),
+      ...wrong(ready, peer, stay, story),
     ];
   });
 }
@@ -37,7 +27,7 @@ function believedTooLong(
   ready: Ready,
   from: number,
   lengthMs: number,
-  disturbances: Disturbances,
+  { disturbances }: Story,
 ): number | undefined {
   const start = Math.max(from, ready.from);
   const by = disturbances.quietFrom([ready.conn.node], start, lengthMs) + lengthMs;
@@ -45,32 +35,23 @@ function believedTooLong(
 }
 
 /** The peer's connection ended, or it left. */
-function late(
-  ready: Ready,
-  peer: Connection,
-  stay: Stay | undefined,
-  disturbances: Disturbances,
-): Violation[] {
+function late(ready: Ready, peer: Connection, stay: Stay | undefined, story: Story): Violation[] {
   const gone = Math.min(peer.ended, stay?.left ?? Number.POSITIVE_INFINITY);
   if (gone === Number.POSITIVE_INFINITY || gone >= ready.until) return [];
   const silent = peer.gaveUp === 'fade' && gone === peer.ended;
-  const length = disturbances.goneBy(peer.node, gone, silent) - gone;
-  const by = believedTooLong(ready, gone, length, disturbances);
+  const length = story.disturbances.goneBy(peer.node, gone, silent) - gone;
+  const by = believedTooLong(ready, gone, length, story);
   return by === undefined ? [] : [notTold(ready, peer, by, gone)];
 }
 
 /** The peer's server is silent for longer than its lease, whatever the peer itself sees. */
-function lateOfSilent(
-  ready: Ready,
-  peer: Connection,
-  disturbances: Disturbances,
-  { goneMs, healMs }: Bounds,
-): Violation[] {
+function lateOfSilent(ready: Ready, peer: Connection, story: Story): Violation[] {
+  const { goneMs, healMs } = story.bounds;
   if (peer.node === ready.conn.node) return [];
-  return disturbances.of(peer.node).flatMap(({ from, to, everywhere, silences }) => {
+  return story.disturbances.of(peer.node).flatMap(({ from, to, everywhere, silences }) => {
     if (everywhere || !silences || from < ready.from || from >= Math.min(ready.until, peer.ended))
       return [];
-    const by = believedTooLong(ready, from, goneMs, disturbances);
+    const by = believedTooLong(ready, from, goneMs, story);
     // A server that was back by then may have kept its seats.
     if (by === undefined || to - healMs <= by) return [];
     return [notTold(ready, peer, by, from)];
@@ -92,9 +73,7 @@ function wrong(
   ready: Ready,
   peer: Connection,
   stay: Stay | undefined,
-  connections: Connections,
-  disturbances: Disturbances,
-  { settleMs }: Bounds,
+  { connections, disturbances, bounds: { settleMs } }: Story,
 ): Violation[] {
   const { until, end, conn } = ready;
   if ((end !== 'peer_left' && end !== 'peer_disconnected') || stay === undefined) return [];

@@ -1,5 +1,15 @@
-// A breach of an invariant, and the part of the history that shows it.
+// A history as the rules read it, and a violation of an invariant with the part of the history that shows it.
 import type { Event } from '../history.js';
+import type { Bounds } from '../settings.js';
+import type { Connections } from './connections.js';
+import type { Disturbances } from './disturbances.js';
+
+export interface Story {
+  events: readonly Event[];
+  connections: Connections;
+  disturbances: Disturbances;
+  bounds: Bounds;
+}
 
 export interface Violation {
   /** The invariant, in a few words. */
@@ -8,17 +18,17 @@ export interface Violation {
   what: string;
   /** The WebSockets whose events show it. */
   conns?: readonly number[];
-  /** The things asked by REST that show it. */
+  /** The REST requests that show it. */
   ops?: readonly number[];
 }
 
-/** What is shown before and after the moment of a violation. */
+/** The shown time before and after a violation. */
 const BEFORE_MS = 15_000;
 const AFTER_MS = 1000;
-/** Of the connections' own events, the last so many. */
+/** The number of shown events of the connections themselves. */
 const SHOWN = 60;
 
-/** A violation in words, with the latest events of those concerned and the faults around it. */
+/** Describes a violation, with the latest events of its connections and requests, and the faults around it. */
 export function explain(events: readonly Event[], violation: Violation): string {
   const { rule, t, what, conns = [], ops = [] } = violation;
   const near = events.filter((event) => event.t >= t - BEFORE_MS && event.t <= t + AFTER_MS);
