@@ -30,6 +30,25 @@ export async function call(
   };
 }
 
+/** The requests of the rooms API. */
+export function roomsApi(url: string) {
+  const post =
+    (path: string) =>
+    (body?: unknown, headers: Record<string, string> = {}) =>
+      call(url, 'POST', path, body, headers);
+  return {
+    create: post('/api/rooms'),
+    accept: post('/api/rooms/accept'),
+    check: post('/api/rooms/check'),
+    cancel: post('/api/rooms/cancel'),
+    purge: post('/api/user/purge'),
+    iceServers: post('/api/ice-servers'),
+    room: (roomid: unknown) => call(url, 'GET', `/api/rooms?roomid=${roomid}`),
+    deleteRoom: (body?: unknown, headers: Record<string, string> = {}) =>
+      call(url, 'DELETE', '/api/rooms', body, headers),
+  };
+}
+
 let nextCode = randomInt(1_000_000);
 
 /** A join code that no other test of this file uses, and that tests of other files hardly ever use. */
@@ -37,12 +56,22 @@ export const someCode = (): string => String(nextCode++ % 1_000_000).padStart(6,
 
 export const someDevice = (): string => randomUUID().toUpperCase();
 
+/** The body of a create with a new code of a new device. */
+export const newPending = (
+  changes: Partial<Record<'joinid' | 'client1', string>> & { expiresInSeconds?: number } = {},
+) => ({
+  joinid: someCode(),
+  expiresInSeconds: 300,
+  client1: someDevice(),
+  ...changes,
+});
+
 /** Creates a waiting pending; fails if that is refused. */
 export async function createPending(
   url: string,
   pending: { joinid?: string; client1?: string; expiresInSeconds?: number } = {},
 ): Promise<{ joinid: string; client1: string; exp: string }> {
-  const body = { joinid: someCode(), client1: someDevice(), expiresInSeconds: 300, ...pending };
+  const body = newPending(pending);
   const created = await call(url, 'POST', '/api/rooms', body);
   if (created.status !== 201) throw new Error(`create answered ${created.status}`);
   return { joinid: body.joinid, client1: body.client1, exp: created.body?.exp as string };

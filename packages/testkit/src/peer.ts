@@ -1,5 +1,7 @@
 // The test's end of a WebSocket: reads messages one by one, and never sleeps.
 import { once } from 'node:events';
+import type { IncomingHttpHeaders } from 'node:http';
+import { json } from 'node:stream/consumers';
 import type { ServerMessage } from '@couplet/protocol';
 import { onTestFinished } from 'vitest';
 import WebSocket, { type ClientOptions } from 'ws';
@@ -15,6 +17,29 @@ export const textOf = (message: Received): string => texts.get(message) ?? '';
 export interface Closed {
   code: number;
   reason: string;
+}
+
+/** The HTTP answer that refuses an opening handshake. */
+export interface Refusal {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: unknown;
+}
+
+/** Tries to open a WebSocket; rejects if it opens. */
+export function refusedHandshake(wsUrl: string, headers: ClientOptions['headers'] = {}) {
+  const socket = new WebSocket(wsUrl, { headers });
+  return new Promise<Refusal>((resolve, reject) => {
+    socket.on('open', () => {
+      socket.terminate();
+      reject(new Error('the WebSocket was opened'));
+    });
+    socket.on('error', () => {});
+    socket.on('unexpected-response', async (_request, response) => {
+      const { statusCode: status = 0, headers } = response;
+      resolve({ status, headers, body: await json(response) });
+    });
+  });
 }
 
 export class Peer {

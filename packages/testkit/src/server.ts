@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import { afterAll } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
 import { type AppDeps, buildApp } from '../../server/src/app.js';
 import { parseConfig } from '../../server/src/settings/config.js';
 import { startBalancer } from './balancer.js';
@@ -60,6 +60,16 @@ export async function startServer(
   const app = await buildApp(config, deps);
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   return { url, wsUrl: url.replace('http', 'ws'), app, close: () => app.close() };
+}
+
+/** The same, closed when the test ends. */
+export async function serverForTest(
+  env: Record<string, string> = {},
+  deps: AppDeps = {},
+): Promise<RunningServer> {
+  const server = await startServer(env, deps);
+  onTestFinished(() => server.close());
+  return server;
 }
 
 /**

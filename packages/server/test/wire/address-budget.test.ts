@@ -1,11 +1,13 @@
 // The budget of one address, and the server's answers beyond it: docs/operations.md, Limits.
+
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { call, pairDevices } from '@couplet/testkit/api';
 import { eventually } from '@couplet/testkit/eventually';
 import { Peer, pairOfPeers } from '@couplet/testkit/peer';
-import { type RunningServer, startServer } from '@couplet/testkit/server';
+import type { RunningServer } from '@couplet/testkit/server';
+import { serverForTest } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { textFrame } from '../fuzz/raw-frames.js';
@@ -18,12 +20,6 @@ const DEFAULTS = {
   MAX_SOCKETS: '',
   MAX_CREATES_PER_HOUR: '',
 };
-
-async function server(env: Record<string, string>): Promise<RunningServer> {
-  const started = await startServer(env);
-  onTestFinished(() => started.close());
-  return started;
-}
 
 const portOf = ({ url }: RunningServer) => Number(new URL(url).port);
 
@@ -41,7 +37,7 @@ async function metric(url: string, name: string): Promise<number> {
 const HEALTH = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n';
 
 test('an address beyond its budget gets 429 with Retry-After and its connection is closed; another address is served', async () => {
-  const { url } = await server({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
+  const { url } = await serverForTest({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
   const from = (address: string) =>
     fetch(`${url}/healthz`, {
       headers: { 'x-forwarded-for': address, origin: 'https://app.example' },
@@ -60,7 +56,7 @@ test('an address beyond its budget gets 429 with Retry-After and its connection 
 });
 
 test('without a proxy in between, an address beyond its budget is read more slowly, and each request is answered', async () => {
-  const started = await server({ MAX_LOAD_PER_ADDRESS: '10' });
+  const started = await serverForTest({ MAX_LOAD_PER_ADDRESS: '10' });
   const socket = connect(portOf(started), '127.0.0.1');
   socket.write(`${HEALTH.repeat(150)}GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
   const statuses = [...(await text(socket)).matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, code]) => code);
@@ -69,7 +65,7 @@ test('without a proxy in between, an address beyond its budget is read more slow
 });
 
 test('each request that would wait for long is answered 429, and its connection is closed', async () => {
-  const started = await server({ MAX_LOAD_PER_ADDRESS: '4' });
+  const started = await serverForTest({ MAX_LOAD_PER_ADDRESS: '4' });
   const sockets = Array.from({ length: 8 }, () => connect(portOf(started), '127.0.0.1'));
   for (const socket of sockets) socket.write(HEALTH);
   await Promise.all(sockets.map((socket) => once(socket, 'data')));
@@ -88,7 +84,7 @@ test('each request that would wait for long is answered 429, and its connection 
 });
 
 test('bodies are refused before they are read: a purge of an address beyond its budget does no work', async () => {
-  const { url } = await server({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
+  const { url } = await serverForTest({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
   const headers = { 'x-forwarded-for': '192.0.2.1' };
   const deviceIds = Array.from({ length: 1000 }, (_, id) => `device ${id}`);
   const statuses: number[] = [];
@@ -99,7 +95,7 @@ test('bodies are refused before they are read: a purge of an address beyond its 
 });
 
 test('pipelined requests are all answered, in order, regardless of which is ready first', async () => {
-  const started = await server({});
+  const started = await serverForTest({});
   const { roomid } = await pairDevices(started.url);
   const body = JSON.stringify({ joinid: '000000', client1: 'nobody' });
   const check = `POST /api/rooms/check HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
@@ -116,7 +112,7 @@ test('pipelined requests are all answered, in order, regardless of which is read
 }, 30_000);
 
 test('a large body arrives whole, in pieces of any size', async () => {
-  const started = await server(DEFAULTS);
+  const started = await serverForTest(DEFAULTS);
   const body = JSON.stringify({ deviceIds: Array(1000).fill('x'.repeat(256)) });
   const head =
     'POST /api/user/purge HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n';
@@ -131,7 +127,7 @@ test('a large body arrives whole, in pieces of any size', async () => {
 });
 
 test('a body in chunks of one byte is charged as it arrives, not when it is complete', async () => {
-  const started = await server(DEFAULTS);
+  const started = await serverForTest(DEFAULTS);
   const socket = connect(portOf(started), '127.0.0.1');
   const chunks = '1\r\nx\r\n'.repeat(40_000);
   socket.write(
@@ -144,7 +140,7 @@ test('a body in chunks of one byte is charged as it arrives, not when it is comp
 });
 
 test('the server does not wait for a body that no route reads: the connection is closed', async () => {
-  const started = await server({});
+  const started = await serverForTest({});
   const socket = connect(portOf(started), '127.0.0.1');
   socket.on('error', () => {});
   socket.write('POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n');
@@ -154,7 +150,7 @@ test('the server does not wait for a body that no route reads: the connection is
 });
 
 test('a WebSocket of an address beyond its budget is read more slowly: no message is lost and no connection closed', async () => {
-  const started = await server({ MAX_LOAD_PER_ADDRESS: '3' });
+  const started = await serverForTest({ MAX_LOAD_PER_ADDRESS: '3' });
   const [a, b] = await pairOfPeers(started.wsUrl, 'slow');
   for (let n = 0; n < 300; n++) a.send({ type: 'webrtc_offer', sdp: `${n} ${'x'.repeat(2000)}` });
   for (let n = 0; n < 300; n++) {
@@ -165,7 +161,7 @@ test('a WebSocket of an address beyond its budget is read more slowly: no messag
 }, 30_000);
 
 test('an opening handshake beyond the budget is answered 429 with Retry-After', async () => {
-  const started = await server({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
+  const started = await serverForTest({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
   const headers = { 'x-forwarded-for': '192.0.2.1' };
   const open = () =>
     new Promise<number>((resolve) => {
@@ -187,7 +183,7 @@ test('an opening handshake beyond the budget is answered 429 with Retry-After', 
 });
 
 test('TCP connections beyond MAX_SOCKETS_PER_ADDRESS get 503 and are counted; a trusted proxy has no limit', async () => {
-  const direct = await server({ MAX_SOCKETS_PER_ADDRESS: '3' });
+  const direct = await serverForTest({ MAX_SOCKETS_PER_ADDRESS: '3' });
   const open = async (to: RunningServer) => {
     const socket = connect(portOf(to), '127.0.0.1');
     onTestFinished(() => void socket.destroy());
@@ -198,13 +194,16 @@ test('TCP connections beyond MAX_SOCKETS_PER_ADDRESS get 503 and are counted; a 
   await open(direct);
   const refused = await text(connect(portOf(direct), '127.0.0.1'));
   expect(refused).toMatch(/^HTTP\/1\.1 503 /);
-  const behindProxy = await server({ MAX_SOCKETS_PER_ADDRESS: '3', TRUST_PROXY: 'loopback' });
+  const behindProxy = await serverForTest({
+    MAX_SOCKETS_PER_ADDRESS: '3',
+    TRUST_PROXY: 'loopback',
+  });
   for (let n = 0; n < 10; n++) await open(behindProxy);
   expect((await fetch(`${behindProxy.url}/healthz`)).status).toBe(200);
 });
 
 test('near MAX_SOCKETS, idle connections are closed to make room', async () => {
-  const started = await server({ MAX_SOCKETS: '20' });
+  const started = await serverForTest({ MAX_SOCKETS: '20' });
   const idle = Array.from({ length: 18 }, () => connect(portOf(started), '127.0.0.1'));
   onTestFinished(() => {
     for (const socket of idle) socket.destroy();
@@ -220,7 +219,7 @@ test('near MAX_SOCKETS, idle connections are closed to make room', async () => {
 });
 
 test('thirty iOS sessions that poll every six seconds pass under the default limits', async () => {
-  const started = await server(DEFAULTS);
+  const started = await serverForTest(DEFAULTS);
   const [alice, bob] = [new IosClient(started), new IosClient(started)];
   const waiting = await Promise.all(Array.from({ length: 15 }, () => alice.create()));
   const contacts = await Promise.all(Array.from({ length: 15 }, () => pairApps(alice, bob)));
@@ -235,7 +234,7 @@ test('thirty iOS sessions that poll every six seconds pass under the default lim
 }, 60_000);
 
 test('a hundred users behind one address pair and exchange messages under the default limits', async () => {
-  const started = await server(DEFAULTS);
+  const started = await serverForTest(DEFAULTS);
   const pairs = await Promise.all(
     Array.from({ length: 50 }, async (_, n) => {
       const { roomid, client1, client2 } = await pairDevices(started.url);
@@ -265,7 +264,7 @@ test('a hundred users behind one address pair and exchange messages under the de
 }, 60_000);
 
 test('forwards are counted when the peer’s connection accepts them', async () => {
-  const started = await server({ MAX_BUFFERED_BYTES: '65536' });
+  const started = await serverForTest({ MAX_BUFFERED_BYTES: '65536' });
   const [a, b] = await pairOfPeers(started.wsUrl, 'full');
   const sender = a.socket as WebSocket & { _socket: { write(bytes: Buffer): void } };
   b.socket.pause();

@@ -5,16 +5,12 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer, pairOfPeers } from '@couplet/testkit/peer';
-import { type RunningServer, startServer } from '@couplet/testkit/server';
-import { expect, onTestFinished, test } from 'vitest';
+import { serverForTest, startServer } from '@couplet/testkit/server';
+import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { createLogger } from '../../src/observability/logger.js';
-
-async function server(env: Record<string, string> = {}, clock?: FakeClock): Promise<RunningServer> {
-  const started = await startServer(env, clock ? { clock } : {});
-  onTestFinished(() => started.close());
-  return started;
-}
+import { Unavailable } from '../../src/base/failures.js';
+import type { PairingStore } from '../../src/pairing/store.js';
+import { captureLog } from '../support/captured-log.js';
 
 /** Sends raw bytes and returns everything that comes back. */
 async function exchange(url: string, request: string): Promise<string> {
@@ -30,14 +26,14 @@ const handshake = (path: string, extra = '') =>
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 
 test('ping is answered by pong', async () => {
-  const { wsUrl } = await server();
+  const { wsUrl } = await serverForTest();
   const peer = await Peer.connect(wsUrl);
   peer.send({ type: 'ping' });
   expect(await peer.next()).toEqual({ type: 'pong' });
 });
 
 test('a ping frame is answered by a pong frame with the same payload', async () => {
-  const { wsUrl } = await server();
+  const { wsUrl } = await serverForTest();
   const peer = await Peer.connect(wsUrl);
   const pong = new Promise<string>((resolve) =>
     peer.socket.once('pong', (data) => resolve(data.toString())),
@@ -46,14 +42,8 @@ test('a ping frame is answered by a pong frame with the same payload', async () 
   expect(await pong).toBe('are you there');
 });
 
-test('the query of the upgrade is ignored', async () => {
-  const { wsUrl } = await server();
-  const peer = await Peer.connect(`${wsUrl}/?v=1`);
-  expect(peer.clientId).not.toBe('');
-});
-
 test('a target in absolute form is served (RFC 9112 §3.2.2)', async () => {
-  const { url } = await server();
+  const { url } = await serverForTest();
   for (const target of ['http://host/', 'HTTP://host', 'https://host:8443/?v=1', 'wss://host/']) {
     expect(await exchange(url, handshake(target, KEY))).toMatch(/^HTTP\/1\.1 101 /);
   }
@@ -61,38 +51,26 @@ test('a target in absolute form is served (RFC 9112 §3.2.2)', async () => {
 });
 
 test('none of the subprotocols that a client offers is selected', async () => {
-  const { url } = await server();
+  const { url } = await serverForTest();
   const answer = await exchange(url, handshake('/', `${KEY}Sec-WebSocket-Protocol: chat, x\r\n`));
   expect(answer).toMatch(/^HTTP\/1\.1 101 /);
   expect(answer.toLowerCase()).not.toContain('sec-websocket-protocol');
 });
 
-test('an upgrade with two Host headers is answered 400, without caching', async () => {
-  const { url } = await server();
-  const answer = await exchange(url, handshake('/', `${KEY}Host: y\r\n`));
-  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+test.each([
+  ['with two Host headers', handshake('/', `${KEY}Host: y\r\n`), 400, 'invalid_request'],
+  ['to another path', handshake('/socket', KEY), 404, 'not_found'],
+  ['without a key', handshake('/'), 400, 'invalid_request'],
+])('an upgrade %s is refused in JSON, without caching', async (_what, bytes, status, error) => {
+  const { url } = await serverForTest();
+  const answer = await exchange(url, bytes);
+  expect(answer.startsWith(`HTTP/1.1 ${status} `)).toBe(true);
   expect(answer).toContain('\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n');
-});
-
-test('an upgrade to another path is answered 404 in JSON', async () => {
-  const { url } = await server();
-  const answer = await exchange(
-    url,
-    handshake('/socket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'),
-  );
-  expect(answer).toMatch(/^HTTP\/1\.1 404 /);
-  expect(answer).toMatch(/\{"error":"not_found"\}$/);
-});
-
-test('a handshake without a key is answered 400 in JSON', async () => {
-  const { url } = await server();
-  const answer = await exchange(url, handshake('/'));
-  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-  expect(answer).toMatch(/\{"error":"invalid_request"\}$/);
+  expect(answer.endsWith(`{"error":"${error}"}`)).toBe(true);
 });
 
 test('after a message over the limit, the seat is free at once, even if the client does not answer the close', async () => {
-  const { wsUrl } = await server({ MAX_MESSAGE_BYTES: '2048' });
+  const { wsUrl } = await serverForTest({ MAX_MESSAGE_BYTES: '2048' });
   const roomId = randomUUID();
   const [first, second] = await pairOfPeers(wsUrl, roomId);
   first.send({ type: 'webrtc_offer', sdp: 'x'.repeat(3000) });
@@ -104,24 +82,13 @@ test('after a message over the limit, the seat is free at once, even if the clie
 });
 
 test('compression is not negotiated', async () => {
-  const { wsUrl } = await server();
+  const { wsUrl } = await serverForTest();
   const peer = await Peer.connect(wsUrl, { perMessageDeflate: true });
   expect(peer.socket.extensions).toBe('');
 });
 
-test('a message over the limit closes with 1009; the peer and the room are not affected', async () => {
-  const { wsUrl } = await server({ MAX_MESSAGE_BYTES: '2048' });
-  const roomId = randomUUID();
-  const [first, second] = await pairOfPeers(wsUrl, roomId);
-  first.send({ type: 'webrtc_offer', sdp: 'x'.repeat(3000) });
-  expect((await first.closed).code).toBe(1009);
-  await second.next('peer_disconnected');
-  const again = await Peer.connect(wsUrl);
-  expect(await again.join(roomId)).toMatchObject({ userCount: 2 });
-});
-
 test('a message of exactly the limit passes; the default is 256 KiB', async () => {
-  const { wsUrl } = await server();
+  const { wsUrl } = await serverForTest();
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
   const frame = (sdp: string) => JSON.stringify({ type: 'webrtc_offer', sdp });
   const sdp = 'x'.repeat(262_144 - frame('').length);
@@ -137,71 +104,70 @@ test.each([
   // A message larger than the allowed burst would close the connection with 1008.
   [{ MAX_BYTES_PER_SECOND: '2048' }, 8192],
 ])('with %j the client receives the size of the largest message: %i bytes', async (env, bytes) => {
-  const { wsUrl } = await server(env);
+  const { wsUrl } = await serverForTest(env);
   const socket = new WebSocket(wsUrl);
   const [data] = await once(socket, 'message');
   expect(JSON.parse(String(data))).toMatchObject({ type: 'connected', maxMessageBytes: bytes });
   socket.close();
 });
 
-test('a client that does not read is closed with 4008, and its peer is notified', async () => {
-  const { wsUrl } = await server({
+/** A pair of which the second does not read; `told` becomes true when the first learns that it is gone. */
+async function pairWithSlowReader() {
+  const { wsUrl } = await serverForTest({
     MAX_BUFFERED_BYTES: '65536',
-    // It keeps sending until it is notified, so it must not exceed the message rate.
+    // The message rate must not be what closes it.
     MAX_BYTES_PER_SECOND: '10000000000',
     MAX_MESSAGES_PER_SECOND: '10000000',
   });
   const [first, second] = await pairOfPeers(wsUrl, randomUUID());
   second.socket.pause();
+  const state = { told: false };
+  const gone = first.next('peer_disconnected').then(() => {
+    state.told = true;
+  });
+  return { first, second, state, gone };
+}
+
+const flushed = ({ socket }: Peer) =>
+  new Promise<void>((resolve) => socket.ping('', undefined, () => resolve()));
+
+test('a client that does not read is closed with 4008, and its peer is notified', async () => {
+  const { first, second, state, gone } = await pairWithSlowReader();
   const sdp = 'x'.repeat(60_000);
   // Until the buffers of the kernel and then of the server are full; both are bounded.
-  let told = false;
-  const gone = first.next('peer_disconnected').then(() => {
-    told = true;
-  });
-  while (!told && first.socket.readyState === first.socket.OPEN) {
+  while (!state.told && first.socket.readyState === first.socket.OPEN) {
     first.send({ type: 'webrtc_offer', sdp });
-    await new Promise<void>((resolve) => first.socket.ping('', undefined, () => resolve()));
+    await flushed(first);
   }
   await gone;
   second.socket.resume();
   expect([4008, 1006]).toContain((await second.closed).code);
 });
 
-test('a client that floods with ping frames is closed with 1008', async () => {
-  const { wsUrl } = await server({ MAX_MESSAGES_PER_SECOND: '10' });
-  const peer = await Peer.connect(wsUrl);
-  for (let n = 0; n < 100; n++) peer.socket.ping();
-  expect(await peer.next('error')).toMatchObject({ code: 'rate_limited' });
-  expect((await peer.closed).code).toBe(1008);
-});
-
 test('a client that does not read the answers to its ping frames is closed with 4008', async () => {
-  const { wsUrl } = await server({
-    MAX_BUFFERED_BYTES: '65536',
-    MAX_MESSAGES_PER_SECOND: '10000000',
-    MAX_BYTES_PER_SECOND: '10000000000',
-  });
-  const [first, second] = await pairOfPeers(wsUrl, randomUUID());
-  second.socket.pause();
-  let told = false;
-  const gone = first.next('peer_disconnected').then(() => {
-    told = true;
-  });
+  const { second, state, gone } = await pairWithSlowReader();
   const payload = 'x'.repeat(125);
   // 26 MB, more than the kernel buffers; otherwise the answers would not wait in the server.
-  for (let turn = 0; !told && turn < 200; turn++) {
+  for (let turn = 0; !state.told && turn < 200; turn++) {
     for (let n = 0; n < 1000; n++) second.socket.ping(payload);
-    await new Promise<void>((resolve) => second.socket.ping('', undefined, () => resolve()));
+    await flushed(second);
   }
   second.socket.resume();
   await gone;
   expect((await second.closed).code).toBe(4008);
 });
 
+test('a client that floods with ping frames is closed with 1008', async () => {
+  const { wsUrl } = await serverForTest({ MAX_MESSAGES_PER_SECOND: '10' });
+  const peer = await Peer.connect(wsUrl);
+  for (let n = 0; n < 100; n++) peer.socket.ping();
+  expect(await peer.next('error')).toMatchObject({ code: 'rate_limited' });
+  expect((await peer.closed).code).toBe(1008);
+});
+
 test('a peer that answers pings stays; a silent one is disconnected after the second unanswered ping', async () => {
   const clock = new FakeClock();
-  const { wsUrl } = await server({ HEARTBEAT_SECONDS: '30' }, clock);
+  const { wsUrl } = await serverForTest({ HEARTBEAT_SECONDS: '30' }, { clock });
   const roomId = randomUUID();
   const silent = await Peer.connect(wsUrl, { autoPong: false });
   await silent.join(roomId);
@@ -250,7 +216,7 @@ test('an upgrade during a shutdown is answered 503 with Retry-After', async () =
   const late = connect(Number(port), hostname);
   await new Promise((resolve) => late.once('connect', resolve));
   const closing = running.close();
-  late.write(handshake('/', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'));
+  late.write(handshake('/', KEY));
   const answer = await text(late);
   expect(answer).toMatch(/^HTTP\/1\.1 503 /);
   expect(answer.toLowerCase()).toContain('retry-after: ');
@@ -258,43 +224,36 @@ test('an upgrade during a shutdown is answered 503 with Retry-After', async () =
   await closing;
 });
 
-test('a bug in a handler closes only the affected connection, with 1011', async () => {
-  const lines: string[] = [];
-  const { PassThrough } = await import('node:stream');
-  const sink = new PassThrough();
-  sink.on('data', (line) => lines.push(String(line)));
-  const log = createLogger({ logLevel: 'error', logFormat: 'json' }, sink, false);
-  const broken = { findRoom: () => Promise.reject(new TypeError('bug')) };
-  const store = new Proxy({} as never, {
+/** A store whose rooms cannot be read; everything else is empty. */
+const storeWith = (findRoom: PairingStore['findRoom']) =>
+  new Proxy({} as PairingStore, {
     get: (_target, name) =>
-      name === 'findRoom' ? broken.findRoom : () => Promise.resolve({ pendings: 0, rooms: 0 }),
+      name === 'findRoom' ? findRoom : () => Promise.resolve({ pendings: 0, rooms: 0 }),
   });
-  const running = await startServer({}, { store, log });
-  onTestFinished(() => running.close());
-  const neighbor = await Peer.connect(running.wsUrl);
-  const victim = await Peer.connect(running.wsUrl);
+
+test('a bug in a handler closes only the affected connection, with 1011', async () => {
+  const { log, text } = captureLog();
+  const store = storeWith(() => Promise.reject(new TypeError('bug')));
+  const { wsUrl } = await serverForTest({}, { store, log });
+  const neighbor = await Peer.connect(wsUrl);
+  const victim = await Peer.connect(wsUrl);
   victim.send({ type: 'join_room', roomId: randomUUID(), deviceId: 'd' });
   expect((await victim.closed).code).toBe(1011);
   expect(await neighbor.sync()).toEqual([]);
-  expect(lines.join('')).toContain('message failed');
+  expect(text()).toContain('message failed');
 });
 
 test('a join whose room cannot be read gets unavailable, and works later', async () => {
-  const { Unavailable } = await import('../../src/base/failures.js');
-  let away = true;
-  const store = new Proxy({} as never, {
-    get: (_target, name) =>
-      name === 'findRoom'
-        ? () =>
-            away ? Promise.reject(new Unavailable(new Error('away'))) : Promise.resolve(undefined)
-        : () => Promise.resolve({ pendings: 0, rooms: 0 }),
+  let isAway = true;
+  const store = storeWith(async () => {
+    if (isAway) throw new Unavailable(new Error('away'));
+    return undefined;
   });
-  const running = await startServer({}, { store });
-  onTestFinished(() => running.close());
-  const peer = await Peer.connect(running.wsUrl);
+  const { wsUrl } = await serverForTest({}, { store });
+  const peer = await Peer.connect(wsUrl);
   const roomId = randomUUID();
   peer.send({ type: 'join_room', roomId, deviceId: 'd' });
   expect(await peer.next()).toMatchObject({ type: 'error', code: 'unavailable' });
-  away = false;
+  isAway = false;
   expect(await peer.join(roomId, 'd')).toMatchObject({ userCount: 1 });
 });

@@ -27,7 +27,12 @@ test.each([
   ['DELETE', '/api/rooms'],
   ['POST', '/api/user/purge'],
 ])('a preflight for %s %s is 204 and allows what the API uses', async (method, path) => {
-  const response = await preflight(url, path, method, 'content-type, idempotency-key, prefer');
+  const response = await preflight(
+    url,
+    path,
+    method,
+    'content-type, idempotency-key, prefer, couplet-secret',
+  );
   expect(response.status).toBe(204);
   expect(await response.text()).toBe('');
   expect(response.headers.get('access-control-allow-origin')).toBe('*');
@@ -35,7 +40,7 @@ test.each([
     expect.arrayContaining(['get', 'post', 'delete', 'options']),
   );
   expect(listed(response, 'access-control-allow-headers')).toEqual(
-    expect.arrayContaining(['content-type', 'idempotency-key', 'prefer']),
+    expect.arrayContaining(['content-type', 'idempotency-key', 'prefer', 'couplet-secret']),
   );
 });
 

@@ -1,68 +1,68 @@
 // Idempotency-Key on every POST under /api: a client recovers from a lost answer. docs/protocol.md §3.
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { call, createPending, someCode, someDevice } from '@couplet/testkit/api';
+import { call, createPending, roomsApi, someCode, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { serverUnderTest, startServer, temporaryFolder } from '@couplet/testkit/server';
-import { expect, onTestFinished, test } from 'vitest';
+import {
+  serverForTest,
+  serverUnderTest,
+  startServer,
+  temporaryFolder,
+} from '@couplet/testkit/server';
+import { expect, test } from 'vitest';
 
 const { url } = await serverUnderTest();
+const api = roomsApi(url);
 
 const key = (value: string = randomUUID()) => ({ 'idempotency-key': value });
 
 test('a repeated create gets the first answer again, to the millisecond', async () => {
   const body = { joinid: someCode(), expiresInSeconds: 300, client1: someDevice() };
   const headers = key();
-  const first = await call(url, 'POST', '/api/rooms', body, headers);
-  const again = await call(url, 'POST', '/api/rooms', body, headers);
+  const first = await api.create(body, headers);
+  const again = await api.create(body, headers);
   expect([again.status, again.body]).toEqual([201, first.body]);
 });
 
 test('a repeated accept gets the room again; without the key it would be a conflict', async () => {
   const joinid = someCode();
-  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1: someDevice() });
+  await api.create({ joinid, expiresInSeconds: 300, client1: someDevice() });
   const accept = { joinid, client2: someDevice() };
   const headers = key();
-  const first = await call(url, 'POST', '/api/rooms/accept', accept, headers);
+  const first = await api.accept(accept, headers);
   expect(first.status).toBe(200);
-  const again = await call(url, 'POST', '/api/rooms/accept', accept, headers);
+  const again = await api.accept(accept, headers);
   expect([again.status, again.body]).toEqual([200, first.body]);
-  expect((await call(url, 'POST', '/api/rooms/accept', accept)).status).toBe(409);
+  expect((await api.accept(accept)).status).toBe(409);
 });
 
 test('a repeated check gets the room again; without the key the pending is gone', async () => {
   const joinid = someCode();
   const client1 = someDevice();
-  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
-  await call(url, 'POST', '/api/rooms/accept', { joinid, client2: someDevice() });
+  await api.create({ joinid, expiresInSeconds: 300, client1 });
+  await api.accept({ joinid, client2: someDevice() });
   const headers = { ...key(), prefer: 'wait=5' };
-  const first = await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers);
-  const again = await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers);
+  const first = await api.check({ joinid, client1 }, headers);
+  const again = await api.check({ joinid, client1 }, headers);
   expect([again.status, again.body]).toEqual([200, first.body]);
-  expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 })).status).toBe(404);
+  expect((await api.check({ joinid, client1 })).status).toBe(404);
 });
 
 test('a repeat is recognized by the fields of the API, in any order', async () => {
   const [joinid, client1] = [someCode(), someDevice()];
   const headers = key();
-  const first = await call(
-    url,
-    'POST',
-    '/api/rooms',
-    { joinid, expiresInSeconds: 300, client1 },
-    headers,
-  );
+  const first = await api.create({ joinid, expiresInSeconds: 300, client1 }, headers);
   const again = { platform: { name: 'x' }, client1, expiresInSeconds: 300, joinid };
-  expect((await call(url, 'POST', '/api/rooms', again, headers)).body).toEqual(first.body);
+  expect((await api.create(again, headers)).body).toEqual(first.body);
   const other = { ...again, expiresInSeconds: 301 };
-  expect((await call(url, 'POST', '/api/rooms', other, headers)).status).toBe(422);
+  expect((await api.create(other, headers)).status).toBe(422);
 });
 
 test.each([32, 5000, 20_000])(
   'a body nested %d levels deep is 400 with a key too',
   async (levels) => {
     const deep = `{"x":${'['.repeat(levels)}${']'.repeat(levels)},"joinid":"${someCode()}","expiresInSeconds":5,"client1":"a"}`;
-    const answer = await call(url, 'POST', '/api/rooms', deep, key());
+    const answer = await api.create(deep, key());
     expect([answer.status, answer.body?.error]).toEqual([400, 'invalid_json']);
   },
 );
@@ -70,33 +70,26 @@ test.each([32, 5000, 20_000])(
 test('a check that was answered 204 is answered 204 again', async () => {
   const joinid = someCode();
   const client1 = someDevice();
-  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
+  await api.create({ joinid, expiresInSeconds: 300, client1 });
   const headers = key();
-  expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers)).status).toBe(
-    204,
-  );
-  await call(url, 'POST', '/api/rooms/accept', { joinid, client2: someDevice() });
-  expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers)).status).toBe(
-    204,
-  );
-  expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 }, key())).status).toBe(
-    200,
-  );
+  expect((await api.check({ joinid, client1 }, headers)).status).toBe(204);
+  await api.accept({ joinid, client2: someDevice() });
+  expect((await api.check({ joinid, client1 }, headers)).status).toBe(204);
+  expect((await api.check({ joinid, client1 }, key())).status).toBe(200);
 });
 
 test('a repeated purge gets the same counts again', async () => {
   const client1 = someDevice();
-  await call(url, 'POST', '/api/rooms', { joinid: someCode(), expiresInSeconds: 300, client1 });
+  await api.create({ joinid: someCode(), expiresInSeconds: 300, client1 });
   const headers = key();
-  const first = await call(url, 'POST', '/api/user/purge', { deviceIds: [client1] }, headers);
+  const first = await api.purge({ deviceIds: [client1] }, headers);
   expect(first.body).toMatchObject({ pendingsDeleted: 1 });
-  const again = await call(url, 'POST', '/api/user/purge', { deviceIds: [client1] }, headers);
+  const again = await api.purge({ deviceIds: [client1] }, headers);
   expect(again.body).toEqual(first.body);
 });
 
 test('a repeated accept is answered even while its address must wait for guesses of others', async () => {
-  const server = await startServer();
-  onTestFinished(() => server.close());
+  const server = await serverForTest();
   const { joinid } = await createPending(server.url);
   const accept = { joinid, client2: someDevice() };
   const headers = key();
@@ -112,10 +105,10 @@ test('errors of the first answer are repeated too', async () => {
   const joinid = someCode();
   const accept = { joinid, client2: someDevice() };
   const headers = key();
-  expect((await call(url, 'POST', '/api/rooms/accept', accept, headers)).status).toBe(404);
-  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1: someDevice() });
-  expect((await call(url, 'POST', '/api/rooms/accept', accept, headers)).status).toBe(404);
-  expect((await call(url, 'POST', '/api/rooms/accept', accept, key())).status).toBe(200);
+  expect((await api.accept(accept, headers)).status).toBe(404);
+  await api.create({ joinid, expiresInSeconds: 300, client1: someDevice() });
+  expect((await api.accept(accept, headers)).status).toBe(404);
+  expect((await api.accept(accept, key())).status).toBe(200);
 });
 
 test.each([
@@ -142,8 +135,8 @@ test.each([
 test('the same key and body on another endpoint is 422', async () => {
   const headers = key();
   const body = { joinid: someCode(), expiresInSeconds: 300, client1: 'a', client2: 'b' };
-  await call(url, 'POST', '/api/rooms', body, headers);
-  expect((await call(url, 'POST', '/api/rooms/check', body, headers)).status).toBe(422);
+  await api.create(body, headers);
+  expect((await api.check(body, headers)).status).toBe(422);
 });
 
 test.each([
@@ -151,33 +144,26 @@ test.each([
   ['longer than 256 bytes', 'k'.repeat(257)],
 ])('a key that is %s is 400', async (_case, value) => {
   const body = { joinid: someCode(), client2: 'b' };
-  const answer = await call(url, 'POST', '/api/rooms/accept', body, key(value));
+  const answer = await api.accept(body, key(value));
   expect([answer.status, answer.body]).toEqual([400, { error: 'invalid_idempotency_key' }]);
 });
 
 test('while the first request is in progress, another with its key is 409', async () => {
   const joinid = someCode();
   const client1 = someDevice();
-  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 300, client1 });
+  await api.create({ joinid, expiresInSeconds: 300, client1 });
   const headers = { ...key(), prefer: 'wait=30' };
-  const held = call(url, 'POST', '/api/rooms/check', { joinid, client1 }, headers);
-  let second = await call(
-    url,
-    'POST',
-    '/api/rooms/check',
-    { joinid, client1 },
-    { ...headers, prefer: 'wait=0' },
-  );
+  const held = api.check({ joinid, client1 }, headers);
+  let second = await api.check({ joinid, client1 }, { ...headers, prefer: 'wait=0' });
   // The two requests race: one of them is held, the other is refused.
   if (second.status === 204) second = await held;
-  else await call(url, 'POST', '/api/rooms/accept', { joinid, client2: someDevice() });
+  else await api.accept({ joinid, client2: someDevice() });
   expect([second.status, second.body]).toEqual([409, { error: 'request_in_progress' }]);
 });
 
 test('a key is kept for ten minutes', async () => {
   const clock = new FakeClock();
-  const server = await startServer({}, { clock });
-  onTestFinished(() => server.close());
+  const server = await serverForTest({}, { clock });
   const headers = key();
   const body = { joinid: someCode(), client2: 'b' };
   const accept = () => call(server.url, 'POST', '/api/rooms/accept', body, headers);
@@ -203,8 +189,7 @@ test('answers are kept across a restart', async () => {
 });
 
 test('with the maximum number of records, a request with a new key is 503, and one without a key is served', async () => {
-  const server = await startServer({ MAX_IDEMPOTENCY_RECORDS: '1' });
-  onTestFinished(() => server.close());
+  const server = await serverForTest({ MAX_IDEMPOTENCY_RECORDS: '1' });
   const body = { joinid: someCode(), client2: 'b' };
   const first = key();
   expect((await call(server.url, 'POST', '/api/rooms/accept', body, first)).status).toBe(404);
@@ -214,8 +199,7 @@ test('with the maximum number of records, a request with a new key is 503, and o
 });
 
 test('one address cannot use up the records: beyond MAX_KEYED_REQUESTS_PER_HOUR it gets 429 with Retry-After, and others are served', async () => {
-  const server = await startServer({ MAX_KEYED_REQUESTS_PER_HOUR: '2', TRUST_PROXY: '1' });
-  onTestFinished(() => server.close());
+  const server = await serverForTest({ MAX_KEYED_REQUESTS_PER_HOUR: '2', TRUST_PROXY: '1' });
   const body = { joinid: someCode(), client1: someDevice() };
   const check = (address: string, headers = {}) =>
     call(server.url, 'POST', '/api/rooms/check', body, {

@@ -4,42 +4,21 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { Peer, pairOfPeers } from '@couplet/testkit/peer';
-import { type RunningServer, startServer } from '@couplet/testkit/server';
-import { expect, onTestFinished, test } from 'vitest';
-import WebSocket from 'ws';
+import { Peer, pairOfPeers, refusedHandshake } from '@couplet/testkit/peer';
+import { serverForTest } from '@couplet/testkit/server';
+import { expect, test } from 'vitest';
 
-async function server(env: Record<string, string>, clock?: FakeClock): Promise<RunningServer> {
-  const started = await startServer(env, clock ? { clock } : {});
-  onTestFinished(() => started.close());
-  return started;
-}
-
-/** Tries to open a WebSocket; resolves to the HTTP answer that refuses it. */
-function refusal(
-  wsUrl: string,
-  headers: Record<string, string> = {},
-): Promise<{ status: number; retryAfter: string | undefined; body: unknown }> {
-  const socket = new WebSocket(wsUrl, { headers });
-  return new Promise((resolve, reject) => {
-    socket.on('open', () => reject(new Error('it was let in')));
-    socket.on('error', () => {});
-    socket.on('unexpected-response', async (_request, response) => {
-      const body = JSON.parse(await text(response));
-      resolve({
-        status: response.statusCode ?? 0,
-        retryAfter: response.headers['retry-after'],
-        body,
-      });
-    });
-  });
-}
+const FULL = {
+  status: 503,
+  headers: { 'retry-after': expect.any(String) },
+  body: { error: 'unavailable' },
+};
 
 const create = (url: string, client1: string, expiresInSeconds = 60) =>
   call(url, 'POST', '/api/rooms', { joinid: someCode(), expiresInSeconds, client1 });
 
 test('a body over MAX_BODY_BYTES is 413', async () => {
-  const { url } = await server({ MAX_BODY_BYTES: '1024' });
+  const { url } = await serverForTest({ MAX_BODY_BYTES: '1024' });
   const answer = await call(url, 'POST', '/api/rooms', { padding: 'x'.repeat(1024) });
   expect([answer.status, answer.body]).toEqual([413, { error: 'payload_too_large' }]);
 });
@@ -54,7 +33,7 @@ test.each([
 ])(
   '%s that does not arrive within REQUEST_TIMEOUT_SECONDS is answered 408',
   async (_case, start) => {
-    const { url } = await server({ REQUEST_TIMEOUT_SECONDS: '1' });
+    const { url } = await serverForTest({ REQUEST_TIMEOUT_SECONDS: '1' });
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write(start);
     const answer = await text(socket);
@@ -64,13 +43,13 @@ test.each([
 );
 
 test('a socket that sends nothing at all is closed within REQUEST_TIMEOUT_SECONDS', async () => {
-  const { url } = await server({ REQUEST_TIMEOUT_SECONDS: '1' });
+  const { url } = await serverForTest({ REQUEST_TIMEOUT_SECONDS: '1' });
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   await text(socket);
 });
 
 test('a held check may take longer than REQUEST_TIMEOUT_SECONDS', async () => {
-  const { url } = await server({ REQUEST_TIMEOUT_SECONDS: '1' });
+  const { url } = await serverForTest({ REQUEST_TIMEOUT_SECONDS: '1' });
   const pending = { joinid: someCode(), client1: someDevice() };
   await call(url, 'POST', '/api/rooms', { ...pending, expiresInSeconds: 60 });
   const answer = await call(url, 'POST', '/api/rooms/check', pending, { prefer: 'wait=3' });
@@ -78,29 +57,25 @@ test('a held check may take longer than REQUEST_TIMEOUT_SECONDS', async () => {
 });
 
 test('connections beyond MAX_CONNECTIONS_PER_ADDRESS are 503 with Retry-After; another address is admitted', async () => {
-  const { wsUrl } = await server({ MAX_CONNECTIONS_PER_ADDRESS: '2', TRUST_PROXY: '1' });
+  const { wsUrl } = await serverForTest({ MAX_CONNECTIONS_PER_ADDRESS: '2', TRUST_PROXY: '1' });
   const one = { headers: { 'x-forwarded-for': '192.0.2.1' } };
   const first = await Peer.connect(wsUrl, one);
   await Peer.connect(wsUrl, one);
-  expect(await refusal(wsUrl, one.headers)).toEqual({
-    status: 503,
-    retryAfter: expect.any(String),
-    body: { error: 'unavailable' },
-  });
+  expect(await refusedHandshake(wsUrl, one.headers)).toMatchObject(FULL);
   await Peer.connect(wsUrl, { headers: { 'x-forwarded-for': '192.0.2.2' } });
   await first.close();
   await Peer.connect(wsUrl, one);
 });
 
 test('connections beyond MAX_CONNECTIONS are 503 with Retry-After', async () => {
-  const { wsUrl } = await server({ MAX_CONNECTIONS: '1' });
+  const { wsUrl } = await serverForTest({ MAX_CONNECTIONS: '1' });
   const first = await Peer.connect(wsUrl);
-  expect(await refusal(wsUrl)).toMatchObject({ status: 503, retryAfter: expect.any(String) });
+  expect(await refusedHandshake(wsUrl)).toMatchObject(FULL);
   expect(await first.sync()).toEqual([]);
 });
 
 test('a failed handshake releases its place', async () => {
-  const { wsUrl, url } = await server({ MAX_CONNECTIONS: '1' });
+  const { wsUrl, url } = await serverForTest({ MAX_CONNECTIONS: '1' });
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
   expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /);
@@ -108,7 +83,7 @@ test('a failed handshake releases its place', async () => {
 });
 
 test('TCP connections beyond MAX_SOCKETS are 503 before any of their bytes is read', async () => {
-  const { url, wsUrl } = await server({ MAX_SOCKETS: '1' });
+  const { url, wsUrl } = await serverForTest({ MAX_SOCKETS: '1' });
   const first = await Peer.connect(wsUrl);
   const answer = await text(connect(Number(new URL(url).port), '127.0.0.1'));
   expect(answer).toMatch(/^HTTP\/1\.1 503 /);
@@ -117,7 +92,7 @@ test('TCP connections beyond MAX_SOCKETS are 503 before any of their bytes is re
 });
 
 test('a client that sends faster than MAX_MESSAGES_PER_SECOND is warned, then closed with 1008; other clients are not affected', async () => {
-  const { wsUrl } = await server({ MAX_MESSAGES_PER_SECOND: '10' });
+  const { wsUrl } = await serverForTest({ MAX_MESSAGES_PER_SECOND: '10' });
   const [a, b] = await pairOfPeers(wsUrl, randomUUID());
   const flooder = await Peer.connect(wsUrl);
   for (let n = 0; n < 200; n++) flooder.send({ type: 'ping' });
@@ -134,7 +109,7 @@ test('a client that sends faster than MAX_MESSAGES_PER_SECOND is warned, then cl
 });
 
 test('a burst of candidates of one session passes under the default rate', async () => {
-  const { wsUrl } = await server({});
+  const { wsUrl } = await serverForTest({});
   const [a, b] = await pairOfPeers(wsUrl, randomUUID());
   for (let n = 0; n < 300; n++)
     a.send({ type: 'ice_candidate', candidate: { candidate: `candidate:${n}` } });
@@ -143,7 +118,7 @@ test('a burst of candidates of one session passes under the default rate', async
 });
 
 test('bytes are limited in the same way as messages', async () => {
-  const { wsUrl } = await server({ MAX_BYTES_PER_SECOND: '2048' });
+  const { wsUrl } = await serverForTest({ MAX_BYTES_PER_SECOND: '2048' });
   const [a] = await pairOfPeers(wsUrl, randomUUID());
   for (let n = 0; n < 20; n++) a.send({ type: 'webrtc_offer', sdp: 'x'.repeat(1024) });
   expect(await a.closed).toMatchObject({ code: 1008 });
@@ -151,7 +126,7 @@ test('bytes are limited in the same way as messages', async () => {
 
 test('live pendings beyond MAX_PENDINGS_PER_DEVICE are 429, except for a renewal; an expired one no longer counts', async () => {
   const clock = new FakeClock();
-  const { url } = await server({ MAX_PENDINGS_PER_DEVICE: '2' }, clock);
+  const { url } = await serverForTest({ MAX_PENDINGS_PER_DEVICE: '2' }, { clock });
   const device = someDevice();
   const mine = { joinid: someCode(), expiresInSeconds: 30, client1: device };
   expect((await call(url, 'POST', '/api/rooms', mine)).status).toBe(201);
@@ -166,7 +141,7 @@ test('live pendings beyond MAX_PENDINGS_PER_DEVICE are 429, except for a renewal
 });
 
 test('live pendings beyond MAX_PENDINGS_PER_ADDRESS are 429, for any device', async () => {
-  const { url } = await server({ MAX_PENDINGS_PER_ADDRESS: '2', TRUST_PROXY: '1' });
+  const { url } = await serverForTest({ MAX_PENDINGS_PER_ADDRESS: '2', TRUST_PROXY: '1' });
   const from = (address: string) =>
     call(
       url,
@@ -182,7 +157,7 @@ test('live pendings beyond MAX_PENDINGS_PER_ADDRESS are 429, for any device', as
 });
 
 test('an accept beyond MAX_ROOMS is 503, and the code stays valid', async () => {
-  const { url } = await server({ MAX_ROOMS: '1' });
+  const { url } = await serverForTest({ MAX_ROOMS: '1' });
   const { roomid } = await pairDevices(url);
   const pending = { joinid: someCode(), client1: someDevice() };
   await call(url, 'POST', '/api/rooms', { ...pending, expiresInSeconds: 60 });
@@ -194,7 +169,7 @@ test('an accept beyond MAX_ROOMS is 503, and the code stays valid', async () => 
 });
 
 test('a request with a key that is answered 503 does not use up the quota', async () => {
-  const { url } = await server({ MAX_ROOMS: '1', MAX_KEYED_REQUESTS_PER_HOUR: '1' });
+  const { url } = await serverForTest({ MAX_ROOMS: '1', MAX_KEYED_REQUESTS_PER_HOUR: '1' });
   const { roomid } = await pairDevices(url);
   const { joinid } = await createPending(url);
   const body = { joinid, client2: someDevice() };

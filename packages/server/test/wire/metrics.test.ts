@@ -1,11 +1,12 @@
 // GET /metrics: its values after a known session, and that no label value comes from a client.
+
 import { randomUUID } from 'node:crypto';
 import { METHODS } from 'node:http';
 import { call, createPending, pairDevices, someCode } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
 import { scrape } from '@couplet/testkit/prometheus';
-import { startServer } from '@couplet/testkit/server';
-import { expect, onTestFinished, test } from 'vitest';
+import { serverForTest } from '@couplet/testkit/server';
+import { expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { Metrics } from '../../src/observability/metrics.js';
 import { rawRequest } from '../support/raw-http.js';
@@ -13,8 +14,7 @@ import { rawRequest } from '../support/raw-http.js';
 /** A server for this test alone, so that no other test changes its counters. */
 async function server(env: Record<string, string> = {}) {
   const metrics = new Metrics();
-  const started = await startServer(env, { metrics });
-  onTestFinished(() => started.close());
+  const started = await serverForTest(env, { metrics });
   return { ...started, metrics };
 }
 
@@ -152,8 +152,7 @@ test('if the store fails, the other metrics stay readable, and the failure is co
   const { openSqliteStore } = await import('../../src/pairing/sqlite/store.js');
   const store = openSqliteStore(':memory:');
   const metrics = new Metrics();
-  const broken = await startServer({}, { store, metrics });
-  onTestFinished(() => broken.close());
+  const broken = await serverForTest({}, { store, metrics });
   await store.close();
   const pending = { joinid: someCode(), client1: 'a', expiresInSeconds: 60 };
   expect((await call(broken.url, 'POST', '/api/rooms', pending)).status).toBe(500);

@@ -1,7 +1,7 @@
 // Access to GET /rooms and GET /metrics: docs/operations.md, Operator routes.
 import { request } from 'node:http';
 import { call } from '@couplet/testkit/api';
-import { startServer } from '@couplet/testkit/server';
+import { serverForTest, startServer } from '@couplet/testkit/server';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { rawRequest } from '../support/raw-http.js';
 
@@ -142,8 +142,7 @@ test.each([
 });
 
 test('an address that a trusted proxy reports makes no request local', async () => {
-  const server = await startServer({ TRUST_PROXY: '1' });
-  onTestFinished(() => server.close());
+  const server = await serverForTest({ TRUST_PROXY: '1' });
   expect(await statusOf(server.url, '/rooms', { 'x-forwarded-for': '127.0.0.1' })).toBe(401);
   expect(await statusOf(server.url, '/rooms', {})).toBe(200);
 });

@@ -2,13 +2,12 @@
 import { connect } from 'node:net';
 import { call, createPending, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { serverUnderTest, startServer } from '@couplet/testkit/server';
-import { expect, onTestFinished, test } from 'vitest';
+import { serverForTest, serverUnderTest } from '@couplet/testkit/server';
+import { expect, test } from 'vitest';
 
 async function serverWithClock(env: Record<string, string> = {}) {
   const clock = new FakeClock();
-  const server = await startServer(env, { clock });
-  onTestFinished(() => server.close());
+  const server = await serverForTest(env, { clock });
   const idleTimers = clock.pending;
   return {
     ...server,
@@ -129,11 +128,13 @@ test.each([
   'wait',
   'wait=',
   'wait=-5',
+  'wait=1e3',
+  'nowait=5',
+  'x; wait=5',
   'wait=1.5',
   'wait=x',
   'await=5',
   'wait5',
-  'foo; wait=5',
   '',
 ])('“%s” is no wait: the answer comes at once, without Preference-Applied', async (header) => {
   const { url, check } = await serverWithClock();
@@ -249,6 +250,18 @@ test('beyond MAX_WAITING_CHECKS a check is answered at once', async () => {
   await held(1);
   clock.advance(30_000);
   expect((await next).status).toBe(204);
+});
+
+test('one code has at most eight held checks, and leaves the rest to others', async () => {
+  const { url, clock, held, check } = await serverWithClock({ MAX_WAITING_CHECKS: '100' });
+  const [one, other] = [await createPending(url), await createPending(url)];
+  const answers = Array.from({ length: 8 }, () => check(one, 30));
+  await held(8);
+  expect((await check(one, 30)).status).toBe(204);
+  answers.push(check(other, 30));
+  await held(9);
+  clock.advance(30_000);
+  for (const answer of answers) expect((await answer).status).toBe(204);
 });
 
 test('a shutdown answers held checks, and leaves no timer', async () => {

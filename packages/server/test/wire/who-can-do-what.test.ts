@@ -1,12 +1,14 @@
 // SECURITY.md, "Who can do what": every row is carried out, each "can" and each "cannot".
+
 import { readFileSync } from 'node:fs';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { Peer } from '@couplet/testkit/peer';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
-import { type RunningServer, startServer } from '@couplet/testkit/server';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { RunningServer } from '@couplet/testkit/server';
+import { serverForTest } from '@couplet/testkit/server';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { turnCredentials } from '../../src/turn/credentials.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
 
@@ -413,8 +415,7 @@ test('these are the rows of the table in SECURITY.md', () => {
 });
 
 async function start(env: Record<string, string>): Promise<RunningServer> {
-  const server = await startServer(env);
-  onTestFinished(() => server.close());
+  const server = await serverForTest(env);
   return server;
 }
 
