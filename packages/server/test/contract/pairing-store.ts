@@ -613,15 +613,5 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       await store.cancel('000002', 'a', NOW);
       await expect.poll(() => told).toHaveLength(6);
     });
-
-    test('another store over the same data sees every row', async () => {
-      const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
-      await create(one, '000001', 'a', LATER, NOW);
-      expect(await other.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt: LATER });
-      await accept(other, '000001', 'b', 'room', UNTIL, NOW);
-      expect(await one.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId: 'room' });
-      await other.deleteRoom('room');
-      expect(await one.findRoom('room', NOW)).toBeUndefined();
-    });
   });
 }

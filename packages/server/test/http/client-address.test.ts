@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
-import { startServer } from '@couplet/testkit/server';
+import { serverForTest, startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { addressKey, clientAddress, trustProxy } from '../../src/http/client-address.js';
 import { parseConfig } from '../../src/settings/config.js';
@@ -89,8 +89,7 @@ test('limits count each client behind a proxy that adds ports, over REST and Web
     MAX_CREATES_PER_HOUR: '1',
     MAX_CONNECTIONS_PER_ADDRESS: '1',
   };
-  const server = await startServer(settings);
-  onTestFinished(() => server.close());
+  const server = await serverForTest(settings);
   const create = async (address: string) => {
     const body = { joinid: someCode(), client1: someDevice(), expiresInSeconds: 60 };
     const headers = { 'x-forwarded-for': address };

@@ -16,11 +16,6 @@ test.each([
   expect(() => parseModestJson(text(33))).toThrow(SyntaxError);
 });
 
-test.each([5_000, 30_000])('%i levels are refused before parsing, closed or not', (levels) => {
-  expect(isModestJson(nested(levels))).toBe(false);
-  expect(isModestJson('{"candidate":'.repeat(levels))).toBe(false);
-});
-
 test('one value more than the limit is refused, in arrays and in objects', () => {
   const array = (n: number) => JSON.stringify(Array.from({ length: n }, () => 0));
   expect(isModestJson(array(MAX_JSON_VALUES))).toBe(true);
@@ -56,11 +51,3 @@ test('the output of JSON.stringify for a value within the bounds is parsed to th
     }),
   );
 });
-
-test.each(['', '{', '"', '"\\', ']', '}]', 'nonsense', '[1,]'])(
-  'invalid JSON is left to the parser: %s',
-  (text) => {
-    expect(isModestJson(text)).toBe(true);
-    expect(() => parseModestJson(text)).toThrow(SyntaxError);
-  },
-);

@@ -1,9 +1,7 @@
 // Readiness, with a simulated delay of the event loop.
 
-import { parseMetrics } from '@couplet/testkit/prometheus';
 import { expect, test } from 'vitest';
 import { Lifecycle, type LoopDelay } from '../../src/http/lifecycle.js';
-import { Metrics } from '../../src/observability/metrics.js';
 
 /** A delay monitor whose value the test sets. */
 function fakeLoop(milliseconds: number): LoopDelay & { enabled: boolean } {
@@ -54,17 +52,6 @@ test('the server is not ready after a shutdown is announced', async () => {
   const lifecycle = new Lifecycle(fakeLoop(0));
   lifecycle.announce();
   expect(await lifecycle.failing()).toEqual(['draining']);
-});
-
-test('the metric shows for each check whether it fails', async () => {
-  const lifecycle = new Lifecycle(fakeLoop(2000));
-  lifecycle.require({ name: 'store', check: async () => {} });
-  const metrics = new Metrics();
-  lifecycle.measure(metrics);
-  const { value } = parseMetrics(await metrics.text());
-  expect(
-    ['draining', 'event_loop', 'store'].map((check) => value('couplet_ready', { check })),
-  ).toEqual([1, 0, 1]);
 });
 
 test('the event loop is monitored from the start until the stop', () => {

@@ -1,7 +1,7 @@
 // Request ids: unique, short, and never from the client.
 
-import { startServer } from '@couplet/testkit/server';
-import { expect, onTestFinished, test } from 'vitest';
+import { serverForTest } from '@couplet/testkit/server';
+import { expect, test } from 'vitest';
 import { requestIds } from '../../src/http/request-ids.js';
 
 test('ids differ within a run and between runs', () => {
@@ -12,8 +12,7 @@ test('ids differ within a run and between runs', () => {
 });
 
 test('every answer has its id, which is never the id of the client', async () => {
-  const server = await startServer();
-  onTestFinished(() => server.close());
+  const server = await serverForTest();
   const headers = { 'x-request-id': 'mine', 'request-id': 'mine' };
   const seen = new Set<string | null>();
   for (const path of ['/', '/nowhere', '/api/rooms']) {

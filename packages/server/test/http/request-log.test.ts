@@ -1,30 +1,20 @@
 // Log lines of requests and of a start without the rooms API (docs/operations.md, "Logs").
-import { Writable } from 'node:stream';
 import { call } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
-import { startServer } from '@couplet/testkit/server';
-import { expect, onTestFinished, test } from 'vitest';
-import { createLogger } from '../../src/observability/logger.js';
+import { serverForTest } from '@couplet/testkit/server';
+import { expect, test } from 'vitest';
+import { captureLog } from '../support/captured-log.js';
 
 async function loggedServer(env: Record<string, string> = {}) {
-  const lines: Record<string, unknown>[] = [];
-  const destination = new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(JSON.parse(chunk.toString()));
-      done();
-    },
-  });
-  const log = createLogger({ logLevel: 'info', logFormat: 'json' }, destination, false);
-  const server = await startServer(env, { log });
-  onTestFinished(() => server.close());
-  return { ...server, lines };
+  const { log, lines } = captureLog();
+  return { ...(await serverForTest(env, { log })), lines };
 }
 
 test('GET / is logged as a health check', async () => {
   const { url, lines } = await loggedServer();
   await fetch(`${url}/?probe`);
   await expect
-    .poll(() => lines)
+    .poll(lines)
     .toContainEqual(expect.objectContaining({ msg: 'Health check', route: '/', status: 200 }));
 });
 
@@ -32,14 +22,14 @@ test('a request is logged as one line with its route, not its URL', async () => 
   const { url, lines } = await loggedServer();
   await call(url, 'GET', '/api/rooms?roomid=SECRET');
   await call(url, 'GET', '/SECRET');
-  const requests = () => lines.filter(({ msg }) => msg === 'request');
+  const requests = () => lines().filter(({ msg }) => msg === 'request');
   await expect
     .poll(requests)
     .toEqual([
       expect.objectContaining({ method: 'GET', route: '/api/rooms', status: 404 }),
       expect.objectContaining({ method: 'GET', route: 'none', status: 404 }),
     ]);
-  expect(JSON.stringify(lines)).not.toContain('SECRET');
+  expect(JSON.stringify(lines())).not.toContain('SECRET');
 });
 
 test('the lines per minute of each address are limited, for requests and connections together', async () => {
@@ -57,19 +47,19 @@ test('the lines per minute of each address are limited, for requests and connect
   }
   await from('192.0.2.2');
   const caused = () =>
-    lines.filter(({ msg }) => /^(request|connected|room joined|disconnected)$/.test(String(msg)));
+    lines().filter(({ msg }) => /^(request|connected|room joined|disconnected)$/.test(String(msg)));
   await expect.poll(caused).toHaveLength(11);
-  expect(JSON.stringify(lines)).not.toContain('192.0.2');
+  expect(JSON.stringify(lines())).not.toContain('192.0.2');
 });
 
 test('a start without USE_SQLITE logs that the rooms API is disabled', async () => {
   const { lines } = await loggedServer({ USE_SQLITE: '' });
-  expect(lines).toContainEqual(
+  expect(lines()).toContainEqual(
     expect.objectContaining({
       level: 40,
       msg: expect.stringMatching(/rooms API disabled.*USE_SQLITE/),
     }),
   );
   const { lines: others } = await loggedServer();
-  expect(JSON.stringify(others)).not.toContain('disabled');
+  expect(JSON.stringify(others())).not.toContain('disabled');
 });

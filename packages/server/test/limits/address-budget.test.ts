@@ -163,13 +163,6 @@ test('data that was sent during a stall of the server does not count against the
   expect(budget.exhausted).toBe(true);
 });
 
-test('0 means no limit', () => {
-  const { all } = budgets({ load: 0 });
-  const budget = all.of('a');
-  budget.charge(1e12);
-  expect([budget.held, budget.exhausted, budget.inDebt]).toEqual([false, false, false]);
-});
-
 test('log lines beyond the limit of an address are counted and reported in one line without an address', () => {
   const { all, clock, logged } = budgets({ lines: 3 });
   const mayLog = (address: string, lines: number) =>

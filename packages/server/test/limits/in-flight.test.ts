@@ -27,17 +27,6 @@ test('the number of running tasks per key is bounded, waiting ones follow in ord
   expect(await settled(asked)).toEqual([true, true, true, true, false]);
 });
 
-test('a client that disconnected while waiting is skipped', async () => {
-  const turns = new Turns(1, 10);
-  const asked = [
-    turns.enter('a', PRESENT),
-    turns.enter('a', () => true),
-    turns.enter('a', PRESENT),
-  ];
-  turns.leave('a');
-  expect(await settled(asked)).toEqual([true, false, true]);
-});
-
 test('a caller that waits again is first in the queue when another turn ends', async () => {
   const turns = new Turns(2, 10);
   const asked = [turns.enter('a', PRESENT), turns.enter('a', PRESENT), turns.enter('a', PRESENT)];

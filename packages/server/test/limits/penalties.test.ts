@@ -1,4 +1,4 @@
-// Penalties in memory: free failures, doubling waits, bounded size, and removal over time.
+// Penalties in memory: waits, reservations, bounded size, and removal over time. Their rules are in contract/guesses.ts.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
@@ -68,4 +68,32 @@ test('a key without failures is not stored', async () => {
   const reserved = await penalties.reserve('a');
   if (reserved.kind === 'reserved') reserved.release();
   expect(penalties.size).toBe(0);
+});
+
+test('simultaneous attempts are limited to the number of sequential attempts', async () => {
+  const penalties = new MemoryPenalties(POLICY, new FakeClock(), 10);
+  const answers = await Promise.all(Array.from({ length: 40 }, () => penalties.reserve('a')));
+  const reserved = answers.filter((answer) => answer.kind === 'reserved');
+  expect(reserved.map(({ others }) => others)).toEqual([0, 1, 2, 3]);
+  const refused = answers.filter((answer) => answer.kind === 'refused');
+  expect(new Set(refused)).toEqual(new Set([{ kind: 'refused', waitSeconds: 1, isBusy: true }]));
+  for (const { keep } of reserved) keep();
+  const next = await penalties.reserve('a');
+  expect(next).toEqual({ kind: 'refused', waitSeconds: 1, isBusy: false });
+});
+
+test('a released attempt does not count, and a kept attempt does', async () => {
+  const clock = new FakeClock();
+  const penalties = new MemoryPenalties(POLICY, clock, 10);
+  for (let n = 0; n < 2; n++) await fail(penalties, 'a');
+  clock.advance(60_000);
+  for (const reserved of [await penalties.reserve('a'), await penalties.reserve('a')]) {
+    if (reserved.kind === 'reserved') reserved.release();
+  }
+  clock.advance(40_000);
+  // Earlier failures are forgiven as if there were no other attempts.
+  const third = await penalties.reserve('a');
+  expect(third).toMatchObject({ failures: 1, others: 0 });
+  if (third.kind === 'reserved') third.keep();
+  expect(await penalties.reserve('a')).toMatchObject({ failures: 2, others: 0 });
 });

@@ -1,7 +1,7 @@
 // GET /client.js, /demo/ and /docs/: served files, caching and security headers (docs/operations.md, "The demo page").
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startServer, temporaryFolder } from '@couplet/testkit/server';
+import { serverForTest, startServer, temporaryFolder } from '@couplet/testkit/server';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import type { AppDeps } from '../../src/app.js';
@@ -29,8 +29,7 @@ beforeAll(() => {
 
 /** Starts a server with those pages. */
 async function start(env: Record<string, string> = {}, deps: AppDeps = {}): Promise<string> {
-  const server = await startServer(env, { publicFolder: built, ...deps });
-  onTestFinished(() => server.close());
+  const server = await serverForTest(env, { publicFolder: built, ...deps });
   return server.url;
 }
 

@@ -2,7 +2,7 @@
 import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
-import { startServer, temporaryFolder } from '@couplet/testkit/server';
+import { serverForTest, temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../src/base/failures.js';
 import { executeHere, executeInThread, openSqliteStore } from '../../src/pairing/sqlite/store.js';
@@ -77,8 +77,7 @@ describe.each([
 
 test('a server answers 503 and is not ready', async () => {
   const path = newFile();
-  const server = await startServer({ SQLITE_DB_PATH: path });
-  onTestFinished(() => server.close());
+  const server = await serverForTest({ SQLITE_DB_PATH: path });
   const { url } = server;
   const { roomid } = await pairDevices(url);
   const { joinid, client1 } = await createPending(url);

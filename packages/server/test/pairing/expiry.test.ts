@@ -2,7 +2,7 @@
 
 import { call, createPending, pairDevices } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { startServer, temporaryFolder } from '@couplet/testkit/server';
+import { serverForTest, startServer, temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Logger } from '../../src/observability/logger.js';
 import { startSweep } from '../../src/pairing/expiry.js';
@@ -54,8 +54,7 @@ test('a failed sweep is logged, and the next one runs', async () => {
 test('in the running server, an expired pending is deleted without any request', async () => {
   const clock = new FakeClock();
   const path = `${temporaryFolder()}/chat.db`;
-  const server = await startServer({ SQLITE_DB_PATH: path }, { clock });
-  onTestFinished(() => server.close());
+  const server = await serverForTest({ SQLITE_DB_PATH: path }, { clock });
   await createPending(server.url, { expiresInSeconds: 30 });
   await createPending(server.url, { expiresInSeconds: 90 });
   clock.advance(60_000);

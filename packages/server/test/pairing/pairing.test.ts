@@ -2,8 +2,8 @@
 
 import { call, createPending, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { startServer } from '@couplet/testkit/server';
-import { expect, onTestFinished, test } from 'vitest';
+import { serverForTest } from '@couplet/testkit/server';
+import { expect, test } from 'vitest';
 import { createPairing } from '../../src/pairing/pairing.js';
 import type { PairingStore } from '../../src/pairing/store.js';
 import { Waiting } from '../../src/pairing/waiting.js';
@@ -12,8 +12,7 @@ const MINUTE = 60_000;
 
 async function serverWithClock() {
   const clock = new FakeClock(Date.UTC(2100, 0, 1, 12, 0, 0, 345));
-  const server = await startServer({}, { clock });
-  onTestFinished(() => server.close());
+  const server = await serverForTest({}, { clock });
   const { url } = server;
   return {
     url,
@@ -62,56 +61,6 @@ test('ten minutes after the accept, an uncollected code is gone and the room sta
   expect((await call(url, 'POST', '/api/rooms', { ...pending, expiresInSeconds: 1 })).status).toBe(
     201,
   );
-});
-
-test('an accept never shortens the lifetime of a code', async () => {
-  const { url, clock, check, accept } = await serverWithClock();
-  const pending = await createPending(url, { expiresInSeconds: 3600 });
-  await accept(pending);
-  clock.advance(60 * MINUTE - 1);
-  expect((await check(pending)).status).toBe(200);
-});
-
-test('a sweep does not delete an accepted, collectable pending', async () => {
-  const { url, clock, check, accept } = await serverWithClock();
-  const pending = await createPending(url, { expiresInSeconds: 1 });
-  await accept(pending);
-  clock.advance(9 * MINUTE);
-  expect((await check(pending)).status).toBe(200);
-});
-
-test('an accepted code is still a conflict after its own expiry, while it is collectable', async () => {
-  const { url, clock, accept } = await serverWithClock();
-  const pending = await createPending(url, { expiresInSeconds: 1 });
-  await accept(pending);
-  clock.advance(5000);
-  expect((await accept(pending)).status).toBe(409);
-});
-
-test('an expired code is free at once, for another device too', async () => {
-  const { url, clock, check, accept } = await serverWithClock();
-  const old = await createPending(url, { expiresInSeconds: 1 });
-  clock.advance(999);
-  const wanted = { joinid: old.joinid, client1: someDevice(), expiresInSeconds: 60 };
-  expect((await call(url, 'POST', '/api/rooms', wanted)).status).toBe(409);
-  clock.advance(1);
-  expect((await call(url, 'POST', '/api/rooms', wanted)).status).toBe(201);
-  expect((await check(old)).status).toBe(404);
-  await accept(wanted);
-  expect((await check(old)).status).toBe(404);
-  expect((await check(wanted)).status).toBe(200);
-});
-
-test('the lifetime of a renewed code starts at the renewal', async () => {
-  const { url, clock, check } = await serverWithClock();
-  const pending = await createPending(url, { expiresInSeconds: 10 });
-  clock.advance(9000);
-  const renewed = await createPending(url, { ...pending, expiresInSeconds: 10 });
-  expect(Date.parse(renewed.exp) - Date.parse(pending.exp)).toBe(9000);
-  clock.advance(9999);
-  expect((await check(pending)).status).toBe(204);
-  clock.advance(1);
-  expect((await check(pending)).status).toBe(404);
 });
 
 /** A store with one waiting pending, whose answers to checks arrive when the test releases them. */

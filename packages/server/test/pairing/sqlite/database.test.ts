@@ -216,12 +216,6 @@ describeWith(['sqlite3'], 'scripts/init-db.sql in the sqlite3 CLI', () => {
   });
 });
 
-test('a text file is refused', () => {
-  const path = newFile();
-  writeFileSync(path, 'Dear diary,\n'.repeat(500));
-  expectRefusal(path, /is not a SQLite database/);
-});
-
 test('a database of another application is refused', () => {
   const [tables, id, columns, wal] = [newFile(), newFile(), newFile(), newFile()];
   execute(tables, 'CREATE TABLE photos (id INTEGER PRIMARY KEY); INSERT INTO photos VALUES (1)');

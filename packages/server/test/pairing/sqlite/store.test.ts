@@ -172,15 +172,6 @@ describe('rooms with an idle time', () => {
     await accept(store, joinCode, 'b', roomId, now + 1000, now);
   };
 
-  test('are swept when unused for that time, and not a millisecond earlier', async () => {
-    const store = openSqliteStore(':memory:', { roomIdleMs: 30 * DAY });
-    await pair(store, 'room', NOW);
-    expect((await store.sweep(NOW + 30 * DAY)).rooms).toBe(0);
-    expect((await store.sweep(NOW + 30 * DAY + 1)).rooms).toBe(1);
-    expect(await store.findRoom('room', NOW)).toBeUndefined();
-    await store.close();
-  });
-
   test('stay when used; the use is recorded once a day', async () => {
     const path = newFile();
     const store = openSqliteStore(path, { roomIdleMs: 30 * DAY });
@@ -203,16 +194,6 @@ describe('rooms with an idle time', () => {
     expect((await store.sweep(NOW)).rooms).toBe(0);
     expect((await store.sweep(NOW + 30 * DAY)).rooms).toBe(0);
     expect((await store.sweep(NOW + 30 * DAY + 1)).rooms).toBe(1);
-    await store.close();
-  });
-
-  test('are kept forever by default', async () => {
-    const store = openSqliteStore(':memory:');
-    await pair(store, 'room', NOW);
-    expect((await store.sweep(NOW + 5000 * 365)).rooms).toBe(0);
-    await store.findRoom('room', NOW + 36_500 * DAY);
-    expect((await store.sweep(NOW + 36_500 * DAY)).rooms).toBe(0);
-    expect(await store.findRoom('room', NOW)).toBeDefined();
     await store.close();
   });
 });
