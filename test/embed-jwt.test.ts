@@ -1,12 +1,15 @@
-// Runs examples/embed-jwt unchanged: no request works without a token, and no device can act as another.
+// Runs examples/embed-jwt and the client of docs/auth.md unchanged: no request works without a token, and no device can act as
+// another.
 
+import { Couplet, type PeerSession } from '@couplet/client';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
 import type { FastifyInstance } from 'fastify';
 import { SignJWT } from 'jose';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import WebSocket from 'ws';
 import { buildServer } from '../examples/embed-jwt/server.js';
+import { blocks, read } from './support/papers.js';
 
 const secret = new TextEncoder().encode('a secret of the accounts service');
 const app: FastifyInstance = await buildServer(secret, { SQLITE_DB_PATH: ':memory:' });
@@ -109,7 +112,45 @@ test('two devices with their own tokens pair, join and exchange messages', async
   expect(await second.next('webrtc_offer')).toMatchObject({ sdp: 'v=0', from: first.clientId });
 });
 
+test('a device joins again after its token has expired, as for an ICE restart', async () => {
+  const [client1, client2] = [someDevice(), someDevice()];
+  const roomId = await pair(client1, client2);
+  const peer = await Peer.connect(wsUrl, { headers: await bearer(client1) });
+  await peer.join(roomId, client1);
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 600_000 });
+  onTestFinished(() => void vi.useRealTimers());
+  expect(await peer.join(roomId, client1)).toMatchObject({ roomId });
+});
+
 test('the page and the probes of the server need no token', async () => {
   expect((await call(url, 'GET', '/healthz')).status).toBe(200);
   expect((await fetch(url)).status).toBe(200);
+});
+
+test('the client of docs/auth.md sends its token with requests and WebSockets', async () => {
+  const [deviceId, client2] = [someDevice(), someDevice()];
+  const [snippet] = blocks(read('docs/auth.md'), 'js');
+  const make = new Function(
+    ...['Couplet', 'WebSocket', 'url', 'deviceId', 'token'],
+    `${snippet}; return couplet;`,
+  );
+  // Not used: no peer joins.
+  vi.stubGlobal(
+    'RTCPeerConnection',
+    class {
+      close() {}
+    },
+  );
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const couplet: Couplet = make(Couplet, WebSocket, url, deviceId, await tokenOf(deviceId));
+  const joined = new Promise((resolve) => {
+    const onSession = (session: PeerSession) => session.on('signaling', resolve);
+    couplet.invite({ onSession }).then(async (invite) => {
+      invite.accepted.catch(() => {});
+      onTestFinished(() => invite.cancel());
+      const accept = { joinid: invite.code, client2 };
+      await call(url, 'POST', '/api/rooms/accept', accept, await bearer(client2));
+    });
+  });
+  expect(await joined).toBe('joined');
 });

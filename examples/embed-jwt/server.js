@@ -21,13 +21,19 @@ export function buildServer(secret, env = process.env) {
     return payload.sub;
   }
 
+  /** The device of each opening handshake. Its WebSocket outlives the token: the client joins again for an ICE restart. */
+  const devices = new WeakMap();
+
   return buildApp(parseConfig({ USE_SQLITE: '1', REQUIRE_PAIRED_ROOMS: '1', ...env }), {
     authorize: {
       // A rejection counts as a refusal.
       request: async ({ headers }) => Boolean(await deviceOf(headers)),
-      connect: async ({ headers, url }) => Boolean(await deviceOf(headers, url)),
-      join: async ({ request, deviceId }) =>
-        deviceId !== null && deviceId === (await deviceOf(request.headers, request.url)),
+      connect: async (request) => {
+        const device = await deviceOf(request.headers, request.url);
+        devices.set(request, device);
+        return Boolean(device);
+      },
+      join: ({ request, deviceId }) => deviceId !== null && deviceId === devices.get(request),
     },
   });
 }

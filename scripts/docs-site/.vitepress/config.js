@@ -53,6 +53,7 @@ export default defineConfig({
           page('Settings and operation', 'operations.html'),
           page('TURN', 'turn.html'),
           page('Several nodes', 'cluster.html'),
+          page('Accounts and JWT', 'auth.html'),
           page('In your own process', 'server.html'),
           page('Performance', 'performance.html'),
         ],
