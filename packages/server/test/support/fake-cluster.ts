@@ -2,8 +2,8 @@
 import type { Clock } from '../../src/base/clock.js';
 import { Unavailable } from '../../src/base/failures.js';
 import type { Publisher } from '../../src/signaling/cluster/acknowledged-streams.js';
+import type { RoomRecordStore, SetOutcome } from '../../src/signaling/cluster/local-rooms.js';
 import type { LeaseRegistry, Leases } from '../../src/signaling/cluster/node-lease.js';
-import type { RoomRecordStore, SetOutcome } from '../../src/signaling/cluster/room-changes.js';
 import {
   absentRecord,
   decodeRecord,
@@ -74,7 +74,7 @@ export class FakeCluster {
           call('read', () =>
             [...this.records.values()]
               .map(decodeRecord)
-              .filter(({ state }) => state.members.length > 0),
+              .filter(({ members }) => members.length > 0),
           ),
       },
       leases: {
@@ -110,10 +110,10 @@ export class FakeCluster {
 
   #set(expected: number, next: RoomRecord, deadline: number, isNew: boolean): SetOutcome {
     if (this.#clock.now() > deadline) return { kind: 'late' };
-    const record = this.record(next.state.roomId);
+    const record = this.record(next.roomId);
     if (record.version !== expected) return { kind: 'conflict', record };
     if (this.isFull && isNew) return { kind: 'full', cause: new Unavailable(new Error('full')) };
-    this.records.set(next.state.roomId, encodeRecord(next));
+    this.records.set(next.roomId, encodeRecord(next));
     return { kind: 'set' };
   }
 

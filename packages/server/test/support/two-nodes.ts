@@ -25,8 +25,7 @@ export async function twoNodes() {
     connections.take(one);
     connections.take(other);
   };
-  const members = () =>
-    world.cluster.record('r').state.members.map(({ connectionId }) => connectionId);
+  const members = () => world.cluster.record('r').members.map(({ connectionId }) => connectionId);
   const { log } = world;
   return { connections, world, first, second, join, pair, members, log };
 }

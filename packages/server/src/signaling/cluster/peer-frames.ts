@@ -1,25 +1,22 @@
-// Forwards frames to a peer: on this node at once, to another node through the send queue.
+// Forwards frames to a peer: on this node at once, to another node through its stream.
+import type { LocalRoom, LocalRooms, LocalSeat } from './local-rooms.js';
 import type { FrameDrop } from './metrics.js';
 import type { Envelope } from './node-messages.js';
-import type { NodeParts, RoomChanges } from './room-changes.js';
-import type { LocalSeat, RoomView } from './room-view.js';
 
 /** Most that may wait for the lease or for an update of a room, in UTF-16 code units. */
 const MAX_HELD = 8 * 1024 * 1024;
 
 export class PeerFrames {
-  readonly #parts: NodeParts;
-  readonly #changes: RoomChanges;
+  readonly #rooms: LocalRooms;
   #held = 0;
 
-  constructor(parts: NodeParts, changes: RoomChanges) {
-    this.#parts = parts;
-    this.#changes = changes;
+  constructor(rooms: LocalRooms) {
+    this.#rooms = rooms;
   }
 
   /** Takes a frame from a connection of this node. Returns whether it was taken; a frame that waits counts as taken. */
   forward(from: string, to: string, frame: string): boolean {
-    const seat = this.#parts.views.seatOf(from);
+    const seat = this.#rooms.seats.get(from);
     if (seat?.peerId !== to) return this.#drop('not_peer');
     if (isEnding(seat)) return this.#drop('parted');
     return this.#isReady(seat)
@@ -28,108 +25,101 @@ export class PeerFrames {
   }
 
   reaches(from: string, to: string): boolean {
-    const seat = this.#parts.views.seatOf(from);
+    const seat = this.#rooms.seats.get(from);
     if (seat?.peerId !== to || seat.peerProcess !== null) return false;
     return !isEnding(seat) && this.#isReady(seat);
   }
 
   /** Takes a frame for a connection of this node. */
   receive(envelope: Envelope): void {
-    const { counters, lease, joining, views } = this.#parts;
-    counters.framesReceived += 1;
+    const { node, seats, joining } = this.#rooms;
+    node.counters.framesReceived += 1;
     const { to, generation, frame } = envelope;
-    const view = joining.get(to) ?? views.seatOf(to)?.view;
-    if (view === undefined) this.#drop('parted');
-    else if (lease.acts && !view.queue.busy) this.#deliver(view, envelope, false);
-    else {
-      this.#wait(view, generation, frame.length, async () => {
-        await lease.verdict();
-        await this.#deliver(view, envelope, false);
-      });
+    const seat = seats.get(to);
+    const room = joining.get(to) ?? seat?.room;
+    if (room === undefined) this.#drop('parted');
+    else if (node.lease.acts && !room.queue.busy && !isAhead(envelope, seat)) {
+      this.#deliver(room, envelope, seat);
+    } else {
+      const ready = async () => {
+        await node.lease.verdict();
+        // The update of this generation has not arrived yet.
+        const mayRead = node.lease.state === 'valid';
+        if (mayRead && isAhead(envelope, seats.get(to))) await room.reconcile();
+      };
+      const deliver = () => this.#deliver(room, envelope, seats.get(to));
+      this.#wait(room, generation, frame.length, ready, deliver);
     }
   }
 
   /** Whether frames need not wait: the seat has a valid lease, and no frame of its room waits. */
-  #isReady({ incarnation, view }: LocalSeat): boolean {
-    const { lease } = this.#parts;
-    return lease.acts && incarnation === lease.id && view.held === 0;
+  #isReady(seat: LocalSeat): boolean {
+    const { lease } = this.#rooms.node;
+    return lease.acts && seat.lease === lease.id && seat.room.held === 0;
   }
 
   #pass(seat: LocalSeat, from: string, to: string, frame: string): boolean {
     const { generation, peerProcess } = seat;
-    const { connections, streams } = this.#parts;
+    const { connections, streams } = this.#rooms.node;
     if (peerProcess === null) return connections.forward(to, frame);
     streams.frame(peerProcess, { kind: 'frame', to, from, generation, frame });
     return true;
   }
 
   /** Holds a frame until its seat has a valid lease; then forwards it if the generation is unchanged. */
-  #hold({ view, generation }: LocalSeat, from: string, to: string, frame: string): boolean {
-    const { lease, views } = this.#parts;
-    view.held += 1;
-    const fits = this.#wait(view, generation, frame.length, async () => {
-      try {
-        await lease.verdict();
-        const isClaimed = views.seatOf(from)?.incarnation === lease.id;
-        if (!isClaimed && lease.state === 'valid') await this.#changes.reconcile(view);
-      } finally {
-        view.held -= 1;
-        const seat = views.seatOf(from);
-        const isSame = seat?.peerId === to && seat.generation === generation;
-        if (isSame) this.#pass(seat, from, to, frame);
-        else this.#drop('lease');
-      }
-    });
-    if (!fits) view.held -= 1;
-    return fits;
-  }
-
-  #deliver(view: RoomView, envelope: Envelope, isLast: boolean): Promise<void> | undefined {
-    const { lease, views, connections } = this.#parts;
-    const { to, from, generation, frame } = envelope;
-    const seat = views.seatOf(to);
-    if (seat?.peerId === from && seat.generation === generation) {
-      if (isEnding(seat)) this.#drop('parted');
-      else connections.forward(to, frame);
-      return undefined;
-    }
-    // The update of this generation has not arrived yet.
-    const isAhead = seat !== undefined && generation > seat.generation;
-    if (isLast || !isAhead || lease.state !== 'valid') {
-      this.#drop('parted');
-      if (isAhead) this.#changes.endGeneration(view, generation);
-      return undefined;
-    }
-    const readFirst = async () => {
-      try {
-        await this.#changes.reconcile(view);
-      } finally {
-        await this.#deliver(view, envelope, true);
-      }
+  #hold({ room, generation }: LocalSeat, from: string, to: string, frame: string): boolean {
+    const { node, seats } = this.#rooms;
+    const ready = async () => {
+      await node.lease.verdict();
+      const isClaimed = seats.get(from)?.lease === node.lease.id;
+      if (!isClaimed && node.lease.state === 'valid') await room.reconcile();
     };
-    if (view.queue.busy) return readFirst();
-    this.#wait(view, generation, frame.length, readFirst);
-    return undefined;
+    const pass = () => {
+      room.held -= 1;
+      const seat = seats.get(from);
+      const isSame = seat?.peerId === to && seat.generation === generation;
+      if (isSame) this.#pass(seat, from, to, frame);
+      else this.#drop('lease');
+    };
+    room.held += 1;
+    const fits = this.#wait(room, generation, frame.length, ready, pass);
+    if (!fits) room.held -= 1;
+    return fits;
   }
 
-  #wait(view: RoomView, generation: number, size: number, task: () => Promise<void>): boolean {
-    const fits =
-      this.#held + size <= MAX_HELD &&
-      view.queue.push(async () => {
-        this.#held -= size;
-        await task();
-      });
-    // If the queue is idle, the task has already run up to its first `await`.
-    if (fits) this.#held += size;
-    else {
-      this.#drop('overflow');
-      this.#changes.endGeneration(view, generation);
+  #deliver(room: LocalRoom, envelope: Envelope, seat: LocalSeat | undefined): void {
+    const { to, from, generation, frame } = envelope;
+    const isPeer = seat?.peerId === from && seat.generation === generation;
+    if (isPeer && !isEnding(seat)) {
+      this.#rooms.node.connections.forward(to, frame);
+      return;
     }
-    return fits;
+    this.#drop('parted');
+    if (isAhead(envelope, seat)) room.endGeneration(generation);
+  }
+
+  /** Runs `pass` in the queue of a room, after `ready` has settled. Returns whether there is space. */
+  #wait(
+    room: LocalRoom,
+    generation: number,
+    size: number,
+    ready: () => Promise<void>,
+    pass: () => void,
+  ): boolean {
+    const task = async () => {
+      this.#held -= size;
+      await ready().finally(pass);
+    };
+    this.#held += size;
+    if (this.#held <= MAX_HELD && room.queue.push(task)) return true;
+    this.#held -= size;
+    this.#drop('overflow');
+    room.endGeneration(generation);
+    return false;
   }
 
   #drop(cause: FrameDrop): false {
-    const { counters, connections } = this.#parts;
+    const { counters, connections } = this.#rooms.node;
     counters.frameDrops[cause] += 1;
     connections.dropFrame();
     return false;
@@ -137,5 +127,9 @@ export class PeerFrames {
 }
 
 /** Whether a frame of the generation was lost, so no later frame of it may be delivered. */
-const isEnding = ({ view, generation }: LocalSeat): boolean =>
-  generation <= (view.endedGeneration ?? 0);
+const isEnding = ({ room, generation }: LocalSeat): boolean =>
+  generation <= (room.endedGeneration ?? 0);
+
+/** Whether a frame is of a later generation than the seat of its receiver. */
+const isAhead = ({ generation }: Envelope, seat: LocalSeat | undefined): boolean =>
+  seat !== undefined && generation > seat.generation;

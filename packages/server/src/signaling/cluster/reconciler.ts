@@ -1,7 +1,7 @@
 // Reads and reconciles rooms with bounded concurrency: after the death of a node, after lost updates, and regularly.
 import type { Cancel, Clock } from '../../base/clock.js';
 import type { NodeLease } from './node-lease.js';
-import type { RoomView, RoomViews } from './room-view.js';
+import type { SerialQueue } from './serial-queue.js';
 
 /** Rooms that are read concurrently. */
 const AT_ONCE = 64;
@@ -10,59 +10,53 @@ export const ROUND_MS = 10 * 60_000;
 /** Delay before a room is read again after a failed change, or with seats to release. */
 const SOON_MS = 1000;
 
+interface Room {
+  readonly queue: SerialQueue;
+  /** Whether it has to be written to or read from the record store. */
+  readonly matters: boolean;
+  /** Called in the queue of the room. */
+  reconcile(): Promise<void>;
+}
+
 export interface ReconcilerDeps {
-  views: RoomViews;
   lease: NodeLease;
   clock: Clock;
-  /** Called in the queue of the room. */
-  reconcile(view: RoomView): Promise<void>;
   onError(error: unknown): void;
 }
 
 export class Reconciler {
+  readonly #rooms: Iterable<Room>;
   readonly #deps: ReconcilerDeps;
   readonly #stopRounds: Cancel;
-  readonly #urgent = new Rooms();
-  readonly #due = new Rooms();
-  readonly #soon = new Set<RoomView>();
+  readonly #urgent = new Waiting();
+  readonly #due = new Waiting();
+  readonly #soon = new Set<Room>();
   #cancelSoon: Cancel | undefined;
   #active = 0;
   #stopped = false;
 
-  constructor(deps: ReconcilerDeps) {
+  constructor(rooms: Iterable<Room>, deps: ReconcilerDeps) {
+    this.#rooms = rooms;
     this.#deps = deps;
     this.#stopRounds = deps.clock.every(ROUND_MS, () => this.all());
   }
 
   all(): void {
-    for (const view of this.#deps.views) {
-      // A room with its first join in progress may matter when it is read.
-      if (view.matters || view.queue.busy) this.#due.add(view);
-    }
-    this.#work();
+    this.#add(this.#due, this.#rooms);
   }
 
-  /** Reads the urgent rooms, and those with a task in progress, which may become urgent. */
-  urgent(isUrgent: (view: RoomView) => boolean): void {
-    for (const view of this.#deps.views) {
-      if (view.queue.busy || isUrgent(view)) this.#urgent.add(view);
-    }
-    this.#work();
+  /** Reads rooms before those of {@link all}. */
+  now(rooms: Iterable<Room>): void {
+    this.#add(this.#urgent, rooms);
   }
 
-  now(view: RoomView): void {
-    this.#urgent.add(view);
-    this.#work();
-  }
-
-  soon(view: RoomView): void {
+  soon(room: Room): void {
     if (this.#stopped) return;
-    this.#soon.add(view);
+    this.#soon.add(room);
     this.#cancelSoon ??= this.#deps.clock.after(SOON_MS, () => {
       this.#cancelSoon = undefined;
-      for (const due of this.#soon) this.#urgent.add(due);
+      this.now(this.#soon);
       this.#soon.clear();
-      this.#work();
     });
   }
 
@@ -73,6 +67,11 @@ export class Reconciler {
     this.#cancelSoon?.();
   }
 
+  #add(waiting: Waiting, rooms: Iterable<Room>): void {
+    for (const room of rooms) waiting.add(room);
+    this.#work();
+  }
+
   #work(): void {
     const { lease, onError } = this.#deps;
     if (lease.state === 'away') {
@@ -81,15 +80,16 @@ export class Reconciler {
       this.#due.clear();
     }
     while (this.#active < AT_ONCE && !this.#stopped) {
-      const view = this.#urgent.take() ?? this.#due.take();
-      if (view === undefined) break;
-      if (this.#deps.views.find(view.roomId) !== view) continue;
+      const room = this.#urgent.take() ?? this.#due.take();
+      if (room === undefined) break;
+      // A room with its first join in progress may matter when it is read.
+      if (!room.matters && !room.queue.busy) continue;
       this.#active += 1;
-      view.queue
-        .run(() => this.#deps.reconcile(view))
+      room.queue
+        .run(() => room.reconcile())
         .catch((error: unknown) => {
           onError(error);
-          if (lease.state === 'valid') this.soon(view);
+          if (lease.state === 'valid') this.soon(room);
         })
         .finally(() => {
           this.#active -= 1;
@@ -100,23 +100,23 @@ export class Reconciler {
 }
 
 /** Rooms in the order in which they were added, each once. */
-class Rooms {
-  readonly #views = new Set<RoomView>();
+class Waiting {
+  readonly #rooms = new Set<Room>();
   /** Kept, because each new iterator would skip all deleted entries again. */
-  #front = this.#views.values();
+  #front = this.#rooms.values();
 
-  add(view: RoomView): void {
-    this.#views.add(view);
+  add(room: Room): void {
+    this.#rooms.add(room);
   }
 
-  take(): RoomView | undefined {
+  take(): Room | undefined {
     const { value, done } = this.#front.next();
-    if (done) this.#front = this.#views.values();
-    else this.#views.delete(value);
+    if (done) this.#front = this.#rooms.values();
+    else this.#rooms.delete(value);
     return value;
   }
 
   clear(): void {
-    this.#views.clear();
+    this.#rooms.clear();
   }
 }

@@ -7,9 +7,9 @@ import { defineScript, isFull, type Redis } from '../../redis/client.js';
 import type { NodeChannel } from '../../redis/node-channel.js';
 import type { LocalConnections } from '../backplane.js';
 import { ClusterBackplane } from './backplane.js';
+import type { RoomRecordStore } from './local-rooms.js';
 import type { LeaseRegistry, Leases } from './node-lease.js';
 import { ROUND_MS } from './reconciler.js';
-import type { RoomRecordStore } from './room-changes.js';
 import { absentRecord, decodeRecord, encodeRecord, type RoomRecord } from './room-record.js';
 
 export interface RedisBackplaneDeps {
@@ -101,7 +101,7 @@ function redisRecordStore(redis: Redis, prefix: string): RoomRecordStore {
   return {
     read,
     async compareAndSet(expected, next, deadline, isNew) {
-      const { roomId, members } = next.state;
+      const { roomId, members } = next;
       let reply: unknown;
       try {
         // With REDIS_REPLICAS_ACK, a failover loses no change that members were told.
@@ -130,7 +130,7 @@ function redisRecordStore(redis: Redis, prefix: string): RoomRecordStore {
         const texts = await Promise.all(keys.map((key) => redis.command(key, ['GET', key])));
         for (const [at, text] of texts.entries()) {
           const record = recordOf(text, '');
-          if (record.state.members.length > 0) records.set(keys[at] as string, record);
+          if (record.members.length > 0) records.set(keys[at] as string, record);
         }
       }
       return [...records.values()];

@@ -9,7 +9,6 @@ import { ROOM_SEATS } from '@couplet/protocol';
 import {
   type Effect,
   isInitiator,
-  type Member,
   pairedDeviceOf,
   peerOf,
   type RoomEvent,
@@ -20,37 +19,45 @@ import {
   tellPeer,
   transition,
 } from '../room.js';
-import { haveSameMembers, isReplaced, nodeOf, pastAfter, type RoomRecord } from './room-record.js';
+import {
+  encodeRecord,
+  haveSameMembers,
+  isReplaced,
+  nodeOf,
+  pastAfter,
+  type RoomRecord,
+} from './room-record.js';
 
-/** A seat of this node, as its connection was told. */
-export interface HeldSeat {
-  readonly member: Member;
-  /** Whether the record store has it under the present lease. */
-  readonly claimed: boolean;
+/** A room with members on this node. */
+export interface PlannedRoom {
+  /** The room as its members here were told. */
+  readonly known: RoomRecord;
+  /** The connections of this node that sit in the room. */
+  readonly seats: { has(connectionId: string): boolean };
+  /**
+   * Null if the record store had `known` at its version. Otherwise a change was made only here, or its outcome is unknown;
+   * the next change is then written in any case, and makes the earlier one void. The nodes to notify of it.
+   */
+  readonly unsettled: ReadonlySet<string> | null;
+  /**
+   * The generation to end although no member leaves: a frame was lost, or members were told that an unreachable peer is
+   * gone.
+   */
+  readonly endedGeneration: number | null;
+  /** Connections whose departure has not been written yet. */
+  readonly releases: { has(connectionId: string): boolean };
 }
 
-/** The state of the planning node. */
+/** The planning node. */
 export interface Planner {
   /** The id of its lease. */
-  readonly node: string;
+  readonly lease: string;
   /** By the wall clock. */
   readonly now: number;
   /** Whether a lease has ended. */
-  isDead(node: string): boolean;
-  /** The seats of this node in the room, longest present first. */
-  readonly held: readonly HeldSeat[];
-  /** The room as these members were told. */
-  readonly known: RoomRecord;
-  /** Whether the record store had `known` at its version; false after a change that was made only here. */
-  readonly exact: boolean;
-  /** Whether a seat under the present lease has no connection. */
-  isStale(connectionId: string): boolean;
-  /** The generation to end although no member left. */
-  readonly endedGeneration: number | null;
-  /** Connections whose departure has not been written yet. */
-  readonly released: { has(connectionId: string): boolean };
-  /** Whether to write without a change, to make an earlier write of unknown outcome void. */
-  readonly mustWrite: boolean;
+  isDead(lease: string): boolean;
+  /** Whether a connection of this node has a join in progress. */
+  isJoining(connectionId: string): boolean;
 }
 
 export interface Plan {
@@ -65,20 +72,87 @@ export interface Plan {
   readonly lost: boolean;
 }
 
-export function plan(base: RoomRecord, event: RoomEvent | null, planner: Planner): Plan {
-  const version = Math.max(base.version + 1, planner.known.version + 1, Math.floor(planner.now));
-  const { record: reconciled, lost } = reconcile(base, version, planner);
-  const { room, effects } = apply(reconciled.state, event);
-  const next = seatAll(room, reconciled, version, planner.node);
+export function plan(
+  base: RoomRecord,
+  event: RoomEvent | null,
+  room: PlannedRoom,
+  planner: Planner,
+): Plan {
+  const { known } = room;
+  const version = Math.max(base.version + 1, known.version + 1, Math.floor(planner.now));
+  const leaver = event === null || event.kind === 'join' ? undefined : event.connectionId;
+  const isHeld = (id: string) => room.seats.has(id) && id !== leaver;
+  // The record store has lost changes that the members here were told.
+  const isBehind =
+    base.version < known.version && known.members.some(({ connectionId }) => isHeld(connectionId));
+
+  let state: RoomState = base;
+  const past = [...base.past];
+  for (const member of base.members) {
+    const { connectionId, node } = member;
+    const isHere = node === planner.lease || isHeld(connectionId);
+    const isStale =
+      !room.seats.has(connectionId) && !planner.isJoining(connectionId) && connectionId !== leaver;
+    // The store has lost a departure that the members here were told.
+    const hasLeft =
+      isBehind && room.unsettled === null && nodeOf(known, connectionId) === undefined;
+    const isReleased = room.releases.has(connectionId) || hasLeft;
+    if (!isReleased && !(isHere ? isStale : planner.isDead(node))) continue;
+    // On this node, a later connection of the same device has already closed the earlier one.
+    if (!isHere && !isReleased) past.push({ ...member, until: base.version });
+    state = transition(state, { kind: 'disconnect', connectionId }).room;
+  }
+
+  let lost = false;
+  // In the order of the members; another order would change their roles.
+  for (const member of known.members) {
+    const { connectionId, node } = member;
+    if (!isHeld(connectionId)) continue;
+    if (state.members.some((other) => other.connectionId === connectionId)) continue;
+    // If the store has lost changes, no other connection has taken the seat.
+    if (node === planner.lease && !isBehind) lost = true;
+    else if (
+      !isReplaced(member, known.version, { ...state, past }) &&
+      state.members.length < ROOM_SEATS
+    ) {
+      state = transition(state, { kind: 'join', member, devices: known.devices }).room;
+    }
+  }
+
+  /** The record of the next state; `until`: the last version at which the removed members were seated. */
+  const recordOf = (next: RoomState, from: RoomRecord, until: number): RoomRecord => ({
+    version,
+    generation: haveSameMembers(next, from) ? from.generation : version,
+    roomId: next.roomId,
+    // An empty room has no roles.
+    devices: next.members.length === 0 ? null : next.devices,
+    members: next.members.map((member) => {
+      const node = isHeld(member.connectionId) ? undefined : nodeOf(from, member.connectionId);
+      return { ...member, node: node ?? planner.lease };
+    }),
+    past: pastAfter(from, next, until),
+  });
+  let generation: number | undefined;
+  const areAllHere =
+    state.members.length > 0 && state.members.every(({ connectionId }) => isHeld(connectionId));
+  if (areAllHere && haveSameMembers(state, known)) {
+    // All members are here with the state they were told, so they keep their order.
+    state = { ...known, devices: known.devices ?? state.devices };
+    generation = known.generation;
+  }
+  // Removed members were seated by this record, and may not have joined after it.
+  const seated = recordOf(state, base, base.version);
+  generation ??= seated.generation;
+  const isEnded = room.endedGeneration === generation && seated.members.length === ROOM_SEATS;
+  const reconciled = { ...seated, generation: isEnded ? version : generation };
+
+  const { room: after, effects } = apply(reconciled, event);
+  const next = recordOf(after, reconciled, version);
   // A store that lost its last changes is written again, which also updates the nodes of the members.
-  const changed = planner.mustWrite || isBehind(base, planner) || !isSame(base, next);
-  return {
-    reconciled,
-    next: changed ? next : { ...next, version: base.version },
-    effects,
-    changed,
-    lost,
-  };
+  const isSame = encodeRecord({ ...next, version: base.version }) === encodeRecord(base);
+  const changed = room.unsettled !== null || isBehind || !isSame;
+  const { version: present } = changed ? next : base;
+  return { reconciled, next: { ...next, version: present }, effects, changed, lost };
 }
 
 function apply(state: RoomState, event: RoomEvent | null): Transition {
@@ -88,97 +162,6 @@ function apply(state: RoomState, event: RoomEvent | null): Transition {
   // A leave is answered even if the record store has lost the seat.
   const member = { connectionId: event.connectionId, deviceId: null };
   return { room: state, effects: transition({ ...state, members: [member] }, event).effects };
-}
-
-function reconcile(
-  base: RoomRecord,
-  version: number,
-  planner: Planner,
-): { record: RoomRecord; lost: boolean } {
-  const { held, known, node, endedGeneration } = planner;
-  const isHeld = ({ connectionId }: Member) =>
-    held.some(({ member }) => member.connectionId === connectionId);
-  const nodes = base.state.members.map((member, at) =>
-    isHeld(member) ? node : (base.nodes[at] as string),
-  );
-  const regressed = isBehind(base, planner);
-  // The store has lost a departure that the members here were told.
-  const hasLeft = (id: string) => regressed && planner.exact && nodeOf(known, id) === undefined;
-  let state = base.state;
-  const past = [...base.past];
-  base.state.members.forEach((member, at) => {
-    const { connectionId } = member;
-    const isHere = nodes[at] === node;
-    const isGone = isHere ? planner.isStale(connectionId) : planner.isDead(nodes[at] as string);
-    const isReleased = planner.released.has(connectionId) || hasLeft(connectionId);
-    if (!isGone && !isReleased) return;
-    // On this node, a later connection of the same device has already closed the earlier one.
-    if (!isHere && !isReleased) past.push({ ...member, until: base.version });
-    state = transition(state, { kind: 'disconnect', connectionId }).room;
-  });
-
-  let lost = false;
-  for (const { member, claimed } of held) {
-    if (state.members.some(({ connectionId }) => connectionId === member.connectionId)) continue;
-    // If the store has lost changes, no other connection has taken the seat.
-    if (claimed && !regressed) lost = true;
-    else if (
-      !isReplaced(member, known.version, { state, past }) &&
-      state.members.length < ROOM_SEATS
-    ) {
-      state = transition(state, { kind: 'join', member, devices: known.state.devices }).room;
-    }
-  }
-  if (held.length > 0 && state.members.every(isHeld) && haveSameMembers(state, known.state)) {
-    // All members are here with the state they were told, so they keep their order.
-    const asKnown = { ...known.state, devices: known.state.devices ?? state.devices };
-    return {
-      record: {
-        version,
-        generation: endedGeneration === known.generation ? version : known.generation,
-        state: asKnown,
-        nodes: asKnown.members.map(() => node),
-        past: pastAfter(base, asKnown, base.version),
-      },
-      lost,
-    };
-  }
-  // Removed members were seated by this record, and may not have joined after it.
-  const record = seatAll(state, { ...base, nodes }, version, node, base.version);
-  const isEnded =
-    endedGeneration === record.generation && record.state.members.length === ROOM_SEATS;
-  return { record: isEnded ? { ...record, generation: version } : record, lost };
-}
-
-/** Whether the record store has lost changes that the members here were told. */
-const isBehind = (base: RoomRecord, { held, known }: Planner): boolean =>
-  held.length > 0 && base.version < known.version;
-
-/** The record of the next state; `until`: the last version at which the removed members were seated. */
-function seatAll(
-  state: RoomState,
-  from: RoomRecord,
-  version: number,
-  node: string,
-  until = version,
-): RoomRecord {
-  const nodes = state.members.map(({ connectionId }) => nodeOf(from, connectionId) ?? node);
-  const generation = haveSameMembers(state, from.state) ? from.generation : version;
-  // An empty room has no roles.
-  const kept = state.members.length === 0 ? { ...state, devices: null } : state;
-  return { version, generation, state: kept, nodes, past: pastAfter(from, state, until) };
-}
-
-function isSame(one: RoomRecord, other: RoomRecord): boolean {
-  const [a, b] = [one, other].map(({ generation, nodes, state: { devices, members } }) =>
-    JSON.stringify([
-      generation,
-      nodes,
-      devices && [devices.client1, devices.client2, !!devices.proved1, !!devices.proved2],
-      members.map(({ connectionId, deviceId, isProved }) => [connectionId, deviceId, !!isProved]),
-    ]),
-  );
-  return a === b;
 }
 
 /**
@@ -200,7 +183,7 @@ export function catchUp(
   now: RoomRecord,
   isLocal: (connectionId: string) => boolean,
 ): Effect[] {
-  return known.state.members.flatMap((member): Effect[] => {
+  return known.members.flatMap((member): Effect[] => {
     const { connectionId: to } = member;
     if (!isLocal(to)) return [];
     if (nodeOf(now, to) !== undefined) return peerEffects(known, now, to);
@@ -213,19 +196,19 @@ export function catchUp(
 }
 
 function peerEffects(known: RoomRecord, now: RoomRecord, to: string): Effect[] {
-  const before = peerOf(known.state, to);
-  const after = peerOf(now.state, to);
-  const seat = seatOf(now.state, to);
+  const before = peerOf(known, to);
+  const after = peerOf(now, to);
+  const seat = seatOf(now, to);
   const ready: Effect[] =
-    after === undefined ? [] : [{ kind: 'send', to, message: roomReady(now.state, to) }];
+    after === undefined ? [] : [{ kind: 'send', to, message: roomReady(now, to) }];
   const isSamePeer =
     before?.connectionId === after?.connectionId &&
     (after === undefined || known.generation === now.generation);
   if (!isSamePeer) {
     return [seat, ...(before === undefined ? [] : [tellPeer(to, 'disconnect')]), ...ready];
   }
-  const isTurned =
-    after !== undefined && isInitiator(known.state, to) !== isInitiator(now.state, to);
-  if (isTurned) return [seat, ...ready];
-  return pairedDeviceOf(known.state, to) === pairedDeviceOf(now.state, to) ? [] : [seat];
+  if (after !== undefined && isInitiator(known, to) !== isInitiator(now, to)) {
+    return [seat, ...ready];
+  }
+  return pairedDeviceOf(known, to) === pairedDeviceOf(now, to) ? [] : [seat];
 }

@@ -2,20 +2,23 @@
 import { ROOM_SEATS } from '@couplet/protocol';
 import { emptyRoom, type Member, type PairedDevices, type RoomState } from '../room.js';
 
+export interface SeatedMember extends Member {
+  /** The lease of its node. */
+  readonly node: string;
+}
+
 /** A former member. */
 export interface PastMember extends Member {
   /** The version at which it had left. */
   readonly until: number;
 }
 
-export interface RoomRecord {
+export interface RoomRecord extends RoomState {
   /** Grows with every change. Derives from the time, so it also grows if the record was lost. 0: no record. */
   readonly version: number;
   /** The version at which the present members met. Frames of an earlier generation are not delivered. */
   readonly generation: number;
-  readonly state: RoomState;
-  /** The node of each member, in the order of the members. */
-  readonly nodes: readonly string[];
+  readonly members: readonly SeatedMember[];
   /**
    * The last connection of each device that has left, latest first. It shows a node without a lease that a device has
    * joined by another connection and left again.
@@ -27,92 +30,72 @@ export interface RoomRecord {
 const MAX_PAST = 2 * ROOM_SEATS;
 
 export function absentRecord(roomId: string): RoomRecord {
-  return { version: 0, generation: 0, state: emptyRoom(roomId), nodes: [], past: [] };
+  return { ...emptyRoom(roomId), version: 0, generation: 0, members: [], past: [] };
 }
 
-export function nodeOf({ state, nodes }: RoomRecord, connectionId: string): string | undefined {
-  return nodes[state.members.findIndex((member) => member.connectionId === connectionId)];
+/** The node of a member; undefined if the connection is not a member. */
+export function nodeOf({ members }: RoomRecord, connectionId: string): string | undefined {
+  return members.find((member) => member.connectionId === connectionId)?.node;
 }
 
 /** Puts the version first, in digits, for the script that compares it. */
-export function encodeRecord({ version, generation, state, nodes, past }: RoomRecord): string {
-  const { roomId, devices, members } = state;
-  const seats = members.map(({ connectionId, deviceId, isProved }, at) => [
+export function encodeRecord(record: RoomRecord): string {
+  const { version, generation, roomId, devices, members, past } = record;
+  const seats = members.map(({ connectionId, deviceId, node, isProved }) => [
     connectionId,
     deviceId,
-    nodes[at] as string,
-    ...(isProved ? [1] : []),
+    node,
+    isProved ? 1 : 0,
   ]);
-  const paired = devices === null ? null : encodeDevices(devices);
+  const paired = devices && [devices.client1, devices.client2, proofsOf(devices)];
   const gone = past.map(({ connectionId, deviceId, until }) => [connectionId, deviceId, until]);
   return `${version}|${JSON.stringify([generation, roomId, paired, seats, gone])}`;
 }
 
-/** Without proofs, in the format of earlier versions of the server. */
-const encodeDevices = ({ client1, client2, proved1, proved2 }: PairedDevices) =>
-  proved1 || proved2
-    ? [client1, client2, (proved1 ? 1 : 0) + (proved2 ? 2 : 0)]
-    : [client1, client2];
+const proofsOf = ({ proved1, proved2 }: PairedDevices) => (proved1 ? 1 : 0) + (proved2 ? 2 : 0);
 
-/** A proof is a number at the end, omitted if there is none. */
+/** Earlier versions of the server omit proofs that are 0, and former members. */
 type Encoded = [
-  number,
-  string,
-  [string, string, number?] | null,
-  [string, string | null, string, number?][],
-  // Omitted by earlier versions of the server.
-  [string, string | null, number][]?,
+  generation: number,
+  roomId: string,
+  paired: [client1: string, client2: string, proofs?: number] | null,
+  seats: [connectionId: string, deviceId: string | null, node: string, proof?: number][],
+  gone?: [connectionId: string, deviceId: string | null, until: number][],
 ];
 
 /** Reads what {@link encodeRecord} wrote. */
 export function decodeRecord(text: string): RoomRecord {
   const bar = text.indexOf('|');
   const [generation, roomId, paired, seats, gone = []] = JSON.parse(text.slice(bar + 1)) as Encoded;
-  const members = seats.map(
-    ([connectionId, deviceId, , isProved]): Member => ({
-      connectionId,
-      deviceId,
-      ...(isProved === 1 ? { isProved: true } : {}),
-    }),
-  );
+  const [client1, client2, proofs = 0] = paired ?? ['', ''];
+  const proved1 = (proofs & 1) !== 0 || undefined;
+  const proved2 = (proofs & 2) !== 0 || undefined;
   return {
     version: Number(text.slice(0, bar)),
     generation,
-    state: { roomId, members, devices: paired === null ? null : decodeDevices(paired) },
-    nodes: seats.map(([, , node]) => node),
+    roomId,
+    devices: paired && { client1, client2, proved1, proved2 },
+    members: seats.map(([connectionId, deviceId, node, proof]) => {
+      return { connectionId, deviceId, node, isProved: proof === 1 || undefined };
+    }),
     past: gone.map(([connectionId, deviceId, until]) => ({ connectionId, deviceId, until })),
   };
 }
 
-const decodeDevices = ([client1, client2, proved = 0]: [
-  string,
-  string,
-  number?,
-]): PairedDevices => ({
-  client1,
-  client2,
-  ...((proved & 1) === 0 ? {} : { proved1: true }),
-  ...((proved & 2) === 0 ? {} : { proved2: true }),
-});
-
 /** Whether the same connections are members, in any order. */
 export function haveSameMembers(one: RoomState, other: RoomState): boolean {
-  return (
-    one.members.length === other.members.length &&
-    one.members.every(({ connectionId }) =>
-      other.members.some((member) => member.connectionId === connectionId),
-    )
-  );
+  const ids = ({ members }: RoomState) => members.map(({ connectionId }) => connectionId).sort();
+  return ids(one).join() === ids(other).join();
 }
 
 /** The {@link RoomRecord.past} of the state after a record. */
 export function pastAfter(
-  { state, past }: RoomRecord,
+  { members: before, past }: RoomRecord,
   { members }: RoomState,
   version: number,
 ): readonly PastMember[] {
   const last = new Map<string | null, PastMember>();
-  for (const one of [...state.members.map((member) => ({ ...member, until: version })), ...past]) {
+  for (const one of [...before.map((member) => ({ ...member, until: version })), ...past]) {
     if (!last.has(one.deviceId)) last.set(one.deviceId, one);
   }
   for (const { deviceId } of [...members, { deviceId: null }]) last.delete(deviceId);
@@ -123,9 +106,9 @@ export function pastAfter(
 export function isReplaced(
   { connectionId, deviceId }: Member,
   version: number,
-  { state, past }: Pick<RoomRecord, 'state' | 'past'>,
+  { members, past }: RoomState & Pick<RoomRecord, 'past'>,
 ): boolean {
-  const later = [...state.members, ...past.filter(({ until }) => until > version)];
+  const later = [...members, ...past.filter(({ until }) => until > version)];
   return (
     deviceId !== null &&
     later.some((other) => other.deviceId === deviceId && other.connectionId !== connectionId)

@@ -20,8 +20,8 @@ function record(
   members: string[],
   devices: RoomState['devices'] = null,
 ): RoomRecord {
-  const state = { roomId: 'r', members: members.map(member), devices };
-  return { version: generation, generation, state, nodes: members.map(() => 'p.1'), past: [] };
+  const seated = members.map((one) => ({ ...member(one), node: 'p.1' }));
+  return { version: generation, generation, roomId: 'r', members: seated, devices, past: [] };
 }
 
 const short = (effect: Effect): string => {
@@ -103,7 +103,7 @@ test('after any changes, a member has the peer and the role of the room', () => 
       const known = record(first, before);
       // The same members cannot be of an older generation than others.
       const now = record(before.join() === after.join() ? second : first + 1, after);
-      for (const { connectionId } of known.state.members) {
+      for (const { connectionId } of known.members) {
         const effects = catchUp(known, now, (id) => id === connectionId);
         let ready: boolean | null | undefined;
         for (const effect of effects) {
@@ -111,11 +111,11 @@ test('after any changes, a member has the peer and the role of the room', () => 
           const { message } = effect;
           ready = message.type === 'room_ready' ? message.isInitiator : null;
         }
-        const sits = now.state.members.some((one) => one.connectionId === connectionId);
+        const sits = now.members.some((one) => one.connectionId === connectionId);
         expect(effects.some(({ kind }) => kind === 'close')).toBe(!sits);
         if (!sits || ready === undefined) continue;
-        const isInitiator = initiator(now.state)?.connectionId === connectionId;
-        expect(ready).toBe(now.state.members.length === 2 ? isInitiator : null);
+        const isInitiator = initiator(now)?.connectionId === connectionId;
+        expect(ready).toBe(now.members.length === 2 ? isInitiator : null);
       }
     }),
   );

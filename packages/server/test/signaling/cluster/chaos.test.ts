@@ -157,8 +157,8 @@ function judge(world: World): void {
   const story = living.map(({ id, log }) => `${id}: ${log.join(', ')}`).join('\n');
   for (const roomId of ROOMS) {
     // Members of dead nodes do not count if no join has followed in their room.
-    const { state, nodes } = world.record(roomId) ?? { state: { members: [] }, nodes: [] };
-    const members = state.members.filter((_, at) => world.cluster.leases.has(nodes[at] as string));
+    const members =
+      world.record(roomId)?.members.filter(({ node }) => world.cluster.leases.has(node)) ?? [];
     expect(members.length, story).toBeLessThanOrEqual(2);
     for (const { connectionId } of members) {
       const connection = living.find(({ id }) => id === connectionId);
@@ -169,11 +169,11 @@ function judge(world: World): void {
     const { seat, id } = connection;
     if (seat === null) continue;
     const record = world.record(seat.roomId) as RoomRecord;
-    const ids = record.state.members.map(({ connectionId }) => connectionId);
+    const ids = record.members.map(({ connectionId }) => connectionId);
     expect(ids, `${id} is known in ${seat.roomId}\n${story}`).toContain(id);
     const peerId = ids.find((other) => other !== id) ?? null;
     expect(seat.peerId, `peer of ${id}\n${story}`).toBe(peerId);
-    const isInitiator = initiator(record.state)?.connectionId === id;
+    const isInitiator = initiator(record)?.connectionId === id;
     const role = peerId === null ? null : isInitiator ? 'initiator' : 'responder';
     expect(connection.role, `role of ${id}\n${story}`).toBe(role);
   }
@@ -300,7 +300,10 @@ async function traceOf(steps: readonly Step[]): Promise<unknown> {
     calls: world.cluster.trace,
     connections: world.past.map(({ id, log, frames }) => ({ id, log, frames })),
     // The nodes of a record have a random part, which has no effect.
-    rooms: ROOMS.map((roomId) => ({ ...world.record(roomId), nodes: [] })),
+    rooms: ROOMS.map((roomId) => {
+      const record = world.record(roomId);
+      return { ...record, members: record?.members.map((member) => ({ ...member, node: '' })) };
+    }),
   };
 }
 

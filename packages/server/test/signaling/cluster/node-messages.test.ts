@@ -29,8 +29,9 @@ const record = fc
   .map(({ version, generation, roomId, devices, members, node, past }) => ({
     version,
     generation,
-    state: { roomId, devices, members },
-    nodes: members.map(() => node),
+    roomId,
+    devices,
+    members: members.map((member) => ({ ...member, node })),
     past,
   }));
 
@@ -39,8 +40,9 @@ test('a record of an earlier version, without past members, is read', () => {
   expect(decodeRecord(text)).toEqual({
     version: 7,
     generation: 5,
-    state: { roomId: 'room', devices: null, members: [{ connectionId: 'a', deviceId: 'phone' }] },
-    nodes: ['p.1'],
+    roomId: 'room',
+    devices: null,
+    members: [{ connectionId: 'a', deviceId: 'phone', node: 'p.1' }],
     past: [],
   });
 });
