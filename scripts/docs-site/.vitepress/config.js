@@ -61,6 +61,7 @@ export default defineConfig({
       {
         text: 'Write a client',
         items: [
+          page('Clients in other languages', 'clients.html'),
           page('Protocol', 'protocol.html'),
           page('Key exchange', 'key-exchange.html'),
           page('API of the client SDK', 'client-api.html'),
