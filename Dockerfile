@@ -1,8 +1,6 @@
-# Builds the image of the signaling server: one stage compiles, the final stage has no compiler and runs as an unprivileged user.
+# Builds the image of the signaling server: one stage builds, the final stage has no build tools and runs as an unprivileged user.
 
 FROM node:22-bookworm-slim AS build
-# Compilers for the native add-on, in case no prebuilt binary fits.
-RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3
 WORKDIR /app
 # Dependencies first, because they change less often than the sources and then stay in the cache.
 COPY package.json package-lock.json ./
@@ -12,7 +10,7 @@ COPY packages/server/package.json packages/server/
 COPY packages/client/package.json packages/client/
 COPY demo/package.json demo/
 COPY scripts/api-docs/package.json scripts/api-docs/
-RUN npm ci --no-audit --no-fund
+RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.base.json tsconfig.json ./
 COPY packages/protocol packages/protocol
 COPY packages/doctor packages/doctor
@@ -21,10 +19,9 @@ COPY packages/client packages/client
 COPY demo demo
 COPY scripts/build.js scripts/pages.js scripts/prepare.js scripts/typebox.js scripts/
 RUN npm run build
-# Removes development tools, and the sources and intermediate files of the add-on.
+# Removes development tools, and the SQLite binding's sources and binaries for other systems.
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
-RUN cd node_modules/better-sqlite3 && mv build/Release/better_sqlite3.node . && rm -rf deps src build \
-    && mkdir -p build/Release && mv better_sqlite3.node build/Release/
+RUN cd node_modules/@photostructure/sqlite && rm -rf src prebuilds/darwin-* prebuilds/win32-*
 
 FROM node:22-bookworm-slim
 WORKDIR /app

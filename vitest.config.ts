@@ -22,7 +22,6 @@ export default defineConfig({
   test: {
     include: ['{packages/*,demo,bench}/test/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['packages/server/test/support/built.ts'],
-    setupFiles: ['packages/server/test/support/keep-databases.ts'],
     // By default one core less, which on two cores is one test after the other; most of them wait for something.
     maxWorkers: '100%',
     // Only to end a test that hangs: a machine may be ten times slower than ours.

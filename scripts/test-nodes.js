@@ -50,8 +50,6 @@ function testOn(line, folder) {
   const env = {
     ...Object.fromEntries(inherited),
     PATH: [join(release, 'bin'), process.env.PATH].join(delimiter),
-    // The package contains the headers, so native add-ons are compiled for this Node version.
-    npm_config_nodedir: release,
     npm_config_prefer_offline: 'true',
   };
   ran('node', ['--version'], { cwd: checkout, env });

@@ -237,7 +237,7 @@ describe('one importer per library', () => {
     '@fastify/cors': ['http/cors.ts'],
     '@fastify/proxy-addr': ['settings/trust-proxy.ts'],
     '@fastify/swagger': ['http/openapi.ts'],
-    'better-sqlite3': ['pairing/sqlite/database.ts'],
+    '@photostructure/sqlite': ['pairing/sqlite/database.ts'],
     fastify: ['app.ts'],
     ioredis: ['redis/servers.ts'],
     'ipaddr.js': ['http/client-address.ts'],
@@ -265,15 +265,12 @@ describe('one importer per library', () => {
     );
   });
 
-  test('types of better-sqlite3 stay within the store, and types of ws within a connection', () => {
+  test('types of the SQLite binding stay within its importer, and types of ws within a connection', () => {
     const typed = (name: string) =>
       [...new Set(third.filter((i) => i.typeOnly && i.library === name).map((i) => i.file.path))]
         .map((path) => path.replace('packages/server/src/', ''))
         .sort();
-    expect(typed('better-sqlite3')).toEqual([
-      'pairing/sqlite/group-commit.ts',
-      'pairing/sqlite/operations.ts',
-    ]);
+    expect(typed('@photostructure/sqlite')).toEqual(['pairing/sqlite/database.ts']);
     expect(typed('ws')).toEqual(['signaling/websocket/connection.ts']);
   });
 

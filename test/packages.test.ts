@@ -1,5 +1,13 @@
-// Packs the packages, installs them into an empty folder, and runs and embeds them from there.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+// Packs the packages, installs them into an empty folder without scripts and without a compiler, and runs and embeds them from there.
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { pairDevices } from '@couplet/testkit/api';
@@ -14,11 +22,18 @@ const PACKAGES = ['protocol', 'doctor', 'server', 'client'];
 const folder = temporaryFolder();
 const tarballs = join(folder, 'tarballs');
 const app = join(folder, 'app');
+/** A PATH with node, npm and a shell, but no compiler. */
+const PATH = join(folder, 'bin');
 const packed = new Map<string, string[]>();
 
 beforeAll(() => {
   mkdirSync(tarballs);
   mkdirSync(app);
+  mkdirSync(PATH);
+  for (const name of ['node', 'npm', 'sh']) {
+    const { stdout } = run('sh', ['-c', `command -v ${name}`]);
+    symlinkSync(realpathSync(stdout.trim()), join(PATH, name));
+  }
   for (const name of PACKAGES) {
     const { stdout } = run('npm', ['pack', '--json', '--pack-destination', tarballs], {
       cwd: `${ROOT}packages/${name}`,
@@ -27,8 +42,7 @@ beforeAll(() => {
     packed.set(name, tarball?.files.map((file) => file.path) ?? []);
   }
   writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }');
-  // Compiling the native add-on again would take a minute and prove nothing new. Scripts are off, and the add-on of this
-  // checkout is used. `engine-strict` fails if a dependency does not run on this Node.
+  // Without scripts, nothing is compiled. `engine-strict` fails if a dependency does not run on this Node.
   run(
     'npm',
     [
@@ -36,10 +50,8 @@ beforeAll(() => {
       ...['--no-audit', '--no-fund'],
       ...readdirSync(tarballs).map((file) => join(tarballs, file)),
     ],
-    { cwd: app },
+    { cwd: app, env: { ...process.env, PATH } },
   );
-  const addon = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node';
-  cpSync(ROOT + addon, join(app, addon), { recursive: true });
 }, 120_000);
 
 describe.each(PACKAGES)('@couplet/%s', (name) => {
@@ -92,7 +104,11 @@ test('the installed command couplet pairs two devices', async () => {
   const main = join(app, 'node_modules/.bin/couplet');
   const cwd = join(folder, 'data');
   mkdirSync(cwd);
-  const { listening, child, ended } = startCommand(['serve', '--sqlite'], { cwd, main });
+  const { listening, child, ended } = startCommand(['serve', '--sqlite'], {
+    cwd,
+    main,
+    env: { PATH },
+  });
   const url = await listening;
   await pairDevices(url);
   for (const path of ['/client.js', '/demo/']) {

@@ -37,11 +37,11 @@ test('no database, .env, build or dependency of a working copy is sent to the bu
 const filesOf = (folder: string) =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted();
 
-/** What is installed in the checkout: packages, npm's records, and the files of the add-on. */
+/** What is installed in the checkout: packages, npm's records, and the files of the SQLite binding. */
 const dependencies = () => ({
   packages: readdirSync(`${ROOT}node_modules`),
   record: readFileSync(`${ROOT}node_modules/.package-lock.json`, 'utf8'),
-  addon: filesOf(`${ROOT}node_modules/better-sqlite3`),
+  binding: filesOf(`${ROOT}node_modules/@photostructure/sqlite`),
 });
 
 describe('the built image', () => {
@@ -68,15 +68,15 @@ describe('the built image', () => {
 
   test('has no development tools, sources or compiler output', () => {
     const modules = readdirSync(join(image.workdir, 'node_modules'));
-    expect(modules).toEqual(expect.arrayContaining(['fastify', 'ws', 'better-sqlite3', 'pino']));
+    expect(modules).toEqual(expect.arrayContaining(['fastify', 'ws', 'pino']));
     for (const name of ['vitest', 'typescript', '@biomejs/biome', 'playwright-core']) {
       expect(existsSync(join(image.workdir, 'node_modules', name, 'package.json')), name).toBe(
         false,
       );
     }
-    const addon = join(image.workdir, 'node_modules/better-sqlite3');
-    expect(readdirSync(join(addon, 'build/Release'))).toEqual(['better_sqlite3.node']);
-    expect(existsSync(join(addon, 'deps'))).toBe(false);
+    const binding = join(image.workdir, 'node_modules/@photostructure/sqlite');
+    expect(readdirSync(join(binding, 'prebuilds')).sort()).toEqual(['linux-arm64', 'linux-x64']);
+    expect(existsSync(join(binding, 'src'))).toBe(false);
     expect(existsSync(join(image.workdir, 'packages/server/src'))).toBe(false);
   });
 

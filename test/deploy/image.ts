@@ -42,9 +42,8 @@ export function isIgnored(path: string): boolean {
 }
 
 /**
- * Builds the image below a folder. Three instructions differ: the distribution's packages are not installed; `npm ci` is
- * replaced by hard links to this checkout's packages, including the compiled add-on; and the current user stands in for
- * the user `node`.
+ * Builds the image below a folder. Two instructions differ: `npm ci` is replaced by hard links to this checkout's packages,
+ * and the current user stands in for the user `node`.
  */
 export function buildByHand(folder: string): Image {
   const context = join(folder, 'context');
@@ -73,7 +72,7 @@ export function buildByHand(folder: string): Image {
       }
     } else if (name === 'RUN' && rest.startsWith('npm ci ')) {
       linkModules(join(image.workdir, 'node_modules'));
-    } else if (name === 'RUN' && !rest.startsWith('apt-get ')) {
+    } else if (name === 'RUN') {
       run('sh', ['-c', rooted(rest).replace('chown node:node', 'ls')], { cwd: image.workdir });
     } else if (name === 'ENV') {
       for (const [, key = '', value = ''] of rest.matchAll(/(\w+)=(\S+)/g))

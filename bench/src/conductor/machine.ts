@@ -42,7 +42,7 @@ export function describeMachine(workFolder: string): Machine {
     versions: {
       node: process.versions.node,
       ...Object.fromEntries(
-        ['ws', 'fastify', 'better-sqlite3', 'peer'].map((name) => [name, versionOf(name)]),
+        ['ws', 'fastify', '@photostructure/sqlite', 'peer'].map((name) => [name, versionOf(name)]),
       ),
     },
     commit: commit(),

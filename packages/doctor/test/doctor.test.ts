@@ -7,7 +7,7 @@ import { connect as connectTo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
 import { call } from '@couplet/testkit/api';
 import { type RunningServer, startServer, temporaryFolder } from '@couplet/testkit/server';
-import Database from 'better-sqlite3';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { SERVER_NAME } from '../../server/src/base/version.js';
 import { examine, failure, textReport } from './examination.js';
@@ -109,7 +109,7 @@ describe('test data', () => {
     const running = await server({ SQLITE_DB_PATH: path });
     const { code } = await examine(running.url);
     expect(code).toBe(0);
-    const database = new Database(path, { readonly: true });
+    const database = new DatabaseSync(path, { readOnly: true });
     onTestFinished(() => void database.close());
     for (const table of ['rooms', 'pendings']) {
       expect(database.prepare(`SELECT * FROM ${table}`).all(), table).toEqual([]);

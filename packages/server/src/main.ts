@@ -8,7 +8,7 @@ import { VERSION } from './base/version.js';
 import type { MigrateOptions } from './migrate.js';
 import { LogOutput } from './observability/log-output.js';
 import { createLogger } from './observability/logger.js';
-import { openDatabase } from './pairing/sqlite/database.js';
+import { closeDatabase, openDatabase } from './pairing/sqlite/database.js';
 import { type Config, parseConfig } from './settings/config.js';
 import { type Environment, layered, parseDotEnv } from './settings/environment.js';
 import { explain, ListenFault, UsageError } from './start-faults.js';
@@ -58,7 +58,7 @@ const COMMANDS: Record<
   __proto__: null as never,
   serve,
   'db:init': async (config) => {
-    openDatabase(config.sqliteDbPath).close();
+    closeDatabase(openDatabase(config.sqliteDbPath));
     process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
   },
   migrate,

@@ -1,5 +1,5 @@
 // Explains why the server did not start, for the terminal.
-import { AddonFault, DatabaseRefused } from './pairing/sqlite/database.js';
+import { BindingFault, DatabaseRefused } from './pairing/sqlite/database.js';
 import { ConfigError } from './settings/config.js';
 
 /** A fault of the command line or of a file that it reads. The message is one line; no stack is shown. */
@@ -8,7 +8,7 @@ export class UsageError extends Error {}
 /** Returns lines for the terminal: one for each fault that the user can correct, or the stack of a bug. */
 export function explain(error: unknown): string[] {
   if (error instanceof ConfigError) return [...error.faults];
-  for (const kind of [DatabaseRefused, AddonFault, UsageError]) {
+  for (const kind of [DatabaseRefused, BindingFault, UsageError]) {
     if (error instanceof kind) return [error.message];
   }
   if (error instanceof ListenFault) return [reasonOf(error.cause)];

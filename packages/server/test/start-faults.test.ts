@@ -1,6 +1,6 @@
 // Faults at the start: one line for each fault that the user can correct.
 import { expect, test } from 'vitest';
-import { AddonFault, DatabaseRefused } from '../src/pairing/sqlite/database.js';
+import { BindingFault, DatabaseRefused } from '../src/pairing/sqlite/database.js';
 import { ConfigError } from '../src/settings/config.js';
 import { explain, ListenFault, UsageError } from '../src/start-faults.js';
 
@@ -11,11 +11,9 @@ test.each<[string, unknown, string[]]>([
   ['every fault of the configuration', new ConfigError(['A: x', 'B: y']), ['A: x', 'B: y']],
   ['a refused database', new DatabaseRefused('f.db', 'is damaged'), ['database f.db: is damaged']],
   [
-    'a missing native add-on',
-    new AddonFault(new Error('Could not locate the bindings file. Tried:\n → /x')),
-    [
-      'better-sqlite3: its native add-on is missing; run `npm rebuild better-sqlite3` here, without --ignore-scripts',
-    ],
+    'a binding that cannot be used',
+    new BindingFault('there is no binary for plan9-x64'),
+    ['@photostructure/sqlite: there is no binary for plan9-x64'],
   ],
   ['a wrong command line', new UsageError('unknown command: x'), ['unknown command: x']],
   ['a port in use', listening('EADDRINUSE', { port: 80 }), ['PORT: 80 is already in use']],

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { startChild } from '@couplet/testkit/child-server';
 import { temporaryFolder } from '@couplet/testkit/server';
-import Database from 'better-sqlite3';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, test } from 'vitest';
+import { rows } from '../support/sqlite-files.js';
 
 const ROUNDS = Number(process.env.COUPLET_KILL_ROUNDS ?? 20);
 const WORKERS = 8;
@@ -64,14 +65,12 @@ async function work(url: string, journal: Pairing[]): Promise<void> {
 
 /** Compares the file with the answers. */
 function compare(path: string, journal: readonly Pairing[]): void {
-  const db = new Database(path, { readonly: true });
-  const pendingOf = db.prepare<[string], PendingRow>('SELECT * FROM pendings WHERE joinid = ?');
-  const roomsOf = db.prepare<[string, string], { roomid: string }>(
-    'SELECT roomid FROM rooms WHERE client1 = ? AND client2 = ?',
-  );
+  const db = new DatabaseSync(path, { readOnly: true });
+  const pendingOf = db.prepare('SELECT * FROM pendings WHERE joinid = ?');
+  const roomsOf = db.prepare('SELECT roomid FROM rooms WHERE client1 = ? AND client2 = ?');
   for (const { joinid, client1, client2, steps } of journal) {
     const [create, accept, check] = steps;
-    const pending = pendingOf.get(joinid);
+    const pending: PendingRow | undefined = pendingOf.get(joinid);
     const rooms = roomsOf.all(client1, client2).map(({ roomid }) => roomid);
     // No pairing is half-written: the room and its id in the pending exist together or not at all.
     expect(rooms.length).toBeLessThanOrEqual(1);
@@ -112,9 +111,7 @@ async function killAgainAndAgain(file: string, rounds: number) {
     }
   }
   compare(file, all);
-  const db = new Database(file, { readonly: true });
-  expect(db.pragma('integrity_check', { simple: true })).toBe('ok');
-  db.close();
+  expect(rows(file, 'PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
 }
 
 const counts = { answered: 0, cutOff: 0 };

@@ -1,7 +1,7 @@
 // Creates database files as other versions did, and reads files through separate connections.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import Database from 'better-sqlite3';
+import { DatabaseSync } from '@photostructure/sqlite';
 
 /** The tables as the first server of this API created them, with the columns that it added later. */
 const ORIGINAL_SCHEMA = `
@@ -20,9 +20,12 @@ const ORIGINAL_SCHEMA = `
   CREATE TRIGGER cleanup_expired_on_update AFTER UPDATE ON pendings
     BEGIN DELETE FROM pendings WHERE datetime(exp) <= datetime('now'); END;`;
 
+/** Unlike the default of the binding, waits for locks of a server that uses the file. */
+const WAIT = { timeout: 5000 };
+
 /** Runs SQL on a file, and creates the file if it is missing. */
 export function execute(path: string, sql: string): void {
-  const db = new Database(path);
+  const db = new DatabaseSync(path, WAIT);
   db.exec(sql);
   db.close();
 }
@@ -43,7 +46,7 @@ export function makeOriginalDatabase(path: string): void {
 
 /** Rows of a query, through a read-only connection. */
 export function rows(path: string, sql: string): Record<string, unknown>[] {
-  const db = new Database(path, { readonly: true });
+  const db = new DatabaseSync(path, { ...WAIT, readOnly: true });
   try {
     return db.prepare(sql).all() as Record<string, unknown>[];
   } finally {

@@ -4,7 +4,7 @@
 // copies only rows that were added since, and does not restore a row that was deleted in Redis.
 import { randomBytes } from 'node:crypto';
 import { defineScript, type Redis } from '../../redis/client.js';
-import { openDatabase } from '../sqlite/database.js';
+import { closeDatabase, inTransaction, openDatabase, preparing } from '../sqlite/database.js';
 import type { SecretColumns } from '../sqlite/operations.js';
 import { hashOf, PUT_PENDING, PUT_RECORD, PUT_ROOM } from './scripts.js';
 import { scriptRunner } from './store.js';
@@ -99,10 +99,8 @@ export async function importToRedis(
     ) WITHOUT ROWID`);
     const name = randomBytes(9).toString('base64url');
     const target = String(await redis.write(NAME_TARGET, [`${prefix}{k}target`], [name]));
-    const note = db.prepare('INSERT OR IGNORE INTO migrated VALUES (@target, @kind, @id)');
-    const noteAll = db.transaction((kind: Kind, ids: string[]) => {
-      for (const id of ids) note.run({ target, kind, id });
-    });
+    const prepare = preparing(db);
+    const note = prepare('INSERT OR IGNORE INTO migrated VALUES (@target, @kind, @id)');
 
     const copyAll = async <Row extends { id: string }>(
       kind: Kind,
@@ -111,21 +109,26 @@ export async function importToRedis(
       const counts = { copied: 0, present: 0 };
       // A join code may be used again, with another expiry.
       const noted = kind === 'pendings' ? "id || ' ' || exp" : 'id';
-      const left = db.prepare<object, Row & { noted: string }>(
+      const left = prepare<Row & { noted: string }>(
         `SELECT *, ${noted} AS noted FROM (${SELECTS[kind]}) WHERE NOT EXISTS (
            SELECT 1 FROM migrated WHERE target = @target AND kind = @kind AND migrated.id = noted)
          LIMIT ${PORTION}`,
       );
+      // Rooms do not expire, so their statement has no parameter `now`.
+      const values = {
+        target,
+        kind,
+        ...(kind === 'rooms' ? {} : { now: new Date(now).toISOString() }),
+      };
       for (;;) {
-        const rows = left.all({ target, kind, now: new Date(now).toISOString() });
+        const rows = left.all(values);
         if (rows.length === 0) return counts;
         for (const isNew of await Promise.all(rows.map(each))) {
           counts[isNew === 1 ? 'copied' : 'present'] += 1;
         }
-        noteAll(
-          kind,
-          rows.map((row) => row.noted),
-        );
+        inTransaction(db, () => {
+          for (const { noted } of rows) note.run({ target, kind, id: noted });
+        });
       }
     };
     // Rooms first, so that the room of an accepted pending exists.
@@ -135,6 +138,6 @@ export async function importToRedis(
       records: await copyAll('records', copy.records),
     };
   } finally {
-    db.close();
+    closeDatabase(db);
   }
 }

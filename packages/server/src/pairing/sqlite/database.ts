@@ -8,9 +8,13 @@ import {
   readFileSync,
   statSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { dirname } from 'node:path';
-import Database from 'better-sqlite3';
+import type { DatabaseSyncInstance } from '@photostructure/sqlite';
+
+/** An open database. The binding has the API of `node:sqlite`. */
+export type Database = DatabaseSyncInstance;
 
 /** The file cannot be used as the database. The message is one line for the operator. */
 export class DatabaseRefused extends Error {
@@ -20,37 +24,142 @@ export class DatabaseRefused extends Error {
   }
 }
 
-/** The native add-on of better-sqlite3 cannot be loaded. The message is one line for the operator. */
-export class AddonFault extends Error {
-  constructor(cause: unknown) {
-    const { code, message } = cause as { code?: string; message: string };
-    const what =
-      code !== 'ERR_DLOPEN_FAILED'
-        ? 'its native add-on is missing'
-        : message.includes('NODE_MODULE_VERSION')
-          ? 'its native add-on was built for another version of Node.js'
-          : `its native add-on cannot be loaded on ${platform()}-${arch()}; it may be for another platform`;
-    super(
-      `better-sqlite3: ${what}; run \`npm rebuild better-sqlite3\` here, without --ignore-scripts`,
-      {
-        cause,
-      },
-    );
-    this.name = 'AddonFault';
+/** The SQLite binding cannot be used. The message is one line for the operator. */
+export class BindingFault extends Error {
+  constructor(reason: string, cause?: unknown) {
+    super(`@photostructure/sqlite: ${reason}`, { cause });
+    this.name = 'BindingFault';
   }
 }
 
-/** Loads the add-on by opening a first database. It is not loaded at import, so a server without SQLite needs none. */
-function loadAddon(): void {
-  if (addonLoaded) return;
+type Binding = typeof import('@photostructure/sqlite');
+const require = createRequire(import.meta.url);
+let loaded: Binding | undefined;
+
+/** Loads the binding. It is not loaded at import, because a server with Redis needs no binary for its platform. */
+function loadBinding(): Binding {
+  if (loaded !== undefined) return loaded;
+  let binding: Binding;
   try {
-    keepForever(new Database(':memory:')).close();
-    addonLoaded = true;
+    binding = require('@photostructure/sqlite');
   } catch (error) {
-    throw new AddonFault(error);
+    const { code, message } = error as { code?: string; message: string };
+    const target = `${platform()}-${arch()}`;
+    const reason =
+      code === 'ERR_DLOPEN_FAILED'
+        ? `its binary for ${target} cannot be loaded (${message.split('\n')[0]})`
+        : `there is no binary for ${target}; install the packages again on this machine, or set REDIS_URL`;
+    throw new BindingFault(reason, error);
+  }
+  const db = new binding.DatabaseSync(':memory:');
+  const { version } = db.prepare('SELECT sqlite_version() AS version').get() as { version: string };
+  db.close();
+  refuseOldSqlite(version);
+  loaded = binding;
+  return binding;
+}
+
+/** In earlier versions of SQLite, a checkpoint that resets the WAL can lose the commit of another connection. */
+const OLDEST_SQLITE = '3.51.3';
+
+/** @throws {@link BindingFault} */
+export function refuseOldSqlite(version: string): void {
+  if (version.localeCompare(OLDEST_SQLITE, 'en', { numeric: true }) >= 0) return;
+  throw new BindingFault(`it contains SQLite ${version}; ${OLDEST_SQLITE} or newer is needed`);
+}
+
+/** Opens a connection, without any check of the file. */
+function connect(path: string, readOnly = false): Database {
+  const { DatabaseSync } = loadBinding();
+  return new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
+}
+
+/** A statement with named parameters. */
+export interface Statement<Row> {
+  get(values?: Values): Row | undefined;
+  all(values?: Values): Row[];
+  /** Returns the number of changed rows. */
+  run(values?: Values): number;
+}
+
+type Values = Record<string, string | number | null>;
+
+/**
+ * Returns a function that prepares statements. The binding cuts text at a NUL, so two device ids could become one. A text
+ * with a NUL is therefore bound and stored as a BLOB, which is never equal to a text, and becomes a string again in a row.
+ */
+export const preparing =
+  (db: Database) =>
+  <Row = unknown>(sql: string): Statement<Row> => {
+    const statement = db.prepare(sql);
+    return {
+      get: (values = {}) => textsOf(statement.get(boundOf(values))),
+      all: (values = {}) => statement.all(boundOf(values)).map(textsOf),
+      run: (values = {}) => statement.run(boundOf(values)).changes,
+    };
+  };
+
+function boundOf(values: Values): Record<string, unknown> {
+  let bound: Record<string, unknown> = values;
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value === 'string' && value.includes('\0')) {
+      bound = { ...bound, [name]: Buffer.from(value) };
+    }
+  }
+  return bound;
+}
+
+function textsOf<Row>(row: Row): Row {
+  for (const [name, value] of Object.entries(row ?? {})) {
+    if (value instanceof Uint8Array)
+      Object.assign(row as object, { [name]: decoder.decode(value) });
+  }
+  return row;
+}
+const decoder = new TextDecoder();
+
+/** Runs `work` in a transaction, which an exception rolls back. */
+export function inTransaction(db: Database, work: () => void): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    work();
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
   }
 }
-let addonLoaded = false;
+
+/** SQLite's result codes with an outside cause (lock, disk, damaged file). An error with any other code is a bug. */
+const OUTSIDE_CAUSES: readonly [code: number, name: string, text: string][] = [
+  [5, 'SQLITE_BUSY', 'database is locked'],
+  [6, 'SQLITE_LOCKED', 'database table is locked'],
+  [7, 'SQLITE_NOMEM', 'out of memory'],
+  [8, 'SQLITE_READONLY', 'attempt to write a readonly database'],
+  [10, 'SQLITE_IOERR', 'disk I/O error'],
+  [11, 'SQLITE_CORRUPT', 'database disk image is malformed'],
+  [13, 'SQLITE_FULL', 'database or disk is full'],
+  [14, 'SQLITE_CANTOPEN', 'unable to open database file'],
+  [15, 'SQLITE_PROTOCOL', 'locking protocol'],
+  [26, 'SQLITE_NOTADB', 'file is not a database'],
+];
+
+/** Returns the name of an SQLite error's result code, or undefined if the error has no outside cause. */
+export function outsideCause(error: unknown): string | undefined {
+  const { code, message } = error as { code?: unknown; message?: string };
+  if (code !== 'ERR_SQLITE_ERROR') return undefined;
+  const errcode = errcodeOf(error);
+  // Errors of the binding's `all()` have no `errcode`, only SQLite's text.
+  const [, name] =
+    OUTSIDE_CAUSES.find(([known, , text]) =>
+      errcode === undefined ? message === text : (errcode & 0xff) === known,
+    ) ?? [];
+  return name;
+}
+
+/** The extended result code of an SQLite error; its lower 8 bits are the result code. */
+export const errcodeOf = (error: unknown): number | undefined =>
+  (error as { errcode?: number }).errcode;
 
 const SCHEMA_FOLDER = new URL('../../../schema/', import.meta.url);
 
@@ -68,11 +177,11 @@ export const BUSY_TIMEOUT_MS = 250;
  * files are accessible only to the user of this process, because they hold live join codes and room ids.
  *
  * @throws {@link DatabaseRefused} if the file is not a Couplet database or cannot be written; it is then unchanged
- * @throws {@link AddonFault} if better-sqlite3 cannot be loaded
+ * @throws {@link BindingFault} if the SQLite binding cannot be used
  */
-export function openDatabase(path: string): Database.Database {
+export function openDatabase(path: string): Database {
   const inMemory = path === ':memory:';
-  loadAddon();
+  loadBinding();
   try {
     if (!inMemory) {
       makeFolder(dirname(path));
@@ -80,7 +189,7 @@ export function openDatabase(path: string): Database.Database {
       refuseForeign(path);
       closeToOthers(path);
     }
-    const db = keepForever(new Database(path, { timeout: BUSY_TIMEOUT_MS }));
+    const db = connect(path);
     try {
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
       migrate(db, path);
@@ -92,8 +201,22 @@ export function openDatabase(path: string): Database.Database {
   } catch (error) {
     if (error instanceof DatabaseRefused) throw error;
     const { code } = error as { code?: string };
-    throw new DatabaseRefused(path, REASONS[code ?? ''] ?? `cannot be opened (${code})`, error);
+    const reason = REASONS[outsideCause(error) ?? code ?? ''];
+    throw new DatabaseRefused(path, reason ?? `cannot be opened (${code})`, error);
   }
+}
+
+/**
+ * Closes a database and empties its WAL. SQLite does that itself only when it closes the files, and the binding leaves
+ * them open until all statements are garbage-collected. A backup that is put in place of the file must not meet an old WAL.
+ */
+export function closeDatabase(db: Database): void {
+  try {
+    db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  } catch {
+    // The disk is full, or the file is damaged. SQLite reads the WAL at the next start.
+  }
+  db.close();
 }
 
 /**
@@ -167,30 +290,14 @@ export function requireSame(path: string, identity: Identity): void {
   if (identify(path).some((file, n) => file !== identity[n])) throw new DatabaseGone();
 }
 
-const kept: unknown[] = [];
-
-/**
- * Keeps a database or statement from the garbage collector, a few dozen objects per opened database. From Node 24.19 on,
- * collecting one aborts the process: better-sqlite3 before 13 (which needs Node 22) fails an assertion of
- * `node::ObjectWrap`. Use {@link readPragma} or `db.exec()`, because each `db.pragma()` creates another statement.
- */
-export function keepForever<T>(object: T): T {
-  kept.push(object);
-  return object;
-}
-
-const readPragma = (db: Database.Database, name: string): unknown =>
-  keepForever(db.prepare(`PRAGMA ${name}`))
-    .pluck()
-    .get();
+const readPragma = (db: Database, name: string): unknown =>
+  Object.values(db.prepare(`PRAGMA ${name}`).get() as object)[0];
 
 const REASONS: Record<string, string | undefined> = {
   SQLITE_NOTADB: 'is not a SQLite database',
   SQLITE_CORRUPT: 'is damaged',
   SQLITE_CANTOPEN: 'cannot be opened; is the folder writable?',
-  SQLITE_CANTOPEN_ISDIR: 'is a folder',
   SQLITE_READONLY: 'is read-only',
-  SQLITE_READONLY_DIRECTORY: 'is in a folder that is not writable',
   SQLITE_BUSY: 'is locked by another process',
   SQLITE_FULL: 'does not fit: the disk is full',
   EACCES: 'is in a folder that is not writable',
@@ -206,36 +313,40 @@ const REASONS: Record<string, string | undefined> = {
  * exception: if the last process was killed within a transaction, the file cannot be read until SQLite has rolled that
  * transaction back.
  */
-function refuseForeign(path: string, readonly = true): void {
+function refuseForeign(path: string, readOnly = true): void {
   const file = statSync(path, { throwIfNoEntry: false });
   if (file?.isDirectory()) throw new DatabaseRefused(path, 'is a folder');
   if ((file?.size ?? 0) === 0) return;
-  const db = keepForever(new Database(path, { readonly, timeout: BUSY_TIMEOUT_MS }));
+  const db = connect(path, readOnly);
   try {
     refuseNewer(db, path);
     const id = readPragma(db, 'application_id');
     if (id !== 0 && id !== APPLICATION_ID) {
       throw new DatabaseRefused(path, 'belongs to another application');
     }
-    const tables = keepForever(
-      db.prepare<[], string>(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
-      ),
-    )
-      .pluck()
-      .all();
+    const tables = namesOf(
+      db,
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    );
     if (tables.length > 0 && !tables.some((table) => table in REQUIRED_COLUMNS)) {
       throw new DatabaseRefused(path, 'belongs to another application');
     }
     for (const table of tables) refuseOtherColumns(db, path, table);
   } catch (error) {
-    const { code } = error as { code?: string };
-    if (!readonly || !/^SQLITE_READONLY_(ROLLBACK|RECOVERY)$/.test(code ?? '')) throw error;
+    if (!readOnly || !NEEDS_ROLLBACK.includes(errcodeOf(error) ?? 0)) throw error;
     refuseForeign(path, false);
   } finally {
     db.close();
   }
 }
+
+/** SQLITE_READONLY_RECOVERY and SQLITE_READONLY_ROLLBACK. */
+const NEEDS_ROLLBACK: readonly number[] = [8 | (1 << 8), 8 | (3 << 8)];
+
+const namesOf = (db: Database, select: string, values = {}): string[] =>
+  preparing(db)<{ name: string }>(select)
+    .all(values)
+    .map(({ name }) => name);
 
 /** The columns that each published table must have. Further columns are allowed. */
 const REQUIRED_COLUMNS: Record<string, readonly string[] | undefined> = {
@@ -243,10 +354,8 @@ const REQUIRED_COLUMNS: Record<string, readonly string[] | undefined> = {
   rooms: ['roomid', 'client1', 'client2'],
 };
 
-function refuseOtherColumns(db: Database.Database, path: string, table: string): void {
-  const columns = keepForever(db.prepare<[string], string>('SELECT name FROM pragma_table_info(?)'))
-    .pluck()
-    .all(table);
+function refuseOtherColumns(db: Database, path: string, table: string): void {
+  const columns = namesOf(db, 'SELECT name FROM pragma_table_info(@table)', { table });
   const missing = REQUIRED_COLUMNS[table]?.find((column) => !columns.includes(column));
   if (missing !== undefined) {
     throw new DatabaseRefused(
@@ -260,9 +369,9 @@ const MIGRATIONS = readdirSync(SCHEMA_FOLDER)
   .filter((name) => /^\d{3}-.*\.sql$/.test(name))
   .sort();
 
-const versionOf = (db: Database.Database) => readPragma(db, 'user_version') as number;
+const versionOf = (db: Database) => readPragma(db, 'user_version') as number;
 
-function refuseNewer(db: Database.Database, path: string): void {
+function refuseNewer(db: Database, path: string): void {
   const version = versionOf(db);
   if (version > MIGRATIONS.length) {
     throw new DatabaseRefused(path, `was made by a newer version (schema ${version})`);
@@ -270,14 +379,14 @@ function refuseNewer(db: Database.Database, path: string): void {
 }
 
 /** Applies `schema/NNN-*.sql` from the file's version on, in one transaction, so a failed start changes nothing. */
-function migrate(db: Database.Database, path: string): void {
+function migrate(db: Database, path: string): void {
   if (versionOf(db) === MIGRATIONS.length) return;
-  db.transaction(() => {
+  inTransaction(db, () => {
     // Checked again under the lock, because another process may have migrated in the meantime.
     refuseNewer(db, path);
     for (const name of MIGRATIONS.slice(versionOf(db))) {
       db.exec(readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8'));
     }
     db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
-  }).immediate();
+  });
 }

@@ -2,16 +2,20 @@
 //
 // Calls that only read are answered first, without a transaction. The others share one `COMMIT` and therefore one fsync.
 // A call that fails is rolled back alone; if the commit fails, all its calls fail.
-import type Database from 'better-sqlite3';
 import { Unavailable } from '../../base/failures.js';
 import type { StoreLimits } from '../store.js';
 import {
   BUSY_TIMEOUT_MS,
+  closeDatabase,
+  type Database,
+  errcodeOf,
   type Identity,
   identify,
-  keepForever,
   openDatabase,
+  outsideCause,
+  preparing,
   requireSame,
+  type Statement,
 } from './database.js';
 import { type OperationName, type Operations, sqliteOperations } from './operations.js';
 
@@ -51,9 +55,12 @@ export type AnyRead = (...args: readonly unknown[]) => { outcome: unknown } | un
 
 /** Runs groups of calls on a database. */
 export class GroupCommit {
-  readonly #db: Database.Database;
+  readonly #db: Database;
   readonly #operations: Operations;
-  readonly #statements: Record<'begin' | 'commit' | 'rollback' | 'save' | 'undo' | 'release', Run>;
+  readonly #statements: Record<
+    'begin' | 'commit' | 'rollback' | 'save' | 'undo' | 'release',
+    Statement<never>
+  >;
   /** Throws while the files at the path are not those that were opened. */
   readonly #requireFiles: () => void;
   #filesGone = false;
@@ -70,7 +77,7 @@ export class GroupCommit {
     const files = identity ?? identify(path);
     this.#requireFiles = path === ':memory:' ? () => {} : () => requireSame(path, files);
     this.#operations = sqliteOperations(this.#db, limits);
-    const prepare = (sql: string): Run => keepForever(this.#db.prepare<[]>(sql));
+    const prepare = preparing(this.#db);
     this.#statements = {
       begin: prepare('BEGIN IMMEDIATE'),
       commit: prepare('COMMIT'),
@@ -100,7 +107,7 @@ export class GroupCommit {
   }
 
   close(): void {
-    this.#db.close();
+    closeDatabase(this.#db);
   }
 
   /** After files were missing, checks for them before each group, because a moved file may be moved back. */
@@ -141,7 +148,7 @@ export class GroupCommit {
       Object.assign(kept, before);
       changed.length = 0;
       try {
-        if (this.#db.inTransaction) rollback.run();
+        if (this.#db.isTransaction) rollback.run();
       } catch {
         // The next group then cannot begin, and fails with the reason.
       }
@@ -163,7 +170,7 @@ export class GroupCommit {
       return { outcome };
     } catch (error) {
       // After some errors, such as a full disk, SQLite itself rolls back the whole transaction.
-      if (!this.#db.inTransaction) throw error;
+      if (!this.#db.isTransaction) throw error;
       undo.run();
       release.run();
       Object.assign(kept, before);
@@ -176,7 +183,7 @@ export class GroupCommit {
    * Begins a transaction. While another process holds the lock for long, one group per second waits for it and all
    * others fail at once. Otherwise the waits of many groups would add up and delay reads.
    */
-  #waitForLock(begin: Run): void {
+  #waitForLock(begin: Statement<never>): void {
     if (this.#noWaitUntil !== undefined && performance.now() >= this.#noWaitUntil) {
       this.#noWaitUntil = undefined;
       this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
@@ -184,8 +191,7 @@ export class GroupCommit {
     try {
       begin.run();
     } catch (error) {
-      const { code } = error as { code?: unknown };
-      if (this.#noWaitUntil === undefined && String(code).startsWith('SQLITE_BUSY')) {
+      if (this.#noWaitUntil === undefined && outsideCause(error) === 'SQLITE_BUSY') {
         this.#noWaitUntil = performance.now() + NO_WAIT_MS;
         this.#db.exec('PRAGMA busy_timeout = 0');
       }
@@ -194,17 +200,21 @@ export class GroupCommit {
   }
 }
 
-type Run = { run(): unknown };
-
-/** Codes of SQLite errors with an outside cause (lock, disk, damaged file). Any other error is a bug. */
-const OUTSIDE_REASONS =
-  /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PROTOCOL|NOMEM|CORRUPT|NOTADB)/;
-
 export function failureOf(thrown: unknown): Failure {
   const isOutage = thrown instanceof Unavailable;
   const error = (isOutage ? thrown.cause : thrown) as Error & { code?: unknown };
-  const { name, message, code, stack } = error;
-  return { isOutage: isOutage || OUTSIDE_REASONS.test(String(code)), name, message, code, stack };
+  const { name, message, stack } = error;
+  const cause = outsideCause(error);
+  const errcode = errcodeOf(error) ?? 0;
+  // An extended code is added, because it tells a failed write from a failed sync: https://sqlite.org/rescode.html
+  const sqliteCode = cause && errcode > 0xff ? `${cause}_${errcode}` : cause;
+  return {
+    isOutage: isOutage || cause !== undefined,
+    name,
+    message,
+    code: sqliteCode ?? error.code,
+    stack,
+  };
 }
 
 /** Restores the error from a failure. */

@@ -4,7 +4,6 @@
 // An operation runs within a transaction that group-commit.ts begins and ends. A read runs without a transaction, so it
 // waits for no commit. It returns undefined if the call needs a write.
 import { createHmac, randomBytes } from 'node:crypto';
-import type Database from 'better-sqlite3';
 import {
   type DeleteProofs,
   DeleteRule,
@@ -30,7 +29,7 @@ import {
   type StoreLimits,
   USE_GRANULARITY_MS,
 } from '../store.js';
-import { keepForever } from './database.js';
+import { type Database, preparing } from './database.js';
 
 export type OperationName = Exclude<keyof PairingStore, 'failedGuesses' | 'onChange' | 'close'>;
 
@@ -93,22 +92,16 @@ const waiting = ({ exp }: PendingRow): CheckOutcome => ({
   expiresAt: Date.parse(exp),
 });
 
-/** A statement with named parameters. */
-type Statement<Row = unknown> = Database.Statement<[object], Row>;
-
-const preparing =
-  (db: Database.Database) =>
-  <Row = unknown>(sql: string): Statement<Row> =>
-    keepForever(db.prepare<[object], Row>(sql));
-
-function preparingCount(db: Database.Database) {
+function preparingCount(db: Database) {
   const prepare = preparing(db);
-  return (select: string): Statement<number> =>
-    prepare<number>(`SELECT count(*) FROM (${select})`).pluck();
+  return (select: string) => {
+    const count = prepare<{ n: number }>(`SELECT count(*) AS n FROM (${select})`);
+    return (values = {}): number => count.get(values)?.n ?? 0;
+  };
 }
 
 /** Reads of rows, shared by the reads and the operations. */
-function rowReads(db: Database.Database) {
+function rowReads(db: Database) {
   const prepare = preparing(db);
   const findPending = prepare<PendingRow>(
     'SELECT client1, client2, exp, secret1, proved1 FROM pendings WHERE joinid = @joinCode AND exp > @now',
@@ -173,22 +166,18 @@ function readsOf(rows: RowReads, { roomIdleMs }: Pick<StoreLimits, 'roomIdleMs'>
 }
 
 /** The reads alone, for a read-only connection. */
-export const sqliteReads = (
-  db: Database.Database,
-  limits: Pick<StoreLimits, 'roomIdleMs'>,
-): Reads => readsOf(rowReads(db), limits);
+export const sqliteReads = (db: Database, limits: Pick<StoreLimits, 'roomIdleMs'>): Reads =>
+  readsOf(rowReads(db), limits);
 
-export function sqliteOperations(db: Database.Database, limits: StoreLimits): Operations {
+export function sqliteOperations(db: Database, limits: StoreLimits): Operations {
   const prepare = preparing(db);
   const prepareCount = preparingCount(db);
   const rows = rowReads(db);
   const { recall, pendingOf, find } = rows;
   const changed: string[] = [];
-  const countRooms = prepareCount('SELECT 1 FROM rooms');
-  const countRecords = prepareCount('SELECT 1 FROM idempotency');
   const kept = {
-    rooms: countRooms.get({}) as number,
-    records: countRecords.get({}) as number,
+    rooms: prepareCount('SELECT 1 FROM rooms')(),
+    records: prepareCount('SELECT 1 FROM idempotency')(),
   };
 
   const record = prepare(
@@ -229,7 +218,7 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     `SELECT 1 FROM pendings WHERE origin = @origin AND exp > @now AND joinid <> @joinCode LIMIT ${limits.pendingsPerAddress}`,
   );
   /** Changes no row if the code is live for another device, is accepted, or needs the secret of its creator. */
-  const insertPending = prepare<string>(`
+  const insertPending = prepare(`
     INSERT INTO pendings (joinid, client1, exp, origin, secret1, proved1)
     VALUES (@joinCode, @client1, @exp, @origin, @secret1, @proved1)
     ON CONFLICT (joinid) DO UPDATE
@@ -238,12 +227,13 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     WHERE pendings.exp <= @now
        OR (pendings.client1 = excluded.client1 AND pendings.client2 IS NULL
            AND pendings.proved1 <= excluded.proved1)
-    RETURNING joinid`).pluck();
+    RETURNING joinid`);
   const create = (pending: NewPending, now: number): CreateOutcome => {
     const { joinCode, client1, expiresAt, address, secret, proof } = pending;
-    const values = { joinCode, client1, now: iso(now), origin: originOf(address) };
-    const ofDevice = countOfDevice.get(values) as number;
-    const ofOrigin = countOfOrigin.get(values) as number;
+    const origin = originOf(address);
+    const values = { joinCode, now: iso(now) };
+    const ofDevice = countOfDevice({ ...values, client1 });
+    const ofOrigin = countOfOrigin({ ...values, origin });
     if (ofDevice >= limits.pendingsPerDevice || ofOrigin >= limits.pendingsPerAddress) {
       return { kind: 'too_many' };
     }
@@ -259,6 +249,8 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     }
     const row = {
       ...values,
+      client1,
+      origin,
       exp: iso(expiresAt),
       secret1: secretHash(own),
       proved1: own === proof ? 1 : 0,
@@ -295,9 +287,9 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     return { kind: pending.client1 === client2 ? 'own_code' : 'conflict' };
   };
 
-  const collectPending = prepare<string | null>(
+  const collectPending = prepare<{ roomid: string | null }>(
     'DELETE FROM pendings WHERE joinid = @joinCode AND client1 = @client1 AND client2 IS NOT NULL RETURNING roomid',
-  ).pluck();
+  );
   const provePending = prepare('UPDATE pendings SET proved1 = 1 WHERE joinid = @joinCode');
   const proveRoom = prepare(`
     UPDATE rooms
@@ -316,7 +308,7 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
       if (isProof && proved1 === 0) provePending.run({ joinCode });
       return waiting(pending);
     }
-    const roomId = collectPending.get({ joinCode, client1 });
+    const roomId = collectPending.get({ joinCode, client1 })?.roomid;
     if (roomId && isProof) proveRoom.run({ roomId, deviceId: client1 });
     // A room that was deleted or swept before its creator asked leads nowhere.
     const isThere = roomId && find(roomId, 0, 0).room !== undefined;
@@ -349,15 +341,15 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     const { room } = find(roomId, 0, 0);
     if (room === undefined) return 'absent';
     if (!mayDelete(room, proofs)) return 'forbidden';
-    kept.rooms -= removeRoom.run({ roomId }).changes;
+    kept.rooms -= removeRoom.run({ roomId });
     return 'deleted';
   };
 
-  const purgePendings = prepare<string>(`
+  const purgePendings = prepare<{ joinid: string }>(`
     DELETE FROM pendings
     WHERE (client1 = @deviceId OR client2 = @deviceId) AND proved1 = 0 AND NOT EXISTS (
       SELECT 1 FROM rooms WHERE rooms.roomid = pendings.roomid AND (proved1 = 1 OR proved2 = 1))
-    RETURNING joinid`).pluck();
+    RETURNING joinid`);
   const purgeRooms = prepare(`
     DELETE FROM rooms
     WHERE (client1 = @deviceId OR client2 = @deviceId) AND proved1 = 0 AND proved2 = 0`);
@@ -386,7 +378,9 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
     // Each id is bound by itself: a list passed as JSON would be cut at a NUL, and could match another device's id.
     for (const deviceId of deviceIds) {
       // Pendings first, because their rooms decide whether they may be deleted.
-      if (!rule.isRequired) codes.push(...purgePendings.all({ deviceId }));
+      if (!rule.isRequired) {
+        for (const { joinid } of purgePendings.all({ deviceId })) codes.push(joinid);
+      }
       for (const row of pendingsOf.all({ deviceId })) {
         const { joinCode, secret1, proved1, roomSecret1, roomSecret2, roomProved } = row;
         const kept1 = secretOf(secret1 ?? roomSecret1, Math.max(proved1, roomProved ?? 0));
@@ -395,10 +389,10 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
           codes.push(joinCode);
         } else keptCodes.add(joinCode);
       }
-      if (!rule.isRequired) roomsDeleted += purgeRooms.run({ deviceId }).changes;
+      if (!rule.isRequired) roomsDeleted += purgeRooms.run({ deviceId });
       for (const { roomId, ...row } of roomsOf.all({ deviceId })) {
         if (rule.allows(secretOf(row.secret1, row.proved1), secretOf(row.secret2, row.proved2))) {
-          roomsDeleted += removeRoom.run({ roomId }).changes;
+          roomsDeleted += removeRoom.run({ roomId });
         } else keptRooms.add(roomId);
       }
     }
@@ -419,18 +413,18 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
   const startUse = prepare('UPDATE rooms SET used_at = @now WHERE used_at IS NULL');
   const sweepRooms = prepare('DELETE FROM rooms WHERE used_at < @before');
   const sweep = (now: number) => {
-    const pendings = sweepPendings.run({ now: iso(now) }).changes;
-    kept.records -= sweepRecords.run({ now: iso(now) }).changes;
+    const pendings = sweepPendings.run({ now: iso(now) });
+    kept.records -= sweepRecords.run({ now: iso(now) });
     if (limits.roomIdleMs === 0) return { pendings, rooms: 0 };
     startUse.run({ now: iso(now) });
-    const swept = sweepRooms.run({ before: iso(now - limits.roomIdleMs) }).changes;
+    const swept = sweepRooms.run({ before: iso(now - limits.roomIdleMs) });
     kept.rooms -= swept;
     return { pendings, rooms: swept };
   };
 
   const countPendings = prepareCount('SELECT 1 FROM pendings');
   const counts = () => ({
-    pendings: countPendings.get({}) as number,
+    pendings: countPendings(),
     rooms: kept.rooms,
     idempotencyRecords: kept.records,
   });
@@ -454,7 +448,7 @@ export function sqliteOperations(db: Database.Database, limits: StoreLimits): Op
       cancel: (joinCode, client1, now, once, proof) =>
         run(once, now, () => cancel(joinCode, client1, now, proof)),
       findRoom,
-      prove: (roomId, deviceId) => proveRoom.run({ roomId, deviceId }).changes > 0,
+      prove: (roomId, deviceId) => proveRoom.run({ roomId, deviceId }) > 0,
       deleteRoom: (roomId, proofs = NO_PROOFS) => deleteRoom(roomId, proofs),
       purge: (deviceIds, now, once, proofs = NO_PROOFS) =>
         run(once, now, () => purge(deviceIds, proofs)),

@@ -16,9 +16,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeWith } from '@couplet/testkit/components';
 import { temporaryFolder } from '@couplet/testkit/server';
-import Database from 'better-sqlite3';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, test } from 'vitest';
-import { DatabaseRefused, openDatabase } from '../../../src/pairing/sqlite/database.js';
+import {
+  closeDatabase,
+  DatabaseRefused,
+  openDatabase,
+  refuseOldSqlite,
+} from '../../../src/pairing/sqlite/database.js';
 import { openSqliteStore } from '../../../src/pairing/sqlite/store.js';
 import { execute, fingerprint, makeOriginalDatabase, rows } from '../../support/sqlite-files.js';
 import { accept, create, purge } from '../../support/store-calls.js';
@@ -26,7 +31,7 @@ import { accept, create, purge } from '../../support/store-calls.js';
 const folder = temporaryFolder();
 let files = 0;
 const newFile = () => join(folder, `${++files}.db`);
-const open = (path: string) => openDatabase(path).close();
+const open = (path: string) => closeDatabase(openDatabase(path));
 const INIT_SQL = fileURLToPath(new URL('../../../../../scripts/init-db.sql', import.meta.url));
 const NOW = Date.UTC(2099, 0, 1);
 const schemaOf = (path: string) => rows(path, 'SELECT * FROM sqlite_master ORDER BY name');
@@ -84,15 +89,19 @@ test('an empty file is accepted', () => {
 
 test('WAL and synchronous=FULL are in force', () => {
   const db = openDatabase(newFile());
-  expect(db.pragma('journal_mode', { simple: true })).toBe('wal');
-  expect(db.pragma('synchronous', { simple: true })).toBe(2);
+  expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+  expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
   db.close();
 });
 
 test('opening again changes nothing', () => {
   const path = newFile();
   open(path);
-  execute(path, "INSERT INTO rooms (roomid, client1, client2) VALUES ('r', 'a', 'b')");
+  execute(
+    path,
+    `INSERT INTO rooms (roomid, client1, client2) VALUES ('r', 'a', 'b');
+    PRAGMA wal_checkpoint(TRUNCATE)`,
+  );
   const before = [schemaOf(path), rows(path, 'SELECT * FROM rooms')];
   const bytes = fingerprint(path);
   open(path);
@@ -154,6 +163,29 @@ test('a database of the first server can be used', async () => {
   await store.close();
 });
 
+test('a device id with a NUL that an earlier version stored as text is kept', async () => {
+  const path = newFile();
+  makeOriginalDatabase(path);
+  execute(
+    path,
+    `INSERT INTO rooms (roomid, client1, client2) VALUES ('nul', 'A' || char(0) || 'x', 'B');
+    INSERT INTO pendings (joinid, client1, exp)
+      VALUES ('000004', 'A' || char(0) || 'x', '2100-01-01T00:00:00.000Z')`,
+  );
+  const store = openSqliteStore(path);
+  expect(await store.findRoom('nul', NOW)).toMatchObject({ client1: 'A\0x', client2: 'B' });
+  expect(await store.check('000004', 'A', NOW)).toEqual({ kind: 'not_found_or_expired' });
+  expect(await store.check('000004', 'A\0x', NOW)).toMatchObject({ kind: 'waiting' });
+  expect(await purge(store, ['A\0x'])).toEqual({ roomsDeleted: 1, pendingsDeleted: 1 });
+  await store.close();
+});
+
+test('a version of SQLite that can lose commits is refused', () => {
+  expect(() => refuseOldSqlite('3.51.2')).toThrow(/SQLite 3\.51\.2; 3\.51\.3 or newer is needed/);
+  expect(() => refuseOldSqlite('3.9.0')).toThrow();
+  for (const version of ['3.51.3', '3.53.0', '3.100.0', '4.0.0']) refuseOldSqlite(version);
+});
+
 test('a code that expired while no server ran stays expired', async () => {
   const path = newFile();
   makeOriginalDatabase(path);
@@ -171,10 +203,9 @@ test('a database whose process was killed within a transaction opens without tha
   const path = newFile();
   makeOriginalDatabase(path);
   const interrupted = `${path}.interrupted`;
-  const db = new Database(path);
+  const db = new DatabaseSync(path);
   // With such a small cache, pages are written to the file before the transaction ends, as in a long transaction.
-  db.pragma('cache_size = 1');
-  db.pragma('cache_spill = 1');
+  db.exec('PRAGMA cache_size = 1; PRAGMA cache_spill = 1');
   db.exec(`BEGIN; UPDATE rooms SET client1 = 'undone';
     WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500)
     INSERT INTO rooms (roomid, client1, client2) SELECT i, hex(randomblob(100)), 'b' FROM n`);
@@ -240,7 +271,9 @@ test('a database of a newer version is refused', () => {
 
 test('a truncated and a damaged database are refused', () => {
   const [truncated, damaged, header] = [newFile(), newFile(), newFile()];
-  for (const path of [truncated, damaged, header]) open(path);
+  const whole = newFile();
+  open(whole);
+  for (const path of [truncated, damaged, header]) copyFileSync(whole, path);
   truncateSync(truncated, statSync(truncated).size / 2);
   expectRefusal(truncated, /is damaged/);
   const garble = (path: string, from: number, length: number) => {

@@ -8,11 +8,11 @@ import { describeWith } from '@couplet/testkit/components';
 import { startServer, temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../../src/base/failures.js';
-import { openDatabase } from '../../../src/pairing/sqlite/database.js';
+import { closeDatabase, openDatabase } from '../../../src/pairing/sqlite/database.js';
 import { openSqliteStore } from '../../../src/pairing/sqlite/store.js';
 import { pairingStoreContract } from '../../contract/pairing-store.js';
 import { execute, rows } from '../../support/sqlite-files.js';
-import { accept, create } from '../../support/store-calls.js';
+import { accept, create, purge } from '../../support/store-calls.js';
 
 const folder = temporaryFolder();
 let files = 0;
@@ -117,7 +117,11 @@ describe('the triggers', () => {
         .map((offset, n) => `('${n}', 'a', '${new Date(Date.now() + offset).toISOString()}')`)
         .join(', ')}`,
     );
-    const left = () => db.prepare('SELECT joinid FROM pendings').pluck().all();
+    const left = () =>
+      db
+        .prepare('SELECT joinid FROM pendings')
+        .all()
+        .map(({ joinid }) => joinid);
     return { db, left };
   };
 
@@ -245,7 +249,8 @@ describeWith(['sqlite3'], 'a database locked by another process', () => {
 
 test('a file that is damaged under the running server is an outage, not a bug', async () => {
   const path = newFile();
-  openDatabase(path).close();
+  // Otherwise the WAL could still have the pages.
+  closeDatabase(openDatabase(path));
   const store = openSqliteStore(path);
   onTestFinished(() => store.close());
   // All pages after the first, which holds the schema.
@@ -253,6 +258,7 @@ test('a file that is damaged under the running server is an outage, not a bug', 
   writeSync(file, Buffer.alloc(statSync(path).size - 4096, 0xa5), 0, undefined, 4096);
   closeSync(file);
   await expect(store.check('000001', 'a', NOW)).rejects.toThrow(Unavailable);
+  await expect(purge(store, ['a'])).rejects.toThrow(Unavailable);
 });
 
 test('an error that is not an outage is passed on unchanged', async () => {
