@@ -3,14 +3,13 @@ import { parseArgs } from 'node:util';
 import { CORES } from './conductor/children.js';
 import type { Scale } from './conductor/contest.js';
 import { pinSelf } from './conductor/cores.js';
-import { describeMachine } from './conductor/machine.js';
+import { describeMachine, makeWorkFolder } from './conductor/machine.js';
 import { ROOT } from './conductor/specs.js';
 import { judge } from './goals.js';
 import { writePaper } from './report/paper.js';
 import { type Results, readResults, writeResults } from './report/results.js';
 import { rowText } from './report/terminal.js';
 import { BY_NAME_ONLY, SCENARIO_NAMES, SCENARIOS, type ScenarioName } from './scenarios/all.js';
-import { makeWorkFolder } from './work-folder.js';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,

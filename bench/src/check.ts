@@ -2,15 +2,14 @@
 import { CORES } from './conductor/children.js';
 import type { Scale } from './conductor/contest.js';
 import { pinSelf } from './conductor/cores.js';
-import type { Row } from './figures/row.js';
-import { median } from './figures/statistics.js';
+import { makeWorkFolder } from './conductor/machine.js';
+import { median, type Row } from './figures/row.js';
 import { GOALS, type Goal, hasFallen, noiseOf } from './goals.js';
 import { judgeable } from './judgeable.js';
 import { shown } from './report/numbers.js';
 import { rowText } from './report/terminal.js';
 import { type ForwardCase, forwardClosed } from './scenarios/forward.js';
 import { pairingBy } from './scenarios/pairing.js';
-import { makeWorkFolder } from './work-folder.js';
 
 const CASES: readonly ForwardCase[] = [
   { pairs: 100, frame: 'candidate', inFlight: 1 },

@@ -1,6 +1,5 @@
 // Selects the ratios of a row that are valid although other processes compete for the same cores. Pure.
-import { type Figure, type Row, ratiosOf, type ServerName } from './figures/row.js';
-import { roundRatios } from './figures/statistics.js';
+import { type Figure, type Row, ratiosOf, roundRatios, type ServerName } from './figures/row.js';
 
 /** Beyond this share of time without its core, a round mainly measures the other processes. */
 const CROWDED = 0.1;

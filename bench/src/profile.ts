@@ -1,19 +1,20 @@
-// npm run bench:profile: CPU profiles of the server while it forwards, pairs and accepts a storm, as flame graphs.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+// npm run bench:profile: CPU profiles of the server while it forwards, pairs and accepts a storm, and their largest costs.
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CORES } from './conductor/children.js';
+import { at } from './conductor/contest.js';
 import { pinSelf } from './conductor/cores.js';
 import { Generator } from './conductor/generator.js';
+import { makeWorkFolder } from './conductor/machine.js';
 import { startServer } from './conductor/server.js';
 import { couplet, ROOT } from './conductor/specs.js';
-import type { Job } from './load/job.js';
-import { type Call, callTree, largestCosts } from './profile/cpu-profile.js';
-import { flameGraph } from './profile/flame-graph.js';
+import type { Job, Server } from './load/job.js';
 import { replacePart } from './report/paper.js';
+import { type CpuProfile, largestCosts } from './report/profile.js';
 import { fitting } from './scenarios/open-files.js';
+import { pairingJob } from './scenarios/pairing.js';
 import { CLIENTS } from './scenarios/storm.js';
-import { makeWorkFolder } from './work-folder.js';
 
 const { values: options } = parseArgs({
   options: { seconds: { type: 'string', default: '4' }, out: { type: 'string' } },
@@ -25,7 +26,7 @@ const SAMPLE_EVERY_US = 200;
 
 const STORMING = fitting(CLIENTS).count;
 
-type JobOf = (at: { port: number; pid: number }) => Job;
+type JobOf = (at: Server) => Job;
 
 const HOT_PATHS: Record<string, { title: string; job: JobOf }> = {
   forward: {
@@ -42,7 +43,7 @@ const HOT_PATHS: Record<string, { title: string; job: JobOf }> = {
   },
   pairing: {
     title: 'Pairing, 32 clients',
-    job: (at) => ({ kind: 'pairing', flow: 'pairing', clients: 32, flowsPerSecond: 0, ...at }),
+    job: pairingJob(32),
   },
   storm: {
     title: `${STORMING} clients connect and join at once`,
@@ -59,22 +60,24 @@ const HOT_PATHS: Record<string, { title: string; job: JobOf }> = {
 
 if (CORES !== null) pinSelf(CORES);
 const workFolder = makeWorkFolder();
-const out = options.out ?? `${ROOT}docs/performance`;
+// The browser's developer tools show the profiles as flame graphs.
+const out = options.out ?? `${ROOT}data/profiles`;
 mkdirSync(out, { recursive: true });
 for (const [name, { title, job }] of Object.entries(HOT_PATHS)) {
-  const tree = await profiled(join(workFolder, name), job);
-  writeFileSync(join(out, `flame-${name}.svg`), flameGraph(title, tree));
-  const costs = largestCosts(tree).slice(0, TOLD);
+  const costs = (
+    await profiled(join(workFolder, name), join(out, `${name}.cpuprofile`), job)
+  ).slice(0, TOLD);
   const lines = costs.map((cost) =>
     `${(cost.share * 100).toFixed(1).padStart(5)} %  ${cost.name}  ${cost.place}`.trimEnd(),
   );
   process.stdout.write(`\n${title}: largest costs by self time\n${lines.join('\n')}\n`);
   if (options.out === undefined) writeCosts(name, title, lines);
 }
+process.stdout.write(`\nThe profiles are in ${out}\n`);
 process.exit(0);
 
-/** The server's calls during the measurement, without its start and its end. */
-async function profiled(folder: string, job: JobOf): Promise<Call> {
+/** The costs during the measurement, without the start of the server and its end. */
+async function profiled(folder: string, copy: string, job: JobOf) {
   const spec = couplet([
     '--cpu-prof',
     `--cpu-prof-dir=${folder}`,
@@ -83,7 +86,7 @@ async function profiled(folder: string, job: JobOf): Promise<Call> {
   const server = await startServer(spec, workFolder);
   let span: [number, number] = [0, 0];
   try {
-    const generator = await Generator.prepare(job(server));
+    const generator = await Generator.prepare(job(at(server)));
     try {
       const from = monotonicMicroseconds();
       await generator.measure(seconds);
@@ -95,8 +98,8 @@ async function profiled(folder: string, job: JobOf): Promise<Call> {
     // The profile is written at an orderly exit.
     await server.stop('SIGTERM');
   }
-  const [file] = readdirSync(folder);
-  return callTree(JSON.parse(readFileSync(join(folder, file as string), 'utf8')), ...span);
+  copyFileSync(join(folder, readdirSync(folder)[0] as string), copy);
+  return largestCosts(JSON.parse(readFileSync(copy, 'utf8')) as CpuProfile, ...span);
 }
 
 /** The clock of V8's profiles. */
@@ -106,7 +109,6 @@ function monotonicMicroseconds(): number {
 
 function writeCosts(name: string, title: string, lines: readonly string[]): void {
   const path = `${ROOT}docs/performance.md`;
-  const image = `![${title}](performance/flame-${name}.svg)`;
-  const part = `${image}\n\n\`\`\`\n${lines.join('\n')}\n\`\`\``;
+  const part = `${title}:\n\n\`\`\`\n${lines.join('\n')}\n\`\`\``;
   writeFileSync(path, replacePart(readFileSync(path, 'utf8'), `profile-${name}`, part));
 }

@@ -2,8 +2,14 @@
 import { describe, expect, test } from 'vitest';
 import { listOf } from '../src/conductor/cores.js';
 import { Histogram } from '../src/figures/histogram.js';
-import { type Figure, figureOf, type Row } from '../src/figures/row.js';
-import { median, roundRatios, spread } from '../src/figures/statistics.js';
+import {
+  type Figure,
+  figureOf,
+  median,
+  type Row,
+  roundRatios,
+  spreadOf,
+} from '../src/figures/row.js';
 import { GOALS, hasFallen, judge } from '../src/goals.js';
 import { judgeable } from '../src/judgeable.js';
 import { SCENARIO_NAMES } from '../src/scenarios/all.js';
@@ -55,8 +61,8 @@ describe('statistics', () => {
   });
 
   test('the spread is the distance of the extremes, as a share of the median', () => {
-    expect(spread([90, 100, 110])).toBeCloseTo(0.2);
-    expect(spread([100])).toBe(0);
+    expect(spreadOf({ rounds: [90, 100, 110] })).toBeCloseTo(0.2);
+    expect(spreadOf({ rounds: [100] })).toBe(0);
   });
 
   test('ratios are of rounds that belong together', () => {

@@ -1,14 +1,13 @@
-// Output of the figures: a document, charts, flame graphs.
+// Output of the figures: a document, charts, costs of a profile.
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import { ROOT } from '../../test/support/papers.js';
 import { figureOf, type Row } from '../src/figures/row.js';
-import { callTree, largestCosts, shortened } from '../src/profile/cpu-profile.js';
-import { flameGraph } from '../src/profile/flame-graph.js';
 import { shown } from '../src/report/numbers.js';
 import { picturesOf, replacePart, tableOf, writePaper } from '../src/report/paper.js';
+import { largestCosts } from '../src/report/profile.js';
 import { readResults } from '../src/report/results.js';
 import { rowText } from '../src/report/terminal.js';
 import { SCENARIO_NAMES } from '../src/scenarios/all.js';
@@ -101,40 +100,28 @@ test('charts are well-formed, one for each unit, and follow the theme of the rea
 });
 
 test('a profile counts the samples of its span, by function, without idle time', () => {
-  const frame = (functionName: string, url = 'file:///some/where/packages/server/dist/a.js') => ({
-    functionName,
-    url,
-    lineNumber: 0,
+  const node = (id: number, functionName: string, url: string) => ({
+    id,
+    callFrame: { functionName, url, lineNumber: 0 },
   });
-  const tree = callTree(
+  const costs = largestCosts(
     {
       nodes: [
-        { id: 1, callFrame: frame('(root)', ''), children: [2, 3] },
-        { id: 2, callFrame: frame('(idle)', '') },
-        { id: 3, callFrame: frame('outer'), children: [4] },
-        { id: 4, callFrame: frame('inner') },
+        node(1, '(root)', ''),
+        node(2, '(idle)', ''),
+        node(3, 'ours', 'file:///some/where/packages/server/dist/a.js'),
+        node(4, 'library', '/some/where/node_modules/ws/lib/b.js'),
+        node(5, 'library', '/some/where/node_modules/ws/lib/b.js'),
       ],
       startTime: 1000,
-      samples: [3, 3, 4, 4, 2, 4],
+      samples: [3, 3, 4, 5, 2, 4],
       timeDeltas: [0, 100, 100, 100, 100, 100],
     },
     1050,
     1450,
   );
-  expect(tree.total).toBe(300);
-  expect(largestCosts(tree).slice(0, 2)).toEqual([
-    { name: 'inner', place: 'server/dist/a.js:1', share: expect.closeTo(2 / 3) },
-    { name: 'outer', place: 'server/dist/a.js:1', share: expect.closeTo(1 / 3) },
+  expect(costs).toEqual([
+    { name: 'library', place: 'node_modules/ws/lib/b.js:1', share: expect.closeTo(2 / 3) },
+    { name: 'ours', place: 'server/dist/a.js:1', share: expect.closeTo(1 / 3) },
   ]);
-  const picture = flameGraph('Forwarding', tree);
-  expectWellFormed(picture);
-  expect(picture).toContain('<title>inner server/dist/a.js:1 66.7 %</title>');
-});
-
-test.each([
-  ['file:///some/where/packages/server/dist/a.js', 'server/dist/a.js'],
-  ['/some/where/node_modules/ws/lib/b.js', 'node_modules/ws/lib/b.js'],
-  ['node:net', 'node:net'],
-])('%s is shown as %s', (url, told) => {
-  expect(shortened(url)).toBe(told);
 });

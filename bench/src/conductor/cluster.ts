@@ -1,9 +1,10 @@
 // Runs nodes over one Redis, all of them on the server's core.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Place, Server } from '../load/job.js';
-import { startCaddy } from './balancer.js';
 import { type RunningRedis, startRedis } from './redis.js';
 import { type RunningServer, startServer } from './server.js';
-import { coupletNode } from './specs.js';
+import { coupletNode, ROOT } from './specs.js';
 
 export interface RunningCluster {
   redis: RunningRedis;
@@ -31,7 +32,7 @@ export async function startCluster(
 ): Promise<RunningCluster> {
   const redis = await startRedis(workFolder, settings.redis ?? {});
   const nodes: RunningServer[] = [];
-  let balancer: Awaited<ReturnType<typeof startCaddy>> | undefined;
+  let balancer: RunningServer | undefined;
   const stop = async () => {
     await balancer?.stop();
     for (const node of nodes) await node.stop();
@@ -42,8 +43,10 @@ export async function startCluster(
       nodes.push(await startServer(coupletNode(redis.port, settings.nodes), workFolder));
     }
     if (settings.balanced) {
-      const ports = nodes.map(({ port }) => port);
-      balancer = await startCaddy(workFolder, ports);
+      balancer = await startCaddy(
+        workFolder,
+        nodes.map(({ port }) => port),
+      );
     }
   } catch (error) {
     await stop();
@@ -59,4 +62,26 @@ export async function startCluster(
     return { port, pid, cluster: { ports, pids, redisPid, balancerPort, place, firstPair } };
   };
   return { redis, nodes, under, stop };
+}
+
+/** Runs deploy/Caddyfile.cluster in front of the nodes, and waits until it finds a ready node. */
+function startCaddy(workFolder: string, ports: readonly number[]): Promise<RunningServer> {
+  const shipped = `${ROOT}deploy/Caddyfile.cluster`;
+  return startServer(
+    {
+      program: 'caddy',
+      args: (_port, folder) => {
+        const main = join(folder, 'Caddyfile');
+        writeFileSync(main, `{\n admin off\n default_bind 127.0.0.1\n}\nimport ${shipped}\n`);
+        return ['run', '--config', main, '--adapter', 'caddyfile'];
+      },
+      env: (port, folder) => ({
+        HOME: folder,
+        SITE: `:${port}`,
+        NODES: ports.map((node) => `127.0.0.1:${node}`).join(' '),
+      }),
+      probe: '/readyz',
+    },
+    workFolder,
+  );
 }

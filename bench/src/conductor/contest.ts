@@ -1,6 +1,6 @@
-// Measures several servers in turn (A B C A B C …), so that drift affects all of them equally.
+// Measures several loads in turn (A B C A B C …), so that drift affects all of them equally.
 import { figureOf, type Row, type Sample, type ServerName } from '../figures/row.js';
-import type { Job, Measurement } from '../load/job.js';
+import type { Job, Measurement, Server } from '../load/job.js';
 import { Generator } from './generator.js';
 import { type RunningServer, type ServerSpec, startServer } from './server.js';
 
@@ -12,36 +12,33 @@ export interface Scale {
   workFolder: string;
 }
 
+/** A server and its load. */
 export interface Contender {
-  name: ServerName;
   spec: ServerSpec;
-  job: (server: RunningServer) => Job;
+  job: (at: Server) => Job;
 }
 
-export type Measurements = Map<ServerName, Measurement[]>;
-
-/** One server and one generator per contestant, all running from the beginning; only one pair is active at a time. */
-export async function contest(
-  contenders: readonly Contender[],
+/** The rounds of each contender. Each has its own server and generator, and only one of them is active at a time. */
+export async function contest<Name extends string>(
+  contenders: Record<Name, Contender>,
   { rounds, seconds, workFolder }: Scale,
-): Promise<Measurements> {
-  const measurements: Measurements = new Map();
-  const stands: { name: ServerName; server: RunningServer; generator: Generator }[] = [];
+): Promise<Record<Name, Measurement[]>> {
+  const stands: { server: RunningServer; generator: Generator; results: Measurement[] }[] = [];
+  const measurements: Record<string, Measurement[]> = {};
   try {
-    for (const { name, spec, job } of contenders) {
+    for (const [name, { spec, job }] of Object.entries<Contender>(contenders)) {
       const server = await startServer(spec, workFolder);
+      const results: Measurement[] = [];
+      measurements[name] = results;
       try {
-        stands.push({ name, server, generator: await Generator.prepare(job(server)) });
+        stands.push({ server, generator: await Generator.prepare(job(at(server))), results });
       } catch (error) {
         await server.stop();
         throw new Error(`${name}: ${(error as Error).message}`);
       }
-      measurements.set(name, []);
     }
     for (let round = 0; round < rounds; round++) {
-      for (const { name, generator } of stands) {
-        measurements.get(name)?.push(await generator.measure(seconds));
-      }
+      for (const { generator, results } of stands) results.push(await generator.measure(seconds));
     }
   } finally {
     for (const { server, generator } of stands) {
@@ -52,18 +49,31 @@ export async function contest(
   return measurements;
 }
 
-/** One value of the measurements, as a row. */
+/** The address of a server, for a job. */
+export const at = ({ port, pid }: RunningServer): Server => ({ port, pid });
+
+/**
+ * A row of the rounds of each server.
+ *
+ * @param value - the name of a value, or a function of a round
+ */
 export function rowOf(
   row: Omit<Row, 'figures'>,
-  measurements: Measurements,
-  value: (values: Record<string, number>) => number,
+  rounds: Partial<Record<ServerName, readonly Measurement[]>>,
+  value: string | ((round: Measurement, n: number) => number),
 ): Row {
-  const figures: Row['figures'] = {};
-  for (const [name, rounds] of measurements) {
-    figures[name] = figureOf(rounds.map((round) => sampleOf(round, value(round.values))));
-  }
-  return { ...row, figures };
+  const read = typeof value === 'function' ? value : reading(value);
+  const figures = Object.entries(rounds).map(([name, measurements]) => [
+    name,
+    figureOf(measurements.map((round, n) => sampleOf(round, read(round, n)))),
+  ]);
+  return { ...row, figures: Object.fromEntries(figures) };
 }
+
+export const reading =
+  (name: string) =>
+  ({ values }: Measurement): number =>
+    values[name] ?? Number.NaN;
 
 export const sampleOf = (
   { loadCpu, serverCpu, crowded, errors }: Measurement,

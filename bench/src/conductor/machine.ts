@@ -1,8 +1,10 @@
-// Describes the machine of a run, because absolute figures mean nothing without it.
+// Describes the machine of a run, because absolute figures mean nothing without it, and makes a folder on its disk.
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
   fdatasyncSync,
+  mkdirSync,
+  mkdtempSync,
   openSync,
   readFileSync,
   rmSync,
@@ -11,7 +13,7 @@ import {
 } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { median } from '../figures/statistics.js';
+import { median } from '../figures/row.js';
 import { CORES } from './children.js';
 import { ROOT } from './specs.js';
 
@@ -49,8 +51,27 @@ export function describeMachine(workFolder: string): Machine {
   };
 }
 
-/** Whether writes there are lost without power: durable writes cannot be measured on it. */
-export const isMemory = (folder: string): boolean => statfsSync(folder).type === TMPFS;
+/** The folder for the databases and logs of a run: on the disk of the checkout, and deleted afterwards. */
+export function makeWorkFolder(): string {
+  mkdirSync(`${ROOT}data`, { recursive: true });
+  const folder = mkdtempSync(`${ROOT}data/bench-`);
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  if (statfsSync(folder).type === TMPFS) {
+    process.stdout.write(
+      'note: the checkout is in memory, so no write is durable; pairing looks faster than it is\n',
+    );
+  }
+  return folder;
+}
+
+/** The version that a program prints, such as `v2.6.2`; null if the program is missing. */
+export function programVersion(program: string, args: string[], pattern: RegExp): string | null {
+  try {
+    return pattern.exec(execFileSync(program, args, { encoding: 'utf8' }))?.[1] ?? 'unknown';
+  } catch {
+    return null;
+  }
+}
 
 function fsyncMs(folder: string): number {
   const path = join(folder, 'sync');

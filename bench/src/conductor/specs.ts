@@ -5,7 +5,7 @@ import type { ServerName } from '../figures/row.js';
 import type { ServerSpec } from './server.js';
 
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const peer = (name: string) => join(ROOT, 'bench/dist/peers', `${name}.js`);
+const peer = (name: string) => () => [join(ROOT, 'bench/dist/peers', `${name}.js`)];
 
 /**
  * Everything is enabled. Only limits per address or connection are set out of reach, because all load comes from one
@@ -37,7 +37,7 @@ export const couplet = (
   nodeArgs: readonly string[] = [],
   settings: Record<string, string> = LOAD_SETTINGS,
 ): ServerSpec => ({
-  args: [...nodeArgs, join(ROOT, 'packages/server/dist/main.js'), 'serve', '--sqlite'],
+  args: () => [...nodeArgs, join(ROOT, 'packages/server/dist/main.js'), 'serve', '--sqlite'],
   env: (_port, folder) => ({
     ...settings,
     HOST: '127.0.0.1',
@@ -49,7 +49,7 @@ export const couplet = (
 
 /** A node of a cluster, behind a balancer. */
 export const coupletNode = (redisPort: number, more: Record<string, string> = {}): ServerSpec => ({
-  args: [join(ROOT, 'packages/server/dist/main.js'), 'serve'],
+  args: () => [join(ROOT, 'packages/server/dist/main.js'), 'serve'],
   env: () => ({
     ...LOAD_SETTINGS,
     HOST: '127.0.0.1',
@@ -62,8 +62,8 @@ export const coupletNode = (redisPort: number, more: Record<string, string> = {}
 
 export const SPECS: Record<ServerName, ServerSpec> = {
   couplet: couplet(),
-  peerjs: { args: [peer('peerjs')], env: () => ({}), probe: '/' },
-  bare: { args: [peer('bare-ws')], env: () => ({ BACKLOG }), probe: '/' },
-  corked: { args: [peer('bare-ws')], env: () => ({ BACKLOG, CORK: '1' }), probe: '/' },
-  fastify: { args: [peer('no-op-fastify')], env: () => ({ BACKLOG }), probe: '/' },
+  peerjs: { args: peer('peerjs'), env: () => ({}), probe: '/' },
+  bare: { args: peer('bare-ws'), env: () => ({ BACKLOG }), probe: '/' },
+  corked: { args: peer('bare-ws'), env: () => ({ BACKLOG, CORK: '1' }), probe: '/' },
+  fastify: { args: peer('no-op-fastify'), env: () => ({ BACKLOG }), probe: '/' },
 };

@@ -1,5 +1,4 @@
 // The results of a scenario: one row per quantity, one figure per server, one value per round.
-import { median, roundRatios, spread } from './statistics.js';
 
 /** The measured servers. `bare` and `corked` only forward through `ws`, unread; `fastify` is a no-op HTTP route. */
 export type ServerName = 'couplet' | 'peerjs' | 'bare' | 'corked' | 'fastify';
@@ -27,8 +26,29 @@ export interface Row {
   note?: string;
 }
 
+export function median(values: readonly number[]): number {
+  if (values.length === 0) return Number.NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] as number;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
+}
+
+/**
+ * Ratios of rounds that ran one right after the other, so drift affects both equally.
+ * Rounds that one of them lacks are left out.
+ */
+export const roundRatios = (ours: readonly number[], theirs: readonly number[]): number[] =>
+  ours.slice(0, theirs.length).map((value, round) => value / (theirs[round] as number));
+
 export const medianOf = (figure: Figure): number => median(figure.rounds);
-export const spreadOf = (figure: Figure): number => spread(figure.rounds);
+
+/** The range from the lowest to the highest round, as a share of the median. */
+export function spreadOf({ rounds }: Pick<Figure, 'rounds'>): number {
+  const middle = median(rounds);
+  if (rounds.length < 2 || middle === 0) return 0;
+  return (Math.max(...rounds) - Math.min(...rounds)) / Math.abs(middle);
+}
 
 /** The median of the known values; null if there are none. */
 export function medianShare(shares: readonly (number | null)[]): number | null {
@@ -59,6 +79,11 @@ export const figureOf = (samples: readonly Sample[]): Figure => ({
   errors: samples.reduce((sum, { errors }) => sum + errors, 0),
 });
 
-/** A figure of one round without CPU shares. */
-export const single = (value: number, errors = 0): Figure =>
-  figureOf([{ value, loadCpu: null, serverCpu: null, crowded: null, errors }]);
+/** A round without CPU shares. */
+export const bare = (value: number, errors = 0): Sample => ({
+  value,
+  loadCpu: null,
+  serverCpu: null,
+  crowded: null,
+  errors,
+});

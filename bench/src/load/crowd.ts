@@ -1,29 +1,19 @@
 // Opens many WebSockets, a few at a time or all at once, and measures the time until the last is in its room.
-import type { CrowdJob, Load, Measured, Server } from './job.js';
-import { CpuMeter, portFor } from './nodes.js';
-import { bytesPer } from './traffic.js';
+import type { CrowdJob, Load, Measured } from './job.js';
+import { Meter, portFor } from './nodes.js';
 import { LoadWebSocket } from './web-socket.js';
 
 /** Delay before a client whose connection failed tries again, in milliseconds. */
 const RETRY_MS = 1000;
 
-export interface CrowdOptions extends Server {
-  dialect: CrowdJob['dialect'];
-  connections: number;
-  join: boolean;
-  atOnce: number;
-}
+export type CrowdOptions = Omit<CrowdJob, 'kind'>;
 
-export interface Crowd {
-  sockets: LoadWebSocket[];
-  /** Connections that failed and were retried. */
-  failures: number;
-}
-
-/** Resolves when all are ready. The conductor limits the time. */
-export function openCrowd(options: CrowdOptions): Promise<Crowd> {
+/**
+ * Adds the connections to `sockets`, and resolves when all are ready, to the number of those that failed and were
+ * retried. The conductor limits the time.
+ */
+export function openCrowd(options: CrowdOptions, sockets: LoadWebSocket[]): Promise<number> {
   const { dialect, connections, join, atOnce, cluster } = options;
-  const sockets: LoadWebSocket[] = [];
   let begun = 0;
   let ready = 0;
   let failures = 0;
@@ -42,7 +32,7 @@ export function openCrowd(options: CrowdOptions): Promise<Crowd> {
     const arrived = () => {
       ready += 1;
       if (begun < connections) open(begun++);
-      else if (ready === connections) resolve({ sockets, failures });
+      else if (ready === connections) resolve(failures);
     };
     while (begun < Math.min(atOnce, connections)) open(begun++);
   });
@@ -51,7 +41,7 @@ export function openCrowd(options: CrowdOptions): Promise<Crowd> {
 /** Values: `seconds` until all were in; `serverMicroseconds` and `redisMicroseconds`, CPU time for each; `bytesFromClients` and `bytesToClients`. The connections stay until the next measurement, or the end. */
 export class CrowdLoad implements Load {
   readonly #job: CrowdJob;
-  #crowd: Crowd | undefined;
+  readonly #sockets: LoadWebSocket[] = [];
 
   constructor(job: CrowdJob) {
     this.#job = job;
@@ -61,22 +51,14 @@ export class CrowdLoad implements Load {
 
   async measure(): Promise<Measured> {
     this.stop();
-    const cpu = new CpuMeter(this.#job);
-    cpu.start();
+    const meter = new Meter(this.#job, this.#sockets);
     const start = performance.now();
-    this.#crowd = await openCrowd(this.#job);
-    return {
-      values: {
-        seconds: (performance.now() - start) / 1000,
-        ...cpu.per(this.#job.connections),
-        ...bytesPer(this.#job.connections, this.#crowd.sockets),
-      },
-      errors: this.#crowd.failures,
-    };
+    const errors = await openCrowd(this.#job, this.#sockets);
+    const seconds = (performance.now() - start) / 1000;
+    return { values: { seconds, ...meter.per(this.#job.connections) }, errors };
   }
 
   stop(): void {
-    for (const socket of this.#crowd?.sockets ?? []) socket.destroy();
-    this.#crowd = undefined;
+    for (const socket of this.#sockets.splice(0)) socket.destroy();
   }
 }

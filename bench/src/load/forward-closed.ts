@@ -1,7 +1,7 @@
 // Forwards in a closed loop: a client that receives messages sends as many back, so the server is never idle.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClosedForwardJob, Load, Measured } from './job.js';
-import { CpuMeter } from './nodes.js';
+import { Meter } from './nodes.js';
 import { faultsOf, type Member, openPairs } from './pairs.js';
 
 const WARM_UP_MS = 600;
@@ -66,11 +66,10 @@ export class ClosedForwardLoad implements Load {
 
   /** Cores that server and Redis use in the meantime; NaN if the system does not report it. */
   async #cpuShares(seconds: number): Promise<{ server: number; redis: number }> {
-    const cpu = new CpuMeter(this.#job);
-    cpu.start();
+    const meter = new Meter(this.#job);
     const start = performance.now();
     await sleep(seconds * 1000);
-    const { serverMicroseconds, redisMicroseconds } = cpu.per((performance.now() - start) * 1000);
+    const { serverMicroseconds, redisMicroseconds } = meter.per((performance.now() - start) * 1000);
     return { server: serverMicroseconds, redis: redisMicroseconds };
   }
 

@@ -2,10 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram } from '../figures/histogram.js';
 import type { Load, Measured, OpenForwardJob } from './job.js';
-import { CpuMeter } from './nodes.js';
+import { Meter } from './nodes.js';
 import { Pace } from './pace.js';
 import { faultsOf, type Member, openPairs } from './pairs.js';
-import { bytesPer, type Traffic, trafficOf } from './traffic.js';
 
 const WARM_UP_MS = 600;
 /** How long the test waits for late messages; later ones are lost. */
@@ -20,19 +19,15 @@ export class OpenForwardLoad implements Load {
   readonly #latency = new Histogram();
   readonly #late = new Histogram();
   readonly #pace: Pace;
-  readonly #cpu: CpuMeter;
   #members: Member[] = [];
   /** Per member: the send time of each message on its way to it. Messages arrive in that order. */
   #sentAt: number[][] = [];
   #next = 0;
   #sent = 0;
   #received = 0;
-  #faultsBefore = 0;
-  #traffic: Traffic | undefined;
 
   constructor(job: OpenForwardJob) {
     this.#job = job;
-    this.#cpu = new CpuMeter(job);
     this.#pace = new Pace(job.messagesPerSecond, (late) => this.#sendNext(late));
   }
 
@@ -48,28 +43,19 @@ export class OpenForwardLoad implements Load {
   }
 
   async measure(seconds: number): Promise<Measured> {
-    this.begin();
-    await sleep(seconds * 1000);
-    return this.end();
-  }
-
-  begin(): void {
     for (const sentAt of this.#sentAt) sentAt.length = 0;
     this.#latency.reset();
     this.#late.reset();
     this.#sent = 0;
     this.#received = 0;
-    this.#faultsBefore = faultsOf(this.#members);
-    this.#traffic = trafficOf(this.#sockets);
-    this.#cpu.start();
+    const faultsBefore = faultsOf(this.#members);
+    const sockets = this.#members.map(({ socket }) => socket);
+    const meter = new Meter(this.#job, sockets);
     this.#pace.start();
-  }
-
-  async end(): Promise<Measured> {
+    await sleep(seconds * 1000);
     this.#pace.stop();
     const deadline = performance.now() + DRAIN_MS;
     while (this.#received < this.#sent && performance.now() < deadline) await sleep(5);
-    const cost = this.#cpu.per(this.#sent);
     const { p50, p99, p999, max } = this.#latency.summary();
     return {
       values: {
@@ -79,15 +65,10 @@ export class OpenForwardLoad implements Load {
         max,
         lateP99: this.#late.percentile(0.99),
         sent: this.#sent,
-        ...cost,
-        ...bytesPer(this.#sent, this.#sockets, this.#traffic),
+        ...meter.per(this.#sent),
       },
-      errors: this.#sent - this.#received + faultsOf(this.#members) - this.#faultsBefore,
+      errors: this.#sent - this.#received + faultsOf(this.#members) - faultsBefore,
     };
-  }
-
-  get #sockets() {
-    return this.#members.map(({ socket }) => socket);
   }
 
   stop(): void {

@@ -3,8 +3,7 @@ import { cpuMilliseconds, queuedMilliseconds } from '../figures/process-usage.js
 import { CrowdLoad } from './crowd.js';
 import { ClosedForwardLoad } from './forward-closed.js';
 import { OpenForwardLoad } from './forward-open.js';
-import type { Job, Load, Measurement, Order, Report } from './job.js';
-import { MixedLoad } from './mixed.js';
+import type { Job, Load, Measurement, MixedJob, Order, Report } from './job.js';
 import { PairingLoad } from './pairing.js';
 import { WaitLoad } from './wait.js';
 
@@ -17,7 +16,7 @@ function loadFor(job: Job): Load {
     case 'pairing':
       return new PairingLoad(job);
     case 'mixed':
-      return new MixedLoad(job);
+      return mixedLoad(job);
     case 'wait':
       return new WaitLoad(job);
     case 'crowd':
@@ -25,6 +24,28 @@ function loadFor(job: Job): Load {
     default:
       throw new Error(`unknown job: ${JSON.stringify(job satisfies never)}`);
   }
+}
+
+/**
+ * Forwards and pairs at fixed rates from one event loop, because two generators on one core would delay each other. Has
+ * the values of both; those that have the same name are of the forwarding.
+ */
+function mixedLoad({ forward, pairing }: MixedJob): Load {
+  const loads: Load[] = [new OpenForwardLoad(forward)];
+  if (pairing !== null) loads.unshift(new PairingLoad(pairing));
+  return {
+    async prepare() {
+      for (const load of loads) await load.prepare();
+    },
+    async measure(seconds) {
+      const measured = await Promise.all(loads.map((load) => load.measure(seconds)));
+      return {
+        values: Object.assign({}, ...measured.map(({ values }) => values)),
+        errors: measured.reduce((sum, { errors }) => sum + errors, 0),
+      };
+    },
+    stop: () => loads.forEach((load) => void load.stop()),
+  };
 }
 
 /** Measures, and records CPU shares of both processes and the time that others kept them from their cores. */

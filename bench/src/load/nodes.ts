@@ -1,4 +1,4 @@
-// Selects the node of each connection, and measures the CPU time of the nodes and their Redis.
+// Selects the node of each connection, and measures what the nodes, their Redis and the network need for an event.
 import { cpuMilliseconds } from '../figures/process-usage.js';
 import type { Server } from './job.js';
 
@@ -15,34 +15,45 @@ export function portFor({ port, cluster }: Server, pair: number, seat: number): 
 
 export const pidsOf = ({ pid, cluster }: Server): readonly number[] => cluster?.pids ?? [pid];
 
-/** CPU time of all nodes, and of their Redis, since the start. */
-export class CpuMeter {
+/** Bytes of a socket so far, as TCP carries them: with the headers of HTTP and WebSocket. */
+interface Traffic {
+  readonly sent: number;
+  readonly received: number;
+}
+
+/** Measures the CPU time of all nodes and of their Redis, and the bytes of clients, from its creation on. */
+export class Meter {
   readonly #job: Server;
-  #nodes = 0;
-  #redis = 0;
+  readonly #sockets: readonly Traffic[];
+  readonly #before: Record<'nodes' | 'redis' | 'sent' | 'received', number>;
 
-  constructor(job: Server) {
+  constructor(job: Server, sockets: readonly Traffic[] = []) {
     this.#job = job;
+    this.#sockets = sockets;
+    this.#before = this.#read();
   }
 
-  start(): void {
-    ({ nodes: this.#nodes, redis: this.#redis } = this.#read());
-  }
-
-  /** Microseconds per event, for `events` since the start; NaN if the system does not report it. */
-  per(events: number): { serverMicroseconds: number; redisMicroseconds: number } {
-    const { nodes, redis } = this.#read();
+  /** CPU time and bytes of one of `events`. CPU time is NaN if the system does not report it. */
+  per(events: number) {
+    const { nodes, redis, sent, received } = this.#read();
+    const before = this.#before;
     return {
-      serverMicroseconds: ((nodes - this.#nodes) * 1000) / events,
-      redisMicroseconds: ((redis - this.#redis) * 1000) / events,
+      serverMicroseconds: ((nodes - before.nodes) * 1000) / events,
+      redisMicroseconds: ((redis - before.redis) * 1000) / events,
+      bytesFromClients: (sent - before.sent) / events,
+      bytesToClients: (received - before.received) / events,
     };
   }
 
-  #read(): { nodes: number; redis: number } {
+  #read() {
     const { cluster } = this.#job;
+    const sumOf = (kind: keyof Traffic) =>
+      this.#sockets.reduce((sum, socket) => sum + socket[kind], 0);
     return {
       nodes: cpuOf(pidsOf(this.#job)),
       redis: cluster === undefined ? 0 : cpuOf([cluster.redisPid]),
+      sent: sumOf('sent'),
+      received: sumOf('received'),
     };
   }
 }

@@ -1,4 +1,7 @@
-// Runs actions at a fixed rate in an open loop. It spins, so that each action runs on time.
+// Runs actions at a fixed rate in an open loop. It spins before each, so that the action runs on time.
+
+/** A longer time until the next action is left to a timer, so that a slow pace leaves the core to other processes. */
+const SPIN_MS = 3;
 
 /** Calls `act` `perSecond` times a second, and tells each call how late it is. */
 export class Pace {
@@ -32,6 +35,8 @@ export class Pace {
       this.#done += 1;
       this.#act(elapsed - (this.#done * 1000) / this.#perSecond);
     }
-    setImmediate(this.#spin);
+    const restMs = ((this.#done + 1) * 1000) / this.#perSecond - (performance.now() - this.#start);
+    if (restMs > SPIN_MS) setTimeout(this.#spin, restMs - SPIN_MS + 1);
+    else setImmediate(this.#spin);
   };
 }

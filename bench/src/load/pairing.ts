@@ -3,10 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram } from '../figures/histogram.js';
 import { HttpSocket } from './http-socket.js';
 import type { Load, Measured, PairingJob } from './job.js';
-import { CpuMeter, portFor } from './nodes.js';
+import { Meter, portFor } from './nodes.js';
 import { Pace } from './pace.js';
 import { FLOWS, PairingClient } from './pairing-client.js';
-import { bytesPer, type Traffic, trafficOf } from './traffic.js';
 
 const WARM_UP_MS = 1000;
 /** Time for the running flows to end. */
@@ -21,19 +20,15 @@ export class PairingLoad implements Load {
   readonly #flowTimes = new Histogram();
   readonly #requestTimes = new Histogram();
   readonly #pace: Pace | undefined;
-  readonly #cpu: CpuMeter;
   #sockets: HttpSocket[] = [];
   #idle: PairingClient[] = [];
   #clients = 0;
   #running = false;
   #flow = 0;
   #faults = 0;
-  #startedAt = 0;
-  #traffic: Traffic | undefined;
 
   constructor(job: PairingJob) {
     this.#job = job;
-    this.#cpu = new CpuMeter(job);
     const { flowsPerSecond } = job;
     this.#pace = flowsPerSecond > 0 ? new Pace(flowsPerSecond, () => this.#startOne()) : undefined;
   }
@@ -60,34 +55,24 @@ export class PairingLoad implements Load {
   }
 
   async measure(seconds: number): Promise<Measured> {
-    this.begin();
-    await sleep(seconds * 1000);
-    return this.end();
-  }
-
-  begin(): void {
     this.#flowTimes.reset();
     this.#requestTimes.reset();
     this.#faults = 0;
     this.#running = true;
-    this.#startedAt = performance.now();
-    this.#traffic = trafficOf(this.#sockets);
-    this.#cpu.start();
+    const startedAt = performance.now();
+    const meter = new Meter(this.#job, this.#sockets);
     if (this.#pace) this.#pace.start();
     else for (const client of this.#idle.splice(0)) client.start(this.#flow++);
-  }
-
-  async end(): Promise<Measured> {
-    const seconds = (performance.now() - this.#startedAt) / 1000;
+    await sleep(seconds * 1000);
+    const elapsed = (performance.now() - startedAt) / 1000;
     const values = {
-      flowsPerSecond: this.#flowTimes.count / seconds,
-      requestsPerSecond: this.#requestTimes.count / seconds,
+      flowsPerSecond: this.#flowTimes.count / elapsed,
+      requestsPerSecond: this.#requestTimes.count / elapsed,
       flowP50: this.#flowTimes.percentile(0.5),
       flowP99: this.#flowTimes.percentile(0.99),
       requestP50: this.#requestTimes.percentile(0.5),
       requestP99: this.#requestTimes.percentile(0.99),
-      ...this.#cpu.per(this.#flowTimes.count),
-      ...bytesPer(this.#flowTimes.count, this.#sockets, this.#traffic),
+      ...meter.per(this.#flowTimes.count),
     };
     this.#running = false;
     this.#pace?.stop();

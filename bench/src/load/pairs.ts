@@ -1,6 +1,6 @@
 // Pairs of WebSockets in their rooms with their frames, shared by both forwarding loads.
-import { type Crowd, openCrowd } from './crowd.js';
-import { DIALECTS, MESSAGE_BYTES } from './dialects.js';
+import { openCrowd } from './crowd.js';
+import { DIALECTS } from './dialects.js';
 import type { ClosedForwardJob, OpenForwardJob } from './job.js';
 import type { LoadWebSocket } from './web-socket.js';
 
@@ -19,12 +19,9 @@ export async function openPairs(
   job: ClosedForwardJob | OpenForwardJob,
   copies: number,
 ): Promise<Member[]> {
-  const { sockets }: Crowd = await openCrowd({
-    ...job,
-    connections: job.pairs * 2,
-    join: true,
-    atOnce: OPENING_AT_ONCE,
-  });
+  const sockets: LoadWebSocket[] = [];
+  const crowd = { ...job, connections: job.pairs * 2, join: true, atOnce: OPENING_AT_ONCE };
+  await openCrowd(crowd, sockets);
   const { frame, sharesFrames } = DIALECTS[job.dialect];
   const encode = ({ pair, seat }: LoadWebSocket) => {
     const one = frame(job.frame, pair, seat);
@@ -64,6 +61,3 @@ export const faultsOf = (members: readonly Member[]): number =>
     (sum, { socket: { counter } }) => sum + counter.unexpected + (counter.closed ? 1 : 0),
     0,
   );
-
-/** Bytes of a message on the wire, in each direction, for the documents. */
-export const messageBytes = MESSAGE_BYTES;

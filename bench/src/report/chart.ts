@@ -1,7 +1,6 @@
 // Draws rows of one unit as a chart: horizontal bars in a group per row, with whiskers for the spread. Pure.
 import { medianOf, type Row, type ServerName } from '../figures/row.js';
 import { shown } from './numbers.js';
-import { escaped, svg } from './svg.js';
 
 const WIDTH = 760;
 const LEFT = 20;
@@ -18,6 +17,23 @@ export const SERVER_TITLES: Record<ServerName, string> = {
   bare: 'ws',
   fastify: 'Fastify, no-op',
 };
+
+/** Colors that follow the reader's light or dark theme. */
+const STYLE = `
+  text { font: 12px system-ui, sans-serif; fill: #1f2328; }
+  .faint { fill: #59636e; }
+  .title { font-weight: 600; }
+  .line { stroke: #1f2328; opacity: 0.55; }
+  .couplet { fill: #0969da; } .peerjs { fill: #bc4c00; } .corked { fill: #1a7f37; }
+  .bare { fill: #8c959f; } .fastify { fill: #8250df; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3; } .faint { fill: #9198a1; } .line { stroke: #e6edf3; }
+    .couplet { fill: #4493f8; } .peerjs { fill: #db6d28; } .corked { fill: #3fb950; }
+    .bare { fill: #6e7681; } .fastify { fill: #a371f7; }
+  }`;
+
+const escaped = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 export function barChart(title: string, rows: readonly Row[]): string {
   const figures = rows.flatMap(({ figures }) => Object.values(figures));
@@ -43,7 +59,13 @@ export function barChart(title: string, rows: readonly Row[]): string {
     }
     y += 12;
   }
-  const unit = rows[0]?.unit ?? '';
-  const heading = `<text class="title" x="${LEFT}" y="18">${escaped(`${title}, ${unit}`)}</text>`;
-  return svg(WIDTH, y, `${title}, ${unit}`, [heading, ...parts].join('\n'));
+  const heading = escaped(`${title}, ${rows[0]?.unit ?? ''}`);
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" role="img">
+<title>${heading}</title>
+<style>${STYLE}
+</style>
+<text class="title" x="${LEFT}" y="18">${heading}</text>
+${parts.join('\n')}
+</svg>
+`;
 }

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Machine } from '../conductor/machine.js';
-import { medianOf, type Row, type ServerName, spreadOf } from '../figures/row.js';
+import type { Row } from '../figures/row.js';
 import type { ScenarioName } from '../scenarios/all.js';
 
 export interface ScenarioResult {
@@ -19,24 +19,7 @@ export function readResults(folder: string): Results {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
 }
 
-/** Writes the results; each figure also has its median and spread, for readers that do not compute them. */
 export function writeResults(folder: string, results: Results): void {
   mkdirSync(folder, { recursive: true });
-  const withMedians = Object.fromEntries(
-    Object.entries(results).map(([name, result]) => [
-      name,
-      { ...result, rows: result.rows.map(withMedian) },
-    ]),
-  );
-  writeFileSync(join(folder, 'results.json'), `${JSON.stringify(withMedians, null, 1)}\n`);
+  writeFileSync(join(folder, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
 }
-
-function withMedian(row: Row): Row {
-  const figures = Object.entries(row.figures).map(([name, figure]) => [
-    name as ServerName,
-    { ...figure, median: rounded(medianOf(figure)), spread: rounded(spreadOf(figure)) },
-  ]);
-  return { ...row, figures: Object.fromEntries(figures) };
-}
-
-const rounded = (value: number): number => Number(value.toPrecision(4));

@@ -1,5 +1,6 @@
 // Formats rows and judgments as text for a terminal.
 import {
+  median,
   medianOf,
   medianShare,
   type Row,
@@ -7,7 +8,6 @@ import {
   type ServerName,
   spreadOf,
 } from '../figures/row.js';
-import { median } from '../figures/statistics.js';
 import { goalText, type Judgement } from '../goals.js';
 import { percent, shown } from './numbers.js';
 

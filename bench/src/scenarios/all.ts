@@ -13,20 +13,7 @@ import { start } from './start.js';
 import { storm } from './storm.js';
 import { wait } from './wait.js';
 
-export type ScenarioName =
-  | 'forward'
-  | 'pairing'
-  | 'wait'
-  | 'idle'
-  | 'storm'
-  | 'mixed'
-  | 'slow-disk'
-  | 'scale'
-  | 'start'
-  | 'abuse'
-  | 'cluster';
-
-export const SCENARIOS: Record<ScenarioName, (scale: Scale) => Promise<Row[]>> = {
+export const SCENARIOS = {
   start,
   forward,
   pairing,
@@ -38,7 +25,9 @@ export const SCENARIOS: Record<ScenarioName, (scale: Scale) => Promise<Row[]>> =
   scale,
   abuse,
   cluster,
-};
+} satisfies Record<string, (scale: Scale) => Promise<Row[]>>;
+
+export type ScenarioName = keyof typeof SCENARIOS;
 
 export const SCENARIO_NAMES = Object.keys(SCENARIOS) as ScenarioName[];
 

@@ -5,7 +5,7 @@ import type { Scale } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import { residentBytes } from '../figures/process-usage.js';
 import type { Row } from '../figures/row.js';
-import { CpuMeter } from '../load/nodes.js';
+import { Meter } from '../load/nodes.js';
 import { countRow } from './cluster-rows.js';
 
 const ROOMS = 4000;
@@ -94,7 +94,7 @@ async function costRows(cluster: RunningCluster, rooms: number): Promise<Row[]> 
   }
 }
 
-type Spent = ReturnType<CpuMeter['per']>;
+type Spent = Pick<ReturnType<Meter['per']>, 'serverMicroseconds' | 'redisMicroseconds'>;
 
 /** CPU time of all nodes and of Redis in this many seconds, starting with `work`. */
 async function spentIn(
@@ -102,9 +102,8 @@ async function spentIn(
   cluster: RunningCluster,
   work: () => Promise<void> = async () => {},
 ): Promise<Spent> {
-  const cpu = new CpuMeter(cluster.under('apart'));
-  cpu.start();
+  const meter = new Meter(cluster.under('apart'));
   await work();
   await sleep(seconds * 1000);
-  return cpu.per(1);
+  return meter.per(1);
 }

@@ -1,7 +1,6 @@
 // Converts the results of loads on clusters to rows, and compares a message between nodes with one within a node.
 import { sampleOf } from '../conductor/contest.js';
-import { figureOf, type Row, single } from '../figures/row.js';
-import { roundRatios } from '../figures/statistics.js';
+import { bare, figureOf, type Row, roundRatios } from '../figures/row.js';
 import type { Measurement, Place } from '../load/job.js';
 
 /** A value that was counted once; less is better. */
@@ -16,7 +15,7 @@ export const countRow = (
   label,
   unit,
   better: 'less',
-  figures: { couplet: single(value, errors) },
+  figures: { couplet: figureOf([bare(value, errors)]) },
 });
 
 export const CLIENTS = 32;

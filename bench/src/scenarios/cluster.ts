@@ -1,13 +1,12 @@
 // Several nodes over one Redis: messages within a node and between nodes, the room hint, pairing, and the work of Redis.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { caddyVersion } from '../conductor/balancer.js';
 import { type RunningCluster, startCluster } from '../conductor/cluster.js';
 import type { Scale } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
-import { redisVersion } from '../conductor/redis.js';
+import { programVersion } from '../conductor/machine.js';
 import type { Row } from '../figures/row.js';
 import type { Job, Place } from '../load/job.js';
-import { CpuMeter } from '../load/nodes.js';
+import { Meter } from '../load/nodes.js';
 import { clusterConnections } from './cluster-connections.js';
 import { clusterCounts, netBytes } from './cluster-counts.js';
 import { clusterMemory } from './cluster-memory.js';
@@ -35,12 +34,12 @@ interface Stand extends Findings {
 
 /** No rows if there is no redis-server. */
 export async function cluster(scale: Scale): Promise<Row[]> {
-  const version = redisVersion();
+  const version = programVersion('redis-server', ['--version'], / v=(\S+)/);
   if (version === null) {
     process.stdout.write('  note: not measured, that takes redis-server\n');
     return [];
   }
-  const caddy = caddyVersion();
+  const caddy = programVersion('caddy', ['version'], /^(\S+)/);
   if (caddy === null)
     process.stdout.write('  note: the room hint is not measured, that takes caddy\n');
   const counts = scale.short ? [2] : NODES;
@@ -136,10 +135,9 @@ async function measure({ cluster, kind, generator }: Stand, seconds: number): Pr
 
 /** CPU use of nodes and Redis at rest, for the time of one message at the open loop's rate. */
 async function restOf(running: RunningCluster) {
-  const cpu = new CpuMeter(running.under('same'));
-  cpu.start();
+  const meter = new Meter(running.under('same'));
   await sleep(REST_MS);
-  return cpu.per((REST_MS / 1000) * OPEN_RATE);
+  return meter.per((REST_MS / 1000) * OPEN_RATE);
 }
 
 /** Work between the nodes so far. */

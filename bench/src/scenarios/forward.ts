@@ -3,19 +3,18 @@ import { type Contender, contest, rowOf, type Scale } from '../conductor/contest
 import { SPECS } from '../conductor/specs.js';
 import type { Row, ServerName } from '../figures/row.js';
 import type { DialectName, FrameKind } from '../load/dialects.js';
+import type { ClosedForwardJob, OpenForwardJob, Server } from '../load/job.js';
 
 export type Forwarder = Exclude<ServerName, 'fastify'>;
 
-export const FORWARDERS: readonly Forwarder[] = ['couplet', 'peerjs', 'corked', 'bare'];
+const FORWARDERS: readonly Forwarder[] = ['couplet', 'peerjs', 'corked', 'bare'];
 
-const DIALECT_OF: Record<Forwarder, DialectName> = {
+export const DIALECT_OF: Record<Forwarder, DialectName> = {
   couplet: 'couplet',
   peerjs: 'peerjs',
   corked: 'bare',
   bare: 'bare',
 };
-
-export const dialectOf = (name: Forwarder): DialectName => DIALECT_OF[name];
 
 export interface ForwardCase {
   pairs: number;
@@ -29,14 +28,12 @@ const CASES: readonly ForwardCase[] = [100, 1000].flatMap((pairs) =>
   ),
 );
 
-type OpenForwardCase = Omit<ForwardCase, 'inFlight'> & { messagesPerSecond: number };
-
 /** At rates well below the capacity of the slowest server. */
-const OPEN_CASES: readonly OpenForwardCase[] = [
+const OPEN_CASES = [
   { pairs: 100, frame: 'candidate', messagesPerSecond: 20_000 },
   { pairs: 1000, frame: 'candidate', messagesPerSecond: 20_000 },
   { pairs: 100, frame: 'offer', messagesPerSecond: 10_000 },
-];
+] as const;
 
 const FRAME_NAMES: Record<FrameKind, string> = {
   candidate: '245 B candidates',
@@ -51,28 +48,32 @@ export async function forward(scale: Scale): Promise<Row[]> {
   return rows;
 }
 
+/** The same load on each of the servers, in its dialect. */
+export const onEach = <Name extends Forwarder>(
+  names: readonly Name[],
+  job: (at: Server & { dialect: DialectName }) => ClosedForwardJob | OpenForwardJob,
+): Record<Name, Contender> =>
+  Object.fromEntries(
+    names.map((name): [Name, Contender] => [
+      name,
+      { spec: SPECS[name], job: (at) => job({ ...at, dialect: DIALECT_OF[name] }) },
+    ]),
+  ) as Record<Name, Contender>;
+
 /** One case in a closed loop: messages per second. */
 export async function forwardClosed(
   { pairs, frame, inFlight }: ForwardCase,
   names: readonly Forwarder[],
   scale: Scale,
 ): Promise<Row> {
-  const contenders = names.map(
-    (name): Contender => ({
-      name,
-      spec: SPECS[name],
-      job: ({ port, pid }) => ({
-        kind: 'forward-closed',
-        dialect: DIALECT_OF[name],
-        pairs: scale.short ? 10 : pairs,
-        frame,
-        inFlight,
-        hop: false,
-        port,
-        pid,
-      }),
-    }),
-  );
+  const contenders = onEach(names, (at) => ({
+    ...at,
+    kind: 'forward-closed',
+    pairs: scale.short ? 10 : pairs,
+    frame,
+    inFlight,
+    hop: false,
+  }));
   return rowOf(
     {
       id: `forward/${pairs}/${frame}/${inFlight}`,
@@ -81,30 +82,14 @@ export async function forwardClosed(
       better: 'more',
     },
     await contest(contenders, scale),
-    ({ messagesPerSecond = 0 }) => messagesPerSecond,
+    'messagesPerSecond',
   );
 }
 
-async function forwardOpen(
-  { pairs, frame, messagesPerSecond }: OpenForwardCase,
-  scale: Scale,
-): Promise<Row[]> {
-  const contenders = FORWARDERS.map(
-    (name): Contender => ({
-      name,
-      spec: SPECS[name],
-      job: ({ port, pid }) => ({
-        kind: 'forward-open',
-        dialect: DIALECT_OF[name],
-        pairs,
-        frame,
-        messagesPerSecond,
-        port,
-        pid,
-      }),
-    }),
-  );
-  const measurements = await contest(contenders, { ...scale, seconds: scale.seconds * 1.5 });
+async function forwardOpen(one: (typeof OPEN_CASES)[number], scale: Scale): Promise<Row[]> {
+  const { pairs, frame, messagesPerSecond } = one;
+  const contenders = onEach(FORWARDERS, (at) => ({ ...at, kind: 'forward-open', ...one }));
+  const rounds = await contest(contenders, { ...scale, seconds: scale.seconds * 1.5 });
   const row = (value: string, label: string) =>
     rowOf(
       {
@@ -113,8 +98,8 @@ async function forwardOpen(
         unit: 'ms',
         better: 'less',
       },
-      measurements,
-      (values) => values[value] ?? Number.NaN,
+      rounds,
+      value,
     );
   return [row('p50', 'median'), row('p99', 'p99'), row('p999', 'p99.9')];
 }

@@ -5,11 +5,7 @@ import { readFileSync } from 'node:fs';
 /** Files that a process needs besides its sockets. */
 const OTHER_FILES = 200;
 
-/** Maximum sockets of one process. Node raises its own soft limit to the hard one. */
-export function mostSockets(): number {
-  return Math.max(0, openFiles() - OTHER_FILES);
-}
-
+/** Maximum of one process. Node raises its own soft limit to the hard one. */
 function openFiles(): number {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8');
@@ -23,7 +19,7 @@ function openFiles(): number {
 
 /** The wanted number, or as many as fit. The note says which limit to raise, and how. */
 export function fitting(wanted: number, perUnit = 1): { count: number; note: string | undefined } {
-  const most = mostSockets();
+  const most = Math.max(0, openFiles() - OTHER_FILES);
   const count = Math.min(wanted, Math.floor(most / perUnit));
   if (count === wanted) return { count, note: undefined };
   return {

@@ -1,13 +1,8 @@
 // Durable pairing over HTTP (create, check, accept, check), compared with a no-op Fastify route.
-import {
-  type Contender,
-  contest,
-  type Measurements,
-  rowOf,
-  type Scale,
-} from '../conductor/contest.js';
+import { type Contender, contest, rowOf, type Scale } from '../conductor/contest.js';
 import { SPECS } from '../conductor/specs.js';
 import type { Row } from '../figures/row.js';
+import type { PairingJob, Server } from '../load/job.js';
 
 const CLIENTS = [1, 32, 128];
 
@@ -21,79 +16,40 @@ export async function pairing(scale: Scale): Promise<Row[]> {
   return rows;
 }
 
-/** Rows for this many clients: flows, requests, and the latency of a flow. */
-export async function pairingBy(clients: number, scale: Scale): Promise<Row[]> {
-  const measurements = await contest([ours(clients), noOp(clients)], {
-    ...scale,
-    seconds: scale.seconds * 2,
-  });
-  const one = clients === 1 ? '1 client' : `${clients} clients`;
-  const flows: Measurements = new Map([['couplet', measurements.get('couplet') ?? []]]);
-  const latency = (value: string, label: string) =>
-    rowOf(
-      { id: `pairing/${clients}/${value}`, label: `${one}: ${label}`, unit: 'ms', better: 'less' },
-      value.startsWith('flow') ? flows : measurements,
-      (values) => values[value] ?? Number.NaN,
-    );
-  return [
-    rowOf(
-      {
-        id: `pairing/${clients}/flows`,
-        label: `${one}: pairings of ${REQUESTS} requests`,
-        unit: 'pairings/s',
-        better: 'more',
-      },
-      flows,
-      ({ flowsPerSecond = 0 }) => flowsPerSecond,
-    ),
-    rowOf(
-      {
-        id: `pairing/${clients}/requests`,
-        label: `${one}: requests`,
-        unit: 'requests/s',
-        better: 'more',
-      },
-      measurements,
-      ({ requestsPerSecond = 0 }) => requestsPerSecond,
-    ),
-    rowOf(
-      {
-        id: `pairing/${clients}/cpu`,
-        label: `${one}: CPU time of a request, in all threads`,
-        unit: 'µs',
-        better: 'less',
-      },
-      measurements,
-      ({ serverMicroseconds = Number.NaN, flowsPerSecond = 0, requestsPerSecond = 0 }) =>
-        (serverMicroseconds * flowsPerSecond) / requestsPerSecond,
-    ),
-    latency('flowP99', 'p99 of a whole pairing'),
-    latency('requestP99', 'p99 of a request'),
-  ];
-}
-
-const ours = (clients: number): Contender => ({
-  name: 'couplet',
-  spec: SPECS.couplet,
-  job: ({ port, pid }) => ({
-    kind: 'pairing',
-    flow: 'pairing',
-    clients,
-    flowsPerSecond: 0,
-    port,
-    pid,
-  }),
-});
+/** @param flowsPerSecond - of all clients together; 0: as many as possible */
+export const pairingJob =
+  (clients: number, flowsPerSecond = 0, flow: PairingJob['flow'] = 'pairing') =>
+  (at: Server): PairingJob => ({ ...at, kind: 'pairing', flow, clients, flowsPerSecond });
 
 export const noOp = (clients: number): Contender => ({
-  name: 'fastify',
   spec: SPECS.fastify,
-  job: ({ port, pid }) => ({
-    kind: 'pairing',
-    flow: 'no-op',
-    clients,
-    flowsPerSecond: 0,
-    port,
-    pid,
-  }),
+  job: pairingJob(clients, 0, 'no-op'),
 });
+
+/** Rows for this many clients: flows, requests, and the latency of a flow. */
+export async function pairingBy(clients: number, scale: Scale): Promise<Row[]> {
+  const all = await contest(
+    { couplet: { spec: SPECS.couplet, job: pairingJob(clients) }, fastify: noOp(clients) },
+    { ...scale, seconds: scale.seconds * 2 },
+  );
+  const ours = { couplet: all.couplet };
+  const row = (id: string, label: string, unit: string): Omit<Row, 'figures'> => ({
+    id: `pairing/${clients}/${id}`,
+    label: `${clients === 1 ? '1 client' : `${clients} clients`}: ${label}`,
+    unit,
+    better: unit.endsWith('/s') ? 'more' : 'less',
+  });
+  return [
+    rowOf(row('flows', `pairings of ${REQUESTS} requests`, 'pairings/s'), ours, 'flowsPerSecond'),
+    rowOf(row('requests', 'requests', 'requests/s'), all, 'requestsPerSecond'),
+    rowOf(
+      row('cpu', 'CPU time of a request, in all threads', 'µs'),
+      all,
+      ({
+        values: { serverMicroseconds = Number.NaN, flowsPerSecond = 0, requestsPerSecond = 0 },
+      }) => (serverMicroseconds * flowsPerSecond) / requestsPerSecond,
+    ),
+    rowOf(row('flowP99', 'p99 of a whole pairing', 'ms'), ours, 'flowP99'),
+    rowOf(row('requestP99', 'p99 of a request', 'ms'), all, 'requestP99'),
+  ];
+}

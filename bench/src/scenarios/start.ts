@@ -4,7 +4,7 @@ import type { Scale } from '../conductor/contest.js';
 import { type RunningServer, startServer } from '../conductor/server.js';
 import { SPECS } from '../conductor/specs.js';
 import { residentBytes } from '../figures/process-usage.js';
-import { type Figure, figureOf, type Row, type ServerName } from '../figures/row.js';
+import { bare, type Figure, figureOf, type Row, type ServerName } from '../figures/row.js';
 
 const STARTED = ['couplet', 'peerjs', 'fastify'] as const;
 /** After eight seconds without work, V8 releases memory that only the start needed. */
@@ -55,15 +55,7 @@ async function atRest({ short, workFolder }: Scale): Promise<[ServerName, number
   }
 }
 
-function figures(rounds: Map<ServerName, number[]>): Partial<Record<ServerName, Figure>> {
-  const sample = (value: number) => ({
-    value,
-    loadCpu: null,
-    serverCpu: null,
-    crowded: null,
-    errors: 0,
-  });
-  return Object.fromEntries(
-    [...rounds].map(([name, values]) => [name, figureOf(values.map(sample))]),
+const figures = (rounds: Map<ServerName, number[]>): Partial<Record<ServerName, Figure>> =>
+  Object.fromEntries(
+    [...rounds].map(([name, values]) => [name, figureOf(values.map((value) => bare(value)))]),
   );
-}
