@@ -2,8 +2,7 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { type Cancel, type Clock, systemClock } from './base/clock.js';
 import { SERVER_NAME, VERSION } from './base/version.js';
-import { embeddedEngine } from './embedded.js';
-import type { Engine, EngineDeps } from './engine.js';
+import { type Engine, type EngineDeps, embeddedEngine } from './engine.js';
 import { adminGuard } from './http/admin.js';
 import { authorizeRequests, type RequestRule } from './http/authorize.js';
 import { readForwardedAddresses, trustProxy } from './http/client-address.js';
@@ -155,17 +154,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     disabledPairingRoutes(app);
   } else {
     const { onMissed } = engine;
-    const log = appLog;
-    serveRoomsApi(app, {
-      config,
-      store,
-      onMissed,
-      iceServers,
-      clock,
-      metrics,
-      lifecycle,
-      log,
-    });
+    const shared = { config, iceServers, clock, metrics, lifecycle, log: appLog };
+    serveRoomsApi(app, { ...shared, store, onMissed });
   }
   for (const check of engine.checks) lifecycle.require(check);
   for (const note of engine.notes ?? []) lifecycle.remark(note);

@@ -1,12 +1,15 @@
-// Defines the engine of the server: the storage of pairings and rooms, of a single process or of a cluster over Redis.
+// Defines the engine of the server, the storage of pairings and rooms, and creates that of a single process. cluster.ts
+// creates that of a cluster over Redis.
 
 import type { Clock } from './base/clock.js';
 import type { ReadinessCheck } from './http/lifecycle.js';
 import type { Logger } from './observability/logger.js';
 import type { Metrics } from './observability/metrics.js';
+import { openSqliteStore } from './pairing/sqlite/store.js';
 import type { PairingStore } from './pairing/store.js';
 import type { Config } from './settings/config.js';
 import type { Backplane, LocalConnections } from './signaling/backplane.js';
+import { createMemoryBackplane } from './signaling/memory-backplane.js';
 
 export interface Engine {
   /** Undefined if the rooms API is off. */
@@ -39,3 +42,21 @@ export const storeLimits = (config: Config) => ({
   rooms: config.maxRooms,
   idempotencyRecords: config.maxIdempotencyRecords,
 });
+
+/**
+ * Pairings in an SQLite file, everything else in memory.
+ *
+ * @throws DatabaseRefused if the database cannot be used
+ */
+export function embeddedEngine({ config, store }: EngineDeps): Engine {
+  const opened =
+    store ??
+    (config.useSqlite ? openSqliteStore(config.sqliteDbPath, storeLimits(config)) : undefined);
+  return {
+    store: opened,
+    createBackplane: createMemoryBackplane,
+    checks: [],
+    onMissed() {},
+    close: async () => opened?.close(),
+  };
+}

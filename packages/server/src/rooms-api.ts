@@ -46,17 +46,13 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
   const waiting = new Waiting(clock, config.maxWaitingChecks);
   const { budgets, keyed, guessers } = openBudgets(store, config, clock);
   const inFlight = new InFlight(keyed);
-  const failures = { accept: 0, check: 0 };
-  const refusals = { address: 0, ceiling: 0, queue: 0 };
-  const guesses = createGuesses(budgets, config.maxFailedGuessesPerMinute, {
-    failed(kind) {
-      failures[kind] += 1;
-    },
-    refused(cause) {
-      refusals[cause] += 1;
-    },
-  });
+  const guessCounters = {
+    failures: { accept: 0, check: 0 },
+    refusals: { address: 0, ceiling: 0, queue: 0 },
+  };
+  const guesses = createGuesses(budgets, config.maxFailedGuessesPerMinute, guessCounters);
   deps.onMissed(() => waiting.wakeAll());
+  const requireSecrets = config.requireDeviceSecrets;
   pairingRoutes(app, {
     pairing: createPairing(store, waiting, clock),
     store,
@@ -64,22 +60,14 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
     inFlight,
     clock,
     joinCodeDigits: config.joinCodeDigits,
-    requireSecrets: config.requireDeviceSecrets,
+    requireSecrets,
   });
   const members = {
     find: (roomId: string) => store.findRoom(roomId, clock.now()),
     prove: (roomId: string, deviceId: string) => store.prove(roomId, deviceId),
   };
-  const requireSecrets = config.requireDeviceSecrets;
   iceServersRoute(app, { iceServers, members, times: store, inFlight, clock, requireSecrets });
-  pairingMetrics(metrics, {
-    store,
-    waiting,
-    guesses,
-    failures,
-    refusals,
-    guessers,
-  });
+  pairingMetrics(metrics, { store, waiting, guesses, guessCounters, guessers });
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });
   const stopSweep = startSweep(store, clock, deps.log);
   app.addHook('preClose', async () => {

@@ -26,6 +26,9 @@ export interface MetricDescription {
   readonly labels: Readonly<Record<string, readonly string[] | string>>;
 }
 
+/** A number of a metric, with the values of its labels. */
+type Reading = [labels: Record<string, string>, number: number];
+
 /** Records a duration, in seconds, under a value of the timer's label. */
 export type Timer<Value extends string> = (value: Value, seconds: number) => void;
 
@@ -59,56 +62,19 @@ export class Metrics {
 
   /** Adds a counter, whose value `read` returns. */
   count(name: string, help: string, read: () => number): void {
-    this.#describe('counter', name, help, {});
-    new Counter({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        try {
-          this.inc(read());
-        } catch {
-          this.remove();
-        }
-      },
-    });
+    this.#add('counter', name, help, {}, () => [[{}, read()]]);
   }
 
   /** Adds a counter with a label. `read` returns one number per label value. */
   counts(name: string, help: string, label: string, read: () => Numbers): void {
-    this.#describe('counter', name, help, { [label]: Object.keys(read()) });
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        try {
-          for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
-        } catch {
-          this.reset();
-        }
-      },
-    });
+    this.#add('counter', name, help, { [label]: Object.keys(read()) }, () =>
+      Object.entries(read()).map(([value, count]) => [{ [label]: value }, count]),
+    );
   }
 
   /** Adds a gauge, whose value `read` returns. */
   level(name: string, help: string, read: () => number | Promise<number>): void {
-    this.#describe('gauge', name, help, {});
-    new Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      async collect() {
-        try {
-          this.set(await read());
-        } catch {
-          this.remove();
-        }
-      },
-    });
+    this.#add('gauge', name, help, {}, async () => [[{}, await read()]]);
   }
 
   /** Adds a gauge with a label. `read` returns one number for each of `values`. */
@@ -119,20 +85,9 @@ export class Metrics {
     values: readonly Value[],
     read: () => Numbers<Value> | Promise<Numbers<Value>>,
   ): void {
-    this.#describe('gauge', name, help, { [label]: values });
-    new Gauge({
-      name,
-      help,
-      labelNames: [label],
-      registers: [this.#registry],
-      async collect() {
-        try {
-          const numbers = await read();
-          for (const value of values) this.set({ [label]: value }, numbers[value]);
-        } catch {
-          this.reset();
-        }
-      },
+    this.#add('gauge', name, help, { [label]: values }, async () => {
+      const numbers = await read();
+      return values.map((value) => [{ [label]: value }, numbers[value]]);
     });
   }
 
@@ -143,13 +98,9 @@ export class Metrics {
     label: string,
     values: readonly Value[],
   ): Timer<Value> {
-    this.#describe('histogram', name, help, { [label]: values });
     const histogram = new Histogram({
-      name,
-      help,
-      labelNames: [label],
+      ...this.#described('histogram', name, help, { [label]: values }),
       buckets: DURATION_BUCKETS,
-      registers: [this.#registry],
     });
     for (const value of values) histogram.zero({ [label]: value });
     return (value, seconds) => histogram.observe({ [label]: value }, seconds);
@@ -157,32 +108,25 @@ export class Metrics {
 
   /** Adds the number, status and duration of the requests of every route. Requests that match no route count as `none`. */
   measureRequests(app: FastifyInstance): void {
-    const registers = [this.#registry];
     const labels = {
       method: [...METHODS, OTHER_METHOD],
       route: `pattern of the route, or ${NO_ROUTE}`,
     };
-    const requests = new Counter({
-      name: 'couplet_http_requests_total',
-      help: 'HTTP requests answered.',
-      labelNames: ['method', 'route', 'status'],
-      registers,
-    });
-    this.#describe('counter', 'couplet_http_requests_total', 'HTTP requests answered.', {
-      ...labels,
-      status: 'HTTP status',
-    });
-    const name = 'couplet_http_request_duration_seconds';
-    const help =
-      'Time to answer an HTTP request, in seconds. For held checks, it includes the waiting time.';
+    const requests = new Counter(
+      this.#described('counter', 'couplet_http_requests_total', 'HTTP requests answered.', {
+        ...labels,
+        status: 'HTTP status',
+      }),
+    );
     const durations = new Histogram({
-      name,
-      help,
-      labelNames: ['method', 'route'],
+      ...this.#described(
+        'histogram',
+        'couplet_http_request_duration_seconds',
+        'Time to answer an HTTP request, in seconds. For held checks, it includes the waiting time.',
+        labels,
+      ),
       buckets: DURATION_BUCKETS,
-      registers,
     });
-    this.#describe('histogram', name, help, labels);
     const methods: ReadonlySet<string> = new Set(METHODS);
     app.addHook('onResponse', (request, reply, done) => {
       const method = methods.has(request.method) ? request.method : OTHER_METHOD;
@@ -210,12 +154,39 @@ export class Metrics {
     return registries.flatMap((registry) => registry.getMetricsAsArray().map(({ name }) => name));
   }
 
-  #describe(
+  /** Adds a metric that a scrape reads: its numbers, each with its labels. */
+  #add(
+    type: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    labels: MetricDescription['labels'],
+    read: () => Reading[] | Promise<Reading[]>,
+  ): void {
+    const Type = type === 'counter' ? Counter : Gauge;
+    new Type<string>({
+      ...this.#described(type, name, help, labels),
+      async collect() {
+        try {
+          const numbers = await read();
+          this.reset();
+          for (const [values, number] of numbers) this.inc(values, number);
+        } catch {
+          this.reset();
+          // Without labels, a reset leaves a zero.
+          if (Object.keys(labels).length === 0) this.remove();
+        }
+      },
+    });
+  }
+
+  /** Adds the description of a metric, and returns the options that create it. */
+  #described(
     type: MetricDescription['type'],
     name: string,
     help: string,
     labels: MetricDescription['labels'],
-  ): void {
+  ) {
     this.#descriptions.push({ name, type, help, labels });
+    return { name, help, labelNames: Object.keys(labels), registers: [this.#registry] };
   }
 }

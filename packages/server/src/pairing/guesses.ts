@@ -96,17 +96,17 @@ export interface Guesses {
   alarmed(): Promise<boolean>;
 }
 
-/** Receives events for the metrics. */
-export interface GuessEvents {
-  failed(kind: GuessKind): void;
-  refused(cause: RefusalCause): void;
+/** Counts, for the metrics. */
+export interface GuessCounters {
+  readonly failures: Record<GuessKind, number>;
+  readonly refusals: Record<RefusalCause, number>;
 }
 
 /** @param ceiling - maximum of failed guesses per minute, all addresses together */
 export function createGuesses(
   budgets: GuessBudgets,
   ceiling: number,
-  events: GuessEvents,
+  { failures, refusals }: GuessCounters,
 ): Guesses {
   const lines = {
     accept: new Turns(TURNS.accept.atOnce, TURNS.accept.waiting),
@@ -123,7 +123,9 @@ export function createGuesses(
     try {
       while (hasTurn) {
         try {
-          return await budgets.attempt(request, attempt, () => events.failed(budget));
+          return await budgets.attempt(request, attempt, () => {
+            failures[budget] += 1;
+          });
         } catch (error) {
           const isBusy = error instanceof Refused && error.isBusy;
           if (!isBusy || turns.isAlone(address)) throw error;
@@ -139,7 +141,7 @@ export function createGuesses(
   return {
     run: (request, attempt) =>
       inTurn(request, attempt).catch((error) => {
-        if (error instanceof Refused) events.refused(error.reason);
+        if (error instanceof Refused) refusals[error.reason] += 1;
         throw error;
       }),
     alarmed: async () => (await budgets.failures()) >= ceiling,

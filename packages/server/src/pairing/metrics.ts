@@ -1,7 +1,7 @@
 // Defines the metrics of pairing: rows, held checks, guesses, and the duration of store operations.
 import { Limited } from '../base/failures.js';
 import type { Metrics, Numbers } from '../observability/metrics.js';
-import type { Guesses, GuessKind, RefusalCause } from './guesses.js';
+import type { GuessCounters, Guesses, GuessKind } from './guesses.js';
 import type { PairingStore, StoreCounts } from './store.js';
 import type { Waiting } from './waiting.js';
 
@@ -68,15 +68,14 @@ export interface PairingMetricsDeps {
   store: PairingStore;
   waiting: Waiting;
   guesses: Guesses;
-  failures: Numbers<GuessKind>;
-  refusals: Numbers<RefusalCause>;
+  guessCounters: GuessCounters;
   /** Addresses with failed guesses that are not yet forgiven; undefined if the store keeps the budgets. */
   guessers: (() => Numbers<GuessKind>) | undefined;
 }
 
 export function pairingMetrics(
   metrics: Metrics,
-  { store, waiting, guesses, failures, refusals, guessers }: PairingMetricsDeps,
+  { store, waiting, guesses, guessCounters, guessers }: PairingMetricsDeps,
 ): void {
   // One scrape reads three of these numbers at once; they share one call to the store.
   let counting: Promise<StoreCounts> | undefined;
@@ -102,7 +101,7 @@ export function pairingMetrics(
     'couplet_failed_guesses_total',
     'Failed accepts and checks; a create of a live code counts as a failed accept.',
     'kind',
-    () => failures,
+    () => guessCounters.failures,
   );
   if (guessers) {
     metrics.levels(
@@ -117,7 +116,7 @@ export function pairingMetrics(
     'couplet_refused_guesses_total',
     'Accepts, checks and creates answered 429, by cause. address: the address must wait. ceiling: MAX_FAILED_GUESSES_PER_MINUTE is reached. queue: too many requests of the address wait for their turn.',
     'cause',
-    () => refusals,
+    () => guessCounters.refusals,
   );
   metrics.level(
     'couplet_guess_alarm',

@@ -4,14 +4,7 @@ import { COLLECT_SECONDS, ROOM_ID_LENGTH } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
 import { newDeviceSecret } from '../base/device-secrets.js';
 import type { KeyReused, Repeatable } from '../http/idempotency.js';
-import type {
-  AcceptOutcome,
-  CancelOutcome,
-  CheckOutcome,
-  CreateOutcome,
-  Guess,
-  PairingStore,
-} from './store.js';
+import type { CheckOutcome, Guess, NewPending, PairingStore } from './store.js';
 import type { Waiting } from './waiting.js';
 
 /** Runs a read of the store, or rejects if the guess limits refuse it. */
@@ -19,67 +12,23 @@ export type GuardedRead = (
   read: (guess?: Guess) => Promise<CheckOutcome | KeyReused>,
 ) => Promise<CheckOutcome | KeyReused>;
 
-export interface Pairing {
-  /** Resolves to the stored outcome of a repeated request; undefined if this is the first request with its key. */
-  recall<T>(once: Repeatable): Promise<T | KeyReused | undefined>;
-  /**
-   * @param address - key under which the client's address is counted
-   * @param proof - the secret of the device, if it renews a code
-   */
-  create(
-    joinCode: string,
-    client1: string,
-    expiresInSeconds: number,
-    address: string,
-    once?: Repeatable,
-    proof?: string,
-    guess?: Guess,
-  ): Promise<CreateOutcome | KeyReused>;
-  accept(
-    joinCode: string,
-    client2: string,
-    once?: Repeatable,
-    guess?: Guess,
-  ): Promise<AcceptOutcome | KeyReused>;
-  /**
-   * Returns the state of a pending to its creator. A waiting pending is read again whenever it changes, until
-   * `waitSeconds` have passed. After `signal` aborts, no client reads the answer, so an accepted pending is left for
-   * the next check to collect.
-   *
-   * @param guarded - runs the first read of the store, which may be a guess. Later reads are no guesses: by then the
-   * client has named a waiting code and its device
-   */
-  check(
-    joinCode: string,
-    client1: string,
-    waitSeconds: number,
-    signal: AbortSignal,
-    guarded: GuardedRead,
-    once?: Repeatable,
-    proof?: string,
-  ): Promise<CheckOutcome | KeyReused>;
-  cancel(
-    joinCode: string,
-    client1: string,
-    once?: Repeatable,
-    proof?: string,
-  ): Promise<CancelOutcome | KeyReused>;
-}
+export type Pairing = ReturnType<typeof createPairing>;
 
-export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock): Pairing {
+export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock) {
   store.onChange((joinCode) => waiting.wake(joinCode));
   return {
-    recall: async (once) => store.recall?.(clock.now(), once),
-
-    create(joinCode, client1, expiresInSeconds, address, once, proof, guess) {
+    create(
+      pending: Omit<NewPending, 'expiresAt' | 'secret'>,
+      expiresInSeconds: number,
+      once?: Repeatable,
+      guess?: Guess,
+    ) {
       const now = clock.now();
       const expiresAt = now + expiresInSeconds * 1000;
-      const secret = newDeviceSecret();
-      const pending = { joinCode, client1, expiresAt, address, secret, proof };
-      return store.create(pending, now, once, guess);
+      return store.create({ ...pending, expiresAt, secret: newDeviceSecret() }, now, once, guess);
     },
 
-    accept(joinCode, client2, once, guess) {
+    accept(joinCode: string, client2: string, once?: Repeatable, guess?: Guess) {
       const now = clock.now();
       const roomId = randomBytes(ROOM_ID_LENGTH / 2).toString('hex');
       const collectableUntil = now + COLLECT_SECONDS * 1000;
@@ -88,10 +37,23 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
       return store.accept(acceptance, now, once, guess);
     },
 
-    cancel: (joinCode, client1, once, proof) =>
-      store.cancel(joinCode, client1, clock.now(), once, proof),
-
-    async check(joinCode, client1, waitSeconds, signal, guarded, once, proof) {
+    /**
+     * Returns the state of a pending to its creator. A waiting pending is read again whenever it changes, until
+     * `waitSeconds` have passed. After `signal` aborts, no client reads the answer, so an accepted pending is left for
+     * the next check to collect.
+     *
+     * @param guarded - runs the first read of the store, which may be a guess. Later reads are no guesses: by then the
+     * client has named a waiting code and its device
+     */
+    async check(
+      joinCode: string,
+      client1: string,
+      waitSeconds: number,
+      signal: AbortSignal,
+      guarded: GuardedRead,
+      once?: Repeatable,
+      proof?: string,
+    ): Promise<CheckOutcome | KeyReused> {
       let leftMs = waitSeconds * 1000;
       let isFirst = true;
       const read = (isFinal: boolean) => {

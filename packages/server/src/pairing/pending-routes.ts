@@ -10,15 +10,14 @@ import {
 import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { assertNever } from '../base/assert-never.js';
 import type { Clock } from '../base/clock.js';
 import { addressKey } from '../http/client-address.js';
 import { sendError, sendLimited, sendSecretRequired } from '../http/errors.js';
-import { type InFlight, type KeyReused, repeatable } from '../http/idempotency.js';
+import { type InFlight, type KeyReused, type Repeatable, repeatable } from '../http/idempotency.js';
 import { given } from '../http/validation.js';
-import type { Guesses } from './guesses.js';
-import type { GuardedRead, Pairing } from './pairing.js';
-import type { AcceptOutcome, CheckOutcome, CreateOutcome } from './store.js';
+import type { Guesses, GuessRequest } from './guesses.js';
+import type { Pairing } from './pairing.js';
+import type { AcceptOutcome, CheckOutcome, CreateOutcome, Guess, PairingStore } from './store.js';
 
 /** `Retry-After` for a device or an address with too many pendings, in seconds: one may have expired by then. */
 const TOO_MANY_RETRY_SECONDS = 60;
@@ -27,8 +26,16 @@ const noContent = Type.Null({ description: 'Still waiting; no body.' });
 const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 const tags = ['pairing'];
 
+/** The code of each outcome that is answered with an error. */
+const CODES = {
+  conflict: 'conflict',
+  not_found_or_expired: 'not_found_or_expired',
+  key_reused: 'idempotency_key_reused',
+} as const;
+
 export interface PendingRouteDeps {
   pairing: Pairing;
+  store: PairingStore;
   guesses: Guesses;
   inFlight: InFlight;
   clock: Clock;
@@ -39,9 +46,30 @@ export interface PendingRouteDeps {
 
 export function pendingRoutes(
   app: FastifyInstance,
-  { pairing, guesses, inFlight, clock, joinCodeDigits, requireSecrets }: PendingRouteDeps,
+  { pairing, store, guesses, inFlight, clock, joinCodeDigits, requireSecrets }: PendingRouteDeps,
 ): void {
   const requests = wire.pairingRequests(joinCodeDigits);
+
+  /** Runs `work` unless the request is a repeat. Its call of the store, through `guarded`, may be a failed guess. */
+  const attempt = <T extends { kind: string }>(
+    request: FastifyRequest,
+    kind: GuessRequest,
+    once: Repeatable | undefined,
+    work: (
+      guarded: (run: (guess?: Guess) => Promise<T | KeyReused>) => Promise<T | KeyReused>,
+      address: string,
+    ) => Promise<T | KeyReused>,
+  ): Promise<T | KeyReused> => {
+    // Read at once, because a closed socket has no address any more.
+    const address = addressKey(request.ip);
+    const { socket } = request.raw;
+    const isGone = () => socket.destroyed;
+    return inFlight.run<T | KeyReused>(
+      once,
+      () => work((run) => guesses.run(kind, { address, isGone, run }), address),
+      async (repeat) => store.recall?.(clock.now(), repeat),
+    );
+  };
 
   app.post<{ Body: CreatePendingRequest }>(
     '/api/rooms',
@@ -57,28 +85,12 @@ export function pendingRoutes(
       },
     },
     async (request, reply) => {
-      const { joinid, client1, expiresInSeconds } = request.body;
-      const proof = given(request.body.secret);
+      const { joinid: joinCode, client1, expiresInSeconds, secret } = request.body;
       const once = repeatable(request, clock.now());
-      const attempt = attemptOf(request);
-      const outcome = await inFlight.run<CreateOutcome | KeyReused>(
-        once,
-        () =>
-          guesses.run('create', {
-            ...attempt,
-            run: (guess) =>
-              pairing.create(
-                joinid,
-                client1,
-                expiresInSeconds,
-                attempt.address,
-                once,
-                proof,
-                guess,
-              ),
-          }),
-        (repeat) => pairing.recall(repeat),
-      );
+      const outcome = await attempt<CreateOutcome>(request, 'create', once, (guarded, address) => {
+        const pending = { joinCode, client1, address, proof: given(secret) };
+        return guarded((guess) => pairing.create(pending, expiresInSeconds, once, guess));
+      });
       switch (outcome.kind) {
         case 'created':
           return reply.code(201).send({
@@ -86,14 +98,10 @@ export function pendingRoutes(
             exp: new Date(outcome.expiresAt).toISOString(),
             secret: outcome.secret,
           });
-        case 'conflict':
-          return sendError(reply, 'conflict');
         case 'too_many':
           return sendLimited(reply, TOO_MANY_RETRY_SECONDS);
-        case 'key_reused':
-          return sendError(reply, 'idempotency_key_reused');
         default:
-          return assertNever(outcome);
+          return sendError(reply, CODES[outcome.kind]);
       }
     },
   );
@@ -113,15 +121,8 @@ export function pendingRoutes(
     async (request, reply) => {
       const { joinid, client2 } = request.body;
       const once = repeatable(request, clock.now());
-      const attempt = attemptOf(request);
-      const outcome = await inFlight.run<AcceptOutcome | KeyReused>(
-        once,
-        () =>
-          guesses.run('accept', {
-            ...attempt,
-            run: (guess) => pairing.accept(joinid, client2, once, guess),
-          }),
-        (repeat) => pairing.recall(repeat),
+      const outcome = await attempt<AcceptOutcome>(request, 'accept', once, (guarded) =>
+        guarded((guess) => pairing.accept(joinid, client2, once, guess)),
       );
       switch (outcome.kind) {
         case 'accepted':
@@ -131,15 +132,9 @@ export function pendingRoutes(
             field: 'client2',
             details: 'a device cannot accept its own code',
           });
-        case 'conflict':
-          // Not counted as a guess: a taken code is of no use, and two devices may race for one code.
-          return sendError(reply, 'conflict');
-        case 'not_found_or_expired':
-          return sendError(reply, outcome.kind);
-        case 'key_reused':
-          return sendError(reply, 'idempotency_key_reused');
+        // A conflict is not counted as a guess: a taken code is of no use, and two devices may race for one code.
         default:
-          return assertNever(outcome);
+          return sendError(reply, CODES[outcome.kind]);
       }
     },
   );
@@ -167,26 +162,16 @@ export function pendingRoutes(
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
       const gone = wait ? goneSignal(reply) : NEVER_GONE;
       const once = repeatable(request, clock.now());
-      const attempt = attemptOf(request);
-      const outcome = await inFlight.run<CheckOutcome | KeyReused>(
-        once,
-        () => {
-          const guarded: GuardedRead = (read) => guesses.run('check', { ...attempt, run: read });
-          return pairing.check(joinid, client1, wait ?? 0, gone, guarded, once, proof);
-        },
-        (repeat) => pairing.recall(repeat),
+      const outcome = await attempt<CheckOutcome>(request, 'check', once, (guarded) =>
+        pairing.check(joinid, client1, wait ?? 0, gone, guarded, once, proof),
       );
       switch (outcome.kind) {
         case 'collected':
           return reply.send({ roomid: outcome.roomId });
         case 'waiting':
           return reply.code(204).send();
-        case 'not_found_or_expired':
-          return sendError(reply, outcome.kind);
-        case 'key_reused':
-          return sendError(reply, 'idempotency_key_reused');
         default:
-          return assertNever(outcome);
+          return sendError(reply, CODES[outcome.kind]);
       }
     },
   );
@@ -209,7 +194,9 @@ export function pendingRoutes(
       const proof = given(request.body.secret);
       if (requireSecrets && proof === undefined) return sendSecretRequired(reply);
       const once = repeatable(request, clock.now());
-      const outcome = await inFlight.run(once, () => pairing.cancel(joinid, client1, once, proof));
+      const outcome = await inFlight.run(once, () =>
+        store.cancel(joinid, client1, clock.now(), once, proof),
+      );
       // Not counted as a guess: the answer reveals nothing about the code.
       return outcome.kind === 'cancelled'
         ? reply.send({ ok: true })
@@ -217,12 +204,6 @@ export function pendingRoutes(
     },
   );
 }
-
-/** The origin of an attempt. Read at once, because a closed socket has no address any more. */
-const attemptOf = (request: FastifyRequest) => {
-  const { socket } = request.raw;
-  return { address: addressKey(request.ip), isGone: () => socket.destroyed };
-};
 
 const NEVER_GONE = new AbortController().signal;
 

@@ -4,14 +4,9 @@ import { sendError } from '../http/errors.js';
 import { type PendingRouteDeps, pendingRoutes } from './pending-routes.js';
 import { purgeRoute } from './purge-route.js';
 import { roomRoutes } from './room-routes.js';
-import type { PairingStore } from './store.js';
-
-export interface PairingRouteDeps extends PendingRouteDeps {
-  store: PairingStore;
-}
 
 /** Registers every endpoint that needs the store. */
-export function pairingRoutes(app: FastifyInstance, deps: PairingRouteDeps): void {
+export function pairingRoutes(app: FastifyInstance, deps: PendingRouteDeps): void {
   pendingRoutes(app, deps);
   roomRoutes(app, deps.store, deps.clock, deps.requireSecrets);
   purgeRoute(app, deps.store, deps.inFlight, deps.clock, deps.requireSecrets);

@@ -7,25 +7,36 @@ import {
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 
+const FORWARDED = [
+  'webrtc_offer',
+  'webrtc_answer',
+  'ice_candidate',
+  'key_exchange',
+  'key_exchange_complete',
+] as const satisfies readonly ForwardedMessage['type'][];
+
 /** Why a message was not delivered or had no effect. */
-export type DropCause = 'fault' | 'rate' | 'no_room' | 'no_peer' | 'peer_gone' | 'unavailable';
+const DROP_CAUSES = ['fault', 'rate', 'no_room', 'no_peer', 'peer_gone', 'unavailable'] as const;
 
 /** Why an opening handshake was refused. */
-export type RefusalCause =
-  | 'total'
-  | 'address'
-  | 'budget'
-  | 'host'
-  | 'origin'
-  | 'path'
-  | 'unauthorized'
-  | 'draining'
-  | 'handshake';
+const REFUSAL_CAUSES = [
+  'total',
+  'address',
+  'budget',
+  'host',
+  'origin',
+  'path',
+  'unauthorized',
+  'draining',
+  'handshake',
+] as const;
+
+export type RefusalCause = (typeof REFUSAL_CAUSES)[number];
 
 export interface SignalingCounters {
   readonly forwards: Record<ForwardedMessage['type'], number>;
   readonly messages: Record<ClientMessage['type'], number>;
-  readonly drops: Record<DropCause, number>;
+  readonly drops: Record<(typeof DROP_CAUSES)[number], number>;
   readonly refusals: Record<RefusalCause, number>;
   readonly closes: Record<CloseReason, number>;
   /** Opening handshakes completed. */
@@ -37,28 +48,11 @@ export interface SignalingCounters {
 }
 
 export function newCounters(): SignalingCounters {
-  const messages = zeros(Object.keys(CLIENT_MESSAGES) as ClientMessage['type'][]);
   return {
-    messages,
-    forwards: zeros([
-      'webrtc_offer',
-      'webrtc_answer',
-      'ice_candidate',
-      'key_exchange',
-      'key_exchange_complete',
-    ]),
-    drops: zeros(['fault', 'rate', 'no_room', 'no_peer', 'peer_gone', 'unavailable']),
-    refusals: zeros([
-      'total',
-      'address',
-      'budget',
-      'host',
-      'origin',
-      'path',
-      'unauthorized',
-      'draining',
-      'handshake',
-    ]),
+    messages: zeros(Object.keys(CLIENT_MESSAGES) as ClientMessage['type'][]),
+    forwards: zeros(FORWARDED),
+    drops: zeros(DROP_CAUSES),
+    refusals: zeros(REFUSAL_CAUSES),
     closes: zeros(Object.keys(CLOSE_CODES) as CloseReason[]),
     opened: 0,
     warnings: 0,

@@ -3,6 +3,7 @@ import { type JoinRoom, SIGNALING_ERRORS, type SignalingErrorCode } from '@coupl
 import { assertNever } from '../base/assert-never.js';
 import { judgeClaim, type PairedSecrets } from '../base/device-secrets.js';
 import type { Logger } from '../observability/logger.js';
+import type { Config } from '../settings/config.js';
 import type { Backplane } from './backplane.js';
 import type { SignalingCounters } from './counters.js';
 import type { Forwarded } from './forwarded.js';
@@ -30,8 +31,7 @@ export interface HandlerDeps {
   backplane: Backplane;
   directory: RoomDirectory;
   mayJoin: MayJoin;
-  /** Whether every device of a paired room must prove itself, even one that never has before. */
-  requireSecrets: boolean;
+  config: Pick<Config, 'requireDeviceSecrets'>;
   counters: SignalingCounters;
   log: Logger;
 }
@@ -69,7 +69,7 @@ export function sendFault(connection: Connection, code: SignalingErrorCode, erro
 async function join(
   connection: Connection,
   { roomId, deviceId, secret }: JoinRoom,
-  { backplane, directory, mayJoin, requireSecrets, log }: HandlerDeps,
+  { backplane, directory, mayJoin, config, log }: HandlerDeps,
 ): Promise<void> {
   const device = deviceId || null;
   // Also for a joiner that names no device: the seats may be reserved for proved devices.
@@ -77,7 +77,7 @@ async function join(
   const claim = pair && judgeClaim(pair, device, secret || undefined);
   const isRefused =
     claim?.kind === 'refused' ||
-    (claim !== undefined && claim.kind !== 'proved' && requireSecrets) ||
+    (claim !== undefined && claim.kind !== 'proved' && config.requireDeviceSecrets) ||
     !(await mayJoin(connection, roomId, device, pair));
   if (isRefused) {
     sendFault(connection, 'forbidden');

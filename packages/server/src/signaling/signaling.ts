@@ -70,41 +70,22 @@ const DRAIN_TURN_MS = 50;
 const SHARE_FOR_CLOSES = 0.75;
 
 export function startSignaling(deps: SignalingDeps): Signaling {
-  const { server, config, directory, iceServers, gate, trust, serverName, clock, log } = deps;
+  const { server, config, iceServers, gate, clock } = deps;
   const counters = newCounters();
   const connections = new Connections(iceServers, counters);
   const backplane = deps.createBackplane(connections);
   const heartbeat = new Heartbeat(connections, clock, config.heartbeatSeconds, counters);
-  const mayJoin = joinRule(config.requirePairedRooms, gate);
-  const requireSecrets = config.requireDeviceSecrets;
-  const handlerDeps = { backplane, directory, mayJoin, requireSecrets, counters, log };
   const admission = new Admission(config.maxConnections, config.maxConnectionsPerAddress);
-  const corking = new Corking();
+  const parts = { ...deps, counters, connections, backplane, admission, corking: new Corking() };
+  const handlerDeps = { ...parts, mayJoin: joinRule(config.requirePairedRooms, gate) };
   const refuse = acceptWebSockets(server, {
-    config,
-    admission,
-    budgets: deps.budgets,
-    counters,
-    corking,
-    trust,
-    hostFault: deps.hostFault,
-    allowsOrigin: deps.allowsOrigin,
-    ownPages: config.demo,
-    clock,
+    ...parts,
     authorize: gate.connect ?? (() => true),
     accept: attacher({
-      config,
-      admission,
-      connections,
-      corking,
-      backplane,
+      ...parts,
       handle: (connection, message) => handle(connection, message, handlerDeps),
-      counters,
       // Message rates use real time, even if tests pass another clock.
       clock: systemClock,
-      stalls: deps.stalls,
-      log,
-      serverName,
       keepRequests: gate.join !== undefined,
     }),
   });

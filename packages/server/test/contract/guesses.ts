@@ -49,12 +49,9 @@ export function guessContract(name: string, open: OpenNodes): void {
     const all = { ...LIMITS, ...limits };
     const opened = await open(clock, all);
     const counted = { accept: 0, check: 0, address: 0, ceiling: 0, queue: 0 };
-    const count = (what: keyof typeof counted) => {
-      counted[what] += 1;
-    };
     const nodes = opened.map(({ store, budgets, keyed }) => ({
       store,
-      guesses: createGuesses(budgets, all.ceiling, { failed: count, refused: count }),
+      guesses: createGuesses(budgets, all.ceiling, { failures: counted, refusals: counted }),
       inFlight: new InFlight(keyed),
     }));
     const [{ store, guesses }] = nodes as [(typeof nodes)[0]];

@@ -132,12 +132,9 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
 function setUp() {
   const clock = new FakeClock();
   const counted = { accept: 0, check: 0, address: 0, ceiling: 0, queue: 0 };
-  const count = (name: keyof typeof counted) => {
-    counted[name] += 1;
-  };
   const guesses = createGuesses(memoryBudgets(clock, 100, 1000), 1000, {
-    failed: count,
-    refused: count,
+    failures: counted,
+    refusals: counted,
   });
   let asked = 0;
   /** Tries a code; the store answers in a later turn. Resolves to whether it was right, or to the seconds to wait. */

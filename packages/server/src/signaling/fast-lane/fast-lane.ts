@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.js';
 import { COST, type Reader } from '../../limits/address-budget.js';
 import type { Stalls } from '../../limits/event-loop-stalls.js';
+import type { Config } from '../../settings/config.js';
 import type { Backplane } from '../backplane.js';
 import type { Connections } from '../connections.js';
 import type { SignalingCounters } from '../counters.js';
@@ -36,7 +37,7 @@ export interface FastLaneDeps {
   counters: SignalingCounters;
   clock: Pick<Clock, 'monotonic'>;
   stalls: Pick<Stalls, 'total'>;
-  maxMessageBytes: number;
+  config: Pick<Config, 'maxMessageBytes'>;
 }
 
 /** Bytes per call of ws; the budget is checked between calls. */
@@ -201,7 +202,7 @@ export class FastLane implements Reader {
 
   #mayBePlain(): boolean {
     const { first, payloadBytes } = frame;
-    const maxBytes = Math.min(MAX_PLAIN_BYTES, this.#deps.maxMessageBytes);
+    const maxBytes = Math.min(MAX_PLAIN_BYTES, this.#deps.config.maxMessageBytes);
     return first === FINAL_TEXT && payloadBytes <= maxBytes;
   }
 

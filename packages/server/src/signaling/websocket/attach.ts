@@ -2,37 +2,22 @@
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../../base/clock.js';
 import type { AddressBudget } from '../../limits/address-budget.js';
-import type { Stalls } from '../../limits/event-loop-stalls.js';
-import type { Logger } from '../../observability/logger.js';
 import type { Config } from '../../settings/config.js';
 import type { Backplane } from '../backplane.js';
 import type { Connections } from '../connections.js';
-import type { SignalingCounters } from '../counters.js';
-import { FastLane } from '../fast-lane/fast-lane.js';
+import { FastLane, type FastLaneDeps } from '../fast-lane/fast-lane.js';
 import { BURST_SECONDS, RateMeter } from '../rates.js';
 import type { Admission } from './admission.js';
 import { Connection, type ConnectionDeps } from './connection.js';
-import type { Corking } from './corking.js';
-import { type Handle, ReceiveQueue } from './receive-queue.js';
+import { ReceiveQueue, type ReceiveQueueDeps } from './receive-queue.js';
 import type { ClientSocket } from './upgrade.js';
 
-export interface AttachDeps {
-  config: Pick<
-    Config,
-    'maxBufferedBytes' | 'maxMessageBytes' | 'maxMessagesPerSecond' | 'maxBytesPerSecond'
-  >;
-  admission: Admission;
+export interface AttachDeps extends Omit<ConnectionDeps, 'onGone'>, ReceiveQueueDeps, FastLaneDeps {
+  config: Config;
   connections: Connections;
-  corking: Corking;
   backplane: Backplane;
-  handle: Handle;
-  counters: SignalingCounters;
-  /** Of real time, for message rates. */
-  clock: Pick<Clock, 'monotonic'>;
-  stalls: Pick<Stalls, 'total'>;
-  log: Logger;
+  admission: Admission;
   /** The server name in `connected`. */
   serverName: string;
   /** Whether each connection keeps its opening request. */
@@ -40,20 +25,8 @@ export interface AttachDeps {
 }
 
 /** Returns the function that takes over a socket after its opening handshake. */
-export function attacher({
-  config,
-  admission,
-  connections,
-  corking,
-  backplane,
-  handle,
-  counters,
-  clock,
-  stalls,
-  log,
-  serverName,
-  keepRequests,
-}: AttachDeps) {
+export function attacher(deps: AttachDeps) {
+  const { config, connections, backplane, admission, counters, clock, stalls, log } = deps;
   const rate = {
     messagesPerSecond: config.maxMessagesPerSecond,
     bytesPerSecond: config.maxBytesPerSecond,
@@ -63,20 +36,8 @@ export function attacher({
     config.maxMessageBytes,
     BURST_SECONDS * config.maxBytesPerSecond,
   );
-  const queueDeps = { handle, counters, clock, stalls, log };
-  const lanes = {
-    backplane,
-    connections,
-    corking,
-    counters,
-    clock,
-    stalls,
-    maxMessageBytes: config.maxMessageBytes,
-  };
-  const shared: ConnectionDeps = {
-    corking,
-    counters,
-    maxBufferedBytes: config.maxBufferedBytes,
+  const connectionDeps: ConnectionDeps = {
+    ...deps,
     onGone({ seat, id, number }) {
       if (seat === null) return;
       backplane.depart(seat.roomId, id, 'disconnect').catch((error: unknown) => {
@@ -123,13 +84,13 @@ export function attacher({
     request: IncomingMessage,
     budget: AddressBudget,
   ) => {
-    const origin = { budget, request: keepRequests ? request : undefined };
-    const connection = new Connection(socket, stream, origin, shared);
+    const origin = { budget, request: deps.keepRequests ? request : undefined };
+    const connection = new Connection(socket, stream, origin, connectionDeps);
     socket.connection = connection;
     const now = clock.monotonic();
     const meter = new RateMeter(rate, now, stalls.total(now));
-    socket.receiveQueue = new ReceiveQueue(connection, meter, queueDeps);
-    socket.lane = new FastLane(stream, connection, socket.receiveQueue, lanes);
+    socket.receiveQueue = new ReceiveQueue(connection, meter, deps);
+    socket.lane = new FastLane(stream, connection, socket.receiveQueue, deps);
     counters.opened += 1;
     connections.add(connection);
     if (budget.mayLog()) log.info({ conn: connection.number }, 'connected');
@@ -143,7 +104,7 @@ export function attacher({
     connection.send({
       type: 'connected',
       clientId: connection.id,
-      server: serverName,
+      server: deps.serverName,
       maxMessageBytes,
     });
   };

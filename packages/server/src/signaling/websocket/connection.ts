@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { CLOSE_CODES, type CloseReason, type ServerMessage } from '@couplet/protocol';
 import type { WebSocket } from 'ws';
 import type { AddressBudget } from '../../limits/address-budget.js';
+import type { Config } from '../../settings/config.js';
 import type { SignalingCounters } from '../counters.js';
 import type { Seat } from '../room.js';
 import type { Corking } from './corking.js';
@@ -16,7 +17,7 @@ let opened = 0;
 export interface ConnectionDeps {
   corking: Corking;
   counters: SignalingCounters;
-  maxBufferedBytes: number;
+  config: Pick<Config, 'maxBufferedBytes'>;
   /** Called once, in a later turn, when either end has begun to close the connection. */
   onGone: (connection: Connection) => void;
 }
@@ -147,7 +148,7 @@ export class Connection {
   /** Whether one more frame may be sent; corks the stream until the end of the turn. */
   #mayWrite(): boolean {
     if (!this.open) return false;
-    if (this.#stream.writableLength > this.#deps.maxBufferedBytes) {
+    if (this.#stream.writableLength > this.#deps.config.maxBufferedBytes) {
       this.close('slow_consumer');
       return false;
     }

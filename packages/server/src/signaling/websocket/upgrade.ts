@@ -27,7 +27,7 @@ export class ClientSocket extends WebSocket {
 }
 
 export interface UpgradeDeps {
-  config: Pick<Config, 'maxMessageBytes' | 'requestTimeoutSeconds'>;
+  config: Pick<Config, 'maxMessageBytes' | 'requestTimeoutSeconds' | 'demo'>;
   clock: Clock;
   admission: Admission;
   budgets: AddressBudgets;
@@ -37,8 +37,6 @@ export interface UpgradeDeps {
   hostFault: HostRule;
   /** Whether pages of an origin may connect; null: all may. Clients without an origin, such as apps, may connect. */
   allowsOrigin: OriginRule | null;
-  /** Whether this server serves pages, which may connect from its own origin. */
-  ownPages: boolean;
   /** The embedding application's decision on the request. */
   authorize: (request: IncomingMessage) => boolean | Promise<boolean>;
   /** Takes the socket after the handshake; must uncount it from the admission when it closes. */
@@ -85,9 +83,11 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
 
   const refuse = (stream: Socket, cause: RefusalCause) => {
     deps.counters.refusals[cause] += 1;
-    endRawResponse(stream, REFUSALS[cause], {
+    const code = REFUSALS[cause];
+    const isPassing = code === 'unavailable' || code === 'rate_limited';
+    endRawResponse(stream, code, {
       ...(cause === 'handshake' ? { 'sec-websocket-version': '13' } : {}),
-      ...(RETRY.has(cause) ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {}),
+      ...(isPassing ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {}),
     });
   };
 
@@ -106,7 +106,8 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     if (deps.allowsOrigin === null || origin === undefined || deps.allowsOrigin(origin)) {
       return undefined;
     }
-    return deps.ownPages && isOwnOrigin(origin, requestedHost(request)) ? undefined : 'origin';
+    // The demo page of this server may connect.
+    return deps.config.demo && isOwnOrigin(origin, requestedHost(request)) ? undefined : 'origin';
   };
 
   /** The application's decision; a decision after the time of a request is a refusal. */
@@ -179,5 +180,3 @@ function bareHost(host: string): string {
     .replace(/:(80|443)$/, '')
     .replace(/\.(?=(:\d+)?$)/, '');
 }
-
-const RETRY: ReadonlySet<RefusalCause> = new Set(['total', 'address', 'budget', 'draining']);
