@@ -50,6 +50,7 @@ export default defineConfig({
       {
         text: 'Run a server',
         items: [
+          page('Deploy', 'deploy.html'),
           page('Settings and operation', 'operations.html'),
           page('TURN', 'turn.html'),
           page('Several nodes', 'cluster.html'),
