@@ -4,6 +4,7 @@
 // `Unavailable`; a call that rejects may have been carried out.
 import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { Unavailable } from '../base/failures.js';
 import type { RedisTarget } from '../settings/redis.js';
 import {
@@ -11,13 +12,10 @@ import {
   type Connection,
   openServers,
   type RedisArgument,
-  RedisReplyError,
+  replyCodeOf,
   send,
+  withoutCommand,
 } from './servers.js';
-import { type Subscription, type SubscriptionEvents, subscribe } from './subscription.js';
-
-export { type RedisArgument, RedisReplyError } from './servers.js';
-export type { Subscription, SubscriptionEvents } from './subscription.js';
 
 export interface Script {
   /** Its name in counts. */
@@ -56,53 +54,21 @@ export interface RedisOptions {
 /** All keys of an operation are in the slot of the first. */
 export type Keys = readonly [string, ...string[]];
 
-export interface Redis {
-  /** Runs a command on the server of `key`; `args` include the key if the command takes it. */
-  command(key: string, args: Command): Promise<unknown>;
-  run(script: Script, keys: Keys, args: readonly RedisArgument[]): Promise<unknown>;
-  /** Runs a script, and resolves when REDIS_REPLICAS_ACK replicas have its writes. */
-  write(script: Script, keys: Keys, args: readonly RedisArgument[]): Promise<unknown>;
-  /**
-   * Publishes to a sharded channel, and resolves to the number of its subscribers. Messages to one channel keep their
-   * order, because none is sent again.
-   */
-  publish(channel: string, message: string): Promise<number>;
-  subscribe(channel: string, events: SubscriptionEvents): Subscription;
-  /** The matching keys, in portions. A key that exists during the whole scan is returned at least once. */
-  scan(pattern: string): AsyncGenerator<string[]>;
-  /** Asks every server whether it would refuse a script that needs memory and writes; resolves to the causes. */
-  refusals(): Promise<ReadonlySet<Refusal>>;
-  /** Whether every server that holds data is connected. */
-  readonly isUp: boolean;
-  /** Resolves to `isUp`, when it is true or after this time. */
-  ready(withinMs: number): Promise<boolean>;
-  /** Calls `listener` when a server is connected, including again. Returns the function that removes it. */
-  onUp(listener: () => void): () => void;
-  /** Number of reconnections. */
-  readonly reconnects: number;
-  /** Number of calls by name of the command or script, without the commands of the connections themselves. */
-  readonly counts: ReadonlyMap<string, number>;
-  close(): void;
-}
-
-/** Error replies of a server that is not, or not fully, the master of the data. */
-const ELSEWHERE = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'UNBLOCKED']);
-
 /**
  * Why a connected server refuses operations. `memory` is full: those that need memory. The `disk` cannot be written, the
  * server is a replica (`read_only`), or has too few `replicas`: all writes. It is `loading` its data: all operations.
  */
-export const REFUSALS = ['memory', 'disk', 'read_only', 'replicas', 'loading'] as const;
-
-export type Refusal = (typeof REFUSALS)[number];
-
-const refusalCodes: Readonly<Record<string, Refusal | undefined>> = {
+const REFUSAL_CODES = {
   OOM: 'memory',
   MISCONF: 'disk',
   READONLY: 'read_only',
   NOREPLICAS: 'replicas',
   LOADING: 'loading',
-};
+} as const;
+
+export type Refusal = (typeof REFUSAL_CODES)[keyof typeof REFUSAL_CODES];
+
+export const REFUSALS: readonly Refusal[] = Object.values(REFUSAL_CODES);
 
 /** Does nothing, but its flags let it need memory and write. */
 const NOTHING = defineScript('nothing', 'return 1');
@@ -115,24 +81,46 @@ const BUGS = new Set(['ERR', 'WRONGTYPE', 'CROSSSLOT', 'NOSCRIPT']);
 
 /** Whether an operation was refused, without any effect, because Redis is full. */
 export const isFull = (error: unknown): boolean =>
-  error instanceof Unavailable && (error.cause as Partial<RedisReplyError>).code === 'OOM';
+  error instanceof Unavailable && replyCodeOf(error.cause as Error) === 'OOM';
+
+/** Period of searches for the masters while one is not connected, or has changed. */
+const REFRESH_MS = 250;
+
+export type Redis = ReturnType<typeof connectRedis>;
 
 /** Connects, and reconnects until closed. */
-export function connectRedis(target: RedisTarget, options: RedisOptions): Redis {
-  const { timeoutMs, replicasAck, observe = () => {}, onDown = () => {} } = options;
-  const { onRefused = () => {} } = options;
+export function connectRedis(target: RedisTarget, options: RedisOptions) {
+  const { timeoutMs, replicasAck, observe = () => {}, onRefused = () => {} } = options;
+  let { onDown = () => {} } = options;
   const changes = new EventEmitter().setMaxListeners(0);
-  const subscriptions = new Set<Subscription>();
   const counts = new Map<string, number>();
-  const waits = new WeakMap<Connection, Promise<void>>();
+  const waits = new Map<Connection | undefined, Promise<void>>();
+  const wasUp = new Set<string>();
   let reconnects = 0;
+  /** A server may have answered that it is not the master any more. */
+  let isOutdated = false;
   const servers = openServers(target, timeoutMs, {
-    up(isAgain) {
-      if (isAgain) reconnects += 1;
-      changes.emit('up');
+    opened(connection) {
+      const { host, port } = connection.options;
+      connection.on('ready', () => {
+        if (wasUp.has(`${host}:${port}`)) reconnects += 1;
+        wasUp.add(`${host}:${port}`);
+        changes.emit('up');
+      });
+      connection.on('close', () => {
+        if (!servers.all().includes(connection)) return;
+        onDown(new Error('the connection to Redis was closed'));
+      });
     },
-    down: onDown,
+    refreshed: () => changes.emit('up'),
+    down: (cause) => onDown(withoutCommand(cause)),
   });
+  const isUp = () => servers.all().every((server) => server?.status === 'ready');
+  const refreshing = setInterval(() => {
+    if (isUp() && !isOutdated) return;
+    isOutdated = false;
+    servers.refresh();
+  }, REFRESH_MS).unref();
 
   const count = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
 
@@ -144,32 +132,32 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
     return result;
   };
 
-  /** Resolves when enough replicas have this connection's writes of this turn. */
-  const replicated = (over: Connection): Promise<void> => {
-    const known = waits.get(over);
-    if (known !== undefined) return known;
-    // WAIT covers the writes of its own connection, and blocks it, so it is sent once per turn.
-    const wait = new Promise<unknown>((resolve, reject) => {
-      setImmediate(() => {
-        waits.delete(over);
-        const most = String(Math.ceil(timeoutMs / 2));
-        send(over, ['WAIT', String(replicasAck), most]).then(resolve, reject);
-      });
-    }).then((replicas) => {
-      if ((replicas as number) >= replicasAck) return;
-      servers.recheck();
-      throw new Unavailable(new Error('too few replicas of Redis have the write'));
-    });
-    waits.set(over, wait);
-    return wait;
+  /** Throws an outage as {@link Unavailable}, and a bug as it is. */
+  const judge = (error: unknown): never => {
+    const cause = withoutCommand(error);
+    const code = replyCodeOf(cause);
+    if (BUGS.has(code)) throw cause;
+    const refusal = REFUSAL_CODES[code as keyof typeof REFUSAL_CODES] as Refusal | undefined;
+    if (refusal !== undefined) onRefused(refusal);
+    // Of the masters, those that are full, or whose disk is, stay masters.
+    isOutdated ||= code !== '' && refusal !== 'memory' && refusal !== 'disk';
+    throw new Unavailable(cause, refusal !== undefined);
   };
 
-  const judged = (error: unknown): unknown => {
-    if (!(error instanceof RedisReplyError)) return error;
-    if (ELSEWHERE.has(error.code) || REDIRECTED.has(error.code)) servers.recheck();
-    const refusal = refusalCodes[error.code];
-    if (refusal !== undefined) onRefused(refusal);
-    return BUGS.has(error.code) ? error : new Unavailable(error, refusal !== undefined);
+  /** Resolves when enough replicas have this connection's writes of this turn. */
+  const replicated = (over: Connection | undefined): Promise<void> => {
+    // WAIT covers the writes of its own connection, and blocks it, so it is sent once per turn.
+    const wait = async () => {
+      await endOfTurn();
+      waits.delete(over);
+      const most = String(Math.ceil(timeoutMs / 2));
+      if (Number(await send(over, ['WAIT', String(replicasAck), most])) >= replicasAck) return;
+      isOutdated = true;
+      throw new Error('too few replicas of Redis have the write');
+    };
+    const known = waits.get(over) ?? wait();
+    waits.set(over, known);
+    return known;
   };
 
   /** Sends a command to the server of the key, and follows redirections. */
@@ -180,101 +168,106 @@ export function connectRedis(target: RedisTarget, options: RedisOptions): Redis 
       const reply = send(over, command);
       return mustWait ? (await Promise.all([reply, replicated(over)]))[0] : await reply;
     } catch (error) {
-      if (!(error instanceof RedisReplyError && REDIRECTED.has(error.code))) throw judged(error);
-    }
-    try {
+      if (!REDIRECTED.has(replyCodeOf(error as Error))) throw error;
+      isOutdated = true;
       const reply = await servers.follow(command);
       // The connection that the command used is unknown.
       if (mustWait) await Promise.all(servers.all().map(replicated));
       return reply;
-    } catch (error) {
-      throw judged(error);
     }
   };
 
-  /** Publishes once, without redirections: the next message could overtake one that is sent again. */
-  const publish = async (channel: string, message: string): Promise<number> => {
-    try {
-      return (await send(servers.of(channel), ['SPUBLISH', channel, message])) as number;
-    } catch (error) {
-      throw judged(error);
-    }
-  };
-
-  const evaluate = (
-    script: Script,
-    keys: Keys,
-    args: readonly RedisArgument[],
-    isWrite: boolean,
-  ): Promise<unknown> =>
-    timed('script', script.name, async () => {
-      const words = [String(keys.length), ...keys, ...args];
-      try {
-        return await sendTo(keys[0], ['EVALSHA', script.sha, ...words], isWrite);
-      } catch (error) {
-        // The server has started or become master since. EVAL also loads the script.
-        if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw error;
-        return sendTo(keys[0], ['EVAL', script.source, ...words], isWrite);
-      }
-    });
+  const evaluate =
+    (isWrite: boolean) =>
+    (script: Script, keys: Keys, args: readonly RedisArgument[]): Promise<unknown> =>
+      timed('script', script.name, async () => {
+        const words = [String(keys.length), ...keys, ...args];
+        try {
+          return await sendTo(keys[0], ['EVALSHA', script.sha, ...words], isWrite);
+        } catch (error) {
+          // The server has started or become master since. EVAL also loads the script.
+          if (replyCodeOf(error as Error) !== 'NOSCRIPT') return judge(error);
+          return sendTo(keys[0], ['EVAL', script.source, ...words], isWrite).catch(judge);
+        }
+      });
 
   return {
-    command: (key, args) => timed('command', args[0], () => sendTo(key, args, false)),
-    run: (script, keys, args) => evaluate(script, keys, args, false),
-    write: (script, keys, args) => evaluate(script, keys, args, true),
-    publish: (channel, message) => timed('publish', 'SPUBLISH', () => publish(channel, message)),
-    subscribe(channel, events) {
-      const beat = (message: string) => publish(channel, message);
-      const subscription = subscribe(channel, events, servers, timeoutMs, beat);
-      subscriptions.add(subscription);
-      return subscription;
-    },
-    async *scan(pattern) {
+    /** Runs a command on the server of `key`; `args` include the key if the command takes it. */
+    command: (key: string, args: Command): Promise<unknown> =>
+      timed('command', args[0], () => sendTo(key, args, false).catch(judge)),
+
+    run: evaluate(false),
+
+    /** Runs a script, and resolves when REDIS_REPLICAS_ACK replicas have its writes. */
+    write: evaluate(true),
+
+    /**
+     * Publishes to a sharded channel, and resolves to the number of its subscribers. Messages to one channel keep their
+     * order, because none is sent again.
+     */
+    publish: (channel: string, message: string): Promise<number> =>
+      timed('publish', 'SPUBLISH', async () =>
+        Number(await send(servers.of(channel), ['SPUBLISH', channel, message]).catch(judge)),
+      ),
+
+    /** The matching keys, in portions. A key that exists during the whole scan is returned at least once. */
+    async *scan(pattern: string): AsyncGenerator<string[]> {
       for (const master of servers.all()) {
         let cursor = '0';
         do {
           count('SCAN');
           const command: Command = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', '1000'];
-          const [next, keys] = (await send(master, command)) as [string, string[]];
+          const reply = await send(master, command).catch(judge);
+          const [next, keys] = reply as [string, string[]];
           cursor = next;
           yield keys;
         } while (cursor !== '0');
       }
     },
-    async refusals() {
-      const found = new Set<Refusal>();
-      const ask = async (server: Connection) => {
+
+    /** Asks every server whether it refuses a script that needs memory and writes, and reports refusals to `onRefused`. */
+    async probe(): Promise<void> {
+      const ask = async (server: Connection | undefined) => {
         try {
-          await send(server, ['EVAL', NOTHING.source, '0']);
+          await send(server, ['EVAL', NOTHING.source, '0']).catch(judge);
         } catch (error) {
-          const refusal = error instanceof RedisReplyError ? refusalCodes[error.code] : undefined;
-          if (refusal === undefined) throw judged(error);
-          found.add(refusal);
+          if (!(error instanceof Unavailable && error.isReported)) throw error;
         }
       };
       await Promise.all(servers.all().map(ask));
-      return found;
     },
-    get isUp() {
-      return servers.isUp;
+
+    /** Whether every server that holds data is connected. */
+    get isUp(): boolean {
+      return isUp();
     },
-    async ready(withinMs) {
+
+    /** Resolves to `isUp`, when it is true or after this time. */
+    async ready(withinMs: number): Promise<boolean> {
       const signal = AbortSignal.timeout(withinMs);
-      while (!servers.isUp && !signal.aborted) {
+      while (!isUp() && !signal.aborted) {
         await once(changes, 'up', { signal }).catch(() => {});
       }
-      return servers.isUp;
+      return isUp();
     },
-    onUp(listener) {
-      changes.on('up', listener);
-      return () => changes.off('up', listener);
-    },
-    get reconnects() {
+
+    /** Calls `listener` when a server is connected, including again. */
+    onUp: (listener: () => void) => void changes.on('up', listener),
+
+    /** Number of reconnections. */
+    get reconnects(): number {
       return reconnects;
     },
-    counts,
-    close() {
-      for (const subscription of subscriptions) subscription.close();
+
+    /** Number of calls by name of the command or script, without the commands of the connections themselves. */
+    counts: counts as ReadonlyMap<string, number>,
+
+    /** For this folder only: its calls are not counted, and its errors are those of ioredis. */
+    servers,
+
+    close(): void {
+      onDown = () => {};
+      clearInterval(refreshing);
       servers.close();
     },
   };

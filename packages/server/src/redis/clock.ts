@@ -8,17 +8,8 @@ const TOLERANCE_MS = 1000;
 
 const PERIOD_MS = 60_000;
 
-export interface RedisClock {
-  /** Seconds by which this node is ahead of Redis; 0 before the first measurement. */
-  readonly aheadSeconds: number;
-  /** The note in GET /readyz while the clocks differ by more than a second. */
-  note(): string | undefined;
-  measure(): Promise<void>;
-  close(): void;
-}
-
-/** Measures now, every minute, and at every new connection to Redis. */
-export function watchRedisClock(redis: Redis, key: string, clock: Clock, log: Logger): RedisClock {
+/** Measures every minute, and at every new connection to Redis. */
+export function watchRedisClock(redis: Redis, key: string, clock: Clock, log: Logger) {
   let aheadSeconds = 0;
   let isOff = false;
   const measure = async () => {
@@ -36,16 +27,17 @@ export function watchRedisClock(redis: Redis, key: string, clock: Clock, log: Lo
   };
   // The connection reports outages of Redis.
   const tryMeasure = () => void measure().catch(() => {});
-  const stops = [redis.onUp(tryMeasure), clock.every(PERIOD_MS, tryMeasure)];
-  if (redis.isUp) tryMeasure();
+  redis.onUp(tryMeasure);
   return {
-    get aheadSeconds() {
+    /** Seconds by which this node is ahead of Redis; 0 before the first measurement. */
+    get aheadSeconds(): number {
       return aheadSeconds;
     },
+
+    /** The note in GET /readyz while the clocks differ by more than a second. */
     note: () => (isOff ? 'the clock differs from that of Redis by more than a second' : undefined),
+
     measure,
-    close() {
-      for (const stop of stops) stop();
-    },
+    close: clock.every(PERIOD_MS, tryMeasure),
   };
 }

@@ -51,7 +51,7 @@ export const REDIS_CHECKS: readonly CrossCheck[] = [
   }),
 ];
 
-interface RedisAddress {
+export interface RedisAddress {
   readonly host: string;
   readonly port: number;
 }
@@ -61,67 +61,58 @@ interface RedisCredentials {
   readonly password?: string;
 }
 
-interface Common {
-  /** Some servers of the cluster, the Sentinels, or the single server. */
-  readonly hosts: readonly RedisAddress[];
+export interface RedisTarget {
+  /** The single server, some servers of the Cluster, or the Sentinels. */
+  readonly hosts: readonly [RedisAddress, ...RedisAddress[]];
   readonly tls: boolean;
   /** For the data servers, not for the Sentinels. */
   readonly credentials: RedisCredentials;
+  readonly database: number;
+  readonly isCluster: boolean;
+  /** The name of the master in the configuration of the Sentinels, and what they require. */
+  readonly sentinel?: { readonly master: string; readonly credentials: RedisCredentials };
 }
-
-export type RedisTarget =
-  | (Common & { readonly kind: 'single'; readonly database: number })
-  | (Common & {
-      readonly kind: 'sentinel';
-      readonly database: number;
-      /** Name of the master in the configuration of the Sentinels. */
-      readonly master: string;
-      readonly sentinelCredentials: RedisCredentials;
-    })
-  | (Common & { readonly kind: 'cluster' });
 
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 
 const URL_PARTS = /^(rediss?):\/\/(?:([^@/?#]*)@)?([^@/?#]+)(?:\/(\d{0,5}))?\/?(?:\?([^#]*))?$/;
 
+const OPTIONS = ['cluster', 'sentinel', 'sentinelUser', 'sentinelPassword'];
+
 /** Parses `redis[s]://[user:password@]host[:port][,host[:port]…][/database][?cluster|?sentinel=name]`. */
 export function parseRedisUrl(text: string): { target: RedisTarget } | { fault: string } {
   const parts = URL_PARTS.exec(text);
   if (parts === null) return { fault: 'must have the form redis://host:6379' };
-  const [, scheme, userInfo, hostList = '', databaseText = '', query] = parts;
-  const credentials = credentialsOf(userInfo);
-  if (credentials === undefined)
+  const [, scheme, userInfo = '', hostList = '', databaseText = '', query] = parts;
+  const user = /^([^:]*):?(.*)$/.exec(userInfo)?.slice(1).map(decoded) ?? [];
+  if (user.includes(undefined))
     return { fault: 'has a user or password that is not valid percent-encoding' };
   const options = new URLSearchParams(query);
-  const known = ['cluster', 'sentinel', 'sentinelUser', 'sentinelPassword'];
-  const unknown = [...options.keys()].some((name) => !known.includes(name));
-  if (unknown) return { fault: `has an unknown option; the options are ${known.join(', ')}` };
   const isCluster = options.has('cluster');
   const master = options.get('sentinel');
-  if (isCluster && master !== null) return { fault: 'cannot have both ?cluster and ?sentinel' };
-  const hosts = hostList
-    .split(',')
-    .map((host) => addressOf(host, master === null ? REDIS_PORT : SENTINEL_PORT));
-  if (hosts.includes(undefined)) return { fault: 'has an invalid host or port' };
-  const common = { hosts: hosts as RedisAddress[], tls: scheme === 'rediss', credentials };
+  const defaultPort = master === null ? REDIS_PORT : SENTINEL_PORT;
+  const hosts = hostList.split(',').map((host) => addressOf(host, defaultPort));
   const database = Number(databaseText);
-  if (isCluster) {
-    if (database !== 0)
-      return { fault: 'has a database other than 0, the only one of a Redis Cluster' };
-    return { target: { kind: 'cluster', ...common } };
-  }
-  if (master !== null) {
-    if (master === '') return { fault: 'needs the name of the master: ?sentinel=name' };
-    const sentinelCredentials = present({
-      username: options.get('sentinelUser') ?? '',
-      password: options.get('sentinelPassword') ?? '',
-    });
-    return { target: { kind: 'sentinel', ...common, database, master, sentinelCredentials } };
-  }
-  if (hosts.length > 1)
+  if ([...options.keys()].some((name) => !OPTIONS.includes(name)))
+    return { fault: `has an unknown option; the options are ${OPTIONS.join(', ')}` };
+  if (isCluster && master !== null) return { fault: 'cannot have both ?cluster and ?sentinel' };
+  if (master === '') return { fault: 'needs the name of the master: ?sentinel=name' };
+  if (hosts.includes(undefined)) return { fault: 'has an invalid host or port' };
+  if (isCluster && database !== 0)
+    return { fault: 'has a database other than 0, the only one of a Redis Cluster' };
+  if (hosts.length > 1 && !isCluster && master === null)
     return { fault: 'has several hosts, so it needs ?cluster or ?sentinel=name' };
-  return { target: { kind: 'single', ...common, database } };
+  const target = {
+    hosts: hosts as [RedisAddress, ...RedisAddress[]],
+    tls: scheme === 'rediss',
+    credentials: credentialsOf(user[0], user[1]),
+    database,
+    isCluster,
+  };
+  if (master === null) return { target };
+  const credentials = credentialsOf(options.get('sentinelUser'), options.get('sentinelPassword'));
+  return { target: { ...target, sentinel: { master, credentials } } };
 }
 
 function addressOf(text: string, defaultPort: number): RedisAddress | undefined {
@@ -131,21 +122,16 @@ function addressOf(text: string, defaultPort: number): RedisAddress | undefined 
   return host === undefined || port < 1 || port > 65_535 ? undefined : { host, port };
 }
 
-function credentialsOf(userInfo: string | undefined): RedisCredentials | undefined {
-  if (userInfo === undefined) return {};
-  const colon = userInfo.indexOf(':');
-  const [username, password] =
-    colon === -1 ? [userInfo, ''] : [userInfo.slice(0, colon), userInfo.slice(colon + 1)];
+function decoded(text: string): string | undefined {
   try {
-    return present({
-      username: decodeURIComponent(username),
-      password: decodeURIComponent(password),
-    });
+    return decodeURIComponent(text);
   } catch {
     // The error is dropped because its message quotes the value.
     return undefined;
   }
 }
 
-const present = (credentials: RedisCredentials): RedisCredentials =>
-  Object.fromEntries(Object.entries(credentials).filter(([, value]) => value !== ''));
+const credentialsOf = (username?: string | null, password?: string | null): RedisCredentials => ({
+  ...(username && { username }),
+  ...(password && { password }),
+});

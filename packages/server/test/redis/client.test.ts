@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../src/base/failures.js';
 import { connectRedis, defineScript, isFull, type Redis } from '../../src/redis/client.js';
 import { openNodeChannel } from '../../src/redis/node-channel.js';
-import { reconnectDelayMs, slotOf } from '../../src/redis/servers.js';
+import { slotOf } from '../../src/redis/servers.js';
 import { openRedis, targetOf } from '../support/redis-stores.js';
 
 const SET = defineScript(
@@ -42,14 +42,6 @@ test('slots match the Redis Cluster specification', () => {
   expect(slotOf('{user1000}.following')).toBe(slotOf('user1000'));
   expect(slotOf('foo{}{bar}')).toBe(slotOf('foo{}{bar}'));
   expect(slotOf('foo{{bar}}zap')).toBe(slotOf('{bar'));
-});
-
-test('reconnect delays grow at random, and never exceed two seconds', () => {
-  expect(reconnectDelayMs(0, 0)).toBeLessThan(20);
-  for (const attempt of [3, 10, 1000]) {
-    expect(reconnectDelayMs(attempt, 0)).toBeLessThan(reconnectDelayMs(attempt, 1));
-    expect(reconnectDelayMs(attempt, 1)).toBeLessThanOrEqual(2000);
-  }
 });
 
 describeWith(['redis-server'], 'a single Redis', () => {

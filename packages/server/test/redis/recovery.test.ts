@@ -9,7 +9,8 @@ import {
 } from '@couplet/testkit/redis-servers';
 import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
 import { expect, onTestFinished, test } from 'vitest';
-import { defineScript, type Redis, type SubscriptionEvents } from '../../src/redis/client.js';
+import { defineScript, type Redis } from '../../src/redis/client.js';
+import { openNodeChannel } from '../../src/redis/node-channel.js';
 import { openRedis } from '../support/redis-stores.js';
 
 const TIMEOUT_MS = 2000;
@@ -49,26 +50,24 @@ async function longestCall(call: () => Promise<unknown>, during: Promise<unknown
   return Math.round(longest);
 }
 
-async function subscribed(redis: Redis, channel: string) {
-  const events = { heard: new Set<string>(), begun: 0 };
-  const listener: SubscriptionEvents = {
-    message: (message) => events.heard.add(message),
-    subscribed: () => {
-      events.begun += 1;
-    },
-  };
-  const subscription = redis.subscribe(channel, listener);
-  onTestFinished(() => subscription.close());
+/** A subscribed channel, with the number of subscriptions so far. */
+async function openChannel(redis: Redis) {
+  const channel = openNodeChannel(redis, 'test:', 'node');
+  onTestFinished(() => channel.close());
+  const events = { channel, heard: new Set<string>(), begun: 0 };
+  channel.on('a', (body) => events.heard.add(body));
+  channel.onSubscribed(() => {
+    events.begun += 1;
+  });
   await expect.poll(() => events.begun).toBe(1);
   return events;
 }
 
-/** Publishes until a message arrives. */
-const arrives = (redis: Redis, channel: string, heard: Set<string>, start: number) => {
+/** Sends until a message arrives. */
+const arrives = ({ channel, heard }: Awaited<ReturnType<typeof openChannel>>, start: number) => {
   let number = 0;
   return succeeds(start, async () => {
-    const message = `${++number}`;
-    await redis.publish(channel, message);
+    await channel.send('node', 'a', `${++number}`);
     await delay(10);
     return heard.size > 0;
   });
@@ -82,11 +81,11 @@ describeWith(['redis-server'], 'after a fault', () => {
     const watched = await startWatchedRedis();
     onTestFinished(() => watched.dispose());
     const redis = await openRedis(watched.url, { timeoutMs: TIMEOUT_MS });
-    const { heard } = await subscribed(redis, '{a}channel');
+    const events = await openChannel(redis);
     const start = performance.now();
     await watched.servers[0].stop('SIGKILL');
     const calls = await succeeds(start, () => redis.run(SET, ['{a}key'], ['x']));
-    const messages = await arrives(redis, '{a}channel', heard, start);
+    const messages = await arrives(events, start);
     report('Sentinel, master killed', { calls, messages });
     expect(Math.max(calls, messages)).toBeLessThan(8000);
   }, 90_000);
@@ -96,14 +95,13 @@ describeWith(['redis-server'], 'after a fault', () => {
     onTestFinished(() => cluster.dispose());
     const redis = await openRedis(cluster.url, { timeoutMs: TIMEOUT_MS });
     const keys = Array.from({ length: 30 }, (_, n) => `{${n}}key`);
-    const channel = '{1}channel';
-    const { heard } = await subscribed(redis, channel);
+    const events = await openChannel(redis);
     const start = performance.now();
     await (cluster.servers[1] as RedisServer).stop('SIGKILL');
     const calls = await succeeds(start, () =>
       Promise.all(keys.map((key) => redis.run(SET, [key], ['x']))),
     );
-    const messages = await arrives(redis, channel, heard, start);
+    const messages = await arrives(events, start);
     report('Cluster, master killed', { calls, messages });
     expect(Math.max(calls, messages)).toBeLessThan(8000);
   }, 120_000);
@@ -147,10 +145,10 @@ describeWith(['redis-server'], 'after a fault', () => {
     const proxy = await startTcpProxy(server.port);
     onTestFinished(() => proxy.close());
     const redis = await openRedis(`redis://127.0.0.1:${proxy.port}`, { timeoutMs: TIMEOUT_MS });
-    const events = await subscribed(redis, '{a}channel');
+    const events = await openChannel(redis);
     proxy.strand();
     const start = performance.now();
-    const messages = await arrives(redis, '{a}channel', events.heard, start);
+    const messages = await arrives(events, start);
     report('half-open connections', { messages });
     expect(events.begun).toBe(2);
     expect(messages).toBeLessThan(12_000);

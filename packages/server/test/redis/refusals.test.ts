@@ -12,10 +12,10 @@ function watch() {
   const log = captureLog();
   const state = { refusals: [] as Refusal[], asked: 0, isAway: false };
   const redis = {
-    async refusals() {
+    async probe() {
       state.asked += 1;
       if (state.isAway) throw new Unavailable(new Error('away'));
-      return new Set(state.refusals);
+      for (const cause of state.refusals) watched.noticed(cause);
     },
   };
   const watched = watchRefusals(redis, clock, log.log);
@@ -68,6 +68,7 @@ test('a Redis without writes is not ready until it takes them again', async () =
   await expect(check()).rejects.toThrow(Unavailable);
   await expect(check()).rejects.toThrow(Unavailable);
   state.refusals = ['memory'];
+  await pass(1);
   await check();
   expect(told()).toEqual(['Redis refuses writes disk', FULL, 'Redis takes writes again disk']);
   state.isAway = true;

@@ -3,17 +3,14 @@ import { expect, test } from 'vitest';
 import { ConfigError, parseConfig } from '../../src/settings/config.js';
 import { parseRedisUrl } from '../../src/settings/redis.js';
 
-const common = { tls: false, credentials: {} };
+const common = { tls: false, credentials: {}, database: 0, isCluster: false };
 
 test.each([
-  [
-    'redis://localhost',
-    { kind: 'single', ...common, hosts: [{ host: 'localhost', port: 6379 }], database: 0 },
-  ],
+  ['redis://localhost', { ...common, hosts: [{ host: 'localhost', port: 6379 }] }],
   [
     'rediss://us%40er:p%3Ass@[::1]:7000/3',
     {
-      kind: 'single',
+      ...common,
       tls: true,
       hosts: [{ host: '::1', port: 7000 }],
       credentials: { username: 'us@er', password: 'p:ss' },
@@ -23,8 +20,8 @@ test.each([
   [
     'redis://:secret@a:1,b:2,c?cluster',
     {
-      kind: 'cluster',
-      tls: false,
+      ...common,
+      isCluster: true,
       hosts: [
         { host: 'a', port: 1 },
         { host: 'b', port: 2 },
@@ -36,16 +33,14 @@ test.each([
   [
     'redis://user@a,b:2/1?sentinel=main&sentinelPassword=x%26y',
     {
-      kind: 'sentinel',
-      tls: false,
+      ...common,
       hosts: [
         { host: 'a', port: 26_379 },
         { host: 'b', port: 2 },
       ],
       credentials: { username: 'user' },
       database: 1,
-      master: 'main',
-      sentinelCredentials: { password: 'x&y' },
+      sentinel: { master: 'main', credentials: { password: 'x&y' } },
     },
   ],
 ])('%s is accepted', (text, target) => {
