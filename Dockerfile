@@ -33,6 +33,7 @@ COPY --from=build /app/packages/doctor/package.json packages/doctor/
 COPY --from=build /app/packages/doctor/dist packages/doctor/dist
 COPY --from=build /app/packages/server/package.json packages/server/
 COPY --from=build /app/packages/server/schema packages/server/schema
+COPY --from=build /app/packages/server/src/pairing/redis/lua packages/server/src/pairing/redis/lua
 COPY --from=build /app/packages/server/dist packages/server/dist
 COPY --from=build /app/packages/server/public packages/server/public
 RUN mkdir -m 700 /data && chown node:node /data

@@ -62,7 +62,7 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
     const rest = files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file));
     const expected =
-      /^dist\/.*\.(js|d\.ts)$|^schema\/.*\.sql$|^public\/(client\.js(\.map)?|demo\/.*)$/;
+      /^dist\/.*\.(js|d\.ts)$|^schema\/.*\.sql$|^src\/.*\.lua$|^public\/(client\.js(\.map)?|demo\/.*)$/;
     expect(rest.filter((file) => !expected.test(file))).toEqual([]);
     for (const source of readdirSync(`${ROOT}packages/${name}/src`)) {
       if (source.endsWith('.ts')) expect(files).toContain(`dist/${source.replace('.ts', '.js')}`);
@@ -117,6 +117,15 @@ test('the installed command couplet pairs two devices', async () => {
   child.kill('SIGTERM');
   expect(await ended).toMatchObject({ code: 0, stderr: '' });
   expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);
+});
+
+test('the installed server finds its Redis scripts', () => {
+  const scripts = 'packages/server/src/pairing/redis/lua';
+  const lua = readdirSync(ROOT + scripts).map((file) => `src/pairing/redis/lua/${file}`);
+  expect(packed.get('server')).toEqual(expect.arrayContaining(lua));
+  // They are read when this module is loaded.
+  const module = join(app, 'node_modules/@couplet/server/dist/pairing/redis/store.js');
+  run(process.execPath, ['--input-type=module', '--eval', `import(${JSON.stringify(module)})`]);
 });
 
 test('the installed command starts by its own name, as npx and a shell do', () => {

@@ -6,7 +6,7 @@ import { call, pairDevices } from '@couplet/testkit/api';
 import { startCommand } from '@couplet/testkit/command';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ROOT, repositoryFiles } from '../support.js';
+import { ROOT, repositoryFiles, run } from '../support.js';
 import { buildByHand, type Image, instructions, isIgnored } from './image.js';
 
 test('every file that the Dockerfile copies is in the repository and not ignored', () => {
@@ -77,7 +77,14 @@ describe('the built image', () => {
     const binding = join(image.workdir, 'node_modules/@photostructure/sqlite');
     expect(readdirSync(join(binding, 'prebuilds')).sort()).toEqual(['linux-arm64', 'linux-x64']);
     expect(existsSync(join(binding, 'src'))).toBe(false);
-    expect(existsSync(join(image.workdir, 'packages/server/src'))).toBe(false);
+    const sources = filesOf(join(image.workdir, 'packages/server/src'));
+    expect(sources.filter((file) => file.endsWith('.ts'))).toEqual([]);
+  });
+
+  test('finds its Redis scripts', () => {
+    // They are read when this module is loaded.
+    const module = join(image.workdir, 'packages/server/dist/pairing/redis/store.js');
+    run(process.execPath, ['--input-type=module', '--eval', `import(${JSON.stringify(module)})`]);
   });
 
   test('runs as node, never as root', () => {

@@ -2,7 +2,9 @@
 
 import { Unavailable } from './base/failures.js';
 import { importToRedis } from './pairing/redis/import-from-sqlite.js';
+import { IMPORT_KINDS } from './pairing/redis/import-rows.js';
 import { copyOldLayout } from './pairing/redis/migrate-layout.js';
+
 import { connectRedis } from './redis/client.js';
 import type { Config } from './settings/config.js';
 import { parseRedisUrl } from './settings/redis.js';
@@ -17,6 +19,8 @@ export interface MigrateOptions {
   /** Deletes the old keys after the copy. */
   isFinal: boolean;
 }
+
+const NAMES = { room: 'rooms', pending: 'pendings', record: 'idempotency records' };
 
 /** Resolves to the lines for the terminal. */
 export async function migrateToRedis(
@@ -33,19 +37,15 @@ export async function migrateToRedis(
   try {
     if (!(await redis.ready(CONNECT_WAIT_MS)))
       throw new UsageError('migrate: Redis cannot be reached');
-    if (isOldLayout) {
-      const counts = await copyOldLayout(redis, config.redisPrefix, isFinal);
-      const lines = Object.entries(counts).map(
-        ([kind, copied]) => `${nameOf(kind)}: ${copied} copied\n`,
-      );
-      return lines.join('') + (isFinal ? 'keys of the old layout: deleted\n' : '');
-    }
-    const counts = await importToRedis(config.sqliteDbPath, redis, config.redisPrefix, Date.now());
-    return Object.entries(counts)
-      .map(([kind, { copied, present }]) => {
-        return `${nameOf(kind)}: ${copied} copied, ${present} already in Redis\n`;
-      })
-      .join('');
+    const prefix = config.redisPrefix;
+    const counts = isOldLayout
+      ? await copyOldLayout(redis, prefix, isFinal)
+      : await importToRedis(config.sqliteDbPath, redis, prefix, Date.now());
+    const lines = IMPORT_KINDS.map((kind) => {
+      const { copied, present } = counts[kind];
+      return `${NAMES[kind]}: ${copied} copied, ${present} copied before or already in Redis\n`;
+    });
+    return lines.join('') + (isFinal ? 'keys of the old layout: deleted\n' : '');
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
     throw new UsageError(
@@ -55,5 +55,3 @@ export async function migrateToRedis(
     redis.close();
   }
 }
-
-const nameOf = (kind: string): string => (kind === 'records' ? 'idempotency records' : kind);

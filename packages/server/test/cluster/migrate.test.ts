@@ -49,15 +49,15 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     await sqlite.deleteRoom('room1');
     const first = await create(sqlite, '000002', 'w', later, now, once);
     await create(sqlite, '000003', 'w', now + 1, now);
-    expect(await migrate()).toEqual([449, 0, 3, 0, 1, 0]);
-    expect(await migrate()).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(await migrate()).toEqual([449, 0, 2, 0, 1, 0]);
+    expect(await migrate()).toEqual([0, 449, 0, 2, 0, 1]);
     expect(await redis.findRoom('room449', now)).toMatchObject({
       roomId: 'room449',
       client1: 'a449',
       client2: 'b449',
     });
     expect(await redis.check('100000', 'a0', now)).toEqual({ kind: 'collected', roomId: 'room0' });
-    // It was deleted before, and is not copied.
+    // Its room was deleted before, and is not copied.
     expect(await redis.check('100001', 'a1', now)).toEqual({ kind: 'not_found_or_expired' });
     expect(await redis.findRoom('room1', now)).toBeUndefined();
     expect(await redis.check('000002', 'w', now)).toMatchObject({ kind: 'waiting' });
@@ -87,7 +87,7 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     expect((await redis.check('000002', 'newer', now)).kind).toBe('waiting');
     await redis.deleteRoom('first');
     await pair('000003', 'second');
-    expect(await migrate()).toEqual([1, 0, 0, 0, 0, 0]);
+    expect(await migrate()).toEqual([1, 1, 0, 1, 0, 0]);
     expect(await redis.findRoom('first', now)).toBeUndefined();
     expect(await redis.findRoom('second', now)).toBeDefined();
   });

@@ -30,9 +30,20 @@ function oldNode(redis: Redis, prefix: string) {
       await write(device, 'ZADD', String(expiresAt), `p${code}`);
     },
     async accept(code: string, client2: string, roomId: string, isDone = true) {
+      await write(
+        at('p', code),
+        'HSET',
+        'c2',
+        client2,
+        'r',
+        roomId,
+        'secret2',
+        secretHash(client2),
+      );
+      if (isDone) await this.writeRoom(code, client2, roomId);
+    },
+    async writeRoom(code: string, client2: string, roomId: string) {
       const key = at('p', code);
-      await write(key, 'HSET', 'c2', client2, 'r', roomId, 'secret2', secretHash(client2));
-      if (!isDone) return;
       const client1 = (await redis.command(key, ['HGET', key, 'c1'])) as string;
       const room = at('r', hashOf(roomId));
       const value = [client1, client2, secretHash(client1), secretHash(client2), 2];
@@ -69,7 +80,7 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
     const redis = await openRedis(cluster.url);
     const prefix = newPrefix();
     const migrate = async (isFinal = false) =>
-      Object.values(await copyOldLayout(redis, prefix, isFinal));
+      Object.values(await copyOldLayout(redis, prefix, isFinal)).map(({ copied }) => copied);
     const keys = async () => {
       const all: string[] = [];
       for await (const some of redis.scan(`${prefix}*`)) all.push(...some);
@@ -93,11 +104,11 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
     for (const n of [1, 2, 3, 4, 5]) await old.create(`00000${n}`, `a${n}`, later);
     await old.accept('000001', 'b1', 'room 1');
     await old.accept('000002', 'b2', 'room 2');
-    // Its node stopped before it had written the room.
+    // Its node has not written the room yet.
     await old.accept('000003', 'b3', 'room 3', false);
     await old.record('key', { kind: 'created', expiresAt: later }, until);
     // Rooms, pendings, records.
-    expect(await migrate()).toEqual([3, 5, 1]);
+    expect(await migrate()).toEqual([2, 4, 1]);
     expect(await migrate()).toEqual([0, 0, 0]);
     expect(await store.findRoom('room 1', now)).toEqual({
       roomId: 'room 1',
@@ -106,21 +117,23 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
       secret1: { hash: secretHash('a1'), isProved: false },
       secret2: { hash: secretHash('b1'), isProved: true },
     });
-    expect(await store.check('000003', 'a3', now)).toEqual({ kind: 'collected', roomId: 'room 3' });
+    expect((await store.check('000003', 'a3', now)).kind).toBe('not_found_or_expired');
     expect(await store.firstTime(now, once)).toEqual({ kind: 'created', expiresAt: later });
 
     // The old nodes and the new ones serve side by side.
     await store.deleteRoom('room 1', { secrets: ['b1'], isRequired: false });
     await old.deleteRoom('room 2');
+    await old.writeRoom('000003', 'b3', 'room 3');
     await old.accept('000004', 'b4', 'room 4');
     await old.cancel('000005');
     await old.create('000006', 'a6', later);
     await old.create('000007', 'a7', later);
     const newer = { joinCode: '000007', client1: 'newer', expiresAt: later, address: '' };
     await store.create({ ...newer, secret: 'secret' }, now);
-    expect(await migrate()).toEqual([1, 2, 0]);
+    expect(await migrate()).toEqual([2, 3, 0]);
     expect(await store.findRoom('room 1', now)).toBeUndefined();
     expect(await store.findRoom('room 2', now)).toBeUndefined();
+    expect(await store.check('000003', 'a3', now)).toEqual({ kind: 'collected', roomId: 'room 3' });
     expect(await store.check('000004', 'a4', now)).toEqual({ kind: 'collected', roomId: 'room 4' });
     expect((await store.check('000005', 'a5', now)).kind).toBe('not_found_or_expired');
     expect((await store.check('000006', 'a6', now)).kind).toBe('waiting');
@@ -133,7 +146,8 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
     expect(await migrate()).toEqual([0, 0, 0]);
     expect((await store.check('000008', 'a8', now)).kind).toBe('waiting');
     expect(await store.counts()).toMatchObject({ rooms: 2 });
-    expect(await store.purge(['b4', 'a6', 'b3'], now)).toMatchObject({
+    const proofs = { secrets: ['b3'], isRequired: false };
+    expect(await store.purge(['b4', 'a6', 'b3'], now, undefined, proofs)).toMatchObject({
       roomsKept: 1,
       roomsDeleted: 1,
       pendingsDeleted: 1,
@@ -170,7 +184,10 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
     expect(await runCommand(command, { cwd: temporaryFolder(), env })).toMatchObject({
       code: 0,
       stdout:
-        'rooms: 0 copied\npendings: 1 copied\nidempotency records: 0 copied\nkeys of the old layout: deleted\n',
+        'rooms: 0 copied, 0 copied before or already in Redis\n' +
+        'pendings: 1 copied, 0 copied before or already in Redis\n' +
+        'idempotency records: 0 copied, 0 copied before or already in Redis\n' +
+        'keys of the old layout: deleted\n',
       stderr: '',
     });
   });

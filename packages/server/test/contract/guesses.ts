@@ -12,7 +12,7 @@ import {
   type GuessBudgets,
   type GuessRequest,
 } from '../../src/pairing/guesses.js';
-import type { StoreBudgets } from '../../src/pairing/redis/store.js';
+import type { StoreBudgets } from '../../src/pairing/redis/scripts.js';
 import type { Guess, PairingStore } from '../../src/pairing/store.js';
 import { create } from '../support/store-calls.js';
 

@@ -18,7 +18,8 @@ import {
   storeBudgets,
   TURNS,
 } from '../../src/pairing/guesses.js';
-import { openRedisStore, type StoreBudgets } from '../../src/pairing/redis/store.js';
+import type { StoreBudgets } from '../../src/pairing/redis/scripts.js';
+import { openRedisStore } from '../../src/pairing/redis/store.js';
 import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
 import type { PairingStore } from '../../src/pairing/store.js';
 import { guessContract } from '../contract/guesses.js';

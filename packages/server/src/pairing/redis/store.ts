@@ -1,10 +1,11 @@
-// Implements PairingStore on Redis, for several nodes. Each request is one script.
+// Implements PairingStore on Redis, for several nodes. Each request is one script, and therefore one transaction of its
+// idempotency record, its budgets and its effect.
 import { NO_PROOFS, secretHash } from '../../base/device-secrets.js';
 import { Limited, Unavailable } from '../../base/failures.js';
 import type { KeyReused, Repeatable } from '../../http/idempotency.js';
 import { isFull, type Redis } from '../../redis/client.js';
 import type { NodeChannel } from '../../redis/node-channel.js';
-import { type RefusalCause, Refused } from '../guesses.js';
+import { GUESSES, type GuessRequest, type RefusalCause, Refused } from '../guesses.js';
 import {
   type Guess,
   type PairingStore,
@@ -30,16 +31,6 @@ const MAX_WAKES = 10_000;
 /** Delays between attempts to send a wake, in milliseconds. Their sum is near 30 s, the longest time a check is held. */
 const AGAIN_AFTER_MS = [100, 300, 1000, 2000, 4000, 8000, 12_000];
 
-/** Budgets that all nodes share. */
-export interface StoreBudgets {
-  /** Creates of an address. */
-  readonly createsPerHour: number;
-  /** Requests of an address with an Idempotency-Key. */
-  readonly keyedPerHour: number;
-  /** Maximum of failed guesses per minute, all addresses together. */
-  readonly ceiling: number;
-}
-
 export interface RedisStoreOptions {
   /** Prefix of all keys. */
   readonly prefix: string;
@@ -47,7 +38,7 @@ export interface RedisStoreOptions {
   /** Sends wakes to the nodes that hold checks; absent if this node is the only one. */
   readonly channel?: Pick<NodeChannel, 'nodeId' | 'on' | 'send'>;
   /** If absent, nothing is counted. */
-  readonly budgets?: StoreBudgets;
+  readonly budgets?: scripts.StoreBudgets;
   /** Returns the digest that stands for an address in keys; must be the same for all nodes. */
   readonly digestOf?: (address: string) => Promise<string>;
   /** For tests: whether the scripts take the time from the caller's `now` and not from Redis. */
@@ -55,74 +46,23 @@ export interface RedisStoreOptions {
   readonly purgePortion?: number;
 }
 
-/** A script argument; null and undefined are sent as the empty string. */
-type Value = string | number | boolean | null | undefined;
-type Values<Name extends string> = Readonly<Record<Name, Value>>;
+/** What a refused request gets: the rows whose maximum number is reached, or a cause and seconds to wait. */
+type Refusal = { kind: string; of: string; cause: RefusalCause | 'keyed'; seconds: number };
 
-interface How {
-  readonly once?: Repeatable | undefined;
-  /** Unnamed arguments, after the named ones. */
-  readonly more?: readonly string[];
-  /** Whether the writes must reach the replicas before the request is answered; default true. */
-  readonly isPromise?: boolean;
-  readonly common?: Partial<Values<scripts.CommonArgument>>;
-}
+const proofHashOf = (proof: string | undefined) =>
+  proof === undefined ? undefined : secretHash(proof);
 
-/** Returns a function that runs the scripts of pairing with named arguments. */
-export function scriptRunner(redis: Redis, prefix: string, isTimeGiven: boolean) {
-  const keys = scripts.keysOf(prefix);
-  return async <Name extends string>(
-    { script, names }: scripts.Operation<Name>,
-    values: Values<Name>,
-    now: number,
-    { once, more = [], isPromise = true, common }: How = {},
-  ): Promise<unknown> => {
-    const kept = once && {
-      recordId: scripts.hashOf(`key ${once.key}`),
-      fingerprint: once.fingerprint,
-      keptMs: once.keptUntil - now,
-    };
-    const all = { givenNow: isTimeGiven ? now : '', ...kept, ...common, ...values };
-    const args = names.map((name) => argumentOf((all as Values<string>)[name]));
-    return redis[isPromise ? 'write' : 'run'](script, keys, [...args, ...more]);
-  };
-}
-
-const argumentOf = (value: Value): string =>
-  typeof value === 'boolean' ? (value ? '1' : '') : String(value ?? '');
-
-/** Digest of the secret in a request, or empty without one. */
-const hashOfProof = (proof: string | undefined): string =>
-  proof === undefined ? '' : secretHash(proof);
-
-interface Charged extends Omit<How, 'common'> {
-  readonly address?: string | undefined;
-  readonly guess?: Guess | undefined;
-}
-
-/** Returned by the scripts in place of an outcome. */
-type Refusal =
-  | { kind: 'full'; of: string }
-  | { kind: 'limited'; cause: RefusalCause | 'keyed'; seconds: number };
-
-const isRefusal = (outcome: { kind: string }): outcome is Refusal =>
-  outcome.kind === 'full' || outcome.kind === 'limited';
-
-function errorOf(refusal: Refusal): Error {
-  if (refusal.kind === 'full') {
-    return new Unavailable(new Error(`the maximum number of ${refusal.of} is reached`));
-  }
-  const { cause, seconds } = refusal;
-  return cause === 'keyed' ? new Limited(seconds) : new Refused(cause, seconds);
-}
+/** The arguments of a deletion. */
+const deletionBy = ({ secrets, isRequired } = NO_PROOFS) => {
+  const hashes = Object.fromEntries(secrets.map((secret) => [secretHash(secret), true] as const));
+  return { hashes, isRequired };
+};
 
 /** Opens the store. The caller closes `redis`. */
 export function openRedisStore(redis: Redis, options: RedisStoreOptions): PairingStore {
   const { prefix, channel, budgets, digestOf = async (text) => scripts.hashOf(text) } = options;
-  const isTimeGiven = options.isTimeGiven ?? false;
   const limits = { ...UNLIMITED, ...options.limits };
-  const maxRecords = limits.idempotencyRecords;
-  const run = scriptRunner(redis, prefix, isTimeGiven);
+  const run = scripts.scriptRunner(redis, prefix, options.isTimeGiven);
   const listeners: ((joinCode: string) => void)[] = [];
   const changed = (joinCode: string) => {
     for (const listener of listeners) listener(joinCode);
@@ -141,26 +81,47 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     });
   };
   let sweeping: Promise<unknown> = Promise.resolve();
+  const sweepAll = async (now: number) => {
+    const args = { roomIdleMs: limits.roomIdleMs, portion: SWEEP_PORTION };
+    const swept = { pendings: 0, rooms: 0 };
+    for (;;) {
+      const reply = (await run('sweep', args, now, false)) as [number, number, number];
+      swept.pendings += reply[0];
+      swept.rooms += reply[2];
+      if (Math.max(...reply) < SWEEP_PORTION) return swept;
+    }
+  };
+
   /**
    * Runs a request, and wakes the checks whose outcome it may have changed.
    *
    * @param address - the address in whose budgets the request counts
    */
-  const operate = async <T extends { kind: string }, Name extends string = string>(
-    operation: scripts.Operation<Name>,
-    values: Values<Name>,
+  const operate = async <Name extends scripts.ScriptName, Outcome>(
+    name: Name,
+    args: scripts.ArgumentsOf<Name>,
     now: number,
-    { guess, address = guess?.address, ...how }: Charged = {},
-  ): Promise<T | KeyReused> => {
-    const common =
-      budgets === undefined || address === undefined
-        ? { maxRecords }
-        : { maxRecords, charged: await digestOf(address), ...budgets };
-    const reply = await run(operation, values, now, { ...how, common }).catch(async (error) => {
-      if (how.once === undefined || !isFull(error)) throw error;
-      const known = await run(scripts.REPEAT, {}, now, { once: how.once, isPromise: false });
-      if (known === null) throw error;
-      return [known];
+    once: Repeatable | undefined,
+    address: string | undefined,
+    guess?: Guess,
+    isPromise = true,
+  ): Promise<Outcome | KeyReused> => {
+    const isCharged = budgets !== undefined && address !== undefined;
+    const common: scripts.CommonArguments = {
+      once: once && {
+        id: scripts.hashOf(`key ${once.key}`),
+        fingerprint: once.fingerprint,
+        keptMs: once.keptUntil - now,
+        maxRecords: limits.idempotencyRecords,
+      },
+      budget: isCharged ? { ...budgets, origin: await digestOf(address) } : undefined,
+      guess: isCharged && guess ? GUESSES[name as GuessRequest] : undefined,
+    };
+    const all = Object.assign({}, args, common);
+    const reply = await run(name, all, now, isPromise).catch(async (error) => {
+      const known = once && isFull(error) ? await run('recall', common, now, false) : [];
+      if ((known as []).length === 0) throw error;
+      return known;
     });
     const [text = '', hasFailed, ...changes] = reply as string[];
     for (let n = 0; n < changes.length; n += 2) {
@@ -171,153 +132,87 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       }
     }
     if (hasFailed) guess?.failed();
-    const outcome = JSON.parse(text) as T | Refusal;
-    if (isRefusal(outcome)) throw errorOf(outcome);
-    return outcome;
+    const outcome = JSON.parse(text) as Outcome & Refusal;
+    const { kind, of, cause, seconds } = outcome;
+    if (kind === 'full') throw new Unavailable(new Error(`the maximum number of ${of} is reached`));
+    if (kind !== 'limited') return outcome;
+    throw cause === 'keyed' ? new Limited(seconds) : new Refused(cause, seconds);
   };
 
+  /** Pendings, rooms, records, and failed guesses of this minute. */
+  const counts = async (now: number) =>
+    (await run('counts', {}, now, false)) as [number, number, number, number];
+
   return {
-    async create({ joinCode, client1, expiresAt, address, secret, proof = '' }, now, once, guess) {
-      const hashes = { hash: secretHash(secret), proofHash: hashOfProof(proof || undefined) };
-      const values = {
-        joinCode,
-        client1,
-        secret,
-        proof,
-        ...hashes,
-        origin: await digestOf(address),
-      };
-      const { pendingsPerDevice: perDevice, pendingsPerAddress: perAddress } = limits;
-      const lifeMs = expiresAt - now;
-      return operate(scripts.CREATE, { ...values, lifeMs, perDevice, perAddress }, now, {
-        once,
-        guess,
-      });
+    async create({ address, expiresAt, ...pending }, now, once, guess) {
+      const hashes = { hash: secretHash(pending.secret), proofHash: proofHashOf(pending.proof) };
+      const origin = await digestOf(address);
+      const args = { ...pending, ...hashes, origin, lifeMs: expiresAt - now, limits };
+      return operate('create', args, now, once, guess?.address, guess);
     },
 
-    accept({ joinCode, client2, roomId, collectableUntil, secret }, now, once, guess) {
-      const values = { joinCode, client2, roomId, room: scripts.hashOf(roomId), secret };
-      const rest = { hash: secretHash(secret), collectMs: collectableUntil - now };
-      return operate(scripts.ACCEPT, { ...values, ...rest, maxRooms: limits.rooms }, now, {
-        once,
-        guess,
-      });
+    accept({ collectableUntil, ...acceptance }, now, once, guess) {
+      const room = scripts.hashOf(acceptance.roomId);
+      const hash = secretHash(acceptance.secret);
+      const args = { ...acceptance, room, hash, collectMs: collectableUntil - now, limits };
+      return operate('accept', args, now, once, guess?.address, guess);
     },
 
-    async check(
-      joinCode,
-      client1,
-      now,
-      once,
-      isFinal = true,
-      proof = undefined,
-      guess = undefined,
-    ) {
-      const holder = isFinal ? '' : (channel?.nodeId ?? '');
-      const values = { joinCode, client1, holder, isFinal, proofHash: hashOfProof(proof) };
+    check(joinCode, client1, now, once, isFinal = true, proof = undefined, guess = undefined) {
+      const holder = isFinal ? undefined : channel?.nodeId;
+      const proofHash = proofHashOf(proof);
+      const args = { joinCode, client1, holder, isFinal, proofHash, nowOfCaller: now };
       // Without a key or a proof, the result is already durable; a lost deletion only leaves the code taken.
       const isPromise = once !== undefined || proof !== undefined;
-      const outcome = await operate<
-        | { kind: 'collected'; roomId: string }
-        | { kind: 'waiting'; leftMs: number }
-        | { kind: 'not_found_or_expired' }
-      >(scripts.CHECK, values, now, { once, isPromise, guess });
-      // By the clock of the caller, which uses it as a deadline.
-      if (outcome.kind !== 'waiting') return outcome;
-      return { kind: 'waiting', expiresAt: now + outcome.leftMs };
+      return operate('check', args, now, once, guess?.address, guess, isPromise);
     },
 
-    cancel: (joinCode, client1, now, once, proof) =>
-      operate(scripts.CANCEL, { joinCode, client1, proofHash: hashOfProof(proof) }, now, {
-        once,
-        address: once?.address,
-      }),
+    cancel(joinCode, client1, now, once, proof) {
+      const args = { joinCode, client1, proofHash: proofHashOf(proof) };
+      return operate('cancel', args, now, once, once?.address);
+    },
 
     async findRoom(roomId, now) {
       const noteMs = limits.roomIdleMs > 0 ? USE_GRANULARITY_MS : 0;
-      const values = { id: scripts.hashOf(roomId), noteMs };
-      const reply = await run(scripts.FIND_ROOM, values, now, { isPromise: false });
-      if (reply === null) return undefined;
-      const [client1, client2, hash1, hash2, proved1, proved2] = reply as [
-        string,
-        string,
-        ...string[],
-      ];
-      const secret = (hash: string | undefined, proved: string | undefined) =>
-        hash ? { hash, isProved: proved === '1' } : undefined;
-      return {
-        roomId,
-        client1,
-        client2,
-        secret1: secret(hash1, proved1),
-        secret2: secret(hash2, proved2),
-      };
+      const text = await run('findRoom', { id: scripts.hashOf(roomId), noteMs }, now, false);
+      return text === null ? undefined : { roomId, ...JSON.parse(text as string) };
     },
 
     prove: async (roomId, deviceId) =>
-      (await run(scripts.PROVE, { id: scripts.hashOf(roomId), deviceId }, 0)) === 1,
+      (await run('prove', { id: scripts.hashOf(roomId), deviceId })) === 1,
 
-    async deleteRoom(roomId, { secrets, isRequired } = NO_PROOFS) {
-      const more = secrets.map(secretHash);
-      const values = { id: scripts.hashOf(roomId), isRequired };
-      return (await run(scripts.DELETE_ROOM, values, 0, { more })) as 'deleted';
-    },
+    deleteRoom: async (roomId, proofs) =>
+      (await run('deleteRoom', { id: scripts.hashOf(roomId), ...deletionBy(proofs) })) as 'deleted',
 
-    async purge(deviceIds, now, once, { secrets, isRequired } = NO_PROOFS) {
-      const more = [...deviceIds, ...secrets.map(secretHash)];
+    async purge(deviceIds, now, once, proofs) {
       const maxRows = options.purgePortion ?? PURGE_PORTION;
-      let givenProgress = '1 0 0 0 0 0';
-      for (;;) {
-        const values = { devices: deviceIds.length, isRequired, maxRows, givenProgress };
-        const outcome = await operate<PurgeOutcome | { kind: 'purging'; progress: string }>(
-          scripts.PURGE,
-          values,
-          now,
-          { once, address: once?.address, more },
-        );
+      const args = { ...deletionBy(proofs), deviceIds: [...new Set(deviceIds)], maxRows };
+      for (let progress: unknown; ; ) {
+        const outcome: PurgeOutcome | KeyReused | { kind: 'purging'; progress: unknown } =
+          await operate('purge', { ...args, progress }, now, once, once?.address);
         if (outcome.kind !== 'purging') return outcome;
-        givenProgress = outcome.progress;
+        progress = outcome.progress;
       }
     },
 
-    firstTime: (now, once) => operate(scripts.FIRST_TIME, {}, now, { once, address: once.address }),
+    firstTime: (now, once) => operate('firstTime', {}, now, once, once.address),
 
-    ...(budgets && {
-      failedGuesses: async (now: number) =>
-        (await run(scripts.FAILURES, {}, now, { isPromise: false })) as number,
-    }),
+    ...(budgets && { failedGuesses: async (now: number) => (await counts(now))[3] }),
 
     sweep(now) {
-      const work = async () => {
-        const swept = { pendings: 0, rooms: 0 };
-        for (;;) {
-          const values = { roomIdleMs: limits.roomIdleMs, portion: SWEEP_PORTION };
-          const reply = await run(scripts.SWEEP, values, now, { isPromise: false });
-          const [pendings, records, idle, rooms] = reply as [number, number, number, number];
-          swept.pendings += pendings;
-          swept.rooms += rooms;
-          if (Math.max(pendings, records, idle) < SWEEP_PORTION) return swept;
-        }
-      };
-      const swept = work();
+      const swept = sweepAll(now);
       sweeping = swept.catch(() => {});
       return swept;
     },
 
     async counts() {
-      const reply = await run(scripts.COUNT, {}, 0, { isPromise: false });
-      const [pendings, rooms, idempotencyRecords] = reply as [number, number, number];
+      const [pendings, rooms, idempotencyRecords] = await counts(0);
       return { pendings, rooms, idempotencyRecords };
     },
 
-    async probe(now) {
-      if (!redis.isUp) throw new Unavailable(new Error('a Redis server is not connected'));
-      await run(scripts.PROBE, {}, now);
-    },
+    probe: async (now) => void (await run('probe', {}, now)),
 
-    onChange(listener) {
-      listeners.push(listener);
-    },
+    onChange: (listener) => void listeners.push(listener),
 
     async close() {
       for (const timer of timers) clearTimeout(timer);

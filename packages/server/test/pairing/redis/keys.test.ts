@@ -7,7 +7,7 @@ import { Unavailable } from '../../../src/base/failures.js';
 import type { Repeatable } from '../../../src/http/idempotency.js';
 import { openRedisStore, type RedisStoreOptions } from '../../../src/pairing/redis/store.js';
 import { newPrefix, openRedis } from '../../support/redis-stores.js';
-import { accept, create } from '../../support/store-calls.js';
+import { accept, create, secretOf } from '../../support/store-calls.js';
 
 const NOW = Date.UTC(2100, 0, 1);
 const DAY = 24 * 3600 * 1000;
@@ -117,6 +117,20 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect(await lasting()).toHaveLength(4);
     await store.purge(['a'], NOW);
     expect(await lasting()).toEqual([]);
+  });
+
+  test('a purge in several portions counts a kept pending once', async () => {
+    const { store } = await open({ purgePortion: 1 });
+    for (let n = 0; n < 210; n++) {
+      const code = String(n).padStart(6, '0');
+      await create(store, code, 'a', NOW + 60_000, NOW);
+      await accept(store, code, 'b', `room${n}`, NOW + 600_000, NOW);
+      await store.check(code, 'a', NOW);
+    }
+    await create(store, '900001', 'a', NOW + 60_000, NOW);
+    await store.check('900001', 'a', NOW, undefined, true, secretOf('a', '900001'));
+    const counts = { roomsDeleted: 210, pendingsDeleted: 0, roomsKept: 0, pendingsKept: 1 };
+    expect(await store.purge(['a'], NOW)).toEqual({ kind: 'purged', ...counts });
   });
 
   test('limits count live pendings per device and per address, and a collected pending no longer counts', async () => {
