@@ -40,7 +40,7 @@ describe('a histogram', () => {
       ] as const) {
         expect(Math.abs(histogram.percentile(share) / (value * unit) - 1)).toBeLessThan(0.01);
       }
-      expect(histogram.summary()).toMatchObject({ count: 1000, max: 1000 * unit });
+      expect(histogram.summary()).toMatchObject({ count: 1000 });
     }
   });
 

@@ -11,13 +11,10 @@ const SETTLE_MS = 300;
 const OF_SWEEP = ['zcard', 'zrangebyscore', 'zremrangebyscore'];
 
 /**
- * Commands during a monitor run: sent by clients and run by their scripts, by name. Commands that nodes send on their
- * own are left out: leases, sweeps, and the empty messages by which a subscription tests itself.
+ * Commands that clients sent during a monitor run, by name. Those that nodes send on their own are left out: leases, sweeps,
+ * and the empty messages by which a subscription tests itself.
  */
-export interface Commands {
-  sent: Map<string, number>;
-  inScripts: Map<string, number>;
-}
+export type Commands = Map<string, number>;
 
 export interface RunningRedis extends RunningServer {
   /** A section of INFO, by name. */
@@ -57,24 +54,18 @@ export async function startRedis(
 }
 
 async function monitor(port: number, work: () => Promise<void>): Promise<Commands> {
-  const commands: Commands = { sent: new Map(), inScripts: new Map() };
+  const commands: Commands = new Map();
   const socket = connect(port, '127.0.0.1');
   socket.write('MONITOR\r\n');
   const lines = createInterface(socket);
   await new Promise((resolve) => lines.once('line', resolve));
-  let isOwn = false;
   lines.on('line', (line) => {
     const [, from, written] = /^\+[\d.]+ \[\d+ (\S+)\] "([^"]+)"/.exec(line) ?? [];
-    if (from === undefined || written === undefined) return;
+    if (from === undefined || from === 'lua' || written === undefined) return;
     const name = written.toLowerCase();
-    // The commands of a script follow it.
-    if (from !== 'lua') {
-      const isBeat = name === 'spublish' && line.endsWith(' ""');
-      isOwn = isBeat || line.includes('{leases}') || OF_SWEEP.includes(name);
-    }
-    if (isOwn) return;
-    const counts = from === 'lua' ? commands.inScripts : commands.sent;
-    counts.set(name, (counts.get(name) ?? 0) + 1);
+    const isBeat = name === 'spublish' && line.endsWith(' ""');
+    if (isBeat || line.includes('{leases}') || OF_SWEEP.includes(name)) return;
+    commands.set(name, (commands.get(name) ?? 0) + 1);
   });
   try {
     await work();

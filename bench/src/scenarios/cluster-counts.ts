@@ -45,7 +45,7 @@ async function ofMessages(
     });
     const label = `a message between peers at ${apart ? 'different nodes' : 'the same node'}`;
     // Forwarding within a node needs no Redis.
-    const errors = apart ? 0 : totalOf(commands.sent);
+    const errors = apart ? 0 : totalOf(commands);
     return [
       sentRow(`message/${place}`, label, commands, values.sent ?? Number.NaN, errors),
       ...(apart ? clientRows('message', 'a message of 245 B', values) : []),
@@ -65,9 +65,9 @@ async function ofPairings(cluster: RunningCluster, { short }: Scale): Promise<Ro
   const plain = await redis.commandsDuring(pairings(false));
   const held = await redis.commandsDuring(pairings(true));
   return [
-    ...commandRows('pairing', 'a pairing of 4 requests', plain, count),
+    sentRow('pairing', 'a pairing of 4 requests', plain, count),
     ...(await byteRows('pairing', 'a pairing of 4 requests', cluster, count, pairings(false))),
-    ...commandRows('held', 'a pairing of 3 requests, one a held check', held, count),
+    sentRow('held', 'a pairing of 3 requests, one a held check', held, count),
   ];
 }
 
@@ -101,8 +101,8 @@ async function ofJoins(cluster: RunningCluster, { short }: Scale): Promise<Row[]
     await sleep(LEAVE_MS);
   };
   return [
-    ...commandRows('join', 'a join', joins, count),
-    ...commandRows('leave', 'a connection that ends', leaves, count),
+    sentRow('join', 'a join', joins, count),
+    sentRow('leave', 'a connection that ends', leaves, count),
     ...(await byteRows('visit', 'a join and its end', cluster, count, visit)),
     ...clientRows('visit', 'a client that connects and joins', values),
   ];
@@ -137,20 +137,10 @@ const clientRows = (id: string, label: string, values: Record<string, number>): 
   countRow(`${id}/bytesToClients`, `${label}: to clients`, 'bytes', values.bytesToClients),
 ];
 
-const commandRows = (id: string, label: string, commands: Commands, count: number): Row[] => [
-  sentRow(id, label, commands, count),
-  countRow(
-    `${id}/inScripts`,
-    `${label}: commands within its scripts`,
-    'commands',
-    totalOf(commands.inScripts) / count,
-  ),
-];
-
 function sentRow(id: string, label: string, commands: Commands, count: number, errors = 0): Row {
-  const list = listOf(commands.sent, count);
+  const list = listOf(commands, count);
   const which = list === '' ? '' : ` (${list})`;
-  const value = totalOf(commands.sent) / count;
+  const value = totalOf(commands) / count;
   return countRow(
     `${id}/sent`,
     `${label}: commands sent to Redis${which}`,

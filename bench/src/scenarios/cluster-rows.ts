@@ -1,6 +1,6 @@
 // Converts the results of loads on clusters to rows, and compares a message between nodes with one within a node.
-import { sampleOf } from '../conductor/contest.js';
-import { bare, figureOf, type Row, roundRatios } from '../figures/row.js';
+import { reading, rowOf } from '../conductor/contest.js';
+import { bare, figureOf, type Row } from '../figures/row.js';
 import type { Measurement, Place } from '../load/job.js';
 
 /** A value that was counted once; less is better. */
@@ -29,13 +29,9 @@ export interface Findings {
   nodes: number;
   place: Place;
   kind: Kind;
-  rounds: Round[];
+  /** `crossings`: messages that a node sent to another, in percent; per event `publications`, `bytesIn` and `bytesOut` of Redis. */
+  rounds: Measurement[];
 }
-
-export type Round = Measurement & {
-  /** Messages that a node sent to another, in percent; per event, publications in Redis, and bytes to it and from it. */
-  between: { crossings: number; publications: number; bytesIn: number; bytesOut: number };
-};
 
 const PLACES: Record<Place, string> = {
   same: ', peers at the same node',
@@ -45,21 +41,17 @@ const PLACES: Record<Place, string> = {
 };
 
 export function rowsOf({ nodes, place, kind, rounds }: Findings): Row[] {
-  const row = (
-    value: string,
-    label: string,
-    unit: string,
-    read = (round: Round) => round.values[value] ?? Number.NaN,
-  ): Row => {
-    const peers = kind === 'pairing' ? '' : `${place}/`;
-    return {
-      id: `cluster/${nodes}/${peers}${kind}/${value}`,
-      label,
-      unit,
-      better: unit.endsWith('/s') ? 'more' : 'less',
-      figures: { couplet: figureOf(rounds.map((round) => sampleOf(round, read(round)))) },
-    };
-  };
+  const row = (value: string, label: string, unit: string): Row =>
+    rowOf(
+      {
+        id: `cluster/${nodes}/${kind === 'pairing' ? '' : `${place}/`}${kind}/${value}`,
+        label,
+        unit,
+        better: unit.endsWith('/s') ? 'more' : 'less',
+      },
+      { couplet: rounds },
+      value,
+    );
   const several = nodes === 1 ? '1 node' : `${nodes} nodes`;
   if (kind === 'pairing') {
     const flows = `${several}, ${CLIENTS} clients: `;
@@ -81,72 +73,53 @@ export function rowsOf({ nodes, place, kind, rounds }: Findings): Row[] {
   ];
   if (kind !== 'open')
     return [row('messagesPerSecond', `${title}messages`, 'messages/s'), ...costs];
-  const between = (name: keyof Round['between']) => (round: Round) => round.between[name];
   const isBalanced = place === 'hinted' || place === 'unhinted';
   return [
     row('p50', `${title}median`, 'ms'),
     row('p99', `${title}p99`, 'ms'),
     ...costs,
-    ...(isBalanced
-      ? [row('crossings', `${title}messages between nodes`, '%', between('crossings'))]
-      : []),
-    row(
-      'publications',
-      `${title}a message, publications in Redis`,
-      'commands',
-      between('publications'),
-    ),
+    ...(isBalanced ? [row('crossings', `${title}messages between nodes`, '%')] : []),
+    row('publications', `${title}a message, publications in Redis`, 'commands'),
     ...(usesRedis
       ? [
-          row('bytesIn', `${title}a message of 245 B, to Redis`, 'bytes', between('bytesIn')),
-          row('bytesOut', `${title}a message of 245 B, from Redis`, 'bytes', between('bytesOut')),
+          row('bytesIn', `${title}a message of 245 B, to Redis`, 'bytes'),
+          row('bytesOut', `${title}a message of 245 B, from Redis`, 'bytes'),
         ]
       : []),
   ];
 }
 
-/** A comparison of one place with another. */
-const CONTRASTS: readonly { id: string; label: string; of: Place; against: Place }[] = [
-  {
-    id: 'crossing',
-    label: 'a message between nodes, against one within a node',
-    of: 'apart',
-    against: 'same',
-  },
-  {
-    id: 'hint',
-    label: 'a message with the room hint, against one without',
-    of: 'hinted',
-    against: 'unhinted',
-  },
-];
-
-/** Of the open loop, per round: CPU time of nodes and Redis together, and the median of the latency. */
+/** A message between nodes against one within a node, and one with the room hint against one without. */
 export function ratioRows(findings: readonly Findings[]): Row[] {
   const open = findings.filter(({ kind }) => kind === 'open');
-  return CONTRASTS.flatMap(({ id, label, of, against }) =>
+  const contrast = (id: string, label: string, of: Place, against: Place) =>
     open
       .filter(({ place }) => place === of)
       .flatMap(({ nodes, rounds }) => {
         const others = open.find((other) => other.nodes === nodes && other.place === against);
-        const row = (name: string, what: string, value: (round: Round) => number): Row => {
-          const ratios = roundRatios(rounds.map(value), (others?.rounds ?? []).map(value));
-          const samples = ratios.map((ratio, n) => sampleOf(rounds[n] as Round, ratio));
-          return {
-            id: `cluster/${nodes}/${id}/${name}`,
-            label: `${nodes} nodes: ${label}: ${what}`,
-            unit: '×',
-            better: 'less',
-            figures: { couplet: figureOf(samples) },
-          };
+        const row = (name: string, what: string, value: (round: Measurement) => number): Row => {
+          const before = others?.rounds.map(value) ?? [];
+          return rowOf(
+            {
+              id: `cluster/${nodes}/${id}/${name}`,
+              label: `${nodes} nodes: ${label}: ${what}`,
+              unit: '×',
+              better: 'less',
+            },
+            { couplet: rounds },
+            (round, n) => value(round) / (before[n] ?? Number.NaN),
+          );
         };
         return [
           row('cpu', 'CPU time of nodes and Redis', cpuOf),
-          row('p50', 'median of the latency', ({ values }) => values.p50 ?? Number.NaN),
+          row('p50', 'median of the latency', reading('p50')),
         ];
-      }),
-  );
+      });
+  return [
+    ...contrast('crossing', 'a message between nodes, against one within a node', 'apart', 'same'),
+    ...contrast('hint', 'a message with the room hint, against one without', 'hinted', 'unhinted'),
+  ];
 }
 
-const cpuOf = ({ values: { serverMicroseconds, redisMicroseconds } }: Round): number =>
-  (serverMicroseconds ?? Number.NaN) + (redisMicroseconds ?? Number.NaN);
+const cpuOf = (round: Measurement): number =>
+  reading('serverMicroseconds')(round) + reading('redisMicroseconds')(round);

@@ -5,20 +5,12 @@ import type { Scale } from '../conductor/contest.js';
 import { Generator } from '../conductor/generator.js';
 import { programVersion } from '../conductor/machine.js';
 import type { Row } from '../figures/row.js';
-import type { Job, Place } from '../load/job.js';
+import type { Job, Measurement, Place } from '../load/job.js';
 import { Meter } from '../load/nodes.js';
 import { clusterConnections } from './cluster-connections.js';
 import { clusterCounts, netBytes } from './cluster-counts.js';
 import { clusterMemory } from './cluster-memory.js';
-import {
-  CLIENTS,
-  type Findings,
-  type Kind,
-  OPEN_RATE,
-  type Round,
-  ratioRows,
-  rowsOf,
-} from './cluster-rows.js';
+import { CLIENTS, type Findings, type Kind, OPEN_RATE, ratioRows, rowsOf } from './cluster-rows.js';
 
 const NODES = [1, 2, 3];
 const PAIRS = 100;
@@ -110,27 +102,22 @@ function jobOf(running: RunningCluster, place: Place, kind: Kind, short: boolean
   }
 }
 
-async function measure({ cluster, kind, generator }: Stand, seconds: number): Promise<Round> {
+async function measure({ cluster, kind, generator }: Stand, seconds: number): Promise<Measurement> {
   const long = kind === 'open' || kind === 'pairing' ? seconds * 2 : seconds;
   const rest = kind === 'open' ? await restOf(cluster) : undefined;
   const before = await workBetween(cluster);
   const measurement = await generator.measure(long);
   const after = await workBetween(cluster);
   const { values } = measurement;
-  if (rest !== undefined) {
-    values.serverMicroseconds = (values.serverMicroseconds ?? Number.NaN) - rest.serverMicroseconds;
-    values.redisMicroseconds = (values.redisMicroseconds ?? Number.NaN) - rest.redisMicroseconds;
+  for (const name of ['serverMicroseconds', 'redisMicroseconds'] as const) {
+    values[name] = (values[name] ?? Number.NaN) - (rest?.[name] ?? 0);
   }
   const events = values.sent ?? Number.NaN;
-  return {
-    ...measurement,
-    between: {
-      crossings: ((after.crossings - before.crossings) / events) * 100,
-      publications: (after.publications - before.publications) / events,
-      bytesIn: (after.bytesIn - before.bytesIn) / events,
-      bytesOut: (after.bytesOut - before.bytesOut) / events,
-    },
-  };
+  values.crossings = ((after.crossings - before.crossings) / events) * 100;
+  for (const name of ['publications', 'bytesIn', 'bytesOut'] as const) {
+    values[name] = (after[name] - before[name]) / events;
+  }
+  return measurement;
 }
 
 /** CPU use of nodes and Redis at rest, for the time of one message at the open loop's rate. */
@@ -141,7 +128,7 @@ async function restOf(running: RunningCluster) {
 }
 
 /** Work between the nodes so far. */
-async function workBetween(running: RunningCluster): Promise<Round['between']> {
+async function workBetween(running: RunningCluster) {
   const sent = await Promise.all(
     running.nodes.map(async ({ port }) => {
       const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
