@@ -23,7 +23,7 @@ import { pairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
 import { Waiting } from './pairing/waiting.js';
 import type { Config } from './settings/config.js';
-import type { createIceServers } from './turn/ice-servers.js';
+import type { IceServersByRoom } from './turn/ice-servers.js';
 import { iceServersRoute } from './turn/routes.js';
 
 /** Maximum number of addresses with budgets in memory; each takes about a hundred bytes. */
@@ -33,7 +33,7 @@ export interface RoomsApiDeps {
   config: Config;
   store: PairingStore;
   onMissed: Engine['onMissed'];
-  iceServers: ReturnType<typeof createIceServers>;
+  iceServers: IceServersByRoom;
   clock: Clock;
   metrics: Metrics;
   lifecycle: Lifecycle;

@@ -12,11 +12,10 @@ import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
 import { newCounters, type SignalingCounters } from './counters.js';
 import { handle, type MayJoin, type RoomDirectory } from './handlers.js';
-import { Admission } from './websocket/admission.js';
 import { attacher } from './websocket/attach.js';
 import { Corking } from './websocket/corking.js';
-import { Heartbeat } from './websocket/heartbeat.js';
-import { acceptWebSockets } from './websocket/upgrade.js';
+import { startHeartbeat } from './websocket/heartbeat.js';
+import { Admission, acceptWebSockets } from './websocket/upgrade.js';
 
 /** A request for a seat, as passed to the embedding application. */
 export interface JoinRequest {
@@ -74,7 +73,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
   const counters = newCounters();
   const connections = new Connections(iceServers, counters);
   const backplane = deps.createBackplane(connections);
-  const heartbeat = new Heartbeat(connections, clock, config.heartbeatSeconds, counters);
+  const stopHeartbeat = startHeartbeat(connections, clock, config.heartbeatSeconds, counters);
   const admission = new Admission(config.maxConnections, config.maxConnectionsPerAddress);
   const parts = { ...deps, counters, connections, backplane, admission, corking: new Corking() };
   const handlerDeps = { ...parts, mayJoin: joinRule(config.requirePairedRooms, gate) };
@@ -95,7 +94,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
     connections,
     async drain(graceMs) {
       refuse();
-      heartbeat.stop();
+      stopHeartbeat();
       const left = [...connections];
       const total = left.length;
       // Faster if the time is too short: dropping the rest all at once without a close frame would be worse.

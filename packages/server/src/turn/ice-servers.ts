@@ -38,17 +38,9 @@ export interface MemberSeat {
   pairedDevice: string | null;
 }
 
-export interface IceServersByRoom {
-  /** For a verified device of the room. The same `nowMs`, by default the current time, gives the same credentials. */
-  forDevice(address: string, roomId: string, deviceId: string, nowMs?: number): Grant | Denial;
-  /**
-   * For a connection in a room. Empty unless it is a paired device or ICE_SERVERS_FOR_ALL is set. Has no TURN servers if
-   * its address has reached the limit of TURN users.
-   */
-  for(seat: MemberSeat, connection: { id: string; address: string }): RTCIceServer[];
-}
+export type IceServersByRoom = ReturnType<typeof createIceServers>;
 
-export function createIceServers(config: IceServerConfig, clock: Clock): IceServersByRoom {
+export function createIceServers(config: IceServerConfig, clock: Clock) {
   const { turnSecrets, turnTtlSeconds } = config;
   const [secret] = turnSecrets;
   const budget = new CredentialBudget(config.maxTurnCredentialsPerHour, clock);
@@ -78,9 +70,18 @@ export function createIceServers(config: IceServerConfig, clock: Clock): IceServ
   };
 
   return {
-    forDevice: (address, roomId, deviceId, nowMs = clock.now()) =>
+    /** For a verified device of the room. The same `nowMs`, by default the current time, gives the same credentials. */
+    forDevice: (address: string, roomId: string, deviceId: string, nowMs = clock.now()) =>
       grant(address, roomId, `device ${deviceId}`, nowMs),
-    for({ roomId, pairedDevice }, { id, address }) {
+
+    /**
+     * For a connection in a room. Empty unless it is a paired device or ICE_SERVERS_FOR_ALL is set. Has no TURN servers
+     * if its address has reached the limit of TURN users.
+     */
+    for(
+      { roomId, pairedDevice }: MemberSeat,
+      { id, address }: { id: string; address: string },
+    ): RTCIceServer[] {
       if (pairedDevice === null && !config.iceServersForAll) return [];
       // The device id of an unverified member is only a claim. Its quota is counted by connection, so that it cannot use
       // up the quota of another device.

@@ -21,7 +21,7 @@ import type { Connection } from '../websocket/connection.js';
 import { type Corking, readsAtOnce } from '../websocket/corking.js';
 import type { ReceiveQueue } from '../websocket/receive-queue.js';
 import { FINAL_TEXT, headBytesOf, writeHead } from '../websocket/text-frame.js';
-import { viewOf } from '../websocket/tick-buffer.js';
+import { viewOf } from '../websocket/turn-buffer.js';
 import { ClientFrame, endOfFrames } from './client-frame.js';
 
 const LANE = Symbol('lane');
@@ -178,7 +178,7 @@ export class FastLane implements Reader {
       if (!this.#receiveQueue.admit(frame.payloadBytes, now, stalledMs)) break;
       counters.messages[type] += 1;
       inRun[type] += 1;
-      frames.add(this.#signedBytes());
+      frames.end += this.#signedBytes();
     }
     this.#sendRun(peer);
     return at;

@@ -8,10 +8,9 @@ import type { Backplane } from '../backplane.js';
 import type { Connections } from '../connections.js';
 import { FastLane, type FastLaneDeps } from '../fast-lane/fast-lane.js';
 import { BURST_SECONDS, RateMeter } from '../rates.js';
-import type { Admission } from './admission.js';
 import { Connection, type ConnectionDeps } from './connection.js';
 import { ReceiveQueue, type ReceiveQueueDeps } from './receive-queue.js';
-import type { ClientSocket } from './upgrade.js';
+import type { Admission, ClientSocket } from './upgrade.js';
 
 export interface AttachDeps extends Omit<ConnectionDeps, 'onGone'>, ReceiveQueueDeps, FastLaneDeps {
   config: Config;

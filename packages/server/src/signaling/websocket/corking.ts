@@ -1,7 +1,7 @@
 // Combines all writes to one socket in one turn of the event loop into one system call.
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { TurnBuffer } from './tick-buffer.js';
+import { TurnBuffer } from './turn-buffer.js';
 
 /** The part of `stream.Writable` that corking uses. */
 export interface Corkable {

@@ -10,36 +10,24 @@ const SLOTS = 20;
 
 /**
  * Pings every connection once a period, each slot in its own part of it. A silent connection is dropped at most three
- * periods after its last frame.
+ * periods after its last frame. Returns the function that stops this.
  */
-export class Heartbeat {
-  readonly #connections: Iterable<Connection>;
-  readonly #counters: { reaped: number };
-  #turn = 0;
-  readonly stop: Cancel;
-
-  constructor(
-    connections: Iterable<Connection>,
-    clock: Clock,
-    periodSeconds: number,
-    counters: { reaped: number },
-  ) {
-    this.#connections = connections;
-    this.#counters = counters;
-    this.stop = clock.every((periodSeconds * 1000) / SLOTS, () => this.#beat());
-  }
-
-  /** Scans all connections, which is cheap, instead of keeping a list for each slot. */
-  #beat(): void {
-    const slot = this.#turn++ % SLOTS;
-    for (const connection of this.#connections) {
+export function startHeartbeat(
+  connections: Iterable<Connection>,
+  clock: Clock,
+  periodSeconds: number,
+  counters: { reaped: number },
+): Cancel {
+  let turn = 0;
+  return clock.every((periodSeconds * 1000) / SLOTS, () => {
+    const slot = turn++ % SLOTS;
+    // Scans all connections, which is cheap, instead of keeping a list for each slot.
+    for (const connection of connections) {
       if (connection.number % SLOTS !== slot) continue;
       if (connection.unanswered >= MAX_UNANSWERED) {
-        this.#counters.reaped += 1;
+        counters.reaped += 1;
         connection.terminate();
-      } else {
-        connection.ping();
-      }
+      } else connection.ping();
     }
-  }
+  });
 }

@@ -14,7 +14,6 @@ import type { Config } from '../../settings/config.js';
 import type { OriginRule } from '../../settings/origins.js';
 import type { RefusalCause, SignalingCounters } from '../counters.js';
 import type { FastLane } from '../fast-lane/fast-lane.js';
-import type { Admission } from './admission.js';
 import type { Connection } from './connection.js';
 import type { Corking } from './corking.js';
 import type { ReceiveQueue } from './receive-queue.js';
@@ -24,6 +23,36 @@ export class ClientSocket extends WebSocket {
   connection!: Connection;
   receiveQueue!: ReceiveQueue;
   lane!: FastLane;
+}
+
+/**
+ * Limits connections in total and per address, before the opening handshake costs anything. Those of an address are counted
+ * on the address itself.
+ */
+export class Admission {
+  readonly #maxTotal: number;
+  readonly #maxPerAddress: number;
+  #total = 0;
+
+  constructor(maxTotal: number, maxPerAddress: number) {
+    this.#maxTotal = maxTotal;
+    this.#maxPerAddress = maxPerAddress;
+  }
+
+  /** Admits one more from this address, or returns the limit that it would exceed. */
+  enter(address: Pick<AddressBudget, 'connections'>): 'admitted' | 'total' | 'address' {
+    if (this.#total >= this.#maxTotal) return 'total';
+    if (address.connections >= this.#maxPerAddress) return 'address';
+    address.connections += 1;
+    this.#total += 1;
+    return 'admitted';
+  }
+
+  /** Uncounts an admitted connection that has closed. */
+  exit(address: Pick<AddressBudget, 'connections'>): void {
+    this.#total -= 1;
+    address.connections -= 1;
+  }
 }
 
 export interface UpgradeDeps {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ClientFrame, endOfFrames } from '../../../src/signaling/fast-lane/client-frame.js';
-import { viewOf } from '../../../src/signaling/websocket/tick-buffer.js';
+import { viewOf } from '../../../src/signaling/websocket/turn-buffer.js';
 import { frame, OPCODES, textFrame } from '../../fuzz/raw-frames.js';
 
 const TEXT = textFrame('text');

@@ -9,7 +9,7 @@ const unconnected = () => Object.assign(new Socket(), { connecting: true });
 
 const lentOf = (corking: Corking) => {
   corking.frames.beginRun();
-  corking.frames.add(10);
+  corking.frames.end += 10;
   return corking.frames.run();
 };
 
