@@ -10,7 +10,7 @@ import { LogOutput } from './observability/log-output.js';
 import { createLogger } from './observability/logger.js';
 import { closeDatabase, openDatabase } from './pairing/sqlite/database.js';
 import { type Config, parseConfig } from './settings/config.js';
-import { type Environment, layered, parseDotEnv } from './settings/environment.js';
+import { type Environment, layered, misspelled, parseDotEnv } from './settings/environment.js';
 import { explain, ListenFault, UsageError } from './start-faults.js';
 
 const HELP = `Usage: couplet <command> [options]
@@ -23,6 +23,9 @@ Commands:
   doctor      check a running server and its TURN servers, with advice for each fault; see couplet doctor --help
 
 Options:
+  --port N    port to listen on, instead of PORT
+  --host A    address to listen on, instead of HOST
+  --db FILE   database file, instead of SQLITE_DB_PATH; turns the rooms API on
   --sqlite    turn the rooms API on if USE_SQLITE is not set
   --finish    with --redis-layout: also delete the old keys; stop all nodes of the older version first
   --help      show this help
@@ -45,7 +48,7 @@ async function main(): Promise<void> {
   if (command !== 'migrate' && (options['redis-layout'] || options.finish)) {
     throw new UsageError('--redis-layout and --finish are options of migrate');
   }
-  return run(parseConfig(environment(options.sqlite)), {
+  return run(parseConfig(environment(options)), {
     isOldLayout: options['redis-layout'],
     isFinal: options.finish,
   });
@@ -75,6 +78,9 @@ function parseArguments() {
     return parseArgs({
       allowPositionals: true,
       options: {
+        port: { type: 'string' },
+        host: { type: 'string' },
+        db: { type: 'string' },
         sqlite: { type: 'boolean', default: false },
         'redis-layout': { type: 'boolean', default: false },
         finish: { type: 'boolean', default: false },
@@ -87,10 +93,23 @@ function parseArguments() {
   }
 }
 
-/** Merges the settings: first the environment, then `.env`, then the defaults of the command line. */
-function environment(sqlite: boolean): Environment {
+/** Merges the settings: first the command line, then the environment, then `.env`, then the defaults of the command line. */
+function environment(options: Record<string, string | boolean | undefined>): Environment {
+  const { port, host, db, sqlite } = options as {
+    port?: string;
+    host?: string;
+    db?: string;
+    sqlite: boolean;
+  };
+  const line = {
+    PORT: port,
+    HOST: host,
+    SQLITE_DB_PATH: db,
+    ...(db === undefined ? {} : { USE_SQLITE: '1' }),
+  };
   const file = existsSync('.env') ? parseDotEnv(readDotEnv()) : {};
-  return layered(process.env, file, sqlite ? { USE_SQLITE: '1' } : {});
+  for (const warning of misspelled(file)) process.stderr.write(`couplet: ${warning}\n`);
+  return layered(line, process.env, file, sqlite ? { USE_SQLITE: '1' } : {});
 }
 
 function readDotEnv(): Uint8Array {

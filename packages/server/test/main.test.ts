@@ -217,6 +217,28 @@ describe('settings', () => {
     expect(existsSync(join(cwd, 'file.db'))).toBe(false);
   });
 
+  test('a variable of .env that is misspelled is named with the nearest setting', async () => {
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, '.env'), 'TURN_SECERT=x\nPORTS=1\nMY_APP=1\nHTTPS_PORT=8443\n');
+    const { code, stderr } = await runCommand(['db:init'], { cwd });
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr:
+        'couplet: .env: TURN_SECERT is not a setting; did you mean TURN_SECRET?\n' +
+        'couplet: .env: PORTS is not a setting; did you mean PORT?\n',
+    });
+  });
+
+  test('--port, --host and --db override the environment', async () => {
+    const cwd = emptyFolder();
+    const env = { PORT: '1', HOST: '192.0.2.1', SQLITE_DB_PATH: './other.db' };
+    const args = ['serve', '--port', '0', '--host', '127.0.0.1', '--db', './own.db'];
+    await pairDevices(await startCommand(args, { cwd, env }).listening);
+    expect(readdirSync(cwd).filter((name) => name.endsWith('.db'))).toEqual(['own.db']);
+    const wrong = await runCommand(['serve', '--port', 'x'], { cwd });
+    expect(wrong).toEqual(refusal(/PORT: expected a whole number/));
+  });
+
   test('all faulty settings are reported together, by name and without secrets', async () => {
     const cwd = emptyFolder();
     writeFileSync(join(cwd, '.env'), 'HEARTBEAT_SECONDS=soon\nADMIN_TOKEN=tooshort\n');

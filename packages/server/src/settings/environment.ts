@@ -1,5 +1,5 @@
 // Merges the environment of the process with other sources of settings, and parses `.env`.
-import { ConfigError, isSet } from './config.js';
+import { ConfigError, isSet, SETTINGS } from './config.js';
 
 export type Environment = Record<string, string | undefined>;
 
@@ -42,6 +42,34 @@ export function parseDotEnv(bytes: Uint8Array): Environment {
   }
   if (faults.length > 0) throw new ConfigError(faults.slice(0, MAX_FAULTS));
   return Object.fromEntries(variables);
+}
+
+/** Returns a warning for each variable of `.env` that is unknown, but close to the name of a setting. */
+export function misspelled(file: Environment): string[] {
+  return Object.keys(file).flatMap((name) => {
+    if (SETTINGS.has(name)) return [];
+    const [nearest] = [...SETTINGS.keys()]
+      .map((setting) => ({ setting, edits: distance(name.toUpperCase(), setting) }))
+      .filter(({ setting, edits }) => edits <= Math.min(2, setting.length / 4))
+      .sort((one, other) => one.edits - other.edits);
+    return nearest === undefined
+      ? []
+      : [`.env: ${name} is not a setting; did you mean ${nearest.setting}?`];
+  });
+}
+
+/** The Levenshtein distance: how many letters to insert, delete or replace. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, n) => n);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of [...b].entries()) {
+      const [left, above, diagonal] = [next[j], row[j + 1], row[j]] as [number, number, number];
+      next.push(Math.min(left + 1, above + 1, diagonal + (letter === other ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
 }
 
 const unquoted = (value: string): string => {
