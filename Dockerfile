@@ -19,8 +19,8 @@ COPY packages/client packages/client
 COPY demo demo
 COPY scripts/build.js scripts/pages.js scripts/prepare.js scripts/typebox.js scripts/
 RUN npm run build
-# Removes development tools, and the SQLite binding's sources and binaries for other systems.
-RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+# Removes development tools, the bundler, and the SQLite binding's sources and binaries for other systems.
+RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/esbuild node_modules/@esbuild
 RUN cd node_modules/@photostructure/sqlite && rm -rf src prebuilds/darwin-* prebuilds/win32-*
 
 FROM node:22-bookworm-slim

@@ -11,72 +11,88 @@ const INPUTS = [
   'demo/index.html',
   'demo/package.json',
   'demo/src',
-  'packages/client/dist',
-  'packages/protocol/dist',
-  'package.json',
+  'packages/client/package.json',
+  'packages/client/src',
+  'packages/protocol/src',
+  'package-lock.json',
   'scripts/pages.js',
 ];
 
-/** Builds the pages if an input has changed. The packages must be built first. */
+/** The pages are built from the sources of the packages, so they need no other build. */
+const OPTIONS = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2023',
+  sourcemap: true,
+  alias: {
+    '@couplet/client': `${ROOT}packages/client/src/index.ts`,
+    '@couplet/protocol': `${ROOT}packages/protocol/src/index.ts`,
+  },
+  logLevel: 'warning',
+};
+
+/** Builds the pages if an input has changed. */
 export async function buildPages() {
   const wanted = hashOf(INPUTS);
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return;
-  // Not docs/, which `npm run docs:site` builds.
-  for (const name of ['.stamp', 'client.js', 'client.js.map', 'demo']) {
-    rmSync(PUBLIC + name, { recursive: true, force: true });
+  for (const path of ['client.js', 'client.js.map', 'demo']) {
+    rmSync(PUBLIC + path, { recursive: true, force: true });
   }
-  if (!runsVite(process.versions.node)) {
-    console.warn(
-      'The demo page and /client.js are not built, because that needs Node 20.19 or newer.',
-    );
-    return;
-  }
-  // Loaded only here, because loading Vite takes longer than the rest of a start.
-  const { build } = await import('vite');
-  const { version } = JSON.parse(readFileSync(`${ROOT}packages/client/package.json`, 'utf8'));
-  await build({
-    ...COMMON,
-    root: `${ROOT}packages/client`,
-    build: {
-      ...COMMON.build,
-      outDir: PUBLIC,
-      lib: { entry: 'dist/index.js', formats: ['es'], fileName: () => 'client.js' },
-      // Vite does not remove white space from ES libraries. The bundler does.
-      rolldownOptions: {
-        output: { minify: true, postBanner: `/*! @couplet/client ${version}, MIT */` },
-      },
-    },
-  });
-  await build({
-    ...COMMON,
-    root: `${ROOT}demo`,
-    // Relative, so that a proxy can mount the server under a path.
-    base: './',
-    build: {
-      ...COMMON.build,
-      outDir: `${PUBLIC}demo`,
-      // Everything in separate files, because the page's Content-Security-Policy allows nothing inline.
-      assetsInlineLimit: 0,
-      modulePreload: { polyfill: false },
-      license: { fileName: 'licenses.md' },
-    },
-  });
+  // Loaded only here, because loading it takes longer than the rest of a start.
+  const { build } = await import('esbuild');
+  await Promise.all([buildClient(build), buildDemo(build)]);
   writeFileSync(STAMP, wanted);
 }
 
-/** Whether Vite runs on this Node version: `^20.19.0 || >=22.12.0`, which is stricter than the server. */
-export function runsVite(version) {
-  const [major, minor] = version.split('.').map(Number);
-  return major === 20 ? minor >= 19 : major > 22 || (major === 22 && minor >= 12);
+async function buildClient(build) {
+  const { version } = JSON.parse(readFileSync(`${ROOT}packages/client/package.json`, 'utf8'));
+  await build({
+    ...OPTIONS,
+    entryPoints: ['packages/client/src/index.ts'],
+    outfile: `${PUBLIC}client.js`,
+    banner: { js: `/*! @couplet/client ${version}, MIT */` },
+  });
 }
 
-const COMMON = {
-  configFile: false,
-  envDir: false,
-  logLevel: 'warn',
-  publicDir: false,
-  build: { target: 'es2023', sourcemap: true, emptyOutDir: false, reportCompressedSize: false },
-};
+/** Every file has the hash of its content in its name, and nothing is inline, as the Content-Security-Policy requires. */
+async function buildDemo(build) {
+  const { metafile } = await build({
+    ...OPTIONS,
+    entryPoints: ['demo/src/main.ts', 'demo/src/styles/page.css', 'demo/src/icon.svg'],
+    outdir: `${PUBLIC}demo/assets`,
+    entryNames: '[name]-[hash]',
+    loader: { '.svg': 'copy' },
+    metafile: true,
+  });
+  let html = readFileSync(`${ROOT}demo/index.html`, 'utf8');
+  for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
+    const source = entryPoint ?? (path.endsWith('.svg') ? 'demo/src/icon.svg' : undefined);
+    if (source === undefined) continue;
+    // Relative, so that a proxy can mount the server under a path.
+    html = html.replaceAll(
+      source.replace('demo/', './'),
+      path.replace(/^.*\/assets\//, './assets/'),
+    );
+  }
+  writeFileSync(`${PUBLIC}demo/index.html`, html);
+  writeFileSync(`${PUBLIC}demo/licenses.md`, licensesOf(Object.keys(metafile.inputs)));
+}
+
+/** The licenses of the packages whose files are in a bundle. */
+function licensesOf(inputs) {
+  const packages = inputs.flatMap(
+    (path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? [],
+  );
+  const texts = [...new Set(packages)].map((name) => {
+    const folder = `${ROOT}node_modules/${name}/`;
+    const { version } = JSON.parse(readFileSync(`${folder}package.json`, 'utf8'));
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+    return `## ${name} ${version}\n\n${readFileSync(folder + file, 'utf8').trim()}\n`;
+  });
+  return ['# Licenses\n', 'The demo page contains these packages.\n', ...texts].join('\n');
+}
 
 /** Hashes the names and contents of all files at these paths. */
 function hashOf(paths) {

@@ -1,6 +1,4 @@
-// npm start: installs and builds if needed, and starts the server with the rooms API.
-import { prepare, ROOT } from './prepare.js';
+// npm start: installs and builds what a server needs, and starts the server with the rooms API.
+import '../packages/server/bin/require-node.js';
 
-await prepare();
-process.argv.splice(2, Number.POSITIVE_INFINITY, 'serve', '--sqlite');
-await import(`${ROOT}packages/server/dist/main.js`);
+import('./run-server.js').then(({ runServer }) => runServer('serve', '--sqlite'));

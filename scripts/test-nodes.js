@@ -1,18 +1,16 @@
-// npm run test:nodes: runs the test suite on other Node release lines, each in a copy of the checkout. Passes its arguments
+// npm run test:nodes: runs the test suite on this Node version and on the other release lines, each in a copy of the checkout. Passes its arguments
 // to npm test.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { NODE_LINES, nodeRelease } from './node-release.js';
 import { ROOT } from './prepare.js';
 
-/** The supported Node release lines, except the oldest, which `npm test` covers. */
-const LINES = ['22', '24'];
-
-const results = LINES.map((line) => {
-  const folder = mkdtempSync(join(tmpdir(), `couplet-node-${line}-`));
+const results = [process.versions.node, ...NODE_LINES].map((version) => {
+  const folder = mkdtempSync(join(tmpdir(), `couplet-node-${version}-`));
   try {
-    return `Node ${line}: ${testOn(line, folder) ? 'passed' : 'failed'}`;
+    return `Node ${version}: ${testOn(version, folder) ? 'passed' : 'failed'}`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -20,16 +18,10 @@ const results = LINES.map((line) => {
 for (const result of results) console.log(result);
 process.exit(results.every((result) => result.endsWith('passed')) ? 0 : 1);
 
-/** Whether the suite passes on this line. The copy installs and builds by itself; the checkout is not changed. */
-function testOn(line, folder) {
-  const home = join(folder, 'node');
+/** Whether the suite passes on this version. The copy installs and builds by itself; the checkout is not changed. */
+function testOn(version, folder) {
   const checkout = join(folder, 'checkout');
-  mkdirSync(home);
   mkdirSync(checkout);
-  const nodePackage = `node-${process.platform}-${process.arch}`;
-  const install = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'];
-  if (!ran('npm', [...install, '--prefix', home, `${nodePackage}@${line}`])) return false;
-  const release = join(home, 'node_modules', nodePackage);
 
   // Includes uncommitted files, so that a change can be tested before it is committed.
   const { stdout } = spawnSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
@@ -49,7 +41,7 @@ function testOn(line, folder) {
   const inherited = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
   const env = {
     ...Object.fromEntries(inherited),
-    PATH: [join(release, 'bin'), process.env.PATH].join(delimiter),
+    PATH: [nodeRelease(version, folder), process.env.PATH].join(delimiter),
     npm_config_prefer_offline: 'true',
   };
   ran('node', ['--version'], { cwd: checkout, env });

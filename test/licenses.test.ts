@@ -46,7 +46,7 @@ test.each([
 test('fails and names the package if a license is not accepted', () => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, 'scripts'));
-  for (const script of ['licenses.js', 'pages.js', 'prepare.js', 'tables.js', 'typebox.js']) {
+  for (const script of ['licenses.js', 'prepare.js', 'tables.js']) {
     cpSync(`${ROOT}scripts/${script}`, join(folder, 'scripts', script));
   }
   const packages = {

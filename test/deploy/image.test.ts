@@ -69,7 +69,7 @@ describe('the built image', () => {
   test('has no development tools, sources or compiler output', () => {
     const modules = readdirSync(join(image.workdir, 'node_modules'));
     expect(modules).toEqual(expect.arrayContaining(['fastify', 'ws', 'pino']));
-    for (const name of ['vitest', 'typescript', '@biomejs/biome', 'playwright-core']) {
+    for (const name of ['vitest', 'typescript', 'esbuild', '@biomejs/biome', 'playwright-core']) {
       expect(existsSync(join(image.workdir, 'node_modules', name, 'package.json')), name).toBe(
         false,
       );

@@ -30,6 +30,8 @@ export interface Surroundings {
   env?: Record<string, string>;
   /** The program; by default the build of this checkout. */
   main?: string;
+  /** The Node.js that runs it; by default that of the test. */
+  node?: string;
   /** The command in front of it, such as `['ip', 'netns', 'exec', name]`. */
   prefix?: readonly string[];
 }
@@ -43,8 +45,8 @@ export function startCommand(args: readonly string[], surroundings: Surroundings
 
 /** Starts the command on a free loopback port. The caller kills it. */
 export function spawnCommand(args: readonly string[], surroundings: Surroundings): Command {
-  const { cwd, env, main = MAIN, prefix = [] } = surroundings;
-  const [program = '', ...rest] = [...prefix, process.execPath, main, ...args];
+  const { cwd, env, main = MAIN, node = process.execPath, prefix = [] } = surroundings;
+  const [program = '', ...rest] = [...prefix, node, main, ...args];
   const child = spawn(program, rest, {
     cwd,
     env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: '0', ...env },
