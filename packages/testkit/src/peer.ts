@@ -140,10 +140,17 @@ export class Peer {
 }
 
 /** Two peers in one room, with every message of the joins read. The first is the initiator. */
-export async function pairOfPeers(wsUrl: string, roomId: string): Promise<[Peer, Peer]> {
-  const first = await Peer.connect(wsUrl);
+export const pairOfPeers = (wsUrl: string, roomId: string): Promise<[Peer, Peer]> =>
+  joined(roomId, () => Peer.connect(wsUrl));
+
+/** The same for a caller that closes the connections itself. */
+export const pairOfOpenPeers = (wsUrl: string, roomId: string): Promise<[Peer, Peer]> =>
+  joined(roomId, () => Peer.open(wsUrl));
+
+async function joined(roomId: string, connect: () => Promise<Peer>): Promise<[Peer, Peer]> {
+  const first = await connect();
   await first.join(roomId);
-  const second = await Peer.connect(wsUrl);
+  const second = await connect();
   await second.join(roomId);
   await second.next('room_ready');
   await first.next('room_ready');

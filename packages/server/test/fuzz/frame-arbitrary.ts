@@ -1,7 +1,7 @@
 // Generates WebSocket traffic as bytes: frames that RFC 6455 allows, usually followed by one that it forbids.
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
-import { closePayload, frame, OPCODES, textFrame } from './raw-frames.js';
+import { closePayload, type FrameOptions, frame, OPCODES, textFrame } from './raw-frames.js';
 
 /** Bytes, and the close code that must answer them: null for none, 'any' if the RFC leaves it open. */
 export interface Step {
@@ -32,13 +32,6 @@ const legalText = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 200 }).filter((given) => !/\p{Surrogate}/u.test(given)),
 );
 
-const step = <T>(
-  name: string,
-  from: fc.Arbitrary<T>,
-  write: (value: T) => Buffer,
-  closeCode: Step['close'],
-): fc.Arbitrary<Step> => from.map((value) => ({ name, bytes: write(value), close: closeCode }));
-
 const fragments = fc.tuple(
   legalText,
   fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }),
@@ -62,162 +55,108 @@ function fragmented([message, cuts]: [string, number[]]): Buffer {
   );
 }
 
-const legal: fc.Arbitrary<Step>[] = [
-  step('text', legalText, textFrame, null),
-  step('binary', bytes(300), (payload) => frame({ opcode: binary, payload }), null),
-  step('ping', bytes(125), (payload) => frame({ opcode: ping, payload }), null),
-  step(
-    'burst of pings',
-    fc.integer({ min: 100, max: 1000 }),
-    (count) => Buffer.concat(Array(count).fill(frame({ opcode: ping }))),
-    null,
-  ),
-  step('unasked pong', bytes(125), (payload) => frame({ opcode: pong, payload }), null),
-  step('fragments', fragments, fragmented, null),
-  step(
-    'mask of zeros',
-    legalText,
-    (message) => frame({ opcode: text, payload: Buffer.from(message), mask: Buffer.alloc(4) }),
-    null,
-  ),
-  step(
-    'longer length field than needed',
-    fc.constantFrom<2 | 8>(2, 8),
-    (lengthBytes) => frame({ opcode: text, payload: Buffer.from('{}'), lengthBytes }),
-    'any',
-  ),
+/** The frames with one close code: name → input and encoding. */
+const steps = (closeCode: Step['close'], kinds: Record<string, fc.Arbitrary<Buffer>>) =>
+  Object.entries(kinds).map(([name, written]) =>
+    written.map((given): Step => ({ name, bytes: given, close: closeCode })),
+  );
+
+const asText = (message: string, options: Partial<FrameOptions> = {}) =>
+  frame({ opcode: text, payload: Buffer.from(message), ...options });
+
+const legal = [
+  ...steps(null, {
+    text: legalText.map((message) => textFrame(message)),
+    binary: bytes(300).map((payload) => frame({ opcode: binary, payload })),
+    ping: bytes(125).map((payload) => frame({ opcode: ping, payload })),
+    'burst of pings': fc
+      .integer({ min: 100, max: 1000 })
+      .map((count) => Buffer.concat(Array(count).fill(frame({ opcode: ping })))),
+    'unasked pong': bytes(125).map((payload) => frame({ opcode: pong, payload })),
+    fragments: fragments.map(fragmented),
+    'mask of zeros': legalText.map((message) => asText(message, { mask: Buffer.alloc(4) })),
+  }),
+  ...steps('any', {
+    'longer length field than needed': fc
+      .constantFrom<2 | 8>(2, 8)
+      .map((lengthBytes) => asText('{}', { lengthBytes })),
+  }),
 ];
 
-const start = frame({ opcode: text, payload: Buffer.from('{'), fin: false });
+const start = asText('{', { fin: false });
 export const claimed = (claimedLength: bigint, opcode: number = text) =>
   frame({ opcode, payload: Buffer.from('x'), claimedLength, lengthBytes: 8 });
+const continued = (payload: Buffer, fin = true) => frame({ opcode: continuation, payload, fin });
 
-const forbidden: fc.Arbitrary<Step>[] = [
-  step(
-    'unmasked',
-    legalText,
-    (message) => frame({ opcode: text, payload: Buffer.from(message), masked: false }),
-    1002,
-  ),
-  // Compressed frames set RSV1 alone; compression is never negotiated.
-  step(
-    'reserved bits',
-    fc.tuple(fc.integer({ min: 1, max: 7 }), fc.constantFrom(text, binary, ping, close)),
-    ([rsv, opcode]) => frame({ opcode, rsv, payload: Buffer.from([0xaa, 0x56, 0x4a]) }),
-    1002,
-  ),
-  step(
-    'reserved opcode',
-    fc.constantFrom(3, 4, 5, 6, 7, 11, 12, 13, 14, 15),
-    (opcode) => frame({ opcode }),
-    1002,
-  ),
-  step('fragmented control frame', control, (opcode) => frame({ opcode, fin: false }), 1002),
-  step(
-    'long control frame',
-    fc.tuple(control, bytes(300, 126)),
-    ([opcode, payload]) => frame({ opcode, payload }),
-    1002,
-  ),
-  step(
-    'continuation without start',
-    bytes(20),
-    (payload) => frame({ opcode: continuation, payload }),
-    1002,
-  ),
-  step(
-    'new message amid another',
-    fc.constantFrom(text, binary),
-    (opcode) => Buffer.concat([start, frame({ opcode, payload: Buffer.from('}') })]),
-    1002,
-  ),
-  step('text that is not UTF-8', notUtf8, (payload) => frame({ opcode: text, payload }), 1007),
-  step(
-    'fragments that are not UTF-8',
-    notUtf8,
-    (payload) =>
-      Buffer.concat([
-        frame({ opcode: text, payload, fin: false }),
-        frame({ opcode: continuation }),
-      ]),
-    1007,
-  ),
-  step(
-    'length over the cap',
-    fc.bigInt({ min: 65_537n, max: 2n ** 53n }),
-    (length) => claimed(length),
-    1009,
-  ),
-  step(
-    'length over 2^53',
-    fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n }),
-    (length) => claimed(length),
-    1009,
-  ),
-  step(
-    'long length of a control frame',
-    fc.bigInt({ min: 126n, max: 2n ** 64n - 1n }),
-    (length) => claimed(length, ping),
-    1002,
-  ),
-  step(
-    'fragments over the cap',
-    fc.integer({ min: 65_537, max: 90_000 }),
-    (total) =>
-      Buffer.concat([
-        frame({ opcode: text, payload: Buffer.alloc(40_000, 'x'), fin: false }),
-        frame({ opcode: continuation, payload: Buffer.alloc(total - 40_000, 'x') }),
-      ]),
-    1009,
-  ),
-  step(
-    'close code that may not be sent',
-    fc.oneof(
-      fc.constantFrom(0, 999, 1004, 1005, 1006, 1015, 65_535),
-      fc.integer({ min: 1016, max: 2999 }),
-      fc.integer({ min: 5000, max: 65_535 }),
+const forbidden = [
+  ...steps(1002, {
+    unmasked: legalText.map((message) => asText(message, { masked: false })),
+    // Compressed frames set RSV1 alone; compression is never negotiated.
+    'reserved bits': fc
+      .tuple(fc.integer({ min: 1, max: 7 }), fc.constantFrom(text, binary, ping, close))
+      .map(([rsv, opcode]) => frame({ opcode, rsv, payload: Buffer.from([0xaa, 0x56, 0x4a]) })),
+    'reserved opcode': fc
+      .constantFrom(3, 4, 5, 6, 7, 11, 12, 13, 14, 15)
+      .map((opcode) => frame({ opcode })),
+    'fragmented control frame': control.map((opcode) => frame({ opcode, fin: false })),
+    'long control frame': fc
+      .tuple(control, bytes(300, 126))
+      .map(([opcode, payload]) => frame({ opcode, payload })),
+    'continuation without start': bytes(20).map((payload) => continued(payload)),
+    'new message amid another': fc
+      .constantFrom(text, binary)
+      .map((opcode) => Buffer.concat([start, frame({ opcode, payload: Buffer.from('}') })])),
+    'long length of a control frame': fc
+      .bigInt({ min: 126n, max: 2n ** 64n - 1n })
+      .map((length) => claimed(length, ping)),
+    'close code that may not be sent': fc
+      .oneof(
+        fc.constantFrom(0, 999, 1004, 1005, 1006, 1015, 65_535),
+        fc.integer({ min: 1016, max: 2999 }),
+        fc.integer({ min: 5000, max: 65_535 }),
+      )
+      .map((code) => frame({ opcode: close, payload: closePayload(code) })),
+    'close frame of one byte': fc
+      .nat(255)
+      .map((byte) => frame({ opcode: close, payload: Buffer.from([byte]) })),
+  }),
+  ...steps(1007, {
+    'text that is not UTF-8': notUtf8.map((payload) => frame({ opcode: text, payload })),
+    'fragments that are not UTF-8': notUtf8.map((payload) =>
+      Buffer.concat([frame({ opcode: text, payload, fin: false }), continued(Buffer.alloc(0))]),
     ),
-    (code) => frame({ opcode: close, payload: closePayload(code) }),
-    1002,
-  ),
-  step(
-    'close frame of one byte',
-    fc.nat(255),
-    (byte) => frame({ opcode: close, payload: Buffer.from([byte]) }),
-    1002,
-  ),
-  step(
-    'close reason that is not UTF-8',
-    notUtf8,
-    (reason) => frame({ opcode: close, payload: closePayload(1000, reason) }),
-    1007,
-  ),
-  step(
-    'payload under another mask',
-    legalText,
-    (message) => {
-      const whole = frame({
-        opcode: text,
-        payload: Buffer.from(`${message}.`),
-        mask: Buffer.alloc(4, 7),
-      });
+    'close reason that is not UTF-8': notUtf8.map((reason) =>
+      frame({ opcode: close, payload: closePayload(1000, reason) }),
+    ),
+  }),
+  ...steps(1009, {
+    'length over the cap': fc
+      .bigInt({ min: 65_537n, max: 2n ** 53n })
+      .map((length) => claimed(length)),
+    'length over 2^53': fc
+      .bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n })
+      .map((length) => claimed(length)),
+    'fragments over the cap': fc
+      .integer({ min: 65_537, max: 90_000 })
+      .map((total) =>
+        Buffer.concat([
+          asText('x'.repeat(40_000), { fin: false }),
+          continued(Buffer.alloc(total - 40_000, 'x')),
+        ]),
+      ),
+  }),
+  ...steps('any', {
+    'payload under another mask': legalText.map((message) => {
+      const whole = asText(`${message}.`, { mask: Buffer.alloc(4, 7) });
       whole[whole.length - 1] = (whole.at(-1) as number) ^ 0x80;
       return whole;
-    },
-    'any',
-  ),
-  step(
-    'many empty fragments',
-    fc.integer({ min: 1, max: 3000 }),
-    (count) =>
-      Buffer.concat([
-        start,
-        ...Array(count).fill(frame({ opcode: continuation, fin: false })),
-        frame({ opcode: continuation, payload: Buffer.from('}') }),
-      ]),
-    'any',
-  ),
-  step('noise', bytes(200, 1), (noise) => noise, 'any'),
+    }),
+    'many empty fragments': fc.integer({ min: 1, max: 3000 }).map((count) => {
+      const empty = continued(Buffer.alloc(0), false);
+      return Buffer.concat([start, ...Array(count).fill(empty), continued(Buffer.from('}'))]);
+    }),
+    noise: bytes(200, 1),
+  }),
 ];
 
 const goodbye: fc.Arbitrary<Step> = fc.constantFrom(1000, 1001, 1011, 3000, 4999).map((code) => ({

@@ -1,7 +1,7 @@
 // Fuzzes the WebSocket port: frames that RFC 6455 allows are served, and forbidden ones close with the matching code.
 import { claimed, type FrameCase, type Step } from './frame-arbitrary.js';
 import { judgeServerMessage } from './message-property.js';
-import { FrameReader, OPCODES, type ServerFrame, textFrame } from './raw-frames.js';
+import { OPCODES, readFrames, type ServerFrame, textFrame } from './raw-frames.js';
 import { RawSocket } from './raw-socket.js';
 
 const HANDSHAKE = Buffer.from(
@@ -64,7 +64,7 @@ function framesOf(received: Buffer): ServerFrame[] {
   const head = received.subarray(0, end).toString('latin1');
   if (!head.startsWith('HTTP/1.1 101 ')) throw new Error(`no opening handshake: ${head}`);
   if (/sec-websocket-extensions/i.test(head)) throw new Error('an extension was negotiated');
-  const frames = new FrameReader().read(received.subarray(end + 4));
+  const frames = readFrames(received.subarray(end + 4));
   for (const { opcode, payload } of frames) {
     if (opcode === OPCODES.text) judgeServerMessage(JSON.parse(payload.toString()));
   }

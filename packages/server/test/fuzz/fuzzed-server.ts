@@ -1,16 +1,16 @@
-// Runs the real command in a separate process beside a healthy pair, and observes its output, state and leaks.
+// Runs the built command in a separate process beside a healthy pair, and observes its output, state and leaks.
 //
 // In a separate process, because a crash or an unhandled rejection must end the server and not the test, and because its
 // heap and handles must not include the fuzzer's.
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { pairOfOpenPeers } from '@couplet/testkit/peer';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-const MAIN = path('../../dist/main.js');
 
 export interface Measure {
   heapBytes: number;
@@ -18,20 +18,22 @@ export interface Measure {
   handles: Record<string, number | undefined>;
 }
 
-export interface Neighborhood {
+/** A pair that exchanges numbered messages until it is closed. */
+export interface Neighbors {
   exchanged: number;
   worstMs: number;
-  fault?: string;
+  /** The first message that was lost, doubled, reordered or altered, or a close. */
+  fault: unknown;
+  close(): Promise<void>;
 }
 
 export interface FuzzedServer {
   url: string;
   wsUrl: string;
   port: number;
+  neighbors: Neighbors;
   /** Heap after collection, and handles. */
   measure(): Promise<Measure>;
-  /** The state of the healthy pair. */
-  neighbors(): Promise<Neighborhood>;
   /** Everything written to its error output, and every log line of level error. */
   complaints(): string;
   /** The exit code if it ended by itself; null while it runs. */
@@ -41,7 +43,7 @@ export interface FuzzedServer {
 }
 
 /** Limits set out of reach of the fuzz, because each would hide the code behind it. */
-export const RAISED_LIMITS = {
+const RAISED_LIMITS = {
   // Each X-Forwarded-For is a separate address, because the limit of failed guesses per address is not configurable.
   TRUST_PROXY: '1',
   MAX_FAILED_GUESSES_PER_MINUTE: '1000000',
@@ -57,12 +59,11 @@ export const RAISED_LIMITS = {
   REQUEST_TIMEOUT_SECONDS: '1',
 };
 
-/** Starts the built server on a free port with a new database. */
-export async function startFuzzedServer(env: Record<string, string> = {}): Promise<FuzzedServer> {
-  if (!existsSync(MAIN)) throw new Error('the server is not built: npm run build');
+/** Starts the built server on a free port with a new database, and a healthy pair. */
+export async function startFuzzedServer(): Promise<FuzzedServer> {
   const folder = mkdtempSync(join(tmpdir(), 'couplet-fuzz-'));
   let complaints = '';
-  const child = fork(MAIN, ['serve'], {
+  const child = fork(path('../../dist/main.js'), ['serve'], {
     cwd: folder,
     execArgv: ['--expose-gc', '--import', path('./probe.js')],
     env: {
@@ -72,7 +73,7 @@ export async function startFuzzedServer(env: Record<string, string> = {}): Promi
       USE_SQLITE: '1',
       SQLITE_DB_PATH: join(folder, 'chat.db'),
       LOG_LEVEL: 'info',
-      ...env,
+      ...RAISED_LIMITS,
     },
     silent: true,
   });
@@ -93,25 +94,26 @@ export async function startFuzzedServer(env: Record<string, string> = {}): Promi
     });
     void exited.then(() => reject(new Error(`no start: ${complaints}`)));
   });
+  const wsUrl = `ws://127.0.0.1:${port}`;
+  const neighbors = await openNeighbors(wsUrl);
   const stop = async () => {
-    const pairGone = once(pair, 'exit');
-    pair.disconnect();
-    await pairGone;
+    await neighbors.close();
     child.kill('SIGTERM');
     const code = await exited;
     rmSync(folder, { recursive: true, force: true });
     return code;
   };
   let stopped: Promise<number | null> | undefined;
-  const wsUrl = `ws://127.0.0.1:${port}`;
-  const pair = fork(path('./neighbor.js'), [wsUrl], { execArgv: [] });
-  await once(pair, 'message');
   return {
     url: `http://127.0.0.1:${port}`,
     wsUrl,
     port,
-    measure: () => ask<Measure>(child),
-    neighbors: () => ask<Neighborhood>(pair),
+    neighbors,
+    async measure() {
+      const answered = once(child, 'message');
+      child.send('tell');
+      return (await answered)[0] as Measure;
+    },
     complaints: () => complaints,
     get exitCode() {
       return child.exitCode;
@@ -123,10 +125,35 @@ export async function startFuzzedServer(env: Record<string, string> = {}): Promi
   };
 }
 
-async function ask<T>(child: ChildProcess): Promise<T> {
-  if (!child.connected) throw new Error('the process is gone');
-  const answered = once(child, 'message');
-  child.send('tell');
-  const [answer] = await answered;
-  return answer as T;
+/** Time between two exchanges, in milliseconds, well within the message rate of one connection. */
+const PACE_MS = 20;
+
+async function openNeighbors(wsUrl: string): Promise<Neighbors> {
+  const [first, second] = await pairOfOpenPeers(wsUrl, 'neighbors');
+  let isOver = false;
+  const report = { exchanged: 0, worstMs: 0, fault: undefined as unknown };
+  const exchange = async () => {
+    while (!isOver) {
+      const start = performance.now();
+      const sdp = String(report.exchanged);
+      first.send({ type: 'webrtc_offer', sdp });
+      const offer = await second.next('webrtc_offer');
+      second.send({ type: 'webrtc_answer', sdp: offer.sdp });
+      const answer = await first.next('webrtc_answer');
+      if (answer.sdp !== sdp) throw new Error(`sent ${sdp}, got ${answer.sdp}`);
+      report.exchanged += 1;
+      report.worstMs = Math.max(report.worstMs, performance.now() - start);
+      await new Promise((resolve) => setTimeout(resolve, PACE_MS));
+    }
+  };
+  const exchanged = exchange().catch((error: unknown) => {
+    report.fault ??= error;
+  });
+  return Object.assign(report, {
+    async close() {
+      isOver = true;
+      await exchanged;
+      await Promise.all([first.close(), second.close()]);
+    },
+  });
 }

@@ -7,12 +7,8 @@ export interface RawResponse {
   body: string;
 }
 
-/**
- * Splits the bytes of one connection into its answers, without interim ones. After a 101, the rest is not HTTP.
- *
- * @param headOnly - whether the nth answer is to a HEAD, and has no body regardless of its header
- */
-export function readAnswers(bytes: Buffer, headOnly: (index: number) => boolean): RawResponse[] {
+/** Splits the bytes of one connection into its answers, without interim ones. After a 101, the rest is not HTTP. */
+export function readAnswers(bytes: Buffer): RawResponse[] {
   const answers: RawResponse[] = [];
   let rest = bytes;
   while (rest.length > 0) {
@@ -27,7 +23,7 @@ export function readAnswers(bytes: Buffer, headOnly: (index: number) => boolean)
     const answer = { status, headers, body: '' };
     answers.push(answer);
     if (status === 101) return answers;
-    if (status === 204 || headOnly(answers.length - 1)) continue;
+    if (status === 204) continue;
     const length = Number(headers.get('content-length'));
     if (!Number.isInteger(length)) throw new Error(`no content-length: ${first}`);
     if (rest.length < length) throw new Error(`half a body: ${rest.toString('latin1')}`);

@@ -67,25 +67,10 @@ export interface ServerFrame {
   payload: Buffer;
 }
 
-/** Parses the server's bytes as they arrive into frames. Throws on anything that a server must not send. */
-export class FrameReader {
-  #rest: Buffer = Buffer.alloc(0);
-
-  /** Bytes of an incomplete frame. */
-  get unfinished(): number {
-    return this.#rest.length;
-  }
-
-  read(chunk: Buffer): ServerFrame[] {
-    this.#rest = Buffer.concat([this.#rest, chunk]);
-    const frames: ServerFrame[] = [];
-    for (let next = this.#take(); next !== undefined; next = this.#take()) frames.push(next);
-    return frames;
-  }
-
-  #take(): ServerFrame | undefined {
-    const rest = this.#rest;
-    if (rest.length < 2) return undefined;
+/** Splits the server's bytes into frames, without an incomplete last one. Throws on anything that a server must not send. */
+export function readFrames(bytes: Buffer): ServerFrame[] {
+  const frames: ServerFrame[] = [];
+  for (let rest = bytes; rest.length >= 2; ) {
     const [first = 0, second = 0] = rest;
     if ((first & 0x70) !== 0) throw new Error('the server set a reserved bit');
     if ((first & 0x80) === 0) throw new Error('the server fragmented a message');
@@ -96,15 +81,12 @@ export class FrameReader {
     }
     const short = second & 0x7f;
     const header = short === 126 ? 4 : short === 127 ? 10 : 2;
-    if (rest.length < header) return undefined;
-    const length =
-      short === 126
-        ? rest.readUInt16BE(2)
-        : short === 127
-          ? Number(rest.readBigUInt64BE(2))
-          : short;
-    if (rest.length < header + length) return undefined;
-    this.#rest = rest.subarray(header + length);
-    return { opcode, payload: rest.subarray(header, header + length) };
+    if (rest.length < header) break;
+    const long = () => (short === 126 ? rest.readUInt16BE(2) : Number(rest.readBigUInt64BE(2)));
+    const end = header + (short < 126 ? short : long());
+    if (rest.length < end) break;
+    frames.push({ opcode, payload: rest.subarray(header, end) });
+    rest = rest.subarray(end);
   }
+  return frames;
 }

@@ -32,11 +32,6 @@ export class RawSocket {
     return this.#bytes;
   }
 
-  /** Whether the server will send no more. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   /** Writes the bytes, cut at these places (fractions of the whole). Each piece waits for the one before. */
   async write(bytes: Buffer, cuts: readonly number[] = []): Promise<void> {
     const places = cuts.map((cut) => Math.floor(cut * bytes.length)).sort((a, b) => a - b);
