@@ -131,20 +131,6 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
     }
     expect(statuses).toEqual([201, 201, 201, 201, 429, 429]);
   });
-
-  test('no command of a node crosses slots, and each stays under its prefix', async () => {
-    const failures = () =>
-      Promise.all(
-        cluster.servers.map(async ({ admin }) =>
-          String(await admin('INFO', 'errorstats')).match(/CROSSSLOT/g),
-        ),
-      );
-    const [one] = (await startNodes(cluster.url, 1)) as [string];
-    const { roomid } = await pairDevices(one);
-    await call(one, 'DELETE', '/api/rooms', { roomid });
-    await call(one, 'POST', '/api/user/purge', { deviceIds: [someDevice(), someDevice()] });
-    expect(await failures()).toEqual([null, null, null]);
-  });
 });
 
 describeWith(['redis-server'], 'nodes whose Redis fails', () => {

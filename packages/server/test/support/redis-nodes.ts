@@ -3,25 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { eventually } from '@couplet/testkit/eventually';
 import { type Logger, pino } from 'pino';
 import { systemClock } from '../../src/base/clock.js';
-import { connectRedis, type Redis } from '../../src/redis/client.js';
+import type { Redis } from '../../src/redis/client.js';
 import { type NodeChannel, openNodeChannel } from '../../src/redis/node-channel.js';
-import { parseRedisUrl, type RedisTarget } from '../../src/settings/redis.js';
 import type { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
 import { createRedisBackplane } from '../../src/signaling/cluster/redis.js';
 import type { BackplaneUnderTest, RecordingConnections } from '../contract/backplane.js';
-
-export function targetOf(url: string): RedisTarget {
-  const parsed = parseRedisUrl(url);
-  if ('fault' in parsed) throw new Error(parsed.fault);
-  return parsed.target;
-}
-
-/** Connects as a server would. The caller closes it. */
-export async function openRedis(url: string, timeoutMs = 2000): Promise<Redis> {
-  const redis = connectRedis(targetOf(url), { timeoutMs, replicasAck: 0 });
-  if (!(await redis.ready(10_000))) throw new Error('Redis does not answer');
-  return redis;
-}
 
 export interface RedisNode {
   backplane: ClusterBackplane;

@@ -9,11 +9,18 @@ export function targetOf(url: string): RedisTarget {
   return parsed.target;
 }
 
-/** Connects, and waits until Redis is ready. */
-export async function openRedis(url: string, options: Partial<RedisOptions> = {}): Promise<Redis> {
+/** Connects, and waits until Redis is ready. The caller closes it. */
+export async function connectTo(url: string, options: Partial<RedisOptions> = {}): Promise<Redis> {
   const redis = connectRedis(targetOf(url), { timeoutMs: 2000, replicasAck: 0, ...options });
+  if (await redis.ready(10_000)) return redis;
+  redis.close();
+  throw new Error('Redis is not there');
+}
+
+/** The same, closed when the test ends. */
+export async function openRedis(url: string, options: Partial<RedisOptions> = {}): Promise<Redis> {
+  const redis = await connectTo(url, options);
   onTestFinished(() => redis.close());
-  if (!(await redis.ready(10_000))) throw new Error('Redis is not there');
   return redis;
 }
 

@@ -5,7 +5,8 @@ import { startRedis, startRedisCluster } from '@couplet/testkit/redis-servers';
 import { beforeAll } from 'vitest';
 import type { Redis } from '../../../src/redis/client.js';
 import { backplaneContract } from '../../contract/backplane.js';
-import { openRedis, RedisNodes } from '../../support/redis-nodes.js';
+import { RedisNodes } from '../../support/redis-nodes.js';
+import { connectTo } from '../../support/redis-stores.js';
 
 for (const [where, start] of [
   ['a single Redis', () => startRedis()],
@@ -15,21 +16,21 @@ for (const [where, start] of [
     let redises: Redis[] = [];
     beforeAll(async () => {
       const { url, dispose } = await start();
-      redises = await Promise.all([url, url, url].map((one) => openRedis(one)));
+      redises = await Promise.all([url, url, url].map((one) => connectTo(one)));
       return async () => {
         for (const redis of redises) redis.close();
         await dispose();
       };
     });
-    backplaneContract(
-      `one node on ${where}`,
-      (connections) => RedisNodes.start(connections, redises.slice(0, 1)),
-      50,
-    );
-    backplaneContract(
-      `three nodes on ${where}`,
-      (connections) => RedisNodes.start(connections, redises),
-      50,
-    );
+    for (const [name, count] of [
+      ['one node', 1],
+      ['three nodes', 3],
+    ] as const) {
+      backplaneContract(
+        `${name} on ${where}`,
+        (connections) => RedisNodes.start(connections, redises.slice(0, count)),
+        25,
+      );
+    }
   });
 }
