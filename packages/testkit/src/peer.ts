@@ -156,3 +156,43 @@ async function joined(roomId: string, connect: () => Promise<Peer>): Promise<[Pe
   await first.next('room_ready');
   return [first, second];
 }
+
+/** Numbered messages that a pair exchanges, one after the other. */
+export interface Exchange {
+  exchanged: number;
+  /** The longest time for a message and its answer. */
+  worstMs(): number;
+  /** Ends the exchange; rejects if a message was lost, doubled, reordered or altered, or a connection was closed. */
+  stop(): Promise<void>;
+}
+
+/** Exchanges messages until it is stopped. @param paceMs - time between two exchanges, within the rate limit of a connection */
+export function exchangeMessages([first, second]: [Peer, Peer], paceMs = 25): Exchange {
+  let isOver = false;
+  let worstMs = 0;
+  let start = performance.now();
+  const exchange = { exchanged: 0, worstMs: () => worstMs };
+  const run = async () => {
+    while (!isOver) {
+      start = performance.now();
+      const sdp = String(exchange.exchanged);
+      first.send({ type: 'webrtc_offer', sdp });
+      const offer = await second.next('webrtc_offer');
+      second.send({ type: 'webrtc_answer', sdp: offer.sdp });
+      const answer = await first.next('webrtc_answer');
+      if (answer.sdp !== sdp) throw new Error(`sent ${sdp}, got ${answer.sdp}`);
+      exchange.exchanged += 1;
+      worstMs = Math.max(worstMs, performance.now() - start);
+      await new Promise((resolve) => setTimeout(resolve, paceMs));
+    }
+  };
+  const ended = run();
+  // It is reported when the exchange is stopped.
+  ended.catch(() => {});
+  return Object.assign(exchange, {
+    async stop() {
+      isOver = true;
+      await ended;
+    },
+  });
+}

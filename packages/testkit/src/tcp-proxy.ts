@@ -9,7 +9,7 @@ export interface TcpProxy {
   /** Drops every connection, and accepts no other until {@link mend}. */
   cut(): void;
   mend(): void;
-  /** Open connections stay open but forward nothing any more; new ones work. */
+  /** Open connections forward nothing any more, not even a close; new ones work. */
   strand(): void;
   close(): Promise<void>;
 }
@@ -56,6 +56,7 @@ export async function startTcpProxy(target: number | (() => number)): Promise<Tc
     strand() {
       for (const socket of sockets) {
         socket.unpipe();
+        socket.removeAllListeners('close');
         socket.resume();
       }
     },

@@ -2,7 +2,7 @@
 
 import { startChild } from '@couplet/testkit/child-server';
 import { eventually } from '@couplet/testkit/eventually';
-import { type Peer, pairOfPeers } from '@couplet/testkit/peer';
+import { exchangeMessages, type Peer, pairOfPeers } from '@couplet/testkit/peer';
 import { expect, test } from 'vitest';
 
 const READERS = 10;
@@ -33,26 +33,16 @@ test('clients that never read are closed with 4008, memory stays bounded, and a 
     MAX_MESSAGES_PER_SECOND: '10000000',
     MAX_BYTES_PER_SECOND: '10000000000',
   });
-  const [first, second] = await pairOfPeers(wsUrl, 'healthy');
+  const pair = await pairOfPeers(wsUrl, 'healthy');
   const before = await metric('process_resident_memory_bytes');
-  let flooding = true;
-  let worstMs = 0;
-  const exchange = async () => {
-    while (flooding) {
-      const sent = performance.now();
-      first.send({ type: 'webrtc_offer', sdp: 'v=0' });
-      await second.next('webrtc_offer');
-      worstMs = Math.max(worstMs, performance.now() - sent);
-    }
-  };
-  const exchanged = exchange();
+  const exchange = exchangeMessages(pair);
   const pairs: [Peer, Peer][] = [];
   for (let n = 0; n < READERS; n++) pairs.push(await pairOfPeers(wsUrl, `slow ${n}`));
   for (const [, reader] of pairs) reader.socket.pause();
   const sent = await Promise.all(pairs.map(([sender]) => flood(sender)));
   const grown = (await metric('process_resident_memory_bytes')) - before;
-  flooding = false;
-  await exchanged;
+  await exchange.stop();
+  const worstMs = exchange.worstMs();
   for (const [, reader] of pairs.slice(0, 2)) {
     // A client that reads again gets all earlier messages, and the close code.
     reader.socket.resume();

@@ -18,19 +18,14 @@ const FUZZ_SECONDS = Number(process.env.FUZZ_SECONDS || 20);
 /** Repeats the same inputs. */
 const FUZZ_SEED = Number(process.env.FUZZ_SEED || randomInt(2 ** 31));
 
-/** Runs a property on new inputs until its share of the time is up; returns the number of inputs. */
+/** Runs a property on new inputs until its share of the time is up, and on ten at least; returns their number. */
 async function fuzz<T>(inputs: fc.Arbitrary<T>, share: number, holds: (input: T) => Promise<void>) {
+  const end = performance.now() + FUZZ_SECONDS * share * 1000;
   let runs = 0;
-  const property = fc.asyncProperty(inputs, async (input) => {
-    runs += 1;
-    await holds(input);
-  });
-  await fc.assert(property, {
-    seed: FUZZ_SEED,
-    numRuns: Number.MAX_SAFE_INTEGER,
-    interruptAfterTimeLimit: FUZZ_SECONDS * share * 1000,
-    markInterruptAsFailure: false,
-  });
+  do {
+    await fc.assert(fc.asyncProperty(inputs, holds), { seed: FUZZ_SEED + runs, numRuns: 10 });
+    runs += 10;
+  } while (performance.now() < end);
   return runs;
 }
 
@@ -99,9 +94,7 @@ test('a request hidden in another is not answered', { timeout }, async () => {
   await fuzz(smugglingCases, 0.02, (one) => judgeSmuggling(server.port, one));
 });
 
-test('heap and handles return to the baseline, and the pair has lost no message', {
-  timeout,
-}, async () => {
+test('heap and handles return to the baseline', { timeout }, async () => {
   hangUp();
   // Sockets that were just reset or half-closed may still be closing.
   const since = performance.now();
@@ -126,13 +119,13 @@ test('heap and handles return to the baseline, and the pair has lost no message'
   const grownMiB = (settled.heapBytes - fresh.heapBytes) / 2 ** 20;
   report(`heap grew by ${grownMiB.toFixed(1)} MiB, handles ${JSON.stringify(settled.handles)}`);
   expect(grownMiB).toBeLessThan(MAX_GROWTH_MIB);
-  const { exchanged, worstMs, fault } = server.neighbors;
-  report(`neighbors: ${exchanged} exchanges, the slowest ${worstMs.toFixed(1)} ms`);
-  expect(fault).toBeUndefined();
+  const { exchanged, worstMs } = server.neighbors;
+  report(`neighbors: ${exchanged} exchanges, the slowest ${worstMs().toFixed(1)} ms`);
   expect(exchanged).toBeGreaterThan(FUZZ_SECONDS);
 });
 
-test('the server stayed alive, and logged no error', async () => {
+test('the pair lost no message, and the server stayed alive and logged no error', async () => {
+  await server.neighbors.stop();
   expect(server.complaints()).toBe('');
   expect(server.exitCode).toBeNull();
   expect(await server.stop()).toBe(0);

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pairOfOpenPeers } from '@couplet/testkit/peer';
+import { type Exchange, exchangeMessages, pairOfOpenPeers } from '@couplet/testkit/peer';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -18,20 +18,12 @@ export interface Measure {
   handles: Record<string, number | undefined>;
 }
 
-/** A pair that exchanges numbered messages until it is closed. */
-export interface Neighbors {
-  exchanged: number;
-  worstMs: number;
-  /** The first message that was lost, doubled, reordered or altered, or a close. */
-  fault: unknown;
-  close(): Promise<void>;
-}
-
 export interface FuzzedServer {
   url: string;
   wsUrl: string;
   port: number;
-  neighbors: Neighbors;
+  /** The messages of a healthy pair. */
+  neighbors: Exchange;
   /** Heap after collection, and handles. */
   measure(): Promise<Measure>;
   /** Everything written to its error output, and every log line of level error. */
@@ -95,9 +87,10 @@ export async function startFuzzedServer(): Promise<FuzzedServer> {
     void exited.then(() => reject(new Error(`no start: ${complaints}`)));
   });
   const wsUrl = `ws://127.0.0.1:${port}`;
-  const neighbors = await openNeighbors(wsUrl);
+  const pair = await pairOfOpenPeers(wsUrl, 'neighbors');
+  const neighbors = exchangeMessages(pair);
   const stop = async () => {
-    await neighbors.close();
+    await neighbors.stop().finally(() => Promise.all(pair.map((peer) => peer.close())));
     child.kill('SIGTERM');
     const code = await exited;
     rmSync(folder, { recursive: true, force: true });
@@ -123,37 +116,4 @@ export async function startFuzzedServer(): Promise<FuzzedServer> {
       return stopped;
     },
   };
-}
-
-/** Time between two exchanges, in milliseconds, well within the message rate of one connection. */
-const PACE_MS = 20;
-
-async function openNeighbors(wsUrl: string): Promise<Neighbors> {
-  const [first, second] = await pairOfOpenPeers(wsUrl, 'neighbors');
-  let isOver = false;
-  const report = { exchanged: 0, worstMs: 0, fault: undefined as unknown };
-  const exchange = async () => {
-    while (!isOver) {
-      const start = performance.now();
-      const sdp = String(report.exchanged);
-      first.send({ type: 'webrtc_offer', sdp });
-      const offer = await second.next('webrtc_offer');
-      second.send({ type: 'webrtc_answer', sdp: offer.sdp });
-      const answer = await first.next('webrtc_answer');
-      if (answer.sdp !== sdp) throw new Error(`sent ${sdp}, got ${answer.sdp}`);
-      report.exchanged += 1;
-      report.worstMs = Math.max(report.worstMs, performance.now() - start);
-      await new Promise((resolve) => setTimeout(resolve, PACE_MS));
-    }
-  };
-  const exchanged = exchange().catch((error: unknown) => {
-    report.fault ??= error;
-  });
-  return Object.assign(report, {
-    async close() {
-      isOver = true;
-      await exchanged;
-      await Promise.all([first.close(), second.close()]);
-    },
-  });
 }
