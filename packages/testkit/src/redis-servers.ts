@@ -166,6 +166,16 @@ export async function startRedis(
   };
 }
 
+/** Resolves once a server reports all these texts in its answer to a command. */
+const reports = (server: RedisServer, command: readonly string[], ...texts: string[]) =>
+  eventually(async () => {
+    const answer = String(await server.admin(...command));
+    if (!texts.every((text) => answer.includes(text))) throw new Error(answer);
+  }, START_MS);
+
+const follows = (replica: RedisServer) =>
+  reports(replica, ['INFO', 'replication'], 'master_link_status:up');
+
 /** The beginning of a REDIS_URL. */
 const addressOf = (servers: readonly RedisServer[]): string => {
   const isSecure = servers.every(({ tlsPort }) => tlsPort > 0);
@@ -198,20 +208,22 @@ export async function startRedisCluster(
   tls?: Tls,
 ): Promise<RedisCluster> {
   const named = ['cluster-announce-hostname localhost', 'cluster-preferred-endpoint-type hostname'];
-  const servers = await Promise.all(
+  const started = await Promise.all(
     Array.from({ length: replicas ? masters * 2 : masters }, async () => {
+      const busPort = await freePort();
       const lines = [
         'cluster-enabled yes',
-        `cluster-port ${await freePort()}`,
+        `cluster-port ${busPort}`,
         'cluster-node-timeout 1000',
         'cluster-replica-validity-factor 0',
         'repl-diskless-sync-delay 0',
         ...(tls === undefined ? [] : named),
         ...settings,
       ];
-      return startRedis(lines, [], tls);
+      return { server: await startRedis(lines, [], tls), busPort };
     }),
   );
+  const servers = started.map(({ server }) => server);
   const [first] = servers as [RedisServer];
   const each = Math.ceil(SLOTS / masters);
   await Promise.all(
@@ -221,72 +233,40 @@ export async function startRedisCluster(
       await server.admin('CLUSTER', 'SET-CONFIG-EPOCH', String(n + 1));
     }),
   );
-  const busPort = async (server: RedisServer) =>
-    String(
-      ((await server.admin('CONFIG', 'GET', 'cluster-port')) as { 'cluster-port': string })[
-        'cluster-port'
-      ],
-    );
-  for (const server of servers.slice(1)) {
-    const bus = await busPort(server);
-    await first.admin('CLUSTER', 'MEET', '127.0.0.1', String(server.port), bus);
+  for (const { server, busPort } of started.slice(1)) {
+    await first.admin('CLUSTER', 'MEET', '127.0.0.1', String(server.port), String(busPort));
   }
+  const info = ['CLUSTER', 'INFO'];
+  const known = `cluster_known_nodes:${servers.length}`;
   const id = async (server: RedisServer) => String(await server.admin('CLUSTER', 'MYID'));
-  const isWhole = async (server: RedisServer) => {
-    const info = String(await server.admin('CLUSTER', 'INFO'));
-    if (!/cluster_state:ok/.test(info)) throw new Error(info);
-    if (!info.includes(`cluster_known_nodes:${servers.length}`)) throw new Error(info);
-  };
-  await eventually(async () => {
-    for (const server of servers) {
-      const info = String(await server.admin('CLUSTER', 'INFO'));
-      if (!info.includes(`cluster_known_nodes:${servers.length}`)) throw new Error(info);
-    }
-  }, 30_000);
+  for (const server of servers) await reports(server, info, known);
   for (const [n, server] of servers.slice(masters).entries()) {
     const master = await id(servers[n] as RedisServer);
     await eventually(async () => void (await server.admin('CLUSTER', 'REPLICATE', master)));
   }
-  for (const server of servers) await eventually(() => isWhole(server), 30_000);
-  for (const server of servers.slice(masters)) {
-    await eventually(async () => {
-      const info = String(await server.admin('INFO', 'replication'));
-      if (!/master_link_status:up/.test(info)) throw new Error(info);
-    }, 30_000);
-  }
+  for (const server of servers) await reports(server, info, 'cluster_state:ok', known);
+  for (const server of servers.slice(masters)) await follows(server);
   return {
     url: `${addressOf(servers.slice(0, masters))}?cluster`,
     servers,
     async moveSlot(slot, to) {
       const target = servers[to] as RedisServer;
-      const targetId = await id(target);
-      let source: RedisServer | undefined;
-      for (const server of servers) {
-        const nodes = String(await server.admin('CLUSTER', 'NODES'));
-        const mine = nodes.split('\n').find((line) => line.includes('myself')) ?? '';
-        const ranges = mine
-          .split(' ')
-          .slice(8)
-          .map((range) => range.split('-').map(Number));
-        if (ranges.some(([low = -1, high = low]) => low <= slot && slot <= high)) source = server;
-      }
+      const ranges = (await target.admin('CLUSTER', 'SLOTS')) as [number, number, unknown[]][];
+      const owner = ranges.find(([low, high]) => low <= slot && slot <= high)?.[2][1];
+      const source = servers.find(({ port }) => port === owner);
       if (source === undefined || source === target) return;
-      const sourceId = await id(source);
-      await target.admin('CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', sourceId);
-      await source.admin('CLUSTER', 'SETSLOT', String(slot), 'MIGRATING', targetId);
-      const keys = (await source.admin(
-        'CLUSTER',
-        'GETKEYSINSLOT',
-        String(slot),
-        '1000',
-      )) as string[];
+      const set = (server: RedisServer, ...state: string[]) =>
+        server.admin('CLUSTER', 'SETSLOT', String(slot), ...state);
+      const targetId = await id(target);
+      await set(target, 'IMPORTING', await id(source));
+      await set(source, 'MIGRATING', targetId);
+      const count = ['CLUSTER', 'GETKEYSINSLOT', String(slot), '1000'];
+      const keys = (await source.admin(...count)) as string[];
       if (keys.length > 0) {
         const command = ['MIGRATE', '127.0.0.1', String(target.port), '', '0', '3000', 'KEYS'];
         await source.admin(...command, ...keys);
       }
-      for (const server of [target, source]) {
-        await server.admin('CLUSTER', 'SETSLOT', String(slot), 'NODE', targetId);
-      }
+      for (const server of [target, source]) await set(server, 'NODE', targetId);
     },
     dispose: async () => void (await Promise.all(servers.map((server) => server.dispose()))),
   };
@@ -324,10 +304,7 @@ export async function startWatchedRedis(
   const portOf = ({ port, tlsPort }: RedisServer) => tlsPort || port;
   const master = await startRedis(quick, [], tls);
   const replica = await startRedis([...quick, `replicaof ${host} ${portOf(master)}`], [], tls);
-  await eventually(async () => {
-    const info = String(await replica.admin('INFO', 'replication'));
-    if (!/master_link_status:up/.test(info)) throw new Error(info);
-  }, 30_000);
+  await follows(replica);
   const watch = [
     `sentinel resolve-hostnames ${tls === undefined ? 'no' : 'yes'}`,
     `sentinel announce-hostnames ${tls === undefined ? 'no' : 'yes'}`,
@@ -339,10 +316,7 @@ export async function startWatchedRedis(
     Array.from({ length: 3 }, () => startRedis(watch, ['--sentinel'], tls)),
   );
   for (const sentinel of sentinels) {
-    await eventually(async () => {
-      const info = String(await sentinel.admin('INFO', 'sentinel'));
-      if (!/slaves=1,sentinels=3/.test(info)) throw new Error(info);
-    }, 30_000);
+    await reports(sentinel, ['INFO', 'sentinel'], 'slaves=1,sentinels=3');
   }
   const masterOf = async (sentinel: RedisServer) => {
     const reply = await sentinel.admin('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster');

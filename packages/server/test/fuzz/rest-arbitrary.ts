@@ -22,54 +22,30 @@ interface Endpoint {
   success: Record<number, ReturnType<typeof Compile> | null>;
 }
 
-const body = (schema: TSchema) => Compile(schema);
+const endpoint = (
+  method: string,
+  path: string,
+  request: TObject,
+  success: Record<number, TSchema | null>,
+): Endpoint => {
+  const checks = Object.entries(success).map(([status, schema]) => [
+    status,
+    schema && Compile(schema),
+  ]);
+  return { method, path, request, success: Object.fromEntries(checks) };
+};
 
 const { create, accept, check, cancel } = wire.pairingRequests(6);
 
 const ENDPOINTS: readonly Endpoint[] = [
-  {
-    method: 'POST',
-    path: '/api/rooms',
-    request: create,
-    success: { 201: body(wire.CreatePendingResponse) },
-  },
-  {
-    method: 'POST',
-    path: '/api/rooms/accept',
-    request: accept,
-    success: { 200: body(wire.RoomIdResponse) },
-  },
-  {
-    method: 'POST',
-    path: '/api/rooms/check',
-    request: check,
-    success: { 200: body(wire.RoomIdResponse), 204: null },
-  },
-  {
-    method: 'POST',
-    path: '/api/rooms/cancel',
-    request: cancel,
-    success: { 200: body(wire.CancelResponse) },
-  },
-  {
-    method: 'DELETE',
-    path: '/api/rooms',
-    request: wire.RoomQuery,
-    success: { 200: body(wire.DeleteRoomResponse) },
-  },
-  {
-    method: 'POST',
-    path: '/api/user/purge',
-    request: wire.PurgeRequest,
-    success: { 200: body(wire.PurgeResponse) },
-  },
+  endpoint('POST', '/api/rooms', create, { 201: wire.CreatePendingResponse }),
+  endpoint('POST', '/api/rooms/accept', accept, { 200: wire.RoomIdResponse }),
+  endpoint('POST', '/api/rooms/check', check, { 200: wire.RoomIdResponse, 204: null }),
+  endpoint('POST', '/api/rooms/cancel', cancel, { 200: wire.CancelResponse }),
+  endpoint('DELETE', '/api/rooms', wire.RoomQuery, { 200: wire.DeleteRoomResponse }),
+  endpoint('POST', '/api/user/purge', wire.PurgeRequest, { 200: wire.PurgeResponse }),
 ];
-const GET_ROOM: Endpoint = {
-  method: 'GET',
-  path: '/api/rooms',
-  request: wire.RoomQuery,
-  success: { 200: body(wire.RoomResponse) },
-};
+const GET_ROOM = endpoint('GET', '/api/rooms', wire.RoomQuery, { 200: wire.RoomResponse });
 
 /** One request and its expected answer: the possible codes, or any answer in the documented form. */
 export interface RestCase {
@@ -121,86 +97,75 @@ function casesOf(endpoint: Endpoint): fc.Arbitrary<RestCase> {
   const { request } = endpoint;
   const isPurge = request === wire.PurgeRequest;
   const known = (expected: RestCase['expected']) => (isPurge ? 'any' : expected);
-  const base = { endpoint, query: '' };
-  const noHeaders = fc.constant({} as Record<string, string>);
-  const withBody = (bodies: fc.Arbitrary<string>, expected: RestCase['expected']) =>
-    fc
-      .record({ body: bodies, headers: noHeaders })
-      .map((parts): RestCase => ({ ...base, ...parts, expected }));
+  const base = { endpoint, query: '', headers: {} };
+  const given = headers as fc.Arbitrary<Record<string, string>>;
+  const withBody = (
+    weight: number,
+    bodies: fc.Arbitrary<string>,
+    expected: RestCase['expected'],
+  ) => ({ weight, arbitrary: bodies.map((body): RestCase => ({ ...base, body, expected })) });
+  const extended = fc.tuple(extraFields, valid(request)).map((all) => Object.assign({}, ...all));
   return fc.oneof(
-    { weight: 4, arbitrary: withBody(valid(request).map(json), known(null)) },
+    withBody(4, valid(request).map(json), known(null)),
+    withBody(1, extended.map(json), known(null)),
+    withBody(1, noJson, ['invalid_json']),
+    // JSON null stands for an absent body.
+    withBody(
+      1,
+      noObject.filter((text) => text !== 'null'),
+      ['invalid_json'],
+    ),
+    withBody(1, anything.map(json), 'any'),
     {
       weight: 1,
       arbitrary: fc
-        .record({ body: valid(request).map(json), headers: headers as typeof noHeaders })
+        .record({ body: valid(request).map(json), headers: given })
         .map((parts): RestCase => ({ ...base, ...parts, expected: 'any' })),
     },
     {
-      weight: 1,
-      arbitrary: withBody(
-        fc.tuple(extraFields, valid(request)).map((all) => json(Object.assign({}, ...all))),
-        known(null),
-      ),
-    },
-    {
       weight: 4,
-      arbitrary: fc
-        .record({ nearly: nearlyValid(request), headers: noHeaders })
-        .map(({ nearly: { value, field, how }, headers }): RestCase => {
-          const gone = how === 'missing' || value[field] === null || value[field] === '';
-          const code = (gone ? 'missing_field' : `invalid_${field}`) as RestErrorCode;
-          const expected = known([code]);
-          return { ...base, body: json(value), headers, expected, ...(isPurge ? {} : { field }) };
-        }),
+      arbitrary: nearlyValid(request).map(({ value, field, how }): RestCase => {
+        const gone = how === 'missing' || value[field] === null || value[field] === '';
+        const code = (gone ? 'missing_field' : `invalid_${field}`) as RestErrorCode;
+        const expected = known([code]);
+        return { ...base, body: json(value), expected, ...(isPurge ? {} : { field }) };
+      }),
     },
-    { weight: 1, arbitrary: withBody(noJson, ['invalid_json']) },
     {
       weight: 1,
       arbitrary: fc
-        .tuple(valid(request).map(json), deepJson, headers as typeof noHeaders)
-        .map(([whole, deep, given]): RestCase => {
+        .tuple(valid(request).map(json), deepJson, given)
+        .map(([whole, deep, headers]): RestCase => {
           const body = `{"x":${deep},${whole.slice(1)}`.replace(',}', '}');
-          return { ...base, body, headers: given, expected: ['invalid_json'] };
+          return { ...base, body, headers, expected: ['invalid_json'] };
         }),
     },
-    // JSON null stands for an absent body.
-    {
-      weight: 1,
-      arbitrary: withBody(
-        noObject.filter((text) => text !== 'null'),
-        ['invalid_json'],
-      ),
-    },
-    { weight: 1, arbitrary: withBody(anything.map(json), 'any') },
   );
 }
 
 const json = (value: unknown): string => JSON.stringify(value);
 
-const getCases: fc.Arbitrary<RestCase> = fc
-  .oneof(
-    valuesOf(wire.RoomId).map((id) => ({
-      query: `?roomid=${encodeURIComponent(id as string)}`,
-      expected: null,
-    })),
-    fc.string({ unit: 'binary-ascii' }).map((raw) => ({
-      query: `?roomid=${raw.replace(/[^!-"$-~]/g, '+')}`,
-      expected: 'any' as const,
-    })),
-    fc.constantFrom('', '?', '?roomid', '?roomid=', '?ROOMID=x').map((query) => ({
-      query,
-      expected: ['missing_field' as const],
-    })),
-    fc.constantFrom('%ff', '%', '%2', '%ed%a0%80').map((raw) => ({
-      query: `?roomid=a${raw}`,
-      expected: null,
-    })),
-    fc.constantFrom('?roomid=a&roomid=b', `?roomid=${'x'.repeat(257)}`).map((query) => ({
-      query,
-      expected: ['invalid_roomid' as const],
-    })),
-  )
-  .map((parts) => ({ endpoint: GET_ROOM, body: undefined, headers: {}, ...parts }));
+const queries = (from: fc.Arbitrary<string>, expected: RestCase['expected']) =>
+  from.map(
+    (query): RestCase => ({ endpoint: GET_ROOM, body: undefined, headers: {}, query, expected }),
+  );
+
+const getCases = fc.oneof(
+  queries(
+    valuesOf(wire.RoomId).map((id) => `?roomid=${encodeURIComponent(id as string)}`),
+    null,
+  ),
+  queries(
+    fc.string({ unit: 'binary-ascii' }).map((raw) => `?roomid=${raw.replace(/[^!-"$-~]/g, '+')}`),
+    'any',
+  ),
+  queries(fc.constantFrom('', '?', '?roomid', '?roomid=', '?ROOMID=x'), ['missing_field']),
+  queries(
+    fc.constantFrom('%ff', '%', '%2', '%ed%a0%80').map((raw) => `?roomid=a${raw}`),
+    null,
+  ),
+  queries(fc.constantFrom('?roomid=a&roomid=b', `?roomid=${'x'.repeat(257)}`), ['invalid_roomid']),
+);
 
 /** Requests that are sent concurrently. */
 export const restCases: fc.Arbitrary<RestCase[]> = fc.array(

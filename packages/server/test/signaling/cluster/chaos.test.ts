@@ -6,71 +6,52 @@ import type { RoomRecord } from '../../../src/signaling/cluster/room-record.js';
 import { initiator } from '../../../src/signaling/room.js';
 import { CLIENTS, DEVICES, type FakeNode, ROOMS, World } from '../../support/cluster-world.js';
 
-const node = fc.nat(3);
-
 interface Cast {
   clients: number;
   rooms: readonly string[];
   devices: readonly (string | null)[];
 }
 
+/** A step of this kind, chosen in proportion to its weight. */
+const step = <K extends string, F extends object>(
+  weight: number,
+  kind: K,
+  fields: { [P in keyof F]: fc.Arbitrary<F[P]> },
+) => ({
+  weight,
+  arbitrary: fc.record({ kind: fc.constant(kind), ...fields }) as fc.Arbitrary<{ kind: K } & F>,
+});
+
 /** Actions of clients and faults of nodes. */
-const happenings = ({ clients, rooms, devices }: Cast) => [
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      kind: fc.constant('join' as const),
-      client: fc.nat(clients - 1),
+function happenings({ clients, rooms, devices }: Cast) {
+  const client = fc.nat(clients - 1);
+  const node = fc.nat(3);
+  const fate = fc.constantFrom('fine' as const, 'lost' as const, 'refused' as const);
+  return [
+    step(8, 'join', {
+      client,
       node,
       room: fc.constantFrom(...rooms),
       device: fc.constantFrom(...devices),
     }),
-  },
-  ...(['leave', 'disconnect'] as const).map((kind) => ({
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constant(kind), client: fc.nat(clients - 1) }),
-  })),
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('settle' as const) }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({ kind: fc.constant('say' as const), client: fc.nat(clients - 1) }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('pass' as const),
-      ms: fc.constantFrom(500, 2000, 6000, 15_000),
-    }),
-  },
-  ...(['kill', 'deaf'] as const).map((kind) => ({
-    weight: 1,
-    arbitrary: fc.record({ kind: fc.constant(kind), node }),
-  })),
-  ...(['pause', 'resume', 'cut', 'mend'] as const).map((kind) => ({
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constant(kind), node }),
-  })),
-  {
-    weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('lag' as const), node, turns: fc.nat(12) }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('fates' as const),
-      node,
-      fates: fc.array(fc.constantFrom('fine' as const, 'lost' as const, 'refused' as const), {
-        maxLength: 6,
-      }),
-    }),
-  },
-];
+    step(2, 'leave', { client }),
+    step(2, 'disconnect', { client }),
+    step(4, 'settle', {}),
+    step(6, 'say', { client }),
+    step(3, 'pass', { ms: fc.constantFrom(500, 2000, 6000, 15_000) }),
+    step(1, 'kill', { node }),
+    step(1, 'deaf', { node }),
+    step(2, 'pause', { node }),
+    step(2, 'resume', { node }),
+    step(2, 'cut', { node }),
+    step(2, 'mend', { node }),
+    step(3, 'lag', { node, turns: fc.nat(12) }),
+    step(3, 'fates', { node, fates: fc.array(fate, { maxLength: 6 }) }),
+  ] as const;
+}
 
 /** Losses of the record store, by a failover or a loss of memory. */
-const losses = (['forget', 'snapshot', 'restore'] as const).map((kind) => ({
-  weight: 1,
-  arbitrary: fc.record({ kind: fc.constant(kind) }),
-}));
+const losses = [step(1, 'forget', {}), step(1, 'snapshot', {}), step(1, 'restore', {})] as const;
 
 const anything = fc.oneof(
   ...happenings({ clients: CLIENTS, rooms: ROOMS, devices: DEVICES }),
