@@ -99,57 +99,55 @@ test.each([
   expect(await server.exited).toBe(1);
 });
 
-/** A shutdown with a fake clock, after its first group. */
-async function shutdown(count: number, closesPerSecond: number, seconds: number) {
+test.each([
+  // Closes per second, SHUTDOWN_SECONDS, connections; then the time of each group, and the number closed by then.
+  [
+    'a hundred closes per second are five in each twentieth of a second',
+    100,
+    10,
+    12,
+    [
+      [0, 5],
+      [50, 10],
+      [100, 12],
+    ],
+  ],
+  [
+    'one close per second is possible',
+    1,
+    10,
+    3,
+    [
+      [0, 1],
+      [999, 1],
+      [1000, 2],
+      [2000, 3],
+    ],
+  ],
+  [
+    'a short SHUTDOWN_SECONDS raises the rate, so that all get 1012',
+    1,
+    1,
+    30,
+    [
+      [0, 2],
+      [350, 16],
+      [700, 30],
+    ],
+  ],
+] as const)('%s', async (_title, rate, seconds, count, groups) => {
   const clock = new FakeClock();
   const server = await startServer(
-    {
-      SHUTDOWN_CLOSES_PER_SECOND: String(closesPerSecond),
-      SHUTDOWN_SECONDS: String(seconds),
-    },
+    { SHUTDOWN_CLOSES_PER_SECOND: String(rate), SHUTDOWN_SECONDS: String(seconds) },
     { clock },
   );
   const all = await peers(server.wsUrl, count);
+  const start = clock.monotonic();
   const closing = server.close();
-  return {
-    clock,
-    closing,
-    /** Expects that exactly the first `count` connections are closed, with 1012. */
-    async closed(number: number) {
-      for (const peer of all.slice(0, number)) expect((await peer.closed).code).toBe(1012);
-      if (number < count) expect(await all[number]?.sync()).toEqual([]);
-    },
-  };
-}
-
-test('a hundred closes per second are five in each twentieth of a second', async () => {
-  const { clock, closing, closed } = await shutdown(12, 100, 10);
-  await closed(5);
-  clock.advance(50);
-  await closed(10);
-  clock.advance(50);
-  await closed(12);
-  await closing;
-});
-
-test('one close per second is possible', async () => {
-  const { clock, closing, closed } = await shutdown(3, 1, 10);
-  await closed(1);
-  clock.advance(999);
-  await closed(1);
-  clock.advance(1);
-  await closed(2);
-  clock.advance(1000);
-  await closed(3);
-  await closing;
-});
-
-test('if SHUTDOWN_SECONDS is too short, the rate is higher, so that every connection is closed with 1012', async () => {
-  const { clock, closing, closed } = await shutdown(30, 1, 1);
-  await closed(2);
-  clock.advance(350);
-  await closed(16);
-  clock.advance(350);
-  await closed(30);
+  for (const [atMs, closed] of groups) {
+    clock.advance(start + atMs - clock.monotonic());
+    for (const peer of all.slice(0, closed)) expect((await peer.closed).code).toBe(1012);
+    if (closed < count) expect(await all[closed]?.sync()).toEqual([]);
+  }
   await closing;
 });

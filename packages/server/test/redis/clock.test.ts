@@ -4,7 +4,6 @@ import { describeWith } from '@couplet/testkit/components';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
-import { Lifecycle } from '../../src/http/lifecycle.js';
 import type { Logger } from '../../src/observability/logger.js';
 import { watchRedisClock } from '../../src/redis/clock.js';
 import { openRedis } from '../support/redis-stores.js';
@@ -42,18 +41,4 @@ describeWith(['redis-server'], 'the clock of Redis', () => {
       'info clock agrees with that of Redis again',
     ]);
   });
-});
-
-test('readiness includes the note, and stays ready', async () => {
-  const lifecycle = new Lifecycle({ max: 0, reset() {}, enable() {}, disable() {} });
-  let note: string | undefined;
-  lifecycle.remark(() => note);
-  const { default: Fastify } = await import('fastify');
-  const app = Fastify();
-  onTestFinished(() => app.close());
-  lifecycle.routes(app as never);
-  const ready = async () => (await app.inject('/readyz')).json();
-  expect(await ready()).toEqual({ status: 'ready' });
-  note = 'the clock differs';
-  expect(await ready()).toEqual({ status: 'ready', notes: ['the clock differs'] });
 });

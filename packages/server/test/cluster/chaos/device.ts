@@ -1,4 +1,5 @@
 // Simulates one device in the room of its pairing: it sends messages, leaves, moves, falls silent, and takes its seat over.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Part } from './history.js';
 import { type Identity, Link } from './link.js';
 import type { Random } from './random.js';
@@ -46,7 +47,7 @@ export class Device {
   async live(): Promise<void> {
     while (!this.#world.over) {
       const wanted = this.assignment;
-      if (wanted === null) await this.#world.pause(100).then(() => breathe());
+      if (wanted === null) await this.#world.pause(100).then(() => sleep(50));
       else if (!this.#link?.alive) await this.#connect();
       else if (this.#link.room !== wanted.room) await this.#join(this.#link, wanted);
       else await this.#stay(this.#link);
@@ -87,7 +88,7 @@ export class Device {
   async #stay(link: Link): Promise<void> {
     if (this.#world.mode === 'recovery') {
       if (!this.#world.served.has(this.#identity.pair)) link.say();
-      await breathe(200);
+      await sleep(200);
       return;
     }
     await this.#world.pause(this.#random.between(1000, 4000));
@@ -155,5 +156,3 @@ export class Device {
     }, GHOST_MS).unref();
   }
 }
-
-const breathe = (ms = 50) => new Promise((resolve) => setTimeout(resolve, ms));

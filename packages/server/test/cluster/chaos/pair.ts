@@ -1,4 +1,5 @@
 // Two devices that pair, meet in their room, and later pair again; sometimes a third device tries to join.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Device } from './device.js';
 import { Link } from './link.js';
 import type { Random } from './random.js';
@@ -86,7 +87,7 @@ export class Pair {
     let isAccepted = false;
     const accept = async (part: 'acceptor' | 'rival') => {
       const { device, stream, want } = partyOf(part);
-      await breathe(stream.between(0, 600));
+      await sleep(stream.between(0, 600));
       const accepted = await want({ what: 'accept' });
       if (accepted?.status !== 200) return;
       isAccepted = true;
@@ -103,7 +104,7 @@ export class Pair {
           return room;
         }
         if (checked?.status !== 204) return undefined;
-        if (wait === 0) await breathe(creator.stream.between(50, 300));
+        if (wait === 0) await sleep(creator.stream.between(50, 300));
       }
       return undefined;
     };
@@ -176,5 +177,3 @@ export class Pair {
     );
   }
 }
-
-const breathe = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
