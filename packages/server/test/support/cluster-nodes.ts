@@ -21,7 +21,7 @@ export async function settle(cluster: FakeCluster, nodes: readonly ClusterNode[]
   let calm = 0;
   while (calm < 4) {
     await new Promise<void>((resolve) => setImmediate(resolve));
-    const busy = cluster.travelling > 0 || nodes.some(({ backplane }) => backplane.busy);
+    const busy = cluster.travelling > 0 || nodes.some(({ link }) => link.calling > 0);
     calm = busy ? 0 : calm + 1;
   }
 }

@@ -258,7 +258,7 @@ export class World {
     for (let calm = 0; calm < 5; ) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       const living = this.nodes.filter(({ alive }) => alive);
-      const busy = this.cluster.travelling > 0 || living.some(({ backplane }) => backplane.busy);
+      const busy = this.cluster.travelling > 0 || living.some(({ link }) => link.calling > 0);
       calm = busy ? 0 : calm + 1;
     }
   }

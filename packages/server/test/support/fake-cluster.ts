@@ -2,13 +2,14 @@
 import type { Clock } from '../../src/base/clock.js';
 import { Unavailable } from '../../src/base/failures.js';
 import type { Publisher } from '../../src/signaling/cluster/acknowledged-streams.js';
-import type { RoomRecordStore, SetOutcome } from '../../src/signaling/cluster/local-rooms.js';
 import type { LeaseRegistry, Leases } from '../../src/signaling/cluster/node-lease.js';
 import {
   absentRecord,
   decodeRecord,
   encodeRecord,
   type RoomRecord,
+  type RoomRecordStore,
+  type SetOutcome,
 } from '../../src/signaling/cluster/room-record.js';
 
 export type Call = 'read' | 'set' | 'claim' | 'renew' | 'release' | 'publish';
@@ -27,6 +28,8 @@ export interface Link {
   receive: ((text: string) => void) | undefined;
   /** Resolves before a call is carried out. */
   delay: () => Promise<void>;
+  /** Number of calls in progress. */
+  calling: number;
 }
 
 const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -52,16 +55,22 @@ export class FakeCluster {
       const fate = link.fate(name);
       this.calls += 1;
       if (fate === 'refused') throw new Unavailable(new Error('cannot be reached'));
-      await link.delay();
-      const result = effect();
-      await link.delay();
-      if (fate === 'lost') throw new Unavailable(new Error('no answer'));
-      return result;
+      link.calling += 1;
+      try {
+        await link.delay();
+        const result = effect();
+        await link.delay();
+        if (fate === 'lost') throw new Unavailable(new Error('no answer'));
+        return result;
+      } finally {
+        link.calling -= 1;
+      }
     };
     const link: Link = {
       fate: () => 'fine',
       receive: undefined,
       delay: oneTurn,
+      calling: 0,
       store: {
         read: (roomId) => call('read', () => this.record(roomId)),
         compareAndSet: (expected, next, deadline, isNew) =>

@@ -20,6 +20,8 @@ export class RedisNodes implements BackplaneUnderTest {
   readonly connections: RecordingConnections;
   readonly #prefix: string;
   readonly #leaseSeconds: number;
+  /** Number of calls in progress. */
+  #calling = 0;
 
   /** @param leaseSeconds - short if a test waits for the end of a lease */
   constructor(
@@ -44,9 +46,10 @@ export class RedisNodes implements BackplaneUnderTest {
   }
 
   async add(redis: Redis): Promise<RedisNode> {
-    const channel = openNodeChannel(redis, this.#prefix, randomUUID());
+    const counted = this.#countCalls(redis);
+    const channel = openNodeChannel(counted, this.#prefix, randomUUID());
     const backplane = createRedisBackplane(this.connections, {
-      redis,
+      redis: counted,
       channel,
       prefix: this.#prefix,
       clock: systemClock,
@@ -78,10 +81,27 @@ export class RedisNodes implements BackplaneUnderTest {
     }
   }
 
+  #countCalls(redis: Redis): Redis {
+    const counted = new Set<PropertyKey>(['command', 'run', 'write', 'publish']);
+    return new Proxy(redis, {
+      get: (_, name) => {
+        const value = Reflect.get(redis, name, redis);
+        if (!counted.has(name)) return value;
+        return async (...args: unknown[]) => {
+          this.#calling += 1;
+          try {
+            return await value.apply(redis, args);
+          } finally {
+            this.#calling -= 1;
+          }
+        };
+      },
+    });
+  }
+
   #isBusy(): boolean {
-    let travelling = 0;
+    let travelling = this.#calling;
     for (const { backplane } of this.nodes) {
-      if (backplane.busy) return true;
       travelling += backplane.counters.batchesSent - backplane.counters.batchesReceived;
     }
     return travelling !== 0;

@@ -5,6 +5,7 @@
 // are reported to `onLost`, and a new stream tells the receiver that updates may be lost.
 import type { Cancel, Clock } from '../../base/clock.js';
 import type { ClusterCounters } from './metrics.js';
+import type { NodeLease } from './node-lease.js';
 import {
   type Acknowledgment,
   type Batch,
@@ -24,12 +25,10 @@ export interface Publisher {
 }
 
 export interface StreamDeps {
-  processId: string;
+  lease: NodeLease;
   publisher: Publisher;
   clock: Clock;
   counters: ClusterCounters;
-  /** Whether a process has a lease, by the last answer of the registry. */
-  isAlive(processId: string): boolean;
   /** Called with each frame that may never arrive. */
   onLost(frame: Envelope): void;
   onError(error: unknown): void;
@@ -45,7 +44,7 @@ const RETRY_MS = 100;
 const SILENCE_MS = 1000;
 /** Attempts in a row without an acknowledgment before the items are given up. */
 const MAX_TRIES = 100;
-/** The same for a process without a lease. */
+/** The same for a process without a lease; the lease of one that has just started may not be known yet. */
 const MAX_TRIES_DEAD = 10;
 /** Items that arrive within this time share an acknowledgment. Less than {@link SILENCE_MS}. */
 const ACKNOWLEDGE_MS = 300;
@@ -149,12 +148,6 @@ export class NodeStreams {
     }
   }
 
-  /** Whether a publication is in progress, or ready to start. */
-  get busy(): boolean {
-    const streams = [...this.#sending.values()];
-    return streams.some(({ publishing, isReady }) => publishing !== undefined || isReady);
-  }
-
   #streamTo(processId: string): SendStream {
     let stream = this.#sending.get(processId);
     if (stream === undefined) {
@@ -195,16 +188,16 @@ export class NodeStreams {
     if (taken.length > 0) stream.tries = 0;
     stream.first = number + 1;
     stream.next = isGap ? stream.first : Math.max(stream.next, stream.first);
-    if (!stream.isPaused) this.#retryAfter(stream, SILENCE_MS);
+    if (!stream.isPaused) this.#retryAfter(stream, SILENCE_MS, false);
     void this.#publish(stream);
   }
 
   /** Gives up a stream. If its receiver is alive, a new stream reports the loss to it. */
   #restart(processId: string): void {
     this.#giveUp(processId, 'unpublished');
-    if (!this.#deps.isAlive(processId)) return;
+    if (!this.#deps.lease.processes.has(processId)) return;
     this.#add(processId, encodeItem({ kind: 'loss' }));
-    this.#pause(this.#streamTo(processId));
+    this.#retryAfter(this.#streamTo(processId), RETRY_MS, true);
   }
 
   #giveUp(processId: string, cause: 'node_gone' | 'unpublished'): void {
@@ -220,9 +213,7 @@ export class NodeStreams {
 
   /** Publishes the items from `next` on, sequentially, so no publication overtakes another. */
   #publish(stream: SendStream): Promise<void> | undefined {
-    if (stream.publishing === undefined && stream.isReady) {
-      stream.publishing = this.#publishAll(stream);
-    }
+    if (stream.isReady) stream.publishing ??= this.#publishAll(stream);
     return stream.publishing;
   }
 
@@ -232,7 +223,7 @@ export class NodeStreams {
   }
 
   async #publishBatch(stream: SendStream): Promise<void> {
-    const { processId, publisher, counters, onError } = this.#deps;
+    const { lease, publisher, counters, onError } = this.#deps;
     const { items: waiting, next: number } = stream;
     const start = number - stream.first;
     let end = start;
@@ -240,7 +231,8 @@ export class NodeStreams {
       size += sizeOf(waiting[end] as EncodedItem);
       if (size > MAX_BATCH && end > start) break;
     }
-    const text = encodeBatch({ processId, stream: stream.id, number }, waiting.slice(start, end));
+    const head = { processId: lease.processId, stream: stream.id, number };
+    const text = encodeBatch(head, waiting.slice(start, end));
     let isReceived = false;
     try {
       isReceived = await publisher.publish(stream.processId, text);
@@ -250,33 +242,31 @@ export class NodeStreams {
     if (isReceived) counters.batchesSent += 1;
     // Meanwhile, an acknowledgment may have changed the stream, or it was given up.
     if (waiting.length === 0) return;
-    if (!isReceived) return this.#pause(stream);
+    if (!isReceived) return this.#retryAfter(stream, RETRY_MS, true);
     if (stream.next === number) stream.next += end - start;
-    if (stream.cancel === undefined) this.#retryAfter(stream, SILENCE_MS);
+    if (stream.cancel === undefined) this.#retryAfter(stream, SILENCE_MS, false);
   }
 
-  #pause(stream: SendStream): void {
-    stream.isPaused = true;
-    this.#retryAfter(stream, RETRY_MS);
-  }
-
-  #retryAfter(stream: SendStream, delayMs: number): void {
+  /** Publishes the unacknowledged items again after a delay; if it is a pause, nothing is published before. */
+  #retryAfter(stream: SendStream, delayMs: number, isPause: boolean): void {
     stream.cancel?.();
     stream.cancel = undefined;
     if (stream.items.length === 0) return;
+    stream.isPaused = isPause;
     stream.cancel = this.#deps.clock.after(delayMs, () => {
       stream.cancel = undefined;
       stream.isPaused = false;
       stream.next = stream.first;
       stream.tries += 1;
-      const isAlive = this.#deps.isAlive(stream.processId);
-      if (stream.tries >= (isAlive ? MAX_TRIES : MAX_TRIES_DEAD)) this.#restart(stream.processId);
-      else void this.#publish(stream);
+      const isAlive = this.#deps.lease.processes.has(stream.processId);
+      if (stream.tries < (isAlive ? MAX_TRIES : MAX_TRIES_DEAD)) void this.#publish(stream);
+      else this.#restart(stream.processId);
     });
   }
 
   #takeBatch({ processId, stream: id, number, items }: Batch, size: number): readonly Item[] {
-    this.#deps.counters.batchesReceived += 1;
+    const { clock, counters } = this.#deps;
+    counters.batchesReceived += 1;
     let stream = this.#receiving.get(processId);
     if (stream === undefined || id > stream.id) {
       stream?.cancel?.();
@@ -285,35 +275,28 @@ export class NodeStreams {
       this.#receiving.set(processId, stream);
     }
     if (id < stream.id) return [];
+    const confirm = (isGap: boolean) => this.#confirm(processId, stream, isGap);
     if (number > stream.last + 1) {
-      this.#request(processId, stream);
+      const now = clock.monotonic();
+      // Several batches may follow a gap; one request is enough for all of them.
+      if (now - stream.requestedAt < ACKNOWLEDGE_MS) return [];
+      stream.requestedAt = now;
+      counters.gaps += 1;
+      confirm(true);
       return [];
     }
     const next = items.slice(stream.last + 1 - number);
     if (next.length > 0) stream.requestedAt = Number.NEGATIVE_INFINITY;
     stream.last += next.length;
-    this.#acknowledge(processId, stream, size);
+    stream.size += size;
+    if (stream.size > MAX_UNACKNOWLEDGED) confirm(false);
+    else stream.cancel ??= clock.after(ACKNOWLEDGE_MS, () => confirm(false));
     return next;
   }
 
-  #acknowledge(processId: string, stream: ReceiveStream, size: number): void {
-    stream.size += size;
-    const send = () => this.#confirm(processId, stream, false);
-    if (stream.size > MAX_UNACKNOWLEDGED) send();
-    else stream.cancel ??= this.#deps.clock.after(ACKNOWLEDGE_MS, send);
-  }
-
-  #request(processId: string, stream: ReceiveStream): void {
-    const now = this.#deps.clock.monotonic();
-    // Several batches may follow a gap; one request is enough for all of them.
-    if (now - stream.requestedAt < ACKNOWLEDGE_MS) return;
-    stream.requestedAt = now;
-    this.#deps.counters.gaps += 1;
-    this.#confirm(processId, stream, true);
-  }
-
   #confirm(to: string, stream: ReceiveStream, isGap: boolean): void {
-    const { processId, publisher, onError } = this.#deps;
+    const { publisher, onError } = this.#deps;
+    const { processId } = this.#deps.lease;
     stream.cancel?.();
     stream.cancel = undefined;
     stream.size = 0;

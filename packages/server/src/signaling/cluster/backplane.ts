@@ -8,11 +8,12 @@ import type { Logger } from '../../observability/logger.js';
 import type { Backplane, Departure, LocalConnections } from '../backplane.js';
 import type { Member, PairedDevices } from '../room.js';
 import { NodeStreams, type Publisher } from './acknowledged-streams.js';
-import { LocalRooms, type RoomRecordStore } from './local-rooms.js';
+import { LocalRooms } from './local-rooms.js';
 import { newCounters } from './metrics.js';
 import { type LeaseRegistry, NodeLease, processOf } from './node-lease.js';
-import { decodeMessage } from './node-messages.js';
+import { decodeMessage, type Envelope } from './node-messages.js';
 import { PeerFrames } from './peer-frames.js';
+import type { RoomRecordStore } from './room-record.js';
 
 export interface ClusterParts {
   /** The unique id of this process, never reused; also the name of its channel. */
@@ -49,22 +50,20 @@ export class ClusterBackplane implements Backplane {
       registry: leases,
       clock,
       ttlMs: leaseMs,
-      events: {
-        answered: (gone) => this.#watch(gone),
-        away: () => this.#partition(),
-        regained: () => this.#regain(),
-        failed: onError,
+      onAnswer: (gone) => this.#watch(gone),
+      onAway: () => {
+        log.error('rooms cannot be reached');
+        for (const room of this.#rooms) room.queue.push(() => room.partition(), false);
       },
-    });
-    const streams = new NodeStreams({
-      processId,
-      publisher,
-      clock,
-      counters,
-      isAlive: (id) => lease.processes.has(id),
-      onLost: ({ from, generation }) => this.#rooms.seats.get(from)?.room.endGeneration(generation),
+      onRegained: () => {
+        log.info({ losses: lease.losses }, 'rooms can be reached');
+        this.#rooms.reconcileAll();
+      },
       onError,
     });
+    const onLost = ({ from, generation }: Envelope) =>
+      this.#rooms.seats.get(from)?.room.endGeneration(generation);
+    const streams = new NodeStreams({ lease, publisher, clock, counters, onLost, onError });
     this.#log = log;
     this.#store = store;
     this.lease = lease;
@@ -80,19 +79,8 @@ export class ClusterBackplane implements Backplane {
     devices: PairedDevices | null,
     leaving: string | null,
   ): Promise<boolean> {
-    const { connectionId } = member;
-    const { joining } = this.#rooms;
-    const room = this.#rooms.open(roomId);
-    joining.set(connectionId, room);
-    try {
-      const isSeated = await room.join(member, devices);
-      if (isSeated && leaving !== null && leaving !== roomId) {
-        await this.#rooms.open(leaving).depart(connectionId, 'move');
-      }
-      return isSeated;
-    } finally {
-      joining.delete(connectionId);
-    }
+    if (this.#rooms.isFull) throw new Unavailable(new Error('too many rooms wait for Redis'));
+    return this.#rooms.open(roomId).join(member, devices, leaving);
   }
 
   depart(roomId: string, connectionId: string, how: Departure): Promise<void> {
@@ -108,7 +96,7 @@ export class ClusterBackplane implements Backplane {
   }
 
   async roomCount(): Promise<number> {
-    return this.#rooms.occupied;
+    return [...this.#rooms].filter(({ seats }) => seats.size > 0).length;
   }
 
   async rooms() {
@@ -134,14 +122,14 @@ export class ClusterBackplane implements Backplane {
     for (const item of this.#streams.take(message, text.length)) {
       if (item.kind === 'frame') this.#frames.receive(item);
       else if (item.kind === 'update') this.#rooms.open(item.record.roomId).receive(item);
-      else this.#rooms.reconciler.all();
+      else this.#rooms.reconcileAll();
     }
   }
 
   /** To be called after a new subscription, because earlier messages may be lost. */
   resubscribed(): void {
     this.lease.hurry();
-    this.#rooms.reconciler.all();
+    this.#rooms.reconcileAll();
   }
 
   /** Rejects while this node may not act on its seats, or another node has its id. */
@@ -150,13 +138,8 @@ export class ClusterBackplane implements Backplane {
     if (!this.lease.acts || this.lease.state !== 'valid') throw new Error('no lease');
   }
 
-  get busy(): boolean {
-    return this.#streams.busy || [...this.#rooms].some(({ queue }) => queue.busy);
-  }
-
   async close(): Promise<void> {
-    this.#rooms.reconciler.stop();
-    for (const { queue } of this.#rooms) await queue.run(async () => {}, false);
+    await this.#rooms.close();
     await this.#streams.close();
     // If the release fails, other nodes wait for the expiry.
     await this.lease.stop().catch(() => {});
@@ -180,16 +163,6 @@ export class ClusterBackplane implements Backplane {
       ({ queue, known }) =>
         queue.busy || known.members.some(({ node }) => others.has(processOf(node))),
     );
-    this.#rooms.reconciler.now(rooms);
-  }
-
-  #partition(): void {
-    this.#log.error('rooms cannot be reached');
-    for (const room of this.#rooms) room.queue.push(() => room.partition(), false);
-  }
-
-  #regain(): void {
-    this.#log.info({ losses: this.lease.losses }, 'rooms can be reached');
-    this.#rooms.reconciler.all();
+    this.#rooms.reconcileNow(rooms);
   }
 }

@@ -1,6 +1,6 @@
 // Holds the rooms in which this node has members, and changes them: by a local event, written by compare-and-set, or by
 // an update of another node.
-import type { Clock } from '../../base/clock.js';
+import type { Cancel, Clock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
 import type { Departure, LocalConnections } from '../backplane.js';
 import {
@@ -14,44 +14,27 @@ import type { NodeStreams } from './acknowledged-streams.js';
 import type { ClusterCounters } from './metrics.js';
 import { type NodeLease, processOf } from './node-lease.js';
 import type { RoomUpdate } from './node-messages.js';
-import { Reconciler } from './reconciler.js';
 import { catchUp, type Plan, type PlannedRoom, plan } from './room-plan.js';
-import { absentRecord, nodeOf, type RoomRecord } from './room-record.js';
+import {
+  absentRecord,
+  nodeOf,
+  type RoomRecord,
+  type RoomRecordStore,
+  type SeatedMember,
+  type SetOutcome,
+} from './room-record.js';
 import { SerialQueue } from './serial-queue.js';
-
-/** Keeps the records of all rooms. Rejects with `Unavailable` if it is unreachable; a change may then have been made. */
-export interface RoomRecordStore {
-  /** Resolves to the record, whose life is extended by some hours, or to {@link absentRecord}. */
-  read(roomId: string): Promise<RoomRecord>;
-  /**
-   * Writes `next` if the version is still `expected`; 0: if there is no record.
-   *
-   * @param deadline - of the lease, by the clock of the store: nothing is written after it
-   * @param isNew - whether no member is known: a full store refuses to create such a room
-   */
-  compareAndSet(
-    expected: number,
-    next: RoomRecord,
-    deadline: number,
-    isNew: boolean,
-  ): Promise<SetOutcome>;
-  /** The records of all rooms with members. */
-  list(): Promise<readonly RoomRecord[]>;
-}
-
-export type SetOutcome =
-  | { kind: 'set' }
-  /** The version differed; `record` is the present one. */
-  | { kind: 'conflict'; record: RoomRecord }
-  /** The deadline has passed. */
-  | { kind: 'late' }
-  /** There is no record, and no memory for one. Nothing was written. */
-  | { kind: 'full'; cause: unknown };
 
 /** Attempts of one change. More conflicts in a row mean that two nodes undo each other's changes, which is a bug. */
 const MAX_TRIES = 30;
-/** Seats that may wait for their release. Beyond this, the lease is given up, and all its seats with it. */
-const MAX_RELEASES = 100_000;
+/** Rooms in which this node has no member, but whose record does not show that yet. Beyond this, joins are refused. */
+const MAX_ROOMS_BEHIND = 100_000;
+/** Rooms that are read concurrently. */
+const AT_ONCE = 64;
+/** Period of the regular read of every room, which also extends its record. */
+export const ROUND_MS = 10 * 60_000;
+/** Delay before a room is read again after a failed change, or with seats to release. */
+const SOON_MS = 1000;
 
 /** The parts of a node that its rooms use. */
 export interface NodeParts {
@@ -75,29 +58,35 @@ export interface LocalSeat {
   readonly generation: number;
 }
 
+/** The rooms of a node. Reconciles them with bounded concurrency: after losses, and regularly. */
 export class LocalRooms {
   readonly node: NodeParts;
-  readonly reconciler: Reconciler;
   /** The seat of each connection of this node. */
   readonly seats = new Map<string, LocalSeat>();
   /** Joins in progress. The record store may have their seats before `seats` has them. */
   readonly joining = new Map<string, LocalRoom>();
-  /** Number of seats to release, in all rooms. */
-  owed = 0;
   readonly #rooms = new Map<string, LocalRoom>();
+  readonly #stopRounds: Cancel;
+  /** Rooms to reconcile; those of the end are next. */
+  readonly #urgent: LocalRoom[] = [];
+  #due: LocalRoom[] = [];
+  readonly #soon = new Set<LocalRoom>();
+  #cancelSoon: Cancel | undefined;
+  #active = 0;
+  #stopped = false;
 
   constructor(node: NodeParts) {
     this.node = node;
-    this.reconciler = new Reconciler(this, node);
-  }
-
-  /** Number of rooms with members on this node. */
-  get occupied(): number {
-    return [...this].filter(({ seats }) => seats.size > 0).length;
+    this.#stopRounds = node.clock.every(ROUND_MS, () => this.reconcileAll());
   }
 
   [Symbol.iterator](): Iterator<LocalRoom> {
     return this.#rooms.values();
+  }
+
+  /** Whether too many rooms without members here wait for the record store. */
+  get isFull(): boolean {
+    return this.#rooms.size >= this.seats.size + MAX_ROOMS_BEHIND;
   }
 
   /** A room, or a new one. It is kept while it matters, or has a task. */
@@ -109,6 +98,61 @@ export class LocalRooms {
     }
     return room;
   }
+
+  reconcileAll(): void {
+    this.#due = [...this];
+    this.#work();
+  }
+
+  /** Reads rooms before those of {@link reconcileAll}. */
+  reconcileNow(rooms: Iterable<LocalRoom>): void {
+    for (const room of rooms) this.#urgent.push(room);
+    this.#work();
+  }
+
+  reconcileSoon(room: LocalRoom): void {
+    if (this.#stopped) return;
+    this.#soon.add(room);
+    this.#cancelSoon ??= this.node.clock.after(SOON_MS, () => {
+      this.#cancelSoon = undefined;
+      this.reconcileNow(this.#soon);
+      this.#soon.clear();
+    });
+  }
+
+  /** Starts no further reads, and resolves when the tasks of all rooms have ended. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    this.#stopRounds();
+    this.#cancelSoon?.();
+    for (const { queue } of this) await queue.run(async () => {}, false);
+  }
+
+  #work(): void {
+    const { lease, onError } = this.node;
+    if (lease.state === 'away') {
+      // Nothing can be read now, and a new lease causes a read of all rooms.
+      this.#urgent.length = 0;
+      this.#due.length = 0;
+    }
+    while (this.#active < AT_ONCE && !this.#stopped) {
+      const room = this.#urgent.pop() ?? this.#due.pop();
+      if (room === undefined) break;
+      // A room with its first join in progress may matter when it is read.
+      if (!room.matters && !room.queue.busy) continue;
+      this.#active += 1;
+      room.queue
+        .run(() => room.reconcile())
+        .catch((error: unknown) => {
+          onError(error);
+          if (lease.state === 'valid') this.reconcileSoon(room);
+        })
+        .finally(() => {
+          this.#active -= 1;
+          this.#work();
+        });
+    }
+  }
 }
 
 export class LocalRoom implements PlannedRoom {
@@ -118,7 +162,6 @@ export class LocalRoom implements PlannedRoom {
   known: RoomRecord;
   unsettled: Set<string> | null = null;
   endedGeneration: number | null = null;
-  readonly releases = new Set<string>();
   readonly seats = new Set<string>();
   /** Number of its members' frames in the queue. */
   held = 0;
@@ -135,15 +178,39 @@ export class LocalRoom implements PlannedRoom {
 
   /** Whether this room has to be written to or read from the record store. */
   get matters(): boolean {
-    return this.seats.size > 0 || this.releases.size > 0 || this.unsettled !== null;
+    return this.seats.size > 0 || this.unsettled !== null;
   }
 
-  /** Claims a seat; resolves to whether the member has one. */
-  join(member: Member, devices: PairedDevices | null): Promise<boolean> {
-    return this.queue.run(() => this.#claim(member, devices));
+  isStale(connectionId: string): boolean {
+    return !this.seats.has(connectionId) && !this.#rooms.joining.has(connectionId);
   }
 
-  /** Gives a seat up; the record store is told when it is reachable. */
+  /** Claims a seat, and gives up the one in the room `leaving`. Resolves to whether the member has a seat here. */
+  async join(member: Member, devices: PairedDevices | null, leaving: string | null) {
+    const { connectionId } = member;
+    const { joining, node } = this.#rooms;
+    const claim = async () => {
+      if (!this.seats.has(connectionId) && (await node.lease.isAfterLoss())) {
+        throw new Unavailable(
+          new Error('Redis has lost its data: nodes enter their members first'),
+        );
+      }
+      const record = await this.#change({ kind: 'join', member, devices });
+      return nodeOf(record, connectionId) !== undefined;
+    };
+    joining.set(connectionId, this);
+    try {
+      const isSeated = await this.queue.run(claim);
+      if (isSeated && leaving !== null && leaving !== this.known.roomId) {
+        await this.#rooms.open(leaving).depart(connectionId, 'move');
+      }
+      return isSeated;
+    } finally {
+      joining.delete(connectionId);
+    }
+  }
+
+  /** Gives a seat up, in any case here. */
   depart(connectionId: string, how: Departure | 'move'): Promise<void> {
     const release = async () => {
       if (how !== 'move' && !this.seats.has(connectionId)) return;
@@ -152,7 +219,6 @@ export class LocalRoom implements PlannedRoom {
       } catch (error) {
         this.#node.onError(error);
         this.#departHere(connectionId, how);
-        this.#owe(connectionId);
       }
     };
     return this.queue.run(release, false);
@@ -165,7 +231,7 @@ export class LocalRoom implements PlannedRoom {
 
   /** Applies an update after the queued tasks. */
   receive(update: RoomUpdate): void {
-    if (!this.queue.push(() => this.#apply(update))) this.#rooms.reconciler.soon(this);
+    if (!this.queue.push(() => this.#apply(update))) this.#rooms.reconcileSoon(this);
   }
 
   /** Tells the members here that their unreachable peer is gone. To be called in the queue. */
@@ -181,24 +247,7 @@ export class LocalRoom implements PlannedRoom {
   endGeneration(generation: number): void {
     if (generation < this.known.generation || generation <= (this.endedGeneration ?? 0)) return;
     this.endedGeneration = generation;
-    this.#rooms.reconciler.now([this]);
-  }
-
-  async #claim(member: Member, devices: PairedDevices | null): Promise<boolean> {
-    const { connectionId } = member;
-    if (!this.seats.has(connectionId) && (await this.#node.lease.isAfterLoss())) {
-      throw new Unavailable(new Error('Redis has lost its data: nodes enter their members first'));
-    }
-    try {
-      const record = await this.#change({ kind: 'join', member, devices });
-      const isSeated = nodeOf(record, connectionId) !== undefined;
-      if (!isSeated && this.#oweStaleSeats(record)) this.#rooms.reconciler.now([this]);
-      return isSeated;
-    } catch (error) {
-      // The claim may have taken effect, or may still do so.
-      if (this.unsettled !== null && !this.seats.has(connectionId)) this.#owe(connectionId);
-      throw error;
-    }
+    this.#rooms.reconcileNow([this]);
   }
 
   /**
@@ -209,26 +258,23 @@ export class LocalRoom implements PlannedRoom {
   async #change(event: RoomEvent | null): Promise<RoomRecord> {
     const { store, lease, counters, clock } = this.#node;
     const { roomId } = this.known;
-    const isJoining = (id: string) => this.#rooms.joining.has(id);
-    const isDead = (id: string) => !lease.alive.has(id);
     // Usually the known record is the present one; otherwise the write returns the present record. Null: to be read.
     const isKnown = this.unsettled === null && this.seats.size > 0;
     let base = event === null ? null : isKnown ? this.known : absentRecord(roomId);
     let isFresh = false;
     let isConfirmed = false;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      await this.#mayAct();
       if (base === null) {
         base = await store.read(roomId);
         isFresh = true;
-        await this.#mayAct();
       }
+      await this.#mayAct();
       // An unknown lease is new, or has ended.
-      if (base.members.some(({ node }) => isDead(node) && processOf(node) !== lease.processId)) {
-        await this.#askLeases();
-      }
+      const isUnknown = ({ node }: SeatedMember) =>
+        !lease.alive.has(node) && processOf(node) !== lease.processId;
+      if (base.members.some(isUnknown)) await this.#askLeases();
       const { id, deadline } = lease;
-      const planned = plan(base, event, this, { lease: id, now: clock.now(), isDead, isJoining });
+      const planned = plan(base, event, this, lease, clock.now());
       const { next, changed, lost } = planned;
       if ((lost && !isConfirmed) || (!changed && !isFresh)) {
         // A decision needs a fresh lease and a fresh record.
@@ -244,7 +290,7 @@ export class LocalRoom implements PlannedRoom {
           outcome = await store.compareAndSet(base.version, next, deadline, isNew);
         } catch (error) {
           // The change may still take effect. The next one is always written, and makes it void.
-          this.#unsettle(base, next);
+          this.#unsettle(...base.members, ...next.members);
           throw error;
         }
         isFresh = true;
@@ -263,7 +309,7 @@ export class LocalRoom implements PlannedRoom {
         await lease.verdict();
         if (lease.state !== 'valid' || lease.id !== id) {
           // Other nodes may treat the lease as expired, so members are told after a write under a new lease.
-          this.#unsettle(base, next);
+          this.#unsettle(...base.members, ...next.members);
           if (event === null || event.kind === 'join') {
             base = next;
             isFresh = false;
@@ -289,10 +335,10 @@ export class LocalRoom implements PlannedRoom {
     await this.#mayAct();
   }
 
-  #unsettle(base: RoomRecord, next: RoomRecord): void {
+  #unsettle(...nodes: SeatedMember[]): void {
     this.unsettled ??= new Set();
-    for (const { node } of [...base.members, ...next.members]) this.unsettled.add(node);
-    this.#rooms.reconciler.soon(this);
+    for (const { node } of nodes) this.unsettled.add(node);
+    this.#rooms.reconcileSoon(this);
   }
 
   #tell(base: RoomRecord, planned: Plan, event: RoomEvent | null, lease: string): void {
@@ -302,7 +348,6 @@ export class LocalRoom implements PlannedRoom {
     const leaver = event?.kind === 'join' ? undefined : event?.connectionId;
     const isMember = (id: string) => this.seats.has(id) && id !== leaver;
     const missed = catchUp(this.known, reconciled, isMember);
-    if (missed.length > 0 && event === null) counters.caughtUp += 1;
     for (const id of this.seats) {
       if (nodeOf(this.known, id) === lease) continue;
       counters[nodeOf(next, id) === undefined ? 'refusedReclaims' : 'reclaims'] += 1;
@@ -317,7 +362,6 @@ export class LocalRoom implements PlannedRoom {
     const uncertain = this.unsettled ?? [];
     this.unsettled = null;
     this.endedGeneration = null;
-    this.#settle();
     this.#adopt(next, here, joiner);
 
     // After a refused join, the nodes of the members check whether the seats are stale.
@@ -336,11 +380,14 @@ export class LocalRoom implements PlannedRoom {
   }
 
   async #apply({ record, previous, effects }: RoomUpdate): Promise<void> {
-    const { lease, counters } = this.#node;
+    const { lease } = this.#node;
     await lease.verdict();
     // While the lease is away, updates are dropped: all rooms are read when the store is reachable again.
     if (lease.state !== 'valid') return;
-    if (this.#oweStaleSeats(record)) return this.reconcile();
+    // The store may have lost a departure.
+    const isLost = ({ node, connectionId }: SeatedMember) =>
+      node === lease.id && this.isStale(connectionId);
+    if (record.members.some(isLost)) await this.#change(null);
     if (!this.matters || record.version <= this.known.version) return;
     const isHere = (id: string) => this.seats.has(id);
     const mine = effects.filter(({ to }) => isHere(to));
@@ -348,43 +395,16 @@ export class LocalRoom implements PlannedRoom {
     const isMissing = (id: string) => nodeOf(record, id) === undefined && !isTold(id);
     if (this.unsettled !== null || [...this.seats].some(isMissing)) return this.reconcile();
     const isNext = previous === this.known.version;
-    if (!isNext) counters.caughtUp += 1;
     this.#adopt(record, isNext ? mine : catchUp(this.known, record, isHere));
   }
 
-  /** Applies a departure only here. */
+  /** Applies a departure only here; the record store is told when it is reachable. */
   #departHere(connectionId: string, how: Departure | 'move'): void {
     const { effects } = transition(this.known, { kind: how, connectionId });
     const told = effects.filter(({ to }) => this.seats.has(to));
     const members = this.known.members.filter((member) => member.connectionId !== connectionId);
-    this.unsettled ??= new Set();
+    this.#unsettle();
     this.#adopt({ ...this.known, members }, told);
-  }
-
-  /** Owes the release of seats that a record has for this node without a connection, as after a loss of data in the store. */
-  #oweStaleSeats({ members }: RoomRecord): boolean {
-    const isServed = (id: string) =>
-      this.seats.has(id) || this.releases.has(id) || this.#rooms.joining.has(id);
-    const stale = members.filter(
-      ({ node, connectionId }) => node === this.#node.lease.id && !isServed(connectionId),
-    );
-    for (const { connectionId } of stale) this.#owe(connectionId);
-    return stale.length > 0;
-  }
-
-  #owe(connectionId: string): void {
-    const rooms = this.#rooms;
-    if (!this.releases.has(connectionId)) rooms.owed += 1;
-    this.releases.add(connectionId);
-    rooms.reconciler.soon(this);
-    if (rooms.owed <= MAX_RELEASES) return;
-    for (const room of rooms) room.#settle();
-    this.#node.lease.abandon();
-  }
-
-  #settle(): void {
-    this.#rooms.owed -= this.releases.size;
-    this.releases.clear();
   }
 
   /**

@@ -1,7 +1,7 @@
 // Counts events between the nodes of a cluster in plain numbers, and registers their metrics.
 import type { Metrics } from '../../observability/metrics.js';
 import { zeros } from '../counters.js';
-import type { NodeLease } from './node-lease.js';
+import { LEASE_STATES, type NodeLease } from './node-lease.js';
 
 /** Why a frame did not reach a connection of another node. */
 const DROPS = [
@@ -41,10 +41,6 @@ const COUNTS = {
     'Publications of other nodes that were dropped because their format is that of another version.',
   ],
   updatesSent: ['couplet_room_updates_sent_total', 'Room changes sent to another node.'],
-  caughtUp: [
-    'couplet_rooms_caught_up_total',
-    'Rooms whose members got changes by a read of the room instead of an update.',
-  ],
   reclaims: ['couplet_seats_reclaimed_total', 'Seats moved to a new lease of this node.'],
   refusedReclaims: [
     'couplet_seats_lost_total',
@@ -73,8 +69,6 @@ export const newCounters = (): ClusterCounters => ({
   frameDrops: zeros(DROPS),
 });
 
-const STATES = ['valid', 'suspect', 'away'] as const;
-
 export function clusterMetrics(
   metrics: Metrics,
   lease: NodeLease,
@@ -84,8 +78,8 @@ export function clusterMetrics(
     'couplet_lease_state',
     '1 for the current state of this node’s lease. valid: not expired. suspect: expired by a clock of this node, and not yet checked in Redis. away: Redis does not answer.',
     'state',
-    STATES,
-    () => ({ ...zeros(STATES), [lease.state]: 1 }),
+    LEASE_STATES,
+    () => ({ ...zeros(LEASE_STATES), [lease.state]: 1 }),
   );
   metrics.level(
     'couplet_nodes',

@@ -20,18 +20,7 @@ export interface Leases {
   readonly deadline: number;
 }
 
-export type LeaseState = 'valid' | 'suspect' | 'away';
-
-export interface LeaseEvents {
-  /** The registry answered. `gone`: the leases that have ended since its last answer. */
-  answered(gone: readonly string[]): void;
-  /** The lease expired without an answer of the registry. */
-  away(): void;
-  /** The node may act again, or acts under a new id. */
-  regained(): void;
-  /** A request to the registry failed. */
-  failed(error: unknown): void;
-}
+export const LEASE_STATES = ['valid', 'suspect', 'away'] as const;
 
 /** Renewals in the life of a lease. */
 const RENEWALS = 3;
@@ -53,7 +42,14 @@ export interface LeaseDeps {
   registry: LeaseRegistry;
   clock: Clock;
   ttlMs: number;
-  events: LeaseEvents;
+  /** Called at an answer of the registry. `gone`: the leases that have ended since its last answer. */
+  onAnswer(gone: readonly string[]): void;
+  /** Called when the lease expired without an answer of the registry. */
+  onAway(): void;
+  /** Called when the node may act again, or acts under a new id. */
+  onRegained(): void;
+  /** Called when a request to the registry failed. */
+  onError(error: unknown): void;
 }
 
 export class NodeLease {
@@ -65,7 +61,7 @@ export class NodeLease {
   readonly #prefix: string;
   /** Another one after each loss. */
   id: string;
-  state: LeaseState = 'suspect';
+  state: (typeof LEASE_STATES)[number] = 'suspect';
   /** The valid leases, by the last answer of the registry. */
   alive: ReadonlySet<string> = new Set();
   /** The earliest end of the lease by the clock of the registry. */
@@ -77,7 +73,7 @@ export class NodeLease {
   /** All times are by the monotonic clock, except `#wallEnd`. Without a lease, it ended long ago. */
   #monotonicEnd = NEVER;
   #wallEnd = NEVER;
-  #askedAt = NEVER;
+  /** When the last answered request was made. */
   #answeredAt = NEVER;
   #forgottenUntil = NEVER;
   #asking: Promise<boolean> | undefined;
@@ -112,7 +108,10 @@ export class NodeLease {
 
   /** Whether the node may act, or has to act alone: the registry does not answer. */
   get acts(): boolean {
-    if (this.state === 'valid' && !this.holds) this.#lapse();
+    if (this.state === 'valid' && !this.holds) {
+      this.state = 'suspect';
+      void this.#ask();
+    }
     return this.state !== 'suspect';
   }
 
@@ -133,12 +132,6 @@ export class NodeLease {
     return this.#deps.clock.monotonic() < this.#forgottenUntil;
   }
 
-  /** Gives up the lease and all its seats. */
-  abandon(): void {
-    this.#void();
-    this.#lapse();
-  }
-
   /** Ends the renewals and releases the lease, so other nodes need not wait for its expiry. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -154,13 +147,9 @@ export class NodeLease {
   };
 
   #check(): void {
-    const isDue = this.#deps.clock.monotonic() - this.#askedAt >= this.ttlMs / RENEWALS;
+    // Without an answer, the next check asks again.
+    const isDue = this.#deps.clock.monotonic() - this.#answeredAt >= this.ttlMs / RENEWALS;
     if (!this.acts || this.state !== 'valid' || isDue) void this.#ask();
-  }
-
-  #lapse(): void {
-    this.state = 'suspect';
-    void this.#ask();
   }
 
   #ask(): Promise<boolean> {
@@ -176,25 +165,27 @@ export class NodeLease {
     const id = this.id;
     const monotonic = this.#deps.clock.monotonic();
     const wall = this.#deps.clock.now();
-    this.#askedAt = monotonic;
     let leases: Leases;
     try {
       leases = await this.#deps.registry[wasClaimed ? 'renew' : 'claim'](id, this.ttlMs);
     } catch (error) {
-      this.#deps.events.failed(error);
-      // Retry at the next check, not at the next renewal.
-      this.#askedAt = NEVER;
-      if (!this.holds) this.#goAway();
+      this.#deps.onError(error);
+      if (!this.holds && this.state !== 'away' && !this.#stopped) {
+        this.state = 'away';
+        this.#deps.onAway();
+      }
       return false;
     }
-    if (this.#stopped || id !== this.id) return false;
+    if (this.#stopped) return false;
     this.#answeredAt = monotonic;
     const alive = new Set(leases.alive);
     if (!alive.has(id)) {
       // The lease had not expired, so the registry has lost its data.
       if (wasClaimed && this.holds) this.#forgottenUntil = monotonic + this.ttlMs;
-      this.#void();
       this.state = 'suspect';
+      this.losses += 1;
+      this.id = `${this.#prefix}${this.losses + 1}`;
+      this.#monotonicEnd = NEVER;
       return this.#askOnce();
     }
     this.marginMs = wasClaimed ? Math.max(0, this.#monotonicEnd - monotonic) : this.ttlMs;
@@ -204,24 +195,12 @@ export class NodeLease {
     this.deadline = leases.deadline;
     const gone = [...this.alive].filter((known) => !alive.has(known));
     this.alive = alive;
-    this.#deps.events.answered(gone);
+    this.#deps.onAnswer(gone);
     // The answer took longer than the lease.
     if (!this.holds) return this.#askOnce();
     const isRegained = this.state !== 'valid' || !wasClaimed;
     this.state = 'valid';
-    if (isRegained) this.#deps.events.regained();
+    if (isRegained) this.#deps.onRegained();
     return true;
-  }
-
-  #goAway(): void {
-    if (this.state === 'away' || this.#stopped) return;
-    this.state = 'away';
-    this.#deps.events.away();
-  }
-
-  #void(): void {
-    this.losses += 1;
-    this.id = `${this.#prefix}${this.losses + 1}`;
-    this.#monotonicEnd = NEVER;
   }
 }

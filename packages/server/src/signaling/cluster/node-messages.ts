@@ -35,22 +35,22 @@ export interface Loss {
 
 export type Item = Envelope | RoomUpdate | Loss;
 
-/** Consecutively numbered items of a stream between two processes. */
-export interface Batch {
+interface Numbered {
+  /** Of a batch: the sender. Of an acknowledgment: the receiver of the items. */
   readonly processId: string;
   /** A stream with a higher number replaces the earlier ones. */
   readonly stream: number;
-  /** Number of the first item; a stream begins with 1. */
+  /** Of a batch: its first item; a stream begins with 1. Of an acknowledgment: the last item that was received. */
   readonly number: number;
+}
+
+/** Consecutive items of a stream between two processes. */
+export interface Batch extends Numbered {
   readonly items: readonly Item[];
 }
 
 /** Confirms all items up to a number. */
-export interface Acknowledgment {
-  /** The receiver of the items. */
-  readonly processId: string;
-  readonly stream: number;
-  readonly number: number;
+export interface Acknowledgment extends Numbered {
   /** Whether the next item is missing although a later one has arrived. */
   readonly isGap: boolean;
 }
@@ -76,7 +76,7 @@ function headOf(item: Item): Head {
 }
 
 export function encodeBatch(
-  { processId, stream, number }: Omit<Batch, 'items'>,
+  { processId, stream, number }: Numbered,
   items: readonly EncodedItem[],
 ): string {
   const heads = items.map(({ head }) => head).join();
@@ -92,18 +92,14 @@ type Head =
   | [generation: number, from: string, to: string, length: number]
   | [previous: number, record: string, effects: readonly Effect[]];
 
+type Line = [format: number, processId: string, stream: number, number: number, boolean | Head[]];
+
 /** Returns undefined for another format or an incomplete message. */
 export function decodeMessage(text: string): Batch | Acknowledgment | undefined {
   let end = text.indexOf('\n');
   try {
-    const line = JSON.parse(text.slice(0, end)) as unknown[];
-    const [format, processId, stream, number, rest] = line as [
-      number,
-      string,
-      number,
-      number,
-      boolean | Head[],
-    ];
+    const line = JSON.parse(text.slice(0, end)) as Line;
+    const [format, processId, stream, number, rest] = line;
     if (format !== FORMAT) return undefined;
     if (typeof rest === 'boolean') return { processId, stream, number, isGap: rest };
     const items = rest.map((head): Item => {

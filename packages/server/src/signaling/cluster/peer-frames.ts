@@ -41,14 +41,10 @@ export class PeerFrames {
     else if (node.lease.acts && !room.queue.busy && !isAhead(envelope, seat)) {
       this.#deliver(room, envelope, seat);
     } else {
-      const ready = async () => {
-        await node.lease.verdict();
-        // The update of this generation has not arrived yet.
-        const mayRead = node.lease.state === 'valid';
-        if (mayRead && isAhead(envelope, seats.get(to))) await room.reconcile();
-      };
+      // The update of this generation has not arrived yet.
+      const mustRead = () => isAhead(envelope, seats.get(to));
       const deliver = () => this.#deliver(room, envelope, seats.get(to));
-      this.#wait(room, generation, frame.length, ready, deliver);
+      this.#wait(room, generation, frame.length, mustRead, deliver);
     }
   }
 
@@ -69,11 +65,7 @@ export class PeerFrames {
   /** Holds a frame until its seat has a valid lease; then forwards it if the generation is unchanged. */
   #hold({ room, generation }: LocalSeat, from: string, to: string, frame: string): boolean {
     const { node, seats } = this.#rooms;
-    const ready = async () => {
-      await node.lease.verdict();
-      const isClaimed = seats.get(from)?.lease === node.lease.id;
-      if (!isClaimed && node.lease.state === 'valid') await room.reconcile();
-    };
+    const isUnclaimed = () => seats.get(from)?.lease !== node.lease.id;
     const pass = () => {
       room.held -= 1;
       const seat = seats.get(from);
@@ -82,7 +74,7 @@ export class PeerFrames {
       else this.#drop('lease');
     };
     room.held += 1;
-    const fits = this.#wait(room, generation, frame.length, ready, pass);
+    const fits = this.#wait(room, generation, frame.length, isUnclaimed, pass);
     if (!fits) room.held -= 1;
     return fits;
   }
@@ -98,17 +90,23 @@ export class PeerFrames {
     if (isAhead(envelope, seat)) room.endGeneration(generation);
   }
 
-  /** Runs `pass` in the queue of a room, after `ready` has settled. Returns whether there is space. */
+  /** Runs `pass` in the queue of a room with the lease decided, and the room read if needed; false if too much waits. */
   #wait(
     room: LocalRoom,
     generation: number,
     size: number,
-    ready: () => Promise<void>,
+    mustRead: () => boolean,
     pass: () => void,
   ): boolean {
+    const { lease } = this.#rooms.node;
     const task = async () => {
       this.#held -= size;
-      await ready().finally(pass);
+      try {
+        await lease.verdict();
+        if (lease.state === 'valid' && mustRead()) await room.reconcile();
+      } finally {
+        pass();
+      }
     };
     this.#held += size;
     if (this.#held <= MAX_HELD && room.queue.push(task)) return true;

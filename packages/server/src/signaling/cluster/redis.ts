@@ -7,10 +7,15 @@ import { defineScript, isFull, type Redis } from '../../redis/client.js';
 import type { NodeChannel } from '../../redis/node-channel.js';
 import type { LocalConnections } from '../backplane.js';
 import { ClusterBackplane } from './backplane.js';
-import type { RoomRecordStore } from './local-rooms.js';
+import { ROUND_MS } from './local-rooms.js';
 import type { LeaseRegistry, Leases } from './node-lease.js';
-import { ROUND_MS } from './reconciler.js';
-import { absentRecord, decodeRecord, encodeRecord, type RoomRecord } from './room-record.js';
+import {
+  absentRecord,
+  decodeRecord,
+  encodeRecord,
+  type RoomRecord,
+  type RoomRecordStore,
+} from './room-record.js';
 
 export interface RedisBackplaneDeps {
   redis: Redis;

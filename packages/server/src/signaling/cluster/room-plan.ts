@@ -19,6 +19,7 @@ import {
   tellPeer,
   transition,
 } from '../room.js';
+import { type NodeLease, processOf } from './node-lease.js';
 import {
   encodeRecord,
   haveSameMembers,
@@ -44,20 +45,8 @@ export interface PlannedRoom {
    * gone.
    */
   readonly endedGeneration: number | null;
-  /** Connections whose departure has not been written yet. */
-  readonly releases: { has(connectionId: string): boolean };
-}
-
-/** The planning node. */
-export interface Planner {
-  /** The id of its lease. */
-  readonly lease: string;
-  /** By the wall clock. */
-  readonly now: number;
-  /** Whether a lease has ended. */
-  isDead(lease: string): boolean;
-  /** Whether a connection of this node has a join in progress. */
-  isJoining(connectionId: string): boolean;
+  /** Whether no connection of this node has a seat, or a join in progress: also of one that moves to another room. */
+  isStale(connectionId: string): boolean;
 }
 
 export interface Plan {
@@ -76,11 +65,13 @@ export function plan(
   base: RoomRecord,
   event: RoomEvent | null,
   room: PlannedRoom,
-  planner: Planner,
+  lease: NodeLease,
+  now: number,
 ): Plan {
   const { known } = room;
-  const version = Math.max(base.version + 1, known.version + 1, Math.floor(planner.now));
-  const leaver = event === null || event.kind === 'join' ? undefined : event.connectionId;
+  const version = Math.max(base.version + 1, known.version + 1, Math.floor(now));
+  const joiner = event?.kind === 'join' ? event.member.connectionId : undefined;
+  const leaver = event?.kind === 'join' ? undefined : event?.connectionId;
   const isHeld = (id: string) => room.seats.has(id) && id !== leaver;
   // The record store has lost changes that the members here were told.
   const isBehind =
@@ -90,16 +81,19 @@ export function plan(
   const past = [...base.past];
   for (const member of base.members) {
     const { connectionId, node } = member;
-    const isHere = node === planner.lease || isHeld(connectionId);
+    const isHere = node === lease.id || isHeld(connectionId);
+    // A departure, or the outcome of an earlier join, could not be written.
     const isStale =
-      !room.seats.has(connectionId) && !planner.isJoining(connectionId) && connectionId !== leaver;
+      connectionId === joiner
+        ? !room.seats.has(connectionId)
+        : connectionId !== leaver && room.isStale(connectionId);
     // The store has lost a departure that the members here were told.
     const hasLeft =
       isBehind && room.unsettled === null && nodeOf(known, connectionId) === undefined;
-    const isReleased = room.releases.has(connectionId) || hasLeft;
-    if (!isReleased && !(isHere ? isStale : planner.isDead(node))) continue;
+    if (!hasLeft && !(isHere ? isStale : !lease.alive.has(node))) continue;
     // On this node, a later connection of the same device has already closed the earlier one.
-    if (!isHere && !isReleased) past.push({ ...member, until: base.version });
+    if (processOf(node) !== lease.processId && !hasLeft)
+      past.push({ ...member, until: base.version });
     state = transition(state, { kind: 'disconnect', connectionId }).room;
   }
 
@@ -110,7 +104,7 @@ export function plan(
     if (!isHeld(connectionId)) continue;
     if (state.members.some((other) => other.connectionId === connectionId)) continue;
     // If the store has lost changes, no other connection has taken the seat.
-    if (node === planner.lease && !isBehind) lost = true;
+    if (node === lease.id && !isBehind) lost = true;
     else if (
       !isReplaced(member, known.version, { ...state, past }) &&
       state.members.length < ROOM_SEATS
@@ -128,7 +122,7 @@ export function plan(
     devices: next.members.length === 0 ? null : next.devices,
     members: next.members.map((member) => {
       const node = isHeld(member.connectionId) ? undefined : nodeOf(from, member.connectionId);
-      return { ...member, node: node ?? planner.lease };
+      return { ...member, node: node ?? lease.id };
     }),
     past: pastAfter(from, next, until),
   });

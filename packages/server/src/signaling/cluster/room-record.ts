@@ -1,4 +1,4 @@
-// Defines and encodes the record of a room in a cluster: its state by room.ts, the node of each member, and a version.
+// Defines the record of a room in a cluster (its state by room.ts, the node of each member, a version), its text and its store.
 import { ROOM_SEATS } from '@couplet/protocol';
 import { emptyRoom, type Member, type PairedDevices, type RoomState } from '../room.js';
 
@@ -25,6 +25,35 @@ export interface RoomRecord extends RoomState {
    */
   readonly past: readonly PastMember[];
 }
+
+/** Keeps the records of all rooms. Rejects with `Unavailable` if it is unreachable; a change may then have been made. */
+export interface RoomRecordStore {
+  /** Resolves to the record, whose life is extended by some hours, or to {@link absentRecord}. */
+  read(roomId: string): Promise<RoomRecord>;
+  /**
+   * Writes `next` if the version is still `expected`; 0: if there is no record.
+   *
+   * @param deadline - of the lease, by the clock of the store: nothing is written after it
+   * @param isNew - whether no member is known: a full store refuses to create such a room
+   */
+  compareAndSet(
+    expected: number,
+    next: RoomRecord,
+    deadline: number,
+    isNew: boolean,
+  ): Promise<SetOutcome>;
+  /** The records of all rooms with members. */
+  list(): Promise<readonly RoomRecord[]>;
+}
+
+export type SetOutcome =
+  | { kind: 'set' }
+  /** The version differed; `record` is the present one. */
+  | { kind: 'conflict'; record: RoomRecord }
+  /** The deadline has passed. */
+  | { kind: 'late' }
+  /** There is no record, and no memory for one. Nothing was written. */
+  | { kind: 'full'; cause: unknown };
 
 /** Two devices of the pairing, and two others. */
 const MAX_PAST = 2 * ROOM_SEATS;

@@ -1,16 +1,14 @@
 // Runs tasks one after the other.
 import { Unavailable } from '../../base/failures.js';
 
-type Task = () => Promise<unknown> | unknown;
-
 /** Tasks that may wait in one queue; far more than two members of a room can cause. */
 const MAX_WAITING = 2000;
 
 export class SerialQueue {
-  readonly #tasks: Task[] = [];
+  readonly #tasks: (() => unknown)[] = [];
   readonly #onIdle: () => void;
   readonly #onError: (error: unknown) => void;
-  #busy = false;
+  busy = false;
 
   /**
    * @param onIdle - called when no task is left
@@ -21,19 +19,11 @@ export class SerialQueue {
     this.#onError = onError;
   }
 
-  get busy(): boolean {
-    return this.#busy;
-  }
-
-  /**
-   * Runs a task after the earlier ones; false if too many wait.
-   *
-   * @param isBounded - whether there is a limit; not needed for tasks with another bound, one for each connection or room
-   */
-  push(task: Task, isBounded = true): boolean {
+  /** Runs a task after the earlier ones; false if too many wait. Without a limit for tasks that have another bound. */
+  push(task: () => unknown, isBounded = true): boolean {
     if (isBounded && this.#tasks.length >= MAX_WAITING) return false;
     this.#tasks.push(task);
-    if (!this.#busy) void this.#work();
+    if (!this.busy) void this.#work();
     return true;
   }
 
@@ -44,30 +34,23 @@ export class SerialQueue {
    */
   run<T>(task: () => Promise<T>, isBounded = true): Promise<T> {
     return new Promise((resolve, reject) => {
-      const settled = async () => {
-        try {
-          resolve(await task());
-        } catch (error) {
-          reject(error);
-        }
-      };
+      // A synchronous error is an outcome, too.
+      const settled = () => Promise.resolve().then(task).then(resolve, reject);
       if (this.push(settled, isBounded)) return;
       reject(new Unavailable(new Error('too many tasks wait for this room')));
     });
   }
 
   async #work(): Promise<void> {
-    this.#busy = true;
+    this.busy = true;
     for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
       try {
-        // A synchronous task costs no turn.
-        const underWay = task();
-        if (underWay !== undefined) await underWay;
+        await task();
       } catch (error) {
         this.#onError(error);
       }
     }
-    this.#busy = false;
+    this.busy = false;
     this.#onIdle();
   }
 }

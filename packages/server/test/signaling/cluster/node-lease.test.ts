@@ -30,12 +30,10 @@ async function hold(cluster?: FakeCluster, shared?: FakeClock): Promise<Holder> 
     registry: link.leases,
     clock,
     ttlMs: TTL_MS,
-    events: {
-      answered: () => {},
-      away: () => events.push('away'),
-      regained: () => events.push('regained'),
-      failed: () => {},
-    },
+    onAnswer: () => {},
+    onAway: () => events.push('away'),
+    onRegained: () => events.push('regained'),
+    onError: () => {},
   });
   lease.hurry();
   await turns();
