@@ -83,11 +83,10 @@ export class FakeCluster {
           ),
       },
       leases: {
-        claim: (id, ttlMs) => call('claim', () => this.#lease(id, ttlMs)),
-        renew: (id, ttlMs) =>
-          call('renew', () => {
+        hold: (id, ttlMs, isNew) =>
+          call(isNew ? 'claim' : 'renew', () => {
             this.#expire();
-            return this.leases.has(id) ? this.#lease(id, ttlMs) : this.#leases(0);
+            return isNew || this.leases.has(id) ? this.#lease(id, ttlMs) : this.#leases(0);
           }),
         release: (id) => call('release', () => void this.leases.delete(id)),
       },

@@ -30,7 +30,6 @@ export class ClusterBackplane implements Backplane {
   readonly counters = newCounters();
   readonly lease: NodeLease;
   readonly #log: Logger;
-  readonly #store: RoomRecordStore;
   readonly #streams: NodeStreams;
   readonly #rooms: LocalRooms;
   readonly #frames: PeerFrames;
@@ -65,7 +64,6 @@ export class ClusterBackplane implements Backplane {
       this.#rooms.seats.get(from)?.room.endGeneration(generation);
     const streams = new NodeStreams({ lease, publisher, clock, counters, onLost, onError });
     this.#log = log;
-    this.#store = store;
     this.lease = lease;
     this.#streams = streams;
     this.#rooms = new LocalRooms({ store, lease, streams, connections, counters, clock, onError });
@@ -100,7 +98,7 @@ export class ClusterBackplane implements Backplane {
   }
 
   async rooms() {
-    const records = await this.#store.list();
+    const records = await this.#rooms.node.store.list();
     await this.lease.ask();
     // Members of dead nodes stay in the record until it is changed.
     const isAlive = ({ node }: { node: string }) => this.lease.alive.has(node);

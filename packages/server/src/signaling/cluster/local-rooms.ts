@@ -262,7 +262,6 @@ export class LocalRoom implements PlannedRoom {
     const isKnown = this.unsettled === null && this.seats.size > 0;
     let base = event === null ? null : isKnown ? this.known : absentRecord(roomId);
     let isFresh = false;
-    let isConfirmed = false;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       if (base === null) {
         base = await store.read(roomId);
@@ -276,12 +275,13 @@ export class LocalRoom implements PlannedRoom {
       const { id, deadline } = lease;
       const planned = plan(base, event, this, lease, clock.now());
       const { next, changed, lost } = planned;
-      if ((lost && !isConfirmed) || (!changed && !isFresh)) {
-        // A decision needs a fresh lease and a fresh record.
-        if (lost) await this.#askLeases();
-        isConfirmed = lost;
+      if (!changed && !isFresh) {
         base = null;
         continue;
+      }
+      if (lost) {
+        await this.#askLeases();
+        if (lease.id !== id) continue;
       }
       if (changed) {
         const isNew = event?.kind === 'join' && this.seats.size === 0 && base.version === 0;
@@ -342,27 +342,20 @@ export class LocalRoom implements PlannedRoom {
   }
 
   #tell(base: RoomRecord, planned: Plan, event: RoomEvent | null, lease: string): void {
-    const { reconciled, next, effects, changed } = planned;
+    const { next, gone, effects, changed } = planned;
     const { counters, streams } = this.#node;
     const joiner = event?.kind === 'join' ? event.member.connectionId : undefined;
     const leaver = event?.kind === 'join' ? undefined : event?.connectionId;
-    const isMember = (id: string) => this.seats.has(id) && id !== leaver;
-    const missed = catchUp(this.known, reconciled, isMember);
     for (const id of this.seats) {
       if (nodeOf(this.known, id) === lease) continue;
       counters[nodeOf(next, id) === undefined ? 'refusedReclaims' : 'reclaims'] += 1;
     }
-    // The subject of the event gets its effects with or without a seat.
-    const isHere = (id: string) => this.seats.has(id) || id === joiner || id === leaver;
-    const here = [...missed, ...effects.filter(({ to }) => isHere(to))];
-    const isThere = (id: string) => !isHere(id) && nodeOf(reconciled, id) !== undefined;
-    const there = catchUp(base, reconciled, isThere);
-    there.push(...effects.filter(({ to }) => isThere(to)));
-
+    const isOther = (id: string) => this.seats.has(id) && id !== joiner && id !== leaver;
+    const told = [...effects, ...catchUp(this.known, next, isOther, gone)];
     const uncertain = this.unsettled ?? [];
     this.unsettled = null;
     this.endedGeneration = null;
-    this.#adopt(next, here, joiner);
+    this.#adopt(next, told, joiner);
 
     // After a refused join, the nodes of the members check whether the seats are stale.
     const isRefused = joiner !== undefined && nodeOf(next, joiner) === undefined;
@@ -370,16 +363,11 @@ export class LocalRoom implements PlannedRoom {
     const nodes = [...base.members, ...next.members].map(({ node }) => node);
     const processes = new Set([...nodes, ...uncertain].map(processOf));
     processes.delete(this.#node.lease.processId);
-    const update = {
-      kind: 'update',
-      previous: base.version,
-      record: next,
-      effects: there,
-    } as const;
-    for (const processId of processes) streams.update(processId, update);
+    for (const processId of processes)
+      streams.update(processId, { kind: 'update', record: next, gone });
   }
 
-  async #apply({ record, previous, effects }: RoomUpdate): Promise<void> {
+  async #apply({ record, gone }: RoomUpdate): Promise<void> {
     const { lease } = this.#node;
     await lease.verdict();
     // While the lease is away, updates are dropped: all rooms are read when the store is reachable again.
@@ -390,12 +378,10 @@ export class LocalRoom implements PlannedRoom {
     if (record.members.some(isLost)) await this.#change(null);
     if (!this.matters || record.version <= this.known.version) return;
     const isHere = (id: string) => this.seats.has(id);
-    const mine = effects.filter(({ to }) => isHere(to));
-    const isTold = (id: string) => mine.some(({ to, kind }) => to === id && kind === 'close');
-    const isMissing = (id: string) => nodeOf(record, id) === undefined && !isTold(id);
+    // Another node removed it because the lease seemed to have ended; it may be claimed again.
+    const isMissing = (id: string) => nodeOf(record, id) === undefined && gone[id] !== 'replaced';
     if (this.unsettled !== null || [...this.seats].some(isMissing)) return this.reconcile();
-    const isNext = previous === this.known.version;
-    this.#adopt(record, isNext ? mine : catchUp(this.known, record, isHere));
+    this.#adopt(record, catchUp(this.known, record, isHere, gone));
   }
 
   /** Applies a departure only here; the record store is told when it is reachable. */

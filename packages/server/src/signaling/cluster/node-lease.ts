@@ -6,17 +6,15 @@ import type { Cancel, Clock } from '../../base/clock.js';
 
 /** Keeps the leases of all nodes, by its own clock. Every call rejects if it is unreachable. */
 export interface LeaseRegistry {
-  /** Adds a lease under a new id. */
-  claim(id: string, ttlMs: number): Promise<Leases>;
-  /** Extends a lease only if it has not expired. */
-  renew(id: string, ttlMs: number): Promise<Leases>;
+  /** Extends a lease if it has not expired, or adds a new one. */
+  hold(id: string, ttlMs: number, isNew: boolean): Promise<Leases>;
   release(id: string): Promise<void>;
 }
 
 export interface Leases {
   /** The ids of all valid leases. */
   readonly alive: readonly string[];
-  /** The expiry of the claimed or renewed lease, by the clock of the registry. */
+  /** The expiry of this lease, by the clock of the registry. */
   readonly deadline: number;
 }
 
@@ -167,7 +165,7 @@ export class NodeLease {
     const wall = this.#deps.clock.now();
     let leases: Leases;
     try {
-      leases = await this.#deps.registry[wasClaimed ? 'renew' : 'claim'](id, this.ttlMs);
+      leases = await this.#deps.registry.hold(id, this.ttlMs, !wasClaimed);
     } catch (error) {
       this.#deps.onError(error);
       if (!this.holds && this.state !== 'away' && !this.#stopped) {

@@ -2,11 +2,10 @@
 //
 //   items          := [FORMAT, process, stream, number of the first item, [item, …]]
 //   acknowledgment := [FORMAT, process, stream, number of the last item, whether the next item is missing]
-//   item           := frame [generation, from, to, length] | update [version, record, effects] | loss []
+//   item           := frame [generation, from, to, length] | update [record, gone] | loss []
 //
 // A frame is the text of a WebSocket message, unchanged; its length is in UTF-16 code units.
-import type { Effect } from '../room.js';
-import { decodeRecord, encodeRecord, type RoomRecord } from './room-record.js';
+import { decodeRecord, encodeRecord, type Gone, type RoomRecord } from './room-record.js';
 
 /** A frame for a connection of another node. */
 export interface Envelope {
@@ -21,11 +20,8 @@ export interface Envelope {
 /** A change of a room in which the receiver has members. */
 export interface RoomUpdate {
   readonly kind: 'update';
-  /** The version before the change, to which the effects apply. */
-  readonly previous: number;
   readonly record: RoomRecord;
-  /** The effects for the receiver's connections, in order. */
-  readonly effects: readonly Effect[];
+  readonly gone: Gone;
 }
 
 /** First item of a stream that replaces another, whose updates may be lost. */
@@ -56,7 +52,7 @@ export interface Acknowledgment extends Numbered {
 }
 
 /** To be changed with every incompatible change. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 export interface EncodedItem {
   readonly item: Item;
@@ -72,7 +68,7 @@ export function encodeItem(item: Item): EncodedItem {
 function headOf(item: Item): Head {
   if (item.kind === 'loss') return [];
   if (item.kind === 'frame') return [item.generation, item.from, item.to, item.frame.length];
-  return [item.previous, encodeRecord(item.record), item.effects];
+  return [encodeRecord(item.record), item.gone];
 }
 
 export function encodeBatch(
@@ -90,7 +86,7 @@ export const encodeAcknowledgment = (it: Acknowledgment): string =>
 type Head =
   | []
   | [generation: number, from: string, to: string, length: number]
-  | [previous: number, record: string, effects: readonly Effect[]];
+  | [record: string, gone: Gone];
 
 type Line = [format: number, processId: string, stream: number, number: number, boolean | Head[]];
 
@@ -104,9 +100,9 @@ export function decodeMessage(text: string): Batch | Acknowledgment | undefined 
     if (typeof rest === 'boolean') return { processId, stream, number, isGap: rest };
     const items = rest.map((head): Item => {
       if (head.length === 0) return { kind: 'loss' };
-      if (head.length === 3) {
-        const [previous, record, effects] = head;
-        return { kind: 'update', previous, record: decodeRecord(record), effects };
+      if (head.length === 2) {
+        const [record, gone] = head;
+        return { kind: 'update', record: decodeRecord(record), gone };
       }
       const [generation, from, to, length] = head;
       const start = end + 1;

@@ -8,7 +8,7 @@ import type { NodeChannel } from '../../redis/node-channel.js';
 import type { LocalConnections } from '../backplane.js';
 import { ClusterBackplane } from './backplane.js';
 import { ROUND_MS } from './local-rooms.js';
-import type { LeaseRegistry, Leases } from './node-lease.js';
+import type { LeaseRegistry } from './node-lease.js';
 import {
   absentRecord,
   decodeRecord,
@@ -145,18 +145,17 @@ function redisRecordStore(redis: Redis, prefix: string): RoomRecordStore {
 
 function redisLeases(redis: Redis, prefix: string, channel: NodeChannel): LeaseRegistry {
   const key = `${prefix}{leases}`;
-  const ask = async (id: string, ttlMs: number, how: 'claim' | 'renew'): Promise<Leases> => {
-    const reply = await redis.run(leaseScript, [key], [id, String(ttlMs), how]);
-    const [deadline, ...alive] = reply as [string, ...string[]];
-    return { alive, deadline: Number(deadline) };
-  };
   return {
-    async claim(id, ttlMs) {
+    async hold(id, ttlMs, isNew) {
       // Messages to a node without a subscription would be lost.
-      if (!(await channel.ready(PATIENCE_MS))) throw new Unavailable(new Error('no channel'));
-      return ask(id, ttlMs, 'claim');
+      if (isNew && !(await channel.ready(PATIENCE_MS))) {
+        throw new Unavailable(new Error('no channel'));
+      }
+      const args = [id, String(ttlMs), isNew ? 'claim' : 'renew'];
+      const reply = await redis.run(leaseScript, [key], args);
+      const [deadline, ...alive] = reply as [string, ...string[]];
+      return { alive, deadline: Number(deadline) };
     },
-    renew: (id, ttlMs) => ask(id, ttlMs, 'renew'),
     release: async (id) => void (await redis.command(key, ['ZREM', key, id])),
   };
 }

@@ -22,6 +22,7 @@ import {
 import { type NodeLease, processOf } from './node-lease.js';
 import {
   encodeRecord,
+  type Gone,
   haveSameMembers,
   isReplaced,
   nodeOf,
@@ -50,12 +51,11 @@ export interface PlannedRoom {
 }
 
 export interface Plan {
-  /** The record before the event. */
-  readonly reconciled: RoomRecord;
   readonly next: RoomRecord;
-  /** Effects of the event alone. */
+  readonly gone: Gone;
+  /** The effects on the connection that joins or leaves. Other members are told by {@link catchUp}. */
   readonly effects: readonly Effect[];
-  /** Whether to write `next`. */
+  /** Whether to write `next`; also to confirm that a seat is lost. */
   readonly changed: boolean;
   /** Whether a seat under the present lease is gone, by a take-over or the end of the lease. */
   readonly lost: boolean;
@@ -144,9 +144,17 @@ export function plan(
   const next = recordOf(after, reconciled, version);
   // A store that lost its last changes is written again, which also updates the nodes of the members.
   const isSame = encodeRecord({ ...next, version: base.version }) === encodeRecord(base);
-  const changed = room.unsettled !== null || isBehind || !isSame;
-  const { version: present } = changed ? next : base;
-  return { reconciled, next: { ...next, version: present }, effects, changed, lost };
+  const changed = room.unsettled !== null || isBehind || lost || !isSame;
+  const gone: Record<string, 'left' | 'replaced'> = {};
+  for (const { kind, to } of effects) if (kind === 'close') gone[to] = 'replaced';
+  if (leaver !== undefined && event?.kind !== 'disconnect') gone[leaver] = 'left';
+  return {
+    next: changed ? next : { ...next, version: base.version },
+    gone,
+    effects: effects.filter(({ to }) => to === joiner || to === leaver),
+    changed,
+    lost,
+  };
 }
 
 function apply(state: RoomState, event: RoomEvent | null): Transition {
@@ -163,9 +171,9 @@ function apply(state: RoomState, event: RoomEvent | null): Transition {
  *
  *   known │ now                             │ told
  *   ──────┼─────────────────────────────────┼──────────────────────────────────────
- *   seat  │ none, its device joined again   │ close 4001
+ *   seat  │ none, replaced                  │ close 4001
  *   seat  │ none                            │ close 1013, so the client joins again
- *   peer  │ none                            │ peer_disconnected
+ *   peer  │ none                            │ peer_disconnected, or peer_left
  *   none  │ peer                            │ room_ready
  *   peer  │ another, or another generation  │ peer_disconnected, room_ready
  *   peer  │ the same, roles changed         │ room_ready
@@ -176,12 +184,14 @@ export function catchUp(
   known: RoomRecord,
   now: RoomRecord,
   isLocal: (connectionId: string) => boolean,
+  gone: Gone = {},
 ): Effect[] {
   return known.members.flatMap((member): Effect[] => {
     const { connectionId: to } = member;
     if (!isLocal(to)) return [];
-    if (nodeOf(now, to) !== undefined) return peerEffects(known, now, to);
-    const reason = isReplaced(member, known.version, now) ? 'replaced' : 'try_again_later';
+    if (nodeOf(now, to) !== undefined) return peerEffects(known, now, to, gone);
+    const isTaken = gone[to] === 'replaced' || isReplaced(member, known.version, now);
+    const reason = isTaken ? 'replaced' : 'try_again_later';
     return [
       { kind: 'seat', to, seat: null },
       { kind: 'close', to, reason },
@@ -189,7 +199,7 @@ export function catchUp(
   });
 }
 
-function peerEffects(known: RoomRecord, now: RoomRecord, to: string): Effect[] {
+function peerEffects(known: RoomRecord, now: RoomRecord, to: string, gone: Gone): Effect[] {
   const before = peerOf(known, to);
   const after = peerOf(now, to);
   const seat = seatOf(now, to);
@@ -199,7 +209,9 @@ function peerEffects(known: RoomRecord, now: RoomRecord, to: string): Effect[] {
     before?.connectionId === after?.connectionId &&
     (after === undefined || known.generation === now.generation);
   if (!isSamePeer) {
-    return [seat, ...(before === undefined ? [] : [tellPeer(to, 'disconnect')]), ...ready];
+    const hasLeft = before !== undefined && gone[before.connectionId] === 'left';
+    const left = before && [tellPeer(to, hasLeft ? 'leave' : 'disconnect')];
+    return [seat, ...(left ?? []), ...ready];
   }
   if (after !== undefined && isInitiator(known, to) !== isInitiator(now, to)) {
     return [seat, ...ready];

@@ -55,6 +55,9 @@ export type SetOutcome =
   /** There is no record, and no memory for one. Nothing was written. */
   | { kind: 'full'; cause: unknown };
 
+/** How a change removed members, by connection, if not because their connection has ended. */
+export type Gone = Readonly<Record<string, 'left' | 'replaced'>>;
+
 /** Two devices of the pairing, and two others. */
 const MAX_PAST = 2 * ROOM_SEATS;
 

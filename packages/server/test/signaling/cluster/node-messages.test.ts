@@ -58,24 +58,8 @@ const item: fc.Arbitrary<Item> = fc.oneof(
   }),
   fc.record({
     kind: fc.constant('update' as const),
-    previous: version,
     record,
-    effects: fc.array(
-      fc.oneof(
-        fc.record({
-          kind: fc.constant('send' as const),
-          to: id,
-          message: fc.record({ type: fc.constant('peer_left' as const), message: text }),
-        }),
-        fc.record({
-          kind: fc.constant('seat' as const),
-          to: id,
-          seat: fc.option(
-            fc.record({ roomId: text, peerId: fc.option(id), pairedDevice: fc.option(text) }),
-          ),
-        }),
-      ),
-    ),
+    gone: fc.dictionary(id, fc.constantFrom('left' as const, 'replaced' as const)),
   }),
 );
 
@@ -108,7 +92,7 @@ test('a message in another format, or an incomplete one, is rejected', () => {
   const whole = encodeBatch({ processId: 'p', stream: 1, number: 1 }, [
     encodeItem({ kind: 'frame', to: 'a', from: 'b', generation: 1, frame: 'whatever' }),
   ]);
-  const ofOthers = ['p|1|1|0\nf1|1|a|b\nx', 'p|1|1|a', '[3,"p",1,1,[]]\n', '[2,"p",1,1]\n'];
+  const ofOthers = ['p|1|1|0\nf1|1|a|b\nx', 'p|1|1|a', '[2,"p",1,1,[]]\n', '[3,"p",1,1]\n'];
   for (const wrong of ['', 'x', '\n', 'null\n', '{}\n', ...ofOthers]) {
     expect(decodeMessage(wrong), wrong).toBeUndefined();
   }
