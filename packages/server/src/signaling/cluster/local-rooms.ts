@@ -305,17 +305,14 @@ export class LocalRoom implements PlannedRoom {
           continue;
         }
       }
-      if (!lease.acts || lease.id !== id) {
-        await lease.verdict();
-        if (lease.state !== 'valid' || lease.id !== id) {
-          // Other nodes may treat the lease as expired, so members are told after a write under a new lease.
-          this.#unsettle(...base.members, ...next.members);
-          if (event === null || event.kind === 'join') {
-            base = next;
-            isFresh = false;
-            continue;
-          }
-        }
+      await lease.verdict();
+      const isHeld = lease.state === 'valid' && lease.id === id;
+      if (!isHeld && (event === null || event.kind === 'join')) {
+        // Other nodes may treat the lease as expired, so members are told after a write under a new lease.
+        this.#unsettle(...base.members, ...next.members);
+        base = next;
+        isFresh = false;
+        continue;
       }
       this.#tell(base, planned, event, id);
       return next;

@@ -2,10 +2,10 @@
 //
 //   items          := [FORMAT, process, stream, number of the first item, [item, …]]
 //   acknowledgment := [FORMAT, process, stream, number of the last item, whether the next item is missing]
-//   item           := frame [generation, from, to, length] | update [record, gone] | loss []
+//   item           := frame [generation, from, to, length] | update or loss, as in memory
 //
 // A frame is the text of a WebSocket message, unchanged; its length is in UTF-16 code units.
-import { decodeRecord, encodeRecord, type Gone, type RoomRecord } from './room-record.js';
+import type { Gone, RoomRecord } from './room-record.js';
 
 /** A frame for a connection of another node. */
 export interface Envelope {
@@ -61,14 +61,9 @@ export interface EncodedItem {
 }
 
 export function encodeItem(item: Item): EncodedItem {
-  const body = item.kind === 'frame' ? item.frame : '';
-  return { item, head: JSON.stringify(headOf(item)), body };
-}
-
-function headOf(item: Item): Head {
-  if (item.kind === 'loss') return [];
-  if (item.kind === 'frame') return [item.generation, item.from, item.to, item.frame.length];
-  return [encodeRecord(item.record), item.gone];
+  if (item.kind !== 'frame') return { item, head: JSON.stringify(item), body: '' };
+  const { generation, from, to, frame } = item;
+  return { item, head: JSON.stringify([generation, from, to, frame.length]), body: frame };
 }
 
 export function encodeBatch(
@@ -83,10 +78,7 @@ export function encodeBatch(
 export const encodeAcknowledgment = (it: Acknowledgment): string =>
   `${JSON.stringify([FORMAT, it.processId, it.stream, it.number, it.isGap])}\n`;
 
-type Head =
-  | []
-  | [generation: number, from: string, to: string, length: number]
-  | [record: string, gone: Gone];
+type Head = [generation: number, from: string, to: string, length: number] | RoomUpdate | Loss;
 
 type Line = [format: number, processId: string, stream: number, number: number, boolean | Head[]];
 
@@ -99,11 +91,7 @@ export function decodeMessage(text: string): Batch | Acknowledgment | undefined 
     if (format !== FORMAT) return undefined;
     if (typeof rest === 'boolean') return { processId, stream, number, isGap: rest };
     const items = rest.map((head): Item => {
-      if (head.length === 0) return { kind: 'loss' };
-      if (head.length === 2) {
-        const [record, gone] = head;
-        return { kind: 'update', record: decodeRecord(record), gone };
-      }
+      if ('kind' in head) return head;
       const [generation, from, to, length] = head;
       const start = end + 1;
       end += length;
