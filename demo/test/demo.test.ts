@@ -75,6 +75,32 @@ describeWith(['chromium'], 'the demo page', () => {
     expect(await refused.page.evaluate(() => String(getSelection()))).toBe(other.link);
   }, 60_000);
 
+  test('on localhost, the link has an address that a phone can open', async () => {
+    const { url } = await startSite();
+    const lan = 'http://192.168.1.10:8080';
+    const host = await visit(browser, url, {
+      prepare: (page) =>
+        page.route('**/demo/lan-origins', (route) => route.fulfill({ json: [lan] })),
+    });
+    const { code } = await makeInvite(host);
+    const link = host.page.getByLabel('or open this link there');
+    await expect.poll(() => link.inputValue()).toBe(`${lan}/demo/#code=${code.replace(' ', '')}`);
+  }, 60_000);
+
+  test('the link is shared if the browser has a menu for it', async () => {
+    const { url } = await startSite();
+    const shared: unknown[] = [];
+    const host = await visit(browser, url, {
+      prepare: async (page) => {
+        await page.exposeFunction('noteShared', (data: unknown) => void shared.push(data));
+        await page.addInitScript('navigator.share = (data) => noteShared(data)');
+      },
+    });
+    const { link } = await makeInvite(host);
+    await host.button('Share').click();
+    await expect.poll(() => shared).toEqual([{ title: 'Couplet', url: link }]);
+  }, 60_000);
+
   test('a file of 5 MB arrives intact, and both sides show its checksum', async () => {
     const { url } = await startSite();
     const [host, guest] = await meet(browser, url);

@@ -1,4 +1,5 @@
 // Builds the Fastify app from the configuration: the composition root, and the only file that imports from every folder.
+import type { Server as TlsServer } from 'node:tls';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { type Cancel, type Clock, systemClock } from './base/clock.js';
 import { SERVER_NAME, VERSION } from './base/version.js';
@@ -11,6 +12,7 @@ import { handleClientError, handleError, sendError } from './http/errors.js';
 import { healthRoutes } from './http/health.js';
 import { hostRule } from './http/hosts.js';
 import { acceptOnlyJson } from './http/json-body.js';
+import { lanOrigins } from './http/lan-addresses.js';
 import { Lifecycle } from './http/lifecycle.js';
 import { metricsRoute } from './http/metrics-route.js';
 import { describeRoutes } from './http/openapi.js';
@@ -56,6 +58,8 @@ export interface AppDeps {
    * `failedGuesses`, this process counts the limits of guesses and requests alone, even with `REDIS_URL`.
    */
   store?: PairingStore;
+  /** A server that also accepts connections for this app, by TLS. The caller lets it listen; the app closes it. */
+  tlsServer?: TlsServer;
   /** Folder of the built /client.js and /demo; by default, the folder in this package. */
   publicFolder?: string;
 }
@@ -166,8 +170,10 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     // The demo needs the rooms API.
     demo: config.demo && store !== undefined,
     joinCodeDigits: config.joinCodeDigits,
+    lanOrigins: () => [...lanOrigins('https', deps.tlsServer), ...lanOrigins('http', app.server)],
     log: appLog,
   });
+  if (deps.tlsServer) joinTls(app, deps.tlsServer);
   const directory = {
     find: async (roomId: string) => store?.findRoom(roomId, clock.now()),
     prove: async (roomId: string, deviceId: string) => store?.prove(roomId, deviceId),
@@ -202,6 +208,14 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   });
   app.addHook('onClose', async () => cancelCutOff());
   return app;
+}
+
+/** Passes the decrypted connections to the server of the app, which then treats them like its own. */
+function joinTls(app: FastifyInstance, tlsServer: TlsServer): void {
+  tlsServer.on('secureConnection', (socket) => app.server.emit('connection', socket));
+  app.addHook('preClose', async () => {
+    tlsServer.close();
+  });
 }
 
 /** Adds the limits as metrics, so that alerts need no copy of the settings. */

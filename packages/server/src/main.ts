@@ -1,10 +1,15 @@
 #!/usr/bin/env node
 // Implements the command `couplet`: arguments, environment, signals and exit codes. The only file that uses `process`.
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import type { Server } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { buildApp } from './app.js';
 import { systemClock } from './base/clock.js';
 import { VERSION } from './base/version.js';
+import { lanAddresses } from './http/lan-addresses.js';
 import type { MigrateOptions } from './migrate.js';
 import { LogOutput } from './observability/log-output.js';
 import { createLogger } from './observability/logger.js';
@@ -27,6 +32,8 @@ Options:
   --host A    address to listen on, instead of HOST
   --db FILE   database file, instead of SQLITE_DB_PATH; turns the rooms API on
   --sqlite    turn the rooms API on if USE_SQLITE is not set
+  --https     also serve HTTPS, on the next port after PORT, with a certificate made for this machine: for development
+              with phones in the same network, whose browsers give pages a camera only over HTTPS
   --finish    with --redis-layout: also delete the old keys; stop all nodes of the older version first
   --help      show this help
   --version   show the version
@@ -51,12 +58,18 @@ async function main(): Promise<void> {
   return run(parseConfig(environment(options)), {
     isOldLayout: options['redis-layout'],
     isFinal: options.finish,
+    isHttps: options.https,
   });
+}
+
+interface ServeOptions {
+  /** Whether to serve HTTPS too. */
+  isHttps: boolean;
 }
 
 const COMMANDS: Record<
   string,
-  ((config: Config, options: MigrateOptions) => Promise<void>) | undefined
+  ((config: Config, options: MigrateOptions & ServeOptions) => Promise<void>) | undefined
 > = {
   __proto__: null as never,
   serve,
@@ -83,6 +96,7 @@ function parseArguments() {
         db: { type: 'string' },
         sqlite: { type: 'boolean', default: false },
         'redis-layout': { type: 'boolean', default: false },
+        https: { type: 'boolean', default: false },
         finish: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
         version: { type: 'boolean', short: 'v', default: false },
@@ -150,7 +164,7 @@ async function examine(args: readonly string[]): Promise<void> {
   }
 }
 
-async function serve(config: Config): Promise<void> {
+async function serve(config: Config, { isHttps }: ServeOptions): Promise<void> {
   // Access to `process.stdout` also makes a pipe non-blocking, so that a slow reader delays the log but not the server.
   const { fd, isTTY } = process.stdout;
   const output = new LogOutput(
@@ -164,7 +178,8 @@ async function serve(config: Config): Promise<void> {
     log.flush();
     output.flush();
   });
-  const app = await buildApp(config, { log });
+  const tlsServer = isHttps ? await developmentServer(config) : undefined;
+  const app = await buildApp(config, { log, ...(tlsServer ? { tlsServer } : {}) });
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
     // A second signal of either kind ends the process at once.
@@ -195,6 +210,23 @@ async function serve(config: Config): Promise<void> {
   await listening.catch((error: unknown) => {
     throw new ListenFault(error);
   });
+  if (tlsServer === undefined) return;
+  const { port } = app.server.address() as AddressInfo;
+  tlsServer.listen(config.port === 0 ? 0 : port + 1, config.host);
+  await once(tlsServer, 'listening').catch((error: unknown) => {
+    throw new ListenFault(error);
+  });
+  const tls = tlsServer.address() as AddressInfo;
+  log.info(`listening on https://${config.host}:${tls.port}`);
+}
+
+/** The modules are loaded here because only development needs them. */
+async function developmentServer(config: Config): Promise<Server> {
+  const { createServer } = await import('node:tls');
+  const { developmentCertificate } = await import('./http/development-certificate.js');
+  const file = join(dirname(config.sqliteDbPath), 'development-certificate.pem');
+  const pem = developmentCertificate(file, lanAddresses(config.host));
+  return createServer({ key: pem, cert: pem });
 }
 
 main().catch((error: unknown) => {

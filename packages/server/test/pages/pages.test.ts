@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serverForTest, startServer, temporaryFolder } from '@couplet/testkit/server';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import WebSocket from 'ws';
 import type { AppDeps } from '../../src/app.js';
 import { captureLog } from '../support/captured-log.js';
@@ -163,6 +163,20 @@ describe('/demo/', () => {
     const url = await start({ USE_SQLITE: '0' });
     expect((await fetch(`${url}/demo/`)).status).toBe(404);
     expect(await front(url)).not.toContain('demo');
+  });
+
+  test('tells the addresses of this machine only to itself', async () => {
+    const server = await startServer({}, { publicFolder: built });
+    onTestFinished(() => server.close());
+    const ask = async (headers: Record<string, string> = {}) =>
+      (await fetch(`${server.url}/demo/lan-origins`, { headers })).json();
+    // A server that listens on loopback has no other address.
+    expect(await ask()).toEqual([]);
+    const bound = { address: '192.168.1.10', family: 'IPv4', port: 8080 };
+    vi.spyOn(server.app.server, 'address').mockReturnValue(bound);
+    expect(await ask()).toEqual(['http://192.168.1.10:8080']);
+    expect(await ask({ 'x-forwarded-for': '203.0.113.9' })).toEqual([]);
+    expect(await ask({ origin: 'https://other.example' })).toEqual([]);
   });
 
   test('GET / has a link to it', async () => {
