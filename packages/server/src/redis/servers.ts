@@ -36,8 +36,11 @@ export async function send(
   if (over?.status !== 'ready') throw new Error('Redis is not connected');
   if (over.commandQueue.length >= MAX_UNANSWERED) throw new Error('too many commands await Redis');
   const { stream } = over;
-  stream.cork();
-  setImmediate(() => stream.uncork());
+  // Not once for each command: then the count would stay above zero while every turn sends commands.
+  if (stream.writableCorked === 0) {
+    stream.cork();
+    setImmediate(() => stream.uncork());
+  }
   return over.call(name, args);
 }
 

@@ -94,6 +94,21 @@ describeWith(['redis-server'], 'a single Redis', () => {
     expect(await set(redis)).toBe('value');
   });
 
+  test('a command is sent in its turn, even if every turn sends another one', async () => {
+    const redis = await openRedis(server.url);
+    let isOver = false;
+    const keepSending = () => {
+      if (isOver) return;
+      setImmediate(keepSending);
+      set(redis).catch(() => {});
+    };
+    onTestFinished(() => {
+      isOver = true;
+    });
+    keepSending();
+    expect(await set(redis)).toBe('value');
+  });
+
   test('a full server refuses a script before its first line, with Unavailable', async () => {
     const redis = await openRedis(server.url);
     await server.admin('CONFIG', 'SET', 'maxmemory', '1');
