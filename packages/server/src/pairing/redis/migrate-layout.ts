@@ -41,25 +41,22 @@ export async function copyOldLayout(
   /** Reads the old keys of a kind. */
   async function* read(
     letter: string,
-    rowOf: (key: string, id: string, tag: string) => Promise<ImportedRow | undefined>,
+    rowOf: (key: string, id: string) => Promise<ImportedRow | undefined>,
   ) {
     for await (const keys of redis.scan(`${prefix}{${letter}[0-9]*`)) {
-      const rows = keys.map((key) => {
-        const end = key.indexOf('}', prefix.length) + 1;
-        const id = key.slice(end);
-        return id === 'index' ? undefined : rowOf(key, id, key.slice(0, end));
-      });
+      const found = keys.map((key) => ({ key, id: key.replace(/^.*\}/, '') }));
+      const rows = found.map(({ key, id }) => (id === 'index' ? undefined : rowOf(key, id)));
       yield (await Promise.all(rows)).filter((row) => row !== undefined);
     }
   }
   const sources = {
-    room: read('r', async (key, id, tag) => {
+    room: read('r', async (key, id) => {
       const text = await ask('GET', key);
       if (!text) return undefined;
       const [client1, client2, secret1, secret2, proved = 0] = JSON.parse(text) as OldRoom;
       const [proved1, proved2] = [proved & 1 || null, proved & 2 ? 1 : null];
       const row = { client1, client2, secret1, secret2, proved1, proved2 };
-      const usedAt = Number(await ask('ZSCORE', `${tag}index`, id));
+      const usedAt = Number(await ask('ZSCORE', key.replace(/[^}]*$/, 'index'), id));
       return { id, row, usedAt, note: key.slice(prefix.length) };
     }),
     pending: read('p', async (key, id) => {

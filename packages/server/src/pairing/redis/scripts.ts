@@ -5,7 +5,6 @@ import { MAX_SKEW_MS } from '../../base/clock.js';
 import { MOST_BEYOND } from '../../limits/penalties.js';
 import { HOUR_MS } from '../../limits/quota.js';
 import { defineScript, type Redis, type Script, type ScriptFlag } from '../../redis/client.js';
-import type { GUESSES, GuessRequest } from '../guesses.js';
 import type { Acceptance, NewPending, StoreLimits } from '../store.js';
 import type { ImportedRow, ImportKind } from './import-rows.js';
 
@@ -17,13 +16,6 @@ export interface StoreBudgets {
   readonly keyedPerHour: number;
   /** Maximum of failed guesses per minute, all addresses together. */
   readonly ceiling: number;
-}
-
-/** Arguments of every script, which `common.lua` explains. Lua does not see those that are undefined. */
-export interface CommonArguments {
-  once?: { id: string; fingerprint: string; keptMs: number; maxRecords: number } | undefined;
-  budget?: (StoreBudgets & { origin: string }) | undefined;
-  guess?: (typeof GUESSES)[GuessRequest] | undefined;
 }
 
 interface Operation<Arguments> extends Script {
@@ -87,11 +79,11 @@ export function scriptRunner(redis: Redis, prefix: string, isTimeGiven = false) 
   /** @param isPromise - whether the writes must reach the replicas before the request is answered */
   return <Name extends ScriptName>(
     name: Name,
-    args: ArgumentsOf<Name> & CommonArguments,
+    args: ArgumentsOf<Name>,
     now = 0,
     isPromise = true,
   ): Promise<unknown> => {
-    const text = JSON.stringify({ ...args, now: isTimeGiven ? now : undefined });
+    const text = JSON.stringify(Object.assign({ now: isTimeGiven ? now : undefined }, args));
     return redis[isPromise ? 'write' : 'run'](scripts[name], keys, [text]);
   };
 }

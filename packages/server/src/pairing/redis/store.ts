@@ -107,7 +107,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     isPromise = true,
   ): Promise<Outcome | KeyReused> => {
     const isCharged = budgets !== undefined && address !== undefined;
-    const common: scripts.CommonArguments = {
+    const common = {
       once: once && {
         id: scripts.hashOf(`key ${once.key}`),
         fingerprint: once.fingerprint,
