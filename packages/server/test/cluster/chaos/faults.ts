@@ -1,9 +1,10 @@
 // Causes a fault, and records its beginning and its end.
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '@couplet/testkit/eventually';
 import { crowd } from './crowd.js';
 import { ENGINE_FAULTS, type EngineFault, type History } from './history.js';
-import type { Engine } from './redis.js';
+import { type Engine, SETTLED_MS } from './redis.js';
 import type { Strike } from './schedule.js';
 import type { ServerNode } from './server-node.js';
 import type { World } from './world.js';
@@ -74,8 +75,9 @@ async function hurt(
   engine: Engine,
 ): Promise<void> {
   const masters = await engine.masters();
+  // An administrative connection has timeouts, which a busy machine may exceed.
   const all = (...command: string[]) =>
-    Promise.all(masters.map((master) => master.admin(...command)));
+    Promise.all(masters.map((master) => eventually(() => master.admin(...command), SETTLED_MS)));
   switch (fault.what) {
     case 'redis-pause':
       for (const master of masters) master.pause();

@@ -15,7 +15,7 @@ export const REPLICAS_ACK = 1;
 /** An answered write is in the file, so a server that is killed and started again has it. */
 const DURABLE = ['appendonly yes', 'appendfsync always', 'repl-diskless-sync-delay 0'];
 /** Time in which everything is as before a fault, on a busy machine. */
-const SETTLED_MS = 30_000;
+export const SETTLED_MS = 30_000;
 /** The silence that counts as the death of a master: short for a deliberate failover, and only then. */
 const DEATH_MS = { prompt: 1000, never: 60_000 };
 const MASTERS = 3;
