@@ -55,7 +55,7 @@ export interface Plan {
   readonly gone: Gone;
   /** The effects on the connection that joins or leaves. Other members are told by {@link catchUp}. */
   readonly effects: readonly Effect[];
-  /** Whether to write `next`; also to confirm that a seat is lost. */
+  /** Whether to write `next`. */
   readonly changed: boolean;
   /** Whether a seat under the present lease is gone, by a take-over or the end of the lease. */
   readonly lost: boolean;
@@ -144,14 +144,16 @@ export function plan(
   const next = recordOf(after, reconciled, version);
   // A store that lost its last changes is written again, which also updates the nodes of the members.
   const isSame = encodeRecord({ ...next, version: base.version }) === encodeRecord(base);
-  const changed = room.unsettled !== null || isBehind || lost || !isSame;
+  const changed = room.unsettled !== null || isBehind || !isSame;
   const gone: Record<string, 'left' | 'replaced'> = {};
   for (const { kind, to } of effects) if (kind === 'close') gone[to] = 'replaced';
   if (leaver !== undefined && event?.kind !== 'disconnect') gone[leaver] = 'left';
+  // A member that joins again may have missed that its peer has gone.
+  const missed = catchUp(known, reconciled, (id) => id === joiner && room.seats.has(id));
   return {
     next: changed ? next : { ...next, version: base.version },
     gone,
-    effects: effects.filter(({ to }) => to === joiner || to === leaver),
+    effects: [...missed, ...effects.filter(({ to }) => to === joiner || to === leaver)],
     changed,
     lost,
   };

@@ -85,6 +85,15 @@ describe('a lost update', () => {
     expect(first.backplane.counters.gaps).toBe(1);
   });
 
+  test('is told before the answer to a repeated join', async () => {
+    const { connections, world, first, pair, join } = await twoNodes();
+    await pair('a', 'b');
+    first.link.receive = () => {};
+    await world.backplaneOf('b').depart('r', 'b', 'leave');
+    await join('a');
+    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_joined initiator']);
+  });
+
   test('is replaced by a read after the next subscription', async () => {
     const { connections, world, first, pair, join } = await twoNodes();
     await pair('a', 'b');
