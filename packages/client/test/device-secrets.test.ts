@@ -104,19 +104,6 @@ test('a purge sends the secrets of its own pairings and of the given sessions', 
   expect(own).not.toHaveProperty('roomsKept');
 });
 
-test('an invite is canceled with its secret', async () => {
-  const { couplet } = device();
-  const invite = await couplet.invite();
-  invite.cancel();
-  await expect(invite.accepted).rejects.toMatchObject({ code: 'aborted' });
-  await expect
-    .poll(async () => {
-      const body = { joinid: invite.code, client2: 'b' };
-      return (await call(server.url, 'POST', '/api/rooms/accept', body)).status;
-    })
-    .toBe(404);
-});
-
 test('a server without secrets works as before', async () => {
   const [host, guest] = [device({ fetch: toOldServer }), device({ fetch: toOldServer })];
   const [hosted, joined] = await pair(host.couplet, guest.couplet);

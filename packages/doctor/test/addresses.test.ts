@@ -6,14 +6,6 @@ import { siteAt } from '../src/site.js';
 import { decode, encode, errorOf, readXorAddress, xorAddress } from '../src/stun-message.js';
 
 describe('the server', () => {
-  test.each([
-    ['https://chat.example.org', 'https://chat.example.org', 'chat.example.org', 443],
-    ['http://localhost:8080/', 'http://localhost:8080', 'localhost', 8080],
-    ['http://[::1]:8080/a/b/', 'http://[::1]:8080/a/b', '::1', 8080],
-  ])('%s', (given, base, host, port) => {
-    expect(siteAt(given)).toMatchObject({ base, server: { host, port } });
-  });
-
   test('each run has its own test devices', () => {
     const all = [siteAt('http://x'), siteAt('http://x')].flatMap(({ devices }) => devices);
     expect(new Set(all).size).toBe(4);

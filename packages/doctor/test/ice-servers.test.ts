@@ -7,7 +7,7 @@ import { makeCertificate } from '@couplet/testkit/certificate';
 import { describeWith } from '@couplet/testkit/components';
 import { type Coturn, freePort } from '@couplet/testkit/coturn';
 import { startServer, temporaryFolder } from '@couplet/testkit/server';
-import { connect, coturn, minted, SECRET } from '@couplet/testkit/turn-fixture';
+import { coturn, SECRET } from '@couplet/testkit/turn-fixture';
 import { expect, onTestFinished, test } from 'vitest';
 import { examine, failure, textReport } from './examination.js';
 
@@ -187,17 +187,5 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     expect(of('stun-binding', tls)).toMatchObject(
       failure(new RegExp(`expired on ${since}$`), /^Renew it/),
     );
-  });
-
-  test('a reached quota, and no free relay port', async () => {
-    const conf = (text: string) => text.replace(/^total-quota=.*$/m, 'total-quota=1');
-    const full = await coturn({ args, conf });
-    const port = String(await freePort());
-    const narrow = await coturn({ args, env: { TURN_MIN_PORT: port, TURN_MAX_PORT: port } });
-    for (const turn of [full, narrow]) await (await connect(turn, minted())).allocate();
-    const [one, other] = [urlsOf(full).udp, urlsOf(narrow).udp];
-    const { of } = await examine(await handingOut([one, other]));
-    expect(of('allocation', one)).toMatchObject(failure(/486: a quota/, /total-quota/));
-    expect(of('allocation', other)).toMatchObject(failure(/508: no relay port/, /TURN_MAX_PORT/));
   });
 });

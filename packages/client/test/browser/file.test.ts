@@ -39,6 +39,7 @@ describeWith(['chromium'], 'a file of 100 MB', () => {
     expect(received).toMatchObject({ bytes: FILE_BYTES, hash: sent.hash, inOrder: true });
     expect(sent.mostBuffered).toBeLessThanOrEqual(DRAINED_BYTES + sent.messageBytes);
     expect(sent.mostBuffered).toBeGreaterThan(DRAINED_BYTES / 2);
+    expect(await inPage(host, refusals)).toEqual(['too_large', 'buffer_full']);
   }, 120_000);
 });
 
@@ -81,4 +82,19 @@ function receiveFile(window: ClientPage, bytes: number): void {
       resolve({ bytes: got, hash: [...digest].join(), inOrder, at });
     });
   });
+}
+
+/** Runs in the page: the codes for a message that is too large, and for more messages than the channel buffers. */
+function refusals({ session }: ClientPage): string[] {
+  const refusal = (send: () => void) => {
+    try {
+      for (;;) send();
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+  return [
+    refusal(() => session.send(new Uint8Array(session.maxMessageBytes + 1))),
+    refusal(() => session.send(new Uint8Array(session.maxMessageBytes))),
+  ];
 }

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import type { Frame } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
-import { startServer } from '@couplet/testkit/server';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { serverForTest } from '@couplet/testkit/server';
+import { describe, expect, test } from 'vitest';
 import type { SavedSession } from '../../src/index.js';
 import {
   type ClientPage,
@@ -51,8 +51,7 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
   const openers = { chromium: deviceOpener(), firefox: firefoxOpener() };
 
   async function start() {
-    const server = await startServer();
-    onTestFinished(() => server.close());
+    const server = await serverForTest();
     return startHostileServer(server);
   }
 

@@ -2,7 +2,7 @@
 
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { startServer } from '@couplet/testkit/server';
+import { serverForTest } from '@couplet/testkit/server';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Clock } from '../../src/clock.js';
 import { sleep } from '../../src/clock.js';
@@ -383,8 +383,7 @@ test('an aborted request rejects at once, before, during and between attempts', 
 });
 
 test('create, accept, check, ICE servers and purge work with the server', async () => {
-  const server = await startServer({ STUN_URLS: 'stun:stun.example:3478' });
-  onTestFinished(() => server.close());
+  const server = await serverForTest({ STUN_URLS: 'stun:stun.example:3478' });
   const client = new PairingClient({ url: server.url, fetch });
   const { expiresMs } = await client.create('042137', 60, 'host');
   expect(expiresMs - performance.now()).toBeGreaterThan(50_000);

@@ -20,26 +20,3 @@ test('a path that stays disconnected for a second is restarted once', () => {
   guarded.clock.advance(60_000);
   expect(guarded.restarts).toBe(1);
 });
-
-test('a failed path is restarted at once', () => {
-  const guarded = guard();
-  guarded.guard.follow('disconnected');
-  guarded.guard.follow('failed');
-  expect(guarded.restarts).toBe(1);
-  expect(guarded.clock.pending).toBe(0);
-});
-
-test('a path that recovers by itself is not restarted', () => {
-  const guarded = guard();
-  guarded.guard.follow('disconnected');
-  guarded.guard.follow('connected');
-  guarded.clock.advance(60_000);
-  expect([guarded.restarts, guarded.clock.pending]).toEqual([0, 0]);
-});
-
-test('stopping cancels the restart', () => {
-  const guarded = guard();
-  guarded.guard.follow('disconnected');
-  guarded.guard.stop();
-  expect(guarded.clock.pending).toBe(0);
-});

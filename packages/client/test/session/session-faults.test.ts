@@ -18,6 +18,23 @@ const offerOf = (certificate: string) => ({
   sdp: `v=0\r\na=fingerprint:sha-256 ${certificate}\r\n`,
 });
 
+/** The codes of the session's errors from now on. */
+function errorsOf({ session }: ReturnType<typeof begin>): string[] {
+  const errors: string[] = [];
+  session.on('error', ({ code }) => errors.push(code));
+  return errors;
+}
+
+/** Connects a session whose first offer is answered; resolves to its peer connection. */
+async function answered(begun: ReturnType<typeof begin>): Promise<FakePeerConnection> {
+  await phases.negotiating?.(begun);
+  const pc = begun.pc();
+  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
+  await eventually(() => expect(pc.signalingState).toBe('stable'));
+  connect(pc);
+  return pc;
+}
+
 /** A platform that creates a number of peer connections and refuses the next. */
 function sparing(made: number): typeof FakePeerConnection {
   let left = made;
@@ -32,8 +49,7 @@ function sparing(made: number): typeof FakePeerConnection {
 
 test('if the platform refuses the first peer connection, an error is emitted, and the next ready tries again', () => {
   const begun = begin({ PeerConnection: sparing(0) });
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
+  const errors = errorsOf(begun);
   phases['alone in the room']?.(begun);
   FakeSocket.latest.say(ready(true));
   expect([errors, begun.session.peer]).toEqual([['negotiation_failed'], undefined]);
@@ -66,8 +82,7 @@ test('an error while handling a message is emitted, and later messages are handl
 
 test('waiting for a connection continues after an answer and an offer that cannot be applied', async () => {
   const begun = begin();
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
+  const errors = errorsOf(begun);
   const connected = begun.session.connected();
   connected.catch(() => {});
   await phases.negotiating?.(begun);
@@ -94,8 +109,7 @@ test('if an answer could not be created, a repeated offer is answered', async ()
   FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
   await eventually(() => expect(begun.pc().signalingState).toBe('stable'));
   // The offer is applied, the answer fails.
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
+  const errors = errorsOf(begun);
   begun.pc().silent = true;
   FakeSocket.latest.say(offerOf('AA'));
   await eventually(() => expect(errors).toEqual(['negotiation_failed']));
@@ -108,13 +122,8 @@ test('if an answer could not be created, a repeated offer is answered', async ()
 
 test('a description without a certificate is refused, and the connection stays', async () => {
   const begun = begin();
-  await phases.negotiating?.(begun);
-  const pc = begun.pc();
-  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
-  await eventually(() => expect(pc.signalingState).toBe('stable'));
-  connect(pc);
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
+  const pc = await answered(begun);
+  const errors = errorsOf(begun);
   FakeSocket.latest.say({ type: 'webrtc_offer', sdp: 'nonsense' });
   await eventually(() => expect(errors).toEqual(['negotiation_failed']));
   expect([begun.session.state, begun.session.peer]).toEqual(['connected', pc]);
@@ -123,8 +132,7 @@ test('a description without a certificate is refused, and the connection stays',
 test('ICE servers that the platform refuses are an error, and the session continues', async () => {
   const begun = begin();
   await phases.connected?.(begun);
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
+  const errors = errorsOf(begun);
   begun.pc().refusing = true;
   FakeSocket.latest.say(ready(false, fresh));
   expect([errors, begun.session.state]).toEqual([['negotiation_failed'], 'connected']);
@@ -153,11 +161,7 @@ test('a channel closed by the peer: reconnecting, and nothing can be sent', asyn
 
 test('after the peer closed the channel, its next offer counts as a new connection, even with the same certificate', async () => {
   const begun = begin();
-  await phases.negotiating?.(begun);
-  const pc = begun.pc();
-  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
-  await eventually(() => expect(pc.signalingState).toBe('stable'));
-  connect(pc);
+  const pc = await answered(begun);
   pc.channel.readyState = 'closed';
   FakeSocket.latest.say(offerOf('AA'));
   await eventually(() => expect(begun.session.peer?.remoteDescription?.type).toBe('offer'));
@@ -165,48 +169,11 @@ test('after the peer closed the channel, its next offer counts as a new connecti
   expect(pc.remoteDescription?.type).toBe('answer');
 });
 
-test('an offer too large for the server: one error, and the session continues', async () => {
-  const begun = begin();
-  phases.joining?.(begun);
-  FakeSocket.latest.say({ type: 'connected', clientId: 'c', server: 's', maxMessageBytes: 500 });
-  FakeSocket.latest.say({ type: 'room_joined' });
-  FakeSocket.latest.say(ready(true));
-  const offers = () => FakeSocket.latest.sent.filter(({ type }) => type === 'webrtc_offer');
-  await eventually(() => expect(offers()).toHaveLength(1));
-  const pc = begun.pc();
-  FakeSocket.latest.say({ ...offerOf('AA'), type: 'webrtc_answer' });
-  await eventually(() => expect(pc.signalingState).toBe('stable'));
-  connect(pc);
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
-
-  pc.tracks = 'm=video 9 UDP/TLS/RTP/SAVPF 96\r\n'.repeat(20);
-  pc.restartIce();
-  await eventually(() => expect(errors).toEqual(['message_too_big']));
-  await new Promise(setImmediate);
-  expect([begun.session.state, pc.signalingState, offers().length]).toEqual([
-    ...['connected', 'stable', 1],
-  ]);
-  expect(errors).toHaveLength(1);
-  begun.session.send('goes on');
-
-  // The peer's offers are applied, and ours are sent again once the tracks are removed.
-  pc.tracks = '';
-  FakeSocket.latest.say(offerOf('AA'));
-  await eventually(() =>
-    expect(FakeSocket.latest.sent.map(({ type }) => type)).toContain('webrtc_answer'),
-  );
-  pc.restartIce();
-  await eventually(() => expect(offers()).toHaveLength(2));
-  expect(errors).toHaveLength(1);
-});
-
 test('if the server closes for an offer, the channel stays, and the session rejoins without that offer', async () => {
   const begun = begin();
   await phases.connected?.(begun);
   const pc = begun.pc();
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
+  const errors = errorsOf(begun);
   FakeSocket.latest.lose(1009);
   expect([begun.session.state, begun.session.signaling]).toEqual(['connected', 'down']);
   begun.clock.advance(500);
@@ -252,8 +219,7 @@ test('messages without a listener are kept up to a limit, and a loss is an error
 test('lost messages are reported at once if there is an error listener', async () => {
   const begun = begin();
   await phases.connected?.(begun);
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
+  const errors = errorsOf(begun);
   const data = new ArrayBuffer(1024 * 1024);
   for (let n = 0; n < 20; n++) begun.pc().channel.onmessage?.({ data });
   expect(errors).toEqual(['messages_lost']);
@@ -273,8 +239,7 @@ test('without a peer, send and drained fail with not_connected', async () => {
 test('messages before the first peer connection or after the end are ignored', async () => {
   const begun = begin();
   phases['alone in the room']?.(begun);
-  const errors: string[] = [];
-  begun.session.on('error', ({ code }) => errors.push(code));
+  const errors = errorsOf(begun);
   const offer = offerOf('AA');
   FakeSocket.latest.say(offer);
   FakeSocket.latest.say(ready(false));
