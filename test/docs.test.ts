@@ -10,11 +10,18 @@ import {
   SIGNALING_ERRORS,
 } from '@couplet/protocol';
 import * as schemas from '@couplet/protocol/schema';
+import * as server from '@couplet/server';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { unforgiven, waitAfter } from '../packages/server/src/limits/penalties.js';
+import { ACCEPT_GUESSES } from '../packages/server/src/pairing/guesses.js';
 import { parseConfig, SETTINGS } from '../packages/server/src/settings/config.js';
 import { parseDotEnv } from '../packages/server/src/settings/environment.js';
 import { NETWORKS } from '../packages/server/test/nat/networks.js';
+import { allMetrics } from '../scripts/all-metrics.js';
 import { anchorOf } from '../scripts/docs-site/pages.js';
+import { mostTries, oddsTable } from '../scripts/odds.js';
+import * as tables from '../scripts/tables.js';
 import { blocks, quoted, ROOT, read, section, tableRows } from './support/papers.js';
 import { repositoryFiles } from './support.js';
 
@@ -22,38 +29,29 @@ const protocol = read('docs/protocol.md');
 const operations = read('docs/operations.md');
 const requests = schemas.pairingRequests(limits.JOIN_CODE_DIGITS);
 
+const metrics = (await allMetrics(server)).descriptions;
+const alerts = parse(read('deploy/prometheus/alerts.yml')).groups.flatMap(
+  ({ rules }: { rules: Parameters<typeof tables.alerts>[0] }) => rules,
+);
+const tries = mostTries(
+  ACCEPT_GUESSES,
+  { waitAfter, unforgiven },
+  SETTINGS.get('MAX_CREATES_PER_HOUR')?.default as number,
+);
+
+test.each([
+  ['docs/protocol.md', 'close-codes', tables.closeCodes(CLOSE_CODES, CLOSE_MEANINGS)],
+  ['docs/protocol.md', 'rest-errors', tables.restErrors(REST_ERRORS, REST_MEANINGS)],
+  ['docs/protocol.md', 'signaling-errors', tables.signalingErrors(SIGNALING_ERRORS)],
+  ['docs/operations.md', 'config', tables.config(SETTINGS as Parameters<typeof tables.config>[0])],
+  ['docs/operations.md', 'metrics', tables.metrics(metrics)],
+  ['docs/operations.md', 'alerts', tables.alerts(alerts)],
+  ['SECURITY.md', 'odds', oddsTable(tries)],
+])('%s: the table %s is what npm run docs generates', (path, name, content) => {
+  expect(tables.replaceTable(read(path), name, content)).toBe(read(path));
+});
+
 describe('docs/protocol.md', () => {
-  test('lists the REST error codes with status and meaning', () => {
-    expect(tableRows(section(protocol, '### REST'))).toEqual(
-      Object.entries(REST_ERRORS).map(([code, { status }]) => [
-        String(status),
-        `\`${code}\``,
-        REST_MEANINGS[code as keyof typeof REST_MEANINGS],
-      ]),
-    );
-  });
-
-  test('lists the signaling error codes with text and meaning', () => {
-    expect(tableRows(section(protocol, '### Signaling'))).toEqual(
-      Object.entries(SIGNALING_ERRORS).map(([code, { text, meaning }]) => [
-        `\`${code}\``,
-        text,
-        meaning,
-      ]),
-    );
-  });
-
-  test('lists the close codes with name and meaning', () => {
-    const life = section(protocol, '## 7. Life of a WebSocket');
-    expect(tableRows(life)).toEqual(
-      Object.entries(CLOSE_CODES).map(([name, { code }]) => [
-        String(code),
-        `\`${name}\``,
-        CLOSE_MEANINGS[name as keyof typeof CLOSE_MEANINGS],
-      ]),
-    );
-  });
-
   test('gives every error code that it mentions the status of the table', () => {
     const mentions = Array.from(protocol.matchAll(/\b([45]\d\d) `(\w+)`/g));
     expect(mentions.length).toBeGreaterThan(20);
@@ -134,18 +132,6 @@ describe('docs/protocol.md', () => {
 });
 
 describe('docs/operations.md', () => {
-  test('lists every setting with its default and meaning', () => {
-    expect(tableRows(section(operations, '## Settings'))).toEqual(
-      Array.from(SETTINGS, ([name, setting]) => [
-        `\`${name}\``,
-        String(setting.default) === ''
-          ? 'empty'
-          : `\`${typeof setting.default === 'boolean' ? Number(setting.default) : setting.default}\``,
-        setting.description,
-      ]),
-    );
-  });
-
   test('mentions no setting that does not exist', () => {
     const names = [...protocol.matchAll(/`([A-Z]+(?:_[A-Z]+)+|PORT|HOST)\b/g)]
       .concat([...operations.matchAll(/`([A-Z]+(?:_[A-Z]+)+|PORT|HOST)\b/g)])

@@ -3,7 +3,7 @@
 
 import { Couplet, type PeerSession } from '@couplet/client';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
-import { Peer } from '@couplet/testkit/peer';
+import { Peer, refusedHandshake } from '@couplet/testkit/peer';
 import type { FastifyInstance } from 'fastify';
 import { SignJWT } from 'jose';
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -39,19 +39,6 @@ const bearer = async (device: string, claims: Claims = {}) => ({
   authorization: `Bearer ${await tokenOf(device, claims)}`,
 });
 
-/** The status of a refused opening handshake. */
-const refusal = (address: string, headers: Record<string, string> = {}) =>
-  new Promise<number | undefined>((resolve, reject) => {
-    const socket = new WebSocket(address, { headers });
-    socket.on('error', () => {});
-    socket.on('open', () => reject(new Error('it was let in')));
-    socket.on('unexpected-response', (request, response) => {
-      resolve(response.statusCode);
-      request.destroy();
-    });
-    onTestFinished(() => socket.terminate());
-  });
-
 /** Pairs two devices, each with its own token; resolves to the id of their room. */
 async function pair(client1: string, client2: string): Promise<string> {
   const joinid = someCode();
@@ -84,7 +71,7 @@ describe.each([
   });
 
   test('the opening handshake is 401', async () => {
-    expect(await refusal(wsUrl, await headers())).toBe(401);
+    expect((await refusedHandshake(wsUrl, await headers())).status).toBe(401);
   });
 });
 

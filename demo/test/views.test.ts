@@ -28,10 +28,8 @@ describeWith(['chromium'], 'the views of the demo page', () => {
   afterAll(() => browser?.close());
 
   test.each([
-    ['light', PHONE],
     ['dark', PHONE],
     ['light', DESKTOP],
-    ['dark', DESKTOP],
   ] as const)(
     'are accessible and fit: %s, %o',
     async (colorScheme, viewport) => {

@@ -110,10 +110,6 @@ for (const [program, configure] of Object.entries(PROXIES)) {
       expect(await held).toMatchObject({ status: 200 });
     });
 
-    test('the health page answers', async () => {
-      expect((await call('GET', '/')).status).toBe(200);
-    });
-
     test('http redirects to the same address over https', async () => {
       const outgoing = get({
         host: '127.0.0.1',

@@ -17,11 +17,8 @@ const CLIENT = readFileSync(new URL('client.js', import.meta.url));
 const PAGE = `<!doctype html>
 <script type="module">import * as client from './client.js'; window.client = client;</script>`;
 
-const BLOB_BYTES = 1_048_576;
-
 interface Room {
   sendText(text: string): void;
-  sendBlob(blob: Blob): Promise<void>;
   close(): void;
 }
 
@@ -35,13 +32,12 @@ interface ClientWindow {
       server: string,
       roomId: string,
       deviceId: string,
-      on: { onText(text: string): void; onBlob(blob: Blob): void; onOpen(): void },
+      on: { onText(text: string): void; onOpen(): void },
     ): Room;
   };
   room: Room;
   opened: Promise<void>;
   text: Promise<string>;
-  blob: Promise<Blob>;
 }
 
 describeWith(['chromium'], 'two browsers with only the URL of the server', () => {
@@ -118,10 +114,6 @@ describeWith(['chromium'], 'two browsers with only the URL of the server', () =>
           `hello from ${from.id}`,
         );
       }
-
-      const sentHash = await host.page.evaluate(sendRandomBlob, BLOB_BYTES);
-      const receivedBlob = await guest.page.evaluate(describeBlob);
-      expect(receivedBlob).toEqual({ bytes: BLOB_BYTES, hash: sentHash });
     },
     60_000,
   );
@@ -133,38 +125,17 @@ async function enterRoom(device: Device, server: string, roomId: string): Promis
     ([url, room, id]) => {
       const page = window as unknown as ClientWindow;
       let onText: (text: string) => void = () => {};
-      let onBlob: (blob: Blob) => void = () => {};
       let onOpen: () => void = () => {};
       page.text = new Promise((resolve) => {
         onText = resolve;
       });
-      page.blob = new Promise((resolve) => {
-        onBlob = resolve;
-      });
       page.opened = new Promise((resolve) => {
         onOpen = resolve;
       });
-      page.room = page.client.enterRoom(url, room, id, { onText, onBlob, onOpen });
+      page.room = page.client.enterRoom(url, room, id, { onText, onOpen });
     },
     [server, roomId, device.id] as const,
   );
-}
-
-/** Runs in the page: sends a blob of random bytes and returns its SHA-256. */
-async function sendRandomBlob(bytes: number): Promise<string> {
-  const data = new Uint8Array(bytes);
-  for (let start = 0; start < bytes; start += 65_536) {
-    crypto.getRandomValues(data.subarray(start, start + 65_536));
-  }
-  await (window as unknown as ClientWindow).room.sendBlob(new Blob([data]));
-  return [...new Uint8Array(await crypto.subtle.digest('SHA-256', data))].join();
-}
-
-/** Runs in the page: waits for the blob and returns its size and SHA-256. */
-async function describeBlob(): Promise<{ bytes: number; hash: string }> {
-  const data = await (await (window as unknown as ClientWindow).blob).arrayBuffer();
-  const hash = [...new Uint8Array(await crypto.subtle.digest('SHA-256', data))].join();
-  return { bytes: data.byteLength, hash };
 }
 
 const typesOf = (frames: Frame[]) => frames.map(({ type }) => type);

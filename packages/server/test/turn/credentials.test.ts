@@ -1,6 +1,3 @@
-// Time-limited TURN credentials: fixed vectors, and a comparison with openssl (docs/turn.md).
-import { execFileSync } from 'node:child_process';
-import { describeWith } from '@couplet/testkit/components';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { expiryOf, opaqueUserId, turnCredentials } from '../../src/turn/credentials.js';
@@ -16,21 +13,6 @@ describe('turnCredentials', () => {
       username: `${expiresAt}:${userId}`,
       credential,
     });
-  });
-});
-
-describeWith(['openssl'], 'openssl', () => {
-  test('the same username and secret give the same credential', () => {
-    for (const [secret, userId] of fc.sample(
-      fc.tuple(fc.stringMatching(/^[A-Za-z0-9+/=_.~-]{16,60}$/), fc.stringMatching(/^[\w-]{22}$/)),
-      5,
-    )) {
-      const { username, credential } = turnCredentials(secret, userId, 1767229200);
-      const digest = execFileSync('openssl', ['dgst', '-sha1', '-hmac', secret, '-binary'], {
-        input: username,
-      });
-      expect(credential).toBe(digest.toString('base64'));
-    }
   });
 });
 
@@ -50,19 +32,6 @@ describe('opaqueUserId', () => {
       opaqueUserId(`${SECRET}x`, 'room', 'device'),
     ];
     expect(new Set(ids).size).toBe(ids.length);
-  });
-
-  test('has no colon, fits into a username and contains neither the device nor the room', () => {
-    const id = fc.string({ minLength: 8, maxLength: 64, unit: 'binary' });
-    fc.assert(
-      fc.property(id, id, (roomId, deviceId) => {
-        const userId = opaqueUserId(SECRET, roomId, deviceId);
-        expect(userId).toMatch(/^[\w-]{22}$/);
-        expect(userId).not.toContain(roomId);
-        expect(userId).not.toContain(deviceId);
-      }),
-      { numRuns: 200 },
-    );
   });
 });
 

@@ -69,11 +69,6 @@ describe('a paired device', () => {
     expect(users.size).toBe(3);
     expect(new Set([...users].map((user) => user?.split(':')[1])).size).toBe(1);
   });
-
-  test('gets the STUN servers without TURN, and an empty list without both', () => {
-    expect(listFor(STUN)).toEqual([{ urls: ['stun:turn.example.org:3478'] }]);
-    expect(listFor({})).toEqual([]);
-  });
 });
 
 describe('an unverified member', () => {
@@ -81,14 +76,6 @@ describe('an unverified member', () => {
     const extra = JSON.stringify([{ urls: 'stun:x.example' }]);
     const servers = serversFor({ ...TURN, ...STUN, ICE_SERVERS_EXTRA: extra });
     expect(servers.for(seat(null), connection)).toEqual([]);
-  });
-
-  test('gets the same servers as a paired device if ICE_SERVERS_FOR_ALL is set', () => {
-    const servers = serversFor({ ...TURN, ICE_SERVERS_FOR_ALL: '1' });
-    const [one] = servers.for(seat(null), { ...connection, id: '1' });
-    const [other] = servers.for(seat(null), { ...connection, id: '2' });
-    expect(one?.credential).toBeDefined();
-    expect(one?.username).not.toBe(other?.username);
   });
 
   test('cannot get the user id of a paired device by its connection id', () => {
@@ -107,21 +94,6 @@ describe('an address', () => {
     MAX_TURN_CREDENTIALS_PER_HOUR: '3',
   };
   const without = [{ urls: ['stun:turn.example.org:3478'] }];
-
-  test('gets a limited number of users per hour; repeats are free, and other addresses are not affected', () => {
-    const clock = new FakeClock();
-    const servers = serversFor(LIMITED, clock);
-    const ask = (device: string, address = 'a') => servers.forDevice(address, 'room', device);
-    for (const device of ['1', '2', '3', '1', '2', '3']) {
-      expect(ask(device).kind).toBe('granted');
-      expect(servers.for(seat(device), { id: 'x', address: 'a' })).toHaveLength(2);
-    }
-    expect(ask('4')).toEqual({ kind: 'limited', waitSeconds: 1200 });
-    expect(servers.for(seat('4'), { id: 'x', address: 'a' })).toEqual(without);
-    expect(ask('4', 'b').kind).toBe('granted');
-    clock.advance(1_200_000);
-    expect(ask('4').kind).toBe('granted');
-  });
 
   test('that reconnects again and again does not get an unlimited number of users', () => {
     const servers = serversFor(LIMITED);
