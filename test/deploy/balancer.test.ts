@@ -49,6 +49,14 @@ describeWith(['caddy'], 'Caddy as a balancer', () => {
     expect(seen().length).toBeGreaterThan(1);
   });
 
+  test('while no node is available, the answer is 503 in JSON', async () => {
+    const { url, stop } = await startBalancer(folder, [{ url: 'http://127.0.0.1:1' }]);
+    onTestFinished(stop);
+    const answer = await call(url, 'GET', '/api/rooms?roomid=x');
+    expect(answer).toMatchObject({ status: 503, body: { error: 'unavailable' } });
+    expect(answer.headers.get('retry-after')).toBe('2');
+  });
+
   test('the node gets the client’s address, and not the address that the client claims', async () => {
     const { url, seen } = await behindCaddy(false);
     const claims = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'gopher' };

@@ -104,3 +104,27 @@ export async function untilReady(nodes: readonly ClusterNode[]): Promise<void> {
     });
   }
 }
+
+/** Three nodes over one Redis, ready; everything stops with `stop`. */
+export async function startThreeNodes(
+  folder: string,
+  env: Record<string, string> = {},
+): Promise<{ nodes: ClusterNode[]; stop: Stop }> {
+  const redis = await startShippedRedis(folder);
+  const settings = {
+    REDIS_URL: redis.url,
+    TRUST_PROXY: '1',
+    // All clients have one address.
+    MAX_CONNECTIONS_PER_ADDRESS: '50000',
+    MAX_LOAD_PER_ADDRESS: '0',
+    MAX_PENDINGS_PER_ADDRESS: '50000',
+    ...env,
+  };
+  const nodes = await Promise.all([1, 2, 3].map(() => startClusterNode(folder, settings)));
+  await untilReady(nodes);
+  const stop = async () => {
+    await Promise.all(nodes.map((node) => node.kill()));
+    await redis.stop();
+  };
+  return { nodes, stop };
+}

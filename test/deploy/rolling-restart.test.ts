@@ -5,7 +5,7 @@ import { pairDevices } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { startBalancer, startClusterNode, startShippedRedis, untilReady } from './cluster.js';
+import { startBalancer, startThreeNodes, untilReady } from './cluster.js';
 import { TalkingPair, UNHINTED } from './talking-pair.js';
 
 const PAIRS = Number(process.env.ROLLING_PAIRS ?? 12);
@@ -23,21 +23,9 @@ describeWith(['caddy', 'redis-server'], 'a rolling restart', () => {
   test('interrupts no pair for longer than its own reconnect, with and without the room hint', {
     timeout: 300_000,
   }, async () => {
-    const redis = await startShippedRedis(folder);
-    onTestFinished(redis.stop);
-    const env = {
-      REDIS_URL: redis.url,
-      TRUST_PROXY: '1',
-      // As in docker-compose.cluster.yml.
-      SHUTDOWN_NOTICE_SECONDS: '4',
-      // All clients have one address.
-      MAX_CONNECTIONS_PER_ADDRESS: '50000',
-      MAX_LOAD_PER_ADDRESS: '0',
-      MAX_PENDINGS_PER_ADDRESS: '50000',
-    };
-    const nodes = await Promise.all([1, 2, 3].map(() => startClusterNode(folder, env)));
-    for (const node of nodes) onTestFinished(node.kill);
-    await untilReady(nodes);
+    // As in docker-compose.cluster.yml.
+    const { nodes, stop } = await startThreeNodes(folder, { SHUTDOWN_NOTICE_SECONDS: '4' });
+    onTestFinished(stop);
     const balancer = await startBalancer(folder, nodes);
     onTestFinished(balancer.stop);
 

@@ -8,13 +8,7 @@ import { Peer } from '@couplet/testkit/peer';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT } from '../support.js';
-import {
-  type ClusterNode,
-  startBalancer,
-  startClusterNode,
-  startShippedRedis,
-  untilReady,
-} from './cluster.js';
+import { type ClusterNode, startBalancer, startThreeNodes } from './cluster.js';
 import { freePort, nginxArguments, startProgram } from './proxy.js';
 import { TalkingPair } from './talking-pair.js';
 
@@ -72,26 +66,15 @@ const BALANCERS: Record<string, (nodes: readonly ClusterNode[]) => Promise<Balan
 
 for (const [program, start] of Object.entries(BALANCERS)) {
   describeWith([program, 'redis-server', 'openssl'], `${program} with the room hint`, () => {
-    const nodes: ClusterNode[] = [];
+    let nodes: ClusterNode[];
     const stops: (() => Promise<void>)[] = [];
     const pairs: TalkingPair[] = [];
     let wsUrl: string;
 
     beforeAll(async () => {
-      const redis = await startShippedRedis(folder);
-      stops.push(redis.stop);
-      const env = {
-        REDIS_URL: redis.url,
-        TRUST_PROXY: '1',
-        MAX_CONNECTIONS_PER_ADDRESS: '1000',
-        MAX_LOAD_PER_ADDRESS: '0',
-      };
-      for (const _ of [1, 2, 3]) {
-        const node = await startClusterNode(folder, env);
-        stops.push(node.kill);
-        nodes.push(node);
-      }
-      await untilReady(nodes);
+      const started = await startThreeNodes(folder);
+      nodes = started.nodes;
+      stops.push(started.stop);
       const balancer = await start(nodes);
       stops.push(balancer.stop);
       wsUrl = balancer.wsUrl;
@@ -102,7 +85,7 @@ for (const [program, start] of Object.entries(BALANCERS)) {
     });
 
     /** A metric of each of these nodes. */
-    const metric = (name: string, of: readonly ClusterNode[] = nodes) =>
+    const metric = (name: string, of: readonly ClusterNode[]) =>
       Promise.all(
         of.map(async ({ url }) => {
           const metrics = await (await fetch(`${url}/metrics`)).text();
@@ -132,7 +115,7 @@ for (const [program, start] of Object.entries(BALANCERS)) {
         pairs.push(new TalkingPair(wsUrl, roomid, [client1, client2]));
       }
       expect(await crossingShare(nodes)).toBeLessThan(MOST);
-      expect(Math.min(...(await metric('couplet_connections')))).toBeGreaterThan(0);
+      expect(Math.min(...(await metric('couplet_connections', nodes)))).toBeGreaterThan(0);
     });
 
     test('clients without the hint are distributed over the nodes, and exchange messages', async () => {

@@ -4,19 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { eventually } from '@couplet/testkit/eventually';
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
-import { WebSocket } from 'ws';
-import { Couplet, type CoupletOptions } from '../src/index.js';
-import { FakePeerConnection } from './support/fake-peer-connection.js';
+import type { CoupletOptions } from '../src/index.js';
+import { devicesOf } from './support/fake-device.js';
 import { FakeSocket } from './support/fake-socket.js';
 
 const server = await startServer();
 afterAll(() => server.close());
 
-const RTCPeerConnection = FakePeerConnection as unknown as NonNullable<
-  CoupletOptions['RTCPeerConnection']
->;
-const device = (more: Partial<CoupletOptions> = {}) =>
-  new Couplet({ url: server.url, WebSocket, RTCPeerConnection, ...more });
+const device = devicesOf(server);
 
 /** A device that must not send a request. */
 const silent = (more: Partial<CoupletOptions> = {}) =>

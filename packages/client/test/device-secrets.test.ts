@@ -2,18 +2,14 @@
 
 import { call } from '@couplet/testkit/api';
 import { startServer } from '@couplet/testkit/server';
-import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { Couplet, type CoupletOptions, type PeerSession, type SavedSession } from '../src/index.js';
-import { FakePeerConnection } from './support/fake-peer-connection.js';
+import { Couplet, type CoupletOptions, type SavedSession } from '../src/index.js';
+import { pairSessions, RTCPeerConnection } from './support/fake-device.js';
 
 const server = await startServer();
 const strict = await startServer({ REQUIRE_DEVICE_SECRETS: '1' });
 afterAll(() => Promise.all([server.close(), strict.close()]));
-
-const RTCPeerConnection = FakePeerConnection as unknown as NonNullable<
-  CoupletOptions['RTCPeerConnection']
->;
 
 /** A device, and the addresses of its requests. */
 function device(more: Partial<CoupletOptions> = {}) {
@@ -41,17 +37,6 @@ const toOldServer: CoupletOptions['fetch'] = async (url, init) => {
   return new Response(JSON.stringify(body), response);
 };
 
-async function pair(host: Couplet, guest: Couplet): Promise<[PeerSession, PeerSession]> {
-  const invite = await host.invite();
-  const joined = await guest.accept(invite.code);
-  const hosted = await invite.accepted;
-  onTestFinished(() => {
-    hosted.close();
-    joined.close();
-  });
-  return [hosted, joined];
-}
-
 const iceServers = (url: string, { roomId, deviceId, secret }: SavedSession) =>
   call(url, 'POST', '/api/ice-servers', { roomid: roomId, client: deviceId, secret });
 
@@ -62,7 +47,7 @@ test.each([
   'both devices authenticate to %s, and no other device can act as them',
   async (_name, { url }) => {
     const [host, guest] = [device({ url }), device({ url })];
-    for (const session of await pair(host.couplet, guest.couplet)) {
+    for (const session of await pairSessions(host.couplet, guest.couplet)) {
       const saved = session.save();
       expect(saved).toMatchObject({ version: 1, secret: expect.stringMatching(/^[\w-]{43}$/) });
       expect((await iceServers(url, saved)).status).toBe(200);
@@ -76,7 +61,7 @@ test.each([
 
 test('another object can resume a saved session, as after a reload', async () => {
   const [host, guest] = [device(), device()];
-  const [hosted, joined] = await pair(host.couplet, guest.couplet);
+  const [hosted, joined] = await pairSessions(host.couplet, guest.couplet);
   const saved = JSON.parse(JSON.stringify(joined.save()));
   hosted.close();
   joined.close();
@@ -92,8 +77,8 @@ test('another object can resume a saved session, as after a reload', async () =>
 
 test('a purge sends the secrets of its own pairings and of the given sessions', async () => {
   const [host, guest] = [device(), device()];
-  const [hosted] = await pair(host.couplet, guest.couplet);
-  await pair(host.couplet, device().couplet);
+  const [hosted] = await pairSessions(host.couplet, guest.couplet);
+  await pairSessions(host.couplet, device().couplet);
   const { deviceId } = host.couplet;
   const later = device({ deviceId }).couplet;
   expect(await later.purge()).toMatchObject({ roomsDeleted: 0, roomsKept: 2 });
@@ -106,7 +91,7 @@ test('a purge sends the secrets of its own pairings and of the given sessions', 
 
 test('a server without secrets works as before', async () => {
   const [host, guest] = [device({ fetch: toOldServer }), device({ fetch: toOldServer })];
-  const [hosted, joined] = await pair(host.couplet, guest.couplet);
+  const [hosted, joined] = await pairSessions(host.couplet, guest.couplet);
   expect(hosted.save()).toStrictEqual({
     version: 1,
     roomId: joined.save().roomId,
@@ -122,7 +107,7 @@ test('a server without secrets works as before', async () => {
 
 test('a device without secrets, of an older version, pairs with one that has them', async () => {
   const [old, now] = [device({ fetch: toOldServer }), device()];
-  const [hosted, joined] = await pair(old.couplet, now.couplet);
+  const [hosted, joined] = await pairSessions(old.couplet, now.couplet);
   expect((await iceServers(server.url, hosted.save())).status).toBe(200);
   // It cannot delete the pairing, which the other device's secret protects.
   expect(await old.couplet.purge()).toMatchObject({ roomsDeleted: 0, roomsKept: 1 });

@@ -2,10 +2,9 @@
 
 import { call } from '@couplet/testkit/api';
 import type { Device } from '@couplet/testkit/browser';
-import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
 import { parseMetrics } from '@couplet/testkit/prometheus';
-import { temporaryFolder } from '@couplet/testkit/server';
+import { serverForTest } from '@couplet/testkit/server';
 import type { BrowserContext } from 'playwright-core';
 import { expect, test } from 'vitest';
 import type { PeerSession } from '../../src/index.js';
@@ -25,14 +24,10 @@ interface CountingPage extends ClientPage {
 }
 
 describeWith(['chromium'], 'fifty sessions made and closed', () => {
-  const folder = temporaryFolder();
   const open = deviceOpener((context: BrowserContext) => context.addInitScript(countResources));
 
   test('leave no connection, socket, timer or listener in either page, and nothing on the server', async () => {
-    const url = await startCommand(['serve', '--sqlite'], {
-      cwd: folder,
-      env: { SQLITE_DB_PATH: ':memory:' },
-    }).listening;
+    const { url } = await serverForTest();
     const [host, guest] = [await open(), await open()];
     for (let made = 0; made < SESSIONS; made += AT_ONCE) await cycle(url, host, guest, made);
 

@@ -2,9 +2,8 @@
 
 import { call, someCode } from '@couplet/testkit/api';
 import type { Device } from '@couplet/testkit/browser';
-import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
-import { temporaryFolder } from '@couplet/testkit/server';
+import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import type { CoupletError, CoupletOptions } from '../../src/index.js';
 import { deviceOpener, expectTalk, inPage, invite, pair, resume } from '../support/client-page.js';
@@ -13,13 +12,8 @@ import { deviceOpener, expectTalk, inPage, invite, pair, resume } from '../suppo
 const ANSWERED_WITHIN_MS = 5_000;
 
 describeWith(['chromium'], 'errors in a browser', () => {
-  const folder = temporaryFolder();
   const open = deviceOpener();
-  const start = (env: Record<string, string> = {}) =>
-    startCommand(['serve', '--sqlite'], {
-      cwd: folder,
-      env: { SQLITE_DB_PATH: ':memory:', ...env },
-    }).listening;
+  const start = async (env: Record<string, string> = {}) => (await serverForTest(env)).url;
 
   test('not_found_or_expired: an expired code, at both ends, and an unknown code', async () => {
     const url = await start();

@@ -1,8 +1,7 @@
 // Tests a transfer of 100 MB between two browsers: complete, in order, and within the buffer limit.
 
-import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
-import { temporaryFolder } from '@couplet/testkit/server';
+import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import { type ClientPage, deviceOpener, inPage, pair } from '../support/client-page.js';
 
@@ -16,16 +15,12 @@ interface FilePage extends ClientPage {
 }
 
 describeWith(['chromium'], 'a file of 100 MB', () => {
-  const folder = temporaryFolder();
   const open = deviceOpener();
 
   test('arrives complete and in order, and the channel never buffers more than the limit', async ({
     annotate,
   }) => {
-    const url = await startCommand(['serve', '--sqlite'], {
-      cwd: folder,
-      env: { SQLITE_DB_PATH: ':memory:' },
-    }).listening;
+    const { url } = await serverForTest();
     const [host, guest] = [await open(), await open()];
     await pair(url, host, guest);
     await inPage(guest, receiveFile, FILE_BYTES);

@@ -1,9 +1,8 @@
 // Tests two browsers that add tracks and channels to a session, in turn and at once.
 
 import type { Device } from '@couplet/testkit/browser';
-import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
-import { temporaryFolder } from '@couplet/testkit/server';
+import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import {
   type ClientPage,
@@ -16,13 +15,9 @@ import {
 } from '../support/client-page.js';
 
 describeWith(['chromium'], 'two browsers with more than one channel', () => {
-  const folder = temporaryFolder();
   const open = deviceOpener();
   const paired = async (env: Record<string, string> = {}): Promise<[Device, Device]> => {
-    const url = await startCommand(['serve', '--sqlite'], {
-      cwd: folder,
-      env: { SQLITE_DB_PATH: ':memory:', ...env },
-    }).listening;
+    const { url } = await serverForTest(env);
     const both: [Device, Device] = [await open(), await open()];
     await pair(url, ...both);
     return both;

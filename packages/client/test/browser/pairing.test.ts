@@ -1,8 +1,6 @@
 // Tests pairing of two browsers: order of joins, lost answers, and leaving.
-import { join } from 'node:path';
-import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
-import { temporaryFolder } from '@couplet/testkit/server';
+import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import {
   accept,
@@ -18,13 +16,7 @@ import {
 import { startFaultProxy } from '../support/fault-proxy.js';
 
 describeWith(['chromium'], 'two browsers with the client', () => {
-  const folder = temporaryFolder();
   const open = deviceOpener();
-  const start = () =>
-    startCommand(['serve', '--sqlite'], {
-      cwd: folder,
-      env: { SQLITE_DB_PATH: join(folder, 'chat.db') },
-    }).listening;
   const roles = (device: Parameters<typeof readies>[0]) =>
     readies(device).map(({ isInitiator }) => isInitiator);
 
@@ -34,7 +26,7 @@ describeWith(['chromium'], 'two browsers with the client', () => {
   ] as const)(
     'the host is the initiator if the %s joins the room first',
     async (first, held) => {
-      const proxy = await startFaultProxy(await start());
+      const proxy = await startFaultProxy((await serverForTest()).url);
       const [host, guest] = [await open(), await open()];
       const release = proxy.hold(held);
       const options = { url: proxy.url };
@@ -65,7 +57,7 @@ describeWith(['chromium'], 'two browsers with the client', () => {
   ])(
     'both devices connect if the answer to %s (%s) is lost %i times',
     async (_name, path, times) => {
-      const proxy = await startFaultProxy(await start());
+      const proxy = await startFaultProxy((await serverForTest()).url);
       const [host, guest] = [await open(), await open()];
       const lost = proxy.loseAnswers(path, times);
       await pair(proxy.url, host, guest);

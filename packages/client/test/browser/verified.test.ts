@@ -19,8 +19,10 @@ import {
 } from '../support/client-page.js';
 import { type HostileServer, startHostileServer } from '../support/hostile-server.js';
 
+type Swap = (sdp: string, other: string) => string;
+
 /** Descriptions of the peer with another certificate, in forms that some browsers accept. The functions run in Node and in a page, so they use no outer variables. */
-const SWAPS: Record<string, (sdp: string, other: string) => string> = {
+const SWAPS: Record<string, Swap> = {
   'another certificate': (sdp, other) =>
     sdp.replace(/a=fingerprint:sha-256 \S+/g, `a=fingerprint:sha-256 ${other}`),
   'another certificate after a tab': (sdp, other) =>
@@ -93,9 +95,10 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
       }
     }, 60_000);
 
-    test.each(Object.entries(SWAPS))(
+    test.each(['another certificate', 'a section of its own outside of the group'])(
       'the peer offers with %s',
-      async (_title, swap) => {
+      async (title) => {
+        const swap = SWAPS[title] as Swap;
         const server = await start();
         const { host, guest, deviceId } = await meet(server, true);
         const other = someFingerprint() ?? '';

@@ -2,23 +2,13 @@
 
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { WebSocket } from 'ws';
-import {
-  Couplet,
-  type CoupletOptions,
-  exchangeKeys,
-  type KeyMessage,
-  type PeerSession,
-} from '../../src/index.js';
-import { FakePeerConnection } from '../support/fake-peer-connection.js';
+import { exchangeKeys, type KeyMessage, type PeerSession } from '../../src/index.js';
+import { devicesOf } from '../support/fake-device.js';
 
 const server = await startServer();
 afterAll(() => server.close());
 
-const RTCPeerConnection = FakePeerConnection as unknown as NonNullable<
-  CoupletOptions['RTCPeerConnection']
->;
-const device = () => new Couplet({ url: server.url, WebSocket, RTCPeerConnection });
+const device = devicesOf(server);
 
 /** Sends a key as soon as the peer joins, confirms the peer's key, and records the messages. */
 function speaking(publicKey: string) {

@@ -4,38 +4,23 @@ import { getEventListeners } from 'node:events';
 import { eventually } from '@couplet/testkit/eventually';
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
-import { WebSocket } from 'ws';
 import {
-  Couplet,
   type CoupletError,
-  type CoupletOptions,
   exchangeKeys,
   type PeerSession,
   type SessionState,
 } from '../../src/index.js';
-import { bufferOf, FakePeerConnection } from '../support/fake-peer-connection.js';
+import { devicesOf, pairSessions } from '../support/fake-device.js';
+import { bufferOf, type FakePeerConnection } from '../support/fake-peer-connection.js';
 
 const server = await startServer({ STUN_URLS: 'stun:stun.example:3478' });
 afterAll(() => server.close());
 
-const RTCPeerConnection = FakePeerConnection as unknown as NonNullable<
-  CoupletOptions['RTCPeerConnection']
->;
-const device = (more: Partial<CoupletOptions> = {}) =>
-  new Couplet({ url: `${server.url}/`, WebSocket, RTCPeerConnection, ...more });
+const device = devicesOf(server);
 
 const fakeOf = (session: PeerSession) => session.peer as unknown as FakePeerConnection;
 
-async function pair(options: Partial<CoupletOptions> = {}): Promise<[PeerSession, PeerSession]> {
-  const invite = await device(options).invite();
-  const guest = await device(options).accept(invite.code);
-  const host = await invite.accepted;
-  onTestFinished(() => {
-    host.close();
-    guest.close();
-  });
-  return [host, guest];
-}
+const pair = () => pairSessions(device(), device());
 
 async function expectTalk(host: PeerSession, guest: PeerSession): Promise<void> {
   for (const [from, to] of [

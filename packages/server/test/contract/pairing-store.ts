@@ -1,6 +1,7 @@
 // The contract of every PairingStore. Times are in the year 2100, so that no store expires rows by its own clock.
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { secretHash } from '../../src/base/device-secrets.js';
+import { Unavailable } from '../../src/base/failures.js';
 import type { PairingStore, StoreLimits } from '../../src/pairing/store.js';
 import { LEGAL_IDS } from '../support/ids.js';
 import { accept, create, purge, secretOf } from '../support/store-calls.js';
@@ -577,6 +578,62 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
         pendingsKept: 2,
       });
       expect(await check(store, undefined, 'a', '000002')).toMatchObject({ roomId: 'room 2' });
+    });
+  });
+
+  describe(`${name}: limits and idle rooms`, () => {
+    const DAY = 24 * 3_600_000;
+
+    test('live pendings are limited per device and per address; a collected one no longer counts', async () => {
+      const store = await fresh({ pendingsPerDevice: 2, pendingsPerAddress: 3 });
+      const made = (code: string, device: string, now = NOW) =>
+        create(store, code, device, now + 60_000, now).then(({ kind }) => kind);
+      expect([await made('000001', 'a'), await made('000002', 'a')]).toEqual([
+        'created',
+        'created',
+      ]);
+      expect(await made('000003', 'a')).toBe('too_many');
+      expect(await made('000002', 'a')).toBe('created');
+      expect([await made('000004', 'b'), await made('000005', 'c')]).toEqual([
+        'created',
+        'too_many',
+      ]);
+      // A conflict does not count.
+      expect(await made('000001', 'd')).toBe('conflict');
+      expect(await made('000009', 'd')).toBe('too_many');
+      await accept(store, '000001', 'z', 'room', UNTIL, NOW);
+      await store.check('000001', 'a', NOW);
+      expect(await made('000006', 'a')).toBe('created');
+      expect(await made('000007', 'd')).toBe('too_many');
+      expect(await made('000008', 'd', NOW + 60_000)).toBe('created');
+    });
+
+    test('at the maximum of rooms or records, further ones are refused with Unavailable', async () => {
+      const store = await fresh({ rooms: 1, idempotencyRecords: 1 });
+      const made = (code: string, key: string) => create(store, code, 'a', LATER, NOW, once(key));
+      await made('000001', 'first');
+      await expect(made('000002', 'second')).rejects.toThrow(Unavailable);
+      expect(await made('000001', 'first')).toMatchObject({ kind: 'created' });
+      await accept(store, '000001', 'b', 'room', UNTIL, NOW);
+      await create(store, '000002', 'a', LATER, NOW);
+      const accepted = () => accept(store, '000002', 'b', 'other', UNTIL, NOW);
+      await expect(accepted()).rejects.toThrow(Unavailable);
+      await store.deleteRoom('room');
+      expect((await accepted()).kind).toBe('accepted');
+    });
+
+    test('idle rooms are swept to the millisecond, a use is recorded once a day, and counts are exact', async () => {
+      const store = await fresh({ roomIdleMs: 30 * DAY });
+      await Promise.all(
+        [0, 1, 2, 3].map((n) => pair(store, `00000${n}`, [`a${n}`, `b${n}`, `room${n}`])),
+      );
+      expect(await store.counts()).toMatchObject({ pendings: 4, rooms: 4 });
+      await store.findRoom('room0', NOW + DAY);
+      await store.findRoom('room1', NOW + DAY + 1);
+      expect((await store.sweep(NOW + 30 * DAY)).rooms).toBe(0);
+      expect((await store.sweep(NOW + 30 * DAY + 1)).rooms).toBe(3);
+      expect(await store.counts()).toMatchObject({ pendings: 0, rooms: 1 });
+      expect(await store.findRoom('room1', NOW)).toBeDefined();
     });
   });
 

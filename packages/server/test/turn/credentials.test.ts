@@ -1,3 +1,4 @@
+// Time-limited TURN credentials: fixed vectors, the ids of users, and their expiry (docs/turn.md).
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { expiryOf, opaqueUserId, turnCredentials } from '../../src/turn/credentials.js';

@@ -94,23 +94,6 @@ test('bodies are refused before they are read: a purge of an address beyond its 
   expect(statuses).toEqual([200, 429, 429, 429, 429]);
 });
 
-test('pipelined requests are all answered, in order, regardless of which is ready first', async () => {
-  const started = await serverForTest({});
-  const { roomid } = await pairDevices(started.url);
-  const body = JSON.stringify({ joinid: '000000', client1: 'nobody' });
-  const check = `POST /api/rooms/check HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
-  const get = `GET /api/rooms?roomid=${roomid} HTTP/1.1\r\nHost: x\r\n\r\n`;
-  const last = 'GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
-  const socket = connect(portOf(started), '127.0.0.1');
-  socket.write(`${HEALTH}${check}${get}`.repeat(300) + last);
-  const statuses = [...(await text(socket)).matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, code]) => code);
-  const misses = new Set(statuses.filter((_, n) => n % 3 === 1));
-  expect(statuses).toHaveLength(901);
-  expect(statuses.filter((_, n) => n % 3 !== 1)).toEqual([...Array(600).fill('200'), '404']);
-  // Failed checks of one address have their own budget.
-  expect(misses).toEqual(new Set(['404', '429']));
-}, 30_000);
-
 test('a large body arrives whole, in pieces of any size', async () => {
   const started = await serverForTest(DEFAULTS);
   const body = JSON.stringify({ deviceIds: Array(1000).fill('x'.repeat(256)) });

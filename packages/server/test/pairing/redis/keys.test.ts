@@ -3,14 +3,12 @@
 import { describeWith } from '@couplet/testkit/components';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Unavailable } from '../../../src/base/failures.js';
 import type { Repeatable } from '../../../src/http/idempotency.js';
 import { openRedisStore, type RedisStoreOptions } from '../../../src/pairing/redis/store.js';
 import { newPrefix, openRedis } from '../../support/redis-stores.js';
 import { accept, create, secretOf } from '../../support/store-calls.js';
 
 const NOW = Date.UTC(2100, 0, 1);
-const DAY = 24 * 3600 * 1000;
 const once = (key: string): Repeatable => ({
   key,
   fingerprint: key,
@@ -131,58 +129,6 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     await store.check('900001', 'a', NOW, undefined, true, secretOf('a', '900001'));
     const counts = { roomsDeleted: 210, pendingsDeleted: 0, roomsKept: 0, pendingsKept: 1 };
     expect(await store.purge(['a'], NOW)).toEqual({ kind: 'purged', ...counts });
-  });
-
-  test('limits count live pendings per device and per address, and a collected pending no longer counts', async () => {
-    const limits = { pendingsPerDevice: 2, pendingsPerAddress: 3 };
-    const { store } = await open({ limits });
-    const made = (code: string, device: string, now = NOW) =>
-      create(store, code, device, now + 60_000, now).then(({ kind }) => kind);
-    expect([await made('000001', 'a'), await made('000002', 'a')]).toEqual(['created', 'created']);
-    expect(await made('000003', 'a')).toBe('too_many');
-    expect(await made('000002', 'a')).toBe('created');
-    expect([await made('000004', 'b'), await made('000005', 'c')]).toEqual(['created', 'too_many']);
-    // A conflict does not count.
-    expect(await made('000001', 'd')).toBe('conflict');
-    expect(await made('000009', 'd')).toBe('too_many');
-    await accept(store, '000001', 'z', 'room', NOW + 600_000, NOW);
-    await store.check('000001', 'a', NOW);
-    expect(await made('000006', 'a')).toBe('created');
-    expect(await made('000007', 'd')).toBe('too_many');
-    expect(await made('000008', 'd', NOW + 60_000)).toBe('created');
-  });
-
-  test('at the maximum of rooms or records, further ones are refused with Unavailable', async () => {
-    const { store } = await open({ limits: { rooms: 1, idempotencyRecords: 1 } });
-    await create(store, '000001', 'a', NOW + 60_000, NOW, once('first'));
-    await expect(create(store, '000002', 'a', NOW + 60_000, NOW, once('second'))).rejects.toThrow(
-      Unavailable,
-    );
-    expect(await create(store, '000001', 'a', NOW + 60_000, NOW, once('first'))).toMatchObject({
-      kind: 'created',
-    });
-    await accept(store, '000001', 'b', 'room', NOW + 600_000, NOW);
-    await create(store, '000002', 'a', NOW + 60_000, NOW);
-    const full = accept(store, '000002', 'b', 'other', NOW + 600_000, NOW);
-    await expect(full).rejects.toThrow(Unavailable);
-    await store.deleteRoom('room');
-    expect((await accept(store, '000002', 'b', 'other', NOW + 600_000, NOW)).kind).toBe('accepted');
-  });
-
-  test('unused rooms are swept, a use is recorded once a day, and counts are exact', async () => {
-    const { store } = await open({ limits: { roomIdleMs: 30 * DAY } });
-    for (let n = 0; n < 40; n++) {
-      const code = String(n).padStart(6, '0');
-      await create(store, code, `a${n}`, NOW + 60_000, NOW);
-      await accept(store, code, `b${n}`, `room${n}`, NOW + 600_000, NOW);
-    }
-    expect(await store.counts()).toEqual({ pendings: 40, rooms: 40, idempotencyRecords: 0 });
-    await store.findRoom('room0', NOW + DAY);
-    await store.findRoom('room1', NOW + DAY + 1);
-    expect((await store.sweep(NOW + 30 * DAY)).rooms).toBe(0);
-    expect(await store.sweep(NOW + 30 * DAY + 1)).toEqual({ pendings: 0, rooms: 39 });
-    expect(await store.counts()).toEqual({ pendings: 0, rooms: 1, idempotencyRecords: 0 });
-    expect(await store.findRoom('room1', NOW)).toBeDefined();
   });
 
   test('all stores share the records, which outlive each store', async () => {

@@ -11,8 +11,8 @@ import { Unavailable } from '../../../src/base/failures.js';
 import { closeDatabase, openDatabase } from '../../../src/pairing/sqlite/database.js';
 import { openSqliteStore } from '../../../src/pairing/sqlite/store.js';
 import { pairingStoreContract } from '../../contract/pairing-store.js';
-import { execute, rows } from '../../support/sqlite-files.js';
-import { accept, create, purge } from '../../support/store-calls.js';
+import { execute } from '../../support/sqlite-files.js';
+import { create, purge } from '../../support/store-calls.js';
 
 const folder = temporaryFolder();
 let files = 0;
@@ -170,26 +170,6 @@ describe('the triggers', () => {
 });
 
 describe('rooms with an idle time', () => {
-  const pair = async (store: ReturnType<typeof openSqliteStore>, roomId: string, now: number) => {
-    const joinCode = someCode();
-    await create(store, joinCode, 'a', now + 1000, now);
-    await accept(store, joinCode, 'b', roomId, now + 1000, now);
-  };
-
-  test('stay when used; the use is recorded once a day', async () => {
-    const path = newFile();
-    const store = openSqliteStore(path, { roomIdleMs: 30 * DAY });
-    await pair(store, 'room', NOW);
-    const usedAt = () => rows(path, 'SELECT used_at FROM rooms')[0]?.used_at;
-    await store.findRoom('room', NOW + DAY);
-    expect(usedAt()).toBe(new Date(NOW).toISOString());
-    await store.findRoom('room', NOW + DAY + 1);
-    expect(usedAt()).toBe(new Date(NOW + DAY + 1).toISOString());
-    expect((await store.sweep(NOW + 31 * DAY)).rooms).toBe(0);
-    expect((await store.sweep(NOW + 31 * DAY + 2)).rooms).toBe(1);
-    await store.close();
-  });
-
   test('that are older than the setting start their idle time at the first sweep', async () => {
     const path = newFile();
     openDatabase(path).close();
