@@ -240,6 +240,7 @@ describe('one importer per library', () => {
     'pino-pretty': ['observability/logger.ts'],
     'prom-client': ['observability/metrics.ts'],
     typebox: ['packages/protocol/src/typebox.ts'],
+    uqr: ['terminal.ts'],
     // Two ends: the server, and the doctor as a client.
     ws: ['packages/doctor/src/web-socket.ts', 'signaling/websocket/upgrade.ts'],
   };

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { buildApp } from './app.js';
 import { systemClock } from './base/clock.js';
 import { VERSION } from './base/version.js';
-import { lanAddresses } from './http/lan-addresses.js';
+import { lanAddresses, lanOrigins } from './http/lan-addresses.js';
 import type { MigrateOptions } from './migrate.js';
 import { LogOutput } from './observability/log-output.js';
 import { createLogger } from './observability/logger.js';
@@ -123,7 +123,9 @@ function environment(options: Record<string, string | boolean | undefined>): Env
   };
   const file = existsSync('.env') ? parseDotEnv(readDotEnv()) : {};
   for (const warning of misspelled(file)) process.stderr.write(`couplet: ${warning}\n`);
-  return layered(line, process.env, file, sqlite ? { USE_SQLITE: '1' } : {});
+  // On a terminal, a person reads the addresses, and the lines of requests would move them out of view.
+  const quiet = process.stdout.isTTY ? { LOG_LEVEL: 'warn' } : {};
+  return layered(line, process.env, file, quiet, sqlite ? { USE_SQLITE: '1' } : {});
 }
 
 function readDotEnv(): Uint8Array {
@@ -186,6 +188,7 @@ async function serve(config: Config, { isHttps }: ServeOptions): Promise<void> {
     if (stopping) process.exit(1);
     stopping = true;
     log.info({ signal }, 'shutting down');
+    if (isTTY) process.stdout.write('\nStopping\n');
     app.close().then(
       () => {
         log.info('stopped');
@@ -210,14 +213,20 @@ async function serve(config: Config, { isHttps }: ServeOptions): Promise<void> {
   await listening.catch((error: unknown) => {
     throw new ListenFault(error);
   });
-  if (tlsServer === undefined) return;
   const { port } = app.server.address() as AddressInfo;
-  tlsServer.listen(config.port === 0 ? 0 : port + 1, config.host);
-  await once(tlsServer, 'listening').catch((error: unknown) => {
-    throw new ListenFault(error);
-  });
-  const tls = tlsServer.address() as AddressInfo;
-  log.info(`listening on https://${config.host}:${tls.port}`);
+  if (tlsServer !== undefined) {
+    tlsServer.listen(config.port === 0 ? 0 : port + 1, config.host);
+    await once(tlsServer, 'listening').catch((error: unknown) => {
+      throw new ListenFault(error);
+    });
+    const tls = tlsServer.address() as AddressInfo;
+    log.info(`listening on https://${config.host}:${tls.port}`);
+  }
+  if (!isTTY) return;
+  // Loaded here because a server without a terminal needs no QR code.
+  const { welcome } = await import('./terminal.js');
+  const [origin] = tlsServer ? lanOrigins('https', tlsServer) : lanOrigins('http', app.server);
+  process.stdout.write(welcome(config, port, origin));
 }
 
 /** The modules are loaded here because only development needs them. */

@@ -115,7 +115,11 @@ export const ConfigSchema = Type.Object({
       Type.Literal('debug'),
       Type.Literal('silent'),
     ],
-    { env: 'LOG_LEVEL', default: 'info', description: 'Lowest level that is logged.' },
+    {
+      env: 'LOG_LEVEL',
+      default: 'info',
+      description: 'Lowest level that is logged. On a terminal, the default is `warn`.',
+    },
   ),
   logFormat: Type.Union([Type.Literal('auto'), Type.Literal('json'), Type.Literal('pretty')], {
     env: 'LOG_FORMAT',
