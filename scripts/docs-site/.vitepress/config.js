@@ -24,7 +24,7 @@ export default defineConfig({
   ignoreDeadLinks: 'localhostLinks',
   metaChunk: true,
   transformHtml: (html) => withScriptFiles(html),
-  markdown: { anchor: { slugify: anchorOf } },
+  markdown: { anchor: { slugify: anchorOf }, languageAlias: { haproxy: 'nginx' } },
   vite: { build: { chunkSizeWarningLimit: 2000 } },
   themeConfig: {
     logo: '/icon.svg',
