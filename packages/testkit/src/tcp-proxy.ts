@@ -9,6 +9,8 @@ export interface TcpProxy {
   /** Drops every connection, and accepts no other until {@link mend}. */
   cut(): void;
   mend(): void;
+  /** Resets every connection (RST), so its ends get an error. */
+  reset(): void;
   /** Open connections forward nothing any more, not even a close; new ones work. */
   strand(): void;
   close(): Promise<void>;
@@ -52,6 +54,9 @@ export async function startTcpProxy(target: number | (() => number)): Promise<Tc
     },
     mend() {
       isCut = false;
+    },
+    reset() {
+      for (const socket of sockets) socket.resetAndDestroy();
     },
     strand() {
       for (const socket of sockets) {

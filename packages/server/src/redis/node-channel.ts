@@ -27,7 +27,11 @@ export function openNodeChannel(redis: Redis, prefix: string, nodeId: string) {
   const listen = async () => {
     own = redis.servers.of(name)?.duplicate(ONCE);
     if (own === undefined) return;
-    const ended = once(own, 'end', { signal }).catch(() => {});
+    // Also after an error, which comes before the event.
+    const ended = once(own, 'end', { signal }).then(
+      () => true,
+      () => true,
+    );
     let unheard = 0;
     // The rejection of the command has the cause, or the `end` event handles it.
     own.on('error', () => {});
@@ -42,8 +46,7 @@ export function openNodeChannel(redis: Redis, prefix: string, nodeId: string) {
     isSubscribed = true;
     events.emit('subscribed');
     while (unheard < MAX_UNHEARD) {
-      await Promise.race([ended, sleep(HEARTBEAT_MS)]);
-      if (signal.aborted || own.status !== 'ready') return;
+      if (await Promise.race([ended, sleep(HEARTBEAT_MS)])) return;
       unheard += 1;
       try {
         // Without a subscriber on it, the master is another one now.

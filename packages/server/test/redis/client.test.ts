@@ -8,6 +8,7 @@ import {
   startRedis,
   startRedisCluster,
 } from '@couplet/testkit/redis-servers';
+import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../src/base/failures.js';
 import { connectRedis, defineScript, isFull, type Redis } from '../../src/redis/client.js';
@@ -165,6 +166,15 @@ describeWith(['redis-server'], 'a single Redis', () => {
     await expect.poll(subscribed).toBe(2);
     await inbox.send('cut', 'a', 'x');
     await expect.poll(() => got).toEqual(['a x']);
+  });
+
+  test('a channel subscribes again after all connections are reset', async () => {
+    const proxy = await startTcpProxy(server.port);
+    onTestFinished(() => proxy.close());
+    const redis = await openRedis(`redis://127.0.0.1:${proxy.port}`);
+    const { subscribed } = await openInbox(redis, 'reset');
+    proxy.reset();
+    await expect.poll(subscribed, { timeout: 10_000 }).toBe(2);
   });
 
   test('an idle client sends nothing to Redis', async () => {
