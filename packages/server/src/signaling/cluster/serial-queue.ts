@@ -45,7 +45,9 @@ export class SerialQueue {
     this.busy = true;
     for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
       try {
-        await task();
+        // A synchronous task costs no turn: a node that is cut off runs one for each of its rooms.
+        const underWay = task();
+        if (underWay !== undefined) await underWay;
       } catch (error) {
         this.#onError(error);
       }
