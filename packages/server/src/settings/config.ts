@@ -1,11 +1,10 @@
 // Declares the schema of all settings, and parses and validates the environment.
 import { Compile, type Static, Type } from '@couplet/protocol/typebox';
-import { type CrossCheck, crossCheckOf } from './cross-check.js';
-import { HOST_CHECKS } from './host-names.js';
+import { hostsFault } from './host-names.js';
 import { LIMIT_SETTINGS } from './limits.js';
-import { ORIGIN_CHECKS } from './origins.js';
-import { REDIS_CHECKS, REDIS_SETTINGS } from './redis.js';
-import { TRUST_PROXY_CHECKS } from './trust-proxy.js';
+import { originsFault } from './origins.js';
+import { REDIS_SETTINGS, redisUrlFault } from './redis.js';
+import { trustProxyFault } from './trust-proxy.js';
 import { TURN_CHECKS, TURN_SETTINGS } from './turn.js';
 
 /** All settings. `env` is the variable; `default` applies when it is unset or empty. The table in docs/operations.md comes from here. */
@@ -183,48 +182,54 @@ export class ConfigError extends Error {
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
-  const faulty = new Set<string>();
-  const values: Record<string, unknown> = {};
+  const faulty = new Set<PropertyKey>();
+  const values: Record<PropertyKey, unknown> = {};
   for (const [name, setting] of SETTINGS) {
     const text = env[name]?.trim() ?? '';
     const value = isSet(name, text) ? fromText(setting, text) : setting.default;
-    if (value === undefined || !checks[setting.key].Check(value)) {
-      const got = setting.secret ? 'a value that is not shown' : JSON.stringify(text);
-      faults.push(`${name}: expected ${expectation(setting)}, got ${got}`);
-      faulty.add(setting.key);
-    } else {
+    if (value !== undefined && checks[setting.key].Check(value)) {
       values[setting.key] = value;
+      continue;
     }
+    const got = setting.secret ? 'a value that is not shown' : JSON.stringify(text);
+    faults.push(`${name}: expected ${expectation(setting)}, got ${got}`);
+    faulty.add(setting.key);
+    values[setting.key] = setting.default;
   }
-  for (const { reads, fault } of CROSS_CHECKS) {
-    const found = reads.some((key) => faulty.has(key)) ? undefined : fault(values as never);
-    if (found !== undefined) faults.push(found);
+  for (const check of CROSS_CHECKS) {
+    let isSound = true;
+    const settings = new Proxy(values, {
+      get(_, key) {
+        isSound &&= !faulty.has(key);
+        return values[key];
+      },
+    });
+    const fault = check(settings as Config);
+    if (fault !== undefined && isSound) faults.push(fault);
   }
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(values) as Config;
 }
 
-const CROSS_CHECKS: readonly CrossCheck[] = [
+/**
+ * Checks across several settings, each of which is valid by itself. They return the fault, as one line that begins with
+ * the variable's name. A fault is not reported if its check read a setting that has a fault itself.
+ */
+const CROSS_CHECKS: readonly ((settings: Config) => string | undefined)[] = [
   ...TURN_CHECKS,
-  crossCheckOf<Config>()(
-    ['requirePairedRooms', 'useSqlite', 'redisUrl'],
-    ({ requirePairedRooms, useSqlite, redisUrl }) =>
-      // Only the rooms API pairs rooms, and it needs a store.
-      requirePairedRooms && !useSqlite && redisUrl === ''
-        ? 'REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL; without them, no room is ever paired'
-        : undefined,
-  ),
-  crossCheckOf<Config>()(
-    ['requireDeviceSecrets', 'useSqlite', 'redisUrl'],
-    ({ requireDeviceSecrets, useSqlite, redisUrl }) =>
-      requireDeviceSecrets && !useSqlite && redisUrl === ''
-        ? 'REQUIRE_DEVICE_SECRETS: needs USE_SQLITE=1 or REDIS_URL, which store the secrets'
-        : undefined,
-  ),
-  ...TRUST_PROXY_CHECKS,
-  ...ORIGIN_CHECKS,
-  ...HOST_CHECKS,
-  ...REDIS_CHECKS,
+  ({ requirePairedRooms, useSqlite, redisUrl }) =>
+    // Only the rooms API pairs rooms, and it needs a store.
+    requirePairedRooms && !useSqlite && redisUrl === ''
+      ? 'REQUIRE_PAIRED_ROOMS: needs USE_SQLITE=1 or REDIS_URL; without them, no room is ever paired'
+      : undefined,
+  ({ requireDeviceSecrets, useSqlite, redisUrl }) =>
+    requireDeviceSecrets && !useSqlite && redisUrl === ''
+      ? 'REQUIRE_DEVICE_SECRETS: needs USE_SQLITE=1 or REDIS_URL, which store the secrets'
+      : undefined,
+  trustProxyFault,
+  originsFault,
+  hostsFault,
+  redisUrlFault,
 ];
 
 const checks = Object.fromEntries(

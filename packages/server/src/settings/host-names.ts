@@ -1,23 +1,21 @@
 // Parses ALLOWED_HOSTS, the host names of this server.
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { type CrossCheck, crossCheckOf } from './cross-check.js';
 
 export interface HostSettings {
   allowedHosts: string;
 }
 
-export const HOST_CHECKS: readonly CrossCheck[] = [
-  crossCheckOf<HostSettings>()(['allowedHosts'], (settings) => {
-    const faulty = listed(settings).filter((entry) => {
-      const name = canonicalHost(entry);
-      return isIP(name) === 0 && !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(name);
-    });
-    if (faulty.length === 0) return undefined;
-    const shown = faulty.map((entry) => JSON.stringify(entry)).join(', ');
-    return `ALLOWED_HOSTS: expected host names without scheme, port, path or wildcard, got ${shown}`;
-  }),
-];
+/** Returns the fault of the list, or undefined. */
+export function hostsFault(settings: HostSettings): string | undefined {
+  const faulty = listed(settings).filter((entry) => {
+    const name = canonicalHost(entry);
+    return isIP(name) === 0 && !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(name);
+  });
+  if (faulty.length === 0) return undefined;
+  const shown = faulty.map((entry) => JSON.stringify(entry)).join(', ');
+  return `ALLOWED_HOSTS: expected host names without scheme, port, path or wildcard, got ${shown}`;
+}
 
 /** The entries of the list, unchanged. */
 const listed = ({ allowedHosts }: HostSettings): string[] =>

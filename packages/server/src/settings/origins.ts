@@ -1,5 +1,4 @@
 // Parses ALLOWED_ORIGINS, the origins whose pages may call the API and open a WebSocket.
-import { type CrossCheck, crossCheckOf } from './cross-check.js';
 
 export interface OriginSettings {
   allowedOrigins: string;
@@ -15,19 +14,17 @@ export function originRule(config: OriginSettings): OriginRule | null {
   return (origin) => allowed.has(origin) || allowed.has(canonical(origin));
 }
 
-/** Refuses entries that no `Origin` header can match. */
-export const ORIGIN_CHECKS: readonly CrossCheck[] = [
-  crossCheckOf<OriginSettings>()(['allowedOrigins'], (settings) => {
-    if (settings.allowedOrigins === '*') return undefined;
-    const entries = listed(settings);
-    const faults = entries.flatMap((entry) => {
-      const reason = faultOf(entry);
-      return reason === undefined ? [] : [`${JSON.stringify(entry)} ${reason}`];
-    });
-    if (entries.length === 0) faults.push('the list is empty');
-    return faults.length === 0 ? undefined : `ALLOWED_ORIGINS: ${faults.join('; ')}`;
-  }),
-];
+/** Returns the entries that no `Origin` header can match, with their faults, or undefined. */
+export function originsFault(settings: OriginSettings): string | undefined {
+  if (settings.allowedOrigins === '*') return undefined;
+  const entries = listed(settings);
+  const faults = entries.flatMap((entry) => {
+    const reason = faultOf(entry);
+    return reason === undefined ? [] : [`${JSON.stringify(entry)} ${reason}`];
+  });
+  if (entries.length === 0) faults.push('the list is empty');
+  return faults.length === 0 ? undefined : `ALLOWED_ORIGINS: ${faults.join('; ')}`;
+}
 
 function faultOf(entry: string): string | undefined {
   if (entry === '*') return 'allows any origin, so it must be the only entry';

@@ -1,6 +1,5 @@
 // Declares the settings of cluster mode and parses REDIS_URL.
 import { Type } from '@couplet/protocol/typebox';
-import { type CrossCheck, crossCheckOf } from './cross-check.js';
 
 /** Spread into the schema of the configuration; docs/operations.md shows them. */
 export const REDIS_SETTINGS = {
@@ -43,13 +42,11 @@ export const REDIS_SETTINGS = {
   }),
 };
 
-/** Checks REDIS_URL. The value is a secret, so a fault does not quote it. */
-export const REDIS_CHECKS: readonly CrossCheck[] = [
-  crossCheckOf<{ redisUrl: string }>()(['redisUrl'], ({ redisUrl }) => {
-    const parsed = redisUrl === '' ? {} : parseRedisUrl(redisUrl);
-    return 'fault' in parsed ? `REDIS_URL: the value given ${parsed.fault}` : undefined;
-  }),
-];
+/** Returns the fault of REDIS_URL, or undefined. The value is a secret, so a fault does not quote it. */
+export function redisUrlFault({ redisUrl }: { redisUrl: string }): string | undefined {
+  const parsed = redisUrl === '' ? {} : parseRedisUrl(redisUrl);
+  return 'fault' in parsed ? `REDIS_URL: the value given ${parsed.fault}` : undefined;
+}
 
 export interface RedisAddress {
   readonly host: string;

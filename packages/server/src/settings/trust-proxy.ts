@@ -1,7 +1,6 @@
 // Parses TRUST_PROXY, the proxies in front of the server that are trusted.
 import type { IncomingMessage } from 'node:http';
 import proxyAddress from '@fastify/proxy-addr';
-import { type CrossCheck, crossCheckOf } from './cross-check.js';
 
 interface ProxySettings {
   trustProxy: string;
@@ -21,13 +20,11 @@ export function proxyRule({ trustProxy: text }: ProxySettings): ProxyRule {
 export const forwardedAddress = (request: IncomingMessage, trusts: ProxyRule): string =>
   proxyAddress(request, trusts) ?? '';
 
-export const TRUST_PROXY_CHECKS: readonly CrossCheck[] = [
-  crossCheckOf<ProxySettings>()(['trustProxy'], (settings) => {
-    try {
-      proxyRule(settings);
-      return undefined;
-    } catch {
-      return 'TRUST_PROXY: must be a number of hops, or IP addresses and ranges, comma-separated';
-    }
-  }),
-];
+export function trustProxyFault(settings: ProxySettings): string | undefined {
+  try {
+    proxyRule(settings);
+    return undefined;
+  } catch {
+    return 'TRUST_PROXY: must be a number of hops, or IP addresses and ranges, comma-separated';
+  }
+}

@@ -2,7 +2,6 @@
 import { isIP } from 'node:net';
 import { RTCIceServer } from '@couplet/protocol/schema';
 import { type Static, Type } from '@couplet/protocol/typebox';
-import { type CrossCheck, crossCheckOf } from './cross-check.js';
 
 const HOST = '(\\[[0-9A-Fa-f:.]{2,}\\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\.?)';
 const PORT = '(:(6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|[1-9]\\d{0,3}))?';
@@ -171,9 +170,6 @@ export const TURN_SETTINGS = {
   turnStaticMaxPort: port('TURN_STATIC_MAX_PORT', 49_151, 'Last relay port of the second coturn.'),
 } as const;
 
-const turnSchema = Type.Object(TURN_SETTINGS);
-const check = crossCheckOf<Static<typeof turnSchema>>();
-
 /** Whether all are IP addresses of the same family. */
 const areOfOneFamily = (ips: string[]): boolean => {
   const families = new Set(ips.map(isIP));
@@ -182,98 +178,77 @@ const areOfOneFamily = (ips: string[]): boolean => {
 
 const when = (isWrong: boolean, fault: string): string | undefined => (isWrong ? fault : undefined);
 
+const turnSchema = Type.Object(TURN_SETTINGS);
+type TurnSettings = Static<typeof turnSchema>;
+
 /** Checks TURN settings that need or exclude each other. */
-export const TURN_CHECKS: readonly CrossCheck[] = [
-  check(['turnUrls', 'turnSecrets'], ({ turnUrls, turnSecrets }) =>
+export const TURN_CHECKS: readonly ((settings: TurnSettings) => string | undefined)[] = [
+  ({ turnUrls, turnSecrets }) =>
     when(turnUrls.length > 0 && turnSecrets.length === 0, 'TURN_SECRET: needed with TURN_URLS'),
-  ),
-  check(['turnUrls', 'turnSecrets'], ({ turnUrls, turnSecrets }) =>
+  ({ turnUrls, turnSecrets }) =>
     when(turnSecrets.length > 0 && turnUrls.length === 0, 'TURN_URLS: needed with TURN_SECRET'),
-  ),
-  check(['turnUrls', 'turnTlsCert'], ({ turnUrls, turnTlsCert }) =>
+  ({ turnUrls, turnTlsCert }) =>
     when(
       turnTlsCert === '' && turnUrls.some((url) => url.startsWith('turns:')),
       `TURN_TLS_CERT: needed with a turns: URL in TURN_URLS; \`${ELSEWHERE}\` if TLS ends at another program`,
     ),
-  ),
-  check(['turnUrls'], ({ turnUrls }) =>
+  ({ turnUrls }) =>
     when(!turnUrls.every(isIceUrl), 'TURN_URLS: has brackets without an IPv6 address'),
-  ),
-  check(['stunUrls'], ({ stunUrls }) =>
+  ({ stunUrls }) =>
     when(!stunUrls.every(isIceUrl), 'STUN_URLS: has brackets without an IPv6 address'),
-  ),
-  check(['turnUrls'], ({ turnUrls }) =>
+  ({ turnUrls }) =>
     when(
       turnUrls.some((url) => /^turns:.*=udp$/.test(url)),
       'TURN_URLS: a turns: URL with transport=udp is TURN over DTLS, which neither this coturn nor any browser supports; use transport=tcp',
     ),
-  ),
-  check(['turnTlsKey', 'turnTlsCert'], ({ turnTlsKey, turnTlsCert }) =>
+  ({ turnTlsKey, turnTlsCert }) =>
     when(
       turnTlsKey === '' && turnTlsCert !== '' && turnTlsCert !== ELSEWHERE,
       'TURN_TLS_KEY: needed with TURN_TLS_CERT',
     ),
-  ),
-  check(['turnTlsKey', 'turnTlsCert'], ({ turnTlsKey, turnTlsCert }) =>
+  ({ turnTlsKey, turnTlsCert }) =>
     when(turnTlsKey !== '' && turnTlsCert === '', 'TURN_TLS_CERT: needed with TURN_TLS_KEY'),
-  ),
-  check(['turnMinPort', 'turnMaxPort'], ({ turnMinPort, turnMaxPort }) =>
+  ({ turnMinPort, turnMaxPort }) =>
     when(turnMinPort > turnMaxPort, 'TURN_MIN_PORT: greater than TURN_MAX_PORT'),
-  ),
-  check(['turnPort', 'turnTlsPort'], ({ turnPort, turnTlsPort }) =>
+  ({ turnPort, turnTlsPort }) =>
     when(turnPort === turnTlsPort, 'TURN_TLS_PORT: the same as TURN_PORT'),
-  ),
-  check(['turnListenIps'], ({ turnListenIps }) =>
+  ({ turnListenIps }) =>
     // coturn skips an entry that is not an address, and starts without it.
     when(!turnListenIps.every(isIP), 'TURN_LISTEN_IPS: has an entry that is not an IP address'),
-  ),
-  check(['turnExternalIp'], ({ turnExternalIp }) =>
+  ({ turnExternalIp }) =>
     when(
       !turnExternalIp.every((mapping) => areOfOneFamily(mapping.split('/'))),
       'TURN_EXTERNAL_IP: must be two IP addresses of the same family',
     ),
-  ),
-  check(['turnAllowedPeers'], ({ turnAllowedPeers }) =>
+  ({ turnAllowedPeers }) =>
     when(
       !turnAllowedPeers.every((range) => areOfOneFamily(range.split('-'))),
       'TURN_ALLOWED_PEERS: has an entry that is not an IP address, or a range of two families',
     ),
-  ),
-  check(
-    ['turnStaticUser', 'turnStaticMinPort', 'turnStaticMaxPort'],
-    ({ turnStaticUser, turnStaticMinPort, turnStaticMaxPort }) =>
-      when(
-        turnStaticUser !== '' && turnStaticMinPort > turnStaticMaxPort,
-        'TURN_STATIC_MIN_PORT: greater than TURN_STATIC_MAX_PORT',
-      ),
-  ),
-  check(
-    ['turnStaticUser', 'turnStaticMinPort', 'turnStaticMaxPort', 'turnMinPort', 'turnMaxPort'],
-    ({ turnStaticUser, turnStaticMinPort, turnStaticMaxPort, turnMinPort, turnMaxPort }) =>
-      when(
-        turnStaticUser !== '' &&
-          turnStaticMinPort <= turnMaxPort &&
-          turnMinPort <= turnStaticMaxPort,
-        'TURN_STATIC_MIN_PORT: the relay ports of the two coturn servers overlap',
-      ),
-  ),
-  check(
-    ['turnStaticUser', 'turnPort', 'turnTlsPort', 'turnStaticPort', 'turnStaticTlsPort'],
-    ({ turnStaticUser, turnPort, turnTlsPort, turnStaticPort, turnStaticTlsPort }) => {
-      const ports = [turnPort, turnTlsPort, turnStaticPort, turnStaticTlsPort];
-      return when(
-        turnStaticUser !== '' && new Set(ports).size < ports.length && turnPort !== turnTlsPort,
-        'TURN_STATIC_PORT, TURN_STATIC_TLS_PORT: the four ports of both coturn servers must differ',
-      );
-    },
-  ),
-  check(['iceServersExtra'], ({ iceServersExtra }) => {
+  ({ turnStaticUser, turnStaticMinPort, turnStaticMaxPort }) =>
+    when(
+      turnStaticUser !== '' && turnStaticMinPort > turnStaticMaxPort,
+      'TURN_STATIC_MIN_PORT: greater than TURN_STATIC_MAX_PORT',
+    ),
+  ({ turnStaticUser, turnStaticMinPort, turnStaticMaxPort, turnMinPort, turnMaxPort }) =>
+    when(
+      turnStaticUser !== '' && turnStaticMinPort <= turnMaxPort && turnMinPort <= turnStaticMaxPort,
+      'TURN_STATIC_MIN_PORT: the relay ports of the two coturn servers overlap',
+    ),
+  ({ turnStaticUser, turnPort, turnTlsPort, turnStaticPort, turnStaticTlsPort }) => {
+    const ports = [turnPort, turnTlsPort, turnStaticPort, turnStaticTlsPort];
+    return when(
+      turnStaticUser !== '' && new Set(ports).size < ports.length && turnPort !== turnTlsPort,
+      'TURN_STATIC_PORT, TURN_STATIC_TLS_PORT: the four ports of both coturn servers must differ',
+    );
+  },
+  ({ iceServersExtra }) => {
     const faults = iceServersExtra.flatMap((server, index) => {
       const fault = iceServerFault(server);
       return fault === undefined ? [] : [`server ${index + 1} ${fault}`];
     });
     return when(faults.length > 0, `ICE_SERVERS_EXTRA: ${faults.join('; ')}`);
-  }),
+  },
 ];
 
 /** The longest username of TURN, in bytes of UTF-8 (RFC 8489 §14.3). */
