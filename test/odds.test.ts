@@ -4,8 +4,8 @@ import { FakeClock } from '@couplet/testkit/fake-clock';
 import { flood, type PipelinedRequest } from '@couplet/testkit/pipelined';
 import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { MemoryPenalties, unforgiven, waitAfter } from '../packages/server/src/limits/penalties.js';
-import { MemoryQuota } from '../packages/server/src/limits/quota.js';
+import { Penalties, unforgiven, waitAfter } from '../packages/server/src/limits/penalties.js';
+import { Quota } from '../packages/server/src/limits/quota.js';
 import { ACCEPT_GUESSES, CHECK_GUESSES } from '../packages/server/src/pairing/guesses.js';
 import { openSqliteStore } from '../packages/server/src/pairing/sqlite/store.js';
 import type { PairingStore } from '../packages/server/src/pairing/store.js';
@@ -25,7 +25,7 @@ const guessing = section(security, '## Guessing join codes');
 test('the penalties allow the best plan of an address guess by guess, and no earlier', async () => {
   for (const policy of [ACCEPT_GUESSES, CHECK_GUESSES]) {
     const clock = new FakeClock();
-    const penalties = new MemoryPenalties(policy, clock, 100);
+    const penalties = new Penalties(policy, clock, 100);
     const guess = async () => {
       const reserved = await penalties.reserve('attacker');
       if (reserved.kind === 'reserved') reserved.keep();
@@ -59,7 +59,7 @@ test('SECURITY.md states the guesses of the first hour and of later hours', () =
 
 test('the quota of creates allows twice its hourly number in the first hour', async () => {
   const clock = new FakeClock();
-  const quota = new MemoryQuota(CREATES_PER_HOUR, clock, 10);
+  const quota = new Quota(CREATES_PER_HOUR, clock, 10);
   const end = clock.now() + HOUR * 1000;
   let creates = 0;
   while (clock.now() < end) {

@@ -4,9 +4,9 @@ import type { Clock } from './base/clock.js';
 import type { Engine } from './engine.js';
 import { InFlight } from './http/idempotency.js';
 import type { Lifecycle } from './http/lifecycle.js';
-import { MemoryMinuteCount } from './limits/minute-count.js';
-import { MemoryPenalties } from './limits/penalties.js';
-import { MemoryQuota } from './limits/quota.js';
+import { MinuteCount } from './limits/minute-count.js';
+import { Penalties } from './limits/penalties.js';
+import { Quota } from './limits/quota.js';
 import type { Logger } from './observability/logger.js';
 import type { Metrics } from './observability/metrics.js';
 import { startSweep } from './pairing/expiry.js';
@@ -79,15 +79,15 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
 /** Opens the budgets of the store, or budgets in memory if the store has none. */
 function openBudgets({ failedGuesses }: PairingStore, config: Config, clock: Clock) {
   if (failedGuesses !== undefined) return { budgets: storeBudgets(failedGuesses, clock) };
-  const quota = (perHour: number) => new MemoryQuota(perHour, clock, MAX_ADDRESSES);
+  const quota = (perHour: number) => new Quota(perHour, clock, MAX_ADDRESSES);
   const penalties = {
-    accept: new MemoryPenalties(ACCEPT_GUESSES, clock, MAX_ADDRESSES),
-    check: new MemoryPenalties(CHECK_GUESSES, clock, MAX_ADDRESSES),
+    accept: new Penalties(ACCEPT_GUESSES, clock, MAX_ADDRESSES),
+    check: new Penalties(CHECK_GUESSES, clock, MAX_ADDRESSES),
   };
   const kept = {
     penalties,
     creates: quota(config.maxCreatesPerHour),
-    failures: new MemoryMinuteCount(clock),
+    failures: new MinuteCount(clock),
   };
   return {
     budgets: nodeBudgets(kept, config.maxFailedGuessesPerMinute, clock),

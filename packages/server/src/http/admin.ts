@@ -1,10 +1,13 @@
-// Guards the operator routes, GET /rooms and GET /metrics.
+// Guards the operator routes, GET /rooms and GET /metrics, and serves the latter.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify';
+import { COST } from '../limits/address-budget.js';
+import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
 import { sendError } from './errors.js';
 import { requestedHost } from './hosts.js';
+import { budgetOf } from './paced-requests.js';
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
@@ -53,4 +56,20 @@ export function isFromThisMachine(request: IncomingMessage): boolean {
     !/\bupgrade\b/i.test(request.headers.connection ?? '') &&
     !Object.keys(request.headers).some((name) => ADDED_BY_PROXIES.test(name))
   );
+}
+
+export function metricsRoute(
+  app: FastifyInstance,
+  metrics: Metrics,
+  guard: preHandlerAsyncHookHandler,
+): void {
+  let underWay: Promise<string> | undefined;
+  app.get('/metrics', { preHandler: guard, schema: { hide: true } }, async (request, reply) => {
+    budgetOf(request.raw)?.charge(COST.scrape);
+    // Simultaneous scrapes share one text.
+    underWay ??= metrics.text().finally(() => {
+      underWay = undefined;
+    });
+    return reply.type(metrics.contentType).send(await underWay);
+  });
 }

@@ -82,23 +82,8 @@ export function addressKey(address: string): string {
     .join(':');
 }
 
-/**
- * Makes `request.ip` read X-Forwarded-For like {@link clientAddress}. Without TRUST_PROXY, logs a warning for the first
- * request with that header, because all clients of the proxy then share the limits of one address.
- */
-export function readForwardedAddresses(
-  app: FastifyInstance,
-  config: Pick<Config, 'trustProxy'>,
-  trust: TrustProxy,
-  log: Logger,
-): void {
-  if (config.trustProxy !== '') {
-    app.addHook('onRequest', (request, _reply, done) => {
-      clientAddress(request.raw, trust);
-      done();
-    });
-    return;
-  }
+/** Logs a warning for the first request with X-Forwarded-For, for a server without TRUST_PROXY. */
+export function warnOfProxies(app: FastifyInstance, log: Logger): void {
   let warned = false;
   app.addHook('onRequest', (request, _reply, done) => {
     done();

@@ -1,4 +1,5 @@
 // Writes the JSON body of every failed request from its error code. It never has HTML, a stack or the message of an exception.
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { type ErrorResponse, REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
@@ -141,18 +142,5 @@ export function endRawResponse(
   }).map(([name, value]) => `${name}: ${value}\r\n`);
   const { status } = REST_ERRORS[code];
   socket.once('finish', () => socket.destroy());
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Error'}\r\n${lines.join('')}\r\n${body}`,
-  );
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`);
 }
-
-const STATUS_TEXT: Record<number, string | undefined> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  408: 'Request Timeout',
-  429: 'Too Many Requests',
-  431: 'Request Header Fields Too Large',
-  503: 'Service Unavailable',
-};

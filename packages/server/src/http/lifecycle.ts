@@ -1,5 +1,5 @@
 // Implements the states ready → announced → draining, the refusals during a shutdown, and the probe endpoints.
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../observability/metrics.js';
 import { sendError } from './errors.js';
@@ -11,14 +11,7 @@ export interface ReadinessCheck {
   check(): Promise<void>;
 }
 
-/** Measures the delay of the event loop, like `monitorEventLoopDelay` of Node. */
-export interface LoopDelay {
-  /** The longest delay since the last reset, in nanoseconds. */
-  readonly max: number;
-  reset(): void;
-  enable(): void;
-  disable(): void;
-}
+export type LoopDelay = Pick<IntervalHistogram, 'max' | 'reset' | 'enable' | 'disable'>;
 
 /** The server is not ready if the event loop was blocked for longer than this since the last probe, in milliseconds. */
 const MAX_LOOP_DELAY_MS = 1000;

@@ -1,7 +1,15 @@
-// Logs one line per request with method, route, status and time, up to a limit per address. Never logs the URL, whose query can have a room id.
+// Logs one line per request with id, method, route, status and time, up to a limit per address. Never logs the URL, whose query can have a room id.
+import { randomBytes } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { COST } from '../limits/address-budget.js';
 import { budgetOf } from './paced-requests.js';
+
+/** Makes request ids: short, unique across restarts, and never from the client, because its value could identify a user. */
+export function requestIds(): () => string {
+  const run = randomBytes(3).toString('hex');
+  let count = 0;
+  return () => `${run}-${(++count).toString(36)}`;
+}
 
 /** The hooks use callbacks: at thousands of requests per second, promises would be half of their cost. */
 export function logRequests(app: FastifyInstance): void {

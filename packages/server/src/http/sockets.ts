@@ -1,15 +1,14 @@
 // Limits the TCP connections of the HTTP server, in total and per address, and closes unused ones at a shutdown.
+import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.js';
-import type { AddressBudget, AddressBudgets } from '../limits/address-budget.js';
-import { COST } from '../limits/address-budget.js';
+import { type AddressBudget, type AddressBudgets, COST } from '../limits/address-budget.js';
 import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
 import { addressKey, type TrustProxy } from './client-address.js';
 import { endRawResponse, RETRY_AFTER_SECONDS } from './errors.js';
-import { filesForSockets, openFilesLimit } from './file-descriptors.js';
 import { paceSocket, unpaceSocket } from './paced-requests.js';
 
 /** Above this part of the possible connections, idle connections are closed early. */
@@ -137,3 +136,24 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
     }
   };
 }
+
+/** Files reserved for the database, Redis, the log and Node itself. */
+const FILES_FOR_OTHERS = 64;
+
+/**
+ * Returns the soft limit of open files, which Node raises to the hard limit at its start; undefined if the system has no
+ * `/proc`.
+ */
+export function openFilesLimit(path = '/proc/self/limits'): number | undefined {
+  try {
+    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync(path, 'utf8'))?.[1];
+    return soft === undefined ? undefined : Number(soft);
+  } catch {
+    // The system is not Linux, or /proc is not mounted. The limit is then unknown and bounds nothing.
+    return undefined;
+  }
+}
+
+/** Returns how many of the open files may be client sockets. */
+export const filesForSockets = (openFiles: number): number =>
+  Math.max(openFiles - FILES_FOR_OTHERS, Math.ceil(openFiles / 2));

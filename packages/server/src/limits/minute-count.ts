@@ -1,31 +1,16 @@
-// Counts events in the current minute of the wall clock, on all nodes together.
+// Counts events in the current minute of the wall clock, in this process.
 import type { Clock } from '../base/clock.js';
 
 const MINUTE_MS = 60_000;
 
-/** A counted event. */
-export interface Counted {
-  /** The count, including this event. */
-  readonly count: number;
-  /** Removes the event from the count, if its minute has not ended. */
-  release(): void;
-}
-
-/** Storage of the count. In cluster mode, all nodes share it. */
-export interface MinuteCount {
-  /** Counts one event. */
-  reserve(): Promise<Counted>;
-  read(): Promise<number>;
-}
-
 /** Returns the number of the minute of a time. */
-export const minuteOf = (time: number): number => Math.floor(time / MINUTE_MS);
+const minuteOf = (time: number): number => Math.floor(time / MINUTE_MS);
 
 /** Returns the seconds until the next minute. */
 export const untilNextMinute = (time: number): number =>
   Math.ceil(((minuteOf(time) + 1) * MINUTE_MS - time) / 1000);
 
-export class MemoryMinuteCount implements MinuteCount {
+export class MinuteCount {
   readonly #clock: Clock;
   #minute = 0;
   #count = 0;
@@ -34,12 +19,15 @@ export class MemoryMinuteCount implements MinuteCount {
     this.#clock = clock;
   }
 
-  async reserve(): Promise<Counted> {
+  /** Counts one event. */
+  async reserve() {
     this.#turn();
     this.#count += 1;
     const minute = this.#minute;
     return {
+      /** The count, including this event. */
       count: this.#count,
+      /** Removes the event from the count, if its minute has not ended. */
       release: () => {
         this.#turn();
         if (minute === this.#minute) this.#count = Math.max(0, this.#count - 1);

@@ -12,36 +12,6 @@ export interface PenaltyPolicy {
   readonly forgiveSeconds: number;
 }
 
-/** An attempt whose outcome is still unknown. It counts as a failure until it is released. */
-export interface Reservation {
-  readonly kind: 'reserved';
-  /** Failures of the key that are not forgiven yet, without this attempt. */
-  readonly failures: number;
-  /** Other attempts of the key whose outcome is still unknown. */
-  readonly others: number;
-  /** Records that the attempt failed. */
-  keep(): void;
-  /** Removes the attempt, which did not fail. */
-  release(): void;
-}
-
-/** The key must wait. */
-export interface Refusal {
-  readonly kind: 'refused';
-  readonly waitSeconds: number;
-  /** Whether only attempts with an unknown outcome block the key. After they succeed, the key may try again. */
-  readonly isBusy: boolean;
-}
-
-/** Storage of penalties. In cluster mode, all nodes share it. */
-export interface Penalties {
-  /**
-   * Counts an attempt as a failure before its outcome is known, so that simultaneous attempts cannot exceed the number of
-   * sequential attempts that the policy allows. The caller must keep or release the reservation.
-   */
-  reserve(key: string): Promise<Reservation | Refusal>;
-}
-
 /** Returns the wait after the failure number `failures`, in seconds. */
 export function waitAfter(failures: number, policy: PenaltyPolicy): number {
   const beyond = failures - policy.free;
@@ -57,9 +27,6 @@ export function unforgiven(failures: number, idleSeconds: number, policy: Penalt
 /** Maximum number of counted failures beyond the free ones. It is enough for the longest wait. */
 export const MOST_BEYOND = 12;
 
-/** A refusal because of other running attempts of the key, whose duration is unknown. */
-export const BUSY: Refusal = { kind: 'refused', waitSeconds: 1, isBusy: true };
-
 interface Entry {
   failures: number;
   failedAt: number;
@@ -72,7 +39,7 @@ interface Entry {
  * Stores penalties of at most `capacity` keys in memory. When it is full, it removes the key whose last failure is the
  * oldest. The map is in the order of the last failure, so that key is the first.
  */
-export class MemoryPenalties implements Penalties {
+export class Penalties {
   readonly #entries = new Map<string, Entry>();
   readonly #policy: PenaltyPolicy;
   readonly #clock: Clock;
@@ -88,23 +55,34 @@ export class MemoryPenalties implements Penalties {
     return this.#entries.size;
   }
 
-  async reserve(key: string): Promise<Reservation | Refusal> {
+  /**
+   * Counts an attempt as a failure before its outcome is known, so that simultaneous attempts cannot exceed the number of
+   * sequential attempts that the policy allows. The caller must keep or release the reservation.
+   */
+  async reserve(key: string) {
     const now = this.#clock.now();
     const entry = this.#entries.get(key) ?? { failures: 0, failedAt: now, open: 0, openedAt: now };
     const left = this.#left(entry);
-    const wait = this.#wait(left === 0 ? 0 : entry.failures, entry.failedAt);
-    if (wait > 0) return { kind: 'refused', waitSeconds: wait, isBusy: false };
-    if (entry.open > 0 && this.#wait(left + entry.open, entry.openedAt) > 0) return BUSY;
+    const waitSeconds = this.#wait(left === 0 ? 0 : entry.failures, entry.failedAt);
     const others = entry.open;
+    /** Whether only attempts with an unknown outcome block the key. After they succeed, the key may try again. */
+    const isBusy = waitSeconds === 0 && others > 0 && this.#wait(left + others, entry.openedAt) > 0;
+    if (isBusy || waitSeconds > 0) {
+      return { kind: 'refused' as const, waitSeconds: isBusy ? 1 : waitSeconds, isBusy };
+    }
     entry.open += 1;
     entry.openedAt = now;
     this.#entries.set(key, entry);
     this.#forget();
     return {
-      kind: 'reserved',
+      kind: 'reserved' as const,
+      /** Failures of the key that are not forgiven yet, without this attempt. */
       failures: left,
+      /** Other attempts of the key whose outcome is still unknown. */
       others,
+      /** Records that the attempt failed. */
       keep: () => this.#keep(key),
+      /** Removes the attempt, which did not fail. */
       release: () => this.#release(key),
     };
   }

@@ -3,19 +3,11 @@ import { type Clock, MAX_SKEW_MS } from '../base/clock.js';
 
 export const HOUR_MS = 3_600_000;
 
-/** Storage of quotas. In cluster mode, all nodes share it. */
-export interface Quota {
-  /** Takes one and returns 0, or returns the seconds until one is available. */
-  take(key: string): Promise<number>;
-  /** Returns one that was not used. Never rejects; if the storage fails, the one stays taken. */
-  giveBack(key: string): Promise<void>;
-}
-
 /**
  * Stores one number per key: the time at which its quota will be complete again. Has at most `capacity` keys; when it is
  * full, it removes the oldest key.
  */
-export class MemoryQuota implements Quota {
+export class Quota {
   readonly #perHour: number;
   readonly #clock: Clock;
   readonly #capacity: number;
@@ -31,11 +23,8 @@ export class MemoryQuota implements Quota {
     return this.#wholeAt.size;
   }
 
-  async take(key: string): Promise<number> {
-    return this.takeNow(key);
-  }
-
-  takeNow(key: string): number {
+  /** Takes one and returns 0, or returns the seconds until one is available. */
+  take(key: string): number {
     const now = this.#clock.now();
     const intervalMs = HOUR_MS / this.#perHour;
     const known = this.#wholeAt.get(key) ?? now;
@@ -50,7 +39,8 @@ export class MemoryQuota implements Quota {
     return 0;
   }
 
-  async giveBack(key: string): Promise<void> {
+  /** Returns one that was not used. */
+  giveBack(key: string): void {
     const known = this.#wholeAt.get(key);
     if (known !== undefined) this.#wholeAt.set(key, known - HOUR_MS / this.#perHour);
   }

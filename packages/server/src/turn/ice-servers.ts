@@ -1,7 +1,7 @@
 // Creates the ICE servers for RTCPeerConnection: STUN servers, TURN servers with credentials, and configured extra servers.
 import type { RTCIceServer } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
-import { MemoryQuota } from '../limits/quota.js';
+import { Quota } from '../limits/quota.js';
 import type { Config } from '../settings/config.js';
 import { expiryOf, opaqueUserId, turnCredentials } from './credentials.js';
 
@@ -97,19 +97,19 @@ const MAX_REMEMBERED = 100_000;
 
 /** Bounds how many different TURN users one address gets per hour. A repeated request for the same user is free. */
 class CredentialBudget {
-  readonly #quota: MemoryQuota;
+  readonly #quota: Quota;
   readonly #given = new Set<string>();
 
   /** @param perHour - users that an address may get at once; the allowance refills within an hour */
   constructor(perHour: number, clock: Clock) {
-    this.#quota = new MemoryQuota(perHour, clock, MAX_REMEMBERED);
+    this.#quota = new Quota(perHour, clock, MAX_REMEMBERED);
   }
 
   /** Gives a user to an address and returns 0, or returns the seconds that the address must wait. */
   take(address: string, username: string): number {
     const name = `${address} ${username}`;
     if (this.#given.has(name)) return 0;
-    const wait = this.#quota.takeNow(address);
+    const wait = this.#quota.take(address);
     if (wait > 0) return wait;
     this.#given.add(name);
     if (this.#given.size > MAX_REMEMBERED) {

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { startChild } from '@couplet/testkit/child-server';
 import { pairOfPeers } from '@couplet/testkit/peer';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { filesForSockets, openFilesLimit } from '../../src/http/file-descriptors.js';
+import { filesForSockets, openFilesLimit } from '../../src/http/sockets.js';
 
 test('the soft limit is read if the system provides it', () => {
   expect(openFilesLimit()).toBeGreaterThan(0);

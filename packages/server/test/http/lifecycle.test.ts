@@ -13,9 +13,11 @@ function fakeLoop(milliseconds: number): LoopDelay & { enabled: boolean } {
     },
     enable() {
       this.enabled = true;
+      return true;
     },
     disable() {
       this.enabled = false;
+      return true;
     },
   };
 }

@@ -2,7 +2,7 @@
 
 import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { requestIds } from '../../src/http/request-ids.js';
+import { requestIds } from '../../src/http/request-log.js';
 
 test('ids differ within a run and between runs', () => {
   const [one, other] = [requestIds(), requestIds()];

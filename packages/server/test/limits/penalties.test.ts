@@ -2,11 +2,11 @@
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
-import { MemoryPenalties, waitAfter } from '../../src/limits/penalties.js';
+import { Penalties, waitAfter } from '../../src/limits/penalties.js';
 
 const POLICY = { free: 3, firstWaitSeconds: 1, maxWaitSeconds: 60, forgiveSeconds: 100 };
 
-async function fail(penalties: MemoryPenalties, key: string): Promise<number> {
+async function fail(penalties: Penalties, key: string): Promise<number> {
   const reserved = await penalties.reserve(key);
   if (reserved.kind === 'refused') return reserved.waitSeconds;
   reserved.keep();
@@ -27,7 +27,7 @@ test.each([
 
 test('a user who mistypes now and then never waits', async () => {
   const clock = new FakeClock();
-  const penalties = new MemoryPenalties(POLICY, clock, 10);
+  const penalties = new Penalties(POLICY, clock, 10);
   for (let n = 0; n < 1000; n++) {
     expect(await fail(penalties, 'a')).toBe(0);
     clock.advance(101_000);
@@ -36,7 +36,7 @@ test('a user who mistypes now and then never waits', async () => {
 
 test('beyond the capacity, the key with the oldest failure is removed', async () => {
   const clock = new FakeClock();
-  const penalties = new MemoryPenalties(POLICY, clock, 2);
+  const penalties = new Penalties(POLICY, clock, 2);
   for (const key of ['a', 'b', 'c']) {
     for (let n = 0; n <= POLICY.free; n++) await fail(penalties, key);
     clock.advance(1);
@@ -47,7 +47,7 @@ test('beyond the capacity, the key with the oldest failure is removed', async ()
 });
 
 test('a kept reservation counts as a failure even if its key was removed to make room', async () => {
-  const penalties = new MemoryPenalties(POLICY, new FakeClock(), 1);
+  const penalties = new Penalties(POLICY, new FakeClock(), 1);
   const first = await penalties.reserve('a');
   await fail(penalties, 'b');
   if (first.kind === 'reserved') first.keep();
@@ -56,7 +56,7 @@ test('a kept reservation counts as a failure even if its key was removed to make
 
 test('forgiven keys are removed at the next failure of any key', async () => {
   const clock = new FakeClock();
-  const penalties = new MemoryPenalties(POLICY, clock, 10);
+  const penalties = new Penalties(POLICY, clock, 10);
   await fail(penalties, 'a');
   clock.advance(100_000);
   await fail(penalties, 'b');
@@ -64,19 +64,19 @@ test('forgiven keys are removed at the next failure of any key', async () => {
 });
 
 test('a key without failures is not stored', async () => {
-  const penalties = new MemoryPenalties(POLICY, new FakeClock(), 10);
+  const penalties = new Penalties(POLICY, new FakeClock(), 10);
   const reserved = await penalties.reserve('a');
   if (reserved.kind === 'reserved') reserved.release();
   expect(penalties.size).toBe(0);
 });
 
 test('simultaneous attempts are limited to the number of sequential attempts', async () => {
-  const penalties = new MemoryPenalties(POLICY, new FakeClock(), 10);
+  const penalties = new Penalties(POLICY, new FakeClock(), 10);
   const answers = await Promise.all(Array.from({ length: 40 }, () => penalties.reserve('a')));
   const reserved = answers.filter((answer) => answer.kind === 'reserved');
   expect(reserved.map(({ others }) => others)).toEqual([0, 1, 2, 3]);
   const refused = answers.filter((answer) => answer.kind === 'refused');
-  expect(new Set(refused)).toEqual(new Set([{ kind: 'refused', waitSeconds: 1, isBusy: true }]));
+  expect(refused).toEqual(Array(36).fill({ kind: 'refused', waitSeconds: 1, isBusy: true }));
   for (const { keep } of reserved) keep();
   const next = await penalties.reserve('a');
   expect(next).toEqual({ kind: 'refused', waitSeconds: 1, isBusy: false });
@@ -84,7 +84,7 @@ test('simultaneous attempts are limited to the number of sequential attempts', a
 
 test('a released attempt does not count, and a kept attempt does', async () => {
   const clock = new FakeClock();
-  const penalties = new MemoryPenalties(POLICY, clock, 10);
+  const penalties = new Penalties(POLICY, clock, 10);
   for (let n = 0; n < 2; n++) await fail(penalties, 'a');
   clock.advance(60_000);
   for (const reserved of [await penalties.reserve('a'), await penalties.reserve('a')]) {

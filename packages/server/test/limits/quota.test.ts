@@ -2,7 +2,7 @@
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
-import { MemoryQuota, type Quota } from '../../src/limits/quota.js';
+import { Quota } from '../../src/limits/quota.js';
 
 /** Returns how many can be taken before a wait. */
 async function drain(quota: Quota, key = 'a'): Promise<number> {
@@ -15,7 +15,7 @@ test.each([1, 7, 11, 13, 300, 9999])(
   '%i per hour are no more than that, however an hour divides',
   async (perHour) => {
     const clock = new FakeClock();
-    const quota = new MemoryQuota(perHour, clock, 10);
+    const quota = new Quota(perHour, clock, 10);
     let taken = 0;
     for (let n = 0; n < 3 * perHour; n++) if ((await quota.take('a')) === 0) taken += 1;
     // Rounding may make the last one unavailable.
@@ -24,7 +24,7 @@ test.each([1, 7, 11, 13, 300, 9999])(
 );
 
 test('exactly the number that was given back can be taken again', async () => {
-  const quota = new MemoryQuota(10, new FakeClock(), 10);
+  const quota = new Quota(10, new FakeClock(), 10);
   await quota.giveBack('a');
   await drain(quota);
   await quota.giveBack('a');
@@ -35,7 +35,7 @@ test('exactly the number that was given back can be taken again', async () => {
 
 test('the number of keys is bounded, and keys with a complete quota are removed', async () => {
   const clock = new FakeClock();
-  const quota = new MemoryQuota(60, clock, 2);
+  const quota = new Quota(60, clock, 2);
   for (const key of ['a', 'b', 'c']) await quota.take(key);
   expect(quota.size).toBe(2);
   clock.advance(3_600_000);

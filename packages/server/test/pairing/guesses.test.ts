@@ -6,9 +6,9 @@ import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { Limited, Unavailable } from '../../src/base/failures.js';
 import { addressDigests } from '../../src/limits/address-digests.js';
-import { MemoryMinuteCount } from '../../src/limits/minute-count.js';
-import { MemoryPenalties } from '../../src/limits/penalties.js';
-import { MemoryQuota } from '../../src/limits/quota.js';
+import { MinuteCount } from '../../src/limits/minute-count.js';
+import { Penalties } from '../../src/limits/penalties.js';
+import { Quota } from '../../src/limits/quota.js';
 import {
   ACCEPT_GUESSES,
   CHECK_GUESSES,
@@ -27,13 +27,13 @@ import { newPrefix, openRedis } from '../support/redis-stores.js';
 
 function memoryBudgets(clock: FakeClock, creates: number, ceiling: number) {
   const penalties = {
-    accept: new MemoryPenalties(ACCEPT_GUESSES, clock, 1000),
-    check: new MemoryPenalties(CHECK_GUESSES, clock, 1000),
+    accept: new Penalties(ACCEPT_GUESSES, clock, 1000),
+    check: new Penalties(CHECK_GUESSES, clock, 1000),
   };
   const kept = {
     penalties,
-    creates: new MemoryQuota(creates, clock, 100),
-    failures: new MemoryMinuteCount(clock),
+    creates: new Quota(creates, clock, 100),
+    failures: new MinuteCount(clock),
   };
   return nodeBudgets(kept, ceiling, clock);
 }
@@ -42,7 +42,7 @@ guessContract('memory', async (clock, { createsPerHour, keyedPerHour, ceiling })
   const store = openSqliteStore(':memory:');
   onTestFinished(() => store.close());
   const budgets = memoryBudgets(clock, createsPerHour, ceiling);
-  return [{ store, budgets, keyed: new MemoryQuota(keyedPerHour, clock, 100) }];
+  return [{ store, budgets, keyed: new Quota(keyedPerHour, clock, 100) }];
 });
 
 describeWith(['redis-server'], 'budgets in Redis', () => {
