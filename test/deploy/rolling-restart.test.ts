@@ -10,8 +10,11 @@ import { TalkingPair, UNHINTED } from './talking-pair.js';
 
 const PAIRS = Number(process.env.ROLLING_PAIRS ?? 12);
 
-/** Extra time that a busy machine may need to send a `room_ready` from one node to another. */
-const SLACK_MS = 250;
+/**
+ * Time that a busy machine may need to send a `room_ready` from one node to another. A hand-over that failed would show
+ * only after the lease of a node, 10 s.
+ */
+const SLACK_MS = 2000;
 
 const folder = temporaryFolder();
 
