@@ -91,7 +91,11 @@ export function decodeMessage(text: string): Batch | Acknowledgment | undefined 
     if (format !== FORMAT) return undefined;
     if (typeof rest === 'boolean') return { processId, stream, number, isGap: rest };
     const items = rest.map((head): Item => {
-      if ('kind' in head) return head;
+      if ('kind' in head) {
+        if (head.kind === 'update' && typeof head.record.roomId === 'string') return head;
+        if (head.kind === 'loss') return head;
+        throw new TypeError('an unknown item');
+      }
       const [generation, from, to, length] = head;
       const start = end + 1;
       end += length;

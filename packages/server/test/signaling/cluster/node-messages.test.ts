@@ -93,6 +93,9 @@ test('a message in another format, or an incomplete one, is rejected', () => {
     encodeItem({ kind: 'frame', to: 'a', from: 'b', generation: 1, frame: 'whatever' }),
   ]);
   const ofOthers = ['p|1|1|0\nf1|1|a|b\nx', 'p|1|1|a', '[2,"p",1,1,[]]\n', '[3,"p",1,1]\n'];
+  // What an update lacks would be noticed where an error ends the process.
+  for (const update of ['{"kind":"update"}', '{"kind":"update","record":{}}', '{"kind":"new"}'])
+    ofOthers.push(`[3,"p",1,1,[${update}]]\n`);
   for (const wrong of ['', 'x', '\n', 'null\n', '{}\n', ...ofOthers]) {
     expect(decodeMessage(wrong), wrong).toBeUndefined();
   }
