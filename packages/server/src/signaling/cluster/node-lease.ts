@@ -168,7 +168,9 @@ export class NodeLease {
       leases = await this.#deps.registry.hold(id, this.ttlMs, !wasClaimed);
     } catch (error) {
       this.#deps.onError(error);
-      if (!this.holds && this.state !== 'away' && !this.#stopped) {
+      // A lease that was suspect is not trusted again only because the wall clock was set back.
+      const isOver = this.state === 'suspect' || !this.holds;
+      if (isOver && this.state !== 'away' && !this.#stopped) {
         this.state = 'away';
         this.#deps.onAway();
       }

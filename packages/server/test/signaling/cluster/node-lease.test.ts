@@ -105,6 +105,18 @@ test('the wall clock reveals that the machine slept, and a clock set back change
 });
 
 describe('an unreachable registry', () => {
+  test('is not asked without a pause after the wall clock was set forwards and back', async () => {
+    const { lease, link, clock, events } = await hold();
+    let calls = 0;
+    // With an end, because the event loop would not go on.
+    link.fate = () => (++calls < 1000 ? 'refused' : 'fine');
+    clock.set(3600 * 1000);
+    expect(lease.acts).toBe(false);
+    clock.set(-3600 * 1000);
+    await lease.verdict();
+    expect([calls, lease.state, events]).toEqual([1, 'away', ['away']]);
+  });
+
   test('changes nothing while the lease runs', async () => {
     const { lease, link, events, pass } = await hold();
     link.fate = () => 'refused';
