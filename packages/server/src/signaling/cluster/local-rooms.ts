@@ -372,7 +372,13 @@ export class LocalRoom implements PlannedRoom {
     // The store may have lost a departure.
     const isLost = ({ node, connectionId }: SeatedMember) =>
       node === lease.id && this.isStale(connectionId);
-    if (record.members.some(isLost)) await this.#change(null);
+    if (record.members.some(isLost)) {
+      await this.#change(null).catch((error) => {
+        // The room is kept, and tries again.
+        this.#unsettle();
+        throw error;
+      });
+    }
     if (!this.matters || record.version <= this.known.version) return;
     const isHere = (id: string) => this.seats.has(id);
     // Another node removed it because the lease seemed to have ended; it may be claimed again.

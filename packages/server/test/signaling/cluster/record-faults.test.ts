@@ -252,6 +252,22 @@ describe('a record store that loses', () => {
     expect(connections.take('a')).toEqual(['room_full', 'room_joined initiator']);
   });
 
+  test('a departure frees the seat by itself, even if the record cannot be read at first', async () => {
+    const { world, first, join, members } = await twoNodes();
+    await join('a');
+    const before = new Map(world.cluster.records);
+    await first.backplane.depart('r', 'a', 'leave');
+    await world.settle();
+    world.cluster.records = before;
+    first.link.fate = (call) => (call === 'read' ? 'refused' : 'fine');
+    await join('b');
+    await world.settle();
+    expect(members()).toEqual(['a', 'b']);
+    first.link.fate = () => 'fine';
+    await world.pass(3000);
+    expect(members()).toEqual(['b']);
+  });
+
   test('its last changes keeps no seat for a member that has left', async () => {
     const { connections, world, first, second, pair, members } = await twoNodes();
     await pair('a', 'b');
