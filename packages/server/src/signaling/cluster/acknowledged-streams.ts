@@ -145,6 +145,8 @@ export class NodeStreams {
     await Promise.all([...this.#sending.values()].map((stream) => this.#publish(stream)));
     for (const streams of [this.#sending, this.#receiving]) {
       for (const { cancel } of streams.values()) cancel?.();
+      // A late acknowledgment finds no stream whose items would be published again.
+      streams.clear();
     }
   }
 

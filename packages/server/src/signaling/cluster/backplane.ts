@@ -60,8 +60,11 @@ export class ClusterBackplane implements Backplane {
       },
       onError,
     });
-    const onLost = ({ from, generation }: Envelope) =>
-      this.#rooms.seats.get(from)?.room.endGeneration(generation);
+    const onLost = ({ from, generation }: Envelope) => {
+      const seat = this.#rooms.seats.get(from);
+      // The sender may have moved to another room since.
+      if (seat?.generation === generation) seat.room.endGeneration(generation);
+    };
     const streams = new NodeStreams({ lease, publisher, clock, counters, onLost, onError });
     this.#log = log;
     this.lease = lease;

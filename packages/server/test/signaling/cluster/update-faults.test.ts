@@ -225,6 +225,43 @@ describe('a frame between two members who both stay', () => {
   });
 });
 
+test('a frame that is given up after its sender has moved ends no generation of the new room', async () => {
+  const { connections, world, first, second, pair } = await twoNodes();
+  // The generation of the old room is later than that of the new one.
+  second.clock.set(30_000);
+  await pair('a', 'b');
+  first.link.fate = (call) => {
+    // Whenever a room is read.
+    if (call === 'read') first.backplane.forward('a', 'c', 'in the new room');
+    return call === 'publish' ? 'refused' : 'fine';
+  };
+  first.backplane.forward('a', 'b', 'lost');
+  await first.backplane.join('new', seat('a'), null, 'r');
+  await first.backplane.join('new', seat('c'), null, null);
+  await world.pass(60_000);
+  first.backplane.forward('a', 'c', 'in the new room');
+  expect(connections.frames('c')).toContain('in the new room');
+  expect(first.backplane.counters.frameDrops).toMatchObject({ unpublished: 1, parted: 0 });
+});
+
+test('an acknowledgment after the end of a node starts no timer', async () => {
+  const { world, first, second, pair } = await twoNodes();
+  await pair('a', 'b');
+  await world.pass(2000);
+  const acknowledgments: string[] = [];
+  first.link.receive = (text) => acknowledgments.push(text);
+  first.backplane.forward('a', 'b', 'one');
+  await world.settle();
+  await world.pass(500);
+  second.link.receive = () => {};
+  first.backplane.forward('a', 'b', 'two');
+  await world.settle();
+  await first.backplane.close();
+  for (const text of acknowledgments) first.backplane.receive(text);
+  expect(acknowledgments.length).toBeGreaterThan(0);
+  expect(first.clock.pending).toBe(0);
+});
+
 test('publications to a dead node are bounded', async () => {
   const { world, first, second, pair } = await twoNodes();
   await pair('a', 'b');
