@@ -17,7 +17,8 @@ export function openNodeChannel(redis: Redis, prefix: string, nodeId: string) {
   const events = new EventEmitter();
   const closing = new AbortController();
   const { signal } = closing;
-  const sleep = (ms: number) => delay(ms, undefined, { signal }).catch(() => {});
+  const sleep = (ms: number, until = signal) =>
+    delay(ms, undefined, { signal: until }).catch(() => {});
   const nameOf = (id: string) => `${prefix}{n${id}}inbox`;
   const name = nameOf(nodeId);
   let own: Connection | undefined;
@@ -27,11 +28,9 @@ export function openNodeChannel(redis: Redis, prefix: string, nodeId: string) {
   const listen = async () => {
     own = redis.servers.of(name)?.duplicate(ONCE);
     if (own === undefined) return;
-    // Also after an error, which comes before the event.
-    const ended = once(own, 'end', { signal }).then(
-      () => true,
-      () => true,
-    );
+    // Not a promise: it would keep a reaction of every heartbeat that waits for it.
+    const ended = new AbortController();
+    own.once('end', () => ended.abort());
     let unheard = 0;
     // The rejection of the command has the cause, or the `end` event handles it.
     own.on('error', () => {});
@@ -46,7 +45,8 @@ export function openNodeChannel(redis: Redis, prefix: string, nodeId: string) {
     isSubscribed = true;
     events.emit('subscribed');
     while (unheard < MAX_UNHEARD) {
-      if (await Promise.race([ended, sleep(HEARTBEAT_MS)])) return;
+      await sleep(HEARTBEAT_MS, ended.signal);
+      if (signal.aborted || ended.signal.aborted) return;
       unheard += 1;
       try {
         // Without a subscriber on it, the master is another one now.
