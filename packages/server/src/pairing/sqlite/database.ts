@@ -92,16 +92,20 @@ export const preparing =
   (db: Database) =>
   <Row = unknown>(sql: string): Statement<Row> => {
     const statement = db.prepare(sql);
+    // A call without an object is faster, and most statements of a group are SAVEPOINT and RELEASE.
     return {
-      get: (values = {}) => textsOf(statement.get(boundOf(values))),
-      all: (values = {}) => statement.all(boundOf(values)).map(textsOf),
-      run: (values = {}) => statement.run(boundOf(values)).changes,
+      get: (values) => textsOf(values ? statement.get(boundOf(values)) : statement.get()),
+      all: (values) => (values ? statement.all(boundOf(values)) : statement.all()).map(textsOf),
+      run: (values) => (values ? statement.run(boundOf(values)) : statement.run()).changes,
     };
   };
 
+// Both functions run for every statement: `for … in` allocates nothing, unlike Object.entries().
+
 function boundOf(values: Values): Record<string, unknown> {
   let bound: Record<string, unknown> = values;
-  for (const [name, value] of Object.entries(values)) {
+  for (const name in values) {
+    const value = values[name];
     if (typeof value === 'string' && value.includes('\0')) {
       bound = { ...bound, [name]: Buffer.from(value) };
     }
@@ -110,9 +114,9 @@ function boundOf(values: Values): Record<string, unknown> {
 }
 
 function textsOf<Row>(row: Row): Row {
-  for (const [name, value] of Object.entries(row ?? {})) {
-    if (value instanceof Uint8Array)
-      Object.assign(row as object, { [name]: decoder.decode(value) });
+  for (const name in row) {
+    const value: unknown = row[name];
+    if (value instanceof Uint8Array) row[name] = decoder.decode(value) as never;
   }
   return row;
 }
