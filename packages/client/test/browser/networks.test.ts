@@ -24,7 +24,7 @@ import {
  * the server 3 s to answer, and reconnects after at most half a second. If the browser reports it, ICE still uses the old
  * path for about 3 s. SCTP resends lost data only after its timer, up to 6 s later. The rest is for a busy machine.
  */
-const HEALED_WITHIN_MS = 15_000;
+const RECOVERED_WITHIN_MS = 15_000;
 
 const SECRET = 'the-secret-of-the-lab';
 
@@ -132,6 +132,6 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
 /** Resolves to the time until a text has arrived in each direction. */
 async function timeToReconnect(phone: Device, laptop: Device): Promise<number> {
   const start = performance.now();
-  await expectTalk(phone, laptop, HEALED_WITHIN_MS);
+  await expectTalk(phone, laptop, RECOVERED_WITHIN_MS);
   return Math.round(performance.now() - start);
 }

@@ -122,7 +122,7 @@ async function playRounds(arena: Arena, world: World): Promise<void> {
 /** All devices request their seats: resolves when every pair has talked both ways, or long after the bound. */
 async function recovery(world: World, pairs: number): Promise<number> {
   const { history } = world;
-  history.add({ kind: 'healed', pairs });
+  history.add({ kind: 'recovery', pairs });
   const first = history.events.length;
   const began = performance.now();
   const round = new Recovery(began, (conn) => history.whoIs(conn));

@@ -81,7 +81,7 @@ export type Happening =
   /** One server, or all with `node: null`, is disturbed from `begin` to `end`. */
   | { kind: 'fault'; id: number; what: FaultKind; node: number | null; phase: 'begin' | 'end' }
   /** The last fault of a round is over. */
-  | { kind: 'healed'; pairs: number }
+  | { kind: 'recovery'; pairs: number }
   /** A server ended by itself. */
   | { kind: 'died'; node: number; how: string }
   /** The log of a server contained identifying data. */

@@ -37,7 +37,7 @@ export interface Bounds {
   /** A silent client is known to be gone. */
   silentMs: number;
   /** The effects of a fault that has ended may still arrive. */
-  healMs: number;
+  recoveryMs: number;
   /** After the last fault, everything is usable again. */
   usableMs: number;
 }
@@ -49,6 +49,6 @@ export const BOUNDS: Bounds = {
   settleMs,
   goneMs,
   silentMs: 3 * HEARTBEAT_SECONDS * 1000 + settleMs,
-  healMs: goneMs,
+  recoveryMs: goneMs,
   usableMs: 10_000,
 };

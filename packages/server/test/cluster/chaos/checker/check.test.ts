@@ -117,32 +117,32 @@ describe('service', () => {
   });
 
   const usable = 'everything is usable again after the last fault';
-  const healed = () => pairOfTwo().add({ kind: 'healed', pairs: 1 }).passes(1, 2);
+  const recovering = () => pairOfTwo().add({ kind: 'recovery', pairs: 1 }).passes(1, 2);
   bounds({
-    'a pair talks both ways': [9998, (ms) => healed().after(ms).passes(2, 1), usable],
+    'a pair talks both ways': [9998, (ms) => recovering().after(ms).passes(2, 1), usable],
     'a stall of the test does not count': [
       9998,
       (ms) => {
-        const stalled = healed().begins('stall').after(5000).ends('stall');
+        const stalled = recovering().begins('stall').after(5000).ends('stall');
         return stalled.after(ms).passes(2, 1);
       },
       usable,
     ],
   });
   judges({
-    'a pair that never talks both ways': [healed, usable],
+    'a pair that never talks both ways': [recovering, usable],
     'a message from before the end of the fault proves nothing': [
       () => {
         const history = pairOfTwo();
         const early = history.says(2);
-        return history.add({ kind: 'healed', pairs: 1 }).passes(1, 2).hears(1, early);
+        return history.add({ kind: 'recovery', pairs: 1 }).passes(1, 2).hears(1, early);
       },
       usable,
     ],
   });
 
   test('the duration of a recovery is reported', () => {
-    expect(check(healed().passes(2, 1).events, BOUNDS).recoveriesMs[0]).toBe(4);
+    expect(check(recovering().passes(2, 1).events, BOUNDS).recoveriesMs[0]).toBe(4);
   });
 });
 

@@ -10,7 +10,7 @@
 //   until all servers must have detected its end (`goneBy`). Three devices with certain stays at one moment are three
 //   members; `room_full` without two other possible stays is a lost seat.
 // - During a fault, a server may keep clients whose seats now belong to others: a paused or partitioned server cannot tell
-//   them. From the beginning of the fault until `healMs` after its end, no stay on it is certain, and no message from
+//   them. From the beginning of the fault until `recoveryMs` after its end, no stay on it is certain, and no message from
 //   it or about its clients counts as wrong or late. Frames have no such exception: no frame arrives out of order, twice,
 //   from the wrong sender, in the wrong room or without a peer. A server that acts on old seats violates this rule,
 //   because its frames arrive among those of the connection that took the seat.

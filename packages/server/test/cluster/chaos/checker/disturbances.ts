@@ -78,7 +78,7 @@ export class Disturbances {
       .filter(({ what }) => what !== 'redis-full')
       .map(({ from, to, what, node }) => ({
         from,
-        to: to + bounds.healMs,
+        to: to + bounds.recoveryMs,
         everywhere: node === null,
         silences: what !== 'burst',
         node,

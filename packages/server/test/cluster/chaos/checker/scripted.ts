@@ -8,7 +8,7 @@ export const BOUNDS: Bounds = {
   settleMs: 1000,
   goneMs: 5000,
   silentMs: 4000,
-  healMs: 5000,
+  recoveryMs: 5000,
   usableMs: 10_000,
 };
 

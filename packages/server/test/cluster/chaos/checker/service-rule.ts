@@ -109,7 +109,7 @@ export function recoveries({ events, connections, bounds: { usableMs } }: Story)
   const rounds: { recovery: Recovery; pairs: number }[] = [];
   let recovery: Recovery | undefined;
   for (const event of events) {
-    if (event.kind === 'healed') {
+    if (event.kind === 'recovery') {
       recovery = new Recovery(event.t, (conn) => connections.get(conn));
       rounds.push({ recovery, pairs: event.pairs });
     } else if (event.kind === 'fault' && event.phase === 'begin' && event.what !== 'stall') {

@@ -46,14 +46,14 @@ function late(ready: Ready, peer: Connection, stay: Stay | undefined, story: Sto
 
 /** The peer's server is silent for longer than its lease, whatever the peer itself sees. */
 function lateOfSilent(ready: Ready, peer: Connection, story: Story): Violation[] {
-  const { goneMs, healMs } = story.bounds;
+  const { goneMs, recoveryMs } = story.bounds;
   if (peer.node === ready.conn.node) return [];
   return story.disturbances.of(peer.node).flatMap(({ from, to, everywhere, silences }) => {
     if (everywhere || !silences || from < ready.from || from >= Math.min(ready.until, peer.ended))
       return [];
     const by = believedTooLong(ready, from, goneMs, story);
     // A server that was back by then may have kept its seats.
-    if (by === undefined || to - healMs <= by) return [];
+    if (by === undefined || to - recoveryMs <= by) return [];
     return [notTold(ready, peer, by, from)];
   });
 }

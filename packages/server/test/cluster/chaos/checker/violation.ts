@@ -38,7 +38,7 @@ export function explain(events: readonly Event[], violation: Violation): string 
       (('conn' in event && conns.includes(event.conn)) ||
         ('op' in event && ops.includes(event.op))),
   );
-  const faults = near.filter((event) => event.kind === 'fault' || event.kind === 'healed');
+  const faults = near.filter((event) => event.kind === 'fault' || event.kind === 'recovery');
   const shown = [...new Set([...concerned.slice(-SHOWN), ...faults])].sort((a, b) => a.t - b.t);
   return [`${rule} at ${seconds(t)}: ${what}`, ...shown.map(line)].join('\n  ');
 }
