@@ -79,7 +79,7 @@ export const ConfigSchema = Type.Object({
     minimum: 0,
     maximum: 36_500,
     description:
-      'Days after which an unused paired room is deleted. 0: rooms are never deleted for being unused. Apps treat a deleted room as a closed contact.',
+      'Days after which an unused paired room is deleted. 0: rooms are never deleted for being unused. Apps treat a deleted room as the end of the pairing.',
   }),
   shutdownClosesPerSecond: Type.Integer({
     env: 'SHUTDOWN_CLOSES_PER_SECOND',

@@ -55,7 +55,7 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
       const { roomid, client } = request.body;
       const room = await members.find(roomid);
       // The answer is the same for an unknown room and for a room of other devices. It is never 404, which clients treat as
-      // a closed contact.
+      // the end of a pairing.
       const claim = room && judgeClaim(room, client, given(request.body.secret));
       const isProved = claim?.kind === 'proved';
       if (!isProved && (claim?.kind !== 'unproved' || requireSecrets)) {
