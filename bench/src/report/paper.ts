@@ -32,7 +32,7 @@ const TITLES: Record<ScenarioName, string> = {
   wait: 'Held checks',
   mixed: 'Forwarding while others pair',
   'slow-disk': 'Slow disks',
-  storm: 'Everyone at once',
+  storm: 'All clients at once',
   idle: 'Idle connections',
   scale: 'Cost of a message as rooms grow',
   abuse: 'One address that floods',

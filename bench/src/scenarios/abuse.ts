@@ -34,7 +34,7 @@ export const MIXES = {
 
 export async function abuse(scale: Scale): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const [name, label] of [['alone', 'nobody else'] as const, ...Object.entries(MIXES)]) {
+  for (const [name, label] of [['alone', 'no flood'] as const, ...Object.entries(MIXES)]) {
     const rounds: Measurement[] = [];
     while (rounds.length < scale.rounds) rounds.push(await healthBeside(name, scale));
     const row = (what: 'forward' | 'rest', share: 'p50' | 'p99', value: string): Row =>

@@ -46,7 +46,7 @@ export async function slowDisk(scale: Scale): Promise<Row[]> {
         value,
       );
     return [
-      row('loneP50', 'a pairing with nobody else there, median', 'lone', 'flowP50'),
+      row('loneP50', 'a single pairing, median', 'lone', 'flowP50'),
       row('flows', `pairings of ${CLIENTS} clients`, 'many', 'flowsPerSecond', 'pairings/s'),
       row('forwardP50', `${while_}, median`, 'forwarding', 'p50'),
       row('forwardP99', `${while_}, p99`, 'forwarding', 'p99'),
