@@ -126,7 +126,7 @@ function stunFindings(results: readonly ProbeResult[]): Finding[] {
       ? [
           {
             tone: 'warning',
-            text: 'The server provides no STUN server either. Only devices in the same network can connect.',
+            text: 'The server provides no STUN server either. Only devices on the same network can connect.',
           },
         ]
       : [];

@@ -22,7 +22,8 @@ export async function explainFault(error: unknown, { server }: Where): Promise<F
     case 'ECONNREFUSED':
       return {
         detail: `nothing listens at ${at}`,
-        advice: 'Start it, or correct the port. For a container, check that the port is published.',
+        advice:
+          'Start the server, or correct the port. For a container, check that the port is published.',
       };
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

@@ -134,7 +134,9 @@ describe('it finds', () => {
     await close();
     const { code, failed, of, results } = await examine(url);
     expect({ code, failed }).toEqual({ code: 1, failed: ['http'] });
-    expect(of('http')).toMatchObject(failure(/^nothing listens at 127\.0\.0\.1 port/, /^Start it/));
+    expect(of('http')).toMatchObject(
+      failure(/^nothing listens at 127\.0\.0\.1 port/, /^Start the server/),
+    );
     expect(results.slice(1).every(({ status }) => status === 'not_applicable')).toBe(true);
   });
 

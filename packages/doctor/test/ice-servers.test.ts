@@ -146,7 +146,7 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
       expect(of('stun-binding', url)).toMatchObject(
         failure(
           new RegExp(`^\\d+/${protocol} does not answer$`),
-          /^Open \d+\/(udp|tcp) for everyone/,
+          /^Open \d+\/(udp|tcp) for all addresses/,
         ),
       );
     }

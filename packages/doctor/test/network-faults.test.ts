@@ -7,7 +7,7 @@ const where = { server: { host: '127.0.0.1', port: 1 } };
 const withCode = (code: string) => Object.assign(new Error('SECRET'), { code });
 
 test.each([
-  ['ECONNREFUSED', /nothing listens at 127\.0\.0\.1 port 1/, /Start it/],
+  ['ECONNREFUSED', /nothing listens at 127\.0\.0\.1 port 1/, /Start the server/],
   ['ENOTFOUND', /the name 127\.0\.0\.1 is unknown/, /DNS/],
   ['EAI_AGAIN', /is unknown/, /DNS/],
   ['EHOSTUNREACH', /no route to/, /network/],

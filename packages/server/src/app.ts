@@ -86,7 +86,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     bodyLimit: config.maxBodyBytes,
     requestTimeout: config.requestTimeoutSeconds * 1000,
     return503OnClosing: false,
-    // The default of ten seconds would cut a shutdown short; SHUTDOWN_SECONDS bounds it.
+    // Fastify's default of ten seconds could end a shutdown too early; SHUTDOWN_SECONDS bounds it.
     pluginTimeout: 0,
     http: httpOptions(config),
     clientErrorHandler: (error, socket) => {

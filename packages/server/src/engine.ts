@@ -1,5 +1,5 @@
-// Defines the engine of the server, the storage of pairings and rooms, and creates that of a single process. cluster.ts
-// creates that of a cluster over Redis.
+// Defines the engine of the server, which stores pairings and rooms, and creates the engine of a single process.
+// cluster.ts creates the engine of a cluster over Redis.
 
 import type { Clock } from './base/clock.js';
 import type { ReadinessCheck } from './http/lifecycle.js';

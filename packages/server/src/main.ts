@@ -32,8 +32,8 @@ Options:
   --host A    address to listen on, instead of HOST
   --db FILE   database file, instead of SQLITE_DB_PATH; turns the rooms API on
   --sqlite    turn the rooms API on if USE_SQLITE is not set
-  --https     also serve HTTPS, on the next port after PORT, with a certificate made for this machine: for development
-              with phones in the same network, whose browsers give pages a camera only over HTTPS
+  --https     also serve HTTPS, on the port after PORT, with a certificate made for this machine. For development:
+              on phones on the same network, browsers give a page the camera only over HTTPS
   --finish    with --redis-layout: also delete the old keys; stop all nodes of the older version first
   --help      show this help
   --version   show the version

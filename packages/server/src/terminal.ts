@@ -23,12 +23,12 @@ export function welcome(config: Shown, port: number, lanOrigin: string | undefin
   if (lanOrigin === undefined) {
     lines.push(
       host === 'localhost'
-        ? '  No other device can reach it: this machine is in no network.'
+        ? '  No other device can reach it: this machine has no network address.'
         : `  No other device can reach it, because HOST is ${host}.`,
     );
   } else {
     lines.push(`  Your network:  ${lanOrigin}${path}`, '', qrCode(lanOrigin + path), '');
-    lines.push('  Scan the code with a phone in the same network.');
+    lines.push('  Scan the code with a phone on the same network.');
     if (hasDemo && lanOrigin.startsWith('http:')) {
       lines.push(
         '  Camera and microphone need HTTPS there: start with --https, or see docs/deploy.md.',
@@ -42,14 +42,14 @@ export function welcome(config: Shown, port: number, lanOrigin: string | undefin
 /** What STUN and TURN mean for the devices. */
 function traversal({ stunUrls, turnUrls, turnSecrets }: Shown): string {
   if (turnUrls.length > 0 && turnSecrets.length > 0) {
-    return 'TURN is configured: devices in different networks can connect.';
+    return 'TURN is configured: devices on different networks can connect.';
   }
   return stunUrls.length > 0
     ? 'STUN is configured, TURN is not: devices behind strict NATs or firewalls cannot connect. See docs/turn.md.'
-    : 'STUN and TURN are not configured: only devices in one network can connect. See docs/turn.md.';
+    : 'STUN and TURN are not configured: only devices on the same network can connect. See docs/turn.md.';
 }
 
-/** Draws a QR code with two modules per character, black on white whatever the colors of the terminal are. */
+/** Draws a QR code with two modules per character, black on white regardless of the terminal's colors. */
 function qrCode(text: string): string {
   const { data, size } = encode(text, { ecc: 'L', border: 2 });
   const lines: string[] = [];

@@ -29,7 +29,7 @@ test('without the demo, the URL of the server', () => {
 test.each([
   ['127.0.0.1', 'http://127.0.0.1:8080/demo/', 'because HOST is 127.0.0.1.'],
   ['::1', 'http://[::1]:8080/demo/', 'because HOST is ::1.'],
-  ['0.0.0.0', 'http://localhost:8080/demo/', 'this machine is in no network.'],
+  ['0.0.0.0', 'http://localhost:8080/demo/', 'this machine has no network address.'],
 ])('with HOST=%s and no address for a phone, there is no QR code', (HOST, url, reason) => {
   const text = welcome(parseConfig({ USE_SQLITE: '1', HOST }), 8080, undefined);
   expect(text).toContain(`This machine:  ${url}\n`);
@@ -38,11 +38,11 @@ test.each([
 });
 
 test.each([
-  [{}, 'only devices in one network can connect'],
+  [{}, 'only devices on the same network can connect'],
   [{ STUN_URLS: 'stun:stun.example.org' }, 'STUN is configured, TURN is not'],
   [
     { TURN_URLS: 'turn:turn.example.org', TURN_SECRET: 'x'.repeat(32) },
-    'TURN is configured: devices in different networks can connect',
+    'TURN is configured: devices on different networks can connect',
   ],
 ])('%j: %s', (env, line) => {
   expect(shown(env)).toContain(line);

@@ -67,7 +67,7 @@ export class PairingClient {
     signal?: AbortSignal,
   ): Promise<{ expiresMs: number; secret: Secret }> {
     const body = { joinid: joinCode, expiresInSeconds, client1: deviceId };
-    // Counted from the request. `exp` in the answer uses the server's clock, and the answer may be a replayed one.
+    // Counted from the time of the request. `exp` in the answer uses the server's clock, and the answer may be a replay.
     const createdMs = this.#options.clock.monotonic();
     const read = (answer: Answer) =>
       textOf(answer, 'exp') ? { secret: textOf(answer, 'secret') } : undefined;

@@ -85,7 +85,7 @@ export class Negotiation {
     if (known && known !== theirs) return 'new_peer';
     this.#isWithdrawn = false;
     const isOffer = type === 'webrtc_offer';
-    // An offer that was sent twice gets two answers.
+    // If an offer was sent twice, the second answer is ignored.
     if (!isOffer && (pc.signalingState !== 'have-local-offer' || this.#isLate(sdp)))
       return undefined;
     const collision = isOffer && (this.#makingOffer || pc.signalingState === 'have-local-offer');

@@ -126,7 +126,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   reconnect(): void {
     if (this.#ended) return;
     this.#drop();
-    // Failures on the old network say nothing about the new one.
+    // Failures on the old network are irrelevant on the new one.
     this.#attempt = 0;
     this.#connect();
   }

@@ -14,7 +14,7 @@ export const forwardingCheck: Check<Meeting> = {
   late: () => ({
     detail: 'two devices in one room did not meet in time',
     advice:
-      'Both must reach the same process. Do not put several independent servers behind one load balancer. If there is only one, a proxy delays messages.',
+      'Both devices must reach the same process. Do not put several independent servers behind one load balancer. If there is only one, a proxy delays messages.',
   }),
   async run(meeting, signal) {
     const [client1, client2] = meeting.devices;

@@ -61,7 +61,7 @@ function lost(target: IceTarget, relayed: string, arrived: boolean): Finding<nev
   if (ip !== target.ip) return wrongExternalIp(target, ip);
   return failed(
     `no packet reaches ${relayed}`,
-    'Open the relay ports (TURN_MIN_PORT to TURN_MAX_PORT, 49152-65535/udp) for everyone, in the firewall of the host and in that of the cloud.',
+    'Open the relay ports (TURN_MIN_PORT to TURN_MAX_PORT, 49152-65535/udp) for all addresses, in the firewall of the host and in that of the cloud.',
   );
 }
 

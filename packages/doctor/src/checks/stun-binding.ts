@@ -26,7 +26,7 @@ export const stunBindingCheck: Check<IceTarget> = {
 function silence({ port, server, transport, ip }: IceTarget): Fault {
   return {
     detail: `${port} does not answer`,
-    advice: `Open ${port} for everyone, in the firewall of the host and in that of the cloud (docs/turn.md, Ports), and check that ${server.host}${ip && ip !== server.host ? ` (here ${ip})` : ''} is the host of coturn.${transport === 'udp' ? ' If other UDP URLs fail too, this network may block UDP.' : ''}`,
+    advice: `Open ${port} for all addresses, in the firewall of the host and in that of the cloud (docs/turn.md, Ports), and check that ${server.host}${ip && ip !== server.host ? ` (here ${ip})` : ''} is the host of coturn.${transport === 'udp' ? ' If other UDP URLs fail too, this network may block UDP.' : ''}`,
   };
 }
 

@@ -39,7 +39,7 @@ export async function allowOrigins(app: FastifyInstance, config: OriginSettings)
     ],
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: 86_400,
-    // Every OPTIONS is answered 204, also if it is not a complete preflight.
+    // Every OPTIONS is answered 204, even if it is not a complete preflight.
     strictPreflight: false,
   });
 }

@@ -46,7 +46,7 @@ function isUsable(pem: string, addresses: readonly string[]): boolean {
       Date.parse(certificate.validTo) > Date.now() + REPLACED_BEFORE_DAYS * DAY_MS
     );
   } catch {
-    // Not a certificate and key: it is replaced.
+    // The file is not a certificate and key, so it is replaced.
     return false;
   }
 }
@@ -64,7 +64,7 @@ function makeCertificate(addresses: readonly string[]): string {
     der(0x02, Buffer.from([1]), randomBytes(15)),
     sequence(OID.ecdsaWithSha256),
     name,
-    // An hour early, for devices whose clock is behind.
+    // Valid from an hour ago, for devices whose clock is behind.
     sequence(time(Date.now() - DAY_MS / 24), time(Date.now() + LIFETIME_DAYS * DAY_MS)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),

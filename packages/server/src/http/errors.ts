@@ -1,4 +1,4 @@
-// Writes the JSON body of every failed request from its error code. It never has HTML, a stack or the message of an exception.
+// Writes the JSON body of every failed request from its error code. It never contains HTML, a stack or the text of an exception.
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { type ErrorResponse, REST_ERRORS, type RestErrorCode } from '@couplet/protocol';

@@ -26,7 +26,7 @@ export function acceptOnlyJson(app: FastifyInstance, maxBodyBytes: number): void
   app.addContentTypeParser('application/json', (request, payload, done) => {
     collect(request, payload, (error, body) => {
       if (body === undefined) return done(error);
-      // A path without a route is answered 404, whatever the body is.
+      // A path without a route is answered 404, regardless of the body.
       if (body.length === 0 || request.is404) return done(null, undefined);
       if (!/^(identity)?$/i.test(request.headers['content-encoding'] ?? '')) {
         return done(COMPRESSED);

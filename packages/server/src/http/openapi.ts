@@ -37,7 +37,7 @@ export function describeRoutes(app: FastifyInstance, newApp: () => FastifyInstan
   let document: Promise<object> | undefined;
   app.get('/openapi.json', { schema: { hide: true } }, () => {
     document ??= describe(routes, newApp()).catch((error: unknown) => {
-      // Loading the modules may succeed the next time.
+      // A later attempt to load the modules may succeed.
       document = undefined;
       throw error;
     });

@@ -3,7 +3,7 @@
 //   socket ──► kept ──► piece of 4 KiB ──► Node's parser ──► queue ──► one request at a time ──► route, or 429
 //
 // Node parses all bytes of one read, and calls back for each request in them, in the same turn of the event loop. 64 KiB
-// can have 3,600 pipelined requests. Therefore a parser gets the next piece when the requests of the last piece are
+// can contain 3,600 pipelined requests. Therefore a parser gets the next piece when the requests of the last piece are
 // answered, and no bytes while the address is held.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

@@ -1,4 +1,4 @@
-// Logs one line per request with id, method, route, status and time, up to a limit per address. Never logs the URL, whose query can have a room id.
+// Logs one line per request with id, method, route, status and time, up to a limit per address. Never logs the URL, because its query can contain a room id.
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { COST } from '../limits/address-budget.js';

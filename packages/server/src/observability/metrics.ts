@@ -172,7 +172,7 @@ export class Metrics {
           for (const [values, number] of numbers) this.inc(values, number);
         } catch {
           this.reset();
-          // Without labels, a reset leaves a zero.
+          // A metric without labels keeps a zero after a reset.
           if (Object.keys(labels).length === 0) this.remove();
         }
       },

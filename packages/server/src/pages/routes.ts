@@ -83,7 +83,7 @@ function serveFolder(
   headers: Record<string, string>,
 ): void {
   const schema = { hide: true };
-  // Relative, so that a proxy may mount the server below a path. Browsers keep the fragment, which may have a code.
+  // Relative, so that a proxy may mount the server below a path. Browsers keep the fragment, which may contain a code.
   app.get(`/${folder}`, { schema }, (_request, reply) =>
     reply.code(308).header('location', `${folder}/`).send(),
   );

@@ -2,7 +2,7 @@
 //
 // Accepts and creates of an address share one budget: a 404 to an accept and a 409 to a create both reveal whether a
 // code is live. A check names the device that made the code, so its answer reveals nothing to a client without that
-// id. Checks have a wider budget of their own, because an app that resumes after a night may ask for many expired codes.
+// id. Checks have a wider budget of their own, because an app that was inactive for hours may check many expired codes.
 import type { Clock } from '../base/clock.js';
 import { Limited } from '../base/failures.js';
 import { Turns } from '../limits/in-flight.js';

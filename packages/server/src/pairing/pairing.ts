@@ -73,7 +73,7 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
           if (outcome.kind !== 'waiting') return outcome;
           const sleepMs = Math.min(leftMs, outcome.expiresAt - now);
           const timeIsUp = await watch.sleep(now + sleepMs, signal);
-          // Not by the wall clock alone: if it is set back by an hour, the check would be held for an hour.
+          // The wall clock alone is not enough: if it were set back by an hour, the check would be held for an hour.
           leftMs -= timeIsUp ? sleepMs : Math.min(Math.max(0, clock.now() - now), sleepMs);
         } finally {
           watch.end();

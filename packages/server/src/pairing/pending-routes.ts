@@ -60,7 +60,7 @@ export function pendingRoutes(
       address: string,
     ) => Promise<T | KeyReused>,
   ): Promise<T | KeyReused> => {
-    // Read at once, because a closed socket has no address any more.
+    // Read immediately, because a closed socket has no address.
     const address = addressKey(request.ip);
     const { socket } = request.raw;
     const isGone = () => socket.destroyed;
@@ -182,7 +182,7 @@ export function pendingRoutes(
       schema: {
         tags,
         operationId: 'cancelPending',
-        summary: 'Delete a pending that nobody has accepted; idempotent',
+        summary: 'Delete a pending that no device has accepted; idempotent',
         description:
           'The answer is the same for an unknown code, an accepted code, and the code of another device.',
         body: requests.cancel,

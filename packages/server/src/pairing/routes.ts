@@ -21,7 +21,7 @@ export function disabledPairingRoutes(app: FastifyInstance): void {
       method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
       url,
       schema: { hide: true },
-      // Before the body is read, so that an invalid body does not get another error.
+      // Runs before the body is read, so that an invalid body does not get another error.
       onRequest: disabled,
       handler: disabled,
     });

@@ -18,7 +18,7 @@ import {
 } from './servers.js';
 
 export interface Script {
-  /** Its name in counts. */
+  /** The name under which calls of the script are counted. */
   readonly name: string;
   readonly source: string;
   readonly sha: string;
@@ -139,7 +139,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
     if (BUGS.has(code)) throw cause;
     const refusal = REFUSAL_CODES[code as keyof typeof REFUSAL_CODES] as Refusal | undefined;
     if (refusal !== undefined) onRefused(refusal);
-    // Of the masters, those that are full, or whose disk is, stay masters.
+    // A master that is full, or whose disk is full, is still a master.
     isOutdated ||= code !== '' && refusal !== 'memory' && refusal !== 'disk';
     throw new Unavailable(cause, refusal !== undefined);
   };

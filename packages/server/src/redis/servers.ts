@@ -99,7 +99,7 @@ export function openServers(target: RedisTarget, timeoutMs: number, events: Serv
     // For a late answer while others arrive. Longer than `socketTimeout`, so a dead connection is no longer ready then.
     commandTimeout: timeoutMs + 50,
     disconnectTimeout: 100,
-    // Nothing is queued or sent twice.
+    // ioredis queues no command and sends none twice.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,

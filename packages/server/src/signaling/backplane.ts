@@ -35,7 +35,7 @@ export interface Backplane {
   reaches(from: string, to: string): boolean;
   /** Number of rooms with at least one member. */
   roomCount(): Promise<number>;
-  /** Those rooms, for debugging. */
+  /** Lists the rooms with members, for debugging. */
   rooms(): Promise<readonly RoomSummary[]>;
   /** Finishes current tasks and releases shared resources. To be called when all members have gone. */
   close(): Promise<void>;

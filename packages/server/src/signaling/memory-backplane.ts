@@ -20,7 +20,7 @@ export function createMemoryBackplane(connections: LocalConnections): Backplane 
       const { connectionId } = member;
       const { members } = apply(roomId, { kind: 'join', member, devices });
       const seated = members.some((present) => present.connectionId === connectionId);
-      // In the same turn: a join in between would give the moving client its old seat again.
+      // Both changes happen in the same turn. A join in between would give the moving client its old seat again.
       if (seated && leaving !== null && leaving !== roomId) {
         apply(leaving, { kind: 'move', connectionId });
       }

@@ -97,7 +97,7 @@ export function startSignaling(deps: SignalingDeps): Signaling {
       stopHeartbeat();
       const left = [...connections];
       const total = left.length;
-      // Faster if the time is too short: dropping the rest all at once without a close frame would be worse.
+      // The rate rises if the time is too short, so that no connection is dropped without a close frame.
       const inTimeMs = graceMs * SHARE_FOR_CLOSES;
       const perTurn =
         Math.max(config.shutdownClosesPerSecond / 1000, total / inTimeMs) * DRAIN_TURN_MS;

@@ -30,7 +30,7 @@ const USER_ID_BYTES = 16;
  */
 export function opaqueUserId(secret: string, roomId: string, party: string): string {
   const key = createHmac('sha256', secret).update(KEY_PURPOSE).digest();
-  // As JSON, two different pairs never have the same text, whatever characters the ids have.
+  // As JSON, two different pairs never have the same text, regardless of the characters in the ids.
   const digest = createHmac('sha256', key)
     .update(JSON.stringify([roomId, party]))
     .digest();

@@ -1,4 +1,4 @@
-// Imports rows into Redis from elsewhere.
+// Imports rows of an SQLite file, or of an earlier Redis layout, into Redis.
 
 /** A row for `import.lua`. */
 export interface ImportedRow {

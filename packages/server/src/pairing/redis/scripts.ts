@@ -19,7 +19,7 @@ export interface StoreBudgets {
 }
 
 interface Operation<Arguments> extends Script {
-  /** Only a type. */
+  /** Has no value: it binds the type of the arguments to the script. */
   readonly arguments?: Arguments;
 }
 

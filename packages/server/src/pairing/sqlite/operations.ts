@@ -243,7 +243,7 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
       const kept = live && secretOf(live.secret1, live.proved1);
       if (kept && live.client1 === client1) {
         if (!isSecret(proof, kept)) return { kind: 'conflict' };
-        // The same secret again, because the answer to this request may get lost too.
+        // Returns the same secret again, because the answer to this request may be lost too.
         own = proof;
       }
     }
@@ -310,7 +310,7 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     }
     const roomId = collectPending.get({ joinCode, client1 })?.roomid;
     if (roomId && isProof) proveRoom.run({ roomId, deviceId: client1 });
-    // A room that was deleted or swept before its creator asked leads nowhere.
+    // The room was deleted or swept before the creator's check.
     const isThere = roomId && find(roomId, 0, 0).room !== undefined;
     return isThere ? { kind: 'collected', roomId } : NOT_FOUND;
   };

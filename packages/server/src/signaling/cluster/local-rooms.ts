@@ -67,7 +67,7 @@ export class LocalRooms {
   readonly joining = new Map<string, LocalRoom>();
   readonly #rooms = new Map<string, LocalRoom>();
   readonly #stopRounds: Cancel;
-  /** Rooms to reconcile; those of the end are next. */
+  /** Rooms to reconcile first; the last element is the next one. */
   readonly #urgent: LocalRoom[] = [];
   #due: LocalRoom[] = [];
   readonly #soon = new Set<LocalRoom>();

@@ -11,7 +11,7 @@ const DROPS = [
   'parted',
   /** The lease was lost while the frame waited for it. */
   'lease',
-  /** Given up, because the peer's node did not acknowledge it. */
+  /** The sender gave up on the frame, because the peer's node did not acknowledge it. */
   'unpublished',
   /** The queue was full. */
   'overflow',

@@ -57,7 +57,7 @@ export class NodeLease {
   readonly #stopChecks: Cancel;
   /** Its random part reveals another process with the id of this one. */
   readonly #prefix: string;
-  /** Another one after each loss. */
+  /** The present lease id. The node takes a new one after each loss. */
   id: string;
   state: (typeof LEASE_STATES)[number] = 'suspect';
   /** The valid leases, by the last answer of the registry. */

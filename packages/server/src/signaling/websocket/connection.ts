@@ -163,7 +163,7 @@ export class Connection {
   leave(): void {
     if (this.#gone) return;
     this.#gone = true;
-    // In a later turn: a close can be an effect of a room change that is still being carried out.
+    // Runs in a later turn, because a close can be an effect of a room change that is still in progress.
     queueMicrotask(() => this.#deps.onGone(this));
   }
 

@@ -51,7 +51,7 @@ export class ReceiveQueue {
     this.#waiting ??= [];
     this.#waiting.push(text);
     if (this.#pausedAt !== undefined) return;
-    // Not earlier: a join is usually done before the client sends more.
+    // Reading stops only now, because a join is usually done before the client sends more.
     this.#pausedAt = this.#deps.clock.monotonic();
     this.#connection.pause();
   }

@@ -6,7 +6,7 @@ const BYTES = 65_536;
 export class TurnBuffer {
   bytes = Buffer.allocUnsafeSlow(BYTES);
   view = viewOf(this.bytes);
-  /** Where the next frame goes. A frame that was written there is added by moving it. */
+  /** Offset at which the next frame is written. Moving it behind a written frame adds that frame. */
   end = 0;
   #runFrom = 0;
 
