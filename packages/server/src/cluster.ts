@@ -84,8 +84,8 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   return {
     store,
     createBackplane(connections) {
-      const { leaseSeconds } = config;
-      const shared = { redis, channel, prefix, clock, log, leaseSeconds };
+      const leaseMs = config.leaseSeconds * 1000;
+      const shared = { redis, channel, prefix, clock, log, leaseMs };
       backplane = createRedisBackplane(connections, shared);
       clusterMetrics(metrics, backplane.lease, backplane.counters);
       return backplane;

@@ -1,7 +1,10 @@
 // Runs several nodes of one cluster in this process, over shared parts in memory and a clock that the test moves.
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
+import {
+  type ClusterBackplane,
+  createClusterBackplane,
+} from '../../src/signaling/cluster/backplane.js';
 import type { BackplaneUnderTest } from '../contract/backplane.js';
 import { RecordingConnections } from '../contract/backplane.js';
 import { captureLog } from './captured-log.js';
@@ -46,7 +49,7 @@ export class FakeNodes implements BackplaneUnderTest {
   start(processId: string): ClusterNode {
     const clock = new FakeClock(this.clock.now());
     const link = this.cluster.link(processId);
-    const backplane = new ClusterBackplane(this.connections, {
+    const backplane = createClusterBackplane(this.connections, {
       ...link,
       processId,
       clock,

@@ -3,7 +3,10 @@
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { type Logger, pino } from 'pino';
 import type { LocalConnections } from '../../src/signaling/backplane.js';
-import { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
+import {
+  type ClusterBackplane,
+  createClusterBackplane,
+} from '../../src/signaling/cluster/backplane.js';
 import { decodeRecord, type RoomRecord } from '../../src/signaling/cluster/room-record.js';
 import type { Effect, Seat } from '../../src/signaling/room.js';
 import { LEASE_MS } from './cluster-nodes.js';
@@ -97,7 +100,7 @@ export class FakeNode implements LocalConnections {
   constructor(cluster: FakeCluster, processId: string, now: number) {
     this.clock = new FakeClock(now);
     this.link = cluster.link(processId);
-    this.backplane = new ClusterBackplane(this, {
+    this.backplane = createClusterBackplane(this, {
       ...this.link,
       processId,
       clock: this.clock,

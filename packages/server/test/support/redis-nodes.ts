@@ -54,7 +54,7 @@ export class RedisNodes implements BackplaneUnderTest {
       prefix: this.#prefix,
       clock: systemClock,
       log: pino({ level: 'silent' }) as Logger,
-      leaseSeconds: this.#leaseSeconds,
+      leaseMs: this.#leaseSeconds * 1000,
     });
     const node = { backplane, channel, redis };
     this.nodes.push(node);

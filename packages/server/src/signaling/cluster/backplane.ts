@@ -5,14 +5,13 @@
 import type { Clock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
 import type { Logger } from '../../observability/logger.js';
-import type { Backplane, Departure, LocalConnections } from '../backplane.js';
-import type { Member, PairedDevices } from '../room.js';
+import type { Backplane, LocalConnections } from '../backplane.js';
 import { NodeStreams, type Publisher } from './acknowledged-streams.js';
 import { LocalRooms } from './local-rooms.js';
 import { newCounters } from './metrics.js';
 import { type LeaseRegistry, NodeLease, processOf } from './node-lease.js';
 import { decodeMessage, type Envelope } from './node-messages.js';
-import { PeerFrames } from './peer-frames.js';
+import { createPeerFrames } from './peer-frames.js';
 import type { RoomRecordStore } from './room-record.js';
 
 export interface ClusterParts {
@@ -26,144 +25,120 @@ export interface ClusterParts {
   leaseMs: number;
 }
 
-export class ClusterBackplane implements Backplane {
-  readonly counters = newCounters();
-  readonly lease: NodeLease;
-  readonly #log: Logger;
-  readonly #streams: NodeStreams;
-  readonly #rooms: LocalRooms;
-  readonly #frames: PeerFrames;
-  #isDuplicated = false;
+export type ClusterBackplane = ReturnType<typeof createClusterBackplane>;
 
-  constructor(
-    connections: LocalConnections,
-    { processId, store, leases, publisher, clock, log, leaseMs }: ClusterParts,
-  ) {
-    const { counters } = this;
-    const onError = (error: unknown) => {
-      // Outages of Redis are logged by its connection.
-      if (!(error instanceof Unavailable)) log.error({ err: error }, 'room task failed');
-    };
-    const lease = new NodeLease({
-      processId,
-      registry: leases,
-      clock,
-      ttlMs: leaseMs,
-      onAnswer: (gone) => this.#watch(gone),
-      onAway: () => {
-        log.error('rooms cannot be reached');
-        for (const room of this.#rooms) room.queue.push(() => room.partition(), false);
-      },
-      onRegained: () => {
-        log.info({ losses: lease.losses }, 'rooms can be reached');
-        this.#rooms.reconcileAll();
-      },
-      onError,
-    });
-    const onLost = ({ from, generation }: Envelope) => {
-      const seat = this.#rooms.seats.get(from);
-      // The sender may have moved to another room since.
-      if (seat?.generation === generation) seat.room.endGeneration(generation);
-    };
-    const streams = new NodeStreams({ lease, publisher, clock, counters, onLost, onError });
-    this.#log = log;
-    this.lease = lease;
-    this.#streams = streams;
-    this.#rooms = new LocalRooms({ store, lease, streams, connections, counters, clock, onError });
-    this.#frames = new PeerFrames(this.#rooms);
-    lease.hurry();
-  }
+export function createClusterBackplane(
+  connections: LocalConnections,
+  { processId, store, leases, publisher, clock, log, leaseMs }: ClusterParts,
+) {
+  const counters = newCounters();
+  let wasDuplicated = false;
 
-  async join(
-    roomId: string,
-    member: Member,
-    devices: PairedDevices | null,
-    leaving: string | null,
-  ): Promise<boolean> {
-    if (this.#rooms.isFull) throw new Unavailable(new Error('too many rooms wait for Redis'));
-    return this.#rooms.open(roomId).join(member, devices, leaving);
-  }
-
-  depart(roomId: string, connectionId: string, how: Departure): Promise<void> {
-    return this.#rooms.open(roomId).depart(connectionId, how);
-  }
-
-  forward(from: string, to: string, frame: string): boolean {
-    return this.#frames.forward(from, to, frame);
-  }
-
-  reaches(from: string, to: string): boolean {
-    return this.#frames.reaches(from, to);
-  }
-
-  async roomCount(): Promise<number> {
-    return [...this.#rooms].filter(({ seats }) => seats.size > 0).length;
-  }
-
-  async rooms() {
-    const records = await this.#rooms.node.store.list();
-    await this.lease.ask();
-    // Members of dead nodes stay in the record until it is changed.
-    const isAlive = ({ node }: { node: string }) => this.lease.alive.has(node);
-    return records
-      .map(({ roomId, members }) => ({ roomId, members: members.filter(isAlive).length }))
-      .filter(({ members }) => members > 0);
-  }
-
-  /** Takes a message for this node. */
-  receive(text: string): void {
-    const message = decodeMessage(text);
-    if (message === undefined) {
-      if (this.counters.unreadable === 0) {
-        this.#log.warn('messages from a node of another version are dropped');
-      }
-      this.counters.unreadable += 1;
-      return;
-    }
-    for (const item of this.#streams.take(message, text.length)) {
-      if (item.kind === 'frame') this.#frames.receive(item);
-      else if (item.kind === 'update') this.#rooms.open(item.record.roomId).receive(item);
-      else this.#rooms.reconcileAll();
-    }
-  }
-
-  /** To be called after a new subscription, because earlier messages may be lost. */
-  resubscribed(): void {
-    this.lease.hurry();
-    this.#rooms.reconcileAll();
-  }
-
-  /** Rejects while this node may not act on its seats, or another node has its id. */
-  async check(): Promise<void> {
-    if (this.lease.isDuplicated) throw new Error('another node has the id of this one');
-    if (!this.lease.acts || this.lease.state !== 'valid') throw new Error('no lease');
-  }
-
-  async close(): Promise<void> {
-    await this.#rooms.close();
-    await this.#streams.close();
-    // If the release fails, other nodes wait for the expiry.
-    await this.lease.stop().catch(() => {});
-  }
-
-  #watch(gone: readonly string[]): void {
-    const { isDuplicated, processId, processes } = this.lease;
+  const onError = (error: unknown) => {
+    // Outages of Redis are logged by its connection.
+    if (!(error instanceof Unavailable)) log.error({ err: error }, 'room task failed');
+  };
+  const onAnswer = (gone: readonly string[]) => {
+    const { isDuplicated, processes } = lease;
     // Both processes then receive the frames of either, and cannot detect missing ones.
-    if (isDuplicated && !this.#isDuplicated) {
-      this.#log.error('another node has the id of this one: restart one of them');
+    if (isDuplicated && !wasDuplicated) {
+      log.error('another node has the id of this one: restart one of them');
     }
-    this.#isDuplicated = isDuplicated;
+    wasDuplicated = isDuplicated;
     const others = new Set(gone.map(processOf));
     others.delete(processId);
     if (others.size === 0) return;
-    this.counters.deadNodes += others.size;
-    this.#log.warn({ nodes: others.size }, 'nodes gone');
-    for (const id of others) if (!processes.has(id)) this.#streams.forget(id);
-    const rooms = [...this.#rooms].filter(
+    counters.deadNodes += others.size;
+    log.warn({ nodes: others.size }, 'nodes gone');
+    for (const id of others) if (!processes.has(id)) streams.forget(id);
+    const affected = [...rooms].filter(
       // A task in progress may seat a member of a dead node.
       ({ queue, known }) =>
         queue.busy || known.members.some(({ node }) => others.has(processOf(node))),
     );
-    this.#rooms.reconcileNow(rooms);
-  }
+    rooms.reconcileNow(affected);
+  };
+  const onAway = () => {
+    log.error('rooms cannot be reached');
+    for (const room of rooms) room.queue.push(() => room.partition(), false);
+  };
+  const onRegained = () => {
+    log.info({ losses: lease.losses }, 'rooms can be reached');
+    rooms.reconcileAll();
+  };
+  const onLost = ({ from, generation }: Envelope) => {
+    const seat = rooms.seats.get(from);
+    // The sender may have moved to another room since.
+    if (seat?.generation === generation) seat.room.endGeneration(generation);
+  };
+
+  const on = { onAnswer, onAway, onRegained, onError };
+  const lease = new NodeLease({ processId, registry: leases, clock, ttlMs: leaseMs, ...on });
+  const streams = new NodeStreams({ lease, publisher, clock, counters, onLost, onError });
+  const rooms = new LocalRooms({ store, lease, streams, connections, counters, clock, onError });
+  const frames = createPeerFrames(rooms);
+  lease.hurry();
+
+  const backplane: Backplane = {
+    async join(roomId, member, devices, leaving) {
+      if (rooms.isFull) throw new Unavailable(new Error('too many rooms wait for Redis'));
+      return rooms.open(roomId).join(member, devices, leaving);
+    },
+
+    depart: (roomId, connectionId, how) => rooms.open(roomId).depart(connectionId, how),
+    forward: frames.forward,
+    reaches: frames.reaches,
+    roomCount: async () => [...rooms].filter(({ seats }) => seats.size > 0).length,
+
+    async rooms() {
+      const records = await store.list();
+      await lease.ask();
+      // Members of dead nodes stay in the record until it is changed.
+      const isAlive = ({ node }: { node: string }) => lease.alive.has(node);
+      return records
+        .map(({ roomId, members }) => ({ roomId, members: members.filter(isAlive).length }))
+        .filter(({ members }) => members > 0);
+    },
+
+    async close() {
+      await rooms.close();
+      await streams.close();
+      // If the release fails, other nodes wait for the expiry.
+      await lease.stop().catch(() => {});
+    },
+  };
+  return {
+    ...backplane,
+    counters,
+    lease,
+
+    /** Takes a message for this node. */
+    receive(text: string): void {
+      const message = decodeMessage(text);
+      if (message === undefined) {
+        if (counters.unreadable === 0) {
+          log.warn('messages from a node of another version are dropped');
+        }
+        counters.unreadable += 1;
+        return;
+      }
+      for (const item of streams.take(message, text.length)) {
+        if (item.kind === 'frame') frames.receive(item);
+        else if (item.kind === 'update') rooms.open(item.record.roomId).receive(item);
+        else rooms.reconcileAll();
+      }
+    },
+
+    /** To be called after a new subscription, because earlier messages may be lost. */
+    resubscribed(): void {
+      lease.hurry();
+      rooms.reconcileAll();
+    },
+
+    /** Rejects while this node may not act on its seats, or another node has its id. */
+    async check(): Promise<void> {
+      if (lease.isDuplicated) throw new Error('another node has the id of this one');
+      if (!lease.acts || lease.state !== 'valid') throw new Error('no lease');
+    },
+  };
 }

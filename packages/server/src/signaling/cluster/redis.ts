@@ -1,12 +1,10 @@
 // Stores room records and leases in Redis, for the cluster backplane. docs/cluster.md lists the keys.
 import { createHash } from 'node:crypto';
-import type { Clock } from '../../base/clock.js';
 import { Unavailable } from '../../base/failures.js';
-import type { Logger } from '../../observability/logger.js';
 import { defineScript, isFull, type Redis } from '../../redis/client.js';
 import type { NodeChannel } from '../../redis/node-channel.js';
 import type { LocalConnections } from '../backplane.js';
-import { ClusterBackplane } from './backplane.js';
+import { type ClusterBackplane, type ClusterParts, createClusterBackplane } from './backplane.js';
 import { ROUND_MS } from './local-rooms.js';
 import type { LeaseRegistry } from './node-lease.js';
 import {
@@ -17,13 +15,10 @@ import {
   type RoomRecordStore,
 } from './room-record.js';
 
-export interface RedisBackplaneDeps {
+export interface RedisBackplaneDeps extends Pick<ClusterParts, 'clock' | 'log' | 'leaseMs'> {
   redis: Redis;
   channel: NodeChannel;
   prefix: string;
-  clock: Clock;
-  log: Logger;
-  leaseSeconds: number;
 }
 
 /** The message kind of signaling in the node channel. */
@@ -74,16 +69,14 @@ return reply
 /** Joins the cluster that uses this Redis. */
 export function createRedisBackplane(
   connections: LocalConnections,
-  { redis, channel, prefix, clock, log, leaseSeconds }: RedisBackplaneDeps,
+  { redis, channel, prefix, ...parts }: RedisBackplaneDeps,
 ): ClusterBackplane {
-  const backplane = new ClusterBackplane(connections, {
+  const backplane = createClusterBackplane(connections, {
+    ...parts,
     processId: channel.nodeId,
     store: redisRecordStore(redis, prefix),
     leases: redisLeases(redis, prefix, channel),
     publisher: { publish: (processId, text) => channel.send(processId, KIND, text) },
-    clock,
-    log,
-    leaseMs: leaseSeconds * 1000,
   });
   channel.on(KIND, (text) => backplane.receive(text));
   channel.onSubscribed(() => backplane.resubscribed());
