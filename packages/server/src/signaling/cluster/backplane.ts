@@ -49,7 +49,7 @@ export function createClusterBackplane(
     others.delete(processId);
     if (others.size === 0) return;
     counters.deadNodes += others.size;
-    log.warn({ nodes: others.size }, 'nodes gone');
+    log.warn({ nodes: others.size }, 'leases of other nodes have ended');
     for (const id of others) if (!processes.has(id)) streams.forget(id);
     const affected = [...rooms].filter(
       // A task in progress may seat a member of a dead node.
@@ -59,11 +59,11 @@ export function createClusterBackplane(
     rooms.reconcileNow(affected);
   };
   const onAway = () => {
-    log.error('rooms cannot be reached');
+    log.error('lease expired: Redis has not answered for LEASE_SECONDS');
     for (const room of rooms) room.queue.push(() => room.partition(), false);
   };
   const onRegained = () => {
-    log.info({ losses: lease.losses }, 'rooms can be reached');
+    log.info({ losses: lease.losses }, 'lease valid again');
     rooms.reconcileAll();
   };
   const onLost = ({ from, generation }: Envelope) => {

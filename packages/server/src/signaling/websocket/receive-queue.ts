@@ -134,7 +134,8 @@ export class ReceiveQueue {
     if (error instanceof Unavailable) {
       const { log } = this.#deps;
       const conn = this.#connection.number;
-      if (!error.isReported) log.error({ conn, err: error.cause }, 'message not handled');
+      if (!error.isReported)
+        log.error({ conn, err: error.cause }, 'message answered with unavailable');
       this.#deps.counters.drops.unavailable += 1;
       sendFault(this.#connection, 'unavailable');
     } else {
