@@ -239,7 +239,7 @@ const REPOSITORY = 'https://github.com/couplet/couplet/blob/main/';
 const withoutBlocks = (paper: string) => paper.replace(/^```[\s\S]*?^```$/gm, '');
 
 test('docs/turn.md lists the networks and the path in each', () => {
-  const rows = tableRows(section(read('docs/turn.md'), '## Which path in which network'));
+  const rows = tableRows(section(read('docs/turn.md'), '## Paths by network'));
   expect(rows.map(([network, path]) => [network, path])).toEqual(
     NETWORKS.map(({ network, path }) => [network, `\`${path}\``]),
   );
