@@ -1,11 +1,19 @@
 // Imports a SQLite database file into Redis.
 import type { Redis } from '../../redis/client.js';
 import { closeDatabase, openDatabase, preparing } from '../sqlite/database.js';
-import { type ImportCounts, type ImportedRow, importRows } from './import-rows.js';
+import { type ImportCounts, importRows } from './import-rows.js';
 import { hashOf, scriptRunner } from './scripts.js';
 
 /** Number of rows that one script writes. */
 const PORTION = 200;
+
+/** What is converted of a selected row; the other columns have the names of fields in Redis. */
+interface Row {
+  id: string;
+  exp: string;
+  usedAt: string | null;
+  roomId: string | null;
+}
 
 /**
  * Copies a database file into Redis. May be repeated, and may run while servers use the file or Redis.
@@ -21,8 +29,7 @@ export async function importToRedis(
 ): Promise<ImportCounts> {
   const run = scriptRunner(redis, prefix);
   const db = openDatabase(path);
-  /** Reads in portions. Columns have the names of fields in Redis, apart from those that `rowOf` takes. */
-  function* read<Row extends { id: string }>(select: string, rowOf: (row: Row) => ImportedRow) {
+  function* read(select: string, rowOf: (row: Row) => object) {
     const portion = preparing(db)<Row>(
       `SELECT * FROM (${select}) WHERE id > @after ORDER BY id LIMIT ${PORTION}`,
     );
@@ -34,34 +41,32 @@ export async function importToRedis(
   const isLive = `exp > '${new Date(now).toISOString()}'`;
 
   try {
-    return await importRows((kind, rows) => run('import', { kind, notes: 'imported', rows }), {
-      room: read<{ id: string; usedAt: string | null }>(
+    return await importRows(run, 'imported', {
+      room: read(
         `SELECT roomid AS id, used_at AS usedAt, client1, client2, secret1, secret2,
            nullif(proved1, 0) AS proved1, nullif(proved2, 0) AS proved2 FROM rooms`,
         ({ id, usedAt, ...row }) => {
-          const [room, used] = [hashOf(id), usedAt === null ? undefined : Date.parse(usedAt)];
-          return { id: room, row, note: room, usedAt: used };
+          const room = hashOf(id);
+          return { id: room, row, note: room, usedAt: usedAt ? Date.parse(usedAt) : undefined };
         },
       ),
-      pending: read<{ id: string; exp: string; roomId: string | null }>(
+      pending: read(
         `SELECT joinid AS id, exp, client1, client2, roomid AS roomId, secret1,
            nullif(proved1, 0) AS proved1 FROM pendings
          WHERE ${isLive} AND (client2 IS NULL OR roomid IN (SELECT roomid FROM rooms))`,
-        ({ id, exp, ...row }) => {
-          const room = row.roomId && hashOf(row.roomId);
+        ({ id, exp, ...rest }) => {
+          const room = rest.roomId && hashOf(rest.roomId);
+          const row = { ...rest, room, expiresAt: Date.parse(exp) };
           // A join code may be used again, with another expiry.
-          return {
-            id,
-            row: { ...row, room, expiresAt: Date.parse(exp) },
-            note: `${id} ${exp} ${room}`,
-          };
+          return { id, row, note: `${id} ${exp} ${room}` };
         },
       ),
-      record: read<{ id: string; exp: string }>(
+      record: read(
         `SELECT key AS id, fingerprint, outcome, exp FROM idempotency WHERE ${isLive}`,
-        ({ id, exp, ...row }) => {
-          return { id: hashOf(`key ${id}`), row: { ...row, expiresAt: Date.parse(exp) } };
-        },
+        ({ id, exp, ...row }) => ({
+          id: hashOf(`key ${id}`),
+          row: { ...row, expiresAt: Date.parse(exp) },
+        }),
       ),
     });
   } finally {

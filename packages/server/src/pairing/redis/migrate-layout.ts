@@ -9,13 +9,16 @@
 // The notes of `import.lua` are the old keys, with the version of a pending. A repeat therefore copies what old nodes
 // have written since, deletes what they have deleted since, and does not restore what new nodes have deleted.
 import type { Redis } from '../../redis/client.js';
-import { type ImportCounts, type ImportedRow, type ImportKind, importRows } from './import-rows.js';
+import { type ImportCounts, importRows } from './import-rows.js';
 import { hashOf, placeOf, scriptRunner } from './scripts.js';
 
 /** Number of notes that are read at once. */
 const PORTION = 1000;
 
 type Text = string | null | undefined;
+/** The join code or digest at the end of an old key. */
+const idIn = (key: string) => key.replace(/^.*\}/, '');
+
 type OldRoom = [client1: Text, client2: Text, secret1?: Text, secret2?: Text, proved?: number];
 
 /**
@@ -30,8 +33,6 @@ export async function copyOldLayout(
   isFinal: boolean,
 ): Promise<ImportCounts> {
   const run = scriptRunner(redis, prefix);
-  const write = (kind: ImportKind, rows: ImportedRow[]) =>
-    run('import', { kind, notes: 'moved', rows });
   const [notes, finishing] = [`${placeOf(prefix)}moved`, `${placeOf(prefix)}finishing`];
   const ask = async <T = Text>(name: string, key: string, ...args: string[]) =>
     (await redis.command(key, [name, key, ...args])) as T;
@@ -41,12 +42,12 @@ export async function copyOldLayout(
   /** Reads the old keys of a kind. */
   async function* read(
     letter: string,
-    rowOf: (key: string, id: string) => Promise<ImportedRow | undefined>,
+    rowOf: (key: string, id: string) => Promise<object | undefined>,
   ) {
     for await (const keys of redis.scan(`${prefix}{${letter}[0-9]*`)) {
-      const found = keys.map((key) => ({ key, id: key.replace(/^.*\}/, '') }));
-      const rows = found.map(({ key, id }) => (id === 'index' ? undefined : rowOf(key, id)));
-      yield (await Promise.all(rows)).filter((row) => row !== undefined);
+      const found = keys.filter((key) => !key.endsWith('}index'));
+      const rows = await Promise.all(found.map((key) => rowOf(key, idIn(key))));
+      yield rows.filter((row) => row !== undefined);
     }
   }
   const sources = {
@@ -83,8 +84,7 @@ export async function copyOldLayout(
         const [key = '', expiresAt] = note.split(' ');
         const isThere = expiresAt ? ask('HGET', prefix + key, 'c1') : ask('GET', prefix + key);
         if (await isThere) return 1;
-        const id = key.replace(/^.*\}/, '');
-        await run('takeBack', { notes: 'moved', note, id, expiresAt });
+        await run('takeBack', { notes: 'moved', note, id: idIn(key), expiresAt });
         return 0;
       });
       for (const one of await Promise.all(kept)) start += one;
@@ -95,7 +95,7 @@ export async function copyOldLayout(
   // Once the deletion of old keys has begun, a missing key no longer means that a node deleted it.
   const isFinishing = (await ask('GET', finishing)) !== null;
   const none = { room: [], pending: [], record: [] };
-  const counts = await importRows(write, isFinishing ? none : sources);
+  const counts = await importRows(run, 'moved', isFinishing ? none : sources);
   if (!isFinishing) await takeBack();
   if (!isFinishing && !isFinal) return counts;
   await ask('SET', finishing, '1');

@@ -5,8 +5,6 @@ import { MAX_SKEW_MS } from '../../base/clock.js';
 import { MOST_BEYOND } from '../../limits/penalties.js';
 import { HOUR_MS } from '../../limits/quota.js';
 import { defineScript, type Redis, type Script, type ScriptFlag } from '../../redis/client.js';
-import type { Acceptance, NewPending, StoreLimits } from '../store.js';
-import type { ImportedRow, ImportKind } from './import-rows.js';
 
 /** Budgets that all nodes share. */
 export interface StoreBudgets {
@@ -18,51 +16,34 @@ export interface StoreBudgets {
   readonly ceiling: number;
 }
 
-interface Operation<Arguments> extends Script {
-  /** Has no value: it binds the type of the arguments to the script. */
-  readonly arguments?: Arguments;
-}
-
 // Not copied to `dist`: the same path leads from there to the sources, which the package contains.
 const lua = (name: string) =>
   readFileSync(new URL(`../../../src/pairing/redis/lua/${name}.lua`, import.meta.url), 'utf8');
 const shared = `
 local HOUR_MS, MAX_SKEW_MS, MOST_BEYOND = ${HOUR_MS}, ${MAX_SKEW_MS}, ${MOST_BEYOND}
 ${lua('common')}`;
-const load = <Arguments = object>(name: string, ...flags: ScriptFlag[]): Operation<Arguments> =>
+const load = (name: string, ...flags: ScriptFlag[]): Script =>
   defineScript(`pairing-${name}`, shared + lua(name), flags);
-
-type Creator = Pick<NewPending, 'joinCode' | 'client1'> & { proofHash: string | undefined };
-type Secrets = Pick<NewPending, 'secret' | 'proof'> & { hash: string };
-type Creation = Secrets & { origin: string; lifeMs: number; limits: StoreLimits };
-type Acceptor = Omit<Acceptance, 'collectableUntil'> & { hash: string; room: string };
-type Held = { holder: string | undefined; isFinal: boolean; nowOfCaller: number };
-type Deletion = { hashes: Record<string, true>; isRequired: boolean };
-type Purge = Deletion & { deviceIds: readonly string[]; maxRows: number; progress: unknown };
-type Import = { kind: ImportKind; notes: string; rows: readonly ImportedRow[] };
-type Note = { notes: string; note: string; id: string; expiresAt: string | undefined };
 
 /** The files explain the arguments. A full Redis refuses the scripts without a flag; the others need no memory. */
 const scripts = {
-  accept: load<Acceptor & { collectMs: number; limits: StoreLimits }>('accept'),
-  cancel: load<Creator>('cancel', 'allow-oom'),
-  check: load<Creator & Held>('check', 'allow-oom'),
+  accept: load('accept'),
+  cancel: load('cancel', 'allow-oom'),
+  check: load('check', 'allow-oom'),
   counts: load('counts', 'no-writes'),
-  create: load<Creator & Creation>('create'),
-  deleteRoom: load<Deletion & { id: string }>('delete-room', 'allow-oom'),
-  findRoom: load<{ id: string; noteMs: number }>('find-room', 'allow-oom'),
+  create: load('create'),
+  deleteRoom: load('delete-room', 'allow-oom'),
+  findRoom: load('find-room', 'allow-oom'),
   firstTime: load('first-time', 'allow-oom'),
-  import: load<Import>('import'),
+  import: load('import'),
   probe: load('probe', 'allow-oom'),
-  prove: load<{ id: string; deviceId: string }>('prove', 'allow-oom'),
-  purge: load<Purge>('purge', 'allow-oom'),
+  prove: load('prove', 'allow-oom'),
+  purge: load('purge', 'allow-oom'),
   recall: load('recall', 'no-writes'),
-  sweep: load<{ roomIdleMs: number; portion: number }>('sweep', 'allow-oom'),
-  takeBack: load<Note>('take-back', 'allow-oom'),
+  sweep: load('sweep', 'allow-oom'),
+  takeBack: load('take-back', 'allow-oom'),
 };
 export type ScriptName = keyof typeof scripts;
-export type ArgumentsOf<Name extends ScriptName> =
-  (typeof scripts)[Name] extends Operation<infer Arguments> ? Arguments : never;
 
 /** Digest of an id, for keys: 128 bits. */
 export const hashOf = (text: string): string =>
@@ -77,12 +58,7 @@ export function scriptRunner(redis: Redis, prefix: string, isTimeGiven = false) 
   // not check the keys that a script finds while it runs, and some may be on another master.
   const keys: [string, string] = [placeOf(prefix), `${placeOf(prefix)}-`];
   /** @param isPromise - whether the writes must reach the replicas before the request is answered */
-  return <Name extends ScriptName>(
-    name: Name,
-    args: ArgumentsOf<Name>,
-    now = 0,
-    isPromise = true,
-  ): Promise<unknown> => {
+  return (name: ScriptName, args: object, now = 0, isPromise = true): Promise<unknown> => {
     const text = JSON.stringify(Object.assign({ now: isTimeGiven ? now : undefined }, args));
     return redis[isPromise ? 'write' : 'run'](scripts[name], keys, [text]);
   };

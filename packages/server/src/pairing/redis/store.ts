@@ -92,20 +92,17 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     }
   };
 
-  /**
-   * Runs a request, and wakes the checks whose outcome it may have changed.
-   *
-   * @param address - the address in whose budgets the request counts
-   */
-  const operate = async <Name extends scripts.ScriptName, Outcome>(
-    name: Name,
-    args: scripts.ArgumentsOf<Name>,
+  /** Runs a request, and wakes the checks whose outcome it may have changed. */
+  const operate = async <Outcome>(
+    name: scripts.ScriptName,
+    args: object,
     now: number,
     once: Repeatable | undefined,
-    address: string | undefined,
     guess?: Guess,
     isPromise = true,
   ): Promise<Outcome | KeyReused> => {
+    // A later read of a held check is no guess, and was charged before.
+    const { address } = (name in GUESSES ? guess : once) ?? {};
     const isCharged = budgets !== undefined && address !== undefined;
     const common = {
       once: once && {
@@ -148,14 +145,14 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       const hashes = { hash: secretHash(pending.secret), proofHash: proofHashOf(pending.proof) };
       const origin = await digestOf(address);
       const args = { ...pending, ...hashes, origin, lifeMs: expiresAt - now, limits };
-      return operate('create', args, now, once, guess?.address, guess);
+      return operate('create', args, now, once, guess);
     },
 
     accept({ collectableUntil, ...acceptance }, now, once, guess) {
       const room = scripts.hashOf(acceptance.roomId);
       const hash = secretHash(acceptance.secret);
       const args = { ...acceptance, room, hash, collectMs: collectableUntil - now, limits };
-      return operate('accept', args, now, once, guess?.address, guess);
+      return operate('accept', args, now, once, guess);
     },
 
     check(joinCode, client1, now, once, isFinal = true, proof = undefined, guess = undefined) {
@@ -164,12 +161,12 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       const args = { joinCode, client1, holder, isFinal, proofHash, nowOfCaller: now };
       // Without a key or a proof, the result is already durable; a lost deletion only leaves the code taken.
       const isPromise = once !== undefined || proof !== undefined;
-      return operate('check', args, now, once, guess?.address, guess, isPromise);
+      return operate('check', args, now, once, guess, isPromise);
     },
 
     cancel(joinCode, client1, now, once, proof) {
       const args = { joinCode, client1, proofHash: proofHashOf(proof) };
-      return operate('cancel', args, now, once, once?.address);
+      return operate('cancel', args, now, once);
     },
 
     async findRoom(roomId, now) {
@@ -189,13 +186,13 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       const args = { ...deletionBy(proofs), deviceIds: [...new Set(deviceIds)], maxRows };
       for (let progress: unknown; ; ) {
         const outcome: PurgeOutcome | KeyReused | { kind: 'purging'; progress: unknown } =
-          await operate('purge', { ...args, progress }, now, once, once?.address);
+          await operate('purge', { ...args, progress }, now, once);
         if (outcome.kind !== 'purging') return outcome;
         progress = outcome.progress;
       }
     },
 
-    firstTime: (now, once) => operate('firstTime', {}, now, once, once.address),
+    firstTime: (now, once) => operate('firstTime', {}, now, once),
 
     ...(budgets && { failedGuesses: async (now: number) => (await counts(now))[3] }),
 
