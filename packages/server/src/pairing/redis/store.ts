@@ -19,7 +19,7 @@ import * as scripts from './scripts.js';
 /** Number of entries of each index that one script sweeps. */
 const SWEEP_PORTION = 500;
 
-/** Number of rooms that one script of a purge deletes, to within 100. Redis runs nothing else during the script. */
+/** Number of devices and rooms that one script of a purge reads. Redis runs nothing else during the script. */
 const PURGE_PORTION = 2000;
 
 /** The kind of a message that wakes held checks; its body is a join code. */

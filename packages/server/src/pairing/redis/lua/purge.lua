@@ -1,5 +1,5 @@
--- Deletes the rooms and pendings of devices. After `maxRows` devices and rooms, to within 100, it returns `purging`, and
--- the next call continues from there.
+-- Deletes the rooms and pendings of devices. After `maxRows` devices and rooms it returns `purging`, and the next call
+-- continues from there.
 --
 -- deviceIds: each only once; hashes, isRequired: see mayDelete
 -- progress: that of the previous call, if the request has no record to keep it in
@@ -20,9 +20,8 @@ local function judge(what, row, pair, n)
   return isDeleted
 end
 
--- Before the rooms, because they decide whether the pendings may be deleted.
 local function purgePendings(list, device, n)
-  for _, code in ipairs(redis.call('ZRANGE', list, 0, -1)) do
+  for _, code in ipairs(redis.call('ZRANGE', at .. list .. idOf(device), 0, -1)) do
     local pending = pendingOf(code)
     -- The code may be that of another device by now.
     if pending and (pending.client1 == device or pending.client2 == device) then
@@ -38,30 +37,28 @@ end
 return once(function()
   for n = progress.device, #args.deviceIds do
     local device = args.deviceIds[n]
-    local id = idOf(device)
     if not progress.skipped then
-      purgePendings(at .. 'made:' .. id, device, n)
-      purgePendings(at .. 'accepted:' .. id, device, n)
+      -- Before the rooms, because they decide whether the pendings may be deleted.
+      purgePendings('made:', device, n)
+      purgePendings('accepted:', device, n)
       progress.skipped = 0
     end
-    repeat
-      if left <= 0 then
-        progress.device = n
-        keep('progress', cjson.encode(progress))
-        return { kind = 'purging', progress = progress }, false
+    local first = progress.skipped
+    local rooms = redis.call('ZRANGE', at .. 'rooms:' .. idOf(device), first, first + left)
+    for _, roomId in ipairs(rooms) do
+      local room = roomOf(roomId)
+      if room and judge('rooms', room, room, n) then
+        dropRoom(roomId, room)
+      else
+        progress.skipped = progress.skipped + 1
       end
-      local first = progress.skipped
-      local rooms = redis.call('ZRANGE', at .. 'rooms:' .. id, first, first + 99)
-      for _, roomId in ipairs(rooms) do
-        local room = roomOf(roomId)
-        if room and judge('rooms', room, room, n) then
-          dropRoom(roomId, room)
-        else
-          progress.skipped = progress.skipped + 1
-        end
-      end
-      left = left - #rooms - 1
-    until #rooms < 100
+    end
+    left = left - #rooms - 1
+    if left < 0 then
+      progress.device = n
+      keep('progress', cjson.encode(progress))
+      return { kind = 'purging', progress = progress }, false
+    end
     progress.skipped = nil
   end
   return purged
