@@ -12,7 +12,7 @@ export type ImportCounts = Record<ImportKind, { copied: number; present: number 
 export async function importRows(
   run: ReturnType<typeof scriptRunner>,
   notes: string,
-  sources: Record<ImportKind, Iterable<object[]> | AsyncIterable<object[]>>,
+  sources: Record<ImportKind, Iterable<unknown[]> | AsyncIterable<unknown[]>>,
 ): Promise<ImportCounts> {
   const counts = {} as ImportCounts;
   for (const kind of IMPORT_KINDS) {

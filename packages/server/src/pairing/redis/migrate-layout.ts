@@ -15,11 +15,8 @@ import { hashOf, placeOf, scriptRunner } from './scripts.js';
 /** Number of notes that are read at once. */
 const PORTION = 1000;
 
-type Text = string | null | undefined;
 /** The join code or digest at the end of an old key. */
 const idIn = (key: string) => key.replace(/^.*\}/, '');
-
-type OldRoom = [client1: Text, client2: Text, secret1?: Text, secret2?: Text, proved?: number];
 
 /**
  * Copies what was not copied before. May be repeated, and may run beside nodes of either version.
@@ -34,16 +31,13 @@ export async function copyOldLayout(
 ): Promise<ImportCounts> {
   const run = scriptRunner(redis, prefix);
   const [notes, finishing] = [`${placeOf(prefix)}moved`, `${placeOf(prefix)}finishing`];
-  const ask = async <T = Text>(name: string, key: string, ...args: string[]) =>
+  const ask = async <T = string | null>(name: string, key: string, ...args: string[]) =>
     (await redis.command(key, [name, key, ...args])) as T;
   const notesFrom = (start: number) =>
     ask<string[]>('ZRANGE', notes, `${start}`, `${start + PORTION - 1}`);
 
   /** Reads the old keys of a kind. */
-  async function* read(
-    letter: string,
-    rowOf: (key: string, id: string) => Promise<object | undefined>,
-  ) {
+  async function* read(letter: string, rowOf: (key: string, id: string) => Promise<unknown>) {
     for await (const keys of redis.scan(`${prefix}{${letter}[0-9]*`)) {
       const found = keys.filter((key) => !key.endsWith('}index'));
       const rows = await Promise.all(found.map((key) => rowOf(key, idIn(key))));
@@ -54,7 +48,7 @@ export async function copyOldLayout(
     room: read('r', async (key, id) => {
       const text = await ask('GET', key);
       if (!text) return undefined;
-      const [client1, client2, secret1, secret2, proved = 0] = JSON.parse(text) as OldRoom;
+      const [client1, client2, secret1, secret2, proved = 0] = JSON.parse(text);
       const [proved1, proved2] = [proved & 1 || null, proved & 2 ? 1 : null];
       const row = { client1, client2, secret1, secret2, proved1, proved2 };
       const usedAt = Number(await ask('ZSCORE', key.replace(/[^}]*$/, 'index'), id));
@@ -62,7 +56,7 @@ export async function copyOldLayout(
     }),
     pending: read('p', async (key, id) => {
       const fields = ['c1', 'x', 'c2', 'r', 'secret1', 'proved1'];
-      const values = await ask<Text[]>('HMGET', key, ...fields);
+      const values = await ask<(string | null)[]>('HMGET', key, ...fields);
       const [client1, expiresAt, client2, roomId, secret1, proved1] = values;
       if (!client1) return undefined;
       const room = roomId && hashOf(roomId);
@@ -70,7 +64,7 @@ export async function copyOldLayout(
       return { id, row: { client1, expiresAt, client2, roomId, room, secret1, proved1 }, note };
     }),
     record: read('i', async (key, id) => {
-      const [fingerprint, outcome, expiresAt] = await ask<Text[]>('HMGET', key, 'f', 'o', 'x');
+      const [fingerprint, outcome, expiresAt] = await ask<unknown[]>('HMGET', key, 'f', 'o', 'x');
       // Without an outcome, the request is still in progress.
       return outcome == null ? undefined : { id, row: { fingerprint, outcome, expiresAt } };
     }),

@@ -1,8 +1,8 @@
 -- Writes rows that were copied from elsewhere; returns how many of them were new.
 --
 -- kind: that of all rows: room, pending or record
--- rows: each has id, row (its fields), and usedAt if it is a room whose last use is known; a row with a note is written
--- only the first time, so a repeat does not restore what was deleted here since
+-- rows: each has id, row (its fields), and usedAt if it is a room; a row with a note is written only the first time, so
+-- a repeat does not restore what was deleted here since
 -- notes: name of the sorted set of notes
 local function write(id, row, usedAt)
   if args.kind == 'pending' then
@@ -17,7 +17,7 @@ local function write(id, row, usedAt)
     putPending(id, row)
   else
     if read(at .. args.kind .. ':' .. id) then return 0 end
-    if args.kind == 'room' then putRoom(id, row, usedAt or now) else put('record', id, row) end
+    if args.kind == 'room' then putRoom(id, row, usedAt) else put('record', id, row) end
   end
   return 1
 end
