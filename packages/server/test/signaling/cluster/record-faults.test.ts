@@ -141,6 +141,23 @@ test('joins beyond the bound get `unavailable`, and every seat is free when all 
   expect(members()).toEqual([]);
 });
 
+test('a change that reaches the record store after the end of its lease is made under a new one', async () => {
+  const { world, first, join } = await twoNodes();
+  const { id } = first.backplane.lease;
+  let isFirst = true;
+  first.link.fate = (call) => {
+    if (call === 'set' && isFirst) {
+      isFirst = false;
+      world.clock.advance(2 * LEASE_MS);
+    }
+    return 'fine';
+  };
+  expect(await join('a')).toBe(true);
+  expect(first.backplane.lease.id).not.toBe(id);
+  const [member] = world.cluster.record('r').members;
+  expect(member).toMatchObject({ connectionId: 'a', node: first.backplane.lease.id });
+});
+
 test('an internal error is not an outage, and is logged', async () => {
   const { first, world, join, log } = await twoNodes();
   const fault = new TypeError('a fault of ours');

@@ -225,6 +225,18 @@ describe('a frame between two members who both stay', () => {
   });
 });
 
+test('an update that is given up is replaced by a read of the receiver', async () => {
+  const { connections, world, first, pair } = await twoNodes();
+  await pair('a', 'b');
+  first.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
+  await first.backplane.depart('r', 'a', 'leave');
+  await world.pass(60_000);
+  expect(connections.take('b')).toEqual([]);
+  first.link.fate = () => 'fine';
+  await world.pass(2000);
+  expect(connections.take('b')).toEqual(['peer_disconnected']);
+});
+
 test('a frame that is given up after its sender has moved ends no generation of the new room', async () => {
   const { connections, world, first, second, pair } = await twoNodes();
   // The generation of the old room is later than that of the new one.
