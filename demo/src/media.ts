@@ -1,4 +1,4 @@
-// Opens camera and microphone, and describes errors of it to the user.
+// Opens camera and microphone, and describes their errors to the user.
 
 /** Opens the microphone, and the camera if wanted. Rejects with the browser's DOMException. */
 export async function openMedia(wants: { video: boolean }): Promise<MediaStream> {

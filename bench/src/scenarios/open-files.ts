@@ -24,6 +24,6 @@ export function fitting(wanted: number, perUnit = 1): { count: number; note: str
   if (count === wanted) return { count, note: undefined };
   return {
     count,
-    note: `${wanted} wanted; ${count} fit into the ${most + OTHER_FILES} open files that a process may have here (\`ulimit -Hn\`); where root may raise that, \`ulimit -n ${wanted * perUnit + OTHER_FILES}\` in the same shell does`,
+    note: `Only ${count} of ${wanted} fit, because a process may have ${most + OTHER_FILES} open files here (\`ulimit -Hn\`). If the system allows it, root can raise the limit with \`ulimit -n ${wanted * perUnit + OTHER_FILES}\` in the same shell`,
   };
 }

@@ -38,7 +38,8 @@ Options:
   --help      show this help
   --version   show the version
 
-Settings are read from the environment, then from a .env file in the current folder. docs/operations.md lists them.
+Other settings come from the environment or, if absent there, from a .env file in the current folder. docs/operations.md
+lists them.
 `;
 
 async function main(): Promise<void> {

@@ -1,4 +1,4 @@
--- Is prepended to each script of pairing, after the constants of scripts.ts. The local names here are for all scripts.
+-- Defines the functions that all scripts of pairing share. scripts.ts prepends its constants and this file to each script.
 --
 -- All keys have the hash tag `{pairing}`, so they are in one slot, on one master of a Redis Cluster:
 --

@@ -21,7 +21,7 @@ return once(function()
   local pending = { client1 = args.client1, origin = args.origin, expiresAt = now + args.lifeMs, secret1 = args.hash }
   local secret = args.secret
   if old and old.secret1 and args.proof then
-    -- The device keeps its secret, because the answer to this request may get lost too.
+    -- The device keeps its secret, because the answer to this request may be lost too.
     pending.secret1, pending.proved1, secret = args.proofHash, '1', args.proof
   end
   putPending(args.joinCode, pending)

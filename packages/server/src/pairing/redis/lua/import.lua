@@ -1,4 +1,4 @@
--- Writes rows that were copied from elsewhere; returns how many of them were new.
+-- Writes rows that were copied from SQLite or from an earlier layout; returns how many of them were new.
 --
 -- kind: that of all rows: room, pending or record
 -- rows: each has id, row (its fields), and usedAt if it is a room; a row with a note is written only the first time, so
@@ -8,7 +8,7 @@ local function write(id, row, usedAt)
   if args.kind == 'pending' then
     local known = pendingOf(id)
     if known then
-      -- Only an accept of the same pending is newer than what is here.
+      -- An existing row is replaced only if the copied one is a later accept of the same pending.
       local isSame = known.client1 == row.client1 and known.secret1 == row.secret1
       if not isSame or known.client2 or not row.client2 then return 0 end
       dropPending(id, known)

@@ -1,4 +1,4 @@
--- Deletes what has expired; returns the numbers of pendings, records and rooms.
+-- Deletes expired rows and idle rooms; returns the numbers of pendings, records and rooms.
 --
 -- roomIdleMs: delete rooms that were not used for this time; 0 keeps them
 -- portion: delete at most this many of each
