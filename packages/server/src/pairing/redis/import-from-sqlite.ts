@@ -1,7 +1,7 @@
 // Imports a SQLite database file into Redis.
 import type { Redis } from '../../redis/client.js';
 import { closeDatabase, openDatabase, preparing } from '../sqlite/database.js';
-import { type ImportCounts, importRows } from './import-rows.js';
+import { importRows } from './import-rows.js';
 import { hashOf, scriptRunner } from './scripts.js';
 
 /** Number of rows that one script writes. */
@@ -13,12 +13,7 @@ const PORTION = 200;
  * @throws DatabaseRefused if the file is not a Couplet database
  * @throws Unavailable if Redis becomes unavailable; a repeat continues from there
  */
-export async function importToRedis(
-  path: string,
-  redis: Redis,
-  prefix: string,
-  now: number,
-): Promise<ImportCounts> {
+export async function importToRedis(path: string, redis: Redis, prefix: string, now: number) {
   const run = scriptRunner(redis, prefix);
   const db = openDatabase(path);
   db.function('digest', (text: string | null) => text && hashOf(text));

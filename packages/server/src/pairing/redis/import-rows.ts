@@ -5,24 +5,24 @@ import type { scriptRunner } from './scripts.js';
 export const IMPORT_KINDS = ['room', 'pending', 'record'] as const;
 type ImportKind = (typeof IMPORT_KINDS)[number];
 
-/** Numbers of rows that were copied now, and that were copied before or were in Redis anyway. */
-export type ImportCounts = Record<ImportKind, { copied: number; present: number }>;
-
-/** @param sources - the rows for `import.lua`, in portions */
+/**
+ * Resolves to the numbers of rows that were copied now, and that were copied before or were in Redis anyway.
+ *
+ * @param sources - the rows for `import.lua`, in portions
+ */
 export async function importRows(
   run: ReturnType<typeof scriptRunner>,
   notes: string,
   sources: Record<ImportKind, Iterable<unknown[]> | AsyncIterable<unknown[]>>,
-): Promise<ImportCounts> {
-  const counts = {} as ImportCounts;
+) {
+  const counts = {} as Record<ImportKind, { copied: number; present: number }>;
   for (const kind of IMPORT_KINDS) {
-    const count = { copied: 0, present: 0 };
+    counts[kind] = { copied: 0, present: 0 };
     for await (const rows of sources[kind]) {
       const copied = Number(await run('import', { kind, notes, rows }));
-      count.copied += copied;
-      count.present += rows.length - copied;
+      counts[kind].copied += copied;
+      counts[kind].present += rows.length - copied;
     }
-    counts[kind] = count;
   }
   return counts;
 }

@@ -9,14 +9,11 @@
 // The notes of `import.lua` are the old keys, with the version of a pending. A repeat therefore copies what old nodes
 // have written since, deletes what they have deleted since, and does not restore what new nodes have deleted.
 import type { Redis } from '../../redis/client.js';
-import { type ImportCounts, importRows } from './import-rows.js';
+import { importRows } from './import-rows.js';
 import { hashOf, placeOf, scriptRunner } from './scripts.js';
 
 /** Number of notes that are read at once. */
 const PORTION = 1000;
-
-/** The join code or digest at the end of an old key. */
-const idIn = (key: string) => key.replace(/^.*\}/, '');
 
 /**
  * Copies what was not copied before. May be repeated, and may run beside nodes of either version.
@@ -24,11 +21,7 @@ const idIn = (key: string) => key.replace(/^.*\}/, '');
  * @param isFinal - whether to delete the old keys; no node of the old version may then be running
  * @throws Unavailable if Redis becomes unavailable; a repeat continues from there
  */
-export async function copyOldLayout(
-  redis: Redis,
-  prefix: string,
-  isFinal: boolean,
-): Promise<ImportCounts> {
+export async function copyOldLayout(redis: Redis, prefix: string, isFinal: boolean) {
   const run = scriptRunner(redis, prefix);
   const [notes, finishing] = [`${placeOf(prefix)}moved`, `${placeOf(prefix)}finishing`];
   const ask = async <T = string | null>(name: string, key: string, ...args: string[]) =>
@@ -40,7 +33,7 @@ export async function copyOldLayout(
   async function* read(letter: string, rowOf: (key: string, id: string) => Promise<unknown>) {
     for await (const keys of redis.scan(`${prefix}{${letter}[0-9]*`)) {
       const found = keys.filter((key) => !key.endsWith('}index'));
-      const rows = await Promise.all(found.map((key) => rowOf(key, idIn(key))));
+      const rows = await Promise.all(found.map((key) => rowOf(key, key.replace(/^.*\}/, ''))));
       yield rows.filter((row) => row !== undefined);
     }
   }
@@ -70,19 +63,20 @@ export async function copyOldLayout(
     }),
   };
 
+  /** Whether the row of a note is still there. */
+  const isThere = async (note: string) => {
+    const [key = '', expiresAt] = note.split(' ');
+    return expiresAt ? ask('HGET', prefix + key, 'c1') : ask('GET', prefix + key);
+  };
   /** Deletes the copies of rows that old nodes have deleted since. */
   const takeBack = async () => {
     for (let start = 0; ; ) {
       const some = await notesFrom(start);
-      const kept = some.map(async (note) => {
-        const [key = '', expiresAt] = note.split(' ');
-        const isThere = expiresAt ? ask('HGET', prefix + key, 'c1') : ask('GET', prefix + key);
-        if (await isThere) return 1;
-        await run('takeBack', { notes: 'moved', note, id: idIn(key), expiresAt });
-        return 0;
-      });
-      for (const one of await Promise.all(kept)) start += one;
+      const found = await Promise.all(some.map(isThere));
+      const gone = some.filter((_, n) => !found[n]);
+      await run('take-back', { notes: 'moved', gone });
       if (some.length < PORTION) return;
+      start += some.length - gone.length;
     }
   };
 

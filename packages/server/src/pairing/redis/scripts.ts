@@ -22,26 +22,17 @@ const lua = (name: string) =>
 const shared = `
 local HOUR_MS, MAX_SKEW_MS, MOST_BEYOND = ${HOUR_MS}, ${MAX_SKEW_MS}, ${MOST_BEYOND}
 ${lua('common')}`;
-const load = (name: string, ...flags: ScriptFlag[]): Script =>
-  defineScript(`pairing-${name}`, shared + lua(name), flags);
+const load = <Name extends string>(flags: readonly ScriptFlag[], ...names: Name[]) => {
+  const define = (name: Name) => defineScript(`pairing-${name}`, shared + lua(name), flags);
+  return Object.fromEntries(names.map((name) => [name, define(name)])) as Record<Name, Script>;
+};
 
 /** The files explain the arguments. A full Redis refuses the scripts without a flag; the others need no memory. */
 const scripts = {
-  accept: load('accept'),
-  cancel: load('cancel', 'allow-oom'),
-  check: load('check', 'allow-oom'),
-  counts: load('counts', 'no-writes'),
-  create: load('create'),
-  deleteRoom: load('delete-room', 'allow-oom'),
-  findRoom: load('find-room', 'allow-oom'),
-  firstTime: load('first-time', 'allow-oom'),
-  import: load('import'),
-  probe: load('probe', 'allow-oom'),
-  prove: load('prove', 'allow-oom'),
-  purge: load('purge', 'allow-oom'),
-  recall: load('recall', 'no-writes'),
-  sweep: load('sweep', 'allow-oom'),
-  takeBack: load('take-back', 'allow-oom'),
+  ...load([], 'accept', 'create', 'import'),
+  ...load(['no-writes'], 'counts', 'recall'),
+  ...load(['allow-oom'], 'cancel', 'check', 'delete-room', 'find-room', 'first-time', 'probe'),
+  ...load(['allow-oom'], 'prove', 'purge', 'sweep', 'take-back'),
 };
 export type ScriptName = keyof typeof scripts;
 

@@ -49,10 +49,6 @@ export interface RedisStoreOptions {
 /** What a refused request gets: the rows whose maximum number is reached, or a cause and seconds to wait. */
 type Refusal = { kind: string; of: string; cause: RefusalCause | 'keyed'; seconds: number };
 
-const proofHashOf = (proof: string | undefined) =>
-  proof === undefined ? undefined : secretHash(proof);
-
-/** The arguments of a deletion. */
 const deletionBy = ({ secrets, isRequired } = NO_PROOFS) => {
   const hashes = Object.fromEntries(secrets.map((secret) => [secretHash(secret), true] as const));
   return { hashes, isRequired };
@@ -142,7 +138,8 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
 
   return {
     async create({ address, expiresAt, ...pending }, now, once, guess) {
-      const hashes = { hash: secretHash(pending.secret), proofHash: proofHashOf(pending.proof) };
+      const { secret, proof } = pending;
+      const hashes = { hash: secretHash(secret), proofHash: proof && secretHash(proof) };
       const origin = await digestOf(address);
       const args = { ...pending, ...hashes, origin, lifeMs: expiresAt - now, limits };
       return operate('create', args, now, once, guess);
@@ -157,7 +154,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
 
     check(joinCode, client1, now, once, isFinal = true, proof = undefined, guess = undefined) {
       const holder = isFinal ? undefined : channel?.nodeId;
-      const proofHash = proofHashOf(proof);
+      const proofHash = proof && secretHash(proof);
       const args = { joinCode, client1, holder, isFinal, proofHash, nowOfCaller: now };
       // Without a key or a proof, the result is already durable; a lost deletion only leaves the code taken.
       const isPromise = once !== undefined || proof !== undefined;
@@ -165,13 +162,13 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     },
 
     cancel(joinCode, client1, now, once, proof) {
-      const args = { joinCode, client1, proofHash: proofHashOf(proof) };
+      const args = { joinCode, client1, proofHash: proof && secretHash(proof) };
       return operate('cancel', args, now, once);
     },
 
     async findRoom(roomId, now) {
       const noteMs = limits.roomIdleMs > 0 ? USE_GRANULARITY_MS : 0;
-      const text = await run('findRoom', { id: scripts.hashOf(roomId), noteMs }, now, false);
+      const text = await run('find-room', { id: scripts.hashOf(roomId), noteMs }, now, false);
       return text === null ? undefined : { roomId, ...JSON.parse(text as string) };
     },
 
@@ -179,7 +176,10 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       (await run('prove', { id: scripts.hashOf(roomId), deviceId })) === 1,
 
     deleteRoom: async (roomId, proofs) =>
-      (await run('deleteRoom', { id: scripts.hashOf(roomId), ...deletionBy(proofs) })) as 'deleted',
+      (await run('delete-room', {
+        id: scripts.hashOf(roomId),
+        ...deletionBy(proofs),
+      })) as 'deleted',
 
     async purge(deviceIds, now, once, proofs) {
       const maxRows = options.purgePortion ?? PURGE_PORTION;
@@ -192,7 +192,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       }
     },
 
-    firstTime: (now, once) => operate('firstTime', {}, now, once),
+    firstTime: (now, once) => operate('first-time', {}, now, once),
 
     ...(budgets && { failedGuesses: async (now: number) => (await counts(now))[3] }),
 

@@ -1,11 +1,10 @@
--- Deletes a copied row that was deleted at its source, and its note.
+-- Deletes copied rows that were deleted at their source, and their notes.
 --
--- notes, note: as in import.lua
--- id; expiresAt: that of the copied pending, or absent for a room
-if args.expiresAt then
-  local pending = pendingOf(args.id)
-  if pending and pending.expiresAt == tonumber(args.expiresAt) then dropPending(args.id, pending) end
-else
-  dropRoom(args.id, roomOf(args.id))
+-- notes: as in import.lua; gone: the notes of the rows, as in migrate-layout.ts
+for _, note in ipairs(args.gone) do
+  local id, expiresAt = string.match(note, '}(%S+) ?(%S*)')
+  local pending = pendingOf(id)
+  if expiresAt == '' then dropRoom(id, roomOf(id)) end
+  if pending and pending.expiresAt == tonumber(expiresAt) then dropPending(id, pending) end
+  redis.call('ZREM', at .. args.notes, note)
 end
-redis.call('ZREM', at .. args.notes, args.note)
