@@ -17,12 +17,7 @@ import {
   withoutCommand,
 } from './servers.js';
 
-export interface Script {
-  /** The name under which calls of the script are counted. */
-  readonly name: string;
-  readonly source: string;
-  readonly sha: string;
-}
+export type Script = Readonly<ReturnType<typeof defineScript>>;
 
 /**
  * `allow-oom`: the script runs even if memory is full, because it frees some. Without it, a full server refuses the
@@ -30,8 +25,12 @@ export interface Script {
  */
 export type ScriptFlag = 'allow-oom' | 'no-writes';
 
-/** Defines a script; adds the first line, which declares its flags. */
-export function defineScript(name: string, lua: string, flags: readonly ScriptFlag[] = []): Script {
+/**
+ * Defines a script; adds the first line, which declares its flags.
+ *
+ * @param name - under which calls of the script are counted
+ */
+export function defineScript(name: string, lua: string, flags: readonly ScriptFlag[] = []) {
   const source = `#!lua flags=${flags.join(',')}\n${lua.trim()}\n`;
   return { name, source, sha: createHash('sha1').update(source).digest('hex') };
 }

@@ -24,8 +24,6 @@ export function watchRefusals(redis: Pick<Redis, 'probe'>, clock: Clock, log: Lo
       log.info({ cause }, 'Redis takes writes again');
     }
   };
-  // The connection reports outages of Redis.
-  const stop = clock.every(PERIOD_MS, () => void (refusedAt.size > 0 && ask().catch(() => {})));
   return {
     has: (cause: Refusal): boolean => refusedAt.has(cause),
 
@@ -51,6 +49,7 @@ export function watchRefusals(redis: Pick<Redis, 'probe'>, clock: Clock, log: Lo
         ? 'Redis is full: operations that need memory are refused'
         : undefined,
 
-    close: stop,
+    // The connection reports outages of Redis.
+    close: clock.every(PERIOD_MS, () => void (refusedAt.size > 0 && ask().catch(() => {}))),
   };
 }

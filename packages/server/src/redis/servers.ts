@@ -71,24 +71,12 @@ export interface ServerEvents {
   down(cause: unknown): void;
 }
 
-export interface Servers {
-  /** The connection to the master that has a key, ready or not; undefined if no master is known. */
-  of(key: string): Connection | undefined;
-  /** The connections to all masters, with undefined for slots without a known master. */
-  all(): (Connection | undefined)[];
-  /** Sends a command that includes its key to the server to which the Cluster redirects it. */
-  follow(command: Command): Promise<unknown>;
-  /** Finds the masters again. */
-  refresh(): void;
-  close(): void;
-}
-
 /** Options of a connection that its owner opens, and that ends with its first fault. */
 export const ONCE = { lazyConnect: true, retryStrategy: null } as const;
 
 type Options = RedisOptions & { replyMapping: 'resp3' };
 
-export function openServers(target: RedisTarget, timeoutMs: number, events: ServerEvents): Servers {
+export function openServers(target: RedisTarget, timeoutMs: number, events: ServerEvents) {
   const options: Options = {
     connectionName: 'couplet',
     disableClientInfo: true,
@@ -116,7 +104,7 @@ const optionsOf = ({ host, port }: RedisAddress, tls: boolean) => ({
   ...(tls && { tls: isIP(host) === 0 ? { servername: host } : {} }),
 });
 
-function openMaster(target: RedisTarget, options: Options, events: ServerEvents): Servers {
+function openMaster(target: RedisTarget, options: Options, events: ServerEvents) {
   const { hosts, tls, credentials, database: db, sentinel } = target;
   let redis: Redis | undefined;
   let isClosed = false;
@@ -173,7 +161,7 @@ function openMaster(target: RedisTarget, options: Options, events: ServerEvents)
   };
 }
 
-function openCluster(target: RedisTarget, options: Options, events: ServerEvents): Servers {
+function openCluster(target: RedisTarget, options: Options, events: ServerEvents) {
   const { hosts, tls, credentials } = target;
   const cluster = new Cluster(
     hosts.map((address) => optionsOf(address, tls)),
@@ -217,13 +205,17 @@ function openCluster(target: RedisTarget, options: Options, events: ServerEvents
   cluster.on('node error', events.down);
   cluster.on('error', events.down);
   return {
-    of: (key) => masters.get(cluster.slots[slotOf(key)]?.[0]),
+    /** The connection to the master that has a key, ready or not; undefined if no master is known. */
+    of: (key: string): Connection | undefined => masters.get(cluster.slots[slotOf(key)]?.[0]),
+    /** The connections to all masters, with undefined for slots without a known master. */
     all: () => Array.from(owners, (name) => masters.get(name)),
-    async follow([name, ...args]) {
+    /** Sends a command that includes its key to the server to which the Cluster redirects it. */
+    async follow([name, ...args]: Command): Promise<unknown> {
       // Otherwise ioredis waits for a connection, without a time limit.
       if (cluster.status !== 'ready') throw new Error('Redis is not connected');
       return cluster.call(name, args);
     },
+    /** Finds the masters again. */
     refresh() {
       if (cluster.status === 'ready') cluster.refreshSlotsCache(() => {});
     },
