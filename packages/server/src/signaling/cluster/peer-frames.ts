@@ -28,13 +28,8 @@ export function createPeerFrames({ node, seats, joining }: LocalRooms) {
   };
 
   /** Runs `task` in the queue of a room with the lease decided, and the room read if needed; false if too much waits. */
-  const wait = (
-    room: LocalRoom,
-    generation: number,
-    size: number,
-    mustRead: () => boolean,
-    task: () => void,
-  ): boolean => {
+  const wait = (room: LocalRoom, of: Envelope, mustRead: () => boolean, task: () => void) => {
+    const size = of.frame.length;
     const decided = async () => {
       heldSize -= size;
       try {
@@ -47,13 +42,13 @@ export function createPeerFrames({ node, seats, joining }: LocalRooms) {
     heldSize += size;
     if (heldSize <= MAX_HELD && room.queue.push(decided)) return true;
     heldSize -= size;
-    drop('overflow');
-    room.endGeneration(generation);
-    return false;
+    room.endGeneration(of.generation);
+    return drop('overflow');
   };
 
   /** Holds a frame until its seat has a valid lease; then forwards it if the generation is unchanged. */
-  const hold = ({ room, generation }: LocalSeat, from: string, to: string, frame: string) => {
+  const hold = ({ room }: LocalSeat, envelope: Envelope): boolean => {
+    const { from, to, generation, frame } = envelope;
     const isUnclaimed = () => seats.get(from)?.lease !== lease.id;
     const release = () => {
       room.held -= 1;
@@ -63,7 +58,7 @@ export function createPeerFrames({ node, seats, joining }: LocalRooms) {
       else drop('lease');
     };
     room.held += 1;
-    const fits = wait(room, generation, frame.length, isUnclaimed, release);
+    const fits = wait(room, envelope, isUnclaimed, release);
     if (!fits) room.held -= 1;
     return fits;
   };
@@ -85,7 +80,8 @@ export function createPeerFrames({ node, seats, joining }: LocalRooms) {
       const seat = seats.get(from);
       if (seat?.peerId !== to) return drop('not_peer');
       if (isEnding(seat)) return drop('parted');
-      return isReady(seat) ? pass(seat, from, to, frame) : hold(seat, from, to, frame);
+      if (isReady(seat)) return pass(seat, from, to, frame);
+      return hold(seat, { kind: 'frame', to, from, generation: seat.generation, frame });
     },
 
     reaches(from: string, to: string): boolean {
@@ -97,7 +93,7 @@ export function createPeerFrames({ node, seats, joining }: LocalRooms) {
     /** Takes a frame for a connection of this node. */
     receive(envelope: Envelope): void {
       counters.framesReceived += 1;
-      const { to, generation, frame } = envelope;
+      const { to } = envelope;
       const seat = seats.get(to);
       const room = joining.get(to) ?? seat?.room;
       if (room === undefined) drop('parted');
@@ -107,7 +103,7 @@ export function createPeerFrames({ node, seats, joining }: LocalRooms) {
         // The update of this generation has not arrived yet.
         const mustRead = () => isAhead(envelope, seats.get(to));
         const task = () => deliver(room, envelope, seats.get(to));
-        wait(room, generation, frame.length, mustRead, task);
+        wait(room, envelope, mustRead, task);
       }
     },
   };
