@@ -56,24 +56,13 @@ const COUNTS = {
   ],
 } as const;
 
-type Count = keyof typeof COUNTS;
+const COUNT_NAMES = Object.keys(COUNTS) as (keyof typeof COUNTS)[];
 
-const COUNT_NAMES = Object.keys(COUNTS) as Count[];
+export type ClusterCounters = ReturnType<typeof newCounters>;
 
-export type ClusterCounters = Record<Count, number> & {
-  readonly frameDrops: Record<FrameDrop, number>;
-};
+export const newCounters = () => ({ ...zeros(COUNT_NAMES), frameDrops: zeros(DROPS) });
 
-export const newCounters = (): ClusterCounters => ({
-  ...zeros(COUNT_NAMES),
-  frameDrops: zeros(DROPS),
-});
-
-export function clusterMetrics(
-  metrics: Metrics,
-  lease: NodeLease,
-  counters: ClusterCounters,
-): void {
+export function clusterMetrics(metrics: Metrics, lease: NodeLease, counters: ClusterCounters) {
   metrics.levels(
     'couplet_lease_state',
     '1 for the current state of this node’s lease. valid: not expired. suspect: expired by a clock of this node, and not yet checked in Redis. away: Redis does not answer.',

@@ -24,12 +24,8 @@ export interface RoomUpdate {
   readonly gone: Gone;
 }
 
-/** First item of a stream that replaces another, whose updates may be lost. */
-export interface Loss {
-  readonly kind: 'loss';
-}
-
-export type Item = Envelope | RoomUpdate | Loss;
+/** `loss`: the first item of a stream that replaces another, whose updates may be lost. */
+export type Item = Envelope | RoomUpdate | { readonly kind: 'loss' };
 
 interface Numbered {
   /** Of a batch: the sender. Of an acknowledgment: the receiver of the items. */
@@ -54,13 +50,9 @@ export interface Acknowledgment extends Numbered {
 /** To be changed with every incompatible change. */
 const FORMAT = 3;
 
-export interface EncodedItem {
-  readonly item: Item;
-  readonly head: string;
-  readonly body: string;
-}
+export type EncodedItem = Readonly<ReturnType<typeof encodeItem>>;
 
-export function encodeItem(item: Item): EncodedItem {
+export function encodeItem(item: Item) {
   if (item.kind !== 'frame') return { item, head: JSON.stringify(item), body: '' };
   const { generation, from, to, frame } = item;
   return { item, head: JSON.stringify([generation, from, to, frame.length]), body: frame };
@@ -78,7 +70,9 @@ export function encodeBatch(
 export const encodeAcknowledgment = (it: Acknowledgment): string =>
   `${JSON.stringify([FORMAT, it.processId, it.stream, it.number, it.isGap])}\n`;
 
-type Head = [generation: number, from: string, to: string, length: number] | RoomUpdate | Loss;
+type FrameHead = [generation: number, from: string, to: string, length: number];
+
+type Head = FrameHead | Exclude<Item, Envelope>;
 
 type Line = [format: number, processId: string, stream: number, number: number, boolean | Head[]];
 

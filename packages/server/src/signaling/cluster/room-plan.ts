@@ -50,16 +50,7 @@ export interface PlannedRoom {
   isStale(connectionId: string): boolean;
 }
 
-export interface Plan {
-  readonly next: RoomRecord;
-  readonly gone: Gone;
-  /** The effects on the connection that joins or leaves. Other members are told by {@link catchUp}. */
-  readonly effects: readonly Effect[];
-  /** Whether to write `next`. */
-  readonly changed: boolean;
-  /** Whether a seat under the present lease is gone, by a take-over or the end of the lease. */
-  readonly lost: boolean;
-}
+export type Plan = Readonly<ReturnType<typeof plan>>;
 
 export function plan(
   base: RoomRecord,
@@ -67,7 +58,7 @@ export function plan(
   room: PlannedRoom,
   lease: NodeLease,
   now: number,
-): Plan {
+) {
   const { known } = room;
   const version = Math.max(base.version + 1, known.version + 1, Math.floor(now));
   const joiner = event?.kind === 'join' ? event.member.connectionId : undefined;
@@ -153,8 +144,11 @@ export function plan(
   return {
     next: changed ? next : { ...next, version: base.version },
     gone,
+    /** The effects on the connection that joins or leaves. Other members are told by {@link catchUp}. */
     effects: [...missed, ...effects.filter(({ to }) => to === joiner || to === leaver)],
+    /** Whether to write `next`. */
     changed,
+    /** Whether a seat under the present lease is gone, by a take-over or the end of the lease. */
     lost,
   };
 }
