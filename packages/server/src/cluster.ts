@@ -85,8 +85,8 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     store,
     createBackplane(connections) {
       const leaseMs = config.leaseSeconds * 1000;
-      const shared = { redis, channel, prefix, clock, log, leaseMs };
-      backplane = createRedisBackplane(connections, shared);
+      const parts = { clock, log, leaseMs };
+      backplane = createRedisBackplane(connections, redis, prefix, channel, parts);
       clusterMetrics(metrics, backplane.lease, backplane.counters);
       return backplane;
     },

@@ -79,12 +79,7 @@ export class FakeCluster {
         read: (roomId) => call('read', () => this.record(roomId)),
         compareAndSet: (expected, next, deadline, isNew) =>
           call('set', () => this.#set(expected, next, deadline, isNew)),
-        list: () =>
-          call('read', () =>
-            [...this.records.values()]
-              .map(decodeRecord)
-              .filter(({ members }) => members.length > 0),
-          ),
+        list: () => call('read', () => [...this.records.values()].map(decodeRecord)),
       },
       leases: {
         hold: (id, ttlMs, isNew) =>

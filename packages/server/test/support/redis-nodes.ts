@@ -48,10 +48,7 @@ export class RedisNodes implements BackplaneUnderTest {
   async add(redis: Redis): Promise<RedisNode> {
     const counted = this.#countCalls(redis);
     const channel = openNodeChannel(counted, this.#prefix, randomUUID());
-    const backplane = createRedisBackplane(this.connections, {
-      redis: counted,
-      channel,
-      prefix: this.#prefix,
+    const backplane = createRedisBackplane(this.connections, counted, this.#prefix, channel, {
       clock: systemClock,
       log: pino({ level: 'silent' }) as Logger,
       leaseMs: this.#leaseSeconds * 1000,

@@ -15,12 +15,6 @@ import {
   type RoomRecordStore,
 } from './room-record.js';
 
-export interface RedisBackplaneDeps extends Pick<ClusterParts, 'clock' | 'log' | 'leaseMs'> {
-  redis: Redis;
-  channel: NodeChannel;
-  prefix: string;
-}
-
 /** The message kind of signaling in the node channel. */
 const KIND = 's';
 
@@ -69,7 +63,10 @@ return reply
 /** Joins the cluster that uses this Redis. */
 export function createRedisBackplane(
   connections: LocalConnections,
-  { redis, channel, prefix, ...parts }: RedisBackplaneDeps,
+  redis: Redis,
+  prefix: string,
+  channel: NodeChannel,
+  parts: Pick<ClusterParts, 'clock' | 'log' | 'leaseMs'>,
 ): ClusterBackplane {
   const backplane = createClusterBackplane(connections, {
     ...parts,
@@ -100,36 +97,26 @@ function redisRecordStore(redis: Redis, prefix: string): RoomRecordStore {
     read,
     async compareAndSet(expected, next, deadline, isNew) {
       const { roomId, members } = next;
-      let reply: unknown;
+      const life = members.length === 0 ? String(EMPTY_TTL_MS) : ttl;
+      const args = [String(expected), encodeRecord(next), String(deadline), life];
       try {
         // With REDIS_REPLICAS_ACK, a failover loses no change that members were told.
-        reply = await redis.write(
-          isNew ? makeRoom : changeRoom,
-          [keyOf(roomId)],
-          [
-            String(expected),
-            encodeRecord(next),
-            String(deadline),
-            members.length === 0 ? String(EMPTY_TTL_MS) : ttl,
-          ],
-        );
+        const reply = await redis.write(isNew ? makeRoom : changeRoom, [keyOf(roomId)], args);
+        if (reply === 'set' || reply === 'late') return { kind: reply };
+        return { kind: 'conflict', record: recordOf(reply, roomId) };
       } catch (cause) {
         if (!isFull(cause)) throw cause;
         // The script was refused before it could check whether the room exists.
         const record = await read(roomId);
         return record.version === 0 ? { kind: 'full', cause } : { kind: 'conflict', record };
       }
-      if (reply === 'set' || reply === 'late') return { kind: reply };
-      return { kind: 'conflict', record: recordOf(reply, roomId) };
     },
     async list() {
       const records = new Map<string, RoomRecord>();
       for await (const keys of redis.scan(`${prefix}{m*`)) {
         const texts = await Promise.all(keys.map((key) => redis.command(key, ['GET', key])));
-        for (const [at, text] of texts.entries()) {
-          const record = recordOf(text, '');
-          if (record.members.length > 0) records.set(keys[at] as string, record);
-        }
+        for (const [at, text] of texts.entries())
+          records.set(keys[at] as string, recordOf(text, ''));
       }
       return [...records.values()];
     },

@@ -42,7 +42,7 @@ export interface RoomRecordStore {
     deadline: number,
     isNew: boolean,
   ): Promise<SetOutcome>;
-  /** The records of all rooms with members. */
+  /** The records of all rooms, including empty ones. */
   list(): Promise<readonly RoomRecord[]>;
 }
 
@@ -121,16 +121,13 @@ export function haveSameMembers(one: RoomState, other: RoomState): boolean {
 }
 
 /** The {@link RoomRecord.past} of the state after a record. */
-export function pastAfter(
-  { members: before, past }: RoomRecord,
-  { members }: RoomState,
-  version: number,
-): readonly PastMember[] {
+export function pastAfter(before: RoomRecord, after: RoomState, until: number): PastMember[] {
   const last = new Map<string | null, PastMember>();
-  for (const one of [...before.map((member) => ({ ...member, until: version })), ...past]) {
+  const departed = before.members.map((member) => ({ ...member, until }));
+  for (const one of [...departed, ...before.past]) {
     if (!last.has(one.deviceId)) last.set(one.deviceId, one);
   }
-  for (const { deviceId } of [...members, { deviceId: null }]) last.delete(deviceId);
+  for (const { deviceId } of [...after.members, { deviceId: null }]) last.delete(deviceId);
   return [...last.values()].slice(0, MAX_PAST);
 }
 
