@@ -25,11 +25,7 @@ export type Script = Readonly<ReturnType<typeof defineScript>>;
  */
 export type ScriptFlag = 'allow-oom' | 'no-writes';
 
-/**
- * Defines a script; adds the first line, which declares its flags.
- *
- * @param name - under which calls of the script are counted
- */
+/** Defines a script, whose calls are counted under `name`; adds the first line, which declares its flags. */
 export function defineScript(name: string, lua: string, flags: readonly ScriptFlag[] = []) {
   const source = `#!lua flags=${flags.join(',')}\n${lua.trim()}\n`;
   return { name, source, sha: createHash('sha1').update(source).digest('hex') };

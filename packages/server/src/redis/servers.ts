@@ -29,10 +29,7 @@ const MAX_UNANSWERED = 50_000;
  * Sends a command. All commands of one turn of the event loop are sent in one write, in order. Rejects with an error of
  * ioredis if there is no connection, if the server answers with an error, or if no answer comes in time.
  */
-export async function send(
-  over: Connection | undefined,
-  [name, ...args]: Command,
-): Promise<unknown> {
+export async function send(over: Connection | undefined, [name, ...args]: Command) {
   if (over?.status !== 'ready') throw new Error('Redis is not connected');
   if (over.commandQueue.length >= MAX_UNANSWERED) throw new Error('too many commands await Redis');
   const { stream } = over;

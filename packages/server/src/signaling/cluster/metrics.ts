@@ -75,21 +75,13 @@ export function clusterMetrics(metrics: Metrics, lease: NodeLease, counters: Clu
     'Nodes with a valid lease by the last answer of Redis, including this one.',
     () => lease.processes.size,
   );
-  metrics.level(
-    'couplet_lease_seconds',
-    'The setting LEASE_SECONDS, in seconds.',
-    () => lease.ttlMs / 1000,
-  );
+  metrics.level('couplet_lease_seconds', 'The setting LEASE_SECONDS.', () => lease.ttlMs / 1000);
   metrics.level(
     'couplet_lease_margin_seconds',
     'Seconds left of the lease of this node at its last renewal.',
     () => lease.marginMs / 1000,
   );
-  metrics.count(
-    'couplet_leases_lost_total',
-    'Leases of this node that were lost.',
-    () => lease.losses,
-  );
+  metrics.count('couplet_leases_lost_total', 'Leases that this node lost.', () => lease.losses);
   metrics.counts(
     'couplet_node_frame_drops_total',
     'Messages between nodes, or held for a lease, that were dropped, by cause.',

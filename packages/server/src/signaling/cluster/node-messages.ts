@@ -58,10 +58,8 @@ export function encodeItem(item: Item) {
   return { item, head: JSON.stringify([generation, from, to, frame.length]), body: frame };
 }
 
-export function encodeBatch(
-  { processId, stream, number }: Numbered,
-  items: readonly EncodedItem[],
-): string {
+export function encodeBatch(head: Numbered, items: readonly EncodedItem[]): string {
+  const { processId, stream, number } = head;
   const heads = items.map(({ head }) => head).join();
   const bodies = items.map(({ body }) => body).join('');
   return `[${FORMAT},${JSON.stringify(processId)},${stream},${number},[${heads}]]\n${bodies}`;
