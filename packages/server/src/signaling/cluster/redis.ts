@@ -128,9 +128,8 @@ function redisLeases(redis: Redis, prefix: string, channel: NodeChannel): LeaseR
   return {
     async hold(id, ttlMs, isNew) {
       // Messages to a node without a subscription would be lost.
-      if (isNew && !(await channel.ready(PATIENCE_MS))) {
-        throw new Unavailable(new Error('no channel'));
-      }
+      const isReady = !isNew || (await channel.ready(PATIENCE_MS));
+      if (!isReady) throw new Unavailable(new Error('no channel'));
       const args = [id, String(ttlMs), isNew ? 'claim' : 'renew'];
       const reply = await redis.run(leaseScript, [key], args);
       const [deadline, ...alive] = reply as [string, ...string[]];

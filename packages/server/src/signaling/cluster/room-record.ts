@@ -73,12 +73,7 @@ export function nodeOf({ members }: RoomRecord, connectionId: string): string | 
 /** Puts the version first, in digits, for the script that compares it. */
 export function encodeRecord(record: RoomRecord): string {
   const { version, generation, roomId, devices, members, past } = record;
-  const seats = members.map(({ connectionId, deviceId, node, isProved }) => [
-    connectionId,
-    deviceId,
-    node,
-    isProved ? 1 : 0,
-  ]);
+  const seats = members.map((it) => [it.connectionId, it.deviceId, it.node, it.isProved ? 1 : 0]);
   const paired = devices && [devices.client1, devices.client2, proofsOf(devices)];
   const gone = past.map(({ connectionId, deviceId, until }) => [connectionId, deviceId, until]);
   return `${version}|${JSON.stringify([generation, roomId, paired, seats, gone])}`;
