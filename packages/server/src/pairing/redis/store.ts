@@ -5,7 +5,7 @@ import { Limited, Unavailable } from '../../base/failures.js';
 import type { KeyReused, Repeatable } from '../../http/idempotency.js';
 import { isFull, type Redis } from '../../redis/client.js';
 import type { NodeChannel } from '../../redis/node-channel.js';
-import { GUESSES, type GuessRequest, type RefusalCause, Refused } from '../guesses.js';
+import { GUESSES, type GuessRequest, Refused } from '../guesses.js';
 import {
   type Guess,
   type PairingStore,
@@ -14,7 +14,7 @@ import {
   UNLIMITED,
   USE_GRANULARITY_MS,
 } from '../store.js';
-import * as scripts from './scripts.js';
+import { hashOf, type ScriptName, type StoreBudgets, scriptRunner } from './scripts.js';
 
 /** Number of entries of each index that one script sweeps. */
 const SWEEP_PORTION = 500;
@@ -38,16 +38,13 @@ export interface RedisStoreOptions {
   /** Sends wakes to the nodes that hold checks; absent if this node is the only one. */
   readonly channel?: Pick<NodeChannel, 'nodeId' | 'on' | 'send'>;
   /** If absent, nothing is counted. */
-  readonly budgets?: scripts.StoreBudgets;
+  readonly budgets?: StoreBudgets;
   /** Returns the digest that stands for an address in keys; must be the same for all nodes. */
   readonly digestOf?: (address: string) => Promise<string>;
   /** For tests: whether the scripts take the time from the caller's `now` and not from Redis. */
   readonly isTimeGiven?: boolean;
   readonly purgePortion?: number;
 }
-
-/** What a refused request gets: the rows whose maximum number is reached, or a cause and seconds to wait. */
-type Refusal = { kind: string; of: string; cause: RefusalCause | 'keyed'; seconds: number };
 
 const deletionBy = ({ secrets, isRequired } = NO_PROOFS) => {
   const hashes = Object.fromEntries(secrets.map((secret) => [secretHash(secret), true] as const));
@@ -56,9 +53,9 @@ const deletionBy = ({ secrets, isRequired } = NO_PROOFS) => {
 
 /** Opens the store. The caller closes `redis`. */
 export function openRedisStore(redis: Redis, options: RedisStoreOptions): PairingStore {
-  const { prefix, channel, budgets, digestOf = async (text) => scripts.hashOf(text) } = options;
+  const { prefix, channel, budgets, digestOf = async (text) => hashOf(text) } = options;
   const limits = { ...UNLIMITED, ...options.limits };
-  const run = scripts.scriptRunner(redis, prefix, options.isTimeGiven);
+  const run = scriptRunner(redis, prefix, options.isTimeGiven);
   const listeners: ((joinCode: string) => void)[] = [];
   const changed = (joinCode: string) => {
     for (const listener of listeners) listener(joinCode);
@@ -90,7 +87,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
 
   /** Runs a request, and wakes the checks whose outcome it may have changed. */
   const operate = async <Outcome>(
-    name: scripts.ScriptName,
+    name: ScriptName,
     args: object,
     now: number,
     once: Repeatable | undefined,
@@ -102,7 +99,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     const isCharged = budgets !== undefined && address !== undefined;
     const common = {
       once: once && {
-        id: scripts.hashOf(`key ${once.key}`),
+        id: hashOf(`key ${once.key}`),
         fingerprint: once.fingerprint,
         keptMs: once.keptUntil - now,
         maxRecords: limits.idempotencyRecords,
@@ -125,7 +122,8 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       }
     }
     if (hasFailed) guess?.failed();
-    const outcome = JSON.parse(text) as Outcome & Refusal;
+    const outcome = JSON.parse(text);
+    // `of`: the rows whose maximum number is reached.
     const { kind, of, cause, seconds } = outcome;
     if (kind === 'full') throw new Unavailable(new Error(`the maximum number of ${of} is reached`));
     if (kind !== 'limited') return outcome;
@@ -146,7 +144,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     },
 
     accept({ collectableUntil, ...acceptance }, now, once, guess) {
-      const room = scripts.hashOf(acceptance.roomId);
+      const room = hashOf(acceptance.roomId);
       const hash = secretHash(acceptance.secret);
       const args = { ...acceptance, room, hash, collectMs: collectableUntil - now, limits };
       return operate('accept', args, now, once, guess);
@@ -168,18 +166,14 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
 
     async findRoom(roomId, now) {
       const noteMs = limits.roomIdleMs > 0 ? USE_GRANULARITY_MS : 0;
-      const text = await run('find-room', { id: scripts.hashOf(roomId), noteMs }, now, false);
+      const text = await run('find-room', { id: hashOf(roomId), noteMs }, now, false);
       return text === null ? undefined : { roomId, ...JSON.parse(text as string) };
     },
 
-    prove: async (roomId, deviceId) =>
-      (await run('prove', { id: scripts.hashOf(roomId), deviceId })) === 1,
+    prove: async (roomId, deviceId) => (await run('prove', { id: hashOf(roomId), deviceId })) === 1,
 
     deleteRoom: async (roomId, proofs) =>
-      (await run('delete-room', {
-        id: scripts.hashOf(roomId),
-        ...deletionBy(proofs),
-      })) as 'deleted',
+      (await run('delete-room', { id: hashOf(roomId), ...deletionBy(proofs) })) as 'deleted',
 
     async purge(deviceIds, now, once, proofs) {
       const maxRows = options.purgePortion ?? PURGE_PORTION;
