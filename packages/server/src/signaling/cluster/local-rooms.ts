@@ -93,7 +93,11 @@ export class LocalRooms {
   open(roomId: string): LocalRoom {
     let room = this.#rooms.get(roomId);
     if (room === undefined) {
-      room = new LocalRoom(roomId, this, () => this.#rooms.delete(roomId));
+      const opened = new LocalRoom(roomId, this, () => {
+        // A forgotten room may still run a task when another one of this id is open.
+        if (this.#rooms.get(roomId) === opened) this.#rooms.delete(roomId);
+      });
+      room = opened;
       this.#rooms.set(roomId, room);
     }
     return room;
