@@ -46,8 +46,8 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   const refusals = watchRefusals(redis, clock, log);
   measureRedis(metrics, redis);
   redis.onUp(() => {
-    if (isMissed && redis.isUp) log.info('Redis can be reached');
-    if (redis.isUp) isMissed = false;
+    if (isMissed && redis.isUp()) log.info('Redis can be reached');
+    if (redis.isUp()) isMissed = false;
   });
   const channel = openNodeChannel(redis, prefix, newNodeId());
   const shared = {
@@ -66,7 +66,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
   metrics.level(
     'couplet_clock_difference_seconds',
     'Seconds by which the clock of this node is ahead of the clock of Redis; negative if it is behind. Measured every minute.',
-    () => redisClock.aheadSeconds,
+    redisClock.aheadSeconds,
   );
   metrics.levels(
     'couplet_redis_refuses',
@@ -94,7 +94,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
       {
         name: 'redis',
         async check() {
-          if (!redis.isUp || !channel.isSubscribed)
+          if (!redis.isUp() || !channel.isSubscribed())
             throw new Unavailable(new Error('Redis is not connected'));
           await refusals.check();
         },
@@ -117,12 +117,12 @@ function measureRedis(metrics: Metrics, redis: Redis): void {
   metrics.level(
     'couplet_redis_up',
     '1 while every Redis server that holds data is connected, otherwise 0.',
-    () => (redis.isUp ? 1 : 0),
+    () => (redis.isUp() ? 1 : 0),
   );
   metrics.count(
     'couplet_redis_reconnects_total',
     'Connections to Redis that were lost and established again.',
-    () => redis.reconnects,
+    redis.reconnects,
   );
   metrics.count(
     'couplet_redis_operations_total',

@@ -233,9 +233,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
     },
 
     /** Whether every server that holds data is connected. */
-    get isUp(): boolean {
-      return isUp();
-    },
+    isUp,
 
     /** Resolves to `isUp`, when it is true or after this time. */
     async ready(withinMs: number): Promise<boolean> {
@@ -250,9 +248,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
     onUp: (listener: () => void) => void changes.on('up', listener),
 
     /** Number of reconnections. */
-    get reconnects(): number {
-      return reconnects;
-    },
+    reconnects: () => reconnects,
 
     /** Number of calls by name of the command or script, without the commands of the connections themselves. */
     counts: counts as ReadonlyMap<string, number>,

@@ -30,9 +30,7 @@ export function watchRedisClock(redis: Redis, key: string, clock: Clock, log: Lo
   redis.onUp(tryMeasure);
   return {
     /** Seconds by which this node is ahead of Redis; 0 before the first measurement. */
-    get aheadSeconds(): number {
-      return aheadSeconds;
-    },
+    aheadSeconds: () => aheadSeconds,
 
     /** The note in GET /readyz while the clocks differ by more than a second. */
     note: () => (isOff ? 'the clock differs from that of Redis by more than a second' : undefined),

@@ -74,9 +74,7 @@ export function openNodeChannel(redis: Redis, prefix: string, nodeId: string) {
     /** The id of this node. */
     nodeId,
 
-    get isSubscribed(): boolean {
-      return isSubscribed;
-    },
+    isSubscribed: () => isSubscribed,
 
     /** Resolves to whether the channel is subscribed, after at most this time. */
     async ready(withinMs: number): Promise<boolean> {

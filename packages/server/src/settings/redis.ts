@@ -53,11 +53,6 @@ export interface RedisAddress {
   readonly port: number;
 }
 
-interface RedisCredentials {
-  readonly username?: string;
-  readonly password?: string;
-}
-
 export interface RedisTarget {
   /** The single server, some servers of the Cluster, or the Sentinels. */
   readonly hosts: readonly [RedisAddress, ...RedisAddress[]];
@@ -128,7 +123,9 @@ function decoded(text: string): string | undefined {
   }
 }
 
-const credentialsOf = (username?: string | null, password?: string | null): RedisCredentials => ({
+type RedisCredentials = Readonly<ReturnType<typeof credentialsOf>>;
+
+const credentialsOf = (username?: string | null, password?: string | null) => ({
   ...(username && { username }),
   ...(password && { password }),
 });

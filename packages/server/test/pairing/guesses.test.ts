@@ -113,9 +113,6 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
     const now = Date.UTC(2100, 0, 1);
     const lost = {
       ...redis,
-      isUp: true,
-      reconnects: 0,
-      counts: redis.counts,
       write: async (...args: Parameters<typeof redis.write>) => {
         await redis.write(...args);
         throw new Unavailable(new Error('no answer'));

@@ -56,7 +56,7 @@ export class RedisNodes implements BackplaneUnderTest {
     const node = { backplane, channel, redis };
     this.nodes.push(node);
     await eventually(async () => {
-      if (!channel.isSubscribed) throw new Error('no channel');
+      if (!channel.isSubscribed()) throw new Error('no channel');
       await backplane.check();
     });
     return node;

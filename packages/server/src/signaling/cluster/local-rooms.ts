@@ -91,15 +91,13 @@ export class LocalRooms {
 
   /** A room, or a new one. It is kept while it matters, or has a task. */
   open(roomId: string): LocalRoom {
-    let room = this.#rooms.get(roomId);
-    if (room === undefined) {
-      const opened = new LocalRoom(roomId, this, () => {
-        // A forgotten room may still run a task when another one of this id is open.
-        if (this.#rooms.get(roomId) === opened) this.#rooms.delete(roomId);
-      });
-      room = opened;
-      this.#rooms.set(roomId, room);
-    }
+    const known = this.#rooms.get(roomId);
+    if (known !== undefined) return known;
+    const room = new LocalRoom(roomId, this, () => {
+      // A forgotten room may still run a task when another one of this id is open.
+      if (this.#rooms.get(roomId) === room) this.#rooms.delete(roomId);
+    });
+    this.#rooms.set(roomId, room);
     return room;
   }
 

@@ -23,18 +23,12 @@ export type FrameDrop = (typeof DROPS)[number];
 /** Counter → name and help of its metric. */
 const COUNTS = {
   framesSent: ['couplet_node_frames_sent_total', 'Messages forwarded to a peer on another node.'],
-  framesReceived: [
-    'couplet_node_frames_received_total',
-    'Messages received from another node for a peer on this one.',
-  ],
+  framesReceived: ['couplet_node_frames_received_total', 'Messages received from another node.'],
   batchesSent: [
     'couplet_node_batches_sent_total',
-    'Publications to other nodes; one contains all messages of one turn of the event loop to one node.',
+    'Publications to other nodes, one for each turn.',
   ],
-  batchesReceived: [
-    'couplet_node_batches_received_total',
-    'Publications received from other nodes.',
-  ],
+  batchesReceived: ['couplet_node_batches_received_total', 'Publications from other nodes.'],
   gaps: ['couplet_node_gaps_total', 'Requests to another node to repeat missing publications.'],
   unreadable: [
     'couplet_node_unreadable_total',
@@ -42,18 +36,9 @@ const COUNTS = {
   ],
   updatesSent: ['couplet_room_updates_sent_total', 'Room changes sent to another node.'],
   reclaims: ['couplet_seats_reclaimed_total', 'Seats moved to a new lease of this node.'],
-  refusedReclaims: [
-    'couplet_seats_lost_total',
-    'Seats taken by other connections while this node had no lease.',
-  ],
-  conflicts: [
-    'couplet_room_conflicts_total',
-    'Room changes retried because another node changed the room first.',
-  ],
-  deadNodes: [
-    'couplet_dead_nodes_total',
-    'Leases of other nodes that ended, including at their shutdown.',
-  ],
+  refusedReclaims: ['couplet_seats_lost_total', 'Seats lost while this node had no lease.'],
+  conflicts: ['couplet_room_conflicts_total', 'Room changes retried after one of another node.'],
+  deadNodes: ['couplet_dead_nodes_total', 'Leases of other nodes that ended, or were released.'],
 } as const;
 
 const COUNT_NAMES = Object.keys(COUNTS) as (keyof typeof COUNTS)[];

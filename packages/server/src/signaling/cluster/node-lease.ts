@@ -99,9 +99,8 @@ export class NodeLease {
 
   /** Whether the lease is valid by both clocks: one stops while the machine sleeps, the other may be set. */
   get holds(): boolean {
-    return (
-      this.#deps.clock.monotonic() < this.#monotonicEnd && this.#deps.clock.now() < this.#wallEnd
-    );
+    const { clock } = this.#deps;
+    return clock.monotonic() < this.#monotonicEnd && clock.now() < this.#wallEnd;
   }
 
   /** Whether the node may act, or has to act alone: the registry does not answer. */

@@ -66,10 +66,7 @@ export function createPeerFrames({ node, seats, joining }: LocalRooms) {
   const deliver = (room: LocalRoom, envelope: Envelope, seat: LocalSeat | undefined): void => {
     const { to, from, generation, frame } = envelope;
     const isPeer = seat?.peerId === from && seat.generation === generation;
-    if (isPeer && !isEnding(seat)) {
-      connections.forward(to, frame);
-      return;
-    }
+    if (isPeer && !isEnding(seat)) return void connections.forward(to, frame);
     drop('parted');
     if (isAhead(envelope, seat)) room.endGeneration(generation);
   };

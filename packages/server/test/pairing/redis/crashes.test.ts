@@ -35,9 +35,6 @@ function mortal(redis: Redis, steps: number, isTaken: boolean) {
     command: (...args) => step(() => redis.command(...args)),
     run: (...args) => step(() => redis.run(...args)),
     write: (...args) => step(() => redis.write(...args)),
-    isUp: true,
-    counts: redis.counts,
-    reconnects: 0,
   };
   return { dying, died: () => taken > steps };
 }

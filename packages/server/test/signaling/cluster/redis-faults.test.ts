@@ -170,7 +170,7 @@ describeWith(['redis-server'], 'rooms on Redis', () => {
       if (n === 100) await server.admin('CLIENT', 'KILL', 'TYPE', 'normal');
       if (n === 150) proxy.cut();
       if (n === 250) {
-        await eventually(() => expect(first.channel.isSubscribed).toBe(false));
+        await eventually(() => expect(first.channel.isSubscribed()).toBe(false));
         proxy.mend();
       }
       await oneTurn();
