@@ -105,7 +105,7 @@ test('both members use the same address, also when they reconnect, and it does n
 
 test('the hash of a room id matches the specification, with 16 bits that differ between rooms', () => {
   const paper = readFileSync(new URL('../../../../docs/protocol.md', import.meta.url), 'utf8');
-  const [, roomId = '', hint] = /`([0-9a-f]{48})` has `r=(\d+)`/.exec(paper) ?? [];
+  const [, roomId = '', hint] = /`([0-9a-f]{48})`\s+has\s+`r=(\d+)`/.exec(paper) ?? [];
   expect(roomHint(roomId)).toBe(Number(hint));
   expect(roomHint('\u{1f4f1}')).toBe(0xf4f1);
   const hints = Array.from({ length: 5000 }, () => roomHint(randomBytes(24).toString('hex')));
