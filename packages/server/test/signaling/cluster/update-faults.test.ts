@@ -214,6 +214,20 @@ describe('a frame between two members who both stay', () => {
     expect([connections.frames('a'), connections.frames('b')]).toEqual([['hello'], ['hello']]);
   });
 
+  test('ends the generation in both directions, even if Redis does not take that change yet', async () => {
+    const { connections, world, first, second, pair } = await twoNodes();
+    await pair('a', 'b');
+    first.link.fate = (call) => (call === 'publish' || call === 'set' ? 'refused' : 'fine');
+    first.backplane.forward('a', 'b', 'lost');
+    await world.pass(60_000);
+    second.backplane.forward('b', 'a', 'of the ended generation');
+    await world.pass(500);
+    expect(connections.frames('a')).toEqual([]);
+    first.link.fate = () => 'fine';
+    await world.pass(5000);
+    for (const id of ['a', 'b']) expect(connections.take(id).at(-1)).toMatch(/^room_ready/);
+  });
+
   test('ends the generation if the queue is full', async () => {
     const { connections, world, first, pair } = await twoNodes();
     await pair('a', 'b');
