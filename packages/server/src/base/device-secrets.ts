@@ -1,6 +1,7 @@
 // Makes and verifies device secrets, with which a device proves its identity in one pairing (docs/protocol.md §3). Only digests are stored.
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { DEVICE_SECRET_LENGTH } from '@couplet/protocol';
+import { randomText } from './random-text.js';
 
 /** The stored record of the secret of one device in one pairing. */
 export interface DeviceSecret {
@@ -20,16 +21,15 @@ export interface PairedSecrets {
 
 /** A new secret: 256 random bits in base64url. */
 export const newDeviceSecret = (): string =>
-  randomBytes(Math.floor((DEVICE_SECRET_LENGTH * 3) / 4)).toString('base64url');
+  randomText(Math.floor((DEVICE_SECRET_LENGTH * 3) / 4), 'base64url');
 
 /** The digest of a secret. Neither a salt nor a slow function is needed, because 256 random bits cannot be searched. */
-export const secretHash = (secret: string): string =>
-  createHash('sha256').update(secret).digest('base64url');
+export const secretHash = (secret: string): string => hash('sha256', secret, 'base64url');
 
 /** Compares a secret with a stored digest in constant time. */
-export function isSecret(secret: string, { hash }: Pick<DeviceSecret, 'hash'>): boolean {
+export function isSecret(secret: string, digest: Pick<DeviceSecret, 'hash'>): boolean {
   const given = Buffer.from(secretHash(secret));
-  const kept = Buffer.from(hash);
+  const kept = Buffer.from(digest.hash);
   return given.length === kept.length && timingSafeEqual(given, kept);
 }
 

@@ -5,8 +5,8 @@ import type { TObject } from '@couplet/protocol/typebox';
 import type { FastifyRequest } from 'fastify';
 import { Limited, Unavailable } from '../base/failures.js';
 import type { Quota } from '../limits/quota.js';
-import { addressKey } from './client-address.js';
 import { RequestFault } from './errors.js';
+import { requestAddress } from './paced-requests.js';
 
 /** A request that its client may repeat. A repeat gets the same answer. */
 export interface Repeatable {
@@ -37,7 +37,7 @@ export function repeatable(request: FastifyRequest, now: number): Repeatable | u
   const fingerprint = createHash('sha256')
     .update(`${request.method} ${url}\n${JSON.stringify(request.body, fields)}`)
     .digest('base64');
-  const address = addressKey(request.ip);
+  const address = requestAddress(request);
   return { key, fingerprint, address, keptUntil: now + IDEMPOTENCY_SECONDS * 1000 };
 }
 
@@ -62,12 +62,19 @@ export class InFlight {
    * @throws RequestFault `request_in_progress`
    * @throws Limited if the address has used up its quota
    */
-  async run<T>(
+  run<T>(
     request: Repeatable | undefined,
     work: () => Promise<T>,
     recall: (request: Repeatable) => Promise<T | undefined> = async () => undefined,
   ): Promise<T> {
-    if (request === undefined) return work();
+    return request === undefined ? work() : this.#runOnce(request, work, recall);
+  }
+
+  async #runOnce<T>(
+    request: Repeatable,
+    work: () => Promise<T>,
+    recall: (request: Repeatable) => Promise<T | undefined>,
+  ): Promise<T> {
     if (this.#keys.has(request.key)) throw new RequestFault('request_in_progress');
     this.#keys.add(request.key);
     try {

@@ -7,6 +7,7 @@
 // answered, and no bytes while the address is held.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { FastifyRequest } from 'fastify';
 import { type AddressBudget, type AddressBudgets, COST } from '../limits/address-budget.js';
 import { addressKey, clientAddress, type TrustProxy } from './client-address.js';
 import { ANSWER_HEADERS } from './errors.js';
@@ -28,6 +29,10 @@ type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 /** The budget of a request; undefined if it did not arrive over a socket. */
 export const budgetOf = (request: IncomingMessage): AddressBudget | undefined =>
   (request as Charged)[BUDGET];
+
+/** The key under which limits count the address of a request. */
+export const requestAddress = (request: FastifyRequest): string =>
+  budgetOf(request.raw)?.address ?? addressKey(request.ip);
 
 /** Marks the bytes of a socket as malformed. Later bytes are not parsed. */
 export const failSocket = (socket: object): void => (socket as PacedSocket)[READER]?.fail();

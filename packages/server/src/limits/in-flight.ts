@@ -34,16 +34,23 @@ export class Turns {
     return this.#lines.get(key)?.active === 1;
   }
 
-  /** Resolves to true when the caller has a turn, or to false if too many wait or the client has disconnected. */
-  async enter(key: string, isGone: () => boolean): Promise<boolean> {
-    const line = this.#lines.get(key) ?? { active: 0, waiting: [] };
-    this.#lines.set(key, line);
-    if (line.active < this.#atOnce && line.waiting.length === 0) {
+  /**
+   * Returns true when the caller has a turn, or false if too many wait or the client has disconnected. Without a wait, the
+   * result is not a promise, because most callers do not wait.
+   */
+  enter(key: string, isGone: () => boolean): boolean | Promise<boolean> {
+    let line = this.#lines.get(key);
+    if (line === undefined) {
+      line = { active: 0, waiting: [] };
+      this.#lines.set(key, line);
+    }
+    const { waiting } = line;
+    if (line.active < this.#atOnce && waiting.length === 0) {
       line.active += 1;
       return true;
     }
-    if (line.waiting.length >= this.#maxWaiting) return false;
-    return new Promise((resolve) => line.waiting.push({ isGone, resolve }));
+    if (waiting.length >= this.#maxWaiting) return false;
+    return new Promise((resolve) => waiting.push({ isGone, resolve }));
   }
 
   /**

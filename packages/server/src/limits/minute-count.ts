@@ -20,7 +20,7 @@ export class MinuteCount {
   }
 
   /** Counts one event. */
-  async reserve() {
+  reserve() {
     this.#turn();
     this.#count += 1;
     const minute = this.#minute;
@@ -35,7 +35,7 @@ export class MinuteCount {
     };
   }
 
-  async read(): Promise<number> {
+  read(): number {
     this.#turn();
     return this.#count;
   }

@@ -59,7 +59,7 @@ export class Penalties {
    * Counts an attempt as a failure before its outcome is known, so that simultaneous attempts cannot exceed the number of
    * sequential attempts that the policy allows. The caller must keep or release the reservation.
    */
-  async reserve(key: string) {
+  reserve(key: string) {
     const now = this.#clock.now();
     const entry = this.#entries.get(key) ?? { failures: 0, failedAt: now, open: 0, openedAt: now };
     const left = this.#left(entry);

@@ -112,14 +112,15 @@ export function createGuesses(
     accept: new Turns(TURNS.accept.atOnce, TURNS.accept.waiting),
     check: new Turns(TURNS.check.atOnce, TURNS.check.waiting),
   };
-  const inTurn = async <T extends { kind: string }>(
+  const run = async <T extends { kind: string }>(
     request: GuessRequest,
     attempt: Attempt<T>,
   ): Promise<T> => {
     const { address, isGone } = attempt;
     const { budget } = GUESSES[request];
     const turns = lines[budget];
-    let hasTurn = await turns.enter(address, isGone);
+    const entered = turns.enter(address, isGone);
+    let hasTurn = entered === true || (await entered);
     try {
       while (hasTurn) {
         try {
@@ -134,16 +135,15 @@ export function createGuesses(
         hasTurn = await turns.again(address, isGone);
       }
       throw new Refused('queue', 1);
+    } catch (error) {
+      if (error instanceof Refused) refusals[error.reason] += 1;
+      throw error;
     } finally {
       if (hasTurn) turns.leave(address);
     }
   };
   return {
-    run: (request, attempt) =>
-      inTurn(request, attempt).catch((error) => {
-        if (error instanceof Refused) refusals[error.reason] += 1;
-        throw error;
-      }),
+    run,
     alarmed: async () => (await budgets.failures()) >= ceiling,
   };
 }
@@ -173,12 +173,12 @@ export function nodeBudgets(
   clock: Clock,
 ): GuessBudgets {
   /** Reserves a failure; returns whether it is beyond the ceiling, and a function that keeps or releases it. */
-  const admit = async (kind: GuessKind, address: string) => {
-    const reserved = await penalties[kind].reserve(address);
+  const admit = (kind: GuessKind, address: string) => {
+    const reserved = penalties[kind].reserve(address);
     if (reserved.kind === 'refused') {
       throw new Refused('address', reserved.waitSeconds, reserved.isBusy);
     }
-    const counted = await failures.reserve();
+    const counted = failures.reserve();
     const settle = (hasFailed: boolean) => {
       if (hasFailed) return reserved.keep();
       reserved.release();
@@ -192,34 +192,34 @@ export function nodeBudgets(
     throw new Refused('ceiling', isBusy ? 1 : untilNextMinute(clock.now()), isBusy);
   };
 
-  /** Returns the quota of a create that the store rejects, because clients retry until the store answers. */
-  const create = async <T>(address: string, run: () => Promise<T>): Promise<T> => {
-    const seconds = await creates.take(address);
+  const takeCreate = (address: string): void => {
+    const seconds = creates.take(address);
     if (seconds > 0) throw new Refused('address', seconds);
-    try {
-      return await run();
-    } catch (error) {
-      await creates.giveBack(address);
-      throw error;
-    }
   };
 
   return {
     async attempt(request, { address, run }, failed) {
       const { budget, failure } = GUESSES[request];
-      const { isBeyond, settle } = await admit(budget, address);
+      const { isBeyond, settle } = admit(budget, address);
+      const isCreate = request === 'create';
       let hasFailed = false;
+      let isCharged = false;
       try {
-        const outcome = await (request === 'create' ? create(address, run) : run());
+        if (isCreate) takeCreate(address);
+        isCharged = isCreate;
+        const outcome = await run();
+        isCharged = false;
         hasFailed = outcome.kind === failure;
         if (!hasFailed) return outcome;
         failed();
         if (isBeyond) throw new Refused('ceiling', untilNextMinute(clock.now()));
         return outcome;
       } finally {
+        // The store has rejected the create, and its client retries until the store answers.
+        if (isCharged) creates.giveBack(address);
         settle(hasFailed);
       }
     },
-    failures: () => failures.read(),
+    failures: async () => failures.read(),
   };
 }

@@ -1,8 +1,8 @@
 // Implements the rules of pairing over a PairingStore: lifetime of codes, creation of room ids, waiting of checks.
-import { randomBytes } from 'node:crypto';
 import { COLLECT_SECONDS, ROOM_ID_LENGTH } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
 import { newDeviceSecret } from '../base/device-secrets.js';
+import { randomText } from '../base/random-text.js';
 import type { KeyReused, Repeatable } from '../http/idempotency.js';
 import type { CheckOutcome, Guess, NewPending, PairingStore } from './store.js';
 import type { Waiting } from './waiting.js';
@@ -30,7 +30,7 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
 
     accept(joinCode: string, client2: string, once?: Repeatable, guess?: Guess) {
       const now = clock.now();
-      const roomId = randomBytes(ROOM_ID_LENGTH / 2).toString('hex');
+      const roomId = randomText(ROOM_ID_LENGTH / 2, 'hex');
       const collectableUntil = now + COLLECT_SECONDS * 1000;
       const secret = newDeviceSecret();
       const acceptance = { joinCode, client2, roomId, collectableUntil, secret };

@@ -11,9 +11,9 @@ import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../base/clock.js';
-import { addressKey } from '../http/client-address.js';
 import { sendError, sendLimited, sendSecretRequired } from '../http/errors.js';
 import { type InFlight, type KeyReused, type Repeatable, repeatable } from '../http/idempotency.js';
+import { requestAddress } from '../http/paced-requests.js';
 import { given } from '../http/validation.js';
 import type { Guesses, GuessRequest } from './guesses.js';
 import type { Pairing } from './pairing.js';
@@ -60,8 +60,7 @@ export function pendingRoutes(
       address: string,
     ) => Promise<T | KeyReused>,
   ): Promise<T | KeyReused> => {
-    // Read immediately, because a closed socket has no address.
-    const address = addressKey(request.ip);
+    const address = requestAddress(request);
     const { socket } = request.raw;
     const isGone = () => socket.destroyed;
     return inFlight.run<T | KeyReused>(

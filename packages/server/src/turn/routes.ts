@@ -4,9 +4,9 @@ import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../base/clock.js';
 import { judgeClaim, type PairedSecrets } from '../base/device-secrets.js';
-import { addressKey } from '../http/client-address.js';
 import { sendError, sendLimited } from '../http/errors.js';
 import { type InFlight, type KeyReused, type Repeatable, repeatable } from '../http/idempotency.js';
+import { requestAddress } from '../http/paced-requests.js';
 import { given } from '../http/validation.js';
 import type { IceServersByRoom } from './ice-servers.js';
 
@@ -69,7 +69,7 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
         once === undefined ? { kind: 'first' as const, at: now } : times.firstTime(now, once),
       );
       if (first.kind === 'key_reused') return sendError(reply, 'idempotency_key_reused');
-      const granted = iceServers.forDevice(addressKey(request.ip), roomid, client, first.at);
+      const granted = iceServers.forDevice(requestAddress(request), roomid, client, first.at);
       if (granted.kind === 'limited') return sendLimited(reply, granted.waitSeconds);
       return reply.send({ iceServers: granted.iceServers, ttl: granted.ttlSeconds });
     },

@@ -5,10 +5,10 @@ import { Turns } from '../../src/limits/in-flight.js';
 const PRESENT = () => false;
 
 /** Returns the results that are settled. */
-async function settled(promises: Promise<boolean>[]): Promise<(boolean | undefined)[]> {
-  const seen: (boolean | undefined)[] = promises.map(() => undefined);
-  promises.forEach((promise, n) => {
-    promise.then((isTurn) => {
+async function settled(asked: (boolean | Promise<boolean>)[]): Promise<(boolean | undefined)[]> {
+  const seen: (boolean | undefined)[] = asked.map(() => undefined);
+  asked.forEach((answer, n) => {
+    Promise.resolve(answer).then((isTurn) => {
       seen[n] = isTurn;
     });
   });
