@@ -118,8 +118,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     metrics,
     log: appLog,
   });
-  logRequests(app);
-  metrics.measureRequests(app);
+  logRequests(app, metrics.requests());
   metrics.counts(
     'couplet_http_malformed_total',
     'Connections answered with an error because their bytes were not a complete HTTP request.',

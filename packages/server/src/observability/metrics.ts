@@ -1,14 +1,13 @@
-// Creates all metrics in a Prometheus registry. Label values come from fixed sets, never from a request.
-import type { FastifyInstance } from 'fastify';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+// Holds the metrics as plain numbers, and writes them in the text format of Prometheus. Label values come from fixed sets, never from a request.
+import { createRequire } from 'node:module';
+import type { Registry } from 'prom-client';
 
-/** In seconds, from an answer out of memory to a held check. */
-const DURATION_BUCKETS = [
-  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
-];
+/** Upper bounds of the buckets in seconds, from an answer out of memory to a held check. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const BOUNDS = [...BUCKETS.map(String), '+Inf'];
 
 /** Values of the label `method`. All other methods count as one, because a client can send any name. */
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 const OTHER_METHOD = 'other';
 
 /** Label value of requests that match no route. */
@@ -26,38 +25,83 @@ export interface MetricDescription {
   readonly labels: Readonly<Record<string, readonly string[] | string>>;
 }
 
+type Labels = Readonly<Record<string, string>>;
+
 /** A number of a metric, with the values of its labels. */
-type Reading = [labels: Record<string, string>, number: number];
+type Reading = readonly [labels: Labels, number: number, suffix?: string];
 
 /** Records a duration, in seconds, under a value of the timer's label. */
 export type Timer<Value extends string> = (value: Value, seconds: number) => void;
 
+/** Records an answered request. */
+export type RequestMeter = (
+  method: string,
+  route: string | undefined,
+  status: number,
+  seconds: number,
+) => void;
+
+/** The durations of one combination of label values. */
+class Durations {
+  /** How many are in each bucket, but in no smaller one. The last bucket has no bound. */
+  readonly #counts = BOUNDS.map(() => 0);
+  #sum = 0;
+
+  add(seconds: number): void {
+    let bucket = 0;
+    while (bucket < BUCKETS.length && seconds > (BUCKETS[bucket] as number)) bucket += 1;
+    (this.#counts[bucket] as number) += 1;
+    this.#sum += seconds;
+  }
+
+  readings(labels: Labels): Reading[] {
+    let count = 0;
+    const buckets = BOUNDS.map((le, n): Reading => {
+      count += this.#counts[n] as number;
+      return [{ le, ...labels }, count, '_bucket'];
+    });
+    return [...buckets, [labels, this.#sum, '_sum'], [labels, count, '_count']];
+  }
+}
+
+/** The requests of one method of one route. */
+class Requests {
+  readonly durations = new Durations();
+  readonly byStatus = new Map<number, number>();
+
+  add(status: number, seconds: number): void {
+    this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + 1);
+    this.durations.add(seconds);
+  }
+}
+
 /**
  * Node's metrics of the process. They are created once per process; otherwise, every server that is mounted and closed
- * would leave its observers behind.
+ * would leave its observers behind. They are created at the first scrape, because their modules delay a start.
  */
 let processRegistry: Registry | undefined;
 
 function ofProcess(): Registry {
   if (processRegistry === undefined) {
-    processRegistry = new Registry();
-    collectDefaultMetrics({ register: processRegistry });
+    const prometheus = createRequire(import.meta.url)(
+      'prom-client',
+    ) as typeof import('prom-client');
+    processRegistry = new prometheus.Registry();
+    prometheus.collectDefaultMetrics({ register: processRegistry });
   }
   return processRegistry;
 }
 
 /**
- * The metrics of one server. Their owners count frequent events in plain numbers, which are read at a scrape: a message
- * then costs one addition instead of a lookup of labels. If the `read` function of a metric fails, the scrape omits that
- * metric and has the others.
+ * The metrics of one server. Their owners count events in plain numbers, which are read at a scrape: an event then costs
+ * one addition. If the `read` function of a metric fails, the scrape omits that metric and has the others.
  */
 export class Metrics {
-  readonly #registry = new Registry();
-  readonly #descriptions: MetricDescription[] = [];
+  readonly #metrics: (MetricDescription & { read: () => Reading[] | Promise<Reading[]> })[] = [];
 
   /** All metrics of this server, in the order of their creation, without those of the process. */
   get descriptions(): readonly MetricDescription[] {
-    return this.#descriptions;
+    return this.#metrics;
   }
 
   /** Adds a counter, whose value `read` returns. */
@@ -98,95 +142,94 @@ export class Metrics {
     label: string,
     values: readonly Value[],
   ): Timer<Value> {
-    const histogram = new Histogram({
-      ...this.#described('histogram', name, help, { [label]: values }),
-      buckets: DURATION_BUCKETS,
-    });
-    for (const value of values) histogram.zero({ [label]: value });
-    return (value, seconds) => histogram.observe({ [label]: value }, seconds);
+    const all = new Map(values.map((value) => [value, new Durations()]));
+    this.#add('histogram', name, help, { [label]: values }, () =>
+      [...all].flatMap(([value, durations]) => durations.readings({ [label]: value })),
+    );
+    return (value, seconds) => all.get(value)?.add(seconds);
   }
 
   /** Adds the number, status and duration of the requests of every route. Requests that match no route count as `none`. */
-  measureRequests(app: FastifyInstance): void {
+  requests(): RequestMeter {
+    const byRoute = new Map<string, Map<string, Requests>>();
+    const all = () =>
+      [...byRoute].flatMap(([route, byMethod]) =>
+        [...byMethod].map(([method, requests]) => ({ labels: { method, route }, requests })),
+      );
     const labels = {
       method: [...METHODS, OTHER_METHOD],
       route: `pattern of the route, or ${NO_ROUTE}`,
     };
-    const requests = new Counter(
-      this.#described('counter', 'couplet_http_requests_total', 'HTTP requests answered.', {
-        ...labels,
-        status: 'HTTP status',
-      }),
+    this.#add(
+      'counter',
+      'couplet_http_requests_total',
+      'HTTP requests answered.',
+      { ...labels, status: 'HTTP status' },
+      () =>
+        all().flatMap(({ labels, requests }) =>
+          [...requests.byStatus].map(([status, count]): Reading => {
+            return [{ ...labels, status: String(status) }, count];
+          }),
+        ),
     );
-    const durations = new Histogram({
-      ...this.#described(
-        'histogram',
-        'couplet_http_request_duration_seconds',
-        'Time to answer an HTTP request, in seconds. For held checks, it includes the waiting time.',
-        labels,
-      ),
-      buckets: DURATION_BUCKETS,
-    });
-    const methods: ReadonlySet<string> = new Set(METHODS);
-    app.addHook('onResponse', (request, reply, done) => {
-      const method = methods.has(request.method) ? request.method : OTHER_METHOD;
-      const route = request.routeOptions.url ?? NO_ROUTE;
-      requests.inc({ method, route, status: reply.statusCode });
-      durations.observe({ method, route }, reply.elapsedTime / 1000);
-      done();
-    });
+    this.#add(
+      'histogram',
+      'couplet_http_request_duration_seconds',
+      'Time to answer an HTTP request, in seconds. For held checks, it includes the waiting time.',
+      labels,
+      () => all().flatMap(({ labels, requests }) => requests.durations.readings(labels)),
+    );
+    return (method, route = NO_ROUTE, status, seconds) => {
+      const known = METHODS.includes(method) ? method : OTHER_METHOD;
+      const byMethod = byRoute.get(route) ?? new Map<string, Requests>();
+      const requests = byMethod.get(known) ?? new Requests();
+      if (requests.byStatus.size === 0) byRoute.set(route, byMethod.set(known, requests));
+      requests.add(status, seconds);
+    };
   }
 
   /** The media type of {@link text}. */
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
+  readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
 
   /** All metrics in the text format of Prometheus. */
   async text(): Promise<string> {
-    const texts = [this.#registry.metrics(), ofProcess().metrics()];
-    return `${(await Promise.all(texts)).map((text) => text.trimEnd()).join('\n')}\n`;
+    const ours = this.#metrics.map(async ({ name, type, help, read }) => {
+      const readings = await Promise.resolve()
+        .then(read)
+        .catch(() => []);
+      const lines = readings.map(([labels, number, suffix = '']) => {
+        return `${name}${suffix}${labelText(labels)} ${number}\n`;
+      });
+      const escaped = help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+      return `# HELP ${name} ${escaped}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+    });
+    const texts = await Promise.all([...ours, ofProcess().metrics()]);
+    return `${texts.join('').trimEnd()}\n`;
   }
 
   /** Names of all metrics, including those of the process, for checks of dashboards and alerts. */
   names(): string[] {
-    const registries = [this.#registry, ofProcess()];
-    return registries.flatMap((registry) => registry.getMetricsAsArray().map(({ name }) => name));
+    const ofOthers = ofProcess().getMetricsAsArray();
+    return [...this.#metrics, ...ofOthers].map(({ name }) => name);
   }
 
   /** Adds a metric that a scrape reads: its numbers, each with its labels. */
   #add(
-    type: 'counter' | 'gauge',
+    type: MetricDescription['type'],
     name: string,
     help: string,
     labels: MetricDescription['labels'],
     read: () => Reading[] | Promise<Reading[]>,
   ): void {
-    const Type = type === 'counter' ? Counter : Gauge;
-    new Type<string>({
-      ...this.#described(type, name, help, labels),
-      async collect() {
-        try {
-          const numbers = await read();
-          this.reset();
-          for (const [values, number] of numbers) this.inc(values, number);
-        } catch {
-          this.reset();
-          // A metric without labels keeps a zero after a reset.
-          if (Object.keys(labels).length === 0) this.remove();
-        }
-      },
-    });
+    if (this.#metrics.some((metric) => metric.name === name)) {
+      throw new Error(`a metric with the name ${name} exists already`);
+    }
+    this.#metrics.push({ name, type, help, labels, read });
   }
+}
 
-  /** Adds the description of a metric, and returns the options that create it. */
-  #described(
-    type: MetricDescription['type'],
-    name: string,
-    help: string,
-    labels: MetricDescription['labels'],
-  ) {
-    this.#descriptions.push({ name, type, help, labels });
-    return { name, help, labelNames: Object.keys(labels), registers: [this.#registry] };
-  }
+/** `{a="1",b="2"}`, or nothing without labels. */
+function labelText(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }
