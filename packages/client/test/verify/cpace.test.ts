@@ -1,0 +1,76 @@
+// Tests CPace with the vectors of draft-irtf-cfrg-cpace-21 (Appendices A and B.1), and the map against @noble/curves.
+import { ed25519, ed25519_hasher, x25519 } from '@noble/curves/ed25519.js';
+import { expect, test } from 'vitest';
+import { generator, lvCat, multiply, scalar, sessionKey, utf8 } from '../../src/verify/cpace.js';
+import { mapToCurve } from '../../src/verify/elligator2.js';
+import { CPACE, hex, LOW_ORDER, OF_BIT_255, privateKey, unhex } from '../support/cpace-vectors.js';
+
+test('the vectors of the draft', async () => {
+  const input = {
+    password: 'Password',
+    channel: unhex(CPACE.channel),
+    session: unhex(CPACE.session),
+  };
+  const point = await generator(input);
+  expect(hex(point)).toBe(CPACE.generator);
+  const [ya, yb] = [await privateKey(CPACE.ya), await privateKey(CPACE.yb)];
+  const [a, b] = [await multiply(ya, point), await multiply(yb, point)];
+  expect([hex(a), hex(b)]).toEqual([CPACE.a, CPACE.b]);
+  const secret = await multiply(ya, b);
+  expect([hex(secret), hex(await multiply(yb, a))]).toEqual([CPACE.secret, CPACE.secret]);
+  const initiator = { key: a, associated: utf8('ADa') };
+  const responder = { key: b, associated: utf8('ADb') };
+  expect(hex(await sessionKey(input, secret, initiator, responder))).toBe(CPACE.sessionKey);
+});
+
+test('fields are joined with their length in LEB128', () => {
+  expect(hex(lvCat())).toBe('');
+  expect(hex(lvCat(utf8('1234')))).toBe('0431323334');
+  expect(hex(lvCat(utf8('1234'), utf8('5'), utf8(''), utf8('678')))).toBe(
+    '043132333401350003363738',
+  );
+  const long = Uint8Array.from({ length: 128 }, (_, n) => n);
+  expect(hex(lvCat(long))).toBe(`8001${hex(long)}`);
+});
+
+test.each(LOW_ORDER)('a share of low order is refused: %s', async (share) => {
+  await expect(multiply(await scalar(), unhex(share))).rejects.toThrow();
+});
+
+test.each(OF_BIT_255)('bit 255 of a share is ignored: %s', async (share, product) => {
+  const s = await privateKey('af46e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449aff');
+  expect(hex(await multiply(s, unhex(share)))).toBe(product);
+});
+
+test('ten thousand random inputs are mapped like @noble/curves maps them', {
+  timeout: 300_000,
+}, () => {
+  const { Point } = ed25519;
+  const { Fp } = Point;
+  const { ORDER } = Fp;
+  const edges = [0n, 1n, ORDER - 1n, ORDER, 2n ** 255n - 1n].map((number) =>
+    unhex(number.toString(16).padStart(64, '0')).reverse(),
+  );
+  const inputs = Array.from({ length: 10_000 }, () => crypto.getRandomValues(new Uint8Array(32)));
+  for (const input of [...edges, ...inputs]) {
+    const mapped = numberOf(mapToCurve(input));
+    // Theirs is on the Edwards curve, and multiplied by the cofactor. Both signs of x have the same u.
+    const element = Fp.create(numberOf(input) & (2n ** 255n - 1n));
+    const theirs = ed25519_hasher.mapToCurve([element]).toAffine();
+    const y = Fp.mul(mapped - 1n, Fp.inv(Fp.add(mapped, 1n)));
+    const ours = Point.fromBytes(Fp.toBytes(y)).multiplyUnsafe(8n);
+    if (ours.toAffine().y !== theirs.y)
+      expect.fail(`${hex(input)} is mapped to ${hex(mapToCurve(input))}`);
+  }
+});
+
+test('random shares are multiplied like @noble/curves multiplies them', async () => {
+  for (let n = 0; n < 200; n++) {
+    const key = crypto.getRandomValues(new Uint8Array(32));
+    const point = mapToCurve(crypto.getRandomValues(new Uint8Array(32)));
+    const ours = await multiply(await privateKey(hex(key)), point);
+    expect(hex(ours)).toBe(hex(x25519.scalarMult(key, point)));
+  }
+});
+
+const numberOf = (bytes: Uint8Array): bigint => BigInt(`0x${hex(bytes.slice().reverse())}`);
