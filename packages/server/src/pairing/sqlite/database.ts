@@ -74,7 +74,7 @@ function connect(path: string, readOnly = false): Database {
   return new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
 }
 
-/** A statement with named parameters. */
+/** A statement with named parameters (`@name`). */
 export interface Statement<Row> {
   get(values?: Values): Row | undefined;
   all(values?: Values): Row[];
@@ -91,28 +91,23 @@ type Values = Record<string, string | number | null>;
 export const preparing =
   (db: Database) =>
   <Row = unknown>(sql: string): Statement<Row> => {
-    const statement = db.prepare(sql);
-    // A call without an object is faster, and most statements of a group are SAVEPOINT and RELEASE.
+    // Bound by position: the binding takes three times as long for a statement whose parameters it finds by name.
+    const names = [...new Set(sql.match(/(?<=@)\w+/g))];
+    const statement = db.prepare(
+      sql.replace(/@(\w+)/g, (_, name) => `?${names.indexOf(name) + 1}`),
+    );
+    const bound = (values: Values) => names.map((name) => boundOf(values[name]));
     return {
-      get: (values) => textsOf(values ? statement.get(boundOf(values)) : statement.get()),
-      all: (values) => (values ? statement.all(boundOf(values)) : statement.all()).map(textsOf),
-      run: (values) => (values ? statement.run(boundOf(values)) : statement.run()).changes,
+      get: (values = {}) => textsOf(statement.get(...bound(values))),
+      all: (values = {}) => statement.all(...bound(values)).map(textsOf),
+      run: (values = {}) => statement.run(...bound(values)).changes,
     };
   };
 
-// Both functions run for every statement: `for … in` allocates nothing, unlike Object.entries().
+const boundOf = (value: unknown): unknown =>
+  typeof value === 'string' && value.includes('\0') ? Buffer.from(value) : value;
 
-function boundOf(values: Values): Record<string, unknown> {
-  let bound: Record<string, unknown> = values;
-  for (const name in values) {
-    const value = values[name];
-    if (typeof value === 'string' && value.includes('\0')) {
-      bound = { ...bound, [name]: Buffer.from(value) };
-    }
-  }
-  return bound;
-}
-
+// Runs for every row: `for … in` allocates nothing, unlike Object.entries().
 function textsOf<Row>(row: Row): Row {
   for (const name in row) {
     const value: unknown = row[name];

@@ -1,7 +1,6 @@
-// Implements group commit: many calls in one durable transaction, each with its own savepoint and answer.
-//
-// Calls that only read are answered first, without a transaction. The others share one `COMMIT` and therefore one fsync.
-// A call that fails is rolled back alone; if the commit fails, all its calls fail.
+// Implements group commit: many calls in one durable transaction, each with its own answer. They share one `COMMIT` and
+// therefore one fsync. If the commit fails, all its calls fail. If a call fails, the transaction is rolled back, and each
+// call of the group gets a transaction of its own, so the others succeed.
 import { Unavailable } from '../../base/failures.js';
 import type { StoreLimits } from '../store.js';
 import {
@@ -19,17 +18,14 @@ import {
 } from './database.js';
 import { type OperationName, type Operations, sqliteOperations } from './operations.js';
 
-/** An operation and its arguments. Plain data, so that it can be sent to another thread. */
+/** An operation and its arguments. Survives JSON, in which an argument that is undefined becomes null. */
 export interface Call {
   readonly name: OperationName;
   readonly args: readonly unknown[];
 }
 
-/** The result of a call; `call` is its index in the group. Plain data, too. */
-export type Answer = { readonly call: number } & (
-  | { readonly outcome: unknown }
-  | { readonly failure: Failure }
-);
+/** The result of a call. Survives JSON. */
+export type Answer = { readonly outcome: unknown } | { readonly failure: Failure };
 
 /** An error with its code, as plain data. */
 export interface Failure {
@@ -41,6 +37,7 @@ export interface Failure {
 }
 
 export interface Answers {
+  /** In the order of the calls. */
   readonly answers: readonly Answer[];
   /** Join codes for which a check may now return another answer. */
   readonly changed: readonly string[];
@@ -50,17 +47,12 @@ export interface Answers {
 const NO_WAIT_MS = 1000;
 
 type AnyOperation = (...args: readonly unknown[]) => unknown;
-/** A read with untyped arguments. */
-export type AnyRead = (...args: readonly unknown[]) => { outcome: unknown } | undefined;
 
 /** Runs groups of calls on a database. */
 export class GroupCommit {
-  readonly #db: Database;
+  readonly db: Database;
   readonly #operations: Operations;
-  readonly #statements: Record<
-    'begin' | 'commit' | 'rollback' | 'save' | 'undo' | 'release',
-    Statement<never>
-  >;
+  readonly #statements: Record<'begin' | 'commit' | 'rollback', Statement<never>>;
   /** Throws while the files at the path are not those that were opened. */
   readonly #requireFiles: () => void;
   #filesGone = false;
@@ -73,109 +65,74 @@ export class GroupCommit {
   constructor(path: string, limits: StoreLimits, identity?: Identity) {
     // Checked before opening, which would create a new file in place of a deleted one.
     if (identity !== undefined) requireSame(path, identity);
-    this.#db = openDatabase(path);
+    this.db = openDatabase(path);
     const files = identity ?? identify(path);
     this.#requireFiles = path === ':memory:' ? () => {} : () => requireSame(path, files);
-    this.#operations = sqliteOperations(this.#db, limits);
-    const prepare = preparing(this.#db);
+    this.#operations = sqliteOperations(this.db, limits);
+    const prepare = preparing(this.db);
     this.#statements = {
       begin: prepare('BEGIN IMMEDIATE'),
       commit: prepare('COMMIT'),
       rollback: prepare('ROLLBACK'),
-      save: prepare('SAVEPOINT call'),
-      undo: prepare('ROLLBACK TO call'),
-      release: prepare('RELEASE call'),
     };
   }
 
-  /** Runs a group. `answer` gets the results of reads first, then those of the commit; never an empty list. */
-  run(calls: readonly Call[], answer: (answers: Answers) => void): void {
-    const gone = this.#gone();
-    if (gone !== undefined) {
-      answer({ answers: calls.map((_, call) => ({ call, failure: gone })), changed: [] });
-      return;
-    }
-    const read: Answer[] = [];
-    const writes: number[] = [];
-    for (const [n, call] of calls.entries()) {
-      const found = this.#read(call);
-      if (found === undefined) writes.push(n);
-      else read.push({ call: n, ...found });
-    }
-    if (read.length > 0) answer({ answers: read, changed: [] });
-    if (writes.length > 0) answer(this.#commit(calls, writes));
-  }
-
-  close(): void {
-    closeDatabase(this.#db);
-  }
-
-  /** After files were missing, checks for them before each group, because a moved file may be moved back. */
-  #gone(): Failure | undefined {
-    if (!this.#filesGone) return undefined;
-    try {
-      this.#requireFiles();
-      this.#filesGone = false;
-      return undefined;
-    } catch (error) {
-      return { ...failureOf(error), isOutage: true };
-    }
-  }
-
-  #read({ name, args }: Call): { outcome: unknown } | { failure: Failure } | undefined {
-    try {
-      return (this.#operations.read[name] as AnyRead | undefined)?.(...args);
-    } catch (error) {
-      return { failure: failureOf(error) };
-    }
-  }
-
-  #commit(calls: readonly Call[], writes: readonly number[]): Answers {
-    const { begin, commit, rollback } = this.#statements;
+  /** Runs a group. The answers are durable when it returns. */
+  run(calls: readonly Call[]): Answers {
     const { kept, changed } = this.#operations;
     const before = { ...kept };
     try {
-      this.#waitForLock(begin);
-      const answers = writes.map((n) => ({ call: n, ...this.#runOne(calls[n] as Call) }));
-      commit.run();
-      // Checked after the commit: if a file was deleted at any time before, no call of the group is answered.
-      this.#filesGone = true;
-      this.#requireFiles();
-      this.#filesGone = false;
-      return { answers, changed: changed.splice(0) };
+      return { answers: this.#commit(calls), changed: changed.splice(0) };
     } catch (error) {
-      // The group is not in the database, or only in a deleted file. No caller may get a success.
       Object.assign(kept, before);
       changed.length = 0;
       try {
-        if (this.#db.isTransaction) rollback.run();
+        if (this.db.isTransaction) this.#statements.rollback.run();
       } catch {
         // The next group then cannot begin, and fails with the reason.
       }
-      const failure = { ...failureOf(error), isOutage: true };
-      return { answers: writes.map((n) => ({ call: n, failure })), changed: [] };
+      const isOfCall = !(error instanceof Unavailable);
+      const results = calls.map((call) =>
+        calls.length > 1 && (isOfCall || onlyReads(call)) ? this.run([call]) : failed(1, error),
+      );
+      return {
+        answers: results.flatMap(({ answers }) => answers),
+        changed: results.flatMap((result) => result.changed),
+      };
     }
   }
 
-  /** @throws the error that ended the whole transaction */
-  #runOne({ name, args }: Call): { outcome: unknown } | { failure: Failure } {
-    const { save, undo, release } = this.#statements;
-    const { kept, changed, run } = this.#operations;
-    const before = { ...kept };
-    const changes = changed.length;
-    save.run();
+  close(): void {
+    closeDatabase(this.db);
+  }
+
+  /** @throws Unavailable if the transaction cannot begin or be committed; otherwise the error of a call */
+  #commit(calls: readonly Call[]): Answer[] {
+    const { begin, commit } = this.#statements;
+    // After files were missing, checks for them before each group, because a moved file may be moved back.
+    if (this.#filesGone) this.#checkFiles();
+    if (calls.every(onlyReads)) return calls.map((call) => this.#runOne(call));
+    outage(() => this.#waitForLock(begin));
+    const answers = calls.map((call) => this.#runOne(call));
+    outage(() => commit.run());
+    // Checked after the commit: if a file was deleted at any time before, no call of the group is answered.
+    this.#checkFiles();
+    return answers;
+  }
+
+  #checkFiles(): void {
+    this.#filesGone = true;
+    outage(this.#requireFiles);
+    this.#filesGone = false;
+  }
+
+  #runOne({ name, args }: Call): Answer {
     try {
-      const outcome = (run[name] as AnyOperation)(...args);
-      release.run();
-      return { outcome };
+      return { outcome: (this.#operations.run[name] as AnyOperation)(...args) };
     } catch (error) {
-      // After some errors, such as a full disk, SQLite itself rolls back the whole transaction.
-      if (!this.#db.isTransaction) throw error;
-      undo.run();
-      release.run();
-      Object.assign(kept, before);
-      changed.length = changes;
-      return { failure: failureOf(error) };
+      // A full store refuses a call before it writes, so nothing is rolled back.
+      if (error instanceof Unavailable) return { failure: failureOf(error) };
+      throw error;
     }
   }
 
@@ -186,17 +143,29 @@ export class GroupCommit {
   #waitForLock(begin: Statement<never>): void {
     if (this.#noWaitUntil !== undefined && performance.now() >= this.#noWaitUntil) {
       this.#noWaitUntil = undefined;
-      this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      this.db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     }
     try {
       begin.run();
     } catch (error) {
       if (this.#noWaitUntil === undefined && outsideCause(error) === 'SQLITE_BUSY') {
         this.#noWaitUntil = performance.now() + NO_WAIT_MS;
-        this.#db.exec('PRAGMA busy_timeout = 0');
+        this.db.exec('PRAGMA busy_timeout = 0');
       }
       throw error;
     }
+  }
+}
+
+/** Whether a call needs no transaction: the counts must be readable while another process has locked the database. */
+const onlyReads = ({ name }: Call) => name === 'counts';
+
+/** Runs a step whose failure is an outage for the whole group. */
+function outage(step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    throw new Unavailable(error);
   }
 }
 
@@ -216,6 +185,12 @@ export function failureOf(thrown: unknown): Failure {
     stack,
   };
 }
+
+/** The answers to a group of `count` calls that all fail. */
+export const failed = (count: number, error: unknown): Answers => ({
+  answers: Array(count).fill({ failure: failureOf(error) }),
+  changed: [],
+});
 
 /** Restores the error from a failure. */
 export function errorOf({ isOutage, name, message, code, stack }: Failure): Error {

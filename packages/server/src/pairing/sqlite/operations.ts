@@ -1,9 +1,9 @@
 // Implements the operations of the store on SQLite, with the statements that they run. Times in the database are
 // ISO 8601 texts of fixed width, so they sort by time.
 //
-// An operation runs within a transaction that group-commit.ts begins and ends. A read runs without a transaction, so it
-// waits for no commit. It returns undefined if the call needs a write.
-import { createHmac, randomBytes } from 'node:crypto';
+// An operation runs within a transaction that group-commit.ts begins and ends. It throws `Unavailable` only before it has
+// written anything. A read runs on the event loop, outside that transaction. It returns undefined if the call needs a write.
+import { hash, randomBytes } from 'node:crypto';
 import {
   type DeleteProofs,
   DeleteRule,
@@ -49,7 +49,6 @@ export interface Operations {
       ...args: Parameters<SqliteOperations[Name]>
     ) => Awaited<ReturnType<SqliteOperations[Name]>>;
   };
-  readonly read: Reads;
   /** Numbers of rows, kept because counting is too slow for a request. The caller restores them after a rollback. */
   kept: { rooms: number; records: number };
   /** Codes for which a check may now return another answer. The caller takes them after a commit. */
@@ -144,9 +143,9 @@ function rowReads(db: Database) {
   };
 }
 
-type RowReads = ReturnType<typeof rowReads>;
-
-function readsOf(rows: RowReads, { roomIdleMs }: Pick<StoreLimits, 'roomIdleMs'>): Reads {
+/** The reads, for the connection of the event loop. */
+export function sqliteReads(db: Database, { roomIdleMs }: Pick<StoreLimits, 'roomIdleMs'>): Reads {
+  const rows = rowReads(db);
   return {
     check(joinCode, client1, now, once, _final, proof) {
       // With a key, the outcome must be stored.
@@ -164,10 +163,6 @@ function readsOf(rows: RowReads, { roomIdleMs }: Pick<StoreLimits, 'roomIdleMs'>
     recall: (now, once) => ({ outcome: rows.recall(once, now) as never }),
   };
 }
-
-/** The reads alone, for a read-only connection. */
-export const sqliteReads = (db: Database, limits: Pick<StoreLimits, 'roomIdleMs'>): Reads =>
-  readsOf(rowReads(db), limits);
 
 export function sqliteOperations(db: Database, limits: StoreLimits): Operations {
   const prepare = preparing(db);
@@ -206,21 +201,21 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
   };
 
   // A new key at every start, so that stored digests of addresses cannot be matched later.
-  const originKey = randomBytes(16);
+  const originKey = randomBytes(16).toString('base64url');
   const originOf = (address: string) =>
-    createHmac('sha256', originKey).update(address).digest('base64url').slice(0, 16);
+    hash('sha256', originKey + address, 'base64url').slice(0, 16);
   // Counting stops at the limit. The limits are part of the SQL text, because SQLite plans a statement again whenever a
   // LIMIT parameter is bound, which took as long as the rest of a create.
-  const countOfDevice = prepareCount(
-    `SELECT 1 FROM pendings WHERE client1 = @client1 AND exp > @now AND joinid <> @joinCode LIMIT ${limits.pendingsPerDevice}`,
-  );
-  const countOfOrigin = prepareCount(
-    `SELECT 1 FROM pendings WHERE origin = @origin AND exp > @now AND joinid <> @joinCode LIMIT ${limits.pendingsPerAddress}`,
-  );
-  /** Changes no row if the code is live for another device, is accepted, or needs the secret of its creator. */
+  const { pendingsPerDevice, pendingsPerAddress } = limits;
+  const fewerThan = (most: number, condition: string) =>
+    `(SELECT count(*) FROM (SELECT 1 FROM pendings
+      WHERE ${condition} AND exp > @now AND joinid <> @joinCode LIMIT ${most})) < ${most}`;
+  const withinLimits = `${fewerThan(pendingsPerDevice, 'client1 = @client1')}
+    AND ${fewerThan(pendingsPerAddress, 'origin = @origin')}`;
+  /** Changes no row if a limit is reached, or if the code is live for another device, is accepted, or needs the secret of its creator. */
   const insertPending = prepare(`
     INSERT INTO pendings (joinid, client1, exp, origin, secret1, proved1)
-    VALUES (@joinCode, @client1, @exp, @origin, @secret1, @proved1)
+    SELECT @joinCode, @client1, @exp, @origin, @secret1, @proved1 WHERE ${withinLimits}
     ON CONFLICT (joinid) DO UPDATE
     SET client1 = excluded.client1, exp = excluded.exp, origin = excluded.origin,
         client2 = NULL, roomid = NULL, secret1 = excluded.secret1, proved1 = excluded.proved1
@@ -228,34 +223,30 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
        OR (pendings.client1 = excluded.client1 AND pendings.client2 IS NULL
            AND pendings.proved1 <= excluded.proved1)
     RETURNING joinid`);
+  const isWithinLimits = prepare<{ isWithin: number }>(`SELECT ${withinLimits} AS isWithin`);
   const create = (pending: NewPending, now: number): CreateOutcome => {
     const { joinCode, client1, expiresAt, address, secret, proof } = pending;
-    const origin = originOf(address);
-    const values = { joinCode, now: iso(now) };
-    const ofDevice = countOfDevice({ ...values, client1 });
-    const ofOrigin = countOfOrigin({ ...values, origin });
-    if (ofDevice >= limits.pendingsPerDevice || ofOrigin >= limits.pendingsPerAddress) {
-      return { kind: 'too_many' };
-    }
+    const values = { joinCode, client1, origin: originOf(address), now: iso(now) };
+    const refused = (): CreateOutcome => ({
+      kind: isWithinLimits.get(values)?.isWithin === 1 ? 'conflict' : 'too_many',
+    });
     let own = secret;
     if (proof !== undefined) {
       const live = rows.live(joinCode, now);
       const kept = live && secretOf(live.secret1, live.proved1);
       if (kept && live.client1 === client1) {
-        if (!isSecret(proof, kept)) return { kind: 'conflict' };
+        if (!isSecret(proof, kept)) return refused();
         // Returns the same secret again, because the answer to this request may be lost too.
         own = proof;
       }
     }
     const row = {
       ...values,
-      client1,
-      origin,
       exp: iso(expiresAt),
       secret1: secretHash(own),
       proved1: own === proof ? 1 : 0,
     };
-    if (insertPending.get(row) === undefined) return { kind: 'conflict' };
+    if (insertPending.get(row) === undefined) return refused();
     changed.push(joinCode);
     return { kind: 'created', expiresAt, secret: own };
   };
@@ -287,9 +278,9 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     return { kind: pending.client1 === client2 ? 'own_code' : 'conflict' };
   };
 
-  const collectPending = prepare<{ roomid: string | null }>(
-    'DELETE FROM pendings WHERE joinid = @joinCode AND client1 = @client1 AND client2 IS NOT NULL RETURNING roomid',
-  );
+  const collectPending = prepare<{ roomId: string | null }>(`
+    DELETE FROM pendings WHERE joinid = @joinCode AND client1 = @client1 AND client2 IS NOT NULL
+    RETURNING (SELECT roomid FROM rooms WHERE rooms.roomid = pendings.roomid) AS roomId`);
   const provePending = prepare('UPDATE pendings SET proved1 = 1 WHERE joinid = @joinCode');
   const proveRoom = prepare(`
     UPDATE rooms
@@ -308,11 +299,11 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
       if (isProof && proved1 === 0) provePending.run({ joinCode });
       return waiting(pending);
     }
-    const roomId = collectPending.get({ joinCode, client1 })?.roomid;
-    if (roomId && isProof) proveRoom.run({ roomId, deviceId: client1 });
+    const roomId = collectPending.get({ joinCode, client1 })?.roomId;
     // The room was deleted or swept before the creator's check.
-    const isThere = roomId && find(roomId, 0, 0).room !== undefined;
-    return isThere ? { kind: 'collected', roomId } : NOT_FOUND;
+    if (!roomId) return NOT_FOUND;
+    if (isProof) proveRoom.run({ roomId, deviceId: client1 });
+    return { kind: 'collected', roomId };
   };
 
   const deletePending = prepare('DELETE FROM pendings WHERE joinid = @joinCode');
@@ -434,7 +425,6 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
   return {
     kept,
     changed,
-    read: { ...readsOf(rows, limits), counts: () => ({ outcome: counts() }) },
     run: {
       create: (pending, now, once) => run(once, now, () => create(pending, now)),
       accept: (acceptance, now, once) => run(once, now, () => accept(acceptance, now)),

@@ -1,9 +1,10 @@
 // Runs in the database thread: receives groups of calls and sends answers. No other thread ever waits for the disk.
 import { platform, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import { Unavailable } from '../../base/failures.js';
 import type { StoreLimits } from '../store.js';
 import type { Identity } from './database.js';
-import { type Call, failureOf, GroupCommit } from './group-commit.js';
+import { type Call, failed, GroupCommit } from './group-commit.js';
 
 /** The `workerData` of the thread. */
 export interface ThreadData {
@@ -43,18 +44,23 @@ try {
   // The first group tries again and reports the error.
 }
 
-/** A group of calls, or null to end the thread. */
-parentPort?.on('message', (calls: readonly Call[] | null) => {
-  if (calls === null) {
-    opened?.close();
-    parentPort?.close();
-    return;
-  }
+/** Returns the answers to a group, as JSON. */
+function answersTo(group: string): string {
+  const calls: Call[] = JSON.parse(group);
   try {
-    database().run(calls, (answers) => parentPort?.postMessage(answers));
+    const revived = calls.map(({ name, args }) => ({
+      name,
+      args: args.map((arg) => arg ?? undefined),
+    }));
+    return JSON.stringify(database().run(revived));
   } catch (error) {
-    const failure = { ...failureOf(error), isOutage: true };
-    const answers = calls.map((_, call) => ({ call, failure }));
-    parentPort?.postMessage({ answers, changed: [] });
+    return JSON.stringify(failed(calls.length, new Unavailable(error)));
   }
+}
+
+/** A group of calls as JSON, or null to end the thread. */
+parentPort?.on('message', (group: string | null) => {
+  if (group !== null) return parentPort?.postMessage(answersTo(group));
+  opened?.close();
+  parentPort?.close();
 });
