@@ -60,7 +60,7 @@ test('the signaling codes that a repeated join would get again are final', () =>
   const passing = codes.filter((code) => CoupletError.ofRefusal(code) === undefined);
   expect(passing).toEqual([
     // Codes for other messages than a join.
-    ...['invalid_sdp', 'invalid_candidate', 'invalid_public_key'],
+    ...['invalid_sdp', 'invalid_mac', 'invalid_candidate', 'invalid_public_key'],
     ...['invalid_session_id', 'invalid_timestamp', 'not_in_room', 'no_peer'],
     // Temporary codes.
     ...['rate_limited', 'unavailable', 'of_a_later_version'],

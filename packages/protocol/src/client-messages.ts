@@ -23,14 +23,21 @@ export const LeaveRoom = Type.Object(
 );
 export type LeaveRoom = Static<typeof LeaveRoom>;
 
+const mac = optional(
+  Type.String({
+    description:
+      'Authenticates the description in a verified pairing (docs/key-exchange.md). The server does not check it.',
+  }),
+);
+
 export const WebRtcOffer = Type.Object(
-  { type: Type.Literal('webrtc_offer'), sdp: Type.String() },
+  { type: Type.Literal('webrtc_offer'), sdp: Type.String(), mac },
   { description: 'An offer for the peer (RFC 9429).' },
 );
 export type WebRtcOffer = Static<typeof WebRtcOffer>;
 
 export const WebRtcAnswer = Type.Object(
-  { type: Type.Literal('webrtc_answer'), sdp: Type.String() },
+  { type: Type.Literal('webrtc_answer'), sdp: Type.String(), mac },
   { description: 'An answer for the peer (RFC 9429).' },
 );
 export type WebRtcAnswer = Static<typeof WebRtcAnswer>;

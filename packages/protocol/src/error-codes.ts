@@ -51,6 +51,7 @@ export const SIGNALING_ERRORS = {
   invalid_device_id: { text: 'Invalid deviceId', meaning: 'Not a device id.' },
   invalid_secret: { text: 'Invalid secret', meaning: 'Not a string of at most 256 bytes.' },
   invalid_sdp: { text: 'Invalid sdp', meaning: 'Not a string.' },
+  invalid_mac: { text: 'Invalid mac', meaning: 'Not a string.' },
   invalid_candidate: {
     text: 'Invalid candidate',
     meaning: 'Neither null nor an RTCIceCandidateInit object.',

@@ -23,7 +23,7 @@ function membersOf(message: ForwardedMessage): object {
   switch (type) {
     case 'webrtc_offer':
     case 'webrtc_answer':
-      return { type, sdp: message.sdp };
+      return { type, sdp: message.sdp, mac: message.mac };
     case 'ice_candidate':
       return { type, candidate: message.candidate };
     case 'key_exchange': {

@@ -25,6 +25,7 @@ const FIELD_CODES: Record<string, SignalingErrorCode | undefined> = {
   deviceId: 'invalid_device_id',
   secret: 'invalid_secret',
   sdp: 'invalid_sdp',
+  mac: 'invalid_mac',
   candidate: 'invalid_candidate',
   publicKey: 'invalid_public_key',
   sessionId: 'invalid_session_id',

@@ -22,7 +22,7 @@ const CANDIDATE = new RegExp(
 /** The escapes of JSON except the escaped quote, so the first quote is the end of the string. */
 const ESCAPE = '\\\\(?:[\\\\/bfnrt]|u[0-9a-fA-F]{4})';
 const DESCRIPTION = new RegExp(
-  `^\\{"type":"webrtc_(?:offer|answer)","sdp":"${CHARS}(?:${ESCAPE}${CHARS})*"\\}$`,
+  `^\\{"type":"webrtc_(?:offer|answer)","sdp":"${CHARS}(?:${ESCAPE}${CHARS})*"(?:,"mac":${STRING})?\\}$`,
 );
 
 const OFFER = '{"type":"webrtc_o';

@@ -24,6 +24,7 @@ export const FIELD_FAULTS: Readonly<Record<string, SignalingErrorCode>> = {
   roomId: 'invalid_room_id',
   deviceId: 'invalid_device_id',
   sdp: 'invalid_sdp',
+  mac: 'invalid_mac',
   candidate: 'invalid_candidate',
   publicKey: 'invalid_public_key',
   sessionId: 'invalid_session_id',

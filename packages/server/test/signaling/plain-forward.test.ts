@@ -26,6 +26,7 @@ const PLAIN = [
   '{"type":"webrtc_offer","sdp":"\\/ \\u00e9 \\u0022 \\ud83d"}',
   description(''),
   JSON.stringify({ type: 'webrtc_answer', sdp: 'v=0' }),
+  JSON.stringify({ type: 'webrtc_offer', sdp: 'v=0\r\n', mac: 'c2VhbA-_' }),
 ];
 
 test.each(PLAIN)('a message as clients spell it is passed on as it came: %s', (text) => {
@@ -35,6 +36,8 @@ test.each(PLAIN)('a message as clients spell it is passed on as it came: %s', (t
 test.each([
   ['a further member', '{"type":"webrtc_offer","sdp":"a","extra":1}'],
   ['a member twice', '{"type":"webrtc_offer","sdp":"a","sdp":"b"}'],
+  ['a MAC twice', '{"type":"webrtc_offer","sdp":"a","mac":"b","mac":"c"}'],
+  ['a MAC with an escape', '{"type":"webrtc_offer","sdp":"a","mac":"\\u0041"}'],
   ['a character beyond ASCII', '{"type":"webrtc_offer","sdp":"é"}'],
   ['a sender', '{"type":"webrtc_offer","sdp":"a","from":"me"}'],
   ['a quote in a description', '{"type":"webrtc_offer","sdp":"a\\"b"}'],
@@ -58,7 +61,10 @@ test.each([
   const parsed = parseMessage(text);
   expect(parsed).toMatchObject({ kind: 'message' });
   const { json } = (parsed as { message: { json: string } }).message;
-  const members = Object.keys(CLIENT_MESSAGES[JSON.parse(json).type as 'webrtc_offer'].properties);
+  const { properties } = CLIENT_MESSAGES[JSON.parse(json).type as 'webrtc_offer'];
+  const members = Object.keys(properties).filter(
+    (name) => name !== 'mac' || 'mac' in JSON.parse(text),
+  );
   expect(json).toBe(
     JSON.stringify(JSON.parse(json), (key, value) => (key === 'from' ? undefined : value)),
   );
@@ -120,10 +126,13 @@ test('after any edit, a recognized message is valid, and has each member once', 
       // Serialized again it is the same text, except for escapes: no member occurs twice, and all are in the schema.
       if (value.type === 'ice_candidate') expect(JSON.stringify(value)).toBe(text);
       else {
-        const inner = text.slice(`{"type":"${value.type}","sdp":"`.length, -2);
+        const { type, sdp, ...rest } = value;
+        const end = 'mac' in rest ? `,"mac":"${rest.mac}"}` : '}';
+        expect(text.endsWith(end)).toBe(true);
+        const inner = text.slice(`{"type":"${type}","sdp":"`.length, -end.length - 1);
         expect(inner).not.toContain('"');
-        expect(JSON.parse(`"${inner}"`)).toBe(value.sdp);
-        expect(Object.keys(value)).toEqual(['type', 'sdp']);
+        expect(JSON.parse(`"${inner}"`)).toBe(sdp);
+        expect(Object.keys(rest).filter((name) => name !== 'mac')).toEqual([]);
       }
     }),
     { numRuns: 20_000 },

@@ -57,6 +57,7 @@ test.each([
 test.each([
   [{ type: 'webrtc_offer' }, 'Invalid sdp', 'invalid_sdp'],
   [{ type: 'webrtc_answer', sdp: 7 }, 'Invalid sdp', 'invalid_sdp'],
+  [{ type: 'webrtc_answer', sdp: 'v=0', mac: 7 }, 'Invalid mac', 'invalid_mac'],
   [{ type: 'ice_candidate' }, 'Invalid candidate', 'invalid_candidate'],
   [{ type: 'ice_candidate', candidate: 'candidate:1' }, 'Invalid candidate', 'invalid_candidate'],
   [

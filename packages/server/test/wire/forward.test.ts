@@ -9,6 +9,9 @@ const { wsUrl } = await serverUnderTest();
 const MESSAGES = [
   { type: 'webrtc_offer', sdp: 'v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\n' },
   { type: 'webrtc_answer', sdp: 'v=0\r\n' },
+  { type: 'webrtc_offer', sdp: 'v=0\r\n', mac: 'c2VhbA' },
+  { type: 'webrtc_answer', sdp: 'v=0 é', mac: 'c2VhbA' },
+  { type: 'webrtc_answer', sdp: 'v=0', mac: null },
   {
     type: 'ice_candidate',
     candidate: {
