@@ -6,9 +6,10 @@ import { SERVER_NAME, VERSION } from './base/version.js';
 import { type Engine, type EngineDeps, embeddedEngine } from './engine.js';
 import { adminGuard, metricsRoute } from './http/admin.js';
 import { authorizeRequests, type RequestRule } from './http/authorize.js';
-import { trustProxy, warnOfProxies } from './http/client-address.js';
-import { allowOrigins, corsHeaders } from './http/cors.js';
+import { trustProxy } from './http/client-address.js';
+import { corsHeaders } from './http/cors.js';
 import { handleClientError, handleError, sendError } from './http/errors.js';
+import { onEveryRequest, requestIds } from './http/every-request.js';
 import { healthRoutes } from './http/health.js';
 import { hostRule } from './http/hosts.js';
 import { acceptOnlyJson } from './http/json-body.js';
@@ -16,7 +17,6 @@ import { lanOrigins } from './http/lan-addresses.js';
 import { Lifecycle } from './http/lifecycle.js';
 import { describeRoutes } from './http/openapi.js';
 import { failSocket, paceRequests } from './http/paced-requests.js';
-import { logRequests, requestIds } from './http/request-log.js';
 import { answerOddRequests, httpOptions } from './http/server.js';
 import { limitSockets } from './http/sockets.js';
 import { schemaController } from './http/validation.js';
@@ -72,7 +72,7 @@ export interface AppDeps {
 export async function buildApp(config: Config, deps: AppDeps = {}): Promise<FastifyInstance> {
   const { log, clock = systemClock, authorize = {}, metrics = new Metrics() } = deps;
   const trust = trustProxy(config, log);
-  const allowsOrigin = originRule(config);
+  const corsHeadersOf = corsHeaders(config);
   // Load is measured in real time, even if `clock` is another clock.
   const stalls = new Stalls(systemClock);
   const malformed = { invalid_request: 0, headers_too_large: 0, request_timeout: 0 };
@@ -102,13 +102,13 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const lifecycle = new Lifecycle();
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
-  acceptOnlyJson(app, config.maxBodyBytes);
+  acceptOnlyJson(app);
   const budgets = new AddressBudgets({ config, clock: systemClock, stalls, log: appLog });
   budgets.measure(metrics);
   paceRequests(app.server, {
     budgets,
     trust,
-    refusalHeaders: ({ headers }) => corsHeaders(allowsOrigin, headers.origin),
+    corsHeaders: corsHeadersOf,
   });
   const endSpareSockets = limitSockets(app.server, {
     config,
@@ -118,7 +118,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     metrics,
     log: appLog,
   });
-  logRequests(app, metrics.requests());
+  const measure = metrics.requests();
   metrics.counts(
     'couplet_http_malformed_total',
     'Connections answered with an error because their bytes were not a complete HTTP request.',
@@ -126,9 +126,15 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     () => malformed,
   );
   const hostFault = hostRule(config);
-  answerOddRequests(app, hostFault);
-  await allowOrigins(app, config);
-  if (config.trustProxy === '') warnOfProxies(app, appLog);
+  answerOddRequests(app);
+  onEveryRequest(app, {
+    config,
+    hostFault,
+    corsHeaders: corsHeadersOf,
+    lifecycle,
+    measure,
+    log: appLog,
+  });
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
   const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
@@ -184,7 +190,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     gate: authorize,
     trust,
     hostFault,
-    allowsOrigin,
+    allowsOrigin: originRule(config),
     serverName: SERVER_NAME,
     clock,
     budgets,

@@ -1,7 +1,6 @@
 // Determines the client address of a request, from the socket or from trusted proxies, and the key for its limits.
 import type { IncomingMessage } from 'node:http';
 import { isIP, isIPv4 } from 'node:net';
-import type { FastifyInstance } from 'fastify';
 import ipaddr from 'ipaddr.js';
 import type { Logger } from '../observability/logger.js';
 import type { Config } from '../settings/config.js';
@@ -80,17 +79,4 @@ export function addressKey(address: string): string {
     .slice(0, IPV6_PREFIX_GROUPS)
     .map((group) => group.toString(16))
     .join(':');
-}
-
-/** Logs a warning for the first request with X-Forwarded-For, for a server without TRUST_PROXY. */
-export function warnOfProxies(app: FastifyInstance, log: Logger): void {
-  let warned = false;
-  app.addHook('onRequest', (request, _reply, done) => {
-    done();
-    if (warned || request.headers['x-forwarded-for'] === undefined) return;
-    warned = true;
-    log.warn(
-      'a request has X-Forwarded-For, but TRUST_PROXY is not set: all clients of that proxy share the limits of one address',
-    );
-  });
 }

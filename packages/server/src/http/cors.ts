@@ -1,45 +1,32 @@
-// Implements CORS: which pages may call the API, with which methods and headers.
-import cors from '@fastify/cors';
-import type { FastifyInstance } from 'fastify';
-import { type OriginRule, type OriginSettings, originRule } from '../settings/origins.js';
+// Implements CORS (Fetch standard): which pages may call the API, with which methods and headers.
+import { type OriginSettings, originRule } from '../settings/origins.js';
 
-/** CORS headers for answers that Fastify does not write. */
-export function corsHeaders(
-  allows: OriginRule | null,
-  origin: string | undefined,
-): Record<string, string> {
-  if (origin === undefined) return {};
-  if (allows !== null && !allows(origin)) return { vary: 'Origin' };
-  return {
-    'access-control-allow-origin': allows === null ? '*' : origin,
-    'access-control-expose-headers': EXPOSED_HEADERS.join(', '),
-    ...(allows === null ? {} : { vary: 'Origin' }),
-  };
-}
+const EXPOSED_HEADERS = 'Preference-Applied, Retry-After, X-Request-Id';
 
-const EXPOSED_HEADERS = ['Preference-Applied', 'Retry-After', 'X-Request-Id'];
+/** Headers of the answer to OPTIONS, in addition to those of every answer. */
+export const PREFLIGHT_HEADERS = {
+  'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
+  'access-control-allow-headers':
+    'Content-Type, Accept, Authorization, X-Requested-With, Idempotency-Key, Prefer, Couplet-Secret',
+  'access-control-max-age': '86400',
+  'content-length': '0',
+};
 
-export async function allowOrigins(app: FastifyInstance, config: OriginSettings): Promise<void> {
+/** Returns the headers of an answer to a page of this origin. */
+export type CorsHeaders = (origin: string | undefined) => Readonly<Record<string, string>>;
+
+export function corsHeaders(config: OriginSettings): CorsHeaders {
   const allows = originRule(config);
-  await app.register(cors, {
-    origin:
-      allows === null
-        ? '*'
-        : // The plugin returns the origin if it is allowed. An empty list allows no origin, but still answers OPTIONS with 204.
-          (origin, answer) => answer(null, origin !== undefined && allows(origin) ? true : []),
-    methods: ['GET', 'POST', 'DELETE', 'OPTIONS'],
-    allowedHeaders: [
-      'Content-Type',
-      'Accept',
-      'Authorization',
-      'X-Requested-With',
-      'Idempotency-Key',
-      'Prefer',
-      'Couplet-Secret',
-    ],
-    exposedHeaders: EXPOSED_HEADERS,
-    maxAge: 86_400,
-    // Every OPTIONS is answered 204, even if it is not a complete preflight.
-    strictPreflight: false,
+  const headers = (origin: string) => ({
+    'access-control-allow-origin': origin,
+    'access-control-expose-headers': EXPOSED_HEADERS,
   });
+  if (allows === null) {
+    const ofAll = headers('*');
+    return () => ofAll;
+  }
+  return (origin) =>
+    origin !== undefined && allows(origin)
+      ? { ...headers(origin), vary: 'Origin' }
+      : { vary: 'Origin' };
 }

@@ -14,14 +14,7 @@ declare module 'fastify' {
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Makes uncompressed application/json the only content type. An empty body counts as no body and needs no type. */
-export function acceptOnlyJson(app: FastifyInstance, maxBodyBytes: number): void {
-  app.addHook('onSend', (request, reply, _payload, done) => {
-    const length = request.headers['content-length'] ?? request.headers['transfer-encoding'];
-    // On an open connection, Node would read the rest of the body only to discard it.
-    const isLong = length !== undefined && !(Number(length) <= maxBodyBytes);
-    if (isLong && !request.raw.complete) reply.header('connection', 'close');
-    done();
-  });
+export function acceptOnlyJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', (request, payload, done) => {
     collect(request, payload, (error, body) => {

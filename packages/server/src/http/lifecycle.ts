@@ -1,4 +1,4 @@
-// Implements the states ready → announced → draining, the refusals during a shutdown, and the probe endpoints.
+// Implements the states ready → announced → draining, and the probe endpoints.
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../observability/metrics.js';
@@ -21,7 +21,7 @@ const PROBE_EVERY_MS = 1000;
 
 export class Lifecycle {
   #announced = false;
-  #draining = false;
+  #isDraining = false;
   readonly #checks: ReadinessCheck[] = [];
   readonly #notes: (() => string | undefined)[] = [];
   readonly #delay: LoopDelay;
@@ -49,7 +49,12 @@ export class Lifecycle {
   /** Makes the server not ready and refuses new requests. */
   drain(): void {
     this.#announced = true;
-    this.#draining = true;
+    this.#isDraining = true;
+  }
+
+  /** Whether new requests are refused. */
+  get isDraining(): boolean {
+    return this.#isDraining;
   }
 
   stop(): void {
@@ -93,16 +98,6 @@ export class Lifecycle {
 
   /** GET /healthz: the process answers. GET /readyz: the server is ready; a 503 names the checks that fail. */
   routes(app: FastifyInstance): void {
-    app.addHook('onRequest', (request, reply, done) => {
-      if (!this.#draining || PROBES.has(request.routeOptions.url ?? '')) return done();
-      // Not logged as a fault; otherwise, every rolling update would log that the store is unavailable.
-      sendError(reply.header('connection', 'close'), 'unavailable');
-    });
-    app.addHook('onSend', (_request, reply, _payload, done) => {
-      // A connection that stays open after its answer would delay the shutdown.
-      if (this.#draining) reply.header('connection', 'close');
-      done();
-    });
     app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
     app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
       const failing = await this.failing();
@@ -114,5 +109,3 @@ export class Lifecycle {
     });
   }
 }
-
-const PROBES = new Set(['/healthz', '/readyz', '/metrics']);

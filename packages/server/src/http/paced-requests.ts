@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { type AddressBudget, type AddressBudgets, COST } from '../limits/address-budget.js';
 import { addressKey, clientAddress, type TrustProxy } from './client-address.js';
+import type { CorsHeaders } from './cors.js';
 import { ANSWER_HEADERS } from './errors.js';
 
 /** Large enough for a request with its header, and small enough that a piece full of requests is parsed quickly. */
@@ -209,19 +210,19 @@ export function unpaceSocket(socket: object): void {
 export interface PaceDeps {
   budgets: AddressBudgets;
   trust: TrustProxy;
-  /** CORS headers, which a page needs to read the refusal. */
-  refusalHeaders: (request: IncomingMessage) => Record<string, string>;
+  /** A page needs them to read the refusal. */
+  corsHeaders: CorsHeaders;
 }
 
 /** Charges every request of a server to the budget of its address before any other work. */
-export function paceRequests(server: Server, { budgets, trust, refusalHeaders }: PaceDeps): void {
+export function paceRequests(server: Server, { budgets, trust, corsHeaders }: PaceDeps): void {
   const routes = server.listeners('request') as Serve[];
   server.removeAllListeners('request');
 
   const refuse = (request: IncomingMessage, response: ServerResponse, isShared: boolean) => {
     budgets.refused += 1;
     response.writeHead(429, {
-      ...refusalHeaders(request),
+      ...corsHeaders(request.headers.origin),
       ...REFUSAL_HEADERS,
       // Other clients share the connection of a proxy, so it stays open.
       ...(isShared ? {} : { connection: 'close' }),

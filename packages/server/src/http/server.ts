@@ -1,11 +1,10 @@
 // Handles unusual requests that Node would refuse with an empty body or not pass on, such as CONNECT and upgrades.
-import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../settings/config.js';
-import { ANSWER_HEADERS, endRawResponse, sendError } from './errors.js';
-import type { HostRule } from './hosts.js';
+import { endRawResponse } from './errors.js';
 import { afterAnswers, noteAnswers } from './pipelined-answers.js';
 
 /** How often Node checks for requests that take too long to arrive, in milliseconds. */
@@ -14,7 +13,7 @@ const TIMEOUT_CHECK_MS = 1000;
 /** Options of the HTTP server. The timeout applies to the whole request, and to its header alone. */
 export function httpOptions({ requestTimeoutSeconds }: Pick<Config, 'requestTimeoutSeconds'>) {
   return {
-    // answerOddRequests checks the host itself.
+    // onEveryRequest checks the host itself.
     requireHostHeader: false,
     headersTimeout: requestTimeoutSeconds * 1000,
     requestTimeout: requestTimeoutSeconds * 1000,
@@ -22,11 +21,8 @@ export function httpOptions({ requestTimeoutSeconds }: Pick<Config, 'requestTime
   };
 }
 
-/**
- * Adds {@link ANSWER_HEADERS} to every answer, refuses requests for another host with JSON, and answers CONNECT. Ignores
- * unknown expectations (RFC 9110 §10.1.1) and the content type of an absent body.
- */
-export function answerOddRequests(app: FastifyInstance, hostFault: HostRule): void {
+/** Answers CONNECT, and ignores unknown expectations (RFC 9110 §10.1.1). */
+export function answerOddRequests(app: FastifyInstance): void {
   // By default, Node drops headers after the 2000th, such as a second `Host` or X-Forwarded-For. The size of headers is bounded anyway.
   app.server.maxHeadersCount = 0;
   app.server.on('checkExpectation', (request, response) => {
@@ -37,23 +33,7 @@ export function answerOddRequests(app: FastifyInstance, hostFault: HostRule): vo
     stream.on('error', () => stream.destroy());
     afterAnswers(stream, () => endRawResponse(stream, 'not_found'));
   });
-  app.addHook('onRequest', ({ raw }, reply, done) => {
-    reply.headers(ANSWER_HEADERS);
-    if (hasNoBody(raw.headers) || !MEDIA_TYPE.test(raw.headers['content-type'] ?? '')) {
-      // Fastify refuses an unknown type before it checks whether there is a body.
-      delete raw.headers['content-type'];
-    }
-    const fault = hostFault(raw);
-    if (fault === undefined) return done();
-    sendError(reply.header('connection', 'close'), fault);
-  });
 }
-
-/** The beginning of a media type (RFC 9110 §8.3.1). */
-const MEDIA_TYPE = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+/;
-
-const hasNoBody = (headers: IncomingHttpHeaders): boolean =>
-  headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
 
 /**
  * Returns a request to its HTTP server as if it had not asked for an upgrade, which a server may ignore (RFC 9110 §7.8).

@@ -2,7 +2,7 @@
 
 import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { requestIds } from '../../src/http/request-log.js';
+import { requestIds } from '../../src/http/every-request.js';
 
 test('ids differ within a run and between runs', () => {
   const [one, other] = [requestIds(), requestIds()];
