@@ -6,7 +6,6 @@ import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { Server } from 'node:tls';
 import { parseArgs } from 'node:util';
-import { buildApp } from './app.js';
 import { systemClock } from './base/clock.js';
 import { VERSION } from './base/version.js';
 import { lanAddresses, lanOrigins } from './http/lan-addresses.js';
@@ -182,6 +181,8 @@ async function serve(config: Config, { isHttps }: ServeOptions): Promise<void> {
     output.flush();
   });
   const tlsServer = isHttps ? await developmentServer(config) : undefined;
+  // Loaded here because it takes most of the time of a start, which the other commands and a refusal do not need.
+  const { buildApp } = await import('./app.js');
   const app = await buildApp(config, { log, ...(tlsServer ? { tlsServer } : {}) });
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
