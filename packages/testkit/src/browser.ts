@@ -1,4 +1,5 @@
 // Runs headless Chromium for tests, serves pages from separate origins, and records every signaling message.
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
@@ -23,7 +24,9 @@ export interface Device {
   requests: string[];
 }
 
-export const CHROMIUM = '/usr/bin/chromium';
+/** Preferably Chromium without windows (scripts/components.js). */
+export const CHROMIUM =
+  ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find((path) => existsSync(path)) ?? '';
 
 export interface BrowserOptions {
   /** By default Chromium itself; a script may start it elsewhere. */
