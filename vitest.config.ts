@@ -1,8 +1,21 @@
 // Tests run the sources, not the build; only the packages, the command and the thread of the database are what is built.
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** The tests that take longest: real browsers, faults of Redis, many processes. */
+const LONG = /chaos\/chaos|\/browser\/|\/nat\/|demo\/|test\/nodes|main|recovery|refuses|processes/;
+
+/** Begins with the longest files, so that the run does not end with one of them on an otherwise idle machine. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => Number(LONG.test(moduleId));
+    return (await super.sort(files)).sort((a, b) => isLong(b) - isLong(a));
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -22,8 +35,11 @@ export default defineConfig({
   test: {
     include: ['{packages/*,demo,bench}/test/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['packages/server/test/support/built.ts'],
-    // By default one core less, which on two cores is one test after the other; most of them wait for something.
-    maxWorkers: '100%',
+    // More than cores, because most of the long tests wait for something.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
+    // Files share a process and its modules: loading these took a third of the work. Each test disposes of what it opened.
+    isolate: false,
+    sequence: { sequencer: LongestFirst },
     // Only to end a test that hangs: a machine may be ten times slower than ours.
     testTimeout: 60_000,
     hookTimeout: 60_000,
