@@ -174,8 +174,8 @@ async function serve(config: Config, { isHttps }: ServeOptions): Promise<void> {
     systemClock,
     (lines) => log.warn({ lines }, 'log lines lost'),
   );
-  const log = createLogger(config, output, isTTY === true, 'per_turn');
-  // Writes the lines of the last turn, however the process ends.
+  const log = createLogger(config, output, isTTY === true, 'batched');
+  // Writes the waiting lines, however the process ends.
   process.on('exit', () => {
     log.flush();
     output.flush();

@@ -16,14 +16,14 @@ const prettyStream: typeof import('pino-pretty').build = (options) =>
  * Creates the log of one server.
  *
  * @param terminal - whether `destination` is a terminal; decides the format if `logFormat` is `auto`
- * @param writes - whether JSON lines are written one by one, or together at the end of each turn of the event loop. With
- * `per_turn`, `flush()` writes the remaining lines.
+ * @param writes - whether JSON lines are written one by one, or together after {@link BATCH_MS}. With `batched`, `flush()`
+ * writes the remaining lines.
  */
 export function createLogger(
   config: Pick<Config, 'logLevel' | 'logFormat'>,
   destination: Writable,
   terminal: boolean,
-  writes: 'per_line' | 'per_turn' = 'per_line',
+  writes: 'per_line' | 'batched' = 'per_line',
 ): Logger {
   const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && terminal);
   const stream = pretty
@@ -36,15 +36,18 @@ export function createLogger(
       })
     : writes === 'per_line'
       ? destination
-      : oneWritePerTurn(destination);
+      : inBatches(destination);
   return pino({ level: config.logLevel, base: null, serializers: { err: describeError } }, stream);
 }
 
+/** How long a line waits for others, in milliseconds. */
+const BATCH_MS = 10;
+
 /**
- * Writes all lines of one turn of the event loop together at its end, because a system call per line would be a tenth of
- * a request's cost. A fatal line, which may be the last one, is written at once with the lines before it.
+ * Writes the lines of a few milliseconds together, because a system call per line would be a tenth of a request's cost. A
+ * fatal line, which may be the last one, is written at once with the lines before it.
  */
-function oneWritePerTurn(destination: Writable): DestinationStream & {
+function inBatches(destination: Writable): DestinationStream & {
   flush(): void;
   flushSync(): void;
 } {
@@ -56,7 +59,7 @@ function oneWritePerTurn(destination: Writable): DestinationStream & {
   };
   return {
     write(line) {
-      if (lines === '') setImmediate(flush);
+      if (lines === '') setTimeout(flush, BATCH_MS);
       lines += line;
     },
     // pino calls `flush` for `log.flush()`, and `flushSync` after a fatal line.

@@ -114,7 +114,7 @@ describe('an output', () => {
     'works as the destination of a log in %s format',
     async (logFormat) => {
       const { state, output } = descriptor();
-      const log = createLogger({ logLevel: 'info', logFormat }, output, false, 'per_turn');
+      const log = createLogger({ logLevel: 'info', logFormat }, output, false, 'batched');
       log.info('first');
       await eventually(() => expect(state.text).toMatch(/first.*\n$/));
     },

@@ -1,6 +1,6 @@
 // Formats of the log, and its fields of an error.
 import { Writable } from 'node:stream';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createLogger } from '../../src/observability/logger.js';
 import type { Config } from '../../src/settings/config.js';
 
@@ -71,7 +71,7 @@ test('a thrown value that is not an error is logged by its type only', () => {
   expect(described('SECRET')).toEqual({ type: 'string' });
 });
 
-test('the lines of one turn are written together, and a flush writes the remaining lines', async () => {
+test('the lines of some milliseconds are written together, and a flush writes the remaining lines', async () => {
   const writes: string[] = [];
   const destination = new Writable({
     write(chunk, _encoding, done) {
@@ -79,12 +79,11 @@ test('the lines of one turn are written together, and a flush writes the remaini
       done();
     },
   });
-  const log = createLogger({ logLevel: 'info', logFormat: 'json' }, destination, false, 'per_turn');
+  const log = createLogger({ logLevel: 'info', logFormat: 'json' }, destination, false, 'batched');
   log.info('first');
   log.info('second');
   expect(writes).toEqual([]);
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(writes).toHaveLength(1);
+  await vi.waitFor(() => expect(writes).toHaveLength(1));
   expect(writes[0]).toMatch(/^.*first.*\n.*second.*\n$/);
   log.info('third');
   log.flush();
