@@ -20,7 +20,7 @@ writeFileSync(
 
 write('docs/protocol.md', {
   'close-codes': tables.closeCodes(wire.CLOSE_CODES, wire.CLOSE_MEANINGS),
-  'rest-errors': tables.restErrors(wire.REST_ERRORS, wire.REST_MEANINGS),
+  'rest-errors': tables.restErrors(wire.REST_ERRORS),
   'signaling-errors': tables.signalingErrors(wire.SIGNALING_ERRORS),
 });
 const server = await import(`${ROOT}packages/server/dist/index.js`);

@@ -17,17 +17,14 @@ export function table(head, rows) {
   return [line(head), `|${rule.join('|')}|`, ...rows.map(line)].join('\n');
 }
 
-/**
- * @param {Record<string, { status: number }>} errors
- * @param {Record<string, string>} meanings
- */
-export const restErrors = (errors, meanings) =>
+/** @param {Record<string, { status: number, meaning: string }>} errors */
+export const restErrors = (errors) =>
   table(
     ['status', 'code', 'meaning'],
-    Object.entries(errors).map(([code, { status }]) => [
+    Object.entries(errors).map(([code, { status, meaning }]) => [
       String(status),
       `\`${code}\``,
-      meanings[code],
+      meaning,
     ]),
   );
 

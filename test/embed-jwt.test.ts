@@ -89,8 +89,7 @@ test('two devices with their own tokens pair, join and exchange messages', async
   const [client1, client2] = [someDevice(), someDevice()];
   const roomId = await pair(client1, client2);
   const first = await Peer.connect(wsUrl, { headers: await bearer(client1) });
-  // As in a browser, which cannot set headers.
-  const second = await Peer.connect(`${wsUrl}/?token=${await tokenOf(client2)}`);
+  const second = await Peer.connect(wsUrl, { headers: await bearer(client2) });
   expect(await first.join(roomId, client1)).toMatchObject({ isInitiator: true });
   expect(await second.join(roomId, client2)).toMatchObject({ isInitiator: false, ready: true });
   await second.next('room_ready');
@@ -114,30 +113,49 @@ test('the page and the probes of the server need no token', async () => {
   expect((await fetch(url)).status).toBe(200);
 });
 
-test('the client of docs/auth.md sends its token with requests and WebSockets', async () => {
-  const [deviceId, client2] = [someDevice(), someDevice()];
+/** Runs the snippet of docs/auth.md. */
+function couplet(deviceId: string, currentToken: () => unknown): Couplet {
   const [snippet] = blocks(read('docs/auth.md'), 'js');
+  // Not used: no peer joins.
+  class RTCPeerConnection {
+    close() {}
+  }
+  vi.stubGlobal('RTCPeerConnection', RTCPeerConnection);
+  vi.stubGlobal('WebSocket', WebSocket);
+  onTestFinished(() => void vi.unstubAllGlobals());
   const make = new Function(
-    ...['Couplet', 'WebSocket', 'url', 'deviceId', 'token'],
+    ...['Couplet', 'url', 'deviceId', 'accounts'],
     `${snippet}; return couplet;`,
   );
-  // Not used: no peer joins.
-  vi.stubGlobal(
-    'RTCPeerConnection',
-    class {
-      close() {}
-    },
-  );
-  onTestFinished(() => void vi.unstubAllGlobals());
-  const couplet: Couplet = make(Couplet, WebSocket, url, deviceId, await tokenOf(deviceId));
+  return make(Couplet, url, deviceId, { currentToken });
+}
+
+test('the client of docs/auth.md sends its token with requests and WebSockets', async () => {
+  const [deviceId, client2] = [someDevice(), someDevice()];
   const joined = new Promise((resolve) => {
     const onSession = (session: PeerSession) => session.on('signaling', resolve);
-    couplet.invite({ onSession }).then(async (invite) => {
-      invite.accepted.catch(() => {});
-      onTestFinished(() => invite.cancel());
-      const accept = { joinid: invite.code, client2 };
-      await call(url, 'POST', '/api/rooms/accept', accept, await bearer(client2));
-    });
+    couplet(deviceId, () => tokenOf(deviceId))
+      .invite({ onSession })
+      .then(async (invite) => {
+        invite.accepted.catch(() => {});
+        onTestFinished(() => invite.cancel());
+        const accept = { joinid: invite.code, client2 };
+        await call(url, 'POST', '/api/rooms/accept', accept, await bearer(client2));
+      });
   });
   expect(await joined).toBe('joined');
+});
+
+test('with an expired token, the client of docs/auth.md reports unauthorized, also before a resume', async () => {
+  const [client1, client2] = [someDevice(), someDevice()];
+  const saved = { version: 1, roomId: await pair(client1, client2), deviceId: client1 } as const;
+  const expired = couplet(client1, () => tokenOf(client1, { expires: '-1m' }));
+  const calls: (() => Promise<unknown>)[] = [
+    () => expired.invite(),
+    () => expired.iceServers(saved),
+    () => expired.resume(saved),
+  ];
+  for (const attempt of calls) {
+    await expect(attempt()).rejects.toMatchObject({ name: 'CoupletError', code: 'unauthorized' });
+  }
 });

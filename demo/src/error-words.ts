@@ -12,6 +12,7 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   unexpected_answer:
     'Something other than this server answered, perhaps a proxy or a login page of the network.',
   invalid_url: 'This page cannot connect to its own server at this address.',
+  token_failed: 'The access token of this page could not be obtained. Sign in again.',
   not_connected: 'The other device is not connected right now. Try again in a moment.',
   too_large: 'That is too long for one message.',
   buffer_full: 'Too much data is waiting to be sent. Try again in a moment.',

@@ -13,10 +13,8 @@ const EXPECTED = { issuer: 'urn:example:accounts', audience: 'couplet', algorith
  */
 export function buildServer(secret, env = process.env) {
   /** Resolves to the device id of a request. Rejects if there is no valid token. */
-  async function deviceOf(headers, url) {
-    // Browsers cannot set headers on a WebSocket, so they send the token in the query.
-    const query = new URL(url ?? '/', 'http://localhost').searchParams.get('token');
-    const token = headers.authorization?.replace(/^Bearer /, '') ?? query ?? '';
+  async function deviceOf(headers) {
+    const token = headers.authorization?.replace(/^Bearer /, '') ?? '';
     const { payload } = await jwtVerify(token, secret, EXPECTED);
     return payload.sub;
   }
@@ -29,7 +27,7 @@ export function buildServer(secret, env = process.env) {
       // A rejection counts as a refusal.
       request: async ({ headers }) => Boolean(await deviceOf(headers)),
       connect: async (request) => {
-        const device = await deviceOf(request.headers, request.url);
+        const device = await deviceOf(request.headers);
         devices.set(request, device);
         return Boolean(device);
       },

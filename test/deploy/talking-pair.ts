@@ -67,7 +67,7 @@ export class TalkingPair {
     client.on('joined', () => this.#turn(n, false, () => this.#away.delete(n)));
     client.on('ready', () => this.#turn(n, true));
     client.on('end', (error) => this.faults.push(`ended: ${error.code}`));
-    client.on('forwarded', (message) => {
+    client.on('message', (message) => {
       const number = Number('sdp' in message ? message.sdp.split('=')[1] : Number.NaN);
       if (!(number > last)) this.faults.push(`${number} came after ${last}`);
       last = number;

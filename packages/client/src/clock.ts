@@ -1,5 +1,5 @@
 // Provides a monotonic clock, timers, and an abortable sleep.
-import { CoupletError } from './errors.js';
+import { onAbort } from './abort.js';
 
 /** A source of time and timers. Tests pass a fake one. */
 export interface Clock {
@@ -23,15 +23,13 @@ export const systemClock: Clock = {
 /** Resolves after the delay. Rejects with `aborted`, and clears the timer, as soon as the signal is aborted. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(CoupletError.aborted(signal));
-    const onAbort = () => {
-      cancel();
-      reject(CoupletError.aborted(signal));
-    };
     const cancel = clock.after(delayMs, () => {
-      signal?.removeEventListener('abort', onAbort);
+      stop();
       resolve();
     });
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const stop = onAbort(signal, (error) => {
+      cancel();
+      reject(error);
+    });
   });
 }

@@ -4,15 +4,19 @@ import {
   MAX_PURGE_SECRETS,
   type PurgeResponse,
   type RTCIceServer,
+  SUBPROTOCOL,
+  TOKEN_SUBPROTOCOL,
 } from '@couplet/protocol';
+import { onAbort, throwIfAborted } from './abort.js';
 import { systemClock } from './clock.js';
-import { CoupletError } from './errors.js';
+import { CoupletError, errorOf } from './errors.js';
 import { normalizeJoinCode } from './pairing/join-code.js';
 import { type Fetch, PairingClient, randomId } from './pairing/pairing-client.js';
 import type { PeerConnectionConstructor } from './session/peer-link.js';
 import { PeerSession, type PeerSessionOptions } from './session/peer-session.js';
 import type { SavedSession } from './session/session-events.js';
 import type { SocketConstructor } from './signaling/signaling-client.js';
+import { currentToken, type Token } from './token.js';
 
 /** The server to use, and replacements for APIs that the platform lacks. */
 export interface CoupletOptions {
@@ -22,6 +26,11 @@ export interface CoupletOptions {
   deviceId?: string;
   /** Number of digits in a join code. Set it to the server's `JOIN_CODE_DIGITS`. Defaults to 6. */
   joinCodeDigits?: number;
+  /**
+   * An access token for a server that requires one: a bearer token (RFC 6750), such as a JWT. A function is called for each
+   * request and each connection, and has 10 seconds. If it rejects, the call fails with `token_failed`.
+   */
+  token?: Token;
   /** Defaults to the platform's `fetch`. */
   fetch?: Fetch;
   /** Defaults to the platform's `WebSocket`. Node has one since version 22; before that, pass the one of `ws`. */
@@ -79,7 +88,10 @@ export class Couplet {
   readonly deviceId: string;
   readonly #options: CoupletOptions;
   readonly #url: string;
+  /** Sends a request with the token. */
+  readonly #fetch: Fetch;
   readonly #pairing: PairingClient;
+  readonly #digits: number;
   /** Secrets of the pairings that this object made or resumed. */
   readonly #secrets = new Set<string>();
 
@@ -88,9 +100,16 @@ export class Couplet {
     this.#options = options;
     this.#url = String(options.url).trim().replace(/\/+$/, '');
     this.deviceId = options.deviceId ?? randomId();
+    this.#digits = options.joinCodeDigits ?? JOIN_CODE_DIGITS;
     // Browsers reject `fetch` when it is called as a method of another object.
-    const fetch = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
-    this.#pairing = new PairingClient({ url: this.#url, fetch });
+    const { token, fetch = (url, init) => globalThis.fetch(url, init) } = options;
+    this.#fetch = token
+      ? async (url, init) => {
+          const Authorization = `Bearer ${await currentToken(token, init.signal)}`;
+          return fetch(url, { ...init, headers: { ...init.headers, Authorization } });
+        }
+      : fetch;
+    this.#pairing = new PairingClient({ url: this.#url, fetch: this.#fetch });
   }
 
   /** Creates a join code and waits in the background for a peer to accept it. */
@@ -99,7 +118,7 @@ export class Couplet {
     signal,
     onSession,
   }: SessionOptions & { expiresInSeconds?: number } = {}): Promise<Invite> {
-    if (signal?.aborted) throw CoupletError.aborted(signal);
+    throwIfAborted(signal);
     const platform = this.#platform();
     const { code, expiresMs, secret } = await this.#create(expiresInSeconds, signal);
     const expiresInMs = () => Math.max(0, expiresMs - systemClock.monotonic());
@@ -110,8 +129,7 @@ export class Couplet {
       isLive = false;
       waiting.abort(signal?.reason);
     };
-    signal?.addEventListener('abort', cancel, { once: true });
-    if (signal?.aborted) cancel();
+    const stop = onAbort(signal, cancel);
     const accepted = this.#pairing
       .check(code, this.deviceId, expiresMs, waiting.signal, secret)
       .finally(() => {
@@ -121,7 +139,7 @@ export class Couplet {
         const pairing = { roomId, deviceId: this.deviceId, secret };
         return this.#open(platform, pairing, { signal: waiting.signal, onSession });
       })
-      .finally(() => signal?.removeEventListener('abort', cancel));
+      .finally(stop);
     // Otherwise an application that never reads `accepted` would get an unhandled rejection.
     accepted.catch(() => {});
     const expiresAt = new Date(Date.now() + expiresInMs());
@@ -191,10 +209,6 @@ export class Couplet {
     if (oldest && this.#secrets.size > MAX_PURGE_SECRETS) this.#secrets.delete(oldest);
   }
 
-  get #digits(): number {
-    return this.#options.joinCodeDigits ?? JOIN_CODE_DIGITS;
-  }
-
   async #create(expiresInSeconds: number, signal: AbortSignal | undefined) {
     for (let tried = 1; ; tried++) {
       const code = someCode(this.#digits);
@@ -213,12 +227,15 @@ export class Couplet {
   }
 
   #checkUrl(): void {
-    // `fetch` rejects URLs with credentials. A query or fragment is not allowed because a path is appended.
-    if (!/^https?:\/\/[^/@?#]+(\/[^?#]*)?$/i.test(this.#url) || !isUrl(this.#url)) {
-      throw new CoupletError('invalid_url', {
-        message: `Expected an address like https://host, got ${JSON.stringify(this.#url)}.`,
-      });
+    try {
+      // `fetch` rejects URLs with credentials. A query or fragment is not allowed because a path is appended.
+      if (/^https?:\/\/[^/@?#]+(\/[^?#]*)?$/i.test(this.#url) && new URL(this.#url)) return;
+    } catch {
+      // Not a URL. Some browsers lack `URL.canParse`.
     }
+    throw new CoupletError('invalid_url', {
+      message: `Expected an address like https://host, got "${this.#url}".`,
+    });
   }
 
   /** Checks the platform before the first request. Otherwise a device that cannot connect could use up a code. */
@@ -231,12 +248,11 @@ export class Couplet {
       rtcConfiguration,
     } = this.#options;
     try {
-      if (!fetch) throw new TypeError('fetch is missing');
-      if (!WebSocket) throw new TypeError('WebSocket is missing');
+      if (!fetch || !WebSocket) throw new TypeError('fetch or WebSocket is missing');
       // Some privacy extensions replace the constructor with one that throws.
       new RTCPeerConnection(rtcConfiguration).close();
     } catch (cause) {
-      throw new CoupletError('unsupported', { message: String(cause), cause });
+      throw errorOf('unsupported', cause);
     }
     return { WebSocket, RTCPeerConnection, rtcConfiguration };
   }
@@ -246,8 +262,18 @@ export class Couplet {
     pairing: Pick<PeerSessionOptions, 'roomId' | 'deviceId' | 'secret'>,
     { signal, onSession }: { [Name in keyof SessionOptions]: SessionOptions[Name] | undefined },
   ): Promise<PeerSession> {
-    if (signal?.aborted) throw CoupletError.aborted(signal);
+    throwIfAborted(signal);
+    const { token } = this.#options;
     const session = new PeerSession({
+      protocols: token
+        ? async (isDoubtful) => {
+            // A browser does not report why an opening handshake was refused, so a request tests the token.
+            const test = () => this.#fetch(`${this.#url}/api/rooms`, {}).catch(() => undefined);
+            if (isDoubtful && (await test())?.status === 401)
+              throw new CoupletError('unauthorized');
+            return [SUBPROTOCOL, TOKEN_SUBPROTOCOL + encodeURIComponent(await currentToken(token))];
+          }
+        : undefined,
       // `URL` adds the path "/", which not every platform adds before a query.
       url: new URL(this.#url.replace(/^http/i, 'ws')).href,
       ...{ ...pairing, ...platform },
@@ -259,16 +285,6 @@ export class Couplet {
       throw error;
     }
     return session.connected(signal);
-  }
-}
-
-/** Does what `URL.canParse` does, which some browsers lack. */
-function isUrl(text: string): boolean {
-  try {
-    return Boolean(new URL(text));
-  } catch {
-    // The constructor throws if the text is not a URL.
-    return false;
   }
 }
 

@@ -45,7 +45,7 @@ export class Emitter<Events extends EventMap<Events>> {
   }
 
   /** Whether the event has a listener now. */
-  protected hasListener(name: keyof Events): boolean {
+  protected has(name: keyof Events): boolean {
     return Boolean(this.#listeners.get(name)?.size);
   }
 
@@ -56,7 +56,7 @@ export class Emitter<Events extends EventMap<Events>> {
    * @param overflow called once when the limit is exceeded. Later events are lost until there is a listener. If it returns
    * false, it is called again after the last kept event.
    */
-  protected emitOrKeep<Name extends keyof Events>(
+  protected keep<Name extends keyof Events>(
     name: Name,
     arg: Events[Name][0] & (string | ArrayBuffer),
     overflow: () => boolean,
@@ -75,7 +75,7 @@ export class Emitter<Events extends EventMap<Events>> {
   }
 
   /** Removes all listeners. */
-  protected removeListeners(): void {
+  protected clear(): void {
     this.#listeners.clear();
     this.#kept.clear();
   }

@@ -1,11 +1,10 @@
 // Defines the one error class of the client, with a closed union of codes.
 import {
   CLIENT_CLOSES,
-  REST_ERRORS,
+  REST_ERROR_CODES,
   type RestErrorCode,
   type SignalingErrorCode,
 } from '@couplet/protocol';
-import { isRecord } from './json.js';
 
 /** Codes of failures that the client detects itself. */
 export type LocalErrorCode =
@@ -19,6 +18,8 @@ export type LocalErrorCode =
   | 'unexpected_answer'
   /** The platform cannot connect to this `url`, for example because of mixed content. `cause` is its error, if any. */
   | 'invalid_url'
+  /** The option `token` returned no bearer token, or its function failed. `cause` is the reason. */
+  | 'token_failed'
   /** The channel to the peer is not open. Wait for the state `connected`. */
   | 'not_connected'
   /** The data exceeds what the peer accepts in one message. See `maxMessageBytes`. */
@@ -82,8 +83,8 @@ export type CoupletErrorCode = RestErrorCode | FinalClose | FinalRefusal | Local
 /** The response to a request. */
 export interface Answer {
   readonly status: number;
-  /** The parsed JSON; undefined if the body is not JSON. */
-  readonly body?: unknown;
+  /** The parsed JSON; undefined if the body is not a JSON object. */
+  readonly body?: Record<string, unknown> | undefined;
   /** The address that answered, if the request was redirected. */
   readonly redirectedTo?: string | undefined;
   readonly retryAfterSeconds?: number | undefined;
@@ -107,46 +108,54 @@ export class CoupletError extends Error {
       retryAfterSeconds?: number | undefined;
     } = {},
   ) {
-    super(details.message ?? code, 'cause' in details ? { cause: details.cause } : {});
+    super(details.message ?? code, details);
     this.code = code;
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
+}
 
-  /** @internal The error for an aborted signal of the caller. */
-  static aborted(signal: AbortSignal | undefined): CoupletError {
-    return new CoupletError('aborted', { cause: signal?.reason });
-  }
+/** The error for an aborted signal of the caller. */
+export function abortedError(signal: AbortSignal | null | undefined): CoupletError {
+  return new CoupletError('aborted', { cause: signal?.reason });
+}
 
-  /** @internal The error for an answer without a result: the server's code if it is known, else `unexpected_answer`. */
-  static ofAnswer({ status, body, redirectedTo, retryAfterSeconds }: Answer): CoupletError {
-    const { error, details } = isRecord(body) ? body : {};
-    // 301, 302 and 303 turn POST into GET. A Couplet server answers that with one of these two codes.
-    const lost = redirectedTo && (error === 'missing_field' || error === 'not_found');
-    if (status < 300 || lost || typeof error !== 'string' || !Object.hasOwn(REST_ERRORS, error)) {
-      return new CoupletError('unexpected_answer', {
-        message: redirectedTo
-          ? `The address is redirected to ${redirectedTo}, which answered ${status}.`
-          : `Something other than a Couplet server answered ${status}.`,
-      });
-    }
-    return new CoupletError(error as RestErrorCode, {
-      message: typeof details === 'string' ? details : `The server answered ${status}.`,
-      retryAfterSeconds,
+/** The error for an exception of the platform or of the application. */
+export function errorOf(code: LocalErrorCode, cause: unknown): CoupletError {
+  return new CoupletError(code, { message: String(cause), cause });
+}
+
+/** The error for an answer without a result: the server's code if it is known, else `unexpected_answer`. */
+export function answerError({
+  status,
+  body,
+  redirectedTo,
+  retryAfterSeconds,
+}: Answer): CoupletError {
+  const { error, details } = body ?? {};
+  // 301, 302 and 303 turn POST into GET. A Couplet server answers that with one of these two codes.
+  const lost = redirectedTo && (error === 'missing_field' || error === 'not_found');
+  const code = REST_ERROR_CODES.find((name) => name === error);
+  if (status < 300 || lost || !code) {
+    return new CoupletError('unexpected_answer', {
+      message: `${redirectedTo ? `The address is redirected to ${redirectedTo}, which` : 'Something other than a Couplet server'} answered ${status}.`,
     });
   }
+  return new CoupletError(code, {
+    message: typeof details === 'string' ? details : `The server answered ${status}.`,
+    retryAfterSeconds,
+  });
+}
 
-  /** @internal The error for a close code; undefined if the client should reconnect. */
-  static ofClose(closeCode: number): CoupletError | undefined {
-    const reason = FINAL_CLOSES.find((name) => CLIENT_CLOSES[name].code === closeCode);
-    return (
-      reason &&
-      new CoupletError(reason, { message: `The server closed the connection: ${reason}.` })
-    );
-  }
+/** The error for a close code; undefined if the client should reconnect. */
+export function closeError(closeCode: number): CoupletError | undefined {
+  const reason = FINAL_CLOSES.find((name) => CLIENT_CLOSES[name].code === closeCode);
+  return (
+    reason && new CoupletError(reason, { message: `The server closed the connection: ${reason}.` })
+  );
+}
 
-  /** @internal The error for a refused join; undefined if the client should join again. */
-  static ofRefusal(code: string, message?: string): CoupletError | undefined {
-    const refusal = FINAL_REFUSALS.find((name) => name === code);
-    return refusal && new CoupletError(refusal, { message });
-  }
+/** The error for a refused join; undefined if the client should join again. */
+export function refusalError(code: string, message?: string): CoupletError | undefined {
+  const refusal = FINAL_REFUSALS.find((name) => name === code);
+  return refusal && new CoupletError(refusal, { message });
 }

@@ -29,3 +29,4 @@ export type {
   SignalingState,
 } from './session/session-events.js';
 export type { Socket, SocketConstructor } from './signaling/signaling-client.js';
+export type { Token } from './token.js';

@@ -1,13 +1,13 @@
 // Parses untrusted JSON.
 
-/** Returns the parsed value; undefined if the text is not JSON. */
-export function parsed(text: string): unknown {
+/** Returns the parsed object or array; undefined if the text is neither. */
+export function parsed(text: string): Record<string, unknown> | undefined {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined;
   }
 }
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null;

@@ -7,10 +7,10 @@ class Bell extends Emitter<{ ring: [number]; text: [string | ArrayBuffer] }> {
     this.emit('ring', times);
   }
   say(text: string | ArrayBuffer, overflow = () => true): void {
-    this.emitOrKeep('text', text, overflow);
+    this.keep('text', text, overflow);
   }
   forget(): void {
-    this.removeListeners();
+    this.clear();
   }
 }
 

@@ -1,10 +1,10 @@
 // Tests the error class and its codes.
 import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
 import { expect, test } from 'vitest';
-import { CoupletError } from '../src/errors.js';
+import { abortedError, answerError, closeError, refusalError } from '../src/errors.js';
 
 test.each(Object.entries(REST_ERRORS))('an answer with %s has that code', (code, { status }) => {
-  const error = CoupletError.ofAnswer({
+  const error = answerError({
     status,
     body: { error: code, details: 'why' },
     retryAfterSeconds: 7,
@@ -16,10 +16,10 @@ test.each([
   [502, undefined],
   [418, { error: 'teapot' }],
   [400, { error: 'toString' }],
-  [400, ['conflict']],
+  [400, { 0: 'conflict' }],
   [200, { error: 'conflict' }],
 ])('%i %j is no answer of the protocol', (status, body) => {
-  expect(CoupletError.ofAnswer({ status, body })).toMatchObject({
+  expect(answerError({ status, body })).toMatchObject({
     code: 'unexpected_answer',
     message: `Something other than a Couplet server answered ${status}.`,
   });
@@ -28,7 +28,7 @@ test.each([
 test('if a redirect turned POST into GET, the error contains its target', () => {
   const redirectedTo = 'https://couplet.example/api/rooms';
   const of = (status: number, error?: string) =>
-    CoupletError.ofAnswer({ status, body: { error }, redirectedTo });
+    answerError({ status, body: { error }, redirectedTo });
   for (const error of [of(400, 'missing_field'), of(404, 'not_found'), of(200), of(403)]) {
     expect(error.code).toBe('unexpected_answer');
     expect(error.message).toContain(`redirected to ${redirectedTo}`);
@@ -39,25 +39,25 @@ test('if a redirect turned POST into GET, the error contains its target', () => 
 
 test('replaced and policy_violation are final; after any other close the client reconnects', () => {
   const final = Object.entries(CLOSE_CODES)
-    .filter(([, { code }]) => CoupletError.ofClose(code) !== undefined)
+    .filter(([, { code }]) => closeError(code) !== undefined)
     .map(([name]) => name);
   expect(final.sort()).toEqual(['policy_violation', 'replaced']);
-  expect(CoupletError.ofClose(4001)).toMatchObject({ code: 'replaced' });
-  for (const code of [1000, 1001, 1006]) expect(CoupletError.ofClose(code)).toBeUndefined();
+  expect(closeError(4001)).toMatchObject({ code: 'replaced' });
+  for (const code of [1000, 1001, 1006]) expect(closeError(code)).toBeUndefined();
 });
 
 test('a permanent refusal of a join is final, a temporary one is not', () => {
-  expect(CoupletError.ofRefusal('room_full', 'full')).toMatchObject({
+  expect(refusalError('room_full', 'full')).toMatchObject({
     code: 'room_full',
     message: 'full',
   });
-  expect(CoupletError.ofRefusal('forbidden')).toMatchObject({ message: 'forbidden' });
-  expect(CoupletError.ofRefusal('unavailable')).toBeUndefined();
+  expect(refusalError('forbidden')).toMatchObject({ message: 'forbidden' });
+  expect(refusalError('unavailable')).toBeUndefined();
 });
 
 test('the signaling codes that a repeated join would get again are final', () => {
   const codes = [...Object.keys(SIGNALING_ERRORS), 'of_a_later_version'];
-  const passing = codes.filter((code) => CoupletError.ofRefusal(code) === undefined);
+  const passing = codes.filter((code) => refusalError(code) === undefined);
   expect(passing).toEqual([
     // Codes for other messages than a join.
     ...['invalid_sdp', 'invalid_mac', 'invalid_candidate', 'invalid_public_key'],
@@ -69,5 +69,5 @@ test('the signaling codes that a repeated join would get again are final', () =>
 
 test('an aborted error has the reason of the signal as cause', () => {
   const reason = new Error('enough');
-  expect(CoupletError.aborted(AbortSignal.abort(reason)).cause).toBe(reason);
+  expect(abortedError(AbortSignal.abort(reason)).cause).toBe(reason);
 });

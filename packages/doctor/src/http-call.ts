@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type IncomingHttpHeaders, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { REST_ERRORS, REST_MEANINGS, type RestErrorCode } from '@couplet/protocol';
+import { REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
 import { type Finding, failed } from './check.js';
 import type { Site } from './site.js';
 
@@ -107,5 +107,5 @@ export function refusal(request: string, answer: Answer): Finding<never> {
       detail,
       'This is not an answer of Couplet. A proxy must forward every path, method and body unchanged.',
     );
-  return failed(detail, REST_MEANINGS[code]);
+  return failed(detail, REST_ERRORS[code].meaning);
 }

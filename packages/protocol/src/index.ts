@@ -16,12 +16,12 @@ export type {
 } from './client-messages.js';
 export { CLOSE_CODES, type CloseReason } from './close-codes.js';
 export {
-  REST_ERRORS,
+  REST_ERROR_CODES,
   type RestErrorCode,
   SIGNALING_ERRORS,
   type SignalingErrorCode,
 } from './error-codes.js';
-export { CLOSE_MEANINGS, REST_MEANINGS } from './error-meanings.js';
+export { CLOSE_MEANINGS, REST_ERRORS } from './error-meanings.js';
 export type { RTCIceCandidateInit, RTCIceServer } from './ice.js';
 export * from './limits.js';
 export type {
@@ -57,3 +57,4 @@ export type {
   ServerMessage,
   ServerMessageType,
 } from './server-messages.js';
+export { SUBPROTOCOL, TOKEN_SUBPROTOCOL } from './subprotocols.js';

@@ -1,5 +1,5 @@
 // Defines one request and one response schema per REST endpoint. Fields are in the order in which the server checks them.
-import { REST_ERRORS, type RestErrorCode } from './error-codes.js';
+import { REST_ERROR_CODES, type RestErrorCode } from './error-codes.js';
 import { RTCIceServer } from './ice.js';
 import { DeviceId, DeviceSecret, joinCode, OptionalSecret, RoomId } from './ids.js';
 import {
@@ -170,7 +170,7 @@ export const ErrorResponse = Type.Object(
   {
     error: Type.Unsafe<RestErrorCode>({
       type: 'string',
-      enum: Object.keys(REST_ERRORS),
+      enum: [...REST_ERROR_CODES],
       description: 'Stable error code.',
     }),
     details: Type.Optional(Type.String({ description: 'Explanation for humans; may change.' })),

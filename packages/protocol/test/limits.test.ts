@@ -45,8 +45,7 @@ test.each([
 });
 
 test('every error code has a meaning that is a sentence', () => {
-  for (const meaning of Object.values(protocol.REST_MEANINGS)) expect(meaning).toMatch(/\.$/);
-  for (const { meaning } of Object.values(protocol.SIGNALING_ERRORS)) {
-    expect(meaning).toMatch(/\.$/);
+  for (const errors of [protocol.REST_ERRORS, protocol.SIGNALING_ERRORS]) {
+    for (const { meaning } of Object.values(errors)) expect(meaning).toMatch(/\.$/);
   }
 });

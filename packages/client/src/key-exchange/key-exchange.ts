@@ -8,7 +8,8 @@
 //
 // When the peer becomes reachable again, each end repeats its last messages. An end ignores messages it already received.
 
-import { CoupletError } from '../errors.js';
+import { throwIfAborted } from '../abort.js';
+import { abortedError, CoupletError } from '../errors.js';
 import { randomId } from '../pairing/pairing-client.js';
 import { fingerprintsOf } from '../session/peer-identity.js';
 import type { PeerSession } from '../session/peer-session.js';
@@ -53,7 +54,7 @@ export async function exchangeKeys(
   session: KeySession,
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<ExchangedKeys> {
-  if (signal?.aborted) throw CoupletError.aborted(signal);
+  throwIfAborted(signal);
   const { peer } = session;
   if (session.state !== 'connected' || !peer) throw new CoupletError('not_connected');
   const mine = fingerprintsOf(peer.localDescription?.sdp ?? '');
@@ -65,7 +66,7 @@ export async function exchangeKeys(
   return new Promise((resolve, reject) => {
     const exchange = new Exchange(session, { peer, mine, pin, resolve, reject });
     current.set(session, exchange);
-    signal?.addEventListener('abort', () => exchange.end(CoupletError.aborted(signal)), {
+    signal?.addEventListener('abort', () => exchange.end(abortedError(signal)), {
       signal: exchange.over,
     });
   });

@@ -1,8 +1,8 @@
 // Normalizes a join code that a person typed or pasted.
 import { JOIN_CODE_DIGITS } from '@couplet/protocol';
 
-/** Invisible characters, spaces, punctuation, combining marks, and characters that look like a hyphen. */
-const IGNORED = /[\p{Default_Ignorable_Code_Point}\p{C}\p{Z}\p{P}\p{M}−➖─⠀˗ー]/gu;
+/** Invisible characters (`DI`: default ignorable code points), spaces, punctuation, combining marks, and characters that look like a hyphen. */
+const IGNORED = /[\p{DI}\p{C}\p{Z}\p{P}\p{M}−➖─⠀˗ー]/gu;
 const DIGIT = /^\p{Nd}$/u;
 
 /**

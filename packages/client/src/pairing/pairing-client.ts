@@ -1,8 +1,9 @@
 // Implements the REST requests of docs/protocol.md §3: create, accept, check, cancel, ICE servers and purge, with retries.
 import { MAX_PURGE_SECRETS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
+import { onAbort, throwIfAborted } from '../abort.js';
 import { type Clock, sleep, systemClock } from '../clock.js';
-import { type Answer, CoupletError, type CoupletErrorCode } from '../errors.js';
-import { isRecord, parsed } from '../json.js';
+import { type Answer, answerError, CoupletError, type CoupletErrorCode } from '../errors.js';
+import { parsed } from '../json.js';
 import { LONGEST_DELAY_MS, reconnectDelayMs } from '../reconnect-policy.js';
 
 /** The part of the `fetch` API that the client uses. */
@@ -111,7 +112,7 @@ export class PairingClient {
       if (roomId !== true) return roomId;
       const nowMs = clock.monotonic();
       // After the code has expired, a Couplet server answers 404. This 204 came from something else.
-      if (nowMs >= expiresMs + GRACE_MS) throw CoupletError.ofAnswer({ status: 204 });
+      if (nowMs >= expiresMs + GRACE_MS) throw answerError({ status: 204 });
       if (nowMs - askedMs < PAUSE_BETWEEN_CHECKS_MS) {
         await sleep(clock, PAUSE_BETWEEN_CHECKS_MS, signal);
       }
@@ -124,7 +125,7 @@ export class PairingClient {
    */
   cancel(joinCode: string, deviceId: string, secret?: Secret): void {
     const body = { joinid: joinCode, client1: deviceId, secret };
-    const read = (answer: Answer) => isRecord(answer.body) || undefined;
+    const read = ({ body }: Answer) => body;
     this.#post('/api/rooms/cancel', body, read, undefined, undefined, true).catch(() => {});
   }
 
@@ -137,7 +138,7 @@ export class PairingClient {
   ): Promise<RTCIceServer[]> {
     const body = { roomid: roomId, client: deviceId, secret };
     const read = ({ body }: Answer) =>
-      isRecord(body) && Array.isArray(body.iceServers) ? body.iceServers : undefined;
+      Array.isArray(body?.iceServers) ? body.iceServers : undefined;
     return this.#post('/api/ice-servers', body, read, signal);
   }
 
@@ -147,7 +148,7 @@ export class PairingClient {
     signal?: AbortSignal,
     secrets: readonly string[] = [],
   ): Promise<PurgeResponse> {
-    const read = ({ body }: Answer) => (isRecord(body) ? (body as PurgeResponse) : undefined);
+    const read = ({ body }: Answer) => body as PurgeResponse | undefined;
     const body = {
       deviceIds,
       ...(secrets.length && { secrets: secrets.slice(-MAX_PURGE_SECRETS) }),
@@ -188,14 +189,17 @@ export class PairingClient {
       let failure: CoupletError;
       let attempts = MAX_ATTEMPTS;
       try {
-        const init: RequestInit = { method: 'POST', headers, body: JSON.stringify(body) };
-        // Some browsers do not support keepalive with a preflight; the retries do without it.
-        if (keepalive && attempt === 0) init.keepalive = true;
+        const init = {
+          method: 'POST',
+          headers,
+          body: JSON.stringify(body),
+          // Some browsers do not support keepalive with a preflight; the retries do without it.
+          keepalive: keepalive && attempt === 0,
+        };
         const answer = await this.#attempt(path, init, withinMs, signal);
-        const isSuccess = answer.status >= 200 && answer.status < 300;
-        const result = isSuccess ? read(answer) : undefined;
+        const result = answer.status < 300 ? read(answer) : undefined;
         if (result !== undefined) return result;
-        failure = CoupletError.ofAnswer(answer);
+        failure = answerError(answer);
         attempts = attemptsFor(answer.status, failure.code, waiting);
       } catch (error) {
         if (error instanceof CoupletError) throw error;
@@ -245,10 +249,10 @@ export class PairingClient {
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
     const { url, fetch, clock } = this.#options;
-    if (signal?.aborted) throw CoupletError.aborted(signal);
+    throwIfAborted(signal);
     const attempt = new AbortController();
     const abort = () => attempt.abort();
-    signal?.addEventListener('abort', abort, { once: true });
+    const stop = onAbort(signal, abort);
     const cancel = clock.after(withinMs, abort);
     try {
       const response = await fetch(url + path, { ...init, signal: attempt.signal });
@@ -263,10 +267,11 @@ export class PairingClient {
         retryAfterSeconds: retryAfterSecondsOf(response.headers.get('Retry-After'), Date.now()),
       };
     } catch (error) {
-      throw signal?.aborted ? CoupletError.aborted(signal) : error;
+      throwIfAborted(signal);
+      throw error;
     } finally {
       cancel();
-      signal?.removeEventListener('abort', abort);
+      stop();
     }
   }
 }
@@ -288,7 +293,7 @@ export function randomId(): string {
 const roomIdOf = (answer: Answer) => textOf(answer, 'roomid');
 
 function textOf({ body }: Answer, field: string): string | undefined {
-  const value = isRecord(body) ? body[field] : undefined;
+  const value = body?.[field];
   return typeof value === 'string' ? value : undefined;
 }
 
@@ -296,6 +301,6 @@ function textOf({ body }: Answer, field: string): string | undefined {
 export function retryAfterSecondsOf(header: string | null, nowMs: number): number | undefined {
   if (!header) return undefined;
   if (/^\d+$/.test(header)) return Number(header);
-  const seconds = Math.ceil((Date.parse(header) - nowMs) / 1000);
-  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
+  const seconds = Math.max(0, Math.ceil((Date.parse(header) - nowMs) / 1000));
+  return seconds >= 0 ? seconds : undefined;
 }

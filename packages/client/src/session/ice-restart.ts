@@ -7,28 +7,15 @@ import { type Clock, systemClock } from '../clock.js';
  */
 export const RESTART_AFTER_MS = 1_000;
 
-export class PathGuard {
-  readonly #restart: () => void;
-  readonly #clock: Clock;
-  #cancel: () => void = () => {};
-
-  constructor(restart: () => void, clock: Clock = systemClock) {
-    this.#restart = restart;
-    this.#clock = clock;
-  }
-
-  /** Handles a new state of the peer connection. */
-  follow(state: RTCPeerConnectionState): void {
-    this.stop();
-    if (state === 'failed') this.#restart();
-    else if (state === 'disconnected') {
-      this.#cancel = this.#clock.after(RESTART_AFTER_MS, this.#restart);
-    }
-  }
-
-  /** Cancels a pending restart. */
-  stop(): void {
-    this.#cancel();
-    this.#cancel = () => {};
-  }
+/** Returns a function to be called with each new state of the peer connection. Without a state, it cancels a restart. */
+export function pathGuard(
+  restart: () => void,
+  clock: Clock = systemClock,
+): (state?: RTCPeerConnectionState) => void {
+  let cancel = () => {};
+  return (state) => {
+    cancel();
+    if (state === 'failed') restart();
+    else if (state === 'disconnected') cancel = clock.after(RESTART_AFTER_MS, restart);
+  };
 }

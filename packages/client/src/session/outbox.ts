@@ -1,4 +1,5 @@
 // Sends messages over a data channel within the limits of its buffer and message size (W3C WebRTC §6.2).
+import { onAbort } from '../abort.js';
 import { CoupletError } from '../errors.js';
 
 /** `drained` resolves once at most this much data is buffered. */
@@ -39,15 +40,15 @@ export class Outbox {
   drained(signal?: AbortSignal): Promise<void> {
     const channel = this.#channel;
     return new Promise((resolve, reject) => {
+      let stop = () => {};
       const settle = (error?: CoupletError) => {
         channel.removeEventListener('bufferedamountlow', check);
         channel.removeEventListener('close', check);
-        signal?.removeEventListener('abort', onAbort);
+        stop();
         this.#waiting.delete(settle);
         if (error) reject(error);
         else resolve();
       };
-      const onAbort = () => settle(CoupletError.aborted(signal));
       const check = () => {
         if (channel.readyState !== 'open') settle(new CoupletError('not_connected'));
         else if (channel.bufferedAmount <= DRAINED_BYTES) settle();
@@ -55,9 +56,8 @@ export class Outbox {
       this.#waiting.add(settle);
       channel.addEventListener('bufferedamountlow', check);
       channel.addEventListener('close', check);
-      signal?.addEventListener('abort', onAbort);
-      if (signal?.aborted) onAbort();
-      else check();
+      stop = onAbort(signal, settle);
+      if (!signal?.aborted) check();
     });
   }
 

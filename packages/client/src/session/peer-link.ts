@@ -49,23 +49,6 @@ export class PeerLink {
     this.outbox = new Outbox(this.pc, this.channel);
   }
 
-  /** Whether the connection and the channel are open. */
-  get open(): boolean {
-    return this.pc.connectionState === 'connected' && this.channel.readyState === 'open';
-  }
-
-  /** Whether a working connection was lost: ICE lost the path, or the peer closed the channel. */
-  get lost(): boolean {
-    const { connectionState } = this.pc;
-    const { readyState } = this.channel;
-    return (
-      connectionState === 'disconnected' ||
-      connectionState === 'failed' ||
-      readyState === 'closing' ||
-      readyState === 'closed'
-    );
-  }
-
   /** Handles a message of the peer. The caller waits for each call before the next. */
   async take(message: WebRtcOffer | WebRtcAnswer | IceCandidate): Promise<Refused> {
     if (message.type !== 'ice_candidate') {

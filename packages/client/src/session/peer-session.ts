@@ -1,6 +1,7 @@
 // Keeps a data channel to the peer open across network changes, server restarts and reloads of the peer.
 // The table of states is in session-events.ts.
 import type { RoomReady } from '@couplet/protocol';
+import { onAbort } from '../abort.js';
 import { Emitter } from '../emitter.js';
 import { CoupletError } from '../errors.js';
 import {
@@ -8,7 +9,7 @@ import {
   SignalingClient,
   type SignalingClientOptions,
 } from '../signaling/signaling-client.js';
-import { PathGuard } from './ice-restart.js';
+import { pathGuard } from './ice-restart.js';
 import type { Pin } from './negotiation.js';
 import { onNetworkChange } from './network-changes.js';
 import type { Data } from './outbox.js';
@@ -32,7 +33,7 @@ export interface PeerSessionOptions extends SignalingClientOptions {
 export class PeerSession extends Emitter<SessionEvents> {
   readonly #options: PeerSessionOptions;
   readonly #signaling: SignalingClient;
-  readonly #guard: PathGuard;
+  readonly #guard: ReturnType<typeof pathGuard>;
   readonly #stopWatching: () => void;
   #state: SessionState = 'connecting';
   #signalingState: SignalingState = 'joining';
@@ -49,9 +50,9 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.emit('error', new CoupletError('negotiation_failed', { cause }));
 
   readonly #overflow = () => {
-    const message = 'Too many messages arrived before the application listened.';
+    const message = 'Too many messages before the first listener.';
     this.emit('error', new CoupletError('messages_lost', { message }));
-    return this.hasListener('error');
+    return this.has('error');
   };
 
   /** @internal Applications get sessions from `Couplet`. */
@@ -61,7 +62,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     const signaling = new SignalingClient(options);
     this.#signaling = signaling;
     signaling.on('ready', (ready) => this.#ready(ready));
-    signaling.on('forwarded', (message) => {
+    signaling.on('message', (message) => {
       this.#taking = this.#taking.then(() => this.#take(message)).catch(this.#fail);
     });
     signaling.on('peer-left', () => {
@@ -81,7 +82,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     for (const state of ['joining', 'joined', 'down'] as const) {
       signaling.on(state, () => this.#setSignaling(state));
     }
-    this.#guard = new PathGuard(() => this.restartIce(), options.clock);
+    this.#guard = pathGuard(() => this.restartIce(), options.clock);
     this.#stopWatching = onNetworkChange(() => {
       this.#restartDue = true;
       signaling.reconnect();
@@ -180,7 +181,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.#signaling.close();
     this.#drop(new CoupletError('closed'));
     this.#setState('closed');
-    this.removeListeners();
+    this.clear();
   }
 
   /**
@@ -202,21 +203,15 @@ export class PeerSession extends Emitter<SessionEvents> {
         // the platform refused the configuration, which is final.
         if (error.code !== 'negotiation_failed' || !this.peer) giveUp(error);
       };
-      const onAbort = () => giveUp(CoupletError.aborted(signal));
       const onState = (state: SessionState) => {
         if (state === 'connected') {
           stop();
           resolve(this);
         } else if (state === 'closed') giveUp(new CoupletError('closed'));
       };
-      const stops = [
-        this.on('state', onState),
-        this.on('error', onError),
-        () => signal?.removeEventListener('abort', onAbort),
-      ];
-      signal?.addEventListener('abort', onAbort, { once: true });
-      if (signal?.aborted) onAbort();
-      else onState(this.state);
+      const stops = [this.on('state', onState), this.on('error', onError)];
+      stops.push(onAbort(signal, giveUp));
+      onState(this.state);
     });
   }
 
@@ -253,7 +248,7 @@ export class PeerSession extends Emitter<SessionEvents> {
       onCandidate: (found) => this.emit('candidate', found),
       onError: this.#fail,
       onChange: () => void this.#follow(link),
-      onMessage: (data) => this.emitOrKeep('message', data, this.#overflow),
+      onMessage: (data) => this.keep('message', data, this.#overflow),
     });
     this.#link = link;
     this.#restartDue = false;
@@ -284,15 +279,20 @@ export class PeerSession extends Emitter<SessionEvents> {
   async #follow(link: PeerLink): Promise<void> {
     if (link !== this.#link) return;
     if (this.#pin?.holds(link.pc) === false) return this.#alarm();
-    this.#guard.follow(link.pc.connectionState);
-    if (link.open) {
+    const { connectionState } = link.pc;
+    const isOpen = link.channel.readyState === 'open';
+    this.#guard(connectionState);
+    if (isOpen && connectionState === 'connected') {
       this.#setState('connected');
       // The connection works even if the statistics fail.
       const path = await link.pc.getStats().then(pathOf, () => undefined);
       if (path === undefined || path === this.#path || link !== this.#link) return;
       this.#path = path;
       this.emit('path', path);
-    } else if (link.lost && this.#state === 'connected') this.#setState('reconnecting');
+    } else if (this.#state === 'connected' && !(isOpen && /new|connecting/.test(connectionState))) {
+      // During an ICE restart, these states may be reported while the path still works.
+      this.#setState('reconnecting');
+    }
   }
 
   /** Ends the session because its peer is not the verified one. Closes the connection before it emits the error. */
@@ -306,7 +306,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   #drop(error?: CoupletError): void {
     const link = this.#link;
     this.#link = this.#path = undefined;
-    this.#guard.stop();
+    this.#guard();
     link?.close(error);
   }
 

@@ -9,8 +9,8 @@ import {
 } from '@couplet/protocol';
 import { type Clock, systemClock } from '../clock.js';
 import { Emitter } from '../emitter.js';
-import { CoupletError } from '../errors.js';
-import { isRecord, parsed } from '../json.js';
+import { CoupletError, closeError, errorOf, refusalError } from '../errors.js';
+import { parsed } from '../json.js';
 import { reconnectDelayMs } from '../reconnect-policy.js';
 import { exceeds } from '../session/outbox.js';
 
@@ -30,7 +30,7 @@ export interface Socket {
   close(code?: number): void;
 }
 /** The `WebSocket` class of a platform or a package. */
-export type SocketConstructor = new (url: string) => Socket;
+export type SocketConstructor = new (url: string, protocols?: string[]) => Socket;
 
 export interface SignalingClientOptions {
   /** The WebSocket address of the server, without a query: `wss://host/`. */
@@ -39,6 +39,12 @@ export interface SignalingClientOptions {
   deviceId: string;
   /** The secret of the device in this pairing, if it has one. */
   secret?: string | undefined;
+  /**
+   * Returns the subprotocols to offer. Called for each connection.
+   *
+   * @param isDoubtful whether the previous attempt failed and none has succeeded
+   */
+  protocols?: ((isDoubtful: boolean) => Promise<string[]>) | undefined;
   WebSocket: SocketConstructor;
   clock?: Clock;
   random?: () => number;
@@ -54,7 +60,7 @@ export interface SignalingEvents {
   /** Both devices are in the room. Emitted the first time, and each time one of them has reconnected. */
   ready: [RoomReady];
   /** A message that the server forwarded from the peer. */
-  forwarded: [Forwarded];
+  message: [Forwarded];
   /** The peer left on purpose. */
   'peer-left': [];
   /** A message is larger than the server accepts. With a message: it was not sent. Without: the server closed for it. */
@@ -82,8 +88,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #attempt = 0;
   #cancelTimer: () => void = () => {};
   #ended = false;
-  /** Whether the platform has accepted the URL before. */
-  #isUrlAccepted = false;
+  /** Whether a room was joined before, with this URL and a token. Then no failure to connect is final. */
+  #isProven = false;
   /** Largest message that the server accepts, as it announced. */
   #maxBytes = Number.POSITIVE_INFINITY;
   /** The same limit, inferred when the server closed the connection because of a message. */
@@ -94,7 +100,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   constructor(options: SignalingClientOptions) {
     super();
     this.#options = { clock: systemClock, random: Math.random, ...options };
-    this.#connect();
+    void this.#connect();
   }
 
   /**
@@ -128,7 +134,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#drop();
     // Failures on the old network are irrelevant on the new one.
     this.#attempt = 0;
-    this.#connect();
+    void this.#connect();
   }
 
   /** Leaves the room, closes the connection and stops all work. */
@@ -141,7 +147,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #stop(): void {
     this.#ended = true;
     this.#drop();
-    this.removeListeners();
+    this.clear();
   }
 
   #join(): ClientMessage {
@@ -149,40 +155,43 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     return { type: 'join_room', roomId, deviceId, ...(secret && { secret }) };
   }
 
-  #connect(): void {
+  /** Opens a socket: at once without a token, so that the caller can rely on it. */
+  async #connect(): Promise<void> {
     this.emit('joining');
     // A listener may have closed the session.
     if (this.#ended) return;
-    const { url, roomId, WebSocket } = this.#options;
-    let socket: Socket;
+    const { url, roomId, protocols, WebSocket } = this.#options;
+    this.#dropAfter(ANSWER_WITHIN_MS);
+    const timer = this.#cancelTimer;
     try {
-      socket = new WebSocket(`${url}?r=${roomHint(roomId)}`);
+      const offered = protocols && (await protocols(this.#attempt > 0 && !this.#isProven));
+      // The attempt was dropped meanwhile.
+      if (timer !== this.#cancelTimer) return;
+      const socket = new WebSocket(`${url}?r=${roomHint(roomId)}`, offered);
+      this.#socket = socket;
+      socket.onopen = () => socket.send(JSON.stringify(this.#join()));
+      socket.onmessage = ({ data }: { data: string }) => {
+        const message = parsed(data);
+        // Ignore anything that is not an object. Unknown types, for newer clients, are ignored in #take.
+        if (message) this.#take(message as unknown as ServerMessage);
+      };
+      // Every error is followed by a close, which is handled below.
+      socket.onerror = () => {};
+      socket.onclose = ({ code }: { code: number }) => {
+        if (code === CLIENT_CLOSES.message_too_big.code) {
+          // Do not send a message of that size on the next connection, because the server would close it too.
+          if (this.#longest > 0) this.#provenMaxBytes = this.#longest - 1;
+          this.emit('too-big');
+        }
+        this.#lost(closeError(code));
+      };
     } catch (cause) {
       // A malformed URL or mixed content fails every time. If the URL worked before, there is another reason: retry.
-      const error = new CoupletError('invalid_url', { message: String(cause), cause });
+      const error = cause instanceof CoupletError ? cause : errorOf('invalid_url', cause);
       // Deferred until the constructor has returned, because there are no listeners before.
-      queueMicrotask(() => this.#lost(this.#isUrlAccepted ? undefined : error));
-      return;
+      await undefined;
+      if (timer === this.#cancelTimer) this.#lost(this.#isProven ? undefined : error);
     }
-    this.#isUrlAccepted = true;
-    this.#socket = socket;
-    this.#dropAfter(ANSWER_WITHIN_MS);
-    socket.onopen = () => socket.send(JSON.stringify(this.#join()));
-    socket.onmessage = ({ data }: { data: string }) => {
-      const message = parsed(data);
-      // Ignore anything that is not an object. Unknown types, for newer clients, are ignored in #take.
-      if (isRecord(message)) this.#take(message as unknown as ServerMessage);
-    };
-    // Every error is followed by a close, which is handled below.
-    socket.onerror = () => {};
-    socket.onclose = ({ code }: { code: number }) => {
-      if (code === CLIENT_CLOSES.message_too_big.code) {
-        // Do not send a message of that size on the next connection, because the server would close it too.
-        if (this.#longest > 0) this.#provenMaxBytes = this.#longest - 1;
-        this.emit('too-big');
-      }
-      this.#lost(CoupletError.ofClose(code));
-    };
   }
 
   #take(message: ServerMessage): void {
@@ -195,7 +204,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       case 'room_joined':
         this.#pingAfterSilence();
         if (this.#joined) break;
-        this.#joined = true;
+        this.#joined = this.#isProven = true;
         this.emit('joined');
         break;
       case 'room_ready':
@@ -206,7 +215,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       case 'ice_candidate':
       case 'key_exchange':
       case 'key_exchange_complete':
-        this.emit('forwarded', message);
+        this.emit('message', message);
         break;
       case 'peer_left':
         this.emit('joined');
@@ -222,7 +231,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       case 'room_full':
       case 'error':
         // After the join, an error concerns a single message; the next description replaces it.
-        if (!this.#joined) this.#lost(CoupletError.ofRefusal(message.code, message.error));
+        if (!this.#joined) this.#lost(refusalError(message.code, message.error));
         break;
     }
   }
@@ -244,6 +253,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   /** Closes the socket and ignores its later events. */
   #drop(): void {
     this.#cancelTimer();
+    this.#cancelTimer = () => {};
     this.#joined = false;
     const socket = this.#socket;
     if (socket === undefined) return;

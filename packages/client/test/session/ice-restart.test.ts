@@ -2,17 +2,17 @@
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
-import { PathGuard } from '../../src/session/ice-restart.js';
+import { pathGuard } from '../../src/session/ice-restart.js';
 
 function guard() {
   const clock = new FakeClock();
   const guarded = { clock, restarts: 0 };
-  return Object.assign(guarded, { guard: new PathGuard(() => void guarded.restarts++, clock) });
+  return Object.assign(guarded, { guard: pathGuard(() => void guarded.restarts++, clock) });
 }
 
 test('a path that stays disconnected for a second is restarted once', () => {
   const guarded = guard();
-  guarded.guard.follow('disconnected');
+  guarded.guard('disconnected');
   guarded.clock.advance(999);
   expect(guarded.restarts).toBe(0);
   guarded.clock.advance(1);

@@ -56,7 +56,7 @@ test('both get ready, messages arrive, and leaving is reported', async () => {
   expect(host.client.send({ type: 'ping' })).toBe(false);
   const [[first], [second]] = await Promise.all([host.next('ready'), guest.next('ready')]);
   expect(first.isInitiator).not.toBe(second.isInitiator);
-  const offered = guest.next('forwarded');
+  const offered = guest.next('message');
   expect(host.client.send({ type: 'webrtc_offer', sdp: 'v=0' })).toBe(true);
   expect(await offered).toMatchObject([{ type: 'webrtc_offer', sdp: 'v=0' }]);
   const left = host.next('peer-left');
@@ -154,7 +154,7 @@ test('a message too large for the server is reported and not sent', async () => 
   expect(await refused).toEqual([message]);
   // In bytes, not in characters.
   expect(host.client.send({ ...message, sdp: 'ä'.repeat(1020) })).toBe(false);
-  const offered = guest.next('forwarded');
+  const offered = guest.next('message');
   const fits = {
     ...message,
     sdp: 'x'.repeat(2048 - JSON.stringify({ ...message, sdp: '' }).length),

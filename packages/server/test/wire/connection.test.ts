@@ -50,11 +50,20 @@ test('a target in absolute form is served (RFC 9112 §3.2.2)', async () => {
   expect(await exchange(url, handshake('http://host/socket', KEY))).toMatch(/^HTTP\/1\.1 404 /);
 });
 
-test('none of the subprotocols that a client offers is selected', async () => {
+test('no unknown subprotocol that a client offers is selected', async () => {
   const { url } = await serverForTest();
   const answer = await exchange(url, handshake('/', `${KEY}Sec-WebSocket-Protocol: chat, x\r\n`));
   expect(answer).toMatch(/^HTTP\/1\.1 101 /);
   expect(answer.toLowerCase()).not.toContain('sec-websocket-protocol');
+});
+
+test('the subprotocol couplet is selected, and a token offered beside it is not repeated', async () => {
+  const { url } = await serverForTest();
+  const offered = `${KEY}Sec-WebSocket-Protocol: couplet.token.secret%2F%3D, couplet\r\n`;
+  const answer = await exchange(url, handshake('/', offered));
+  expect(answer).toMatch(/^HTTP\/1\.1 101 /);
+  expect(answer).toMatch(/^sec-websocket-protocol: couplet\r$/im);
+  expect(answer).not.toContain('secret');
 });
 
 test.each([

@@ -1,10 +1,11 @@
 // Access rules: origins, paired rooms, the decision of the embedding application, the admin.
-
+import { once } from 'node:events';
 import { call } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer, refusedHandshake } from '@couplet/testkit/peer';
 import { serverForTest } from '@couplet/testkit/server';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import type { Authorize } from '../../src/app.js';
 import { rawRequest } from '../support/raw-http.js';
 
@@ -74,6 +75,22 @@ test('the application decides which clients may connect; a rule that fails refus
   expect(await refused(wsUrl, {})).toBe(401);
   expect(await refused(wsUrl, { 'x-broken': '1' })).toBe(401);
   await Peer.connect(wsUrl, { headers: { authorization: 'Bearer good' } });
+});
+
+test('a token that a browser offers as a subprotocol reaches the application as Authorization', async () => {
+  const connect: Authorize['connect'] = ({ headers }) => headers.authorization === 'Bearer a/b+c==';
+  const { wsUrl } = await serverForTest({}, { authorize: { connect } });
+  const offer = (token: string, authorization?: string) => ({
+    'sec-websocket-protocol': `couplet, couplet.token.${token}`,
+    ...(authorization && { authorization }),
+  });
+  const socket = new WebSocket(wsUrl, ['couplet', 'couplet.token.a%2Fb%2Bc%3D%3D']);
+  onTestFinished(() => socket.terminate());
+  await once(socket, 'open');
+  expect(socket.protocol).toBe('couplet');
+  expect(await refused(wsUrl, offer('other'))).toBe(401);
+  expect(await refused(wsUrl, offer('%'))).toBe(401);
+  expect(await refused(wsUrl, offer('a%2Fb%2Bc%3D%3D', 'Bearer other'))).toBe(401);
 });
 
 test('a rule that never answers refuses the client, and holds its place no longer than a request may take', async () => {

@@ -1,7 +1,7 @@
 // Implements the opening handshake (RFC 6455 §4.2) on `/`: checks the request and attaches the socket.
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { RestErrorCode } from '@couplet/protocol';
+import { type RestErrorCode, SUBPROTOCOL, TOKEN_SUBPROTOCOL } from '@couplet/protocol';
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
 import type { Cancel, Clock } from '../../base/clock.js';
 import { addressKey, clientAddress, type TrustProxy } from '../../http/client-address.js';
@@ -104,8 +104,8 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     // The connection answers pings within its bounds.
     autoPong: false,
     closeTimeout: CLOSE_TIMEOUT_MS,
-    // Couplet has no subprotocol; by default, ws selects the first offered one.
-    handleProtocols: () => false,
+    // By default, ws selects the first offered one, which may contain a token.
+    handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
   };
   const handshake = new WebSocketServer(options);
   let draining = false;
@@ -155,6 +155,7 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     const exit = () => deps.admission.exit(budget);
     // During the handshake, the end of the socket ends its admission.
     stream.once('close', exit);
+    presentToken(request.headers);
     const word = deps.authorize(request);
     if (!(typeof word === 'boolean' ? word : await inTime(word))) {
       return refuse(stream, 'unauthorized');
@@ -189,6 +190,18 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
   return () => {
     draining = true;
   };
+}
+
+/**
+ * Sets `Authorization` from the token that a browser offers as a subprotocol, so that one rule reads both.
+ *
+ * @throws URIError if the token is not percent-encoded
+ */
+function presentToken(headers: IncomingHttpHeaders): void {
+  const offers = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
+  const offer = offers?.find((name) => name.startsWith(TOKEN_SUBPROTOCOL));
+  if (offer === undefined || headers.authorization !== undefined) return;
+  headers.authorization = `Bearer ${decodeURIComponent(offer.slice(TOKEN_SUBPROTOCOL.length))}`;
 }
 
 function drop(this: Socket): void {
