@@ -23,7 +23,7 @@ const CROWDED_KEEP_ALIVE_MS = 2000;
 const LOG_EVERY_MS = 60_000;
 
 export interface SocketDeps {
-  config: Pick<Config, 'maxSockets' | 'maxSocketsPerAddress'>;
+  config: Pick<Config, 'maxSockets' | 'maxSocketsPerAddress' | 'production'>;
   budgets: AddressBudgets;
   trust: TrustProxy;
   clock: Pick<Clock, 'monotonic'>;
@@ -43,10 +43,16 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
   const files = openFiles === undefined ? Number.POSITIVE_INFINITY : filesForSockets(openFiles);
   const most = Math.min(config.maxSockets, files);
   if (files < config.maxSockets) {
-    log.warn(
-      { maxSockets: config.maxSockets, openFiles, served: most },
-      'MAX_SOCKETS is more than this process may open: raise the limit of open files (LimitNOFILE= of systemd, --ulimit nofile= of docker, ulimit -n), or lower MAX_SOCKETS',
-    );
+    const facts = { maxSockets: config.maxSockets, openFiles, served: most };
+    if (config.production) {
+      log.warn(
+        facts,
+        'MAX_SOCKETS is more than this process may open: raise the limit of open files (LimitNOFILE= of systemd, --ulimit nofile= of docker, ulimit -n), or lower MAX_SOCKETS',
+      );
+    } else {
+      // The limit suffices for a trial, and the first output of a start should not look like a fault.
+      log.info(facts, 'fewer connections than MAX_SOCKETS, because of the limit of open files');
+    }
   }
   const open = new Map<Socket, AddressBudget | undefined>();
   const refused = { total: 0, address: 0, budget: 0, open_files: 0 };

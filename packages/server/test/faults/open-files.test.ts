@@ -31,10 +31,14 @@ describe.runIf(process.platform === 'linux')('with 100 open files', () => {
     return socket;
   };
 
-  test('a start logs that MAX_SOCKETS is more than the process may open, with advice', async () => {
-    const { output } = await limited();
+  test('a start logs that MAX_SOCKETS is more than the process may open, with advice; in production as a warning', async () => {
+    const { output } = await limited({ PRODUCTION: '1' });
     expect(linesWith(output(), 'MAX_SOCKETS')).toEqual([
       expect.stringMatching(/"level":40.*"openFiles":100,.*MAX_SOCKETS is more .*ulimit -n/),
+    ]);
+    const trial = await limited();
+    expect(linesWith(trial.output(), 'MAX_SOCKETS')).toEqual([
+      expect.stringMatching(/"level":30.*"openFiles":100,.*fewer connections than MAX_SOCKETS/),
     ]);
     const fitting = await limited({ MAX_SOCKETS: '50' });
     expect(linesWith(fitting.output(), 'MAX_SOCKETS')).toEqual([]);
