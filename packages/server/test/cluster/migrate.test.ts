@@ -40,12 +40,13 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     const now = Date.now();
     const [later, until] = [now + 60_000, now + 600_000];
     const once = { key: 'key', fingerprint: 'f', address: 'x', keptUntil: until };
-    for (let n = 0; n < 450; n++) {
-      const code = String(100_000 + n);
-      await create(sqlite, code, `a${n}`, later, now);
-      await accept(sqlite, code, `b${n}`, `room${n}`, until, now);
-      if (n > 1) await sqlite.check(code, `a${n}`, now);
-    }
+    const all = Array.from({ length: 450 }, (_, n) => ({ n, code: String(100_000 + n) }));
+    // Each kind of call at once: they share commits.
+    await Promise.all(all.map(({ n, code }) => create(sqlite, code, `a${n}`, later, now)));
+    await Promise.all(
+      all.map(({ n, code }) => accept(sqlite, code, `b${n}`, `room${n}`, until, now)),
+    );
+    await Promise.all(all.slice(2).map(({ n, code }) => sqlite.check(code, `a${n}`, now)));
     await sqlite.deleteRoom('room1');
     const first = await create(sqlite, '000002', 'w', later, now, once);
     await create(sqlite, '000003', 'w', now + 1, now);
