@@ -41,8 +41,8 @@ export default defineConfig({
     isolate: false,
     sequence: { sequencer: LongestFirst },
     // Only to end a test that hangs: a machine may be ten times slower than ours.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // By default a second: on a busy machine a browser may take longer for anything.
     expect: { poll: { timeout: 30_000 } },
     coverage: {

@@ -15,29 +15,22 @@ afterAll(() => server.close());
 /** An example, pointed at the server of this test. */
 const aimed = (path: string) => read(path).replaceAll('http://localhost:8080', server.url);
 
-/** Allows a loaded machine enough time for two sides that wait for each other. */
-const PATIENT = 60_000;
-
 describe('examples/node', () => {
   const chat = (...args: string[]) =>
     openTerminal(['examples/node/main.js', ...args], { COUPLET_URL: server.url });
 
-  test(
-    'two processes exchange messages, and both end when one leaves',
-    async () => {
-      const host = chat();
-      const guest = chat(await host.line(/^code: (\d{6})$/));
-      for (const side of [host, guest]) await side.line(/^connected, peer to peer$/);
-      host.type('hello');
-      await guest.line(/^peer: hello$/);
-      guest.type('hello yourself');
-      await host.line(/^peer: hello yourself$/);
-      guest.end();
-      await host.line(/^the peer has left$/);
-      expect([await guest.ended, await host.ended]).toEqual([0, 0]);
-    },
-    PATIENT,
-  );
+  test('two processes exchange messages, and both end when one leaves', async () => {
+    const host = chat();
+    const guest = chat(await host.line(/^code: (\d{6})$/));
+    for (const side of [host, guest]) await side.line(/^connected, peer to peer$/);
+    host.type('hello');
+    await guest.line(/^peer: hello$/);
+    guest.type('hello yourself');
+    await host.line(/^peer: hello yourself$/);
+    guest.end();
+    await host.line(/^the peer has left$/);
+    expect([await guest.ended, await host.ended]).toEqual([0, 0]);
+  });
 
   test('a wrong code ends it with the error', async () => {
     const guest = chat('000000');
@@ -87,28 +80,23 @@ describeWith(['chromium'], 'examples in a browser', () => {
       await write(other, 'hello yourself');
       await says(one, 'peer: hello yourself');
     },
-    PATIENT,
   );
 
-  test(
-    'examples/node talks with examples/html',
-    async () => {
-      const page = await open(aimed('examples/html/index.html'));
-      const terminal = openTerminal(['examples/node/main.js', await codeOf(page)], {
-        COUPLET_URL: server.url,
-      });
-      await says(page, 'connected, peer to peer');
-      await terminal.line(/^connected/);
-      await write(page, 'hello');
-      await terminal.line(/^peer: hello$/);
-      terminal.type('hello yourself');
-      await says(page, 'peer: hello yourself');
-      terminal.end();
-      expect(await terminal.ended).toBe(0);
-      await says(page, 'connecting');
-    },
-    PATIENT,
-  );
+  test('examples/node talks with examples/html', async () => {
+    const page = await open(aimed('examples/html/index.html'));
+    const terminal = openTerminal(['examples/node/main.js', await codeOf(page)], {
+      COUPLET_URL: server.url,
+    });
+    await says(page, 'connected, peer to peer');
+    await terminal.line(/^connected/);
+    await write(page, 'hello');
+    await terminal.line(/^peer: hello$/);
+    terminal.type('hello yourself');
+    await says(page, 'peer: hello yourself');
+    terminal.end();
+    expect(await terminal.ended).toBe(0);
+    await says(page, 'connecting');
+  });
 
   describe('examples/react', () => {
     const scripts: Record<string, string> = {};
@@ -157,27 +145,23 @@ describeWith(['chromium'], 'examples in a browser', () => {
     const unmount = (page: Page) =>
       page.evaluate(() => (window as unknown as { root: { unmount(): void } }).root.unmount());
 
-    test(
-      'two tabs exchange messages in StrictMode, and an unmounted component leaves',
-      async () => {
-        const [one, other] = [await open(html, scripts), await open(html, scripts)];
-        await accept(other, await invite(one));
-        for (const page of [one, other]) await status(page, /^connected \((host|srflx)\)$/);
-        await send(one, 'hello');
-        await says(other, 'peer: hello');
-        await send(other, 'hello yourself');
-        await says(one, 'peer: hello yourself');
-        expect(await one.getByRole('listitem').allTextContents()).toEqual([
-          'me: hello',
-          'peer: hello yourself',
-        ]);
-        await unmount(other);
-        await status(one, 'connecting');
-        await one.getByRole('button', { name: 'Leave' }).click();
-        await status(one, 'idle');
-      },
-      PATIENT,
-    );
+    test('two tabs exchange messages in StrictMode, and an unmounted component leaves', async () => {
+      const [one, other] = [await open(html, scripts), await open(html, scripts)];
+      await accept(other, await invite(one));
+      for (const page of [one, other]) await status(page, /^connected \((host|srflx)\)$/);
+      await send(one, 'hello');
+      await says(other, 'peer: hello');
+      await send(other, 'hello yourself');
+      await says(one, 'peer: hello yourself');
+      expect(await one.getByRole('listitem').allTextContents()).toEqual([
+        'me: hello',
+        'peer: hello yourself',
+      ]);
+      await unmount(other);
+      await status(one, 'connecting');
+      await one.getByRole('button', { name: 'Leave' }).click();
+      await status(one, 'idle');
+    });
 
     test('waiting can be stopped, and another pairing started', async () => {
       const page = await open(html, scripts);

@@ -52,7 +52,7 @@ beforeAll(() => {
     ],
     { cwd: app, env: { ...process.env, PATH } },
   );
-}, 120_000);
+});
 
 describe.each(PACKAGES)('@couplet/%s', (name) => {
   const manifest = JSON.parse(readFileSync(`${ROOT}packages/${name}/package.json`, 'utf8'));

@@ -33,7 +33,7 @@ test('npm run bench measures forwarding and pairing of all servers without an er
   }
   const [version] = readFileSync(join(out, 'results.json'), 'utf8').match(/"node": "[^"]+"/) ?? [];
   expect(version).toBe(`"node": "${process.versions.node}"`);
-}, 60_000);
+});
 
 test('an unknown scenario is refused, with the names of the existing ones', () => {
   expect(() => run(process.execPath, ['scripts/bench.js', 'bench', 'nonsense'])).toThrow(

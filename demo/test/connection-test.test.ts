@@ -1,24 +1,17 @@
 // Tests the demo's connection test against a real coturn and against unreachable servers.
-import { launchBrowser } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
 import { freePort } from '@couplet/testkit/coturn';
 import { coturn, SECRET } from '@couplet/testkit/turn-fixture';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { buildDemo, startSite, type Visitor, visit } from './support/visitor.js';
+import { expect, test } from 'vitest';
+import { startSite, useBrowser, type Visitor, visit } from './support/visitor.js';
 
 describeWith(['chromium', 'turnserver'], 'the connection test', () => {
-  let browser: Browser | undefined;
-  beforeAll(async () => {
-    buildDemo();
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
+  useBrowser();
 
   /** Runs the test on a server with these settings; resolves to its report. */
   async function examine(env: Record<string, string>) {
     const { url } = await startSite(env);
-    const visitor = await visit(browser, url, { path: '/demo/#test' });
+    const visitor = await visit(url, { path: '/demo/#test' });
     await visitor.button('Start the test').click();
     await visitor.page.getByText('Done.').waitFor();
     expect(visitor.complaints).toEqual([]);
@@ -45,7 +38,7 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
       'A relay is available: connections work even behind strict firewalls.',
     );
     expect(findings.join()).not.toContain('UDP seems to be blocked');
-  }, 60_000);
+  });
 
   test('reports a relay that refuses the credentials because the secrets differ', async () => {
     const { port } = await coturn({ env: { TURN_SECRET: 'quite another secret' } });
@@ -54,7 +47,7 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     expect(steps[turn]).toMatch(/^does not work in/);
     expect(texts[turn]).toContain('refuses the credentials (401)');
     expect(findings.join()).toContain('refuses the credentials');
-  }, 60_000);
+  });
 
   test('reports that UDP is blocked and TCP works', async () => {
     const { port } = await coturn();
@@ -66,11 +59,11 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     expect(steps[udp]).toMatch(/^does not work/);
     expect(steps[tcp]).toMatch(/^works/);
     expect(findings.join()).toContain('UDP seems to be blocked in this network');
-  }, 60_000);
+  });
 
   test('reports that there is no TURN server, and deletes its devices', async () => {
     const { url, app } = await startSite();
-    const visitor = await visit(browser, url, { path: '/demo/#test' });
+    const visitor = await visit(url, { path: '/demo/#test' });
     const purged = visitor.page.waitForResponse(/user.purge/);
     await visitor.button('Start the test').click();
     expect(await (await purged).json()).toMatchObject({ success: true, roomsDeleted: 1 });
@@ -78,11 +71,11 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     const { findings } = await report(visitor);
     expect(findings.join()).toContain('provides no TURN server');
     await expect.poll(async () => (await app.inject('/rooms')).json().rooms).toEqual([]);
-  }, 60_000);
+  });
 
   test('reports that the server cannot be reached', async () => {
     const { url } = await startSite();
-    const visitor = await visit(browser, url, { path: '/demo/#test' });
+    const visitor = await visit(url, { path: '/demo/#test' });
     await visitor.page.route('**/api/**', (route) =>
       route.fulfill({ status: 404, json: { error: 'rooms_api_disabled' } }),
     );
@@ -91,7 +84,7 @@ describeWith(['chromium', 'turnserver'], 'the connection test', () => {
     const { steps, texts } = await report(visitor);
     expect(steps).toEqual({ Pairing: 'does not work' });
     expect(texts.Pairing).toContain('Pairing is turned off on this server');
-  }, 60_000);
+  });
 });
 
 async function report({ page }: Visitor) {

@@ -1,56 +1,50 @@
 // Tests the demo page in real browsers, through its labels, buttons and keyboard.
-import { launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
+import { servePage } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, onTestFinished, test } from 'vitest';
 import { startHostileServer } from '../../packages/client/test/support/hostile-server.js';
 import {
-  buildDemo,
   compare,
   enterCode,
   inSession,
+  MEDIA,
   makeInvite,
   meet,
   startSite,
+  useBrowser,
   type Visitor,
   visit,
 } from './support/visitor.js';
 
-const MEDIA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
-
 describeWith(['chromium'], 'the demo page', () => {
-  let browser: Browser | undefined;
-  beforeAll(async () => {
-    buildDemo();
-    browser = await launchBrowser({ args: ['--allow-loopback-in-peer-connection', ...MEDIA] });
-  });
-  afterAll(() => browser?.close());
+  useBrowser(...MEDIA);
 
   test('one device creates an invite, the other enters the code, and both chat', async () => {
     const { url } = await startSite();
-    const [host, guest] = await meet(browser, url);
+    const [host, guest] = await meet(url);
     await write(host, 'Hello <b>there</b>');
     await expectMessage(guest, 'Other device: Hello <b>there</b>');
     await write(guest, 'And hello back');
     await expectMessage(host, 'Other device: And hello back');
     await expectMessage(host, 'You: Hello <b>there</b>');
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   test('the link joins at once, and its code is removed from the address and appears in no request', async () => {
     const { url } = await startSite();
-    const host = await visit(browser, url);
+    const host = await visit(url);
     const { code, link } = await makeInvite(host);
     expect(link).toBe(`${url}/demo/#code=${code.replace(' ', '')}`);
-    const guest = await visit(browser, url, { path: link.replace(url, '') });
+    const guest = await visit(url, { path: link.replace(url, '') });
     await inSession(host, guest);
     expect(guest.page.url()).toBe(`${url}/demo/`);
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   test('the link is copied, or selected if copying is not allowed', async () => {
     const { url } = await startSite();
-    const allowed = await visit(browser, url, {
+    const allowed = await visit(url, {
       permissions: ['clipboard-read', 'clipboard-write'],
     });
     const { link } = await makeInvite(allowed);
@@ -58,7 +52,7 @@ describeWith(['chromium'], 'the demo page', () => {
     await allowed.page.getByText('Copied.').waitFor();
     expect(await allowed.page.evaluate(() => navigator.clipboard.readText())).toBe(link);
 
-    const refused = await visit(browser, url);
+    const refused = await visit(url);
     await refused.page.evaluate(() => {
       Object.defineProperty(navigator, 'clipboard', { value: undefined });
     });
@@ -66,24 +60,24 @@ describeWith(['chromium'], 'the demo page', () => {
     await refused.button('Copy link').click();
     await refused.page.getByText('Copy the selected link.').waitFor();
     expect(await refused.page.evaluate(() => String(getSelection()))).toBe(other.link);
-  }, 60_000);
+  });
 
   test('on localhost, the link has an address that a phone can open', async () => {
     const { url } = await startSite();
     const lan = 'http://192.168.1.10:8080';
-    const host = await visit(browser, url, {
+    const host = await visit(url, {
       prepare: (page) =>
         page.route('**/demo/lan-origins', (route) => route.fulfill({ json: [lan] })),
     });
     const { code } = await makeInvite(host);
     const link = host.page.getByLabel('or open this link there');
     await expect.poll(() => link.inputValue()).toBe(`${lan}/demo/#code=${code.replace(' ', '')}`);
-  }, 60_000);
+  });
 
   test('the link is shared if the browser has a menu for it', async () => {
     const { url } = await startSite();
     const shared: unknown[] = [];
-    const host = await visit(browser, url, {
+    const host = await visit(url, {
       prepare: async (page) => {
         await page.exposeFunction('noteShared', (data: unknown) => void shared.push(data));
         await page.addInitScript('navigator.share = (data) => noteShared(data)');
@@ -92,11 +86,11 @@ describeWith(['chromium'], 'the demo page', () => {
     const { link } = await makeInvite(host);
     await host.button('Share').click();
     await expect.poll(() => shared).toEqual([{ title: 'Couplet', url: link }]);
-  }, 60_000);
+  });
 
   test('a file of 5 MB arrives intact, and both sides show its checksum', async () => {
     const { url } = await startSite();
-    const [host, guest] = await meet(browser, url);
+    const [host, guest] = await meet(url);
     await guest.tab('Files').click();
     const buffer = Buffer.alloc(5_000_000, 'The same, again and again. ');
     await guest.page.setInputFiles('#file-input', {
@@ -117,11 +111,11 @@ describeWith(['chromium'], 'the demo page', () => {
     const chunks = await (await saved.createReadStream()).toArray();
     expect(Buffer.concat(chunks).equals(buffer)).toBe(true);
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   test('both call each other, mute, and hang up', async () => {
     const { url } = await startSite();
-    const [host, guest] = await meet(browser, url, { permissions: ['camera', 'microphone'] });
+    const [host, guest] = await meet(url, { permissions: ['camera', 'microphone'] });
     await host.tab('Call').click();
     await host.button('Start with camera').click();
     // The call is announced on any tab of the other side.
@@ -145,7 +139,7 @@ describeWith(['chromium'], 'the demo page', () => {
     await guest.button('Start with camera').click();
     await expectPicture(host, '#remote-video');
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   test('repeated calls do not make descriptions longer', async () => {
     const { url } = await startSite();
@@ -158,7 +152,7 @@ describeWith(['chromium'], 'the demo page', () => {
       );
     };
     const permissions = ['camera', 'microphone'];
-    const [host, guest] = await meet(browser, url, { permissions, prepare });
+    const [host, guest] = await meet(url, { permissions, prepare });
     await host.tab('Call').click();
     await guest.tab('Call').click();
     for (let calls = 0; calls < 6; calls++) {
@@ -171,11 +165,11 @@ describeWith(['chromium'], 'the demo page', () => {
     expect(offers.length).toBeGreaterThan(10);
     expect(Math.max(...sections)).toBe(2);
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   test('the connection tab shows path, round trip, candidates and the pair in use', async () => {
     const { url } = await startSite();
-    const [host] = await meet(browser, url);
+    const [host] = await meet(url);
     await host.tab('Connection').click();
     const panel = host.page.getByRole('tabpanel', { name: 'Connection' });
     // Either direct path: if a check arrives before the candidate, the address is peer-reflexive.
@@ -188,11 +182,11 @@ describeWith(['chromium'], 'the demo page', () => {
       expect.stringMatching(/^this\s+\S.*\s+UDP\s+\S+:\d+\s+yes$/),
       expect.stringMatching(/^other\s+\S.*\s+UDP\s+\S+:\d+\s+yes$/),
     ]);
-  }, 60_000);
+  });
 
   test('another device in place of the verified one raises an alarm and gets no session', async () => {
     const server = await startHostileServer(await startSite());
-    const [host, guest] = await meet(browser, server.url);
+    const [host, guest] = await meet(server.url);
     await compare(host, guest);
     const other = 'a=fingerprint:sha-256 '.padEnd(116, 'AA:');
     server.toDevice = (message) =>
@@ -205,11 +199,11 @@ describeWith(['chromium'], 'the demo page', () => {
     // A reload does not connect without the user.
     await guest.page.reload();
     await guest.heading('Connect two devices').waitFor();
-  }, 60_000);
+  });
 
   test('a reload of the verified device raises an alarm, and the user can connect again', async () => {
     const { url } = await startSite();
-    const [host, guest] = await meet(browser, url);
+    const [host, guest] = await meet(url);
     await compare(host, guest);
     await host.page.reload();
     await guest.heading('Stop: this is not the device you verified').waitFor();
@@ -221,11 +215,11 @@ describeWith(['chromium'], 'the demo page', () => {
     await guest.button('Leave').click();
     await guest.heading('Connect two devices').waitFor();
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   test('a reload resumes the session, and leaving ends it', async () => {
     const { url } = await startSite();
-    const [host, guest] = await meet(browser, url);
+    const [host, guest] = await meet(url);
     await guest.page.reload();
     await inSession(guest);
     await write(guest, 'Here I am again');
@@ -239,11 +233,11 @@ describeWith(['chromium'], 'the demo page', () => {
     expect(notes.at(-2)).toBe('Other device: Here I am again');
     await guest.page.reload();
     await guest.heading('Connect two devices').waitFor();
-  }, 60_000);
+  });
 
   test('a forgotten device has no pairing left on the server', async () => {
     const { url } = await startSite();
-    const [host] = await meet(browser, url);
+    const [host] = await meet(url);
     const kept = await host.page.evaluate(() => sessionStorage.getItem('couplet-demo'));
     const { roomId } = JSON.parse(kept ?? '').session;
     await host.button('Forget this device').click();
@@ -251,11 +245,11 @@ describeWith(['chromium'], 'the demo page', () => {
     await expect
       .poll(async () => (await fetch(`${url}/api/rooms?roomid=${roomId}`)).status)
       .toBe(404);
-  }, 60_000);
+  });
 
   test('a wrong code shows a message, and the next code works', async () => {
     const { url } = await startSite();
-    const visitor = await visit(browser, url);
+    const visitor = await visit(url);
     await enterCode(visitor, '12 34');
     await visitor.page.getByText('A code has 6 digits.').waitFor();
     await enterCode(visitor, '123456');
@@ -263,11 +257,11 @@ describeWith(['chromium'], 'the demo page', () => {
     await visitor.heading('Connect two devices').waitFor();
     await visitor.button('Dismiss').click();
     expect(await visitor.page.getByRole('alert').allInnerTexts()).toEqual(['']);
-  }, 60_000);
+  });
 
   test('an expired code is reported to the device that created it', async () => {
     const { url } = await startSite();
-    const host = await visit(browser, url);
+    const host = await visit(url);
     await host.page.route('**/api/rooms', (route) => {
       const postData = { ...route.request().postDataJSON(), expiresInSeconds: 1 };
       return route.continue({ postData });
@@ -275,7 +269,7 @@ describeWith(['chromium'], 'the demo page', () => {
     await host.button('Create an invite').click();
     await host.page.getByText('The code was not used in time. Create a new invite.').waitFor();
     await host.heading('Connect two devices').waitFor();
-  }, 60_000);
+  });
 
   test.each([3_600_000, -3_600_000])(
     'the countdown is right if the clock is off by %i ms and is then set',
@@ -287,7 +281,7 @@ describeWith(['chromium'], 'the demo page', () => {
           Date.now = () => now() + offMs;
           Object.assign(window, { setClock: () => Object.assign(Date, { now }) });
         }, offMs);
-      const host = await visit(browser, url, { prepare });
+      const host = await visit(url, { prepare });
       await makeInvite(host);
       const countdown = () => host.page.locator('#invite-countdown').textContent();
       const left = /^Valid for (5:00|4:[345]\d), for one device\.$/;
@@ -297,12 +291,11 @@ describeWith(['chromium'], 'the demo page', () => {
       await expect.poll(countdown).not.toBe(before);
       expect(await countdown()).toMatch(left);
     },
-    60_000,
   );
 
   test('messages that arrive on another tab are scrolled into view', async () => {
     const { url } = await startSite();
-    const [host, guest] = await meet(browser, url);
+    const [host, guest] = await meet(url);
     await host.tab('Files').click();
     for (let n = 1; n <= 30; n++) await write(guest, `Message ${n}`);
     await expectMessage(host, 'Other device: Message 30');
@@ -313,11 +306,11 @@ describeWith(['chromium'], 'the demo page', () => {
         .locator('#chat-log')
         .evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight);
     await expect.poll(below).toBeLessThan(1);
-  }, 60_000);
+  });
 
   test('the page can be used by keyboard alone', async () => {
     const { url } = await startSite();
-    const [host, guest] = [await visit(browser, url), await visit(browser, url)];
+    const [host, guest] = [await visit(url), await visit(url)];
     await host.button('Create an invite').focus();
     await host.page.keyboard.press('Enter');
     await host.heading('Enter this code').waitFor();
@@ -340,27 +333,27 @@ describeWith(['chromium'], 'the demo page', () => {
     await guest.page.keyboard.type('No mouse');
     await guest.page.keyboard.press('Enter');
     await expectMessage(host, 'Other device: No mouse');
-  }, 60_000);
+  });
 
   test('works if only the origin of another app is allowed, and only paired devices can join', async () => {
     const { url } = await startSite({
       ALLOWED_ORIGINS: 'https://app.example',
       REQUIRE_PAIRED_ROOMS: '1',
     });
-    const [host, guest] = await meet(browser, url);
+    const [host, guest] = await meet(url);
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   test('codes of eight digits are created and accepted', async () => {
     const { url } = await startSite({ JOIN_CODE_DIGITS: '8' });
-    const [host, guest] = [await visit(browser, url), await visit(browser, url)];
+    const [host, guest] = [await visit(url), await visit(url)];
     await host.button('Create an invite').click();
     await host.heading('Enter this code').waitFor();
     const code = (await host.page.locator('#invite-code').textContent()) ?? '';
     expect(code).toMatch(/^\d{4} \d{4}$/);
     await enterCode(guest, code);
     await inSession(host, guest);
-  }, 60_000);
+  });
 
   test('a page of another origin imports /client.js', async () => {
     const { url } = await startSite({ ALLOWED_ORIGINS: 'https://app.example' });
@@ -369,9 +362,9 @@ describeWith(['chromium'], 'the demo page', () => {
       {},
     );
     onTestFinished(() => other.close());
-    const { page } = await openDevice(browser, await other.url);
+    const { page } = await visit(await other.url, { path: '' });
     await expect.poll(() => page.title()).toBe('function');
-  }, 60_000);
+  });
 });
 
 async function write({ page }: Visitor, text: string): Promise<void> {
@@ -380,9 +373,7 @@ async function write({ page }: Visitor, text: string): Promise<void> {
 }
 
 const expectMessage = (visitor: Visitor, text: string) =>
-  expect
-    .poll(() => visitor.page.locator('.message').allTextContents(), { timeout: 10_000 })
-    .toContain(text);
+  expect.poll(() => visitor.page.locator('.message').allTextContents()).toContain(text);
 
 /** Waits until the video plays. */
 async function expectPicture({ page }: Visitor, selector: string): Promise<void> {
@@ -390,12 +381,10 @@ async function expectPicture({ page }: Visitor, selector: string): Promise<void>
   await video.waitFor();
   const time = () => video.evaluate((element) => (element as HTMLVideoElement).currentTime);
   await expect
-    .poll(() => video.evaluate((element) => (element as HTMLVideoElement).videoWidth), {
-      timeout: 10_000,
-    })
+    .poll(() => video.evaluate((element) => (element as HTMLVideoElement).videoWidth))
     .toBeGreaterThan(0);
   const before = await time();
-  await expect.poll(time, { timeout: 10_000 }).toBeGreaterThan(before);
+  await expect.poll(time).toBeGreaterThan(before);
 }
 
 const focused = ({ page }: Visitor) => page.evaluate(() => document.activeElement?.id);

@@ -1,15 +1,14 @@
 // Tests the device of a tab: kept across reloads, new in a duplicated tab, and usable without storage.
-import { launchBrowser } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
 import {
-  buildDemo,
   enterCode,
   inSession,
   makeInvite,
   meet,
   startSite,
+  useBrowser,
   type Visitor,
   visit,
 } from './support/visitor.js';
@@ -18,116 +17,93 @@ import {
 const LAN = 'couplet.lan';
 
 describeWith(['chromium'], 'the device of a tab', () => {
-  let browser: Browser | undefined;
-  beforeAll(async () => {
-    buildDemo();
-    browser = await launchBrowser({
-      args: ['--allow-loopback-in-peer-connection', `--host-resolver-rules=MAP ${LAN} 127.0.0.1`],
-    });
-  });
-  afterAll(() => browser?.close());
+  useBrowser(`--host-resolver-rules=MAP ${LAN} 127.0.0.1`);
 
   const sites = [
     ['with Web Locks', '127.0.0.1'],
     ['in an insecure context', LAN],
   ] as const;
 
-  test.each(sites)(
-    'a duplicated tab is a separate device, %s',
-    async (_, host) => {
-      const url = (await startSite()).url.replace('127.0.0.1', host);
-      const [first, second] = await meet(browser, url);
-      expect(await first.page.evaluate(() => isSecureContext)).toBe(host !== LAN);
-      const copy = await duplicate(first);
-      expect(await copy.evaluate(() => sessionStorage.length)).toBe(1);
-      await copy.getByRole('heading', { name: 'Connect two devices' }).waitFor();
-      expect(await deviceId(copy)).not.toBe(await deviceId(first.page));
-      // The original session continues on both sides.
-      await write(second, 'Still connected?');
-      await first.page.getByText('Still connected?').waitFor();
-      expect(await first.page.locator('.message.note').allTextContents()).toEqual(['Connected.']);
-      // With two pairings in one browser, each tab resumes its own.
-      const third = await visit(browser, url);
-      await copy.getByLabel('Second device').fill((await makeInvite(third)).code);
-      await copy.getByRole('button', { name: 'Join' }).click();
-      await inSession(third);
-      await Promise.all([first.page.reload(), copy.reload()]);
-      await inSession(first);
-      await write(first, 'To the second');
-      await second.page.getByText('To the second').waitFor();
-      await copy.getByRole('heading', { name: 'Your session' }).waitFor();
-      await write(third, 'To the copy');
-      await copy.getByText('To the copy').waitFor();
-    },
-    60_000,
-  );
+  test.each(sites)('a duplicated tab is a separate device, %s', async (_, host) => {
+    const url = (await startSite()).url.replace('127.0.0.1', host);
+    const [first, second] = await meet(url);
+    expect(await first.page.evaluate(() => isSecureContext)).toBe(host !== LAN);
+    const copy = await duplicate(first);
+    expect(await copy.evaluate(() => sessionStorage.length)).toBe(1);
+    await copy.getByRole('heading', { name: 'Connect two devices' }).waitFor();
+    expect(await deviceId(copy)).not.toBe(await deviceId(first.page));
+    // The original session continues on both sides.
+    await write(second, 'Still connected?');
+    await first.page.getByText('Still connected?').waitFor();
+    expect(await first.page.locator('.message.note').allTextContents()).toEqual(['Connected.']);
+    // With two pairings in one browser, each tab resumes its own.
+    const third = await visit(url);
+    await copy.getByLabel('Second device').fill((await makeInvite(third)).code);
+    await copy.getByRole('button', { name: 'Join' }).click();
+    await inSession(third);
+    await Promise.all([first.page.reload(), copy.reload()]);
+    await inSession(first);
+    await write(first, 'To the second');
+    await second.page.getByText('To the second').waitFor();
+    await copy.getByRole('heading', { name: 'Your session' }).waitFor();
+    await write(third, 'To the copy');
+    await copy.getByText('To the copy').waitFor();
+  });
 
-  test.each(sites)(
-    'a duplicated tab accepts the code of the original tab, %s',
-    async (_, host) => {
-      const url = (await startSite()).url.replace('127.0.0.1', host);
-      const first = await visit(browser, url);
-      const { code } = await makeInvite(first);
-      const copy = await duplicate(first);
-      await copy.getByLabel('Second device').fill(code);
-      await copy.getByRole('button', { name: 'Join' }).click();
-      await inSession(first);
-    },
-    60_000,
-  );
+  test.each(sites)('a duplicated tab accepts the code of the original tab, %s', async (_, host) => {
+    const url = (await startSite()).url.replace('127.0.0.1', host);
+    const first = await visit(url);
+    const { code } = await makeInvite(first);
+    const copy = await duplicate(first);
+    await copy.getByLabel('Second device').fill(code);
+    await copy.getByRole('button', { name: 'Join' }).click();
+    await inSession(first);
+  });
 
-  test.each(sites)(
-    'the device stays the same after several reloads, %s',
-    async (_, host) => {
-      const url = (await startSite()).url.replace('127.0.0.1', host);
-      const [first, second] = await meet(browser, url);
-      const id = await deviceId(first.page);
-      for (let reloads = 0; reloads < 3; reloads++) {
-        await first.page.reload();
-        await inSession(first);
-      }
-      // Leave the page and return.
-      await first.page.goto(`${url}/openapi.json`);
-      await first.page.goBack();
+  test.each(sites)('the device stays the same after several reloads, %s', async (_, host) => {
+    const url = (await startSite()).url.replace('127.0.0.1', host);
+    const [first, second] = await meet(url);
+    const id = await deviceId(first.page);
+    for (let reloads = 0; reloads < 3; reloads++) {
+      await first.page.reload();
       await inSession(first);
-      expect(await deviceId(first.page)).toBe(id);
-      await write(second, 'The same?');
-      await first.page.getByText('The same?').waitFor();
-    },
-    60_000,
-  );
+    }
+    // Leave the page and return.
+    await first.page.goto(`${url}/openapi.json`);
+    await first.page.goBack();
+    await inSession(first);
+    expect(await deviceId(first.page)).toBe(id);
+    await write(second, 'The same?');
+    await first.page.getByText('The same?').waitFor();
+  });
 
   test.each([
     ['is blocked', 'get', 'SecurityError'],
     ['is full', 'setItem', 'QuotaExceededError'],
-  ])(
-    'the page works if storage %s',
-    async (_, member, name) => {
-      const { url } = await startSite();
-      const prepare = (page: Page) =>
-        page.addInitScript(
-          ([member, name]) => {
-            const refuse = () => {
-              throw new DOMException('no', name);
-            };
-            if (member === 'get') Object.defineProperty(window, 'sessionStorage', { get: refuse });
-            else Storage.prototype.setItem = refuse;
-          },
-          [member, name] as const,
-        );
-      const host = await visit(browser, url, { prepare });
-      const guest = await visit(browser, url, { prepare });
-      await enterCode(guest, (await makeInvite(host)).code);
-      await inSession(host, guest);
-      await guest.button('Leave').click();
-      await enterCode(guest, '000 000');
-      await guest.page.getByText('No device is waiting with this code.').waitFor();
-      await host.button('Forget this device').click();
-      await makeInvite(host);
-      expect([host.complaints, guest.complaints]).toEqual([[], [expect.stringContaining('404')]]);
-    },
-    60_000,
-  );
+  ])('the page works if storage %s', async (_, member, name) => {
+    const { url } = await startSite();
+    const prepare = (page: Page) =>
+      page.addInitScript(
+        ([member, name]) => {
+          const refuse = () => {
+            throw new DOMException('no', name);
+          };
+          if (member === 'get') Object.defineProperty(window, 'sessionStorage', { get: refuse });
+          else Storage.prototype.setItem = refuse;
+        },
+        [member, name] as const,
+      );
+    const host = await visit(url, { prepare });
+    const guest = await visit(url, { prepare });
+    await enterCode(guest, (await makeInvite(host)).code);
+    await inSession(host, guest);
+    await guest.button('Leave').click();
+    await enterCode(guest, '000 000');
+    await guest.page.getByText('No device is waiting with this code.').waitFor();
+    await host.button('Forget this device').click();
+    await makeInvite(host);
+    expect([host.complaints, guest.complaints]).toEqual([[], [expect.stringContaining('404')]]);
+  });
 });
 
 /** Opens the page like a duplicated tab: same address, and a copy of `sessionStorage`. */

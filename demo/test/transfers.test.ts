@@ -2,23 +2,16 @@
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { launchBrowser } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { buildDemo, meet, startSite, type Visitor } from './support/visitor.js';
+import { expect, onTestFinished, test } from 'vitest';
+import { meet, startSite, useBrowser, type Visitor } from './support/visitor.js';
 
 describeWith(['chromium'], 'a file', () => {
-  let browser: Browser | undefined;
-  beforeAll(async () => {
-    buildDemo();
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
+  useBrowser();
 
   async function twoAtFiles(): Promise<[Visitor, Visitor]> {
     const { url } = await startSite();
-    const [host, guest] = await meet(browser, url);
+    const [host, guest] = await meet(url);
     await host.tab('Files').click();
     await guest.tab('Files').click();
     return [host, guest];
@@ -43,7 +36,6 @@ describeWith(['chromium'], 'a file', () => {
       await expectRow(receiver, /^next\.txt\nSave\nReceived intact\./);
       await expectRow(sender, /^next\.txt\nArrived intact\./);
     },
-    60_000,
   );
 
   test('that is deleted while it is queued is not offered', async () => {
@@ -59,7 +51,7 @@ describeWith(['chromium'], 'a file', () => {
     await sender.page.setInputFiles('#file-input', textFile('next.txt', 'next'));
     await expectRow(receiver, /^next\.txt\nSave\nReceived intact\./);
     expect(await receiver.page.locator('#transfers li').count()).toBe(2);
-  }, 60_000);
+  });
 
   test('of zero bytes arrives; a folder dropped with it is refused with a message', async () => {
     const [sender, receiver] = await twoAtFiles();
@@ -72,7 +64,7 @@ describeWith(['chromium'], 'a file', () => {
     await expectRow(receiver, /^empty\.txt\nSave\nReceived intact\. 0 bytes/);
     expect(await sender.page.locator('#transfers li').count()).toBe(1);
     expect(await receiver.page.locator('#transfers li').count()).toBe(1);
-  }, 60_000);
+  });
 
   test.each([
     [
@@ -102,7 +94,6 @@ describeWith(['chromium'], 'a file', () => {
       await expectRow(sender, /^film\.bin\nToo large for the other device\./);
       expect([sender.complaints, receiver.complaints]).toEqual([[], []]);
     },
-    60_000,
   );
 
   test('is shown and saved under a name that does not mislead', async () => {
@@ -124,7 +115,7 @@ describeWith(['chromium'], 'a file', () => {
     for (const { page } of [sender, receiver]) {
       expect(await page.content()).not.toMatch(/[\u202a-\u202e\u2066-\u2069]/);
     }
-  }, 60_000);
+  });
 });
 
 function folder(): string {
@@ -140,9 +131,8 @@ const textFile = (name: string, text: string) => ({
 /** The text of the newest row in the list. */
 const expectRow = ({ page }: Visitor, text: RegExp) =>
   expect
-    .poll(
-      async () => (await page.locator('#transfers li').first().innerText()).split(/\n+/).join('\n'),
-      { timeout: 30_000 },
+    .poll(async () =>
+      (await page.locator('#transfers li').first().innerText()).split(/\n+/).join('\n'),
     )
     .toMatch(text);
 

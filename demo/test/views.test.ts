@@ -1,114 +1,97 @@
 // Tests every view of the demo page with axe, and for overflow: light and dark, phone and desktop.
-import { launchBrowser } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   accessibilityFaults,
-  buildDemo,
   compare,
   enterCode,
   inSession,
+  MEDIA,
   makeInvite,
   startSite,
+  useBrowser,
   type Visitor,
   visit,
 } from './support/visitor.js';
 
-const MEDIA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
 const PHONE = { width: 320, height: 640 };
 const DESKTOP = { width: 1280, height: 800 };
 
 describeWith(['chromium'], 'the views of the demo page', () => {
-  let browser: Browser | undefined;
-  beforeAll(async () => {
-    buildDemo();
-    browser = await launchBrowser({ args: ['--allow-loopback-in-peer-connection', ...MEDIA] });
-  });
-  afterAll(() => browser?.close());
+  useBrowser(...MEDIA);
 
   test.each([
     ['dark', PHONE],
     ['light', DESKTOP],
-  ] as const)(
-    'are accessible and fit: %s, %o',
-    async (colorScheme, viewport) => {
-      const { url } = await startSite();
-      const options = {
-        ...{ colorScheme, viewport, reducedMotion: 'reduce' as const },
-        permissions: ['camera', 'microphone'],
-      };
-      const host = await visit(browser, url, options);
-      await expectFine(host, 'start');
-      await host.button('Join').click();
-      await expectFine(host, 'start with a wrong input');
-      const { code } = await makeInvite(host);
-      await expectFine(host, 'invite');
+  ] as const)('are accessible and fit: %s, %o', async (colorScheme, viewport) => {
+    const { url } = await startSite();
+    const options = {
+      ...{ colorScheme, viewport, reducedMotion: 'reduce' as const },
+      permissions: ['camera', 'microphone'],
+    };
+    const host = await visit(url, options);
+    await expectFine(host, 'start');
+    await host.button('Join').click();
+    await expectFine(host, 'start with a wrong input');
+    const { code } = await makeInvite(host);
+    await expectFine(host, 'invite');
 
-      const guest = await visit(browser, url, options);
-      await enterCode(guest, code);
-      await inSession(host, guest);
-      await guest.page
-        .getByLabel('Message', { exact: true })
-        .fill('A long word: '.padEnd(300, 'o'));
-      await guest.button('Send').click();
-      await host.page.locator('.message.theirs').waitFor();
-      await expectFine(host, 'chat');
-      await guest.page.setInputFiles('#file-input', {
-        ...{ name: `${'long name '.repeat(20)}.txt`, mimeType: 'text/plain' },
-        buffer: Buffer.from('small'),
-      });
-      await host.tab('Files').click();
-      await host.page.getByText('Received intact.', { exact: true }).waitFor();
-      await expectFine(host, 'files');
-      await host.tab('Call').click();
-      await host.button('Start with camera').click();
-      await host.button('Hang up').waitFor();
-      await expectFine(host, 'call');
-      await host.tab('Connection').click();
-      await expect.poll(() => host.page.locator('tr.used').count()).toBe(2);
-      await expectFine(host, 'connection');
-      // The last column shows the pair in use. Only on the narrowest phones it needs scrolling.
-      await host.page.setViewportSize({ ...viewport, width: 360 });
-      const hidden = await host.page
-        .locator('.scroll')
-        .evaluate((table) => table.scrollWidth - table.clientWidth);
-      expect(hidden, 'overflow of the candidate table').toBe(0);
-      await host.page.setViewportSize(viewport);
-      await compare(host, guest);
-      await guest.page.reload();
-      await host.heading('Stop').waitFor();
-      await expectFine(host, 'alarm');
-      await guest.page.close();
+    const guest = await visit(url, options);
+    await enterCode(guest, code);
+    await inSession(host, guest);
+    await guest.page.getByLabel('Message', { exact: true }).fill('A long word: '.padEnd(300, 'o'));
+    await guest.button('Send').click();
+    await host.page.locator('.message.theirs').waitFor();
+    await expectFine(host, 'chat');
+    await guest.page.setInputFiles('#file-input', {
+      ...{ name: `${'long name '.repeat(20)}.txt`, mimeType: 'text/plain' },
+      buffer: Buffer.from('small'),
+    });
+    await host.tab('Files').click();
+    await host.page.getByText('Received intact.', { exact: true }).waitFor();
+    await expectFine(host, 'files');
+    await host.tab('Call').click();
+    await host.button('Start with camera').click();
+    await host.button('Hang up').waitFor();
+    await expectFine(host, 'call');
+    await host.tab('Connection').click();
+    await expect.poll(() => host.page.locator('tr.used').count()).toBe(2);
+    await expectFine(host, 'connection');
+    // The last column shows the pair in use. Only on the narrowest phones it needs scrolling.
+    await host.page.setViewportSize({ ...viewport, width: 360 });
+    const hidden = await host.page
+      .locator('.scroll')
+      .evaluate((table) => table.scrollWidth - table.clientWidth);
+    expect(hidden, 'overflow of the candidate table').toBe(0);
+    await host.page.setViewportSize(viewport);
+    await compare(host, guest);
+    await guest.page.reload();
+    await host.heading('Stop').waitFor();
+    await expectFine(host, 'alarm');
+    await guest.page.close();
 
-      const tester = await visit(browser, url, options);
-      await tester.page.getByRole('link', { name: 'Connection test' }).click();
-      await expectFine(tester, 'connection test');
-      await tester.button('Start the test').click();
-      await tester.page.getByText('Done.').waitFor();
-      await expectFine(tester, 'report of the connection test');
-      expect([host.complaints, guest.complaints, tester.complaints]).toEqual([[], [], []]);
-    },
-    90_000,
-  );
+    const tester = await visit(url, options);
+    await tester.page.getByRole('link', { name: 'Connection test' }).click();
+    await expectFine(tester, 'connection test');
+    await tester.button('Start the test').click();
+    await tester.page.getByText('Done.').waitFor();
+    await expectFine(tester, 'report of the connection test');
+    expect([host.complaints, guest.complaints, tester.complaints]).toEqual([[], [], []]);
+  });
 
-  test.each(['6', '8'])(
-    'a code of %s digits fits on one line at every width',
-    async (digits) => {
-      const { url } = await startSite({ JOIN_CODE_DIGITS: digits });
-      const host = await visit(browser, url);
-      await host.button('Create an invite').click();
-      await host.heading('Enter this code').waitFor();
-      for (const width of [320, 390, 703, 704, 768, 1024, 1920]) {
-        await host.page.setViewportSize({ width, height: 800 });
-        const lines = await host.page
-          .locator('#invite-code')
-          .evaluate((code) => code.getClientRects().length);
-        expect(lines, `at ${width} px`).toBe(1);
-      }
-    },
-    60_000,
-  );
+  test.each(['6', '8'])('a code of %s digits fits on one line at every width', async (digits) => {
+    const { url } = await startSite({ JOIN_CODE_DIGITS: digits });
+    const host = await visit(url);
+    await host.button('Create an invite').click();
+    await host.heading('Enter this code').waitFor();
+    for (const width of [320, 390, 703, 704, 768, 1024, 1920]) {
+      await host.page.setViewportSize({ width, height: 800 });
+      const lines = await host.page
+        .locator('#invite-code')
+        .evaluate((code) => code.getClientRects().length);
+      expect(lines, `at ${width} px`).toBe(1);
+    }
+  });
 });
 
 async function expectFine(visitor: Visitor, view: string): Promise<void> {

@@ -50,7 +50,7 @@ describe('the built image', () => {
   let image: Image;
   beforeAll(() => {
     image = buildByHand(folder);
-  }, 120_000);
+  });
 
   /** Starts the image's command on a free port. */
   const start = () => {

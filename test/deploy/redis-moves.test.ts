@@ -10,7 +10,6 @@ import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { startClusterNode, untilReady } from './cluster.js';
 
-const SLOW = { timeout: 60_000 };
 const folder = temporaryFolder();
 
 const redisCli = (...args: string[]) => promisify(execFile)('redis-cli', args);
@@ -42,7 +41,7 @@ async function isThere(redisUrl: string, { room, joinid }: Awaited<ReturnType<ty
 }
 
 describeWith(['redis-server'], 'a Redis', () => {
-  test('with a backup is restored with its pairings', SLOW, async () => {
+  test('with a backup is restored with its pairings', async () => {
     const old = await startRedis();
     onTestFinished(old.dispose);
     const what = await paired(old.url);
@@ -68,7 +67,7 @@ describeWith(['redis-server'], 'a Redis', () => {
     await isThere(restored.url, what);
   });
 
-  test('is copied into a Redis Cluster', SLOW, async () => {
+  test('is copied into a Redis Cluster', async () => {
     const old = await startRedis();
     onTestFinished(old.dispose);
     const what = await paired(old.url);

@@ -27,7 +27,6 @@ const rules = /^user couplet (.+)$/m
   .split(' ') as string[];
 const allowed = rules.slice(rules.indexOf('nocommands') + 1).map((rule) => rule.replace(/^\+/, ''));
 
-const SLOW = { timeout: 60_000 };
 const folder = temporaryFolder();
 /** Commands that a server has run, from Couplet and from the test. */
 const run = new Set<string>();
@@ -130,7 +129,7 @@ describeWith(['redis-server'], 'the user of Couplet in Redis', () => {
     });
   });
 
-  test('may do so in a Redis Cluster, during a slot migration', SLOW, async () => {
+  test('may do so in a Redis Cluster, during a slot migration', async () => {
     const cluster = await startRedisCluster();
     onTestFinished(cluster.dispose);
     await worksOn(cluster.servers, cluster.url, {
@@ -144,7 +143,7 @@ describeWith(['redis-server'], 'the user of Couplet in Redis', () => {
     });
   });
 
-  test('may do so with Sentinels, and with replicas that acknowledge', SLOW, async () => {
+  test('may do so with Sentinels, and with replicas that acknowledge', async () => {
     const watched = await startWatchedRedis();
     onTestFinished(watched.dispose);
     await worksOn(watched.servers, watched.url, { env: { REDIS_REPLICAS_ACK: '1' } });

@@ -99,11 +99,11 @@ for (const [program, start] of Object.entries(BALANCERS)) {
 
     /** The share of messages that these nodes send to others while every pair exchanges messages in both directions. */
     async function crossingShare(of: readonly ClusterNode[]): Promise<number> {
-      await expect.poll(allTogether, { timeout: 20_000 }).toBe(true);
+      await expect.poll(allTogether).toBe(true);
       const before = await crossed(of);
       const received = pairs.map((pair) => pair.received);
       const heard = () => pairs.map((pair, n) => pair.received - Number(received[n]));
-      await expect.poll(() => Math.min(...heard()), { timeout: 20_000 }).toBeGreaterThan(10);
+      await expect.poll(() => Math.min(...heard())).toBeGreaterThan(10);
       const all = heard().reduce((sum, count) => sum + count);
       return ((await crossed(of)) - before) / all;
     }

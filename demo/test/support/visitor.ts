@@ -3,18 +3,27 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { openDevice } from '@couplet/testkit/browser';
+import { launchBrowser, openDevice } from '@couplet/testkit/browser';
 import { type RunningServer, startServer } from '@couplet/testkit/server';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
-import { expect, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Builds the pages if they are stale. Call it once before the tests of a file. */
-export function buildDemo(): void {
-  execFileSync(process.execPath, [`${ROOT}scripts/build.js`], { cwd: ROOT });
+let browser: Browser | undefined;
+
+/** Builds the pages if they are stale, and starts a browser for the visits of a describe block. */
+export function useBrowser(...args: string[]): void {
+  beforeAll(async () => {
+    execFileSync(process.execPath, [`${ROOT}scripts/build.js`], { cwd: ROOT });
+    browser = await launchBrowser({ args: ['--allow-loopback-in-peer-connection', ...args] });
+  });
+  afterAll(() => browser?.close());
 }
+
+/** Arguments for a browser with a camera and a microphone. */
+export const MEDIA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
 
 /** Starts a server with the built page, and closes it when the test ends. */
 export async function startSite(env: Record<string, string> = {}): Promise<RunningServer> {
@@ -39,7 +48,6 @@ export interface VisitOptions extends BrowserContextOptions {
 }
 
 export async function visit(
-  browser: Browser | undefined,
   site: string,
   { path = '/demo/', prepare, ...options }: VisitOptions = {},
 ): Promise<Visitor> {
@@ -84,13 +92,9 @@ export async function inSession(...visitors: Visitor[]): Promise<void> {
 }
 
 /** Opens two pages and pairs them by a code. */
-export async function meet(
-  browser: Browser | undefined,
-  site: string,
-  options: VisitOptions = {},
-): Promise<[Visitor, Visitor]> {
-  const host = await visit(browser, site, options);
-  const guest = await visit(browser, site, options);
+export async function meet(site: string, options: VisitOptions = {}): Promise<[Visitor, Visitor]> {
+  const host = await visit(site, options);
+  const guest = await visit(site, options);
   await enterCode(guest, (await makeInvite(host)).code);
   await inSession(host, guest);
   return [host, guest];

@@ -7,21 +7,17 @@ import { CPACE, LOW_ORDER } from '../support/cpace-vectors.js';
 describeWith(['chromium', 'firefox-esr'], 'the vectors of the draft', () => {
   const openers = { chromium: deviceOpener(), firefox: firefoxOpener() };
 
-  test.each(['chromium', 'firefox'] as const)(
-    '%s',
-    async (engine) => {
-      const device = await openers[engine]();
-      // As text, because the transformed test file has no dynamic import that runs in a page.
-      await device.page.evaluate(
-        "import('/client/verify/cpace.js').then((cpace) => void Object.assign(window, { cpace }))",
-      );
-      const computed = await inPage(device, run, { ...CPACE, lowOrder: LOW_ORDER });
-      const { a, b, secret, sessionKey } = CPACE;
-      const refused = LOW_ORDER.map(() => 'refused');
-      expect(computed).toEqual([CPACE.generator, a, b, secret, secret, sessionKey, ...refused]);
-    },
-    60_000,
-  );
+  test.each(['chromium', 'firefox'] as const)('%s', async (engine) => {
+    const device = await openers[engine]();
+    // As text, because the transformed test file has no dynamic import that runs in a page.
+    await device.page.evaluate(
+      "import('/client/verify/cpace.js').then((cpace) => void Object.assign(window, { cpace }))",
+    );
+    const computed = await inPage(device, run, { ...CPACE, lowOrder: LOW_ORDER });
+    const { a, b, secret, sessionKey } = CPACE;
+    const refused = LOW_ORDER.map(() => 'refused');
+    expect(computed).toEqual([CPACE.generator, a, b, secret, secret, sessionKey, ...refused]);
+  });
 });
 
 /** Runs in the page, so it uses no outer variables. */

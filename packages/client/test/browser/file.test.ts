@@ -35,7 +35,7 @@ describeWith(['chromium'], 'a file of 100 MB', () => {
     expect(sent.mostBuffered).toBeLessThanOrEqual(DRAINED_BYTES + sent.messageBytes);
     expect(sent.mostBuffered).toBeGreaterThan(DRAINED_BYTES / 2);
     expect(await inPage(host, refusals)).toEqual(['too_large', 'buffer_full']);
-  }, 120_000);
+  });
 });
 
 /** Runs in the page: sends random bytes in the largest messages, each of which begins with its number. */

@@ -35,7 +35,7 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
     }
     await expectTalk(host, guest);
     await expectKept(host, guest);
-  }, 60_000);
+  });
 
   test('both add a track and a channel at once, ten times, and each gets all of them', async () => {
     const [host, guest] = await paired();
@@ -51,7 +51,7 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
     }
     await expectTalk(host, guest);
     await expectKept(host, guest);
-  }, 60_000);
+  });
 
   test.each(['host', 'guest'])(
     'the %s adds too many tracks for the server: one error, and the rest keeps working',
@@ -74,7 +74,6 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
       await expectKept(host, guest);
       expect(await inPage(to, ({ errors }) => errors)).toEqual([]);
     },
-    60_000,
   );
 });
 

@@ -1,14 +1,8 @@
 // Tests the client in real networks: two browsers behind NATs that need a relay, or whose address changes.
-
 import type { Device } from '@couplet/testkit/browser';
-import { type Command, spawnCommand, startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
-import { type Coturn, startCoturn } from '@couplet/testkit/coturn';
-import { Lab, PUBLIC_ADDRESS, PUBLIC_NETWORK } from '@couplet/testkit/lab';
-import { launchBrowserOn } from '@couplet/testkit/lab-browser';
-import { temporaryFolder } from '@couplet/testkit/server';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { LAB_PROGRAMS, LAB_STUN, LAB_TURN, useLab } from '@couplet/testkit/lab-browser';
+import { beforeAll, expect, test } from 'vitest';
 import type { CoupletOptions } from '../../src/index.js';
 import {
   expectKept,
@@ -26,75 +20,27 @@ import {
  */
 const RECOVERED_WITHIN_MS = 15_000;
 
-const SECRET = 'the-secret-of-the-lab';
-
-const PROGRAMS = ['network namespaces', 'ip', 'iptables', 'chromium', 'turnserver'];
-describeWith(PROGRAMS, 'two browsers in real networks', () => {
-  const folder = temporaryFolder();
-  const browsers: Browser[] = [];
-  let lab: Lab;
-  let coturn: Coturn | undefined;
-  let server: Command | undefined;
+describeWith(LAB_PROGRAMS, 'two browsers in real networks', () => {
+  const { lab, browser, serve } = useLab(['phone', 'laptop']);
   let url: string;
-
   beforeAll(async () => {
-    lab = new Lab();
-    lab.route({ ports: 'kept', udp: 'open' });
-    coturn = await startCoturn({
-      prefix: lab.prefix('public'),
-      env: {
-        TURN_SECRET: SECRET,
-        TURN_PORT: '3478',
-        TURN_LISTEN_IPS: PUBLIC_ADDRESS,
-        TURN_ALLOWED_PEERS: PUBLIC_NETWORK,
-        TURN_VERBOSE: '1',
-      },
-    });
-    await coturn.logged(`UDP listener opened on: ${PUBLIC_ADDRESS}:3478`);
-    server = spawnCommand(['serve', '--sqlite'], {
-      cwd: folder,
-      prefix: lab.prefix('public'),
-      env: {
-        HOST: PUBLIC_ADDRESS,
-        SQLITE_DB_PATH: ':memory:',
-        // Only STUN, so that a relay cannot hide the change.
-        STUN_URLS: `stun:${PUBLIC_ADDRESS}:3478`,
-      },
-    });
-    url = await server.listening;
-    for (const host of ['phone', 'laptop'] as const) {
-      browsers.push(await launchBrowserOn(lab, host, folder));
-    }
-  });
-  afterAll(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await server?.kill();
-    await coturn?.stop();
-    lab?.remove();
+    lab().route({ ports: 'kept', udp: 'open' });
+    // Only STUN, so that a relay cannot hide the change.
+    url = await serve(LAB_STUN);
   });
 
   const paired = async (options: CoupletOptions = { url }): Promise<[Device, Device]> => {
-    const phone = await openUnserved(browsers[0], options.url);
-    const laptop = await openUnserved(browsers[1], options.url);
+    const phone = await openUnserved(browser('phone'), options.url);
+    const laptop = await openUnserved(browser('laptop'), options.url);
     await pair(options, phone, laptop);
     await expectTalk(phone, laptop);
     return [phone, laptop];
   };
 
   test('devices that only allow relay connect through it, and restart ICE through it', async () => {
-    lab.move('phone', 'home');
-    const withTurn = await startCommand(['serve', '--sqlite'], {
-      cwd: folder,
-      prefix: lab.prefix('public'),
-      env: {
-        HOST: PUBLIC_ADDRESS,
-        SQLITE_DB_PATH: ':memory:',
-        TURN_SECRET: SECRET,
-        TURN_URLS: `turn:${PUBLIC_ADDRESS}:3478`,
-      },
-    }).listening;
+    lab().move('phone', 'home');
     const rtcConfiguration = { iceTransportPolicy: 'relay' } as const;
-    const [phone, laptop] = await paired({ url: withTurn, rtcConfiguration });
+    const [phone, laptop] = await paired({ url: await serve(LAB_TURN), rtcConfiguration });
     for (const device of [phone, laptop]) {
       await expect.poll(() => inPage(device, ({ session }) => session.path)).toBe('relay');
     }
@@ -103,30 +49,30 @@ describeWith(PROGRAMS, 'two browsers in real networks', () => {
     await expect.poll(() => ufragOf(phone)).not.toBe(before);
     await expectTalk(phone, laptop);
     await expectKept(phone, laptop);
-  }, 60_000);
+  });
 
   test('a phone that changes the network keeps its peer connection', async ({ annotate }) => {
-    lab.move('phone', 'away');
+    lab().move('phone', 'away');
     const [phone, laptop] = await paired();
-    lab.move('phone', 'home');
+    lab().move('phone', 'home');
     const reconnectedMs = await timeToReconnect(phone, laptop);
     await annotate(`in another network, reported by the browser: ${reconnectedMs} ms`);
     await expectKept(phone, laptop);
-  }, 60_000);
+  });
 
   test('a router that changes its public address, unknown to the browsers: the session reconnects', async ({
     annotate,
   }) => {
-    lab.move('phone', 'home');
+    lab().move('phone', 'home');
     const [phone, laptop] = await paired();
-    lab.renumber('home');
+    lab().renumber('home');
     const reconnectedMs = await timeToReconnect(phone, laptop);
     await annotate(`another public address, not reported: ${reconnectedMs} ms`);
     await expectKept(phone, laptop);
     for (const device of [phone, laptop]) {
       expect(await inPage(device, ({ states }) => states)).toEqual(['reconnecting', 'connected']);
     }
-  }, 60_000);
+  });
 });
 
 /** Resolves to the time until a text has arrived in each direction. */

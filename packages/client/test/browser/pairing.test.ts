@@ -23,32 +23,28 @@ describeWith(['chromium'], 'two browsers with the client', () => {
   test.each([
     ['guest', '/api/rooms/check'],
     ['host', '/api/rooms/accept'],
-  ] as const)(
-    'the host is the initiator if the %s joins the room first',
-    async (first, held) => {
-      const proxy = await startFaultProxy((await serverForTest()).url);
-      const [host, guest] = [await open(), await open()];
-      const release = proxy.hold(held);
-      const options = { url: proxy.url };
-      const code = await invite(options, host);
-      const both = Promise.all([accepted(host), accept(options, guest, code)]);
-      const earlier = first === 'host' ? host : guest;
-      await expect.poll(() => earlier.received.map(({ type }) => type)).toContain('room_joined');
-      release();
-      await both;
-      await expectTalk(host, guest);
-      expect([roles(host), roles(guest)]).toEqual([[true], [false]]);
-      // One exchange without a collision: only the initiator makes the first offer.
-      expect(sentOfType(host, 'webrtc_offer')).toHaveLength(1);
-      expect(sentOfType(guest, 'webrtc_offer')).toHaveLength(0);
-      for (const device of [host, guest]) {
-        // If the peer's packets arrive before its candidates, its address is peer-reflexive, which counts as srflx.
-        const path = () => inPage(device, ({ session }) => session.path);
-        await expect.poll(path).toMatch(/^(host|srflx)$/);
-      }
-    },
-    60_000,
-  );
+  ] as const)('the host is the initiator if the %s joins the room first', async (first, held) => {
+    const proxy = await startFaultProxy((await serverForTest()).url);
+    const [host, guest] = [await open(), await open()];
+    const release = proxy.hold(held);
+    const options = { url: proxy.url };
+    const code = await invite(options, host);
+    const both = Promise.all([accepted(host), accept(options, guest, code)]);
+    const earlier = first === 'host' ? host : guest;
+    await expect.poll(() => earlier.received.map(({ type }) => type)).toContain('room_joined');
+    release();
+    await both;
+    await expectTalk(host, guest);
+    expect([roles(host), roles(guest)]).toEqual([[true], [false]]);
+    // One exchange without a collision: only the initiator makes the first offer.
+    expect(sentOfType(host, 'webrtc_offer')).toHaveLength(1);
+    expect(sentOfType(guest, 'webrtc_offer')).toHaveLength(0);
+    for (const device of [host, guest]) {
+      // If the peer's packets arrive before its candidates, its address is peer-reflexive, which counts as srflx.
+      const path = () => inPage(device, ({ session }) => session.path);
+      await expect.poll(path).toMatch(/^(host|srflx)$/);
+    }
+  });
 
   test.each([
     ['create', '/api/rooms', 1],
@@ -69,6 +65,5 @@ describeWith(['chromium'], 'two browsers with the client', () => {
       expect(await rooms[0]).toBe(await rooms[1]);
       await expectTalk(host, guest);
     },
-    60_000,
   );
 });

@@ -85,7 +85,7 @@ export function firefoxOpener(): () => Promise<Scripted> {
   beforeAll(async () => {
     site = servePage(PAGE, scripts());
     browser = await launchFirefox();
-  }, 60_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await site?.close();

@@ -176,7 +176,7 @@ describeWith(['redis-server'], 'couplet migrate --redis-layout', () => {
     expect((await keys()).filter((key) => key.endsWith('finishing'))).toEqual([]);
   });
 
-  test('the command reports what it has copied and deleted', { timeout: 60_000 }, async () => {
+  test('the command reports what it has copied and deleted', async () => {
     const { prefix, old } = await setUp();
     await old.create('000001', 'a', Date.now() + 300_000);
     const env = { REDIS_URL: cluster.url, REDIS_PREFIX: prefix };

@@ -68,7 +68,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
     for (const [name, open] of Object.entries(places)) {
       opened.set(name, (await open()) as Awaited<ReturnType<typeof single>>);
     }
-  }, 60_000);
+  });
   afterAll(async () => {
     for (const place of opened.values()) await place.dispose();
   });
@@ -213,7 +213,6 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
         );
       }
     },
-    60_000,
   );
 
   test('with one full master of several, rooms in its slots are refused, and others are created', async () => {

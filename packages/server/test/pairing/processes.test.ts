@@ -3,11 +3,9 @@ import { join } from 'node:path';
 import { call, createPending, someDevice } from '@couplet/testkit/api';
 import { startChild } from '@couplet/testkit/child-server';
 import { temporaryFolder } from '@couplet/testkit/server';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { makeOriginalDatabase, rows } from '../support/sqlite-files.js';
 
-// Each test starts several processes in sequence.
-vi.setConfig({ testTimeout: 120_000 });
 const folder = temporaryFolder();
 let files = 0;
 const newFile = () => join(folder, `${++files}.db`);

@@ -1,50 +1,17 @@
 // End-to-end test: two Chromium processes with only the server's URL pair by a code and use a data channel.
-import { readFileSync } from 'node:fs';
-import {
-  type Device,
-  type Frame,
-  launchBrowser,
-  openDevice,
-  servePage,
-} from '@couplet/testkit/browser';
+import { type Device, type Frame, launchBrowser, openDevice } from '@couplet/testkit/browser';
 import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
 import { temporaryFolder } from '@couplet/testkit/server';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
-const CLIENT = readFileSync(new URL('client.js', import.meta.url));
-const PAGE = `<!doctype html>
-<script type="module">import * as client from './client.js'; window.client = client;</script>`;
-
-interface Room {
-  sendText(text: string): void;
-  close(): void;
-}
-
-/** Globals of the page: client.js as `client`, and the state of this test. */
-interface ClientWindow {
-  client: {
-    makeCode(server: string, deviceId: string): Promise<string>;
-    waitForGuest(server: string, joinCode: string, deviceId: string): Promise<string>;
-    enterCode(server: string, joinCode: string, deviceId: string): Promise<string>;
-    enterRoom(
-      server: string,
-      roomId: string,
-      deviceId: string,
-      on: { onText(text: string): void; onOpen(): void },
-    ): Room;
-  };
-  room: Room;
-  opened: Promise<void>;
-  text: Promise<string>;
-}
+import { plain, plainSite } from '../support/plain-page.js';
 
 describeWith(['chromium'], 'two browsers with only the URL of the server', () => {
   const folder = temporaryFolder();
   const browsers: Browser[] = [];
   // The page has another origin than the server, so its requests depend on CORS.
-  const site = servePage(PAGE, { '/client.js': CLIENT });
+  const site = plainSite();
   beforeAll(async () => {
     for (const _ of ['host', 'guest']) browsers.push(await launchBrowser());
   });
@@ -63,33 +30,22 @@ describeWith(['chromium'], 'two browsers with only the URL of the server', () =>
       const host = await openDevice(browsers[0], await site.url);
       const guest = await openDevice(browsers[1], await site.url);
 
-      const joinCode = await host.page.evaluate(
-        ([url, id]) => (window as unknown as ClientWindow).client.makeCode(url, id),
-        [server, host.id] as const,
-      );
+      const joinCode = await plain<string>(host, 'makeCode', server, host.id);
       expect(joinCode).toMatch(/^[0-9]{6}$/);
       const asked = host.page.waitForRequest((request) => request.url().endsWith('/check'));
-      const hostsRoom = host.page.evaluate(
-        ([url, code, id]) => (window as unknown as ClientWindow).client.waitForGuest(url, code, id),
-        [server, joinCode, host.id] as const,
-      );
+      const hostsRoom = plain<string>(host, 'waitForGuest', server, joinCode, host.id);
       await asked;
-      const guestsRoom = await guest.page.evaluate(
-        ([url, code, id]) => (window as unknown as ClientWindow).client.enterCode(url, code, id),
-        [server, joinCode, guest.id] as const,
-      );
+      const guestsRoom = await plain(guest, 'enterCode', server, joinCode, guest.id);
       const roomId = await hostsRoom;
       expect(roomId).toMatch(/^[0-9a-f]{48}$/);
       expect(guestsRoom).toBe(roomId);
       expect(host.requests.filter((path) => path === '/api/rooms/check')).toHaveLength(1);
 
       const [earlier, later] = first === 'host' ? [host, guest] : [guest, host];
-      await enterRoom(earlier, server, roomId);
+      await plain(earlier, 'enterRoom', server, roomId, earlier.id);
       await expect.poll(() => typesOf(earlier.received)).toContain('room_joined');
-      await enterRoom(later, server, roomId);
-      for (const { page } of [host, guest]) {
-        await page.evaluate(() => (window as unknown as ClientWindow).opened);
-      }
+      await plain(later, 'enterRoom', server, roomId, later.id);
+      await Promise.all([plain(host, 'opened'), plain(guest, 'opened')]);
 
       // The last candidate is null, and all others arrived before it.
       for (const { received } of [host, guest]) {
@@ -106,37 +62,12 @@ describeWith(['chromium'], 'two browsers with only the URL of the server', () =>
         [host, guest],
         [guest, host],
       ] as const) {
-        await from.page.evaluate(
-          (id) => (window as unknown as ClientWindow).room.sendText(`hello from ${id}`),
-          from.id,
-        );
-        expect(await to.page.evaluate(() => (window as unknown as ClientWindow).text)).toBe(
-          `hello from ${from.id}`,
-        );
+        await plain(from, 'sendText', `hello from ${from.id}`);
+        expect(await plain(to, 'text')).toBe(`hello from ${from.id}`);
       }
     },
-    60_000,
   );
 });
-
-/** Joins the room and stores the results in the page. */
-async function enterRoom(device: Device, server: string, roomId: string): Promise<void> {
-  await device.page.evaluate(
-    ([url, room, id]) => {
-      const page = window as unknown as ClientWindow;
-      let onText: (text: string) => void = () => {};
-      let onOpen: () => void = () => {};
-      page.text = new Promise((resolve) => {
-        onText = resolve;
-      });
-      page.opened = new Promise((resolve) => {
-        onOpen = resolve;
-      });
-      page.room = page.client.enterRoom(url, room, id, { onText, onOpen });
-    },
-    [server, roomId, device.id] as const,
-  );
-}
 
 const typesOf = (frames: Frame[]) => frames.map(({ type }) => type);
 

@@ -50,7 +50,7 @@ test('without settings, it prints valid settings with a new secret each time', a
     secrets.push(...config.turnSecrets);
   }
   expect(new Set(secrets).size).toBe(2);
-}, 30_000);
+});
 
 test('with unsuitable settings, it names each and starts nothing', async () => {
   const { ended, left } = run({ TURN_SECRET: 'too-short-secret-', TURN_TTL_SECONDS: '1' });
@@ -60,7 +60,7 @@ test('with unsuitable settings, it names each and starts nothing', async () => {
   expect(output).toContain('TURN_URLS');
   expect(output).not.toContain('too-short-secret-');
   expect(left()).toEqual([]);
-}, 30_000);
+});
 
 describeWith(['turnserver'], 'npm run turn', () => {
   test('starts coturn with the .env, allows peers on this machine, and leaves no files behind', async () => {
@@ -92,7 +92,7 @@ describeWith(['turnserver'], 'npm run turn', () => {
     expect(code, output).toBe(0);
     expect(output).not.toContain(SECRET);
     expect(left(), 'no file with secrets remains').toEqual([]);
-  }, 60_000);
+  });
 });
 
 /** The timeout is long because the script may have to build first. */

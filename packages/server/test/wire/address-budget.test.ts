@@ -141,7 +141,7 @@ test('a WebSocket of an address beyond its budget is read more slowly: no messag
   }
   expect(await a.sync()).toEqual([]);
   expect(await metric(started.url, 'couplet_address_budget_waits_total')).toBeGreaterThan(0);
-}, 30_000);
+});
 
 test('an opening handshake beyond the budget is answered 429 with Retry-After', async () => {
   const started = await serverForTest({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
@@ -214,7 +214,7 @@ test('thirty iOS sessions that poll every six seconds pass under the default lim
     expect(new Set(states)).toEqual(new Set(['there']));
   }
   expect(await metric(started.url, 'couplet_address_budget_refusals_total')).toBe(0);
-}, 60_000);
+});
 
 test('a hundred users behind one address pair and exchange messages under the default limits', async () => {
   const started = await serverForTest(DEFAULTS);
@@ -244,7 +244,7 @@ test('a hundred users behind one address pair and exchange messages under the de
     expect(await other.sync()).toEqual([]);
   }
   expect(await metric(started.url, 'couplet_address_budget_refusals_total')).toBe(0);
-}, 60_000);
+});
 
 test('forwards are counted when the peer’s connection accepts them', async () => {
   const started = await serverForTest({ MAX_BUFFERED_BYTES: '65536' });
@@ -270,4 +270,4 @@ test('forwards are counted when the peer’s connection accepts them', async () 
   expect(taken).toBe(sent);
   expect(forwarded).toBeLessThan(sent);
   expect(forwarded + dropped + lonely).toBe(sent);
-}, 30_000);
+});

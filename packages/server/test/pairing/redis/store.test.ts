@@ -50,7 +50,7 @@ describeWith(['redis-server'], 'Redis', () => {
     await cluster.moveSlot(slot, target);
     expect((await store.check('000001', 'a', now)).kind).toBe('waiting');
     expect((await store.check('000002', 'b', now)).kind).toBe('waiting');
-  }, 30_000);
+  });
 
   describe.each([
     ['a single Redis', () => startRedis()],
