@@ -86,7 +86,7 @@ const iso = (time: number): string => new Date(time).toISOString();
 
 const NOT_FOUND = { kind: 'not_found_or_expired' } as const;
 
-const waiting = ({ exp }: PendingRow): CheckOutcome => ({
+const waiting = ({ exp }: Pick<PendingRow, 'exp'>): CheckOutcome => ({
   kind: 'waiting',
   expiresAt: Date.parse(exp),
 });
@@ -120,14 +120,16 @@ function rowReads(db: Database) {
       return known.fingerprint === fingerprint ? JSON.parse(known.outcome) : { kind: 'key_reused' };
     },
 
-    /** A live pending of a device, and whether the proof is correct; undefined if there is none or access is refused. */
+    /** The state of a live pending, and whether the proof is correct; undefined if there is none or access is refused. */
     pendingOf(joinCode: string, client1: string, now: number, proof: string | undefined) {
       const pending = live(joinCode, now);
       if (pending === undefined || pending.client1 !== client1) return undefined;
       const secret = secretOf(pending.secret1, pending.proved1);
       const isProof = secret !== undefined && proof !== undefined && isSecret(proof, secret);
       const isRefused = secret !== undefined && (proof === undefined ? secret.isProved : !isProof);
-      return isRefused ? undefined : { ...pending, isProof };
+      const { client2, exp } = pending;
+      const isFirstProof = isProof && pending.proved1 === 0;
+      return isRefused ? undefined : { client2, exp, isProof, isFirstProof };
     },
 
     /** A room, and whether its use must be recorded. */
@@ -152,8 +154,7 @@ export function sqliteReads(db: Database, { roomIdleMs }: Pick<StoreLimits, 'roo
       if (once !== undefined) return undefined;
       const pending = rows.pendingOf(joinCode, client1, now, proof);
       if (pending === undefined) return { outcome: NOT_FOUND };
-      const isFirstProof = pending.isProof && pending.proved1 === 0;
-      if (pending.client2 !== null || isFirstProof) return undefined;
+      if (pending.client2 !== null || pending.isFirstProof) return undefined;
       return { outcome: waiting(pending) };
     },
     findRoom(roomId, now) {
@@ -267,8 +268,9 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     const values = { joinCode, client2, roomId, until: iso(collectableUntil), now: iso(now) };
     const taken = takePending.get(values);
     if (taken !== undefined) {
-      const secret2 = secretHash(secret);
-      insertRoom.run({ ...taken, roomId, client2, now: iso(now), secret2 });
+      const { client1, secret1, proved1 } = taken;
+      const room = { roomId, client1, client2, secret1, proved1, secret2: secretHash(secret) };
+      insertRoom.run({ ...room, now: values.now });
       kept.rooms += 1;
       changed.push(joinCode);
       return { kind: 'accepted', roomId, secret };
@@ -294,15 +296,14 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
   ): CheckOutcome => {
     const pending = pendingOf(joinCode, client1, now, proof);
     if (pending === undefined) return NOT_FOUND;
-    const { isProof, proved1, client2 } = pending;
-    if (client2 === null) {
-      if (isProof && proved1 === 0) provePending.run({ joinCode });
+    if (pending.client2 === null) {
+      if (pending.isFirstProof) provePending.run({ joinCode });
       return waiting(pending);
     }
     const roomId = collectPending.get({ joinCode, client1 })?.roomId;
     // The room was deleted or swept before the creator's check.
     if (!roomId) return NOT_FOUND;
-    if (isProof) proveRoom.run({ roomId, deviceId: client1 });
+    if (pending.isProof) proveRoom.run({ roomId, deviceId: client1 });
     return { kind: 'collected', roomId };
   };
 
