@@ -1,6 +1,7 @@
 // Group commit: concurrent calls share one transaction, and each call still gets its own answer. docs/protocol.md §10.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../../src/base/failures.js';
@@ -174,4 +175,19 @@ describe.each([
     await store.close();
     expect(rows(path, 'SELECT joinid FROM pendings')).toHaveLength(2);
   });
+});
+
+test('a thread that died is replaced for the next group', async () => {
+  const workers: Worker[] = [];
+  const started = (worker: Worker) => void workers.push(worker);
+  process.on('worker', started);
+  onTestFinished(() => void process.off('worker', started));
+  const store = openSqliteStore(newFile(), {}, executeInThread);
+  onTestFinished(() => store.close());
+  await create(store, '000001', 'a', LATER, NOW);
+  // Between groups, because the binding ends the process if it is interrupted.
+  await workers[0]?.terminate();
+  expect(await store.check('000001', 'a', NOW)).toMatchObject({ kind: 'waiting' });
+  expect(await create(store, '000002', 'a', LATER, NOW)).toMatchObject({ kind: 'created' });
+  expect(workers).toHaveLength(2);
 });
