@@ -14,8 +14,8 @@ export interface ThreadData {
   identity: Identity | undefined;
 }
 
-/** Niceness (nice(1)) of this thread. If both threads share a core, the event loop gets about nine tenths of it. */
-const NICENESS = 10;
+/** Niceness (nice(1)) of this thread. If both threads share a core, the event loop gets three quarters of it. */
+const NICENESS = 5;
 
 /** Yields to the event loop: forwarding a message takes microseconds, and a commit waits for the disk in any case. */
 function lowerPriority(): void {
