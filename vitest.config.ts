@@ -7,7 +7,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** The tests that take longest: real browsers, faults of Redis, many processes. */
-const LONG = /chaos\/chaos|\/browser\/|\/nat\/|demo\/|test\/nodes|main|recovery|refuses|processes/;
+const LONG =
+  /chaos\/chaos\.test|\/browser\/|\/nat\/|\/demo\/test|\/deploy\/|\/fuzz\/|\/(nodes|main|recovery|redis-refuses|kill)\.test/;
 
 /** Begins with the longest files, so that the run does not end with one of them on an otherwise idle machine. */
 class LongestFirst extends BaseSequencer {
@@ -35,8 +36,8 @@ export default defineConfig({
   test: {
     include: ['{packages/*,demo,bench}/test/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['packages/server/test/support/built.ts'],
-    // More than cores, because most of the long tests wait for something.
-    maxWorkers: Math.ceil(availableParallelism() * 1.5),
+    // Two for each core, because most of the long tests wait for something.
+    maxWorkers: 2 * availableParallelism(),
     // Files share a process and its modules: loading these took a third of the work. Each test disposes of what it opened.
     isolate: false,
     sequence: { sequencer: LongestFirst },
