@@ -48,7 +48,7 @@ export default defineConfig({
     expect: { poll: { timeout: 30_000 } },
     coverage: {
       provider: 'v8',
-      include: ['packages/{protocol,doctor,server,client}/src/**'],
+      include: ['packages/{protocol,doctor,server,client}/src/**/*.ts'],
       reporter: ['text'],
       thresholds: { branches: 90 },
     },
