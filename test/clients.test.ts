@@ -109,28 +109,32 @@ interface Connection {
 test('the Swift example sends what the schemas allow, and reads fields that exist', () => {
   const [swift = ''] = blocks(paper, 'swift');
   const requests = schemas.pairingRequests(JOIN_CODE_DIGITS);
-  const bodies: Record<string, object> = {
-    'api/rooms': requests.create,
-    'api/rooms/accept': requests.accept,
-    'api/rooms/check': requests.check,
+  const schemaOf: Record<string, { properties: object }> = {
+    'POST api/rooms': requests.create,
+    'POST api/rooms/accept': requests.accept,
+    'POST api/rooms/check': requests.check,
+    'DELETE api/rooms': schemas.DeleteRoomRequest,
+    ...schemas.CLIENT_MESSAGES,
   };
-  const sent = Array.from(swift.matchAll(/(?:post\("([^"]+)", |send\()(\[[^\]]+\])/g));
-  expect(sent.map(([, path, body]) => path ?? jsonOf(String(body)).type)).toEqual([
-    'api/rooms',
-    'api/rooms/check',
-    'api/rooms/accept',
-    'ice_candidate',
-    'join_room',
-    'webrtc_offer',
-    'webrtc_answer',
-  ]);
-  for (const [text, path, body = ''] of sent) {
-    const value = jsonOf(body);
-    const messages: Record<string, object> = schemas.CLIENT_MESSAGES;
-    const schema = path === undefined ? messages[String(value.type)] : bodies[path];
-    expect(Compile(schema as never).Check(value), text).toBe(true);
-    const { properties } = schema as { properties: object };
-    expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(value)));
+  const sent = Array.from(
+    swift.matchAll(/(?:call\("(\w+)", "([^"]+)", )?(\["(?:type|joinid|roomid)": [^\]]+\])/g),
+    ([, method, path, dictionary = '']) => {
+      const value = jsonOf(dictionary);
+      return { name: method ? `${method} ${path}` : String(value.type), value };
+    },
+  );
+  expect(sent.map(({ name }) => name).sort()).toEqual(
+    [
+      ...['POST api/rooms', 'POST api/rooms/check', 'POST api/rooms/accept', 'DELETE api/rooms'],
+      ...['join_room', 'webrtc_offer', 'webrtc_answer', 'ice_candidate', 'leave_room'],
+    ].sort(),
+  );
+  for (const { name, value } of sent) {
+    const schema = schemaOf[name];
+    expect(Compile(schema as never).Check(value), name).toBe(true);
+    expect(Object.keys(schema?.properties ?? {})).toEqual(
+      expect.arrayContaining(Object.keys(value)),
+    );
   }
   const known = [
     ...Object.values(schemas.SERVER_MESSAGES),
@@ -144,22 +148,22 @@ test('the Swift example sends what the schemas allow, and reads fields that exis
   expect(Object.keys(schemas.SERVER_MESSAGES)).toEqual(expect.arrayContaining(types));
 });
 
-/** A dictionary of Swift as JSON, with a sample for each variable. */
+/** A dictionary of Swift as JSON, with a sample for each expression. */
 function jsonOf(dictionary: string): Record<string, unknown> {
   const samples: Record<string, unknown> = {
     code: '042137',
     deviceId: 'device-a',
     secret: 'x'.repeat(43),
     roomId: 'room',
-    sdp: 'v=0',
+    'connection.offer()': 'v=0',
+    'connection.answer(to: sdp)': 'v=0',
     candidate: null,
   };
-  const json = dictionary
-    .replace(/^\[/, '{')
-    .replace(/\]$/, '}')
-    .replace(/: ([a-zA-Z]+)/g, (_, name: string) => {
-      if (!(name in samples)) throw new Error(`no sample for ${name}`);
-      return `: ${JSON.stringify(samples[name])}`;
-    });
-  return JSON.parse(json);
+  const members = dictionary.slice(1, -1).matchAll(/"(\w+)": ((?:\([^)]*\)|[^,(])+)/g);
+  return Object.fromEntries(
+    Array.from(members, ([, name, expression = '']) => {
+      if (expression in samples) return [name, samples[expression]];
+      return [name, JSON.parse(expression)];
+    }),
+  );
 }
