@@ -17,7 +17,7 @@ COPY packages/doctor packages/doctor
 COPY packages/server packages/server
 COPY packages/client packages/client
 COPY demo demo
-COPY scripts/build.js scripts/pages.js scripts/prepare.js scripts/typebox.js scripts/
+COPY scripts/build.js scripts/command.js scripts/pages.js scripts/prepare.js scripts/typebox.js scripts/
 RUN npm run build
 # Removes development tools, the bundler, and the SQLite binding's sources and binaries for other systems.
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/esbuild node_modules/@esbuild
@@ -34,6 +34,7 @@ COPY --from=build /app/packages/doctor/dist packages/doctor/dist
 COPY --from=build /app/packages/server/package.json packages/server/
 COPY --from=build /app/packages/server/schema packages/server/schema
 COPY --from=build /app/packages/server/src/pairing/redis/lua packages/server/src/pairing/redis/lua
+COPY --from=build /app/packages/server/bin packages/server/bin
 COPY --from=build /app/packages/server/dist packages/server/dist
 COPY --from=build /app/packages/server/public packages/server/public
 RUN mkdir -m 700 /data && chown node:node /data
@@ -43,4 +44,4 @@ VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT?.trim() || 8080}/`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Creates or migrates the database at every start; never deletes data.
-CMD ["node", "packages/server/dist/main.js", "serve", "--sqlite"]
+CMD ["node", "packages/server/bin/couplet.js", "serve", "--sqlite"]

@@ -77,21 +77,25 @@ async function buildDemo(build) {
     );
   }
   writeFileSync(`${PUBLIC}demo/index.html`, html);
-  writeFileSync(`${PUBLIC}demo/licenses.md`, licensesOf(Object.keys(metafile.inputs)));
+  writeFileSync(
+    `${PUBLIC}demo/licenses.md`,
+    licensesOf('The demo page', Object.keys(metafile.inputs)),
+  );
 }
 
 /** The licenses of the packages whose files are in a bundle. */
-function licensesOf(inputs) {
+export function licensesOf(bundle, inputs) {
   const packages = inputs.flatMap(
     (path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? [],
   );
   const texts = [...new Set(packages)].map((name) => {
     const folder = `${ROOT}node_modules/${name}/`;
-    const { version } = JSON.parse(readFileSync(`${folder}package.json`, 'utf8'));
+    const { version, license } = JSON.parse(readFileSync(`${folder}package.json`, 'utf8'));
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-    return `## ${name} ${version}\n\n${readFileSync(folder + file, 'utf8').trim()}\n`;
+    const text = file === undefined ? license : readFileSync(folder + file, 'utf8').trim();
+    return `## ${name} ${version}\n\n${text}\n`;
   });
-  return ['# Licenses\n', 'The demo page contains these packages.\n', ...texts].join('\n');
+  return ['# Licenses\n', `${bundle} contains these packages.\n`, ...texts].join('\n');
 }
 
 /** Hashes the names and contents of all files at these paths. */

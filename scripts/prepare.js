@@ -39,8 +39,10 @@ export function compile() {
 /** Builds the files that are bundles, if stale. esbuild is loaded only here, because it may have just been installed. */
 export async function buildBundles() {
   const { bundleTypebox } = await import('./typebox.js');
+  const { bundleCommand } = await import('./command.js');
   const { buildPages } = await import('./pages.js');
   await bundleTypebox();
+  await bundleCommand();
   await buildPages();
 }
 

@@ -10,7 +10,7 @@ export async function runServer(...command) {
   if (process.env.npm_lifecycle_event !== undefined) endWithParent();
   await prepareServer();
   process.argv.splice(2, 0, ...command);
-  await import(`${ROOT}packages/server/dist/main.js`);
+  await import(`${ROOT}packages/server/bin/couplet.js`);
 }
 
 /** Ends this process as by SIGTERM when npm dies. A killed npm passes on no signal, and the port would stay in use. */

@@ -16,6 +16,7 @@ import { temporaryFolder } from '@couplet/testkit/server';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { bundleCommand } from '../scripts/command.js';
 import { ROOT, run } from './support.js';
 
 const PACKAGES = ['protocol', 'doctor', 'server', 'client'];
@@ -26,7 +27,8 @@ const app = join(folder, 'app');
 const PATH = join(folder, 'bin');
 const packed = new Map<string, string[]>();
 
-beforeAll(() => {
+beforeAll(async () => {
+  await bundleCommand();
   mkdirSync(tarballs);
   mkdirSync(app);
   mkdirSync(PATH);
@@ -62,7 +64,7 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
     const rest = files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file));
     const expected =
-      /^bin\/.*\.js$|^dist\/.*\.(js|d\.ts)$|^schema\/.*\.sql$|^src\/.*\.lua$|^public\/(client\.js(\.map)?|demo\/.*)$/;
+      /^bin\/.*\.js$|^dist\/.*\.(js|d\.ts)$|^dist\/command\/(.*\.js\.map|licenses\.md)$|^schema\/.*\.sql$|^src\/.*\.lua$|^public\/(client\.js(\.map)?|demo\/.*)$/;
     expect(rest.filter((file) => !expected.test(file))).toEqual([]);
     for (const source of readdirSync(`${ROOT}packages/${name}/src`)) {
       if (source.endsWith('.ts')) expect(files).toContain(`dist/${source.replace('.ts', '.js')}`);
@@ -111,7 +113,8 @@ test('the installed command couplet pairs two devices', async () => {
   });
   const url = await listening;
   await pairDevices(url);
-  for (const path of ['/client.js', '/demo/']) {
+  // Some modules are loaded at the first request for them.
+  for (const path of ['/client.js', '/demo/', '/metrics', '/openapi.json']) {
     expect((await fetch(url + path)).status, path).toBe(200);
   }
   child.kill('SIGTERM');
