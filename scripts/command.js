@@ -10,12 +10,15 @@ const DIST = `${ROOT}packages/server/dist/`;
 const OUT = `${DIST}command/`;
 const BUNDLE = `${OUT}main.js`;
 
-/** Libraries with files of their own, and those that few servers load. */
+/** Libraries with files of their own, those that few servers load, and parts of Fastify that the command never calls. */
 const EXTERNAL = [
   '@couplet/doctor',
+  '@fastify/ajv-compiler',
+  '@fastify/fast-json-stringify-compiler',
   '@fastify/swagger',
   '@photostructure/sqlite',
   'ioredis',
+  'light-my-request',
   'pino-pretty',
   'prom-client',
   'uqr',
