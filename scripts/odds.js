@@ -49,6 +49,8 @@ export const chance = (guesses, liveCodes, digits) =>
 
 export const LIVE_CODES = [10, 1000, 50_000];
 export const ADDRESSES = [1, 1000];
+/** Secrets of a code of a verified pairing: an attacker has one guess after it has hit a live code. */
+const SECRETS = 10 ** 5;
 export const DIGITS = [6, 7, 8, 9, 10, 11, 12];
 
 /** Formats a probability with two significant digits, never as zero or one. */
@@ -72,11 +74,13 @@ export const oddsTable = (guesses) =>
             `${addresses === 1 ? 'one address' : `${addresses.toLocaleString('en-US')} addresses`}, ${live.toLocaleString('en-US')} live`,
         ),
       ),
+      '1,000 addresses, 50,000 live, verified',
     ],
     DIGITS.map((digits) => [
       String(digits),
       ...ADDRESSES.flatMap((addresses) =>
         LIVE_CODES.map((live) => shown(chance(guesses * addresses, live, digits))),
       ),
+      shown(chance(guesses * 1000, 50_000 / SECRETS, digits)),
     ]),
   );

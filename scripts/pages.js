@@ -1,4 +1,5 @@
-// Builds the files served to browsers, if they are stale: /client.js (the client in one file) and the demo page.
+// Builds the files served to browsers, if they are stale: /client.js (the client), /client-verify.js (which it loads on demand)
+// and the demo page.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -37,7 +38,8 @@ const OPTIONS = {
 export async function buildPages() {
   const wanted = hashOf(INPUTS);
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return;
-  for (const path of ['client.js', 'client.js.map', 'demo']) {
+  const scripts = ['client.js', 'client-verify.js'].flatMap((name) => [name, `${name}.map`]);
+  for (const path of [...scripts, 'demo']) {
     rmSync(PUBLIC + path, { recursive: true, force: true });
   }
   // Loaded only here, because loading it takes longer than the rest of a start.
@@ -48,12 +50,24 @@ export async function buildPages() {
 
 async function buildClient(build) {
   const { version } = JSON.parse(readFileSync(`${ROOT}packages/client/package.json`, 'utf8'));
-  await build({
-    ...OPTIONS,
-    entryPoints: ['packages/client/src/index.ts'],
-    outfile: `${PUBLIC}client.js`,
-    banner: { js: `/*! @couplet/client ${version}, MIT */` },
-  });
+  const options = { ...OPTIONS, banner: { js: `/*! @couplet/client ${version}, MIT */` } };
+  const entries = {
+    'client.js': 'packages/client/src/index.ts',
+    'client-verify.js': 'packages/client/src/verify/verify.ts',
+  };
+  // Two bundles without a common file, so that a page without verified pairings loads one file only.
+  const plugins = [
+    {
+      name: 'client-verify',
+      setup: ({ onResolve }) =>
+        onResolve({ filter: /\/verify\.js$/ }, ({ kind }) =>
+          kind === 'dynamic-import' ? { path: './client-verify.js', external: true } : undefined,
+        ),
+    },
+  ];
+  for (const [name, entry] of Object.entries(entries)) {
+    await build({ ...options, plugins, entryPoints: [entry], outfile: PUBLIC + name });
+  }
 }
 
 /** Every file has the hash of its content in its name, and nothing is inline, as the Content-Security-Policy requires. */
@@ -63,6 +77,8 @@ async function buildDemo(build) {
     entryPoints: ['demo/src/main.ts', 'demo/src/styles/page.css', 'demo/src/icon.svg'],
     outdir: `${PUBLIC}demo/assets`,
     entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    splitting: true,
     loader: { '.svg': 'copy' },
     metafile: true,
   });

@@ -64,7 +64,7 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
     const rest = files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file));
     const expected =
-      /^bin\/.*\.js$|^dist\/.*\.(js|d\.ts)$|^dist\/command\/(.*\.js\.map|licenses\.md)$|^schema\/.*\.sql$|^src\/.*\.lua$|^public\/(client\.js(\.map)?|demo\/.*)$/;
+      /^bin\/.*\.js$|^dist\/.*\.(js|d\.ts)$|^dist\/command\/(.*\.js\.map|licenses\.md)$|^schema\/.*\.sql$|^src\/.*\.lua$|^public\/(client(-verify)?\.js(\.map)?|demo\/.*)$/;
     expect(rest.filter((file) => !expected.test(file))).toEqual([]);
     for (const source of readdirSync(`${ROOT}packages/${name}/src`)) {
       if (source.endsWith('.ts')) expect(files).toContain(`dist/${source.replace('.ts', '.js')}`);
@@ -114,7 +114,7 @@ test('the installed command couplet pairs two devices', async () => {
   const url = await listening;
   await pairDevices(url);
   // Some modules are loaded at the first request for them.
-  for (const path of ['/client.js', '/demo/', '/metrics', '/openapi.json']) {
+  for (const path of ['/client.js', '/client-verify.js', '/demo/', '/metrics', '/openapi.json']) {
     expect((await fetch(url + path)).status, path).toBe(200);
   }
   child.kill('SIGTERM');

@@ -10,10 +10,13 @@ test('pages that are up to date are not built again', () => {
   expect(statSync(`${ROOT}packages/server/public/client.js`).mtimeMs).toBe(before);
 });
 
-test('/client.js is one small file with a source map, and loads nothing', () => {
-  const text = readFileSync(`${ROOT}packages/server/public/client.js`, 'utf8');
+test.each([
+  ['client.js', 40_000, ['import("./client-verify.js")']],
+  ['client-verify.js', 10_000, []],
+])('/%s is one small file with a source map, and loads nothing at once', (name, most, imports) => {
+  const text = readFileSync(`${ROOT}packages/server/public/${name}`, 'utf8');
   expect(text).toMatch(/^\/\*! @couplet\/client \d+\.\d+\.\d+, MIT \*\/\n/);
-  expect(text.trimEnd()).toMatch(/\/\/# sourceMappingURL=client\.js\.map$/);
-  expect(text).not.toMatch(/\bimport\b/);
-  expect(text.length).toBeLessThan(40_000);
+  expect(text.trimEnd()).toContain(`//# sourceMappingURL=${name}.map`);
+  expect(text.match(/\bimport\b.{0,22}/g) ?? []).toEqual(imports);
+  expect(text.length).toBeLessThan(most);
 });

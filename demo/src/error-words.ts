@@ -26,6 +26,11 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
     'The other device is not the one that you verified. The session was closed, and nothing was sent to that device.',
   key_interrupted: 'The comparison was interrupted. Press the button again, on both devices.',
   key_unsupported: 'The other device does not support this kind of comparison.',
+  code_mistyped: 'A digit of the code is wrong. Check it.',
+  code_mismatch:
+    'The two devices have different codes, or somebody is between them. Nothing was sent. Pair again with a new code.',
+  unverified_peer:
+    'The other device did not prove that it is the one you paired with. Nothing was sent to it. Pair again with a new code.',
   replaced: 'This session was opened in another tab or window, and continues there.',
   policy_violation: 'The server closed the connection, because this page sent too much too fast.',
   message_too_big:

@@ -9,14 +9,15 @@ import {
 } from '@couplet/protocol';
 import { onAbort, throwIfAborted } from './abort.js';
 import { systemClock } from './clock.js';
-import { CoupletError, errorOf } from './errors.js';
+import { type Answer, CoupletError, errorOf } from './errors.js';
 import { normalizeJoinCode } from './pairing/join-code.js';
 import { type Fetch, PairingClient, randomId } from './pairing/pairing-client.js';
 import type { PeerConnectionConstructor } from './session/peer-link.js';
 import { PeerSession, type PeerSessionOptions } from './session/peer-session.js';
 import type { SavedSession } from './session/session-events.js';
-import type { SocketConstructor } from './signaling/signaling-client.js';
+import { SignalingClient, type SocketConstructor } from './signaling/signaling-client.js';
 import { currentToken, type Token } from './token.js';
+import type { Accepted, VerifiedInvite } from './verify/verify.js';
 
 /** The server to use, and replacements for APIs that the platform lacks. */
 export interface CoupletOptions {
@@ -58,8 +59,10 @@ export interface SessionOptions extends Cancellable {
 
 /** A live join code, and the session that it leads to. */
 export interface Invite {
-  /** The join code, to be shown to the peer's user. */
+  /** The code, to be shown to the peer's user. A verified one has six more digits: show it in groups of four. */
   readonly code: string;
+  /** Returns the link of a verified invite. Its secret is in the fragment, which browsers do not send to a server. */
+  link?(url: string): string;
   /** When the code expires, by this device's clock. For a countdown, use `expiresInMs` instead. */
   readonly expiresAt: Date;
   /** Milliseconds until the code expires; 0 once it has expired. Changes of the system clock do not affect it. */
@@ -82,6 +85,14 @@ type Platform = Pick<PeerSessionOptions, 'WebSocket' | 'RTCPeerConnection' | 'rt
 /** Random codes to try before giving up. A code that is already in use is rare. */
 const MAX_CODES = 10;
 
+/** Loads the code that verifies pairings. It may be in a file of its own, which has no copy of what it gets here. */
+async function verifier() {
+  const module = await import('./verify/verify.js').catch((cause) => {
+    throw errorOf('network', cause);
+  });
+  return module.verifier(SignalingClient, CoupletError, normalizeJoinCode, systemClock);
+}
+
 /** One device, identified by `deviceId`. Creates and resumes sessions. */
 export class Couplet {
   /** The id of this device. Store it and pass it to the constructor to keep the same identity. */
@@ -93,7 +104,7 @@ export class Couplet {
   readonly #pairing: PairingClient;
   readonly #digits: number;
   /** Secrets of the pairings that this object made or resumed. */
-  readonly #secrets = new Set<string>();
+  #secrets: string[] = [];
 
   /** Stores the options. The methods check them, and the platform, before they send a request. */
   constructor(options: CoupletOptions) {
@@ -115,12 +126,15 @@ export class Couplet {
   /** Creates a join code and waits in the background for a peer to accept it. */
   async invite({
     expiresInSeconds = 300,
+    verify,
     signal,
     onSession,
-  }: SessionOptions & { expiresInSeconds?: number } = {}): Promise<Invite> {
+  }: SessionOptions & { expiresInSeconds?: number; verify?: boolean } = {}): Promise<Invite> {
     throwIfAborted(signal);
     const platform = this.#platform();
+    const verified = verify && (await (await verifier()).invite());
     const { code, expiresMs, secret } = await this.#create(expiresInSeconds, signal);
+    const { shown, Signaling }: Partial<VerifiedInvite> = verified ? verified(code) : {};
     const expiresInMs = () => Math.max(0, expiresMs - systemClock.monotonic());
     const waiting = new AbortController();
     let isLive = true;
@@ -136,14 +150,14 @@ export class Couplet {
         isLive = false;
       })
       .then((roomId) => {
-        const pairing = { roomId, deviceId: this.deviceId, secret };
+        const pairing = { roomId, deviceId: this.deviceId, secret, Signaling };
         return this.#open(platform, pairing, { signal: waiting.signal, onSession });
       })
       .finally(stop);
     // Otherwise an application that never reads `accepted` would get an unhandled rejection.
     accepted.catch(() => {});
     const expiresAt = new Date(Date.now() + expiresInMs());
-    return { code, expiresAt, expiresInMs, accepted, cancel };
+    return { code, ...shown, expiresAt, expiresInMs, accepted, cancel };
   }
 
   /**
@@ -153,22 +167,24 @@ export class Couplet {
    * @throws CoupletError `invalid_joinid`, before any request, if the text is not a code.
    */
   async accept(code: string, options: SessionOptions = {}): Promise<PeerSession> {
-    const joinCode = normalizeJoinCode(code, this.#digits);
-    if (joinCode === undefined) {
-      throw new CoupletError('invalid_joinid', { message: `A code has ${this.#digits} digits.` });
-    }
+    const plain = normalizeJoinCode(code, this.#digits);
+    const { joinCode, Signaling }: Accepted = plain
+      ? { joinCode: plain }
+      : await (await verifier()).accept(code, this.#digits);
     const platform = this.#platform();
     const { deviceId } = this;
     const accepted = await this.#pairing.accept(joinCode, deviceId, options.signal);
-    this.#keepSecret(accepted.secret);
-    return this.#open(platform, { deviceId, ...accepted }, options);
+    this.#keepSecrets(accepted.secret);
+    return this.#open(platform, { deviceId, Signaling, ...accepted }, options);
   }
 
   /** Resumes a saved pairing. Resolves once both devices are connected again. */
   async resume(saved: SavedSession, options: SessionOptions = {}): Promise<PeerSession> {
-    const { roomId, deviceId, secret } = saved;
-    this.#keepSecret(secret);
-    return this.#open(this.#platform(), { roomId, deviceId, secret }, options);
+    const { key } = saved;
+    this.#keepSecrets(saved.secret);
+    const platform = this.#platform();
+    const Signaling = key === undefined ? key : (await verifier()).resume(key);
+    return this.#open(platform, { ...saved, Signaling }, options);
   }
 
   /**
@@ -182,7 +198,10 @@ export class Couplet {
     { signal }: Cancellable = {},
   ): Promise<RTCIceServer[]> {
     this.#checkUrl();
-    return this.#pairing.iceServers(roomId, deviceId, signal, secret);
+    const read = ({ body }: Answer) =>
+      Array.isArray(body?.iceServers) ? (body.iceServers as RTCIceServer[]) : undefined;
+    const body = { roomid: roomId, client: deviceId, secret };
+    return this.#pairing.post('/api/ice-servers', body, read, signal);
   }
 
   /**
@@ -199,14 +218,16 @@ export class Couplet {
     sessions?: readonly SavedSession[];
   } = {}): Promise<PurgeResponse> {
     this.#checkUrl();
-    const given = sessions.flatMap(({ secret }) => secret ?? []);
-    return this.#pairing.purge(deviceIds, signal, [...new Set([...this.#secrets, ...given])]);
+    const secrets = this.#keepSecrets(...sessions.map(({ secret }) => secret));
+    const read = ({ body }: Answer) => body as PurgeResponse | undefined;
+    return this.#pairing.post('/api/user/purge', { deviceIds, secrets }, read, signal);
   }
 
-  #keepSecret(secret: string | undefined): void {
-    if (secret) this.#secrets.add(secret);
-    const [oldest] = this.#secrets;
-    if (oldest && this.#secrets.size > MAX_PURGE_SECRETS) this.#secrets.delete(oldest);
+  /** Returns the latest secrets, as many as a purge may send, with the given ones. */
+  #keepSecrets(...secrets: (string | undefined)[]): string[] {
+    const all = new Set([...this.#secrets, ...secrets.flatMap((secret) => secret ?? [])]);
+    this.#secrets = [...all].slice(-MAX_PURGE_SECRETS);
+    return this.#secrets;
   }
 
   async #create(expiresInSeconds: number, signal: AbortSignal | undefined) {
@@ -215,7 +236,7 @@ export class Couplet {
       try {
         const { deviceId } = this;
         const created = await this.#pairing.create(code, expiresInSeconds, deviceId, signal);
-        this.#keepSecret(created.secret);
+        this.#keepSecrets(created.secret);
         return { code, ...created };
       } catch (error) {
         const reason = (error as CoupletError).code;
@@ -234,7 +255,7 @@ export class Couplet {
       // Not a URL. Some browsers lack `URL.canParse`.
     }
     throw new CoupletError('invalid_url', {
-      message: `Expected an address like https://host, got "${this.#url}".`,
+      message: `Expected https://host, got "${this.#url}".`,
     });
   }
 
@@ -248,7 +269,7 @@ export class Couplet {
       rtcConfiguration,
     } = this.#options;
     try {
-      if (!fetch || !WebSocket) throw new TypeError('fetch or WebSocket is missing');
+      if (!fetch || !WebSocket) throw new TypeError('no fetch or WebSocket');
       // Some privacy extensions replace the constructor with one that throws.
       new RTCPeerConnection(rtcConfiguration).close();
     } catch (cause) {
@@ -259,12 +280,13 @@ export class Couplet {
 
   async #open(
     platform: Platform,
-    pairing: Pick<PeerSessionOptions, 'roomId' | 'deviceId' | 'secret'>,
+    pairing: Pick<PeerSessionOptions, 'roomId' | 'deviceId' | 'secret' | 'Signaling'>,
     { signal, onSession }: { [Name in keyof SessionOptions]: SessionOptions[Name] | undefined },
   ): Promise<PeerSession> {
     throwIfAborted(signal);
     const { token } = this.#options;
     const session = new PeerSession({
+      ...{ ...pairing, ...platform },
       protocols: token
         ? async (isDoubtful) => {
             // A browser does not report why an opening handshake was refused, so a request tests the token.
@@ -276,7 +298,6 @@ export class Couplet {
         : undefined,
       // `URL` adds the path "/", which not every platform adds before a query.
       url: new URL(this.#url.replace(/^http/i, 'ws')).href,
-      ...{ ...pairing, ...platform },
     });
     try {
       onSession?.(session);
@@ -288,12 +309,6 @@ export class Couplet {
   }
 }
 
-/** Returns uniformly random digits. Bytes from 250 up are dropped because they would favor the digits 0 to 5. */
-function someCode(digits: number): string {
-  let code = '';
-  while (code.length < digits) {
-    const [byte = 0] = crypto.getRandomValues(new Uint8Array(1));
-    if (byte < 250) code += byte % 10;
-  }
-  return code;
-}
+/** Returns random digits. Of 2³² numbers, six more end in 0 to 5 than the others: no digit is favored noticeably. */
+const someCode = (digits: number): string =>
+  Array.from(crypto.getRandomValues(new Uint32Array(digits)), (number) => number % 10).join('');

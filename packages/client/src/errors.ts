@@ -52,7 +52,19 @@ export type LocalErrorCode =
   /** Key exchange: the peer connection was replaced, or either end began another exchange. */
   | 'key_interrupted'
   /** Key exchange: the peer uses another protocol, or a later version of this one. */
-  | 'key_unsupported';
+  | 'key_unsupported'
+  /** A digit of the code is wrong. Nothing was sent; let the user check the code. */
+  | 'code_mistyped'
+  /**
+   * The devices have different codes, or somebody is between them. The code is used up. Show that the pairing failed for
+   * safety, and pair again with a new code. If it happens again although the code was right, do not use this server.
+   */
+  | 'code_mismatch'
+  /**
+   * The peer did not prove that it is the verified one: it is another device, its application does not verify pairings,
+   * or it lost the key. Show that nothing was sent to it, and pair again with a new code.
+   */
+  | 'unverified_peer';
 
 /** Codes for which the server closed the connection and would close a new one too. */
 export type FinalClose = 'replaced' | 'policy_violation';
@@ -141,7 +153,7 @@ export function answerError({
     });
   }
   return new CoupletError(code, {
-    message: typeof details === 'string' ? details : `The server answered ${status}.`,
+    message: typeof details === 'string' ? details : undefined,
     retryAfterSeconds,
   });
 }
@@ -149,9 +161,7 @@ export function answerError({
 /** The error for a close code; undefined if the client should reconnect. */
 export function closeError(closeCode: number): CoupletError | undefined {
   const reason = FINAL_CLOSES.find((name) => CLIENT_CLOSES[name].code === closeCode);
-  return (
-    reason && new CoupletError(reason, { message: `The server closed the connection: ${reason}.` })
-  );
+  return reason && new CoupletError(reason);
 }
 
 /** The error for a refused join; undefined if the client should join again. */

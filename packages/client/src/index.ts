@@ -26,6 +26,7 @@ export type {
   SavedSession,
   SessionEvents,
   SessionState,
+  SessionTrust,
   SignalingState,
 } from './session/session-events.js';
 export type { Socket, SocketConstructor } from './signaling/signaling-client.js';

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { eventually } from '@couplet/testkit/eventually';
-import { startServer } from '@couplet/testkit/server';
+import { serverForTest, startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import type { CoupletOptions } from '../src/index.js';
 import { devicesOf } from './support/fake-device.js';
@@ -33,7 +33,7 @@ test.each(['12345', '1234567', '12345O', '', 'code'])(
     await expect(silent().accept(code)).rejects.toMatchObject({
       name: 'CoupletError',
       code: 'invalid_joinid',
-      message: 'A code has 6 digits.',
+      message: 'A code has 6 or 12 digits.',
     });
   },
 );
@@ -41,7 +41,7 @@ test.each(['12345', '1234567', '12345O', '', 'code'])(
 test('the option joinCodeDigits sets the number of digits', async () => {
   await expect(silent({ joinCodeDigits: 8 }).accept('123456')).rejects.toMatchObject({
     code: 'invalid_joinid',
-    message: 'A code has 8 digits.',
+    message: 'A code has 8 or 14 digits.',
   });
 });
 
@@ -191,6 +191,19 @@ test.each([301, 302, 303])('a redirect with %i is reported with its target', asy
     message: `The address is redirected to ${server.url}/api/rooms, which answered 400.`,
   });
   expect(requests).toBeLessThanOrEqual(3);
+});
+
+test('the ICE servers of a pairing are those of the server', async () => {
+  const { url } = await serverForTest({ STUN_URLS: 'stun:stun.example:3478' });
+  const { accepted, code } = await device({ url }).invite();
+  const guest = await device({ url }).accept(code);
+  const host = await accepted;
+  onTestFinished(() => {
+    host.close();
+    guest.close();
+  });
+  const servers = await device({ url }).iceServers(host.save());
+  expect(servers).toEqual([{ urls: [expect.stringMatching(/^stun:/)] }]);
 });
 
 test.each([307, 308])('a redirect with %i is followed', async (status) => {

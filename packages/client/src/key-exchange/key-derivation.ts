@@ -1,5 +1,7 @@
 // Computes the commitment, the transcript and the derived keys of a key exchange with WebCrypto. docs/key-exchange.md §3.
 
+import { base64url, bytesOf } from '../base64url.js';
+
 /** The protocol version, and the first field of every hash input. */
 export const KEY_EXCHANGE = 'couplet1';
 
@@ -30,6 +32,8 @@ export interface Derived {
   leaderTag: string;
   followerTag: string;
   key: CryptoKey;
+  /** Makes the pairing verified, once the users have compared the digits. */
+  pairingKey: string;
 }
 
 export const generateKeys = (): Promise<CryptoKeyPair> =>
@@ -70,6 +74,7 @@ export async function derive(
     sas: digitsOf(await expand('sas')),
     leaderTag: base64url(await expand('leader')),
     followerTag: base64url(await expand('follower')),
+    pairingKey: base64url(await expand('pairing')),
     key: await subtle.importKey('raw', await expand('key'), 'HKDF', false, [
       'deriveBits',
       'deriveKey',
@@ -96,12 +101,3 @@ function digitsOf(bytes: Bytes): string {
     .padStart(9, '0')
     .replace(/\d{3}(?=\d)/g, '$& ');
 }
-
-const base64url = (bytes: Bytes): string =>
-  btoa(String.fromCharCode(...bytes))
-    .replace(/\+/g, '-')
-    .replace(/\//g, '_')
-    .replace(/=/g, '');
-
-const bytesOf = (text: string): Bytes =>
-  Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (char) => char.charCodeAt(0));

@@ -26,7 +26,10 @@ import {
 } from './key-derivation.js';
 
 /** The part of a session that the exchange uses. */
-export type KeySession = Pick<PeerSession, 'on' | 'peer' | 'pin' | 'state' | 'save' | 'signal'>;
+export type KeySession = Pick<
+  PeerSession,
+  'on' | 'peer' | 'pin' | 'state' | 'save' | 'signal' | 'trust' | 'saved'
+>;
 
 /** The result of a key exchange. */
 export interface ExchangedKeys {
@@ -36,6 +39,11 @@ export interface ExchangedKeys {
   readonly key: CryptoKey;
   /** The verified connection. Until it is closed, the session accepts no other certificate of the peer. */
   readonly peer: RTCPeerConnection;
+  /**
+   * Makes the pairing verified. Call it at both ends when the users say that the digits are equal: `trust` of the session
+   * is then `compared`, and a resumed session refuses a peer without the key. No effect if it was verified before.
+   */
+  confirm(): void;
 }
 
 /** The latest exchange of each session. A new exchange replaces it. */
@@ -218,7 +226,7 @@ class Exchange {
     if (!tag) throw mismatch();
     // The key message was lost. The peer sends both messages again.
     if (!this.#derived) return;
-    const { leaderTag, followerTag, sas, key } = this.#derived;
+    const { leaderTag, followerTag, sas, key, pairingKey } = this.#derived;
     if (tag !== (this.#leads ? followerTag : leaderTag)) throw mismatch();
     await this.#verify();
     // The exchange may have ended during the await.
@@ -227,7 +235,12 @@ class Exchange {
     this.#session.pin(pin);
     // From now on this end only repeats messages that may have been lost.
     this.#over.abort();
-    resolve({ sas, key, peer });
+    const saved = { key: `${this.#leads ? 'a' : 'b'}.${pairingKey}` };
+    const session = this.#session;
+    const confirm = () => {
+      if (session.trust === 'none') Object.assign(session, { trust: 'compared', saved });
+    };
+    resolve({ sas, key, peer, confirm });
   }
 
   /** Throws `key_mismatch` unless the connection still uses the certificates of the exchange. */

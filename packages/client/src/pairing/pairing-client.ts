@@ -1,5 +1,4 @@
-// Implements the REST requests of docs/protocol.md §3: create, accept, check, cancel, ICE servers and purge, with retries.
-import { MAX_PURGE_SECRETS, type PurgeResponse, type RTCIceServer } from '@couplet/protocol';
+// Implements the REST requests of docs/protocol.md §3: create, accept, check and cancel, and any other with retries.
 import { onAbort, throwIfAborted } from '../abort.js';
 import { type Clock, sleep, systemClock } from '../clock.js';
 import { type Answer, answerError, CoupletError, type CoupletErrorCode } from '../errors.js';
@@ -72,7 +71,7 @@ export class PairingClient {
     const createdMs = this.#options.clock.monotonic();
     const read = (answer: Answer) =>
       textOf(answer, 'exp') ? { secret: textOf(answer, 'secret') } : undefined;
-    const { secret } = await this.#post('/api/rooms', body, read, signal);
+    const { secret } = await this.post('/api/rooms', body, read, signal);
     return { expiresMs: createdMs + expiresInSeconds * 1000, secret };
   }
 
@@ -87,7 +86,7 @@ export class PairingClient {
       const roomId = roomIdOf(answer);
       return roomId === undefined ? undefined : { roomId, secret: textOf(answer, 'secret') };
     };
-    return this.#post('/api/rooms/accept', body, read, signal);
+    return this.post('/api/rooms/accept', body, read, signal);
   }
 
   /**
@@ -108,7 +107,7 @@ export class PairingClient {
     for (;;) {
       const askedMs = clock.monotonic();
       // Each check uses its own key. With the same key, the server would replay its answer "not accepted yet".
-      const roomId = await this.#post('/api/rooms/check', body, waiting, signal, expiresMs);
+      const roomId = await this.post('/api/rooms/check', body, waiting, signal, expiresMs);
       if (roomId !== true) return roomId;
       const nowMs = clock.monotonic();
       // After the code has expired, a Couplet server answers 404. This 204 came from something else.
@@ -126,34 +125,7 @@ export class PairingClient {
   cancel(joinCode: string, deviceId: string, secret?: Secret): void {
     const body = { joinid: joinCode, client1: deviceId, secret };
     const read = ({ body }: Answer) => body;
-    this.#post('/api/rooms/cancel', body, read, undefined, undefined, true).catch(() => {});
-  }
-
-  /** Fetches ICE servers for an RTCPeerConnection, with fresh credentials. */
-  iceServers(
-    roomId: string,
-    deviceId: string,
-    signal?: AbortSignal,
-    secret?: Secret,
-  ): Promise<RTCIceServer[]> {
-    const body = { roomid: roomId, client: deviceId, secret };
-    const read = ({ body }: Answer) =>
-      Array.isArray(body?.iceServers) ? body.iceServers : undefined;
-    return this.#post('/api/ice-servers', body, read, signal);
-  }
-
-  /** Deletes these devices and their pairings. Sends the latest secrets, as many as the server accepts. */
-  purge(
-    deviceIds: readonly string[],
-    signal?: AbortSignal,
-    secrets: readonly string[] = [],
-  ): Promise<PurgeResponse> {
-    const read = ({ body }: Answer) => body as PurgeResponse | undefined;
-    const body = {
-      deviceIds,
-      ...(secrets.length && { secrets: secrets.slice(-MAX_PURGE_SECRETS) }),
-    };
-    return this.#post('/api/user/purge', body, read, signal);
+    this.post('/api/rooms/cancel', body, read, undefined, undefined, true).catch(() => {});
   }
 
   /**
@@ -164,11 +136,11 @@ export class PairingClient {
    * it, a person is waiting, and the request fails sooner.
    * @param keepalive whether the first attempt continues when the page unloads
    */
-  async #post<Result>(
+  async post<Result>(
     path: string,
     body: object,
     read: (answer: Answer) => Result | undefined,
-    signal: AbortSignal | undefined,
+    signal?: AbortSignal,
     expiresMs?: number,
     keepalive = false,
   ): Promise<Result> {
@@ -213,7 +185,20 @@ export class PairingClient {
           (lateFailures >= MIN_LATE_FAILURES || askedMs > LONGEST_DELAY_MS)
         : attempt + 1 >= attempts || waitedMs + askedMs > LONGEST_DELAY_MS;
       if (isOver || attempts === 1) {
-        throw failure.code === 'network' ? await this.#withCause(failure, signal) : failure;
+        // A browser hides why a request to another origin failed. If the server answers a `no-cors` request, then either the
+        // address redirects the preflight, or a proxy removes the CORS headers.
+        if (failure.code === 'network' && 'location' in globalThis) {
+          const init: RequestInit = { mode: 'no-cors' };
+          const answer = await this.#attempt('/healthz', init, LATE_ATTEMPT_MS, signal).catch(
+            () => {},
+          );
+          throwIfAborted(signal);
+          if (answer) {
+            const message = 'The address is redirected, or refuses this origin.';
+            failure = new CoupletError('unexpected_answer', { message, cause: failure.cause });
+          }
+        }
+        throw failure;
       }
       let delayMs = reconnectDelayMs(attempt, random());
       if (waiting) delayMs = Math.min(delayMs, Math.max(0, expiresMs - nowMs) + LATE_DELAY_MS);
@@ -222,23 +207,6 @@ export class PairingClient {
       waitedMs += delayMs;
       await sleep(clock, delayMs, signal);
     }
-  }
-
-  /**
-   * Finds out why a request failed, because a browser hides the reason for another origin. If the server answers a
-   * `no-cors` request, then either the address redirects the preflight, or a proxy removes the CORS headers.
-   */
-  async #withCause(failure: CoupletError, signal: AbortSignal | undefined): Promise<CoupletError> {
-    if (!('location' in globalThis)) return failure;
-    try {
-      await this.#attempt('/healthz', { mode: 'no-cors' }, LATE_ATTEMPT_MS, signal);
-    } catch (error) {
-      return error instanceof CoupletError ? error : failure;
-    }
-    return new CoupletError('unexpected_answer', {
-      message: `The address ${this.#options.url} answers, but is redirected or does not allow this origin.`,
-      cause: failure.cause,
-    });
   }
 
   /** Sends the request once. Rejects with `aborted` if the caller's signal is aborted; any other error is a lost answer. */

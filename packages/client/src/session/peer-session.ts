@@ -20,6 +20,7 @@ import type {
   SavedSession,
   SessionEvents,
   SessionState,
+  SessionTrust,
   SignalingState,
 } from './session-events.js';
 
@@ -27,10 +28,28 @@ export interface PeerSessionOptions extends SignalingClientOptions {
   RTCPeerConnection: PeerConnectionConstructor;
   /** The application's configuration. The server's ICE servers are appended to its own. */
   rtcConfiguration?: RTCConfiguration | undefined;
+  /** In a verified pairing: passes on only what the verified peer sent, and sets `trust` and `saved` of the session. */
+  Signaling?: SignalingConstructor | undefined;
+}
+
+export type SignalingConstructor = new (
+  options: SignalingClientOptions,
+  session: Verified,
+) => SignalingClient;
+
+/** What a verification states about a session. */
+export interface Verified {
+  trust: SessionTrust;
+  /** What `save` adds. */
+  saved: Pick<SavedSession, 'key'>;
 }
 
 /** The connection of a pairing: a data channel to the peer that reconnects by itself. */
 export class PeerSession extends Emitter<SessionEvents> {
+  /** How the peer is known. Final once the session is `connected`, except that users may compare digits later. */
+  readonly trust: SessionTrust = 'none';
+  /** @internal What `save` adds. */
+  readonly saved: Pick<SavedSession, 'key'> = {};
   readonly #options: PeerSessionOptions;
   readonly #signaling: SignalingClient;
   readonly #guard: ReturnType<typeof pathGuard>;
@@ -50,8 +69,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.emit('error', new CoupletError('negotiation_failed', { cause }));
 
   readonly #overflow = () => {
-    const message = 'Too many messages before the first listener.';
-    this.emit('error', new CoupletError('messages_lost', { message }));
+    this.emit('error', new CoupletError('messages_lost'));
     return this.has('error');
   };
 
@@ -59,7 +77,8 @@ export class PeerSession extends Emitter<SessionEvents> {
   constructor(options: PeerSessionOptions) {
     super();
     this.#options = options;
-    const signaling = new SignalingClient(options);
+    const { Signaling = SignalingClient } = options;
+    const signaling = new Signaling(options, this);
     this.#signaling = signaling;
     signaling.on('ready', (ready) => this.#ready(ready));
     signaling.on('message', (message) => {
@@ -72,8 +91,7 @@ export class PeerSession extends Emitter<SessionEvents> {
     });
     signaling.on('too-big', (unsent) => {
       if (unsent?.type === 'webrtc_offer') this.#link?.negotiation.withdraw();
-      const message = 'A message is larger than the server accepts.';
-      this.emit('error', new CoupletError('message_too_big', { message }));
+      this.emit('error', new CoupletError('message_too_big'));
     });
     signaling.on('end', (error) => {
       this.emit('error', error);
@@ -171,7 +189,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   /** Returns the pairing for `Couplet.resume`, for example to use after a reload of the page. */
   save(): SavedSession {
     const { roomId, deviceId, secret } = this.#options;
-    return { version: 1, roomId, deviceId, ...(secret && { secret }) };
+    return { version: 1, roomId, deviceId, ...(secret && { secret }), ...this.saved };
   }
 
   /** Closes the session and stops all its work. The last event is `state` with `closed`. The pairing remains: see `save`. */

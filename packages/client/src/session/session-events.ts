@@ -21,6 +21,12 @@ export type SessionState = 'connecting' | 'connected' | 'reconnecting' | 'closed
  */
 export type SignalingState = 'joining' | 'joined' | 'ready' | 'down';
 
+/**
+ * How the peer is known: by the secret of the `code` or link, by the key of a `saved` verified pairing, or because the
+ * users `compared` digits. `none`: it is the device that the server connected.
+ */
+export type SessionTrust = 'code' | 'saved' | 'compared' | 'none';
+
 /** An ICE candidate of one side, or the end of its candidates. */
 export interface CandidateFound {
   /** The side that the candidate belongs to. */
@@ -42,6 +48,11 @@ export interface SavedSession {
   readonly deviceId: string;
   /** The secret of the device in this pairing. Absent if the pairing was made by a version without secrets. */
   readonly secret?: string;
+  /**
+   * The key of a verified pairing: `resume` refuses a peer without it. Absent if the pairing is not verified, and empty if
+   * it was saved before its verification was complete; it cannot be resumed then.
+   */
+  readonly key?: string;
 }
 
 /** Events of a session, with the arguments of their listeners. */

@@ -34,6 +34,7 @@ const expected = {
   sas: '031 381 091',
   leaderTag: 'I2RL1uQDIwhQlWYb0inzKVIjjafJYxjL_vPm0_K1YcI',
   followerTag: 'eAAz6f7wLhNyaBgZ8KUvq72vZJ78fs49R-eD7v_KVmU',
+  pairingKey: 'Ro30NJhlAifOtsefsWRvK4KrYp_ZuljfGidECEG-B0A',
 };
 
 const privateKey = (jwk: typeof LEADER) =>

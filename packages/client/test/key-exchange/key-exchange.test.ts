@@ -43,6 +43,30 @@ test('both get the same digits, and a key', async () => {
   expect(kindsOf(follower)).toEqual(['hello', 'key', 'key', 'complete']);
 });
 
+test('a comparison makes the pairing verified, with one key and two roles', async () => {
+  const pair = FakeKeySession.pair();
+  const exchanged = await Promise.all(pair.map((session) => exchangeKeys(session)));
+  expect(pair.map(({ trust, saved }) => ({ trust, saved }))).toEqual([
+    { trust: 'none', saved: {} },
+    { trust: 'none', saved: {} },
+  ]);
+  for (const { confirm } of exchanged) confirm();
+  expect(pair.map(({ trust }) => trust)).toEqual(['compared', 'compared']);
+  const [[a, key], [b, sameKey]] = pair.map(({ saved }) =>
+    (saved as { key: string }).key.split('.'),
+  ) as [string[], string[]];
+  expect([a, b, key]).toEqual(['a', 'b', sameKey]);
+  expect(key).toMatch(/^[\w-]{43}$/);
+});
+
+test('a comparison does not replace the key of a verified pairing', async () => {
+  const pair = FakeKeySession.pair();
+  const [{ confirm }] = await Promise.all([exchangeKeys(pair[0]), exchangeKeys(pair[1])]);
+  pair[0].trust = 'code';
+  confirm();
+  expect(pair[0]).toMatchObject({ trust: 'code', saved: {} });
+});
+
 test.each([0, 1])('either end can begin first (%i)', async (which) => {
   const pair = FakeKeySession.pair();
   const [early, late] = which === 0 ? pair : [pair[1], pair[0]];

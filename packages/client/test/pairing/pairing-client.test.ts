@@ -144,7 +144,7 @@ test('a redirected preflight in a browser fails with unexpected_answer, not netw
   const { client, probes } = browser(async () => new Response(null));
   await expect(client.accept('042137', 'device')).rejects.toMatchObject({
     code: 'unexpected_answer',
-    message: expect.stringContaining('http://server answers, but is redirected'),
+    message: 'The address is redirected, or refuses this origin.',
     cause: lost,
   });
   expect(probes).toEqual(['http://server/healthz']);
@@ -340,8 +340,6 @@ test('a success outside of the protocol is unexpected_answer', async () => {
   const calls = [
     (client: PairingClient) => client.create('042137', 60, 'device'),
     (client: PairingClient) => client.accept('042137', 'device'),
-    (client: PairingClient) => client.iceServers('room', 'device'),
-    (client: PairingClient) => client.purge(['device']),
   ];
   for (const call of calls) {
     const { client, requests } = scripted([new Response('<html>')]);
@@ -382,17 +380,13 @@ test('an aborted request rejects at once, before, during and between attempts', 
   await expect(sleep(clock, 1000, between.signal)).rejects.toMatchObject(aborted);
 });
 
-test('create, accept, check, ICE servers and purge work with the server', async () => {
-  const server = await serverForTest({ STUN_URLS: 'stun:stun.example:3478' });
+test('create, accept and check work with the server', async () => {
+  const server = await serverForTest();
   const client = new PairingClient({ url: server.url, fetch });
   const { expiresMs } = await client.create('042137', 60, 'host');
   expect(expiresMs - performance.now()).toBeGreaterThan(50_000);
   const checked = client.check('042137', 'host', expiresMs);
   const { roomId } = await client.accept('042137', 'guest');
   expect(await checked).toBe(roomId);
-  expect(await client.iceServers(roomId, 'host')).toEqual([
-    { urls: [expect.stringMatching(/^stun:/)] },
-  ]);
-  await expect(client.iceServers(roomId, 'stranger')).rejects.toMatchObject({ code: 'forbidden' });
-  expect(await client.purge(['host'])).toMatchObject({ success: true, roomsDeleted: 1 });
+  expect(roomId).toMatch(/^[0-9a-f]{48}$/);
 });

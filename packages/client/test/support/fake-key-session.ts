@@ -1,13 +1,20 @@
 // Provides two sessions with certificates, and a forwarder in which tests drop, change and add messages.
 import { Emitter } from '../../src/emitter.js';
 import type { Pin } from '../../src/session/negotiation.js';
-import type { KeyMessage, SessionEvents, SessionState } from '../../src/session/session-events.js';
+import type {
+  KeyMessage,
+  SessionEvents,
+  SessionState,
+  SessionTrust,
+} from '../../src/session/session-events.js';
 
 /** Returns the messages to forward instead: none, the same, or others. */
 export type Forwarder = (message: KeyMessage) => KeyMessage[];
 
 export class FakeKeySession extends Emitter<SessionEvents> {
   state: SessionState = 'connected';
+  trust: SessionTrust = 'none';
+  saved = {};
   readonly sent: KeyMessage[] = [];
   readonly pinned: Pin[] = [];
   readonly certificate: { remote: string; local: string };

@@ -55,7 +55,9 @@ export function pageRoutes(app: FastifyInstance, deps: PagesDeps): void {
     deps.log.warn('/client.js or the demo page is missing: npm run build creates them');
     return;
   }
-  for (const name of ['client.js', 'client.js.map']) {
+  // The client loads the second script when an application first verifies a pairing.
+  const scripts = ['client.js', 'client-verify.js'];
+  for (const name of scripts.flatMap((script) => [script, `${script}.map`])) {
     const file = files.get(name);
     if (file === undefined) continue;
     app.get(`/${name}`, { schema: { hide: true } }, (request, reply) => {

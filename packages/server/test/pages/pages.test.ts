@@ -16,6 +16,7 @@ beforeAll(() => {
   const files = {
     'client.js': 'export const client = 1;',
     'client.js.map': '{}',
+    'client-verify.js': 'export const verify = 1;',
     '.stamp': 'of the build',
     'demo/index.html': '<!doctype html><html lang="en" data-join-code-digits="6">demo</html>',
     'demo/licenses.md': '# Licenses',
@@ -71,6 +72,13 @@ describe('/client.js', () => {
     expect(head.headers.get('content-length')).toBe('24');
     const map = await fetch(`${url}/client.js.map`);
     expect([map.status, await map.json()]).toEqual([200, {}]);
+  });
+
+  test('so is the script that it loads to verify a pairing', async () => {
+    const url = await start();
+    const answer = await fetch(`${url}/client-verify.js`);
+    expect([answer.status, await answer.text()]).toEqual([200, 'export const verify = 1;']);
+    expect(answer.headers.get('access-control-allow-origin')).toBe('*');
   });
 });
 

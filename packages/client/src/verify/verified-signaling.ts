@@ -1,0 +1,260 @@
+// Lets a session see only the verified peer: holds `ready` until both ends have proved that they know the code, signs the
+// descriptions that are sent, and drops the session at one that the peer has not signed. docs/key-exchange.md §9.
+//
+//   a, accepted the code │ b, created it          │
+//   share                │                        │ a repeats its share at every `ready`, until it has that of b
+//                        │ share, with b's tag    │ b repeats it whenever it gets the share of a
+//   confirm, with a's tag│                        │ a repeats it at every `ready`, so that b gets it at last
+//
+// Each end takes one share. A wrong tag, another share or an invalid one ends the pairing with `code_mismatch`.
+import type { ClientMessage, RoomReady } from '@couplet/protocol';
+import { base64url, bytesOf } from '../base64url.js';
+import type { CoupletErrorCode } from '../errors.js';
+import type { SignalingConstructor, Verified } from '../session/peer-session.js';
+import type { SessionTrust } from '../session/session-events.js';
+import type {
+  Forwarded,
+  SignalingClientOptions,
+  SignalingEvents,
+} from '../signaling/signaling-client.js';
+import type { Secrets } from './code.js';
+import type { Core } from './core.js';
+import { Authenticator, PROTOCOL, type Role } from './pairing-key.js';
+import { Run } from './run.js';
+
+/** What this end knows: the secrets of the code, or the saved key. */
+export type Known = { role: Role; secrets: Partial<Secrets> } | { role: Role; key: string };
+
+const PREFIX = `${PROTOCOL}:`;
+const CONFIRM = 'confirm';
+
+/** Codes and links whose run has begun in this page. Another run would be one more guess for an attacker. */
+export const spent = new Set<string>();
+
+/** Time for a peer that is in the room to prove itself. A client without verification never does. */
+const PROVE_WITHIN_MS = 20_000;
+
+/** The same for a peer that was in the room and has lost its connection. */
+const RETURN_WITHIN_MS = 120_000;
+
+/** Returns the class for one session. */
+export function verifying(core: Core, known: Known): SignalingConstructor {
+  const saved = 'key' in known ? known.key : '';
+  // Outside of the class, because the constructor of its base class emits an event.
+  let taking: Promise<unknown> = Promise.resolve();
+  let sending: Promise<unknown> = taking;
+
+  return class VerifiedSignaling extends core.SignalingClient {
+    readonly #options: SignalingClientOptions;
+    readonly #session: Verified;
+    readonly #run: Run | undefined;
+    #authenticator: Authenticator | undefined;
+    /** The key of the run, until it is proved. */
+    #key = '';
+    /** Whether the peer has proved that it has the key. */
+    #isProved = false;
+    /** Whether the peer has signed a description, so it has proof too. Before, it may still report a mismatch. */
+    #isHeard = false;
+    /** The share of the peer. No other is taken. */
+    #taken: string | undefined;
+    /** The `ready` that the session gets once the peer is proved. */
+    #held: RoomReady | undefined;
+    #cancelTimer: () => void = () => {};
+    #isClosed = false;
+
+    constructor(options: SignalingClientOptions, session: Verified) {
+      super(options);
+      const { roomId, deviceId } = options;
+      this.#options = options;
+      this.#session = session;
+      // The saved key is empty until the pairing is verified.
+      this.#states(saved ? 'saved' : 'none', saved);
+      if ('secrets' in known) this.#run = new Run({ ...known, roomId, deviceId });
+      else {
+        taking = this.#guarded(async () => {
+          await this.#use(bytesOf(saved));
+          this.#isProved = true;
+          this.#isHeard = true;
+        });
+      }
+    }
+
+    /** Signs descriptions. Candidates stay behind the description that they belong to. */
+    override send(message: ClientMessage): boolean {
+      switch (message.type) {
+        case 'webrtc_offer':
+        case 'webrtc_answer':
+        case 'ice_candidate':
+          if (!this.#isProved) return false;
+          sending = sending.then(async () => super.send(await this.#signed(message)));
+          return true;
+        case 'key_exchange':
+        case 'key_exchange_complete':
+          return this.#isProved && super.send(message);
+        default:
+          return super.send(message);
+      }
+    }
+
+    override close(): void {
+      this.#isClosed = true;
+      this.#cancelTimer();
+      super.close();
+    }
+
+    protected override emit<Name extends keyof SignalingEvents>(
+      name: Name,
+      ...args: SignalingEvents[Name]
+    ): void {
+      // Not queued, because the base class removes the listeners after it.
+      if (name === 'end') super.emit(name, ...args);
+      else taking = taking.then(() => this.#guarded(() => this.#pass(name, args)));
+    }
+
+    async #pass<Name extends keyof SignalingEvents>(
+      name: Name,
+      args: SignalingEvents[Name],
+    ): Promise<void> {
+      const [arg] = args as [never];
+      if (name === 'ready') return this.#ready(arg);
+      if (name === 'message') return this.#take(arg);
+      if (name !== 'too-big') this.#hold();
+      super.emit(name, ...args);
+    }
+
+    async #guarded(step: () => Promise<void>): Promise<void> {
+      if (this.#isClosed) return;
+      try {
+        await step();
+      } catch (cause) {
+        this.#end('unsupported', String(cause));
+      }
+    }
+
+    #states(trust: SessionTrust, key: string): void {
+      this.#session.trust = trust;
+      this.#session.saved = { key: key && `${known.role}.${key}` };
+    }
+
+    async #use(key: Uint8Array<ArrayBuffer>): Promise<void> {
+      this.#authenticator = await Authenticator.of(key, known.role, this.#options.roomId);
+    }
+
+    async #signed(message: ClientMessage): Promise<ClientMessage> {
+      if (message.type !== 'webrtc_offer' && message.type !== 'webrtc_answer') return message;
+      const mac = (await this.#authenticator?.sign(message.type, message.sdp)) ?? null;
+      return { ...message, mac };
+    }
+
+    async #ready(ready: RoomReady): Promise<void> {
+      // Repeated also in a resumed session: the peer may not have got it before.
+      if (this.#authenticator) await this.#confirm();
+      if (this.#isProved) {
+        super.emit('ready', ready);
+        return;
+      }
+      this.#held = ready;
+      this.#endAfter(PROVE_WITHIN_MS);
+      if ('secrets' in known && known.role === 'a') {
+        const [[kind = '', secret = ''] = []] = Object.entries(known.secrets);
+        spent.add(secret);
+        await this.#share(kind);
+      }
+    }
+
+    /** Without the peer, the held `ready` is void. */
+    #hold(): void {
+      if (this.#held) this.#endAfter(RETURN_WITHIN_MS);
+      this.#held = undefined;
+    }
+
+    async #take(message: Forwarded): Promise<void> {
+      const { type } = message;
+      if (type === 'key_exchange' && String(message.publicKey).startsWith(PREFIX)) {
+        return this.#step(message.publicKey);
+      }
+      const isDescription = type === 'webrtc_offer' || type === 'webrtc_answer';
+      // Candidates need no MAC: they state where the peer may be, and the description states its certificate.
+      if (!this.#isProved && type === 'ice_candidate') return;
+      if (
+        !this.#isProved ||
+        (isDescription && !(await this.#authenticator?.verify(message.mac, type, message.sdp)))
+      ) {
+        return this.#end('unverified_peer', 'The other device did not prove that it was paired.');
+      }
+      if (isDescription) this.#isHeard = true;
+      super.emit('message', message);
+    }
+
+    /** Handles a message of the run. */
+    async #step(text: string): Promise<void> {
+      const [step, ...fields] = text.slice(PREFIX.length).split(':');
+      if (step === 'share') await this.#takeShare(fields);
+      else if (step === 'confirm') await this.#takeTag(fields[0]);
+      else if (step === 'fail' && !this.#isHeard) this.#mismatch();
+    }
+
+    async #takeShare([kind = '', share = '', device = '', tag]: string[]): Promise<void> {
+      if (this.#taken === undefined && this.#run) {
+        this.#taken = share;
+        try {
+          const key = await this.#run.take({ kind, share, device });
+          this.#key = base64url(key);
+          await this.#use(key);
+        } catch {
+          // An invalid share, or one for another kind of code, has used up the run too.
+          return this.#mismatch();
+        }
+      } else if (this.#taken !== share) {
+        // A run is never repeated: each would be one more guess.
+        return this.#isProved ? undefined : this.#mismatch();
+      }
+      if (known.role === 'b') return this.#share(kind);
+      await this.#takeTag(tag);
+      if (this.#isProved) await this.#confirm();
+    }
+
+    async #takeTag(tag: string | undefined): Promise<void> {
+      if (this.#isProved || !this.#authenticator) return;
+      if (!(await this.#authenticator.verify(tag, CONFIRM))) return this.#mismatch();
+      this.#isProved = true;
+      this.#states('code', this.#key);
+      this.#cancelTimer();
+      if (known.role === 'a') await this.#confirm();
+      if (this.#held) super.emit('ready', this.#held);
+    }
+
+    async #share(kind: string): Promise<void> {
+      const own = await this.#run?.share(kind);
+      const tag = (await this.#authenticator?.sign(CONFIRM)) ?? '';
+      if (own) this.#send('share', kind, own.share, own.device, tag);
+    }
+
+    async #confirm(): Promise<void> {
+      this.#send('confirm', (await this.#authenticator?.sign(CONFIRM)) ?? '');
+    }
+
+    #send(...fields: string[]): void {
+      super.send({ type: 'key_exchange', publicKey: PREFIX + fields.join(':') });
+    }
+
+    /** Ends the pairing at both ends. */
+    #mismatch(): void {
+      this.#send('fail');
+      this.#end('code_mismatch', 'The devices have different codes. Pair again with a new code.');
+    }
+
+    #endAfter(delayMs: number): void {
+      this.#cancelTimer();
+      const { clock = core.clock } = this.#options;
+      this.#cancelTimer = clock.after(delayMs, () =>
+        this.#end('unverified_peer', 'The other device did not prove that it knows the code.'),
+      );
+    }
+
+    #end(code: CoupletErrorCode, message: string): void {
+      super.emit('end', new core.CoupletError(code, { message }));
+      this.close();
+    }
+  };
+}

@@ -1,0 +1,203 @@
+// Tests verified pairings of two devices at a real server, on fake peer connections.
+import { eventually } from '@couplet/testkit/eventually';
+import { startServer } from '@couplet/testkit/server';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
+import { exchangeKeys, normalizeJoinCode, type PeerSession } from '../../src/index.js';
+import { devicesOf } from '../support/fake-device.js';
+
+const server = await startServer();
+afterAll(() => server.close());
+const device = devicesOf(server);
+
+/** Closes the sessions at the end of the test. */
+function closing<Sessions extends PeerSession[]>(...sessions: Sessions): Sessions {
+  onTestFinished(() => {
+    for (const session of sessions) session.close();
+  });
+  return sessions;
+}
+
+async function pairVerified(by: 'code' | 'link' = 'code') {
+  const [inviting, accepting] = [device(), device()];
+  const invite = await inviting.invite({ verify: true });
+  const shown = by === 'code' ? invite.code : (invite.link?.('https://app.example/#old') ?? '');
+  const guest = await accepting.accept(shown);
+  const [host] = closing(await invite.accepted, guest);
+  return { inviting, accepting, host, guest, shown };
+}
+
+test.each(['code', 'link'] as const)('both ends are verified by the %s', async (by) => {
+  const { host, guest } = await pairVerified(by);
+  expect([host.trust, guest.trust]).toEqual(['code', 'code']);
+  const got = new Promise((resolve) => guest.on('message', resolve));
+  host.send('hello');
+  expect(await got).toBe('hello');
+  host.restartIce();
+  await eventually(() => expect(host.state).toBe('connected'));
+});
+
+test('a verified code has twelve digits, and a link has its secret in the fragment', async () => {
+  const invite = await device().invite({ verify: true });
+  expect(invite.code).toMatch(/^\d{12}$/);
+  const link = new URL(invite.link?.('https://app.example/join?x=1#old') ?? '');
+  expect(link.href).toMatch(/^https:\/\/app\.example\/join\?x=1#/);
+  expect(link.hash).toMatch(new RegExp(`^#${invite.code.slice(0, 6)}\\.[\\w-]{22}$`));
+  invite.cancel();
+  await expect(invite.accepted).rejects.toMatchObject({ code: 'aborted' });
+});
+
+test('without `verify`, the code has six digits, and nothing is verified', async () => {
+  const [inviting, accepting] = [device(), device()];
+  const invite = await inviting.invite();
+  expect([invite.code, invite.link]).toEqual([expect.stringMatching(/^\d{6}$/), undefined]);
+  const guest = await accepting.accept(invite.code);
+  const [host] = closing(await invite.accepted, guest);
+  expect([host.trust, guest.trust]).toEqual(['none', 'none']);
+  expect(host.save().key).toBeUndefined();
+});
+
+test('a wrong digit, and two exchanged digits, are found before any request', async () => {
+  const invite = await device().invite({ verify: true });
+  onTestFinished(() => invite.cancel());
+  const { code } = invite;
+  const silent = device({ fetch: () => Promise.reject(new Error('a request was sent')) });
+  const wrong = new Set<string>();
+  for (let at = 0; at < code.length; at++) {
+    for (let digit = 0; digit < 10; digit++) {
+      wrong.add(code.slice(0, at) + digit + code.slice(at + 1));
+    }
+    const [one = '', other = ''] = code.slice(at, at + 2);
+    wrong.add(code.slice(0, at) + other + one + code.slice(at + 2));
+  }
+  wrong.delete(code);
+  for (const each of wrong) {
+    await expect(silent.accept(each), each).rejects.toMatchObject({ code: 'code_mistyped' });
+  }
+});
+
+test('a saved pairing is verified again, and by either end first', async () => {
+  const { inviting, accepting, host, guest } = await pairVerified();
+  const saved = [host.save(), guest.save()] as const;
+  host.close();
+  guest.close();
+  const sessions = await Promise.all([inviting.resume(saved[0]), accepting.resume(saved[1])]);
+  const [again, other] = closing(...sessions);
+  expect([again.trust, other.trust]).toEqual(['saved', 'saved']);
+  expect([again.save(), other.save()]).toEqual(saved);
+});
+
+test('one device reloads: the other, which stays, accepts only the saved key', async () => {
+  const { accepting, host, guest } = await pairVerified();
+  const saved = guest.save();
+  guest.close();
+  const [again] = closing(await accepting.resume(saved));
+  await eventually(() => expect(host.state).toBe('connected'));
+  const got = new Promise((resolve) => host.on('message', resolve));
+  again.send('hello');
+  expect(await got).toBe('hello');
+});
+
+test('a resumed peer without the key is refused, before a description is applied', async () => {
+  const { accepting, host, guest } = await pairVerified();
+  const { key: _, ...saved } = guest.save();
+  guest.close();
+  const errors: string[] = [];
+  host.on('error', ({ code }) => errors.push(code));
+  const pc = host.peer;
+  const remote = pc?.remoteDescription?.sdp;
+  const resumed = accepting.resume(saved).catch(() => {});
+  await eventually(() => expect(errors).toEqual(['unverified_peer']));
+  expect([host.state, host.trust]).toEqual(['closed', 'code']);
+  expect(pc?.remoteDescription?.sdp).toBe(remote);
+  void resumed;
+});
+
+test('a comparison verifies a pairing for good: a peer that did not confirm is refused later', async () => {
+  for (const both of [true, false]) {
+    const [inviting, accepting] = [device(), device()];
+    const invite = await inviting.invite();
+    const guest = await accepting.accept(invite.code);
+    const [host] = closing(await invite.accepted, guest);
+    const [own, theirs] = await Promise.all([exchangeKeys(host), exchangeKeys(guest)]);
+    own.confirm();
+    if (both) theirs.confirm();
+    expect([host.trust, guest.trust]).toEqual(['compared', both ? 'compared' : 'none']);
+    const saved = [host.save(), guest.save()] as const;
+    host.close();
+    guest.close();
+    const resumed = [inviting.resume(saved[0]), accepting.resume(saved[1])] as const;
+    if (both) {
+      const sessions = closing(...(await Promise.all(resumed)));
+      expect(sessions.map(({ trust }) => trust)).toEqual(['saved', 'saved']);
+    } else {
+      resumed[1].then(closing, () => {});
+      await expect(resumed[0]).rejects.toMatchObject({ code: 'unverified_peer' });
+    }
+  }
+});
+
+test('a pairing that was saved before its verification cannot be resumed', async () => {
+  const [inviting, accepting] = [device(), device()];
+  const invite = await inviting.invite({ verify: true });
+  let early: ReturnType<PeerSession['save']> | undefined;
+  const guest = await accepting.accept(invite.code, {
+    onSession: (session) => {
+      early = session.save();
+    },
+  });
+  closing(await invite.accepted, guest);
+  expect(early?.key).toBe('');
+  await expect(accepting.resume(early as never)).rejects.toMatchObject({ code: 'unverified_peer' });
+});
+
+test('another code ends both ends with code_mismatch, and a code is used once', async () => {
+  const [inviting, accepting] = [device(), device()];
+  const invite = await inviting.invite({ verify: true });
+  const { code } = invite;
+  // The next secret with a right check digit: an attacker's guess.
+  const guesses = Array.from(
+    { length: 10 },
+    (_, last) => `${+code.slice(6, 11) + 1}`.padStart(5, '0').slice(-5) + last,
+  );
+  const outcomes = guesses.map((guess) =>
+    accepting.accept(code.slice(0, 6) + guess).catch(({ code }) => code),
+  );
+  const results = await Promise.all(outcomes);
+  expect([...results].sort()).toEqual(['code_mismatch', ...Array(9).fill('code_mistyped')]);
+  await expect(invite.accepted).rejects.toMatchObject({ code: 'code_mismatch' });
+  const right = guesses.find((_, at) => results[at] === 'code_mismatch') ?? '';
+  await expect(accepting.accept(code.slice(0, 6) + right)).rejects.toMatchObject({
+    code: 'code_mismatch',
+    message: 'This code was used. Ask for a new one.',
+  });
+});
+
+test('a guest that knows only the join code is refused', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const invite = await device().invite({ verify: true });
+  const guest = device()
+    .accept(normalizeJoinCode(invite.code, 12)?.slice(0, 6) ?? '')
+    .catch(() => {});
+  const refused = expect(invite.accepted).rejects.toMatchObject({ code: 'unverified_peer' });
+  for (;;) {
+    const done = await Promise.race([
+      refused.then(() => true),
+      new Promise((resolve) => setImmediate(resolve, false)),
+    ]);
+    if (done) break;
+    await vi.advanceTimersByTimeAsync(1000);
+  }
+  void guest;
+});
+
+test('a platform without X25519 is refused before any request', async () => {
+  const generateKey = vi.spyOn(crypto.subtle, 'generateKey');
+  onTestFinished(() => generateKey.mockRestore());
+  generateKey.mockRejectedValue(new DOMException('', 'NotSupportedError'));
+  const silent = device({ fetch: () => Promise.reject(new Error('a request was sent')) });
+  const link = `042137.${'a'.repeat(22)}`;
+  for (const call of [silent.invite({ verify: true }), silent.accept(link)]) {
+    await expect(call).rejects.toMatchObject({ code: 'unsupported' });
+  }
+});
