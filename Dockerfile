@@ -10,18 +10,17 @@ COPY packages/server/package.json packages/server/
 COPY packages/client/package.json packages/client/
 COPY demo/package.json demo/
 COPY scripts/api-docs/package.json scripts/api-docs/
-RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.base.json tsconfig.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY packages/protocol packages/protocol
 COPY packages/doctor packages/doctor
 COPY packages/server packages/server
 COPY packages/client packages/client
 COPY demo demo
-COPY scripts/build.js scripts/command.js scripts/pages.js scripts/prepare.js scripts/typebox.js scripts/
-RUN npm run build
-# Removes development tools, the bundler, and the SQLite binding's sources and binaries for other systems.
-RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/esbuild node_modules/@esbuild
-RUN cd node_modules/@photostructure/sqlite && rm -rf src prebuilds/darwin-* prebuilds/win32-*
+COPY scripts/build.js scripts/command.js scripts/pages.js scripts/prepare.js scripts/transpile.js scripts/typebox.js scripts/
+RUN npm run build -- --server
+# Removes what only the build needs, and the SQLite binding's sources and binaries for other systems.
+RUN rm -rf node_modules/esbuild node_modules/@esbuild node_modules/typebox node_modules/node-addon-api
+RUN cd node_modules/@photostructure/sqlite && rm -rf src && find prebuilds -mindepth 1 -maxdepth 1 ! -name "linux-$(node -p process.arch)" -exec rm -r {} +
 
 FROM node:22-bookworm-slim
 WORKDIR /app

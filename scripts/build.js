@@ -1,5 +1,9 @@
-// npm run build: builds the packages, then the pages that the server serves. Installs nothing; the Dockerfile uses it too.
-import { buildBundles, compile } from './prepare.js';
+// npm run build: builds the packages, then the pages that the server serves. With --server: only what a server needs, without a type
+// check, for the Dockerfile. Installs nothing.
+import { buildBundles, buildServer, compile } from './prepare.js';
 
-compile();
-await buildBundles();
+if (process.argv.includes('--server')) await buildServer();
+else {
+  compile();
+  await buildBundles();
+}

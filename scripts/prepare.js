@@ -26,6 +26,11 @@ export async function prepare() {
 /** Installs and builds only what a server needs. Types are not checked. */
 export async function prepareServer() {
   await install('production');
+  await buildServer();
+}
+
+/** Builds only what a server needs. Needs no development dependency. */
+export async function buildServer() {
   const { transpile } = await import('./transpile.js');
   await transpile();
   await buildBundles();

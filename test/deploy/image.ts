@@ -43,7 +43,7 @@ export function isIgnored(path: string): boolean {
 
 /**
  * Builds the image below a folder. Two instructions differ: `npm ci` is replaced by hard links to this checkout's packages,
- * and the current user stands in for the user `node`.
+ * from which `npm prune` removes what `npm ci` would not install, and the current user stands in for the user `node`.
  */
 export function buildByHand(folder: string): Image {
   const context = join(folder, 'context');
@@ -72,6 +72,10 @@ export function buildByHand(folder: string): Image {
       }
     } else if (name === 'RUN' && rest.startsWith('npm ci ')) {
       linkModules(join(image.workdir, 'node_modules'));
+      if (rest.includes('--omit=dev')) {
+        const args = ['prune', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'];
+        run('npm', args, { cwd: image.workdir });
+      }
     } else if (name === 'RUN') {
       run('sh', ['-c', rooted(rest).replace('chown node:node', 'ls')], { cwd: image.workdir });
     } else if (name === 'ENV') {
@@ -100,6 +104,8 @@ function linkModules(target: string): void {
   // Hard links need one file system; a temporary folder on another one gets copies.
   const linked = statSync(target).dev === statSync(`${ROOT}node_modules`).dev ? '-al' : '-a';
   for (const name of readdirSync(`${ROOT}node_modules`)) {
+    // Caches of this checkout.
+    if (name.startsWith('.') && name !== '.bin' && name !== '.package-lock.json') continue;
     // npm writes to its own records, and through a link that would change this checkout.
     const how = name.startsWith('.') ? '-a' : linked;
     run('cp', [how, `${ROOT}node_modules/${name}`, target]);
