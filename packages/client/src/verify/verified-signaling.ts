@@ -34,8 +34,8 @@ export const spent = new Set<string>();
 /** Time for a peer that is in the room to prove itself. A client without verification never does. */
 const PROVE_WITHIN_MS = 20_000;
 
-/** The same for a peer that was in the room and has lost its connection. */
-const RETURN_WITHIN_MS = 120_000;
+/** The same for a peer that is not in the room: its page may have been reloaded, so that it has lost the code. */
+const ABSENT_WITHIN_MS = 120_000;
 
 /** Returns the class for one session. */
 export function verifying(core: Core, known: Known): SignalingConstructor {
@@ -53,8 +53,8 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
     #key = '';
     /** Whether the peer has proved that it has the key. */
     #isProved = false;
-    /** Whether the peer has signed a description, so it has proof too. Before, it may still report a mismatch. */
-    #isHeard = false;
+    /** Whether the peer has proof too: b offers only after it, and its offers are signed. */
+    #isComplete = false;
     /** The share of the peer. No other is taken. */
     #taken: string | undefined;
     /** The `ready` that the session gets once the peer is proved. */
@@ -74,7 +74,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
         taking = this.#guarded(async () => {
           await this.#use(bytesOf(saved));
           this.#isProved = true;
-          this.#isHeard = true;
+          this.#isComplete = true;
         });
       }
     }
@@ -118,7 +118,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       const [arg] = args as [never];
       if (name === 'ready') return this.#ready(arg);
       if (name === 'message') return this.#take(arg);
-      if (name !== 'too-big') this.#hold();
+      if (name !== 'too-big') this.#hold(name);
       super.emit(name, ...args);
     }
 
@@ -149,12 +149,12 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
     async #ready(ready: RoomReady): Promise<void> {
       // Repeated also in a resumed session: the peer may not have got it before.
       if (this.#authenticator) await this.#confirm();
+      if (!this.#isComplete) this.#endAfter(PROVE_WITHIN_MS);
       if (this.#isProved) {
         super.emit('ready', ready);
         return;
       }
       this.#held = ready;
-      this.#endAfter(PROVE_WITHIN_MS);
       if ('secrets' in known && known.role === 'a') {
         const [[kind = '', secret = ''] = []] = Object.entries(known.secrets);
         spent.add(secret);
@@ -163,8 +163,8 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
     }
 
     /** Without the peer, the held `ready` is void. */
-    #hold(): void {
-      if (this.#held) this.#endAfter(RETURN_WITHIN_MS);
+    #hold(name: keyof SignalingEvents): void {
+      if (!this.#isComplete && (this.#held || name === 'joined')) this.#endAfter(ABSENT_WITHIN_MS);
       this.#held = undefined;
     }
 
@@ -182,7 +182,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       ) {
         return this.#end('unverified_peer', 'The other device did not prove that it was paired.');
       }
-      if (isDescription) this.#isHeard = true;
+      if (isDescription) this.#complete();
       super.emit('message', message);
     }
 
@@ -191,7 +191,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       const [step, ...fields] = text.slice(PREFIX.length).split(':');
       if (step === 'share') await this.#takeShare(fields);
       else if (step === 'confirm') await this.#takeTag(fields[0]);
-      else if (step === 'fail' && !this.#isHeard) this.#mismatch();
+      else if (step === 'fail' && !this.#isComplete) this.#mismatch();
     }
 
     async #takeShare([kind = '', share = '', device = '', tag]: string[]): Promise<void> {
@@ -211,7 +211,6 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       }
       if (known.role === 'b') return this.#share(kind);
       await this.#takeTag(tag);
-      if (this.#isProved) await this.#confirm();
     }
 
     async #takeTag(tag: string | undefined): Promise<void> {
@@ -219,9 +218,14 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       if (!(await this.#authenticator.verify(tag, CONFIRM))) return this.#mismatch();
       this.#isProved = true;
       this.#states('code', this.#key);
-      this.#cancelTimer();
-      if (known.role === 'a') await this.#confirm();
+      if (known.role === 'b') this.#complete();
+      else await this.#confirm();
       if (this.#held) super.emit('ready', this.#held);
+    }
+
+    #complete(): void {
+      this.#isComplete = true;
+      this.#cancelTimer();
     }
 
     async #share(kind: string): Promise<void> {
@@ -248,7 +252,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       this.#cancelTimer();
       const { clock = core.clock } = this.#options;
       this.#cancelTimer = clock.after(delayMs, () =>
-        this.#end('unverified_peer', 'The other device did not prove that it knows the code.'),
+        this.#end('unverified_peer', 'The other device did not complete the verification.'),
       );
     }
 
