@@ -41,6 +41,6 @@ function closed({ port, server, transport }: IceTarget): Fault {
   return {
     detail,
     advice:
-      'coturn does not run, or listens on another port. Check `docker compose logs coturn`. The port in TURN_URLS and STUN_URLS must match TURN_PORT.',
+      'coturn does not run, or listens on another port. Check `docker compose logs coturn` or `journalctl -u couplet-turn`. The port in TURN_URLS and STUN_URLS must match TURN_PORT.',
   };
 }
