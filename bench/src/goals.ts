@@ -1,5 +1,6 @@
 // The goals of the figures, and the floors below which `npm run bench:check` fails, in one table by row.
 import { median, medianOf, type Row, ratiosOf, type ServerName } from './figures/row.js';
+import { judgeable } from './judgeable.js';
 import { MIXES } from './scenarios/abuse.js';
 
 export interface Goal {
@@ -13,7 +14,7 @@ export interface Goal {
   noErrors?: true;
   /** Ratio below which the check fails; set a little below the measured one, so that only a real loss falls below it. */
   floor?: number;
-  /** Whether the check uses work per CPU second, because a slow disk makes requests wait without costing more CPU. */
+  /** Whether the ratio is that of work per CPU second, because a slow disk makes requests wait without costing more CPU. */
   perCpu?: boolean;
 }
 
@@ -33,12 +34,11 @@ export const GOALS: readonly Goal[] = [
   ...forwardGoals('forward/1000/offer/1', 1.2),
   ...forwardGoals('forward/1000/offer/8', 1.2),
   { row: 'pairing/1/flows', noErrors: true },
-  { row: 'pairing/32/flows', atLeast: 7500 },
   { row: 'pairing/32/flowP99', atMost: 10 },
   { row: 'pairing/128/flows', noErrors: true },
   { row: 'mixed/p99More', atMost: 2 },
-  { row: 'storm/first', atMost: 0.6 },
-  { row: 'storm/again', atMost: 0.6 },
+  { row: 'storm/first', against: 'corked', atMost: 1 },
+  { row: 'storm/again', against: 'corked', atMost: 1 },
   { row: 'idle/unjoined', against: 'corked', atMost: 1.15 },
   { row: 'idle/joined', against: 'corked', atMost: 1.15 },
   { row: 'wait/loneP50', atMost: 5 },
@@ -50,11 +50,12 @@ export const GOALS: readonly Goal[] = [
     { row: `abuse/${mix}/rest/p99`, atMost: 250 },
   ]),
   { row: 'cluster/message/same/sent', noErrors: true },
-  { row: 'start/firstAnswer', atMost: 400 },
-  { row: 'start/memory', atMost: 90 },
-  // Measured: 0.17 on an idle machine, 0.13 beside other work. It was 0.24 before address budgets, reserved guesses and
-  // device secrets, and before each benchmark client had its own address in X-Forwarded-For, which the server must parse.
-  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, floor: 0.12 },
+  // Fastify needs the same Node.js and the same disk, so the ratio says what Couplet adds.
+  { row: 'start/firstAnswer', against: 'fastify', atMost: 1.4 },
+  { row: 'start/memory', against: 'fastify', atMost: 1.25 },
+  // Measured beside other work, with a load average of 9: 0.23; the build of the day before: 0.13. Each client has its own
+  // address in X-Forwarded-For, which the server must parse.
+  { row: 'pairing/32/requests', against: 'fastify', perCpu: true, atLeast: 0.45, floor: 0.17 },
 ];
 
 export interface Judgement {
@@ -71,11 +72,14 @@ export function judge(rows: readonly Row[], goals: readonly Goal[] = GOALS): Jud
     const figure = row?.figures.couplet;
     if (row === undefined || figure === undefined) return [];
     if (goal.noErrors) return [{ goal, value: figure.errors, met: figure.errors === 0 }];
-    const value = goal.against ? median(ratiosOf(row, goal.against)) : medianOf(figure);
+    const value = goal.against ? median(ratios(row, goal.against, goal)) : medianOf(figure);
     const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = goal;
     return [{ goal, value, met: figure.errors === 0 && value >= atLeast && value <= atMost }];
   });
 }
+
+const ratios = (row: Row, against: ServerName, { perCpu }: Goal): number[] =>
+  perCpu ? judgeable(row, against, true).ratios : ratiosOf(row, against);
 
 /** A floor alone is only for the check. */
 const isWanted = ({ atLeast, atMost, noErrors }: Goal): boolean =>
@@ -92,8 +96,12 @@ export const hasFallen = (ratios: readonly number[], floor: number): boolean =>
   median(ratios) + noiseOf(ratios) < floor;
 
 /** `≥ 1.3 × PeerJS` */
-export function goalText({ against, atLeast, atMost, noErrors }: Goal, unit: string): string {
+export function goalText(
+  { against, atLeast, atMost, noErrors, perCpu }: Goal,
+  unit: string,
+): string {
   if (noErrors) return 'no errors';
   const bound = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
-  return against ? `${bound} × ${against}` : `${bound} ${unit}`;
+  if (!against) return `${bound} ${unit}`;
+  return `${bound} × ${against}${perCpu ? ', by CPU time' : ''}`;
 }

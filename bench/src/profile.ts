@@ -1,5 +1,5 @@
 // npm run bench:profile: CPU profiles of the server while it forwards, pairs and accepts a storm, and their largest costs.
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CORES } from './conductor/children.js';
@@ -10,7 +10,6 @@ import { makeWorkFolder } from './conductor/machine.js';
 import { startServer } from './conductor/server.js';
 import { couplet, ROOT } from './conductor/specs.js';
 import type { Job, Server } from './load/job.js';
-import { replacePart } from './report/paper.js';
 import { type CpuProfile, largestCosts } from './report/profile.js';
 import { fitting } from './scenarios/open-files.js';
 import { pairingJob } from './scenarios/pairing.js';
@@ -71,7 +70,6 @@ for (const [name, { title, job }] of Object.entries(HOT_PATHS)) {
     `${(cost.share * 100).toFixed(1).padStart(5)} %  ${cost.name}  ${cost.place}`.trimEnd(),
   );
   process.stdout.write(`\n${title}: largest costs by self time\n${lines.join('\n')}\n`);
-  if (options.out === undefined) writeCosts(name, title, lines);
 }
 process.stdout.write(`\nThe profiles are in ${out}\n`);
 process.exit(0);
@@ -105,10 +103,4 @@ async function profiled(folder: string, copy: string, job: JobOf) {
 /** The clock of V8's profiles. */
 function monotonicMicroseconds(): number {
   return Number(process.hrtime.bigint() / 1000n);
-}
-
-function writeCosts(name: string, title: string, lines: readonly string[]): void {
-  const path = `${ROOT}docs/performance.md`;
-  const part = `${title}:\n\n\`\`\`\n${lines.join('\n')}\n\`\`\``;
-  writeFileSync(path, replacePart(readFileSync(path, 'utf8'), `profile-${name}`, part));
 }

@@ -11,7 +11,7 @@ import {
   statfsSync,
   writeSync,
 } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { median } from '../figures/row.js';
 import { CORES } from './children.js';
@@ -22,6 +22,8 @@ export interface Machine {
   cores: number;
   memoryGb: number;
   system: string;
+  /** The load average before the run, of other work. */
+  load?: number;
   /** Whether server and load generator each had a core. */
   pinned: boolean;
   /** A durable write of 4 KiB in the databases' folder, in milliseconds; 0.00 means that the disk does not wait. */
@@ -39,6 +41,7 @@ export function describeMachine(workFolder: string): Machine {
     cores: cpus().length,
     memoryGb: Math.round(totalmem() / 2 ** 30),
     system: `${process.platform} ${release()}`,
+    load: loadavg()[0] as number,
     pinned: CORES !== null,
     fsyncMs: fsyncMs(workFolder),
     versions: {

@@ -1,28 +1,21 @@
 // Writes the generated parts, between markers, of docs/performance.md and of the cluster size.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { ROOT } from '../conductor/specs.js';
-import { medianOf, medianShare, type Row, type ServerName, spreadOf } from '../figures/row.js';
+import { medianOf, type ServerName, spreadOf } from '../figures/row.js';
 import { goalText, judge } from '../goals.js';
 import { MESSAGE_BYTES } from '../load/dialects.js';
 import type { ScenarioName } from '../scenarios/all.js';
-import { barChart, SERVER_TITLES } from './chart.js';
 import { percent, shown } from './numbers.js';
 import type { Results, ScenarioResult } from './results.js';
 
-const SERVERS = Object.keys(SERVER_TITLES) as ServerName[];
-
-/** Units that get a chart, and the name of its file. */
-const PICTURES: Record<string, string> = {
-  'messages/s': 'rate',
-  'pairings/s': 'pairings',
-  'requests/s': 'requests',
-  ms: 'latency',
-  s: 'seconds',
-  kB: 'memory',
-  MB: 'memory',
-  µs: 'cost',
+const SERVER_TITLES: Record<ServerName, string> = {
+  couplet: 'Couplet',
+  peerjs: 'PeerJS',
+  corked: 'ws, corked',
+  bare: 'ws',
+  fastify: 'Fastify, no-op',
 };
 
 const TITLES: Record<ScenarioName, string> = {
@@ -39,25 +32,13 @@ const TITLES: Record<ScenarioName, string> = {
   cluster: 'Several nodes',
 };
 
-/** Writes the charts of these scenarios, and the generated parts of the documents. */
+/** Writes the generated parts of the documents. */
 export function writePaper(docs: string, results: Results): void {
-  mkdirSync(join(docs, 'performance'), { recursive: true });
-  const path = join(docs, 'performance.md');
-  let paper = readFileSync(path, 'utf8');
-  for (const [name, result] of Object.entries(results) as [ScenarioName, ScenarioResult][]) {
-    const pictures = picturesOf(name, result.rows);
-    for (const { file, content } of pictures) {
-      writeFileSync(join(docs, 'performance', file), content);
-    }
-    const images = pictures.map(({ title, file }) => `![${title}](performance/${file})`);
-    paper = replacePart(
-      paper,
-      name,
-      [...images, tableOf(result.rows), origin(result)].join('\n\n'),
-    );
-  }
-  paper = replacePart(paper, 'goals', goalsTable(results));
-  writeFileSync(path, paper);
+  replaceIn(
+    join(docs, 'performance.md'),
+    'goals',
+    [goalsTable(results), ...origins(results)].join('\n\n'),
+  );
   const { measured, part } = clusterSizePart(results);
   replaceIn(join(docs, 'cluster.md'), 'size', part);
   const data = JSON.stringify(measured, null, 1);
@@ -115,53 +96,40 @@ function markdownOf([head = [], ...rows]: Table): string {
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-export function picturesOf(name: ScenarioName, rows: readonly Row[]) {
-  const units = [...new Set(rows.map(({ unit }) => unit))].filter((unit) => unit in PICTURES);
-  return units.map((unit) => {
-    const title = TITLES[name];
-    const of = rows.filter((row) => row.unit === unit);
-    return { title, file: `${name}-${PICTURES[unit]}.svg`, content: barChart(title, of) };
-  });
-}
-
-export function tableOf(rows: readonly Row[]): string {
-  const servers = SERVERS.filter((name) => rows.some(({ figures }) => name in figures));
-  const head = [
-    '',
-    'unit',
-    ...servers.map((name) => SERVER_TITLES[name]),
-    'CPU of server, load',
-    'errors',
-  ];
-  const body = rows.map(({ label, unit, figures }) => {
-    const ours = figures.couplet;
-    const cells = servers.map((name) => {
-      const figure = figures[name];
-      return figure ? `${shown(medianOf(figure))} ±${percent(spreadOf(figure) / 2)}` : '';
-    });
-    const [server, load] = [ours?.serverCpu ?? [], ours?.loadCpu ?? []].map(medianShare);
-    const cpu = load === null ? '' : `${percent(server)}, ${percent(load)}`;
-    return [label, unit, ...cells, cpu, String(ours?.errors ?? '')];
-  });
-  const notes = rows.flatMap(({ note }) => (note === undefined ? [] : [`\n${note}.`]));
-  return [markdownOf([head, ...body]), ...new Set(notes)].join('\n');
-}
-
-function goalsTable(results: Results): string {
+export function goalsTable(results: Results): string {
   const rows = Object.values(results).flatMap((result) => result?.rows ?? []);
   const lines = judge(rows).map(({ goal, value, met }) => {
-    const row = rows.find(({ id }) => id === goal.row);
-    return [row?.label ?? '', goalText(goal, row?.unit ?? ''), value, met ? 'yes' : '**no**'];
+    const { label = '', unit = '', figures = {} } = rows.find(({ id }) => id === goal.row) ?? {};
+    const figure = (name: ServerName | undefined) => {
+      const found = name && figures[name];
+      return found ? `${shown(medianOf(found))} ±${percent(spreadOf(found) / 2)}` : '';
+    };
+    const other = goal.against ? `${SERVER_TITLES[goal.against]}: ${figure(goal.against)}` : '';
+    const verdict = met ? 'yes' : '**no**';
+    return [label, `${figure('couplet')} ${unit}`, other, goalText(goal, unit), value, verdict];
   });
-  return markdownOf([['', 'goal', 'measured', 'met'], ...lines]);
+  const notes = rows.flatMap(({ note }) => (note === undefined ? [] : [`\n${note}.`]));
+  const table = markdownOf([['', 'Couplet', 'compared', 'goal', 'measured', 'met'], ...lines]);
+  return [table, ...new Set(notes)].join('\n');
 }
 
-function origin({ measuredAt, command, machine }: ScenarioResult): string {
-  const { cpu, cores, memoryGb, system, pinned, fsyncMs, versions, commit } = machine;
+/** Where and when the scenarios were measured. */
+function origins(results: Results): string[] {
+  const byOrigin = new Map<string, string[]>();
+  for (const [name, result] of Object.entries(results) as [ScenarioName, ScenarioResult][]) {
+    const origin = originOf(result);
+    byOrigin.set(origin, [...(byOrigin.get(origin) ?? []), TITLES[name]]);
+  }
+  return [...byOrigin].map(([origin, titles]) => `${titles.join(', ')}: ${origin}`);
+}
+
+function originOf({ measuredAt, command, machine }: ScenarioResult): string {
+  const { cpu, cores, memoryGb, system, load, pinned, fsyncMs, versions, commit } = machine;
   const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return (
-    `Measured ${measuredAt.slice(0, 10)} at ${commit} by \`${command}\`: ${cpu}, ${cores} cores, ${memoryGb} GiB, ${system}; ` +
+    `measured ${measuredAt.slice(0, 10)} at ${commit} by \`${command}\`; ${cpu}, ${cores} cores, ${memoryGb} GiB, ${system}; ` +
     `${pinned ? 'server and load on a core each' : 'server and load share the cores'}; ` +
+    `${load === undefined ? '' : `load average before ${load.toFixed(1)}; `}` +
     `a durable write takes ${fsyncMs.toFixed(2)} ms; ${list.join(', ')}.`
   );
 }
