@@ -51,11 +51,12 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
 
   test('behind Sentinels, they find the master by name, also after a failover', async () => {
     const certificate = makeCertificate(folder, { address: false });
-    const watched = await startWatchedRedis([], certificate);
+    const watched = await startWatchedRedis({ tls: certificate });
     onTestFinished(watched.dispose);
     const nodes = await exerciseBy(watched.url, certificate);
     const port = await watched.masterPort();
     await watched.servers[0].stop();
+    await watched.sentinels[0]?.admin('SENTINEL', 'FAILOVER', 'mymaster');
     await watched.failedOver(port);
     await untilReady(nodes);
     await exercise(nodes as [ClusterNode, ClusterNode]);

@@ -286,14 +286,20 @@ export interface WatchedRedis {
 }
 
 /**
- * Starts a master, its replica, and three Sentinels that treat half a second of silence as a failure.
+ * Starts a master, its replica, and three Sentinels.
  *
- * @param tls - the certificate for clients; the servers announce themselves as `localhost`
+ * @param options.tls - the certificate for clients; the servers announce themselves as `localhost`
+ * @param options.downAfterMs - how long a silence is a failure; by default longer than a busy machine pauses a process
  */
-export async function startWatchedRedis(
-  settings: readonly string[] = [],
-  tls?: Tls,
-): Promise<WatchedRedis> {
+export async function startWatchedRedis({
+  settings = [],
+  tls,
+  downAfterMs = 10_000,
+}: {
+  settings?: readonly string[];
+  tls?: Tls;
+  downAfterMs?: number;
+} = {}): Promise<WatchedRedis> {
   const host = tls === undefined ? '127.0.0.1' : 'localhost';
   const quick = [
     'repl-diskless-sync-delay 0',
@@ -309,7 +315,7 @@ export async function startWatchedRedis(
     `sentinel resolve-hostnames ${tls === undefined ? 'no' : 'yes'}`,
     `sentinel announce-hostnames ${tls === undefined ? 'no' : 'yes'}`,
     `sentinel monitor mymaster ${host} ${portOf(master)} 2`,
-    'sentinel down-after-milliseconds mymaster 500',
+    `sentinel down-after-milliseconds mymaster ${downAfterMs}`,
     'sentinel failover-timeout mymaster 3000',
   ];
   const sentinels = await Promise.all(

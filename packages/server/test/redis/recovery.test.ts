@@ -78,7 +78,7 @@ const report = (what: string, figures: Record<string, number>) =>
 
 describeWith(['redis-server'], 'after a fault', () => {
   test('of the master that Sentinels watch, calls and messages are back in 8 seconds, and no write that a replica confirmed is lost', async () => {
-    const watched = await startWatchedRedis();
+    const watched = await startWatchedRedis({ downAfterMs: 500 });
     onTestFinished(() => watched.dispose());
     const redis = await openRedis(watched.url, { replicasAck: 1, timeoutMs: TIMEOUT_MS });
     const events = await openChannel(redis);

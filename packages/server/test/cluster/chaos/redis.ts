@@ -146,7 +146,10 @@ async function startCluster(): Promise<Mode> {
 
 /** A master, its replica and three Sentinels. */
 async function startSentinels(): Promise<Mode> {
-  const { servers, sentinels, masterPort, dispose } = await startWatchedRedis(DURABLE);
+  const { servers, sentinels, masterPort, dispose } = await startWatchedRedis({
+    settings: DURABLE,
+    downAfterMs: 500,
+  });
   const named = async () => {
     const address = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster'];
     const replies = (await onAll(sentinels, ...address)) as string[][];
