@@ -214,7 +214,8 @@ export async function startRedisCluster(
       const lines = [
         'cluster-enabled yes',
         `cluster-port ${busPort}`,
-        'cluster-node-timeout 1000',
+        // Without replicas there is no failover to wait for, and a busy machine pauses a process for longer than a second.
+        `cluster-node-timeout ${replicas ? 1000 : 10_000}`,
         'cluster-replica-validity-factor 0',
         'repl-diskless-sync-delay 0',
         ...(tls === undefined ? [] : named),

@@ -19,7 +19,7 @@ async function startTwo(url: string, env: Record<string, string> = {}): Promise<
   const REDIS_PREFIX = newPrefix();
   const start = async (): Promise<Node> => {
     const log = captureLog();
-    const more = { REDIS_URL: url, REDIS_PREFIX, REDIS_TIMEOUT_MS: '1000', ...env };
+    const more = { REDIS_URL: url, REDIS_PREFIX, REDIS_TIMEOUT_MS: '10000', ...env };
     const server = await startServer(more, { log: log.log });
     onTestFinished(() => server.close());
     await eventually(async () => expect((await ready(server)).status).toBe(200));
