@@ -177,8 +177,9 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
   };
 
   const record = prepare(
-    'INSERT OR REPLACE INTO idempotency (key, fingerprint, outcome, exp) VALUES (@key, @fingerprint, @outcome, @exp)',
+    'INSERT INTO idempotency (key, fingerprint, outcome, exp) VALUES (@key, @fingerprint, @outcome, @exp)',
   );
+  const removeRecord = prepare('DELETE FROM idempotency WHERE key = @key');
   /** Runs an operation, or returns its stored outcome. */
   const run = <T extends { kind: string }>(
     once: Repeatable | undefined,
@@ -195,6 +196,8 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     }
     const outcome = operation();
     if (isFinal(outcome)) {
+      // An expired record of this key may not be swept yet.
+      kept.records -= removeRecord.run({ key });
       record.run({ key, fingerprint, outcome: JSON.stringify(outcome), exp: iso(keptUntil) });
       kept.records += 1;
     }

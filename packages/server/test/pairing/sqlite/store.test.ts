@@ -169,6 +169,23 @@ describe('the triggers', () => {
   });
 });
 
+test('a key that is used again before the sweep of its expired record is counted once', async () => {
+  const store = openSqliteStore(newFile());
+  onTestFinished(() => store.close());
+  const useAt = (now: number) =>
+    store.firstTime(now, {
+      key: 'key',
+      fingerprint: 'f',
+      address: '192.0.2.1',
+      keptUntil: now + 1000,
+    });
+  await useAt(NOW);
+  await useAt(NOW + 2000);
+  expect(await store.counts()).toMatchObject({ idempotencyRecords: 1 });
+  await store.sweep(NOW + 4000);
+  expect(await store.counts()).toMatchObject({ idempotencyRecords: 0 });
+});
+
 describe('rooms with an idle time', () => {
   test('that are older than the setting start their idle time at the first sweep', async () => {
     const path = newFile();
