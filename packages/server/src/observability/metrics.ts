@@ -197,7 +197,9 @@ export class Metrics {
       const readings = await Promise.resolve()
         .then(read)
         .catch(() => []);
-      const lines = readings.map(([labels, number, suffix = '']) => {
+      // One line without a number would make the whole text unreadable. Without types, an application can return one.
+      const numbers = readings.filter(([, number]) => typeof number === 'number');
+      const lines = numbers.map(([labels, number, suffix = '']) => {
         return `${name}${suffix}${labelText(labels)} ${number}\n`;
       });
       const escaped = help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');

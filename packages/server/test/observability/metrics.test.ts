@@ -37,6 +37,14 @@ test('a metric that cannot be read is omitted until it can be read again', async
   expect(await valuesNow()).toEqual(all);
 });
 
+test('a value that is not a number is left out', async () => {
+  const metrics = new Metrics();
+  const kinds: string[] = ['a', 'b'];
+  metrics.levels('levels', 'X.', 'kind', kinds, () => ({ a: 7 }));
+  const ours = (await metrics.text()).split('\n').filter((line) => line.startsWith('levels'));
+  expect(ours).toEqual(['levels{kind="a"} 7']);
+});
+
 test('the metrics of the process are registered once, however many servers it creates', async () => {
   await new Metrics().text();
   const observe = vi.spyOn(perfHooks, 'monitorEventLoopDelay');
