@@ -1,10 +1,12 @@
-// Tests CPace with the vectors of draft-irtf-cfrg-cpace-21 in Chromium and Firefox.
+// Tests CPace with the vectors of draft-irtf-cfrg-cpace-21, and a verified pairing, in Chromium and Firefox.
 import { describeWith } from '@couplet/testkit/components';
+import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { deviceOpener, firefoxOpener, inPage } from '../support/client-page.js';
+import type { SavedSession } from '../../src/index.js';
+import { deviceOpener, expectTalk, firefoxOpener, inPage, resume } from '../support/client-page.js';
 import { CPACE, LOW_ORDER } from '../support/cpace-vectors.js';
 
-describeWith(['chromium', 'firefox-esr'], 'the vectors of the draft', () => {
+describeWith(['chromium', 'firefox-esr'], 'CPace and verified pairings', () => {
   const openers = { chromium: deviceOpener(), firefox: firefoxOpener() };
 
   test.each(['chromium', 'firefox'] as const)('%s', async (engine) => {
@@ -17,6 +19,41 @@ describeWith(['chromium', 'firefox-esr'], 'the vectors of the draft', () => {
     const { a, b, secret, sessionKey } = CPACE;
     const refused = LOW_ORDER.map(() => 'refused');
     expect(computed).toEqual([CPACE.generator, a, b, secret, secret, sessionKey, ...refused]);
+  });
+
+  test('a verified pairing by a link, and again after both pages resume it', {
+    timeout: 90_000,
+  }, async () => {
+    const { url } = await serverForTest();
+    const [host, guest] = [await openers.chromium(), await openers.firefox()];
+    const link = await inPage(
+      host,
+      async (page, url) => {
+        page.invite = await new page.Couplet({ url }).invite({ verify: true });
+        return page.invite.link?.('https://app.example/') ?? '';
+      },
+      url,
+    );
+    await Promise.all([
+      inPage(host, async (page) => page.keep(await page.invite.accepted)),
+      inPage(
+        guest,
+        async (page, { url, link }) => page.keep(await new page.Couplet({ url }).accept(link)),
+        { url, link },
+      ),
+    ]);
+    await expectTalk(host, guest);
+    const both = [host, guest];
+    const trusts = () =>
+      Promise.all(both.map((each) => inPage(each, ({ session }) => session.trust)));
+    expect(await trusts()).toEqual(['code', 'code']);
+    const saved = await Promise.all(
+      both.map((each) => inPage(each, ({ session }) => session.save())),
+    );
+    await Promise.all(both.map((each) => inPage(each, ({ session }) => session.close())));
+    await Promise.all(both.map((each, n) => resume(url, each, saved[n] as SavedSession)));
+    await expectTalk(host, guest);
+    expect(await trusts()).toEqual(['saved', 'saved']);
   });
 });
 

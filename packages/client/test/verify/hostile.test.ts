@@ -5,7 +5,7 @@ import { eventually } from '@couplet/testkit/eventually';
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { bytesOf } from '../../src/base64url.js';
-import type { Couplet, PeerSession } from '../../src/index.js';
+import type { Couplet, CoupletOptions, PeerSession } from '../../src/index.js';
 import { fingerprintsOf } from '../../src/session/peer-identity.js';
 import { Authenticator, type Role } from '../../src/verify/pairing-key.js';
 import { Run } from '../../src/verify/run.js';
@@ -41,10 +41,13 @@ function watching(victim: Victim) {
   };
 }
 
-async function start(attack: (hostile: HostileServer, host: Victim, guest: Victim) => void) {
+async function start(
+  attack: (hostile: HostileServer, host: Victim, guest: Victim) => void,
+  options: Partial<CoupletOptions> = {},
+) {
   const hostile = await startHostileServer(server);
   const device = devicesOf(hostile);
-  const [host, guest] = [device(), device()].map(
+  const [host, guest] = [device(options), device(options)].map(
     (couplet): Victim => ({
       ...{ couplet, connections: [], messages: [], errors: [] },
       ended: Promise.resolve(),
@@ -329,16 +332,25 @@ describe.each([
 
 test('the secret is in no request and in no message', async () => {
   const sent: string[] = [];
-  const { host, guest, code, link } = await start((hostile) => {
-    hostile.toServer = (frame) => {
-      sent.push(JSON.stringify(frame));
-      return [frame];
-    };
-  });
+  const { host, guest, code, link } = await start(
+    (hostile) => {
+      hostile.toServer = (frame) => {
+        sent.push(JSON.stringify(frame));
+        return [frame];
+      };
+    },
+    {
+      fetch: (url, init) => {
+        sent.push(url, JSON.stringify(init));
+        return fetch(url, init);
+      },
+    },
+  );
   await Promise.all([host.ended, guest.ended]);
   const [, secret = ''] = link?.('').split('.') ?? [];
   const { key = '' } = host.session?.save() ?? {};
   expect(bytesOf(key.slice(2))).toHaveLength(32);
+  expect(sent.join()).toContain(code.slice(0, 6));
   for (const text of sent) {
     for (const hidden of [code, code.slice(6), secret, key.slice(2)]) {
       expect(text).not.toContain(hidden);
