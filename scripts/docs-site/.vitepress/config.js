@@ -24,7 +24,11 @@ export default defineConfig({
   ignoreDeadLinks: 'localhostLinks',
   metaChunk: true,
   transformHtml: (html) => withScriptFiles(html),
-  markdown: { anchor: { slugify: anchorOf }, languageAlias: { haproxy: 'nginx' } },
+  markdown: {
+    anchor: { slugify: anchorOf },
+    languageAlias: { haproxy: 'nginx' },
+    config: breakLongNames,
+  },
   vite: { build: { chunkSizeWarningLimit: 2000 } },
   themeConfig: {
     logo: '/icon.svg',
@@ -81,6 +85,13 @@ export default defineConfig({
     footer: { message: `Version ${version} · MIT license` },
   },
 });
+
+/** Lets names such as MAX_TURN_CREDENTIALS_PER_HOUR break into lines. Otherwise tables of settings would be wider than the page. */
+function breakLongNames({ renderer }) {
+  const render = renderer.rules.code_inline;
+  renderer.rules.code_inline = (...args) =>
+    render(...args).replace(/(?<!<)[_/,:.=?(](?=\w)/g, '$&<wbr>');
+}
 
 /** Moves inline scripts into files, because the server's Content-Security-Policy allows no inline script. */
 function withScriptFiles(html) {
