@@ -30,6 +30,7 @@ const CONFIRM = 'confirm';
 
 /** Codes and links whose run has begun in this page. Another run would be one more guess for an attacker. */
 export const spent = new Set<string>();
+export const USED = 'This code was used. Ask for a new one.';
 
 /** Time for a peer that is in the room to prove itself. A client without verification never does. */
 const PROVE_WITHIN_MS = 20_000;
@@ -55,6 +56,8 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
     #isProved = false;
     /** Whether the peer has proof too: b offers only after it, and its offers are signed. */
     #isComplete = false;
+    /** Whether this run is the one of its code. */
+    #isSpending = false;
     /** The share of the peer. No other is taken. */
     #taken: string | undefined;
     /** The `ready` that the session gets once the peer is proved. */
@@ -157,6 +160,9 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       this.#held = ready;
       if ('secrets' in known && known.role === 'a') {
         const [[kind = '', secret = ''] = []] = Object.entries(known.secrets);
+        // An application may accept a code twice at once, and the server may let both calls into a room.
+        if (spent.has(secret) && !this.#isSpending) return this.#end('code_mismatch', USED);
+        this.#isSpending = true;
         spent.add(secret);
         await this.#share(kind);
       }
@@ -170,9 +176,8 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
 
     async #take(message: Forwarded): Promise<void> {
       const { type } = message;
-      if (type === 'key_exchange' && String(message.publicKey).startsWith(PREFIX)) {
-        return this.#step(message.publicKey);
-      }
+      const text = type === 'key_exchange' ? String(message.publicKey) : '';
+      if (text.startsWith(PREFIX)) return this.#step(text);
       const isDescription = type === 'webrtc_offer' || type === 'webrtc_answer';
       // Candidates need no MAC: they state where the peer may be, and the description states its certificate.
       if (!this.#isProved && type === 'ice_candidate') return;
@@ -250,6 +255,8 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
 
     #endAfter(delayMs: number): void {
       this.#cancelTimer();
+      // It may have been closed during an await.
+      if (this.#isClosed) return;
       const { clock = core.clock } = this.#options;
       this.#cancelTimer = clock.after(delayMs, () =>
         this.#end('unverified_peer', 'The other device did not complete the verification.'),

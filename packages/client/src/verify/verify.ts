@@ -4,7 +4,7 @@ import { read, secretsFor } from './code.js';
 import type { Core } from './core.js';
 import { scalar } from './cpace.js';
 import type { Role } from './pairing-key.js';
-import { spent, verifying } from './verified-signaling.js';
+import { spent, USED, verifying } from './verified-signaling.js';
 
 /** A verified invite. */
 export interface VerifiedInvite {
@@ -50,10 +50,7 @@ export function verifier(
      */
     async accept(text: string, digits: number): Promise<Accepted> {
       const { joinCode, kind, secret } = read(core, text, digits);
-      if (spent.has(secret)) {
-        const message = 'This code was used. Ask for a new one.';
-        throw new core.CoupletError('code_mismatch', { message });
-      }
+      if (spent.has(secret)) throw new core.CoupletError('code_mismatch', { message: USED });
       await requireCurve(core);
       const secrets = { [kind]: secret };
       return { joinCode, Signaling: verifying(core, { role: 'a', secrets }) };

@@ -8,7 +8,7 @@ import { CoupletError } from '../../src/errors.js';
 import { normalizeJoinCode } from '../../src/pairing/join-code.js';
 import { PeerSession } from '../../src/session/peer-session.js';
 import { SignalingClient } from '../../src/signaling/signaling-client.js';
-import { type Known, verifying } from '../../src/verify/verified-signaling.js';
+import { type Known, spent, verifying } from '../../src/verify/verified-signaling.js';
 import { RTCPeerConnection } from '../support/fake-device.js';
 import { FakeRoom, type Fault } from '../support/fake-room.js';
 
@@ -95,6 +95,8 @@ type Plan = readonly { at: number; fault: Fault }[];
 /** Runs a pairing with faults at the given messages. Resolves to the outcomes, and to the number of messages. */
 async function run(plan: Plan, kind: keyof typeof secrets = 'code') {
   const [room, clock] = [new FakeRoom('device-b'), new FakeClock()];
+  // Each run stands for another code.
+  spent.clear();
   const ends = {
     'device-b': new End(room, clock, 'device-b', { role: 'b', secrets }),
     'device-a': new End(room, clock, 'device-a', { role: 'a', secrets: { [kind]: secrets[kind] } }),
