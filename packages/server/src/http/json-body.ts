@@ -1,5 +1,5 @@
 // Parses request bodies: strict UTF-8 and JSON of bounded depth and size. The body may be absent.
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { RequestFault } from './errors.js';
 import { parseModestJson } from './json-shape.js';
@@ -18,11 +18,13 @@ export function acceptOnlyJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', (request, payload, done) => {
     const { bodyLimit, config } = request.routeOptions;
-    collect(payload, bodyLimit, (error, body) => {
+    // Not the headers of `payload`, which a preParsing hook of the application can replace by any stream.
+    const { headers } = request.raw;
+    collect(payload, headers['content-length'], bodyLimit, (error, body) => {
       if (body === undefined) return done(error);
       // A path without a route is answered 404, regardless of the body.
       if (body.length === 0 || request.is404) return done(null, undefined);
-      if (!/^(identity)?$/i.test(payload.headers['content-encoding'] ?? '')) {
+      if (!/^(identity)?$/i.test(headers['content-encoding'] ?? '')) {
         return done(COMPRESSED);
       }
       try {
@@ -59,12 +61,13 @@ const FIRST_BYTES = 1024;
  * hundred times the memory.
  */
 function collect(
-  payload: IncomingMessage,
+  payload: Readable,
+  contentLength: string | undefined,
   bodyLimit: number,
   done: (error: Error | null, body?: Buffer) => void,
 ): void {
-  const length = Number(payload.headers['content-length'] ?? FIRST_BYTES);
-  if (payload.headers['content-length'] !== undefined && length > bodyLimit) {
+  const length = Number(contentLength ?? FIRST_BYTES);
+  if (contentLength !== undefined && length > bodyLimit) {
     done(new RequestFault('payload_too_large'));
     return;
   }
