@@ -15,6 +15,7 @@ import {
   useBrowser,
   type Visitor,
   visit,
+  write,
 } from './support/visitor.js';
 
 describeWith(['chromium'], 'the demo page', () => {
@@ -366,11 +367,6 @@ describeWith(['chromium'], 'the demo page', () => {
     await expect.poll(() => page.title()).toBe('function');
   });
 });
-
-async function write({ page }: Visitor, text: string): Promise<void> {
-  await page.getByLabel('Message', { exact: true }).fill(text);
-  await page.getByRole('button', { name: 'Send' }).click();
-}
 
 const expectMessage = (visitor: Visitor, text: string) =>
   expect.poll(() => visitor.page.locator('.message').allTextContents()).toContain(text);

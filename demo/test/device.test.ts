@@ -11,6 +11,7 @@ import {
   useBrowser,
   type Visitor,
   visit,
+  write,
 } from './support/visitor.js';
 
 /** A loopback name that is not a secure context, like a server in a local network. */
@@ -118,8 +119,3 @@ async function duplicate({ page }: Visitor): Promise<Page> {
 
 const deviceId = (page: Page): Promise<string> =>
   page.evaluate(() => JSON.parse(sessionStorage.getItem('couplet-demo') ?? '').deviceId);
-
-async function write({ page }: Visitor, text: string): Promise<void> {
-  await page.getByLabel('Message', { exact: true }).fill(text);
-  await page.getByRole('button', { name: 'Send' }).click();
-}

@@ -100,6 +100,12 @@ export async function meet(site: string, options: VisitOptions = {}): Promise<[V
   return [host, guest];
 }
 
+/** Sends a text in the chat. */
+export async function write(visitor: Visitor, text: string): Promise<void> {
+  await visitor.page.getByLabel('Message', { exact: true }).fill(text);
+  await visitor.button('Send').click();
+}
+
 /** Presses "Compare" on both pages, and expects the same digits. */
 export async function compare(host: Visitor, guest: Visitor): Promise<void> {
   await host.tab('Connection').click();

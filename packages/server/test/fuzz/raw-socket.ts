@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 
 /** Longest time for the server to answer or to close, in milliseconds; far more than it needs. */
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 export class RawSocket {
   readonly socket: Socket;

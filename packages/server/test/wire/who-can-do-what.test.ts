@@ -6,7 +6,6 @@ import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { Peer } from '@couplet/testkit/peer';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
-import type { RunningServer } from '@couplet/testkit/server';
 import { serverForTest } from '@couplet/testkit/server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { turnCredentials } from '../../src/turn/credentials.js';
@@ -414,14 +413,9 @@ test('these are the rows of the table in SECURITY.md', () => {
   expect(rows.map((row) => row?.replace("'", '’'))).toEqual(Object.keys(ROWS));
 });
 
-async function start(env: Record<string, string>): Promise<RunningServer> {
-  const server = await serverForTest(env);
-  return server;
-}
-
 describe('on SQLite', () => {
   const open: OpenWorld = async (env = {}) => {
-    const server = await start(env);
+    const server = await serverForTest(env);
     return { ...server, strangers: server };
   };
   test.each(Object.entries(ROWS))('who knows %s', (_row, perform) => perform(open));
@@ -437,7 +431,7 @@ describeWith(['redis-server'], 'on two nodes over Redis', () => {
   const open: OpenWorld = async (env = {}) => {
     const prefix = newPrefix();
     const shared = { REDIS_URL: redis.url, REDIS_PREFIX: prefix, ...env };
-    const [node, other] = [await start(shared), await start(shared)];
+    const [node, other] = [await serverForTest(shared), await serverForTest(shared)];
     for (const { url } of [node, other]) {
       await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
     }
