@@ -24,3 +24,9 @@ test('a schema that requires more than its fields throws a TypeError', () => {
   );
   expect(() => validate(more, { joinid: '123456' })).toThrow(/every field does/);
 });
+
+test('parts of a request that pass are left as they are; only an absent body is replaced', () => {
+  const optional = Type.Object({ prefer: Type.Optional(Type.String()) });
+  expect(validate(optional, { prefer: 'wait=1' })).toBe(true);
+  expect(validate(optional, null)).toEqual({ value: {} });
+});
