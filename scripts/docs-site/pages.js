@@ -39,7 +39,7 @@ export function sitePage(path, text) {
     .split(/^(```[\s\S]*?^```)$/m)
     .map((part) => {
       const diagram = part.match(/^```mermaid\n([\s\S]*)```$/)?.[1];
-      if (diagram !== undefined) return sequenceSvg(diagram);
+      if (diagram !== undefined) return `<p class="wide">${sequenceSvg(diagram)}</p>`;
       return part.startsWith('```') ? part : withSiteLinks(path, part);
     })
     .join('');

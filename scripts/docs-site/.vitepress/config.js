@@ -90,7 +90,7 @@ export default defineConfig({
 function breakLongNames({ renderer }) {
   const render = renderer.rules.code_inline;
   renderer.rules.code_inline = (...args) =>
-    render(...args).replace(/(?<!<)[_/,:.=?(](?=\w)/g, '$&<wbr>');
+    render(...args).replace(/(?<!<)[_/,:.=?(](?=[a-z])/gi, '$&<wbr>');
 }
 
 /** Moves inline scripts into files, because the server's Content-Security-Policy allows no inline script. */
