@@ -1,5 +1,5 @@
 // Runs in the database thread: receives groups of calls and sends answers. No other thread ever waits for the disk.
-import { platform, setPriority } from 'node:os';
+import { getPriority, platform, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Unavailable } from '../../base/failures.js';
 import type { StoreLimits } from '../store.js';
@@ -14,7 +14,7 @@ export interface ThreadData {
   identity: Identity | undefined;
 }
 
-/** Niceness (nice(1)) of this thread. If both threads share a core, the event loop gets three quarters of it. */
+/** Added to the niceness (nice(1)) of the process. If both threads share a core, the event loop gets three quarters of it. */
 const NICENESS = 5;
 
 /** Yields to the event loop: forwarding a message takes microseconds, and a commit waits for the disk in any case. */
@@ -22,9 +22,9 @@ function lowerPriority(): void {
   // On other systems than Linux, this would change the priority of the whole process.
   if (platform() !== 'linux') return;
   try {
-    setPriority(NICENESS);
+    setPriority(getPriority() + NICENESS);
   } catch {
-    // A sandbox forbids it. Both threads then have the same priority.
+    // A sandbox forbids it, or no priority is so low. Both threads then have the same priority.
   }
 }
 

@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
@@ -26,8 +27,9 @@ pairingStoreContract('SQLite', async () => {
 });
 
 test.runIf(process.platform === 'linux')(
-  'its thread has a lower priority than the event loop',
+  'its thread has a lower priority than the event loop, also in a process with a niceness',
   async () => {
+    setPriority(getPriority() + 1);
     const store = openSqliteStore(newFile());
     onTestFinished(() => store.close());
     await store.probe(NOW);
