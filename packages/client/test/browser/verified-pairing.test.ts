@@ -55,6 +55,19 @@ describeWith(['chromium', 'firefox-esr'], 'CPace and verified pairings', () => {
     await expectTalk(host, guest);
     expect(await trusts()).toEqual(['saved', 'saved']);
   });
+
+  test('/client.js of another origin loads the rest when a pairing is first verified', async () => {
+    const { url } = await serverForTest();
+    const { page } = await openers.chromium();
+    const code = await page.evaluate(`import('${url}/client.js').then(async ({ Couplet }) => {
+      const invite = await new Couplet({ url: '${url}' }).invite({ verify: true });
+      invite.cancel();
+      return invite.code;
+    })`);
+    expect(code).toMatch(/^\d{12}$/);
+    const loaded = 'performance.getEntriesByType("resource").map(({ name }) => name)';
+    expect(await page.evaluate(loaded)).toContain(`${url}/client-verify.js`);
+  });
 });
 
 /** Runs in the page, so it uses no outer variables. */
