@@ -4,7 +4,7 @@ import { type Figure, type Row, ratiosOf, roundRatios, type ServerName } from '.
 /** Beyond this share of time without its core, a round mainly measures the other processes. */
 const CROWDED = 0.1;
 /** Below this share of its core, a server has hardly run, and its CPU time was mostly context switches. */
-const HARDLY_RUN = 0.2;
+const HARDLY_RUN = 0.3;
 /** Minimum number of rounds to judge by. */
 const ENOUGH = 3;
 

@@ -118,7 +118,7 @@ describe('the check', () => {
   });
 
   test('uses CPU time if too few rounds are left', () => {
-    const couplet = figure([5, 2, 10], { crowded: [0.4, 0.8, 0], serverCpu: [0.5, 0.2, 1] });
+    const couplet = figure([5, 4, 10], { crowded: [0.4, 0.8, 0], serverCpu: [0.5, 0.4, 1] });
     const rows = row({ couplet, peerjs: figure([10, 10, 10]) });
     expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [1, 1, 1], by: 'CPU time' });
   });
