@@ -50,7 +50,10 @@ export async function savedSession(): Promise<SavedSession | undefined> {
 export async function saveSession(session: SavedSession | undefined): Promise<void> {
   kept ??= takeKept();
   const { deviceId, session: before, left = [] } = await kept;
-  if (before && before.roomId !== session?.roomId) left.push(before);
+  if (before && before.roomId !== session?.roomId) {
+    const { key: _, ...withoutKey } = before;
+    left.push(withoutKey);
+  }
   keep({ deviceId, left: left.slice(-MAX_LEFT), ...(session && { session }) });
 }
 

@@ -6,6 +6,7 @@ import {
   type SavedSession,
   type SessionOptions,
 } from '@couplet/client';
+import { type AlarmName, alarmOf, showAlarm } from './alarm-view.js';
 import {
   forgetDevice,
   JOIN_CODE_DIGITS,
@@ -15,10 +16,10 @@ import {
   thisDevice,
 } from './device.js';
 import { announce, byId, hideProblem, showProblem, showView } from './dom.js';
-import { inviteWordsFor, isCancel, wordsFor } from './error-words.js';
-import { showInvite } from './invite-view.js';
-import { codeIn, grouped } from './join-code.js';
-import { startSessionView } from './session-view.js';
+import { inviteWordsFor, isCancel, joinWordsFor, wordsFor } from './error-words.js';
+import { createInvite } from './invite-view.js';
+import { codeIn, VERIFIED_DIGITS } from './join-code.js';
+import { startSessionView, trustWord } from './session-view.js';
 
 /** Errors after which a session stays open. */
 const PASSING_ERRORS: readonly CoupletErrorCode[] = [
@@ -38,11 +39,14 @@ export class DevicesPage {
     const on = (id: string, listener: () => void) =>
       byId(id, 'button').addEventListener('click', listener);
     on('make-invite', () => void this.#invite());
+    on('make-verified', () => void this.#invite(true));
+    on('make-plain', () => void this.#invite(false));
     on('cancel-invite', () => this.#toStart());
     on('waiting-cancel', () => this.#leave());
     on('leave', () => this.#leave());
     on('alarm-leave', () => this.#leave());
     on('alarm-resume', () => void this.#resume(this.#alarmed));
+    on('alarm-invite', () => void this.#invite());
     on('forget', () => void this.#forget());
     on('problem-close', hideProblem);
     byId('join-form', 'form').addEventListener('submit', (event) => {
@@ -64,29 +68,23 @@ export class DevicesPage {
       showProblem('Leave this session first, then open the link again.');
       return;
     }
-    await this.#run(`Connecting with code ${grouped(code)}.`, async (options) =>
-      (await thisDevice()).accept(code, options),
-    );
+    const connect = async (options: Required<SessionOptions>) =>
+      (await thisDevice()).accept(code, options);
+    await this.#run('Connecting to the other device.', connect, joinWordsFor);
   }
 
   #joinTyped(): void {
-    const input = byId('join-code', 'input');
-    const code = codeIn(input.value, JOIN_CODE_DIGITS);
-    input.ariaInvalid = code === undefined ? 'true' : null;
-    byId('join-error', 'p').textContent =
-      code === undefined ? `A code has ${JOIN_CODE_DIGITS} digits.` : '';
+    const code = codeIn(byId('join-code', 'input').value, JOIN_CODE_DIGITS);
     if (code === undefined) {
-      input.focus();
-    } else {
-      input.value = '';
-      void this.join(code);
-    }
+      showCodeFault(
+        `A code has ${JOIN_CODE_DIGITS + VERIFIED_DIGITS} or ${JOIN_CODE_DIGITS} digits.`,
+      );
+    } else void this.join(code);
   }
 
-  async #invite(): Promise<void> {
+  async #invite(verify?: boolean): Promise<void> {
     const connect = async (options: Required<SessionOptions>) => {
-      const invite = await (await thisDevice()).invite(options);
-      showInvite(invite, options.signal);
+      const invite = await createInvite(await thisDevice(), options, verify);
       showView('invite');
       return invite.accepted;
     };
@@ -110,6 +108,7 @@ export class DevicesPage {
   ): Promise<void> {
     this.#end();
     hideProblem();
+    showCodeFault('');
     byId('waiting-text', 'p').textContent = waitingFor;
     showView('waiting');
     const current = this.#current;
@@ -118,8 +117,9 @@ export class DevicesPage {
       const session = await connect({ signal, onSession: (made) => this.#follow(made, current) });
       if (signal.aborted) return;
       await saveSession(session.save());
+      byId('join-code', 'input').value = '';
       showView('session');
-      announce('Connected.');
+      announce(`Connected. ${trustWord(session)}.`);
     } catch (error) {
       if (signal.aborted) return;
       // The server no longer has this pairing, so it cannot be resumed.
@@ -130,25 +130,34 @@ export class DevicesPage {
 
   #follow(session: PeerSession, current: AbortController): void {
     this.#session = session;
-    startSessionView(session, current.signal);
+    startSessionView(session, current.signal, (areEqual) => {
+      if (areEqual) void saveSession(session.save());
+      else this.#alarm('different_digits');
+    });
+    session.on('peer-left', () => {
+      byId('waiting-text', 'p').textContent =
+        'The other device left. If it does not come back, ask for a new code.';
+    });
     session.on('error', (error) => {
       // After these errors the session stays open: the next exchange of descriptions may succeed.
       if (session.state !== 'closed' && PASSING_ERRORS.includes(error.code)) {
         return showProblem(wordsFor(error));
       }
       if (current !== this.#current) return;
-      if (error.code === 'peer_changed') this.#alarm(session.save());
-      else this.#toStart(error);
+      const alarm = alarmOf(error);
+      if (alarm === undefined) return this.#toStart(error);
+      this.#alarmed = session.save();
+      this.#alarm(alarm);
     });
   }
 
-  /** Shows that the peer is not the verified one. Only the user can connect again; a reload does not. */
-  #alarm(saved: SavedSession): void {
+  /** Ends the session with an alarm. Only the user can connect again; a reload does not. */
+  #alarm(name: AlarmName): void {
     this.#end();
     hideProblem();
+    byId('join-code', 'input').value = '';
     void saveSession(undefined);
-    this.#alarmed = saved;
-    showView('alarm');
+    showAlarm(name);
   }
 
   #leave(): void {
@@ -171,6 +180,7 @@ export class DevicesPage {
     this.#end();
     showView('start');
     if (error === undefined) hideProblem();
+    else if (isMistyped(error)) showCodeFault(words(error));
     else if (!isCancel(error)) showProblem(words(error));
   }
 
@@ -180,4 +190,15 @@ export class DevicesPage {
     this.#current.abort();
     this.#current = new AbortController();
   }
+}
+
+const isMistyped = (error: unknown) =>
+  error instanceof CoupletError && error.code === 'code_mistyped';
+
+/** Shows what is wrong with the typed code, which stays in its field; empty if nothing is. */
+function showCodeFault(text: string): void {
+  const input = byId('join-code', 'input');
+  byId('join-error', 'p').textContent = text;
+  input.ariaInvalid = text === '' ? null : 'true';
+  if (text !== '') input.focus();
 }

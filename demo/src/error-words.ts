@@ -26,7 +26,7 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
     'The other device is not the one that you verified. The session was closed, and nothing was sent to that device.',
   key_interrupted: 'The comparison was interrupted. Press the button again, on both devices.',
   key_unsupported: 'The other device does not support this kind of comparison.',
-  code_mistyped: 'A digit of the code is wrong. Check it.',
+  code_mistyped: 'One of the digits is wrong. Check the code.',
   code_mismatch:
     'The two devices have different codes, or somebody is between them. Nothing was sent. Pair again with a new code.',
   unverified_peer:
@@ -86,6 +86,19 @@ export function inviteWordsFor(error: unknown): string {
   if (code === 'not_found_or_expired') return 'The code was not used in time. Create a new invite.';
   if (code === 'conflict') return 'No code is available right now. Try again in a moment.';
   return wordsFor(error);
+}
+
+/** Returns the text for the device that entered a code. */
+export function joinWordsFor(error: unknown): string {
+  const code = error instanceof CoupletError ? error.code : undefined;
+  // Before there is a session, this means that the code was used before. Each is good for one attempt.
+  if (code === 'code_mismatch') return WORDS.conflict;
+  if (code !== 'unsupported' || !('RTCPeerConnection' in globalThis)) return wordsFor(error);
+  return `${
+    isSecureContext
+      ? 'This browser is too old to verify the code.'
+      : 'This page was opened without HTTPS, so the browser cannot verify the code.'
+  } On the other device, press “Create a code without verification”.`;
 }
 
 /** Whether the user caused the error by canceling. */

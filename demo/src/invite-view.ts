@@ -1,19 +1,56 @@
-// Shows an invite: code, QR code, link and remaining time.
-import type { Invite } from '@couplet/client';
+// Creates an invite and shows it: code, QR code, link, remaining time, and whether the devices verify each other by the code.
+import { type Couplet, CoupletError, type Invite, type SessionOptions } from '@couplet/client';
 import { byId } from './dom.js';
 import { clock } from './format.js';
 import { grouped, joinLink, spoken } from './join-code.js';
 import { qrCode } from './qr-code.js';
 
-/** Shows the invite, and counts down until the signal is aborted. */
-export function showInvite({ code, expiresInMs }: Invite, signal: AbortSignal): void {
-  byId('invite-code', 'span').textContent = grouped(code);
+/**
+ * Creates an invite, and shows it until the signal is aborted.
+ *
+ * @param verify whether to verify. By default, if the page that the link opens can do it.
+ */
+export async function createInvite(
+  device: Couplet,
+  options: Required<SessionOptions>,
+  verify?: boolean,
+): Promise<Invite> {
+  const lanPage = await pageInLan(options.signal);
+  // Browsers provide the cryptography only over HTTPS and on localhost.
+  const leadsToHttp = lanPage?.startsWith('http:') ?? false;
+  const tries = verify ?? !leadsToHttp;
+  const invite = await device.invite({ ...options, verify: tries }).catch((error: unknown) => {
+    if (!tries || !(error instanceof CoupletError) || error.code !== 'unsupported') throw error;
+    // The view says that this code is not verified.
+    return device.invite(options);
+  });
+  const isVerified = invite.link !== undefined;
+  // A verified link must not lead to a page that cannot verify.
+  const page = (isVerified && leadsToHttp ? undefined : lanPage) ?? document.baseURI;
+  showLink(invite.link?.(page) ?? joinLink(page, invite.code));
+  // On a phone, a link to localhost leads to the phone itself.
+  byId('invite-qr', 'div').hidden = isVerified && leadsToHttp;
+  byId('invite-verified', 'p').hidden = !isVerified;
+  byId('invite-plain', 'p').hidden = isVerified;
+  byId('invite-plain-why', 'span').textContent = whyPlain(tries, leadsToHttp && verify !== false);
+  byId('make-verified', 'button').hidden = tries;
+  showCode(invite, options.signal);
+  return invite;
+}
+
+function whyPlain(wasTried: boolean, leadsToHttp: boolean): string {
+  if (wasTried && isSecureContext) return 'This browser is too old to verify devices.';
+  if (wasTried) return 'Browsers can verify devices only on pages over HTTPS.';
+  if (leadsToHttp) return 'The link uses HTTP, over which browsers cannot verify devices.';
+  return 'You can compare safety numbers after you have connected.';
+}
+
+function showCode({ code, expiresInMs }: Invite, signal: AbortSignal): void {
+  const shown = byId('invite-code', 'span');
+  shown.textContent = grouped(code);
+  shown.style.setProperty('--characters', String(grouped(code).length));
   byId('invite-code-spoken', 'span').textContent = `Code: ${spoken(code)}`;
   byId('copy-note', 'p').textContent = '';
-  showLink(joinLink(document.baseURI, code));
-  void reachableLink(code).then((link) => {
-    if (link !== undefined && !signal.aborted) showLink(link);
-  });
   byId('copy-link', 'button').addEventListener('click', () => void copy(), { signal });
   const share = byId('share-link', 'button');
   share.hidden = !('share' in navigator);
@@ -32,16 +69,15 @@ function showLink(link: string): void {
   byId('invite-qr', 'div').replaceChildren(qrCode(link, 'QR code of the link'));
 }
 
-/** The link for a phone, if this page is open as localhost, which on the phone is the phone itself. */
-async function reachableLink(code: string): Promise<string | undefined> {
+/** This page as a phone can open it, if it is open as localhost, which on the phone is the phone itself. */
+async function pageInLan(signal: AbortSignal): Promise<string | undefined> {
   if (!/^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname)) return undefined;
   try {
-    const origins: unknown = await (await fetch('lan-origins')).json();
+    const origins: unknown = await (await fetch('lan-origins', { signal })).json();
     const [origin] = Array.isArray(origins) ? origins : [];
-    if (typeof origin !== 'string') return undefined;
-    return joinLink(origin + location.pathname, code);
+    return typeof origin === 'string' ? origin + location.pathname : undefined;
   } catch {
-    // An older server, or one that just stopped: the link of this page stays.
+    // An older server, or one that just stopped: the link has the address of this page.
     return undefined;
   }
 }

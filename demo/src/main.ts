@@ -6,9 +6,9 @@ import { codeIn } from './join-code.js';
 import { startTabs } from './tabs.js';
 import { startTestPage } from './test-page.js';
 
-/** Returns the code of a join link, and removes it from the address bar, so that a reload does not join again. */
+/** Returns the code or secret of a join link, and removes it from the address bar, so that a reload does not join again. */
 function takeCode(): string | undefined {
-  if (!location.hash.startsWith('#code=')) return undefined;
+  if (!/^#(code=|\d+\.)/.test(location.hash)) return undefined;
   const code = codeIn(location.hash, JOIN_CODE_DIGITS);
   history.replaceState(null, '', location.pathname + location.search);
   return code;

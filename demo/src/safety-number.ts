@@ -1,4 +1,5 @@
 // Implements the safety number: digits that both users compare to detect an interception. docs/key-exchange.md.
+// A session that was verified by its code needs none.
 import { CoupletError, exchangeKeys, type PeerSession } from '@couplet/client';
 import { byId } from './dom.js';
 import { wordsFor } from './error-words.js';
@@ -7,22 +8,37 @@ import { markUnread } from './tabs.js';
 const HOW =
   'Press the button on both devices, then compare the digits over the phone or face to face.';
 
-export function startSafetyNumber(session: PeerSession, signal: AbortSignal): void {
-  const [button, number, note] = [
+export function startSafetyNumber(
+  session: PeerSession,
+  signal: AbortSignal,
+  onCompared: (areEqual: boolean) => void,
+): void {
+  const [button, number, note, answers] = [
     byId('compare', 'button'),
     byId('safety-number', 'p'),
     byId('safety-note', 'p'),
+    byId('safety-answers', 'div'),
   ];
+  /** Makes the pairing verified, once the digits are shown. */
+  let confirm = () => {};
+  const show = (text: string, digits = '') => {
+    number.textContent = digits;
+    note.textContent = text;
+    answers.hidden = digits === '';
+    button.hidden = session.trust !== 'none' || digits !== '';
+    byId('safety', 'section').hidden = session.trust === 'code' || session.trust === 'saved';
+    // Otherwise a button that is now hidden would lose the keyboard focus to the start of the page.
+    if (document.activeElement?.closest('#safety [hidden]')) byId('safety-title', 'h2').focus();
+  };
   const reset = () => {
-    number.textContent = '';
-    note.textContent = HOW;
     button.ariaDisabled = null;
+    show(HOW);
   };
   // A safety number is only valid for one connection.
   session.on('peer', reset);
   session.on('peer-left', reset);
   session.on('key-message', () => {
-    if (button.ariaDisabled === 'true' || number.textContent !== '') return;
+    if (button.hidden || button.ariaDisabled === 'true') return;
     note.textContent = 'The other device wants to compare. Press the button here too.';
     markUnread('connection', 'The other device wants to compare safety numbers');
   });
@@ -32,20 +48,27 @@ export function startSafetyNumber(session: PeerSession, signal: AbortSignal): vo
   const compare = async () => {
     if (button.ariaDisabled === 'true') return;
     button.ariaDisabled = 'true';
-    number.textContent = '';
-    note.textContent = 'Waiting for the button on the other device.';
+    show('Waiting for the button on the other device.');
     try {
-      const { sas } = await exchangeKeys(session, { signal });
-      number.textContent = sas;
-      note.textContent =
-        'Same digits on both screens: the connection is not intercepted, and no other device can take over this session. Different digits: leave this session.';
+      const exchanged = await exchangeKeys(session, { signal });
+      confirm = exchanged.confirm;
+      show('Does the other device show the same digits?', exchanged.sas);
     } catch (error) {
       if (signal.aborted) return;
-      note.textContent = safetyWords(error);
+      show(safetyWords(error));
     }
     button.ariaDisabled = null;
   };
   button.addEventListener('click', () => void compare(), { signal });
+  const answer = (areEqual: boolean) => {
+    if (areEqual) {
+      confirm();
+      show('You compared the digits. Answer on the other device too.');
+    }
+    onCompared(areEqual);
+  };
+  byId('safety-same', 'button').addEventListener('click', () => answer(true), { signal });
+  byId('safety-different', 'button').addEventListener('click', () => answer(false), { signal });
 }
 
 const safetyWords = (error: unknown): string =>

@@ -3,13 +3,16 @@ import { servePage } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
 import type { Page } from 'playwright-core';
 import { expect, onTestFinished, test } from 'vitest';
+import { secretsFor } from '../../packages/client/src/verify/code.js';
 import { startHostileServer } from '../../packages/client/test/support/hostile-server.js';
 import {
   compare,
   enterCode,
+  expectTrust,
   inSession,
   MEDIA,
   makeInvite,
+  makePlainInvite,
   meet,
   startSite,
   useBrowser,
@@ -26,21 +29,155 @@ describeWith(['chromium'], 'the demo page', () => {
     const [host, guest] = await meet(url);
     await write(host, 'Hello <b>there</b>');
     await expectMessage(guest, 'Other device: Hello <b>there</b>');
+    await expectTrust('Verified', host, guest);
     await write(guest, 'And hello back');
     await expectMessage(host, 'Other device: And hello back');
     await expectMessage(host, 'You: Hello <b>there</b>');
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
   });
 
-  test('the link joins at once, and its code is removed from the address and appears in no request', async () => {
+  test('the link joins at once, and its secret is removed from the address and is never sent', async () => {
     const { url } = await startSite();
-    const host = await visit(url);
+    const sent: string[] = [];
+    const prepare = async (page: Page) => {
+      page.on('request', (request) => sent.push(request.url(), request.postData() ?? ''));
+      page.on('websocket', (socket) =>
+        socket.on('framesent', ({ payload }) => sent.push(String(payload))),
+      );
+    };
+    const host = await visit(url, { prepare });
     const { code, link } = await makeInvite(host);
-    expect(link).toBe(`${url}/demo/#code=${code.replace(' ', '')}`);
-    const guest = await visit(url, { path: link.replace(url, '') });
+    const [, joinCode, secret = ''] = /\/demo\/#(\d{6})\.([\w-]{22})$/.exec(link) ?? [];
+    expect(joinCode).toBe(code.replaceAll(' ', '').slice(0, 6));
+    const guest = await visit(url, { path: link.replace(url, ''), prepare });
     await inSession(host, guest);
+    await expectTrust('Verified', host, guest);
     expect(guest.page.url()).toBe(`${url}/demo/`);
+    const digits = code.replaceAll(' ', '');
+    expect(sent.join()).toContain('couplet-cpace1');
+    for (const hidden of [secret, digits]) {
+      expect(sent.filter((text) => text.includes(hidden))).toEqual([]);
+    }
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
+  });
+
+  test.each(['code', 'link'] as const)(
+    'a plain six-digit %s still pairs, and the session says that it is not verified',
+    async (kind) => {
+      const { url } = await startSite();
+      const host = await visit(url);
+      const { code, link } = await makePlainInvite(host);
+      expect(link).toBe(`${url}/demo/#code=${code.replace(' ', '')}`);
+      const guest = await visit(url, kind === 'link' ? { path: link.replace(url, '') } : {});
+      if (kind === 'code') await enterCode(guest, code);
+      await inSession(host, guest);
+      await expectTrust('Not verified', host, guest);
+      expect(guest.page.url()).toBe(`${url}/demo/`);
+    },
+  );
+
+  test('a mistyped digit is reported at once, and the typed code stays', async () => {
+    const { url } = await startSite();
+    const [host, guest] = [await visit(url), await visit(url)];
+    const { code } = await makeInvite(host);
+    const wrong = code.slice(0, -1) + ((Number(code.at(-1)) + 1) % 10);
+    await enterCode(guest, wrong);
+    await guest.page.getByText('One of the digits is wrong. Check the code.').waitFor();
+    expect(await guest.page.getByLabel('Second device').inputValue()).toBe(wrong);
+    expect(await focused(guest)).toBe('join-code');
+    await enterCode(guest, code.replaceAll(' ', '-'));
+    await inSession(host, guest);
+    await expectTrust('Verified', host, guest);
+  });
+
+  test('a third party without the secret raises an alarm on both devices', async () => {
+    const { url } = await startSite();
+    const [host, attacker] = [await visit(url), await visit(url)];
+    const { code } = await makeInvite(host);
+    const digits = code.replaceAll(' ', '');
+    let guess = digits;
+    while (guess === digits) guess = secretsFor(digits.slice(0, 6)).code;
+    await enterCode(attacker, guess);
+    for (const visitor of [host, attacker]) {
+      await visitor.heading('Stop: the devices have different codes').waitFor();
+      expect(await visitor.page.getByRole('alert').innerText()).toContain('Nothing was sent');
+    }
+    await host.button('New invite').click();
+    await host.button('Create a code without verification').waitFor();
+    await attacker.button('Leave').click();
+    await enterCode(attacker, (await host.page.locator('#invite-code').textContent()) ?? '');
+    await inSession(host, attacker);
+  });
+
+  test('a server that signs nothing in the place of the peer raises an alarm', async () => {
+    const server = await startHostileServer(await startSite());
+    server.toDevice = (message) => {
+      const { mac: _, ...unsigned } = message;
+      return [unsigned as typeof message];
+    };
+    const [host, guest] = [await visit(server.url), await visit(server.url)];
+    await enterCode(guest, (await makeInvite(host)).code);
+    const alarm = 'Stop: the other device was not verified';
+    await Promise.race([host.heading(alarm).waitFor(), guest.heading(alarm).waitFor()]);
+    for (const { page } of [host, guest]) {
+      expect(await page.getByText('Your session').isVisible()).toBe(false);
+    }
+  });
+
+  test('a device that only has the join code raises an alarm', async () => {
+    const { url } = await startSite();
+    const prepare = (page: Page) => page.clock.install();
+    const [host, guest] = [await visit(url, { prepare }), await visit(url)];
+    const joined = host.page.waitForEvent('websocket', (socket) => socket.url().includes('?r='));
+    const { code } = await makeInvite(host);
+    await enterCode(guest, code.replaceAll(' ', '').slice(0, 6));
+    const ready = (await joined).waitForEvent('framereceived', {
+      predicate: ({ payload }) => String(payload).includes('"room_ready"'),
+    });
+    await ready;
+    await host.page.clock.fastForward(20_000);
+    await host.heading('Stop: the other device was not verified').waitFor();
+    await guest.page.getByText('If it does not come back').waitFor();
+    await host.button('Leave').click();
+    await host.heading('Connect two devices').waitFor();
+  });
+
+  test('a verified session stays verified after a reload', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(url);
+    await guest.page.reload();
+    await inSession(guest);
+    await expectTrust('Verified', host, guest);
+    await guest.page.locator('#trust-word').click();
+    await guest.page.getByText('they were verified when they were paired').waitFor();
+    await write(guest, 'The same');
+    await expectMessage(host, 'Other device: The same');
+    // There is nothing to compare.
+    await guest.tab('Connection').click();
+    expect(await guest.button('Compare').isVisible()).toBe(false);
+  });
+
+  test('equal safety numbers verify the pairing, also after a reload', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(url, {}, makePlainInvite);
+    await compare(host, guest);
+    await host.button('Same digits').click();
+    await guest.button('Same digits').click();
+    await expectTrust('Verified', host, guest);
+    await host.page.reload();
+    await guest.heading('Stop: this is not the device you verified').waitFor();
+    await guest.button('Connect again').click();
+    await inSession(host, guest);
+    await expectTrust('Verified', host, guest);
+  });
+
+  test('different safety numbers end the session with an alarm', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(url, {}, makePlainInvite);
+    await compare(host, guest);
+    await host.button('Different').click();
+    await host.heading('Stop: the safety numbers are different').waitFor();
+    await expectMessage(guest, 'The other device left.');
   });
 
   test('the link is copied, or selected if copying is not allowed', async () => {
@@ -70,9 +207,15 @@ describeWith(['chromium'], 'the demo page', () => {
       prepare: (page) =>
         page.route('**/demo/lan-origins', (route) => route.fulfill({ json: [lan] })),
     });
-    const { code } = await makeInvite(host);
-    const link = host.page.getByLabel('or open this link there');
-    await expect.poll(() => link.inputValue()).toBe(`${lan}/demo/#code=${code.replace(' ', '')}`);
+    // Over HTTP, the browser of the phone cannot verify.
+    const { code, link } = await makeInvite(host);
+    expect(link).toBe(`${lan}/demo/#code=${code.replace(' ', '')}`);
+    await host.page.getByText('Not verified.').waitFor();
+    await host.button('Create a verified code').click();
+    await host.button('Create a code without verification').waitFor();
+    const own = host.page.getByLabel('or open this link there');
+    expect(await own.inputValue()).toContain(`${url}/demo/#`);
+    expect(await host.page.locator('#invite-qr').isVisible()).toBe(false);
   });
 
   test('the link is shared if the browser has a menu for it', async () => {
@@ -187,7 +330,7 @@ describeWith(['chromium'], 'the demo page', () => {
 
   test('another device in place of the verified one raises an alarm and gets no session', async () => {
     const server = await startHostileServer(await startSite());
-    const [host, guest] = await meet(server.url);
+    const [host, guest] = await meet(server.url, {}, makePlainInvite);
     await compare(host, guest);
     const other = 'a=fingerprint:sha-256 '.padEnd(116, 'AA:');
     server.toDevice = (message) =>
@@ -204,7 +347,7 @@ describeWith(['chromium'], 'the demo page', () => {
 
   test('a reload of the verified device raises an alarm, and the user can connect again', async () => {
     const { url } = await startSite();
-    const [host, guest] = await meet(url);
+    const [host, guest] = await meet(url, {}, makePlainInvite);
     await compare(host, guest);
     await host.page.reload();
     await guest.heading('Stop: this is not the device you verified').waitFor();
@@ -252,7 +395,7 @@ describeWith(['chromium'], 'the demo page', () => {
     const { url } = await startSite();
     const visitor = await visit(url);
     await enterCode(visitor, '12 34');
-    await visitor.page.getByText('A code has 6 digits.').waitFor();
+    await visitor.page.getByText('A code has 12 or 6 digits.').waitFor();
     await enterCode(visitor, '123456');
     await visitor.page.getByText('No device is waiting with this code.').waitFor();
     await visitor.heading('Connect two devices').waitFor();
@@ -351,9 +494,10 @@ describeWith(['chromium'], 'the demo page', () => {
     await host.button('Create an invite').click();
     await host.heading('Enter this code').waitFor();
     const code = (await host.page.locator('#invite-code').textContent()) ?? '';
-    expect(code).toMatch(/^\d{4} \d{4}$/);
+    expect(code).toMatch(/^\d{4} \d{4} \d{4} \d\d$/);
     await enterCode(guest, code);
     await inSession(host, guest);
+    await expectTrust('Verified', host, guest);
   });
 
   test('a page of another origin imports /client.js', async () => {

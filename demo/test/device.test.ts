@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import {
   enterCode,
+  expectTrust,
   inSession,
   makeInvite,
   meet,
@@ -29,6 +30,7 @@ describeWith(['chromium'], 'the device of a tab', () => {
     const url = (await startSite()).url.replace('127.0.0.1', host);
     const [first, second] = await meet(url);
     expect(await first.page.evaluate(() => isSecureContext)).toBe(host !== LAN);
+    await expectTrust(host === LAN ? 'Not verified' : 'Verified', first, second);
     const copy = await duplicate(first);
     expect(await copy.evaluate(() => sessionStorage.length)).toBe(1);
     await copy.getByRole('heading', { name: 'Connect two devices' }).waitFor();
@@ -76,6 +78,42 @@ describeWith(['chromium'], 'the device of a tab', () => {
     expect(await deviceId(first.page)).toBe(id);
     await write(second, 'The same?');
     await first.page.getByText('The same?').waitFor();
+  });
+
+  test('a phone over HTTP pairs with a computer that is open as localhost, by its link', async () => {
+    const { url } = await startSite();
+    const lan = url.replace('127.0.0.1', LAN);
+    const prepare = (page: Page) =>
+      page.route('**/demo/lan-origins', (route) => route.fulfill({ json: [lan] }));
+    const computer = await visit(url, { prepare });
+    const { link } = await makeInvite(computer);
+    const phone = await visit(lan, { path: link.replace(lan, '') });
+    await inSession(computer, phone);
+    await expectTrust('Not verified', computer, phone);
+    await computer.button('Leave').click();
+    await phone.button('Leave').click();
+
+    // A verified code is refused before it is used up.
+    await computer.button('Create an invite').click();
+    await computer.button('Create a verified code').click();
+    await computer.button('Create a code without verification').waitFor();
+    const code = (await computer.page.locator('#invite-code').textContent()) ?? '';
+    await enterCode(phone, code);
+    await phone.page.getByText('This page was opened without HTTPS').waitFor();
+    await computer.button('Create a code without verification').click();
+    await computer.button('Create a verified code').waitFor();
+    await enterCode(phone, (await computer.page.locator('#invite-code').textContent()) ?? '');
+    await inSession(computer, phone);
+    await computer.button('Leave').click();
+    await phone.button('Leave').click();
+
+    // The phone can invite too, and says that it cannot verify.
+    const invite = await makeInvite(phone);
+    await phone.page.getByText('Browsers can verify devices only on pages over HTTPS.').waitFor();
+    expect(await phone.button('Create a verified code').isVisible()).toBe(false);
+    await enterCode(computer, invite.code);
+    await inSession(computer, phone);
+    await expectTrust('Not verified', computer, phone);
   });
 
   test.each([

@@ -9,6 +9,15 @@ test.each([
   ['042–137', '042137'],
   ['https://couplet.example/demo/#code=042137', '042137'],
   ['Open https://couplet.example/demo/#code=042137 please', '042137'],
+  ['https://couplet.example/demo/#code=042137482910', '042137482910'],
+  ['0421 3748 2910', '042137482910'],
+  [' 0421-3748–2910\n', '042137482910'],
+  ['0421374829 10', '042137482910'],
+  ['https://couplet.example/demo/#042137.AAECAwQFBgcICQoLDA0ODw', '042137.AAECAwQFBgcICQoLDA0ODw'],
+  ['#042137.AAECAwQFBgcICQoLDA0ODw', '042137.AAECAwQFBgcICQoLDA0ODw'],
+  ['(see https://x.example/#042137.AAECAwQFBgcICQoLDA0ODw).', '042137.AAECAwQFBgcICQoLDA0ODw'],
+  ['#042137.AAECAwQFBgcICQoLDA0ODw0', undefined],
+  ['04213748291', undefined],
   ['04213', undefined],
   ['0421377', undefined],
   ['o42137', undefined],
@@ -42,8 +51,8 @@ test('the link contains the code in its fragment', () => {
 test.each([
   ['042137', '042 137'],
   ['12345678', '1234 5678'],
-  ['1234567890', '12 34 56 78 90'],
-  ['1234567', '1234567'],
+  ['042137482910', '0421 3748 2910'],
+  ['12345678901234', '1234 5678 9012 34'],
 ])('%s is shown as %s', (code, shown) => {
   expect(grouped(code)).toBe(shown);
 });

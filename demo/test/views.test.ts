@@ -5,9 +5,11 @@ import {
   accessibilityFaults,
   compare,
   enterCode,
+  expectTrust,
   inSession,
   MEDIA,
   makeInvite,
+  makePlainInvite,
   startSite,
   useBrowser,
   type Visitor,
@@ -33,12 +35,26 @@ describeWith(['chromium'], 'the views of the demo page', () => {
     await expectFine(host, 'start');
     await host.button('Join').click();
     await expectFine(host, 'start with a wrong input');
-    const { code } = await makeInvite(host);
+    const verified = await makeInvite(host);
     await expectFine(host, 'invite');
+    const typist = await visit(url, options);
+    await enterCode(typist, verified.code.slice(0, -1) + ((Number(verified.code.at(-1)) + 1) % 10));
+    await typist.page.getByText('One of the digits is wrong.').waitFor();
+    await expectFine(typist, 'mistyped code');
+    await enterCode(typist, verified.code);
+    await inSession(host, typist);
+    await expectTrust('Verified', host, typist);
+    await host.page.locator('#trust-word').click();
+    await expectFine(host, 'verified session');
+    await host.button('Leave').click();
+    await typist.page.close();
 
+    const { code } = await makePlainInvite(host);
+    await expectFine(host, 'invite without verification');
     const guest = await visit(url, options);
     await enterCode(guest, code);
     await inSession(host, guest);
+    await host.page.locator('#trust-word').click();
     await guest.page.getByLabel('Message', { exact: true }).fill('A long word: '.padEnd(300, 'o'));
     await guest.button('Send').click();
     await host.page.locator('.message.theirs').waitFor();
@@ -65,6 +81,9 @@ describeWith(['chromium'], 'the views of the demo page', () => {
     expect(hidden, 'overflow of the candidate table').toBe(0);
     await host.page.setViewportSize(viewport);
     await compare(host, guest);
+    await expectFine(host, 'safety number');
+    await host.button('Same digits').click();
+    await expectFine(host, 'compared safety number');
     await guest.page.reload();
     await host.heading('Stop').waitFor();
     await expectFine(host, 'alarm');
@@ -79,19 +98,33 @@ describeWith(['chromium'], 'the views of the demo page', () => {
     expect([host.complaints, guest.complaints, tester.complaints]).toEqual([[], [], []]);
   });
 
-  test.each(['6', '8'])('a code of %s digits fits on one line at every width', async (digits) => {
-    const { url } = await startSite({ JOIN_CODE_DIGITS: digits });
-    const host = await visit(url);
-    await host.button('Create an invite').click();
-    await host.heading('Enter this code').waitFor();
-    for (const width of [320, 390, 703, 704, 768, 1024, 1920]) {
-      await host.page.setViewportSize({ width, height: 800 });
-      const lines = await host.page
-        .locator('#invite-code')
-        .evaluate((code) => code.getClientRects().length);
-      expect(lines, `at ${width} px`).toBe(1);
-    }
-  });
+  test.each([
+    ['6', false],
+    ['6', true],
+    ['8', true],
+    ['12', true],
+  ])(
+    'a code fits on one line at every width: %s digits, verified: %s',
+    async (digits, isVerified) => {
+      const { url } = await startSite({ JOIN_CODE_DIGITS: digits });
+      const host = await visit(url);
+      await host.button('Create an invite').click();
+      await host.heading('Enter this code').waitFor();
+      if (!isVerified) {
+        await host.button('Create a code without verification').click();
+        await host.button('Create a verified code').waitFor();
+      }
+      for (const width of [320, 390, 703, 704, 768, 1024, 1920]) {
+        await host.page.setViewportSize({ width, height: 800 });
+        const [lines, part] = await host.page.locator('#invite-code').evaluate((code) => {
+          const { width: available } = (code.parentElement as HTMLElement).getBoundingClientRect();
+          return [code.getClientRects().length, code.getBoundingClientRect().width / available];
+        });
+        expect(lines, `at ${width} px`).toBe(1);
+        expect(part, `at ${width} px`).toBeLessThan(1);
+      }
+    },
+  );
 });
 
 async function expectFine(visitor: Visitor, view: string): Promise<void> {

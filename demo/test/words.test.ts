@@ -3,7 +3,7 @@ import { CoupletError } from '@couplet/client';
 import { REST_ERRORS } from '@couplet/protocol';
 import { describe, expect, test } from 'vitest';
 import { readable } from '../src/candidate.js';
-import { inviteWordsFor, wordsFor } from '../src/error-words.js';
+import { inviteWordsFor, joinWordsFor, wordsFor } from '../src/error-words.js';
 import { bytes, clock, duration, span } from '../src/format.js';
 import type { ProbeResult } from '../src/ice-probe.js';
 import { urlsOf } from '../src/ice-probe.js';
@@ -40,6 +40,10 @@ describe('errors', () => {
     expect(inviteWordsFor(new CoupletError('conflict'))).toMatch(/^No code is available/);
     const other = new CoupletError('network');
     expect(inviteWordsFor(other)).toBe(wordsFor(other));
+  });
+
+  test('a code that was used before is no alarm', () => {
+    expect(joinWordsFor(new CoupletError('code_mismatch'))).toMatch(/^This code has already been/);
   });
 
   test('an error that is not from the client is a bug of the page', () => {

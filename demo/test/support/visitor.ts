@@ -72,12 +72,25 @@ export async function visit(
   };
 }
 
-/** Presses "Create an invite", and returns the code and the link. */
+/** Presses "Create an invite", and returns the code and the link. It is verified if the page can verify devices. */
 export async function makeInvite(host: Visitor): Promise<{ code: string; link: string }> {
   await host.button('Create an invite').click();
   await host.heading('Enter this code').waitFor();
+  const isVerified = await host.page.locator('#invite-verified').isVisible();
+  return invite(host, isVerified ? /^\d{4} \d{4} \d{4}$/ : /^\d{3} \d{3}$/);
+}
+
+/** The same for an invite that is not verified. */
+export async function makePlainInvite(host: Visitor): Promise<{ code: string; link: string }> {
+  await host.button('Create an invite').click();
+  await host.button('Create a code without verification').click();
+  await host.button('Create a verified code').waitFor();
+  return invite(host, /^\d{3} \d{3}$/);
+}
+
+async function invite(host: Visitor, format: RegExp): Promise<{ code: string; link: string }> {
   const shown = (await host.page.locator('#invite-code').textContent()) ?? '';
-  expect(shown).toMatch(/^\d{3} \d{3}$/);
+  expect(shown).toMatch(format);
   const link = await host.page.getByLabel('or open this link there').inputValue();
   return { code: shown, link };
 }
@@ -91,11 +104,15 @@ export async function inSession(...visitors: Visitor[]): Promise<void> {
   for (const visitor of visitors) await visitor.heading('Your session').waitFor();
 }
 
-/** Opens two pages and pairs them by a code. */
-export async function meet(site: string, options: VisitOptions = {}): Promise<[Visitor, Visitor]> {
+/** Opens two pages and pairs them by a code; a verified one, unless another `make` is given. */
+export async function meet(
+  site: string,
+  options: VisitOptions = {},
+  make = makeInvite,
+): Promise<[Visitor, Visitor]> {
   const host = await visit(site, options);
   const guest = await visit(site, options);
-  await enterCode(guest, (await makeInvite(host)).code);
+  await enterCode(guest, (await make(host)).code);
   await inSession(host, guest);
   return [host, guest];
 }
@@ -104,6 +121,13 @@ export async function meet(site: string, options: VisitOptions = {}): Promise<[V
 export async function write(visitor: Visitor, text: string): Promise<void> {
   await visitor.page.getByLabel('Message', { exact: true }).fill(text);
   await visitor.button('Send').click();
+}
+
+/** Expects the word that says whether the peer is verified. */
+export async function expectTrust(word: string, ...visitors: Visitor[]): Promise<void> {
+  for (const { page } of visitors) {
+    await expect.poll(() => page.locator('#trust-word').textContent()).toBe(word);
+  }
 }
 
 /** Presses "Compare" on both pages, and expects the same digits. */
