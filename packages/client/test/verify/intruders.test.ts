@@ -258,7 +258,10 @@ describe('a server that', () => {
         expect(victim.errors).not.toEqual([]);
       });
       await expectRefused(victim, 'unverified_peer');
-      expect(old.applied).toEqual([]);
+      // The old client only sees that its peer has left.
+      await eventually(() => expect(old.session.signaling).toBe('joined'));
+      expect(old).toMatchObject({ applied: [], messages: [], errors: [] });
+      expect(old.session.state).toBe('connecting');
     }
   });
 
