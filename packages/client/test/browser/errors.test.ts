@@ -1,5 +1,5 @@
 // Tests the error codes for failed pairings in a browser.
-
+import type { IncomingMessage } from 'node:http';
 import { call, someCode } from '@couplet/testkit/api';
 import type { Device } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
@@ -60,6 +60,27 @@ describeWith(['chromium'], 'errors in a browser', () => {
     const { roomId } = await inPage(host, ({ session }) => session.save());
     expect(await refusedRoom(third, url, roomId)).toBe('forbidden');
     await expectTalk(host, guest);
+  });
+
+  test('unauthorized: a refused token, also if only the opening handshake tells; a valid one connects', async () => {
+    const rule = ({ headers }: Pick<IncomingMessage, 'headers'>) =>
+      headers.authorization === 'Bearer a/valid+token==';
+    const { url } = await serverForTest({}, { authorize: { request: rule, connect: rule } });
+    const [host, guest] = [await open(), await open()];
+    await pair({ url, token: 'a/valid+token==' }, host, guest);
+    await expectTalk(host, guest);
+    const refused = { url, token: 'other' };
+    expect(await refusal(guest, refused, '042137')).toMatchObject({ code: 'unauthorized' });
+    const resumed = inPage(
+      guest,
+      (page, refused) =>
+        new page.Couplet(refused).resume(page.session.save()).then(
+          () => undefined,
+          ({ code }: CoupletError) => code,
+        ),
+      refused,
+    );
+    expect(await resumed).toBe('unauthorized');
   });
 
   test('room_full: a third device in a room without a pairing', async () => {
