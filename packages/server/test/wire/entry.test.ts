@@ -78,7 +78,8 @@ test('the application decides which clients may connect; a rule that fails refus
 });
 
 test('a token that a browser offers as a subprotocol reaches the application as Authorization', async () => {
-  const connect: Authorize['connect'] = ({ headers }) => headers.authorization === 'Bearer a/b+c==';
+  const connect: Authorize['connect'] = ({ headers: { authorization } }) =>
+    authorization === 'Bearer a/b+c==' || /\s.*\s/.test(authorization ?? '');
   const { wsUrl } = await serverForTest({}, { authorize: { connect } });
   const offer = (token: string, authorization?: string) => ({
     'sec-websocket-protocol': `couplet, couplet.token.${token}`,
@@ -90,6 +91,8 @@ test('a token that a browser offers as a subprotocol reaches the application as 
   expect(socket.protocol).toBe('couplet');
   expect(await refused(wsUrl, offer('other'))).toBe(401);
   expect(await refused(wsUrl, offer('%'))).toBe(401);
+  // A header has no line breaks, so no rule of an application expects them.
+  expect(await refused(wsUrl, offer('a%0d%0ab'))).toBe(401);
   expect(await refused(wsUrl, offer('a%2Fb%2Bc%3D%3D', 'Bearer other'))).toBe(401);
 });
 

@@ -1,5 +1,10 @@
 // Implements the opening handshake (RFC 6455 §4.2) on `/`: checks the request and attaches the socket.
-import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
+import {
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  validateHeaderValue,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import { type RestErrorCode, SUBPROTOCOL, TOKEN_SUBPROTOCOL } from '@couplet/protocol';
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
@@ -196,12 +201,15 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
  * Sets `Authorization` from the token that a browser offers as a subprotocol, so that one rule reads both.
  *
  * @throws URIError if the token is not percent-encoded
+ * @throws TypeError if it has characters that a header cannot have, such as a line break
  */
 function presentToken(headers: IncomingHttpHeaders): void {
   const offers = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
   const offer = offers?.find((name) => name.startsWith(TOKEN_SUBPROTOCOL));
   if (offer === undefined || headers.authorization !== undefined) return;
-  headers.authorization = `Bearer ${decodeURIComponent(offer.slice(TOKEN_SUBPROTOCOL.length))}`;
+  const authorization = `Bearer ${decodeURIComponent(offer.slice(TOKEN_SUBPROTOCOL.length))}`;
+  validateHeaderValue('authorization', authorization);
+  headers.authorization = authorization;
 }
 
 function drop(this: Socket): void {
