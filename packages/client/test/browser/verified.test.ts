@@ -7,6 +7,8 @@ import { serverForTest } from '@couplet/testkit/server';
 import { describe, expect, test } from 'vitest';
 import type { SavedSession } from '../../src/index.js';
 import {
+  accept,
+  accepted,
   type ClientPage,
   deviceOpener,
   expectKept,
@@ -93,6 +95,37 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
         await expectAlarm(guest);
         expect(answers.filter(({ type }) => type.startsWith('webrtc'))).toEqual([]);
       }
+    });
+
+    test('in a pairing that the code verified, the offer of an attacker is refused before it is applied', async () => {
+      const server = await start();
+      const [host, guest, attacker] = [await open(), await open(), await open()];
+      await pairVerified(server.url, host, guest);
+      const trust = await inPage(guest, ({ session }) => session.trust);
+      expect(trust).toBe('code');
+      await expectTalk(host, guest);
+      const { roomId, deviceId } = await savedBy(guest);
+      const answers: Frame[] = [];
+      server.toServer = (message, from) => {
+        if (from === deviceId) answers.push(message);
+        return [message];
+      };
+      const sdp = await inPage(attacker, offerAsAttacker);
+      await inPage(guest, recordApplied);
+      server.say(deviceId, { type: 'webrtc_offer', from: 'x', roomId, sdp });
+      const seen = () =>
+        inPage(guest, ({ session, errors, first, tracks, messages, ...page }) => ({
+          ...{ state: session.state, errors, connection: first?.connectionState, tracks },
+          ...{
+            heard: messages.length,
+            applied: (page as unknown as { applied: string[] }).applied,
+          },
+        }));
+      await expect.poll(seen).toEqual({
+        ...{ state: 'closed', errors: ['unverified_peer'], connection: 'closed', tracks: [] },
+        ...{ heard: 1, applied: [] },
+      });
+      expect(answers.filter(({ type }) => type.startsWith('webrtc'))).toEqual([]);
     });
 
     test.each(['another certificate', 'a section of its own outside of the group'])(
@@ -287,7 +320,34 @@ async function meetAttacker(url: string, device: Scripted, attacker: Scripted, n
   return { sas, attacker: theirs };
 }
 
+/** Pairs two devices by a code with a secret. */
+async function pairVerified(url: string, host: Scripted, guest: Scripted): Promise<void> {
+  const code = await inPage(
+    host,
+    async (page, url) => {
+      page.invite = await new page.Couplet({ url }).invite({ verify: true });
+      return page.invite.code;
+    },
+    url,
+  );
+  await Promise.all([accepted(host), accept({ url }, guest, code)]);
+}
+
 // The functions below run in a page.
+
+/** Records the remote descriptions that are passed to WebRTC from now on. */
+function recordApplied(page: ClientPage): void {
+  const applied: unknown[] = [];
+  Object.assign(page, { applied });
+  const { prototype } = RTCPeerConnection;
+  const apply = prototype.setRemoteDescription as (
+    description: RTCSessionDescriptionInit,
+  ) => Promise<void>;
+  prototype.setRemoteDescription = function (this: RTCPeerConnection, description) {
+    applied.push(description.sdp);
+    return apply.call(this, description);
+  };
+}
 
 function addTracks({ session }: ClientPage): void {
   for (const kind of ['audio', 'video']) session.peer?.addTransceiver(kind);
