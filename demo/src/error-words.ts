@@ -28,7 +28,7 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   key_unsupported: 'The other device does not support this kind of comparison.',
   code_mistyped: 'One of the digits is wrong. Check the code.',
   code_mismatch:
-    'The two devices have different codes, or somebody is between them. Nothing was sent. Pair again with a new code.',
+    'The two devices have different codes, or somebody tried to intercept the connection. Nothing was sent. Pair again with a new code.',
   unverified_peer:
     'The other device did not prove that it is the one you paired with. Nothing was sent to it. Pair again with a new code.',
   replaced: 'This session was opened in another tab or window, and continues there.',

@@ -8,13 +8,14 @@ import { startFiles } from './files.js';
 import { startSafetyNumber } from './safety-number.js';
 import { selectTab } from './tabs.js';
 
-const EXCEPT = 'Nobody is between them: not even this server, unless it has changed this page.';
+const EXCEPT =
+  'Nobody intercepts the connection, not even this server, unless it has changed this page.';
 
 const TRUST_WORDS: Readonly<Record<SessionTrust, string>> = {
   code: `The two devices proved to each other that they have the same code or link. ${EXCEPT}`,
   saved: `The two devices proved to each other that they were verified when they were paired. ${EXCEPT}`,
   compared: `You compared the safety numbers of the two devices. ${EXCEPT}`,
-  none: 'The server connected these two devices, and neither has checked that nobody is between them.',
+  none: 'The server connected these two devices, and neither has verified the other.',
 };
 
 /** What the safety number adds to an unverified session, on this page. */

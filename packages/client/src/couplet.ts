@@ -29,7 +29,7 @@ export interface CoupletOptions {
   joinCodeDigits?: number;
   /**
    * An access token for a server that requires one: a bearer token (RFC 6750), such as a JWT. A function is called for each
-   * request and each connection, and has 10 seconds. If it rejects, the call fails with `token_failed`.
+   * request and each connection, and must answer within 10 seconds. If it rejects, the call fails with `token_failed`.
    */
   token?: Token;
   /** Defaults to the platform's `fetch`. */
@@ -59,7 +59,7 @@ export interface SessionOptions extends Cancellable {
 
 /** A live join code, and the session that it leads to. */
 export interface Invite {
-  /** The code, to be shown to the peer's user. A verified one has six more digits: show it in groups of four. */
+  /** The code, to be shown to the peer's user. A verified code has six more digits: show it in groups of four. */
   readonly code: string;
   /** Returns the link of a verified invite. Its secret is in the fragment, which browsers do not send to a server. */
   link?(url: string): string;
@@ -85,7 +85,7 @@ type Platform = Pick<PeerSessionOptions, 'WebSocket' | 'RTCPeerConnection' | 'rt
 /** Random codes to try before giving up. A code that is already in use is rare. */
 const MAX_CODES = 10;
 
-/** Loads the code that verifies pairings. It may be in a file of its own, which has no copy of what it gets here. */
+/** Loads the code that verifies pairings. It may be in a separate file, which needs no copy of the classes that it gets here. */
 async function verifier() {
   const module = await import('./verify/verify.js').catch((cause) => {
     throw errorOf('network', cause);
@@ -223,7 +223,7 @@ export class Couplet {
     return this.#pairing.post('/api/user/purge', { deviceIds, secrets }, read, signal);
   }
 
-  /** Returns the latest secrets, as many as a purge may send, with the given ones. */
+  /** Adds secrets, and returns the latest ones, as many as a purge may send. */
   #keepSecrets(...secrets: (string | undefined)[]): string[] {
     const all = new Set([...this.#secrets, ...secrets.flatMap((secret) => secret ?? [])]);
     this.#secrets = [...all].slice(-MAX_PURGE_SECRETS);

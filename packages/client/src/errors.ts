@@ -56,8 +56,8 @@ export type LocalErrorCode =
   /** A digit of the code is wrong. Nothing was sent; let the user check the code. */
   | 'code_mistyped'
   /**
-   * The devices have different codes, or somebody is between them. The code is used up. Show that the pairing failed for
-   * safety, and pair again with a new code. If it happens again although the code was right, do not use this server.
+   * The devices have different codes, or somebody tried to intercept the connection. The code is used up. Show that the pairing
+   * failed, and pair again with a new code. If it fails again with the right code, do not use this server.
    */
   | 'code_mismatch'
   /**

@@ -181,7 +181,7 @@ async function serve(config: Config, { isHttps }: ServeOptions): Promise<void> {
     output.flush();
   });
   const tlsServer = isHttps ? await developmentServer(config) : undefined;
-  // Loaded here because it takes most of the time of a start, which the other commands and a refusal do not need.
+  // Loaded here because loading it takes most of a start, and neither the other commands nor a refused start need it.
   const { buildApp } = await import('./app.js');
   const app = await buildApp(config, { log, ...(tlsServer ? { tlsServer } : {}) });
   let stopping = false;

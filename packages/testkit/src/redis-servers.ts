@@ -290,7 +290,8 @@ export interface WatchedRedis {
  * Starts a master, its replica, and three Sentinels.
  *
  * @param options.tls - the certificate for clients; the servers announce themselves as `localhost`
- * @param options.downAfterMs - how long a silence is a failure; by default longer than a busy machine pauses a process
+ * @param options.downAfterMs - time without an answer that counts as a failure; by default longer than a busy machine pauses a
+ * process
  */
 export async function startWatchedRedis({
   settings = [],

@@ -37,7 +37,7 @@ export type SignalingConstructor = new (
   session: Verified,
 ) => SignalingClient;
 
-/** What a verification states about a session. */
+/** The result of a verification. */
 export interface Verified {
   trust: SessionTrust;
   /** What `save` adds. */
@@ -46,7 +46,7 @@ export interface Verified {
 
 /** The connection of a pairing: a data channel to the peer that reconnects by itself. */
 export class PeerSession extends Emitter<SessionEvents> {
-  /** How the peer is known. Final once the session is `connected`, except that users may compare digits later. */
+  /** How the peer was verified. Once the session is `connected`, only a comparison of digits changes it. */
   readonly trust: SessionTrust = 'none';
   /** @internal What `save` adds. */
   readonly saved: Pick<SavedSession, 'key'> = {};

@@ -22,8 +22,8 @@ export type SessionState = 'connecting' | 'connected' | 'reconnecting' | 'closed
 export type SignalingState = 'joining' | 'joined' | 'ready' | 'down';
 
 /**
- * How the peer is known: by the secret of the `code` or link, by the key of a `saved` verified pairing, or because the
- * users `compared` digits. `none`: it is the device that the server connected.
+ * How the peer was verified: by the secret of the `code` or link, by the key of a `saved` verified pairing, or because the
+ * users `compared` digits. `none`: it was not verified.
  */
 export type SessionTrust = 'code' | 'saved' | 'compared' | 'none';
 
@@ -49,8 +49,8 @@ export interface SavedSession {
   /** The secret of the device in this pairing. Absent if the pairing was made by a version without secrets. */
   readonly secret?: string;
   /**
-   * The key of a verified pairing: `resume` refuses a peer without it. Absent if the pairing is not verified, and empty if
-   * it was saved before its verification was complete; it cannot be resumed then.
+   * The key of a verified pairing: `resume` refuses a peer without it. Absent if the pairing is not verified. Empty if the
+   * pairing was saved before its verification was complete; then it cannot be resumed.
    */
   readonly key?: string;
 }

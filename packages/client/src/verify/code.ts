@@ -1,4 +1,4 @@
-// Makes and reads codes and links that carry a secret beside the join code. Only the join code is sent to the server.
+// Creates and reads codes and links, which contain a join code and a secret. Only the join code is sent to the server.
 import { base64url } from '../base64url.js';
 import type { Core } from './core.js';
 
@@ -8,7 +8,7 @@ const LINK_SECRET_BYTES = 16;
 
 /**
  * A quasigroup of order 10, totally anti-symmetric and with zeros on the diagonal (H. M. Damm, 2004). A check digit
- * computed with it reveals every wrong digit and every exchange of two neighbors.
+ * computed with it detects every wrong digit and every exchange of two neighbors.
  */
 const DAMM = [
   '0317598642',
@@ -23,7 +23,7 @@ const DAMM = [
   '2581436790',
 ];
 
-/** The secrets of an invite: a person types the one, a link contains the other. */
+/** The secrets of an invite: one to be typed, one in a link. */
 export interface Secrets {
   code: string;
   link: string;
@@ -32,13 +32,13 @@ export interface Secrets {
 /** Adds the secrets to a new join code. */
 export function secretsFor(joinCode: string): Secrets {
   const [number = 0] = crypto.getRandomValues(new Uint32Array(1));
-  // Of 2³² numbers, some remainders have one more than the others: a difference of 1 in 40,000.
+  // The probabilities of two remainders differ by at most 1 in 40,000.
   const digits = joinCode + String(number % 10 ** SECRET_DIGITS).padStart(SECRET_DIGITS, '0');
   const bytes = crypto.getRandomValues(new Uint8Array(LINK_SECRET_BYTES));
   return { code: digits + checkDigit(digits), link: `${joinCode}.${base64url(bytes)}` };
 }
 
-/** What a person typed, pasted or scanned. */
+/** A code or link that a person typed, pasted or scanned. */
 export interface Given {
   joinCode: string;
   kind: keyof Secrets;

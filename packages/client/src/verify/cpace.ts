@@ -8,7 +8,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const BLOCK_BYTES = 128;
 const DSI = 'CPace255';
 
-/** What both ends must agree on. */
+/** The inputs that are the same at both ends. */
 export interface CpaceInput {
   /** The password-related string (PRS): the low-entropy secret. */
   password: string;
@@ -18,7 +18,7 @@ export interface CpaceInput {
   session: Bytes;
 }
 
-/** A public share, and what its sender states about itself (ADa or ADb). */
+/** A public share, and the associated data of its sender (ADa or ADb). */
 export interface Share {
   key: Bytes;
   associated: Bytes;
@@ -60,7 +60,7 @@ export async function multiply(scalar: CryptoKey, point: Bytes): Promise<Bytes> 
 /**
  * Returns the intermediate session key, ISK (§7.2).
  *
- * @param secret the peer's share multiplied by the own scalar
+ * @param secret the peer's share multiplied by the scalar of this end
  */
 export function sessionKey(
   { session }: CpaceInput,

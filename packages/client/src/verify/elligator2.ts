@@ -17,7 +17,7 @@ export function mapToCurve(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return encoded(isOnCurve ? u : mod(-u - A));
 }
 
-/** Always nonnegative. */
+/** Returns the remainder, which is never negative. */
 const mod = (value: bigint): bigint => ((value % PRIME) + PRIME) % PRIME;
 
 function power(base: bigint, exponent: bigint): bigint {

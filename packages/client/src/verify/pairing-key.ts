@@ -13,7 +13,7 @@ export type Role = 'a' | 'b';
 export const pairingKeyOf = (sessionKey: Bytes): Promise<Bytes> =>
   derived(sessionKey, 'pairing', 256);
 
-/** Authenticates messages in both directions. Each direction has its own key, so that none can be reflected. */
+/** Authenticates messages in both directions. Each direction has its own key, so that no message can be reflected. */
 export class Authenticator {
   readonly #sending: CryptoKey;
   readonly #receiving: CryptoKey;
@@ -30,7 +30,7 @@ export class Authenticator {
     return role === 'a' ? new Authenticator(a, b, roomId) : new Authenticator(b, a, roomId);
   }
 
-  /** Returns the MAC of a message of this end. */
+  /** Returns the MAC of a message from this end. */
   async sign(...fields: string[]): Promise<string> {
     const mac = await crypto.subtle.sign('HMAC', this.#sending, this.#bytes(fields));
     return base64url(new Uint8Array(mac));

@@ -1,11 +1,11 @@
-// Implements one run of CPace between the two devices of a pairing: the shares, and the key that they confirm.
+// Implements one run of CPace between the two devices of a pairing: the shares, and the pairing key that results.
 // docs/key-exchange.md §9.
 import { base64url, bytesOf } from '../base64url.js';
 import type { Secrets } from './code.js';
 import { type CpaceInput, generator, lvCat, multiply, scalar, sessionKey, utf8 } from './cpace.js';
 import { PROTOCOL, pairingKeyOf, type Role } from './pairing-key.js';
 
-/** Who this end is, and what it knows. */
+/** The identity and the secrets of this end. */
 export interface RunOptions {
   role: Role;
   roomId: string;
@@ -34,7 +34,7 @@ export class Run {
     this.#options = options;
   }
 
-  /** Returns the share of this end, always the same. End `b` names no kind before it has the share of `a`. */
+  /** Returns the share of this end; every call returns the same. End `b` uses the kind that the share of `a` names. */
   async share(kind: string): Promise<SentShare> {
     if (this.#own) return this.#own;
     const { secrets, roomId, deviceId } = this.#options;

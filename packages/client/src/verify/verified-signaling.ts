@@ -1,10 +1,10 @@
-// Lets a session see only the verified peer: holds `ready` until both ends have proved that they know the code, signs the
-// descriptions that are sent, and drops the session at one that the peer has not signed. docs/key-exchange.md §9.
+// Connects a session only to the verified peer: holds `ready` until the peer has proved that it has the secret, signs the
+// descriptions that are sent, and ends the session at a description that the peer has not signed. docs/key-exchange.md §9.
 //
 //   a, accepted the code │ b, created it          │
 //   share                │                        │ a repeats its share at every `ready`, until it has that of b
 //                        │ share, with b's tag    │ b repeats it whenever it gets the share of a
-//   confirm, with a's tag│                        │ a repeats it at every `ready`, so that b gets it at last
+//   confirm, with a's tag│                        │ a repeats it at every `ready`, in case b missed it
 //
 // Each end takes one share. A wrong tag, another share or an invalid one ends the pairing with `code_mismatch`.
 import type { ClientMessage, RoomReady } from '@couplet/protocol';
@@ -22,7 +22,7 @@ import type { Core } from './core.js';
 import { Authenticator, PROTOCOL, type Role } from './pairing-key.js';
 import { Run } from './run.js';
 
-/** What this end knows: the secrets of the code, or the saved key. */
+/** The secrets of the code, or the saved key. */
 export type Known = { role: Role; secrets: Partial<Secrets> } | { role: Role; key: string };
 
 const PREFIX = `${PROTOCOL}:`;
@@ -32,16 +32,16 @@ const CONFIRM = 'confirm';
 export const spent = new Set<string>();
 export const USED = 'This code was used. Ask for a new one.';
 
-/** Time for a peer that is in the room to prove itself. A client without verification never does. */
+/** Time for a peer that is in the room to complete the run. A client without verification never does. */
 const PROVE_WITHIN_MS = 20_000;
 
-/** The same for a peer that is not in the room: its page may have been reloaded, so that it has lost the code. */
+/** The same for a peer that is not in the room. Its page may have been reloaded and have lost the code. */
 const ABSENT_WITHIN_MS = 120_000;
 
 /** Returns the class for one session. */
 export function verifying(core: Core, known: Known): SignalingConstructor {
   const saved = 'key' in known ? known.key : '';
-  // Outside of the class, because the constructor of its base class emits an event.
+  // Outside the class, because the constructor of its base class emits an event.
   let taking: Promise<unknown> = Promise.resolve();
   let sending: Promise<unknown> = taking;
 
@@ -50,15 +50,15 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
     readonly #session: Verified;
     readonly #run: Run | undefined;
     #authenticator: Authenticator | undefined;
-    /** The key of the run, until it is proved. */
+    /** The key of the run, before the peer has proved that it has the same. */
     #key = '';
     /** Whether the peer has proved that it has the key. */
     #isProved = false;
-    /** Whether the peer has proof too: b offers only after it, and its offers are signed. */
+    /** Whether the peer has verified this end too: b sends offers only then, and they are signed. */
     #isComplete = false;
-    /** Whether this run is the one of its code. */
+    /** Whether this session has added its code to `spent`. */
     #isSpending = false;
-    /** The share of the peer. No other is taken. */
+    /** The accepted share of the peer. No other is accepted. */
     #taken: string | undefined;
     /** The `ready` that the session gets once the peer is proved. */
     #held: RoomReady | undefined;
@@ -82,7 +82,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       }
     }
 
-    /** Signs descriptions. Candidates stay behind the description that they belong to. */
+    /** Signs descriptions. Candidates are sent after the description that they belong to. */
     override send(message: ClientMessage): boolean {
       switch (message.type) {
         case 'webrtc_offer':
@@ -150,7 +150,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
     }
 
     async #ready(ready: RoomReady): Promise<void> {
-      // Repeated also in a resumed session: the peer may not have got it before.
+      // Repeated also in a resumed session, because the peer may have missed it.
       if (this.#authenticator) await this.#confirm();
       if (!this.#isComplete) this.#endAfter(PROVE_WITHIN_MS);
       if (this.#isProved) {
@@ -168,7 +168,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       }
     }
 
-    /** Without the peer, the held `ready` is void. */
+    /** Discards the held `ready`, because the peer has left or the connection is down. */
     #hold(name: keyof SignalingEvents): void {
       if (!this.#isComplete && (this.#held || name === 'joined')) this.#endAfter(ABSENT_WITHIN_MS);
       this.#held = undefined;
@@ -179,7 +179,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       const text = type === 'key_exchange' ? String(message.publicKey) : '';
       if (text.startsWith(PREFIX)) return this.#step(text);
       const isDescription = type === 'webrtc_offer' || type === 'webrtc_answer';
-      // Candidates need no MAC: they state where the peer may be, and the description states its certificate.
+      // Candidates need no MAC: they contain only addresses, and the description contains the certificate.
       if (!this.#isProved && type === 'ice_candidate') return;
       if (
         !this.#isProved ||
@@ -207,11 +207,11 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
           this.#key = base64url(key);
           await this.#use(key);
         } catch {
-          // An invalid share, or one for another kind of code, has used up the run too.
+          // An invalid share, or one for another kind of code, uses up the run too.
           return this.#mismatch();
         }
       } else if (this.#taken !== share) {
-        // A run is never repeated: each would be one more guess.
+        // A run is never repeated, because each run allows one guess.
         return this.#isProved ? undefined : this.#mismatch();
       }
       if (known.role === 'b') return this.#share(kind);

@@ -8,7 +8,7 @@ import { spent, USED, verifying } from './verified-signaling.js';
 
 /** A verified invite. */
 export interface VerifiedInvite {
-  /** What `Invite` shows. */
+  /** Members of the `Invite`. */
   shown: { code: string; link(url: string): string };
   Signaling: SignalingConstructor;
 }
@@ -19,7 +19,7 @@ export interface Accepted {
   Signaling?: SignalingConstructor;
 }
 
-/** @param classes and functions of the core, which this module must not contain again */
+/** @param classes and functions of the core, of which this module must not contain a second copy */
 export function verifier(
   SignalingClient: Core['SignalingClient'],
   CoupletError: Core['CoupletError'],

@@ -1,4 +1,5 @@
-// Makes random texts. The random bytes of many texts come from one call to the system's generator, which costs far more than a text.
+// Creates random texts. One call to the system's generator supplies the bytes of many texts, because a call costs far more than
+// a text.
 import { randomFillSync } from 'node:crypto';
 
 const pool = Buffer.allocUnsafeSlow(4096);
@@ -12,7 +13,7 @@ export function randomText(bytes: number, encoding: 'hex' | 'base64url'): string
   }
   const end = used + bytes;
   const text = pool.toString(encoding, used, end);
-  // A dump of the memory must not contain secrets of the past.
+  // A memory dump must not contain earlier secrets.
   pool.fill(0, used, end);
   used = end;
   return text;

@@ -1,4 +1,5 @@
-// Does what every request needs: request id, headers of the answer, refusals that depend on no route, log line and metrics.
+// Implements the steps of every request: request id, headers of the answer, refusals that depend on no route, log line and
+// metrics.
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
@@ -32,10 +33,10 @@ export interface EveryRequestDeps {
 const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
 
 /**
- * Adds one hook for each stage, with callbacks: at thousands of requests per second, promises and hooks would be half of
- * their cost. Requests for another host and, during a shutdown, all but the probes are refused. OPTIONS is always answered
- * 204, even if it is not a complete preflight. The log line never contains the URL, because its query can contain a room
- * id; a budget limits the lines of each address.
+ * Adds one hook for each stage, with callbacks: promises and more hooks would be half of the cost of a request. Requests for
+ * another host and, during a shutdown, all but the probes are refused. OPTIONS is always answered 204, even if it is not a
+ * complete preflight. The log line never contains the URL, because its query can contain a room id; a budget limits the lines
+ * of each address.
  */
 export function onEveryRequest(app: FastifyInstance, deps: EveryRequestDeps): void {
   const { config, hostFault, corsHeaders, lifecycle, measure, log } = deps;
@@ -96,14 +97,14 @@ export function onEveryRequest(app: FastifyInstance, deps: EveryRequestDeps): vo
 /** The beginning of a media type (RFC 9110 §8.3.1). */
 const MEDIA_TYPE = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+/;
 
-/** Removes a type without a body and a malformed one. Fastify refuses an unknown type before it looks for a body. */
+/** Removes a content type that is malformed, or that has no body. Fastify refuses an unknown type before it looks for a body. */
 function dropUnusedType({ headers }: IncomingMessage): void {
   const hasBody =
     headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
   if (!hasBody || !MEDIA_TYPE.test(headers['content-type'] ?? '')) delete headers['content-type'];
 }
 
-/** Whether the body has more bytes than a body may have, or an unknown number. */
+/** Whether the body is larger than the limit, or of unknown size. */
 function isLong({ headers }: IncomingMessage, maxBodyBytes: number): boolean {
   const length = headers['content-length'] ?? headers['transfer-encoding'];
   return length !== undefined && !(Number(length) <= maxBodyBytes);

@@ -47,7 +47,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => 
     const { whole, fields } = compiled;
     // A request without a body lacks every field. A JSON body that is not an object is another fault.
     const parts = value ?? {};
-    // Fastify copies the headers at each later access if they are replaced, even by themselves.
+    // If the headers are replaced, even by themselves, Fastify copies them at each later access.
     if (whole.Check(parts)) return parts === value || { value: parts };
     if (typeof parts !== 'object' || Array.isArray(parts)) {
       return { error: new RequestFault('invalid_json', { details: 'the body must be an object' }) };

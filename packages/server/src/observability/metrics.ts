@@ -43,7 +43,7 @@ export type RequestMeter = (
 
 /** The durations of one combination of label values. */
 class Durations {
-  /** How many are in each bucket, but in no smaller one. The last bucket has no bound. */
+  /** Number of durations in each bucket and in no smaller one. The last bucket has no bound. */
   readonly #counts = BOUNDS.map(() => 0);
   #sum = 0;
 

@@ -55,7 +55,7 @@ export const ConfigSchema = Type.Object({
     env: 'PRODUCTION',
     default: false,
     description:
-      'With 1, GET /rooms and GET /metrics require ADMIN_TOKEN, and a start warns if MAX_SOCKETS is more than the process may open. With 0 and without ADMIN_TOKEN, they answer requests from the same machine. The container image sets it to 1.',
+      'With 1, GET /rooms and GET /metrics require ADMIN_TOKEN, and the server warns at its start if MAX_SOCKETS is more than the process may open. With 0 and without ADMIN_TOKEN, these routes answer only requests from the same machine. The container image sets it to 1.',
   }),
   adminToken: Type.String({
     env: 'ADMIN_TOKEN',
