@@ -1,7 +1,16 @@
-// Builds the files served to browsers, if they are stale: /client.js (the client), /client-verify.js (which it loads on demand)
-// and the demo page.
+// Builds the files served to browsers, if they are stale: /client.js (the client), /client-verify-….js (which it loads on
+// demand) and the demo page.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -38,9 +47,9 @@ const OPTIONS = {
 export async function buildPages() {
   const wanted = hashOf(INPUTS);
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return;
-  const scripts = ['client.js', 'client-verify.js'].flatMap((name) => [name, `${name}.map`]);
-  for (const path of [...scripts, 'demo']) {
-    rmSync(PUBLIC + path, { recursive: true, force: true });
+  mkdirSync(PUBLIC, { recursive: true });
+  for (const name of readdirSync(PUBLIC).filter((name) => /^(client|demo)/.test(name))) {
+    rmSync(PUBLIC + name, { recursive: true });
   }
   // Loaded only here, because loading it takes longer than the rest of a start.
   const { build } = await import('esbuild');
@@ -50,24 +59,32 @@ export async function buildPages() {
 
 async function buildClient(build) {
   const { version } = JSON.parse(readFileSync(`${ROOT}packages/client/package.json`, 'utf8'));
-  const options = { ...OPTIONS, banner: { js: `/*! @couplet/client ${version}, MIT */` } };
-  const entries = {
-    'client.js': 'packages/client/src/index.ts',
-    'client-verify.js': 'packages/client/src/verify/verify.ts',
+  const options = {
+    ...OPTIONS,
+    banner: { js: `/*! @couplet/client ${version}, MIT */` },
+    outdir: PUBLIC,
+    metafile: true,
   };
-  // Two bundles without a common file, so that a page without verified pairings loads one file only.
+  const source = 'packages/client/src';
+  const { metafile } = await build({
+    ...options,
+    entryPoints: [`${source}/verify/verify.ts`],
+    entryNames: 'client-[name]-[hash]',
+  });
+  const verify = Object.keys(metafile.outputs).find((path) => path.endsWith('.js'));
+  // Two bundles without a common file, so that a page without verified pairings loads one file only. The name contains the
+  // hash, so that a page that was loaded before an update of the server never gets a file of another version.
+  const path = `./${basename(verify)}`;
   const plugins = [
     {
       name: 'client-verify',
       setup: ({ onResolve }) =>
         onResolve({ filter: /\/verify\.js$/ }, ({ kind }) =>
-          kind === 'dynamic-import' ? { path: './client-verify.js', external: true } : undefined,
+          kind === 'dynamic-import' ? { path, external: true } : undefined,
         ),
     },
   ];
-  for (const [name, entry] of Object.entries(entries)) {
-    await build({ ...options, plugins, entryPoints: [entry], outfile: PUBLIC + name });
-  }
+  await build({ ...options, plugins, entryPoints: { client: `${source}/index.ts` } });
 }
 
 /** Every file has the hash of its content in its name, and nothing is inline, as the Content-Security-Policy requires. */

@@ -26,8 +26,8 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** Folders in which Vite names files by their content, so that a file with a given name never changes. */
-const HASHED = /^(demo|docs)\/assets\//;
+/** Files that the builds name by their content, so that a file with a given name never changes. */
+const HASHED = /^((demo|docs)\/assets\/|client-verify-)/;
 
 /** Reads the folder. The keys are names with slashes, such as `demo/index.html`. Empty if there is no build. */
 export function readPages(folder: string): Map<string, PageFile> {

@@ -55,11 +55,9 @@ export function pageRoutes(app: FastifyInstance, deps: PagesDeps): void {
     deps.log.warn('/client.js or the demo page is missing: npm run build creates them');
     return;
   }
-  // The client loads the second script when an application first verifies a pairing.
-  const scripts = ['client.js', 'client-verify.js'];
-  for (const name of scripts.flatMap((script) => [script, `${script}.map`])) {
-    const file = files.get(name);
-    if (file === undefined) continue;
+  for (const [name, file] of files) {
+    // The client loads /client-verify-….js when an application first verifies a pairing.
+    if (!name.startsWith('client')) continue;
     app.get(`/${name}`, { schema: { hide: true } }, (request, reply) => {
       // Pages of any origin may import the script, whatever ALLOWED_ORIGINS is, because a script is not secret.
       reply.headers({

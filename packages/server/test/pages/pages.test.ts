@@ -16,7 +16,7 @@ beforeAll(() => {
   const files = {
     'client.js': 'export const client = 1;',
     'client.js.map': '{}',
-    'client-verify.js': 'export const verify = 1;',
+    'client-verify-abc.js': 'export const verify = 1;',
     '.stamp': 'of the build',
     'demo/index.html': '<!doctype html><html lang="en" data-join-code-digits="6">demo</html>',
     'demo/licenses.md': '# Licenses',
@@ -74,11 +74,15 @@ describe('/client.js', () => {
     expect([map.status, await map.json()]).toEqual([200, {}]);
   });
 
-  test('so is the script that it loads to verify a pairing', async () => {
+  test('any page may load the script that verifies a pairing, of the same version only', async () => {
     const url = await start();
-    const answer = await fetch(`${url}/client-verify.js`);
+    const answer = await fetch(`${url}/client-verify-abc.js`);
     expect([answer.status, await answer.text()]).toEqual([200, 'export const verify = 1;']);
-    expect(answer.headers.get('access-control-allow-origin')).toBe('*');
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'access-control-allow-origin': '*',
+      'cache-control': 'public, max-age=31536000, immutable',
+    });
+    expect((await fetch(`${url}/client-verify-other.js`)).status).toBe(404);
   });
 });
 
