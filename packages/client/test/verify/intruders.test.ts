@@ -251,7 +251,9 @@ describe('a server that', () => {
       spent.clear();
       const { host, guest, clock } = await stage(() => {}, { known });
       const [victim, old] = known[0] ? [host, guest] : [guest, host];
-      await eventually(() => expect(old.session.signaling).toBe('ready'));
+      const states: string[] = [];
+      old.session.on('signaling', (state) => states.push(state));
+      await eventually(() => expect(states).toContain('ready'));
       // An old client that makes the first offer is refused at once, another one after 20 seconds.
       await eventually(() => {
         clock.advance(1000);
@@ -291,6 +293,22 @@ describe('a server that', () => {
     expectOnlyFrom(guest, host);
     expectOnlyFrom(host, guest);
     expectOneGuess(scene);
+  });
+
+  test('reports a mismatch ends only the device whose run is not complete', async () => {
+    const { host, guest, hostile } = await stage(({ hostile }) => {
+      // The run of the device that accepted the code is complete with the first offer.
+      hostile.toDevice = (frame) => (isDescription(frame) ? [] : [frame]);
+    });
+    await eventually(() =>
+      expect([host.session.trust, guest.session.trust]).toEqual(['code', 'code']),
+    );
+    for (const { deviceId } of [host, guest]) {
+      hostile.say(deviceId, { type: 'key_exchange', publicKey: `${PREFIX}fail:AAAA` });
+    }
+    await eventually(() => expect(guest.errors).toEqual(['code_mismatch']));
+    await eventually(() => expect(host.session.signaling).toBe('joined'));
+    expect([host.errors, host.session.state]).toEqual([[], 'connecting']);
   });
 
   test('repeats room_ready again and again gets the same share each time', async () => {
