@@ -62,7 +62,8 @@ export type LocalErrorCode =
   | 'code_mismatch'
   /**
    * The peer did not prove that it is the verified one: it is another device, its application does not verify pairings,
-   * or it lost the key. Show that nothing was sent to it, and pair again with a new code.
+   * or it lost the key. Show that nothing was sent to it, and pair again with a new code. Or the peer reported that somebody
+   * changed a message of this device.
    */
   | 'unverified_peer';
 

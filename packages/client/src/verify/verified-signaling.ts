@@ -27,6 +27,7 @@ export type Known = { role: Role; secrets: Partial<Secrets> } | { role: Role; ke
 
 const PREFIX = `${PROTOCOL}:`;
 const CONFIRM = 'confirm';
+const FAIL = 'fail';
 
 /** Codes and links whose run has begun in this page. Another run would be one more guess for an attacker. */
 export const spent = new Set<string>();
@@ -151,7 +152,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
 
     async #ready(ready: RoomReady): Promise<void> {
       // Repeated also in a resumed session, because the peer may have missed it.
-      if (this.#authenticator) await this.#confirm();
+      if (this.#authenticator) await this.#tell(CONFIRM);
       if (!this.#isComplete) this.#endAfter(PROVE_WITHIN_MS);
       if (this.#isProved) {
         super.emit('ready', ready);
@@ -185,6 +186,8 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
         !this.#isProved ||
         (isDescription && !(await this.#authenticator?.verify(message.mac, type, message.sdp)))
       ) {
+        // The peer has the key, so it may learn why this end leaves.
+        if (this.#isProved) await this.#tell(FAIL);
         return this.#end('unverified_peer', 'The other device did not prove that it was paired.');
       }
       if (isDescription) this.#complete();
@@ -195,8 +198,8 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
     async #step(text: string): Promise<void> {
       const [step, ...fields] = text.slice(PREFIX.length).split(':');
       if (step === 'share') await this.#takeShare(fields);
-      else if (step === 'confirm') await this.#takeTag(fields[0]);
-      else if (step === 'fail' && !this.#isComplete) this.#mismatch();
+      else if (step === CONFIRM) await this.#takeTag(fields[0]);
+      else if (step === FAIL) await this.#takeFail(fields[0]);
     }
 
     async #takeShare([kind = '', share = '', device = '', tag]: string[]): Promise<void> {
@@ -224,8 +227,16 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       this.#isProved = true;
       this.#states('code', this.#key);
       if (known.role === 'b') this.#complete();
-      else await this.#confirm();
+      else await this.#tell(CONFIRM);
       if (this.#held) super.emit('ready', this.#held);
+    }
+
+    /** After the run, only the peer itself can end the pairing: the server cannot make its tag. */
+    async #takeFail(tag: string | undefined): Promise<void> {
+      if (this.#isProved && (await this.#authenticator?.verify(tag, FAIL))) {
+        return this.#end('unverified_peer', 'Messages to the other device were changed.');
+      }
+      if (!this.#isComplete) this.#mismatch();
     }
 
     #complete(): void {
@@ -239,8 +250,9 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       if (own) this.#send('share', kind, own.share, own.device, tag);
     }
 
-    async #confirm(): Promise<void> {
-      this.#send('confirm', (await this.#authenticator?.sign(CONFIRM)) ?? '');
+    /** Sends a step with its tag. */
+    async #tell(step: string): Promise<void> {
+      this.#send(step, (await this.#authenticator?.sign(step)) ?? '');
     }
 
     #send(...fields: string[]): void {
@@ -249,7 +261,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
 
     /** Ends the pairing at both ends. */
     #mismatch(): void {
-      this.#send('fail');
+      this.#send(FAIL);
       this.#end('code_mismatch', 'The devices have different codes. Pair again with a new code.');
     }
 

@@ -208,9 +208,15 @@ describe('a server that', () => {
       await Promise.all([host.ended, guest.ended]);
       isHostile = true;
       host.session?.restartIce();
-      const victim = type === 'webrtc_offer' ? guest : host;
-      await eventually(() => expect(victim.errors).toEqual(['unverified_peer']));
-      expect(victim.session?.state).toBe('closed');
+      const [victim, other] = type === 'webrtc_offer' ? [guest, host] : [host, guest];
+      // The other one learns why its peer has left.
+      await eventually(() =>
+        expect([victim, other].map(({ errors }) => errors)).toEqual([
+          ['unverified_peer'],
+          ['unverified_peer'],
+        ]),
+      );
+      expect([victim.session?.state, other.session?.state]).toEqual(['closed', 'closed']);
       expectUnharmed(host, guest);
       expectUnharmed(guest, host);
     },
