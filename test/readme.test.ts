@@ -46,10 +46,13 @@ describeWith(['chromium'], 'the page of the README', () => {
     const [one, other] = await Promise.all([open(), open()]);
     const lines = (page: Page) => page.locator('#log').textContent();
     await expect.poll(() => lines(one)).toMatch(/^code: \d{6}\n$/);
+    await other.fill('#code', '12');
+    await other.click('#join');
+    await expect.poll(() => lines(other)).toMatch(/^code: \d{6}\nA code has 6 or 12 digits\.\n$/);
     await other.fill('#code', String(await lines(one)).match(/\d{6}/)?.[0] ?? '');
     await other.click('#join');
     for (const page of [one, other]) {
-      await expect.poll(() => lines(page)).toMatch(/^code: \d{6}\npeer: hello\n$/);
+      await expect.poll(() => lines(page)).toMatch(/^code: \d{6}\n(A code .*\n)?peer: hello\n$/);
     }
   });
 });
