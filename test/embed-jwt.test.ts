@@ -1,6 +1,9 @@
 // Runs examples/embed-jwt and the client of docs/auth.md unchanged: no request works without a token, and no device can act as
 // another.
 
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Couplet, type PeerSession } from '@couplet/client';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { Peer, refusedHandshake } from '@couplet/testkit/peer';
@@ -11,7 +14,8 @@ import WebSocket from 'ws';
 import { buildServer } from '../examples/embed-jwt/server.js';
 import { blocks, read } from './support/papers.js';
 
-const secret = new TextEncoder().encode('a secret of the accounts service');
+/** The secret that docs/auth.md starts the example with. */
+const secret = new TextEncoder().encode('at-least-thirty-two-characters-long');
 const app: FastifyInstance = await buildServer(secret, { SQLITE_DB_PATH: ':memory:' });
 const url = await app.listen({ port: 0, host: '127.0.0.1' });
 const wsUrl = url.replace('http', 'ws');
@@ -106,6 +110,16 @@ test('a device joins again after its token has expired, as for an ICE restart', 
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 600_000 });
   onTestFinished(() => void vi.useRealTimers());
   expect(await peer.join(roomId, client1)).toMatchObject({ roomId });
+});
+
+test('the command of docs/auth.md makes a token for device-a', async () => {
+  const command = blocks(read('docs/auth.md'), 'sh').find((block) => block.startsWith('TOKEN='));
+  const cwd = fileURLToPath(new URL('..', import.meta.url));
+  const { stdout } = await promisify(execFile)('sh', ['-ec', `${command}\necho $TOKEN`], { cwd });
+  const headers = { authorization: `Bearer ${stdout.trim()}` };
+  const peer = await Peer.connect(wsUrl, { headers });
+  const roomId = await pair('device-a', someDevice());
+  expect(await peer.join(roomId, 'device-a')).toMatchObject({ roomId });
 });
 
 test('the page and the probes of the server need no token', async () => {
