@@ -61,7 +61,10 @@ export interface SessionOptions extends Cancellable {
 export interface Invite {
   /** The code, to be shown to the peer's user. A verified code has six more digits: show it in groups of four. */
   readonly code: string;
-  /** Returns the link of a verified invite. Its secret is in the fragment, which browsers do not send to a server. */
+  /**
+   * Returns the link of a verified invite. Its secret is in the fragment, which browsers do not send to a server. Absent
+   * if the invite is not verified.
+   */
   link?(url: string): string;
   /** When the code expires, by this device's clock. For a countdown, use `expiresInMs` instead. */
   readonly expiresAt: Date;
