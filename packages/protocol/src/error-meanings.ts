@@ -49,7 +49,11 @@ export const REST_ERRORS: Readonly<Record<RestErrorCode, { status: number; meani
     meaning:
       'A purge contains values that are not device ids, or too many values; `count` is their number.',
   },
-  unauthorized: { status: 401, meaning: 'The admin token is missing or wrong.' },
+  unauthorized: {
+    status: 401,
+    meaning:
+      'The admin token is missing or wrong, or the embedding application refuses the request.',
+  },
   forbidden: {
     status: 403,
     meaning:
