@@ -103,7 +103,9 @@ function parseArguments() {
       },
     });
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    // Node.js adds advice for arguments that begin with a hyphen, of which this command has none.
+    const [fault] = (error as Error).message.split(/\.\s/);
+    throw new UsageError(`${fault}; see couplet --help`);
   }
 }
 

@@ -52,7 +52,9 @@ describe('the command line', () => {
   test.each([
     [['dance'], /unknown command: dance/],
     [['db:init', 'twice'], /unexpected argument: twice/],
-    [['--dance'], /Unknown option '--dance'/],
+    [['--dance'], /Unknown option '--dance'; see couplet --help/],
+    [['--port'], /Option '--port <value>' argument missing; see couplet --help/],
+    [['--port', '--host'], /'--port' argument is ambiguous; see couplet --help/],
   ])('%j is refused with one line', async (args, line) => {
     const cwd = emptyFolder();
     expect(await runCommand(args, { cwd })).toEqual(refusal(line));
