@@ -34,7 +34,8 @@ async function bundle(module: string) {
       // Without Vite's own code around each import(), which an application has once.
       ssr: true,
       minify: true,
-      rolldownOptions: { input: ENTRY },
+      // Without hashes in the names, which would change the size of the core by some bytes with every change of other files.
+      rolldownOptions: { input: ENTRY, output: { chunkFileNames: '[name].js' } },
     },
   })) as Rolldown.RolldownOutput;
   const chunks = output.output.flatMap((chunk) => ('code' in chunk ? chunk : []));
