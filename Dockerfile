@@ -39,6 +39,8 @@ COPY --from=build /app/packages/server/public packages/server/public
 RUN mkdir -m 700 /data && chown node:node /data
 USER node
 ENV PRODUCTION=1 USE_SQLITE=1 SQLITE_DB_PATH=/data/chat.db PORT=8080
+# The folder of the program cannot be written, so no compiled code is kept there.
+ENV NODE_DISABLE_COMPILE_CACHE=1
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT?.trim() || 8080}/`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
