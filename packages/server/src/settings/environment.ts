@@ -58,18 +58,21 @@ export function misspelled(file: Environment): string[] {
   });
 }
 
-/** The Levenshtein distance: how many letters to insert, delete or replace. */
+/** The optimal string alignment distance: how many letters to insert, delete, replace, or swap with the next one. */
 function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, n) => n);
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1];
-    for (const [j, other] of [...b].entries()) {
-      const [left, above, diagonal] = [next[j], row[j + 1], row[j]] as [number, number, number];
-      next.push(Math.min(left + 1, above + 1, diagonal + (letter === other ? 0 : 1)));
+  const rows = [Array.from({ length: b.length + 1 }, (_, n) => n)];
+  const at = (i: number, j: number) => rows[i]?.[j] as number;
+  for (let i = 1; i <= a.length; i++) {
+    rows.push([i]);
+    for (let j = 1; j <= b.length; j++) {
+      const isSwapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const edits = [at(i, j - 1) + 1, at(i - 1, j) + 1];
+      edits.push(at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1));
+      if (isSwapped && i > 1 && j > 1) edits.push(at(i - 2, j - 2) + 1);
+      rows[i]?.push(Math.min(...edits));
     }
-    row = next;
   }
-  return row[b.length] as number;
+  return at(a.length, b.length);
 }
 
 const unquoted = (value: string): string => {
