@@ -57,8 +57,8 @@ async function install(scope) {
   const hash = createHash('sha256').update(lockfile).digest('hex');
   const [installed, present] = existsSync(STAMP) ? readFileSync(STAMP, 'utf8').split(' ') : [];
   if (installed === hash && (present === 'all' || scope === 'production')) return;
-  // A checkout in which the tests have run keeps the development dependencies.
-  const wanted = present === 'all' ? 'all' : scope;
+  // A checkout in which the tests or `npm ci` have run keeps the development dependencies.
+  const wanted = existsSync(`${ROOT}node_modules/typescript`) ? 'all' : scope;
   const entries = Object.values(JSON.parse(lockfile).packages);
   const total = entries.filter(({ dev, link }) => !link && (wanted === 'all' || !dev)).length;
   await npmCi(wanted === 'all' ? [] : ['--omit=dev'], total);
