@@ -158,10 +158,9 @@ test('an opening handshake beyond the budget is answered 429 with Retry-After', 
         resolve(response.statusCode ?? 0);
       });
     });
-  const statuses: number[] = [];
-  for (let n = 0; n < 10; n++) statuses.push(await open());
-  expect(statuses[0]).toBe(101);
-  expect(statuses.at(-1)).toBe(429);
+  // One after the other, they could take so long on a slow machine that the budget allows all of them.
+  const statuses = await Promise.all(Array.from({ length: 40 }, open));
+  expect(new Set(statuses)).toEqual(new Set([101, 429]));
   await Peer.connect(started.wsUrl, { headers: { 'x-forwarded-for': '192.0.2.2' } });
 });
 
