@@ -2,7 +2,7 @@
 import { CORES } from './conductor/children.js';
 import type { Scale } from './conductor/contest.js';
 import { pinSelf } from './conductor/cores.js';
-import { makeWorkFolder } from './conductor/machine.js';
+import { makeMemoryFolder } from './conductor/machine.js';
 import { median, type Row } from './figures/row.js';
 import { GOALS, type Goal, hasFallen, noiseOf } from './goals.js';
 import { judgeable } from './judgeable.js';
@@ -22,7 +22,7 @@ const CLIENTS = 32;
 const CROWDED_SHARE = 0.85;
 
 if (CORES !== null) pinSelf(CORES);
-const scale: Scale = { rounds: 7, seconds: 0.35, short: false, workFolder: makeWorkFolder() };
+const scale: Scale = { rounds: 7, seconds: 0.35, short: false, workFolder: makeMemoryFolder() };
 
 const measurements: (() => Promise<Row | undefined>)[] = [
   ...CASES.map((one) => () => forwardClosed(one, ['couplet', 'corked'], scale)),
