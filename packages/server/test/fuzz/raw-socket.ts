@@ -1,7 +1,7 @@
 // Opens a bare TCP connection: writes bytes in pieces of any size, and reads until it closes or has what is needed.
 import { connect, type Socket } from 'node:net';
 
-/** Longest time for the server to answer or to close, in milliseconds; far more than it needs. */
+/** Longest time for the server to answer or to close by default, in milliseconds; far more than it needs. */
 const DEADLINE_MS = 60_000;
 
 export class RawSocket {
@@ -47,12 +47,15 @@ export class RawSocket {
   }
 
   /** Waits until the server has ended, or has sent enough. */
-  async until(enough: (received: Buffer) => boolean = () => false): Promise<void> {
+  async until(
+    enough: (received: Buffer) => boolean = () => false,
+    deadlineMs = DEADLINE_MS,
+  ): Promise<void> {
     let late = false;
     const deadline = setTimeout(() => {
       late = true;
       this.#wake();
-    }, DEADLINE_MS);
+    }, deadlineMs);
     try {
       while (!this.#ended && !enough(this.#bytes)) {
         if (late) throw new Error(`neither answered nor closed: ${this.#bytes.toString('latin1')}`);
