@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path';
 
 /** The release lines that are tested besides the oldest supported version. */
-export const NODE_LINES = ['22', '24'];
+export const NODE_LINES = ['22', '24', '26'];
 
 /**
  * Returns the `bin` folder of the newest release of a line such as `22`, or of an exact version.
