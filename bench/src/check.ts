@@ -29,20 +29,24 @@ const measurements: (() => Promise<Row | undefined>)[] = [
   async () => (await pairingBy(CLIENTS, scale)).find(({ unit }) => unit === 'requests/s'),
 ];
 
-let fallen = 0;
-for (const measure of measurements) {
-  let faults = await judged(measure);
-  // A fault that happens only once is due to the machine.
-  if (faults.length > 0) {
-    process.stdout.write('    once more, to be sure\n');
-    faults = await judged(measure);
+/** A machine that is disturbed for a while must not fail the check, so a measurement is repeated after all others. */
+const ATTEMPTS = 3;
+
+let below: { measure: () => Promise<Row | undefined>; faults: string[] }[] = [];
+for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  const again = attempt === 0 ? measurements : below.map(({ measure }) => measure);
+  below = [];
+  if (attempt > 0 && again.length > 0) process.stdout.write('once more, to be sure\n');
+  for (const measure of again) {
+    const faults = await judged(measure);
+    if (faults.length > 0) below.push({ measure, faults });
   }
-  for (const fault of faults) process.stdout.write(`    SLOWER THAN ALLOWED: ${fault}\n`);
-  fallen += faults.length;
 }
-const verdict = fallen === 0 ? 'no ratio is below its floor' : 'failed';
+const faults = below.flatMap((one) => one.faults);
+for (const fault of faults) process.stdout.write(`SLOWER THAN ALLOWED: ${fault}\n`);
+const verdict = faults.length === 0 ? 'no ratio is below its floor' : 'failed';
 process.stdout.write(`bench:check: ${verdict}\n`);
-process.exit(fallen === 0 ? 0 : 1);
+process.exit(faults.length === 0 ? 0 : 1);
 
 /** Measures one row; returns what is wrong with it. */
 async function judged(measure: () => Promise<Row | undefined>): Promise<string[]> {
@@ -52,11 +56,11 @@ async function judged(measure: () => Promise<Row | undefined>): Promise<string[]
   const errors = row.figures.couplet?.errors ?? 0;
   return [
     ...(errors > 0 ? [`${errors} errors`] : []),
-    ...GOALS.filter((goal) => goal.row === row.id).flatMap((goal) => below(row, goal)),
+    ...GOALS.filter((goal) => goal.row === row.id).flatMap((goal) => faultsOf(row, goal)),
   ];
 }
 
-function below(row: Row, goal: Goal): string[] {
+function faultsOf(row: Row, goal: Goal): string[] {
   const { against, floor, perCpu = false } = goal;
   if (against === undefined || floor === undefined) return [];
   const { ratios, by } = judgeable(row, against, perCpu);
