@@ -89,19 +89,20 @@ const failures: [string, () => unknown, string][] = [
   ['returns more than a token', async () => 'secret\r\nX-Admin: 1', 'TypeError: invalid token'],
 ];
 
+const callsOf = (couplet: ReturnType<typeof device>): (() => Promise<unknown>)[] => [
+  () => couplet.invite(),
+  () => couplet.accept('042137'),
+  () => couplet.resume(saved),
+  () => couplet.iceServers(saved),
+  () => couplet.purge(),
+];
+
 test.each(failures)(
   'a function that %s ends each call with token_failed',
   async (_how, token, message) => {
     seen.length = 0;
     const failing = device({ token: token as () => string });
-    const calls: (() => Promise<unknown>)[] = [
-      () => failing.invite(),
-      () => failing.accept('042137'),
-      () => failing.resume(saved),
-      () => failing.iceServers(saved),
-      () => failing.purge(),
-    ];
-    for (const call of calls) {
+    for (const call of callsOf(failing)) {
       await expect(call()).rejects.toMatchObject({
         name: 'CoupletError',
         code: 'token_failed',
@@ -115,14 +116,7 @@ test.each(failures)(
 
 test('a token that the server refuses ends each call with unauthorized', async () => {
   const refused = device({ token: 'refused' });
-  const calls: (() => Promise<unknown>)[] = [
-    () => refused.invite(),
-    () => refused.accept('042137'),
-    () => refused.resume(saved),
-    () => refused.iceServers(saved),
-    () => refused.purge(),
-  ];
-  for (const call of calls) {
+  for (const call of callsOf(refused)) {
     await expect(call()).rejects.toMatchObject({ name: 'CoupletError', code: 'unauthorized' });
   }
 });
