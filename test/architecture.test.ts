@@ -97,7 +97,7 @@ describe('dependencies point in one direction', () => {
     ['redis'],
     ['limits'],
     ['http'],
-    ['pairing', 'signaling', 'turn', 'pages'],
+    ['pairing', 'signaling', 'turn', 'push', 'pages'],
     ['app.ts'],
   ];
   const rank = (path: string): number => {

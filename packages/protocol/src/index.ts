@@ -24,6 +24,7 @@ export {
 export { CLOSE_MEANINGS, REST_ERRORS } from './error-meanings.js';
 export type { RTCIceCandidateInit, RTCIceServer } from './ice.js';
 export * from './limits.js';
+export type { Platform, PushTarget } from './push.js';
 export type {
   AcceptRequest,
   AcceptResponse,

@@ -28,6 +28,7 @@ import { PUBLIC_FOLDER } from './pages/files.js';
 import { hasDemo, pageRoutes } from './pages/routes.js';
 import { disabledPairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
+import { type Notifier, openNotifier } from './push/notifier.js';
 import { serveRoomsApi } from './rooms-api.js';
 import type { Config } from './settings/config.js';
 import { originRule } from './settings/origins.js';
@@ -56,6 +57,8 @@ export interface AppDeps {
    * `failedGuesses`, this process counts the limits of guesses and requests alone, even with `REDIS_URL`.
    */
   store?: PairingStore;
+  /** Wakes devices; by default, through the push services in the configuration. The app closes it. */
+  notifier?: Notifier;
   /** A server that also accepts connections for this app, by TLS. The caller lets it listen; the app closes it. */
   tlsServer?: TlsServer;
   /** Folder of the built /client.js and /demo; by default, the folder in this package. */
@@ -150,6 +153,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const iceServers = createIceServers(config, clock);
   const engine = await openEngine({ config, clock, metrics, log: appLog, store: deps.store });
   const { store } = engine;
+  const notifier = deps.notifier ?? (await openNotifier(config, { clock, metrics, log: appLog }));
+  app.addHook('onClose', async () => notifier.close());
   const noticeMs = config.shutdownNoticeSeconds * 1000;
   app.addHook('preClose', async () => {
     lifecycle.announce();

@@ -1,0 +1,39 @@
+// Defines the interface that wakes devices, and opens it from the configuration.
+import type { Platform, PushTarget } from '@couplet/protocol';
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../observability/logger.js';
+import type { Metrics } from '../observability/metrics.js';
+import type { Config } from '../settings/config.js';
+
+/**
+ * sent: the push service has accepted the notification. dead: the token will never work again. failed: not sent; the log
+ * and the metrics have the cause. dropped: not tried, because too many notifications wait or the push service keeps failing.
+ */
+export type PushOutcome =
+  | { kind: 'sent' }
+  | { kind: 'dead' }
+  | { kind: 'failed' }
+  | { kind: 'dropped' };
+
+/** Wakes devices by push notifications. */
+export interface Notifier {
+  /** Platforms whose devices can be woken. Empty: nothing is ever sent. */
+  readonly platforms: ReadonlySet<Platform>;
+  /** The public key with which browsers subscribe (RFC 8292 §3.2); undefined if `platforms` has no `web`, or a webhook serves it. */
+  readonly vapidPublicKey?: string | undefined;
+  /** Tells a device that its peer waits in a room. Never rejects. The number of waiting notifications is bounded. */
+  notify(target: PushTarget, roomId: string): Promise<PushOutcome>;
+  /** Ends all notifications that wait or are being sent. */
+  close(): Promise<void>;
+}
+
+export interface NotifierDeps {
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+}
+
+/** Opens the push services of the configuration. */
+export async function openNotifier(_config: Config, _deps: NotifierDeps): Promise<Notifier> {
+  return { platforms: new Set(), notify: async () => ({ kind: 'dropped' }), close: async () => {} };
+}
