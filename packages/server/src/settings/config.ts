@@ -3,6 +3,7 @@ import { Compile, type Static, Type } from '@couplet/protocol/typebox';
 import { hostsFault } from './host-names.js';
 import { LIMIT_SETTINGS } from './limits.js';
 import { originsFault } from './origins.js';
+import { PUSH_CHECKS, PUSH_SETTINGS } from './push.js';
 import { REDIS_SETTINGS, redisUrlFault } from './redis.js';
 import { trustProxyFault } from './trust-proxy.js';
 import { TURN_CHECKS, TURN_SETTINGS } from './turn.js';
@@ -128,6 +129,7 @@ export const ConfigSchema = Type.Object({
   ...REDIS_SETTINGS,
   ...LIMIT_SETTINGS,
   ...TURN_SETTINGS,
+  ...PUSH_SETTINGS,
 });
 
 /** The settings of one server; frozen. */
@@ -217,6 +219,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
  */
 const CROSS_CHECKS: readonly ((settings: Config) => string | undefined)[] = [
   ...TURN_CHECKS,
+  ...PUSH_CHECKS,
   ({ requirePairedRooms, useSqlite, redisUrl }) =>
     // Only the rooms API pairs rooms, and it needs a store.
     requirePairedRooms && !useSqlite && redisUrl === ''
