@@ -2,6 +2,12 @@
 // load them.
 import type { CloseReason } from './close-codes.js';
 import type { RestErrorCode } from './error-codes.js';
+import { MAX_PUSH_TOKEN_BYTES } from './limits.js';
+
+const NOT_A_TOKEN = {
+  status: 400,
+  meaning: `Not a push token of its \`platform\`, or longer than ${MAX_PUSH_TOKEN_BYTES} bytes.`,
+};
 
 /** REST: error code → its HTTP status and meaning. */
 export const REST_ERRORS: Readonly<Record<RestErrorCode, { status: number; meaning: string }>> = {
@@ -34,6 +40,11 @@ export const REST_ERRORS: Readonly<Record<RestErrorCode, { status: number; meani
     status: 400,
     meaning: 'Not a list of at most 1000 secrets; `count` is the number of invalid ones.',
   },
+  invalid_client1_token: NOT_A_TOKEN,
+  invalid_client2_token: NOT_A_TOKEN,
+  invalid_token: NOT_A_TOKEN,
+  invalid_platform: { status: 400, meaning: 'Not `ios`, `android` or `web`.' },
+  invalid_deviceId: { status: 400, meaning: 'Not a device id.' },
   invalid_idempotency_key: {
     status: 400,
     meaning: 'The Idempotency-Key is empty or longer than 256 bytes.',

@@ -24,10 +24,11 @@ export {
 export { CLOSE_MEANINGS, REST_ERRORS } from './error-meanings.js';
 export type { RTCIceCandidateInit, RTCIceServer } from './ice.js';
 export * from './limits.js';
-export type { Platform, PushTarget } from './push.js';
+export type { Platform, PushTarget, WebPushSubscription } from './push.js';
 export type {
   AcceptRequest,
   AcceptResponse,
+  BadgeResetRequest,
   CancelRequest,
   CancelResponse,
   CheckRequest,
@@ -40,6 +41,7 @@ export type {
   IceServersResponse,
   PurgeRequest,
   PurgeResponse,
+  PushTokenRequest,
   RoomIdResponse,
   RoomListResponse,
   RoomQuery,

@@ -33,6 +33,12 @@ export const MAX_JSON_VALUES = 1024;
 /** Maximum number of device secrets in one purge. */
 export const MAX_PURGE_SECRETS = 1000;
 
+/**
+ * Longest push token, in bytes. Tokens of APNs and FCM have at most a few hundred; a Web Push subscription is longer,
+ * mostly because of its endpoint.
+ */
+export const MAX_PUSH_TOKEN_BYTES = 2048;
+
 /** Maximum number of members of a room. */
 export const ROOM_SEATS = 2;
 

@@ -8,6 +8,7 @@ import {
   MAX_PURGE_SECRETS,
   MIN_EXPIRY_SECONDS,
 } from './limits.js';
+import { OptionalPlatform, OptionalPushToken } from './push.js';
 import { type Static, Type } from './typebox.js';
 
 /** Returns the schemas of the requests with a join code of the given number of digits. */
@@ -23,8 +24,15 @@ export const pairingRequests = (digits: number) => {
       }),
       client1: DeviceId,
       secret: OptionalSecret,
+      client1_token: OptionalPushToken,
+      platform: OptionalPlatform,
     }),
-    accept: Type.Object({ joinid, client2: DeviceId }),
+    accept: Type.Object({
+      joinid,
+      client2: DeviceId,
+      client2_token: OptionalPushToken,
+      platform: OptionalPlatform,
+    }),
     check: Type.Object({ joinid, client1: DeviceId, secret: OptionalSecret }),
     cancel: Type.Object({ joinid, client1: DeviceId, secret: OptionalSecret }),
   };
@@ -165,6 +173,28 @@ export const IceServersResponse = Type.Object(
   { description: 'ICE servers for RTCPeerConnection, and the lifetime of their credentials.' },
 );
 export type IceServersResponse = Static<typeof IceServersResponse>;
+
+export const PushTokenRequest = Type.Object({
+  roomid: RoomId,
+  client: DeviceId,
+  token: OptionalPushToken,
+  platform: OptionalPlatform,
+  secret: OptionalSecret,
+});
+export type PushTokenRequest = Static<typeof PushTokenRequest>;
+
+export const PushTokenResponse = Type.Object(
+  { ok: Type.Literal(true) },
+  { description: 'The device has this push token in this room, or none.' },
+);
+
+export const BadgeResetRequest = Type.Object({ deviceId: DeviceId });
+export type BadgeResetRequest = Static<typeof BadgeResetRequest>;
+
+export const BadgeResetResponse = Type.Object(
+  { ok: Type.Literal(true) },
+  { description: 'Nothing was to be done: the server counts no badges.' },
+);
 
 export const ErrorResponse = Type.Object(
   {

@@ -2,5 +2,6 @@
 export * from './client-messages.js';
 export * from './ice.js';
 export * from './ids.js';
+export * from './push.js';
 export * from './rest.js';
 export * from './server-messages.js';

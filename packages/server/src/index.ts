@@ -16,11 +16,13 @@ export type {
   Acceptance,
   AcceptOutcome,
   CheckOutcome,
+  ClaimOutcome,
   CreateOutcome,
   NewPending,
   PairingStore,
   PurgeOutcome,
   Room,
+  SetPushOutcome,
   StoreCounts,
   SweepCounts,
 } from './pairing/store.js';

@@ -18,6 +18,7 @@ import {
   storeBudgets,
 } from './pairing/guesses.js';
 import { measureStore, pairingMetrics } from './pairing/metrics.js';
+import { pairedDevices } from './pairing/paired-devices.js';
 import { createPairing } from './pairing/pairing.js';
 import { pairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
@@ -53,6 +54,7 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
   const guesses = createGuesses(budgets, config.maxFailedGuessesPerMinute, guessCounters);
   deps.onMissed(() => waiting.wakeAll());
   const requireSecrets = config.requireDeviceSecrets;
+  const isPaired = pairedDevices(store, clock, requireSecrets);
   pairingRoutes(app, {
     pairing: createPairing(store, waiting, clock),
     store,
@@ -60,13 +62,10 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
     inFlight,
     clock,
     joinCodeDigits: config.joinCodeDigits,
+    isPaired,
     requireSecrets,
   });
-  const members = {
-    find: (roomId: string) => store.findRoom(roomId, clock.now()),
-    prove: (roomId: string, deviceId: string) => store.prove(roomId, deviceId),
-  };
-  iceServersRoute(app, { iceServers, members, times: store, inFlight, clock, requireSecrets });
+  iceServersRoute(app, { iceServers, isPaired, times: store, inFlight, clock });
   pairingMetrics(metrics, { store, waiting, guesses, guessCounters, guessers });
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });
   const stopSweep = startSweep(store, clock, deps.log);

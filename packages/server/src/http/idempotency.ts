@@ -33,9 +33,11 @@ export function repeatable(request: FastifyRequest, now: number): Repeatable | u
   }
   const { url, schema } = request.routeOptions;
   // Only fields that the route uses distinguish requests.
-  const fields = Object.keys((schema?.body as TObject | undefined)?.properties ?? {});
+  const names = Object.keys((schema?.body as TObject | undefined)?.properties ?? {});
+  const body = (request.body ?? {}) as Record<string, unknown>;
+  const fields = Object.fromEntries(names.map((name) => [name, body[name]]));
   const fingerprint = createHash('sha256')
-    .update(`${request.method} ${url}\n${JSON.stringify(request.body, fields)}`)
+    .update(`${request.method} ${url}\n${JSON.stringify(fields)}`)
     .digest('base64');
   const address = requestAddress(request);
   return { key, fingerprint, address, keptUntil: now + IDEMPOTENCY_SECONDS * 1000 };

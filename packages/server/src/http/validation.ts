@@ -2,6 +2,7 @@
 import {
   MAX_EXPIRY_SECONDS,
   MAX_ID_BYTES,
+  MAX_PUSH_TOKEN_BYTES,
   MIN_EXPIRY_SECONDS,
   REST_ERRORS,
   type RestErrorCode,
@@ -18,9 +19,15 @@ export function isMissing(value: unknown): boolean {
   return value === undefined || value === null || value === '';
 }
 
-/** Texts of `details` that the description of the API fixes. */
+const TOKEN_DETAILS = `must be a push token of its platform, of at most ${MAX_PUSH_TOKEN_BYTES} bytes`;
+
+/** Texts of `details`; that of the expiry is fixed by the description of the API. */
 const DETAILS: Partial<Record<RestErrorCode, string>> = {
   invalid_expiresInSeconds: `must be ${MIN_EXPIRY_SECONDS}-${MAX_EXPIRY_SECONDS} seconds (1 sec to 24 hours)`,
+  invalid_client1_token: TOKEN_DETAILS,
+  invalid_client2_token: TOKEN_DETAILS,
+  invalid_token: TOKEN_DETAILS,
+  invalid_platform: 'must be ios, android or web',
 };
 const ID_DETAILS = `must be a non-empty, well-formed string of at most ${MAX_ID_BYTES} UTF-8 bytes`;
 
@@ -62,7 +69,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => 
     }
     for (const { name, part, check } of fields) {
       if (given[name] !== undefined && !check.Check(given[name]))
-        return { error: fault(name, part) };
+        return { error: fieldFault(name, part) };
     }
     throw new TypeError('the request does not match its schema, but every field does');
   };
@@ -86,7 +93,11 @@ interface FieldSchema {
   description?: string;
 }
 
-function fault(field: string, { pattern, description }: FieldSchema): RequestFault {
+/** The error of a field whose value is not valid. */
+export function fieldFault(
+  field: string,
+  { pattern, description }: FieldSchema = {},
+): RequestFault {
   const code = `invalid_${field}`;
   if (!(code in REST_ERRORS)) throw new TypeError(`${code} is missing from the error table`);
   const known = code as RestErrorCode;

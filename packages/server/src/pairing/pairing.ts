@@ -1,5 +1,5 @@
 // Implements the rules of pairing over a PairingStore: lifetime of codes, creation of room ids, waiting of checks.
-import { COLLECT_SECONDS, ROOM_ID_LENGTH } from '@couplet/protocol';
+import { COLLECT_SECONDS, type PushTarget, ROOM_ID_LENGTH } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
 import { newDeviceSecret } from '../base/device-secrets.js';
 import { randomText } from '../base/random-text.js';
@@ -28,12 +28,12 @@ export function createPairing(store: PairingStore, waiting: Waiting, clock: Cloc
       return store.create({ ...pending, expiresAt, secret: newDeviceSecret() }, now, once, guess);
     },
 
-    accept(joinCode: string, client2: string, once?: Repeatable, guess?: Guess) {
+    accept(joinCode: string, client2: string, push?: PushTarget, once?: Repeatable, guess?: Guess) {
       const now = clock.now();
       const roomId = randomText(ROOM_ID_LENGTH / 2, 'hex');
       const collectableUntil = now + COLLECT_SECONDS * 1000;
       const secret = newDeviceSecret();
-      const acceptance = { joinCode, client2, roomId, collectableUntil, secret };
+      const acceptance = { joinCode, client2, roomId, collectableUntil, secret, push };
       return store.accept(acceptance, now, once, guess);
     },
 

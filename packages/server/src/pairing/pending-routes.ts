@@ -17,6 +17,7 @@ import { requestAddress } from '../http/paced-requests.js';
 import { given } from '../http/validation.js';
 import type { Guesses, GuessRequest } from './guesses.js';
 import type { Pairing } from './pairing.js';
+import { pushTargetOf } from './push-target.js';
 import type { AcceptOutcome, CheckOutcome, CreateOutcome, Guess, PairingStore } from './store.js';
 
 /** `Retry-After` for a device or an address with too many pendings, in seconds: one may have expired by then. */
@@ -85,9 +86,10 @@ export function pendingRoutes(
     },
     async (request, reply) => {
       const { joinid: joinCode, client1, expiresInSeconds, secret } = request.body;
+      const push = pushTargetOf(request.body, 'client1_token');
       const once = repeatable(request, clock.now());
       const outcome = await attempt<CreateOutcome>(request, 'create', once, (guarded, address) => {
-        const pending = { joinCode, client1, address, proof: given(secret) };
+        const pending = { joinCode, client1, address, proof: given(secret), push };
         return guarded((guess) => pairing.create(pending, expiresInSeconds, once, guess));
       });
       switch (outcome.kind) {
@@ -119,9 +121,10 @@ export function pendingRoutes(
     },
     async (request, reply) => {
       const { joinid, client2 } = request.body;
+      const push = pushTargetOf(request.body, 'client2_token');
       const once = repeatable(request, clock.now());
       const outcome = await attempt<AcceptOutcome>(request, 'accept', once, (guarded) =>
-        guarded((guess) => pairing.accept(joinid, client2, once, guess)),
+        guarded((guess) => pairing.accept(joinid, client2, push, once, guess)),
       );
       switch (outcome.kind) {
         case 'accepted':

@@ -1,22 +1,31 @@
-// Registers the rooms API: every endpoint under /api/rooms and /api/user, or without a store, 404s in their place.
+// Registers the rooms API: every endpoint under /api/rooms and /api/user and those for push tokens, or without a store, 404s in their place.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { sendError } from '../http/errors.js';
 import { type PendingRouteDeps, pendingRoutes } from './pending-routes.js';
 import { purgeRoute } from './purge-route.js';
+import { type PushRouteDeps, pushRoutes } from './push-routes.js';
 import { roomRoutes } from './room-routes.js';
 
 /** Registers every endpoint that needs the store. */
-export function pairingRoutes(app: FastifyInstance, deps: PendingRouteDeps): void {
+export function pairingRoutes(app: FastifyInstance, deps: PendingRouteDeps & PushRouteDeps): void {
   pendingRoutes(app, deps);
   roomRoutes(app, deps.store, deps.clock, deps.requireSecrets);
   purgeRoute(app, deps.store, deps.inFlight, deps.clock, deps.requireSecrets);
+  pushRoutes(app, deps);
 }
 
 /** Without a store, answers every request to the rooms API with 404 and the code `rooms_api_disabled`. */
 export function disabledPairingRoutes(app: FastifyInstance): void {
   const disabled = async (_request: FastifyRequest, reply: FastifyReply) =>
     sendError(reply, 'rooms_api_disabled');
-  for (const url of ['/api/rooms', '/api/rooms/*', '/api/user/purge', '/api/ice-servers']) {
+  for (const url of [
+    '/api/rooms',
+    '/api/rooms/*',
+    '/api/user/purge',
+    '/api/ice-servers',
+    '/api/push-token',
+    '/api/badge/reset',
+  ]) {
     app.route({
       method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
       url,

@@ -1,5 +1,6 @@
 // Declares the store that pairing needs, and the outcomes of its operations. Every operation is atomic, and durable once
 // answered.
+import type { PushTarget } from '@couplet/protocol';
 import type { DeleteProofs, DeviceSecret } from '../base/device-secrets.js';
 import type { KeyReused, Repeatable } from '../http/idempotency.js';
 
@@ -35,6 +36,8 @@ export interface NewPending {
   secret: string;
   /** Secret that the device has sent in order to renew its own code. */
   proof?: string | undefined;
+  /** With what the device can be woken; moves to the room when the code is accepted. */
+  push?: PushTarget | undefined;
 }
 
 export type CreateOutcome =
@@ -55,6 +58,8 @@ export interface Acceptance {
   collectableUntil: number;
   /** Secret that the device gets; the store keeps its digest. */
   secret: string;
+  /** With what the device can be woken. */
+  push?: PushTarget | undefined;
 }
 
 export type AcceptOutcome =
@@ -90,6 +95,18 @@ export type DeleteOutcome =
   | 'absent'
   /** The room needs the secret of one of its devices, or the secret that was sent belongs to neither. */
   | 'forbidden';
+
+export interface SetPushOutcome {
+  /** `not_paired`: there is no such room, or the device is not one of its two. */
+  kind: 'set' | 'not_paired';
+}
+
+export type ClaimOutcome =
+  | { kind: 'claimed'; target: PushTarget }
+  /** The device of the room has no push target, or there is no such device or room. */
+  | { kind: 'no_target' }
+  /** The last claim was less than `everyMs` ago. */
+  | { kind: 'too_soon' };
 
 export interface SweepCounts {
   pendings: number;
@@ -193,6 +210,21 @@ export interface PairingStore {
     once?: Repeatable,
     proofs?: DeleteProofs,
   ): Promise<PurgeOutcome | KeyReused>;
+  /** Renews the push target of a device of a room; null deletes it. */
+  setPushTarget(
+    roomId: string,
+    deviceId: string,
+    target: PushTarget | null,
+    now: number,
+    once?: Repeatable,
+  ): Promise<SetPushOutcome | KeyReused>;
+  /**
+   * Returns the push target of a device of a room, at most once in `everyMs`. Of concurrent calls, at any node, exactly
+   * one succeeds.
+   */
+  claimPush(roomId: string, deviceId: string, everyMs: number, now: number): Promise<ClaimOutcome>;
+  /** Deletes the push target of a device of a room, unless the device has renewed it since. */
+  forgetPushTarget(roomId: string, deviceId: string, target: PushTarget): Promise<void>;
   /**
    * Resolves to the outcome of the first request with this key; undefined if there was none. Absent in a store that
    * keeps budgets itself, because there a repeat is free in any case.

@@ -52,7 +52,7 @@ test('a repeat is recognized by the fields of the API, in any order', async () =
   const [joinid, client1] = [someCode(), someDevice()];
   const headers = key();
   const first = await api.create({ joinid, expiresInSeconds: 300, client1 }, headers);
-  const again = { platform: { name: 'x' }, client1, expiresInSeconds: 300, joinid };
+  const again = { model: { name: 'x' }, client1, expiresInSeconds: 300, joinid };
   expect((await api.create(again, headers)).body).toEqual(first.body);
   const other = { ...again, expiresInSeconds: 301 };
   expect((await api.create(other, headers)).status).toBe(422);

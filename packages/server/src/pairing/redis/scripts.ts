@@ -29,10 +29,11 @@ const load = <Name extends string>(flags: readonly ScriptFlag[], ...names: Name[
 
 /** The files explain the arguments. A full Redis refuses the scripts without a flag; the others need no memory. */
 const scripts = {
-  ...load([], 'accept', 'create', 'import'),
+  ...load([], 'accept', 'create', 'import', 'set-push-target'),
   ...load(['no-writes'], 'counts', 'recall'),
   ...load(['allow-oom'], 'cancel', 'check', 'delete-room', 'find-room', 'first-time', 'probe'),
   ...load(['allow-oom'], 'prove', 'purge', 'sweep', 'take-back'),
+  ...load(['allow-oom'], 'claim-push', 'forget-push-target'),
 };
 export type ScriptName = keyof typeof scripts;
 

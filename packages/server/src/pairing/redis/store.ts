@@ -188,6 +188,19 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
 
     firstTime: (now, once) => operate('first-time', {}, now, once),
 
+    setPushTarget: (roomId, deviceId, target, now, once) =>
+      operate('set-push-target', { id: hashOf(roomId), deviceId, ...target }, now, once),
+
+    // A claim that a failover loses costs one more push.
+    async claimPush(roomId, deviceId, everyMs, now) {
+      const args = { id: hashOf(roomId), deviceId, everyMs };
+      return JSON.parse((await run('claim-push', args, now, false)) as string);
+    },
+
+    async forgetPushTarget(roomId, deviceId, target) {
+      await run('forget-push-target', { id: hashOf(roomId), deviceId, ...target }, 0, false);
+    },
+
     ...(budgets && { failedGuesses: async (now: number) => (await counts(now))[3] }),
 
     sweep(now) {

@@ -347,6 +347,9 @@ const namesOf = (db: Database, select: string, values = {}): string[] =>
     .all(values)
     .map(({ name }) => name);
 
+const columnsOf = (db: Database, table: string): string[] =>
+  namesOf(db, 'SELECT name FROM pragma_table_info(@table)', { table });
+
 /** The columns that each published table must have. Further columns are allowed. */
 const REQUIRED_COLUMNS: Record<string, readonly string[] | undefined> = {
   pendings: ['joinid', 'client1', 'exp', 'client2'],
@@ -354,7 +357,7 @@ const REQUIRED_COLUMNS: Record<string, readonly string[] | undefined> = {
 };
 
 function refuseOtherColumns(db: Database, path: string, table: string): void {
-  const columns = namesOf(db, 'SELECT name FROM pragma_table_info(@table)', { table });
+  const columns = columnsOf(db, table);
   const missing = REQUIRED_COLUMNS[table]?.find((column) => !columns.includes(column));
   if (missing !== undefined) {
     throw new DatabaseRefused(
@@ -384,8 +387,15 @@ function migrate(db: Database, path: string): void {
     // Checked again under the lock, because another process may have migrated in the meantime.
     refuseNewer(db, path);
     for (const name of MIGRATIONS.slice(versionOf(db))) {
-      db.exec(readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8'));
+      const sql = readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8');
+      db.exec(withoutPresentColumns(db, sql));
     }
     db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   });
 }
+
+/** SQLite has no `ADD COLUMN IF NOT EXISTS`, and a table may have columns of another server. */
+const withoutPresentColumns = (db: Database, sql: string): string =>
+  sql.replace(/^ALTER TABLE (\w+) ADD COLUMN (\w+)[^;]*;/gm, (statement, table, column) =>
+    columnsOf(db, table).includes(column) ? '' : statement,
+  );

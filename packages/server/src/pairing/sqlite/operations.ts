@@ -4,6 +4,7 @@
 // An operation runs within a transaction that group-commit.ts begins and ends. It throws `Unavailable` only before it has
 // written anything. A read runs on the event loop, outside that transaction. It returns undefined if the call needs a write.
 import { hash, randomBytes } from 'node:crypto';
+import type { PushTarget } from '@couplet/protocol';
 import {
   type DeleteProofs,
   DeleteRule,
@@ -20,12 +21,14 @@ import {
   type AcceptOutcome,
   type CancelOutcome,
   type CheckOutcome,
+  type ClaimOutcome,
   type CreateOutcome,
   type DeleteOutcome,
   type NewPending,
   type PairingStore,
   type PurgeOutcome,
   type Room,
+  type SetPushOutcome,
   type StoreLimits,
   USE_GRANULARITY_MS,
 } from '../store.js';
@@ -61,6 +64,15 @@ interface PendingRow {
   exp: string;
   secret1: string | null;
   proved1: number;
+  client1_token: string | null;
+  platform: string | null;
+}
+
+/** The push columns of one device of a room. */
+interface PushRow {
+  token: string | null;
+  platform: PushTarget['platform'];
+  pushedAt: string | null;
 }
 
 /** The columns of a room's secrets. */
@@ -102,16 +114,23 @@ function preparingCount(db: Database) {
 /** Reads of rows, shared by the reads and the operations. */
 function rowReads(db: Database) {
   const prepare = preparing(db);
-  const findPending = prepare<PendingRow>(
+  const findPending = prepare<Omit<PendingRow, 'client1_token' | 'platform'>>(
     'SELECT client1, client2, exp, secret1, proved1 FROM pendings WHERE joinid = @joinCode AND exp > @now',
   );
   const findRoom = prepare<RoomRow>(`SELECT ${ROOM} FROM rooms WHERE roomid = @roomId`);
   const findOutcome = prepare<{ fingerprint: string; outcome: string }>(
     'SELECT fingerprint, outcome FROM idempotency WHERE key = @key AND exp > @now',
   );
+  const columnOf = (name: string) => `iif(client1 = @deviceId, client1_${name}, client2_${name})`;
+  const findPush = prepare<PushRow>(`
+    SELECT ${columnOf('token')} AS token, ${columnOf('platform')} AS platform,
+      ${columnOf('pushed_at')} AS pushedAt
+    FROM rooms WHERE roomid = @roomId AND @deviceId IN (client1, client2)`);
   const live = (joinCode: string, now: number) => findPending.get({ joinCode, now: iso(now) });
+  const pushOf = (roomId: string, deviceId: string) => findPush.get({ roomId, deviceId });
   return {
     live,
+    pushOf,
 
     /** The outcome of the first request with this key. */
     recall<T>({ key, fingerprint }: Repeatable, now: number): T | KeyReused | undefined {
@@ -142,6 +161,16 @@ function rowReads(db: Database) {
       const secret2 = secretOf(row.secret2, row.proved2);
       return { room: { roomId, client1, client2, secret1, secret2 }, isNoteDue };
     },
+
+    /** The outcome of a claim, which is not yet recorded. */
+    claimOf(roomId: string, deviceId: string, everyMs: number, now: number): ClaimOutcome {
+      const push = pushOf(roomId, deviceId);
+      if (!push?.token) return { kind: 'no_target' };
+      const { token, platform, pushedAt } = push;
+      // A time too far in the future was written before the clock was set back.
+      const isTooSoon = pushedAt !== null && Math.abs(now - Date.parse(pushedAt)) < everyMs;
+      return isTooSoon ? { kind: 'too_soon' } : { kind: 'claimed', target: { platform, token } };
+    },
   };
 }
 
@@ -162,6 +191,10 @@ export function sqliteReads(db: Database, { roomIdleMs }: Pick<StoreLimits, 'roo
       return isNoteDue ? undefined : { outcome: room };
     },
     recall: (now, once) => ({ outcome: rows.recall(once, now) as never }),
+    claimPush(...args) {
+      const outcome = rows.claimOf(...args);
+      return outcome.kind === 'claimed' ? undefined : { outcome };
+    },
   };
 }
 
@@ -218,18 +251,19 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     AND ${fewerThan(pendingsPerAddress, 'origin = @origin')}`;
   /** Changes no row if a limit is reached, or if the code is live for another device, is accepted, or needs the secret of its creator. */
   const insertPending = prepare(`
-    INSERT INTO pendings (joinid, client1, exp, origin, secret1, proved1)
-    SELECT @joinCode, @client1, @exp, @origin, @secret1, @proved1 WHERE ${withinLimits}
+    INSERT INTO pendings (joinid, client1, exp, origin, secret1, proved1, client1_token, platform)
+    SELECT @joinCode, @client1, @exp, @origin, @secret1, @proved1, @token, @platform WHERE ${withinLimits}
     ON CONFLICT (joinid) DO UPDATE
     SET client1 = excluded.client1, exp = excluded.exp, origin = excluded.origin,
-        client2 = NULL, roomid = NULL, secret1 = excluded.secret1, proved1 = excluded.proved1
+        client2 = NULL, roomid = NULL, secret1 = excluded.secret1, proved1 = excluded.proved1,
+        client1_token = excluded.client1_token, platform = excluded.platform
     WHERE pendings.exp <= @now
        OR (pendings.client1 = excluded.client1 AND pendings.client2 IS NULL
            AND pendings.proved1 <= excluded.proved1)
     RETURNING joinid`);
   const isWithinLimits = prepare<{ isWithin: number }>(`SELECT ${withinLimits} AS isWithin`);
   const create = (pending: NewPending, now: number): CreateOutcome => {
-    const { joinCode, client1, expiresAt, address, secret, proof } = pending;
+    const { joinCode, client1, expiresAt, address, secret, proof, push } = pending;
     const values = { joinCode, client1, origin: originOf(address), now: iso(now) };
     const refused = (): CreateOutcome => ({
       kind: isWithinLimits.get(values)?.isWithin === 1 ? 'conflict' : 'too_many',
@@ -249,6 +283,8 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
       exp: iso(expiresAt),
       secret1: secretHash(own),
       proved1: own === proof ? 1 : 0,
+      token: push?.token ?? null,
+      platform: push?.platform ?? null,
     };
     if (insertPending.get(row) === undefined) return refused();
     changed.push(joinCode);
@@ -256,24 +292,34 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
   };
 
   /** Decides concurrent accepts: only one of them finds client2 still NULL. */
-  const takePending = prepare<Pick<PendingRow, 'client1' | 'secret1' | 'proved1'>>(`
+  const takePending = prepare<Omit<PendingRow, 'client2' | 'exp'>>(`
     UPDATE pendings SET client2 = @client2, roomid = @roomId, exp = max(exp, @until)
     WHERE joinid = @joinCode AND exp > @now AND client2 IS NULL AND client1 <> @client2
-    RETURNING client1, secret1, proved1`);
+    RETURNING client1, secret1, proved1, client1_token, platform`);
   const insertRoom = prepare(`
-    INSERT INTO rooms (roomid, client1, client2, used_at, secret1, proved1, secret2)
-    VALUES (@roomId, @client1, @client2, @now, @secret1, @proved1, @secret2)`);
+    INSERT INTO rooms (roomid, client1, client2, used_at, secret1, proved1, secret2,
+      client1_token, client1_platform, client2_token, client2_platform)
+    VALUES (@roomId, @client1, @client2, @now, @secret1, @proved1, @secret2,
+      @client1_token, @platform, @token2, @platform2)`);
+  const clearPush = prepare(
+    'UPDATE pendings SET client1_token = NULL, platform = NULL WHERE joinid = @joinCode',
+  );
   const accept = (
-    { joinCode, client2, roomId, collectableUntil, secret }: Acceptance,
+    { joinCode, client2, roomId, collectableUntil, secret, push }: Acceptance,
     now: number,
   ): AcceptOutcome => {
     if (kept.rooms >= limits.rooms) throw new Unavailable(new Error('MAX_ROOMS reached'));
     const values = { joinCode, client2, roomId, until: iso(collectableUntil), now: iso(now) };
     const taken = takePending.get(values);
     if (taken !== undefined) {
-      const { client1, secret1, proved1 } = taken;
-      const room = { roomId, client1, client2, secret1, proved1, secret2: secretHash(secret) };
-      insertRoom.run({ ...room, now: values.now });
+      insertRoom.run({
+        ...values,
+        ...taken,
+        secret2: secretHash(secret),
+        token2: push?.token ?? null,
+        platform2: push?.platform ?? null,
+      });
+      if (taken.client1_token !== null) clearPush.run({ joinCode });
       kept.rooms += 1;
       changed.push(joinCode);
       return { kind: 'accepted', roomId, secret };
@@ -338,6 +384,40 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     if (!mayDelete(room, proofs)) return 'forbidden';
     kept.rooms -= removeRoom.run({ roomId });
     return 'deleted';
+  };
+
+  /** Sets a column of the device, and leaves that of the other one. */
+  const assign = (name: string) =>
+    [1, 2]
+      .map((n) => `client${n}_${name} = iif(client${n} = @deviceId, @${name}, client${n}_${name})`)
+      .join(', ');
+  const updatePush = prepare(`
+    UPDATE rooms SET ${assign('token')}, ${assign('platform')}
+    WHERE roomid = @roomId AND @deviceId IN (client1, client2)`);
+  const setPushTarget = (
+    roomId: string,
+    deviceId: string,
+    target: PushTarget | null,
+  ): SetPushOutcome => {
+    const { token, platform } = target ?? { token: null, platform: null };
+    const isPaired = updatePush.run({ roomId, deviceId, token, platform }) > 0;
+    return { kind: isPaired ? 'set' : 'not_paired' };
+  };
+  const notePush = prepare(`UPDATE rooms SET ${assign('pushed_at')} WHERE roomid = @roomId`);
+  const claimPush = (
+    roomId: string,
+    deviceId: string,
+    everyMs: number,
+    now: number,
+  ): ClaimOutcome => {
+    const outcome = rows.claimOf(roomId, deviceId, everyMs, now);
+    if (outcome.kind === 'claimed') notePush.run({ roomId, deviceId, pushed_at: iso(now) });
+    return outcome;
+  };
+  const forgetPushTarget = (roomId: string, deviceId: string, target: PushTarget): void => {
+    const kept = rows.pushOf(roomId, deviceId);
+    const isSame = kept?.token === target.token && kept.platform === target.platform;
+    if (isSame) setPushTarget(roomId, deviceId, null);
   };
 
   const purgePendings = prepare<{ joinid: string }>(`
@@ -448,6 +528,10 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
         run(once, now, () => purge(deviceIds, proofs)),
       recall: (now, once) => recall(once, now),
       firstTime: (now, once) => run(once, now, () => ({ kind: 'first', at: now })),
+      setPushTarget: (roomId, deviceId, target, now, once) =>
+        run(once, now, () => setPushTarget(roomId, deviceId, target)),
+      claimPush,
+      forgetPushTarget,
       sweep,
       counts,
       probe: (now) => void probe.run({ now: iso(now) }),

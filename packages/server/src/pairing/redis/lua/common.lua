@@ -2,9 +2,10 @@
 --
 -- All keys have the hash tag `{pairing}`, so they are in one slot, on one master of a Redis Cluster:
 --
--- pending:<code>       hash: client1, expiresAt, origin, secret1, proved1 ('1' or absent), holders (ids of nodes that
---                      hold checks); once accepted: client2, roomId, room (the `<id>` of the room)
--- room:<id>            hash: client1, client2, secret1, secret2, proved1, proved2
+-- pending:<code>       hash: client1, expiresAt, origin, secret1, proved1 ('1' or absent), token1, platform1, holders (ids
+--                      of nodes that hold checks); once accepted: client2, roomId, room (the `<id>` of the room)
+-- room:<id>            hash: client1, client2, secret1, secret2, proved1, proved2; token1, platform1, pushedAt1 (time of
+--                      the last push to the device), and the same for the second device
 -- record:<id>          hash, an idempotency record: fingerprint, expiresAt, outcome or the progress of a purge
 -- made:<id>            codes that a device has created, by expiry; accepted:<id>: codes that it has accepted
 -- rooms:<id>           ids of the rooms of a device, by creation time
@@ -99,6 +100,17 @@ local function dropPending(code, pending)
 end
 
 local function roomOf(id) return read(at .. 'room:' .. id) end
+
+-- The number of a device of a room, as in the names of its fields; nil if it is none of the two.
+local function numberOf(room, deviceId)
+  if not room then return nil end
+  return room.client1 == deviceId and '1' or room.client2 == deviceId and '2' or nil
+end
+
+-- Sets the push target of a device. '' stands for none: HDEL would need one more permission of the user in Redis.
+local function setPush(id, n, token, platform)
+  redis.call('HSET', at .. 'room:' .. id, 'token' .. n, token, 'platform' .. n, platform)
+end
 
 local function putRoom(id, room, usedAt)
   put('room', id, room, usedAt)

@@ -1,6 +1,7 @@
 -- Creates a pending, or renews a waiting one of the same device.
 --
 -- joinCode, client1; lifeMs: its lifetime; origin: the address that creates it
+-- push: the push target of the device, if any
 -- secret, hash: the secret for the device; proof, proofHash: the secret that the device has sent, if any
 -- limits: `StoreLimits`
 return once(function()
@@ -19,6 +20,7 @@ return once(function()
   if old and (old.client2 or not isOwn(old)) then return { kind = 'conflict' } end
   if old then dropPending(args.joinCode, old) end
   local pending = { client1 = args.client1, origin = args.origin, expiresAt = now + args.lifeMs, secret1 = args.hash }
+  if args.push then pending.token1, pending.platform1 = args.push.token, args.push.platform end
   local secret = args.secret
   if old and old.secret1 and args.proof then
     -- The device keeps its secret, because the answer to this request may be lost too.

@@ -3,6 +3,6 @@
 -- id, deviceId
 local room = roomOf(args.id)
 if not room then return 0 end
-local n = room.client1 == args.deviceId and '1' or '2'
-if room['secret' .. n] then redis.call('HSET', at .. 'room:' .. args.id, 'proved' .. n, '1') end
+local n = numberOf(room, args.deviceId)
+if n and room['secret' .. n] then redis.call('HSET', at .. 'room:' .. args.id, 'proved' .. n, '1') end
 return 1

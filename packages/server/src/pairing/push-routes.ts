@@ -1,0 +1,72 @@
+// Implements POST /api/push-token and /api/badge/reset (docs/protocol.md §3).
+import type { BadgeResetRequest, PushTokenRequest } from '@couplet/protocol';
+import * as wire from '@couplet/protocol/schema';
+import type { FastifyInstance } from 'fastify';
+import type { Clock } from '../base/clock.js';
+import { sendError } from '../http/errors.js';
+import { type InFlight, repeatable } from '../http/idempotency.js';
+import type { IsPaired } from './paired-devices.js';
+import { pushTargetOf } from './push-target.js';
+import type { PairingStore } from './store.js';
+
+const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
+const tags = ['push'];
+
+export interface PushRouteDeps {
+  store: PairingStore;
+  inFlight: InFlight;
+  clock: Clock;
+  isPaired: IsPaired;
+}
+
+export function pushRoutes(app: FastifyInstance, deps: PushRouteDeps): void {
+  const { store, inFlight, clock, isPaired } = deps;
+
+  app.post<{ Body: PushTokenRequest }>(
+    '/api/push-token',
+    {
+      schema: {
+        tags,
+        operationId: 'setPushToken',
+        summary: 'Renew or forget the push token of a device in a paired room',
+        description: 'Without a `token`, or with null, the server forgets the one that it has.',
+        body: wire.PushTokenRequest,
+        response: { 200: wire.PushTokenResponse, ...errors },
+      },
+    },
+    async (request, reply) => {
+      const { body } = request;
+      const target = pushTargetOf(body, 'token') ?? null;
+      if (!(await isPaired(body))) return sendError(reply, 'forbidden');
+      const now = clock.now();
+      const once = repeatable(request, now);
+      const outcome = await inFlight.run(once, () =>
+        store.setPushTarget(body.roomid, body.client, target, now, once),
+      );
+      switch (outcome.kind) {
+        case 'set':
+          return reply.send({ ok: true });
+        // The room was deleted meanwhile.
+        case 'not_paired':
+          return sendError(reply, 'forbidden');
+        default:
+          return sendError(reply, 'idempotency_key_reused');
+      }
+    },
+  );
+
+  app.post<{ Body: BadgeResetRequest }>(
+    '/api/badge/reset',
+    {
+      schema: {
+        tags,
+        operationId: 'resetBadge',
+        summary: 'Accept the report of an app that it has cleared its badge',
+        description: 'For clients that report it. The server counts no badges, so nothing happens.',
+        body: wire.BadgeResetRequest,
+        response: { 200: wire.BadgeResetResponse, ...errors },
+      },
+    },
+    async (_request, reply) => reply.send({ ok: true }),
+  );
+}
