@@ -3,13 +3,16 @@
 /** An address without a Redis: a cluster node registers its metrics without Redis too. */
 const NO_REDIS = 'redis://127.0.0.1:1';
 
+/** The same for a TURN provider. */
+const NOWHERE = 'http://127.0.0.1:1';
+
 /**
  * @param {Pick<typeof import('@couplet/server'), 'Metrics' | 'buildApp' | 'parseConfig'>} server
  * @returns {Promise<{ descriptions: import('@couplet/server').MetricDescription[], names: string[] }>} a metric of both
  *   servers is described once, with the label values of both
  */
 export async function allMetrics({ Metrics, buildApp, parseConfig }) {
-  const alone = { USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:' };
+  const alone = { USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:', ICE_SERVERS_URL: NOWHERE };
   const known = new Map();
   const names = new Set();
   for (const settings of [alone, { REDIS_URL: NO_REDIS, REDIS_TIMEOUT_MS: '100' }]) {

@@ -167,7 +167,7 @@ export const IceServersResponse = Type.Object(
     ttl: Type.Integer({
       minimum: 1,
       description:
-        'Seconds for which the credentials can open a new allocation; an open allocation continues after that.',
+        'Seconds for which the credentials can open a new allocation. At coturn, an open allocation continues after that.',
     }),
   },
   { description: 'ICE servers for RTCPeerConnection, and the lifetime of their credentials.' },

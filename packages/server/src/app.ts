@@ -36,6 +36,7 @@ import { signalingMetrics } from './signaling/metrics.js';
 import { roomRoutes } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
+import type { ManagedServers, ManagedServersDeps } from './turn/managed-servers.js';
 
 /** Access rules of the embedding application. Without a rule, access is allowed. */
 export interface Authorize extends SignalingGate {
@@ -150,8 +151,9 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     stalls.stop();
   });
 
-  const iceServers = createIceServers(config, clock);
   const engine = await openEngine({ config, clock, metrics, log: appLog, store: deps.store });
+  const managed = await openManagedServers({ config, clock, metrics, log: appLog });
+  const iceServers = createIceServers(config, clock, managed);
   const { store } = engine;
   const notifier = deps.notifier ?? (await openNotifier(config, { clock, metrics, log: appLog }));
   app.addHook('onClose', async () => notifier.close());
@@ -171,7 +173,11 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   }
   for (const check of engine.checks) lifecycle.require(check);
   for (const note of engine.notes ?? []) lifecycle.remark(note);
-  app.addHook('onClose', async () => engine.close());
+  if (managed !== undefined) lifecycle.remark(managed.note);
+  app.addHook('onClose', async () => {
+    managed?.close();
+    await engine.close();
+  });
 
   pageRoutes(app, {
     folder: deps.publicFolder ?? PUBLIC_FOLDER,
@@ -258,4 +264,11 @@ async function openEngine(deps: EngineDeps): Promise<Engine> {
   if (deps.config.redisUrl === '') return embeddedEngine(deps);
   const { clusterEngine } = await import('./cluster.js');
   return clusterEngine(deps);
+}
+
+/** Fetches from ICE_SERVERS_URL if it is configured. Otherwise its modules are not loaded. */
+async function openManagedServers(deps: ManagedServersDeps): Promise<ManagedServers | undefined> {
+  if (deps.config.iceServersUrl === '') return undefined;
+  const { fetchManagedServers } = await import('./turn/managed-servers.js');
+  return fetchManagedServers(deps);
 }

@@ -5,7 +5,7 @@ import type { Config } from './settings/config.js';
 /** The settings that the text depends on. */
 type Shown = Pick<
   Config,
-  'host' | 'demo' | 'useSqlite' | 'redisUrl' | 'stunUrls' | 'turnUrls' | 'turnSecrets'
+  'host' | 'demo' | 'useSqlite' | 'redisUrl' | 'stunUrls' | 'turnUrls' | 'iceServersUrl'
 >;
 
 /**
@@ -40,8 +40,8 @@ export function welcome(config: Shown, port: number, lanOrigin: string | undefin
 }
 
 /** What STUN and TURN mean for the devices. */
-function traversal({ stunUrls, turnUrls, turnSecrets }: Shown): string {
-  if (turnUrls.length > 0 && turnSecrets.length > 0) {
+function traversal({ stunUrls, turnUrls, iceServersUrl }: Shown): string {
+  if (turnUrls.length > 0 || iceServersUrl !== '') {
     return 'TURN is configured: devices on different networks can connect.';
   }
   return stunUrls.length > 0

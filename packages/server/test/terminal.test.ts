@@ -44,6 +44,10 @@ test.each([
     { TURN_URLS: 'turn:turn.example.org', TURN_SECRET: 'x'.repeat(32) },
     'TURN is configured: devices on different networks can connect',
   ],
+  [
+    { ICE_SERVERS_URL: 'https://turn.example.org' },
+    'TURN is configured: devices on different networks can connect',
+  ],
 ])('%j: %s', (env, line) => {
   expect(shown(env)).toContain(line);
 });

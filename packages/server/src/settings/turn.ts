@@ -17,7 +17,7 @@ const pattern = (expression: string) => `^(${expression})$`;
 const ICE_URL = new RegExp(pattern(`${STUN_URL}|${TURN_URL}`));
 
 /** Whether browsers accept a URL. The pattern has the whole grammar except the address in brackets. */
-const isIceUrl = (url: string): boolean => {
+export const isIceUrl = (url: string): boolean => {
   const inBrackets = /\[(.*)\]/.exec(url)?.[1];
   return ICE_URL.test(url) && (inBrackets === undefined || isIP(inBrackets) === 6);
 };
@@ -81,7 +81,7 @@ export const TURN_SETTINGS = {
     minimum: 60,
     maximum: 86_400,
     description:
-      'Lifetime of TURN credentials, in seconds. A client always gets credentials with more than half of their lifetime left. An open allocation continues after its credentials expire.',
+      'Lifetime of TURN credentials, in seconds. A client always gets credentials with more than half of their lifetime left. coturn keeps an open allocation after its credentials expire. With ICE_SERVERS_URL: the lifetime that the server requests, and assumes if the answer has no `ttl`.',
   }),
   maxTurnCredentialsPerHour: Type.Integer({
     env: 'MAX_TURN_CREDENTIALS_PER_HOUR',
@@ -89,7 +89,36 @@ export const TURN_SETTINGS = {
     minimum: 1,
     maximum: 1_000_000_000,
     description:
-      'TURN users that each node gives to one address at once (IPv6: one /64). The allowance refills within an hour. A device in a room stays the same user for half of TURN_TTL_SECONDS and counts once. Beyond it, POST /api/ice-servers answers 429, and `room_ready` has no TURN server.',
+      'TURN users that each node gives to one address at once (IPv6: one /64). The allowance refills within an hour. A device in a room stays the same user for half of TURN_TTL_SECONDS and counts once. Beyond it, POST /api/ice-servers answers 429, and `room_ready` has no TURN server. Servers from ICE_SERVERS_URL are not limited.',
+  }),
+  iceServersUrl: Type.String({
+    env: 'ICE_SERVERS_URL',
+    default: '',
+    maxLength: 2048,
+    secret: true,
+    description:
+      'HTTPS URL that answers with ICE servers and their credentials, such as the API of a TURN provider. Clients get these servers. TURN_URLS and STUN_URLS are the fallback, and need not be set. http:// is only accepted for this machine.',
+  }),
+  iceServersToken: Type.String({
+    env: 'ICE_SERVERS_TOKEN',
+    default: '',
+    pattern: '^[!-~]{0,2048}$',
+    secret: true,
+    description:
+      'Bearer token for requests to ICE_SERVERS_URL, or `user:password` for basic authentication.',
+  }),
+  iceServersMethod: Type.Union([Type.Literal('POST'), Type.Literal('GET'), Type.Literal('PUT')], {
+    env: 'ICE_SERVERS_METHOD',
+    default: 'POST',
+    description: 'Method of requests to ICE_SERVERS_URL.',
+  }),
+  iceServersBody: Type.String({
+    env: 'ICE_SERVERS_BODY',
+    default: '',
+    maxLength: 2048,
+    secret: true,
+    description:
+      'Body of requests to ICE_SERVERS_URL: JSON, or a form such as `Ttl=3600`. Empty: `{"ttl":…}` with TURN_TTL_SECONDS, or no body with GET.',
   }),
   iceServersExtra: list(RTCIceServer, {
     env: 'ICE_SERVERS_EXTRA',
@@ -242,6 +271,28 @@ export const TURN_CHECKS: readonly ((settings: TurnSettings) => string | undefin
       'TURN_STATIC_PORT, TURN_STATIC_TLS_PORT: the four ports of both coturn servers must differ',
     );
   },
+  ({ iceServersUrl }) => {
+    const fault = iceServersUrl === '' ? undefined : urlFault(iceServersUrl);
+    return fault === undefined ? undefined : `ICE_SERVERS_URL: the value given ${fault}`;
+  },
+  ({ iceServersUrl, iceServersToken, iceServersBody }) =>
+    when(
+      iceServersUrl === '' && (iceServersToken !== '' || iceServersBody !== ''),
+      'ICE_SERVERS_URL: needed with ICE_SERVERS_TOKEN and ICE_SERVERS_BODY',
+    ),
+  ({ iceServersMethod, iceServersBody }) =>
+    when(
+      iceServersMethod === 'GET' && iceServersBody !== '',
+      'ICE_SERVERS_BODY: a GET request has no body; set ICE_SERVERS_METHOD to POST or PUT',
+    ),
+  ({ iceServersBody, turnTtlSeconds }) => {
+    // Otherwise clients would get credentials that have expired.
+    const asked = /\b(?:ttl|expire)"?\s*[:=]\s*"?(\d+)/i.exec(iceServersBody)?.[1];
+    return when(
+      asked !== undefined && Number(asked) < turnTtlSeconds,
+      'ICE_SERVERS_BODY: asks for a shorter lifetime than TURN_TTL_SECONDS',
+    );
+  },
   ({ iceServersExtra }) => {
     const faults = iceServersExtra.flatMap((server, index) => {
       const fault = iceServerFault(server);
@@ -251,6 +302,20 @@ export const TURN_CHECKS: readonly ((settings: TurnSettings) => string | undefin
   },
 ];
 
+/** Returns the fault of ICE_SERVERS_URL. The URL may contain a key, so the fault does not quote it. */
+function urlFault(text: string): string | undefined {
+  if (!URL.canParse(text)) return 'is not a URL';
+  const { protocol, hostname, username, password } = new URL(text);
+  if (username !== '' || password !== '') {
+    return 'has a user or password; set them in ICE_SERVERS_TOKEN';
+  }
+  const isLocal = /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
+  return when(
+    protocol !== 'https:' && !(protocol === 'http:' && isLocal),
+    'must begin with https://; http:// is accepted for localhost, 127.0.0.1 and [::1]',
+  );
+}
+
 /** The longest username of TURN, in bytes of UTF-8 (RFC 8489 §14.3). */
 const MAX_USERNAME_BYTES = 508;
 
@@ -258,7 +323,7 @@ const MAX_USERNAME_BYTES = 508;
  * Returns the fault that makes `new RTCPeerConnection` throw in browsers (W3C WebRTC §4.4.1.7; in Chromium also an empty
  * username or credential). Quotes no value.
  */
-function iceServerFault({
+export function iceServerFault({
   urls,
   username = '',
   credential = '',

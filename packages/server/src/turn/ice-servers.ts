@@ -38,9 +38,24 @@ export interface MemberSeat {
   pairedDevice: string | null;
 }
 
+/** Servers with credentials from a provider. Declared here because this module is the consumer. */
+export interface ProvidedServers {
+  /** Undefined while there are none, so that the servers of the settings are handed out instead. */
+  current():
+    | { readonly iceServers: readonly RTCIceServer[]; readonly ttlSeconds: number }
+    | undefined;
+}
+
+/** The lifetime of an answer without credentials that lacks the servers of the provider, so that clients ask again soon. */
+const ASK_AGAIN_SECONDS = 60;
+
 export type IceServersByRoom = ReturnType<typeof createIceServers>;
 
-export function createIceServers(config: IceServerConfig, clock: Clock) {
+export function createIceServers(
+  config: IceServerConfig,
+  clock: Clock,
+  provider?: ProvidedServers,
+) {
   const { turnSecrets, turnTtlSeconds } = config;
   const [secret] = turnSecrets;
   const budget = new CredentialBudget(config.maxTurnCredentialsPerHour, clock);
@@ -52,8 +67,15 @@ export function createIceServers(config: IceServerConfig, clock: Clock) {
   }));
 
   const grant = (address: string, roomId: string, party: string, nowMs: number): Grant | Denial => {
+    // All clients get the same credentials, so the number of users of an address need not be limited.
+    const provided = provider?.current();
+    if (provided !== undefined) {
+      const { iceServers, ttlSeconds } = provided;
+      return { kind: 'granted', iceServers: [...iceServers, ...extra], ttlSeconds };
+    }
     if (secret === undefined) {
-      return { kind: 'granted', iceServers: [...stun, ...extra], ttlSeconds: turnTtlSeconds };
+      const ttlSeconds = provider === undefined ? turnTtlSeconds : ASK_AGAIN_SECONDS;
+      return { kind: 'granted', iceServers: [...stun, ...extra], ttlSeconds };
     }
     const userId = opaqueUserId(secret, roomId, party);
     const nowSeconds = Math.floor(nowMs / 1000);
@@ -70,7 +92,10 @@ export function createIceServers(config: IceServerConfig, clock: Clock) {
   };
 
   return {
-    /** For a verified device of the room. The same `nowMs`, by default the current time, gives the same credentials. */
+    /**
+     * For a verified device of the room. The same `nowMs`, by default the current time, gives the same credentials of
+     * coturn.
+     */
     forDevice: (address: string, roomId: string, deviceId: string, nowMs = clock.now()) =>
       grant(address, roomId, `device ${deviceId}`, nowMs),
 

@@ -220,6 +220,52 @@ describe('ICE_SERVERS_EXTRA', () => {
   });
 });
 
+describe('ICE_SERVERS_URL', () => {
+  const url = (ICE_SERVERS_URL: string) => ({ ICE_SERVERS_URL });
+  const set = url('https://api.example.net/turn?apiKey=a-key');
+
+  test.each<[string, Record<string, string>, string]>([
+    ['no URL', url('a-key'), 'ICE_SERVERS_URL'],
+    ['another scheme', url('ftp://api.example.net/a-key'), 'ICE_SERVERS_URL'],
+    ['plain HTTP', url('http://api.example.net/a-key'), 'ICE_SERVERS_URL'],
+    ['plain HTTP to a name like localhost', url('http://localhost.a-key.net'), 'ICE_SERVERS_URL'],
+    ['a password in the URL', url('https://user:a-key@api.example.net'), 'ICE_SERVERS_URL'],
+    ['a token without a URL', { ICE_SERVERS_TOKEN: 'a-key' }, 'ICE_SERVERS_URL'],
+    ['a body without a URL', { ICE_SERVERS_BODY: 'a-key' }, 'ICE_SERVERS_URL'],
+    ['a token with a space', { ...set, ICE_SERVERS_TOKEN: 'Bearer a-key' }, 'ICE_SERVERS_TOKEN'],
+    [
+      'a body of a GET request',
+      { ...set, ICE_SERVERS_METHOD: 'GET', ICE_SERVERS_BODY: 'a-key' },
+      'ICE_SERVERS_BODY',
+    ],
+    [
+      'a lifetime too short, as JSON',
+      { ...set, ICE_SERVERS_BODY: '{"ttl": 60}' },
+      'ICE_SERVERS_BODY',
+    ],
+    ['a lifetime too short, as a form', { ...set, ICE_SERVERS_BODY: 'Ttl=60' }, 'ICE_SERVERS_BODY'],
+    [
+      'a lifetime too short, as text',
+      { ...set, ICE_SERVERS_BODY: '{"expire":"60"}' },
+      'ICE_SERVERS_BODY',
+    ],
+    ['an unknown method', { ...set, ICE_SERVERS_METHOD: 'HEAD' }, 'ICE_SERVERS_METHOD'],
+  ])('%s is refused, and not quoted', (_, env, name) => {
+    expect(namesOf(env)).toEqual([name]);
+    expect(faultsOf(env)[0]).not.toContain('a-key');
+  });
+
+  test.each<Record<string, string>>([
+    { ...set, ICE_SERVERS_METHOD: 'GET' },
+    { ...set, ICE_SERVERS_TOKEN: 'user:pass:word', ICE_SERVERS_BODY: 'Ttl=3600' },
+    { ...url('http://127.0.0.1:8000/turn'), ...TURN },
+    url('http://[::1]:8000'),
+    url('http://localhost'),
+  ])('%j is accepted', (env) => {
+    expect(faultsOf(env)).toEqual([]);
+  });
+});
+
 test.each(['59', '86401', '1h'])('TURN_TTL_SECONDS refuses %s', (ttl) => {
   expect(namesOf({ TURN_TTL_SECONDS: ttl })).toEqual(['TURN_TTL_SECONDS']);
 });
