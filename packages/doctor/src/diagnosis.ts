@@ -35,6 +35,10 @@ export interface DiagnosisDeps {
   onResult: (result: Result) => void;
 }
 
+/** Begins the advice for a TURN server whose credentials the server did not make itself. */
+const OF_A_PROVIDER =
+  'If a provider runs this TURN server (ICE_SERVERS_URL), check its status, your account and your quota there. If it is in ICE_SERVERS_EXTRA, check the entry. If it is your own coturn: ';
+
 /** Limits the URLs to test. Browsers already warn at five servers. */
 const MOST_URLS = 32;
 
@@ -58,7 +62,12 @@ export async function diagnose(site: Site, deps: DiagnosisDeps): Promise<Result[
     const found = stop.aborted
       ? notApplicable('interrupted')
       : await runCheck(check, subject, { limitMs, stop });
-    add(check, target, found, Math.round(performance.now() - began));
+    const isForeign = subject instanceof IceTarget && subject.isForeign;
+    const told =
+      found.status === 'failed' && isForeign
+        ? { ...found, advice: OF_A_PROVIDER + found.advice }
+        : found;
+    add(check, target, told, Math.round(performance.now() - began));
     if (found.status !== 'passed') return { ok: false };
     return found.value === undefined ? { ok: true } : { ok: true, value: found.value };
   };

@@ -62,6 +62,11 @@ export class IceTarget {
     return `${this.server.port}/${this.transport === 'udp' ? 'udp' : 'tcp'}`;
   }
 
+  /** Whether the credentials have another form than those that the server makes for its own coturn: expiry and opaque id. */
+  get isForeign(): boolean {
+    return this.credentials !== undefined && !/^\d+:[\w-]{22}$/.test(this.credentials.username);
+  }
+
   /** The client, connected by {@link connect}. */
   get client(): TurnClient {
     if (this.#client === undefined) throw new Error('not connected');

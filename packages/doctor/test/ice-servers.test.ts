@@ -2,10 +2,12 @@
 import { X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { makeCertificate } from '@couplet/testkit/certificate';
 import { describeWith } from '@couplet/testkit/components';
 import { type Coturn, freePort } from '@couplet/testkit/coturn';
+import { eventually } from '@couplet/testkit/eventually';
 import { startServer, temporaryFolder } from '@couplet/testkit/server';
 import { coturn, SECRET } from '@couplet/testkit/turn-fixture';
 import { expect, onTestFinished, test } from 'vitest';
@@ -97,6 +99,42 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
       No faults: 20 passed, 0 not applicable.
       "
     `);
+  });
+
+  test('servers of a provider are tested like those of coturn, with advice for a provider', async () => {
+    const credential = 'the-password-of-the-provider';
+    const firstRelayPort = await freePort(50);
+    const turn = await coturn({
+      args: ['static', ...args],
+      env: {
+        TURN_STATIC_USER: `provided:${credential}`,
+        TURN_STATIC_PORT: String(await freePort()),
+        TURN_STATIC_MIN_PORT: String(firstRelayPort),
+        TURN_STATIC_MAX_PORT: String(firstRelayPort + 49),
+      },
+    });
+    const { stun, udp, tcp } = urlsOf(turn);
+    const answer = { urls: [stun, udp, tcp], username: 'provided', credential };
+    const provider = createHttpServer((_, response) => response.end(JSON.stringify([answer])));
+    await once(provider.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void provider.close());
+    const { port } = provider.address() as AddressInfo;
+    const serving = async () => {
+      const { url, close } = await startServer({ ICE_SERVERS_URL: `http://127.0.0.1:${port}` });
+      onTestFinished(close);
+      await eventually(async () => {
+        expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ status: 'ready' });
+      });
+      return url;
+    };
+    const { code, results } = await examine(await serving());
+    expect(results.filter(({ status }) => status !== 'passed')).toEqual([]);
+    expect({ code, checks: results.length }).toEqual({ code: 0, checks: 16 });
+
+    answer.credential = 'the-password-of-last-month';
+    const { failed, of } = await examine(await serving());
+    expect(failed).toEqual([`allocation ${udp}`, `allocation ${tcp}`]);
+    expect(of('allocation', udp)).toMatchObject(failure(/401/, /your account .* your own coturn/));
   });
 
   test('a different TURN_SECRET at coturn', async () => {

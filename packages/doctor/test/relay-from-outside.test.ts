@@ -21,10 +21,17 @@ async function finding(options: {
   ip: string;
   udp?: IceTarget['udp'];
   permission?: () => Promise<void>;
+  username?: string;
 }): Promise<Finding> {
   const { relayedIp, ip, udp = 'unknown', permission = async () => {} } = options;
+  const { username = '4102444800:AAECAwQFBgcICQoLDA0ODw' } = options;
   const url = { kind: 'turn', transport: 'udp', server } as const;
-  const target = new IceTarget('turn:turn.example.org', url, { urls: [] }, undefined);
+  const target = new IceTarget(
+    'turn:turn.example.org',
+    url,
+    { urls: [], username, credential: 'x' },
+    undefined,
+  );
   const relayed = { ip: relayedIp, port: await freePort() };
   target.ip = ip;
   target.udp = udp;
@@ -51,6 +58,15 @@ test('a private relayed address of a public server is wrong even without a packe
   expect(found).toMatchObject(
     failure(/10\.0\.0\.4 does not lead to coturn.*198\.51\.100\.7/, /198\.51\.100\.7\/PRIVATE/),
   );
+});
+
+test('a provider may relay from another address than the one of its URL', async () => {
+  const other = { relayedIp: '127.0.0.2', ip: '127.0.0.1', username: 'of-a-provider' };
+  const lost = await finding(other);
+  expect(lost).toMatchObject(failure(/^no packet reaches 127\.0\.0\.2:/, /Open the relay ports/));
+  const addresses = { relayedIp: '203.0.113.9', ip: '198.51.100.7' };
+  const unknown = await finding({ ...other, ...addresses, permission: forbidden });
+  expect(unknown).toMatchObject({ status: 'not_applicable' });
 });
 
 test('if this machine is not allowed as a peer, the addresses are compared', async () => {

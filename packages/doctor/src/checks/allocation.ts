@@ -35,7 +35,7 @@ function refused({ code }: TurnError, username: string): Finding<never> {
         );
       return failed(
         `${detail}: the credentials are wrong`,
-        'coturn and the server must have the same TURN_SECRET: set it, restart coturn, then the server. If it is the same, compare their clocks. For a server from ICE_SERVERS_EXTRA, correct its username and credential.',
+        'coturn and the server must have the same TURN_SECRET: set it, restart coturn, then the server. If it is the same, compare their clocks.',
       );
     }
     case 403:

@@ -20,10 +20,11 @@ export const relayFromOutsideCheck: Check<IceTarget> = {
       await client.createPermission(mapped.ip);
     } catch (error) {
       if (!(error instanceof TurnError) || error.code !== 403) throw error;
-      return relayed.ip !== ip && !isPrivate(ip)
+      // Providers relay from other addresses than the one of their URL.
+      return relayed.ip !== ip && !isPrivate(ip) && !target.isForeign
         ? wrongExternalIp(target, relayed.ip)
         : notApplicable(
-            `coturn does not allow ${mapped.ip}, the address of this machine, as a peer: run the doctor from another network`,
+            `the TURN server does not allow ${mapped.ip}, the address of this machine, as a peer: run the doctor from another network`,
           );
     }
     const [there, back] = [randomBytes(16), randomBytes(16)];
@@ -58,7 +59,7 @@ function lost(target: IceTarget, relayed: string, arrived: boolean): Finding<nev
       'Allow outgoing UDP from the host of coturn, in its firewall and in that of the cloud.',
     );
   const { ip } = target.allocation?.relayed ?? { ip: '' };
-  if (ip !== target.ip) return wrongExternalIp(target, ip);
+  if (ip !== target.ip && !target.isForeign) return wrongExternalIp(target, ip);
   return failed(
     `no packet reaches ${relayed}`,
     'Open the relay ports (TURN_MIN_PORT to TURN_MAX_PORT, 49152-65535/udp) for all addresses, in the firewall of the host and in that of the cloud.',

@@ -22,7 +22,7 @@ export const relayToItselfCheck: Check<IceTarget> = {
     } catch (error) {
       if (!(error instanceof TurnError) || error.code !== 403) throw error;
       return failed(
-        `coturn does not allow its own address ${relayed.ip} as a peer (403)`,
+        `the TURN server does not allow its own address ${relayed.ip} as a peer (403)`,
         isPrivate(relayed.ip)
           ? `${relayed.ip} is a private address. Behind NAT set TURN_EXTERNAL_IP=public/${relayed.ip} (docs/turn.md); in a private network without NAT, TURN_ALLOWED_PEERS=${relayed.ip}; for development on one machine, npm run turn -- --allow-loopback.`
           : 'Two devices that both need the relay cannot connect. Set both parts of TURN_EXTERNAL_IP, public/private, or remove the address from denied-peer-ip.',
