@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 const REPLIES = {
   join_room: ['room_joined', 'room_ready', 'room_full', 'error'],
   leave_room: ['left_room'],
+  ping_peer: ['peer_notified', 'error'],
   ping: ['pong'],
 };
 

@@ -74,6 +74,12 @@ export const KeyExchangeComplete = Type.Object(
 );
 export type KeyExchangeComplete = Static<typeof KeyExchangeComplete>;
 
+export const PingPeer = Type.Object(
+  { type: Type.Literal('ping_peer') },
+  { description: 'Wakes the other device of a paired room by a push notification.' },
+);
+export type PingPeer = Static<typeof PingPeer>;
+
 export const Ping = Type.Object(
   { type: Type.Literal('ping') },
   { description: 'Requests a `pong` message.' },
@@ -89,6 +95,7 @@ export const CLIENT_MESSAGES = {
   ice_candidate: IceCandidate,
   key_exchange: KeyExchange,
   key_exchange_complete: KeyExchangeComplete,
+  ping_peer: PingPeer,
   ping: Ping,
 } as const;
 

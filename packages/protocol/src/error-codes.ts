@@ -78,13 +78,31 @@ export const SIGNALING_ERRORS = {
     meaning:
       '`deviceId` is not one of the two devices that paired the room, or the `secret` of the device is wrong or missing.',
   },
+  peer_present: {
+    text: 'The peer is in the room',
+    meaning: 'To `ping_peer`: the other device is in the room.',
+  },
+  no_push_target: {
+    text: 'The peer cannot be notified',
+    meaning:
+      'To `ping_peer`: the room has no other device, that device has no push token, or the server cannot send to its platform.',
+  },
+  push_too_soon: {
+    text: 'The peer was notified recently',
+    meaning:
+      'To `ping_peer`: a notification for this device and room was sent or tried a short time ago (`PUSH_INTERVAL_SECONDS`).',
+  },
+  push_failed: {
+    text: 'The notification was not sent',
+    meaning: 'To `ping_peer`: the push service did not accept the notification.',
+  },
   rate_limited: {
     text: 'Too many messages',
     meaning: 'The client sends too fast; if it continues, the connection is closed with 1008.',
   },
   unavailable: {
     text: 'Service temporarily unavailable',
-    meaning: 'The join is not possible at the moment; send it again later.',
+    meaning: 'The join or `ping_peer` is not possible at the moment; send it again later.',
   },
 } as const satisfies Record<string, { text: string; meaning: string }>;
 

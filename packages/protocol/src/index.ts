@@ -11,6 +11,7 @@ export type {
   KeyExchangeComplete,
   LeaveRoom,
   Ping,
+  PingPeer,
   WebRtcAnswer,
   WebRtcOffer,
 } from './client-messages.js';
@@ -41,6 +42,7 @@ export type {
   IceServersResponse,
   PurgeRequest,
   PurgeResponse,
+  PushResponse,
   PushTokenRequest,
   RoomIdResponse,
   RoomListResponse,
@@ -53,6 +55,7 @@ export type {
   LeftRoom,
   PeerDisconnected,
   PeerLeft,
+  PeerNotified,
   Pong,
   RoomFull,
   RoomJoined,

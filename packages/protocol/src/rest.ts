@@ -196,6 +196,23 @@ export const BadgeResetResponse = Type.Object(
   { description: 'Nothing was to be done: the server counts no badges.' },
 );
 
+export const PushResponse = Type.Object(
+  {
+    platforms: Type.Array(
+      Type.Union([Type.Literal('ios'), Type.Literal('android'), Type.Literal('web')]),
+      { description: 'Platforms whose devices this server can wake.' },
+    ),
+    vapidPublicKey: Type.Optional(
+      Type.String({
+        description:
+          'The `applicationServerKey` of the Push API, in base64url (RFC 8292). Absent if the server has no key of its own.',
+      }),
+    ),
+  },
+  { description: 'The platforms whose devices this server can wake.' },
+);
+export type PushResponse = Static<typeof PushResponse>;
+
 export const ErrorResponse = Type.Object(
   {
     error: Type.Unsafe<RestErrorCode>({

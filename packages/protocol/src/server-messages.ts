@@ -105,6 +105,12 @@ export const PeerDisconnected = Type.Object(
 );
 export type PeerDisconnected = Static<typeof PeerDisconnected>;
 
+export const PeerNotified = Type.Object(
+  { type: Type.Literal('peer_notified'), roomId: RoomId },
+  { description: 'A push notification for the other device of the room was sent.' },
+);
+export type PeerNotified = Static<typeof PeerNotified>;
+
 export const Pong = Type.Object(
   { type: Type.Literal('pong') },
   { description: 'Response to `ping`.' },
@@ -138,6 +144,7 @@ export const SERVER_MESSAGES = {
   left_room: LeftRoom,
   peer_left: PeerLeft,
   peer_disconnected: PeerDisconnected,
+  peer_notified: PeerNotified,
   pong: Pong,
   error: ErrorMessage,
   webrtc_offer: forwarded(WebRtcOffer),

@@ -29,6 +29,8 @@ import { hasDemo, pageRoutes } from './pages/routes.js';
 import { disabledPairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
 import { type Notifier, openNotifier } from './push/notifier.js';
+import { pushRoute } from './push/routes.js';
+import { createWaker } from './push/wake.js';
 import { serveRoomsApi } from './rooms-api.js';
 import type { Config } from './settings/config.js';
 import { originRule } from './settings/origins.js';
@@ -156,7 +158,6 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const iceServers = createIceServers(config, clock, managed);
   const { store } = engine;
   const notifier = deps.notifier ?? (await openNotifier(config, { clock, metrics, log: appLog }));
-  app.addHook('onClose', async () => notifier.close());
   const noticeMs = config.shutdownNoticeSeconds * 1000;
   app.addHook('preClose', async () => {
     lifecycle.announce();
@@ -170,6 +171,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     const { onMissed } = engine;
     const shared = { config, iceServers, clock, metrics, lifecycle, log: appLog };
     serveRoomsApi(app, { ...shared, store, onMissed });
+    pushRoute(app, notifier);
   }
   for (const check of engine.checks) lifecycle.require(check);
   for (const note of engine.notes ?? []) lifecycle.remark(note);
@@ -192,11 +194,30 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     find: async (roomId: string) => store?.findRoom(roomId, clock.now()),
     prove: async (roomId: string, deviceId: string) => store?.prove(roomId, deviceId),
   };
+  const waker = createWaker({
+    rooms: store && {
+      find: directory.find,
+      claim: (roomId, deviceId) =>
+        store.claimPush(roomId, deviceId, config.pushIntervalSeconds * 1000, clock.now()),
+      forget: (roomId, deviceId, target) => store.forgetPushTarget(roomId, deviceId, target),
+    },
+    notifier,
+    graceMs: config.pushGraceSeconds * 1000,
+    clock,
+    metrics,
+    log: appLog,
+  });
+  // Before the engine is closed, because hooks run in reverse order: an attempt in progress uses the store.
+  app.addHook('onClose', async () => {
+    waker.close();
+    await notifier.close();
+  });
   const signaling = startSignaling({
     server: app.server,
     config,
     createBackplane: engine.createBackplane,
     directory,
+    waker,
     iceServers,
     gate: authorize,
     trust,

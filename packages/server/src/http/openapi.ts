@@ -15,6 +15,7 @@ const OPENAPI = {
   tags: [
     { name: 'pairing', description: 'From a join code to a room.' },
     { name: 'turn', description: 'ICE servers for RTCPeerConnection.' },
+    { name: 'push', description: 'Push notifications for devices that are not connected.' },
     { name: 'debug', description: 'For operators.' },
   ],
   security: [],

@@ -23,6 +23,7 @@ export function disabledPairingRoutes(app: FastifyInstance): void {
     '/api/rooms/*',
     '/api/user/purge',
     '/api/ice-servers',
+    '/api/push',
     '/api/push-token',
     '/api/badge/reset',
   ]) {

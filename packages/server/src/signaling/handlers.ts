@@ -27,9 +27,18 @@ export type MayJoin = (
   devices: PairedSecrets | undefined,
 ) => boolean | Promise<boolean>;
 
+/** Wakes the other device of a paired room. */
+export interface Waker {
+  /** To be called when a connection has joined; wakes the other device if the connection stays alone. */
+  joined(connection: Connection): void;
+  /** Wakes the other device now, and never rejects. Resolves to `sent`, or to the code of the reason. */
+  wake(connection: Connection): Promise<'sent' | SignalingErrorCode>;
+}
+
 export interface HandlerDeps {
   backplane: Backplane;
   directory: RoomDirectory;
+  waker: Waker;
   mayJoin: MayJoin;
   config: Pick<Config, 'requireDeviceSecrets'>;
   counters: SignalingCounters;
@@ -54,6 +63,10 @@ export function handle(
       return join(connection, message, deps);
     case 'leave_room':
       return leave(connection, deps);
+    case 'ping_peer':
+      // Later messages do not wait for it: the push service may take a while, and the peer may come in the meantime.
+      void pingPeer(connection, deps);
+      return undefined;
     case 'ping':
       connection.send({ type: 'pong' });
       return undefined;
@@ -69,7 +82,7 @@ export function sendFault(connection: Connection, code: SignalingErrorCode, erro
 async function join(
   connection: Connection,
   { roomId, deviceId, secret }: JoinRoom,
-  { backplane, directory, mayJoin, config, log }: HandlerDeps,
+  { backplane, directory, waker, mayJoin, config, log }: HandlerDeps,
 ): Promise<void> {
   const device = deviceId || null;
   // Also for a joiner that names no device: the seats may be reserved for proved devices.
@@ -99,6 +112,7 @@ async function join(
     log.info({ conn: connection.number, paired: pair !== undefined }, 'room joined');
   // If it closed during the join, it had no seat to give up then.
   if (!connection.open) await backplane.depart(roomId, connection.id, 'disconnect');
+  else waker.joined(connection);
 }
 
 /** The paired devices for the room; `proved` is a device that has just proved itself. */
@@ -119,6 +133,11 @@ async function leave(connection: Connection, { backplane, log }: HandlerDeps): P
   }
   await backplane.depart(connection.seat.roomId, connection.id, 'leave');
   if (connection.budget.mayLog()) log.info({ conn: connection.number }, 'room left');
+}
+
+async function pingPeer(connection: Connection, { waker }: HandlerDeps): Promise<void> {
+  const outcome = await waker.wake(connection);
+  if (outcome !== 'sent') sendFault(connection, outcome);
 }
 
 function forward(

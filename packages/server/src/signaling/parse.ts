@@ -91,6 +91,7 @@ function incoming(message: ClientMessage, json: string): Incoming {
   switch (message.type) {
     case 'join_room':
     case 'leave_room':
+    case 'ping_peer':
     case 'ping':
       return message;
     default:

@@ -11,7 +11,7 @@ import type { OriginRule } from '../settings/origins.js';
 import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
 import { newCounters, type SignalingCounters } from './counters.js';
-import { handle, type MayJoin, type RoomDirectory } from './handlers.js';
+import { handle, type MayJoin, type RoomDirectory, type Waker } from './handlers.js';
 import { attacher } from './websocket/attach.js';
 import { Corking } from './websocket/corking.js';
 import { startHeartbeat } from './websocket/heartbeat.js';
@@ -39,6 +39,7 @@ export interface SignalingDeps {
   /** Creates the backplane over the connections of this process. */
   createBackplane: (connections: LocalConnections) => Backplane;
   directory: RoomDirectory;
+  waker: Waker;
   iceServers: IceServers;
   gate: SignalingGate;
   trust: TrustProxy;

@@ -100,7 +100,7 @@ export class ReceiveQueue {
       }
       const { type } = parsed.message;
       this.#deps.counters.messages[type] += 1;
-      if (type === 'join_room' || type === 'leave_room') {
+      if (type === 'join_room' || type === 'leave_room' || type === 'ping_peer') {
         this.#connection.budget.charge(COST.membership);
       }
       const underWay = this.#deps.handle(this.#connection, parsed.message);

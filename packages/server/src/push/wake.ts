@@ -1,0 +1,151 @@
+// Wakes the other device of a room by a push notification: when a paired device has joined alone, or when it asks for it.
+import type { PushTarget, ServerMessage, SignalingErrorCode } from '@couplet/protocol';
+import { assertNever } from '../base/assert-never.js';
+import type { Cancel, Clock } from '../base/clock.js';
+import { Unavailable } from '../base/failures.js';
+import type { Logger } from '../observability/logger.js';
+import type { Metrics } from '../observability/metrics.js';
+import type { Notifier } from './notifier.js';
+
+const OUTCOMES = [
+  'sent',
+  'not_in_room',
+  'peer_present',
+  'no_push_target',
+  'push_too_soon',
+  'push_failed',
+  'unavailable',
+] as const satisfies readonly ('sent' | SignalingErrorCode)[];
+
+/** `sent`, or the code of the error that `ping_peer` gets. */
+export type WakeOutcome = (typeof OUTCOMES)[number];
+
+/** A connection, as far as waking its peer needs it. */
+export interface WakingMember {
+  readonly open: boolean;
+  /** Another object after each change. */
+  readonly seat: {
+    readonly roomId: string;
+    readonly peerId: string | null;
+    readonly pairedDevice: string | null;
+  } | null;
+  send(message: ServerMessage): void;
+}
+
+/** The paired rooms, and the push targets of their devices. */
+export interface WakeableRooms {
+  find(roomId: string): Promise<{ client1: string; client2: string } | undefined>;
+  /** Returns the push target of a device, at most once in the interval between two notifications. */
+  claim(
+    roomId: string,
+    deviceId: string,
+  ): Promise<
+    { kind: 'claimed'; target: PushTarget } | { kind: 'no_target' } | { kind: 'too_soon' }
+  >;
+  forget(roomId: string, deviceId: string, target: PushTarget): Promise<void>;
+}
+
+export interface WakerDeps {
+  /** Undefined if the server has no store. */
+  rooms: WakeableRooms | undefined;
+  notifier: Notifier;
+  /** How long a device must be alone before its peer is woken. */
+  graceMs: number;
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+}
+
+export type Waker = ReturnType<typeof createWaker>;
+
+export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: WakerDeps) {
+  const canWake = rooms !== undefined && notifier.platforms.size > 0;
+  const waiting = new Map<WakingMember, Cancel>();
+  /** Members with an attempt in progress. One at a time, because a push service may take a while. */
+  const active = new Set<WakingMember>();
+  const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<
+    WakeOutcome,
+    number
+  >;
+  metrics.counts(
+    'couplet_wakes_total',
+    'Attempts to wake the other device of a room, by outcome: sent, or the reason why no notification was sent.',
+    'outcome',
+    () => counts,
+  );
+
+  const attempt = async (member: WakingMember): Promise<WakeOutcome> => {
+    const { roomId, pairedDevice } = member.seat ?? {};
+    /** Why the peer must not be woken any more, if so. */
+    const obstacle = () => {
+      if (!member.open || roomId === undefined || member.seat?.roomId !== roomId)
+        return 'not_in_room';
+      return member.seat.peerId === null ? undefined : 'peer_present';
+    };
+    const before = obstacle();
+    if (before !== undefined || roomId === undefined) return before ?? 'not_in_room';
+    if (!canWake || pairedDevice === null) return 'no_push_target';
+    const room = await rooms.find(roomId);
+    if (room === undefined) return 'no_push_target';
+    const deviceId = room.client1 === pairedDevice ? room.client2 : room.client1;
+    const meanwhile = obstacle();
+    if (meanwhile !== undefined) return meanwhile;
+    const claim = await rooms.claim(roomId, deviceId);
+    if (claim.kind === 'too_soon') return 'push_too_soon';
+    if (claim.kind === 'no_target' || !notifier.platforms.has(claim.target.platform))
+      return 'no_push_target';
+    const late = obstacle();
+    if (late !== undefined) return late;
+    const outcome = await notifier.notify(claim.target, roomId);
+    switch (outcome.kind) {
+      case 'sent':
+        member.send({ type: 'peer_notified', roomId });
+        return 'sent';
+      case 'dead':
+        await rooms.forget(roomId, deviceId, claim.target);
+        return 'no_push_target';
+      case 'failed':
+      case 'dropped':
+        return 'push_failed';
+      default:
+        return assertNever(outcome);
+    }
+  };
+
+  /** Wakes the peer of a member now. Never rejects. A member that gets `sent` was sent `peer_notified`. */
+  const wake = async (member: WakingMember): Promise<WakeOutcome> => {
+    if (active.has(member)) return 'push_too_soon';
+    active.add(member);
+    const outcome = await attempt(member).catch((error: unknown): WakeOutcome => {
+      const isOutage = error instanceof Unavailable;
+      if (!isOutage || !error.isReported) log.error({ err: error }, 'peer not woken');
+      return isOutage ? 'unavailable' : 'push_failed';
+    });
+    active.delete(member);
+    counts[outcome] += 1;
+    return outcome;
+  };
+
+  return {
+    wake,
+
+    /** To be called when a member has joined. If it is alone after `graceMs`, its peer is woken. */
+    joined(member: WakingMember): void {
+      const { seat } = member;
+      if (!canWake || seat === null || seat.peerId !== null || seat.pairedDevice === null) return;
+      waiting.get(member)?.();
+      const timer = clock.after(graceMs, () => {
+        waiting.delete(member);
+        // If the peer has come and gone meanwhile, the device has another seat, and its user was not alone.
+        if (member.seat === seat) void wake(member);
+      });
+      waiting.set(member, timer);
+    },
+
+    /** Wakes nobody from now on, except by attempts in progress. */
+    close(): void {
+      for (const cancel of waiting.values()) cancel();
+      waiting.clear();
+    },
+  };
+}
