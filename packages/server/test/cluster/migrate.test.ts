@@ -93,6 +93,28 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     expect(await redis.findRoom('second', now)).toBeDefined();
   });
 
+  test('push tokens are copied with their rooms and codes', async () => {
+    const { sqlite, redis, migrate } = await setUp();
+    const now = Date.now();
+    const ios = { platform: 'ios', token: 'apns' } as const;
+    const web = { platform: 'web', token: '{"endpoint":"https://x"}' } as const;
+    const invite = { joinCode: '000001', client1: 'a', expiresAt: now + 60_000, address: '' };
+    const answer = { client2: 'b', collectableUntil: now + 600_000, secret: 's' };
+    await sqlite.create({ ...invite, secret: 's', push: ios }, now);
+    await sqlite.accept({ ...answer, joinCode: '000001', roomId: 'first', push: web }, now);
+    await sqlite.create({ ...invite, joinCode: '000002', secret: 's', push: web }, now);
+    expect(await migrate()).toEqual([1, 0, 2, 0, 0, 0]);
+    await redis.accept({ ...answer, joinCode: '000002', roomId: 'second' }, now);
+    for (const [roomId, device, target] of [
+      ['first', 'a', ios],
+      ['first', 'b', web],
+      ['second', 'a', web],
+    ] as const) {
+      expect(await redis.claimPush(roomId, device, 0, now)).toEqual({ kind: 'claimed', target });
+    }
+    expect(await redis.claimPush('second', 'b', 0, now)).toEqual({ kind: 'no_target' });
+  });
+
   test('without a Redis it prints an error without secrets', async () => {
     const none = await runCommand(['migrate'], { cwd });
     expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('REDIS_URL') });

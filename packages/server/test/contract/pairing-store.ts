@@ -1,4 +1,5 @@
 // The contract of every PairingStore. Times are in the year 2100, so that no store expires rows by its own clock.
+import type { PushTarget } from '@couplet/protocol';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { secretHash } from '../../src/base/device-secrets.js';
 import { Unavailable } from '../../src/base/failures.js';
@@ -578,6 +579,116 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
         pendingsKept: 2,
       });
       expect(await check(store, undefined, 'a', '000002')).toMatchObject({ roomId: 'room 2' });
+    });
+  });
+
+  describe(`${name}: push targets`, () => {
+    const MINUTE = 60_000;
+    const ios = { platform: 'ios', token: 'token of a' } as const;
+    const web = { platform: 'web', token: '{"endpoint":"https://b"}' } as const;
+    const none = { kind: 'no_target' };
+    const createWith = (store: PairingStore, push?: PushTarget, key?: string) => {
+      const pending = { joinCode: '000001', client1: 'a', expiresAt: LATER, address: '', push };
+      return store.create({ ...pending, secret: 's' }, NOW, key === undefined ? key : once(key));
+    };
+    const acceptWith = (store: PairingStore, push?: PushTarget) => {
+      const acceptance = { joinCode: '000001', client2: 'b', roomId: 'room', push };
+      return store.accept({ ...acceptance, collectableUntil: UNTIL, secret: 's' }, NOW);
+    };
+    const paired = async (store: PairingStore, first?: PushTarget, second?: PushTarget) => {
+      await createWith(store, first);
+      await acceptWith(store, second);
+      await store.check('000001', 'a', NOW);
+    };
+    const claim = (store: PairingStore, deviceId: string, now = NOW) =>
+      store.claimPush('room', deviceId, MINUTE, now);
+
+    test('a room has the targets of create and accept, each for its own device', async () => {
+      const store = await fresh();
+      await paired(store, ios, web);
+      expect(await claim(store, 'a')).toEqual({ kind: 'claimed', target: ios });
+      expect(await claim(store, 'b')).toEqual({ kind: 'claimed', target: web });
+      expect(await claim(store, 'c')).toEqual(none);
+      expect(await store.claimPush('unknown', 'a', MINUTE, NOW)).toEqual(none);
+    });
+
+    test('a renewed code has the target of the renewal, or none; a repeat changes nothing', async () => {
+      const store = await fresh();
+      await createWith(store, ios, 'first');
+      await createWith(store, web);
+      await createWith(store, ios, 'first');
+      await acceptWith(store);
+      expect(await claim(store, 'a')).toEqual({ kind: 'claimed', target: web });
+      expect(await claim(store, 'b')).toEqual(none);
+      await store.check('000001', 'a', NOW);
+      await store.deleteRoom('room');
+      await createWith(store, ios);
+      await createWith(store);
+      await acceptWith(store);
+      expect(await claim(store, 'a')).toEqual(none);
+    });
+
+    test('a target is claimed at most once per time and device, to the millisecond', async () => {
+      const store = await fresh();
+      await paired(store, ios, web);
+      expect((await claim(store, 'a')).kind).toBe('claimed');
+      expect(await claim(store, 'a', NOW + MINUTE - 1)).toEqual({ kind: 'too_soon' });
+      expect((await claim(store, 'b', NOW + MINUTE - 1)).kind).toBe('claimed');
+      expect((await claim(store, 'a', NOW + MINUTE)).kind).toBe('claimed');
+      // The clock was set back.
+      expect((await claim(store, 'a', NOW)).kind).toBe('claimed');
+    });
+
+    test('of many claims through several stores, one succeeds', async () => {
+      const all = await stores(4);
+      await paired(all[0] as PairingStore, ios);
+      const outcomes = await Promise.all([...all, ...all].map((store) => claim(store, 'a')));
+      expect(outcomes.map(({ kind }) => kind).sort()).toEqual([
+        'claimed',
+        ...Array(7).fill('too_soon'),
+      ]);
+    });
+
+    test('a device of the room renews and deletes its target, and a repeat does not undo a later call', async () => {
+      const store = await fresh();
+      await paired(store, ios);
+      const set = (deviceId: string, target: PushTarget | null, key?: string, roomId = 'room') =>
+        store.setPushTarget(roomId, deviceId, target, NOW, key === undefined ? key : once(key));
+      expect(await set('a', web, 'first')).toEqual({ kind: 'set' });
+      expect(await set('b', ios)).toEqual({ kind: 'set' });
+      expect(await claim(store, 'a')).toEqual({ kind: 'claimed', target: web });
+      expect(await set('a', null)).toEqual({ kind: 'set' });
+      expect(await set('a', web, 'first')).toEqual({ kind: 'set' });
+      expect(await claim(store, 'a')).toEqual(none);
+      expect(await claim(store, 'b')).toEqual({ kind: 'claimed', target: ios });
+      expect(await set('c', ios)).toEqual({ kind: 'not_paired' });
+      expect(await set('a\0', ios)).toEqual({ kind: 'not_paired' });
+      expect(await set('a', ios, undefined, 'unknown')).toEqual({ kind: 'not_paired' });
+    });
+
+    test('a dead target is deleted, unless the device has renewed it', async () => {
+      const store = await fresh();
+      await paired(store, ios, ios);
+      await store.forgetPushTarget('room', 'a', web);
+      await store.forgetPushTarget('room', 'a', { ...ios, platform: 'android' });
+      await store.forgetPushTarget('unknown', 'a', ios);
+      await store.forgetPushTarget('room', 'b', ios);
+      expect(await claim(store, 'a')).toEqual({ kind: 'claimed', target: ios });
+      expect(await claim(store, 'b')).toEqual(none);
+    });
+
+    test.each([
+      ['deleted', (store: PairingStore) => store.deleteRoom('room')],
+      ['purged', (store: PairingStore) => store.purge(['b'], NOW)],
+    ])('nothing is left of a room that is %s', async (_how, remove) => {
+      const store = await fresh();
+      await paired(store, ios, web);
+      await claim(store, 'a');
+      await remove(store);
+      expect(await claim(store, 'b')).toEqual(none);
+      expect(await store.setPushTarget('room', 'b', web, NOW)).toEqual({ kind: 'not_paired' });
+      await paired(store);
+      expect([await claim(store, 'a'), await claim(store, 'b')]).toEqual([none, none]);
     });
   });
 

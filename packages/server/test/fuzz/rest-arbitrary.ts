@@ -43,6 +43,8 @@ const ENDPOINTS: readonly Endpoint[] = [
   endpoint('POST', '/api/rooms/check', check, { 200: wire.RoomIdResponse, 204: null }),
   endpoint('POST', '/api/rooms/cancel', cancel, { 200: wire.CancelResponse }),
   endpoint('DELETE', '/api/rooms', wire.RoomQuery, { 200: wire.DeleteRoomResponse }),
+  endpoint('POST', '/api/push-token', wire.PushTokenRequest, { 200: wire.PushTokenResponse }),
+  endpoint('POST', '/api/badge/reset', wire.BadgeResetRequest, { 200: wire.BadgeResetResponse }),
   endpoint('POST', '/api/user/purge', wire.PurgeRequest, { 200: wire.PurgeResponse }),
 ];
 const GET_ROOM = endpoint('GET', '/api/rooms', wire.RoomQuery, { 200: wire.RoomResponse });

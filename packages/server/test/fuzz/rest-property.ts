@@ -7,13 +7,18 @@ import * as wire from '@couplet/protocol/schema';
 import { Compile } from 'typebox/compile';
 import type { RestCase } from './rest-arbitrary.js';
 
-/** Errors due to the state of the server, with any body. */
+/** Errors due to the state of the server or to two fields together, with bodies that match the schema. */
 const OF_STATE: ReadonlySet<string> = new Set<RestErrorCode>([
   'conflict',
   'not_found',
   'not_found_or_expired',
   // A device cannot accept its own code.
   'invalid_client2',
+  'forbidden',
+  // The token is one of another platform.
+  'invalid_client1_token',
+  'invalid_client2_token',
+  'invalid_token',
 ]);
 
 const errorBody = Compile(wire.ErrorResponse);

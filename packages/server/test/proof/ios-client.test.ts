@@ -4,10 +4,12 @@ import type { Peer } from '@couplet/testkit/peer';
 import { serverForTest, startServer } from '@couplet/testkit/server';
 import { afterAll, expect, test } from 'vitest';
 import { Unavailable } from '../../src/base/failures.js';
+import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
 import { answerSdp, candidatesOf, IosClient, offerSdp, pairApps } from '../support/ios-client.js';
 import { brokenStore } from '../support/stores.js';
 
-const server = await startServer();
+const store = openSqliteStore(':memory:');
+const server = await startServer({}, { store });
 afterAll(() => server.close());
 const alice = new IosClient(server);
 const bob = new IosClient(server);
@@ -72,6 +74,21 @@ test('a complete life cycle works, from the first probe to the purge', async () 
   expect(await bob.contact(his)).toBe('there');
   expect((await alice.purge([hers])).body).toMatchObject({ roomsDeleted: 1, pendingsDeleted: 0 });
   expect(await bob.contact(his)).toBe('closed');
+});
+
+test('each contact has the push tokens of both apps, and a changed token replaces the first', async () => {
+  const { hers, his } = await pairApps(alice, bob);
+  const tokensOf = async (session: { deviceId: string }) => {
+    const outcome = await store.claimPush(his.roomid, session.deviceId, 0, Date.now());
+    return outcome.kind === 'claimed' ? outcome.target : outcome;
+  };
+  const first = alice.token;
+  expect(await tokensOf(hers)).toEqual({ platform: 'ios', token: first });
+  expect(await tokensOf(his)).toEqual({ platform: 'ios', token: bob.token });
+  alice.token = `${first}00`;
+  expect((await alice.renewToken(hers)).status).toBe(200);
+  expect(await tokensOf(hers)).toEqual({ platform: 'ios', token: `${first}00` });
+  expect(await alice.resetBadge(hers)).toMatchObject({ status: 200, body: { ok: true } });
 });
 
 test('an idle connection gets an answer to each of its ping frames, and nothing else', async () => {

@@ -43,7 +43,7 @@ test('every request is one line with its own request id', async () => {
       time: expect.any(Number),
       reqId: expect.any(String),
       method: expect.stringMatching(/^[A-Z]+$/),
-      route: expect.stringMatching(/^(none|\/[a-z/.]*)$/),
+      route: expect.stringMatching(/^(none|\/[a-z/.-]*)$/),
       status: expect.any(Number),
       ms: expect.any(Number),
       msg: expect.stringMatching(/^(request|Health check)$/),

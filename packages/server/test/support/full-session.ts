@@ -55,11 +55,25 @@ async function useRest({ url }: RunningServer, secrets: Secrets) {
   const client2 = secrets.keep('client2', someDevice());
   const stranger = secrets.keep('stranger', `"stranger\n${someDevice()}`);
   const token = secrets.keep('push token', 'push-token-8f3b2c');
+  const endpoint = secrets.keep('push endpoint', 'https://push.example.org/send/3Kx9mQ');
+  const subscription = {
+    endpoint,
+    keys: {
+      p256dh: `B${'x'.repeat(86)}`,
+      auth: secrets.keep('push key', 'y2Vn0rPq6tHs1dWb8cLz4A'),
+    },
+  };
   const post = (path: string, body: unknown): Promise<Answer> => call(url, 'POST', path, body);
 
   const create = { joinid, expiresInSeconds: 300, client1, client1_token: token };
   await post('/api/rooms', create);
   await post('/api/rooms', { ...create, client1: stranger });
+  await post('/api/rooms', { ...create, platform: token });
+  await post('/api/rooms', {
+    ...create,
+    client1_token: `{"endpoint":"${endpoint}`,
+    platform: 'web',
+  });
   await post('/api/rooms', { ...create, expiresInSeconds: joinid });
   await post('/api/rooms', { ...create, joinid: `${joinid}${client1}` });
   await post('/api/rooms', `{"joinid":"${joinid}","client1":"${client1}\n"`);
@@ -74,10 +88,18 @@ async function useRest({ url }: RunningServer, secrets: Secrets) {
   await post('/api/rooms/accept', { joinid, client2: client1 });
   held.abort();
   await hungUp;
-  const accepted = await post('/api/rooms/accept', { joinid, client2 });
+  const accepting = { joinid, client2, client2_token: subscription, platform: 'web' };
+  await post('/api/rooms/accept', { ...accepting, platform: 'ios' });
+  const accepted = await post('/api/rooms/accept', accepting);
   const roomId = secrets.keep('room id', accepted.body?.roomid as string);
   await post('/api/rooms/accept', { joinid, client2: stranger });
   await post('/api/rooms/check', check);
+  const renewed = { roomid: roomId, client: client2, platform: 'web' };
+  for (const each of [subscription, JSON.stringify(subscription), token, `[${token}`, null]) {
+    await post('/api/push-token', { ...renewed, token: each });
+    await post('/api/push-token', { ...renewed, client: stranger, token: each });
+  }
+  await post('/api/badge/reset', { deviceId: client2 });
   await call(url, 'GET', `/api/rooms?roomid=${roomId}`);
   await call(url, 'GET', `/api/rooms?roomid=${roomId}&roomid=${client1}`);
   await call(url, 'GET', `/nowhere/${roomId}?client=${client1}`);

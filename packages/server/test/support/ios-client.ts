@@ -21,6 +21,8 @@ export class IosClient {
   readonly #server: { url: string; wsUrl: string };
   /** Proof of a message's origin: each device has its own key. */
   readonly publicKey = randomBytes(32).toString('base64');
+  /** The device token of APNs, which may change. */
+  token = randomBytes(32).toString('hex');
 
   constructor(server: { url: string; wsUrl: string }) {
     this.#server = server;
@@ -35,7 +37,7 @@ export class IosClient {
   async create(): Promise<Session> {
     const session = { joinid: someCode(), deviceId: someDevice() };
     const body = { joinid: session.joinid, expiresInSeconds: 300, client1: session.deviceId };
-    const extra = { client1_token: randomBytes(32).toString('hex'), platform: 'ios' };
+    const extra = { client1_token: this.token, platform: 'ios' };
     const { status } = await call(this.#server.url, 'POST', '/api/rooms', { ...body, ...extra });
     if (status !== 201) throw new Error(`create answered ${status}`);
     return session;
@@ -43,7 +45,7 @@ export class IosClient {
 
   async accept(joinid: string): Promise<Session & { roomid: string }> {
     const deviceId = someDevice();
-    const extra = { client2_token: randomBytes(32).toString('hex'), platform: 'ios' };
+    const extra = { client2_token: this.token, platform: 'ios' };
     const { status, body } = await call(this.#server.url, 'POST', '/api/rooms/accept', {
       joinid,
       client2: deviceId,
@@ -76,6 +78,17 @@ export class IosClient {
 
   contactAnswer({ roomid = '' }: Session): Promise<Answer> {
     return call(this.#server.url, 'GET', `/api/rooms?roomid=${encodeURIComponent(roomid)}`);
+  }
+
+  /** Sends the device token for a contact, as after it has changed. */
+  renewToken({ roomid, deviceId }: Session): Promise<Answer> {
+    const body = { roomid, client: deviceId, token: this.token, platform: 'ios' };
+    return call(this.#server.url, 'POST', '/api/push-token', body);
+  }
+
+  /** Reports that the user has opened the app. */
+  resetBadge({ deviceId }: Session): Promise<Answer> {
+    return call(this.#server.url, 'POST', '/api/badge/reset', { deviceId });
   }
 
   purge(sessions: readonly Session[]): Promise<Answer> {

@@ -39,6 +39,8 @@ describe.each([
   ['POST', '/api/rooms/check', { joinid: CODE, client1: ID }],
   ['POST', '/api/rooms/cancel', { joinid: CODE, client1: ID }],
   ['POST', '/api/ice-servers', { roomid: ID, client: ID }],
+  ['POST', '/api/push-token', { roomid: ID, client: ID }],
+  ['POST', '/api/badge/reset', { deviceId: ID }],
   ['DELETE', '/api/rooms', { roomid: ID }],
 ])('%s %s', (method, path, fields) => {
   const entries = Object.entries(fields);

@@ -27,6 +27,8 @@ test.each([
   ['POST', '/api/user/purge', undefined],
   ['POST', '/api/ice-servers', '{broken'],
   ['GET', '/api/ice-servers', undefined],
+  ['POST', '/api/push-token', { roomid: 'x', client: 'y' }],
+  ['POST', '/api/badge/reset', { deviceId: 'a' }],
 ])('%s %s is 404 rooms_api_disabled', async (method, path, body) => {
   const answer = await call(url, method, path, body);
   expect(answer.status).toBe(404);

@@ -48,6 +48,8 @@ const renew = (url: string, joinid: string, client1: string, secret?: string) =>
   post(url, '/api/rooms', { joinid, client1, secret, expiresInSeconds: 300 });
 const iceServers = (url: string, roomid: string, client: string, secret?: string) =>
   post(url, '/api/ice-servers', { roomid, client, secret });
+const setToken = (url: string, roomid: string, client: string, secret?: string) =>
+  post(url, '/api/push-token', { roomid, client, secret, token: 'apns' });
 const purge = (url: string, deviceIds: string[], secrets?: string[]) =>
   post(url, '/api/user/purge', { deviceIds, secrets });
 const deleteRoom = (url: string, roomid: string, secret?: string) =>
@@ -208,6 +210,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     expect((await enter(wsUrl, bare.roomid, { id: bare.first.id })).got).toBe('room_joined');
     expect(await victim.peer.closed).toMatchObject({ code: 4001 });
     expect((await iceServers(url, bare.roomid, bare.first.id)).status).toBe(200);
+    expect((await setToken(url, bare.roomid, bare.first.id)).status).toBe(200);
     expect((await deleteRoom(url, bare.roomid)).status).toBe(200);
 
     // If one device has: act as the other, and enter while its seat is free.
@@ -228,6 +231,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
       const got = { id: half.first.id, ...(secret === undefined ? {} : { secret }) };
       expect((await enter(wsUrl, half.roomid, got)).got).toBe('forbidden');
       expect(await iceServers(url, half.roomid, half.first.id, secret)).toMatchObject(FORBIDDEN);
+      expect(await setToken(url, half.roomid, half.first.id, secret)).toMatchObject(FORBIDDEN);
       if (secret !== half.second.secret) {
         expect(await deleteRoom(url, half.roomid, secret)).toMatchObject(FORBIDDEN);
       }

@@ -35,12 +35,15 @@ export async function importToRedis(path: string, redis: Redis, prefix: string, 
       room: read(`
         SELECT roomid AS key, digest(roomid) AS id, digest(roomid) AS note,
           milliseconds(ifnull(used_at, ${time})) AS usedAt, client1, client2, secret1, secret2,
-          nullif(proved1, 0) AS proved1, nullif(proved2, 0) AS proved2 FROM rooms`),
+          nullif(proved1, 0) AS proved1, nullif(proved2, 0) AS proved2,
+          client1_token AS token1, client1_platform AS platform1,
+          client2_token AS token2, client2_platform AS platform2 FROM rooms`),
       // A join code may be used again, with another expiry.
       pending: read(`
         SELECT joinid AS key, joinid AS id,
           joinid || ' ' || exp || ' ' || ifnull(digest(roomid), 'null') AS note,
           client1, client2, secret1, nullif(proved1, 0) AS proved1, roomid AS roomId,
+          client1_token AS token1, platform AS platform1,
           digest(roomid) AS room, milliseconds(exp) AS expiresAt FROM pendings
         WHERE exp > ${time} AND (client2 IS NULL OR roomid IN (SELECT roomid FROM rooms))`),
       record: read(`

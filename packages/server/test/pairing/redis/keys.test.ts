@@ -5,6 +5,7 @@ import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Repeatable } from '../../../src/http/idempotency.js';
 import { openRedisStore, type RedisStoreOptions } from '../../../src/pairing/redis/store.js';
+import type { PairingStore } from '../../../src/pairing/store.js';
 import { newPrefix, openRedis } from '../../support/redis-stores.js';
 import { accept, create, secretOf } from '../../support/store-calls.js';
 
@@ -81,6 +82,12 @@ describeWith(['redis-server'], 'the store in Redis', () => {
         const accepted = await accept(other, code, 'b', `room ${code}`, until, wrong());
         expect(accepted.kind).toBe('accepted');
         expect((await store.check(code, 'a', Date.now())).kind).toBe('collected');
+        const target = { platform: 'ios', token: 'apns' } as const;
+        await store.setPushTarget(`room ${code}`, 'a', target, Date.now());
+        const claim = (through: PairingStore, now: number) =>
+          through.claimPush(`room ${code}`, 'a', 20_000, now);
+        expect((await claim(store, Date.now())).kind).toBe('claimed');
+        expect((await claim(other, wrong())).kind).toBe('too_soon');
       }
     }
   });

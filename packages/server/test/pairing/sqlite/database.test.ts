@@ -163,6 +163,41 @@ test('a database of the first server can be used', async () => {
   await store.close();
 });
 
+test('a database of the push branch of the first server keeps its tokens', async () => {
+  const path = newFile();
+  makeOriginalDatabase(path);
+  // Later versions of the branch had platforms for rooms.
+  const platforms = ['client1_platform', 'client2_platform'].map(
+    (column) => `ALTER TABLE rooms ADD COLUMN ${column} TEXT DEFAULT 'ios';`,
+  );
+  execute(
+    path,
+    `${platforms.join('')}
+    INSERT INTO rooms VALUES ('both', 'E', 'F', 'apns', 'fcm', 'ios', 'android'),
+      ('none', 'E', 'F', '', NULL, 'ios', NULL), ('unknown', 'E', 'F', 'x', NULL, NULL, NULL);
+    INSERT INTO pendings VALUES ('000004', 'G', '2100-01-01T00:00:00.000Z', NULL, 'fcm', 'android')`,
+  );
+  const store = openSqliteStore(path);
+  await accept(store, '000001', 'D', 'new 1', NOW, NOW);
+  await accept(store, '000004', 'D', 'new 2', NOW, NOW);
+  const claims = [
+    ['older', 'B', 'ios', 'token'],
+    ['both', 'E', 'ios', 'apns'],
+    ['both', 'F', 'android', 'fcm'],
+    ['unknown', 'E', 'ios', 'x'],
+    ['new 1', 'A', 'ios', 'token'],
+    ['new 2', 'G', 'android', 'fcm'],
+  ] as const;
+  for (const [roomId, device, platform, token] of claims) {
+    const target = { platform, token };
+    expect(await store.claimPush(roomId, device, 0, NOW)).toEqual({ kind: 'claimed', target });
+  }
+  expect(await store.claimPush('none', 'E', 0, NOW)).toEqual({ kind: 'no_target' });
+  // The tokens have moved to the rooms.
+  expect(rows(path, 'SELECT * FROM pendings WHERE client1_token IS NOT NULL')).toEqual([]);
+  await store.close();
+});
+
 test('a device id with a NUL that an earlier version stored as text is kept', async () => {
   const path = newFile();
   makeOriginalDatabase(path);
