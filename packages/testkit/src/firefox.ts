@@ -1,15 +1,19 @@
-// Runs real Firefox for tests through WebDriver BiDi, with the same interface as browser.ts.
-import puppeteer, { type Browser, type Page } from 'puppeteer-core';
-import { onTestFinished } from 'vitest';
+// Runs Debian's Firefox for tests, through WebDriver BiDi, with the interface of browser.ts.
+import { type Browser, firefox } from 'playwright-core';
 
-export const FIREFOX = '/usr/bin/firefox-esr';
+const FIREFOX = '/usr/bin/firefox-esr';
+
+/** The part of a BiDi session of Playwright that is changed below. */
+interface Session {
+  send(command: string, parameters: unknown): Promise<unknown>;
+}
 
 /** Starts a browser process with an empty profile. The caller closes it. */
-export const launchFirefox = (): Promise<Browser> =>
-  puppeteer.launch({
-    browser: 'firefox',
+export async function launchFirefox(): Promise<Browser> {
+  const browser = await firefox.launch({
+    channel: 'moz-firefox',
     executablePath: FIREFOX,
-    extraPrefsFirefox: {
+    firefoxUserPrefs: {
       // On a machine without a network, the only host candidates are on loopback, and nothing answers mDNS.
       'media.peerconnection.ice.loopback': true,
       'media.peerconnection.ice.obfuscate_host_addresses': false,
@@ -17,17 +21,15 @@ export const launchFirefox = (): Promise<Browser> =>
       'media.navigator.permission.disabled': true,
     },
   });
-
-/** Opens the page in a new context, which is closed when the test ends. `prepare` runs in the page before its scripts. */
-export async function openFirefoxPage(
-  browser: Browser,
-  url: string,
-  prepare: () => void = () => {},
-): Promise<Page> {
-  const context = await browser.createBrowserContext();
-  onTestFinished(() => context.close());
-  const page = await context.newPage();
-  await page.evaluateOnNewDocument(prepare);
-  await page.goto(url, { waitUntil: 'load' });
-  return page;
+  const { _connection } = browser as unknown as {
+    _connection: { toImpl(browser: Browser): { _browserSession: Session } };
+  };
+  const sessions = Object.getPrototypeOf(_connection.toImpl(browser)._browserSession) as Session;
+  const { send } = sessions;
+  sessions.send = function (this: Session, command, parameters) {
+    // Playwright sends it for every context, but this Firefox does not have it.
+    if (command === 'emulation.setMediaFeaturesOverride') return Promise.resolve({});
+    return send.call(this, command, parameters);
+  };
+  return browser;
 }

@@ -24,7 +24,9 @@ interface CountingPage extends ClientPage {
 }
 
 describeWith(['chromium'], 'fifty sessions made and closed', () => {
-  const open = deviceOpener((context: BrowserContext) => context.addInitScript(countResources));
+  const open = deviceOpener({
+    prepare: (context: BrowserContext) => context.addInitScript(countResources),
+  });
 
   test('leave no connection, socket, timer or listener in either page, and nothing on the server', async () => {
     const { url } = await serverForTest();

@@ -3,11 +3,11 @@ import { describeWith } from '@couplet/testkit/components';
 import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import type { SavedSession } from '../../src/index.js';
-import { deviceOpener, expectTalk, firefoxOpener, inPage, resume } from '../support/client-page.js';
+import { deviceOpeners, expectTalk, inPage, resume } from '../support/client-page.js';
 import { CPACE, LOW_ORDER } from '../support/cpace-vectors.js';
 
 describeWith(['chromium', 'firefox-esr'], 'CPace and verified pairings', () => {
-  const openers = { chromium: deviceOpener(), firefox: firefoxOpener() };
+  const openers = deviceOpeners();
 
   test.each(['chromium', 'firefox'] as const)('%s', async (engine) => {
     const device = await openers[engine]();

@@ -1,6 +1,6 @@
 // Tests verified sessions in Chromium and Firefox against a server that swaps certificates: every swap raises an alarm.
 import { randomBytes } from 'node:crypto';
-import type { Frame } from '@couplet/testkit/browser';
+import type { Device, Frame } from '@couplet/testkit/browser';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { serverForTest } from '@couplet/testkit/server';
@@ -10,14 +10,12 @@ import {
   accept,
   accepted,
   type ClientPage,
-  deviceOpener,
+  deviceOpeners,
   expectKept,
   expectTalk,
-  firefoxOpener,
   inPage,
   pair,
   resume,
-  type Scripted,
 } from '../support/client-page.js';
 import { type HostileServer, startHostileServer } from '../support/hostile-server.js';
 
@@ -52,7 +50,7 @@ const SWAPS: Record<string, Swap> = {
 const someFingerprint = () => randomBytes(32).toString('hex').toUpperCase().match(/../g)?.join(':');
 
 describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that swaps', () => {
-  const openers = { chromium: deviceOpener(), firefox: firefoxOpener() };
+  const openers = deviceOpeners();
 
   async function start() {
     const server = await serverForTest();
@@ -250,7 +248,7 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
 });
 
 /** Exchanges keys on both devices, and expects the same digits. */
-async function exchange(host: Scripted, guest: Scripted): Promise<void> {
+async function exchange(host: Device, guest: Device): Promise<void> {
   const [one, other] = await Promise.all(
     [host, guest].map((device) =>
       inPage(device, async ({ session, exchangeKeys }) => (await exchangeKeys(session)).sas),
@@ -260,7 +258,7 @@ async function exchange(host: Scripted, guest: Scripted): Promise<void> {
 }
 
 /** Expects that the session ended with peer_changed, and that nothing from the other device arrived. */
-async function expectAlarm(device: Scripted): Promise<void> {
+async function expectAlarm(device: Device): Promise<void> {
   const reported = () =>
     inPage(device, ({ session, first, errors, states, messages, tracks }) => {
       let thrown = '';
@@ -282,16 +280,16 @@ async function expectAlarm(device: Scripted): Promise<void> {
   expect(states).not.toContain('connected');
 }
 
-const savedBy = (device: Scripted): Promise<SavedSession> =>
+const savedBy = (device: Device): Promise<SavedSession> =>
   inPage(device, ({ session }) => session.save());
 
-const ufragOf = (device: Scripted) =>
+const ufragOf = (device: Device) =>
   inPage(device, ({ session }) =>
     session.peer?.remoteDescription?.sdp.match(/^a=ice-ufrag:(.*)$/m)?.at(1),
   );
 
 /** Pairs a device with a page of the attacker, and exchanges keys between the two. */
-async function meetAttacker(url: string, device: Scripted, attacker: Scripted, name: string) {
+async function meetAttacker(url: string, device: Device, attacker: Device, name: string) {
   const code = await inPage(
     attacker,
     async (page, { url, name }) => {
@@ -321,7 +319,7 @@ async function meetAttacker(url: string, device: Scripted, attacker: Scripted, n
 }
 
 /** Pairs two devices by a code with a secret. */
-async function pairVerified(url: string, host: Scripted, guest: Scripted): Promise<void> {
+async function pairVerified(url: string, host: Device, guest: Device): Promise<void> {
   const code = await inPage(
     host,
     async (page, url) => {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Device, launchBrowser, openDevice, servePage } from '@couplet/testkit/browser';
-import { launchFirefox, openFirefoxPage } from '@couplet/testkit/firefox';
+import { launchFirefox } from '@couplet/testkit/firefox';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type {
@@ -61,14 +61,18 @@ export const scripts = (): Record<string, Buffer> => ({
 });
 
 /** Starts a browser and a site for a describe block. Returns a function that opens a device, closed at the end of its test. */
-export function deviceOpener(
-  prepare?: (context: BrowserContext) => Promise<unknown>,
-): () => Promise<Device> {
+export function deviceOpener({
+  launch = launchBrowser,
+  prepare,
+}: {
+  launch?: () => Promise<Browser>;
+  prepare?: (context: BrowserContext) => Promise<unknown>;
+} = {}): () => Promise<Device> {
   let browser: Browser;
   let site: ReturnType<typeof servePage>;
   beforeAll(async () => {
     site = servePage(PAGE, scripts());
-    browser = await launchBrowser();
+    browser = await launch();
   });
   afterAll(async () => {
     await browser?.close();
@@ -78,22 +82,11 @@ export function deviceOpener(
     openDevice(browser, await site.url, { prepare: (context) => prepared(context, prepare) });
 }
 
-/** The same with Firefox. */
-export function firefoxOpener(): () => Promise<Scripted> {
-  let browser: Awaited<ReturnType<typeof launchFirefox>>;
-  let site: ReturnType<typeof servePage>;
-  beforeAll(async () => {
-    site = servePage(PAGE, scripts());
-    browser = await launchFirefox();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await site?.close();
-  });
-  return async () => ({
-    page: await openFirefoxPage(browser, await site.url, installApplication),
-  });
-}
+/** The same for each browser that the tests drive. */
+export const deviceOpeners = () => ({
+  chromium: deviceOpener(),
+  firefox: deviceOpener({ launch: launchFirefox }),
+});
 
 /** Opens a device on this origin. The browser gets the page from the test, not from a server. */
 export function openUnserved(browser: Browser | undefined, origin: string): Promise<Device> {
@@ -121,14 +114,9 @@ async function prepared(
   await more?.(context);
 }
 
-/** A page of any browser that runs an expression. */
-export interface Scripted {
-  page: { evaluate(expression: string): Promise<unknown> };
-}
-
 /** Runs a function in the page: its first argument is the page's window, the second is passed as JSON. */
 export function inPage<Result, Argument = undefined>(
-  { page }: Scripted,
+  { page }: Device,
   run: (page: ClientPage, argument: Argument) => Result | Promise<Result>,
   ...[argument]: Argument extends undefined ? [] : [Argument]
 ): Promise<Result> {
@@ -138,8 +126,8 @@ export function inPage<Result, Argument = undefined>(
 /** Pairs two devices with the client, and stores the session in each page. */
 export async function pair(
   options: CoupletOptions | string,
-  host: Scripted,
-  guest: Scripted,
+  host: Device,
+  guest: Device,
 ): Promise<void> {
   const chosen = typeof options === 'string' ? { url: options } : options;
   const code = await invite(chosen, host);
@@ -147,7 +135,7 @@ export async function pair(
 }
 
 /** Creates a code on the host. */
-export const invite = (options: CoupletOptions, host: Scripted): Promise<string> =>
+export const invite = (options: CoupletOptions, host: Device): Promise<string> =>
   inPage(
     host,
     async (page, options) => {
@@ -158,11 +146,11 @@ export const invite = (options: CoupletOptions, host: Scripted): Promise<string>
   );
 
 /** Resolves once the host's invite has led to a session. */
-export const accepted = (host: Scripted): Promise<void> =>
+export const accepted = (host: Device): Promise<void> =>
   inPage(host, async (page) => page.keep(await page.invite.accepted));
 
 /** Accepts a code on the guest. Resolves once there is a session. */
-export const accept = (options: CoupletOptions, guest: Scripted, code: string): Promise<void> =>
+export const accept = (options: CoupletOptions, guest: Device, code: string): Promise<void> =>
   inPage(
     guest,
     async (page, { options, code }) => page.keep(await new page.Couplet(options).accept(code)),
@@ -170,7 +158,7 @@ export const accept = (options: CoupletOptions, guest: Scripted, code: string): 
   );
 
 /** Resumes a pairing. Resolves once there is a session. */
-export const resume = (url: string, device: Scripted, saved: SavedSession): Promise<void> =>
+export const resume = (url: string, device: Device, saved: SavedSession): Promise<void> =>
   inPage(
     device,
     async (page, { url, saved }) => page.keep(await new page.Couplet({ url }).resume(saved)),
@@ -178,11 +166,7 @@ export const resume = (url: string, device: Scripted, saved: SavedSession): Prom
   );
 
 /** Sends a text in each direction, and waits until both arrive, at once or after a reconnect. */
-export async function expectTalk(
-  host: Scripted,
-  guest: Scripted,
-  withinMs = 15_000,
-): Promise<void> {
+export async function expectTalk(host: Device, guest: Device, withinMs = 15_000): Promise<void> {
   for (const [from, to] of [
     [host, guest],
     [guest, host],
@@ -195,17 +179,17 @@ export async function expectTalk(
 }
 
 /** Expects that both are connected by their first peer connection. */
-export async function expectKept(...devices: Scripted[]): Promise<void> {
+export async function expectKept(...devices: Device[]): Promise<void> {
   for (const device of devices) {
     const kept = ({ session, first }: ClientPage) => [session.state, session.peer === first];
     expect(await inPage(device, kept)).toEqual(['connected', true]);
   }
 }
 
-export const stateOf = (device: Scripted) => inPage(device, ({ session }) => session.state);
+export const stateOf = (device: Device) => inPage(device, ({ session }) => session.state);
 
 /** Returns the ICE generation of the peer at this device. */
-export const ufragOf = (device: Scripted) =>
+export const ufragOf = (device: Device) =>
   inPage(device, ({ session }) => {
     const sdp = session.peer?.currentRemoteDescription?.sdp ?? '';
     return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
