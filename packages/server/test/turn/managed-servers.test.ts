@@ -240,7 +240,8 @@ test('no join and no request waits for a provider that does not answer, and it g
 });
 
 test('the pauses after failures double up to five minutes', async () => {
-  const peer = await provider();
+  // The answer begins and does not end.
+  const peer = await provider(({ response }) => void response.write('['));
   const server = await serverWith(peer);
   await eventually(() => expect(peer.asked).toHaveLength(1));
   server.pass(10);
@@ -256,6 +257,7 @@ test('the pauses after failures double up to five minutes', async () => {
     server.pass(10);
     await server.had('timeout', failures + 1);
   }
+  expect(server.logged().match(/ICE_SERVERS_URL/g)).toHaveLength(1);
 });
 
 test('credentials are fetched again before half of their lifetime, and handed out until a tenth is left', async () => {
