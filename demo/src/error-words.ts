@@ -11,6 +11,7 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   network: 'The server cannot be reached. Check that this device is online, then try again.',
   unexpected_answer:
     'Something other than this server answered, perhaps a proxy or a login page of the network.',
+  invalid_argument: BUG,
   invalid_url: 'This page cannot connect to its own server at this address.',
   token_failed: 'The access token of this page could not be obtained. Sign in again.',
   not_connected: 'The other device is not connected right now. Try again in a moment.',

@@ -10,7 +10,6 @@ import {
 import { onAbort, throwIfAborted } from './abort.js';
 import { systemClock } from './clock.js';
 import { type Answer, CoupletError, errorOf } from './errors.js';
-import { normalizeJoinCode } from './pairing/join-code.js';
 import { type Fetch, PairingClient, randomId } from './pairing/pairing-client.js';
 import type { PeerConnectionConstructor } from './session/peer-link.js';
 import { PeerSession, type PeerSessionOptions } from './session/peer-session.js';
@@ -88,12 +87,12 @@ type Platform = Pick<PeerSessionOptions, 'WebSocket' | 'RTCPeerConnection' | 'rt
 /** Random codes to try before giving up. A code that is already in use is rare. */
 const MAX_CODES = 10;
 
-/** Loads the code that verifies pairings. It may be in a separate file, which needs no copy of the classes that it gets here. */
+/** Loads the code that verifies pairings and reads their codes. It may be in a separate file, which needs no copy of the classes that it gets here. */
 async function verifier() {
   const module = await import('./verify/verify.js').catch((cause) => {
     throw errorOf('network', cause);
   });
-  return module.verifier(SignalingClient, CoupletError, normalizeJoinCode, systemClock);
+  return module.verifier(SignalingClient, CoupletError, systemClock);
 }
 
 /** One device, identified by `deviceId`. Creates and resumes sessions. */
@@ -109,10 +108,14 @@ export class Couplet {
   /** Secrets of the pairings that this object made or resumed. */
   #secrets: string[] = [];
 
-  /** Stores the options. The methods check them, and the platform, before they send a request. */
+  /**
+   * Stores the options. The methods check the platform before they send a request.
+   *
+   * @throws CoupletError `invalid_url` if no server can be reached at the `url` from this page
+   */
   constructor(options: CoupletOptions) {
     this.#options = options;
-    this.#url = String(options.url).trim().replace(/\/+$/, '');
+    this.#url = checkedUrl(options?.url);
     this.deviceId = options.deviceId ?? randomId();
     this.#digits = options.joinCodeDigits ?? JOIN_CODE_DIGITS;
     // Browsers reject `fetch` when it is called as a method of another object.
@@ -170,10 +173,13 @@ export class Couplet {
    * @throws CoupletError `invalid_joinid`, before any request, if the text is not a code.
    */
   async accept(code: string, options: SessionOptions = {}): Promise<PeerSession> {
-    const plain = normalizeJoinCode(code, this.#digits);
-    const { joinCode, Signaling }: Accepted = plain
-      ? { joinCode: plain }
-      : await (await verifier()).accept(code, this.#digits);
+    const typed = String(code);
+    const digits = typed.replace(/[\s-]/g, '');
+    // Most codes are read without loading the module that reads the others.
+    const isPlain = /^\d+$/.test(digits) && digits.length === this.#digits;
+    const { joinCode, Signaling }: Accepted = isPlain
+      ? { joinCode: digits }
+      : await (await verifier()).accept(typed, this.#digits);
     const platform = this.#platform();
     const { deviceId } = this;
     const accepted = await this.#pairing.accept(joinCode, deviceId, options.signal);
@@ -200,11 +206,20 @@ export class Couplet {
     { roomId, deviceId, secret }: SavedSession,
     { signal }: Cancellable = {},
   ): Promise<RTCIceServer[]> {
-    this.#checkUrl();
     const read = ({ body }: Answer) =>
       Array.isArray(body?.iceServers) ? (body.iceServers as RTCIceServer[]) : undefined;
     const body = { roomid: roomId, client: deviceId, secret };
-    return this.#pairing.post('/api/ice-servers', body, read, signal);
+    return this.#pairing.request('/api/ice-servers', body, { read, signal });
+  }
+
+  /**
+   * Deletes one pairing from the server, so that neither device can resume it. A session that is open stays connected.
+   *
+   * @throws CoupletError `forbidden` if the pairing has secrets and `saved` has none of them
+   */
+  async forget({ roomId, secret }: SavedSession, { signal }: Cancellable = {}): Promise<void> {
+    const body = { roomid: roomId, secret };
+    await this.#pairing.request('/api/rooms', body, { signal, method: 'DELETE' });
   }
 
   /**
@@ -220,10 +235,8 @@ export class Couplet {
     deviceIds?: readonly string[];
     sessions?: readonly SavedSession[];
   } = {}): Promise<PurgeResponse> {
-    this.#checkUrl();
     const secrets = this.#keepSecrets(...sessions.map(({ secret }) => secret));
-    const read = ({ body }: Answer) => body as PurgeResponse | undefined;
-    return this.#pairing.post('/api/user/purge', { deviceIds, secrets }, read, signal);
+    return this.#pairing.request('/api/user/purge', { deviceIds, secrets }, { signal });
   }
 
   /** Adds secrets, and returns the latest ones, as many as a purge may send. */
@@ -250,21 +263,8 @@ export class Couplet {
     }
   }
 
-  #checkUrl(): void {
-    try {
-      // `fetch` rejects URLs with credentials. A query or fragment is not allowed because a path is appended.
-      if (/^https?:\/\/[^/@?#]+(\/[^?#]*)?$/i.test(this.#url) && new URL(this.#url)) return;
-    } catch {
-      // Not a URL. Some browsers lack `URL.canParse`.
-    }
-    throw new CoupletError('invalid_url', {
-      message: `Expected https://host, got "${this.#url}".`,
-    });
-  }
-
   /** Checks the platform before the first request. Otherwise a device that cannot connect could use up a code. */
   #platform(): Platform {
-    this.#checkUrl();
     const {
       fetch = globalThis.fetch,
       WebSocket = globalThis.WebSocket,
@@ -310,6 +310,21 @@ export class Couplet {
     }
     return session.connected(signal);
   }
+}
+
+/** Returns the address of the server without slashes at its end, to which a path is appended. */
+function checkedUrl(url: unknown): string {
+  const base = String(url).trim().replace(/\/+$/, '');
+  try {
+    // `fetch` rejects URLs with credentials. A query or fragment is not allowed because a path is appended.
+    const isUrl = /^https?:\/\/[^/@?#]+(\/[^?#]*)?$/i.test(base) && new URL(base);
+    // From a page at https:, browsers connect to http: on the same machine only.
+    const isSafe = /^https:|^http:\/\/(localhost|127\.|\[::1])/i.test(base);
+    if (isUrl && (isSafe || globalThis.location?.protocol !== 'https:')) return base;
+  } catch {
+    // Not a URL. Some browsers lack `URL.canParse`.
+  }
+  throw new CoupletError('invalid_url', { message: `Expected https://host, got "${base}".` });
 }
 
 /** Returns random digits. Of 2³² numbers, six more end in 0 to 5 than the others: no digit is favored noticeably. */

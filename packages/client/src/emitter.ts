@@ -3,15 +3,15 @@
 /** Maps each event name to the arguments of its listeners. */
 export type EventMap<Events> = { [Name in keyof Events]: readonly unknown[] };
 
-/** Most bytes kept for the first listener of an event. Chromium buffers as much for sending. */
+/** Most bytes kept for a listener of an event. Chromium buffers as much for sending. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
 /** Overhead counted for each kept event. */
 const BYTES_FOR_EACH = 64;
 
-/** Events kept for the first listener. */
+/** Events kept until there is a listener. */
 interface Kept {
   bytes: number;
-  readonly emits: (() => void)[];
+  readonly events: { bytes: number; emit: () => void }[];
 }
 
 /** An object with events. If a listener throws, the other listeners are still called. */
@@ -23,12 +23,26 @@ export class Emitter<Events extends EventMap<Events>> {
   on<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): () => void {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners.add(listener));
-    const kept = this.#kept.get(name);
     // Deferred, because the caller does not have the function that removes the listener yet.
-    if (kept) queueMicrotask(() => this.#release(name, kept));
-    return () => {
-      listeners.delete(listener);
-    };
+    if (this.#kept.has(name)) queueMicrotask(() => this.#release(name));
+    return () => this.off(name, listener);
+  }
+
+  /** Adds a listener that is removed before its first call. Returns a function that removes it earlier. */
+  once<Name extends keyof Events>(
+    name: Name,
+    listener: (...args: Events[Name]) => void,
+  ): () => void {
+    const stop = this.on(name, (...args) => {
+      stop();
+      listener(...args);
+    });
+    return stop;
+  }
+
+  /** Removes a listener that was added by `on`. */
+  off<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): void {
+    this.#listeners.get(name)?.delete(listener);
   }
 
   protected emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
@@ -44,34 +58,34 @@ export class Emitter<Events extends EventMap<Events>> {
     }
   }
 
-  /** Whether the event has a listener now. */
-  protected has(name: keyof Events): boolean {
-    return Boolean(this.#listeners.get(name)?.size);
-  }
-
   /**
-   * Emits an event, or keeps it for the first listener if the event has never had one. A peer may send before the
-   * application at this end has its session. Only events with a single text or buffer can be kept.
+   * Emits an event, or keeps it until the event has a listener. A peer may send before the application at this end has
+   * its session, or between two calls of `once`.
    *
-   * @param overflow called once when the limit is exceeded. Later events are lost until there is a listener. If it returns
-   * false, it is called again after the last kept event.
+   * @param bytes the size of the arguments
+   * @param overflow called once when the limit is exceeded. Later events are lost until the kept ones are emitted.
    */
   protected keep<Name extends keyof Events>(
     name: Name,
-    arg: Events[Name][0] & (string | ArrayBuffer),
-    overflow: () => boolean,
+    args: Events[Name],
+    bytes: number,
+    overflow: () => void,
   ): void {
-    const kept = this.#kept.get(name) ?? { bytes: 0, emits: [] };
-    const emit = () => this.emit(name, ...([arg] as unknown as Events[Name]));
-    if (this.#listeners.has(name) && kept.emits.length === 0) {
-      emit();
+    const kept = this.#kept.get(name) ?? { bytes: 0, events: [] };
+    if (kept.events.length === 0 && this.#has(name)) {
+      this.emit(name, ...args);
       return;
     }
     this.#kept.set(name, kept);
     const wasFull = kept.bytes > MAX_KEPT_BYTES;
-    kept.bytes += BYTES_FOR_EACH + (typeof arg === 'string' ? arg.length * 2 : arg.byteLength);
-    if (kept.bytes <= MAX_KEPT_BYTES) kept.emits.push(emit);
-    else if (!wasFull && !overflow()) kept.emits.push(overflow);
+    const event = { bytes: BYTES_FOR_EACH + bytes, emit: () => this.emit(name, ...args) };
+    kept.bytes += event.bytes;
+    if (kept.bytes <= MAX_KEPT_BYTES) kept.events.push(event);
+    else if (!wasFull) {
+      // Full until all are emitted, so that there is one gap only.
+      kept.bytes += MAX_KEPT_BYTES;
+      overflow();
+    }
   }
 
   /** Removes all listeners. */
@@ -80,9 +94,21 @@ export class Emitter<Events extends EventMap<Events>> {
     this.#kept.clear();
   }
 
-  #release(name: keyof Events, kept: Kept): void {
-    if (this.#kept.get(name) !== kept) return;
-    this.#kept.delete(name);
-    for (const emit of kept.emits) emit();
+  #has(name: keyof Events): boolean {
+    return Boolean(this.#listeners.get(name)?.size);
+  }
+
+  /** Emits what is kept, as long as there is a listener. */
+  #release(name: keyof Events): void {
+    const kept = this.#kept.get(name);
+    while (kept && this.#has(name)) {
+      const event = kept.events.shift();
+      if (!event) {
+        this.#kept.delete(name);
+        return;
+      }
+      kept.bytes -= event.bytes;
+      event.emit();
+    }
   }
 }

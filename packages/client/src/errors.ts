@@ -16,8 +16,13 @@ export type LocalErrorCode =
   | 'network'
   /** Something other than a Couplet server answered, such as a proxy or a login page, or the address redirects. */
   | 'unexpected_answer'
-  /** The platform cannot connect to this `url`, for example because of mixed content. `cause` is its error, if any. */
+  /**
+   * The platform cannot connect to this `url`: it is malformed, not http(s), or http while the page is https (mixed
+   * content). `cause` is the error of the platform, if any.
+   */
   | 'invalid_url'
+  /** An argument of this call is not what it takes; `message` says what it takes. */
+  | 'invalid_argument'
   /** The option `token` returned no bearer token, or its function failed. `cause` is the reason. */
   | 'token_failed'
   /** The channel to the peer is not open. Wait for the state `connected`. */
@@ -26,7 +31,7 @@ export type LocalErrorCode =
   | 'too_large'
   /** The send buffer of the channel is full. Await `drained`. `cause` is the error of the platform. */
   | 'buffer_full'
-  /** The peer sent more than 16 MiB before the application listened to `message`. Messages above that were lost. */
+  /** The peer sent more than 16 MiB while the application did not listen to `message`. Messages above that were lost. */
   | 'messages_lost'
   /** The platform lacks a required API, and the options do not provide it. */
   | 'unsupported'

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { eventually } from '@couplet/testkit/eventually';
 import { serverForTest, startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
-import type { CoupletOptions } from '../src/index.js';
+import { Couplet, type CoupletOptions } from '../src/index.js';
 import { devicesOf } from './support/fake-device.js';
 import { FakeSocket } from './support/fake-socket.js';
 
@@ -113,22 +113,27 @@ test.each([
   'ftp://couplet.example',
   'file:///couplet',
   undefined,
-])('no method takes the address %j', async (url) => {
-  const couplet = silent({ url: url as string });
-  const saved = { version: 1, roomId: 'room', deviceId: 'device' } as const;
-  const calls = [
-    couplet.invite(),
-    couplet.accept('042137'),
-    couplet.resume(saved),
-    couplet.purge(),
-    couplet.iceServers(saved),
-  ];
-  for (const call of calls) {
-    await expect(call).rejects.toMatchObject({
+])('the address %j is refused', (url) => {
+  expect(() => device({ url: url as string })).toThrow(
+    expect.objectContaining({
       name: 'CoupletError',
       code: 'invalid_url',
-      message: expect.stringContaining('https://host'),
-    });
+      message: `Expected https://host, got "${String(url).replace(/\/+$/, '')}".`,
+    }),
+  );
+});
+
+test('options are required', () => {
+  expect(() => new Couplet(undefined as never)).toThrow('Expected https://host');
+});
+
+test('a page at https: takes a server at http: on the same machine only', () => {
+  vi.stubGlobal('location', { protocol: 'https:' });
+  onTestFinished(() => void vi.unstubAllGlobals());
+  for (const url of ['http://localhost:1', 'http://127.0.0.1', 'http://[::1]', 'https://a.example'])
+    device({ url });
+  for (const url of ['http://192.168.1.2:8080', 'http://a.example']) {
+    expect(() => device({ url })).toThrow(expect.objectContaining({ code: 'invalid_url' }));
   }
 });
 

@@ -89,6 +89,19 @@ test('a purge sends the secrets of its own pairings and of the given sessions', 
   expect(own).not.toHaveProperty('roomsKept');
 });
 
+test('a pairing is forgotten with the secret of either device, and the others of the device stay', async () => {
+  const [host, guest] = [device(), device()];
+  const [hosted, joined] = await pairSessions(host.couplet, guest.couplet);
+  const [other] = await pairSessions(host.couplet, device().couplet);
+  const { secret: _, ...stolen } = joined.save();
+  await expect(device().couplet.forget(stolen)).rejects.toMatchObject({ code: 'forbidden' });
+  await device().couplet.forget(joined.save());
+  expect((await iceServers(server.url, hosted.save())).status).toBe(403);
+  expect((await iceServers(server.url, other.save())).status).toBe(200);
+  // It is gone already.
+  await device().couplet.forget(hosted.save());
+});
+
 test('a server without secrets works as before', async () => {
   const [host, guest] = [device({ fetch: toOldServer }), device({ fetch: toOldServer })];
   const [hosted, joined] = await pairSessions(host.couplet, guest.couplet);

@@ -45,12 +45,20 @@ const MIN_LATE_FAILURES = 3;
 const LATE_ATTEMPT_MS = 5000;
 const LATE_DELAY_MS = 3000;
 
-/** The server never answers a check of a live code with these: they come from a proxy, or from access control before it. */
-const RETRIED_WHILE_WAITING: readonly CoupletErrorCode[] = [
-  'not_found',
-  'unauthorized',
-  'forbidden',
-];
+interface RequestOptions<Result> {
+  /** Extracts the result from a success; returns undefined if the answer is not of the protocol. Defaults to its JSON. */
+  read?: (answer: Answer) => Result | undefined;
+  signal?: AbortSignal | undefined;
+  /**
+   * If given, the server holds the answer, and retries continue until shortly after that time. Without it, a person is
+   * waiting, and the request fails sooner.
+   */
+  expiresMs?: number;
+  /** Whether the first attempt continues when the page unloads. */
+  keepalive?: boolean;
+  /** Defaults to POST. */
+  method?: string;
+}
 
 export class PairingClient {
   readonly #options: Required<PairingClientOptions>;
@@ -69,24 +77,21 @@ export class PairingClient {
     const body = { joinid: joinCode, expiresInSeconds, client1: deviceId };
     // Counted from the time of the request. `exp` in the answer uses the server's clock, and the answer may be a replay.
     const createdMs = this.#options.clock.monotonic();
-    const read = (answer: Answer) =>
-      textOf(answer, 'exp') ? { secret: textOf(answer, 'secret') } : undefined;
-    const { secret } = await this.post('/api/rooms', body, read, signal);
+    const read = ({ body }: Answer) => withText(body, 'exp');
+    const { secret } = await this.request('/api/rooms', body, { read, signal });
     return { expiresMs: createdMs + expiresInSeconds * 1000, secret };
   }
 
   /** Accepts a join code. Resolves to the id of the room, and to the secret of the device. */
-  accept(
+  async accept(
     joinCode: string,
     deviceId: string,
     signal?: AbortSignal,
   ): Promise<{ roomId: string; secret: Secret }> {
     const body = { joinid: joinCode, client2: deviceId };
-    const read = (answer: Answer) => {
-      const roomId = roomIdOf(answer);
-      return roomId === undefined ? undefined : { roomId, secret: textOf(answer, 'secret') };
-    };
-    return this.post('/api/rooms/accept', body, read, signal);
+    const read = ({ body }: Answer) => withText(body, 'roomid');
+    const { roomid, secret } = await this.request('/api/rooms/accept', body, { read, signal });
+    return { roomId: roomid, secret };
   }
 
   /**
@@ -103,11 +108,11 @@ export class PairingClient {
   ): Promise<string> {
     const body = { joinid: joinCode, client1: deviceId, secret };
     const { clock } = this.#options;
-    const waiting = (answer: Answer) => answer.status === 204 || roomIdOf(answer);
+    const read = ({ status, body }: Answer) => status === 204 || withText(body, 'roomid')?.roomid;
     for (;;) {
       const askedMs = clock.monotonic();
       // Each check uses its own key. With the same key, the server would replay its answer "not accepted yet".
-      const roomId = await this.post('/api/rooms/check', body, waiting, signal, expiresMs);
+      const roomId = await this.request('/api/rooms/check', body, { read, signal, expiresMs });
       if (roomId !== true) return roomId;
       const nowMs = clock.monotonic();
       // After the code has expired, a Couplet server answers 404. This 204 came from something else.
@@ -124,25 +129,22 @@ export class PairingClient {
    */
   cancel(joinCode: string, deviceId: string, secret?: Secret): void {
     const body = { joinid: joinCode, client1: deviceId, secret };
-    const read = ({ body }: Answer) => body;
-    this.post('/api/rooms/cancel', body, read, undefined, undefined, true).catch(() => {});
+    this.request('/api/rooms/cancel', body, { keepalive: true }).catch(() => {});
   }
 
   /**
    * Sends one logical request, and retries it under the same Idempotency-Key.
-   *
-   * @param read extracts the result from a success; returns undefined if the answer is not of the protocol
-   * @param expiresMs if given, the server holds the answer, and retries continue until shortly after that time. Without
-   * it, a person is waiting, and the request fails sooner.
-   * @param keepalive whether the first attempt continues when the page unloads
    */
-  async post<Result>(
+  async request<Result>(
     path: string,
     body: object,
-    read: (answer: Answer) => Result | undefined,
-    signal?: AbortSignal,
-    expiresMs?: number,
-    keepalive = false,
+    {
+      read = ({ body }) => body as Result | undefined,
+      signal,
+      expiresMs,
+      keepalive = false,
+      method = 'POST',
+    }: RequestOptions<Result>,
   ): Promise<Result> {
     const { url, clock, random } = this.#options;
     const waiting = expiresMs !== undefined;
@@ -162,7 +164,7 @@ export class PairingClient {
       let attempts = MAX_ATTEMPTS;
       try {
         const init = {
-          method: 'POST',
+          method,
           headers,
           body: JSON.stringify(body),
           // Some browsers do not support keepalive with a preflight; the retries do without it.
@@ -249,7 +251,8 @@ function attemptsFor(status: number, code: CoupletErrorCode, waiting: boolean): 
   const isBusy = status >= 500 || status === 429 || status === 408;
   if (isBusy || code === 'request_in_progress') return MAX_ATTEMPTS;
   if (code === 'unexpected_answer') return MAX_FOREIGN_ANSWERS;
-  return waiting && RETRIED_WHILE_WAITING.includes(code) ? MAX_ATTEMPTS : 1;
+  // The server never answers a check of a live code with these: they come from a proxy, or from access control before it.
+  return waiting && /^(not_found|unauthorized|forbidden)$/.test(code) ? MAX_ATTEMPTS : 1;
 }
 
 /** Returns a random id in hex. `crypto.randomUUID` is missing in insecure contexts, such as plain HTTP in a local network. */
@@ -258,17 +261,16 @@ export function randomId(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-const roomIdOf = (answer: Answer) => textOf(answer, 'roomid');
-
-function textOf({ body }: Answer, field: string): string | undefined {
-  const value = body?.[field];
-  return typeof value === 'string' ? value : undefined;
+/** The body of an answer, if this field of it is text. */
+function withText<Field extends string>(body: Answer['body'], field: Field) {
+  return typeof body?.[field] === 'string'
+    ? (body as Record<Field, string> & { secret?: string })
+    : undefined;
 }
 
 /** Parses `Retry-After`, a number or an HTTP date (RFC 9110 §10.2.3), to seconds; undefined if it is neither. */
 export function retryAfterSecondsOf(header: string | null, nowMs: number): number | undefined {
   if (!header) return undefined;
-  if (/^\d+$/.test(header)) return Number(header);
-  const seconds = Math.max(0, Math.ceil((Date.parse(header) - nowMs) / 1000));
-  return seconds >= 0 ? seconds : undefined;
+  const seconds = Math.ceil(Number(header) || (Date.parse(header) - nowMs) / 1000);
+  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
 }

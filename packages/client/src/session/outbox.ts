@@ -14,12 +14,14 @@ export type Data = string | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
 export class Outbox {
   readonly #pc: RTCPeerConnection;
   readonly #channel: RTCDataChannel;
-  readonly #waiting = new Set<(error: CoupletError) => void>();
+  /** Pending `drained` calls. */
+  readonly #waiting = new Set<(error?: CoupletError) => void>();
 
   constructor(pc: RTCPeerConnection, channel: RTCDataChannel) {
     this.#pc = pc;
     this.#channel = channel;
     channel.bufferedAmountLowThreshold = DRAINED_BYTES;
+    channel.addEventListener('bufferedamountlow', () => this.check());
   }
 
   get maxMessageBytes(): number {
@@ -27,6 +29,10 @@ export class Outbox {
   }
 
   send(data: Data): void {
+    if (typeof data !== 'string' && data?.byteLength === undefined) {
+      const message = `Expected text or bytes, got ${typeof data}.`;
+      throw new CoupletError('invalid_argument', { message });
+    }
     if (this.#channel.readyState !== 'open') throw new CoupletError('not_connected');
     if (exceeds(data, this.maxMessageBytes)) throw new CoupletError('too_large');
     try {
@@ -38,32 +44,28 @@ export class Outbox {
   }
 
   drained(signal?: AbortSignal): Promise<void> {
-    const channel = this.#channel;
     return new Promise((resolve, reject) => {
       let stop = () => {};
       const settle = (error?: CoupletError) => {
-        channel.removeEventListener('bufferedamountlow', check);
-        channel.removeEventListener('close', check);
         stop();
-        this.#waiting.delete(settle);
+        this.#waiting.delete(check);
         if (error) reject(error);
         else resolve();
       };
-      const check = () => {
-        if (channel.readyState !== 'open') settle(new CoupletError('not_connected'));
-        else if (channel.bufferedAmount <= DRAINED_BYTES) settle();
+      const check = (error?: CoupletError) => {
+        const { readyState, bufferedAmount } = this.#channel;
+        if (error || readyState !== 'open') settle(error ?? new CoupletError('not_connected'));
+        else if (bufferedAmount <= DRAINED_BYTES) settle();
       };
-      this.#waiting.add(settle);
-      channel.addEventListener('bufferedamountlow', check);
-      channel.addEventListener('close', check);
+      this.#waiting.add(check);
       stop = onAbort(signal, settle);
       if (!signal?.aborted) check();
     });
   }
 
-  /** Rejects all pending `drained` calls. The data that was buffered in the channel is lost. */
-  close(error: CoupletError): void {
-    for (const reject of [...this.#waiting]) reject(error);
+  /** Settles pending `drained` calls. Call it when the channel closes; with an error, all of them reject with it. */
+  check(error?: CoupletError): void {
+    for (const check of [...this.#waiting]) check(error);
   }
 }
 

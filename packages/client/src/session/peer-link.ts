@@ -44,7 +44,10 @@ export class PeerLink {
     // Both sides create the channel with the same id, so neither waits for the other to announce it.
     this.channel = this.pc.createDataChannel('couplet', { negotiated: true, id: 0 });
     this.channel.binaryType = 'arraybuffer';
-    this.channel.onopen = this.channel.onclose = onChange;
+    this.channel.onopen = this.channel.onclose = () => {
+      this.outbox.check();
+      onChange();
+    };
     this.channel.onmessage = ({ data }) => onMessage(data);
     this.outbox = new Outbox(this.pc, this.channel);
   }
@@ -64,12 +67,10 @@ export class PeerLink {
 
   close(error: CoupletError = new CoupletError('not_connected')): void {
     const { pc, channel } = this;
-    const ice = pc.sctp?.transport?.iceTransport;
-    if (ice) ice.onselectedcandidatepairchange = null;
-    channel.onopen = channel.onclose = channel.onmessage = null;
-    pc.onconnectionstatechange = pc.onnegotiationneeded = pc.onicecandidate = null;
+    // Other events after the close change nothing: `onChange` ignores a link that is no longer the session's.
+    channel.onmessage = pc.onicecandidate = null;
     pc.close();
-    this.outbox.close(error);
+    this.outbox.check(error);
   }
 
   #report(side: CandidateFound['side'], { candidate }: IceCandidate): void {

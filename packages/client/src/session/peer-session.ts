@@ -3,7 +3,7 @@
 import type { RoomReady } from '@couplet/protocol';
 import { onAbort } from '../abort.js';
 import { Emitter } from '../emitter.js';
-import { CoupletError } from '../errors.js';
+import { CoupletError, errorOf } from '../errors.js';
 import {
   type Forwarded,
   SignalingClient,
@@ -68,10 +68,8 @@ export class PeerSession extends Emitter<SessionEvents> {
   readonly #fail = (cause: unknown) =>
     this.emit('error', new CoupletError('negotiation_failed', { cause }));
 
-  readonly #overflow = () => {
-    this.emit('error', new CoupletError('messages_lost'));
-    return this.has('error');
-  };
+  readonly #overflow = () =>
+    this.keep('error', [new CoupletError('messages_lost')], 0, this.#overflow);
 
   /** @internal Applications get sessions from `Couplet`. */
   constructor(options: PeerSessionOptions) {
@@ -145,13 +143,28 @@ export class PeerSession extends Emitter<SessionEvents> {
   /**
    * Sends a message to the peer. Data that cannot be sent at once is buffered in the channel. Send large data in pieces,
    * and await `drained` before each.
-   * @throws CoupletError `not_connected` if there is no open channel; `too_large` above `maxMessageBytes`; `buffer_full`
+   * @throws CoupletError `invalid_argument` if it is neither text nor bytes; `not_connected` if there is no open channel:
+   * nothing is queued for a peer that is absent; `too_large` above `maxMessageBytes`; `buffer_full`
    * if the buffer of the channel is full (in Chromium, above 16 MiB) until it has drained; `peer_changed` after the
    * session ended with that error.
    */
   send(data: Data): void {
     if (!this.#link) throw this.#alarmed ?? new CoupletError('not_connected');
     this.#link.outbox.send(data);
+  }
+
+  /**
+   * Sends a value as JSON text: the peer gets `message` with that text. Throws as `send`; `invalid_argument` if the value
+   * has no JSON, such as a function or a circular structure.
+   */
+  sendJson(value: unknown): void {
+    let text: string;
+    try {
+      text = JSON.stringify(value);
+    } catch (cause) {
+      throw errorOf('invalid_argument', cause);
+    }
+    this.send(text);
   }
 
   /**
@@ -208,27 +221,25 @@ export class PeerSession extends Emitter<SessionEvents> {
    */
   connected(signal?: AbortSignal): Promise<this> {
     return new Promise((resolve, reject) => {
-      const stop = () => {
-        for (const each of stops) each();
-      };
-      const giveUp = (error: CoupletError) => {
-        stop();
+      const settle = (error?: CoupletError) => {
+        for (const stop of stops) stop();
+        if (!error) return resolve(this);
         reject(error);
         this.close();
       };
-      const onError = (error: CoupletError) => {
-        // A description that cannot be applied is not final: the next one may be valid. If there is no peer connection,
-        // the platform refused the configuration, which is final.
-        if (error.code !== 'negotiation_failed' || !this.peer) giveUp(error);
-      };
       const onState = (state: SessionState) => {
-        if (state === 'connected') {
-          stop();
-          resolve(this);
-        } else if (state === 'closed') giveUp(new CoupletError('closed'));
+        if (state === 'connected') settle();
+        else if (state === 'closed') settle(new CoupletError('closed'));
       };
-      const stops = [this.on('state', onState), this.on('error', onError)];
-      stops.push(onAbort(signal, giveUp));
+      const stops = [
+        this.on('state', onState),
+        this.on('error', (error) => {
+          // A description that cannot be applied is not final: the next one may be valid. If there is no peer connection,
+          // the platform refused the configuration, which is final.
+          if (error.code !== 'negotiation_failed' || !this.peer) settle(error);
+        }),
+      ];
+      stops.push(onAbort(signal, settle));
       onState(this.state);
     });
   }
@@ -266,7 +277,10 @@ export class PeerSession extends Emitter<SessionEvents> {
       onCandidate: (found) => this.emit('candidate', found),
       onError: this.#fail,
       onChange: () => void this.#follow(link),
-      onMessage: (data) => this.keep('message', data, this.#overflow),
+      onMessage: (data) => {
+        const bytes = typeof data === 'string' ? data.length * 2 : data.byteLength;
+        this.keep('message', [data], bytes, this.#overflow);
+      },
     });
     this.#link = link;
     this.#restartDue = false;

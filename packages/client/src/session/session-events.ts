@@ -68,7 +68,7 @@ export interface SessionEvents {
   path: [SessionPath];
   /** An ICE candidate of either side, for diagnostics. */
   candidate: [CandidateFound];
-  /** The peer called `send`. Up to 16 MiB that arrive before there is a listener are kept for the first listener. */
+  /** The peer called `send`. Up to 16 MiB that arrive while there is no listener are kept for the next listener. */
   message: [string | ArrayBuffer];
   /** The peer called `signal`. */
   'key-message': [KeyMessage];

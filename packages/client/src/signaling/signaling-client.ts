@@ -90,10 +90,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #ended = false;
   /** Whether a room was joined before, with this URL and a token. Then no failure to connect is final. */
   #isProven = false;
-  /** Largest message that the server accepts, as it announced. */
+  /** Largest message that the server accepts, as it announced, or inferred when it closed the connection for a message. */
   #maxBytes = Number.POSITIVE_INFINITY;
-  /** The same limit, inferred when the server closed the connection because of a message. */
-  #provenMaxBytes = Number.POSITIVE_INFINITY;
   /** Length of the longest message sent on this connection. */
   #longest = 0;
 
@@ -110,7 +108,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   send(message: ClientMessage): boolean {
     if (!this.#joined) return false;
     const text = JSON.stringify(message);
-    if (exceeds(text, Math.min(this.#maxBytes, this.#provenMaxBytes))) {
+    if (exceeds(text, this.#maxBytes)) {
       this.emit('too-big', message);
       return false;
     }
@@ -180,7 +178,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       socket.onclose = ({ code }: { code: number }) => {
         if (code === CLIENT_CLOSES.message_too_big.code) {
           // Do not send a message of that size on the next connection, because the server would close it too.
-          if (this.#longest > 0) this.#provenMaxBytes = this.#longest - 1;
+          if (this.#longest > 0) this.#maxBytes = this.#longest - 1;
           this.emit('too-big');
         }
         this.#lost(closeError(code));
@@ -199,7 +197,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     switch (message.type) {
       case 'connected':
         this.#longest = 0;
-        this.#maxBytes = message.maxMessageBytes ?? Number.POSITIVE_INFINITY;
+        this.#maxBytes = Math.min(this.#maxBytes, message.maxMessageBytes ?? this.#maxBytes);
         break;
       case 'room_joined':
         this.#pingAfterSilence();

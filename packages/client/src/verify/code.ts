@@ -1,5 +1,6 @@
 // Creates and reads codes and links, which contain a join code and a secret. Only the join code is sent to the server.
 import { base64url } from '../base64url.js';
+import { normalizeJoinCode } from '../pairing/join-code.js';
 import type { Core } from './core.js';
 
 /** Secret digits of a typed code, and the check digit after them. */
@@ -51,8 +52,7 @@ export interface Given {
  *
  * @param digits number of digits of a join code
  */
-export function read(core: Core, text: string, digits: number): Given {
-  const { CoupletError, normalizeJoinCode } = core;
+export function read({ CoupletError }: Core, text: string, digits: number): Given {
   const [, link = '', joinCode = ''] = /(?:^|#)((\d+)\.[\w-]{22})$/.exec(text.trim()) ?? [];
   if (joinCode.length === digits) return { joinCode, kind: 'link', secret: link };
   const length = digits + SECRET_DIGITS + 1;

@@ -1,4 +1,6 @@
 // Verifies pairings by their code, or by a saved key. The core loads this module when an application first needs it.
+
+import { normalizeJoinCode } from '../pairing/join-code.js';
 import type { SignalingConstructor } from '../session/peer-session.js';
 import { read, secretsFor } from './code.js';
 import type { Core } from './core.js';
@@ -19,14 +21,13 @@ export interface Accepted {
   Signaling?: SignalingConstructor;
 }
 
-/** @param classes and functions of the core, of which this module must not contain a second copy */
+/** @param classes of the core, of which this module must not contain a second copy */
 export function verifier(
   SignalingClient: Core['SignalingClient'],
   CoupletError: Core['CoupletError'],
-  normalizeJoinCode: Core['normalizeJoinCode'],
   clock: Core['clock'],
 ) {
-  const core = { SignalingClient, CoupletError, normalizeJoinCode, clock };
+  const core = { SignalingClient, CoupletError, clock };
   return {
     /** Returns a function that adds secrets to the join code, once it is created. */
     async invite(): Promise<(joinCode: string) => VerifiedInvite> {
@@ -44,11 +45,13 @@ export function verifier(
     },
 
     /**
-     * Reads a code with secret digits, or a link.
+     * Reads any code or link, as a person types it.
      *
      * @throws CoupletError `invalid_joinid`, `code_mistyped`; `code_mismatch` if the code was used before
      */
     async accept(text: string, digits: number): Promise<Accepted> {
+      const plain = normalizeJoinCode(text, digits);
+      if (plain) return { joinCode: plain };
       const { joinCode, kind, secret } = read(core, text, digits);
       if (spent.has(secret)) throw new core.CoupletError('code_mismatch', { message: USED });
       await requireCurve(core);

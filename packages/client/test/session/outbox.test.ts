@@ -31,6 +31,18 @@ test('the size of a message is its bytes, of a text its UTF-8 bytes', () => {
   }
 });
 
+test.each([[{}], [null], [undefined], [5], [new Blob(['x'])]])(
+  '%j is not sent: the error says what is',
+  (data) => {
+    expect(() => outbox().box.send(data as never)).toThrow(
+      expect.objectContaining({
+        code: 'invalid_argument',
+        message: `Expected text or bytes, got ${typeof data}.`,
+      }),
+    );
+  },
+);
+
 test('a full buffer, and a channel that is not open, each have their code', () => {
   const { box, channel } = outbox();
   channel.full = true;
@@ -54,7 +66,8 @@ test('drained resolves at once if little is buffered, otherwise when the buffer 
   channel.bufferedAmount = 0;
   channel.dispatchEvent(new Event('bufferedamountlow'));
   await Promise.all(waiting);
-  expect(channel.listeners).toBe(0);
+  box.check();
+  expect(drained).toBe(2);
 });
 
 test.each([
@@ -68,12 +81,11 @@ test.each([
   const drained = box.drained(abort.signal);
   if (how === 'closes') {
     channel.readyState = 'closed';
-    channel.dispatchEvent(new Event('close'));
-  } else if (how === 'is dropped') box.close(new CoupletError('closed'));
+    box.check();
+  } else if (how === 'is dropped') box.check(new CoupletError('closed'));
   else abort.abort();
   await expect(drained).rejects.toMatchObject({ code });
-  expect(channel.listeners).toBe(0);
-  box.close(new CoupletError('closed'));
+  box.check(new CoupletError('closed'));
   channel.readyState = 'closed';
   await expect(box.drained()).rejects.toMatchObject({ code: 'not_connected' });
   await expect(box.drained(AbortSignal.abort())).rejects.toMatchObject({ code: 'aborted' });

@@ -114,6 +114,19 @@ test('after an exchange of keys, a peer that leaves and returns no longer counts
   expect(one?.sas).toBe(other?.sas);
 });
 
+test('sendJson sends the text of the value; a value without JSON is refused', async () => {
+  const [host, guest] = await pair();
+  const heard = new Promise((resolve) => guest.once('message', resolve));
+  host.sendJson({ a: [1, null] });
+  expect(await heard).toBe('{"a":[1,null]}');
+  const circular: unknown[] = [];
+  circular.push(circular);
+  for (const value of [undefined, () => {}, circular]) {
+    const refused = expect.objectContaining({ code: 'invalid_argument' });
+    expect(() => host.sendJson(value)).toThrow(refused);
+  }
+});
+
 test('if onSession throws, the call rejects with that error, and the session is closed', async () => {
   const fault = new Error('of the application');
   const sessions: PeerSession[] = [];

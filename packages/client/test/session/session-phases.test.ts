@@ -41,10 +41,13 @@ test.each(Object.keys(phases))('closed while %s, it leaves nothing behind', asyn
   for (const socket of FakeSocket.all) expect(socket.closed).toBe(true);
   if (!pc) return;
   expect(pc.signalingState).toBe('closed');
-  expect([pc.onconnectionstatechange, pc.onicecandidate, pc.onnegotiationneeded]).toEqual([
-    ...[null, null, null],
-  ]);
-  expect([pc.channel.onopen, pc.channel.onclose, pc.channel.onmessage]).toEqual([null, null, null]);
+  session.on('state', (state) => states.push(state));
+  const { channel } = pc;
+  for (const late of [pc.onconnectionstatechange, pc.onnegotiationneeded, channel.onclose]) {
+    (late as (() => void) | null)?.();
+  }
+  expect([pc.onicecandidate, channel.onmessage]).toEqual([null, null]);
+  expect([states, clock.pending]).toEqual([['closed'], 0]);
 });
 
 test.each(Object.keys(phases).filter((phase) => !phase.startsWith('connected')))(

@@ -21,19 +21,6 @@ export class FakeChannel extends EventTarget {
   /** Set by a test: the buffer is full. */
   full = false;
 
-  /** Listeners that were added and not removed. */
-  listeners = 0;
-
-  override addEventListener(...args: Parameters<EventTarget['addEventListener']>): void {
-    this.listeners += 1;
-    super.addEventListener(...args);
-  }
-
-  override removeEventListener(...args: Parameters<EventTarget['removeEventListener']>): void {
-    this.listeners -= 1;
-    super.removeEventListener(...args);
-  }
-
   send(data: unknown): void {
     if (this.full) throw new DOMException('RTCDataChannel send queue is full', 'OperationError');
     queueMicrotask(() => this.peer?.onmessage?.({ data }));

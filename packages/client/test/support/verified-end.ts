@@ -4,14 +4,13 @@ import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Clock, systemClock } from '../../src/clock.js';
 import { CoupletError } from '../../src/errors.js';
-import { normalizeJoinCode } from '../../src/pairing/join-code.js';
 import { PeerSession } from '../../src/session/peer-session.js';
 import { SignalingClient } from '../../src/signaling/signaling-client.js';
 import { type Known, verifying } from '../../src/verify/verified-signaling.js';
 import { RTCPeerConnection } from './fake-device.js';
 import type { FakePeerConnection } from './fake-peer-connection.js';
 
-export const core = { SignalingClient, CoupletError, normalizeJoinCode, clock: systemClock };
+export const core = { SignalingClient, CoupletError, clock: systemClock };
 
 /** What one end has seen. */
 export interface Seen {

@@ -5,14 +5,13 @@ import fc from 'fast-check';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { CoupletError } from '../../src/errors.js';
-import { normalizeJoinCode } from '../../src/pairing/join-code.js';
 import { PeerSession } from '../../src/session/peer-session.js';
 import { SignalingClient } from '../../src/signaling/signaling-client.js';
 import { type Known, spent, verifying } from '../../src/verify/verified-signaling.js';
 import { RTCPeerConnection } from '../support/fake-device.js';
 import { FakeRoom, type Fault } from '../support/fake-room.js';
 
-const core = { SignalingClient, CoupletError, normalizeJoinCode, clock: systemClock };
+const core = { SignalingClient, CoupletError, clock: systemClock };
 const secrets = { code: '042137482910', link: '042137.AAECAwQFBgcICQoLDA0ODw' };
 
 /** Number of WebCrypto operations in progress, which no clock of the test moves. */
