@@ -126,6 +126,24 @@ test('swapped keys break the commitment', async () => {
   expect(await outcomes[0]).toBe('key_mismatch');
 });
 
+test('a swapped key of the follower, which has no commitment, fails on both ends', async () => {
+  const [leader, follower] = FakeKeySession.pair();
+  const publicKey = `couplet1:key:${await exportKey(await generateKeys())}`;
+  follower.forward = (sent) => [kindOf(sent) === 'key' ? { ...sent, publicKey } : sent] as never;
+  const outcomes = [leader, follower].map((session) => outcome(exchangeKeys(session)));
+  expect(await Promise.all(outcomes)).toEqual(['key_mismatch', 'key_mismatch']);
+});
+
+test('a leader that gets a wrong tag has no digits', async () => {
+  const [leader, follower] = FakeKeySession.pair();
+  follower.forward = (sent) =>
+    kindOf(sent) === 'complete'
+      ? [{ ...sent, sessionId: `${sent.sessionId?.split('.')[0]}.${'A'.repeat(43)}` }]
+      : [sent];
+  const outcomes = [leader, follower].map((session) => outcome(exchangeKeys(session)));
+  expect(await outcomes[0]).toBe('key_mismatch');
+});
+
 test('certificates swapped by a server are detected without a comparison', async () => {
   // Each end has a connection with the server, and the messages of the exchange are forwarded untouched.
   const pair = FakeKeySession.pair(new FakeKeySession('AA', 'EE'), new FakeKeySession('FF', 'BB'));

@@ -1,9 +1,9 @@
 // Tests CPace with the vectors of draft-irtf-cfrg-cpace-21 (Appendices A and B.1), and the map against @noble/curves.
 import { ed25519, ed25519_hasher, x25519 } from '@noble/curves/ed25519.js';
 import { expect, test } from 'vitest';
-import { generator, lvCat, multiply, scalar, sessionKey, utf8 } from '../../src/verify/cpace.js';
+import { generator, lvCat, multiply, sessionKey, utf8 } from '../../src/verify/cpace.js';
 import { mapToCurve } from '../../src/verify/elligator2.js';
-import { CPACE, hex, LOW_ORDER, OF_BIT_255, privateKey, unhex } from '../support/cpace-vectors.js';
+import { CPACE, hex, OF_BIT_255, privateKey, unhex } from '../support/cpace-vectors.js';
 
 test('the vectors of the draft', async () => {
   const input = {
@@ -33,25 +33,19 @@ test('fields are joined with their length in LEB128', () => {
   expect(hex(lvCat(long))).toBe(`8001${hex(long)}`);
 });
 
-test.each(LOW_ORDER)('a share of low order is refused: %s', async (share) => {
-  await expect(multiply(await scalar(), unhex(share))).rejects.toThrow();
-});
-
 test.each(OF_BIT_255)('bit 255 of a share is ignored: %s', async (share, product) => {
   const s = await privateKey('af46e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449aff');
   expect(hex(await multiply(s, unhex(share)))).toBe(product);
 });
 
-test('ten thousand random inputs are mapped like @noble/curves maps them', {
-  timeout: 300_000,
-}, () => {
+test('random inputs are mapped like @noble/curves maps them', () => {
   const { Point } = ed25519;
   const { Fp } = Point;
   const { ORDER } = Fp;
   const edges = [0n, 1n, ORDER - 1n, ORDER, 2n ** 255n - 1n].map((number) =>
     unhex(number.toString(16).padStart(64, '0')).reverse(),
   );
-  const inputs = Array.from({ length: 10_000 }, () => crypto.getRandomValues(new Uint8Array(32)));
+  const inputs = Array.from({ length: 500 }, () => crypto.getRandomValues(new Uint8Array(32)));
   for (const input of [...edges, ...inputs]) {
     const mapped = numberOf(mapToCurve(input));
     // Theirs is on the Edwards curve, and multiplied by the cofactor. Both signs of x have the same u.
@@ -65,7 +59,7 @@ test('ten thousand random inputs are mapped like @noble/curves maps them', {
 });
 
 test('random shares are multiplied like @noble/curves multiplies them', async () => {
-  for (let n = 0; n < 200; n++) {
+  for (let n = 0; n < 50; n++) {
     const key = crypto.getRandomValues(new Uint8Array(32));
     const point = mapToCurve(crypto.getRandomValues(new Uint8Array(32)));
     const ours = await multiply(await privateKey(hex(key)), point);

@@ -376,7 +376,7 @@ describe('a server that', () => {
   });
 });
 
-/** Values that no honest server sends, in the place of a share, of a whole field and of a MAC. */
+/** Values that no honest server sends, in the place of a message of the run. */
 const GARBAGE: Record<string, unknown> = {
   ...Object.fromEntries(LOW_ORDER.map((hex) => [`the point ${hex}`, share(unhex(hex))])),
   'a share without a byte': share(new Uint8Array(31).fill(9)),
@@ -388,48 +388,136 @@ const GARBAGE: Record<string, unknown> = {
   'a share for a property of every object': `${PREFIX}share:__proto__:${base64url(new Uint8Array(32).fill(9))}:AAAA:`,
   'a list with a share': [share(new Uint8Array(32).fill(9))],
   'a raw key': 'AAAA',
+  'a report of a mismatch': `${PREFIX}fail`,
   'digits of another script': '٠٤٢١٣٧',
   ...{ 'a number': 7, 'an object': {}, null: null, true: true, nothing: undefined },
 };
 
-describe('a server that replaces messages of the run by', () => {
-  test.each(Object.keys(GARBAGE))(
-    '%s ends the pairing with an error that says so',
-    async (title) => {
-      const scene = await stage(({ hostile }) => {
+type Forge = (frame: Frame) => Frame[];
+
+const ofRun =
+  (forge: Forge): Forge =>
+  (frame) =>
+    isRun(frame) ? forge(frame) : [frame];
+/** Changes the text of a message of the run. */
+const edited = (from: RegExp, to: string) =>
+  ofRun((frame) => [{ ...frame, publicKey: String(frame.publicKey).replace(from, to) }]);
+/** Changes the fields of descriptions, or of one type of them. */
+const described =
+  (fields: (frame: Frame) => object, type = /^webrtc_/): Forge =>
+  (frame) =>
+    isDescription(frame) && type.test(frame.type)
+      ? [{ ...frame, ...fields(frame) } as Frame]
+      : [frame];
+const FORGED = `sha-256 ${'AB:'.repeat(31)}AB`;
+const swapped = ({ sdp }: Frame) => ({ sdp: String(sdp).replace(/sha-256 \S+/g, FORGED) });
+
+/** Changes of what the server forwards to both devices; each must end the pairing. */
+const FORGERIES: Record<string, Forge> = {
+  ...Object.fromEntries(
+    Object.entries(GARBAGE).map(([what, publicKey]) => [
+      `replaces messages of the run by ${what}`,
+      ofRun((frame) => [{ ...frame, publicKey }]),
+    ]),
+  ),
+  'strips the tags': edited(/:[^:]*$/, ':'),
+  'swaps the device ids': edited(/^((?:[^:]*:){4})[^:]*/, '$1AAAA'),
+  'swaps the kind of the code': edited(/:code:/, ':link:'),
+  'sends a second share': ofRun((frame) => [
+    frame,
+    { ...frame, publicKey: share(new Uint8Array(32)) },
+  ]),
+  'sends an offer of its own before the confirmation': ofRun((frame) => [
+    { type: 'webrtc_offer', sdp: `a=fingerprint:${FORGED}\r\n` },
+    frame,
+  ]),
+  'swaps the fingerprint of offers': described(swapped, /offer/),
+  'swaps the fingerprint of answers': described(swapped, /answer/),
+  'strips the MAC of descriptions': described(() => ({ mac: undefined })),
+  'swaps the fingerprint, and strips the MAC': described((frame) => ({
+    ...swapped(frame),
+    mac: undefined,
+  })),
+  'makes an answer of an offer': described(() => ({ type: 'webrtc_answer' }), /offer/),
+  'cuts the MAC': described(({ mac }) => ({ mac: String(mac).slice(4) })),
+  'sends a list as the MAC': described(({ mac }) => ({ mac: [mac] })),
+  'sends an object as the MAC': described(() => ({ mac: {} })),
+  'sends null as the MAC': described(() => ({ mac: null })),
+  'sends a MAC of a megabyte': described(() => ({ mac: 'x'.repeat(2 ** 20) })),
+  'sends descriptions without text': described(() => ({ sdp: undefined })),
+  'sends an object as a description': described(({ sdp }) => ({ sdp: { toString: sdp } })),
+};
+
+describe('a server that', () => {
+  test.each(Object.keys(FORGERIES))('%s ends the pairing before any connection', async (title) => {
+    const scene = await stage(({ hostile }) => {
+      hostile.toDevice = FORGERIES[title] as Forge;
+    });
+    const { host, guest } = scene;
+    // One end notices, and leaves. For the other one, its peer is gone.
+    await eventually(() => expect([...host.errors, ...guest.errors]).not.toEqual([]));
+    for (const code of [...host.errors, ...guest.errors]) {
+      expect(code).toMatch(/^(code_mismatch|unverified_peer)$/);
+    }
+    expectOnlyFrom(guest, host);
+    expectOnlyFrom(host, guest);
+    expect([...host.applied, ...guest.applied].filter((sdp) => sdp.includes(FORGED))).toEqual([]);
+    expect([...host.states, ...guest.states]).not.toContain('connected');
+    expectOneGuess(scene);
+  });
+
+  test('reflects every message ends the pairing', async () => {
+    const { host, guest } = await stage(({ hostile }) => {
+      // Each device gets its own messages, from its peer as it seems.
+      hostile.toServer = (frame, deviceId) => {
+        if (isForwarded(frame)) hostile.say(deviceId, { ...frame, from: 'x' });
+        return isForwarded(frame) ? [] : [frame];
+      };
+    });
+    await eventually(() => expect([...host.errors, ...guest.errors]).not.toEqual([]));
+    expect([...host.applied, ...guest.applied]).toEqual([]);
+  });
+
+  test('replays and reorders signed descriptions gains nothing, and the devices stay connected', async () => {
+    const recorded: [string, Frame][] = [];
+    const { hostile, host, guest } = await stage(({ hostile }) => {
+      hostile.toDevice = (frame, deviceId) => {
+        if (isForwarded(frame)) recorded.push([deviceId, frame]);
+        return [frame];
+      };
+    });
+    await connected(host, guest);
+    // Everything again, in reverse order; then in an ICE restart.
+    for (const [deviceId, frame] of [...recorded].reverse()) hostile.say(deviceId, frame);
+    host.session.restartIce();
+    for (const [deviceId, frame] of recorded) hostile.say(deviceId, frame);
+    await eventually(() => expect(host.session.signaling).toBe('ready'));
+    host.session.send('still here');
+    await eventually(() => expect(guest.messages.splice(0)).toEqual(['still here']));
+    expectOnlyFrom(guest, host);
+    expectOnlyFrom(host, guest);
+  });
+
+  test.each(['webrtc_offer', 'webrtc_answer'])(
+    'swaps the fingerprint of a later %s, in an ICE restart, ends the session',
+    async (type) => {
+      let isHostile = false;
+      const { host, guest } = await stage(({ hostile }) => {
         hostile.toDevice = (frame) =>
-          isRun(frame) ? [{ ...frame, publicKey: GARBAGE[title] }] : [frame];
+          isHostile && frame.type === type ? [{ ...frame, ...swapped(frame) }] : [frame];
       });
-      const { host, guest } = scene;
-      // One end notices, and leaves. For the other one, its peer is gone.
-      await eventually(() => expect([...host.errors, ...guest.errors]).not.toEqual([]));
-      for (const code of [...host.errors, ...guest.errors]) {
-        expect(code).toMatch(/^(code_mismatch|unverified_peer)$/);
+      await connected(host, guest);
+      isHostile = true;
+      host.session.restartIce();
+      // The one that notices, and the other one, which learns why its peer has left.
+      for (const { errors } of [host, guest]) {
+        await eventually(() => expect(errors).toEqual(['unverified_peer']));
       }
-      expect([...host.applied, ...guest.applied]).toEqual([]);
-      expect([host.session.trust, guest.session.trust]).toEqual(['none', 'none']);
-      expectOneGuess(scene);
+      expect([host.session.state, guest.session.state]).toEqual(['closed', 'closed']);
+      expectOnlyFrom(guest, host);
+      expectOnlyFrom(host, guest);
     },
   );
-});
-
-test('descriptions and MACs of other types are refused, and not applied', async () => {
-  const forgeries: ((frame: Frame) => Frame)[] = [
-    (frame) => ({ ...frame, mac: [frame.mac] }),
-    (frame) => ({ ...frame, mac: {} }),
-    (frame) => ({ ...frame, mac: null }),
-    (frame) => ({ ...frame, mac: 'x'.repeat(2 ** 20) }),
-    (frame) => ({ ...frame, sdp: undefined }),
-    (frame) => ({ ...frame, sdp: { toString: frame.sdp } }),
-  ];
-  for (const forge of forgeries) {
-    spent.clear();
-    const { host, guest } = await stage(({ hostile }) => {
-      hostile.toDevice = (frame) => (isDescription(frame) ? [forge(frame)] : [frame]);
-    });
-    await eventually(() => expect([...host.errors, ...guest.errors]).toContain('unverified_peer'));
-    expect([...host.applied, ...guest.applied]).toEqual([]);
-  }
 });
 
 describe('a resumed pairing', () => {
