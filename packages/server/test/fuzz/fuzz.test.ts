@@ -3,18 +3,16 @@ import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, expect, test, vi } from 'vitest';
 import { rawRequest } from '../support/raw-http.js';
-import { frameCases } from './frame-arbitrary.js';
-import { judgeFrames } from './frame-property.js';
 import { startFuzzedServer } from './fuzzed-server.js';
-import { httpCases, orderCases, smugglingCases } from './http-arbitrary.js';
-import { judgeHttp, judgeOrder, judgeSmuggling } from './http-property.js';
+import { httpCases } from './http-arbitrary.js';
+import { judgeHttp } from './http-property.js';
 import { messageCases } from './message-arbitrary.js';
 import { judgeMessages } from './message-property.js';
 import { restCases } from './rest-arbitrary.js';
 import { hangUp, judgeRest } from './rest-property.js';
 
 /** Seconds for all properties together. */
-const FUZZ_SECONDS = Number(process.env.FUZZ_SECONDS || 20);
+const FUZZ_SECONDS = Number(process.env.FUZZ_SECONDS || 10);
 /** Repeats the same inputs. */
 const FUZZ_SEED = Number(process.env.FUZZ_SEED || randomInt(2 ** 31));
 
@@ -62,36 +60,20 @@ async function warm() {
 }
 
 test('every API request is answered as documented', { timeout }, async () => {
-  const runs = await fuzz(restCases, 0.2, async (cases) => {
+  const runs = await fuzz(restCases, 0.35, async (cases) => {
     await Promise.all(cases.map((one) => judgeRest(server.url, one, nextAddress())));
   });
   report(`REST: ${runs} batches`);
 });
 
 test('every message is answered, and forwarded unchanged or not at all', { timeout }, async () => {
-  const runs = await fuzz(messageCases, 0.2, (cases) => judgeMessages(server.wsUrl, cases));
+  const runs = await fuzz(messageCases, 0.35, (cases) => judgeMessages(server.wsUrl, cases));
   report(`messages: ${runs} sequences`);
 });
 
-test('forbidden frames are closed with the code of the RFC, and others are served', {
-  timeout,
-}, async () => {
-  const runs = await fuzz(frameCases, 0.2, (one) => judgeFrames(server.port, one));
-  report(`frames: ${runs} connections`);
-});
-
 test('malformed HTTP gets a documented answer', { timeout }, async () => {
-  const runs = await fuzz(httpCases, 0.2, (one) => judgeHttp(server.port, one));
+  const runs = await fuzz(httpCases, 0.3, (one) => judgeHttp(server.port, one));
   report(`HTTP: ${runs} connections`);
-});
-
-test('pipelined requests are answered once each and in order', { timeout }, async () => {
-  const runs = await fuzz(orderCases, 0.1, (one) => judgeOrder(server.port, one));
-  report(`pipelines: ${runs} connections`);
-});
-
-test('a request hidden in another is not answered', { timeout }, async () => {
-  await fuzz(smugglingCases, 0.02, (one) => judgeSmuggling(server.port, one));
 });
 
 test('heap and handles return to the baseline', { timeout }, async () => {

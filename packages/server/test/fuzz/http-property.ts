@@ -1,19 +1,17 @@
 // Fuzzes the HTTP port: for any bytes, each answer is a documented one.
 import { REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
 import { ANSWER_HEADERS } from '../../src/http/errors.js';
-import type { HttpCase, OrderCase } from './http-arbitrary.js';
+import type { HttpCase } from './http-arbitrary.js';
 import { type RawResponse, readAnswers } from './raw-answers.js';
 import { RawSocket } from './raw-socket.js';
 
-/** Opens a bare connection for a test, and destroys it afterwards. */
-async function onSocket(port: number, use: (raw: RawSocket) => Promise<unknown>): Promise<void> {
-  const raw = new RawSocket(port);
-  await use(raw).finally(() => raw.destroy());
-}
-
 /** Sends the bytes and checks every answer. */
-export const judgeHttp = (port: number, { requests: sent, cuts, ending }: HttpCase) =>
-  onSocket(port, async (raw) => {
+export async function judgeHttp(
+  port: number,
+  { requests: sent, cuts, ending }: HttpCase,
+): Promise<void> {
+  const raw = new RawSocket(port);
+  try {
     await raw.write(Buffer.concat(sent), cuts);
     if (ending === 'reset') return void raw.socket.resetAndDestroy();
     if (ending === 'half-close') raw.socket.end();
@@ -26,7 +24,10 @@ export const judgeHttp = (port: number, { requests: sent, cuts, ending }: HttpCa
     const mayBeHead = Buffer.concat(sent).includes('HEAD');
     if (mayBeHead) return judgeStatuses(raw.received);
     for (const answer of readAnswers(raw.received)) judgeAnswer(answer);
-  });
+  } finally {
+    raw.destroy();
+  }
+}
 
 /** If the requests may include a HEAD, it cannot be seen from outside which answers have a body. */
 function judgeStatuses(received: Buffer): void {
@@ -55,30 +56,3 @@ function judgeAnswer({ status, headers, body }: RawResponse): void {
     throw new Error(`not as in the table: ${described}`);
   }
 }
-
-export const judgeSmuggling = (port: number, bytes: Buffer) =>
-  onSocket(port, async (raw) => {
-    await raw.write(bytes);
-    await raw.until();
-    const answers = readAnswers(raw.received);
-    const [only] = answers;
-    if (answers.length !== 1 || only?.status !== 400) {
-      throw new Error(`answered ${answers.map(({ status }) => status)}: ${raw.received}`);
-    }
-    judgeAnswer(only);
-  });
-
-/** Each request is answered once, in the order of sending. */
-export const judgeOrder = (port: number, { bytes, cuts, statuses, last }: OrderCase) =>
-  onSocket(port, async (raw) => {
-    await raw.write(bytes, cuts);
-    // A WebSocket would stay open.
-    await raw.until((received) => received.includes('"type":"connected"'));
-    const answers = readAnswers(raw.received);
-    const got = answers.map(({ status }) => status);
-    const [end] = got.slice(-1);
-    if (got.slice(0, -1).join() !== statuses.join() || !last.includes(end ?? 0)) {
-      throw new Error(`expected ${statuses}, ${last.join(' or ')}; answered ${got}`);
-    }
-    for (const answer of answers) judgeAnswer(answer);
-  });

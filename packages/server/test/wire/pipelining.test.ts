@@ -164,3 +164,23 @@ test('a request with an invalid body is answered at once', async () => {
   await raw.until();
   expect(statuses(raw)).toEqual([400]);
 });
+
+test.each([
+  ['Content-Length: 6', 'Transfer-Encoding: chunked'],
+  ['Transfer-Encoding: CHUNKED', 'Content-Length: 0'],
+  ['Content-Length: 44', 'Transfer-Encoding: xchunked'],
+  ['Transfer-Encoding: chunked, identity', 'Content-Length: 6'],
+  ['Content-Length: 6', 'Content-Length: 7'],
+])('a request hidden in the body of one with %s and %s is not answered', async (...lengths) => {
+  const { raw } = await connected();
+  const head = [
+    'POST /api/rooms HTTP/1.1',
+    'Host: x',
+    'Content-Type: application/json',
+    ...lengths,
+  ];
+  const hidden = request('DELETE /api/rooms?roomid=x');
+  await raw.write(Buffer.from(`${head.join('\r\n')}\r\n\r\n0\r\n\r\n${hidden}`));
+  await raw.until();
+  expect(statuses(raw)).toEqual([400]);
+});

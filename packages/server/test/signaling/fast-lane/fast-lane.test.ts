@@ -126,24 +126,91 @@ test('the peer gets each message once, in order and signed, and the sender its a
   );
 });
 
+const start = frame({ opcode: text, payload: Buffer.from('{'), fin: false });
+const claimed = (claimedLength: bigint, opcode: number = text) =>
+  frame({ opcode, payload: Buffer.from('x'), claimedLength, lengthBytes: 8 });
+const notUtf8 = Buffer.from([0x22, 0xff]);
+
 test.each([
-  ['text that is no UTF-8', frame({ opcode: text, payload: Buffer.from([0x22, 0xff]) }), 1007],
+  ['text that is no UTF-8', frame({ opcode: text, payload: notUtf8 }), 1007],
+  [
+    'fragments that are no UTF-8',
+    Buffer.concat([
+      frame({ opcode: text, payload: notUtf8, fin: false }),
+      frame({ opcode: continuation }),
+    ]),
+    1007,
+  ],
+  [
+    'a close reason that is no UTF-8',
+    frame({ opcode: OPCODES.close, payload: closePayload(1000, notUtf8) }),
+    1007,
+  ],
   ['an unmasked frame', frame({ opcode: text, masked: false }), 1002],
-  ['a message over the cap', frame({ opcode: text, claimedLength: 10_000_000n }), 1009],
+  ...[1, 2, 4].map((rsv) => [`reserved bit ${rsv}`, frame({ opcode: text, rsv }), 1002] as const),
+  ...[3, 7, 11, 15].map((opcode) => [`opcode ${opcode}`, frame({ opcode }), 1002] as const),
+  ['a fragmented ping', frame({ opcode: ping, fin: false }), 1002],
+  ['a ping of 126 bytes', frame({ opcode: ping, payload: Buffer.alloc(126) }), 1002],
+  ['a ping that claims 2^63 bytes', claimed(2n ** 63n, ping), 1002],
+  ['a continuation without a start', frame({ opcode: continuation }), 1002],
+  ['a message amid another', Buffer.concat([start, frame({ opcode: text })]), 1002],
+  ...[0, 999, 1005, 1006, 1016, 5000].map(
+    (code) =>
+      [
+        `the close code ${code}`,
+        frame({ opcode: OPCODES.close, payload: closePayload(code) }),
+        1002,
+      ] as const,
+  ),
+  ['a close frame of one byte', frame({ opcode: OPCODES.close, payload: Buffer.alloc(1) }), 1002],
+  ['a message over the cap', claimed(10_000_000n), 1009],
+  ['a message of 2^63 bytes', claimed(2n ** 63n), 1009],
+  [
+    'fragments over the cap',
+    Buffer.concat([start, frame({ opcode: continuation, payload: Buffer.alloc(300_000, 'x') })]),
+    1009,
+  ],
   ['a close frame', frame({ opcode: OPCODES.close, payload: closePayload(1000) }), 1000],
-])('after %s nothing is forwarded, in this read or in later ones', async (_what, last, code) => {
-  const { raw, peer } = await rawPair();
-  onTestFinished(() => raw.destroy());
-  onTestFinished(() => peer.socket.terminate());
-  const before = textFrame(offer('before'));
-  const after = textFrame(offer('after'));
-  await raw.write(Buffer.concat([before, last, after]));
-  await raw.until((received) => answersIn(received).includes(`close ${code}`));
-  await raw.write(after);
-  raw.socket.end();
-  expect((await peer.next()).sdp).toBe('before');
-  await peer.next('peer_disconnected');
-  expect(await peer.sync()).toEqual([]);
+] as [string, Buffer, number][])(
+  'after %s nothing is forwarded, in this read or in later ones',
+  async (_what, last, code) => {
+    const { raw, peer } = await rawPair();
+    onTestFinished(() => raw.destroy());
+    onTestFinished(() => peer.socket.terminate());
+    const before = textFrame(offer('before'));
+    const after = textFrame(offer('after'));
+    await raw.write(Buffer.concat([before, last, after]));
+    await raw.until((received) => answersIn(received).includes(`close ${code}`));
+    await raw.write(after);
+    raw.socket.end();
+    expect((await peer.next()).sdp).toBe('before');
+    await peer.next('peer_disconnected');
+    expect(await peer.sync()).toEqual([]);
+  },
+);
+
+test('after random bytes, a connection is closed with a code of the RFC, or waits for the rest of a frame', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uint8Array({ minLength: 1, maxLength: 200 }),
+      cuts,
+      async (noise, places) => {
+        const { raw, peer } = await rawPair();
+        try {
+          await raw.write(Buffer.from(noise), places);
+          raw.socket.end();
+          await raw.until();
+          const closes = answersIn(raw.received).filter((answer) => answer.startsWith('close '));
+          for (const close of closes) expect(close).toMatch(/^close (1002|1007|1009|[0-4]\d{3})$/);
+          await peer.next('peer_disconnected');
+        } finally {
+          raw.destroy();
+          peer.socket.terminate();
+        }
+      },
+    ),
+    { numRuns: 50 },
+  );
 });
 
 test('unread frames of a slow reader stay unchanged while others send', async () => {
