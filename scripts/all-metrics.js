@@ -3,8 +3,12 @@
 /** An address without a Redis: a cluster node registers its metrics without Redis too. */
 const NO_REDIS = 'redis://127.0.0.1:1';
 
-/** The same for a TURN provider. */
-const NOWHERE = 'http://127.0.0.1:1';
+/** The same for a TURN provider and a push service. Each push service registers the metrics of all. */
+const NOWHERE = {
+  ICE_SERVERS_URL: 'http://127.0.0.1:1',
+  PUSH_WEBHOOK_URL: 'http://127.0.0.1:1',
+  PUSH_WEBHOOK_SECRET: `whsec_${'A'.repeat(32)}`,
+};
 
 /**
  * @param {Pick<typeof import('@couplet/server'), 'Metrics' | 'buildApp' | 'parseConfig'>} server
@@ -12,7 +16,7 @@ const NOWHERE = 'http://127.0.0.1:1';
  *   servers is described once, with the label values of both
  */
 export async function allMetrics({ Metrics, buildApp, parseConfig }) {
-  const alone = { USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:', ICE_SERVERS_URL: NOWHERE };
+  const alone = { USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:', ...NOWHERE };
   const known = new Map();
   const names = new Set();
   for (const settings of [alone, { REDIS_URL: NO_REDIS, REDIS_TIMEOUT_MS: '100' }]) {

@@ -28,7 +28,8 @@ import { PUBLIC_FOLDER } from './pages/files.js';
 import { hasDemo, pageRoutes } from './pages/routes.js';
 import { disabledPairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
-import { type Notifier, openNotifier } from './push/notifier.js';
+import type { Notifier } from './push/notifier.js';
+import { openNotifier } from './push/open.js';
 import { pushRoute } from './push/routes.js';
 import { createWaker } from './push/wake.js';
 import { serveRoomsApi } from './rooms-api.js';
@@ -153,11 +154,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     stalls.stop();
   });
 
+  // Before the engine, which would stay open if the credentials have a fault.
+  const notifier = deps.notifier ?? (await openNotifier(config, { clock, metrics, log: appLog }));
   const engine = await openEngine({ config, clock, metrics, log: appLog, store: deps.store });
   const managed = await openManagedServers({ config, clock, metrics, log: appLog });
   const iceServers = createIceServers(config, clock, managed);
   const { store } = engine;
-  const notifier = deps.notifier ?? (await openNotifier(config, { clock, metrics, log: appLog }));
   const noticeMs = config.shutdownNoticeSeconds * 1000;
   app.addHook('preClose', async () => {
     lifecycle.announce();

@@ -116,6 +116,24 @@ export class Metrics {
     );
   }
 
+  /** Adds a counter with two labels. `read` returns one number for each pair of their values. */
+  countsOfPairs(
+    name: string,
+    help: string,
+    [first, second]: readonly [string, string],
+    read: () => Readonly<Record<string, Numbers>>,
+  ): void {
+    const rows = Object.entries(read());
+    const values = { [first]: rows.map(([row]) => row), [second]: Object.keys(rows[0]?.[1] ?? {}) };
+    this.#add('counter', name, help, values, () =>
+      Object.entries(read()).flatMap(([row, numbers]) =>
+        Object.entries(numbers).map(([value, count]): Reading => {
+          return [{ [first]: row, [second]: value }, count];
+        }),
+      ),
+    );
+  }
+
   /** Adds a gauge, whose value `read` returns. */
   level(name: string, help: string, read: () => number | Promise<number>): void {
     this.#add('gauge', name, help, {}, async () => [[{}, await read()]]);

@@ -1,9 +1,8 @@
-// Defines the interface that wakes devices, and opens it from the configuration.
+// Defines the interface that wakes devices.
 import type { Platform, PushTarget } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
-import type { Config } from '../settings/config.js';
 
 /**
  * sent: the push service has accepted the notification. dead: the token will never work again. failed: not sent; the log
@@ -31,9 +30,6 @@ export interface NotifierDeps {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
-}
-
-/** Opens the push services of the configuration. */
-export async function openNotifier(_config: Config, _deps: NotifierDeps): Promise<Notifier> {
-  return { platforms: new Set(), notify: async () => ({ kind: 'dropped' }), close: async () => {} };
+  /** Certificates to trust instead of those of Node.js. */
+  ca?: string;
 }

@@ -107,6 +107,15 @@ export const PUSH_SETTINGS = {
 const pushSchema = Type.Object(PUSH_SETTINGS);
 export type PushSettings = Readonly<Static<typeof pushSchema>>;
 
+/** Whether any push service is configured. */
+export const hasPush = ({
+  apnsKey,
+  fcmServiceAccount,
+  vapidPrivateKey,
+  pushWebhookUrl,
+}: PushSettings): boolean =>
+  [apnsKey, fcmServiceAccount, vapidPrivateKey, pushWebhookUrl].some((setting) => setting !== '');
+
 /** Settings of which either all or none must be set. */
 const TOGETHER: readonly (readonly [keyof PushSettings, string])[][] = [
   [

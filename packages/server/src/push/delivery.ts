@@ -1,0 +1,228 @@
+// Delivers notifications to one push service: bounds what waits, limits the time, repeats if the service asks for it, and stops while it keeps failing.
+import type { Cancel, Clock } from '../base/clock.js';
+import type { Logger } from '../observability/logger.js';
+import type { PushOutcome } from './notifier.js';
+
+/** Why a notification was not sent. */
+const CAUSES = [
+  'timeout',
+  /** No connection, or it ended before the answer. */
+  'unreachable',
+  /** 5xx. */
+  'server_error',
+  /** 429. */
+  'busy',
+  /** The service does not accept the credentials of this server. */
+  'credentials',
+  /** The service does not accept the notification, for another reason than a dead token. */
+  'rejected',
+  /** The subscription is at a host that WEB_PUSH_HOSTS does not allow. */
+  'host_not_allowed',
+] as const;
+
+type Cause = (typeof CAUSES)[number];
+
+/** How a notification can end. The last two: it was dropped without a request. */
+export const ENDS = ['sent', 'dead', ...CAUSES, 'queue_full', 'circuit_open'] as const;
+export type End = (typeof ENDS)[number];
+
+/** The answer of a push service to one request. */
+export type Attempt =
+  | { kind: 'sent' }
+  | { kind: 'dead' }
+  | { kind: 'failed'; cause: Cause }
+  /** The service may accept the same notification later, or after the time that it names. */
+  | { kind: 'later'; cause: Cause; afterMs: number | undefined };
+
+/** Counts the end of a notification. */
+export type Meter = (end: End, seconds: number) => void;
+
+export interface DeliveryDeps {
+  service: string;
+  clock: Clock;
+  log: Logger;
+  meter: Meter;
+}
+
+/** Time limit of one request. */
+export const ATTEMPT_MS = 10_000;
+
+/** Requests at the same time. */
+export const MAX_RUNNING = 32;
+
+/** Notifications that wait or run; further ones are dropped. */
+export const MAX_UNSETTLED = 1000;
+
+const MAX_ATTEMPTS = 3;
+
+/** Pause before the second and third attempt if the service names none. */
+const BACKOFF_MS = [1000, 4000];
+
+/** A service that asks for a longer pause gets no further attempt: the notification would come too late. */
+const MAX_PAUSE_MS = 60_000;
+
+/** Failures in a row after which nothing is sent for {@link OPEN_MS}. Then one notification is tried. */
+export const MAX_FAILURES = 5;
+export const OPEN_MS = 30_000;
+
+/** Causes that concern all notifications of a service, not only one device. */
+const OF_SERVICE: readonly Cause[] = ['timeout', 'unreachable', 'server_error', 'credentials'];
+
+export class Delivery {
+  readonly #deps: DeliveryDeps;
+  #unsettled = 0;
+  #running = 0;
+  /** Notifications that wait for others to end, in order. */
+  readonly #queue: (() => void)[] = [];
+  /** End the timers and requests in progress, at close. */
+  readonly #ends = new Set<() => void>();
+  #failures = 0;
+  #openUntil = 0;
+  #isClosed = false;
+
+  constructor(deps: DeliveryDeps) {
+    this.#deps = deps;
+  }
+
+  /** Sends one notification by `send`, which must settle soon after its signal is aborted. Never rejects. */
+  async run(send: (signal: AbortSignal) => Promise<Attempt>): Promise<PushOutcome> {
+    const { clock, meter } = this.#deps;
+    const start = clock.monotonic();
+    if (this.#isClosed) return { kind: 'dropped' };
+    if (this.#unsettled >= MAX_UNSETTLED) {
+      meter('queue_full', 0);
+      return { kind: 'dropped' };
+    }
+    this.#unsettled += 1;
+    const attempt = await this.#attempts(send);
+    this.#unsettled -= 1;
+    if (attempt === 'closed') return { kind: 'dropped' };
+    const seconds = (clock.monotonic() - start) / 1000;
+    if (attempt === 'circuit_open') {
+      meter('circuit_open', seconds);
+      return { kind: 'dropped' };
+    }
+    const isAccepted = attempt.kind === 'sent' || attempt.kind === 'dead';
+    meter(isAccepted ? attempt.kind : attempt.cause, seconds);
+    return { kind: isAccepted ? attempt.kind : 'failed' };
+  }
+
+  /** Ends all notifications. */
+  close(): void {
+    this.#isClosed = true;
+    for (const end of this.#ends) end();
+    for (const proceed of this.#queue.splice(0)) proceed();
+  }
+
+  async #attempts(
+    send: (signal: AbortSignal) => Promise<Attempt>,
+  ): Promise<Attempt | 'circuit_open' | 'closed'> {
+    for (let count = 1; ; count++) {
+      const attempt = await this.#next(send);
+      if (typeof attempt === 'string' || attempt.kind !== 'later') return attempt;
+      const pauseMs = attempt.afterMs ?? BACKOFF_MS[count - 1] ?? 0;
+      if (count === MAX_ATTEMPTS || pauseMs > MAX_PAUSE_MS) return attempt;
+      await this.#pause(pauseMs);
+    }
+  }
+
+  /** Waits for its turn, and tries once. */
+  async #next(
+    send: (signal: AbortSignal) => Promise<Attempt>,
+  ): Promise<Attempt | 'circuit_open' | 'closed'> {
+    if (this.#running < MAX_RUNNING) this.#running += 1;
+    else await new Promise<void>((proceed) => this.#queue.push(proceed));
+    try {
+      if (this.#isClosed) return 'closed';
+      if (!this.#mayTry()) return 'circuit_open';
+      const attempt = await this.#try(send);
+      if (attempt !== 'closed') this.#judge(attempt);
+      return attempt;
+    } finally {
+      // The next one takes the place over; otherwise a new notification could take it first.
+      const proceed = this.#queue.shift();
+      if (proceed) proceed();
+      else this.#running -= 1;
+    }
+  }
+
+  async #try(send: (signal: AbortSignal) => Promise<Attempt>): Promise<Attempt | 'closed'> {
+    const { clock, log, service } = this.#deps;
+    const limit = new AbortController();
+    const end = () => limit.abort();
+    const cancel = clock.after(ATTEMPT_MS, end);
+    this.#ends.add(end);
+    try {
+      return await send(limit.signal);
+    } catch (error) {
+      if (this.#isClosed) return 'closed';
+      if (limit.signal.aborted) return { kind: 'failed', cause: 'timeout' };
+      const { code } = error as { code?: unknown };
+      // Only the code: the message may have an address.
+      log.debug({ service, code }, 'push service not reached');
+      return { kind: 'failed', cause: 'unreachable' };
+    } finally {
+      cancel();
+      this.#ends.delete(end);
+    }
+  }
+
+  /** Whether the circuit is closed, or this notification is the one that tests it. */
+  #mayTry(): boolean {
+    if (this.#failures < MAX_FAILURES) return true;
+    const now = this.#deps.clock.monotonic();
+    if (now < this.#openUntil) return false;
+    this.#openUntil = now + OPEN_MS;
+    return true;
+  }
+
+  #judge(attempt: Attempt): void {
+    const { clock, log, service } = this.#deps;
+    const wasOpen = this.#failures >= MAX_FAILURES;
+    if ('cause' in attempt && OF_SERVICE.includes(attempt.cause)) {
+      const { cause } = attempt;
+      this.#failures += 1;
+      if (this.#failures < MAX_FAILURES) return;
+      this.#openUntil = clock.monotonic() + OPEN_MS;
+      if (!wasOpen) log.warn({ service, cause }, 'push service fails: notifications are dropped');
+      return;
+    }
+    this.#failures = 0;
+    if (wasOpen) log.info({ service }, 'push service works again');
+  }
+
+  /** Resolves after a time, or at close. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      let cancel: Cancel = () => {};
+      const end = () => {
+        cancel();
+        this.#ends.delete(end);
+        resolve();
+      };
+      this.#ends.add(end);
+      cancel = this.#deps.clock.after(ms, end);
+    });
+  }
+}
+
+/** The pause that an answer asks for (RFC 9110 §10.2.3), in milliseconds. */
+export function retryAfterMs(value: unknown, now: number): number | undefined {
+  if (typeof value !== 'string') return undefined;
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
+  const time = Date.parse(value);
+  return Number.isNaN(time) ? undefined : Math.max(0, time - now);
+}
+
+/** The attempt for a status that means the same at all push services, or undefined. */
+export function attemptOfStatus(
+  status: number,
+  retryAfter: unknown,
+  now: number,
+): Attempt | undefined {
+  if (status >= 200 && status < 300) return { kind: 'sent' };
+  const afterMs = retryAfterMs(retryAfter, now);
+  if (status === 429) return { kind: 'later', cause: 'busy', afterMs };
+  if (status >= 500) return { kind: 'later', cause: 'server_error', afterMs };
+  return undefined;
+}

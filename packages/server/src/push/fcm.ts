@@ -1,0 +1,128 @@
+// Sends notifications to Android devices through Firebase Cloud Messaging, HTTP v1 API.
+import type { Clock } from '../base/clock.js';
+import type { FcmCredentials } from './credentials.js';
+import { type Attempt, attemptOfStatus } from './delivery.js';
+import type { HttpClient } from './http-client.js';
+import { signedJwt } from './jwt.js';
+import { ALERT, LIFETIME_SECONDS, TYPE } from './notification.js';
+
+const SCOPE = 'https://www.googleapis.com/auth/firebase.messaging';
+
+/** Lifetime of the assertion for which Google gives an access token. */
+const ASSERTION_SECONDS = 3600;
+
+/** An access token is replaced so long before its end. */
+const EARLY_SECONDS = 60;
+
+interface AccessToken {
+  token: string;
+  until: number;
+}
+
+export class Fcm {
+  readonly #credentials: FcmCredentials;
+  readonly #clock: Clock;
+  readonly #http: HttpClient;
+  #access: AccessToken | undefined;
+  /** One request for an access token serves all notifications that wait for it. */
+  #granting: Promise<AccessToken | Attempt> | undefined;
+
+  constructor(credentials: FcmCredentials, clock: Clock, http: HttpClient) {
+    this.#credentials = credentials;
+    this.#clock = clock;
+    this.#http = http;
+  }
+
+  async send(registration: string, roomId: string, signal: AbortSignal): Promise<Attempt> {
+    const kept = this.#access;
+    const access = await this.authorize(signal);
+    if ('kind' in access) return access;
+    const { origin, projectId } = this.#credentials;
+    const answer = await this.#http.post(
+      `${origin}/v1/projects/${encodeURIComponent(projectId)}/messages:send`,
+      { Authorization: `Bearer ${access.token}`, 'Content-Type': 'application/json' },
+      JSON.stringify({
+        message: {
+          token: registration,
+          notification: { body: ALERT },
+          data: { roomId, type: TYPE },
+          android: { priority: 'high', ttl: `${LIFETIME_SECONDS}s` },
+        },
+      }),
+      signal,
+    );
+    const { status, headers, text } = answer;
+    const known = attemptOfStatus(status, headers['retry-after'], this.#clock.now());
+    if (known !== undefined) return known;
+    if (isDead(status, text)) return { kind: 'dead' };
+    if (status !== 401 && status !== 403) return { kind: 'failed', cause: 'rejected' };
+    if (this.#access === access) this.#access = undefined;
+    // A kept access token may have been revoked before its end.
+    return status === 401 && access === kept
+      ? { kind: 'later', cause: 'credentials', afterMs: 0 }
+      : { kind: 'failed', cause: 'credentials' };
+  }
+
+  /** The access token, or the failed attempt to get one (RFC 7523 §2.1). */
+  async authorize(signal: AbortSignal): Promise<AccessToken | Attempt> {
+    if (this.#access !== undefined && this.#clock.now() < this.#access.until) return this.#access;
+    this.#granting ??= this.#grant(signal).finally(() => {
+      this.#granting = undefined;
+    });
+    return this.#granting;
+  }
+
+  async #grant(signal: AbortSignal): Promise<AccessToken | Attempt> {
+    const { clientEmail, tokenUri, key } = this.#credentials;
+    const now = this.#clock.now();
+    const iat = Math.floor(now / 1000);
+    const claims = {
+      iss: clientEmail,
+      scope: SCOPE,
+      aud: tokenUri,
+      iat,
+      exp: iat + ASSERTION_SECONDS,
+    };
+    const answer = await this.#http.post(
+      tokenUri,
+      { 'Content-Type': 'application/x-www-form-urlencoded' },
+      new URLSearchParams({
+        grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+        assertion: signedJwt({ alg: 'RS256' }, claims, key),
+      }).toString(),
+      signal,
+    );
+    const attempt = attemptOfStatus(answer.status, answer.headers['retry-after'], now);
+    const { access_token: token, expires_in: seconds } = jsonOf(answer.text);
+    if (attempt?.kind === 'sent' && typeof token === 'string' && typeof seconds === 'number') {
+      this.#access = { token, until: now + (seconds - EARLY_SECONDS) * 1000 };
+      return this.#access;
+    }
+    return attempt?.kind === 'later' ? attempt : { kind: 'failed', cause: 'credentials' };
+  }
+}
+
+/**
+ * Whether an answer means that the registration token will never work. The message contains nothing else that a client
+ * chooses freely, so an invalid argument is the token, unless the answer names another field.
+ */
+function isDead(status: number, text: string): boolean {
+  const { error } = jsonOf(text);
+  const details: unknown = (error as { details?: unknown } | undefined)?.details;
+  const all: Record<string, unknown>[] = Array.isArray(details) ? details.map(Object) : [];
+  const code = all.find(({ errorCode }) => errorCode !== undefined)?.errorCode;
+  // The second one is the token of an app of another Firebase project.
+  if (code === 'UNREGISTERED' || code === 'SENDER_ID_MISMATCH') return true;
+  if (status !== 400 || code !== 'INVALID_ARGUMENT') return false;
+  const violations = all.flatMap(({ fieldViolations }) => fieldViolations ?? []);
+  return violations.every((violation) => Object(violation).field === 'message.token');
+}
+
+function jsonOf(text: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    // A proxy may answer with another text; the status decides then.
+    return {};
+  }
+}

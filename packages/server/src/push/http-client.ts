@@ -1,0 +1,85 @@
+// Sends HTTP/1.1 requests to push services, over connections that are kept. Follows no redirects and bounds the answers.
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+
+export interface Answer {
+  status: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** At most {@link MAX_ANSWER_BYTES}; the rest is not read. */
+  text: string;
+}
+
+const MAX_ANSWER_BYTES = 16_384;
+
+/** Connections that are kept while they are not used. */
+const MAX_FREE_SOCKETS = 4;
+
+export class HttpClient {
+  readonly #http = new HttpAgent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS });
+  readonly #https: HttpsAgent;
+
+  /** @param ca - certificates to trust instead of those of Node.js */
+  constructor(ca?: string) {
+    const trust = ca === undefined ? {} : { ca };
+    this.#https = new HttpsAgent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS, ...trust });
+  }
+
+  /** Rejects if there is no answer, or if the signal is aborted. */
+  async post(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    body: string | Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    try {
+      return await this.#post(url, headers, body, signal);
+    } catch (error) {
+      // The server may close a kept connection at the same time; only a new one shows whether it can be reached.
+      if (!(error instanceof KeptConnectionEnded)) throw error;
+      return this.#post(url, headers, body, signal);
+    }
+  }
+
+  close(): void {
+    this.#http.destroy();
+    this.#https.destroy();
+  }
+
+  #post(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    body: string | Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const [request, agent] = url.startsWith('https:')
+      ? [httpsRequest, this.#https]
+      : [httpRequest, this.#http];
+    const length = { 'Content-Length': Buffer.byteLength(body) };
+    const options = { method: 'POST', agent, headers: { ...headers, ...length }, signal };
+    return new Promise((resolve, reject) => {
+      const sent = request(url, options, (response) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        const finish = () => {
+          const text = Buffer.concat(chunks).toString('utf8', 0, MAX_ANSWER_BYTES);
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+        };
+        response.on('error', reject);
+        response.on('end', finish);
+        response.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          chunks.push(chunk);
+          if (bytes <= MAX_ANSWER_BYTES) return;
+          finish();
+          response.destroy();
+        });
+      });
+      sent.on('error', (error) => {
+        reject(sent.reusedSocket && !signal.aborted ? new KeptConnectionEnded() : error);
+      });
+      sent.end(body);
+    });
+  }
+}
+
+class KeptConnectionEnded extends Error {}

@@ -1,0 +1,27 @@
+// Opens the push services of the configuration, or an idle notifier if there are none.
+import type { Config } from '../settings/config.js';
+import { hasPush } from '../settings/push.js';
+import type { Notifier, NotifierDeps } from './notifier.js';
+
+/**
+ * Opens the push services of the configuration. Without any, their modules are not loaded.
+ *
+ * @throws ConfigError if credentials cannot be used
+ */
+export async function openNotifier(config: Config, deps: NotifierDeps): Promise<Notifier> {
+  if (!hasPush(config)) {
+    deps.log.debug('push notifications are off, because no push service is configured');
+    return NOTHING;
+  }
+  const { openServices } = await import('./services.js');
+  const notifier = openServices(config, deps);
+  deps.log.info({ platforms: [...notifier.platforms] }, 'push notifications are on');
+  return notifier;
+}
+
+/** Wakes nobody. */
+const NOTHING: Notifier = {
+  platforms: new Set(),
+  notify: async () => ({ kind: 'dropped' }),
+  close: async () => {},
+};

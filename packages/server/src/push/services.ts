@@ -1,0 +1,112 @@
+// Opens the push services for which there are credentials, and chooses the one for each device. Loaded only if one is configured.
+import type { Platform, PushTarget } from '@couplet/protocol';
+import type { Metrics } from '../observability/metrics.js';
+import type { Config } from '../settings/config.js';
+import { Apns } from './apns.js';
+import { readCredentials } from './credentials.js';
+import { Delivery, ENDS, type End, type Meter } from './delivery.js';
+import { Fcm } from './fcm.js';
+import { HttpClient } from './http-client.js';
+import type { Notifier, NotifierDeps, PushOutcome } from './notifier.js';
+import { parseSubscription, WebPush } from './web-push.js';
+import { Webhook } from './webhook.js';
+
+const SERVICES = ['apns', 'fcm', 'web_push', 'webhook'] as const;
+type Service = (typeof SERVICES)[number];
+
+/** Sends a notification to one device. */
+type Route = (target: PushTarget, roomId: string) => Promise<PushOutcome>;
+
+/** @throws ConfigError if credentials cannot be used */
+export function openServices(config: Config, deps: NotifierDeps): Notifier {
+  const { clock, metrics, log, ca } = deps;
+  const credentials = readCredentials(config);
+  const count = countEnds(metrics);
+  const http = new HttpClient(ca);
+  const deliveries: Delivery[] = [];
+  const delivery = (service: Service) => {
+    const opened = new Delivery({ service, clock, log, meter: count(service) });
+    deliveries.push(opened);
+    return opened;
+  };
+  const routes = new Map<Platform, Route>();
+
+  if (credentials.webhook) {
+    const webhook = new Webhook(credentials.webhook, clock, http);
+    const lane = delivery('webhook');
+    for (const platform of ['ios', 'android', 'web'] as const) {
+      routes.set(platform, (target, roomId) => lane.run(webhook.request(target, roomId)));
+    }
+  }
+  const apns = credentials.apns && new Apns(credentials.apns, clock, ca);
+  if (apns) {
+    const lane = delivery('apns');
+    routes.set('ios', ({ token }, roomId) =>
+      lane.run((signal) => apns.send(token, roomId, signal)),
+    );
+  }
+  if (credentials.fcm) {
+    const fcm = new Fcm(credentials.fcm, clock, http);
+    const lane = delivery('fcm');
+    routes.set('android', ({ token }, roomId) =>
+      lane.run((signal) => fcm.send(token, roomId, signal)),
+    );
+  }
+  if (credentials.webPush) {
+    const webPush = new WebPush(credentials.webPush, clock, http);
+    // Each has its own queue and circuit, so one that hangs does not delay the others.
+    const byHost = new Map(webPush.hosts.map((host) => [host, delivery('web_push')]));
+    const meter = count('web_push');
+    routes.set('web', async ({ token }, roomId) => {
+      const subscription = parseSubscription(token);
+      if (subscription === undefined) {
+        meter('dead', 0);
+        return { kind: 'dead' };
+      }
+      const host = webPush.hostOf(subscription.endpoint);
+      const chosen = host === undefined ? undefined : byHost.get(host);
+      if (chosen !== undefined) {
+        return chosen.run((signal) => webPush.send(subscription, roomId, signal));
+      }
+      meter('host_not_allowed', 0);
+      return { kind: 'failed' };
+    });
+  }
+  return {
+    platforms: new Set(routes.keys()),
+    vapidPublicKey: credentials.webPush?.publicKey,
+    async notify(target, roomId) {
+      return (await routes.get(target.platform)?.(target, roomId)) ?? { kind: 'dropped' };
+    },
+    async close() {
+      for (const each of deliveries) each.close();
+      apns?.close();
+      http.close();
+    },
+  };
+}
+
+/** Returns the meter of a push service. */
+function countEnds(metrics: Metrics): (service: Service) => Meter {
+  const zeros = () => Object.fromEntries(ENDS.map((end) => [end, 0])) as Record<End, number>;
+  const counts = Object.fromEntries(SERVICES.map((service) => [service, zeros()])) as Record<
+    Service,
+    Record<End, number>
+  >;
+  metrics.countsOfPairs(
+    'couplet_push_notifications_total',
+    'Push notifications by their end. sent: accepted by the push service. dead: it will not accept the token again, so the token is deleted. queue_full and circuit_open: dropped without a request. All others: the cause of the failure.',
+    ['service', 'end'],
+    () => counts,
+  );
+  const time = metrics.timer(
+    'couplet_push_duration_seconds',
+    'Time until a push service has accepted a notification, in seconds, including all attempts and the time in the queue.',
+    'service',
+    SERVICES,
+  );
+  return (service) => (end, seconds) => {
+    counts[service][end] += 1;
+    if (end === 'sent') time(service, seconds);
+  };
+}

@@ -1,0 +1,132 @@
+// Sends notifications to browsers through Web Push (RFC 8030), encrypted (RFC 8291) and with VAPID (RFC 8292).
+import { createCipheriv, createECDH, type ECDH, hkdfSync, randomBytes } from 'node:crypto';
+import type { Clock } from '../base/clock.js';
+import type { VapidCredentials } from './credentials.js';
+import { type Attempt, attemptOfStatus } from './delivery.js';
+import type { HttpClient } from './http-client.js';
+import { signedJwt } from './jwt.js';
+import { ALERT, LIFETIME_SECONDS, TYPE } from './notification.js';
+
+/** The push services of Chrome (and most other browsers), Edge, Firefox and Safari. */
+const KNOWN_HOSTS = [
+  'fcm.googleapis.com',
+  '*.notify.windows.com',
+  '*.push.services.mozilla.com',
+  '*.push.apple.com',
+];
+
+/** At most a day (RFC 8292 §2). */
+const TOKEN_SECONDS = 12 * 3600;
+
+/** A subscription of the Push API, with decoded keys. */
+export interface Subscription {
+  endpoint: URL;
+  /** The public key of the browser: an uncompressed point of P-256. */
+  p256dh: Buffer;
+  auth: Buffer;
+}
+
+/** Parses the JSON of a subscription. Returns undefined if no browser can have made it. */
+export function parseSubscription(token: string): Subscription | undefined {
+  try {
+    const { endpoint, keys } = JSON.parse(token);
+    const [p256dh, auth] = [keys.p256dh, keys.auth].map((key) => Buffer.from(key, 'base64url'));
+    if (p256dh?.length !== 65 || auth?.length !== 16) return undefined;
+    return { endpoint: new URL(endpoint), p256dh, auth };
+  } catch {
+    // Not JSON, or a field is missing or has another type.
+    return undefined;
+  }
+}
+
+export class WebPush {
+  /** The allowed hosts; `*.` stands for all names below. */
+  readonly hosts: readonly string[];
+  readonly #vapid: VapidCredentials;
+  readonly #clock: Clock;
+  readonly #http: HttpClient;
+
+  constructor(vapid: VapidCredentials, clock: Clock, http: HttpClient) {
+    this.hosts = [...KNOWN_HOSTS, ...vapid.hosts.map((host) => host.toLowerCase())];
+    this.#vapid = vapid;
+    this.#clock = clock;
+    this.#http = http;
+  }
+
+  /** The entry of {@link hosts} that allows an endpoint. A client chose the endpoint, so it must not lead to any other server. */
+  hostOf({ protocol, host, username, password }: URL): string | undefined {
+    if (protocol !== 'https:' || username !== '' || password !== '') return undefined;
+    return this.hosts.find((allowed) =>
+      allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed,
+    );
+  }
+
+  async send(subscription: Subscription, roomId: string, signal: AbortSignal): Promise<Attempt> {
+    const { endpoint } = subscription;
+    const body = encrypted(JSON.stringify({ type: TYPE, roomId, body: ALERT }), subscription);
+    if (body === undefined) return { kind: 'dead' };
+    const now = this.#clock.now();
+    const exp = Math.floor(now / 1000) + TOKEN_SECONDS;
+    const { key, publicKey, subject } = this.#vapid;
+    const jwt = signedJwt({ alg: 'ES256' }, { aud: endpoint.origin, exp, sub: subject }, key);
+    const headers = {
+      Authorization: `vapid t=${jwt}, k=${publicKey}`,
+      'Content-Encoding': 'aes128gcm',
+      'Content-Type': 'application/octet-stream',
+      TTL: String(LIFETIME_SECONDS),
+      Urgency: 'high',
+    };
+    const answer = await this.#http.post(endpoint.href, headers, body, signal).catch((error) => {
+      // With a pattern such as `*.example.org`, a client can name a host that does not exist.
+      if (error.code === 'ENOTFOUND') return undefined;
+      throw error;
+    });
+    if (answer === undefined) return { kind: 'failed', cause: 'rejected' };
+    const { status } = answer;
+    if (status === 404 || status === 410) return { kind: 'dead' };
+    // 403 is no proof of wrong credentials: a client may have subscribed with another key.
+    return (
+      attemptOfStatus(status, answer.headers['retry-after'], now) ?? {
+        kind: 'failed',
+        cause: 'rejected',
+      }
+    );
+  }
+}
+
+/** Bytes of a record; a notification has only one (RFC 8188 §2.1). */
+const RECORD_BYTES = 4096;
+
+/**
+ * Encrypts a text for a subscription (RFC 8291 §3.4). Returns undefined if its public key is not on the curve.
+ *
+ * @param salt - random bytes, other than in tests
+ * @param sender - a new key pair, other than in tests
+ */
+export function encrypted(
+  text: string,
+  { p256dh, auth }: Subscription,
+  salt = randomBytes(16),
+  sender?: ECDH,
+): Buffer | undefined {
+  const ecdh = sender ?? createECDH('prime256v1');
+  if (sender === undefined) ecdh.generateKeys();
+  const own = ecdh.getPublicKey();
+  let secret: Buffer;
+  try {
+    secret = ecdh.computeSecret(p256dh);
+  } catch {
+    return undefined;
+  }
+  const info = Buffer.concat([Buffer.from('WebPush: info\0'), p256dh, own]);
+  const input = new Uint8Array(hkdfSync('sha256', secret, auth, info, 32));
+  const derive = (use: string, bytes: number) =>
+    new Uint8Array(hkdfSync('sha256', input, salt, `Content-Encoding: ${use}\0`, bytes));
+  const cipher = createCipheriv('aes-128-gcm', derive('aes128gcm', 16), derive('nonce', 12));
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(RECORD_BYTES);
+  head.writeUInt8(own.length, 4);
+  // The byte 2 ends the last record (RFC 8188 §2).
+  const content = [cipher.update(text, 'utf8'), cipher.update(Buffer.of(2)), cipher.final()];
+  return Buffer.concat([salt, head, own, ...content, cipher.getAuthTag()]);
+}

@@ -1,0 +1,492 @@
+// Every push service, against a peer on loopback that checks what it gets as the real one does.
+import { createECDH, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { PushTarget } from '@couplet/protocol';
+import { makeCertificate } from '@couplet/testkit/certificate';
+import { FakeClock } from '@couplet/testkit/fake-clock';
+import { temporaryFolder } from '@couplet/testkit/server';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Metrics } from '../../src/observability/metrics.js';
+import { TOKEN_MS, UNUSED_MS } from '../../src/push/apns.js';
+import { ATTEMPT_MS } from '../../src/push/delivery.js';
+import { openNotifier } from '../../src/push/open.js';
+import { encrypted, parseSubscription } from '../../src/push/web-push.js';
+import { parseConfig } from '../../src/settings/config.js';
+import { captureLog } from '../support/captured-log.js';
+import { startApns } from '../support/push/apns-peer.js';
+import { startFcm } from '../support/push/fcm-peer.js';
+import type { Answer, Script } from '../support/push/script.js';
+import { decrypted, newBrowserKeys, startWebPush } from '../support/push/web-push-peer.js';
+import { startWebhook } from '../support/push/webhook-peer.js';
+
+const { ca, ...files } = makeCertificate(temporaryFolder());
+const tls = { key: readFileSync(files.key, 'utf8'), cert: readFileSync(files.cert, 'utf8') };
+const pem = { privateKeyEncoding: { type: 'pkcs8', format: 'pem' } } as const;
+const APPLE = {
+  ...generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  keyId: 'ABCDE12345',
+  teamId: 'TEAM012345',
+  topic: 'org.example.app',
+};
+const GOOGLE = {
+  ...generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  clientEmail: 'push@example.iam.gserviceaccount.com',
+  projectId: 'example-1',
+};
+const exported = (key: typeof APPLE.privateKey) => String(key.export(pem.privateKeyEncoding));
+const SUBJECT = 'mailto:admin@example.org';
+const SECRET = `whsec_${randomBytes(32).toString('base64')}`;
+const ROOM = 'f'.repeat(48);
+
+/** Announces the timers that are set. */
+class TimedClock extends FakeClock {
+  readonly #set: { ms: number; resolve: () => void }[] = [];
+
+  /** Resolves when the next timer of this duration is set. */
+  timer(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#set.push({ ms, resolve }));
+  }
+
+  override after(ms: number, callback: () => void) {
+    const cancel = super.after(ms, callback);
+    for (const each of this.#set) if (each.ms === ms) each.resolve();
+    return cancel;
+  }
+}
+
+interface Peer {
+  script: Script<{ roomId: string }>;
+  faults: string[];
+  close(): void | Promise<void>;
+}
+
+/** A notifier with one configured service, and its peer. */
+async function opened<P extends Peer>(
+  start: (clock: TimedClock) => Promise<P>,
+  env: (peer: P) => Record<string, string>,
+  target: (peer: P) => PushTarget,
+) {
+  const clock = new TimedClock();
+  const metrics = new Metrics();
+  const log = captureLog();
+  const peer = await start(clock);
+  const deps = { clock, metrics, log: log.log, ca };
+  const notifier = await openNotifier(parseConfig(env(peer)), deps);
+  onTestFinished(async () => {
+    await notifier.close();
+    await peer.close();
+    expect(peer.faults).toEqual([]);
+    expect(clock.pending).toBe(0);
+    for (const secret of [ROOM, target(peer).token]) expect(log.text()).not.toContain(secret);
+  });
+  const notify = (other?: PushTarget) => notifier.notify(other ?? target(peer), ROOM);
+  /** The ends that were counted. */
+  const ends = async () =>
+    [
+      ...(await metrics.text()).matchAll(
+        /^couplet_push_notifications_total{.*end="(\w+)"} (\d+)$/gm,
+      ),
+    ]
+      .filter(([, , count]) => count !== '0')
+      .map(([, end, count]) => `${end} ${count}`);
+  return { clock, peer, script: peer.script, notifier, notify, ends, log };
+}
+
+const DEVICE = 'ab'.repeat(32);
+
+const apns = () =>
+  opened(
+    (clock) => startApns(tls, APPLE, clock),
+    ({ origin }) => ({
+      APNS_KEY: exported(APPLE.privateKey).replaceAll('\n', '\\n'),
+      APNS_KEY_ID: APPLE.keyId,
+      APNS_TEAM_ID: APPLE.teamId,
+      APNS_TOPIC: APPLE.topic,
+      APNS_SERVER: origin,
+    }),
+    () => ({ platform: 'ios', token: DEVICE }),
+  );
+
+const fcm = () =>
+  opened(
+    (clock) => startFcm(GOOGLE, clock),
+    ({ origin }) => ({
+      FCM_SERVICE_ACCOUNT: JSON.stringify({
+        type: 'service_account',
+        project_id: GOOGLE.projectId,
+        private_key: exported(GOOGLE.privateKey),
+        client_email: GOOGLE.clientEmail,
+        token_uri: `${origin}/token`,
+      }),
+      FCM_URL: origin,
+    }),
+    () => ({ platform: 'android', token: 'registration:token' }),
+  );
+
+const webPush = (extra: Record<string, string> = {}) =>
+  opened(
+    (clock) => startWebPush(tls, SUBJECT, clock),
+    ({ origin }) => ({
+      VAPID_PRIVATE_KEY: randomBytes(32).toString('base64url'),
+      VAPID_SUBJECT: SUBJECT,
+      WEB_PUSH_HOSTS: new URL(origin).host,
+      ...extra,
+    }),
+    (peer) => ({ platform: 'web', token: peer.subscription() }),
+  );
+
+const webhook = () =>
+  opened(
+    (clock) => startWebhook(SECRET, clock),
+    ({ url }) => ({ PUSH_WEBHOOK_URL: url, PUSH_WEBHOOK_SECRET: SECRET }),
+    () => ({ platform: 'android', token: 'any token' }),
+  );
+
+const fcmError = (status: number, errorCode: string, field?: string): Answer => ({
+  status,
+  body: {
+    error: {
+      details: [
+        { '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode },
+        ...(field ? [{ fieldViolations: [{ field }] }] : []),
+      ],
+    },
+  },
+});
+
+const SERVICES = [
+  {
+    name: 'APNs',
+    open: apns,
+    dead: [
+      { status: 410, body: { reason: 'Unregistered' } },
+      { status: 400, body: { reason: 'BadDeviceToken' } },
+      { status: 400, body: { reason: 'DeviceTokenNotForTopic' } },
+    ],
+    failed: [
+      [{ status: 403, body: { reason: 'InvalidProviderToken' } }, 'credentials'],
+      [{ status: 403, body: { reason: 'ExpiredProviderToken' } }, 'credentials'],
+      [{ status: 400, body: { reason: 'BadTopic' } }, 'rejected'],
+      [{ status: 400, body: 'not JSON' }, 'rejected'],
+    ],
+  },
+  {
+    name: 'FCM',
+    open: fcm,
+    // The first notification uses the connection of the access token.
+    cuts: 2,
+    dead: [
+      fcmError(404, 'UNREGISTERED'),
+      fcmError(400, 'INVALID_ARGUMENT'),
+      fcmError(400, 'INVALID_ARGUMENT', 'message.token'),
+      fcmError(403, 'SENDER_ID_MISMATCH'),
+    ],
+    failed: [
+      [fcmError(400, 'INVALID_ARGUMENT', 'message.android.ttl'), 'rejected'],
+      [{ status: 404, body: 'no such project' }, 'rejected'],
+      [{ status: 403, body: { error: { status: 'PERMISSION_DENIED' } } }, 'credentials'],
+    ],
+  },
+  {
+    name: 'Web Push',
+    open: webPush,
+    dead: [{ status: 404 }, { status: 410 }],
+    failed: [
+      [{ status: 403 }, 'rejected'],
+      [{ status: 301, headers: { location: '/elsewhere' } }, 'rejected'],
+    ],
+  },
+  {
+    name: 'the webhook',
+    open: webhook,
+    dead: [{ status: 410 }],
+    failed: [
+      [{ status: 401 }, 'credentials'],
+      [{ status: 404 }, 'rejected'],
+      [{ status: 302, headers: { location: '/elsewhere' } }, 'rejected'],
+    ],
+  },
+] as {
+  name: string;
+  open: typeof webhook;
+  cuts?: number;
+  dead: Answer[];
+  failed: [Answer, string][];
+}[];
+
+describe.each(SERVICES)('$name', ({ open, cuts = 1, dead, failed }) => {
+  test('gets a notification that it accepts', async () => {
+    const { notify, script, ends } = await open();
+    expect(await notify()).toEqual({ kind: 'sent' });
+    expect(script.received.map(({ roomId }) => roomId)).toEqual([ROOM]);
+    expect(await ends()).toEqual(['sent 1']);
+  });
+
+  test.each(dead)('%j: the token is dead', async (answer) => {
+    const { notify, script, ends } = await open();
+    script.answer(answer);
+    expect(await notify()).toEqual({ kind: 'dead' });
+    expect(await ends()).toEqual(['dead 1']);
+  });
+
+  test.each(failed)('%j: failed, and counted as %s', async (answer, cause) => {
+    const { notify, script, ends } = await open();
+    script.answer(answer);
+    expect(await notify()).toEqual({ kind: 'failed' });
+    expect(script.received).toHaveLength(1);
+    expect(await ends()).toEqual([`${cause} 1`]);
+  });
+
+  test('a notification answered 5xx is sent again after a second', async () => {
+    const { notify, script, clock } = await open();
+    script.answer({ status: 503 });
+    const pause = clock.timer(1000);
+    const outcome = notify();
+    await pause;
+    clock.advance(1000);
+    expect(await outcome).toEqual({ kind: 'sent' });
+    expect(script.received).toHaveLength(2);
+  });
+
+  test('a notification answered 429 is sent again after the time of Retry-After, a number or a date', async () => {
+    const { notify, script, clock } = await open();
+    script.answer({ status: 429, headers: { 'retry-after': '7' } });
+    const pause = clock.timer(7000);
+    const outcome = notify();
+    await pause;
+    const date = new Date(clock.now() + 16_000).toUTCString();
+    script.answer({ status: 503, headers: { 'retry-after': date } });
+    const second = clock.timer(9000);
+    clock.advance(7000);
+    await second;
+    clock.advance(9000);
+    expect(await outcome).toEqual({ kind: 'sent' });
+    expect(script.received).toHaveLength(3);
+  });
+
+  test('a service that hangs is given up after ten seconds, and others are sent meanwhile', async () => {
+    const { notify, script, clock, ends } = await open();
+    script.answer('hang');
+    const hanging = notify();
+    await script.requests(1);
+    expect(await notify()).toEqual({ kind: 'sent' });
+    clock.advance(ATTEMPT_MS);
+    expect(await hanging).toEqual({ kind: 'failed' });
+    expect(await notify()).toEqual({ kind: 'sent' });
+    expect((await ends()).sort()).toEqual(['sent 2', 'timeout 1']);
+  });
+
+  test('a connection that is cut fails one notification, and the next one gets a new connection', async () => {
+    const { notify, script, ends } = await open();
+    script.answer(...Array.from({ length: cuts }, () => 'cut' as const));
+    expect(await notify()).toEqual({ kind: 'failed' });
+    expect(await notify()).toEqual({ kind: 'sent' });
+    expect((await ends()).sort()).toEqual(['sent 1', 'unreachable 1']);
+  });
+
+  test('a kept connection that is cut is replaced within the notification', async () => {
+    const { notify, script } = await open();
+    await notify();
+    script.answer('cut');
+    expect(await notify()).toEqual({ kind: 'sent' });
+  });
+
+  test('close ends what is being sent, and no timer is left', async () => {
+    const { notify, script, notifier, clock } = await open();
+    script.answer('hang', { status: 503 });
+    const pause = clock.timer(1000);
+    const outcomes = [notify(), notify()];
+    await script.requests(2);
+    await pause;
+    await notifier.close();
+    expect(await Promise.all([...outcomes, notify()])).toEqual(
+      Array.from({ length: 3 }, () => ({ kind: 'dropped' })),
+    );
+  });
+});
+
+describe('APNs', () => {
+  test('uses one connection and one token, which it renews after 40 minutes', async () => {
+    const { notify, peer, clock } = await apns();
+    await Promise.all([notify(), notify(), notify()]);
+    clock.advance(TOKEN_MS);
+    await notify();
+    clock.advance(1);
+    await notify();
+    expect(peer.connections()).toBe(1);
+    const tokens = peer.script.received.map(({ jwt }) => jwt);
+    expect(tokens.map((jwt) => jwt === tokens[0])).toEqual([true, true, true, true, false]);
+  });
+
+  test('a token that APNs calls expired is replaced if it is older than 20 minutes', async () => {
+    const { notify, peer, clock } = await apns();
+    await notify();
+    clock.advance(TOKEN_MS / 2 + 1);
+    peer.script.answer({ status: 403, body: { reason: 'ExpiredProviderToken' } });
+    const pause = clock.timer(0);
+    const outcome = notify();
+    await pause;
+    clock.advance(0);
+    expect(await outcome).toEqual({ kind: 'sent' });
+    expect(new Set(peer.script.received.map(({ jwt }) => jwt)).size).toBe(2);
+  });
+
+  test('a notification that GOAWAY refuses is sent again on a new connection', async () => {
+    const { notify, peer } = await apns();
+    await notify();
+    peer.refuseNext();
+    expect(await notify()).toEqual({ kind: 'sent' });
+    expect(peer.connections()).toBe(2);
+  });
+
+  test('GOAWAY between two notifications leads to a new connection', async () => {
+    const { notify, peer } = await apns();
+    await notify();
+    await peer.goAway();
+    expect(await notify()).toEqual({ kind: 'sent' });
+    expect(peer.connections()).toBe(2);
+  });
+
+  test('a connection that was not used for a minute is tested with a ping, and replaced if none comes back', async () => {
+    const { notify, peer, clock } = await apns();
+    await notify();
+    clock.advance(UNUSED_MS);
+    await notify();
+    expect(peer.connections()).toBe(1);
+    clock.advance(UNUSED_MS);
+    peer.strand();
+    const ping = clock.timer(3000);
+    const outcomes = [notify(), notify()];
+    await ping;
+    clock.advance(3000);
+    expect(await Promise.all(outcomes)).toEqual([{ kind: 'sent' }, { kind: 'sent' }]);
+    expect(peer.connections()).toBe(2);
+  });
+});
+
+describe('FCM', () => {
+  test('one access token serves all notifications until a minute before its end', async () => {
+    const { notify, peer, clock } = await fcm();
+    await Promise.all([notify(), notify(), notify()]);
+    clock.advance(3538_999);
+    await notify();
+    expect(peer.grants.received).toHaveLength(1);
+    clock.advance(1);
+    await notify();
+    expect(peer.grants.received).toHaveLength(2);
+  });
+
+  test('an access token that was revoked is replaced once', async () => {
+    const { notify, peer, clock } = await fcm();
+    await notify();
+    peer.revoke();
+    const pause = clock.timer(0);
+    const outcome = notify();
+    await pause;
+    clock.advance(0);
+    expect(await outcome).toEqual({ kind: 'sent' });
+    expect(peer.grants.received).toHaveLength(2);
+  });
+
+  test('an account that Google does not accept is counted as wrong credentials', async () => {
+    const { notify, peer, ends } = await fcm();
+    peer.grants.answer({ status: 400, body: { error: 'invalid_grant' } });
+    expect(await notify()).toEqual({ kind: 'failed' });
+    expect(await ends()).toEqual(['credentials 1']);
+  });
+});
+
+describe('Web Push', () => {
+  test('encrypts as in the example of RFC 8291', () => {
+    const bytes = (text: string) => Buffer.from(text, 'base64url');
+    const text = 'When I grow up, I want to be a watermelon';
+    const sender = createECDH('prime256v1');
+    sender.setPrivateKey(bytes('yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw'));
+    const receiver = {
+      publicKey: bytes(
+        'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4',
+      ),
+      privateKey: bytes('q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94'),
+      auth: bytes('BTBZMqHH6r4Tts7J_aSIgg'),
+    };
+    const { publicKey: p256dh, auth } = receiver;
+    const subscription = { endpoint: new URL('https://push.example.net'), p256dh, auth };
+    const message = encrypted(text, subscription, bytes('DGv6ra1nlYgDCS1FRnbzlw'), sender);
+    expect(message?.toString('base64url')).toBe(
+      'DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN',
+    );
+    expect(decrypted(message as Buffer, receiver)).toBe(text);
+  });
+
+  test('the notifier has the public key with which browsers subscribe', async () => {
+    const key = randomBytes(32);
+    const ecdh = createECDH('prime256v1');
+    ecdh.setPrivateKey(key);
+    const { notifier } = await webPush({ VAPID_PRIVATE_KEY: key.toString('base64url') });
+    expect(notifier.vapidPublicKey).toBe(ecdh.getPublicKey('base64url'));
+  });
+
+  test.each([
+    'https://localhost:1/push',
+    'https://127.0.0.1/push',
+    'https://fcm.googleapis.com.example.org/push',
+    'https://push.apple.com/push',
+    'https://user@fcm.googleapis.com/push',
+    'http://fcm.googleapis.com/push',
+  ])('a subscription at %s, which a client chose, is not used', async (endpoint) => {
+    const { notify, peer, ends } = await webPush();
+    const token = peer.subscription(endpoint);
+    expect(await notify({ platform: 'web', token })).toEqual({ kind: 'failed' });
+    expect(await ends()).toEqual(['host_not_allowed 1']);
+  });
+
+  test('the hosts of known push services are allowed, and names below a host with an asterisk', async () => {
+    const { WebPush } = await import('../../src/push/web-push.js');
+    const vapid = { hosts: ['*.Example.org'] } as never;
+    const webPush = new WebPush(vapid, new FakeClock(), undefined as never);
+    const allowed = (url: string) => webPush.hostOf(new URL(url));
+    expect(allowed('https://fcm.googleapis.com/fcm/send/a')).toBe('fcm.googleapis.com');
+    expect(allowed('https://updates.push.services.mozilla.com/wpush/v2/a')).toBeDefined();
+    expect(allowed('https://web.push.apple.com/a')).toBeDefined();
+    expect(allowed('https://wns2-par02p.notify.windows.com/w/?token=a')).toBeDefined();
+    expect(allowed('https://a.b.example.org/')).toBe('*.example.org');
+    expect(allowed('https://example.org/')).toBeUndefined();
+  });
+
+  test.each([
+    'not JSON',
+    'null',
+    '{"endpoint":"https://fcm.googleapis.com/a"}',
+    '{"endpoint":"nowhere","keys":{"p256dh":"","auth":""}}',
+  ])('%s: a token that no browser made is dead', async (token) => {
+    const { notify } = await webPush();
+    expect(await notify({ platform: 'web', token })).toEqual({ kind: 'dead' });
+  });
+
+  test('a subscription whose key is not on the curve is dead', async () => {
+    const { notify, peer } = await webPush();
+    const { endpoint, keys } = JSON.parse(peer.subscription());
+    const token = JSON.stringify({ endpoint, keys: { ...keys, p256dh: 'A'.repeat(87) } });
+    expect(parseSubscription(token)).toBeDefined();
+    expect(await notify({ platform: 'web', token })).toEqual({ kind: 'dead' });
+    expect(newBrowserKeys().publicKey).toHaveLength(65);
+  });
+});
+
+describe('the webhook', () => {
+  test('gets the platform and the token, and the same id in all attempts of one notification', async () => {
+    const { notify, peer, clock } = await webhook();
+    peer.script.answer({ status: 500 });
+    const pause = clock.timer(1000);
+    const outcome = notify({ platform: 'ios', token: 'a' });
+    await pause;
+    clock.advance(1000);
+    await outcome;
+    await notify({ platform: 'web', token: 'b' });
+    const [first, second, third] = peer.script.received;
+    expect(second).toEqual(first);
+    expect(first).toMatchObject({ platform: 'ios', token: 'a', roomId: ROOM });
+    expect(third).toMatchObject({ platform: 'web', token: 'b' });
+    expect(third?.id).not.toBe(first?.id);
+  });
+});

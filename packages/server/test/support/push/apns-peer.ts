@@ -1,0 +1,120 @@
+// A fake APNs: HTTP/2 over TLS. Checks the token, the headers and the payload as Apple documents them.
+import type { KeyObject } from 'node:crypto';
+import { once } from 'node:events';
+import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
+import type { Clock } from '../../../src/base/clock.js';
+import { mustBe, Script, verifiedJwt } from './script.js';
+
+export interface ApnsRequest {
+  deviceToken: string;
+  jwt: string;
+  roomId: string;
+}
+
+export async function startApns(
+  tls: { key: string; cert: string },
+  {
+    publicKey,
+    keyId,
+    teamId,
+    topic,
+  }: Record<'keyId' | 'teamId' | 'topic', string> & {
+    publicKey: KeyObject;
+  },
+  clock: Clock,
+) {
+  const script = new Script<ApnsRequest>();
+  const faults: string[] = [];
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createSecureServer(tls);
+  let connections = 0;
+  /** Whether the next stream is refused with GOAWAY, as when Apple restarts a server. */
+  let refusesNext = false;
+
+  server.on('session', (session) => {
+    connections += 1;
+    sessions.add(session);
+    session.on('close', () => sessions.delete(session));
+  });
+  server.on('stream', async (stream, headers) => {
+    stream.on('error', () => {});
+    if (refusesNext) {
+      refusesNext = false;
+      stream.session?.goaway(0, (stream.id ?? 1) - 2);
+      return;
+    }
+    let body = '';
+    for await (const chunk of stream.setEncoding('utf8')) body += chunk;
+    try {
+      check(headers, body);
+    } catch (fault) {
+      faults.push(String(fault));
+      return answer(stream, 403, { reason: 'InvalidProviderToken' });
+    }
+    const next = script.take() ?? { status: 200 };
+    if (next === 'hang') return;
+    if (next === 'cut') return void stream.session?.destroy();
+    answer(stream, next.status, next.body, next.headers);
+  });
+
+  function check(headers: Record<string, unknown>, body: string): void {
+    const now = clock.now() / 1000;
+    const jwt = /^bearer (.+)$/.exec(String(headers.authorization))?.[1] ?? '';
+    const { header, claims } = verifiedJwt(jwt, publicKey, 'ES256');
+    mustBe('kid', header.kid, keyId);
+    mustBe('iss', claims.iss, teamId);
+    if (!(Math.abs(now - claims.iat) < 3600)) throw 'the token is older than an hour';
+    mustBe(':method', headers[':method'], 'POST');
+    mustBe('apns-topic', headers['apns-topic'], topic);
+    mustBe('apns-push-type', headers['apns-push-type'], 'alert');
+    mustBe('apns-priority', headers['apns-priority'], '10');
+    mustBe('apns-expiration', headers['apns-expiration'], String(Math.floor(now) + 300));
+    const deviceToken = /^\/3\/device\/([0-9a-f]{64})$/.exec(String(headers[':path']))?.[1];
+    if (deviceToken === undefined) throw `:path is ${headers[':path']}`;
+    const { aps, roomId, type } = JSON.parse(body);
+    const alert = 'Your chat partner is waiting';
+    mustBe('aps', aps, { alert, sound: 'default', 'mutable-content': 1 });
+    mustBe('type', type, 'presence');
+    script.received.push({ deviceToken, jwt, roomId });
+  }
+
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const proxy = await startTcpProxy((server.address() as AddressInfo).port);
+  return {
+    script,
+    faults,
+    origin: `https://localhost:${proxy.port}`,
+    connections: () => connections,
+    refuseNext() {
+      refusesNext = true;
+    },
+    /** Ends all connections in order, as Apple does before maintenance; resolves when they are closed. */
+    async goAway() {
+      await Promise.all(
+        [...sessions].map(async (session) => {
+          session.close();
+          await once(session, 'close');
+        }),
+      );
+    },
+    /** Lets the open connections break without notice, as a firewall does that has forgotten them. */
+    strand: proxy.strand,
+    async close() {
+      await proxy.close();
+      for (const session of sessions) session.destroy();
+      server.close();
+    },
+  };
+}
+
+function answer(
+  stream: ServerHttp2Stream,
+  status: number,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): void {
+  stream.respond({ ':status': status, ...headers });
+  stream.end(body === undefined ? '' : JSON.stringify(body));
+}
