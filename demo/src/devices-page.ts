@@ -6,6 +6,7 @@ import {
   type SavedSession,
   type SessionOptions,
 } from '@couplet/client';
+import { watchAbsence } from './absence.js';
 import { type AlarmName, alarmOf, showAlarm } from './alarm-view.js';
 import {
   forgetDevice,
@@ -28,6 +29,21 @@ const PASSING_ERRORS: readonly CoupletErrorCode[] = [
   'messages_lost',
 ];
 
+const ABSENCE_WORDS = {
+  left: 'The other device left. If it does not come back, create a new invite.',
+  lost: 'The other device is not there. Its page was closed, or it is offline. This page connects when it is back.',
+};
+
+/** Errors that the user can correct in the field of the code. */
+const CODE_ERRORS: readonly CoupletErrorCode[] = [
+  'code_mistyped',
+  'code_mismatch',
+  'conflict',
+  'invalid_client2',
+  'invalid_joinid',
+  'not_found_or_expired',
+];
+
 export class DevicesPage {
   /** Aborts the current action. */
   #current = new AbortController();
@@ -47,6 +63,12 @@ export class DevicesPage {
     on('alarm-leave', () => this.#leave());
     on('alarm-resume', () => void this.#resume(this.#alarmed));
     on('alarm-invite', () => void this.#invite());
+    for (const id of ['waiting-invite', 'absence-invite']) {
+      on(id, () => {
+        void saveSession(undefined);
+        void this.#invite();
+      });
+    }
     on('forget', () => void this.#forget());
     on('problem-close', hideProblem);
     byId('join-form', 'form').addEventListener('submit', (event) => {
@@ -110,6 +132,7 @@ export class DevicesPage {
     hideProblem();
     showCodeFault('');
     byId('waiting-text', 'p').textContent = waitingFor;
+    byId('waiting-invite', 'button').hidden = true;
     showView('waiting');
     const current = this.#current;
     const { signal } = current;
@@ -134,9 +157,9 @@ export class DevicesPage {
       if (areEqual) void saveSession(session.save());
       else this.#alarm('different_digits');
     });
-    session.on('peer-left', () => {
-      byId('waiting-text', 'p').textContent =
-        'The other device left. If it does not come back, ask for a new code.';
+    watchAbsence(session, current.signal, (absence) => {
+      byId('waiting-invite', 'button').hidden = absence === undefined;
+      if (absence) byId('waiting-text', 'p').textContent = ABSENCE_WORDS[absence];
     });
     session.on('error', (error) => {
       // After these errors the session stays open: the next exchange of descriptions may succeed.
@@ -180,7 +203,8 @@ export class DevicesPage {
     this.#end();
     showView('start');
     if (error === undefined) hideProblem();
-    else if (isMistyped(error)) showCodeFault(words(error));
+    else if (words === joinWordsFor && hasTyped() && isCodeError(error))
+      showCodeFault(words(error));
     else if (!isCancel(error)) showProblem(words(error));
   }
 
@@ -192,8 +216,10 @@ export class DevicesPage {
   }
 }
 
-const isMistyped = (error: unknown) =>
-  error instanceof CoupletError && error.code === 'code_mistyped';
+const hasTyped = () => byId('join-code', 'input').value !== '';
+
+const isCodeError = (error: unknown) =>
+  error instanceof CoupletError && CODE_ERRORS.includes(error.code);
 
 /** Shows what is wrong with the typed code, which stays in its field; empty if nothing is. */
 function showCodeFault(text: string): void {

@@ -1,5 +1,6 @@
 // Creates an invite and shows it: code, QR code, link, remaining time, and whether the devices verify each other by the code.
 import { type Couplet, CoupletError, type Invite, type SessionOptions } from '@couplet/client';
+import { nameOf } from './device-name.js';
 import { byId } from './dom.js';
 import { clock } from './format.js';
 import { grouped, joinLink, spoken } from './join-code.js';
@@ -34,6 +35,7 @@ export async function createInvite(
   byId('invite-plain', 'p').hidden = isVerified;
   byId('invite-plain-why', 'span').textContent = whyPlain(tries, leadsToHttp && verify !== false);
   byId('make-verified', 'button').hidden = tries;
+  byId('invite-name', 'strong').textContent = nameOf(device.deviceId);
   showCode(invite, options.signal);
   return invite;
 }

@@ -52,7 +52,7 @@ export function startSafetyNumber(
     try {
       const exchanged = await exchangeKeys(session, { signal });
       confirm = exchanged.confirm;
-      show('Does the other device show the same digits?', exchanged.sas);
+      show('Compare these digits with those on the other device.', exchanged.sas);
     } catch (error) {
       if (signal.aborted) return;
       show(safetyWords(error));

@@ -1,8 +1,10 @@
 // Shows a session: its state, whether its peer is verified, and its panels.
 import type { PeerSession, SessionTrust } from '@couplet/client';
+import { watchAbsence } from './absence.js';
 import { startCall } from './call.js';
 import { startChat } from './chat.js';
 import { PATH_WORDS, STATE_WORDS, startConnectionPanel } from './connection-panel.js';
+import { exchangeNames, nameOf, UNNAMED } from './device-name.js';
 import { byId } from './dom.js';
 import { startFiles } from './files.js';
 import { startSafetyNumber } from './safety-number.js';
@@ -22,6 +24,11 @@ const TRUST_WORDS: Readonly<Record<SessionTrust, string>> = {
 const TO_VERIFY = isSecureContext
   ? 'To check it, compare safety numbers under Connection.'
   : 'Browsers can check it only on pages over HTTPS.';
+
+const ABSENCE_WORDS = {
+  left: 'left this session. To connect again, create a new invite.',
+  lost: 'is not there. Its page was closed, or it is offline. This session continues when it is back.',
+};
 
 /** The word for the badge of a session. */
 export const trustWord = ({ trust }: PeerSession): string =>
@@ -47,6 +54,19 @@ export function startSessionView(
     byId('trust-text', 'p').textContent =
       TRUST_WORDS[trust] + (trust === 'none' ? ` ${TO_VERIFY}` : '');
   };
+  const title = byId('session-title', 'h1');
+  title.textContent = UNNAMED;
+  byId('fact-name', 'dd').textContent = nameOf(session.save().deviceId);
+  exchangeNames(session, (name) => {
+    title.textContent = name;
+  });
+  watchAbsence(session, signal, (absence) => {
+    byId('absence', 'div').hidden = absence === undefined;
+    if (absence === undefined) return show();
+    badge.dataset.state = 'absent';
+    badge.textContent = 'Not connected';
+    byId('absence-text', 'p').textContent = `${title.textContent} ${ABSENCE_WORDS[absence]}`;
+  });
   byId('trust', 'details').open = false;
   selectTab('chat');
   startChat(session, signal);
@@ -57,7 +77,5 @@ export function startSessionView(
     onCompared(areEqual);
     show();
   });
-  session.on('state', show);
   session.on('path', show);
-  show();
 }

@@ -120,7 +120,7 @@ describeWith(['chromium'], 'the demo page', () => {
     const alarm = 'Stop: the other device was not verified';
     await Promise.race([host.heading(alarm).waitFor(), guest.heading(alarm).waitFor()]);
     for (const { page } of [host, guest]) {
-      expect(await page.getByText('Your session').isVisible()).toBe(false);
+      expect(await page.locator('#session-title').isVisible()).toBe(false);
     }
   });
 
@@ -161,8 +161,8 @@ describeWith(['chromium'], 'the demo page', () => {
     const { url } = await startSite();
     const [host, guest] = await meet(url, {}, makePlainInvite);
     await compare(host, guest);
-    await host.button('Same digits').click();
-    await guest.button('Same digits').click();
+    await host.button('They match').click();
+    await guest.button('They match').click();
     await expectTrust('Verified', host, guest);
     await host.page.reload();
     await guest.heading('Stop: this is not the device you verified').waitFor();
@@ -175,9 +175,46 @@ describeWith(['chromium'], 'the demo page', () => {
     const { url } = await startSite();
     const [host, guest] = await meet(url, {}, makePlainInvite);
     await compare(host, guest);
-    await host.button('Different').click();
+    await host.button('They differ').click();
     await host.heading('Stop: the safety numbers are different').waitFor();
     await expectMessage(guest, 'The other device left.');
+  });
+
+  test('each device has a name, which titles the session of the other one', async () => {
+    const { url } = await startSite();
+    const host = await visit(url);
+    const { code } = await makeInvite(host);
+    const name = await host.page.locator('#invite-name').innerText();
+    expect(name).toMatch(/^[A-Z][a-z]+ [A-Z][a-z]+$/);
+    const guest = await visit(url);
+    await enterCode(guest, code);
+    await guest.heading(name).waitFor();
+    await host.page.reload();
+    await guest.page.getByText('Connection lost; reconnecting.').waitFor();
+    await guest.heading(name).waitFor();
+    await inSession(host);
+    await host.tab('Connection').click();
+    expect(await host.page.locator('#fact-name').innerText()).toBe(name);
+  });
+
+  test.each([
+    ['left', 'left this session'],
+    ['closed its page', 'is not there. Its page was closed, or it is offline.'],
+  ])('a device that %s is reported, with a new invite', async (how, words) => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(url);
+    if (how === 'left') await guest.button('Leave').click();
+    else await guest.page.close();
+    await host.page.locator('#absence').getByText(words).waitFor();
+    // After a reload, it is reported in place of the session.
+    if (how !== 'left') {
+      await host.page.reload();
+      await host.page.getByText('This page connects when it is back.').waitFor();
+    }
+    await host.button('New invite').click();
+    await host.heading('Enter this code').waitFor();
+    await host.page.reload();
+    await host.heading('Connect two devices').waitFor();
   });
 
   test('the link is copied, or selected if copying is not allowed', async () => {
@@ -339,7 +376,7 @@ describeWith(['chromium'], 'the demo page', () => {
         : [message];
     server.cut();
     await guest.heading('Stop: this is not the device you verified').waitFor();
-    expect(await guest.page.getByText('Your session').isVisible()).toBe(false);
+    expect(await guest.page.locator('#session-title').isVisible()).toBe(false);
     // A reload does not connect without the user.
     await guest.page.reload();
     await guest.heading('Connect two devices').waitFor();
@@ -398,9 +435,11 @@ describeWith(['chromium'], 'the demo page', () => {
     await visitor.page.getByText('A code has 12 or 6 digits.').waitFor();
     await enterCode(visitor, '123456');
     await visitor.page.getByText('No device is waiting with this code.').waitFor();
-    await visitor.heading('Connect two devices').waitFor();
-    await visitor.button('Dismiss').click();
-    expect(await visitor.page.getByRole('alert').allInnerTexts()).toEqual(['']);
+    expect(await visitor.page.getByLabel('Second device').inputValue()).toBe('123456');
+    expect(await focused(visitor)).toBe('join-code');
+    const { code } = await makeInvite(await visit(url));
+    await enterCode(visitor, code);
+    await inSession(visitor);
   });
 
   test('an expired code is reported to the device that created it', async () => {

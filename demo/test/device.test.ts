@@ -48,7 +48,7 @@ describeWith(['chromium'], 'the device of a tab', () => {
     await inSession(first);
     await write(first, 'To the second');
     await second.page.getByText('To the second').waitFor();
-    await copy.getByRole('heading', { name: 'Your session' }).waitFor();
+    await copy.locator('#session-title').waitFor();
     await write(third, 'To the copy');
     await copy.getByText('To the copy').waitFor();
   });

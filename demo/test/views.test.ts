@@ -82,7 +82,7 @@ describeWith(['chromium'], 'the views of the demo page', () => {
     await host.page.setViewportSize(viewport);
     await compare(host, guest);
     await expectFine(host, 'safety number');
-    await host.button('Same digits').click();
+    await host.button('They match').click();
     await expectFine(host, 'compared safety number');
     await guest.page.reload();
     await host.heading('Stop').waitFor();

@@ -101,7 +101,7 @@ export async function enterCode(guest: Visitor, code: string): Promise<void> {
 }
 
 export async function inSession(...visitors: Visitor[]): Promise<void> {
-  for (const visitor of visitors) await visitor.heading('Your session').waitFor();
+  for (const visitor of visitors) await visitor.page.locator('#session-title').waitFor();
 }
 
 /** Opens two pages and pairs them by a code; a verified one, unless another `make` is given. */
