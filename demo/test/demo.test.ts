@@ -128,12 +128,16 @@ describeWith(['chromium'], 'the demo page', () => {
     const { url } = await startSite();
     const prepare = (page: Page) => page.clock.install();
     const [host, guest] = [await visit(url, { prepare }), await visit(url)];
-    const joined = host.page.waitForEvent('websocket', (socket) => socket.url().includes('?r='));
+    // Listening from the beginning, because the frame may arrive before `enterCode` returns.
+    const ready = new Promise<void>((resolve) => {
+      host.page.on('websocket', (socket) =>
+        socket.on('framereceived', ({ payload }) => {
+          if (String(payload).includes('"room_ready"')) resolve();
+        }),
+      );
+    });
     const { code } = await makeInvite(host);
     await enterCode(guest, code.replaceAll(' ', '').slice(0, 6));
-    const ready = (await joined).waitForEvent('framereceived', {
-      predicate: ({ payload }) => String(payload).includes('"room_ready"'),
-    });
     await ready;
     await host.page.clock.fastForward(20_000);
     await host.heading('Stop: the other device was not verified').waitFor();
