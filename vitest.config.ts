@@ -28,6 +28,7 @@ export default defineConfig({
       },
       { find: /^@couplet\/testkit\/(.*)$/, replacement: source('packages/testkit/src/$1.ts') },
       { find: '@couplet/protocol', replacement: source('packages/protocol/src/index.ts') },
+      { find: /^@couplet\/client\/(.*)$/, replacement: source('packages/client/src/$1.ts') },
       { find: '@couplet/client', replacement: source('packages/client/src/index.ts') },
       { find: '@couplet/doctor', replacement: source('packages/doctor/src/index.ts') },
       { find: '@couplet/server', replacement: source('packages/server/src/index.ts') },

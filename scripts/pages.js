@@ -1,5 +1,5 @@
-// Builds the files served to browsers, if they are stale: /client.js (the client), /client-verify-….js (which it loads on
-// demand) and the demo page.
+// Builds the files served to browsers, if they are stale: /client.js (the client), /client-media.js (its other entry),
+// /client-verify-….js (which it loads on demand) and the demo page.
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -37,6 +37,7 @@ const OPTIONS = {
   target: 'es2023',
   sourcemap: true,
   alias: {
+    '@couplet/client/media': `${ROOT}packages/client/src/media.ts`,
     '@couplet/client': `${ROOT}packages/client/src/index.ts`,
     '@couplet/protocol': `${ROOT}packages/protocol/src/index.ts`,
   },
@@ -84,7 +85,11 @@ async function buildClient(build) {
         ),
     },
   ];
-  await build({ ...options, plugins, entryPoints: { client: `${source}/index.ts` } });
+  await build({
+    ...options,
+    plugins,
+    entryPoints: { client: `${source}/index.ts`, 'client-media': `${source}/media.ts` },
+  });
 }
 
 /** Every file has the hash of its content in its name, and nothing is inline, as the Content-Security-Policy requires. */

@@ -213,7 +213,7 @@ describe('the demo', () => {
   test('imports only the client and the dependencies in its package.json, so any page could be built like it', () => {
     const { dependencies } = JSON.parse(read('demo/package.json'));
     const others = demo.flatMap(({ imports }) => imports.filter((part) => !isRelative(part)));
-    const used = [...new Set(others.map(({ from }) => from))].sort();
+    const used = [...new Set(others.map(({ from }) => libraryOf(from)))].sort();
     expect(used).toEqual(['@couplet/client', 'uqr']);
     expect(used).toEqual(Object.keys(dependencies).sort());
   });

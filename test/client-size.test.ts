@@ -6,6 +6,7 @@ import { ROOT } from './support.js';
 
 /** The limit stated in packages/client/README.md. */
 const MAX_CORE_BYTES = 8000;
+const MAX_MEDIA_BYTES = 3000;
 
 const codeOf = (chunks: { code: string }[]) => chunks.map(({ code }) => code).join('');
 const bytesOf = (code: string) => gzipSync(code, { level: 9 }).length;
@@ -52,7 +53,7 @@ test('the core is less than 8 kB, minified and gzipped, with all dependencies', 
   expect(code).toContain('/api/rooms/accept');
   expect(code).not.toMatch(/\bfrom\s*["']|\bimport\s*["']/);
   // An application without a key exchange does not bundle it. What verifies pairings is loaded on demand.
-  expect(code).not.toMatch(/HKDF|couplet1|couplet-cpace1/);
+  expect(code).not.toMatch(/HKDF|couplet1|couplet-cpace1|couplet-media/);
   expect(code.match(/\bimport\(/g)).toHaveLength(1);
   expect(later).toMatch(/couplet-cpace1/);
   expect(later).not.toMatch(/\/api\/rooms|\bimport\b/);
@@ -68,6 +69,16 @@ test('an application that uses only the error class does not bundle the session'
   `);
   expect(code).not.toMatch(/RTCPeerConnection|\/api\/rooms|join_room/);
   expect(bytes).toBeLessThan(MAX_CORE_BYTES / 2);
+});
+
+test('the media module is less than 3 kB, and bundles no other part of the client', async () => {
+  const { code, bytes } = await bundle(`
+    import { mediaOf } from '@couplet/client/media';
+    globalThis.mediaOf = mediaOf;
+  `);
+  expect(code).not.toMatch(/\/api\/rooms|join_room/);
+  process.stdout.write(`@couplet/client/media: ${bytes} bytes, minified and gzipped\n`);
+  expect(bytes).toBeLessThan(MAX_MEDIA_BYTES);
 });
 
 test('an application that imports the client and uses nothing bundles nothing', async () => {

@@ -64,7 +64,7 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
     const rest = files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file));
     const expected =
-      /^bin\/.*\.js$|^dist\/.*\.(js|d\.ts)$|^dist\/command\/(.*\.js\.map|licenses\.md)$|^schema\/.*\.sql$|^src\/.*\.lua$|^public\/(client(-verify-\w+)?\.js(\.map)?|demo\/.*)$/;
+      /^bin\/.*\.js$|^dist\/.*\.(js|d\.ts)$|^dist\/command\/(.*\.js\.map|licenses\.md)$|^schema\/.*\.sql$|^src\/.*\.lua$|^public\/(client(-media|-verify-\w+)?\.js(\.map)?|demo\/.*)$/;
     expect(rest.filter((file) => !expected.test(file))).toEqual([]);
     for (const source of readdirSync(`${ROOT}packages/${name}/src`)) {
       if (source.endsWith('.ts')) expect(files).toContain(`dist/${source.replace('.ts', '.js')}`);

@@ -1,5 +1,5 @@
 // Writes docs/client-api.md from the TSDoc of @couplet/client: npm run docs:api. Fails if an export has no comment.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Application } from 'typedoc';
 import { page } from './page.js';
@@ -8,8 +8,12 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CLIENT = `${ROOT}packages/client/`;
 const [file = `${ROOT}docs/client-api.md`] = process.argv.slice(2);
 
+const { exports } = JSON.parse(readFileSync(`${CLIENT}package.json`, 'utf8'));
+
 const app = await Application.bootstrap({
-  entryPoints: [`${CLIENT}src/index.ts`],
+  entryPoints: Object.values(exports).map(
+    (entry) => CLIENT + entry.default.replace('./dist/', 'src/').replace('.js', '.ts'),
+  ),
   tsconfig: `${CLIENT}tsconfig.json`,
   readme: 'none',
   logLevel: 'Error',

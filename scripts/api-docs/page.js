@@ -74,7 +74,7 @@ export function page(project, { title, intro }) {
   };
 
   const sections = SECTIONS.flatMap(([name, belongs]) => {
-    const declarations = project.children.filter(belongs);
+    const declarations = project.children.flatMap(({ children }) => children).filter(belongs);
     if (declarations.length === 0) return [];
     return [`## ${name}`, ...declarations.map(whole)];
   });

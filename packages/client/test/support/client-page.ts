@@ -16,11 +16,13 @@ import type {
   SavedSession,
   SessionState,
 } from '../../src/index.js';
+import type { mediaOf } from '../../src/media.js';
 
 /** The globals of the page: the client, and the data of its application. */
 export interface ClientPage {
   Couplet: typeof Couplet;
   exchangeKeys: typeof exchangeKeys;
+  mediaOf: typeof mediaOf;
   invite: Invite;
   session: PeerSession;
   /** Events of the session since it was stored, in order. */
@@ -42,7 +44,8 @@ const PAGE = `<!doctype html>
 </script>
 <script type="module">
   import { Couplet, exchangeKeys } from '@couplet/client';
-  Object.assign(window, { Couplet, exchangeKeys });
+  import { mediaOf } from '/client/media.js';
+  Object.assign(window, { Couplet, exchangeKeys, mediaOf });
 </script>`;
 
 /** The built modules of a package, by their path for the page. */
