@@ -126,6 +126,11 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
           await post(one, '/api/rooms', creation, 'creation'),
           await post(two, '/api/rooms/accept', { joinid: waiting.joinid, client2: 'B' }),
           await post(two, '/api/rooms/accept', { joinid: someCode(), client2: 'B' }),
+          await post(one, '/api/push-token', {
+            roomid: kept.roomid,
+            client: kept.client1,
+            token: 'apns',
+          }),
         ]) {
           expect([answer.status, answer.body]).toEqual([503, { error: 'unavailable' }]);
           expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
