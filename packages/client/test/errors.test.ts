@@ -62,6 +62,7 @@ test('the signaling codes that a repeated join would get again are final', () =>
     // Codes for other messages than a join.
     ...['invalid_sdp', 'invalid_mac', 'invalid_candidate', 'invalid_public_key'],
     ...['invalid_session_id', 'invalid_timestamp', 'not_in_room', 'no_peer'],
+    ...['peer_present', 'no_push_target', 'push_too_soon', 'push_failed'],
     // Temporary codes.
     ...['rate_limited', 'unavailable', 'of_a_later_version'],
   ]);
