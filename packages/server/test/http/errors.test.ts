@@ -3,8 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import Fastify from 'fastify';
 import { expect, test } from 'vitest';
-import { Unavailable } from '../../src/base/failures.js';
-import { handleClientError, handleError, RequestFault } from '../../src/http/errors.js';
+import { handleClientError, handleError } from '../../src/http/errors.js';
 import { captureLog } from '../support/captured-log.js';
 
 /** Returns the answer to a request whose handler throws `thrown`, and its log lines. */
@@ -20,22 +19,6 @@ async function answerTo(thrown: unknown) {
   await app.close();
   return { statusCode, headers, body: JSON.parse(body), log: text() };
 }
-
-test('a fault of the request is answered with its code and details and is not logged', async () => {
-  const answer = await answerTo(new RequestFault('missing_field', { field: 'joinid' }));
-  expect(answer.statusCode).toBe(400);
-  expect(answer.body).toStrictEqual({ error: 'missing_field', field: 'joinid' });
-  expect(answer.log).toBe('');
-});
-
-test('an outage is answered 503 with Retry-After, and its cause is logged', async () => {
-  const cause = Object.assign(new Error('database is locked'), { code: 'SQLITE_BUSY' });
-  const answer = await answerTo(new Unavailable(cause));
-  expect(answer.statusCode).toBe(503);
-  expect(answer.headers['retry-after']).toMatch(/^[1-9]\d*$/);
-  expect(answer.body).toStrictEqual({ error: 'unavailable' });
-  expect(answer.log).toContain('SQLITE_BUSY');
-});
 
 test.each([
   ['an error', new Error('SECRET')],

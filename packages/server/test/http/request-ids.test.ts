@@ -2,14 +2,6 @@
 
 import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
-import { requestIds } from '../../src/http/every-request.js';
-
-test('ids differ within a run and between runs', () => {
-  const [one, other] = [requestIds(), requestIds()];
-  const ids = Array.from({ length: 1000 }, (_, n) => (n % 2 === 0 ? one() : other()));
-  expect(new Set(ids).size).toBe(1000);
-  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{6}-[0-9a-z]+$/);
-});
 
 test('every answer has its id, which is never the id of the client', async () => {
   const server = await serverForTest();

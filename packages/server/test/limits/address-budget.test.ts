@@ -53,13 +53,6 @@ test('work that exceeds a turn is held until the next turn', () => {
   expect(budget.held).toBe(false);
 });
 
-test('a held address does not hold another address', () => {
-  const { all } = budgets();
-  all.of('a').charge(100 * MS);
-  expect(all.of('b').held).toBe(false);
-  expect(all.of('b').exhausted).toBe(false);
-});
-
 test('the load of one second may arrive in a burst; further requests are refused until it has leaked away', () => {
   const { all, clock, endTurn } = budgets();
   const budget = all.of('a');

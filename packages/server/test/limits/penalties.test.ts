@@ -25,15 +25,6 @@ test.each([
   expect(waitAfter(failures, POLICY)).toBe(seconds);
 });
 
-test('a user who mistypes now and then never waits', async () => {
-  const clock = new FakeClock();
-  const penalties = new Penalties(POLICY, clock, 10);
-  for (let n = 0; n < 1000; n++) {
-    expect(await fail(penalties, 'a')).toBe(0);
-    clock.advance(101_000);
-  }
-});
-
 test('beyond the capacity, the key with the oldest failure is removed', async () => {
   const clock = new FakeClock();
   const penalties = new Penalties(POLICY, clock, 2);
@@ -68,32 +59,4 @@ test('a key without failures is not stored', async () => {
   const reserved = await penalties.reserve('a');
   if (reserved.kind === 'reserved') reserved.release();
   expect(penalties.size).toBe(0);
-});
-
-test('simultaneous attempts are limited to the number of sequential attempts', async () => {
-  const penalties = new Penalties(POLICY, new FakeClock(), 10);
-  const answers = await Promise.all(Array.from({ length: 40 }, () => penalties.reserve('a')));
-  const reserved = answers.filter((answer) => answer.kind === 'reserved');
-  expect(reserved.map(({ others }) => others)).toEqual([0, 1, 2, 3]);
-  const refused = answers.filter((answer) => answer.kind === 'refused');
-  expect(refused).toEqual(Array(36).fill({ kind: 'refused', waitSeconds: 1, isBusy: true }));
-  for (const { keep } of reserved) keep();
-  const next = await penalties.reserve('a');
-  expect(next).toEqual({ kind: 'refused', waitSeconds: 1, isBusy: false });
-});
-
-test('a released attempt does not count, and a kept attempt does', async () => {
-  const clock = new FakeClock();
-  const penalties = new Penalties(POLICY, clock, 10);
-  for (let n = 0; n < 2; n++) await fail(penalties, 'a');
-  clock.advance(60_000);
-  for (const reserved of [await penalties.reserve('a'), await penalties.reserve('a')]) {
-    if (reserved.kind === 'reserved') reserved.release();
-  }
-  clock.advance(40_000);
-  // Earlier failures are forgiven as if there were no other attempts.
-  const third = await penalties.reserve('a');
-  expect(third).toMatchObject({ failures: 1, others: 0 });
-  if (third.kind === 'reserved') third.keep();
-  expect(await penalties.reserve('a')).toMatchObject({ failures: 2, others: 0 });
 });

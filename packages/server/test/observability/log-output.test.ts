@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startCommand } from '@couplet/testkit/command';
 import { freePort } from '@couplet/testkit/coturn';
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -144,16 +143,6 @@ const isServed = async (url: string) => {
 };
 
 describe('a server', () => {
-  test('continues when the reader of its log ends, and shuts down properly', async () => {
-    const { child, listening, ended } = startCommand(['serve'], { cwd: temporaryFolder() });
-    const url = await listening;
-    child.stdout?.destroy();
-    await isServed(url);
-    await isServed(url);
-    child.kill('SIGTERM');
-    expect(await ended).toMatchObject({ code: 0, stderr: '' });
-  });
-
   test.runIf(process.platform === 'linux')(
     'continues when the disk of its log is full',
     async () => {

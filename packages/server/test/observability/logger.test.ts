@@ -36,14 +36,6 @@ test('a message with its fields is one line in both formats', () => {
   }
 });
 
-test('messages below the level are not logged', () => {
-  const { log, text } = logTo({ logLevel: 'warn', logFormat: 'json' }, false);
-  log.info('quiet');
-  log.warn('loud');
-  expect(text()).not.toContain('quiet');
-  expect(text()).toContain('loud');
-});
-
 const described = (err: unknown) => {
   const { log, text } = logTo({ logLevel: 'info', logFormat: 'json' }, false);
   log.error({ err }, 'failed');

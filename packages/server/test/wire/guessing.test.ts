@@ -37,33 +37,6 @@ test('guesses beyond the free ones get 429 with a growing Retry-After, never 404
   expect(waits).toEqual([1, 2, 4, 8]);
 });
 
-test('an address that must wait does not learn whether a code is right', async () => {
-  const url = await server();
-  const joinid = someCode();
-  await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1: someDevice() });
-  for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++) await guess(url, '000000');
-  expect((await guess(url, joinid)).status).toBe(429);
-});
-
-test('creating codes to find other devices’ codes is limited: conflicts count as guesses, and creates have a quota', async () => {
-  const clock = new FakeClock();
-  const url = await server({ MAX_CREATES_PER_HOUR: '60' }, { clock });
-  const create = (joinid: string, client1: string) =>
-    call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1 });
-  expect((await create('000000', 'victim')).status).toBe(201);
-  for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++)
-    expect((await create('000000', 'a')).status).toBe(409);
-  expect((await guess(url, '000000')).status).toBe(429);
-  expect((await create(someCode(), someDevice())).status).toBe(429);
-  clock.advance(1000);
-  for (let n = 0; n < 59 - ACCEPT_GUESSES.free - 1; n++)
-    expect((await create(someCode(), someDevice())).status).toBe(201);
-  const refused = await create(someCode(), someDevice());
-  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '59']);
-  clock.advance(60_000);
-  expect((await create(someCode(), someDevice())).status).toBe(201);
-});
-
 test('another address is not affected; an IPv6 address counts by its /64', async () => {
   const url = await server({ TRUST_PROXY: '1' });
   for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++)
@@ -81,17 +54,6 @@ test('without TRUST_PROXY a forged X-Forwarded-For has no effect, and one log li
     await guess(url, '000000', from(`192.0.2.${n}`));
   expect((await guess(url, '000000', from('192.0.2.250'))).status).toBe(429);
   expect(String(sink.read()).match(/TRUST_PROXY/g)).toHaveLength(1);
-});
-
-test('successful requests are not counted: a busy address may pair any number of times', async () => {
-  const url = await server();
-  for (let n = 0; n < ACCEPT_GUESSES.free * 2; n++) {
-    const joinid = String(n).padStart(6, '0');
-    const client1 = someDevice();
-    await call(url, 'POST', '/api/rooms', { joinid, expiresInSeconds: 60, client1 });
-    expect((await guess(url, joinid)).status).toBe(200);
-    expect((await call(url, 'POST', '/api/rooms/check', { joinid, client1 })).status).toBe(200);
-  }
 });
 
 test('failed checks beyond their budget get 429, which does not reveal whether a pending exists', async () => {
