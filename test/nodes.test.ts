@@ -11,14 +11,13 @@ import { NODE_LINES, nodeRelease } from '../scripts/node-release.js';
 import { ROOT } from './support.js';
 
 const folder = temporaryFolder();
-const RUNS = 20;
+/** The second one opens the database of the first. */
+const RUNS = 2;
 const { engines } = JSON.parse(readFileSync(`${ROOT}packages/server/package.json`, 'utf8'));
 const OLDEST = engines.node.replace('>=', '');
 
 describe.each([OLDEST, ...NODE_LINES])('on Node %s', (version) => {
-  test(`${RUNS} servers in a row pair, forward and end with exit code 0`, {
-    timeout: 600_000,
-  }, async () => {
+  test('servers in a row pair, forward and end with exit code 0', async () => {
     const node = join(nodeRelease(version, `${ROOT}node_modules/.node-releases`), 'node');
     for (let run = 0; run < RUNS; run++) {
       const env = { SQLITE_DB_PATH: join(folder, `${version}.db`) };

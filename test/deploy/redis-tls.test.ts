@@ -23,19 +23,6 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     return { url: redis.url, ca: certificate.cert };
   }
 
-  test('two nodes with the authority do everything over it', async () => {
-    const { url, ca } = await secureRedis();
-    const settings = { REDIS_URL: url, NODE_EXTRA_CA_CERTS: ca };
-    const nodes: ClusterNode[] = [];
-    for (const _ of [1, 2]) {
-      const node = await startClusterNode(folder, settings);
-      onTestFinished(node.kill);
-      nodes.push(node);
-    }
-    await untilReady(nodes);
-    await exercise(nodes as [ClusterNode, ClusterNode]);
-  });
-
   /** Starts two nodes and runs every operation. The certificate has no IP address: it fits only the announced name. */
   async function exerciseBy(REDIS_URL: string, { cert }: Certificate): Promise<ClusterNode[]> {
     const settings = { REDIS_URL, NODE_EXTRA_CA_CERTS: cert };

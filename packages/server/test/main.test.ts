@@ -1,5 +1,4 @@
 // The built command `couplet` as a child process: its results and its errors.
-import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -279,76 +278,16 @@ describe('db:init', () => {
   });
 });
 
-describe.each(['serve', 'db:init'])('a database that cannot be used: %s', (command) => {
-  /** Runs the command on a file, and expects that its folder is unchanged. */
-  async function refuses(cwd: string, path: string, line: RegExp) {
-    const before = contents(cwd);
-    const env = { USE_SQLITE: '1', SQLITE_DB_PATH: path };
-    expect(await runCommand([command], { cwd, env })).toEqual(refusal(line));
-    expect(contents(cwd)).toEqual(before);
-  }
-
-  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
-  const contents = (folder: string) =>
-    Object.fromEntries(
-      readdirSync(folder, { withFileTypes: true })
-        // Reading a WAL database without write permission leaves SQLite's empty side files behind.
-        .filter((entry) => !/-shm$|-wal$/.test(entry.name))
-        .map((entry) => [
-          entry.name,
-          entry.isFile() ? sha256(readFileSync(join(folder, entry.name))) : 'folder',
-        ]),
-    );
-
-  test('a file that is not a database is refused and unchanged', async () => {
+test.each(['serve', 'db:init'])(
+  '%s refuses a database that cannot be used, with one line, and leaves it unchanged',
+  async (command) => {
     const cwd = emptyFolder();
-    writeFileSync(
-      join(cwd, 'notes.txt'),
-      'Dear diary, today I was nearly overwritten.\n'.repeat(50),
-    );
-    await refuses(cwd, './notes.txt', /notes\.txt: is not a SQLite database/);
-  });
-
-  test('the database of another application is refused and unchanged', async () => {
-    const cwd = emptyFolder();
-    execute(
-      join(cwd, 'other.db'),
-      "CREATE TABLE songs (title TEXT); INSERT INTO songs VALUES ('x')",
-    );
-    await refuses(cwd, './other.db', /other\.db: belongs to another application/);
-  });
-
-  test('tables with the same names and other columns are refused and unchanged', async () => {
-    const cwd = emptyFolder();
-    execute(
-      join(cwd, 'hotel.db'),
-      'CREATE TABLE rooms (number INTEGER, beds INTEGER); INSERT INTO rooms VALUES (1, 2)',
-    );
-    await refuses(cwd, './hotel.db', /hotel\.db: its table rooms has no column roomid/);
-  });
-
-  test.each(['wal', 'delete'])(
-    'a database of a newer version is refused and unchanged (%s)',
-    async (journal) => {
-      const cwd = emptyFolder();
-      const env = { SQLITE_DB_PATH: './chat.db' };
-      expect(await runCommand(['db:init'], { cwd, env })).toMatchObject({ code: 0 });
-      execute(join(cwd, 'chat.db'), `PRAGMA user_version = 999; PRAGMA journal_mode = ${journal}`);
-      await refuses(cwd, './chat.db', /chat\.db: was made by a newer version \(schema 999\)/);
-    },
-  );
-
-  test('a folder instead of a file is refused', async () => {
-    const cwd = emptyFolder();
-    mkdirSync(join(cwd, 'chat.db'));
-    await refuses(cwd, './chat.db', /chat\.db: is a folder/);
-  });
-
-  // The superuser may write anywhere, so a file in the path simulates a folder that cannot be created.
-  test('a folder that cannot be created is refused', async () => {
-    const cwd = emptyFolder();
-    writeFileSync(join(cwd, 'data'), 'in the way');
-    await refuses(cwd, './data/chat.db', /chat\.db: is in a folder that cannot be made/);
-    await refuses(cwd, './data/deep/chat.db', /chat\.db: is in a folder that cannot be made/);
-  });
-});
+    const path = join(cwd, 'other.db');
+    execute(path, "CREATE TABLE songs (title TEXT); INSERT INTO songs VALUES ('x')");
+    const before = readFileSync(path);
+    const env = { USE_SQLITE: '1', SQLITE_DB_PATH: './other.db' };
+    const ended = await runCommand([command], { cwd, env });
+    expect(ended).toEqual(refusal(/other\.db: belongs to another application/));
+    expect(readFileSync(path)).toEqual(before);
+  },
+);

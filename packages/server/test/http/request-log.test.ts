@@ -51,15 +51,3 @@ test('the lines per minute of each address are limited, for requests and connect
   await expect.poll(caused).toHaveLength(11);
   expect(JSON.stringify(lines())).not.toContain('192.0.2');
 });
-
-test('a start without USE_SQLITE logs that the rooms API is disabled', async () => {
-  const { lines } = await loggedServer({ USE_SQLITE: '' });
-  expect(lines()).toContainEqual(
-    expect.objectContaining({
-      level: 40,
-      msg: expect.stringMatching(/rooms API disabled.*USE_SQLITE/),
-    }),
-  );
-  const { lines: others } = await loggedServer();
-  expect(JSON.stringify(others())).not.toContain('disabled');
-});

@@ -201,22 +201,6 @@ test('a peer that answers pings stays; a silent one is disconnected after the se
   }
 });
 
-test('a shutdown closes with 1012 and refuses new connections', async () => {
-  const running = await startServer();
-  const peer = await Peer.connect(running.wsUrl);
-  await running.close();
-  expect(await peer.closed).toEqual({ code: 1012, reason: 'service_restart' });
-});
-
-test('a client that ignores the close of a shutdown is dropped after the grace', async () => {
-  const running = await startServer({ SHUTDOWN_SECONDS: '0' });
-  const peer = await Peer.connect(running.wsUrl);
-  peer.socket.pause();
-  await running.close();
-  peer.socket.resume();
-  expect([1006, 1012]).toContain((await peer.closed).code);
-});
-
 test('an upgrade during a shutdown is answered 503 with Retry-After', async () => {
   const running = await startServer({ SHUTDOWN_SECONDS: '5' });
   const stubborn = await Peer.connect(running.wsUrl);
