@@ -24,6 +24,7 @@ Commands:
   db:init     create or migrate the database, then exit; never deletes data
   migrate     copy the database into Redis (REDIS_URL); never overwrites, so it can be repeated.
               With --redis-layout: copy the pairings that an older version stored in Redis
+  push:check  check the credentials of the push services, and whether they can be reached
   doctor      check a running server and its TURN servers, with advice for each fault; see couplet doctor --help
 
 Options:
@@ -78,6 +79,12 @@ const COMMANDS: Record<
     process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
   },
   migrate,
+  'push:check': async (config) => {
+    // Loaded here because a server does not need it.
+    const { checkPush } = await import('./push/check.js');
+    const write = (text: string) => process.stdout.write(text);
+    process.exitCode = (await checkPush(config, { clock: systemClock, write })) ? 0 : 1;
+  },
 };
 
 /** The module is loaded here because a server does not need it. */

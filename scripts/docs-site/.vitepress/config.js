@@ -57,6 +57,7 @@ export default defineConfig({
           page('Deploy', 'deploy.html'),
           page('Settings and operation', 'operations.html'),
           page('TURN', 'turn.html'),
+          page('Push notifications', 'push.html'),
           page('Several nodes', 'cluster.html'),
           page('Accounts and JWT', 'auth.html'),
           page('In your own process', 'server.html'),

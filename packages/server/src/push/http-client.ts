@@ -18,8 +18,11 @@ export class HttpClient {
   readonly #http = new HttpAgent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS });
   readonly #https: HttpsAgent;
 
+  readonly #onAnswer: ((answer: Answer) => void) | undefined;
+
   /** @param ca - certificates to trust instead of those of Node.js */
-  constructor(ca?: string) {
+  constructor(ca?: string, onAnswer?: (answer: Answer) => void) {
+    this.#onAnswer = onAnswer;
     const trust = ca === undefined ? {} : { ca };
     this.#https = new HttpsAgent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS, ...trust });
   }
@@ -62,7 +65,9 @@ export class HttpClient {
         let bytes = 0;
         const finish = () => {
           const text = Buffer.concat(chunks).toString('utf8', 0, MAX_ANSWER_BYTES);
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+          const answer = { status: response.statusCode ?? 0, headers: response.headers, text };
+          this.#onAnswer?.(answer);
+          resolve(answer);
         };
         response.on('error', reject);
         response.on('end', finish);

@@ -1,10 +1,7 @@
 // Every push service, against a peer on loopback that checks what it gets as the real one does.
-import { createECDH, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { createECDH, randomBytes } from 'node:crypto';
 import type { PushTarget } from '@couplet/protocol';
-import { makeCertificate } from '@couplet/testkit/certificate';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Metrics } from '../../src/observability/metrics.js';
 import { TOKEN_MS, UNUSED_MS } from '../../src/push/apns.js';
@@ -13,29 +10,24 @@ import { openNotifier } from '../../src/push/open.js';
 import { encrypted, parseSubscription } from '../../src/push/web-push.js';
 import { parseConfig } from '../../src/settings/config.js';
 import { captureLog } from '../support/captured-log.js';
+import {
+  APPLE,
+  apnsSettings,
+  certificate,
+  fcmSettings,
+  GOOGLE,
+  TLS,
+  VAPID_SUBJECT,
+  WEBHOOK_SECRET,
+  webhookSettings,
+  webPushSettings,
+} from '../support/push/accounts.js';
 import { startApns } from '../support/push/apns-peer.js';
 import { startFcm } from '../support/push/fcm-peer.js';
 import type { Answer, Script } from '../support/push/script.js';
 import { decrypted, newBrowserKeys, startWebPush } from '../support/push/web-push-peer.js';
 import { startWebhook } from '../support/push/webhook-peer.js';
 
-const { ca, ...files } = makeCertificate(temporaryFolder());
-const tls = { key: readFileSync(files.key, 'utf8'), cert: readFileSync(files.cert, 'utf8') };
-const pem = { privateKeyEncoding: { type: 'pkcs8', format: 'pem' } } as const;
-const APPLE = {
-  ...generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-  keyId: 'ABCDE12345',
-  teamId: 'TEAM012345',
-  topic: 'org.example.app',
-};
-const GOOGLE = {
-  ...generateKeyPairSync('rsa', { modulusLength: 2048 }),
-  clientEmail: 'push@example.iam.gserviceaccount.com',
-  projectId: 'example-1',
-};
-const exported = (key: typeof APPLE.privateKey) => String(key.export(pem.privateKeyEncoding));
-const SUBJECT = 'mailto:admin@example.org';
-const SECRET = `whsec_${randomBytes(32).toString('base64')}`;
 const ROOM = 'f'.repeat(48);
 
 /** Announces the timers that are set. */
@@ -70,7 +62,7 @@ async function opened<P extends Peer>(
   const metrics = new Metrics();
   const log = captureLog();
   const peer = await start(clock);
-  const deps = { clock, metrics, log: log.log, ca };
+  const deps = { clock, metrics, log: log.log, ca: certificate.ca };
   const notifier = await openNotifier(parseConfig(env(peer)), deps);
   onTestFinished(async () => {
     await notifier.close();
@@ -96,49 +88,29 @@ const DEVICE = 'ab'.repeat(32);
 
 const apns = () =>
   opened(
-    (clock) => startApns(tls, APPLE, clock),
-    ({ origin }) => ({
-      APNS_KEY: exported(APPLE.privateKey).replaceAll('\n', '\\n'),
-      APNS_KEY_ID: APPLE.keyId,
-      APNS_TEAM_ID: APPLE.teamId,
-      APNS_TOPIC: APPLE.topic,
-      APNS_SERVER: origin,
-    }),
+    (clock) => startApns(TLS, APPLE, clock),
+    (peer) => apnsSettings(peer),
     () => ({ platform: 'ios', token: DEVICE }),
   );
 
 const fcm = () =>
   opened(
     (clock) => startFcm(GOOGLE, clock),
-    ({ origin }) => ({
-      FCM_SERVICE_ACCOUNT: JSON.stringify({
-        type: 'service_account',
-        project_id: GOOGLE.projectId,
-        private_key: exported(GOOGLE.privateKey),
-        client_email: GOOGLE.clientEmail,
-        token_uri: `${origin}/token`,
-      }),
-      FCM_URL: origin,
-    }),
+    (peer) => fcmSettings(peer),
     () => ({ platform: 'android', token: 'registration:token' }),
   );
 
 const webPush = (extra: Record<string, string> = {}) =>
   opened(
-    (clock) => startWebPush(tls, SUBJECT, clock),
-    ({ origin }) => ({
-      VAPID_PRIVATE_KEY: randomBytes(32).toString('base64url'),
-      VAPID_SUBJECT: SUBJECT,
-      WEB_PUSH_HOSTS: new URL(origin).host,
-      ...extra,
-    }),
+    (clock) => startWebPush(TLS, VAPID_SUBJECT, clock),
+    (peer) => ({ ...webPushSettings(peer), ...extra }),
     (peer) => ({ platform: 'web', token: peer.subscription() }),
   );
 
 const webhook = () =>
   opened(
-    (clock) => startWebhook(SECRET, clock),
-    ({ url }) => ({ PUSH_WEBHOOK_URL: url, PUSH_WEBHOOK_SECRET: SECRET }),
+    (clock) => startWebhook(WEBHOOK_SECRET, clock),
+    (peer) => webhookSettings(peer),
     () => ({ platform: 'android', token: 'any token' }),
   );
 

@@ -5,7 +5,7 @@ import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } f
 import type { AddressInfo } from 'node:net';
 import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
 import type { Clock } from '../../../src/base/clock.js';
-import { mustBe, Script, verifiedJwt } from './script.js';
+import { mustBe, mustBeNear, Script, verifiedJwt } from './script.js';
 
 export interface ApnsRequest {
   deviceToken: string;
@@ -70,7 +70,7 @@ export async function startApns(
     mustBe('apns-topic', headers['apns-topic'], topic);
     mustBe('apns-push-type', headers['apns-push-type'], 'alert');
     mustBe('apns-priority', headers['apns-priority'], '10');
-    mustBe('apns-expiration', headers['apns-expiration'], String(Math.floor(now) + 300));
+    mustBeNear('apns-expiration', Number(headers['apns-expiration']), now + 300);
     const deviceToken = /^\/3\/device\/([0-9a-f]{64})$/.exec(String(headers[':path']))?.[1];
     if (deviceToken === undefined) throw `:path is ${headers[':path']}`;
     const { aps, roomId, type } = JSON.parse(body);

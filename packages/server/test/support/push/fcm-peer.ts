@@ -1,7 +1,15 @@
 // A fake Firebase: gives access tokens for signed assertions, and accepts messages with them.
 import type { KeyObject } from 'node:crypto';
 import type { Clock } from '../../../src/base/clock.js';
-import { type Answer, httpPeer, mustBe, type Request, Script, verifiedJwt } from './script.js';
+import {
+  type Answer,
+  httpPeer,
+  mustBe,
+  mustBeNear,
+  type Request,
+  Script,
+  verifiedJwt,
+} from './script.js';
 
 export interface FcmRequest {
   registration: string;
@@ -39,7 +47,7 @@ export async function startFcm(
     mustBe('aud', claims.aud, `${server.origin}/token`);
     mustBe('scope', claims.scope, 'https://www.googleapis.com/auth/firebase.messaging');
     mustBe('exp', claims.exp, claims.iat + 3600);
-    mustBe('iat', claims.iat, Math.floor(clock.now() / 1000));
+    mustBeNear('iat', claims.iat, clock.now() / 1000);
     const token = `access-${accepted.size + 1}`;
     accepted.add(token);
     grants.received.push(token);

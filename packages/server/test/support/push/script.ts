@@ -105,3 +105,8 @@ export function mustBe(name: string, value: unknown, expected: unknown): void {
   const [is, should] = [JSON.stringify(value), JSON.stringify(expected)];
   if (is !== should) throw `${name} is ${is}, not ${should}`;
 }
+
+/** The same for a time in seconds, which may have passed while the request was sent. */
+export function mustBeNear(name: string, seconds: number, expected: number): void {
+  if (!(Math.abs(seconds - expected) < 120)) throw `${name} is ${seconds}, not ${expected}`;
+}
