@@ -5,7 +5,7 @@ import type { GuessCounters, Guesses, GuessKind } from './guesses.js';
 import type { PairingStore, StoreCounts } from './store.js';
 import type { Waiting } from './waiting.js';
 
-/** Every method of a store, and whether it is timed; the others are rare, or are not operations. */
+/** Every method of a store, and whether it is timed; the others are rare, no operations, or only called by signaling. */
 const OPERATIONS: Record<keyof PairingStore, boolean> = {
   create: true,
   accept: true,
@@ -18,8 +18,8 @@ const OPERATIONS: Record<keyof PairingStore, boolean> = {
   recall: true,
   firstTime: true,
   setPushTarget: true,
-  claimPush: true,
-  forgetPushTarget: true,
+  claimPush: false,
+  forgetPushTarget: false,
   sweep: true,
   counts: true,
   probe: true,
