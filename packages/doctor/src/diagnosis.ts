@@ -7,6 +7,7 @@ import { forwardingCheck } from './checks/forwarding.js';
 import { httpCheck } from './checks/http.js';
 import { type HandedOut, iceServersCheck } from './checks/ice-servers.js';
 import { pairingCheck } from './checks/pairing.js';
+import { pushCheck } from './checks/push.js';
 import { relayFromOutsideCheck } from './checks/relay-from-outside.js';
 import { relayToItselfCheck } from './checks/relay-to-itself.js';
 import { stunBindingCheck } from './checks/stun-binding.js';
@@ -76,12 +77,13 @@ export async function diagnose(site: Site, deps: DiagnosisDeps): Promise<Result[
   };
 
   if (!(await ask(httpCheck, site)).ok) {
-    const rest = [corsCheck, webSocketCheck, pairingCheck, forwardingCheck, iceServersCheck];
-    skip(rest, null, 'needs HTTP');
+    const paired = [pairingCheck, forwardingCheck, iceServersCheck];
+    skip([corsCheck, webSocketCheck, pushCheck, ...paired], null, 'needs HTTP');
     return results;
   }
   await ask(corsCheck, site);
   const upgraded = (await ask(webSocketCheck, site)).ok;
+  await ask(pushCheck, site);
   try {
     const { value: room } = await ask(pairingCheck, site);
     // A room can be joined without a pairing, so forwarding can be tested even if the pairing failed.

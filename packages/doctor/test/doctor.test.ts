@@ -48,13 +48,18 @@ const inFrontOf = ({ app }: RunningServer, fault: RequestListener) =>
 
 describe('a server without TURN', () => {
   test('passes every check; ICE servers are not applicable; the exit code is 0', async () => {
-    const { url } = await serverForTest();
-    const { code, results } = await examine(url);
+    const { url } = await serverForTest({
+      PUSH_WEBHOOK_URL: 'http://127.0.0.1:1',
+      PUSH_WEBHOOK_SECRET: `whsec_${'A'.repeat(32)}`,
+    });
+    const { code, results, of } = await examine(url);
     expect(code).toBe(0);
+    expect(of('push')?.detail).toMatch(/^wakes ios, android, web; /);
     expect(results.map(({ id, status }) => `${id} ${status}`)).toEqual([
       'http passed',
       'cors passed',
       'websocket passed',
+      'push passed',
       'pairing passed',
       'forwarding passed',
       'ice-servers not_applicable',

@@ -11,11 +11,11 @@ export interface Answer {
 
 const MAX_ANSWER_BYTES = 16_384;
 
-/** Connections that are kept while they are not used. */
-const MAX_FREE_SOCKETS = 4;
+/** Connections that are not used: how many are kept, and for how long. A firewall may forget older ones without notice. */
+const KEPT = { keepAlive: true, maxFreeSockets: 4, timeout: 60_000 };
 
 export class HttpClient {
-  readonly #http = new HttpAgent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS });
+  readonly #http = new HttpAgent(KEPT);
   readonly #https: HttpsAgent;
 
   readonly #onAnswer: ((answer: Answer) => void) | undefined;
@@ -23,8 +23,7 @@ export class HttpClient {
   /** @param ca - certificates to trust instead of those of Node.js */
   constructor(ca?: string, onAnswer?: (answer: Answer) => void) {
     this.#onAnswer = onAnswer;
-    const trust = ca === undefined ? {} : { ca };
-    this.#https = new HttpsAgent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS, ...trust });
+    this.#https = new HttpsAgent(ca === undefined ? KEPT : { ...KEPT, ca });
   }
 
   /** Rejects if there is no answer, or if the signal is aborted. */
