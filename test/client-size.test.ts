@@ -4,9 +4,10 @@ import { build, type Rolldown } from 'vite';
 import { expect, test } from 'vitest';
 import { ROOT } from './support.js';
 
-/** The limit stated in packages/client/README.md. */
+/** The limits stated in packages/client/README.md. */
 const MAX_CORE_BYTES = 8000;
 const MAX_MEDIA_BYTES = 3000;
+const MAX_FILES_BYTES = 4000;
 
 const codeOf = (chunks: { code: string }[]) => chunks.map(({ code }) => code).join('');
 const bytesOf = (code: string) => gzipSync(code, { level: 9 }).length;
@@ -52,13 +53,21 @@ test('the core is less than 8 kB, minified and gzipped, with all dependencies', 
   `);
   expect(code).toContain('/api/rooms/accept');
   expect(code).not.toMatch(/\bfrom\s*["']|\bimport\s*["']/);
-  // An application without a key exchange does not bundle it. What verifies pairings is loaded on demand.
-  expect(code).not.toMatch(/HKDF|couplet1|couplet-cpace1|couplet-media/);
+  // An application without a key exchange or files does not bundle them. What verifies pairings is loaded on demand.
+  expect(code).not.toMatch(/HKDF|couplet1|couplet-cpace1|couplet-media|couplet-file/);
   expect(code.match(/\bimport\(/g)).toHaveLength(1);
   expect(later).toMatch(/couplet-cpace1/);
   expect(later).not.toMatch(/\/api\/rooms|\bimport\b/);
   process.stdout.write(`@couplet/client: ${bytes} bytes, minified and gzipped\n`);
   expect(bytes).toBeLessThan(MAX_CORE_BYTES);
+});
+
+test('files add less than 4 kB', async () => {
+  const [core, files] = [
+    await bundle(`export { Couplet } from '@couplet/client';`),
+    await bundle(`export { Couplet, receiveFiles, sendFile } from '@couplet/client';`),
+  ];
+  expect(files.bytes - core.bytes).toBeLessThan(MAX_FILES_BYTES);
 });
 
 test('an application that uses only the error class does not bundle the session', async () => {

@@ -18,6 +18,12 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   too_large: 'That is too long for one message.',
   buffer_full: 'Too much data is waiting to be sent. Try again in a moment.',
   messages_lost: 'Some messages were lost, because too many arrived at once. Reload the page.',
+  file_cancelled: 'Canceled by the other device.',
+  file_too_large: 'Too large for the other device.',
+  file_damaged: 'Damaged in transit: the checksums differ.',
+  file_unreadable: 'The file cannot be read.',
+  file_unanswered:
+    'The other device has an earlier version of this page. Reload the page there, then send the file again.',
   unsupported: 'This browser has no WebRTC, or it is turned off.',
   negotiation_failed:
     'The two browsers could not agree on how to connect. Reload the page on both devices.',

@@ -33,6 +33,16 @@ export type LocalErrorCode =
   | 'buffer_full'
   /** The peer sent more than 16 MiB while the application did not listen to `message`. Messages above that were lost. */
   | 'messages_lost'
+  /** The other end canceled the transfer of the file, or refused the file. */
+  | 'file_cancelled'
+  /** The receiving device has no space for the file, or its application refused the size. */
+  | 'file_too_large'
+  /** The bytes that arrived are not those that were sent. */
+  | 'file_damaged'
+  /** The file cannot be read to its end: it was changed or deleted, or is a folder. `cause` is the reason, if known. */
+  | 'file_unreadable'
+  /** The peer does not answer the offer of a file: its application does not receive files, or is an earlier version. */
+  | 'file_unanswered'
   /** The platform lacks a required API, and the options do not provide it. */
   | 'unsupported'
   /** WebRTC refused a session description. The session stays open and takes the next one. `cause` is the reason. */

@@ -13,6 +13,10 @@ export {
   type FinalRefusal,
   type LocalErrorCode,
 } from './errors.js';
+export { safeFileName } from './files/file-name.js';
+export type { BlobOptions, IncomingFile } from './files/incoming-file.js';
+export { receiveFiles } from './files/receive-files.js';
+export { type FileSession, type SendFileOptions, sendFile } from './files/send-file.js';
 export { type ExchangedKeys, exchangeKeys } from './key-exchange/key-exchange.js';
 export { normalizeJoinCode } from './pairing/join-code.js';
 export type { Fetch } from './pairing/pairing-client.js';
@@ -20,6 +24,7 @@ export type { Data } from './session/outbox.js';
 export type { SessionPath } from './session/path.js';
 export type { PeerConnectionConstructor } from './session/peer-link.js';
 export type { PeerSession } from './session/peer-session.js';
+export { PUBLIC_STUN } from './session/public-stun.js';
 export type {
   CandidateFound,
   KeyMessage,

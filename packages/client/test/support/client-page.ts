@@ -13,8 +13,10 @@ import type {
   exchangeKeys,
   Invite,
   PeerSession,
+  receiveFiles,
   SavedSession,
   SessionState,
+  sendFile,
 } from '../../src/index.js';
 import type { mediaOf } from '../../src/media.js';
 
@@ -23,6 +25,8 @@ export interface ClientPage {
   Couplet: typeof Couplet;
   exchangeKeys: typeof exchangeKeys;
   mediaOf: typeof mediaOf;
+  sendFile: typeof sendFile;
+  receiveFiles: typeof receiveFiles;
   invite: Invite;
   session: PeerSession;
   /** Events of the session since it was stored, in order. */
@@ -43,9 +47,9 @@ const PAGE = `<!doctype html>
   { "imports": { "@couplet/client": "/client/index.js", "@couplet/protocol": "/protocol/index.js" } }
 </script>
 <script type="module">
-  import { Couplet, exchangeKeys } from '@couplet/client';
+  import * as client from '@couplet/client';
   import { mediaOf } from '/client/media.js';
-  Object.assign(window, { Couplet, exchangeKeys, mediaOf });
+  Object.assign(window, { ...client, mediaOf });
 </script>`;
 
 /** The built modules of a package, by their path for the page. */

@@ -1,6 +1,6 @@
 // Tests the names under which received files are shown and saved.
 import { describe, expect, test } from 'vitest';
-import { safeFileName } from '../src/file-name.js';
+import { safeFileName } from '../../src/index.js';
 
 test.each([
   ['report.pdf'],
