@@ -103,7 +103,8 @@ export class Couplet {
   readonly #url: string;
   /** Sends a request with the token. */
   readonly #fetch: Fetch;
-  readonly #pairing: PairingClient;
+  /** @internal Sends the requests of this device. */
+  readonly pairing: PairingClient;
   readonly #digits: number;
   /** Secrets of the pairings that this object made or resumed. */
   #secrets: string[] = [];
@@ -126,7 +127,7 @@ export class Couplet {
           return fetch(url, { ...init, headers: { ...init.headers, Authorization } });
         }
       : fetch;
-    this.#pairing = new PairingClient({ url: this.#url, fetch: this.#fetch });
+    this.pairing = new PairingClient({ url: this.#url, fetch: this.#fetch });
   }
 
   /** Creates a join code and waits in the background for a peer to accept it. */
@@ -145,12 +146,12 @@ export class Couplet {
     const waiting = new AbortController();
     let isLive = true;
     const cancel = () => {
-      if (isLive) this.#pairing.cancel(code, this.deviceId, secret);
+      if (isLive) this.pairing.cancel(code, this.deviceId, secret);
       isLive = false;
       waiting.abort(signal?.reason);
     };
     const stop = onAbort(signal, cancel);
-    const accepted = this.#pairing
+    const accepted = this.pairing
       .check(code, this.deviceId, expiresMs, waiting.signal, secret)
       .finally(() => {
         isLive = false;
@@ -182,7 +183,7 @@ export class Couplet {
       : await (await verifier()).accept(typed, this.#digits);
     const platform = this.#platform();
     const { deviceId } = this;
-    const accepted = await this.#pairing.accept(joinCode, deviceId, options.signal);
+    const accepted = await this.pairing.accept(joinCode, deviceId, options.signal);
     this.#keepSecrets(accepted.secret);
     return this.#open(platform, { deviceId, Signaling, ...accepted }, options);
   }
@@ -206,10 +207,9 @@ export class Couplet {
     { roomId, deviceId, secret }: SavedSession,
     { signal }: Cancellable = {},
   ): Promise<RTCIceServer[]> {
-    const read = ({ body }: Answer) =>
-      Array.isArray(body?.iceServers) ? (body.iceServers as RTCIceServer[]) : undefined;
+    const read = ({ body }: Answer) => body?.iceServers as RTCIceServer[] | undefined;
     const body = { roomid: roomId, client: deviceId, secret };
-    return this.#pairing.request('/api/ice-servers', body, { read, signal });
+    return this.pairing.request('/api/ice-servers', body, { read, signal });
   }
 
   /**
@@ -219,7 +219,7 @@ export class Couplet {
    */
   async forget({ roomId, secret }: SavedSession, { signal }: Cancellable = {}): Promise<void> {
     const body = { roomid: roomId, secret };
-    await this.#pairing.request('/api/rooms', body, { signal, method: 'DELETE' });
+    await this.pairing.request('/api/rooms', body, { signal, method: 'DELETE' });
   }
 
   /**
@@ -236,7 +236,7 @@ export class Couplet {
     sessions?: readonly SavedSession[];
   } = {}): Promise<PurgeResponse> {
     const secrets = this.#keepSecrets(...sessions.map(({ secret }) => secret));
-    return this.#pairing.request('/api/user/purge', { deviceIds, secrets }, { signal });
+    return this.pairing.request('/api/user/purge', { deviceIds, secrets }, { signal });
   }
 
   /** Adds secrets, and returns the latest ones, as many as a purge may send. */
@@ -251,13 +251,13 @@ export class Couplet {
       const code = someCode(this.#digits);
       try {
         const { deviceId } = this;
-        const created = await this.#pairing.create(code, expiresInSeconds, deviceId, signal);
+        const created = await this.pairing.create(code, expiresInSeconds, deviceId, signal);
         this.#keepSecrets(created.secret);
         return { code, ...created };
       } catch (error) {
         const reason = (error as CoupletError).code;
         // The request may have reached the server, and then the code is live.
-        if (reason === 'aborted') this.#pairing.cancel(code, this.deviceId);
+        if (reason === 'aborted') this.pairing.cancel(code, this.deviceId);
         if (reason !== 'conflict' || tried >= MAX_CODES) throw error;
       }
     }

@@ -1,10 +1,5 @@
 // Defines the one error class of the client, with a closed union of codes.
-import {
-  CLIENT_CLOSES,
-  REST_ERROR_CODES,
-  type RestErrorCode,
-  type SignalingErrorCode,
-} from '@couplet/protocol';
+import { CLIENT_CLOSES, REST_ERROR_CODES, type RestErrorCode } from '@couplet/protocol';
 
 /** Codes of failures that the client detects itself. */
 export type LocalErrorCode =
@@ -95,18 +90,19 @@ export type FinalRefusal =
   | 'invalid_secret'
   | 'invalid_json'
   | 'unknown_message_type';
-const FINAL_REFUSALS = [
-  'room_full',
-  'forbidden',
-  'invalid_room_id',
-  'invalid_device_id',
-  'invalid_secret',
-  'invalid_json',
-  'unknown_message_type',
-] as const satisfies readonly (FinalRefusal & SignalingErrorCode)[];
+const FINAL_REFUSALS =
+  /^(room_full|forbidden|invalid_(room_id|device_id|secret|json)|unknown_message_type)$/;
+
+/** Codes with which the server refuses to wake the peer: see docs/protocol.md §4. */
+export type PushRefusal = 'peer_present' | 'no_push_target' | 'push_too_soon' | 'push_failed';
 
 /** Every code of a `CoupletError`. A `RestErrorCode` is one of the REST codes in docs/protocol.md. */
-export type CoupletErrorCode = RestErrorCode | FinalClose | FinalRefusal | LocalErrorCode;
+export type CoupletErrorCode =
+  | RestErrorCode
+  | FinalClose
+  | FinalRefusal
+  | PushRefusal
+  | LocalErrorCode;
 
 /** The response to a request. */
 export interface Answer {
@@ -165,7 +161,7 @@ export function answerError({
   const code = REST_ERROR_CODES.find((name) => name === error);
   if (status < 300 || lost || !code) {
     return new CoupletError('unexpected_answer', {
-      message: `${redirectedTo ? `The address is redirected to ${redirectedTo}, which` : 'Something other than a Couplet server'} answered ${status}.`,
+      message: `${redirectedTo ? `The redirect to ${redirectedTo}` : 'Something other than a Couplet server'} answered ${status}.`,
     });
   }
   return new CoupletError(code, {
@@ -181,7 +177,8 @@ export function closeError(closeCode: number): CoupletError | undefined {
 }
 
 /** The error for a refused join; undefined if the client should join again. */
-export function refusalError(code: string, message?: string): CoupletError | undefined {
-  const refusal = FINAL_REFUSALS.find((name) => name === code);
-  return refusal && new CoupletError(refusal, { message });
+export function refusalError(refused: { code: string; error?: string }): CoupletError | undefined {
+  return FINAL_REFUSALS.test(refused.code)
+    ? new CoupletError(refused.code as FinalRefusal, { message: refused.error })
+    : undefined;
 }

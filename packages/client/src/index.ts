@@ -12,6 +12,7 @@ export {
   type FinalClose,
   type FinalRefusal,
   type LocalErrorCode,
+  type PushRefusal,
 } from './errors.js';
 export { safeFileName } from './files/file-name.js';
 export type { BlobOptions, IncomingFile } from './files/incoming-file.js';

@@ -193,7 +193,7 @@ test.each([301, 302, 303])('a redirect with %i is reported with its target', asy
   const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
   await expect(device({ url }).invite()).rejects.toMatchObject({
     code: 'unexpected_answer',
-    message: `The address is redirected to ${server.url}/api/rooms, which answered 400.`,
+    message: `The redirect to ${server.url}/api/rooms answered 400.`,
   });
   expect(requests).toBeLessThanOrEqual(3);
 });

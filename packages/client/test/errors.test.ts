@@ -31,7 +31,7 @@ test('if a redirect turned POST into GET, the error contains its target', () => 
     answerError({ status, body: { error }, redirectedTo });
   for (const error of [of(400, 'missing_field'), of(404, 'not_found'), of(200), of(403)]) {
     expect(error.code).toBe('unexpected_answer');
-    expect(error.message).toContain(`redirected to ${redirectedTo}`);
+    expect(error.message).toContain(`redirect to ${redirectedTo}`);
   }
   // 307 and 308 keep the method, so the answer is the server's own.
   expect(of(404, 'not_found_or_expired').code).toBe('not_found_or_expired');
@@ -47,17 +47,17 @@ test('replaced and policy_violation are final; after any other close the client 
 });
 
 test('a permanent refusal of a join is final, a temporary one is not', () => {
-  expect(refusalError('room_full', 'full')).toMatchObject({
+  expect(refusalError({ code: 'room_full', error: 'full' })).toMatchObject({
     code: 'room_full',
     message: 'full',
   });
-  expect(refusalError('forbidden')).toMatchObject({ message: 'forbidden' });
-  expect(refusalError('unavailable')).toBeUndefined();
+  expect(refusalError({ code: 'forbidden' })).toMatchObject({ message: 'forbidden' });
+  expect(refusalError({ code: 'unavailable' })).toBeUndefined();
 });
 
 test('the signaling codes that a repeated join would get again are final', () => {
   const codes = [...Object.keys(SIGNALING_ERRORS), 'of_a_later_version'];
-  const passing = codes.filter((code) => refusalError(code) === undefined);
+  const passing = codes.filter((code) => refusalError({ code }) === undefined);
   expect(passing).toEqual([
     // Codes for other messages than a join.
     ...['invalid_sdp', 'invalid_mac', 'invalid_candidate', 'invalid_public_key'],

@@ -137,7 +137,7 @@ export class PairingClient {
    */
   async request<Result>(
     path: string,
-    body: object,
+    body: object | undefined,
     {
       read = ({ body }) => body as Result | undefined,
       signal,
@@ -268,9 +268,9 @@ function withText<Field extends string>(body: Answer['body'], field: Field) {
     : undefined;
 }
 
-/** Parses `Retry-After`, a number or an HTTP date (RFC 9110 §10.2.3), to seconds; undefined if it is neither. */
+/** Parses `Retry-After`, a number or an HTTP date (RFC 9110 §10.2.3), to seconds; undefined if it is neither, or not in the future. */
 export function retryAfterSecondsOf(header: string | null, nowMs: number): number | undefined {
   if (!header) return undefined;
   const seconds = Math.ceil(Number(header) || (Date.parse(header) - nowMs) / 1000);
-  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
+  return seconds >= 0 ? seconds : undefined;
 }

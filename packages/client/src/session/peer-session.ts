@@ -1,6 +1,6 @@
 // Keeps a data channel to the peer open across network changes, server restarts and reloads of the peer.
 // The table of states is in session-events.ts.
-import type { RoomReady } from '@couplet/protocol';
+import type { PingPeer, RoomReady } from '@couplet/protocol';
 import { onAbort } from '../abort.js';
 import { Emitter } from '../emitter.js';
 import { CoupletError, errorOf } from '../errors.js';
@@ -91,6 +91,7 @@ export class PeerSession extends Emitter<SessionEvents> {
       if (unsent?.type === 'webrtc_offer') this.#link?.negotiation.withdraw();
       this.emit('error', new CoupletError('message_too_big'));
     });
+    signaling.on('server-message', (message) => this.emit('server-message', message));
     signaling.on('end', (error) => {
       this.emit('error', error);
       this.close();
@@ -189,8 +190,8 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.#signaling.rejoin();
   }
 
-  /** Sends a key exchange message through the server. Returns whether it was sent. See the event `key-message`. */
-  signal(message: KeyMessage): boolean {
+  /** Sends a key exchange message, or `ping_peer`, through the server. Returns whether it was sent. See the event `key-message`. */
+  signal(message: KeyMessage | PingPeer): boolean {
     return this.#signaling.send(message);
   }
 

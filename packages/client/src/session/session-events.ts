@@ -8,7 +8,13 @@
 //   any          │ close(), or a final error                                                 │ closed
 //
 // Losing the signaling connection changes no state.
-import type { KeyExchange, KeyExchangeComplete } from '@couplet/protocol';
+import type {
+  ErrorMessage,
+  KeyExchange,
+  KeyExchangeComplete,
+  PeerNotified,
+  RoomFull,
+} from '@couplet/protocol';
 import type { CoupletError } from '../errors.js';
 import type { SessionPath } from './path.js';
 
@@ -72,6 +78,11 @@ export interface SessionEvents {
   message: [string | ArrayBuffer];
   /** The peer called `signal`. */
   'key-message': [KeyMessage];
+  /**
+   * The server has sent a push notification to the peer's device (`peer_notified`), or has refused a message of this session
+   * (`error`, `room_full`). The session needs no reaction.
+   */
+  'server-message': [PeerNotified | ErrorMessage | RoomFull];
   /** The peer left on purpose. It may return; until then the state is `connecting`. */
   'peer-left': [];
   /** There is a new RTCPeerConnection: the first one, or the peer has a new connection. Add the tracks to this one. */

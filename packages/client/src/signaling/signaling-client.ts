@@ -3,7 +3,10 @@
 import {
   CLIENT_CLOSES,
   type ClientMessage,
+  type ErrorMessage,
   type ForwardedMessage,
+  type PeerNotified,
+  type RoomFull,
   type RoomReady,
   type ServerMessage,
 } from '@couplet/protocol';
@@ -61,6 +64,8 @@ export interface SignalingEvents {
   ready: [RoomReady];
   /** A message that the server forwarded from the peer. */
   message: [Forwarded];
+  /** A message of the server that needs no reaction: the peer was notified, or a message was refused. */
+  'server-message': [PeerNotified | ErrorMessage | RoomFull];
   /** The peer left on purpose. */
   'peer-left': [];
   /** A message is larger than the server accepts. With a message: it was not sent. Without: the server closed for it. */
@@ -91,7 +96,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   /** Whether a room was joined before, with this URL and a token. Then no failure to connect is final. */
   #isProven = false;
   /** Largest message that the server accepts, as it announced, or inferred when it closed the connection for a message. */
-  #maxBytes = Number.POSITIVE_INFINITY;
+  #maxBytes = 2 ** 31; // More than any server accepts.
   /** Length of the longest message sent on this connection. */
   #longest = 0;
 
@@ -228,8 +233,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         break;
       case 'room_full':
       case 'error':
-        // After the join, an error concerns a single message; the next description replaces it.
-        if (!this.#joined) this.#lost(refusalError(message.code, message.error));
+      case 'peer_notified':
+        // After the join, an error concerns a single message; the next description replaces it. Nobody is notified before.
+        if (this.#joined) this.emit('server-message', message);
+        else this.#lost(refusalError(message as ErrorMessage));
         break;
     }
   }

@@ -122,7 +122,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
       const [arg] = args as [never];
       if (name === 'ready') return this.#ready(arg);
       if (name === 'message') return this.#take(arg);
-      if (name !== 'too-big') this.#hold(name);
+      if (name !== 'too-big' && name !== 'server-message') this.#hold(name);
       super.emit(name, ...args);
     }
 

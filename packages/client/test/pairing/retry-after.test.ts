@@ -8,10 +8,10 @@ test.each([
   [null, undefined],
   ['', undefined],
   ['soon', undefined],
-  ['0', 0],
+  ['0', undefined],
   ['120', 120],
   ['Tue, 01 Jan 2030 00:02:00 GMT', 120],
-  ['Mon, 31 Dec 2029 23:59:00 GMT', 0],
+  ['Mon, 31 Dec 2029 23:59:00 GMT', undefined],
 ])('%j is %j seconds', (header, seconds) => {
   expect(retryAfterSecondsOf(header, now)).toBe(seconds);
 });

@@ -18,8 +18,9 @@ export const devicesOf =
 export async function pairSessions(
   inviting: Couplet,
   accepting: Couplet,
+  verify = false,
 ): Promise<[PeerSession, PeerSession]> {
-  const invite = await inviting.invite();
+  const invite = await inviting.invite({ verify });
   const guest = await accepting.accept(invite.code);
   const host = await invite.accepted;
   onTestFinished(() => {
