@@ -174,7 +174,8 @@ async function answerOf(stream: ClientHttp2Stream, body: string) {
   });
   stream.end(body);
   await new Promise<void>((resolve, reject) => {
-    stream.on('error', reject);
+    // The error of a stream only says that the connection has failed.
+    stream.on('error', (error) => reject(error.cause ?? error));
     stream.on('close', () => (answer.status === 0 ? reject(new Error('no answer')) : resolve()));
   });
   if (answer.status !== 200) answer.reason = reasonOf(text);

@@ -91,8 +91,9 @@ export async function checkPush(config: Config, { clock, write, ca }: CheckDeps)
       checks.push({
         service: `Web Push at ${host}`,
         good: 'the service answers',
-        // Without a subscription, any answer is good.
-        isGood: (attempt) => accepts(attempt) || attempt.kind === 'failed',
+        // Without a subscription, a refusal is as good.
+        isGood: (attempt) =>
+          accepts(attempt) || ('cause' in attempt && attempt.cause === 'rejected'),
         advice: '',
         send: (signal) => browsers.send(subscription, ROOM, signal),
       });
@@ -128,6 +129,8 @@ async function run({ service, good, isGood, advice, send }: Check) {
     const attempt = await send(limit);
     if (isGood(attempt)) return { ok: true, text: `✓ ${service}: ${good}` };
     const cause = 'cause' in attempt ? attempt.cause : attempt.kind;
+    if (cause === 'unknown_host')
+      return fault('the name is unknown. Check DNS and WEB_PUSH_HOSTS.');
     if (cause === 'busy' || cause === 'server_error') {
       return fault('it answers with an error of its own. Try again later.');
     }

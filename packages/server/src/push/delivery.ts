@@ -18,6 +18,8 @@ const CAUSES = [
   'rejected',
   /** The subscription is at a host that WEB_PUSH_HOSTS does not allow. */
   'host_not_allowed',
+  /** The host of the subscription does not exist. */
+  'unknown_host',
 ] as const;
 
 type Cause = (typeof CAUSES)[number];

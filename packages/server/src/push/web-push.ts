@@ -18,6 +18,9 @@ const KNOWN_HOSTS = [
 /** At most a day (RFC 8292 §2). */
 const TOKEN_SECONDS = 12 * 3600;
 
+/** The name was not found, or the resolver did not answer. */
+const UNRESOLVED = ['ENOTFOUND', 'EAI_AGAIN'];
+
 /** A subscription of the Push API, with decoded keys. */
 export interface Subscription {
   endpoint: URL;
@@ -78,10 +81,10 @@ export class WebPush {
     };
     const answer = await this.#http.post(endpoint.href, headers, body, signal).catch((error) => {
       // With a pattern such as `*.example.org`, a client can name a host that does not exist.
-      if (error.code === 'ENOTFOUND') return undefined;
+      if (UNRESOLVED.includes(error.code)) return undefined;
       throw error;
     });
-    if (answer === undefined) return { kind: 'failed', cause: 'rejected' };
+    if (answer === undefined) return { kind: 'failed', cause: 'unknown_host' };
     const { status } = answer;
     if (status === 404 || status === 410) return { kind: 'dead' };
     // 403 is no proof of wrong credentials: a client may have subscribed with another key.

@@ -10,11 +10,13 @@ import {
   fcmSettings,
   GOOGLE,
   TLS,
+  VAPID_SUBJECT,
   WEBHOOK_SECRET,
   webhookSettings,
 } from '../support/push/accounts.js';
 import { startApns } from '../support/push/apns-peer.js';
 import { startFcm } from '../support/push/fcm-peer.js';
+import { startWebPush } from '../support/push/web-push-peer.js';
 import { startWebhook } from '../support/push/webhook-peer.js';
 
 async function world(now: number) {
@@ -66,4 +68,25 @@ test('each fault gets advice, and a wrong clock is found by the Date of the answ
     '✗ PUSH_WEBHOOK_URL: it cannot be reached (ECONNREFUSED). Check DNS, firewall and URL.',
     expect.stringMatching(/^✗ clock: it differs by -(3599|3600|3601) s /),
   ]);
+});
+
+test('a service that does not speak HTTP/2, has another certificate or does not exist is named with the cause', async () => {
+  const peer = await startWebPush(TLS, VAPID_SUBJECT, new FakeClock());
+  const { apns } = await world(Date.now());
+  onTestFinished(peer.close);
+  const lineWith = async (origin: string, ca?: string) => {
+    let text = '';
+    const write = (part: string) => {
+      text += part;
+    };
+    const config = parseConfig(apnsSettings({ origin }));
+    const deps = { clock: new FakeClock(), write, ...(ca ? { ca } : {}) };
+    expect(await checkPush(config, deps)).toBe(false);
+    return text;
+  };
+  expect(await lineWith(peer.origin, certificate.ca)).toMatch(
+    /\(ERR_SSL_\w+_NO_APPLICATION_PROTOCOL\)/,
+  );
+  expect(await lineWith(apns.origin)).toContain('(DEPTH_ZERO_SELF_SIGNED_CERT)');
+  expect(await lineWith('https://a.invalid')).toMatch(/\((ENOTFOUND|EAI_AGAIN)\)/);
 });

@@ -5,7 +5,7 @@ import { FakeClock } from '@couplet/testkit/fake-clock';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Metrics } from '../../src/observability/metrics.js';
 import { TOKEN_MS, UNUSED_MS } from '../../src/push/apns.js';
-import { ATTEMPT_MS } from '../../src/push/delivery.js';
+import { ATTEMPT_MS, MAX_FAILURES } from '../../src/push/delivery.js';
 import { openNotifier } from '../../src/push/open.js';
 import { encrypted, parseSubscription } from '../../src/push/web-push.js';
 import { parseConfig } from '../../src/settings/config.js';
@@ -423,6 +423,15 @@ describe('Web Push', () => {
     expect(allowed('https://wns2-par02p.notify.windows.com/w/?token=a')).toBeDefined();
     expect(allowed('https://a.b.example.org/')).toBe('*.example.org');
     expect(allowed('https://example.org/')).toBeUndefined();
+  });
+
+  test('hosts that do not exist, which clients can name below an asterisk, do not stop the others', async () => {
+    const { notify, peer, ends } = await webPush({ WEB_PUSH_HOSTS: '*.invalid' });
+    const token = peer.subscription('https://a.invalid/push');
+    for (let n = 0; n <= MAX_FAILURES; n++) {
+      expect(await notify({ platform: 'web', token })).toEqual({ kind: 'failed' });
+    }
+    expect(await ends()).toEqual([`unknown_host ${MAX_FAILURES + 1}`]);
   });
 
   test.each([
