@@ -6,6 +6,9 @@ import { clock } from './format.js';
 import { grouped, joinLink, spoken } from './join-code.js';
 import { qrCode } from './qr-code.js';
 
+/** As in the style sheet. */
+const LETTER_SPACING_EMS = 0.04;
+
 /**
  * Creates an invite, and shows it until the signal is aborted.
  *
@@ -50,7 +53,7 @@ function whyPlain(wasTried: boolean, leadsToHttp: boolean): string {
 function showCode({ code, expiresInMs }: Invite, signal: AbortSignal): void {
   const shown = byId('invite-code', 'span');
   shown.textContent = grouped(code);
-  shown.style.setProperty('--characters', String(grouped(code).length));
+  shown.style.setProperty('--ems', String(emsOf(shown)));
   byId('invite-code-spoken', 'span').textContent = `Code: ${spoken(code)}`;
   byId('copy-note', 'p').textContent = '';
   byId('copy-link', 'button').addEventListener('click', () => void copy(), { signal });
@@ -64,6 +67,14 @@ function showCode({ code, expiresInMs }: Invite, signal: AbortSignal): void {
   tick();
   const timer = setInterval(tick, 1000);
   signal.addEventListener('abort', () => clearInterval(timer));
+}
+
+/** The width of a text in its own font, in multiples of the font size. The code fills its card in every font. */
+function emsOf(element: HTMLElement): number {
+  const text = element.textContent ?? '';
+  const context = document.createElement('canvas').getContext('2d') as CanvasRenderingContext2D;
+  context.font = `700 100px ${getComputedStyle(element).fontFamily}`;
+  return context.measureText(text).width / 100 + text.length * LETTER_SPACING_EMS;
 }
 
 function showLink(link: string): void {

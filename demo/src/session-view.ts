@@ -67,7 +67,16 @@ export function startSessionView(
     badge.textContent = 'Not connected';
     byId('absence-text', 'p').textContent = `${title.textContent} ${ABSENCE_WORDS[absence]}`;
   });
-  byId('trust', 'details').open = false;
+  const trust = byId('trust', 'details');
+  trust.open = false;
+  // It covers what is below.
+  byId('trust-word', 'summary').addEventListener(
+    'blur',
+    () => {
+      trust.open = false;
+    },
+    { signal },
+  );
   selectTab('chat');
   startChat(session, signal);
   startFiles(session, signal);

@@ -10,14 +10,16 @@ import {
   MEDIA,
   makeInvite,
   makePlainInvite,
+  meet,
   startSite,
   useBrowser,
   type Visitor,
   visit,
+  write,
 } from './support/visitor.js';
 
 const PHONE = { width: 320, height: 640 };
-const DESKTOP = { width: 1280, height: 800 };
+const DESKTOP = { width: 1440, height: 900 };
 
 describeWith(['chromium'], 'the views of the demo page', () => {
   useBrowser(...MEDIA);
@@ -63,6 +65,8 @@ describeWith(['chromium'], 'the views of the demo page', () => {
       ...{ name: `${'long name '.repeat(20)}.txt`, mimeType: 'text/plain' },
       buffer: Buffer.from('small'),
     });
+    // The text covers the tabs on a phone.
+    await host.page.locator('#trust-word').click();
     await host.tab('Files').click();
     await host.page.getByText('Received intact.', { exact: true }).waitFor();
     await expectFine(host, 'files');
@@ -104,7 +108,7 @@ describeWith(['chromium'], 'the views of the demo page', () => {
     ['8', true],
     ['12', true],
   ])(
-    'a code fits on one line at every width: %s digits, verified: %s',
+    'a code fills one line of its card at every width: %s digits, verified: %s',
     async (digits, isVerified) => {
       const { url } = await startSite({ JOIN_CODE_DIGITS: digits });
       const host = await visit(url);
@@ -122,10 +126,48 @@ describeWith(['chromium'], 'the views of the demo page', () => {
         });
         expect(lines, `at ${width} px`).toBe(1);
         expect(part, `at ${width} px`).toBeLessThan(1);
+        // On a wide card, a short code has its largest size.
+        if (width <= 768) expect(part, `at ${width} px`).toBeGreaterThan(0.9);
       }
     },
   );
+
+  test('on a phone, the header has one row, and the code and the message field stay in view', async () => {
+    const { url } = await startSite();
+    const options = { viewport: { width: 390, height: 664 } };
+    const [host, guest] = [await visit(url, options), await visit(url, options)];
+    const { code } = await makeInvite(host);
+    await host.button('Cancel').scrollIntoViewIfNeeded();
+    expect(await isInView(host, '.big-code')).toBe(true);
+    await enterCode(guest, code);
+    await inSession(host, guest);
+    for (let n = 1; n <= 20; n++) await write(guest, `Message ${n}`);
+    await host.page.getByText('Message 20').waitFor();
+    for (const visible of ['.top', '#session-title', '#tabs', '#chat-form']) {
+      expect(await isInView(host, visible), visible).toBe(true);
+    }
+    expect((await host.page.locator('.top').boundingBox())?.height).toBeLessThan(72);
+  });
+
+  test('on a wide window, the chat is beside the other tabs', async () => {
+    const { url } = await startSite();
+    const [host, guest] = await meet(url, { viewport: DESKTOP });
+    await host.tab('Connection').click();
+    await write(guest, 'Beside');
+    await host.page.getByText('Beside').waitFor();
+    await host.page.setViewportSize({ width: 1024, height: 800 });
+    await host.page.getByText('Beside').waitFor({ state: 'hidden' });
+    await host.tab('Chat').click();
+    await host.page.getByText('Beside').waitFor();
+  });
 });
+
+/** Whether the element is completely in the window. */
+const isInView = ({ page }: Visitor, selector: string) =>
+  page.locator(selector).evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return top >= 0 && bottom <= innerHeight;
+  });
 
 async function expectFine(visitor: Visitor, view: string): Promise<void> {
   expect(await accessibilityFaults(visitor), view).toEqual([]);
@@ -133,4 +175,7 @@ async function expectFine(visitor: Visitor, view: string): Promise<void> {
     () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
   );
   expect(sticksOut, `${view} is wider than the window`).toBe(0);
+  // The pages of this test ask for reduced motion.
+  const moving = await visitor.page.evaluate(() => document.getAnimations().length);
+  expect(moving, `animations of ${view}`).toBe(0);
 }
