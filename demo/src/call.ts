@@ -1,152 +1,146 @@
-// Implements calls with tracks on the session's peer connection. The client negotiates. Either side can start and end.
+// Implements the call tab with the client's media module: calls that ring, muting and screen sharing.
 import type { PeerSession } from '@couplet/client';
+import { type CallState, type Media, mediaOf, type SentTrack } from '@couplet/client/media';
 import { byId, showProblem } from './dom.js';
-import { mediaWords, openMedia, remoteTracks } from './media.js';
+import { canShareScreen, mediaWords, openMedia, openScreen } from './media.js';
 import { markUnread } from './tabs.js';
 
 export function startCall(session: PeerSession, signal: AbortSignal): void {
-  const call = new Call(session);
-  const on = (id: string, listener: () => void) =>
-    byId(id, 'button').addEventListener('click', listener, { signal });
-  on('call-video', () => void call.start({ video: true }));
-  on('call-audio', () => void call.start({ video: false }));
-  on('toggle-microphone', () => call.toggle('audio'));
-  on('toggle-camera', () => call.toggle('video'));
-  on('hang-up', () => {
-    call.hangUp();
-    byId('call-video', 'button').focus();
-  });
-  signal.addEventListener('abort', () => call.hangUp());
-}
+  const media = mediaOf(session);
+  let isOpening = false;
 
-class Call {
-  readonly #session: PeerSession;
-  readonly #remote = new MediaStream();
-  #local: MediaStream | undefined;
-  #starting = false;
-  #ended = false;
-
-  constructor(session: PeerSession) {
-    this.#session = session;
-    // A new connection has no tracks, so the tracks of a running call are added again.
-    session.on('peer', (peer) => this.#follow(peer));
-    session.on('peer-left', () => this.hangUp());
-    session.on('state', (state) => {
-      if (state === 'closed') this.#ended = true;
-    });
-    if (session.peer) this.#follow(session.peer);
-    this.#show();
-  }
-
-  async start(wants: { video: boolean }): Promise<void> {
-    if (this.#local || this.#starting) return;
-    this.#starting = true;
+  /** Passes on a stream unless the user declines or the session ends. */
+  const open = async (
+    opening: Promise<MediaStream>,
+    use: (stream: MediaStream) => void,
+    wordsOf: (error: unknown) => string,
+  ) => {
+    isOpening = true;
     try {
-      const stream = await openMedia(wants);
-      if (this.#ended) return stop(stream);
-      this.#local = stream;
-      const { peer } = this.#session;
-      if (peer) this.#addTracks(peer);
+      const stream = await opening;
+      if (!signal.aborted) use(stream);
+      // The other device may have given up meanwhile.
+      if (media.callState === 'none') stop(stream.getTracks());
     } catch (error) {
-      showProblem(mediaWords(error));
+      showProblem(wordsOf(error));
     } finally {
-      this.#starting = false;
-      this.#show();
+      isOpening = false;
     }
-    if (this.#local) byId('hang-up', 'button').focus();
-  }
+  };
+
+  const start = async (wants: { video: boolean }) => {
+    if (isOpening) return;
+    const isAnswer = media.callState === 'ringing';
+    const use = (stream: MediaStream) => (isAnswer ? media.answer(stream) : media.call(stream));
+    await open(openMedia(wants), use, mediaWords);
+    if (media.callState !== 'none') byId('hang-up', 'button').focus();
+  };
 
   /** Mutes or unmutes. A muted track stays, and sends silence or black frames. */
-  toggle(kind: 'audio' | 'video'): void {
-    for (const track of this.#tracks(kind)) track.enabled = !track.enabled;
-    this.#show();
-  }
+  const toggle = (kind: 'audio' | 'video') => {
+    for (const { track, muted } of cameraTracks(media, kind)) media.setMuted(track, !muted);
+  };
 
-  hangUp(): void {
-    const stream = this.#local;
-    this.#local = undefined;
-    if (stream) {
-      const { peer } = this.#session;
-      for (const sender of peer?.getSenders() ?? []) {
-        if (sender.track && stream.getTracks().includes(sender.track)) peer?.removeTrack(sender);
-      }
-      stop(stream);
-    }
-    this.#show();
-  }
+  const toggleScreen = () => {
+    const shared = screenTracks(media);
+    for (const track of shared) media.removeTrack(track);
+    stop(shared);
+    if (shared.length > 0 || isOpening) return;
+    const use = (stream: MediaStream) => media.addStream(stream, 'screen');
+    void open(openScreen(), use, () => 'The screen is not shared.');
+  };
 
-  #follow(peer: RTCPeerConnection): void {
-    // After every exchange of descriptions, the remote tracks are known.
-    peer.addEventListener('signalingstatechange', () => {
-      if (peer === this.#session.peer && peer.signalingState === 'stable') this.#show();
-    });
-    this.#addTracks(peer);
-  }
+  const hangUp = () => {
+    media.hangUp();
+    byId('call-video', 'button').focus();
+  };
 
-  #addTracks(peer: RTCPeerConnection): void {
-    const stream = this.#local;
-    for (const track of stream?.getTracks() ?? []) {
-      // Every added track makes all later descriptions longer. Reuse the transceivers of an earlier call instead.
-      const free = peer
-        .getTransceivers()
-        .find(({ sender, receiver }) => !sender.track && receiver.track.kind === track.kind);
-      if (!free) {
-        peer.addTrack(track, stream as MediaStream);
-        continue;
-      }
-      void free.sender.replaceTrack(track);
-      free.direction = 'sendrecv';
-    }
-  }
+  const on = (id: string, listener: () => void) =>
+    byId(id, 'button').addEventListener('click', listener, { signal });
+  on('call-video', () => void start({ video: true }));
+  on('call-audio', () => void start({ video: false }));
+  on('toggle-microphone', () => toggle('audio'));
+  on('toggle-camera', () => toggle('video'));
+  on('toggle-screen', toggleScreen);
+  on('hang-up', hangUp);
+  signal.addEventListener('abort', () => media.hangUp());
 
-  #tracks(kind: 'audio' | 'video'): MediaStreamTrack[] {
-    return this.#local?.getTracks().filter((track) => track.kind === kind) ?? [];
-  }
-
-  #show(): void {
-    const { peer } = this.#session;
-    const theirs = peer ? remoteTracks(peer) : [];
-    const isNew = this.#remote.getTracks().length === 0 && theirs.length > 0;
-    for (const track of this.#remote.getTracks()) {
-      if (!theirs.includes(track)) this.#remote.removeTrack(track);
-    }
-    for (const track of theirs) this.#remote.addTrack(track);
-    const isCalling = this.#local !== undefined;
-    showVideo('remote-video', theirs.length > 0 ? this.#remote : undefined);
-    showVideo('local-video', this.#tracks('video').length > 0 ? this.#local : undefined);
-    byId('stage', 'div').classList.toggle('busy', isCalling || theirs.length > 0);
-    byId('call-note', 'p').textContent = noteOf(isCalling, theirs);
-    byId('call-video', 'button').hidden = isCalling;
-    byId('call-audio', 'button').hidden = isCalling;
-    byId('hang-up', 'button').hidden = !isCalling;
-    this.#showToggle('toggle-microphone', 'audio');
-    this.#showToggle('toggle-camera', 'video');
-    if (isNew) markUnread('call', 'Incoming call');
-  }
-
-  #showToggle(id: string, kind: 'audio' | 'video'): void {
-    const tracks = this.#tracks(kind);
-    byId(id, 'button').hidden = tracks.length === 0;
-    byId(id, 'button').setAttribute('aria-pressed', String(tracks.some(({ enabled }) => !enabled)));
-  }
+  // At the end of a call, the media module no longer has its tracks.
+  let live: MediaStreamTrack[] = [];
+  media.on('change', () => {
+    const sent = media.sent.map(({ track }) => track);
+    stop(live.filter((track) => !sent.includes(track)));
+    live = sent;
+    show(media);
+  });
+  media.on('call', (state) => {
+    if (state === 'ringing') markUnread('call', 'Incoming call');
+  });
+  show(media);
 }
 
-function noteOf(isCalling: boolean, theirs: readonly MediaStreamTrack[]): string {
-  if (theirs.length === 0)
-    return isCalling ? 'Waiting for the other device to join.' : 'Nobody is calling.';
-  const hasVideo = theirs.some(({ kind }) => kind === 'video');
-  const how = hasVideo ? 'with camera' : 'with sound only';
-  return isCalling
-    ? `In a call, ${how}.`
-    : `The other device is calling, ${how}. To answer, start your camera or microphone.`;
+const cameraTracks = ({ sent }: Media, kind: 'audio' | 'video') =>
+  sent.filter(({ name, track }) => name === 'camera' && track.kind === kind);
+
+const screenTracks = ({ sent }: Media) =>
+  sent.filter(({ name }) => name === 'screen').map(({ track }) => track);
+
+function show(media: Media): void {
+  const { callState, received } = media;
+  // All sounds and one picture: the screen hides the camera.
+  const screen = received.find(({ name, track }) => name === 'screen' && track.kind === 'video');
+  const shown = received.filter((each) => each.track.kind === 'audio' || each === (screen ?? each));
+  showTracks('remote-video', shown);
+  showTracks('local-video', cameraTracks(media, 'video'));
+  byId('stage', 'div').classList.toggle('busy', callState === 'active');
+  byId('call-note', 'p').textContent = noteOf(media);
+
+  const isHere = callState === 'calling' || callState === 'active';
+  const verb = callState === 'ringing' ? 'Answer' : 'Start';
+  for (const [id, what] of [
+    ['call-video', 'camera'],
+    ['call-audio', 'microphone'],
+  ] as const) {
+    byId(id, 'button').hidden = isHere;
+    byId(id, 'button').textContent = `${verb} with ${what}`;
+  }
+  byId('hang-up', 'button').hidden = callState === 'none';
+  byId('hang-up', 'button').textContent = callState === 'ringing' ? 'Decline' : 'Hang up';
+  showToggle('toggle-microphone', cameraTracks(media, 'audio'));
+  showToggle('toggle-camera', cameraTracks(media, 'video'));
+  byId('toggle-screen', 'button').hidden = callState !== 'active' || !canShareScreen();
+  byId('toggle-screen', 'button').setAttribute(
+    'aria-pressed',
+    String(screenTracks(media).length > 0),
+  );
 }
 
-function showVideo(id: string, stream: MediaStream | undefined): void {
+/** Shows exactly these tracks. Chromium may not show a track that was added to the stream of a playing element. */
+function showTracks(id: string, shown: readonly SentTrack[]): void {
   const video = byId(id, 'video');
-  video.hidden = stream === undefined;
-  if (video.srcObject !== (stream ?? null)) video.srcObject = stream ?? null;
+  const tracks = shown.map(({ track }) => track);
+  const before = video.srcObject instanceof MediaStream ? video.srcObject.getTracks() : [];
+  video.hidden = tracks.length === 0;
+  if (tracks.length === before.length && tracks.every((track) => before.includes(track))) return;
+  video.srcObject = tracks.length === 0 ? null : new MediaStream(tracks);
 }
 
-function stop(stream: MediaStream): void {
-  for (const track of stream.getTracks()) track.stop();
+function noteOf({ callState, callKinds, received }: Media): string {
+  const how = (hasVideo: boolean) => (hasVideo ? 'with camera' : 'with sound only');
+  const notes: Readonly<Record<CallState, string>> = {
+    none: 'Nobody is calling.',
+    calling: 'Waiting for the other device to answer.',
+    ringing: `The other device is calling, ${how(callKinds.includes('video'))}.`,
+    active: `In a call, ${how(received.some(({ track }) => track.kind === 'video'))}.`,
+  };
+  return notes[callState];
+}
+
+function showToggle(id: string, tracks: readonly { muted: boolean }[]): void {
+  byId(id, 'button').hidden = tracks.length === 0;
+  byId(id, 'button').setAttribute('aria-pressed', String(tracks.some(({ muted }) => muted)));
+}
+
+function stop(tracks: readonly MediaStreamTrack[]): void {
+  for (const track of tracks) track.stop();
 }

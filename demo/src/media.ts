@@ -1,4 +1,4 @@
-// Opens camera and microphone, and describes their errors to the user.
+// Opens camera, microphone and screen, and describes their errors to the user.
 
 /** Opens the microphone, and the camera if wanted. Rejects with the browser's DOMException. */
 export async function openMedia(wants: { video: boolean }): Promise<MediaStream> {
@@ -9,6 +9,13 @@ export async function openMedia(wants: { video: boolean }): Promise<MediaStream>
     video: wants.video && { width: { ideal: 1280 }, height: { ideal: 720 } },
   });
 }
+
+/** Browsers of phones have no screen sharing. */
+export const canShareScreen = (): boolean =>
+  typeof navigator.mediaDevices?.getDisplayMedia === 'function';
+
+export const openScreen = (): Promise<MediaStream> =>
+  navigator.mediaDevices.getDisplayMedia({ video: true });
 
 export function mediaWords(error: unknown): string {
   switch (error instanceof DOMException ? error.name : '') {
@@ -25,10 +32,3 @@ export function mediaWords(error: unknown): string {
       return 'The camera or microphone did not start.';
   }
 }
-
-/** Returns the tracks that the peer currently sends on this connection. */
-export const remoteTracks = (peer: RTCPeerConnection): MediaStreamTrack[] =>
-  peer
-    .getTransceivers()
-    .filter(({ currentDirection }) => currentDirection?.includes('recv'))
-    .map(({ receiver }) => receiver.track);
