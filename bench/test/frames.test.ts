@@ -1,9 +1,8 @@
 // The generator's own WebSocket and HTTP code, which replaces real clients in every measurement.
 import { describe, expect, test } from 'vitest';
-import { clientFrame, PING, TEXT, textFrame } from '../src/wire/client-frames.js';
+import { clientFrame, PING, TEXT } from '../src/wire/client-frames.js';
 import { FrameCounter } from '../src/wire/frame-counter.js';
 import { HttpReader } from '../src/wire/http-reader.js';
-import { acceptRequest, checkRequest, createRequest } from '../src/wire/pairing-requests.js';
 
 /** A frame as a server sends it: unmasked. */
 function serverFrame(opcode: number, payload: Buffer): Buffer {
@@ -33,10 +32,6 @@ describe('a client frame', () => {
     const mask = frame.subarray(headBytes - 4, headBytes);
     const unmasked = frame.subarray(headBytes).map((byte, n) => byte ^ (mask[n % 4] as number));
     expect(Buffer.compare(unmasked, payload)).toBe(0);
-  });
-
-  test('of a message is its JSON', () => {
-    expect(textFrame({ type: 'ping' }).length).toBe(6 + '{"type":"ping"}'.length);
   });
 });
 
@@ -73,18 +68,6 @@ describe('the counter of frames', () => {
     counter.take(frames, 0, frames.length);
     expect(counter.unexpected).toBe(3);
   });
-
-  test('passes on texts only on request', () => {
-    const counter = new FrameCounter();
-    const texts: string[] = [];
-    counter.onText = (text) => texts.push(text);
-    const two = Buffer.concat([
-      serverFrame(TEXT, Buffer.from('ä€')),
-      serverFrame(TEXT, Buffer.from('b')),
-    ]);
-    for (let at = 0; at < two.length; at++) counter.take(two, at, at + 1);
-    expect(texts).toEqual(['ä€', 'b']);
-  });
 });
 
 describe('the reader of HTTP answers', () => {
@@ -105,27 +88,5 @@ describe('the reader of HTTP answers', () => {
       [204, ''],
       [200, '{}'],
     ]);
-  });
-});
-
-describe('the requests of a pairing', () => {
-  const bodyOf = (bytes: Buffer) => {
-    const [head = '', body = ''] = bytes.toString().split('\r\n\r\n');
-    expect(head).toContain(`Content-Length: ${body.length}`);
-    return { head, body: JSON.parse(body) };
-  };
-
-  test('have the same code, and two devices', () => {
-    const [create, check, accept] = [createRequest(80), checkRequest(80), acceptRequest(80)].map(
-      (request) => bodyOf(request.fill(42, 123)).body,
-    );
-    expect(create).toEqual({ joinid: '000042', expiresInSeconds: 300, client1: check.client1 });
-    expect(check.client1).toMatch(/-000000000123$/);
-    expect(accept).toEqual({ joinid: '000042', client2: expect.stringMatching(/-000000000123$/) });
-    expect(accept.client2).not.toBe(check.client1);
-  });
-
-  test('have Prefer: wait if they should be held', () => {
-    expect(bodyOf(checkRequest(80, '', 30).fill(1, 1)).head).toContain('Prefer: wait=30');
   });
 });

@@ -1,7 +1,7 @@
 // Tests the output of the doctor: marks, advice, line width, color, and JSON.
 import { expect, test } from 'vitest';
 import type { Result } from '../src/diagnosis.js';
-import { renderHead, renderResult, renderSum, toJson } from '../src/report.js';
+import { renderHead, renderResult, renderSum } from '../src/report.js';
 
 const result = (more: Partial<Result>): Result => ({
   id: 'http',
@@ -84,15 +84,4 @@ test('texts from a server cannot control the terminal', () => {
   const text = renderResult(hostile, undefined, { columns: 80, colour: false });
   expect(text).toContain('turn:?[2J\n');
   expect(text).toContain('a?b?c\n');
-});
-
-test('JSON contains the counts and every result', () => {
-  expect(JSON.parse(toJson('https://chat.example.org', RESULTS))).toEqual({
-    url: 'https://chat.example.org',
-    ok: false,
-    passed: 2,
-    failed: 1,
-    notApplicable: 1,
-    checks: RESULTS,
-  });
 });

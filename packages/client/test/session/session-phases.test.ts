@@ -151,18 +151,6 @@ test('an application can request a restart', async () => {
   expect(begun.pc().restarts).toBe(1);
 });
 
-test('key exchange messages are forwarded unchanged in both directions', async () => {
-  const begun = begin();
-  const message = { type: 'key_exchange', publicKey: 'of another protocol' } as const;
-  expect(begun.session.signal(message)).toBe(false);
-  phases['alone in the room']?.(begun);
-  expect(begun.session.signal(message)).toBe(true);
-  expect(FakeSocket.latest.sent.at(-1)).toEqual(message);
-  const heard = new Promise((resolve) => begun.session.on('key-message', resolve));
-  FakeSocket.latest.say({ ...message, from: 'peer', roomId: 'room' });
-  expect(await heard).toMatchObject(message);
-});
-
 test('every candidate of both sides is reported', async () => {
   const begun = begin();
   const reported: unknown[] = [];
