@@ -1,4 +1,4 @@
-// kill -9 under pairing load (docs/protocol.md §10). The default is twenty rounds; COUPLET_KILL_ROUNDS sets another number.
+// kill -9 under pairing load (docs/protocol.md §10). The default is eight rounds; COUPLET_KILL_ROUNDS sets another number.
 import { join } from 'node:path';
 import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { startChild } from '@couplet/testkit/child-server';
@@ -7,7 +7,7 @@ import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, test } from 'vitest';
 import { rows } from '../support/sqlite-files.js';
 
-const ROUNDS = Number(process.env.COUPLET_KILL_ROUNDS ?? 20);
+const ROUNDS = Number(process.env.COUPLET_KILL_ROUNDS ?? 8);
 const WORKERS = 8;
 const folder = temporaryFolder();
 

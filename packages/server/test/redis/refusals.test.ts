@@ -2,7 +2,6 @@
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
-import { Unavailable } from '../../src/base/failures.js';
 import type { Refusal } from '../../src/redis/client.js';
 import { watchRefusals } from '../../src/redis/refusals.js';
 import { captureLog } from '../support/captured-log.js';
@@ -10,11 +9,10 @@ import { captureLog } from '../support/captured-log.js';
 function watch() {
   const clock = new FakeClock();
   const log = captureLog();
-  const state = { refusals: [] as Refusal[], asked: 0, isAway: false };
+  const state = { refusals: [] as Refusal[], asked: 0 };
   const redis = {
     async probe() {
       state.asked += 1;
-      if (state.isAway) throw new Unavailable(new Error('away'));
       for (const cause of state.refusals) watched.noticed(cause);
     },
   };
@@ -60,24 +58,6 @@ test('a Redis that alternates between full and not full counts as full', async (
   expect(told()).toEqual([FULL]);
   await pass(6);
   expect(told()).toEqual([FULL, ENDED]);
-});
-
-test('a Redis without writes is not ready until it takes them again', async () => {
-  const { state, told, check, pass } = watch();
-  state.refusals = ['disk', 'memory'];
-  await expect(check()).rejects.toThrow(Unavailable);
-  await expect(check()).rejects.toThrow(Unavailable);
-  state.refusals = ['memory'];
-  await pass(1);
-  await check();
-  expect(told()).toEqual(['Redis refuses writes disk', FULL, 'Redis takes writes again disk']);
-  state.isAway = true;
-  await expect(check()).rejects.toThrow(Unavailable);
-  await pass(10);
-  state.isAway = false;
-  state.refusals = [];
-  await pass(1);
-  expect(told().at(-1)).toBe(ENDED);
 });
 
 test('after close, nothing is asked', async () => {

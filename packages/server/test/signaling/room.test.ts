@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import {
   type Effect,
   emptyRoom,
-  initiator,
   type PairedDevices,
   type RoomEvent,
   type RoomState,
@@ -49,59 +48,6 @@ function inShort(effect: Effect): string {
     }
   }
 }
-
-test('a repeated join without a device id keeps the known device id', () => {
-  const { room } = run(join('a', 'creator'), join('a'));
-  expect(room.members).toEqual([{ connectionId: 'a', deviceId: 'creator' }]);
-});
-
-test('a repeated join that changes the roles also tells the peer', () => {
-  expect(run(join('a'), join('b'), join('b', 'creator', PAIRED)).told).toEqual([
-    'b seat opposite a',
-    'b room_joined initiator',
-    'b room_ready initiator',
-    'a seat opposite b',
-    'a room_ready responder',
-  ]);
-});
-
-test('a member that joins again as its peer’s device takes the peer’s seat, and is then alone', () => {
-  const { room, told } = run(join('a', 'd'), join('b'), join('b', 'd'));
-  expect(told).toEqual([
-    'a seat none',
-    'a close replaced',
-    'b seat opposite null',
-    'b room_joined initiator',
-  ]);
-  expect(room.members).toEqual([{ connectionId: 'b', deviceId: 'd' }]);
-});
-
-test.each(['leave', 'move', 'disconnect'] as const)(
-  'a %s of one who is not in the room does nothing',
-  (kind) => {
-    const { room, told } = run(join('a'), { kind, connectionId: 'x' });
-    expect(told).toEqual([]);
-    expect(room.members).toHaveLength(1);
-  },
-);
-
-test.each([
-  ['creator first', ['creator', 'acceptor'], 'creator'],
-  ['acceptor first', ['acceptor', 'creator'], 'creator'],
-  ['creator, then one unknown', ['creator', null], 'creator'],
-  ['one unknown, then the creator', [null, 'creator'], 'creator'],
-  ['acceptor, then one unknown', ['acceptor', null], null],
-  ['one unknown, then the acceptor', [null, 'acceptor'], null],
-  ['a stranger’s device counts as unknown', ['stranger', 'acceptor'], 'stranger'],
-])('in a paired room the creator is the initiator: %s', (_case, [first, second], expected) => {
-  const { room } = run(join('a', first ?? null, PAIRED), join('b', second ?? null, PAIRED));
-  expect(initiator(room)?.deviceId).toBe(expected);
-});
-
-test('an empty room has no initiator', () => {
-  expect(initiator(emptyRoom('r'))).toBeUndefined();
-  expect(initiator({ ...emptyRoom('r'), devices: PAIRED })).toBeUndefined();
-});
 
 describe('devices that have proved themselves', () => {
   const [D, E] = ['creator', 'acceptor'];

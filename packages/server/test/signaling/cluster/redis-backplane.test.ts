@@ -1,4 +1,4 @@
-// The backplane on Redis passes the backplane contract: with one node or three, on a single Redis or a Cluster of three masters.
+// The backplane on Redis passes the backplane contract: with one node on a single Redis, and with three on a Cluster of three masters.
 
 import { describeWith } from '@couplet/testkit/components';
 import { startRedis, startRedisCluster } from '@couplet/testkit/redis-servers';
@@ -8,9 +8,9 @@ import { backplaneContract } from '../../contract/backplane.js';
 import { RedisNodes } from '../../support/redis-nodes.js';
 import { connectTo } from '../../support/redis-stores.js';
 
-for (const [where, start] of [
-  ['a single Redis', () => startRedis()],
-  ['a Redis Cluster', () => startRedisCluster()],
+for (const [where, count, start] of [
+  ['one node on a single Redis', 1, () => startRedis()],
+  ['three nodes on a Redis Cluster', 3, () => startRedisCluster()],
 ] as const) {
   describeWith(['redis-server'], where, () => {
     let redises: Redis[] = [];
@@ -22,15 +22,10 @@ for (const [where, start] of [
         await dispose();
       };
     });
-    for (const [name, count] of [
-      ['one node', 1],
-      ['three nodes', 3],
-    ] as const) {
-      backplaneContract(
-        `${name} on ${where}`,
-        (connections) => RedisNodes.start(connections, redises.slice(0, count)),
-        25,
-      );
-    }
+    backplaneContract(
+      where,
+      (connections) => RedisNodes.start(connections, redises.slice(0, count)),
+      25,
+    );
   });
 }
