@@ -42,6 +42,10 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   policy_violation: 'The server closed the connection, because this page sent too much too fast.',
   message_too_big:
     'The call could not be changed: its description is larger than the server accepts. Reload the page.',
+  peer_present: 'The other device is here already.',
+  no_push_target: 'The other device has not turned on notifications.',
+  push_too_soon: 'The other device was notified a moment ago.',
+  push_failed: 'The notification could not be sent. Try again later.',
   room_full: 'Two other devices are already in this room.',
   forbidden: FORGOTTEN,
   not_found: FORGOTTEN,
