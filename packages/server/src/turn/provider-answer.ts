@@ -12,7 +12,7 @@ export interface ProviderAnswer {
   readonly iceServers: readonly RTCIceServer[];
   /** Undefined if the answer does not state it. */
   readonly ttlSeconds: number | undefined;
-  /** Number of URLs that were left out, because browsers would refuse them or because there are too many. */
+  /** Number of URLs that were left out because browsers would refuse them, or because there are too many. */
   readonly leftOut: number;
 }
 
@@ -26,7 +26,7 @@ export function readAnswer(text: string): ProviderAnswer | undefined {
   for (const entry of entriesOf(answer)) {
     // Twilio names the URL twice, in `url` and `urls`.
     const { urls, url, username, credential } = Object(entry) as Record<string, unknown>;
-    const given = [urls ?? url].flat();
+    const given = [urls ?? url].flat().filter((each) => !isBlocked(each));
     const server = {
       urls: given.filter(isUsable).slice(0, MAX_URLS - used),
       ...(typeof username === 'string' && { username }),
@@ -42,6 +42,12 @@ export function readAnswer(text: string): ProviderAnswer | undefined {
   const hasTurn = iceServers.some(({ urls }) => [urls].flat().some((url) => /^turns?:/.test(url)));
   return hasTurn ? { iceServers, ttlSeconds, leftOut } : undefined;
 }
+
+/**
+ * Cloudflare also lists port 53, to which browsers send nothing. They report no error either, so a client that waits for
+ * all candidates would wait for a timeout.
+ */
+const isBlocked = (url: unknown): boolean => typeof url === 'string' && /:53(\?|$)/.test(url);
 
 const isUsable = (url: unknown): url is string => typeof url === 'string' && isIceUrl(url);
 

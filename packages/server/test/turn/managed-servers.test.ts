@@ -102,8 +102,13 @@ describe('an answer in the shape of', () => {
       'Cloudflare, a list',
       {},
       ['POST', bearer, JSON_TYPE, '{"ttl":3600}'],
-      { iceServers: [{ urls: ['stun:relay.example.net:3478'] }, turn] },
-      { iceServers: [{ urls: ['stun:relay.example.net:3478'] }, turn], ttl: 3600 },
+      {
+        iceServers: [
+          { urls: ['stun:[2001:db8::53]', 'stun:relay.example.net:53'] },
+          { ...turn, urls: [...turn.urls, 'turn:relay.example.net:53?transport=udp'] },
+        ],
+      },
+      { iceServers: [{ urls: ['stun:[2001:db8::53]'] }, turn], ttl: 3600 },
     ],
     [
       'Cloudflare, one server, with a longer lifetime',
@@ -166,6 +171,7 @@ describe('an answer in the shape of', () => {
     expect([request.method, authorization, type, body]).toEqual(expected);
     expect(await server.ask()).toEqual(handedOut);
     expect(await server.notes()).toBeUndefined();
+    expect(server.logged()).not.toContain('not handed out');
   });
 });
 
