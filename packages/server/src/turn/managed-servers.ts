@@ -29,12 +29,6 @@ const OUTCOMES = ['ok', 'timeout', 'unreachable', 'refused', 'invalid'] as const
 /** What clients get, besides the servers of ICE_SERVERS_EXTRA. */
 const SOURCES = ['managed', 'coturn', 'stun', 'none'] as const;
 
-const FALLBACKS = {
-  coturn: 'devices get those of TURN_URLS',
-  stun: 'devices get those of STUN_URLS, and no TURN server',
-  none: 'devices get none',
-};
-
 type Fetched =
   | { readonly outcome: 'ok'; readonly answer: ProviderAnswer }
   | {
@@ -133,7 +127,7 @@ export function fetchManagedServers({ config, clock, metrics, log }: ManagedServ
 
   metrics.counts(
     'couplet_ice_servers_fetches_total',
-    'Requests to ICE_SERVERS_URL. timeout: no complete answer within ten seconds. unreachable: no connection. refused: a status other than 2xx. invalid: no answer with a TURN server that browsers accept.',
+    'Requests to ICE_SERVERS_URL. timeout: no complete answer within ten seconds. unreachable: no connection. refused: a status other than 2xx. invalid: no TURN server that browsers accept, or a lifetime of less than a minute.',
     'outcome',
     () => counts,
   );
@@ -144,7 +138,7 @@ export function fetchManagedServers({ config, clock, metrics, log }: ManagedServ
   );
   metrics.levels(
     'couplet_ice_servers_source',
-    '1 for the source of the ICE servers that clients get. managed: ICE_SERVERS_URL. coturn: TURN_URLS. stun: STUN_URLS.',
+    '1 for the source of the ICE servers that clients get. managed: ICE_SERVERS_URL. coturn: TURN_URLS. stun: STUN_URLS. none: none of these; ICE_SERVERS_EXTRA is not counted.',
     'source',
     SOURCES,
     () => ({ managed: 0, coturn: 0, stun: 0, none: 0, [source()]: 1 }),
@@ -155,10 +149,8 @@ export function fetchManagedServers({ config, clock, metrics, log }: ManagedServ
 
     /** The note in GET /readyz while clients get the fallback. */
     note(): string | undefined {
-      const inUse = source();
-      return inUse === 'managed'
-        ? undefined
-        : `ICE_SERVERS_URL has not answered with ICE servers: ${FALLBACKS[inUse]}`;
+      if (current() !== undefined) return undefined;
+      return 'ICE_SERVERS_URL has not answered with ICE servers: devices only get those of TURN_URLS, STUN_URLS and ICE_SERVERS_EXTRA';
     },
 
     /** Ends the requests. An answer that arrives later is ignored. */
