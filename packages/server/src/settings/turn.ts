@@ -81,7 +81,7 @@ export const TURN_SETTINGS = {
     minimum: 60,
     maximum: 86_400,
     description:
-      'Lifetime of TURN credentials, in seconds. A client always gets credentials with more than half of their lifetime left. coturn keeps an open allocation after its credentials expire. With ICE_SERVERS_URL: the lifetime that the server requests, and assumes if the answer has no `ttl`.',
+      'Lifetime of TURN credentials, in seconds. A client always gets credentials for coturn with more than half of their lifetime left, and coturn keeps an open allocation after they expire. With ICE_SERVERS_URL: the lifetime that the server requests, and assumes if the answer has no `ttl`.',
   }),
   maxTurnCredentialsPerHour: Type.Integer({
     env: 'MAX_TURN_CREDENTIALS_PER_HOUR',

@@ -19,7 +19,7 @@ const CHECK_EVERY_MS = 1000;
 const MAX_BACKOFF_MS = 300_000;
 
 /** The part of their lifetime after which new credentials are fetched: before half of it, and not on all nodes at once. */
-const REFRESH_AFTER = { least: 0.4, most: 0.5 };
+const REFRESH_AFTER = { least: 0.4, most: 0.45 };
 
 /** The part of their lifetime that is left when credentials are no longer handed out. */
 const LEAST_LEFT = 0.1;

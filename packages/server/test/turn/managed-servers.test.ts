@@ -288,7 +288,7 @@ test('credentials are fetched again before half of their lifetime, and handed ou
   expect(peer.asked).toHaveLength(1);
   expect(await server.ask()).toEqual({ iceServers: [rotated(1)], ttl: 601 });
   expect(await server.metric('couplet_ice_servers_remaining_seconds')).toBe(601);
-  pass(101);
+  pass(52);
   await server.had('ok', 2);
   expect(await server.ask()).toEqual({ iceServers: [rotated(2)], ttl: 1000 });
 
