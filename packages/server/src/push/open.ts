@@ -14,7 +14,7 @@ export async function openNotifier(config: Config, deps: NotifierDeps): Promise<
     return NOTHING;
   }
   const { openServices } = await import('./services.js');
-  const notifier = openServices(config, deps);
+  const notifier = await openServices(config, deps);
   deps.log.info({ platforms: [...notifier.platforms] }, 'push notifications are on');
   return notifier;
 }

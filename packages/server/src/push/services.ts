@@ -1,15 +1,11 @@
-// Opens the push services for which there are credentials, and chooses the one for each device. Loaded only if one is configured.
+// Opens the push services for which there are credentials, and chooses the one for each device. Only their modules are loaded.
 import type { Platform, PushTarget } from '@couplet/protocol';
 import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
-import { Apns } from './apns.js';
 import { readCredentials } from './credentials.js';
 import { Delivery, ENDS, type End, type Meter } from './delivery.js';
-import { Fcm } from './fcm.js';
 import { HttpClient } from './http-client.js';
 import type { Notifier, NotifierDeps, PushOutcome } from './notifier.js';
-import { parseSubscription, WebPush } from './web-push.js';
-import { Webhook } from './webhook.js';
 
 const SERVICES = ['apns', 'fcm', 'web_push', 'webhook'] as const;
 type Service = (typeof SERVICES)[number];
@@ -18,7 +14,7 @@ type Service = (typeof SERVICES)[number];
 type Route = (target: PushTarget, roomId: string) => Promise<PushOutcome>;
 
 /** @throws ConfigError if credentials cannot be used */
-export function openServices(config: Config, deps: NotifierDeps): Notifier {
+export async function openServices(config: Config, deps: NotifierDeps): Promise<Notifier> {
   const { clock, metrics, log, ca } = deps;
   const credentials = readCredentials(config);
   const count = countEnds(metrics);
@@ -32,20 +28,25 @@ export function openServices(config: Config, deps: NotifierDeps): Notifier {
   const routes = new Map<Platform, Route>();
 
   if (credentials.webhook) {
+    const { Webhook } = await import('./webhook.js');
     const webhook = new Webhook(credentials.webhook, clock, http);
     const lane = delivery('webhook');
     for (const platform of ['ios', 'android', 'web'] as const) {
       routes.set(platform, (target, roomId) => lane.run(webhook.request(target, roomId)));
     }
   }
-  const apns = credentials.apns && new Apns(credentials.apns, clock, ca);
-  if (apns) {
+  let closeApns = () => {};
+  if (credentials.apns) {
+    const { Apns } = await import('./apns.js');
+    const apns = new Apns(credentials.apns, clock, ca);
+    closeApns = () => apns.close();
     const lane = delivery('apns');
     routes.set('ios', ({ token }, roomId) =>
       lane.run((signal) => apns.send(token, roomId, signal)),
     );
   }
   if (credentials.fcm) {
+    const { Fcm } = await import('./fcm.js');
     const fcm = new Fcm(credentials.fcm, clock, http);
     const lane = delivery('fcm');
     routes.set('android', ({ token }, roomId) =>
@@ -53,6 +54,7 @@ export function openServices(config: Config, deps: NotifierDeps): Notifier {
     );
   }
   if (credentials.webPush) {
+    const { parseSubscription, WebPush } = await import('./web-push.js');
     const webPush = new WebPush(credentials.webPush, clock, http);
     // Each has its own queue and circuit, so one that hangs does not delay the others.
     const byHost = new Map(webPush.hosts.map((host) => [host, delivery('web_push')]));
@@ -80,7 +82,7 @@ export function openServices(config: Config, deps: NotifierDeps): Notifier {
     },
     async close() {
       for (const each of deliveries) each.close();
-      apns?.close();
+      closeApns();
       http.close();
     },
   };

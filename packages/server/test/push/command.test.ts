@@ -1,4 +1,6 @@
 // The built command with push services: every platform is woken, a dead token is deleted, and faulty credentials are refused.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { call, pairDevices } from '@couplet/testkit/api';
 import { runCommand, startCommand } from '@couplet/testkit/command';
 import { eventually } from '@couplet/testkit/eventually';
@@ -95,6 +97,29 @@ test('the webhook wakes all platforms, and 410 deletes the token', async () => {
     other.peer.send({ type: 'ping_peer' });
     expect(await other.peer.next()).toMatchObject({ code: 'no_push_target' });
   });
+});
+
+/** Prints the URL of every module that is loaded. */
+const PRINTING = `import { writeSync } from 'node:fs';
+export async function load(url, context, next) {
+  writeSync(1, 'loaded ' + url + '\\n');
+  return next(url, context);
+}`;
+
+test.each([
+  ['no push service', {}, []],
+  ['a webhook', webhookSettings({ url: 'http://127.0.0.1:1' }), ['services', 'webhook']],
+])('with %s, the modules of others are not loaded', async (_, settings, modules) => {
+  const cwd = temporaryFolder();
+  const hook = `data:text/javascript,${encodeURIComponent(PRINTING)}`;
+  const file = join(cwd, 'hook.mjs');
+  writeFileSync(file, `import { register } from 'node:module'; register(${JSON.stringify(hook)});`);
+  const env = { ...BASE, ...settings, NODE_OPTIONS: `--import ${file}` };
+  const command = startCommand(['serve'], { cwd, env });
+  await command.listening;
+  const all = ['services', 'apns', 'fcm', 'web-push', 'webhook'];
+  const loaded = all.filter((name) => command.output().includes(`/push/${name}.js\n`));
+  expect(loaded).toEqual(modules);
 });
 
 test('credentials that cannot be used are refused with one line, by serve and by push:check', async () => {
