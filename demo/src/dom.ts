@@ -1,5 +1,7 @@
 // Provides the document functions that every view uses.
 
+const SVG = 'http://www.w3.org/2000/svg';
+
 /** Returns the element with that id. Throws if the page has none, because that is a bug. */
 export function byId<Tag extends keyof HTMLElementTagNameMap>(
   id: string,
@@ -20,6 +22,20 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
   if (className !== '') element.className = className;
   element.append(...content);
   return element;
+}
+
+/** The icons of the page. */
+export type IconName = 'file' | 'text' | 'image' | 'audio' | 'video' | 'archive' | 'save';
+
+/** Draws an icon. Screen readers skip it, so the text beside it must say the same. */
+export function icon(name: IconName): SVGSVGElement {
+  const drawn = document.createElementNS(SVG, 'svg');
+  drawn.setAttribute('class', 'icon');
+  drawn.setAttribute('aria-hidden', 'true');
+  const use = document.createElementNS(SVG, 'use');
+  use.setAttribute('href', `#icon-${name}`);
+  drawn.append(use);
+  return drawn;
 }
 
 /** Announces a text to screen readers. */

@@ -1,10 +1,19 @@
 // Shows one file in the list: its name, progress and result.
-import { announce, make } from './dom.js';
+import { announce, type IconName, icon, make } from './dom.js';
 import { safeFileName } from './file-name.js';
 import { bytes } from './format.js';
 
 /** Shortest time between updates of the row, because updates slow the transfer down. */
 const WRITE_EVERY_MS = 200;
+
+/** The icons of files, by their extension. All other files have the icon of an empty sheet. */
+const KINDS: readonly [IconName, RegExp][] = [
+  ['image', /\.(avif|gif|heic|jpe?g|png|svg|tiff?|webp)$/i],
+  ['audio', /\.(aac|flac|m4a|mp3|og[ga]|opus|wav)$/i],
+  ['video', /\.(avi|m4v|mkv|mov|mp4|mpe?g|webm)$/i],
+  ['archive', /\.(7z|bz2|gz|rar|tar|tgz|xz|zip)$/i],
+  ['text', /\.(csv|docx?|html?|json|md|odt|pdf|rtf|txt|xlsx?)$/i],
+];
 
 export interface TransferRow {
   readonly element: HTMLLIElement;
@@ -28,7 +37,7 @@ export function transferRow(
   bar.value = 0;
   bar.setAttribute('aria-label', name);
   const detail = make(
-    'p',
+    'div',
     'detail',
     `${direction === 'sending' ? 'Waiting to send' : 'Receiving'}, ${bytes(size)}`,
   );
@@ -37,7 +46,8 @@ export function transferRow(
   cancel.setAttribute('aria-label', `Cancel ${name}`);
   cancel.addEventListener('click', onCancel);
   const actions = make('div', 'actions', cancel);
-  const element = make('li', '', make('p', 'name', name), actions, bar, detail);
+  const [kind = 'file'] = KINDS.find(([, names]) => names.test(name)) ?? [];
+  const element = make('li', '', icon(kind), make('p', 'name', name), actions, bar, detail);
   let startedAt: number | undefined;
   let writtenAt = 0;
 
@@ -73,13 +83,20 @@ export function transferRow(
     intact(sha256, url) {
       end('intact', direction === 'sending' ? 'Arrived intact.' : 'Received intact.');
       if (url !== undefined) {
-        const link = make('a', '', 'Save');
+        const link = make('a', 'button', icon('save'), 'Save');
         link.href = url;
         link.download = name;
         link.setAttribute('aria-label', `Save ${name}`);
         actions.append(link);
       }
-      element.append(make('p', 'sum', `SHA-256 ${sha256}`));
+      detail.append(
+        make(
+          'details',
+          'sum',
+          make('summary', '', 'Verified'),
+          `SHA-256 ${sha256}, equal on both devices`,
+        ),
+      );
     },
     failed(reason) {
       end('failed', reason);
