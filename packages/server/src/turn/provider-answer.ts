@@ -44,8 +44,8 @@ export function readAnswer(text: string): ProviderAnswer | undefined {
 }
 
 /**
- * Cloudflare also lists port 53, to which browsers send nothing. They report no error either, so a client that waits for
- * all candidates would wait for a timeout.
+ * Cloudflare also lists port 53, to which Chromium sends nothing, unlike Firefox. It reports no error either, so a client
+ * that waits for all candidates would wait for a timeout.
  */
 const isBlocked = (url: unknown): boolean => typeof url === 'string' && /:53(\?|$)/.test(url);
 
