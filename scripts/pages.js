@@ -38,6 +38,7 @@ const OPTIONS = {
   sourcemap: true,
   alias: {
     '@couplet/client/media': `${ROOT}packages/client/src/media.ts`,
+    '@couplet/client/push': `${ROOT}packages/client/src/push.ts`,
     '@couplet/client': `${ROOT}packages/client/src/index.ts`,
     '@couplet/protocol': `${ROOT}packages/protocol/src/index.ts`,
   },
@@ -94,6 +95,12 @@ async function buildClient(build) {
 
 /** Every file has the hash of its content in its name, and nothing is inline, as the Content-Security-Policy requires. */
 async function buildDemo(build) {
+  // Its name and its folder stay the same, because they identify the service worker.
+  await build({
+    ...OPTIONS,
+    entryPoints: ['demo/src/service-worker.ts'],
+    outdir: `${PUBLIC}demo`,
+  });
   const { metafile } = await build({
     ...OPTIONS,
     entryPoints: ['demo/src/main.ts', 'demo/src/styles/page.css', 'demo/src/icon.svg'],

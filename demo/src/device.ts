@@ -1,5 +1,6 @@
 // Stores the device id and the pairing of this tab. Each tab is a device, which stays the same across reloads.
 import { Couplet, type SavedSession } from '@couplet/client';
+import { setPushTarget } from '@couplet/client/push';
 import { claim } from './tab-claim.js';
 
 const KEY = 'couplet-demo';
@@ -25,6 +26,8 @@ interface Kept {
   /** Pairings that the user has left. Their secrets are needed to delete them from the server. */
   left?: SavedSession[];
 }
+
+type StorageName = 'sessionStorage' | 'localStorage';
 
 /** Maximum number of left pairings to keep. */
 const MAX_LEFT = 100;
@@ -53,7 +56,11 @@ export async function saveSession(session: SavedSession | undefined): Promise<vo
   if (before && before.roomId !== session?.roomId) {
     const { key: _, ...withoutKey } = before;
     left.push(withoutKey);
+    // Leaving does not wait for the server.
+    if (isNotified(before.roomId)) void forgetNotified(before).catch(() => {});
   }
+  // A comparison of digits may have changed it.
+  if (session && isNotified(session.roomId)) setNotified(session);
   keep({ deviceId, left: left.slice(-MAX_LEFT), ...(session && { session }) });
 }
 
@@ -64,6 +71,30 @@ export async function forgetDevice(): Promise<void> {
   await device.purge({ sessions: session ? [...left, session] : left });
   kept = undefined;
   storage()?.removeItem(KEY);
+  if (session) storage('localStorage')?.removeItem(notifiedKey(session.roomId));
+}
+
+const notifiedKey = (roomId: string) => `${KEY}:notified:${roomId}`;
+
+/** Whether the user wants notifications for a pairing. */
+export const isNotified = (roomId: string): boolean =>
+  Boolean(storage('localStorage')?.getItem(notifiedKey(roomId)));
+
+/** Stores a pairing for a tab that a notification opens. Other tabs cannot read the storage of this one. */
+export function setNotified(session: SavedSession): void {
+  write('localStorage', notifiedKey(session.roomId), { deviceId: session.deviceId, session });
+}
+
+/** Ends the notifications for a pairing, in this browser and at the server. */
+export async function forgetNotified(session: SavedSession): Promise<void> {
+  storage('localStorage')?.removeItem(notifiedKey(session.roomId));
+  await setPushTarget(couplet(), session, null);
+}
+
+/** Makes the pairing of a notification that of this tab, unless another tab has it. */
+export async function takeNotified(roomId: string): Promise<void> {
+  const value = stored('localStorage', notifiedKey(roomId));
+  if (value && (await claim(`${KEY}:${value.deviceId}`))) keep(value);
 }
 
 /** Returns the stored device if no other tab uses it; otherwise a new device without a pairing. */
@@ -79,16 +110,20 @@ async function takeKept(): Promise<Kept> {
 
 function keep(value: Kept): void {
   kept = Promise.resolve(value);
+  write('sessionStorage', KEY, value);
+}
+
+function write(where: StorageName, key: string, value: Kept): void {
   try {
-    storage()?.setItem(KEY, JSON.stringify(value));
+    storage(where)?.setItem(key, JSON.stringify(value));
   } catch {
     // Storage is full: only resuming after a reload is lost.
   }
 }
 
-function stored(): Kept | undefined {
+function stored(where: StorageName = 'sessionStorage', key = KEY): Kept | undefined {
   try {
-    const value = JSON.parse(storage()?.getItem(KEY) ?? '') as Kept | null;
+    const value = JSON.parse(storage(where)?.getItem(key) ?? '') as Kept | null;
     return typeof value?.deviceId === 'string' ? value : undefined;
   } catch {
     // Nothing is stored, or data of another format.
@@ -97,9 +132,9 @@ function stored(): Kept | undefined {
 }
 
 /** Returns undefined if the browser blocks storage. Then even reading the property throws. */
-function storage(): Storage | undefined {
+function storage(name: StorageName = 'sessionStorage'): Storage | undefined {
   try {
-    return sessionStorage;
+    return window[name];
   } catch {
     return undefined;
   }

@@ -6,7 +6,7 @@ import {
   type SavedSession,
   type SessionOptions,
 } from '@couplet/client';
-import { watchAbsence } from './absence.js';
+import { type Absence, watchAbsence } from './absence.js';
 import { type AlarmName, alarmOf, showAlarm } from './alarm-view.js';
 import {
   forgetDevice,
@@ -157,9 +157,23 @@ export class DevicesPage {
       if (areEqual) void saveSession(session.save());
       else this.#alarm('different_digits');
     });
-    watchAbsence(session, current.signal, (absence) => {
+    let isNotified = false;
+    let absence: Absence | undefined;
+    const explain = () => {
       byId('waiting-invite', 'button').hidden = absence === undefined;
-      if (absence) byId('waiting-text', 'p').textContent = ABSENCE_WORDS[absence];
+      if (!absence && !isNotified) return;
+      const words = absence ? ABSENCE_WORDS[absence] : 'The other device is not there.';
+      byId('waiting-text', 'p').textContent = isNotified
+        ? `${words} It was sent a notification.`
+        : words;
+    };
+    watchAbsence(session, current.signal, (now) => {
+      absence = now;
+      explain();
+    });
+    session.on('server-message', ({ type }) => {
+      isNotified ||= type === 'peer_notified';
+      explain();
     });
     session.on('error', (error) => {
       // After these errors the session stays open: the next exchange of descriptions may succeed.

@@ -1,5 +1,5 @@
 // Starts the page at /demo. The fragment selects one of two pages. @couplet/client handles pairing and WebRTC.
-import { JOIN_CODE_DIGITS } from './device.js';
+import { JOIN_CODE_DIGITS, takeNotified } from './device.js';
 import { DevicesPage } from './devices-page.js';
 import { byId } from './dom.js';
 import { codeIn } from './join-code.js';
@@ -27,9 +27,18 @@ function showPage(): void {
   }
 }
 
+/** Takes over the room of the notification that has opened this page. */
+async function takeRoom(): Promise<void> {
+  const [, roomId] = /^#notified=(.+)$/.exec(location.hash) ?? [];
+  if (roomId === undefined) return;
+  history.replaceState(null, '', location.pathname + location.search);
+  await takeNotified(decodeURIComponent(roomId));
+}
+
 startTabs();
 startTestPage();
 const page = new DevicesPage();
+await takeRoom();
 page.open(takeCode());
 showPage();
 addEventListener('hashchange', () => {

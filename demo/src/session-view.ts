@@ -7,6 +7,7 @@ import { PATH_WORDS, STATE_WORDS, startConnectionPanel } from './connection-pane
 import { exchangeNames, nameOf, UNNAMED } from './device-name.js';
 import { byId } from './dom.js';
 import { startFiles } from './files.js';
+import { startNotifications } from './notifications.js';
 import { startSafetyNumber } from './safety-number.js';
 import { selectTab } from './tabs.js';
 
@@ -82,6 +83,7 @@ export function startSessionView(
   startFiles(session, signal);
   startCall(session, signal);
   startConnectionPanel(session, signal);
+  startNotifications(session, signal);
   startSafetyNumber(session, signal, (areEqual) => {
     onCompared(areEqual);
     show();
