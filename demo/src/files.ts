@@ -1,9 +1,8 @@
 // Implements the files tab: sends files that are chosen, dropped or pasted, and lists sent and received files.
 import type { PeerSession } from '@couplet/client';
 import { byId, showProblem } from './dom.js';
-import { decodeFrame, encodeFrame } from './file-frames.js';
-import { IncomingFiles } from './incoming-files.js';
-import { OutgoingFiles } from './outgoing-files.js';
+import { startIncomingFiles } from './incoming-files.js';
+import { outgoingFiles } from './outgoing-files.js';
 import { markUnread, selectTab } from './tabs.js';
 import type { TransferRow } from './transfer-row.js';
 
@@ -11,32 +10,30 @@ export function startFiles(session: PeerSession, signal: AbortSignal): void {
   const list = byId('transfers', 'ul');
   list.replaceChildren();
   const show = (row: TransferRow) => list.prepend(row.element);
-  const outgoing = new OutgoingFiles(session, show);
-  const incoming = new IncomingFiles({
-    send(frame) {
-      if (session.state === 'connected') session.send(encodeFrame(frame));
-    },
-    show(row) {
-      show(row);
-      markUnread('files', 'New file');
-    },
+  startIncomingFiles(session, signal, (row) => {
+    show(row);
+    markUnread('files', 'New file');
   });
   session.on('message', (data) => {
-    const frame = typeof data === 'string' ? undefined : decodeFrame(data);
-    if (frame?.kind === 'received' || frame?.kind === 'refused') outgoing.take(frame);
-    else if (frame) incoming.take(frame);
+    if (typeof data !== 'string') refuseEarlierPage(session, new Uint8Array(data));
   });
-  const interrupt = () => {
-    outgoing.interrupt();
-    incoming.interrupt();
-  };
-  session.on('peer', interrupt);
-  session.on('peer-left', interrupt);
-  signal.addEventListener('abort', () => {
-    interrupt();
-    incoming.close();
-  });
-  takeFiles((file) => outgoing.add(file), signal);
+  takeFiles(outgoingFiles(session, show), signal);
+}
+
+/**
+ * Refuses a file of an earlier version of this page, which sent files as binary messages: a byte for the kind, four for the id
+ * of the file. Kind 0 is an offer, and 5 is a refusal.
+ */
+function refuseEarlierPage(session: PeerSession, [kind, ...rest]: Uint8Array): void {
+  if (kind !== 0) return;
+  try {
+    session.send(Uint8Array.of(5, ...rest.slice(0, 4)));
+  } catch {
+    // The connection is lost, which ends the transfer there too.
+  }
+  showProblem(
+    'The other device has an earlier version of this page. Reload the page there, then send the file again.',
+  );
 }
 
 /** Accepts files from the picker, by drag and drop anywhere on the page, and by pasting. */

@@ -1,7 +1,10 @@
 // Shows one file in the list: its name, progress and result.
+import { safeFileName } from '@couplet/client';
 import { announce, type IconName, icon, make } from './dom.js';
-import { safeFileName } from './file-name.js';
 import { bytes } from './format.js';
+
+/** The reason if the connection or the other device is gone. */
+export const INTERRUPTED = 'Interrupted. Send it again.';
 
 /** Shortest time between updates of the row, because updates slow the transfer down. */
 const WRITE_EVERY_MS = 200;

@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeWith } from '@couplet/testkit/components';
 import { expect, onTestFinished, test } from 'vitest';
-import { meet, startSite, useBrowser, type Visitor } from './support/visitor.js';
+import {
+  inSession,
+  makePlainInvite,
+  meet,
+  startSite,
+  useBrowser,
+  type Visitor,
+  visit,
+} from './support/visitor.js';
 
 describeWith(['chromium'], 'a file', () => {
   useBrowser();
@@ -115,6 +123,31 @@ describeWith(['chromium'], 'a file', () => {
     for (const { page } of [sender, receiver]) {
       expect(await page.content()).not.toMatch(/[\u202a-\u202e\u2066-\u2069]/);
     }
+  });
+
+  test('to or from an earlier version of the page fails with the reason', async () => {
+    const { url } = await startSite();
+    const host = await visit(url);
+    const { code } = await makePlainInvite(host);
+    // An application without the files of the client, which sends the first message of the earlier version.
+    const { page } = await visit(url);
+    // As text, because vitest would replace its import().
+    const answer = page.evaluate(`(async () => {
+      const { Couplet } = await import('/client.js');
+      const session = await new Couplet({ url: location.origin }).accept('${code}');
+      const offer = new TextEncoder().encode('{"name":"old.txt","size":1,"mediaType":""}');
+      session.send(Uint8Array.of(0, 1, 2, 3, 4, ...offer));
+      const message = await new Promise((resolve) => session.once('message', resolve));
+      return [...new Uint8Array(message)];
+    })()`);
+    await inSession(host);
+    expect(await answer).toEqual([5, 1, 2, 3, 4]);
+    const reason = /The other device has an earlier version of this page\./;
+    await host.page.getByText(reason).waitFor();
+    await host.tab('Files').click();
+    await host.page.setInputFiles('#file-input', textFile('new.txt', 'new'));
+    await expectRow(host, reason);
+    expect(host.complaints).toEqual([]);
   });
 });
 
