@@ -41,7 +41,7 @@ export function startConnectionPanel(session: PeerSession, signal: AbortSignal):
   session.on('state', show);
   session.on('signaling', show);
   session.on('path', show);
-  session.on('path', () => markPairInUse(session, rows));
+  session.on('path', () => void markPairInUse(session, rows));
   session.on('peer', () => rows.replaceChildren());
   session.on('candidate', (found) => addCandidate(rows, found));
   rows.replaceChildren();
@@ -51,7 +51,7 @@ export function startConnectionPanel(session: PeerSession, signal: AbortSignal):
     const milliseconds = await session.roundTripTimeMs();
     byId('fact-round-trip', 'dd').textContent =
       milliseconds === undefined ? 'Not measured yet' : duration(milliseconds);
-    markPairInUse(session, rows);
+    await markPairInUse(session, rows);
   };
   const timer = setInterval(() => void measure(), MEASURE_EVERY_MS);
   signal.addEventListener('abort', () => clearInterval(timer));
@@ -90,9 +90,11 @@ function addCandidate(
   return row;
 }
 
-/** Marks the selected pair, if the browser exposes it. Its candidates may be peer-reflexive ones that are not listed yet. */
-function markPairInUse({ peer }: PeerSession, rows: HTMLElement): void {
-  const pair = peer?.sctp?.transport.iceTransport.getSelectedCandidatePair?.();
+/** Marks the selected pair. Its candidates may be peer-reflexive ones that are not listed yet. */
+async function markPairInUse({ peer }: PeerSession, rows: HTMLElement): Promise<void> {
+  const pair =
+    peer?.sctp?.transport.iceTransport.getSelectedCandidatePair?.() ??
+    (await peer?.getStats().then(pairOf, () => undefined));
   const used = (['local', 'remote'] as const).map((side) =>
     addCandidate(rows, { side, candidate: pair?.[side] ?? null }),
   );
@@ -102,4 +104,18 @@ function markPairInUse({ peer }: PeerSession, rows: HTMLElement): void {
     const last = row.cells.item(4);
     if (last) last.textContent = isUsed ? 'yes' : '';
   }
+}
+
+/** The selected pair in the statistics, for Firefox, which has no `getSelectedCandidatePair`. */
+function pairOf(stats: RTCStatsReport): Partial<Record<'local' | 'remote', RTCIceCandidateInit>> {
+  const pair = [...stats.values()].find(
+    ({ type, nominated, state }) => type === 'candidate-pair' && nominated && state === 'succeeded',
+  );
+  const candidate = (id: string): RTCIceCandidateInit => {
+    const { protocol, address, port, candidateType } = stats.get(id) ?? {};
+    return { candidate: `candidate:0 1 ${protocol} 0 ${address} ${port} typ ${candidateType}` };
+  };
+  return pair
+    ? { local: candidate(pair.localCandidateId), remote: candidate(pair.remoteCandidateId) }
+    : {};
 }

@@ -8,6 +8,8 @@ import { startHostileServer } from '../../packages/client/test/support/hostile-s
 import {
   compare,
   enterCode,
+  expectMessage,
+  expectPicture,
   expectTrust,
   inSession,
   MEDIA,
@@ -537,21 +539,6 @@ describeWith(['chromium'], 'the demo page', () => {
     await expect.poll(() => page.title()).toBe('function');
   });
 });
-
-const expectMessage = (visitor: Visitor, text: string) =>
-  expect.poll(() => visitor.page.locator('.message').allTextContents()).toContain(text);
-
-/** Waits until the video plays. */
-async function expectPicture({ page }: Visitor, selector: string): Promise<void> {
-  const video = page.locator(selector);
-  await video.waitFor();
-  const time = () => video.evaluate((element) => (element as HTMLVideoElement).currentTime);
-  await expect
-    .poll(() => video.evaluate((element) => (element as HTMLVideoElement).videoWidth))
-    .toBeGreaterThan(0);
-  const before = await time();
-  await expect.poll(time).toBeGreaterThan(before);
-}
 
 const focused = ({ page }: Visitor) => page.evaluate(() => document.activeElement?.id);
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { launchBrowser, openDevice } from '@couplet/testkit/browser';
+import { launchFirefox } from '@couplet/testkit/firefox';
 import { type RunningServer, startServer } from '@couplet/testkit/server';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
@@ -12,6 +13,7 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 let browser: Browser | undefined;
+let firefox: Browser | undefined;
 
 /** Builds the pages if they are stale, and starts a browser for the visits of a describe block. */
 export function useBrowser(...args: string[]): void {
@@ -20,6 +22,14 @@ export function useBrowser(...args: string[]): void {
     browser = await launchBrowser({ args: ['--allow-loopback-in-peer-connection', ...args] });
   });
   afterAll(() => browser?.close());
+}
+
+/** Starts Firefox too, with a camera and a microphone, for the visits of a describe block that ask for it. */
+export function useFirefox(): void {
+  beforeAll(async () => {
+    firefox = await launchFirefox();
+  });
+  afterAll(() => firefox?.close());
 }
 
 /** Arguments for a browser with a camera and a microphone. */
@@ -42,6 +52,8 @@ export interface Visitor {
 }
 
 export interface VisitOptions extends BrowserContextOptions {
+  /** By default `chromium`. */
+  engine?: 'chromium' | 'firefox';
   path?: string;
   /** Called with the page before it is opened. */
   prepare?(page: Page): Promise<unknown>;
@@ -49,9 +61,10 @@ export interface VisitOptions extends BrowserContextOptions {
 
 export async function visit(
   site: string,
-  { path = '/demo/', prepare, ...options }: VisitOptions = {},
+  { path = '/demo/', engine = 'chromium', prepare, ...options }: VisitOptions = {},
 ): Promise<Visitor> {
-  const { page } = await openDevice(browser, 'about:blank', options);
+  const running = engine === 'firefox' ? firefox : browser;
+  const { page } = await openDevice(running, 'about:blank', options);
   const complaints: string[] = [];
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
@@ -121,6 +134,22 @@ export async function meet(
 export async function write(visitor: Visitor, text: string): Promise<void> {
   await visitor.page.getByLabel('Message', { exact: true }).fill(text);
   await visitor.button('Send').click();
+}
+
+/** Expects that the chat shows this message. */
+export const expectMessage = (visitor: Visitor, text: string) =>
+  expect.poll(() => visitor.page.locator('.message').allTextContents()).toContain(text);
+
+/** Waits until the video plays. */
+export async function expectPicture({ page }: Visitor, selector: string): Promise<void> {
+  const video = page.locator(selector);
+  await video.waitFor();
+  const time = () => video.evaluate((element) => (element as HTMLVideoElement).currentTime);
+  await expect
+    .poll(() => video.evaluate((element) => (element as HTMLVideoElement).videoWidth))
+    .toBeGreaterThan(0);
+  const before = await time();
+  await expect.poll(time).toBeGreaterThan(before);
 }
 
 /** Expects the word that says whether the peer is verified. */
