@@ -8,7 +8,7 @@ import { Peer } from '@couplet/testkit/peer';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT } from '../support.js';
-import { type ClusterNode, startBalancer, startThreeNodes } from './cluster.js';
+import { type ClusterNode, startBalancer, startThreeNodes, untilReady } from './cluster.js';
 import { freePort, nginxArguments, startProgram } from './proxy.js';
 import { TalkingPair } from './talking-pair.js';
 
@@ -36,6 +36,11 @@ function described(language: string, nodes: readonly ClusterNode[]): string {
     return changed.replace(address, new URL(url).host);
   }, text);
 }
+
+/** The nodes behind every balancer: they start with the first. */
+let cluster: ReturnType<typeof startThreeNodes> | undefined;
+const threeNodes = () => (cluster ??= startThreeNodes(folder));
+afterAll(async () => (await cluster)?.stop());
 
 const BALANCERS: Record<string, (nodes: readonly ClusterNode[]) => Promise<Balancer>> = {
   caddy: (nodes) => startBalancer(folder, nodes),
@@ -67,21 +72,18 @@ const BALANCERS: Record<string, (nodes: readonly ClusterNode[]) => Promise<Balan
 for (const [program, start] of Object.entries(BALANCERS)) {
   describeWith([program, 'redis-server', 'openssl'], `${program} with the room hint`, () => {
     let nodes: ClusterNode[];
-    const stops: (() => Promise<void>)[] = [];
+    let balancer: Balancer | undefined;
     const pairs: TalkingPair[] = [];
     let wsUrl: string;
 
     beforeAll(async () => {
-      const started = await startThreeNodes(folder);
-      nodes = started.nodes;
-      stops.push(started.stop);
-      const balancer = await start(nodes);
-      stops.push(balancer.stop);
+      nodes = (await threeNodes()).nodes;
+      balancer = await start(nodes);
       wsUrl = balancer.wsUrl;
     });
     afterAll(async () => {
       for (const pair of pairs) pair.close();
-      for (const stop of stops.reverse()) await stop();
+      await balancer?.stop();
     });
 
     /** A metric of each of these nodes. */
@@ -141,6 +143,8 @@ for (const [program, start] of Object.entries(BALANCERS)) {
       const share = await crossingShare(others);
       expect(pairs.flatMap(({ faults }) => faults)).toEqual([]);
       expect(share).toBeLessThan(MOST);
+      await victim.start();
+      await untilReady([victim]);
     });
   });
 }

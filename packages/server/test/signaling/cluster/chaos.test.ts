@@ -272,26 +272,3 @@ test(
     expect(judged).toBeGreaterThan(0);
   },
 );
-
-/** The history: every call to shared parts, every message to each connection, and the rooms at the end. */
-async function traceOf(steps: readonly Step[]) {
-  const world = await play(steps);
-  for (const { alive, backplane } of world.nodes) if (alive) await backplane.close();
-  return {
-    calls: world.cluster.trace,
-    connections: world.past.map(({ id, log, frames }) => ({ id, log, frames })),
-    // The nodes of a record have a random part, which has no effect.
-    rooms: ROOMS.map((roomId) => world.record(roomId)?.members.map((one) => one.connectionId)),
-  };
-}
-
-test('a seed repeats the same stories, to the last call', async () => {
-  const stories = () =>
-    fc.sample(fc.array(anything, { maxLength: 40, size: 'max' }), { numRuns: 40, seed: SEED });
-  const again = stories();
-  for (const [n, steps] of stories().entries()) {
-    const trace = await traceOf(steps);
-    expect(trace.calls.length).toBeGreaterThan(0);
-    expect(await traceOf(again[n] as Step[])).toEqual(trace);
-  }
-});
