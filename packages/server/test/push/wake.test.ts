@@ -1,13 +1,16 @@
 // A device that is alone in a paired room wakes the other one, once per interval, in one process and over two nodes.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { PushTarget } from '@couplet/protocol';
 import { call, pairDevices, roomsApi, someDevice } from '@couplet/testkit/api';
-import { readMetric } from '@couplet/testkit/child-server';
+import { readMetric, startChild } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { Peer } from '@couplet/testkit/peer';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { serverForTest } from '@couplet/testkit/server';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.js';
 import type { Notifier, PushOutcome } from '../../src/push/notifier.js';
 import type { WakeOutcome } from '../../src/push/wake.js';
@@ -258,4 +261,48 @@ describeWith(['redis-server'], 'over two nodes', () => {
   });
   afterAll(() => redis?.dispose());
   wakes(() => open(2, { REDIS_URL: redis.url, REDIS_PREFIX: newPrefix() }));
+
+  test('a device whose node is killed, before or after the notification, wakes the other one once', async () => {
+    const bodies: string[] = [];
+    const webhook = createServer(async (request, response) => {
+      bodies.push(await text(request));
+      response.end();
+    });
+    await new Promise<void>((resolve) => webhook.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void webhook.close());
+    const env = {
+      REDIS_URL: redis.url,
+      REDIS_PREFIX: newPrefix(),
+      // The node is killed sooner.
+      PUSH_GRACE_SECONDS: '3',
+      PUSH_INTERVAL_SECONDS: '3600',
+      PUSH_WEBHOOK_URL: `http://127.0.0.1:${(webhook.address() as AddressInfo).port}/`,
+      PUSH_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32).toString('base64')}`,
+    };
+    const [first, second, third] = await Promise.all([
+      startChild(env),
+      startChild(env),
+      startChild(env),
+    ]);
+    for (const { url } of [first, second, third])
+      await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
+    const { roomid, client1, client2 } = await pairDevices(first.url);
+    await setToken(second.url, roomid, client2, 'a0');
+    const joinAt = async ({ wsUrl }: { wsUrl: string }) => {
+      const peer = await Peer.connect(wsUrl);
+      await peer.join(roomid, client1);
+      return peer;
+    };
+    await joinAt(first);
+    await first.kill();
+    const peer = await joinAt(second);
+    expect(await peer.next()).toEqual({ type: 'peer_notified', roomId: roomid });
+    await second.kill();
+    await joinAt(third);
+    const skipped = 'couplet_wakes_total{outcome="push_too_soon"}';
+    await eventually(async () => expect(await third.metric(skipped)).toBe(1));
+    expect(bodies.map((body) => JSON.parse(body).data)).toMatchObject([
+      { platform: 'ios', token: 'a0', roomId: roomid },
+    ]);
+  });
 });
