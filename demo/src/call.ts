@@ -1,9 +1,10 @@
-// Implements the call tab with the client's media module: calls that ring, muting and screen sharing.
+// Implements calls with the client's media module: a banner for an incoming call, muting, screen sharing, full screen.
 import type { PeerSession } from '@couplet/client';
 import { type CallState, type Media, mediaOf, type SentTrack } from '@couplet/client/media';
-import { byId, showProblem } from './dom.js';
+import { byId, hideProblem, showProblem } from './dom.js';
 import { canShareScreen, mediaWords, openMedia, openScreen } from './media.js';
-import { markUnread } from './tabs.js';
+import { ring } from './ring.js';
+import { selectTab } from './tabs.js';
 
 export function startCall(session: PeerSession, signal: AbortSignal): void {
   const media = mediaOf(session);
@@ -30,10 +31,16 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
 
   const start = async (wants: { video: boolean }) => {
     if (isOpening) return;
+    hideProblem();
     const isAnswer = media.callState === 'ringing';
     const use = (stream: MediaStream) => (isAnswer ? media.answer(stream) : media.call(stream));
     await open(openMedia(wants), use, mediaWords);
-    if (media.callState !== 'none') byId('hang-up', 'button').focus();
+    if (media.callState === 'calling' || media.callState === 'active') {
+      // The call may be answered on the page of the connection test.
+      if (location.hash === '#test') location.hash = '#devices';
+      selectTab('call');
+      byId('hang-up', 'button').focus();
+    }
   };
 
   /** Mutes or unmutes. A muted track stays, and sends silence or black frames. */
@@ -50,8 +57,11 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
     void open(openScreen(), use, () => 'The screen is not shared.');
   };
 
+  let isDeclined = false;
   const hangUp = () => {
     media.hangUp();
+    isDeclined = false;
+    show(media, isDeclined);
     byId('call-video', 'button').focus();
   };
 
@@ -62,7 +72,11 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
   on('toggle-microphone', () => toggle('audio'));
   on('toggle-camera', () => toggle('video'));
   on('toggle-screen', toggleScreen);
+  on('toggle-full-screen', () => void toggleFullScreen());
   on('hang-up', hangUp);
+  on('answer-video', () => void start({ video: true }));
+  on('answer-audio', () => void start({ video: false }));
+  on('decline', () => media.hangUp());
   signal.addEventListener('abort', () => media.hangUp());
 
   // At the end of a call, the media module no longer has its tracks.
@@ -71,12 +85,33 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
     const sent = media.sent.map(({ track }) => track);
     stop(live.filter((track) => !sent.includes(track)));
     live = sent;
-    show(media);
+    show(media, isDeclined);
   });
-  media.on('call', (state) => {
-    if (state === 'ringing') markUnread('call', 'Incoming call');
+  let stopRinging = () => {};
+  media.on('call', (state, before) => {
+    isDeclined = state === 'none' && before === 'calling';
+    stopRinging();
+    stopRinging = state === 'ringing' ? ring(`${peerName()} is calling`) : () => {};
+    if (state === 'none' && document.fullscreenElement) void document.exitFullscreen();
+    show(media, isDeclined);
   });
-  show(media);
+  byId('stage', 'div').addEventListener('fullscreenchange', () => show(media, isDeclined), {
+    signal,
+  });
+  show(media, isDeclined);
+}
+
+/** The name of the other device, as in the title of the session. */
+const peerName = () => byId('session-title', 'h1').textContent;
+
+const incomingWords = ({ callKinds }: Media) =>
+  `${peerName()} is calling, ${howWords(callKinds.includes('video'))}`;
+
+const howWords = (hasVideo: boolean) => (hasVideo ? 'with camera' : 'with sound only');
+
+async function toggleFullScreen(): Promise<void> {
+  if (document.fullscreenElement) await document.exitFullscreen();
+  else await byId('stage', 'div').requestFullscreen();
 }
 
 const cameraTracks = ({ sent }: Media, kind: 'audio' | 'video') =>
@@ -85,34 +120,34 @@ const cameraTracks = ({ sent }: Media, kind: 'audio' | 'video') =>
 const screenTracks = ({ sent }: Media) =>
   sent.filter(({ name }) => name === 'screen').map(({ track }) => track);
 
-function show(media: Media): void {
+function show(media: Media, isDeclined: boolean): void {
   const { callState, received } = media;
   // All sounds and one picture: the screen hides the camera.
   const screen = received.find(({ name, track }) => name === 'screen' && track.kind === 'video');
   const shown = received.filter((each) => each.track.kind === 'audio' || each === (screen ?? each));
+  const hasPicture = shown.some(({ track, muted }) => track.kind === 'video' && !muted);
+  const camera = cameraTracks(media, 'video');
   showTracks('remote-video', shown);
-  showTracks('local-video', cameraTracks(media, 'video'));
-  byId('stage', 'div').classList.toggle('busy', callState === 'active');
-  byId('call-note', 'p').textContent = noteOf(media);
+  showTracks('local-video', camera.some(({ muted }) => !muted) ? camera : []);
+  const stage = byId('stage', 'div');
+  stage.dataset.call = callState;
+  stage.classList.toggle('picture', hasPicture);
+  stage.classList.toggle('screen', screen !== undefined);
+  byId('call-note', 'p').textContent = noteOf(callState, hasPicture, isDeclined);
+  byId('incoming', 'div').hidden = callState !== 'ringing';
+  byId('incoming-text', 'p').textContent =
+    callState === 'ringing' ? `${incomingWords(media)}.` : '';
 
   const isHere = callState === 'calling' || callState === 'active';
-  const verb = callState === 'ringing' ? 'Answer' : 'Start';
-  for (const [id, what] of [
-    ['call-video', 'camera'],
-    ['call-audio', 'microphone'],
-  ] as const) {
-    byId(id, 'button').hidden = isHere;
-    byId(id, 'button').textContent = `${verb} with ${what}`;
-  }
-  byId('hang-up', 'button').hidden = callState === 'none';
-  byId('hang-up', 'button').textContent = callState === 'ringing' ? 'Decline' : 'Hang up';
+  byId('call-video', 'button').hidden = callState !== 'none';
+  byId('call-audio', 'button').hidden = callState !== 'none';
+  byId('hang-up', 'button').hidden = !isHere;
   showToggle('toggle-microphone', cameraTracks(media, 'audio'));
-  showToggle('toggle-camera', cameraTracks(media, 'video'));
+  showToggle('toggle-camera', camera);
   byId('toggle-screen', 'button').hidden = callState !== 'active' || !canShareScreen();
-  byId('toggle-screen', 'button').setAttribute(
-    'aria-pressed',
-    String(screenTracks(media).length > 0),
-  );
+  setPressed('toggle-screen', screenTracks(media).length > 0);
+  byId('toggle-full-screen', 'button').hidden = !isHere || !document.fullscreenEnabled;
+  setPressed('toggle-full-screen', document.fullscreenElement !== null);
 }
 
 /** Shows exactly these tracks. Chromium may not show a track that was added to the stream of a playing element. */
@@ -125,21 +160,26 @@ function showTracks(id: string, shown: readonly SentTrack[]): void {
   video.srcObject = tracks.length === 0 ? null : new MediaStream(tracks);
 }
 
-function noteOf({ callState, callKinds, received }: Media): string {
-  const how = (hasVideo: boolean) => (hasVideo ? 'with camera' : 'with sound only');
+function noteOf(callState: CallState, hasPicture: boolean, isDeclined: boolean): string {
   const notes: Readonly<Record<CallState, string>> = {
-    none: 'Nobody is calling.',
-    calling: 'Waiting for the other device to answer.',
-    ringing: `The other device is calling, ${how(callKinds.includes('video'))}.`,
-    active: `In a call, ${how(received.some(({ track }) => track.kind === 'video'))}.`,
+    none: isDeclined ? `${peerName()} did not take the call.` : 'Nobody is calling.',
+    calling: `Calling ${peerName()}.`,
+    ringing: `${peerName()} is calling.`,
+    active: `In a call with ${peerName()}, ${howWords(hasPicture)}.`,
   };
   return notes[callState];
 }
 
 function showToggle(id: string, tracks: readonly { muted: boolean }[]): void {
   byId(id, 'button').hidden = tracks.length === 0;
-  byId(id, 'button').setAttribute('aria-pressed', String(tracks.some(({ muted }) => muted)));
+  setPressed(
+    id,
+    tracks.some(({ muted }) => muted),
+  );
 }
+
+const setPressed = (id: string, isPressed: boolean) =>
+  byId(id, 'button').setAttribute('aria-pressed', String(isPressed));
 
 function stop(tracks: readonly MediaStreamTrack[]): void {
   for (const track of tracks) track.stop();

@@ -302,34 +302,61 @@ describeWith(['chromium'], 'the demo page', () => {
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
   });
 
-  test('one calls, the other declines, then answers, and both mute, share and hang up', async () => {
+  test('a call rings on every page, is declined and answered, and both mute, share and hang up', async () => {
     const { url } = await startSite();
-    const [host, guest] = await meet(url, { permissions: ['camera', 'microphone'] });
+    const notes: string[] = [];
+    const [host, guest] = await meet(url, {
+      permissions: ['camera', 'microphone'],
+      prepare: async (page) => {
+        await page.exposeFunction('noteSound', () => void notes.push('sound'));
+        await page.addInitScript(() => {
+          const { start } = OscillatorNode.prototype;
+          OscillatorNode.prototype.start = function (...at) {
+            void (globalThis as unknown as { noteSound(): unknown }).noteSound();
+            start.apply(this, at);
+          };
+        });
+      },
+    });
+    const [hostName, guestName] = await Promise.all(
+      [guest, host].map(({ page }) => page.locator('#session-title').innerText()),
+    );
+    await guest.page.getByRole('link', { name: 'Connection test' }).click();
     await host.tab('Call').click();
     await host.button('Start with camera').click();
-    // The call is announced on any tab of the other side.
-    await guest.page.locator('#tab-call.unread').waitFor();
-    await guest.tab('Call').click();
-    await guest.page.getByText('The other device is calling, with camera').waitFor();
-    await guest.button('Decline').click();
+    const banner = guest.page.getByRole('alert').filter({ hasText: 'is calling' });
+    await banner.getByText(`${hostName} is calling, with camera.`).waitFor();
+    expect(await guest.page.title()).toBe(`${hostName} is calling`);
+    await expect.poll(() => notes.length).toBeGreaterThan(0);
+    await banner.getByRole('button', { name: 'Decline' }).click();
+    expect(await guest.page.title()).toBe('Couplet');
+    await host.page.getByText(`${guestName} did not take the call.`).waitFor();
+
     await host.button('Start with camera').click();
-    await guest.button('Answer with microphone').click();
-    await host.page.getByText('In a call, with sound only.').waitFor();
-    await guest.page.getByText('In a call, with camera.').waitFor();
+    await banner.getByRole('button', { name: 'Answer with microphone' }).click();
+    await host.page.getByText(`In a call with ${guestName}, with sound only.`).waitFor();
+    await guest.page.getByText(`In a call with ${hostName}, with camera.`).waitFor();
     await expectPicture(guest, '#remote-video');
+    await banner.waitFor({ state: 'hidden' });
 
     const mute = host.button('Mute');
     await mute.click();
     expect(await mute.getAttribute('aria-pressed')).toBe('true');
+    await host.button('Camera off').click();
+    await guest.page.getByText(`In a call with ${hostName}, with sound only.`).waitFor();
     const share = guest.button('Share screen');
     await share.click();
     await expectPicture(host, '#remote-video');
     expect(await share.getAttribute('aria-pressed')).toBe('true');
+    const fill = host.button('Full screen');
+    await fill.click();
+    await expect.poll(() => fill.getAttribute('aria-pressed')).toBe('true');
     await share.click();
-    await host.page.getByText('In a call, with sound only.').waitFor();
+    await host.page.getByText('with sound only.').waitFor();
 
     await host.button('Hang up').click();
     for (const { page } of [host, guest]) await page.getByText('Nobody is calling.').waitFor();
+    expect(await host.page.evaluate(() => document.fullscreenElement)).toBe(null);
     // A second call, started by the other side.
     await guest.button('Start with camera').click();
     await host.button('Answer with camera').click();

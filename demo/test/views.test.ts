@@ -73,7 +73,13 @@ describeWith(['chromium'], 'the views of the demo page', () => {
     await host.tab('Call').click();
     await host.button('Start with camera').click();
     await host.button('Hang up').waitFor();
+    await expectFine(host, 'outgoing call');
+    await guest.page.getByText('is calling, with camera.').waitFor();
+    await expectFine(guest, 'incoming call');
+    await guest.button('Answer with camera').click();
+    await host.button('Share screen').waitFor();
     await expectFine(host, 'call');
+    await host.button('Hang up').click();
     await host.tab('Connection').click();
     await expect.poll(() => host.page.locator('tr.used').count()).toBe(2);
     await expectFine(host, 'connection');
