@@ -26,5 +26,6 @@ export type {
   StoreCounts,
   SweepCounts,
 } from './pairing/store.js';
+export type { Notifier, PushOutcome } from './push/notifier.js';
 export { type Config, ConfigError, parseConfig } from './settings/config.js';
 export type { JoinRequest } from './signaling/signaling.js';

@@ -13,6 +13,13 @@ import { newPrefix, openRedis } from '../support/redis-stores.js';
 
 const ADMIN_TOKEN = 'correct horse battery staple';
 const TURN_SECRET = 'a-secret-for-the-wire-tests';
+/** Sends notifications to a program that does not exist. */
+const PUSH = {
+  PUSH_WEBHOOK_URL: 'http://127.0.0.1:1/',
+  PUSH_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32).toString('base64')}`,
+  // Longer than a test.
+  PUSH_GRACE_SECONDS: '60',
+};
 const TURN = { TURN_SECRET, TURN_URLS: 'turn:turn.example.org:3478' };
 
 /** A server, and the URL for its strangers: in a cluster, another node. */
@@ -197,9 +204,9 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
   },
 
   async 'a room id'(open) {
-    const world = await open(TURN);
+    const world = await open({ ...TURN, ...PUSH });
     const { url, wsUrl } = world.strangers;
-    // Can, if no device has sent its secret: read the ids, take over a seat, get TURN credentials, delete.
+    // Can, if no device has sent its secret: read the ids, take over a seat, get TURN credentials, wake the other, delete.
     const bare = await pairUp(world, 'nobody');
     expect((await find(url, bare.roomid)).body).toEqual({
       roomid: bare.roomid,
@@ -207,10 +214,16 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
       client2: bare.second.id,
     });
     const victim = await enter(world.wsUrl, bare.roomid, { id: bare.first.id });
-    expect((await enter(wsUrl, bare.roomid, { id: bare.first.id })).got).toBe('room_joined');
+    const taker = await enter(wsUrl, bare.roomid, { id: bare.first.id });
+    expect(taker.got).toBe('room_joined');
     expect(await victim.peer.closed).toMatchObject({ code: 4001 });
     expect((await iceServers(url, bare.roomid, bare.first.id)).status).toBe(200);
-    expect((await setToken(url, bare.roomid, bare.first.id)).status).toBe(200);
+    expect((await setToken(url, bare.roomid, bare.second.id)).status).toBe(200);
+    // The notification is tried, once.
+    for (const code of ['push_failed', 'push_too_soon']) {
+      taker.peer.send({ type: 'ping_peer' });
+      expect(await taker.peer.next('error')).toMatchObject({ code });
+    }
     expect((await deleteRoom(url, bare.roomid)).status).toBe(200);
 
     // If one device has: act as the other, and enter while its seat is free.
@@ -370,7 +383,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     expect((await find(world.url, roomid)).status).toBe(404);
   },
 
-  async 'the TURN shared secret'(open) {
+  async 'the TURN shared secret, or the token of a TURN provider'(open) {
     const world = await open(TURN);
     const { url } = world.strangers;
     // Can: create the same credentials as the server.
