@@ -24,7 +24,7 @@ const PUSH = { body: 'Your chat partner is waiting' };
 async function site() {
   const pushes: { target: PushTarget; roomId: string }[] = [];
   const server = await startServer(
-    { PUSH_GRACE_SECONDS: '0', PUSH_INTERVAL_SECONDS: '1' },
+    { PUSH_GRACE_SECONDS: '0' },
     {
       notifier: {
         platforms: new Set(['web']),

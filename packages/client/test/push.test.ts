@@ -9,7 +9,7 @@ const KEY = Buffer.alloc(65, 4);
 const pushes: { token: string; roomId: string }[] = [];
 let outcome: 'sent' | 'failed' = 'sent';
 const server = await startServer(
-  { PUSH_INTERVAL_SECONDS: '1', PUSH_GRACE_SECONDS: '60' },
+  { PUSH_GRACE_SECONDS: '60' },
   {
     notifier: {
       platforms: new Set(['web', 'android']),
