@@ -1,7 +1,7 @@
 // Tests the error class and its codes.
 import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
 import { expect, test } from 'vitest';
-import { abortedError, answerError, closeError, refusalError } from '../src/errors.js';
+import { answerError, closeError, refusalError } from '../src/errors.js';
 
 test.each(Object.entries(REST_ERRORS))('an answer with %s has that code', (code, { status }) => {
   const error = answerError({
@@ -66,9 +66,4 @@ test('the signaling codes that a repeated join would get again are final', () =>
     // Temporary codes.
     ...['rate_limited', 'unavailable', 'of_a_later_version'],
   ]);
-});
-
-test('an aborted error has the reason of the signal as cause', () => {
-  const reason = new Error('enough');
-  expect(abortedError(AbortSignal.abort(reason)).cause).toBe(reason);
 });

@@ -16,8 +16,12 @@ async function loggedSession(terminal = false) {
   return { captured, secrets };
 }
 
+let shared: ReturnType<typeof loggedSession> | undefined;
+/** One session for all tests that read its log as JSON. */
+const session = () => (shared ??= loggedSession());
+
 test('no id, code, SDP line, candidate, key or token of a full session is in the log', async () => {
-  const { captured, secrets } = await loggedSession();
+  const { captured, secrets } = await session();
   // The digits of a timestamp could match a code.
   const searched = captured.lines().map(({ time, ...line }) => JSON.stringify(line));
   expect(searched.length).toBeGreaterThan(30);
@@ -25,14 +29,14 @@ test('no id, code, SDP line, candidate, key or token of a full session is in the
 });
 
 test('the search finds values that are in a text', async () => {
-  const { secrets } = await loggedSession();
+  const { secrets } = await session();
   for (const text of ['{"url":"/api/rooms?roomid=730519"}', 'candidate:0 1 udp 2122260223 …']) {
     expect(secrets.foundIn(text)).toHaveLength(1);
   }
 });
 
 test('every request is one line with its own request id', async () => {
-  const { captured } = await loggedSession();
+  const { captured } = await session();
   const requests = captured.lines().filter(({ route }) => route !== undefined);
   const ids = requests.map(({ reqId }) => reqId);
   expect(ids.every((id) => typeof id === 'string' && id !== '')).toBe(true);
@@ -52,7 +56,7 @@ test('every request is one line with its own request id', async () => {
 });
 
 test('every step of a connection is one line', async () => {
-  const { captured } = await loggedSession();
+  const { captured } = await session();
   const lives = new Map<unknown, string[]>();
   for (const { conn, msg } of captured.lines()) {
     if (conn !== undefined) lives.set(conn, [...(lives.get(conn) ?? []), msg]);

@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   decodeMessage,
-  encodeAcknowledgment,
   encodeBatch,
   encodeItem,
   type Item,
@@ -79,13 +78,6 @@ test('a batch is read as it was written, with any content of frames', () => {
       expect(decodeMessage(written)).toEqual({ ...head, items });
     }),
   );
-});
-
-test('an acknowledgment is read as it was written', () => {
-  for (const isGap of [true, false]) {
-    const written = { processId: 'p', stream: 3, number: 7, isGap };
-    expect(decodeMessage(encodeAcknowledgment(written))).toEqual(written);
-  }
 });
 
 test('a message in another format, or an incomplete one, is rejected', () => {
