@@ -157,6 +157,12 @@ describeWith(['chromium'], 'examples in a browser', () => {
         'me: hello',
         'peer: hello yourself',
       ]);
+      const file = { name: 'hello.txt', mimeType: 'text/plain', buffer: Buffer.from('in a file') };
+      await one.getByLabel('Files').setInputFiles(file);
+      await says(one, 'me: hello.txt 9 of 9 bytes');
+      const download = other.waitForEvent('download');
+      await other.getByRole('link', { name: 'hello.txt' }).click();
+      expect(await (await (await download).createReadStream()).toArray()).toEqual([file.buffer]);
       await unmount(other);
       await status(one, 'connecting');
       await one.getByRole('button', { name: 'Leave' }).click();

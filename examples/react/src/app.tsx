@@ -3,7 +3,8 @@ import type { FormEvent } from 'react';
 import { useCouplet } from './use-couplet.js';
 
 export function App({ url }: { url: string }) {
-  const { state, code, path, messages, error, invite, accept, send, close } = useCouplet(url);
+  const { state, code, path, messages, files, error, invite, accept, send, sendFile, close } =
+    useCouplet(url);
 
   /** Passes on the text of the form's only field. */
   const take = (use: (text: string) => void) => (event: FormEvent<HTMLFormElement>) => {
@@ -19,7 +20,7 @@ export function App({ url }: { url: string }) {
         {state}
         {path && ` (${path})`}
       </p>
-      {error && <p role="alert">{error.code}</p>}
+      {error && <p role="alert">{error.message}</p>}
       {state === 'idle' ? (
         <>
           <button type="button" onClick={invite}>
@@ -44,10 +45,33 @@ export function App({ url }: { url: string }) {
           </li>
         ))}
       </ul>
+      <ul>
+        {Object.entries(files).map(([id, { from, name, size, bytes, url, error }]) => (
+          <li key={id}>
+            {from}:{' '}
+            {url ? (
+              <a href={url} download={name}>
+                {name}
+              </a>
+            ) : (
+              name
+            )}{' '}
+            {error ? error.message : `${bytes} of ${size} bytes`}
+          </li>
+        ))}
+      </ul>
       {state === 'connected' && (
         <form onSubmit={take(send)}>
           <input name="text" aria-label="Message" autoComplete="off" />
           <button type="submit">Send</button>
+          <input
+            type="file"
+            aria-label="Files"
+            multiple
+            onChange={({ target }) => {
+              for (const file of target.files ?? []) sendFile(file);
+            }}
+          />
         </form>
       )}
     </main>

@@ -1,10 +1,29 @@
 // Provides a React hook for one session, which closes when the component unmounts.
-import { Couplet, CoupletError, type PeerSession, type SessionPath } from '@couplet/client';
+import {
+  Couplet,
+  CoupletError,
+  type PeerSession,
+  receiveFiles,
+  type SessionPath,
+  sendFile,
+} from '@couplet/client';
 import { type RefObject, useEffect, useReducer, useRef } from 'react';
 
 export interface Message {
   from: 'me' | 'peer';
   text: string;
+}
+
+/** A file that is being transferred, or was. */
+export interface Transfer {
+  from: 'me' | 'peer';
+  name: string;
+  size: number;
+  /** Bytes that have arrived. */
+  bytes: number;
+  /** The address of the content, once a file of the peer is complete. */
+  url?: string;
+  error?: CoupletError;
 }
 
 export interface Pairing {
@@ -14,7 +33,9 @@ export interface Pairing {
   code?: string;
   path?: SessionPath;
   messages: readonly Message[];
-  /** The error that ended the last pairing or attempt. */
+  /** The files of this session, by a number that increases. */
+  files: Readonly<Record<number, Transfer>>;
+  /** The latest error of this pairing, also after it has ended. */
   error?: CoupletError;
 }
 
@@ -24,16 +45,19 @@ export interface UseCouplet extends Pairing {
   /** Accepts the code that the peer shows. */
   accept(code: string): void;
   send(text: string): void;
+  sendFile(file: File): void;
   /** Leaves the session, or stops waiting. */
   close(): void;
 }
 
-const IDLE: Pairing = { state: 'idle', messages: [] };
+const IDLE: Pairing = { state: 'idle', messages: [], files: {} };
 
 /** The current attempt to pair, and then its session. */
 interface Current {
   cancelling: AbortController;
   session?: PeerSession;
+  /** Addresses of received files, to be released. */
+  urls: string[];
 }
 
 type CurrentRef = RefObject<Current | undefined>;
@@ -44,6 +68,7 @@ export function useCouplet(url: string): UseCouplet {
     IDLE,
   );
   const current: CurrentRef = useRef(undefined);
+  const nextId = useRef(0);
   // StrictMode unmounts once after the first mount. There is no pairing yet, because it begins with a click.
   useEffect(() => () => end(current), []);
 
@@ -51,12 +76,39 @@ export function useCouplet(url: string): UseCouplet {
   const add = (message: Message) =>
     change((before) => ({ ...before, messages: [...before.messages, message] }));
 
+  /** Shows a file while `run` transfers it. */
+  const transfer = async (
+    mine: Current,
+    file: Pick<Transfer, 'from' | 'name' | 'size'>,
+    run: (onProgress: (bytes: number) => void) => Promise<string | Blob>,
+  ) => {
+    const id = nextId.current++;
+    const put = (part: Partial<Transfer>) => {
+      if (current.current !== mine) return;
+      change((before) => {
+        const known = before.files[id] ?? { ...file, bytes: 0 };
+        return { ...before, files: { ...before.files, [id]: { ...known, ...part } } };
+      });
+    };
+    put({});
+    try {
+      const content = await run((bytes) => put({ bytes }));
+      put({ bytes: file.size });
+      if (typeof content === 'string' || current.current !== mine) return;
+      const url = URL.createObjectURL(content);
+      mine.urls.push(url);
+      put({ url });
+    } catch (error) {
+      if (error instanceof CoupletError) put({ error });
+    }
+  };
+
   /** Ends the previous pairing and begins a new one. Its results are ignored once another pairing has replaced it. */
   const begin = async (
     pair: (couplet: Couplet, signal: AbortSignal) => Promise<PeerSession>,
   ): Promise<void> => {
     end(current);
-    const mine: Current = { cancelling: new AbortController() };
+    const mine: Current = { cancelling: new AbortController(), urls: [] };
     current.current = mine;
     change(() => ({ ...IDLE, state: 'pairing' }));
     try {
@@ -73,6 +125,12 @@ export function useCouplet(url: string): UseCouplet {
         if (typeof data === 'string') add({ from: 'peer', text: data });
       });
       change(() => ({ ...IDLE, state: 'connected', path: session.path }));
+      receiveFiles(session, (file) => {
+        const { name, size } = file;
+        void transfer(mine, { from: 'peer', name, size }, (onProgress) =>
+          file.blob({ onProgress }),
+        );
+      });
     } catch (error) {
       if (current.current !== mine || !(error instanceof CoupletError)) return;
       change(() => ({ ...IDLE, error }));
@@ -89,8 +147,22 @@ export function useCouplet(url: string): UseCouplet {
       }),
     accept: (code) => void begin((couplet, signal) => couplet.accept(code, { signal })),
     send: (text) => {
-      current.current?.session?.send(text);
-      add({ from: 'me', text });
+      try {
+        current.current?.session?.send(text);
+        add({ from: 'me', text });
+      } catch (error) {
+        // The peer is absent at the moment, or the text is too long.
+        if (error instanceof CoupletError) patch({ error });
+      }
+    },
+    sendFile: (file) => {
+      const mine = current.current;
+      const session = mine?.session;
+      if (!session) return;
+      const { name, size } = file;
+      void transfer(mine, { from: 'me', name, size }, (onProgress) =>
+        sendFile(session, file, { onProgress }),
+      );
     },
     close: () => {
       end(current);
@@ -103,5 +175,6 @@ export function useCouplet(url: string): UseCouplet {
 function end(current: CurrentRef): void {
   current.current?.cancelling.abort();
   current.current?.session?.close();
+  for (const url of current.current?.urls ?? []) URL.revokeObjectURL(url);
   current.current = undefined;
 }

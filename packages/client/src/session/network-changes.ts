@@ -7,30 +7,28 @@
  * Wi-Fi to cellular, counts as a change. Platforms without that API, and desktop Chromium, which has no `type`, only
  * provide `online`.
  */
-export function onNetworkChange(callback: () => void, platform: object = globalThis): () => void {
-  const { navigator } = platform as {
-    navigator?: Partial<Navigator> & { connection?: Connection };
-  };
+export function onNetworkChange(callback: () => void, platform: Platform = globalThis): () => void {
+  const { navigator } = platform;
   const connection = navigator?.connection;
   let type = connection?.type;
-  const changed = () => {
+  const listener = ({ type: event }: Event) => {
+    const before = type;
     type = connection?.type;
-    callback();
-  };
-  const estimated = () => {
     // While the device is offline, nothing can be reached. `online` follows later.
-    if (connection?.type !== type && navigator?.onLine !== false) changed();
+    if (event === 'online' || (type !== before && navigator?.onLine !== false)) callback();
   };
-  const sources: [Partial<EventTarget> | undefined, string, () => void][] = [
-    [platform as Partial<EventTarget>, 'online', changed],
-    [connection, 'change', estimated],
-  ];
-  for (const [target, name, listener] of sources) target?.addEventListener?.(name, listener);
+  platform.addEventListener?.('online', listener);
+  connection?.addEventListener?.('change', listener);
   return () => {
-    for (const [target, name, listener] of sources) target?.removeEventListener?.(name, listener);
+    platform.removeEventListener?.('online', listener);
+    connection?.removeEventListener?.('change', listener);
   };
 }
 
+interface Platform extends Partial<EventTarget> {
+  readonly navigator?: Partial<Navigator> & { connection?: Connection };
+}
+
 interface Connection extends Partial<EventTarget> {
-  readonly type?: string;
+  readonly type?: string | undefined;
 }

@@ -75,6 +75,5 @@ export class Outbox {
  */
 export function exceeds(data: Data, maxBytes: number): boolean {
   if (typeof data !== 'string') return data.byteLength > maxBytes;
-  if (data.length * 3 <= maxBytes) return false;
-  return data.length > maxBytes || new TextEncoder().encode(data).length > maxBytes;
+  return data.length * 3 > maxBytes && new TextEncoder().encode(data).length > maxBytes;
 }

@@ -12,7 +12,7 @@ import {
 import { pathGuard } from './ice-restart.js';
 import type { Pin } from './negotiation.js';
 import { onNetworkChange } from './network-changes.js';
-import type { Data } from './outbox.js';
+import type { Data, Outbox } from './outbox.js';
 import { pathOf, roundTripTimeMsOf, type SessionPath } from './path.js';
 import { type PeerConnectionConstructor, PeerLink, withIceServers } from './peer-link.js';
 import type {
@@ -146,12 +146,11 @@ export class PeerSession extends Emitter<SessionEvents> {
    * and await `drained` before each.
    * @throws CoupletError `invalid_argument` if it is neither text nor bytes; `not_connected` if there is no open channel:
    * nothing is queued for a peer that is absent; `too_large` above `maxMessageBytes`; `buffer_full`
-   * if the buffer of the channel is full (in Chromium, above 16 MiB) until it has drained; `peer_changed` after the
-   * session ended with that error.
+   * if the buffer of the channel is full (in Chromium, above 16 MiB) until it has drained; `closed` or
+   * `peer_changed` after the session ended.
    */
   send(data: Data): void {
-    if (!this.#link) throw this.#alarmed ?? new CoupletError('not_connected');
-    this.#link.outbox.send(data);
+    this.#outbox().send(data);
   }
 
   /**
@@ -173,10 +172,7 @@ export class PeerSession extends Emitter<SessionEvents> {
    * channel, or if it closes; its buffered data is then lost. Rejects with `closed` if the session is closed.
    */
   async drained(signal?: AbortSignal): Promise<void> {
-    if (!this.#link) {
-      throw this.#alarmed ?? new CoupletError(this.#isClosed() ? 'closed' : 'not_connected');
-    }
-    return this.#link.outbox.drained(signal);
+    return this.#outbox().drained(signal);
   }
 
   /** The latest round-trip time to the peer, in milliseconds; undefined if none was measured. */
@@ -208,7 +204,7 @@ export class PeerSession extends Emitter<SessionEvents> {
 
   /** Closes the session and stops all its work. The last event is `state` with `closed`. The pairing remains: see `save`. */
   close(): void {
-    if (this.#isClosed()) return;
+    if (this.#state === 'closed') return;
     this.#stopWatching();
     this.#signaling.close();
     this.#drop(new CoupletError('closed'));
@@ -343,8 +339,9 @@ export class PeerSession extends Emitter<SessionEvents> {
     link?.close(error);
   }
 
-  #isClosed(): boolean {
-    return this.#state === 'closed';
+  #outbox(): Outbox {
+    if (this.#link) return this.#link.outbox;
+    throw this.#alarmed ?? new CoupletError(this.#state === 'closed' ? 'closed' : 'not_connected');
   }
 
   #setState(state: SessionState): void {
@@ -354,7 +351,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   }
 
   #setSignaling(state: SignalingState): void {
-    if (this.#isClosed()) return;
+    if (this.#state === 'closed') return;
     this.#signalingState = state;
     this.emit('signaling', state);
   }
