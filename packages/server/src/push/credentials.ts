@@ -111,7 +111,7 @@ function fcmOf(setting: string, origin: string): FcmCredentials {
   const account = jsonOf(text);
   if ('project_info' in account) {
     throw new Fault(
-      'is google-services.json, which belongs into the app; the server needs the key of a service account',
+      'is google-services.json, which belongs in the app; the server needs the key of a service account',
     );
   }
   const field = (name: string): string => {

@@ -64,7 +64,7 @@ const FAULTS: [Record<string, string>, string][] = [
   ],
   [
     fcm({ project_info: {} }),
-    'FCM_SERVICE_ACCOUNT: is google-services.json, which belongs into the app; the server needs the key of a service account',
+    'FCM_SERVICE_ACCOUNT: is google-services.json, which belongs in the app; the server needs the key of a service account',
   ],
   [
     fcm({ ...ACCOUNT, private_key: p256 }),
