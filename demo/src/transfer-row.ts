@@ -59,7 +59,7 @@ export function transferRow(
     // Keep the focus in the document when the button is removed.
     const hadFocus = document.activeElement === cancel;
     actions.replaceChildren();
-    detail.replaceChildren(make('span', className, text), ` ${bytes(size)}`);
+    detail.replaceChildren(make('span', className, text), ' ', make('span', 'size', bytes(size)));
     if (hadFocus) {
       element.tabIndex = -1;
       element.focus();
