@@ -163,6 +163,15 @@ describeWith(['chromium'], 'examples in a browser', () => {
       const download = other.waitForEvent('download');
       await other.getByRole('link', { name: 'hello.txt' }).click();
       expect(await (await (await download).createReadStream()).toArray()).toEqual([file.buffer]);
+      await one.getByRole('button', { name: 'Call' }).click();
+      await other.getByRole('button', { name: 'Answer' }).click();
+      for (const page of [one, other]) {
+        const width = () =>
+          page.locator('video').evaluate((video) => (video as HTMLVideoElement).videoWidth);
+        await expect.poll(width).toBeGreaterThan(0);
+      }
+      await other.getByRole('button', { name: 'Hang up' }).click();
+      await one.getByRole('button', { name: 'Call' }).waitFor();
       await unmount(other);
       await status(one, 'connecting');
       await one.getByRole('button', { name: 'Leave' }).click();

@@ -11,7 +11,6 @@ import {
   expectPicture,
   expectTrust,
   inSession,
-  MEDIA,
   makeInvite,
   makePlainInvite,
   startSite,
@@ -25,7 +24,7 @@ import {
 const FILE_BYTES = 20_000_000;
 
 describeWith(['chromium', 'firefox-esr'], 'the demo in Firefox and Chromium', () => {
-  useBrowser(...MEDIA);
+  useBrowser();
   useFirefox();
 
   const open = {

@@ -12,7 +12,6 @@ import {
   expectPicture,
   expectTrust,
   inSession,
-  MEDIA,
   makeInvite,
   makePlainInvite,
   meet,
@@ -24,7 +23,7 @@ import {
 } from './support/visitor.js';
 
 describeWith(['chromium'], 'the demo page', () => {
-  useBrowser(...MEDIA);
+  useBrowser();
 
   test('one device creates an invite, the other enters the code, and both chat', async () => {
     const { url } = await startSite();

@@ -7,7 +7,6 @@ import {
   enterCode,
   expectTrust,
   inSession,
-  MEDIA,
   makeInvite,
   makePlainInvite,
   meet,
@@ -22,7 +21,7 @@ const PHONE = { width: 320, height: 640 };
 const DESKTOP = { width: 1440, height: 900 };
 
 describeWith(['chromium'], 'the views of the demo page', () => {
-  useBrowser(...MEDIA);
+  useBrowser();
 
   test.each([
     ['dark', PHONE],

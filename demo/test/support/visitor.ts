@@ -32,9 +32,6 @@ export function useFirefox(): void {
   afterAll(() => firefox?.close());
 }
 
-/** Arguments for a browser with a camera and a microphone. */
-export const MEDIA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
-
 /** Starts a server with the built page, and closes it when the test ends. */
 export async function startSite(env: Record<string, string> = {}): Promise<RunningServer> {
   const server = await startServer(env);

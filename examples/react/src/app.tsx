@@ -1,10 +1,24 @@
-// Implements a chat of two devices.
+// Implements a chat of two devices, with files and calls.
+import type { PeerSession } from '@couplet/client';
 import type { FormEvent } from 'react';
+import { useCall } from './use-call.js';
 import { useCouplet } from './use-couplet.js';
 
 export function App({ url }: { url: string }) {
-  const { state, code, path, messages, files, error, invite, accept, send, sendFile, close } =
-    useCouplet(url);
+  const {
+    state,
+    code,
+    session,
+    path,
+    messages,
+    files,
+    error,
+    invite,
+    accept,
+    send,
+    sendFile,
+    close,
+  } = useCouplet(url);
 
   /** Passes on the text of the form's only field. */
   const take = (use: (text: string) => void) => (event: FormEvent<HTMLFormElement>) => {
@@ -37,6 +51,7 @@ export function App({ url }: { url: string }) {
         </button>
       )}
       {state === 'pairing' && code && <output>{code}</output>}
+      {session && <Call session={session} />}
       <ul>
         {messages.map(({ from, text }, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: lines are only added at the end
@@ -75,5 +90,35 @@ export function App({ url }: { url: string }) {
         </form>
       )}
     </main>
+  );
+}
+
+function Call({ session }: { session: PeerSession }) {
+  const { state, received, call, hangUp } = useCall(session);
+  const [track] = received;
+  return (
+    <section>
+      {(state === 'none' || state === 'ringing') && (
+        <button type="button" onClick={() => void call()}>
+          {state === 'ringing' ? 'Answer' : 'Call'}
+        </button>
+      )}
+      {state !== 'none' && (
+        <button type="button" onClick={hangUp}>
+          {state === 'ringing' ? 'Decline' : 'Hang up'}
+        </button>
+      )}
+      {track && (
+        <video
+          autoPlay
+          playsInline
+          ref={(video) => {
+            if (video && video.srcObject !== track.stream) video.srcObject = track.stream;
+          }}
+        >
+          <track kind="captions" />
+        </video>
+      )}
+    </section>
   );
 }

@@ -31,6 +31,8 @@ export interface Pairing {
   state: 'idle' | 'pairing' | 'connecting' | 'connected' | 'reconnecting';
   /** The join code to show to the peer's user after `invite`. */
   code?: string;
+  /** The session, for further hooks, until it is closed. */
+  session?: PeerSession;
   path?: SessionPath;
   messages: readonly Message[];
   /** The files of this session, by a number that increases. */
@@ -124,7 +126,7 @@ export function useCouplet(url: string): UseCouplet {
       session.on('message', (data) => {
         if (typeof data === 'string') add({ from: 'peer', text: data });
       });
-      change(() => ({ ...IDLE, state: 'connected', path: session.path }));
+      change(() => ({ ...IDLE, state: 'connected', path: session.path, session }));
       receiveFiles(session, (file) => {
         const { name, size } = file;
         void transfer(mine, { from: 'peer', name, size }, (onProgress) =>

@@ -48,6 +48,9 @@ export function launchBrowser(options: BrowserOptions = {}): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      // A camera, a microphone and a screen, which need no permission.
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
       // Nothing answers mDNS here.
       '--disable-features=WebRtcHideLocalIpsWithMdns',
       ...args,
