@@ -1,4 +1,4 @@
-// The entry @couplet/client/push: wakes the peer's device by a push notification, and lets this device be woken.
+// The entry @couplet/client/push: registers this device for push notifications, and notifies the peer's device.
 import type { PushResponse, PushTarget } from '@couplet/protocol';
 import { onAbort } from './abort.js';
 import type { Cancellable, Couplet } from './couplet.js';
@@ -6,7 +6,7 @@ import { CoupletError, errorOf } from './errors.js';
 import type { PeerSession } from './session/peer-session.js';
 import type { SavedSession } from './session/session-events.js';
 
-/** Codes with which the server refuses `ping_peer`. Any other error belongs to another message. */
+/** Codes of the refusals of `ping_peer`. An error with any other code belongs to another message. */
 const REFUSALS = [
   'peer_present',
   'no_push_target',
@@ -17,8 +17,8 @@ const REFUSALS = [
 ] as const;
 
 /**
- * Resolves to the platforms whose devices the server can wake, and to its key for Web Push. Ask it before offering
- * notifications to the user. A server of an older version has none.
+ * Resolves to the platforms whose devices the server can wake, and to its key for Web Push. Call this before you offer
+ * notifications to the user. With a server of an older version, there are no platforms.
  */
 export async function pushSupport(
   { pairing }: Couplet,
@@ -34,8 +34,8 @@ export async function pushSupport(
 }
 
 /**
- * Leaves the address of this device at a push service with the server, for one pairing; null deletes it. Renew it at each
- * start of the application, because push services change it. Browsers use {@link subscribePush} instead.
+ * Registers the push token of this device for one pairing; null deletes the token. Call this at each start of the
+ * application, because push services replace tokens. In a browser, call {@link subscribePush} instead.
  *
  * @throws CoupletError `forbidden` if the server has no such pairing.
  */
@@ -50,11 +50,11 @@ export async function setPushTarget(
 }
 
 /**
- * Subscribes this browser to Web Push with the key of the server, and leaves the subscription with the server for one
- * pairing. The browser asks the user for permission, if it has none; call it in a listener of a click then. Call it again at
- * each start of the application, because subscriptions change. The service worker has to show the notification.
+ * Subscribes this browser to Web Push with the key of the server, and registers the subscription for one pairing. Without
+ * permission, the browser asks the user for it, so make the first call in a click listener. Call this again at each start
+ * of the application, because subscriptions change. Your service worker must show the notification.
  *
- * @throws CoupletError `unsupported` if the server or the browser cannot do it, or the user refuses.
+ * @throws CoupletError `unsupported` if the server or the browser does not support Web Push, or the user refuses permission.
  */
 export async function subscribePush(
   couplet: Couplet,
@@ -88,8 +88,8 @@ export async function subscribePush(
 }
 
 /**
- * Wakes the peer's device by a push notification. Not needed after a join: the server does it if this device stays alone.
- * Resolves once the push service has accepted the notification, which does not mean that the device has got it.
+ * Wakes the peer's device by a push notification. Not needed after a join: the server does this if this device stays alone.
+ * Resolves once the push service has accepted the notification. The device may still not receive it.
  *
  * @throws CoupletError `peer_present`, `no_push_target`, `push_too_soon` or `push_failed`, as described in docs/protocol.md
  * §4; `network` if the server cannot be reached; `unknown_message_type` from a server of an older version.

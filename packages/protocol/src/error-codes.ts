@@ -85,7 +85,7 @@ export const SIGNALING_ERRORS = {
   no_push_target: {
     text: 'The peer cannot be notified',
     meaning:
-      'To `ping_peer`: the room has no other device, that device has no push token, or the server cannot send to its platform.',
+      'To `ping_peer`: the room has no other device, that device has no valid push token, or the server has no push service for its platform.',
   },
   push_too_soon: {
     text: 'The peer was notified recently',
@@ -94,7 +94,8 @@ export const SIGNALING_ERRORS = {
   },
   push_failed: {
     text: 'The notification was not sent',
-    meaning: 'To `ping_peer`: the push service did not accept the notification.',
+    meaning:
+      'To `ping_peer`: the push service did not accept the notification, cannot be reached, or has too many waiting.',
   },
   rate_limited: {
     text: 'Too many messages',

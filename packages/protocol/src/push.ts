@@ -1,4 +1,4 @@
-// Defines push targets: the address under which a push service reaches a device that is not connected.
+// Defines push targets: the addresses at which push services reach devices.
 import { MAX_PUSH_TOKEN_BYTES } from './limits.js';
 import { type Static, Type } from './typebox.js';
 
@@ -42,7 +42,7 @@ export const OptionalPushToken = Type.Optional(
       pattern: '^[ -~]*$',
       maxLength: MAX_PUSH_TOKEN_BYTES,
       description:
-        'Push token of the device: the one of APNs in hex, the one of FCM, or a Push API subscription as JSON text.',
+        'Push token of the device: of APNs in hex, of FCM, or a Push API subscription as JSON text.',
     }),
     WebPushSubscription,
     Type.Null(),

@@ -193,7 +193,7 @@ export type BadgeResetRequest = Static<typeof BadgeResetRequest>;
 
 export const BadgeResetResponse = Type.Object(
   { ok: Type.Literal(true) },
-  { description: 'Nothing was to be done: the server counts no badges.' },
+  { description: 'The report was ignored, because the server counts no badges.' },
 );
 
 export const PushResponse = Type.Object(
@@ -205,7 +205,7 @@ export const PushResponse = Type.Object(
     vapidPublicKey: Type.Optional(
       Type.String({
         description:
-          'The `applicationServerKey` of the Push API, in base64url (RFC 8292). Absent if the server has no key of its own.',
+          'The `applicationServerKey` of the Push API, in base64url (RFC 8292). Absent if the server has no key for Web Push.',
       }),
     ),
   },

@@ -107,7 +107,7 @@ export type PeerDisconnected = Static<typeof PeerDisconnected>;
 
 export const PeerNotified = Type.Object(
   { type: Type.Literal('peer_notified'), roomId: RoomId },
-  { description: 'A push notification for the other device of the room was sent.' },
+  { description: 'The push service has accepted a notification for the other device of the room.' },
 );
 export type PeerNotified = Static<typeof PeerNotified>;
 

@@ -19,7 +19,7 @@ export function isMissing(value: unknown): boolean {
   return value === undefined || value === null || value === '';
 }
 
-const TOKEN_DETAILS = `must be a push token of its platform, of at most ${MAX_PUSH_TOKEN_BYTES} bytes`;
+const TOKEN_DETAILS = `must be a push token of its platform (web: a Push API subscription) of at most ${MAX_PUSH_TOKEN_BYTES} bytes`;
 
 /** Texts of `details`; that of the expiry is fixed by the description of the API. */
 const DETAILS: Partial<Record<RestErrorCode, string>> = {

@@ -36,7 +36,7 @@ export interface NewPending {
   secret: string;
   /** Secret that the device has sent in order to renew its own code. */
   proof?: string | undefined;
-  /** With what the device can be woken; moves to the room when the code is accepted. */
+  /** The push target of the device; moves to the room when the code is accepted. */
   push?: PushTarget | undefined;
 }
 
@@ -58,7 +58,7 @@ export interface Acceptance {
   collectableUntil: number;
   /** Secret that the device gets; the store keeps its digest. */
   secret: string;
-  /** With what the device can be woken. */
+  /** The push target of the device. */
   push?: PushTarget | undefined;
 }
 

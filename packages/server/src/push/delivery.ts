@@ -33,7 +33,7 @@ export type Attempt =
   | { kind: 'sent' }
   | { kind: 'dead' }
   | { kind: 'failed'; cause: Cause }
-  /** The service may accept the same notification later, or after the time that it names. */
+  /** The service may accept the same notification later: after `afterMs`, if it has named a time. */
   | { kind: 'later'; cause: Cause; afterMs: number | undefined };
 
 /** Counts the end of a notification. */

@@ -5,8 +5,8 @@ import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
 
 /**
- * sent: the push service has accepted the notification. dead: the token will never work again. failed: not sent; the log
- * and the metrics have the cause. dropped: not tried, because too many notifications wait or the push service keeps failing.
+ * sent: the push service has accepted the notification. dead: the token is no longer valid. failed: not sent; the
+ * metrics have the cause. dropped: not tried, because too many notifications wait or the push service keeps failing.
  */
 export type PushOutcome =
   | { kind: 'sent' }

@@ -19,7 +19,7 @@ export async function openNotifier(config: Config, deps: NotifierDeps): Promise<
   return notifier;
 }
 
-/** Wakes nobody. */
+/** The notifier of a server without push services. */
 const NOTHING: Notifier = {
   platforms: new Set(),
   notify: async () => ({ kind: 'dropped' }),

@@ -97,7 +97,7 @@ function countEnds(metrics: Metrics): (service: Service) => Meter {
   >;
   metrics.countsOfPairs(
     'couplet_push_notifications_total',
-    'Push notifications by their end. sent: accepted by the push service. dead: it will not accept the token again, so the token is deleted. queue_full and circuit_open: dropped without a request. All others: the cause of the failure.',
+    'Push notifications by push service and end. sent: the push service accepted it. dead: the token is no longer valid, and the server deletes it. queue_full, circuit_open: dropped without a request. All others: the cause of the failure.',
     ['service', 'end'],
     () => counts,
   );

@@ -1,4 +1,4 @@
-// Wakes the other device of a room by a push notification: when a paired device has joined alone, or when it asks for it.
+// Wakes the other device of a room by a push notification: if a paired device is alone after its join, or sends `ping_peer`.
 import type { PushTarget, ServerMessage, SignalingErrorCode } from '@couplet/protocol';
 import { assertNever } from '../base/assert-never.js';
 import type { Cancel, Clock } from '../base/clock.js';
@@ -20,7 +20,7 @@ const OUTCOMES = [
 /** `sent`, or the code of the error that `ping_peer` gets. */
 export type WakeOutcome = (typeof OUTCOMES)[number];
 
-/** A connection, as far as waking its peer needs it. */
+/** The parts of a connection that waking its peer needs. */
 export interface WakingMember {
   readonly open: boolean;
   /** Another object after each change. */
@@ -76,7 +76,7 @@ export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: W
 
   const attempt = async (member: WakingMember): Promise<WakeOutcome> => {
     const { roomId, pairedDevice } = member.seat ?? {};
-    /** Why the peer must not be woken any more, if so. */
+    /** The reason why the peer must no longer be woken, if any. */
     const obstacle = () => {
       if (!member.open || roomId === undefined || member.seat?.roomId !== roomId)
         return 'not_in_room';
@@ -129,20 +129,20 @@ export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: W
   return {
     wake,
 
-    /** To be called when a member has joined. If it is alone after `graceMs`, its peer is woken. */
+    /** Call this after each join. If the member is still alone after `graceMs`, its peer is woken. */
     joined(member: WakingMember): void {
       const { seat } = member;
       if (!canWake || seat === null || seat.peerId !== null || seat.pairedDevice === null) return;
       waiting.get(member)?.();
       const timer = clock.after(graceMs, () => {
         waiting.delete(member);
-        // If the peer has come and gone meanwhile, the device has another seat, and its user was not alone.
+        // If the peer has joined and left meanwhile, the device has another seat, and was not alone.
         if (member.seat === seat) void wake(member);
       });
       waiting.set(member, timer);
     },
 
-    /** Wakes nobody from now on, except by attempts in progress. */
+    /** Starts no more attempts. Those in progress continue. */
     close(): void {
       for (const cancel of waiting.values()) cancel();
       waiting.clear();

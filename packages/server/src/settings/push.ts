@@ -19,7 +19,7 @@ export const PUSH_SETTINGS = {
   apnsKey: text(
     'APNS_KEY',
     `-----BEGIN [^]+|${PATH}`,
-    'Key of the Apple Push Notification service, with which iOS devices are woken: path of the `.p8` file, or its content. Empty: off.',
+    'Key of the Apple Push Notification service (APNs), which wakes iOS devices: path of the `.p8` file, or its content. Empty: off.',
     true,
   ),
   apnsKeyId: text(
@@ -47,7 +47,7 @@ export const PUSH_SETTINGS = {
   fcmServiceAccount: text(
     'FCM_SERVICE_ACCOUNT',
     `\\{[^]+|${PATH}`,
-    'Service account of Firebase Cloud Messaging, with which Android devices are woken: path of the JSON file, or its content. Empty: off.',
+    'Service account of Firebase Cloud Messaging (FCM), which wakes Android devices: path of the JSON file, or its content. Empty: off.',
     true,
   ),
   fcmUrl: Type.String({
@@ -59,7 +59,7 @@ export const PUSH_SETTINGS = {
   vapidPrivateKey: text(
     'VAPID_PRIVATE_KEY',
     '[A-Za-z0-9_-]{43}',
-    'Private key of Web Push (RFC 8292), with which browsers are woken: 32 bytes in base64url. The public key is calculated from it. Browsers that have subscribed with another key must subscribe again. Empty: off.',
+    'Private key of Web Push (RFC 8292), which wakes browsers: 32 bytes in base64url. The public key is calculated from it. After a change, browsers must subscribe again. Empty: off.',
     true,
   ),
   vapidSubject: text(
@@ -72,12 +72,12 @@ export const PUSH_SETTINGS = {
     default: [],
     maxItems: 16,
     description:
-      'Further hosts of Web Push services, comma-separated: `push.example.org`, or `*.example.org` for all names below it. The services of Chrome, Edge, Firefox and Safari are always allowed. Subscriptions at other hosts are not used, because a client could name any server in your network.',
+      'Further hosts of Web Push services, comma-separated: `push.example.org`, or `*.example.org` for all names below it. The services of Chrome, Edge, Firefox and Safari are always allowed. The server sends nothing to other hosts, because a client could name any server in your network.',
   }),
   pushWebhookUrl: text(
     'PUSH_WEBHOOK_URL',
     'https?://\\S+',
-    'URL of your program that sends the notifications for all platforms without credentials here. Empty: off.',
+    'URL of your own program for push notifications. It gets those for platforms without APNS_KEY, FCM_SERVICE_ACCOUNT or VAPID_PRIVATE_KEY. Empty: off.',
     true,
   ),
   pushWebhookSecret: text(
@@ -92,7 +92,7 @@ export const PUSH_SETTINGS = {
     minimum: 1,
     maximum: 86_400,
     description:
-      'Shortest time between two notifications for the same device and room, in seconds.',
+      'Shortest time between two push notifications for the same device and room, in seconds.',
   }),
   pushGraceSeconds: Type.Integer({
     env: 'PUSH_GRACE_SECONDS',
@@ -100,7 +100,7 @@ export const PUSH_SETTINGS = {
     minimum: 0,
     maximum: 60,
     description:
-      'Time that a device must be alone in its room before the other device is woken, in seconds.',
+      'Time for which a device must be alone in its room before the server wakes the other device, in seconds.',
   }),
 };
 

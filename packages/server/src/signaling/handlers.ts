@@ -29,9 +29,9 @@ export type MayJoin = (
 
 /** Wakes the other device of a paired room. */
 export interface Waker {
-  /** To be called when a connection has joined; wakes the other device if the connection stays alone. */
+  /** Call this after each join. Wakes the other device if the connection stays alone. */
   joined(connection: Connection): void;
-  /** Wakes the other device now, and never rejects. Resolves to `sent`, or to the code of the reason. */
+  /** Wakes the other device now. Resolves to `sent`, or to the error code of the reason. Never rejects. */
   wake(connection: Connection): Promise<'sent' | SignalingErrorCode>;
 }
 
@@ -64,7 +64,7 @@ export function handle(
     case 'leave_room':
       return leave(connection, deps);
     case 'ping_peer':
-      // Later messages do not wait for it: the push service may take a while, and the peer may come in the meantime.
+      // Later messages do not wait for it, because the push service may take seconds and the peer may join in the meantime.
       void pingPeer(connection, deps);
       return undefined;
     case 'ping':

@@ -127,7 +127,7 @@ export function fetchManagedServers({ config, clock, metrics, log }: ManagedServ
 
   metrics.counts(
     'couplet_ice_servers_fetches_total',
-    'Requests to ICE_SERVERS_URL. timeout: no complete answer within ten seconds. unreachable: no connection. refused: a status other than 2xx. invalid: no TURN server that browsers accept, or a lifetime of less than a minute.',
+    'Requests to ICE_SERVERS_URL, by outcome. timeout: no complete answer within ten seconds. unreachable: no connection. refused: a status other than 2xx. invalid: no TURN server that browsers accept, or a lifetime of less than a minute.',
     'outcome',
     () => counts,
   );
