@@ -78,6 +78,11 @@ export class HttpClient {
           response.destroy();
         });
       });
+      // Without this, Node.js closes the connection after a 101 that nobody asked for, and reports nothing.
+      sent.on('upgrade', (_response, socket) => {
+        socket.destroy();
+        reject(new Error('no answer'));
+      });
       sent.on('error', (error) => {
         reject(sent.reusedSocket && !signal.aborted ? new KeptConnectionEnded() : error);
       });

@@ -176,6 +176,7 @@ const SERVICES = [
       [{ status: 401 }, 'credentials'],
       [{ status: 404 }, 'rejected'],
       [{ status: 302, headers: { location: '/elsewhere' } }, 'rejected'],
+      [{ status: 101, headers: { connection: 'upgrade', upgrade: 'x' } }, 'unreachable'],
     ],
   },
 ] as {
