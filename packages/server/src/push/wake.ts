@@ -61,8 +61,11 @@ export type Waker = ReturnType<typeof createWaker>;
 export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: WakerDeps) {
   const canWake = rooms !== undefined && notifier.platforms.size > 0;
   const waiting = new Map<WakingMember, Cancel>();
-  /** Members with an attempt in progress. One at a time, because a push service may take a while. */
-  const active = new Set<WakingMember>();
+  /**
+   * Seats with an attempt in progress. One at a time, because a push service may take a while. Not by member: in its next
+   * room, it must not wait for the attempt of the earlier one.
+   */
+  const active = new Set<object>();
   const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<
     WakeOutcome,
     number
@@ -114,14 +117,15 @@ export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: W
 
   /** Wakes the peer of a member now. Never rejects. A member that gets `sent` was sent `peer_notified`. */
   const wake = async (member: WakingMember): Promise<WakeOutcome> => {
-    if (active.has(member)) return 'push_too_soon';
-    active.add(member);
+    const place = member.seat ?? member;
+    if (active.has(place)) return 'push_too_soon';
+    active.add(place);
     const outcome = await attempt(member).catch((error: unknown): WakeOutcome => {
       const isOutage = error instanceof Unavailable;
       if (!isOutage || !error.isReported) log.error({ err: error }, 'peer not woken');
       return isOutage ? 'unavailable' : 'push_failed';
     });
-    active.delete(member);
+    active.delete(place);
     counts[outcome] += 1;
     return outcome;
   };

@@ -244,6 +244,19 @@ describe('in one process', () => {
     expect(body).toEqual({ platforms: ['ios', 'web'] });
   });
 
+  test('while a push service hangs, a device that goes to another room wakes the other device of that one', async () => {
+    const world = await start();
+    const [slow, next] = [await pairing(world), await pairing(world)];
+    world.answers.push(new Promise(() => {}));
+    const peer = await enter(world, 0, slow.roomid, slow.client1);
+    peer.send({ type: 'ping_peer' });
+    await eventually(() => expect(world.pushes).toEqual([slow.push]));
+    await peer.join(next.roomid, next.client1);
+    world.pass();
+    expect(await peer.next()).toEqual({ type: 'peer_notified', roomId: next.roomid });
+    expect(world.pushes).toEqual([slow.push, next.push]);
+  });
+
   test('after the interval, the device is woken again', async () => {
     const world = await start({ PUSH_INTERVAL_SECONDS: '1' });
     const { roomid, client1 } = await pairing(world);
