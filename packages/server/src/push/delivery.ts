@@ -86,6 +86,11 @@ export class Delivery {
     this.#deps = deps;
   }
 
+  /** Whether no notification waits or runs. */
+  get isIdle(): boolean {
+    return this.#unsettled === 0;
+  }
+
   /** Sends one notification by `send`, which must settle soon after its signal is aborted. Never rejects. */
   async run(send: (signal: AbortSignal) => Promise<Attempt>): Promise<PushOutcome> {
     const { clock, meter } = this.#deps;

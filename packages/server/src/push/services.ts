@@ -10,6 +10,9 @@ import type { Notifier, NotifierDeps, PushOutcome } from './notifier.js';
 const SERVICES = ['apns', 'fcm', 'web_push', 'webhook'] as const;
 type Service = (typeof SERVICES)[number];
 
+/** Hosts of Web Push with a queue and circuit at the same time. Chrome, Firefox and Safari use one each, Edge several. */
+export const MAX_HOSTS = 32;
+
 /** Sends a notification to one device. */
 type Route = (target: PushTarget, roomId: string) => Promise<PushOutcome>;
 
@@ -19,10 +22,10 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
   const credentials = readCredentials(config);
   const count = countEnds(metrics);
   const http = new HttpClient(ca);
-  const deliveries: Delivery[] = [];
+  const deliveries = new Set<Delivery>();
   const delivery = (service: Service) => {
     const opened = new Delivery({ service, clock, log, meter: count(service) });
-    deliveries.push(opened);
+    deliveries.add(opened);
     return opened;
   };
   const routes = new Map<Platform, Route>();
@@ -56,22 +59,39 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
   if (credentials.webPush) {
     const { parseSubscription, WebPush } = await import('./web-push.js');
     const webPush = new WebPush(credentials.webPush, clock, http);
-    // Each has its own queue and circuit, so one that hangs does not delay the others.
-    const byHost = new Map(webPush.hosts.map((host) => [host, delivery('web_push')]));
     const meter = count('web_push');
+    const byHost = new Map<string, Delivery>();
+    // A client can name any host below `*.push.apple.com`, also one that hangs or is no push service. Each host has its own
+    // queue and circuit, so it cannot stop the others.
+    const laneOf = (host: string): Delivery | undefined => {
+      const known = byHost.get(host);
+      if (known !== undefined) return known;
+      if (byHost.size === MAX_HOSTS) {
+        const [unused, lane] = [...byHost].find(([, { isIdle }]) => isIdle) ?? [];
+        if (unused === undefined || lane === undefined) return undefined;
+        byHost.delete(unused);
+        deliveries.delete(lane);
+      }
+      const opened = delivery('web_push');
+      byHost.set(host, opened);
+      return opened;
+    };
     routes.set('web', async ({ token }, roomId) => {
       const subscription = parseSubscription(token);
       if (subscription === undefined) {
         meter('dead', 0);
         return { kind: 'dead' };
       }
-      const host = webPush.hostOf(subscription.endpoint);
-      const chosen = host === undefined ? undefined : byHost.get(host);
-      if (chosen !== undefined) {
-        return chosen.run((signal) => webPush.send(subscription, roomId, signal));
+      if (!webPush.allows(subscription.endpoint)) {
+        meter('host_not_allowed', 0);
+        return { kind: 'failed' };
       }
-      meter('host_not_allowed', 0);
-      return { kind: 'failed' };
+      const lane = laneOf(subscription.endpoint.host);
+      if (lane !== undefined) {
+        return lane.run((signal) => webPush.send(subscription, roomId, signal));
+      }
+      meter('queue_full', 0);
+      return { kind: 'dropped' };
     });
   }
   return {

@@ -56,10 +56,10 @@ export class WebPush {
     this.#http = http;
   }
 
-  /** The entry of {@link hosts} that allows an endpoint. A client chose the endpoint, so it must not lead to any other server. */
-  hostOf({ protocol, host, username, password }: URL): string | undefined {
-    if (protocol !== 'https:' || username !== '' || password !== '') return undefined;
-    return this.hosts.find((allowed) =>
+  /** Whether an endpoint is at one of {@link hosts}. A client chose it, so it must not lead to any other server. */
+  allows({ protocol, host, username, password }: URL): boolean {
+    if (protocol !== 'https:' || username !== '' || password !== '') return false;
+    return this.hosts.some((allowed) =>
       allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed,
     );
   }

@@ -7,6 +7,7 @@ import { Metrics } from '../../src/observability/metrics.js';
 import { TOKEN_MS, UNUSED_MS } from '../../src/push/apns.js';
 import { ATTEMPT_MS, MAX_FAILURES } from '../../src/push/delivery.js';
 import { openNotifier } from '../../src/push/open.js';
+import { MAX_HOSTS } from '../../src/push/services.js';
 import { encrypted, parseSubscription } from '../../src/push/web-push.js';
 import { parseConfig } from '../../src/settings/config.js';
 import { captureLog } from '../support/captured-log.js';
@@ -100,10 +101,10 @@ const fcm = () =>
     () => ({ platform: 'android', token: 'registration:token' }),
   );
 
-const webPush = (extra: Record<string, string> = {}) =>
+const webPush = (extra: (port: string) => Record<string, string> = () => ({})) =>
   opened(
     (clock) => startWebPush(TLS, VAPID_SUBJECT, clock),
-    (peer) => ({ ...webPushSettings(peer), ...extra }),
+    (peer) => ({ ...webPushSettings(peer), ...extra(new URL(peer.origin).port) }),
     (peer) => ({ platform: 'web', token: peer.subscription() }),
   );
 
@@ -395,7 +396,7 @@ describe('Web Push', () => {
     const key = randomBytes(32);
     const ecdh = createECDH('prime256v1');
     ecdh.setPrivateKey(key);
-    const { notifier } = await webPush({ VAPID_PRIVATE_KEY: key.toString('base64url') });
+    const { notifier } = await webPush(() => ({ VAPID_PRIVATE_KEY: key.toString('base64url') }));
     expect(notifier.vapidPublicKey).toBe(ecdh.getPublicKey('base64url'));
   });
 
@@ -417,17 +418,34 @@ describe('Web Push', () => {
     const { WebPush } = await import('../../src/push/web-push.js');
     const vapid = { hosts: ['*.Example.org'] } as never;
     const webPush = new WebPush(vapid, new FakeClock(), undefined as never);
-    const allowed = (url: string) => webPush.hostOf(new URL(url));
-    expect(allowed('https://fcm.googleapis.com/fcm/send/a')).toBe('fcm.googleapis.com');
-    expect(allowed('https://updates.push.services.mozilla.com/wpush/v2/a')).toBeDefined();
-    expect(allowed('https://web.push.apple.com/a')).toBeDefined();
-    expect(allowed('https://wns2-par02p.notify.windows.com/w/?token=a')).toBeDefined();
-    expect(allowed('https://a.b.example.org/')).toBe('*.example.org');
-    expect(allowed('https://example.org/')).toBeUndefined();
+    const allowed = (url: string) => webPush.allows(new URL(url));
+    for (const url of [
+      'https://fcm.googleapis.com/fcm/send/a',
+      'https://updates.push.services.mozilla.com/wpush/v2/a',
+      'https://web.push.apple.com/a',
+      'https://wns2-par02p.notify.windows.com/w/?token=a',
+      'https://a.b.example.org/',
+    ]) {
+      expect(allowed(url)).toBe(true);
+    }
+    expect(allowed('https://example.org/')).toBe(false);
+  });
+
+  test('hosts that fail, which clients can name below an asterisk, do not stop the others', async () => {
+    const { notify, peer, ends } = await webPush((port) => ({ WEB_PUSH_HOSTS: `*.0.1:${port}` }));
+    const { port } = new URL(peer.origin);
+    const at = (host: string) =>
+      notify({ platform: 'web', token: peer.subscription(`https://${host}:${port}/push`) });
+    // Nothing listens at these loopback addresses. There are more of them than hosts with a queue.
+    for (let n = 2; n <= MAX_HOSTS + 1; n++) await at(`127.${n}.0.1`);
+    for (let n = 0; n < MAX_FAILURES; n++) await at('127.1.0.1');
+    expect(await at('127.1.0.1')).toEqual({ kind: 'dropped' });
+    expect(await at('127.0.0.1')).toEqual({ kind: 'sent' });
+    expect(await ends()).toContain('circuit_open 1');
   });
 
   test('hosts that do not exist, which clients can name below an asterisk, do not stop the others', async () => {
-    const { notify, peer, ends } = await webPush({ WEB_PUSH_HOSTS: '*.invalid' });
+    const { notify, peer, ends } = await webPush(() => ({ WEB_PUSH_HOSTS: '*.invalid' }));
     const token = peer.subscription('https://a.invalid/push');
     const tries = Array.from({ length: MAX_FAILURES }, () => notify({ platform: 'web', token }));
     await Promise.all(tries);

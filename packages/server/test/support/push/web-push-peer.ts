@@ -57,7 +57,7 @@ export async function startWebPush(
     const [, jwt = '', key = ''] =
       /^vapid t=([^,]+), k=(.+)$/.exec(headers.authorization ?? '') ?? [];
     const { claims } = verifiedJwt(jwt, publicKeyOf(key), 'ES256');
-    mustBe('aud', claims.aud, peer.origin);
+    mustBe('aud', claims.aud, `https://${headers.host}`);
     mustBe('sub', claims.sub, subject);
     const seconds = claims.exp - clock.now() / 1000;
     if (!(seconds > 0 && seconds <= 86_400)) throw 'exp is not within a day';
