@@ -21,6 +21,9 @@ const TOKEN_SECONDS = 12 * 3600;
 /** The name was not found, or the resolver did not answer. */
 const UNRESOLVED = ['ENOTFOUND', 'EAI_AGAIN'];
 
+/** A URL has its host in small letters, and no port that is the usual one. */
+const asInUrls = (host: string) => host.toLowerCase().replace(/:0*443$/, '');
+
 /** A subscription of the Push API, with decoded keys. */
 export interface Subscription {
   endpoint: URL;
@@ -50,7 +53,7 @@ export class WebPush {
   readonly #http: HttpClient;
 
   constructor(vapid: VapidCredentials, clock: Clock, http: HttpClient) {
-    this.hosts = [...KNOWN_HOSTS, ...vapid.hosts.map((host) => host.toLowerCase())];
+    this.hosts = [...KNOWN_HOSTS, ...vapid.hosts.map(asInUrls)];
     this.#vapid = vapid;
     this.#clock = clock;
     this.#http = http;

@@ -416,7 +416,7 @@ describe('Web Push', () => {
 
   test('the hosts of known push services are allowed, and names below a host with an asterisk', async () => {
     const { WebPush } = await import('../../src/push/web-push.js');
-    const vapid = { hosts: ['*.Example.org'] } as never;
+    const vapid = { hosts: ['*.Example.org', 'push.example.net:443'] } as never;
     const webPush = new WebPush(vapid, new FakeClock(), undefined as never);
     const allowed = (url: string) => webPush.allows(new URL(url));
     for (const url of [
@@ -425,6 +425,7 @@ describe('Web Push', () => {
       'https://web.push.apple.com/a',
       'https://wns2-par02p.notify.windows.com/w/?token=a',
       'https://a.b.example.org/',
+      'https://push.example.net/',
     ]) {
       expect(allowed(url)).toBe(true);
     }
