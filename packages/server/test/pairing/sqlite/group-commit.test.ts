@@ -11,7 +11,6 @@ import {
   openSqliteStore,
 } from '../../../src/pairing/sqlite/store.js';
 import type { PairingStore } from '../../../src/pairing/store.js';
-import { pairingStoreContract } from '../../contract/pairing-store.js';
 import { execute, rows } from '../../support/sqlite-files.js';
 import { accept, create } from '../../support/store-calls.js';
 
@@ -20,11 +19,6 @@ let files = 0;
 const newFile = () => join(folder, `${++files}.db`);
 const NOW = Date.UTC(2100, 0, 1);
 const LATER = NOW + 60_000;
-
-pairingStoreContract('SQLite in the thread of its caller', async () => {
-  const path = newFile();
-  return async (limits = {}) => openSqliteStore(path, limits, executeHere);
-});
 
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
