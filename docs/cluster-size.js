@@ -11,10 +11,10 @@ const INPUTS = {
   ],
   descriptionsPerPairing: [2, 'offers and answers of a pair'],
   candidatesPerPairing: [20, 'ICE candidates of a pair'],
-  // Nearly all if every client has the SDK; less for a while after a node was restarted.
+  // The SDK connects before it knows the room of a new pairing. Its later connections have the hint.
   hintedShare: [
-    0.9,
-    'share of pairs that the room hint brings to one node; the others are at nodes by chance',
+    0,
+    'share of new pairs that the room hint brings to one node; the others are at nodes by chance',
   ],
   secondsToAccept: [30, 'seconds that a code waits for the second device'],
   // `@couplet/client` sends a key with each; of the two checks, the second is kept.

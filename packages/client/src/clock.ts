@@ -9,13 +9,10 @@ export interface Clock {
   after(delayMs: number, callback: () => void): () => void;
 }
 
-/** Platforms run a timer with a longer delay at once. A `Retry-After` of a month would then cause requests without pause. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
 export const systemClock: Clock = {
   monotonic: () => performance.now(),
   after(delayMs, callback) {
-    const timer = setTimeout(callback, Math.min(delayMs, LONGEST_TIMER_MS));
+    const timer = setTimeout(callback, delayMs);
     return () => clearTimeout(timer);
   },
 };

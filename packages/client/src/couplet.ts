@@ -10,11 +10,21 @@ import {
 import { onAbort, throwIfAborted } from './abort.js';
 import { systemClock } from './clock.js';
 import { type Answer, CoupletError, errorOf } from './errors.js';
-import { type Fetch, PairingClient, randomId } from './pairing/pairing-client.js';
+import {
+  type Fetch,
+  PairingClient,
+  randomDigits,
+  randomId,
+  type Secret,
+} from './pairing/pairing-client.js';
 import type { PeerConnectionConstructor } from './session/peer-link.js';
 import { PeerSession, type PeerSessionOptions } from './session/peer-session.js';
 import type { SavedSession } from './session/session-events.js';
-import { SignalingClient, type SocketConstructor } from './signaling/signaling-client.js';
+import {
+  SignalingClient,
+  type SocketConstructor,
+  type SocketOptions,
+} from './signaling/signaling-client.js';
 import { currentToken, type Token } from './token.js';
 import type { Accepted, VerifiedInvite } from './verify/verify.js';
 
@@ -82,7 +92,11 @@ export interface Invite {
   cancel(): void;
 }
 
-type Platform = Pick<PeerSessionOptions, 'WebSocket' | 'RTCPeerConnection' | 'rtcConfiguration'>;
+type Platform = SocketOptions &
+  Pick<PeerSessionOptions, 'RTCPeerConnection' | 'rtcConfiguration' | 'deviceId'>;
+
+/** The longest life of a code for which the invite keeps a socket open. */
+const LONGEST_EARLY_SECONDS = 600;
 
 /** Random codes to try before giving up. A code that is already in use is rare. */
 const MAX_CODES = 10;
@@ -107,7 +121,7 @@ export class Couplet {
   readonly pairing: PairingClient;
   readonly #digits: number;
   /** Secrets of the pairings that this object made or resumed. */
-  #secrets: string[] = [];
+  #secrets: Secret[] = [];
 
   /**
    * Stores the options. The methods check the platform before they send a request.
@@ -143,6 +157,8 @@ export class Couplet {
     const { code, expiresMs, secret } = await this.#create(expiresInSeconds, signal);
     const { shown, Signaling }: Partial<VerifiedInvite> = verified ? verified(code) : {};
     const expiresInMs = () => Math.max(0, expiresMs - systemClock.monotonic());
+    // Nobody watches a code that lives for hours, so it does not keep a socket open.
+    const early = expiresInSeconds <= LONGEST_EARLY_SECONDS ? connectEarly(platform) : undefined;
     const waiting = new AbortController();
     let isLive = true;
     const cancel = () => {
@@ -157,10 +173,13 @@ export class Couplet {
         isLive = false;
       })
       .then((roomId) => {
-        const pairing = { roomId, deviceId: this.deviceId, secret, Signaling };
-        return this.#open(platform, pairing, { signal: waiting.signal, onSession });
+        const session = { ...platform, roomId, secret, Signaling, early };
+        return this.#open(session, { signal: waiting.signal, onSession });
       })
-      .finally(stop);
+      .finally(() => {
+        stop();
+        early?.close();
+      });
     // Otherwise an application that never reads `accepted` would get an unhandled rejection.
     accepted.catch(() => {});
     const expiresAt = new Date(Date.now() + expiresInMs());
@@ -177,24 +196,27 @@ export class Couplet {
     const typed = String(code);
     const digits = typed.replace(/[\s-]/g, '');
     // Most codes are read without loading the module that reads the others.
-    const isPlain = /^\d+$/.test(digits) && digits.length === this.#digits;
+    const isPlain = !/\D/.test(digits) && digits.length === this.#digits;
     const { joinCode, Signaling }: Accepted = isPlain
       ? { joinCode: digits }
       : await (await verifier()).accept(typed, this.#digits);
     const platform = this.#platform();
-    const { deviceId } = this;
-    const accepted = await this.pairing.accept(joinCode, deviceId, options.signal);
-    this.#keepSecrets(accepted.secret);
-    return this.#open(platform, { deviceId, Signaling, ...accepted }, options);
+    const early = connectEarly(platform);
+    try {
+      const accepted = await this.pairing.accept(joinCode, this.deviceId, options.signal);
+      return await this.#open({ ...platform, ...accepted, Signaling, early }, options);
+    } finally {
+      // A refused code, or a cancelled call: no session took the connection.
+      early.close();
+    }
   }
 
   /** Resumes a saved pairing. Resolves once both devices are connected again. */
   async resume(saved: SavedSession, options: SessionOptions = {}): Promise<PeerSession> {
     const { key } = saved;
-    this.#keepSecrets(saved.secret);
     const platform = this.#platform();
     const Signaling = key === undefined ? key : (await verifier()).resume(key);
-    return this.#open(platform, { ...saved, Signaling }, options);
+    return this.#open({ ...platform, ...saved, Signaling }, options);
   }
 
   /**
@@ -240,18 +262,18 @@ export class Couplet {
   }
 
   /** Adds secrets, and returns the latest ones, as many as a purge may send. */
-  #keepSecrets(...secrets: (string | undefined)[]): string[] {
-    const all = new Set([...this.#secrets, ...secrets.flatMap((secret) => secret ?? [])]);
+  #keepSecrets(...secrets: Secret[]): Secret[] {
+    const all = new Set([...this.#secrets, ...secrets]);
+    all.delete(undefined);
     this.#secrets = [...all].slice(-MAX_PURGE_SECRETS);
     return this.#secrets;
   }
 
   async #create(expiresInSeconds: number, signal: AbortSignal | undefined) {
     for (let tried = 1; ; tried++) {
-      const code = someCode(this.#digits);
+      const code = randomDigits(this.#digits);
       try {
-        const { deviceId } = this;
-        const created = await this.pairing.create(code, expiresInSeconds, deviceId, signal);
+        const created = await this.pairing.create(code, expiresInSeconds, this.deviceId, signal);
         this.#keepSecrets(created.secret);
         return { code, ...created };
       } catch (error) {
@@ -270,6 +292,7 @@ export class Couplet {
       WebSocket = globalThis.WebSocket,
       RTCPeerConnection = globalThis.RTCPeerConnection,
       rtcConfiguration,
+      token,
     } = this.#options;
     try {
       if (!fetch || !WebSocket) throw new TypeError('no fetch or WebSocket');
@@ -278,30 +301,27 @@ export class Couplet {
     } catch (cause) {
       throw errorOf('unsupported', cause);
     }
-    return { WebSocket, RTCPeerConnection, rtcConfiguration };
+    const protocols: Platform['protocols'] = token
+      ? async (isDoubtful) => {
+          // A browser does not report why an opening handshake was refused, so a request tests the token.
+          const test = () => this.#fetch(`${this.#url}/api/rooms`, {}).catch(() => undefined);
+          if (isDoubtful && (await test())?.status === 401) throw new CoupletError('unauthorized');
+          return [SUBPROTOCOL, TOKEN_SUBPROTOCOL + encodeURIComponent(await currentToken(token))];
+        }
+      : undefined;
+    // `URL` adds the path "/", which not every platform adds before a query.
+    const { href: url } = new URL(this.#url.replace(/^http/i, 'ws'));
+    const { deviceId } = this;
+    return { WebSocket, RTCPeerConnection, rtcConfiguration, deviceId, url, protocols };
   }
 
   async #open(
-    platform: Platform,
-    pairing: Pick<PeerSessionOptions, 'roomId' | 'deviceId' | 'secret' | 'Signaling'>,
+    pairing: PeerSessionOptions,
     { signal, onSession }: { [Name in keyof SessionOptions]: SessionOptions[Name] | undefined },
   ): Promise<PeerSession> {
+    this.#keepSecrets(pairing.secret);
     throwIfAborted(signal);
-    const { token } = this.#options;
-    const session = new PeerSession({
-      ...{ ...pairing, ...platform },
-      protocols: token
-        ? async (isDoubtful) => {
-            // A browser does not report why an opening handshake was refused, so a request tests the token.
-            const test = () => this.#fetch(`${this.#url}/api/rooms`, {}).catch(() => undefined);
-            if (isDoubtful && (await test())?.status === 401)
-              throw new CoupletError('unauthorized');
-            return [SUBPROTOCOL, TOKEN_SUBPROTOCOL + encodeURIComponent(await currentToken(token))];
-          }
-        : undefined,
-      // `URL` adds the path "/", which not every platform adds before a query.
-      url: new URL(this.#url.replace(/^http/i, 'ws')).href,
-    });
+    const session = new PeerSession(pairing);
     try {
       onSession?.(session);
     } catch (error) {
@@ -311,6 +331,9 @@ export class Couplet {
     return session.connected(signal);
   }
 }
+
+/** Connects before the room is known, so that the handshakes take no time later. Errors are the session's to report. */
+const connectEarly = (platform: Platform) => new SignalingClient({ ...platform, roomId: '' });
 
 /** Returns the address of the server without slashes at its end, to which a path is appended. */
 function checkedUrl(url: unknown): string {
@@ -326,7 +349,3 @@ function checkedUrl(url: unknown): string {
   }
   throw new CoupletError('invalid_url', { message: `Expected https://host, got "${base}".` });
 }
-
-/** Returns random digits. Of 2³² numbers, six more end in 0 to 5 than the others: no digit is favored noticeably. */
-const someCode = (digits: number): string =>
-  Array.from(crypto.getRandomValues(new Uint32Array(digits)), (number) => number % 10).join('');

@@ -94,8 +94,8 @@ export class Emitter<Events extends EventMap<Events>> {
     this.#kept.clear();
   }
 
-  #has(name: keyof Events): boolean {
-    return Boolean(this.#listeners.get(name)?.size);
+  #has(name: keyof Events): number | undefined {
+    return this.#listeners.get(name)?.size;
   }
 
   /** Emits what is kept, as long as there is a listener. */

@@ -160,9 +160,9 @@ export function answerError({
   const lost = redirectedTo && (error === 'missing_field' || error === 'not_found');
   const code = REST_ERROR_CODES.find((name) => name === error);
   if (status < 300 || lost || !code) {
-    return new CoupletError('unexpected_answer', {
-      message: `${redirectedTo ? `The redirect to ${redirectedTo}` : 'Something other than a Couplet server'} answered ${status}.`,
-    });
+    const from = redirectedTo ? ` from ${redirectedTo}` : '';
+    const message = `Expected a Couplet server, got status ${status}${from}.`;
+    return new CoupletError('unexpected_answer', { message });
   }
   return new CoupletError(code, {
     message: typeof details === 'string' ? details : undefined,

@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { eventually } from '@couplet/testkit/eventually';
 import { serverForTest, startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import { Couplet, type CoupletOptions } from '../src/index.js';
-import { devicesOf } from './support/fake-device.js';
+import { devicesOf, keptSockets, pairSessions } from './support/fake-device.js';
 import { FakeSocket } from './support/fake-socket.js';
 
 const server = await startServer();
@@ -145,6 +146,53 @@ test.each(['HTTP://127.0.0.1', ' http://[::1]:8080/ ', 'https://couplet.example/
   },
 );
 
+test('both sessions use the connections that were opened before the room was known', async () => {
+  const { sockets, Kept } = keptSockets();
+  await pairSessions(device({ WebSocket: Kept }), device({ WebSocket: Kept }));
+  expect(sockets.map(({ url }) => new URL(url).search)).toEqual(['', '']);
+});
+
+test.each([
+  [
+    'a wrong code',
+    'not_found_or_expired',
+    (client: Couplet, signal: AbortSignal) => client.accept('042137', { signal }),
+  ],
+  [
+    'a cancelled invite',
+    'aborted',
+    async (client: Couplet, signal: AbortSignal) => (await client.invite({ signal })).accepted,
+  ],
+])('%s fails with %s, and leaves no connection open', async (_what, code, call) => {
+  const { sockets, Kept } = keptSockets();
+  const cancelling = new AbortController();
+  const failing = call(device({ WebSocket: Kept }), cancelling.signal);
+  if (code === 'aborted') {
+    await eventually(() => expect(sockets[0]?.readyState).toBe(Kept.OPEN));
+    cancelling.abort();
+  }
+  await expect(failing).rejects.toMatchObject({ code });
+  await eventually(() => expect(sockets.map((each) => each.readyState)).toEqual([Kept.CLOSED]));
+});
+
+test('a code that lives for more than ten minutes keeps no connection open', async () => {
+  const { sockets, Kept } = keptSockets();
+  for (const expiresInSeconds of [600, 601]) {
+    const { cancel } = await device({ WebSocket: Kept }).invite({ expiresInSeconds });
+    onTestFinished(cancel);
+  }
+  expect(sockets).toHaveLength(1);
+});
+
+test('devices connect if no early connection opens', async () => {
+  class Late extends WebSocket {
+    constructor(url: string) {
+      super(new URL(url).search ? url : 'ws://127.0.0.1:1/');
+    }
+  }
+  await pairSessions(device({ WebSocket: Late }), device({ WebSocket: Late }));
+});
+
 test('a WebSocket constructor that throws, as for mixed content, ends the session with invalid_url', async () => {
   const cause = new DOMException('An insecure WebSocket may not be initiated', 'SecurityError');
   let tried = 0;
@@ -193,7 +241,7 @@ test.each([301, 302, 303])('a redirect with %i is reported with its target', asy
   const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
   await expect(device({ url }).invite()).rejects.toMatchObject({
     code: 'unexpected_answer',
-    message: `The redirect to ${server.url}/api/rooms answered 400.`,
+    message: `Expected a Couplet server, got status 400 from ${server.url}/api/rooms.`,
   });
   expect(requests).toBeLessThanOrEqual(3);
 });

@@ -21,7 +21,7 @@ test.each([
 ])('%i %j is no answer of the protocol', (status, body) => {
   expect(answerError({ status, body })).toMatchObject({
     code: 'unexpected_answer',
-    message: `Something other than a Couplet server answered ${status}.`,
+    message: `Expected a Couplet server, got status ${status}.`,
   });
 });
 
@@ -31,7 +31,7 @@ test('if a redirect turned POST into GET, the error contains its target', () => 
     answerError({ status, body: { error }, redirectedTo });
   for (const error of [of(400, 'missing_field'), of(404, 'not_found'), of(200), of(403)]) {
     expect(error.code).toBe('unexpected_answer');
-    expect(error.message).toContain(`redirect to ${redirectedTo}`);
+    expect(error.message).toContain(` from ${redirectedTo}`);
   }
   // 307 and 308 keep the method, so the answer is the server's own.
   expect(of(404, 'not_found_or_expired').code).toBe('not_found_or_expired');

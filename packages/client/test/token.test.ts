@@ -3,9 +3,8 @@
 import type { IncomingMessage } from 'node:http';
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { WebSocket } from 'ws';
 import type { PeerSession } from '../src/index.js';
-import { devicesOf, pairSessions } from './support/fake-device.js';
+import { devicesOf, keptSockets, pairSessions } from './support/fake-device.js';
 
 /** Tokens that the server accepts. */
 const valid = new Set<string | undefined>(['static.token', 'a+b/c==']);
@@ -32,24 +31,12 @@ const reaches = (session: PeerSession, state: string) =>
     });
   });
 
-/** A WebSocket class, and all sockets that were made of it. */
-function keptSockets() {
-  const sockets: WebSocket[] = [];
-  class Kept extends WebSocket {
-    constructor(url: string, protocols?: string[]) {
-      super(url, protocols);
-      sockets.push(this);
-    }
-  }
-  return { sockets, Kept };
-}
-
 test('a token is sent with each request and each connection, and is in no URL', async () => {
   seen.length = 0;
   await pairSessions(device({ token: 'static.token' }), device({ token: () => 'a+b/c==' }));
   const withTokens = seen.filter(({ token }) => valid.has(token));
   expect(withTokens).toHaveLength(seen.length);
-  expect(seen.filter(({ url }) => url.startsWith('/?r='))).toHaveLength(2);
+  expect(seen.filter(({ url }) => url === '/')).toHaveLength(2);
   for (const { url } of seen) expect(decodeURIComponent(url)).not.toMatch(/static|a\+b/);
 });
 

@@ -172,7 +172,7 @@ export class PairingClient {
         };
         const answer = await this.#attempt(path, init, withinMs, signal);
         const result = answer.status < 300 ? read(answer) : undefined;
-        if (result !== undefined) return result;
+        if (result) return result;
         failure = answerError(answer);
         attempts = attemptsFor(answer.status, failure.code, waiting);
       } catch (error) {
@@ -255,11 +255,12 @@ function attemptsFor(status: number, code: CoupletErrorCode, waiting: boolean): 
   return waiting && /^(not_found|unauthorized|forbidden)$/.test(code) ? MAX_ATTEMPTS : 1;
 }
 
-/** Returns a random id in hex. `crypto.randomUUID` is missing in insecure contexts, such as plain HTTP in a local network. */
-export function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
+/** Returns random digits. Of 2³² numbers, six more end in 0 to 5 than the others: no digit is favored noticeably. */
+export const randomDigits = (count: number): string =>
+  Array.from(crypto.getRandomValues(new Uint32Array(count)), (number) => number % 10).join('');
+
+/** Returns 129 random bits. `crypto.randomUUID` is missing in insecure contexts, such as plain HTTP in a local network. */
+export const randomId = (): string => randomDigits(39);
 
 /** The body of an answer, if this field of it is text. */
 function withText<Field extends string>(body: Answer['body'], field: Field) {

@@ -44,7 +44,7 @@ export class Negotiation {
       // answer is in progress.
       if (pc.signalingState !== 'stable' || this.#isWithdrawn) return;
       // Only the impolite side makes the first offer, because two would collide. The polite side offers later.
-      if (!options.polite || pc.remoteDescription !== null) void this.#offer();
+      if (!options.polite || pc.remoteDescription) void this.#offer();
     };
     pc.onicecandidate = ({ candidate }) =>
       options.send({ type: 'ice_candidate', candidate: candidate?.toJSON() ?? null });
@@ -57,7 +57,7 @@ export class Negotiation {
   renew(): void {
     this.#isWithdrawn = false;
     const { localDescription, signalingState } = this.#pc;
-    if (signalingState === 'have-local-offer' && localDescription !== null) {
+    if (signalingState === 'have-local-offer' && localDescription) {
       this.#sendOffer(localDescription.sdp);
     } else if (signalingState === 'stable' && !this.#makingOffer) {
       void this.#offer();
@@ -117,7 +117,7 @@ export class Negotiation {
 
   /** Adds a candidate of the peer, or the end of candidates. */
   async candidate(candidate: IceCandidate['candidate']): Promise<void> {
-    if (this.#pc.remoteDescription !== null) await this.#add(candidate);
+    if (this.#pc.remoteDescription) await this.#add(candidate);
     else if (this.#early.length < MAX_EARLY_CANDIDATES) this.#early.push(candidate);
   }
 

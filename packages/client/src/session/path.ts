@@ -6,7 +6,7 @@ export type SessionPath = 'host' | 'srflx' | 'relay';
 /** The path of the selected candidate pair; undefined if none is selected. */
 export function pathOf(stats: RTCStatsReport): SessionPath | undefined {
   const pair = selectedPair(stats);
-  if (pair === undefined) return undefined;
+  if (!pair) return undefined;
   const types = [pair.localCandidateId, pair.remoteCandidateId].map(
     (id) => stats.get(id ?? '')?.candidateType,
   );

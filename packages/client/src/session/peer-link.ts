@@ -3,7 +3,6 @@ import type { IceCandidate, RTCIceServer, WebRtcAnswer, WebRtcOffer } from '@cou
 import { CoupletError } from '../errors.js';
 import { Negotiation, type NegotiationOptions, type Refused } from './negotiation.js';
 import { Outbox } from './outbox.js';
-import type { CandidateFound } from './session-events.js';
 
 /** The `RTCPeerConnection` class of a platform or a package. */
 export type PeerConnectionConstructor = new (configuration?: RTCConfiguration) => RTCPeerConnection;
@@ -14,7 +13,6 @@ export interface PeerLinkOptions extends NegotiationOptions {
   /** Called when the state of the connection or of the channel changes. */
   onChange(): void;
   onMessage(data: string | ArrayBuffer): void;
-  onCandidate(found: CandidateFound): void;
 }
 
 export class PeerLink {
@@ -25,16 +23,10 @@ export class PeerLink {
   readonly #options: PeerLinkOptions;
 
   constructor(options: PeerLinkOptions) {
-    const { RTCPeerConnection, configuration, onChange, onMessage, send } = options;
+    const { RTCPeerConnection, configuration, onChange, onMessage } = options;
     this.#options = options;
     this.pc = new RTCPeerConnection(configuration);
-    this.negotiation = new Negotiation(this.pc, {
-      ...options,
-      send: (message) => {
-        send(message);
-        if (message.type === 'ice_candidate') this.#report('local', message);
-      },
-    });
+    this.negotiation = new Negotiation(this.pc, options);
     this.pc.onconnectionstatechange = () => {
       // If an ICE restart finds a better path while the old one works, no other event fires.
       const ice = this.pc.sctp?.transport?.iceTransport;
@@ -60,7 +52,6 @@ export class PeerLink {
       if (this.channel.readyState === 'closed') return 'new_peer';
       return this.negotiation.describe(message);
     }
-    this.#report('remote', message);
     await this.negotiation.candidate(message.candidate);
     return undefined;
   }
@@ -72,10 +63,6 @@ export class PeerLink {
     pc.close();
     this.outbox.check(error);
   }
-
-  #report(side: CandidateFound['side'], { candidate }: IceCandidate): void {
-    this.#options.onCandidate({ side, candidate: candidate as RTCIceCandidateInit | null });
-  }
 }
 
 /** Returns the application's configuration with a single transport and the server's ICE servers appended. */
@@ -84,6 +71,8 @@ export function withIceServers(
   iceServers: readonly RTCIceServer[] = [],
 ): RTCConfiguration {
   return {
+    // The polite side gathers candidates while the offer is on its way.
+    iceCandidatePoolSize: 1,
     ...configuration,
     // With a single transport, the certificate that a key exchange verifies covers every track and channel.
     bundlePolicy: 'max-bundle',

@@ -1,6 +1,6 @@
 // Keeps a data channel to the peer open across network changes, server restarts and reloads of the peer.
 // The table of states is in session-events.ts.
-import type { PingPeer, RoomReady } from '@couplet/protocol';
+import type { ClientMessage, PingPeer, RoomReady } from '@couplet/protocol';
 import { onAbort } from '../abort.js';
 import { Emitter } from '../emitter.js';
 import { CoupletError, errorOf } from '../errors.js';
@@ -16,6 +16,7 @@ import type { Data, Outbox } from './outbox.js';
 import { pathOf, roundTripTimeMsOf, type SessionPath } from './path.js';
 import { type PeerConnectionConstructor, PeerLink, withIceServers } from './peer-link.js';
 import type {
+  CandidateFound,
   KeyMessage,
   SavedSession,
   SessionEvents,
@@ -270,8 +271,10 @@ export class PeerSession extends Emitter<SessionEvents> {
       configuration: this.#configuration(),
       polite: !this.isInitiator,
       pin: () => this.#pin,
-      send: (message) => void this.#signaling.send(message),
-      onCandidate: (found) => this.emit('candidate', found),
+      send: (message) => {
+        this.#signaling.send(message);
+        this.#report('local', message);
+      },
       onError: this.#fail,
       onChange: () => void this.#follow(link),
       onMessage: (data) => {
@@ -293,7 +296,9 @@ export class PeerSession extends Emitter<SessionEvents> {
       return this.emit('key-message', message);
     }
     const link = this.#link;
-    const refused = await link?.take(message);
+    if (!link) return;
+    this.#report('remote', message);
+    const refused = await link.take(message);
     if (link !== this.#link) return;
     if (refused === 'wrong_peer') return this.#alarm();
     if (refused !== 'new_peer') return;
@@ -302,6 +307,11 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.#begin();
     // An answer belongs to an offer of the old connection, so it is dropped; the new connection makes another offer.
     if (message.type === 'webrtc_offer') await this.#take(message);
+  }
+
+  #report(side: CandidateFound['side'], message: ClientMessage): void {
+    if (message.type !== 'ice_candidate') return;
+    this.emit('candidate', { side, candidate: message.candidate as RTCIceCandidateInit | null });
   }
 
   /** Updates state and path from the peer connection, and restarts ICE if the path is lost. */
@@ -315,7 +325,7 @@ export class PeerSession extends Emitter<SessionEvents> {
       this.#setState('connected');
       // The connection works even if the statistics fail.
       const path = await link.pc.getStats().then(pathOf, () => undefined);
-      if (path === undefined || path === this.#path || link !== this.#link) return;
+      if (!path || path === this.#path || link !== this.#link) return;
       this.#path = path;
       this.emit('path', path);
     } else if (this.#state === 'connected' && !(isOpen && /new|connecting/.test(connectionState))) {

@@ -35,13 +35,10 @@ export interface Socket {
 /** The `WebSocket` class of a platform or a package. */
 export type SocketConstructor = new (url: string, protocols?: string[]) => Socket;
 
-export interface SignalingClientOptions {
+/** How to open a socket. */
+export interface SocketOptions {
   /** The WebSocket address of the server, without a query: `wss://host/`. */
   url: string;
-  roomId: string;
-  deviceId: string;
-  /** The secret of the device in this pairing, if it has one. */
-  secret?: string | undefined;
   /**
    * Returns the subprotocols to offer. Called for each connection.
    *
@@ -49,6 +46,16 @@ export interface SignalingClientOptions {
    */
   protocols?: ((isDoubtful: boolean) => Promise<string[]>) | undefined;
   WebSocket: SocketConstructor;
+}
+
+export interface SignalingClientOptions extends SocketOptions {
+  /** Empty: the client opens a connection and joins no room, until another client takes it as `early`. */
+  roomId: string;
+  deviceId: string;
+  /** The secret of the device in this pairing, if it has one. */
+  secret?: string | undefined;
+  /** A client without a room, which hands over its connection. */
+  early?: SignalingClient | undefined;
   clock?: Clock;
   random?: () => number;
 }
@@ -82,13 +89,15 @@ const PING_AFTER_MS = 25_000;
 /** Time allowed for an answer. */
 const ANSWER_WITHIN_MS = 10_000;
 
-/** Time allowed for the answer to a rejoin. Shorter, because the fault that broke the peer path may affect this one too. */
+/** The same on an earlier connection. Shorter, because the connection may be broken already. */
 const REJOIN_WITHIN_MS = 3_000;
 
 export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #options: SignalingClientOptions &
     Required<Pick<SignalingClientOptions, 'clock' | 'random'>>;
   #socket: Socket | undefined;
+  /** The socket, once it is open. */
+  #open: Socket | null = null;
   #joined = false;
   #attempt = 0;
   #cancelTimer: () => void = () => {};
@@ -155,7 +164,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   #join(): ClientMessage {
     const { roomId, deviceId, secret } = this.#options;
-    return { type: 'join_room', roomId, deviceId, ...(secret && { secret }) };
+    // JSON leaves out a secret that is undefined.
+    return { type: 'join_room', roomId, deviceId, secret } as ClientMessage;
   }
 
   /** Opens a socket: at once without a token, so that the caller can rely on it. */
@@ -163,16 +173,26 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.emit('joining');
     // A listener may have closed the session.
     if (this.#ended) return;
-    const { url, roomId, protocols, WebSocket } = this.#options;
-    this.#dropAfter(ANSWER_WITHIN_MS);
+    const { url, roomId, protocols, WebSocket, early } = this.#options;
+    let given: Socket | undefined;
+    if (early) given = early.#handOver();
+    this.#dropAfter(given ? REJOIN_WITHIN_MS : ANSWER_WITHIN_MS);
     const timer = this.#cancelTimer;
     try {
-      const offered = protocols && (await protocols(this.#attempt > 0 && !this.#isProven));
+      const isDoubtful = this.#attempt > 0 && !this.#isProven;
+      const offered = !given && protocols ? await protocols(isDoubtful) : undefined;
       // The attempt was dropped meanwhile.
       if (timer !== this.#cancelTimer) return;
-      const socket = new WebSocket(`${url}?r=${roomHint(roomId)}`, offered);
+      const hint = roomId && `?r=${roomHint(roomId)}`;
+      const socket = given ?? new WebSocket(url + hint, offered);
       this.#socket = socket;
-      socket.onopen = () => socket.send(JSON.stringify(this.#join()));
+      const onOpen = () => {
+        this.#open = socket;
+        if (roomId) socket.send(JSON.stringify(this.#join()));
+        // A connection without a room may be idle for as long as the server keeps it.
+        else this.#cancelTimer();
+      };
+      socket.onopen = onOpen;
       socket.onmessage = ({ data }: { data: string }) => {
         const message = parsed(data);
         // Ignore anything that is not an object. Unknown types, for newer clients, are ignored in #take.
@@ -188,6 +208,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         }
         this.#lost(closeError(code));
       };
+      if (early && given === early.#open) {
+        this.#maxBytes = early.#maxBytes;
+        onOpen();
+      }
     } catch (cause) {
       // A malformed URL or mixed content fails every time. If the URL worked before, there is another reason: retry.
       const error = cause instanceof CoupletError ? cause : errorOf('invalid_url', cause);
@@ -195,6 +219,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       await undefined;
       if (timer === this.#cancelTimer) this.#lost(this.#isProven ? undefined : error);
     }
+  }
+
+  /** Stops, and returns the socket, if it has not failed. */
+  #handOver(): Socket | undefined {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#stop();
+    return socket;
   }
 
   #take(message: ServerMessage): void {
@@ -244,7 +276,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #lost(error?: CoupletError): void {
     if (this.#ended) return;
     this.#drop();
-    if (error !== undefined) {
+    if (error) {
       this.emit('end', error);
       this.#stop();
       return;
@@ -261,7 +293,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#cancelTimer = () => {};
     this.#joined = false;
     const socket = this.#socket;
-    if (socket === undefined) return;
+    if (!socket) return;
     this.#socket = undefined;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();

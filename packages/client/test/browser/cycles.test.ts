@@ -148,7 +148,8 @@ function countResources(): void {
   const keyOf = (target: EventTarget, type: string, listener: object) =>
     [numberOf(target ?? window), type, numberOf(listener)].join();
   EventTarget.prototype.addEventListener = function (type, listener, options) {
-    if (listener !== null) {
+    // A channel does not outlive its session.
+    if (listener !== null && !(this instanceof RTCDataChannel)) {
       listenersMade += 1;
       const key = keyOf(this, type, listener);
       listeners.add(key);

@@ -75,7 +75,7 @@ test.each<[string, Step]>([
   expect(await client.accept('042137', 'device')).toEqual({ roomId: 'r' });
   expect(requests).toHaveLength(3);
   expect(new Set(requests.map(({ key }) => key)).size).toBe(1);
-  expect(requests[0]?.key).toMatch(/^[0-9a-f]{32}$/);
+  expect(requests[0]?.key).toMatch(/^\d{39}$/);
   expect(delays).toEqual([500, 1000]);
   expect(pending()).toBe(0);
 });

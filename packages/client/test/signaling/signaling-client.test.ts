@@ -77,6 +77,38 @@ test('a new connection takes over the seat, and both get ready again', async () 
   await again;
 });
 
+test('a connection without a room passes to the client that joins one, within three seconds', async () => {
+  const joins: string[] = [];
+  const { sockets, url } = await scriptedServer((socket, message) => {
+    if (joins.push(message) > 1) socket.send(JSON.stringify({ type: 'room_joined' }));
+  });
+  sockets.on('connection', (socket) => {
+    socket.send(JSON.stringify({ type: 'connected', maxMessageBytes: 100 }));
+  });
+  const early = join(url, '');
+  await once(sockets, 'connection');
+  // Without a timer, it may be idle for as long as its code lives.
+  await early.clock.reach(0);
+  const clock = new FakeClock();
+  const options = { url, roomId: 'room', deviceId: 'device', WebSocket, clock, random: () => 1 };
+  const client = new SignalingClient({ ...options, early: early.client });
+  onTestFinished(() => client.close());
+  const states: string[] = [];
+  for (const state of ['down', 'joined', 'too-big'] as const) {
+    client.on(state, () => states.push(state));
+  }
+  await eventually(() => expect(joins).toHaveLength(1));
+  expect(sockets.clients.size).toBe(1);
+  // No answer: the connection may have been broken for minutes.
+  clock.advance(3000);
+  expect(states).toEqual(['down']);
+  clock.advance(500);
+  await eventually(() => expect(states).toEqual(['down', 'joined']));
+  client.send({ type: 'webrtc_offer', sdp: 'x'.repeat(100) });
+  expect(states.at(-1)).toBe('too-big');
+  expect(early.clock.pending).toBe(0);
+});
+
 test('a replaced client does not reconnect', async () => {
   const room = randomUUID();
   const old = join(server.wsUrl, room);

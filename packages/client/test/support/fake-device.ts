@@ -29,3 +29,15 @@ export async function pairSessions(
   });
   return [host, guest];
 }
+
+/** A WebSocket class, and all sockets that were made of it. */
+export function keptSockets() {
+  const sockets: WebSocket[] = [];
+  class Kept extends WebSocket {
+    constructor(url: string, protocols?: string[]) {
+      super(url, protocols);
+      sockets.push(this);
+    }
+  }
+  return { sockets, Kept };
+}
