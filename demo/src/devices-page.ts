@@ -27,6 +27,7 @@ const PASSING_ERRORS: readonly CoupletErrorCode[] = [
   'negotiation_failed',
   'message_too_big',
   'messages_lost',
+  'not_delivered',
 ];
 
 const ABSENCE_WORDS = {

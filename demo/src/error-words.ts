@@ -15,6 +15,7 @@ const WORDS: Readonly<Record<CoupletErrorCode, string>> = {
   invalid_url: 'This page cannot connect to its own server at this address.',
   token_failed: 'The access token of this page could not be obtained. Sign in again.',
   not_connected: 'The other device is not connected right now. Try again in a moment.',
+  not_delivered: 'Your last messages were not delivered, because the connection was lost.',
   too_large: 'That is too long for one message.',
   buffer_full: 'Too much data is waiting to be sent. Try again in a moment.',
   messages_lost: 'Some messages were lost, because too many arrived at once. Reload the page.',

@@ -63,13 +63,13 @@ export class Emitter<Events extends EventMap<Events>> {
    * its session, or between two calls of `once`.
    *
    * @param bytes the size of the arguments
-   * @param overflow called once when the limit is exceeded. Later events are lost until the kept ones are emitted.
+   * @param overflow called when the limit is exceeded. This event is lost, and later ones until a kept one is emitted.
    */
   protected keep<Name extends keyof Events>(
     name: Name,
     args: Events[Name],
-    bytes: number,
-    overflow: () => void,
+    bytes = 0,
+    overflow = () => {},
   ): void {
     const kept = this.#kept.get(name) ?? { bytes: 0, events: [] };
     if (kept.events.length === 0 && this.#has(name)) {
@@ -77,15 +77,10 @@ export class Emitter<Events extends EventMap<Events>> {
       return;
     }
     this.#kept.set(name, kept);
-    const wasFull = kept.bytes > MAX_KEPT_BYTES;
-    const event = { bytes: BYTES_FOR_EACH + bytes, emit: () => this.emit(name, ...args) };
-    kept.bytes += event.bytes;
-    if (kept.bytes <= MAX_KEPT_BYTES) kept.events.push(event);
-    else if (!wasFull) {
-      // Full until all are emitted, so that there is one gap only.
-      kept.bytes += MAX_KEPT_BYTES;
-      overflow();
-    }
+    if (kept.bytes > MAX_KEPT_BYTES) return;
+    kept.bytes += BYTES_FOR_EACH + bytes;
+    if (kept.bytes > MAX_KEPT_BYTES) overflow();
+    else kept.events.push({ bytes, emit: () => this.emit(name, ...args) });
   }
 
   /** Removes all listeners. */
@@ -107,7 +102,7 @@ export class Emitter<Events extends EventMap<Events>> {
         this.#kept.delete(name);
         return;
       }
-      kept.bytes -= event.bytes;
+      kept.bytes -= BYTES_FOR_EACH + event.bytes;
       event.emit();
     }
   }

@@ -22,6 +22,8 @@ export type LocalErrorCode =
   | 'token_failed'
   /** The channel to the peer is not open. Wait for the state `connected`. */
   | 'not_connected'
+  /** Messages that were waiting in the channel are lost: the peer left, or has a new connection. */
+  | 'not_delivered'
   /** The data exceeds what the peer accepts in one message. See `maxMessageBytes`. */
   | 'too_large'
   /** The send buffer of the channel is full. Await `drained`. `cause` is the error of the platform. */

@@ -62,7 +62,7 @@ test.each([
   ['texts', 'x'.repeat(512 * 1024 - 32)],
   ['buffers', new ArrayBuffer(1024 * 1024 - 64)],
 ])(
-  '16 MiB of %s are kept; later events are lost and reported once, until the kept ones are emitted',
+  '16 MiB of %s are kept; later events are lost and reported once, until kept ones are emitted',
   async (_what, mebibyte) => {
     const bell = new Bell();
     let overflows = 0;
@@ -74,9 +74,6 @@ test.each([
     for (const lost of ['a', mebibyte, 'b']) bell.say(lost, overflow);
     expect(overflows).toBe(1);
     const heard: unknown[] = [];
-    bell.once('text', (text) => heard.push(text));
-    await Promise.resolve();
-    bell.say('lost too', overflow);
     bell.on('text', (text) => heard.push(text));
     await Promise.resolve();
     bell.say('c', overflow);

@@ -3,7 +3,7 @@
 import type { ClientMessage, PingPeer, RoomReady } from '@couplet/protocol';
 import { onAbort } from '../abort.js';
 import { Emitter } from '../emitter.js';
-import { CoupletError, errorOf } from '../errors.js';
+import { CoupletError, errorOf, type LocalErrorCode } from '../errors.js';
 import {
   type Forwarded,
   SignalingClient,
@@ -68,9 +68,6 @@ export class PeerSession extends Emitter<SessionEvents> {
   #taking: Promise<void> = Promise.resolve();
   readonly #fail = (cause: unknown) =>
     this.emit('error', new CoupletError('negotiation_failed', { cause }));
-
-  readonly #overflow = () =>
-    this.keep('error', [new CoupletError('messages_lost')], 0, this.#overflow);
 
   /** @internal Applications get sessions from `Couplet`. */
   constructor(options: PeerSessionOptions) {
@@ -279,7 +276,7 @@ export class PeerSession extends Emitter<SessionEvents> {
       onChange: () => void this.#follow(link),
       onMessage: (data) => {
         const bytes = typeof data === 'string' ? data.length * 2 : data.byteLength;
-        this.keep('message', [data], bytes, this.#overflow);
+        this.keep('message', [data], bytes, () => this.#lose('messages_lost'));
       },
     });
     this.#link = link;
@@ -342,10 +339,16 @@ export class PeerSession extends Emitter<SessionEvents> {
     this.close();
   }
 
+  /** Reports lost messages, as soon as there is a listener. */
+  #lose(code: LocalErrorCode): void {
+    this.keep('error', [new CoupletError(code)]);
+  }
+
   #drop(error?: CoupletError): void {
     const link = this.#link;
     this.#link = this.#path = undefined;
     this.#guard();
+    if (link?.channel.bufferedAmount && !error) this.#lose('not_delivered');
     link?.close(error);
   }
 

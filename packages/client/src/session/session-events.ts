@@ -88,7 +88,8 @@ export interface SessionEvents {
   /** There is a new RTCPeerConnection: the first one, or the peer has a new connection. Add the tracks to this one. */
   peer: [RTCPeerConnection];
   /**
-   * The session closes for this reason. After `negotiation_failed`, `message_too_big` and `messages_lost` it stays open.
+   * The session closes for this reason. After `negotiation_failed`, `message_too_big`, `messages_lost` and `not_delivered`
+   * it stays open.
    */
   error: [CoupletError];
 }

@@ -115,6 +115,37 @@ test('after an exchange of keys, a peer that leaves and returns no longer counts
   expect(one?.sas).toBe(other?.sas);
 });
 
+test.each(['leaves', 'has a new connection'])(
+  'if the peer %s, messages that wait in the channel are reported as not_delivered',
+  async (what) => {
+    const [host, guest] = await pair();
+    fakeOf(host).channel.bufferedAmount = 5;
+    const error = new Promise((resolve) => host.once('error', resolve));
+    const saved = guest.save();
+    if (what === 'leaves') guest.close();
+    else {
+      // As after a reload of its page, which does not leave the room.
+      const again = await device().resume(saved);
+      onTestFinished(() => again.close());
+    }
+    expect(await error).toMatchObject({ code: 'not_delivered' });
+    expect(host.state).not.toBe('closed');
+  },
+);
+
+test('a peer whose descriptions have changing session ids keeps its connection', async () => {
+  const [host, guest] = await pair();
+  const peers = [fakeOf(host), fakeOf(guest)];
+  for (const peer of peers) peer.unsteady = true;
+  host.restartIce();
+  await eventually(() => expect(peers[0]?.restarts).toBe(1));
+  await expectTalk(host, guest);
+  await eventually(() =>
+    expect(peers.map(({ signalingState }) => signalingState)).toEqual(['stable', 'stable']),
+  );
+  expect([fakeOf(host), fakeOf(guest)]).toEqual(peers);
+});
+
 test('sendJson sends the text of the value; a value without JSON is refused', async () => {
   const [host, guest] = await pair();
   const heard = new Promise((resolve) => guest.once('message', resolve));
