@@ -101,7 +101,7 @@ const LONGEST_EARLY_SECONDS = 600;
 /** Random codes to try before giving up. A code that is already in use is rare. */
 const MAX_CODES = 10;
 
-/** Loads the code that verifies pairings and reads their codes. It may be in a separate file, which needs no copy of the classes that it gets here. */
+/** Loads the code that verifies pairings and reads their codes. It may be a separate file, so it gets the classes of the core as arguments. */
 async function verifier() {
   const module = await import('./verify/verify.js').catch((cause) => {
     throw errorOf('network', cause);
@@ -126,7 +126,7 @@ export class Couplet {
   /**
    * Stores the options. The methods check the platform before they send a request.
    *
-   * @throws CoupletError `invalid_url` if no server can be reached at the `url` from this page
+   * @throws CoupletError `invalid_url` if the platform cannot connect to this `url`
    */
   constructor(options: CoupletOptions) {
     this.#options = options;

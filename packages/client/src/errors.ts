@@ -16,7 +16,7 @@ export type LocalErrorCode =
    * content). `cause` is the error of the platform, if any.
    */
   | 'invalid_url'
-  /** An argument of this call is not what it takes; `message` says what it takes. */
+  /** An argument of the call is invalid; `message` names what is accepted. */
   | 'invalid_argument'
   /** The option `token` returned no bearer token, or its function failed. `cause` is the reason. */
   | 'token_failed'

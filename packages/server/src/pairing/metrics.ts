@@ -5,7 +5,7 @@ import type { GuessCounters, Guesses, GuessKind } from './guesses.js';
 import type { PairingStore, StoreCounts } from './store.js';
 import type { Waiting } from './waiting.js';
 
-/** Every method of a store, and whether it is timed; the others are rare, no operations, or only called by signaling. */
+/** Every method of a store, and whether it is timed. The others are rare, are no operations, or are only called by signaling. */
 const OPERATIONS: Record<keyof PairingStore, boolean> = {
   create: true,
   accept: true,

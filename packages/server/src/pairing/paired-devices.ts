@@ -12,9 +12,9 @@ interface DeviceClaim {
 }
 
 /**
- * Whether the request comes from a device of the room. A device that sends its secret for the first time needs it from
- * then on. An unknown room is like a room of other devices, and never answered 404, which clients treat as the end of a
- * pairing.
+ * Whether the request comes from a device of the room. Once a device has sent its secret, every request needs it. The
+ * answer is the same for an unknown room and for a room of other devices. It is never 404, which clients treat as the end
+ * of a pairing.
  */
 export type IsPaired = (claim: DeviceClaim) => Promise<boolean>;
 

@@ -1,4 +1,4 @@
-// Registers the rooms API: every endpoint under /api/rooms and /api/user and those for push tokens, or without a store, 404s in their place.
+// Registers the rooms API: the endpoints for pairings and push tokens. Without a store, they answer 404.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { sendError } from '../http/errors.js';
 import { type PendingRouteDeps, pendingRoutes } from './pending-routes.js';

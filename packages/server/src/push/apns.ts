@@ -11,17 +11,17 @@ import { type Attempt, attemptOfStatus } from './delivery.js';
 import { signedJwt } from './jwt.js';
 import { ALERT, LIFETIME_SECONDS, TYPE } from './notification.js';
 
-/** APNs refuses tokens that are older than an hour, and new ones more often than every 20 minutes. */
+/** APNs refuses tokens that are older than an hour, and accepts a new one only every 20 minutes. */
 export const TOKEN_MS = 40 * 60_000;
 const MIN_TOKEN_MS = 20 * 60_000;
 
-/** After so long without a request, a ping shows whether the connection still works. */
+/** After this time without a request, a ping tests the connection. */
 export const UNUSED_MS = 60_000;
 const PING_MS = 3000;
 
 const MAX_ANSWER_BYTES = 4096;
 
-/** Reasons of 400 that concern only the token of the device. */
+/** Reasons of a 400 that mean an invalid device token. */
 const DEAD = ['BadDeviceToken', 'DeviceTokenNotForTopic', 'Unregistered'];
 
 interface Connection {

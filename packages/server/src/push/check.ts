@@ -14,13 +14,13 @@ import { Webhook } from './webhook.js';
 /** Time limit of one check. */
 const LIMIT_MS = 10_000;
 
-/** A host that exists for each pattern of a known service. Edge has no fixed one. */
+/** A host for each pattern of a known service. Edge has no fixed host. */
 const EXAMPLES: Readonly<Record<string, string>> = {
   '*.push.services.mozilla.com': 'updates.push.services.mozilla.com',
   '*.push.apple.com': 'web.push.apple.com',
 };
 
-/** A token that no device has. For APNs, it must have the form of one. */
+/** A token that no device has. APNs requires the form of a device token. */
 const NOBODY = '0'.repeat(64);
 const ROOM = 'couplet-push-check';
 
@@ -91,7 +91,7 @@ export async function checkPush(config: Config, { clock, write, ca }: CheckDeps)
       checks.push({
         service: `Web Push at ${host}`,
         good: 'the service answers',
-        // Without a subscription, a refusal is as good.
+        // The subscription does not exist, so a refusal also shows that the service answers.
         isGood: (attempt) =>
           accepts(attempt) || ('cause' in attempt && attempt.cause === 'rejected'),
         advice: '',
@@ -130,9 +130,9 @@ async function run({ service, good, isGood, advice, send }: Check) {
     if (isGood(attempt)) return { ok: true, text: `✓ ${service}: ${good}` };
     const cause = 'cause' in attempt ? attempt.cause : attempt.kind;
     if (cause === 'unknown_host')
-      return fault('the name is unknown. Check DNS and WEB_PUSH_HOSTS.');
+      return fault('the host name is unknown. Check DNS and WEB_PUSH_HOSTS.');
     if (cause === 'busy' || cause === 'server_error') {
-      return fault('it answers with an error of its own. Try again later.');
+      return fault('it answers 429 or 5xx. Try again later.');
     }
     const found =
       cause === 'credentials' ? 'the credentials are refused' : 'the notification is refused';

@@ -11,7 +11,7 @@ const SCOPE = 'https://www.googleapis.com/auth/firebase.messaging';
 /** Lifetime of the assertion for which Google gives an access token. */
 const ASSERTION_SECONDS = 3600;
 
-/** An access token is replaced so long before its end. */
+/** An access token is replaced this long before it expires. */
 const EARLY_SECONDS = 60;
 
 interface AccessToken {
@@ -103,15 +103,15 @@ export class Fcm {
 }
 
 /**
- * Whether an answer means that the registration token will never work. The message contains nothing else that a client
- * chooses freely, so an invalid argument is the token, unless the answer names another field.
+ * Whether an answer means that the registration token is not valid. A client chooses nothing else in the message, so an
+ * invalid argument is the token, unless the answer names another field.
  */
 function isDead(status: number, text: string): boolean {
   const { error } = jsonOf(text);
   const details: unknown = (error as { details?: unknown } | undefined)?.details;
   const all: Record<string, unknown>[] = Array.isArray(details) ? details.map(Object) : [];
   const code = all.find(({ errorCode }) => errorCode !== undefined)?.errorCode;
-  // The second one is the token of an app of another Firebase project.
+  // SENDER_ID_MISMATCH: the app belongs to another Firebase project.
   if (code === 'UNREGISTERED' || code === 'SENDER_ID_MISMATCH') return true;
   if (status !== 400 || code !== 'INVALID_ARGUMENT') return false;
   const violations = all.flatMap(({ fieldViolations }) => fieldViolations ?? []);

@@ -11,7 +11,7 @@ export interface Answer {
 
 const MAX_ANSWER_BYTES = 16_384;
 
-/** Connections that are not used: how many are kept, and for how long. A firewall may forget older ones without notice. */
+/** Number and time limit of idle connections. A firewall may drop older ones without notice. */
 const KEPT = { keepAlive: true, maxFreeSockets: 4, timeout: 60_000 };
 
 export class HttpClient {
@@ -78,7 +78,7 @@ export class HttpClient {
           response.destroy();
         });
       });
-      // Without this, Node.js closes the connection after a 101 that nobody asked for, and reports nothing.
+      // Without this listener, Node.js closes the connection after an unrequested 101, without an event.
       sent.on('upgrade', (_response, socket) => {
         socket.destroy();
         reject(new Error('no answer'));

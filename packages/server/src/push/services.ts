@@ -10,7 +10,7 @@ import type { Notifier, NotifierDeps, PushOutcome } from './notifier.js';
 const SERVICES = ['apns', 'fcm', 'web_push', 'webhook'] as const;
 type Service = (typeof SERVICES)[number];
 
-/** Hosts of Web Push with a queue and circuit at the same time. Chrome, Firefox and Safari use one each, Edge several. */
+/** Most hosts of Web Push that have a queue and circuit breaker at the same time. Chrome, Firefox and Safari use one each, Edge several. */
 export const MAX_HOSTS = 32;
 
 /** Sends a notification to one device. */
@@ -61,8 +61,8 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
     const webPush = new WebPush(credentials.webPush, clock, http);
     const meter = count('web_push');
     const byHost = new Map<string, Delivery>();
-    // A client can name any host below `*.push.apple.com`, also one that hangs or is no push service. Each host has its own
-    // queue and circuit, so it cannot stop the others.
+    // A client can name any host below `*.push.apple.com`, also one that does not answer. Each host has its own queue and
+    // circuit breaker, so it cannot stop the others.
     const laneOf = (host: string): Delivery | undefined => {
       const known = byHost.get(host);
       if (known !== undefined) return known;

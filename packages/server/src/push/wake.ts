@@ -62,8 +62,8 @@ export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: W
   const canWake = rooms !== undefined && notifier.platforms.size > 0;
   const waiting = new Map<WakingMember, Cancel>();
   /**
-   * Seats with an attempt in progress. One at a time, because a push service may take a while. Not by member: in its next
-   * room, it must not wait for the attempt of the earlier one.
+   * Seats with an attempt in progress: one at a time, because a push service may take seconds. They are seats and not
+   * members, because a member that has moved to another room must not wait for the attempt of the earlier room.
    */
   const active = new Set<object>();
   const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<

@@ -21,7 +21,7 @@ const TOKEN_SECONDS = 12 * 3600;
 /** The name was not found, or the resolver did not answer. */
 const UNRESOLVED = ['ENOTFOUND', 'EAI_AGAIN'];
 
-/** A URL has its host in small letters, and no port that is the usual one. */
+/** Returns a host as URLs contain it: in lowercase, without the default port. */
 const asInUrls = (host: string) => host.toLowerCase().replace(/:0*443$/, '');
 
 /** A subscription of the Push API, with decoded keys. */

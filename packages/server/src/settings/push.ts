@@ -10,7 +10,7 @@ const text = (env: string, expression: string, description: string, secret = fal
     ...(secret ? { secret: true } : {}),
   });
 
-/** A name without any of these is more likely a mistake, such as a key id. Files are read when the server starts. */
+/** A path. Text without a dot or slash is more likely a mistake, such as a key id. */
 const PATH = '[^\\n]*[./\\\\][^\\n]*';
 const HOST_NAME = '(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9-]+)*(:\\d{1,5})?';
 

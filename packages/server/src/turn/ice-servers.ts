@@ -46,7 +46,7 @@ export interface ProvidedServers {
     | undefined;
 }
 
-/** The lifetime of an answer without credentials that lacks the servers of the provider, so that clients ask again soon. */
+/** The `ttl` of an answer without the servers of the provider and without credentials. It is short so that clients ask again soon. */
 const ASK_AGAIN_SECONDS = 60;
 
 export type IceServersByRoom = ReturnType<typeof createIceServers>;

@@ -18,10 +18,10 @@ const CHECK_EVERY_MS = 1000;
 /** The longest time between two requests that fail, in milliseconds. */
 const MAX_BACKOFF_MS = 300_000;
 
-/** The part of their lifetime after which new credentials are fetched: before half of it, and not on all nodes at once. */
+/** Part of their lifetime after which new credentials are fetched: random, so that not all nodes fetch at once. */
 const REFRESH_AFTER = { least: 0.4, most: 0.45 };
 
-/** The part of their lifetime that is left when credentials are no longer handed out. */
+/** Credentials with at most this part of their lifetime left are not handed out. */
 const LEAST_LEFT = 0.1;
 
 const OUTCOMES = ['ok', 'timeout', 'unreachable', 'refused', 'invalid'] as const;

@@ -64,7 +64,7 @@ test('each fault gets advice, and a wrong clock is found by the Date of the answ
   expect(ok).toBe(false);
   expect(lines).toEqual([
     expect.stringMatching(/^✗ APNs at .*: the credentials are refused\. Check APNS_KEY_ID/),
-    '✗ FCM for example-1: it answers with an error of its own. Try again later.',
+    '✗ FCM for example-1: it answers 429 or 5xx. Try again later.',
     '✗ PUSH_WEBHOOK_URL: it cannot be reached (ECONNREFUSED). Check DNS, firewall and URL.',
     expect.stringMatching(/^✗ clock: it differs by -(3599|3600|3601) s /),
   ]);

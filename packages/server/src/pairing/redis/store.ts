@@ -191,7 +191,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     setPushTarget: (roomId, deviceId, target, now, once) =>
       operate('set-push-target', { id: hashOf(roomId), deviceId, ...target }, now, once),
 
-    // A claim that a failover loses costs one more push.
+    // If a failover loses a claim, the device may get one more notification.
     async claimPush(roomId, deviceId, everyMs, now) {
       const args = { id: hashOf(roomId), deviceId, everyMs };
       return JSON.parse((await run('claim-push', args, now, false)) as string);
