@@ -21,27 +21,20 @@ async function rolesOf(
   return [firstReady.isInitiator, secondReady.isInitiator] as boolean[];
 }
 
-test('client1 first', async () => {
-  const { roomid, client1, client2 } = await pairDevices(url);
-  expect(await rolesOf(roomid, [client1, client2])).toEqual([true, false]);
-});
-
-test('client2 first', async () => {
-  const { roomid, client1, client2 } = await pairDevices(url);
-  expect(await rolesOf(roomid, [client2, client1])).toEqual([false, true]);
-});
-
-test('a member without a device id gets the remaining role', async () => {
-  const { roomid, client1, client2 } = await pairDevices(url);
-  const other = await pairDevices(url);
-  expect(await rolesOf(roomid, [undefined, client1])).toEqual([false, true]);
-  expect(await rolesOf(other.roomid, [undefined, other.client2])).toEqual([true, false]);
-  expect(client1).not.toBe(client2);
-});
-
-test('if neither device is known, the order of arrival decides', async () => {
-  const { roomid } = await pairDevices(url);
-  expect(await rolesOf(roomid, [undefined, undefined])).toEqual([true, false]);
+test.each([
+  ['client1 and then client2', 'client1', 'client2', [true, false]],
+  ['client2 and then client1', 'client2', 'client1', [false, true]],
+  [
+    'a member without a device id, which gets the remaining role',
+    undefined,
+    'client1',
+    [false, true],
+  ],
+  ['a member without a device id, and then client2', undefined, 'client2', [true, false]],
+  ['two unknown members, whose order of arrival decides', undefined, undefined, [true, false]],
+] as const)('the roles of %s', async (_who, first, second, initiates) => {
+  const { roomid, ...ids } = await pairDevices(url);
+  expect(await rolesOf(roomid, [first && ids[first], second && ids[second]])).toEqual(initiates);
 });
 
 test('a member that comes first and alone gets the role that it keeps', async () => {
