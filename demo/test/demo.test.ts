@@ -208,9 +208,14 @@ describeWith(['chromium'], 'the demo page', () => {
   ])('a device that %s is reported, with a new invite', async (how, words) => {
     const { url } = await startSite();
     const [host, guest] = await meet(url);
+    // The rings are linked while the devices are.
+    const ring = host.page.locator('.session-head .one').first();
+    const offset = () => ring.evaluate((element) => getComputedStyle(element).translate);
+    await expect.poll(offset).toBe('0px');
     if (how === 'left') await guest.button('Leave').click();
     else await guest.page.close();
     await host.page.locator('#absence').getByText(words).waitFor();
+    await expect.poll(offset).toBe('-8px');
     // After a reload, it is reported in place of the session.
     if (how !== 'left') {
       await host.page.reload();
