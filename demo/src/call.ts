@@ -37,7 +37,13 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
     await open(openMedia(wants), use, mediaWords);
     if (media.callState === 'calling' || media.callState === 'active') {
       // The call may be answered on the page of the connection test.
-      if (location.hash === '#test') location.hash = '#devices';
+      if (location.hash === '#test') {
+        const shown = new Promise((resolve) => {
+          addEventListener('hashchange', resolve, { once: true });
+        });
+        location.hash = '#devices';
+        await shown;
+      }
       selectTab('call');
       byId('hang-up', 'button').focus();
     }
@@ -58,10 +64,23 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
   };
 
   let isDeclined = false;
+  let stopRinging: (() => void) | undefined;
+  const update = () => {
+    // A device that is gone cannot be answered. If it comes back, its call rings again.
+    const isRinging = media.callState === 'ringing' && session.state === 'connected';
+    byId('incoming', 'div').hidden = !isRinging;
+    if (isRinging) stopRinging ??= ring(`${peerName()} is calling`);
+    else {
+      stopRinging?.();
+      stopRinging = undefined;
+    }
+    show(media, isDeclined);
+  };
+
   const hangUp = () => {
     media.hangUp();
     isDeclined = false;
-    show(media, isDeclined);
+    update();
     byId('call-video', 'button').focus();
   };
 
@@ -85,20 +104,16 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
     const sent = media.sent.map(({ track }) => track);
     stop(live.filter((track) => !sent.includes(track)));
     live = sent;
-    show(media, isDeclined);
+    update();
   });
-  let stopRinging = () => {};
   media.on('call', (state, before) => {
     isDeclined = state === 'none' && before === 'calling';
-    stopRinging();
-    stopRinging = state === 'ringing' ? ring(`${peerName()} is calling`) : () => {};
     if (state === 'none' && document.fullscreenElement) void document.exitFullscreen();
-    show(media, isDeclined);
+    update();
   });
-  byId('stage', 'div').addEventListener('fullscreenchange', () => show(media, isDeclined), {
-    signal,
-  });
-  show(media, isDeclined);
+  session.on('state', update);
+  byId('stage', 'div').addEventListener('fullscreenchange', update, { signal });
+  update();
 }
 
 /** The name of the other device, as in the title of the session. */
@@ -134,7 +149,6 @@ function show(media: Media, isDeclined: boolean): void {
   stage.classList.toggle('picture', hasPicture);
   stage.classList.toggle('screen', screen !== undefined);
   byId('call-note', 'p').textContent = noteOf(callState, hasPicture, isDeclined);
-  byId('incoming', 'div').hidden = callState !== 'ringing';
   byId('incoming-text', 'p').textContent =
     callState === 'ringing' ? `${incomingWords(media)}.` : '';
 

@@ -365,6 +365,12 @@ describeWith(['chromium'], 'the demo page', () => {
     await guest.button('Start with camera').click();
     await host.button('Answer with camera').click();
     for (const visitor of [host, guest]) await expectPicture(visitor, '#remote-video');
+    // A device that is gone does not ring.
+    await host.button('Hang up').click();
+    await host.button('Start with camera').click();
+    await banner.waitFor();
+    await host.page.close();
+    await banner.waitFor({ state: 'hidden' });
     expect([host.complaints, guest.complaints]).toEqual([[], []]);
   });
 
