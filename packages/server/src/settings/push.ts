@@ -134,13 +134,29 @@ const TOGETHER: readonly (readonly [keyof PushSettings, string])[][] = [
   ],
 ];
 
-/** Checks push settings that need each other. */
-export const PUSH_CHECKS: readonly ((settings: PushSettings) => string | undefined)[] =
-  TOGETHER.flatMap((group) =>
-    group.map(([key, env]) => (settings: PushSettings) => {
-      const given = group.find(([other]) => settings[other] !== '');
-      return given !== undefined && settings[key] === ''
-        ? `${env}: needed with ${given[1]}`
-        : undefined;
-    }),
-  );
+const URLS = [
+  ['apnsServer', 'APNS_SERVER'],
+  ['fcmUrl', 'FCM_URL'],
+  ['pushWebhookUrl', 'PUSH_WEBHOOK_URL'],
+] as const;
+
+type Check = (settings: PushSettings) => string | undefined;
+
+const togetherChecks: Check[] = TOGETHER.flatMap((group) =>
+  group.map(([key, env]) => (settings: PushSettings) => {
+    const given = group.find(([other]) => settings[other] !== '');
+    return given !== undefined && settings[key] === ''
+      ? `${env}: needed with ${given[1]}`
+      : undefined;
+  }),
+);
+
+/** A URL may contain a key, so the fault does not quote it. */
+const urlChecks: Check[] = URLS.map(
+  ([key, env]) =>
+    ({ [key]: text }) =>
+      text.includes('://') && !URL.canParse(text) ? `${env}: is not a URL` : undefined,
+);
+
+/** Checks push settings that need each other, and URLs beyond their pattern. */
+export const PUSH_CHECKS: readonly Check[] = [...togetherChecks, ...urlChecks];

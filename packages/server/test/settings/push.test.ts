@@ -12,6 +12,7 @@ function faultsOf(env: Record<string, string>): readonly string[] {
   }
 }
 
+const SECRET = `whsec_${'A'.repeat(32)}`;
 const WEB = { VAPID_PRIVATE_KEY: 'A'.repeat(43), VAPID_SUBJECT: 'mailto:admin@example.org' };
 
 test.each([
@@ -24,6 +25,9 @@ test.each([
   [{ VAPID_SUBJECT: 'admin@example.org' }, ['VAPID_SUBJECT']],
   [{ APNS_SERVER: 'http://example.org' }, ['APNS_SERVER']],
   [{ FCM_URL: 'https://example.org/v1' }, ['FCM_URL']],
+  [{ APNS_SERVER: 'https://example.org:99999' }, ['APNS_SERVER']],
+  [{ FCM_URL: 'https://[::1' }, ['FCM_URL']],
+  [{ PUSH_WEBHOOK_URL: 'https://[', PUSH_WEBHOOK_SECRET: SECRET }, ['PUSH_WEBHOOK_URL']],
   [{ WEB_PUSH_HOSTS: 'push.example.org:8443, *.example.net' }, []],
   [{ WEB_PUSH_HOSTS: 'https://push.example.org' }, ['WEB_PUSH_HOSTS']],
   [{ WEB_PUSH_HOSTS: '*' }, ['WEB_PUSH_HOSTS']],
