@@ -54,8 +54,13 @@ export class Fcm {
     const { status, headers, text } = answer;
     const known = attemptOfStatus(status, headers['retry-after'], this.#clock.now());
     if (known !== undefined) return known;
-    if (isDead(status, text)) return { kind: 'dead' };
-    if (status !== 401 && status !== 403) return { kind: 'failed', cause: 'rejected' };
+    const { code, fields } = faultOf(text);
+    if (isDead(status, code, fields)) return { kind: 'dead' };
+    // The project lacks a key for APNs or browsers, to which this token belongs. Other tokens work.
+    const isOfToken = code === 'THIRD_PARTY_AUTH_ERROR';
+    if ((status !== 401 && status !== 403) || isOfToken) {
+      return { kind: 'failed', cause: 'rejected' };
+    }
     if (this.#access === access) this.#access = undefined;
     // A kept access token may have been revoked before its end.
     return status === 401 && access === kept
@@ -102,20 +107,25 @@ export class Fcm {
   }
 }
 
-/**
- * Whether an answer means that the registration token is not valid. A client chooses nothing else in the message, so an
- * invalid argument is the token, unless the answer names another field.
- */
-function isDead(status: number, text: string): boolean {
+/** The code of an error, and the fields of the request that it names. */
+function faultOf(text: string) {
   const { error } = jsonOf(text);
   const details: unknown = (error as { details?: unknown } | undefined)?.details;
   const all: Record<string, unknown>[] = Array.isArray(details) ? details.map(Object) : [];
   const code = all.find(({ errorCode }) => errorCode !== undefined)?.errorCode;
+  const violations = all.flatMap(({ fieldViolations }) => fieldViolations ?? []);
+  return { code, fields: violations.map((violation) => Object(violation).field) };
+}
+
+/**
+ * Whether an answer means that the registration token is not valid. A client chooses nothing else in the message, so an
+ * invalid argument is the token, unless the answer names another field.
+ */
+function isDead(status: number, code: unknown, fields: readonly unknown[]): boolean {
   // SENDER_ID_MISMATCH: the app belongs to another Firebase project.
   if (code === 'UNREGISTERED' || code === 'SENDER_ID_MISMATCH') return true;
   if (status !== 400 || code !== 'INVALID_ARGUMENT') return false;
-  const violations = all.flatMap(({ fieldViolations }) => fieldViolations ?? []);
-  return violations.every((violation) => Object(violation).field === 'message.token');
+  return fields.every((field) => field === 'message.token');
 }
 
 function jsonOf(text: string): Record<string, unknown> {

@@ -158,6 +158,7 @@ const SERVICES = [
       [fcmError(400, 'INVALID_ARGUMENT', 'message.android.ttl'), 'rejected'],
       [{ status: 404, body: 'no such project' }, 'rejected'],
       [{ status: 403, body: { error: { status: 'PERMISSION_DENIED' } } }, 'credentials'],
+      [fcmError(401, 'THIRD_PARTY_AUTH_ERROR'), 'rejected'],
     ],
   },
   {
