@@ -21,6 +21,12 @@ const PING_MS = 3000;
 
 const MAX_ANSWER_BYTES = 4096;
 
+/**
+ * Whether a text has the form of a token, which is part of the path. APNs may break the connection, which all notifications
+ * share, because of a path that it does not expect or that is too long. Tokens have 64 digits; Apple promises no length.
+ */
+export const isDeviceToken = (text: string): boolean => /^[0-9a-f]{1,1024}$/i.test(text);
+
 /** Reasons of a 400 that mean an invalid device token. */
 const DEAD = ['BadDeviceToken', 'DeviceTokenNotForTopic', 'Unregistered'];
 
@@ -72,7 +78,7 @@ export class Apns {
     const now = Math.floor(this.#clock.now() / 1000);
     const headers = {
       ':method': 'POST',
-      ':path': `/3/device/${encodeURIComponent(deviceToken)}`,
+      ':path': `/3/device/${deviceToken}`,
       authorization: `bearer ${this.#jwt()}`,
       'apns-topic': this.#credentials.topic,
       'apns-push-type': 'alert',
@@ -143,9 +149,11 @@ export class Apns {
   /** Replaces a connection that was lost without notice, such as one that a firewall has forgotten. */
   async #check(): Promise<void> {
     const connection = this.#connection;
-    if (connection === undefined || connection.session.closed) return;
-    if (this.#clock.monotonic() - this.#usedAt < UNUSED_MS) return;
+    if (connection === undefined) return;
     const { session } = connection;
+    // A ping throws then. The request fails, and opens another connection.
+    if (session.closed || session.destroyed) return;
+    if (this.#clock.monotonic() - this.#usedAt < UNUSED_MS) return;
     this.#checking ??= new Promise<void>((resolve) => {
       const cancel = this.#clock.after(PING_MS, () => session.destroy());
       // Also called, with an error, when the session is destroyed.

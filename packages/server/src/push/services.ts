@@ -40,13 +40,16 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
   }
   let closeApns = () => {};
   if (credentials.apns) {
-    const { Apns } = await import('./apns.js');
+    const { Apns, isDeviceToken } = await import('./apns.js');
     const apns = new Apns(credentials.apns, clock, ca);
     closeApns = () => apns.close();
     const lane = delivery('apns');
-    routes.set('ios', ({ token }, roomId) =>
-      lane.run((signal) => apns.send(token, roomId, signal)),
-    );
+    const meter = count('apns');
+    routes.set('ios', async ({ token }, roomId) => {
+      if (isDeviceToken(token)) return lane.run((signal) => apns.send(token, roomId, signal));
+      meter('dead', 0);
+      return { kind: 'dead' };
+    });
   }
   if (credentials.fcm) {
     const { Fcm } = await import('./fcm.js');

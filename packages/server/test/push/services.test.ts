@@ -306,6 +306,14 @@ describe('APNs', () => {
     expect(new Set(peer.script.received.map(({ jwt }) => jwt)).size).toBe(2);
   });
 
+  test('a text that is no token never reaches it', async () => {
+    const { notify, peer } = await apns();
+    for (const token of ['../x', 'zz', 'ab'.repeat(513)]) {
+      expect(await notify({ platform: 'ios', token })).toEqual({ kind: 'dead' });
+    }
+    expect(peer.connections()).toBe(0);
+  });
+
   test('a notification that GOAWAY refuses is sent again on a new connection', async () => {
     const { notify, peer } = await apns();
     await notify();
