@@ -147,7 +147,6 @@ function show(media: Media, isDeclined: boolean): void {
   const stage = byId('stage', 'div');
   stage.dataset.call = callState;
   stage.classList.toggle('picture', hasPicture);
-  stage.classList.toggle('screen', screen !== undefined);
   byId('call-note', 'p').textContent = noteOf(callState, hasPicture, isDeclined);
   byId('incoming-text', 'p').textContent =
     callState === 'ringing' ? `${incomingWords(media)}.` : '';
