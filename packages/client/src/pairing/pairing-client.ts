@@ -234,7 +234,7 @@ export class PairingClient {
         body: parsed(text),
         // The query may contain personal data, so it is not shown.
         redirectedTo: response.redirected ? response.url.split('?')[0] : undefined,
-        retryAfterSeconds: retryAfterSecondsOf(response.headers.get('Retry-After'), Date.now()),
+        retryAfterSeconds: retryAfterSecondsOf(response.headers.get('Retry-After')),
       };
     } catch (error) {
       throwIfAborted(signal);
@@ -269,9 +269,9 @@ function withText<Field extends string>(body: Answer['body'], field: Field) {
     : undefined;
 }
 
-/** Parses `Retry-After`, a number or an HTTP date (RFC 9110 §10.2.3), to seconds; undefined if it is neither, or not in the future. */
-export function retryAfterSecondsOf(header: string | null, nowMs: number): number | undefined {
-  if (!header) return undefined;
-  const seconds = Math.ceil(Number(header) || (Date.parse(header) - nowMs) / 1000);
-  return seconds >= 0 ? seconds : undefined;
-}
+/**
+ * Parses the seconds of `Retry-After`. Couplet sends no HTTP dates (RFC 9110 §10.2.3). One of a proxy is ignored, because the clock
+ * of the device may be wrong.
+ */
+export const retryAfterSecondsOf = (header: string | null): number | undefined =>
+  /^\d+$/.test(header ?? '') ? Number(header) : undefined;
