@@ -9,7 +9,7 @@ import type { PeerSession } from './session/peer-session.js';
 export interface SentTrack {
   /** The track. Use `setMuted` to mute it. */
   readonly track: MediaStreamTrack;
-  /** What it shows, for example `camera` or `screen`. */
+  /** The name that the sender gave it, for example `camera` or `screen`. */
   readonly name: string;
   /** Whether it is muted: it is still sent, as silence or black frames. */
   readonly muted: boolean;
@@ -34,13 +34,13 @@ export interface MediaEvents {
   /** `sent`, `received` or `callState` may have changed. */
   change: [];
   /**
-   * The state of the call changed: the new state, and the one before. From `calling` to `none`, the peer declined; from
-   * `ringing` to `none`, it gave up. A listener that is added while the state is not `none` gets it at once.
+   * The state of the call changed: the new state, and the one before. From `calling` to `none`: the peer declined. From
+   * `ringing` to `none`: the peer canceled its call. A listener that is added while the state is not `none` gets it at once.
    */
   call: [state: CallState, before: CallState];
 }
 
-/** What each end tells the other, completely, whenever it changes. It is sent as JSON, with `tracks` as an object. */
+/** The status of an end. Each change is sent to the other end as a complete status, in JSON with `tracks` as an object. */
 interface Status {
   /** The id of the call that this end makes or has answered. */
   call?: string | undefined;
@@ -58,7 +58,7 @@ const KINDS = ['audio', 'video'] as const;
 /** The most transceivers of a kind that are created for a peer. */
 const MAX_COUNT = 8;
 
-/** How long a peer that uses this module may take for its first status. */
+/** Time limit for the first status of a peer that uses this module. */
 const STATUS_WITHIN_MS = 2000;
 
 interface Sent {
@@ -104,7 +104,7 @@ export class Media extends Emitter<MediaEvents> {
   #callState: CallState = 'none';
   /** The last status that was sent over this channel. */
   #told = '';
-  /** Listeners that do not have the present state yet. */
+  /** Listeners that did not get the current state yet. */
   readonly #late = new Set<(...args: never) => void>();
   /** Whether this end may create transceivers. */
   #creates = false;
@@ -134,12 +134,12 @@ export class Media extends Emitter<MediaEvents> {
     return this.#callState;
   }
 
-  /** What the peer sends in its call once it is answered: `audio`, `video`, both or nothing. */
+  /** The kinds of tracks that the peer sends in its call, once the call is answered. */
   get callKinds(): readonly ('audio' | 'video')[] {
     return KINDS.filter((kind) => this.#theirs?.counts[kind]);
   }
 
-  /** Adds a listener. It gets the present state too: see `MediaEvents`. */
+  /** Adds a listener. It also gets the current state: see `MediaEvents`. */
   override on<Name extends keyof MediaEvents>(
     name: Name,
     listener: (...args: MediaEvents[Name]) => void,
@@ -195,8 +195,8 @@ export class Media extends Emitter<MediaEvents> {
   }
 
   /**
-   * Sends another track of the same kind in place of a sent one, under its name and as muted as it. The peer gets no new
-   * track. Rejects with the error of the platform if it cannot.
+   * Replaces a sent track by another one of the same kind, which keeps the name and is muted if the first one was. The peer
+   * gets no new track. Rejects with the error of the platform.
    */
   async replaceTrack(track: MediaStreamTrack, by: MediaStreamTrack): Promise<void> {
     const sent = this.#sent.find((each) => each.track === track);
@@ -225,12 +225,12 @@ export class Media extends Emitter<MediaEvents> {
     this.#update();
   }
 
-  /** Answers the call of the peer. Does nothing if the state is not `ringing`, because the peer may have given up. */
+  /** Answers the call of the peer. Does nothing if the state is not `ringing`, because the peer may have canceled its call. */
   answer(stream?: MediaStream): void {
     if (this.#callState === 'ringing') this.call(stream);
   }
 
-  /** Ends, declines or gives up the call, and removes all tracks. They stay live: stop them to release the devices. */
+  /** Ends, declines or cancels the call, and removes all tracks. They stay live: stop them to release the devices. */
   hangUp(): void {
     this.#end(this.#call ?? this.#calling());
     this.#update();
@@ -377,7 +377,7 @@ export class Media extends Emitter<MediaEvents> {
     const received: ReceivedTrack[] = [];
     for (const { mid, receiver, currentDirection } of this.#session.peer?.getTransceivers() ?? []) {
       if (!mid || !currentDirection?.includes('recv')) continue;
-      // A peer that does not use this class says nothing about its tracks. One that does may say it later.
+      // A peer without this module sends no status. A peer with it may send the status of its tracks later.
       const status = this.#theirs ? this.#theirs.tracks.get(mid) : { name: 'camera', muted: false };
       if (!status) continue;
       const stream = streams.get(status.name) ?? new MediaStream();

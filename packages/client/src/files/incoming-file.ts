@@ -1,4 +1,4 @@
-// Receives one file: its bytes go to one reader, who is never far behind the sender, and are verified at the end.
+// Receives one file: passes its bytes to one reader, limits how far the sender is ahead of it, and verifies them at the end.
 import { onAbort } from '../abort.js';
 import { CoupletError } from '../errors.js';
 import { decodeMessage, type FileError, fileError, type Offer } from './file-messages.js';
@@ -15,7 +15,7 @@ export interface BlobOptions {
 /** Most bytes that the sender may send ahead of the reader. With 100 ms to the peer, that allows 40 MB/s. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
 
-/** The reader's progress after which the sender is told. */
+/** The sender gets a new limit after the reader has read this many bytes. */
 const TOLD_EVERY_BYTES = AHEAD_BYTES / 16;
 
 /** Bytes that are moved into a Blob together. A browser can keep a Blob on disk, but an array only in memory. */
@@ -73,9 +73,8 @@ export class IncomingFile {
   }
 
   /**
-   * Accepts the file. Returns its bytes as they arrive. At most 4 MiB that were not read are kept. The stream ends after the
-   * SHA-256 was verified, and fails with the errors of `blob`. Before its end, the bytes are not verified. Canceling the
-   * stream cancels the transfer.
+   * Accepts the file. Returns its bytes as they arrive, and keeps at most 4 MiB unread. The bytes are verified only when the
+   * stream ends, by their SHA-256. The stream fails with the errors of `blob`. Canceling the stream cancels the transfer.
    *
    * @throws CoupletError `invalid_argument` if the file was accepted before
    */
@@ -239,7 +238,7 @@ export class IncomingFile {
     this.#tell();
   }
 
-  /** Tells the sender all that matters: also after a reconnect, and if it was told before. */
+  /** Sends the complete state of the receiver. It is sent again after a reconnect. */
   #tell(): void {
     if (this.#channel?.readyState !== 'open') return;
     this.#toldBytes = this.#readBytes;

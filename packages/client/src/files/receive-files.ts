@@ -13,7 +13,7 @@ const MAX_OPEN_FILES = 1000;
 
 /**
  * Calls the listener with each file that the peer sends by `sendFile`. Call it once for each session, as soon as the
- * application has it. A file that is offered before is offered again for 14 seconds.
+ * application has it. The sender repeats an offer for 14 seconds, so an earlier offer is not lost.
  *
  * @returns a function that stops receiving, and cancels the files that are not complete
  */

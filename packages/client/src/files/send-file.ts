@@ -35,8 +35,8 @@ const ANSWER_WITHIN_MS = [2000, 4000, 8000];
 const INTERRUPTED = Symbol('interrupted');
 
 /**
- * Sends a file, or any other Blob, to the `receiveFiles` of the peer. Resolves to its SHA-256 in hex, once the application at
- * the peer has read the whole file and it has the same SHA-256. At most 1 MiB is buffered, and at most 4 MiB is sent ahead of
+ * Sends a file, or any other Blob, to the `receiveFiles` of the peer. Resolves to its SHA-256 in hex, once the peer's
+ * application has read the whole file and both ends have the same SHA-256. At most 1 MiB is buffered, and at most 4 MiB is sent ahead of
  * the reader at the peer. If the connection is lost, the transfer continues once the session is `connected` again, at the first
  * byte that has not arrived. Each call has a data channel of its own, so messages and other files are not delayed.
  *
