@@ -91,8 +91,15 @@ export class Delivery {
     return this.#unsettled === 0;
   }
 
-  /** Sends one notification by `send`, which must settle soon after its signal is aborted. Never rejects. */
-  async run(send: (signal: AbortSignal) => Promise<Attempt>): Promise<PushOutcome> {
+  /**
+   * Sends one notification by `send`, which must settle soon after its signal is aborted. Never rejects.
+   *
+   * @param isNeeded - asked before each attempt
+   */
+  async run(
+    send: (signal: AbortSignal) => Promise<Attempt>,
+    isNeeded: () => boolean = () => true,
+  ): Promise<PushOutcome> {
     const { clock, meter } = this.#deps;
     const start = clock.monotonic();
     if (this.#isClosed) return { kind: 'dropped' };
@@ -101,9 +108,9 @@ export class Delivery {
       return { kind: 'dropped' };
     }
     this.#unsettled += 1;
-    const attempt = await this.#attempts(send);
+    const attempt = await this.#attempts(send, isNeeded);
     this.#unsettled -= 1;
-    if (attempt === 'closed') return { kind: 'dropped' };
+    if (attempt === 'ended') return { kind: 'dropped' };
     const seconds = (clock.monotonic() - start) / 1000;
     if (attempt === 'circuit_open') {
       meter('circuit_open', seconds);
@@ -123,9 +130,10 @@ export class Delivery {
 
   async #attempts(
     send: (signal: AbortSignal) => Promise<Attempt>,
-  ): Promise<Attempt | 'circuit_open' | 'closed'> {
+    isNeeded: () => boolean,
+  ): Promise<Attempt | 'circuit_open' | 'ended'> {
     for (let count = 1; ; count++) {
-      const attempt = await this.#next(send);
+      const attempt = await this.#next(send, isNeeded);
       if (typeof attempt === 'string' || attempt.kind !== 'later') return attempt;
       const pauseMs = attempt.afterMs ?? BACKOFF_MS[count - 1] ?? 0;
       if (count === MAX_ATTEMPTS || pauseMs > MAX_PAUSE_MS) return attempt;
@@ -136,14 +144,15 @@ export class Delivery {
   /** Waits for its turn, and tries once. */
   async #next(
     send: (signal: AbortSignal) => Promise<Attempt>,
-  ): Promise<Attempt | 'circuit_open' | 'closed'> {
+    isNeeded: () => boolean,
+  ): Promise<Attempt | 'circuit_open' | 'ended'> {
     if (this.#running < MAX_RUNNING) this.#running += 1;
     else await new Promise<void>((proceed) => this.#queue.push(proceed));
     try {
-      if (this.#isClosed) return 'closed';
+      if (this.#isClosed || !isNeeded()) return 'ended';
       if (!this.#mayTry()) return 'circuit_open';
       const attempt = await this.#try(send);
-      if (attempt !== 'closed') this.#judge(attempt);
+      if (attempt !== 'ended') this.#judge(attempt);
       return attempt;
     } finally {
       // The next one takes the place over; otherwise a new notification could take it first.
@@ -153,7 +162,7 @@ export class Delivery {
     }
   }
 
-  async #try(send: (signal: AbortSignal) => Promise<Attempt>): Promise<Attempt | 'closed'> {
+  async #try(send: (signal: AbortSignal) => Promise<Attempt>): Promise<Attempt | 'ended'> {
     const { clock, log, service } = this.#deps;
     const limit = new AbortController();
     const end = () => limit.abort();
@@ -162,7 +171,7 @@ export class Delivery {
     try {
       return await send(limit.signal);
     } catch (error) {
-      if (this.#isClosed) return 'closed';
+      if (this.#isClosed) return 'ended';
       if (limit.signal.aborted) return { kind: 'failed', cause: 'timeout' };
       const { code } = error as { code?: unknown };
       // Only the code: the message may have an address.

@@ -6,7 +6,8 @@ import type { Metrics } from '../observability/metrics.js';
 
 /**
  * sent: the push service has accepted the notification. dead: the token is no longer valid. failed: not sent; the
- * metrics have the cause. dropped: not tried, because too many notifications wait or the push service keeps failing.
+ * metrics have the cause. dropped: not tried, because too many notifications wait, the push service
+ * keeps failing, or the notification is no longer needed.
  */
 export type PushOutcome =
   | { kind: 'sent' }
@@ -20,8 +21,12 @@ export interface Notifier {
   readonly platforms: ReadonlySet<Platform>;
   /** The public key with which browsers subscribe (RFC 8292 §3.2); undefined if `platforms` has no `web`, or a webhook serves it. */
   readonly vapidPublicKey?: string | undefined;
-  /** Tells a device that its peer waits in a room. Never rejects. The number of waiting notifications is bounded. */
-  notify(target: PushTarget, roomId: string): Promise<PushOutcome>;
+  /**
+   * Tells a device that its peer waits in a room. Never rejects. The number of waiting notifications is bounded.
+   *
+   * @param isNeeded - asked before each attempt; false once the device has come
+   */
+  notify(target: PushTarget, roomId: string, isNeeded?: () => boolean): Promise<PushOutcome>;
   /** Ends all notifications that wait or are being sent. */
   close(): Promise<void>;
 }

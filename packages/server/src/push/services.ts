@@ -1,11 +1,11 @@
 // Opens the push services for which there are credentials, and chooses the one for each device. Only their modules are loaded.
-import type { Platform, PushTarget } from '@couplet/protocol';
+import type { Platform } from '@couplet/protocol';
 import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
 import { readCredentials } from './credentials.js';
 import { Delivery, ENDS, type End, type Meter } from './delivery.js';
 import { HttpClient } from './http-client.js';
-import type { Notifier, NotifierDeps, PushOutcome } from './notifier.js';
+import type { Notifier, NotifierDeps } from './notifier.js';
 
 const SERVICES = ['apns', 'fcm', 'web_push', 'webhook'] as const;
 type Service = (typeof SERVICES)[number];
@@ -14,7 +14,7 @@ type Service = (typeof SERVICES)[number];
 export const MAX_HOSTS = 32;
 
 /** Sends a notification to one device. */
-type Route = (target: PushTarget, roomId: string) => Promise<PushOutcome>;
+type Route = Notifier['notify'];
 
 /** @throws ConfigError if credentials cannot be used */
 export async function openServices(config: Config, deps: NotifierDeps): Promise<Notifier> {
@@ -35,7 +35,9 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
     const webhook = new Webhook(credentials.webhook, clock, http);
     const lane = delivery('webhook');
     for (const platform of ['ios', 'android', 'web'] as const) {
-      routes.set(platform, (target, roomId) => lane.run(webhook.request(target, roomId)));
+      routes.set(platform, (target, roomId, isNeeded) =>
+        lane.run(webhook.request(target, roomId), isNeeded),
+      );
     }
   }
   let closeApns = () => {};
@@ -45,8 +47,9 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
     closeApns = () => apns.close();
     const lane = delivery('apns');
     const meter = count('apns');
-    routes.set('ios', async ({ token }, roomId) => {
-      if (isDeviceToken(token)) return lane.run((signal) => apns.send(token, roomId, signal));
+    routes.set('ios', async ({ token }, roomId, isNeeded) => {
+      if (isDeviceToken(token))
+        return lane.run((signal) => apns.send(token, roomId, signal), isNeeded);
       meter('dead', 0);
       return { kind: 'dead' };
     });
@@ -55,8 +58,8 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
     const { Fcm } = await import('./fcm.js');
     const fcm = new Fcm(credentials.fcm, clock, http);
     const lane = delivery('fcm');
-    routes.set('android', ({ token }, roomId) =>
-      lane.run((signal) => fcm.send(token, roomId, signal)),
+    routes.set('android', ({ token }, roomId, isNeeded) =>
+      lane.run((signal) => fcm.send(token, roomId, signal), isNeeded),
     );
   }
   if (credentials.webPush) {
@@ -79,7 +82,7 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
       byHost.set(host, opened);
       return opened;
     };
-    routes.set('web', async ({ token }, roomId) => {
+    routes.set('web', async ({ token }, roomId, isNeeded) => {
       const subscription = parseSubscription(token);
       if (subscription === undefined) {
         meter('dead', 0);
@@ -91,7 +94,7 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
       }
       const lane = laneOf(subscription.endpoint.host);
       if (lane !== undefined) {
-        return lane.run((signal) => webPush.send(subscription, roomId, signal));
+        return lane.run((signal) => webPush.send(subscription, roomId, signal), isNeeded);
       }
       meter('queue_full', 0);
       return { kind: 'dropped' };
@@ -100,8 +103,9 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
   return {
     platforms: new Set(routes.keys()),
     vapidPublicKey: credentials.webPush?.publicKey,
-    async notify(target, roomId) {
-      return (await routes.get(target.platform)?.(target, roomId)) ?? { kind: 'dropped' };
+    async notify(target, roomId, isNeeded) {
+      const sent = routes.get(target.platform)?.(target, roomId, isNeeded);
+      return (await sent) ?? { kind: 'dropped' };
     },
     async close() {
       for (const each of deliveries) each.close();

@@ -99,7 +99,8 @@ export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: W
       return 'no_push_target';
     const late = obstacle();
     if (late !== undefined) return late;
-    const outcome = await notifier.notify(claim.target, roomId);
+    const isNeeded = () => obstacle() !== 'peer_present';
+    const outcome = await notifier.notify(claim.target, roomId, isNeeded);
     switch (outcome.kind) {
       case 'sent':
         member.send({ type: 'peer_notified', roomId });
@@ -108,8 +109,9 @@ export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: W
         await rooms.forget(roomId, deviceId, claim.target);
         return 'no_push_target';
       case 'failed':
-      case 'dropped':
         return 'push_failed';
+      case 'dropped':
+        return obstacle() ?? 'push_failed';
       default:
         return assertNever(outcome);
     }

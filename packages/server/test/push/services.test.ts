@@ -72,7 +72,8 @@ async function opened<P extends Peer>(
     expect(clock.pending).toBe(0);
     for (const secret of [ROOM, target(peer).token]) expect(log.text()).not.toContain(secret);
   });
-  const notify = (other?: PushTarget) => notifier.notify(other ?? target(peer), ROOM);
+  const notify = (other?: PushTarget, isNeeded?: () => boolean) =>
+    notifier.notify(other ?? target(peer), ROOM, isNeeded);
   /** The ends that were counted. */
   const ends = async () =>
     [
@@ -221,6 +222,20 @@ describe.each(SERVICES)('$name', ({ open, cuts = 1, dead, failed }) => {
     clock.advance(1000);
     expect(await outcome).toEqual({ kind: 'sent' });
     expect(script.received).toHaveLength(2);
+  });
+
+  test('a notification is not sent again if its device has come meanwhile', async () => {
+    const { notify, script, clock, ends } = await open();
+    let isNeeded = true;
+    script.answer({ status: 429, headers: { 'retry-after': '60' } });
+    const pause = clock.timer(60_000);
+    const outcome = notify(undefined, () => isNeeded);
+    await pause;
+    isNeeded = false;
+    clock.advance(60_000);
+    expect(await outcome).toEqual({ kind: 'dropped' });
+    expect(script.received).toHaveLength(1);
+    expect(await ends()).toEqual([]);
   });
 
   test('a notification answered 429 is sent again after the time of Retry-After, a number or a date', async () => {

@@ -24,6 +24,8 @@ interface World {
   urls: readonly [string, string];
   /** Every notification that was sent or tried. */
   pushes: { target: PushTarget; roomId: string }[];
+  /** Whether each of them is still needed. */
+  needs: (() => boolean | undefined)[];
   /** The answers of the push service, the first one first; `sent` if there is none. */
   answers: Promise<PushOutcome>[];
   /** Ends the grace time of every device that is alone now. */
@@ -35,6 +37,7 @@ interface World {
 
 async function open(count: 1 | 2, env: Record<string, string>): Promise<World> {
   const pushes: World['pushes'] = [];
+  const needs: World['needs'] = [];
   const answers: World['answers'] = [];
   const graces = new Set<() => void>();
   const clock: Clock = {
@@ -52,8 +55,9 @@ async function open(count: 1 | 2, env: Record<string, string>): Promise<World> {
     });
     const notifier: Notifier = {
       platforms: new Set(['ios', 'web']),
-      notify(target, roomId) {
+      notify(target, roomId, isNeeded) {
         pushes.push({ target, roomId });
+        needs.push(() => isNeeded?.());
         return Promise.race([answers.shift() ?? { kind: 'sent' as const }, ended]);
       },
       close: async () => end({ kind: 'failed' }),
@@ -68,6 +72,7 @@ async function open(count: 1 | 2, env: Record<string, string>): Promise<World> {
   return {
     urls: [first, second],
     pushes,
+    needs,
     answers,
     pass() {
       for (const end of [...graces]) {
@@ -192,9 +197,11 @@ function wakes(start: () => Promise<World>) {
     first.send({ type: 'ping_peer' });
     await eventually(() => expect(world.pushes).toEqual([push]));
     expect(await ask(first)).toBe('push_too_soon');
+    expect(world.needs[0]?.()).toBe(true);
     const second = await enter(world, 1, roomid, client2);
     await first.next('room_ready');
     await second.next('room_ready');
+    expect(world.needs[0]?.()).toBe(false);
     first.send({ type: 'webrtc_offer', sdp: 'x' });
     expect(await second.next('webrtc_offer')).toMatchObject({ sdp: 'x' });
     await world.close();
