@@ -7,7 +7,7 @@ const ABSENT_AFTER_MS = 3000;
 /** `left`: on purpose. `lost`: its page was closed or it is offline. */
 export type Absence = 'left' | 'lost';
 
-/** Calls back now and after each change: with why the other device is absent, or undefined if it is not. */
+/** Calls back now and after each change, with the reason why the other device is absent, or undefined if it is present. */
 export function watchAbsence(
   session: PeerSession,
   signal: AbortSignal,

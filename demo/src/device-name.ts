@@ -10,7 +10,7 @@ const ANIMALS =
     ' ',
   );
 
-/** What a device is called until its name arrives. Other pages than this one send none. */
+/** The name of a device until its own name arrives. Applications other than this page send none. */
 export const UNNAMED = 'Other device';
 
 /** Id of the channel. The session has 0; its modules have ids above 100. */

@@ -6,7 +6,7 @@ import { clock } from './format.js';
 import { grouped, joinLink, spoken } from './join-code.js';
 import { qrCode } from './qr-code.js';
 
-/** As in the style sheet. */
+/** The letter spacing of the code in the style sheet. */
 const LETTER_SPACING_EMS = 0.04;
 
 /**

@@ -70,7 +70,7 @@ export function startSessionView(
   });
   const trust = byId('trust', 'details');
   trust.open = false;
-  // It covers what is below.
+  // It is closed when it loses the focus, because it covers the text below it.
   byId('trust-word', 'summary').addEventListener(
     'blur',
     () => {

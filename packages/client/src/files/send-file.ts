@@ -36,9 +36,10 @@ const INTERRUPTED = Symbol('interrupted');
 
 /**
  * Sends a file, or any other Blob, to the `receiveFiles` of the peer. Resolves to its SHA-256 in hex, once the peer's
- * application has read the whole file and both ends have the same SHA-256. At most 1 MiB is buffered, and at most 4 MiB is sent ahead of
- * the reader at the peer. If the connection is lost, the transfer continues once the session is `connected` again, at the first
- * byte that has not arrived. Each call has a data channel of its own, so messages and other files are not delayed.
+ * application has read the whole file and both ends have the same SHA-256. At most 1 MiB is buffered, and at most 4 MiB is
+ * sent ahead of the reader at the peer. If the connection is lost, the transfer continues once the session is `connected`
+ * again, at the first byte that has not arrived. Each call has a data channel of its own, so messages and other files are not
+ * delayed.
  *
  * @throws CoupletError `invalid_argument` if it is not a Blob; `not_connected` if the peer is absent, or leaves;
  * `file_unreadable` if the file cannot be read to its end, for example because it was changed; `file_unanswered` if the peer does
