@@ -225,7 +225,7 @@ describeWith(['chromium', 'firefox-esr'], 'a verified session on a server that s
       await inPage(from, addTracks);
       await expect.poll(() => inPage(to, ({ tracks }) => tracks.length)).toBe(2);
       await inPage(from, ({ session }) => session.peer?.getTransceivers().at(-1)?.stop());
-      // About one in some dozens of restarts with Firefox ends in a failed DTLS transport of Firefox.
+      // About one in some dozens of restarts with Firefox finds no path for 15 seconds (ARCHITECTURE.md, Client).
       if (one === 'firefox' || two === 'firefox') continue;
       gathered = 0;
       const generations = [await ufragOf(from), await ufragOf(to)];
