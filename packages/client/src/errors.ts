@@ -16,7 +16,7 @@ export type LocalErrorCode =
    * content). `cause` is the error of the platform, if any.
    */
   | 'invalid_url'
-  /** An argument of the call is invalid; `message` names what is accepted. */
+  /** An argument of the call is invalid. `message` is the reason. */
   | 'invalid_argument'
   /** The option `token` returned no bearer token, or its function failed. `cause` is the reason. */
   | 'token_failed'
@@ -95,7 +95,7 @@ export type FinalRefusal =
 const FINAL_REFUSALS =
   /^(room_full|forbidden|invalid_(room_id|device_id|secret|json)|unknown_message_type)$/;
 
-/** Codes with which the server refuses to wake the peer: see docs/protocol.md §4. */
+/** Codes with which the server refuses to wake the peer: see docs/protocol.md §8. */
 export type PushRefusal = 'peer_present' | 'no_push_target' | 'push_too_soon' | 'push_failed';
 
 /** Every code of a `CoupletError`. A `RestErrorCode` is one of the REST codes in docs/protocol.md. */

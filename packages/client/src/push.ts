@@ -34,8 +34,9 @@ export async function pushSupport(
 }
 
 /**
- * Registers the push token of this device for one pairing; null deletes the token. Call this at each start of the
- * application, because push services replace tokens. In a browser, call {@link subscribePush} instead.
+ * Registers the push token of this device for one pairing, for example `{ platform: 'android', token }`; null deletes the
+ * token. Call this at each start of the application, because push services replace tokens. In a browser, call
+ * {@link subscribePush} instead.
  *
  * @throws CoupletError `forbidden` if the server has no such pairing.
  */
@@ -59,7 +60,7 @@ export async function setPushTarget(
 export async function subscribePush(
   couplet: Couplet,
   saved: SavedSession,
-  { pushManager }: Pick<ServiceWorkerRegistration, 'pushManager'>,
+  worker: Pick<ServiceWorkerRegistration, 'pushManager'>,
   options: Cancellable = {},
 ): Promise<void> {
   const { vapidPublicKey } = await pushSupport(couplet, options);
@@ -72,6 +73,7 @@ export async function subscribePush(
   );
   let token: string;
   try {
+    const { pushManager } = worker;
     const old = await pushManager.getSubscription();
     const oldKey = new Uint8Array(old?.options.applicationServerKey ?? []);
     // A browser has one subscription, and refuses another key until it is unsubscribed.
@@ -92,7 +94,7 @@ export async function subscribePush(
  * Resolves once the push service has accepted the notification. The device may still not receive it.
  *
  * @throws CoupletError `peer_present`, `no_push_target`, `push_too_soon` or `push_failed`, as described in docs/protocol.md
- * §4; `network` if the server cannot be reached; `unknown_message_type` from a server of an older version.
+ * §8; `network` if the server cannot be reached; `unknown_message_type` from a server of an older version.
  */
 export async function notifyPeer(
   session: PeerSession,
