@@ -11,7 +11,7 @@ import { NODE_LINES, nodeRelease } from '../scripts/node-release.js';
 import { ROOT } from './support.js';
 
 const folder = temporaryFolder();
-/** Servers in a row, each on the database of the last: many for the lines in general use, because a fault at a start or an end is rare. */
+/** Number of servers in a row, each with the database of the last one. Common versions get more, because faults at a start or shutdown are rare. */
 const runsOn = (version: string) => (version === '22' || version === '24' ? 20 : 2);
 const { engines } = JSON.parse(readFileSync(`${ROOT}packages/server/package.json`, 'utf8'));
 const OLDEST = engines.node.replace('>=', '');

@@ -270,8 +270,8 @@ function withText<Field extends string>(body: Answer['body'], field: Field) {
 }
 
 /**
- * Parses the seconds of `Retry-After`. Couplet sends no HTTP dates (RFC 9110 §10.2.3). One of a proxy is ignored, because the clock
- * of the device may be wrong.
+ * Parses the seconds of `Retry-After`. An HTTP date (RFC 9110 §10.2.3), which only a proxy sends, is ignored because the
+ * clock of the device may be wrong.
  */
 export const retryAfterSecondsOf = (header: string | null): number | undefined =>
   /^\d+$/.test(header ?? '') ? Number(header) : undefined;

@@ -94,7 +94,7 @@ export class Delivery {
   /**
    * Sends one notification by `send`, which must settle soon after its signal is aborted. Never rejects.
    *
-   * @param isNeeded - asked before each attempt
+   * @param isNeeded - called before each attempt
    */
   async run(
     send: (signal: AbortSignal) => Promise<Attempt>,

@@ -24,7 +24,7 @@ export interface Notifier {
   /**
    * Tells a device that its peer waits in a room. Never rejects. The number of waiting notifications is bounded.
    *
-   * @param isNeeded - asked before each attempt; false once the device has come
+   * @param isNeeded - called before each attempt; false once the device has joined
    */
   notify(target: PushTarget, roomId: string, isNeeded?: () => boolean): Promise<PushOutcome>;
   /** Ends all notifications that wait or are being sent. */
