@@ -97,9 +97,9 @@ export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: W
     if (claim.kind === 'too_soon') return 'push_too_soon';
     if (claim.kind === 'no_target' || !notifier.platforms.has(claim.target.platform))
       return 'no_push_target';
-    const late = obstacle();
-    if (late !== undefined) return late;
+    // Also sent if the member has left since: its device may be back on another connection, for which the claim counts too.
     const isNeeded = () => obstacle() !== 'peer_present';
+    if (!isNeeded()) return 'peer_present';
     const outcome = await notifier.notify(claim.target, roomId, isNeeded);
     switch (outcome.kind) {
       case 'sent':

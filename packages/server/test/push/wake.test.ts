@@ -12,6 +12,8 @@ import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { serverForTest } from '@couplet/testkit/server';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.js';
+import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
+import type { PairingStore } from '../../src/pairing/store.js';
 import type { Notifier, PushOutcome } from '../../src/push/notifier.js';
 import type { WakeOutcome } from '../../src/push/wake.js';
 import { newPrefix } from '../support/redis-stores.js';
@@ -35,7 +37,11 @@ interface World {
   close(): Promise<void>;
 }
 
-async function open(count: 1 | 2, env: Record<string, string>): Promise<World> {
+async function open(
+  count: 1 | 2,
+  env: Record<string, string>,
+  store?: PairingStore,
+): Promise<World> {
   const pushes: World['pushes'] = [];
   const needs: World['needs'] = [];
   const answers: World['answers'] = [];
@@ -63,7 +69,7 @@ async function open(count: 1 | 2, env: Record<string, string>): Promise<World> {
       close: async () => end({ kind: 'failed' }),
     };
     const settings = { PUSH_GRACE_SECONDS: String(GRACE_SECONDS), ...env };
-    return serverForTest(settings, { clock, notifier });
+    return serverForTest(settings, { clock, notifier, ...(store && { store }) });
   };
   const servers = await Promise.all(Array.from({ length: count }, start));
   for (const { url } of servers)
@@ -85,7 +91,10 @@ async function open(count: 1 | 2, env: Record<string, string>): Promise<World> {
       const counts = await Promise.all(servers.map(({ url }) => readMetric(url, name)));
       return counts.reduce((sum, value) => sum + value);
     },
-    close: async () => void (await Promise.all(servers.map((server) => server.close()))),
+    async close() {
+      await Promise.all(servers.map((server) => server.close()));
+      expect(graces.size).toBe(0);
+    },
   };
 }
 
@@ -103,6 +112,14 @@ async function enter({ urls }: World, server: 0 | 1, roomId: string, deviceId?: 
   const peer = await Peer.connect(urls[server].replace('http', 'ws'));
   await peer.join(roomId, deviceId);
   return peer;
+}
+
+function withResolvers() {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }
 
 async function ask(peer: Peer) {
@@ -262,6 +279,37 @@ describe('in one process', () => {
     world.pass();
     expect(await peer.next()).toEqual({ type: 'peer_notified', roomId: next.roomid });
     expect(world.pushes).toEqual([slow.push, next.push]);
+  });
+
+  test('a device that comes at the last moment is not woken, and ping_peer is answered so', async () => {
+    const store = openSqliteStore(':memory:');
+    const { promise: claimed, resolve: reached } = withResolvers();
+    const { promise: gate, resolve: release } = withResolvers();
+    const claimPush: PairingStore['claimPush'] = async (...args) => {
+      const outcome = await store.claimPush(...args);
+      reached();
+      await gate;
+      return outcome;
+    };
+    const world = await open(1, {}, { ...store, claimPush });
+    const [atClaim, inQueue] = [await pairing(world), await pairing(world)];
+    const first = await enter(world, 0, atClaim.roomid, atClaim.client1);
+    first.send({ type: 'ping_peer' });
+    await claimed;
+    await enter(world, 0, atClaim.roomid, atClaim.client2);
+    await first.next('room_ready');
+    release();
+    expect(await first.next()).toMatchObject({ code: 'peer_present' });
+    expect(world.pushes).toEqual([]);
+    const { promise: end, resolve: drop } = withResolvers();
+    world.answers.push(end.then(() => ({ kind: 'dropped' })));
+    await first.join(inQueue.roomid, inQueue.client1);
+    first.send({ type: 'ping_peer' });
+    await eventually(() => expect(world.pushes).toEqual([inQueue.push]));
+    await enter(world, 0, inQueue.roomid, inQueue.client2);
+    await first.next('room_ready');
+    drop();
+    expect(await first.next()).toMatchObject({ code: 'peer_present' });
   });
 
   test('after the interval, the device is woken again', async () => {
