@@ -71,8 +71,6 @@ export function withIceServers(
   iceServers: readonly RTCIceServer[] = [],
 ): RTCConfiguration {
   return {
-    // The polite side gathers candidates while the offer is on its way.
-    iceCandidatePoolSize: 1,
     ...configuration,
     // With a single transport, the certificate that a key exchange verifies covers every track and channel.
     bundlePolicy: 'max-bundle',

@@ -296,7 +296,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (!socket) return;
     this.#socket = undefined;
     socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
+    // Browsers report a socket that is closed while it opens as an error. A refused code must not cause one.
+    if (this.#options.roomId || this.#open) socket.close();
+    else socket.onopen = () => socket.close();
   }
 
   #pingAfterSilence(): void {

@@ -46,7 +46,6 @@ test('both devices get a session, and text arrives in both directions', async ()
   for (const session of [host, guest]) {
     await eventually(() => expect(session.path).toBe('host'));
     expect(fakeOf(session).configurations[0]).toEqual({
-      iceCandidatePoolSize: 1,
       bundlePolicy: 'max-bundle',
       iceServers: [{ urls: ['stun:stun.example:3478'] }],
     });
