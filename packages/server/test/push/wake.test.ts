@@ -255,14 +255,24 @@ describe('in one process', () => {
     expect(await ask(peer)).toBe('no_push_target');
   });
 
-  test('without credentials, GET /api/push lists nothing, and ping_peer is refused', async () => {
-    const { url, wsUrl } = await serverForTest();
+  test('without credentials, GET /api/push lists nothing, ping_peer is refused, and no grace time runs', async () => {
+    const timers: number[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      after(delayMs, callback) {
+        timers.push(delayMs);
+        return systemClock.after(delayMs, callback);
+      },
+    };
+    const settings = { PUSH_GRACE_SECONDS: String(GRACE_SECONDS) };
+    const { url, wsUrl } = await serverForTest(settings, { clock });
     expect((await call(url, 'GET', '/api/push')).body).toEqual({ platforms: [] });
     const { roomid, client1, client2 } = await pairDevices(url);
     await setToken(url, roomid, client2, 'a0');
     const peer = await Peer.connect(wsUrl);
     await peer.join(roomid, client1);
     expect(await ask(peer)).toBe('no_push_target');
+    expect(timers).not.toContain(GRACE_SECONDS * 1000);
     const world = await start();
     const { body } = await call(world.urls[0], 'GET', '/api/push');
     expect(body).toEqual({ platforms: ['ios', 'web'] });
