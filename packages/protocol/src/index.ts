@@ -25,7 +25,8 @@ export {
 export { CLOSE_MEANINGS, REST_ERRORS } from './error-meanings.js';
 export type { RTCIceCandidateInit, RTCIceServer } from './ice.js';
 export * from './limits.js';
-export type { Platform, PushTarget, WebPushSubscription } from './push.js';
+export { PLATFORMS, type Platform } from './platforms.js';
+export type { PushTarget, WebPushSubscription } from './push.js';
 export type {
   AcceptRequest,
   AcceptResponse,

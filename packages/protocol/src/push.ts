@@ -1,9 +1,7 @@
 // Defines push targets: the addresses at which push services reach devices.
 import { MAX_PUSH_TOKEN_BYTES } from './limits.js';
+import type { Platform } from './platforms.js';
 import { type Static, Type } from './typebox.js';
-
-/** `ios`: APNs; `android`: FCM; `web`: Web Push (RFC 8030). */
-export type Platform = 'ios' | 'android' | 'web';
 
 /** The address of a device at the push service of its platform. */
 export interface PushTarget {

@@ -27,8 +27,11 @@ const MAX_ANSWER_BYTES = 4096;
  */
 export const isDeviceToken = (text: string): boolean => /^[0-9a-f]{1,1024}$/i.test(text);
 
-/** Reasons of a 400 that mean an invalid device token. */
-const DEAD = ['BadDeviceToken', 'DeviceTokenNotForTopic', 'Unregistered'];
+/**
+ * Reasons of a 400 that mean an invalid device token. DeviceTokenNotForTopic is not one: it comes for every token if
+ * APNS_TOPIC is wrong, and then no token may be deleted.
+ */
+const DEAD = ['BadDeviceToken', 'Unregistered'];
 
 interface Connection {
   session: ClientHttp2Session;

@@ -1,4 +1,5 @@
 // Opens the push services of the configuration, or an idle notifier if there are none.
+import { PLATFORMS } from '@couplet/protocol';
 import type { Config } from '../settings/config.js';
 import { hasPush } from '../settings/push.js';
 import type { Notifier, NotifierDeps } from './notifier.js';
@@ -10,12 +11,14 @@ import type { Notifier, NotifierDeps } from './notifier.js';
  */
 export async function openNotifier(config: Config, deps: NotifierDeps): Promise<Notifier> {
   if (!hasPush(config)) {
-    deps.log.debug('push notifications are off, because no push service is configured');
+    deps.log.info('push notifications are off, because no push service is configured');
     return NOTHING;
   }
   const { openServices } = await import('./services.js');
   const notifier = await openServices(config, deps);
-  deps.log.info({ platforms: [...notifier.platforms] }, 'push notifications are on');
+  const { platforms } = notifier;
+  const without = PLATFORMS.filter((platform) => !platforms.has(platform));
+  deps.log.info({ platforms: [...platforms], without }, 'push notifications are on');
   return notifier;
 }
 

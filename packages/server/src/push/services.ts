@@ -1,5 +1,5 @@
 // Opens the push services for which there are credentials, and chooses the one for each device. Only their modules are loaded.
-import type { Platform } from '@couplet/protocol';
+import { PLATFORMS, type Platform } from '@couplet/protocol';
 import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
 import { readCredentials } from './credentials.js';
@@ -34,7 +34,7 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
     const { Webhook } = await import('./webhook.js');
     const webhook = new Webhook(credentials.webhook, clock, http);
     const lane = delivery('webhook');
-    for (const platform of ['ios', 'android', 'web'] as const) {
+    for (const platform of PLATFORMS) {
       routes.set(platform, (target, roomId, isNeeded) =>
         lane.run(webhook.request(target, roomId), isNeeded),
       );

@@ -70,7 +70,7 @@ test('each platform is woken through its own push service, and the log has no to
     platforms: expect.arrayContaining(['ios', 'android', 'web']),
     vapidPublicKey: expect.stringMatching(/^B[\w-]{86}$/),
   });
-  expect(output()).toMatch(/"platforms":\[.*"push notifications are on"/);
+  expect(output()).toMatch(/"platforms":\[.*"without":\[\].*"push notifications are on"/);
   for (const [platform, token, { script }] of [
     ['ios', 'ab'.repeat(32), apns],
     ['android', 'registration:token', fcm],
@@ -130,4 +130,16 @@ test('credentials that cannot be used are refused with one line, by serve and by
     const stderr = 'couplet: APNS_KEY: the file cannot be read (ENOENT)\n';
     expect(ended).toEqual({ code: 1, stdout: '', stderr });
   }
+});
+
+test.each([
+  ['no platform', {}, '"msg":"push notifications are off, because no push service is configured"'],
+  [
+    'one platform',
+    webPushSettings({ origin: 'https://localhost:1' }),
+    '"platforms":["web"],"without":["ios","android"],"msg":"push notifications are on"',
+  ],
+])('a server with credentials for %s says so when it starts', async (_name, settings, line) => {
+  const { output } = await started({ ...settings, LOG_LEVEL: 'info' });
+  expect(output()).toContain(line);
 });

@@ -135,9 +135,9 @@ const SERVICES = [
     dead: [
       { status: 410, body: { reason: 'Unregistered' } },
       { status: 400, body: { reason: 'BadDeviceToken' } },
-      { status: 400, body: { reason: 'DeviceTokenNotForTopic' } },
     ],
     failed: [
+      [{ status: 400, body: { reason: 'DeviceTokenNotForTopic' } }, 'rejected'],
       [{ status: 403, body: { reason: 'InvalidProviderToken' } }, 'credentials'],
       [{ status: 403, body: { reason: 'ExpiredProviderToken' } }, 'credentials'],
       [{ status: 400, body: { reason: 'BadTopic' } }, 'rejected'],
