@@ -4,7 +4,7 @@
 //   channel with {id, name, size, type} ──►
 //                ◄───────────────────── {at}: it has so many bytes, and the application has not accepted yet
 //                ◄───────────────────── {at, to}: accepted up to this byte; repeated while the application reads
-//   bytes, bytes, … ──────────────────►
+//   bytes, bytes, … ──────────────────►     in pieces of at least 1 KiB on average
 //   {sha256} ─────────────────────────►
 //                ◄───────────────────── {at, to, sha256} of the received bytes
 //   {error} ──────────────────────────►
@@ -48,8 +48,12 @@ export interface FileMessage {
 export const encodeOffer = ({ id, name, size, type }: Offer): string =>
   JSON.stringify({ id, name: safeFileName(name), size, type: type.slice(0, 255) });
 
+/** More than `encodeOffer` returns. Bounds the memory for offers that are kept, and the time to make a name safe. */
+const MAX_OFFER_LENGTH = 4096;
+
 /** Decodes the offer of a peer, with a name that is safe; returns undefined if it is not an offer. */
 export function decodeOffer(text: string): Offer | undefined {
+  if (text.length > MAX_OFFER_LENGTH) return;
   const { id, name, size, type } = parsed(text) ?? {};
   if (typeof id !== 'string' || typeof name !== 'string' || typeof type !== 'string') return;
   if (!isCount(size)) return;

@@ -18,6 +18,9 @@ const AHEAD_BYTES = 4 * 1024 * 1024;
 /** The sender gets a new limit after the reader has read this many bytes. */
 const TOLD_EVERY_BYTES = AHEAD_BYTES / 16;
 
+/** Most pieces that are kept in memory, because an array takes more memory than a few bytes in it. */
+const MAX_PIECES = 4096;
+
 /** Bytes that are moved into a Blob together. A browser can keep a Blob on disk, but an array only in memory. */
 const FOLD_BYTES = 8 * 1024 * 1024;
 
@@ -115,7 +118,7 @@ export class IncomingFile {
         const piece = await this.#next();
         if (piece) pieces.push(piece);
         bytes += piece?.length ?? 0;
-        if (!piece || bytes >= FOLD_BYTES) {
+        if (!piece || bytes >= FOLD_BYTES || pieces.length >= MAX_PIECES) {
           folded.push(new Blob(pieces));
           pieces = [];
           bytes = 0;
@@ -196,13 +199,13 @@ export class IncomingFile {
       const { error, sha256 } = decodeMessage(data);
       if (error) this.fail(fileError(error));
       else if (sha256) this.#stated = sha256;
-    } else {
+    } else if (data.byteLength > 0) {
       const bytes = new Uint8Array(data);
       this.#receivedBytes += bytes.length;
       this.#sum.update(bytes);
       this.#queue.push(bytes);
       // More than is allowed.
-      if (this.#receivedBytes > (this.#to ?? 0)) {
+      if (this.#receivedBytes > (this.#to ?? 0) || this.#queue.length > MAX_PIECES) {
         this.fail(fileError('file_damaged'), 'file_damaged');
       }
     }

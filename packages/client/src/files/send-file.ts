@@ -177,13 +177,13 @@ class Sending {
     if (error) this.#end(fileError(error));
     // The peer cannot have bytes that were not sent.
     else if (Number(at) > this.#hashedBytes) this.#end(fileError('file_damaged'));
-    else if (at !== undefined) {
-      this.#from ??= at;
-      this.#options.onProgress?.(at);
-    }
-    this.#to = to ?? this.#to;
+    else this.#from ??= at;
+    // A peer that takes back what it allowed would make the length of the next piece negative.
+    if (to !== undefined) this.#to = Math.max(to, this.#to ?? 0);
     this.#received = sha256 ?? this.#received;
     this.#check();
+    // Last, because it may throw.
+    if (at !== undefined && !this.#error) this.#options.onProgress?.(at);
   }
 
   /** Sends the next bytes. Resolves to their number. */

@@ -209,12 +209,68 @@ test('messages and offers that are not of the protocol are ignored', async () =>
   await sent;
 });
 
+test('a long offer is ignored, because to make its name safe would take seconds', async () => {
+  const { one, two } = linkedSessions();
+  const names: string[] = [];
+  onTestFinished(receiveFiles(two.session, ({ name }) => names.push(name)));
+  for (const name of ['short', `${'.'.repeat(60_000)}a`]) {
+    const protocol = JSON.stringify({ id: name, name, size: 1, type: '' });
+    one.peer.createDataChannel('couplet-file', { protocol });
+  }
+  await settle();
+  expect(names).toEqual(['short']);
+});
+
+test('pieces of one byte, while nothing is read, end the transfer, and empty pieces are ignored', async () => {
+  const { one, two, offered, sent } = begin(bytesOf(AHEAD));
+  one.pass = (data) => (typeof data === 'string' ? data : new ArrayBuffer(0));
+  const incoming = await offered;
+  incoming.stream();
+  await settle();
+  const told: string[] = [];
+  two.pass = (data) => {
+    told.push(String(data));
+    return data;
+  };
+  one.pass = (data) => data;
+  const channel = one.peer.channels[0];
+  for (let n = 0; n < 5000; n++) channel?.send(new Uint8Array());
+  await settle();
+  expect([told, incoming.receivedBytes]).toEqual([[], 0]);
+  for (let n = 0; n < 5000; n++) channel?.send(new Uint8Array(1));
+  await settle();
+  expect(told).toEqual(['{"error":"file_damaged"}']);
+  await expect(sent).rejects.toMatchObject({ code: 'file_damaged' });
+});
+
 /** A file whose slices are read by `read`. */
 function unreadable(read: (from: number) => Promise<ArrayBuffer>): File {
   const file = new File([bytesOf(40 * PIECE)], 'a');
   file.slice = (from = 0) => Object.assign(new Blob(), { arrayBuffer: () => read(from) });
   return file;
 }
+
+test('a peer that takes back what it allowed gets no longer pieces', async () => {
+  const sizes: number[] = [];
+  let takeBack = () => {};
+  const { one, offered, sent } = begin(
+    unreadable(async (from) => {
+      await settle();
+      if (from > 0) takeBack();
+      await settle();
+      return new ArrayBuffer(16 * PIECE);
+    }),
+  );
+  one.pass = (data) => {
+    if (typeof data !== 'string') sizes.push(data.byteLength);
+    return data;
+  };
+  const incoming = await offered;
+  takeBack = () => one.peer.channels[0]?.other?.send('{"at":0,"to":1048575}');
+  await incoming.blob().catch(() => {});
+  await expect(sent).rejects.toMatchObject({ code: 'file_unreadable' });
+  expect(new Set(sizes)).toEqual(new Set([PIECE]));
+});
 
 test('a file that cannot be read is not offered', async () => {
   const cause = new Error('a folder');
