@@ -104,8 +104,8 @@ export class Media extends Emitter<MediaEvents> {
   #callState: CallState = 'none';
   /** The last status that was sent over this channel. */
   #told = '';
-  /** Listeners that did not get the current state yet. */
-  readonly #late = new Set<(...args: never) => void>();
+  /** Added listeners that did not get the current state yet. */
+  readonly #late = new Set<{ name: keyof MediaEvents; listener: (...args: never) => void }>();
   /** Whether this end may create transceivers. */
   #creates = false;
 
@@ -149,11 +149,12 @@ export class Media extends Emitter<MediaEvents> {
     if (name === 'call' && this.#callState !== 'none') {
       emits.push([this.#callState, 'none'] as MediaEvents[Name]);
     }
-    this.#late.add(listener);
+    const late = { name, listener };
+    this.#late.add(late);
     // Deferred, because the caller does not have the function that removes the listener yet.
     queueMicrotask(() => {
-      for (const args of emits) if (this.#late.has(listener)) listener(...args);
-      this.#late.delete(listener);
+      for (const args of emits) if (this.#late.has(late)) listener(...args);
+      this.#late.delete(late);
     });
     return super.on(name, listener);
   }
@@ -163,7 +164,9 @@ export class Media extends Emitter<MediaEvents> {
     name: Name,
     listener: (...args: MediaEvents[Name]) => void,
   ): void {
-    this.#late.delete(listener);
+    for (const late of this.#late) {
+      if (late.name === name && late.listener === listener) this.#late.delete(late);
+    }
     super.off(name, listener);
   }
 
@@ -407,7 +410,8 @@ const isOf =
 function statusOf(data: unknown): Status | undefined {
   const status = typeof data === 'string' ? parsed(data) : undefined;
   if (!status) return undefined;
-  const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
+  // An empty text is no id: a call with it could not be declined.
+  const text = (value: unknown) => (value && typeof value === 'string' ? value : undefined);
   const entries = (value: unknown): [string, Record<string, unknown> | null][] =>
     Object.entries(typeof value === 'object' ? (value ?? {}) : {});
   const tracks = entries(status.tracks).map(

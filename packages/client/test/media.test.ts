@@ -1,0 +1,34 @@
+// Tests the states of calls with a peer whose statuses the test writes. Tracks are tested in browsers.
+import { expect, test } from 'vitest';
+import { Emitter } from '../src/emitter.js';
+import { mediaOf } from '../src/media.js';
+import type { PeerSession } from '../src/session/peer-session.js';
+import type { SessionEvents } from '../src/session/session-events.js';
+
+/** The media of a session whose peer has sent this status. */
+function mediaAfter(status: object) {
+  const channel: Partial<RTCDataChannel> = { readyState: 'open', send() {} };
+  const peer = Object.assign(new EventTarget(), {
+    createDataChannel: () => channel,
+    getTransceivers: () => [],
+  });
+  const session = Object.assign(new Emitter<SessionEvents>(), { peer });
+  const media = mediaOf(session as unknown as PeerSession);
+  channel.onmessage?.call(channel as RTCDataChannel, { data: JSON.stringify(status) } as never);
+  return media;
+}
+
+test('a listener of several events, added while the peer calls, gets the call', async () => {
+  const media = mediaAfter({ call: '1' });
+  const heard: unknown[][] = [];
+  const listener = (...args: unknown[]) => heard.push(args);
+  media.on('change', listener);
+  media.on('call', listener);
+  media.on('call', () => heard.push([]))();
+  await Promise.resolve();
+  expect(heard).toEqual([['ringing', 'none']]);
+});
+
+test.each(['', 1, null])('%j is not the id of a call, which could not be declined', (call) => {
+  expect(mediaAfter({ call }).callState).toBe('none');
+});
