@@ -1,7 +1,7 @@
 // Sources of settings: their priority, unset variables, and the syntax of `.env`.
 import { expect, test } from 'vitest';
 import { ConfigError, parseConfig } from '../../src/settings/config.js';
-import { layered, parseDotEnv } from '../../src/settings/environment.js';
+import { layered, misspelled, parseDotEnv } from '../../src/settings/environment.js';
 
 const parse = (text: string) => parseDotEnv(Buffer.from(text));
 
@@ -130,4 +130,20 @@ test.each<[string, Uint8Array]>([
   ['half a character of UTF-16', utf16le.subarray(0, 7)],
 ])('a .env in %s is refused with one line', (_form, bytes) => {
   expect(faultsOf(bytes)).toEqual(['.env: is neither UTF-8 nor UTF-16; save it as UTF-8']);
+});
+
+test.each([
+  ['a letter more', 'PORTS', 'PORT'],
+  ['two swapped letters', 'PROT', 'PORT'],
+  ['two swapped letters of a long name', 'TURN_SECERT', 'TURN_SECRET'],
+  ['a letter less', 'TURN_SECRT', 'TURN_SECRET'],
+  ['lower case', 'turn_secret', 'TURN_SECRET'],
+])('a variable with %s is named with the nearest setting', (_fault, name, setting) => {
+  expect(misspelled({ [name]: 'x' })).toEqual([
+    `.env: ${name} is not a setting; did you mean ${setting}?`,
+  ]);
+});
+
+test('a variable far from any setting is not named', () => {
+  expect(misspelled({ MY_APP: '1', HTTPS_PORT: '8443', PORT: '1' })).toEqual([]);
 });
