@@ -176,7 +176,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     const { url, roomId, protocols, WebSocket, early } = this.#options;
     let given: Socket | undefined;
     if (early) given = early.#handOver();
-    this.#dropAfter(given ? REJOIN_WITHIN_MS : ANSWER_WITHIN_MS);
+    const isOpen = early && given === early.#open;
+    this.#dropAfter(isOpen ? REJOIN_WITHIN_MS : ANSWER_WITHIN_MS);
     const timer = this.#cancelTimer;
     try {
       const isDoubtful = this.#attempt > 0 && !this.#isProven;
@@ -208,7 +209,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         }
         this.#lost(closeError(code));
       };
-      if (early && given === early.#open) {
+      if (isOpen) {
         this.#maxBytes = early.#maxBytes;
         onOpen();
       }
@@ -296,8 +297,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (!socket) return;
     this.#socket = undefined;
     socket.onopen = socket.onmessage = socket.onclose = null;
-    // Browsers report a socket that is closed while it opens as an error. A refused code must not cause one.
-    if (this.#options.roomId || this.#open) socket.close();
+    // Browsers report a socket that is closed while it opens as an error. A refused code must not cause one. But an attempt
+    // that is too slow is closed, because browsers delay the next one until it ends.
+    if (this.#options.roomId || this.#open || !this.#ended) socket.close();
     else socket.onopen = () => socket.close();
   }
 

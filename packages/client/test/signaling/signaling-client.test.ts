@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer } from '@couplet/testkit/peer';
@@ -107,6 +107,36 @@ test('a connection without a room passes to the client that joins one, within th
   client.send({ type: 'webrtc_offer', sdp: 'x'.repeat(100) });
   expect(states.at(-1)).toBe('too-big');
   expect(early.clock.pending).toBe(0);
+});
+
+test('a connection that opens slowly has ten seconds, also after it passed to a client, and is then closed', async () => {
+  let closed = 0;
+  const slow = createServer((socket) => {
+    // Without an answer, the handshake goes on.
+    socket.resume().on('close', () => closed++);
+    socket.on('error', () => {});
+  });
+  onTestFinished(() => void slow.close());
+  await once(slow.listen(0, '127.0.0.1'), 'listening');
+  const url = `ws://127.0.0.1:${(slow.address() as AddressInfo).port}/`;
+  const early = join(url, '');
+  await once(slow, 'connection');
+  // Without a close, a browser would delay the next attempt.
+  early.clock.advance(10_000);
+  await eventually(() => expect(closed).toBe(1));
+  early.clock.advance(500);
+  await once(slow, 'connection');
+  const states: string[] = [];
+  const clock = new FakeClock();
+  const options = { url, roomId: 'room', deviceId: 'device', WebSocket, clock };
+  const client = new SignalingClient({ ...options, early: early.client });
+  onTestFinished(() => client.close());
+  client.on('down', () => states.push('down'));
+  clock.advance(9999);
+  expect(states).toEqual([]);
+  clock.advance(1);
+  expect(states).toEqual(['down']);
+  await eventually(() => expect(closed).toBe(2));
 });
 
 test('a replaced client does not reconnect', async () => {
