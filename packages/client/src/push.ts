@@ -111,7 +111,8 @@ export async function notifyPeer(
           const code = REFUSALS.find((name) => name === message.code);
           if (code) reject(new CoupletError(code, { message: message.error }));
         }),
-        session.on('signaling', (state) => state === 'down' && lost()),
+        // `joining` without `down`: the network changed, and the connection was replaced.
+        session.on('signaling', (state) => (state === 'down' || state === 'joining') && lost()),
         session.on('state', (state) => state === 'closed' && reject(new CoupletError('closed'))),
         onAbort(signal, reject),
       );

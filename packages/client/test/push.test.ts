@@ -1,6 +1,6 @@
 // Tests the entry `push`: what a server can wake, the push target of a device, Web Push subscriptions, and waking the peer.
 import { startServer } from '@couplet/testkit/server';
-import { afterAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { notifyPeer, pushSupport, setPushTarget, subscribePush } from '../src/push.js';
 import { devicesOf, pairSessions } from './support/fake-device.js';
 
@@ -71,13 +71,23 @@ test.each([false, true])('a device wakes its peer (verified: %s)', async (verify
   await expect(notifyPeer(host)).rejects.toMatchObject({ code: 'network' });
 });
 
-test('a push service that fails, an aborted call, and a session that is closed meanwhile are reported', async () => {
+test('a push service that fails, an aborted call, another network, and a session that is closed are reported', async () => {
+  const platform = new EventTarget();
+  vi.stubGlobal('addEventListener', platform.addEventListener.bind(platform));
+  onTestFinished(() => void vi.unstubAllGlobals());
   const { host, saved } = await alone();
   await setPushTarget(device(), saved, { platform: 'android', token: 'a' });
   outcome = 'failed';
   await expect(notifyPeer(host)).rejects.toMatchObject({ code: 'push_failed' });
   const signal = AbortSignal.abort();
   await expect(notifyPeer(host, { signal })).rejects.toMatchObject({ code: 'aborted' });
+  const lost = notifyPeer(host);
+  const again = new Promise<void>((resolve) => {
+    host.on('signaling', (state) => state === 'joined' && resolve());
+  });
+  platform.dispatchEvent(new Event('online'));
+  await expect(lost).rejects.toMatchObject({ code: 'network' });
+  await again;
   const asked = notifyPeer(host);
   host.close();
   await expect(asked).rejects.toMatchObject({ code: 'closed' });
