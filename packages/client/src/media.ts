@@ -220,9 +220,10 @@ export class Media extends Emitter<MediaEvents> {
 
   /**
    * Calls the peer, as soon as it is connected. The tracks of the stream are sent once the peer has answered. If both call
-   * at the same time, both have answered.
+   * at the same time, both have answered. Does nothing if the session is closed.
    */
   call(stream?: MediaStream): void {
+    if (this.#session.state === 'closed') return;
     this.#call ??= this.#calling() ?? randomId();
     if (stream) this.addStream(stream);
     this.#update();

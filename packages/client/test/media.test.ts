@@ -3,16 +3,16 @@ import { expect, test } from 'vitest';
 import { Emitter } from '../src/emitter.js';
 import { mediaOf } from '../src/media.js';
 import type { PeerSession } from '../src/session/peer-session.js';
-import type { SessionEvents } from '../src/session/session-events.js';
+import type { SessionEvents, SessionState } from '../src/session/session-events.js';
 
 /** The media of a session whose peer has sent this status. */
-function mediaAfter(status: object) {
+function mediaAfter(status: object, state: SessionState = 'connected') {
   const channel: Partial<RTCDataChannel> = { readyState: 'open', send() {} };
   const peer = Object.assign(new EventTarget(), {
     createDataChannel: () => channel,
     getTransceivers: () => [],
   });
-  const session = Object.assign(new Emitter<SessionEvents>(), { peer });
+  const session = Object.assign(new Emitter<SessionEvents>(), { peer, state });
   const media = mediaOf(session as unknown as PeerSession);
   channel.onmessage?.call(channel as RTCDataChannel, { data: JSON.stringify(status) } as never);
   return media;
@@ -31,4 +31,10 @@ test('a listener of several events, added while the peer calls, gets the call', 
 
 test.each(['', 1, null])('%j is not the id of a call, which could not be declined', (call) => {
   expect(mediaAfter({ call }).callState).toBe('none');
+});
+
+test('a closed session makes no call, which would never end', () => {
+  const media = mediaAfter({}, 'closed');
+  media.call();
+  expect(media.callState).toBe('none');
 });
