@@ -87,9 +87,12 @@ export class PairingLoad implements Load {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** In an open loop, starts the next flow when due. If every client is busy, the server is too slow; the rate shows it. */
+  /**
+   * In an open loop, starts the next flow when due. If every client is busy, the server is too slow; the rate shows it. The
+   * client that has waited longest is next: the server closes a connection without a request after some seconds.
+   */
   #startOne(): void {
-    this.#idle.pop()?.start(this.#flow++);
+    this.#idle.shift()?.start(this.#flow++);
   }
 
   #ended(client: PairingClient, ms: number): void {
