@@ -11,7 +11,6 @@ import { systemClock } from '../../src/base/clock.js';
 import {
   APPLE,
   apnsSettings,
-  certificate,
   fcmSettings,
   GOOGLE,
   TLS,
@@ -25,12 +24,16 @@ import { startFcm } from '../support/push/fcm-peer.js';
 import { startWebPush } from '../support/push/web-push-peer.js';
 import { startWebhook } from '../support/push/webhook-peer.js';
 
+// The folder of the accounts' own file is deleted with the first test file of this process that used it.
+const trusted = join(temporaryFolder(), 'trusted.pem');
+writeFileSync(trusted, TLS.cert);
+
 const BASE = {
   USE_SQLITE: '1',
   SQLITE_DB_PATH: ':memory:',
   PUSH_GRACE_SECONDS: '0',
   LOG_LEVEL: 'debug',
-  NODE_EXTRA_CA_CERTS: certificate.cert,
+  NODE_EXTRA_CA_CERTS: trusted,
 };
 
 /** Starts the command. `enter` lets one device of a new pairing join alone, while the other has a token. */
