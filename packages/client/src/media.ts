@@ -69,8 +69,11 @@ interface Sent {
   sender?: RTCRtpSender | undefined;
 }
 
-/** The id of the data channel for `Status`: larger than those that platforms assign to the channels of applications. */
-const CHANNEL_ID = 101;
+/**
+ * The id of the data channel for `Status`, the largest that Firefox supports without a further negotiation. Platforms count the
+ * ids of other channels up by two, so one end can have 127 of them at once.
+ */
+const CHANNEL_ID = 255;
 
 const all = new WeakMap<PeerSession, Media>();
 

@@ -61,11 +61,6 @@ export type Waker = ReturnType<typeof createWaker>;
 export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: WakerDeps) {
   const canWake = rooms !== undefined && notifier.platforms.size > 0;
   const waiting = new Map<WakingMember, Cancel>();
-  /**
-   * Seats with an attempt in progress: one at a time, because a push service may take seconds. They are seats and not
-   * members, because a member that has moved to another room must not wait for the attempt of the earlier room.
-   */
-  const active = new Set<object>();
   const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<
     WakeOutcome,
     number
@@ -119,15 +114,11 @@ export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: W
 
   /** Wakes the peer of a member now. Never rejects. A member that gets `sent` was sent `peer_notified`. */
   const wake = async (member: WakingMember): Promise<WakeOutcome> => {
-    const place = member.seat ?? member;
-    if (active.has(place)) return 'push_too_soon';
-    active.add(place);
     const outcome = await attempt(member).catch((error: unknown): WakeOutcome => {
       const isOutage = error instanceof Unavailable;
       if (!isOutage || !error.isReported) log.error({ err: error }, 'peer not woken');
       return isOutage ? 'unavailable' : 'push_failed';
     });
-    active.delete(place);
     counts[outcome] += 1;
     return outcome;
   };
