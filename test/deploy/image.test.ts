@@ -40,9 +40,12 @@ test('no database, .env, build or dependency of a working copy is sent to the bu
 const filesOf = (folder: string) =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted();
 
-/** What is installed in the checkout: packages, npm's records, and the files of the SQLite binding. */
+/**
+ * What is installed in the checkout: packages, npm's record, and the files of the SQLite binding. Tools keep hidden
+ * files there too, such as vite's and the Node releases of other tests, which run at the same time.
+ */
 const dependencies = () => ({
-  packages: readdirSync(`${ROOT}node_modules`),
+  packages: readdirSync(`${ROOT}node_modules`).filter((name) => !name.startsWith('.')),
   record: readFileSync(`${ROOT}node_modules/.package-lock.json`, 'utf8'),
   binding: filesOf(`${ROOT}node_modules/@photostructure/sqlite`),
 });
