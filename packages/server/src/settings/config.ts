@@ -1,6 +1,7 @@
 // Declares the schema of all settings, and parses and validates the environment.
 import { Compile, type Static, Type } from '@couplet/protocol/typebox';
 import { hostsFault } from './host-names.js';
+import { choice, flag, integer, text } from './kinds.js';
 import { LIMIT_SETTINGS } from './limits.js';
 import { originsFault } from './origins.js';
 import { PUSH_CHECKS, PUSH_SETTINGS } from './push.js';
@@ -8,121 +9,79 @@ import { REDIS_SETTINGS, redisUrlFault } from './redis.js';
 import { trustProxyFault } from './trust-proxy.js';
 import { TURN_CHECKS, TURN_SETTINGS } from './turn.js';
 
-/** All settings. `env` is the variable; `default` applies when it is unset or empty. The table in docs/operations.md comes from here. */
+/** All settings. The table in docs/operations.md comes from here. */
 export const ConfigSchema = Type.Object({
-  port: Type.Integer({
-    env: 'PORT',
+  port: integer('PORT', [0, 65_535], {
     default: 8080,
-    minimum: 0,
-    maximum: 65_535,
     description: 'TCP port for HTTP and WebSocket. 0: any free port.',
   }),
-  host: Type.String({
-    env: 'HOST',
+  host: text('HOST', {
     default: '0.0.0.0',
     description: 'Address to listen on; `::` for IPv6 and IPv4.',
   }),
-  useSqlite: Type.Boolean({
-    env: 'USE_SQLITE',
-    default: false,
+  useSqlite: flag('USE_SQLITE', {
     description:
       'Turns the rooms API on, with SQLite. Without the rooms API, the server only forwards signaling messages. `npm start` and the container image set it to 1.',
   }),
-  sqliteDbPath: Type.String({
-    env: 'SQLITE_DB_PATH',
+  sqliteDbPath: text('SQLITE_DB_PATH', {
     default: './data/chat.db',
     description:
       'Path of the database file. If the file does not exist, the server creates it with mode 0600, and its folder with mode 0700.',
   }),
-  allowedOrigins: Type.String({
-    env: 'ALLOWED_ORIGINS',
+  allowedOrigins: text('ALLOWED_ORIGINS', {
     default: '*',
     description:
       'Origins whose pages may call the API and open a WebSocket: `*`, or a comma-separated list such as `https://app.example.org, capacitor://localhost`.',
   }),
-  allowedHosts: Type.String({
-    env: 'ALLOWED_HOSTS',
-    default: '',
+  allowedHosts: text('ALLOWED_HOSTS', {
     description:
       'Host names of this server, comma-separated and without ports. A request with another `Host` is answered 403. IP addresses and `localhost` are always allowed. Empty: any name. The list prevents DNS rebinding, an attack by which a web page reaches a server in a private network.',
   }),
-  demo: Type.Boolean({
-    env: 'DEMO',
+  demo: flag('DEMO', {
     default: true,
     description:
       'Serves the demo page at /demo if the rooms API is on. /client.js is always served.',
   }),
-  production: Type.Boolean({
-    env: 'PRODUCTION',
-    default: false,
+  production: flag('PRODUCTION', {
     description:
       'With 1, GET /rooms and GET /metrics require ADMIN_TOKEN, and the server warns at its start if MAX_SOCKETS is more than the process may open. With 0 and without ADMIN_TOKEN, these routes answer only requests from the same machine. The container image sets it to 1.',
   }),
-  adminToken: Type.String({
-    env: 'ADMIN_TOKEN',
-    default: '',
-    pattern: '^(.{16,})?$',
+  adminToken: text('ADMIN_TOKEN', {
+    form: '.{16,}',
     secret: true,
     description:
       'Token for GET /rooms and GET /metrics, sent as `Authorization: Bearer …`; at least 16 characters. If it is empty, these routes answer only requests from the same machine, or no requests at all with PRODUCTION=1.',
   }),
-  heartbeatSeconds: Type.Integer({
-    env: 'HEARTBEAT_SECONDS',
+  heartbeatSeconds: integer('HEARTBEAT_SECONDS', [1, 3600], {
     default: 30,
-    minimum: 1,
-    maximum: 3600,
     description:
       'Time between WebSocket pings, in seconds. A connection that does not answer two pings in a row is dropped.',
   }),
-  roomIdleDays: Type.Integer({
-    env: 'ROOM_IDLE_DAYS',
+  roomIdleDays: integer('ROOM_IDLE_DAYS', [0, 36_500], {
     default: 0,
-    minimum: 0,
-    maximum: 36_500,
     description:
       'Days after which an unused paired room is deleted. 0: rooms are never deleted for being unused. Apps treat a deleted room as the end of the pairing.',
   }),
-  shutdownClosesPerSecond: Type.Integer({
-    env: 'SHUTDOWN_CLOSES_PER_SECOND',
+  shutdownClosesPerSecond: integer('SHUTDOWN_CLOSES_PER_SECOND', [1, 1_000_000], {
     default: 2000,
-    minimum: 1,
-    maximum: 1_000_000,
     description:
       'WebSocket connections closed per second during a shutdown, so that clients do not all reconnect at the same time. The rate is higher if SHUTDOWN_SECONDS would otherwise be too short.',
   }),
-  shutdownSeconds: Type.Integer({
-    env: 'SHUTDOWN_SECONDS',
+  shutdownSeconds: integer('SHUTDOWN_SECONDS', [0, 300], {
     default: 10,
-    minimum: 0,
-    maximum: 300,
     description:
       'Longest time that a shutdown waits for open connections and running requests, in seconds.',
   }),
-  shutdownNoticeSeconds: Type.Integer({
-    env: 'SHUTDOWN_NOTICE_SECONDS',
+  shutdownNoticeSeconds: integer('SHUTDOWN_NOTICE_SECONDS', [0, 300], {
     default: 0,
-    minimum: 0,
-    maximum: 300,
     description:
       'Time before a shutdown closes anything, in seconds. Meanwhile GET /readyz answers 503 and everything else is served, so that load balancers stop sending traffic first.',
   }),
-  logLevel: Type.Union(
-    [
-      Type.Literal('fatal'),
-      Type.Literal('error'),
-      Type.Literal('warn'),
-      Type.Literal('info'),
-      Type.Literal('debug'),
-      Type.Literal('silent'),
-    ],
-    {
-      env: 'LOG_LEVEL',
-      default: 'info',
-      description: 'Lowest level that is logged. On a terminal, the default is `warn`.',
-    },
-  ),
-  logFormat: Type.Union([Type.Literal('auto'), Type.Literal('json'), Type.Literal('pretty')], {
-    env: 'LOG_FORMAT',
+  logLevel: choice('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'silent'], {
+    default: 'info',
+    description: 'Lowest level that is logged. On a terminal, the default is `warn`.',
+  }),
+  logFormat: choice('LOG_FORMAT', ['auto', 'json', 'pretty'], {
     default: 'auto',
     description: 'Format of the log. auto: pretty on a terminal, JSON lines otherwise.',
   }),
@@ -146,7 +105,7 @@ interface Setting {
   type?: string;
   items?: { type?: string };
   maxItems?: number;
-  anyOf?: { const: string }[];
+  enum?: readonly string[];
   minimum?: number;
   maximum?: number;
 }
@@ -272,6 +231,6 @@ function expectation(setting: Setting): string {
     return `a whole number from ${setting.minimum} to ${setting.maximum}`;
   }
   if (setting.type === 'boolean') return '1 or 0';
-  if (setting.anyOf) return `one of ${setting.anyOf.map((option) => option.const).join(', ')}`;
+  if (setting.enum) return `one of ${setting.enum.join(', ')}`;
   return `a valid value (${setting.description.replace(/\.$/, '')})`;
 }

@@ -1,42 +1,30 @@
 // Declares the settings of cluster mode and parses REDIS_URL.
-import { Type } from '@couplet/protocol/typebox';
+import { integer, text } from './kinds.js';
 
 /** Spread into the schema of the configuration; docs/operations.md shows them. */
 export const REDIS_SETTINGS = {
-  redisUrl: Type.String({
-    env: 'REDIS_URL',
-    default: '',
+  redisUrl: text('REDIS_URL', {
     secret: true,
     description:
       'URL of the Redis 7 or Valkey that the nodes of a cluster share: `redis://user:password@host:6379/0`, or `rediss://` for TLS. Redis Cluster: `redis://a:6379,b:6379?cluster`. Sentinels: `redis://a:26379,b:26379?sentinel=mymaster`, with `&sentinelUser=…&sentinelPassword=…` if they require it. Turns the rooms API on; SQLite is then not used. Empty: one node, without Redis.',
   }),
-  redisPrefix: Type.String({
-    env: 'REDIS_PREFIX',
+  redisPrefix: text('REDIS_PREFIX', {
     default: 'couplet:',
-    pattern: '^[A-Za-z0-9:._-]{1,64}$',
+    form: '[A-Za-z0-9:._-]{1,64}',
     description: 'Prefix of every key and channel in Redis. It must be the same on all nodes.',
   }),
-  redisTimeoutMs: Type.Integer({
-    env: 'REDIS_TIMEOUT_MS',
+  redisTimeoutMs: integer('REDIS_TIMEOUT_MS', [100, 60_000], {
     default: 2000,
-    minimum: 100,
-    maximum: 60_000,
     description:
       'Longest time that Redis may take for an answer, in milliseconds. Then the connection is closed, and requests that wait for it are answered 503.',
   }),
-  redisReplicasAck: Type.Integer({
-    env: 'REDIS_REPLICAS_ACK',
+  redisReplicasAck: integer('REDIS_REPLICAS_ACK', [0, 10], {
     default: 0,
-    minimum: 0,
-    maximum: 10,
     description:
       'Replicas that must confirm a write before it is answered. With 1 and one replica, a failover loses no write that was answered. If too few replicas are connected, writes are answered 503.',
   }),
-  leaseSeconds: Type.Integer({
-    env: 'LEASE_SECONDS',
+  leaseSeconds: integer('LEASE_SECONDS', [1, 300], {
     default: 10,
-    minimum: 1,
-    maximum: 300,
     description:
       'Lifetime of the lease of a node, in seconds. If a node does not renew its lease in time, its members count as disconnected, and their peers are notified. A node that was paused for longer claims its seats again.',
   }),

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { RTCIceServer } from '@couplet/protocol/schema';
 import { type Static, Type } from '@couplet/protocol/typebox';
+import { choice, flag, integer, text, texts } from './kinds.js';
 
 const HOST = '(\\[[0-9A-Fa-f:.]{2,}\\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\.?)';
 const PORT = '(:(6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|[1-9]\\d{0,3}))?';
@@ -22,120 +23,78 @@ export const isIceUrl = (url: string): boolean => {
   return ICE_URL.test(url) && (inBrackets === undefined || isIP(inBrackets) === 6);
 };
 
-const list = <T extends Type.TSchema>(
-  items: T,
-  options: {
-    env: string;
-    description: string;
-    maxItems?: number;
-    secret?: true;
-    usedBy?: 'coturn';
-  },
-) => Type.Array(items, { default: [], maxItems: 16, ...options });
-
 const port = (env: string, value: number, description: string) =>
-  Type.Integer({
-    env,
-    default: value,
-    minimum: 1,
-    maximum: 65_535,
-    usedBy: 'coturn',
-    description,
-  });
-
-const text = (env: string, expression: string, description: string, secret = false) =>
-  Type.String({
-    env,
-    default: '',
-    pattern: pattern(`(${expression})?`),
-    usedBy: 'coturn',
-    description,
-    ...(secret ? { secret: true } : {}),
-  });
+  integer(env, [1, 65_535], { default: value, usedBy: 'coturn', description });
 
 /** Value of `TURN_TLS_CERT` if TLS ends in front of coturn, or at a coturn with its own settings. */
 const ELSEWHERE = 'elsewhere';
 
 /** Part of `ConfigSchema`. Only turn-server/start.sh uses the settings with `usedBy: 'coturn'`, but the server checks them too. */
 export const TURN_SETTINGS = {
-  turnSecrets: list(Type.String({ pattern: pattern(`[${PLAIN}]{16,}`) }), {
-    env: 'TURN_SECRET',
+  turnSecrets: texts('TURN_SECRET', {
+    form: `[${PLAIN}]{16,}`,
     maxItems: 2,
     secret: true,
     description:
       'Secret shared with coturn: at least 16 of the characters A-Z a-z 0-9 + / = _ . ~ -. For a rotation, set two secrets, comma-separated: the server makes credentials with the first, and coturn accepts both.',
   }),
-  turnUrls: list(Type.String({ pattern: pattern(TURN_URL) }), {
-    env: 'TURN_URLS',
+  turnUrls: texts('TURN_URLS', {
+    form: TURN_URL,
     description:
       'TURN URLs (RFC 7065) that clients get with credentials, comma-separated: `turn:turn.example.org:3478,turn:turn.example.org:3478?transport=tcp,turns:turn.example.org:5349?transport=tcp`.',
   }),
-  stunUrls: list(Type.String({ pattern: pattern(STUN_URL) }), {
-    env: 'STUN_URLS',
+  stunUrls: texts('STUN_URLS', {
+    form: STUN_URL,
     description:
       'STUN URLs (RFC 7064) that clients get, comma-separated: `stun:turn.example.org:3478`. coturn is also a STUN server.',
   }),
-  turnTtlSeconds: Type.Integer({
-    env: 'TURN_TTL_SECONDS',
+  turnTtlSeconds: integer('TURN_TTL_SECONDS', [60, 86_400], {
     default: 3600,
-    minimum: 60,
-    maximum: 86_400,
     description:
       'Lifetime of TURN credentials, in seconds. A client always gets credentials for coturn with more than half of their lifetime left, and coturn keeps an open allocation after they expire. With ICE_SERVERS_URL: the lifetime that the server requests, and assumes if the answer has no `ttl`.',
   }),
-  maxTurnCredentialsPerHour: Type.Integer({
-    env: 'MAX_TURN_CREDENTIALS_PER_HOUR',
+  maxTurnCredentialsPerHour: integer('MAX_TURN_CREDENTIALS_PER_HOUR', [1, 1_000_000_000], {
     default: 2000,
-    minimum: 1,
-    maximum: 1_000_000_000,
     description:
       'TURN users that each node gives to one address at once (IPv6: one /64). The allowance refills within an hour. A device in a room stays the same user for half of TURN_TTL_SECONDS and counts once. Beyond it, POST /api/ice-servers answers 429, and `room_ready` has no TURN server. Servers from ICE_SERVERS_URL are not limited.',
   }),
-  iceServersUrl: Type.String({
-    env: 'ICE_SERVERS_URL',
-    default: '',
+  iceServersUrl: text('ICE_SERVERS_URL', {
     maxLength: 2048,
     secret: true,
     description:
       'HTTPS URL that answers with ICE servers and their credentials, such as the API of a TURN provider. Clients get these servers. TURN_URLS and STUN_URLS are the fallback, and need not be set. http:// is only accepted for this machine.',
   }),
-  iceServersToken: Type.String({
-    env: 'ICE_SERVERS_TOKEN',
-    default: '',
-    pattern: '^[!-~]{0,2048}$',
+  iceServersToken: text('ICE_SERVERS_TOKEN', {
+    form: '[!-~]{0,2048}',
     secret: true,
     description:
       'Bearer token for requests to ICE_SERVERS_URL, or `user:password` for basic authentication.',
   }),
-  iceServersMethod: Type.Union([Type.Literal('POST'), Type.Literal('GET'), Type.Literal('PUT')], {
-    env: 'ICE_SERVERS_METHOD',
+  iceServersMethod: choice('ICE_SERVERS_METHOD', ['POST', 'GET', 'PUT'], {
     default: 'POST',
     description: 'Method of requests to ICE_SERVERS_URL.',
   }),
-  iceServersBody: Type.String({
-    env: 'ICE_SERVERS_BODY',
-    default: '',
+  iceServersBody: text('ICE_SERVERS_BODY', {
     maxLength: 2048,
     secret: true,
     description:
       'Body of requests to ICE_SERVERS_URL: JSON, or a form such as `Ttl=3600`. Empty: `{"ttl":…}` with TURN_TTL_SECONDS, or no body with GET.',
   }),
-  iceServersExtra: list(RTCIceServer, {
+  iceServersExtra: Type.Array(RTCIceServer, {
     env: 'ICE_SERVERS_EXTRA',
+    default: [],
+    maxItems: 16,
     secret: true,
     description:
       'Further ICE servers that clients get unchanged, such as a fallback TURN server: a JSON array of W3C RTCIceServer. The server does not start if browsers would refuse an entry.',
   }),
-  iceServersForAll: Type.Boolean({
-    env: 'ICE_SERVERS_FOR_ALL',
-    default: false,
+  iceServersForAll: flag('ICE_SERVERS_FOR_ALL', {
     description:
       '`room_ready` has ICE servers for every member, not only for the two paired devices. Anyone who finds the server can then use your TURN server.',
   }),
-  turnRealm: Type.String({
-    env: 'TURN_REALM',
+  turnRealm: text('TURN_REALM', {
     default: 'couplet',
-    pattern: pattern('[A-Za-z0-9._-]{1,127}'),
+    form: '[A-Za-z0-9._-]{1,127}',
     usedBy: 'coturn',
     description: 'Realm of coturn, usually your domain.',
   }),
@@ -147,48 +106,47 @@ export const TURN_SETTINGS = {
     'First relay port of coturn. Each allocation uses one port. If each port must be mapped, a hundred are enough for a small site.',
   ),
   turnMaxPort: port('TURN_MAX_PORT', 65_535, 'Last relay port of coturn.'),
-  turnListenIps: list(Type.String({ pattern: pattern(IP) }), {
-    env: 'TURN_LISTEN_IPS',
+  turnListenIps: texts('TURN_LISTEN_IPS', {
+    form: IP,
     usedBy: 'coturn',
     description:
       'Addresses that coturn listens on and relays from, comma-separated. Empty: all addresses of the host.',
   }),
-  turnExternalIp: list(Type.String({ pattern: pattern(`${IP}/${IP}`) }), {
-    env: 'TURN_EXTERNAL_IP',
+  turnExternalIp: texts('TURN_EXTERNAL_IP', {
+    form: `${IP}/${IP}`,
     usedBy: 'coturn',
     description:
       'Addresses of a coturn host behind NAT (most clouds): `public/private`, such as `198.51.100.7/10.0.0.4`. Empty: the host has a public address itself.',
   }),
-  turnAllowedPeers: list(Type.String({ pattern: pattern(`${IP}(-${IP})?`) }), {
-    env: 'TURN_ALLOWED_PEERS',
+  turnAllowedPeers: texts('TURN_ALLOWED_PEERS', {
+    form: `${IP}(-${IP})?`,
     maxItems: 64,
     usedBy: 'coturn',
     description:
       'Private addresses or ranges (`10.1.0.0-10.1.0.255`) that coturn accepts as peers, comma-separated. Empty: public addresses only.',
   }),
-  turnVerbose: Type.Boolean({
-    env: 'TURN_VERBOSE',
-    default: false,
+  turnVerbose: flag('TURN_VERBOSE', {
     usedBy: 'coturn',
     description:
       'Makes coturn log every allocation, with the addresses of clients and peers. `npm run turn` sets it to 1.',
   }),
-  turnTlsCert: text(
-    'TURN_TLS_CERT',
-    '[^\\s,]+',
-    `Certificate chain (PEM file) of coturn, needed for turns: URLs. \`${ELSEWHERE}\`: TLS ends at another program.`,
-  ),
-  turnTlsKey: text(
-    'TURN_TLS_KEY',
-    '[^\\s,]+',
-    'Private key (PEM file) of the certificate in TURN_TLS_CERT.',
-  ),
-  turnStaticUser: text(
-    'TURN_STATIC_USER',
-    `[A-Za-z0-9_.-]{1,64}:[${PLAIN}]{16,}`,
-    '`name:password` (at least 16 characters) of the optional second coturn, for app versions with fixed credentials.',
-    true,
-  ),
+  turnTlsCert: text('TURN_TLS_CERT', {
+    form: '[^\\s,]+',
+    usedBy: 'coturn',
+    description: `Certificate chain (PEM file) of coturn, needed for turns: URLs. \`${ELSEWHERE}\`: TLS ends at another program.`,
+  }),
+  turnTlsKey: text('TURN_TLS_KEY', {
+    form: '[^\\s,]+',
+    usedBy: 'coturn',
+    description: 'Private key (PEM file) of the certificate in TURN_TLS_CERT.',
+  }),
+  turnStaticUser: text('TURN_STATIC_USER', {
+    form: `[A-Za-z0-9_.-]{1,64}:[${PLAIN}]{16,}`,
+    secret: true,
+    usedBy: 'coturn',
+    description:
+      '`name:password` (at least 16 characters) of the optional second coturn, for app versions with fixed credentials.',
+  }),
   turnStaticPort: port('TURN_STATIC_PORT', 3479, 'Port of the second coturn for UDP and TCP.'),
   turnStaticTlsPort: port(
     'TURN_STATIC_TLS_PORT',
