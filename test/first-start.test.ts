@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { freePort } from '@couplet/testkit/coturn';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { NODE_LINES, nodeRelease } from '../scripts/node-release.js';
@@ -90,7 +91,9 @@ describe.runIf(process.platform === 'linux').each([OLDEST, NODE_LINES.at(-1) as 
       const env = { PATH: programs(version), npm_config_prefer_offline: 'true' };
       const startedAt = performance.now();
       const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1);
-      const terminal = atTerminal('exec npm start -- --port 0', checkout, env);
+      // Not a port of the system's choice, which another process could get after the end.
+      const port = await freePort();
+      const terminal = atTerminal(`exec npm start -- --port ${port}`, checkout, env);
 
       await terminal.shows(/first start only: installing packages \d+ of \d+/);
       const [, url = ''] = await terminal.shows(
@@ -114,7 +117,7 @@ describe.runIf(process.platform === 'linux').each([OLDEST, NODE_LINES.at(-1) as 
       expect(terminal.output()).toMatch(/Stopping/);
       // Neither lines of requests nor warnings or JSON.
       expect(terminal.output()).not.toMatch(/WARN|ERROR|INFO|"level"|healthz|request/);
-      const again = createServer().listen(Number(new URL(url).port), '0.0.0.0');
+      const again = createServer().listen(port, '0.0.0.0');
       await once(again, 'listening');
       again.close();
 

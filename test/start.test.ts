@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { freePort } from '@couplet/testkit/coturn';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { ROOT } from './support.js';
@@ -11,7 +12,9 @@ const folder = temporaryFolder();
 test.each(['SIGKILL', 'SIGTERM'] as const)('the server ends when npm gets %s', async (signal) => {
   const { PATH, HOME } = process.env;
   const env = { PATH, HOME, HOST: '127.0.0.1', SQLITE_DB_PATH: join(folder, 'chat.db') };
-  const npm = spawn('npm', ['start', '--', '--port', '0'], {
+  // Not a port of the system's choice, which another process could get after the end.
+  const port = String(await freePort());
+  const npm = spawn('npm', ['start', '--', '--port', port], {
     cwd: ROOT,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -3,9 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Certificate } from '@couplet/testkit/certificate';
 import { type Command, spawnCommand } from '@couplet/testkit/command';
+import { freePort } from '@couplet/testkit/coturn';
 import { eventually } from '@couplet/testkit/eventually';
 import { ROOT } from '../support.js';
-import { freePort, startProgram } from './proxy.js';
+import { startProgram } from './proxy.js';
 
 /** Stops everything started, in reverse order. */
 type Stop = () => Promise<void>;

@@ -4,10 +4,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeCertificate } from '@couplet/testkit/certificate';
 import { describeWith } from '@couplet/testkit/components';
+import { freePort } from '@couplet/testkit/coturn';
 import { startServer, temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { examine, failure } from '../../packages/doctor/test/examination.js';
-import { freePort, nginxArguments, SITE, startProgram } from './proxy.js';
+import { nginxArguments, SITE, startProgram } from './proxy.js';
 
 describeWith(['nginx', 'openssl'], 'couplet doctor through nginx', () => {
   /** nginx in front of a server; `changes` are the fault. */

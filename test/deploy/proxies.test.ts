@@ -6,18 +6,11 @@ import { join } from 'node:path';
 import { someCode, someDevice } from '@couplet/testkit/api';
 import { type Certificate, makeCertificate } from '@couplet/testkit/certificate';
 import { describeWith } from '@couplet/testkit/components';
+import { freePort } from '@couplet/testkit/coturn';
 import { Peer } from '@couplet/testkit/peer';
 import { type RunningServer, startServer, temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  freePort,
-  nginxArguments,
-  type Ports,
-  SITE,
-  secureCall,
-  shipped,
-  startProgram,
-} from './proxy.js';
+import { nginxArguments, type Ports, SITE, secureCall, shipped, startProgram } from './proxy.js';
 
 const folder = temporaryFolder();
 let tls: Certificate;

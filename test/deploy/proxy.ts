@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '@couplet/testkit/eventually';
 import { ROOT } from '../support.js';
 
 /** The placeholder name in the shipped files. */
@@ -61,16 +61,6 @@ export function nginxArguments(
   return ['-c', main, '-p', folder, '-e', 'stderr'];
 }
 
-/** A free loopback port. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** Starts a server program and waits until its loopback port answers. Returns a function that stops it. */
 export async function startProgram(
   program: string,
@@ -93,14 +83,14 @@ export async function startProgram(
     child.kill('SIGKILL');
     await ended;
   };
-  const deadline = Date.now() + 15_000;
-  while (!(await answers(port))) {
-    if (child.exitCode !== null) throw new Error(`${program} ended: ${said}`);
-    if (Date.now() > deadline) {
-      await stop();
+  try {
+    await eventually(async () => {
+      if (await answers(port)) return;
       throw new Error(`${program} does not answer: ${said}`);
-    }
-    await delay(25);
+    });
+  } catch (error) {
+    await stop();
+    throw error;
   }
   return { pid: child.pid, stop };
 }

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { pairDevices } from '@couplet/testkit/api';
 import { makeCertificate } from '@couplet/testkit/certificate';
 import { describeWith } from '@couplet/testkit/components';
+import { freePort } from '@couplet/testkit/coturn';
 import { Peer } from '@couplet/testkit/peer';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT } from '../support.js';
 import { type ClusterNode, startBalancer, startThreeNodes, untilReady } from './cluster.js';
-import { freePort, nginxArguments, startProgram } from './proxy.js';
+import { nginxArguments, startProgram } from './proxy.js';
 import { TalkingPair } from './talking-pair.js';
 
 /** Enough rooms that a node has none only with a chance of one in millions. */

@@ -1,5 +1,6 @@
 // Runs the real coturn for tests through turn-server/start.sh, with its own ports and folder. The caller stops it.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -123,21 +124,36 @@ async function ended(child: ChildProcess): Promise<void> {
   await exit;
 }
 
-const taken = new Set<number>();
+/** Ports in a block. */
+const BLOCK = 200;
+const FIRST_BLOCK = 12_000;
+const BLOCKS = 100;
+
+/** The rest of the block of this process. */
+const mine = { next: 0, end: 0 };
 
 /**
  * The first of `count` ports that are free for UDP and TCP. They are below the system's range for outgoing connections,
- * so none is taken before it is bound.
+ * and in a block that belongs to this process until it ends. So no other test takes one before it is bound, or while the
+ * program behind it restarts.
  */
 export async function freePort(count = 1): Promise<number> {
   for (;;) {
-    const first = 12_000 + Math.floor(Math.random() * (32_000 - 12_000 - count));
-    const ports = Array.from({ length: count }, (_, n) => first + n);
-    if (ports.some((port) => taken.has(port))) continue;
-    if (!(await all(ports, isFree))) continue;
-    for (const port of ports) taken.add(port);
-    return first;
+    while (mine.next + count > mine.end) await takeBlock();
+    const ports = Array.from({ length: count }, () => mine.next++);
+    if (await all(ports, isFree)) return ports[0] as number;
   }
+}
+
+/** Takes a block for this process: only one process can listen on its first port. */
+async function takeBlock(): Promise<void> {
+  const first = FIRST_BLOCK + BLOCK * randomInt(BLOCKS);
+  const holder = createServer().unref();
+  const isMine = await new Promise<boolean>((resolve) => {
+    holder.once('error', () => resolve(false));
+    holder.listen(first, '127.0.0.1', () => resolve(true));
+  });
+  if (isMine) Object.assign(mine, { next: first + 1, end: first + BLOCK });
 }
 
 async function all(ports: number[], check: (port: number) => Promise<boolean>): Promise<boolean> {
