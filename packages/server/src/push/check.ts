@@ -3,13 +3,13 @@ import { createECDH, randomBytes } from 'node:crypto';
 import { type Clock, MAX_SKEW_MS } from '../base/clock.js';
 import type { Config } from '../settings/config.js';
 import { hasPush } from '../settings/push.js';
-import { Apns } from './apns.js';
+import { openApns } from './apns.js';
 import { readCredentials } from './credentials.js';
-import type { Attempt } from './delivery.js';
-import { Fcm } from './fcm.js';
+import { openFcm } from './fcm.js';
 import { HttpClient } from './http-client.js';
-import { WebPush } from './web-push.js';
-import { Webhook } from './webhook.js';
+import type { Prepared } from './notification.js';
+import { hostsOf, openWebPush } from './web-push.js';
+import { openWebhook } from './webhook.js';
 
 /** Time limit of one check. */
 const LIMIT_MS = 10_000;
@@ -35,11 +35,11 @@ interface Check {
   service: string;
   /** What a good answer shows. */
   good: string;
-  /** The answers that are good. */
-  isGood(attempt: Attempt): boolean;
   /** Advice if the credentials are not accepted, or the notification is rejected. */
   advice: string;
-  send(signal: AbortSignal): Promise<Attempt>;
+  prepared: Prepared;
+  /** Whether the token cannot exist, so that a refusal also shows that the service answers. */
+  isRefusalGood?: boolean;
 }
 
 /**
@@ -58,60 +58,54 @@ export async function checkPush(config: Config, { clock, write, ca }: CheckDeps)
     const time = Date.parse(String(headers.date));
     if (!Number.isNaN(time)) skewMs = time - clock.now();
   });
-  const accepts = ({ kind }: Attempt) => kind === 'sent' || kind === 'dead';
+  const deps = { clock, http, ca };
   const checks: Check[] = [];
-  const apple = apns && new Apns(apns, clock, ca);
+  const apple = apns && openApns(apns, deps);
   if (apple) {
     checks.push({
       service: `APNs at ${new URL(apns.origin).host}`,
       good: 'the key is accepted',
-      isGood: accepts,
       advice:
         'Check APNS_KEY_ID, APNS_TEAM_ID and APNS_TOPIC, whether the key was revoked, and whether it is for APNS_SERVER: a key can be restricted to production or sandbox.',
-      send: (signal) => apple.send(NOBODY, ROOM, signal),
+      prepared: apple.prepare({ platform: 'ios', token: NOBODY }, ROOM),
     });
   }
   if (fcm) {
-    const google = new Fcm(fcm, clock, http);
     checks.push({
       service: `FCM for ${fcm.projectId}`,
       good: 'the service account is accepted',
-      isGood: accepts,
       advice:
         'Check that the key of the service account was not deleted, that the account may send (role Firebase Cloud Messaging API Admin), and that this API is enabled in the project.',
-      send: (signal) => google.send(NOBODY, ROOM, signal),
+      prepared: openFcm(fcm, deps).prepare({ platform: 'android', token: NOBODY }, ROOM),
     });
   }
   if (webPush) {
-    const browsers = new WebPush(webPush, clock, http);
-    const hosts = browsers.hosts.map((host) => EXAMPLES[host] ?? host);
+    const browsers = openWebPush(webPush, deps);
+    const hosts = hostsOf(webPush).map((host) => EXAMPLES[host] ?? host);
     for (const host of hosts.filter((name) => !name.startsWith('*'))) {
-      const keys = { p256dh: createECDH('prime256v1').generateKeys(), auth: randomBytes(16) };
-      const subscription = { endpoint: new URL(`https://${host}/${ROOM}`), ...keys };
+      const p256dh = createECDH('prime256v1').generateKeys('base64url');
+      const keys = { p256dh, auth: randomBytes(16).toString('base64url') };
+      const token = JSON.stringify({ endpoint: `https://${host}/${ROOM}`, keys });
       checks.push({
         service: `Web Push at ${host}`,
         good: 'the service answers',
-        // The subscription does not exist, so a refusal also shows that the service answers.
-        isGood: (attempt) =>
-          accepts(attempt) || ('cause' in attempt && attempt.cause === 'rejected'),
+        isRefusalGood: true,
         advice: '',
-        send: (signal) => browsers.send(subscription, ROOM, signal),
+        prepared: browsers.prepare({ platform: 'web', token }, ROOM),
       });
     }
   }
   if (webhook) {
-    const hook = new Webhook(webhook, clock, http);
     checks.push({
       service: 'PUSH_WEBHOOK_URL',
       good: 'a signed notification is accepted',
-      isGood: accepts,
       advice:
         'Your program must answer 2xx, or 410 for a token that no device has. Check the URL, and that both ends have the same PUSH_WEBHOOK_SECRET.',
-      send: hook.request({ platform: 'ios', token: NOBODY }, ROOM),
+      prepared: openWebhook(webhook, deps).prepare({ platform: 'ios', token: NOBODY }, ROOM),
     });
   }
   const results = await Promise.all(checks.map(run));
-  apple?.close();
+  apple?.close?.();
   http.close();
   if (Math.abs(skewMs) > MAX_SKEW_MS) {
     const seconds = Math.round(skewMs / 1000);
@@ -122,13 +116,14 @@ export async function checkPush(config: Config, { clock, write, ca }: CheckDeps)
   return results.every(({ ok }) => ok);
 }
 
-async function run({ service, good, isGood, advice, send }: Check) {
+async function run({ service, good, advice, prepared, isRefusalGood }: Check) {
   const fault = (text: string) => ({ ok: false, text: `✗ ${service}: ${text}` });
   const limit = AbortSignal.timeout(LIMIT_MS);
   try {
-    const attempt = await send(limit);
-    if (isGood(attempt)) return { ok: true, text: `✓ ${service}: ${good}` };
+    const attempt = 'send' in prepared ? await prepared.send(limit) : { kind: prepared.end };
     const cause = 'cause' in attempt ? attempt.cause : attempt.kind;
+    const isGood = cause === 'sent' || cause === 'dead' || (isRefusalGood && cause === 'rejected');
+    if (isGood) return { ok: true, text: `✓ ${service}: ${good}` };
     if (cause === 'unknown_host')
       return fault('the host name is unknown. Check DNS and WEB_PUSH_HOSTS.');
     if (cause === 'busy' || cause === 'server_error') {

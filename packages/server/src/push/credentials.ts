@@ -4,77 +4,39 @@ import { readFileSync } from 'node:fs';
 import { ConfigError } from '../settings/config.js';
 import type { PushSettings } from '../settings/push.js';
 
-export interface ApnsCredentials {
-  key: KeyObject;
-  keyId: string;
-  teamId: string;
-  topic: string;
-  /** `https://host[:port]`. */
-  origin: string;
-}
-
-export interface FcmCredentials {
-  key: KeyObject;
-  clientEmail: string;
-  projectId: string;
-  /** Where an access token is requested. */
-  tokenUri: string;
-  /** `https://host[:port]`. */
-  origin: string;
-}
-
-export interface VapidCredentials {
-  key: KeyObject;
-  /** Uncompressed point in base64url. */
-  publicKey: string;
-  subject: string;
-  /** Hosts allowed in addition to those of the known push services. */
-  hosts: readonly string[];
-}
-
-export interface WebhookCredentials {
-  url: string;
-  secret: Buffer;
-}
-
-/** The credentials of each push service that is configured. */
-export interface Credentials {
-  apns?: ApnsCredentials;
-  fcm?: FcmCredentials;
-  webPush?: VapidCredentials;
-  webhook?: WebhookCredentials;
-}
+export type ApnsCredentials = ReturnType<typeof apnsOf>;
+export type FcmCredentials = ReturnType<typeof fcmOf>;
+export type VapidCredentials = ReturnType<typeof vapidOf>;
+export type WebhookCredentials = ReturnType<typeof webhookOf>;
 
 /**
  * Reads all credentials.
  *
  * @throws {@link ConfigError} with every fault found; it quotes no secret and no path, because a key may be set in place of a path
  */
-export function readCredentials(config: PushSettings): Credentials {
+export function readCredentials(config: PushSettings) {
   const faults: string[] = [];
-  const read = <Value>(env: string, setting: string, parse: (setting: string) => Value) => {
+  const read = <Value>(
+    env: string,
+    setting: string,
+    parse: (setting: string, config: PushSettings) => Value,
+  ) => {
     if (setting === '') return undefined;
     try {
-      return parse(setting);
+      return parse(setting, config);
     } catch (error) {
       faults.push(`${env}: ${error instanceof Fault ? error.message : 'is not valid'}`);
       return undefined;
     }
   };
-  const apns = read('APNS_KEY', config.apnsKey, (setting) => apnsOf(setting, config));
-  const fcm = read('FCM_SERVICE_ACCOUNT', config.fcmServiceAccount, (setting) =>
-    fcmOf(setting, config.fcmUrl),
-  );
-  const webPush = read('VAPID_PRIVATE_KEY', config.vapidPrivateKey, (key) => vapidOf(key, config));
-  if (faults.length > 0) throw new ConfigError(faults);
-  const { pushWebhookUrl: url, pushWebhookSecret } = config;
-  const secret = Buffer.from(pushWebhookSecret.replace('whsec_', ''), 'base64');
-  return {
-    ...(apns && { apns }),
-    ...(fcm && { fcm }),
-    ...(webPush && { webPush }),
-    ...(url !== '' && { webhook: { url, secret } }),
+  const credentials = {
+    apns: read('APNS_KEY', config.apnsKey, apnsOf),
+    fcm: read('FCM_SERVICE_ACCOUNT', config.fcmServiceAccount, fcmOf),
+    webPush: read('VAPID_PRIVATE_KEY', config.vapidPrivateKey, vapidOf),
+    webhook: read('PUSH_WEBHOOK_URL', config.pushWebhookUrl, webhookOf),
   };
+  if (faults.length > 0) throw new ConfigError(faults);
+  return credentials;
 }
 
 /** A fault that the operator can correct, without the name of the setting. */
@@ -95,7 +57,8 @@ const APNS_ORIGINS: Readonly<Record<string, string>> = {
   sandbox: 'https://api.sandbox.push.apple.com',
 };
 
-function apnsOf(setting: string, config: PushSettings): ApnsCredentials {
+/** `origin`: `https://host[:port]`. */
+function apnsOf(setting: string, config: PushSettings) {
   // Platforms with an environment of single lines have `\n` in place of line ends.
   const pem = contentOf(setting, setting.startsWith('-----BEGIN')).replaceAll('\\n', '\n');
   const { apnsKeyId: keyId, apnsTeamId: teamId, apnsTopic: topic, apnsServer } = config;
@@ -106,7 +69,8 @@ function apnsOf(setting: string, config: PushSettings): ApnsCredentials {
   return { key, keyId, teamId, topic, origin: APNS_ORIGINS[apnsServer] ?? apnsServer };
 }
 
-function fcmOf(setting: string, origin: string): FcmCredentials {
+/** `tokenUri`: where an access token is requested. */
+function fcmOf(setting: string, { fcmUrl: origin }: PushSettings) {
   const text = contentOf(setting, setting.startsWith('{'));
   const account = jsonOf(text);
   if ('project_info' in account) {
@@ -151,7 +115,8 @@ function privateKeyOf(pem: string, type: 'ec' | 'rsa', fault: string): KeyObject
   throw new Fault(fault);
 }
 
-function vapidOf(privateKey: string, config: PushSettings): VapidCredentials {
+/** `publicKey`: an uncompressed point in base64url. `hosts`: allowed in addition to those of the known push services. */
+function vapidOf(privateKey: string, config: PushSettings) {
   const pair = createECDH('prime256v1');
   try {
     pair.setPrivateKey(privateKey, 'base64url');
@@ -169,4 +134,8 @@ function vapidOf(privateKey: string, config: PushSettings): VapidCredentials {
     subject: config.vapidSubject,
     hosts: config.webPushHosts,
   };
+}
+
+function webhookOf(url: string, { pushWebhookSecret }: PushSettings) {
+  return { url, secret: Buffer.from(pushWebhookSecret.replace('whsec_', ''), 'base64') };
 }

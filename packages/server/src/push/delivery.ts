@@ -242,3 +242,6 @@ export function attemptOfStatus(
   if (status >= 500) return { kind: 'later', cause: 'server_error', afterMs };
   return undefined;
 }
+
+/** The attempt for any other status of a faulty notification. */
+export const REJECTED: Attempt = { kind: 'failed', cause: 'rejected' };

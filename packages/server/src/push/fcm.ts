@@ -1,10 +1,14 @@
 // Sends notifications to Android devices through Firebase Cloud Messaging, HTTP v1 API.
-import type { Clock } from '../base/clock.js';
 import type { FcmCredentials } from './credentials.js';
-import { type Attempt, attemptOfStatus } from './delivery.js';
-import type { HttpClient } from './http-client.js';
+import { type Attempt, attemptOfStatus, REJECTED } from './delivery.js';
 import { signedJwt } from './jwt.js';
-import { ALERT, LIFETIME_SECONDS, TYPE } from './notification.js';
+import {
+  ALERT,
+  LIFETIME_SECONDS,
+  type PushService,
+  type ServiceDeps,
+  TYPE,
+} from './notification.js';
 
 const SCOPE = 'https://www.googleapis.com/auth/firebase.messaging';
 
@@ -19,67 +23,15 @@ interface AccessToken {
   until: number;
 }
 
-export class Fcm {
-  readonly #credentials: FcmCredentials;
-  readonly #clock: Clock;
-  readonly #http: HttpClient;
-  #access: AccessToken | undefined;
+export function openFcm(credentials: FcmCredentials, { clock, http }: ServiceDeps): PushService {
+  const { key, clientEmail, projectId, tokenUri, origin } = credentials;
+  let access: AccessToken | undefined;
   /** One request for an access token serves all notifications that wait for it. */
-  #granting: Promise<AccessToken | Attempt> | undefined;
+  let granting: Promise<AccessToken | Attempt> | undefined;
 
-  constructor(credentials: FcmCredentials, clock: Clock, http: HttpClient) {
-    this.#credentials = credentials;
-    this.#clock = clock;
-    this.#http = http;
-  }
-
-  async send(registration: string, roomId: string, signal: AbortSignal): Promise<Attempt> {
-    const kept = this.#access;
-    const access = await this.authorize(signal);
-    if ('kind' in access) return access;
-    const { origin, projectId } = this.#credentials;
-    const answer = await this.#http.post(
-      `${origin}/v1/projects/${encodeURIComponent(projectId)}/messages:send`,
-      { Authorization: `Bearer ${access.token}`, 'Content-Type': 'application/json' },
-      JSON.stringify({
-        message: {
-          token: registration,
-          notification: { body: ALERT },
-          data: { roomId, type: TYPE },
-          android: { priority: 'high', ttl: `${LIFETIME_SECONDS}s` },
-        },
-      }),
-      signal,
-    );
-    const { status, headers, text } = answer;
-    const known = attemptOfStatus(status, headers['retry-after'], this.#clock.now());
-    if (known !== undefined) return known;
-    const { code, fields } = faultOf(text);
-    if (isDead(status, code, fields)) return { kind: 'dead' };
-    // The project lacks a key for APNs or browsers, to which this token belongs. Other tokens work.
-    const isOfToken = code === 'THIRD_PARTY_AUTH_ERROR';
-    if ((status !== 401 && status !== 403) || isOfToken) {
-      return { kind: 'failed', cause: 'rejected' };
-    }
-    if (this.#access === access) this.#access = undefined;
-    // A kept access token may have been revoked before its end.
-    return status === 401 && access === kept
-      ? { kind: 'later', cause: 'credentials', afterMs: 0 }
-      : { kind: 'failed', cause: 'credentials' };
-  }
-
-  /** The access token, or the failed attempt to get one (RFC 7523 §2.1). */
-  async authorize(signal: AbortSignal): Promise<AccessToken | Attempt> {
-    if (this.#access !== undefined && this.#clock.now() < this.#access.until) return this.#access;
-    this.#granting ??= this.#grant(signal).finally(() => {
-      this.#granting = undefined;
-    });
-    return this.#granting;
-  }
-
-  async #grant(signal: AbortSignal): Promise<AccessToken | Attempt> {
-    const { clientEmail, tokenUri, key } = this.#credentials;
-    const now = this.#clock.now();
+  /** Requests an access token (RFC 7523 §2.1). */
+  const grant = async (signal: AbortSignal): Promise<AccessToken | Attempt> => {
+    const now = clock.now();
     const iat = Math.floor(now / 1000);
     const claims = {
       iss: clientEmail,
@@ -88,7 +40,7 @@ export class Fcm {
       iat,
       exp: iat + ASSERTION_SECONDS,
     };
-    const answer = await this.#http.post(
+    const answer = await http.post(
       tokenUri,
       { 'Content-Type': 'application/x-www-form-urlencoded' },
       new URLSearchParams({
@@ -100,11 +52,59 @@ export class Fcm {
     const attempt = attemptOfStatus(answer.status, answer.headers['retry-after'], now);
     const { access_token: token, expires_in: seconds } = jsonOf(answer.text);
     if (attempt?.kind === 'sent' && typeof token === 'string' && typeof seconds === 'number') {
-      this.#access = { token, until: now + (seconds - EARLY_SECONDS) * 1000 };
-      return this.#access;
+      access = { token, until: now + (seconds - EARLY_SECONDS) * 1000 };
+      return access;
     }
     return attempt?.kind === 'later' ? attempt : { kind: 'failed', cause: 'credentials' };
-  }
+  };
+
+  /** The access token, or the failed attempt to get one. */
+  const authorize = async (signal: AbortSignal): Promise<AccessToken | Attempt> => {
+    if (access !== undefined && clock.now() < access.until) return access;
+    granting ??= grant(signal).finally(() => {
+      granting = undefined;
+    });
+    return granting;
+  };
+
+  const send = async (
+    registration: string,
+    roomId: string,
+    signal: AbortSignal,
+  ): Promise<Attempt> => {
+    const kept = access;
+    const used = await authorize(signal);
+    if ('kind' in used) return used;
+    const { status, headers, text } = await http.post(
+      `${origin}/v1/projects/${encodeURIComponent(projectId)}/messages:send`,
+      { Authorization: `Bearer ${used.token}`, 'Content-Type': 'application/json' },
+      JSON.stringify({
+        message: {
+          token: registration,
+          notification: { body: ALERT },
+          data: { roomId, type: TYPE },
+          android: { priority: 'high', ttl: `${LIFETIME_SECONDS}s` },
+        },
+      }),
+      signal,
+    );
+    const known = attemptOfStatus(status, headers['retry-after'], clock.now());
+    if (known !== undefined) return known;
+    const { code, fields } = faultOf(text);
+    if (isDead(status, code, fields)) return { kind: 'dead' };
+    // The project lacks a key for APNs or browsers, to which this token belongs. Other tokens work.
+    const isOfToken = code === 'THIRD_PARTY_AUTH_ERROR';
+    if ((status !== 401 && status !== 403) || isOfToken) return REJECTED;
+    if (access === used) access = undefined;
+    // A kept access token may have been revoked before its end.
+    return status === 401 && used === kept
+      ? { kind: 'later', cause: 'credentials', afterMs: 0 }
+      : { kind: 'failed', cause: 'credentials' };
+  };
+
+  return {
+    prepare: ({ token }, roomId) => ({ send: (signal) => send(token, roomId, signal) }),
+  };
 }
 
 /** The code of an error, and the fields of the request that it names. */

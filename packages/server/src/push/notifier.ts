@@ -9,11 +9,9 @@ import type { Metrics } from '../observability/metrics.js';
  * metrics have the cause. dropped: not tried, because too many notifications wait, the push service
  * keeps failing, or the notification is no longer needed.
  */
-export type PushOutcome =
-  | { kind: 'sent' }
-  | { kind: 'dead' }
-  | { kind: 'failed' }
-  | { kind: 'dropped' };
+export interface PushOutcome {
+  kind: 'sent' | 'dead' | 'failed' | 'dropped';
+}
 
 /** Wakes devices by push notifications. */
 export interface Notifier {

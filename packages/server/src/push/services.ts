@@ -5,6 +5,7 @@ import type { Config } from '../settings/config.js';
 import { readCredentials } from './credentials.js';
 import { Delivery, ENDS, type End, type Meter } from './delivery.js';
 import { HttpClient } from './http-client.js';
+import type { PushService } from './notification.js';
 import type { Notifier, NotifierDeps } from './notifier.js';
 
 const SERVICES = ['apns', 'fcm', 'web_push', 'webhook'] as const;
@@ -13,103 +14,76 @@ type Service = (typeof SERVICES)[number];
 /** Most hosts of Web Push that have a queue and circuit breaker at the same time. Chrome, Firefox and Safari use one each, Edge several. */
 export const MAX_HOSTS = 32;
 
-/** Sends a notification to one device. */
-type Route = Notifier['notify'];
-
 /** @throws ConfigError if credentials cannot be used */
 export async function openServices(config: Config, deps: NotifierDeps): Promise<Notifier> {
   const { clock, metrics, log, ca } = deps;
-  const credentials = readCredentials(config);
+  const { apns, fcm, webPush, webhook } = readCredentials(config);
   const count = countEnds(metrics);
   const http = new HttpClient(ca);
-  const deliveries = new Set<Delivery>();
-  const delivery = (service: Service) => {
-    const opened = new Delivery({ service, clock, log, meter: count(service) });
-    deliveries.add(opened);
-    return opened;
-  };
-  const routes = new Map<Platform, Route>();
+  const shared = { clock, http, ca };
+  const routes = new Map<Platform, ReturnType<typeof routeTo>>();
 
-  if (credentials.webhook) {
-    const { Webhook } = await import('./webhook.js');
-    const webhook = new Webhook(credentials.webhook, clock, http);
-    const lane = delivery('webhook');
-    for (const platform of PLATFORMS) {
-      routes.set(platform, (target, roomId, isNeeded) =>
-        lane.run(webhook.request(target, roomId), isNeeded),
-      );
-    }
-  }
-  let closeApns = () => {};
-  if (credentials.apns) {
-    const { Apns, isDeviceToken } = await import('./apns.js');
-    const apns = new Apns(credentials.apns, clock, ca);
-    closeApns = () => apns.close();
-    const lane = delivery('apns');
-    const meter = count('apns');
-    routes.set('ios', async ({ token }, roomId, isNeeded) => {
-      if (isDeviceToken(token))
-        return lane.run((signal) => apns.send(token, roomId, signal), isNeeded);
-      meter('dead', 0);
-      return { kind: 'dead' };
-    });
-  }
-  if (credentials.fcm) {
-    const { Fcm } = await import('./fcm.js');
-    const fcm = new Fcm(credentials.fcm, clock, http);
-    const lane = delivery('fcm');
-    routes.set('android', ({ token }, roomId, isNeeded) =>
-      lane.run((signal) => fcm.send(token, roomId, signal), isNeeded),
-    );
-  }
-  if (credentials.webPush) {
-    const { parseSubscription, WebPush } = await import('./web-push.js');
-    const webPush = new WebPush(credentials.webPush, clock, http);
-    const meter = count('web_push');
-    const byHost = new Map<string, Delivery>();
+  const routeTo = (name: Service, service: PushService) => {
+    const meter = count(name);
+    const lanes = new Map<string, Delivery>();
     // A client can name any host below `*.push.apple.com`, also one that does not answer. Each host has its own queue and
     // circuit breaker, so it cannot stop the others.
     const laneOf = (host: string): Delivery | undefined => {
-      const known = byHost.get(host);
+      const known = lanes.get(host);
       if (known !== undefined) return known;
-      if (byHost.size === MAX_HOSTS) {
-        const [unused, lane] = [...byHost].find(([, { isIdle }]) => isIdle) ?? [];
-        if (unused === undefined || lane === undefined) return undefined;
-        byHost.delete(unused);
-        deliveries.delete(lane);
+      if (lanes.size === MAX_HOSTS) {
+        const [unused] = [...lanes].find(([, { isIdle }]) => isIdle) ?? [];
+        if (unused === undefined) return undefined;
+        lanes.delete(unused);
       }
-      const opened = delivery('web_push');
-      byHost.set(host, opened);
+      const opened = new Delivery({ service: name, clock, log, meter });
+      lanes.set(host, opened);
       return opened;
     };
-    routes.set('web', async ({ token }, roomId, isNeeded) => {
-      const subscription = parseSubscription(token);
-      if (subscription === undefined) {
-        meter('dead', 0);
-        return { kind: 'dead' };
+    const notify: Notifier['notify'] = async (target, roomId, isNeeded) => {
+      const prepared = service.prepare(target, roomId);
+      if ('end' in prepared) {
+        meter(prepared.end, 0);
+        return { kind: prepared.end === 'dead' ? 'dead' : 'failed' };
       }
-      if (!webPush.allows(subscription.endpoint)) {
-        meter('host_not_allowed', 0);
-        return { kind: 'failed' };
-      }
-      const lane = laneOf(subscription.endpoint.host);
-      if (lane !== undefined) {
-        return lane.run((signal) => webPush.send(subscription, roomId, signal), isNeeded);
-      }
+      const lane = laneOf(prepared.host ?? '');
+      if (lane !== undefined) return lane.run(prepared.send, isNeeded);
       meter('queue_full', 0);
       return { kind: 'dropped' };
-    });
+    };
+    const close = () => {
+      for (const lane of lanes.values()) lane.close();
+      service.close?.();
+    };
+    return { notify, close };
+  };
+
+  if (webhook) {
+    const { openWebhook } = await import('./webhook.js');
+    const route = routeTo('webhook', openWebhook(webhook, shared));
+    for (const platform of PLATFORMS) routes.set(platform, route);
+  }
+  if (apns) {
+    const { openApns } = await import('./apns.js');
+    routes.set('ios', routeTo('apns', openApns(apns, shared)));
+  }
+  if (fcm) {
+    const { openFcm } = await import('./fcm.js');
+    routes.set('android', routeTo('fcm', openFcm(fcm, shared)));
+  }
+  if (webPush) {
+    const { openWebPush } = await import('./web-push.js');
+    routes.set('web', routeTo('web_push', openWebPush(webPush, shared)));
   }
   return {
     platforms: new Set(routes.keys()),
-    vapidPublicKey: credentials.webPush?.publicKey,
+    vapidPublicKey: webPush?.publicKey,
     async notify(target, roomId, isNeeded) {
-      const sent = routes.get(target.platform)?.(target, roomId, isNeeded);
+      const sent = routes.get(target.platform)?.notify(target, roomId, isNeeded);
       return (await sent) ?? { kind: 'dropped' };
     },
     async close() {
-      for (const each of deliveries) each.close();
-      closeApns();
+      for (const { close } of routes.values()) close();
       http.close();
     },
   };

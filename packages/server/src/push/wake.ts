@@ -108,7 +108,7 @@ export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: W
       case 'dropped':
         return obstacle() ?? 'push_failed';
       default:
-        return assertNever(outcome);
+        return assertNever(outcome.kind);
     }
   };
 

@@ -1,11 +1,10 @@
 // Sends notifications to browsers through Web Push (RFC 8030), encrypted (RFC 8291) and with VAPID (RFC 8292).
 import { createCipheriv, createECDH, type ECDH, hkdfSync, randomBytes } from 'node:crypto';
-import type { Clock } from '../base/clock.js';
+import type { PushTarget } from '@couplet/protocol';
 import type { VapidCredentials } from './credentials.js';
-import { type Attempt, attemptOfStatus } from './delivery.js';
-import type { HttpClient } from './http-client.js';
+import { type Attempt, attemptOfStatus, REJECTED } from './delivery.js';
 import { signedJwt } from './jwt.js';
-import { ALERT, LIFETIME_SECONDS, TYPE } from './notification.js';
+import { ALERT, LIFETIME_SECONDS, type Prepared, type ServiceDeps, TYPE } from './notification.js';
 
 /** The push services of Chrome (and most other browsers), Edge, Firefox and Safari. */
 const KNOWN_HOSTS = [
@@ -45,35 +44,34 @@ export function parseSubscription(token: string): Subscription | undefined {
   }
 }
 
-export class WebPush {
-  /** The allowed hosts; `*.` stands for all names below. */
-  readonly hosts: readonly string[];
-  readonly #vapid: VapidCredentials;
-  readonly #clock: Clock;
-  readonly #http: HttpClient;
+/** All allowed hosts; `*.` stands for all names below. */
+export const hostsOf = ({ hosts }: Pick<VapidCredentials, 'hosts'>): readonly string[] => [
+  ...KNOWN_HOSTS,
+  ...hosts.map(asInUrls),
+];
 
-  constructor(vapid: VapidCredentials, clock: Clock, http: HttpClient) {
-    this.hosts = [...KNOWN_HOSTS, ...vapid.hosts.map(asInUrls)];
-    this.#vapid = vapid;
-    this.#clock = clock;
-    this.#http = http;
-  }
+export function openWebPush(vapid: VapidCredentials, { clock, http }: ServiceDeps) {
+  const { key, publicKey, subject } = vapid;
+  const hosts = hostsOf(vapid);
 
-  /** Whether an endpoint is at one of {@link hosts}. A client chose it, so it must not lead to any other server. */
-  allows({ protocol, host, username, password }: URL): boolean {
+  /** Whether an endpoint is at one of the hosts. A client chose it, so it must not lead to any other server. */
+  const allows = ({ protocol, host, username, password }: URL): boolean => {
     if (protocol !== 'https:' || username !== '' || password !== '') return false;
-    return this.hosts.some((allowed) =>
+    return hosts.some((allowed) =>
       allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed,
     );
-  }
+  };
 
-  async send(subscription: Subscription, roomId: string, signal: AbortSignal): Promise<Attempt> {
+  const send = async (
+    subscription: Subscription,
+    roomId: string,
+    signal: AbortSignal,
+  ): Promise<Attempt> => {
     const { endpoint } = subscription;
     const body = encrypted(JSON.stringify({ type: TYPE, roomId, body: ALERT }), subscription);
     if (body === undefined) return { kind: 'dead' };
-    const now = this.#clock.now();
+    const now = clock.now();
     const exp = Math.floor(now / 1000) + TOKEN_SECONDS;
-    const { key, publicKey, subject } = this.#vapid;
     const jwt = signedJwt({ alg: 'ES256' }, { aud: endpoint.origin, exp, sub: subject }, key);
     const headers = {
       Authorization: `vapid t=${jwt}, k=${publicKey}`,
@@ -82,7 +80,7 @@ export class WebPush {
       TTL: String(LIFETIME_SECONDS),
       Urgency: 'high',
     };
-    const answer = await this.#http.post(endpoint.href, headers, body, signal).catch((error) => {
+    const answer = await http.post(endpoint.href, headers, body, signal).catch((error) => {
       // With a pattern such as `*.example.org`, a client can name a host that does not exist.
       if (UNRESOLVED.includes(error.code)) return undefined;
       throw error;
@@ -91,13 +89,19 @@ export class WebPush {
     const { status } = answer;
     if (status === 404 || status === 410) return { kind: 'dead' };
     // 403 is no proof of wrong credentials: a client may have subscribed with another key.
-    return (
-      attemptOfStatus(status, answer.headers['retry-after'], now) ?? {
-        kind: 'failed',
-        cause: 'rejected',
-      }
-    );
-  }
+    return attemptOfStatus(status, answer.headers['retry-after'], now) ?? REJECTED;
+  };
+
+  return {
+    allows,
+    prepare({ token }: PushTarget, roomId: string): Prepared {
+      const subscription = parseSubscription(token);
+      if (subscription === undefined) return { end: 'dead' };
+      const { endpoint } = subscription;
+      if (!allows(endpoint)) return { end: 'host_not_allowed' };
+      return { host: endpoint.host, send: (signal) => send(subscription, roomId, signal) };
+    },
+  };
 }
 
 /** Bytes of a record; a notification has only one (RFC 8188 §2.1). */

@@ -15,7 +15,7 @@ export const LIMIT_SETTINGS = {
       'Maximum number of bytes that wait to be sent to one client. Beyond it, the connection is closed with 4008.',
   }),
   trustProxy: text('TRUST_PROXY', {
-    form: '(\\d{1,2}|[0-9a-fA-F:./]+|loopback|linklocal|uniquelocal)(\\s*,\\s*([0-9a-fA-F:./]+|loopback|linklocal|uniquelocal))*$|^',
+    form: '(\\d{1,2}|[0-9a-fA-F:./]+|loopback|linklocal|uniquelocal)(\\s*,\\s*([0-9a-fA-F:./]+|loopback|linklocal|uniquelocal))*',
     description:
       'Proxies whose X-Forwarded-For is trusted: a number of hops, or comma-separated addresses and ranges (`10.0.0.0/8`, `loopback`, `linklocal`, `uniquelocal`). Set it behind a proxy; otherwise all clients share one address and its limits.',
   }),

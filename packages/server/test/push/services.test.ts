@@ -439,9 +439,9 @@ describe('Web Push', () => {
   });
 
   test('the hosts of known push services are allowed, and names below a host with an asterisk', async () => {
-    const { WebPush } = await import('../../src/push/web-push.js');
+    const { openWebPush } = await import('../../src/push/web-push.js');
     const vapid = { hosts: ['*.Example.org', 'push.example.net:443'] } as never;
-    const webPush = new WebPush(vapid, new FakeClock(), undefined as never);
+    const webPush = openWebPush(vapid, {} as never);
     const allowed = (url: string) => webPush.allows(new URL(url));
     for (const url of [
       'https://fcm.googleapis.com/fcm/send/a',
