@@ -94,7 +94,9 @@ export function wordsFor(error: unknown): string {
   if (!(error instanceof CoupletError)) return 'Something went wrong on this page. Reload it.';
   const seconds = error.retryAfterSeconds;
   const wait = seconds === undefined || seconds < 2 ? '' : ` (Wait ${span(seconds)}.)`;
-  return WORDS[error.code] + wait;
+  // A server of a later version may have further codes.
+  const words: string | undefined = WORDS[error.code];
+  return (words ?? error.message) + wait;
 }
 
 /** Returns the text for the device that created a code. It differs in some cases from that for the other device. */

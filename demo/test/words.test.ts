@@ -19,7 +19,7 @@ describe('errors', () => {
   );
 
   test('a rate-limited user is shown how long to wait', () => {
-    const error = new CoupletError('rate_limited', { retryAfterSeconds: 30 });
+    const error = new CoupletError('rate_limited', undefined, undefined, 30);
     expect(wordsFor(error)).toContain('(Wait 30 seconds.)');
   });
 

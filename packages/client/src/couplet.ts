@@ -151,8 +151,7 @@ export class Couplet {
     signal,
     onSession,
   }: SessionOptions & { expiresInSeconds?: number; verify?: boolean } = {}): Promise<Invite> {
-    throwIfAborted(signal);
-    const platform = this.#platform();
+    const platform = this.#platform(signal);
     const verified = verify && (await (await verifier()).invite());
     const { code, expiresMs, secret } = await this.#create(expiresInSeconds, signal);
     const { shown, Signaling }: Partial<VerifiedInvite> = verified ? verified(code) : {};
@@ -200,7 +199,7 @@ export class Couplet {
     const { joinCode, Signaling }: Accepted = isPlain
       ? { joinCode: digits }
       : await (await verifier()).accept(typed, this.#digits);
-    const platform = this.#platform();
+    const platform = this.#platform(options.signal);
     const early = connectEarly(platform);
     try {
       const accepted = await this.pairing.accept(joinCode, this.deviceId, options.signal);
@@ -214,7 +213,7 @@ export class Couplet {
   /** Resumes a saved pairing. Resolves once both devices are connected again. */
   async resume(saved: SavedSession, options: SessionOptions = {}): Promise<PeerSession> {
     const { key } = saved;
-    const platform = this.#platform();
+    const platform = this.#platform(options.signal);
     const Signaling = key === undefined ? key : (await verifier()).resume(key);
     return this.#open({ ...platform, ...saved, Signaling }, options);
   }
@@ -286,7 +285,8 @@ export class Couplet {
   }
 
   /** Checks the platform before the first request. Otherwise a device that cannot connect could use up a code. */
-  #platform(): Platform {
+  #platform(signal: AbortSignal | undefined): Platform {
+    throwIfAborted(signal);
     const {
       fetch = globalThis.fetch,
       WebSocket = globalThis.WebSocket,
@@ -347,5 +347,5 @@ function checkedUrl(url: unknown): string {
   } catch {
     // Not a URL. Some browsers lack `URL.canParse`.
   }
-  throw new CoupletError('invalid_url', { message: `Expected https://host, got "${base}".` });
+  throw new CoupletError('invalid_url', `Expected https://host, got "${base}".`);
 }

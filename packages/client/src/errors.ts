@@ -1,5 +1,5 @@
-// Defines the one error class of the client, with a closed union of codes.
-import { CLIENT_CLOSES, REST_ERROR_CODES, type RestErrorCode } from '@couplet/protocol';
+// Defines the one error class of the client, with its codes and their messages for people.
+import { CLIENT_CLOSES, type RestErrorCode } from '@couplet/protocol';
 
 /** Codes of failures that the client detects itself. */
 export type LocalErrorCode =
@@ -98,13 +98,36 @@ const FINAL_REFUSALS =
 /** Codes with which the server refuses to wake the peer: see docs/protocol.md §8. */
 export type PushRefusal = 'peer_present' | 'no_push_target' | 'push_too_soon' | 'push_failed';
 
-/** Every code of a `CoupletError`. A `RestErrorCode` is one of the REST codes in docs/protocol.md. */
+/**
+ * Every code of a `CoupletError`. A `RestErrorCode` is one of the REST codes in docs/protocol.md. A server of a later version
+ * may have further codes.
+ */
 export type CoupletErrorCode =
   | RestErrorCode
   | FinalClose
   | FinalRefusal
   | PushRefusal
   | LocalErrorCode;
+
+/** Messages of codes that come without one. Those of the key exchange and of files are in their modules, which are bundled only if used. */
+const MESSAGES: Partial<Record<CoupletErrorCode, string>> = {
+  aborted: 'Canceled',
+  buffer_full: 'The send buffer is full',
+  closed: 'The session is closed',
+  conflict: 'The code is already used',
+  forbidden: 'The server has no such pairing',
+  message_too_big: 'The session description is too large',
+  messages_lost: 'Messages were lost',
+  negotiation_failed: 'WebRTC refused the session description',
+  not_connected: 'The peer is not connected',
+  not_delivered: 'Messages were not delivered',
+  not_found_or_expired: 'The code is wrong or expired',
+  peer_changed: 'The peer is not the verified one',
+  policy_violation: 'The server closed the connection',
+  replaced: 'The device is connected elsewhere',
+  too_large: 'The message is too large',
+  unauthorized: 'The server requires a valid token',
+};
 
 /** The response to a request. */
 export interface Answer {
@@ -125,32 +148,30 @@ export class CoupletError extends Error {
   /** Seconds to wait before the next request, if the server sent `Retry-After`. */
   readonly retryAfterSeconds: number | undefined;
 
-  /** @internal */
+  /** @internal The message defaults to the one of the code. */
   constructor(
     code: CoupletErrorCode,
-    details: {
-      message?: string | undefined;
-      cause?: unknown;
-      retryAfterSeconds?: number | undefined;
-    } = {},
+    message = `${MESSAGES[code] ?? code.replaceAll('_', ' ')}.`,
+    cause?: unknown,
+    retryAfterSeconds?: number,
   ) {
-    super(details.message ?? code, details);
+    super(message, cause ? { cause } : {});
     this.code = code;
-    this.retryAfterSeconds = details.retryAfterSeconds;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
 /** The error for an aborted signal of the caller. */
 export function abortedError(signal: AbortSignal | null | undefined): CoupletError {
-  return new CoupletError('aborted', { cause: signal?.reason });
+  return new CoupletError('aborted', undefined, signal?.reason);
 }
 
 /** The error for an exception of the platform or of the application. */
 export function errorOf(code: LocalErrorCode, cause: unknown): CoupletError {
-  return new CoupletError(code, { message: String(cause), cause });
+  return new CoupletError(code, String(cause), cause);
 }
 
-/** The error for an answer without a result: the server's code if it is known, else `unexpected_answer`. */
+/** The error for an answer without a result: the server's code if there is one, else `unexpected_answer`. */
 export function answerError({
   status,
   body,
@@ -160,16 +181,16 @@ export function answerError({
   const { error, details } = body ?? {};
   // 301, 302 and 303 turn POST into GET. A Couplet server answers that with one of these two codes.
   const lost = redirectedTo && (error === 'missing_field' || error === 'not_found');
-  const code = REST_ERROR_CODES.find((name) => name === error);
-  if (status < 300 || lost || !code) {
+  // All codes are not listed, because a later server may have more. But 404 is what other servers answer most.
+  const codes = status === 404 ? /^(not_found(_or_expired)?|rooms_api_disabled)$/ : /^[a-z]\w+$/;
+  const isCode = typeof error === 'string' && codes.test(error);
+  if (status < 300 || lost || !isCode) {
     const from = redirectedTo ? ` from ${redirectedTo}` : '';
     const message = `Expected a Couplet server, got status ${status}${from}.`;
-    return new CoupletError('unexpected_answer', { message });
+    return new CoupletError('unexpected_answer', message);
   }
-  return new CoupletError(code, {
-    message: typeof details === 'string' ? details : undefined,
-    retryAfterSeconds,
-  });
+  const message = typeof details === 'string' ? details : undefined;
+  return new CoupletError(error as RestErrorCode, message, undefined, retryAfterSeconds);
 }
 
 /** The error for a close code; undefined if the client should reconnect. */
@@ -181,6 +202,6 @@ export function closeError(closeCode: number): CoupletError | undefined {
 /** The error for a refused join; undefined if the client should join again. */
 export function refusalError(refused: { code: string; error?: string }): CoupletError | undefined {
   return FINAL_REFUSALS.test(refused.code)
-    ? new CoupletError(refused.code as FinalRefusal, { message: refused.error })
+    ? new CoupletError(refused.code as FinalRefusal, refused.error)
     : undefined;
 }

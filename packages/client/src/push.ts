@@ -65,7 +65,7 @@ export async function subscribePush(
 ): Promise<void> {
   const { vapidPublicKey } = await pushSupport(couplet, options);
   if (!vapidPublicKey) {
-    throw new CoupletError('unsupported', { message: 'The server has no key for Web Push.' });
+    throw new CoupletError('unsupported', 'The server has no key for Web Push.');
   }
   const key = Uint8Array.from(
     atob(vapidPublicKey.replace(/-/g, '+').replace(/_/g, '/')),
@@ -103,13 +103,12 @@ export async function notifyPeer(
   const stops: (() => void)[] = [];
   try {
     await new Promise<void>((resolve, reject) => {
-      const lost = () =>
-        reject(new CoupletError('network', { message: 'Not connected to the server.' }));
+      const lost = () => reject(new CoupletError('network', 'Not connected to the server.'));
       stops.push(
         session.on('server-message', (message) => {
           if (message.type === 'peer_notified') return resolve();
           const code = REFUSALS.find((name) => name === message.code);
-          if (code) reject(new CoupletError(code, { message: message.error }));
+          if (code) reject(new CoupletError(code, message.error));
         }),
         // `joining` without `down`: the network changed, and the connection was replaced.
         session.on('signaling', (state) => (state === 'down' || state === 'joining') && lost()),

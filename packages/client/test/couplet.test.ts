@@ -175,6 +175,14 @@ test.each([
   await eventually(() => expect(sockets.map((each) => each.readyState)).toEqual([Kept.CLOSED]));
 });
 
+test('a call whose signal is aborted already opens no connection', async () => {
+  const { sockets, Kept } = keptSockets();
+  const options = { signal: AbortSignal.abort() };
+  const refused = device({ WebSocket: Kept }).accept('042137', options);
+  await expect(refused).rejects.toMatchObject({ code: 'aborted' });
+  expect(sockets).toEqual([]);
+});
+
 test('a code that lives for more than ten minutes keeps no connection open', async () => {
   const { sockets, Kept } = keptSockets();
   for (const expiresInSeconds of [600, 601]) {

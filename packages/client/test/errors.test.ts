@@ -1,7 +1,13 @@
 // Tests the error class and its codes.
 import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
 import { expect, test } from 'vitest';
-import { answerError, closeError, refusalError } from '../src/errors.js';
+import {
+  answerError,
+  CoupletError,
+  type CoupletErrorCode,
+  closeError,
+  refusalError,
+} from '../src/errors.js';
 
 test.each(Object.entries(REST_ERRORS))('an answer with %s has that code', (code, { status }) => {
   const error = answerError({
@@ -14,14 +20,27 @@ test.each(Object.entries(REST_ERRORS))('an answer with %s has that code', (code,
 
 test.each([
   [502, undefined],
-  [418, { error: 'teapot' }],
-  [400, { error: 'toString' }],
+  [418, { error: "I'm a teapot" }],
+  [404, { error: 'Not Found' }],
+  [400, { error: 404 }],
   [400, { 0: 'conflict' }],
   [200, { error: 'conflict' }],
 ])('%i %j is no answer of the protocol', (status, body) => {
   expect(answerError({ status, body })).toMatchObject({
     code: 'unexpected_answer',
     message: `Expected a Couplet server, got status ${status}.`,
+  });
+});
+
+test('an error that comes without a message has one for people', () => {
+  const codes = [...Object.keys(REST_ERRORS), 'closed', 'not_connected', 'of_a_later_version'];
+  for (const code of codes as CoupletErrorCode[]) {
+    expect(new CoupletError(code).message).toMatch(/^[A-Za-z][a-zA-Z0-9 ]+\.$/);
+  }
+  expect(new CoupletError('closed').message).toBe('The session is closed.');
+  expect(answerError({ status: 403, body: { error: 'of_a_later_version' } })).toMatchObject({
+    code: 'of_a_later_version',
+    message: 'of a later version.',
   });
 });
 
@@ -51,7 +70,9 @@ test('a permanent refusal of a join is final, a temporary one is not', () => {
     code: 'room_full',
     message: 'full',
   });
-  expect(refusalError({ code: 'forbidden' })).toMatchObject({ message: 'forbidden' });
+  expect(refusalError({ code: 'forbidden' })).toMatchObject({
+    message: 'The server has no such pairing.',
+  });
   expect(refusalError({ code: 'unavailable' })).toBeUndefined();
 });
 

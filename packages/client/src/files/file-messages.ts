@@ -36,7 +36,7 @@ const MESSAGES: Readonly<Record<FileError, string>> = {
 };
 
 export const fileError = (code: FileError, cause?: unknown): CoupletError =>
-  new CoupletError(code, { message: MESSAGES[code], cause });
+  new CoupletError(code, MESSAGES[code], cause);
 
 export interface FileMessage {
   at?: number | undefined;

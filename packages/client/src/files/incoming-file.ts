@@ -187,7 +187,7 @@ export class IncomingFile {
   #accept(): void {
     if (this.#to !== undefined) {
       const message = 'The file was accepted before.';
-      throw new CoupletError('invalid_argument', { message });
+      throw new CoupletError('invalid_argument', message);
     }
     this.#to = Math.min(this.size, AHEAD_BYTES);
     this.#tell();

@@ -34,7 +34,7 @@ export function receiveFiles(
     cancelTimer = systemClock.after(CONTINUE_WITHIN_MS, () => {
       if (session.state !== 'connected') return;
       const message = 'The other device did not continue to send the file.';
-      endAll(new CoupletError('not_connected', { message }), (file) => !file.isAttached);
+      endAll(new CoupletError('not_connected', message), (file) => !file.isAttached);
     });
   };
   const onChannel = ({ channel }: RTCDataChannelEvent) => {

@@ -53,7 +53,7 @@ export async function sendFile(
 ): Promise<string> {
   if (!(file instanceof Blob)) {
     const message = `Expected a File or Blob, got ${typeof file}.`;
-    throw new CoupletError('invalid_argument', { message });
+    throw new CoupletError('invalid_argument', message);
   }
   throwIfAborted(options.signal);
   if (session.state === 'closed') throw new CoupletError('closed');
@@ -109,7 +109,7 @@ class Sending {
         const withinMs = ANSWER_WITHIN_MS[unanswered];
         if (withinMs === undefined) {
           const message = 'The application at the other device does not receive files.';
-          throw new CoupletError('file_unanswered', { message });
+          throw new CoupletError('file_unanswered', message);
         }
         try {
           return await this.#attempt(withinMs);
@@ -224,7 +224,7 @@ class Sending {
     // Some browsers do not reject if the file has become shorter.
     if (piece?.length !== expected) {
       const message = 'The file cannot be read. It may have been changed or deleted.';
-      throw new CoupletError('file_unreadable', { message, cause });
+      throw new CoupletError('file_unreadable', message, cause);
     }
     this.#piece = piece;
     this.#pieceAt = at;

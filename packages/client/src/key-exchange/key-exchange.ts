@@ -68,9 +68,9 @@ export async function exchangeKeys(
   const mine = fingerprintsOf(peer.localDescription?.sdp ?? '');
   const pin = new CertificatePin(peer);
   if (!globalThis.crypto?.subtle || !mine.length || !pin.fingerprints.length) {
-    throw new CoupletError('unsupported');
+    throw new CoupletError('unsupported', 'Comparing keys needs WebCrypto, and thus HTTPS.');
   }
-  current.get(session)?.end(new CoupletError('key_interrupted'));
+  current.get(session)?.end(keyError('key_interrupted'));
   return new Promise((resolve, reject) => {
     const exchange = new Exchange(session, { peer, mine, pin, resolve, reject });
     current.set(session, exchange);
@@ -117,8 +117,8 @@ class Exchange {
       session.on('signaling', (state) => {
         if (state === 'ready') this.#send();
       }),
-      session.on('peer', () => this.end(new CoupletError('key_interrupted'))),
-      session.on('peer-left', () => this.end(new CoupletError('key_interrupted'))),
+      session.on('peer', () => this.end(keyError('key_interrupted'))),
+      session.on('peer-left', () => this.end(keyError('key_interrupted'))),
       session.on('state', (state) => {
         if (state === 'closed') this.end(new CoupletError('closed'));
       }),
@@ -171,24 +171,24 @@ class Exchange {
   async #take({ sessionId, ...message }: KeyMessage): Promise<void> {
     if (message.type === 'key_exchange_complete') return await this.#complete(sessionId ?? '');
     const [version, kind, value = ''] = message.publicKey.split(':');
-    if (version !== KEY_EXCHANGE) throw new CoupletError('key_unsupported');
+    if (version !== KEY_EXCHANGE) throw keyError('key_unsupported');
     if (kind === 'hello') this.#hello();
     else if (kind === 'commit') this.#commit(sessionId ?? '', value);
     else if (kind === 'key') await this.#key(sessionId ?? '', value);
-    else throw new CoupletError('key_unsupported');
+    else throw keyError('key_unsupported');
   }
 
   #hello(): void {
     if (!this.#leads) throw mismatch();
     // The peer already had our commitment and now starts again: that is another exchange.
-    if (this.#derived) throw new CoupletError('key_interrupted');
+    if (this.#derived) throw keyError('key_interrupted');
     this.#send();
   }
 
   #commit(exchangeId: string, commitment: string): void {
     if (this.#leads) throw mismatch();
     if (this.#commitment) {
-      if (exchangeId !== this.#context.exchangeId) throw new CoupletError('key_interrupted');
+      if (exchangeId !== this.#context.exchangeId) throw keyError('key_interrupted');
       if (commitment !== this.#commitment) throw mismatch();
       return;
     }
@@ -263,5 +263,13 @@ class Exchange {
   }
 }
 
-const mismatch = (cause?: unknown): CoupletError =>
-  new CoupletError('key_mismatch', cause === undefined ? {} : { cause });
+const MESSAGES = {
+  key_mismatch: 'The two devices have different data. The connection may be intercepted.',
+  key_interrupted: 'The key exchange was interrupted.',
+  key_unsupported: 'The other device does not support this key exchange.',
+};
+
+const keyError = (code: keyof typeof MESSAGES, cause?: unknown): CoupletError =>
+  new CoupletError(code, MESSAGES[code], cause);
+
+const mismatch = (cause?: unknown): CoupletError => keyError('key_mismatch', cause);

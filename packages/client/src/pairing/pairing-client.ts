@@ -177,7 +177,9 @@ export class PairingClient {
         attempts = attemptsFor(answer.status, failure.code, waiting);
       } catch (error) {
         if (error instanceof CoupletError) throw error;
-        failure = new CoupletError('network', { message: `No answer from ${url}.`, cause: error });
+        // A browser hides why a request to another origin failed: CORS, a redirect of the preflight, or no server.
+        const message = `No answer from ${url}. It may be down, redirect, or refuse this origin.`;
+        failure = new CoupletError('network', message, error);
       }
       const askedMs = (failure.retryAfterSeconds ?? 0) * 1000;
       const nowMs = clock.monotonic();
@@ -186,22 +188,7 @@ export class PairingClient {
         ? nowMs + askedMs >= expiresMs + GRACE_MS &&
           (lateFailures >= MIN_LATE_FAILURES || askedMs > LONGEST_DELAY_MS)
         : attempt + 1 >= attempts || waitedMs + askedMs > LONGEST_DELAY_MS;
-      if (isOver || attempts === 1) {
-        // A browser hides why a request to another origin failed. If the server answers a `no-cors` request, then either the
-        // address redirects the preflight, or a proxy removes the CORS headers.
-        if (failure.code === 'network' && 'location' in globalThis) {
-          const init: RequestInit = { mode: 'no-cors' };
-          const answer = await this.#attempt('/healthz', init, LATE_ATTEMPT_MS, signal).catch(
-            () => {},
-          );
-          throwIfAborted(signal);
-          if (answer) {
-            const message = 'The address is redirected, or refuses this origin.';
-            failure = new CoupletError('unexpected_answer', { message, cause: failure.cause });
-          }
-        }
-        throw failure;
-      }
+      if (isOver || attempts === 1) throw failure;
       let delayMs = reconnectDelayMs(attempt, random());
       if (waiting) delayMs = Math.min(delayMs, Math.max(0, expiresMs - nowMs) + LATE_DELAY_MS);
       // The server asks all clients to wait for the same time. The random delay on top spreads their retries.
@@ -248,11 +235,11 @@ export class PairingClient {
 
 /** Attempts allowed after such an answer; 1 if the same request would always get the same answer. */
 function attemptsFor(status: number, code: CoupletErrorCode, waiting: boolean): number {
+  // All other answers to a check come from a proxy, or from access control before the server.
+  if (waiting) return /^(not_found_or_expired$|invalid_)/.test(code) ? 1 : MAX_ATTEMPTS;
   const isBusy = status >= 500 || status === 429 || status === 408;
   if (isBusy || code === 'request_in_progress') return MAX_ATTEMPTS;
-  if (code === 'unexpected_answer') return MAX_FOREIGN_ANSWERS;
-  // The server never answers a check of a live code with these: they come from a proxy, or from access control before it.
-  return waiting && /^(not_found|unauthorized|forbidden)$/.test(code) ? MAX_ATTEMPTS : 1;
+  return code === 'unexpected_answer' ? MAX_FOREIGN_ANSWERS : 1;
 }
 
 /** Returns random digits. Of 2³² numbers, six more end in 0 to 5 than the others: no digit is favored noticeably. */

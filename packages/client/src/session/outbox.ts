@@ -31,7 +31,7 @@ export class Outbox {
   send(data: Data): void {
     if (typeof data !== 'string' && data?.byteLength === undefined) {
       const message = `Expected text or bytes, got ${typeof data}.`;
-      throw new CoupletError('invalid_argument', { message });
+      throw new CoupletError('invalid_argument', message);
     }
     if (this.#channel.readyState !== 'open') throw new CoupletError('not_connected');
     if (exceeds(data, this.maxMessageBytes)) throw new CoupletError('too_large');
@@ -39,7 +39,7 @@ export class Outbox {
       this.#channel.send(data as ArrayBuffer);
     } catch (cause) {
       // The channel is open, so the buffer is full (W3C WebRTC §6.2, OperationError).
-      throw new CoupletError('buffer_full', { cause });
+      throw new CoupletError('buffer_full', undefined, cause);
     }
   }
 

@@ -67,7 +67,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   /** Serializes the messages of the peer: each is handled after the one before. */
   #taking: Promise<void> = Promise.resolve();
   readonly #fail = (cause: unknown) =>
-    this.emit('error', new CoupletError('negotiation_failed', { cause }));
+    this.emit('error', new CoupletError('negotiation_failed', undefined, cause));
 
   /** @internal Applications get sessions from `Couplet`. */
   constructor(options: PeerSessionOptions) {
@@ -197,7 +197,8 @@ export class PeerSession extends Emitter<SessionEvents> {
   /** Returns the pairing for `Couplet.resume`, for example to use after a reload of the page. */
   save(): SavedSession {
     const { roomId, deviceId, secret } = this.#options;
-    return { version: 1, roomId, deviceId, ...(secret && { secret }), ...this.saved };
+    // JSON leaves out a secret that is undefined.
+    return { version: 1, roomId, deviceId, secret, ...this.saved } as SavedSession;
   }
 
   /** Closes the session and stops all its work. The last event is `state` with `closed`. The pairing remains: see `save`. */

@@ -58,12 +58,10 @@ export function read({ CoupletError }: Core, text: string, digits: number): Give
   const length = digits + SECRET_DIGITS + 1;
   const code = normalizeJoinCode(text, length);
   if (code === undefined) {
-    throw new CoupletError('invalid_joinid', {
-      message: `A code has ${digits} or ${length} digits.`,
-    });
+    throw new CoupletError('invalid_joinid', `A code has ${digits} or ${length} digits.`);
   }
   if (checkDigit(code) !== 0) {
-    throw new CoupletError('code_mistyped', { message: 'A digit is wrong. Check the code.' });
+    throw new CoupletError('code_mistyped', 'A digit is wrong. Check the code.');
   }
   return { joinCode: code.slice(0, digits), kind: 'code', secret: code };
 }

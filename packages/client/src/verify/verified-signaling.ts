@@ -276,7 +276,7 @@ export function verifying(core: Core, known: Known): SignalingConstructor {
     }
 
     #end(code: CoupletErrorCode, message: string): void {
-      super.emit('end', new core.CoupletError(code, { message }));
+      super.emit('end', new core.CoupletError(code, message));
       this.close();
     }
   };

@@ -8,6 +8,8 @@ import { scalar } from './cpace.js';
 import type { Role } from './pairing-key.js';
 import { spent, USED, verifying } from './verified-signaling.js';
 
+const NEEDS = 'Verified pairings need X25519 in WebCrypto, and a secure context.';
+
 /** A verified invite. */
 export interface VerifiedInvite {
   /** Members of the `Invite`. */
@@ -53,7 +55,7 @@ export function verifier(
       const plain = normalizeJoinCode(text, digits);
       if (plain) return { joinCode: plain };
       const { joinCode, kind, secret } = read(core, text, digits);
-      if (spent.has(secret)) throw new core.CoupletError('code_mismatch', { message: USED });
+      if (spent.has(secret)) throw new core.CoupletError('code_mismatch', USED);
       await requireCurve(core);
       const secrets = { [kind]: secret };
       return { joinCode, Signaling: verifying(core, { role: 'a', secrets }) };
@@ -62,10 +64,10 @@ export function verifier(
     /** @throws CoupletError `unverified_peer` if the pairing was saved before it was verified */
     resume(saved: string): SignalingConstructor {
       const [role, key] = saved.split('.') as [Role, string | undefined];
-      if (!globalThis.crypto?.subtle) throw new core.CoupletError('unsupported');
+      if (!globalThis.crypto?.subtle) throw new core.CoupletError('unsupported', NEEDS);
       if (!key) {
         const message = 'The pairing was saved before it was verified. Pair again with a new code.';
-        throw new core.CoupletError('unverified_peer', { message });
+        throw new core.CoupletError('unverified_peer', message);
       }
       return verifying(core, { role, key });
     },
@@ -77,7 +79,6 @@ async function requireCurve({ CoupletError }: Core): Promise<void> {
   try {
     await scalar();
   } catch (cause) {
-    const message = 'Verified pairings need X25519 in WebCrypto, and a secure context.';
-    throw new CoupletError('unsupported', { message, cause });
+    throw new CoupletError('unsupported', NEEDS, cause);
   }
 }

@@ -3,7 +3,7 @@
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { serverForTest } from '@couplet/testkit/server';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Clock } from '../../src/clock.js';
 import { sleep } from '../../src/clock.js';
 import { PairingClient } from '../../src/pairing/pairing-client.js';
@@ -117,55 +117,6 @@ test('an unreachable server fails after six attempts; a check keeps waiting', as
   expect(away.requests).toHaveLength(6);
   const back = scripted([...Array<Step>(20).fill(lost), json(200, { roomid: 'r' })]);
   expect(await back.client.check('042137', 'device', 60_000)).toBe('r');
-});
-
-/** A browser in which only `no-cors` requests succeed; `answer` answers them. */
-function browser(answer: (init: RequestInit) => Promise<Response>) {
-  vi.stubGlobal('location', { origin: 'https://page.example' });
-  onTestFinished(() => void vi.unstubAllGlobals());
-  const probes: string[] = [];
-  const fetch = (url: string, init: RequestInit) => {
-    if (init.mode !== 'no-cors') return Promise.reject(lost);
-    probes.push(url);
-    return answer(init);
-  };
-  const clock: Clock = {
-    monotonic: () => 0,
-    after(delayMs, callback) {
-      if (delayMs < 15_000) setImmediate(callback);
-      return () => {};
-    },
-  };
-  const client = new PairingClient({ url: 'http://server', fetch, clock, random: () => 0 });
-  return { client, probes };
-}
-
-test('a redirected preflight in a browser fails with unexpected_answer, not network', async () => {
-  const { client, probes } = browser(async () => new Response(null));
-  await expect(client.accept('042137', 'device')).rejects.toMatchObject({
-    code: 'unexpected_answer',
-    message: 'The address is redirected, or refuses this origin.',
-    cause: lost,
-  });
-  expect(probes).toEqual(['http://server/healthz']);
-});
-
-test('an unreachable server in a browser fails with network', async () => {
-  const { client } = browser(() => Promise.reject(lost));
-  await expect(client.accept('042137', 'device')).rejects.toMatchObject({ code: 'network' });
-});
-
-test('the probe of the address ends with the signal, and at its time limit', async () => {
-  const enough = new AbortController();
-  const aborted = browser((init) => {
-    queueMicrotask(() => enough.abort());
-    return unanswered(init.signal);
-  });
-  await expect(aborted.client.accept('042137', 'device', enough.signal)).rejects.toMatchObject({
-    code: 'aborted',
-  });
-  const silent = browser(({ signal }) => unanswered(signal));
-  await expect(silent.client.accept('042137', 'device')).rejects.toMatchObject({ code: 'network' });
 });
 
 test.each([
