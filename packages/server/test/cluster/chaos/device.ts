@@ -1,9 +1,8 @@
 // Simulates one device in the room of its pairing: it sends messages, leaves, moves, falls silent, and takes its seat over.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Part } from './history.js';
-import { type Identity, Link } from './link.js';
-import type { Random } from './random.js';
-import { Backoff, type World } from './world.js';
+import { Link } from './link.js';
+import { type Address, Backoff, type Random, type World } from './world.js';
 
 /** Its room, and the device id that it sends. */
 export interface Assignment {
@@ -11,17 +10,9 @@ export interface Assignment {
   device: string;
 }
 
-/** Its actions and their weights. */
-const ACTIONS = {
-  say: 60,
-  leave: 6,
-  joinAgain: 4,
-  close: 5,
-  terminate: 5,
-  fade: 3,
-  takeOver: 6,
-} as const;
-
+/** Its actions other than talking. */
+const ACTIONS = ['leave', 'joinAgain', 'close', 'terminate', 'fade', 'takeOver'] as const;
+const TALKING = 0.67;
 /** Share of connections that never give up by themselves. */
 const PATIENT = 0.3;
 /** Time after which a silent connection, or one that waits for the server's close, is dropped. */
@@ -31,7 +22,7 @@ export class Device {
   assignment: Assignment | null = null;
   readonly #world: World;
   readonly #random: Random;
-  readonly #identity: Identity;
+  readonly #identity: { pair: number; part: Part; address: string };
   readonly #backoff: Backoff;
   #link: Link | undefined;
   readonly #ghosts = new Set<Link>();
@@ -50,29 +41,28 @@ export class Device {
       if (wanted === null) await this.#world.pause(100).then(() => sleep(50));
       else if (!this.#link?.alive) await this.#connect();
       else if (this.#link.room !== wanted.room) await this.#join(this.#link, wanted);
-      else await this.#stay(this.#link);
+      else await this.#stay(this.#link, wanted);
     }
   }
 
-  /** Its connections. */
   watch(now: number): void {
     this.#link?.watch(now);
   }
 
   end(): void {
     this.#link?.close('terminate');
-    for (const ghost of this.#ghosts) {
-      ghost.close('terminate');
-      ghost.destroy();
-    }
+    for (const ghost of this.#ghosts) ghost.destroy();
+  }
+
+  #open(at: Address): Promise<Link | undefined> {
+    const isPatient = this.#random.chance(PATIENT);
+    return Link.open(this.#world, at, { ...this.#identity, isPatient });
   }
 
   async #connect(): Promise<void> {
     const before = this.#link?.node;
     this.#link = undefined;
-    const patient = this.#random.chance(PATIENT);
-    const at = this.#world.address(this.#random, before);
-    this.#link = await Link.open(this.#world, at, this.#identity, patient);
+    this.#link = await this.#open(this.#world.address(this.#random, before));
     if (!this.#link) await this.#backoff.failed();
   }
 
@@ -85,58 +75,51 @@ export class Device {
     if (outcome !== 'error' || this.#random.chance(0.5)) link.close('close');
   }
 
-  async #stay(link: Link): Promise<void> {
+  async #stay(link: Link, wanted: Assignment): Promise<void> {
     if (this.#world.mode === 'recovery') {
       if (!this.#world.served.has(this.#identity.pair)) link.say();
       await sleep(200);
       return;
     }
     await this.#world.pause(this.#random.between(1000, 4000));
-    if (this.#world.mode === 'load' && link.alive && this.assignment?.room === link.room) {
-      await this.#act(link);
-    }
+    const isThere = link.alive && this.assignment?.room === link.room;
+    if (this.#world.mode === 'load' && isThere) await this.#act(link, wanted);
   }
 
-  async #act(link: Link): Promise<void> {
-    const action = this.#random.weighted(ACTIONS);
+  async #act(link: Link, wanted: Assignment): Promise<void> {
+    const action = this.#random.chance(TALKING) ? 'say' : this.#random.pick(ACTIONS);
+    const pause = (longestMs: number) => this.#world.pause(this.#random.between(0, longestMs));
     switch (action) {
       case 'say':
         for (let count = 1 + this.#random.below(4); count > 0; count--) link.say();
         break;
-      case 'leave': {
+      case 'leave':
         if ((await link.leave()) !== 'left') link.close('close');
-        await this.#world.pause(this.#random.between(0, 2000));
+        await pause(2000);
         break;
-      }
-      case 'joinAgain': {
-        const again = await link.join(link.room as string, this.assignment?.device as string);
-        if (again !== 'joined') link.close('close');
+      case 'joinAgain':
+        if ((await link.join(wanted.room, wanted.device)) !== 'joined') link.close('close');
         break;
-      }
       case 'close':
       case 'terminate':
         link.close(action);
-        await this.#world.pause(this.#random.between(0, 2000));
+        await pause(2000);
         break;
       case 'fade':
         this.#leaveBehind(link);
         link.close('fade');
-        await this.#world.pause(this.#random.between(0, 8000));
+        await pause(8000);
         break;
       case 'takeOver':
-        await this.#takeOver(link);
-        break;
+        await this.#takeOver(link, wanted);
     }
   }
 
   /** Joins by another connection while this one is open. */
-  async #takeOver(old: Link): Promise<void> {
-    const wanted = this.assignment;
-    const at = this.#world.address(this.#random, old.node);
-    const link = await Link.open(this.#world, at, this.#identity, this.#random.chance(PATIENT));
-    if (!link || !wanted) return;
-    const outcome = await link.join(wanted.room, wanted.device);
-    if (outcome !== 'joined') {
+  async #takeOver(old: Link, wanted: Assignment): Promise<void> {
+    const link = await this.#open(this.#world.address(this.#random, old.node));
+    if (!link) return;
+    if ((await link.join(wanted.room, wanted.device)) !== 'joined') {
       // The owner of the seat is unknown now, so a new connection decides it.
       link.close('terminate');
       old.close('terminate');
@@ -150,7 +133,6 @@ export class Device {
     this.#link = this.#link === link ? undefined : this.#link;
     this.#ghosts.add(link);
     setTimeout(() => {
-      link.close('terminate');
       link.destroy();
       this.#ghosts.delete(link);
     }, GHOST_MS).unref();

@@ -1,118 +1,140 @@
-// Causes a fault, and records its beginning and its end.
-import { performance } from 'node:perf_hooks';
+// The schedule of faults, which is derived from the seed, and their execution.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '@couplet/testkit/eventually';
-import { crowd } from './crowd.js';
-import { ENGINE_FAULTS, type EngineFault, type History } from './history.js';
-import { type Engine, SETTLED_MS } from './redis.js';
-import type { Strike } from './schedule.js';
+import { type FaultKind, NODE_FAULTS, REDIS_FAULTS } from './history.js';
+import { crowd } from './link.js';
+import { CUTS, type Engine } from './redis.js';
 import type { ServerNode } from './server-node.js';
-import type { World } from './world.js';
+import { LEASE_SECONDS } from './settings.js';
+import { Random, type World } from './world.js';
 
-export interface Struck {
+/** A fault: `atMs` after the beginning of its round, for so long. */
+export interface Strike {
+  what: Exclude<FaultKind, 'stall'>;
+  /** null: Redis. */
+  node: number | null;
+  /** How a node is cut off, or which connections Redis closes. */
+  how: string;
+  atMs: number;
+  forMs: number;
+}
+
+export interface Round {
+  /** Load without faults, before. */
+  calmMs: number;
+  strikes: readonly Strike[];
+}
+
+/** Strikes begin within this time of their round. */
+const ROUND_MS = 4000;
+/** After this many rounds, each kind of fault of a node has occurred. */
+export const ROUNDS_OF_ALL = 4;
+/** After this many rounds, each kind of fault of Redis has occurred too. */
+export const ROUNDS_OF_ALL_REDIS = 8;
+
+type RedisKind = keyof typeof REDIS_FAULTS | 'burst';
+
+/** Every kind in any order, again and again. */
+function* decks(random: Random): Generator<RedisKind, never> {
+  for (;;) {
+    const deck = [...(Object.keys(REDIS_FAULTS) as RedisKind[]), 'burst' as const];
+    while (deck.length > 0) yield deck.splice(random.below(deck.length), 1)[0] as RedisKind;
+  }
+}
+
+/** Rounds without end. Each kind of fault comes once before any comes again, and no node is struck twice in a round. */
+export function* schedule(seed: number, nodes: number, hasRedis: boolean): Generator<Round, never> {
+  const random = new Random('schedule', seed);
+  const ofRedis = decks(random);
+  const kinds = NODE_FAULTS.filter((what) => hasRedis || what !== 'cut');
+  const strike = (
+    what: Strike['what'],
+    node: number | null,
+    [shortest, longest]: readonly [number, number],
+    how: readonly string[],
+  ): Strike => ({
+    what,
+    node,
+    how: random.pick(how),
+    atMs: random.below(ROUND_MS),
+    forMs: Math.round(random.between(shortest, longest)),
+  });
+  for (let n = 0; ; n++) {
+    const first = random.below(nodes);
+    const count = Math.min(nodes, random.pick([1, 1, 1, 1, 2, 2, 2, 3]));
+    const strikes = Array.from({ length: count }, (_, i) => {
+      const what = i === 0 ? kinds[n % kinds.length] : random.pick(kinds);
+      // Some shorter than the lease, most longer.
+      const duration = [300 * LEASE_SECONDS, 2000 * LEASE_SECONDS] as const;
+      return strike(what as Strike['what'], (first + i) % nodes, duration, CUTS);
+    });
+    // Redis has no fault in every other round, so that the checker can be certain of most states.
+    for (let times = hasRedis && n % 2 === 1 ? 2 : 0; times > 0; times--) {
+      const what = ofRedis.next().value;
+      // A burst is at a node without another fault, if there is one. Otherwise that fault would refuse it.
+      strikes.push(
+        what === 'burst'
+          ? strike(what, (first + count) % nodes, [0, 0], [''])
+          : strike(what, null, REDIS_FAULTS[what], ['normal', 'pubsub']),
+      );
+    }
+    const calmMs = Math.round(random.between(2000, 5000));
+    yield { calmMs, strikes: strikes.sort((a, b) => a.atMs - b.atMs) };
+  }
+}
+
+/** A strike in a line. */
+export function describeStrike({ what, node, how, atMs, forMs }: Strike): string {
+  const manner = what === 'cut' || what === 'redis-hang-up' ? ` (${how})` : '';
+  return `${what}${manner}${node === null ? '' : ` node ${node}`} after ${atMs} ms for ${forMs} ms`;
+}
+
+export interface Arena {
   world: World;
   nodes: readonly ServerNode[];
   engine: Engine | undefined;
+  report: (line: string) => void;
 }
 
 let faults = 0;
-/** Faults of Redis run one after the other, and each restores it. */
+/** Faults of Redis run one after the other. A burst needs a working Redis, which would otherwise refuse it as a whole. */
 let engineIsFree: Promise<unknown> = Promise.resolve();
 
-/** Resolves when the fault is over. */
-export async function strike(fault: Strike, struck: Struck): Promise<void> {
-  const isOfEngine = ENGINE_FAULTS.some((what) => what === fault.what);
-  // A burst needs a working Redis, because a burst that is refused as a whole shows less.
-  if (!isOfEngine && fault.what !== 'burst') return strikeNow(fault, struck);
-  const turn = engineIsFree.then(() => strikeNow(fault, struck));
+/** Causes a fault, and records its beginning and its end. Resolves when it is over. */
+export async function strike(fault: Strike, arena: Arena): Promise<void> {
+  if (fault.node !== null && fault.what !== 'burst') return strikeNow(fault, arena);
+  const turn = engineIsFree.then(() => strikeNow(fault, arena));
   engineIsFree = turn.catch(() => {});
   return turn;
 }
 
-async function strikeNow(fault: Strike, { world, nodes, engine }: Struck): Promise<void> {
-  const { history } = world;
-  const id = ++faults;
-  const node = 'node' in fault ? fault.node : null;
-  const mark = (phase: 'begin' | 'end') =>
-    history.add({ kind: 'fault', id, what: fault.what, node, phase });
+async function strikeNow(fault: Strike, { world, nodes, engine, report }: Arena): Promise<void> {
+  const { what, node, how, forMs } = fault;
+  const mark = { kind: 'fault', fault: ++faults, what, node } as const;
   const server = nodes[node ?? 0] as ServerNode;
-  mark('begin');
-  switch (fault.what) {
+  world.record({ ...mark, phase: 'begin' });
+  switch (what) {
     case 'kill':
     case 'stop':
-      await (fault.what === 'kill' ? server.kill() : server.stop());
-      await sleep(fault.forMs);
+      await server[what]();
+      await sleep(forMs);
       await server.start();
       break;
     case 'pause':
-      server.pause();
-      await sleep(fault.forMs);
-      server.resume();
+      server.signal('SIGSTOP');
+      await sleep(forMs);
+      server.signal('SIGCONT');
       break;
     case 'cut':
-      await engine?.cut(fault.node, fault.how);
-      await sleep(fault.forMs);
-      await engine?.mend(fault.node);
-      break;
-    case 'redis-restart':
-      await engine?.restart(fault.forMs);
-      break;
-    case 'failover':
-      await engine?.failover(fault.forMs);
+      await engine?.cut(server.number, how, forMs);
       break;
     case 'burst':
-      await crowd(world, server);
+      report(await crowd(world, server));
       break;
     default:
-      if (engine) await hurt(fault, engine);
+      await engine?.suffer(what, how, forMs);
   }
-  mark('end');
+  world.record({ ...mark, phase: 'end' });
 }
-
-/** Faults of all masters at once. */
-async function hurt(
-  fault: Extract<Strike, { what: Exclude<EngineFault, 'redis-restart' | 'failover'> }>,
-  engine: Engine,
-): Promise<void> {
-  const masters = await engine.masters();
-  // An administrative connection has timeouts, which a busy machine may exceed.
-  const all = (...command: string[]) =>
-    Promise.all(masters.map((master) => eventually(() => master.admin(...command), SETTLED_MS)));
-  switch (fault.what) {
-    case 'redis-pause':
-      for (const master of masters) master.pause();
-      await sleep(fault.forMs);
-      for (const master of masters) master.resume();
-      break;
-    case 'redis-slow':
-      for (const end = performance.now() + fault.forMs; performance.now() < end; ) {
-        for (const master of masters) master.pause();
-        await sleep(SLOW_WRITE_MS);
-        for (const master of masters) master.resume();
-        await sleep(BETWEEN_WRITES_MS);
-      }
-      break;
-    case 'redis-full':
-      await all('CONFIG', 'SET', 'maxmemory', '1');
-      await sleep(fault.forMs);
-      await all('CONFIG', 'SET', 'maxmemory', '0');
-      break;
-    case 'redis-flush':
-      await all('FLUSHALL');
-      break;
-    case 'redis-hang-up':
-      for (const end = performance.now() + fault.forMs; ; await sleep(500)) {
-        await all('CLIENT', 'KILL', 'TYPE', fault.who);
-        if (performance.now() >= end) break;
-      }
-      break;
-  }
-  await engine.settled();
-}
-
-/** Simulates a slow disk. Shorter than the timeout of a node, so Redis is slow and not unreachable. */
-const SLOW_WRITE_MS = 600;
-const BETWEEN_WRITES_MS = 30;
 
 /**
  * A longer turn of the event loop of this process is recorded as a fault: the clients read late. No other delay is excused,
@@ -121,23 +143,21 @@ const BETWEEN_WRITES_MS = 30;
 const STALL_MS = 1000;
 const TICK_MS = 100;
 
-/** Watches the event loop of this process. Returns a function that ends the watch, and returns how busy it was. */
-export function watchForStalls(history: History): () => { busy: number; longestMs: number } {
-  const before = performance.eventLoopUtilization();
+/** Watches the event loop of this process, and calls `tick` in each of its turns, until the returned function is called. */
+export function watchForStalls(world: World, tick: (now: number) => void) {
+  const watch = { stalledMs: 0, longestMs: 0, end: () => clearInterval(timer) };
   let last = performance.now();
-  let longestMs = 0;
   const timer = setInterval(() => {
     const now = performance.now();
-    longestMs = Math.max(longestMs, now - last - TICK_MS);
+    watch.longestMs = Math.max(watch.longestMs, now - last - TICK_MS);
     if (now - last > STALL_MS) {
-      const stall = { kind: 'fault', what: 'stall', node: null, id: ++faults } as const;
-      history.add({ ...stall, phase: 'begin' }, last);
-      history.add({ ...stall, phase: 'end' }, now);
+      const stall = { kind: 'fault', what: 'stall', node: null, fault: ++faults } as const;
+      world.record({ ...stall, phase: 'begin' }, last);
+      world.record({ ...stall, phase: 'end' }, now);
+      watch.stalledMs += now - last;
     }
     last = now;
+    tick(now);
   }, TICK_MS);
-  return () => {
-    clearInterval(timer);
-    return { busy: performance.eventLoopUtilization(before).utilization, longestMs };
-  };
+  return watch;
 }

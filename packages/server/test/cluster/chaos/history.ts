@@ -1,8 +1,9 @@
-// Records the events of all clients and the faults of the servers in one list with one clock, for the checker.
+// The events of all clients and the faults of a run, in one list with one clock: what the checker reads.
 
 /** The label of a numbered message: its sender, and the sender's state. */
 export interface Label {
-  conn: number;
+  /** The sender's connection. */
+  id: number;
   /** Counts the messages of this connection, from 1. */
   n: number;
   /** Number of `room_ready` messages of the sender on this connection. */
@@ -15,71 +16,68 @@ export interface Label {
 /** The part of a connection: one of the two devices of a pair, a third device in their room, or one of a burst. */
 export type Part = 'creator' | 'acceptor' | 'third' | 'crowd';
 
-/** Whether it is one of the two devices of a pair. */
-export const isOfPair = ({ part }: { part: Part }): boolean =>
-  part === 'creator' || part === 'acceptor';
-
 export type Operation = 'create' | 'accept' | 'check' | 'get' | 'purge';
 
-/** Faults of Redis, which disturb every server. */
-export const ENGINE_FAULTS = [
+/** Faults of Redis, which disturb every server, with their shortest and longest duration. */
+export const REDIS_FAULTS = {
   /** It ends at once and starts again with its data. */
-  'redis-restart',
+  'redis-restart': [100, 1000],
   /** It ends at once and its replica takes over. */
-  'failover',
+  failover: [0, 3000],
   /** It is stopped (SIGSTOP) and resumes. */
-  'redis-pause',
+  'redis-pause': [1000, 8000],
   /** It is stopped for moments repeatedly, like a server with a slow disk. */
-  'redis-slow',
+  'redis-slow': [2000, 6000],
   /** It refuses operations that need memory. */
-  'redis-full',
+  'redis-full': [1000, 6000],
   /** It loses all data. */
-  'redis-flush',
+  'redis-flush': [0, 0],
   /** It closes all connections but those of subscribers, or only those. */
-  'redis-hang-up',
-] as const;
+  'redis-hang-up': [0, 2000],
+} as const;
 
-export type EngineFault = (typeof ENGINE_FAULTS)[number];
+export const NODE_FAULTS = ['kill', 'pause', 'cut', 'stop'] as const;
 
 export type FaultKind =
-  | 'kill'
-  | 'stop'
-  | 'pause'
-  | 'cut'
-  | EngineFault
+  | keyof typeof REDIS_FAULTS
+  | (typeof NODE_FAULTS)[number]
   /** Thousands join one room at once. */
   | 'burst'
   /** The event loop of the test stood still: its clients read late, and answered no ping. */
   | 'stall';
 
+export type Body = Record<string, unknown> | undefined;
+
 /** A message of the server itself; only the fields that are checked. */
 export interface Notice {
   type: string;
-  roomId?: string | null;
-  userCount?: number;
-  ready?: boolean;
-  isInitiator?: boolean;
-  code?: string;
+  roomId?: string | null | undefined;
+  userCount?: number | undefined;
+  ready?: boolean | undefined;
+  isInitiator?: boolean | undefined;
+  code?: string | undefined;
 }
 
-/** `conn` numbers the WebSockets, `op` the REST requests. */
+/** How a client ends a connection. `fade`: it reads and answers nothing any more, like a phone out of reach. */
+export type GivingUp = 'close' | 'terminate' | 'fade';
+
+/** `id` numbers the WebSockets and the REST requests, in one sequence. */
 export type Happening =
-  | { kind: 'connected'; conn: number; clientId: string; node: number; pair: number; part: Part }
-  | { kind: 'asked_join'; conn: number; room: string; device: string }
-  | { kind: 'asked_leave'; conn: number }
+  | { kind: 'connected'; id: number; clientId: string; node: number; pair: number; part: Part }
+  | { kind: 'asked_join'; id: number; room: string; device: string }
+  | { kind: 'asked_leave'; id: number }
   | ({ kind: 'sent' } & Label)
-  | { kind: 'told'; conn: number; notice: Notice }
+  | { kind: 'told'; id: number; notice: Notice }
   /** `label` is null if no client sent this content. */
-  | { kind: 'frame'; conn: number; from: string; roomId: string; label: Label | null }
-  /** The client ended it; `fade`: it reads and answers nothing any more, like a phone out of reach. */
-  | { kind: 'gave_up'; conn: number; how: 'close' | 'terminate' | 'fade' }
-  | { kind: 'closed'; conn: number; code: number }
-  | { kind: 'asked'; op: number; what: Operation; code: string; device: string; node: number }
-  | { kind: 'answered'; op: number; status: number; body: Record<string, unknown> | undefined }
+  | { kind: 'frame'; id: number; from: string; roomId: string; label: Label | null }
+  | { kind: 'gave_up'; id: number; how: GivingUp }
+  | { kind: 'closed'; id: number; code: number }
+  | { kind: 'asked'; id: number; what: Operation; code: string; device: string; node: number }
+  | { kind: 'answered'; id: number; status: number; body: Body }
   /** No answer came, or the client did not wait for it. */
-  | { kind: 'lost'; op: number }
+  | { kind: 'lost'; id: number }
   /** One server, or all with `node: null`, is disturbed from `begin` to `end`. */
-  | { kind: 'fault'; id: number; what: FaultKind; node: number | null; phase: 'begin' | 'end' }
+  | { kind: 'fault'; fault: number; what: FaultKind; node: number | null; phase: 'begin' | 'end' }
   /** The last fault of a round is over. */
   | { kind: 'recovery'; pairs: number }
   /** A server ended by itself. */
@@ -90,28 +88,60 @@ export type Happening =
 /** `t` is in milliseconds of one monotonic clock. */
 export type Event = { t: number } & Happening;
 
-export class History {
-  readonly events: Event[] = [];
-  readonly #parts = new Map<number, { pair: number; part: Part }>();
+export type EventOf<K extends Happening['kind']> = Event & { kind: K };
 
-  /** @param t - earlier than now for an event that is only known afterwards */
-  add(happening: Happening, t = performance.now()): void {
-    this.events.push({ t, ...happening });
-    if (happening.kind === 'connected') this.#parts.set(happening.conn, happening);
-  }
-
-  /** The pair and part of a connection. */
-  whoIs(conn: number): { pair: number; part: Part } | undefined {
-    return this.#parts.get(conn);
-  }
+/** The longest times that the servers may take. */
+export interface Bounds {
+  /** Between servers without a fault, every message and close has arrived, and every held check is answered. */
+  settleMs: number;
+  /** A silent server is known to be gone: its lease has expired, and the others have read the leases. */
+  goneMs: number;
+  /** A silent client is known to be gone. */
+  silentMs: number;
+  /** The effects of a fault that has ended may still arrive. */
+  recoveryMs: number;
+  /** After the last fault, everything is usable again. */
+  usableMs: number;
 }
 
-export function grouped<T>(list: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
+export const NEVER = Number.POSITIVE_INFINITY;
+
+export function grouped<T, K>(list: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
   for (const one of list) {
     const group = groups.get(keyOf(one));
     if (group) group.push(one);
     else groups.set(keyOf(one), [one]);
   }
   return groups;
+}
+
+/** Follows a recovery: which pairs have exchanged messages both ways that were sent since it began. */
+export class Recovery {
+  /** Pair → when the second of the two got its first message. */
+  readonly served = new Map<number, number>();
+  readonly since: number;
+  readonly #whoIs: (id: number) => { pair: number; part: Part } | undefined;
+  readonly #sent = new Set<string>();
+  readonly #heard = new Set<string>();
+
+  constructor(since: number, whoIs: (id: number) => { pair: number; part: Part } | undefined) {
+    this.since = since;
+    this.#whoIs = whoIs;
+  }
+
+  take(event: Event): void {
+    if (event.kind === 'sent') this.#sent.add(`${event.id}/${event.n}`);
+    if (event.kind !== 'frame' || !event.label) return;
+    const { id, n } = event.label;
+    const [to, from] = [this.#whoIs(event.id), this.#whoIs(id)];
+    const parts = ['creator', 'acceptor'];
+    if (!to || to.pair !== from?.pair || ![to, from].every(({ part }) => parts.includes(part)))
+      return;
+    // A message from before the recovery proves nothing.
+    if (!this.#sent.has(`${id}/${n}`)) return;
+    this.#heard.add(`${to.part} ${to.pair}`);
+    const isServed = parts.every((part) => this.#heard.has(`${part} ${to.pair}`));
+    if (isServed && !this.served.has(to.pair)) this.served.set(to.pair, event.t);
+  }
 }

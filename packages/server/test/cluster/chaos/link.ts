@@ -1,14 +1,23 @@
 // One WebSocket of a device: records everything, and answers `room_ready` at once, as a client that negotiates does.
+import { isDeepStrictEqual } from 'node:util';
 import WebSocket from 'ws';
-import { labelOf, messageOf } from './content.js';
-import type { Notice, Part } from './history.js';
-import type { Address, World } from './world.js';
+import {
+  type GivingUp,
+  grouped,
+  type Happening,
+  type Label,
+  type Notice,
+  type Part,
+} from './history.js';
+import { type Address, CONTENT_MARK, type World } from './world.js';
 
 export interface Identity {
   pair: number;
   part: Part;
   /** Its address in X-Forwarded-For. */
   address: string;
+  /** Never gives up by itself. Such clients show what a server does with its seats after a pause. */
+  isPatient?: boolean;
 }
 
 /** The outcome of a join, a leave or an opening handshake. */
@@ -20,21 +29,17 @@ const ANSWER_MS = 3000;
 const PING_AFTER_MS = 2000;
 const PONG_WITHIN_MS = 2500;
 
-const FORWARDED = new Set(['webrtc_offer', 'webrtc_answer', 'ice_candidate', 'key_exchange']);
-
 export class Link {
-  readonly conn: number;
+  readonly id: number;
   readonly node: number;
   /** The room of its seat, as far as it was told. */
   room: string | null = null;
-  hasPeer = false;
   alive = true;
   readonly #world: World;
   readonly #socket: WebSocket;
   readonly #identity: Identity;
-  /** Never gives up by itself. Such clients show what a server does with its seats after a pause. */
-  readonly #patient: boolean;
-  #connected = false;
+  #isConnected = false;
+  #hasPeer = false;
   #readies = 0;
   #initiator = false;
   #sent = 0;
@@ -42,65 +47,61 @@ export class Link {
   #pinged: number | undefined;
   #answer: ((outcome: Outcome) => void) | undefined;
 
-  private constructor(world: World, at: Address, identity: Identity, patient: boolean) {
+  private constructor(world: World, at: Address, identity: Identity) {
     this.#world = world;
     this.#identity = identity;
-    this.#patient = patient;
-    this.conn = world.nextConn();
+    this.id = world.nextId();
     this.node = at.number;
     this.#socket = new WebSocket(at.url.replace('http', 'ws'), {
       perMessageDeflate: false,
       handshakeTimeout: ANSWER_MS,
       headers: { 'x-forwarded-for': identity.address },
     });
+    this.#socket.on('message', (data) => {
+      this.#hear();
+      // A client that gave up reads nothing more.
+      if (this.alive) this.#read(JSON.parse(String(data)));
+    });
+    this.#socket.on('pong', () => this.#hear());
+    this.#socket.on('close', (code) => {
+      if (this.#isConnected) world.record({ kind: 'closed', id: this.id, code });
+      this.#die();
+    });
+    // A close follows.
+    this.#socket.on('error', () => {});
   }
 
   /** Resolves once the server has sent `connected`; to undefined if it does not in time. */
-  static async open(
-    world: World,
-    at: Address,
-    identity: Identity,
-    patient: boolean,
-  ): Promise<Link | undefined> {
-    const link = new Link(world, at, identity, patient);
-    const connected = link.#outcome();
-    link.#listen();
-    if ((await connected) === 'joined') return link;
+  static async open(world: World, at: Address, identity: Identity): Promise<Link | undefined> {
+    const link = new Link(world, at, identity);
+    if ((await link.#outcome()) === 'joined') return link;
     link.#socket.terminate();
     return undefined;
   }
 
   join(room: string, device: string): Promise<Outcome> {
-    return this.#ask({ kind: 'asked_join', conn: this.conn, room, device }, () =>
-      this.#send({ type: 'join_room', roomId: room, deviceId: device }),
-    );
+    const asked = { kind: 'asked_join', id: this.id, room, device } as const;
+    return this.#ask(asked, { type: 'join_room', roomId: room, deviceId: device });
   }
 
   leave(): Promise<Outcome> {
-    return this.#ask({ kind: 'asked_leave', conn: this.conn }, () =>
-      this.#send({ type: 'leave_room' }),
-    );
+    return this.#ask({ kind: 'asked_leave', id: this.id }, { type: 'leave_room' });
   }
 
   /** Sends the next numbered message, if it has a peer. */
   say(): void {
-    const { room } = this;
-    if (room === null || !this.hasPeer || !this.alive || this.#answer) return;
+    const { id, room } = this;
+    if (room === null || !this.#hasPeer || !this.alive || this.#answer) return;
     this.#sent += 1;
-    const label = {
-      conn: this.conn,
-      n: this.#sent,
-      ready: this.#readies,
-      initiator: this.#initiator,
-      room,
-    };
-    this.#world.history.add({ kind: 'sent', ...label });
+    const [n, ready, initiator] = [this.#sent, this.#readies, this.#initiator];
+    const label = { id, n, ready, initiator, room };
+    this.#world.record({ kind: 'sent', ...label });
     this.#send(messageOf(label));
   }
 
-  close(how: 'close' | 'terminate' | 'fade'): void {
+  close(how: GivingUp): void {
     if (!this.alive) return;
-    if (this.#connected) this.#world.history.add({ kind: 'gave_up', conn: this.conn, how });
+    if (this.#isConnected) this.#world.record({ kind: 'gave_up', id: this.id, how });
     this.#die();
     if (how === 'close') this.#socket.close(1000);
     else if (how === 'terminate') this.#socket.terminate();
@@ -109,33 +110,19 @@ export class Link {
 
   /** Ends a connection that {@link close} left half-open. */
   destroy(): void {
+    this.close('terminate');
     this.#socket.terminate();
   }
 
   /** Pings, and gives up when no pong comes. To be called often. */
   watch(now: number): void {
-    if (!this.alive || this.#patient) return;
+    if (!this.alive || this.#identity.isPatient) return;
     if (this.#pinged !== undefined && now - this.#pinged > PONG_WITHIN_MS) {
       this.close('terminate');
     } else if (this.#pinged === undefined && now - this.#heard > PING_AFTER_MS) {
       this.#pinged = now;
       this.#socket.ping();
     }
-  }
-
-  #listen(): void {
-    this.#socket.on('message', (data) => {
-      this.#hear();
-      // A client that gave up reads nothing more.
-      if (this.alive) this.#read(JSON.parse(String(data)));
-    });
-    this.#socket.on('pong', () => this.#hear());
-    this.#socket.on('close', (code) => {
-      if (this.#connected) this.#world.history.add({ kind: 'closed', conn: this.conn, code });
-      this.#die();
-    });
-    // A close follows.
-    this.#socket.on('error', () => {});
   }
 
   #hear(): void {
@@ -145,70 +132,67 @@ export class Link {
 
   #die(): void {
     this.alive = false;
-    this.hasPeer = false;
+    this.#hasPeer = false;
     this.room = null;
     this.#answer?.('gone');
   }
 
-  #read(message: Notice & Record<string, unknown>): void {
-    const { history, secrets } = this.#world;
-    const { type } = message;
-    if (FORWARDED.has(type)) {
-      const [from, roomId] = [String(message.from), String(message.roomId)];
-      history.add({ kind: 'frame', conn: this.conn, from, roomId, label: labelOf(message) });
-      return;
-    }
-    if (type === 'connected') {
-      const clientId = secrets.add(String(message.clientId));
+  #read(message: Message & Notice): void {
+    const { id, node } = this;
+    const { type, roomId, userCount, ready, isInitiator, code } = message;
+    if (type in FORWARDED) {
+      const [from, room] = [String(message.from), String(roomId)];
+      const label = labelOf(message);
+      this.#world.record({ kind: 'frame', id, from, roomId: room, label });
+    } else if (type === 'connected') {
+      const clientId = this.#world.secret(message.clientId);
       const { pair, part } = this.#identity;
-      history.add({ kind: 'connected', conn: this.conn, clientId, node: this.node, pair, part });
-      this.#connected = true;
+      this.#world.record({ kind: 'connected', id, clientId, node, pair, part });
+      this.#isConnected = true;
       this.#answer?.('joined');
-      return;
+    } else {
+      const notice = { type, roomId, userCount, ready, isInitiator, code };
+      this.#world.record({ kind: 'told', id, notice });
+      this.#believe(notice);
     }
-    history.add({ kind: 'told', conn: this.conn, notice: noticeOf(message) });
-    this.#believe(message);
   }
 
   #believe({ type, roomId = null, isInitiator, code = '' }: Notice): void {
     switch (type) {
       case 'room_joined':
-        if (this.room !== roomId) this.hasPeer = false;
+        if (this.room !== roomId) this.#hasPeer = false;
         this.room = roomId;
         this.#answer?.('joined');
         break;
       case 'room_ready':
         this.#readies += 1;
         this.#initiator = isInitiator === true;
-        this.hasPeer = true;
+        this.#hasPeer = true;
         this.say();
         break;
       case 'peer_left':
       case 'peer_disconnected':
-        this.hasPeer = false;
+        this.#hasPeer = false;
         break;
       case 'left_room':
         this.room = null;
-        this.hasPeer = false;
+        this.#hasPeer = false;
         this.#answer?.('left');
         break;
       case 'room_full':
         this.#answer?.('full');
         break;
       case 'error':
-        if (!CROSSED.has(code)) this.#answer?.('error');
-        break;
+        // These answer a forwarded message, and not a join or a leave.
+        if (code !== 'no_peer' && code !== 'not_in_room') this.#answer?.('error');
     }
   }
 
-  async #ask(
-    happening: Parameters<World['history']['add']>[0],
-    send: () => void,
-  ): Promise<Outcome> {
+  async #ask(happening: Happening, message: object): Promise<Outcome> {
     if (!this.alive) return 'gone';
     const outcome = this.#outcome();
-    this.#world.history.add(happening);
-    send();
+    this.#world.record(happening);
+    this.#send(message);
     return outcome;
   }
 
@@ -229,14 +213,64 @@ export class Link {
   }
 }
 
-/** Errors that answer a forwarded message, and not a join or a leave. */
-const CROSSED = new Set(['no_peer', 'not_in_room']);
+type Message = Record<string, unknown>;
 
-const noticeOf = ({ type, roomId, userCount, ready, isInitiator, code }: Notice): Notice => ({
-  type,
-  ...(roomId === undefined ? {} : { roomId }),
-  ...(userCount === undefined ? {} : { userCount }),
-  ...(ready === undefined ? {} : { ready }),
-  ...(isInitiator === undefined ? {} : { isInitiator }),
-  ...(code === undefined ? {} : { code }),
-});
+/** Each kind of forwarded message, with a numbered text in it. */
+const FORWARDED = {
+  webrtc_offer: (sdp: string) => ({ sdp }),
+  webrtc_answer: (sdp: string) => ({ sdp }),
+  ice_candidate: (candidate: string) => ({
+    candidate: { candidate, sdpMid: '0', sdpMLineIndex: 0 },
+  }),
+  key_exchange: (publicKey: string) => ({ publicKey, sessionId: 's', timestamp: 1 }),
+};
+const TYPES = Object.keys(FORWARDED) as (keyof typeof FORWARDED)[];
+
+function fieldsOf({ id, n, ready, initiator, room }: Label): Message {
+  const type = TYPES[n % TYPES.length] as keyof typeof FORWARDED;
+  return { type, ...FORWARDED[type]([CONTENT_MARK, id, n, ready, initiator, room].join('~')) };
+}
+
+/** Every kind in turn. Half of them have a false sender, a false room and an unknown field; the others are plain. */
+function messageOf(label: Label): Message {
+  const isPlain = label.n % 8 < 4;
+  const more = { from: 'somebody else', roomId: 'another room', extra: 'stays behind' };
+  return { ...fieldsOf(label), ...(isPlain ? {} : more) };
+}
+
+/** The label of a forwarded message; null if any field differs from the sent message. */
+function labelOf({ from: _from, roomId: _roomId, ...fields }: Message): Label | null {
+  const { sdp, candidate, publicKey } = fields;
+  const text = sdp ?? publicKey ?? (candidate as { candidate?: unknown } | undefined)?.candidate;
+  const [, , id, n, ready, initiator, room = ''] = String(text).split('~');
+  const numbers = { id: Number(id), n: Number(n), ready: Number(ready) };
+  const label = { ...numbers, initiator: initiator === 'true', room };
+  return isDeepStrictEqual(fieldsOf(label), fields) ? label : null;
+}
+
+/** More than the queue of one room may hold. */
+const CROWD = 2100;
+/** Connections that are opened concurrently. */
+const AT_ONCE = 100;
+
+/** Simulates a burst: thousands join one room on one node at once, and end. Resolves to a line of the report. */
+export async function crowd(world: World, at: Address): Promise<string> {
+  const room = world.newId();
+  const links: Link[] = [];
+  let opened = 0;
+  const open = async () => {
+    while (opened < CROWD) {
+      opened += 1;
+      // Addresses of a separate network, with a few connections each.
+      const address = `10.200.${opened >> 8}.${opened & 255}`;
+      const identity = { pair: -1, part: 'crowd', address, isPatient: true } as const;
+      const link = await Link.open(world, at, identity);
+      if (link) links.push(link);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, open));
+  const answers = await Promise.all(links.map((link) => link.join(room, world.newId())));
+  for (const link of links) link.close('terminate');
+  const counts = grouped(answers, (answer) => answer);
+  return `burst: ${[...counts].map(([answer, all]) => `${answer} ${all.length}`).join(', ')}`;
+}

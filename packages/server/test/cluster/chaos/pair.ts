@@ -1,33 +1,44 @@
-// Two devices that pair, meet in their room, and later pair again; sometimes a third device tries to join.
+// Two devices that pair over REST, meet in their room, and later pair again; sometimes a third device tries to join.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { call } from '@couplet/testkit/api';
 import { Device } from './device.js';
+import type { Body, Operation } from './history.js';
 import { Link } from './link.js';
-import type { Random } from './random.js';
-import { ask, type Wish } from './rest.js';
-import type { World } from './world.js';
+import { Backoff, Random, type World } from './world.js';
 
 /** Share of meetings in a room that was not paired; roles then follow the order of arrival. */
 const UNPAIRED = 0.2;
 /** Share of pairings in which a third device tries the same code at the same time. */
 const RIVALLED = 0.3;
+/** Share of answers that are lost because the client hangs up. */
+const LOST = 0.08;
+/** Share of requests that are repeated although they were answered. */
+const REPEATED = 0.1;
+const ANSWER_MS = 2500;
 /** The numbers of pairings that are purged start here. */
 const FIRST_PURGED = 5000;
+/** Codes live longer than the run. */
+const SECONDS_OF_A_DAY = 86_400;
+
+/** A device with an address of its own, because limits count by address. */
+interface Party {
+  device: string;
+  address: string;
+  random: Random;
+}
 
 export class Pair {
   readonly creator: Device;
   readonly acceptor: Device;
   readonly #world: World;
   readonly #number: number;
-  readonly #random: (name: string) => Random;
   #pairings = 0;
 
-  /** @param random - returns the sequence of a name, for this pair alone */
-  constructor(world: World, number: number, random: (name: string) => Random) {
+  constructor(world: World, number: number) {
     this.#world = world;
     this.#number = number;
-    this.#random = random;
     const device = (part: 'creator' | 'acceptor') =>
-      new Device(world, random(part), number, part, this.#address(part));
+      new Device(world, this.#random(part), number, part, this.#address(part));
     this.creator = device('creator');
     this.acceptor = device('acceptor');
   }
@@ -48,7 +59,10 @@ export class Pair {
     this.acceptor.end();
   }
 
-  /** Every party has a separate address, because limits count by address. */
+  #random(name: string): Random {
+    return new Random(`${this.#number} ${name}`);
+  }
+
   #address(part: string): string {
     const host = ['creator', 'acceptor', 'third', 'rival', 'purged'].indexOf(part) + 1;
     return `10.${this.#number >> 8}.${this.#number & 255}.${host}`;
@@ -72,90 +86,78 @@ export class Pair {
 
   /** By a code, over REST. Resolves to whether both devices know the room. */
   async #pair(random: Random): Promise<boolean> {
-    const world = this.#world;
     const number = ++this.#pairings;
     const code = this.#newCode(random, number);
-    const partyOf = (part: 'creator' | 'acceptor' | 'rival') => {
-      const device = world.newId();
-      const stream = this.#random(`pairing ${number} ${part}`);
-      const want = (wish: Omit<Wish, 'code' | 'device'>) =>
-        ask(world, stream, this.#address(part), { code, device, ...wish });
-      return { device, stream, want };
-    };
-    const creator = partyOf('creator');
-    if ((await creator.want({ what: 'create' }))?.status !== 201) return false;
+    const party = (part: 'creator' | 'acceptor' | 'rival'): Party => ({
+      device: this.#world.newId(),
+      address: this.#address(part),
+      random: this.#random(`pairing ${number} ${part}`),
+    });
+    const creator = party('creator');
+    if ((await this.#ask(creator, 'create', code)) === undefined) return false;
     let isAccepted = false;
-    const accept = async (part: 'acceptor' | 'rival') => {
-      const { device, stream, want } = partyOf(part);
-      await sleep(stream.between(0, 600));
-      const accepted = await want({ what: 'accept' });
-      if (accepted?.status !== 200) return;
+    const accept = async (by: Party) => {
+      await sleep(by.random.between(0, 600));
+      const room = roomOf(await this.#ask(by, 'accept', code));
+      if (room === undefined) return;
       isAccepted = true;
-      const room = world.secrets.add(String(accepted.body?.roomid));
-      this.acceptor.assignment = { room, device };
+      this.acceptor.assignment = { room: this.#world.secret(room), device: by.device };
     };
-    const check = async (): Promise<string | undefined> => {
-      while (!world.over) {
-        const wait = creator.stream.below(4);
-        const checked = await creator.want({ what: 'check', wait });
-        if (checked?.status === 200) {
-          const room = String(checked.body?.roomid);
-          this.creator.assignment = { room, device: creator.device };
-          return room;
-        }
-        if (checked?.status !== 204) return undefined;
-        if (wait === 0) await sleep(creator.stream.between(50, 300));
+    const check = async () => {
+      while (!this.#world.over) {
+        const wait = creator.random.below(4);
+        const checked = await this.#ask(creator, 'check', code, { wait });
+        const room = roomOf(checked);
+        if (room !== undefined) this.creator.assignment = { room, device: creator.device };
+        if (checked?.status !== 204) return room;
+        if (wait === 0) await sleep(creator.random.between(50, 300));
       }
       return undefined;
     };
     const [room] = await Promise.all([
       check(),
-      accept('acceptor'),
-      ...(random.chance(RIVALLED) ? [accept('rival')] : []),
+      accept(party('acceptor')),
+      ...(random.chance(RIVALLED) ? [accept(party('rival'))] : []),
     ]);
     // If Redis lost its data between the two answers, only one of them knows of a room.
     if (room === undefined || !isAccepted) return false;
-    await creator.want({ what: 'get', room });
+    await this.#ask(creator, 'get', code, { room });
     return true;
   }
 
   /** Two other devices pair and never meet; one of them purges its data. */
   async #purgeNowAndThen(random: Random): Promise<void> {
+    const party = () => ({ device: this.#world.newId(), address: this.#address('purged'), random });
     for (let n = FIRST_PURGED; !this.#world.over; n++) {
       await this.#world.pauseUntilLoad(random.between(5000, 30_000));
       const code = this.#newCode(random, n);
-      const [creator, acceptor] = [this.#world.newId(), this.#world.newId()];
-      const want = (wish: Omit<Wish, 'code'>) =>
-        ask(this.#world, random, this.#address('purged'), { code, ...wish });
-      await want({ what: 'create', device: creator });
-      const accepted = await want({ what: 'accept', device: acceptor });
-      if (accepted?.status !== 200) continue;
-      const room = this.#world.secrets.add(String(accepted.body?.roomid));
-      if (random.chance(0.5)) await want({ what: 'check', device: creator });
-      await want({ what: 'purge', device: random.pick([creator, acceptor]) });
+      const [creator, acceptor] = [party(), party()];
+      await this.#ask(creator, 'create', code);
+      const room = roomOf(await this.#ask(acceptor, 'accept', code));
+      if (room === undefined) continue;
+      this.#world.secret(room);
+      if (random.chance(0.5)) await this.#ask(creator, 'check', code);
+      await this.#ask(random.pick([creator, acceptor]), 'purge', code);
       // Deleted at once, and still deleted after all late messages.
-      await want({ what: 'get', device: creator, room });
+      await this.#ask(creator, 'get', code, { room });
       await this.#world.pauseUntilLoad(random.between(5000, 20_000));
-      await want({ what: 'get', device: creator, room });
+      await this.#ask(creator, 'get', code, { room });
     }
   }
 
   /** A third device with the room id: takes a free seat, sends messages to its peer, and leaves. */
   async #visit(random: Random): Promise<void> {
-    while (!this.#world.over) {
-      await this.#world.pauseUntilLoad(random.between(8000, 40_000));
+    const world = this.#world;
+    const [pair, address] = [this.#number, this.#address('third')];
+    while (!world.over) {
+      await world.pauseUntilLoad(random.between(8000, 40_000));
       const room = this.creator.assignment?.room;
       if (room === undefined) continue;
-      const identity = {
-        pair: this.#number,
-        part: 'third',
-        address: this.#address('third'),
-      } as const;
-      const link = await Link.open(this.#world, this.#world.address(random), identity, false);
+      const link = await Link.open(world, world.address(random), { pair, part: 'third', address });
       if (!link) continue;
-      if ((await link.join(room, this.#world.newId())) === 'joined') {
-        for (let count = random.below(4); count > 0 && this.#world.mode === 'load'; count--) {
-          await this.#world.pause(random.between(200, 700));
+      if ((await link.join(room, world.newId())) === 'joined') {
+        for (let count = random.below(4); count > 0 && world.mode === 'load'; count--) {
+          await world.pause(random.between(200, 700));
           link.watch(performance.now());
           link.say();
         }
@@ -167,13 +169,76 @@ export class Pair {
 
   /** Twelve digits that no other pairing has. */
   #newCode(random: Random, pairing: number): string {
-    const parts = [
-      [pairing, 4],
-      [this.#number, 3],
-      [random.below(100_000), 5],
-    ] as const;
-    return this.#world.secrets.add(
-      parts.map(([n, digits]) => `${n}`.padStart(digits, '0')).join(''),
-    );
+    const digits = (n: number, length: number) => String(n).padStart(length, '0');
+    const parts = [digits(pairing, 4), digits(this.#number, 3), digits(random.below(100_000), 5)];
+    return this.#world.secret(parts.join(''));
+  }
+
+  /**
+   * Sends a request as a careful device does: with a key, repeated on any server until it has a final answer. Resolves to
+   * undefined if the run is over before.
+   *
+   * @param more.wait - seconds that a check may be held
+   */
+  async #ask(
+    { device, address, random }: Party,
+    what: Operation,
+    code: string,
+    { room = '', wait = 0 } = {},
+  ): Promise<Reply | undefined> {
+    const world = this.#world;
+    const id = world.nextId();
+    const key = world.newId();
+    const { method, path, body } = {
+      create: post('', { joinid: code, client1: device, expiresInSeconds: SECONDS_OF_A_DAY }),
+      accept: post('/accept', { joinid: code, client2: device }),
+      check: post('/check', { joinid: code, client1: device }),
+      purge: { ...post('', { deviceId: device }), path: '/api/user/purge' },
+      get: { method: 'GET', path: `/api/rooms?roomid=${room}`, body: undefined },
+    }[what];
+    const headers = {
+      'x-forwarded-for': address,
+      ...(body ? { 'idempotency-key': key } : {}),
+      ...(wait > 0 ? { prefer: `wait=${wait}` } : {}),
+    };
+    const attempt = async (): Promise<Reply | undefined> => {
+      const { number: node, url } = world.address(random);
+      const patience = random.chance(LOST) ? random.between(0, 30) : ANSWER_MS + wait * 1000;
+      world.record({ kind: 'asked', id, what, code, device, node });
+      try {
+        const signal = AbortSignal.timeout(Math.ceil(patience));
+        const answer = await call(url, method, path, body, headers, signal);
+        const reply = { status: answer.status, body: answer.body };
+        world.record({ kind: 'answered', id, ...reply });
+        return reply;
+      } catch {
+        // Refused, cut off, or not waited for. The next answer shows what the server did.
+        world.record({ kind: 'lost', id });
+        return undefined;
+      }
+    };
+    const backoff = new Backoff(random);
+    while (!world.over) {
+      const reply = await attempt();
+      if (reply && isFinal(reply)) {
+        if (what !== 'get' && random.chance(REPEATED)) await attempt();
+        return reply;
+      }
+      await backoff.failed();
+    }
+    return undefined;
   }
 }
+
+interface Reply {
+  status: number;
+  body: Body;
+}
+
+const post = (path: string, body: object) => ({ method: 'POST', path: `/api/rooms${path}`, body });
+
+const roomOf = (reply: Reply | undefined): string | undefined =>
+  reply?.status === 200 ? String(reply.body?.roomid) : undefined;
+
+const isFinal = ({ status, body }: Reply) =>
+  status < 500 && status !== 429 && status !== 408 && body?.error !== 'request_in_progress';

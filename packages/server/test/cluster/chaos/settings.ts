@@ -1,16 +1,19 @@
 // The settings of a run: the environment of the test, the settings of the servers, and the bounds of the checker.
 import { randomInt } from 'node:crypto';
+import type { Bounds } from './history.js';
+
+const { env } = process;
 
 /** Seconds of load and faults, without the start of the servers; at least until every kind of fault of a node has occurred. */
-export const CHAOS_SECONDS = Number(process.env.CHAOS_SECONDS || 30);
+export const CHAOS_SECONDS = Number(env.CHAOS_SECONDS || 30);
 /** Repeats the same schedule and choices. */
-export const CHAOS_SEED = Number(process.env.CHAOS_SEED || randomInt(2 ** 31));
+export const CHAOS_SEED = Number(env.CHAOS_SEED || randomInt(2 ** 31));
 /** Few enough that the process of the test does not stand still on two busy cores, which would excuse the servers. */
-export const CHAOS_PAIRS = Number(process.env.CHAOS_PAIRS || 60);
+export const CHAOS_PAIRS = Number(env.CHAOS_PAIRS || 60);
 /** The Redis of the nodes: one with Sentinels, or a Redis Cluster. */
-export const CHAOS_REDIS = process.env.CHAOS_REDIS === 'cluster' ? 'cluster' : 'sentinel';
+export const CHAOS_REDIS = env.CHAOS_REDIS === 'cluster' ? 'cluster' : 'sentinel';
 /** A file for the whole history, one event per line. The logs of the nodes are written beside it. Empty: none. */
-export const CHAOS_HISTORY = process.env.CHAOS_HISTORY ?? '';
+export const CHAOS_HISTORY = env.CHAOS_HISTORY ?? '';
 
 const HEARTBEAT_SECONDS = 2;
 export const LEASE_SECONDS = 4;
@@ -28,19 +31,6 @@ export const SERVER_SETTINGS: Readonly<Record<string, string>> = {
   // No other number in a log has twelve digits.
   JOIN_CODE_DIGITS: '12',
 };
-
-export interface Bounds {
-  /** Between servers without a fault, every message and close has arrived, and every held check is answered. */
-  settleMs: number;
-  /** A silent server is known to be gone: its lease has expired, and the others have read the leases. */
-  goneMs: number;
-  /** A silent client is known to be gone. */
-  silentMs: number;
-  /** The effects of a fault that has ended may still arrive. */
-  recoveryMs: number;
-  /** After the last fault, everything is usable again. */
-  usableMs: number;
-}
 
 /** On two busy cores, a process may wait for its turn. Nodes read the leases once in a third of a lease. */
 const settleMs = 3000;

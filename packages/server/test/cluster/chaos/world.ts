@@ -1,8 +1,40 @@
-// Holds the state that all actors of a run share: the history, the addresses of the servers, and the mode.
-import { randomUUID } from 'node:crypto';
+// Holds what all actors of a run share: the history, the secrets, the servers' addresses, the mode, and repeatable choices.
+import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { History } from './history.js';
-import type { Random } from './random.js';
+import type { Event, Happening } from './history.js';
+import { CHAOS_SEED } from './settings.js';
+
+/**
+ * A sequence of choices, which the seed and a name determine. Every actor has its own. Its choices therefore do not depend on
+ * the speed of the others, and a seed repeats the same schedule and choices on any machine.
+ */
+export class Random {
+  readonly #name: string;
+  #count = 0;
+
+  constructor(name: string, seed = CHAOS_SEED) {
+    this.#name = `${seed}/${name}`;
+  }
+
+  between(low: number, high: number): number {
+    this.#count += 1;
+    const hash = createHash('sha256').update(`${this.#name}/${this.#count}`).digest();
+    return low + (hash.readUInt32LE() / 2 ** 32) * (high - low);
+  }
+
+  /** A whole number from 0 to `count - 1`. */
+  below(count: number): number {
+    return Math.floor(this.between(0, count));
+  }
+
+  chance(probability: number): boolean {
+    return this.between(0, 1) < probability;
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)] as T;
+  }
+}
 
 /** The number and the address of a server, which may be down. */
 export interface Address {
@@ -11,28 +43,18 @@ export interface Address {
 }
 
 export class World {
-  readonly history: History;
-  readonly secrets: Secrets;
-  /** Takes a line of the report. */
-  readonly report: (line: string) => void;
+  readonly events: Event[] = [];
   /** The servers that clients call, as a load balancer without health checks would. */
   readonly addresses: readonly Address[];
   /** `load`: any actions. `recovery`: all devices request their seats and talk. `over`: all actors end. */
   mode: 'load' | 'recovery' | 'over' = 'load';
   /** The pairs that have talked both ways in this recovery. */
   served: { has(pair: number): boolean } = new Set<number>();
-  #conns = 0;
-  #ops = 0;
+  /** The values that no log may contain: all codes, rooms, devices and ids of this run. */
+  readonly #secrets = new Set<string>();
+  #ids = 0;
 
-  constructor(
-    history: History,
-    secrets: Secrets,
-    addresses: readonly Address[],
-    report: (line: string) => void,
-  ) {
-    this.report = report;
-    this.history = history;
-    this.secrets = secrets;
+  constructor(addresses: readonly Address[]) {
     this.addresses = addresses;
   }
 
@@ -40,19 +62,31 @@ export class World {
     return this.mode === 'over';
   }
 
-  nextConn(): number {
-    this.#conns += 1;
-    return this.#conns;
+  /** @param t - earlier than now for an event that is only known afterwards */
+  record(happening: Happening, t = performance.now()): void {
+    this.events.push({ t, ...happening });
   }
 
-  nextOp(): number {
-    this.#ops += 1;
-    return this.#ops;
+  /** The number of a new connection or request. */
+  nextId(): number {
+    this.#ids += 1;
+    return this.#ids;
+  }
+
+  secret(value: unknown): string {
+    this.#secrets.add(String(value));
+    return String(value);
   }
 
   /** A UUID in capitals, as iOS sends them. */
   newId(): string {
-    return this.secrets.add(randomUUID().toUpperCase());
+    return this.secret(randomUUID().toUpperCase());
+  }
+
+  /** Whether a line of a log contains identifying data. */
+  leaks(line: string): boolean {
+    const words = line.match(/[0-9A-Za-z-]{12,}/g) ?? [];
+    return line.includes(CONTENT_MARK) || words.some((word) => this.#secrets.has(word));
   }
 
   /** Any server except `not`, if there is another. */
@@ -74,27 +108,9 @@ export class World {
 
   async #wait(ms: number, isEnough: () => boolean): Promise<void> {
     const end = performance.now() + ms;
-    for (;;) {
-      const rest = end - performance.now();
-      if (rest <= 0 || isEnough()) return;
+    for (let rest = ms; rest > 0 && !isEnough(); rest = end - performance.now()) {
       await sleep(Math.min(rest, 200));
     }
-  }
-}
-
-/** The values that no log may contain: all codes, rooms, devices, ids and contents of this run. */
-export class Secrets {
-  readonly #all = new Set<string>();
-
-  add(secret: string): string {
-    this.#all.add(secret);
-    return secret;
-  }
-
-  /** Whether a line contains one. */
-  isIn(line: string): boolean {
-    if (line.includes(CONTENT_MARK)) return true;
-    return (line.match(/[0-9A-Za-z-]{12,}/g) ?? []).some((word) => this.#all.has(word));
   }
 }
 
