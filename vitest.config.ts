@@ -43,10 +43,10 @@ export default defineConfig({
     isolate: false,
     sequence: { sequencer: LongestFirst },
     // Only to end a test that hangs: a machine may be ten times slower than ours.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     // By default a second: on a busy machine a browser may take longer for anything.
-    expect: { poll: { timeout: 30_000 } },
+    expect: { poll: { timeout: 100_000 } },
     coverage: {
       provider: 'v8',
       include: ['packages/{protocol,doctor,server,client}/src/**/*.ts'],

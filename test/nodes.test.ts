@@ -17,7 +17,8 @@ const { engines } = JSON.parse(readFileSync(`${ROOT}packages/server/package.json
 const OLDEST = engines.node.replace('>=', '');
 
 describe.each([OLDEST, ...NODE_LINES])('on Node %s', (version) => {
-  test('servers in a row pair, forward and end with exit code 0', async () => {
+  const timeout = 60_000 * runsOn(version);
+  test('servers in a row pair, forward and end with exit code 0', { timeout }, async () => {
     const node = join(nodeRelease(version, `${ROOT}node_modules/.node-releases`), 'node');
     for (let run = 0; run < runsOn(version); run++) {
       const env = { SQLITE_DB_PATH: join(folder, `${version}.db`) };

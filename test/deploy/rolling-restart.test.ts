@@ -23,9 +23,7 @@ const percentile = (values: readonly number[], percent: number): number =>
   values.toSorted((a, b) => a - b)[Math.ceil((values.length * percent) / 100) - 1] as number;
 
 describeWith(['caddy', 'redis-server'], 'a rolling restart', () => {
-  test('interrupts no pair for longer than its own reconnect, with and without the room hint', {
-    timeout: 300_000,
-  }, async () => {
+  test('interrupts no pair for longer than its own reconnect, with and without the room hint', async () => {
     // As in docker-compose.cluster.yml.
     const { nodes, stop } = await startThreeNodes(folder, { SHUTDOWN_NOTICE_SECONDS: '4' });
     onTestFinished(stop);

@@ -1,7 +1,7 @@
 // Polls for a state that no event announces, such as a probe or a metric.
 
 /** Resolves to the result of `holds` once it does not throw; rejects with its last error after `withinMs`. */
-export async function eventually<T>(holds: () => T | Promise<T>, withinMs = 30_000): Promise<T> {
+export async function eventually<T>(holds: () => T | Promise<T>, withinMs = 100_000): Promise<T> {
   const end = performance.now() + withinMs;
   for (;;) {
     try {

@@ -34,9 +34,6 @@ export interface RedisServer {
   dispose(): Promise<void>;
 }
 
-/** Time allowed for a start on a busy machine. */
-const START_MS = 30_000;
-
 /** In memory if possible: on a disk that is busy with other tests, a server that syncs its writes would stall. */
 const DATA = hasRoom('/dev/shm') ? '/dev/shm' : tmpdir();
 
@@ -57,8 +54,8 @@ async function connectTo(port: number): Promise<Redis> {
     replyMapping: 'resp3',
     retryStrategy: null,
     lazyConnect: true,
-    connectTimeout: 3000,
-    commandTimeout: 3000,
+    connectTimeout: 30_000,
+    commandTimeout: 30_000,
     enableReadyCheck: false,
   });
   let cause: unknown;
@@ -142,7 +139,7 @@ export async function startRedis(
     await eventually(async () => {
       if (started.exitCode !== null) throw new Error(`redis-server ended:\n${log}`);
       await admin('PING');
-    }, START_MS);
+    });
   };
   await start();
   return {
@@ -171,7 +168,7 @@ const reports = (server: RedisServer, command: readonly string[], ...texts: stri
   eventually(async () => {
     const answer = String(await server.admin(...command));
     if (!texts.every((text) => answer.includes(text))) throw new Error(answer);
-  }, START_MS);
+  });
 
 const follows = (replica: RedisServer) =>
   reports(replica, ['INFO', 'replication'], 'master_link_status:up');
@@ -340,7 +337,7 @@ export async function startWatchedRedis({
         for (const sentinel of sentinels) {
           if ((await masterOf(sentinel)) === fromPort) throw new Error('no failover yet');
         }
-      }, 30_000),
+      }),
     dispose: async () => {
       await Promise.all([...sentinels, master, replica].map((server) => server.dispose()));
     },

@@ -21,9 +21,7 @@ describeWith(['chromium', 'firefox-esr'], 'CPace and verified pairings', () => {
     expect(computed).toEqual([CPACE.generator, a, b, secret, secret, sessionKey, ...refused]);
   });
 
-  test('a verified pairing by a link, and again after both pages resume it', {
-    timeout: 90_000,
-  }, async () => {
+  test('a verified pairing by a link, and again after both pages resume it', async () => {
     const { url } = await serverForTest();
     const [host, guest] = [await openers.chromium(), await openers.firefox()];
     const link = await inPage(

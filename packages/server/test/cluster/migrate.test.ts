@@ -38,7 +38,7 @@ describeWith(['redis-server'], 'couplet migrate', () => {
   test('rooms, live pendings, accepted ones and records are copied, and count once', async () => {
     const { sqlite, redis, connection, prefix, migrate } = await setUp();
     const now = Date.now();
-    const [later, until] = [now + 60_000, now + 600_000];
+    const [later, until] = [now + 3_600_000, now + 7_200_000];
     const once = { key: 'key', fingerprint: 'f', address: 'x', keptUntil: until };
     const all = Array.from({ length: 450 }, (_, n) => ({ n, code: String(100_000 + n) }));
     // Each kind of call at once: they share commits.
@@ -75,7 +75,7 @@ describeWith(['redis-server'], 'couplet migrate', () => {
   test('a repeat copies later rows, keeps data of Redis, and restores no deleted data', async () => {
     const { sqlite, redis, migrate } = await setUp();
     const now = Date.now();
-    const [later, until] = [now + 60_000, now + 600_000];
+    const [later, until] = [now + 3_600_000, now + 7_200_000];
     const pair = async (code: string, roomId: string) => {
       await create(sqlite, code, 'a', later, now);
       await accept(sqlite, code, 'b', roomId, until, now);
@@ -98,8 +98,8 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     const now = Date.now();
     const ios = { platform: 'ios', token: 'apns' } as const;
     const web = { platform: 'web', token: '{"endpoint":"https://x"}' } as const;
-    const invite = { joinCode: '000001', client1: 'a', expiresAt: now + 60_000, address: '' };
-    const answer = { client2: 'b', collectableUntil: now + 600_000, secret: 's' };
+    const invite = { joinCode: '000001', client1: 'a', expiresAt: now + 3_600_000, address: '' };
+    const answer = { client2: 'b', collectableUntil: now + 7_200_000, secret: 's' };
     await sqlite.create({ ...invite, secret: 's', push: ios }, now);
     await sqlite.accept({ ...answer, joinCode: '000001', roomId: 'first', push: web }, now);
     await sqlite.create({ ...invite, joinCode: '000002', secret: 's', push: web }, now);

@@ -4,6 +4,7 @@ import { call, createPending, pairDevices, someCode, someDevice } from '@couplet
 import { readMetric } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
+import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer } from '@couplet/testkit/peer';
 import {
   type RedisCluster,
@@ -16,11 +17,16 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { newPrefix } from '../support/redis-stores.js';
 
 /** Servers over one Redis; each is closed when the test ends. */
-async function startNodes(url: string, count: number, env: Record<string, string> = {}) {
-  const REDIS_PREFIX = newPrefix();
-  const nodes = await Promise.all(
-    Array.from({ length: count }, () => startServer({ REDIS_URL: url, REDIS_PREFIX, ...env })),
-  );
+async function startNodes(
+  url: string,
+  count: number,
+  env: Record<string, string> = {},
+  clock?: FakeClock,
+) {
+  // A slow machine causes no timeout.
+  const common = { REDIS_URL: url, REDIS_PREFIX: newPrefix(), REDIS_TIMEOUT_MS: '60000' };
+  const start = () => startServer({ ...common, ...env }, clock ? { clock } : {});
+  const nodes = await Promise.all(Array.from({ length: count }, start));
   for (const node of nodes) onTestFinished(() => node.close());
   for (const node of nodes) {
     await eventually(async () => expect((await fetch(`${node.url}/readyz`)).status).toBe(200));
@@ -64,9 +70,10 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   });
 
   test('a held check is woken from another node, and asks Redis nothing meanwhile', async () => {
-    // No lease is renewed during this test.
-    const env = { LEASE_SECONDS: '120' };
-    const [one, two] = (await startNodes(cluster.url, 2, env)) as [string, string];
+    // No lease is renewed in the time that passes, in which the hold does not end.
+    const env = { LEASE_SECONDS: '300' };
+    const clock = new FakeClock(Date.now());
+    const [one, two] = (await startNodes(cluster.url, 2, env, clock)) as [string, string];
     const pending = await createPending(one);
     const held = check(one, pending, 25);
     await eventually(async () => expect(await readMetric(one, 'couplet_waiting_checks')).toBe(1));
@@ -74,23 +81,23 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
     // A scrape itself runs commands: two scrapes show how many. The node may run others for itself, but not all the time.
     await eventually(async () => {
       const [first, second] = [await asked(), await asked()];
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      clock.advance(1000);
       expect((await asked()) - second).toBeLessThanOrEqual(second - first);
     });
-    const start = performance.now();
     const client2 = someDevice();
     const accepted = await call(two, 'POST', '/api/rooms/accept', {
       joinid: pending.joinid,
       client2,
     });
     const answer = await held;
-    expect(performance.now() - start).toBeLessThan(1500);
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({ roomid: accepted.body?.roomid });
   });
 
   test('a wake that was lost without a subscription is replaced by a read after the next one', async () => {
-    const [one, two] = (await startNodes(cluster.url, 2)) as [string, string];
+    // The hold does not end by time.
+    const clock = new FakeClock(Date.now());
+    const [one, two] = (await startNodes(cluster.url, 2, {}, clock)) as [string, string];
     const pending = await createPending(one);
     const held = check(one, pending, 25);
     await eventually(async () => expect(await readMetric(one, 'couplet_waiting_checks')).toBe(1));
@@ -101,9 +108,7 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
       cut(),
       call(two, 'POST', '/api/rooms/accept', { joinid: pending.joinid, client2: someDevice() }),
     ]);
-    const start = performance.now();
     expect((await held).body).toEqual({ roomid: accepted.body?.roomid });
-    expect(performance.now() - start).toBeLessThan(3000);
   });
 });
 
@@ -134,7 +139,7 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
   ])(
     'while Redis %s, requests are 503 with Retry-After; afterwards they succeed, and nothing answered is lost',
     async (_how, fail, restore) => {
-      const [url] = (await startNodes(redis.url, 1, { REDIS_TIMEOUT_MS: '500' })) as [string];
+      const [url] = (await startNodes(redis.url, 1, { REDIS_TIMEOUT_MS: '2000' })) as [string];
       const room = await pairDevices(url);
       const pending = await createPending(url);
       await fail();
@@ -173,7 +178,8 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
 
   test('a server starts without Redis, is not ready, and serves when Redis is reachable', async () => {
     await redis.stop();
-    const server = await startServer({ REDIS_URL: redis.url, REDIS_PREFIX: newPrefix() });
+    const common = { REDIS_URL: redis.url, REDIS_PREFIX: newPrefix() };
+    const server = await startServer({ ...common, REDIS_TIMEOUT_MS: '60000' });
     onTestFinished(() => server.close());
     expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
     await redis.start();

@@ -9,10 +9,10 @@ export function targetOf(url: string): RedisTarget {
   return parsed.target;
 }
 
-/** Connects, and waits until Redis is ready. The caller closes it. */
+/** Connects, and waits until Redis is ready. By default, a slow machine causes no timeout. The caller closes it. */
 export async function connectTo(url: string, options: Partial<RedisOptions> = {}): Promise<Redis> {
-  const redis = connectRedis(targetOf(url), { timeoutMs: 2000, replicasAck: 0, ...options });
-  if (await redis.ready(10_000)) return redis;
+  const redis = connectRedis(targetOf(url), { timeoutMs: 60_000, replicasAck: 0, ...options });
+  if (await redis.ready(60_000)) return redis;
   redis.close();
   throw new Error('Redis is not there');
 }

@@ -21,7 +21,7 @@ const ORIGINAL_SCHEMA = `
     BEGIN DELETE FROM pendings WHERE datetime(exp) <= datetime('now'); END;`;
 
 /** Unlike the default of the binding, waits for locks of a server that uses the file. */
-const WAIT = { timeout: 5000 };
+const WAIT = { timeout: 60_000 };
 
 /** Runs SQL on a file, and creates the file if it is missing. */
 export function execute(path: string, sql: string): void {

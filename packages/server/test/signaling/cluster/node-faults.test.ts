@@ -95,7 +95,7 @@ test('10,000 departures while the record store is unreachable never block the ev
   expect(end()).toBeLessThan(250);
   const isTaken = (id: string) => world.cluster.record(id).members.length > 0;
   expect([...world.cluster.records.keys()].filter(isTaken)).toEqual([]);
-}, 300_000);
+});
 
 describe('a node that is paused beyond its lease', () => {
   test('acts on no old seat before it asks Redis: frames of its members are held, then dropped', async () => {
