@@ -8,7 +8,7 @@ import { adminGuard, metricsRoute } from './http/admin.js';
 import { authorizeRequests, type RequestRule } from './http/authorize.js';
 import { trustProxy } from './http/client-address.js';
 import { corsHeaders } from './http/cors.js';
-import { handleClientError, handleError, sendError } from './http/errors.js';
+import { CLIENT_ERROR_CODES, handleClientError, handleError, sendError } from './http/errors.js';
 import { onEveryRequest, requestIds } from './http/every-request.js';
 import { healthRoutes } from './http/health.js';
 import { hostRule } from './http/hosts.js';
@@ -35,7 +35,6 @@ import { createWaker } from './push/wake.js';
 import { serveRoomsApi } from './rooms-api.js';
 import type { Config } from './settings/config.js';
 import { originRule } from './settings/origins.js';
-import { signalingMetrics } from './signaling/metrics.js';
 import { roomRoutes } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
@@ -82,7 +81,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const corsHeadersOf = corsHeaders(config);
   // Load is measured in real time, even if `clock` is another clock.
   const stalls = new Stalls(systemClock);
-  const malformed = { invalid_request: 0, headers_too_large: 0, request_timeout: 0 };
+  const malformed = metrics.counter(
+    'couplet_http_malformed_total',
+    'Connections answered with an error because their bytes were not a complete HTTP request.',
+    'code',
+    CLIENT_ERROR_CODES,
+  );
   const app = Fastify({
     ...(log ? { loggerInstance: log as FastifyBaseLogger } : { logger: false }),
     logController: new LogController({ disableRequestLogging: true }),
@@ -126,12 +130,6 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     log: appLog,
   });
   const measure = metrics.requests();
-  metrics.counts(
-    'couplet_http_malformed_total',
-    'Connections answered with an error because their bytes were not a complete HTTP request.',
-    'code',
-    () => malformed,
-  );
   const hostFault = hostRule(config);
   answerOddRequests(app);
   onEveryRequest(app, {
@@ -229,9 +227,9 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     clock,
     budgets,
     stalls,
+    metrics,
     log: appLog,
   });
-  signalingMetrics(metrics, signaling);
   lifecycle.measure(metrics);
   measureLimits(metrics, config);
   roomRoutes(app, signaling.backplane, guard);

@@ -14,6 +14,7 @@ import {
   ACCEPT_GUESSES,
   CHECK_GUESSES,
   createGuesses,
+  guessCounters,
   nodeBudgets,
   storeBudgets,
 } from './pairing/guesses.js';
@@ -47,11 +48,8 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
   const waiting = new Waiting(clock, config.maxWaitingChecks);
   const { budgets, keyed, guessers } = openBudgets(store, config, clock);
   const inFlight = new InFlight(keyed);
-  const guessCounters = {
-    failures: { accept: 0, check: 0 },
-    refusals: { address: 0, ceiling: 0, queue: 0 },
-  };
-  const guesses = createGuesses(budgets, config.maxFailedGuessesPerMinute, guessCounters);
+  const ceiling = config.maxFailedGuessesPerMinute;
+  const guesses = createGuesses(budgets, ceiling, guessCounters(metrics));
   deps.onMissed(() => waiting.wakeAll());
   const requireSecrets = config.requireDeviceSecrets;
   const isPaired = pairedDevices(store, clock, requireSecrets);
@@ -66,7 +64,7 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
     requireSecrets,
   });
   iceServersRoute(app, { iceServers, isPaired, times: store, inFlight, clock });
-  pairingMetrics(metrics, { store, waiting, guesses, guessCounters, guessers });
+  pairingMetrics(metrics, { store, waiting, guesses, guessers });
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });
   const stopSweep = startSweep(store, clock, deps.log);
   app.addHook('preClose', async () => {

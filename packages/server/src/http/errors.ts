@@ -101,7 +101,12 @@ const PARSER_CODES: Record<string, ClientErrorCode | undefined> = {
 };
 
 /** Codes for a connection whose bytes were not a complete request. */
-export type ClientErrorCode = 'invalid_request' | 'headers_too_large' | 'request_timeout';
+export const CLIENT_ERROR_CODES = [
+  'invalid_request',
+  'headers_too_large',
+  'request_timeout',
+] as const satisfies readonly RestErrorCode[];
+type ClientErrorCode = (typeof CLIENT_ERROR_CODES)[number];
 
 /** Answers a connection whose bytes were not a complete request. */
 export function handleClientError(

@@ -55,7 +55,12 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
     }
   }
   const open = new Map<Socket, AddressBudget | undefined>();
-  const refused = { total: 0, address: 0, budget: 0, open_files: 0 };
+  const refused = metrics.counter(
+    'couplet_sockets_refused_total',
+    'TCP connections refused: MAX_SOCKETS reached (total), MAX_SOCKETS_PER_ADDRESS reached (address), an address far beyond MAX_LOAD_PER_ADDRESS (budget), or the process out of file descriptors (open_files).',
+    'cause',
+    ['total', 'address', 'budget', 'open_files'],
+  );
   const keepAliveMs = server.keepAliveTimeout;
   let loggedAt = Number.NEGATIVE_INFINITY;
 
@@ -130,12 +135,6 @@ export function limitSockets(server: Server, deps: SocketDeps): () => void {
   });
 
   metrics.level('couplet_sockets', 'TCP connections open now.', () => open.size);
-  metrics.counts(
-    'couplet_sockets_refused_total',
-    'TCP connections refused: MAX_SOCKETS reached (total), MAX_SOCKETS_PER_ADDRESS reached (address), an address far beyond MAX_LOAD_PER_ADDRESS (budget), or the process out of file descriptors (open_files).',
-    'cause',
-    () => refused,
-  );
   return () => {
     for (const socket of open.keys()) {
       if (socket.bytesRead === 0) socket.destroy();

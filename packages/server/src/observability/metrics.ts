@@ -25,6 +25,10 @@ export interface MetricDescription {
   readonly labels: Readonly<Record<string, readonly string[] | string>>;
 }
 
+/** A number for each value of a label, all of them 0. */
+export const zeros = <Value extends string>(values: readonly Value[]) =>
+  Object.fromEntries(values.map((value) => [value, 0])) as Record<Value, number>;
+
 type Labels = Readonly<Record<string, string>>;
 
 /** A number of a metric, with the values of its labels. */
@@ -114,6 +118,18 @@ export class Metrics {
     this.#add('counter', name, help, { [label]: Object.keys(read()) }, () =>
       Object.entries(read()).map(([value, count]) => [{ [label]: value }, count]),
     );
+  }
+
+  /** Adds a counter with a label. Returns its numbers, one for each of `values`, which the caller increments. */
+  counter<Value extends string>(
+    name: string,
+    help: string,
+    label: string,
+    values: readonly Value[],
+  ): Record<Value, number> {
+    const numbers = zeros(values);
+    this.counts(name, help, label, () => numbers);
+    return numbers;
   }
 
   /** Adds a counter with two labels. `read` returns one number for each pair of their values. */

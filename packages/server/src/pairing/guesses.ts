@@ -9,6 +9,7 @@ import { Turns } from '../limits/in-flight.js';
 import { type MinuteCount, untilNextMinute } from '../limits/minute-count.js';
 import type { Penalties, PenaltyPolicy } from '../limits/penalties.js';
 import type { Quota } from '../limits/quota.js';
+import type { Metrics } from '../observability/metrics.js';
 import type { Guess, PairingStore } from './store.js';
 
 export const ACCEPT_GUESSES: PenaltyPolicy = {
@@ -96,17 +97,26 @@ export interface Guesses {
   alarmed(): Promise<boolean>;
 }
 
-/** Counts, for the metrics. */
-export interface GuessCounters {
-  readonly failures: Record<GuessKind, number>;
-  readonly refusals: Record<RefusalCause, number>;
-}
+export const guessCounters = (metrics: Metrics) => ({
+  failures: metrics.counter(
+    'couplet_failed_guesses_total',
+    'Failed accepts and checks; a create of a live code counts as a failed accept.',
+    'kind',
+    Object.keys(TURNS) as GuessKind[],
+  ),
+  refusals: metrics.counter<RefusalCause>(
+    'couplet_refused_guesses_total',
+    'Accepts, checks and creates answered 429, by cause. address: the address must wait. ceiling: MAX_FAILED_GUESSES_PER_MINUTE is reached. queue: too many requests of the address wait for their turn.',
+    'cause',
+    ['address', 'ceiling', 'queue'],
+  ),
+});
 
 /** @param ceiling - maximum of failed guesses per minute, all addresses together */
 export function createGuesses(
   budgets: GuessBudgets,
   ceiling: number,
-  { failures, refusals }: GuessCounters,
+  { failures, refusals }: ReturnType<typeof guessCounters>,
 ): Guesses {
   const lines = {
     accept: new Turns(TURNS.accept.atOnce, TURNS.accept.waiting),

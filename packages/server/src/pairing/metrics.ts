@@ -1,7 +1,7 @@
 // Defines the metrics of pairing: rows, held checks, guesses, and the duration of store operations.
 import { Limited } from '../base/failures.js';
 import type { Metrics, Numbers } from '../observability/metrics.js';
-import type { GuessCounters, Guesses, GuessKind } from './guesses.js';
+import type { Guesses, GuessKind } from './guesses.js';
 import type { PairingStore, StoreCounts } from './store.js';
 import type { Waiting } from './waiting.js';
 
@@ -40,12 +40,11 @@ export function measureStore(store: PairingStore, metrics: Metrics): PairingStor
     'operation',
     timed,
   );
-  const failures = Object.fromEntries(timed.map((name) => [name, 0])) as Record<string, number>;
-  metrics.counts(
+  const failures = metrics.counter(
     'couplet_store_failures_total',
     'Store operations that failed. The request that needed the operation gets 503.',
     'operation',
-    () => failures,
+    timed,
   );
   const measured = operations.map(({ name, isTimed }) => {
     const operation = (...args: unknown[]) =>
@@ -56,7 +55,7 @@ export function measureStore(store: PairingStore, metrics: Metrics): PairingStor
       try {
         return await operation(...args);
       } catch (error) {
-        if (!(error instanceof Limited)) failures[name] = (failures[name] ?? 0) + 1;
+        if (!(error instanceof Limited)) failures[name] += 1;
         throw error;
       } finally {
         time(name, (performance.now() - start) / 1000);
@@ -71,14 +70,13 @@ export interface PairingMetricsDeps {
   store: PairingStore;
   waiting: Waiting;
   guesses: Guesses;
-  guessCounters: GuessCounters;
   /** Addresses with failed guesses that are not yet forgiven; undefined if the store keeps the budgets. */
   guessers: (() => Numbers<GuessKind>) | undefined;
 }
 
 export function pairingMetrics(
   metrics: Metrics,
-  { store, waiting, guesses, guessCounters, guessers }: PairingMetricsDeps,
+  { store, waiting, guesses, guessers }: PairingMetricsDeps,
 ): void {
   // One scrape reads three of these numbers at once; they share one call to the store.
   let counting: Promise<StoreCounts> | undefined;
@@ -100,12 +98,6 @@ export function pairingMetrics(
     'Checks held open because of Prefer: wait.',
     () => waiting.size,
   );
-  metrics.counts(
-    'couplet_failed_guesses_total',
-    'Failed accepts and checks; a create of a live code counts as a failed accept.',
-    'kind',
-    () => guessCounters.failures,
-  );
   if (guessers) {
     metrics.levels(
       'couplet_guessing_addresses',
@@ -115,12 +107,6 @@ export function pairingMetrics(
       guessers,
     );
   }
-  metrics.counts(
-    'couplet_refused_guesses_total',
-    'Accepts, checks and creates answered 429, by cause. address: the address must wait. ceiling: MAX_FAILED_GUESSES_PER_MINUTE is reached. queue: too many requests of the address wait for their turn.',
-    'cause',
-    () => guessCounters.refusals,
-  );
   metrics.level(
     'couplet_guess_alarm',
     '1 while the failed guesses of this minute have reached MAX_FAILED_GUESSES_PER_MINUTE.',

@@ -1,9 +1,9 @@
 // Opens the push services for which there are credentials, and chooses the one for each device. Only their modules are loaded.
 import { PLATFORMS, type Platform } from '@couplet/protocol';
-import type { Metrics } from '../observability/metrics.js';
+import { type Metrics, zeros } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
 import { readCredentials } from './credentials.js';
-import { Delivery, ENDS, type End, type Meter } from './delivery.js';
+import { Delivery, ENDS, type Meter } from './delivery.js';
 import { HttpClient } from './http-client.js';
 import type { PushService } from './notification.js';
 import type { Notifier, NotifierDeps } from './notifier.js';
@@ -91,11 +91,12 @@ export async function openServices(config: Config, deps: NotifierDeps): Promise<
 
 /** Returns the meter of a push service. */
 function countEnds(metrics: Metrics): (service: Service) => Meter {
-  const zeros = () => Object.fromEntries(ENDS.map((end) => [end, 0])) as Record<End, number>;
-  const counts = Object.fromEntries(SERVICES.map((service) => [service, zeros()])) as Record<
-    Service,
-    Record<End, number>
-  >;
+  const counts = {
+    apns: zeros(ENDS),
+    fcm: zeros(ENDS),
+    web_push: zeros(ENDS),
+    webhook: zeros(ENDS),
+  };
   metrics.countsOfPairs(
     'couplet_push_notifications_total',
     'Push notifications by push service and end. sent: the push service accepted it. dead: the token is no longer valid, and the server deletes it. queue_full, circuit_open: dropped without a request. All others: the cause of the failure.',

@@ -61,15 +61,11 @@ export type Waker = ReturnType<typeof createWaker>;
 export function createWaker({ rooms, notifier, graceMs, clock, metrics, log }: WakerDeps) {
   const canWake = rooms !== undefined && notifier.platforms.size > 0;
   const waiting = new Map<WakingMember, Cancel>();
-  const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<
-    WakeOutcome,
-    number
-  >;
-  metrics.counts(
+  const counts = metrics.counter(
     'couplet_wakes_total',
     'Attempts to wake the other device of a room, by outcome: sent, or the reason why no notification was sent.',
     'outcome',
-    () => counts,
+    OUTCOMES,
   );
 
   const attempt = async (member: WakingMember): Promise<WakeOutcome> => {

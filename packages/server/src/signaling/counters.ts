@@ -6,6 +6,7 @@ import {
   type ForwardedMessage,
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
+import type { Metrics } from '../observability/metrics.js';
 
 const FORWARDED = [
   'webrtc_offer',
@@ -33,33 +34,58 @@ const REFUSAL_CAUSES = [
 
 export type RefusalCause = (typeof REFUSAL_CAUSES)[number];
 
-export interface SignalingCounters {
-  readonly forwards: Record<ForwardedMessage['type'], number>;
-  readonly messages: Record<ClientMessage['type'], number>;
-  readonly drops: Record<(typeof DROP_CAUSES)[number], number>;
-  readonly refusals: Record<RefusalCause, number>;
-  readonly closes: Record<CloseReason, number>;
-  /** Opening handshakes completed. */
-  opened: number;
-  /** Warnings to senders above the rate. */
-  warnings: number;
-  /** Connections that did not answer the heartbeat. */
-  reaped: number;
-}
+export type SignalingCounters = ReturnType<typeof signalingCounters>;
 
-export function newCounters(): SignalingCounters {
-  return {
-    messages: zeros(Object.keys(CLIENT_MESSAGES) as ClientMessage['type'][]),
-    forwards: zeros(FORWARDED),
-    drops: zeros(DROP_CAUSES),
-    refusals: zeros(REFUSAL_CAUSES),
-    closes: zeros(Object.keys(CLOSE_CODES) as CloseReason[]),
+export function signalingCounters(metrics: Metrics) {
+  const counters = {
+    messages: metrics.counter(
+      'couplet_messages_total',
+      'Messages accepted from clients, by type.',
+      'type',
+      Object.keys(CLIENT_MESSAGES) as ClientMessage['type'][],
+    ),
+    forwards: metrics.counter(
+      'couplet_forwards_total',
+      'Messages forwarded to a peer, by type.',
+      'type',
+      FORWARDED,
+    ),
+    drops: metrics.counter(
+      'couplet_drops_total',
+      'Messages that were not delivered or had no effect, by cause.',
+      'cause',
+      DROP_CAUSES,
+    ),
+    refusals: metrics.counter(
+      'couplet_refused_handshakes_total',
+      'WebSocket opening handshakes refused, by cause.',
+      'cause',
+      REFUSAL_CAUSES,
+    ),
+    closes: metrics.counter(
+      'couplet_closes_total',
+      'WebSocket connections that the server closed, by reason.',
+      'reason',
+      Object.keys(CLOSE_CODES) as CloseReason[],
+    ),
     opened: 0,
     warnings: 0,
     reaped: 0,
   };
-}
-
-export function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
-  return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
+  metrics.count(
+    'couplet_connections_opened_total',
+    'WebSocket opening handshakes completed.',
+    () => counters.opened,
+  );
+  metrics.count(
+    'couplet_rate_warnings_total',
+    'Warnings to connections that exceeded the message rate.',
+    () => counters.warnings,
+  );
+  metrics.count(
+    'couplet_reaped_total',
+    'Connections dropped because they did not answer the heartbeat.',
+    () => counters.reaped,
+  );
+  return counters;
 }

@@ -6,11 +6,12 @@ import type { HostRule } from '../http/hosts.js';
 import type { AddressBudgets } from '../limits/address-budget.js';
 import type { Stalls } from '../limits/event-loop-stalls.js';
 import type { Logger } from '../observability/logger.js';
+import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
 import type { OriginRule } from '../settings/origins.js';
 import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
-import { newCounters, type SignalingCounters } from './counters.js';
+import { signalingCounters } from './counters.js';
 import { handle, type MayJoin, type RoomDirectory, type Waker } from './handlers.js';
 import { attacher } from './websocket/attach.js';
 import { Corking } from './websocket/corking.js';
@@ -49,13 +50,12 @@ export interface SignalingDeps {
   clock: Clock;
   budgets: AddressBudgets;
   stalls: Pick<Stalls, 'total'>;
+  metrics: Metrics;
   log: Logger;
 }
 
 export interface Signaling {
   readonly backplane: Backplane;
-  readonly counters: SignalingCounters;
-  readonly connections: { readonly size: number };
   /**
    * Refuses new connections, closes the others with 1012 at a limited rate, and drops those that remain after `graceMs`.
    * Resolves when none is left and all seats are given up.
@@ -70,10 +70,14 @@ const DRAIN_TURN_MS = 50;
 const SHARE_FOR_CLOSES = 0.75;
 
 export function startSignaling(deps: SignalingDeps): Signaling {
-  const { server, config, iceServers, gate, clock } = deps;
-  const counters = newCounters();
+  const { server, config, iceServers, gate, clock, metrics } = deps;
+  const counters = signalingCounters(metrics);
   const connections = new Connections(iceServers, counters);
   const backplane = deps.createBackplane(connections);
+  metrics.level('couplet_connections', 'WebSocket connections open now.', () => connections.size);
+  metrics.level('couplet_live_rooms', 'Rooms with at least one member now.', () =>
+    backplane.roomCount(),
+  );
   const stopHeartbeat = startHeartbeat(connections, clock, config.heartbeatSeconds, counters);
   const admission = new Admission(config.maxConnections, config.maxConnectionsPerAddress);
   const parts = { ...deps, counters, connections, backplane, admission, corking: new Corking() };
@@ -91,8 +95,6 @@ export function startSignaling(deps: SignalingDeps): Signaling {
   });
   return {
     backplane,
-    counters,
-    connections,
     async drain(graceMs) {
       refuse();
       stopHeartbeat();

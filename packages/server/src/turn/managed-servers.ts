@@ -57,7 +57,12 @@ export type ManagedServers = ReturnType<typeof fetchManagedServers>;
 
 /** Fetches at once, again before half of the lifetime has passed, and after failures with growing pauses. */
 export function fetchManagedServers({ config, clock, metrics, log }: ManagedServersDeps) {
-  const counts = { ok: 0, timeout: 0, unreachable: 0, refused: 0, invalid: 0 };
+  const counts = metrics.counter(
+    'couplet_ice_servers_fetches_total',
+    'Requests to ICE_SERVERS_URL, by outcome. timeout: no complete answer within ten seconds. unreachable: no connection. refused: a status other than 2xx. invalid: no TURN server that browsers accept, or a lifetime of less than a minute.',
+    'outcome',
+    OUTCOMES,
+  );
   let held: Held | undefined;
   let running: AbortController | undefined;
   let isClosed = false;
@@ -125,12 +130,6 @@ export function fetchManagedServers({ config, clock, metrics, log }: ManagedServ
     return config.stunUrls.length > 0 ? 'stun' : 'none';
   };
 
-  metrics.counts(
-    'couplet_ice_servers_fetches_total',
-    'Requests to ICE_SERVERS_URL, by outcome. timeout: no complete answer within ten seconds. unreachable: no connection. refused: a status other than 2xx. invalid: no TURN server that browsers accept, or a lifetime of less than a minute.',
-    'outcome',
-    () => counts,
-  );
   metrics.level(
     'couplet_ice_servers_remaining_seconds',
     'Remaining lifetime of the credentials from ICE_SERVERS_URL, in seconds; 0 without any.',

@@ -1,6 +1,5 @@
 // Counts events between the nodes of a cluster in plain numbers, and registers their metrics.
-import type { Metrics } from '../../observability/metrics.js';
-import { zeros } from '../counters.js';
+import { type Metrics, zeros } from '../../observability/metrics.js';
 import { LEASE_STATES, type NodeLease } from './node-lease.js';
 
 /** Why a frame did not reach a connection of another node. */
