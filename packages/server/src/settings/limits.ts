@@ -55,7 +55,7 @@ export const LIMIT_SETTINGS = {
   maxLogLinesPerAddress: integer('MAX_LOG_LINES_PER_ADDRESS', [1, 1_000_000_000], {
     default: 600,
     description:
-      'Log lines of level info that one address may cause per minute (IPv6: one /64). Further lines are dropped, and one line per minute reports their number.',
+      'Log lines of level info, and debug lines of requests, that one address may cause per minute (IPv6: one /64). Further lines are dropped, and one line per minute reports their number.',
   }),
   maxSocketsPerAddress: integer('MAX_SOCKETS_PER_ADDRESS', [1, 10_000_000], {
     default: 1000,

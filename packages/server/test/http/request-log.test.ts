@@ -15,7 +15,9 @@ test('GET / is logged as a health check', async () => {
   await fetch(`${url}/?probe`);
   await expect
     .poll(lines)
-    .toContainEqual(expect.objectContaining({ msg: 'Health check', route: '/', status: 200 }));
+    .toContainEqual(
+      expect.objectContaining({ msg: 'Health check', level: 30, route: '/', status: 200 }),
+    );
 });
 
 test('a request is logged as one line with its route, not its URL', async () => {
@@ -38,7 +40,7 @@ test('the lines per minute of each address are limited, for requests and connect
     TRUST_PROXY: '1',
   });
   const from = (address: string) =>
-    fetch(`${url}/healthz`, { headers: { 'x-forwarded-for': address } });
+    fetch(`${url}/none`, { headers: { 'x-forwarded-for': address } });
   for (let n = 0; n < 8; n++) await from('192.0.2.1');
   for (let n = 0; n < 8; n++) {
     const peer = await Peer.connect(wsUrl, { headers: { 'x-forwarded-for': '192.0.2.1' } });

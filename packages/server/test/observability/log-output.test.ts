@@ -139,7 +139,7 @@ function serverWritingTo(stdout: number, port = 0) {
 }
 
 const isServed = async (url: string) => {
-  for (let n = 0; n < 5; n++) expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  for (let n = 0; n < 5; n++) expect((await fetch(`${url}/none`)).status).toBe(404);
 };
 
 describe('a server', () => {
@@ -182,7 +182,7 @@ describe('a server', () => {
       await isServed(url);
       reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
       onTestFinished(() => closeSync(reader));
-      await eventually(() => expect(read().match(/"route":"\/healthz"/g)).toHaveLength(5));
+      await eventually(() => expect(read().match(/"route":"none"/g)).toHaveLength(5));
     },
   );
 });

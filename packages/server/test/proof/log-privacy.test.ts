@@ -35,7 +35,7 @@ test('the search finds values that are in a text', async () => {
   }
 });
 
-test('every request is one line with its own request id', async () => {
+test('every request is one line with its own request id, at level info if it failed or is a health check', async () => {
   const { captured } = await session();
   const requests = captured.lines().filter(({ route }) => route !== undefined);
   const ids = requests.map(({ reqId }) => reqId);
@@ -43,7 +43,7 @@ test('every request is one line with its own request id', async () => {
   expect(new Set(ids).size).toBe(ids.length);
   for (const line of requests) {
     expect(line).toEqual({
-      level: 30,
+      level: Number(line.status) < 400 && line.route !== '/' ? 20 : 30,
       time: expect.any(Number),
       reqId: expect.any(String),
       method: expect.stringMatching(/^[A-Z]+$/),
