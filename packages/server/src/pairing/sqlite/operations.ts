@@ -177,6 +177,9 @@ function rowReads(db: Database) {
 /** The reads, for the connection of the event loop. */
 export function sqliteReads(db: Database, { roomIdleMs }: Pick<StoreLimits, 'roomIdleMs'>): Reads {
   const rows = rowReads(db);
+  const expired = preparing(db)(
+    'SELECT 1 FROM pendings WHERE exp <= @now UNION ALL SELECT 1 FROM idempotency WHERE exp <= @now',
+  );
   return {
     check(joinCode, client1, now, once, _final, proof) {
       // With a key, the outcome must be stored.
@@ -195,6 +198,11 @@ export function sqliteReads(db: Database, { roomIdleMs }: Pick<StoreLimits, 'roo
       const outcome = rows.claimOf(...args);
       return outcome.kind === 'claimed' ? undefined : { outcome };
     },
+    // No index finds idle rooms.
+    sweep: (now) =>
+      roomIdleMs > 0 || expired.get({ now: iso(now) }) !== undefined
+        ? undefined
+        : { outcome: { pendings: 0, rooms: 0 } },
   };
 }
 

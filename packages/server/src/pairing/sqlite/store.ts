@@ -4,7 +4,7 @@
 import { Worker } from 'node:worker_threads';
 import { Unavailable } from '../../base/failures.js';
 import { type PairingStore, type StoreLimits, UNLIMITED } from '../store.js';
-import { DATABASE_GONE, type Database, identify, openDatabase } from './database.js';
+import { closeDatabase, DATABASE_GONE, type Database, identify, openDatabase } from './database.js';
 import {
   type Answers,
   type Call,
@@ -47,7 +47,10 @@ const THREAD = new URL('../../../dist/pairing/sqlite/thread.js', import.meta.url
 /** Young generation of the thread's heap, in MB. Small, because its objects live for one group. */
 const YOUNG_MB = 8;
 
-/** Runs groups in a separate thread. If the thread dies, its group fails, and the next group starts a new thread. */
+/**
+ * Runs groups in a separate thread, which the first group starts: it needs 13 MB. If the thread dies, its group fails, and
+ * the next group starts a new thread.
+ */
 export const executeInThread: StartExecutor = (path, limits, answer) => {
   const reader = openDatabase(path);
   reader.exec('PRAGMA query_only = ON');
@@ -79,7 +82,6 @@ export const executeInThread: StartExecutor = (path, limits, answer) => {
     return worker;
   };
 
-  thread = start();
   return {
     reader,
     run(calls) {
@@ -92,7 +94,7 @@ export const executeInThread: StartExecutor = (path, limits, answer) => {
     },
     close: () =>
       new Promise((resolve) => {
-        reader.close();
+        closeDatabase(reader);
         if (thread === undefined) return resolve();
         thread.ref();
         thread.once('exit', () => resolve());

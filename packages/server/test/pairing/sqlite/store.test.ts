@@ -27,20 +27,21 @@ pairingStoreContract('SQLite', async () => {
 });
 
 test.runIf(process.platform === 'linux')(
-  'its thread has a lower priority than the event loop, also in a process with a niceness',
+  'the first write starts its thread, with a lower priority than the event loop, also in a process with a niceness',
   async () => {
     setPriority(getPriority() + 1);
     const store = openSqliteStore(newFile());
     onTestFinished(() => store.close());
-    await store.probe(NOW);
     // proc(5): after the command name in parentheses come `state`, sixteen more fields, then `nice`.
     const niceOf = (path: string) =>
       Number(readFileSync(path, 'utf8').split(') ')[1]?.split(' ')[16]);
-    const threads = readdirSync('/proc/self/task').map((id) =>
-      niceOf(`/proc/self/task/${id}/stat`),
-    );
+    const threads = () =>
+      readdirSync('/proc/self/task').map((id) => niceOf(`/proc/self/task/${id}/stat`));
     const own = niceOf('/proc/thread-self/stat');
-    expect(threads).toContain(own + 5);
+    await store.sweep(NOW);
+    expect(threads()).not.toContain(own + 5);
+    await store.probe(NOW);
+    expect(threads()).toContain(own + 5);
   },
 );
 
