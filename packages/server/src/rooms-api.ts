@@ -4,17 +4,14 @@ import type { Clock } from './base/clock.js';
 import type { Engine } from './engine.js';
 import { InFlight } from './http/idempotency.js';
 import type { Lifecycle } from './http/lifecycle.js';
-import { MinuteCount } from './limits/minute-count.js';
-import { Penalties } from './limits/penalties.js';
 import { Quota } from './limits/quota.js';
 import type { Logger } from './observability/logger.js';
 import type { Metrics } from './observability/metrics.js';
 import { startSweep } from './pairing/expiry.js';
 import {
-  ACCEPT_GUESSES,
-  CHECK_GUESSES,
   createGuesses,
   guessCounters,
+  MAX_ADDRESSES,
   nodeBudgets,
   storeBudgets,
 } from './pairing/guesses.js';
@@ -27,9 +24,6 @@ import { Waiting } from './pairing/waiting.js';
 import type { Config } from './settings/config.js';
 import type { IceServersByRoom } from './turn/ice-servers.js';
 import { iceServersRoute } from './turn/routes.js';
-
-/** Maximum number of addresses with budgets in memory; each takes about a hundred bytes. */
-const MAX_ADDRESSES = 100_000;
 
 export interface RoomsApiDeps {
   config: Config;
@@ -46,9 +40,18 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
   const { config, clock, metrics, iceServers } = deps;
   const store = measureStore(deps.store, metrics);
   const waiting = new Waiting(clock, config.maxWaitingChecks);
-  const { budgets, keyed, guessers } = openBudgets(store, config, clock);
-  const inFlight = new InFlight(keyed);
   const ceiling = config.maxFailedGuessesPerMinute;
+  const { failedGuesses } = store;
+  const budgets =
+    failedGuesses === undefined
+      ? nodeBudgets(config.maxCreatesPerHour, ceiling, clock)
+      : storeBudgets(failedGuesses, clock);
+  // A store with budgets also counts the requests with a key.
+  const keyed =
+    failedGuesses === undefined
+      ? new Quota(config.maxKeyedRequestsPerHour, clock, MAX_ADDRESSES)
+      : undefined;
+  const inFlight = new InFlight(keyed);
   const guesses = createGuesses(budgets, ceiling, guessCounters(metrics));
   deps.onMissed(() => waiting.wakeAll());
   const requireSecrets = config.requireDeviceSecrets;
@@ -64,31 +67,11 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
     requireSecrets,
   });
   iceServersRoute(app, { iceServers, isPaired, times: store, inFlight, clock });
-  pairingMetrics(metrics, { store, waiting, guesses, guessers });
+  pairingMetrics(metrics, { store, waiting, guesses, guessers: budgets.guessers });
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });
   const stopSweep = startSweep(store, clock, deps.log);
   app.addHook('preClose', async () => {
     stopSweep();
     waiting.close();
   });
-}
-
-/** Opens the budgets of the store, or budgets in memory if the store has none. */
-function openBudgets({ failedGuesses }: PairingStore, config: Config, clock: Clock) {
-  if (failedGuesses !== undefined) return { budgets: storeBudgets(failedGuesses, clock) };
-  const quota = (perHour: number) => new Quota(perHour, clock, MAX_ADDRESSES);
-  const penalties = {
-    accept: new Penalties(ACCEPT_GUESSES, clock, MAX_ADDRESSES),
-    check: new Penalties(CHECK_GUESSES, clock, MAX_ADDRESSES),
-  };
-  const kept = {
-    penalties,
-    creates: quota(config.maxCreatesPerHour),
-    failures: new MinuteCount(clock),
-  };
-  return {
-    budgets: nodeBudgets(kept, config.maxFailedGuessesPerMinute, clock),
-    keyed: quota(config.maxKeyedRequestsPerHour),
-    guessers: () => ({ accept: penalties.accept.size, check: penalties.check.size }),
-  };
 }

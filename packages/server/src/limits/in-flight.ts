@@ -14,12 +14,15 @@ interface Line {
 
 /** Grants turns by key. The holder of a turn ends it with `leave`. While callers wait, at least one other has a turn. */
 export class Turns {
-  readonly #atOnce: number;
+  readonly #atOnce: (key: string) => number;
   readonly #maxWaiting: number;
   readonly #lines = new Map<string, Line>();
 
-  /** @param maxWaiting - how many may wait for one key; further callers get no turn */
-  constructor(atOnce: number, maxWaiting: number) {
+  /**
+   * @param atOnce - how many turns of a key there are at present, at least one; asked whenever one could begin
+   * @param maxWaiting - how many may wait for one key; further callers get no turn
+   */
+  constructor(atOnce: (key: string) => number, maxWaiting: number) {
     this.#atOnce = atOnce;
     this.#maxWaiting = maxWaiting;
   }
@@ -27,11 +30,6 @@ export class Turns {
   /** Number of keys with running tasks. */
   get size(): number {
     return this.#lines.size;
-  }
-
-  /** Whether only the caller has a turn of this key. */
-  isAlone(key: string): boolean {
-    return this.#lines.get(key)?.active === 1;
   }
 
   /**
@@ -45,7 +43,7 @@ export class Turns {
       this.#lines.set(key, line);
     }
     const { waiting } = line;
-    if (line.active < this.#atOnce && waiting.length === 0) {
+    if (waiting.length === 0 && (line.active === 0 || line.active < this.#atOnce(key))) {
       line.active += 1;
       return true;
     }
@@ -53,22 +51,11 @@ export class Turns {
     return new Promise((resolve) => waiting.push({ isGone, resolve }));
   }
 
-  /**
-   * Ends the turn and waits, before all others, for the end of another turn. Must not be called while `isAlone`. Resolves
-   * to false, without a turn, if the client has disconnected.
-   */
-  again(key: string, isGone: () => boolean): Promise<boolean> {
-    const line = this.#lines.get(key) as Line;
-    line.active -= 1;
-    return new Promise((resolve) => line.waiting.unshift({ isGone, resolve }));
-  }
-
   leave(key: string): void {
     const line = this.#lines.get(key) as Line;
     line.active -= 1;
-    while (line.active < this.#atOnce) {
-      const next = line.waiting.shift();
-      if (next === undefined) break;
+    while (line.waiting.length > 0 && line.active < this.#atOnce(key)) {
+      const next = line.waiting.shift() as Waiter;
       if (next.isGone()) {
         next.resolve(false);
       } else {

@@ -30,9 +30,6 @@ export const MOST_BEYOND = 12;
 interface Entry {
   failures: number;
   failedAt: number;
-  /** Number of open reservations, and the time of the last one. */
-  open: number;
-  openedAt: number;
 }
 
 /**
@@ -55,60 +52,28 @@ export class Penalties {
     return this.#entries.size;
   }
 
-  /**
-   * Counts an attempt as a failure before its outcome is known, so that simultaneous attempts cannot exceed the number of
-   * sequential attempts that the policy allows. The caller must keep or release the reservation.
-   */
-  reserve(key: string) {
-    const now = this.#clock.now();
-    const entry = this.#entries.get(key) ?? { failures: 0, failedAt: now, open: 0, openedAt: now };
-    const left = this.#left(entry);
-    const waitSeconds = this.#wait(left === 0 ? 0 : entry.failures, entry.failedAt);
-    const others = entry.open;
-    /** Whether only attempts with an unknown outcome block the key. After they succeed, the key may try again. */
-    const isBusy = waitSeconds === 0 && others > 0 && this.#wait(left + others, entry.openedAt) > 0;
-    if (isBusy || waitSeconds > 0) {
-      return { kind: 'refused' as const, waitSeconds: isBusy ? 1 : waitSeconds, isBusy };
-    }
-    entry.open += 1;
-    entry.openedAt = now;
-    this.#entries.set(key, entry);
-    this.#forget();
-    return {
-      kind: 'reserved' as const,
-      /** Failures of the key that are not forgiven yet, without this attempt. */
-      failures: left,
-      /** Other attempts of the key whose outcome is still unknown. */
-      others,
-      /** Records that the attempt failed. */
-      keep: () => this.#keep(key),
-      /** Removes the attempt, which did not fail. */
-      release: () => this.#release(key),
-    };
-  }
-
-  #keep(key: string): void {
-    const now = this.#clock.now();
-    // The entry may have been removed meanwhile to make room for another key.
-    const entry = this.#entries.get(key) ?? { failures: 0, failedAt: now, open: 1, openedAt: now };
-    entry.failures = Math.min(this.#left(entry) + 1, this.#policy.free + MOST_BEYOND);
-    entry.failedAt = now;
-    entry.open = Math.max(0, entry.open - 1);
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
-    this.#forget();
-  }
-
-  #release(key: string): void {
+  /** Returns the seconds until the key may try again. */
+  wait(key: string): number {
     const entry = this.#entries.get(key);
-    if (entry === undefined) return;
-    entry.open = Math.max(0, entry.open - 1);
-    if (entry.open === 0 && this.#left(entry) === 0) this.#entries.delete(key);
+    if (entry === undefined || this.#left(entry) === 0) return 0;
+    const waited = Math.max(0, this.#clock.now() - entry.failedAt) / 1000;
+    return Math.max(0, Math.ceil(waitAfter(entry.failures, this.#policy) - waited));
   }
 
-  #wait(failures: number, since: number): number {
-    const waited = Math.max(0, this.#clock.now() - since) / 1000;
-    return Math.max(0, Math.ceil(waitAfter(failures, this.#policy) - waited));
+  /** Returns the failures of the key that are not forgiven yet. */
+  failures(key: string): number {
+    const entry = this.#entries.get(key);
+    return entry === undefined ? 0 : this.#left(entry);
+  }
+
+  fail(key: string): void {
+    const failures = Math.min(this.failures(key) + 1, this.#policy.free + MOST_BEYOND);
+    this.#entries.delete(key);
+    this.#entries.set(key, { failures, failedAt: this.#clock.now() });
+    for (const [oldest, entry] of this.#entries) {
+      if (this.#entries.size <= this.#capacity && this.#left(entry) > 0) break;
+      this.#entries.delete(oldest);
+    }
   }
 
   #left({ failures, failedAt }: Entry): number {
@@ -116,13 +81,5 @@ export class Penalties {
     // If the clock was set back, the key would otherwise wait for that time too.
     if (idleMs < -MAX_SKEW_MS) return 0;
     return unforgiven(failures, Math.max(0, idleMs) / 1000, this.#policy);
-  }
-
-  #forget(): void {
-    for (const [key, entry] of this.#entries) {
-      const isSpent = entry.open === 0 && this.#left(entry) === 0;
-      if (this.#entries.size <= this.#capacity && !isSpent) break;
-      this.#entries.delete(key);
-    }
   }
 }

@@ -6,10 +6,9 @@
 import type { Clock } from '../base/clock.js';
 import { Limited } from '../base/failures.js';
 import { Turns } from '../limits/in-flight.js';
-import { type MinuteCount, untilNextMinute } from '../limits/minute-count.js';
-import type { Penalties, PenaltyPolicy } from '../limits/penalties.js';
-import type { Quota } from '../limits/quota.js';
-import type { Metrics } from '../observability/metrics.js';
+import { Penalties, type PenaltyPolicy } from '../limits/penalties.js';
+import { Quota } from '../limits/quota.js';
+import type { Metrics, Numbers } from '../observability/metrics.js';
 import type { Guess, PairingStore } from './store.js';
 
 export const ACCEPT_GUESSES: PenaltyPolicy = {
@@ -50,13 +49,10 @@ export type RefusalCause = 'address' | 'ceiling' | 'queue';
 /** An attempt refused with 429. */
 export class Refused extends Limited {
   readonly reason: RefusalCause;
-  /** Whether only running attempts block it: once they succeed, it may be admitted. */
-  readonly isBusy: boolean;
 
-  constructor(reason: RefusalCause, seconds: number, isBusy = false) {
+  constructor(reason: RefusalCause, seconds: number) {
     super(seconds);
     this.reason = reason;
-    this.isBusy = isBusy;
   }
 }
 
@@ -88,6 +84,13 @@ export interface GuessBudgets {
   ): Promise<T>;
   /** Failed guesses of all addresses in this minute. */
   failures(): Promise<number>;
+  /**
+   * How many attempts of an address may run at once, if it is fewer than {@link TURNS} has: so few that the address learns
+   * no more from them than from attempts in sequence, even if all of them fail.
+   */
+  mostAtOnce?(budget: GuessKind, address: string): number;
+  /** Addresses with failed guesses that are not yet forgiven. */
+  guessers?(): Numbers<GuessKind>;
 }
 
 export interface Guesses {
@@ -118,10 +121,12 @@ export function createGuesses(
   ceiling: number,
   { failures, refusals }: ReturnType<typeof guessCounters>,
 ): Guesses {
-  const lines = {
-    accept: new Turns(TURNS.accept.atOnce, TURNS.accept.waiting),
-    check: new Turns(TURNS.check.atOnce, TURNS.check.waiting),
+  const turnsOf = (budget: GuessKind) => {
+    const { atOnce, waiting } = TURNS[budget];
+    const most = (address: string) => budgets.mostAtOnce?.(budget, address) ?? atOnce;
+    return new Turns((address) => Math.min(atOnce, most(address)), waiting);
   };
+  const lines = { accept: turnsOf('accept'), check: turnsOf('check') };
   const run = async <T extends { kind: string }>(
     request: GuessRequest,
     attempt: Attempt<T>,
@@ -129,27 +134,19 @@ export function createGuesses(
     const { address, isGone } = attempt;
     const { budget } = GUESSES[request];
     const turns = lines[budget];
-    const entered = turns.enter(address, isGone);
-    let hasTurn = entered === true || (await entered);
     try {
-      while (hasTurn) {
-        try {
-          return await budgets.attempt(request, attempt, () => {
-            failures[budget] += 1;
-          });
-        } catch (error) {
-          const isBusy = error instanceof Refused && error.isBusy;
-          if (!isBusy || turns.isAlone(address)) throw error;
-        }
-        // The running attempts end soon, and most succeed; this one may then be admitted.
-        hasTurn = await turns.again(address, isGone);
+      const entered = turns.enter(address, isGone);
+      if (!(entered === true || (await entered))) throw new Refused('queue', 1);
+      try {
+        return await budgets.attempt(request, attempt, () => {
+          failures[budget] += 1;
+        });
+      } finally {
+        turns.leave(address);
       }
-      throw new Refused('queue', 1);
     } catch (error) {
       if (error instanceof Refused) refusals[error.reason] += 1;
       throw error;
-    } finally {
-      if (hasTurn) turns.leave(address);
     }
   };
   return {
@@ -167,69 +164,70 @@ export const storeBudgets = (
   failures: () => failures(clock.now()),
 });
 
-export interface NodeBudgets {
-  penalties: Record<GuessKind, Penalties>;
-  creates: Quota;
-  failures: MinuteCount;
-}
+/** Maximum number of addresses with budgets in memory; each takes about a hundred bytes. */
+export const MAX_ADDRESSES = 100_000;
 
-/**
- * Budgets of this process. An attempt counts as a failure from before the call to the store until its outcome is known,
- * so concurrent attempts never exceed what the policy allows in sequence.
- */
+const MINUTE_MS = 60_000;
+
+/** Budgets of this process. */
 export function nodeBudgets(
-  { penalties, creates, failures }: NodeBudgets,
+  createsPerHour: number,
   ceiling: number,
   clock: Clock,
-): GuessBudgets {
-  /** Reserves a failure; returns whether it is beyond the ceiling, and a function that keeps or releases it. */
-  const admit = (kind: GuessKind, address: string) => {
-    const reserved = penalties[kind].reserve(address);
-    if (reserved.kind === 'refused') {
-      throw new Refused('address', reserved.waitSeconds, reserved.isBusy);
-    }
-    const counted = failures.reserve();
-    const settle = (hasFailed: boolean) => {
-      if (hasFailed) return reserved.keep();
-      reserved.release();
-      counted.release();
-    };
-    const isBeyond = counted.count > ceiling;
-    // An address without failures gets one try, so that guesses from other addresses do not block a correct code.
-    if (!isBeyond || reserved.failures + reserved.others === 0) return { isBeyond, settle };
-    settle(false);
-    const isBusy = reserved.failures === 0;
-    throw new Refused('ceiling', isBusy ? 1 : untilNextMinute(clock.now()), isBusy);
+): GuessBudgets & Required<Pick<GuessBudgets, 'guessers'>> {
+  const penalties = {
+    accept: new Penalties(ACCEPT_GUESSES, clock, MAX_ADDRESSES),
+    check: new Penalties(CHECK_GUESSES, clock, MAX_ADDRESSES),
   };
-
-  const takeCreate = (address: string): void => {
-    const seconds = creates.take(address);
-    if (seconds > 0) throw new Refused('address', seconds);
+  const creates = new Quota(createsPerHour, clock, MAX_ADDRESSES);
+  /** Failures of the current minute of the wall clock. */
+  let failed = { minute: 0, count: 0 };
+  /** Attempts whose outcome is unknown. */
+  let running = 0;
+  const failures = () => {
+    const minute = Math.floor(clock.now() / MINUTE_MS);
+    if (minute !== failed.minute) failed = { minute, count: 0 };
+    return failed;
   };
+  const beyondCeiling = () =>
+    new Refused('ceiling', Math.ceil((MINUTE_MS - (clock.now() % MINUTE_MS)) / 1000));
+  /** Whether the failures reach the ceiling if all running attempts fail. */
+  const isNearCeiling = () => failures().count + running >= ceiling;
 
   return {
-    async attempt(request, { address, run }, failed) {
+    mostAtOnce(budget, address) {
+      if (isNearCeiling()) return 1;
+      return Math.max(1, GUESSES[budget].policy.free + 1 - penalties[budget].failures(address));
+    },
+
+    async attempt(request, { address, run }, onFailed) {
       const { budget, failure } = GUESSES[request];
-      const { isBeyond, settle } = admit(budget, address);
+      const wait = penalties[budget].wait(address);
+      if (wait > 0) throw new Refused('address', wait);
+      // An address without failures gets one try, so that guesses from other addresses do not block a correct code.
+      if (isNearCeiling() && penalties[budget].failures(address) > 0) throw beyondCeiling();
       const isCreate = request === 'create';
-      let hasFailed = false;
-      let isCharged = false;
+      const waitToCreate = isCreate ? creates.take(address) : 0;
+      if (waitToCreate > 0) throw new Refused('address', waitToCreate);
+      running += 1;
       try {
-        if (isCreate) takeCreate(address);
-        isCharged = isCreate;
         const outcome = await run();
-        isCharged = false;
-        hasFailed = outcome.kind === failure;
-        if (!hasFailed) return outcome;
-        failed();
-        if (isBeyond) throw new Refused('ceiling', untilNextMinute(clock.now()));
+        if (outcome.kind !== failure) return outcome;
+        penalties[budget].fail(address);
+        failures().count += 1;
+        onFailed();
+        if (failures().count > ceiling) throw beyondCeiling();
         return outcome;
-      } finally {
+      } catch (error) {
         // The store has rejected the create, and its client retries until the store answers.
-        if (isCharged) creates.giveBack(address);
-        settle(hasFailed);
+        if (isCreate && !(error instanceof Refused)) creates.giveBack(address);
+        throw error;
+      } finally {
+        running -= 1;
       }
     },
-    failures: async () => failures.read(),
+
+    failures: async () => failures().count,
+    guessers: () => ({ accept: penalties.accept.size, check: penalties.check.size }),
   };
 }

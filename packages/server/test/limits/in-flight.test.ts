@@ -17,7 +17,7 @@ async function settled(asked: (boolean | Promise<boolean>)[]): Promise<(boolean 
 }
 
 test('the number of running tasks per key is bounded, waiting ones follow in order, and a full queue refuses further ones', async () => {
-  const turns = new Turns(2, 2);
+  const turns = new Turns(() => 2, 2);
   const asked = Array.from({ length: 5 }, () => turns.enter('a', PRESENT));
   expect(await settled(asked)).toEqual([true, true, undefined, undefined, false]);
   expect(await turns.enter('b', PRESENT)).toBe(true);
@@ -27,20 +27,19 @@ test('the number of running tasks per key is bounded, waiting ones follow in ord
   expect(await settled(asked)).toEqual([true, true, true, true, false]);
 });
 
-test('a caller that waits again is first in the queue when another turn ends', async () => {
-  const turns = new Turns(2, 10);
-  const asked = [turns.enter('a', PRESENT), turns.enter('a', PRESENT), turns.enter('a', PRESENT)];
-  const again = turns.again('a', PRESENT);
-  expect(turns.isAlone('a')).toBe(true);
-  expect(await settled([...asked, again])).toEqual([true, true, undefined, undefined]);
-  // A turn is free, but a new caller must not take it before the waiting one.
-  const late = turns.enter('a', PRESENT);
+test('if fewer may run by now, waiting tasks begin only when that many are left', async () => {
+  let most = 2;
+  const turns = new Turns(() => most, 10);
+  const asked = Array.from({ length: 4 }, () => turns.enter('a', PRESENT));
+  most = 1;
   turns.leave('a');
-  expect(await settled([...asked, again, late])).toEqual([true, true, true, true, undefined]);
+  expect(await settled(asked)).toEqual([true, true, undefined, undefined]);
+  turns.leave('a');
+  expect(await settled(asked)).toEqual([true, true, true, undefined]);
 });
 
 test('a key without tasks is removed', async () => {
-  const turns = new Turns(1, 10);
+  const turns = new Turns(() => 1, 10);
   await turns.enter('a', PRESENT);
   const gone = turns.enter('a', () => true);
   turns.leave('a');

@@ -1,4 +1,4 @@
-// Limits on guesses: the contract of budgets in memory and in Redis, turns, reservations in memory, and keys in Redis.
+// Limits on guesses: the contract of budgets in memory and in Redis, turns, and keys in Redis.
 
 import { describeWith } from '@couplet/testkit/components';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -6,12 +6,9 @@ import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { Limited, Unavailable } from '../../src/base/failures.js';
 import { addressDigests } from '../../src/limits/address-digests.js';
-import { MinuteCount } from '../../src/limits/minute-count.js';
-import { Penalties } from '../../src/limits/penalties.js';
 import { Quota } from '../../src/limits/quota.js';
 import {
   ACCEPT_GUESSES,
-  CHECK_GUESSES,
   createGuesses,
   type GuessRequest,
   nodeBudgets,
@@ -25,23 +22,10 @@ import type { PairingStore } from '../../src/pairing/store.js';
 import { guessContract } from '../contract/guesses.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
 
-function memoryBudgets(clock: FakeClock, creates: number, ceiling: number) {
-  const penalties = {
-    accept: new Penalties(ACCEPT_GUESSES, clock, 1000),
-    check: new Penalties(CHECK_GUESSES, clock, 1000),
-  };
-  const kept = {
-    penalties,
-    creates: new Quota(creates, clock, 100),
-    failures: new MinuteCount(clock),
-  };
-  return nodeBudgets(kept, ceiling, clock);
-}
-
 guessContract('memory', async (clock, { createsPerHour, keyedPerHour, ceiling }) => {
   const store = openSqliteStore(':memory:');
   onTestFinished(() => store.close());
-  const budgets = memoryBudgets(clock, createsPerHour, ceiling);
+  const budgets = nodeBudgets(createsPerHour, ceiling, clock);
   return [{ store, budgets, keyed: new Quota(keyedPerHour, clock, 100) }];
 });
 
@@ -130,7 +114,7 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
 function setUp() {
   const clock = new FakeClock();
   const counted = { accept: 0, check: 0, address: 0, ceiling: 0, queue: 0 };
-  const guesses = createGuesses(memoryBudgets(clock, 100, 1000), 1000, {
+  const guesses = createGuesses(nodeBudgets(100, 1000, clock), 1000, {
     failures: counted,
     refusals: counted,
   });
