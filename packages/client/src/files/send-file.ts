@@ -43,8 +43,8 @@ const INTERRUPTED = Symbol('interrupted');
  *
  * @throws CoupletError `invalid_argument` if it is not a Blob; `not_connected` if the peer is absent, or leaves;
  * `file_unreadable` if the file cannot be read to its end, for example because it was changed; `file_unanswered` if the peer does
- * not receive files, after 14 seconds; `file_cancelled` or `file_too_large` if the peer refuses it; `file_damaged` if it arrived
- * with another SHA-256; `aborted`; `closed`
+ * not receive files, after 14 seconds; `file_cancelled` or `file_too_large` if the peer refuses it, or closes each channel;
+ * `file_damaged` if it arrived with another SHA-256; `aborted`; `closed`
  */
 export async function sendFile(
   session: FileSession,
@@ -104,10 +104,13 @@ class Sending {
     try {
       // A file that cannot be read is not offered.
       await this.#read(0);
-      for (let unanswered = 0; ; ) {
+      let failures = 0;
+      let reached = -1;
+      for (;;) {
         await this.#until(() => this.#session.state === 'connected');
-        const withinMs = ANSWER_WITHIN_MS[unanswered];
+        const withinMs = ANSWER_WITHIN_MS[failures];
         if (withinMs === undefined) {
+          if (reached >= 0) throw fileError('file_cancelled');
           const message = 'The application at the other device does not receive files.';
           throw new CoupletError('file_unanswered', message);
         }
@@ -116,7 +119,9 @@ class Sending {
         } catch (error) {
           if (error !== INTERRUPTED) throw error;
           const isSame = this.#session.state === 'connected' && this.#session.peer === this.#pc;
-          unanswered = isSame && this.#from === undefined ? unanswered + 1 : 0;
+          // A peer that closes channels without receiving more bytes does so for ever.
+          failures = isSame && (this.#from ?? -1) <= reached ? failures + 1 : 0;
+          reached = Math.max(reached, this.#from ?? -1);
         }
       }
     } catch (error) {

@@ -350,6 +350,19 @@ test('a peer that does not receive files: an error after 14 seconds, also if cha
   await expect(sent).rejects.toMatchObject({ code: 'file_unanswered' });
 });
 
+test('a peer that answers each offer and closes its channel ends the transfer', async () => {
+  const { one, two } = linkedSessions();
+  two.peer.addEventListener('datachannel', (event) => {
+    const { channel } = event as unknown as { channel: RTCDataChannel };
+    channel.send('{"at":0}');
+    channel.close();
+  });
+  await expect(sendFile(one.session, new Blob(['x']))).rejects.toMatchObject({
+    code: 'file_cancelled',
+  });
+  expect(one.peer.channels).toHaveLength(4);
+});
+
 test('an application that begins to receive late gets the file', async () => {
   fakeTimers();
   const { one, two } = linkedSessions();
