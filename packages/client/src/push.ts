@@ -2,7 +2,7 @@
 import type { PushResponse, PushTarget } from '@couplet/protocol';
 import { onAbort } from './abort.js';
 import type { Cancellable, Couplet } from './couplet.js';
-import { CoupletError, errorOf } from './errors.js';
+import { CoupletError } from './errors.js';
 import type { PeerSession } from './session/peer-session.js';
 import type { SavedSession } from './session/session-events.js';
 
@@ -67,12 +67,12 @@ export async function subscribePush(
   if (!vapidPublicKey) {
     throw new CoupletError('unsupported', 'The server has no key for Web Push.');
   }
-  const key = Uint8Array.from(
-    atob(vapidPublicKey.replace(/-/g, '+').replace(/_/g, '/')),
-    (char) => char.codePointAt(0) as number,
-  );
   let token: string;
   try {
+    const key = Uint8Array.from(
+      atob(vapidPublicKey.replace(/-/g, '+').replace(/_/g, '/')),
+      (char) => char.codePointAt(0) as number,
+    );
     const { pushManager } = worker;
     const old = await pushManager.getSubscription();
     const oldKey = new Uint8Array(old?.options.applicationServerKey ?? []);
@@ -84,7 +84,8 @@ export async function subscribePush(
     });
     token = JSON.stringify(subscription);
   } catch (cause) {
-    throw errorOf('unsupported', cause);
+    const message = `Web Push is not available, or the user refused it: ${cause}`;
+    throw new CoupletError('unsupported', message, cause);
   }
   await setPushTarget(couplet, saved, { platform: 'web', token }, options);
 }
@@ -107,6 +108,7 @@ export async function notifyPeer(
       stops.push(
         session.on('server-message', (message) => {
           if (message.type === 'peer_notified') return resolve();
+          if (message.code === 'not_in_room') return lost();
           const code = REFUSALS.find((name) => name === message.code);
           if (code) reject(new CoupletError(code, message.error));
         }),

@@ -1,6 +1,7 @@
 // Tests the entry `push`: what a server can wake, the push target of a device, Web Push subscriptions, and waking the peer.
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import { notifyPeer, pushSupport, setPushTarget, subscribePush } from '../src/push.js';
 import { devicesOf, pairSessions } from './support/fake-device.js';
 
@@ -93,6 +94,18 @@ test('a push service that fails, an aborted call, another network, and a session
   await expect(asked).rejects.toMatchObject({ code: 'closed' });
 });
 
+test('a device that the server no longer has in the room cannot wake its peer', async () => {
+  class Forgotten extends WebSocket {
+    override send(text: string) {
+      if (!text.includes('ping_peer')) return super.send(text);
+      const data = JSON.stringify({ type: 'error', code: 'not_in_room', error: 'not in a room' });
+      this.onmessage?.({ data } as never);
+    }
+  }
+  const [host] = await pairSessions(device({ WebSocket: Forgotten }), device());
+  await expect(notifyPeer(host)).rejects.toMatchObject({ code: 'network' });
+});
+
 test('another device cannot set the push target', async () => {
   const { saved } = await alone();
   const { secret: _, ...stolen } = saved;
@@ -131,7 +144,12 @@ test('a browser subscribes with the key of the server, and replaces a subscripti
   expect(pushes.map(({ token }) => JSON.parse(token))).toEqual([
     { endpoint: 'https://push.example/1', keys },
   ]);
-  const refused = { pushManager: { getSubscription: () => Promise.reject(new Error('denied')) } };
+  const cause = new DOMException('denied', 'NotAllowedError');
+  const refused = { pushManager: { getSubscription: () => Promise.reject(cause) } };
   const refusal = subscribePush(device(), saved, refused as never);
-  await expect(refusal).rejects.toMatchObject({ code: 'unsupported' });
+  await expect(refusal).rejects.toMatchObject({
+    code: 'unsupported',
+    message: expect.stringContaining('the user refused it: NotAllowedError: denied'),
+    cause,
+  });
 });
