@@ -1,10 +1,11 @@
 // Implements calls with the client's media module: a banner for an incoming call, muting, screen sharing, full screen.
 import type { PeerSession } from '@couplet/client';
 import { type CallState, type Media, mediaOf, type SentTrack } from '@couplet/client/media';
+import { peerName } from './device-name.js';
 import { byId, hideProblem, showProblem } from './dom.js';
 import { canShareScreen, mediaWords, openMedia, openScreen } from './media.js';
 import { ring } from './ring.js';
-import { selectTab } from './tabs.js';
+import { markUnread, selectTab } from './tabs.js';
 
 export function startCall(session: PeerSession, signal: AbortSignal): void {
   const media = mediaOf(session);
@@ -63,7 +64,9 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
     void open(openScreen(), use, () => 'The screen is not shared.');
   };
 
-  let isDeclined = false;
+  /** How the last call ended, if nobody answered it. */
+  let ending: string | undefined;
+  let isEnding = false;
   let stopRinging: (() => void) | undefined;
   const update = () => {
     // A device that is gone cannot be answered. If it comes back, its call rings again.
@@ -74,14 +77,14 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
       stopRinging?.();
       stopRinging = undefined;
     }
-    show(media, isDeclined);
+    show(media, ending);
   };
 
-  const hangUp = () => {
+  /** Hangs up, declines or cancels. */
+  const end = () => {
+    isEnding = true;
     media.hangUp();
-    isDeclined = false;
-    update();
-    byId('call-video', 'button').focus();
+    isEnding = false;
   };
 
   const on = (id: string, listener: () => void) =>
@@ -92,11 +95,14 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
   on('toggle-camera', () => toggle('video'));
   on('toggle-screen', toggleScreen);
   on('toggle-full-screen', () => void toggleFullScreen());
-  on('hang-up', hangUp);
+  on('hang-up', () => {
+    end();
+    byId('call-video', 'button').focus();
+  });
   on('answer-video', () => void start({ video: true }));
   on('answer-audio', () => void start({ video: false }));
-  on('decline', () => media.hangUp());
-  signal.addEventListener('abort', () => media.hangUp());
+  on('decline', end);
+  signal.addEventListener('abort', end);
 
   // At the end of a call, the media module no longer has its tracks.
   let live: MediaStreamTrack[] = [];
@@ -106,8 +112,18 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
     live = sent;
     update();
   });
-  media.on('call', (state, before) => {
-    isDeclined = state === 'none' && before === 'calling';
+  media.on('call', (state, before, isUnanswered) => {
+    ending = undefined;
+    if (state === 'none' && !isEnding) {
+      if (before === 'calling') {
+        ending = isUnanswered
+          ? `No answer from ${peerName()}.`
+          : `${peerName()} did not take the call.`;
+      } else if (before === 'ringing') {
+        ending = `Missed call from ${peerName()}.`;
+        markUnread('call', 'Missed call');
+      }
+    }
     if (state === 'none' && document.fullscreenElement) void document.exitFullscreen();
     update();
   });
@@ -115,9 +131,6 @@ export function startCall(session: PeerSession, signal: AbortSignal): void {
   byId('stage', 'div').addEventListener('fullscreenchange', update, { signal });
   update();
 }
-
-/** The name of the other device, as in the title of the session. */
-const peerName = () => byId('session-title', 'h1').textContent;
 
 const incomingWords = ({ callKinds }: Media) =>
   `${peerName()} is calling, ${howWords(callKinds.includes('video'))}`;
@@ -135,7 +148,7 @@ const cameraTracks = ({ sent }: Media, kind: 'audio' | 'video') =>
 const screenTracks = ({ sent }: Media) =>
   sent.filter(({ name }) => name === 'screen').map(({ track }) => track);
 
-function show(media: Media, isDeclined: boolean): void {
+function show(media: Media, ending: string | undefined): void {
   const { callState, received } = media;
   // All sounds and one picture: the screen hides the camera.
   const screen = received.find(({ name, track }) => name === 'screen' && track.kind === 'video');
@@ -147,7 +160,7 @@ function show(media: Media, isDeclined: boolean): void {
   const stage = byId('stage', 'div');
   stage.dataset.call = callState;
   stage.classList.toggle('picture', hasPicture);
-  byId('call-note', 'p').textContent = noteOf(callState, hasPicture, isDeclined);
+  byId('call-note', 'p').textContent = noteOf(callState, hasPicture, ending);
   byId('incoming-text', 'p').textContent =
     callState === 'ringing' ? `${incomingWords(media)}.` : '';
 
@@ -173,9 +186,9 @@ function showTracks(id: string, shown: readonly SentTrack[]): void {
   video.srcObject = tracks.length === 0 ? null : new MediaStream(tracks);
 }
 
-function noteOf(callState: CallState, hasPicture: boolean, isDeclined: boolean): string {
+function noteOf(callState: CallState, hasPicture: boolean, ending = 'Nobody is calling.'): string {
   const notes: Readonly<Record<CallState, string>> = {
-    none: isDeclined ? `${peerName()} did not take the call.` : 'Nobody is calling.',
+    none: ending,
     calling: `Calling ${peerName()}.`,
     ringing: `${peerName()} is calling.`,
     active: `In a call with ${peerName()}, ${howWords(hasPicture)}.`,

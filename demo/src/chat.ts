@@ -1,5 +1,6 @@
 // Implements the chat. Each text is one message, as in the client's README, so other clients can chat with this page.
 import type { PeerSession } from '@couplet/client';
+import { peerName } from './device-name.js';
 import { byId, make, showProblem } from './dom.js';
 import { wordsFor } from './error-words.js';
 import { markUnread } from './tabs.js';
@@ -60,7 +61,7 @@ export function startChat(session: PeerSession, signal: AbortSignal): void {
   session.on('peer-left', () => {
     // The channel may close before `peer-left` arrives. Then the note "Connection lost" is wrong.
     lost?.remove();
-    add('note', 'The other device left.');
+    add('note', `${peerName()} left.`);
   });
   session.on('state', (state) => {
     lost = state === 'reconnecting' ? add('note', 'Connection lost; reconnecting.') : lost;

@@ -1,5 +1,6 @@
 // Gives each device a friendly name. Two devices exchange their names over a channel of their own.
 import type { PeerSession } from '@couplet/client';
+import { byId } from './dom.js';
 
 const COLORS =
   'Amber Azure Beige Black Blue Bronze Brown Copper Coral Cream Crimson Golden Gray Green Indigo Ivory Jade Lemon Lilac Lime Maroon Mint Olive Orange Peach Pink Purple Red Ruby Silver Teal White'.split(
@@ -11,7 +12,10 @@ const ANIMALS =
   );
 
 /** The name of a device until its own name arrives. Applications other than this page send none. */
-export const UNNAMED = 'Other device';
+export const UNNAMED = 'The other device';
+
+/** The name of the other device, as in the title of the session. */
+export const peerName = () => byId('session-title', 'h1').textContent;
 
 /** Id of the channel. The session has 0; its modules have ids above 100. */
 const CHANNEL_ID = 100;

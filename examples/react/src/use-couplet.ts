@@ -52,6 +52,9 @@ export interface UseCouplet extends Pairing {
   close(): void;
 }
 
+/** Larger files of the peer are refused: this page keeps the content of files until the session ends. */
+const MAX_FILE_BYTES = 1_000_000_000;
+
 const IDLE: Pairing = { state: 'idle', messages: [], files: {} };
 
 /** The current attempt to pair, and then its session. */
@@ -129,6 +132,7 @@ export function useCouplet(url: string): UseCouplet {
       change(() => ({ ...IDLE, state: 'connected', path: session.path, session }));
       receiveFiles(session, (file) => {
         const { name, size } = file;
+        if (size > MAX_FILE_BYTES) return file.cancel('file_too_large');
         void transfer(mine, { from: 'peer', name, size }, (onProgress) =>
           file.blob({ onProgress }),
         );

@@ -34,10 +34,11 @@ export interface MediaEvents {
   /** `sent`, `received` or `callState` may have changed. */
   change: [];
   /**
-   * The state of the call changed: the new state, and the one before. From `calling` to `none`: the peer declined. From
-   * `ringing` to `none`: the peer canceled its call. A listener that is added while the state is not `none` gets it at once.
+   * The state of the call changed: the new state, and the one before. From `calling` to `none`: the peer declined, or
+   * `isUnanswered` is true. From `ringing` to `none`: the peer canceled its call, or the time is up. A listener that is added
+   * while the state is not `none` gets it at once.
    */
-  call: [state: CallState, before: CallState];
+  call: [state: CallState, before: CallState, isUnanswered: boolean];
 }
 
 /** The status of an end. Each change is sent to the other end as a complete status, in JSON with `tracks` as an object. */
@@ -57,6 +58,12 @@ const KINDS = ['audio', 'video'] as const;
 
 /** The most transceivers of a kind that are created for a peer. */
 const MAX_COUNT = 8;
+
+/** Time for the answer to a call. */
+const RING_SECONDS = 45;
+
+/** A longer timer would end at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Time limit for the first status of a peer that uses this module. */
 const STATUS_WITHIN_MS = 2000;
@@ -105,6 +112,9 @@ export class Media extends Emitter<MediaEvents> {
   /** Undefined until the peer has sent its status over this connection. */
   #theirs: Status | undefined;
   #callState: CallState = 'none';
+  #ringMs = 0;
+  #cancelTimer: (() => void) | undefined;
+  #isUnanswered = false;
   /** The last status that was sent over this channel. */
   #told = '';
   /** Added listeners that did not get the current state yet. */
@@ -150,7 +160,7 @@ export class Media extends Emitter<MediaEvents> {
     const emits: MediaEvents[Name][] = [];
     if (name === 'track') emits.push(...this.#received.map((each) => [each] as MediaEvents[Name]));
     if (name === 'call' && this.#callState !== 'none') {
-      emits.push([this.#callState, 'none'] as MediaEvents[Name]);
+      emits.push([this.#callState, 'none', false] as MediaEvents[Name]);
     }
     const late = { name, listener };
     this.#late.add(late);
@@ -202,14 +212,24 @@ export class Media extends Emitter<MediaEvents> {
 
   /**
    * Replaces a sent track by another one of the same kind, which keeps the name and is muted if the first one was. The peer
-   * gets no new track. Rejects with the error of the platform.
+   * gets no new track. Rejects with the error of the platform, and then keeps the first track.
    */
   async replaceTrack(track: MediaStreamTrack, by: MediaStreamTrack): Promise<void> {
     const sent = this.#sent.find((each) => each.track === track);
     if (!sent) return;
     by.enabled = !sent.muted;
-    await sent.sender?.replaceTrack(by);
+    // At once, because the connection may be replaced meanwhile. The next one then sends the new track.
     sent.track = by;
+    const { sender } = sent;
+    const pc = this.#session.peer;
+    try {
+      await sender?.replaceTrack(by);
+    } catch (error) {
+      if (sender === sent.sender && pc?.signalingState !== 'closed') {
+        sent.track = track;
+        throw error;
+      }
+    }
     this.#watch(by);
     this.#update();
   }
@@ -224,9 +244,12 @@ export class Media extends Emitter<MediaEvents> {
   /**
    * Calls the peer, as soon as it is connected. The tracks of the stream are sent once the peer has answered. If both call
    * at the same time, both have answered. Does nothing if the session is closed.
+   *
+   * @param ringSeconds the call ends if the peer has not answered by then
    */
-  call(stream?: MediaStream): void {
+  call(stream?: MediaStream, { ringSeconds = RING_SECONDS } = {}): void {
     if (this.#session.state === 'closed') return;
+    this.#ringMs = Math.min(ringSeconds * 1000, MAX_TIMER_MS);
     this.#call ??= this.#calling() ?? randomId();
     if (stream) this.addStream(stream);
     this.#update();
@@ -320,12 +343,22 @@ export class Media extends Emitter<MediaEvents> {
     const isCalled = this.#calling() !== undefined;
     if (this.#call) this.#callState = isCalled ? 'active' : 'calling';
     else this.#callState = isCalled ? 'ringing' : 'none';
+    if (this.#callState !== 'calling') {
+      this.#cancelTimer?.();
+      this.#cancelTimer = undefined;
+    } else {
+      this.#cancelTimer ??= systemClock.after(this.#ringMs, () => {
+        this.#isUnanswered = true;
+        this.hangUp();
+        this.#isUnanswered = false;
+      });
+    }
     const isOpen = this.#channel?.readyState === 'open';
     const pc = this.#session.peer;
     if (isOpen && pc && this.#callState !== 'calling') this.#send(pc);
     if (isOpen) this.#tell();
     this.#receive();
-    if (before !== this.#callState) this.emit('call', this.#callState, before);
+    if (before !== this.#callState) this.emit('call', this.#callState, before, this.#isUnanswered);
     this.emit('change');
   }
 

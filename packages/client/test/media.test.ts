@@ -1,5 +1,5 @@
 // Tests the states of calls with a peer whose statuses the test writes. Tracks are tested in browsers.
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { Emitter } from '../src/emitter.js';
 import { mediaOf } from '../src/media.js';
 import type { PeerSession } from '../src/session/peer-session.js';
@@ -26,7 +26,7 @@ test('a listener of several events, added while the peer calls, gets the call', 
   media.on('call', listener);
   media.on('call', () => heard.push([]))();
   await Promise.resolve();
-  expect(heard).toEqual([['ringing', 'none']]);
+  expect(heard).toEqual([['ringing', 'none', false]]);
 });
 
 test.each(['', 1, null])('%j is not the id of a call, which could not be declined', (call) => {
@@ -37,4 +37,63 @@ test('a closed session makes no call, which would never end', () => {
   const media = mediaAfter({}, 'closed');
   media.call();
   expect(media.callState).toBe('none');
+});
+
+test.each([
+  [undefined, 45_000],
+  [{ ringSeconds: 60 }, 60_000],
+])('a call with %j that nobody answers ends after %i ms', (options, ms) => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const media = mediaAfter({});
+  const heard: unknown[][] = [];
+  media.on('call', (...args) => heard.push(args));
+  media.call(undefined, options);
+  media.hangUp();
+  media.call(undefined, options);
+  vi.advanceTimersByTime(ms - 1);
+  expect(media.callState).toBe('calling');
+  vi.advanceTimersByTime(1);
+  expect(heard.at(-1)).toEqual(['none', 'calling', true]);
+  expect(heard).toHaveLength(4);
+});
+
+test('a track that replaces another while the connection changes is sent on the next connection', async () => {
+  const track = () => Object.assign(new EventTarget(), { kind: 'video', enabled: true });
+  const [first, second] = [track(), track()] as unknown as MediaStreamTrack[];
+  const added: unknown[] = [];
+  let fail = () => {};
+  const connection = () =>
+    Object.assign(new EventTarget(), {
+      createDataChannel: () => ({ readyState: 'open', send() {} }),
+      getTransceivers: () => [],
+      addTrack(each: unknown) {
+        added.push(each);
+        const replaceTrack = () =>
+          new Promise((_, reject) => {
+            fail = () => reject(new DOMException('closed', 'InvalidStateError'));
+          });
+        return { replaceTrack };
+      },
+    });
+  vi.stubGlobal('MediaStream', class {});
+  onTestFinished(() => void vi.unstubAllGlobals());
+  class Session extends Emitter<SessionEvents> {
+    peer = connection();
+    state = 'connected';
+    isInitiator = true;
+    renew() {
+      this.peer = connection();
+      this.emit('peer', this.peer as unknown as RTCPeerConnection);
+    }
+  }
+  const session = new Session();
+  const media = mediaOf(session as unknown as PeerSession);
+  media.addTrack(first as MediaStreamTrack);
+  const replaced = media.replaceTrack(first as MediaStreamTrack, second as MediaStreamTrack);
+  session.renew();
+  fail();
+  await replaced;
+  expect(added).toEqual([first, second]);
+  expect(media.sent).toMatchObject([{ track: second }]);
 });
