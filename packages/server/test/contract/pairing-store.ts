@@ -13,6 +13,147 @@ export type OpenStore = (limits?: Partial<StoreLimits>) => Promise<PairingStore>
 const NOW = Date.UTC(2100, 0, 1, 12, 0, 0, 500);
 const LATER = NOW + 60_000;
 const UNTIL = NOW + 600_000;
+const DAY_MS = 24 * 3_600_000;
+
+const TARGETS: Readonly<Record<string, PushTarget>> = {
+  ios: { platform: 'ios', token: 'token' },
+  android: { platform: 'android', token: 'token' },
+  web: { platform: 'web', token: '{"endpoint":"https://b"}' },
+};
+
+const codeOf = (number = '') => number.padStart(6, '0');
+
+/** `LATER+1`, `NOW+30d+1` */
+function timeOf(text: string): number {
+  const [, base = '', more = ''] = /^([A-Z]+)(.*)$/.exec(text) ?? [];
+  const terms = [...more.matchAll(/([+-]\d+)(d?)/g)];
+  const start = { NOW, LATER, UNTIL }[base] as number;
+  return terms.reduce((sum, [, n, days]) => sum + Number(n) * (days ? DAY_MS : 1), start);
+}
+
+function wordsOf(time: number): string {
+  const [base, start] = time < UNTIL - 1000 ? ['LATER', LATER] : ['UNTIL', UNTIL];
+  const rest = time - start;
+  return rest === 0 ? base : `${base}${rest > 0 ? '+' : ''}${rest}`;
+}
+
+/** `a1`: the secret that device a got with code 1. Any other word is a secret itself. */
+function secretIn(word: string): string {
+  const [, device, number] = /^([a-z])(\d)$/.exec(word) ?? [];
+  return device ? secretOf(device, codeOf(number)) : word;
+}
+
+const once = (key: string) => ({
+  key,
+  fingerprint: 'f',
+  address: '192.0.2.1',
+  keptUntil: UNTIL,
+});
+
+/** The words of a step: a subject, a verb and its objects; then options with a value each. */
+function parse(step: string) {
+  const words = step.split(' ');
+  const first = words.findIndex((word) => /^(until|at|as|with|requiring|giving|push)$/.test(word));
+  const end = first < 0 ? words.length : first;
+  const options: Record<string, string | undefined> = {};
+  for (let n = end; n < words.length; n += 2) options[words[n] as string] = words[n + 1];
+  return { words: words.slice(0, end), options };
+}
+
+/** Carries out a call in words, and returns its outcome in words. */
+async function call(store: PairingStore, step: string): Promise<string> {
+  const { words, options } = parse(step);
+  const { until = 'UNTIL', at = 'NOW', as, requiring, giving, push } = options;
+  const [subject = '', verb = '', object = '', , place = ''] = words;
+  const [now, repeat] = [timeOf(at), as === undefined ? undefined : once(as)];
+  const joinCode = codeOf(object);
+  const secret = giving ?? secretOf(subject, joinCode);
+  const proof = options.with && secretIn(options.with);
+  const given = requiring ?? options.with ?? 'nothing';
+  const secrets = given === 'nothing' ? [] : given.split(',').map(secretIn);
+  const proofs = { secrets, isRequired: requiring !== undefined };
+  const target = TARGETS[push ?? object];
+  switch (verb) {
+    case 'creates': {
+      const expiresAt = timeOf(options.until ?? 'LATER');
+      const pending = { joinCode, client1: subject, expiresAt, address: '192.0.2.1', secret };
+      const made = await store.create(
+        { ...pending, proof, push: push ? target : undefined },
+        now,
+        repeat,
+      );
+      return made.kind === 'created'
+        ? `created ${wordsOf(made.expiresAt)} ${made.secret}`
+        : made.kind;
+    }
+    case 'accepts': {
+      const acceptance = { joinCode, client2: subject, roomId: place, secret };
+      const collectableUntil = timeOf(until);
+      const accepted = await store.accept(
+        { ...acceptance, collectableUntil, push: push ? target : undefined },
+        now,
+        repeat,
+      );
+      return accepted.kind === 'accepted'
+        ? `accepted ${accepted.roomId} ${accepted.secret}`
+        : accepted.kind;
+    }
+    case 'checks': {
+      const checked = await store.check(joinCode, subject, now, repeat, true, proof);
+      if (checked.kind === 'waiting') return `waiting ${wordsOf(checked.expiresAt)}`;
+      return checked.kind === 'collected' ? `collected ${checked.roomId}` : checked.kind;
+    }
+    case 'cancels':
+      return (await store.cancel(joinCode, subject, now, repeat, proof)).kind;
+    case 'proves':
+      return String(await store.prove(object, subject));
+    case 'claims': {
+      const claimed = await store.claimPush(object, subject, 60_000, now);
+      if (claimed.kind !== 'claimed') return claimed.kind;
+      const name = Object.keys(TARGETS).find(
+        (key) => TARGETS[key]?.platform === claimed.target.platform,
+      );
+      expect(claimed.target).toEqual(TARGETS[name as string]);
+      return `claimed ${name}`;
+    }
+    case 'sets':
+      return (await store.setPushTarget(place, subject, target ?? null, now, repeat)).kind;
+    case 'forgets':
+      await store.forgetPushTarget(place, subject, target as PushTarget);
+      return '';
+  }
+  switch (subject) {
+    case 'pair': {
+      const [, first, second, number, room] = words;
+      await call(store, `${first} creates ${number}`);
+      return call(store, `${second} accepts ${number} into ${room}`);
+    }
+    case 'find': {
+      const room = await store.findRoom(verb, now);
+      return room ? `${room.client1} ${room.client2}` : 'nothing';
+    }
+    case 'proved': {
+      const { client1, client2, secret1, secret2 } = (await store.findRoom(verb, now)) ?? {};
+      return [secret1?.isProved && client1, secret2?.isProved && client2].filter(Boolean).join(' ');
+    }
+    case 'delete':
+      return store.deleteRoom(verb, proofs);
+    case 'purge': {
+      const purged = await store.purge(words.slice(1), now, undefined, proofs);
+      if (purged.kind !== 'purged') return purged.kind;
+      const { roomsDeleted, pendingsDeleted, roomsKept, pendingsKept } = purged;
+      return [roomsDeleted, pendingsDeleted, roomsKept, pendingsKept].join(' ');
+    }
+    case 'sweep':
+      return String((await store.sweep(now)).rooms);
+    case 'counts': {
+      const { pendings, rooms } = await store.counts();
+      return `${pendings} ${rooms}`;
+    }
+    default:
+      throw new Error(`no step: ${step}`);
+  }
+}
 
 /**
  * Describes the contract.
@@ -31,129 +172,269 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       }),
     );
   };
-  const fresh = async (limits?: Partial<StoreLimits>): Promise<PairingStore> =>
-    (await stores(1, limits))[0] as PairingStore;
-  const once = (key: string) => ({
-    key,
-    fingerprint: 'f',
-    address: '192.0.2.1',
-    keptUntil: UNTIL,
-  });
-  const pair = async (store: PairingStore, joinCode: string, ids: [string, string, string]) => {
-    const [client1, client2, roomId] = ids;
-    await create(store, joinCode, client1, LATER, NOW);
-    await accept(store, joinCode, client2, roomId, UNTIL, NOW);
-  };
+  const fresh = async (): Promise<PairingStore> => (await stores(1))[0] as PairingStore;
 
-  describe(`${name}: create`, () => {
-    test('a new code is created and waits until its expiry', async () => {
-      const store = await fresh();
-      expect(await create(store, '000001', 'a', LATER, NOW)).toMatchObject({ kind: 'created' });
-      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt: LATER });
-    });
-
-    test('the code of another device is a conflict and is not changed', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      expect(await create(store, '000001', 'b', LATER + 1, NOW)).toEqual({ kind: 'conflict' });
-      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt: LATER });
-      expect(await store.check('000001', 'b', NOW)).toEqual({ kind: 'not_found_or_expired' });
-    });
-
-    test('the same device renews its waiting code, also with a shorter lifetime', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      for (const expiresAt of [LATER + 1, LATER - 1]) {
-        expect(await create(store, '000001', 'a', expiresAt, NOW)).toMatchObject({
-          kind: 'created',
-        });
-        expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'waiting', expiresAt });
-      }
-    });
-
-    test('an expired code is free to the millisecond', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      expect(await create(store, '000001', 'b', LATER + 9, LATER - 1)).toEqual({
-        kind: 'conflict',
-      });
-      expect(await create(store, '000001', 'b', LATER + 9, LATER)).toMatchObject({
-        kind: 'created',
-      });
-      expect(await store.check('000001', 'a', LATER)).toEqual({ kind: 'not_found_or_expired' });
-    });
-
-    test('an accepted code is a conflict for every device, including its creator', async () => {
-      const store = await fresh();
-      await pair(store, '000001', ['a', 'b', 'room']);
-      for (const device of ['a', 'b', 'c']) {
-        expect(await create(store, '000001', device, LATER, NOW)).toEqual({ kind: 'conflict' });
-      }
-      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId: 'room' });
-    });
-
-    test('a collected code is free, and so is an accepted code that was not collected in time', async () => {
-      const store = await fresh();
-      await pair(store, '000001', ['a', 'b', 'room 1']);
-      await store.check('000001', 'a', NOW);
-      expect(await create(store, '000001', 'c', LATER, NOW)).toMatchObject({ kind: 'created' });
-      await pair(store, '000002', ['a', 'b', 'room 2']);
-      expect(await create(store, '000002', 'c', UNTIL + 9, UNTIL)).toMatchObject({
-        kind: 'created',
-      });
-      // It contains nothing of the earlier pairing.
-      expect(await store.check('000002', 'c', UNTIL)).toMatchObject({ kind: 'waiting' });
-      expect(await accept(store, '000002', 'd', 'room 3', UNTIL + 9, UNTIL)).toMatchObject({
-        kind: 'accepted',
-      });
-    });
-  });
-
-  describe(`${name}: accept`, () => {
-    test('the room exists, with both devices', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      expect(await accept(store, '000001', 'b', 'room', UNTIL, NOW)).toMatchObject({
-        kind: 'accepted',
-      });
-      expect(await store.findRoom('room', NOW)).toMatchObject({
-        roomId: 'room',
-        client1: 'a',
-        client2: 'b',
+  /**
+   * Describes lines `title: step; step = outcome; …`. An outcome is compared as far as it is written. Steps that are joined
+   * by `&` run concurrently, and `2:` is another store over the same data.
+   */
+  const holds = (topic: string, table: string) =>
+    describe(`${name}: ${topic}`, () => {
+      const rows = table.trim().split(/\n {4}(?! )/);
+      const cases = rows.map((row) => /^(.*?):\s+(.*)$/s.exec(row)?.slice(1) as [string, string]);
+      test.each(cases)('%s', async (_title, script) => {
+        const [, given = '', rest = script] = /^limits (.*?);\s+(.*)$/s.exec(script) ?? [];
+        const limits = given.split(' ').map((limit) => limit.split('='));
+        const all = await stores(
+          script.includes('2: ') ? 2 : 1,
+          given ? Object.fromEntries(limits.map(([key, value]) => [key, Number(value)])) : {},
+        );
+        for (const step of rest.split(/;\s+/)) {
+          const [calls = '', expected = ''] = step.split(' = ');
+          const outcomes = await Promise.all(
+            calls.split(/\s+& /).map((one) => {
+              const at = one.startsWith('2: ') ? 1 : 0;
+              return call(all[at] as PairingStore, one.replace('2: ', '')).catch((error) => {
+                if (error instanceof Unavailable) return 'unavailable';
+                throw error;
+              });
+            }),
+          );
+          const outcome = `${outcomes.join(' & ').replaceAll('not_found_or_expired', 'missing')} `;
+          const isSame = expected === '' || outcome.startsWith(`${expected} `);
+          expect(`${calls} = ${isSame ? expected : outcome}`).toBe(`${calls} = ${expected}`);
+        }
       });
     });
 
-    test('an unknown and an expired code are not found, to the millisecond', async () => {
-      const store = await fresh();
-      const missing = { kind: 'not_found_or_expired' };
-      expect(await accept(store, '000001', 'b', 'room', UNTIL, NOW)).toEqual(missing);
-      await create(store, '000001', 'a', LATER, NOW);
-      expect(await accept(store, '000001', 'b', 'room', UNTIL, LATER)).toEqual(missing);
-      expect(await store.findRoom('room', NOW)).toBeUndefined();
-      expect(await accept(store, '000001', 'b', 'room', UNTIL, LATER - 1)).toMatchObject({
-        kind: 'accepted',
-      });
-    });
+  holds(
+    'create',
+    `
+    a new code is created and waits until its expiry: a creates 1 = created;
+        a checks 1 = waiting LATER
+    the code of another device is a conflict and is not changed: a creates 1;
+        b creates 1 until LATER+1 = conflict; a checks 1 = waiting LATER; b checks 1 = missing
+    the same device renews its waiting code, also with a shorter lifetime: a creates 1;
+        a creates 1 until LATER+1 = created; a checks 1 = waiting LATER+1;
+        a creates 1 until LATER-1 = created; a checks 1 = waiting LATER-1
+    an expired code is free to the millisecond: a creates 1;
+        b creates 1 until LATER+9 at LATER-1 = conflict;
+        b creates 1 until LATER+9 at LATER = created; a checks 1 at LATER = missing
+    an accepted code is a conflict for every device, including its creator: pair a b 1 room;
+        a creates 1 = conflict; b creates 1 = conflict; c creates 1 = conflict;
+        a checks 1 = collected room
+    a collected code is free: pair a b 1 room; a checks 1; c creates 1 = created
+    an accepted code that was not collected in time is free, and contains nothing of the earlier pairing:
+        pair a b 2 room; c creates 2 until UNTIL+9 at UNTIL = created;
+        c checks 2 at UNTIL = waiting;
+        d accepts 2 into other until UNTIL+9 at UNTIL = accepted other
+    `,
+  );
 
-    test('a device cannot accept its own code, which stays waiting', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      expect(await accept(store, '000001', 'a', 'room', UNTIL, NOW)).toEqual({ kind: 'own_code' });
-      expect(await store.findRoom('room', NOW)).toBeUndefined();
-      expect(await store.check('000001', 'a', NOW)).toMatchObject({ kind: 'waiting' });
-    });
+  holds(
+    'accept',
+    `
+    the room exists, with both devices: a creates 1; b accepts 1 into room = accepted room;
+        find room = a b
+    an unknown and an expired code are not found, to the millisecond:
+        b accepts 1 into room = missing; a creates 1; b accepts 1 into room at LATER = missing;
+        find room = nothing; b accepts 1 into room at LATER-1 = accepted
+    a device cannot accept its own code, which stays waiting: a creates 1;
+        a accepts 1 into room = own_code; find room = nothing; a checks 1 = waiting
+    a second accept is a conflict, and changes nothing: pair a b 1 room;
+        b accepts 1 into other = conflict; c accepts 1 into other = conflict; find other = nothing;
+        find room = a b
+    the pending is collectable until the given time or its own expiry, whichever is later:
+        a creates 1; b accepts 1 into room1 at LATER-1; a creates 2 until UNTIL+500;
+        b accepts 2 into room2; a checks 1 at UNTIL-1 = collected room1;
+        a checks 2 at UNTIL+499 = collected room2; pair a b 3 room3; a checks 3 at UNTIL = missing
+    `,
+  );
 
-    test('a second accept is a conflict, and changes nothing', async () => {
-      const store = await fresh();
-      await pair(store, '000001', ['a', 'b', 'room']);
-      for (const device of ['b', 'c']) {
-        expect(await accept(store, '000001', device, 'other', UNTIL, NOW)).toEqual({
-          kind: 'conflict',
-        });
-      }
-      expect(await store.findRoom('other', NOW)).toBeUndefined();
-      expect(await store.findRoom('room', NOW)).toMatchObject({ client2: 'b' });
-    });
+  holds(
+    'check',
+    `
+    an unknown code, an expired code and another device’s code are not found: a checks 1 = missing;
+        a creates 1; b checks 1 = missing; a checks 1 at LATER-1 = waiting;
+        a checks 1 at LATER = missing
+    an accepted code is collected once, and only by its creator: pair a b 1 room;
+        b checks 1 = missing; a checks 1 = collected room; a checks 1 = missing; find room = a b
+    the room is that of this pending, not of another pairing of the same devices: pair a b 1 first;
+        pair a b 2 second; pair a b 3 third; a checks 2 = collected second;
+        a checks 3 = collected third; a checks 1 = collected first
+    a deleted room is not found, with and without a key, and its code is free: pair a b 1 room1;
+        pair a b 2 room2; 2: delete room1; 2: delete room2; a checks 1 = missing;
+        a checks 2 as check = missing; 2: a checks 2 as check = missing; c creates 1 = created
+    a check with a stored answer gets the same answer after the room was deleted: pair a b 1 room;
+        a checks 1 as check = collected room; delete room; a checks 1 as check = collected room
+    a room that the other device purged, or that was idle for too long, is not found:
+        limits roomIdleMs=1; pair a b 1 room1; pair c d 2 room2; purge b; a checks 1 = missing;
+        sweep at NOW+2 = 1; c checks 2 at NOW+2 = missing
+    `,
+  );
+
+  holds(
+    'cancel',
+    `
+    a cancelled code is gone for every device, and free at once: a creates 1;
+        2: a cancels 1 = cancelled; a checks 1 = missing; b accepts 1 into room = missing;
+        counts = 0 0; 2: c creates 1 = created
+    an unknown code, another device’s code and an accepted code are not changed, with the same outcome:
+        a creates 1; pair a b 2 room; a cancels 0 = cancelled; b cancels 1 = cancelled;
+        a\0 cancels 1 = cancelled; a cancels 2 = cancelled; b cancels 2 = cancelled;
+        a checks 1 = waiting; a checks 2 = collected room
+    a cancelled code no longer counts in the limits of device and address:
+        limits pendingsPerDevice=1 pendingsPerAddress=1; a creates 1 = created;
+        b creates 9 = too_many; a cancels 1; a creates 2 = created; b creates 9 = too_many;
+        a cancels 2; a creates 3 = created
+    with a key, a repeat does not cancel a code that was created since: a creates 1;
+        a cancels 1 as cancel = cancelled; a creates 1; a cancels 1 as cancel = cancelled;
+        a checks 1 = waiting
+    `,
+  );
+
+  holds(
+    'rooms and purge',
+    `
+    a room is deleted once, and deleting it again is no error: pair a b 1 room;
+        delete room = deleted; delete room = absent; find room = nothing
+    a purge deletes rows of either side, counts each row once, and keeps the rest: pair a b 1 ab;
+        pair c a 2 ca; pair c d 3 cd; c checks 2; a creates 4; c creates 5;
+        purge a b a nobody = 2 2 0 0; find cd = c d; a checks 1 = missing;
+        c checks 3 = collected cd; c checks 5 = waiting; purge a = 0 0 0 0
+    ids that differ after a NUL are different ids: pair a\0b other 1 room; a checks 1 = missing;
+        a\0c checks 1 = missing; purge a a\0c a\0 = 0 0
+    `,
+  );
+
+  holds(
+    'device secrets',
+    `
+    create and accept return the given secret, and a repeat returns the first one:
+        a creates 1 as create = created LATER a of 000001;
+        a creates 1 until LATER+9 as create giving other = created LATER a of 000001;
+        b accepts 1 into room as accept = accepted room b of 000001;
+        b accepts 1 into other as accept giving other = accepted room b of 000001
+    a check with a wrong secret finds nothing; one without a secret does so after the first proof:
+        a creates 1; a checks 1 with wrong = missing; a checks 1 = waiting;
+        b checks 1 with a1 = missing; a checks 1 with a1 = waiting; 2: a checks 1 = missing;
+        2: a checks 1 with a1 = waiting; b accepts 1 into room; a checks 1 = missing;
+        a checks 1 with wrong = missing; a checks 1 with b1 = missing;
+        a checks 1 with a1 = collected room; proved room = a
+    a proof in the collecting check is a proof for the room: pair a b 1 room;
+        a checks 1 with a1 = collected room; proved room = a
+    a proof in the collecting check with a key is one too: pair a b 1 room;
+        a checks 1 as key with a1 = collected room; proved room = a
+    a code can be renewed without a secret until the first proof, and then only with it:
+        a creates 1; a creates 1 giving second = created LATER second;
+        a checks 1 with a1 = missing; a creates 1 giving third with a1 = conflict;
+        a checks 1 with second = waiting; a creates 1 giving fourth = conflict;
+        a creates 1 giving fourth with wrong = conflict;
+        a creates 1 giving fourth with second = created LATER second; a checks 1 = missing;
+        a checks 1 with second = waiting
+    the proof of a code does not apply to the next device that creates it: a creates 1;
+        a checks 1 with a1; c creates 1 until UNTIL at LATER giving s with any = created UNTIL s;
+        c checks 1 at LATER = waiting
+    a code of a proved device can be cancelled only with its secret: a creates 1;
+        a cancels 1 with wrong; a checks 1 with a1 = waiting; a cancels 1; a cancels 1 with wrong;
+        a checks 1 with a1 = waiting; a cancels 1 with a1; a checks 1 with a1 = missing
+    a renewal with the secret is a proof: a creates 1; a creates 1 with a1; a checks 1 = missing
+    a device is marked as proved in its room, and the other is not: pair a b 1 room;
+        a proves unknown = false; b proves room = true; 2: proved room = b; b proves room = true;
+        2: proved room = b; a proves room & 2: a proves room = true & true; 2: proved room = a b;
+        delete room with a1 = deleted; a proves room = false; find room = nothing
+    a room can be deleted without a secret only if no device has proved itself, and never with a wrong secret:
+        pair a b 1 room1; delete room1 with wrong = forbidden;
+        delete room1 requiring nothing = forbidden; delete room1 requiring wrong = forbidden;
+        find room1 = a b; delete room1 = deleted; delete room1 = absent;
+        delete room1 requiring any = absent; pair a b 2 room2; a proves room2;
+        delete room2 = forbidden; delete room2 with a1 = forbidden; find room2 = a b
+    the device that has proved nothing may delete the room with its own secret, too:
+        pair a b 2 room2; a proves room2; delete room2 with b2 = deleted; pair a b 3 room3;
+        b proves room3; delete room3 requiring b3 = deleted; pair a b 4 room4;
+        delete room4 requiring a4 = deleted
+    a purge keeps rows whose required secret is missing, and counts exactly: pair a b 1 room1;
+        pair b a 2 room2; pair a b 3 room3; a checks 1 with a1; a proves room2; a creates 4;
+        a checks 4 with a4; a creates 5; purge a b a with wrong = 1 2 2 2; find room1 = a b;
+        find room3 = nothing; b checks 2 = collected room2; purge a with b1,a4 = 1 1 1 0;
+        purge b with a2 = 1 0 0 0
+    if secrets are required, a purge deletes only rows that it proves: pair a b 1 room1;
+        pair a c 2 room2; a creates 3; purge a requiring b1 = 1 1 1 2; a checks 2 = collected room2
+    `,
+  );
+
+  holds(
+    'push targets',
+    `
+    a room has the targets of create and accept, each for its own device: a creates 1 push ios;
+        b accepts 1 into room push web; a checks 1; a claims room = claimed ios;
+        b claims room = claimed web; c claims room = no_target; a claims unknown = no_target
+    a renewed code has the target of the renewal; a repeat changes nothing:
+        a creates 1 as first push ios; a creates 1 push web; a creates 1 as first push ios;
+        b accepts 1 into room; a claims room = claimed web; b claims room = no_target
+    a code that is renewed without a target has none: a creates 1 push ios; a creates 1;
+        b accepts 1 into room; a claims room = no_target
+    a target is claimed at most once per time and device, to the millisecond: a creates 1 push ios;
+        b accepts 1 into room push web; a claims room = claimed;
+        a claims room at NOW+59999 = too_soon; b claims room at NOW+59999 = claimed;
+        a claims room at NOW+60000 = claimed
+    a target can be claimed after the clock was set back: a creates 1 push ios;
+        b accepts 1 into room; a claims room at NOW+60000 = claimed; a claims room = claimed
+    of many claims through several stores, one succeeds: a creates 1 push ios;
+        b accepts 1 into room; a claims room & 2: a claims room & a claims room & 2: a claims room;
+        a claims room = too_soon
+    a device of the room renews and deletes its target, and a repeat does not undo a later call:
+        a creates 1 push ios; b accepts 1 into room; a sets web in room as first = set;
+        b sets ios in room = set; a claims room = claimed web; a sets nothing in room = set;
+        a sets web in room as first = set; a claims room = no_target; b claims room = claimed ios;
+        c sets ios in room = not_paired; a\0 sets ios in room = not_paired;
+        a sets ios in unknown = not_paired
+    a dead target is deleted, unless the device has renewed it: a creates 1 push ios;
+        b accepts 1 into room push ios; a forgets web in room; a forgets android in room;
+        a forgets ios in unknown; b forgets ios in room; a claims room = claimed ios;
+        b claims room = no_target
+    nothing is left of a room that is deleted: a creates 1 push ios;
+        b accepts 1 into room push web; a checks 1; a claims room; delete room;
+        b claims room = no_target; b sets web in room = not_paired; pair a b 1 room;
+        a claims room = no_target; b claims room = no_target
+    nothing is left of a room that is purged: a creates 1 push ios; b accepts 1 into room push web;
+        a checks 1; a claims room; purge b; b claims room = no_target;
+        b sets web in room = not_paired; pair a b 1 room; a claims room = no_target;
+        b claims room = no_target
+    `,
+  );
+
+  holds(
+    'limits and idle rooms',
+    `
+    live pendings are limited per device and per address; a conflict and a collected one do not count:
+        limits pendingsPerDevice=2 pendingsPerAddress=3; a creates 1 = created;
+        a creates 2 = created; a creates 3 = too_many; a creates 2 = created;
+        b creates 4 = created; c creates 5 = too_many; d creates 1 = conflict;
+        d creates 9 = too_many; z accepts 1 into room; a checks 1; a creates 6 = created;
+        d creates 7 = too_many; d creates 8 until LATER+60000 at LATER = created
+    at the maximum of rooms or records, further ones are unavailable:
+        limits rooms=1 idempotencyRecords=1; a creates 1 as first;
+        a creates 2 as second = unavailable; a creates 1 as first = created; b accepts 1 into room;
+        a creates 2; b accepts 2 into other = unavailable; delete room;
+        b accepts 2 into other = accepted
+    idle rooms are swept to the millisecond, a use is recorded once a day, and counts are exact:
+        limits roomIdleMs=2592000000;
+        pair a b 1 room1 & pair c d 2 room2 & pair e f 3 room3 & pair g h 4 room4; counts = 4 4;
+        find room1 at NOW+1d; find room2 at NOW+1d+1; sweep at NOW+30d = 0; sweep at NOW+30d+1 = 3;
+        counts = 0 1; find room2 = c d
+    a sweep deletes expired rows, and no live ones: a creates 1; a creates 2 until LATER+1;
+        pair a b 3 room; sweep at LATER; a checks 1 at LATER-1 = missing;
+        a checks 2 at LATER = waiting; a checks 3 at LATER = collected; sweep at UNTIL+9000d;
+        find room = a b
+    `,
+  );
+
+  describe(`${name}: races, ids and changes`, () => {
+    const pair = (store: PairingStore, joinCode: string, client1: string, roomId: string) =>
+      create(store, joinCode, client1, LATER, NOW).then(() =>
+        accept(store, joinCode, 'second device', roomId, UNTIL, NOW),
+      );
 
     test('of many accepts through several stores, one succeeds', async () => {
       const several = await stores(4);
@@ -168,617 +449,80 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(winners).toHaveLength(1);
       expect(outcomes.filter((outcome) => outcome?.kind === 'conflict')).toHaveLength(39);
       const roomId = `room${winners[0]}`;
-      expect(await several[3]?.findRoom(roomId, NOW)).toMatchObject({
-        roomId,
-        client1: 'a',
-        client2: `b${winners[0]}`,
-      });
+      const room = { roomId, client1: 'a', client2: `b${winners[0]}` };
+      expect(await several[3]?.findRoom(roomId, NOW)).toMatchObject(room);
       expect(await first.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId });
-    });
-
-    test('the pending is collectable until the given time or its own expiry, whichever is later', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      await accept(store, '000001', 'b', 'room 1', UNTIL, LATER - 1);
-      await create(store, '000002', 'a', UNTIL + 500, NOW);
-      await accept(store, '000002', 'b', 'room 2', UNTIL, NOW);
-      expect(await store.check('000001', 'a', UNTIL - 1)).toMatchObject({ roomId: 'room 1' });
-      expect(await store.check('000002', 'a', UNTIL + 499)).toMatchObject({ roomId: 'room 2' });
-      await pair(store, '000003', ['a', 'b', 'room 3']);
-      expect(await store.check('000003', 'a', UNTIL)).toEqual({ kind: 'not_found_or_expired' });
-    });
-  });
-
-  describe(`${name}: check`, () => {
-    test('an unknown code, an expired code and another device’s code are not found', async () => {
-      const store = await fresh();
-      const missing = { kind: 'not_found_or_expired' };
-      expect(await store.check('000001', 'a', NOW)).toEqual(missing);
-      await create(store, '000001', 'a', LATER, NOW);
-      expect(await store.check('000001', 'b', NOW)).toEqual(missing);
-      expect(await store.check('000001', 'a', LATER - 1)).toMatchObject({ kind: 'waiting' });
-      expect(await store.check('000001', 'a', LATER)).toEqual(missing);
-    });
-
-    test('an accepted code is collected once, and only by its creator', async () => {
-      const store = await fresh();
-      await pair(store, '000001', ['a', 'b', 'room']);
-      const missing = { kind: 'not_found_or_expired' };
-      expect(await store.check('000001', 'b', NOW)).toEqual(missing);
-      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId: 'room' });
-      expect(await store.check('000001', 'a', NOW)).toEqual(missing);
-      expect(await store.findRoom('room', NOW)).toBeDefined();
     });
 
     test('of many checks through several stores, one collects', async () => {
       const several = await stores(4);
-      await pair(several[0] as PairingStore, '000001', ['a', 'b', 'room']);
+      await pair(several[0] as PairingStore, '000001', 'a', 'room');
       const outcomes = await Promise.all(
         Array.from({ length: 20 }, (_, n) => several[n % 4]?.check('000001', 'a', NOW)),
       );
       expect(outcomes.filter((outcome) => outcome?.kind === 'collected')).toHaveLength(1);
     });
 
-    test('the room is that of this pending, not of another pairing of the same devices', async () => {
-      const store = await fresh();
-      await pair(store, '000001', ['a', 'b', 'first']);
-      await pair(store, '000002', ['a', 'b', 'second']);
-      await pair(store, '000003', ['a', 'b', 'third']);
-      expect(await store.check('000002', 'a', NOW)).toMatchObject({ roomId: 'second' });
-      expect(await store.check('000003', 'a', NOW)).toMatchObject({ roomId: 'third' });
-      expect(await store.check('000001', 'a', NOW)).toMatchObject({ roomId: 'first' });
-    });
-  });
-
-  describe(`${name}: a check after its room is deleted`, () => {
-    const missing = { kind: 'not_found_or_expired' };
-
-    test('a deleted room is not found, with and without a key', async () => {
-      const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
-      await pair(one, '000001', ['a', 'b', 'room 1']);
-      await pair(one, '000002', ['a', 'b', 'room 2']);
-      await other.deleteRoom('room 1');
-      await other.deleteRoom('room 2');
-      expect(await one.check('000001', 'a', NOW)).toEqual(missing);
-      expect(await one.check('000002', 'a', NOW, once('check'))).toEqual(missing);
-      expect(await other.check('000002', 'a', NOW, once('check'))).toEqual(missing);
-      // The code is free again.
-      expect(await create(one, '000001', 'c', LATER, NOW)).toMatchObject({ kind: 'created' });
-    });
-
-    test('a check with a stored answer gets the same answer after the room was deleted', async () => {
-      const store = await fresh();
-      await pair(store, '000001', ['a', 'b', 'room']);
-      const first = await store.check('000001', 'a', NOW, once('check'));
-      expect(first).toEqual({ kind: 'collected', roomId: 'room' });
-      await store.deleteRoom('room');
-      expect(await store.check('000001', 'a', NOW, once('check'))).toEqual(first);
-    });
-
-    test('a room that the other device purged, or that was idle for too long, is not found', async () => {
-      const store = await fresh({ roomIdleMs: 1 });
-      await pair(store, '000001', ['a', 'b', 'room 1']);
-      await pair(store, '000002', ['c', 'd', 'room 2']);
-      await purge(store, ['b']);
-      expect(await store.check('000001', 'a', NOW)).toEqual(missing);
-      expect((await store.sweep(NOW + 2)).rooms).toBe(1);
-      expect(await store.check('000002', 'c', NOW + 2)).toEqual(missing);
-    });
-  });
-
-  describe(`${name}: cancel`, () => {
-    const cancelled = { kind: 'cancelled' };
-    const missing = { kind: 'not_found_or_expired' };
-
-    test('a cancelled code is gone for every device, and free at once', async () => {
-      const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
-      await create(one, '000001', 'a', LATER, NOW);
-      expect(await other.cancel('000001', 'a', NOW)).toEqual(cancelled);
-      expect(await one.check('000001', 'a', NOW)).toEqual(missing);
-      expect(await accept(one, '000001', 'b', 'room', UNTIL, NOW)).toEqual(missing);
-      expect(await one.counts()).toMatchObject({ pendings: 0, rooms: 0 });
-      expect(await create(other, '000001', 'c', LATER, NOW)).toMatchObject({ kind: 'created' });
-    });
-
-    test('an unknown code, another device’s code and an accepted code are not changed, with the same outcome', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      await pair(store, '000002', ['a', 'b', 'room']);
-      for (const [joinCode, device] of [
-        ['000000', 'a'],
-        ['000001', 'b'],
-        ['000001', 'a\u0000'],
-        ['000002', 'a'],
-        ['000002', 'b'],
-      ] as const) {
-        expect(await store.cancel(joinCode, device, NOW)).toEqual(cancelled);
-      }
-      expect(await store.check('000001', 'a', NOW)).toMatchObject({ kind: 'waiting' });
-      expect(await store.check('000002', 'a', NOW)).toMatchObject({ roomId: 'room' });
-    });
-
-    test('a cancelled code no longer counts in the limits of device and address', async () => {
-      const store = await fresh({ pendingsPerDevice: 1, pendingsPerAddress: 1 });
-      for (const joinCode of ['000001', '000002', '000003']) {
-        expect(await create(store, joinCode, 'a', LATER, NOW)).toMatchObject({ kind: 'created' });
-        expect(await create(store, '000009', 'b', LATER, NOW)).toEqual({ kind: 'too_many' });
-        await store.cancel(joinCode, 'a', NOW);
-      }
-    });
-
     test('of a concurrent accept and cancel, either the room exists or the code does not', async () => {
-      const several = await stores(2);
-      const [one, other] = several as [PairingStore, PairingStore];
+      const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
       for (let n = 0; n < 20; n++) {
-        const [joinCode, room] = [String(n).padStart(6, '0'), `room${n}`];
+        const [joinCode, roomId] = [codeOf(String(n)), `room${n}`];
         await create(one, joinCode, 'a', LATER, NOW);
         const [accepted] = await Promise.all([
-          accept(one, joinCode, 'b', room, UNTIL, NOW),
+          accept(one, joinCode, 'b', roomId, UNTIL, NOW),
           other.cancel(joinCode, 'a', NOW),
         ]);
-        const collected = await one.check(joinCode, 'a', NOW);
-        expect(collected).toEqual(
-          accepted.kind === 'accepted' ? { kind: 'collected', roomId: room } : missing,
+        expect(await one.check(joinCode, 'a', NOW)).toEqual(
+          accepted.kind === 'accepted'
+            ? { kind: 'collected', roomId }
+            : { kind: 'not_found_or_expired' },
         );
       }
     });
 
-    test('with a key, a repeat does not cancel a code that was created since', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      expect(await store.cancel('000001', 'a', NOW, once('cancel'))).toEqual(cancelled);
-      await create(store, '000001', 'a', LATER, NOW);
-      expect(await store.cancel('000001', 'a', NOW, once('cancel'))).toEqual(cancelled);
-      expect(await store.check('000001', 'a', NOW)).toMatchObject({ kind: 'waiting' });
-    });
-  });
-
-  describe(`${name}: rooms and purge`, () => {
-    test('a room is deleted once, and deleting it again is no error', async () => {
-      const store = await fresh();
-      await pair(store, '000001', ['a', 'b', 'room']);
-      await store.deleteRoom('room');
-      await store.deleteRoom('room');
-      expect(await store.findRoom('room', NOW)).toBeUndefined();
+    test('of many push claims through several stores, one succeeds', async () => {
+      const all = await stores(4);
+      await pair(all[0] as PairingStore, '000001', 'a', 'room');
+      await all[0]?.setPushTarget('room', 'a', TARGETS.ios as PushTarget, NOW);
+      const claims = [...all, ...all].map((store) => store.claimPush('room', 'a', 60_000, NOW));
+      const kinds = (await Promise.all(claims)).map(({ kind }) => kind);
+      expect(kinds.sort()).toEqual(['claimed', ...Array(7).fill('too_soon')]);
     });
 
-    test('a purge deletes rows of either side, counts each row once, and keeps the rest', async () => {
+    test('of each secret, only the digest is kept', async () => {
       const store = await fresh();
-      await pair(store, '000001', ['a', 'b', 'ab']);
-      await pair(store, '000002', ['c', 'a', 'ca']);
-      await pair(store, '000003', ['c', 'd', 'cd']);
-      await store.check('000002', 'c', NOW);
-      await create(store, '000004', 'a', LATER, NOW);
-      await create(store, '000005', 'c', LATER, NOW);
-      expect(await purge(store, ['a', 'b', 'a', 'nobody'])).toEqual({
-        roomsDeleted: 2,
-        pendingsDeleted: 2,
+      await pair(store, '000001', 'a', 'room');
+      const digest = (device: string) => secretHash(secretOf(device, '000001'));
+      expect(await store.findRoom('room', NOW)).toMatchObject({
+        secret1: { hash: digest('a'), isProved: false },
+        secret2: { hash: digest('second device'), isProved: false },
       });
-      expect(await store.findRoom('cd', NOW)).toBeDefined();
-      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'not_found_or_expired' });
-      expect(await store.check('000003', 'c', NOW)).toMatchObject({ roomId: 'cd' });
-      expect(await store.check('000005', 'c', NOW)).toMatchObject({ kind: 'waiting' });
-      expect(await purge(store, ['a'])).toEqual({ roomsDeleted: 0, pendingsDeleted: 0 });
     });
 
     test.each(LEGAL_IDS)('an id of %s is stored byte for byte', async (_name, id) => {
       const store = await fresh();
-      await pair(store, '000001', [id, 'second device', 'room']);
+      await pair(store, '000001', id, 'room');
       expect((await store.findRoom('room', NOW))?.client1).toBe(id);
       const near = [`${id}x`, `${id}\u0000`, `${id} `];
       expect(await purge(store, near)).toEqual({ roomsDeleted: 0, pendingsDeleted: 0 });
       expect(await purge(store, [id])).toEqual({ roomsDeleted: 1, pendingsDeleted: 1 });
     });
 
-    test('ids that differ after a NUL are different ids', async () => {
-      const store = await fresh();
-      await pair(store, '000001', ['a\u0000b', 'other', 'room']);
-      expect(await store.check('000001', 'a', NOW)).toEqual({ kind: 'not_found_or_expired' });
-      expect(await store.check('000001', 'a\u0000c', NOW)).toEqual({
-        kind: 'not_found_or_expired',
-      });
-      expect((await purge(store, ['a', 'a\u0000c', 'a\u0000'])).roomsDeleted).toBe(0);
-    });
-  });
-
-  describe(`${name}: device secrets`, () => {
-    const missing = { kind: 'not_found_or_expired' };
-    const waits = { kind: 'waiting' };
-    const withSecrets = (...secrets: string[]) => ({ secrets, isRequired: false });
-    const required = (...secrets: string[]) => ({ secrets, isRequired: true });
-    const [ofA, ofB] = [secretOf('a', '000001'), secretOf('b', '000001')];
-    const check = (store: PairingStore, proof?: string, client1 = 'a', joinCode = '000001') =>
-      store.check(joinCode, client1, NOW, undefined, true, proof);
-    /** Every row that a purge counts. */
-    const purgeAll = async (store: PairingStore, deviceIds: string[], proofs = withSecrets()) => {
-      const { kind: _, ...counts } = await store.purge(deviceIds, NOW, undefined, proofs);
-      return counts;
-    };
-
-    test('create and accept return the given secret, and a repeat returns the first one', async () => {
-      const store = await fresh();
-      const made = { kind: 'created', expiresAt: LATER, secret: ofA };
-      expect(await create(store, '000001', 'a', LATER, NOW, once('create'))).toEqual(made);
-      const again = { joinCode: '000001', client1: 'a', expiresAt: LATER + 9, address: '' };
-      expect(await store.create({ ...again, secret: 'other' }, NOW, once('create'))).toEqual(made);
-      const accepted = { kind: 'accepted', roomId: 'room', secret: ofB };
-      expect(await accept(store, '000001', 'b', 'room', UNTIL, NOW, once('accept'))).toEqual(
-        accepted,
-      );
-      const repeat = { joinCode: '000001', client2: 'b', roomId: 'other', collectableUntil: UNTIL };
-      expect(await store.accept({ ...repeat, secret: 'other' }, NOW, once('accept'))).toEqual(
-        accepted,
-      );
-      const room = await store.findRoom('room', NOW);
-      expect(room?.secret1).toEqual({ hash: secretHash(ofA), isProved: false });
-      expect(room?.secret2).toEqual({ hash: secretHash(ofB), isProved: false });
-    });
-
-    test('a check with a wrong secret finds nothing; one without a secret does so after the first proof', async () => {
-      const [store, other] = (await stores(2)) as [PairingStore, PairingStore];
-      await create(store, '000001', 'a', LATER, NOW);
-      expect(await check(store, 'wrong')).toEqual(missing);
-      expect(await check(store)).toMatchObject(waits);
-      expect(await check(store, ofA, 'b')).toEqual(missing);
-      expect(await check(store, ofA)).toMatchObject(waits);
-      expect(await check(other)).toEqual(missing);
-      expect(await check(other, ofA)).toMatchObject(waits);
-      await accept(store, '000001', 'b', 'room', UNTIL, NOW);
-      expect(await check(store)).toEqual(missing);
-      expect(await check(store, 'wrong')).toEqual(missing);
-      expect(await check(store, ofB)).toEqual(missing);
-      expect(await check(store, ofA)).toEqual({ kind: 'collected', roomId: 'room' });
-      expect((await store.findRoom('room', NOW))?.secret1?.isProved).toBe(true);
-      expect((await store.findRoom('room', NOW))?.secret2?.isProved).toBe(false);
-    });
-
-    test.each([undefined, 'key'])(
-      'a proof in the collecting check is a proof for the room (key: %s)',
-      async (key) => {
-        const store = await fresh();
-        await pair(store, '000001', ['a', 'b', 'room']);
-        const repeat = key === undefined ? undefined : once(key);
-        expect(await store.check('000001', 'a', NOW, repeat, true, ofA)).toMatchObject({
-          kind: 'collected',
-        });
-        expect((await store.findRoom('room', NOW))?.secret1?.isProved).toBe(true);
-      },
-    );
-
-    test('a code can be renewed without a secret until the first proof, and then only with it', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      const renew = (secret: string, proof?: string) =>
-        store.create(
-          { joinCode: '000001', client1: 'a', expiresAt: LATER, address: '', secret, proof },
-          NOW,
-        );
-      expect(await renew('second')).toMatchObject({ kind: 'created', secret: 'second' });
-      // The first secret is invalid.
-      expect(await check(store, ofA)).toEqual(missing);
-      expect(await renew('third', ofA)).toEqual({ kind: 'conflict' });
-      expect(await check(store, 'second')).toMatchObject(waits);
-      expect(await renew('fourth')).toEqual({ kind: 'conflict' });
-      expect(await renew('fourth', 'wrong')).toEqual({ kind: 'conflict' });
-      // The device keeps its secret.
-      expect(await renew('fourth', 'second')).toMatchObject({ kind: 'created', secret: 'second' });
-      expect(await check(store)).toEqual(missing);
-      expect(await check(store, 'second')).toMatchObject(waits);
-      // None of this applies to the next device that creates the code.
-      const next = { joinCode: '000001', client1: 'c', expiresAt: UNTIL, address: '', secret: 's' };
-      expect(await store.create({ ...next, proof: 'any' }, LATER)).toMatchObject({ secret: 's' });
-      expect(await store.check('000001', 'c', LATER)).toMatchObject(waits);
-    });
-
-    test('a code of a proved device can be cancelled only with its secret', async () => {
-      const store = await fresh();
-      const cancel = (proof?: string) => store.cancel('000001', 'a', NOW, undefined, proof);
-      await create(store, '000001', 'a', LATER, NOW);
-      await cancel('wrong');
-      expect(await check(store, ofA)).toMatchObject(waits);
-      await cancel();
-      await cancel('wrong');
-      expect(await check(store, ofA)).toMatchObject(waits);
-      await cancel(ofA);
-      expect(await check(store, ofA)).toEqual(missing);
-    });
-
-    test('a renewal with the secret is a proof', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      await create(store, '000001', 'a', LATER, NOW, undefined, ofA);
-      expect(await check(store)).toEqual(missing);
-    });
-
-    test('a device is marked as proved in its room, and the other is not', async () => {
-      const [store, other] = (await stores(2)) as [PairingStore, PairingStore];
-      await pair(store, '000001', ['a', 'b', 'room']);
-      const proved = async () => {
-        const room = await other.findRoom('room', NOW);
-        return [room?.secret1?.isProved, room?.secret2?.isProved];
-      };
-      expect(await store.prove('no room', 'a')).toBe(false);
-      expect(await store.prove('room', 'b')).toBe(true);
-      expect(await proved()).toEqual([false, true]);
-      expect(await store.prove('room', 'b')).toBe(true);
-      expect(await proved()).toEqual([false, true]);
-      await Promise.all([store.prove('room', 'a'), other.prove('room', 'a')]);
-      expect(await proved()).toEqual([true, true]);
-      await store.deleteRoom('room', withSecrets(ofA));
-      expect(await store.prove('room', 'a')).toBe(false);
-      expect(await store.findRoom('room', NOW)).toBeUndefined();
-    });
-
-    test('a room can be deleted without a secret only if no device has proved itself, and never with a wrong secret', async () => {
-      const store = await fresh();
-      for (const n of [1, 2, 3, 4]) await pair(store, `00000${n}`, ['a', 'b', `room ${n}`]);
-      expect(await store.deleteRoom('room 1', withSecrets('wrong'))).toBe('forbidden');
-      expect(await store.deleteRoom('room 1', required())).toBe('forbidden');
-      expect(await store.deleteRoom('room 1', required('wrong'))).toBe('forbidden');
-      expect(await store.findRoom('room 1', NOW)).toBeDefined();
-      expect(await store.deleteRoom('room 1')).toBe('deleted');
-      expect(await store.deleteRoom('room 1')).toBe('absent');
-      expect(await store.deleteRoom('room 1', required('any'))).toBe('absent');
-      await store.prove('room 2', 'a');
-      expect(await store.deleteRoom('room 2')).toBe('forbidden');
-      expect(await store.deleteRoom('room 2', withSecrets(ofA))).toBe('forbidden');
-      expect(await store.findRoom('room 2', NOW)).toBeDefined();
-      // The other device has proved nothing yet, but may delete it with its own secret.
-      expect(await store.deleteRoom('room 2', withSecrets(secretOf('b', '000002')))).toBe(
-        'deleted',
-      );
-      await store.prove('room 3', 'b');
-      expect(await store.deleteRoom('room 3', required(secretOf('b', '000003')))).toBe('deleted');
-      expect(await store.deleteRoom('room 4', required(secretOf('a', '000004')))).toBe('deleted');
-    });
-
-    test('a purge keeps rows whose required secret is missing, and counts exactly', async () => {
-      const store = await fresh();
-      // Proved rooms of both devices, collected and not; unproved rooms; waiting codes of each kind.
-      await pair(store, '000001', ['a', 'b', 'room 1']);
-      await pair(store, '000002', ['b', 'a', 'room 2']);
-      await pair(store, '000003', ['a', 'b', 'room 3']);
-      await check(store, ofA);
-      await store.prove('room 2', 'a');
-      await create(store, '000004', 'a', LATER, NOW);
-      await check(store, secretOf('a', '000004'), 'a', '000004');
-      await create(store, '000005', 'a', LATER, NOW);
-      expect(await purgeAll(store, ['a', 'b', 'a'], withSecrets('wrong'))).toEqual({
-        roomsDeleted: 1,
-        pendingsDeleted: 2,
-        roomsKept: 2,
-        pendingsKept: 2,
-      });
-      expect(await store.findRoom('room 1', NOW)).toBeDefined();
-      expect(await store.findRoom('room 3', NOW)).toBeUndefined();
-      expect(await check(store, undefined, 'b', '000002')).toMatchObject({ roomId: 'room 2' });
-      const four = secretOf('a', '000004');
-      expect(await purgeAll(store, ['a'], withSecrets(ofB, four))).toEqual({
-        roomsDeleted: 1,
-        pendingsDeleted: 1,
-        roomsKept: 1,
-        pendingsKept: 0,
-      });
-      expect(await purgeAll(store, ['b'], withSecrets(secretOf('a', '000002')))).toEqual({
-        roomsDeleted: 1,
-        pendingsDeleted: 0,
-        roomsKept: 0,
-        pendingsKept: 0,
-      });
-    });
-
-    test('if secrets are required, a purge deletes only rows that it proves', async () => {
-      const store = await fresh();
-      await pair(store, '000001', ['a', 'b', 'room 1']);
-      await pair(store, '000002', ['a', 'c', 'room 2']);
-      await create(store, '000003', 'a', LATER, NOW);
-      expect(await purgeAll(store, ['a'], required(ofB))).toEqual({
-        roomsDeleted: 1,
-        pendingsDeleted: 1,
-        roomsKept: 1,
-        pendingsKept: 2,
-      });
-      expect(await check(store, undefined, 'a', '000002')).toMatchObject({ roomId: 'room 2' });
-    });
-  });
-
-  describe(`${name}: push targets`, () => {
-    const MINUTE = 60_000;
-    const ios = { platform: 'ios', token: 'token of a' } as const;
-    const web = { platform: 'web', token: '{"endpoint":"https://b"}' } as const;
-    const none = { kind: 'no_target' };
-    const createWith = (store: PairingStore, push?: PushTarget, key?: string) => {
-      const pending = { joinCode: '000001', client1: 'a', expiresAt: LATER, address: '', push };
-      return store.create({ ...pending, secret: 's' }, NOW, key === undefined ? key : once(key));
-    };
-    const acceptWith = (store: PairingStore, push?: PushTarget) => {
-      const acceptance = { joinCode: '000001', client2: 'b', roomId: 'room', push };
-      return store.accept({ ...acceptance, collectableUntil: UNTIL, secret: 's' }, NOW);
-    };
-    const paired = async (store: PairingStore, first?: PushTarget, second?: PushTarget) => {
-      await createWith(store, first);
-      await acceptWith(store, second);
-      await store.check('000001', 'a', NOW);
-    };
-    const claim = (store: PairingStore, deviceId: string, now = NOW) =>
-      store.claimPush('room', deviceId, MINUTE, now);
-
-    test('a room has the targets of create and accept, each for its own device', async () => {
-      const store = await fresh();
-      await paired(store, ios, web);
-      expect(await claim(store, 'a')).toEqual({ kind: 'claimed', target: ios });
-      expect(await claim(store, 'b')).toEqual({ kind: 'claimed', target: web });
-      expect(await claim(store, 'c')).toEqual(none);
-      expect(await store.claimPush('unknown', 'a', MINUTE, NOW)).toEqual(none);
-    });
-
-    test('a renewed code has the target of the renewal, or none; a repeat changes nothing', async () => {
-      const store = await fresh();
-      await createWith(store, ios, 'first');
-      await createWith(store, web);
-      await createWith(store, ios, 'first');
-      await acceptWith(store);
-      expect(await claim(store, 'a')).toEqual({ kind: 'claimed', target: web });
-      expect(await claim(store, 'b')).toEqual(none);
-      await store.check('000001', 'a', NOW);
-      await store.deleteRoom('room');
-      await createWith(store, ios);
-      await createWith(store);
-      await acceptWith(store);
-      expect(await claim(store, 'a')).toEqual(none);
-    });
-
-    test('a target is claimed at most once per time and device, to the millisecond', async () => {
-      const store = await fresh();
-      await paired(store, ios, web);
-      expect((await claim(store, 'a')).kind).toBe('claimed');
-      expect(await claim(store, 'a', NOW + MINUTE - 1)).toEqual({ kind: 'too_soon' });
-      expect((await claim(store, 'b', NOW + MINUTE - 1)).kind).toBe('claimed');
-      expect((await claim(store, 'a', NOW + MINUTE)).kind).toBe('claimed');
-      // The clock was set back.
-      expect((await claim(store, 'a', NOW)).kind).toBe('claimed');
-    });
-
-    test('of many claims through several stores, one succeeds', async () => {
-      const all = await stores(4);
-      await paired(all[0] as PairingStore, ios);
-      const outcomes = await Promise.all([...all, ...all].map((store) => claim(store, 'a')));
-      expect(outcomes.map(({ kind }) => kind).sort()).toEqual([
-        'claimed',
-        ...Array(7).fill('too_soon'),
-      ]);
-    });
-
-    test('a device of the room renews and deletes its target, and a repeat does not undo a later call', async () => {
-      const store = await fresh();
-      await paired(store, ios);
-      const set = (deviceId: string, target: PushTarget | null, key?: string, roomId = 'room') =>
-        store.setPushTarget(roomId, deviceId, target, NOW, key === undefined ? key : once(key));
-      expect(await set('a', web, 'first')).toEqual({ kind: 'set' });
-      expect(await set('b', ios)).toEqual({ kind: 'set' });
-      expect(await claim(store, 'a')).toEqual({ kind: 'claimed', target: web });
-      expect(await set('a', null)).toEqual({ kind: 'set' });
-      expect(await set('a', web, 'first')).toEqual({ kind: 'set' });
-      expect(await claim(store, 'a')).toEqual(none);
-      expect(await claim(store, 'b')).toEqual({ kind: 'claimed', target: ios });
-      expect(await set('c', ios)).toEqual({ kind: 'not_paired' });
-      expect(await set('a\0', ios)).toEqual({ kind: 'not_paired' });
-      expect(await set('a', ios, undefined, 'unknown')).toEqual({ kind: 'not_paired' });
-    });
-
-    test('a dead target is deleted, unless the device has renewed it', async () => {
-      const store = await fresh();
-      await paired(store, ios, ios);
-      await store.forgetPushTarget('room', 'a', web);
-      await store.forgetPushTarget('room', 'a', { ...ios, platform: 'android' });
-      await store.forgetPushTarget('unknown', 'a', ios);
-      await store.forgetPushTarget('room', 'b', ios);
-      expect(await claim(store, 'a')).toEqual({ kind: 'claimed', target: ios });
-      expect(await claim(store, 'b')).toEqual(none);
-    });
-
-    test.each([
-      ['deleted', (store: PairingStore) => store.deleteRoom('room')],
-      ['purged', (store: PairingStore) => store.purge(['b'], NOW)],
-    ])('nothing is left of a room that is %s', async (_how, remove) => {
-      const store = await fresh();
-      await paired(store, ios, web);
-      await claim(store, 'a');
-      await remove(store);
-      expect(await claim(store, 'b')).toEqual(none);
-      expect(await store.setPushTarget('room', 'b', web, NOW)).toEqual({ kind: 'not_paired' });
-      await paired(store);
-      expect([await claim(store, 'a'), await claim(store, 'b')]).toEqual([none, none]);
-    });
-  });
-
-  describe(`${name}: limits and idle rooms`, () => {
-    const DAY = 24 * 3_600_000;
-
-    test('live pendings are limited per device and per address; a collected one no longer counts', async () => {
-      const store = await fresh({ pendingsPerDevice: 2, pendingsPerAddress: 3 });
-      const made = (code: string, device: string, now = NOW) =>
-        create(store, code, device, now + 60_000, now).then(({ kind }) => kind);
-      expect([await made('000001', 'a'), await made('000002', 'a')]).toEqual([
-        'created',
-        'created',
-      ]);
-      expect(await made('000003', 'a')).toBe('too_many');
-      expect(await made('000002', 'a')).toBe('created');
-      expect([await made('000004', 'b'), await made('000005', 'c')]).toEqual([
-        'created',
-        'too_many',
-      ]);
-      // A conflict does not count.
-      expect(await made('000001', 'd')).toBe('conflict');
-      expect(await made('000009', 'd')).toBe('too_many');
-      await accept(store, '000001', 'z', 'room', UNTIL, NOW);
-      await store.check('000001', 'a', NOW);
-      expect(await made('000006', 'a')).toBe('created');
-      expect(await made('000007', 'd')).toBe('too_many');
-      expect(await made('000008', 'd', NOW + 60_000)).toBe('created');
-    });
-
-    test('at the maximum of rooms or records, further ones are refused with Unavailable', async () => {
-      const store = await fresh({ rooms: 1, idempotencyRecords: 1 });
-      const made = (code: string, key: string) => create(store, code, 'a', LATER, NOW, once(key));
-      await made('000001', 'first');
-      await expect(made('000002', 'second')).rejects.toThrow(Unavailable);
-      expect(await made('000001', 'first')).toMatchObject({ kind: 'created' });
-      await accept(store, '000001', 'b', 'room', UNTIL, NOW);
-      await create(store, '000002', 'a', LATER, NOW);
-      const accepted = () => accept(store, '000002', 'b', 'other', UNTIL, NOW);
-      await expect(accepted()).rejects.toThrow(Unavailable);
-      await store.deleteRoom('room');
-      expect((await accepted()).kind).toBe('accepted');
-    });
-
-    test('idle rooms are swept to the millisecond, a use is recorded once a day, and counts are exact', async () => {
-      const store = await fresh({ roomIdleMs: 30 * DAY });
-      await Promise.all(
-        [0, 1, 2, 3].map((n) => pair(store, `00000${n}`, [`a${n}`, `b${n}`, `room${n}`])),
-      );
-      expect(await store.counts()).toMatchObject({ pendings: 4, rooms: 4 });
-      await store.findRoom('room0', NOW + DAY);
-      await store.findRoom('room1', NOW + DAY + 1);
-      expect((await store.sweep(NOW + 30 * DAY)).rooms).toBe(0);
-      expect((await store.sweep(NOW + 30 * DAY + 1)).rooms).toBe(3);
-      expect(await store.counts()).toMatchObject({ pendings: 0, rooms: 1 });
-      expect(await store.findRoom('room1', NOW)).toBeDefined();
-    });
-  });
-
-  describe(`${name}: sweep, change and durability`, () => {
-    test('a sweep deletes expired rows, and no live ones', async () => {
-      const store = await fresh();
-      await create(store, '000001', 'a', LATER, NOW);
-      await create(store, '000002', 'a', LATER + 1, NOW);
-      await pair(store, '000003', ['a', 'b', 'room']);
-      await store.sweep(LATER);
-      expect(await store.check('000001', 'a', LATER - 1)).toEqual({ kind: 'not_found_or_expired' });
-      expect(await store.check('000002', 'a', LATER)).toMatchObject({ kind: 'waiting' });
-      expect(await store.check('000003', 'a', LATER)).toMatchObject({ kind: 'collected' });
-      await store.sweep(UNTIL * 2);
-      expect(await store.findRoom('room', NOW)).toBeDefined();
-    });
-
     test('listeners get each code that is created, renewed, accepted, purged or cancelled', async () => {
       const store = await fresh();
       const told: string[] = [];
       store.onChange((joinCode) => told.push(joinCode));
-      await create(store, '000001', 'a', LATER, NOW);
-      await create(store, '000001', 'a', LATER, NOW);
+      await call(store, 'a creates 1');
+      await call(store, 'a creates 1');
       await expect.poll(() => told).toEqual(['000001', '000001']);
-      await create(store, '000001', 'b', LATER, NOW);
-      await accept(store, '000001', 'a', 'room', UNTIL, NOW);
-      await accept(store, '000001', 'b', 'room', UNTIL, NOW);
-      await accept(store, '000001', 'c', 'room', UNTIL, NOW);
+      for (const step of ['b creates 1', 'a accepts 1 into room', 'b accepts 1 into room']) {
+        await call(store, step);
+      }
+      await call(store, 'c accepts 1 into room');
       await expect.poll(() => told).toHaveLength(3);
-      await purge(store, ['b']);
+      await call(store, 'purge b');
       await expect.poll(() => told).toHaveLength(4);
-      await create(store, '000002', 'a', LATER, NOW);
-      await store.cancel('000002', 'b', NOW);
-      await store.cancel('000002', 'a', NOW);
+      for (const step of ['a creates 2', 'b cancels 2', 'a cancels 2']) await call(store, step);
       await expect.poll(() => told).toHaveLength(6);
     });
   });

@@ -168,7 +168,7 @@ const broken = (events: readonly Event[]) => [
  */
 function judge(table: string): void {
   const rows = table.trim().split(/\n {2}(?! )/);
-  const cases = rows.map((row) => /^(.*?): (.*?)(?:\s+=> (.*))?$/s.exec(row)?.slice(1) ?? []);
+  const cases = rows.map((row) => /^(.*?):\s+(.*?)(?:\s+=> (.*))?$/s.exec(row)?.slice(1) ?? []);
   test.each(cases)('%s', (_title, script = '', rules = '') => {
     const expected = rules
       .split(', ')
