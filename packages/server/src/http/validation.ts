@@ -50,7 +50,7 @@ export const schemaController = {
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => {
   let compiled: CompiledSchema | undefined;
   return (value: unknown) => {
-    compiled ??= compile(schema as TObject);
+    compiled ??= compileObject(schema as TObject);
     const { whole, fields } = compiled;
     // A request without a body lacks every field. A JSON body that is not an object is another fault.
     const parts = value ?? {};
@@ -75,9 +75,10 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => 
   };
 };
 
-type CompiledSchema = ReturnType<typeof compile>;
+type CompiledSchema = ReturnType<typeof compileObject>;
 
-function compile(schema: TObject) {
+/** Compiles the check of an object, and one for each of its fields, to find a faulty one. */
+export function compileObject(schema: TObject) {
   const fields = Object.entries(schema.properties).map(([name, part]) => ({
     name,
     part: part as FieldSchema,

@@ -1,7 +1,7 @@
 // Serializes a message for the peer: only the members of its schema, with numbers in the sender's spelling.
 import { randomUUID } from 'node:crypto';
 import type { ForwardedMessage } from '@couplet/protocol';
-import { assertNever } from '../base/assert-never.js';
+import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import { endOfString } from '../http/json-shape.js';
 
 export interface Forwarded {
@@ -18,25 +18,10 @@ export const forwarded = (message: ForwardedMessage, text: string): Forwarded =>
     : JSON.stringify(membersOf(message)),
 });
 
+/** A message with the members of its schema; JSON omits those that it lacks. */
 function membersOf(message: ForwardedMessage): object {
-  const { type } = message;
-  switch (type) {
-    case 'webrtc_offer':
-    case 'webrtc_answer':
-      return { type, sdp: message.sdp, mac: message.mac };
-    case 'ice_candidate':
-      return { type, candidate: message.candidate };
-    case 'key_exchange': {
-      const { publicKey, sessionId, timestamp } = message;
-      return { type, publicKey, sessionId, timestamp };
-    }
-    case 'key_exchange_complete': {
-      const { sessionId, timestamp } = message;
-      return { type, sessionId, timestamp };
-    }
-    default:
-      return assertNever(type);
-  }
+  const names = Object.keys(CLIENT_MESSAGES[message.type].properties);
+  return Object.fromEntries(names.map((name) => [name, message[name as keyof typeof message]]));
 }
 
 /** Whether `JSON.stringify(JSON.parse(text))` would spell a number differently: 9007199254740993, 1.0, -0, 1e400. */

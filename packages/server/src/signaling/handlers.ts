@@ -51,14 +51,11 @@ export function handle(
   message: Incoming,
   deps: HandlerDeps,
 ): Promise<void> | undefined {
+  if ('json' in message) {
+    forward(connection, message, deps);
+    return undefined;
+  }
   switch (message.type) {
-    case 'webrtc_offer':
-    case 'webrtc_answer':
-    case 'ice_candidate':
-    case 'key_exchange':
-    case 'key_exchange_complete':
-      forward(connection, message, deps);
-      return undefined;
     case 'join_room':
       return join(connection, message, deps);
     case 'leave_room':

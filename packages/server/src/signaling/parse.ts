@@ -7,8 +7,8 @@ import {
   type SignalingErrorCode,
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
-import { Compile } from '@couplet/protocol/typebox';
 import { parseModestJson } from '../http/json-shape.js';
+import { compileObject } from '../http/validation.js';
 import { type Forwarded, forwarded } from './forwarded.js';
 import { plainForward } from './plain-forward.js';
 
@@ -33,17 +33,7 @@ const FIELD_CODES: Record<string, SignalingErrorCode | undefined> = {
 };
 
 const checks = new Map(
-  Object.entries(CLIENT_MESSAGES).map(([type, schema]) => [
-    type,
-    {
-      whole: Compile(schema),
-      fields: Object.entries(schema.properties).map(([name, part]) => ({
-        name,
-        required: schema.required.includes(name as never),
-        check: Compile(part),
-      })),
-    },
-  ]),
+  Object.entries(CLIENT_MESSAGES).map(([type, schema]) => [type, compileObject(schema)]),
 );
 
 /** Most of an unknown type that the answer repeats, in UTF-16 code units. */

@@ -138,18 +138,10 @@ function join(before: RoomState, joiner: Member, joined: PairedDevices | null): 
   const isLeft = present !== undefined && evicted.some((member) => member !== earlier);
   if (isLeft && !peer) effects.push(tellPeer(joiner.connectionId, 'disconnect'));
   effects.push(seatOf(room, joiner.connectionId));
-  effects.push({
-    kind: 'send',
-    to: joiner.connectionId,
-    message: roomJoined(room, joiner.connectionId),
-  });
+  effects.push(send(joiner.connectionId, roomJoined(room, joiner.connectionId)));
   if (!peer) return { room, effects };
 
-  effects.push({
-    kind: 'send',
-    to: joiner.connectionId,
-    message: roomReady(room, joiner.connectionId),
-  });
+  effects.push(roomReady(room, joiner.connectionId));
   // A repeated join does not affect the peer, unless the device id of the member changes the peer's role.
   const undisturbed =
     present &&
@@ -157,11 +149,7 @@ function join(before: RoomState, joiner: Member, joined: PairedDevices | null): 
     initiator(before)?.connectionId === initiator(room)?.connectionId;
   if (!undisturbed) {
     effects.push(seatOf(room, peer.connectionId));
-    effects.push({
-      kind: 'send',
-      to: peer.connectionId,
-      message: roomReady(room, peer.connectionId),
-    });
+    effects.push(roomReady(room, peer.connectionId));
   }
   return { room, effects };
 }
@@ -204,7 +192,7 @@ function isSeatReserved(
 const refusal = (code: 'forbidden' | 'room_full') => ({ error: SIGNALING_ERRORS[code].text, code });
 
 function refuse(room: RoomState, { connectionId }: Member, message: ServerMessage): Transition {
-  return { room, effects: [{ kind: 'send', to: connectionId, message }] };
+  return { room, effects: [send(connectionId, message)] };
 }
 
 function depart(
@@ -218,11 +206,7 @@ function depart(
   const effects: Effect[] = [];
   if (how === 'leave') {
     effects.push({ kind: 'seat', to: connectionId, seat: null });
-    effects.push({
-      kind: 'send',
-      to: connectionId,
-      message: { type: 'left_room', roomId: room.roomId },
-    });
+    effects.push(send(connectionId, { type: 'left_room', roomId: room.roomId }));
   }
   for (const peer of members) {
     effects.push(seatOf(room, peer.connectionId));
@@ -278,21 +262,21 @@ function roomJoined(room: RoomState, connectionId: string): ServerMessage {
 }
 
 /** The message to each member of a full room. */
-export function roomReady(room: RoomState, connectionId: string): ServerMessage {
-  return {
+export function roomReady(room: RoomState, connectionId: string): Effect {
+  return send(connectionId, {
     type: 'room_ready',
     roomId: room.roomId,
     message: 'Both users connected. Ready for WebRTC handshake.',
     userCount: ROOM_SEATS,
     isInitiator: isInitiator(room, connectionId),
-  };
+  });
 }
 
 /** The message to a member whose peer has left. */
 export function tellPeer(to: string, how: 'leave' | 'move' | 'disconnect'): Effect {
-  const message: ServerMessage =
-    how === 'disconnect'
-      ? { type: 'peer_disconnected', message: 'Other user disconnected' }
-      : { type: 'peer_left', message: 'Other user left the room' };
-  return { kind: 'send', to, message };
+  return how === 'disconnect'
+    ? send(to, { type: 'peer_disconnected', message: 'Other user disconnected' })
+    : send(to, { type: 'peer_left', message: 'Other user left the room' });
 }
+
+const send = (to: string, message: ServerMessage): Effect => ({ kind: 'send', to, message });

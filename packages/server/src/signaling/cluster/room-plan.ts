@@ -199,8 +199,7 @@ function peerEffects(known: RoomRecord, now: RoomRecord, to: string, gone: Gone)
   const before = peerOf(known, to);
   const after = peerOf(now, to);
   const seat = seatOf(now, to);
-  const ready: Effect[] =
-    after === undefined ? [] : [{ kind: 'send', to, message: roomReady(now, to) }];
+  const ready = after === undefined ? [] : [roomReady(now, to)];
   const isSamePeer =
     before?.connectionId === after?.connectionId &&
     (after === undefined || known.generation === now.generation);
