@@ -6,7 +6,7 @@ import { type Command, spawnCommand } from '@couplet/testkit/command';
 import { freePort } from '@couplet/testkit/coturn';
 import { eventually } from '@couplet/testkit/eventually';
 import { ROOT } from '../support.js';
-import { startProgram } from './proxy.js';
+import { shipped, startProgram } from './proxy.js';
 
 /** Stops everything started, in reverse order. */
 type Stop = () => Promise<void>;
@@ -53,7 +53,9 @@ export async function startClusterNode(
 ): Promise<ClusterNode> {
   const port = await freePort();
   const launch = () => {
-    const settings = { PORT: String(port), MAX_CREATES_PER_HOUR: '100000', ...env };
+    const common = { PORT: String(port), MAX_CREATES_PER_HOUR: '100000' };
+    // A slow machine causes no timeout.
+    const settings = { ...common, REDIS_TIMEOUT_MS: '30000', ...env };
     return spawnCommand(['serve'], { cwd: folder, env: settings });
   };
   let command: Command = launch();
@@ -73,15 +75,20 @@ export async function startClusterNode(
   };
 }
 
-/** Caddy with the shipped file, in front of these nodes, on plain HTTP. */
+/** Caddy with the shipped file, in front of these nodes, on plain HTTP; its timeouts are those of a slow machine. */
 export async function startBalancer(
   folder: string,
   nodes: readonly Pick<ClusterNode, 'url'>[],
 ): Promise<{ url: string; wsUrl: string; stop: Stop }> {
   const port = await freePort();
   const main = join(folder, 'Caddyfile.main');
-  const shipped = `${ROOT}deploy/Caddyfile.cluster`;
-  writeFileSync(main, `{\n admin off\n default_bind 127.0.0.1\n }\n import ${shipped}\n`);
+  // A slow machine makes no node unavailable.
+  const patient = {
+    'health_timeout 2s': 'health_timeout 60s',
+    'dial_timeout 1s': 'dial_timeout 60s',
+  };
+  const site = shipped(folder, 'Caddyfile.cluster', patient);
+  writeFileSync(main, `{\n admin off\n default_bind 127.0.0.1\n }\n import ${site}\n`);
   const { stop } = await startProgram(
     'caddy',
     ['run', '--config', main, '--adapter', 'caddyfile'],

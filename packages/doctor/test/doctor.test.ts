@@ -291,7 +291,7 @@ describe('it finds', () => {
         socket.on('error', () => {});
       }),
     );
-    const { failed, of } = await examine(url, { limitMs: 1500 });
+    const { failed, of } = await examine(url, { limitMs: 5000 });
     expect(failed).toEqual(['forwarding']);
     expect(of('forwarding')).toMatchObject(failure(/did not meet/, /same process/));
   });

@@ -195,7 +195,7 @@ describeWith(['turnserver', 'openssl'], 'couplet doctor and coturn', () => {
     // coturn still reaches itself, because it translates the address back. The fault only shows from outside.
     const turn = await coturn({ args, env: { TURN_EXTERNAL_IP: '127.66.66.66/127.0.0.1' } });
     const { udp, tcp } = urlsOf(turn);
-    const { failed, of } = await examine(await handingOut([udp, tcp]), { limitMs: 1500 });
+    const { failed, of } = await examine(await handingOut([udp, tcp]), { limitMs: 5000 });
     expect(failed).toEqual([`relay-from-outside ${udp}`, `relay-from-outside ${tcp}`]);
     expect(of('relay-to-itself', udp)).toMatchObject({ status: 'passed' });
     expect(of('relay-from-outside', udp)).toMatchObject(

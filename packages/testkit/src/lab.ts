@@ -173,14 +173,19 @@ function removeNamespaces(ofOwner: (pid: number) => boolean): void {
   for (const name of listed.map((line) => line.split(' ')[0] ?? '')) {
     const owner = /^couplet-lab-(\d+)-/.exec(name)?.[1];
     if (owner === undefined || !ofOwner(Number(owner))) continue;
-    for (const pid of run('ip', 'netns', 'pids', name).split('\n').filter(Boolean)) {
-      try {
-        process.kill(Number(pid), 'SIGKILL');
-      } catch {
-        // It has already ended.
+    try {
+      for (const pid of run('ip', 'netns', 'pids', name).split('\n').filter(Boolean)) {
+        try {
+          process.kill(Number(pid), 'SIGKILL');
+        } catch {
+          // It has already ended.
+        }
       }
+      run('ip', 'netns', 'delete', name);
+    } catch (error) {
+      // Another test process may have removed it at the same time.
+      if (run('ip', 'netns', 'list').split(/\s+/).includes(name)) throw error;
     }
-    run('ip', 'netns', 'delete', name);
   }
 }
 

@@ -38,7 +38,7 @@ test('guesses beyond the free ones get 429 with a growing Retry-After, never 404
 });
 
 test('another address is not affected; an IPv6 address counts by its /64', async () => {
-  const url = await server({ TRUST_PROXY: '1' });
+  const url = await server({ TRUST_PROXY: '1' }, { clock: new FakeClock() });
   for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++)
     await guess(url, '000000', from(`2001:db8:1:2::${n}`));
   expect((await guess(url, '000000', from('2001:db8:1:2:ffff::1'))).status).toBe(429);
@@ -49,7 +49,7 @@ test('another address is not affected; an IPv6 address counts by its /64', async
 test('without TRUST_PROXY a forged X-Forwarded-For has no effect, and one log line reports that it is ignored', async () => {
   const sink = new PassThrough();
   const log = createLogger({ logLevel: 'warn', logFormat: 'json' }, sink, false);
-  const url = await server({}, { log });
+  const url = await server({}, { log, clock: new FakeClock() });
   for (let n = 0; n < ACCEPT_GUESSES.free + 1; n++)
     await guess(url, '000000', from(`192.0.2.${n}`));
   expect((await guess(url, '000000', from('192.0.2.250'))).status).toBe(429);
