@@ -1,5 +1,6 @@
 // The contract of every PairingStore. Times are in the year 2100, so that no store expires rows by its own clock.
 import type { PushTarget } from '@couplet/protocol';
+import { rowsOf, stepsOf } from '@couplet/testkit/stories';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { secretHash } from '../../src/base/device-secrets.js';
 import { Unavailable } from '../../src/base/failures.js';
@@ -180,16 +181,14 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
    */
   const holds = (topic: string, table: string) =>
     describe(`${name}: ${topic}`, () => {
-      const rows = table.trim().split(/\n {4}(?! )/);
-      const cases = rows.map((row) => /^(.*?):\s+(.*)$/s.exec(row)?.slice(1) as [string, string]);
-      test.each(cases)('%s', async (_title, script) => {
+      test.each(rowsOf(table))('%s', async (_title, script) => {
         const [, given = '', rest = script] = /^limits (.*?);\s+(.*)$/s.exec(script) ?? [];
         const limits = given.split(' ').map((limit) => limit.split('='));
         const all = await stores(
           script.includes('2: ') ? 2 : 1,
           given ? Object.fromEntries(limits.map(([key, value]) => [key, Number(value)])) : {},
         );
-        for (const step of rest.split(/;\s+/)) {
+        for (const step of stepsOf(rest)) {
           const [calls = '', expected = ''] = step.split(' = ');
           const outcomes = await Promise.all(
             calls.split(/\s+& /).map((one) => {

@@ -1,6 +1,9 @@
 // Runs two nodes of a cluster in memory, for tests of a room with members on both nodes and of node failures.
-import { onTestFinished } from 'vitest';
+import { rowsOf, stepsOf } from '@couplet/testkit/stories';
+import { expect, onTestFinished, test } from 'vitest';
+import { Unavailable } from '../../src/base/failures.js';
 import { type ClusterNode, FakeNodes, LEASE_MS, RecordingConnections } from './cluster-nodes.js';
+import type { Call, Fate } from './fake-cluster.js';
 
 export const seat = (connectionId: string, deviceId: string | null = null) => ({
   connectionId,
@@ -38,9 +41,141 @@ export function cut(node: ClusterNode): void {
 
 export function mend(node: ClusterNode): void {
   node.link.fate = () => 'fine';
-  node.link.receive = (text) => node.backplane.receive(text);
+  hear(node);
   node.backplane.resubscribed();
+}
+
+function hear({ link, backplane }: ClusterNode): void {
+  link.receive = (text) => backplane.receive(text);
+}
+
+/** Sets the fate of some calls of a node. */
+function fail({ link }: ClusterNode, fate: Fate, ...calls: Call[]): void {
+  link.fate = (call) => (calls.includes(call) ? fate : 'fine');
 }
 
 /** The last renewal was up to a third of a lease before the end; the other nodes check at the same interval. */
 export const BOUND_MS = LEASE_MS + LEASE_MS / 3 + 500;
+
+type Stage = Awaited<ReturnType<typeof twoNodes>> & {
+  /** What a node has received and not read. */
+  kept: string[];
+  /** Copies of the records. */
+  before: Map<string, string>;
+};
+
+const list = (words = '') => (words === 'nothing' || words === 'nobody' ? [] : words.split(', '));
+
+/** What a node does or suffers; the rest of the step are arguments. */
+const OF_NODE: Record<string, (node: ClusterNode, stage: Stage, ...args: string[]) => unknown> = {
+  pauses: (node, { world }) => world.pause(node),
+  resumes: (node, { world }) => world.resume(node),
+  'is cut': cut,
+  'is mended': mend,
+  refuses: (node, _, ...calls) => fail(node, 'refused', ...(calls as Call[])),
+  loses: (node, _, ...calls) => fail(node, 'lost', ...(calls as Call[])),
+  works: (node) => fail(node, 'fine'),
+  hears: hear,
+  'is deaf': ({ link }) => Object.assign(link, { receive: () => {} }),
+  'is unsubscribed': ({ link }) => Object.assign(link, { receive: undefined }),
+  'keeps what comes': ({ link }, { kept }) =>
+    Object.assign(link, { receive: (text: string) => kept.push(text) }),
+  'gets what it kept': ({ backplane }, { kept }) => kept.map((text) => backplane.receive(text)),
+  resubscribes: ({ backplane }) => backplane.resubscribed(),
+  'asks for its lease': ({ backplane }) => backplane.lease.ask(),
+  'has no lease': ({ backplane }, { world }) => world.cluster.leases.delete(backplane.lease.id),
+  'has the only lease': ({ backplane }, { world }) =>
+    expect([...world.cluster.leases.keys()]).toEqual([backplane.lease.id]),
+  'alone passes': ({ clock }, _, ms) => clock.advance(Number(ms)),
+  stops: ({ backplane }) => backplane.close(),
+  'is ready': ({ backplane }) => backplane.check(),
+  'is not ready': ({ backplane }) => expect(backplane.check()).rejects.toThrow(),
+  counts: ({ backplane: { counters, lease } }, _, path = '', count) =>
+    expect({ ...counters, lease }).toHaveProperty(path, Number(count)),
+};
+
+function ofNode(stage: Stage, name = '', rest = '') {
+  const verb = Object.keys(OF_NODE).find((each) => `${rest} `.startsWith(`${each} `));
+  if (verb === undefined) throw new Error('no step of a node');
+  const args = rest.slice(verb.length).trim().split(' ');
+  return OF_NODE[verb]?.(name === 'first' ? stage.first : stage.second, stage, ...args);
+}
+
+async function joins(stage: Stage, id = '', device?: string, room?: string, outcome?: string) {
+  const got = await stage.join(id, device ?? null, room).then(
+    (isSeated) => (isSeated ? 'seated' : 'full'),
+    (error) => (error instanceof Unavailable ? 'unavailable' : Promise.reject(error)),
+  );
+  if (outcome === undefined) expect(got).not.toBe('unavailable');
+  else expect(got).toBe(outcome);
+}
+
+const STEPS: readonly (readonly [RegExp, (stage: Stage, ...words: string[]) => unknown])[] = [
+  [/^(first|second) (.*)$/, ofNode],
+  [/^(\w) joins(?: as (\w+))?(?: in (\w+))?(?: = (\w+))?$/, joins],
+  [/^(\w) and (\w) meet$/, ({ pair }, one = '', other = '') => pair(one, other)],
+  [/^(\w) is on the first node$/, ({ world }, id = '') => world.homes.set(id, 0)],
+  [/^(\w) leaves$/, ({ world }, id = '') => world.backplaneOf(id).depart('r', id, 'leave')],
+  [/^(\w) hangs up$/, ({ world }, id = '') => world.backplaneOf(id).depart('r', id, 'disconnect')],
+  [
+    /^(\w) to (\w): (.*)$/,
+    ({ world }, from = '', to = '', text = '') => world.backplaneOf(from).forward(from, to, text),
+  ],
+  [
+    /^(\w) heard (.*)$/,
+    ({ connections }, id = '', texts) => expect(connections.frames(id)).toEqual(list(texts)),
+  ],
+  [
+    /^(\w) told (.*)$/,
+    ({ connections }, id = '', told) => expect(connections.take(id)).toEqual(list(told)),
+  ],
+  [
+    /^(\w) last told (.*)$/,
+    ({ connections }, id = '', told) => expect(connections.take(id).at(-1)).toBe(told),
+  ],
+  [
+    /^(\w) was not closed$/,
+    ({ connections }, id = '') => expect(connections.take(id).join()).not.toContain('close'),
+  ],
+  [
+    /^(\w) sits alone$/,
+    ({ connections }, id = '') =>
+      expect(connections.seats.get(id)).toMatchObject({ roomId: 'r', peerId: null }),
+  ],
+  [/^read (.*)$/, ({ connections }, ids) => list(ids).map((id) => connections.take(id))],
+  [/^members (.*)$/, ({ members }, ids) => expect(members()).toEqual(list(ids))],
+  [/^dropped (\d+)$/, ({ connections }, n) => expect(connections.dropped).toBe(Number(n))],
+  [/^settle$/, ({ world }) => world.settle()],
+  [/^pass (\w+)$/, ({ world }, ms) => world.pass(ms === 'BOUND' ? BOUND_MS : Number(ms))],
+  [/^store is full$/, ({ world }) => Object.assign(world.cluster, { isFull: true })],
+  [/^store forgets the rooms$/, ({ world }) => world.cluster.records.clear()],
+  [/^store forgets the leases$/, ({ world }) => world.cluster.leases.clear()],
+  [
+    /^store is copied$/,
+    (stage) => Object.assign(stage, { before: new Map(stage.world.cluster.records) }),
+  ],
+  [
+    /^store goes back$/,
+    ({ world, before }) => Object.assign(world.cluster, { records: new Map(before) }),
+  ],
+];
+
+/** Tests rows `title: step; …` ({@link rowsOf}). Steps that are joined by `&` begin in one turn. */
+export function stories(table: string): void {
+  test.each(rowsOf(table))('%s', async (_title, script) => {
+    const stage = { ...(await twoNodes()), kept: [], before: new Map() };
+    const play = async (step: string) => {
+      for (const [pattern, act] of STEPS) {
+        const [matched, ...words] = pattern.exec(step) ?? [];
+        if (matched !== undefined) return act(stage, ...words);
+      }
+      throw new Error(`no step: ${step}`);
+    };
+    for (const step of stepsOf(script)) {
+      await Promise.all(step.split(' & ').map(play)).catch((error) => {
+        error.message = `${step}: ${error.message}`;
+        throw error;
+      });
+    }
+  });
+}

@@ -1,41 +1,61 @@
 // A room with members on two nodes, and the faults of a node: death, pause, partition, lost subscription, shutdown.
-import { describe, expect, test } from 'vitest';
-import { Unavailable } from '../../../src/base/failures.js';
+import { expect, test } from 'vitest';
 import { LEASE_MS } from '../../support/cluster-nodes.js';
-import { BOUND_MS, cut, mend, seat, twoNodes } from '../../support/two-nodes.js';
+import { BOUND_MS, cut, mend, seat, stories, twoNodes } from '../../support/two-nodes.js';
 
-describe('a node that dies', () => {
-  test('is detected within a lease and a third, and its members’ peers are told', async () => {
-    const { connections, world, second, pair, members } = await twoNodes();
-    await pair('a', 'b');
-    world.pause(second);
-    await world.pass(BOUND_MS);
-    expect(connections.take('a')).toEqual(['peer_disconnected']);
-    expect(connections.seats.get('a')).toMatchObject({ roomId: 'r', peerId: null });
-    expect(members()).toEqual(['a']);
-  });
-
-  test('leaves no seat taken: a join after the expiry of the lease gets it', async () => {
-    const { connections, world, second, join, pair } = await twoNodes();
-    await pair('b', 'd');
-    world.pause(second);
-    await world.pass(LEASE_MS + 500);
-    expect(await join('a')).toBe(true);
-    expect(connections.take('a')).toEqual(['room_joined initiator']);
-  });
-
-  test('between the write of a change and its update leaves no member uninformed', async () => {
-    const { connections, world, second, pair, join } = await twoNodes();
-    await pair('a', 'b');
-    second.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
-    await world.backplaneOf('b').depart('r', 'b', 'leave');
-    await join('d');
-    world.pause(second);
-    await world.pass(BOUND_MS);
-    expect(connections.take('a')).toEqual(['peer_disconnected']);
-    expect(connections.seats.get('a')).toMatchObject({ peerId: null });
-  });
-});
+stories(`
+  a dead node is detected within a lease and a third, and its members’ peers are told:
+      a and b meet; second pauses; pass BOUND; a told peer_disconnected; a sits alone; members a
+  it leaves no seat taken, and a join after the expiry of the lease gets it: b and d meet;
+      second pauses; pass 10500; a joins = seated; a told room_joined initiator
+  a death between the write of a change and its update leaves no member uninformed: a and b meet;
+      second refuses publish; b leaves; d joins; second pauses; pass BOUND;
+      a told peer_disconnected; a sits alone
+  a node that was paused beyond its lease acts on no old seat before it asks Redis: a and b meet;
+      first pauses; pass BOUND; b told peer_disconnected; d joins = seated; settle; read b;
+      first resumes; a to b: from the past; settle; a told close try_again_later; b heard nothing;
+      first counts frameDrops.lease 1; first counts refusedReclaims 1; b to d: in the present;
+      d heard in the present
+  it claims its seats again without messages if no other node detected the pause: a and c meet;
+      first pauses; pass BOUND; first resumes; a to c: one; a to c: two; c heard nothing; settle;
+      c heard one, two; a told nothing; c told nothing; members a, c; first counts lease.losses 1;
+      first counts reclaims 2
+  it gets its seats back if the peer was told of its end, and both members are told: a and b meet;
+      first pauses; pass BOUND; first resumes; pass 1000;
+      b told peer_disconnected, room_ready initiator;
+      a told peer_disconnected, room_ready responder
+  it takes no seat over from a later member, such as the same phone on another network:
+      a joins as phone; first pauses; pass BOUND; b joins as phone = seated; settle; first resumes;
+      pass 1000; a last told close replaced; b told room_joined initiator; b sits alone
+  it takes no seat that its device has left by another connection: a joins as phone; d joins;
+      first pauses; pass BOUND; b joins as phone = seated; b leaves; read d; first resumes;
+      pass 1000; a last told close replaced; d told nothing; members d
+  it takes no such seat either if that connection was on a node that has died: a joins as phone;
+      first pauses; pass BOUND; b joins as phone = seated; second pauses; pass BOUND;
+      first resumes; pass 1000; a last told close replaced; members nobody
+  a partitioned node forwards between its own members, separates the others, and recovers by itself:
+      a and b meet; c joins in own; e is on the first node; e joins in own; settle; read c, e;
+      first is cut; pass BOUND; a told peer_disconnected; b told peer_disconnected;
+      c to e: still here; e heard still here; x joins = unavailable; first is not ready;
+      first is mended; pass 1000; a told room_ready responder; b told room_ready initiator;
+      c told nothing; e told nothing; first is ready
+  it reunites separated peers on both sides if its lease has expired by its own clock alone:
+      a and b meet; first is cut; first alone passes 10000; settle; a told peer_disconnected;
+      first is mended; settle; a told room_ready initiator;
+      b told peer_disconnected, room_ready responder; b to a: hello; settle; a heard hello
+  it answers a leave at once, and tells other nodes when Redis is reachable: a and b meet;
+      first is cut; a leaves; a told left_room; members a, b; first is mended; pass 5000;
+      members b; b told peer_disconnected
+  it tells the peer if a member comes back before its seat was given up: a and b meet;
+      first is cut; a leaves; b to a: before; first is mended; a joins; pass 20000; members b, a;
+      b told peer_disconnected, room_ready initiator; a heard nothing
+  a node without a subscription for a while gets the messages of that time, in order, when it subscribes again:
+      a and b meet; first is unsubscribed; b to a: one; pass 50; b to a: two; pass 50;
+      b to a: three; pass 50; a heard nothing; first hears; pass 500; a heard one, two, three;
+      first counts gaps 0
+  a node that shuts down releases its lease, so other nodes need not wait for its expiry:
+      a and b meet; b hangs up; second stops; first has the only lease; a told peer_disconnected
+`);
 
 test('the death of a node costs a read of each room with a member of it, and of no other', async () => {
   const { world, first, second, pair } = await twoNodes();
@@ -95,200 +115,6 @@ test('10,000 departures while the record store is unreachable never block the ev
   expect(end()).toBeLessThan(250);
   const isTaken = (id: string) => world.cluster.record(id).members.length > 0;
   expect([...world.cluster.records.keys()].filter(isTaken)).toEqual([]);
-});
-
-describe('a node that is paused beyond its lease', () => {
-  test('acts on no old seat before it asks Redis: frames of its members are held, then dropped', async () => {
-    const { connections, world, first, second, pair, join } = await twoNodes();
-    await pair('a', 'b');
-    world.pause(first);
-    await world.pass(BOUND_MS);
-    expect(connections.take('b')).toEqual(['peer_disconnected']);
-    expect(await join('d')).toBe(true);
-    await world.settle();
-    connections.take('b');
-
-    world.resume(first);
-    first.backplane.forward('a', 'b', 'from the past');
-    await world.settle();
-    expect(connections.take('a')).toEqual(['close try_again_later']);
-    expect(connections.frames('b')).toEqual([]);
-    expect(first.backplane.counters.frameDrops.lease).toBe(1);
-    expect(first.backplane.counters.refusedReclaims).toBe(1);
-    second.backplane.forward('b', 'd', 'in the present');
-    expect(connections.frames('d')).toEqual(['in the present']);
-  });
-
-  test('claims its seats again without messages if no other node detected the pause', async () => {
-    const { connections, world, first, pair, members } = await twoNodes();
-    await pair('a', 'c');
-    world.pause(first);
-    await world.pass(BOUND_MS);
-    world.resume(first);
-    for (const n of [1, 2, 3]) first.backplane.forward('a', 'c', `frame ${n}`);
-    expect(connections.frames('c')).toEqual([]);
-    await world.settle();
-    expect(connections.frames('c')).toEqual(['frame 1', 'frame 2', 'frame 3']);
-    expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
-    expect(members()).toEqual(['a', 'c']);
-    expect(first.backplane.lease.losses).toBe(1);
-    expect(first.backplane.counters.reclaims).toBe(2);
-  });
-
-  test('gets its seats back if the peer was told of its end, and both members are told', async () => {
-    const { connections, world, first, pair } = await twoNodes();
-    await pair('a', 'b');
-    world.pause(first);
-    await world.pass(BOUND_MS);
-    world.resume(first);
-    await world.pass(1000);
-    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready initiator']);
-    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready responder']);
-  });
-
-  test('takes no seat over from a later member', async () => {
-    const { connections, world, first, join } = await twoNodes();
-    await join('a', 'phone');
-    world.pause(first);
-    await world.pass(BOUND_MS);
-    // The same phone, on another network.
-    expect(await join('b', 'phone')).toBe(true);
-    await world.settle();
-    world.resume(first);
-    await world.pass(1000);
-    expect(connections.take('a').at(-1)).toBe('close replaced');
-    expect(connections.take('b')).toEqual(['room_joined initiator']);
-    expect(connections.seats.get('b')).toMatchObject({ roomId: 'r', peerId: null });
-  });
-
-  test('takes no seat that its device has left by another connection', async () => {
-    const { connections, world, first, second, join, members } = await twoNodes();
-    await join('a', 'phone');
-    await join('d');
-    world.pause(first);
-    await world.pass(BOUND_MS);
-    expect(await join('b', 'phone')).toBe(true);
-    await second.backplane.depart('r', 'b', 'leave');
-    connections.take('d');
-    world.resume(first);
-    await world.pass(1000);
-    expect(connections.take('a').at(-1)).toBe('close replaced');
-    expect(connections.take('d')).toEqual([]);
-    expect(members()).toEqual(['d']);
-  });
-
-  test('takes no such seat either if that connection was on a node that has died', async () => {
-    const { connections, world, first, second, join, members } = await twoNodes();
-    await join('a', 'phone');
-    world.pause(first);
-    await world.pass(BOUND_MS);
-    expect(await join('b', 'phone')).toBe(true);
-    world.pause(second);
-    await world.pass(BOUND_MS);
-    world.resume(first);
-    await world.pass(1000);
-    expect(connections.take('a').at(-1)).toBe('close replaced');
-    expect(members()).toEqual([]);
-  });
-});
-
-describe('a partitioned node', () => {
-  test('forwards between its own members, separates the others, and recovers by itself', async () => {
-    const { connections, world, first, pair, join } = await twoNodes();
-    await pair('a', 'b');
-    await join('c', null, 'own');
-    world.homes.set('e', 0);
-    await join('e', null, 'own');
-    await world.settle();
-    for (const id of ['c', 'e']) connections.take(id);
-
-    cut(first);
-    await world.pass(BOUND_MS);
-    expect(connections.take('a')).toEqual(['peer_disconnected']);
-    expect(connections.take('b')).toEqual(['peer_disconnected']);
-    first.backplane.forward('c', 'e', 'still here');
-    expect(connections.frames('e')).toEqual(['still here']);
-    await expect(join('x')).rejects.toBeInstanceOf(Unavailable);
-    await expect(first.backplane.check()).rejects.toThrow();
-
-    mend(first);
-    await world.pass(1000);
-    expect(connections.take('a')).toEqual(['room_ready responder']);
-    expect(connections.take('b')).toEqual(['room_ready initiator']);
-    expect([connections.take('c'), connections.take('e')]).toEqual([[], []]);
-    await first.backplane.check();
-  });
-
-  test('reunites separated peers on both sides if its lease has not expired', async () => {
-    const { connections, world, first, second, pair } = await twoNodes();
-    await pair('a', 'b');
-    cut(first);
-    // The lease expires only by its own clock, not for the registry and the other node.
-    first.clock.advance(LEASE_MS);
-    await world.settle();
-    expect(connections.take('a')).toEqual(['peer_disconnected']);
-    mend(first);
-    await world.settle();
-    expect(connections.take('a')).toEqual(['room_ready initiator']);
-    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready responder']);
-    second.backplane.forward('b', 'a', 'hello');
-    await world.settle();
-    expect(connections.frames('a')).toEqual(['hello']);
-  });
-
-  test('answers a leave at once, and tells other nodes when Redis is reachable', async () => {
-    const { connections, world, first, pair, members } = await twoNodes();
-    await pair('a', 'b');
-    cut(first);
-    await first.backplane.depart('r', 'a', 'leave');
-    expect(connections.take('a')).toEqual(['left_room']);
-    expect(members()).toEqual(['a', 'b']);
-    mend(first);
-    await world.pass(LEASE_MS / 2);
-    expect(members()).toEqual(['b']);
-    expect(connections.take('b')).toEqual(['peer_disconnected']);
-  });
-
-  test('tells the peer if a member comes back before its seat was given up', async () => {
-    const { connections, world, first, second, pair, join, members } = await twoNodes();
-    await pair('a', 'b');
-    cut(first);
-    await first.backplane.depart('r', 'a', 'leave');
-    second.backplane.forward('b', 'a', 'before');
-    mend(first);
-    await join('a');
-    await world.pass(2 * LEASE_MS);
-    expect(members()).toEqual(['b', 'a']);
-    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready initiator']);
-    expect(connections.frames('a')).toEqual([]);
-  });
-});
-
-describe('a node without a subscription for a while', () => {
-  test('gets the messages of that time, in order, when it subscribes again', async () => {
-    const { connections, world, first, second, pair } = await twoNodes();
-    await pair('a', 'b');
-    const { receive } = first.link;
-    first.link.receive = undefined;
-    for (const n of [1, 2, 3]) {
-      second.backplane.forward('b', 'a', `frame ${n}`);
-      await world.pass(50);
-    }
-    expect(connections.frames('a')).toEqual([]);
-    first.link.receive = receive;
-    await world.pass(500);
-    expect(connections.frames('a')).toEqual(['frame 1', 'frame 2', 'frame 3']);
-    expect(first.backplane.counters.gaps).toBe(0);
-  });
-});
-
-test('a node that shuts down releases its lease, so other nodes need not wait for its expiry', async () => {
-  const { connections, world, first, second, pair } = await twoNodes();
-  await pair('a', 'b');
-  await second.backplane.depart('r', 'b', 'disconnect');
-  await second.backplane.close();
-  expect([...world.cluster.leases.keys()]).toEqual([first.backplane.lease.id]);
-  expect(connections.take('a')).toEqual(['peer_disconnected']);
 });
 
 test('two nodes with one id both detect it, and neither is ready until one has stopped', async () => {

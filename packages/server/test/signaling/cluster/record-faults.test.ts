@@ -1,122 +1,84 @@
 // A room with members on two nodes, and faults of the record store: no answer, a refused change, lost data.
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { Unavailable } from '../../../src/base/failures.js';
-import { type ClusterNode, type FakeNodes, LEASE_MS } from '../../support/cluster-nodes.js';
-import { seat, twoNodes } from '../../support/two-nodes.js';
+import { LEASE_MS } from '../../support/cluster-nodes.js';
+import { seat, stories, twoNodes } from '../../support/two-nodes.js';
 
-describe('a lost answer', () => {
-  test.each(['lost', 'refused'] as const)(
-    'to a join is `unavailable`, and the seat is free again (%s)',
-    async (fate) => {
-      const { connections, world, first, join, members } = await twoNodes();
-      first.link.fate = (call) => (call === 'set' ? fate : 'fine');
-      await expect(join('a')).rejects.toBeInstanceOf(Unavailable);
-      first.link.fate = () => 'fine';
-      expect(connections.take('a')).toEqual([]);
-      first.backplane.resubscribed();
-      await world.settle();
-      expect(members()).toEqual([]);
-    },
-  );
+stories(`
+  a lost answer to a join is unavailable, and the seat is free again: first loses set;
+      a joins = unavailable; first works; a told nothing; first resubscribes; settle;
+      members nobody
+  a refused join is unavailable, and the seat is free: first refuses set; a joins = unavailable;
+      first works; a told nothing; first resubscribes; settle; members nobody
+  a lost answer to a departure leaves no peer uninformed: a and b meet; second loses set; b leaves;
+      b told left_room; second works; members a; a told nothing; second resubscribes; settle;
+      a told peer_disconnected
+  a full record store accepts members that come back on either node, and present members again:
+      a and b meet; store is full; b hangs up; d joins; settle; members a, d;
+      a told peer_disconnected, room_ready initiator; d leaves; settle; store forgets the rooms;
+      first resubscribes; settle; members a
+  a change that failed under a valid lease is made soon after, without another event: a and b meet;
+      second refuses set; b leaves; pass 1500; members a, b; second works; pass 1500; members a;
+      a told peer_disconnected
+  no node is treated as dead without an answer: a and c meet; first has no lease;
+      first asks for its lease; settle; second refuses renew; b joins = unavailable; members a, c;
+      a told nothing; c told nothing
+  a take-over of unknown outcome that is undone changes no roles: e is on the first node;
+      a joins as phone; c joins; settle; read a, c; first loses set;
+      e joins as phone = unavailable; members e, c; first works; first has no lease;
+      second asks for its lease; first resubscribes; first asks for its lease; pass 1500;
+      members a, c; a told nothing; c told nothing
+  a record store that lost everything lets no stranger on the second node in before all who sat are back:
+      a and b meet; pass 1000; store forgets the rooms; store forgets the leases;
+      d joins = unavailable; first asks for its lease; settle; d joins = unavailable; pass 20000;
+      d joins = full; d told room_full; a was not closed; b was not closed
+  nor a stranger on the first node: a and b meet; pass 1000; store forgets the rooms;
+      store forgets the leases; c joins = unavailable; first asks for its lease; settle;
+      c joins = unavailable; pass 20000; c joins = full; c told room_full; a was not closed;
+      b was not closed
+  it is filled again by the nodes of present members: a and c meet; store forgets the rooms;
+      store forgets the leases; first resubscribes; pass 10000; members a, c; a told nothing;
+      c told nothing
+  it keeps the roles of two members after a take-over: e is on the first node; a joins as phone;
+      c joins as tablet; e joins as phone; settle; read a, c, e; store forgets the rooms;
+      store forgets the leases; first resubscribes; pass 10000; members e, c; e told nothing;
+      c told nothing
+  a record store that lost a departure on another node makes no peer of the member that has left:
+      a and b meet; store is copied; b leaves; settle; read a; store goes back; first resubscribes;
+      settle; members a; a told nothing; a sits alone
+  a record store that lost a departure on the same node makes no peer of it either: a and c meet;
+      store is copied; c leaves; settle; read a; store goes back; first resubscribes; settle;
+      members a; a told nothing; a sits alone
+  a record store that lost the departure of two members of another node accepts the second join:
+      b and d meet; store is copied; b leaves; d leaves; settle; store goes back; a joins = full;
+      settle; a joins = seated; a told room_full, room_joined initiator
+  a lost departure frees the seat by itself, even if the record cannot be read at first: a joins;
+      store is copied; a leaves; settle; store goes back; first refuses read; b joins; settle;
+      members a, b; first works; pass 3000; members b
+  a connection takes no seat again for that of an earlier one of its device, which has gone:
+      b joins as phone; b hangs up; store is copied; pass 500; a joins as phone; pass 500;
+      store goes back; d joins; first resubscribes; settle;
+      a told room_joined initiator, close try_again_later; members d
+  nor for that of an earlier one which sits there by what was lost: b joins as phone;
+      store is copied; pass 500; a joins as phone; pass 500; store goes back; d joins;
+      first resubscribes; settle; a told room_joined initiator, close try_again_later; members d
+`);
 
-  test('to a departure leaves no peer uninformed', async () => {
-    const { connections, world, second, pair, members } = await twoNodes();
-    await pair('a', 'b');
-    second.link.fate = (call) => (call === 'set' ? 'lost' : 'fine');
-    await second.backplane.depart('r', 'b', 'leave');
-    expect(connections.take('b')).toEqual(['left_room']);
-    second.link.fate = () => 'fine';
-    expect(members()).toEqual(['a']);
-    expect(connections.take('a')).toEqual([]);
-    second.backplane.resubscribed();
-    await world.settle();
-    expect(connections.take('a')).toEqual(['peer_disconnected']);
-  });
-});
-
-describe('a full record store', () => {
-  test('refuses a new room, and no task remains', async () => {
-    const { connections, world, first, join, members } = await twoNodes();
-    world.cluster.isFull = true;
-    await expect(join('a')).rejects.toBeInstanceOf(Unavailable);
-    await world.settle();
-    const before = world.cluster.calls;
-    await first.backplane.depart('r', 'a', 'disconnect');
-    await world.pass(3000);
-    // Only renewals of the leases.
-    expect(world.cluster.calls - before).toBeLessThanOrEqual(2);
-    expect(world.cluster.records.size).toBe(0);
-    world.cluster.isFull = false;
-    await join('a');
-    expect(connections.take('a')).toEqual(['room_joined initiator']);
-    expect(members()).toEqual(['a']);
-  });
-
-  test('accepts members that come back on either node, and present members again', async () => {
-    const { connections, world, first, pair, join, members } = await twoNodes();
-    await pair('a', 'b');
-    world.cluster.isFull = true;
-    await world.backplaneOf('b').depart('r', 'b', 'disconnect');
-    await join('d');
-    await world.settle();
-    expect(members()).toEqual(['a', 'd']);
-    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
-    await world.backplaneOf('d').depart('r', 'd', 'leave');
-    await world.settle();
-    world.cluster.records.clear();
-    first.backplane.resubscribed();
-    await world.settle();
-    expect(members()).toEqual(['a']);
-  });
-});
-
-describe('a change that failed under a valid lease', () => {
-  test('is made soon after, without another event', async () => {
-    const { connections, world, second, pair, members } = await twoNodes();
-    await pair('a', 'b');
-    second.link.fate = (call) => (call === 'set' ? 'refused' : 'fine');
-    await second.backplane.depart('r', 'b', 'leave');
-    await world.pass(1500);
-    expect(members()).toEqual(['a', 'b']);
-    second.link.fate = () => 'fine';
-    await world.pass(1500);
-    expect(members()).toEqual(['a']);
-    expect(connections.take('a')).toEqual(['peer_disconnected']);
-  });
-
-  test('treats no node as dead without an answer', async () => {
-    const { connections, world, first, second, pair, join, members } = await twoNodes();
-    await pair('a', 'c');
-    // The first node has a new lease, which the second cannot read now.
-    world.cluster.leases.delete(first.backplane.lease.id);
-    await first.backplane.lease.ask();
-    await world.settle();
-    second.link.fate = (call) => (call === 'renew' ? 'refused' : 'fine');
-    await expect(join('b')).rejects.toBeInstanceOf(Unavailable);
-    expect(members()).toEqual(['a', 'c']);
-    expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
-  });
-});
-
-test('a take-over of unknown outcome that is undone changes no roles', async () => {
-  const { connections, world, first, second, join, members } = await twoNodes();
-  world.homes.set('e', 0);
-  await join('a', 'phone');
-  await join('c');
+test('a full record store refuses a new room, and no task remains', async () => {
+  const { connections, world, first, join, members } = await twoNodes();
+  world.cluster.isFull = true;
+  await expect(join('a')).rejects.toBeInstanceOf(Unavailable);
   await world.settle();
-  connections.take('a');
-  connections.take('c');
-  first.link.fate = (call) => (call === 'set' ? 'lost' : 'fine');
-  await expect(join('e', 'phone')).rejects.toBeInstanceOf(Unavailable);
-  expect(members()).toEqual(['e', 'c']);
-  first.link.fate = () => 'fine';
-  world.cluster.leases.delete(first.backplane.lease.id);
-  await second.backplane.lease.ask();
-  first.backplane.resubscribed();
-  await first.backplane.lease.ask();
-  await world.pass(1500);
-  expect(members()).toEqual(['a', 'c']);
-  expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
+  const before = world.cluster.calls;
+  await first.backplane.depart('r', 'a', 'disconnect');
+  await world.pass(3000);
+  // Only renewals of the leases.
+  expect(world.cluster.calls - before).toBeLessThanOrEqual(2);
+  expect(world.cluster.records.size).toBe(0);
+  world.cluster.isFull = false;
+  await join('a');
+  expect(connections.take('a')).toEqual(['room_joined initiator']);
+  expect(members()).toEqual(['a']);
 });
 
 test('joins beyond the bound get `unavailable`, and every seat is free when all have left', async () => {
@@ -172,14 +134,6 @@ test('an internal error is not an outage, and is logged', async () => {
   );
 });
 
-/** Loses all data of the record store, and restores the subscription. */
-async function loseAll(world: FakeNodes, { backplane }: ClusterNode): Promise<void> {
-  world.cluster.records.clear();
-  world.cluster.leases.clear();
-  backplane.resubscribed();
-  await world.pass(LEASE_MS);
-}
-
 test('a room that is created again after its record expired has a later version and generation', async () => {
   const { world, pair } = await twoNodes();
   await pair('a', 'b');
@@ -192,129 +146,4 @@ test('a room that is created again after its record expired has a later version 
   const after = world.cluster.record('r');
   expect(after.version).toBeGreaterThan(before.version);
   expect(after.generation).toBeGreaterThan(before.generation);
-});
-
-describe('a record store that loses', () => {
-  test.each(['d', 'c'])(
-    'everything lets no stranger in before all who sat are back (%s)',
-    async (stranger) => {
-      const { connections, world, first, pair, join, members } = await twoNodes();
-      await pair('a', 'b');
-      await world.pass(LEASE_MS / 10);
-      world.cluster.records.clear();
-      world.cluster.leases.clear();
-      await expect(join(stranger)).rejects.toBeInstanceOf(Unavailable);
-      await first.backplane.lease.ask();
-      await world.settle();
-      await expect(join(stranger)).rejects.toBeInstanceOf(Unavailable);
-      await world.pass(2 * LEASE_MS);
-      expect(members().sort()).toEqual(['a', 'b']);
-      expect(await join(stranger)).toBe(false);
-      expect(connections.take(stranger)).toEqual(['room_full']);
-      for (const id of ['a', 'b']) {
-        expect(connections.take(id).filter((told) => told.startsWith('close'))).toEqual([]);
-      }
-    },
-  );
-
-  test('everything is filled again by the nodes of present members', async () => {
-    const { connections, world, first, pair, members } = await twoNodes();
-    await pair('a', 'c');
-    await loseAll(world, first);
-    expect(members()).toEqual(['a', 'c']);
-    expect([connections.take('a'), connections.take('c')]).toEqual([[], []]);
-  });
-
-  test.each([
-    ['on another node', 'b'],
-    ['on the same node', 'c'],
-  ])('that one has left, %s, makes no peer of it', async (_where, leaver) => {
-    const { connections, world, first, pair, members } = await twoNodes();
-    await pair('a', leaver);
-    const before = new Map(world.cluster.records);
-    await world.backplaneOf(leaver).depart('r', leaver, 'leave');
-    await world.settle();
-    connections.take('a');
-    world.cluster.records = before;
-    first.backplane.resubscribed();
-    await world.settle();
-    expect(members()).toEqual(['a']);
-    expect(connections.take('a')).toEqual([]);
-  });
-
-  test('everything keeps the roles of two members after a take-over', async () => {
-    const { connections, world, first, join, members } = await twoNodes();
-    world.homes.set('e', 0);
-    await join('a', 'phone');
-    await join('c', 'tablet');
-    await join('e', 'phone');
-    await world.settle();
-    for (const id of ['a', 'c', 'e']) connections.take(id);
-    await loseAll(world, first);
-    expect(members()).toEqual(['e', 'c']);
-    expect([connections.take('e'), connections.take('c')]).toEqual([[], []]);
-  });
-
-  test('the departure of two members of another node accepts the second join', async () => {
-    const { connections, world, second, pair, join } = await twoNodes();
-    await pair('b', 'd');
-    const before = new Map(world.cluster.records);
-    await second.backplane.depart('r', 'b', 'leave');
-    await second.backplane.depart('r', 'd', 'leave');
-    await world.settle();
-    world.cluster.records = before;
-    expect(await join('a')).toBe(false);
-    await world.settle();
-    expect(await join('a')).toBe(true);
-    expect(connections.take('a')).toEqual(['room_full', 'room_joined initiator']);
-  });
-
-  test('a departure frees the seat by itself, even if the record cannot be read at first', async () => {
-    const { world, first, join, members } = await twoNodes();
-    await join('a');
-    const before = new Map(world.cluster.records);
-    await first.backplane.depart('r', 'a', 'leave');
-    await world.settle();
-    world.cluster.records = before;
-    first.link.fate = (call) => (call === 'read' ? 'refused' : 'fine');
-    await join('b');
-    await world.settle();
-    expect(members()).toEqual(['a', 'b']);
-    first.link.fate = () => 'fine';
-    await world.pass(3000);
-    expect(members()).toEqual(['b']);
-  });
-
-  test('its last changes keeps no seat for a member that has left', async () => {
-    const { connections, world, first, second, pair, members } = await twoNodes();
-    await pair('a', 'b');
-    const before = new Map(world.cluster.records);
-    await second.backplane.depart('r', 'b', 'leave');
-    await world.settle();
-    connections.take('a');
-    world.cluster.records = before;
-    first.backplane.resubscribed();
-    await world.settle();
-    expect(members()).toEqual(['a']);
-    expect(connections.seats.get('a')).toMatchObject({ peerId: null });
-  });
-
-  test.each(['has gone', 'sits there by what was lost'])(
-    'its last changes takes no seat for that of a connection which its device had before, and which %s',
-    async (how) => {
-      const { connections, world, first, second, join, members } = await twoNodes();
-      await join('b', 'phone');
-      if (how === 'has gone') await second.backplane.depart('r', 'b', 'disconnect');
-      const before = new Map(world.cluster.records);
-      await world.pass(500);
-      await join('a', 'phone');
-      await world.pass(500);
-      world.cluster.records = before;
-      await join('d');
-      first.backplane.resubscribed();
-      await world.settle();
-      expect(connections.take('a')).toEqual(['room_joined initiator', 'close try_again_later']);
-      expect(members()).toEqual(['d']);
-    },
-  );
 });

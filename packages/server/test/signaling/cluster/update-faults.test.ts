@@ -1,7 +1,43 @@
 // A room with members on two nodes, and messages between them: lost or late updates, frames, moves.
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { LEASE_MS } from '../../support/cluster-nodes.js';
-import { BOUND_MS, mend, seat, twoNodes } from '../../support/two-nodes.js';
+import { BOUND_MS, seat, stories, twoNodes } from '../../support/two-nodes.js';
+
+stories(`
+  a lost update is detected at the next update, by its number: a and b meet; first is deaf;
+      b leaves; settle; first hears; a told nothing; c joins in elsewhere; d joins in elsewhere;
+      settle; a told peer_left; first counts gaps 1
+  a lost update is told before the answer to a repeated join: a and b meet; first is deaf;
+      b leaves; a joins; a told peer_disconnected, room_joined initiator
+  a lost update is replaced by a read after the next subscription: a and b meet; first is deaf;
+      b leaves; d joins; settle; a told nothing; first is mended; settle;
+      a told peer_disconnected, room_ready initiator
+  a lost update is replaced by a read before a frame that depends on it: a and b meet;
+      first is deaf; b leaves; b joins; settle; first hears; b to a: again; settle;
+      a told peer_left, room_ready initiator; a heard again
+  an update older than the known state of the room changes nothing: a and b meet;
+      first keeps what comes; b leaves; d joins; settle; first resubscribes; settle;
+      a told peer_disconnected, room_ready initiator; first gets what it kept; settle;
+      a told nothing
+  an update that is given up is replaced by a read of the receiver: a and b meet;
+      first refuses publish; a leaves; pass 60000; b told nothing; first works; pass 2000;
+      b told peer_disconnected
+  a frame for a closed connection is dropped and counted: a and b meet;
+      a hangs up & b to a: too late; settle; a heard nothing; dropped 1;
+      first counts frameDrops.parted 1
+  a frame is published again if only earlier ones are acknowledged: a and b meet; pass 2000;
+      a to b: one; pass 100; second is deaf; a to b: two; pass 100; second hears; pass 5000;
+      b heard one, two; a told nothing; b told nothing
+  a frame that is given up ends the generation, and both are told: a and b meet;
+      first refuses publish; a to b: lost; pass 60000;
+      a told peer_disconnected, room_ready initiator; first works; pass 2000;
+      b told peer_disconnected, room_ready responder; b heard nothing; b to a: hello;
+      a to b: hello; pass 500; a heard hello; b heard hello
+  it does so in both directions, even if Redis does not take that change yet: a and b meet;
+      first refuses publish set; a to b: lost; pass 60000; b to a: of the ended generation;
+      pass 500; a heard nothing; first works; pass 5000; a last told room_ready initiator;
+      b last told room_ready responder
+`);
 
 test('a join in progress when its peer’s node dies is told soon after', async () => {
   const { connections, world, first, second, join, members } = await twoNodes();
@@ -69,75 +105,6 @@ test('a member that has moved gets no message of its old room by a claim in prog
   expect(connections.take('c')).toEqual(['peer_left']);
 });
 
-describe('a lost update', () => {
-  test('is detected at the next update, by its number', async () => {
-    const { connections, world, first, pair, join } = await twoNodes();
-    await pair('a', 'b');
-    first.link.receive = () => {};
-    await world.backplaneOf('b').depart('r', 'b', 'leave');
-    await world.settle();
-    first.link.receive = (text) => first.backplane.receive(text);
-    expect(connections.take('a')).toEqual([]);
-    await join('c', null, 'elsewhere');
-    await join('d', null, 'elsewhere');
-    await world.settle();
-    expect(connections.take('a')).toEqual(['peer_left']);
-    expect(first.backplane.counters.gaps).toBe(1);
-  });
-
-  test('is told before the answer to a repeated join', async () => {
-    const { connections, world, first, pair, join } = await twoNodes();
-    await pair('a', 'b');
-    first.link.receive = () => {};
-    await world.backplaneOf('b').depart('r', 'b', 'leave');
-    await join('a');
-    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_joined initiator']);
-  });
-
-  test('is replaced by a read after the next subscription', async () => {
-    const { connections, world, first, pair, join } = await twoNodes();
-    await pair('a', 'b');
-    first.link.receive = () => {};
-    await world.backplaneOf('b').depart('r', 'b', 'leave');
-    await join('d');
-    await world.settle();
-    expect(connections.take('a')).toEqual([]);
-    mend(first);
-    await world.settle();
-    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
-  });
-
-  test('is replaced by a read before a frame that depends on it', async () => {
-    const { connections, world, first, second, pair, join } = await twoNodes();
-    await pair('a', 'b');
-    first.link.receive = () => {};
-    await world.backplaneOf('b').depart('r', 'b', 'leave');
-    await join('b');
-    await world.settle();
-    first.link.receive = (text) => first.backplane.receive(text);
-    second.backplane.forward('b', 'a', 'again');
-    await world.settle();
-    expect(connections.take('a')).toEqual(['peer_left', 'room_ready initiator']);
-    expect(connections.frames('a')).toEqual(['again']);
-  });
-});
-
-test('an update older than the known state of the room changes nothing', async () => {
-  const { connections, world, first, pair, join } = await twoNodes();
-  await pair('a', 'b');
-  const late: string[] = [];
-  first.link.receive = (text) => late.push(text);
-  await world.backplaneOf('b').depart('r', 'b', 'leave');
-  await join('d');
-  await world.settle();
-  first.backplane.resubscribed();
-  await world.settle();
-  expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
-  for (const text of late) first.backplane.receive(text);
-  await world.settle();
-  expect(connections.take('a')).toEqual([]);
-});
-
 test('messages between peers on one node call nothing shared', async () => {
   const { connections, world, first, pair } = await twoNodes();
   await pair('a', 'c');
@@ -148,107 +115,34 @@ test('messages between peers on one node call nothing shared', async () => {
   expect(world.cluster.calls).toBe(calls);
 });
 
-test('a frame for a closed connection is dropped and counted', async () => {
-  const { connections, world, second, pair } = await twoNodes();
+test('a frame is published again if the publication failed or was lost, and arrives once', async () => {
+  const { connections, world, first, second, pair } = await twoNodes();
   await pair('a', 'b');
-  const leaving = world.backplaneOf('a').depart('r', 'a', 'disconnect');
-  second.backplane.forward('b', 'a', 'too late');
-  await leaving;
-  await world.settle();
-  expect(connections.frames('a')).toEqual([]);
-  expect(connections.dropped).toBe(1);
-  expect(world.node(0).backplane.counters.frameDrops.parted).toBe(1);
+  let calls = 0;
+  first.link.fate = (call) =>
+    call === 'publish' && calls++ < 2
+      ? ((['refused', 'lost'] as const)[calls - 1] ?? 'fine')
+      : 'fine';
+  first.backplane.forward('a', 'b', 'one');
+  await world.pass(500);
+  second.link.receive = () => {};
+  first.backplane.forward('a', 'b', 'two');
+  await world.pass(500);
+  second.link.receive = (text) => second.backplane.receive(text);
+  first.backplane.forward('a', 'b', 'three');
+  await world.pass(3000);
+  expect(connections.frames('b')).toEqual(['one', 'two', 'three']);
+  expect([connections.take('a'), connections.take('b')]).toEqual([[], []]);
 });
 
-describe('a frame between two members who both stay', () => {
-  test('is published again if the publication failed or was lost, and arrives once', async () => {
-    const { connections, world, first, second, pair } = await twoNodes();
-    await pair('a', 'b');
-    let calls = 0;
-    first.link.fate = (call) =>
-      call === 'publish' && calls++ < 2
-        ? ((['refused', 'lost'] as const)[calls - 1] ?? 'fine')
-        : 'fine';
-    first.backplane.forward('a', 'b', 'one');
-    await world.pass(500);
-    second.link.receive = () => {};
-    first.backplane.forward('a', 'b', 'two');
-    await world.pass(500);
-    second.link.receive = (text) => second.backplane.receive(text);
-    first.backplane.forward('a', 'b', 'three');
-    await world.pass(3000);
-    expect(connections.frames('b')).toEqual(['one', 'two', 'three']);
-    expect([connections.take('a'), connections.take('b')]).toEqual([[], []]);
-  });
-
-  test('is published again if only earlier ones are acknowledged', async () => {
-    const { connections, world, first, second, pair } = await twoNodes();
-    await pair('a', 'b');
-    await world.pass(2000);
-    first.backplane.forward('a', 'b', 'one');
-    await world.pass(100);
-    const { receive } = second.link;
-    second.link.receive = () => {};
-    first.backplane.forward('a', 'b', 'two');
-    await world.pass(100);
-    second.link.receive = receive;
-    await world.pass(5000);
-    expect(connections.frames('b')).toEqual(['one', 'two']);
-    expect([connections.take('a'), connections.take('b')]).toEqual([[], []]);
-  });
-
-  test('ends the generation if it is given up, and both are told', async () => {
-    const { connections, world, first, second, pair } = await twoNodes();
-    await pair('a', 'b');
-    first.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
-    first.backplane.forward('a', 'b', 'lost');
-    await world.pass(60_000);
-    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
-    first.link.fate = () => 'fine';
-    await world.pass(2000);
-    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready responder']);
-    expect(connections.frames('b')).toEqual([]);
-    second.backplane.forward('b', 'a', 'hello');
-    first.backplane.forward('a', 'b', 'hello');
-    await world.pass(500);
-    expect([connections.frames('a'), connections.frames('b')]).toEqual([['hello'], ['hello']]);
-  });
-
-  test('ends the generation in both directions, even if Redis does not take that change yet', async () => {
-    const { connections, world, first, second, pair } = await twoNodes();
-    await pair('a', 'b');
-    first.link.fate = (call) => (call === 'publish' || call === 'set' ? 'refused' : 'fine');
-    first.backplane.forward('a', 'b', 'lost');
-    await world.pass(60_000);
-    second.backplane.forward('b', 'a', 'of the ended generation');
-    await world.pass(500);
-    expect(connections.frames('a')).toEqual([]);
-    first.link.fate = () => 'fine';
-    await world.pass(5000);
-    for (const id of ['a', 'b']) expect(connections.take(id).at(-1)).toMatch(/^room_ready/);
-  });
-
-  test('ends the generation if the queue is full', async () => {
-    const { connections, world, first, pair } = await twoNodes();
-    await pair('a', 'b');
-    const frame = 'x'.repeat(1024 * 1024);
-    for (let n = 0; n < 9; n++) first.backplane.forward('a', 'b', frame);
-    await world.pass(3000);
-    expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
-    expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready responder']);
-  });
-});
-
-test('an update that is given up is replaced by a read of the receiver', async () => {
+test('a frame ends the generation if the queue is full', async () => {
   const { connections, world, first, pair } = await twoNodes();
   await pair('a', 'b');
-  first.link.fate = (call) => (call === 'publish' ? 'refused' : 'fine');
-  await first.backplane.depart('r', 'a', 'leave');
-  await world.pass(60_000);
-  expect(connections.take('b')).toEqual([]);
-  first.link.fate = () => 'fine';
-  await world.pass(2000);
-  expect(connections.take('b')).toEqual(['peer_disconnected']);
+  const frame = 'x'.repeat(1024 * 1024);
+  for (let n = 0; n < 9; n++) first.backplane.forward('a', 'b', frame);
+  await world.pass(3000);
+  expect(connections.take('a')).toEqual(['peer_disconnected', 'room_ready initiator']);
+  expect(connections.take('b')).toEqual(['peer_disconnected', 'room_ready responder']);
 });
 
 test('a frame that is given up after its sender has moved ends no generation of the new room', async () => {

@@ -1,4 +1,5 @@
 // Scripted histories: the checker finds each violation of an invariant, and reports no other event.
+import { rowsOf, stepsOf } from '@couplet/testkit/stories';
 import { describe, expect, test } from 'vitest';
 import { ROUNDS_OF_ALL, ROUNDS_OF_ALL_REDIS, schedule } from '../faults.js';
 import {
@@ -152,7 +153,7 @@ function history(script: string): Event[] {
     request(who, verb, text);
     return answer(text, args);
   };
-  const steps = (text: string) => text.split(/;\s+/).forEach(step);
+  const steps = (text: string) => stepsOf(text).forEach(step);
   steps(script);
   return events;
 }
@@ -167,9 +168,8 @@ const broken = (events: readonly Event[]) => [
  * correct, and just more is not.
  */
 function judge(table: string): void {
-  const rows = table.trim().split(/\n {2}(?! )/);
-  const cases = rows.map((row) => /^(.*?):\s+(.*?)(?:\s+=> (.*))?$/s.exec(row)?.slice(1) ?? []);
-  test.each(cases)('%s', (_title, script = '', rules = '') => {
+  test.each(rowsOf(table))('%s', (_title, row) => {
+    const [script = '', rules = ''] = row.split(/\s+=> /);
     const expected = rules
       .split(', ')
       .filter(Boolean)
