@@ -16,7 +16,6 @@ import { temporaryFolder } from '@couplet/testkit/server';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { bundleCommand } from '../scripts/command.js';
 import { ROOT, run } from './support.js';
 
 const PACKAGES = ['protocol', 'doctor', 'server', 'client'];
@@ -28,7 +27,6 @@ const PATH = join(folder, 'bin');
 const packed = new Map<string, string[]>();
 
 beforeAll(async () => {
-  await bundleCommand();
   mkdirSync(tarballs);
   mkdirSync(app);
   mkdirSync(PATH);

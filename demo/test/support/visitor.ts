@@ -1,24 +1,20 @@
 // Simulates a user of the demo page: opens it, creates and enters codes, and records browser errors.
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { launchBrowser, openDevice } from '@couplet/testkit/browser';
 import { launchFirefox } from '@couplet/testkit/firefox';
 import { type RunningServer, startServer } from '@couplet/testkit/server';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 let browser: Browser | undefined;
 let firefox: Browser | undefined;
 
-/** Builds the pages if they are stale, and starts a browser for the visits of a describe block. */
+/** Starts a browser for the visits of a describe block. */
 export function useBrowser(...args: string[]): void {
   beforeAll(async () => {
-    execFileSync(process.execPath, [`${ROOT}scripts/build.js`], { cwd: ROOT });
     browser = await launchBrowser({ args: ['--allow-loopback-in-peer-connection', ...args] });
   });
   afterAll(() => browser?.close());

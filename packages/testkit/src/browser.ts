@@ -40,6 +40,7 @@ export function launchBrowser(options: BrowserOptions = {}): Promise<Browser> {
   const { executablePath = CHROMIUM, args = ['--allow-loopback-in-peer-connection'] } = options;
   return chromium.launch({
     executablePath,
+    timeout: 100_000,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -90,6 +91,8 @@ export async function openDevice(
 ): Promise<Device> {
   if (browser === undefined) throw new Error('the browser is not running');
   const context = await browser.newContext(options);
+  // A slow machine causes no timeout.
+  context.setDefaultTimeout(100_000);
   onTestFinished(() => context.close());
   await prepare?.(context);
   const page = await context.newPage();

@@ -13,6 +13,7 @@ export async function launchFirefox(): Promise<Browser> {
   const browser = await firefox.launch({
     channel: 'moz-firefox',
     executablePath: FIREFOX,
+    timeout: 100_000,
     firefoxUserPrefs: {
       // On a machine without a network, the only host candidates are on loopback, and nothing answers mDNS.
       'media.peerconnection.ice.loopback': true,

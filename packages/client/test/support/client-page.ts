@@ -173,7 +173,7 @@ export const resume = (url: string, device: Device, saved: SavedSession): Promis
   );
 
 /** Sends a text in each direction, and waits until both arrive, at once or after a reconnect. */
-export async function expectTalk(host: Device, guest: Device, withinMs = 15_000): Promise<void> {
+export async function expectTalk(host: Device, guest: Device): Promise<void> {
   for (const [from, to] of [
     [host, guest],
     [guest, host],
@@ -181,7 +181,7 @@ export async function expectTalk(host: Device, guest: Device, withinMs = 15_000)
     const text = `hello ${crypto.randomUUID()}`;
     await inPage(from, (page, text) => page.session.send(text), text);
     const heard = () => inPage(to, ({ messages }) => messages);
-    await expect.poll(heard, { timeout: withinMs }).toContain(text);
+    await expect.poll(heard).toContain(text);
   }
 }
 
