@@ -239,7 +239,10 @@ export interface PairingStore {
   counts(): Promise<StoreCounts>;
   /** Makes a durable write, for readiness; rejects if that fails. */
   probe(now: number): Promise<void>;
-  /** Calls `listener` with a join code whenever a check of that code may return another answer than before. */
+  /**
+   * Calls `listener` with a join code whenever a check of that code may return another answer than before. May also call it
+   * before that, if a check that starts at once is answered with the change.
+   */
   onChange(listener: (joinCode: string) => void): void;
   close(): Promise<void>;
 }

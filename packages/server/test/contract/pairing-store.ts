@@ -511,18 +511,16 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       const store = await fresh();
       const told: string[] = [];
       store.onChange((joinCode) => told.push(joinCode));
-      await call(store, 'a creates 1');
-      await call(store, 'a creates 1');
-      await expect.poll(() => told).toEqual(['000001', '000001']);
-      for (const step of ['b creates 1', 'a accepts 1 into room', 'b accepts 1 into room']) {
+      const steps = ['a creates 1', 'a creates 1', 'b creates 1'];
+      for (const step of [...steps, 'a creates 2', 'b cancels 2', 'a cancels 2']) {
         await call(store, step);
       }
-      await call(store, 'c accepts 1 into room');
-      await expect.poll(() => told).toHaveLength(3);
+      await expect.poll(() => told).toEqual(['000001', '000001', '000002', '000002']);
+      await call(store, 'b accepts 1 into room');
+      await expect.poll(() => told.length).toBeGreaterThan(4);
+      told.length = 0;
       await call(store, 'purge b');
-      await expect.poll(() => told).toHaveLength(4);
-      for (const step of ['a creates 2', 'b cancels 2', 'a cancels 2']) await call(store, step);
-      await expect.poll(() => told).toHaveLength(6);
+      await expect.poll(() => told).toEqual(['000001']);
     });
   });
 }

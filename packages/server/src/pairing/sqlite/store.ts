@@ -130,6 +130,8 @@ export function openSqliteStore(
   /** Calls that wait for the next group. Bounded, because each belongs to a request in progress. */
   const waiting: Pending[] = [];
   let group: Pending[] = [];
+  /** Codes with an accept since their last check. Their next check must write, so it is not read first. */
+  const accepted = new Set<unknown>();
   /** Whether the database file was found missing. Nothing is then read from it, and every call fails. */
   let gone = false;
   let closed = false;
@@ -142,12 +144,16 @@ export function openSqliteStore(
     executor.run(group.map(({ name, args }) => ({ name, args })));
   };
 
+  const tell = (joinCode: string) => {
+    for (const listener of listeners) listener(joinCode);
+  };
+
   /** Called when the answers are durable. */
   const answer = ({ answers, changed }: Answers) => {
     const answered = group;
     group = [];
     next();
-    for (const joinCode of changed) for (const listener of listeners) listener(joinCode);
+    for (const joinCode of changed) tell(joinCode);
     for (const [n, result] of answers.entries()) {
       const { resolve, reject } = answered[n] as Pending;
       gone = 'failure' in result && result.failure.code === DATABASE_GONE;
@@ -162,23 +168,39 @@ export function openSqliteStore(
   /** Calls of one turn of the event loop form a group, which starts at the end of the turn, even with a single call. */
   const call = (name: OperationName) => {
     const read = reads[name] as AnyRead | undefined;
-    return (...args: unknown[]): Promise<never> =>
+    const answerTo = (...args: unknown[]): Promise<never> =>
       new Promise((resolve, reject) => {
         if (closed) return reject(new TypeError('the store is closed'));
+        const mustWrite = name === 'check' && accepted.delete(args[0]);
         try {
-          const found = gone ? undefined : read?.(...args);
+          const found = gone || mustWrite ? undefined : read?.(...args);
           if (found !== undefined) return resolve(found.outcome as never);
         } catch (error) {
           return reject(errorOf(failureOf(error)));
         }
-        waiting.push({ name, args, resolve: resolve as Pending['resolve'], reject });
+        waiting.push({
+          name,
+          args,
+          resolve: resolve as Pending['resolve'],
+          // The accept may have failed too. The pending then still waits, and a read is enough.
+          reject: mustWrite ? () => resolve(answerTo(...args)) : reject,
+        });
         if (waiting.length === 1 && group.length === 0) setImmediate(next);
       });
+    return answerTo;
   };
 
+  const accept: PairingStore['accept'] = call('accept');
   return {
     create: call('create'),
-    accept: call('accept'),
+    accept(acceptance, ...rest) {
+      const outcome = accept(acceptance, ...rest);
+      if (accepted.size === MAX_GROUP) accepted.clear();
+      accepted.add(acceptance.joinCode);
+      // A held check that runs now follows the accept in its group, and shares its commit.
+      tell(acceptance.joinCode);
+      return outcome;
+    },
     check: call('check'),
     cancel: call('cancel'),
     findRoom: call('findRoom'),

@@ -89,6 +89,28 @@ describe.each([
     expect(commits(path) - before).toBe(3);
   });
 
+  test('an accept and the held check of its code share one commit; if the accept fails, the check waits', async () => {
+    const { store, path } = open();
+    await create(store, code(0), 'a', LATER, NOW);
+    const before = commits(path);
+    const checks: Promise<unknown>[] = [];
+    store.onChange((joinCode) => checks.push(store.check(joinCode, 'a', NOW)));
+    const still = { kind: 'waiting', expiresAt: LATER };
+    await accept(store, code(0), 'a', 'room', LATER, NOW);
+    expect(await checks[0]).toEqual(still);
+    execute(
+      path,
+      `CREATE TRIGGER poison AFTER INSERT ON rooms WHEN new.client2 = 'poison'
+       BEGIN SELECT RAISE(ABORT, 'poison'); END`,
+    );
+    await expect(accept(store, code(0), 'poison', 'room', LATER, NOW)).rejects.toThrow();
+    expect(await checks[1]).toEqual(still);
+    expect(commits(path) - before).toBe(1);
+    await accept(store, code(0), 'b', 'room', LATER, NOW);
+    expect(await checks[2]).toEqual({ kind: 'collected', roomId: 'room' });
+    expect(commits(path) - before).toBe(2);
+  });
+
   test('a call that only reads commits nothing', async () => {
     const { store, path } = open();
     await create(store, code(1), 'a', LATER, NOW);
@@ -125,7 +147,8 @@ describe.each([
     ]);
     expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect((answers[1] as PromiseRejectedResult).reason).not.toBeInstanceOf(Unavailable);
-    expect(told).toEqual([code(0), code(2)]);
+    // Each when it joined the group, and those that succeeded again.
+    expect(told).toEqual([0, 1, 2, 0, 2].map(code));
     expect((await store.counts()).rooms).toBe(2);
     // The change to its pending was rolled back with the room.
     expect(await store.check(code(1), 'b', NOW)).toMatchObject({ kind: 'waiting' });
