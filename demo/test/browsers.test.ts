@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { startChild } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
+import { freePort } from '@couplet/testkit/coturn';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import {
@@ -37,7 +38,9 @@ describeWith(['chromium', 'firefox-esr'], 'the demo in Firefox and Chromium', ()
     ['chromium', 'firefox', 'a verified code', makeInvite],
   ] as const)('%s invites %s with %s', async (inviting, joining, _kind, make) => {
     const database = join(temporaryFolder(), 'couplet.db');
-    const start = (port = '0') => startChild({ SQLITE_DB_PATH: database, PORT: port });
+    // A port that no other process gets while the server is down.
+    const port = String(await freePort());
+    const start = () => startChild({ SQLITE_DB_PATH: database, PORT: port });
     const server = await start();
     const [host, guest] = [await open[inviting](server.url), await open[joining](server.url)];
     await enterCode(guest, (await make(host)).code);
@@ -64,7 +67,7 @@ describeWith(['chromium', 'firefox-esr'], 'the demo in Firefox and Chromium', ()
     await server.kill();
     await expectServer('Not connected; the devices stay connected without it', both);
     await talk(...both, 'Without the server');
-    await start(new URL(server.url).port);
+    await start();
     await expectServer('Connected; both devices are in the room', both);
 
     await guest.page.reload();

@@ -194,8 +194,10 @@ describeWith(['chromium'], 'the demo page', () => {
     const guest = await visit(url);
     await enterCode(guest, code);
     await guest.heading(name).waitFor();
-    await host.page.reload();
+    // Not a reload, after which the two could be connected again before the test has seen that they were not.
+    await host.page.goto('about:blank');
     await guest.page.getByText('Connection lost; reconnecting.').waitFor();
+    await host.page.goto(`${url}/demo/`);
     await guest.heading(name).waitFor();
     await inSession(host);
     await host.tab('Connection').click();

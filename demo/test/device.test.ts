@@ -141,7 +141,9 @@ describeWith(['chromium'], 'the device of a tab', () => {
     await guest.page.getByText('No device is waiting with this code.').waitFor();
     await host.button('Forget this device').click();
     await makeInvite(host);
-    expect([host.complaints, guest.complaints]).toEqual([[], [expect.stringContaining('404')]]);
+    await expect
+      .poll(() => [host.complaints, guest.complaints])
+      .toEqual([[], [expect.stringContaining('404')]]);
   });
 });
 
