@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
+import { freePort } from '@couplet/testkit/coturn';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import type { CoupletError, IncomingFile } from '../../src/index.js';
@@ -38,7 +39,9 @@ describeWith(['chromium'], 'a file between two browsers', () => {
     });
 
   test('continues without the server, and after a new connection where it was interrupted', async () => {
-    const server = start();
+    // A port that no other process gets while the server is down.
+    const env = { PORT: String(await freePort()) };
+    const server = start(env);
     const url = await server.listening;
     const [host, guest] = [await open(), await open()];
     await pair(url, host, guest);
@@ -58,7 +61,7 @@ describeWith(['chromium'], 'a file between two browsers', () => {
     for (const device of [host, guest]) {
       await expect.poll(() => stateOf(device)).toBe('reconnecting');
     }
-    await start({ PORT: new URL(url).port }).listening;
+    await start(env).listening;
     for (const device of [host, guest]) {
       const hasNew = ({ session, first }: FilePage) =>
         session.state === 'connected' && session.peer !== first;
