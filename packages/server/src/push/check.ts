@@ -1,12 +1,12 @@
 // Implements `couplet push:check`: sends each push service a notification for a device that does not exist, and explains the answers.
 import { createECDH, randomBytes } from 'node:crypto';
 import { type Clock, MAX_SKEW_MS } from '../base/clock.js';
+import { HttpClient } from '../http/outgoing.js';
 import type { Config } from '../settings/config.js';
 import { hasPush } from '../settings/push.js';
 import { openApns } from './apns.js';
 import { readCredentials } from './credentials.js';
 import { openFcm } from './fcm.js';
-import { HttpClient } from './http-client.js';
 import type { Prepared } from './notification.js';
 import { hostsOf, openWebPush } from './web-push.js';
 import { openWebhook } from './webhook.js';

@@ -1,5 +1,6 @@
 // Delivers notifications to one push service: bounds what waits, limits the time, repeats if the service asks for it, and stops while it keeps failing.
 import type { Cancel, Clock } from '../base/clock.js';
+import { Turns } from '../limits/in-flight.js';
 import type { Logger } from '../observability/logger.js';
 import type { PushOutcome } from './notifier.js';
 
@@ -73,9 +74,7 @@ const OF_SERVICE: readonly Cause[] = ['timeout', 'unreachable', 'server_error', 
 export class Delivery {
   readonly #deps: DeliveryDeps;
   #unsettled = 0;
-  #running = 0;
-  /** Notifications that wait for others to end, in order. */
-  readonly #queue: (() => void)[] = [];
+  readonly #turns = new Turns(() => MAX_RUNNING, MAX_UNSETTLED);
   /** End the timers and requests in progress, at close. */
   readonly #ends = new Set<() => void>();
   #failures = 0;
@@ -125,7 +124,6 @@ export class Delivery {
   close(): void {
     this.#isClosed = true;
     for (const end of this.#ends) end();
-    for (const proceed of this.#queue.splice(0)) proceed();
   }
 
   async #attempts(
@@ -146,8 +144,8 @@ export class Delivery {
     send: (signal: AbortSignal) => Promise<Attempt>,
     isNeeded: () => boolean,
   ): Promise<Attempt | 'circuit_open' | 'ended'> {
-    if (this.#running < MAX_RUNNING) this.#running += 1;
-    else await new Promise<void>((proceed) => this.#queue.push(proceed));
+    const entered = this.#turns.enter('', () => this.#isClosed);
+    if (!(entered === true || (await entered))) return 'ended';
     try {
       if (this.#isClosed || !isNeeded()) return 'ended';
       if (!this.#mayTry()) return 'circuit_open';
@@ -155,10 +153,7 @@ export class Delivery {
       if (attempt !== 'ended') this.#judge(attempt);
       return attempt;
     } finally {
-      // The next one takes the place over; otherwise a new notification could take it first.
-      const proceed = this.#queue.shift();
-      if (proceed) proceed();
-      else this.#running -= 1;
+      this.#turns.leave('');
     }
   }
 

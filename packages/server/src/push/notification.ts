@@ -1,8 +1,8 @@
 // Defines what all push services share: the content of a notification, and how one is sent.
 import type { PushTarget } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
+import type { HttpClient } from '../http/outgoing.js';
 import type { Attempt, End } from './delivery.js';
-import type { HttpClient } from './http-client.js';
 
 /** What the user reads. */
 export const ALERT = 'Your chat partner is waiting';

@@ -1,10 +1,10 @@
 // Opens the push services for which there are credentials, and chooses the one for each device. Only their modules are loaded.
 import { PLATFORMS, type Platform } from '@couplet/protocol';
+import { HttpClient } from '../http/outgoing.js';
 import { type Metrics, zeros } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
 import { readCredentials } from './credentials.js';
 import { Delivery, ENDS, type Meter } from './delivery.js';
-import { HttpClient } from './http-client.js';
 import type { PushService } from './notification.js';
 import type { Notifier, NotifierDeps } from './notifier.js';
 

@@ -1,6 +1,7 @@
 // Fetches ICE servers from ICE_SERVERS_URL ahead of need and holds them, so that no client ever waits for the provider.
 import type { RTCIceServer } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
+import { HttpClient } from '../http/outgoing.js';
 import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
@@ -8,9 +9,6 @@ import { type ProviderAnswer, readAnswer } from './provider-answer.js';
 
 /** Longest time of a request, in milliseconds. */
 const TIMEOUT_MS = 10_000;
-
-/** Several times the size of the longest answer that the documents of a provider show. */
-const MAX_ANSWER_BYTES = 16_384;
 
 /** How often the server checks whether a request is due, in milliseconds. */
 const CHECK_EVERY_MS = 1000;
@@ -63,6 +61,7 @@ export function fetchManagedServers({ config, clock, metrics, log }: ManagedServ
     'outcome',
     OUTCOMES,
   );
+  const http = new HttpClient();
   let held: Held | undefined;
   let running: AbortController | undefined;
   let isClosed = false;
@@ -80,7 +79,7 @@ export function fetchManagedServers({ config, clock, metrics, log }: ManagedServ
     const { signal } = running;
     const asked = { wallAt: clock.now(), monotonicAt: clock.monotonic() };
     const cancelTimeout = clock.after(TIMEOUT_MS, () => running?.abort());
-    const fetched = await ask(config, signal);
+    const fetched = await ask(http, config, signal);
     cancelTimeout();
     running = undefined;
     if (isClosed) return;
@@ -157,28 +156,24 @@ export function fetchManagedServers({ config, clock, metrics, log }: ManagedServ
       isClosed = true;
       stopChecks();
       running?.abort();
+      http.close();
     },
   };
 }
 
 /** Sends one request. Never rejects; what it returns quotes neither the request nor the answer. */
-async function ask(config: Config, signal: AbortSignal): Promise<Fetched> {
+async function ask(http: HttpClient, config: Config, signal: AbortSignal): Promise<Fetched> {
   const { iceServersUrl, iceServersMethod: method } = config;
+  const body = method === 'GET' ? undefined : bodyOf(config);
   try {
-    // A redirect is not followed: its target would get the token.
-    const options = { method, headers: headersOf(config), redirect: 'manual', signal } as const;
-    const body = method === 'GET' ? {} : { body: bodyOf(config) };
-    const response = await fetch(iceServersUrl, { ...options, ...body });
-    if (!response.ok) {
-      await response.body?.cancel();
-      return { outcome: 'refused', status: response.status };
-    }
-    const text = await boundedText(response);
-    const answer = text === undefined ? undefined : readAnswer(text);
+    const request = { method, headers: headersOf(config), body };
+    const { status, text } = await http.send(iceServersUrl, request, signal);
+    if (status < 200 || status > 299) return { outcome: 'refused', status };
+    const answer = readAnswer(text);
     return answer === undefined ? { outcome: 'invalid' } : { outcome: 'ok', answer };
   } catch (error) {
     if (signal.aborted) return { outcome: 'timeout' };
-    const { code } = ((error as Error).cause ?? {}) as { code?: string };
+    const { code } = error as { code?: string };
     return { outcome: 'unreachable', ...(code !== undefined && { code }) };
   }
 }
@@ -199,16 +194,4 @@ function headersOf(config: Config): Record<string, string> {
     ...(token !== '' && { authorization }),
     ...(method !== 'GET' && { 'content-type': type }),
   };
-}
-
-/** Returns undefined if the body has more than {@link MAX_ANSWER_BYTES}, also after decompression. */
-async function boundedText(response: Response): Promise<string | undefined> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > MAX_ANSWER_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }

@@ -1,6 +1,13 @@
-// Sends HTTP/1.1 requests to push services, over connections that are kept. Follows no redirects and bounds the answers.
+// Sends HTTP/1.1 requests to other servers, over connections that are kept. Follows no redirects, to which credentials would go,
+// and bounds the answers.
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+
+export interface Outgoing {
+  method: string;
+  headers: Readonly<Record<string, string>>;
+  body: string | Uint8Array | undefined;
+}
 
 export interface Answer {
   status: number;
@@ -27,19 +34,23 @@ export class HttpClient {
   }
 
   /** Rejects if there is no answer, or if the signal is aborted. */
-  async post(
-    url: string,
-    headers: Readonly<Record<string, string>>,
-    body: string | Uint8Array,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async send(url: string, request: Outgoing, signal: AbortSignal): Promise<Answer> {
     try {
-      return await this.#post(url, headers, body, signal);
+      return await this.#send(url, request, signal);
     } catch (error) {
       // The server may close a kept connection at the same time; only a new one shows whether it can be reached.
       if (!(error instanceof KeptConnectionEnded)) throw error;
-      return this.#post(url, headers, body, signal);
+      return this.#send(url, request, signal);
     }
+  }
+
+  post(
+    url: string,
+    headers: Outgoing['headers'],
+    body: string | Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    return this.send(url, { method: 'POST', headers, body }, signal);
   }
 
   close(): void {
@@ -47,17 +58,12 @@ export class HttpClient {
     this.#https.destroy();
   }
 
-  #post(
-    url: string,
-    headers: Readonly<Record<string, string>>,
-    body: string | Uint8Array,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  #send(url: string, { method, headers, body }: Outgoing, signal: AbortSignal): Promise<Answer> {
     const [request, agent] = url.startsWith('https:')
       ? [httpsRequest, this.#https]
       : [httpRequest, this.#http];
-    const length = { 'Content-Length': Buffer.byteLength(body) };
-    const options = { method: 'POST', agent, headers: { ...headers, ...length }, signal };
+    const length = body !== undefined && { 'Content-Length': Buffer.byteLength(body) };
+    const options = { method, agent, headers: { ...headers, ...length }, signal };
     return new Promise((resolve, reject) => {
       const sent = request(url, options, (response) => {
         const chunks: Buffer[] = [];
