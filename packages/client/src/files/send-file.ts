@@ -171,7 +171,7 @@ class Sending {
     const channel = this.#channel;
     if (!channel) return;
     channel.bufferedAmountLowThreshold = DRAINED_BYTES;
-    channel.onbufferedamountlow = channel.onclose = () => this.#check();
+    channel.onopen = channel.onbufferedamountlow = channel.onclose = () => this.#check();
     channel.onmessage = ({ data }) => {
       if (channel === this.#channel && typeof data === 'string') this.#take(data);
     };
@@ -258,11 +258,16 @@ class Sending {
     });
   }
 
-  /** The same, and rejects with `INTERRUPTED` if the channel is lost. */
+  /**
+   * The same once the channel is open, and rejects with `INTERRUPTED` if it is lost. Chromium may dispatch the first messages of
+   * the peer before the channel is open.
+   */
   #untilOpen(condition: () => boolean): Promise<void> {
     return this.#until(
-      condition,
-      () => this.#channel?.readyState !== 'open' || this.#session.peer !== this.#pc,
+      () => this.#channel?.readyState === 'open' && condition(),
+      () =>
+        !/^(connecting|open)$/.test(this.#channel?.readyState ?? '') ||
+        this.#session.peer !== this.#pc,
     );
   }
 }

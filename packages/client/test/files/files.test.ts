@@ -350,6 +350,29 @@ test('a peer that does not receive files: an error after 14 seconds, also if cha
   await expect(sent).rejects.toMatchObject({ code: 'file_unanswered' });
 });
 
+test('an answer may arrive before the channel is open', async () => {
+  const { one, two } = linkedSessions();
+  const { peer } = one;
+  const { createDataChannel } = peer;
+  peer.createDataChannel = (label, options) => {
+    const channel = createDataChannel.call(peer, label, options);
+    channel.readyState = 'connecting';
+    two.pass = (data) => {
+      setImmediate(() =>
+        setImmediate(() => {
+          channel.readyState = 'open';
+          channel.onopen?.();
+        }),
+      );
+      return data;
+    };
+    return channel;
+  };
+  onTestFinished(receiveFiles(two.session, (file) => void file.blob()));
+  expect(await sendFile(one.session, new Blob(['x']))).toBe(sumOf(new Uint8Array([120])));
+  expect(peer.channels).toHaveLength(1);
+});
+
 test('a peer that answers each offer and closes its channel ends the transfer', async () => {
   const { one, two } = linkedSessions();
   two.peer.addEventListener('datachannel', (event) => {

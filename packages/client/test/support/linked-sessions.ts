@@ -31,7 +31,8 @@ class Channel extends EventTarget {
     setImmediate(() => {
       if (typeof sent !== 'string') this.bufferedAmount -= sent.byteLength;
       if (this.readyState === 'open') this.onbufferedamountlow?.();
-      if (this.other?.readyState === 'open') this.other.onmessage?.({ data: passed });
+      // As in Chromium, which also delivers messages before a channel is open.
+      if (this.other?.readyState !== 'closed') this.other?.onmessage?.({ data: passed });
     });
   }
 
