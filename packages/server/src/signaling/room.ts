@@ -124,7 +124,8 @@ function join(before: RoomState, joiner: Member, joined: PairedDevices | null): 
     ? before.members
         .filter((member) => member === replaced || stay.includes(member))
         .map((member) => (member === replaced ? seated : member))
-    : [...stay, seated];
+    : // A list that has grown by a push keeps memory for 16 more.
+      stay.concat(seated);
   const room = { roomId: before.roomId, members, devices };
 
   const effects: Effect[] = [];

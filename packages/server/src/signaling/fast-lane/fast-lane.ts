@@ -53,9 +53,9 @@ const frame = new ClientFrame();
 const inRun: Record<PlainType, number> = { ice_candidate: 0, webrtc_offer: 0, webrtc_answer: 0 };
 
 export class FastLane implements Reader {
+  readonly connection: Connection;
+  readonly receiveQueue: ReceiveQueue;
   readonly #stream: LaneStream;
-  readonly #connection: Connection;
-  readonly #receiveQueue: ReceiveQueue;
   readonly #deps: FastLaneDeps;
   readonly #ws: Listener | undefined;
   /** Whether frames may be forwarded without ws; never if the stream does not read written bytes at once. */
@@ -76,8 +76,8 @@ export class FastLane implements Reader {
     deps: FastLaneDeps,
   ) {
     this.#stream = stream;
-    this.#connection = connection;
-    this.#receiveQueue = receiveQueue;
+    this.connection = connection;
+    this.receiveQueue = receiveQueue;
     this.#deps = deps;
     const listeners = stream.listeners('data');
     this.#isOpen = readsAtOnce(stream);
@@ -96,7 +96,7 @@ export class FastLane implements Reader {
   }
 
   receive(read: Buffer): void {
-    const { budget } = this.#connection;
+    const { budget } = this.connection;
     budget.charge(COST.read + (this.#isClosed ? read.length * DISCARDED_BYTE_COST : 0));
     if (this.#kept !== undefined || budget.held) this.#keep(read);
     else this.#go(read);
@@ -106,9 +106,9 @@ export class FastLane implements Reader {
   release(): void {
     const kept = this.#kept;
     this.#kept = undefined;
-    this.#receiveQueue.excuse(this.#deps.clock.monotonic() - (this.#keptAt as number));
+    this.receiveQueue.excuse(this.#deps.clock.monotonic() - (this.#keptAt as number));
     this.#keptAt = undefined;
-    this.#connection.resume();
+    this.connection.resume();
     if (kept !== undefined) this.#go(kept);
   }
 
@@ -119,12 +119,12 @@ export class FastLane implements Reader {
     }
     if (this.#keptAt !== undefined) return;
     this.#keptAt = this.#deps.clock.monotonic();
-    this.#connection.pause();
-    this.#connection.budget.wait(this);
+    this.connection.pause();
+    this.connection.budget.wait(this);
   }
 
   #go(read: Buffer): void {
-    const { budget } = this.#connection;
+    const { budget } = this.connection;
     let left = read;
     try {
       while (!this.#isClosed && !budget.held) {
@@ -134,7 +134,7 @@ export class FastLane implements Reader {
       }
       if (!this.#isClosed) this.#keep(left);
     } catch (error) {
-      this.#receiveQueue.fail(error);
+      this.receiveQueue.fail(error);
     }
   }
 
@@ -142,16 +142,16 @@ export class FastLane implements Reader {
   #take(read: Buffer): number {
     const peer = this.#owed === 0 && this.#isOpen ? this.#peer() : undefined;
     const taken = peer === undefined ? 0 : this.#passOn(read, peer);
-    if (taken === read.length || this.#connection.budget.held) return taken;
+    if (taken === read.length || this.connection.budget.held) return taken;
     return taken + this.#leave(taken === 0 ? read : read.subarray(taken));
   }
 
   /** The peer, if it is in this process; undefined while a message of the sender is in progress. */
   #peer(): Connection | undefined {
     const { backplane, connections } = this.#deps;
-    const { id, seat, open } = this.#connection;
+    const { id, seat, open } = this.connection;
     const peerId = seat?.peerId ?? null;
-    if (peerId === null || !open || this.#receiveQueue.busy) return undefined;
+    if (peerId === null || !open || this.receiveQueue.busy) return undefined;
     return backplane.reaches(id, peerId) ? connections.get(peerId) : undefined;
   }
 
@@ -159,7 +159,7 @@ export class FastLane implements Reader {
   #passOn(read: Buffer, peer: Connection): number {
     const { corking, counters, clock, stalls } = this.#deps;
     const { frames } = corking;
-    const { budget } = this.#connection;
+    const { budget } = this.connection;
     const source = viewOf(read);
     const now = clock.monotonic();
     const stalledMs = stalls.total(now);
@@ -174,8 +174,8 @@ export class FastLane implements Reader {
       const type = this.#sign(source);
       if (type === undefined) break;
       at = frame.end;
-      this.#connection.unanswered = 0;
-      if (!this.#receiveQueue.admit(frame.payloadBytes, now, stalledMs)) break;
+      this.connection.unanswered = 0;
+      if (!this.receiveQueue.admit(frame.payloadBytes, now, stalledMs)) break;
       counters.messages[type] += 1;
       inRun[type] += 1;
       frames.end += this.#signedBytes();
@@ -208,7 +208,7 @@ export class FastLane implements Reader {
 
   /** Size of the forwarded payload: the signature replaces the last brace. */
   #signedPayloadBytes(): number {
-    return frame.payloadBytes - 1 + this.#connection.signature.length;
+    return frame.payloadBytes - 1 + this.connection.signature.length;
   }
 
   #signedBytes(): number {
@@ -226,7 +226,7 @@ export class FastLane implements Reader {
     const type = plainForward(bytes.toString('latin1', from, to));
     if (type === undefined) return undefined;
     writeHead(bytes, end, signedPayloadBytes);
-    bytes.set(this.#connection.signature, to - 1);
+    bytes.set(this.connection.signature, to - 1);
     return type;
   }
 

@@ -19,15 +19,22 @@ import type { Config } from '../../settings/config.js';
 import type { OriginRule } from '../../settings/origins.js';
 import type { RefusalCause, SignalingCounters } from '../counters.js';
 import type { FastLane } from '../fast-lane/fast-lane.js';
-import type { Connection } from './connection.js';
 import type { Corking } from './corking.js';
-import type { ReceiveQueue } from './receive-queue.js';
 
-/** Holds the state of its listeners, so all sockets share the same functions and none keeps closures. */
+/** Handles the events of a socket, by their name. */
+export type SocketHandlers = Readonly<
+  Record<string, ((this: ClientSocket, ...args: never[]) => void) | undefined>
+>;
+
+/** All sockets share their handlers, so none keeps closures or a table of listeners. */
 export class ClientSocket extends WebSocket {
-  connection!: Connection;
-  receiveQueue!: ReceiveQueue;
   lane!: FastLane;
+  handlers: SocketHandlers | undefined;
+
+  override emit(event: string, ...args: unknown[]): boolean {
+    this.handlers?.[event]?.apply(this, args as never[]);
+    return true;
+  }
 }
 
 /**
@@ -168,12 +175,15 @@ export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void 
     if (draining) return refuse(stream, 'draining');
     // Sends the answer and the first message in one write.
     deps.corking.hold(stream);
+    // A third listener would make the list grow, for the life of the connection.
+    stream.off('close', exit);
+    let isOpen = false;
     handshake.handleUpgrade(request, stream, head, (socket) => {
-      // Frees the state of the handshake, especially the request, for the life of the connection.
-      stream.off('close', exit);
+      isOpen = true;
       stream.off('error', drop);
       deps.accept(socket, stream, request, budget);
     });
+    if (!isOpen) stream.once('close', exit);
   };
 
   // By default, ws answers with an HTML page.
