@@ -8,8 +8,9 @@ import { adminGuard, metricsRoute } from './http/admin.js';
 import { authorizeRequests, type RequestRule } from './http/authorize.js';
 import { trustProxy } from './http/client-address.js';
 import { corsHeaders } from './http/cors.js';
+import { directRoutes } from './http/direct-routes.js';
 import { CLIENT_ERROR_CODES, handleClientError, handleError, sendError } from './http/errors.js';
-import { onEveryRequest, requestIds } from './http/every-request.js';
+import { onAnswered, onEveryRequest, requestIds } from './http/every-request.js';
 import { healthRoutes } from './http/health.js';
 import { hostRule } from './http/hosts.js';
 import { acceptOnlyJson } from './http/json-body.js';
@@ -62,6 +63,11 @@ export interface AppDeps {
   store?: PairingStore;
   /** Wakes devices; by default, through the push services in the configuration. The app closes it. */
   notifier?: Notifier;
+  /**
+   * Whether the most frequent requests bypass Fastify. They then take a tenth less CPU time, but hooks, parsers and error
+   * handlers that are added to the app do not apply to them. Has no effect with a rule for requests. Defaults to false.
+   */
+  direct?: boolean;
   /** A server that also accepts connections for this app, by TLS. The caller lets it listen; the app closes it. */
   tlsServer?: TlsServer;
   /** Folder of the built /client.js and /demo; by default, the folder in this package. */
@@ -87,11 +93,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     'code',
     CLIENT_ERROR_CODES,
   );
+  const nextId = requestIds();
   const app = Fastify({
     ...(log ? { loggerInstance: log as FastifyBaseLogger } : { logger: false }),
     logController: new LogController({ disableRequestLogging: true }),
     requestIdHeader: false,
-    genReqId: requestIds(),
+    genReqId: nextId,
     trustProxy: trust,
     schemaController,
     bodyLimit: config.maxBodyBytes,
@@ -116,10 +123,20 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   acceptOnlyJson(app);
   const budgets = new AddressBudgets({ config, clock: systemClock, stalls, log: appLog });
   budgets.measure(metrics);
+  const everyRequest = {
+    config,
+    hostFault: hostRule(config),
+    corsHeaders: corsHeadersOf,
+    lifecycle,
+    answered: onAnswered(metrics.requests(), appLog),
+    log: appLog,
+  };
+  const mayBypass = deps.direct && authorize.request === undefined;
   paceRequests(app.server, {
     budgets,
     trust,
     corsHeaders: corsHeadersOf,
+    direct: mayBypass ? directRoutes(app, { ...everyRequest, nextId }) : () => false,
   });
   const endSpareSockets = limitSockets(app.server, {
     config,
@@ -129,17 +146,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     metrics,
     log: appLog,
   });
-  const measure = metrics.requests();
-  const hostFault = hostRule(config);
   answerOddRequests(app);
-  onEveryRequest(app, {
-    config,
-    hostFault,
-    corsHeaders: corsHeadersOf,
-    lifecycle,
-    measure,
-    log: appLog,
-  });
+  onEveryRequest(app, everyRequest);
   lifecycle.routes(app);
   authorizeRequests(app, authorize.request);
   const emptyApp = () => Fastify({ schemaController, exposeHeadRoutes: false });
@@ -221,7 +229,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     iceServers,
     gate: authorize,
     trust,
-    hostFault,
+    hostFault: everyRequest.hostFault,
     allowsOrigin: originRule(config),
     serverName: SERVER_NAME,
     clock,

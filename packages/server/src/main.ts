@@ -192,7 +192,7 @@ async function serve(config: Config, { isHttps }: ServeOptions): Promise<void> {
   const tlsServer = isHttps ? await developmentServer(config) : undefined;
   // Loaded here because loading it takes most of a start, and neither the other commands nor a refused start need it.
   const { buildApp } = await import('./app.js');
-  const app = await buildApp(config, { log, ...(tlsServer ? { tlsServer } : {}) });
+  const app = await buildApp(config, { log, direct: true, ...(tlsServer ? { tlsServer } : {}) });
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
     // A second signal of either kind ends the process at once.

@@ -57,7 +57,8 @@ export async function startServer(
   deps: AppDeps = {},
 ): Promise<RunningServer> {
   const config = parseConfig({ ...TEST_DEFAULTS, ...redisDefaults(env), ...env });
-  const app = await buildApp(config, deps);
+  // As in the command.
+  const app = await buildApp(config, { direct: true, ...deps });
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   return { url, wsUrl: url.replace('http', 'ws'), app, close: () => app.close() };
 }

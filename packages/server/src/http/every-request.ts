@@ -2,7 +2,7 @@
 // metrics.
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { COST } from '../limits/address-budget.js';
 import type { Logger } from '../observability/logger.js';
 import type { RequestMeter } from '../observability/metrics.js';
@@ -25,9 +25,37 @@ export interface EveryRequestDeps {
   hostFault: HostRule;
   corsHeaders: CorsHeaders;
   lifecycle: Pick<Lifecycle, 'isDraining'>;
-  measure: RequestMeter;
+  answered: OnAnswered;
   log: Logger;
 }
+
+/** Called when a request is answered. `url`: that of the route. */
+export type OnAnswered = (
+  request: Pick<FastifyRequest, 'raw' | 'method' | 'log'>,
+  url: string | undefined,
+  answer: { status: number; ms: number; bytes: number },
+) => void;
+
+/**
+ * Counts, charges and logs an answered request. The log line never contains the URL, because its query can contain a room
+ * id; a budget limits the lines of each address.
+ */
+export const onAnswered =
+  (measure: RequestMeter, log: Logger): OnAnswered =>
+  (request, url, { status, ms, bytes }) => {
+    const { method } = request;
+    measure(method, url, status, ms / 1000);
+    const budget = budgetOf(request.raw);
+    budget?.charge(bytes * COST.answerByte);
+    // The metrics count all requests. A line for each of them would take a tenth of the main thread's time.
+    const level = status < 400 && url !== '/' ? 'debug' : 'info';
+    // Without a log, Fastify's replacement has no levels.
+    if (!log.isLevelEnabled?.(level) || budget?.mayLog() === false) return;
+    const line = { method, route: url ?? 'none', status, ms: Math.round(ms * 10) / 10 };
+    if (level === 'debug') request.log.debug(line, 'request');
+    else if (url === '/') request.log.info(line, 'Health check');
+    else request.log.info(line, 'request');
+  };
 
 /** Routes that are served during a shutdown. */
 const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
@@ -35,11 +63,10 @@ const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
 /**
  * Adds one hook for each stage, with callbacks: promises and more hooks would be half of the cost of a request. Requests for
  * another host and, during a shutdown, all but the probes are refused. OPTIONS is always answered 204, even if it is not a
- * complete preflight. The log line never contains the URL, because its query can contain a room id; a budget limits the lines
- * of each address.
+ * complete preflight.
  */
 export function onEveryRequest(app: FastifyInstance, deps: EveryRequestDeps): void {
-  const { config, hostFault, corsHeaders, lifecycle, measure, log } = deps;
+  const { config, hostFault, corsHeaders, lifecycle, answered, log } = deps;
   let hasWarned = config.trustProxy !== '';
 
   app.addHook('onRequest', (request, reply, done) => {
@@ -80,21 +107,9 @@ export function onEveryRequest(app: FastifyInstance, deps: EveryRequestDeps): vo
   });
 
   app.addHook('onResponse', (request, reply, done) => {
-    const { method } = request;
-    const { url } = request.routeOptions;
-    const { statusCode: status, elapsedTime } = reply;
-    measure(method, url, status, elapsedTime / 1000);
-    const budget = budgetOf(request.raw);
-    budget?.charge(Number(reply.getHeader('content-length') ?? 0) * COST.answerByte);
-    // The metrics count all requests. A line for each of them would take a tenth of the main thread's time.
-    const level = status < 400 && url !== '/' ? 'debug' : 'info';
-    // Without a log, Fastify's replacement has no levels.
-    if (log.isLevelEnabled?.(level) && (budget?.mayLog() ?? true)) {
-      const line = { method, route: url ?? 'none', status, ms: Math.round(elapsedTime * 10) / 10 };
-      if (level === 'debug') request.log.debug(line, 'request');
-      else if (url === '/') request.log.info(line, 'Health check');
-      else request.log.info(line, 'request');
-    }
+    const { statusCode: status, elapsedTime: ms } = reply;
+    const bytes = Number(reply.getHeader('content-length') ?? 0);
+    answered(request, request.routeOptions.url, { status, ms, bytes });
     done();
   });
 }

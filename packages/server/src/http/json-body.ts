@@ -27,12 +27,13 @@ export function acceptOnlyJson(app: FastifyInstance): void {
       if (!/^(identity)?$/i.test(headers['content-encoding'] ?? '')) {
         return done(COMPRESSED);
       }
+      let parsed: unknown;
       try {
-        done(null, parseModestJson(utf8.decode(body), config.maxJsonValues));
-      } catch {
-        // The errors of the decoder and the parser are dropped because both can quote the body.
-        done(new RequestFault('invalid_json', { details: 'the body must be JSON in UTF-8' }));
+        parsed = parseBody(body, config.maxJsonValues);
+      } catch (fault) {
+        return done(fault as RequestFault);
       }
+      done(null, parsed);
     });
   });
   app.addContentTypeParser('*', (request, payload, done) => {
@@ -44,6 +45,16 @@ export function acceptOnlyJson(app: FastifyInstance): void {
     const onEnd = () => done(null, undefined);
     payload.once('data', onData).once('end', onEnd).once('error', done);
   });
+}
+
+/** @throws RequestFault */
+export function parseBody(body: Uint8Array, maxValues?: number): unknown {
+  try {
+    return parseModestJson(utf8.decode(body), maxValues);
+  } catch {
+    // The errors of the decoder and the parser are dropped because both can quote the body.
+    throw new RequestFault('invalid_json', { details: 'the body must be JSON in UTF-8' });
+  }
 }
 
 /** The header shows that the coding is not supported, rather than the type (RFC 9110 §15.5.16). */
@@ -60,7 +71,7 @@ const FIRST_BYTES = 1024;
  * Reads a body. Several chunks are copied into one buffer: as separate buffers, 65,000 chunks of one byte would take two
  * hundred times the memory.
  */
-function collect(
+export function collect(
   payload: Readable,
   contentLength: string | undefined,
   bodyLimit: number,

@@ -212,10 +212,15 @@ export interface PaceDeps {
   trust: TrustProxy;
   /** A page needs them to read the refusal. */
   corsHeaders: CorsHeaders;
+  /** Serves a request, or returns false if the listeners of the server must serve it. */
+  direct: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 /** Charges every request of a server to the budget of its address before any other work. */
-export function paceRequests(server: Server, { budgets, trust, corsHeaders }: PaceDeps): void {
+export function paceRequests(
+  server: Server,
+  { budgets, trust, corsHeaders, direct }: PaceDeps,
+): void {
   const routes = server.listeners('request') as Serve[];
   server.removeAllListeners('request');
 
@@ -244,6 +249,7 @@ export function paceRequests(server: Server, { budgets, trust, corsHeaders }: Pa
           // For a chunked request, charges the bytes in the piece of its header. Later bytes are charged on arrival.
           (isChunked(request) ? headBytes * COST.chunkedByte : bodyBytes * COST.bodyByte),
       );
+      if (direct(request, response)) return;
       for (const route of routes) route.call(server, request, response);
     };
     if (reader === undefined) serve();

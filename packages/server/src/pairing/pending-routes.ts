@@ -74,6 +74,7 @@ export function pendingRoutes(
   app.post<{ Body: CreatePendingRequest }>(
     '/api/rooms',
     {
+      config: { direct: true },
       schema: {
         tags,
         operationId: 'createPending',
@@ -110,6 +111,7 @@ export function pendingRoutes(
   app.post<{ Body: AcceptRequest }>(
     '/api/rooms/accept',
     {
+      config: { direct: true },
       schema: {
         tags,
         operationId: 'acceptPending',
@@ -144,6 +146,7 @@ export function pendingRoutes(
   app.post<{ Body: CheckRequest }>(
     '/api/rooms/check',
     {
+      config: { direct: true },
       schema: {
         tags,
         operationId: 'checkPending',
