@@ -1,10 +1,7 @@
 // Implements `couplet migrate`: copies the database file, or the keys of an older version, into Redis and reports counts.
-
 import { Unavailable } from './base/failures.js';
-import { importToRedis } from './pairing/redis/import-from-sqlite.js';
-import { IMPORT_KINDS } from './pairing/redis/import-rows.js';
+import { IMPORT_KINDS, importToRedis } from './pairing/redis/import-from-sqlite.js';
 import { copyOldLayout } from './pairing/redis/migrate-layout.js';
-
 import { connectRedis } from './redis/client.js';
 import type { Config } from './settings/config.js';
 import { parseRedisUrl } from './settings/redis.js';

@@ -7,12 +7,12 @@ import {
 } from 'node:http2';
 import type { ApnsCredentials } from './credentials.js';
 import { type Attempt, attemptOfStatus, REJECTED } from './delivery.js';
-import { signedJwt } from './jwt.js';
 import {
   ALERT,
   LIFETIME_SECONDS,
   type PushService,
   type ServiceDeps,
+  signedJwt,
   TYPE,
 } from './notification.js';
 

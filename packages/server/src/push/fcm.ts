@@ -1,12 +1,12 @@
 // Sends notifications to Android devices through Firebase Cloud Messaging, HTTP v1 API.
 import type { FcmCredentials } from './credentials.js';
 import { type Attempt, attemptOfStatus, REJECTED } from './delivery.js';
-import { signedJwt } from './jwt.js';
 import {
   ALERT,
   LIFETIME_SECONDS,
   type PushService,
   type ServiceDeps,
+  signedJwt,
   TYPE,
 } from './notification.js';
 

@@ -3,8 +3,14 @@ import { createCipheriv, createECDH, type ECDH, hkdfSync, randomBytes } from 'no
 import type { PushTarget } from '@couplet/protocol';
 import type { VapidCredentials } from './credentials.js';
 import { type Attempt, attemptOfStatus, REJECTED } from './delivery.js';
-import { signedJwt } from './jwt.js';
-import { ALERT, LIFETIME_SECONDS, type Prepared, type ServiceDeps, TYPE } from './notification.js';
+import {
+  ALERT,
+  LIFETIME_SECONDS,
+  type Prepared,
+  type ServiceDeps,
+  signedJwt,
+  TYPE,
+} from './notification.js';
 
 /** The push services of Chrome (and most other browsers), Edge, Firefox and Safari. */
 const KNOWN_HOSTS = [

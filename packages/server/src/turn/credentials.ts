@@ -1,21 +1,12 @@
 // Makes time-limited TURN credentials (draft-uberti-behave-turn-rest-00 §2.2) as coturn's `use-auth-secret` checks them.
 import { createHmac } from 'node:crypto';
 
-export interface TurnCredentials {
-  username: string;
-  credential: string;
-}
-
 /**
  * Makes credentials that open allocations until `expiresAtSeconds` (Unix time).
  *
  * @param userId - id by which coturn counts quotas; it must not have a colon
  */
-export function turnCredentials(
-  secret: string,
-  userId: string,
-  expiresAtSeconds: number,
-): TurnCredentials {
+export function turnCredentials(secret: string, userId: string, expiresAtSeconds: number) {
   const username = `${expiresAtSeconds}:${userId}`;
   return { username, credential: createHmac('sha1', secret).update(username).digest('base64') };
 }

@@ -4,57 +4,18 @@ import type { Clock } from '../base/clock.js';
 import { Quota } from '../limits/quota.js';
 import type { Config } from '../settings/config.js';
 import { expiryOf, opaqueUserId, turnCredentials } from './credentials.js';
-
-/** The settings that determine the ICE servers. */
-export type IceServerConfig = Pick<
-  Config,
-  | 'turnSecrets'
-  | 'turnUrls'
-  | 'stunUrls'
-  | 'turnTtlSeconds'
-  | 'iceServersExtra'
-  | 'iceServersForAll'
-  | 'maxTurnCredentialsPerHour'
->;
-
-/** ICE servers for one party of a room. */
-export interface Grant {
-  readonly kind: 'granted';
-  readonly iceServers: RTCIceServer[];
-  /** Seconds for which the credentials open new allocations. */
-  readonly ttlSeconds: number;
-}
-
-/** The address has reached its limit of TURN users. */
-export interface Denial {
-  readonly kind: 'limited';
-  readonly waitSeconds: number;
-}
-
-/** A member of a room. */
-export interface MemberSeat {
-  roomId: string;
-  /** Null if the member is not verified as a paired device. */
-  pairedDevice: string | null;
-}
-
-/** Servers with credentials from a provider. Declared here because this module is the consumer. */
-export interface ProvidedServers {
-  /** Undefined while there are none, so that the servers of the settings are handed out instead. */
-  current():
-    | { readonly iceServers: readonly RTCIceServer[]; readonly ttlSeconds: number }
-    | undefined;
-}
+import type { ManagedServers } from './managed-servers.js';
 
 /** The `ttl` of an answer without the servers of the provider and without credentials. It is short so that clients ask again soon. */
 const ASK_AGAIN_SECONDS = 60;
 
 export type IceServersByRoom = ReturnType<typeof createIceServers>;
 
+/** @param provider - has servers with credentials from a provider, which replace those of the settings while there are any */
 export function createIceServers(
-  config: IceServerConfig,
+  config: Config,
   clock: Clock,
-  provider?: ProvidedServers,
+  provider?: Pick<ManagedServers, 'current'>,
 ) {
   const { turnSecrets, turnTtlSeconds } = config;
   const [secret] = turnSecrets;
@@ -66,7 +27,15 @@ export function createIceServers(
     ...(credential === undefined ? {} : { credential }),
   }));
 
-  const grant = (address: string, roomId: string, party: string, nowMs: number): Grant | Denial => {
+  /** `ttlSeconds`: for how long the credentials open new allocations. `limited`: the address has its maximum of TURN users. */
+  const grant = (
+    address: string,
+    roomId: string,
+    party: string,
+    nowMs: number,
+  ):
+    | { kind: 'granted'; iceServers: RTCIceServer[]; ttlSeconds: number }
+    | { kind: 'limited'; waitSeconds: number } => {
     // All clients get the same credentials, so the number of users of an address need not be limited.
     const provided = provider?.current();
     if (provided !== undefined) {
@@ -100,11 +69,11 @@ export function createIceServers(
       grant(address, roomId, `device ${deviceId}`, nowMs),
 
     /**
-     * For a connection in a room. Empty unless it is a paired device or ICE_SERVERS_FOR_ALL is set. Has no TURN servers
-     * if its address has reached the limit of TURN users.
+     * For a connection in a room, which is a paired device only if `pairedDevice` is set. Empty unless it is one, or
+     * ICE_SERVERS_FOR_ALL is set. Has no TURN servers if its address has reached the limit of TURN users.
      */
     for(
-      { roomId, pairedDevice }: MemberSeat,
+      { roomId, pairedDevice }: { roomId: string; pairedDevice: string | null },
       { id, address }: { id: string; address: string },
     ): RTCIceServer[] {
       if (pairedDevice === null && !config.iceServersForAll) return [];

@@ -1,7 +1,6 @@
-// Imports a SQLite database file into Redis.
+// Imports rows into Redis: those of a SQLite database file, or those that migrate-layout.ts reads.
 import type { Redis } from '../../redis/client.js';
 import { closeDatabase, openDatabase, preparing } from '../sqlite/database.js';
-import { importRows } from './import-rows.js';
 import { hashOf, scriptRunner } from './scripts.js';
 
 /** Number of rows that one script writes. */
@@ -53,4 +52,30 @@ export async function importToRedis(path: string, redis: Redis, prefix: string, 
   } finally {
     closeDatabase(db);
   }
+}
+
+/** Rooms are first, because an accepted pending is imported only if its room is there. */
+export const IMPORT_KINDS = ['room', 'pending', 'record'] as const;
+type ImportKind = (typeof IMPORT_KINDS)[number];
+
+/**
+ * Resolves to the numbers of rows that were copied now, and that were copied before or were in Redis anyway.
+ *
+ * @param sources - the rows for `import.lua`, in portions
+ */
+export async function importRows(
+  run: ReturnType<typeof scriptRunner>,
+  notes: string,
+  sources: Record<ImportKind, Iterable<unknown[]> | AsyncIterable<unknown[]>>,
+) {
+  const counts = {} as Record<ImportKind, { copied: number; present: number }>;
+  for (const kind of IMPORT_KINDS) {
+    counts[kind] = { copied: 0, present: 0 };
+    for await (const rows of sources[kind]) {
+      const copied = Number(await run('import', { kind, notes, rows }));
+      counts[kind].copied += copied;
+      counts[kind].present += rows.length - copied;
+    }
+  }
+  return counts;
 }

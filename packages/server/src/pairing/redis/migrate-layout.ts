@@ -9,7 +9,7 @@
 // The notes of `import.lua` are the old keys, with the version of a pending. A repeat therefore copies what old nodes
 // have written since, deletes what they have deleted since, and does not restore what new nodes have deleted.
 import type { Redis } from '../../redis/client.js';
-import { importRows } from './import-rows.js';
+import { importRows } from './import-from-sqlite.js';
 import { hashOf, placeOf, scriptRunner } from './scripts.js';
 
 /** Number of notes that are read at once. */
