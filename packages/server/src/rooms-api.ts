@@ -16,7 +16,6 @@ import {
   storeBudgets,
 } from './pairing/guesses.js';
 import { measureStore, pairingMetrics } from './pairing/metrics.js';
-import { pairedDevices } from './pairing/paired-devices.js';
 import { createPairing } from './pairing/pairing.js';
 import { pairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
@@ -55,17 +54,11 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
   const guesses = createGuesses(budgets, ceiling, guessCounters(metrics));
   deps.onMissed(() => waiting.wakeAll());
   const requireSecrets = config.requireDeviceSecrets;
-  const isPaired = pairedDevices(store, clock, requireSecrets);
-  pairingRoutes(app, {
-    pairing: createPairing(store, waiting, clock),
-    store,
-    guesses,
-    inFlight,
-    clock,
-    joinCodeDigits: config.joinCodeDigits,
-    isPaired,
-    requireSecrets,
-  });
+  const pairing = createPairing(store, waiting, clock, requireSecrets);
+  const { joinCodeDigits } = config;
+  const parts = { pairing, store, guesses, inFlight, clock, joinCodeDigits, requireSecrets };
+  pairingRoutes(app, parts);
+  const { isPaired } = pairing;
   iceServersRoute(app, { iceServers, isPaired, times: store, inFlight, clock });
   pairingMetrics(metrics, { store, waiting, guesses, guessers: budgets.guessers });
   deps.lifecycle.require({ name: 'store', check: () => store.probe(clock.now()) });

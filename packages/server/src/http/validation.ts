@@ -7,6 +7,7 @@ import {
   REST_ERRORS,
   type RestErrorCode,
 } from '@couplet/protocol';
+import { ErrorResponse } from '@couplet/protocol/schema';
 import { Compile, type TObject, type TSchema } from '@couplet/protocol/typebox';
 import type { FastifySchemaCompiler } from 'fastify';
 import { RequestFault } from './errors.js';
@@ -18,6 +19,9 @@ export const given = (text: string | null | undefined): string | undefined => te
 export function isMissing(value: unknown): boolean {
   return value === undefined || value === null || value === '';
 }
+
+/** The bodies of failed requests, for the schemas of routes. */
+export const errors = { '4xx': ErrorResponse, '5xx': ErrorResponse };
 
 const TOKEN_DETAILS = `must be a push token of its platform (web: a Push API subscription) of at most ${MAX_PUSH_TOKEN_BYTES} bytes`;
 

@@ -1,9 +1,11 @@
 // Implements the rules of pairing over a PairingStore: lifetime of codes, creation of room ids, waiting of checks.
 import { COLLECT_SECONDS, type PushTarget, ROOM_ID_LENGTH } from '@couplet/protocol';
 import type { Clock } from '../base/clock.js';
-import { newDeviceSecret } from '../base/device-secrets.js';
+import { judgeClaim, newDeviceSecret } from '../base/device-secrets.js';
 import { randomText } from '../base/random-text.js';
-import type { KeyReused, Repeatable } from '../http/idempotency.js';
+import type { InFlight, KeyReused, Repeatable } from '../http/idempotency.js';
+import { given } from '../http/validation.js';
+import type { Guesses } from './guesses.js';
 import type { CheckOutcome, Guess, NewPending, PairingStore } from './store.js';
 import type { Waiting } from './waiting.js';
 
@@ -14,9 +16,47 @@ export type GuardedRead = (
 
 export type Pairing = ReturnType<typeof createPairing>;
 
-export function createPairing(store: PairingStore, waiting: Waiting, clock: Clock) {
+/** What the routes of the rooms API share. */
+export interface PairingParts {
+  pairing: Pairing;
+  store: PairingStore;
+  guesses: Guesses;
+  inFlight: InFlight;
+  clock: Clock;
+  joinCodeDigits: number;
+  /** Whether every request of a device must include its secret. */
+  requireSecrets: boolean;
+}
+
+/** The fields with which a request names a device of a room. */
+interface DeviceClaim {
+  readonly roomid: string;
+  readonly client: string;
+  readonly secret?: string | null;
+}
+
+export function createPairing(
+  store: PairingStore,
+  waiting: Waiting,
+  clock: Clock,
+  requireSecrets: boolean,
+) {
   store.onChange((joinCode) => waiting.wake(joinCode));
   return {
+    /**
+     * Whether a request comes from a device of the room. Once a device has sent its secret, every request needs it. The
+     * answer is the same for an unknown room and for a room of other devices. It is never 404, which clients treat as the
+     * end of a pairing.
+     */
+    async isPaired({ roomid, client, secret }: DeviceClaim): Promise<boolean> {
+      const room = await store.findRoom(roomid, clock.now());
+      const claim = room && judgeClaim(room, client, given(secret));
+      if (claim?.kind === 'unproved') return !requireSecrets;
+      if (claim?.kind !== 'proved') return false;
+      if (claim.isNew) await store.prove(roomid, client);
+      return true;
+    },
+
     create(
       pending: Omit<NewPending, 'expiresAt' | 'secret'>,
       expiresInSeconds: number,

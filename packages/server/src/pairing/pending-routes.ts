@@ -10,21 +10,19 @@ import {
 import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Clock } from '../base/clock.js';
 import { sendError, sendLimited, sendSecretRequired } from '../http/errors.js';
-import { type InFlight, type KeyReused, type Repeatable, repeatable } from '../http/idempotency.js';
+import { type KeyReused, type Repeatable, repeatable } from '../http/idempotency.js';
 import { requestAddress } from '../http/paced-requests.js';
-import { given } from '../http/validation.js';
-import type { Guesses, GuessRequest } from './guesses.js';
-import type { Pairing } from './pairing.js';
+import { errors, given } from '../http/validation.js';
+import type { GuessRequest } from './guesses.js';
+import type { PairingParts } from './pairing.js';
 import { pushTargetOf } from './push-target.js';
-import type { AcceptOutcome, CheckOutcome, CreateOutcome, Guess, PairingStore } from './store.js';
+import type { AcceptOutcome, CheckOutcome, CreateOutcome, Guess } from './store.js';
 
 /** `Retry-After` for a device or an address with too many pendings, in seconds: one may have expired by then. */
 const TOO_MANY_RETRY_SECONDS = 60;
 
 const noContent = Type.Null({ description: 'Still waiting; no body.' });
-const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 const tags = ['pairing'];
 
 /** The code of each outcome that is answered with an error. */
@@ -34,20 +32,9 @@ const CODES = {
   key_reused: 'idempotency_key_reused',
 } as const;
 
-export interface PendingRouteDeps {
-  pairing: Pairing;
-  store: PairingStore;
-  guesses: Guesses;
-  inFlight: InFlight;
-  clock: Clock;
-  joinCodeDigits: number;
-  /** Whether a check and a cancel must include the secret of their device. */
-  requireSecrets: boolean;
-}
-
 export function pendingRoutes(
   app: FastifyInstance,
-  { pairing, store, guesses, inFlight, clock, joinCodeDigits, requireSecrets }: PendingRouteDeps,
+  { pairing, store, guesses, inFlight, clock, joinCodeDigits, requireSecrets }: PairingParts,
 ): void {
   const requests = wire.pairingRequests(joinCodeDigits);
 

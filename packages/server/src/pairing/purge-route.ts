@@ -9,25 +9,19 @@ import {
 import * as wire from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
 import type { FastifyInstance } from 'fastify';
-import type { Clock } from '../base/clock.js';
 import { RequestFault, sendError, sendSecretRequired } from '../http/errors.js';
-import { type InFlight, repeatable } from '../http/idempotency.js';
+import { repeatable } from '../http/idempotency.js';
 import { budgetOf } from '../http/paced-requests.js';
-import { isMissing } from '../http/validation.js';
+import { errors, isMissing } from '../http/validation.js';
 import { COST } from '../limits/address-budget.js';
-import type { PairingStore } from './store.js';
+import type { PairingParts } from './pairing.js';
 
 /** Twice the allowed ids and secrets, so that a list that is too long gets its own error code, plus any other fields. */
 const MAX_PURGE_VALUES = 2 * (MAX_PURGE_IDS + MAX_PURGE_SECRETS) + MAX_JSON_VALUES;
 
-const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
-
 export function purgeRoute(
   app: FastifyInstance,
-  store: PairingStore,
-  inFlight: InFlight,
-  clock: Clock,
-  requireSecrets: boolean,
+  { store, inFlight, clock, requireSecrets }: PairingParts,
 ): void {
   app.post<{ Body: PurgeRequest | undefined }>(
     '/api/user/purge',

@@ -2,26 +2,18 @@
 import type { BadgeResetRequest, PushTokenRequest } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
-import type { Clock } from '../base/clock.js';
 import { sendError } from '../http/errors.js';
-import { type InFlight, repeatable } from '../http/idempotency.js';
-import type { IsPaired } from './paired-devices.js';
+import { repeatable } from '../http/idempotency.js';
+import { errors } from '../http/validation.js';
+import type { PairingParts } from './pairing.js';
 import { pushTargetOf } from './push-target.js';
-import type { PairingStore } from './store.js';
 
-const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 const tags = ['push'];
 
-export interface PushRouteDeps {
-  store: PairingStore;
-  inFlight: InFlight;
-  clock: Clock;
-  isPaired: IsPaired;
-}
-
-export function pushRoutes(app: FastifyInstance, deps: PushRouteDeps): void {
-  const { store, inFlight, clock, isPaired } = deps;
-
+export function pushRoutes(
+  app: FastifyInstance,
+  { pairing, store, inFlight, clock }: PairingParts,
+): void {
   app.post<{ Body: PushTokenRequest }>(
     '/api/push-token',
     {
@@ -37,7 +29,7 @@ export function pushRoutes(app: FastifyInstance, deps: PushRouteDeps): void {
     async (request, reply) => {
       const { body } = request;
       const target = pushTargetOf(body, 'token') ?? null;
-      if (!(await isPaired(body))) return sendError(reply, 'forbidden');
+      if (!(await pairing.isPaired(body))) return sendError(reply, 'forbidden');
       const now = clock.now();
       const once = repeatable(request, now);
       const outcome = await inFlight.run(once, () =>

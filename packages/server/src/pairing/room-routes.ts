@@ -3,12 +3,10 @@ import type { DeleteRoomRequest, RoomQuery } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Clock } from '../base/clock.js';
 import { sendError, sendSecretRequired } from '../http/errors.js';
-import { given, isMissing } from '../http/validation.js';
-import type { PairingStore } from './store.js';
+import { errors, given, isMissing } from '../http/validation.js';
+import type { PairingParts } from './pairing.js';
 
-const errors = { '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse };
 const tags = ['pairing'];
 
 /** Carries the secret of a DELETE if a proxy strips the body. Not in the query, which access logs store. */
@@ -16,9 +14,7 @@ const SECRET_HEADER = 'couplet-secret';
 
 export function roomRoutes(
   app: FastifyInstance,
-  store: PairingStore,
-  clock: Clock,
-  requireSecrets: boolean,
+  { store, clock, requireSecrets }: PairingParts,
 ): void {
   app.get<{ Querystring: RoomQuery }>(
     '/api/rooms',

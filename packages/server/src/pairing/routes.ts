@@ -1,17 +1,15 @@
 // Registers the rooms API: the endpoints for pairings and push tokens. Without a store, they answer 404.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { sendError } from '../http/errors.js';
-import { type PendingRouteDeps, pendingRoutes } from './pending-routes.js';
+import type { PairingParts } from './pairing.js';
+import { pendingRoutes } from './pending-routes.js';
 import { purgeRoute } from './purge-route.js';
-import { type PushRouteDeps, pushRoutes } from './push-routes.js';
+import { pushRoutes } from './push-routes.js';
 import { roomRoutes } from './room-routes.js';
 
 /** Registers every endpoint that needs the store. */
-export function pairingRoutes(app: FastifyInstance, deps: PendingRouteDeps & PushRouteDeps): void {
-  pendingRoutes(app, deps);
-  roomRoutes(app, deps.store, deps.clock, deps.requireSecrets);
-  purgeRoute(app, deps.store, deps.inFlight, deps.clock, deps.requireSecrets);
-  pushRoutes(app, deps);
+export function pairingRoutes(app: FastifyInstance, parts: PairingParts): void {
+  for (const register of [pendingRoutes, roomRoutes, purgeRoute, pushRoutes]) register(app, parts);
 }
 
 /** Without a store, answers every request to the rooms API with 404 and the code `rooms_api_disabled`. */

@@ -1,6 +1,7 @@
 // Serves GET /api/push: which devices this server can wake (docs/protocol.md §3).
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
+import { errors } from '../http/validation.js';
 import type { Notifier } from './notifier.js';
 
 export function pushRoute(
@@ -15,7 +16,7 @@ export function pushRoute(
         operationId: 'getPush',
         summary: 'List the platforms whose devices this server can wake',
         description: 'A browser subscribes to the Push API with `vapidPublicKey`.',
-        response: { 200: wire.PushResponse, '4xx': wire.ErrorResponse, '5xx': wire.ErrorResponse },
+        response: { 200: wire.PushResponse, ...errors },
       },
     },
     async (_request, reply) => reply.send({ platforms: [...platforms], vapidPublicKey }),

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.js';
 import { sendError, sendLimited } from '../http/errors.js';
 import { type InFlight, type KeyReused, type Repeatable, repeatable } from '../http/idempotency.js';
 import { requestAddress } from '../http/paced-requests.js';
+import { errors } from '../http/validation.js';
 import type { IceServersByRoom } from './ice-servers.js';
 
 /** The time of the first request with an Idempotency-Key. Declared here because this endpoint is the consumer. */
@@ -34,11 +35,7 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
         description:
           'For `new RTCPeerConnection({ iceServers })`. `room_ready` has the same servers. Call this when `ttl` has passed, before an ICE restart.',
         body: wire.IceServersRequest,
-        response: {
-          200: wire.IceServersResponse,
-          '4xx': wire.ErrorResponse,
-          '5xx': wire.ErrorResponse,
-        },
+        response: { 200: wire.IceServersResponse, ...errors },
       },
     },
     async (request, reply) => {

@@ -93,7 +93,7 @@ function slowStore() {
 test('an accept during a check in the store is not missed', async () => {
   const clock = new FakeClock();
   const { store, answers, accept } = slowStore();
-  const pairing = createPairing(store, new Waiting(clock, 10), clock);
+  const pairing = createPairing(store, new Waiting(clock, 10), clock, false);
   const outcome = pairing.check('123456', 'a', 30, new AbortController().signal, (read) => read());
   accept();
   answers[0]?.();
@@ -106,7 +106,7 @@ test('an accept during a check in the store is not missed', async () => {
 test('a check whose client has already disconnected does not reach the store', async () => {
   const clock = new FakeClock();
   const { store, answers } = slowStore();
-  const pairing = createPairing(store, new Waiting(clock, 10), clock);
+  const pairing = createPairing(store, new Waiting(clock, 10), clock, false);
   expect(
     await pairing.check('123456', 'a', 30, AbortSignal.abort(), (read) => read()),
   ).toMatchObject({
