@@ -1,0 +1,246 @@
+// Reads tables of stories on the wire: devices that pair, and connections that join rooms, with the exact messages that each gets.
+import { randomUUID } from 'node:crypto';
+import { type Answer, call, someCode, someDevice } from '@couplet/testkit/api';
+import { eventually } from '@couplet/testkit/eventually';
+import { Peer, type Received } from '@couplet/testkit/peer';
+import { stepsOf } from '@couplet/testkit/stories';
+import { expect } from 'vitest';
+
+/** Where a server listens. */
+export interface Site {
+  url: string;
+  wsUrl: string;
+}
+
+interface Device {
+  id: string;
+  secret?: string | undefined;
+}
+
+/** What each name in a story stands for; a name gets its meaning when it is first used. */
+export class Cast {
+  readonly peers = new Map<string, Peer>();
+  readonly devices = new Map<string, Device>();
+  readonly codes = new Map<string, string>();
+  readonly rooms = new Map<string, string>();
+
+  device(name = ''): Device {
+    return named(this.devices, name, () => ({ id: someDevice() }));
+  }
+
+  room(name = ''): string {
+    return named(this.rooms, name, () => randomUUID());
+  }
+
+  code(name = ''): string {
+    return named(this.codes, name, someCode);
+  }
+
+  /** The secret of a device, or a word that is none. */
+  secret(word: string | undefined): string | undefined {
+    return word && (this.devices.get(word)?.secret ?? word);
+  }
+}
+
+function named<T>(names: Map<string, T>, name: string, make: () => T): T {
+  const known = names.get(name) ?? make();
+  names.set(name, known);
+  return known;
+}
+
+/** The exact message, in words without what is the same for all of its type. */
+function wordsOf(message: Received, cast: Cast): string {
+  const { type, roomId = null, isInitiator, userCount, code } = message;
+  const room = [...cast.rooms].find(([, id]) => id === roomId)?.[0] ?? 'no room';
+  const role = isInitiator ? 'initiator' : 'responder';
+  switch (type) {
+    case 'room_joined':
+      expect(message).toEqual({ type, roomId, userCount, isInitiator, ready: userCount === 2 });
+      return `${type} ${userCount} ${role}`;
+    case 'room_ready': {
+      const { iceServers } = message;
+      const more = { message: expect.any(String), ...(iceServers ? { iceServers } : {}) };
+      expect(message).toEqual({ type, roomId, userCount: 2, isInitiator, ...more });
+      return `${type} ${role}`;
+    }
+    case 'room_full':
+      expect(message).toEqual({ type, roomId, code: type, error: 'Room is full (max 2 users)' });
+      return type;
+    case 'left_room':
+      expect(message).toEqual({ type, roomId });
+      return `${type} ${room}`;
+    case 'peer_left':
+      expect(message).toEqual({ type, message: 'Other user left the room' });
+      return type;
+    case 'peer_disconnected':
+      expect(message).toEqual({ type, message: 'Other user disconnected' });
+      return type;
+    default:
+      return String(code ?? message.sdp ?? type);
+  }
+}
+
+/** The status and the error, which names no device. */
+function answerOf({ status, body }: Answer, cast: Cast): string {
+  if (body?.error === undefined) return String(status);
+  for (const { id } of cast.devices.values()) expect(JSON.stringify(body)).not.toContain(id);
+  return `${status} ${body.error}`;
+}
+
+type Step = (cast: Cast, site: Site, ...words: string[]) => Promise<string>;
+
+const post = (site: Site, path: string, body: object) => call(site.url, 'POST', path, body);
+
+const peerOf = (cast: Cast, name = '') => cast.peers.get(name) as Peer;
+
+/** A request of a device about its room, with its secret or another one, or none. */
+const ofMember =
+  (path: string, more: object = {}): Step =>
+  async (cast, site, device, room, secret) => {
+    const body = { roomid: cast.room(room), client: cast.device(device).id, ...more };
+    return answerOf(await post(site, path, { ...body, secret: cast.secret(secret) }), cast);
+  };
+
+const AS = '(?: as (\\w+))?';
+const WITH = '(?: with (.+?))?';
+
+const STEPS = Object.entries<Step>({
+  [`(\\w+) invites by (\\w+)${WITH}`]: async (cast, site, name, code, secret) => {
+    const device = cast.device(name);
+    const body = { joinid: cast.code(code), client1: device.id, expiresInSeconds: 300 };
+    const answer = await post(site, '/api/rooms', { ...body, secret: cast.secret(secret) });
+    if (answer.status === 201) device.secret = String(answer.body?.secret);
+    return answerOf(answer, cast);
+  },
+  '(\\w+) accepts (\\w+)': async (cast, site, name, code = '') => {
+    const device = cast.device(name);
+    const body = { joinid: cast.code(code), client2: device.id };
+    const answer = await post(site, '/api/rooms/accept', body);
+    if (answer.status === 200) device.secret = String(answer.body?.secret);
+    if (answer.status === 200) cast.rooms.set(code, String(answer.body?.roomid));
+    return answerOf(answer, cast);
+  },
+  [`(\\w+) checks (\\w+)${WITH}`]: async (cast, site, name, code = '', secret) => {
+    const body = { joinid: cast.code(code), client1: cast.device(name).id };
+    const answer = await post(site, '/api/rooms/check', { ...body, secret: cast.secret(secret) });
+    if (answer.status === 200) expect(answer.body).toEqual({ roomid: cast.rooms.get(code) });
+    return answerOf(answer, cast);
+  },
+  '(\\w+) and (\\w+) pair by (\\w+)': async (cast, site, first, second, code) => {
+    await play(`${first} invites by ${code} = 201; ${second} accepts ${code} = 200`, [site], cast);
+    return play(`${first} checks ${code} = 200`, [site], cast);
+  },
+  [`(\\w+) asks for ICE servers in (\\w+)${WITH}`]: ofMember('/api/ice-servers'),
+  [`(\\w+) sets a token in (\\w+)${WITH}`]: ofMember('/api/push-token', { token: 'apns' }),
+  [`(\\w+) is deleted${WITH}`]: async (cast, site, room, secret) => {
+    const body = { roomid: cast.room(room), secret: cast.secret(secret) };
+    return answerOf(await call(site.url, 'DELETE', '/api/rooms', body), cast);
+  },
+  '(\\w+) is found': async (cast, site, name = '') => {
+    const roomid = cast.rooms.get(name) ?? cast.devices.get(name)?.id ?? cast.room(name);
+    const answer = await call(site.url, 'GET', `/api/rooms?roomid=${roomid}`);
+    if (answer.status === 200) {
+      const ids = [...cast.devices.values()].map(({ id }) => id);
+      expect(ids).toEqual(expect.arrayContaining([answer.body?.client1, answer.body?.client2]));
+    }
+    return answerOf(answer, cast);
+  },
+  [`purge (.+?)${WITH}`]: async (cast, site, names = '', secrets) => {
+    const deviceIds = names.split(', ').map((name) => cast.device(name).id);
+    const proofs = secrets?.split(', ').map((secret) => cast.secret(secret));
+    const answer = await post(site, '/api/user/purge', { deviceIds, secrets: proofs });
+    if (answer.status !== 200) return answerOf(answer, cast);
+    const { success, deviceIdCount, roomsDeleted, pendingsDeleted, ...kept } = answer.body ?? {};
+    expect([success, deviceIdCount]).toEqual([true, deviceIds.length]);
+    const rest = kept.roomsKept === undefined ? '' : ` kept ${Object.values(kept).join(' ')}`;
+    return `deleted ${roomsDeleted} ${pendingsDeleted}${rest}`;
+  },
+  [`(\\w+) joins (\\w+)${AS}${WITH}`]: async (cast, site, name = '', room, device, secret) => {
+    const peer = cast.peers.get(name) ?? (await Peer.connect(site.wsUrl));
+    cast.peers.set(name, peer);
+    const deviceId = device && cast.device(device).id;
+    const more = { deviceId, secret: cast.secret(secret) };
+    peer.send({ type: 'join_room', roomId: cast.room(room), ...more });
+    return wordsOf(await peer.next(), cast);
+  },
+  '(\\w+) and (\\w+) meet in (\\w+)': (cast, site, first, second, room) =>
+    play(
+      `${first} joins ${room}; ${second} joins ${room}; ${second} told room_ready responder;
+      ${first} told room_ready initiator`,
+      [site],
+      cast,
+    ),
+  '(\\w+) connects': async (cast, site, name = '') => {
+    cast.peers.set(name, await Peer.connect(site.wsUrl));
+    return '';
+  },
+  '(\\w+) leaves': async (cast, _site, name) => {
+    peerOf(cast, name).send({ type: 'leave_room' });
+    return '';
+  },
+  '(\\w+) hangs up': async (cast, _site, name) => {
+    await peerOf(cast, name).close();
+    return '';
+  },
+  '(\\w+) is cut': async (cast, _site, name) => {
+    peerOf(cast, name).socket.terminate();
+    return '';
+  },
+  '(\\w+) wakes its peer': async (cast, _site, name) => {
+    peerOf(cast, name).send({ type: 'ping_peer' });
+    return wordsOf(await peerOf(cast, name).next(), cast);
+  },
+  '(\\w+) says (.+)': async (cast, _site, name, sdp) => {
+    const peer = peerOf(cast, name);
+    // A server may have closed it already.
+    if (peer.socket.readyState === peer.socket.OPEN) peer.send({ type: 'webrtc_offer', sdp });
+    return '';
+  },
+  '(\\w+) told (.+)': async (cast, _site, name, expected = '') => {
+    const peer = peerOf(cast, name);
+    const told: string[] = [];
+    if (expected === 'nothing') expect(await peer.sync()).toEqual([]);
+    else for (const _ of expected.split(', ')) told.push(wordsOf(await peer.next(), cast));
+    expect(told.join(', ')).toBe(expected === 'nothing' ? '' : expected);
+    return '';
+  },
+  '(\\w+) is open': async (cast, _site, name) => {
+    const { socket } = peerOf(cast, name);
+    expect(socket.readyState).toBe(socket.OPEN);
+    return '';
+  },
+  '(\\w+) closed (\\d+) (\\w+)': async (cast, _site, name, code, reason) => {
+    expect(await peerOf(cast, name).closed).toEqual({ code: Number(code), reason });
+    return '';
+  },
+}).map(([words, act]) => [new RegExp(`^${words}$`), act] as const);
+
+/**
+ * Plays a story: steps with their outcomes, `a accepts r = 404`, as far as these are written. `far:` is the second site. A
+ * step with `soon:` is repeated until it has its outcome. Returns the last outcome.
+ */
+export async function play(
+  script: string,
+  sites: readonly [Site, ...Site[]],
+  cast = new Cast(),
+): Promise<string> {
+  let outcome = '';
+  for (const text of stepsOf(script)) {
+    const [step = '', expected = ''] = text.split(' = ');
+    const [, far, soon, words = ''] = /^(far: )?(soon: )?(.*)$/.exec(step) ?? [];
+    const site = (far && sites[1]) || sites[0];
+    const found = STEPS.find(([pattern]) => pattern.test(words));
+    if (found === undefined) throw new Error(`no step: ${step}`);
+    const [pattern, act] = found;
+    const attempt = async () => {
+      outcome = await act(cast, site, ...(pattern.exec(words) ?? []).slice(1)).catch((error) => {
+        error.message = `${step}: ${error.message}`;
+        throw error;
+      });
+      const isSame = `${outcome} `.startsWith(`${expected} `) || expected === '';
+      expect(`${step} = ${isSame ? expected : outcome}`).toBe(`${step} = ${expected}`);
+    };
+    await (soon ? eventually(attempt) : attempt());
+  }
+  return outcome;
+}
