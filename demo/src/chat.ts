@@ -38,7 +38,7 @@ export function startChat(session: PeerSession, signal: AbortSignal): void {
         session.send(text);
       } catch (error) {
         // The text stays in the field, so that the user can send it again.
-        return showProblem(wordsFor(error));
+        return showProblem(`Not delivered. ${wordsFor(error)}`);
       }
       add('mine', text);
       input.value = '';

@@ -218,6 +218,11 @@ describeWith(['chromium'], 'the demo page', () => {
     else await guest.page.close();
     await host.page.locator('#absence').getByText(words).waitFor();
     await expect.poll(offset).toBe('-8px');
+    if (how === 'left') {
+      await write(host, 'Anybody?');
+      await host.page.getByText('Not delivered. The other device is not connected').waitFor();
+      expect(await host.page.locator('#chat-text').inputValue()).toBe('Anybody?');
+    }
     // After a reload, it is reported in place of the session.
     if (how !== 'left') {
       await host.page.reload();

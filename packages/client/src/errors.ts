@@ -117,7 +117,6 @@ const MESSAGES: Partial<Record<CoupletErrorCode, string>> = {
   conflict: 'The code is already used',
   forbidden: 'The server has no such pairing',
   message_too_big: 'The session description is too large',
-  messages_lost: 'Messages were lost',
   negotiation_failed: 'WebRTC refused the session description',
   not_connected: 'The peer is not connected',
   not_delivered: 'Messages were not delivered',

@@ -197,8 +197,7 @@ export class PeerSession extends Emitter<SessionEvents> {
   /** Returns the pairing for `Couplet.resume`, for example to use after a reload of the page. */
   save(): SavedSession {
     const { roomId, deviceId, secret } = this.#options;
-    // JSON leaves out a secret that is undefined.
-    return { version: 1, roomId, deviceId, secret, ...this.saved } as SavedSession;
+    return { version: 1, roomId, deviceId, ...(secret && { secret }), ...this.saved };
   }
 
   /** Closes the session and stops all its work. The last event is `state` with `closed`. The pairing remains: see `save`. */
