@@ -25,6 +25,7 @@ import { AddressBudgets } from './limits/address-budget.js';
 import { Stalls } from './limits/event-loop-stalls.js';
 import type { Logger } from './observability/logger.js';
 import { Metrics } from './observability/metrics.js';
+import type { Services } from './observability/services.js';
 import { PUBLIC_FOLDER } from './pages/files.js';
 import { hasDemo, pageRoutes } from './pages/routes.js';
 import { disabledPairingRoutes } from './pairing/routes.js';
@@ -39,7 +40,7 @@ import { originRule } from './settings/origins.js';
 import { roomRoutes } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
-import type { ManagedServers, ManagedServersDeps } from './turn/managed-servers.js';
+import type { ManagedServers } from './turn/managed-servers.js';
 
 /** Access rules of the embedding application. Without a rule, access is allowed. */
 export interface Authorize extends SignalingGate {
@@ -116,6 +117,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }) as unknown as FastifyInstance;
   const appLog = app.log as Logger;
+  const services = { config, clock, metrics, log: appLog };
   const guard = adminGuard(config);
   const lifecycle = new Lifecycle();
   app.setErrorHandler(handleError);
@@ -161,9 +163,9 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   });
 
   // Before the engine, which would stay open if the credentials have a fault.
-  const notifier = deps.notifier ?? (await openNotifier(config, { clock, metrics, log: appLog }));
-  const engine = await openEngine({ config, clock, metrics, log: appLog, store: deps.store });
-  const managed = await openManagedServers({ config, clock, metrics, log: appLog });
+  const notifier = deps.notifier ?? (await openNotifier(services));
+  const engine = await openEngine({ ...services, store: deps.store });
+  const managed = await openManagedServers(services);
   const iceServers = createIceServers(config, clock, managed);
   const { store } = engine;
   const noticeMs = config.shutdownNoticeSeconds * 1000;
@@ -177,8 +179,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     disabledPairingRoutes(app);
   } else {
     const { onMissed } = engine;
-    const shared = { config, iceServers, clock, metrics, lifecycle, log: appLog };
-    serveRoomsApi(app, { ...shared, store, onMissed });
+    serveRoomsApi(app, { ...services, store, onMissed, iceServers, lifecycle });
     pushRoute(app, notifier);
   }
   for (const check of engine.checks) lifecycle.require(check);
@@ -211,9 +212,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     },
     notifier,
     graceMs: config.pushGraceSeconds * 1000,
-    clock,
-    metrics,
-    log: appLog,
+    ...services,
   });
   // Before the engine is closed, because hooks run in reverse order: an attempt in progress uses the store.
   app.addHook('onClose', async () => {
@@ -221,8 +220,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     await notifier.close();
   });
   const signaling = startSignaling({
+    ...services,
     server: app.server,
-    config,
     createBackplane: engine.createBackplane,
     directory,
     waker,
@@ -232,11 +231,8 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
     hostFault: everyRequest.hostFault,
     allowsOrigin: originRule(config),
     serverName: SERVER_NAME,
-    clock,
     budgets,
     stalls,
-    metrics,
-    log: appLog,
   });
   lifecycle.measure(metrics);
   measureLimits(metrics, config);
@@ -296,7 +292,7 @@ async function openEngine(deps: EngineDeps): Promise<Engine> {
 }
 
 /** Fetches from ICE_SERVERS_URL if it is configured. Otherwise its modules are not loaded. */
-async function openManagedServers(deps: ManagedServersDeps): Promise<ManagedServers | undefined> {
+async function openManagedServers(deps: Services): Promise<ManagedServers | undefined> {
   if (deps.config.iceServersUrl === '') return undefined;
   const { fetchManagedServers } = await import('./turn/managed-servers.js');
   return fetchManagedServers(deps);

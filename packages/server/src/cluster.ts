@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Unavailable } from './base/failures.js';
 import { type Engine, type EngineDeps, storeLimits } from './engine.js';
 import { addressDigests } from './limits/address-digests.js';
-import type { Metrics } from './observability/metrics.js';
+import { type Metrics, zeros } from './observability/metrics.js';
 import { openRedisStore } from './pairing/redis/store.js';
 import { connectRedis, REDIS_OPERATIONS, REFUSALS, type Redis } from './redis/client.js';
 import { watchRedisClock } from './redis/clock.js';
@@ -74,7 +74,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     'cause',
     REFUSALS,
     () => {
-      const levels = { memory: 0, disk: 0, read_only: 0, replicas: 0, loading: 0 };
+      const levels = zeros(REFUSALS);
       for (const cause of REFUSALS) if (refusals.has(cause)) levels[cause] = 1;
       return levels;
     },

@@ -1,10 +1,7 @@
 // Defines the engine of the server, which stores pairings and rooms, and creates the engine of a single process.
 // cluster.ts creates the engine of a cluster over Redis.
-
-import type { Clock } from './base/clock.js';
 import type { ReadinessCheck } from './http/lifecycle.js';
-import type { Logger } from './observability/logger.js';
-import type { Metrics } from './observability/metrics.js';
+import type { Services } from './observability/services.js';
 import { openSqliteStore } from './pairing/sqlite/store.js';
 import type { PairingStore } from './pairing/store.js';
 import type { Config } from './settings/config.js';
@@ -25,11 +22,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-export interface EngineDeps {
-  config: Config;
-  clock: Clock;
-  metrics: Metrics;
-  log: Logger;
+export interface EngineDeps extends Services {
   /** Replaces the store of the configuration. */
   store: PairingStore | undefined;
 }

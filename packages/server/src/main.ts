@@ -9,7 +9,6 @@ import { parseArgs } from 'node:util';
 import { systemClock } from './base/clock.js';
 import { VERSION } from './base/version.js';
 import { lanAddresses, lanOrigins } from './http/lan-addresses.js';
-import type { MigrateOptions } from './migrate.js';
 import { LogOutput } from './observability/log-output.js';
 import { createLogger } from './observability/logger.js';
 import { closeDatabase, openDatabase } from './pairing/sqlite/database.js';
@@ -56,42 +55,30 @@ async function main(): Promise<void> {
   if (command !== 'migrate' && (options['redis-layout'] || options.finish)) {
     throw new UsageError('--redis-layout and --finish are options of migrate');
   }
-  return run(parseConfig(environment(options)), {
-    isOldLayout: options['redis-layout'],
-    isFinal: options.finish,
-    isHttps: options.https,
-  });
+  return run(parseConfig(environment(options)), options);
 }
 
-interface ServeOptions {
-  /** Whether to serve HTTPS too. */
-  isHttps: boolean;
-}
+type Options = ReturnType<typeof parseArguments>['values'];
 
-const COMMANDS: Record<
-  string,
-  ((config: Config, options: MigrateOptions & ServeOptions) => Promise<void>) | undefined
-> = {
-  __proto__: null as never,
-  serve,
-  'db:init': async (config) => {
-    closeDatabase(openDatabase(config.sqliteDbPath));
-    process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
-  },
-  migrate,
-  'push:check': async (config) => {
-    // Loaded here because a server does not need it.
-    const { checkPush } = await import('./push/check.js');
-    const write = (text: string) => process.stdout.write(text);
-    process.exitCode = (await checkPush(config, { clock: systemClock, write })) ? 0 : 1;
-  },
-};
-
-/** The module is loaded here because a server does not need it. */
-async function migrate(config: Config, options: MigrateOptions): Promise<void> {
-  const { migrateToRedis } = await import('./migrate.js');
-  process.stdout.write(await migrateToRedis(config, options));
-}
+/** Modules that a server does not need are loaded by their command. */
+const COMMANDS: Record<string, ((config: Config, options: Options) => Promise<void>) | undefined> =
+  {
+    __proto__: null as never,
+    serve,
+    'db:init': async (config) => {
+      closeDatabase(openDatabase(config.sqliteDbPath));
+      process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
+    },
+    migrate: async (config, { 'redis-layout': isOldLayout, finish }) => {
+      const { migrateToRedis } = await import('./migrate.js');
+      process.stdout.write(await migrateToRedis(config, isOldLayout, finish));
+    },
+    'push:check': async (config) => {
+      const { checkPush } = await import('./push/check.js');
+      const write = (text: string) => process.stdout.write(text);
+      process.exitCode = (await checkPush(config, { clock: systemClock, write })) ? 0 : 1;
+    },
+  };
 
 function parseArguments() {
   try {
@@ -117,13 +104,7 @@ function parseArguments() {
 }
 
 /** Merges the settings: first the command line, then the environment, then `.env`, then the defaults of the command line. */
-function environment(options: Record<string, string | boolean | undefined>): Environment {
-  const { port, host, db, sqlite } = options as {
-    port?: string;
-    host?: string;
-    db?: string;
-    sqlite: boolean;
-  };
+function environment({ port, host, db, sqlite }: Options): Environment {
   const line = {
     PORT: port,
     HOST: host,
@@ -175,7 +156,7 @@ async function examine(args: readonly string[]): Promise<void> {
   }
 }
 
-async function serve(config: Config, { isHttps }: ServeOptions): Promise<void> {
+async function serve(config: Config, { https }: Options): Promise<void> {
   // Access to `process.stdout` also makes a pipe non-blocking, so that a slow reader delays the log but not the server.
   const { fd, isTTY } = process.stdout;
   const output = new LogOutput(
@@ -189,7 +170,7 @@ async function serve(config: Config, { isHttps }: ServeOptions): Promise<void> {
     log.flush();
     output.flush();
   });
-  const tlsServer = isHttps ? await developmentServer(config) : undefined;
+  const tlsServer = https ? await developmentServer(config) : undefined;
   // Loaded here because loading it takes most of a start, and neither the other commands nor a refused start need it.
   const { buildApp } = await import('./app.js');
   const app = await buildApp(config, { log, direct: true, ...(tlsServer ? { tlsServer } : {}) });

@@ -10,19 +10,18 @@ import { UsageError } from './start-faults.js';
 /** How long to wait for Redis, in milliseconds. */
 const CONNECT_WAIT_MS = 10_000;
 
-export interface MigrateOptions {
-  /** Copies the keys of an older version in Redis, not the database file. */
-  isOldLayout: boolean;
-  /** Deletes the old keys after the copy. */
-  isFinal: boolean;
-}
-
 const NAMES = { room: 'rooms', pending: 'pendings', record: 'idempotency records' };
 
-/** Resolves to the lines for the terminal. */
+/**
+ * Resolves to the lines for the terminal.
+ *
+ * @param isOldLayout - whether to copy the keys of an older version in Redis, not the database file
+ * @param isFinal - whether to delete the old keys after the copy
+ */
 export async function migrateToRedis(
   config: Config,
-  { isOldLayout, isFinal }: MigrateOptions,
+  isOldLayout: boolean,
+  isFinal: boolean,
 ): Promise<string> {
   if (isFinal && !isOldLayout) throw new UsageError('migrate: --finish needs --redis-layout');
   const parsed = parseRedisUrl(config.redisUrl);

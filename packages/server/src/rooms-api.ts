@@ -1,12 +1,10 @@
 // Assembles the rooms API: pairing and POST /api/ice-servers over one store, with metrics, sweep and shutdown.
 import type { FastifyInstance } from 'fastify';
-import type { Clock } from './base/clock.js';
 import type { Engine } from './engine.js';
 import { InFlight } from './http/idempotency.js';
 import type { Lifecycle } from './http/lifecycle.js';
 import { Quota } from './limits/quota.js';
-import type { Logger } from './observability/logger.js';
-import type { Metrics } from './observability/metrics.js';
+import type { Services } from './observability/services.js';
 import { startSweep } from './pairing/expiry.js';
 import {
   createGuesses,
@@ -20,19 +18,14 @@ import { createPairing } from './pairing/pairing.js';
 import { pairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
 import { Waiting } from './pairing/waiting.js';
-import type { Config } from './settings/config.js';
 import type { IceServersByRoom } from './turn/ice-servers.js';
 import { iceServersRoute } from './turn/routes.js';
 
-export interface RoomsApiDeps {
-  config: Config;
+export interface RoomsApiDeps extends Services {
   store: PairingStore;
   onMissed: Engine['onMissed'];
   iceServers: IceServersByRoom;
-  clock: Clock;
-  metrics: Metrics;
   lifecycle: Lifecycle;
-  log: Logger;
 }
 
 export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {

@@ -1,8 +1,6 @@
 // Defines the interface that wakes devices.
 import type { Platform, PushTarget } from '@couplet/protocol';
-import type { Clock } from '../base/clock.js';
-import type { Logger } from '../observability/logger.js';
-import type { Metrics } from '../observability/metrics.js';
+import type { Services } from '../observability/services.js';
 
 /**
  * sent: the push service has accepted the notification. dead: the token is no longer valid. failed: not sent; the
@@ -29,10 +27,7 @@ export interface Notifier {
   close(): Promise<void>;
 }
 
-export interface NotifierDeps {
-  clock: Clock;
-  metrics: Metrics;
-  log: Logger;
+export interface NotifierDeps extends Services {
   /** Certificates to trust instead of those of Node.js. */
   ca?: string;
 }

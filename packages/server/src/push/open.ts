@@ -1,6 +1,5 @@
 // Opens the push services of the configuration, or an idle notifier if there are none.
 import { PLATFORMS } from '@couplet/protocol';
-import type { Config } from '../settings/config.js';
 import { hasPush } from '../settings/push.js';
 import type { Notifier, NotifierDeps } from './notifier.js';
 
@@ -9,13 +8,13 @@ import type { Notifier, NotifierDeps } from './notifier.js';
  *
  * @throws ConfigError if credentials cannot be used
  */
-export async function openNotifier(config: Config, deps: NotifierDeps): Promise<Notifier> {
-  if (!hasPush(config)) {
+export async function openNotifier(deps: NotifierDeps): Promise<Notifier> {
+  if (!hasPush(deps.config)) {
     deps.log.info('push notifications are off, because no push service is configured');
     return NOTHING;
   }
   const { openServices } = await import('./services.js');
-  const notifier = await openServices(config, deps);
+  const notifier = await openServices(deps);
   const { platforms } = notifier;
   const without = PLATFORMS.filter((platform) => !platforms.has(platform));
   deps.log.info({ platforms: [...platforms], without }, 'push notifications are on');

@@ -2,7 +2,6 @@
 import { PLATFORMS, type Platform } from '@couplet/protocol';
 import { HttpClient } from '../http/outgoing.js';
 import { type Metrics, zeros } from '../observability/metrics.js';
-import type { Config } from '../settings/config.js';
 import { readCredentials } from './credentials.js';
 import { Delivery, ENDS, type Meter } from './delivery.js';
 import type { PushService } from './notification.js';
@@ -15,8 +14,8 @@ type Service = (typeof SERVICES)[number];
 export const MAX_HOSTS = 32;
 
 /** @throws ConfigError if credentials cannot be used */
-export async function openServices(config: Config, deps: NotifierDeps): Promise<Notifier> {
-  const { clock, metrics, log, ca } = deps;
+export async function openServices(deps: NotifierDeps): Promise<Notifier> {
+  const { config, clock, metrics, log, ca } = deps;
   const { apns, fcm, webPush, webhook } = readCredentials(config);
   const count = countEnds(metrics);
   const http = new HttpClient(ca);

@@ -1,10 +1,9 @@
 // Wakes the other device of a room by a push notification: if a paired device is alone after its join, or sends `ping_peer`.
 import type { PushTarget, ServerMessage, SignalingErrorCode } from '@couplet/protocol';
 import { assertNever } from '../base/assert-never.js';
-import type { Cancel, Clock } from '../base/clock.js';
+import type { Cancel } from '../base/clock.js';
 import { Unavailable } from '../base/failures.js';
-import type { Logger } from '../observability/logger.js';
-import type { Metrics } from '../observability/metrics.js';
+import type { Services } from '../observability/services.js';
 import type { Notifier } from './notifier.js';
 
 const OUTCOMES = [
@@ -45,15 +44,12 @@ export interface WakeableRooms {
   forget(roomId: string, deviceId: string, target: PushTarget): Promise<void>;
 }
 
-export interface WakerDeps {
+export interface WakerDeps extends Omit<Services, 'config'> {
   /** Undefined if the server has no store. */
   rooms: WakeableRooms | undefined;
   notifier: Notifier;
   /** How long a device must be alone before its peer is woken. */
   graceMs: number;
-  clock: Clock;
-  metrics: Metrics;
-  log: Logger;
 }
 
 export type Waker = ReturnType<typeof createWaker>;

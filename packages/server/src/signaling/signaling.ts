@@ -1,13 +1,11 @@
 // Assembles the signaling feature from connections, backplane, heartbeat and upgrade; starts and drains it.
 import type { IncomingMessage, Server } from 'node:http';
-import { type Clock, systemClock } from '../base/clock.js';
+import { systemClock } from '../base/clock.js';
 import type { TrustProxy } from '../http/client-address.js';
 import type { HostRule } from '../http/hosts.js';
 import type { AddressBudgets } from '../limits/address-budget.js';
 import type { Stalls } from '../limits/event-loop-stalls.js';
-import type { Logger } from '../observability/logger.js';
-import type { Metrics } from '../observability/metrics.js';
-import type { Config } from '../settings/config.js';
+import type { Services } from '../observability/services.js';
 import type { OriginRule } from '../settings/origins.js';
 import type { Backplane, LocalConnections } from './backplane.js';
 import { Connections, type IceServers } from './connections.js';
@@ -34,9 +32,8 @@ export interface SignalingGate {
   join?: (join: JoinRequest) => boolean | Promise<boolean>;
 }
 
-export interface SignalingDeps {
+export interface SignalingDeps extends Services {
   server: Server;
-  config: Config;
   /** Creates the backplane over the connections of this process. */
   createBackplane: (connections: LocalConnections) => Backplane;
   directory: RoomDirectory;
@@ -47,11 +44,8 @@ export interface SignalingDeps {
   hostFault: HostRule;
   allowsOrigin: OriginRule | null;
   serverName: string;
-  clock: Clock;
   budgets: AddressBudgets;
   stalls: Pick<Stalls, 'total'>;
-  metrics: Metrics;
-  log: Logger;
 }
 
 export interface Signaling {

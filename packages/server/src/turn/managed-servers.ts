@@ -1,9 +1,7 @@
 // Fetches ICE servers from ICE_SERVERS_URL ahead of need and holds them, so that no client ever waits for the provider.
 import type { RTCIceServer } from '@couplet/protocol';
-import type { Clock } from '../base/clock.js';
 import { HttpClient } from '../http/outgoing.js';
-import type { Logger } from '../observability/logger.js';
-import type { Metrics } from '../observability/metrics.js';
+import type { Services } from '../observability/services.js';
 import type { Config } from '../settings/config.js';
 import { type ProviderAnswer, readAnswer } from './provider-answer.js';
 
@@ -44,17 +42,10 @@ interface Held {
   readonly monotonicAt: number;
 }
 
-export interface ManagedServersDeps {
-  config: Config;
-  clock: Clock;
-  metrics: Metrics;
-  log: Logger;
-}
-
 export type ManagedServers = ReturnType<typeof fetchManagedServers>;
 
 /** Fetches at once, again before half of the lifetime has passed, and after failures with growing pauses. */
-export function fetchManagedServers({ config, clock, metrics, log }: ManagedServersDeps) {
+export function fetchManagedServers({ config, clock, metrics, log }: Services) {
   const counts = metrics.counter(
     'couplet_ice_servers_fetches_total',
     'Requests to ICE_SERVERS_URL, by outcome. timeout: no complete answer within ten seconds. unreachable: no connection. refused: a status other than 2xx. invalid: no TURN server that browsers accept, or a lifetime of less than a minute.',

@@ -29,5 +29,5 @@ test('signaling counts in plain numbers without metric labels, and only a scrape
   const knowing = sources.filter((file) =>
     /observability\/metrics\.js'|prom-client/.test(readFileSync(new URL(file, folder), 'utf8')),
   );
-  expect(knowing.sort()).toEqual(['cluster/metrics.ts', 'counters.ts', 'signaling.ts']);
+  expect(knowing.sort()).toEqual(['cluster/metrics.ts', 'counters.ts']);
 });

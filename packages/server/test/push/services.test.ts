@@ -64,7 +64,7 @@ async function opened<P extends Peer>(
   const log = captureLog();
   const peer = await start(clock);
   const deps = { clock, metrics, log: log.log, ca: certificate.ca };
-  const notifier = await openNotifier(parseConfig(env(peer)), deps);
+  const notifier = await openNotifier({ config: parseConfig(env(peer)), ...deps });
   onTestFinished(async () => {
     await notifier.close();
     await peer.close();
