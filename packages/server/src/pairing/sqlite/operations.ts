@@ -64,8 +64,8 @@ interface PendingRow {
   exp: string;
   secret1: string | null;
   proved1: number;
-  client1_token: string | null;
-  platform: PushTarget['platform'] | null;
+  /** Null while waiting, and if the room was deleted. */
+  roomId: string | null;
 }
 
 /** The push columns of one device of a room. */
@@ -114,9 +114,10 @@ function preparingCount(db: Database) {
 /** Reads of rows, shared by the reads and the operations. */
 function rowReads(db: Database) {
   const prepare = preparing(db);
-  const findPending = prepare<Omit<PendingRow, 'client1_token' | 'platform'>>(
-    'SELECT client1, client2, exp, secret1, proved1 FROM pendings WHERE joinid = @joinCode AND exp > @now',
-  );
+  const findPending = prepare<PendingRow>(`
+    SELECT client1, client2, exp, secret1, proved1,
+      (SELECT roomid FROM rooms WHERE rooms.roomid = pendings.roomid) AS roomId
+    FROM pendings WHERE joinid = @joinCode AND exp > @now`);
   const findRoom = prepare<RoomRow>(`SELECT ${ROOM} FROM rooms WHERE roomid = @roomId`);
   const findOutcome = prepare<{ fingerprint: string; outcome: string }>(
     'SELECT fingerprint, outcome FROM idempotency WHERE key = @key AND exp > @now',
@@ -146,9 +147,9 @@ function rowReads(db: Database) {
       const secret = secretOf(pending.secret1, pending.proved1);
       const isProof = secret !== undefined && proof !== undefined && isSecret(proof, secret);
       const isRefused = secret !== undefined && (proof === undefined ? secret.isProved : !isProof);
-      const { client2, exp } = pending;
+      const { client2, exp, roomId } = pending;
       const isFirstProof = isProof && pending.proved1 === 0;
-      return isRefused ? undefined : { client2, exp, isProof, isFirstProof };
+      return isRefused ? undefined : { client2, exp, roomId, isProof, isFirstProof };
     },
 
     /** A room, and whether its use must be recorded. */
@@ -255,37 +256,34 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
   const fewerThan = (most: number, condition: string) =>
     `(SELECT count(*) FROM (SELECT 1 FROM pendings
       WHERE ${condition} AND exp > @now AND joinid <> @joinCode LIMIT ${most})) < ${most}`;
-  const withinLimits = `${fewerThan(pendingsPerDevice, 'client1 = @client1')}
-    AND ${fewerThan(pendingsPerAddress, 'origin = @origin')}`;
-  /** Changes no row if a limit is reached, or if the code is live for another device, is accepted, or needs the secret of its creator. */
+  const findWithinLimits = prepare(`
+    SELECT 1 WHERE ${fewerThan(pendingsPerDevice, 'client1 = @client1')}
+      AND ${fewerThan(pendingsPerAddress, 'origin = @origin')}`);
+  /** Changes no row if the code is live for another device, is accepted, or needs the secret of its creator. */
   const insertPending = prepare(`
     INSERT INTO pendings (joinid, client1, exp, origin, secret1, proved1)
-    SELECT @joinCode, @client1, @exp, @origin, @secret1, @proved1 WHERE ${withinLimits}
+    VALUES (@joinCode, @client1, @exp, @origin, @secret1, @proved1)
     ON CONFLICT (joinid) DO UPDATE
     SET client1 = excluded.client1, exp = excluded.exp, origin = excluded.origin,
         client2 = NULL, roomid = NULL, secret1 = excluded.secret1, proved1 = excluded.proved1,
         client1_token = NULL, platform = NULL
     WHERE pendings.exp <= @now
        OR (pendings.client1 = excluded.client1 AND pendings.client2 IS NULL
-           AND pendings.proved1 <= excluded.proved1)
-    RETURNING joinid`);
+           AND pendings.proved1 <= excluded.proved1)`);
   /** A separate statement: as parameters of the others, tokens made each pairing without push 10 % slower. */
   const setPendingPush = prepare(
     'UPDATE pendings SET client1_token = @token, platform = @platform WHERE joinid = @joinCode',
   );
-  const isWithinLimits = prepare<{ isWithin: number }>(`SELECT ${withinLimits} AS isWithin`);
   const create = (pending: NewPending, now: number): CreateOutcome => {
     const { joinCode, client1, expiresAt, address, secret, proof, push } = pending;
     const values = { joinCode, client1, origin: originOf(address), now: iso(now) };
-    const refused = (): CreateOutcome => ({
-      kind: isWithinLimits.get(values)?.isWithin === 1 ? 'conflict' : 'too_many',
-    });
+    if (findWithinLimits.get(values) === undefined) return { kind: 'too_many' };
     let own = secret;
     if (proof !== undefined) {
       const live = rows.live(joinCode, now);
       const kept = live && secretOf(live.secret1, live.proved1);
       if (kept && live.client1 === client1) {
-        if (!isSecret(proof, kept)) return refused();
+        if (!isSecret(proof, kept)) return { kind: 'conflict' };
         // Returns the same secret again, because the answer to this request may be lost too.
         own = proof;
       }
@@ -296,35 +294,32 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
       secret1: secretHash(own),
       proved1: own === proof ? 1 : 0,
     };
-    if (insertPending.get(row) === undefined) return refused();
+    if (insertPending.run(row) === 0) return { kind: 'conflict' };
     if (push !== undefined) setPendingPush.run({ joinCode, ...push });
     changed.push(joinCode);
     return { kind: 'created', expiresAt, secret: own };
   };
 
-  /** Decides concurrent accepts: only one of them finds client2 still NULL. */
-  const takePending = prepare<Omit<PendingRow, 'client2' | 'exp'>>(`
-    UPDATE pendings SET client2 = @client2, roomid = @roomId, exp = max(exp, @until)
-    WHERE joinid = @joinCode AND exp > @now AND client2 IS NULL AND client1 <> @client2
-    RETURNING client1, secret1, proved1, client1_token, platform`);
+  /** Decides concurrent accepts: only one of them finds client2 still NULL. The room gets the push token of the pending. */
   const insertRoom = prepare(`
-    INSERT INTO rooms (roomid, client1, client2, used_at, secret1, proved1, secret2)
-    VALUES (@roomId, @client1, @client2, @now, @secret1, @proved1, @secret2)`);
+    INSERT INTO rooms (roomid, client1, client2, used_at, secret1, proved1, secret2,
+      client1_token, client1_platform)
+    SELECT @roomId, client1, @client2, @now, secret1, proved1, @secret2, client1_token, platform
+    FROM pendings
+    WHERE joinid = @joinCode AND exp > @now AND client2 IS NULL AND client1 <> @client2`);
+  const takePending = prepare(`
+    UPDATE pendings
+    SET client2 = @client2, roomid = @roomId, exp = max(exp, @until),
+        client1_token = NULL, platform = NULL
+    WHERE joinid = @joinCode`);
   const accept = (
     { joinCode, client2, roomId, collectableUntil, secret, push }: Acceptance,
     now: number,
   ): AcceptOutcome => {
     if (kept.rooms >= limits.rooms) throw new Unavailable(new Error('MAX_ROOMS reached'));
-    const values = { joinCode, client2, roomId, until: iso(collectableUntil), now: iso(now) };
-    const taken = takePending.get(values);
-    if (taken !== undefined) {
-      const { client1, secret1, proved1, client1_token: token, platform } = taken;
-      const room = { roomId, client1, client2, secret1, proved1, secret2: secretHash(secret) };
-      insertRoom.run({ ...room, now: values.now });
-      if (token !== null && platform !== null) {
-        setPushTarget(roomId, client1, { token, platform });
-        setPendingPush.run({ joinCode, token: null, platform: null });
-      }
+    const room = { joinCode, client2, roomId, secret2: secretHash(secret), now: iso(now) };
+    if (insertRoom.run(room) > 0) {
+      takePending.run({ joinCode, client2, roomId, until: iso(collectableUntil) });
       if (push !== undefined) setPushTarget(roomId, client2, push);
       kept.rooms += 1;
       changed.push(joinCode);
@@ -335,9 +330,7 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     return { kind: pending.client1 === client2 ? 'own_code' : 'conflict' };
   };
 
-  const collectPending = prepare<{ roomId: string | null }>(`
-    DELETE FROM pendings WHERE joinid = @joinCode AND client1 = @client1 AND client2 IS NOT NULL
-    RETURNING (SELECT roomid FROM rooms WHERE rooms.roomid = pendings.roomid) AS roomId`);
+  const deletePending = prepare('DELETE FROM pendings WHERE joinid = @joinCode');
   const provePending = prepare('UPDATE pendings SET proved1 = 1 WHERE joinid = @joinCode');
   const proveRoom = prepare(`
     UPDATE rooms
@@ -355,14 +348,14 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
       if (pending.isFirstProof) provePending.run({ joinCode });
       return waiting(pending);
     }
-    const roomId = collectPending.get({ joinCode, client1 })?.roomId;
+    deletePending.run({ joinCode });
+    const { roomId } = pending;
     // The room was deleted or swept before the creator's check.
-    if (!roomId) return NOT_FOUND;
+    if (roomId === null) return NOT_FOUND;
     if (pending.isProof) proveRoom.run({ roomId, deviceId: client1 });
     return { kind: 'collected', roomId };
   };
 
-  const deletePending = prepare('DELETE FROM pendings WHERE joinid = @joinCode');
   const cancel = (
     joinCode: string,
     client1: string,
