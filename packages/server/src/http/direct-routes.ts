@@ -17,6 +17,10 @@ declare module 'fastify' {
   }
 }
 
+export interface DirectDeps extends EveryRequestDeps {
+  nextId: () => string;
+}
+
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
 
 /** The parts of Fastify's request that handlers use. */
@@ -45,14 +49,18 @@ class DirectRequest {
 /** The parts of Fastify's reply that handlers use. The names of headers are in lower case. */
 class DirectReply {
   readonly raw: ServerResponse;
-  /** Length of the body. */
-  bytes = 0;
   readonly #headers: Record<string, string> = {};
-  readonly #lifecycle: EveryRequestDeps['lifecycle'];
+  readonly #startedAt = performance.now();
+  readonly #request: DirectRequest;
+  readonly #deps: DirectDeps;
 
-  constructor(raw: ServerResponse, lifecycle: EveryRequestDeps['lifecycle']) {
+  constructor(raw: ServerResponse, request: DirectRequest, deps: DirectDeps) {
     this.raw = raw;
-    this.#lifecycle = lifecycle;
+    this.#request = request;
+    this.#deps = deps;
+    this.headers(ANSWER_HEADERS)
+      .header('x-request-id', request.id)
+      .headers(deps.corsHeaders(request.headers.origin));
   }
 
   code(status: number): this {
@@ -73,16 +81,23 @@ class DirectReply {
 
   /** Sends JSON, or no body, which requires the status 204. */
   send(body?: object): this {
+    const { raw } = this;
     // After an answer, a handler can fail only because of a bug, which is logged.
-    if (this.raw.headersSent) return this;
+    if (raw.headersSent) return this;
+    const { answered, lifecycle } = this.#deps;
+    const { statusCode: status } = raw;
     const text = body && JSON.stringify(body);
+    const bytes = text === undefined ? 0 : Buffer.byteLength(text);
     if (text !== undefined) {
-      this.bytes = Buffer.byteLength(text);
       this.header('content-type', 'application/json; charset=utf-8');
-      this.header('content-length', String(this.bytes));
+      this.header('content-length', String(bytes));
     }
-    if (this.#lifecycle.isDraining) this.header('connection', 'close');
-    this.raw.writeHead(this.raw.statusCode, this.#headers).end(text);
+    if (lifecycle.isDraining) this.header('connection', 'close');
+    // A write to a closed connection would be reported as an error of the response.
+    if (!raw.destroyed) raw.writeHead(status, this.#headers).end(text);
+    const ms = performance.now() - this.#startedAt;
+    const request = this.#request as unknown as FastifyRequest;
+    answered(request, this.#request.routeOptions.url, { status, ms, bytes });
     return this;
   }
 }
@@ -93,9 +108,9 @@ class DirectReply {
  */
 export function directRoutes(
   app: FastifyInstance,
-  deps: EveryRequestDeps & { nextId: () => string },
+  deps: DirectDeps,
 ): (request: IncomingMessage, response: ServerResponse) => boolean {
-  const { config, hostFault, corsHeaders, lifecycle, answered, log, nextId } = deps;
+  const { config, hostFault, lifecycle, log, nextId } = deps;
   const routes = new Map<string | undefined, Route>();
   app.addHook('onRoute', (options) => {
     if (options.config?.direct) routes.set(options.url, routeOf(options));
@@ -116,22 +131,11 @@ export function directRoutes(
     const route = raw.method === 'POST' ? routes.get(raw.url) : undefined;
     if (route === undefined || !isPlain(raw) || lifecycle.isDraining || hostFault(raw))
       return false;
-    const startedAt = performance.now();
     const { options, validate, handler } = route;
     const directRequest = new DirectRequest(raw, nextId(), options, log);
-    const directReply = new DirectReply(response, lifecycle)
-      .headers(ANSWER_HEADERS)
-      .header('x-request-id', directRequest.id)
-      .headers(corsHeaders(raw.headers.origin));
+    const directReply = new DirectReply(response, directRequest, deps);
     const request = directRequest as unknown as FastifyRequest;
     const reply = directReply as unknown as FastifyReply;
-    const finished = () => {
-      response.off('finish', finished).off('error', finished);
-      const { statusCode: status } = response;
-      const ms = performance.now() - startedAt;
-      answered(request, options.url, { status, ms, bytes: directReply.bytes });
-    };
-    response.on('finish', finished).on('error', finished);
     const fail = (fault: unknown) => handleError(fault, request, reply);
 
     collect(raw, raw.headers['content-length'], config.maxBodyBytes, (error, bytes) => {

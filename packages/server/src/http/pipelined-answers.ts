@@ -5,22 +5,24 @@ import type { Duplex } from 'node:stream';
 const BEFORE = Symbol('the answer that was due before this one');
 type Answer = ServerResponse & { [BEFORE]?: Answer | undefined };
 
-/** The last unfinished answer of each socket. */
-const due = new WeakMap<Duplex, Answer>();
+/** The last unfinished answer of a socket. A property, because an entry of a WeakMap costs more for each request. */
+const DUE = Symbol('the last answer that is due');
+type Answering = Duplex & { [DUE]?: Answer | undefined };
 
 /** Records the unfinished answers of each socket of a server, for {@link afterAnswers}. */
 export function noteAnswers(server: Server): void {
   server.prependListener('request', ({ socket }, response: Answer) => {
-    const before = due.get(socket);
+    const answering: Answering = socket;
+    const before = answering[DUE];
     if (before !== undefined) response[BEFORE] = before;
-    due.set(socket, response);
+    answering[DUE] = response;
     response.once('close', forget);
   });
 }
 
 function forget(this: Answer): void {
-  const { socket } = this.req;
-  if (due.get(socket) === this) due.delete(socket);
+  const socket: Answering = this.req.socket;
+  if (socket[DUE] === this) socket[DUE] = undefined;
   // Without this, a socket that always has an unfinished answer would keep all earlier ones in memory.
   this[BEFORE] = undefined;
 }
@@ -30,7 +32,7 @@ function forget(this: Answer): void {
  * not wait for the answer to an incomplete request. `pipelined`: whether there were earlier requests.
  */
 export function afterAnswers(socket: Duplex, then: (pipelined: boolean) => void): void {
-  const newest = due.get(socket);
+  const newest = (socket as Answering)[DUE];
   const last = newest?.req.complete === false ? newest[BEFORE] : newest;
   if (last === undefined || last.destroyed) {
     then(false);
