@@ -1,82 +1,48 @@
 // Performs every Redis operation of Couplet with two nodes and one pair, so that any refused command is found.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
-import { Peer } from '@couplet/testkit/peer';
+import { call } from '@couplet/testkit/api';
+import { eventually } from '@couplet/testkit/eventually';
+import { Cast, play, type Site } from '@couplet/testkit/wire-stories';
 import { expect } from 'vitest';
 
 type Nodes = readonly [{ url: string }, { url: string }];
 
 export async function exercise(nodes: Nodes): Promise<void> {
-  await pairing(nodes);
-  await rooms(nodes);
+  const siteOf = ({ url }: { url: string }): Site => ({ url, wsUrl: url.replace('http', 'ws') });
+  const sites = [siteOf(nodes[0]), siteOf(nodes[1])] as const;
+  const cast = new Cast();
+  await play(
+    `a invites by r under k = 201; far: a invites by r = 201; far: b invites by r = 409;
+    a checks r = 204; far: b accepts unknown = 404`,
+    sites,
+    cast,
+  );
+  const check = { joinid: cast.code('r'), client1: cast.device('a').id };
+  const wait = { prefer: 'wait=20', 'idempotency-key': randomUUID() };
+  const held = call(nodes[0].url, 'POST', '/api/rooms/check', check, wait);
+  // Waits until it is held. If it is not held yet, the test only covers less.
+  await delay(100);
+  await play('far: b accepts r under l = 200; b accepts r under l = 200', sites, cast);
+  expect(await held).toMatchObject({ status: 200, body: { roomid: cast.room('r') } });
+  await play(
+    `far: r is found = 200; r is deleted = 200; c and d pair by s; c invites by t;
+    far: purge c, d under m = deleted 1 1; s is found = 404;
+    e and f pair by u; v joins u as e; far: w joins u as f; w told room_ready responder;
+    v told room_ready initiator; v says x; w told x; y joins u = room_full;
+    far: z joins u as e = room_joined; z told room_ready initiator; v closed 4001 replaced;
+    w told peer_disconnected, room_ready responder; z leaves; w told peer_left; w hangs up`,
+    sites,
+    cast,
+  );
+  const asked = { roomid: cast.room('u'), client: cast.device('e').id };
+  const keyed = { 'idempotency-key': randomUUID() };
+  const answer = await call(nodes[0].url, 'POST', '/api/ice-servers', asked, keyed);
+  expect(answer.status).toBeLessThan(500);
   for (const { url } of nodes) {
     expect((await call(url, 'GET', '/rooms')).status).toBe(200);
     expect((await fetch(`${url}/metrics`)).status).toBe(200);
-    expect((await call(url, 'GET', '/readyz')).status).toBe(200);
+    // On a busy machine, a node may lose its lease for a moment.
+    await eventually(async () => expect((await call(url, 'GET', '/readyz')).status).toBe(200));
   }
-}
-
-async function pairing([{ url: one }, { url: other }]: Nodes): Promise<void> {
-  const [joinid, client1, client2] = [someCode(), someDevice(), someDevice()];
-  const create = { joinid, client1, expiresInSeconds: 60 };
-  const keyed = () => ({ 'idempotency-key': randomUUID() });
-  const statusOf = async (...args: Parameters<typeof call>) => (await call(...args)).status;
-
-  expect(await statusOf(one, 'POST', '/api/rooms', create, keyed())).toBe(201);
-  expect(await statusOf(other, 'POST', '/api/rooms', create)).toBe(201);
-  expect(await statusOf(other, 'POST', '/api/rooms', { ...create, client1: client2 })).toBe(409);
-  expect(await statusOf(one, 'POST', '/api/rooms/check', { joinid, client1 })).toBe(204);
-  const unknown = { joinid: someCode(), client2 };
-  expect(await statusOf(other, 'POST', '/api/rooms/accept', unknown)).toBe(404);
-
-  const wait = { prefer: 'wait=20', ...keyed() };
-  const held = call(one, 'POST', '/api/rooms/check', { joinid, client1 }, wait);
-  // Waits until it is held. If it is not held yet, the test only covers less.
-  await delay(100);
-  const repeated = keyed();
-  const accept = { joinid, client2 };
-  const accepted = await call(other, 'POST', '/api/rooms/accept', accept, repeated);
-  expect(accepted.status).toBe(200);
-  const again = await call(one, 'POST', '/api/rooms/accept', accept, repeated);
-  expect(again.body).toEqual(accepted.body);
-  const { roomid } = accepted.body as { roomid: string };
-  expect(await held).toMatchObject({ status: 200, body: { roomid } });
-
-  expect(await statusOf(other, 'GET', `/api/rooms?roomid=${roomid}`)).toBe(200);
-  const asked = await call(one, 'POST', '/api/ice-servers', { roomid, clientid: client1 }, keyed());
-  expect(asked.status).toBeLessThan(500);
-  expect(await statusOf(one, 'DELETE', '/api/rooms', { roomid })).toBe(200);
-
-  const pair = await pairDevices(one);
-  await createPending(one, { client1: pair.client1 });
-  const purge = { deviceIds: [pair.client1, pair.client2] };
-  expect(await statusOf(other, 'POST', '/api/user/purge', purge, keyed())).toBe(200);
-  expect(await statusOf(one, 'GET', `/api/rooms?roomid=${pair.roomid}`)).toBe(404);
-}
-
-async function rooms([one, other]: Nodes): Promise<void> {
-  const { roomid, client1, client2 } = await pairDevices(one.url);
-  const connect = ({ url }: { url: string }) => Peer.connect(url.replace('http', 'ws'));
-  const first = await connect(one);
-  await first.join(roomid, client1);
-  const second = await connect(other);
-  await second.join(roomid, client2);
-  await second.next('room_ready');
-  await first.next('room_ready');
-  first.send({ type: 'webrtc_offer', sdp: 'v=0\r\n' });
-  await second.next('webrtc_offer');
-
-  const third = await connect(one);
-  third.send({ type: 'join_room', roomId: roomid });
-  await third.next('room_full');
-  const back = await connect(other);
-  await back.join(roomid, client1);
-  await back.next('room_ready');
-  expect((await first.closed).code).toBe(4001);
-  expect((await second.next()).type).toBe('peer_disconnected');
-  await second.next('room_ready');
-  back.send({ type: 'leave_room' });
-  expect((await second.next()).type).toBe('peer_left');
-  await second.close();
 }

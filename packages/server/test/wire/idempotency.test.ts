@@ -9,32 +9,30 @@ import {
   startServer,
   temporaryFolder,
 } from '@couplet/testkit/server';
+import { rowsOf } from '@couplet/testkit/stories';
+import { play } from '@couplet/testkit/wire-stories';
 import { expect, test } from 'vitest';
 
-const { url } = await serverUnderTest();
+const site = await serverUnderTest();
+const { url } = site;
 const api = roomsApi(url);
 
 const key = (value: string = randomUUID()) => ({ 'idempotency-key': value });
 
-test('a repeated create gets the first answer again, to the millisecond', async () => {
-  const body = { joinid: someCode(), expiresInSeconds: 300, client1: someDevice() };
-  const headers = key();
-  const first = await api.create(body, headers);
-  const again = await api.create(body, headers);
-  expect([again.status, again.body]).toEqual([201, first.body]);
-});
-
-test('a repeated accept gets the room again; without the key it would be a conflict', async () => {
-  const joinid = someCode();
-  await api.create({ joinid, expiresInSeconds: 300, client1: someDevice() });
-  const accept = { joinid, client2: someDevice() };
-  const headers = key();
-  const first = await api.accept(accept, headers);
-  expect(first.status).toBe(200);
-  const again = await api.accept(accept, headers);
-  expect([again.status, again.body]).toEqual([200, first.body]);
-  expect((await api.accept(accept)).status).toBe(409);
-});
+test.each(
+  rowsOf(`
+  a repeated create gets the first answer again, to the millisecond: a invites by r under k = 201;
+      a invites by r under k = 201
+  a repeated accept gets the room again; without the key it would be a conflict: a invites by r;
+      b accepts r under k = 200; b accepts r under k = 200; b accepts r = 409
+  a check that was answered 204 is answered 204 again: a invites by r; a checks r under k = 204;
+      b accepts r; a checks r under k = 204; a checks r under l = 200
+  a repeated purge gets the same counts again: a invites by r; purge a under k = deleted 0 1;
+      purge a under k = deleted 0 1
+  errors of the first answer are repeated too: b accepts r under k = 404; a invites by r;
+      b accepts r under k = 404; b accepts r under l = 200
+`),
+)('%s', async (_title, script) => void (await play(script, [site])));
 
 test('a repeated check gets the room again; without the key the pending is gone', async () => {
   const joinid = someCode();
@@ -67,27 +65,6 @@ test.each([32, 5000, 20_000])(
   },
 );
 
-test('a check that was answered 204 is answered 204 again', async () => {
-  const joinid = someCode();
-  const client1 = someDevice();
-  await api.create({ joinid, expiresInSeconds: 300, client1 });
-  const headers = key();
-  expect((await api.check({ joinid, client1 }, headers)).status).toBe(204);
-  await api.accept({ joinid, client2: someDevice() });
-  expect((await api.check({ joinid, client1 }, headers)).status).toBe(204);
-  expect((await api.check({ joinid, client1 }, key())).status).toBe(200);
-});
-
-test('a repeated purge gets the same counts again', async () => {
-  const client1 = someDevice();
-  await api.create({ joinid: someCode(), expiresInSeconds: 300, client1 });
-  const headers = key();
-  const first = await api.purge({ deviceIds: [client1] }, headers);
-  expect(first.body).toMatchObject({ pendingsDeleted: 1 });
-  const again = await api.purge({ deviceIds: [client1] }, headers);
-  expect(again.body).toEqual(first.body);
-});
-
 test('a repeated accept is answered even while its address must wait for guesses of others', async () => {
   const server = await serverForTest();
   const { joinid } = await createPending(server.url);
@@ -99,16 +76,6 @@ test('a repeated accept is answered even while its address must wait for guesses
   while ((await guess()).status !== 429);
   const again = await call(server.url, 'POST', '/api/rooms/accept', accept, headers);
   expect([again.status, again.body]).toEqual([200, first.body]);
-});
-
-test('errors of the first answer are repeated too', async () => {
-  const joinid = someCode();
-  const accept = { joinid, client2: someDevice() };
-  const headers = key();
-  expect((await api.accept(accept, headers)).status).toBe(404);
-  await api.create({ joinid, expiresInSeconds: 300, client1: someDevice() });
-  expect((await api.accept(accept, headers)).status).toBe(404);
-  expect((await api.accept(accept, key())).status).toBe(200);
 });
 
 test.each([

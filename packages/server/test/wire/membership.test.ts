@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { Peer } from '@couplet/testkit/peer';
 import { serverUnderTest } from '@couplet/testkit/server';
 import { rowsOf } from '@couplet/testkit/stories';
+import { play } from '@couplet/testkit/wire-stories';
 import { describe, expect, test } from 'vitest';
-import { play } from '../support/wire-stories.js';
 
 const site = await serverUnderTest();
 const { wsUrl } = site;

@@ -6,10 +6,10 @@ import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { serverForTest } from '@couplet/testkit/server';
+import { Cast, play, type Site } from '@couplet/testkit/wire-stories';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { turnCredentials } from '../../src/turn/credentials.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
-import { Cast, play, type Site } from '../support/wire-stories.js';
 
 const ADMIN_TOKEN = 'correct horse battery staple';
 const TURN_SECRET = 'a-secret-for-the-wire-tests';

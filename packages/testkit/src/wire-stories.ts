@@ -1,10 +1,10 @@
 // Reads tables of stories on the wire: devices that pair, and connections that join rooms, with the exact messages that each gets.
 import { randomUUID } from 'node:crypto';
-import { type Answer, call, someCode, someDevice } from '@couplet/testkit/api';
-import { eventually } from '@couplet/testkit/eventually';
-import { Peer, type Received } from '@couplet/testkit/peer';
-import { stepsOf } from '@couplet/testkit/stories';
 import { expect } from 'vitest';
+import { type Answer, call, someCode, someDevice } from './api.js';
+import { eventually } from './eventually.js';
+import { Peer, type Received } from './peer.js';
+import { stepsOf } from './stories.js';
 
 /** Where a server listens. */
 export interface Site {
@@ -23,6 +23,8 @@ export class Cast {
   readonly devices = new Map<string, Device>();
   readonly codes = new Map<string, string>();
   readonly rooms = new Map<string, string>();
+  readonly keys = new Map<string, string>();
+  readonly answers = new Map<string, Answer>();
 
   device(name = ''): Device {
     return named(this.devices, name, () => ({ id: someDevice() }));
@@ -80,16 +82,26 @@ function wordsOf(message: Received, cast: Cast): string {
   }
 }
 
-/** The status and the error, which names no device. */
+/** The status and the error, in its exact form, which names no device. */
 function answerOf({ status, body }: Answer, cast: Cast): string {
   if (body?.error === undefined) return String(status);
+  const { error, field, count, details } = body;
+  expect(body).toEqual({ error, field, count, details });
+  if (field !== undefined) expect(details).toEqual(expect.any(String));
   for (const { id } of cast.devices.values()) expect(JSON.stringify(body)).not.toContain(id);
-  return `${status} ${body.error}`;
+  return `${status} ${error}`;
 }
 
 type Step = (cast: Cast, site: Site, ...words: string[]) => Promise<string>;
 
-const post = (site: Site, path: string, body: object) => call(site.url, 'POST', path, body);
+/** With an Idempotency-Key, a repeat that has the same status has the same body. */
+async function post(cast: Cast, site: Site, path: string, body: object, key?: string) {
+  const headers = key === undefined ? {} : { 'idempotency-key': named(cast.keys, key, randomUUID) };
+  const answer = await call(site.url, 'POST', path, body, headers);
+  const first = named(cast.answers, `${path} ${key ?? randomUUID()}`, () => answer);
+  if (first.status === answer.status) expect(answer.body).toEqual(first.body);
+  return answer;
+}
 
 const peerOf = (cast: Cast, name = '') => cast.peers.get(name) as Peer;
 
@@ -98,32 +110,42 @@ const ofMember =
   (path: string, more: object = {}): Step =>
   async (cast, site, device, room, secret) => {
     const body = { roomid: cast.room(room), client: cast.device(device).id, ...more };
-    return answerOf(await post(site, path, { ...body, secret: cast.secret(secret) }), cast);
+    return answerOf(await post(cast, site, path, { ...body, secret: cast.secret(secret) }), cast);
   };
 
 const AS = '(?: as (\\w+))?';
 const WITH = '(?: with (.+?))?';
+/** With the Idempotency-Key of this name. */
+const UNDER = '(?: under (\\w+))?';
 
 const STEPS = Object.entries<Step>({
-  [`(\\w+) invites by (\\w+)${WITH}`]: async (cast, site, name, code, secret) => {
+  [`(\\w+) invites by (\\w+)${WITH}${UNDER}`]: async (cast, site, name, code, secret, key) => {
     const device = cast.device(name);
     const body = { joinid: cast.code(code), client1: device.id, expiresInSeconds: 300 };
-    const answer = await post(site, '/api/rooms', { ...body, secret: cast.secret(secret) });
+    const request = { ...body, secret: cast.secret(secret) };
+    const answer = await post(cast, site, '/api/rooms', request, key);
     if (answer.status === 201) device.secret = String(answer.body?.secret);
     return answerOf(answer, cast);
   },
-  '(\\w+) accepts (\\w+)': async (cast, site, name, code = '') => {
+  [`(\\w+) accepts (\\w+)${UNDER}`]: async (cast, site, name, code = '', key) => {
     const device = cast.device(name);
     const body = { joinid: cast.code(code), client2: device.id };
-    const answer = await post(site, '/api/rooms/accept', body);
+    const answer = await post(cast, site, '/api/rooms/accept', body, key);
     if (answer.status === 200) device.secret = String(answer.body?.secret);
     if (answer.status === 200) cast.rooms.set(code, String(answer.body?.roomid));
     return answerOf(answer, cast);
   },
-  [`(\\w+) checks (\\w+)${WITH}`]: async (cast, site, name, code = '', secret) => {
+  [`(\\w+) checks (\\w+)${WITH}${UNDER}`]: async (cast, site, name, code = '', secret, key) => {
     const body = { joinid: cast.code(code), client1: cast.device(name).id };
-    const answer = await post(site, '/api/rooms/check', { ...body, secret: cast.secret(secret) });
+    const request = { ...body, secret: cast.secret(secret) };
+    const answer = await post(cast, site, '/api/rooms/check', request, key);
     if (answer.status === 200) expect(answer.body).toEqual({ roomid: cast.rooms.get(code) });
+    return answerOf(answer, cast);
+  },
+  '(\\w+) cancels (\\w+)': async (cast, site, name, code) => {
+    const body = { joinid: cast.code(code), client1: cast.device(name).id };
+    const answer = await post(cast, site, '/api/rooms/cancel', body);
+    if (answer.status === 200) expect(answer.body).toEqual({ ok: true });
     return answerOf(answer, cast);
   },
   '(\\w+) and (\\w+) pair by (\\w+)': async (cast, site, first, second, code) => {
@@ -140,15 +162,18 @@ const STEPS = Object.entries<Step>({
     const roomid = cast.rooms.get(name) ?? cast.devices.get(name)?.id ?? cast.room(name);
     const answer = await call(site.url, 'GET', `/api/rooms?roomid=${roomid}`);
     if (answer.status === 200) {
-      const ids = [...cast.devices.values()].map(({ id }) => id);
-      expect(ids).toEqual(expect.arrayContaining([answer.body?.client1, answer.body?.client2]));
+      const nameOf = (id: unknown) => [...cast.devices].find(([, one]) => one.id === id)?.[0];
+      const { client1, client2, ...rest } = answer.body ?? {};
+      expect(rest).toEqual({ roomid });
+      return `200 ${nameOf(client1)} ${nameOf(client2)}`;
     }
     return answerOf(answer, cast);
   },
-  [`purge (.+?)${WITH}`]: async (cast, site, names = '', secrets) => {
+  [`purge (.+?)${WITH}${UNDER}`]: async (cast, site, names = '', secrets, key) => {
     const deviceIds = names.split(', ').map((name) => cast.device(name).id);
     const proofs = secrets?.split(', ').map((secret) => cast.secret(secret));
-    const answer = await post(site, '/api/user/purge', { deviceIds, secrets: proofs });
+    const request = { deviceIds, secrets: proofs };
+    const answer = await post(cast, site, '/api/user/purge', request, key);
     if (answer.status !== 200) return answerOf(answer, cast);
     const { success, deviceIdCount, roomsDeleted, pendingsDeleted, ...kept } = answer.body ?? {};
     expect([success, deviceIdCount]).toEqual([true, deviceIds.length]);
