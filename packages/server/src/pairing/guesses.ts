@@ -26,10 +26,10 @@ export const CHECK_GUESSES: PenaltyPolicy = {
 };
 
 /**
- * `atOnce`: attempts of one address that may run at once. It is far below the free failures, so that attempts that
- * succeed do not use them up. `waiting`: attempts that may wait for their turn.
+ * `atOnce`: attempts of one address that may run at once, so that it cannot fill every group of the store, but many of its
+ * attempts share a commit. `waiting`: attempts that may wait for their turn.
  */
-export const TURNS = { accept: { atOnce: 4, waiting: 256 }, check: { atOnce: 16, waiting: 1024 } };
+export const TURNS = { accept: { atOnce: 16, waiting: 256 }, check: { atOnce: 16, waiting: 1024 } };
 
 export type GuessKind = keyof typeof TURNS;
 
