@@ -1,7 +1,7 @@
 // Assembles the rooms API: pairing and POST /api/ice-servers over one store, with metrics, sweep and shutdown.
 import type { FastifyInstance } from 'fastify';
 import type { Engine } from './engine.js';
-import { InFlight } from './http/idempotency.js';
+import { InFlight, type Repeatable } from './http/idempotency.js';
 import type { Lifecycle } from './http/lifecycle.js';
 import { Quota } from './limits/quota.js';
 import type { Services } from './observability/services.js';
@@ -39,11 +39,11 @@ export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): void {
       ? nodeBudgets(config.maxCreatesPerHour, ceiling, clock)
       : storeBudgets(failedGuesses, clock);
   // A store with budgets also counts the requests with a key.
-  const keyed =
-    failedGuesses === undefined
-      ? new Quota(config.maxKeyedRequestsPerHour, clock, MAX_ADDRESSES)
-      : undefined;
-  const inFlight = new InFlight(keyed);
+  const keyed = failedGuesses === undefined && {
+    quota: new Quota(config.maxKeyedRequestsPerHour, clock, MAX_ADDRESSES),
+    recall: async (request: Repeatable) => store.recall?.(clock.now(), request),
+  };
+  const inFlight = new InFlight(keyed || undefined);
   const guesses = createGuesses(budgets, ceiling, guessCounters(metrics));
   deps.onMissed(() => waiting.wakeAll());
   const requireSecrets = config.requireDeviceSecrets;

@@ -43,52 +43,47 @@ export function repeatable(request: FastifyRequest, now: number): Repeatable | u
   return { key, fingerprint, address, keptUntil: now + IDEMPOTENCY_SECONDS * 1000 };
 }
 
+/** Counts the requests with a key, because the number of records is bounded. */
+export interface KeyedRequests {
+  /** Requests that each address may send. */
+  readonly quota: Quota;
+  /** Finds the first outcome of a request. A repeat is answered with it, without the work, and is not counted. */
+  recall(request: Repeatable): Promise<unknown>;
+}
+
 /** The requests with a key that this process is serving. */
 export class InFlight {
   readonly #keys = new Set<string>();
-  readonly #quota: Quota | undefined;
+  readonly #counted: KeyedRequests | undefined;
 
-  /**
-   * @param quota - requests that each address may send, because the number of records is bounded. Undefined if the work
-   * itself counts the requests and finds the first outcome of a repeat.
-   */
-  constructor(quota: Quota | undefined) {
-    this.#quota = quota;
+  /** @param counted - undefined if the work itself counts the requests and finds the first outcome of a repeat */
+  constructor(counted: KeyedRequests | undefined) {
+    this.#counted = counted;
   }
 
   /**
    * Runs a request, unless another request with its key is running.
    *
-   * @param recall - finds the first outcome of the request. A repeat is answered with it, without the work, and does not
-   * count against the quota.
    * @throws RequestFault `request_in_progress`
    * @throws Limited if the address has used up its quota
    */
-  run<T>(
-    request: Repeatable | undefined,
-    work: () => Promise<T>,
-    recall: (request: Repeatable) => Promise<T | undefined> = async () => undefined,
-  ): Promise<T> {
-    return request === undefined ? work() : this.#runOnce(request, work, recall);
+  run<T>(request: Repeatable | undefined, work: () => Promise<T>): Promise<T> {
+    return request === undefined ? work() : this.#runOnce(request, work);
   }
 
-  async #runOnce<T>(
-    request: Repeatable,
-    work: () => Promise<T>,
-    recall: (request: Repeatable) => Promise<T | undefined>,
-  ): Promise<T> {
+  async #runOnce<T>(request: Repeatable, work: () => Promise<T>): Promise<T> {
     if (this.#keys.has(request.key)) throw new RequestFault('request_in_progress');
     this.#keys.add(request.key);
     try {
-      const quota = this.#quota;
-      if (quota === undefined) return await work();
+      if (this.#counted === undefined) return await work();
+      const { quota, recall } = this.#counted;
       const first = await recall(request);
-      if (first !== undefined) return first;
-      const wait = await quota.take(request.address);
+      if (first !== undefined) return first as T;
+      const wait = quota.take(request.address);
       if (wait > 0) throw new Limited(wait);
-      return await work().catch(async (error) => {
+      return await work().catch((error) => {
         // No outcome was stored, and the client repeats the request.
-        if (error instanceof Unavailable) await quota.giveBack(request.address);
+        if (error instanceof Unavailable) quota.giveBack(request.address);
         throw error;
       });
     } finally {

@@ -11,13 +11,13 @@ import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { sendError, sendLimited, sendSecretRequired } from '../http/errors.js';
-import { type KeyReused, type Repeatable, repeatable } from '../http/idempotency.js';
+import { repeatable } from '../http/idempotency.js';
 import { requestAddress } from '../http/paced-requests.js';
 import { errors, given } from '../http/validation.js';
 import type { GuessRequest } from './guesses.js';
 import type { PairingParts } from './pairing.js';
 import { pushTargetOf } from './push-target.js';
-import type { AcceptOutcome, CheckOutcome, CreateOutcome, Guess } from './store.js';
+import type { Guess } from './store.js';
 
 /** `Retry-After` for a device or an address with too many pendings, in seconds: one may have expired by then. */
 const TOO_MANY_RETRY_SECONDS = 60;
@@ -38,24 +38,12 @@ export function pendingRoutes(
 ): void {
   const requests = wire.pairingRequests(joinCodeDigits);
 
-  /** Runs `work` unless the request is a repeat. Its call of the store, through `guarded`, may be a failed guess. */
-  const attempt = <T extends { kind: string }>(
-    request: FastifyRequest,
-    kind: GuessRequest,
-    once: Repeatable | undefined,
-    work: (
-      guarded: (run: (guess?: Guess) => Promise<T | KeyReused>) => Promise<T | KeyReused>,
-      address: string,
-    ) => Promise<T | KeyReused>,
-  ): Promise<T | KeyReused> => {
-    const address = requestAddress(request);
+  /** Returns a function that runs calls of the store which may be failed guesses. */
+  const guarded = (request: FastifyRequest, kind: GuessRequest) => {
     const { socket } = request.raw;
-    const isGone = () => socket.destroyed;
-    return inFlight.run<T | KeyReused>(
-      once,
-      () => work((run) => guesses.run(kind, { address, isGone, run }), address),
-      async (repeat) => store.recall?.(clock.now(), repeat),
-    );
+    const client = { address: requestAddress(request), isGone: () => socket.destroyed };
+    return <T extends { kind: string }>(run: (guess?: Guess) => Promise<T>): Promise<T> =>
+      guesses.run(kind, { ...client, run });
   };
 
   app.post<{ Body: CreatePendingRequest }>(
@@ -76,10 +64,12 @@ export function pendingRoutes(
       const { joinid: joinCode, client1, expiresInSeconds, secret } = request.body;
       const push = pushTargetOf(request.body, 'client1_token');
       const once = repeatable(request, clock.now());
-      const outcome = await attempt<CreateOutcome>(request, 'create', once, (guarded, address) => {
-        const pending = { joinCode, client1, address, proof: given(secret), push };
-        return guarded((guess) => pairing.create(pending, expiresInSeconds, once, guess));
-      });
+      const address = requestAddress(request);
+      const pending = { joinCode, client1, address, proof: given(secret), push };
+      const attempt = guarded(request, 'create');
+      const outcome = await inFlight.run(once, () =>
+        attempt((guess) => pairing.create(pending, expiresInSeconds, once, guess)),
+      );
       switch (outcome.kind) {
         case 'created':
           return reply.code(201).send({
@@ -112,8 +102,9 @@ export function pendingRoutes(
       const { joinid, client2 } = request.body;
       const push = pushTargetOf(request.body, 'client2_token');
       const once = repeatable(request, clock.now());
-      const outcome = await attempt<AcceptOutcome>(request, 'accept', once, (guarded) =>
-        guarded((guess) => pairing.accept(joinid, client2, push, once, guess)),
+      const attempt = guarded(request, 'accept');
+      const outcome = await inFlight.run(once, () =>
+        attempt((guess) => pairing.accept(joinid, client2, push, once, guess)),
       );
       switch (outcome.kind) {
         case 'accepted':
@@ -154,8 +145,9 @@ export function pendingRoutes(
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
       const gone = wait ? goneSignal(reply) : NEVER_GONE;
       const once = repeatable(request, clock.now());
-      const outcome = await attempt<CheckOutcome>(request, 'check', once, (guarded) =>
-        pairing.check(joinid, client1, wait ?? 0, gone, guarded, once, proof),
+      const attempt = guarded(request, 'check');
+      const outcome = await inFlight.run(once, () =>
+        pairing.check(joinid, client1, wait ?? 0, gone, attempt, once, proof),
       );
       switch (outcome.kind) {
         case 'collected':

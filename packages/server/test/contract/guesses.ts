@@ -52,7 +52,9 @@ export function guessContract(name: string, open: OpenNodes): void {
     const nodes = opened.map(({ store, budgets, keyed }) => ({
       store,
       guesses: createGuesses(budgets, all.ceiling, { failures: counted, refusals: counted }),
-      inFlight: new InFlight(keyed),
+      inFlight: new InFlight(
+        keyed && { quota: keyed, recall: async (repeat) => store.recall?.(clock.now(), repeat) },
+      ),
     }));
     const [{ store, guesses }] = nodes as [(typeof nodes)[0]];
     let codes = 0;
@@ -81,7 +83,7 @@ export function guessContract(name: string, open: OpenNodes): void {
         return store.accept({ ...acceptance, collectableUntil: until() }, now, once, guess);
       };
       const work = () => guesses.run(request, { address, isGone: () => false, run });
-      return inFlight.run(once, work, async (repeat) => store.recall?.(now, repeat));
+      return inFlight.run(once, work);
     };
 
     /** Tries a code prepared for it; resolves to the kind of the outcome, or to the seconds to wait. */
