@@ -119,7 +119,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const appLog = app.log as Logger;
   const services = { config, clock, metrics, log: appLog };
   const guard = adminGuard(config);
-  const lifecycle = new Lifecycle();
+  const lifecycle = new Lifecycle(stalls);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
   acceptOnlyJson(app);
@@ -157,7 +157,6 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   healthRoutes(app, () => hasDemo(app));
   metricsRoute(app, metrics, guard);
   app.addHook('onClose', async () => {
-    lifecycle.stop();
     budgets.stop();
     stalls.stop();
   });

@@ -1,6 +1,6 @@
 // Implements the states ready → announced → draining, and the probe endpoints.
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyInstance } from 'fastify';
+import type { Stalls } from '../limits/event-loop-stalls.js';
 import type { Metrics } from '../observability/metrics.js';
 import { sendError } from './errors.js';
 
@@ -10,8 +10,6 @@ export interface ReadinessCheck {
   /** Rejects if the condition does not hold. */
   check(): Promise<void>;
 }
-
-export type LoopDelay = Pick<IntervalHistogram, 'max' | 'reset' | 'enable' | 'disable'>;
 
 /** The server is not ready if the event loop was blocked for longer than this since the last probe, in milliseconds. */
 const MAX_LOOP_DELAY_MS = 1000;
@@ -24,12 +22,11 @@ export class Lifecycle {
   #isDraining = false;
   readonly #checks: ReadinessCheck[] = [];
   readonly #notes: (() => string | undefined)[] = [];
-  readonly #delay: LoopDelay;
+  readonly #stalls: Pick<Stalls, 'takeLongest'>;
   #probed: { at: number; failing: Promise<string[]> } | undefined;
 
-  constructor(delay: LoopDelay = monitorEventLoopDelay({ resolution: 20 })) {
-    this.#delay = delay;
-    delay.enable();
+  constructor(stalls: Pick<Stalls, 'takeLongest'>) {
+    this.#stalls = stalls;
   }
 
   require(check: ReadinessCheck): void {
@@ -57,10 +54,6 @@ export class Lifecycle {
     return this.#isDraining;
   }
 
-  stop(): void {
-    this.#delay.disable();
-  }
-
   /** Returns the names of the checks that fail; empty if the server is ready. */
   async failing(): Promise<string[]> {
     if (this.#announced) return ['draining'];
@@ -73,8 +66,7 @@ export class Lifecycle {
 
   async #probe(): Promise<string[]> {
     const failing: string[] = [];
-    if (this.#delay.max / 1e6 > MAX_LOOP_DELAY_MS) failing.push('event_loop');
-    this.#delay.reset();
+    if (this.#stalls.takeLongest() > MAX_LOOP_DELAY_MS) failing.push('event_loop');
     for (const { name, check } of this.#checks) {
       await check().catch(() => failing.push(name));
     }

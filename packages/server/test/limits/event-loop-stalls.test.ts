@@ -23,3 +23,16 @@ test('a stall counts once, and before any timer has fired', () => {
   clock.advance(60_000);
   expect(stalls.total(clock.monotonic())).toBe(during);
 });
+
+test('the longest stall is reported once, also before any timer has fired', () => {
+  const clock = new FakeClock();
+  const stalls = new Stalls(clock);
+  clock.advance(10_000);
+  clock.pause(3_000);
+  expect(stalls.takeLongest()).toBe(2_750);
+  clock.advance(1_000);
+  clock.pause(2_000);
+  clock.advance(1_000);
+  expect(stalls.takeLongest()).toBeGreaterThanOrEqual(1_750);
+  expect(stalls.takeLongest()).toBe(0);
+});
