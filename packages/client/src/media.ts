@@ -119,6 +119,8 @@ export class Media extends Emitter<MediaEvents> {
   #told = '';
   /** Added listeners that did not get the current state yet. */
   readonly #late = new Set<{ name: keyof MediaEvents; listener: (...args: never) => void }>();
+  /** Called when the connection is replaced or lost. */
+  readonly #ends = new Set<() => void>();
   /** Whether this end may create transceivers. */
   #creates = false;
 
@@ -220,17 +222,24 @@ export class Media extends Emitter<MediaEvents> {
     by.enabled = !sent.muted;
     // At once, because the connection may be replaced meanwhile. The next one then sends the new track.
     sent.track = by;
+    this.#watch(by);
     const { sender } = sent;
-    const pc = this.#session.peer;
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.#ends.add(end);
     try {
-      await sender?.replaceTrack(by);
+      // Platforms may never settle the promise of a connection that is closed.
+      await Promise.race([sender?.replaceTrack(by), ended]);
     } catch (error) {
-      if (sender === sent.sender && pc?.signalingState !== 'closed') {
+      if (sender === sent.sender && this.#session.peer?.signalingState !== 'closed') {
         sent.track = track;
         throw error;
       }
+    } finally {
+      this.#ends.delete(end);
     }
-    this.#watch(by);
     this.#update();
   }
 
@@ -288,6 +297,7 @@ export class Media extends Emitter<MediaEvents> {
   }
 
   #disconnect(): void {
+    for (const end of this.#ends) end();
     this.#channel = this.#theirs = undefined;
     this.#told = '';
     this.#senders.clear();

@@ -16,6 +16,7 @@ import {
 /** The page of a device that uses media, and what its listeners got. */
 interface MediaPage extends ClientPage {
   camera: MediaStream;
+  replaced: Promise<void>;
   calls: [CallState, CallState][];
   got: string[];
   videos: Record<string, HTMLVideoElement>;
@@ -113,10 +114,23 @@ describeWith(['chromium', 'firefox-esr'], 'calls and tracks', () => {
     await inPage(guest, ({ session }) => void session.peer?.addTransceiver('audio'));
     await expect.poll(() => received(host)).toEqual(['camera audio']);
 
+    // The connection is closed while a track is replaced.
+    await run(host, (page) => {
+      const { mediaOf, session, camera, makeStream } = page;
+      const [track, by] = [camera, makeStream()].flatMap((stream) => stream.getVideoTracks());
+      const pc = session.peer as RTCPeerConnection;
+      pc.close = () => {
+        if (track && by) page.replaced = mediaOf(session).replaceTrack(track, by);
+        RTCPeerConnection.prototype.close.call(pc);
+      };
+    });
     await guest.page.reload();
     await resume(url, guest, saved);
     await inPage(guest, prepare);
+    await run(guest, listen);
     await expect.poll(() => received(guest)).toEqual(['camera audio', 'camera video']);
+    await expect.poll(() => run(guest, width, 'camera')).toBe(66);
+    await run(host, ({ replaced }) => replaced);
     await Promise.all(
       [host, guest].map((device) => run(device, ({ mediaOf, session }) => mediaOf(session).call())),
     );
