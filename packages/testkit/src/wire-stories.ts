@@ -83,8 +83,9 @@ function wordsOf(message: Received, cast: Cast): string {
 }
 
 /** The status and the error, in its exact form, which names no device. */
-function answerOf({ status, body }: Answer, cast: Cast): string {
+function answerOf({ status, headers, body }: Answer, cast: Cast): string {
   if (body?.error === undefined) return String(status);
+  if (status === 503) expect(headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
   const { error, field, count, details } = body;
   expect(body).toEqual({ error, field, count, details });
   if (field !== undefined) expect(details).toEqual(expect.any(String));
@@ -108,9 +109,10 @@ const peerOf = (cast: Cast, name = '') => cast.peers.get(name) as Peer;
 /** A request of a device about its room, with its secret or another one, or none. */
 const ofMember =
   (path: string, more: object = {}): Step =>
-  async (cast, site, device, room, secret) => {
+  async (cast, site, device, room, secret, key) => {
     const body = { roomid: cast.room(room), client: cast.device(device).id, ...more };
-    return answerOf(await post(cast, site, path, { ...body, secret: cast.secret(secret) }), cast);
+    const request = { ...body, secret: cast.secret(secret) };
+    return answerOf(await post(cast, site, path, request, key), cast);
   };
 
 const AS = '(?: as (\\w+))?';
@@ -152,7 +154,7 @@ const STEPS = Object.entries<Step>({
     await play(`${first} invites by ${code} = 201; ${second} accepts ${code} = 200`, [site], cast);
     return play(`${first} checks ${code} = 200`, [site], cast);
   },
-  [`(\\w+) asks for ICE servers in (\\w+)${WITH}`]: ofMember('/api/ice-servers'),
+  [`(\\w+) asks for ICE servers in (\\w+)${WITH}${UNDER}`]: ofMember('/api/ice-servers'),
   [`(\\w+) sets a token in (\\w+)${WITH}`]: ofMember('/api/push-token', { token: 'apns' }),
   [`(\\w+) is deleted${WITH}`]: async (cast, site, room, secret) => {
     const body = { roomid: cast.room(room), secret: cast.secret(secret) };

@@ -1,11 +1,12 @@
 // Two nodes with a connected Redis that refuses operations: full, without a disk, or a replica. Tests answers, readiness and log.
 import { mkdirSync, rmdirSync } from 'node:fs';
-import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { call, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { Peer } from '@couplet/testkit/peer';
 import { type RedisServer, startRedis, startRedisCluster } from '@couplet/testkit/redis-servers';
 import { type RunningServer, startServer } from '@couplet/testkit/server';
+import { Cast, play } from '@couplet/testkit/wire-stories';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type CapturedLog, captureLog } from '../support/captured-log.js';
 import { newPrefix } from '../support/redis-stores.js';
@@ -49,12 +50,6 @@ const post = (node: Node, path: string, body: object, key?: string) =>
 
 const newCode = () => ({ joinid: someCode(), client1: someDevice(), expiresInSeconds: 300 });
 
-/** Sends a join that is refused, and takes the answer. */
-async function refusedJoin(peer: Peer, roomId: string) {
-  peer.send({ type: 'join_room', roomId });
-  expect(await peer.next('error')).toMatchObject({ code: 'unavailable' });
-}
-
 const single = async () => {
   const redis = await startRedis();
   return { url: redis.url, servers: [redis], dispose: redis.dispose };
@@ -91,22 +86,15 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
       const { url, servers } = at(name);
       // The number of answered requests with a key: a refused one uses no quota.
       const [one, two] = await startTwo(url, { MAX_KEYED_REQUESTS_PER_HOUR: '6' });
-      const [talking, kept, purged, keyed, deleted] = (await Promise.all(
-        Array.from({ length: 5 }, () => pairDevices(one.url)),
-      )) as [Pair, Pair, Pair, Pair, Pair];
-      const waiting = await createPending(one.url);
-      const watched = await createPending(one.url);
-      const accepted = await createPending(one.url);
-      const acceptance = { joinid: accepted.joinid, client2: someDevice() };
-      const { roomid } = (await post(two, '/api/rooms/accept', acceptance)).body as Pair;
-      const answered = newCode();
-      const first = await post(one, '/api/rooms', answered, 'answered');
-      const a = await Peer.connect(one.wsUrl);
-      await a.join(talking.roomid, talking.client1);
-      let b = await Peer.connect(two.wsUrl);
-      await b.join(talking.roomid, talking.client2);
-      await a.next('room_ready');
-      await b.next('room_ready');
+      const cast = new Cast();
+      const goesOn = (script: string) => play(script, [one, two], cast);
+      await goesOn(
+        `a and b pair by talking; c and d pair by kept; e and f pair by purged;
+        g and h pair by keyed; i and j pair by deleted; k invites by waiting;
+        l invites by watched; m invites by accepted; far: n accepts accepted = 200;
+        o invites by answered under first = 201; x joins talking as a; far: y joins talking as b;
+        y told room_ready responder; x told room_ready initiator`,
+      );
 
       await fill(servers);
       for (const node of [one, two]) {
@@ -121,93 +109,54 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
       }
 
       // Operations that need memory are refused, and cost the client nothing.
-      const creation = newCode();
       for (let round = 0; round < 3; round++) {
-        for (const answer of [
-          await post(one, '/api/rooms', newCode()),
-          await post(one, '/api/rooms', creation, 'creation'),
-          await post(two, '/api/rooms/accept', { joinid: waiting.joinid, client2: 'B' }),
-          await post(two, '/api/rooms/accept', { joinid: someCode(), client2: 'B' }),
-          await post(one, '/api/push-token', {
-            roomid: kept.roomid,
-            client: kept.client1,
-            token: 'apns',
-          }),
-        ]) {
-          expect([answer.status, answer.body]).toEqual([503, { error: 'unavailable' }]);
-          expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
-        }
+        await goesOn(
+          `p invites by new = 503 unavailable; q invites by creation under creation = 503 unavailable;
+          far: r accepts waiting = 503 unavailable; far: r accepts unknown = 503 unavailable;
+          c sets a token in kept = 503 unavailable; far: z joins fresh = unavailable`,
+        );
       }
-      const newcomer = await Peer.connect(two.wsUrl);
-      await refusedJoin(newcomer, `new room ${name}`);
 
       // Existing data is served, and so are answers to completed requests.
-      expect((await post(two, '/api/rooms', answered, 'answered')).body).toEqual(first.body);
-      const { joinid, client1 } = waiting;
-      const check = { joinid, client1 };
-      expect((await post(two, '/api/rooms/check', check)).status).toBe(204);
-      expect((await post(two, '/api/rooms/check', check, 'check')).status).toBe(204);
-      const collect = { joinid: accepted.joinid, client1: accepted.client1 };
-      expect((await post(one, '/api/rooms/check', collect)).body).toEqual({ roomid });
-      expect((await call(two.url, 'GET', `/api/rooms?roomid=${kept.roomid}`)).status).toBe(200);
-      const device = { roomid: kept.roomid, client: kept.client1 };
-      expect((await post(one, '/api/ice-servers', device)).status).toBe(200);
-      expect((await post(one, '/api/ice-servers', device, 'ice')).status).toBe(200);
-      const watch = { joinid: watched.joinid, client1: watched.client1 };
+      await goesOn(
+        `far: o invites by answered under first = 201; far: k checks waiting = 204;
+        far: k checks waiting under check = 204; m checks accepted = 200;
+        far: kept is found = 200 c d; c asks for ICE servers in kept = 200;
+        c asks for ICE servers in kept under ice = 200`,
+      );
+      const watch = { joinid: cast.code('watched'), client1: cast.device('l').id };
       const held = call(one.url, 'POST', '/api/rooms/check', watch, { prefer: 'wait=30' });
       await eventually(async () => {
         const text = await (await fetch(`${one.url}/metrics`)).text();
         expect(text).toContain('couplet_waiting_checks 1');
       });
-      expect((await post(two, '/api/rooms/cancel', watch)).body).toEqual({ ok: true });
+      await goesOn('far: l cancels watched = 200');
       expect((await held).status).toBe(404);
 
       // Rooms with members continue: messages, a member that comes back on either node, a take-over.
-      a.send({ type: 'webrtc_offer', sdp: 'v=0' });
-      expect(await b.next('webrtc_offer')).toMatchObject({ sdp: 'v=0', from: a.clientId });
-      await b.close();
-      await a.next('peer_disconnected');
-      for (const node of [two, one, two]) {
-        const before = b;
-        const wasThere = before.socket.readyState === before.socket.OPEN;
-        b = await Peer.connect(node.wsUrl);
-        await b.join(talking.roomid, talking.client2);
-        await b.next('room_ready');
-        if (wasThere) {
-          expect((await before.closed).code).toBe(4001);
-          await a.next('peer_disconnected');
-        }
-        await a.next('room_ready');
-      }
-      b.send({ type: 'webrtc_answer', sdp: 'v=0' });
-      await a.next('webrtc_answer');
-      await refusedJoin(b, `other room ${name}`);
-      a.send({ type: 'leave_room' });
-      await a.next('left_room');
-      await b.next('peer_left');
-      b.send({ type: 'leave_room' });
-      await b.next('left_room');
-      expect(await a.join(talking.roomid, talking.client1)).toMatchObject({ userCount: 1 });
+      await goesOn(
+        `x says v=0; y told v=0; y hangs up; x told peer_disconnected; far: y2 joins talking as b;
+        y2 told room_ready responder; x told room_ready initiator; y3 joins talking as b;
+        y3 told room_ready responder; y2 closed 4001 replaced;
+        x told peer_disconnected, room_ready initiator; far: y4 joins talking as b;
+        y4 told room_ready responder; y3 closed 4001 replaced;
+        x told peer_disconnected, room_ready initiator; y4 says v=1; x told v=1;
+        y4 joins another = unavailable; x leaves; x told left_room talking; y4 told peer_left;
+        y4 leaves; y4 told left_room talking; x joins talking as a = room_joined 1`,
+      );
 
       // Operations that free memory are done, once.
-      const purge = { deviceIds: [keyed.client1] };
-      const counts = { success: true, deviceIdCount: 1, roomsDeleted: 1, pendingsDeleted: 0 };
-      expect((await post(one, '/api/user/purge', purge, 'purge')).body).toEqual(counts);
-      expect((await post(two, '/api/user/purge', purge, 'purge')).body).toEqual(counts);
-      expect((await post(two, '/api/user/purge', { deviceIds: [purged.client2] })).body).toEqual(
-        counts,
+      await goesOn(
+        `purge g under purge = deleted 1 0; far: purge g under purge = deleted 1 0;
+        far: purge f = deleted 1 0; deleted is deleted = 200; far: keyed is found = 404;
+        far: purged is found = 404; far: deleted is found = 404`,
       );
-      const deletion = await call(one.url, 'DELETE', '/api/rooms', { roomid: deleted.roomid });
-      expect(deletion.body).toEqual({ ok: true });
-      for (const gone of [keyed, purged, deleted]) {
-        expect((await call(two.url, 'GET', `/api/rooms?roomid=${gone.roomid}`)).status).toBe(404);
-      }
 
       await limit(servers, '0');
-      expect((await post(two, '/api/rooms', creation, 'creation')).status).toBe(201);
-      const late = { joinid: waiting.joinid, client2: 'B' };
-      expect((await post(two, '/api/rooms/accept', late)).status).toBe(200);
-      await newcomer.join(`new room ${name}`);
+      await goesOn(
+        `far: q invites by creation under creation = 201; far: r accepts waiting = 200;
+        far: z joins fresh = room_joined`,
+      );
       for (const node of [one, two]) {
         await eventually(async () => {
           expect((await ready(node)).body).toEqual({ status: 'ready' });
@@ -346,5 +295,3 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     expect(told(one)).toEqual(['Redis cannot be reached']);
   });
 });
-
-type Pair = Awaited<ReturnType<typeof pairDevices>>;
