@@ -90,6 +90,8 @@ export class Lifecycle {
 
   /** GET /healthz: the process answers. GET /readyz: the server is ready; a 503 names the checks that fail. */
   routes(app: FastifyInstance): void {
+    // A start may block the event loop for more than a second on a slow machine.
+    app.addHook('onReady', async () => void this.#stalls.takeLongest());
     app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
     app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
       const failing = await this.failing();

@@ -1,5 +1,6 @@
 // Readiness, with a simulated delay of the event loop.
 
+import Fastify from 'fastify';
 import { expect, test } from 'vitest';
 import { Lifecycle } from '../../src/http/lifecycle.js';
 
@@ -18,4 +19,12 @@ test('a stall affects one probe and not later ones', async () => {
   const stalls = blockedFor(5000);
   expect(await new Lifecycle(stalls).failing()).toEqual(['event_loop']);
   expect(await new Lifecycle(stalls).failing()).toEqual([]);
+});
+
+test('a start that blocked the event loop does not make the server unready', async () => {
+  const app = Fastify();
+  const lifecycle = new Lifecycle(blockedFor(5000));
+  lifecycle.routes(app);
+  await app.ready();
+  expect(await lifecycle.failing()).toEqual([]);
 });
