@@ -38,6 +38,13 @@ test('for SHUTDOWN_NOTICE_SECONDS, only readiness shows the shutdown, and all cl
   const closing = server.close();
   await expect.poll(async () => (await call(server.url, 'GET', '/readyz')).status).toBe(503);
   await pairDevices(server.url);
+  // So that the client does not send its next request when the server closes idle connections.
+  const check = await fetch(`${server.url}/api/rooms/check`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  });
+  expect(check.headers.get('connection')).toBe('close');
   const peer = await Peer.connect(server.wsUrl);
   clock.advance(3999);
   await peer.join('a room');

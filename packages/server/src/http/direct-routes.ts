@@ -1,7 +1,7 @@
 // Serves the most frequent requests without Fastify: by the same handlers, schemas and errors, in fewer steps.
 //
 // Only requests in the plainest form are served here: the exact URL of a route, and JSON of a known length. Fastify serves all
-// others, also those that are refused before their body is read.
+// others, also those that are refused before their body is read, and all during a shutdown.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Logger } from '../observability/logger.js';
@@ -82,8 +82,8 @@ class DirectReply {
   /** Sends JSON, or no body, which requires the status 204. */
   send(body?: object): this {
     const { raw } = this;
-    // After an answer, a handler can fail only because of a bug, which is logged.
-    if (raw.headersSent) return this;
+    // After an answer, a handler can fail only because of a bug, which is logged. Without a connection, there is no answer.
+    if (raw.headersSent || raw.destroyed) return this;
     const { answered, lifecycle } = this.#deps;
     const { statusCode: status } = raw;
     const text = body && JSON.stringify(body);
@@ -93,8 +93,7 @@ class DirectReply {
       this.header('content-length', String(bytes));
     }
     if (lifecycle.isDraining) this.header('connection', 'close');
-    // A write to a closed connection would be reported as an error of the response.
-    if (!raw.destroyed) raw.writeHead(status, this.#headers).end(text);
+    raw.writeHead(status, this.#headers).end(text);
     const ms = performance.now() - this.#startedAt;
     const request = this.#request as unknown as FastifyRequest;
     answered(request, this.#request.routeOptions.url, { status, ms, bytes });
@@ -129,7 +128,7 @@ export function directRoutes(
 
   return (raw, response) => {
     const route = raw.method === 'POST' ? routes.get(raw.url) : undefined;
-    if (route === undefined || !isPlain(raw) || lifecycle.isDraining || hostFault(raw))
+    if (route === undefined || !isPlain(raw) || lifecycle.isAnnounced || hostFault(raw))
       return false;
     const { options, validate, handler } = route;
     const directRequest = new DirectRequest(raw, nextId(), options, log);

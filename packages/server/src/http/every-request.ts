@@ -24,7 +24,7 @@ export interface EveryRequestDeps {
   config: Pick<Config, 'maxBodyBytes' | 'trustProxy'>;
   hostFault: HostRule;
   corsHeaders: CorsHeaders;
-  lifecycle: Pick<Lifecycle, 'isDraining'>;
+  lifecycle: Pick<Lifecycle, 'isAnnounced' | 'isDraining'>;
   answered: OnAnswered;
   log: Logger;
 }

@@ -49,6 +49,11 @@ export class Lifecycle {
     this.#isDraining = true;
   }
 
+  /** Whether a shutdown has begun. Answers then close their connections. */
+  get isAnnounced(): boolean {
+    return this.#announced;
+  }
+
   /** Whether new requests are refused. */
   get isDraining(): boolean {
     return this.#isDraining;
