@@ -214,6 +214,7 @@ describeWith(['chromium'], 'the demo page', () => {
     const ring = host.page.locator('.session-head .one').first();
     const offset = () => ring.evaluate((element) => getComputedStyle(element).translate);
     await expect.poll(offset).toBe('0px');
+    expect(await ring.evaluate((element) => getComputedStyle(element).animationName)).toBe('link');
     if (how === 'left') await guest.button('Leave').click();
     else await guest.page.close();
     await host.page.locator('#absence').getByText(words).waitFor();
