@@ -12,7 +12,7 @@ const kindsOf = ({ sent }: FakeKeySession) => sent.map(kindOf);
 
 /** Resolves once the session has sent such a message. */
 const sent = (session: FakeKeySession, kind: string) =>
-  vi.waitFor(() => expect(kindsOf(session)).toContain(kind), { interval: 1 });
+  expect.poll(() => kindsOf(session), { interval: 1 }).toContain(kind);
 
 const outcome = (exchange: Promise<unknown>) =>
   exchange.then(
@@ -92,7 +92,7 @@ test.each(['commit', 'key', 'complete'])(
       (pair[loser] as FakeKeySession).forward = drop;
       const exchanges = Promise.all(pair.map((session) => exchangeKeys(session)));
       // The follower sends no commitment.
-      if (loser === 0 || lost !== 'commit') await vi.waitFor(() => expect(down).toBe(true));
+      if (loser === 0 || lost !== 'commit') await expect.poll(() => down).toBe(true);
       for (const session of pair) session.happen('signaling', 'down');
       for (const session of pair) session.happen('signaling', 'ready');
       const [one, other] = await exchanges;

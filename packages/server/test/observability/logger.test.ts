@@ -1,6 +1,6 @@
 // Formats of the log, and its fields of an error.
 import { Writable } from 'node:stream';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { createLogger } from '../../src/observability/logger.js';
 import type { Config } from '../../src/settings/config.js';
 
@@ -75,7 +75,7 @@ test('the lines of some milliseconds are written together, and a flush writes th
   log.info('first');
   log.info('second');
   expect(writes).toEqual([]);
-  await vi.waitFor(() => expect(writes).toHaveLength(1));
+  await expect.poll(() => writes).toHaveLength(1);
   expect(writes[0]).toMatch(/^.*first.*\n.*second.*\n$/);
   log.info('third');
   log.flush();

@@ -36,8 +36,8 @@ const SHOWN = 5;
 
 const report = (line: string) => void process.stdout.write(`chaos: ${line}\n`);
 
-/** The end of the run and the checker take a tenth of the time, and a few minutes on a busy machine. */
-const timeoutFor = (seconds: number) => ({ timeout: seconds * 1100 + 240_000 });
+/** The end of the run and the checker take a tenth of the time, and ten minutes on a busy machine. */
+const timeoutFor = (seconds: number) => ({ timeout: seconds * 1100 + 600_000 });
 
 describeWith(['redis-server'], 'a cluster under faults', () => {
   test('keeps every invariant', timeoutFor(CHAOS_SECONDS), async () => {
