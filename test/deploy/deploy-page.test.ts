@@ -72,7 +72,7 @@ test('the unit starts the server, and SIGTERM ends it with exit code 0', async (
     env: { ...settings, ...ofSystemd(), SQLITE_DB_PATH: join(cwd, 'chat.db') },
   });
   const url = await command.listening;
-  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(200);
   expect((await fetch(`${url}/metrics`)).status).toBe(401);
   command.child.kill('SIGTERM');
   expect((await command.ended).code).toBe(0);

@@ -73,6 +73,8 @@ export interface AppDeps {
   tlsServer?: TlsServer;
   /** Folder of the built /client.js and /demo; by default, the folder in this package. */
   publicFolder?: string;
+  /** Stalls of the event loop, by which GET /readyz judges; by default, those of this process. */
+  stalls?: Pick<Stalls, 'takeLongest'>;
 }
 
 /**
@@ -119,7 +121,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   const appLog = app.log as Logger;
   const services = { config, clock, metrics, log: appLog };
   const guard = adminGuard(config);
-  const lifecycle = new Lifecycle(stalls);
+  const lifecycle = new Lifecycle(deps.stalls ?? stalls);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
   acceptOnlyJson(app);

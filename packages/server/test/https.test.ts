@@ -23,8 +23,8 @@ test('pages and signaling work over HTTPS and HTTP, and SIGTERM ends it', async 
     response?.resume();
     return response?.statusCode;
   };
-  expect(await statusOf(secureGet(`${secure}/readyz`, { ca, agent: false }))).toBe(200);
-  expect(await statusOf(get(`${plain}/readyz`, { agent: false }))).toBe(200);
+  expect(await statusOf(secureGet(`${secure}/healthz`, { ca, agent: false }))).toBe(200);
+  expect(await statusOf(get(`${plain}/healthz`, { agent: false }))).toBe(200);
 
   const roomId = someDevice();
   const one = await Peer.connect(secure.replace('https', 'wss'), { ca });

@@ -40,7 +40,7 @@ describe.skipIf(probe === undefined)('a full disk (needs permission to mount)', 
     const { body } = await call(url, 'POST', '/api/rooms/accept', accept);
     const [first, second] = await pairOfPeers(wsUrl, 'across the fault');
     const ready = async () => (await call(url, 'GET', '/readyz')).status;
-    expect(await ready()).toBe(200);
+    await eventually(async () => expect(await ready()).toBe(200));
 
     const ballast = join(disk, 'ballast');
     expect(() => writeFileSync(ballast, Buffer.alloc(2_000_000))).toThrow('ENOSPC');

@@ -5,7 +5,6 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { call, pairDevices } from '@couplet/testkit/api';
 import { eventually } from '@couplet/testkit/eventually';
-import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer, pairOfPeers } from '@couplet/testkit/peer';
 import type { RunningServer } from '@couplet/testkit/server';
 import { serverForTest } from '@couplet/testkit/server';
@@ -21,10 +20,6 @@ const DEFAULTS = {
   MAX_SOCKETS: '',
   MAX_CREATES_PER_HOUR: '',
 };
-
-/** A server whose time stands still: however slow the machine is, no budget recovers. */
-const standingStill = (env: Record<string, string>) =>
-  serverForTest(env, { clock: new FakeClock() });
 
 const portOf = ({ url }: RunningServer) => Number(new URL(url).port);
 
@@ -42,17 +37,15 @@ async function metric(url: string, name: string): Promise<number> {
 const HEALTH = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n';
 
 test('an address beyond its budget gets 429 with Retry-After and its connection is closed; another address is served', async () => {
-  const { url } = await standingStill({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
+  const { url } = await serverForTest({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
   const from = (address: string) =>
     fetch(`${url}/healthz`, {
       headers: { 'x-forwarded-for': address, origin: 'https://app.example' },
     });
-  const statuses: number[] = [];
-  for (let n = 0; n < 30; n++) statuses.push((await from('192.0.2.1')).status);
-  expect(statuses[0]).toBe(200);
-  expect(statuses).toContain(429);
-  const refused = await from('192.0.2.1');
-  expect(refused.status).toBe(429);
+  // At once: one after the other, they could take so long on a slow machine that the budget allows all of them.
+  const answers = await Promise.all(Array.from({ length: 30 }, () => from('192.0.2.1')));
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
+  const refused = answers.find(({ status }) => status === 429) as Response;
   expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
   expect(refused.headers.get('access-control-allow-origin')).toBe('*');
   expect(refused.headers.get('cache-control')).toBe('no-store');
@@ -89,14 +82,15 @@ test('each request that would wait for long is answered 429, and its connection 
 });
 
 test('bodies are refused before they are read: a purge of an address beyond its budget does no work', async () => {
-  const { url } = await standingStill({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
+  const { url } = await serverForTest({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
   const headers = { 'x-forwarded-for': '192.0.2.1' };
   const deviceIds = Array.from({ length: 1000 }, (_, id) => `device ${id}`);
   const statuses: number[] = [];
-  for (let n = 0; n < 5; n++) {
+  // The first leaves a debt of two seconds.
+  for (let n = 0; n < 3; n++) {
     statuses.push((await call(url, 'POST', '/api/user/purge', { deviceIds }, headers)).status);
   }
-  expect(statuses).toEqual([200, 429, 429, 429, 429]);
+  expect(statuses).toEqual([200, 429, 429]);
 });
 
 test('a large body arrives whole, in pieces of any size', async () => {
@@ -149,7 +143,7 @@ test('a WebSocket of an address beyond its budget is read more slowly: no messag
 });
 
 test('an opening handshake beyond the budget is answered 429 with Retry-After', async () => {
-  const started = await standingStill({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
+  const started = await serverForTest({ MAX_LOAD_PER_ADDRESS: '1', TRUST_PROXY: '1' });
   const headers = { 'x-forwarded-for': '192.0.2.1' };
   const open = () =>
     new Promise<number>((resolve) => {
@@ -163,6 +157,7 @@ test('an opening handshake beyond the budget is answered 429 with Retry-After', 
         resolve(response.statusCode ?? 0);
       });
     });
+  // One after the other, they could take so long on a slow machine that the budget allows all of them.
   const statuses = await Promise.all(Array.from({ length: 40 }, open));
   expect(new Set(statuses)).toEqual(new Set([101, 429]));
   await Peer.connect(started.wsUrl, { headers: { 'x-forwarded-for': '192.0.2.2' } });
