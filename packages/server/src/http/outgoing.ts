@@ -24,7 +24,6 @@ const KEPT = { keepAlive: true, maxFreeSockets: 4, timeout: 60_000 };
 export class HttpClient {
   readonly #http = new HttpAgent(KEPT);
   readonly #https: HttpsAgent;
-
   readonly #onAnswer: ((answer: Answer) => void) | undefined;
 
   /** @param ca - certificates to trust instead of those of Node.js */
@@ -63,7 +62,8 @@ export class HttpClient {
       ? [httpsRequest, this.#https]
       : [httpRequest, this.#http];
     const length = body !== undefined && { 'Content-Length': Buffer.byteLength(body) };
-    const options = { method, agent, headers: { ...headers, ...length }, signal };
+    const plain = { 'Accept-Encoding': 'identity' };
+    const options = { method, agent, headers: { ...plain, ...headers, ...length }, signal };
     return new Promise((resolve, reject) => {
       const sent = request(url, options, (response) => {
         const chunks: Buffer[] = [];
