@@ -6,12 +6,8 @@ import type { AddressInfo, Server } from 'node:net';
 import { connect as connectTo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
 import { call } from '@couplet/testkit/api';
-import {
-  type RunningServer,
-  serverForTest,
-  startServer,
-  temporaryFolder,
-} from '@couplet/testkit/server';
+import { freePort } from '@couplet/testkit/coturn';
+import { type RunningServer, serverForTest, temporaryFolder } from '@couplet/testkit/server';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { examine, failure, textReport } from './examination.js';
@@ -135,9 +131,8 @@ describe('test data', () => {
 
 describe('it finds', () => {
   test('a server that is down: one ✗, and the other checks are not applicable', async () => {
-    const { url, close } = await startServer();
-    await close();
-    const { code, failed, of, results } = await examine(url);
+    const nobody = `http://127.0.0.1:${await freePort()}`;
+    const { code, failed, of, results } = await examine(nobody);
     expect({ code, failed }).toEqual({ code: 1, failed: ['http'] });
     expect(of('http')).toMatchObject(
       failure(/^nothing listens at 127\.0\.0\.1 port/, /^Start the server/),
