@@ -140,7 +140,10 @@ export function openSqliteStore(
   const next = () => {
     if (group.length > 0) return;
     if (waiting.length === 0) return drained?.();
-    group = waiting.splice(0, MAX_GROUP);
+    // Checks last: one that collects a room frees its code, and a racing accept of the code must still find it taken.
+    group = waiting
+      .splice(0, MAX_GROUP)
+      .sort((a, b) => +(a.name === 'check') - +(b.name === 'check'));
     executor.run(group.map(({ name, args }) => ({ name, args })));
   };
 
