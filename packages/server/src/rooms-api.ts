@@ -5,7 +5,6 @@ import { InFlight, type Repeatable } from './http/idempotency.js';
 import type { Lifecycle } from './http/lifecycle.js';
 import { Quota } from './limits/quota.js';
 import type { Services } from './observability/services.js';
-import { startSweep } from './pairing/expiry.js';
 import {
   createGuesses,
   guessCounters,
@@ -17,6 +16,7 @@ import { measureStore, pairingMetrics } from './pairing/metrics.js';
 import { createPairing } from './pairing/pairing.js';
 import { pairingRoutes } from './pairing/routes.js';
 import type { PairingStore } from './pairing/store.js';
+import { startSweep } from './pairing/sweep.js';
 import { Waiting } from './pairing/waiting.js';
 import type { IceServersByRoom } from './turn/ice-servers.js';
 import { iceServersRoute } from './turn/routes.js';

@@ -9,11 +9,11 @@ import {
   SignalingClient,
   type SignalingClientOptions,
 } from '../signaling/signaling-client.js';
-import { pathGuard } from './ice-restart.js';
 import type { Pin } from './negotiation.js';
 import { onNetworkChange } from './network-changes.js';
 import type { Data, Outbox } from './outbox.js';
 import { pathOf, roundTripTimeMsOf, type SessionPath } from './path.js';
+import { pathGuard } from './path-guard.js';
 import { type PeerConnectionConstructor, PeerLink, withIceServers } from './peer-link.js';
 import type {
   CandidateFound,

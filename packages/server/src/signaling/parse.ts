@@ -10,7 +10,7 @@ import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import { parseModestJson } from '../http/json-shape.js';
 import { compileObject } from '../http/validation.js';
 import { type Forwarded, forwarded } from './forwarded.js';
-import { plainForward } from './plain-forward.js';
+import { plainForward } from './plain-message.js';
 
 /** A client message: for the server, or for the peer. Of the latter, the server needs only the type. */
 export type Incoming = Exclude<ClientMessage, ForwardedMessage> | Forwarded;

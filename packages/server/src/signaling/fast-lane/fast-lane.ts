@@ -16,7 +16,7 @@ import type { Config } from '../../settings/config.js';
 import type { Backplane } from '../backplane.js';
 import type { Connections } from '../connections.js';
 import type { SignalingCounters } from '../counters.js';
-import { MAX_PLAIN_BYTES, type PlainType, plainForward } from '../plain-forward.js';
+import { MAX_PLAIN_BYTES, type PlainType, plainForward } from '../plain-message.js';
 import type { Connection } from '../websocket/connection.js';
 import { type Corking, readsAtOnce } from '../websocket/corking.js';
 import type { ReceiveQueue } from '../websocket/receive-queue.js';

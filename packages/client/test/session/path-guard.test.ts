@@ -2,7 +2,7 @@
 
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { expect, test } from 'vitest';
-import { pathGuard } from '../../src/session/ice-restart.js';
+import { pathGuard } from '../../src/session/path-guard.js';
 
 function guard() {
   const clock = new FakeClock();

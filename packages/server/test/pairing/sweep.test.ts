@@ -5,8 +5,8 @@ import { FakeClock } from '@couplet/testkit/fake-clock';
 import { serverForTest, startServer, temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Logger } from '../../src/observability/logger.js';
-import { startSweep } from '../../src/pairing/expiry.js';
 import type { PairingStore } from '../../src/pairing/store.js';
+import { startSweep } from '../../src/pairing/sweep.js';
 import { rows } from '../support/sqlite-files.js';
 
 function sweepOver(results: ({ pendings: number; rooms: number } | Error)[]) {

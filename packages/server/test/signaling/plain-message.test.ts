@@ -4,7 +4,7 @@ import { Compile } from '@couplet/protocol/typebox';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseMessage } from '../../src/signaling/parse.js';
-import { plainForward } from '../../src/signaling/plain-forward.js';
+import { plainForward } from '../../src/signaling/plain-message.js';
 
 const CANDIDATE = 'candidate:1 1 udp 2122260223 192.0.2.7 54321 typ host generation 0';
 const checks = {
