@@ -1,4 +1,35 @@
-// Reads tables of stories on the wire: devices that pair, and connections that join rooms, with the exact messages that each gets.
+// Plays stories on the wire: devices that pair, and connections that join rooms.
+//
+// The first use of a name creates a device (a), a code (r) or a connection (x). The room of code r is also called r. `a`, `b`, `r`,
+// `s`, `x` and `y` stand for any names.
+//
+//   REST. The outcome is the status and the error code, such as `404 not_found_or_expired`.
+//     a invites by r                  POST /api/rooms: a creates the code r
+//     b accepts r
+//     a checks r                      without Prefer
+//     a cancels r
+//     a and b pair by r               a invites, b accepts, a checks; each succeeds
+//     a asks for ICE servers in r
+//     a sets a token in r             a push token
+//     r is found                      GET /api/rooms; the outcome names the devices: `200 a b`
+//     r is deleted
+//     purge a, b                      outcome: `deleted ROOMS PENDINGS`, then `kept ROOMS PENDINGS` if the server kept any
+//     … with a                        sends the secret of device a; a word that names no device with a secret is sent as it is
+//     … under k                       sends the Idempotency-Key k
+//
+//   WebSocket
+//     x joins r [as a] [with a]       connects x if necessary; the outcome is the first answer, such as `room_joined 1 initiator`
+//     x and y meet in r               both join and read `room_ready`
+//     x connects, x leaves
+//     x hangs up, x is cut            ends the connection with, or without a closing handshake
+//     x wakes its peer                sends `ping_peer`; the outcome is the answer
+//     x says TEXT                     sends an offer with this SDP
+//     x told A, B                     the next messages of x: types with their roles, error codes, or texts of offers
+//     x told nothing                  no message has come
+//     x is open, x closed 4001 replaced
+//
+// `step = outcome` compares the outcome by whole words, as far as it is written. `far: step` uses the second server, if there is one;
+// `soon: step` repeats the step until it has its outcome.
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { type Answer, call, someCode, someDevice } from './api.js';
@@ -17,7 +48,7 @@ interface Device {
   secret?: string | undefined;
 }
 
-/** What each name in a story stands for; a name gets its meaning when it is first used. */
+/** The meanings of the names in a story. */
 export class Cast {
   readonly peers = new Map<string, Peer>();
   readonly devices = new Map<string, Device>();
@@ -38,7 +69,7 @@ export class Cast {
     return named(this.codes, name, someCode);
   }
 
-  /** The secret of a device, or a word that is none. */
+  /** The secret of the device with this name, or the word itself. */
   secret(word: string | undefined): string | undefined {
     return word && (this.devices.get(word)?.secret ?? word);
   }
@@ -50,7 +81,7 @@ function named<T>(names: Map<string, T>, name: string, make: () => T): T {
   return known;
 }
 
-/** The exact message, in words without what is the same for all of its type. */
+/** Checks the whole message. Returns its type, and the fields that differ between messages of the type. */
 function wordsOf(message: Received, cast: Cast): string {
   const { type, roomId = null, isInitiator, userCount, code } = message;
   const room = [...cast.rooms].find(([, id]) => id === roomId)?.[0] ?? 'no room';
@@ -82,7 +113,7 @@ function wordsOf(message: Received, cast: Cast): string {
   }
 }
 
-/** The status and the error, in its exact form, which names no device. */
+/** Checks the whole error, which must contain no device id. Returns the status and the error code. */
 function answerOf({ status, headers, body }: Answer, cast: Cast): string {
   if (body?.error === undefined) return String(status);
   if (status === 503) expect(headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
@@ -106,7 +137,7 @@ async function post(cast: Cast, site: Site, path: string, body: object, key?: st
 
 const peerOf = (cast: Cast, name = '') => cast.peers.get(name) as Peer;
 
-/** A request of a device about its room, with its secret or another one, or none. */
+/** A request of a device about its room. */
 const ofMember =
   (path: string, more: object = {}): Step =>
   async (cast, site, device, room, secret, key) => {
@@ -242,10 +273,7 @@ const STEPS = Object.entries<Step>({
   },
 }).map(([words, act]) => [new RegExp(`^${words}$`), act] as const);
 
-/**
- * Plays a story: steps with their outcomes, `a accepts r = 404`, as far as these are written. `far:` is the second site. A
- * step with `soon:` is repeated until it has its outcome. Returns the last outcome.
- */
+/** Plays the steps of a story. Returns the last outcome. */
 export async function play(
   script: string,
   sites: readonly [Site, ...Site[]],

@@ -81,7 +81,7 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
   };
 
   test.each(Object.keys(places))(
-    '%s lets go of what it has, serves what is there, and refuses the rest until there is memory',
+    '%s serves and deletes existing data, and refuses operations that need memory until there is some',
     async (name) => {
       const { url, servers } = at(name);
       // The number of answered requests with a key: a refused one uses no quota.

@@ -1,4 +1,29 @@
 // The contract of every PairingStore. Times are in the year 2100, so that no store expires rows by its own clock.
+//
+// Most of it is in tables of stories, with these steps. Devices are a, b, …; codes are 1, 2, ….
+//
+//     a creates 1                     outcome: `created EXPIRY SECRET`, or the kind of the outcome
+//     b accepts 1 into room           `accepted ROOM SECRET`
+//     a checks 1                      `waiting EXPIRY`, `collected ROOM`, `missing` (not found or expired)
+//     a cancels 1
+//     pair a b 1 room                 a creates the code, and b accepts it
+//     a proves room                   a has sent its secret: `true` if the room has this device
+//     proved room                     the devices that have done so
+//     find room                       its devices, or `nothing`
+//     delete room
+//     purge a b                       deleted rooms and pendings, kept rooms and pendings: `1 2 0 0`
+//     a sets ios in room              a push target (`TARGETS`), or `nothing`
+//     a claims room                   claims the push target of a: `claimed ios`, `too_soon`, `no_target`
+//     a forgets ios in room           the target is dead
+//     sweep                           the number of deleted rooms
+//     counts                          pendings and rooms
+//
+// Options follow: `until TIME` (expiry), `at TIME` (of the call, `NOW` by default), `as KEY` (Idempotency-Key), `giving SECRET`
+// (the secret of a new pending or room), `with SECRET` (a proof), `requiring SECRET` (the same, and every device must prove
+// itself), `push TARGET`. `a1` is the secret that a got with code 1.
+//
+// `step = outcome` compares the outcome by whole words, as far as it is written. Steps that are joined by `&` run concurrently.
+// `2: step` uses another store over the same data. `limits NAME=N` at the beginning sets limits of the stores.
 import type { PushTarget } from '@couplet/protocol';
 import { rowsOf, stepsOf } from '@couplet/testkit/stories';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -38,7 +63,7 @@ function wordsOf(time: number): string {
   return rest === 0 ? base : `${base}${rest > 0 ? '+' : ''}${rest}`;
 }
 
-/** `a1`: the secret that device a got with code 1. Any other word is a secret itself. */
+/** The secret of `a1`, or the word itself. */
 function secretIn(word: string): string {
   const [, device, number] = /^([a-z])(\d)$/.exec(word) ?? [];
   return device ? secretOf(device, codeOf(number)) : word;
@@ -61,7 +86,7 @@ function parse(step: string) {
   return { words: words.slice(0, end), options };
 }
 
-/** Carries out a call in words, and returns its outcome in words. */
+/** Carries out a step, and returns its outcome. */
 async function call(store: PairingStore, step: string): Promise<string> {
   const { words, options } = parse(step);
   const { until = 'UNTIL', at = 'NOW', as, requiring, giving, push } = options;
@@ -175,10 +200,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
   };
   const fresh = async (): Promise<PairingStore> => (await stores(1))[0] as PairingStore;
 
-  /**
-   * Describes lines `title: step; step = outcome; …`. An outcome is compared as far as it is written. Steps that are joined
-   * by `&` run concurrently, and `2:` is another store over the same data.
-   */
+  /** Tests the rows of a table. */
   const holds = (topic: string, table: string) =>
     describe(`${name}: ${topic}`, () => {
       test.each(rowsOf(table))('%s', async (_title, script) => {

@@ -1,4 +1,42 @@
 // Runs two nodes of a cluster in memory, for tests of a room with members on both nodes and of node failures.
+//
+// Stories have these steps. Connections a, c and x are on the first node, b and d on the second. `first` stands for either node.
+//
+//   Connections
+//     a joins [as DEVICE] [in ROOM]   in room r by default; `= seated`, `= full` or `= unavailable` is the expected outcome
+//     a and b meet                    both join r, and their messages so far are discarded
+//     a leaves, a hangs up
+//     a to b: TEXT                    forwards a frame from a to its peer b
+//     b heard ONE, TWO                b has got exactly these frames so far
+//     a told ONE, TWO                 since the last `told` or `read`, the server has sent a exactly these messages and closes
+//     a last told ONE                 this is the last of them
+//     read a, b                       discards them
+//     a was not closed, a sits alone
+//     e is on the first node          places a further connection
+//
+//   Nodes
+//     first pauses, resumes           as by SIGSTOP and SIGCONT
+//     first is cut, is mended         all its calls fail and it receives nothing; then it subscribes again
+//     first refuses CALL …            these calls fail (`Call`)
+//     first loses CALL …              these calls are carried out, and their answers are lost
+//     first works                     all calls succeed again
+//     first is deaf, hears            incoming updates and frames are lost; no longer
+//     first is unsubscribed           publications to it fail, until it `hears`
+//     first keeps what comes          delays what comes until it `gets what it kept`
+//     first resubscribes              is notified that its subscription was renewed
+//     first has no lease              its lease is deleted; `asks for its lease` asks whether it is valid
+//     first has the only lease        expects that
+//     first alone passes MS           moves only the clock of this node
+//     first is ready, is not ready, stops
+//     first counts NAME N             expects this value of a counter
+//
+//   All
+//     settle                          waits until no node is busy and nothing is in transit
+//     pass MS                         moves all clocks; `BOUND` is the time in which a dead node is detected
+//     members a, b                    expects these members in the record of r, in this order
+//     dropped N                       expects this number of dropped frames
+//     store is full, forgets the rooms, forgets the leases
+//     store is copied, goes back      restores the copy, as a failover to a replica that lags behind
 import { rowsOf, stepsOf } from '@couplet/testkit/stories';
 import { expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../src/base/failures.js';
@@ -33,7 +71,7 @@ export async function twoNodes() {
   return { connections, world, first, second, join, pair, members, log };
 }
 
-/** Accepts all calls and does nothing. */
+/** Cuts a node off from the other nodes and from Redis. */
 export function cut(node: ClusterNode): void {
   node.link.fate = () => 'refused';
   node.link.receive = undefined;
@@ -66,7 +104,7 @@ type Stage = Awaited<ReturnType<typeof twoNodes>> & {
 
 const list = (words = '') => (words === 'nothing' || words === 'nobody' ? [] : words.split(', '));
 
-/** What a node does or suffers; the rest of the step are arguments. */
+/** Steps of a node. The rest of a step are its arguments. */
 const OF_NODE: Record<string, (node: ClusterNode, stage: Stage, ...args: string[]) => unknown> = {
   pauses: (node, { world }) => world.pause(node),
   resumes: (node, { world }) => world.resume(node),

@@ -1,4 +1,4 @@
-// join_room, leave_room, and what members are told of each other: docs/protocol.md §4 and §5.
+// join_room, leave_room, and the messages about other members: docs/protocol.md §4 and §5.
 import { randomUUID } from 'node:crypto';
 import { Peer } from '@couplet/testkit/peer';
 import { serverUnderTest } from '@couplet/testkit/server';

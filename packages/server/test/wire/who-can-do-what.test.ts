@@ -22,7 +22,7 @@ const PUSH = {
 };
 const TURN = { TURN_SECRET, TURN_URLS: 'turn:turn.example.org:3478' };
 
-/** A server, and the site of its strangers, which in a cluster is another node: `far:` in a story. */
+/** The legitimate clients use the first site. Strangers use the last one (`far:`), which in a cluster is another node. */
 interface World {
   sites: [Site, ...Site[]];
   cast: Cast;
@@ -43,7 +43,7 @@ const story =
     await play(script.trim(), sites, cast);
   };
 
-/** By the first column of the table. */
+/** By the first column of the table. In long stories, each paragraph has one state of the pairing, or what is possible in it. */
 const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
   'a live join code': story(
     `
@@ -54,16 +54,21 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
   'a join code and its creator’s device id': story(
     `
     a invites by r; b accepts r; far: a checks r = 200; c invites by s; far: c invites by s = 201;
-    d invites by t; d checks t with d = 204; far: d checks t = 404 not_found_or_expired;
+
+    d invites by t; d checks t with d = 204;
+    far: d checks t = 404 not_found_or_expired;
     far: d checks t with guess = 404 not_found_or_expired;
-    far: d checks t with b = 404 not_found_or_expired; far: d invites by t = 409;
-    far: d invites by t with guess = 409; far: d invites by t with b = 409; e accepts t = 200;
-    far: d checks t = 404 not_found_or_expired; far: f accepts t = 409; d checks t with d = 200
+    far: d checks t with b = 404 not_found_or_expired;
+    far: d invites by t = 409; far: d invites by t with guess = 409; far: d invites by t with b = 409;
+
+    e accepts t = 200; far: d checks t = 404 not_found_or_expired; far: f accepts t = 409;
+    d checks t with d = 200
     `,
   ),
   'a device id': story(
     `
     a and b pair by r; far: purge a = deleted 1 0; far: r is found = 404;
+
     c invites by s; d accepts s; c checks s with c = 200; e invites by t; e checks t with e = 204;
     far: purge c, d, e = deleted 0 0 kept 1 1;
     far: purge c, d, e with guess, a = deleted 0 0 kept 1 1; far: s is found = 200;
@@ -75,9 +80,11 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     a and b pair by r; far: r is found = 200; v joins r as a; far: x joins r as a = room_joined;
     v closed 4001 replaced; far: a asks for ICE servers in r = 200; far: b sets a token in r = 200;
     x wakes its peer = push_failed; x wakes its peer = push_too_soon; far: r is deleted = 200;
+
     c invites by s; d accepts s; c checks s with c = 200; w joins s as c with c = room_joined;
     far: n joins s = room_joined; n hangs up; far: soon: m joins s as d = room_joined;
     far: k joins s as d = room_joined; far: d asks for ICE servers in s = 200;
+
     far: p joins s as c = forbidden; far: p joins s as c with guess = forbidden;
     far: p joins s as c with d = forbidden; far: c asks for ICE servers in s = 403 forbidden;
     far: c asks for ICE servers in s with guess = 403 forbidden;
@@ -88,10 +95,13 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     far: d asks for ICE servers in s with guess = 403 forbidden;
     far: p joins s as d with guess = forbidden; w is open; w hangs up; far: q joins s = room_full;
     y joins s as c with c = room_joined;
+
     e invites by t; f accepts t; e checks t with e = 200; f asks for ICE servers in t with f = 200;
     g joins t as e with e; h joins t as f with f; h told room_ready responder;
-    g told room_ready initiator; far: i joins t = forbidden; far: i joins t as e = forbidden;
-    far: i joins t as f = forbidden; far: i joins t as z = forbidden; g told nothing;
+    g told room_ready initiator;
+
+    far: i joins t = forbidden; far: i joins t as e = forbidden; far: i joins t as f = forbidden;
+    far: i joins t as z = forbidden; g told nothing;
     h told nothing; h hangs up; g told peer_disconnected; far: i joins t = forbidden;
     far: t is deleted = 403 forbidden; far: t is found = 200
     `,
@@ -100,6 +110,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
   'a room id, with `REQUIRE_PAIRED_ROOMS`': story(
     `
     c invites by s; d accepts s; c checks s with c = 200; far: x joins s as d = room_joined;
+
     far: y joins s as z = forbidden; far: y joins s = forbidden; far: y joins s as c = forbidden
     `,
     { REQUIRE_PAIRED_ROOMS: '1' },
@@ -107,6 +118,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
   'a room id, with `REQUIRE_DEVICE_SECRETS`': story(
     `
     a invites by r; b accepts r; far: r is found = 200; far: a checks r = 403 forbidden;
+
     far: x joins r as a = forbidden; far: x joins r as b = forbidden; far: x joins r = forbidden;
     far: x joins r as z = forbidden; far: x joins r as a with guess = forbidden;
     far: x joins r as b with guess = forbidden; far: x joins r with guess = forbidden;
@@ -114,8 +126,9 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     far: a asks for ICE servers in r = 403 forbidden;
     far: a asks for ICE servers in r with guess = 403 forbidden; far: r is deleted = 403 forbidden;
     far: r is deleted with guess = 403 forbidden; far: purge a = 403 forbidden;
-    far: purge a with guess = deleted 0 0 kept 1 1; a checks r with a = 200; v joins r as a with a;
-    w joins r as b with b; w told room_ready responder; v told room_ready initiator;
+    far: purge a with guess = deleted 0 0 kept 1 1;
+
+    a checks r with a = 200; v joins r as a with a; w joins r as b with b; w told room_ready responder; v told room_ready initiator;
     far: y joins elsewhere = room_joined; purge b with b = deleted 1 0
     `,
     { REQUIRE_DEVICE_SECRETS: '1', ...TURN },

@@ -6,7 +6,7 @@ import { BOUND_MS, cut, mend, seat, stories, twoNodes } from '../../support/two-
 stories(`
   a dead node is detected within a lease and a third, and its members’ peers are told:
       a and b meet; second pauses; pass BOUND; a told peer_disconnected; a sits alone; members a
-  it leaves no seat taken, and a join after the expiry of the lease gets it: b and d meet;
+  a dead node keeps no seat after its lease has expired: b and d meet;
       second pauses; pass 10500; a joins = seated; a told room_joined initiator
   a death between the write of a change and its update leaves no member uninformed: a and b meet;
       second refuses publish; b leaves; d joins; second pauses; pass BOUND;
@@ -16,39 +16,39 @@ stories(`
       first resumes; a to b: from the past; settle; a told close try_again_later; b heard nothing;
       first counts frameDrops.lease 1; first counts refusedReclaims 1; b to d: in the present;
       d heard in the present
-  it claims its seats again without messages if no other node detected the pause: a and c meet;
-      first pauses; pass BOUND; first resumes; a to c: one; a to c: two; c heard nothing; settle;
-      c heard one, two; a told nothing; c told nothing; members a, c; first counts lease.losses 1;
-      first counts reclaims 2
-  it gets its seats back if the peer was told of its end, and both members are told: a and b meet;
-      first pauses; pass BOUND; first resumes; pass 1000;
+  a paused node claims its seats again without messages if no other node detected the pause:
+      a and c meet; first pauses; pass BOUND; first resumes; a to c: one; a to c: two;
+      c heard nothing; settle; c heard one, two; a told nothing; c told nothing; members a, c;
+      first counts lease.losses 1; first counts reclaims 2
+  a paused node gets its seats back if the peer was told of its end, and both members are told:
+      a and b meet; first pauses; pass BOUND; first resumes; pass 1000;
       b told peer_disconnected, room_ready initiator;
       a told peer_disconnected, room_ready responder
-  it takes no seat over from a later member, such as the same phone on another network:
+  a paused node takes no seat over from a later member, such as the same phone on another network:
       a joins as phone; first pauses; pass BOUND; b joins as phone = seated; settle; first resumes;
       pass 1000; a last told close replaced; b told room_joined initiator; b sits alone
-  it takes no seat that its device has left by another connection: a joins as phone; d joins;
-      first pauses; pass BOUND; b joins as phone = seated; b leaves; read d; first resumes;
-      pass 1000; a last told close replaced; d told nothing; members d
-  it takes no such seat either if that connection was on a node that has died: a joins as phone;
-      first pauses; pass BOUND; b joins as phone = seated; second pauses; pass BOUND;
-      first resumes; pass 1000; a last told close replaced; members nobody
+  a paused node takes no seat that its device has left by another connection:
+      a joins as phone; d joins; first pauses; pass BOUND; b joins as phone = seated; b leaves;
+      read d; first resumes; pass 1000; a last told close replaced; d told nothing; members d
+  a paused node takes no seat whose later connection was on a node that has died:
+      a joins as phone; first pauses; pass BOUND; b joins as phone = seated; second pauses;
+      pass BOUND; first resumes; pass 1000; a last told close replaced; members nobody
   a partitioned node forwards between its own members, separates the others, and recovers by itself:
       a and b meet; c joins in own; e is on the first node; e joins in own; settle; read c, e;
       first is cut; pass BOUND; a told peer_disconnected; b told peer_disconnected;
       c to e: still here; e heard still here; x joins = unavailable; first is not ready;
       first is mended; pass 1000; a told room_ready responder; b told room_ready initiator;
       c told nothing; e told nothing; first is ready
-  it reunites separated peers on both sides if its lease has expired by its own clock alone:
+  a partitioned node reunites its peers if its lease has expired by its own clock alone:
       a and b meet; first is cut; first alone passes 10000; settle; a told peer_disconnected;
       first is mended; settle; a told room_ready initiator;
       b told peer_disconnected, room_ready responder; b to a: hello; settle; a heard hello
-  it answers a leave at once, and tells other nodes when Redis is reachable: a and b meet;
-      first is cut; a leaves; a told left_room; members a, b; first is mended; pass 5000;
-      members b; b told peer_disconnected
-  it tells the peer if a member comes back before its seat was given up: a and b meet;
-      first is cut; a leaves; b to a: before; first is mended; a joins; pass 20000; members b, a;
-      b told peer_disconnected, room_ready initiator; a heard nothing
+  a partitioned node answers a leave at once, and tells other nodes when Redis is reachable:
+      a and b meet; first is cut; a leaves; a told left_room; members a, b; first is mended;
+      pass 5000; members b; b told peer_disconnected
+  a partitioned node tells the peer if a member comes back before its seat was given up:
+      a and b meet; first is cut; a leaves; b to a: before; first is mended; a joins; pass 20000;
+      members b, a; b told peer_disconnected, room_ready initiator; a heard nothing
   a node without a subscription for a while gets the messages of that time, in order, when it subscribes again:
       a and b meet; first is unsubscribed; b to a: one; pass 50; b to a: two; pass 50;
       b to a: three; pass 50; a heard nothing; first hears; pass 500; a heard one, two, three;

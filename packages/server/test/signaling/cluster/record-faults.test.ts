@@ -28,21 +28,21 @@ stories(`
       e joins as phone = unavailable; members e, c; first works; first has no lease;
       second asks for its lease; first resubscribes; first asks for its lease; pass 1500;
       members a, c; a told nothing; c told nothing
-  a record store that lost everything lets no stranger on the second node in before all who sat are back:
+  a record store that lost everything refuses a stranger on the second node until the members are back:
       a and b meet; pass 1000; store forgets the rooms; store forgets the leases;
       d joins = unavailable; first asks for its lease; settle; d joins = unavailable; pass 20000;
       d joins = full; d told room_full; a was not closed; b was not closed
-  nor a stranger on the first node: a and b meet; pass 1000; store forgets the rooms;
-      store forgets the leases; c joins = unavailable; first asks for its lease; settle;
-      c joins = unavailable; pass 20000; c joins = full; c told room_full; a was not closed;
-      b was not closed
-  it is filled again by the nodes of present members: a and c meet; store forgets the rooms;
-      store forgets the leases; first resubscribes; pass 10000; members a, c; a told nothing;
-      c told nothing
-  it keeps the roles of two members after a take-over: e is on the first node; a joins as phone;
-      c joins as tablet; e joins as phone; settle; read a, c, e; store forgets the rooms;
-      store forgets the leases; first resubscribes; pass 10000; members e, c; e told nothing;
-      c told nothing
+  a record store that lost everything refuses a stranger on the first node until the members are back:
+      a and b meet; pass 1000; store forgets the rooms; store forgets the leases;
+      c joins = unavailable; first asks for its lease; settle; c joins = unavailable; pass 20000;
+      c joins = full; c told room_full; a was not closed; b was not closed
+  a record store that lost everything is filled again by the nodes of present members:
+      a and c meet; store forgets the rooms; store forgets the leases; first resubscribes;
+      pass 10000; members a, c; a told nothing; c told nothing
+  a record store that lost everything gets the roles of a take-over again:
+      e is on the first node; a joins as phone; c joins as tablet; e joins as phone; settle;
+      read a, c, e; store forgets the rooms; store forgets the leases; first resubscribes;
+      pass 10000; members e, c; e told nothing; c told nothing
   a record store that lost a departure on another node makes no peer of the member that has left:
       a and b meet; store is copied; b leaves; settle; read a; store goes back; first resubscribes;
       settle; members a; a told nothing; a sits alone
@@ -55,13 +55,14 @@ stories(`
   a lost departure frees the seat by itself, even if the record cannot be read at first: a joins;
       store is copied; a leaves; settle; store goes back; first refuses read; b joins; settle;
       members a, b; first works; pass 3000; members b
-  a connection takes no seat again for that of an earlier one of its device, which has gone:
+  a connection does not claim again the seat of an earlier connection of its device that has gone:
       b joins as phone; b hangs up; store is copied; pass 500; a joins as phone; pass 500;
       store goes back; d joins; first resubscribes; settle;
       a told room_joined initiator, close try_again_later; members d
-  nor for that of an earlier one which sits there by what was lost: b joins as phone;
-      store is copied; pass 500; a joins as phone; pass 500; store goes back; d joins;
-      first resubscribes; settle; a told room_joined initiator, close try_again_later; members d
+  a connection does not claim again the seat of an earlier one that is back because data was lost:
+      b joins as phone; store is copied; pass 500; a joins as phone; pass 500; store goes back;
+      d joins; first resubscribes; settle; a told room_joined initiator, close try_again_later;
+      members d
 `);
 
 test('a full record store refuses a new room, and no task remains', async () => {

@@ -33,10 +33,10 @@ stories(`
       a told peer_disconnected, room_ready initiator; first works; pass 2000;
       b told peer_disconnected, room_ready responder; b heard nothing; b to a: hello;
       a to b: hello; pass 500; a heard hello; b heard hello
-  it does so in both directions, even if Redis does not take that change yet: a and b meet;
-      first refuses publish set; a to b: lost; pass 60000; b to a: of the ended generation;
-      pass 500; a heard nothing; first works; pass 5000; a last told room_ready initiator;
-      b last told room_ready responder
+  the generation ends in both directions, even if Redis does not take that change yet:
+      a and b meet; first refuses publish set; a to b: lost; pass 60000;
+      b to a: of the ended generation; pass 500; a heard nothing; first works; pass 5000;
+      a last told room_ready initiator; b last told room_ready responder
 `);
 
 test('a join in progress when its peer’s node dies is told soon after', async () => {

@@ -54,9 +54,22 @@ const STEPS: Record<string, string> = {
 };
 
 /**
- * Reads a history: steps of connections (`1 joined 2`, `1 sends a`, `2 gets a`, `1>2` for both), of devices that use REST
- * (`B accept 200 r`; `A starts check k`, `k 200 r` for an answer that comes later), and of faults (`begin cut 1`).
- * A millisecond passes before each.
+ * Makes the events of a history from its steps. A millisecond passes before each event.
+ *
+ * Connections, by number (`CONNS`):
+ * - `1 connects`; `1 asks [ROOM]`: requests to join. `1 leaves`; `1 gives-up HOW`: see `GivingUp`.
+ * - `1 joined 2`, `1 ready`, `1 told TYPE`, `1 error CODE`, `1 closed CODE`: messages that it got, and its close. Number 1 is the
+ *   initiator and the others are not, unless a second argument is `answerer` or `initiator`, as in `1 ready 2 answerer`.
+ * - `1 sends a`: sends the message a. `2 gets a [SENDER [ROOM]]`: gets it. `1>2`: number 1 sends a message, and 2 gets it.
+ *
+ * Devices that use REST, by letter:
+ * - `B accept 200 r`: a request and its answer, with the room r or an error code.
+ * - `B starts accept k 1` and later `k 200 r`: the same in two steps, at server 1. `k` is the Idempotency-Key.
+ *
+ * All:
+ * - `begin cut 1` and `end cut 1`: a fault (`FaultKind`) of server 1. Without a number, it is a fault of all.
+ * - `recovery`: the faults of a round are over. `died`: a server ended by itself. `leaked`: a log line had identifying data.
+ * - `wait MS`: this time passes.
  */
 function history(script: string): Event[] {
   const events: Event[] = [];
@@ -121,7 +134,7 @@ function history(script: string): Event[] {
   const answer = (key: string, [status = '', roomid, client1 = 'A', client2 = 'B']: string[]) => {
     const body = roomid === undefined ? undefined : { roomid, client1, client2 };
     const id = requests.get(key) as number;
-    // An accept and a check are answered with the room alone, which is enough of it here.
+    // Answers to an accept and a check have only the room. The further fields do not matter here.
     add({
       kind: 'answered',
       id,
@@ -164,8 +177,8 @@ const broken = (events: readonly Event[]) => [
 ];
 
 /**
- * Reads lines `title: history => words of each broken rule`; most histories break none or one. With `wait <ms>`, just less is
- * correct, and just more is not.
+ * Tests rows `title: history => rule, rule`. Each rule is a part of the name of a broken rule; without `=>`, none is broken.
+ * `wait <MS>` tests the row twice: with 100 ms less, no rule is broken; with 100 ms more, the rules are.
  */
 function judge(table: string): void {
   test.each(rowsOf(table))('%s', (_title, row) => {
@@ -230,8 +243,9 @@ describe('frames', () =>
   a duplicate: pair; 1 sends a; 2 gets a; 2 gets a => sender's order
   the wrong order: pair; 1 sends a; 1 sends b; 2 gets b; 2 gets a => sender's order
   a lost frame between two others: pair; 1 sends a; 1>2 => is delivered
-  the same during a cut: pair; begin cut 1; 1 sends a; 1>2 => is delivered
-  the same during a restart of Redis: pair; begin redis-restart; 1 sends a; 1>2 => is delivered
+  a lost frame between two others during a cut: pair; begin cut 1; 1 sends a; 1>2 => is delivered
+  a lost frame between two others during a restart of Redis: pair; begin redis-restart; 1 sends a;
+      1>2 => is delivered
   a lost first frame: met; 1 sends a; 1>2; 2>1 => is delivered
   a loss that both members are told of: pair; begin redis-restart; 1 sends a; 1 loses its peer;
       1 ready; 2 told peer_disconnected; 2 ready; 1>2; 2>1
@@ -298,7 +312,8 @@ describe('peers that leave', () =>
   a server that is only busy: pair; begin burst 1; wait 60000; 1>2
   peer_disconnected about a present peer: pair; 1 told peer_disconnected => who is there
   peer_left about a present peer: pair; 1 told peer_left => who is there
-  the same during a restart of Redis: pair; begin redis-restart; 1 told peer_disconnected
+  peer_disconnected about a present peer during a restart of Redis: pair; begin redis-restart;
+      1 told peer_disconnected
   a report about a peer that never joined: alone; 1 told peer_left => was there
   another peer without an announcement: pair; 1 ready => is announced
   room_ready after a repeated join: pair; 1 asks; 1 joined 2; 1 ready
