@@ -18,7 +18,7 @@ const OLDEST = engines.node.replace('>=', '');
 
 describe.each([OLDEST, ...NODE_LINES])('on Node %s', (version) => {
   const timeout = 60_000 * runsOn(version);
-  test('servers in a row pair, forward and end with exit code 0', { timeout }, async () => {
+  test('successive servers pair, forward and exit with code 0', { timeout }, async () => {
     const node = join(nodeRelease(version, `${ROOT}node_modules/.node-releases`), 'node');
     for (let run = 0; run < runsOn(version); run++) {
       const env = { SQLITE_DB_PATH: join(folder, `${version}.db`) };

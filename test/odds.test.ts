@@ -22,7 +22,7 @@ const CEILING = defaultOf('MAX_FAILED_GUESSES_PER_MINUTE');
 const security = read('SECURITY.md');
 const guessing = section(security, '## Guessing join codes');
 
-test('the penalties allow the best plan of an address guess by guess, and no earlier', () => {
+test('the penalties allow each guess of the best plan of an address when it is due, and no earlier', () => {
   for (const policy of [ACCEPT_GUESSES, CHECK_GUESSES]) {
     const clock = new FakeClock();
     const penalties = new Penalties(policy, clock, 100);

@@ -149,7 +149,7 @@ describeWith(['chromium'], 'notifications of the demo page', () => {
     const changed = host.page.waitForResponse(/\/api\/(push-token|user\/purge)$/);
     await host.button(button).click();
     await changed;
-    // The page gets the answer by another way than the test.
+    // The page and the test get the answer over different connections.
     await expect.poll(() => host.page.evaluate(() => localStorage.length)).toBe(0);
     await closed(host, url);
     await guest.page.reload();

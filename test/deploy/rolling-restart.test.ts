@@ -12,7 +12,7 @@ const PAIRS = Number(process.env.ROLLING_PAIRS ?? 12);
 
 const LEASE_SECONDS = 60;
 
-/** A hand-over that failed would show only after the lease of a node; a slow machine needs less than half of that. */
+/** Without a hand-over, a pair waits for the expiry of the lease, which is longer. A slow machine needs less than half of this. */
 const SLACK_MS = 30_000;
 
 const folder = temporaryFolder();

@@ -180,7 +180,8 @@ export function answerError({
   const { error, details } = body ?? {};
   // 301, 302 and 303 turn POST into GET. A Couplet server answers that with one of these two codes.
   const lost = redirectedTo && (error === 'missing_field' || error === 'not_found');
-  // All codes are not listed, because a later server may have more. But 404 is what other servers answer most.
+  // Codes are recognized by their form, because a later server may have more. A 404 needs a known code, because it is also the
+  // usual answer of other servers.
   const codes = status === 404 ? /^(not_found(_or_expired)?|rooms_api_disabled)$/ : /^[a-z]\w+$/;
   const isCode = typeof error === 'string' && codes.test(error);
   if (status < 300 || lost || !isCode) {

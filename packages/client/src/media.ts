@@ -35,8 +35,8 @@ export interface MediaEvents {
   change: [];
   /**
    * The state of the call changed: the new state, and the one before. From `calling` to `none`: the peer declined, or
-   * `isUnanswered` is true. From `ringing` to `none`: the peer canceled its call, or the time is up. A listener that is added
-   * while the state is not `none` gets it at once.
+   * `isUnanswered` is true: nobody answered in time. From `ringing` to `none`: the peer canceled its call, or its time for an
+   * answer has passed. A listener that is added while the state is not `none` gets it at once.
    */
   call: [state: CallState, before: CallState, isUnanswered: boolean];
 }
@@ -214,7 +214,7 @@ export class Media extends Emitter<MediaEvents> {
 
   /**
    * Replaces a sent track by another one of the same kind, which keeps the name and is muted if the first one was. The peer
-   * gets no new track. Rejects with the error of the platform, and then keeps the first track.
+   * gets no new track. If the platform cannot replace the track, rejects with its error and keeps the first track.
    */
   async replaceTrack(track: MediaStreamTrack, by: MediaStreamTrack): Promise<void> {
     const sent = this.#sent.find((each) => each.track === track);

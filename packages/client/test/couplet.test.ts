@@ -175,7 +175,7 @@ test.each([
   await eventually(() => expect(sockets.map((each) => each.readyState)).toEqual([Kept.CLOSED]));
 });
 
-test('a call whose signal is aborted already opens no connection', async () => {
+test('a call with a signal that is already aborted opens no connection', async () => {
   const { sockets, Kept } = keptSockets();
   const options = { signal: AbortSignal.abort() };
   const refused = device({ WebSocket: Kept }).accept('042137', options);

@@ -32,7 +32,7 @@ test.each([
   });
 });
 
-test('an error that comes without a message has one for people', () => {
+test('an error without a message from the server gets one for people', () => {
   const codes = [...Object.keys(REST_ERRORS), 'closed', 'not_connected', 'of_a_later_version'];
   for (const code of codes as CoupletErrorCode[]) {
     expect(new CoupletError(code).message).toMatch(/^[A-Za-z][a-zA-Z0-9 ]+\.$/);

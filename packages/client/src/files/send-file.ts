@@ -43,8 +43,8 @@ const INTERRUPTED = Symbol('interrupted');
  *
  * @throws CoupletError `invalid_argument` if it is not a Blob; `not_connected` if the peer is absent, or leaves;
  * `file_unreadable` if the file cannot be read to its end, for example because it was changed; `file_unanswered` if the peer does
- * not receive files, after 14 seconds; `file_cancelled` or `file_too_large` if the peer refuses it, or closes each channel;
- * `file_damaged` if it arrived with another SHA-256; `aborted`; `closed`
+ * not receive files, after 14 seconds; `file_cancelled` or `file_too_large` if the peer refuses it; `file_cancelled` if the peer
+ * closes the channel at each attempt; `file_damaged` if it arrived with another SHA-256; `aborted`; `closed`
  */
 export async function sendFile(
   session: FileSession,
@@ -119,7 +119,7 @@ class Sending {
         } catch (error) {
           if (error !== INTERRUPTED) throw error;
           const isSame = this.#session.state === 'connected' && this.#session.peer === this.#pc;
-          // A peer that closes channels without receiving more bytes does so for ever.
+          // A peer that keeps closing channels without receiving more bytes must not cause endless attempts.
           failures = isSame && (this.#from ?? -1) <= reached ? failures + 1 : 0;
           reached = Math.max(reached, this.#from ?? -1);
         }

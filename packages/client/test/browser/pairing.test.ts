@@ -35,7 +35,7 @@ describeWith(['chromium'], 'two browsers with the client', () => {
     release();
     await both;
     await expectTalk(host, guest);
-    // The browser reports frames by another way than the page. One exchange without a collision: only the initiator makes the
+    // Reports of frames and the state of the page arrive over different connections. One exchange without a collision: only the initiator makes the
     // first offer.
     const offers = () => [host, guest].map((device) => sentOfType(device, 'webrtc_offer').length);
     await expect

@@ -1,7 +1,7 @@
-// Serves the most frequent requests without Fastify: by the same handlers, schemas and errors, in fewer steps.
+// Serves the most frequent requests without Fastify, in fewer steps. Handlers, schemas and errors are the same.
 //
-// Only requests in the plainest form are served here: the exact URL of a route, and JSON of a known length. Fastify serves all
-// others, also those that are refused before their body is read, and all during a shutdown.
+// A request is served here only if its URL is exactly that of a route and its body is JSON of a known length. Fastify serves
+// all others. It also serves requests that are refused before their body is read, and every request during a shutdown.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Logger } from '../observability/logger.js';

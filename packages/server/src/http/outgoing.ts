@@ -1,5 +1,5 @@
-// Sends HTTP/1.1 requests to other servers, over connections that are kept. Follows no redirects, to which credentials would go,
-// and bounds the answers.
+// Sends HTTP/1.1 requests to other servers over kept connections. Limits the size of answers. Follows no redirects, because the
+// credentials would be sent to the other address.
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 

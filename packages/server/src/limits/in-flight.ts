@@ -19,7 +19,7 @@ export class Turns {
   readonly #lines = new Map<string, Line>();
 
   /**
-   * @param atOnce - how many turns of a key there are at present, at least one; asked whenever one could begin
+   * @param atOnce - maximum number of turns of a key at present, at least one; called whenever a turn could begin
    * @param maxWaiting - how many may wait for one key; further callers get no turn
    */
   constructor(atOnce: (key: string) => number, maxWaiting: number) {

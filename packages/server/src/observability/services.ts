@@ -1,4 +1,4 @@
-// Declares what nearly every part of the server is given.
+// Declares the services that nearly every part of the server uses.
 import type { Clock } from '../base/clock.js';
 import type { Config } from '../settings/config.js';
 import type { Logger } from './logger.js';

@@ -26,8 +26,8 @@ export const CHECK_GUESSES: PenaltyPolicy = {
 };
 
 /**
- * `atOnce`: attempts of one address that may run at once, so that it cannot fill every group of the store, but many of its
- * attempts share a commit. `waiting`: attempts that may wait for their turn.
+ * `atOnce`: how many attempts of one address may run at once. Enough of them share a commit, but they cannot fill the groups of
+ * the store. `waiting`: how many attempts may wait for their turn.
  */
 export const TURNS = { accept: { atOnce: 16, waiting: 256 }, check: { atOnce: 16, waiting: 1024 } };
 
@@ -85,8 +85,8 @@ export interface GuessBudgets {
   /** Failed guesses of all addresses in this minute. */
   failures(): Promise<number>;
   /**
-   * How many attempts of an address may run at once, if it is fewer than {@link TURNS} has: so few that the address learns
-   * no more from them than from attempts in sequence, even if all of them fail.
+   * A lower limit than that of {@link TURNS} for the attempts of an address that run at once. Even if all of them fail, the
+   * address learns no more than from attempts in sequence.
    */
   mostAtOnce?(budget: GuessKind, address: string): number;
   /** Addresses with failed guesses that are not yet forgiven. */

@@ -240,8 +240,8 @@ export interface PairingStore {
   /** Makes a durable write, for readiness; rejects if that fails. */
   probe(now: number): Promise<void>;
   /**
-   * Calls `listener` with a join code whenever a check of that code may return another answer than before. May also call it
-   * before that, if a check that starts at once is answered with the change.
+   * Calls `listener` with a join code whenever a check of that code may return another answer than before. The call may also
+   * come before the change is committed, if a check that starts at once waits for the commit.
    */
   onChange(listener: (joinCode: string) => void): void;
   close(): Promise<void>;

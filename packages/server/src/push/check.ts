@@ -38,7 +38,7 @@ interface Check {
   /** Advice if the credentials are not accepted, or the notification is rejected. */
   advice: string;
   prepared: Prepared;
-  /** Whether the token cannot exist, so that a refusal also shows that the service answers. */
+  /** Whether the token cannot exist. A rejection then also shows that the service works. */
   isRefusalGood?: boolean;
 }
 

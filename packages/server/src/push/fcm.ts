@@ -96,7 +96,7 @@ export function openFcm(credentials: FcmCredentials, { clock, http }: ServiceDep
     const isOfToken = code === 'THIRD_PARTY_AUTH_ERROR';
     if ((status !== 401 && status !== 403) || isOfToken) return REJECTED;
     if (access === used) access = undefined;
-    // A kept access token may have been revoked before its end.
+    // The access token may have been revoked before its expiry.
     return status === 401 && used === kept
       ? { kind: 'later', cause: 'credentials', afterMs: 0 }
       : { kind: 'failed', cause: 'credentials' };

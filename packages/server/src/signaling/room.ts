@@ -124,7 +124,7 @@ function join(before: RoomState, joiner: Member, joined: PairedDevices | null): 
     ? before.members
         .filter((member) => member === replaced || stay.includes(member))
         .map((member) => (member === replaced ? seated : member))
-    : // A list that has grown by a push keeps memory for 16 more.
+    : // An array that `push` has made longer keeps memory for 16 more elements.
       stay.concat(seated);
   const room = { roomId: before.roomId, members, devices };
 

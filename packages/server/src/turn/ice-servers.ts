@@ -11,7 +11,7 @@ const ASK_AGAIN_SECONDS = 60;
 
 export type IceServersByRoom = ReturnType<typeof createIceServers>;
 
-/** @param provider - has servers with credentials from a provider, which replace those of the settings while there are any */
+/** @param provider - the servers of a TURN provider; while there are any, they replace those of the settings */
 export function createIceServers(
   config: Config,
   clock: Clock,

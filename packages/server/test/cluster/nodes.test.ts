@@ -70,7 +70,7 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   });
 
   test('a held check is woken from another node, and asks Redis nothing meanwhile', async () => {
-    // No lease is renewed in the time that passes, in which the hold does not end.
+    // With a longer lease, no renewal is due while the test moves the clock.
     const env = { LEASE_SECONDS: '300' };
     const clock = new FakeClock(Date.now());
     const [one, two] = (await startNodes(cluster.url, 2, env, clock)) as [string, string];
@@ -95,7 +95,7 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   });
 
   test('a wake that was lost without a subscription is replaced by a read after the next one', async () => {
-    // The hold does not end by time.
+    // The check stays held, because the clock stands still.
     const clock = new FakeClock(Date.now());
     const [one, two] = (await startNodes(cluster.url, 2, {}, clock)) as [string, string];
     const pending = await createPending(one);

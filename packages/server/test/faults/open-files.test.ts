@@ -53,7 +53,7 @@ describe.runIf(process.platform === 'linux')('with 100 open files', () => {
     await expect.poll(async () => (await fetch(`${url}/healthz`)).status).toBe(200);
     const refused = await metric('couplet_sockets_refused_total{cause="open_files"}');
     expect(refused).toBeGreaterThanOrEqual(10);
-    // The log arrives by another way than the answers.
+    // The log and the answers arrive over different pipes.
     await eventually(() => expect(linesWith(output(), 'out of file descriptors')).toHaveLength(1));
   });
 });

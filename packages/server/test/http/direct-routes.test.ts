@@ -1,4 +1,4 @@
-// Requests that bypass Fastify: answers, log and metrics are the same as with it.
+// Requests that bypass Fastify. Answers, log and metrics are the same as through Fastify.
 import { expect, onTestFinished, test } from 'vitest';
 import { buildApp } from '../../src/app.js';
 import { Metrics } from '../../src/observability/metrics.js';

@@ -27,7 +27,7 @@ test('the number of running tasks per key is bounded, waiting ones follow in ord
   expect(await settled(asked)).toEqual([true, true, true, true, false]);
 });
 
-test('if fewer may run by now, waiting tasks begin only when that many are left', async () => {
+test('after the limit of a key has become lower, a waiting task begins only below the new limit', async () => {
   let most = 2;
   const turns = new Turns(() => most, 10);
   const asked = Array.from({ length: 4 }, () => turns.enter('a', PRESENT));

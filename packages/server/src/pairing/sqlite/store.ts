@@ -48,8 +48,8 @@ const THREAD = new URL('../../../dist/pairing/sqlite/thread.js', import.meta.url
 const YOUNG_MB = 8;
 
 /**
- * Runs groups in a separate thread, which the first group starts: it needs 13 MB. If the thread dies, its group fails, and
- * the next group starts a new thread.
+ * Runs groups in a separate thread. The first group starts it, because an unused thread would take 13 MB. If the thread dies,
+ * its group fails, and the next group starts a new thread.
  */
 export const executeInThread: StartExecutor = (path, limits, answer) => {
   const reader = openDatabase(path);
@@ -185,7 +185,7 @@ export function openSqliteStore(
           name,
           args,
           resolve: resolve as Pending['resolve'],
-          // The accept may have failed too. The pending then still waits, and a read is enough.
+          // The accept may have failed too. The check is then repeated as a read, because the pending still waits.
           reject: mustWrite ? () => resolve(answerTo(...args)) : reject,
         });
         if (waiting.length === 1 && group.length === 0) setImmediate(next);
@@ -200,7 +200,7 @@ export function openSqliteStore(
       const outcome = accept(acceptance, ...rest);
       if (accepted.size === MAX_GROUP) accepted.clear();
       accepted.add(acceptance.joinCode);
-      // A held check that runs now follows the accept in its group, and shares its commit.
+      // Called before the commit, so that the held check joins the group of the accept.
       tell(acceptance.joinCode);
       return outcome;
     },

@@ -29,7 +29,7 @@ import {
 } from './settings.js';
 import { World } from './world.js';
 
-/** A recovery beyond its bound is waited for a little longer, for its duration in the report. */
+/** A recovery is awaited a little longer than its bound, so that the report can show its duration. */
 const GRACE_MS = 2000;
 /** The number of violations that are shown with their events. */
 const SHOWN = 5;

@@ -33,7 +33,7 @@ export const ROUNDS_OF_ALL_REDIS = 8;
 
 type RedisKind = keyof typeof REDIS_FAULTS | 'burst';
 
-/** Every kind in any order, again and again. */
+/** All kinds repeatedly, in a new order each time. */
 function* decks(random: Random): Generator<RedisKind, never> {
   for (;;) {
     const deck = [...(Object.keys(REDIS_FAULTS) as RedisKind[]), 'burst' as const];

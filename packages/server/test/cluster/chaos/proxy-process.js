@@ -1,4 +1,4 @@
-// Leads ports on loopback to the servers of a Redis, and replaces their ports in all answers.
+// Forwards ports on loopback to the servers of a Redis, and replaces the ports of these servers in all answers.
 //
 // Its faults are signals. SIGKILL closes all connections and refuses others. SIGSTOP swallows data, which arrives after SIGCONT.
 // SIGUSR2 resets all connections, and others as soon as they are accepted, until the next SIGUSR2.

@@ -64,8 +64,9 @@ function onePeer({ conn, frames }: Ready, { violates }: Story): void {
 const RULE = 'a frame is delivered, or both members are told';
 
 /**
- * Within one `room_ready` of the receiver, the frames of a sender have consecutive numbers, from its first one of the same
- * membership, however often the sender was told: a receiver that is not told of a loss takes the sequence for complete.
+ * Within one `room_ready` of the receiver, the frames of a sender have consecutive numbers, from its first frame of the same
+ * membership. It is not enough that the sender is told of a loss: without a message, the receiver takes the sequence for
+ * complete.
  */
 function noGap(
   { conn, frames, partners }: Ready,

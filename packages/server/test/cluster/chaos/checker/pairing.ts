@@ -121,8 +121,8 @@ function oneRoom(all: readonly Wish[], rooms: Map<unknown, string>, { violates }
 }
 
 /**
- * What was answered to one is seen by all: a check that is asked after the accept was answered is never told to wait,
- * and one that is held then is answered within the bound.
+ * An answered accept is visible to all requests: a later check is never answered 204, and a held check is answered within the
+ * bound.
  */
 function wokenInTime(wish: Wish, all: readonly Wish[], { faults, bounds, violates }: Story): void {
   const [first] = wish.answers;

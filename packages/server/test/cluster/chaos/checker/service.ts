@@ -16,9 +16,8 @@ export function checkService(story: Story): void {
 }
 
 /**
- * A 408 that comes sooner than this is no answer to the request, whose ten seconds have just begun. The server had sent it
- * for the connection, on which nothing came for ten seconds, and the client took the connection for its next request at
- * the moment of the close.
+ * A 408 that arrives sooner than this does not answer the request, which has ten seconds. The server sent it because the
+ * connection was unused for ten seconds, and the client used the connection for a request at that moment.
  */
 const UNUSED_MS = 1000;
 /** A room has a record for two minutes after its last member; this rule requires less. */

@@ -1,4 +1,4 @@
-// Reads a history as its clients did: the stays and memberships of each connection, and each impossible sequence of messages.
+// Derives the stays and memberships of each connection from a history, and reports impossible sequences of messages.
 import {
   type Bounds,
   type Event,
@@ -43,7 +43,7 @@ export interface Ready {
   /** What ended it. */
   end: 'none' | 'peer_left' | 'peer_disconnected' | 'ready_again' | 'itself' | 'closed';
   frames: (EventOf<'frame'> & { label: Label })[];
-  /** Those of its peer that certainly belong to the same membership. */
+  /** The times of its peer that certainly belong to the same membership. */
   partners: Ready[];
 }
 
@@ -74,7 +74,7 @@ export class Connection {
   #asked: Stay | 'leave' | undefined;
   /** `room_joined` counted two members: the `room_ready` of that answer is still to come. */
   #readyDue = false;
-  /** A leave or a move was refused: what it still has, it cannot know, and nothing is held against the server. */
+  /** A leave or a move was refused. The client does not know which seat it has, so no message counts as wrong. */
   #unsure = false;
 
   constructor({ id, node, pair, part }: EventOf<'connected'>, events: Event[], violates: Violates) {
@@ -175,7 +175,7 @@ export class Connection {
     this.#asked = undefined;
   }
 
-  /** It asked to go: what it is still told of its peer then, it may not have been told that it has. */
+  /** The client has requested to leave. It may then get messages about a peer whose `room_ready` it has not got. */
   get #isLeaving(): boolean {
     const asked = this.#asked;
     const isMoving = typeof asked === 'object' && asked.room !== this.#seat?.room;
@@ -231,7 +231,7 @@ export class Connection {
       partners: [],
     };
     this.readies.push(this.#ready);
-    // Told while its leave is under way: it will not go on with this one.
+    // The client is leaving, so it does not use this membership.
     if (this.#isLeaving) this.#end('itself', t);
   }
 
