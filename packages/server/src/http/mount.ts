@@ -29,7 +29,8 @@ export async function mount(
 ): Promise<Middleware> {
   if (!/^(\/[^/?#]+)+$/.test(path))
     throw new TypeError(`expected a mount path such as /couplet, got: ${path}`);
-  const underWay = new Set<ServerResponse>();
+  /** Unfinished answers by connection, because an answer whose connection ends before its turn never closes. */
+  const underWay = new Map<Duplex, Set<ServerResponse>>();
   app.addHook('preClose', () => answered(underWay));
   app.addHook('onClose', async () => {
     server.off('upgrade', upgrade);
@@ -53,8 +54,11 @@ export async function mount(
     const url = urlBelow(path, request.url);
     if (url === undefined) return next();
     request.url = url;
-    underWay.add(response);
-    response.once('close', () => underWay.delete(response));
+    const { socket } = request;
+    const due = underWay.get(socket) ?? new Set();
+    if (!underWay.has(socket)) socket.once('close', () => underWay.delete(socket));
+    underWay.set(socket, due.add(response));
+    response.once('close', () => due.delete(response));
     app.server.emit('request', request, response);
   };
 }
@@ -70,9 +74,13 @@ function urlBelow(path: string, url = '/'): string | undefined {
 }
 
 /** Waits until all requests are answered. A request whose body has not arrived cannot be answered; it is cut off. */
-async function answered(underWay: ReadonlySet<ServerResponse>): Promise<void> {
-  for (const response of underWay) if (!response.req.complete) response.destroy();
+async function answered(underWay: ReadonlyMap<Duplex, ReadonlySet<ServerResponse>>): Promise<void> {
+  const closed = (stream: Duplex | ServerResponse) =>
+    new Promise<void>((resolve) => void stream.once('close', resolve));
   await Promise.all(
-    [...underWay].map((response) => new Promise((resolve) => response.once('close', resolve))),
+    [...underWay].map(([socket, due]) => {
+      for (const response of due) if (!response.req.complete) response.destroy();
+      return Promise.race([closed(socket), Promise.all([...due].map(closed))]);
+    }),
   );
 }

@@ -175,6 +175,25 @@ test('a request whose body never arrives does not delay the shutdown', async () 
   await gone;
 });
 
+test('a pipelined request whose connection has ended does not delay the shutdown', async () => {
+  const { app, server, url } = await mounted();
+  const check = JSON.stringify(await createPending(url));
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const [connected] = await once(server, 'connection');
+  const ended = once(connected, 'close');
+  server.on('request', ({ url }) => {
+    if (url === '/healthz') socket.destroy();
+  });
+  // The check is held, so the second answer does not get its turn.
+  socket.write(
+    'POST /couplet/api/rooms/check HTTP/1.1\r\nhost: x\r\nprefer: wait=30\r\n' +
+      `content-type: application/json\r\ncontent-length: ${check.length}\r\n\r\n${check}` +
+      'GET /couplet/healthz HTTP/1.1\r\nhost: x\r\n\r\n',
+  );
+  await ended;
+  await app.close();
+});
+
 test.each(['', '/', 'couplet', '/couplet/', '/a?b'])(
   '%o is refused as a mount path',
   async (path) => {
