@@ -21,7 +21,7 @@ describeWith(['chromium', 'firefox-esr'], 'CPace and verified pairings', () => {
     expect(computed).toEqual([CPACE.generator, a, b, secret, secret, sessionKey, ...refused]);
   });
 
-  test('a verified pairing by a link, and again after both pages resume it', async () => {
+  test('a pairing by a link is verified, and again after both pages have resumed it', async () => {
     const { url } = await serverForTest();
     const [host, guest] = [await openers.chromium(), await openers.firefox()];
     const link = await inPage(

@@ -137,7 +137,7 @@ function expectClear(outcomes: string[], plan: Plan): void {
   }
 }
 
-test('each fault at each message, by code and by link', async () => {
+test('each fault at each message ends as promised, by code and by link', async () => {
   countCrypto();
   for (const kind of ['code', 'link'] as const) {
     const healthy = await run([], kind);
@@ -153,7 +153,7 @@ test('each fault at each message, by code and by link', async () => {
   }
 });
 
-test('several faults at random messages', async () => {
+test('several faults at random messages end as promised', async () => {
   countCrypto();
   const plans = fc.uniqueArray(fc.record({ at: fc.nat(20), fault: fc.constantFrom(...FAULTS) }), {
     minLength: 2,

@@ -35,7 +35,7 @@ test('the search finds values that are in a text', async () => {
   }
 });
 
-test('every request is one line with its own request id, at level info if it failed or is a health check', async () => {
+test('every request has one log line with its own id, at level info if it failed or is a health check', async () => {
   const { captured } = await session();
   const requests = captured.lines().filter(({ route }) => route !== undefined);
   const ids = requests.map(({ reqId }) => reqId);

@@ -71,7 +71,7 @@ const report = (what: string, figures: Record<string, number>) =>
   process.stdout.write(`${what}: ${JSON.stringify(figures)} (ms)\n`);
 
 describeWith(['redis-server'], 'after a fault', () => {
-  test('of the master that Sentinels watch, calls and messages are back, and no write that a replica confirmed is lost', async () => {
+  test('of a master with Sentinels, calls and messages succeed again, and no write that a replica confirmed is lost', async () => {
     const watched = await startWatchedRedis({ downAfterMs: 500 });
     onTestFinished(() => watched.dispose());
     const redis = await openRedis(watched.url, { replicasAck: 1, timeoutMs: TIMEOUT_MS });
@@ -90,7 +90,7 @@ describeWith(['redis-server'], 'after a fault', () => {
     await succeeds(start, () => redis.write(SET, ['{a}key'], ['y']));
   });
 
-  test('of a master of a cluster, the others serve, and all calls and messages are back', async () => {
+  test('of a master of a cluster, the others serve, and all calls and messages succeed again', async () => {
     const cluster = await startRedisCluster(3, true);
     onTestFinished(() => cluster.dispose());
     const redis = await openRedis(cluster.url, { timeoutMs: TIMEOUT_MS });
