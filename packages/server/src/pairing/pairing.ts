@@ -64,8 +64,11 @@ export function createPairing(
       guess?: Guess,
     ) {
       const now = clock.now();
+      const { joinCode, client1, address, proof, push } = pending;
       const expiresAt = now + expiresInSeconds * 1000;
-      return store.create({ ...pending, expiresAt, secret: newDeviceSecret() }, now, once, guess);
+      const secret = newDeviceSecret();
+      const created = { joinCode, client1, expiresAt, address, secret, proof, push };
+      return store.create(created, now, once, guess);
     },
 
     accept(joinCode: string, client2: string, push?: PushTarget, once?: Repeatable, guess?: Guess) {

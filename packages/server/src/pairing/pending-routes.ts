@@ -41,9 +41,10 @@ export function pendingRoutes(
   /** Returns a function that runs calls of the store which may be failed guesses. */
   const guarded = (request: FastifyRequest, kind: GuessRequest) => {
     const { socket } = request.raw;
-    const client = { address: requestAddress(request), isGone: () => socket.destroyed };
+    const address = requestAddress(request);
+    const isGone = () => socket.destroyed;
     return <T extends { kind: string }>(run: (guess?: Guess) => Promise<T>): Promise<T> =>
-      guesses.run(kind, { ...client, run });
+      guesses.run(kind, { address, isGone, run });
   };
 
   app.post<{ Body: CreatePendingRequest }>(
