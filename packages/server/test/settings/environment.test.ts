@@ -3,8 +3,6 @@ import { expect, test } from 'vitest';
 import { ConfigError, parseConfig } from '../../src/settings/config.js';
 import { layered, misspelled, parseDotEnv } from '../../src/settings/environment.js';
 
-const parse = (text: string) => parseDotEnv(Buffer.from(text));
-
 function faultsOf(bytes: Uint8Array): readonly string[] {
   try {
     parseDotEnv(bytes);
@@ -15,35 +13,23 @@ function faultsOf(bytes: Uint8Array): readonly string[] {
   }
 }
 
-test('the first source in which a variable is set wins', () => {
-  expect(layered({ PORT: '1' }, { PORT: '2', HOST: 'a' }, { HOST: 'b', DEMO: '0' })).toEqual({
-    PORT: '1',
-    HOST: 'a',
-    DEMO: '0',
-  });
-});
-
-test.each(['', '  ', undefined])(
-  'a variable with the value %j does not hide other sources',
-  (empty) => {
-    expect(layered({ PRODUCTION: empty }, { PRODUCTION: '1' })).toEqual({ PRODUCTION: '1' });
-    expect(layered({}, { USE_SQLITE: empty }, { USE_SQLITE: '1' })).toEqual({ USE_SQLITE: '1' });
-  },
-);
-
 const SERVICE_LINK = 'tcp://10.96.0.10:3478';
 
-test.each(['TURN_PORT', 'TURN_TLS_PORT', 'TURN_STATIC_PORT', 'TURN_MIN_PORT', 'TURN_MAX_PORT'])(
-  '%s as a Kubernetes Service of that name sets it counts as unset',
-  (name) => {
-    expect(parseConfig({ [name]: SERVICE_LINK })).toEqual(parseConfig({}));
-    expect(parseConfig({ [name]: 'udp://[fd00::1]:53' })).toEqual(parseConfig({}));
-    expect(layered({ [name]: SERVICE_LINK }, { [name]: '4000' })).toEqual({ [name]: '4000' });
-  },
-);
+test('the first source in which a variable is set wins; empty variables do not count', () => {
+  const first = { PORT: '1', USE_SQLITE: '', DEMO: '  ', PRODUCTION: undefined };
+  const second = { PORT: '2', HOST: 'a', USE_SQLITE: '1' };
+  const third = { HOST: 'b', DEMO: '0', PRODUCTION: '1' };
+  const set = { PORT: '1', HOST: 'a', USE_SQLITE: '1', DEMO: '0', PRODUCTION: '1' };
+  expect(layered(first, second, third)).toEqual(set);
+});
 
-test('an address as the value of another setting is a fault', () => {
-  expect(() => parseConfig({ PORT: SERVICE_LINK })).toThrow(/^PORT: expected a whole number/);
+test('TURN_…_PORT as a Kubernetes Service of that name sets it counts as unset', () => {
+  for (const use of ['', 'TLS_', 'STATIC_', 'MIN_', 'MAX_']) {
+    const name = `TURN_${use}PORT`;
+    for (const link of [SERVICE_LINK, 'udp://[fd00::1]:53'])
+      expect(parseConfig({ [name]: link })).toEqual(parseConfig({}));
+    expect(layered({ [name]: SERVICE_LINK }, { [name]: '4000' })).toEqual({ [name]: '4000' });
+  }
   expect(layered({ TURN_URLS: SERVICE_LINK })).toEqual({ TURN_URLS: SERVICE_LINK });
 });
 
@@ -67,22 +53,10 @@ M=[{"urls":"stun:a.example"}]
 N=x=y
 A=2
 _o.p-q=last`;
-  expect(parse(text)).toEqual({
-    A: '2',
-    B: 'two words',
-    C: 'in # quotes',
-    D: 'single "quotes"',
-    E: 'a "and" \'b\'',
-    F: 'first\nsecond',
-    G: 'first\nsecond',
-    H: '',
-    I: '',
-    J: 'a#b',
-    K: '#c',
-    L: "it's",
-    M: '[{"urls":"stun:a.example"}]',
-    N: 'x=y',
-    '_o.p-q': 'last',
+  expect(parseDotEnv(Buffer.from(text))).toEqual({
+    ...{ A: '2', B: 'two words', C: 'in # quotes', D: 'single "quotes"', E: 'a "and" \'b\'' },
+    ...{ F: 'first\nsecond', G: 'first\nsecond', H: '', I: '', J: 'a#b', K: '#c', L: "it's" },
+    ...{ M: '[{"urls":"stun:a.example"}]', N: 'x=y', '_o.p-q': 'last' },
   });
 });
 
@@ -103,7 +77,8 @@ test.each<[string, Uint8Array]>([
 });
 
 test('an empty .env has no variables', () => {
-  for (const text of ['', '\n', '\ufeff', '\n\n  \n']) expect(parse(text)).toEqual({});
+  for (const text of ['', '\n', '\ufeff', '\n\n  \n'])
+    expect(parseDotEnv(Buffer.from(text))).toEqual({});
 });
 
 test.each([
@@ -125,25 +100,21 @@ test('every line that cannot be parsed is reported, up to ten lines', () => {
   expect(faultsOf(Buffer.from('{\n'.repeat(100)))).toHaveLength(10);
 });
 
-test.each<[string, Uint8Array]>([
-  ['Latin-1', Buffer.from('# ümläut\n', 'latin1')],
-  ['half a character of UTF-16', utf16le.subarray(0, 7)],
-])('a .env in %s is refused with one line', (_form, bytes) => {
-  expect(faultsOf(bytes)).toEqual(['.env: is neither UTF-8 nor UTF-16; save it as UTF-8']);
+test('a .env in another encoding is refused with one line', () => {
+  for (const bytes of [Buffer.from('# ümläut\n', 'latin1'), utf16le.subarray(0, 7)])
+    expect(faultsOf(bytes)).toEqual(['.env: is neither UTF-8 nor UTF-16; save it as UTF-8']);
 });
 
-test.each([
-  ['a letter more', 'PORTS', 'PORT'],
-  ['two swapped letters', 'PROT', 'PORT'],
-  ['two swapped letters of a long name', 'TURN_SECERT', 'TURN_SECRET'],
-  ['a letter less', 'TURN_SECRT', 'TURN_SECRET'],
-  ['lower case', 'turn_secret', 'TURN_SECRET'],
-])('a variable with %s is named with the nearest setting', (_fault, name, setting) => {
-  expect(misspelled({ [name]: 'x' })).toEqual([
-    `.env: ${name} is not a setting; did you mean ${setting}?`,
-  ]);
-});
-
-test('a variable far from any setting is not named', () => {
+test('a variable close to the name of a setting is named with the nearest setting, and no other', () => {
+  const near = {
+    PORTS: 'PORT',
+    PROT: 'PORT',
+    TURN_SECERT: 'TURN_SECRET',
+    turn_secret: 'TURN_SECRET',
+  };
+  for (const [name, setting] of Object.entries({ ...near, TURN_SECRT: 'TURN_SECRET' })) {
+    const line = `.env: ${name} is not a setting; did you mean ${setting}?`;
+    expect(misspelled({ [name]: 'x' })).toEqual([line]);
+  }
   expect(misspelled({ MY_APP: '1', HTTPS_PORT: '8443', PORT: '1' })).toEqual([]);
 });
