@@ -1,44 +1,34 @@
 // The command `couplet push:check`, against push services on loopback.
+import { rootCertificates } from 'node:tls';
 import { FakeClock } from '@couplet/testkit/fake-clock';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { checkPush } from '../../src/push/check.js';
 import { parseConfig } from '../../src/settings/config.js';
-import {
-  APPLE,
-  apnsSettings,
-  certificate,
-  fcmSettings,
-  GOOGLE,
-  TLS,
-  VAPID_SUBJECT,
-  WEBHOOK_SECRET,
-  webhookSettings,
-} from '../support/push/accounts.js';
-import { startApns } from '../support/push/apns-peer.js';
+import { apnsSettings, startApns } from '../support/push/apns-peer.js';
 import { startFcm } from '../support/push/fcm-peer.js';
+import { certificate } from '../support/push/script.js';
 import { startWebPush } from '../support/push/web-push-peer.js';
 import { startWebhook } from '../support/push/webhook-peer.js';
 
+async function linesOf(
+  env: Record<string, string>,
+  clock = new FakeClock(),
+  ca = certificate.cert,
+) {
+  let text = '';
+  const write = (part: string) => {
+    text += part;
+  };
+  const ok = await checkPush(parseConfig(env), { clock, write, ca });
+  return { ok, lines: text.trimEnd().split('\n') };
+}
+
 async function world(now: number) {
   const clock = new FakeClock(now);
-  const apns = await startApns(TLS, APPLE, clock);
-  const fcm = await startFcm(GOOGLE, clock);
-  const webhook = await startWebhook(WEBHOOK_SECRET, clock);
-  onTestFinished(async () => {
-    await apns.close();
-    fcm.close();
-    webhook.close();
-  });
-  const env = { ...apnsSettings(apns), ...fcmSettings(fcm), ...webhookSettings(webhook) };
-  const check = async () => {
-    let text = '';
-    const write = (part: string) => {
-      text += part;
-    };
-    const ok = await checkPush(parseConfig(env), { clock, write, ca: certificate.ca });
-    return { ok, lines: text.trimEnd().split('\n') };
-  };
-  return { apns, fcm, webhook, check };
+  const [apns, fcm] = [await startApns(clock), await startFcm(clock)];
+  const webhook = await startWebhook(clock);
+  const env = { ...apns.settings, ...fcm.settings, ...webhook.settings };
+  return { apns, fcm, webhook, check: () => linesOf(env, clock) };
 }
 
 test('services that accept the credentials pass, whether or not they call the token dead', async () => {
@@ -72,22 +62,16 @@ test('each fault gets advice, and a wrong clock is found by the Date of the answ
 });
 
 test('a service that does not speak HTTP/2, has another certificate or does not listen is named with the cause', async () => {
-  const peer = await startWebPush(TLS, VAPID_SUBJECT, new FakeClock());
-  const { apns } = await world(Date.now());
-  onTestFinished(peer.close);
+  const peer = await startWebPush(new FakeClock());
+  const apns = await startApns(new FakeClock());
   const lineWith = async (origin: string, ca?: string) => {
-    let text = '';
-    const write = (part: string) => {
-      text += part;
-    };
-    const config = parseConfig(apnsSettings({ origin }));
-    const deps = { clock: new FakeClock(), write, ...(ca ? { ca } : {}) };
-    expect(await checkPush(config, deps)).toBe(false);
-    return text;
+    const { ok, lines } = await linesOf(apnsSettings(origin), new FakeClock(), ca);
+    expect(ok).toBe(false);
+    return lines[0];
   };
-  expect(await lineWith(peer.origin, certificate.ca)).toMatch(
-    /\(ERR_SSL_\w+_NO_APPLICATION_PROTOCOL\)/,
+  expect(await lineWith(peer.origin)).toMatch(/\(ERR_SSL_\w+_NO_APPLICATION_PROTOCOL\)/);
+  expect(await lineWith(apns.origin, rootCertificates[0])).toContain(
+    '(DEPTH_ZERO_SELF_SIGNED_CERT)',
   );
-  expect(await lineWith(apns.origin)).toContain('(DEPTH_ZERO_SELF_SIGNED_CERT)');
   expect(await lineWith('https://127.0.0.1:1')).toContain('(ECONNREFUSED)');
 });

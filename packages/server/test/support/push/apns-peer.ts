@@ -1,34 +1,33 @@
 // A fake APNs: HTTP/2 over TLS. Checks the token, the headers and the payload as Apple documents them.
-import type { KeyObject } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
+import { onTestFinished } from 'vitest';
 import type { Clock } from '../../../src/base/clock.js';
-import { mustBe, mustBeNear, Script, verifiedJwt } from './script.js';
+import { certificate, mustBe, mustBeNear, pemOf, Script, verifiedJwt } from './script.js';
 
-export interface ApnsRequest {
-  deviceToken: string;
-  jwt: string;
-  roomId: string;
-}
+const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const ACCOUNT = {
+  APNS_KEY_ID: 'ABCDE12345',
+  APNS_TEAM_ID: 'TEAM012345',
+  APNS_TOPIC: 'org.example.app',
+};
 
-export async function startApns(
-  tls: { key: string; cert: string },
-  {
-    publicKey,
-    keyId,
-    teamId,
-    topic,
-  }: Record<'keyId' | 'teamId' | 'topic', string> & {
-    publicKey: KeyObject;
-  },
-  clock: Clock,
-) {
-  const script = new Script<ApnsRequest>();
+/** The settings of a server that uses an APNs at this origin. */
+export const apnsSettings = (origin: string) => ({
+  ...ACCOUNT,
+  // As platforms write it whose variables have one line.
+  APNS_KEY: pemOf(privateKey).replaceAll('\n', '\\n'),
+  APNS_SERVER: origin,
+});
+
+export async function startApns(clock: Clock) {
+  const script = new Script<{ deviceToken: string; jwt: string; roomId: string }>();
   const faults: string[] = [];
   const sessions = new Set<ServerHttp2Session>();
-  const server = createSecureServer(tls);
+  const server = createSecureServer(certificate);
   let connections = 0;
   /** Whether the next stream is refused with GOAWAY, as when Apple restarts a server. */
   let refusesNext = false;
@@ -63,11 +62,11 @@ export async function startApns(
     const now = clock.now() / 1000;
     const jwt = /^bearer (.+)$/.exec(String(headers.authorization))?.[1] ?? '';
     const { header, claims } = verifiedJwt(jwt, publicKey, 'ES256');
-    mustBe('kid', header.kid, keyId);
-    mustBe('iss', claims.iss, teamId);
+    mustBe('kid', header.kid, ACCOUNT.APNS_KEY_ID);
+    mustBe('iss', claims.iss, ACCOUNT.APNS_TEAM_ID);
     if (!(Math.abs(now - claims.iat) < 3600)) throw 'the token is older than an hour';
     mustBe(':method', headers[':method'], 'POST');
-    mustBe('apns-topic', headers['apns-topic'], topic);
+    mustBe('apns-topic', headers['apns-topic'], ACCOUNT.APNS_TOPIC);
     mustBe('apns-push-type', headers['apns-push-type'], 'alert');
     mustBe('apns-priority', headers['apns-priority'], '10');
     mustBeNear('apns-expiration', Number(headers['apns-expiration']), now + 300);
@@ -82,30 +81,26 @@ export async function startApns(
 
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const proxy = await startTcpProxy((server.address() as AddressInfo).port);
+  const origin = `https://localhost:${proxy.port}`;
+  onTestFinished(async () => {
+    await proxy.close();
+    for (const session of sessions) session.destroy();
+    server.close();
+  });
   return {
-    script,
-    faults,
-    origin: `https://localhost:${proxy.port}`,
-    connections: () => connections,
+    ...{ script, faults, origin, settings: apnsSettings(origin), connections: () => connections },
+    target: { platform: 'ios', token: 'ab'.repeat(32) } as const,
     refuseNext() {
       refusesNext = true;
     },
     /** Ends all connections in order, as Apple does before maintenance; resolves when they are closed. */
     async goAway() {
-      await Promise.all(
-        [...sessions].map(async (session) => {
-          session.close();
-          await once(session, 'close');
-        }),
-      );
+      const all = [...sessions];
+      for (const session of all) session.close();
+      await Promise.all(all.map((session) => once(session, 'close')));
     },
     /** Lets the open connections break without notice, as a firewall does that has forgotten them. */
     strand: proxy.strand,
-    async close() {
-      await proxy.close();
-      for (const session of sessions) session.destroy();
-      server.close();
-    },
   };
 }
 

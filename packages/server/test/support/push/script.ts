@@ -1,6 +1,7 @@
 // The next answers of a fake push service, and what it has received.
 import { type KeyObject, verify } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import {
   createServer as createHttpServer,
   type IncomingHttpHeaders,
@@ -8,6 +9,15 @@ import {
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { makeCertificate } from '@couplet/testkit/certificate';
+import { temporaryFolder } from '@couplet/testkit/server';
+import { onTestFinished } from 'vitest';
+
+const files = makeCertificate(temporaryFolder());
+/** The certificate of all peers, for localhost. */
+export const certificate = { key: readFileSync(files.key), cert: files.ca };
+
+export const pemOf = (key: KeyObject) => String(key.export({ type: 'pkcs8', format: 'pem' }));
 
 /** hang: the request is never answered. cut: its connection is destroyed. */
 export type Answer =
@@ -47,11 +57,8 @@ export interface Request {
   body: Buffer;
 }
 
-/** Serves HTTP on loopback, or HTTPS with a certificate for localhost. `handle` throws a text if a request is wrong. */
-export async function httpPeer(
-  handle: (request: Request) => Answer,
-  tls?: { key: string; cert: string },
-) {
+/** Serves HTTP or HTTPS on loopback until the test ends. `handle` throws a text if a request is wrong. */
+export async function httpPeer(handle: (request: Request) => Answer, isSecure = false) {
   /** Why requests were wrong. */
   const faults: string[] = [];
   const listener: RequestListener = async (request, response) => {
@@ -71,17 +78,15 @@ export async function httpPeer(
     response.writeHead(status, answer.headers);
     response.end(typeof body === 'string' ? body : JSON.stringify(body));
   };
-  const server = tls ? createHttpsServer(tls, listener) : createHttpServer(listener);
+  const server = isSecure ? createHttpsServer(certificate, listener) : createHttpServer(listener);
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
-  return {
-    origin: `${tls ? 'https' : 'http'}://localhost:${port}`,
-    faults,
-    close() {
-      server.close();
-      server.closeAllConnections();
-    },
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
   };
+  onTestFinished(close);
+  return { origin: `${isSecure ? 'https' : 'http'}://localhost:${port}`, faults, close };
 }
 
 /** Checks a token (RFC 7519) and returns its header and claims; throws a text. */
