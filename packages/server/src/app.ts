@@ -28,19 +28,19 @@ import { Metrics } from './observability/metrics.js';
 import type { Services } from './observability/services.js';
 import { PUBLIC_FOLDER } from './pages/files.js';
 import { hasDemo, pageRoutes } from './pages/routes.js';
-import { disabledPairingRoutes } from './pairing/routes.js';
+import { disableRoomsApi, serveRoomsApi } from './pairing/rooms-api.js';
 import type { PairingStore } from './pairing/store.js';
 import type { Notifier } from './push/notifier.js';
 import { openNotifier } from './push/open.js';
 import { pushRoute } from './push/routes.js';
 import { createWaker } from './push/wake.js';
-import { serveRoomsApi } from './rooms-api.js';
 import type { Config } from './settings/config.js';
 import { originRule } from './settings/origins.js';
 import { roomRoutes } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
 import type { ManagedServers } from './turn/managed-servers.js';
+import { iceServersRoute } from './turn/routes.js';
 
 /** Access rules of the embedding application. Without a rule, access is allowed. */
 export interface Authorize extends SignalingGate {
@@ -177,10 +177,12 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   });
   if (store === undefined) {
     appLog.warn('rooms API disabled because USE_SQLITE is not set: only signaling is served');
-    disabledPairingRoutes(app);
+    disableRoomsApi(app);
   } else {
     const { onMissed } = engine;
-    serveRoomsApi(app, { ...services, store, onMissed, iceServers, lifecycle });
+    const parts = serveRoomsApi(app, { ...services, store, onMissed, lifecycle });
+    const { isPaired } = parts.pairing;
+    iceServersRoute(app, { ...parts, iceServers, isPaired, times: parts.store });
     pushRoute(app, notifier);
   }
   for (const check of engine.checks) lifecycle.require(check);

@@ -4,6 +4,7 @@ import { Unavailable } from './base/failures.js';
 import { type Engine, type EngineDeps, storeLimits } from './engine.js';
 import { addressDigests } from './limits/address-digests.js';
 import { type Metrics, zeros } from './observability/metrics.js';
+import { guessLimits } from './pairing/guesses.js';
 import { openRedisStore } from './pairing/redis/store.js';
 import { connectRedis, REDIS_OPERATIONS, REFUSALS, type Redis } from './redis/client.js';
 import { watchRedisClock } from './redis/clock.js';
@@ -54,11 +55,7 @@ export async function clusterEngine(deps: EngineDeps): Promise<Engine> {
     prefix,
     channel,
     limits: storeLimits(config),
-    budgets: {
-      createsPerHour: config.maxCreatesPerHour,
-      keyedPerHour: config.maxKeyedRequestsPerHour,
-      ceiling: config.maxFailedGuessesPerMinute,
-    },
+    budgets: guessLimits(config),
     digestOf: addressDigests(redis, prefix),
   };
   const store = deps.store ?? openRedisStore(redis, shared);

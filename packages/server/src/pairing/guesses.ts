@@ -8,7 +8,8 @@ import { Limited } from '../base/failures.js';
 import { Turns } from '../limits/in-flight.js';
 import { Penalties, type PenaltyPolicy } from '../limits/penalties.js';
 import { Quota } from '../limits/quota.js';
-import type { Metrics, Numbers } from '../observability/metrics.js';
+import type { Metrics } from '../observability/metrics.js';
+import type { Config } from '../settings/config.js';
 import type { Guess, PairingStore } from './store.js';
 
 export const ACCEPT_GUESSES: PenaltyPolicy = {
@@ -69,37 +70,6 @@ export interface Attempt<T extends { kind: string }> {
   readonly run: (guess?: Guess) => Promise<T>;
 }
 
-/** Counts guesses. */
-export interface GuessBudgets {
-  /**
-   * Runs an attempt. Rejects with `Refused` without a call to the store, or if the attempt failed beyond the ceiling:
-   * the client then does not learn of the failure.
-   *
-   * @param failed - called if the attempt counts as a failure
-   */
-  attempt<T extends { kind: string }>(
-    request: GuessRequest,
-    attempt: Attempt<T>,
-    failed: () => void,
-  ): Promise<T>;
-  /** Failed guesses of all addresses in this minute. */
-  failures(): Promise<number>;
-  /**
-   * A lower limit than that of {@link TURNS} for the attempts of an address that run at once. Even if all of them fail, the
-   * address learns no more than from attempts in sequence.
-   */
-  mostAtOnce?(budget: GuessKind, address: string): number;
-  /** Addresses with failed guesses that are not yet forgiven. */
-  guessers?(): Numbers<GuessKind>;
-}
-
-export interface Guesses {
-  /** Runs an attempt when its turn comes, or rejects with `Limited`. */
-  run<T extends { kind: string }>(request: GuessRequest, attempt: Attempt<T>): Promise<T>;
-  /** Whether the failures of this minute have reached the ceiling, a sign of guessing on a large scale. */
-  alarmed(): Promise<boolean>;
-}
-
 export const guessCounters = (metrics: Metrics) => ({
   failures: metrics.counter(
     'couplet_failed_guesses_total',
@@ -115,54 +85,70 @@ export const guessCounters = (metrics: Metrics) => ({
   ),
 });
 
-/** @param ceiling - maximum of failed guesses per minute, all addresses together */
+export type GuessLimits = ReturnType<typeof guessLimits>;
+
+/** The limits of guesses and requests, from the settings. */
+export const guessLimits = (config: Config) => ({
+  /** Creates of an address. */
+  createsPerHour: config.maxCreatesPerHour,
+  /** Requests of an address with an Idempotency-Key. */
+  keyedPerHour: config.maxKeyedRequestsPerHour,
+  /** Maximum of failed guesses per minute, all addresses together. */
+  ceiling: config.maxFailedGuessesPerMinute,
+});
+
+export type Guesses = ReturnType<typeof createGuesses>;
+
+/** Uses the budgets of the store if it has `failedGuesses`, and otherwise keeps them in this process. */
 export function createGuesses(
-  budgets: GuessBudgets,
-  ceiling: number,
+  { failedGuesses }: Pick<PairingStore, 'failedGuesses'>,
+  limits: Omit<GuessLimits, 'keyedPerHour'>,
+  clock: Clock,
   { failures, refusals }: ReturnType<typeof guessCounters>,
-): Guesses {
+) {
+  const own = failedGuesses ? undefined : nodeBudgets(limits, clock);
   const turnsOf = (budget: GuessKind) => {
     const { atOnce, waiting } = TURNS[budget];
-    const most = (address: string) => budgets.mostAtOnce?.(budget, address) ?? atOnce;
+    const most = (address: string) => own?.mostAtOnce(budget, address) ?? atOnce;
     return new Turns((address) => Math.min(atOnce, most(address)), waiting);
   };
   const lines = { accept: turnsOf('accept'), check: turnsOf('check') };
-  const run = async <T extends { kind: string }>(
-    request: GuessRequest,
-    attempt: Attempt<T>,
-  ): Promise<T> => {
-    const { address, isGone } = attempt;
-    const { budget } = GUESSES[request];
-    const turns = lines[budget];
-    try {
-      const entered = turns.enter(address, isGone);
-      if (!(entered === true || (await entered))) throw new Refused('queue', 1);
-      try {
-        return await budgets.attempt(request, attempt, () => {
-          failures[budget] += 1;
-        });
-      } finally {
-        turns.leave(address);
-      }
-    } catch (error) {
-      if (error instanceof Refused) refusals[error.reason] += 1;
-      throw error;
-    }
-  };
   return {
-    run,
-    alarmed: async () => (await budgets.failures()) >= ceiling,
+    /**
+     * Runs an attempt when its turn comes. Rejects with `Refused` without a call to the store, or if the attempt failed
+     * beyond the ceiling: the client then does not learn of the failure.
+     */
+    async run<T extends { kind: string }>(request: GuessRequest, attempt: Attempt<T>): Promise<T> {
+      const { address, isGone, run } = attempt;
+      const { budget } = GUESSES[request];
+      const turns = lines[budget];
+      const failed = () => {
+        failures[budget] += 1;
+      };
+      try {
+        const entered = turns.enter(address, isGone);
+        if (!(entered === true || (await entered))) throw new Refused('queue', 1);
+        try {
+          return await (own ? own.attempt(request, attempt, failed) : run({ address, failed }));
+        } finally {
+          turns.leave(address);
+        }
+      } catch (error) {
+        if (error instanceof Refused) refusals[error.reason] += 1;
+        throw error;
+      }
+    },
+
+    /** Whether the failures of this minute have reached the ceiling, a sign of guessing on a large scale. */
+    async alarmed(): Promise<boolean> {
+      const count = own ? own.failures() : await failedGuesses?.(clock.now());
+      return (count ?? 0) >= limits.ceiling;
+    },
+
+    /** Addresses with failed guesses that are not yet forgiven; absent if the store keeps the budgets. */
+    guessers: own?.guessers,
   };
 }
-
-/** Budgets for a store that keeps them itself and counts an attempt in the transaction of its effect. */
-export const storeBudgets = (
-  failures: NonNullable<PairingStore['failedGuesses']>,
-  clock: Clock,
-): GuessBudgets => ({
-  attempt: (_request, { address, run }, failed) => run({ address, failed }),
-  failures: () => failures(clock.now()),
-});
 
 /** Maximum number of addresses with budgets in memory; each takes about a hundred bytes. */
 export const MAX_ADDRESSES = 100_000;
@@ -170,11 +156,7 @@ export const MAX_ADDRESSES = 100_000;
 const MINUTE_MS = 60_000;
 
 /** Budgets of this process. */
-export function nodeBudgets(
-  createsPerHour: number,
-  ceiling: number,
-  clock: Clock,
-): GuessBudgets & Required<Pick<GuessBudgets, 'guessers'>> {
+function nodeBudgets({ createsPerHour, ceiling }: Omit<GuessLimits, 'keyedPerHour'>, clock: Clock) {
   const penalties = {
     accept: new Penalties(ACCEPT_GUESSES, clock, MAX_ADDRESSES),
     check: new Penalties(CHECK_GUESSES, clock, MAX_ADDRESSES),
@@ -195,12 +177,20 @@ export function nodeBudgets(
   const isNearCeiling = () => failures().count + running >= ceiling;
 
   return {
-    mostAtOnce(budget, address) {
+    /**
+     * A lower limit than that of {@link TURNS} for the attempts of an address that run at once. Even if all of them fail,
+     * the address learns no more than from attempts in sequence.
+     */
+    mostAtOnce(budget: GuessKind, address: string): number {
       if (isNearCeiling()) return 1;
       return Math.max(1, GUESSES[budget].policy.free + 1 - penalties[budget].failures(address));
     },
 
-    async attempt(request, { address, run }, onFailed) {
+    async attempt<T extends { kind: string }>(
+      request: GuessRequest,
+      { address, run }: Attempt<T>,
+      onFailed: () => void,
+    ): Promise<T> {
       const { budget, failure } = GUESSES[request];
       const wait = penalties[budget].wait(address);
       if (wait > 0) throw new Refused('address', wait);
@@ -227,7 +217,7 @@ export function nodeBudgets(
       }
     },
 
-    failures: async () => failures().count,
+    failures: () => failures().count,
     guessers: () => ({ accept: penalties.accept.size, check: penalties.check.size }),
   };
 }

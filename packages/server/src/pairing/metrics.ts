@@ -1,7 +1,7 @@
 // Defines the metrics of pairing: rows, held checks, guesses, and the duration of store operations.
 import { Limited } from '../base/failures.js';
-import type { Metrics, Numbers } from '../observability/metrics.js';
-import type { Guesses, GuessKind } from './guesses.js';
+import type { Metrics } from '../observability/metrics.js';
+import type { Guesses } from './guesses.js';
 import type { PairingStore, StoreCounts } from './store.js';
 import type { Waiting } from './waiting.js';
 
@@ -70,13 +70,11 @@ export interface PairingMetricsDeps {
   store: PairingStore;
   waiting: Waiting;
   guesses: Guesses;
-  /** Addresses with failed guesses that are not yet forgiven; undefined if the store keeps the budgets. */
-  guessers: (() => Numbers<GuessKind>) | undefined;
 }
 
 export function pairingMetrics(
   metrics: Metrics,
-  { store, waiting, guesses, guessers }: PairingMetricsDeps,
+  { store, waiting, guesses }: PairingMetricsDeps,
 ): void {
   // One scrape reads three of these numbers at once; they share one call to the store.
   let counting: Promise<StoreCounts> | undefined;
@@ -98,13 +96,13 @@ export function pairingMetrics(
     'Checks held open because of Prefer: wait.',
     () => waiting.size,
   );
-  if (guessers) {
+  if (guesses.guessers) {
     metrics.levels(
       'couplet_guessing_addresses',
       'Addresses with failed guesses that are not yet forgiven.',
       'kind',
       ['accept', 'check'],
-      guessers,
+      guesses.guessers,
     );
   }
   metrics.level(

@@ -9,16 +9,14 @@ import {
   ACCEPT_GUESSES,
   CHECK_GUESSES,
   createGuesses,
-  type GuessBudgets,
+  type GuessLimits,
   type GuessRequest,
 } from '../../src/pairing/guesses.js';
-import type { StoreBudgets } from '../../src/pairing/redis/scripts.js';
 import type { Guess, PairingStore } from '../../src/pairing/store.js';
 import { create } from '../support/store-calls.js';
 
 export interface GuessNode {
   readonly store: PairingStore;
-  readonly budgets: GuessBudgets;
   /** Absent if the store counts requests with a key. */
   readonly keyed?: Quota;
 }
@@ -26,7 +24,7 @@ export interface GuessNode {
 /** Nodes that share budgets, or a single one. */
 export type OpenNodes = (
   clock: FakeClock,
-  limits: StoreBudgets,
+  limits: GuessLimits,
 ) => Promise<[GuessNode, ...GuessNode[]]>;
 
 interface Try {
@@ -44,14 +42,14 @@ const many = <T>(times: number, work: (n: number) => Promise<T>) =>
   Promise.all(Array.from({ length: times }, (_, n) => work(n)));
 
 export function guessContract(name: string, open: OpenNodes): void {
-  const setUp = async (limits: Partial<StoreBudgets> = {}) => {
+  const setUp = async (limits: Partial<GuessLimits> = {}) => {
     const clock = new FakeClock();
     const all = { ...LIMITS, ...limits };
     const opened = await open(clock, all);
     const counted = { accept: 0, check: 0, address: 0, ceiling: 0, queue: 0 };
-    const nodes = opened.map(({ store, budgets, keyed }) => ({
+    const nodes = opened.map(({ store, keyed }) => ({
       store,
-      guesses: createGuesses(budgets, all.ceiling, { failures: counted, refusals: counted }),
+      guesses: createGuesses(store, all, clock, { failures: counted, refusals: counted }),
       inFlight: new InFlight(
         keyed && { quota: keyed, recall: async (repeat) => store.recall?.(clock.now(), repeat) },
       ),

@@ -10,23 +10,19 @@ import { Quota } from '../../src/limits/quota.js';
 import {
   ACCEPT_GUESSES,
   createGuesses,
+  type GuessLimits,
   type GuessRequest,
-  nodeBudgets,
-  storeBudgets,
   TURNS,
 } from '../../src/pairing/guesses.js';
-import type { StoreBudgets } from '../../src/pairing/redis/scripts.js';
 import { openRedisStore } from '../../src/pairing/redis/store.js';
 import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
-import type { PairingStore } from '../../src/pairing/store.js';
 import { guessContract } from '../contract/guesses.js';
 import { newPrefix, openRedis } from '../support/redis-stores.js';
 
-guessContract('memory', async (clock, { createsPerHour, keyedPerHour, ceiling }) => {
+guessContract('memory', async (clock, { keyedPerHour }) => {
   const store = openSqliteStore(':memory:');
   onTestFinished(() => store.close());
-  const budgets = nodeBudgets(createsPerHour, ceiling, clock);
-  return [{ store, budgets, keyed: new Quota(keyedPerHour, clock, 100) }];
+  return [{ store, keyed: new Quota(keyedPerHour, clock, 100) }];
 });
 
 describeWith(['redis-server'], 'budgets in Redis', () => {
@@ -36,7 +32,7 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
   });
   afterAll(() => server?.dispose());
 
-  const openNodes = async (budgets: StoreBudgets, isTimeGiven = true) => {
+  const openNodes = async (budgets: GuessLimits, isTimeGiven = true) => {
     const redis = await openRedis(server.url);
     const prefix = newPrefix();
     const open = () => {
@@ -47,16 +43,10 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
     };
     return { redis, prefix, stores: [open(), open()] as const };
   };
-  const budgetsOf = ({ failedGuesses }: PairingStore, clock: FakeClock) =>
-    storeBudgets(failedGuesses as NonNullable<typeof failedGuesses>, clock);
-
-  guessContract('Redis', async (clock, limits) => {
+  guessContract('Redis', async (_clock, limits) => {
     const { stores } = await openNodes(limits);
     const [one, two] = stores;
-    return [
-      { store: one, budgets: budgetsOf(one, clock) },
-      { store: two, budgets: budgetsOf(two, clock) },
-    ];
+    return [{ store: one }, { store: two }];
   });
 
   const guess = { address: '192.0.2.77', failed() {} };
@@ -114,7 +104,7 @@ describeWith(['redis-server'], 'budgets in Redis', () => {
 function setUp() {
   const clock = new FakeClock();
   const counted = { accept: 0, check: 0, address: 0, ceiling: 0, queue: 0 };
-  const guesses = createGuesses(nodeBudgets(100, 1000, clock), 1000, {
+  const guesses = createGuesses({}, { createsPerHour: 100, ceiling: 1000 }, clock, {
     failures: counted,
     refusals: counted,
   });

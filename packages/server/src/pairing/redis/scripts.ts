@@ -6,16 +6,6 @@ import { MOST_BEYOND } from '../../limits/penalties.js';
 import { HOUR_MS } from '../../limits/quota.js';
 import { defineScript, type Redis, type Script, type ScriptFlag } from '../../redis/client.js';
 
-/** Budgets that all nodes share. */
-export interface StoreBudgets {
-  /** Creates of an address. */
-  readonly createsPerHour: number;
-  /** Requests of an address with an Idempotency-Key. */
-  readonly keyedPerHour: number;
-  /** Maximum of failed guesses per minute, all addresses together. */
-  readonly ceiling: number;
-}
-
 // Not copied to `dist`: the same path leads from there to the sources, which the package contains.
 const lua = (name: string) =>
   readFileSync(new URL(`../../../src/pairing/redis/lua/${name}.lua`, import.meta.url), 'utf8');

@@ -5,7 +5,7 @@ import { Limited, Unavailable } from '../../base/failures.js';
 import type { KeyReused, Repeatable } from '../../http/idempotency.js';
 import { isFull, type Redis } from '../../redis/client.js';
 import type { NodeChannel } from '../../redis/node-channel.js';
-import { GUESSES, type GuessRequest, Refused } from '../guesses.js';
+import { GUESSES, type GuessLimits, type GuessRequest, Refused } from '../guesses.js';
 import {
   type Guess,
   type PairingStore,
@@ -14,7 +14,7 @@ import {
   UNLIMITED,
   USE_GRANULARITY_MS,
 } from '../store.js';
-import { hashOf, type ScriptName, type StoreBudgets, scriptRunner } from './scripts.js';
+import { hashOf, type ScriptName, scriptRunner } from './scripts.js';
 
 /** Number of entries of each index that one script sweeps. */
 const SWEEP_PORTION = 500;
@@ -37,8 +37,8 @@ export interface RedisStoreOptions {
   readonly limits?: Partial<StoreLimits>;
   /** Sends wakes to the nodes that hold checks; absent if this node is the only one. */
   readonly channel?: Pick<NodeChannel, 'nodeId' | 'on' | 'send'>;
-  /** If absent, nothing is counted. */
-  readonly budgets?: StoreBudgets;
+  /** Limits that all nodes share. If absent, nothing is counted. */
+  readonly budgets?: GuessLimits;
   /** Returns the digest that stands for an address in keys; must be the same for all nodes. */
   readonly digestOf?: (address: string) => Promise<string>;
   /** For tests: whether the scripts take the time from the caller's `now` and not from Redis. */

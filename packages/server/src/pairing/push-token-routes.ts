@@ -10,7 +10,7 @@ import { pushTargetOf } from './push-target.js';
 
 const tags = ['push'];
 
-export function pushRoutes(
+export function pushTokenRoutes(
   app: FastifyInstance,
   { pairing, store, inFlight, clock }: PairingParts,
 ): void {
