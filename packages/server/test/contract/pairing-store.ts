@@ -22,7 +22,8 @@
 // (the secret of a new pending or room), `with SECRET` (a proof), `requiring SECRET` (the same, and every device must prove
 // itself), `push TARGET`. `a1` is the secret that a got with code 1.
 //
-// `step = outcome` compares the outcome by whole words, as far as it is written. Steps that are joined by `&` run concurrently.
+// `step = outcome` compares the outcome by whole words, as far as it is written. Steps that are joined by `&` run concurrently;
+// `= one KIND` then expects this kind of exactly one of them.
 // `2: step` uses another store over the same data. `limits NAME=N` at the beginning sets limits of the stores.
 import type { PushTarget } from '@couplet/protocol';
 import { rowsOf, stepsOf } from '@couplet/testkit/stories';
@@ -222,7 +223,10 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
             }),
           );
           const outcome = `${outcomes.join(' & ').replaceAll('not_found_or_expired', 'missing')} `;
-          const isSame = expected === '' || outcome.startsWith(`${expected} `);
+          const [, single] = /^one (\w+)$/.exec(expected) ?? [];
+          const isSame = single
+            ? outcomes.filter((each) => each.startsWith(`${single} `)).length === 1
+            : expected === '' || outcome.startsWith(`${expected} `);
           expect(`${calls} = ${isSame ? expected : outcome}`).toBe(`${calls} = ${expected}`);
         }
       });
@@ -231,8 +235,6 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
   holds(
     'create',
     `
-    a new code is created and waits until its expiry: a creates 1 = created;
-        a checks 1 = waiting LATER
     the code of another device is a conflict and is not changed: a creates 1;
         b creates 1 until LATER+1 = conflict; a checks 1 = waiting LATER; b checks 1 = missing
     the same device renews its waiting code, also with a shorter lifetime: a creates 1;
@@ -244,7 +246,6 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
     an accepted code is a conflict for every device, including its creator: pair a b 1 room;
         a creates 1 = conflict; b creates 1 = conflict; c creates 1 = conflict;
         a checks 1 = collected room
-    a collected code is free: pair a b 1 room; a checks 1; c creates 1 = created
     an accepted code that was not collected in time is free, and contains nothing of the earlier pairing:
         pair a b 2 room; c creates 2 until UNTIL+9 at UNTIL = created;
         c checks 2 at UNTIL = waiting;
@@ -255,11 +256,9 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
   holds(
     'accept',
     `
-    the room exists, with both devices: a creates 1; b accepts 1 into room = accepted room;
-        find room = a b
     an unknown and an expired code are not found, to the millisecond:
         b accepts 1 into room = missing; a creates 1; b accepts 1 into room at LATER = missing;
-        find room = nothing; b accepts 1 into room at LATER-1 = accepted
+        find room = nothing; b accepts 1 into room at LATER-1 = accepted room; find room = a b
     a device cannot accept its own code, which stays waiting: a creates 1;
         a accepts 1 into room = own_code; find room = nothing; a checks 1 = waiting
     a second accept is a conflict, and changes nothing: pair a b 1 room;
@@ -278,8 +277,11 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
     an unknown code, an expired code and another device’s code are not found: a checks 1 = missing;
         a creates 1; b checks 1 = missing; a checks 1 at LATER-1 = waiting;
         a checks 1 at LATER = missing
-    an accepted code is collected once, and only by its creator: pair a b 1 room;
-        b checks 1 = missing; a checks 1 = collected room; a checks 1 = missing; find room = a b
+    an accepted code is collected once, only by its creator, and is then free: pair a b 1 room;
+        b checks 1 = missing; a checks 1 = collected room; a checks 1 = missing; find room = a b;
+        c creates 1 = created
+    of many checks through several stores, one collects: pair a b 1 room;
+        a checks 1 & 2: a checks 1 & a checks 1 & 2: a checks 1 & 2: a checks 1 = one collected
     the room is that of this pending, not of another pairing of the same devices: pair a b 1 first;
         pair a b 2 second; pair a b 3 third; a checks 2 = collected second;
         a checks 3 = collected third; a checks 1 = collected first
@@ -317,14 +319,10 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
   holds(
     'rooms and purge',
     `
-    a room is deleted once, and deleting it again is no error: pair a b 1 room;
-        delete room = deleted; delete room = absent; find room = nothing
     a purge deletes rows of either side, counts each row once, and keeps the rest: pair a b 1 ab;
         pair c a 2 ca; pair c d 3 cd; c checks 2; a creates 4; c creates 5;
         purge a b a nobody = 2 2 0 0; find cd = c d; a checks 1 = missing;
         c checks 3 = collected cd; c checks 5 = waiting; purge a = 0 0 0 0
-    ids that differ after a NUL are different ids: pair a\0b other 1 room; a checks 1 = missing;
-        a\0c checks 1 = missing; purge a a\0c a\0 = 0 0
     `,
   );
 
@@ -341,8 +339,6 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
         b checks 1 with a1 = missing; a checks 1 with a1 = waiting; 2: a checks 1 = missing;
         2: a checks 1 with a1 = waiting; b accepts 1 into room; a checks 1 = missing;
         a checks 1 with wrong = missing; a checks 1 with b1 = missing;
-        a checks 1 with a1 = collected room; proved room = a
-    a proof in the collecting check is a proof for the room: pair a b 1 room;
         a checks 1 with a1 = collected room; proved room = a
     a proof in the collecting check with a key is one too: pair a b 1 room;
         a checks 1 as key with a1 = collected room; proved room = a
@@ -402,7 +398,8 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
     a target can be claimed after the clock was set back: a creates 1 push ios;
         b accepts 1 into room; a claims room at NOW+60000 = claimed; a claims room = claimed
     of many claims through several stores, one succeeds: a creates 1 push ios;
-        b accepts 1 into room; a claims room & 2: a claims room & a claims room & 2: a claims room;
+        b accepts 1 into room;
+        a claims room & 2: a claims room & a claims room & 2: a claims room = one claimed;
         a claims room = too_soon
     a device of the room renews and deletes its target, and a repeat does not undo a later call:
         a creates 1 push ios; b accepts 1 into room; a sets web in room as first = set;
@@ -475,15 +472,6 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
       expect(await first.check('000001', 'a', NOW)).toEqual({ kind: 'collected', roomId });
     });
 
-    test('of many checks through several stores, one collects', async () => {
-      const several = await stores(4);
-      await pair(several[0] as PairingStore, '000001', 'a', 'room');
-      const outcomes = await Promise.all(
-        Array.from({ length: 20 }, (_, n) => several[n % 4]?.check('000001', 'a', NOW)),
-      );
-      expect(outcomes.filter((outcome) => outcome?.kind === 'collected')).toHaveLength(1);
-    });
-
     test('of a concurrent accept and cancel, either the room exists or the code does not', async () => {
       const [one, other] = (await stores(2)) as [PairingStore, PairingStore];
       for (let n = 0; n < 20; n++) {
@@ -499,15 +487,6 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
             : { kind: 'not_found_or_expired' },
         );
       }
-    });
-
-    test('of many push claims through several stores, one succeeds', async () => {
-      const all = await stores(4);
-      await pair(all[0] as PairingStore, '000001', 'a', 'room');
-      await all[0]?.setPushTarget('room', 'a', TARGETS.ios as PushTarget, NOW);
-      const claims = [...all, ...all].map((store) => store.claimPush('room', 'a', 60_000, NOW));
-      const kinds = (await Promise.all(claims)).map(({ kind }) => kind);
-      expect(kinds.sort()).toEqual(['claimed', ...Array(7).fill('too_soon')]);
     });
 
     test('of each secret, only the digest is kept', async () => {

@@ -1,21 +1,37 @@
-// The keys of the store in Redis: expiry to the millisecond, one prefix, and no secrets in key names.
+// The store in Redis: its keys, their expiry to the millisecond, and a node that dies during a request.
 
 import { describeWith } from '@couplet/testkit/components';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Unavailable } from '../../../src/base/failures.js';
 import type { Repeatable } from '../../../src/http/idempotency.js';
 import { openRedisStore, type RedisStoreOptions } from '../../../src/pairing/redis/store.js';
 import type { PairingStore } from '../../../src/pairing/store.js';
+import type { Redis } from '../../../src/redis/client.js';
 import { newPrefix, openRedis } from '../../support/redis-stores.js';
 import { accept, create, secretOf } from '../../support/store-calls.js';
 
 const NOW = Date.UTC(2100, 0, 1);
+const LATER = NOW + 60_000;
+const UNTIL = NOW + 600_000;
 const once = (key: string): Repeatable => ({
   key,
   fingerprint: key,
   address: 'x',
-  keptUntil: NOW + 600_000,
+  keptUntil: UNTIL,
 });
+
+/** A node that dies after a number of steps. The step at which it dies is either carried out or not. */
+function mortal(redis: Redis, steps: number, isTaken: boolean) {
+  let taken = 0;
+  const write: Redis['write'] = async (...args) => {
+    taken += 1;
+    if (taken === steps + 1 && isTaken) await redis.write(...args);
+    if (taken > steps) throw new Unavailable(new Error('this node has died'));
+    return redis.write(...args);
+  };
+  return { dying: { ...redis, write }, died: () => taken > steps };
+}
 
 describeWith(['redis-server'], 'the store in Redis', () => {
   let server: RedisServer;
@@ -96,9 +112,9 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     const { redis, prefix, store, keys } = await open();
     const before = new Set<string>();
     for await (const portion of redis.scan('*')) for (const key of portion) before.add(key);
-    await create(store, '000001', 'DEVICE-A', NOW + 60_000, NOW, once('KEY-1'));
-    await accept(store, '000001', 'DEVICE-B', 'ROOM-ID', NOW + 600_000, NOW, once('KEY-2'));
-    await create(store, '000002', 'DEVICE-A', NOW + 60_000, NOW);
+    await create(store, '000001', 'DEVICE-A', LATER, NOW, once('KEY-1'));
+    await accept(store, '000001', 'DEVICE-B', 'ROOM-ID', UNTIL, NOW, once('KEY-2'));
+    await create(store, '000002', 'DEVICE-A', LATER, NOW);
     await store.probe(NOW);
     for await (const portion of redis.scan('*')) {
       for (const key of portion) if (!before.has(key)) expect(key.startsWith(prefix)).toBe(true);
@@ -110,8 +126,8 @@ describeWith(['redis-server'], 'the store in Redis', () => {
 
   test('a pairing leaves only its room and the lists of its devices; a purge leaves nothing permanent', async () => {
     const { redis, store, keys } = await open();
-    await create(store, '000001', 'a', NOW + 60_000, NOW);
-    await accept(store, '000001', 'b', 'room', NOW + 600_000, NOW);
+    await create(store, '000001', 'a', LATER, NOW);
+    await accept(store, '000001', 'b', 'room', UNTIL, NOW);
     await store.check('000001', 'a', NOW);
     const lasting = async () => {
       const all = await keys();
@@ -124,27 +140,78 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect(await lasting()).toEqual([]);
   });
 
-  test('a purge in several portions counts a kept pending once', async () => {
-    const { store } = await open({ purgePortion: 1 });
-    for (let n = 0; n < 210; n++) {
-      const code = String(n).padStart(6, '0');
-      await create(store, code, 'a', NOW + 60_000, NOW);
-      await accept(store, code, 'b', `room${n}`, NOW + 600_000, NOW);
-      await store.check(code, 'a', NOW);
+  test('every request except a purge is one command: a node that dies at any moment leaves its whole effect or none', async () => {
+    const { redis, store } = await open();
+    const sent = () => [...redis.counts.values()].reduce((sum, count) => sum + count, 0);
+    const target = { platform: 'ios', token: 'apns' } as const;
+    const proofs = { secrets: [secretOf('b', '000001')], isRequired: true };
+    const requests = {
+      create: () => create(store, '000001', 'a', LATER, NOW, once('create')),
+      accept: () => accept(store, '000001', 'b', 'room', UNTIL, NOW, once('accept')),
+      check: () => store.check('000001', 'a', NOW, once('check'), true, secretOf('a', '000001')),
+      prove: () => store.prove('room', 'b'),
+      'set the push target': () => store.setPushTarget('room', 'a', target, NOW, once('push')),
+      'claim a push': () => store.claimPush('room', 'a', 1000, NOW),
+      'forget the push target': () => store.forgetPushTarget('room', 'a', target),
+      delete: () => store.deleteRoom('room', proofs),
+      cancel: () => store.cancel('000001', 'a', NOW, once('cancel')),
+    };
+    // Redis gets the scripts at their first use.
+    for (const request of Object.values(requests)) await request();
+    await store.purge(['a', 'b'], NOW + 2 * (UNTIL - NOW));
+    for (const [name, request] of Object.entries(requests)) {
+      const before = sent();
+      await request();
+      expect(sent() - before, name).toBe(1);
     }
-    await create(store, '900001', 'a', NOW + 60_000, NOW);
-    await store.check('900001', 'a', NOW, undefined, true, secretOf('a', '900001'));
-    const counts = { roomsDeleted: 210, pendingsDeleted: 0, roomsKept: 0, pendingsKept: 1 };
-    expect(await store.purge(['a'], NOW)).toEqual({ kind: 'purged', ...counts });
+  });
+
+  test('a purge whose node dies is completed by its repeat: with a key, it returns the total counts of all portions', async () => {
+    const purged = { kind: 'purged', roomsDeleted: 101, pendingsDeleted: 1 };
+    const all = { ...purged, roomsKept: 1, pendingsKept: 1 };
+    const ids = ['nobody', 'a', 'b', 'a', 'c'];
+    for (const [purgePortion, isKeyed] of [
+      [20, true],
+      [20, false],
+      [5000, true],
+    ] as const) {
+      for (let steps = 0; ; steps++) {
+        const { redis, prefix, store } = await open({ purgePortion });
+        const codes = Array.from({ length: 102 }, (_, n) => String(n).padStart(6, '0'));
+        await Promise.all(
+          codes.map(async (code, n) => {
+            await create(store, code, 'a', LATER, NOW);
+            await accept(store, code, 'b', `room ${n}`, UNTIL, NOW);
+            await store.check(code, 'a', NOW);
+          }),
+        );
+        await store.prove('room 7', 'b');
+        await create(store, '900001', 'a', LATER, NOW);
+        await store.check('900001', 'a', NOW, undefined, true, secretOf('a', '900001'));
+        await create(store, '900002', 'c', LATER, NOW);
+        const purge = (on: PairingStore) => on.purge(ids, NOW, isKeyed ? once('purge') : undefined);
+        const { dying, died } = mortal(redis, steps, steps % 2 === 0);
+        const dyingStore = openRedisStore(dying, { prefix, isTimeGiven: true, purgePortion });
+        const first = await purge(dyingStore).catch(() => undefined);
+        const again = await purge(store);
+        if (isKeyed) expect(again, `after step ${steps}`).toEqual(all);
+        expect(await store.counts()).toMatchObject({ rooms: 1, pendings: 1 });
+        if (died()) continue;
+        expect(first).toEqual(all);
+        if (purgePortion === 20) expect(steps).toBeGreaterThan(5);
+        else expect(steps).toBe(1);
+        break;
+      }
+    }
   });
 
   test('all stores share the records, which outlive each store', async () => {
     const { redis, prefix, store } = await open();
     const other = openRedisStore(redis, { prefix, isTimeGiven: true });
-    await create(store, '000001', 'a', NOW + 60_000, NOW);
+    await create(store, '000001', 'a', LATER, NOW);
     const both = await Promise.all(
       [store, other].map((each, n) =>
-        accept(each, '000001', 'b', `room${n}`, NOW + 600_000, NOW, once('key')),
+        accept(each, '000001', 'b', `room${n}`, UNTIL, NOW, once('key')),
       ),
     );
     expect(both[0]).toEqual(both[1]);
@@ -153,7 +220,7 @@ describeWith(['redis-server'], 'the store in Redis', () => {
     expect(await other.firstTime(NOW, { ...once('key'), fingerprint: 'x' })).toEqual({
       kind: 'key_reused',
     });
-    const later = NOW + 600_000;
+    const later = UNTIL;
     expect(await other.firstTime(later, once('key'))).toEqual({ kind: 'first', at: later });
     expect(await other.firstTime(NOW, once('time'))).toEqual({ kind: 'first', at: NOW });
     expect(await store.firstTime(NOW + 5, once('time'))).toEqual({ kind: 'first', at: NOW });

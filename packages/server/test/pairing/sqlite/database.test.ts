@@ -3,14 +3,10 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
-  mkdirSync,
   mkdtempSync,
-  openSync,
   readFileSync,
   statSync,
-  truncateSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,26 +32,15 @@ const INIT_SQL = fileURLToPath(new URL('../../../../../scripts/init-db.sql', imp
 const NOW = Date.UTC(2099, 0, 1);
 const schemaOf = (path: string) => rows(path, 'SELECT * FROM sqlite_master ORDER BY name');
 
-function expectRefusal(path: string, reason: RegExp): void {
-  const before = fingerprint(path);
-  expect(() => openDatabase(path)).toThrow(DatabaseRefused);
-  expect(() => openDatabase(path)).toThrow(reason);
-  expect(fingerprint(path)).toBe(before);
-}
-
-test('the file and its folder are created', () => {
-  const path = join(folder, 'deep', 'er', 'chat.db');
-  open(path);
-  expect(rows(path, 'SELECT * FROM rooms')).toEqual([]);
-});
-
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 
-test('new files and folders are accessible only to their user', () => {
+test('a new file is in WAL mode with synchronous=FULL, and accessible only to its user, like its new folders', () => {
   const path = join(folder, 'closed', 'deep', 'chat.db');
   const db = openDatabase(path);
   for (const suffix of ['', '-wal', '-shm']) expect(modeOf(path + suffix), suffix).toBe(0o600);
   for (const made of [dirname(path), dirname(dirname(path))]) expect(modeOf(made)).toBe(0o700);
+  expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+  expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
   db.close();
   expect(modeOf(path)).toBe(0o600);
 });
@@ -72,26 +57,11 @@ test('files that an earlier version left open are closed to others, and an exist
   expect(modeOf(shared)).toBe(0o777);
 });
 
-test('a refused file keeps its mode', () => {
-  const path = newFile();
-  writeFileSync(path, 'no database at all, '.repeat(100));
-  chmodSync(path, 0o644);
-  expectRefusal(path, /is not a SQLite database/);
-  expect(modeOf(path)).toBe(0o644);
-});
-
 test('an empty file is accepted', () => {
   const path = newFile();
   writeFileSync(path, '');
   open(path);
   expect(rows(path, 'SELECT * FROM pendings')).toEqual([]);
-});
-
-test('WAL and synchronous=FULL are in force', () => {
-  const db = openDatabase(newFile());
-  expect(db.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
-  expect(db.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
-  db.close();
 });
 
 test('opening again changes nothing', () => {
@@ -112,34 +82,21 @@ test('opening again changes nothing', () => {
 test('a database of the first server keeps every row and every further column', () => {
   const path = newFile();
   makeOriginalDatabase(path);
-  const pendings = rows(
-    path,
-    'SELECT joinid, client1, client2, client1_token, platform FROM pendings',
-  );
-  const rooms = rows(
-    path,
-    'SELECT roomid, client1, client2, client1_token, client2_token FROM rooms',
-  );
+  const read = () => [
+    rows(path, 'SELECT joinid, client1, client2, client1_token, platform FROM pendings'),
+    rows(path, 'SELECT roomid, client1, client2, client1_token, client2_token FROM rooms'),
+  ];
+  const before = read();
   for (let n = 0; n < 2; n++) {
     open(path);
-    expect(
-      rows(path, 'SELECT joinid, client1, client2, client1_token, platform FROM pendings'),
-    ).toEqual(pendings);
-    expect(
-      rows(path, 'SELECT roomid, client1, client2, client1_token, client2_token FROM rooms'),
-    ).toEqual(rooms);
+    expect(read()).toEqual(before);
   }
   expect(rows(path, 'SELECT DISTINCT exp FROM pendings')).toEqual([
     { exp: '2100-01-01T00:00:00.000Z' },
   ]);
-  const triggers = rows(
-    path,
-    "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
+  expect(rows(path, "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name")).toEqual(
+    [{ name: 'pendings_expire_on_insert' }, { name: 'pendings_expire_on_update' }],
   );
-  expect(triggers.map(({ name }) => name)).toEqual([
-    'pendings_expire_on_insert',
-    'pendings_expire_on_update',
-  ]);
 });
 
 test('a database of the first server can be used', async () => {
@@ -221,19 +178,6 @@ test('a version of SQLite that can lose commits is refused', () => {
   for (const version of ['3.51.3', '3.53.0', '3.100.0', '4.0.0']) refuseOldSqlite(version);
 });
 
-test('a code that expired while no server ran stays expired', async () => {
-  const path = newFile();
-  makeOriginalDatabase(path);
-  execute(
-    path,
-    `DROP TRIGGER cleanup_expired_on_insert;
-    INSERT INTO pendings (joinid, client1, exp) VALUES ('000009', 'A', '2020-01-01T00:00:00.000Z')`,
-  );
-  const store = openSqliteStore(path);
-  expect(await store.check('000009', 'A', Date.now())).toEqual({ kind: 'not_found_or_expired' });
-  await store.close();
-});
-
 test('a database whose process was killed within a transaction opens without that transaction', () => {
   const path = newFile();
   makeOriginalDatabase(path);
@@ -282,65 +226,52 @@ describeWith(['sqlite3'], 'scripts/init-db.sql in the sqlite3 CLI', () => {
   });
 });
 
-test('a database of another application is refused', () => {
-  const [tables, id, columns, wal] = [newFile(), newFile(), newFile(), newFile()];
-  execute(tables, 'CREATE TABLE photos (id INTEGER PRIMARY KEY); INSERT INTO photos VALUES (1)');
-  expectRefusal(tables, /belongs to another application/);
-  execute(id, 'PRAGMA application_id = 7; CREATE TABLE rooms (roomid, client1, client2)');
-  expectRefusal(id, /belongs to another application/);
-  execute(columns, 'CREATE TABLE rooms (number INTEGER, price INTEGER)');
-  expectRefusal(columns, /its table rooms has no column roomid/);
-  execute(wal, 'PRAGMA journal_mode = WAL; CREATE TABLE photos (id INTEGER PRIMARY KEY)');
-  expectRefusal(wal, /belongs to another application/);
-});
+const [NO_SQLITE, DAMAGED, OTHER] = [
+  /is not a SQLite database/,
+  /is damaged/,
+  /belongs to another application/,
+];
 
-test('a database of a newer version is refused', () => {
-  const [ours, plain] = [newFile(), newFile()];
-  open(ours);
-  execute(ours, 'PRAGMA user_version = 99');
-  expectRefusal(ours, /was made by a newer version \(schema 99\)/);
-  makeOriginalDatabase(plain);
-  execute(plain, 'PRAGMA user_version = 99');
-  expectRefusal(plain, /was made by a newer version/);
-});
-
-test('a truncated and a damaged database are refused', () => {
-  const [truncated, damaged, header] = [newFile(), newFile(), newFile()];
-  const whole = newFile();
-  open(whole);
-  for (const path of [truncated, damaged, header]) copyFileSync(whole, path);
-  truncateSync(truncated, statSync(truncated).size / 2);
-  expectRefusal(truncated, /is damaged/);
-  const garble = (path: string, from: number, length: number) => {
-    const file = openSync(path, 'r+');
-    writeSync(file, Buffer.alloc(length, 0xa5), 0, length, from);
-  };
-  garble(damaged, 100, 3000);
-  expectRefusal(damaged, /is damaged/);
-  garble(header, 0, 40);
-  expectRefusal(header, /is not a SQLite database/);
-});
-
-test('a folder in place of the file is refused', () => {
+/** What makes the file: SQL, or a change to the bytes of a database of ours. */
+test.each<[string, RegExp, string | ((whole: Buffer) => Buffer)]>([
+  ['text', NO_SQLITE, () => Buffer.from('no database, '.repeat(100))],
+  ['a damaged header', NO_SQLITE, (whole) => whole.fill(0xa5, 0, 40)],
+  ['damaged pages', DAMAGED, (whole) => whole.fill(0xa5, 100, 3100)],
+  ['half of its bytes', DAMAGED, (whole) => whole.subarray(0, whole.length / 2)],
+  ['other tables', OTHER, 'CREATE TABLE photos (id)'],
+  ['other tables in WAL mode', OTHER, 'PRAGMA journal_mode = WAL; CREATE TABLE photos (id)'],
+  ['another id', OTHER, 'PRAGMA application_id = 7; CREATE TABLE rooms (roomid, client1, client2)'],
+  ['other columns', /table rooms has no column roomid/, 'CREATE TABLE rooms (number, price)'],
+  ['a newer schema', /made by a newer version \(schema 99\)/, 'PRAGMA user_version = 99'],
+])('a file with %s is refused, and stays unchanged', (_what, reason, made) => {
   const path = newFile();
-  mkdirSync(path);
-  expect(() => openDatabase(path)).toThrow(/cannot be opened|is a folder/);
+  if (typeof made === 'string') execute(path, made);
+  else {
+    const whole = newFile();
+    open(whole);
+    writeFileSync(path, made(readFileSync(whole)));
+  }
+  chmodSync(path, 0o644);
+  const before = fingerprint(path);
+  expect(() => openDatabase(path)).toThrow(DatabaseRefused);
+  expect(() => openDatabase(path)).toThrow(reason);
+  expect(fingerprint(path)).toBe(before);
+  expect(modeOf(path)).toBe(0o644);
 });
 
-test('a file in place of the folder is refused', () => {
-  const path = newFile();
-  writeFileSync(path, 'x');
-  expect(() => openDatabase(join(path, 'chat.db'))).toThrow(/a file is in the way/);
-  expect(() => openDatabase(join(path, 'deep', 'chat.db'))).toThrow(/a file is in the way/);
-});
-
-test('a folder in which no file can be created is refused', () => {
-  // Not even root can create files here.
-  expect(() => openDatabase('/proc/chat.db')).toThrow(/is the folder writable\?/);
-});
-
-test('a folder that cannot be created is refused without endless retries', () => {
-  expect(() => openDatabase('/proc/couplet/chat.db')).toThrow(/a folder that cannot be made/);
+test('a path at which no file can be is refused, without endless retries', () => {
+  const file = newFile();
+  writeFileSync(file, '');
+  for (const [path, reason] of [
+    [folder, /is a folder/],
+    [join(file, 'chat.db'), /a file is in the way/],
+    [join(file, 'deep', 'chat.db'), /a file is in the way/],
+    // Not even root can create files here.
+    ['/proc/chat.db', /is the folder writable\?/],
+    ['/proc/couplet/chat.db', /a folder that cannot be made/],
+  ] as const) {
+    expect(() => openDatabase(path)).toThrow(reason);
+  }
 });
 
 test('a database that is locked is refused, and opens once it is free', () => {

@@ -1,18 +1,13 @@
-// PairingStore on SQLite: the store contract, and the properties of SQLite. docs/protocol.md §10.
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
-import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
-import { describeWith } from '@couplet/testkit/components';
-import { startServer, temporaryFolder } from '@couplet/testkit/server';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { temporaryFolder } from '@couplet/testkit/server';
+import { expect, onTestFinished, test } from 'vitest';
 import { Unavailable } from '../../../src/base/failures.js';
 import { closeDatabase, openDatabase } from '../../../src/pairing/sqlite/database.js';
 import { openSqliteStore } from '../../../src/pairing/sqlite/store.js';
 import { pairingStoreContract } from '../../contract/pairing-store.js';
-import { execute } from '../../support/sqlite-files.js';
+import { execute, rows } from '../../support/sqlite-files.js';
 import { create, purge } from '../../support/store-calls.js';
 
 const folder = temporaryFolder();
@@ -45,131 +40,52 @@ test.runIf(process.platform === 'linux')(
   },
 );
 
-describeWith(['sqlite3'], 'the schema as the sqlite3 CLI shows it', () => {
+test('other programs find the documented columns in order, further optional ones, indices, and exp in ISO 8601', async () => {
   const path = newFile();
-  openDatabase(path).close();
-  const cli = (sql: string) =>
-    execFileSync('sqlite3', ['-readonly', path, sql], { encoding: 'utf8' }).trim().split('\n');
-
-  test('pendings and rooms have the documented columns in order', () => {
-    const columns = (table: string) =>
-      cli(`SELECT name, type, "notnull", pk FROM pragma_table_info('${table}') ORDER BY cid`);
-    expect(columns('pendings').slice(0, 4)).toEqual([
-      'joinid|TEXT|1|1',
-      'client1|TEXT|1|0',
-      'exp|DATETIME|1|0',
-      'client2|TEXT|0|0',
-    ]);
-    expect(columns('rooms').slice(0, 3)).toEqual([
-      'roomid|TEXT|1|1',
-      'client1|TEXT|1|0',
-      'client2|TEXT|1|0',
-    ]);
-  });
-
-  test('a writer may leave out any further columns', () => {
-    for (const table of ['pendings', 'rooms']) {
-      const required = cli(
-        `SELECT name FROM pragma_table_info('${table}') WHERE "notnull" AND dflt_value IS NULL`,
-      );
-      const described = ['joinid', 'client1', 'exp', 'roomid', 'client2'];
-      expect(described).toEqual(expect.arrayContaining(required));
-    }
-  });
-
-  test('there are indices by client1 and exp, and by client1 and client2', () => {
-    const indexed = (table: string) =>
-      cli(
-        `SELECT i.name, c.name FROM pragma_index_list('${table}') i, pragma_index_info(i.name) c ORDER BY 1`,
-      );
-    expect(indexed('pendings')).toEqual(
-      expect.arrayContaining(['idx_pendings_client1|client1', 'idx_pendings_exp|exp']),
-    );
-    expect(indexed('rooms')).toEqual(
-      expect.arrayContaining(['idx_rooms_client1|client1', 'idx_rooms_client2|client2']),
-    );
-  });
-
-  test('triggers on INSERT and UPDATE of pendings delete by datetime()', () => {
-    const triggers = cli(
-      "SELECT tbl_name, sql LIKE '%AFTER INSERT%', sql LIKE '%AFTER UPDATE%', sql LIKE '%DELETE FROM pendings%datetime(exp)%' FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
-    );
-    expect(triggers).toEqual(['pendings|1|0|1', 'pendings|0|1|1']);
-  });
-
-  test('exp is kept as UTC in ISO 8601 with milliseconds', async () => {
-    const store = openSqliteStore(path);
-    await create(store, '000001', 'a', NOW + 7, NOW);
-    await store.close();
-    expect(cli('SELECT exp, client2 IS NULL FROM pendings')).toEqual([
-      '2100-01-01T00:00:00.007Z|1',
-    ]);
-  });
+  const store = openSqliteStore(path);
+  await create(store, '000001', 'a', NOW + 7, NOW);
+  await store.close();
+  const read = (sql: string) => rows(path, sql).map((row) => Object.values(row).join('|'));
+  const columns = (table: string) =>
+    read(`SELECT name, type, "notnull", pk, dflt_value FROM pragma_table_info('${table}')`);
+  const documented = {
+    pendings: ['joinid|TEXT|1|1|', 'client1|TEXT|1|0|', 'exp|DATETIME|1|0|', 'client2|TEXT|0|0|'],
+    rooms: ['roomid|TEXT|1|1|', 'client1|TEXT|1|0|', 'client2|TEXT|1|0|'],
+  };
+  for (const [table, expected] of Object.entries(documented)) {
+    const all = columns(table);
+    expect(all.slice(0, expected.length)).toEqual(expected);
+    for (const further of all.slice(expected.length)) expect(further).not.toMatch(/\|1\|\d\|$/);
+  }
+  const indexed = (table: string) =>
+    read(`SELECT c.name FROM pragma_index_list('${table}') i, pragma_index_info(i.name) c`);
+  expect(indexed('pendings')).toEqual(expect.arrayContaining(['client1', 'exp']));
+  expect(indexed('rooms')).toEqual(expect.arrayContaining(['client1', 'client2']));
+  expect(read('SELECT exp, client2 IS NULL FROM pendings')).toEqual(['2100-01-01T00:00:00.007Z|1']);
 });
 
-describe('the triggers', () => {
-  const withPendings = (offsetsMs: number[]) => {
-    const path = newFile();
-    const db = openDatabase(path);
-    onTestFinished(() => {
-      db.close();
-    });
-    // All rows in one statement, so that its trigger runs only after the last insert.
-    db.exec(
-      `INSERT INTO pendings (joinid, client1, exp) VALUES ${offsetsMs
-        .map((offset, n) => `('${n}', 'a', '${new Date(Date.now() + offset).toISOString()}')`)
-        .join(', ')}`,
-    );
-    const left = () =>
-      db
-        .prepare('SELECT joinid FROM pendings')
-        .all()
-        .map(({ joinid }) => joinid);
-    return { db, left };
-  };
-
-  test('delete expired rows on INSERT, and keep a row that lives for only a few milliseconds more', () => {
-    const { db, left } = withPendings([60_000]);
-    db.exec('DROP TRIGGER pendings_expire_on_insert');
-    const add = db.prepare('INSERT INTO pendings (joinid, client1, exp) VALUES (?, ?, ?)');
-    add.run('old', 'a', new Date(Date.now() - 1001).toISOString());
-    expect(left()).toEqual(['0', 'old']);
-    db.exec("UPDATE pendings SET client2 = NULL WHERE joinid = '0'");
-    expect(left()).toEqual(['0']);
-  });
-
-  test('delete expired rows on INSERT', () => {
-    const { db, left } = withPendings([60_000, -2000, -DAY]);
-    expect(left()).toEqual(['0']);
-    db.exec("INSERT INTO pendings (joinid, client1, exp) VALUES ('x', 'a', '2100-01-01')");
-    expect(left()).toEqual(['0', 'x']);
-  });
-
-  test('never delete a live row, to the millisecond', () => {
-    // Expiries spread over ten seconds, so that some are within the current second.
-    const { db, left } = withPendings(Array.from({ length: 1000 }, (_, n) => 10 * n));
-    const exps = db.prepare('SELECT joinid, exp FROM pendings').all() as {
-      joinid: string;
-      exp: string;
-    }[];
-    expect(exps.length).toBeGreaterThan(0);
-    db.exec("UPDATE pendings SET client1 = 'b'");
-    const there = new Set(left());
-    const now = Date.now();
-    expect(exps.filter(({ joinid, exp }) => Date.parse(exp) > now && !there.has(joinid))).toEqual(
-      [],
-    );
-  });
-
-  test('use the time that exp means, in any ISO 8601 format', () => {
-    const { db, left } = withPendings([60_000]);
-    const add = db.prepare('INSERT INTO pendings (joinid, client1, exp) VALUES (?, ?, ?)');
-    const at = (offset: number) => new Date(Date.now() + offset).toISOString();
-    add.run('space', 'a', at(60_000).replace('T', ' ').replace('Z', ''));
-    add.run('zone', 'a', at(60_000 + 2 * 3600 * 1000).replace('Z', '+02:00'));
-    db.exec("UPDATE pendings SET client1 = 'b' WHERE joinid = '0'");
-    expect(left()).toEqual(expect.arrayContaining(['0', 'space', 'zone']));
-  });
+test('the triggers delete the expired rows of other writers, in any ISO 8601 format, and no live row', () => {
+  const path = newFile();
+  const db = openDatabase(path);
+  onTestFinished(() => db.close());
+  const left = () => rows(path, 'SELECT joinid FROM pendings').map(({ joinid }) => joinid);
+  const add = db.prepare('INSERT INTO pendings (joinid, client1, exp) VALUES (?, ?, ?)');
+  const at = (offset: number) => new Date(Date.now() + offset).toISOString();
+  const hour = 3_600_000;
+  add.run('space', 'a', at(hour).replace('T', ' ').replace('Z', ''));
+  add.run('zone', 'a', at(3 * hour).replace('Z', '+02:00'));
+  add.run('old', 'a', at(-1001));
+  expect(left()).toEqual(['space', 'zone']);
+  db.exec('DROP TRIGGER pendings_expire_on_insert');
+  add.run('old', 'a', at(-1001));
+  // Expiries spread over ten seconds, so that some are within the current second.
+  const exps = Array.from({ length: 1000 }, (_, n) => at(10 * n));
+  exps.forEach((exp, n) => void add.run(String(n), 'a', exp));
+  db.exec("UPDATE pendings SET client2 = NULL WHERE joinid = 'space'");
+  const kept = new Set(left());
+  const now = Date.now();
+  expect(kept.has('old')).toBe(false);
+  expect(exps.filter((exp, n) => Date.parse(exp) > now && !kept.has(String(n)))).toEqual([]);
 });
 
 test('a key that is used again before the sweep of its expired record is counted once', async () => {
@@ -189,62 +105,15 @@ test('a key that is used again before the sweep of its expired record is counted
   expect(await store.counts()).toMatchObject({ idempotencyRecords: 0 });
 });
 
-describe('rooms with an idle time', () => {
-  test('that are older than the setting start their idle time at the first sweep', async () => {
-    const path = newFile();
-    openDatabase(path).close();
-    execute(path, "INSERT INTO rooms (roomid, client1, client2) VALUES ('r', 'a', 'b')");
-    const store = openSqliteStore(path, { roomIdleMs: 30 * DAY });
-    expect((await store.sweep(NOW)).rooms).toBe(0);
-    expect((await store.sweep(NOW + 30 * DAY)).rooms).toBe(0);
-    expect((await store.sweep(NOW + 30 * DAY + 1)).rooms).toBe(1);
-    await store.close();
-  });
-});
-
-describeWith(['sqlite3'], 'a database locked by another process', () => {
-  test('answers 503 with Retry-After to requests that write, never 404, and recovers afterwards', async () => {
-    const path = newFile();
-    const server = await startServer({ SQLITE_DB_PATH: path });
-    onTestFinished(() => server.close());
-    const { url } = server;
-    const waiting = await createPending(url);
-    const accepted = await createPending(url);
-    await call(url, 'POST', '/api/rooms/accept', {
-      joinid: accepted.joinid,
-      client2: someDevice(),
-    });
-    const room = await pairDevices(url);
-    const cli = spawn('sqlite3', [path]);
-    onTestFinished(() => {
-      cli.kill();
-    });
-    cli.stdin.write("BEGIN EXCLUSIVE; SELECT 'locked';\n");
-    await once(cli.stdout, 'data');
-    const pending = { joinid: someCode(), client1: someDevice(), expiresInSeconds: 60 };
-    const writes: [string, string, unknown][] = [
-      ['POST', '/api/rooms', pending],
-      ['POST', '/api/rooms/accept', { joinid: waiting.joinid, client2: someDevice() }],
-      ['POST', '/api/rooms/check', { joinid: accepted.joinid, client1: accepted.client1 }],
-      ['POST', '/api/user/purge', { deviceId: room.client1 }],
-      ['DELETE', '/api/rooms', { roomid: room.roomid }],
-    ];
-    for (const [method, target, body] of writes) {
-      const answer = await call(url, method, target, body);
-      expect(answer.status).toBe(503);
-      expect(answer.body).toStrictEqual({ error: 'unavailable' });
-      expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
-    }
-    // In WAL mode, readers do not wait for a writer.
-    expect((await call(url, 'GET', `/api/rooms?roomid=${room.roomid}`)).status).toBe(200);
-    const check = { joinid: waiting.joinid, client1: waiting.client1 };
-    expect((await call(url, 'POST', '/api/rooms/check', check)).status).toBe(204);
-    cli.stdin.end('ROLLBACK;\n');
-    await once(cli, 'exit');
-    for (const [n, [method, target, body]] of writes.entries()) {
-      expect((await call(url, method, target, body)).status).toBe(n === 0 ? 201 : 200);
-    }
-  });
+test('rooms that are older than their idle time start it at the first sweep', async () => {
+  const path = newFile();
+  openDatabase(path).close();
+  execute(path, "INSERT INTO rooms (roomid, client1, client2) VALUES ('r', 'a', 'b')");
+  const store = openSqliteStore(path, { roomIdleMs: 30 * DAY });
+  onTestFinished(() => store.close());
+  expect((await store.sweep(NOW)).rooms).toBe(0);
+  expect((await store.sweep(NOW + 30 * DAY)).rooms).toBe(0);
+  expect((await store.sweep(NOW + 30 * DAY + 1)).rooms).toBe(1);
 });
 
 test('a file that is damaged under the running server is an outage, not a bug', async () => {
@@ -259,10 +128,4 @@ test('a file that is damaged under the running server is an outage, not a bug', 
   closeSync(file);
   await expect(store.check('000001', 'a', NOW)).rejects.toThrow(Unavailable);
   await expect(purge(store, ['a'])).rejects.toThrow(Unavailable);
-});
-
-test('an error that is not an outage is passed on unchanged', async () => {
-  const store = openSqliteStore(':memory:');
-  await store.close();
-  await expect(store.check('000001', 'a', NOW)).rejects.toThrow(TypeError);
 });
