@@ -8,7 +8,7 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** The tests that take longest: real browsers, faults of Redis, many processes. */
 const LONG =
-  /chaos\/chaos\.test|\/browser\/|\/nat\/|\/demo\/test|\/deploy\/|\/fuzz\/|\/(nodes|first-start|main|recovery|redis-refuses|kill)\.test/;
+  /chaos\/chaos\.test|\/browser\/|\/nat\/|\/demo\/test|\/deploy\/|\/fuzz\/|\/(nodes|first-start|main|redis-refuses|kill)\.test/;
 
 /** Begins with the longest files, so that the run does not end with one of them on an otherwise idle machine. */
 class LongestFirst extends BaseSequencer {

@@ -72,47 +72,37 @@ describeWith(['redis-server'], 'couplet migrate', () => {
     });
   });
 
-  test('a repeat copies later rows, keeps data of Redis, and restores no deleted data', async () => {
-    const { sqlite, redis, migrate } = await setUp();
-    const now = Date.now();
-    const [later, until] = [now + 3_600_000, now + 7_200_000];
-    const pair = async (code: string, roomId: string) => {
-      await create(sqlite, code, 'a', later, now);
-      await accept(sqlite, code, 'b', roomId, until, now);
-      await sqlite.check(code, 'a', now);
-    };
-    await pair('000001', 'first');
-    await create(sqlite, '000002', 'a', later, now);
-    await create(redis, '000002', 'newer', later + 1, now);
-    expect(await migrate()).toEqual([1, 0, 0, 1, 0, 0]);
-    expect((await redis.check('000002', 'newer', now)).kind).toBe('waiting');
-    await redis.deleteRoom('first');
-    await pair('000003', 'second');
-    expect(await migrate()).toEqual([1, 1, 0, 1, 0, 0]);
-    expect(await redis.findRoom('first', now)).toBeUndefined();
-    expect(await redis.findRoom('second', now)).toBeDefined();
-  });
-
-  test('push tokens are copied with their rooms and codes', async () => {
+  test('a repeat copies later rows with their push tokens, keeps data of Redis, and restores no deleted data', async () => {
     const { sqlite, redis, migrate } = await setUp();
     const now = Date.now();
     const ios = { platform: 'ios', token: 'apns' } as const;
     const web = { platform: 'web', token: '{"endpoint":"https://x"}' } as const;
-    const invite = { joinCode: '000001', client1: 'a', expiresAt: now + 3_600_000, address: '' };
+    const invite = { client1: 'a', expiresAt: now + 3_600_000, address: '', secret: 's' };
     const answer = { client2: 'b', collectableUntil: now + 7_200_000, secret: 's' };
-    await sqlite.create({ ...invite, secret: 's', push: ios }, now);
-    await sqlite.accept({ ...answer, joinCode: '000001', roomId: 'first', push: web }, now);
-    await sqlite.create({ ...invite, joinCode: '000002', secret: 's', push: web }, now);
-    expect(await migrate()).toEqual([1, 0, 2, 0, 0, 0]);
-    await redis.accept({ ...answer, joinCode: '000002', roomId: 'second' }, now);
+    const pair = async (joinCode: string, roomId: string) => {
+      await sqlite.create({ ...invite, joinCode, push: ios }, now);
+      await sqlite.accept({ ...answer, joinCode, roomId, push: web }, now);
+      await sqlite.check(joinCode, 'a', now);
+    };
+    await pair('000001', 'first');
+    await create(sqlite, '000002', 'a', invite.expiresAt, now);
+    await create(redis, '000002', 'newer', invite.expiresAt + 1, now);
+    expect(await migrate()).toEqual([1, 0, 0, 1, 0, 0]);
+    expect((await redis.check('000002', 'newer', now)).kind).toBe('waiting');
+    await redis.deleteRoom('first');
+    await pair('000003', 'second');
+    await sqlite.create({ ...invite, joinCode: '000004', push: web }, now);
+    expect(await migrate()).toEqual([1, 1, 1, 1, 0, 0]);
+    expect(await redis.findRoom('first', now)).toBeUndefined();
+    await redis.accept({ ...answer, joinCode: '000004', roomId: 'third' }, now);
     for (const [roomId, device, target] of [
-      ['first', 'a', ios],
-      ['first', 'b', web],
-      ['second', 'a', web],
+      ['second', 'a', ios],
+      ['second', 'b', web],
+      ['third', 'a', web],
     ] as const) {
       expect(await redis.claimPush(roomId, device, 0, now)).toEqual({ kind: 'claimed', target });
     }
-    expect(await redis.claimPush('second', 'b', 0, now)).toEqual({ kind: 'no_target' });
+    expect(await redis.claimPush('third', 'b', 0, now)).toEqual({ kind: 'no_target' });
   });
 
   test('without a Redis it prints an error without secrets', async () => {

@@ -1,6 +1,13 @@
 // Several servers over a Redis Cluster act as one. While Redis is unreachable they answer 503, and recover by themselves.
 
-import { call, createPending, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import {
+  createPending,
+  newPending,
+  pairDevices,
+  roomsApi,
+  someCode,
+  someDevice,
+} from '@couplet/testkit/api';
 import { readMetric } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
@@ -12,36 +19,28 @@ import {
   startRedis,
   startRedisCluster,
 } from '@couplet/testkit/redis-servers';
-import { startServer } from '@couplet/testkit/server';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { serverForTest } from '@couplet/testkit/server';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPrefix } from '../support/redis-stores.js';
 
-/** Servers over one Redis; each is closed when the test ends. */
+/** Servers over one Redis, ready; each is closed when the test ends. */
 async function startNodes(
   url: string,
   count: number,
   env: Record<string, string> = {},
-  clock?: FakeClock,
+  deps: { clock?: FakeClock } = {},
 ) {
   // A slow machine causes no timeout.
   const common = { REDIS_URL: url, REDIS_PREFIX: newPrefix(), REDIS_TIMEOUT_MS: '60000' };
-  const start = () => startServer({ ...common, ...env }, clock ? { clock } : {});
+  const start = () => serverForTest({ ...common, ...env }, deps);
   const nodes = await Promise.all(Array.from({ length: count }, start));
-  for (const node of nodes) onTestFinished(() => node.close());
-  for (const node of nodes) {
-    await eventually(async () => expect((await fetch(`${node.url}/readyz`)).status).toBe(200));
-  }
-  return nodes.map(({ url: nodeUrl }) => nodeUrl);
+  for (const node of nodes) await isReady(node.url);
+  return nodes.map((node) => node.url);
 }
 
-const check = (url: string, pending: { joinid: string; client1: string }, wait?: number) =>
-  call(
-    url,
-    'POST',
-    '/api/rooms/check',
-    { joinid: pending.joinid, client1: pending.client1 },
-    wait === undefined ? {} : { prefer: `wait=${wait}` },
-  );
+const statusOf = async (url: string) => (await fetch(url)).status;
+const isReady = (url: string, status = 200) =>
+  eventually(async () => expect(await statusOf(`${url}/readyz`)).toBe(status));
 
 describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   let cluster: RedisCluster;
@@ -50,33 +49,21 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
   });
   afterAll(() => cluster?.dispose());
 
-  test('a code made at one node is accepted at another by one of many accepts, and collected at a third', async () => {
-    const [one, two, three] = (await startNodes(cluster.url, 3)) as [string, string, string];
+  /** Two nodes whose clock the test moves, the first with a held check. */
+  const holdCheck = async (clock: FakeClock, env: Record<string, string> = {}) => {
+    const [one, two] = (await startNodes(cluster.url, 2, env, { clock })) as [string, string];
     const pending = await createPending(one);
-    const answers = await Promise.all(
-      Array.from({ length: 30 }, (_, n) =>
-        call([one, two, three][n % 3] as string, 'POST', '/api/rooms/accept', {
-          joinid: pending.joinid,
-          client2: `device ${n}`,
-        }),
-      ),
-    );
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(29).fill(409)]);
-    const roomid = answers.find(({ status }) => status === 200)?.body?.roomid;
-    expect((await check(three, pending)).body).toEqual({ roomid });
-    for (const url of [one, two]) {
-      expect((await call(url, 'GET', `/api/rooms?roomid=${roomid}`)).status).toBe(200);
-    }
-  });
+    const held = roomsApi(one).check(pending, { prefer: 'wait=25' });
+    await eventually(async () => expect(await readMetric(one, 'couplet_waiting_checks')).toBe(1));
+    const { joinid } = pending;
+    const accept = () => roomsApi(two).accept({ joinid, client2: someDevice() });
+    return { one, held, accept };
+  };
 
   test('a held check is woken from another node, and asks Redis nothing meanwhile', async () => {
-    // With a longer lease, no renewal is due while the test moves the clock.
-    const env = { LEASE_SECONDS: '300' };
     const clock = new FakeClock(Date.now());
-    const [one, two] = (await startNodes(cluster.url, 2, env, clock)) as [string, string];
-    const pending = await createPending(one);
-    const held = check(one, pending, 25);
-    await eventually(async () => expect(await readMetric(one, 'couplet_waiting_checks')).toBe(1));
+    // With a longer lease, no renewal is due while the test moves the clock.
+    const { one, held, accept } = await holdCheck(clock, { LEASE_SECONDS: '300' });
     const asked = () => readMetric(one, 'couplet_redis_operations_total');
     // A scrape itself runs commands: two scrapes show how many. The node may run others for itself, but not all the time.
     await eventually(async () => {
@@ -84,31 +71,18 @@ describeWith(['redis-server'], 'nodes over a Redis Cluster', () => {
       clock.advance(1000);
       expect((await asked()) - second).toBeLessThanOrEqual(second - first);
     });
-    const client2 = someDevice();
-    const accepted = await call(two, 'POST', '/api/rooms/accept', {
-      joinid: pending.joinid,
-      client2,
-    });
-    const answer = await held;
-    expect(answer.status).toBe(200);
-    expect(answer.body).toEqual({ roomid: accepted.body?.roomid });
+    const { body } = await accept();
+    expect(await held).toMatchObject({ status: 200, body: { roomid: body?.roomid } });
   });
 
   test('a wake that was lost without a subscription is replaced by a read after the next one', async () => {
     // The check stays held, because the clock stands still.
-    const clock = new FakeClock(Date.now());
-    const [one, two] = (await startNodes(cluster.url, 2, {}, clock)) as [string, string];
-    const pending = await createPending(one);
-    const held = check(one, pending, 25);
-    await eventually(async () => expect(await readMetric(one, 'couplet_waiting_checks')).toBe(1));
+    const { held, accept } = await holdCheck(new FakeClock(Date.now()));
     const cut = () =>
       Promise.all(cluster.servers.map(({ admin }) => admin('CLIENT', 'KILL', 'TYPE', 'pubsub')));
     // With or without a subscription at the moment of the accept, the check is answered at once.
-    const [, accepted] = await Promise.all([
-      cut(),
-      call(two, 'POST', '/api/rooms/accept', { joinid: pending.joinid, client2: someDevice() }),
-    ]);
-    expect((await held).body).toEqual({ roomid: accepted.body?.roomid });
+    const [, { body }] = await Promise.all([cut(), accept()]);
+    expect(await held).toMatchObject({ status: 200, body: { roomid: body?.roomid } });
   });
 });
 
@@ -120,18 +94,17 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
   afterAll(() => redis?.dispose());
 
   /** Every kind of request; none may be answered as if its subject did not exist. */
-  const ask = (url: string, room: { roomid: string; client1: string }) =>
-    Promise.all([
-      call(url, 'POST', '/api/rooms', {
-        joinid: someCode(),
-        client1: someDevice(),
-        expiresInSeconds: 60,
-      }),
-      call(url, 'POST', '/api/rooms/accept', { joinid: someCode(), client2: someDevice() }),
-      call(url, 'POST', '/api/rooms/check', { joinid: someCode(), client1: someDevice() }),
-      call(url, 'GET', `/api/rooms?roomid=${room.roomid}`),
-      call(url, 'POST', '/api/ice-servers', { roomid: room.roomid, client: room.client1 }),
+  const ask = (url: string, { roomid, client1 }: { roomid: string; client1: string }) => {
+    const api = roomsApi(url);
+    const pending = newPending();
+    return Promise.all([
+      api.create(pending),
+      api.accept({ joinid: someCode(), client2: someDevice() }),
+      api.check(pending),
+      api.room(roomid),
+      api.iceServers({ roomid, client: client1 }),
     ]);
+  };
 
   test.each([
     ['is gone', () => redis.stop(), () => redis.start()],
@@ -150,13 +123,12 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
           expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
         }
       }
-      await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(503));
-      expect((await fetch(`${url}/healthz`)).status).toBe(200);
+      await isReady(url, 503);
+      expect(await statusOf(`${url}/healthz`)).toBe(200);
       await restore();
-      await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
-      expect((await check(url, pending)).status).toBe(204);
-      const found = await call(url, 'GET', `/api/rooms?roomid=${room.roomid}`);
-      expect(found.body).toEqual(room);
+      await isReady(url);
+      expect((await roomsApi(url).check(pending)).status).toBe(204);
+      expect((await roomsApi(url).room(room.roomid)).body).toEqual(room);
     },
   );
 
@@ -178,12 +150,10 @@ describeWith(['redis-server'], 'nodes whose Redis fails', () => {
 
   test('a server starts without Redis, is not ready, and serves when Redis is reachable', async () => {
     await redis.stop();
-    const common = { REDIS_URL: redis.url, REDIS_PREFIX: newPrefix() };
-    const server = await startServer({ ...common, REDIS_TIMEOUT_MS: '60000' });
-    onTestFinished(() => server.close());
-    expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
+    const server = await serverForTest({ REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '60000' });
+    expect(await statusOf(`${server.url}/readyz`)).toBe(503);
     await redis.start();
-    await eventually(async () => expect((await fetch(`${server.url}/readyz`)).status).toBe(200));
+    await isReady(server.url);
     await pairDevices(server.url);
   });
 });

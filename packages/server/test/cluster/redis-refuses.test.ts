@@ -1,11 +1,17 @@
 // Two nodes with a connected Redis that refuses operations: full, without a disk, or a replica. Tests answers, readiness and log.
 import { mkdirSync, rmdirSync } from 'node:fs';
-import { call, pairDevices, someCode, someDevice } from '@couplet/testkit/api';
+import { call, newPending, pairDevices, roomsApi } from '@couplet/testkit/api';
+import { readMetric } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { Peer } from '@couplet/testkit/peer';
-import { type RedisServer, startRedis, startRedisCluster } from '@couplet/testkit/redis-servers';
-import { type RunningServer, startServer } from '@couplet/testkit/server';
+import {
+  type RedisCluster,
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+} from '@couplet/testkit/redis-servers';
+import { type RunningServer, serverForTest } from '@couplet/testkit/server';
 import { Cast, play } from '@couplet/testkit/wire-stories';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type CapturedLog, captureLog } from '../support/captured-log.js';
@@ -23,8 +29,7 @@ async function startTwo(url: string, env: Record<string, string> = {}): Promise<
     // A slow machine causes no timeout, and no lease ends.
     const slow = { REDIS_TIMEOUT_MS: '60000', LEASE_SECONDS: '300' };
     const more = { REDIS_URL: url, REDIS_PREFIX, ...slow, ...env };
-    const server = await startServer(more, { log: log.log });
-    onTestFinished(() => server.close());
+    const server = await serverForTest(more, { log: log.log });
     await eventually(async () => expect((await ready(server)).status).toBe(200));
     return { ...server, log };
   };
@@ -40,36 +45,20 @@ const told = ({ log }: Node) =>
     .filter(({ level, msg }) => level >= 40 || /^Redis takes/.test(msg))
     .map(({ msg, cause }) => (cause === undefined ? msg : `${msg}: ${cause}`));
 
-const refuses = async ({ url }: Node, cause: string) => {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return text.includes(`couplet_redis_refuses{cause="${cause}"} 1`);
-};
-
-const post = (node: Node, path: string, body: object, key?: string) =>
-  call(node.url, 'POST', path, body, key === undefined ? {} : { 'idempotency-key': key });
-
-const newCode = () => ({ joinid: someCode(), client1: someDevice(), expiresInSeconds: 300 });
-
-const single = async () => {
-  const redis = await startRedis();
-  return { url: redis.url, servers: [redis], dispose: redis.dispose };
-};
+const refuses = async ({ url }: Node, cause: string) =>
+  (await readMetric(url, `couplet_redis_refuses{cause="${cause}"}`)) === 1;
 
 describeWith(['redis-server'], 'a Redis that is full', () => {
-  const places = {
-    'one server': single,
-    'a Redis Cluster': () => startRedisCluster(),
-  };
-  const opened = new Map<string, Awaited<ReturnType<typeof single>>>();
+  let single: RedisServer;
+  let cluster: RedisCluster;
   beforeAll(async () => {
-    for (const [name, open] of Object.entries(places)) {
-      opened.set(name, (await open()) as Awaited<ReturnType<typeof single>>);
-    }
+    single = await startRedis();
+    cluster = await startRedisCluster();
   });
   afterAll(async () => {
-    for (const place of opened.values()) await place.dispose();
+    await single?.dispose();
+    await cluster?.dispose();
   });
-  const at = (name: string) => opened.get(name) as Awaited<ReturnType<typeof single>>;
 
   const limit = (servers: readonly RedisServer[], bytes: string) =>
     Promise.all(servers.map(({ admin }) => admin('CONFIG', 'SET', 'maxmemory', bytes)));
@@ -80,10 +69,13 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
     await limit(servers, '1');
   };
 
-  test.each(Object.keys(places))(
+  test.each([
+    ['one server', () => ({ url: single.url, servers: [single] })],
+    ['a Redis Cluster', () => cluster],
+  ])(
     '%s serves and deletes existing data, and refuses operations that need memory until there is some',
-    async (name) => {
-      const { url, servers } = at(name);
+    async (_name, place) => {
+      const { url, servers } = place();
       // The number of answered requests with a key: a refused one uses no quota.
       const [one, two] = await startTwo(url, { MAX_KEYED_REQUESTS_PER_HOUR: '6' });
       const cast = new Cast();
@@ -125,11 +117,10 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
         c asks for ICE servers in kept under ice = 200`,
       );
       const watch = { joinid: cast.code('watched'), client1: cast.device('l').id };
-      const held = call(one.url, 'POST', '/api/rooms/check', watch, { prefer: 'wait=30' });
-      await eventually(async () => {
-        const text = await (await fetch(`${one.url}/metrics`)).text();
-        expect(text).toContain('couplet_waiting_checks 1');
-      });
+      const held = roomsApi(one.url).check(watch, { prefer: 'wait=30' });
+      await eventually(async () =>
+        expect(await readMetric(one.url, 'couplet_waiting_checks')).toBe(1),
+      );
       await goesOn('far: l cancels watched = 200');
       expect((await held).status).toBe(404);
 
@@ -173,10 +164,9 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
   );
 
   test('with one full master of several, rooms in its slots are refused, and others are created', async () => {
-    const { url, servers } = at('a Redis Cluster');
-    const [one] = await startTwo(url);
+    const [one] = await startTwo(cluster.url);
     const peer = await Peer.connect(one.wsUrl);
-    await fill(servers.slice(2));
+    await fill(cluster.servers.slice(2));
     const outcomes = new Set<string>();
     for (let n = 0; n < 40 && outcomes.size < 2; n++) {
       peer.send({ type: 'join_room', roomId: `room ${n}` });
@@ -186,28 +176,16 @@ describeWith(['redis-server'], 'a Redis that is full', () => {
     expect((await ready(one)).body).toMatchObject({ status: 'ready', notes: [/full/] });
   });
 
-  test('the limits of guesses still apply', async () => {
-    const { url, servers } = at('one server');
-    const [one, two] = await startTwo(url);
-    await fill(servers);
+  test('the limits of guesses still apply, and a node that starts meanwhile serves existing data', async () => {
+    const room = await pairDevices((await startTwo(single.url))[0].url);
+    await fill([single]);
+    const [one, two] = await startTwo(single.url);
+    expect((await roomsApi(one.url).purge({ deviceIds: [room.client1] })).status).toBe(200);
     const statuses: number[] = [];
-    for (let n = 0; n < 130; n++) {
-      const guess = { joinid: someCode(), client1: someDevice() };
-      statuses.push((await post(n % 2 ? one : two, '/api/rooms/check', guess)).status);
-    }
+    for (let n = 0; n < 130; n++)
+      statuses.push((await roomsApi((n % 2 ? one : two).url).check(newPending())).status);
     expect([...new Set(statuses)]).toEqual([404, 429]);
     expect(statuses.indexOf(429)).toBeGreaterThanOrEqual(120);
-  });
-
-  test('a node that starts meanwhile serves existing data', async () => {
-    const { url, servers } = at('one server');
-    const room = await pairDevices((await startTwo(url))[0].url);
-    await fill(servers);
-    const [one] = await startTwo(url);
-    const purge = await post(one, '/api/user/purge', { deviceIds: [room.client1] }, 'key');
-    expect(purge.status).toBe(200);
-    const unknown = { joinid: someCode(), client1: someDevice() };
-    expect((await post(one, '/api/rooms/check', unknown)).status).toBe(404);
   });
 });
 
@@ -218,20 +196,25 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     const answer = await ready(node);
     expect([answer.status, answer.body?.error]).toEqual([503, 'unavailable']);
     expect(answer.body?.details).toContain('redis');
-    expect((await post(node, '/api/rooms', newCode())).status).toBe(503);
+    expect((await roomsApi(node.url).create(newPending())).status).toBe(503);
     await mend();
     await eventually(async () => expect((await ready(node)).status).toBe(200));
-    expect((await post(node, '/api/rooms', newCode())).status).toBe(201);
+    expect((await roomsApi(node.url).create(newPending())).status).toBe(201);
     expect(await refuses(node, cause)).toBe(false);
     const lines = told(node).filter((line) => line.endsWith(cause));
     expect(lines).toEqual([`Redis refuses writes: ${cause}`, `Redis takes writes again: ${cause}`]);
   };
 
-  test('because it cannot write its disk is down, not degraded', async () => {
-    const redis = await startRedis(['save 3600 1']);
+  const setUp = async (settings: readonly string[] = []) => {
+    const redis = await startRedis(settings);
     onTestFinished(() => redis.dispose());
     const [one] = await startTwo(redis.url);
-    const room = await pairDevices(one.url);
+    return { redis, one };
+  };
+
+  test('because it cannot write its disk is down, not degraded', async () => {
+    const { redis, one } = await setUp(['save 3600 1']);
+    const { roomid } = await pairDevices(one.url);
     const { dir } = (await redis.admin('CONFIG', 'GET', 'dir')) as { dir: string };
     // A folder replaces the file, which then cannot be written.
     mkdirSync(`${dir}/dump.rdb`);
@@ -245,38 +228,33 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     };
     await save('err');
     await endure(one, 'disk', async () => {
-      expect((await call(one.url, 'GET', `/api/rooms?roomid=${room.roomid}`)).status).toBe(503);
+      expect((await roomsApi(one.url).room(roomid)).status).toBe(503);
       rmdirSync(`${dir}/dump.rdb`);
       await save('ok');
     });
   });
 
-  test('because it has become a replica is down until it is a master again', async () => {
-    const redis = await startRedis();
-    onTestFinished(() => redis.dispose());
-    const [one] = await startTwo(redis.url);
+  test.each([
     // Of a master that does not exist.
-    await redis.admin('REPLICAOF', '127.0.0.1', '1');
-    await endure(one, 'read_only', () => redis.admin('REPLICAOF', 'NO', 'ONE'));
-  });
-
-  test('because too few replicas are connected is down until they are', async () => {
-    const redis = await startRedis();
-    onTestFinished(() => redis.dispose());
-    const [one] = await startTwo(redis.url);
-    const demand = (count: string) => redis.admin('CONFIG', 'SET', 'min-replicas-to-write', count);
-    await demand('1');
-    await endure(one, 'replicas', () => demand('0'));
+    ['has become a replica', 'read_only', 'REPLICAOF 127.0.0.1 1', 'REPLICAOF NO ONE'],
+    [
+      'has too few replicas',
+      'replicas',
+      'CONFIG SET min-replicas-to-write 1',
+      'CONFIG SET min-replicas-to-write 0',
+    ],
+  ])('because it %s is down until that ends', async (_how, cause, begin, end) => {
+    const { redis, one } = await setUp();
+    await redis.admin(...begin.split(' '));
+    await endure(one, cause, () => redis.admin(...end.split(' ')));
   });
 
   test('because it loads its data is unreachable, and recovers by itself', async () => {
     // It loads a key in 10 ms, and answers `LOADING` meanwhile.
-    const redis = await startRedis([
+    const { redis, one } = await setUp([
       'key-load-delay 10000',
       'loading-process-events-interval-bytes 1024',
     ]);
-    onTestFinished(() => redis.dispose());
-    const [one] = await startTwo(redis.url);
     const room = await pairDevices(one.url);
     const fill = "for n = 1, 3000 do redis.call('SET', 'other' .. n, string.rep('x', 50)) end";
     await redis.admin('EVAL', fill, '0');
@@ -291,7 +269,7 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     await redis.admin('CONFIG', 'SET', 'key-load-delay', '0');
     await started;
     await eventually(async () => expect((await ready(one)).status).toBe(200));
-    expect((await call(one.url, 'GET', `/api/rooms?roomid=${room.roomid}`)).status).toBe(200);
+    expect((await roomsApi(one.url).room(room.roomid)).status).toBe(200);
     expect(told(one)).toEqual(['Redis cannot be reached']);
   });
 });
