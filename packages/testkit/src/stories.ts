@@ -1,8 +1,7 @@
 // Reads tables of stories. A story is a test in words: a title, and steps with their outcomes.
 //
 // The file that carries out the steps of a table explains them at its top: wire-stories.ts (clients of a whole server), and in
-// packages/server/test: contract/pairing-store.ts, support/two-nodes.ts and cluster/chaos/checker/check.test.ts. A step that is
-// unknown fails.
+// packages/server/test: contract/pairing-store.ts and support/two-nodes.ts. A step that is unknown fails.
 
 /**
  * Splits a table into its rows, `title: step; step; …`. Deeper indented lines continue a row.

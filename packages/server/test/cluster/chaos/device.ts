@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Part } from './history.js';
 import { Link } from './link.js';
-import { type Address, Backoff, type Random, type World } from './world.js';
+import type { ServerNode } from './server-node.js';
+import { Backoff, type Random, type World } from './world.js';
 
 /** Its room, and the device id that it sends. */
 export interface Assignment {
@@ -54,7 +55,7 @@ export class Device {
     for (const ghost of this.#ghosts) ghost.destroy();
   }
 
-  #open(at: Address): Promise<Link | undefined> {
+  #open(at: ServerNode): Promise<Link | undefined> {
     const isPatient = this.#random.chance(PATIENT);
     return Link.open(this.#world, at, { ...this.#identity, isPatient });
   }
@@ -62,22 +63,20 @@ export class Device {
   async #connect(): Promise<void> {
     const before = this.#link?.node;
     this.#link = undefined;
-    this.#link = await this.#open(this.#world.address(this.#random, before));
+    this.#link = await this.#open(this.#world.node(this.#random, before));
     if (!this.#link) await this.#backoff.failed();
   }
 
   async #join(link: Link, { room, device }: Assignment): Promise<void> {
-    const outcome = await link.join(room, device);
-    if (outcome === 'joined') this.#backoff.succeeded();
-    if (outcome === 'joined' || outcome === 'gone') return;
+    if (await link.join(room, device)) return this.#backoff.succeeded();
     await this.#backoff.failed();
-    // After `room_full`, no answer or no service, some devices retry on the same server, others on another.
-    if (outcome !== 'error' || this.#random.chance(0.5)) link.close('close');
+    // Some devices retry on the same server, others on another.
+    if (this.#random.chance(0.5)) link.close('close');
   }
 
   async #stay(link: Link, wanted: Assignment): Promise<void> {
     if (this.#world.mode === 'recovery') {
-      if (!this.#world.served.has(this.#identity.pair)) link.say();
+      if (!this.#world.recovery.served.has(this.#identity.pair)) link.say();
       await sleep(200);
       return;
     }
@@ -94,11 +93,11 @@ export class Device {
         for (let count = 1 + this.#random.below(4); count > 0; count--) link.say();
         break;
       case 'leave':
-        if ((await link.leave()) !== 'left') link.close('close');
+        if (!(await link.leave())) link.close('close');
         await pause(2000);
         break;
       case 'joinAgain':
-        if ((await link.join(wanted.room, wanted.device)) !== 'joined') link.close('close');
+        if (!(await link.join(wanted.room, wanted.device))) link.close('close');
         break;
       case 'close':
       case 'terminate':
@@ -117,9 +116,9 @@ export class Device {
 
   /** Joins by another connection while this one is open. */
   async #takeOver(old: Link, wanted: Assignment): Promise<void> {
-    const link = await this.#open(this.#world.address(this.#random, old.node));
+    const link = await this.#open(this.#world.node(this.#random, old.node));
     if (!link) return;
-    if ((await link.join(wanted.room, wanted.device)) !== 'joined') {
+    if (!(await link.join(wanted.room, wanted.device))) {
       // The owner of the seat is unknown now, so a new connection decides it.
       link.close('terminate');
       old.close('terminate');

@@ -1,7 +1,6 @@
 // The schedule of faults, which is derived from the seed, and their execution.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FaultKind, NODE_FAULTS, REDIS_FAULTS } from './history.js';
-import { crowd } from './link.js';
 import { CUTS, type Engine } from './redis.js';
 import type { ServerNode } from './server-node.js';
 import { LEASE_SECONDS } from './settings.js';
@@ -26,24 +25,20 @@ export interface Round {
 
 /** Strikes begin within this time of their round. */
 const ROUND_MS = 4000;
-/** After this many rounds, each kind of fault of a node has occurred. */
-export const ROUNDS_OF_ALL = 4;
-/** After this many rounds, each kind of fault of Redis has occurred too. */
-export const ROUNDS_OF_ALL_REDIS = 8;
 
-type RedisKind = keyof typeof REDIS_FAULTS | 'burst';
+type RedisKind = keyof typeof REDIS_FAULTS;
 
 /** All kinds repeatedly, in a new order each time. */
 function* decks(random: Random): Generator<RedisKind, never> {
   for (;;) {
-    const deck = [...(Object.keys(REDIS_FAULTS) as RedisKind[]), 'burst' as const];
+    const deck = Object.keys(REDIS_FAULTS) as RedisKind[];
     while (deck.length > 0) yield deck.splice(random.below(deck.length), 1)[0] as RedisKind;
   }
 }
 
 /** Rounds without end. Each kind of fault comes once before any comes again, and no node is struck twice in a round. */
-export function* schedule(seed: number, nodes: number, hasRedis: boolean): Generator<Round, never> {
-  const random = new Random('schedule', seed);
+export function* schedule(nodes: number, hasRedis: boolean): Generator<Round, never> {
+  const random = new Random('schedule');
   const ofRedis = decks(random);
   const kinds = NODE_FAULTS.filter((what) => hasRedis || what !== 'cut');
   const strike = (
@@ -70,12 +65,7 @@ export function* schedule(seed: number, nodes: number, hasRedis: boolean): Gener
     // Redis has no fault in every other round, so that the checker can be certain of most states.
     for (let times = hasRedis && n % 2 === 1 ? 2 : 0; times > 0; times--) {
       const what = ofRedis.next().value;
-      // A burst is at a node without another fault, if there is one. Otherwise that fault would refuse it.
-      strikes.push(
-        what === 'burst'
-          ? strike(what, (first + count) % nodes, [0, 0], [''])
-          : strike(what, null, REDIS_FAULTS[what], ['normal', 'pubsub']),
-      );
+      strikes.push(strike(what, null, REDIS_FAULTS[what], ['normal', 'pubsub']));
     }
     const calmMs = Math.round(random.between(2000, 5000));
     yield { calmMs, strikes: strikes.sort((a, b) => a.atMs - b.atMs) };
@@ -88,34 +78,32 @@ export function describeStrike({ what, node, how, atMs, forMs }: Strike): string
   return `${what}${manner}${node === null ? '' : ` node ${node}`} after ${atMs} ms for ${forMs} ms`;
 }
 
-export interface Arena {
-  world: World;
-  nodes: readonly ServerNode[];
-  engine: Engine | undefined;
-  report: (line: string) => void;
-}
-
 let faults = 0;
-/** Faults of Redis run one after the other. A burst needs a working Redis, which would otherwise refuse it as a whole. */
+/** Faults of Redis run one after the other. */
 let engineIsFree: Promise<unknown> = Promise.resolve();
 
 /** Causes a fault, and records its beginning and its end. Resolves when it is over. */
-export async function strike(fault: Strike, arena: Arena): Promise<void> {
-  if (fault.node !== null && fault.what !== 'burst') return strikeNow(fault, arena);
-  const turn = engineIsFree.then(() => strikeNow(fault, arena));
+export async function strike(fault: Strike, world: World, engine?: Engine): Promise<void> {
+  await sleep(fault.atMs);
+  const cause = () => strikeNow(fault, world, engine);
+  if (fault.node !== null) return cause();
+  const turn = engineIsFree.then(cause);
   engineIsFree = turn.catch(() => {});
   return turn;
 }
 
-async function strikeNow(fault: Strike, { world, nodes, engine, report }: Arena): Promise<void> {
-  const { what, node, how, forMs } = fault;
+async function strikeNow(
+  { what, node, how, forMs }: Strike,
+  { nodes, record }: World,
+  engine?: Engine,
+): Promise<void> {
   const mark = { kind: 'fault', fault: ++faults, what, node } as const;
   const server = nodes[node ?? 0] as ServerNode;
-  world.record({ ...mark, phase: 'begin' });
+  record({ ...mark, phase: 'begin' });
   switch (what) {
     case 'kill':
     case 'stop':
-      await server[what]();
+      await server.end(what === 'kill' ? 'SIGKILL' : 'SIGTERM');
       await sleep(forMs);
       await server.start();
       break;
@@ -127,13 +115,10 @@ async function strikeNow(fault: Strike, { world, nodes, engine, report }: Arena)
     case 'cut':
       await engine?.cut(server.number, how, forMs);
       break;
-    case 'burst':
-      report(await crowd(world, server));
-      break;
     default:
       await engine?.suffer(what, how, forMs);
   }
-  world.record({ ...mark, phase: 'end' });
+  record({ ...mark, phase: 'end' });
 }
 
 /**
@@ -144,7 +129,7 @@ const STALL_MS = 1000;
 const TICK_MS = 100;
 
 /** Watches the event loop of this process, and calls `tick` in each of its turns, until the returned function is called. */
-export function watchForStalls(world: World, tick: (now: number) => void) {
+export function watchForStalls({ record }: World, tick: (now: number) => void) {
   const watch = { stalledMs: 0, longestMs: 0, end: () => clearInterval(timer) };
   let last = performance.now();
   const timer = setInterval(() => {
@@ -152,8 +137,8 @@ export function watchForStalls(world: World, tick: (now: number) => void) {
     watch.longestMs = Math.max(watch.longestMs, now - last - TICK_MS);
     if (now - last > STALL_MS) {
       const stall = { kind: 'fault', what: 'stall', node: null, fault: ++faults } as const;
-      world.record({ ...stall, phase: 'begin' }, last);
-      world.record({ ...stall, phase: 'end' }, now);
+      record({ ...stall, phase: 'begin' }, last);
+      record({ ...stall, phase: 'end' }, now);
       watch.stalledMs += now - last;
     }
     last = now;

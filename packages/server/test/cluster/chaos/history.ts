@@ -4,17 +4,18 @@
 export interface Label {
   /** The sender's connection. */
   id: number;
+  part: Part;
   /** Counts the messages of this connection, from 1. */
   n: number;
+  /** When it was sent. */
+  at: number;
   /** Number of `room_ready` messages of the sender on this connection. */
   ready: number;
-  /** The role in the last of them. */
-  initiator: boolean;
   room: string;
 }
 
-/** The part of a connection: one of the two devices of a pair, a third device in their room, or one of a burst. */
-export type Part = 'creator' | 'acceptor' | 'third' | 'crowd';
+/** The part of a connection: one of the two devices of a pair, or a third device in their room. */
+export type Part = 'creator' | 'acceptor' | 'third';
 
 export type Operation = 'create' | 'accept' | 'check' | 'get' | 'purge';
 
@@ -41,8 +42,6 @@ export const NODE_FAULTS = ['kill', 'pause', 'cut', 'stop'] as const;
 export type FaultKind =
   | keyof typeof REDIS_FAULTS
   | (typeof NODE_FAULTS)[number]
-  /** Thousands join one room at once. */
-  | 'burst'
   /** The event loop of the test stood still: its clients read late, and answered no ping. */
   | 'stall';
 
@@ -52,8 +51,6 @@ export type Body = Record<string, unknown> | undefined;
 export interface Notice {
   type: string;
   roomId?: string | null | undefined;
-  userCount?: number | undefined;
-  ready?: boolean | undefined;
   isInitiator?: boolean | undefined;
   code?: string | undefined;
 }
@@ -92,10 +89,8 @@ export type EventOf<K extends Happening['kind']> = Event & { kind: K };
 
 /** The longest times that the servers may take. */
 export interface Bounds {
-  /** Between servers without a fault, every message and close has arrived, and every held check is answered. */
+  /** Between servers without a fault, every message and close has arrived. */
   settleMs: number;
-  /** A silent server is known to be gone: its lease has expired, and the others have read the leases. */
-  goneMs: number;
   /** A silent client is known to be gone. */
   silentMs: number;
   /** The effects of a fault that has ended may still arrive. */
@@ -121,27 +116,17 @@ export class Recovery {
   /** Pair → when the second of the two got its first message. */
   readonly served = new Map<number, number>();
   readonly since: number;
-  readonly #whoIs: (id: number) => { pair: number; part: Part } | undefined;
-  readonly #sent = new Set<string>();
   readonly #heard = new Set<string>();
 
-  constructor(since: number, whoIs: (id: number) => { pair: number; part: Part } | undefined) {
+  constructor(since: number) {
     this.since = since;
-    this.#whoIs = whoIs;
   }
 
-  take(event: Event): void {
-    if (event.kind === 'sent') this.#sent.add(`${event.id}/${event.n}`);
-    if (event.kind !== 'frame' || !event.label) return;
-    const { id, n } = event.label;
-    const [to, from] = [this.#whoIs(event.id), this.#whoIs(id)];
-    const parts = ['creator', 'acceptor'];
-    if (!to || to.pair !== from?.pair || ![to, from].every(({ part }) => parts.includes(part)))
-      return;
-    // A message from before the recovery proves nothing.
-    if (!this.#sent.has(`${id}/${n}`)) return;
-    this.#heard.add(`${to.part} ${to.pair}`);
-    const isServed = parts.every((part) => this.#heard.has(`${part} ${to.pair}`));
-    if (isServed && !this.served.has(to.pair)) this.served.set(to.pair, event.t);
+  /** Takes a message that arrived at `t`. */
+  take(pair: number, to: Part, label: Label, t: number): void {
+    if (to === 'third' || label.part === 'third' || label.at < this.since) return;
+    this.#heard.add(`${to} ${pair}`);
+    const isServed = ['creator', 'acceptor'].every((part) => this.#heard.has(`${part} ${pair}`));
+    if (isServed && !this.served.has(pair)) this.served.set(pair, t);
   }
 }

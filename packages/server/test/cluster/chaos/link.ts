@@ -1,15 +1,9 @@
 // One WebSocket of a device: records everything, and answers `room_ready` at once, as a client that negotiates does.
 import { isDeepStrictEqual } from 'node:util';
 import WebSocket from 'ws';
-import {
-  type GivingUp,
-  grouped,
-  type Happening,
-  type Label,
-  type Notice,
-  type Part,
-} from './history.js';
-import { type Address, CONTENT_MARK, type World } from './world.js';
+import type { GivingUp, Happening, Label, Notice, Part } from './history.js';
+import type { ServerNode } from './server-node.js';
+import { CONTENT_MARK, type World } from './world.js';
 
 export interface Identity {
   pair: number;
@@ -19,9 +13,6 @@ export interface Identity {
   /** Never gives up by itself. Such clients show what a server does with its seats after a pause. */
   isPatient?: boolean;
 }
-
-/** The outcome of a join, a leave or an opening handshake. */
-export type Outcome = 'joined' | 'full' | 'left' | 'error' | 'silence' | 'gone';
 
 /** Time allowed for a join, a leave or the opening handshake; then it tries another server. */
 const ANSWER_MS = 3000;
@@ -41,13 +32,13 @@ export class Link {
   #isConnected = false;
   #hasPeer = false;
   #readies = 0;
-  #initiator = false;
   #sent = 0;
   #heard = performance.now();
   #pinged: number | undefined;
-  #answer: ((outcome: Outcome) => void) | undefined;
+  /** Takes whether the present request has succeeded. */
+  #answer: ((hasSucceeded: boolean) => void) | undefined;
 
-  private constructor(world: World, at: Address, identity: Identity) {
+  private constructor(world: World, at: ServerNode, identity: Identity) {
     this.#world = world;
     this.#identity = identity;
     this.id = world.nextId();
@@ -72,19 +63,20 @@ export class Link {
   }
 
   /** Resolves once the server has sent `connected`; to undefined if it does not in time. */
-  static async open(world: World, at: Address, identity: Identity): Promise<Link | undefined> {
+  static async open(world: World, at: ServerNode, identity: Identity): Promise<Link | undefined> {
     const link = new Link(world, at, identity);
-    if ((await link.#outcome()) === 'joined') return link;
+    if (await link.#outcome()) return link;
     link.#socket.terminate();
     return undefined;
   }
 
-  join(room: string, device: string): Promise<Outcome> {
+  /** Resolves to whether it has a seat. Without an answer, the connection is closed. */
+  join(room: string, device: string): Promise<boolean> {
     const asked = { kind: 'asked_join', id: this.id, room, device } as const;
     return this.#ask(asked, { type: 'join_room', roomId: room, deviceId: device });
   }
 
-  leave(): Promise<Outcome> {
+  leave(): Promise<boolean> {
     return this.#ask({ kind: 'asked_leave', id: this.id }, { type: 'leave_room' });
   }
 
@@ -93,8 +85,8 @@ export class Link {
     const { id, room } = this;
     if (room === null || !this.#hasPeer || !this.alive || this.#answer) return;
     this.#sent += 1;
-    const [n, ready, initiator] = [this.#sent, this.#readies, this.#initiator];
-    const label = { id, n, ready, initiator, room };
+    const { part } = this.#identity;
+    const label = { id, part, n: this.#sent, at: performance.now(), ready: this.#readies, room };
     this.#world.record({ kind: 'sent', ...label });
     this.#send(messageOf(label));
   }
@@ -134,39 +126,39 @@ export class Link {
     this.alive = false;
     this.#hasPeer = false;
     this.room = null;
-    this.#answer?.('gone');
+    this.#answer?.(false);
   }
 
   #read(message: Message & Notice): void {
     const { id, node } = this;
-    const { type, roomId, userCount, ready, isInitiator, code } = message;
+    const { type, roomId, isInitiator, code } = message;
+    const { pair, part } = this.#identity;
     if (type in FORWARDED) {
       const [from, room] = [String(message.from), String(roomId)];
       const label = labelOf(message);
       this.#world.record({ kind: 'frame', id, from, roomId: room, label });
+      if (label) this.#world.recovery.take(pair, part, label, this.#heard);
     } else if (type === 'connected') {
       const clientId = this.#world.secret(message.clientId);
-      const { pair, part } = this.#identity;
       this.#world.record({ kind: 'connected', id, clientId, node, pair, part });
       this.#isConnected = true;
-      this.#answer?.('joined');
+      this.#answer?.(true);
     } else {
-      const notice = { type, roomId, userCount, ready, isInitiator, code };
+      const notice = { type, roomId, isInitiator, code };
       this.#world.record({ kind: 'told', id, notice });
       this.#believe(notice);
     }
   }
 
-  #believe({ type, roomId = null, isInitiator, code = '' }: Notice): void {
+  #believe({ type, roomId = null, code = '' }: Notice): void {
     switch (type) {
       case 'room_joined':
         if (this.room !== roomId) this.#hasPeer = false;
         this.room = roomId;
-        this.#answer?.('joined');
+        this.#answer?.(true);
         break;
       case 'room_ready':
         this.#readies += 1;
-        this.#initiator = isInitiator === true;
         this.#hasPeer = true;
         this.say();
         break;
@@ -177,34 +169,33 @@ export class Link {
       case 'left_room':
         this.room = null;
         this.#hasPeer = false;
-        this.#answer?.('left');
+        this.#answer?.(true);
         break;
       case 'room_full':
-        this.#answer?.('full');
+        this.#answer?.(false);
         break;
       case 'error':
         // These answer a forwarded message, and not a join or a leave.
-        if (code !== 'no_peer' && code !== 'not_in_room') this.#answer?.('error');
+        if (code !== 'no_peer' && code !== 'not_in_room') this.#answer?.(false);
     }
   }
 
-  async #ask(happening: Happening, message: object): Promise<Outcome> {
-    if (!this.alive) return 'gone';
+  async #ask(happening: Happening, message: object): Promise<boolean> {
+    if (!this.alive) return false;
     const outcome = this.#outcome();
     this.#world.record(happening);
     this.#send(message);
     return outcome;
   }
 
-  #outcome(): Promise<Outcome> {
+  #outcome(): Promise<boolean> {
     return new Promise((resolve) => {
-      const settle = (outcome: Outcome) => {
+      const timer = setTimeout(() => this.close('terminate'), ANSWER_MS);
+      this.#answer = (hasSucceeded) => {
         clearTimeout(timer);
         this.#answer = undefined;
-        resolve(outcome);
+        resolve(hasSucceeded);
       };
-      const timer = setTimeout(settle, ANSWER_MS, 'silence');
-      this.#answer = settle;
     });
   }
 
@@ -226,9 +217,9 @@ const FORWARDED = {
 };
 const TYPES = Object.keys(FORWARDED) as (keyof typeof FORWARDED)[];
 
-function fieldsOf({ id, n, ready, initiator, room }: Label): Message {
+function fieldsOf({ id, part, n, at, ready, room }: Label): Message {
   const type = TYPES[n % TYPES.length] as keyof typeof FORWARDED;
-  return { type, ...FORWARDED[type]([CONTENT_MARK, id, n, ready, initiator, room].join('~')) };
+  return { type, ...FORWARDED[type]([CONTENT_MARK, id, part, n, at, ready, room].join('~')) };
 }
 
 /** Every kind in turn. Half of them have a false sender, a false room and an unknown field; the others are plain. */
@@ -242,35 +233,8 @@ function messageOf(label: Label): Message {
 function labelOf({ from: _from, roomId: _roomId, ...fields }: Message): Label | null {
   const { sdp, candidate, publicKey } = fields;
   const text = sdp ?? publicKey ?? (candidate as { candidate?: unknown } | undefined)?.candidate;
-  const [, , id, n, ready, initiator, room = ''] = String(text).split('~');
-  const numbers = { id: Number(id), n: Number(n), ready: Number(ready) };
-  const label = { ...numbers, initiator: initiator === 'true', room };
+  const [, , id, part, n, at, ready, room = ''] = String(text).split('~');
+  const numbers = { id: Number(id), n: Number(n), at: Number(at), ready: Number(ready) };
+  const label = { ...numbers, part: part as Part, room };
   return isDeepStrictEqual(fieldsOf(label), fields) ? label : null;
-}
-
-/** More than the queue of one room may hold. */
-const CROWD = 2100;
-/** Connections that are opened concurrently. */
-const AT_ONCE = 100;
-
-/** Simulates a burst: thousands join one room on one node at once, and end. Resolves to a line of the report. */
-export async function crowd(world: World, at: Address): Promise<string> {
-  const room = world.newId();
-  const links: Link[] = [];
-  let opened = 0;
-  const open = async () => {
-    while (opened < CROWD) {
-      opened += 1;
-      // Addresses of a separate network, with a few connections each.
-      const address = `10.200.${opened >> 8}.${opened & 255}`;
-      const identity = { pair: -1, part: 'crowd', address, isPatient: true } as const;
-      const link = await Link.open(world, at, identity);
-      if (link) links.push(link);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, open));
-  const answers = await Promise.all(links.map((link) => link.join(room, world.newId())));
-  for (const link of links) link.close('terminate');
-  const counts = grouped(answers, (answer) => answer);
-  return `burst: ${[...counts].map(([answer, all]) => `${answer} ${all.length}`).join(', ')}`;
 }

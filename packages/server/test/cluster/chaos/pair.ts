@@ -6,8 +6,6 @@ import type { Body, Operation } from './history.js';
 import { Link } from './link.js';
 import { Backoff, Random, type World } from './world.js';
 
-/** Share of meetings in a room that was not paired; roles then follow the order of arrival. */
-const UNPAIRED = 0.2;
 /** Share of pairings in which a third device tries the same code at the same time. */
 const RIVALLED = 0.3;
 /** Share of answers that are lost because the client hangs up. */
@@ -54,6 +52,12 @@ export class Pair {
     ]);
   }
 
+  /** {@link Link.watch} */
+  watch(now: number): void {
+    this.creator.watch(now);
+    this.acceptor.watch(now);
+  }
+
   end(): void {
     this.creator.end();
     this.acceptor.end();
@@ -71,17 +75,9 @@ export class Pair {
   async #pairAgainAndAgain(random: Random): Promise<void> {
     await this.#world.pause(random.between(0, 4000));
     while (!this.#world.over) {
-      if (random.chance(UNPAIRED)) this.#meet();
-      else if (!(await this.#pair(random))) continue;
-      await this.#world.pauseUntilLoad(random.between(10_000, 40_000));
+      if (await this.#pair(random))
+        await this.#world.pauseUntilLoad(random.between(10_000, 40_000));
     }
-  }
-
-  /** In any room, without a pairing. */
-  #meet(): void {
-    const room = this.#world.newId();
-    this.creator.assignment = { room, device: this.#world.newId() };
-    this.acceptor.assignment = { room, device: this.#world.newId() };
   }
 
   /** By a code, over REST. Resolves to whether both devices know the room. */
@@ -120,9 +116,8 @@ export class Pair {
       ...(random.chance(RIVALLED) ? [accept(party('rival'))] : []),
     ]);
     // If Redis lost its data between the two answers, only one of them knows of a room.
-    if (room === undefined || !isAccepted) return false;
-    await this.#ask(creator, 'get', code, { room });
-    return true;
+    if (room !== undefined && isAccepted) await this.#ask(creator, 'get', code, { room });
+    return room !== undefined && isAccepted;
   }
 
   /** Two other devices pair and never meet; one of them purges its data. */
@@ -153,9 +148,9 @@ export class Pair {
       await world.pauseUntilLoad(random.between(8000, 40_000));
       const room = this.creator.assignment?.room;
       if (room === undefined) continue;
-      const link = await Link.open(world, world.address(random), { pair, part: 'third', address });
+      const link = await Link.open(world, world.node(random), { pair, part: 'third', address });
       if (!link) continue;
-      if ((await link.join(room, world.newId())) === 'joined') {
+      if (await link.join(room, world.newId())) {
         for (let count = random.below(4); count > 0 && world.mode === 'load'; count--) {
           await world.pause(random.between(200, 700));
           link.watch(performance.now());
@@ -202,7 +197,7 @@ export class Pair {
       ...(wait > 0 ? { prefer: `wait=${wait}` } : {}),
     };
     const attempt = async (): Promise<Reply | undefined> => {
-      const { number: node, url } = world.address(random);
+      const { number: node, url } = world.node(random);
       const patience = random.chance(LOST) ? random.between(0, 30) : ANSWER_MS + wait * 1000;
       world.record({ kind: 'asked', id, what, code, device, node });
       try {

@@ -34,11 +34,9 @@ export const SERVER_SETTINGS: Readonly<Record<string, string>> = {
 
 /** On two busy cores, a process may wait for its turn. Nodes read the leases once in a third of a lease. */
 const settleMs = 3000;
-const goneMs = LEASE_SECONDS * 1000 * (1 + 1 / 3) + settleMs;
 export const BOUNDS: Bounds = {
   settleMs,
-  goneMs,
   silentMs: 3 * HEARTBEAT_SECONDS * 1000 + settleMs,
-  recoveryMs: goneMs,
+  recoveryMs: LEASE_SECONDS * 1000 * (1 + 1 / 3) + settleMs,
   usableMs: 10_000,
 };

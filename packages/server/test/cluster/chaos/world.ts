@@ -1,7 +1,8 @@
 // Holds what all actors of a run share: the history, the secrets, the servers' addresses, the mode, and repeatable choices.
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Event, Happening } from './history.js';
+import { type Event, type Happening, Recovery } from './history.js';
+import { ServerNode } from './server-node.js';
 import { CHAOS_SEED } from './settings.js';
 
 /**
@@ -12,8 +13,8 @@ export class Random {
   readonly #name: string;
   #count = 0;
 
-  constructor(name: string, seed = CHAOS_SEED) {
-    this.#name = `${seed}/${name}`;
+  constructor(name: string) {
+    this.#name = `${CHAOS_SEED}/${name}`;
   }
 
   between(low: number, high: number): number {
@@ -36,26 +37,20 @@ export class Random {
   }
 }
 
-/** The number and the address of a server, which may be down. */
-export interface Address {
-  number: number;
-  url: string;
-}
-
 export class World {
   readonly events: Event[] = [];
-  /** The servers that clients call, as a load balancer without health checks would. */
-  readonly addresses: readonly Address[];
+  /** The servers, which may be down. Clients call any, as by a load balancer without health checks. */
+  readonly nodes: readonly ServerNode[];
   /** `load`: any actions. `recovery`: all devices request their seats and talk. `over`: all actors end. */
   mode: 'load' | 'recovery' | 'over' = 'load';
-  /** The pairs that have talked both ways in this recovery. */
-  served: { has(pair: number): boolean } = new Set<number>();
+  /** The present recovery, or the last one. */
+  recovery = new Recovery(0);
   /** The values that no log may contain: all codes, rooms, devices and ids of this run. */
   readonly #secrets = new Set<string>();
   #ids = 0;
 
-  constructor(addresses: readonly Address[]) {
-    this.addresses = addresses;
+  constructor(envs: readonly Record<string, string>[]) {
+    this.nodes = envs.map((env, number) => new ServerNode(number, env, this));
   }
 
   get over(): boolean {
@@ -63,9 +58,9 @@ export class World {
   }
 
   /** @param t - earlier than now for an event that is only known afterwards */
-  record(happening: Happening, t = performance.now()): void {
+  readonly record = (happening: Happening, t = performance.now()): void => {
     this.events.push({ t, ...happening });
-  }
+  };
 
   /** The number of a new connection or request. */
   nextId(): number {
@@ -90,9 +85,9 @@ export class World {
   }
 
   /** Any server except `not`, if there is another. */
-  address(random: Random, not?: number): Address {
-    const others = this.addresses.filter(({ number }) => number !== not);
-    return random.pick(others.length > 0 ? others : this.addresses);
+  node(random: Random, not?: number): ServerNode {
+    const others = this.nodes.filter(({ number }) => number !== not);
+    return random.pick(others.length > 0 ? others : this.nodes);
   }
 
   /** Waits; a recovery ends the wait. */

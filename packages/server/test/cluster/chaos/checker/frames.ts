@@ -3,22 +3,21 @@
 // A frame is delivered, or both members are told. Within one `room_ready` of a receiver, the numbers of a sender are
 // therefore consecutive. A lost last frame must end the membership for both members once their servers have been
 // undisturbed for `settleMs`. A server that acts on old seats violates these rules, because its frames arrive among those of
-// the connection that took the seat.
+// the connection that took the seat. So does one that does not report a dead peer, because frames to it are lost.
 import { isDeepStrictEqual } from 'node:util';
-import { type Label, NEVER } from '../history.js';
-import type { Connection, Ready, Story } from './story.js';
+import { type EventOf, type Label, NEVER } from '../history.js';
+import type { Ready, Story } from './story.js';
 
 const nameOf = ({ id, n }: { id: number; n: number }) => `${id}/${n}`;
 
 export function checkFrames(story: Story): void {
   const arrived = new Set<string>();
-  const received = new Map<Connection, Map<number, number>>();
+  const received = new Map<number, Map<number, number>>();
   for (const event of story.events) {
     if (event.kind !== 'frame' || event.label === null) continue;
     arrived.add(nameOf(event.label));
-    const to = story.conn(event.id) as Connection;
-    const last = received.get(to) ?? new Map<number, number>();
-    received.set(to, last);
+    const last = received.get(event.id) ?? new Map<number, number>();
+    received.set(event.id, last);
     checkFrame(event, event.label, last, story);
   }
   for (const ready of story.readies) {
@@ -30,17 +29,18 @@ export function checkFrames(story: Story): void {
 
 /** @param last - sender → number of its last frame at this receiver */
 function checkFrame(
-  { id, t, from }: { id: number; t: number; from: string },
+  { id, t, from }: EventOf<'frame'>,
   label: Label,
   last: Map<number, number>,
-  { byClientId, conn, violates }: Story,
+  { conns, violates }: Story,
 ): void {
   const name = nameOf(label);
   const ids = [id, label.id] as const;
-  if (byClientId(from)?.id !== label.id || label.id === id) {
+  const sender = conns.get(label.id);
+  if (sender?.opened.clientId !== from || label.id === id) {
     violates('`from` is the sender', t, `${name} came as of ${from}`, ...ids);
   }
-  const { t: _t, kind: _kind, ...original } = conn(label.id)?.sent[label.n - 1] ?? {};
+  const { t: _t, kind: _kind, ...original } = sender?.sent[label.n - 1] ?? {};
   if (!isDeepStrictEqual(original, { ...label })) {
     violates('content is forwarded unchanged', t, name, ...ids);
   }
@@ -76,7 +76,7 @@ function noGap(
   const [first] = frames;
   if (first === undefined) return;
   const { id, ready, n } = first.label;
-  const sent = story.conn(id)?.sent ?? [];
+  const sent = story.conns.get(id)?.sent ?? [];
   const isPartner = partners.some((one) => one.conn.id === id && one.index === ready);
   const start = isPartner ? (sent.find((frame) => frame.ready === ready)?.n ?? n) : n;
   const last = frames.findLast(({ label }) => label.id === id) ?? first;
@@ -97,14 +97,13 @@ function toldOfLoss(sender: Ready, arrived: ReadonlySet<string>, story: Story): 
   for (const receiver of partners) {
     const nodes = [conn.node, receiver.conn.node];
     const by = faults.afterQuiet(nodes, first.t, bounds.settleMs);
-    // Other rules check a member whose peer went by itself.
+    // The rule without a known peer is for a peer that went by itself.
     const isUntold =
       (sender.until > by && goneAt(receiver) > by) || (receiver.until > by && goneAt(sender) > by);
     if (isUntold && by <= faults.horizon) violates(RULE, by, what, conn.id, receiver.conn.id);
   }
-  if (partners.length > 0) return;
   // A silent peer has been detected by then.
-  const nodes = [...new Set(conns.map(({ node }) => node))];
+  const nodes = [...new Set([...conns.values()].map(({ node }) => node))];
   const by = faults.afterQuiet(nodes, first.t, bounds.silentMs + bounds.settleMs);
   if (sender.until > by && by <= faults.horizon) violates(RULE, by, what, conn.id);
 }
@@ -112,6 +111,6 @@ function toldOfLoss(sender: Ready, arrived: ReadonlySet<string>, story: Story): 
 /** When a client left or hung up by itself, or its connection broke. A repeated join causes another `room_ready`, and it stays. */
 function goneAt({ conn, index, end, until }: Ready): number {
   if (end === 'itself' || end === 'closed') return until;
-  const next = end === 'ready_again' ? conn.readies[index] : undefined;
+  const next: Ready | undefined = end === 'ready_again' ? conn.readies[index] : undefined;
   return next ? goneAt(next) : NEVER;
 }

@@ -3,7 +3,7 @@
 // There is no exception for faults. Every request has a key and is repeated until it is answered. Codes live longer than the
 // run and are used once. Any 404, any 409 except that of the losing device, and any two different answers are therefore
 // violations. After a flush, nothing is expected of earlier pairings.
-import { type EventOf, grouped, NEVER, type Operation } from '../history.js';
+import { type EventOf, grouped, type Operation } from '../history.js';
 import type { Story } from './story.js';
 
 type Answer = EventOf<'answered'>;
@@ -12,8 +12,6 @@ type Answer = EventOf<'answered'>;
 interface Wish extends EventOf<'asked'> {
   /** Final answers; others are followed by a repeat. */
   answers: Answer[];
-  /** How often it was sent. */
-  attempts: number;
 }
 
 /** 408: the server was stalled while the request arrived. */
@@ -30,7 +28,7 @@ export function checkPairing(story: Story): void {
     for (const wish of all) {
       sameAnswer(wish, story);
       allowedStatus(wish, all, story);
-      wokenInTime(wish, all, story);
+      durable(wish, all, story);
     }
     oneRoom(all, rooms, story);
   }
@@ -40,9 +38,7 @@ function wishes({ events }: Story): Wish[] {
   const all = new Map<number, Wish>();
   for (const event of events) {
     if (event.kind === 'asked') {
-      const wish = all.get(event.id) ?? { ...event, answers: [], attempts: 0 };
-      wish.attempts += 1;
-      all.set(event.id, wish);
+      if (!all.has(event.id)) all.set(event.id, { ...event, answers: [] });
     } else if (event.kind === 'answered' && isFinal(event)) {
       all.get(event.id)?.answers.push(event);
     }
@@ -120,26 +116,15 @@ function oneRoom(all: readonly Wish[], rooms: Map<unknown, string>, { violates }
   }
 }
 
-/**
- * An answered accept is visible to all requests: a later check is never answered 204, and a held check is answered within the
- * bound.
- */
-function wokenInTime(wish: Wish, all: readonly Wish[], { faults, bounds, violates }: Story): void {
-  const [first] = wish.answers;
-  if (wish.what !== 'check' || first === undefined) return;
-  const accepts = all
-    .filter(({ what }) => what === 'accept')
-    .flatMap(({ answers }) => answers.filter(({ status }) => status === 200));
-  const accepted = Math.min(NEVER, ...accepts.map(({ t }) => t));
-  if (wish.t > accepted) {
-    if (first.status !== 204) return;
-    const what = '204 to a check that was asked after the accept had been answered';
-    violates('an answer that was sent is durable', first.t, what, wish.id);
-    return;
-  }
-  const lateMs = Math.round(first.t - accepted);
-  if (wish.attempts > 1 || lateMs <= bounds.settleMs) return;
-  if (faults.touch(wish.node, wish.t, first.t)) return;
-  const what = `${first.status} came ${lateMs} ms after the accept was answered`;
-  violates('a held check is woken', first.t, what, wish.id);
+/** An answered accept is visible to all requests: a later check is never answered 204. */
+function durable({ what, t: asked, id, answers }: Wish, all: readonly Wish[], story: Story): void {
+  const [first] = answers;
+  if (what !== 'check' || first?.status !== 204) return;
+  const isAccepted = all.some(
+    (wish) =>
+      wish.what === 'accept' && wish.answers.some(({ t, status }) => status === 200 && t < asked),
+  );
+  if (!isAccepted) return;
+  const shown = '204 to a check that was asked after the accept had been answered';
+  story.violates('an answer that was sent is durable', first.t, shown, id);
 }

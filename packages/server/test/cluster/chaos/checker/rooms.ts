@@ -1,35 +1,32 @@
-// Checks seats, roles and departures.
+// Checks seats, roles, and reports of departures.
 //
 // - A stay in a room is certain from the reading of `room_joined` until the first event that may cost the seat: the client
 //   leaves, moves, hangs up, falls silent, or another connection of its device requests the seat. If the server closes
-//   the connection, the client reads that late, and the stay ends `settleMs` earlier. A stay is possible from the request
-//   until all servers must have detected its end (`goneBy`).
+//   the connection, the client reads that late, and the stay ends `settleMs` earlier.
 // - During a fault, a server may keep clients whose seats now belong to others: a paused or partitioned server cannot tell
 //   them. From the beginning of the fault until `recoveryMs` after its end, no stay on it is certain, and no message from
-//   it or about its clients counts as wrong or late.
-// - A survivor must be told within the bound, in a time without a fault of its own server; after a fault, the bound starts
-//   again.
-import { type EventOf, grouped, NEVER } from '../history.js';
-import type { Connection, Ready, Stay, Story } from './story.js';
-
-/** Never three devices in a room, no old connection beside the device's new one, no refusal while a seat is free. */
-export function checkSeats(story: Story): void {
-  for (const stays of grouped(story.stays, ({ room }) => room).values()) {
-    threeDevices(
-      stays.flatMap((stay) => certain(stay, story)),
-      story,
-    );
-    for (const stay of stays) {
-      replaced(stay, story);
-      refused(stay, stays, story);
-    }
-  }
-}
+//   it or about its clients counts as wrong.
+import { grouped } from '../history.js';
+import type { Stay, Story } from './story.js';
 
 interface Span {
   from: number;
   to: number;
   stay: Stay;
+}
+
+export function checkSeats(story: Story): void {
+  for (const stays of grouped(story.stays, ({ room }) => room).values()) {
+    const spans = stays.flatMap((stay) => certain(stay, story)).sort((a, b) => a.from - b.from);
+    let present: Span[] = [];
+    for (const span of spans) {
+      present = [...present.filter(({ to }) => to > span.from), span];
+      if (new Set(present.map(({ stay }) => stay.device)).size < 3) continue;
+      const ids = present.map(({ stay }) => stay.conn.id);
+      const what = `connections ${ids.join(', ')} all have a seat in ${span.stay.room}`;
+      story.violates('a room never has three members', span.from, what, ...ids);
+    }
+  }
 }
 
 /** When a stay is certain. */
@@ -49,55 +46,7 @@ function certain(stay: Stay, { others, faults, bounds }: Story): Span[] {
   return spans;
 }
 
-function threeDevices(spans: Span[], { violates }: Story): void {
-  let present: Span[] = [];
-  for (const span of spans.sort((a, b) => a.from - b.from)) {
-    present = [...present.filter(({ to }) => to > span.from), span];
-    if (new Set(present.map(({ stay }) => stay.device)).size < 3) continue;
-    const ids = present.map(({ stay }) => stay.conn.id);
-    const what = `connections ${ids.join(', ')} all have a seat in ${span.stay.room}`;
-    violates('a room never has three members', span.from, what, ...ids);
-  }
-}
-
-/** If a device has joined again by another connection, the old one is closed within the bound. */
-function replaced(old: Stay, { others, faults, bounds: { settleMs }, violates }: Story): void {
-  const [taker] = others(old)
-    .filter(({ asked, joined }) => asked > old.joined && joined < NEVER)
-    .sort((a, b) => a.joined - b.joined);
-  if (taker === undefined) return;
-  const by = faults.afterQuiet([old.conn.node, taker.conn.node], taker.joined, settleMs);
-  if (Math.min(old.released, old.left) <= by || by > faults.horizon) return;
-  const ids = [old.conn.id, taker.conn.id] as const;
-  violates('a replaced connection is closed', by, `${ids[0]} stays beside ${ids[1]}`, ...ids);
-}
-
-/** `room_full` needs two other possible members. */
-function refused(stay: Stay, stays: readonly Stay[], { faults, violates }: Story): void {
-  if (stay.refused === NEVER) return;
-  const possible = stays.filter(
-    (other) =>
-      other.device !== stay.device &&
-      other.refused === NEVER &&
-      other.asked <= stay.refused &&
-      freeBy(other) >= stay.asked,
-  );
-  const devices = new Set(possible.map(({ device }) => device));
-  if (devices.size >= 2) return;
-  const ids = [stay, ...possible].map(({ conn }) => conn.id);
-  const what = `${ids[0]} is told room_full with ${devices.size} other possible members`;
-  violates('no seat is lost', stay.refused, what, ...ids);
-
-  /** On a working server, `left_room` means that the seat is free; a partitioned server tells the others later. */
-  function freeBy({ conn, left }: Stay): number {
-    if (left < conn.ended && !faults.touch(conn.node, left)) return left;
-    const end = Math.min(left, conn.ended);
-    if (end === NEVER) return end;
-    return faults.goneBy(conn.node, end, conn.gaveUp === 'fade' && end === conn.ended);
-  }
-}
-
-/** Of two peers with `room_ready`, one is the initiator; in a paired room it is the device that made the code. */
+/** Of two peers with `room_ready`, one is the initiator: the device that made the code. */
 export function checkRoles({ events, readies, faults, violates }: Story): void {
   for (const one of readies) {
     for (const other of one.partners) {
@@ -108,106 +57,45 @@ export function checkRoles({ events, readies, faults, violates }: Story): void {
       violates('exactly one initiator in each room_ready', t, what, ...ids);
     }
   }
-  const paired = pairedDevices(events);
-  const devices = new Map<number, string>();
+  /** Room → when it was paired. */
+  const paired = new Map<unknown, number>();
+  const accepts = new Set<number>();
   for (const event of events) {
-    if (event.kind === 'asked_join') devices.set(event.id, event.device);
-    if (event.kind !== 'told' || event.notice.isInitiator === undefined) continue;
-    const { type, roomId, isInitiator } = event.notice;
-    const pair = paired.get(roomId);
-    if (pair === undefined || faults.flushAfter(pair.since) <= event.t) continue;
-    const device = devices.get(event.id);
-    if (device !== (isInitiator ? pair.acceptor : pair.creator)) continue;
-    const what = `${type} tells the ${isInitiator ? 'acceptor' : 'creator'}, ${event.id}, isInitiator ${isInitiator}`;
-    violates('the device that made the code is the initiator', event.t, what, event.id);
+    if (event.kind === 'asked' && event.what === 'accept') accepts.add(event.id);
+    if (event.kind !== 'answered' || !accepts.has(event.id) || event.status !== 200) continue;
+    if (!paired.has(event.body?.roomid)) paired.set(event.body?.roomid, event.t);
+  }
+  for (const { conn, room, from, initiator } of readies) {
+    const since = paired.get(room);
+    const isUnknown = since === undefined || since > from || faults.flushAfter(since) <= from;
+    if (isUnknown || (conn.opened.part === 'creator') === initiator) continue;
+    if (conn.opened.part === 'third') continue;
+    const what = `room_ready tells the ${conn.opened.part}, ${conn.id}, isInitiator ${initiator}`;
+    violates('the device that made the code is the initiator', from, what, conn.id);
   }
 }
 
-/** Room → the devices that paired it, according to the answers of REST. */
-function pairedDevices(events: Story['events']) {
-  const asked = new Map<number, EventOf<'asked'>>();
-  const creators = new Map<string, string>();
-  const rooms = new Map<unknown, { creator?: string; acceptor: string; since: number }>();
-  for (const event of events) {
-    if (event.kind === 'asked') {
-      asked.set(event.id, event);
-      if (event.what === 'create') creators.set(event.code, event.device);
-    }
-    if (event.kind !== 'answered' || event.status !== 200) continue;
-    const request = asked.get(event.id);
-    if (request?.what !== 'accept') continue;
-    const { code, device, t } = request;
-    const since = rooms.get(event.body?.roomid)?.since ?? t;
-    rooms.set(event.body?.roomid, {
-      creator: creators.get(code) as string,
-      acceptor: device,
-      since,
-    });
-  }
-  return rooms;
-}
-
-/** Every survivor is told within the bound, and no client is told so of a present peer. */
+/** No client is told of the departure of a present peer. */
 export function checkDepartures(story: Story): void {
   for (const ready of story.readies) {
-    const [first] = ready.frames;
-    const peer = story.conn(first?.label.id ?? 0);
-    if (first === undefined || peer === undefined || peer === ready.conn) continue;
-    const stay = peer.stays.findLast(
-      ({ room, joined }) => room === ready.room && joined <= first.t,
+    const { conn, until, end, frames } = ready;
+    const [first] = frames;
+    const peer = story.conns.get(first?.label.id ?? 0);
+    const stay = peer?.stays.findLast(
+      ({ room, joined }) => room === ready.room && joined <= (first?.t ?? 0),
     );
-    toldOfEnd(ready, peer, stay, story);
-    toldOfSilentServer(ready, peer, story);
-    toldWrongly(ready, peer, stay, story);
+    if ((end !== 'peer_left' && end !== 'peer_disconnected') || !stay || !peer) continue;
+    const isReplaced = story.others(stay).some(({ asked }) => asked > stay.asked && asked <= until);
+    const { settleMs } = story.bounds;
+    // The server closes a connection before its client detects it.
+    const closed = (peer.closed?.t ?? until + settleMs + 1) - settleMs;
+    const isGone = Math.min(stay.released, closed) <= until || isReplaced;
+    const isDisturbed = [conn, peer].some(({ node }) =>
+      story.faults.touch(node, until - settleMs, until),
+    );
+    if (isGone || isDisturbed) continue;
+    const what = `${conn.id} is told ${end}, and ${peer.id} is there`;
+    const rule = 'nobody is told that a peer is gone who is there';
+    story.violates(rule, until, what, conn.id, peer.id);
   }
-}
-
-/** Reports a client that is not told within this time without a fault of its server. */
-function told(ready: Ready, peer: Connection, gone: number, lengthMs: number, story: Story): void {
-  const { faults, violates } = story;
-  const by = faults.afterQuiet([ready.conn.node], Math.max(gone, ready.from), lengthMs);
-  if (ready.until <= by || by > faults.horizon) return;
-  const ids = [ready.conn.id, peer.id] as const;
-  const what = `${ids[0]} was not told that ${ids[1]} is gone since ${(gone / 1000).toFixed(3)} s`;
-  violates('a survivor is told of a dead peer within the bound', by, what, ...ids);
-}
-
-/** The peer's connection ended, or it left. */
-function toldOfEnd(ready: Ready, peer: Connection, stay: Stay | undefined, story: Story): void {
-  const gone = Math.min(peer.ended, stay?.left ?? NEVER);
-  if (gone >= ready.until || gone === NEVER) return;
-  const isSilent = peer.gaveUp === 'fade' && gone === peer.ended;
-  told(ready, peer, gone, story.faults.goneBy(peer.node, gone, isSilent) - gone, story);
-}
-
-/** The peer's server is silent for longer than its lease, whatever the peer itself sees. */
-function toldOfSilentServer(ready: Ready, peer: Connection, story: Story): void {
-  const { goneMs, recoveryMs } = story.bounds;
-  if (peer.node === ready.conn.node) return;
-  for (const { from, to, node, what } of story.faults.of(peer.node)) {
-    // A burst only keeps the server busy.
-    if (node === null || what === 'burst') continue;
-    if (from < ready.from || from >= Math.min(ready.until, peer.ended)) continue;
-    const by = story.faults.afterQuiet([ready.conn.node], from, goneMs);
-    // A server that was back by then may have kept its seats.
-    if (to - recoveryMs > by) told(ready, peer, from, goneMs, story);
-  }
-}
-
-/** The client was told that its peer left, although the peer did not leave. */
-function toldWrongly(ready: Ready, peer: Connection, stay: Stay | undefined, story: Story): void {
-  const { until, end, conn } = ready;
-  const { settleMs } = story.bounds;
-  if ((end !== 'peer_left' && end !== 'peer_disconnected') || stay === undefined) return;
-  const isDisturbed = [conn, peer].some(({ node }) =>
-    story.faults.touch(node, until - settleMs, until),
-  );
-  if (isDisturbed || stay.released <= until) return;
-  const isReplaced = story.others(stay).some(({ asked }) => asked > stay.asked && asked <= until);
-  // The server closes a connection before its client detects it.
-  const isEnded = peer.ended <= until || peer.closed - settleMs <= until;
-  if (end === 'peer_disconnected' && (isReplaced || isEnded)) return;
-  const what = `${conn.id} is told ${end}, and ${peer.id} is there`;
-  const rule = 'nobody is told that a peer is gone who is there';
-  story.violates(rule, until, what, conn.id, peer.id);
 }

@@ -1,88 +1,63 @@
 // Checks service: no failure, close or end without a recent fault, and full service after the last fault.
-import { type EventOf, grouped, NEVER, type Operation, Recovery } from '../history.js';
+import { type EventOf, NEVER, Recovery } from '../history.js';
 import type { Connection, Story } from './story.js';
 
 export function checkService(story: Story): void {
-  for (const event of story.events) {
-    const { t } = event;
-    if (event.kind === 'died') {
-      story.violates('no server ends by itself', t, `node ${event.node}: ${event.how}`);
-    } else if (event.kind === 'leaked') {
-      story.violates('nothing of a pairing is logged', t, `node ${event.node}: ${event.line}`);
-    }
-  }
-  refusals(story);
-  for (const conn of story.conns) closes(conn, story);
-}
-
-/**
- * A 408 that arrives sooner than this does not answer the request, which has ten seconds. The server sent it because the
- * connection was unused for ten seconds, and the client used the connection for a request at that moment.
- */
-const UNUSED_MS = 1000;
-/** A room has a record for two minutes after its last member; this rule requires less. */
-const RECORD_MS = 100_000;
-
-/** Joins and requests are refused only near a fault. A full Redis accepts all that needs no memory. */
-function refusals({ events, stays, conn, faults, violates }: Story): void {
-  const rooms = grouped(stays, ({ room }) => room);
-  const hasRecord = (room: string, t: number) =>
-    (rooms.get(room) ?? []).some(
-      ({ joined, released }) =>
-        joined < t && Math.min(released, t) > t - RECORD_MS && faults.flushAfter(joined) > t,
-    );
-  const refuse = (t: number, node: number, needsMemory: boolean, what: string, id: number) => {
-    if (faults.touch(node, t) || (needsMemory && faults.isFull(t))) return;
+  const { events, conns, faults, violates } = story;
+  const asked = new Map<number, EventOf<'asked'>>();
+  const refused = (t: number, node: number, what: string, id: number) => {
+    if (faults.touch(node, t)) return;
     violates('available where no fault is near', t, `${what} by node ${node}`, id);
   };
-  const asked = new Map<number, EventOf<'asked'>>();
-  const joining = new Map<number, string>();
   for (const event of events) {
     const { t } = event;
     if (event.kind === 'asked') asked.set(event.id, event);
-    if (event.kind === 'asked_join') joining.set(event.id, event.room);
-    if (event.kind === 'answered' && (event.status === 503 || event.status === 408)) {
-      const request = asked.get(event.id) as EventOf<'asked'>;
-      if (event.status === 408 && t - request.t < UNUSED_MS) continue;
-      const needsMemory = ['create', 'accept'].includes(request.what satisfies Operation);
-      refuse(t, request.node, needsMemory, `${event.status} to ${request.what}`, event.id);
+    if (event.kind === 'died') {
+      violates('no server ends by itself', t, `node ${event.node}: ${event.how}`);
+    } else if (event.kind === 'leaked') {
+      violates('nothing of a pairing is logged', t, `node ${event.node}: ${event.line}`);
+    } else if (event.kind === 'answered' && event.status === 503) {
+      const { node, what } = asked.get(event.id) as EventOf<'asked'>;
+      refused(t, node, `503 to ${what}`, event.id);
+    } else if (event.kind === 'told' && event.notice.type === 'error') {
+      const { code } = event.notice;
+      const { id, node } = conns.get(event.id) as Connection;
+      if (code === 'unavailable') refused(t, node, `${id} is told unavailable`, id);
+      // These answer a message that crossed a departure.
+      else if (code !== 'no_peer' && code !== 'not_in_room')
+        violates('no error to a right message', t, `${code}`, id);
     }
-    if (event.kind !== 'told' || event.notice.code !== 'unavailable') continue;
-    const { node, part } = conn(event.id) as Connection;
-    // Of thousands of concurrent joins, those beyond the bound of the queue are refused.
-    if (part === 'crowd') continue;
-    const needsMemory = !hasRecord(joining.get(event.id) ?? '', t);
-    refuse(t, node, needsMemory, `${event.id} is told unavailable`, event.id);
   }
+  for (const conn of conns.values()) closes(conn, story);
 }
 
 /** The server closes a connection only for an existing reason, unless the client closed it first. */
-function closes(conn: Connection, { others, faults, bounds, violates }: Story): void {
-  const { id, node, closed, closeCode, gaveUp, stays } = conn;
-  if (gaveUp !== undefined || closeCode === undefined) return;
+function closes({ id, node, closed, gaveUp, stays }: Connection, story: Story): void {
+  if (gaveUp || closed === undefined) return;
+  const { t, code } = closed;
   const isExplained =
-    closeCode === 4001
-      ? stays.some((stay) => others(stay).some(({ asked }) => asked <= closed))
-      : [1006, 1012, 1013].includes(closeCode) &&
-        faults.touch(node, closed - bounds.settleMs, closed);
+    code === 4001
+      ? stays.some((stay) => story.others(stay).some(({ asked }) => asked <= t))
+      : [1006, 1012, 1013].includes(code) && story.faults.touch(node, t - story.bounds.settleMs, t);
   if (isExplained) return;
-  const what = `${id} is closed with ${closeCode} by node ${node}`;
-  violates('no connection is closed without its reason', closed, what, id);
+  const what = `${id} is closed with ${code} by node ${node}`;
+  story.violates('no connection is closed without its reason', t, what, id);
 }
 
 /** The time until every pair was served, for each round of faults. A stall of the test does not count. */
 export function checkRecoveries(story: Story): number[] {
-  const { events, conn, conns, faults, bounds, violates } = story;
+  const { events, conns, faults, bounds, violates } = story;
   const rounds: { recovery: Recovery; pairs: number }[] = [];
   let recovery: Recovery | undefined;
   for (const event of events) {
     if (event.kind === 'recovery') {
-      recovery = new Recovery(event.t, conn);
+      recovery = new Recovery(event.t);
       rounds.push({ recovery, pairs: event.pairs });
     } else if (event.kind === 'fault' && event.phase === 'begin' && event.what !== 'stall') {
       recovery = undefined;
-    } else {
-      recovery?.take(event);
+    } else if (event.kind === 'frame' && event.label) {
+      const { pair, part } = (conns.get(event.id) as Connection).opened;
+      recovery?.take(pair, part, event.label, event.t);
     }
   }
   return rounds.map(({ recovery: { since, served }, pairs }) => {
@@ -92,10 +67,11 @@ export function checkRecoveries(story: Story): number[] {
     });
     for (const [pair, ms] of took.entries()) {
       if (ms <= bounds.usableMs) continue;
-      const ids = conns.filter((one) => one.pair === pair).map(({ id }) => id);
+      const ofPair = [...conns.values()].filter(({ opened }) => opened.pair === pair);
+      const ids = ofPair.slice(-4).map(({ id }) => id);
       const what = `pair ${pair} took ${Math.round(ms)} ms`;
       const rule = 'everything is usable again after the last fault';
-      violates(rule, since + bounds.usableMs, what, ...ids.slice(-4));
+      violates(rule, since + bounds.usableMs, what, ...ids);
     }
     return Math.max(...took);
   });

@@ -1,19 +1,10 @@
-// Derives the stays and memberships of each connection from a history, and reports impossible sequences of messages.
-import {
-  type Bounds,
-  type Event,
-  type EventOf,
-  grouped,
-  type Label,
-  NEVER,
-  type Notice,
-} from '../history.js';
-import { Faults } from './faults.js';
+// Derives the stays and memberships of each connection from a history, and when each server was disturbed.
+import { type Bounds, type Event, type EventOf, grouped, type Label, NEVER } from '../history.js';
 
 /** Reports a violation of an invariant, with the connections or requests whose events show it. */
 export type Violates = (rule: string, t: number, what: string, ...ids: number[]) => void;
 
-/** One requested join and its outcome. */
+/** A join, from its request. */
 export interface Stay {
   conn: Connection;
   room: string;
@@ -21,14 +12,10 @@ export interface Stay {
   asked: number;
   /** When the client got `room_joined`. */
   joined: number;
-  /** When the client got `room_full`. */
-  refused: number;
   /** When the client first did something that gives the seat up, or was closed. */
   released: number;
   /** The server ended it. */
   byServer: boolean;
-  /** When the client was told that it has left, by the answer to a leave or to another join. */
-  left: number;
 }
 
 /** The time from a `room_ready` until the client was told otherwise, or ended it. */
@@ -47,9 +34,6 @@ export interface Ready {
   partners: Ready[];
 }
 
-const ANNOUNCED = 'a peer that goes is announced';
-const ANSWERS = 'only answers to what was asked';
-
 /** A connection, read from its events. */
 export class Connection {
   readonly stays: Stay[] = [];
@@ -58,31 +42,24 @@ export class Connection {
   readonly sent: EventOf<'sent'>[] = [];
   /** When its client ended it, or was told that it is closed. */
   ended = NEVER;
-  gaveUp: EventOf<'gave_up'>['how'] | undefined;
-  /** When its client was told that it is closed, and how. */
-  readonly closed: number;
-  readonly closeCode: number | undefined;
+  /** Whether its client ended it. */
+  gaveUp = false;
+  closed: EventOf<'closed'> | undefined;
+  readonly opened: EventOf<'connected'>;
   readonly id: number;
   readonly node: number;
-  readonly pair: number;
-  readonly part: EventOf<'connected'>['part'];
   readonly #violates: Violates;
   /** The seat that its client has been told of, and its membership there. */
   #seat: Stay | undefined;
   #ready: Ready | undefined;
-  /** What its client waits for. */
-  #asked: Stay | 'leave' | undefined;
-  /** `room_joined` counted two members: the `room_ready` of that answer is still to come. */
-  #readyDue = false;
-  /** A leave or a move was refused. The client does not know which seat it has, so no message counts as wrong. */
-  #unsure = false;
+  /** It has requested to leave or to move, without success so far. Its messages may be of either room. */
+  #isLeaving = false;
 
-  constructor({ id, node, pair, part }: EventOf<'connected'>, events: Event[], violates: Violates) {
-    [this.id, this.node, this.pair, this.part] = [id, node, pair, part];
+  constructor(opened: EventOf<'connected'>, events: readonly Event[], violates: Violates) {
+    this.opened = opened;
+    this.id = opened.id;
+    this.node = opened.node;
     this.#violates = violates;
-    const closed = events.find((event) => event.kind === 'closed');
-    this.closed = closed?.t ?? NEVER;
-    this.closeCode = closed?.code;
     for (const event of events) this.#take(event);
   }
 
@@ -91,23 +68,21 @@ export class Connection {
     switch (event.kind) {
       case 'asked_join': {
         const { room, device } = event;
-        // A client that requests another seat may lose its present one from now on.
-        if (this.#seat && room !== this.#seat.room) this.#release(t);
-        const open = { joined: NEVER, refused: NEVER, released: NEVER, left: NEVER };
-        this.#asked = { conn: this, room, device, asked: t, byServer: false, ...open };
-        this.stays.push(this.#asked);
+        if (this.#seat && room !== this.#seat.room) this.#leave(t);
+        const open = { asked: t, joined: NEVER, released: NEVER, byServer: false };
+        this.stays.push({ conn: this, room, device, ...open });
         break;
       }
       case 'asked_leave':
-        this.#release(t);
-        this.#asked = 'leave';
+        this.#leave(t);
         break;
       case 'gave_up':
+        this.gaveUp = true;
         this.#release(t);
-        this.gaveUp ??= event.how;
         this.ended = Math.min(this.ended, t);
         break;
       case 'closed':
+        this.closed = event;
         this.#release(t, 'closed');
         this.ended = Math.min(this.ended, t);
         break;
@@ -118,135 +93,54 @@ export class Connection {
         this.#frame(event);
         break;
       case 'told':
-        this.#told(event.notice, t);
+        this.#told(event);
     }
   }
 
-  #told(notice: Notice, t: number): void {
-    const { type, roomId = null, code = '' } = notice;
-    const asked = this.#asked;
+  #told({ notice: { type, roomId, isInitiator }, t }: EventOf<'told'>): void {
     switch (type) {
       case 'room_joined':
-        this.#joined(notice, t);
+        this.#joined(t);
         break;
       case 'room_ready':
-        this.#becameReady(notice, t);
+        this.#end('ready_again', t);
+        this.#ready = {
+          conn: this,
+          index: this.readies.length + 1,
+          room: roomId ?? '',
+          initiator: isInitiator === true,
+          from: t,
+          until: NEVER,
+          end: 'none',
+          frames: [],
+          partners: [],
+        };
+        this.readies.push(this.#ready);
+        // The client does not use this membership.
+        if (this.#isLeaving) this.#end('itself', t);
         break;
       case 'peer_left':
       case 'peer_disconnected':
-        if (!this.#ready && !this.#isLeaving) {
-          this.#violates(
-            'told only of a peer that was there',
-            t,
-            `${type} without a peer`,
-            this.id,
-          );
-        }
         this.#end(type, t);
         break;
-      case 'room_full':
-        this.#isAnswer(t, type, typeof asked === 'object' && asked.room === roomId);
-        if (typeof asked === 'object') asked.refused = t;
-        this.#unsure ||= this.#seat !== undefined;
-        break;
       case 'left_room':
-        this.#isAnswer(t, type, asked === 'leave');
-        // A seat that was lost meanwhile is answered by null; then the connection is closed.
-        if (roomId !== (this.#seat?.room ?? null) && (roomId !== null || this.closed === NEVER)) {
-          const what = `${roomId}, not ${this.#seat?.room}`;
-          this.#violates('left_room names the own room', t, what, this.id);
-        }
-        if (this.#seat) this.#seat.left = t;
         this.#seat = undefined;
-        this.#readyDue = false;
-        break;
-      case 'error':
-        this.#error(code, t);
-        break;
-      case 'pong':
-        break;
-      default:
-        this.#violates('only documented messages', t, type, this.id);
+        this.#isLeaving = false;
     }
   }
 
-  #isAnswer(t: number, type: string, isAsked: boolean): void {
-    if (!isAsked) this.#violates(ANSWERS, t, `${type} that was not asked for`, this.id);
-    this.#asked = undefined;
-  }
-
-  /** The client has requested to leave. It may then get messages about a peer whose `room_ready` it has not got. */
-  get #isLeaving(): boolean {
-    const asked = this.#asked;
-    const isMoving = typeof asked === 'object' && asked.room !== this.#seat?.room;
-    return this.#unsure || asked === 'leave' || isMoving;
-  }
-
-  #joined({ roomId, userCount, ready }: Notice, t: number): void {
-    const asked = this.#asked;
-    const isAsked = typeof asked === 'object' && asked.room === roomId;
-    this.#isAnswer(t, `room_joined ${roomId}`, isAsked);
-    if (userCount !== (ready ? 2 : 1)) {
-      const what = `room_joined counts ${userCount}`;
-      this.#violates('a room never has three members', t, what, this.id);
-    }
-    const isSame = this.#seat?.room === roomId;
+  #joined(t: number): void {
+    const asked = this.stays.at(-1) as Stay;
+    this.#isLeaving = false;
+    const isSame = this.#seat?.room === asked.room;
     if (!isSame) this.#end('itself', t);
-    else if (this.#ready && !ready) {
-      this.#violates(ANNOUNCED, t, 'room_joined counts the peer out', this.id);
-      this.#end('peer_disconnected', t);
-    }
-    this.#readyDue = ready === true;
-    this.#unsure &&= isSame;
-    if (!isAsked) return;
     // A repeated join continues the stay.
-    if (isSame && this.#seat?.released === NEVER) this.stays.pop();
-    else {
-      if (this.#seat) this.#seat.left = t;
-      asked.joined = t;
-      this.#seat = asked;
+    if (isSame && this.#seat !== asked && this.#seat?.released === NEVER) {
+      this.stays.pop();
+      return;
     }
-  }
-
-  #becameReady({ roomId, userCount, isInitiator }: Notice, t: number): void {
-    const room = this.#seat?.room;
-    if (roomId !== room || userCount !== 2) {
-      const what = `room_ready of ${roomId} for ${userCount}, in ${room}`;
-      this.#violates('room_ready is of the own room, for two', t, what, this.id);
-    }
-    if (this.#ready && !this.#readyDue && !this.#isLeaving) {
-      this.#violates(ANNOUNCED, t, 'room_ready, and the peer before had not gone', this.id);
-    }
-    this.#end('ready_again', t);
-    this.#readyDue = false;
-    this.#ready = {
-      conn: this,
-      index: this.readies.length + 1,
-      room: roomId ?? '',
-      initiator: isInitiator === true,
-      from: t,
-      until: NEVER,
-      end: 'none',
-      frames: [],
-      partners: [],
-    };
-    this.readies.push(this.#ready);
-    // The client is leaving, so it does not use this membership.
-    if (this.#isLeaving) this.#end('itself', t);
-  }
-
-  /** A correct client gets an error only if its message crossed an update, or the engine was unreachable. */
-  #error(code: string, t: number): void {
-    const asked = this.#asked;
-    if (code === 'unavailable') {
-      const isRejoin = typeof asked === 'object' && asked.room === this.#seat?.room;
-      this.#unsure ||= this.#seat !== undefined && !isRejoin;
-      this.#asked = undefined;
-    } else if (code !== 'no_peer' && code !== 'not_in_room') {
-      this.#violates('no error to a right message', t, code, this.id);
-    } else if (this.#ready || (code === 'not_in_room' && this.#seat && !this.#isLeaving)) {
-      this.#violates(ANNOUNCED, t, `${code}, and it was told of a peer`, this.id);
-    }
+    asked.joined = t;
+    this.#seat = asked;
   }
 
   #frame(event: EventOf<'frame'>): void {
@@ -263,6 +157,11 @@ export class Connection {
     else if (!this.#isLeaving) {
       this.#violates('frames come from the present peer', t, what, this.id, label.id);
     }
+  }
+
+  #leave(t: number): void {
+    this.#release(t);
+    this.#isLeaving = true;
   }
 
   #release(t: number, end: 'itself' | 'closed' = 'itself'): void {
@@ -283,14 +182,12 @@ export class Connection {
 /** A history as the rules read it. */
 export interface Story {
   events: readonly Event[];
-  conns: readonly Connection[];
+  conns: ReadonlyMap<number, Connection>;
   stays: readonly Stay[];
   readies: readonly Ready[];
   faults: Faults;
   bounds: Bounds;
   violates: Violates;
-  conn(id: number): Connection | undefined;
-  byClientId(clientId: string): Connection | undefined;
   /** The stays in the same room that the device of a stay requested by other connections. */
   others(stay: Stay): Stay[];
 }
@@ -301,25 +198,15 @@ export function read(events: readonly Event[], bounds: Bounds, violates: Violate
   const conns = new Map(
     opened.map((event) => [event.id, new Connection(event, byId.get(event.id) ?? [], violates)]),
   );
-  const byClientId = new Map(opened.map(({ clientId, id }) => [clientId, conns.get(id)]));
   const all = [...conns.values()];
   const stays = all.flatMap((conn) => conn.stays);
   const joins = grouped(stays, ({ device, room }) => `${device} ${room}`);
   const readies = all.flatMap((conn) => conn.readies);
   findPartners(readies);
-  return {
-    events,
-    conns: all,
-    stays,
-    readies,
-    faults: new Faults(events, bounds),
-    bounds,
-    violates,
-    conn: (id) => conns.get(id),
-    byClientId: (clientId) => byClientId.get(clientId),
-    others: (stay) =>
-      (joins.get(`${stay.device} ${stay.room}`) ?? []).filter(({ conn }) => conn !== stay.conn),
-  };
+  const others = (stay: Stay) =>
+    (joins.get(`${stay.device} ${stay.room}`) ?? []).filter(({ conn }) => conn !== stay.conn);
+  const faults = new Faults(events, bounds);
+  return { events, conns, stays, readies, faults, bounds, violates, others };
 }
 
 /**
@@ -339,5 +226,59 @@ function findPartners(readies: readonly Ready[]): void {
   for (const [ready, of] of senders) {
     for (const sender of of)
       if (sender && senders.get(sender)?.has(ready)) ready.partners.push(sender);
+  }
+}
+
+/** When servers were disturbed: from the beginning of a fault until its last effect may have arrived. */
+export class Faults {
+  /** The time of the last event. An effect that has not happened by then may still be in time. */
+  readonly horizon: number;
+  /** In the order of their beginnings. Without a node, a fault disturbs every server: one of Redis, or of the test itself. */
+  readonly #all: { what: string; node: number | null; from: number; over: number; to: number }[];
+
+  constructor(events: readonly Event[], { recoveryMs }: Bounds) {
+    this.horizon = events.reduce((last, { t }) => Math.max(last, t), 0);
+    const marks = events.filter((event) => event.kind === 'fault');
+    this.#all = [...grouped(marks, ({ fault }) => fault).values()]
+      .map(([begin, end]) => {
+        const { what, node, t: from } = begin as EventOf<'fault'>;
+        const over = end?.t ?? NEVER;
+        return { what, node, from, over, to: over + recoveryMs };
+      })
+      .sort((a, b) => a.from - b.from);
+  }
+
+  /** The disturbances of these servers, by their beginning. */
+  of(...nodes: readonly number[]) {
+    return this.#all.filter(({ node }) => node === null || nodes.includes(node));
+  }
+
+  /** Whether a server was disturbed at any moment between two. */
+  touch(node: number, after: number, before = after): boolean {
+    return this.of(node).some(({ from, to }) => from <= before && to >= after);
+  }
+
+  /** The earliest end of a time of this length, not before `t`, in which none of the servers was disturbed. */
+  afterQuiet(nodes: readonly number[], t: number, lengthMs: number): number {
+    let start = t;
+    for (const { from, to } of this.of(...nodes)) {
+      if (from <= start + lengthMs && to > start) start = to;
+    }
+    return start + lengthMs;
+  }
+
+  /** The beginning of the first loss of all data that has not ended by `t`. */
+  flushAfter(t: number): number {
+    const isFlush = ({ what, over }: { what: string; over: number }) =>
+      what === 'redis-flush' && over >= t;
+    return this.#all.find(isFlush)?.from ?? NEVER;
+  }
+
+  /** The time between two moments in which the test stood still. */
+  stalledMs(after: number, before: number): number {
+    return this.#all
+      .filter(({ what }) => what === 'stall')
+      .map(({ from, over }) => Math.min(over, before) - Math.max(from, after))
+      .reduce((sum, ms) => sum + Math.max(0, ms), 0);
   }
 }
