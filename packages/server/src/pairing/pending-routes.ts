@@ -41,10 +41,9 @@ export function pendingRoutes(
   /** Returns a function that runs calls of the store which may be failed guesses. */
   const guarded = (request: FastifyRequest, kind: GuessRequest) => {
     const { socket } = request.raw;
-    const address = requestAddress(request);
-    const isGone = () => socket.destroyed;
+    const client = { address: requestAddress(request), isGone: () => socket.destroyed };
     return <T extends { kind: string }>(run: (guess?: Guess) => Promise<T>): Promise<T> =>
-      guesses.run(kind, { address, isGone, run });
+      guesses.run(kind, { run, ...client });
   };
 
   app.post<{ Body: CreatePendingRequest }>(

@@ -203,7 +203,7 @@ function depart(
 ): Transition {
   const members = before.members.filter((member) => member.connectionId !== connectionId);
   if (members.length === before.members.length) return { room: before, effects: [] };
-  const room = { roomId: before.roomId, members, devices: before.devices };
+  const room = { ...before, members };
   const effects: Effect[] = [];
   if (how === 'leave') {
     effects.push({ kind: 'seat', to: connectionId, seat: null });

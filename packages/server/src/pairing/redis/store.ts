@@ -104,7 +104,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
         keptMs: once.keptUntil - now,
         maxRecords: limits.idempotencyRecords,
       },
-      budget: isCharged ? { ...budgets, origin: await digestOf(address) } : undefined,
+      budget: isCharged ? { origin: await digestOf(address), ...budgets } : undefined,
       guess: isCharged && guess ? GUESSES[name as GuessRequest] : undefined,
     };
     const all = Object.assign({}, args, common);
@@ -139,14 +139,14 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       const { secret, proof } = pending;
       const hashes = { hash: secretHash(secret), proofHash: proof && secretHash(proof) };
       const origin = await digestOf(address);
-      const args = { ...pending, ...hashes, origin, lifeMs: expiresAt - now, limits };
+      const args = { origin, lifeMs: expiresAt - now, limits, ...hashes, ...pending };
       return operate('create', args, now, once, guess);
     },
 
     accept({ collectableUntil, ...acceptance }, now, once, guess) {
       const room = hashOf(acceptance.roomId);
       const hash = secretHash(acceptance.secret);
-      const args = { ...acceptance, room, hash, collectMs: collectableUntil - now, limits };
+      const args = { room, hash, collectMs: collectableUntil - now, limits, ...acceptance };
       return operate('accept', args, now, once, guess);
     },
 

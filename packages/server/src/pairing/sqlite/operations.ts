@@ -276,11 +276,8 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
   );
   const create = (pending: NewPending, now: number): CreateOutcome => {
     const { joinCode, client1, expiresAt, address, secret, proof, push } = pending;
-    const origin = originOf(address);
-    const at = iso(now);
-    if (findWithinLimits.get({ joinCode, client1, origin, now: at }) === undefined) {
-      return { kind: 'too_many' };
-    }
+    const values = { joinCode, client1, origin: originOf(address), now: iso(now) };
+    if (findWithinLimits.get(values) === undefined) return { kind: 'too_many' };
     let own = secret;
     if (proof !== undefined) {
       const live = rows.live(joinCode, now);
@@ -291,9 +288,12 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
         own = proof;
       }
     }
-    const secret1 = secretHash(own);
-    const proved1 = own === proof ? 1 : 0;
-    const row = { joinCode, client1, exp: iso(expiresAt), origin, secret1, proved1, now: at };
+    const row = {
+      exp: iso(expiresAt),
+      secret1: secretHash(own),
+      proved1: own === proof ? 1 : 0,
+      ...values,
+    };
     if (insertPending.run(row) === 0) return { kind: 'conflict' };
     if (push !== undefined) setPendingPush.run({ joinCode, ...push });
     changed.push(joinCode);
