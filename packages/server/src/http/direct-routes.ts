@@ -49,7 +49,7 @@ class DirectRequest {
 /** The parts of Fastify's reply that handlers use. The names of headers are in lower case. */
 class DirectReply {
   readonly raw: ServerResponse;
-  readonly #headers: Record<string, string> = {};
+  readonly #headers: Record<string, string>;
   readonly #startedAt = performance.now();
   readonly #request: DirectRequest;
   readonly #deps: DirectDeps;
@@ -58,9 +58,8 @@ class DirectReply {
     this.raw = raw;
     this.#request = request;
     this.#deps = deps;
-    this.headers(ANSWER_HEADERS)
-      .header('x-request-id', request.id)
-      .headers(deps.corsHeaders(request.headers.origin));
+    const corsHeaders = deps.corsHeaders(request.headers.origin);
+    this.#headers = { 'x-request-id': request.id, ...ANSWER_HEADERS, ...corsHeaders };
   }
 
   code(status: number): this {
