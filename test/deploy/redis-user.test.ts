@@ -69,8 +69,8 @@ async function worksOn(
   if (failed !== undefined) throw failed;
 }
 
-/** Copies a database with rows of every kind. */
-async function migrates(url: string): Promise<void> {
+/** Copies a database with rows of every kind, and a pending of the old layout. */
+async function migrates(server: RedisServer, url: string): Promise<void> {
   const file = { SQLITE_DB_PATH: `${folder}/old.db` };
   const old = await startClusterNode(folder, { USE_SQLITE: '1', ...file });
   onTestFinished(old.kill);
@@ -83,6 +83,11 @@ async function migrates(url: string): Promise<void> {
   const { code, stdout } = await runCommand(['migrate'], { cwd: folder, env });
   expect(code).toBe(0);
   expect(stdout.match(/: 1 copied, 0 /g)).toHaveLength(3);
+  const fields = `'c1', 'a', 'x', '${Date.now() + 60_000}'`;
+  const write = `redis.call('SELECT', 1) redis.call('HSET', 'couplet:{p1}000001', ${fields})`;
+  await server.admin('EVAL', write, '0');
+  const layout = await runCommand(['migrate', '--redis-layout', '--finish'], { cwd: folder, env });
+  expect(layout.stdout).toMatch(/pendings: 1 copied/);
 }
 
 const slotOfRoom = (roomId: string) =>
@@ -110,7 +115,7 @@ describeWith(['redis-server'], 'the user of Couplet in Redis', () => {
 
     test('may do everything that is needed, and nothing else', async () => {
       const url = `${server.url}/1`;
-      await worksOn([server], url, { also: () => migrates(url) });
+      await worksOn([server], url, { also: () => migrates(server, url) });
       for (const command of [
         ['CONFIG', 'GET', '*'],
         ['FLUSHALL'],

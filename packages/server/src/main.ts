@@ -22,6 +22,7 @@ Commands:
   serve       run the server (the default)
   db:init     create or migrate the database, then exit; never deletes data
   migrate     copy the database into Redis (REDIS_URL); never overwrites, so it can be repeated.
+              With --redis-layout: copy the pairings that an older version stored in Redis
   push:check  check the credentials of the push services, and whether they can be reached
   doctor      check a running server and its TURN servers, with advice for each fault; see couplet doctor --help
 
@@ -32,6 +33,7 @@ Options:
   --sqlite    turn the rooms API on if USE_SQLITE is not set
   --https     also serve HTTPS, on the port after PORT, with a certificate made for this machine. For development:
               on phones on the same network, browsers give a page the camera only over HTTPS
+  --finish    with --redis-layout: also delete the old keys; stop all nodes of the older version first
   --help      show this help
   --version   show the version
 
@@ -50,6 +52,9 @@ async function main(): Promise<void> {
   const run = COMMANDS[command];
   if (run === undefined) throw new UsageError(`unknown command: ${command}; see couplet --help`);
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
+  if (command !== 'migrate' && (options['redis-layout'] || options.finish)) {
+    throw new UsageError('--redis-layout and --finish are options of migrate');
+  }
   return run(parseConfig(environment(options)), options);
 }
 
@@ -64,9 +69,9 @@ const COMMANDS: Record<string, ((config: Config, options: Options) => Promise<vo
       closeDatabase(openDatabase(config.sqliteDbPath));
       process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
     },
-    migrate: async (config) => {
+    migrate: async (config, { 'redis-layout': isOldLayout, finish }) => {
       const { migrateToRedis } = await import('./migrate.js');
-      process.stdout.write(await migrateToRedis(config));
+      process.stdout.write(await migrateToRedis(config, isOldLayout, finish));
     },
     'push:check': async (config) => {
       const { checkPush } = await import('./push/check.js');
@@ -84,7 +89,9 @@ function parseArguments() {
         host: { type: 'string' },
         db: { type: 'string' },
         sqlite: { type: 'boolean', default: false },
+        'redis-layout': { type: 'boolean', default: false },
         https: { type: 'boolean', default: false },
+        finish: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
         version: { type: 'boolean', short: 'v', default: false },
       },

@@ -1,4 +1,4 @@
-// Imports the rows of a SQLite database file into Redis.
+// Imports rows into Redis: those of a SQLite database file, or those that migrate-layout.ts reads.
 import type { Redis } from '../../redis/client.js';
 import { closeDatabase, openDatabase, preparing } from '../sqlite/database.js';
 import { hashOf, scriptRunner } from './scripts.js';
@@ -6,12 +6,8 @@ import { hashOf, scriptRunner } from './scripts.js';
 /** Number of rows that one script writes. */
 const PORTION = 200;
 
-/** Rooms are first, because an accepted pending is imported only if its room is there. */
-export const IMPORT_KINDS = ['room', 'pending', 'record'] as const;
-
 /**
- * Copies a database file into Redis. May be repeated, and may run while servers use the file or Redis. Resolves to the
- * numbers of rows that were copied now, and that were copied before or were in Redis anyway.
+ * Copies a database file into Redis. May be repeated, and may run while servers use the file or Redis.
  *
  * @throws DatabaseRefused if the file is not a Couplet database
  * @throws Unavailable if Redis becomes unavailable; a repeat continues from there
@@ -32,40 +28,54 @@ export async function importToRedis(path: string, redis: Redis, prefix: string, 
     }
   }
   const time = `'${new Date(now).toISOString()}'`;
-  const sources = {
-    room: `
-      SELECT roomid AS key, digest(roomid) AS id, digest(roomid) AS note,
-        milliseconds(ifnull(used_at, ${time})) AS usedAt, client1, client2, secret1, secret2,
-        nullif(proved1, 0) AS proved1, nullif(proved2, 0) AS proved2,
-        client1_token AS token1, client1_platform AS platform1,
-        client2_token AS token2, client2_platform AS platform2 FROM rooms`,
-    // A join code may be used again, with another expiry.
-    pending: `
-      SELECT joinid AS key, joinid AS id,
-        joinid || ' ' || exp || ' ' || ifnull(digest(roomid), 'null') AS note,
-        client1, client2, secret1, nullif(proved1, 0) AS proved1, roomid AS roomId,
-        client1_token AS token1, platform AS platform1,
-        digest(roomid) AS room, milliseconds(exp) AS expiresAt FROM pendings
-      WHERE exp > ${time} AND (client2 IS NULL OR roomid IN (SELECT roomid FROM rooms))`,
-    record: `
-      SELECT key, digest('key ' || key) AS id, fingerprint, outcome,
-        milliseconds(exp) AS expiresAt FROM idempotency WHERE exp > ${time}`,
-  };
-  const counts = {
-    room: { copied: 0, present: 0 },
-    pending: { copied: 0, present: 0 },
-    record: { copied: 0, present: 0 },
-  };
+
   try {
-    for (const kind of IMPORT_KINDS) {
-      for (const rows of read(sources[kind])) {
-        const copied = Number(await run('import', { kind, rows }));
-        counts[kind].copied += copied;
-        counts[kind].present += rows.length - copied;
-      }
-    }
-    return counts;
+    return await importRows(run, 'imported', {
+      room: read(`
+        SELECT roomid AS key, digest(roomid) AS id, digest(roomid) AS note,
+          milliseconds(ifnull(used_at, ${time})) AS usedAt, client1, client2, secret1, secret2,
+          nullif(proved1, 0) AS proved1, nullif(proved2, 0) AS proved2,
+          client1_token AS token1, client1_platform AS platform1,
+          client2_token AS token2, client2_platform AS platform2 FROM rooms`),
+      // A join code may be used again, with another expiry.
+      pending: read(`
+        SELECT joinid AS key, joinid AS id,
+          joinid || ' ' || exp || ' ' || ifnull(digest(roomid), 'null') AS note,
+          client1, client2, secret1, nullif(proved1, 0) AS proved1, roomid AS roomId,
+          client1_token AS token1, platform AS platform1,
+          digest(roomid) AS room, milliseconds(exp) AS expiresAt FROM pendings
+        WHERE exp > ${time} AND (client2 IS NULL OR roomid IN (SELECT roomid FROM rooms))`),
+      record: read(`
+        SELECT key, digest('key ' || key) AS id, fingerprint, outcome,
+          milliseconds(exp) AS expiresAt FROM idempotency WHERE exp > ${time}`),
+    });
   } finally {
     closeDatabase(db);
   }
+}
+
+/** Rooms are first, because an accepted pending is imported only if its room is there. */
+export const IMPORT_KINDS = ['room', 'pending', 'record'] as const;
+type ImportKind = (typeof IMPORT_KINDS)[number];
+
+/**
+ * Resolves to the numbers of rows that were copied now, and that were copied before or were in Redis anyway.
+ *
+ * @param sources - the rows for `import.lua`, in portions
+ */
+export async function importRows(
+  run: ReturnType<typeof scriptRunner>,
+  notes: string,
+  sources: Record<ImportKind, Iterable<unknown[]> | AsyncIterable<unknown[]>>,
+) {
+  const counts = {} as Record<ImportKind, { copied: number; present: number }>;
+  for (const kind of IMPORT_KINDS) {
+    counts[kind] = { copied: 0, present: 0 };
+    for await (const rows of sources[kind]) {
+      const copied = Number(await run('import', { kind, notes, rows }));
+      counts[kind].copied += copied;
+      counts[kind].present += rows.length - copied;
+    }
+  }
+  return counts;
 }

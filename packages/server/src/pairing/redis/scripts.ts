@@ -22,7 +22,7 @@ const scripts = {
   ...load([], 'accept', 'create', 'import', 'set-push-target'),
   ...load(['no-writes'], 'counts', 'recall'),
   ...load(['allow-oom'], 'cancel', 'check', 'delete-room', 'find-room', 'first-time', 'probe'),
-  ...load(['allow-oom'], 'prove', 'purge', 'sweep'),
+  ...load(['allow-oom'], 'prove', 'purge', 'sweep', 'take-back'),
   ...load(['allow-oom'], 'claim-push', 'forget-push-target'),
 };
 export type ScriptName = keyof typeof scripts;

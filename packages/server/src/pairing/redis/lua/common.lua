@@ -14,7 +14,7 @@
 -- quota:<kind>:<origin>    the time at which a quota of an address is full again
 -- failures:<minute>    failed guesses of all addresses in a minute of the clock
 -- pendings, records    all pendings and all records, by expiry; rooms: all rooms, by last use
--- imported             notes of rows that were copied from SQLite, so a repeat does not restore deleted ones
+-- imported, moved      notes of rows that were copied from SQLite, and from the layout of an earlier version
 -- probe                what the readiness check writes
 --
 -- `<id>` is a digest, because a room id alone admits to a room, and because device ids must not appear in key names. The

@@ -1,8 +1,9 @@
--- Writes rows that were copied from SQLite; returns how many of them were new.
+-- Writes rows that were copied from SQLite or from an earlier layout; returns how many of them were new.
 --
 -- kind: that of all rows: room, pending or record
 -- rows: each has id, row (its fields), and usedAt if it is a room; a row with a note is written only the first time, so
 -- a repeat does not restore what was deleted here since
+-- notes: name of the sorted set of notes
 local function write(id, row, usedAt)
   if args.kind == 'pending' then
     local known = pendingOf(id)
@@ -27,7 +28,7 @@ for _, each in ipairs(args.rows) do
   end
   -- Without its room, an accepted pending is left for a repeat.
   local isDue = not each.row.room or roomOf(each.row.room)
-  if isDue and each.note then isDue = redis.call('ZADD', at .. 'imported', 0, each.note) == 1 end
+  if isDue and each.note then isDue = redis.call('ZADD', at .. args.notes, 0, each.note) == 1 end
   if isDue then written = written + write(each.id, each.row, each.usedAt) end
 end
 return written
