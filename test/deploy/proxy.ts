@@ -1,16 +1,11 @@
-// Runs a server program as a child process with its shipped configuration, and makes https calls that trust only it.
+// Runs a server program as a child process with its shipped configuration.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { IncomingHttpHeaders } from 'node:http';
-import { request } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { eventually } from '@couplet/testkit/eventually';
 import { ROOT } from '../support.js';
-
-/** The placeholder name in the shipped files. */
-export const SITE = 'chat.example.com';
 
 /** Loopback ports of the proxy and of the server behind it. */
 export interface Ports {
@@ -106,41 +101,4 @@ async function answers(port: number): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-export interface SecureAnswer {
-  status: number | undefined;
-  headers: IncomingHttpHeaders;
-  body: Record<string, unknown> | undefined;
-}
-
-/** Sends one request to {@link SITE} on a loopback port; fetch accepts neither another name nor a certificate. */
-export async function secureCall(
-  { port, ca }: { port: number; ca: string },
-  method: string,
-  path: string,
-  body?: object,
-  headers: Record<string, string> = {},
-): Promise<SecureAnswer> {
-  const text = body === undefined ? undefined : JSON.stringify(body);
-  const outgoing = request({
-    ...{ host: '127.0.0.1', port, servername: SITE, ca, method, path },
-    headers: {
-      host: SITE,
-      ...(text
-        ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
-        : {}),
-      ...headers,
-    },
-  });
-  outgoing.end(text);
-  const [answer] = await once(outgoing, 'response');
-  let received = '';
-  for await (const chunk of answer.setEncoding('utf8')) received += chunk;
-  const isJson = answer.headers['content-type']?.startsWith('application/json');
-  return {
-    status: answer.statusCode,
-    headers: answer.headers,
-    body: isJson ? JSON.parse(received) : undefined,
-  };
 }

@@ -1,16 +1,8 @@
-// Tests the parsing of addresses: of the server, of ICE servers, and in STUN messages.
+// Tests the parsing of addresses of ICE servers and in STUN messages.
 import { describe, expect, test } from 'vitest';
 import { parseIceUrl } from '../src/ice-target.js';
 import { isPrivate, withPort } from '../src/ip-address.js';
-import { siteAt } from '../src/site.js';
 import { decode, encode, errorOf, readXorAddress, xorAddress } from '../src/stun-message.js';
-
-describe('the server', () => {
-  test('each run has its own test devices', () => {
-    const all = [siteAt('http://x'), siteAt('http://x')].flatMap(({ devices }) => devices);
-    expect(new Set(all).size).toBe(4);
-  });
-});
 
 describe('an ICE server', () => {
   test.each([

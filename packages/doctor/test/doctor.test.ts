@@ -10,7 +10,7 @@ import { freePort } from '@couplet/testkit/coturn';
 import { type RunningServer, serverForTest, temporaryFolder } from '@couplet/testkit/server';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { examine, failure, textReport } from './examination.js';
+import { examine, failure } from './examination.js';
 
 /** Starts another program on a loopback port. */
 async function listening(something: Server): Promise<string> {
@@ -42,91 +42,89 @@ const inFrontOf = ({ app }: RunningServer, fault: RequestListener) =>
     reply.writeHead(answer.statusCode).end(answer.rawPayload);
   });
 
-describe('a server without TURN', () => {
-  test('passes every check; ICE servers are not applicable; the exit code is 0', async () => {
-    const { url } = await serverForTest({
-      PUSH_WEBHOOK_URL: 'http://127.0.0.1:1',
-      PUSH_WEBHOOK_SECRET: `whsec_${'A'.repeat(32)}`,
-    });
-    const { code, results, of } = await examine(url);
-    expect(code).toBe(0);
-    expect(of('push')?.detail).toMatch(/^wakes ios, android, web; /);
-    expect(results.map(({ id, status }) => `${id} ${status}`)).toEqual([
-      'http passed',
-      'cors passed',
-      'websocket passed',
-      'push passed',
-      'pairing passed',
-      'forwarding passed',
-      'ice-servers not_applicable',
-      'clean-up passed',
-    ]);
-  });
+/** The same proxy in front of a server with these settings. */
+const behind =
+  (fault: RequestListener, env: Record<string, string> = {}) =>
+  async () =>
+    inFrontOf(await serverForTest(env), fault);
 
-  test('passes if it requires device secrets, and no test data remains', async () => {
-    const { url } = await serverForTest({ REQUIRE_DEVICE_SECRETS: '1' });
-    const { code, of } = await examine(url);
-    expect(code).toBe(0);
-    expect(of('clean-up')).toMatchObject({ status: 'passed' });
-    expect(await (await fetch(`${url}/metrics`)).text()).toContain('couplet_rooms 0');
-  });
+/** Starts a proxy that forwards the bytes of each connection to one of the servers, with another Host. */
+const forwarding = (servers: readonly RunningServer[], host?: string) => {
+  let turn = 0;
+  return listening(
+    createTcp((socket) => {
+      socket.once('data', (data) => {
+        const head = data.toString();
+        // Only WebSockets are distributed: the other requests must use one database.
+        const target = servers[/^upgrade:/im.test(head) ? turn++ % servers.length : 0];
+        const onward = connectTo(Number(new URL(target?.url ?? '').port));
+        onward.write(host === undefined ? head : head.replace(/^host: .*$/im, `host: ${host}`));
+        socket.pipe(onward).pipe(socket);
+        for (const end of [socket, onward]) end.on('error', () => socket.destroy());
+      });
+      socket.on('error', () => {});
+    }),
+  );
+};
 
-  test('can be tested under a path', async () => {
-    const running = await serverForTest();
-    const url = await inFrontOf(running, (request) => {
-      request.url = request.url?.replace(/^\/chat/, '') || '/';
-    });
-    expect((await examine(`${url}/chat/`)).of('pairing')).toMatchObject({ status: 'passed' });
+test('a server that requires device secrets passes every check, and no test data remains', async () => {
+  const path = join(temporaryFolder(), 'chat.db');
+  const { url } = await serverForTest({
+    SQLITE_DB_PATH: path,
+    REQUIRE_DEVICE_SECRETS: '1',
+    PUSH_WEBHOOK_URL: 'http://127.0.0.1:1',
+    PUSH_WEBHOOK_SECRET: `whsec_${'A'.repeat(32)}`,
   });
+  const { code, results, of } = await examine(url);
+  expect(code).toBe(0);
+  expect(of('push')?.detail).toMatch(/^wakes ios, android, web; /);
+  expect(results.map(({ id, status }) => `${id} ${status}`)).toEqual([
+    'http passed',
+    'cors passed',
+    'websocket passed',
+    'push passed',
+    'pairing passed',
+    'forwarding passed',
+    'ice-servers not_applicable',
+    'clean-up passed',
+  ]);
+  const database = new DatabaseSync(path, { readOnly: true });
+  onTestFinished(() => void database.close());
+  for (const table of ['rooms', 'pendings']) {
+    expect(database.prepare(`SELECT * FROM ${table}`).all(), table).toEqual([]);
+  }
+  // Both members have left the room.
+  expect((await call(url, 'GET', '/rooms')).body).toEqual({ rooms: [], totalRooms: 0 });
 });
 
-describe('test data', () => {
-  test('is purged with both devices', async () => {
-    const path = join(temporaryFolder(), 'chat.db');
-    const running = await serverForTest({ SQLITE_DB_PATH: path });
-    const { code } = await examine(running.url);
-    expect(code).toBe(0);
-    const database = new DatabaseSync(path, { readOnly: true });
-    onTestFinished(() => void database.close());
-    for (const table of ['rooms', 'pendings']) {
-      expect(database.prepare(`SELECT * FROM ${table}`).all(), table).toEqual([]);
-    }
-    // Both members have left the room.
-    const { body } = await call(running.url, 'GET', '/rooms');
-    expect(body).toEqual({ rooms: [], totalRooms: 0 });
+test('a server can be tested under a path', async () => {
+  const url = await inFrontOf(await serverForTest(), (request) => {
+    request.url = request.url?.replace(/^\/chat/, '') || '/';
   });
+  expect((await examine(`${url}/chat/`)).of('pairing')).toMatchObject({ status: 'passed' });
+});
 
-  test('is also purged if a check fails halfway or is interrupted', async () => {
-    const running = await serverForTest();
-    const purged: unknown[] = [];
-    const stop = new AbortController();
-    const url = await inFrontOf(running, (request, reply) => {
-      if (request.url === '/api/user/purge') purged.push(request.method);
-      if (request.url === '/api/rooms/accept') reply.writeHead(500).end('{}');
-    });
-    const { code, failed } = await examine(url);
-    expect(code).toBe(1);
-    expect(failed).toContain('pairing');
-    expect(purged).toEqual(['POST']);
-
-    const interrupted = await inFrontOf(running, (request) => {
-      if (request.url === '/api/user/purge') purged.push(request.method);
-      if (request.url === '/api/rooms/accept') stop.abort();
-    });
-    const { code: again, of } = await examine(interrupted, { stop: stop.signal });
-    expect(again).toBe(1);
-    expect(purged).toEqual(['POST', 'POST']);
-    expect(of('pairing')).toMatchObject({ status: 'not_applicable', detail: 'interrupted' });
+test('test data is also purged if a check fails halfway or is interrupted', async () => {
+  const running = await serverForTest();
+  const purged: unknown[] = [];
+  const stop = new AbortController();
+  const url = await inFrontOf(running, (request, reply) => {
+    if (request.url === '/api/user/purge') purged.push(request.method);
+    if (request.url === '/api/rooms/accept') reply.writeHead(500).end('{}');
   });
+  const { code, failed } = await examine(url);
+  expect(code).toBe(1);
+  expect(failed).toContain('pairing');
+  expect(purged).toEqual(['POST']);
 
-  test('has advice how to purge it later if the purge fails', async () => {
-    const url = await inFrontOf(await serverForTest(), (request, reply) => {
-      if (request.url === '/api/user/purge') reply.writeHead(405).end();
-    });
-    expect((await examine(url)).of('clean-up')).toMatchObject(
-      failure(/answered 405/, /curl .*\/api\/user\/purge/),
-    );
+  const interrupted = await inFrontOf(running, (request) => {
+    if (request.url === '/api/user/purge') purged.push(request.method);
+    if (request.url === '/api/rooms/accept') stop.abort();
   });
+  const { code: again, of } = await examine(interrupted, { stop: stop.signal });
+  expect(again).toBe(1);
+  expect(purged).toEqual(['POST', 'POST']);
+  expect(of('pairing')).toMatchObject({ status: 'not_applicable', detail: 'interrupted' });
 });
 
 describe('it finds', () => {
@@ -140,55 +138,143 @@ describe('it finds', () => {
     expect(results.slice(1).every(({ status }) => status === 'not_applicable')).toBe(true);
   });
 
-  test('an unknown name', async () => {
-    const { of } = await examine('http://chat.couplet.invalid');
-    expect(of('http')).toMatchObject(failure(/chat\.couplet\.invalid is unknown/, /DNS/));
-  });
+  const greeting = (text: string) =>
+    listening(
+      createTcp((socket) => {
+        socket.on('error', () => {});
+        socket.once('data', () => socket.end(text));
+      }),
+    );
+  const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\n\r\n';
+  const upgrading = (status: number) => async () => {
+    const front = createHttp((_request, reply) => reply.end());
+    front.on('upgrade', (_request, socket) => {
+      socket.end(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`);
+    });
+    return listening(front);
+  };
+  const setting = (name: string, value: string) =>
+    behind((_request, reply) => void reply.setHeader(name, value));
 
-  test('a server that accepts connections and never answers', async () => {
-    const url = await listening(createTcp());
-    const { of } = await examine(url, { limitMs: 300 });
-    expect(of('http')).toMatchObject(failure(/no answer within 0\.3 s/, /firewalls/));
-  });
-
-  test.each<[string, (url: string) => string, string, RegExp, RegExp]>([
+  test.each<[string, string, () => Promise<string>, RegExp, RegExp]>([
+    [
+      'an unknown name',
+      'http',
+      async () => 'http://chat.couplet.invalid',
+      /chat\.couplet\.invalid is unknown/,
+      /DNS/,
+    ],
     [
       'https for a port without TLS',
-      (url) => url.replace('http:', 'https:'),
-      '',
+      'http',
+      async () => (await greeting(BAD_REQUEST)).replace('http:', 'https:'),
       /does not use TLS/,
       /http:\/\//,
     ],
     [
       'a port that does not use HTTP',
-      (url) => url,
-      'SSH-2.0\r\n',
+      'http',
+      () => greeting('SSH-2.0\r\n'),
       /does not answer with HTTP/,
       /https:\/\//,
     ],
-  ])('%s', async (_name, address, greeting, detail, advice) => {
-    const url = await listening(
-      createTcp((socket) => {
-        socket.on('error', () => {});
-        socket.once('data', () => socket.end(greeting || 'HTTP/1.1 400 Bad Request\r\n\r\n'));
+    [
+      'a redirect and its target',
+      'http',
+      () =>
+        answering((_request, reply) =>
+          reply.writeHead(308, { location: 'https://chat.example.org/' }).end(),
+        ),
+      /308 and leads to https:\/\/chat\.example\.org$/,
+      /give them https:\/\/chat/,
+    ],
+    [
+      'a proxy without a server behind it',
+      'http',
+      () => answering((_request, reply) => reply.writeHead(502).end('<html>')),
+      /502/,
+      /behind it/,
+    ],
+    [
+      'a proxy that replaces Host with a name that ALLOWED_HOSTS does not list',
+      'http',
+      behind(({ headers }) => void Object.assign(headers, { host: 'couplet' }), {
+        ALLOWED_HOSTS: 'chat.example',
       }),
-    );
-    const { of } = await examine(address(url));
-    expect(of('http')).toMatchObject(failure(detail, advice));
+      /403 forbidden/,
+      /ALLOWED_HOSTS/,
+    ],
+    [
+      'a proxy that allows caching',
+      'http',
+      setting('cache-control', 'max-age=60'),
+      /no-store/,
+      /cache nothing/,
+    ],
+    [
+      'a proxy that answers preflights itself',
+      'cors',
+      behind(({ method }, reply) => {
+        if (method === 'OPTIONS') reply.writeHead(405).end();
+      }),
+      /OPTIONS \/api\/rooms\) answered 405/,
+      /every method/,
+    ],
+    [
+      'a proxy that allows less than the API uses',
+      'cors',
+      setting('access-control-allow-headers', 'content-type'),
+      /does not allow prefer/,
+      /its own/,
+    ],
+    [
+      'a proxy that adds the CORS header a second time',
+      'cors',
+      setting('access-control-allow-origin', '*, *'),
+      /twice/,
+      /Remove it there/,
+    ],
+    [
+      'a proxy that removes the CORS header',
+      'cors',
+      setting('access-control-allow-origin', ''),
+      /no Access-Control-Allow-Origin/,
+      /forward Access-Control/,
+    ],
+    [
+      'a proxy without upgrade headers',
+      'websocket',
+      behind(() => {}),
+      /answered 200 instead of 101/,
+      /proxy_set_header Upgrade \$http_upgrade/,
+    ],
+    ['a login for upgrades', 'websocket', upgrading(401), /401 instead of/, /asks for a login/],
+    ['forbidden upgrades', 'websocket', upgrading(403), /403 instead of/, /asks for a login/],
+    ['upgrades on another path', 'websocket', upgrading(404), /404 instead of/, /path \//],
+    ['upgrades without a server', 'websocket', upgrading(502), /502 instead of/, /cannot reach it/],
+    [
+      'a proxy that removes Prefer',
+      'pairing',
+      behind(({ headers }) => void delete headers.prefer),
+      /answered at once/,
+      /Prefer/,
+    ],
+    [
+      'a proxy that refuses the purge of the test data',
+      'clean-up',
+      behind(({ url }, reply) => {
+        if (url === '/api/user/purge') reply.writeHead(405).end();
+      }),
+      /answered 405/,
+      /curl .*\/api\/user\/purge/,
+    ],
+  ])('%s', async (_name, check, start, detail, advice) => {
+    expect((await examine(await start())).of(check)).toMatchObject(failure(detail, advice));
   });
 
-  test('a redirect and its target', async () => {
-    const url = await answering((_request, reply) =>
-      reply.writeHead(308, { location: 'https://chat.example.org/' }).end(),
-    );
-    expect((await examine(url)).of('http')).toMatchObject(
-      failure(/308 and leads to https:\/\/chat\.example\.org$/, /give them https:\/\/chat/),
-    );
-  });
-
-  test('a proxy without a server behind it', async () => {
-    const url = await answering((_request, reply) => reply.writeHead(502).end('<html>'));
-    expect((await examine(url)).of('http')).toMatchObject(failure(/502/, /behind it/));
+  test('a server that accepts connections and never answers', async () => {
+    const { of } = await examine(await listening(createTcp()), { limitMs: 300 });
+    expect(of('http')).toMatchObject(failure(/no answer within 0\.3 s/, /firewalls/));
   });
 
   test('another server at the address', async () => {
@@ -198,6 +284,7 @@ describe('it finds', () => {
     const { failed, of } = await examine(url);
     expect(failed).toEqual(['cors', 'websocket', 'pairing', 'clean-up']);
     expect(of('pairing')).toMatchObject(failure(/404$/, /not an answer of Couplet/));
+    expect(of('forwarding')).toMatchObject({ detail: 'needs the WebSocket' });
   });
 
   test('the rooms API switched off; signaling is still tested', async () => {
@@ -210,82 +297,26 @@ describe('it finds', () => {
     expect(of('clean-up')).toMatchObject({ status: 'not_applicable' });
   });
 
-  test('pages that ALLOWED_ORIGINS does not allow, with the origin of --origin', async () => {
-    const { url } = await serverForTest({ ALLOWED_ORIGINS: 'https://app.example' });
-    const { failed, of } = await examine(url);
+  test('pages that ALLOWED_ORIGINS does not allow, with the origin of --origin, and a proxy that replaces Host', async () => {
+    const origin = 'https://app.example';
+    const server = await serverForTest({ ALLOWED_ORIGINS: origin });
+    const { failed, of } = await examine(server.url);
     expect(failed).toEqual(['cors']);
     expect(of('cors')).toMatchObject(failure(/not open to any page/, /--origin/));
-    const other = await examine(url, { origin: 'https://other.example' });
+    const other = await examine(server.url, { origin: 'https://other.example' });
     expect(other.of('cors')).toMatchObject(
       failure(/not open to pages of https:\/\/other\.example/, /Add https:\/\/other\.example/),
     );
-    expect((await examine(url, { origin: 'https://app.example' })).code).toBe(0);
-  });
-
-  test.each<[string, RequestListener, RegExp, RegExp]>([
-    [
-      'answers preflights itself',
-      (request, reply) => {
-        if (request.method === 'OPTIONS') reply.writeHead(405).end();
-      },
-      /OPTIONS \/api\/rooms\) answered 405/,
-      /every method/,
-    ],
-    [
-      'allows less than the API uses',
-      (_request, reply) => {
-        reply.setHeader('access-control-allow-headers', 'content-type');
-      },
-      /does not allow prefer/,
-      /its own/,
-    ],
-    [
-      'adds the header a second time',
-      (_request, reply) => {
-        reply.setHeader('access-control-allow-origin', '*, *');
-      },
-      /twice/,
-      /Remove it there/,
-    ],
-    [
-      'removes the header',
-      (_request, reply) => {
-        reply.setHeader('access-control-allow-origin', '');
-      },
-      /no Access-Control-Allow-Origin/,
-      /forward Access-Control/,
-    ],
-  ])('a proxy that %s', async (_name, fault, detail, advice) => {
-    const url = await inFrontOf(await serverForTest(), fault);
-    expect((await examine(url)).of('cors')).toMatchObject(failure(detail, advice));
-  });
-
-  test('a proxy that removes Prefer', async () => {
-    const url = await inFrontOf(await serverForTest(), (request) => {
-      delete request.headers.prefer;
-    });
-    const { of } = await examine(url);
-    expect(of('pairing')).toMatchObject(failure(/answered at once/, /Prefer/));
+    expect((await examine(server.url, { origin })).code).toBe(0);
+    const replaced = await examine(await forwarding([server], 'couplet'), { origin });
+    expect(replaced.failed).toEqual(['websocket']);
+    expect(replaced.of('websocket')).toMatchObject(
+      failure(/own page, http:.*\/demo\/, is refused/, /proxy_set_header Host \$http_host/),
+    );
   });
 
   test('two independent servers behind one address', async () => {
-    const servers = [await serverForTest(), await serverForTest()];
-    let turn = 0;
-    const url = await listening(
-      createTcp((socket) => {
-        // Only WebSockets are distributed: the other requests must use one database.
-        socket.once('data', (head) => {
-          const isUpgrade = /^upgrade:/im.test(head.toString());
-          const target = servers[isUpgrade ? turn++ % 2 : 0] as RunningServer;
-          const onward = (target.app.server as Server).address() as AddressInfo;
-          const behind = connectTo(onward.port);
-          behind.write(head);
-          socket.pipe(behind).pipe(socket);
-          for (const end of [socket, behind]) end.on('error', () => socket.destroy());
-        });
-        socket.on('error', () => {});
-      }),
-    );
+    const url = await forwarding([await serverForTest(), await serverForTest()]);
     const { failed, of } = await examine(url, { limitMs: 5000 });
     expect(failed).toEqual(['forwarding']);
     expect(of('forwarding')).toMatchObject(failure(/did not meet/, /same process/));
@@ -308,8 +339,6 @@ test('the report never contains credentials of an ICE server with a fault', asyn
   });
   const { results, of } = await examine(url);
   expect(JSON.stringify(results)).not.toMatch(/visitor|sesame|\d{10}:/);
-  const text = await textReport(url);
-  expect(text).not.toMatch(/visitor|sesame|\d{10}:/);
   expect(of('stun-binding', 'http://x')).toMatchObject(
     failure(/is not a STUN or TURN URL/, /whole list/),
   );

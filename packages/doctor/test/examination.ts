@@ -1,4 +1,4 @@
-// Runs the doctor in a test, and provides its results by check and ICE server, and its text report.
+// Runs the doctor in a test, and provides its results by check and ICE server.
 import { expect } from 'vitest';
 import { doctor } from '../src/command.js';
 import type { Result } from '../src/diagnosis.js';
@@ -43,23 +43,6 @@ export async function examine(url: string, options: ExamineOptions = {}): Promis
       .filter(({ status }) => status === 'failed')
       .map(({ id, target }) => (target ? `${id} ${target}` : id)),
   };
-}
-
-/** Returns the text report for a terminal of this width. */
-export async function textReport(
-  url: string,
-  {
-    columns = 80,
-    colour = false,
-    ...deps
-  }: { columns?: number; colour?: boolean; ca?: string; limitMs?: number } = {},
-): Promise<string> {
-  let written = '';
-  const write = (text: string) => {
-    written += text;
-  };
-  await doctor([url], { write, look: { columns, colour }, stop: never, ...deps });
-  return written;
 }
 
 export const failure = (detail: string | RegExp, advice: string | RegExp) => ({

@@ -47,3 +47,8 @@ test('an origin is accepted with or without a slash, and refused with a path', (
     expect(() => origin(wrong)).toThrow(/--origin must be like/);
   }
 });
+
+test('each run has its own test devices', () => {
+  const all = [siteAt('http://x'), siteAt('http://x')].flatMap(({ devices }) => devices);
+  expect(new Set(all).size).toBe(4);
+});
