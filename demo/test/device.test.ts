@@ -26,59 +26,41 @@ describeWith(['chromium'], 'the device of a tab', () => {
     ['in an insecure context', LAN],
   ] as const;
 
-  test.each(sites)('a duplicated tab is a separate device, %s', async (_, host) => {
-    const url = (await startSite()).url.replace('127.0.0.1', host);
-    const [first, second] = await meet(url);
-    expect(await first.page.evaluate(() => isSecureContext)).toBe(host !== LAN);
-    await expectTrust(host === LAN ? 'Not verified' : 'Verified', first, second);
-    const copy = await duplicate(first);
-    expect(await copy.evaluate(() => sessionStorage.length)).toBe(1);
-    await copy.getByRole('heading', { name: 'Connect two devices' }).waitFor();
-    expect(await deviceId(copy)).not.toBe(await deviceId(first.page));
-    // The original session continues on both sides.
-    await write(second, 'Still connected?');
-    await first.page.getByText('Still connected?').waitFor();
-    expect(await first.page.locator('.message.note').allTextContents()).toEqual(['Connected.']);
-    // With two pairings in one browser, each tab resumes its own.
-    const third = await visit(url);
-    await copy.getByLabel('Second device').fill((await makeInvite(third)).code);
-    await copy.getByRole('button', { name: 'Join' }).click();
-    await inSession(third);
-    await Promise.all([first.page.reload(), copy.reload()]);
-    await inSession(first);
-    await write(first, 'To the second');
-    await second.page.getByText('To the second').waitFor();
-    await copy.locator('#session-title').waitFor();
-    await write(third, 'To the copy');
-    await copy.getByText('To the copy').waitFor();
-  });
-
-  test.each(sites)('a duplicated tab accepts the code of the original tab, %s', async (_, host) => {
-    const url = (await startSite()).url.replace('127.0.0.1', host);
-    const first = await visit(url);
-    const { code } = await makeInvite(first);
-    const copy = await duplicate(first);
-    await copy.getByLabel('Second device').fill(code);
-    await copy.getByRole('button', { name: 'Join' }).click();
-    await inSession(first);
-  });
-
-  test.each(sites)('the device stays the same after several reloads, %s', async (_, host) => {
-    const url = (await startSite()).url.replace('127.0.0.1', host);
-    const [first, second] = await meet(url);
-    const id = await deviceId(first.page);
-    for (let reloads = 0; reloads < 3; reloads++) {
-      await first.page.reload();
+  test.each(sites)(
+    'a duplicated tab is a separate device, and both stay the same after a reload, %s',
+    async (_, host) => {
+      const url = (await startSite()).url.replace('127.0.0.1', host);
+      const [first, second] = await meet(url);
+      expect(await first.page.evaluate(() => isSecureContext)).toBe(host !== LAN);
+      await expectTrust(host === LAN ? 'Not verified' : 'Verified', first, second);
+      const copy = await duplicate(first);
+      expect(await copy.evaluate(() => sessionStorage.length)).toBe(1);
+      await copy.getByRole('heading', { name: 'Connect two devices' }).waitFor();
+      expect(await deviceId(copy)).not.toBe(await deviceId(first.page));
+      // The original session continues on both sides.
+      await write(second, 'Still connected?');
+      await first.page.getByText('Still connected?').waitFor();
+      expect(await first.page.locator('.message.note').allTextContents()).toEqual(['Connected.']);
+      // With two pairings in one browser, each tab resumes its own.
+      const third = await visit(url);
+      await copy.getByLabel('Second device').fill((await makeInvite(third)).code);
+      await copy.getByRole('button', { name: 'Join' }).click();
+      await inSession(third);
+      const id = await deviceId(first.page);
+      await Promise.all([first.page.reload(), copy.reload()]);
       await inSession(first);
-    }
-    // Leave the page and return.
-    await first.page.goto(`${url}/openapi.json`);
-    await first.page.goBack();
-    await inSession(first);
-    expect(await deviceId(first.page)).toBe(id);
-    await write(second, 'The same?');
-    await first.page.getByText('The same?').waitFor();
-  });
+      // Leave the page and return.
+      await first.page.goto(`${url}/openapi.json`);
+      await first.page.goBack();
+      await inSession(first);
+      expect(await deviceId(first.page)).toBe(id);
+      await write(first, 'To the second');
+      await second.page.getByText('To the second').waitFor();
+      await copy.locator('#session-title').waitFor();
+      await write(third, 'To the copy');
+      await copy.getByText('To the copy').waitFor();
+    },
+  );
 
   test('a phone over HTTP pairs with a computer that is open as localhost, by its link', async () => {
     const { url } = await startSite();
@@ -86,7 +68,8 @@ describeWith(['chromium'], 'the device of a tab', () => {
     const prepare = (page: Page) =>
       page.route('**/demo/lan-origins', (route) => route.fulfill({ json: [lan] }));
     const computer = await visit(url, { prepare });
-    const { link } = await makeInvite(computer);
+    const { code: plain, link } = await makeInvite(computer);
+    expect(link).toBe(`${lan}/demo/#code=${plain.replace(' ', '')}`);
     const phone = await visit(lan, { path: link.replace(lan, '') });
     await inSession(computer, phone);
     await expectTrust('Not verified', computer, phone);
@@ -97,6 +80,9 @@ describeWith(['chromium'], 'the device of a tab', () => {
     await computer.button('Create an invite').click();
     await computer.button('Create a verified code').click();
     await computer.button('Create a code without verification').waitFor();
+    const own = computer.page.getByLabel('or open this link there');
+    expect(await own.inputValue()).toContain(`${url}/demo/#`);
+    expect(await computer.page.locator('#invite-qr').isVisible()).toBe(false);
     const code = (await computer.page.locator('#invite-code').textContent()) ?? '';
     await enterCode(phone, code);
     await phone.page.getByText('This page was opened without HTTPS').waitFor();

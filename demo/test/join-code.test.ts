@@ -1,27 +1,18 @@
 // Tests parsing and formatting of join codes.
 import { expect, test } from 'vitest';
-import { codeIn, grouped, joinLink, spoken } from '../src/join-code.js';
+import { codeIn, grouped, spoken } from '../src/join-code.js';
 
 test.each([
   ['042137', '042137'],
-  [' 042 137\n', '042137'],
-  ['042-137', '042137'],
-  ['042–137', '042137'],
   ['https://couplet.example/demo/#code=042137', '042137'],
   ['Open https://couplet.example/demo/#code=042137 please', '042137'],
   ['https://couplet.example/demo/#code=042137482910', '042137482910'],
   ['0421 3748 2910', '042137482910'],
-  [' 0421-3748–2910\n', '042137482910'],
-  ['0421374829 10', '042137482910'],
   ['https://couplet.example/demo/#042137.AAECAwQFBgcICQoLDA0ODw', '042137.AAECAwQFBgcICQoLDA0ODw'],
   ['#042137.AAECAwQFBgcICQoLDA0ODw', '042137.AAECAwQFBgcICQoLDA0ODw'],
   ['(see https://x.example/#042137.AAECAwQFBgcICQoLDA0ODw).', '042137.AAECAwQFBgcICQoLDA0ODw'],
   ['#042137.AAECAwQFBgcICQoLDA0ODw0', undefined],
   ['04213748291', undefined],
-  ['04213', undefined],
-  ['0421377', undefined],
-  ['o42137', undefined],
-  ['', undefined],
   // Digits of other scripts and other hyphens, encoded in a link.
   ['#code=%D9%A0%D9%A4%D9%A2%D9%A1%D9%A3%D9%A7', '042137'],
   ['#code=042%E2%80%91137', '042137'],
@@ -40,12 +31,6 @@ test.each([
 test('a code has the number of digits that the server sets', () => {
   expect(codeIn('1234 5678', 8)).toBe('12345678');
   expect(codeIn('123456', 8)).toBeUndefined();
-});
-
-test('the link contains the code in its fragment', () => {
-  const link = joinLink('https://couplet.example/demo/#test', '042137');
-  expect(link).toBe('https://couplet.example/demo/#code=042137');
-  expect(codeIn(link, 6)).toBe('042137');
 });
 
 test.each([

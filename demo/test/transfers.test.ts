@@ -1,4 +1,5 @@
 // Tests transfers of difficult files: unreadable, empty, a folder, too large to store, or with a misleading name.
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,7 +105,7 @@ describeWith(['chromium'], 'a file', () => {
     },
   );
 
-  test('is shown and saved under a name that does not mislead', async () => {
+  test('is shown and saved intact, under a name that does not mislead, and both sides show its checksum', async () => {
     const [sender, receiver] = await twoAtFiles();
     const name = 'invoice\u202efdp.jpg\n.exe';
     // Not through the picker, because file systems refuse many such names.
@@ -120,7 +121,13 @@ describeWith(['chromium'], 'a file', () => {
     const download = receiver.page.waitForEvent('download');
     await receiver.page.getByRole('link', { name: 'Save invoicefdp_jpg .exe' }).click();
     expect((await download).suggestedFilename()).toBe('invoicefdp_jpg .exe');
+    expect(await (await (await download).createReadStream()).toArray()).toEqual([
+      Buffer.from('MZ'),
+    ]);
+    const checksum = `SHA-256 ${createHash('sha256').update('MZ').digest('hex')}, equal on both devices`;
     for (const { page } of [sender, receiver]) {
+      await page.getByText('Verified').last().click();
+      await page.getByText(checksum).waitFor();
       expect(await page.content()).not.toMatch(/[\u202a-\u202e\u2066-\u2069]/);
     }
   });
