@@ -9,7 +9,7 @@ import { call, someCode, someDevice } from '@couplet/testkit/api';
 import { Peer, refusedHandshake } from '@couplet/testkit/peer';
 import type { FastifyInstance } from 'fastify';
 import { SignJWT } from 'jose';
-import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import WebSocket from 'ws';
 import { buildServer } from '../examples/embed-jwt/server.js';
 import { blocks, read } from './support/papers.js';
@@ -55,14 +55,15 @@ async function pair(client1: string, client2: string): Promise<string> {
   return checked.body?.roomid as string;
 }
 
-describe.each([
+test.each([
   ['no token', async () => ({})],
   ['a token that is invalid', async () => ({ authorization: 'Bearer x.y.z' })],
   ['a token of another key', () => bearer('d', { key: new Uint8Array(32) })],
   ['a token for another service', () => bearer('d', { audience: 'mail' })],
   ['an expired token', () => bearer('d', { expires: '-1m' })],
-] as [string, () => Promise<Record<string, string>>][])('with %s', (_title, headers) => {
-  test('every endpoint under /api is 401', async () => {
+] as [string, () => Promise<Record<string, string>>][])(
+  'with %s, every endpoint under /api and the opening handshake are 401',
+  async (_title, headers) => {
     for (const [method, path] of [
       ['POST', '/api/rooms'],
       ['GET', '/api/rooms?roomid=x'],
@@ -72,26 +73,18 @@ describe.each([
       const answer = await call(url, method, path, undefined, await headers());
       expect([answer.status, answer.body], path).toEqual([401, { error: 'unauthorized' }]);
     }
-  });
-
-  test('the opening handshake is 401', async () => {
     expect((await refusedHandshake(wsUrl, await headers())).status).toBe(401);
-  });
-});
+  },
+);
 
-test('a device with the token of another one is refused its seat', async () => {
+test('two devices exchange messages with their own tokens only, and join again after these have expired', async () => {
   const [client1, client2, stranger] = [someDevice(), someDevice(), someDevice()];
   const roomId = await pair(client1, client2);
-  const peer = await Peer.connect(wsUrl, { headers: await bearer(stranger) });
+  const other = await Peer.connect(wsUrl, { headers: await bearer(stranger) });
   for (const deviceId of [client1, client2, stranger, undefined]) {
-    peer.send({ type: 'join_room', roomId, deviceId });
-    expect(await peer.next('error')).toMatchObject({ code: 'forbidden' });
+    other.send({ type: 'join_room', roomId, deviceId });
+    expect(await other.next('error')).toMatchObject({ code: 'forbidden' });
   }
-});
-
-test('two devices with their own tokens pair, join and exchange messages', async () => {
-  const [client1, client2] = [someDevice(), someDevice()];
-  const roomId = await pair(client1, client2);
   const first = await Peer.connect(wsUrl, { headers: await bearer(client1) });
   const second = await Peer.connect(wsUrl, { headers: await bearer(client2) });
   expect(await first.join(roomId, client1)).toMatchObject({ isInitiator: true });
@@ -100,16 +93,10 @@ test('two devices with their own tokens pair, join and exchange messages', async
   await first.next('room_ready');
   first.send({ type: 'webrtc_offer', sdp: 'v=0' });
   expect(await second.next('webrtc_offer')).toMatchObject({ sdp: 'v=0', from: first.clientId });
-});
-
-test('a device joins again after its token has expired, as for an ICE restart', async () => {
-  const [client1, client2] = [someDevice(), someDevice()];
-  const roomId = await pair(client1, client2);
-  const peer = await Peer.connect(wsUrl, { headers: await bearer(client1) });
-  await peer.join(roomId, client1);
+  // As for an ICE restart.
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 600_000 });
   onTestFinished(() => void vi.useRealTimers());
-  expect(await peer.join(roomId, client1)).toMatchObject({ roomId });
+  expect(await second.join(roomId, client2)).toMatchObject({ roomId });
 });
 
 test('the command of docs/auth.md makes a token for device-a', async () => {

@@ -1,15 +1,7 @@
 // Figures and judgments from measured values.
 import { describe, expect, test } from 'vitest';
-import { listOf } from '../src/conductor/cores.js';
 import { Histogram } from '../src/figures/histogram.js';
-import {
-  type Figure,
-  figureOf,
-  median,
-  type Row,
-  roundRatios,
-  spreadOf,
-} from '../src/figures/row.js';
+import { type Figure, figureOf, type Row } from '../src/figures/row.js';
 import { GOALS, hasFallen, judge } from '../src/goals.js';
 import { judgeable } from '../src/judgeable.js';
 import { SCENARIO_NAMES } from '../src/scenarios/all.js';
@@ -42,31 +34,6 @@ describe('a histogram', () => {
       }
       expect(histogram.summary()).toMatchObject({ count: 1000 });
     }
-  });
-
-  test('is empty at first, and again after a reset', () => {
-    const histogram = new Histogram();
-    expect(histogram.summary()).toEqual({ count: 0, p50: 0, p99: 0, p999: 0, max: 0 });
-    histogram.add(3);
-    histogram.reset();
-    expect(histogram.percentile(0.5)).toBe(0);
-  });
-});
-
-describe('statistics', () => {
-  test('the median of an even number of values is between the middle two', () => {
-    expect(median([4, 1, 3, 2])).toBe(2.5);
-    expect(median([9, 1, 5])).toBe(5);
-    expect(median([])).toBeNaN();
-  });
-
-  test('the spread is the distance of the extremes, as a share of the median', () => {
-    expect(spreadOf({ rounds: [90, 100, 110] })).toBeCloseTo(0.2);
-    expect(spreadOf({ rounds: [100] })).toBe(0);
-  });
-
-  test('ratios are of rounds that belong together', () => {
-    expect(roundRatios([10, 30, 5], [10, 10])).toEqual([1, 3]);
   });
 });
 
@@ -134,10 +101,4 @@ describe('the check', () => {
     const rows = row({ couplet, peerjs: figure([10, 10]) });
     expect(judgeable(rows, 'peerjs', false)).toEqual({ ratios: [0.5, 0.2], by: 'time' });
   });
-});
-
-test('a list of cores is parsed in the form of the kernel', () => {
-  expect(listOf('0-2,5')).toEqual([0, 1, 2, 5]);
-  expect(listOf('3')).toEqual([3]);
-  expect(listOf('')).toEqual([]);
 });

@@ -57,19 +57,13 @@ describeWith(['docker-compose'], 'docker-compose config', () => {
     expect(coturn?.environment).toMatchObject({ TURN_SECRET: '' });
   });
 
-  test('a .env sets the port, the settings and the TURN secret', () => {
-    const { signaling, coturn } = single('PORT=9000\nLOG_LEVEL=warn\nTURN_SECRET=s\n');
-    expect(portsOf(signaling)?.slice(-2)).toEqual(['9000', '8080']);
-    expect(signaling?.environment).toMatchObject({ LOG_LEVEL: 'warn' });
-    expect(signaling?.environment).toMatchObject({ TURN_SECRET: 's' });
+  test('a .env sets the address and the port of the host, the settings and the TURN secret', () => {
+    const address = 'PUBLISH_ON=10.0.0.11:\nPORT=9000\n';
+    const { signaling, coturn } = single(`${address}LOG_LEVEL=warn\nTURN_SECRET=s\n`);
+    expect(JSON.stringify(signaling?.ports)).toContain('10.0.0.11:9000:8080');
+    expect(signaling?.environment).toMatchObject({ LOG_LEVEL: 'warn', TURN_SECRET: 's' });
     expect(coturn?.environment).toMatchObject({ TURN_SECRET: 's' });
-  });
-
-  test('a .env sets the address on which the port is published, and PORT stays a number', () => {
-    const dotEnv = 'PUBLISH_ON=10.0.0.11:\nPORT=9000\n';
-    expect(JSON.stringify(single(dotEnv).signaling?.ports)).toContain('10.0.0.11:9000:8080');
-    const { port } = parseConfig(parseDotEnv(Buffer.from(dotEnv)));
-    expect(port).toBe(9000);
+    expect(parseConfig(parseDotEnv(Buffer.from(address))).port).toBe(9000);
   });
 
   test('.env.example, unchanged, is a .env that changes nothing', () => {

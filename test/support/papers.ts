@@ -1,8 +1,8 @@
 // Reads documents for tests: text by path, tables by heading, fenced blocks by language.
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { ROOT } from '../support.js';
 
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export { ROOT };
 
 export const read = (path: string): string => readFileSync(ROOT + path, 'utf8');
 
