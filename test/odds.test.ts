@@ -9,7 +9,7 @@ import { ACCEPT_GUESSES, CHECK_GUESSES } from '../packages/server/src/pairing/gu
 import { openSqliteStore } from '../packages/server/src/pairing/sqlite/store.js';
 import type { PairingStore } from '../packages/server/src/pairing/store.js';
 import { SETTINGS } from '../packages/server/src/settings/config.js';
-import { RawSocket } from '../packages/server/test/fuzz/raw-socket.js';
+import { RawSocket } from '../packages/server/test/support/raw-http.js';
 import { bestPlan, chance, mostGuesses, shown } from '../scripts/odds.js';
 import { read, section } from './support/papers.js';
 

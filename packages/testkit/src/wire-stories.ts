@@ -189,7 +189,9 @@ const STEPS = Object.entries<Step>({
   [`(\\w+) sets a token in (\\w+)${WITH}`]: ofMember('/api/push-token', { token: 'apns' }),
   [`(\\w+) is deleted${WITH}`]: async (cast, site, room, secret) => {
     const body = { roomid: cast.room(room), secret: cast.secret(secret) };
-    return answerOf(await call(site.url, 'DELETE', '/api/rooms', body), cast);
+    const answer = await call(site.url, 'DELETE', '/api/rooms', body);
+    if (answer.status === 200) expect(answer.body).toEqual({ ok: true });
+    return answerOf(answer, cast);
   },
   '(\\w+) is found': async (cast, site, name = '') => {
     const roomid = cast.rooms.get(name) ?? cast.devices.get(name)?.id ?? cast.room(name);

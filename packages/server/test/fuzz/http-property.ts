@@ -1,9 +1,8 @@
 // Fuzzes the HTTP port: for any bytes, each answer is a documented one.
 import { REST_ERRORS, type RestErrorCode } from '@couplet/protocol';
 import { ANSWER_HEADERS } from '../../src/http/errors.js';
+import { type RawAnswer, RawSocket, readAnswers } from '../support/raw-http.js';
 import type { HttpCase } from './http-arbitrary.js';
-import { type RawResponse, readAnswers } from './raw-answers.js';
-import { RawSocket } from './raw-socket.js';
 
 /** Sends the bytes and checks every answer. */
 export async function judgeHttp(
@@ -38,7 +37,7 @@ function judgeStatuses(received: Buffer): void {
 }
 
 /** Documented answers that are not JSON: the page, the upgrade, the empty ones. */
-function judgeAnswer({ status, headers, body }: RawResponse): void {
+function judgeAnswer({ status, headers, body }: RawAnswer): void {
   const described = `${status} ${body.slice(0, 200)}`;
   if (status === 101 || (status === 204 && body === '')) return;
   for (const [name, value] of Object.entries(ANSWER_HEADERS)) {

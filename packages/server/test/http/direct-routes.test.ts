@@ -4,40 +4,40 @@ import { buildApp } from '../../src/app.js';
 import { Metrics } from '../../src/observability/metrics.js';
 import { parseConfig } from '../../src/settings/config.js';
 import { captureLog } from '../support/captured-log.js';
-import { rawRequest } from '../support/raw-http.js';
+import { type RequestHeaders, rawRequest, request } from '../support/raw-http.js';
 
 const CREATE = '{"joinid":"123456","client1":"a","expiresInSeconds":60}';
 const CHECK = '{"joinid":"123456","client1":"a"}';
 const ACCEPT = '{"joinid":"123456","client2":"b"}';
-const KEY = 'Idempotency-Key: k\r\n';
-const ORIGIN = 'Origin: https://app.example.org\r\n';
+const KEY = { 'idempotency-key': 'k' };
+const origin = (name: string) => ({ origin: `https://${name}.example.org` });
 
-/** Path, further header lines, body, status, and whether the request bypasses Fastify. */
-const REQUESTS: [path: string, headers: string, body: string, status: number, bypass: boolean][] = [
-  ['/api/rooms', ORIGIN, CREATE, 201, true],
-  ['/api/rooms', 'Origin: https://other.example.org\r\n', CREATE.replace('"a"', '"c"'), 409, true],
-  ['/api/rooms', '', '{"joinid":"123456","client1":"a","expiresInSeconds":0}', 400, true],
-  ['/api/rooms', '', '{}', 400, true],
-  ['/api/rooms', '', '[]', 400, true],
-  ['/api/rooms', '', '{"joinid":', 400, true],
-  ['/api/rooms', '', '"\xff"', 400, true],
-  ['/api/rooms', '', '['.repeat(33), 400, true],
-  ['/api/rooms', `Idempotency-Key: ${'k'.repeat(300)}\r\n`, CREATE, 400, true],
-  ['/api/rooms/check', '', CHECK, 204, true],
-  ['/api/rooms/check', 'Prefer: wait=0\r\n', CHECK, 204, true],
-  ['/api/rooms/accept', '', ACCEPT.replace('"b"', '"a"'), 400, true],
+/** Path, headers, body, status, and whether the request bypasses Fastify. */
+const REQUESTS: [string, RequestHeaders, string, number, boolean][] = [
+  ['/api/rooms', origin('app'), CREATE, 201, true],
+  ['/api/rooms', origin('other'), CREATE.replace('"a"', '"c"'), 409, true],
+  ['/api/rooms', {}, '{"joinid":"123456","client1":"a","expiresInSeconds":0}', 400, true],
+  ['/api/rooms', {}, '{}', 400, true],
+  ['/api/rooms', {}, '[]', 400, true],
+  ['/api/rooms', {}, '{"joinid":', 400, true],
+  ['/api/rooms', {}, '"\xff"', 400, true],
+  ['/api/rooms', {}, '['.repeat(33), 400, true],
+  ['/api/rooms', { 'idempotency-key': 'k'.repeat(300) }, CREATE, 400, true],
+  ['/api/rooms/check', {}, CHECK, 204, true],
+  ['/api/rooms/check', { prefer: 'wait=0' }, CHECK, 204, true],
+  ['/api/rooms/accept', {}, ACCEPT.replace('"b"', '"a"'), 400, true],
   ['/api/rooms/accept', KEY, ACCEPT, 200, true],
   ['/api/rooms/accept', KEY, ACCEPT, 200, true],
   ['/api/rooms/accept', KEY, ACCEPT.replace('"b"', '"c"'), 422, true],
-  ['/api/rooms/check', 'Prefer: wait=20\r\n', CHECK, 200, true],
-  ['/api/rooms/check', '', CHECK, 404, true],
-  ['/api/rooms/accept', '', ACCEPT.replace('1', '2'), 404, true],
-  ['/api/rooms', '', '', 400, false],
-  ['/api/rooms', '', ' '.repeat(70_000), 413, false],
-  ['/api/rooms', 'Content-Encoding: gzip\r\n', CREATE, 415, false],
-  ['/api/rooms?a', '', CREATE, 201, false],
-  ['/%61pi/rooms', '', CREATE, 201, false],
-  ['/api/rooms/none', '', CREATE, 404, false],
+  ['/api/rooms/check', { prefer: 'wait=20' }, CHECK, 200, true],
+  ['/api/rooms/check', {}, CHECK, 404, true],
+  ['/api/rooms/accept', {}, ACCEPT.replace('1', '2'), 404, true],
+  ['/api/rooms', {}, '', 400, false],
+  ['/api/rooms', {}, ' '.repeat(70_000), 413, false],
+  ['/api/rooms', { 'content-encoding': 'gzip' }, CREATE, 415, false],
+  ['/api/rooms?a', {}, CREATE, 201, false],
+  ['/%61pi/rooms', {}, CREATE, 201, false],
+  ['/api/rooms/none', {}, CREATE, 404, false],
 ];
 
 /** Runs all requests, in sequence, against a server whose Fastify marks its answers. */
@@ -52,21 +52,16 @@ async function answersOf(direct: boolean) {
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   const answers = [];
   for (const [path, headers, body] of REQUESTS) {
-    const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n`;
-    const bytes = `${head}${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
-    answers.push(await rawRequest(url, bytes));
+    answers.push(await rawRequest(url, request(`POST ${path}`, headers, body)));
   }
   await expect.poll(() => lines().filter(({ route }) => route)).toHaveLength(REQUESTS.length);
   return {
-    bypassed: answers.map(({ head }) => !head.includes('x-fastify')),
+    bypassed: answers.map(({ headers }) => !headers.delete('x-fastify')),
     statuses: answers.map(({ status }) => status),
-    answers: answers.map(({ head, body }) => ({
-      head: head
-        .replace(/\r\n(date|x-request-id|x-fastify): [^\r]*/g, '')
-        .split('\r\n')
-        .sort(),
-      body: body.replace(/"(secret|exp|roomid)":"[^"]*"/g, '"$1"'),
-    })),
+    answers: answers.map(({ headers, body }) => [
+      Object.fromEntries(headers.set('date', '').set('x-request-id', '')),
+      body.replace(/"(secret|exp|roomid)":"[^"]*"/g, '"$1"'),
+    ]),
     lines: lines()
       .filter(({ route }) => route)
       .map(({ time, ms, reqId, ...line }) => [line, typeof ms, typeof reqId]),

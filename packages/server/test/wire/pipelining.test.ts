@@ -1,186 +1,135 @@
 // Several requests on one connection without waiting (RFC 9112 §9.3.2), including upgrades: each is answered, in order.
-
 import { call, createPending, someDevice } from '@couplet/testkit/api';
-import { startServer } from '@couplet/testkit/server';
+import { eventually } from '@couplet/testkit/eventually';
+import { scrape } from '@couplet/testkit/prometheus';
+import { serverForTest } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
-import { readAnswers } from '../fuzz/raw-answers.js';
 import { textFrame } from '../fuzz/raw-frames.js';
-import { RawSocket } from '../fuzz/raw-socket.js';
+import {
+  RawSocket,
+  type RequestHeaders,
+  readAnswers,
+  request,
+  WEBSOCKET,
+} from '../support/raw-http.js';
+
+const CLOSE = { connection: 'close' };
+const H2C = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABk' };
+/** A request that is not the last one. */
+const more = (line: string, headers: RequestHeaders = {}, body = '') =>
+  request(line, { connection: undefined, ...headers }, body);
+
+const HEALTH = more('GET /healthz');
+const NOWHERE = more('GET /nowhere');
+const UPGRADE = more('GET /', WEBSOCKET);
+/** Stands for a check that is held until all bytes are sent. */
+const HELD = '(held check)';
+const BROKEN_CHUNK = request(
+  'POST /api/rooms',
+  { 'content-length': undefined, 'transfer-encoding': 'chunked' },
+  'x\r\n',
+);
+const smuggling = (...lengths: string[]) => {
+  const head = ['POST /api/rooms HTTP/1.1', 'Host: x', 'Content-Type: application/json'];
+  return `${[...head, ...lengths].join('\r\n')}\r\n\r\n0\r\n\r\n${more('DELETE /api/rooms?roomid=x')}`;
+};
 
 async function connected() {
-  const { url, close } = await startServer();
+  const { url } = await serverForTest();
   const raw = new RawSocket(Number(new URL(url).port));
-  onTestFinished(async () => {
-    raw.destroy();
-    await close();
-  });
+  onTestFinished(() => raw.destroy());
   return { url, raw };
 }
 
-const request = (line: string, headers: string[] = [], body = '') =>
-  [
-    `${line} HTTP/1.1`,
-    'Host: localhost',
-    ...headers,
-    `Content-Length: ${body.length}`,
-    '',
-    body,
-  ].join('\r\n');
-const H2C = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk'];
-const WEBSOCKET = [
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-];
-const CLOSE = ['Connection: close'];
-
-/** A check that is held, and a function that causes its answer. */
-async function heldCheck(url: string) {
+/** Sends the bytes, in pieces, and then accepts the code of the check. */
+async function send(
+  { url, raw }: { url: string; raw: RawSocket },
+  bytes: string,
+  cuts: number[] = [],
+  whenHeld = () => {},
+) {
+  if (!bytes.includes(HELD)) return raw.write(bytes, cuts);
   const { joinid, client1 } = await createPending(url);
-  const check = request(
+  const check = more(
     'POST /api/rooms/check',
-    ['Prefer: wait=30', 'Content-Type: application/json'],
+    { prefer: 'wait=30' },
     JSON.stringify({ joinid, client1 }),
   );
-  const accept = async () => {
-    await expect
-      .poll(
-        async () =>
-          (await (await fetch(`${url}/metrics`)).text()).match(
-            /^couplet_waiting_checks (\d+)/m,
-          )?.[1],
-      )
-      .toBe('1');
-    await call(url, 'POST', '/api/rooms/accept', { joinid, client2: someDevice() });
-  };
-  return { check, accept };
+  await raw.write(bytes.replace(HELD, check), cuts);
+  await eventually(async () => expect((await scrape(url)).value('couplet_waiting_checks')).toBe(1));
+  whenHeld();
+  await call(url, 'POST', '/api/rooms/accept', { joinid, client2: someDevice() });
 }
 
 const statuses = (raw: RawSocket) => readAnswers(raw.received).map(({ status }) => status);
 
-test('requests that offer h2c are answered like all others, each once and in order', async () => {
-  const { url, raw } = await connected();
-  const { check, accept } = await heldCheck(url);
-  await raw.write(
-    Buffer.from(
-      [
-        request('GET /healthz', H2C),
-        request('GET /nowhere'),
-        check,
-        request('GET /api/rooms', H2C),
-        request('POST /api/rooms', [...H2C, 'Content-Type: application/json'], '{}'),
-        request('GET /readyz'),
-        request('GET /nowhere', [...H2C, 'Connection: close']),
-      ].join(''),
-    ),
-  );
-  await accept();
-  await raw.until();
-  expect(statuses(raw)).toEqual([200, 404, 200, 400, 400, 200, 404]);
-});
-
 test.each([
-  ['nothing', ''],
-  ['another request', request('DELETE /api/rooms?roomid=x')],
-  ['frames', textFrame('{"type":"ping"}').toString('latin1')],
-])(
-  'a WebSocket behind an unanswered request is refused after that request is answered; %s after it is not read',
-  async (_what, rest) => {
-    const { url, raw } = await connected();
-    const { check, accept } = await heldCheck(url);
-    await raw.write(Buffer.from(check + request('GET /', WEBSOCKET) + rest, 'latin1'));
-    await accept();
-    await raw.until();
-    expect(statuses(raw)).toEqual([200, 400]);
-  },
-);
+  [
+    'requests that offer h2c are answered like all others',
+    more('GET /healthz', H2C) +
+      NOWHERE +
+      HELD +
+      more('GET /api/rooms', H2C) +
+      more('POST /api/rooms', { ...H2C, 'content-type': 'application/json' }, '{}') +
+      more('GET /readyz') +
+      more('GET /nowhere', { ...H2C, connection: 'Upgrade, close' }),
+    [200, 404, 200, 400, 400, 200, 404],
+  ],
+  ['a WebSocket behind an unanswered request is refused', HELD + UPGRADE, [200, 400]],
+  ['a request behind a refused WebSocket is not read', HELD + UPGRADE + NOWHERE, [200, 400]],
+  [
+    'frames behind a refused WebSocket are not read',
+    HELD + UPGRADE + textFrame('{"type":"ping"}').toString('latin1'),
+    [200, 400],
+  ],
+  ['a CONNECT waits for its turn, too', HEALTH + more('CONNECT x:443'), [200, 404]],
+  ['nothing is answered after a close', more('GET /healthz', CLOSE) + UPGRADE, [200]],
+  [
+    'bytes that are no request wait for their turn',
+    `${HELD}${'hello\r\n\r\n'.repeat(3)}`,
+    [200, 400],
+  ],
+  ['a request whose body is broken waits for its turn', HELD + BROKEN_CHUNK, [200, 400]],
+  [
+    'a header that is too large waits for its turn',
+    `${HELD}GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}`,
+    [200, 431],
+  ],
+  ['a broken body is answered at once', BROKEN_CHUNK, [400]],
+  ...[
+    ['Content-Length: 6', 'Transfer-Encoding: chunked'],
+    ['Transfer-Encoding: CHUNKED', 'Content-Length: 0'],
+    ['Content-Length: 44', 'Transfer-Encoding: xchunked'],
+    ['Transfer-Encoding: chunked, identity', 'Content-Length: 6'],
+    ['Content-Length: 6', 'Content-Length: 7'],
+  ].map((lengths): [string, string, number[]] => [
+    `a request hidden by ${lengths.join(' and ')} is not answered`,
+    smuggling(...lengths),
+    [400],
+  ]),
+])('%s', async (_title, bytes, expected) => {
+  for (const cuts of [[], [0.5, 0.7, 0.9]]) {
+    const connection = await connected();
+    await send(connection, bytes, cuts);
+    await connection.raw.until();
+    expect(statuses(connection.raw)).toEqual(expected);
+  }
+});
 
 test('a WebSocket opens on a connection whose requests are answered', async () => {
   const { raw } = await connected();
-  await raw.write(Buffer.from(request('GET /healthz')));
+  await raw.write(HEALTH);
   await raw.until((received) => received.includes('\r\n\r\n{'));
-  await raw.write(Buffer.from(request('GET /', WEBSOCKET)));
+  await raw.write(UPGRADE);
   await raw.until((received) => received.includes('"type":"connected"'));
   expect(statuses(raw)).toEqual([200, 101]);
 });
 
-test('a CONNECT waits for its turn, too', async () => {
-  const { raw } = await connected();
-  await raw.write(Buffer.from(request('GET /healthz') + request('CONNECT x:443')));
-  await raw.until();
-  expect(statuses(raw)).toEqual([200, 404]);
-});
-
 test.each([
-  ['an upgrade to h2c', request('GET /', H2C)],
-  ['a WebSocket', request('GET /', WEBSOCKET)],
-])(
-  '%s whose client disconnects before its turn has no effect on others',
-  async (_what, upgrade) => {
-    const { url, raw } = await connected();
-    const { check, accept } = await heldCheck(url);
-    await raw.write(Buffer.from(check + upgrade));
-    raw.socket.resetAndDestroy();
-    await accept();
-    expect((await fetch(`${url}/healthz`)).status).toBe(200);
-  },
-);
-
-test('after an answer that closes the connection, later requests get no answer', async () => {
-  const { raw } = await connected();
-  await raw.write(Buffer.from(request('GET /healthz', CLOSE) + request('GET /', WEBSOCKET)));
-  await raw.until();
-  expect(statuses(raw)).toEqual([200]);
-});
-
-const BROKEN_CHUNK = [
-  'POST /api/rooms HTTP/1.1',
-  'Host: x',
-  'Content-Type: application/json',
-  'Transfer-Encoding: chunked',
-  '',
-  'x',
-  '',
-].join('\r\n');
-
-test.each([
-  ['bytes that are no request', 'hello\r\n\r\n'.repeat(3), 400],
-  ['a request whose body is broken', BROKEN_CHUNK, 400],
-  ['a header that is too large', `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}`, 431],
-])('%s behind a held request: the held request is answered first', async (_what, bytes, status) => {
-  const { url, raw } = await connected();
-  const { check, accept } = await heldCheck(url);
-  await raw.write(Buffer.from(check));
-  await raw.write(Buffer.from(bytes), [0.3, 0.6]);
-  await accept();
-  await raw.until();
-  expect(statuses(raw)).toEqual([200, status]);
-});
-
-test('a request with an invalid body is answered at once', async () => {
-  const { raw } = await connected();
-  await raw.write(Buffer.from(BROKEN_CHUNK));
-  await raw.until();
-  expect(statuses(raw)).toEqual([400]);
-});
-
-test.each([
-  ['Content-Length: 6', 'Transfer-Encoding: chunked'],
-  ['Transfer-Encoding: CHUNKED', 'Content-Length: 0'],
-  ['Content-Length: 44', 'Transfer-Encoding: xchunked'],
-  ['Transfer-Encoding: chunked, identity', 'Content-Length: 6'],
-  ['Content-Length: 6', 'Content-Length: 7'],
-])('a request hidden in the body of one with %s and %s is not answered', async (...lengths) => {
-  const { raw } = await connected();
-  const head = [
-    'POST /api/rooms HTTP/1.1',
-    'Host: x',
-    'Content-Type: application/json',
-    ...lengths,
-  ];
-  const hidden = request('DELETE /api/rooms?roomid=x');
-  await raw.write(Buffer.from(`${head.join('\r\n')}\r\n\r\n0\r\n\r\n${hidden}`));
-  await raw.until();
-  expect(statuses(raw)).toEqual([400]);
+  ['an upgrade to h2c', more('GET /', H2C)],
+  ['a WebSocket', UPGRADE],
+])('%s whose client disconnects before its turn has no effect', async (_what, upgrade) => {
+  const connection = await connected();
+  await send(connection, HELD + upgrade, [], () => connection.raw.socket.resetAndDestroy());
+  expect((await fetch(`${connection.url}/healthz`)).status).toBe(200);
 });

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { closePayload, frame, OPCODES, readFrames, textFrame } from '../../fuzz/raw-frames.js';
-import { RawSocket } from '../../fuzz/raw-socket.js';
+import { RawSocket } from '../../support/raw-http.js';
 
 const server = await startServer({
   MAX_MESSAGES_PER_SECOND: '10000000',
