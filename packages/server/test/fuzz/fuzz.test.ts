@@ -1,16 +1,13 @@
 // Sends hostile input for a while: answers are as documented, nothing leaks, and a healthy pair is not affected.
 import { randomInt } from 'node:crypto';
 import { eventually } from '@couplet/testkit/eventually';
+import { scrape } from '@couplet/testkit/prometheus';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { rawRequest } from '../support/raw-http.js';
 import { startFuzzedServer } from './fuzzed-server.js';
-import { httpCases } from './http-arbitrary.js';
-import { judgeHttp } from './http-property.js';
-import { messageCases } from './message-arbitrary.js';
-import { judgeMessages } from './message-property.js';
-import { restCases } from './rest-arbitrary.js';
-import { hangUp, judgeRest } from './rest-property.js';
+import { httpCases, judgeHttp } from './http.js';
+import { judgeMessages, messageCases } from './messages.js';
+import { hangUp, judgeRest, restCases } from './rest.js';
 
 /** Seconds for all properties together. */
 const FUZZ_SECONDS = Number(process.env.FUZZ_SECONDS || 10);
@@ -50,8 +47,6 @@ const FEW = 10;
 /** Caches fill: failed guesses per address, compiled code, labels of metrics. A leak of one input each is far larger. */
 const MAX_GROWTH_MIB = 64;
 
-const METRICS = 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
-
 /** The baseline, taken when every part has been used once. */
 async function warm() {
   const warmUp = fc.sample(restCases, { numRuns: 20, seed: 1 }).flat();
@@ -87,14 +82,10 @@ test('heap and handles return to the baseline', { timeout }, async () => {
     expect(now.handles.Timeout ?? 0).toBeLessThanOrEqual((fresh.handles.Timeout ?? 0) + FEW);
     return now;
   });
-  const metrics = (await rawRequest(server.url, METRICS)).body;
-  for (const line of [
-    'couplet_connections 2',
-    'couplet_live_rooms 1',
-    'couplet_waiting_checks 0',
-  ]) {
-    expect(metrics).toContain(`${line}\n`);
-  }
+  const { value } = await scrape(server.url);
+  expect(value('couplet_connections')).toBe(2);
+  expect(value('couplet_live_rooms')).toBe(1);
+  expect(value('couplet_waiting_checks')).toBe(0);
   report(`settled after ${Math.round(performance.now() - since)} ms`);
   const grownMiB = (settled.heapBytes - fresh.heapBytes) / 2 ** 20;
   report(`heap grew by ${grownMiB.toFixed(1)} MiB, handles ${JSON.stringify(settled.handles)}`);
@@ -106,7 +97,5 @@ test('heap and handles return to the baseline', { timeout }, async () => {
 
 test('the pair lost no message, and the server stayed alive and logged no error', async () => {
   await server.neighbors.stop();
-  expect(server.complaints()).toBe('');
-  expect(server.exitCode).toBeNull();
-  expect(await server.stop()).toBe(0);
+  expect(await server.stop()).toEqual({ code: 0, complaints: '' });
 });

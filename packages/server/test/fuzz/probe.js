@@ -1,15 +1,19 @@
-// Preloaded into the server under fuzz (`node --expose-gc --import`): reports its heap and handles on request over IPC.
+// Preloaded into the server under fuzz: writes its heap and handles on SIGUSR2.
 import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
-process.on('message', async () => {
+setFlagsFromString('--expose-gc');
+const gc = runInNewContext('gc');
+
+process.on('SIGUSR2', async () => {
   // Several rounds, because objects released by a finalizer or a promise become garbage one turn later.
   for (let round = 0; round < 4; round++) {
     await turn();
-    globalThis.gc();
+    gc();
   }
   const handles = {};
   for (const name of process.getActiveResourcesInfo()) handles[name] = (handles[name] ?? 0) + 1;
-  process.send({ heapBytes: process.memoryUsage().heapUsed, handles });
+  const measure = { heapBytes: process.memoryUsage().heapUsed, handles };
+  process.stdout.write(`measure: ${JSON.stringify(measure)}\n`);
 });
-// The parent may die without stopping this server.
-process.on('disconnect', () => process.exit(1));

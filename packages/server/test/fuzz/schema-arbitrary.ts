@@ -162,8 +162,8 @@ export const oddNumber: fc.Arbitrary<string> = fc.oneof(
   fc.bigInt().map(String),
 );
 
-/** JSON that is not an object. */
+/** JSON that is not an object. `null`, which REST takes as an absent body, is not among them. */
 export const noObject: fc.Arbitrary<string> = fc
   .jsonValue()
-  .filter((value) => typeof value !== 'object' || value === null || Array.isArray(value))
+  .filter((value) => typeof value !== 'object' || Array.isArray(value))
   .map((value) => JSON.stringify(value));

@@ -1,15 +1,17 @@
 // The app mounted below a path of another HTTP server: requests, WebSockets, other paths, and closing.
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { call, createPending, pairDevices } from '@couplet/testkit/api';
+import { eventually } from '@couplet/testkit/eventually';
 import { Peer } from '@couplet/testkit/peer';
+import { scrape } from '@couplet/testkit/prometheus';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket, { WebSocketServer } from 'ws';
 import { buildApp } from '../../src/app.js';
 import { mount } from '../../src/http/mount.js';
 import { parseConfig } from '../../src/settings/config.js';
+import { RawSocket, rawRequest, readAnswers, request, WEBSOCKET } from '../support/raw-http.js';
 
 const config = parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:', SHUTDOWN_SECONDS: '1' });
 
@@ -79,53 +81,38 @@ test('an upgrade without a listener is a request to the application', async () =
   expect(await refusal(`${origin}/chat`)).toBe('200 /chat');
 });
 
-test('an upgrade to h2c below the path is a request to the app', async () => {
-  const { url } = await mounted();
-  const { port, pathname } = new URL(`${url}/healthz`);
-  const headers = { connection: 'upgrade, http2-settings', upgrade: 'h2c', 'http2-settings': '' };
-  const asked = request({ host: '127.0.0.1', port, path: pathname, headers }).end();
-  const [response] = (await once(asked, 'response')) as [IncomingMessage];
-  expect(response.statusCode).toBe(200);
-  response.resume();
+test('an upgrade to h2c, and a target in absolute form, are recognized below the path', async () => {
+  const { origin } = await mounted();
+  const h2c = {
+    connection: 'upgrade, http2-settings, close',
+    upgrade: 'h2c',
+    'http2-settings': '',
+  };
+  for (const [bytes, status] of [
+    [request('GET /couplet/healthz', h2c), 200],
+    [request('GET http://somewhere/couplet/healthz'), 200],
+    [request('GET http://x/couplet', WEBSOCKET), 101],
+  ] as const) {
+    expect((await rawRequest(origin, bytes)).status).toBe(status);
+  }
 });
 
-test('a target in absolute form is recognized below the path', async () => {
-  const { url } = await mounted();
-  const { port } = new URL(url);
-  const path = 'http://somewhere/couplet/healthz';
-  const asked = request({ host: '127.0.0.1', port, path }).end();
-  const [response] = (await once(asked, 'response')) as [IncomingMessage];
-  expect(response.statusCode).toBe(200);
-  response.resume();
-  const headers = {
-    connection: 'upgrade',
-    upgrade: 'websocket',
-    'sec-websocket-version': '13',
-    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
-  };
-  const upgraded = request({ host: '127.0.0.1', port, path: 'http://x/couplet', headers }).end();
-  const [, socket] = await once(upgraded, 'upgrade');
-  socket.destroy();
-});
+const CHECK = 'POST /couplet/api/rooms/check';
 
 test('pipelined upgrades are answered in order', async () => {
-  const { url } = await mounted();
+  const { origin, url } = await mounted();
   const { joinid, client1 } = await createPending(url);
-  const body = JSON.stringify({ joinid, client1 });
-  const h2c = 'connection: upgrade\r\nupgrade: h2c\r\n';
-  const socket = connect(Number(new URL(url).port), '127.0.0.1');
-  socket.write(
-    `POST /couplet/api/rooms/check HTTP/1.1\r\nhost: x\r\nprefer: wait=1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}` +
-      `GET /own HTTP/1.1\r\nhost: x\r\n${h2c}\r\n` +
-      `GET /couplet/healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`,
+  const raw = new RawSocket(Number(new URL(origin).port));
+  const held = { connection: undefined, prefer: 'wait=1' };
+  await raw.write(
+    request(CHECK, held, JSON.stringify({ joinid, client1 })) +
+      request('GET /own', { connection: 'upgrade', upgrade: 'h2c' }) +
+      request('GET /couplet/healthz'),
   );
-  const received = await text(socket);
-  expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual([
-    'HTTP/1.1 204',
-    'HTTP/1.1 200',
-    'HTTP/1.1 200',
-  ]);
-  expect(received).toContain('/own');
+  await raw.until();
+  const answers = readAnswers(raw.received);
+  expect(answers.map(({ status }) => status)).toEqual([204, 200, 200]);
+  expect(answers[1]?.body).toBe('/own');
 });
 
 test('WebSockets of the application still work', async () => {
@@ -145,10 +132,8 @@ test('close answers held checks, closes WebSockets with 1012, and does not close
   const { app, origin, url } = await mounted();
   const peer = await Peer.connect(url.replace('http', 'ws'));
   const { joinid, client1 } = await createPending(url);
-  const metric = async () =>
-    (await (await fetch(`${url}/metrics`)).text()).match(/^couplet_waiting_checks (\d+)/m)?.[1];
   const held = call(url, 'POST', '/api/rooms/check', { joinid, client1 }, { prefer: 'wait=30' });
-  await expect.poll(metric).toBe('1');
+  await eventually(async () => expect((await scrape(url)).value('couplet_waiting_checks')).toBe(1));
   await app.close();
   expect((await held).status).toBe(204);
   expect((await peer.closed).code).toBe(1012);
@@ -158,38 +143,29 @@ test('close answers held checks, closes WebSockets with 1012, and does not close
 });
 
 test('a request whose body never arrives does not delay the shutdown', async () => {
-  const { app, url } = await mounted();
-  const { port } = new URL(url);
-  const socket = connect(Number(port), '127.0.0.1');
-  onTestFinished(() => {
-    socket.destroy();
-  });
-  socket.write(
-    'POST /couplet/api/rooms HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
-      'content-length: 9\r\nexpect: 100-continue\r\n\r\n',
-  );
+  const { app, origin } = await mounted();
+  const raw = new RawSocket(Number(new URL(origin).port));
+  onTestFinished(() => raw.destroy());
+  const headers = { 'content-type': 'application/json', 'content-length': 9 };
+  await raw.write(request('POST /couplet/api/rooms', { ...headers, expect: '100-continue' }));
   // The server has read the header.
-  await once(socket, 'data');
-  const gone = once(socket, 'close');
+  await raw.until((received) => received.length > 0);
   await app.close();
-  await gone;
+  await raw.until();
 });
 
 test('a pipelined request whose connection has ended does not delay the shutdown', async () => {
   const { app, server, url } = await mounted();
   const check = JSON.stringify(await createPending(url));
-  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const raw = new RawSocket(Number(new URL(url).port));
   const [connected] = await once(server, 'connection');
   const ended = once(connected, 'close');
   server.on('request', ({ url }) => {
-    if (url === '/healthz') socket.destroy();
+    if (url === '/healthz') raw.destroy();
   });
   // The check is held, so the second answer does not get its turn.
-  socket.write(
-    'POST /couplet/api/rooms/check HTTP/1.1\r\nhost: x\r\nprefer: wait=30\r\n' +
-      `content-type: application/json\r\ncontent-length: ${check.length}\r\n\r\n${check}` +
-      'GET /couplet/healthz HTTP/1.1\r\nhost: x\r\n\r\n',
-  );
+  const held = { connection: undefined, prefer: 'wait=30' };
+  await raw.write(request(CHECK, held, check) + request('GET /couplet/healthz'));
   await ended;
   await app.close();
 });

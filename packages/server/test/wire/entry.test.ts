@@ -1,50 +1,43 @@
-// Access rules: origins, paired rooms, the decision of the embedding application, the admin.
+// Access rules: origins, hosts, and the decisions of the embedding application.
 import { once } from 'node:events';
-import { call } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer, refusedHandshake } from '@couplet/testkit/peer';
 import { serverForTest } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Authorize } from '../../src/app.js';
-import { rawRequest } from '../support/raw-http.js';
+import { type RequestHeaders, rawRequest, request } from '../support/raw-http.js';
 
 const refused = async (wsUrl: string, headers: Record<string, string>) =>
   (await refusedHandshake(wsUrl, headers)).status;
+const isGood = ({ headers }: { headers: { authorization?: string | undefined } }) =>
+  headers.authorization === 'Bearer good';
+const GOOD = { authorization: 'Bearer good' };
 
-test('with ALLOWED_ORIGINS, the WebSocket of a page from another origin is refused with 403', async () => {
+test('with ALLOWED_ORIGINS, the WebSocket of a page from another origin is 403; a client that is not a browser sends none', async () => {
   const { wsUrl } = await serverForTest({
     ALLOWED_ORIGINS: 'https://app.example, https://other.example',
   });
   expect(await refused(wsUrl, { origin: 'https://evil.example' })).toBe(403);
   await Peer.connect(wsUrl, { headers: { origin: 'https://other.example' } });
-});
-
-test('a client that is not a browser sends no origin, and is admitted', async () => {
-  const { wsUrl } = await serverForTest({ ALLOWED_ORIGINS: 'https://app.example' });
   await Peer.connect(wsUrl);
-});
-
-test.each([
-  ['https://chat.example', 'chat.example'],
-  ['https://chat.example', 'Chat.Example:443'],
-  ['https://chat.example', 'chat.example:80'],
-  ['http://chat.example', 'chat.example:80'],
-  ['http://chat.example:8080', 'chat.example:8080'],
-  ['https://chat.example.', 'chat.example'],
-])(
-  'a page of the server itself, %s, may connect if the proxy sends Host: %s',
-  async (origin, host) => {
-    const { wsUrl } = await serverForTest({ ALLOWED_ORIGINS: 'https://app.example' });
+  // Pages of the server itself, and the Host that proxies send for them.
+  for (const [origin, host] of [
+    ['https://chat.example', 'chat.example'],
+    ['https://chat.example', 'Chat.Example:443'],
+    ['https://chat.example', 'chat.example:80'],
+    ['http://chat.example', 'chat.example:80'],
+    ['http://chat.example:8080', 'chat.example:8080'],
+    ['https://chat.example.', 'chat.example'],
+  ] as const) {
     await Peer.connect(wsUrl, { headers: { origin, host } });
     expect(await refused(wsUrl, { origin, host: 'other.example' })).toBe(403);
-  },
-);
+  }
+});
 
 test('with ALLOWED_HOSTS, a request or a WebSocket for another host is 403', async () => {
   const { url, wsUrl } = await serverForTest({ ALLOWED_HOSTS: 'chat.example' });
-  const get = (host: string) =>
-    rawRequest(url, `GET /healthz HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+  const get = (host: string) => rawRequest(url, request('GET /healthz', { host }));
   const rebound = await get('evil.example:8080');
   expect(rebound).toMatchObject({ status: 403, body: '{"error":"forbidden"}' });
   expect(await refused(wsUrl, { host: 'evil.example' })).toBe(403);
@@ -54,27 +47,44 @@ test('with ALLOWED_HOSTS, a request or a WebSocket for another host is 403', asy
   }
 });
 
-test('the application decides which requests are served; refused ones are 401, never 404', async () => {
-  const request: Authorize['request'] = async ({ headers }) =>
-    headers.authorization === 'Bearer good';
-  const { url } = await serverForTest({}, { authorize: { request } });
-  const get = (headers: Record<string, string>) =>
-    call(url, 'GET', '/api/rooms?roomid=x', undefined, headers);
-  expect(await get({})).toMatchObject({ status: 401, body: { error: 'unauthorized' } });
-  expect((await get({ authorization: 'Bearer good' })).status).toBe(404);
-  expect((await call(url, 'OPTIONS', '/api/rooms')).status).toBe(204);
-  expect((await fetch(url)).status).toBe(200);
+test('the application decides which requests are served, in every spelling of a path; others are 401, never 404', async () => {
+  const { url } = await serverForTest({}, { authorize: { request: async (one) => isGood(one) } });
+  const ask = (line: string, headers: RequestHeaders = {}) =>
+    rawRequest(url, request(line, headers, line.startsWith('POST') ? '{}' : ''));
+  for (const path of [
+    '/api/rooms',
+    '/api/rooms?roomid=x',
+    '/%61pi/rooms',
+    '/%61%70%69/rooms/accept',
+    'http://x/api/rooms',
+    'http://x/%61pi/user/purge',
+    '/api/nowhere',
+  ]) {
+    const { status, body } = await ask(`POST ${path}`);
+    expect([status, body], path).toEqual([401, '{"error":"unauthorized"}']);
+  }
+  // These match no route.
+  for (const path of ['//api/rooms', '/API/rooms', '/api%2Frooms']) {
+    expect((await ask(`POST ${path}`)).status, path).toBe(404);
+  }
+  expect((await ask('GET /api/rooms?roomid=x')).status).toBe(401);
+  expect((await ask('GET /api/rooms?roomid=x', GOOD)).status).toBe(404);
+  expect((await ask('OPTIONS /api/rooms')).status).toBe(204);
+  expect((await ask('GET /')).status).toBe(200);
 });
 
-test('the application decides which clients may connect; a rule that fails refuses all', async () => {
-  const connect: Authorize['connect'] = ({ headers }) => {
-    if (headers['x-broken']) throw new Error('broken');
-    return headers.authorization === 'Bearer good';
-  };
-  const { wsUrl } = await serverForTest({}, { authorize: { connect } });
+test('a rule that fails refuses the request, and the client', async () => {
+  const fails = () => Promise.reject(new Error('broken'));
+  const authorize: Authorize = { request: fails, connect: fails };
+  const { url, wsUrl } = await serverForTest({}, { authorize });
+  expect((await fetch(`${url}/api/rooms?roomid=x`)).status).toBe(401);
   expect(await refused(wsUrl, {})).toBe(401);
-  expect(await refused(wsUrl, { 'x-broken': '1' })).toBe(401);
-  await Peer.connect(wsUrl, { headers: { authorization: 'Bearer good' } });
+});
+
+test('the application decides which clients may connect', async () => {
+  const { wsUrl } = await serverForTest({}, { authorize: { connect: isGood } });
+  expect(await refused(wsUrl, {})).toBe(401);
+  await Peer.connect(wsUrl, { headers: GOOD });
 });
 
 test('a token that a browser offers as a subprotocol reaches the application as Authorization', async () => {
@@ -98,31 +108,21 @@ test('a token that a browser offers as a subprotocol reaches the application as 
 
 test('a rule that never answers refuses the client, and holds its place no longer than a request may take', async () => {
   const clock = new FakeClock();
-  const { wsUrl } = await serverForTest(
-    { MAX_CONNECTIONS: '1' },
-    {
-      clock,
-      authorize: { connect: ({ headers }) => headers['x-ok'] === '1' || new Promise(() => {}) },
-    },
-  );
+  const connect: Authorize['connect'] = (one) => isGood(one) || new Promise(() => {});
+  const env = { MAX_CONNECTIONS: '1' };
+  const { wsUrl } = await serverForTest(env, { clock, authorize: { connect } });
   const timers = clock.pending;
   const status = refused(wsUrl, {});
   await clock.reach(timers + 1);
   clock.advance(10_000);
   expect(await status).toBe(401);
-  await Peer.connect(wsUrl, { headers: { 'x-ok': '1' } });
+  await Peer.connect(wsUrl, { headers: GOOD });
 });
 
 test('the application decides which client may take which seat', async () => {
-  const { wsUrl } = await serverForTest(
-    {},
-    {
-      authorize: {
-        join: async ({ request, roomId, deviceId }) =>
-          request.headers['x-device'] === deviceId && roomId.startsWith('team-'),
-      },
-    },
-  );
+  const join: Authorize['join'] = async ({ request, roomId, deviceId }) =>
+    request.headers['x-device'] === deviceId && roomId.startsWith('team-');
+  const { wsUrl } = await serverForTest({}, { authorize: { join } });
   const peer = await Peer.connect(wsUrl, { headers: { 'x-device': 'mine' } });
   for (const [roomId, deviceId] of [
     ['team-1', 'other'],

@@ -1,6 +1,6 @@
 // POST /api/ice-servers, and iceServers in room_ready: docs/protocol.md §3 and §4.
 import { randomUUID } from 'node:crypto';
-import { call, pairDevices, someDevice } from '@couplet/testkit/api';
+import { pairDevices, roomsApi, someDevice } from '@couplet/testkit/api';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer } from '@couplet/testkit/peer';
 import { startServer } from '@couplet/testkit/server';
@@ -14,22 +14,35 @@ const TURN = {
   STUN_URLS: 'stun:turn.example.org:3478',
   TURN_TTL_SECONDS: '600',
 };
-const PATH = '/api/ice-servers';
-
-async function serverWith(env: Record<string, string>, deps = {}) {
-  const server = await startServer(env, deps);
-  afterAll(() => server.close());
-  return server;
-}
-const { url, wsUrl } = await serverWith(TURN);
-const plain = await serverWith({});
 
 type Servers = { urls: string[]; username?: string; credential?: string }[];
+type Pair = Awaited<ReturnType<typeof pairDevices>>;
+
+/** A server with these settings, closed after the tests of this file. */
+async function serverWith(env: Record<string, string>, deps = {}) {
+  const { url, wsUrl, close } = await startServer(env, deps);
+  afterAll(close);
+  return {
+    url,
+    close,
+    pair: () => pairDevices(url),
+    ask: (roomid: string, client: string) => roomsApi(url).iceServers({ roomid, client }),
+    /** Both join; resolves to the ICE servers in the `room_ready` of each. */
+    async meet(roomId: string, ...devices: (string | undefined)[]) {
+      const [first, second] = [await Peer.connect(wsUrl), await Peer.connect(wsUrl)];
+      await first.join(roomId, devices[0]);
+      await second.join(roomId, devices[1]);
+      const ready = [await first.next('room_ready'), await second.next('room_ready')];
+      return { first, second, servers: ready.map(({ iceServers }) => iceServers as Servers) };
+    },
+    connect: () => Peer.connect(wsUrl),
+  };
+}
+const server = await serverWith(TURN);
+const { pair, ask, meet } = server;
 
 /** The opaque part of the TURN server's username. */
-function userOf(iceServers: unknown): string | undefined {
-  return (iceServers as Servers | undefined)?.[1]?.username?.split(':')[1];
-}
+const userOf = (iceServers: unknown) => (iceServers as Servers)[1]?.username?.split(':')[1];
 
 const withTurn = [
   { urls: ['stun:turn.example.org:3478'] },
@@ -40,189 +53,130 @@ const withTurn = [
   },
 ];
 
-/** Both join; resolves to the `room_ready` of each. */
-async function roomReady(base: string, roomId: string, devices: (string | undefined)[]) {
-  const [first, second] = [await Peer.connect(base), await Peer.connect(base)];
-  await first.join(roomId, devices[0]);
-  await second.join(roomId, devices[1]);
-  return [await first.next('room_ready'), await second.next('room_ready')] as const;
-}
-
 describe('POST /api/ice-servers', () => {
-  test('answers either device of a room with ICE servers, new credentials and their ttl', async () => {
-    const { roomid, client1, client2 } = await pairDevices(url);
-    for (const client of [client1, client2]) {
+  test('answers each device with credentials of its own, which reveal nothing about it, and their ttl', async () => {
+    const { roomid, client1, client2 } = await pair();
+    const users: (string | undefined)[] = [];
+    for (const client of [client1, client2, client1]) {
       const before = Math.floor(Date.now() / 1000);
-      const { status, body, headers } = await call(url, 'POST', PATH, { roomid, client });
+      const { status, body, headers } = await ask(roomid, client);
       expect(status).toBe(200);
       expect(body).toEqual({ iceServers: withTurn, ttl: expect.any(Number) });
       expect(headers.get('cache-control')).toBe('no-store');
-      const servers = body?.iceServers as Servers | undefined;
-      const expiry = Number(servers?.[1]?.username?.split(':')[0]);
-      const ttl = body?.ttl as number;
-      expect(expiry).toBeGreaterThanOrEqual(before + ttl);
-      expect(expiry).toBeLessThanOrEqual(Date.now() / 1000 + ttl);
+      const ttl = Number(body?.ttl);
       expect(ttl).toBeGreaterThan(300);
       expect(ttl).toBeLessThanOrEqual(600);
-    }
-  });
-
-  test('gives the two devices different usernames, which reveal nothing about either', async () => {
-    const { roomid, client1, client2 } = await pairDevices(url);
-    const users: (string | undefined)[] = [];
-    for (const client of [client1, client2, client1]) {
-      const { body } = await call(url, 'POST', PATH, { roomid, client });
-      expect(JSON.stringify(body)).not.toContain(client);
-      expect(JSON.stringify(body)).not.toContain(roomid);
+      const expiry = Number(
+        (body?.iceServers as Servers | undefined)?.[1]?.username?.split(':')[0],
+      );
+      expect(expiry).toBeGreaterThanOrEqual(before + ttl);
+      expect(expiry).toBeLessThanOrEqual(Date.now() / 1000 + ttl);
+      for (const hidden of [client, roomid]) expect(JSON.stringify(body)).not.toContain(hidden);
       users.push(userOf(body?.iceServers));
     }
     expect(users[0]).toBe(users[2]);
     expect(users[0]).not.toBe(users[1]);
   });
 
-  test('answers 403 forbidden to any other device, whether or not the room exists', async () => {
-    const { roomid, client1 } = await pairDevices(url);
-    for (const body of [
-      { roomid, client: someDevice() },
-      { roomid, client: client1.toLowerCase() },
-      { roomid: 'f'.repeat(48), client: client1 },
-    ]) {
-      const answer = await call(url, 'POST', PATH, body);
-      expect(answer.status).toBe(403);
-      expect(answer.body).toEqual({ error: 'forbidden' });
-    }
+  test('answers 403 to any other device, whether or not the room exists, and once it is deleted', async () => {
+    const { roomid, client1 } = await pair();
+    const refused = async (room: string, client: string) => {
+      const { status, body } = await ask(room, client);
+      expect([status, body]).toEqual([403, { error: 'forbidden' }]);
+    };
+    await refused(roomid, someDevice());
+    await refused(roomid, client1.toLowerCase());
+    await refused('f'.repeat(48), client1);
+    await roomsApi(server.url).deleteRoom({ roomid });
+    await refused(roomid, client1);
   });
 
   test('a device that asks again is the same TURN user; beyond MAX_TURN_CREDENTIALS_PER_HOUR, new users get 429', async () => {
     const env = { ...TURN, MAX_TURN_CREDENTIALS_PER_HOUR: '2' };
-    const server = await serverWith(env, { clock: new FakeClock() });
-    const { roomid, client1, client2 } = await pairDevices(server.url);
-    const ask = (client: string, room = roomid) =>
-      call(server.url, 'POST', PATH, { roomid: room, client });
-    const first = await ask(client1);
-    for (let n = 0; n < 5; n++) expect((await ask(client1)).body).toEqual(first.body);
-    expect((await ask(client2)).status).toBe(200);
-    const other = await pairDevices(server.url);
-    const refused = await ask(other.client1, other.roomid);
+    const { pair, ask, meet } = await serverWith(env, { clock: new FakeClock() });
+    const { roomid, client1, client2 } = await pair();
+    const first = await ask(roomid, client1);
+    for (let n = 0; n < 5; n++) expect((await ask(roomid, client1)).body).toEqual(first.body);
+    expect((await ask(roomid, client2)).status).toBe(200);
+    const other = await pair();
+    const refused = await ask(other.roomid, other.client1);
     expect([refused.status, refused.body]).toEqual([429, { error: 'rate_limited' }]);
     expect(refused.headers.get('retry-after')).toBe('1800');
     // Servers without credentials are still returned, and devices that are already users keep their credentials.
-    const devices = [other.client1, other.client2];
-    for (const message of await roomReady(server.wsUrl, other.roomid, devices)) {
-      expect(message.iceServers).toEqual([{ urls: ['stun:turn.example.org:3478'] }]);
-    }
+    const stun = [{ urls: ['stun:turn.example.org:3478'] }];
+    const { servers } = await meet(other.roomid, other.client1, other.client2);
+    expect(servers).toEqual([stun, stun]);
     for (let n = 0; n < 3; n++) {
-      const [message] = await roomReady(server.wsUrl, roomid, [client1, client2]);
-      expect(message.iceServers).toEqual(first.body?.iceServers);
+      const { servers } = await meet(roomid, client1, client2);
+      expect(servers[0]).toEqual(first.body?.iceServers);
     }
-  });
-
-  test('answers 403 once the room is deleted', async () => {
-    const { roomid, client1 } = await pairDevices(url);
-    await call(url, 'DELETE', '/api/rooms', { roomid });
-    expect((await call(url, 'POST', PATH, { roomid, client: client1 })).status).toBe(403);
   });
 
   test.each([
-    [{ client: 'x' }, 'missing_field', 'roomid'],
-    [{ roomid: 'x', client: '' }, 'missing_field', 'client'],
-    [{ roomid: 1, client: 'x' }, 'invalid_roomid', 'roomid'],
-    [{ roomid: 'x', client: ['x'] }, 'invalid_client', 'client'],
-  ])('answers 400 to %o', async (body, error, field) => {
-    const answer = await call(url, 'POST', PATH, body);
-    expect(answer.status).toBe(400);
-    expect(answer.body).toMatchObject({ error, field });
-  });
-
-  test('without TURN it returns the STUN servers, and without those an empty list', async () => {
-    const stunOnly = await serverWith({ STUN_URLS: 'stun:stun.example.org' });
-    for (const [server, iceServers] of [
-      [stunOnly, [{ urls: ['stun:stun.example.org'] }]],
-      [plain, []],
-    ] as const) {
-      const { roomid, client1 } = await pairDevices(server.url);
-      const { body } = await call(server.url, 'POST', PATH, { roomid, client: client1 });
-      expect(body).toEqual({ iceServers, ttl: 3600 });
-    }
-  });
-
-  test('answers 404 rooms_api_disabled if there is no store', async () => {
-    const server = await serverWith({ ...TURN, USE_SQLITE: '0' });
-    const answer = await call(server.url, 'POST', PATH, { roomid: 'x', client: 'y' });
-    expect(answer.status).toBe(404);
-    expect(answer.body).toEqual({ error: 'rooms_api_disabled' });
+    [{ STUN_URLS: 'stun:stun.example.org' }, [{ urls: ['stun:stun.example.org'] }], true],
+    [{}, [], false],
+  ])('without TURN and with %j it returns %j', async (env, iceServers, isSent) => {
+    const { pair, ask, meet } = await serverWith(env);
+    const { roomid, client1, client2 } = await pair();
+    expect((await ask(roomid, client1)).body).toEqual({ iceServers, ttl: 3600 });
+    const { servers } = await meet(roomid, client1, client2);
+    expect(servers).toEqual(isSent ? [iceServers, iceServers] : [undefined, undefined]);
   });
 });
 
-describe('room_ready', () => {
-  test('carries ICE servers for both devices of a paired room, with different credentials', async () => {
-    const { roomid, client1, client2 } = await pairDevices(url);
-    const [first, second] = await roomReady(wsUrl, roomid, [client1, client2]);
-    expect(first.iceServers).toEqual(withTurn);
-    expect(second.iceServers).toEqual(withTurn);
-    expect(first.iceServers).not.toEqual(second.iceServers);
-    const { body } = await call(url, 'POST', PATH, { roomid, client: client2 });
-    expect(userOf(body?.iceServers)).toBe(userOf(second.iceServers));
+describe('room_ready carries ICE servers', () => {
+  test('with different credentials, which are those of POST /api/ice-servers', async () => {
+    const { roomid, client1, client2 } = await pair();
+    const { servers } = await meet(roomid, client1, client2);
+    expect(servers).toEqual([withTurn, withTurn]);
+    expect(userOf(servers[0])).not.toBe(userOf(servers[1]));
+    const { body } = await ask(roomid, client2);
+    expect(userOf(body?.iceServers)).toBe(userOf(servers[1]));
   });
 
-  test('carries them only for the member that sent its device id', async () => {
-    const { roomid, client2 } = await pairDevices(url);
-    const [first, second] = await roomReady(wsUrl, roomid, [undefined, client2]);
-    expect(first).not.toHaveProperty('iceServers');
-    expect(second.iceServers).toEqual(withTurn);
+  test.each<[string, (pair: Pair) => Parameters<typeof meet>, unknown[]]>([
+    [
+      'only for the member that sent its device id',
+      ({ roomid, client2 }) => [roomid, undefined, client2],
+      [undefined, withTurn],
+    ],
+    [
+      'for no device of another room',
+      ({ roomid, client1 }) => [roomid, client1, someDevice()],
+      [withTurn, undefined],
+    ],
+    [
+      'in no unpaired room',
+      ({ client1 }) => [randomUUID(), client1, someDevice()],
+      [undefined, undefined],
+    ],
+  ])('%s', async (_title, members, expected) => {
+    expect((await meet(...members(await pair()))).servers).toEqual(expected);
   });
 
-  test('carries none for a device that is not of the room, or in an unpaired room', async () => {
-    const { roomid, client1 } = await pairDevices(url);
-    const [, stranger] = await roomReady(wsUrl, roomid, [client1, someDevice()]);
-    expect(stranger).not.toHaveProperty('iceServers');
-    for (const message of await roomReady(wsUrl, randomUUID(), [client1, someDevice()])) {
-      expect(message).not.toHaveProperty('iceServers');
-    }
-  });
-
-  test('carries none in a second room of a device that is paired in the first room', async () => {
-    const { roomid, client1 } = await pairDevices(url);
-    const peer = await Peer.connect(wsUrl);
+  test('in no second room of a device that is paired in the first room', async () => {
+    const { roomid, client1 } = await pair();
+    const peer = await server.connect();
     await peer.join(roomid, client1);
     const other = randomUUID();
-    await (await Peer.connect(wsUrl)).join(other);
+    await (await server.connect()).join(other);
     await peer.join(other, client1);
     expect(await peer.next('room_ready')).not.toHaveProperty('iceServers');
   });
 
-  test('carries them again, to both, when a device takes over its seat', async () => {
-    const { roomid, client1, client2 } = await pairDevices(url);
-    const ghost = await Peer.connect(wsUrl);
-    await ghost.join(roomid, client1);
-    const peer = await Peer.connect(wsUrl);
-    await peer.join(roomid, client2);
-    await peer.next('room_ready');
-    const back = await Peer.connect(wsUrl);
+  test('again, to both, when a device takes over its seat', async () => {
+    const { roomid, client1, client2 } = await pair();
+    const { second } = await meet(roomid, client1, client2);
+    const back = await server.connect();
     await back.join(roomid, client1);
     expect((await back.next('room_ready')).iceServers).toEqual(withTurn);
-    await peer.next('peer_disconnected');
-    expect((await peer.next('room_ready')).iceServers).toEqual(withTurn);
+    await second.next('peer_disconnected');
+    expect((await second.next('room_ready')).iceServers).toEqual(withTurn);
   });
 
-  test('carries them for all members if the configuration says so', async () => {
-    const server = await serverWith({ ...TURN, ICE_SERVERS_FOR_ALL: '1', USE_SQLITE: '0' });
-    for (const message of await roomReady(server.wsUrl, randomUUID(), [])) {
-      expect(message.iceServers).toEqual(withTurn);
-    }
-  });
-
-  test('has its usual fields if no ICE server is configured', async () => {
-    const { roomid, client1, client2 } = await pairDevices(plain.url);
-    for (const message of await roomReady(plain.wsUrl, roomid, [client1, client2])) {
-      expect(Object.keys(message)).toEqual([
-        'type',
-        'roomId',
-        'message',
-        'userCount',
-        'isInitiator',
-      ]);
-    }
+  test('for all members if the configuration says so', async () => {
+    const { meet } = await serverWith({ ...TURN, ICE_SERVERS_FOR_ALL: '1', USE_SQLITE: '0' });
+    expect((await meet(randomUUID())).servers).toEqual([withTurn, withTurn]);
   });
 });
 
@@ -233,26 +187,20 @@ test('no part of an ICE server is logged, at any level, for any request', async 
   ];
   const env = { ...TURN, ICE_SERVERS_EXTRA: JSON.stringify(extra), LOG_LEVEL: 'debug' };
   log.level = 'trace';
-  const server = await serverWith(env, { log });
-  const { roomid, client1, client2 } = await pairDevices(server.url);
-  const handedOut = [
-    ...(await roomReady(server.wsUrl, roomid, [client1, client2])).map((m) => m.iceServers),
-    (await call(server.url, 'POST', PATH, { roomid, client: client1 })).body?.iceServers,
-  ] as Servers[];
-  await call(server.url, 'POST', PATH, { roomid, client: 'another' });
-  await call(server.url, 'POST', PATH, `{"roomid":"${roomid}","client":`);
-  await server.close();
+  const { url, close, pair, ask, meet } = await serverWith(env, { log });
+  const { roomid, client1, client2 } = await pair();
+  const handedOut = (await meet(roomid, client1, client2)).servers;
+  handedOut.push((await ask(roomid, client1)).body?.iceServers as Servers);
+  await ask(roomid, 'another');
+  await roomsApi(url).iceServers(`{"roomid":"${roomid}","client":`);
+  await close();
 
-  expect(text()).toContain(PATH);
-  const private_ = handedOut
-    .flat()
-    .flatMap(({ urls, username, credential }) => [
-      ...[urls].flat(),
-      ...(username ? [username, username.split(':').at(-1) as string] : []),
-      ...(credential ? [credential] : []),
-    ]);
-  expect(private_.length).toBeGreaterThan(20);
-  for (const value of [...private_, SECRET, 'turn.example.org', roomid, client1, client2]) {
-    expect(text()).not.toContain(value);
+  expect(text()).toContain('/api/ice-servers');
+  const hidden = handedOut.flat().flatMap(({ urls, username = '', credential = '' }) => {
+    return [...[urls].flat(), username, username.split(':').at(-1) ?? '', credential];
+  });
+  expect(hidden.filter(Boolean).length).toBeGreaterThan(20);
+  for (const value of [...hidden, SECRET, 'turn.example.org', roomid, client1, client2]) {
+    if (value !== '') expect(text()).not.toContain(value);
   }
 });

@@ -1,4 +1,5 @@
-// Fuzzes signaling: every fault and nothing else gets an error, and messages are forwarded unchanged.
+// Fuzzes signaling with messages from the schemas: valid, with one fault, or garbage. Every fault and nothing else gets an
+// error, and messages are forwarded unchanged.
 import {
   CLOSE_CODES,
   type ClientMessageType,
@@ -7,21 +8,115 @@ import {
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES, SERVER_MESSAGES } from '@couplet/protocol/schema';
 import { Peer, type Received, textOf } from '@couplet/testkit/peer';
+import fc from 'fast-check';
 import { Compile } from 'typebox/compile';
-import { FIELD_FAULTS, type MessageCase } from './message-arbitrary.js';
+import {
+  anything,
+  deepJson,
+  extraFields,
+  nearlyValid,
+  noJson,
+  noObject,
+  oddNumber,
+  valuesOf,
+} from './schema-arbitrary.js';
+
+/** One message of one of the two, and the fault that the server must find in it; null: none. */
+interface MessageCase {
+  by: 0 | 1;
+  text: string | Buffer;
+  fault: SignalingErrorCode | null;
+}
+
+/** `publicKey` → `invalid_public_key` */
+const faultOf = (field: string) =>
+  `invalid_${field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)}` as SignalingErrorCode;
+
+const types = Object.keys(CLIENT_MESSAGES) as ClientMessageType[];
+type Said = Omit<MessageCase, 'by'>;
+const said = (value: unknown, fault: Said['fault']): Said => ({
+  text: JSON.stringify(value),
+  fault,
+});
+
+/** Mostly two rooms and two devices, so that the two meet, change rooms and replace each other. */
+const joins = fc
+  .record({
+    roomId: fc.constantFrom('fuzz-a', 'fuzz-b'),
+    deviceId: fc.constantFrom('one', 'two', '', null, undefined),
+  })
+  .map((fields) => said({ type: 'join_room', ...fields }, null));
+
+const validMessage = fc
+  .constantFrom(...types)
+  .chain((type) => valuesOf(CLIENT_MESSAGES[type]) as fc.Arbitrary<object>);
+
+const nearlyMessage = fc
+  .constantFrom(...types.filter((type) => Object.keys(CLIENT_MESSAGES[type].properties).length > 1))
+  .chain((type) => {
+    const schema = CLIENT_MESSAGES[type];
+    const fields = Object.keys(schema.properties).filter((name) => name !== 'type');
+    return nearlyValid(schema, fields);
+  })
+  .map(({ value, field }) => said(value, faultOf(field)));
+
+const ofNoType = anything
+  .filter((type) => !types.includes(type as ClientMessageType))
+  .map((type) => said({ type, roomId: 'fuzz-a' }, 'unknown_message_type'));
+
+/** Text that `JSON.stringify` does not write, but other programs do. */
+const oddlySpelled: fc.Arbitrary<Said> = fc.oneof(
+  deepJson.map((x) => ({ text: candidateWith(x), fault: 'invalid_json' as const })),
+  oddNumber.map((x) => ({ text: candidateWith(x), fault: null })),
+  oddNumber.map((x) => ({ text: `\ufeff${candidateWith(`{"x":[${x},"${x}"]}`)}`, fault: null })),
+);
+
+const candidateWith = (member: string) =>
+  `{"type": "ice_candidate","candidate":{"candidate":"\\"","x":${member}}}`;
+
+const messages: fc.Arbitrary<Said> = fc.oneof(
+  { weight: 2, arbitrary: oddlySpelled },
+  { weight: 3, arbitrary: joins },
+  { weight: 8, arbitrary: validMessage.map((message) => said(message, null)) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(extraFields, validMessage)
+      .map(([extra, message]) => said({ ...extra, from: 'me', ...message }, null)),
+  },
+  { weight: 4, arbitrary: nearlyMessage },
+  { weight: 1, arbitrary: ofNoType },
+  {
+    weight: 1,
+    arbitrary: fc.oneof(noJson, noObject, fc.constant('')).map((text) => ({
+      text,
+      fault: 'invalid_json' as const,
+    })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.uint8Array({ maxLength: 300 }).map((bytes) => ({
+      text: Buffer.from(bytes),
+      fault: 'invalid_json' as const,
+    })),
+  },
+);
+
+/** The messages of two connections, in order. */
+export const messageCases: fc.Arbitrary<MessageCase[]> = fc.array(
+  fc
+    .record({ by: fc.constantFrom<0 | 1>(0, 1), message: messages })
+    .map(({ by, message }) => ({ by, ...message })),
+  { minLength: 1, maxLength: 24 },
+);
 
 const schemas = Object.fromEntries(
   Object.entries(SERVER_MESSAGES).map(([type, schema]) => [type, Compile(schema)]),
 );
 const CODES: ReadonlySet<number> = new Set(Object.values(CLOSE_CODES).map(({ code }) => code));
-const FAULTS: ReadonlySet<string> = new Set([
-  'invalid_json',
-  'unknown_message_type',
-  ...Object.values(FIELD_FAULTS),
-]);
 
 /** Checks that a message is one that the server may send; an error must have its text from the table. */
-export function judgeServerMessage(message: Received): void {
+function judgeServerMessage(message: Received): void {
   if (!schemas[message.type]?.Check(message)) {
     throw new Error(`not a server message: ${JSON.stringify(message)}`);
   }
@@ -85,7 +180,7 @@ async function everythingOf(peer: Peer): Promise<{ messages: Received[]; open: b
 /** Each fault is answered, in order, with its code, and no other message is. */
 function judgeFaults(messages: readonly Received[], sent: readonly MessageCase[], open: boolean) {
   const found = messages
-    .filter(({ type, code }) => type === 'error' && FAULTS.has(code as string))
+    .filter(({ type, code }) => type === 'error' && /^invalid_|^unknown_/.test(String(code)))
     .map(({ code }) => code);
   const made = sent.map(({ fault }) => fault).filter((fault) => fault !== null);
   const due = open ? made : made.slice(0, found.length);
