@@ -2,13 +2,12 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Emitter } from '../src/emitter.js';
 
-class Bell extends Emitter<{ ring: [number]; text: [string | ArrayBuffer] }> {
+class Bell extends Emitter<{ ring: [number]; text: [string] }> {
   ring(times: number): void {
     this.emit('ring', times);
   }
-  say(text: string | ArrayBuffer, overflow = () => {}): void {
-    const bytes = typeof text === 'string' ? text.length * 2 : text.byteLength;
-    this.keep('text', [text], bytes, overflow);
+  say(text: string): void {
+    this.keep('text', [text]);
   }
   forget(): void {
     this.clear();
@@ -57,29 +56,6 @@ test('events are kept while there is no listener, in order', async () => {
   await Promise.resolve();
   expect(heard.slice(5)).toEqual(['6', 'also 6']);
 });
-
-test.each([
-  ['texts', 'x'.repeat(512 * 1024 - 32)],
-  ['buffers', new ArrayBuffer(1024 * 1024 - 64)],
-])(
-  '16 MiB of %s are kept; later events are lost and reported once, until kept ones are emitted',
-  async (_what, mebibyte) => {
-    const bell = new Bell();
-    let overflows = 0;
-    const overflow = () => {
-      overflows += 1;
-    };
-    for (let n = 0; n < 16; n++) bell.say(mebibyte, overflow);
-    expect(overflows).toBe(0);
-    for (const lost of ['a', mebibyte, 'b']) bell.say(lost, overflow);
-    expect(overflows).toBe(1);
-    const heard: unknown[] = [];
-    bell.on('text', (text) => heard.push(text));
-    await Promise.resolve();
-    bell.say('c', overflow);
-    expect([heard.length, heard.at(-1), overflows]).toEqual([17, 'c', 1]);
-  },
-);
 
 test('if a listener throws, the error is uncaught, and the next listener is called', async () => {
   const bell = new Bell();

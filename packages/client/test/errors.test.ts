@@ -1,13 +1,7 @@
 // Tests the error class and its codes.
-import { CLOSE_CODES, REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
+import { REST_ERRORS, SIGNALING_ERRORS } from '@couplet/protocol';
 import { expect, test } from 'vitest';
-import {
-  answerError,
-  CoupletError,
-  type CoupletErrorCode,
-  closeError,
-  refusalError,
-} from '../src/errors.js';
+import { answerError, CoupletError, type CoupletErrorCode, refusalError } from '../src/errors.js';
 
 test.each(Object.entries(REST_ERRORS))('an answer with %s has that code', (code, { status }) => {
   const error = answerError({
@@ -54,15 +48,6 @@ test('if a redirect turned POST into GET, the error contains its target', () => 
   }
   // 307 and 308 keep the method, so the answer is the server's own.
   expect(of(404, 'not_found_or_expired').code).toBe('not_found_or_expired');
-});
-
-test('replaced and policy_violation are final; after any other close the client reconnects', () => {
-  const final = Object.entries(CLOSE_CODES)
-    .filter(([, { code }]) => closeError(code) !== undefined)
-    .map(([name]) => name);
-  expect(final.sort()).toEqual(['policy_violation', 'replaced']);
-  expect(closeError(4001)).toMatchObject({ code: 'replaced' });
-  for (const code of [1000, 1001, 1006]) expect(closeError(code)).toBeUndefined();
 });
 
 test('a permanent refusal of a join is final, a temporary one is not', () => {

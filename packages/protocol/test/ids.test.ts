@@ -5,6 +5,12 @@ import { Compile } from 'typebox/compile';
 import { describe, expect, test } from 'vitest';
 
 const encoder = new TextEncoder();
+const EDGES = ['', '\u0000', 'a\udc00', '\uffff', 'a'.repeat(256), 'a'.repeat(257)].concat([
+  '🙂'.repeat(64),
+  `${'🙂'.repeat(64)}a`,
+  `${'€'.repeat(85)}a`,
+  '€'.repeat(86),
+]);
 
 describe.each([
   ['DeviceId', DeviceId],
@@ -12,23 +18,7 @@ describe.each([
 ])('%s', (_name, schema) => {
   const check = Compile(schema);
 
-  test.each(['x', ' ', '\u0000', 'a'.repeat(256), '🙂'.repeat(64), `${'€'.repeat(85)}a`, '\uffff'])(
-    'accepts %j',
-    (id) => {
-      expect(check.Check(id)).toBe(true);
-    },
-  );
-
-  test.each([
-    '',
-    'a'.repeat(257),
-    `${'🙂'.repeat(64)}a`,
-    '€'.repeat(86),
-    '\ud800',
-    'a\udc00',
-    null,
-    5,
-  ])('refuses %j', (id) => {
+  test.each([null, 5])('refuses %j', (id) => {
     expect(check.Check(id)).toBe(false);
   });
 
@@ -44,6 +34,7 @@ describe.each([
         const kept = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes) === id;
         expect(check.Check(id)).toBe(kept && bytes.length >= 1 && bytes.length <= 256);
       }),
+      { examples: EDGES.map((id) => [id]) },
     );
   });
 });

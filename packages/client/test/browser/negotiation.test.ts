@@ -24,19 +24,6 @@ describeWith(['chromium'], 'two browsers with more than one channel', () => {
   };
   const got = (device: Device) => inPage(device, ({ tracks, channels }) => ({ tracks, channels }));
 
-  test('either side can add a track and a channel later', async () => {
-    const [host, guest] = await paired();
-    for (const [from, to] of [
-      [host, guest],
-      [guest, host],
-    ] as const) {
-      await inPage(from, add);
-      await expect.poll(() => got(to)).toEqual({ tracks: ['audio'], channels: ['more'] });
-    }
-    await expectTalk(host, guest);
-    await expectKept(host, guest);
-  });
-
   test('both add a track and a channel at once, ten times, and each gets all of them', async () => {
     const [host, guest] = await paired();
     for (let round = 1; round <= 10; round++) {

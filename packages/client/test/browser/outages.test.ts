@@ -83,23 +83,6 @@ describeWith(['chromium'], 'two browsers and a server that goes away', () => {
       await expectTalk(host, guest);
     },
   );
-
-  test('a second session of the same device ends the first with replaced', async () => {
-    const url = await start().listening;
-    const [host, guest, tab] = [await open(), await open(), await open()];
-    await pair(url, host, guest);
-    const saved = await inPage(host, ({ session }) => session.save());
-    await resume(url, tab, saved);
-    await expectTalk(tab, guest);
-    // The peer connection of the new session does not wait for the end of the first.
-    await expect
-      .poll(() => inPage(host, ({ states, errors }) => [states, errors]))
-      .toEqual([['closed'], ['replaced']]);
-    await expect.poll(() => inPage(host, ({ first }) => first?.signalingState)).toBe('closed');
-    // Each joined once: if the first had reconnected, it would have replaced the second.
-    await expect.poll(() => [readies(host).length, readies(tab).length]).toEqual([1, 1]);
-    expect(await inPage(tab, ({ errors }) => errors)).toEqual([]);
-  });
 });
 
 // The functions below run in the page.

@@ -1,12 +1,7 @@
 // Tests the key derivation with the independent test vector of docs/key-exchange.md.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import {
-  commitmentTo,
-  derive,
-  exportKey,
-  generateKeys,
-} from '../../src/key-exchange/key-derivation.js';
+import { commitmentTo, derive } from '../../src/key-exchange/key-derivation.js';
 
 const LEADER = {
   d: 'yI8B9RDZrD9wopLaojFt5UTpqriv6EBJxiqcV4YtFDM',
@@ -69,43 +64,4 @@ test('the key is the same at both ends, and cannot be exported', async () => {
   const follower = await derive(await privateKey(FOLLOWER), leaderKey, transcript);
   expect(await bits(leader)).toBe(await bits(follower));
   expect(leader.key.extractable).toBe(false);
-});
-
-test('every field of the transcript and its position change the result', async () => {
-  const key = await privateKey(LEADER);
-  const changed = [
-    { roomId: 'other' },
-    { exchangeId: 'other' },
-    { commitment: 'other' },
-    { leaderKey: 'other' },
-    { followerKey: 'other' },
-    { leader: context.follower, follower: context.leader },
-    { roomId: `${context.roomId}0`, exchangeId: context.exchangeId.slice(1) },
-  ];
-  const seen = new Set([expected.sas]);
-  for (const change of changed) {
-    seen.add((await derive(key, followerKey, { ...transcript, ...change })).sas);
-  }
-  expect(seen.size).toBe(changed.length + 1);
-  const commitments = [
-    { roomId: 'other' },
-    { exchangeId: 'other' },
-    { leader: [] },
-    { follower: [] },
-  ];
-  for (const change of commitments) {
-    expect(await commitmentTo(leaderKey, { ...context, ...change })).not.toBe(commitment);
-  }
-});
-
-test('keys are fresh points on the curve, 65 bytes long', async () => {
-  const [one, other] = [await generateKeys(), await generateKeys()];
-  const text = await exportKey(one);
-  expect(Buffer.from(text, 'base64url')).toHaveLength(65);
-  expect(await exportKey(other)).not.toBe(text);
-  const off = Buffer.from(text, 'base64url');
-  off[64] = (off[64] ?? 0) ^ 1;
-  for (const bad of [off.toString('base64url'), 'BAAA', '', '!']) {
-    await expect(derive(one.privateKey, bad, transcript)).rejects.toThrow();
-  }
 });

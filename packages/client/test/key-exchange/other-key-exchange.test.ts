@@ -2,7 +2,7 @@
 
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { exchangeKeys, type KeyMessage, type PeerSession } from '../../src/index.js';
+import type { KeyMessage, PeerSession } from '../../src/index.js';
 import { devicesOf } from '../support/fake-device.js';
 
 const server = await startServer();
@@ -43,16 +43,4 @@ test('both have the other key unchanged before the session is connected', async 
       .poll(() => heard.map(([{ type }]) => type))
       .toEqual(['key_exchange', 'key_exchange_complete']);
   }
-});
-
-test('exchangeKeys with such a peer fails with key_unsupported, and the session continues', async () => {
-  const other = speaking('a raw key');
-  const invite = await device().invite();
-  const guest = await device().accept(invite.code, { onSession: other.onSession });
-  const host = await invite.accepted;
-  onTestFinished(() => host.close());
-  const exchanged = exchangeKeys(host);
-  guest.signal({ type: 'key_exchange', publicKey: 'a raw key' });
-  await expect(exchanged).rejects.toMatchObject({ code: 'key_unsupported' });
-  expect([host.state, guest.state]).toEqual(['connected', 'connected']);
 });

@@ -52,6 +52,8 @@ test('both devices get a session, and text arrives in both directions', async ()
     await eventually(() => expect(fakeOf(session).candidates).toHaveLength(2));
     expect(fakeOf(session).candidates[1]).toBeNull();
     expect(session.channel).toMatchObject({ binaryType: 'arraybuffer' });
+    const servers = await device().iceServers(session.save());
+    expect(servers).toEqual([{ urls: ['stun:stun.example:3478'] }]);
   }
 });
 

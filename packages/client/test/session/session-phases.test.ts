@@ -108,20 +108,30 @@ test("the application's configuration is used for every connection and refresh, 
   );
 });
 
-test('after a lost path, the session joins again and restarts with fresh ICE servers', async () => {
-  const begun = begin();
-  await phases.connected?.(begun);
-  const pc = begun.pc();
-  pc.signalingState = 'stable';
-  pc.become('failed');
-  expect(FakeSocket.latest.sent.at(-1)).toMatchObject({ type: 'join_room', deviceId: 'device' });
-  expect(pc.restarts).toBe(0);
-  FakeSocket.latest.say({ type: 'room_joined' });
-  FakeSocket.latest.say(ready(true, turn('fresh')));
-  expect(pc.restarts).toBe(1);
-  expect(pc.configurations.at(-1)).toMatchObject({ iceServers: turn('fresh') });
-  expect(FakeSocket.all).toHaveLength(1);
-});
+test.each(['failed', 'disconnected'])(
+  'after a path that is %s, the session joins again and restarts with fresh ICE servers',
+  async (state) => {
+    const begun = begin();
+    await phases.connected?.(begun);
+    const pc = begun.pc();
+    pc.signalingState = 'stable';
+    pc.become(state);
+    const joins = () => FakeSocket.latest.sent.filter(({ type }) => type === 'join_room').length;
+    if (state === 'disconnected') {
+      begun.clock.advance(999);
+      expect(joins()).toBe(1);
+      begun.clock.advance(1);
+    }
+    expect(joins()).toBe(2);
+    expect(FakeSocket.latest.sent.at(-1)).toMatchObject({ type: 'join_room', deviceId: 'device' });
+    expect(pc.restarts).toBe(0);
+    FakeSocket.latest.say({ type: 'room_joined' });
+    FakeSocket.latest.say(ready(true, turn('fresh')));
+    expect(pc.restarts).toBe(1);
+    expect(pc.configurations.at(-1)).toMatchObject({ iceServers: turn('fresh') });
+    expect(FakeSocket.all).toHaveLength(1);
+  },
+);
 
 test('if the path is lost during an outage, the restart follows the reconnect', async () => {
   const begun = begin();
@@ -141,14 +151,6 @@ test('if the server does not answer the join, the client reconnects', async () =
   expect(begun.session.signaling).toBe('down');
   begun.clock.advance(500);
   expect(FakeSocket.all).toHaveLength(2);
-});
-
-test('an application can request a restart', async () => {
-  const begun = begin();
-  await phases.connected?.(begun);
-  begun.session.restartIce();
-  FakeSocket.latest.say(ready(true));
-  expect(begun.pc().restarts).toBe(1);
 });
 
 test('every candidate of both sides is reported', async () => {

@@ -1,9 +1,11 @@
 // Provides a malicious server: a real one behind a proxy that reads, changes and adds signaling messages.
 
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Frame } from '@couplet/testkit/browser';
 import { onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { startFaultProxy } from './fault-proxy.js';
 
 export interface HostileServer {
   url: string;
@@ -53,15 +55,30 @@ export async function startHostileServer(server: { url: string }): Promise<Hosti
       );
     }
   };
-  const { url } = await startFaultProxy(server.url, (request, socket, head) =>
+  const proxy = createServer((incoming, outgoing) => {
+    const { method, url, headers } = incoming;
+    const onward = request(server.url + url, { method, headers }, (answer) => {
+      answer.pipe(outgoing.writeHead(answer.statusCode ?? 0, answer.rawHeaders));
+    });
+    onward.on('error', () => outgoing.destroy());
+    outgoing.on('close', () => onward.destroy());
+    incoming.pipe(onward);
+  });
+  proxy.on('upgrade', (request, socket, head) =>
     sockets.handleUpgrade(request, socket, head, (near) => accept(near, request.url ?? '/')),
   );
+  await once(proxy.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
   const cut = () => {
     for (const socket of sockets.clients) socket.terminate();
   };
   onTestFinished(cut);
   const hostile: HostileServer = {
-    ...{ url, cut },
+    url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    cut,
     toDevice: (message) => [message],
     toServer: (message) => [message],
     say: (deviceId, message) => devices.get(deviceId)?.send(JSON.stringify(message)),

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { generator, lvCat, utf8 } from '../../src/verify/cpace.js';
-import { Authenticator, pairingKeyOf } from '../../src/verify/pairing-key.js';
+import { Authenticator } from '../../src/verify/pairing-key.js';
 import { Run } from '../../src/verify/run.js';
-import { CPACE, hex, privateKey, unhex } from '../support/cpace-vectors.js';
+import { CPACE, hex, privateKey } from '../support/cpace-vectors.js';
 
 const roomId = '3f'.repeat(24);
 const secrets = { code: '042137482910', link: '042137.AAECAwQFBgcICQoLDA0ODw' };
@@ -47,21 +47,5 @@ test.each(['code', 'link'] as const)('both ends compute the vectors of a %s', as
   const paper = readFileSync(new URL('../../../../docs/key-exchange.md', import.meta.url), 'utf8');
   for (const [name, value] of Object.entries(vectors)) {
     expect(paper).toContain(`| ${name.padEnd(11)} | \`${value}\` |`);
-  }
-});
-
-test('a message is authentic in its room, direction and kind only', async () => {
-  const key = await pairingKeyOf(unhex(CPACE.sessionKey));
-  const a = await Authenticator.of(key, 'a', roomId);
-  const b = await Authenticator.of(key, 'b', roomId);
-  const mac = await a.sign('webrtc_offer', sdp);
-  expect(await b.verify(mac, 'webrtc_offer', sdp)).toBe(true);
-  expect(await a.verify(mac, 'webrtc_offer', sdp)).toBe(false);
-  expect(await b.verify(mac, 'webrtc_answer', sdp)).toBe(false);
-  expect(await b.verify(mac, 'webrtc_offer', `${sdp} `)).toBe(false);
-  const elsewhere = await Authenticator.of(key, 'b', 'another room');
-  expect(await elsewhere.verify(mac, 'webrtc_offer', sdp)).toBe(false);
-  for (const none of [undefined, null, '', 'é', mac.slice(1), 7]) {
-    expect(await b.verify(none, 'webrtc_offer', sdp)).toBe(false);
   }
 });
