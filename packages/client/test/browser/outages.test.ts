@@ -1,4 +1,4 @@
-// Tests two browsers during outages of the server and reloads.
+// Tests two browsers during outages of the server.
 import { join } from 'node:path';
 import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
@@ -14,8 +14,6 @@ import {
   inPage,
   pair,
   readies,
-  resume,
-  stateOf,
   ufragOf,
 } from '../support/client-page.js';
 
@@ -66,21 +64,6 @@ describeWith(['chromium'], 'two browsers and a server that goes away', () => {
       for (const device of [host, guest]) {
         expect(await inPage(device, ({ states, errors }) => [states, errors])).toEqual([[], []]);
       }
-    },
-  );
-
-  test.each(['host', 'guest'] as const)(
-    'the %s reloads its page, resumes, and both exchange messages again',
-    async (which) => {
-      const url = await start().listening;
-      const [host, guest] = [await open(), await open()];
-      await pair(url, host, guest);
-      const [device, other] = which === 'host' ? [host, guest] : [guest, host];
-      const saved = await inPage(device, ({ session }) => session.save());
-      await device.page.reload({ waitUntil: 'load' });
-      await resume(url, device, saved);
-      await expect.poll(() => stateOf(other)).toBe('connected');
-      await expectTalk(host, guest);
     },
   );
 });

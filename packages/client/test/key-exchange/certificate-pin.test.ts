@@ -1,6 +1,7 @@
 // Tests the descriptions that a certificate pin admits, as written by real implementations, and refuses.
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { RTCPeerConnection as WeriftConnection } from 'werift';
 import { CertificatePin } from '../../src/key-exchange/certificate-pin.js';
 
 const VERIFIED = 'AB:CD:EF:01';
@@ -94,6 +95,23 @@ test('several hashes that stay the same', () => {
   expect(pinOf(both).admits(both)).toBe(true);
   expect(pinOf(both).admits(offer())).toBe(false);
   expect(pinOf(offer()).admits(both)).toBe(false);
+});
+
+test('werift: offer and answer', async () => {
+  const [one, other] = [new WeriftConnection(), new WeriftConnection()];
+  one.createDataChannel('data');
+  one.addTransceiver('audio');
+  one.addTransceiver('video');
+  await one.setLocalDescription(await one.createOffer());
+  await other.setRemoteDescription({ type: 'offer', sdp: one.localDescription?.sdp ?? '' });
+  await other.setLocalDescription(await other.createAnswer());
+  for (const { localDescription, remoteDescription } of [one, other]) {
+    for (const description of [localDescription, remoteDescription]) {
+      const sdp = description?.sdp;
+      if (sdp !== undefined) expect(pinOf(sdp).admits(sdp)).toBe(true);
+    }
+  }
+  await Promise.all([one.close(), other.close()]);
 });
 
 const refused: Record<string, string> = {

@@ -3,66 +3,36 @@ import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { onNetworkChange } from '../../src/session/network-changes.js';
 
-class Platform extends EventTarget {
-  readonly connection = Object.assign(new EventTarget(), {
-    type: undefined as string | undefined,
-    rtt: 50,
-  });
-  readonly navigator = { connection: this.connection, onLine: true };
-}
-
-function watched({ type }: { type?: string } = {}) {
-  const platform = new Platform();
-  platform.connection.type = type;
-  let changes = 0;
-  const stop = onNetworkChange(() => {
-    changes += 1;
-  }, platform);
-  /** The data of the Network Information API. */
-  const estimate = (news: { type?: string; rtt?: number }) => {
-    Object.assign(platform.connection, news);
-    platform.connection.dispatchEvent(new Event('change'));
-  };
-  return { platform, estimate, stop, changes: () => changes };
-}
-
-test.each([undefined, 'wifi', 'cellular'])(
-  'a new estimate on the same network (%s) is not a change',
-  (type) => {
-    const { estimate, changes } = watched(type === undefined ? {} : { type });
-    for (const rtt of [100, 150, 200]) estimate({ rtt });
-    expect(changes()).toBe(0);
-  },
-);
-
-test('another kind of network is a change', () => {
-  const { estimate, changes } = watched({ type: 'wifi' });
-  estimate({ type: 'cellular' });
-  expect(changes()).toBe(1);
-  estimate({ rtt: 400 });
-  expect(changes()).toBe(1);
-  estimate({ type: 'wifi' });
-  expect(changes()).toBe(2);
-});
-
-test('leaving a network and returning is one change, reported by online', () => {
-  const { platform, estimate, changes } = watched({ type: 'wifi' });
-  platform.navigator.onLine = false;
-  platform.dispatchEvent(new Event('offline'));
-  estimate({ type: 'none' });
-  estimate({ type: 'cellular' });
-  expect(changes()).toBe(0);
-  platform.navigator.onLine = true;
-  platform.dispatchEvent(new Event('online'));
-  estimate({ rtt: 300 });
-  expect(changes()).toBe(1);
-});
-
-test('stopping removes all listeners', () => {
-  const { platform, stop } = watched({ type: 'wifi' });
+test.each<[string, string | undefined, string[], number]>([
+  ['new estimates on an unknown network are no change', undefined, ['', '', ''], 0],
+  ['new estimates on the same network are no change', 'wifi', ['wifi', 'wifi'], 0],
+  ['another kind of network is a change', 'wifi', ['cellular', 'cellular', 'wifi'], 2],
+  [
+    'leaving a network and returning is one change, reported by online',
+    'wifi',
+    ['offline', 'none', 'cellular', 'online', 'cellular'],
+    1,
+  ],
+])('%s; stopping removes all listeners', (_what, type, events, changes) => {
+  const connection = Object.assign(new EventTarget(), { type });
+  const navigator = { connection, onLine: true };
+  const platform = Object.assign(new EventTarget(), { navigator });
+  let seen = 0;
+  const stop = onNetworkChange(() => void seen++, platform as never);
+  for (const event of events) {
+    if (event === 'online' || event === 'offline') {
+      navigator.onLine = event === 'online';
+      platform.dispatchEvent(new Event(event));
+    } else {
+      // The data of the Network Information API.
+      connection.type = event || undefined;
+      connection.dispatchEvent(new Event('change'));
+    }
+  }
+  expect(seen).toBe(changes);
   stop();
   expect(getEventListeners(platform, 'online')).toHaveLength(0);
-  expect(getEventListeners(platform.connection, 'change')).toHaveLength(0);
+  expect(getEventListeners(connection, 'change')).toHaveLength(0);
 });
 
 test.each([
@@ -78,11 +48,7 @@ test.each([
 test('on a platform without a Network Information API, online is a change', () => {
   const platform = new EventTarget();
   let changes = 0;
-  const stop = onNetworkChange(() => {
-    changes += 1;
-  }, platform);
-  platform.dispatchEvent(new Event('online'));
-  stop();
+  onNetworkChange(() => void changes++, platform);
   platform.dispatchEvent(new Event('online'));
   expect(changes).toBe(1);
 });

@@ -43,16 +43,6 @@ test.each([[{}], [null], [undefined], [5], [new Blob(['x'])]])(
   },
 );
 
-test('a full buffer, and a channel that is not open, each have their code', () => {
-  const { box, channel } = outbox();
-  channel.full = true;
-  expect(() => box.send('x')).toThrow(
-    expect.objectContaining({ code: 'buffer_full', cause: expect.any(DOMException) }),
-  );
-  channel.readyState = 'closing';
-  expect(() => box.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
-});
-
 test('drained resolves at once if little is buffered, otherwise when the buffer has drained', async () => {
   const { box, channel } = outbox();
   expect(channel.bufferedAmountLowThreshold).toBe(DRAINED_BYTES);

@@ -18,11 +18,8 @@ export class FakeChannel extends EventTarget {
   onmessage: Handler<{ data: unknown }> = null;
   onclose: Handler<object> = null;
   peer: FakeChannel | undefined;
-  /** Set by a test: the buffer is full. */
-  full = false;
 
   send(data: unknown): void {
-    if (this.full) throw new DOMException('RTCDataChannel send queue is full', 'OperationError');
     queueMicrotask(() => this.peer?.onmessage?.({ data }));
   }
 }
@@ -51,15 +48,11 @@ export class FakePeerConnection {
   };
   /** A test adds tracks with their own transport. */
   readonly receivers: { transport: { getRemoteCertificates(): ArrayBuffer[] } }[] = [];
-  /** Set by a test: parses a description like a certain platform. */
-  read = (sdp: string) => sdp;
   /** The candidate type of both ends in the statistics. */
   candidateType = 'host';
   restarts = 0;
   /** Set by a test: there are no statistics. */
   unreadable = false;
-  /** Set by a test: lines of tracks, which make its descriptions longer. */
-  tracks = '';
   /** Set by a test: no description of its own can be made. */
   silent = false;
   /** Set by a test: the next description is refused. */
@@ -103,7 +96,7 @@ export class FakePeerConnection {
       `o=- ${this.unsteady ? crypto.getRandomValues(new Uint32Array(1)) : this.number} ${++this.#version} IN IP4 0.0.0.0`,
       `a=fingerprint:${this.fingerprint}`,
     ];
-    this.localDescription = { type, sdp: `${lines.join('\r\n')}\r\n${this.tracks}` };
+    this.localDescription = { type, sdp: `${lines.join('\r\n')}\r\n` };
     this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
     const candidate = { toJSON: () => ({ candidate: `candidate:${this.number}`, sdpMid: '0' }) };
     setImmediate(() => {
@@ -120,7 +113,7 @@ export class FakePeerConnection {
     if (description.type === 'offer' && this.signalingState === 'have-local-offer') {
       this.#needed = true;
     }
-    this.remoteDescription = { ...description, sdp: this.read(description.sdp) };
+    this.remoteDescription = description;
     this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable';
     this.#settle();
   }

@@ -30,26 +30,20 @@ export class FakeRoom {
 
   /** The WebSocket class of a device. */
   socketOf(deviceId: string): new () => RoomSocket {
-    const take = (socket: RoomSocket, message: Message) => this.#take(deviceId, socket, message);
-    const drop = (socket: RoomSocket) => this.#gone(deviceId, socket, 'peer_disconnected');
-    return class extends RoomSocket {
-      constructor() {
-        super(take, drop);
-      }
-    };
+    return RoomSocket.bind(null, this, deviceId);
   }
 
   /** Closes the connection of a device without a message of it. */
   cut(deviceId: string): void {
     const socket = this.#members.get(deviceId);
     if (!socket) return;
-    this.#gone(deviceId, socket, 'peer_disconnected');
+    this.drop(deviceId, socket);
     socket.lose();
   }
 
-  #take(from: string, socket: RoomSocket, message: Message): void {
+  take(from: string, socket: RoomSocket, message: Message): void {
     if (message.type === 'ping') socket.hear({ type: 'pong' });
-    else if (message.type === 'leave_room') this.#gone(from, socket, 'peer_left');
+    else if (message.type === 'leave_room') this.drop(from, socket, 'peer_left');
     else if (message.type === 'join_room') this.#join(from, socket);
     else if (this.#members.get(from) === socket) this.#forward(from, message);
   }
@@ -80,7 +74,7 @@ export class FakeRoom {
     }
   }
 
-  #gone(deviceId: string, socket: RoomSocket, type: string): void {
+  drop(deviceId: string, socket: RoomSocket, type = 'peer_disconnected'): void {
     if (this.#members.get(deviceId) !== socket) return;
     this.#members.delete(deviceId);
     for (const member of this.#members.values()) member.hear({ type });
@@ -92,32 +86,24 @@ class RoomSocket {
   onmessage: ((event: never) => void) | null = null;
   onclose: ((event: never) => void) | null = null;
   onerror: ((event: never) => void) | null = null;
-  readonly #take: (socket: RoomSocket, message: Message) => void;
-  readonly #drop: (socket: RoomSocket) => void;
   #isOpen = true;
 
   constructor(
-    take: (socket: RoomSocket, message: Message) => void,
-    drop: (socket: RoomSocket) => void,
+    readonly room: FakeRoom,
+    readonly deviceId: string,
   ) {
-    this.#take = take;
-    this.#drop = drop;
-    setImmediate(() => {
-      if (this.#isOpen) this.onopen?.({} as never);
-    });
+    this.after(() => this.onopen?.({} as never));
   }
 
   send(data: string): void {
     // Messages of one socket stay in order, because immediates run in order.
-    setImmediate(() => {
-      if (this.#isOpen) this.#take(this, JSON.parse(data));
-    });
+    this.after(() => this.room.take(this.deviceId, this, JSON.parse(data)));
   }
 
   close(): void {
     setImmediate(() => {
       this.#isOpen = false;
-      this.#drop(this);
+      this.room.drop(this.deviceId, this);
     });
   }
 
