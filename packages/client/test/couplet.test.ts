@@ -61,8 +61,9 @@ test.each([
     'turned off',
   ],
   ['WebSocket', { WebSocket: undefined }, 'WebSocket'],
+  ['fetch', { fetch: undefined }, 'fetch'],
 ])('a platform without %s is unsupported before any request', async (_what, lack, message) => {
-  vi.stubGlobal('WebSocket', undefined);
+  for (const name of ['WebSocket', 'fetch']) vi.stubGlobal(name, undefined);
   onTestFinished(() => void vi.unstubAllGlobals());
   const lacking = silent(lack as never);
   const saved = { version: 1, roomId: 'room', deviceId: 'device' } as const;
@@ -93,12 +94,6 @@ test.each(['http://host.invalid', 'http://host.invalid/couplet'])(
     expect(addresses).toEqual([`ws://host.invalid${new URL(url).pathname}?r=1`]);
   },
 );
-
-test('a platform without fetch is unsupported', async () => {
-  vi.stubGlobal('fetch', undefined);
-  onTestFinished(() => void vi.unstubAllGlobals());
-  await expect(device().invite()).rejects.toMatchObject({ code: 'unsupported' });
-});
 
 test.each([
   'nonsense',

@@ -46,11 +46,7 @@ function scripted(steps: Step[], bound = 1) {
       key: sent.get('Idempotency-Key') ?? '',
       prefer: sent.get('Prefer'),
     });
-    if (step === 'never') {
-      return new Promise<Response>((_, reject) => {
-        signal?.addEventListener('abort', () => reject(new Error('aborted')));
-      });
-    }
+    if (step === 'never') return unanswered(signal);
     if (step instanceof Response) return Promise.resolve(step.clone() as Response);
     return Promise.reject(step);
   };

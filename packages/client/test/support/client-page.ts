@@ -68,13 +68,9 @@ export const scripts = (): Record<string, Buffer> => ({
 });
 
 /** Starts a browser and a site for a describe block. Returns a function that opens a device, closed at the end of its test. */
-export function deviceOpener({
-  launch = launchBrowser,
-  prepare,
-}: {
-  launch?: () => Promise<Browser>;
-  prepare?: (context: BrowserContext) => Promise<unknown>;
-} = {}): () => Promise<Device> {
+export function deviceOpener(
+  launch: () => Promise<Browser> = launchBrowser,
+): () => Promise<Device> {
   let browser: Browser;
   let site: ReturnType<typeof servePage>;
   beforeAll(async () => {
@@ -85,40 +81,32 @@ export function deviceOpener({
     await browser?.close();
     await site?.close();
   });
-  return async () =>
-    openDevice(browser, await site.url, { prepare: (context) => prepared(context, prepare) });
+  const prepare = (context: BrowserContext) => context.addInitScript(installApplication);
+  return async () => openDevice(browser, await site.url, { prepare });
 }
 
 /** The same for each browser that the tests drive. */
 export const deviceOpeners = () => ({
   chromium: deviceOpener(),
-  firefox: deviceOpener({ launch: launchFirefox }),
+  firefox: deviceOpener(launchFirefox),
 });
 
 /** Opens a device on this origin. The browser gets the page from the test, not from a server. */
 export function openUnserved(browser: Browser | undefined, origin: string): Promise<Device> {
   const files = scripts() as Record<string, Buffer>;
   return openDevice(browser, `${origin}/client-page`, {
-    prepare: (context) =>
-      prepared(context, () =>
-        context.route(
-          (url) => url.pathname === '/client-page' || url.pathname in files,
-          (route) => {
-            const script = files[new URL(route.request().url()).pathname];
-            const contentType = script === undefined ? 'text/html' : 'text/javascript';
-            return route.fulfill({ body: script ?? PAGE, contentType });
-          },
-        ),
-      ),
+    prepare: async (context) => {
+      await context.addInitScript(installApplication);
+      await context.route(
+        (url) => url.pathname === '/client-page' || url.pathname in files,
+        (route) => {
+          const script = files[new URL(route.request().url()).pathname];
+          const contentType = script === undefined ? 'text/html' : 'text/javascript';
+          return route.fulfill({ body: script ?? PAGE, contentType });
+        },
+      );
+    },
   });
-}
-
-async function prepared(
-  context: BrowserContext,
-  more: ((context: BrowserContext) => Promise<unknown>) | undefined,
-): Promise<void> {
-  await context.addInitScript(installApplication);
-  await more?.(context);
 }
 
 /** Runs a function in the page: its first argument is the page's window, the second is passed as JSON. */

@@ -25,6 +25,30 @@ export const LOW_ORDER = [
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ];
 
+/** Shares whose highest bit is set, with their product (B.1.10: u6, u8 to ub). */
+export const OF_BIT_255: [share: string, product: string][] = [
+  [
+    'daffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+    'd8e2c776bbacd510d09fd9278b7edcd25fc5ae9adfba3b6e040e8d3b71b21806',
+  ],
+  [
+    'dbffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+    'c85c655ebe8be44ba9c0ffde69f2fe10194458d137f09bbff725ce58803cdb38',
+  ],
+  [
+    'd9ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+    'db64dafa9b8fdd136914e61461935fe92aa372cb056314e1231bc4ec12417456',
+  ],
+  [
+    'cdeb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b880',
+    'e062dcd5376d58297be2618c7498f55baa07d7e03184e8aada20bca28888bf7a',
+  ],
+  [
+    '4c9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f11d7',
+    '993c6ad11c4c29da9a56f7691fd0ff8d732e49de6250b6c2e80003ff4629a175',
+  ],
+];
+
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 export const unhex = (text: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(Buffer.from(text, 'hex'));

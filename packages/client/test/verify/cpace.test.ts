@@ -3,7 +3,7 @@ import { ed25519, ed25519_hasher } from '@noble/curves/ed25519.js';
 import { expect, test } from 'vitest';
 import { generator, lvCat, multiply, sessionKey, utf8 } from '../../src/verify/cpace.js';
 import { mapToCurve } from '../../src/verify/elligator2.js';
-import { CPACE, hex, privateKey, unhex } from '../support/cpace-vectors.js';
+import { CPACE, hex, OF_BIT_255, privateKey, unhex } from '../support/cpace-vectors.js';
 
 test('the vectors of the draft', async () => {
   const input = {
@@ -31,6 +31,11 @@ test('fields are joined with their length in LEB128', () => {
   );
   const long = Uint8Array.from({ length: 128 }, (_, n) => n);
   expect(hex(lvCat(long))).toBe(`8001${hex(long)}`);
+});
+
+test.each(OF_BIT_255)('bit 255 of a share is ignored: %s', async (share, product) => {
+  const s = await privateKey('af46e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449aff');
+  expect(hex(await multiply(s, unhex(share)))).toBe(product);
 });
 
 test('random inputs are mapped like @noble/curves maps them', () => {
