@@ -41,7 +41,7 @@ describeWith(['redis-server', 'openssl'], 'rediss:// in REDIS_URL', () => {
     const watched = await startWatchedRedis({ tls: certificate });
     onTestFinished(watched.dispose);
     const nodes = await exerciseBy(watched.url, certificate);
-    const port = await watched.masterPort();
+    const [port = 0] = await watched.masterPorts();
     await watched.servers[0].stop();
     await watched.sentinels[0]?.admin('SENTINEL', 'FAILOVER', 'mymaster');
     await watched.failedOver(port);

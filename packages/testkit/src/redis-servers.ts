@@ -19,8 +19,6 @@ export interface RedisServer {
   readonly tlsPort: number;
   /** For each TLS connection so far, whether its client sent `localhost` (SNI, RFC 6066 §3), which Redis does not log. */
   hellos(): boolean[];
-  /** The id of the current process. */
-  readonly pid: number;
   /** Runs an admin command over a separate connection. */
   admin(...command: string[]): Promise<unknown>;
   /** Kills it (`SIGKILL`), or lets it write its data first (`SIGTERM`). */
@@ -147,9 +145,6 @@ export async function startRedis(
     url: `redis://127.0.0.1:${port}`,
     tlsPort: front?.port ?? 0,
     hellos: () => (front?.beginnings ?? []).map((bytes) => bytes.includes('localhost')),
-    get pid() {
-      return child?.pid as number;
-    },
     admin,
     stop,
     start,
@@ -276,8 +271,8 @@ export interface WatchedRedis {
   /** The first is the master at the start. */
   readonly servers: readonly [RedisServer, RedisServer];
   readonly sentinels: readonly RedisServer[];
-  /** The port of the current master, according to the Sentinels. */
-  masterPort(): Promise<number>;
+  /** The port of the current master, according to the Sentinels; several if they disagree. */
+  masterPorts(): Promise<number[]>;
   /** Resolves when the Sentinels agree on another master than this one. */
   failedOver(fromPort: number): Promise<void>;
   dispose(): Promise<void>;
@@ -323,20 +318,20 @@ export async function startWatchedRedis({
   for (const sentinel of sentinels) {
     await reports(sentinel, ['INFO', 'sentinel'], 'slaves=1,sentinels=3');
   }
-  const masterOf = async (sentinel: RedisServer) => {
-    const reply = await sentinel.admin('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster');
-    return Number((reply as string[])[1]);
+  const masterPorts = async () => {
+    const ask = async ({ admin }: RedisServer) =>
+      (await admin('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster')) as [string, string];
+    const addresses = await Promise.all(sentinels.map(ask));
+    return [...new Set(addresses.map(([, port]) => Number(port)))];
   };
   return {
     url: `${addressOf(sentinels)}?sentinel=mymaster`,
     servers: [master, replica],
     sentinels,
-    masterPort: () => masterOf(sentinels[0] as RedisServer),
+    masterPorts,
     failedOver: (fromPort) =>
       eventually(async () => {
-        for (const sentinel of sentinels) {
-          if ((await masterOf(sentinel)) === fromPort) throw new Error('no failover yet');
-        }
+        if ((await masterPorts()).includes(fromPort)) throw new Error('no failover yet');
       }),
     dispose: async () => {
       await Promise.all([...sentinels, master, replica].map((server) => server.dispose()));

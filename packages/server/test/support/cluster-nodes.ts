@@ -1,6 +1,7 @@
 // Runs several nodes of one cluster in this process, over shared parts in memory and a clock that the test moves.
-
 import { FakeClock } from '@couplet/testkit/fake-clock';
+import type { Logger } from '../../src/observability/logger.js';
+import type { LocalConnections } from '../../src/signaling/backplane.js';
 import {
   type ClusterBackplane,
   createClusterBackplane,
@@ -8,23 +9,96 @@ import {
 import type { BackplaneUnderTest } from '../contract/backplane.js';
 import { RecordingConnections } from '../contract/backplane.js';
 import { captureLog } from './captured-log.js';
-import { FakeCluster, type Link } from './fake-cluster.js';
+import { FakeCluster, type Fate, type Link, oneTurn } from './fake-cluster.js';
 
 export const LEASE_MS = 10_000;
 
-export interface ClusterNode {
-  backplane: ClusterBackplane;
-  link: Link;
-  clock: FakeClock;
-  processId: string;
+/** A node with its own clock and its faults. */
+export class ClusterNode {
+  readonly clock: FakeClock;
+  readonly link: Link;
+  readonly backplane: ClusterBackplane;
+  readonly processId: string;
+  alive = true;
+  /** Incoming updates and frames are lost. */
+  deaf = false;
+  /** The same, and all its calls fail. */
+  cut = false;
+  /** Turns by which each of its calls is delayed, so that others overtake it. */
+  lag = 0;
+  /** The fates of its next calls; the last is the next. */
+  fates: Fate[] = [];
+  #resume: (() => void) | undefined;
+
+  constructor(
+    cluster: FakeCluster,
+    processId: string,
+    now: number,
+    connections: LocalConnections,
+    log: Logger,
+  ) {
+    this.processId = processId;
+    this.clock = new FakeClock(now);
+    this.link = cluster.link(processId);
+    const deps = { processId, clock: this.clock, log, leaseMs: LEASE_MS };
+    this.backplane = createClusterBackplane(connections, { ...this.link, ...deps });
+    this.link.receive = (text) => {
+      if (this.alive && !this.deaf && !this.cut) this.backplane.receive(text);
+    };
+    this.link.fate = () => (this.cut || !this.alive ? 'refused' : (this.fates.pop() ?? 'fine'));
+    this.link.delay = async () => {
+      for (let turn = 0; turn <= this.lag; turn++) await oneTurn();
+    };
+  }
+
+  get paused(): boolean {
+    return this.#resume !== undefined;
+  }
+
+  /** Pauses it as SIGSTOP does: its clocks go on, its timers do not fire, and its calls and what it receives wait. */
+  pause(): void {
+    if (this.paused) return;
+    const { receive, delay } = this.link;
+    const waiting: string[] = [];
+    const resumed = new Promise<void>((resolve) => {
+      this.#resume = resolve;
+    });
+    this.link.receive = (text) => waiting.push(text);
+    this.link.delay = () => delay().then(() => resumed);
+    void resumed.then(oneTurn).then(() => {
+      for (const text of waiting) receive?.(text);
+    });
+    const restore = this.#resume;
+    this.#resume = () => {
+      Object.assign(this.link, { receive, delay });
+      restore?.();
+    };
+  }
+
+  /** What it has received meanwhile arrives in the next turn. */
+  resume(): void {
+    this.#resume?.();
+    this.#resume = undefined;
+  }
+
+  kill(): void {
+    this.alive = false;
+    this.resume();
+  }
+
+  /** Moves its clocks. */
+  pass(ms: number): void {
+    if (this.paused) this.clock.pause(ms);
+    else if (this.alive) this.clock.advance(ms);
+  }
 }
 
-/** Resolves when no node is busy and no message is in transit. */
+/** Resolves when no running node is busy and no message is in transit. */
 export async function settle(cluster: FakeCluster, nodes: readonly ClusterNode[]): Promise<void> {
-  let calm = 0;
-  while (calm < 4) {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    const busy = cluster.travelling > 0 || nodes.some(({ link }) => link.calling > 0);
+  for (let calm = 0; calm < 5; ) {
+    await oneTurn();
+    const running = nodes.filter(({ alive, paused }) => alive && !paused);
+    const busy = cluster.travelling > 0 || running.some(({ link }) => link.calling > 0);
     calm = busy ? 0 : calm + 1;
   }
 }
@@ -36,7 +110,6 @@ export class FakeNodes implements BackplaneUnderTest {
   readonly nodes: ClusterNode[] = [];
   /** The warnings of all nodes. */
   readonly log = captureLog();
-  readonly #paused = new Map<ClusterNode, () => void>();
   /** Connections that are on another node than their name indicates. */
   readonly homes = new Map<string, number>();
 
@@ -45,58 +118,28 @@ export class FakeNodes implements BackplaneUnderTest {
     for (let n = 0; n < count; n++) this.start(`n${n}`);
   }
 
-  /** Starts a node with its own clock, so that it can be paused. */
   start(processId: string): ClusterNode {
-    const clock = new FakeClock(this.clock.now());
-    const link = this.cluster.link(processId);
-    const backplane = createClusterBackplane(this.connections, {
-      ...link,
-      processId,
-      clock,
-      log: this.log.log,
-      leaseMs: LEASE_MS,
-    });
-    link.receive = (text) => backplane.receive(text);
-    const node = { backplane, link, clock, processId };
+    const { cluster, clock, connections, log } = this;
+    const node = new ClusterNode(cluster, processId, clock.now(), connections, log.log);
     this.nodes.push(node);
     return node;
   }
 
-  node(index: number): ClusterNode {
-    return this.nodes[index] as ClusterNode;
-  }
-
-  homeOf(connectionId: string): ClusterNode {
-    const index = this.homes.get(connectionId) ?? connectionId.charCodeAt(connectionId.length - 1);
-    return this.node(index % this.nodes.length);
-  }
-
   backplaneOf(connectionId: string): ClusterBackplane {
-    return this.homeOf(connectionId).backplane;
+    const index = this.homes.get(connectionId) ?? connectionId.charCodeAt(connectionId.length - 1);
+    return (this.nodes[index % this.nodes.length] as ClusterNode).backplane;
   }
 
   settle(): Promise<void> {
-    const awake = this.nodes.filter((node) => !this.#paused.has(node));
-    return settle(this.cluster, awake);
+    return settle(this.cluster, this.nodes);
   }
 
-  /** Pauses a node as SIGSTOP does: its clocks go on, its timers do not fire, and its incoming calls wait. */
   pause(node: ClusterNode): void {
-    const waiting: string[] = [];
-    const { receive } = node.link;
-    node.link.receive = (text) => waiting.push(text);
-    this.#paused.set(node, () => {
-      node.link.receive = receive;
-      setImmediate(() => {
-        for (const text of waiting) receive?.(text);
-      });
-    });
+    node.pause();
   }
 
-  /** The waiting calls arrive in the next turn. */
   resume(node: ClusterNode): void {
-    this.#paused.get(node)?.();
-    this.#paused.delete(node);
+    node.resume();
   }
 
   /** Moves time on in steps, and runs everything that is due. */
@@ -104,16 +147,16 @@ export class FakeNodes implements BackplaneUnderTest {
     for (let left = ms; left > 0; left -= 500) {
       const step = Math.min(500, left);
       this.clock.advance(step);
-      for (const node of this.nodes) {
-        if (this.#paused.has(node)) node.clock.pause(step);
-        else node.clock.advance(step);
-      }
+      for (const node of this.nodes) node.pass(step);
       await this.settle();
     }
   }
 
   async close(): Promise<void> {
-    for (const { backplane } of this.nodes) await backplane.close();
+    for (const node of this.nodes) {
+      node.resume();
+      await node.backplane.close();
+    }
   }
 }
 

@@ -32,7 +32,7 @@ export interface Link {
   calling: number;
 }
 
-const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+export const oneTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 export class FakeCluster {
   records = new Map<string, string>();

@@ -17,58 +17,39 @@ export interface RedisNode {
 
 export class RedisNodes implements BackplaneUnderTest {
   readonly nodes: RedisNode[] = [];
-  readonly connections: RecordingConnections;
-  readonly #prefix: string;
-  readonly #leaseSeconds: number;
   /** Number of calls in progress. */
   #calling = 0;
 
-  /** @param leaseSeconds - short if a test waits for the end of a lease */
-  constructor(
-    connections: RecordingConnections,
-    leaseSeconds = 10,
-    prefix = `t${randomUUID().slice(0, 8)}:`,
-  ) {
-    this.connections = connections;
-    this.#prefix = prefix;
-    this.#leaseSeconds = leaseSeconds;
-  }
-
-  /** Starts one node for each Redis connection. */
+  /**
+   * Starts one node for each Redis connection.
+   *
+   * @param leaseSeconds - short if a test waits for the end of a lease
+   */
   static async start(
     connections: RecordingConnections,
     redises: readonly Redis[],
     leaseSeconds = 10,
   ): Promise<RedisNodes> {
-    const nodes = new RedisNodes(connections, leaseSeconds);
-    for (const redis of redises) await nodes.add(redis);
-    return nodes;
-  }
-
-  async add(redis: Redis): Promise<RedisNode> {
-    const counted = this.#countCalls(redis);
-    const channel = openNodeChannel(counted, this.#prefix, randomUUID());
-    const backplane = createRedisBackplane(this.connections, counted, this.#prefix, channel, {
-      clock: systemClock,
-      log: pino({ level: 'silent' }) as Logger,
-      leaseMs: this.#leaseSeconds * 1000,
-    });
-    const node = { backplane, channel, redis };
-    this.nodes.push(node);
-    await eventually(async () => {
-      if (!channel.isSubscribed()) throw new Error('no channel');
-      await backplane.check();
-    });
-    return node;
-  }
-
-  node(index: number): RedisNode {
-    return this.nodes[index] as RedisNode;
+    const all = new RedisNodes();
+    const prefix = `t${randomUUID().slice(0, 8)}:`;
+    const log = pino({ level: 'silent' }) as Logger;
+    const deps = { clock: systemClock, log, leaseMs: leaseSeconds * 1000 };
+    for (const redis of redises) {
+      const counted = all.#countCalls(redis);
+      const channel = openNodeChannel(counted, prefix, randomUUID());
+      const backplane = createRedisBackplane(connections, counted, prefix, channel, deps);
+      all.nodes.push({ backplane, channel, redis });
+      await eventually(async () => {
+        if (!channel.isSubscribed()) throw new Error('no channel');
+        await backplane.check();
+      });
+    }
+    return all;
   }
 
   backplaneOf(connectionId: string): ClusterBackplane {
     const last = connectionId.charCodeAt(connectionId.length - 1);
-    return this.node(last % this.nodes.length).backplane;
+    return (this.nodes[last % this.nodes.length] as RedisNode).backplane;
   }
 
   async settle(): Promise<void> {

@@ -6,7 +6,7 @@ import { describeWith } from '@couplet/testkit/components';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { check, explain } from './checker/check.js';
-import { describeStrike, schedule, strike, watchForStalls } from './faults.js';
+import { schedule, strike, watchForStalls } from './faults.js';
 import { NODE_FAULTS, Recovery } from './history.js';
 import { Pair } from './pair.js';
 import { type Engine, REPLICAS_ACK, startEngine } from './redis.js';
@@ -117,7 +117,7 @@ async function playRounds(
   await sleep(5000);
   await recovery(world, pairs, watch);
   for (const { calmMs, strikes } of schedule(world.nodes.length, engine !== undefined)) {
-    report(`round ${++n}: ${strikes.map(describeStrike).join(', ')}`);
+    report(`round ${++n}: ${JSON.stringify(strikes)}`);
     await sleep(calmMs);
     await Promise.all(strikes.map((fault) => strike(fault, world, engine)));
     const tookMs = await recovery(world, pairs, watch);

@@ -47,6 +47,10 @@ export type FaultKind =
 
 export type Body = Record<string, unknown> | undefined;
 
+/** Whether an answer ends a request; after the others, it is repeated. 408: the server was stalled while it arrived. */
+export const isFinal = ({ status, body }: { status: number; body: Body }): boolean =>
+  ![503, 408, 429].includes(status) && body?.error !== 'request_in_progress';
+
 /** A message of the server itself; only the fields that are checked. */
 export interface Notice {
   type: string;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { call } from '@couplet/testkit/api';
 import { Device } from './device.js';
-import type { Body, Operation } from './history.js';
+import { type Body, isFinal, type Operation } from './history.js';
 import { Link } from './link.js';
 import { Backoff, Random, type World } from './world.js';
 
@@ -234,6 +234,3 @@ const post = (path: string, body: object) => ({ method: 'POST', path: `/api/room
 
 const roomOf = (reply: Reply | undefined): string | undefined =>
   reply?.status === 200 ? String(reply.body?.roomid) : undefined;
-
-const isFinal = ({ status, body }: Reply) =>
-  status < 500 && status !== 429 && status !== 408 && body?.error !== 'request_in_progress';

@@ -197,25 +197,20 @@ async function startCluster(): Promise<Mode> {
 
 /** A master, its replica and three Sentinels. */
 async function startSentinels(): Promise<Mode> {
-  const { servers, sentinels, masterPort, dispose } = await startWatchedRedis({
+  const { servers, sentinels, masterPorts, dispose } = await startWatchedRedis({
     settings: DURABLE,
     downAfterMs: 500,
   });
-  const named = async () => {
-    const address = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster'];
-    const replies = (await onAll(sentinels, ...address)) as string[][];
-    return new Set(replies.map(([, port]) => Number(port)));
-  };
   return {
     servers,
     contacts: sentinels,
     query: 'sentinel=mymaster',
     async masters() {
-      const port = await masterPort();
-      return servers.filter((server) => server.port === port);
+      const ports = await masterPorts();
+      return servers.filter((server) => ports.includes(server.port));
     },
     async requireSettled() {
-      const [port, ...others] = await named();
+      const [port, ...others] = await masterPorts();
       if (others.length > 0) throw new Error('the Sentinels disagree');
       for (const server of servers) {
         const [role, ...rest] = await roleOf(server);
@@ -234,7 +229,7 @@ async function startSentinels(): Promise<Mode> {
       if (!isWhole) throw new Error('the Sentinels do not know each other yet');
     },
     async requireSuccessor({ port }) {
-      if ((await named()).has(port)) throw new Error('no failover yet');
+      if ((await masterPorts()).includes(port)) throw new Error('no failover yet');
     },
     takeForDeath: (ms) =>
       onAll(sentinels, 'SENTINEL', 'SET', 'mymaster', 'down-after-milliseconds', String(ms)),

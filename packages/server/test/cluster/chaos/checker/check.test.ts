@@ -1,7 +1,7 @@
 // A history without a violation, and events after it that break one invariant each, or are excused by a fault.
 import { expect, test } from 'vitest';
 import type { Body, Event, FaultKind, Happening, Label, Operation, Part } from '../history.js';
-import { check, explain } from './check.js';
+import { check } from './check.js';
 
 const BOUNDS = { settleMs: 1000, silentMs: 4000, recoveryMs: 5000, usableMs: 10_000 };
 
@@ -137,13 +137,4 @@ test.each<[rule: string, ...more: Step[]]>([
 ])('%s', (rule, ...more) => {
   const rules = check(timed(more), BOUNDS).violations.map((violation) => violation.rule);
   expect([...new Set(rules)].sort().join(', ')).toBe(rule);
-});
-
-test('a violation is shown with the events of its connections and the faults before', () => {
-  const events = timed([begin('cut', 0), gets(1, null)]);
-  const [violation] = check(events, BOUNDS).violations;
-  const shown = explain(events, violation as NonNullable<typeof violation>);
-  expect(shown).toContain('content is forwarded unchanged');
-  expect(shown).toContain('"what":"cut"');
-  expect(shown).not.toContain('client2');
 });

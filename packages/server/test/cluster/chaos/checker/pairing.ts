@@ -3,7 +3,7 @@
 // There is no exception for faults. Every request has a key and is repeated until it is answered. Codes live longer than the
 // run and are used once. Any 404, any 409 except that of the losing device, and any two different answers are therefore
 // violations. After a flush, nothing is expected of earlier pairings.
-import { type EventOf, grouped, type Operation } from '../history.js';
+import { type EventOf, grouped, isFinal, type Operation } from '../history.js';
 import type { Story } from './story.js';
 
 type Answer = EventOf<'answered'>;
@@ -13,10 +13,6 @@ interface Wish extends EventOf<'asked'> {
   /** Final answers; others are followed by a repeat. */
   answers: Answer[];
 }
-
-/** 408: the server was stalled while the request arrived. */
-const isFinal = ({ status, body }: Answer) =>
-  status !== 503 && status !== 408 && body?.error !== 'request_in_progress';
 
 export function checkPairing(story: Story): void {
   const rooms = new Map<unknown, string>();
