@@ -1,4 +1,5 @@
 // The built command `couplet` as a child process: its results and its errors.
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -32,41 +33,38 @@ const refusal = (line: string | RegExp) => ({
   ),
 });
 
-describe('the command line', () => {
-  test('--help and -h show the commands, --version and -v the version', async () => {
-    const cwd = emptyFolder();
-    for (const flag of ['--help', '-h']) {
-      const { code, stdout, stderr } = await runCommand([flag], { cwd });
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      for (const word of ['serve', 'db:init', 'doctor', '--sqlite', '--help', '--version']) {
-        expect(stdout).toContain(word);
-      }
+test('--help and -h show the commands, --version and -v the version', async () => {
+  const cwd = emptyFolder();
+  for (const flag of ['--help', '-h']) {
+    const { code, stdout, stderr } = await runCommand([flag], { cwd });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const word of ['serve', 'db:init', 'doctor', '--sqlite', '--help', '--version']) {
+      expect(stdout).toContain(word);
     }
-    for (const flag of ['--version', '-v']) {
-      const ended = await runCommand([flag], { cwd });
-      expect(ended).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
-    }
-    expect(readdirSync(cwd)).toEqual([]);
-  });
+  }
+  for (const flag of ['--version', '-v']) {
+    const ended = await runCommand([flag], { cwd });
+    expect(ended).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  }
+  expect(readdirSync(cwd)).toEqual([]);
+});
 
-  test.each([
-    [['db:init', 'twice'], /unexpected argument: twice/],
-    [['--dance'], /Unknown option '--dance'; see couplet --help/],
-    [['--port', '--host'], /'--port' argument is ambiguous; see couplet --help/],
-  ])('%j is refused with one line', async (args, line) => {
-    const cwd = emptyFolder();
-    expect(await runCommand(args, { cwd })).toEqual(refusal(line));
-    expect(readdirSync(cwd)).toEqual([]);
-  });
-
-  test('an unknown command is reported before faulty settings', async () => {
-    const ended = await runCommand(['dance'], { cwd: emptyFolder(), env: { PORT: 'x' } });
-    expect(ended).toEqual(refusal(/unknown command: dance/));
-  });
+test.each([
+  [['db:init', 'twice'], {}, /unexpected argument: twice/],
+  [['--dance'], {}, /Unknown option '--dance'; see couplet --help/],
+  [['--port', '--host'], {}, /'--port' argument is ambiguous; see couplet --help/],
+  [['serve', '--port', 'x'], {}, /PORT: expected a whole number/],
+  // A wrong command is reported before faulty settings.
+  [['dance'], { PORT: 'x' }, /unknown command: dance/],
+  [['serve'], { HOST: '192.0.2.1' }, 'HOST: 192.0.2.1 is not an address of this machine'],
+])('%j with %j is refused with one line', async (args, env, line) => {
+  const cwd = emptyFolder();
+  expect(await runCommand(args, { cwd, env })).toEqual(refusal(line));
+  expect(readdirSync(cwd)).toEqual([]);
 });
 
 describe('serve', () => {
-  test('without a command, it serves; SIGTERM ends it with exit code 0, and the rooms remain', async () => {
+  test('without a command, it serves; SIGTERM and SIGINT end it with exit code 0, and the rooms remain', async () => {
     const cwd = emptyFolder();
     const env = { USE_SQLITE: '1' };
     const first = startCommand([], { cwd, env });
@@ -84,34 +82,19 @@ describe('serve', () => {
     expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);
   });
 
-  test('without USE_SQLITE, it logs a warning, answers rooms_api_disabled and creates no file', async () => {
+  test('USE_SQLITE=0 overrides --sqlite: it logs a warning, answers rooms_api_disabled and creates no file', async () => {
     const cwd = emptyFolder();
-    const { listening, child, ended } = startCommand(['serve'], { cwd });
-    const url = await listening;
-    const answer = await call(url, 'POST', '/api/rooms', {});
+    const server = startCommand(['serve', '--sqlite'], { cwd, env: { USE_SQLITE: '0' } });
+    const answer = await call(await server.listening, 'POST', '/api/rooms', {});
     expect(answer).toMatchObject({ status: 404, body: { error: 'rooms_api_disabled' } });
-    child.kill('SIGTERM');
-    const { stdout } = await ended;
-    const warning = stdout.split('\n').find((line) => line.includes('rooms API disabled'));
-    expect(JSON.parse(warning ?? '{}')).toMatchObject({ level: 40 });
+    expect(server.output()).toMatch(/^{"level":40,.*rooms API disabled/m);
     expect(readdirSync(cwd)).toEqual([]);
-  });
-
-  test('--sqlite turns the rooms API on, unless the environment turns it off', async () => {
-    const on = startCommand(['serve', '--sqlite'], { cwd: emptyFolder() });
-    await pairDevices(await on.listening);
-    const off = startCommand(['serve', '--sqlite'], {
-      cwd: emptyFolder(),
-      env: { USE_SQLITE: '0' },
-    });
-    const answer = await call(await off.listening, 'POST', '/api/rooms', {});
-    expect(answer.body).toMatchObject({ error: 'rooms_api_disabled' });
   });
 
   test('a port in use is refused', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void holder.close());
-    await new Promise((resolve) => holder.once('listening', resolve));
+    await once(holder, 'listening');
     const { port } = holder.address() as { port: number };
     const env = { PORT: String(port), USE_SQLITE: '1' };
     const ended = await runCommand(['serve'], { cwd: emptyFolder(), env });
@@ -144,25 +127,17 @@ describe('serve', () => {
     // Without the rooms API there is nothing to store.
     await startCommand(['serve'], { cwd, env }).listening;
   });
-
-  test('an address of another machine is refused', async () => {
-    const env = { HOST: '192.0.2.1' };
-    const ended = await runCommand(['serve'], { cwd: emptyFolder(), env });
-    expect(ended).toEqual(refusal('HOST: 192.0.2.1 is not an address of this machine'));
-  });
 });
 
 describe('doctor', () => {
-  const well = (url: string) =>
-    expect.stringMatching(new RegExp(`^Couplet at ${url}\n[^]*No faults`));
-
   test('checks a running server: exit code 0 if all checks pass, 1 if a check fails', async () => {
     const cwd = emptyFolder();
     const server = startCommand(['serve', '--sqlite'], { cwd });
     const url = await server.listening;
     // The doctor reads no settings, so a faulty one does not matter.
     const ended = await runCommand(['doctor', url], { cwd, env: { PORT: 'x' } });
-    expect(ended).toEqual({ code: 0, stdout: well(url), stderr: '' });
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toMatch(new RegExp(`^Couplet at ${url}\n[^]*No faults`));
     const asJson = await runCommand(['doctor', '--json', url], { cwd });
     expect(JSON.parse(asJson.stdout)).toMatchObject({ url, ok: true, failed: 0 });
     const nobody = `http://127.0.0.1:${await freePort()}`;
@@ -206,14 +181,15 @@ describe('doctor', () => {
 });
 
 describe('settings', () => {
-  test('.env is read, and an environment variable overrides it', async () => {
+  test('.env is read, the environment overrides it, and --port, --host and --db override both', async () => {
     const cwd = emptyFolder();
-    const env = { SQLITE_DB_PATH: './real.db' };
-    writeFileSync(join(cwd, '.env'), 'SQLITE_DB_PATH=./file.db\nUSE_SQLITE="1" # on\nPORT=99999\n');
-    const { listening } = startCommand(['serve'], { cwd, env });
-    await pairDevices(await listening);
-    expect(existsSync(join(cwd, 'real.db'))).toBe(true);
-    expect(existsSync(join(cwd, 'file.db'))).toBe(false);
+    const lines = ['SQLITE_DB_PATH=./file.db', 'USE_SQLITE="1" # on', 'HEARTBEAT_SECONDS=soon'];
+    writeFileSync(join(cwd, '.env'), lines.join('\n'));
+    const env = { PORT: '1', HOST: '192.0.2.1', SQLITE_DB_PATH: './env.db' };
+    const args = ['serve', '--port', '0', '--host', '127.0.0.1', '--db', './own.db'];
+    const command = startCommand(args, { cwd, env: { ...env, HEARTBEAT_SECONDS: '30' } });
+    await pairDevices(await command.listening);
+    expect(readdirSync(cwd).filter((name) => name.endsWith('.db'))).toEqual(['own.db']);
   });
 
   test('a variable of .env that is misspelled is named', async () => {
@@ -222,16 +198,6 @@ describe('settings', () => {
     const { code, stderr } = await runCommand(['db:init'], { cwd });
     const line = 'couplet: .env: PROT is not a setting; did you mean PORT?\n';
     expect({ code, stderr }).toEqual({ code: 0, stderr: line });
-  });
-
-  test('--port, --host and --db override the environment', async () => {
-    const cwd = emptyFolder();
-    const env = { PORT: '1', HOST: '192.0.2.1', SQLITE_DB_PATH: './other.db' };
-    const args = ['serve', '--port', '0', '--host', '127.0.0.1', '--db', './own.db'];
-    await pairDevices(await startCommand(args, { cwd, env }).listening);
-    expect(readdirSync(cwd).filter((name) => name.endsWith('.db'))).toEqual(['own.db']);
-    const wrong = await runCommand(['serve', '--port', 'x'], { cwd });
-    expect(wrong).toEqual(refusal(/PORT: expected a whole number/));
   });
 
   test('all faulty settings are reported together, by name and without secrets', async () => {
@@ -254,21 +220,19 @@ describe('settings', () => {
   });
 });
 
-describe('db:init', () => {
-  test('creates the database and its folder; a second run keeps every row', async () => {
-    const cwd = emptyFolder();
-    const env = { SQLITE_DB_PATH: './a/b/chat.db' };
-    const done = { code: 0, stdout: 'database ready: ./a/b/chat.db\n', stderr: '' };
-    expect(await runCommand(['db:init'], { cwd, env })).toEqual(done);
-    const path = join(cwd, 'a/b/chat.db');
-    // The file is complete without its WAL.
-    expect(statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
-    execute(path, "INSERT INTO rooms (roomid, client1, client2) VALUES ('r', 'a', 'b')");
-    expect(await runCommand(['db:init'], { cwd, env })).toEqual(done);
-    expect(rows(path, 'SELECT roomid, client1, client2 FROM rooms')).toEqual([
-      { roomid: 'r', client1: 'a', client2: 'b' },
-    ]);
-  });
+test('db:init creates the database and its folder; a second run keeps every row', async () => {
+  const cwd = emptyFolder();
+  const env = { SQLITE_DB_PATH: './a/b/chat.db' };
+  const done = { code: 0, stdout: 'database ready: ./a/b/chat.db\n', stderr: '' };
+  expect(await runCommand(['db:init'], { cwd, env })).toEqual(done);
+  const path = join(cwd, 'a/b/chat.db');
+  // The file is complete without its WAL.
+  expect(statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
+  execute(path, "INSERT INTO rooms (roomid, client1, client2) VALUES ('r', 'a', 'b')");
+  expect(await runCommand(['db:init'], { cwd, env })).toEqual(done);
+  expect(rows(path, 'SELECT roomid, client1, client2 FROM rooms')).toEqual([
+    { roomid: 'r', client1: 'a', client2: 'b' },
+  ]);
 });
 
 test.each(['serve', 'db:init'])(

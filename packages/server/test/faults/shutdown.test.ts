@@ -1,8 +1,9 @@
-// SIGTERM under load: the server is not ready, answers running requests, closes connections in groups, and ends in time.
+// A shutdown, by SIGTERM under load or by close(): the server is not ready, answers running requests, closes connections in
+// groups, and ends in time, whatever clients do.
 
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { call, createPending } from '@couplet/testkit/api';
+import { call, createPending, pairDevices } from '@couplet/testkit/api';
 import { startChild } from '@couplet/testkit/child-server';
 import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
@@ -10,6 +11,8 @@ import { Peer } from '@couplet/testkit/peer';
 import { startServer } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
+import { buildApp } from '../../src/app.js';
+import { parseConfig } from '../../src/settings/config.js';
 
 /** Opens a connection that never answers a close, because its socket is not read. */
 async function deafPeer(wsUrl: string): Promise<Peer> {
@@ -93,54 +96,89 @@ test.each([
 });
 
 test.each([
-  // Closes per second, SHUTDOWN_SECONDS, connections; then the time of each group, and the number closed by then.
-  [
-    'a hundred closes per second are five in each twentieth of a second',
-    100,
-    10,
-    12,
-    [
-      [0, 5],
-      [50, 10],
-      [100, 12],
-    ],
-  ],
-  [
-    'one close per second is possible',
-    1,
-    10,
-    3,
-    [
-      [0, 1],
-      [999, 1],
-      [1000, 2],
-      [2000, 3],
-    ],
-  ],
-  [
-    'a short SHUTDOWN_SECONDS raises the rate, so that all get 1012',
-    1,
-    1,
-    30,
-    [
-      [0, 2],
-      [350, 16],
-      [700, 30],
-    ],
-  ],
-] as const)('%s', async (_title, rate, seconds, count, groups) => {
+  ['a hundred closes per second are five in each twentieth of a second', 100, 10, '5 10@50 12@100'],
+  ['one close per second is possible', 1, 10, '1 1@999 2@1000 3@2000'],
+  ['a short SHUTDOWN_SECONDS raises the rate, so that all get 1012', 1, 1, '2 16@350 30@700'],
+])('%s: %i per second in %i s are closed as %s ms', async (_title, rate, seconds, groups) => {
   const clock = new FakeClock();
   const server = await startServer(
     { SHUTDOWN_CLOSES_PER_SECOND: String(rate), SHUTDOWN_SECONDS: String(seconds) },
     { clock },
   );
+  const steps = groups.split(' ').map((group) => group.split('@').map(Number));
+  const count = steps.at(-1)?.[0] as number;
   const all = await peers(server.wsUrl, count);
   const start = clock.monotonic();
   const closing = server.close();
-  for (const [atMs, closed] of groups) {
+  for (const [closed = 0, atMs = 0] of steps) {
     clock.advance(start + atMs - clock.monotonic());
     for (const peer of all.slice(0, closed)) expect((await peer.closed).code).toBe(1012);
     if (closed < count) expect(await all[closed]?.sync()).toEqual([]);
   }
   await closing;
+});
+
+test('a request whose body never arrives is cut off after SHUTDOWN_SECONDS', async () => {
+  const clock = new FakeClock();
+  const server = await startServer({ SHUTDOWN_SECONDS: '10' }, { clock });
+  const arrived = once(server.app.server, 'request');
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  const cutOff = once(socket, 'close');
+  socket.write(
+    'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+  );
+  await arrived;
+  const closing = server.close();
+  await eventually(() => expect(server.app.server.listening).toBe(false));
+  expect(socket.destroyed).toBe(false);
+  clock.advance(10_000);
+  await Promise.all([cutOff, closing]);
+});
+
+test('for SHUTDOWN_NOTICE_SECONDS, only readiness shows the shutdown, and all clients are served', async () => {
+  const clock = new FakeClock();
+  const server = await startServer({ SHUTDOWN_NOTICE_SECONDS: '4' }, { clock });
+  const closing = server.close();
+  await expect.poll(async () => (await call(server.url, 'GET', '/readyz')).status).toBe(503);
+  await pairDevices(server.url);
+  // So that the client does not send its next request when the server closes idle connections.
+  const check = await fetch(`${server.url}/api/rooms/check`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  });
+  expect(check.headers.get('connection')).toBe('close');
+  const peer = await Peer.connect(server.wsUrl);
+  clock.advance(3999);
+  await peer.join('a room');
+  clock.advance(1);
+  expect(await peer.closed).toMatchObject({ code: 1012 });
+  await closing;
+});
+
+test('a connection without any request does not delay the shutdown', async () => {
+  const clock = new FakeClock();
+  const server = await startServer({}, { clock });
+  const arrived = once(server.app.server, 'connection');
+  const spare = connect(Number(new URL(server.url).port), '127.0.0.1');
+  onTestFinished(() => void spare.destroy());
+  spare.on('error', () => {});
+  const ended = once(spare, 'close');
+  await arrived;
+  // The test clock does not advance, so nothing is cut off by a timeout.
+  await server.close();
+  await ended;
+});
+
+test.each([
+  ['that served', true],
+  ['that never listened', false],
+])('an app %s has no timers after it closes', async (_title, listens) => {
+  const clock = new FakeClock();
+  const app = await buildApp(parseConfig({}), { clock });
+  if (listens) await app.listen({ port: 0, host: '127.0.0.1' });
+  await app.close();
+  expect(clock.pending).toBe(0);
 });

@@ -27,54 +27,19 @@ const IN_THE_LAN = ['192.168.1.2', '192.168.1.3'];
 const AT_THE_ROUTERS = ['198.18.0.11', '198.18.0.12'];
 const AT_COTURN = ['198.18.0.1'];
 
-export const NETWORKS: Network[] = [
-  {
-    network: 'one LAN',
-    guest: 'tablet',
-    routers: KEPT,
-    turn: true,
-    path: 'host',
-    reached: IN_THE_LAN,
-  },
-  {
-    network: 'two NATs that keep ports',
-    guest: 'laptop',
-    routers: KEPT,
-    turn: true,
-    path: 'srflx',
-    reached: AT_THE_ROUTERS,
-  },
-  {
-    network: 'the same, each line with 80 ms delay and 5 % loss',
-    guest: 'laptop',
-    routers: KEPT,
-    lines: { delayMs: 80, lossPercent: 5 },
-    turn: true,
-    path: 'srflx',
-    reached: AT_THE_ROUTERS,
-  },
-  {
-    network: 'two symmetric NATs',
-    guest: 'laptop',
-    routers: SYMMETRIC,
-    turn: true,
-    path: 'relay',
-    reached: AT_COTURN,
-  },
-  {
-    network: 'two NATs that let no UDP through',
-    guest: 'laptop',
-    routers: NO_UDP,
-    turn: true,
-    path: 'relay over TCP',
-    reached: AT_COTURN,
-  },
-  {
-    network: 'two symmetric NATs, and no TURN server',
-    guest: 'laptop',
-    routers: SYMMETRIC,
-    turn: false,
-    path: 'none',
-    reached: [],
-  },
+const ROWS: [string, HostName, RouterRules, Path, string[], Partial<Network>?][] = [
+  ['one LAN', 'tablet', KEPT, 'host', IN_THE_LAN],
+  ['two NATs that keep ports', 'laptop', KEPT, 'srflx', AT_THE_ROUTERS],
+  [
+    ...(['the same, each line with 80 ms delay and 5 % loss', 'laptop', KEPT] as const),
+    ...(['srflx', AT_THE_ROUTERS, { lines: { delayMs: 80, lossPercent: 5 } }] as const),
+  ],
+  ['two symmetric NATs', 'laptop', SYMMETRIC, 'relay', AT_COTURN],
+  ['two NATs that let no UDP through', 'laptop', NO_UDP, 'relay over TCP', AT_COTURN],
+  ['two symmetric NATs, and no TURN server', 'laptop', SYMMETRIC, 'none', [], { turn: false }],
 ];
+
+export const NETWORKS: Network[] = ROWS.map(([network, guest, routers, path, reached, more]) => ({
+  ...{ network, guest, routers, path, reached, turn: true },
+  ...more,
+}));

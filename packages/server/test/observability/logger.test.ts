@@ -4,15 +4,21 @@ import { expect, test } from 'vitest';
 import { createLogger } from '../../src/observability/logger.js';
 import type { Config } from '../../src/settings/config.js';
 
-function logTo(config: Pick<Config, 'logLevel' | 'logFormat'>, terminal: boolean) {
-  const lines: string[] = [];
+/** A log, and the pieces in which it was written. */
+function logTo(
+  config: Pick<Config, 'logLevel' | 'logFormat'>,
+  terminal = false,
+  ...batched: 'batched'[]
+) {
+  const writes: string[] = [];
   const destination = new Writable({
     write(chunk, _encoding, done) {
-      lines.push(chunk.toString());
+      writes.push(chunk.toString());
       done();
     },
   });
-  return { log: createLogger(config, destination, terminal), text: () => lines.join('') };
+  const log = createLogger(config, destination, terminal, ...batched);
+  return { log, writes, text: () => writes.join('') };
 }
 
 test.each([
@@ -20,24 +26,20 @@ test.each([
   ['auto', true, false],
   ['json', true, true],
   ['pretty', false, false],
-] as const)('format %s, on a terminal: %s, gives JSON: %s', (logFormat, terminal, json) => {
-  const { log, text } = logTo({ logLevel: 'info', logFormat }, terminal);
-  log.info({ status: 200 }, 'request');
-  expect(text()).toContain('request');
-  expect(text().startsWith('{')).toBe(json);
-  expect(text()).not.toMatch(/hostname|"pid"/);
-});
-
-test('a message with its fields is one line in both formats', () => {
-  for (const logFormat of ['json', 'pretty'] as const) {
-    const { log, text } = logTo({ logLevel: 'info', logFormat }, false);
+] as const)(
+  'format %s, on a terminal: %s, gives one line, as JSON: %s',
+  (logFormat, terminal, json) => {
+    const { log, text } = logTo({ logLevel: 'info', logFormat }, terminal);
     log.info({ status: 200, ms: 1 }, 'request');
     expect(text()).toMatch(/^[^\n]*200[^\n]*\n$/);
-  }
-});
+  expect(text()).toContain('request');
+    expect(text().startsWith('{')).toBe(json);
+    expect(text()).not.toMatch(/hostname|"pid"/);
+  },
+);
 
 const described = (err: unknown) => {
-  const { log, text } = logTo({ logLevel: 'info', logFormat: 'json' }, false);
+  const { log, text } = logTo({ logLevel: 'info', logFormat: 'json' });
   log.error({ err }, 'failed');
   return JSON.parse(text()).err;
 };
@@ -53,25 +55,15 @@ test('an error is logged with name, code, message, stack and cause', () => {
   expect(described(Object.assign(new Error('x'), { code: 5 }))).not.toHaveProperty('code');
 });
 
-test('the message of a syntax error is not logged because it quotes the input', () => {
+test('neither the message of a syntax error, which quotes the input, nor a thrown value that is no error is logged', () => {
   const { type, message, stack } = described(new SyntaxError('Unexpected token SECRET'));
   expect([type, message]).toEqual(['SyntaxError', undefined]);
   expect(stack).not.toContain('SECRET');
-});
-
-test('a thrown value that is not an error is logged by its type only', () => {
   expect(described('SECRET')).toEqual({ type: 'string' });
 });
 
 test('the lines of some milliseconds are written together, and a flush writes the remaining lines', async () => {
-  const writes: string[] = [];
-  const destination = new Writable({
-    write(chunk, _encoding, done) {
-      writes.push(chunk.toString());
-      done();
-    },
-  });
-  const log = createLogger({ logLevel: 'info', logFormat: 'json' }, destination, false, 'batched');
+  const { log, writes } = logTo({ logLevel: 'info', logFormat: 'json' }, false, 'batched');
   log.info('first');
   log.info('second');
   expect(writes).toEqual([]);

@@ -1,5 +1,4 @@
 // The metrics registry: output, descriptions, and metrics that cannot be read.
-import { readdirSync, readFileSync } from 'node:fs';
 import perfHooks from 'node:perf_hooks';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Metrics } from '../../src/observability/metrics.js';
@@ -20,14 +19,4 @@ test('the metrics of the process are registered once, however many servers it cr
     expect(await new Metrics().text()).toContain('nodejs_eventloop_lag_p99_seconds');
   }
   expect(observe).not.toHaveBeenCalled();
-});
-
-test('signaling counts in plain numbers without metric labels, and only a scrape reads them', () => {
-  const folder = new URL('../../src/signaling/', import.meta.url);
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  const sources = files.filter((file) => file.endsWith('.ts'));
-  const knowing = sources.filter((file) =>
-    /observability\/metrics\.js'|prom-client/.test(readFileSync(new URL(file, folder), 'utf8')),
-  );
-  expect(knowing.sort()).toEqual(['cluster/metrics.ts', 'counters.ts']);
 });

@@ -1,15 +1,12 @@
-// The iOS client with the server: its whole life cycle, and the meaning of each status for it.
+// The iOS client with the server: its whole life cycle.
 
+import { call } from '@couplet/testkit/api';
 import type { Peer } from '@couplet/testkit/peer';
-import { serverForTest, startServer } from '@couplet/testkit/server';
+import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, test } from 'vitest';
-import { Unavailable } from '../../src/base/failures.js';
-import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
-import { answerSdp, candidatesOf, IosClient, offerSdp, pairApps } from '../support/ios-client.js';
-import { brokenStore } from '../support/stores.js';
+import { answerSdp, candidatesOf, IosClient, offerSdp } from '../support/ios-client.js';
 
-const store = openSqliteStore(':memory:');
-const server = await startServer({}, { store });
+const server = await startServer();
 afterAll(() => server.close());
 const alice = new IosClient(server);
 const bob = new IosClient(server);
@@ -44,7 +41,7 @@ async function negotiate(offerer: Peer, answerer: Peer, roomId: string): Promise
 }
 
 test('a complete life cycle works, from the first probe to the purge', async () => {
-  expect(await alice.probe()).toBe(true);
+  expect((await fetch(`${server.url}/`)).ok).toBe(true);
   const hers = await alice.create();
   expect(await alice.check(hers)).toBe('waiting');
   const his = await bob.accept(hers.joinid);
@@ -71,50 +68,12 @@ test('a complete life cycle works, from the first probe to the purge', async () 
   await her.connection.next('room_ready');
   await negotiate(her.connection, moved.connection, his.roomid);
 
+  await Promise.all([her.connection.close(), moved.connection.close()]);
   expect(await bob.contact(his)).toBe('there');
-  expect((await alice.purge([hers])).body).toMatchObject({ roomsDeleted: 1, pendingsDeleted: 0 });
+  // The app also reports that the user has opened it.
+  const { deviceId } = hers;
+  expect((await call(server.url, 'POST', '/api/badge/reset', { deviceId })).status).toBe(200);
+  const purged = await call(server.url, 'POST', '/api/user/purge', { deviceIds: [deviceId] });
+  expect(purged.body).toMatchObject({ roomsDeleted: 1, pendingsDeleted: 0 });
   expect(await bob.contact(his)).toBe('closed');
-});
-
-test('each contact has the push tokens of both apps, and a changed token replaces the first', async () => {
-  const { hers, his } = await pairApps(alice, bob);
-  const tokensOf = async (session: { deviceId: string }) => {
-    const outcome = await store.claimPush(his.roomid, session.deviceId, 0, Date.now());
-    return outcome.kind === 'claimed' ? outcome.target : outcome;
-  };
-  const first = alice.token;
-  expect(await tokensOf(hers)).toEqual({ platform: 'ios', token: first });
-  expect(await tokensOf(his)).toEqual({ platform: 'ios', token: bob.token });
-  alice.token = `${first}00`;
-  expect((await alice.renewToken(hers)).status).toBe(200);
-  expect(await tokensOf(hers)).toEqual({ platform: 'ios', token: `${first}00` });
-  expect(await alice.resetBadge(hers)).toMatchObject({ status: 200, body: { ok: true } });
-});
-
-test('an idle connection gets an answer to each of its ping frames, and nothing else', async () => {
-  const { hers } = await pairApps(alice, bob);
-  const { connection } = await alice.enter(hers);
-  for (let ping = 0; ping < 50; ping++) expect(await connection.syncByFrame()).toEqual([]);
-});
-
-test('a contact remains while both devices are disconnected', async () => {
-  const { hers, his } = await pairApps(alice, bob);
-  const her = await alice.enter(hers);
-  const him = await bob.enter(his);
-  await Promise.all([her.connection.close(), him.connection.close()]);
-  expect(await alice.contact(hers)).toBe('there');
-  expect(await bob.contact(his)).toBe('there');
-});
-
-test('an unreachable store is answered 503, so that the app tries again', async () => {
-  const { hers } = await pairApps(alice, bob);
-  const store = brokenStore(() => new Unavailable(new Error()));
-  const client = new IosClient(await serverForTest({}, { store }));
-  expect(await client.check(hers)).toBe('ask again');
-  expect(await client.contact(hers)).toBe('ask again');
-  for (const answer of [await client.checkAnswer(hers), await client.contactAnswer(hers)]) {
-    expect(answer.status).toBe(503);
-    expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
-    expect(answer.body).toEqual({ error: 'unavailable' });
-  }
 });

@@ -1,18 +1,189 @@
-// The log never identifies a pairing: runs a full session with many faults, then searches the log.
-
-import { call } from '@couplet/testkit/api';
+// The log never identifies a pairing: runs a full session with many faults over REST and WebSocket, collects every value in it
+// that identifies a person, and searches the log for them.
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { call, someDevice } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
-import { startServer } from '@couplet/testkit/server';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { type RunningServer, serverForTest, startServer } from '@couplet/testkit/server';
+import { expect, test } from 'vitest';
+import type { PairingStore } from '../../src/pairing/store.js';
 import { captureLog } from '../support/captured-log.js';
-import { runFullSession, SESSION_ENV, Secrets } from '../support/full-session.js';
-import { brokenStore } from '../support/stores.js';
+import { answerSdp, candidatesOf, offerSdp } from '../support/ios-client.js';
+
+const ADMIN_TOKEN = 'admin-token-7QxV2mLk90';
+const WRONG_TOKEN = 'wrong-token-hN4sTz81Wd';
+const PUBLIC_KEY = 'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE9Xw';
+const SESSION_KEY_ID = 'KEYSESSION-5D1F';
+/** GET /rooms is closed, and an offer can exceed the cap. */
+const SESSION_ENV = { PRODUCTION: '1', ADMIN_TOKEN, MAX_MESSAGE_BYTES: '4096' };
+
+/** Every identifying value of a session, by kind. */
+class Secrets {
+  readonly #values = new Map<string, string>();
+
+  /** Records a value, and returns it. */
+  keep(what: string, value: string): string {
+    this.#values.set(value, what);
+    return value;
+  }
+
+  /** The identifying values in a text, whole or truncated, plain or escaped. */
+  foundIn(text: string): string[] {
+    const found = new Set<string>();
+    for (const [value, what] of this.#values) {
+      const written = [value, JSON.stringify(value).slice(1, -1), encodeURIComponent(value)];
+      const forms = [...written, value.slice(0, 12), value.toLowerCase()];
+      if (forms.some((form) => text.includes(form))) found.add(what);
+    }
+    return [...found];
+  }
+}
+
+/** Uses every endpoint correctly and wrongly. Returns the room of a pairing, and its two devices. */
+async function useRest({ url }: RunningServer, secrets: Secrets) {
+  const joinid = secrets.keep('join code', '730519');
+  const client1 = secrets.keep('client1', someDevice());
+  const client2 = secrets.keep('client2', someDevice());
+  const stranger = secrets.keep('stranger', `"stranger\n${someDevice()}`);
+  const token = secrets.keep('push token', 'push-token-8f3b2c');
+  const endpoint = secrets.keep('push endpoint', 'https://push.example.org/send/3Kx9mQ');
+  const auth = secrets.keep('push key', 'y2Vn0rPq6tHs1dWb8cLz4A');
+  const subscription = { endpoint, keys: { p256dh: `B${'x'.repeat(86)}`, auth } };
+  const post = (path: string, body: unknown) => call(url, 'POST', path, body);
+
+  const create = { joinid, expiresInSeconds: 300, client1, client1_token: token };
+  for (const body of [
+    create,
+    { ...create, client1: stranger },
+    { ...create, platform: token },
+    { ...create, client1_token: `{"endpoint":"${endpoint}`, platform: 'web' },
+    { ...create, expiresInSeconds: joinid },
+    { ...create, joinid: `${joinid}${client1}` },
+    `{"joinid":"${joinid}","client1":"${client1}\n"`,
+    `"${client1}"`,
+    { ...create, client1: client1.repeat(3000) },
+  ]) {
+    await post('/api/rooms', body);
+  }
+  await call(url, 'POST', '/api/rooms', client1, { 'content-type': `text/${client1}` });
+  await post('/api/rooms/check', { joinid, client1: stranger });
+  const held = new AbortController();
+  const prefer = { Prefer: 'wait=30', 'Idempotency-Key': client1 };
+  const check = { joinid, client1 };
+  const hungUp = call(url, 'POST', '/api/rooms/check', check, prefer, held.signal).catch(() => {});
+  await post('/api/rooms/accept', { joinid, client2: client1 });
+  held.abort();
+  await hungUp;
+  const accepting = { joinid, client2, client2_token: subscription, platform: 'web' };
+  await post('/api/rooms/accept', { ...accepting, platform: 'ios' });
+  const accepted = await post('/api/rooms/accept', accepting);
+  const roomId = secrets.keep('room id', accepted.body?.roomid as string);
+  await post('/api/rooms/accept', { joinid, client2: stranger });
+  await post('/api/rooms/check', check);
+  const renewed = { roomid: roomId, client: client2, platform: 'web' };
+  for (const each of [subscription, JSON.stringify(subscription), token, `[${token}`, null]) {
+    await post('/api/push-token', { ...renewed, token: each });
+    await post('/api/push-token', { ...renewed, client: stranger, token: each });
+  }
+  await post('/api/badge/reset', { deviceId: client2 });
+  await call(url, 'GET', `/api/rooms?roomid=${roomId}`);
+  await call(url, 'GET', `/api/rooms?roomid=${roomId}&roomid=${client1}`);
+  await call(url, 'GET', `/nowhere/${roomId}?client=${client1}`);
+  await call(url, 'PUT', `/api/rooms?roomid=${roomId}`);
+  await call(url, 'GET', `/%zz/${roomId}`);
+  await call(url, 'GET', '/rooms', undefined, { authorization: `Bearer ${WRONG_TOKEN}` });
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket';
+  for (const head of [
+    `GET /api/rooms?roomid=${roomId} HTTP/1.1\r\nbad header ${client1}`,
+    roomId,
+    `GET /${roomId} HTTP/1.1\r\nHost: ${client1}\r\n${upgrade}`,
+    `GET /?room=${roomId} HTTP/1.1\r\nHost: x\r\n${upgrade}\r\nSec-WebSocket-Key: ${client1}`,
+  ]) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.resume().write(`${head}\r\n\r\n`);
+    await once(socket, 'close');
+  }
+  return { roomId, client1, client2 };
+}
+
+/** Two devices with every event that is possible in a room. */
+async function useWebSockets(
+  { url, wsUrl }: RunningServer,
+  secrets: Secrets,
+  { roomId, client1, client2 }: Record<'roomId' | 'client1' | 'client2', string>,
+): Promise<void> {
+  const connectPeer = async () => {
+    const peer = await Peer.connect(`${wsUrl}/?room=${roomId}`);
+    secrets.keep('clientId', peer.clientId);
+    return peer;
+  };
+  const first = await connectPeer();
+  for (const frame of [
+    `{"roomId":"${roomId}\n`,
+    `["${client1}"]`,
+    JSON.stringify({ type: roomId }),
+    JSON.stringify({ type: 'join_room', roomId: [roomId] }),
+    JSON.stringify({ type: 'join_room', roomId, deviceId: client1.repeat(20) }),
+    JSON.stringify({ type: 'webrtc_offer', sdp: { [client1]: offerSdp } }),
+    JSON.stringify({ type: 'webrtc_offer', sdp: offerSdp }),
+  ]) {
+    first.send(frame);
+    await first.next('error');
+  }
+  first.socket.send(Buffer.from(roomId));
+  await first.next('error');
+  await first.join(roomId, client1);
+  const second = await connectPeer();
+  await second.join(roomId, client2);
+  await second.next('room_ready');
+
+  const session = { sessionId: secrets.keep('key session', SESSION_KEY_ID), timestamp: 1 };
+  const publicKey = secrets.keep('public key', PUBLIC_KEY);
+  first.send({ type: 'key_exchange', publicKey, ...session });
+  first.send({ type: 'key_exchange_complete', ...session });
+  first.send({ type: 'webrtc_offer', sdp: offerSdp });
+  second.send({ type: 'webrtc_answer', sdp: answerSdp });
+  for (const line of `${offerSdp}${answerSdp}`.split('\r\n')) {
+    if (line.length > 8) secrets.keep('SDP line', line);
+  }
+  for (const candidate of candidatesOf(50_003)) {
+    secrets.keep('candidate', candidate.candidate);
+    first.send({ type: 'ice_candidate', candidate });
+  }
+  await first.sync();
+  await second.sync();
+
+  const third = await connectPeer();
+  third.send({ type: 'join_room', roomId });
+  await third.next('room_full');
+  await third.join(secrets.keep('manual room', 'the-manual-room'));
+  third.send({ type: 'leave_room' });
+  await third.next('left_room');
+  const newer = await connectPeer();
+  await newer.join(roomId, client2);
+  await second.closed;
+  secrets.keep('admin token', ADMIN_TOKEN);
+  secrets.keep('wrong admin token', WRONG_TOKEN);
+  await call(url, 'GET', '/rooms', undefined, { authorization: `Bearer ${ADMIN_TOKEN}` });
+
+  newer.send({ type: 'webrtc_offer', sdp: offerSdp.repeat(100) });
+  await newer.closed;
+  first.socket.terminate();
+  await first.closed;
+  await call(url, 'POST', '/api/user/purge', { deviceIds: [client1, roomId, 5] });
+  await call(url, 'POST', '/api/user/purge', { deviceIds: [client1, client2] });
+  await call(url, 'DELETE', `/api/rooms?roomid=${roomId}`);
+  await third.close();
+}
 
 /** Runs a full session and returns the complete log of the server. */
 async function loggedSession(terminal = false) {
   const captured = captureLog(terminal);
   const server = await startServer(SESSION_ENV, { log: captured.log });
-  const secrets = await runFullSession(server).finally(() => server.close());
+  const secrets = new Secrets();
+  await useWebSockets(server, secrets, await useRest(server, secrets));
+  await fetch(`${server.url}/`);
+  await server.close();
   return { captured, secrets };
 }
 
@@ -76,40 +247,36 @@ test('on a terminal, the log is readable text and identifies no pairing', async 
   expect(secrets.foundIn(captured.text())).toEqual([]);
 });
 
-describe('a bug in the server', () => {
-  test.each([
-    ['a parser that quotes its input', (id: string) => parserError(`[\n${id}]`)],
-    [
-      'a cause that quotes its input',
-      (id: string) => new Error('failed', { cause: parserError(`[\n${id}]`) }),
-    ],
-  ])('is logged without its input: %s', async (_name, failure) => {
-    const captured = captureLog();
-    const secrets = new Secrets();
-    const id = secrets.keep('client1', 'DEV-4711');
-    const broken = await startServer(
-      {},
-      { log: captured.log, store: brokenStore(() => failure(id)) },
-    );
-    onTestFinished(() => broken.close());
-    const body = { joinid: '730519', expiresInSeconds: 300, client1: id };
-    expect(await call(broken.url, 'POST', '/api/rooms', body)).toMatchObject({
-      status: 500,
-      body: { error: 'internal_error' },
-    });
-    const peer = await Peer.connect(broken.wsUrl);
-    peer.send({ type: 'join_room', roomId: 'a-room', deviceId: id });
-    expect((await peer.closed).code).toBe(1011);
-    expect(captured.lines().map(({ msg }) => msg)).toEqual(
-      expect.arrayContaining(['request failed', 'message failed', 'sweep failed']),
-    );
-    expect(secrets.foundIn(captured.text())).toEqual([]);
+test.each([
+  ['a parser that quotes its input', parserError],
+  ['a cause that quotes it', (id: string) => new Error('failed', { cause: parserError(id) })],
+])('a bug is logged without its input: %s', async (_name, failure) => {
+  const captured = captureLog();
+  const secrets = new Secrets();
+  const id = secrets.keep('client1', 'DEV-4711');
+  /** A store whose every operation fails. */
+  const store = new Proxy({} as PairingStore, {
+    get: (_, name) =>
+      name === 'close' || name === 'onChange' ? () => {} : () => Promise.reject(failure(id)),
   });
+  const { url, wsUrl } = await serverForTest({}, { log: captured.log, store });
+  const body = { joinid: '730519', expiresInSeconds: 300, client1: id };
+  expect(await call(url, 'POST', '/api/rooms', body)).toMatchObject({
+    status: 500,
+    body: { error: 'internal_error' },
+  });
+  const peer = await Peer.connect(wsUrl);
+  peer.send({ type: 'join_room', roomId: 'a-room', deviceId: id });
+  expect((await peer.closed).code).toBe(1011);
+  expect(captured.lines().map(({ msg }) => msg)).toEqual(
+    expect.arrayContaining(['request failed', 'message failed', 'sweep failed']),
+  );
+  expect(secrets.foundIn(captured.text())).toEqual([]);
 });
 
-function parserError(text: string): Error {
+function parserError(id: string): Error {
   try {
-    return new Error(`no error in ${JSON.parse(text)}`);
+    return new Error(`no error in ${JSON.parse(`[\n${id}]`)}`);
   } catch (error) {
     return error as Error;
   }

@@ -1,21 +1,19 @@
 // A device that is alone in a paired room wakes the other one, once per interval, in one process and over two nodes.
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import type { PushTarget } from '@couplet/protocol';
 import { call, pairDevices, roomsApi, someDevice } from '@couplet/testkit/api';
-import { readMetric, startChild } from '@couplet/testkit/child-server';
+import { type ChildServer, readMetric, startChild } from '@couplet/testkit/child-server';
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import { Peer } from '@couplet/testkit/peer';
 import { type RedisServer, startRedis } from '@couplet/testkit/redis-servers';
 import { serverForTest } from '@couplet/testkit/server';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.js';
 import { openSqliteStore } from '../../src/pairing/sqlite/store.js';
 import type { PairingStore } from '../../src/pairing/store.js';
 import type { Notifier, PushOutcome } from '../../src/push/notifier.js';
 import type { WakeOutcome } from '../../src/push/wake.js';
+import { startWebhook } from '../support/push/webhook-peer.js';
 import { newPrefix } from '../support/redis-stores.js';
 
 /** No other timer of the server has this duration. */
@@ -55,10 +53,8 @@ async function open(
     },
   };
   const start = () => {
-    let end = (_: PushOutcome) => {};
-    const ended = new Promise<PushOutcome>((resolve) => {
-      end = resolve;
-    });
+    const { promise: closed, resolve: close } = withResolvers();
+    const ended = closed.then(() => ({ kind: 'failed' as const }));
     const notifier: Notifier = {
       platforms: new Set(['ios', 'web']),
       notify(target, roomId, isNeeded) {
@@ -66,14 +62,13 @@ async function open(
         needs.push(() => isNeeded?.());
         return Promise.race([answers.shift() ?? { kind: 'sent' as const }, ended]);
       },
-      close: async () => end({ kind: 'failed' }),
+      close: async () => close(),
     };
     const settings = { PUSH_GRACE_SECONDS: String(GRACE_SECONDS), ...env };
     return serverForTest(settings, { clock, notifier, ...(store && { store }) });
   };
   const servers = await Promise.all(Array.from({ length: count }, start));
-  for (const { url } of servers)
-    await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
+  for (const { url } of servers) await isReady(url);
   const [first, second = first] = servers.map(({ url }) => url) as [string, string?];
   return {
     urls: [first, second],
@@ -98,6 +93,9 @@ async function open(
   };
 }
 
+const isReady = (url: string) =>
+  eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
+
 const setToken = (url: string, roomid: string, client: string, token: string, platform = 'ios') =>
   call(url, 'POST', '/api/push-token', { roomid, client, token, platform });
 
@@ -108,7 +106,12 @@ async function pairing({ urls }: World) {
   return { ...room, push: { target: { platform: 'ios', token: 'a0' }, roomId: room.roomid } };
 }
 
-async function enter({ urls }: World, server: 0 | 1, roomId: string, deviceId?: string) {
+async function enter(
+  { urls }: Pick<World, 'urls'>,
+  server: 0 | 1,
+  roomId: string,
+  deviceId?: string,
+) {
   const peer = await Peer.connect(urls[server].replace('http', 'ws'));
   await peer.join(roomId, deviceId);
   return peer;
@@ -273,9 +276,6 @@ describe('in one process', () => {
     await peer.join(roomid, client1);
     expect(await ask(peer)).toBe('no_push_target');
     expect(timers).not.toContain(GRACE_SECONDS * 1000);
-    const world = await start();
-    const { body } = await call(world.urls[0], 'GET', '/api/push');
-    expect(body).toEqual({ platforms: ['ios', 'web'] });
   });
 
   test('while a push service hangs, a device that goes to another room wakes the other device of that one', async () => {
@@ -341,36 +341,21 @@ describeWith(['redis-server'], 'over two nodes', () => {
   wakes(() => open(2, { REDIS_URL: redis.url, REDIS_PREFIX: newPrefix() }));
 
   test('a device whose node is killed, before or after the notification, wakes the other one once', async () => {
-    const bodies: string[] = [];
-    const webhook = createServer(async (request, response) => {
-      bodies.push(await text(request));
-      response.end();
-    });
-    await new Promise<void>((resolve) => webhook.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => void webhook.close());
+    const webhook = await startWebhook(systemClock);
     const env = {
+      ...webhook.settings,
       REDIS_URL: redis.url,
       REDIS_PREFIX: newPrefix(),
       // The node is killed sooner.
       PUSH_GRACE_SECONDS: '3',
       PUSH_INTERVAL_SECONDS: '3600',
-      PUSH_WEBHOOK_URL: `http://127.0.0.1:${(webhook.address() as AddressInfo).port}/`,
-      PUSH_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32).toString('base64')}`,
     };
-    const [first, second, third] = await Promise.all([
-      startChild(env),
-      startChild(env),
-      startChild(env),
-    ]);
-    for (const { url } of [first, second, third])
-      await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
+    const nodes = await Promise.all([1, 2, 3].map(() => startChild(env)));
+    for (const { url } of nodes) await isReady(url);
+    const [first, second, third] = nodes as [ChildServer, ChildServer, ChildServer];
     const { roomid, client1, client2 } = await pairDevices(first.url);
     await setToken(second.url, roomid, client2, 'a0');
-    const joinAt = async ({ wsUrl }: { wsUrl: string }) => {
-      const peer = await Peer.connect(wsUrl);
-      await peer.join(roomid, client1);
-      return peer;
-    };
+    const joinAt = ({ url }: ChildServer) => enter({ urls: [url, url] }, 0, roomid, client1);
     await joinAt(first);
     await first.kill();
     const peer = await joinAt(second);
@@ -379,7 +364,7 @@ describeWith(['redis-server'], 'over two nodes', () => {
     await joinAt(third);
     const skipped = 'couplet_wakes_total{outcome="push_too_soon"}';
     await eventually(async () => expect(await third.metric(skipped)).toBe(1));
-    expect(bodies.map((body) => JSON.parse(body).data)).toMatchObject([
+    expect(webhook.script.received).toMatchObject([
       { platform: 'ios', token: 'a0', roomId: roomid },
     ]);
   });

@@ -9,7 +9,7 @@ import { eventually } from '@couplet/testkit/eventually';
 import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer } from '@couplet/testkit/peer';
 import { serverForTest } from '@couplet/testkit/server';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { Metrics } from '../../src/observability/metrics.js';
 import { captureLog } from '../support/captured-log.js';
 
@@ -69,8 +69,19 @@ async function serverWith({ url: ICE_SERVERS_URL }: { url: string }, env = {}) {
     const { body } = await call(url, 'POST', '/api/ice-servers', { roomid, client: client1 });
     return body as { iceServers: (typeof turn)[]; ttl: number };
   };
+  /** A peer of the pairing in its room. */
+  const joined = async (device: string) => {
+    const peer = await Peer.connect(wsUrl);
+    await peer.join(roomid, device);
+    return peer;
+  };
   return {
-    ...{ url, wsUrl, app, clock, logged, ask, roomid, client1, client2 },
+    ...{ url, app, clock, logged, ask, joined, client1 },
+    /** Both devices join; resolves to the ICE servers of the second one. */
+    async roomReady() {
+      await joined(client1);
+      return (await (await joined(client2)).next('room_ready')).iceServers;
+    },
     /** Passes the time, then fires what is due. A request that begins has its ten seconds still before it. */
     pass(seconds: number) {
       clock.pause(seconds * 1000);
@@ -93,134 +104,130 @@ async function serverWith({ url: ICE_SERVERS_URL }: { url: string }, env = {}) {
   };
 }
 
-describe('an answer in the shape of', () => {
-  const bearer = `Bearer ${TOKEN}`;
-  const basic = { ICE_SERVERS_TOKEN: 'AC00:pw' };
-  const basicHeader = 'Basic QUMwMDpwdw==';
-  const JSON_TYPE = 'application/json';
+const BEARER = `Bearer ${TOKEN} application/json`;
+const BASIC = 'Basic QUMwMDpwdw==';
+const basic = { ICE_SERVERS_TOKEN: 'AC00:pw' };
+const stun = { urls: ['stun:relay.example.net'] };
 
-  test.each<[string, Record<string, string>, (string | undefined)[], unknown, object]>([
-    [
-      'Cloudflare, a list',
-      {},
-      ['POST', bearer, JSON_TYPE, '{"ttl":3600}'],
-      {
-        iceServers: [
-          { urls: ['stun:[2001:db8::53]', 'stun:relay.example.net:53'] },
-          { ...turn, urls: [...turn.urls, 'turn:relay.example.net:53?transport=udp'] },
-        ],
-      },
-      { iceServers: [{ urls: ['stun:[2001:db8::53]'] }, turn], ttl: 3600 },
-    ],
-    [
-      'Cloudflare, one server, with a longer lifetime',
-      { ICE_SERVERS_BODY: '{"ttl":86400}', TURN_TTL_SECONDS: '86400' },
-      ['POST', bearer, JSON_TYPE, '{"ttl":86400}'],
-      { iceServers: turn },
-      { iceServers: [turn], ttl: 86_400 },
-    ],
-    [
-      'Twilio',
-      { ...basic, ICE_SERVERS_BODY: 'Ttl=7200' },
-      ['POST', basicHeader, 'application/x-www-form-urlencoded', 'Ttl=7200'],
-      {
-        ...{ ttl: '7200', username: 'x', password: 'x' },
-        ice_servers: [
-          { url: 'stun:relay.example.net', urls: 'stun:relay.example.net' },
-          { url: turn.urls[0], urls: turn.urls[0], ...user },
-        ],
-      },
-      { iceServers: [{ urls: ['stun:relay.example.net'] }, turn], ttl: 7200 },
-    ],
-    [
-      'Metered',
-      { ICE_SERVERS_TOKEN: '', ICE_SERVERS_METHOD: 'GET' },
-      ['GET', undefined, undefined, ''],
-      [{ urls: turn.urls[0], ...user }],
-      { iceServers: [turn], ttl: 3600 },
-    ],
-    [
-      'Xirsys',
-      {
-        ...basic,
-        ICE_SERVERS_METHOD: 'PUT',
-        ICE_SERVERS_BODY: '{"format":"urls","expire":"3600"}',
-      },
-      ['PUT', basicHeader, JSON_TYPE, '{"format":"urls","expire":"3600"}'],
-      { v: { iceServers: turn }, s: 'ok' },
-      { iceServers: [turn], ttl: 3600 },
-    ],
-    [
-      'Xirsys, formerly',
-      basic,
-      ['POST', basicHeader, JSON_TYPE, '{"ttl":3600}'],
-      { v: { iceServers: [{ url: turn.urls[0], ...user }] }, s: 'ok' },
-      { iceServers: [turn], ttl: 3600 },
-    ],
-    [
-      'one server, with a lifetime beyond a day',
-      {},
-      ['POST', bearer, JSON_TYPE, '{"ttl":3600}'],
-      { ...turn, ttl: 172_800.5 },
-      { iceServers: [turn], ttl: 86_400 },
-    ],
-  ])('%s is handed out', async (_, env, expected, answer, handedOut) => {
-    const peer = await provider(json(answer, 201));
-    const server = await serverWith(peer, { ...COTURN, ...env });
-    await server.had('ok');
-    const [{ request, body } = expect.fail()] = peer.asked;
-    const { authorization, 'content-type': type } = request.headers;
-    expect([request.method, authorization, type, body]).toEqual(expected);
-    expect(await server.ask()).toEqual(handedOut);
-    expect(await server.notes()).toBeUndefined();
-    expect(server.logged()).not.toContain('not handed out');
-  });
+test.each<[string, Record<string, string>, string, unknown, object]>([
+  [
+    'Cloudflare, a list',
+    {},
+    `POST ${BEARER} {"ttl":3600}`,
+    {
+      iceServers: [
+        { urls: ['stun:[2001:db8::53]', 'stun:relay.example.net:53'] },
+        { ...turn, urls: [...turn.urls, 'turn:relay.example.net:53?transport=udp'] },
+      ],
+    },
+    { iceServers: [{ urls: ['stun:[2001:db8::53]'] }, turn], ttl: 3600 },
+  ],
+  [
+    'Cloudflare, one server, with a longer lifetime',
+    { ICE_SERVERS_BODY: '{"ttl":86400}', TURN_TTL_SECONDS: '86400' },
+    `POST ${BEARER} {"ttl":86400}`,
+    { iceServers: turn },
+    { iceServers: [turn], ttl: 86_400 },
+  ],
+  [
+    'Twilio',
+    { ...basic, ICE_SERVERS_BODY: 'Ttl=7200' },
+    `POST ${BASIC} application/x-www-form-urlencoded Ttl=7200`,
+    {
+      ...{ ttl: '7200', username: 'x', password: 'x' },
+      ice_servers: [
+        { url: stun.urls[0], urls: stun.urls[0] },
+        { url: turn.urls[0], urls: turn.urls[0], ...user },
+      ],
+    },
+    { iceServers: [stun, turn], ttl: 7200 },
+  ],
+  [
+    'Metered',
+    { ICE_SERVERS_TOKEN: '', ICE_SERVERS_METHOD: 'GET' },
+    'GET   ',
+    [{ urls: turn.urls[0], ...user }],
+    { iceServers: [turn], ttl: 3600 },
+  ],
+  [
+    'Xirsys',
+    { ...basic, ICE_SERVERS_METHOD: 'PUT', ICE_SERVERS_BODY: '{"expire":"3600"}' },
+    `PUT ${BASIC} application/json {"expire":"3600"}`,
+    { v: { iceServers: turn }, s: 'ok' },
+    { iceServers: [turn], ttl: 3600 },
+  ],
+  [
+    'Xirsys, formerly',
+    basic,
+    `POST ${BASIC} application/json {"ttl":3600}`,
+    { v: { iceServers: [{ url: turn.urls[0], ...user }] }, s: 'ok' },
+    { iceServers: [turn], ttl: 3600 },
+  ],
+  [
+    'one server, with a lifetime beyond a day',
+    {},
+    `POST ${BEARER} {"ttl":3600}`,
+    { ...turn, ttl: 172_800.5 },
+    { iceServers: [turn], ttl: 86_400 },
+  ],
+])('an answer in the shape of %s is handed out', async (_, env, expected, answer, handedOut) => {
+  const peer = await provider(json(answer, 201));
+  const server = await serverWith(peer, { ...COTURN, ...env });
+  await server.had('ok');
+  const [{ request, body } = expect.fail()] = peer.asked;
+  const { authorization = '', 'content-type': type = '' } = request.headers;
+  expect(`${request.method} ${authorization} ${type} ${body}`).toBe(expected);
+  expect(await server.ask()).toEqual(handedOut);
+  expect(await server.notes()).toBeUndefined();
+  expect(server.logged()).not.toContain('not handed out');
 });
 
-describe('devices get the servers of coturn, and /readyz a note, if the provider', () => {
-  const redirected: string[] = [];
+const large = [turn, { comment: 'x'.repeat(16_384) }];
 
-  test.each<[string, string, (asked: Asked) => void]>([
-    ['refuses the token', 'refused', json({ error: 'x' }, 401)],
-    ['fails', 'refused', json(good, 500)],
-    [
-      'redirects',
-      'refused',
-      ({ request, response }) => {
-        if (request.url === '/elsewhere') redirected.push(request.url);
-        response.writeHead(307, { location: '/elsewhere' }).end();
-      },
-    ],
-    ['closes the connection', 'unreachable', ({ request }) => void request.socket.destroy()],
-    [
-      'ends in the middle of its answer',
-      'unreachable',
-      ({ request, response }) => {
-        response.writeHead(200, { 'content-length': 999 });
-        response.write('[', () => request.socket.destroy());
-      },
-    ],
-    ['answers with nothing', 'invalid', json('')],
-    ['answers with something other than JSON', 'invalid', json('<html>a-credential')],
-    ['answers with null', 'invalid', json(null)],
-    ['answers with no list', 'invalid', json({ s: 'error', v: 'unauthorized' })],
-    ['answers with an empty list', 'invalid', json([])],
-    ['answers with other entries', 'invalid', json([null, 'turn:x', 1, [], { urls: [[]] }])],
-    ['answers with STUN servers alone', 'invalid', json([{ urls: 'stun:x.example' }])],
-    ['answers without a credential', 'invalid', json([{ ...turn, credential: 5 }])],
-    ['answers with URLs that browsers refuse', 'invalid', json([{ ...turn, urls: 'turn://x' }])],
-    ['answers with a lifetime that is too short', 'invalid', json({ ...good, ttl: 59 })],
-    ['answers with a lifetime that is no number', 'invalid', json({ ...good, ttl: '1h' })],
-    ['answers with too much', 'invalid', json([turn, { comment: 'x'.repeat(16_384) }])],
-    [
-      'answers with too much, compressed',
-      'invalid',
-      ({ response }) => {
-        response.writeHead(200, { 'content-encoding': 'gzip' });
-        response.end(gzipSync(JSON.stringify([turn, { comment: 'x'.repeat(16_384) }])));
-      },
-    ],
-  ])('%s', async (_, outcome, answer) => {
+/** Answers of a provider that cannot be used, by the outcome that is counted. */
+const FAULTS: Record<string, Record<string, (asked: Asked) => void>> = {
+  refused: {
+    'refuses the token': json({ error: 'x' }, 401),
+    fails: json(good, 500),
+    redirects: ({ request, response }) =>
+      request.url === '/elsewhere'
+        ? json(good)({ request, response, body: '' })
+        : void response.writeHead(307, { location: '/elsewhere' }).end(),
+  },
+  unreachable: {
+    'closes the connection': ({ request }) => void request.socket.destroy(),
+    'ends in the middle of its answer': ({ request, response }) => {
+      response.writeHead(200, { 'content-length': 999 });
+      response.write('[', () => request.socket.destroy());
+    },
+  },
+  invalid: {
+    'answers with nothing': json(''),
+    'answers with something other than JSON': json('<html>a-credential'),
+    'answers with null': json(null),
+    'answers with no list': json({ s: 'error', v: 'unauthorized' }),
+    'answers with an empty list': json([]),
+    'answers with other entries': json([null, 'turn:x', 1, [], { urls: [[]] }]),
+    'answers with STUN servers alone': json([{ urls: 'stun:x.example' }]),
+    'answers without a credential': json([{ ...turn, credential: 5 }]),
+    'answers with URLs that browsers refuse': json([{ ...turn, urls: 'turn://x' }]),
+    'answers with a lifetime that is too short': json({ ...good, ttl: 59 }),
+    'answers with a lifetime that is no number': json({ ...good, ttl: '1h' }),
+    'answers with too much': json(large),
+    'answers with too much, compressed': ({ response }) =>
+      void response
+        .writeHead(200, { 'content-encoding': 'gzip' })
+        .end(gzipSync(JSON.stringify(large))),
+  },
+};
+
+test.each(
+  Object.entries(FAULTS).flatMap(([outcome, faults]) =>
+    Object.entries(faults).map(([title, answer]) => [title, outcome, answer] as const),
+  ),
+)(
+  'devices get the servers of coturn, and /readyz a note, if the provider %s',
+  async (_, outcome, answer) => {
     const peer = await provider(answer);
     const server = await serverWith(peer, COTURN);
     await server.had(outcome);
@@ -238,30 +245,22 @@ describe('devices get the servers of coturn, and /readyz a note, if the provider
     for (const secret of [new URL(peer.url).host, 'key-in-the-path', TOKEN, 'credential']) {
       expect(server.logged()).not.toContain(secret);
     }
-    expect(redirected).toEqual([]);
-  });
-});
+  },
+);
 
-test('no join and no request waits for a provider that does not answer, and it gets one request at a time', async () => {
+test('no join and no request waits for a provider that does not answer; it gets one request at a time, and the pauses after failures double up to five minutes', async () => {
   const peer = await provider();
   const server = await serverWith(peer, COTURN);
   await eventually(() => expect(peer.asked).toHaveLength(1));
   expect((await server.ask()).iceServers).toEqual(own);
-  expect(await roomReady(server)).toEqual(own);
+  expect(await server.roomReady()).toEqual(own);
   for (let second = 0; second < 9; second++) server.clock.advance(1000);
   expect(await server.metric('couplet_ice_servers_fetches_total{outcome="timeout"}')).toBe(0);
   server.clock.advance(1000);
   await server.had('timeout');
   expect(peer.asked).toHaveLength(1);
-});
-
-test('the pauses after failures double up to five minutes', async () => {
-  // The answer begins and does not end.
-  const peer = await provider(({ response }) => void response.write('['));
-  const server = await serverWith(peer);
-  await eventually(() => expect(peer.asked).toHaveLength(1));
-  server.pass(10);
-  await server.had('timeout');
+  // Also if the answer begins and does not end.
+  peer.answer = ({ response }) => void response.write('[');
   const { pending } = server.clock;
   for (let failures = 1; failures < 12; failures++) {
     const longestPause = Math.min(300, 2 ** (failures - 1));
@@ -318,7 +317,7 @@ test('credentials are fetched again before half of their lifetime, and handed ou
   expect((await server.ask()).iceServers).toEqual([rotated(9)]);
 });
 
-test('URLs that browsers refuse, and those beyond 32, are left out; ICE_SERVERS_EXTRA is added', async () => {
+test('URLs that browsers refuse, and those beyond 32, are left out; ICE_SERVERS_EXTRA is added; other devices get none', async () => {
   const urls = Array.from({ length: 40 }, (_, n) => `turn:relay${n}.example.net`);
   const extra = { urls: 'stun:extra.example.org' };
   const peer = await provider(
@@ -333,25 +332,24 @@ test('URLs that browsers refuse, and those beyond 32, are left out; ICE_SERVERS_
   await server.had('ok');
   const expected = [{ urls: ['stun:x.example'] }, { ...turn, urls: urls.slice(0, 31) }, extra];
   expect((await server.ask()).iceServers).toEqual(expected);
-  expect(await roomReady(server)).toEqual(expected);
+  expect(await server.roomReady()).toEqual(expected);
   expect(server.logged()).toContain('"urls":13');
+  const other = await serverWith(peer, COTURN);
+  await other.had('ok');
+  const stranger = await other.joined(someDevice());
+  await other.joined(other.client1);
+  expect(await stranger.next('room_ready')).not.toHaveProperty('iceServers');
 });
 
-test('only paired devices get them, however many devices share an address', async () => {
+test('MAX_TURN_CREDENTIALS_PER_HOUR does not limit them', async () => {
   const peer = await provider(json(good));
   const server = await serverWith(peer, { ...COTURN, MAX_TURN_CREDENTIALS_PER_HOUR: '1' });
   await server.had('ok');
   for (let n = 0; n < 3; n++) {
-    const { roomid, client1 } = await pairDevices(server.url);
-    const { status } = await call(server.url, 'POST', '/api/ice-servers', {
-      ...{ roomid, client: client1 },
-    });
+    const { roomid, client1: client } = await pairDevices(server.url);
+    const { status } = await call(server.url, 'POST', '/api/ice-servers', { roomid, client });
     expect(status).toBe(200);
   }
-  const stranger = await Peer.connect(server.wsUrl);
-  await stranger.join(server.roomid, someDevice());
-  await (await Peer.connect(server.wsUrl)).join(server.roomid, server.client1);
-  expect(await stranger.next('room_ready')).not.toHaveProperty('iceServers');
 });
 
 test('an answer that arrives after the shutdown has begun changes and delays nothing', async () => {
@@ -368,11 +366,3 @@ test('an answer that arrives after the shutdown has begun changes and delays not
   expect(server.clock.pending).toBe(0);
   expect(server.logged().slice(before.length)).not.toContain('ICE_SERVERS_URL');
 });
-
-/** Both devices join; resolves to the ICE servers of the second one. */
-async function roomReady({ wsUrl, roomid, client1, client2 }: Record<string, unknown>) {
-  const [first, second] = [await Peer.connect(`${wsUrl}`), await Peer.connect(`${wsUrl}`)];
-  await first.join(`${roomid}`, `${client1}`);
-  await second.join(`${roomid}`, `${client2}`);
-  return (await second.next('room_ready')).iceServers;
-}

@@ -1,43 +1,33 @@
 // npm run turn: starts a local coturn from `.env`, or prints example settings without one (docs/turn.md, "Development").
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
+import { startCommand } from '@couplet/testkit/command';
 import { describeWith } from '@couplet/testkit/components';
 import { answersBinding, freePort, TURN_FOLDER } from '@couplet/testkit/coturn';
+import { eventually } from '@couplet/testkit/eventually';
 import { temporaryFolder } from '@couplet/testkit/server';
 import { connect, minted, SECRET } from '@couplet/testkit/turn-fixture';
 import { expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../../src/settings/config.js';
 
-const SCRIPT = join(TURN_FOLDER, '../scripts/turn.js');
+const main = join(TURN_FOLDER, '../scripts/turn.js');
 const folder = temporaryFolder();
 
 /** Runs the command in a new folder with this `.env`. */
 function run(settings: Record<string, string>, ...args: string[]) {
   const cwd = mkdtempSync(join(folder, 'turn-'));
-  const tmp = mkdtempSync(join(folder, 'tmp-'));
+  const TMPDIR = mkdtempSync(join(folder, 'tmp-'));
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   if (lines.length > 0) writeFileSync(join(cwd, '.env'), lines.join(''));
-  const child = spawn(process.execPath, [SCRIPT, ...args], {
-    cwd,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: tmp },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (text) => {
-      output += text;
-    });
-  }
-  const ended = once(child, 'close').then(([code]) => ({ code, output }));
+  const { child, ended } = startCommand(args, { cwd, main, env: { TMPDIR } });
   // Not SIGKILL, because the command could not stop coturn then.
   onTestFinished(async () => {
     child.kill('SIGTERM');
     await ended;
   });
-  return { child, ended, left: () => readdirSync(tmp) };
+  const outcome = ended.then(({ code, stdout, stderr }) => ({ code, output: stdout + stderr }));
+  return { child, ended: outcome, left: () => readdirSync(TMPDIR) };
 }
 
 test('without settings, it prints valid settings with a new secret each time', async () => {
@@ -79,7 +69,8 @@ describeWith(['turnserver'], 'npm run turn', () => {
       '--allow-loopback',
     );
     await Promise.race([
-      ready(port),
+      // The script may have to build first.
+      eventually(() => answersBinding(port)),
       ended.then(({ output }) => Promise.reject(new Error(output))),
     ]);
     const client = await connect({ port }, minted());
@@ -94,15 +85,3 @@ describeWith(['turnserver'], 'npm run turn', () => {
     expect(left(), 'no file with secrets remains').toEqual([]);
   });
 });
-
-/** The timeout is long because the script may have to build first. */
-async function ready(port: number): Promise<void> {
-  for (let tries = 4; ; tries--) {
-    try {
-      await answersBinding(port);
-      return;
-    } catch (error) {
-      if (tries === 0) throw error;
-    }
-  }
-}
