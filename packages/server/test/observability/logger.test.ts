@@ -32,7 +32,7 @@ test.each([
     const { log, text } = logTo({ logLevel: 'info', logFormat }, terminal);
     log.info({ status: 200, ms: 1 }, 'request');
     expect(text()).toMatch(/^[^\n]*200[^\n]*\n$/);
-  expect(text()).toContain('request');
+    expect(text()).toContain('request');
     expect(text().startsWith('{')).toBe(json);
     expect(text()).not.toMatch(/hostname|"pid"/);
   },
