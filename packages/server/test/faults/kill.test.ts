@@ -27,12 +27,7 @@ interface Pairing {
   steps: Step[];
 }
 
-interface PendingRow {
-  client1: string;
-  client2: string | null;
-  exp: string;
-  roomid: string | null;
-}
+type PendingRow = Record<'client1' | 'client2' | 'exp' | 'roomid', string | null>;
 
 const send = async (url: string, { path, body, key }: Step) => {
   const { status, body: answer } = await call(url, 'POST', path, body, { 'idempotency-key': key });

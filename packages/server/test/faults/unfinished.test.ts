@@ -1,6 +1,7 @@
 // Sockets that never finish a request are closed within REQUEST_TIMEOUT_SECONDS, while others are served.
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { call } from '@couplet/testkit/api';
 import { startChild } from '@couplet/testkit/child-server';
 import { eventually } from '@couplet/testkit/eventually';
@@ -15,33 +16,16 @@ const BOUND_MS = 30_000;
 const HEAD = 'POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
 const HANDSHAKE = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
 
-interface Opened {
-  socket: Socket;
-  /** Resolves to the answer and the time until the socket was closed. */
-  end: Promise<{ answer: string; afterMs: number }>;
-}
-
-async function open(url: string, bytes: string): Promise<Opened> {
+/** Opens a socket and sends bytes. `end` resolves to the answer and the time until the socket was closed. */
+async function open(url: string, bytes: string) {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   onTestFinished(() => void socket.destroy());
   socket.on('error', () => {});
   await once(socket, 'connect');
   const start = performance.now();
-  let answer = '';
-  socket.on('data', (chunk) => {
-    answer += chunk.toString();
-  });
-  const end = once(socket, 'close').then(() => ({ answer, afterMs: performance.now() - start }));
+  const end = text(socket).then((answer) => ({ answer, afterMs: performance.now() - start }));
   if (bytes !== '') socket.write(bytes);
   return { socket, end };
-}
-
-/** Sends byte by byte, so slowly that the request would never end. */
-function drip(socket: Socket, byte: string): void {
-  const timer = setInterval(() => {
-    if (socket.writable) socket.write(byte);
-  }, 100);
-  socket.once('close', () => clearInterval(timer));
 }
 
 /** Points at which a request stops. */
@@ -76,7 +60,11 @@ test('a header, a body and a chunked body that arrive byte by byte have the same
     await open(url, `${HEAD}Content-Length: 999\r\n\r\n{"joinid":"`),
     await open(url, `${HEAD}Transfer-Encoding: chunked\r\n\r\nffff\r\n`),
   ];
-  for (const { socket } of opened) drip(socket, 'x');
+  for (const { socket } of opened) {
+    // So slowly that the request would never end.
+    const timer = setInterval(() => socket.writable && socket.write('x'), 100);
+    socket.once('close', () => clearInterval(timer));
+  }
   for (const { end } of opened) {
     const { answer, afterMs } = await end;
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
