@@ -101,23 +101,19 @@ describe('serve', () => {
     expect(ended).toEqual(refusal(`PORT: ${port} is already in use`));
   });
 
-  test.each([
-    [
-      'is missing',
-      ['serve', '--sqlite'],
-      'MODULE_NOT_FOUND',
-      'Cannot find module',
-      'there is no binary for .*REDIS_URL',
-    ],
-    [
-      'needs a newer C library',
-      ['db:init'],
-      'ERR_DLOPEN_FAILED',
+  const BINDING_FAULTS = {
+    MODULE_NOT_FOUND: ['Cannot find module', 'there is no binary for .*REDIS_URL'],
+    ERR_DLOPEN_FAILED: [
       "version `GLIBC_9.9' not found\n(required by x)",
       "its binary for .* cannot be loaded \\(version `GLIBC_9.9' not found\\)",
     ],
-  ])('an SQLite binding that %s is refused with one line', async (_, args, code, message, line) => {
+  };
+  test.each([
+    ['is missing', 'MODULE_NOT_FOUND', ['serve', '--sqlite']],
+    ['needs a newer C library', 'ERR_DLOPEN_FAILED', ['db:init']],
+  ] as const)('an SQLite binding that %s is refused with one line', async (_, code, args) => {
     const cwd = emptyFolder();
+    const [message, line] = BINDING_FAULTS[code];
     const error = `Object.assign(new Error(${JSON.stringify(message)}), { code: '${code}' })`;
     writeFileSync(join(cwd, 'fault.mjs'), `process.dlopen = () => { throw ${error}; };`);
     const env = { NODE_OPTIONS: `--import ${join(cwd, 'fault.mjs')}` };

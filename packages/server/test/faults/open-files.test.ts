@@ -7,14 +7,9 @@ import { pairOfPeers } from '@couplet/testkit/peer';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { filesForSockets, openFilesLimit } from '../../src/http/sockets.js';
 
-test('the soft limit is read if the system provides it', () => {
-  expect(openFilesLimit()).toBeGreaterThan(0);
+test('without a limit that can be read there is none, and of a high one, few are reserved for the database and the log', () => {
   expect(openFilesLimit('/nowhere')).toBeUndefined();
-});
-
-test('file descriptors are reserved for the database and the log, also if the limit is low', () => {
   expect(filesForSockets(20_000)).toBe(19_936);
-  expect(filesForSockets(100)).toBe(50);
 });
 
 describe.runIf(process.platform === 'linux')('with 100 open files', () => {

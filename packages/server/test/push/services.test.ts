@@ -77,6 +77,8 @@ const webhook = () => opened(startWebhook);
 type WebPush = Awaited<ReturnType<typeof startWebPush>>;
 const webPush = (env?: (peer: WebPush) => Record<string, string>) => opened(startWebPush, env);
 
+const apnsError = (status: number, reason: string): Answer => ({ status, body: { reason } });
+
 const fcmError = (status: number, errorCode: string, field?: string): Answer => ({
   status,
   body: {
@@ -93,15 +95,12 @@ const SERVICES = [
   {
     name: 'APNs',
     open: apns,
-    dead: [
-      { status: 410, body: { reason: 'Unregistered' } },
-      { status: 400, body: { reason: 'BadDeviceToken' } },
-    ],
+    dead: [apnsError(410, 'Unregistered'), apnsError(400, 'BadDeviceToken')],
     failed: [
-      [{ status: 400, body: { reason: 'DeviceTokenNotForTopic' } }, 'rejected'],
-      [{ status: 403, body: { reason: 'InvalidProviderToken' } }, 'credentials'],
-      [{ status: 403, body: { reason: 'ExpiredProviderToken' } }, 'credentials'],
-      [{ status: 400, body: { reason: 'BadTopic' } }, 'rejected'],
+      [apnsError(400, 'DeviceTokenNotForTopic'), 'rejected'],
+      [apnsError(403, 'InvalidProviderToken'), 'credentials'],
+      [apnsError(403, 'ExpiredProviderToken'), 'credentials'],
+      [apnsError(400, 'BadTopic'), 'rejected'],
       [{ status: 400, body: 'not JSON' }, 'rejected'],
     ],
   },
@@ -255,7 +254,7 @@ describe('APNs', () => {
     const { notify, peer, clock } = await apns();
     await notify();
     clock.advance(TOKEN_MS / 2 + 1);
-    peer.script.answer({ status: 403, body: { reason: 'ExpiredProviderToken' } });
+    peer.script.answer(apnsError(403, 'ExpiredProviderToken'));
     const pause = clock.timer(0);
     const outcome = notify();
     await pause;
