@@ -20,9 +20,8 @@ import {
 export const TOKEN_MS = 40 * 60_000;
 const MIN_TOKEN_MS = 20 * 60_000;
 
-/** After this time without a request, a ping tests the connection. */
+/** A connection without a request for this time is replaced: a firewall may have forgotten it without notice. */
 export const UNUSED_MS = 60_000;
-const PING_MS = 3000;
 
 const MAX_ANSWER_BYTES = 4096;
 
@@ -51,7 +50,6 @@ export function openApns(credentials: ApnsCredentials, { clock, ca }: ServiceDep
   /** The connection for the next request. One that ends is replaced. */
   let current: Connection | undefined;
   let usedAt = 0;
-  let checking: Promise<void> | undefined;
   let token: { jwt: string; at: number } | undefined;
 
   /** Starts no further request on a connection. `session.close()` is not used: it waits until the other end closes the socket. */
@@ -71,28 +69,6 @@ export function openApns(credentials: ApnsCredentials, { clock, ca }: ServiceDep
     current = connection;
     usedAt = clock.monotonic();
     return connection;
-  };
-
-  /** Replaces a connection that was lost without notice, such as one that a firewall has forgotten. */
-  const check = async () => {
-    const connection = current;
-    if (connection === undefined) return;
-    const { session } = connection;
-    // A ping throws then. The request fails, and opens another connection.
-    if (session.closed || session.destroyed) return;
-    if (clock.monotonic() - usedAt < UNUSED_MS) return;
-    checking ??= new Promise<void>((resolve) => {
-      const cancel = clock.after(PING_MS, () => session.destroy());
-      // Also called, with an error, when the session is destroyed.
-      session.ping((error) => {
-        cancel();
-        if (error === null) usedAt = clock.monotonic();
-        else abandon(connection);
-        checking = undefined;
-        resolve();
-      });
-    });
-    await checking;
   };
 
   const jwt = (): string => {
@@ -121,7 +97,7 @@ export function openApns(credentials: ApnsCredentials, { clock, ca }: ServiceDep
   };
 
   const post = async (deviceToken: string, roomId: string, signal: AbortSignal) => {
-    await check();
+    if (current && clock.monotonic() - usedAt >= UNUSED_MS) abandon(current);
     const now = Math.floor(clock.now() / 1000);
     const headers = {
       ':method': 'POST',

@@ -3,7 +3,6 @@ import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
 import { onTestFinished } from 'vitest';
 import type { Clock } from '../../../src/base/clock.js';
 import { certificate, mustBe, mustBeNear, pemOf, Script, verifiedJwt } from './script.js';
@@ -80,10 +79,8 @@ export async function startApns(clock: Clock) {
   }
 
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  const proxy = await startTcpProxy((server.address() as AddressInfo).port);
-  const origin = `https://localhost:${proxy.port}`;
-  onTestFinished(async () => {
-    await proxy.close();
+  const origin = `https://localhost:${(server.address() as AddressInfo).port}`;
+  onTestFinished(() => {
     for (const session of sessions) session.destroy();
     server.close();
   });
@@ -99,8 +96,6 @@ export async function startApns(clock: Clock) {
       for (const session of all) session.close();
       await Promise.all(all.map((session) => once(session, 'close')));
     },
-    /** Lets the open connections break without notice, as a firewall does that has forgotten them. */
-    strand: proxy.strand,
   };
 }
 
