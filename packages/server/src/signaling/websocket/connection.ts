@@ -40,7 +40,6 @@ export class Connection {
   readonly #deps: ConnectionDeps;
   #seat: Seat | null = null;
   #signature: Buffer | undefined;
-  #corked = false;
   #pauses = 0;
   #closing = false;
   #gone = false;
@@ -152,10 +151,7 @@ export class Connection {
       this.close('slow_consumer');
       return false;
     }
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#deps.corking.hold(this);
-    }
+    this.#deps.corking.hold(this.#stream);
     return true;
   }
 
@@ -165,18 +161,5 @@ export class Connection {
     this.#gone = true;
     // Runs in a later turn, because a close can be an effect of a room change that is still in progress.
     queueMicrotask(() => this.#deps.onGone(this));
-  }
-
-  get writableLength(): number {
-    return this.#stream.writableLength;
-  }
-
-  cork(): void {
-    this.#stream.cork();
-  }
-
-  uncork(): void {
-    this.#corked = false;
-    this.#stream.uncork();
   }
 }

@@ -1,15 +1,8 @@
 // Combines all writes to one socket in one turn of the event loop into one system call.
 import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { TurnBuffer } from './turn-buffer.js';
-
-/** The part of `stream.Writable` that corking uses. */
-export interface Corkable {
-  /** Bytes that are written and not yet sent. */
-  readonly writableLength: number;
-  cork(): void;
-  uncork(): void;
-}
 
 /**
  * Holds back the writes of a turn. At its end, after the loop has read from every readable socket, each held socket is
@@ -18,12 +11,13 @@ export interface Corkable {
 export class Corking {
   /** Memory for forwarded frames. Parts that a stream has yet to read are not reused. */
   readonly frames = new TurnBuffer();
-  #held: Corkable[] = [];
-  #borrowers: Corkable[] = [];
+  #held: Writable[] = [];
+  #borrowers: Writable[] = [];
   #due = false;
 
-  /** Corks a stream until the end of this turn. To be called once per stream and turn. */
-  hold(stream: Corkable): void {
+  /** Corks a stream until the end of this turn. */
+  hold(stream: Writable): void {
+    if (stream.writableCorked > 0) return;
     stream.cork();
     this.#held.push(stream);
     if (this.#due) return;
@@ -35,7 +29,7 @@ export class Corking {
   }
 
   /** The frames themselves if the stream reads them at once, otherwise a copy. */
-  lend(stream: Corkable, frames: Buffer): Buffer {
+  lend(stream: Writable, frames: Buffer): Buffer {
     // Frames that wait behind others are copied, so they do not keep the whole memory in use.
     if (stream.writableLength > 0 || !readsAtOnce(stream)) return Buffer.from(frames);
     this.#borrowers.push(stream);
