@@ -31,8 +31,8 @@ import { hasDemo, pageRoutes } from './pages/routes.js';
 import { disableRoomsApi, serveRoomsApi } from './pairing/rooms-api.js';
 import type { PairingStore } from './pairing/store.js';
 import type { Notifier } from './push/notifier.js';
-import { openNotifier } from './push/open.js';
 import { pushRoute } from './push/routes.js';
+import { openNotifier } from './push/services.js';
 import { createWaker } from './push/wake.js';
 import type { Config } from './settings/config.js';
 import { originRule } from './settings/origins.js';
@@ -290,7 +290,7 @@ function measureLimits(metrics: Metrics, config: Config): void {
 /** Opens Redis if it is configured. Otherwise its modules are not loaded. */
 async function openEngine(deps: EngineDeps): Promise<Engine> {
   if (deps.config.redisUrl === '') return embeddedEngine(deps);
-  const { clusterEngine } = await import('./cluster.js');
+  const { clusterEngine } = await import('./cluster-engine.js');
   return clusterEngine(deps);
 }
 

@@ -1,5 +1,5 @@
 // Defines the engine of the server, which stores pairings and rooms, and creates the engine of a single process.
-// cluster.ts creates the engine of a cluster over Redis.
+// cluster-engine.ts creates the engine of a cluster over Redis.
 import type { ReadinessCheck } from './http/lifecycle.js';
 import type { Services } from './observability/services.js';
 import { openSqliteStore } from './pairing/sqlite/store.js';

@@ -3,7 +3,6 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { defineScript, type Redis } from '../redis/client.js';
 
 const SHARE_SECRET = defineScript(
-  'share-secret',
   `
 -- KEYS 1 the secret
 -- ARGV 1 the value to set if there is none, 2 its lifetime in milliseconds

@@ -1,7 +1,8 @@
-// Opens the push services for which there are credentials, and chooses the one for each device. Only their modules are loaded.
+// Opens the push services of the configuration, and chooses the one for each device. Only their modules are loaded.
 import { PLATFORMS, type Platform } from '@couplet/protocol';
 import { HttpClient } from '../http/outgoing.js';
 import { type Metrics, zeros } from '../observability/metrics.js';
+import { hasPush } from '../settings/push.js';
 import { readCredentials } from './credentials.js';
 import { Delivery, ENDS, type Meter } from './delivery.js';
 import type { PushService } from './notification.js';
@@ -13,9 +14,20 @@ type Service = (typeof SERVICES)[number];
 /** Most hosts of Web Push that have a queue and circuit breaker at the same time. Chrome, Firefox and Safari use one each, Edge several. */
 export const MAX_HOSTS = 32;
 
+/** The notifier of a server without push services. */
+const NOTHING: Notifier = {
+  platforms: new Set(),
+  notify: async () => ({ kind: 'dropped' }),
+  close: async () => {},
+};
+
 /** @throws ConfigError if credentials cannot be used */
-export async function openServices(deps: NotifierDeps): Promise<Notifier> {
+export async function openNotifier(deps: NotifierDeps): Promise<Notifier> {
   const { config, clock, metrics, log, ca } = deps;
+  if (!hasPush(config)) {
+    log.info('push notifications are off, because no push service is configured');
+    return NOTHING;
+  }
   const { apns, fcm, webPush, webhook } = readCredentials(config);
   const count = countEnds(metrics);
   const http = new HttpClient(ca);
@@ -74,8 +86,11 @@ export async function openServices(deps: NotifierDeps): Promise<Notifier> {
     const { openWebPush } = await import('./web-push.js');
     routes.set('web', routeTo('web_push', openWebPush(webPush, shared)));
   }
+  const platforms = new Set(routes.keys());
+  const without = PLATFORMS.filter((platform) => !platforms.has(platform));
+  log.info({ platforms: [...platforms], without }, 'push notifications are on');
   return {
-    platforms: new Set(routes.keys()),
+    platforms,
     vapidPublicKey: webPush?.publicKey,
     async notify(target, roomId, isNeeded) {
       const sent = routes.get(target.platform)?.notify(target, roomId, isNeeded);

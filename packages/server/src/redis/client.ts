@@ -25,10 +25,10 @@ export type Script = Readonly<ReturnType<typeof defineScript>>;
  */
 export type ScriptFlag = 'allow-oom' | 'no-writes';
 
-/** Defines a script, whose calls are counted under `name`; adds the first line, which declares its flags. */
-export function defineScript(name: string, lua: string, flags: readonly ScriptFlag[] = []) {
+/** Defines a script; adds the first line, which declares its flags. */
+export function defineScript(lua: string, flags: readonly ScriptFlag[] = []) {
   const source = `#!lua flags=${flags.join(',')}\n${lua.trim()}\n`;
-  return { name, source, sha: createHash('sha1').update(source).digest('hex') };
+  return { source, sha: createHash('sha1').update(source).digest('hex') };
 }
 
 export const REDIS_OPERATIONS = ['command', 'script', 'publish'] as const;
@@ -66,7 +66,7 @@ export type Refusal = (typeof REFUSAL_CODES)[keyof typeof REFUSAL_CODES];
 export const REFUSALS: readonly Refusal[] = Object.values(REFUSAL_CODES);
 
 /** Does nothing, but its flags let it need memory and write. */
-const NOTHING = defineScript('nothing', 'return 1');
+const NOTHING = defineScript('return 1');
 
 /** Error replies with which a Cluster redirects a command. */
 const REDIRECTED = new Set(['MOVED', 'ASK', 'TRYAGAIN']);
@@ -88,10 +88,10 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
   const { timeoutMs, replicasAck, observe = () => {}, onRefused = () => {} } = options;
   let { onDown = () => {} } = options;
   const changes = new EventEmitter().setMaxListeners(0);
-  const counts = new Map<string, number>();
   const waits = new Map<Connection | undefined, Promise<void>>();
   const wasUp = new Set<string>();
   let reconnects = 0;
+  let operations = 0;
   /** A server may have answered that it is not the master any more. */
   let isOutdated = false;
   const servers = openServers(target, timeoutMs, {
@@ -117,10 +117,8 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
     servers.refresh();
   }, REFRESH_MS).unref();
 
-  const count = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
-
-  const timed = async <T>(operation: RedisOperation, name: string, work: () => Promise<T>) => {
-    count(name);
+  const timed = async <T>(operation: RedisOperation, work: () => Promise<T>) => {
+    operations += 1;
     const start = performance.now();
     const result = await work();
     observe(operation, (performance.now() - start) / 1000);
@@ -175,7 +173,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
   const evaluate =
     (isWrite: boolean) =>
     (script: Script, keys: Keys, args: readonly RedisArgument[]): Promise<unknown> =>
-      timed('script', script.name, async () => {
+      timed('script', async () => {
         const words = [String(keys.length), ...keys, ...args];
         try {
           return await sendTo(keys[0], ['EVALSHA', script.sha, ...words], isWrite);
@@ -189,7 +187,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
   return {
     /** Runs a command on the server of `key`; `args` include the key if the command takes it. */
     command: (key: string, args: Command): Promise<unknown> =>
-      timed('command', args[0], () => sendTo(key, args, false).catch(judge)),
+      timed('command', () => sendTo(key, args, false).catch(judge)),
 
     run: evaluate(false),
 
@@ -201,7 +199,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
      * order, because none is sent again.
      */
     publish: (channel: string, message: string): Promise<number> =>
-      timed('publish', 'SPUBLISH', async () =>
+      timed('publish', async () =>
         Number(await send(servers.of(channel), ['SPUBLISH', channel, message]).catch(judge)),
       ),
 
@@ -210,7 +208,7 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
       for (const master of servers.all()) {
         let cursor = '0';
         do {
-          count('SCAN');
+          operations += 1;
           const command: Command = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', '1000'];
           const reply = await send(master, command).catch(judge);
           const [next, keys] = reply as [string, string[]];
@@ -250,8 +248,8 @@ export function connectRedis(target: RedisTarget, options: RedisOptions) {
     /** Number of reconnections. */
     reconnects: () => reconnects,
 
-    /** Number of calls by name of the command or script, without the commands of the connections themselves. */
-    counts: counts as ReadonlyMap<string, number>,
+    /** Number of commands, scripts and publications, without the commands of the connections themselves. */
+    operations: () => operations,
 
     /** For this folder only: its calls are not counted, and its errors are those of ioredis. */
     servers,

@@ -1,11 +1,6 @@
 // Declares the backplane: rooms, their members, and frames between connections.
 import type { Effect, Member, PairedDevices } from './room.js';
 
-export interface RoomSummary {
-  roomId: string;
-  members: number;
-}
-
 /** How a member goes: by a message, or because its connection ended. */
 export type Departure = 'leave' | 'disconnect';
 
@@ -36,7 +31,7 @@ export interface Backplane {
   /** Number of rooms with at least one member. */
   roomCount(): Promise<number>;
   /** Lists the rooms with members, for debugging. */
-  rooms(): Promise<readonly RoomSummary[]>;
+  rooms(): Promise<readonly { roomId: string; members: number }[]>;
   /** Finishes current tasks and releases shared resources. To be called when all members have gone. */
   close(): Promise<void>;
 }

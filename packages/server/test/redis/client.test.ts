@@ -15,10 +15,7 @@ import { openNodeChannel } from '../../src/redis/node-channel.js';
 import { slotOf } from '../../src/redis/servers.js';
 import { openRedis, targetOf } from '../support/redis-stores.js';
 
-const SET = defineScript(
-  'set',
-  "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])",
-);
+const SET = defineScript("redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])");
 const set = (redis: Redis, key = '{a}key', value = 'value') => redis.run(SET, [key], [value]);
 
 /** A subscribed channel that records its messages. */
@@ -82,7 +79,7 @@ describeWith(['redis-server'], 'a single Redis', () => {
 
   test('an error in a script is not an outage', async () => {
     const redis = await openRedis(server.url);
-    const wrong = redis.run(defineScript('wrong', "return redis.call('NONSENSE')"), ['k'], []);
+    const wrong = redis.run(defineScript("return redis.call('NONSENSE')"), ['k'], []);
     await expect(wrong).rejects.not.toThrow(Unavailable);
   });
 

@@ -6,7 +6,7 @@ import { systemClock } from '../../src/base/clock.js';
 import type { Redis } from '../../src/redis/client.js';
 import { type NodeChannel, openNodeChannel } from '../../src/redis/node-channel.js';
 import type { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
-import { createRedisBackplane } from '../../src/signaling/cluster/redis.js';
+import { createRedisBackplane } from '../../src/signaling/cluster/redis-backplane.js';
 import type { BackplaneUnderTest, RecordingConnections } from '../contract/backplane.js';
 
 export interface RedisNode {

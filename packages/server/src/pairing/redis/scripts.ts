@@ -13,7 +13,7 @@ const shared = `
 local HOUR_MS, MAX_SKEW_MS, MOST_BEYOND = ${HOUR_MS}, ${MAX_SKEW_MS}, ${MOST_BEYOND}
 ${lua('common')}`;
 const load = <Name extends string>(flags: readonly ScriptFlag[], ...names: Name[]) => {
-  const define = (name: Name) => defineScript(`pairing-${name}`, shared + lua(name), flags);
+  const define = (name: Name) => defineScript(shared + lua(name), flags);
   return Object.fromEntries(names.map((name) => [name, define(name)])) as Record<Name, Script>;
 };
 

@@ -14,7 +14,7 @@ import { ConfigError } from './settings/config.js';
 import { parseRedisUrl } from './settings/redis.js';
 import type { ClusterBackplane } from './signaling/cluster/backplane.js';
 import { clusterMetrics } from './signaling/cluster/metrics.js';
-import { createRedisBackplane } from './signaling/cluster/redis.js';
+import { createRedisBackplane } from './signaling/cluster/redis-backplane.js';
 
 /** How long a start waits for Redis, in milliseconds. Then the server starts without Redis and is not ready. */
 const START_WAIT_MS = 2000;
@@ -124,6 +124,6 @@ function measureRedis(metrics: Metrics, redis: Redis): void {
   metrics.count(
     'couplet_redis_operations_total',
     'Commands, scripts and publications sent to Redis.',
-    () => [...redis.counts.values()].reduce((sum, count) => sum + count, 0),
+    redis.operations,
   );
 }

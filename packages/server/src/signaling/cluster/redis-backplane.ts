@@ -38,12 +38,11 @@ return 'set'
 `;
 
 /** Creates a room: refused if Redis is full. */
-const makeRoom = defineScript('makeRoom', setLua);
+const makeRoom = defineScript(setLua);
 /** Changes a room even if Redis is full, because departures free memory in the end. */
-const changeRoom = defineScript('changeRoom', setLua, ['allow-oom']);
+const changeRoom = defineScript(setLua, ['allow-oom']);
 
 const leaseScript = defineScript(
-  'lease',
   `
 -- KEYS: leases. ARGV: id; duration in milliseconds; 'claim', or 'renew' for one that has not expired.
 local time = redis.call('TIME')
