@@ -57,7 +57,13 @@ beforeAll(async () => {
 describe.each(PACKAGES)('@couplet/%s', (name) => {
   const manifest = JSON.parse(readFileSync(`${ROOT}packages/${name}/package.json`, 'utf8'));
 
-  test('has license, readme and the files it runs, and nothing else', () => {
+  test('states its repository and its Node version, and has license, readme and the files it runs, and nothing else', () => {
+    expect(manifest).toMatchObject({
+      license: 'MIT',
+      type: 'module',
+      engines: { node: '>=20.12' },
+      repository: { type: 'git', directory: `packages/${name}` },
+    });
     const files = packed.get(name) ?? [];
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
     const rest = files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file));
@@ -67,16 +73,6 @@ describe.each(PACKAGES)('@couplet/%s', (name) => {
     for (const source of readdirSync(`${ROOT}packages/${name}/src`)) {
       if (source.endsWith('.ts')) expect(files).toContain(`dist/${source.replace('.ts', '.js')}`);
     }
-  });
-
-  test('states its repository and its Node version', () => {
-    expect(manifest).toMatchObject({
-      license: 'MIT',
-      type: 'module',
-      engines: { node: '>=20.12' },
-      repository: { type: 'git', directory: `packages/${name}` },
-    });
-    expect(readFileSync(`${ROOT}packages/${name}/LICENSE`, 'utf8')).toMatch(/^MIT License\n/);
   });
 
   test('publint finds nothing', async () => {
@@ -120,6 +116,8 @@ test('the installed command couplet pairs two devices', async () => {
   child.kill('SIGTERM');
   expect(await ended).toMatchObject({ code: 0, stderr: '' });
   expect(existsSync(join(cwd, 'data/chat.db'))).toBe(true);
+  // By its own name, as npx and a shell do.
+  expect(run(main, ['--version'], { cwd: folder }).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
 test('the installed server finds its Redis scripts', () => {
@@ -129,11 +127,6 @@ test('the installed server finds its Redis scripts', () => {
   // They are read when this module is loaded.
   const module = join(app, 'node_modules/@couplet/server/dist/pairing/redis/store.js');
   run(process.execPath, ['--input-type=module', '--eval', `import(${JSON.stringify(module)})`]);
-});
-
-test('the installed command starts by its own name, as npx and a shell do', () => {
-  const { stdout } = run(join(app, 'node_modules/.bin/couplet'), ['--version'], { cwd: folder });
-  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
 test('an application embeds buildApp from the install', () => {
@@ -162,15 +155,9 @@ test('a TypeScript application finds the types', () => {
      // @ts-expect-error: no such setting, so Config is not any
      config.nonsense;`,
   );
-  const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext'];
-  const types = [
-    '--target',
-    'es2023',
-    '--types',
-    'node',
-    '--typeRoots',
-    `${ROOT}node_modules/@types`,
+  const args = [
+    ...['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'es2023'],
+    ...['--types', 'node', '--typeRoots', `${ROOT}node_modules/@types`, 'embed.ts'],
   ];
-  const tsc = `${ROOT}node_modules/typescript/bin/tsc`;
-  run(process.execPath, [tsc, ...options, ...types, 'embed.ts'], { cwd: app });
+  run(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, ...args], { cwd: app });
 });

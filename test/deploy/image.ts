@@ -15,7 +15,7 @@ export interface Image {
 }
 
 /** The Dockerfile's instructions, with lines joined and comments dropped. */
-export function instructions(): { name: string; rest: string }[] {
+function instructions(): { name: string; rest: string }[] {
   return readFileSync(`${ROOT}Dockerfile`, 'utf8')
     .replace(/^#.*\n/gm, '')
     .replace(/\\\n/g, ' ')

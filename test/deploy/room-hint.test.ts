@@ -5,13 +5,12 @@ import { pairDevices } from '@couplet/testkit/api';
 import { makeCertificate } from '@couplet/testkit/certificate';
 import { describeWith } from '@couplet/testkit/components';
 import { freePort } from '@couplet/testkit/coturn';
-import { Peer } from '@couplet/testkit/peer';
 import { temporaryFolder } from '@couplet/testkit/server';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { ROOT } from '../support.js';
 import { type ClusterNode, startBalancer, startThreeNodes, untilReady } from './cluster.js';
 import { nginxArguments, startProgram } from './proxy.js';
-import { TalkingPair } from './talking-pair.js';
+import { TalkingPair, UNHINTED } from './talking-pair.js';
 
 /** Enough rooms that a node has none only with a chance of one in millions. */
 const PAIRS = 40;
@@ -128,14 +127,9 @@ for (const [program, start] of Object.entries(BALANCERS)) {
       const before = await crossed(nodes);
       for (let n = 0; n < 20; n++) {
         const { roomid, client1, client2 } = await pairDevices((nodes[0] as ClusterNode).url);
-        const first = await Peer.connect(wsUrl);
-        await first.join(roomid, client1);
-        const second = await Peer.connect(wsUrl);
-        await second.join(roomid, client2);
-        await second.next('room_ready');
-        await first.next('room_ready');
-        first.send({ type: 'webrtc_offer', sdp: 'v=0\r\n' });
-        expect(await second.next()).toMatchObject({ type: 'webrtc_offer', sdp: 'v=0\r\n' });
+        const pair = new TalkingPair(wsUrl, roomid, [client1, client2], UNHINTED);
+        onTestFinished(() => pair.close());
+        await expect.poll(() => pair.received).toBeGreaterThan(1);
       }
       expect((await crossed(nodes)) - before).toBeGreaterThan(0);
     });
