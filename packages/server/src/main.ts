@@ -164,12 +164,9 @@ async function serve(config: Config, { https }: Options): Promise<void> {
     systemClock,
     (lines) => log.warn({ lines }, 'log lines lost'),
   );
-  const log = createLogger(config, output, isTTY === true, 'batched');
+  const log = createLogger(config, output, isTTY === true);
   // Writes the waiting lines, however the process ends.
-  process.on('exit', () => {
-    log.flush();
-    output.flush();
-  });
+  process.on('exit', () => output.flush());
   const tlsServer = https ? await developmentServer(config) : undefined;
   // Loaded here because loading it takes most of a start, and neither the other commands nor a refused start need it.
   const { buildApp } = await import('./app.js');

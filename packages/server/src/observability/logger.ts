@@ -1,7 +1,7 @@
 // Creates the log with pino: JSON lines, or readable text on a terminal. No line may identify a pairing (docs/operations.md, "Logs").
 import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import type { Config } from '../settings/config.js';
 
 export type { Logger } from 'pino';
@@ -16,14 +16,11 @@ const prettyStream: typeof import('pino-pretty').build = (options) =>
  * Creates the log of one server.
  *
  * @param terminal - whether `destination` is a terminal; decides the format if `logFormat` is `auto`
- * @param writes - whether JSON lines are written one by one, or together after {@link BATCH_MS}. With `batched`, `flush()`
- * writes the remaining lines.
  */
 export function createLogger(
   config: Pick<Config, 'logLevel' | 'logFormat'>,
   destination: Writable,
   terminal: boolean,
-  writes: 'per_line' | 'batched' = 'per_line',
 ): Logger {
   const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && terminal);
   const stream = pretty
@@ -34,38 +31,8 @@ export function createLogger(
         singleLine: true,
         sync: true,
       })
-    : writes === 'per_line'
-      ? destination
-      : inBatches(destination);
+    : destination;
   return pino({ level: config.logLevel, base: null, serializers: { err: describeError } }, stream);
-}
-
-/** How long a line waits for others, in milliseconds. */
-const BATCH_MS = 10;
-
-/**
- * Writes the lines of a few milliseconds together, because a system call per line would be a tenth of a request's cost. A
- * fatal line, which may be the last one, is written at once with the lines before it.
- */
-function inBatches(destination: Writable): DestinationStream & {
-  flush(): void;
-  flushSync(): void;
-} {
-  let lines = '';
-  const flush = () => {
-    const text = lines;
-    lines = '';
-    if (text !== '') destination.write(text);
-  };
-  return {
-    write(line) {
-      if (lines === '') setTimeout(flush, BATCH_MS);
-      lines += line;
-    },
-    // pino calls `flush` for `log.flush()`, and `flushSync` after a fatal line.
-    flush,
-    flushSync: flush,
-  };
 }
 
 /** Returns the type, code and stack of an error for the log. A SyntaxError loses its message because it can quote a request. */

@@ -44,12 +44,17 @@ describe('an output', () => {
   ])('after %s, it tries again in %i ms and loses nothing', (code, ms) => {
     const { state, clock, output, lost } = descriptor();
     state.room = 3;
-    output.write('first ü\n');
-    expect(state.text).toBe('first ü\n');
+    output.write('first');
+    output.write(' ü\n');
+    clock.advance(9);
+    expect(state.tries, 'lines of ten milliseconds are written together').toBe(0);
+    clock.advance(1);
+    expect([state.tries, state.text]).toEqual([3, 'first ü\n']);
     state.fault = code;
     // The first part of a line is written, and the rest before the next line.
     state.faultAfter = 1;
     output.write('second\n');
+    clock.advance(10);
     output.write('third\n');
     expect(state.text).toBe('first ü\nsec');
     const { tries } = state;
@@ -61,6 +66,7 @@ describe('an output', () => {
     clock.advance(ms);
     expect(state.text).toBe('first ü\nsecond\nthird\n');
     output.write('fourth\n');
+    clock.advance(10);
     expect(state.text).toBe('first ü\nsecond\nthird\nfourth\n');
     expect([lost, clock.pending]).toEqual([[], 0]);
   });
@@ -79,6 +85,7 @@ describe('an output', () => {
     expect(state.text).toHaveLength(1_048_576);
     expect(lost).toEqual([4]);
     output.write('again\n');
+    clock.advance(10);
     expect(state.text).toMatch(/x\nagain\n$/);
     expect(lost).toEqual([4]);
   });
@@ -87,6 +94,7 @@ describe('an output', () => {
     const { state, clock, output } = descriptor();
     state.fault = 'EAGAIN';
     output.write('last\n');
+    clock.advance(10);
     state.fault = undefined;
     output.flush();
     expect([state.text, clock.pending]).toEqual(['last\n', 0]);
@@ -95,12 +103,24 @@ describe('an output', () => {
   test.each(['json', 'pretty'] as const)(
     'works as the destination of a log in %s format',
     async (logFormat) => {
-      const { state, output } = descriptor();
-      const log = createLogger({ logLevel: 'info', logFormat }, output, false, 'batched');
+      const { state, clock, output } = descriptor();
+      const log = createLogger({ logLevel: 'info', logFormat }, output, false);
       log.info('first');
-      await eventually(() => expect(state.text).toMatch(/first.*\n$/));
+      await eventually(() => {
+        clock.advance(10);
+        expect(state.text).toMatch(/first.*\n$/);
+      });
     },
   );
+
+  test('as the destination of a log, it writes a fatal line at once', () => {
+    const { state, output } = descriptor();
+    const log = createLogger({ logLevel: 'info', logFormat: 'json' }, output, false);
+    log.info('before');
+    expect(state.text).toBe('');
+    log.fatal('last');
+    expect(state.text).toMatch(/before.*\n.*last.*\n$/);
+  });
 });
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));

@@ -4,21 +4,17 @@ import { expect, test } from 'vitest';
 import { createLogger } from '../../src/observability/logger.js';
 import type { Config } from '../../src/settings/config.js';
 
-/** A log, and the pieces in which it was written. */
-function logTo(
-  config: Pick<Config, 'logLevel' | 'logFormat'>,
-  terminal = false,
-  ...batched: 'batched'[]
-) {
-  const writes: string[] = [];
+/** A log, and what it has written. */
+function logTo(config: Pick<Config, 'logLevel' | 'logFormat'>, terminal = false) {
+  let text = '';
   const destination = new Writable({
     write(chunk, _encoding, done) {
-      writes.push(chunk.toString());
+      text += chunk.toString();
       done();
     },
   });
-  const log = createLogger(config, destination, terminal, ...batched);
-  return { log, writes, text: () => writes.join('') };
+  const log = createLogger(config, destination, terminal);
+  return { log, text: () => text };
 }
 
 test.each([
@@ -60,18 +56,4 @@ test('neither the message of a syntax error, which quotes the input, nor a throw
   expect([type, message]).toEqual(['SyntaxError', undefined]);
   expect(stack).not.toContain('SECRET');
   expect(described('SECRET')).toEqual({ type: 'string' });
-});
-
-test('the lines of some milliseconds are written together, and a flush writes the remaining lines', async () => {
-  const { log, writes } = logTo({ logLevel: 'info', logFormat: 'json' }, false, 'batched');
-  log.info('first');
-  log.info('second');
-  expect(writes).toEqual([]);
-  await expect.poll(() => writes).toHaveLength(1);
-  expect(writes[0]).toMatch(/^.*first.*\n.*second.*\n$/);
-  log.info('third');
-  log.flush();
-  expect(writes[1]).toMatch(/third.*\n$/);
-  log.fatal('last');
-  expect(writes[2]).toMatch(/last.*\n$/);
 });
