@@ -13,7 +13,9 @@ export interface DeviceSecret {
 
 /** Two paired devices. A device without a secret was paired by an older version and cannot prove its identity. */
 export interface PairedSecrets {
+  /** Device that created the join code. */
   client1: string;
+  /** Device that accepted it. */
   client2: string;
   secret1?: DeviceSecret | undefined;
   secret2?: DeviceSecret | undefined;
@@ -70,37 +72,16 @@ export interface DeleteProofs {
   readonly isRequired: boolean;
 }
 
-/** Decides about deletions. If a device of the pairing has sent its secret, one of the two secrets is required. */
-export class DeleteRule {
-  readonly #hashes: ReadonlySet<string>;
-  readonly isRequired: boolean;
-
-  constructor({ secrets, isRequired }: DeleteProofs) {
-    // The time of a lookup by digest reveals nothing about a secret.
-    this.#hashes = new Set(secrets.map(secretHash));
-    this.isRequired = isRequired;
-  }
-
-  /** Whether the request has a secret of one of these devices. */
-  isProvedBy(...kept: readonly (Pick<DeviceSecret, 'hash'> | undefined)[]): boolean {
-    return kept.some((secret) => secret !== undefined && this.#hashes.has(secret.hash));
-  }
-
-  /** Whether a pairing with these secrets may be deleted. */
-  allows(...kept: readonly (DeviceSecret | undefined)[]): boolean {
-    if (this.isProvedBy(...kept)) return true;
-    return !this.isRequired && !kept.some((secret) => secret?.isProved);
-  }
-}
-
-/** Whether one pairing may be deleted. If the pairing has secrets, a secret of neither device is always refused. */
-export function mayDelete(
-  { secret1, secret2 }: Pick<PairedSecrets, 'secret1' | 'secret2'>,
-  proofs: DeleteProofs,
-): boolean {
-  const rule = new DeleteRule(proofs);
-  const isWrong = proofs.secrets.length > 0 && (secret1 ?? secret2) !== undefined;
-  return rule.isProvedBy(secret1, secret2) || (!isWrong && rule.allows(secret1, secret2));
+/**
+ * Returns a function that decides whether a pairing with these secrets may be deleted. If a device of the pairing has sent
+ * its secret, one of the two secrets is required.
+ */
+export function deleteRule({ secrets, isRequired }: DeleteProofs) {
+  // The time of a lookup by digest reveals nothing about a secret.
+  const hashes = new Set(secrets.map(secretHash));
+  return (...kept: readonly (DeviceSecret | undefined)[]): boolean =>
+    kept.some((secret) => secret !== undefined && hashes.has(secret.hash)) ||
+    (!isRequired && !kept.some((secret) => secret?.isProved));
 }
 
 /** The request has no secret, and none is required. */

@@ -1,7 +1,7 @@
 // Declares the store that pairing needs, and the outcomes of its operations. Every operation is atomic, and durable once
 // answered.
 import type { PushTarget } from '@couplet/protocol';
-import type { DeleteProofs, DeviceSecret } from '../base/device-secrets.js';
+import type { DeleteProofs, PairedSecrets } from '../base/device-secrets.js';
 import type { KeyReused, Repeatable } from '../http/idempotency.js';
 
 /** An attempt that a store with its own budgets counts in the budgets of an address. */
@@ -13,16 +13,8 @@ export interface Guess {
 }
 
 /** Two paired devices. */
-export interface Room {
+export interface Room extends PairedSecrets {
   roomId: string;
-  /** Device that created the join code. */
-  client1: string;
-  /** Device that accepted it. */
-  client2: string;
-  /** Digest of the secret of client1; absent if it never got one. */
-  secret1?: DeviceSecret | undefined;
-  /** Digest of the secret of client2; absent if it never got one. */
-  secret2?: DeviceSecret | undefined;
 }
 
 /** A pending that a device wants to create. */

@@ -7,10 +7,9 @@ import { hash, randomBytes } from 'node:crypto';
 import type { PushTarget } from '@couplet/protocol';
 import {
   type DeleteProofs,
-  DeleteRule,
   type DeviceSecret,
+  deleteRule,
   isSecret,
-  mayDelete,
   NO_PROOFS,
   secretHash,
 } from '../../base/device-secrets.js';
@@ -75,16 +74,12 @@ interface PushRow {
   pushedAt: string | null;
 }
 
-/** The columns of a room's secrets. */
-export interface SecretColumns {
+interface RoomRow extends Pick<Room, 'roomId' | 'client1' | 'client2'> {
+  usedAt: string | null;
   secret1: string | null;
   secret2: string | null;
   proved1: number;
   proved2: number;
-}
-
-interface RoomRow extends Pick<Room, 'roomId' | 'client1' | 'client2'>, SecretColumns {
-  usedAt: string | null;
 }
 
 const ROOM =
@@ -377,10 +372,14 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
   };
 
   const removeRoom = prepare('DELETE FROM rooms WHERE roomid = @roomId');
-  const deleteRoom = (roomId: string, proofs: DeleteProofs): DeleteOutcome => {
+  const deleteRoom = (roomId: string, { secrets, isRequired }: DeleteProofs): DeleteOutcome => {
     const { room } = find(roomId, 0, 0);
     if (room === undefined) return 'absent';
-    if (!mayDelete(room, proofs)) return 'forbidden';
+    const { secret1, secret2 } = room;
+    // If the room has secrets, a secret of neither device is always refused.
+    const isWrong = secrets.length > 0 && (secret1 ?? secret2) !== undefined;
+    const mayDelete = deleteRule({ secrets, isRequired: isRequired || isWrong });
+    if (!mayDelete(secret1, secret2)) return 'forbidden';
     kept.rooms -= removeRoom.run({ roomId });
     return 'deleted';
   };
@@ -419,14 +418,6 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     if (isSame) setPushTarget(roomId, deviceId, null);
   };
 
-  const purgePendings = prepare<{ joinid: string }>(`
-    DELETE FROM pendings
-    WHERE (client1 = @deviceId OR client2 = @deviceId) AND proved1 = 0 AND NOT EXISTS (
-      SELECT 1 FROM rooms WHERE rooms.roomid = pendings.roomid AND (proved1 = 1 OR proved2 = 1))
-    RETURNING joinid`);
-  const purgeRooms = prepare(`
-    DELETE FROM rooms
-    WHERE (client1 = @deviceId OR client2 = @deviceId) AND proved1 = 0 AND proved2 = 0`);
   /** Pendings of a device, with the secrets of their rooms. */
   const pendingsOf = prepare<
     Pick<PendingRow, 'secret1' | 'proved1'> & {
@@ -444,7 +435,7 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     `SELECT ${ROOM} FROM rooms WHERE client1 = @deviceId OR client2 = @deviceId`,
   );
   const purge = (deviceIds: readonly string[], proofs: DeleteProofs): PurgeOutcome => {
-    const rule = new DeleteRule(proofs);
+    const mayDelete = deleteRule(proofs);
     const codes: string[] = [];
     const keptCodes = new Set<string>();
     const keptRooms = new Set<string>();
@@ -452,20 +443,16 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     // Each id is bound by itself: a list passed as JSON would be cut at a NUL, and could match another device's id.
     for (const deviceId of deviceIds) {
       // Pendings first, because their rooms decide whether they may be deleted.
-      if (!rule.isRequired) {
-        for (const { joinid } of purgePendings.all({ deviceId })) codes.push(joinid);
-      }
       for (const row of pendingsOf.all({ deviceId })) {
         const { joinCode, secret1, proved1, roomSecret1, roomSecret2, roomProved } = row;
         const kept1 = secretOf(secret1 ?? roomSecret1, Math.max(proved1, roomProved ?? 0));
-        if (rule.allows(kept1, secretOf(roomSecret2, roomProved))) {
+        if (mayDelete(kept1, secretOf(roomSecret2, roomProved))) {
           deletePending.run({ joinCode });
           codes.push(joinCode);
         } else keptCodes.add(joinCode);
       }
-      if (!rule.isRequired) roomsDeleted += purgeRooms.run({ deviceId });
       for (const { roomId, ...row } of roomsOf.all({ deviceId })) {
-        if (rule.allows(secretOf(row.secret1, row.proved1), secretOf(row.secret2, row.proved2))) {
+        if (mayDelete(secretOf(row.secret1, row.proved1), secretOf(row.secret2, row.proved2))) {
           roomsDeleted += removeRoom.run({ roomId });
         } else keptRooms.add(roomId);
       }
