@@ -122,18 +122,6 @@ const textOf = (value: unknown): unknown =>
   value instanceof Uint8Array ? decoder.decode(value) : value;
 const decoder = new TextDecoder();
 
-/** Runs `work` in a transaction, which an exception rolls back. */
-export function inTransaction(db: Database, work: () => void): void {
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    work();
-    db.exec('COMMIT');
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
-}
-
 /** SQLite's result codes with an outside cause (lock, disk, damaged file). An error with any other code is a bug. */
 const OUTSIDE_CAUSES: readonly [code: number, name: string, text: string][] = [
   [5, 'SQLITE_BUSY', 'database is locked'],
@@ -396,15 +384,19 @@ function refuseNewer(db: Database, path: string): void {
 /** Applies `schema/NNN-*.sql` from the file's version on, in one transaction, so a failed start changes nothing. */
 function migrate(db: Database, path: string): void {
   if (versionOf(db) === MIGRATIONS.length) return;
-  inTransaction(db, () => {
+  db.exec('BEGIN IMMEDIATE');
+  try {
     // Checked again under the lock, because another process may have migrated in the meantime.
     refuseNewer(db, path);
     for (const name of MIGRATIONS.slice(versionOf(db))) {
       const sql = readFileSync(new URL(name, SCHEMA_FOLDER), 'utf8');
       db.exec(withoutPresentColumns(db, sql));
     }
-    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
-  });
+    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
 }
 
 /** SQLite has no `ADD COLUMN IF NOT EXISTS`, and a table may have columns of another server. */

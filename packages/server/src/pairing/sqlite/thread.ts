@@ -31,18 +31,7 @@ function lowerPriority(): void {
 const { path, limits, identity } = workerData as ThreadData;
 let opened: GroupCommit | undefined;
 
-/** Opens the database once. If that fails, the next group tries again, because the file may come back. */
-const database = (): GroupCommit => {
-  opened ??= new GroupCommit(path, limits, identity);
-  return opened;
-};
-
 lowerPriority();
-try {
-  database();
-} catch {
-  // The first group tries again and reports the error.
-}
 
 /** Returns the answers to a group, as JSON. */
 function answersTo(group: string): string {
@@ -52,7 +41,9 @@ function answersTo(group: string): string {
       name,
       args: args.map((arg) => arg ?? undefined),
     }));
-    return JSON.stringify(database().run(revived));
+    // If opening fails, the next group tries again, because the file may come back.
+    opened ??= new GroupCommit(path, limits, identity);
+    return JSON.stringify(opened.run(revived));
   } catch (error) {
     return JSON.stringify(failed(calls.length, new Unavailable(error)));
   }
