@@ -25,12 +25,6 @@ const PURGE_PORTION = 2000;
 /** The kind of a message that wakes held checks; its body is a join code. */
 const WAKE = 'w';
 
-/** Maximum number of wakes that wait for a retry. A check that misses its wake is answered when its time is up. */
-const MAX_WAKES = 10_000;
-
-/** Delays between attempts to send a wake, in milliseconds. Their sum is near 30 s, the longest time a check is held. */
-const AGAIN_AFTER_MS = [100, 300, 1000, 2000, 4000, 8000, 12_000];
-
 export interface RedisStoreOptions {
   /** Prefix of all keys. */
   readonly prefix: string;
@@ -61,18 +55,6 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     for (const listener of listeners) listener(joinCode);
   };
   channel?.on(WAKE, changed);
-  const timers = new Set<NodeJS.Timeout>();
-  const wake = (nodeId: string, joinCode: string, attempt = 0) => {
-    channel?.send(nodeId, WAKE, joinCode).catch(() => {
-      const delay = AGAIN_AFTER_MS[attempt];
-      if (delay === undefined || timers.size >= MAX_WAKES) return;
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        wake(nodeId, joinCode, attempt + 1);
-      }, delay);
-      timers.add(timer);
-    });
-  };
   let sweeping: Promise<unknown> = Promise.resolve();
   const sweepAll = async (now: number) => {
     const args = { roomIdleMs: limits.roomIdleMs, portion: SWEEP_PORTION };
@@ -118,7 +100,9 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       const [joinCode, holders] = changes.slice(n) as [string, string];
       changed(joinCode);
       for (const nodeId of holders.split(' ')) {
-        if (nodeId !== '' && nodeId !== channel?.nodeId) wake(nodeId, joinCode);
+        if (nodeId === '' || nodeId === channel?.nodeId) continue;
+        // A check that misses its wake reads again when its node has subscribed again, or when its time is up.
+        channel?.send(nodeId, WAKE, joinCode).catch(() => {});
       }
     }
     if (hasFailed) guess?.failed();
@@ -219,8 +203,6 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     onChange: (listener) => void listeners.push(listener),
 
     async close() {
-      for (const timer of timers) clearTimeout(timer);
-      timers.clear();
       await sweeping;
     },
   };
