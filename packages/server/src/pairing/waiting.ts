@@ -1,4 +1,5 @@
 // Holds checks (`Prefer: wait`): each sleeps until its code changes or its time is up. There is no polling.
+import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
 
 /** Watches a join code for one held check. */
@@ -21,7 +22,8 @@ const MAX_PER_CODE = 8;
 export class Waiting {
   readonly #clock: Clock;
   readonly #capacity: number;
-  readonly #wakers = new Map<string, Set<() => void>>();
+  /** An event for each join code that may have changed. */
+  readonly #changes = new EventEmitter();
   #size = 0;
   #closed = false;
 
@@ -38,7 +40,7 @@ export class Waiting {
   /** Whether one more check may be held for this code: neither limit is reached, and the server is not shutting down. */
   mayWatch(joinCode: string): boolean {
     if (this.#closed || this.#size >= this.#capacity) return false;
-    return (this.#wakers.get(joinCode)?.size ?? 0) < MAX_PER_CODE;
+    return this.#changes.listenerCount(joinCode) < MAX_PER_CODE;
   }
 
   /**
@@ -51,8 +53,7 @@ export class Waiting {
       changed = true;
     };
     const waker = () => wake();
-    const wakers = this.#wakers.get(joinCode) ?? new Set();
-    this.#wakers.set(joinCode, wakers.add(waker));
+    this.#changes.on(joinCode, waker);
     this.#size += 1;
     return {
       sleep: (until, signal) =>
@@ -69,21 +70,20 @@ export class Waiting {
           signal.addEventListener('abort', wake);
         }),
       end: () => {
-        if (!wakers.delete(waker)) return;
+        this.#changes.off(joinCode, waker);
         this.#size -= 1;
-        if (wakers.size === 0) this.#wakers.delete(joinCode);
       },
     };
   }
 
   /** Wakes every check that waits for this code. */
   wake(joinCode: string): void {
-    for (const wake of [...(this.#wakers.get(joinCode) ?? [])]) wake();
+    this.#changes.emit(joinCode);
   }
 
   /** Wakes all checks, because a change may have been missed. */
   wakeAll(): void {
-    for (const joinCode of [...this.#wakers.keys()]) this.wake(joinCode);
+    for (const joinCode of this.#changes.eventNames()) this.#changes.emit(joinCode);
   }
 
   /** Wakes all checks and holds no more, so that held requests are answered before the server stops. */
