@@ -31,7 +31,7 @@ export function adminGuard({
 }
 
 /** 127.0.0.0/8 and ::1, in the forms of `socket.remoteAddress`. */
-const LOOPBACK_PEER = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/i;
+const LOOPBACK_ADDRESS = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/i;
 /** Names that DNS rebinding cannot use. With any other name, a web page could read the answer. */
 const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(:\d{1,5})?$/i;
 /** Headers that proxies, tunnels and content delivery networks add. */
@@ -39,14 +39,14 @@ const ADDED_BY_PROXIES =
   /^(forwarded|via|cdn-loop|proxy-.+|(x|wl-proxy|cf|fly|fastly|akamai|true|ngrok|tailscale)-.+)$/;
 
 /**
- * Whether a local program sent a request on its own behalf. The peer address is not enough, because a local proxy, or a
+ * Whether a local program sent a request on its own behalf. The remote address is not enough, because a local proxy, or a
  * browser that shows a page of another site, has the same address.
  */
 export function isFromThisMachine(request: IncomingMessage): boolean {
   const { origin, 'sec-fetch-site': site = 'none' } = request.headers;
   const host = requestedHost(request);
   return (
-    LOOPBACK_PEER.test(request.socket.remoteAddress ?? '') &&
+    LOOPBACK_ADDRESS.test(request.socket.remoteAddress ?? '') &&
     LOOPBACK_HOST.test(host) &&
     (origin === undefined || origin === `http://${host}`) &&
     (site === 'none' || site === 'same-origin') &&
@@ -63,13 +63,8 @@ export function metricsRoute(
   metrics: Metrics,
   guard: preHandlerAsyncHookHandler,
 ): void {
-  let underWay: Promise<string> | undefined;
   app.get('/metrics', { preHandler: guard, schema: { hide: true } }, async (request, reply) => {
     budgetOf(request.raw)?.charge(COST.scrape);
-    // Simultaneous scrapes share one text.
-    underWay ??= metrics.text().finally(() => {
-      underWay = undefined;
-    });
-    return reply.type(metrics.contentType).send(await underWay);
+    return reply.type(metrics.contentType).send(await metrics.text());
   });
 }

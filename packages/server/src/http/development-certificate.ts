@@ -20,34 +20,26 @@ const REPLACED_BEFORE_DAYS = 30;
  */
 export function developmentCertificate(file: string, addresses: readonly string[]): string {
   const all = ['127.0.0.1', ...addresses];
-  const known = readIfPresent(file);
-  if (known !== undefined && isUsable(known, all)) return known;
+  const known = usable(file, all);
+  if (known !== undefined) return known;
   const pem = makeCertificate(all);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(file, pem, { mode: 0o600 });
   return pem;
 }
 
-function readIfPresent(file: string): string | undefined {
+function usable(file: string, addresses: readonly string[]): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function isUsable(pem: string, addresses: readonly string[]): boolean {
-  try {
+    const pem = readFileSync(file, 'utf8');
     const certificate = new X509Certificate(pem);
-    return (
+    const isUsable =
       certificate.checkPrivateKey(createPrivateKey(pem)) &&
       addresses.every((address) => certificate.checkIP(address) !== undefined) &&
-      Date.parse(certificate.validTo) > Date.now() + REPLACED_BEFORE_DAYS * DAY_MS
-    );
+      Date.parse(certificate.validTo) > Date.now() + REPLACED_BEFORE_DAYS * DAY_MS;
+    return isUsable ? pem : undefined;
   } catch {
-    // The file is not a certificate and key, so it is replaced.
-    return false;
+    // There is no file, or it is not a certificate and key. If it cannot be read, writing it fails with the reason.
+    return undefined;
   }
 }
 

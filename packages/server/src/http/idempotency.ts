@@ -67,11 +67,8 @@ export class InFlight {
    * @throws RequestFault `request_in_progress`
    * @throws Limited if the address has used up its quota
    */
-  run<T>(request: Repeatable | undefined, work: () => Promise<T>): Promise<T> {
-    return request === undefined ? work() : this.#runOnce(request, work);
-  }
-
-  async #runOnce<T>(request: Repeatable, work: () => Promise<T>): Promise<T> {
+  async run<T>(request: Repeatable | undefined, work: () => Promise<T>): Promise<T> {
+    if (request === undefined) return work();
     if (this.#keys.has(request.key)) throw new RequestFault('request_in_progress');
     this.#keys.add(request.key);
     try {

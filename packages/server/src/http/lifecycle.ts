@@ -18,8 +18,10 @@ const MAX_LOOP_DELAY_MS = 1000;
 const PROBE_EVERY_MS = 1000;
 
 export class Lifecycle {
-  #announced = false;
-  #isDraining = false;
+  /** Whether a shutdown has begun. Answers then close their connections. */
+  isAnnounced = false;
+  /** Whether new requests are refused. */
+  isDraining = false;
   readonly #checks: ReadinessCheck[] = [];
   readonly #notes: (() => string | undefined)[] = [];
   readonly #stalls: Pick<Stalls, 'takeLongest'>;
@@ -40,28 +42,18 @@ export class Lifecycle {
 
   /** Makes the server not ready, but serves everything as before, so that load balancers can stop sending traffic. */
   announce(): void {
-    this.#announced = true;
+    this.isAnnounced = true;
   }
 
   /** Makes the server not ready and refuses new requests. */
   drain(): void {
-    this.#announced = true;
-    this.#isDraining = true;
-  }
-
-  /** Whether a shutdown has begun. Answers then close their connections. */
-  get isAnnounced(): boolean {
-    return this.#announced;
-  }
-
-  /** Whether new requests are refused. */
-  get isDraining(): boolean {
-    return this.#isDraining;
+    this.isAnnounced = true;
+    this.isDraining = true;
   }
 
   /** Returns the names of the checks that fail; empty if the server is ready. */
   async failing(): Promise<string[]> {
-    if (this.#announced) return ['draining'];
+    if (this.isAnnounced) return ['draining'];
     const now = performance.now();
     if (this.#probed === undefined || now - this.#probed.at > PROBE_EVERY_MS) {
       this.#probed = { at: now, failing: this.#probe() };

@@ -91,17 +91,10 @@ const endOfLine = (text: string, at: number): number => {
 /** On Windows, a redirection in PowerShell writes UTF-16, and Notepad writes a byte order mark. */
 function decode(bytes: Uint8Array): string {
   const [first, second] = bytes;
-  const encoding =
-    first === 0xff && second === 0xfe
-      ? 'utf-16le'
-      : first === 0xfe && second === 0xff
-        ? 'utf-16be'
-        : // Without a byte order mark, the position of the zero byte shows the encoding.
-          second === 0
-          ? 'utf-16le'
-          : first === 0
-            ? 'utf-16be'
-            : 'utf-8';
+  // Without a byte order mark, the position of the zero byte shows the encoding.
+  const isLittle = (first === 0xff && second === 0xfe) || second === 0;
+  const isBig = (first === 0xfe && second === 0xff) || first === 0;
+  const encoding = isLittle ? 'utf-16le' : isBig ? 'utf-16be' : 'utf-8';
   try {
     return new TextDecoder(encoding, { fatal: true }).decode(bytes);
   } catch {
