@@ -8,13 +8,13 @@ import type { Server } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { systemClock } from './base/clock.js';
 import { VERSION } from './base/version.js';
+import { explain, ListenFault, UsageError } from './cli/start-faults.js';
 import { lanAddresses, lanOrigins } from './http/lan-addresses.js';
 import { LogOutput } from './observability/log-output.js';
 import { createLogger } from './observability/logger.js';
 import { closeDatabase, openDatabase } from './pairing/sqlite/database.js';
 import { type Config, parseConfig } from './settings/config.js';
 import { type Environment, layered, misspelled, parseDotEnv } from './settings/environment.js';
-import { explain, ListenFault, UsageError } from './start-faults.js';
 
 const HELP = `Usage: couplet <command> [options]
 
@@ -70,7 +70,7 @@ const COMMANDS: Record<string, ((config: Config, options: Options) => Promise<vo
       process.stdout.write(`database ready: ${config.sqliteDbPath}\n`);
     },
     migrate: async (config, { 'redis-layout': isOldLayout, finish }) => {
-      const { migrateToRedis } = await import('./migrate.js');
+      const { migrateToRedis } = await import('./cli/migrate.js');
       process.stdout.write(await migrateToRedis(config, isOldLayout, finish));
     },
     'push:check': async (config) => {
@@ -213,7 +213,7 @@ async function serve(config: Config, { https }: Options): Promise<void> {
   }
   if (!isTTY) return;
   // Loaded here because a server without a terminal needs no QR code.
-  const { welcome } = await import('./terminal.js');
+  const { welcome } = await import('./cli/terminal.js');
   const [origin] = tlsServer ? lanOrigins('https', tlsServer) : lanOrigins('http', app.server);
   process.stdout.write(welcome(config, port, origin));
 }

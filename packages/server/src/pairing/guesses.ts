@@ -5,9 +5,9 @@
 // id. Checks have a wider budget of their own, because an app that was inactive for hours may check many expired codes.
 import type { Clock } from '../base/clock.js';
 import { Limited } from '../base/failures.js';
-import { Turns } from '../limits/in-flight.js';
 import { Penalties, type PenaltyPolicy } from '../limits/penalties.js';
 import { Quota } from '../limits/quota.js';
+import { Turns } from '../limits/turns.js';
 import type { Metrics } from '../observability/metrics.js';
 import type { Config } from '../settings/config.js';
 import type { Guess, PairingStore } from './store.js';

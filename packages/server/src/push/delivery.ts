@@ -1,6 +1,6 @@
 // Delivers notifications to one push service: bounds what waits, limits the time, repeats if the service asks for it, and stops while it keeps failing.
 import type { Cancel, Clock } from '../base/clock.js';
-import { Turns } from '../limits/in-flight.js';
+import { Turns } from '../limits/turns.js';
 import type { Logger } from '../observability/logger.js';
 import type { PushOutcome } from './notifier.js';
 

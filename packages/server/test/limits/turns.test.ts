@@ -1,6 +1,6 @@
 // Turns: a bounded number of tasks per key, in FIFO order.
 import { expect, test } from 'vitest';
-import { Turns } from '../../src/limits/in-flight.js';
+import { Turns } from '../../src/limits/turns.js';
 
 const PRESENT = () => false;
 

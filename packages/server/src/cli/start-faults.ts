@@ -1,6 +1,6 @@
 // Explains why the server did not start, for the terminal.
-import { BindingFault, DatabaseRefused } from './pairing/sqlite/database.js';
-import { ConfigError } from './settings/config.js';
+import { BindingFault, DatabaseRefused } from '../pairing/sqlite/database.js';
+import { ConfigError } from '../settings/config.js';
 
 /** A fault of the command line or of a file that it reads. The message is one line; no stack is shown. */
 export class UsageError extends Error {}

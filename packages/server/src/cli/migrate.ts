@@ -1,10 +1,10 @@
 // Implements `couplet migrate`: copies the database file, or the keys of an older version, into Redis and reports counts.
-import { Unavailable } from './base/failures.js';
-import { IMPORT_KINDS, importToRedis } from './pairing/redis/import-from-sqlite.js';
-import { copyOldLayout } from './pairing/redis/migrate-layout.js';
-import { connectRedis } from './redis/client.js';
-import type { Config } from './settings/config.js';
-import { parseRedisUrl } from './settings/redis.js';
+import { Unavailable } from '../base/failures.js';
+import { IMPORT_KINDS, importToRedis } from '../pairing/redis/import-from-sqlite.js';
+import { copyOldLayout } from '../pairing/redis/migrate-layout.js';
+import { connectRedis } from '../redis/client.js';
+import type { Config } from '../settings/config.js';
+import { parseRedisUrl } from '../settings/redis.js';
 import { UsageError } from './start-faults.js';
 
 /** How long to wait for Redis, in milliseconds. */

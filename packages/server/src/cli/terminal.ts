@@ -1,6 +1,6 @@
 // Writes what a person sees on a terminal when the server has started: addresses, a QR code for a phone, STUN and TURN.
 import { encode } from 'uqr';
-import type { Config } from './settings/config.js';
+import type { Config } from '../settings/config.js';
 
 /** The settings that the text depends on. */
 type Shown = Pick<

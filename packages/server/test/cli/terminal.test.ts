@@ -1,7 +1,7 @@
 // What a person sees on a terminal after the start.
 import { expect, test } from 'vitest';
-import { parseConfig } from '../src/settings/config.js';
-import { welcome } from '../src/terminal.js';
+import { welcome } from '../../src/cli/terminal.js';
+import { parseConfig } from '../../src/settings/config.js';
 
 const ORIGIN = 'http://192.168.1.20:8080';
 const shown = (env: Record<string, string>, origin: string | undefined = ORIGIN) =>
