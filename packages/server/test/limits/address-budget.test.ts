@@ -42,17 +42,6 @@ const reader = (budget: AddressBudget, cost: number, log: string[], name: string
   },
 });
 
-test('work that exceeds a turn is held until the next turn', () => {
-  const { all, endTurn } = budgets();
-  const budget = all.of('a');
-  budget.charge(4 * MS);
-  expect(budget.held).toBe(false);
-  budget.charge(1);
-  expect(budget.held).toBe(true);
-  endTurn();
-  expect(budget.held).toBe(false);
-});
-
 test('the load of one second may arrive in a burst; further requests are refused until it has leaked away', () => {
   const { all, clock, endTurn } = budgets();
   const budget = all.of('a');
@@ -94,19 +83,6 @@ test('readers take turns: each waits for all others, and a turn is bounded', () 
   endTurn();
   endTurn();
   expect(order).toEqual(['1', '2', '3', '4', '5', '1']);
-});
-
-test('a held address continues by itself when enough has leaked', () => {
-  const { all, clock, endTurn } = budgets();
-  const budget = all.of('a');
-  budget.charge(2 * LOAD * MS);
-  const order: string[] = [];
-  budget.wait(reader(budget, 1, order, 'reader'));
-  endTurn();
-  expect(order).toEqual([]);
-  clock.advance(2000);
-  endTurn();
-  expect(order).toEqual(['reader']);
 });
 
 test('requests that have waited for two seconds are refused, the oldest first', () => {
@@ -156,32 +132,25 @@ test('data that was sent during a stall of the server does not count against the
   expect(budget.exhausted).toBe(true);
 });
 
-test('log lines beyond the limit of an address are counted and reported in one line without an address', () => {
+test('dropped log lines and refusals are counted, and reported once a minute without an address', async () => {
   const { all, clock, logged } = budgets({ lines: 3 });
   const mayLog = (address: string, lines: number) =>
     Array.from({ length: lines }, () => all.of(address).mayLog()).filter((may) => may).length;
   expect(mayLog('192.0.2.1', 10)).toBe(3);
   expect(mayLog('192.0.2.2', 1)).toBe(1);
-  clock.advance(60_000);
-  expect(logged).toEqual([
-    { fields: { lines: 7 }, text: expect.stringMatching(/MAX_LOG_LINES_PER_ADDRESS/) },
-  ]);
-  expect(JSON.stringify(logged)).not.toContain('192.0.2');
-  clock.advance(60_001);
-  expect(mayLog('192.0.2.1', 10)).toBe(3);
-});
-
-test('refusals are counted and reported once a minute', async () => {
-  const { all, clock, logged } = budgets();
   const metrics = new Metrics();
   all.measure(metrics);
   all.refused += 2;
   clock.advance(60_000);
-  expect(logged).toEqual([
+  const report = [
+    { fields: { lines: 7 }, text: expect.stringMatching(/MAX_LOG_LINES_PER_ADDRESS/) },
     { fields: { refused: 2 }, text: expect.stringMatching(/MAX_LOAD_PER_ADDRESS/) },
-  ]);
-  clock.advance(60_000);
-  expect(logged).toHaveLength(1);
+  ];
+  expect(logged).toEqual(report);
+  expect(JSON.stringify(logged)).not.toContain('192.0.2');
+  clock.advance(60_001);
+  expect(logged).toEqual(report);
+  expect(mayLog('192.0.2.1', 10)).toBe(3);
   expect(await metrics.text()).toContain('couplet_address_budget_refusals_total 2');
 });
 

@@ -26,29 +26,18 @@ function sweepOver(results: ({ pendings: number; rooms: number } | Error)[]) {
   return { clock, times, lines, stop };
 }
 
-test('a sweep runs at the start and every minute until it is stopped', () => {
-  const { clock, times, stop } = sweepOver([]);
+test('a sweep runs at the start and every minute until it is stopped, also after a failure, and logs counts', async () => {
+  const failure = new Error('locked');
+  const { clock, times, lines, stop } = sweepOver([failure, { pendings: 2, rooms: 1 }]);
   const start = clock.now();
+  await expect.poll(() => lines).toEqual([[{ err: failure }, 'sweep failed']]);
   clock.advance(120_000);
+  const swept = [{ pendings: 2, rooms: 1 }, 'expired rows deleted'];
+  await expect.poll(() => lines).toEqual([[{ err: failure }, 'sweep failed'], swept]);
   stop();
   clock.advance(120_000);
   expect(times).toEqual([start, start + 60_000, start + 120_000]);
   expect(clock.pending).toBe(0);
-});
-
-test('deleted rows are logged as counts, and nothing is logged if no row was deleted', async () => {
-  const { clock, lines } = sweepOver([{ pendings: 2, rooms: 1 }]);
-  clock.advance(60_000);
-  await expect.poll(() => lines).toEqual([[{ pendings: 2, rooms: 1 }, 'expired rows deleted']]);
-});
-
-test('a failed sweep is logged, and the next one runs', async () => {
-  const failure = new Error('locked');
-  const { clock, lines, times } = sweepOver([failure, { pendings: 1, rooms: 0 }]);
-  await expect.poll(() => lines).toEqual([[{ err: failure }, 'sweep failed']]);
-  clock.advance(60_000);
-  expect(times).toHaveLength(2);
-  await expect.poll(() => lines).toHaveLength(2);
 });
 
 test('in the running server, an expired pending is deleted without any request', async () => {

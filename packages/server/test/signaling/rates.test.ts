@@ -1,67 +1,51 @@
 // The rate of one connection: bursts pass, a sustained excess causes one warning, then counts as abuse.
+//
+// Steps of the table; times are in milliseconds:
+//
+//     40 at 0 = fine warn     40 messages of one byte; of equal verdicts in a row, one is expected
+//     1000 from 0 = fine      a steady sender at the rate
+//     … of 1024 bytes …       larger messages
+//     … stalled 9500 …        the server has stalled for so long until then
+//     excused 10000           time in which the connection was not read
+import { rowsOf, stepsOf } from '@couplet/testkit/stories';
 import { expect, test } from 'vitest';
-import { RateMeter, type Verdict } from '../../src/signaling/rates.js';
+import { RateMeter } from '../../src/signaling/rates.js';
 
 // Powers of two have exact sums, so the tests can use the exact limits.
 const RATE = { messagesPerSecond: 8, bytesPerSecond: 1024 };
 
-/** Sends so many messages at one instant; returns all decisions except `fine`. */
-function burst(meter: RateMeter, count: number, at: number, bytes = 1): Exclude<Verdict, 'fine'>[] {
-  const verdicts = Array.from({ length: count }, () => meter.take(bytes, at));
-  return verdicts.filter((verdict) => verdict !== 'fine') as Exclude<Verdict, 'fine'>[];
-}
-
-test('four seconds’ worth of messages may arrive at once', () => {
-  expect(burst(new RateMeter(RATE, 0), 32, 0)).toEqual([]);
-});
-
-test('above that the sender is warned once, and above twice that it is an abuser', () => {
+test.each(
+  rowsOf(`
+  four seconds’ worth of messages may arrive at once: 32 at 0 = fine
+  beyond it there is one warning, and beyond twice that abuse: 65 at 0 = fine warn fine abuse
+  a steady sender at the rate is never warned: 1000 from 0 = fine
+  after a pause there is a new warning: 40 at 0 = fine warn fine; 41 at 4000 = fine warn fine
+  bytes count like messages: 4 of 1024 bytes at 0 = fine; 5 of 1024 bytes at 0 = warn fine abuse
+  a steady sender is not warned for a stall of the server: 1 at 1000 = fine;
+      80 at 11000 stalled 9500 = fine; 1000 from 11000 stalled 9500 = fine
+  messages beyond the rate are abuse, even during a stall:
+      160 at 11000 stalled 9500 = fine warn fine abuse
+  time in which the connection was not read is credited: excused 10000; 80 at 10000 = fine
+  it is credited once: excused 10000; 1 at 10000 = fine; 80 at 60000 = fine warn fine abuse
+`),
+)('%s', (_title, script) => {
   const meter = new RateMeter(RATE, 0);
-  burst(meter, 32, 0);
-  expect(burst(meter, 32, 0)).toEqual(['warn']);
-  expect(meter.take(1, 0)).toBe('abuse');
-});
-
-test('a steady sender at the rate is never warned', () => {
-  const meter = new RateMeter(RATE, 0);
-  for (let n = 0; n < 1000; n++) expect(meter.take(1, n * 125)).toBe('fine');
-});
-
-test('a sender that slowed down after a warning is warned again', () => {
-  const meter = new RateMeter(RATE, 0);
-  expect(burst(meter, 40, 0)).toEqual(['warn']);
-  expect(burst(meter, 1, 4000)).toEqual([]);
-  expect(burst(meter, 40, 4000)).toEqual(['warn']);
-});
-
-test('bytes count like messages', () => {
-  const meter = new RateMeter(RATE, 0);
-  expect(burst(meter, 4, 0, 1024)).toEqual([]);
-  expect(burst(meter, 4, 0, 1024)).toEqual(['warn']);
-  expect(burst(meter, 1, 0, 1024)).toEqual(['abuse']);
-});
-
-test('a steady sender is not warned for messages during a stall of the server', () => {
-  const meter = new RateMeter(RATE, 0);
-  expect(burst(meter, 1, 1000)).toEqual([]);
-  // Ten seconds of messages in one read, of which nine and a half are known to be a stall.
-  const verdicts = Array.from({ length: 80 }, () => meter.take(1, 11_000, 9500));
-  expect(new Set(verdicts)).toEqual(new Set(['fine']));
-  for (let n = 0; n < 1000; n++) expect(meter.take(1, 11_000 + n * 125, 9500)).toBe('fine');
-});
-
-test('messages beyond the rate are abuse, even during a stall', () => {
-  const meter = new RateMeter(RATE, 0);
-  const verdicts = Array.from({ length: 160 }, () => meter.take(1, 11_000, 9500));
-  expect(verdicts.at(-1)).toBe('abuse');
-});
-
-test('time in which the connection was not read is credited once', () => {
-  const meter = new RateMeter(RATE, 0);
-  meter.excuse(10_000);
-  expect(burst(meter, 80, 10_000)).toEqual([]);
-  const late = new RateMeter(RATE, 0);
-  late.excuse(10_000);
-  expect(burst(late, 1, 10_000)).toEqual([]);
-  expect(burst(late, 80, 60_000)).toEqual(['warn', ...Array(16).fill('abuse')]);
+  for (const step of stepsOf(script)) {
+    const [given = '', expected] = step.split(' = ');
+    const numberAfter = (word: string) =>
+      Number(new RegExp(`${word} (\\d+)`).exec(given)?.[1] ?? Number.NaN);
+    if (expected === undefined) meter.excuse(numberAfter('excused'));
+    else {
+      const isSteady = given.includes('from');
+      const verdicts = Array.from({ length: Number.parseInt(given, 10) }, (_, n) =>
+        meter.take(
+          numberAfter('of') || 1,
+          numberAfter(isSteady ? 'from' : 'at') + (isSteady ? n * 125 : 0),
+          numberAfter('stalled') || 0,
+        ),
+      );
+      const runs = verdicts.filter((verdict, n) => verdict !== verdicts[n - 1]);
+      expect(`${given} = ${runs.join(' ')}`).toBe(step);
+    }
+  }
 });

@@ -81,14 +81,6 @@ describe.each([
     expect(commits(path) - before).toBe(2);
   });
 
-  test('a single call is committed at once, in its own commit', async () => {
-    const { store, path } = open();
-    await store.probe(NOW);
-    const before = commits(path);
-    for (const n of [1, 2, 3]) await create(store, code(n), 'a', LATER, NOW);
-    expect(commits(path) - before).toBe(3);
-  });
-
   test('an accept and the held check of its code share one commit; if the accept fails, the check waits', async () => {
     const { store, path } = open();
     await create(store, code(0), 'a', LATER, NOW);

@@ -129,65 +129,45 @@ test('the peer gets each message once, in order and signed, and the sender its a
 const start = frame({ opcode: text, payload: Buffer.from('{'), fin: false });
 const claimed = (claimedLength: bigint, opcode: number = text) =>
   frame({ opcode, payload: Buffer.from('x'), claimedLength, lengthBytes: 8 });
+const closing = (code: number, reason?: Buffer) =>
+  frame({ opcode: OPCODES.close, payload: closePayload(code, reason) });
+const end = (payload = Buffer.alloc(0)) => frame({ opcode: continuation, payload });
 const notUtf8 = Buffer.from([0x22, 0xff]);
+const halfNotUtf8 = frame({ opcode: text, payload: notUtf8, fin: false });
+const BAD_CODES = [0, 999, 1005, 1006, 1016, 5000];
 
-test.each([
-  ['text that is no UTF-8', frame({ opcode: text, payload: notUtf8 }), 1007],
-  [
-    'fragments that are no UTF-8',
-    Buffer.concat([
-      frame({ opcode: text, payload: notUtf8, fin: false }),
-      frame({ opcode: continuation }),
-    ]),
-    1007,
-  ],
-  [
-    'a close reason that is no UTF-8',
-    frame({ opcode: OPCODES.close, payload: closePayload(1000, notUtf8) }),
-    1007,
-  ],
-  ['an unmasked frame', frame({ opcode: text, masked: false }), 1002],
-  ...[1, 2, 4].map((rsv) => [`reserved bit ${rsv}`, frame({ opcode: text, rsv }), 1002] as const),
-  ...[3, 7, 11, 15].map((opcode) => [`opcode ${opcode}`, frame({ opcode }), 1002] as const),
-  ['a fragmented ping', frame({ opcode: ping, fin: false }), 1002],
-  ['a ping of 126 bytes', frame({ opcode: ping, payload: Buffer.alloc(126) }), 1002],
-  ['a ping that claims 2^63 bytes', claimed(2n ** 63n, ping), 1002],
-  ['a continuation without a start', frame({ opcode: continuation }), 1002],
-  ['a message amid another', Buffer.concat([start, frame({ opcode: text })]), 1002],
-  ...[0, 999, 1005, 1006, 1016, 5000].map(
-    (code) =>
-      [
-        `the close code ${code}`,
-        frame({ opcode: OPCODES.close, payload: closePayload(code) }),
-        1002,
-      ] as const,
-  ),
-  ['a close frame of one byte', frame({ opcode: OPCODES.close, payload: Buffer.alloc(1) }), 1002],
-  ['a message over the cap', claimed(10_000_000n), 1009],
-  ['a message of 2^63 bytes', claimed(2n ** 63n), 1009],
-  [
-    'fragments over the cap',
-    Buffer.concat([start, frame({ opcode: continuation, payload: Buffer.alloc(300_000, 'x') })]),
-    1009,
-  ],
-  ['a close frame', frame({ opcode: OPCODES.close, payload: closePayload(1000) }), 1000],
-] as [string, Buffer, number][])(
-  'after %s nothing is forwarded, in this read or in later ones',
-  async (_what, last, code) => {
-    const { raw, peer } = await rawPair();
-    onTestFinished(() => raw.destroy());
-    onTestFinished(() => peer.socket.terminate());
-    const before = textFrame(offer('before'));
-    const after = textFrame(offer('after'));
-    await raw.write(Buffer.concat([before, last, after]));
-    await raw.until((received) => answersIn(received).includes(`close ${code}`));
-    await raw.write(after);
-    raw.socket.end();
-    expect((await peer.next()).sdp).toBe('before');
-    await peer.next('peer_disconnected');
-    expect(await peer.sync()).toEqual([]);
-  },
-);
+test.each<[string, Buffer[], number]>([
+  ['text that is no UTF-8', [frame({ opcode: text, payload: notUtf8 })], 1007],
+  ['fragments that are no UTF-8', [halfNotUtf8, end()], 1007],
+  ['a close reason that is no UTF-8', [closing(1000, notUtf8)], 1007],
+  ['an unmasked frame', [frame({ opcode: text, masked: false })], 1002],
+  ...[1, 2, 4].map((rsv) => [`bit ${rsv}`, [frame({ opcode: text, rsv })], 1002] as never),
+  ...[3, 7, 11, 15].map((opcode) => [`opcode ${opcode}`, [frame({ opcode })], 1002] as never),
+  ['a fragmented ping', [frame({ opcode: ping, fin: false })], 1002],
+  ['a ping of 126 bytes', [frame({ opcode: ping, payload: Buffer.alloc(126) })], 1002],
+  ['a ping that claims 2^63 bytes', [claimed(2n ** 63n, ping)], 1002],
+  ['a continuation without a start', [end()], 1002],
+  ['a message amid another', [start, frame({ opcode: text })], 1002],
+  ...BAD_CODES.map((code) => [`the close code ${code}`, [closing(code)], 1002] as never),
+  ['a close frame of a byte', [frame({ opcode: OPCODES.close, payload: Buffer.alloc(1) })], 1002],
+  ['a message over the cap', [claimed(10_000_000n)], 1009],
+  ['a message of 2^63 bytes', [claimed(2n ** 63n)], 1009],
+  ['fragments over the cap', [start, end(Buffer.alloc(300_000, 'x'))], 1009],
+  ['a close frame', [closing(1000)], 1000],
+])('after %s nothing is forwarded, in this read or in later ones', async (_what, last, code) => {
+  const { raw, peer } = await rawPair();
+  onTestFinished(() => raw.destroy());
+  onTestFinished(() => peer.socket.terminate());
+  const before = textFrame(offer('before'));
+  const after = textFrame(offer('after'));
+  await raw.write(Buffer.concat([before, ...last, after]));
+  await raw.until((received) => answersIn(received).includes(`close ${code}`));
+  await raw.write(after);
+  raw.socket.end();
+  expect((await peer.next()).sdp).toBe('before');
+  await peer.next('peer_disconnected');
+  expect(await peer.sync()).toEqual([]);
+});
 
 test('after random bytes, a connection is closed with a code of the RFC, or waits for the rest of a frame', async () => {
   await fc.assert(
