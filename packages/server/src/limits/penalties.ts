@@ -1,5 +1,5 @@
 // Implements penalties by key: some failures are free, and each further failure doubles the wait of the key.
-import { type Clock, MAX_SKEW_MS } from '../base/clock.js';
+import type { Clock } from '../base/clock.js';
 
 export interface PenaltyPolicy {
   /** Number of failures without a wait. */
@@ -29,6 +29,7 @@ export const MOST_BEYOND = 12;
 
 interface Entry {
   failures: number;
+  /** By the monotonic clock, in milliseconds. */
   failedAt: number;
 }
 
@@ -39,10 +40,10 @@ interface Entry {
 export class Penalties {
   readonly #entries = new Map<string, Entry>();
   readonly #policy: PenaltyPolicy;
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #capacity: number;
 
-  constructor(policy: PenaltyPolicy, clock: Clock, capacity: number) {
+  constructor(policy: PenaltyPolicy, clock: Pick<Clock, 'monotonic'>, capacity: number) {
     this.#policy = policy;
     this.#clock = clock;
     this.#capacity = capacity;
@@ -56,7 +57,7 @@ export class Penalties {
   wait(key: string): number {
     const entry = this.#entries.get(key);
     if (entry === undefined || this.#left(entry) === 0) return 0;
-    const waited = Math.max(0, this.#clock.now() - entry.failedAt) / 1000;
+    const waited = (this.#clock.monotonic() - entry.failedAt) / 1000;
     return Math.max(0, Math.ceil(waitAfter(entry.failures, this.#policy) - waited));
   }
 
@@ -69,7 +70,7 @@ export class Penalties {
   fail(key: string): void {
     const failures = Math.min(this.failures(key) + 1, this.#policy.free + MOST_BEYOND);
     this.#entries.delete(key);
-    this.#entries.set(key, { failures, failedAt: this.#clock.now() });
+    this.#entries.set(key, { failures, failedAt: this.#clock.monotonic() });
     for (const [oldest, entry] of this.#entries) {
       if (this.#entries.size <= this.#capacity && this.#left(entry) > 0) break;
       this.#entries.delete(oldest);
@@ -77,9 +78,7 @@ export class Penalties {
   }
 
   #left({ failures, failedAt }: Entry): number {
-    const idleMs = this.#clock.now() - failedAt;
-    // If the clock was set back, the key would otherwise wait for that time too.
-    if (idleMs < -MAX_SKEW_MS) return 0;
-    return unforgiven(failures, Math.max(0, idleMs) / 1000, this.#policy);
+    const idleSeconds = (this.#clock.monotonic() - failedAt) / 1000;
+    return unforgiven(failures, idleSeconds, this.#policy);
   }
 }

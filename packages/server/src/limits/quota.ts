@@ -1,19 +1,19 @@
 // Implements quotas by key: `perHour` at once, refilled within an hour (generic cell rate algorithm, ITU-T I.371).
-import { type Clock, MAX_SKEW_MS } from '../base/clock.js';
+import type { Clock } from '../base/clock.js';
 
 export const HOUR_MS = 3_600_000;
 
 /**
- * Stores one number per key: the time at which its quota will be complete again. Has at most `capacity` keys; when it is
+ * Stores one number per key: the time at which its quota will be complete again, by the monotonic clock. Has at most `capacity` keys; when it is
  * full, it removes the oldest key.
  */
 export class Quota {
   readonly #perHour: number;
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #capacity: number;
   readonly #wholeAt = new Map<string, number>();
 
-  constructor(perHour: number, clock: Clock, capacity: number) {
+  constructor(perHour: number, clock: Pick<Clock, 'monotonic'>, capacity: number) {
     this.#perHour = perHour;
     this.#clock = clock;
     this.#capacity = capacity;
@@ -25,12 +25,9 @@ export class Quota {
 
   /** Takes one and returns 0, or returns the seconds until one is available. */
   take(key: string): number {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     const intervalMs = HOUR_MS / this.#perHour;
-    const known = this.#wholeAt.get(key) ?? now;
-    // A time further in the future than an hour and the skew was written before the clock was set back.
-    const from = known < now || known > now + HOUR_MS + MAX_SKEW_MS ? now : known;
-    const wholeAt = from + intervalMs;
+    const wholeAt = Math.max(this.#wholeAt.get(key) ?? now, now) + intervalMs;
     const waitMs = wholeAt - HOUR_MS - now;
     if (waitMs > 0.5) return Math.max(1, Math.ceil(waitMs / 1000));
     this.#wholeAt.delete(key);

@@ -162,17 +162,17 @@ function nodeBudgets({ createsPerHour, ceiling }: Omit<GuessLimits, 'keyedPerHou
     check: new Penalties(CHECK_GUESSES, clock, MAX_ADDRESSES),
   };
   const creates = new Quota(createsPerHour, clock, MAX_ADDRESSES);
-  /** Failures of the current minute of the wall clock. */
+  /** Failures of the current minute of the monotonic clock. */
   let failed = { minute: 0, count: 0 };
   /** Attempts whose outcome is unknown. */
   let running = 0;
   const failures = () => {
-    const minute = Math.floor(clock.now() / MINUTE_MS);
+    const minute = Math.floor(clock.monotonic() / MINUTE_MS);
     if (minute !== failed.minute) failed = { minute, count: 0 };
     return failed;
   };
   const beyondCeiling = () =>
-    new Refused('ceiling', Math.ceil((MINUTE_MS - (clock.now() % MINUTE_MS)) / 1000));
+    new Refused('ceiling', Math.ceil((MINUTE_MS - (clock.monotonic() % MINUTE_MS)) / 1000));
   /** Whether the failures reach the ceiling if all running attempts fail. */
   const isNearCeiling = () => failures().count + running >= ceiling;
 
