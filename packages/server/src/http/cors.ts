@@ -3,7 +3,7 @@ import { type OriginSettings, originRule } from '../settings/origins.js';
 
 const EXPOSED_HEADERS = 'Preference-Applied, Retry-After, X-Request-Id';
 
-/** Headers of the answer to OPTIONS, in addition to those of every answer. */
+/** Headers of the answer to OPTIONS (`every-request.ts`), in addition to those of every answer. */
 export const PREFLIGHT_HEADERS = {
   'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
   'access-control-allow-headers':

@@ -6,9 +6,9 @@ import type { Logger } from '../observability/logger.js';
 import type { Config } from '../settings/config.js';
 import type { Backplane } from './backplane.js';
 import type { SignalingCounters } from './counters.js';
-import type { Forwarded } from './forwarded.js';
 import type { Incoming } from './parse.js';
 import type { PairedDevices } from './room.js';
+import type { Forwarded } from './serialize.js';
 import type { Connection } from './websocket/connection.js';
 
 /** Finds the devices of a paired room. */
@@ -151,7 +151,7 @@ function forward(
     sendFault(connection, 'no_peer');
   } else {
     // The server sets `from` and `roomId`; the client's values are ignored.
-    const frame = `${json.slice(0, -1)}${connection.signature}`;
+    const frame = `${json.slice(0, -1)}${connection.senderFields}`;
     if (backplane.forward(connection.id, seat.peerId, frame)) counters.forwards[type] += 1;
   }
 }

@@ -9,8 +9,8 @@ import {
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import { parseModestJson } from '../http/json-shape.js';
 import { compileObject } from '../http/validation.js';
-import { type Forwarded, forwarded } from './forwarded.js';
 import { plainForward } from './plain-message.js';
+import { type Forwarded, serialize } from './serialize.js';
 
 /** A client message: for the server, or for the peer. Of the latter, the server needs only the type. */
 export type Incoming = Exclude<ClientMessage, ForwardedMessage> | Forwarded;
@@ -85,7 +85,7 @@ function incoming(message: ClientMessage, json: string): Incoming {
     case 'ping':
       return message;
     default:
-      return forwarded(message, json);
+      return serialize(message, json);
   }
 }
 

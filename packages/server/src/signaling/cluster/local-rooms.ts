@@ -14,7 +14,7 @@ import type { NodeStreams } from './acknowledged-streams.js';
 import type { ClusterCounters } from './metrics.js';
 import { type NodeLease, processOf } from './node-lease.js';
 import type { RoomUpdate } from './node-messages.js';
-import { catchUp, type Plan, type PlannedRoom, plan } from './room-plan.js';
+import { catchUp, type ReconciledRoom, type Reconciliation, reconcile } from './reconcile.js';
 import {
   absentRecord,
   nodeOf,
@@ -157,7 +157,7 @@ export class LocalRooms {
   }
 }
 
-export class LocalRoom implements PlannedRoom {
+export class LocalRoom implements ReconciledRoom {
   readonly queue: SerialQueue;
   readonly #rooms: LocalRooms;
   readonly #node: NodeParts;
@@ -275,8 +275,8 @@ export class LocalRoom implements PlannedRoom {
         !lease.alive.has(node) && processOf(node) !== lease.processId;
       if (base.members.some(isUnknown)) await this.#askLeases();
       const { id, deadline } = lease;
-      const planned = plan(base, event, this, lease, clock.now());
-      const { next, changed, lost } = planned;
+      const reconciled = reconcile(base, event, this, lease, clock.now());
+      const { next, changed, lost } = reconciled;
       if (!changed && !isFresh) {
         base = null;
         continue;
@@ -316,7 +316,7 @@ export class LocalRoom implements PlannedRoom {
         isFresh = false;
         continue;
       }
-      this.#tell(base, planned, event, id);
+      this.#tell(base, reconciled, event, id);
       return next;
     }
     throw new Unavailable(new Error('a room changed too often'));
@@ -340,8 +340,13 @@ export class LocalRoom implements PlannedRoom {
     this.#rooms.reconcileSoon(this);
   }
 
-  #tell(base: RoomRecord, planned: Plan, event: RoomEvent | null, lease: string): void {
-    const { next, gone, effects, changed } = planned;
+  #tell(
+    base: RoomRecord,
+    reconciled: Reconciliation,
+    event: RoomEvent | null,
+    lease: string,
+  ): void {
+    const { next, gone, effects, changed } = reconciled;
     const { counters, streams } = this.#node;
     const joiner = event?.kind === 'join' ? event.member.connectionId : undefined;
     const leaver = event?.kind === 'join' ? undefined : event?.connectionId;

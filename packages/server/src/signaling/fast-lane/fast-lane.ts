@@ -166,25 +166,25 @@ export class FastLane implements Reader {
     let at = 0;
     frames.beginRun();
     while (!budget.held && frame.read(read, at) && frame.end <= read.length && this.#mayBePlain()) {
-      if (!frames.fits(this.#signedBytes())) {
+      if (!frames.fits(this.#forwardedBytes())) {
         this.#sendRun(peer);
         corking.release();
         frames.beginRun();
       }
-      const type = this.#sign(source);
+      const type = this.#addSender(source);
       if (type === undefined) break;
       at = frame.end;
       this.connection.unanswered = 0;
       if (!this.receiveQueue.admit(frame.payloadBytes, now, stalledMs)) break;
       counters.messages[type] += 1;
       inRun[type] += 1;
-      frames.end += this.#signedBytes();
+      frames.end += this.#forwardedBytes();
     }
     this.#sendRun(peer);
     return at;
   }
 
-  /** Sends the frames that were signed since the last run. */
+  /** Sends the frames that were written since the last run. */
   #sendRun(peer: Connection): void {
     const { corking, counters } = this.#deps;
     const run = corking.frames.run();
@@ -206,27 +206,27 @@ export class FastLane implements Reader {
     return first === FINAL_TEXT && payloadBytes <= maxBytes;
   }
 
-  /** Size of the forwarded payload: the signature replaces the last brace. */
-  #signedPayloadBytes(): number {
-    return frame.payloadBytes - 1 + this.connection.signature.length;
+  /** Size of the forwarded payload: the fields of the sender replace the last brace. */
+  #forwardedPayloadBytes(): number {
+    return frame.payloadBytes - 1 + this.connection.senderFields.length;
   }
 
-  #signedBytes(): number {
-    const bytes = this.#signedPayloadBytes();
+  #forwardedBytes(): number {
+    const bytes = this.#forwardedPayloadBytes();
     return headBytesOf(bytes) + bytes;
   }
 
-  /** Writes the signed frame at the end of the run; undefined if it is not plain, and the bytes are unused. */
-  #sign(source: DataView): PlainType | undefined {
+  /** Writes the frame with its sender at the end of the run; undefined if it is not plain, and the bytes are unused. */
+  #addSender(source: DataView): PlainType | undefined {
     const { bytes, view, end } = this.#deps.corking.frames;
-    const signedPayloadBytes = this.#signedPayloadBytes();
-    const from = end + headBytesOf(signedPayloadBytes);
+    const payloadBytes = this.#forwardedPayloadBytes();
+    const from = end + headBytesOf(payloadBytes);
     const to = from + frame.payloadBytes;
     frame.unmaskInto(view, from, source);
     const type = plainForward(bytes.toString('latin1', from, to));
     if (type === undefined) return undefined;
-    writeHead(bytes, end, signedPayloadBytes);
-    bytes.set(this.connection.signature, to - 1);
+    writeHead(bytes, end, payloadBytes);
+    bytes.set(this.connection.senderFields, to - 1);
     return type;
   }
 

@@ -39,7 +39,7 @@ export class Connection {
   readonly #stream: Duplex;
   readonly #deps: ConnectionDeps;
   #seat: Seat | null = null;
-  #signature: Buffer | undefined;
+  #senderFields: Buffer | undefined;
   #pauses = 0;
   #closing = false;
   #gone = false;
@@ -69,18 +69,18 @@ export class Connection {
 
   set seat(seat: Seat | null) {
     this.#seat = seat;
-    this.#signature = undefined;
+    this.#senderFields = undefined;
   }
 
   /** The sender's fields of its forwarded messages, as the end of a JSON object; built once per seat. */
-  get signature(): Buffer {
-    if (this.#signature === undefined) {
+  get senderFields(): Buffer {
+    if (this.#senderFields === undefined) {
       const text = `,${JSON.stringify({ from: this.id, roomId: this.#seat?.roomId }).slice(1)}`;
       // Not in the pool that small buffers share: it would keep 8 KiB alive.
-      this.#signature = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
-      this.#signature.write(text);
+      this.#senderFields = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+      this.#senderFields.write(text);
     }
-    return this.#signature;
+    return this.#senderFields;
   }
 
   /** Whether messages are still sent and received: false once a close was sent or received. */

@@ -103,7 +103,7 @@ function answersIn(received: Buffer): string[] {
 
 const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 });
 
-test('the peer gets each message once, in order and signed, and the sender its answers', async () => {
+test('the peer gets each message once, in order and with its sender, and the sender gets its answers', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(items, { maxLength: 30 }), cuts, async (sent, places) => {
       const { raw, peer, from, roomId } = await rawPair();

@@ -1,4 +1,4 @@
-// Plans the change of a room as a pure function: reconciles its record with the seats of this node, then applies room.ts.
+// Reconciles the record of a room with the seats of this node, then applies an event by room.ts. A pure function, without I/O.
 //
 // Reconciling a record means:
 //   - moving seats of this node under an earlier lease to the present one, without effects
@@ -31,7 +31,7 @@ import {
 } from './room-record.js';
 
 /** A room with members on this node. */
-export interface PlannedRoom {
+export interface ReconciledRoom {
   /** The room as its members here were told. */
   readonly known: RoomRecord;
   /** The connections of this node that sit in the room. */
@@ -50,12 +50,12 @@ export interface PlannedRoom {
   isStale(connectionId: string): boolean;
 }
 
-export type Plan = Readonly<ReturnType<typeof plan>>;
+export type Reconciliation = Readonly<ReturnType<typeof reconcile>>;
 
-export function plan(
+export function reconcile(
   base: RoomRecord,
   event: RoomEvent | null,
-  room: PlannedRoom,
+  room: ReconciledRoom,
   lease: NodeLease,
   now: number,
 ) {

@@ -1,4 +1,5 @@
-// Serializes a message for the peer: only the members of its schema, with numbers in the sender's spelling.
+// Serializes a message for the peer: only the members of its schema, with numbers in the spelling of the sender.
+// handlers.ts adds the fields of the sender.
 import { randomUUID } from 'node:crypto';
 import type { ForwardedMessage } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
@@ -11,7 +12,7 @@ export interface Forwarded {
 }
 
 /** @param text - the source of the message */
-export const forwarded = (message: ForwardedMessage, text: string): Forwarded => ({
+export const serialize = (message: ForwardedMessage, text: string): Forwarded => ({
   type: message.type,
   json: hasOddNumber(text)
     ? unmarked(JSON.stringify(membersOf(JSON.parse(markedNumbers(text)))))
