@@ -426,7 +426,7 @@ describeWith(['chromium'], 'the demo page', () => {
     await expectMessage(guest, 'You: No <b>mouse</b>');
   });
 
-  test('works with codes of eight digits, if only the origin of another app is allowed, and only paired devices can join', async () => {
+  test('works with codes of eight digits, with an ALLOWED_ORIGINS of another app, and if only paired devices may join', async () => {
     const { url } = await startSite({
       JOIN_CODE_DIGITS: '8',
       ALLOWED_ORIGINS: 'https://app.example',

@@ -13,7 +13,7 @@ const FILE_BYTES = 40_000_000;
 /** Most bytes that the sender is ahead of the reader, and most that are buffered (README). */
 const AHEAD_BYTES = 4 * 1024 * 1024;
 
-/** Most bytes buffered when `drained` resolves (README). */
+/** Maximum number of buffered bytes when `drained` resolves (README). */
 const DRAINED_BYTES = 1024 * 1024;
 
 interface FilePage extends ClientPage {

@@ -90,7 +90,7 @@ test.each(Object.entries(honest))('%s', (_title, sdp) => {
   expect(pinOf(offer()).admits(sdp)).toBe(true);
 });
 
-test('several hashes that stay the same, in any order', () => {
+test('several fingerprints are admitted in any order, if all stay the same', () => {
   const both = offer({ first: [FINGERPRINT, 'a=fingerprint:sha-1 AA:BB'] });
   const other = offer({ first: ['a=fingerprint:sha-1 AA:BB', FINGERPRINT] });
   expect([pinOf(both).admits(both), pinOf(both).admits(other)]).toEqual([true, true]);

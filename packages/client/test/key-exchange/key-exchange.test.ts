@@ -104,7 +104,7 @@ test.each(['commit', 'key', 'complete'])(
 const forged = (sent: KeyMessage, publicKey: string) =>
   (kindOf(sent) === 'key' ? [{ ...sent, publicKey }] : [sent]) as KeyMessage[];
 
-/** What a server does between the leader and the follower, which has keys of its own. */
+/** Attacks by a server between the leader and the follower. It has a key pair of its own, with this public key. */
 const ATTACKS: Record<
   string,
   (leader: FakeKeySession, follower: FakeKeySession, publicKey: string) => void
@@ -129,7 +129,7 @@ const ATTACKS: Record<
   },
 };
 
-test.each(Object.keys(ATTACKS))('a server that %s gets no digits', async (title) => {
+test.each(Object.keys(ATTACKS))('if a server %s, it is detected', async (title) => {
   const [leader, follower] = FakeKeySession.pair();
   const publicKey = `couplet1:key:${await exportKey(await generateKeys())}`;
   ATTACKS[title]?.(leader, follower, publicKey);

@@ -197,7 +197,7 @@ const foreign: [string, Response][] = [
 ];
 
 test.each(foreign)(
-  '%s does not end a wait, nor an accept if it comes twice',
+  '%s does not end a held check, and two of them do not end an accept',
   async (name, answer) => {
     const { client, requests } = scripted([...Array(9).fill(answer), json(200, { roomid: 'r' })]);
     expect(await client.check('042137', 'device', 60_000)).toBe('r');

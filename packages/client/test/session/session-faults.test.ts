@@ -191,7 +191,7 @@ test.each([
   [16_384, 'short texts', 'x'.repeat(480)],
   [16, 'large buffers', new ArrayBuffer(1024 * 1024 - 64)],
 ])(
-  '16 MiB are kept for a listener (%i %s); later messages are lost and reported once, until kept ones are emitted',
+  'up to 16 MiB of messages are kept for a listener (%i %s); further messages are lost and reported once, until those are emitted',
   async (count, _what, data) => {
     const begun = begin();
     await phases.connected?.(begun);

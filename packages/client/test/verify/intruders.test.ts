@@ -232,7 +232,7 @@ describe('a server that', () => {
   });
 
   test.each(['unsupported', 'invalid_message', 'room_full'])(
-    'claims %s cannot make a device do without',
+    'claims %s cannot make a device skip the verification',
     async (code) => {
       const { host, guest } = await stage(({ hostile }) => {
         hostile.toDevice = (frame) =>
@@ -244,7 +244,7 @@ describe('a server that', () => {
     },
   );
 
-  test('adds messages of a run after it gains nothing', async () => {
+  test('adds messages of a run after its end gains nothing', async () => {
     const scene = await stage();
     const { host, guest, hostile } = scene;
     await connected(host, guest);

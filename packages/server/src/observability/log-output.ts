@@ -1,5 +1,5 @@
-// Writes the log to a file descriptor without failing. Lines of a few milliseconds are written together. Lines that cannot be
-// written wait up to a bound; further ones are counted.
+// Writes the log to a file descriptor without failing. Lines that arrive within a few milliseconds are written together. If they
+// cannot be written, they wait, up to a bound; further lines are lost and counted.
 import { Writable } from 'node:stream';
 import type { Cancel, Clock } from '../base/clock.js';
 

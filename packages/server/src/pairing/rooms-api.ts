@@ -23,7 +23,7 @@ export interface RoomsApiDeps extends Services {
   lifecycle: Lifecycle;
 }
 
-/** Registers the endpoints that need the store. Returns what another endpoint over the same store shares with them. */
+/** Registers the endpoints that need the store. Returns their shared parts, for further endpoints over the same store. */
 export function serveRoomsApi(app: FastifyInstance, deps: RoomsApiDeps): PairingParts {
   const { config, clock, metrics } = deps;
   const store = measureStore(deps.store, metrics);

@@ -22,7 +22,7 @@ const MAX_PER_CODE = 8;
 export class Waiting {
   readonly #clock: Clock;
   readonly #capacity: number;
-  /** An event for each join code that may have changed. */
+  /** Emits a join code, as the name of an event, when it may have changed. */
   readonly #changes = new EventEmitter();
   #size = 0;
   #closed = false;

@@ -212,7 +212,7 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
     return { redis, one };
   };
 
-  test('because it cannot write its disk is down, not degraded', async () => {
+  test('counts as unavailable, not as degraded, while it cannot write its disk', async () => {
     const { redis, one } = await setUp(['save 3600 1']);
     const { roomid } = await pairDevices(one.url);
     const { dir } = (await redis.admin('CONFIG', 'GET', 'dir')) as { dir: string };
@@ -235,7 +235,7 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
   });
 
   test.each([
-    // Of a master that does not exist.
+    // Its master does not exist.
     ['has become a replica', 'read_only', 'REPLICAOF 127.0.0.1 1', 'REPLICAOF NO ONE'],
     [
       'has too few replicas',
@@ -243,13 +243,13 @@ describeWith(['redis-server'], 'a Redis that takes no writes', () => {
       'CONFIG SET min-replicas-to-write 1',
       'CONFIG SET min-replicas-to-write 0',
     ],
-  ])('because it %s is down until that ends', async (_how, cause, begin, end) => {
+  ])('counts as unavailable while it %s', async (_how, cause, begin, end) => {
     const { redis, one } = await setUp();
     await redis.admin(...begin.split(' '));
     await endure(one, cause, () => redis.admin(...end.split(' ')));
   });
 
-  test('because it loads its data is unreachable, and recovers by itself', async () => {
+  test('counts as unreachable while it loads its data, and recovers by itself', async () => {
     // It loads a key in 10 ms, and answers `LOADING` meanwhile.
     const { redis, one } = await setUp([
       'key-load-delay 10000',

@@ -59,7 +59,7 @@ test('a held check that is woken after the clock was set back waits at most once
   expect((await answer).status).toBe(204);
 });
 
-test('a code expires at its exp by the current clock: an hour back prolongs it, and an hour forward ends it', async () => {
+test('a code expires at its exp by the current clock: setting the clock back prolongs it, and setting it forward ends it', async () => {
   const { url, clock } = await serverWithClock();
   const code = await createPending(url);
   clock.set(-HOUR_MS);
@@ -108,7 +108,7 @@ test.each(BOTH)(
   },
 );
 
-test('an Idempotency-Key is kept for ten minutes by the clock: an hour back prolongs them, and an hour forward ends them without a second success', async () => {
+test('an Idempotency-Key is kept for ten minutes by the current clock: setting the clock back keeps it longer, and setting it forward forgets it without a second success', async () => {
   const { url, clock } = await serverWithClock();
   const { joinid } = await createPending(url, { expiresInSeconds: 86_400 });
   const body = { joinid, client2: someDevice() };

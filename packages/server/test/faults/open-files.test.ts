@@ -7,7 +7,7 @@ import { pairOfPeers } from '@couplet/testkit/peer';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { filesForSockets, openFilesLimit } from '../../src/http/sockets.js';
 
-test('without a limit that can be read there is none, and of a high one, few are reserved for the database and the log', () => {
+test('a limit that cannot be read counts as none; of a high limit, 64 files are reserved for the database and the log', () => {
   expect(openFilesLimit('/nowhere')).toBeUndefined();
   expect(filesForSockets(20_000)).toBe(19_936);
 });

@@ -126,7 +126,7 @@ describe('an output', () => {
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 test.runIf(process.platform === 'linux')(
-  'a server continues without a reader of its log, writes to a new one, and ends with exit code 0 without one',
+  'a server whose log has no reader continues, writes to a new reader, and ends with exit code 0',
   async () => {
     const cwd = temporaryFolder();
     const fifo = join(cwd, 'log');

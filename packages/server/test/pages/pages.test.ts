@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-/** Gets a path of a server; other redirects than those of the server itself do not exist. */
+/** Gets a path of a server. Does not follow redirects. */
 const get = (path: string, headers: Record<string, string> = {}, { url } = server) =>
   fetch(url + path, { headers, redirect: 'manual' });
 
@@ -137,7 +137,7 @@ test.each([
   expect([answer.statusCode, answer.json()]).toEqual([404, { error: 'not_found' }]);
 });
 
-test('GET / has a link to the demo page, and the OpenAPI document has none of the pages', async () => {
+test('GET / has a link to the demo page, and the OpenAPI document lists none of the pages', async () => {
   expect(await front(server)).toContain('<a href="demo/">');
   const { paths } = await (await get('/openapi.json')).json();
   expect(Object.keys(paths).filter((path) => /demo|client|docs/.test(path))).toEqual([]);

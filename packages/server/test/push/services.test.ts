@@ -363,7 +363,7 @@ describe('Web Push', () => {
     expect(await ends()).toEqual(['host_not_allowed 1']);
   });
 
-  test('the hosts of known push services are allowed, and names below a host with an asterisk', () => {
+  test('allows the hosts of known push services, the configured hosts, and all names below one with an asterisk', () => {
     const vapid = { hosts: ['*.Example.org', 'push.example.net:443'] };
     const { allows } = openWebPush(vapid as never, {} as never);
     for (const url of [

@@ -133,7 +133,7 @@ async function ask(peer: Peer) {
 
 /** The promises that hold in one process and over nodes. */
 function wakes(start: () => Promise<World>) {
-  test('a device that stays alone wakes the other one once, is told so, and does not again after another join', async () => {
+  test('a device that stays alone wakes the other one once and is told so; another join does not wake it again', async () => {
     const world = await start();
     const { roomid, client1, client2, push } = await pairing(world);
     const alone = await enter(world, 0, roomid, client1);
@@ -160,7 +160,7 @@ function wakes(start: () => Promise<World>) {
     expect(world.pushes.map(({ target }) => target.token)).toEqual(['a0', 'b0']);
   });
 
-  test('nobody is woken for a device that is there, has come, or has come and gone within the grace time', async () => {
+  test('no push is sent to a device that is in the room, or was in it during the grace time', async () => {
     const world = await start();
     const { roomid, client1, client2 } = await pairing(world);
     await setToken(world.urls[0], roomid, client1, 'b0');
@@ -186,7 +186,7 @@ function wakes(start: () => Promise<World>) {
     expect(await world.attempts('sent')).toBe(0);
   });
 
-  test('of racing joins of one device at both servers, and of all that follow, one wakes the other device', async () => {
+  test('of concurrent joins of one device at both servers, and of all later ones, only one wakes the other device', async () => {
     const world = await start();
     const { roomid, client1, push } = await pairing(world);
     await Promise.all(
@@ -284,7 +284,7 @@ describe('in one process', () => {
     expect(timers).not.toContain(GRACE_SECONDS * 1000);
   });
 
-  test('while a push service hangs, a device that goes to another room wakes the other device of that one', async () => {
+  test('while a push service hangs, a device that moves to another room wakes the other device of that room', async () => {
     const world = await start();
     const [slow, next] = [await pairing(world), await pairing(world)];
     world.answers.push(new Promise(() => {}));

@@ -1,4 +1,4 @@
-// What the client of Redis does that nodes and stores do not show: order of commands, kinds of errors, channels, lost servers.
+// The client of Redis, beyond the tests of nodes and stores: order of commands, kinds of errors, channels, lost servers.
 import { describeWith } from '@couplet/testkit/components';
 import { eventually } from '@couplet/testkit/eventually';
 import {

@@ -25,7 +25,7 @@ const TURN = `TURN_SECRET=${SECRET} & TURN_URLS=turn:turn.example.org`;
 const CERT = 'TURN_TLS_CERT=/c.pem & TURN_TLS_KEY=/k.pem';
 const PROVIDER = 'ICE_SERVERS_URL=https://api.example.net/turn?apiKey=a-key';
 
-/** With these, a single further setting has all that it needs. */
+/** The settings that others depend on. With them, a test needs only one further setting. */
 const COMPLETE = envOf(
   `${TURN} & TURN_TLS_CERT=elsewhere & ${PROVIDER} & PUSH_WEBHOOK_URL=http://a & PUSH_WEBHOOK_SECRET=${WHSEC}`,
 );

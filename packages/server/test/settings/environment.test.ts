@@ -23,7 +23,7 @@ test('the first source in which a variable is set wins; empty variables do not c
   expect(layered(first, second, third)).toEqual(set);
 });
 
-test('TURN_…_PORT as a Kubernetes Service of that name sets it counts as unset', () => {
+test('a TURN_…_PORT that Kubernetes sets to the address of a Service counts as unset', () => {
   for (const use of ['', 'TLS_', 'STATIC_', 'MIN_', 'MAX_']) {
     const name = `TURN_${use}PORT`;
     for (const link of [SERVICE_LINK, 'udp://[fd00::1]:53'])

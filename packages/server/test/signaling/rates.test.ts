@@ -2,10 +2,10 @@
 //
 // Steps of the table; times are in milliseconds:
 //
-//     40 at 0 = fine warn     40 messages of one byte; of equal verdicts in a row, one is expected
+//     40 at 0 = fine warn     40 messages of one byte; equal verdicts in a row are written once
 //     1000 from 0 = fine      a steady sender at the rate
 //     … of 1024 bytes …       larger messages
-//     … stalled 9500 …        the server has stalled for so long until then
+//     … stalled 9500 …        the server has stalled for this time just before
 //     excused 10000           time in which the connection was not read
 import { rowsOf, stepsOf } from '@couplet/testkit/stories';
 import { expect, test } from 'vitest';

@@ -113,7 +113,7 @@ describeWith(['turnserver', 'openssl'], 'coturn', () => {
     await (await ask('another device')).allocate();
   });
 
-  test('limits the bandwidth of an allocation, and has enough for as many as it allows', () => {
+  test('limits the bandwidth of an allocation, and has enough for all allocations that it admits', () => {
     // coturn reserves max-bps for each allocation, so a smaller capacity would be an undocumented smaller quota.
     expect(shippedNumber('bps-capacity')).toBe(
       shippedNumber('max-bps') * shippedNumber('total-quota'),

@@ -27,7 +27,7 @@ test.each([
   });
 });
 
-test('the id of a user is always the same, and differs for another device, room or secret, also if the ids joined together are the same', () => {
+test('the id of a user is always the same, and differs for another device, room or secret, even if the concatenated ids are the same', () => {
   const secret = 'north-star-secret-1';
   expect(opaqueUserId(secret, 'room', 'device')).toBe('AqFxVv3HqaxOt8yLRrdvHg');
   const ids = [
@@ -59,7 +59,7 @@ describe('a paired device', () => {
     expect(granted.iceServers).toEqual([stun, { urls, ...credentials }, extra]);
   });
 
-  test('is the same user for half of the TTL, on every node, from every address, with more than half of the TTL left', () => {
+  test('is the same TURN user for half of the TTL, on every node and from every address, and always has more than half of the TTL left', () => {
     const clock = new FakeClock();
     const users = new Set<string | undefined>();
     const nodes = [serversFor(TURN, clock), serversFor(TURN, clock)] as const;

@@ -341,7 +341,7 @@ test('URLs that browsers refuse, and those beyond 32, are left out; ICE_SERVERS_
   expect(await stranger.next('room_ready')).not.toHaveProperty('iceServers');
 });
 
-test('MAX_TURN_CREDENTIALS_PER_HOUR does not limit them', async () => {
+test('MAX_TURN_CREDENTIALS_PER_HOUR does not limit the credentials of a provider', async () => {
   const peer = await provider(json(good));
   const server = await serverWith(peer, { ...COTURN, MAX_TURN_CREDENTIALS_PER_HOUR: '1' });
   await server.had('ok');

@@ -73,7 +73,7 @@ test('the application decides which requests are served, in every spelling of a 
   expect((await ask('GET /')).status).toBe(200);
 });
 
-test('a rule that fails refuses the request, and the client', async () => {
+test('a rule that fails refuses the request or the connection', async () => {
   const fails = () => Promise.reject(new Error('broken'));
   const authorize: Authorize = { request: fails, connect: fails };
   const { url, wsUrl } = await serverForTest({}, { authorize });
@@ -106,7 +106,7 @@ test('a token that a browser offers as a subprotocol reaches the application as 
   expect(await refused(wsUrl, offer('a%2Fb%2Bc%3D%3D', 'Bearer other'))).toBe(401);
 });
 
-test('a rule that never answers refuses the client, and holds its place no longer than a request may take', async () => {
+test('a client whose rule never answers is refused when the time of a request is up, and its place is free again', async () => {
   const clock = new FakeClock();
   const connect: Authorize['connect'] = (one) => isGood(one) || new Promise(() => {});
   const env = { MAX_CONNECTIONS: '1' };

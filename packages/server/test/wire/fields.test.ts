@@ -51,7 +51,7 @@ describe.each([
 
   test.each(
     entries.flatMap(([field]) => MISSING.map(([name, value]) => [field, name, value] as const)),
-  )('a %s that is %s is missing', async (field, _name, value) => {
+  )('%s is %s: missing', async (field, _name, value) => {
     expect(await send({ [field]: value })).toMatchObject({
       status: 400,
       body: { error: 'missing_field', field, details: expect.any(String) },
@@ -62,7 +62,7 @@ describe.each([
     entries.flatMap(([field, { illegal, details }]) =>
       illegal.map(([name, value]) => [field, name, value, details] as const),
     ),
-  )('a %s that is %s is invalid', async (field, _name, value, details) => {
+  )('%s is %s: invalid', async (field, _name, value, details) => {
     const answer = await send({ [field]: value });
     expect(answer.status).toBe(400);
     expect(answer.body).toStrictEqual({ error: `invalid_${field}`, field, details });

@@ -141,12 +141,12 @@ describe('room_ready carries ICE servers', () => {
       [undefined, withTurn],
     ],
     [
-      'for no device of another room',
+      'but not for a device of another room',
       ({ roomid, client1 }) => [roomid, client1, someDevice()],
       [withTurn, undefined],
     ],
     [
-      'in no unpaired room',
+      'but not in an unpaired room',
       ({ client1 }) => [randomUUID(), client1, someDevice()],
       [undefined, undefined],
     ],
@@ -154,7 +154,7 @@ describe('room_ready carries ICE servers', () => {
     expect((await meet(...members(await pair()))).servers).toEqual(expected);
   });
 
-  test('in no second room of a device that is paired in the first room', async () => {
+  test('but not in an unpaired room to which a paired device moves', async () => {
     const { roomid, client1 } = await pair();
     const peer = await server.connect();
     await peer.join(roomid, client1);
@@ -164,7 +164,7 @@ describe('room_ready carries ICE servers', () => {
     expect(await peer.next('room_ready')).not.toHaveProperty('iceServers');
   });
 
-  test('again, to both, when a device takes over its seat', async () => {
+  test('again, for both members, when a device takes over its seat', async () => {
     const { roomid, client1, client2 } = await pair();
     const { second } = await meet(roomid, client1, client2);
     const back = await server.connect();
@@ -174,7 +174,7 @@ describe('room_ready carries ICE servers', () => {
     expect((await second.next('room_ready')).iceServers).toEqual(withTurn);
   });
 
-  test('for all members if the configuration says so', async () => {
+  test('for all members with ICE_SERVERS_FOR_ALL', async () => {
     const { meet } = await serverWith({ ...TURN, ICE_SERVERS_FOR_ALL: '1', USE_SQLITE: '0' });
     expect((await meet(randomUUID())).servers).toEqual([withTurn, withTurn]);
   });

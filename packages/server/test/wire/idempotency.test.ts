@@ -46,7 +46,7 @@ test('a repeat is recognized by the fields of the API, in any order', async () =
   expect((await api.create(other, headers)).status).toBe(422);
 });
 
-test('a repeated accept is answered even while its address must wait for guesses of others', async () => {
+test('a repeated accept is answered even while its address must wait because of other failed guesses', async () => {
   const server = await serverForTest();
   const { joinid } = await createPending(server.url);
   const accept = { joinid, client2: someDevice() };

@@ -95,7 +95,7 @@ test('after a known session the metrics have the exact values', async () => {
   expect(value('couplet_limit', { resource: 'connections' })).toBe(50_000);
 });
 
-test('values invented by a client become no label value: methods, paths, queries, types, bytes', async () => {
+test('no value that a client invents becomes a label value: methods, paths, queries, types, bytes', async () => {
   const { url, wsUrl, metrics } = await server();
   const strange = ['/etc/passwd', '/api/rooms/1', '/api/rooms?roomid=secret', '/%ff', '/a"b', '//'];
   for (const method of METHODS.filter((name) => name !== 'CONNECT')) {

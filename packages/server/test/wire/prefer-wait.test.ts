@@ -73,7 +73,7 @@ test.each<[string, number | null]>([
     '',
   ].map((header): [string, null] => [header, null]),
 ])(
-  'of a code that is not accepted, a check with “%s” is 204 after %s seconds',
+  'a check with “%s” of a code that is not accepted is 204 after %s seconds',
   async (prefer, seconds) => {
     const { joinid, client1 } = await createPending(url);
     const body = JSON.stringify({ joinid, client1 });

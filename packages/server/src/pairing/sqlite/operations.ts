@@ -376,7 +376,7 @@ export function sqliteOperations(db: Database, limits: StoreLimits): Operations 
     const { room } = find(roomId, 0, 0);
     if (room === undefined) return 'absent';
     const { secret1, secret2 } = room;
-    // If the room has secrets, a secret of neither device is always refused.
+    // If the room has secrets, a request whose secrets belong to neither device is always refused.
     const isWrong = secrets.length > 0 && (secret1 ?? secret2) !== undefined;
     const mayDelete = deleteRule({ secrets, isRequired: isRequired || isWrong });
     if (!mayDelete(secret1, secret2)) return 'forbidden';

@@ -232,7 +232,7 @@ const [NO_SQLITE, DAMAGED, OTHER] = [
   /belongs to another application/,
 ];
 
-/** What makes the file: SQL, or a change to the bytes of a database of ours. */
+/** The file is made by SQL, or by a change to the bytes of a database of the server. */
 test.each<[string, RegExp, string | ((whole: Buffer) => Buffer)]>([
   ['text', NO_SQLITE, () => Buffer.from('no database, '.repeat(100))],
   ['a damaged header', NO_SQLITE, (whole) => whole.fill(0xa5, 0, 40)],

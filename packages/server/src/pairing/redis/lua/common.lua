@@ -25,7 +25,7 @@
 --
 -- now     the current time, in tests. If absent, the clock of Redis applies, which all nodes share.
 -- once    the Idempotency-Key, if there is one: id, fingerprint, keptMs (lifetime of the record), maxRecords
--- budget  the budgets in which the request counts, if any: origin, and those of `GuessLimits`
+-- budget  the budgets in which the request counts, if any: origin, and the limits of `GuessLimits`
 -- guess   the rules of `GUESSES`, if the request may be a failed guess
 local args, at = cjson.decode(ARGV[1]), KEYS[1]
 local now = args.now

@@ -77,7 +77,7 @@ function allowedStatus(wish: Wish, ofCode: readonly Wish[], { violates }: Story)
       what === 'get' && isPurged
         ? 'what was purged is gone, and stays so'
         : status === 404
-          ? 'no 404 to a live pairing'
+          ? 'no 404 for a live pairing'
           : 'REST answers as documented';
     violates(rule, t, `${what}: ${status} ${JSON.stringify(body ?? null)}`, id);
   }

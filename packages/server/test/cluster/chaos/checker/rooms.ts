@@ -95,7 +95,7 @@ export function checkDepartures(story: Story): void {
     );
     if (isGone || isDisturbed) continue;
     const what = `${conn.id} is told ${end}, and ${peer.id} is there`;
-    const rule = 'nobody is told that a peer is gone who is there';
+    const rule = 'no member is told that a present peer is gone';
     story.violates(rule, until, what, conn.id, peer.id);
   }
 }

@@ -7,7 +7,7 @@ export function checkService(story: Story): void {
   const asked = new Map<number, EventOf<'asked'>>();
   const refused = (t: number, node: number, what: string, id: number) => {
     if (faults.touch(node, t)) return;
-    violates('available where no fault is near', t, `${what} by node ${node}`, id);
+    violates('available unless a fault is near', t, `${what} by node ${node}`, id);
   };
   for (const event of events) {
     const { t } = event;
@@ -25,7 +25,7 @@ export function checkService(story: Story): void {
       if (code === 'unavailable') refused(t, node, `${id} is told unavailable`, id);
       // These answer a message that crossed a departure.
       else if (code !== 'no_peer' && code !== 'not_in_room')
-        violates('no error to a right message', t, `${code}`, id);
+        violates('no error for a valid message', t, `${code}`, id);
     }
   }
   for (const conn of conns.values()) closes(conn, story);
