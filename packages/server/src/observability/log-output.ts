@@ -30,6 +30,7 @@ export class LogOutput extends Writable {
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #lostLines = 0;
+  #hasFailed = false;
   #cancelTimer: Cancel | undefined;
 
   /** @param onLost - called when lines can be written again, with the number of lost lines */
@@ -41,7 +42,11 @@ export class LogOutput extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    if (this.#waitingBytes > 0 && this.#waitingBytes + chunk.length > MAX_WAITING_BYTES) {
+    const isFull = () =>
+      this.#waitingBytes > 0 && this.#waitingBytes + chunk.length > MAX_WAITING_BYTES;
+    // A burst is written early: lines are lost only if they cannot be written.
+    if (isFull() && !this.#hasFailed) this.flush();
+    if (isFull()) {
       this.#lostLines += linesIn(chunk);
     } else {
       this.#waiting.push(chunk);
@@ -65,10 +70,13 @@ export class LogOutput extends Writable {
     }
     this.#waiting = [rest];
     this.#waitingBytes = rest.length;
-    if (rest.length > 0) return;
+    this.#hasFailed = rest.length > 0;
     const lost = this.#lostLines;
+    if (this.#hasFailed || lost === 0) return;
     this.#lostLines = 0;
-    if (lost > 0) this.#onLost(lost);
+    this.#onLost(lost);
+    // At the exit of the process, there is no later write.
+    this.flush();
   }
 
   /** pino calls this after a fatal line, which may be the last one. */

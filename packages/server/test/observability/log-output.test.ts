@@ -14,7 +14,7 @@ import { createLogger } from '../../src/observability/logger.js';
 const failure = (code: string) => Object.assign(new Error(code), { code });
 
 /** A descriptor that accepts at most `room` bytes per write, or fails. */
-function descriptor() {
+function descriptor(onLost: (lines: number) => void = () => {}) {
   const clock = new FakeClock();
   const state = {
     ...{ text: '', tries: 0, room: Infinity },
@@ -30,7 +30,10 @@ function descriptor() {
     state.text += Buffer.from(taken).toString();
     return taken.length;
   };
-  const output = new LogOutput(write, clock, (lines) => lost.push(lines));
+  const output: LogOutput = new LogOutput(write, clock, (lines) => {
+    lost.push(lines);
+    onLost(lines);
+  });
   output.on('error', (error) => expect.fail(String(error)));
   return { state, clock, output, lost };
 }
@@ -90,14 +93,24 @@ describe('an output', () => {
     expect(lost).toEqual([4]);
   });
 
-  test('a flush tries to write at once', () => {
-    const { state, clock, output } = descriptor();
+  test('loses no line of a burst that can be written', () => {
+    const { state, clock, output, lost } = descriptor();
+    const line = `${'x'.repeat(1023)}\n`;
+    for (let n = 0; n < 3000; n++) output.write(line);
+    clock.advance(10);
+    expect([state.text.length, lost]).toEqual([3000 * 1024, []]);
+  });
+
+  test('a flush tries to write at once, and also the line about lost lines', () => {
+    const { state, clock, output, lost } = descriptor((lines) => output.write(`${lines} lost\n`));
     state.fault = 'EAGAIN';
-    output.write('last\n');
+    output.write(`${'x'.repeat(1_048_575)}\n`);
+    output.write('too many\n');
     clock.advance(10);
     state.fault = undefined;
     output.flush();
-    expect([state.text, clock.pending]).toEqual(['last\n', 0]);
+    expect(state.text).toMatch(/x\n1 lost\n$/);
+    expect([lost, clock.pending]).toEqual([[1], 0]);
   });
 
   test.each(['json', 'pretty'] as const)(
