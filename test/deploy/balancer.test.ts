@@ -43,7 +43,7 @@ describeWith(['caddy'], 'Caddy as a balancer', () => {
     expect(seen()).toHaveLength(1);
   });
 
-  test('a GET is', async () => {
+  test('a GET that a node has read is sent to a second node', async () => {
     const { url, seen } = await behindCaddy(true);
     expect(await call(url, 'GET', '/api/rooms')).toMatchObject({ status: 503 });
     expect(seen().length).toBeGreaterThan(1);

@@ -29,9 +29,12 @@ test('a listener of several events, added while the peer calls, gets the call', 
   expect(heard).toEqual([['ringing', 'none', false]]);
 });
 
-test.each(['', 1, null])('%j is not the id of a call, which could not be declined', (call) => {
-  expect(mediaAfter({ call }).callState).toBe('none');
-});
+test.each(['', 1, null])(
+  'a call with the id %j does not ring, because it could not be declined',
+  (call) => {
+    expect(mediaAfter({ call }).callState).toBe('none');
+  },
+);
 
 test('a closed session makes no call, which would never end', () => {
   const media = mediaAfter({}, 'closed');

@@ -9,7 +9,7 @@ import { deviceOpener, expectTalk, inPage, invite, pair } from '../support/clien
 describeWith(['chromium'], 'errors in a browser', () => {
   const open = deviceOpener();
 
-  test('unauthorized: a refused token, also if only the opening handshake tells; a valid one connects', async () => {
+  test('unauthorized: a refused token, also if only the opening handshake is refused; a valid one connects', async () => {
     const rule = ({ headers }: Pick<IncomingMessage, 'headers'>) =>
       headers.authorization === 'Bearer a/valid+token==';
     const { url } = await serverForTest({}, { authorize: { request: rule, connect: rule } });

@@ -250,7 +250,7 @@ function unreadable(read: (from: number) => Promise<ArrayBuffer>): File {
   return file;
 }
 
-test('a peer that takes back what it allowed gets no longer pieces', async () => {
+test('a peer that takes back what it allowed gets no larger pieces', async () => {
   const sizes: number[] = [];
   let takeBack = () => {};
   const { one, offered, sent } = begin(

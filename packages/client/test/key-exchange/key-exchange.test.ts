@@ -129,7 +129,7 @@ const ATTACKS: Record<
   },
 };
 
-test.each(Object.keys(ATTACKS))('if a server %s, it is detected', async (title) => {
+test.each(Object.keys(ATTACKS))('the exchange fails if a server %s', async (title) => {
   const [leader, follower] = FakeKeySession.pair();
   const publicKey = `couplet1:key:${await exportKey(await generateKeys())}`;
   ATTACKS[title]?.(leader, follower, publicKey);

@@ -32,7 +32,7 @@ test('the size of a message is its bytes, of a text its UTF-8 bytes', () => {
 });
 
 test.each([[{}], [null], [undefined], [5], [new Blob(['x'])]])(
-  '%j is not sent: the error says what is',
+  '%j is not sent, and the error names the accepted types',
   (data) => {
     expect(() => outbox().box.send(data as never)).toThrow(
       expect.objectContaining({
@@ -63,7 +63,7 @@ test('drained resolves at once if little is buffered, otherwise when the buffer 
 test.each([
   ['closes', 'not_connected'],
   ['is dropped', 'closed'],
-  ['is waited for no longer', 'aborted'],
+  ['the application no longer waits for', 'aborted'],
 ] as const)('a channel that %s drains no more', async (how, code) => {
   const { box, channel } = outbox();
   channel.bufferedAmount = 2 * DRAINED_BYTES;

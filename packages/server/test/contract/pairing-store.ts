@@ -340,7 +340,7 @@ export function pairingStoreContract(name: string, open: () => Promise<OpenStore
         2: a checks 1 with a1 = waiting; b accepts 1 into room; a checks 1 = missing;
         a checks 1 with wrong = missing; a checks 1 with b1 = missing;
         a checks 1 with a1 = collected room; proved room = a
-    a proof in the collecting check with a key is one too: pair a b 1 room;
+    a secret in the check that collects the room is a proof, also with a key: pair a b 1 room;
         a checks 1 as key with a1 = collected room; proved room = a
     a code can be renewed without a secret until the first proof, and then only with it:
         a creates 1; a creates 1 giving second = created LATER second;

@@ -95,11 +95,12 @@ test.each([
   expect(await server.exited).toBe(1);
 });
 
+// Closes per second, SHUTDOWN_SECONDS, and the number of closed connections at each time in milliseconds.
 test.each([
   ['a hundred closes per second are five in each twentieth of a second', 100, 10, '5 10@50 12@100'],
   ['one close per second is possible', 1, 10, '1 1@999 2@1000 3@2000'],
   ['a short SHUTDOWN_SECONDS raises the rate, so that all get 1012', 1, 1, '2 16@350 30@700'],
-])('%s: %i per second in %i s are closed as %s ms', async (_title, rate, seconds, groups) => {
+])('%s', async (_title, rate, seconds, groups) => {
   const clock = new FakeClock();
   const server = await startServer(
     { SHUTDOWN_CLOSES_PER_SECOND: String(rate), SHUTDOWN_SECONDS: String(seconds) },

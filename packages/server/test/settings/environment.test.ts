@@ -67,11 +67,11 @@ const utf16be = Buffer.from(utf16le).swap16();
 test.each<[string, Uint8Array]>([
   ['UTF-8', Buffer.from(TEXT)],
   ['UTF-8 with a byte order mark', Buffer.from(`\ufeff${TEXT}`)],
-  ['UTF-16 of little-endian order', Buffer.concat([Buffer.from([0xff, 0xfe]), utf16le])],
-  ['UTF-16 of big-endian order', Buffer.concat([Buffer.from([0xfe, 0xff]), utf16be])],
-  ['UTF-16 without a mark', utf16le],
+  ['little-endian UTF-16', Buffer.concat([Buffer.from([0xff, 0xfe]), utf16le])],
+  ['big-endian UTF-16', Buffer.concat([Buffer.from([0xfe, 0xff]), utf16be])],
+  ['little-endian UTF-16 without a byte order mark', utf16le],
   ['big-endian UTF-16 without a byte order mark', utf16be],
-  ['old Mac line ends', Buffer.from(TEXT.replaceAll('\r\n', '\r'))],
+  ['UTF-8 with the line ends of old Macs', Buffer.from(TEXT.replaceAll('\r\n', '\r'))],
 ])('a .env in %s is read', (_form, bytes) => {
   expect(parseDotEnv(bytes)).toEqual({ PRODUCTION: '1', LOG_LEVEL: 'info' });
 });

@@ -24,7 +24,7 @@ const exists = async (roomid: string) => (await api.room(roomid)).status === 200
 
 test.each(
   rowsOf(`
-    a code that waits for another device is a conflict, and stays with that device: a invites by r;
+    a code that another device has created is a conflict, and stays with that device: a invites by r;
         b invites by r = 409 conflict; a checks r = 204
     an unknown code cannot be accepted: b accepts r = 404 not_found_or_expired
     an accepted code is a conflict for every device, and keeps its first client2: a invites by r;

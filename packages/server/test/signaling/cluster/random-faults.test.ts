@@ -248,7 +248,7 @@ const afterAnyStory = (step: fc.Arbitrary<Step>, judgement: (world: World) => un
 const LONG = { timeout: 600_000 };
 
 test(
-  'after any faults everyone sits where the record store says, knows it, and reaches its peer',
+  'after any faults, each member has the seat of the record store, was told its peer, and reaches it',
   LONG,
   () =>
     afterAnyStory(anything, async (world) => {

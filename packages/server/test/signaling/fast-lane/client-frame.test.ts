@@ -1,4 +1,4 @@
-// The end of the frames in a read is found, as far as it can be known. The property of the fast lane covers parsing.
+// Tests where the frames in a read end, as far as this can be known. The property of the fast lane covers parsing.
 import { expect, test } from 'vitest';
 import { endOfFrames } from '../../../src/signaling/fast-lane/client-frame.js';
 import { frame, OPCODES, textFrame } from '../../fuzz/raw-frames.js';
@@ -7,12 +7,12 @@ const TEXT = textFrame('text');
 const PING = frame({ opcode: OPCODES.ping });
 
 test.each([
-  ['frames that are all there', Buffer.concat([TEXT, PING, TEXT]), 0, 0],
+  ['whole frames', Buffer.concat([TEXT, PING, TEXT]), 0, 0],
   ['a frame without its end', Buffer.concat([PING, TEXT.subarray(0, -3)]), 0, 3],
-  ['the end of one before', TEXT.subarray(4), TEXT.length - 4, 0],
-  ['the middle of one before', TEXT.subarray(4, 6), TEXT.length - 4, TEXT.length - 6],
-  ['the end of one before, and one more', Buffer.concat([TEXT.subarray(4), PING]), 6, 0],
-])('of %s it is known how much is owed', (_what, bytes, owedBefore, owed) => {
+  ['the end of an earlier frame', TEXT.subarray(4), TEXT.length - 4, 0],
+  ['the middle of an earlier frame', TEXT.subarray(4, 6), TEXT.length - 4, TEXT.length - 6],
+  ['the end of an earlier frame, and one more', Buffer.concat([TEXT.subarray(4), PING]), 6, 0],
+])('%s: the number of missing bytes is known', (_what, bytes, owedBefore, owed) => {
   expect(endOfFrames(bytes, owedBefore, bytes.length)).toBe(bytes.length + owed);
 });
 
@@ -32,6 +32,6 @@ test.each([
   ['a reserved bit', frame({ opcode: OPCODES.text, rsv: 4 })],
   ['an unknown opcode', frame({ opcode: 3 })],
   ['a frame without a mask', frame({ opcode: OPCODES.text, masked: false })],
-])('after %s it is not', (_what, bytes) => {
+])('after %s, the end of the frames is unknown', (_what, bytes) => {
   expect(endOfFrames(Buffer.concat([PING, bytes]), 0, 1000)).toBeUndefined();
 });

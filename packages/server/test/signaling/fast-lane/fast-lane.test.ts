@@ -141,8 +141,12 @@ test.each<[string, Buffer[], number]>([
   ['fragments that are no UTF-8', [halfNotUtf8, end()], 1007],
   ['a close reason that is no UTF-8', [closing(1000, notUtf8)], 1007],
   ['an unmasked frame', [frame({ opcode: text, masked: false })], 1002],
-  ...[1, 2, 4].map((rsv) => [`bit ${rsv}`, [frame({ opcode: text, rsv })], 1002] as never),
-  ...[3, 7, 11, 15].map((opcode) => [`opcode ${opcode}`, [frame({ opcode })], 1002] as never),
+  ...[1, 2, 4].map(
+    (rsv) => [`the reserved bit ${rsv}`, [frame({ opcode: text, rsv })], 1002] as never,
+  ),
+  ...[3, 7, 11, 15].map(
+    (opcode) => [`the reserved opcode ${opcode}`, [frame({ opcode })], 1002] as never,
+  ),
   ['a fragmented ping', [frame({ opcode: ping, fin: false })], 1002],
   ['a ping of 126 bytes', [frame({ opcode: ping, payload: Buffer.alloc(126) })], 1002],
   ['a ping that claims 2^63 bytes', [claimed(2n ** 63n, ping)], 1002],
