@@ -146,10 +146,8 @@ function checking() {
   const fetch = (_url: string, { headers }: RequestInit) =>
     new Promise<Response>((answer) => asked.push({ headers: new Headers(headers), answer }));
   const client = new PairingClient({ url: 'http://server', fetch, clock });
-  const abort = new AbortController();
-  const expiresMs = clock.monotonic() + 60_000;
-  const checked = client.check('042137', 'device', expiresMs, abort.signal);
-  return { clock, asked, checked, abort };
+  const checked = client.check('042137', 'device', clock.monotonic() + 60_000);
+  return { clock, asked, checked };
 }
 
 test('a check is held by the server, and each request has its own key', async () => {
@@ -165,7 +163,7 @@ test('a check is held by the server, and each request has its own key', async ()
 });
 
 test('a server that does not hold checks gets one every two seconds', async () => {
-  const { clock, asked, checked, abort } = checking();
+  const { clock, asked, checked } = checking();
   for (const count of [1, 2, 3]) {
     expect(asked).toHaveLength(count);
     asked[count - 1]?.answer(json(204, null));
@@ -176,11 +174,32 @@ test('a server that does not hold checks gets one every two seconds', async () =
     clock.advance(1);
     await eventually(() => expect(asked).toHaveLength(count + 1));
   }
-  asked[3]?.answer(json(204, null));
-  await clock.reach(1);
-  abort.abort();
-  await expect(checked).rejects.toMatchObject({ code: 'aborted' });
+  asked[3]?.answer(json(200, { roomid: 'r' }));
+  expect(await checked).toBe('r');
   expect(clock.pending).toBe(0);
+});
+
+test.each([
+  ['is retried', json(503, { error: 'unavailable' })],
+  ['is sent again', json(204, null)],
+])('a check that waits until it %s is aborted at once', async (_when, answer) => {
+  const abort = new AbortController();
+  const reason = new Error('enough');
+  let pending = 0;
+  const clock: Clock = {
+    monotonic: () => 0,
+    after(delayMs) {
+      pending += 1;
+      // The pause has begun; the others are time limits of requests.
+      if (delayMs < 15_000) queueMicrotask(() => abort.abort(reason));
+      return () => void pending--;
+    },
+  };
+  const fetch = async () => answer.clone() as Response;
+  const client = new PairingClient({ url: 'http://server', fetch, clock });
+  const checked = client.check('042137', 'device', 60_000, abort.signal);
+  await expect(checked).rejects.toMatchObject({ code: 'aborted', cause: reason });
+  expect(pending).toBe(0);
 });
 
 const foreign: [string, Response][] = [

@@ -96,6 +96,20 @@ test.each(['data', 'tracks'])(
   },
 );
 
+test.each(['offer', 'answer'])(
+  'after an exchange of keys, an %s with another certificate ends the session before it is applied',
+  async (what) => {
+    const { sessions, reported } = await verifiedPair();
+    const [host, guest] = sessions;
+    const verified = fakeOf(guest);
+    const { remoteDescription } = verified;
+    fakeOf(host).fingerprint = 'sha-256 EE';
+    (what === 'offer' ? host : guest).restartIce();
+    await expectAlarm(guest, verified, reported[1] as unknown[]);
+    expect(verified.remoteDescription).toBe(remoteDescription);
+  },
+);
+
 test('after an exchange of keys, a peer that leaves and returns no longer counts as verified; a new session can be verified', async () => {
   const { sessions, reported } = await verifiedPair();
   const [host, guest] = sessions;
