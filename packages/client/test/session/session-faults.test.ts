@@ -149,10 +149,11 @@ test('without statistics, the session is connected, but has no path', async () =
   expect(await begun.session.roundTripTimeMs()).toBeCloseTo(12);
 });
 
-test('after the peer closed the channel, its next offer counts as a new connection, even with the same certificate', async () => {
+test('after the peer closed the channel, nothing can be sent, and its next offer counts as a new connection, even with the same certificate', async () => {
   const begun = begin();
   const pc = await answered(begun);
   pc.channel.readyState = 'closed';
+  expect(() => begun.session.send('x')).toThrow(expect.objectContaining({ code: 'not_connected' }));
   FakeSocket.latest.say(offerOf('AA'));
   await eventually(() => expect(begun.session.peer?.remoteDescription?.type).toBe('offer'));
   expect(begun.session.peer).not.toBe(pc);
