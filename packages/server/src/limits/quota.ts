@@ -4,8 +4,8 @@ import type { Clock } from '../base/clock.js';
 export const HOUR_MS = 3_600_000;
 
 /**
- * Stores one number per key: the time at which its quota will be complete again, by the monotonic clock. Has at most `capacity` keys; when it is
- * full, it removes the oldest key.
+ * Stores one number per key: the time at which its quota will be complete again, by the monotonic clock. Has at most
+ * `capacity` keys; when it is full, it removes the oldest key.
  */
 export class Quota {
   readonly #perHour: number;
