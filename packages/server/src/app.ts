@@ -75,6 +75,8 @@ export interface AppDeps {
   publicFolder?: string;
   /** Stalls of the event loop, by which GET /readyz judges; by default, those of this process. */
   stalls?: Pick<Stalls, 'takeLongest'>;
+  /** Measures the load of each address; by default, in real time, even if `clock` is another clock. */
+  loadClock?: Clock;
 }
 
 /**
@@ -86,10 +88,10 @@ export interface AppDeps {
  */
 export async function buildApp(config: Config, deps: AppDeps = {}): Promise<FastifyInstance> {
   const { log, clock = systemClock, authorize = {}, metrics = new Metrics() } = deps;
+  const { loadClock = systemClock } = deps;
   const trust = trustProxy(config, log);
   const corsHeadersOf = corsHeaders(config);
-  // Load is measured in real time, even if `clock` is another clock.
-  const stalls = new Stalls(systemClock);
+  const stalls = new Stalls(loadClock);
   const malformed = metrics.counter(
     'couplet_http_malformed_total',
     'Connections answered with an error because their bytes were not a complete HTTP request.',
@@ -125,7 +127,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'not_found'));
   acceptOnlyJson(app);
-  const budgets = new AddressBudgets({ config, clock: systemClock, stalls, log: appLog });
+  const budgets = new AddressBudgets({ config, clock: loadClock, stalls, log: appLog });
   budgets.measure(metrics);
   const everyRequest = {
     config,

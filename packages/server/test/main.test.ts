@@ -179,8 +179,8 @@ describe('doctor', () => {
 describe('settings', () => {
   test('.env is read, the environment overrides it, and --port, --host and --db override both', async () => {
     const cwd = emptyFolder();
-    const lines = ['SQLITE_DB_PATH=./file.db', 'USE_SQLITE="1" # on', 'HEARTBEAT_SECONDS=soon'];
-    writeFileSync(join(cwd, '.env'), lines.join('\n'));
+    // --db also turns the rooms API on.
+    writeFileSync(join(cwd, '.env'), 'SQLITE_DB_PATH=./file.db\nHEARTBEAT_SECONDS=soon\n');
     const env = { PORT: '1', HOST: '192.0.2.1', SQLITE_DB_PATH: './env.db' };
     const args = ['serve', '--port', '0', '--host', '127.0.0.1', '--db', './own.db'];
     const command = startCommand(args, { cwd, env: { ...env, HEARTBEAT_SECONDS: '30' } });

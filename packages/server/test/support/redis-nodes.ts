@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { eventually } from '@couplet/testkit/eventually';
 import { type Logger, pino } from 'pino';
-import { systemClock } from '../../src/base/clock.js';
+import { type Clock, systemClock } from '../../src/base/clock.js';
 import type { Redis } from '../../src/redis/client.js';
 import { type NodeChannel, openNodeChannel } from '../../src/redis/node-channel.js';
 import type { ClusterBackplane } from '../../src/signaling/cluster/backplane.js';
@@ -29,11 +29,12 @@ export class RedisNodes implements BackplaneUnderTest {
     connections: RecordingConnections,
     redises: readonly Redis[],
     leaseSeconds = 10,
+    clock: Clock = systemClock,
   ): Promise<RedisNodes> {
     const all = new RedisNodes();
     const prefix = `t${randomUUID().slice(0, 8)}:`;
     const log = pino({ level: 'silent' }) as Logger;
-    const deps = { clock: systemClock, log, leaseMs: leaseSeconds * 1000 };
+    const deps = { clock, log, leaseMs: leaseSeconds * 1000 };
     for (const redis of redises) {
       const counted = all.#countCalls(redis);
       const channel = openNodeChannel(counted, prefix, randomUUID());
