@@ -27,6 +27,6 @@ export function corsHeaders(config: OriginSettings): CorsHeaders {
   }
   return (origin) =>
     origin !== undefined && allows(origin)
-      ? { ...headers(origin), vary: 'Origin' }
+      ? { vary: 'Origin', ...headers(origin) }
       : { vary: 'Origin' };
 }
