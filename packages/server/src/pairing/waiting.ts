@@ -78,7 +78,8 @@ export class Waiting {
 
   /** Wakes every check that waits for this code. */
   wake(joinCode: string): void {
-    this.#changes.emit(joinCode);
+    // A row of another server may have any name, and an emitter throws for `error` if it has no listener.
+    if (this.#changes.listenerCount(joinCode) > 0) this.#changes.emit(joinCode);
   }
 
   /** Wakes all checks, because a change may have been missed. */

@@ -80,6 +80,10 @@ function slowStore() {
   };
 }
 
+test('a change of a row of any name does not throw', () => {
+  for (const name of ['error', '__proto__']) new Waiting(new FakeClock(), 10).wake(name);
+});
+
 test('an accept during a check in the store is not missed', async () => {
   const clock = new FakeClock();
   const { store, answers, accept } = slowStore();
