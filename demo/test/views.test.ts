@@ -40,7 +40,7 @@ describeWith(['chromium'], 'the views of the demo page', () => {
     await expectFine(host, 'invite');
     const typist = await visit(url, options);
     await enterCode(typist, verified.code.slice(0, -1) + ((Number(verified.code.at(-1)) + 1) % 10));
-    await typist.page.getByText('One of the digits is wrong.').waitFor();
+    await typist.page.locator('#join-error').getByText('One of the digits is wrong.').waitFor();
     await expectFine(typist, 'mistyped code');
     await enterCode(typist, verified.code);
     await inSession(host, typist);

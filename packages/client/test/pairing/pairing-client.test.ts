@@ -180,6 +180,7 @@ test('a server that does not hold checks gets one every two seconds', async () =
 });
 
 test.each([
+  ['is answered', undefined],
   ['is retried', json(503, { error: 'unavailable' })],
   ['is sent again', json(204, null)],
 ])('a check that waits until it %s is aborted at once', async (_when, answer) => {
@@ -190,12 +191,13 @@ test.each([
     monotonic: () => 0,
     after(delayMs) {
       pending += 1;
-      // The pause has begun; the others are time limits of requests.
-      if (delayMs < 15_000) queueMicrotask(() => abort.abort(reason));
+      // The request was sent, or it was answered and the pause has begun.
+      if (!answer || delayMs < 15_000) queueMicrotask(() => abort.abort(reason));
       return () => void pending--;
     },
   };
-  const fetch = async () => answer.clone() as Response;
+  const fetch = async (_url: string, { signal }: RequestInit) =>
+    (answer?.clone() as Response | undefined) ?? unanswered(signal);
   const client = new PairingClient({ url: 'http://server', fetch, clock });
   const checked = client.check('042137', 'device', 60_000, abort.signal);
   await expect(checked).rejects.toMatchObject({ code: 'aborted', cause: reason });

@@ -110,6 +110,16 @@ test.each(['offer', 'answer'])(
   },
 );
 
+test('after an exchange of keys, a description that the platform parses with another certificate ends the session', async () => {
+  const { sessions, reported } = await verifiedPair();
+  const verified = fakeOf(sessions[1]);
+  const apply = verified.setRemoteDescription.bind(verified);
+  verified.setRemoteDescription = ({ type, sdp }) =>
+    apply({ type, sdp: `${sdp}a=fingerprint:sha-256 EE\r\n` });
+  sessions[0].restartIce();
+  await expectAlarm(sessions[1], verified, reported[1] as unknown[]);
+});
+
 test('after an exchange of keys, a peer that leaves and returns no longer counts as verified; a new session can be verified', async () => {
   const { sessions, reported } = await verifiedPair();
   const [host, guest] = sessions;
@@ -261,6 +271,19 @@ test('a peer that leaves is reported; when it returns, both connect', async () =
   onTestFinished(() => again.close());
   await eventually(() => expect(host.state).toBe('connected'));
   await expectTalk(host, again);
+});
+
+test('a second session of the same device ends the first with replaced', async () => {
+  const [host, guest] = await pair();
+  const first = fakeOf(host);
+  const reported: string[] = [];
+  host.on('error', ({ code }) => reported.push(code));
+  host.on('state', (state) => reported.push(state));
+  const again = await device().resume(host.save());
+  onTestFinished(() => again.close());
+  await eventually(() => expect(reported).toEqual(['replaced', 'closed']));
+  expect(first.signalingState).toBe('closed');
+  await expectTalk(again, guest);
 });
 
 test('a refused description is an error; a refused candidate is not', async () => {
