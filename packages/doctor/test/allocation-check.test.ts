@@ -29,3 +29,8 @@ test.each([
   });
   expect(JSON.stringify(finding)).not.toContain('hunter2');
 });
+
+test('a server without credentials is a fault', async () => {
+  const finding = await run({ credentials: undefined } as unknown as IceTarget);
+  expect(finding).toMatchObject({ status: 'failed', detail: 'provided without credentials' });
+});

@@ -110,7 +110,10 @@ const ATTACKS: Record<
   (leader: FakeKeySession, follower: FakeKeySession, publicKey: string) => void
 > = {
   'swaps both keys, which breaks the commitment': (leader, follower, publicKey) => {
-    for (const end of [leader, follower]) end.forward = (sent) => forged(sent, publicKey);
+    // Without the tags, only the commitment reveals it.
+    for (const end of [leader, follower]) {
+      end.forward = (sent) => (/\..+/.test(sent.sessionId ?? '') ? [] : forged(sent, publicKey));
+    }
   },
   'swaps the key of the follower, which has no commitment': (_leader, follower, publicKey) => {
     follower.forward = (sent) => forged(sent, publicKey);
