@@ -67,7 +67,7 @@ async function opened<P extends Peer>(
     const counts = /^couplet_push_notifications_total{.*end="(\w+)"} ([1-9]\d*)$/gm;
     return [...(await metrics.text()).matchAll(counts)].map(([, end, count]) => `${end} ${count}`);
   };
-  return { clock, peer, script, notifier, notify, ends };
+  return { clock, peer, script, notifier, notify, ends, lines: log.lines };
 }
 
 const apns = () => opened(startApns);
@@ -432,5 +432,18 @@ describe('the webhook', () => {
     expect(first).toMatchObject({ platform: 'ios', token: 'a', roomId: ROOM });
     expect(third).toMatchObject({ platform: 'web', token: 'b' });
     expect(third?.id).not.toBe(first?.id);
+  });
+
+  test('gets only notifications for platforms without a service of their own; the log names platforms without any', async () => {
+    const { notify, peer } = await opened(async (clock) => {
+      const [own, others] = [await startApns(clock), await startWebhook(clock)];
+      return { ...own, others, settings: { ...own.settings, ...others.settings } };
+    });
+    await notify();
+    await notify({ platform: 'web', token: 'b' });
+    expect(peer.script.received).toHaveLength(1);
+    expect(peer.others.script.received).toMatchObject([{ platform: 'web', token: 'b' }]);
+    const { lines } = await apns();
+    expect(lines()).toMatchObject([{ platforms: ['ios'], without: ['android', 'web'] }]);
   });
 });

@@ -109,6 +109,15 @@ test('bodies are refused before they are read: a purge of an address beyond its 
   }
 });
 
+test('an address far beyond its budget gets no answer on further connections', async () => {
+  const { url } = await stoppedServer({ MAX_LOAD_PER_ADDRESS: '1' });
+  const body = JSON.stringify({ deviceIds: Array.from({ length: 1000 }, (_, id) => `${id}`) });
+  expect((await rawRequest(url, request(PURGE, {}, body))).status).toBe(200);
+  const further = new RawSocket(Number(new URL(url).port));
+  await further.until();
+  expect(further.received).toHaveLength(0);
+});
+
 test('a large body arrives whole, in pieces of any size, and is charged as it arrives', async () => {
   const { url } = await serverForTest(DEFAULTS);
   const large = JSON.stringify({ deviceIds: Array(1000).fill('x'.repeat(256)) });
