@@ -14,8 +14,9 @@ const rest = (
   device: string,
   status: number,
   body?: Body,
+  code = '123456',
 ): Happening[] => [
-  { kind: 'asked', id, what, code: '123456', device, node: 0 },
+  { kind: 'asked', id, what, code, device, node: 0 },
   { kind: 'answered', id, status, body },
 ];
 const told = (id: number, type: string, more = {}): Happening => ({
@@ -97,6 +98,7 @@ test.each<[rule: string, ...more: Step[]]>([
   ],
   ['a code is accepted by at most one device', ...rest(14, 'accept', 'C', 200, { roomid: 'room' })],
   ['one code, one room', ...rest(14, 'check', 'A', 200, { roomid: 'another' })],
+  ['a room for one code alone', ...rest(14, 'accept', 'C', 200, { roomid: 'room' }, '654321')],
   ['a repeat gets the first answer again', ...rest(10, 'create', 'A', 201, { error: 'x' })],
   ['no 404 for a live pairing', ...rest(14, 'get', 'A', 404)],
   ['REST answers as documented', ...rest(14, 'check', 'A', 422)],
@@ -124,10 +126,13 @@ test.each<[rule: string, ...more: Step[]]>([
   [CREATOR_INITIATES, ready(0, false), ready(1, true), ...talk(3, 2)],
   [`${ONE_INITIATOR}, ${CREATOR_INITIATES}`, ready(0, false), ready(1, false), ...talk(3, 2)],
   ['content is forwarded unchanged', gets(1, null)],
+  ['content is forwarded unchanged', lost, gets(1, { ...label(0, 3), at: 999 })],
   ['`from` is the sender', lost, gets(1, label(0, 3), 'somebody')],
   ['no frame across rooms', lost, gets(1, label(0, 3), 'client0', 'another')],
   ["a sender's order, without duplicates", gets(1, label(0, 2))],
   ['frames come from the present peer', sends(label(2, 1)), gets(1, label(2, 1))],
+  ['frames come from the present peer, no frame across rooms', lost, gets(2, label(0, 3))],
+  [DELIVERED, { kind: 'gave_up', id: 1, how: 'fade' }, lost, later],
   [DELIVERED, lost, ...next],
   [DELIVERED, begin('redis-restart'), lost, ...next],
   [DELIVERED, lost, later],
