@@ -1,5 +1,6 @@
 // Implements PairingStore on Redis, for several nodes. Each request is one script, and therefore one transaction of its
 // idempotency record, its budgets and its effect.
+import { setTimeout as delay } from 'node:timers/promises';
 import { NO_PROOFS, secretHash } from '../../base/device-secrets.js';
 import { Limited, Unavailable } from '../../base/failures.js';
 import type { KeyReused, Repeatable } from '../../http/idempotency.js';
@@ -24,6 +25,9 @@ const PURGE_PORTION = 2000;
 
 /** The kind of a message that wakes held checks; its body is a join code. */
 const WAKE = 'w';
+
+/** Time until a failed wake is sent again, in milliseconds: connections are usually back. */
+const WAKE_AGAIN_MS = 1000;
 
 export interface RedisStoreOptions {
   /** Prefix of all keys. */
@@ -101,8 +105,12 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
       changed(joinCode);
       for (const nodeId of holders.split(' ')) {
         if (nodeId === '' || nodeId === channel?.nodeId) continue;
-        // A check that misses its wake reads again when its node has subscribed again, or when its time is up.
-        channel?.send(nodeId, WAKE, joinCode).catch(() => {});
+        const wake = () => channel?.send(nodeId, WAKE, joinCode);
+        // Sent again once, because the connection of this node alone may be lost. A check that misses both ends when its
+        // time is up.
+        wake()
+          ?.catch(() => delay(WAKE_AGAIN_MS, undefined, { ref: false }).then(wake))
+          .catch(() => {});
       }
     }
     if (hasFailed) guess?.failed();

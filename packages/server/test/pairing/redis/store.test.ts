@@ -52,6 +52,27 @@ describeWith(['redis-server'], 'Redis', () => {
     expect((await store.check('000002', 'b', now)).kind).toBe('waiting');
   });
 
+  test('a wake that could not be sent to the node of a held check is sent again', async () => {
+    const server = await startRedis();
+    onTestFinished(server.dispose);
+    const prefix = newPrefix();
+    const wakes: string[] = [];
+    const storeOf = async (nodeId: string) => {
+      const send = async (...wake: string[]) => {
+        if (wakes.push(wake.join(' ')) === 1) throw new Unavailable(new Error('not connected'));
+        return true;
+      };
+      const channel = { nodeId, on: () => undefined, send };
+      return openRedisStore(await openRedis(server.url), { prefix, channel });
+    };
+    const [holder, other] = [await storeOf('holder'), await storeOf('other')];
+    const now = Date.now();
+    await create(holder, '000001', 'a', now + 60_000, now);
+    await holder.check('000001', 'a', now, undefined, false);
+    await accept(other, '000001', 'b', 'room', now, now);
+    await expect.poll(() => wakes, { timeout: 30_000 }).toEqual(Array(2).fill('holder w 000001'));
+  });
+
   describe.each([
     ['a single Redis', () => startRedis()],
     ['a Redis Cluster of three masters', () => startRedisCluster()],
