@@ -481,6 +481,14 @@ describe('a resumed pairing', () => {
     expect(deviceId).toBe(host.session.save().deviceId);
   });
 
+  test('waits for its peer without a limit', async () => {
+    const options = { known: [{ role: 'b', key } as const], rooms: ['one room', 'another room'] };
+    const { host, clock } = await stage(() => {}, options);
+    await eventually(() => expect(host.session.signaling).toBe('joined'));
+    clock.advance(600_000);
+    expect(host.errors).toEqual([]);
+  });
+
   test('connects to the peer with the key, and ignores a run that the server begins', async () => {
     const scene = await stage(
       ({ hostile }) => {
