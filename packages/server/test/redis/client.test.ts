@@ -6,6 +6,7 @@ import {
   type RedisServer,
   startRedis,
   startRedisCluster,
+  startWatchedRedis,
 } from '@couplet/testkit/redis-servers';
 import { startTcpProxy } from '@couplet/testkit/tcp-proxy';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -174,6 +175,26 @@ describeWith(['redis-server'], 'a Redis Cluster', () => {
     await eventually(async () => {
       await inbox.send('surviving', 'a', 'x');
       expect(got).toContain('a x');
+    });
+  });
+});
+
+describeWith(['redis-server'], 'a Redis behind Sentinels', () => {
+  test('after the death of its master, calls and messages succeed again, and no confirmed write is lost', async () => {
+    const watched = await startWatchedRedis({ downAfterMs: 500 });
+    onTestFinished(() => watched.dispose());
+    const redis = await openRedis(watched.url, { replicasAck: 1, timeoutMs: 2000 });
+    const { inbox, got } = await openInbox(redis, 'watched');
+    const keys = Array.from({ length: 50 }, (_, n) => `key${n}`);
+    for (const key of keys) await eventually(() => redis.write(SET, [key], [key]));
+    await watched.servers[0]?.stop('SIGKILL');
+    await eventually(() => set(redis));
+    await eventually(async () => {
+      await inbox.send('watched', 'a', 'x');
+      expect(got).toContain('a x');
+    });
+    await eventually(async () => {
+      for (const key of keys) expect(await redis.command(key, ['GET', key])).toBe(key);
     });
   });
 });
