@@ -30,12 +30,12 @@ import { PUBLIC_FOLDER } from './pages/files.js';
 import { hasDemo, pageRoutes } from './pages/routes.js';
 import { disableRoomsApi, serveRoomsApi } from './pairing/rooms-api.js';
 import type { PairingStore } from './pairing/store.js';
-import type { Notifier } from './push/notifier.js';
+import { NO_NOTIFIER, type Notifier, type NotifierDeps } from './push/notifier.js';
 import { pushRoute } from './push/routes.js';
-import { openNotifier } from './push/services.js';
 import { createWaker } from './push/wake.js';
 import type { Config } from './settings/config.js';
 import { originRule } from './settings/origins.js';
+import { hasPush } from './settings/push.js';
 import { roomRoutes } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
@@ -166,7 +166,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   });
 
   // Before the engine, which would stay open if the credentials have a fault.
-  const notifier = deps.notifier ?? (await openNotifier(services));
+  const notifier = deps.notifier ?? (await openPush(services));
   const engine = await openEngine({ ...services, store: deps.store });
   const managed = await openManagedServers(services);
   const iceServers = createIceServers(config, clock, managed);
@@ -287,6 +287,13 @@ function measureLimits(metrics: Metrics, config: Config): void {
     [VERSION],
     () => build,
   );
+}
+
+/** Opens the push services of the configuration. Without any, their modules are not loaded. */
+async function openPush(deps: NotifierDeps): Promise<Notifier> {
+  if (hasPush(deps.config)) return (await import('./push/services.js')).openNotifier(deps);
+  deps.log.info('push notifications are off, because no push service is configured');
+  return NO_NOTIFIER;
 }
 
 /** Opens Redis if it is configured. Otherwise its modules are not loaded. */

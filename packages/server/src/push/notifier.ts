@@ -31,3 +31,10 @@ export interface NotifierDeps extends Services {
   /** Certificates to trust instead of those of Node.js. */
   ca?: string;
 }
+
+/** The notifier of a server without push services. */
+export const NO_NOTIFIER: Notifier = {
+  platforms: new Set(),
+  notify: async () => ({ kind: 'dropped' }),
+  close: async () => {},
+};

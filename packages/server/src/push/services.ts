@@ -2,7 +2,6 @@
 import { PLATFORMS, type Platform } from '@couplet/protocol';
 import { HttpClient } from '../http/outgoing.js';
 import { type Metrics, zeros } from '../observability/metrics.js';
-import { hasPush } from '../settings/push.js';
 import { readCredentials } from './credentials.js';
 import { Delivery, ENDS, type Meter } from './delivery.js';
 import type { PushService } from './notification.js';
@@ -14,20 +13,9 @@ type Service = (typeof SERVICES)[number];
 /** Most hosts of Web Push that have a queue and circuit breaker at the same time. Chrome, Firefox and Safari use one each, Edge several. */
 export const MAX_HOSTS = 32;
 
-/** The notifier of a server without push services. */
-const NOTHING: Notifier = {
-  platforms: new Set(),
-  notify: async () => ({ kind: 'dropped' }),
-  close: async () => {},
-};
-
 /** @throws ConfigError if credentials cannot be used */
 export async function openNotifier(deps: NotifierDeps): Promise<Notifier> {
   const { config, clock, metrics, log, ca } = deps;
-  if (!hasPush(config)) {
-    log.info('push notifications are off, because no push service is configured');
-    return NOTHING;
-  }
   const { apns, fcm, webPush, webhook } = readCredentials(config);
   const count = countEnds(metrics);
   const http = new HttpClient(ca);
