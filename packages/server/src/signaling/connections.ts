@@ -88,6 +88,6 @@ export class Connections implements LocalConnections {
     const { seat } = connection;
     if (message.type !== 'room_ready' || seat?.roomId !== message.roomId) return message;
     const iceServers = this.#iceServers.for(seat, connection);
-    return iceServers.length === 0 ? message : { iceServers: [...iceServers], ...message };
+    return iceServers.length === 0 ? message : { ...message, iceServers: [...iceServers] };
   }
 }
