@@ -164,6 +164,9 @@ const APPLICATION_ID = 0x43706c74;
  */
 export const BUSY_TIMEOUT_MS = 250;
 
+/** How long opening a file waits for another process that creates or migrates it, in milliseconds. */
+const OPEN_TIMEOUT_MS = 5000;
+
 /**
  * A commit that makes the WAL this long, in pages of 4 KB, copies it to the database. SQLite's default is 1000. Pairings
  * change the same pages again and again, and a longer WAL copies each of them less often.
@@ -190,9 +193,10 @@ export function openDatabase(path: string): Database {
     const db = connect(path);
     try {
       db.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
+        `PRAGMA busy_timeout = ${OPEN_TIMEOUT_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
       );
       migrate(db, path);
+      db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       return db;
     } catch (error) {
       db.close();
