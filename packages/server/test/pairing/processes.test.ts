@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { call, createPending, someDevice } from '@couplet/testkit/api';
 import { startChild } from '@couplet/testkit/child-server';
 import { temporaryFolder } from '@couplet/testkit/server';
-import { expect, test } from 'vitest';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { expect, onTestFinished, test } from 'vitest';
 import { makeOriginalDatabase, rows } from '../support/sqlite-files.js';
 
 const folder = temporaryFolder();
@@ -26,6 +27,15 @@ test('processes that open a fresh file at once all serve it', async () => {
     for (const { url } of servers) await createPending(url);
     await Promise.all(servers.map((server) => server.kill()));
   }
+});
+
+test('a process waits for another one that takes three seconds to create the file', async () => {
+  const path = newFile();
+  const other = new DatabaseSync(path);
+  other.exec('BEGIN EXCLUSIVE');
+  const release = setTimeout(() => other.close(), 3000);
+  onTestFinished(() => clearTimeout(release));
+  await createPending((await startChild({ SQLITE_DB_PATH: path })).url);
 });
 
 test('processes that migrate a file at once keep every row', async () => {

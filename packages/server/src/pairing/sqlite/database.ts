@@ -68,10 +68,10 @@ export function refuseOldSqlite(version: string): void {
   throw new BindingFault(`it contains SQLite ${version}; ${OLDEST_SQLITE} or newer is needed`);
 }
 
-/** Opens a connection, without any check of the file. */
+/** Opens a connection, without any check of the file. Its statements wait for locks as long as an opening does. */
 function connect(path: string, readOnly = false): Database {
   const { DatabaseSync } = loadBinding();
-  return new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
+  return new DatabaseSync(path, { readOnly, timeout: OPEN_TIMEOUT_MS });
 }
 
 /** A statement with named parameters (`@name`). */
@@ -193,7 +193,7 @@ export function openDatabase(path: string): Database {
     const db = connect(path);
     try {
       db.exec(
-        `PRAGMA busy_timeout = ${OPEN_TIMEOUT_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
       );
       migrate(db, path);
       db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
