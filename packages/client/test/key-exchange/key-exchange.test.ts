@@ -1,18 +1,52 @@
-// Tests the key exchange between two sessions: results, interception, reloads and lost messages.
-import { expect, onTestFinished, test, vi } from 'vitest';
+// Tests the key exchange between two sessions at a server that drops, changes and adds its messages.
+import type { Frame } from '@couplet/testkit/browser';
+import { startServer } from '@couplet/testkit/server';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
+import { exchangeKeys, type KeyMessage, type PeerSession } from '../../src/index.js';
 import { exportKey, generateKeys } from '../../src/key-exchange/key-derivation.js';
-import { exchangeKeys } from '../../src/key-exchange/key-exchange.js';
-import type { KeyMessage } from '../../src/session/session-events.js';
-import { FakeKeySession } from '../support/fake-key-session.js';
+import { devicesOf, fakeOf, pairSessions } from '../support/fake-device.js';
+import { type HostileServer, startHostileServer } from '../support/hostile-server.js';
 
-/** The kind of a message: `hello`, `commit`, `key` or `complete`. */
-const kindOf = (message: KeyMessage) =>
-  message.type === 'key_exchange' ? message.publicKey.split(':')[1] : 'complete';
-const kindsOf = ({ sent }: FakeKeySession) => sent.map(kindOf);
+const server = await startServer();
+afterAll(() => server.close());
 
-/** Resolves once the session has sent such a message. */
-const sent = (session: FakeKeySession, kind: string) =>
-  expect.poll(() => kindsOf(session), { interval: 1 }).toContain(kind);
+/** The kind of a message: `hello`, `commit`, `key` or `complete`. Undefined for all other messages. */
+const kindOf = ({ type, publicKey }: Frame) =>
+  type === 'key_exchange' ? String(publicKey).split(':')[1] : /complete$/.exec(type)?.[0];
+
+interface Scene {
+  hostile: HostileServer;
+  /** The two ends. Their certificates decide which one is the leader. */
+  leader: PeerSession;
+  follower: PeerSession;
+  /** Kinds of the messages that each device has sent. */
+  sent: Map<PeerSession, string[]>;
+  /** Returns what the server forwards instead of a message of the exchange. */
+  forward: (message: Frame, kind: string, from: PeerSession) => Frame[];
+}
+
+/** Pairs two devices. */
+async function meet(): Promise<Scene> {
+  const hostile = await startHostileServer(server);
+  const device = devicesOf(hostile);
+  const pair = await pairSessions(device(), device());
+  const [leader, follower] = pair.sort((one, other) =>
+    fakeOf(one).fingerprint < fakeOf(other).fingerprint ? -1 : 1,
+  );
+  const sent = new Map(pair.map((session) => [session, [] as string[]]));
+  const scene: Scene = { hostile, leader, follower, sent, forward: (message) => [message] };
+  hostile.toServer = (message, deviceId) => {
+    const kind = kindOf(message);
+    if (!kind) return [message];
+    const from = leader.save().deviceId === deviceId ? leader : follower;
+    sent.get(from)?.push(kind);
+    return scene.forward(message, kind, from);
+  };
+  return scene;
+}
+
+const hasSent = ({ sent }: Scene, session: PeerSession, kind: string) =>
+  expect.poll(() => sent.get(session), { interval: 1 }).toContain(kind);
 
 const outcome = (exchange: Promise<unknown>) =>
   exchange.then(
@@ -20,139 +54,114 @@ const outcome = (exchange: Promise<unknown>) =>
     ({ code }) => code,
   );
 
-test('both get the same digits, and a key', async () => {
-  const [leader, follower] = FakeKeySession.pair();
-  const [one, other] = await Promise.all([exchangeKeys(leader), exchangeKeys(follower)]);
-  expect(one.sas).toBe(other.sas);
-  expect(one.sas).toMatch(/^\d{3} \d{3} \d{3}$/);
-  expect([one.peer, other.peer]).toEqual([leader.peer, follower.peer]);
-  expect([one.key.extractable, [...one.key.usages].sort()]).toEqual([
-    false,
-    ['deriveBits', 'deriveKey'],
-  ]);
-  // Each session is bound to the certificate of the other.
-  const certificates = [leader, follower].map(({ pinned: [pin] }) =>
-    ['AA', 'BB'].map((value) => pin?.admits(`a=fingerprint:sha-256 ${value}`)),
-  );
-  expect(certificates).toEqual([
-    [false, true],
-    [true, false],
-  ]);
-  // The leader sends its key only after it has the follower's.
-  expect(kindsOf(leader).slice(-2)).toEqual(['key', 'complete']);
-  expect(kindsOf(follower)).toEqual(['hello', 'key', 'key', 'complete']);
-});
+/** Expects that both get the same digits. */
+async function expectSame(...exchanges: ReturnType<typeof exchangeKeys>[]) {
+  const keys = await Promise.all(exchanges);
+  const [{ sas } = { sas: '' }] = keys;
+  expect(sas).toMatch(/^\d{3} \d{3} \d{3}$/);
+  expect(keys.map((each) => each.sas)).toEqual([sas, sas]);
+  return keys;
+}
 
-test('a comparison makes the pairing verified, with one key and two roles', async () => {
-  const pair = FakeKeySession.pair();
-  const exchanged = await Promise.all(pair.map((session) => exchangeKeys(session)));
-  expect(pair.map(({ trust, saved }) => ({ trust, saved }))).toEqual([
-    { trust: 'none', saved: {} },
-    { trust: 'none', saved: {} },
-  ]);
-  for (const { confirm } of exchanged) confirm();
-  expect(pair.map(({ trust }) => trust)).toEqual(['compared', 'compared']);
-  const [[a, key], [b, sameKey]] = pair.map(({ saved }) =>
-    (saved as { key: string }).key.split('.'),
-  ) as [string[], string[]];
-  expect([a, b, key]).toEqual(['a', 'b', sameKey]);
-  expect(key).toMatch(/^[\w-]{43}$/);
-});
+test.each(['leader', 'follower'] as const)(
+  'both get the same digits if the %s begins, and the leader sends its key only after it has that of the follower',
+  async (which) => {
+    const scene = await meet();
+    const { leader, follower, sent } = scene;
+    const [early, late] = which === 'leader' ? [leader, follower] : [follower, leader];
+    const first = exchangeKeys(early);
+    await hasSent(scene, early, which === 'leader' ? 'commit' : 'hello');
+    const keys = await expectSame(first, exchangeKeys(late));
+    expect(keys.map(({ peer }) => peer)).toEqual([early.peer, late.peer]);
+    expect(sent.get(leader)?.slice(-2)).toEqual(['key', 'complete']);
+    expect(sent.get(follower)).toEqual(['hello', 'key', 'key', 'complete']);
+  },
+);
 
 test('a comparison does not replace the key of a verified pairing', async () => {
-  const pair = FakeKeySession.pair();
-  const [{ confirm }] = await Promise.all([exchangeKeys(pair[0]), exchangeKeys(pair[1])]);
-  pair[0].trust = 'code';
+  const device = devicesOf(server);
+  const [host, guest] = await pairSessions(device(), device(), true);
+  const { key } = host.save();
+  const [{ confirm }] = await Promise.all([exchangeKeys(host), exchangeKeys(guest)]);
   confirm();
-  expect(pair[0]).toMatchObject({ trust: 'code', saved: {} });
-});
-
-test.each([0, 1])('either end can begin first (%i)', async (which) => {
-  const pair = FakeKeySession.pair();
-  const [early, late] = which === 0 ? pair : [pair[1], pair[0]];
-  const first = exchangeKeys(early);
-  await sent(early, which === 0 ? 'commit' : 'hello');
-  const second = exchangeKeys(late);
-  expect((await first).sas).toBe((await second).sas);
+  expect([host.trust, host.save().key]).toEqual(['code', key]);
 });
 
 test.each(['commit', 'key', 'complete'])(
   'a lost %s is sent again when the peer is reachable again',
   async (lost) => {
-    for (const loser of [0, 1]) {
-      const pair = FakeKeySession.pair();
+    // The follower sends no commitment.
+    for (const loser of lost === 'commit'
+      ? (['leader'] as const)
+      : (['leader', 'follower'] as const)) {
+      const scene = await meet();
       let down = false;
-      const drop = (message: KeyMessage) => {
-        if (kindOf(message) === lost && !down) {
-          down = true;
-          return [];
-        }
-        return [message];
+      scene.forward = (message, kind, from) => {
+        if (kind !== lost || from !== scene[loser] || down) return [message];
+        down = true;
+        scene.hostile.cut();
+        return [];
       };
-      (pair[loser] as FakeKeySession).forward = drop;
-      const exchanges = Promise.all(pair.map((session) => exchangeKeys(session)));
-      // The follower sends no commitment.
-      if (loser === 0 || lost !== 'commit') await expect.poll(() => down).toBe(true);
-      for (const session of pair) session.happen('signaling', 'down');
-      for (const session of pair) session.happen('signaling', 'ready');
-      const [one, other] = await exchanges;
-      expect(one?.sas).toBe(other?.sas);
+      await expectSame(exchangeKeys(scene.leader), exchangeKeys(scene.follower));
+      expect(down).toBe(true);
     }
   },
 );
 
-const forged = (sent: KeyMessage, publicKey: string) =>
-  (kindOf(sent) === 'key' ? [{ ...sent, publicKey }] : [sent]) as KeyMessage[];
+const swapped = (message: Frame, kind: string, publicKey: string) =>
+  kind === 'key' ? [{ ...message, publicKey }] : [message];
 
-/** Attacks by a server between the leader and the follower. It has a key pair of its own, with this public key. */
-const ATTACKS: Record<
-  string,
-  (leader: FakeKeySession, follower: FakeKeySession, publicKey: string) => void
-> = {
-  'swaps both keys, which breaks the commitment': (leader, follower, publicKey) => {
+/** Attacks by the server. It has a key pair of its own, with this public key. */
+const ATTACKS: Record<string, (scene: Scene, publicKey: string) => void> = {
+  'swaps both keys, which breaks the commitment': (scene, publicKey) => {
     // Without the tags, only the commitment reveals it.
-    for (const end of [leader, follower]) {
-      end.forward = (sent) => (/\..+/.test(sent.sessionId ?? '') ? [] : forged(sent, publicKey));
-    }
+    scene.forward = (message, kind) =>
+      /\..+/.test(String(message.sessionId)) ? [] : swapped(message, kind, publicKey);
   },
-  'swaps the key of the follower, which has no commitment': (_leader, follower, publicKey) => {
-    follower.forward = (sent) => forged(sent, publicKey);
+  'swaps the key of the follower, which has no commitment': (scene, publicKey) => {
+    scene.forward = (message, kind, from) =>
+      from === scene.follower ? swapped(message, kind, publicKey) : [message];
   },
-  'swaps the tag of the follower': (_leader, follower) => {
-    follower.forward = (sent) =>
-      kindOf(sent) === 'complete'
-        ? [{ ...sent, sessionId: `${sent.sessionId?.split('.')[0]}.${'A'.repeat(43)}` }]
-        : [sent];
+  'swaps the tag of the follower': (scene) => {
+    scene.forward = (message, kind, from) =>
+      kind === 'complete' && from === scene.follower
+        ? [
+            {
+              ...message,
+              sessionId: `${String(message.sessionId).split('.')[0]}.${'A'.repeat(43)}`,
+            },
+          ]
+        : [message];
   },
-  'changes the certificates during the exchange': (leader, follower) => {
-    follower.forward = (sent) => {
-      if (kindOf(sent) === 'complete') leader.certificate.remote = 'EE';
-      return [sent];
+  'changes the certificates during the exchange': (scene) => {
+    scene.forward = (message, kind, from) => {
+      if (kind === 'complete' && from === scene.follower) present(scene.leader, 'EE');
+      return [message];
     };
+  },
+  // Each end has a connection with the server, and the messages of the exchange are forwarded untouched.
+  'swaps the certificates of both, without a comparison (key)': (scene) => {
+    present(scene.leader, 'FF');
+    present(scene.follower, 'FE');
   },
 };
 
+/** Gives the peer of this session another certificate. */
+function present(session: PeerSession, certificate: string): void {
+  const sdp = certificate && `v=0\r\na=fingerprint:sha-256 ${certificate}\r\n`;
+  fakeOf(session).remoteDescription = { type: 'offer', sdp };
+}
+
 test.each(Object.keys(ATTACKS))('the exchange fails if a server %s', async (title) => {
-  const [leader, follower] = FakeKeySession.pair();
-  const publicKey = `couplet1:key:${await exportKey(await generateKeys())}`;
-  ATTACKS[title]?.(leader, follower, publicKey);
-  const outcomes = [leader, follower].map((session) => outcome(exchangeKeys(session)));
+  const scene = await meet();
+  ATTACKS[title]?.(scene, `couplet1:key:${await exportKey(await generateKeys())}`);
+  const outcomes = [scene.leader, scene.follower].map((each) => outcome(exchangeKeys(each)));
   expect(await outcomes[0]).toBe('key_mismatch');
   if (/key/.test(title)) expect(await outcomes[1]).toBe('key_mismatch');
 });
 
-test('certificates swapped by a server are detected without a comparison', async () => {
-  // Each end has a connection with the server, and the messages of the exchange are forwarded untouched.
-  const pair = FakeKeySession.pair(new FakeKeySession('AA', 'EE'), new FakeKeySession('FF', 'BB'));
-  const outcomes = await Promise.all(pair.map((session) => outcome(exchangeKeys(session))));
-  expect(outcomes).toEqual(['key_mismatch', 'key_mismatch']);
-  expect(pair.map(({ pinned }) => pinned)).toEqual([[], []]);
-});
-
-const message = (publicKey: string, sessionId = 'id'): KeyMessage => ({
-  type: 'key_exchange',
-  publicKey,
-  sessionId,
+const message = (publicKey: string, sessionId = 'id') => ({
+  ...{ type: 'key_exchange', publicKey, sessionId },
 });
 
 test.each([
@@ -164,95 +173,139 @@ test.each([
   ['a later version', message('couplet2:commit:x'), 'key_unsupported'],
   ['an unknown step', message('couplet1:sing:x'), 'key_unsupported'],
   ['a wrong tag', { type: 'key_exchange_complete', sessionId: 'id.' }, 'key_mismatch'],
-] as const)('the follower gets %s', async (_title, wrong, code) => {
-  const follower = new FakeKeySession('BB', 'AA');
+])('the follower gets %s', async (_title, wrong, code) => {
+  const scene = await meet();
+  const { hostile, follower, sent } = scene;
+  const say = (each: Frame) => hostile.say(follower.save().deviceId, each);
   const exchange = outcome(exchangeKeys(follower));
-  follower.hear(message('couplet1:commit:promised'));
-  await sent(follower, 'key');
+  say(message('couplet1:commit:promised'));
+  await hasSent(scene, follower, 'key');
   // Repeated messages, and messages of an earlier exchange, are ignored.
-  follower.hear(message('couplet1:commit:promised'));
-  follower.hear(message('couplet1:key:x', 'gone'));
-  follower.hear({ type: 'key_exchange_complete', sessionId: 'gone.tag' });
-  follower.hear({ type: 'key_exchange_complete', sessionId: null });
-  follower.hear({ type: 'key_exchange_complete', sessionId: 'id.before-its-key' });
-  follower.hear(wrong);
+  say(message('couplet1:commit:promised'));
+  say(message('couplet1:key:x', 'gone'));
+  for (const sessionId of ['gone.tag', null, 'id.before-its-key']) {
+    say({ type: 'key_exchange_complete', sessionId });
+  }
+  say(wrong);
   expect(await exchange).toBe(code);
-  expect(kindsOf(follower).includes('complete')).toBe(code === 'key_mismatch');
+  if (code === 'key_mismatch') await hasSent(scene, follower, 'complete');
+  else expect(sent.get(follower)).not.toContain('complete');
 });
 
 test.each([
-  ['a commitment from the follower', () => 'couplet1:commit:x', 'key_mismatch'],
-  ['its own key', (own: string) => `couplet1:key:${own}`, 'key_mismatch'],
-  ['a key that is not a point on the curve', () => 'couplet1:key:BAAA', 'key_mismatch'],
-])('the leader gets %s', async (_title, publicKey, code) => {
-  const [leader] = FakeKeySession.pair();
-  let own = '';
-  leader.forward = (sent) => {
-    if (kindOf(sent) === 'key' && sent.type === 'key_exchange') own = sent.publicKey;
-    return [sent];
+  ['a commitment from the follower', 'couplet1:commit:x'],
+  ['its own key', 'its own'],
+  ['a key that is not a point on the curve', 'couplet1:key:BAAA'],
+])('the leader gets %s', async (_title, publicKey) => {
+  const scene = await meet();
+  const { hostile, leader } = scene;
+  let [id, own] = ['', ''];
+  scene.forward = (sent, kind) => {
+    if (kind === 'commit') id = String(sent.sessionId);
+    if (kind === 'key') own = String(sent.publicKey);
+    return [];
   };
+  const say = (key: string) => hostile.say(leader.save().deviceId, message(key, id));
   const exchange = outcome(exchangeKeys(leader));
-  await sent(leader, 'commit');
-  const id = leader.sent[0]?.sessionId ?? '';
-  if (_title === 'its own key') {
+  await hasSent(scene, leader, 'commit');
+  if (publicKey === 'its own') {
     // The key is only known once it is sent, so it is returned for a second exchange.
-    const other = await exportKey(await generateKeys());
-    leader.hear(message(`couplet1:key:${other}`, id));
-    await sent(leader, 'key');
+    say(`couplet1:key:${await exportKey(await generateKeys())}`);
+    await hasSent(scene, leader, 'key');
   }
-  leader.hear(message(publicKey(own.split(':')[2] ?? ''), id));
-  expect(await exchange).toBe(code);
+  say(own || publicKey);
+  expect(await exchange).toBe('key_mismatch');
 });
 
 test('starting again interrupts the other end, and both can try again', async () => {
-  const [leader, follower] = FakeKeySession.pair();
+  const scene = await meet();
+  const { leader, follower } = scene;
   const first = outcome(exchangeKeys(leader));
-  leader.forward = (message) => (kindOf(message) === 'complete' ? [] : [message]);
+  scene.forward = (message, kind, from) =>
+    kind === 'complete' && from === leader ? [] : [message];
   const abort = new AbortController();
   const second = outcome(exchangeKeys(follower, { signal: abort.signal }));
-  await sent(leader, 'key');
+  await hasSent(scene, leader, 'key');
   abort.abort();
   expect(await second).toBe('aborted');
-  leader.forward = (message) => [message];
+  scene.forward = (message) => [message];
   // If the last message had reached the leader before, its exchange was already complete.
   const third = exchangeKeys(follower);
   expect(['key_interrupted', 'success']).toContain(await first);
-  const [one, other] = await Promise.all([exchangeKeys(leader), third]);
-  expect(one.sas).toBe(other.sas);
+  await expectSame(exchangeKeys(leader), third);
 });
 
-test('a second exchange of the same session ends the first', async () => {
-  const session = new FakeKeySession('AA', 'BB');
-  const first = outcome(exchangeKeys(session));
-  const abort = new AbortController();
-  const second = outcome(exchangeKeys(session, { signal: abort.signal }));
-  expect(await first).toBe('key_interrupted');
-  abort.abort();
-  expect(await second).toBe('aborted');
-});
-
-test.each([
-  ['a new peer connection', ['peer', {} as RTCPeerConnection], 'key_interrupted'],
-  ['the peer leaves', ['peer-left'], 'key_interrupted'],
-  ['the session closes', ['state', 'closed'], 'closed'],
-] as const)('%s ends it', async (_title, [name, ...args], code) => {
-  const session = new FakeKeySession('AA', 'BB');
-  const exchange = outcome(exchangeKeys(session));
-  session.happen('state', 'reconnecting');
-  session.happen(name, ...(args as never));
+test.each<[string, string, (scene: Scene) => unknown]>([
+  ['a second exchange', 'key_interrupted', ({ leader }) => outcome(exchangeKeys(leader))],
+  [
+    'a new peer connection',
+    'key_interrupted',
+    ({ hostile, follower }) => resume(hostile, follower),
+  ],
+  ['the peer leaves', 'key_interrupted', ({ follower }) => follower.close()],
+  ['the session closes', 'closed', ({ leader }) => leader.close()],
+])('%s ends it', async (_title, code, happen) => {
+  const scene = await meet();
+  const exchange = outcome(exchangeKeys(scene.leader));
+  // A connection that is lost for a while does not end it.
+  for (const state of ['disconnected', 'connected']) fakeOf(scene.leader).become(state);
+  happen(scene);
   expect(await exchange).toBe(code);
 });
 
+/** As after a reload of the page, which does not leave the room. */
+async function resume(hostile: HostileServer, session: PeerSession): Promise<void> {
+  const again = await devicesOf(hostile)().resume(session.save());
+  onTestFinished(() => again.close());
+}
+
 test('it needs a connected session with certificates, and WebCrypto', async () => {
-  const away = new FakeKeySession('AA', 'BB');
-  away.state = 'reconnecting';
-  expect(await outcome(exchangeKeys(away))).toBe('not_connected');
-  expect(await outcome(exchangeKeys(new FakeKeySession('', 'BB')))).toBe('unsupported');
-  expect(await outcome(exchangeKeys(new FakeKeySession('AA', '')))).toBe('unsupported');
-  expect(await outcome(exchangeKeys(new FakeKeySession('AA', 'AA')))).toBe('key_mismatch');
+  const { leader, follower } = await meet();
   const signal = AbortSignal.abort();
-  expect(await outcome(exchangeKeys(new FakeKeySession('AA', 'BB'), { signal }))).toBe('aborted');
+  expect(await outcome(exchangeKeys(leader, { signal }))).toBe('aborted');
+  for (const [certificate, code] of [
+    ['', 'unsupported'],
+    [fakeOf(leader).fingerprint.slice('sha-256 '.length), 'key_mismatch'],
+  ] as const) {
+    present(leader, certificate);
+    expect(await outcome(exchangeKeys(leader))).toBe(code);
+  }
+  fakeOf(follower).localDescription = null;
+  expect(await outcome(exchangeKeys(follower))).toBe('unsupported');
+  fakeOf(leader).become('disconnected');
+  expect(await outcome(exchangeKeys(leader))).toBe('not_connected');
+  fakeOf(leader).become('connected');
   vi.stubGlobal('crypto', {});
   onTestFinished(() => void vi.unstubAllGlobals());
-  expect(await outcome(exchangeKeys(new FakeKeySession('AA', 'BB')))).toBe('unsupported');
+  expect(await outcome(exchangeKeys(leader))).toBe('unsupported');
+});
+
+test("an application's own exchange: both get the other key unchanged before they are connected", async () => {
+  /** Sends a key as soon as the peer joins, confirms the peer's key, and records the messages. */
+  const speaking = (publicKey: string) => {
+    const heard: [KeyMessage, string][] = [];
+    const onSession = (session: PeerSession) => {
+      onTestFinished(() => session.close());
+      session.on('signaling', (state) => {
+        if (state === 'ready') session.signal({ type: 'key_exchange', publicKey, timestamp: 7 });
+      });
+      session.on('key-message', (message) => {
+        heard.push([message, session.state]);
+        if (message.type === 'key_exchange') session.signal({ type: 'key_exchange_complete' });
+      });
+    };
+    return { onSession, heard };
+  };
+  const device = devicesOf(server);
+  const [one, other] = [speaking('raw key of one'), speaking('raw key of the other')];
+  const invite = await device().invite({ onSession: one.onSession });
+  await device().accept(invite.code, { onSession: other.onSession });
+  for (const [{ heard }, publicKey] of [
+    [one, 'raw key of the other'],
+    [other, 'raw key of one'],
+  ] as const) {
+    const key = { type: 'key_exchange', publicKey, timestamp: 7 };
+    expect(heard[0]).toMatchObject([key, 'connecting']);
+    await expect.poll(() => heard.map(([{ type }]) => type)).toContain('key_exchange_complete');
+  }
 });

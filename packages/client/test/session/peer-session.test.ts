@@ -10,15 +10,13 @@ import {
   type PeerSession,
   type SessionState,
 } from '../../src/index.js';
-import { devicesOf, pairSessions } from '../support/fake-device.js';
+import { devicesOf, fakeOf, pairSessions } from '../support/fake-device.js';
 import { bufferOf, type FakePeerConnection } from '../support/fake-peer-connection.js';
 
 const server = await startServer({ STUN_URLS: 'stun:stun.example:3478' });
 afterAll(() => server.close());
 
 const device = devicesOf(server);
-
-const fakeOf = (session: PeerSession) => session.peer as unknown as FakePeerConnection;
 
 const pair = () => pairSessions(device(), device());
 

@@ -14,6 +14,9 @@ export const devicesOf =
   (more: Partial<CoupletOptions> = {}) =>
     new Couplet({ url, WebSocket, RTCPeerConnection, ...more });
 
+/** The fake connection of a session. */
+export const fakeOf = (session: PeerSession) => session.peer as unknown as FakePeerConnection;
+
 /** Pairs two devices. Their sessions are closed when the test ends. */
 export async function pairSessions(
   inviting: Couplet,
