@@ -1,5 +1,4 @@
 // Tests verified pairings of two devices at a real server, on fake peer connections.
-import { eventually } from '@couplet/testkit/eventually';
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { exchangeKeys, type PeerSession } from '../../src/index.js';
@@ -16,39 +15,6 @@ function closing<Sessions extends PeerSession[]>(...sessions: Sessions): Session
   });
   return sessions;
 }
-
-test.each(['code', 'link'] as const)('both ends are verified by the %s', async (by) => {
-  const invite = await device().invite({ verify: true });
-  const shown = by === 'code' ? invite.code : (invite.link?.('https://app.example/#old') ?? '');
-  const guest = await device().accept(shown);
-  const [host] = closing(await invite.accepted, guest);
-  expect([host.trust, guest.trust]).toEqual(['code', 'code']);
-  const got = new Promise((resolve) => guest.on('message', resolve));
-  host.send('hello');
-  expect(await got).toBe('hello');
-  host.restartIce();
-  await eventually(() => expect(host.state).toBe('connected'));
-});
-
-test('a verified code has twelve digits, and a link has its secret in the fragment', async () => {
-  const invite = await device().invite({ verify: true });
-  expect(invite.code).toMatch(/^\d{12}$/);
-  const link = new URL(invite.link?.('https://app.example/join?x=1#old') ?? '');
-  expect(link.href).toMatch(/^https:\/\/app\.example\/join\?x=1#/);
-  expect(link.hash).toMatch(new RegExp(`^#${invite.code.slice(0, 6)}\\.[\\w-]{22}$`));
-  invite.cancel();
-  await expect(invite.accepted).rejects.toMatchObject({ code: 'aborted' });
-});
-
-test('without `verify`, the code has six digits, and nothing is verified', async () => {
-  const [inviting, accepting] = [device(), device()];
-  const invite = await inviting.invite();
-  expect([invite.code, invite.link]).toEqual([expect.stringMatching(/^\d{6}$/), undefined]);
-  const guest = await accepting.accept(invite.code);
-  const [host] = closing(await invite.accepted, guest);
-  expect([host.trust, guest.trust]).toEqual(['none', 'none']);
-  expect(host.save().key).toBeUndefined();
-});
 
 test('a wrong digit, and two exchanged digits, are found before any request', async () => {
   const invite = await device().invite({ verify: true });

@@ -93,9 +93,12 @@ test('no secret is in a request, a message, the log, the metrics or the database
       invite.cancel();
       invite = await inviting.invite({ verify: true });
     }
-    const shown = by === 'code' ? invite.code : invite.link?.('https://app.example/');
-    const guest = await accepting.accept(shown ?? '');
+    const link = invite.link?.('https://app.example/join?x=1#old') ?? '';
+    expect(link).toMatch(/^https:\/\/app\.example\/join\?x=1#\d{6}\.[\w-]{22}$/);
+    const shown = by === 'code' ? invite.code : link;
+    const guest = await accepting.accept(shown);
     const host = await invite.accepted;
+    expect([host.trust, guest.trust]).toEqual(['code', 'code']);
     for (const session of [host, guest]) onTestFinished(() => session.close());
     host.restartIce();
     await Promise.all([exchangeKeys(host), exchangeKeys(guest)]);
