@@ -82,7 +82,7 @@ export interface Statement<Row> {
   run(values?: Values): number;
 }
 
-type Values = Record<string, string | number | null>;
+export type Values = Record<string, string | number | null>;
 
 /**
  * Returns a function that prepares statements. The binding cuts text at a NUL, so two device ids could become one. A text

@@ -16,7 +16,7 @@ import {
   requireSame,
   type Statement,
 } from './database.js';
-import { type OperationName, type Operations, sqliteOperations } from './operations.js';
+import { type OperationName, sqliteOperations } from './operations.js';
 
 /** An operation and its arguments. Survives JSON, in which an argument that is undefined becomes null. */
 export interface Call {
@@ -51,7 +51,7 @@ type AnyOperation = (...args: readonly unknown[]) => unknown;
 /** Runs groups of calls on a database. */
 export class GroupCommit {
   readonly db: Database;
-  readonly #operations: Operations;
+  readonly #parts: ReturnType<typeof sqliteOperations>;
   readonly #statements: Record<'begin' | 'commit' | 'rollback', Statement<never>>;
   /** Throws while the files at the path are not those that were opened. */
   readonly #requireFiles: () => void;
@@ -68,7 +68,7 @@ export class GroupCommit {
     this.db = openDatabase(path);
     const files = identity ?? identify(path);
     this.#requireFiles = path === ':memory:' ? () => {} : () => requireSame(path, files);
-    this.#operations = sqliteOperations(this.db, limits);
+    this.#parts = sqliteOperations(this.db, limits, false);
     const prepare = preparing(this.db);
     this.#statements = {
       begin: prepare('BEGIN IMMEDIATE'),
@@ -79,7 +79,7 @@ export class GroupCommit {
 
   /** Runs a group. The answers are durable when it returns. */
   run(calls: readonly Call[]): Answers {
-    const { kept, changed } = this.#operations;
+    const { kept, changed } = this.#parts;
     const before = { ...kept };
     try {
       return { answers: this.#commit(calls), changed: changed.splice(0) };
@@ -128,7 +128,7 @@ export class GroupCommit {
 
   #runOne({ name, args }: Call): Answer {
     try {
-      return { outcome: (this.#operations.run[name] as AnyOperation)(...args) };
+      return { outcome: (this.#parts.operations[name] as AnyOperation)(...args) };
     } catch (error) {
       // A full store refuses a call before it writes, so nothing is rolled back.
       if (error instanceof Unavailable) return { failure: failureOf(error) };

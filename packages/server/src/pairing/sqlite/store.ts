@@ -13,7 +13,7 @@ import {
   failureOf,
   GroupCommit,
 } from './group-commit.js';
-import { type OperationName, type Reads, sqliteReads } from './operations.js';
+import { NEEDS_WRITE, type OperationName, sqliteOperations } from './operations.js';
 import type { ThreadData } from './thread.js';
 
 /** Runs one group at a time. */
@@ -106,8 +106,11 @@ export const executeInThread: StartExecutor = (path, limits, answer) => {
 /** Maximum number of calls in a group, which bounds the length of a transaction. */
 const MAX_GROUP = 512;
 
-/** A read with untyped arguments. */
-type AnyRead = (...args: readonly unknown[]) => { outcome: unknown } | undefined;
+/** Operations that are first tried on the event loop, because most of their calls only read. */
+const READS: readonly OperationName[] = ['check', 'findRoom', 'recall', 'claimPush', 'sweep'];
+
+/** An operation with untyped arguments. */
+type AnyRead = (...args: readonly unknown[]) => unknown;
 
 interface Pending extends Call {
   resolve(outcome: unknown): void;
@@ -166,20 +169,21 @@ export function openSqliteStore(
   };
 
   const executor = start(path, all, answer);
-  const reads: Reads = sqliteReads(executor.reader, all);
+  const { operations } = sqliteOperations(executor.reader, all, true);
 
   /** Calls of one turn of the event loop form a group, which starts at the end of the turn, even with a single call. */
   const call = (name: OperationName) => {
-    const read = reads[name] as AnyRead | undefined;
+    const read = READS.includes(name) ? (operations[name] as AnyRead) : undefined;
     const answerTo = (...args: unknown[]): Promise<never> =>
       new Promise((resolve, reject) => {
         if (closed) return reject(new TypeError('the store is closed'));
         const mustWrite = name === 'check' && accepted.delete(args[0]);
+        // The outcome of a check with a key must be stored.
+        const isKeyed = name === 'check' && args[3] !== undefined;
         try {
-          const found = gone || mustWrite ? undefined : read?.(...args);
-          if (found !== undefined) return resolve(found.outcome as never);
+          if (read && !gone && !mustWrite && !isKeyed) return resolve(read(...args) as never);
         } catch (error) {
-          return reject(errorOf(failureOf(error)));
+          if (error !== NEEDS_WRITE) return reject(errorOf(failureOf(error)));
         }
         waiting.push({
           name,
@@ -193,31 +197,19 @@ export function openSqliteStore(
     return answerTo;
   };
 
-  const accept: PairingStore['accept'] = call('accept');
+  const calls = Object.fromEntries(
+    (Object.keys(operations) as OperationName[]).map((name) => [name, call(name)]),
+  ) as unknown as Pick<PairingStore, OperationName>;
   return {
-    create: call('create'),
+    ...calls,
     accept(acceptance, ...rest) {
-      const outcome = accept(acceptance, ...rest);
+      const outcome = calls.accept(acceptance, ...rest);
       if (accepted.size === MAX_GROUP) accepted.clear();
       accepted.add(acceptance.joinCode);
       // Called before the commit, so that the held check joins the group of the accept.
       tell(acceptance.joinCode);
       return outcome;
     },
-    check: call('check'),
-    cancel: call('cancel'),
-    findRoom: call('findRoom'),
-    prove: call('prove'),
-    deleteRoom: call('deleteRoom'),
-    purge: call('purge'),
-    recall: call('recall'),
-    firstTime: call('firstTime'),
-    setPushTarget: call('setPushTarget'),
-    claimPush: call('claimPush'),
-    forgetPushTarget: call('forgetPushTarget'),
-    sweep: call('sweep'),
-    counts: call('counts'),
-    probe: call('probe'),
     onChange(listener) {
       listeners.push(listener);
     },
