@@ -121,6 +121,11 @@ describe('the roles in a paired room do not depend on the order of arrival', () 
         y joins r as a; y told room_ready initiator; x told room_ready responder
     a member without a device id, and then client2: a and b pair by r; x joins r; y joins r as b;
         y told room_ready responder; x told room_ready initiator
+    a member that joins again keeps its device id, and another one may change both roles:
+        a and b pair by r; x joins r as b; y joins r; y told room_ready initiator;
+        x told room_ready responder; x joins r = room_joined 2 responder;
+        x told room_ready responder; y told nothing; x joins r as a = room_joined 2 initiator;
+        x told room_ready initiator; y told room_ready responder
     of two unknown members, the order of arrival decides: a and b pair by r; x joins r; y joins r;
         y told room_ready responder; x told room_ready initiator
     a member that comes first and alone gets the role that it keeps: a and b pair by r;

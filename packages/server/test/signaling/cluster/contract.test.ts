@@ -2,5 +2,5 @@
 import { backplaneContract } from '../../contract/backplane.js';
 import { FakeNodes } from '../../support/cluster-nodes.js';
 
-backplaneContract('a cluster of one', async (connections) => new FakeNodes(connections, 1), 100);
-backplaneContract('a cluster of three', async (connections) => new FakeNodes(connections, 3), 100);
+backplaneContract('a cluster of one', async (connections) => new FakeNodes(connections, 1));
+backplaneContract('a cluster of three', async (connections) => new FakeNodes(connections, 3));

@@ -22,10 +22,8 @@ for (const [where, count, start] of [
         await dispose();
       };
     });
-    backplaneContract(
-      where,
-      (connections) => RedisNodes.start(connections, redises.slice(0, count)),
-      25,
+    backplaneContract(where, (connections) =>
+      RedisNodes.start(connections, redises.slice(0, count)),
     );
   });
 }
