@@ -10,6 +10,8 @@ test('* allows any origin', () => {
   expect(rule('*')).toBeNull();
 });
 
+const EXTENSION = 'chrome-extension://mdplmiioglkpgkgblfdilgebppppgdlm';
+
 test.each([
   ['https://app.example.org', 'https://app.example.org'],
   ['https://a.example , http://b.example:81', 'http://b.example:81'],
@@ -26,27 +28,18 @@ test.each([
   ['http://[::1]:3000', 'http://[::1]:3000'],
   ['https://a.example,', 'https://a.example'],
   ['capacitor://localhost', 'capacitor://localhost'],
-  ['ionic://localhost', 'ionic://localhost'],
-  ['tauri://localhost', 'tauri://localhost'],
   ['app://My.Bundle', 'app://my.bundle'],
-  [
-    'chrome-extension://mdplmiioglkpgkgblfdilgebppppgdlm',
-    'chrome-extension://mdplmiioglkpgkgblfdilgebppppgdlm',
-  ],
+  [EXTENSION, EXTENSION],
 ])('%s allows pages of %s', (list, origin) => {
   expect(rule(list)?.(origin)).toBe(true);
 });
 
 test.each([
-  'http://app.example.org',
-  'https://app.example.org:8443',
-  'https://www.app.example.org',
-  'https://app.example.org.evil.example',
-  'https://app.example.org@evil.example',
-  'capacitor://app.example.org',
-  'null',
-  '',
-  'https://',
+  ...'http://app.example.org | https://app.example.org:8443 | https://www.app.example.org'.split(
+    ' | ',
+  ),
+  ...'https://app.example.org.evil.example | https://app.example.org@evil.example'.split(' | '),
+  ...'capacitor://app.example.org | null |  | https://'.split(' | '),
 ])('https://app.example.org does not allow pages of %s', (origin) => {
   expect(rule('https://app.example.org')?.(origin)).toBe(false);
 });
@@ -64,6 +57,5 @@ test.each([
   ['https://app.example.org:99999', /not a valid URL/],
   [',', /empty/],
 ])('%s can match nothing and is refused at the start', (list, reason) => {
-  expect(() => rule(list)).toThrow(reason);
-  expect(() => rule(list)).toThrow(/^ALLOWED_ORIGINS: /);
+  expect(() => rule(list)).toThrow(new RegExp(`^ALLOWED_ORIGINS: .*(${reason.source})`));
 });

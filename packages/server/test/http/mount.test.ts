@@ -1,13 +1,13 @@
 // The app mounted below a path of another HTTP server: requests, WebSockets, other paths, and closing.
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { call, createPending, pairDevices } from '@couplet/testkit/api';
 import { eventually } from '@couplet/testkit/eventually';
-import { Peer } from '@couplet/testkit/peer';
+import { Peer, refusedHandshake } from '@couplet/testkit/peer';
 import { scrape } from '@couplet/testkit/prometheus';
 import { expect, onTestFinished, test } from 'vitest';
-import WebSocket, { WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { buildApp } from '../../src/app.js';
 import { mount } from '../../src/http/mount.js';
 import { parseConfig } from '../../src/settings/config.js';
@@ -15,12 +15,12 @@ import { RawSocket, rawRequest, readAnswers, request, WEBSOCKET } from '../suppo
 
 const config = parseConfig({ USE_SQLITE: '1', SQLITE_DB_PATH: ':memory:', SHUTDOWN_SECONDS: '1' });
 
-/** A server with the app mounted at /couplet. It answers other requests with their URL. */
+/** A server with the app mounted at /couplet. It answers other requests with their URL in JSON. */
 async function mounted(server: Server = createServer()) {
   const app = await buildApp(config);
   const middleware = await mount(app, server, '/couplet');
   server.on('request', (request, response) =>
-    middleware(request, response, () => response.end(request.url)),
+    middleware(request, response, () => response.end(JSON.stringify(request.url))),
   );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -33,37 +33,21 @@ async function mounted(server: Server = createServer()) {
   return { app, server, origin, url: `${origin}/couplet` };
 }
 
-/** Returns the status and body of a refused WebSocket. */
-const refusal = (address: string) =>
-  new Promise<string>((resolve) => {
-    const socket = new WebSocket(address.replace('http', 'ws'));
-    onTestFinished(() => socket.terminate());
-    socket.on('error', () => {});
-    socket.on('unexpected-response', async (_request, response: IncomingMessage) => {
-      const chunks = await response.toArray();
-      resolve(`${response.statusCode} ${Buffer.concat(chunks)}`);
-    });
-  });
+const wsOf = (url: string) => url.replace('http', 'ws');
 
 test('devices pair and connect below the path, with and without a slash at its end', async () => {
   const { url } = await mounted();
   const { roomid, client1, client2 } = await pairDevices(url);
-  const [one, two] = [
-    await Peer.connect(url.replace('http', 'ws')),
-    await Peer.connect(`${url.replace('http', 'ws')}/?a=b`),
-  ];
-  one.send({ type: 'join_room', roomId: roomid, deviceId: client1 });
-  two.send({ type: 'join_room', roomId: roomid, deviceId: client2 });
-  for (const peer of [one, two]) {
-    await peer.next('room_joined');
-    await peer.next('room_ready');
-  }
+  const one = await Peer.connect(wsOf(url));
+  await one.join(roomid, client1);
+  await (await Peer.connect(`${wsOf(url)}/?a=b`)).join(roomid, client2);
+  await one.next('room_ready');
 });
 
 test('the application serves all other paths', async () => {
   const { origin } = await mounted();
   for (const path of ['/', '/api/rooms', '/couplets', '/coupl', '/couplet.js?x=/couplet/']) {
-    expect(await (await fetch(origin + path)).text()).toBe(path);
+    expect((await call(origin, 'GET', path)).body).toBe(path);
   }
 });
 
@@ -73,12 +57,16 @@ test('an unknown path below the mount path is answered not_found in JSON', async
     status: 404,
     body: { error: 'not_found' },
   });
-  expect(await refusal(`${url}/elsewhere`)).toMatch(/^404 .*not_found/);
+  const refused = { status: 404, body: { error: 'not_found' } };
+  expect(await refusedHandshake(wsOf(`${url}/elsewhere`))).toMatchObject(refused);
 });
 
 test('an upgrade without a listener is a request to the application', async () => {
   const { origin } = await mounted();
-  expect(await refusal(`${origin}/chat`)).toBe('200 /chat');
+  expect(await refusedHandshake(wsOf(`${origin}/chat`))).toMatchObject({
+    status: 200,
+    body: '/chat',
+  });
 });
 
 test('an upgrade to h2c, and a target in absolute form, are recognized below the path', async () => {
@@ -112,7 +100,7 @@ test('pipelined upgrades are answered in order', async () => {
   await raw.until();
   const answers = readAnswers(raw.received);
   expect(answers.map(({ status }) => status)).toEqual([204, 200, 200]);
-  expect(answers[1]?.body).toBe('/own');
+  expect(answers[1]?.body).toBe('"/own"');
 });
 
 test('WebSockets of the application still work', async () => {
@@ -124,22 +112,23 @@ test('WebSockets of the application still work', async () => {
   });
   const { origin, url } = await mounted(server);
   for (const address of [`${origin}/chat`, url]) {
-    await Peer.connect(address.replace('http', 'ws'));
+    await Peer.connect(wsOf(address));
   }
 });
 
 test('close answers held checks, closes WebSockets with 1012, and does not close the HTTP server', async () => {
   const { app, origin, url } = await mounted();
-  const peer = await Peer.connect(url.replace('http', 'ws'));
+  const peer = await Peer.connect(wsOf(url));
   const { joinid, client1 } = await createPending(url);
   const held = call(url, 'POST', '/api/rooms/check', { joinid, client1 }, { prefer: 'wait=30' });
   await eventually(async () => expect((await scrape(url)).value('couplet_waiting_checks')).toBe(1));
   await app.close();
   expect((await held).status).toBe(204);
   expect((await peer.closed).code).toBe(1012);
-  expect(await (await fetch(origin)).text()).toBe('/');
+  expect((await call(origin, 'GET', '/')).body).toBe('/');
   expect((await call(url, 'GET', '/healthz')).status).toBe(200);
-  expect(await refusal(url)).toMatch(/^503 .*unavailable/);
+  const refused = { status: 503, body: { error: 'unavailable' } };
+  expect(await refusedHandshake(wsOf(url))).toMatchObject(refused);
 });
 
 test('a request whose body never arrives does not delay the shutdown', async () => {

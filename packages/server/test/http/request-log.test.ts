@@ -1,9 +1,12 @@
 // Log lines of requests and of a start without the rooms API (docs/operations.md, "Logs").
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { call } from '@couplet/testkit/api';
 import { Peer } from '@couplet/testkit/peer';
 import { serverForTest } from '@couplet/testkit/server';
 import { expect, test } from 'vitest';
 import { captureLog } from '../support/captured-log.js';
+import { RawSocket, request } from '../support/raw-http.js';
 
 async function loggedServer(env: Record<string, string> = {}) {
   const { log, lines } = captureLog();
@@ -52,4 +55,28 @@ test('the lines per minute of each address are limited, for requests and connect
     lines().filter(({ msg }) => /^(request|connected|room joined|disconnected)$/.test(String(msg)));
   await expect.poll(caused).toHaveLength(11);
   expect(JSON.stringify(lines())).not.toContain('192.0.2');
+});
+
+test('every answer has its id, which is never the id of the client', async () => {
+  const { url } = await loggedServer();
+  const headers = { 'x-request-id': 'mine', 'request-id': 'mine' };
+  const seen = new Set<string | null>();
+  for (const path of ['/', '/nowhere', '/api/rooms']) {
+    seen.add((await fetch(url + path, { headers })).headers.get('x-request-id'));
+  }
+  expect(seen.size).toBe(3);
+  for (const id of seen) expect(id).toMatch(/^[0-9a-f]{6}-/);
+});
+
+test('a client that disconnects during its body causes neither an error nor a line for its request', async () => {
+  const { url, app, close, lines } = await loggedServer();
+  const raw = new RawSocket(Number(new URL(url).port));
+  const arrived = once(app.server, 'request');
+  await raw.write(request('POST /api/rooms', { 'content-length': 99 }, '{'));
+  const [, response] = (await arrived) as [IncomingMessage, ServerResponse];
+  const over = once(response, 'close');
+  raw.socket.resetAndDestroy();
+  await over;
+  await close();
+  expect(lines().filter(({ level, route }) => level >= 40 || route)).toEqual([]);
 });

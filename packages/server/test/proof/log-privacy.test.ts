@@ -14,8 +14,17 @@ const ADMIN_TOKEN = 'admin-token-7QxV2mLk90';
 const WRONG_TOKEN = 'wrong-token-hN4sTz81Wd';
 const PUBLIC_KEY = 'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE9Xw';
 const SESSION_KEY_ID = 'KEYSESSION-5D1F';
+const TURN_SECRET = 'a-turn-secret-9fK2';
+const EXTRA = { urls: 'turn:extra.example.net', username: 'extra-user', credential: 'extra-pw-51' };
 /** GET /rooms is closed, and an offer can exceed the cap. */
-const SESSION_ENV = { PRODUCTION: '1', ADMIN_TOKEN, MAX_MESSAGE_BYTES: '4096' };
+const SESSION_ENV = {
+  PRODUCTION: '1',
+  ADMIN_TOKEN,
+  MAX_MESSAGE_BYTES: '4096',
+  TURN_SECRET,
+  TURN_URLS: 'turn:turn.example.org:3478',
+  ICE_SERVERS_EXTRA: JSON.stringify([EXTRA]),
+};
 
 /** Every identifying value of a session, by kind. */
 class Secrets {
@@ -25,6 +34,15 @@ class Secrets {
   keep(what: string, value: string): string {
     this.#values.set(value, what);
     return value;
+  }
+
+  /** Records the URLs and credentials of ICE servers. */
+  keepServers(iceServers: unknown): void {
+    for (const { urls, username, credential } of iceServers as (typeof EXTRA)[]) {
+      this.keep('ICE server', [urls].flat().join());
+      for (const part of username.split(':')) this.keep('TURN user', part);
+      this.keep('TURN credential', credential);
+    }
   }
 
   /** The identifying values in a text, whole or truncated, plain or escaped. */
@@ -135,7 +153,13 @@ async function useWebSockets(
   await first.join(roomId, client1);
   const second = await connectPeer();
   await second.join(roomId, client2);
-  await second.next('room_ready');
+  secrets.keep('TURN secret', TURN_SECRET);
+  secrets.keepServers((await second.next('room_ready')).iceServers);
+  for (const client of [client1, roomId]) {
+    const asked = await call(url, 'POST', '/api/ice-servers', { roomid: roomId, client });
+    if (asked.status === 200) secrets.keepServers(asked.body?.iceServers);
+  }
+  await call(url, 'POST', '/api/ice-servers', `{"roomid":"${roomId}","client":`);
 
   const session = { sessionId: secrets.keep('key session', SESSION_KEY_ID), timestamp: 1 };
   const publicKey = secrets.keep('public key', PUBLIC_KEY);

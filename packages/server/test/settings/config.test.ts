@@ -56,6 +56,7 @@ test.each(
     ICE_SERVERS_BODY: Ttl=3600
     ICE_SERVERS_METHOD: GET
     FCM_SERVICE_ACCOUNT: {"type": "service_account",\\n "project_id": "p"}
+    TRUST_PROXY: 0 | 2 | loopback | 10.0.0.0/8, fd00::/8 | 192.0.2.1
     WEB_PUSH_HOSTS: push.example.org:8443, *.example.net`),
 )('%s accepts %s', (name, value) => {
   expect(faultsOf({ ...COMPLETE, [name]: value })).toEqual([]);
@@ -71,6 +72,7 @@ test.each(
     LOG_LEVEL: loud | INFO INFO
     LOG_FORMAT: xml
     ADMIN_TOKEN: short
+    TRUST_PROXY: abc | 10.0.0.0/99 | 1.2.3.4.5 | ::1, fe
     TURN_URLS: turn.example.org | stun:turn.example.org | turn://turn.example.org | turn:a.example:0
     TURN_URLS: turn:a.example:65536 | turn:a.example?transport=sctp | turn:a.example/path | turn:
     TURN_URLS: turn:user@a.example | turn:2001:db8::1 | turn:[2001:db8::1::] | TURN:a.example

@@ -5,7 +5,6 @@ import { FakeClock } from '@couplet/testkit/fake-clock';
 import { Peer } from '@couplet/testkit/peer';
 import { startServer } from '@couplet/testkit/server';
 import { afterAll, describe, expect, test } from 'vitest';
-import { captureLog } from '../support/captured-log.js';
 
 const SECRET = 'a-secret-for-the-wire-tests';
 const TURN = {
@@ -76,19 +75,6 @@ describe('POST /api/ice-servers', () => {
     }
     expect(users[0]).toBe(users[2]);
     expect(users[0]).not.toBe(users[1]);
-  });
-
-  test('answers 403 to any other device, whether or not the room exists, and once it is deleted', async () => {
-    const { roomid, client1 } = await pair();
-    const refused = async (room: string, client: string) => {
-      const { status, body } = await ask(room, client);
-      expect([status, body]).toEqual([403, { error: 'forbidden' }]);
-    };
-    await refused(roomid, someDevice());
-    await refused(roomid, client1.toLowerCase());
-    await refused('f'.repeat(48), client1);
-    await roomsApi(server.url).deleteRoom({ roomid });
-    await refused(roomid, client1);
   });
 
   test('a device that asks again is the same TURN user; beyond MAX_TURN_CREDENTIALS_PER_HOUR, new users get 429', async () => {
@@ -178,29 +164,4 @@ describe('room_ready carries ICE servers', () => {
     const { meet } = await serverWith({ ...TURN, ICE_SERVERS_FOR_ALL: '1', USE_SQLITE: '0' });
     expect((await meet(randomUUID())).servers).toEqual([withTurn, withTurn]);
   });
-});
-
-test('no part of an ICE server is logged, at any level, for any request', async () => {
-  const { log, text } = captureLog();
-  const extra = [
-    { urls: 'turn:extra.example.net', username: 'extra-user', credential: 'extra-pw' },
-  ];
-  const env = { ...TURN, ICE_SERVERS_EXTRA: JSON.stringify(extra), LOG_LEVEL: 'debug' };
-  log.level = 'trace';
-  const { url, close, pair, ask, meet } = await serverWith(env, { log });
-  const { roomid, client1, client2 } = await pair();
-  const handedOut = (await meet(roomid, client1, client2)).servers;
-  handedOut.push((await ask(roomid, client1)).body?.iceServers as Servers);
-  await ask(roomid, 'another');
-  await roomsApi(url).iceServers(`{"roomid":"${roomid}","client":`);
-  await close();
-
-  expect(text()).toContain('/api/ice-servers');
-  const hidden = handedOut.flat().flatMap(({ urls, username = '', credential = '' }) => {
-    return [...[urls].flat(), username, username.split(':').at(-1) ?? '', credential];
-  });
-  expect(hidden.filter(Boolean).length).toBeGreaterThan(20);
-  for (const value of [...hidden, SECRET, 'turn.example.org', roomid, client1, client2]) {
-    if (value !== '') expect(text()).not.toContain(value);
-  }
 });

@@ -91,15 +91,18 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     far: c asks for ICE servers in s with d = 403 forbidden;
     far: c sets a token in s = 403 forbidden; far: c sets a token in s with guess = 403 forbidden;
     far: c sets a token in s with d = 403 forbidden; far: s is deleted = 403 forbidden;
+    far: z asks for ICE servers in s = 403 forbidden; far: z sets a token in s = 403 forbidden;
+    c asks for ICE servers in elsewhere with c = 403 forbidden;
+    c sets a token in elsewhere with c = 403 forbidden;
     far: s is deleted with guess = 403 forbidden;
     far: d asks for ICE servers in s with guess = 403 forbidden;
     far: p joins s as d with guess = forbidden; w is open; w hangs up; far: q joins s = room_full;
     y joins s as c with c = room_joined;
 
-    e invites by t; f accepts t; e checks t with e = 200; f asks for ICE servers in t with f = 200;
-    g joins t as e with e; h joins t as f with f; h told room_ready responder;
-    g told room_ready initiator;
+    e invites by t; f accepts t; e checks t with e = 200; g joins t as e with e;
+    h joins t as f with f; h told room_ready responder; g told room_ready initiator;
 
+    far: f asks for ICE servers in t = 403 forbidden;
     far: i joins t = forbidden; far: i joins t as e = forbidden; far: i joins t as f = forbidden;
     far: i joins t as z = forbidden; g told nothing;
     h told nothing; h hangs up; g told peer_disconnected; far: i joins t = forbidden;
@@ -124,7 +127,8 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
     far: x joins r as b with guess = forbidden; far: x joins r with guess = forbidden;
     far: x joins r as z with guess = forbidden;
     far: a asks for ICE servers in r = 403 forbidden;
-    far: a asks for ICE servers in r with guess = 403 forbidden; far: r is deleted = 403 forbidden;
+    far: a asks for ICE servers in r with guess = 403 forbidden;
+    far: a sets a token in r = 403 forbidden; far: r is deleted = 403 forbidden;
     far: r is deleted with guess = 403 forbidden; far: purge a = 403 forbidden;
     far: purge a with guess = deleted 0 0 kept 1 1;
 
@@ -136,7 +140,7 @@ const ROWS: Record<string, (open: OpenWorld) => Promise<void>> = {
   'a room id and the secret of a device': story(
     `
     a invites by r; b accepts r; a checks r with a = 200; b asks for ICE servers in r with b = 200;
-    g joins r as a with a; h joins r as b with b; h told room_ready responder;
+    far: b asks for ICE servers in r = 403 forbidden; g joins r as a with a; h joins r as b with b; h told room_ready responder;
     g told room_ready initiator; far: x joins r as b with b = room_joined; h closed 4001 replaced;
     far: b asks for ICE servers in r with b = 200; far: p joins r as a with b = forbidden;
     far: a asks for ICE servers in r with b = 403 forbidden; g is open;
