@@ -14,7 +14,6 @@ run(
     'run',
     '--execArgv=--max-old-space-size=8192',
     'packages/server/test/cluster/chaos/chaos.test.ts',
-    '--testNamePattern=a cluster under faults',
   ],
   {
     env: { ...process.env, CHAOS_SECONDS: seconds, COUPLET_MISSING: missing.join(',') },

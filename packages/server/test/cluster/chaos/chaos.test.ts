@@ -1,15 +1,13 @@
 // Nodes and pairs under all kinds of faults: the invariants hold, and all pairs are served ten seconds after the last fault.
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeWith } from '@couplet/testkit/components';
-import { temporaryFolder } from '@couplet/testkit/server';
 import { expect, onTestFinished, test } from 'vitest';
 import { check, explain } from './checker/check.js';
 import { schedule, strike, watchForStalls } from './faults.js';
 import { NODE_FAULTS, Recovery } from './history.js';
 import { Pair } from './pair.js';
-import { type Engine, REPLICAS_ACK, startEngine } from './redis.js';
+import { type Engine, startEngine } from './redis.js';
 import {
   BOUNDS,
   CHAOS_HISTORY,
@@ -17,7 +15,6 @@ import {
   CHAOS_REDIS,
   CHAOS_SECONDS,
   CHAOS_SEED,
-  LEASE_SECONDS,
 } from './settings.js';
 import { World } from './world.js';
 
@@ -36,110 +33,76 @@ describeWith(['redis-server'], 'a cluster under faults', () => {
     report(`three nodes, ${CHAOS_REDIS}`);
     const engine = await startEngine(CHAOS_REDIS, 3);
     onTestFinished(() => engine.stop());
-    const shared = {
-      REDIS_REPLICAS_ACK: String(REPLICAS_ACK),
-      LEASE_SECONDS: String(LEASE_SECONDS),
-    };
-    const envs = engine.urls.map((url) => ({ REDIS_URL: url, ...shared }));
-    await endure(envs, engine, CHAOS_SECONDS, CHAOS_PAIRS);
+    const world = new World(engine.urls);
+    onTestFinished(async () => {
+      for (const node of world.nodes) await node.end('SIGKILL');
+    });
+    await Promise.all(world.nodes.map((node) => node.start()));
+    report(`seed ${CHAOS_SEED}, ${CHAOS_SECONDS} s; CHAOS_SEED, CHAOS_SECONDS set others`);
+    const pairs = Array.from({ length: CHAOS_PAIRS }, (_, number) => new Pair(world, number));
+    const watch = watchForStalls(world, (now) => {
+      for (const pair of pairs) pair.watch(now);
+    });
+    const lives = pairs.map((pair) => pair.live());
+    // If a server or Redis does not come back, the history until then is still checked and shown.
+    const [rounds] = await Promise.allSettled([playRounds(world, engine, watch)]);
+    // The last events are judged too, so nothing may still be in transit.
+    await sleep(BOUNDS.settleMs);
+    world.mode = 'over';
+    for (const pair of pairs) pair.end();
+    await Promise.all(lives);
+    // Connections that were being opened meanwhile.
+    for (const pair of pairs) pair.end();
+    watch.end();
+    for (const node of world.nodes) await node.end('SIGTERM');
+    const { events } = world;
+    if (CHAOS_HISTORY !== '') {
+      writeFileSync(CHAOS_HISTORY, events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+    }
+    const { violations, recoveriesMs, frames } = check(events, BOUNDS);
+    report(`events: ${countsOf(events.map(({ kind }) => kind))}`);
+    const begun = events.filter((event) => event.kind === 'fault' && event.phase === 'begin');
+    report(`faults: ${countsOf(begun.map((event) => ('what' in event ? event.what : '')))}`);
+    report(`longest recovery ${Math.round(Math.max(...recoveriesMs.slice(1)))} ms`);
+    report(`${frames} judged frames, ${violations.length} violations`);
+    report(`this process stood still for ${Math.round(watch.stalledMs)} ms`);
+    for (const violation of violations.slice(0, SHOWN)) {
+      report(`VIOLATION ${explain(events, violation)}`);
+    }
+    if (rounds.status === 'rejected') throw rounds.reason;
+    expect(violations.map(({ rule, what }) => `seed ${CHAOS_SEED}, ${rule}: ${what}`)).toEqual([]);
+    expect(frames).toBeGreaterThan(0);
   });
 });
 
-const folder = temporaryFolder();
-
-test('one server with SQLite keeps every invariant', LONG, async () => {
-  report('one server with SQLite');
-  const env = { USE_SQLITE: '1', SQLITE_DB_PATH: join(folder, 'chat.db') };
-  // It has fewer kinds of faults than a cluster.
-  await endure([env], undefined, CHAOS_SECONDS / 4, Math.ceil(CHAOS_PAIRS / 4));
-});
-
-/** Starts a node for each environment, lets pairs live on them under faults, and expects no violation. */
-async function endure(
-  envs: readonly Record<string, string>[],
-  engine: Engine | undefined,
-  seconds: number,
-  count: number,
-): Promise<void> {
-  const world = new World(envs);
-  onTestFinished(async () => {
-    for (const node of world.nodes) await node.end('SIGKILL');
-  });
-  await Promise.all(world.nodes.map((node) => node.start()));
-  report(`seed ${CHAOS_SEED}, ${seconds} s, ${count} pairs; CHAOS_SEED, CHAOS_SECONDS set others`);
-  const pairs = Array.from({ length: count }, (_, number) => new Pair(world, number));
-  const watch = watchForStalls(world, (now) => {
-    for (const pair of pairs) pair.watch(now);
-  });
-  const lives = pairs.map((pair) => pair.live());
-  // If a server or Redis does not come back, the history until then is still checked and shown.
-  const [rounds] = await Promise.allSettled([playRounds(world, engine, seconds, count, watch)]);
-  // The last events are judged too, so nothing may still be in transit.
-  await sleep(BOUNDS.settleMs);
-  world.mode = 'over';
-  for (const pair of pairs) pair.end();
-  await Promise.all(lives);
-  // Connections that were being opened meanwhile.
-  for (const pair of pairs) pair.end();
-  watch.end();
-  for (const node of world.nodes) await node.end('SIGTERM');
-  const { events } = world;
-  if (CHAOS_HISTORY !== '') {
-    writeFileSync(CHAOS_HISTORY, events.map((event) => `${JSON.stringify(event)}\n`).join(''));
-  }
-  const { violations, recoveriesMs, frames } = check(events, BOUNDS);
-  report(`events: ${countsOf(events.map(({ kind }) => kind))}`);
-  const begun = events.filter((event) => event.kind === 'fault' && event.phase === 'begin');
-  report(`faults: ${countsOf(begun.map((event) => ('what' in event ? event.what : '')))}`);
-  report(`longest recovery ${Math.round(Math.max(...recoveriesMs.slice(1)))} ms`);
-  report(`${frames} judged frames, ${violations.length} violations`);
-  report(`this process stood still for ${Math.round(watch.stalledMs)} ms`);
-  for (const violation of violations.slice(0, SHOWN)) {
-    report(`VIOLATION ${explain(events, violation)}`);
-  }
-  if (rounds.status === 'rejected') throw rounds.reason;
-  expect(violations.map(({ rule, what }) => `seed ${CHAOS_SEED}, ${rule}: ${what}`)).toEqual([]);
-  expect(frames).toBeGreaterThan(0);
-}
-
-/** Plays rounds of faults until the time is up, and a cluster has had each kind of fault of a node. */
-async function playRounds(
-  world: World,
-  engine: Engine | undefined,
-  seconds: number,
-  pairs: number,
-  watch: { stalledMs: number },
-): Promise<void> {
-  const end = performance.now() + seconds * 1000;
-  const missing = new Set<string>(engine ? NODE_FAULTS : []);
+/** Plays rounds of faults until the time is up, and each kind of fault of a node has occurred. */
+async function playRounds(world: World, engine: Engine, watch: { stalledMs: number }) {
+  const end = performance.now() + CHAOS_SECONDS * 1000;
+  const missing = new Set<string>(NODE_FAULTS);
   let n = 0;
   // Everyone pairs and meets before the first fault.
   await sleep(5000);
-  await recovery(world, pairs, watch);
-  for (const { calmMs, strikes } of schedule(world.nodes.length, engine !== undefined)) {
+  await recovery(world, watch);
+  for (const { calmMs, strikes } of schedule(world.nodes.length)) {
     report(`round ${++n}: ${JSON.stringify(strikes)}`);
     await sleep(calmMs);
     await Promise.all(strikes.map((fault) => strike(fault, world, engine)));
-    const tookMs = await recovery(world, pairs, watch);
-    report(`round ${n}: all ${pairs} pairs served again after ${Math.round(tookMs)} ms`);
+    const tookMs = await recovery(world, watch);
+    report(`round ${n}: all ${CHAOS_PAIRS} pairs served again after ${Math.round(tookMs)} ms`);
     for (const { what } of strikes) missing.delete(what);
     if (performance.now() > end && missing.size === 0) return;
   }
 }
 
 /** All devices request their seats: resolves when every pair has talked both ways, or long after the bound. */
-async function recovery(
-  world: World,
-  pairs: number,
-  watch: { stalledMs: number },
-): Promise<number> {
+async function recovery(world: World, watch: { stalledMs: number }): Promise<number> {
   const began = performance.now();
   const stalled = watch.stalledMs;
-  world.record({ kind: 'recovery', pairs }, began);
+  world.record({ kind: 'recovery', pairs: CHAOS_PAIRS }, began);
   world.recovery = new Recovery(began);
   world.mode = 'recovery';
   let tookMs = 0;
-  while (world.recovery.served.size < pairs && tookMs < BOUNDS.usableMs + GRACE_MS) {
+  while (world.recovery.served.size < CHAOS_PAIRS && tookMs < BOUNDS.usableMs + GRACE_MS) {
     await sleep(50);
     tookMs = performance.now() - began - (watch.stalledMs - stalled);
   }

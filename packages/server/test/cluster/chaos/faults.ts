@@ -27,11 +27,10 @@ export interface Round {
 const ROUND_MS = 4000;
 
 /** Rounds without end. All kinds of faults come in turn, and no node is struck twice in a round. */
-export function* schedule(nodes: number, hasRedis: boolean): Generator<Round, never> {
+export function* schedule(nodes: number): Generator<Round, never> {
   const random = new Random('schedule');
   const ofRedis = Object.keys(REDIS_FAULTS) as (keyof typeof REDIS_FAULTS)[];
   let next = random.below(ofRedis.length);
-  const kinds = NODE_FAULTS.filter((what) => hasRedis || what !== 'cut');
   const strike = (
     what: Strike['what'],
     node: number | null,
@@ -48,13 +47,13 @@ export function* schedule(nodes: number, hasRedis: boolean): Generator<Round, ne
     const first = random.below(nodes);
     const count = Math.min(nodes, random.pick([1, 1, 1, 1, 2, 2, 2, 3]));
     const strikes = Array.from({ length: count }, (_, i) => {
-      const what = i === 0 ? kinds[n % kinds.length] : random.pick(kinds);
+      const what = i === 0 ? NODE_FAULTS[n % NODE_FAULTS.length] : random.pick(NODE_FAULTS);
       // Some shorter than the lease, most longer.
       const duration = [300 * LEASE_SECONDS, 2000 * LEASE_SECONDS] as const;
       return strike(what as Strike['what'], (first + i) % nodes, duration, CUTS);
     });
     // Redis has no fault in every other round, so that the checker can be certain of most states.
-    for (let times = hasRedis && n % 2 === 1 ? 2 : 0; times > 0; times--) {
+    for (let times = n % 2 === 1 ? 2 : 0; times > 0; times--) {
       const what = ofRedis[next++ % ofRedis.length] as keyof typeof REDIS_FAULTS;
       strikes.push(strike(what, null, REDIS_FAULTS[what], ['normal', 'pubsub']));
     }
@@ -68,7 +67,7 @@ let faults = 0;
 let engineIsFree: Promise<unknown> = Promise.resolve();
 
 /** Causes a fault, and records its beginning and its end. Resolves when it is over. */
-export async function strike(fault: Strike, world: World, engine?: Engine): Promise<void> {
+export async function strike(fault: Strike, world: World, engine: Engine): Promise<void> {
   await sleep(fault.atMs);
   const cause = () => strikeNow(fault, world, engine);
   if (fault.node !== null) return cause();
@@ -80,7 +79,7 @@ export async function strike(fault: Strike, world: World, engine?: Engine): Prom
 async function strikeNow(
   { what, node, how, forMs }: Strike,
   { nodes, record }: World,
-  engine?: Engine,
+  engine: Engine,
 ): Promise<void> {
   const mark = { kind: 'fault', fault: ++faults, what, node } as const;
   const server = nodes[node ?? 0] as ServerNode;
@@ -98,10 +97,10 @@ async function strikeNow(
       server.signal('SIGCONT');
       break;
     case 'cut':
-      await engine?.cut(server.number, how, forMs);
+      await engine.cut(server.number, how, forMs);
       break;
     default:
-      await engine?.suffer(what, how, forMs);
+      await engine.suffer(what, how, forMs);
   }
   record({ ...mark, phase: 'end' });
 }
@@ -115,11 +114,10 @@ const TICK_MS = 100;
 
 /** Watches the event loop of this process, and calls `tick` in each of its turns, until the returned function is called. */
 export function watchForStalls({ record }: World, tick: (now: number) => void) {
-  const watch = { stalledMs: 0, longestMs: 0, end: () => clearInterval(timer) };
+  const watch = { stalledMs: 0, end: () => clearInterval(timer) };
   let last = performance.now();
   const timer = setInterval(() => {
     const now = performance.now();
-    watch.longestMs = Math.max(watch.longestMs, now - last - TICK_MS);
     if (now - last > STALL_MS) {
       const stall = { kind: 'fault', what: 'stall', node: null, fault: ++faults } as const;
       record({ ...stall, phase: 'begin' }, last);

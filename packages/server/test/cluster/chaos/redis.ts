@@ -13,9 +13,6 @@ import {
 } from '@couplet/testkit/redis-servers';
 import type { REDIS_FAULTS } from './history.js';
 
-/** REDIS_REPLICAS_ACK of the nodes, and the replicas of each master: no failover loses an answered write. */
-export const REPLICAS_ACK = 1;
-
 /** An answered write is in the file, so a server that is killed and started again has it. */
 const DURABLE = ['appendonly yes', 'appendfsync always', 'repl-diskless-sync-delay 0'];
 /** Time in which everything is as before a fault, on a busy machine. */

@@ -10,7 +10,7 @@ export class ServerNode {
   readonly number: number;
   /** Where it listens, or last listened. */
   url = 'http://127.0.0.1:9';
-  readonly #env: Record<string, string>;
+  readonly #redisUrl: string;
   /** Its crashes and leaks are recorded here. */
   readonly #world: World;
   /** Sends a signal to its process. */
@@ -18,16 +18,16 @@ export class ServerNode {
   #gone: Promise<unknown> = Promise.resolve();
   #isEnding = false;
 
-  constructor(number: number, env: Record<string, string>, world: World) {
+  constructor(number: number, redisUrl: string, world: World) {
     this.number = number;
-    this.#env = env;
+    this.#redisUrl = redisUrl;
     this.#world = world;
   }
 
   /** Resolves when it listens. */
   async start(): Promise<void> {
     this.#isEnding = false;
-    const env = { ...SERVER_SETTINGS, ...this.#env };
+    const env = { ...SERVER_SETTINGS, REDIS_URL: this.#redisUrl };
     const { child, listening } = spawnCommand(['serve'], { env });
     leash(child);
     this.signal = (signal) => child.kill(signal);

@@ -22,6 +22,9 @@ export const SERVER_SETTINGS: Readonly<Record<string, string>> = {
   LOG_FORMAT: 'json',
   LOG_LEVEL: 'info',
   HEARTBEAT_SECONDS: String(HEARTBEAT_SECONDS),
+  LEASE_SECONDS: String(LEASE_SECONDS),
+  // Each master has one replica: no failover loses an answered write.
+  REDIS_REPLICAS_ACK: '1',
   // Every client has a separate address, in X-Forwarded-For.
   TRUST_PROXY: '1',
   MAX_FAILED_GUESSES_PER_MINUTE: '1000000',

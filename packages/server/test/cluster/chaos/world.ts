@@ -49,8 +49,9 @@ export class World {
   readonly #secrets = new Set<string>();
   #ids = 0;
 
-  constructor(envs: readonly Record<string, string>[]) {
-    this.nodes = envs.map((env, number) => new ServerNode(number, env, this));
+  /** @param redisUrls - REDIS_URL of each server */
+  constructor(redisUrls: readonly string[]) {
+    this.nodes = redisUrls.map((url, number) => new ServerNode(number, url, this));
   }
 
   get over(): boolean {

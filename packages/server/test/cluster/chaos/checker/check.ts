@@ -5,7 +5,7 @@
 import type { Bounds, Event } from '../history.js';
 import { checkFrames } from './frames.js';
 import { checkPairing } from './pairing.js';
-import { checkDepartures, checkRoles, checkSeats } from './rooms.js';
+import { checkRooms } from './rooms.js';
 import { checkRecoveries, checkService } from './service.js';
 import { read } from './story.js';
 
@@ -18,7 +18,7 @@ export interface Violation {
   ids: readonly number[];
 }
 
-const RULES = [checkPairing, checkSeats, checkRoles, checkDepartures, checkFrames, checkService];
+const RULES = [checkPairing, checkRooms, checkFrames, checkService];
 
 export function check(events: readonly Event[], bounds: Bounds) {
   const violations: Violation[] = [];

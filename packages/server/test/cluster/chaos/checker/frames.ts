@@ -5,8 +5,8 @@
 // undisturbed for `settleMs`. A server that acts on old seats violates these rules, because its frames arrive among those of
 // the connection that took the seat. So does one that does not report a dead peer, because frames to it are lost.
 import { isDeepStrictEqual } from 'node:util';
-import { type EventOf, type Label, NEVER } from '../history.js';
-import type { Ready, Story } from './story.js';
+import type { EventOf, Label } from '../history.js';
+import { goneAt, type Ready, type Story } from './story.js';
 
 const nameOf = ({ id, n }: { id: number; n: number }) => `${id}/${n}`;
 
@@ -106,11 +106,4 @@ function toldOfLoss(sender: Ready, arrived: ReadonlySet<string>, story: Story): 
   const nodes = [...new Set([...conns.values()].map(({ node }) => node))];
   const by = faults.afterQuiet(nodes, first.t, bounds.silentMs + bounds.settleMs);
   if (sender.until > by && by <= faults.horizon) violates(RULE, by, what, conn.id);
-}
-
-/** When a client left or hung up by itself, or its connection broke. A repeated join causes another `room_ready`, and it stays. */
-function goneAt({ conn, index, end, until }: Ready): number {
-  if (end === 'itself' || end === 'closed') return until;
-  const next: Ready | undefined = end === 'ready_again' ? conn.readies[index] : undefined;
-  return next ? goneAt(next) : NEVER;
 }

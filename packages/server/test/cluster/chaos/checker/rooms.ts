@@ -1,53 +1,44 @@
 // Checks seats, roles, and reports of departures.
 //
-// - A stay in a room is certain from the reading of `room_joined` until the first event that may cost the seat: the client
-//   leaves, moves, hangs up, falls silent, or another connection of its device requests the seat. If the server closes
-//   the connection, the client reads that late, and the stay ends `settleMs` earlier.
-// - During a fault, a server may keep clients whose seats now belong to others: a paused or partitioned server cannot tell
-//   them. From the beginning of the fault until `recoveryMs` after its end, no stay on it is certain, and no message from
-//   it or about its clients counts as wrong.
-import { grouped } from '../history.js';
-import type { Stay, Story } from './story.js';
+// During a fault, a server may keep clients whose seats now belong to others: a paused or partitioned server cannot tell
+// them. From the beginning of the fault until `recoveryMs` after its end, no message from it or about its clients counts as
+// wrong. A change reaches the clients of different servers within `settleMs`.
+import { grouped, NEVER } from '../history.js';
+import { goneAt, type Stay, type Story } from './story.js';
 
-interface Span {
-  from: number;
-  to: number;
-  stay: Stay;
+export function checkRooms(story: Story): void {
+  checkSeats(story);
+  checkRoles(story);
+  checkDepartures(story);
 }
 
-export function checkSeats(story: Story): void {
-  for (const stays of grouped(story.stays, ({ room }) => room).values()) {
-    const spans = stays.flatMap((stay) => certain(stay, story)).sort((a, b) => a.from - b.from);
-    let present: Span[] = [];
-    for (const span of spans) {
-      present = [...present.filter(({ to }) => to > span.from), span];
-      if (new Set(present.map(({ stay }) => stay.device)).size < 3) continue;
-      const ids = present.map(({ stay }) => stay.conn.id);
-      const what = `connections ${ids.join(', ')} all have a seat in ${span.stay.room}`;
-      story.violates('a room never has three members', span.from, what, ...ids);
+function checkSeats(story: Story): void {
+  const { events, conns, faults, bounds, violates } = story;
+  const joins = events.filter((event) => event.kind === 'asked_join');
+  const joinsOf = grouped(joins, ({ room, device }) => `${room} ${device}`);
+  /** When a stay is certain: until another connection of its device requests the seat, and without the times of faults. */
+  const certain = ({ conn, join, from, to }: Stay) => {
+    const others = joinsOf.get(`${join.room} ${join.device}`) ?? [];
+    const taken = others.find(({ id, t }) => id !== conn.id && t >= join.t)?.t ?? NEVER;
+    // The server closes a connection before its client reads that.
+    const end = Math.min(taken, to === conn.closed?.t ? to - bounds.settleMs : to);
+    return faults.between([conn.node], from, end).map((span) => ({ ...span, conn, join }));
+  };
+  const stays = [...conns.values()].flatMap((conn) => conn.stays);
+  for (const inRoom of grouped(stays, ({ join }) => join.room).values()) {
+    const spans = inRoom.flatMap(certain).sort((a, b) => a.from - b.from);
+    for (const [n, { from, join }] of spans.entries()) {
+      const present = spans.slice(0, n + 1).filter(({ to }) => to > from);
+      if (new Set(present.map(({ join }) => join.device)).size < 3) continue;
+      const ids = present.map(({ conn }) => conn.id);
+      const what = `connections ${ids.join(', ')} all have a seat in ${join.room}`;
+      violates('a room never has three members', from, what, ...ids);
     }
   }
 }
 
-/** When a stay is certain. */
-function certain(stay: Stay, { others, faults, bounds }: Story): Span[] {
-  const takers = others(stay).filter(({ asked }) => asked >= stay.asked);
-  const end = Math.min(
-    stay.byServer ? stay.released - bounds.settleMs : stay.released,
-    ...takers.map(({ asked }) => asked),
-  );
-  const spans: Span[] = [];
-  let from = stay.joined;
-  for (const fault of [...faults.of(stay.conn.node), { from: end, to: end }]) {
-    const to = Math.min(fault.from, end);
-    if (to > from) spans.push({ from, to, stay });
-    from = Math.max(from, fault.to);
-  }
-  return spans;
-}
-
 /** Of two peers with `room_ready`, one is the initiator: the device that made the code. */
-export function checkRoles({ events, readies, faults, violates }: Story): void {
+function checkRoles({ events, readies, faults, violates }: Story): void {
   for (const one of readies) {
     for (const other of one.partners) {
       if (one.initiator !== other.initiator || one.conn.id > other.conn.id) continue;
@@ -76,26 +67,16 @@ export function checkRoles({ events, readies, faults, violates }: Story): void {
 }
 
 /** No client is told of the departure of a present peer. */
-export function checkDepartures(story: Story): void {
-  for (const ready of story.readies) {
-    const { conn, until, end, frames } = ready;
-    const [first] = frames;
-    const peer = story.conns.get(first?.label.id ?? 0);
-    const stay = peer?.stays.findLast(
-      ({ room, joined }) => room === ready.room && joined <= (first?.t ?? 0),
-    );
-    if ((end !== 'peer_left' && end !== 'peer_disconnected') || !stay || !peer) continue;
-    const isReplaced = story.others(stay).some(({ asked }) => asked > stay.asked && asked <= until);
-    const { settleMs } = story.bounds;
-    // The server closes a connection before its client detects it.
-    const closed = (peer.closed?.t ?? until + settleMs + 1) - settleMs;
-    const isGone = Math.min(stay.released, closed) <= until || isReplaced;
-    const isDisturbed = [conn, peer].some(({ node }) =>
-      story.faults.touch(node, until - settleMs, until),
-    );
-    if (isGone || isDisturbed) continue;
-    const what = `${conn.id} is told ${end}, and ${peer.id} is there`;
-    const rule = 'no member is told that a present peer is gone';
-    story.violates(rule, until, what, conn.id, peer.id);
+function checkDepartures({ readies, faults, bounds, violates }: Story): void {
+  for (const { conn, end, until, partners } of readies) {
+    if (end !== 'peer_left' && end !== 'peer_disconnected') continue;
+    const [before, after] = [until - bounds.settleMs, until + bounds.settleMs];
+    for (const partner of partners) {
+      const peer = partner.conn;
+      const isDisturbed = faults.touch([conn.node, peer.node], before, after);
+      if (isDisturbed || after > faults.horizon || goneAt(partner) <= after) continue;
+      const what = `${conn.id} is told ${end}, and ${peer.id} is there`;
+      violates('no member is told that a present peer is gone', until, what, conn.id, peer.id);
+    }
   }
 }

@@ -6,7 +6,7 @@ export function checkService(story: Story): void {
   const { events, conns, faults, violates } = story;
   const asked = new Map<number, EventOf<'asked'>>();
   const refused = (t: number, node: number, what: string, id: number) => {
-    if (faults.touch(node, t)) return;
+    if (faults.touch([node], t)) return;
     violates('available unless a fault is near', t, `${what} by node ${node}`, id);
   };
   for (const event of events) {
@@ -28,20 +28,30 @@ export function checkService(story: Story): void {
         violates('no error for a valid message', t, `${code}`, id);
     }
   }
-  for (const conn of conns.values()) closes(conn, story);
+  const joins = events.filter((event) => event.kind === 'asked_join');
+  for (const conn of conns.values()) closes(conn, joins, story);
 }
 
 /** The server closes a connection only for an existing reason, unless the client closed it first. */
-function closes({ id, node, closed, gaveUp, stays }: Connection, story: Story): void {
+function closes(conn: Connection, joins: readonly EventOf<'asked_join'>[], story: Story): void {
+  const { id, node, closed, gaveUp } = conn;
   if (gaveUp || closed === undefined) return;
   const { t, code } = closed;
+  const { faults, bounds, violates } = story;
+  const isTakenOver = () =>
+    joins.some(
+      (join) =>
+        join.id !== id &&
+        join.t <= t &&
+        conn.joins.some(({ room, device }) => room === join.room && device === join.device),
+    );
   const isExplained =
     code === 4001
-      ? stays.some((stay) => story.others(stay).some(({ asked }) => asked <= t))
-      : [1006, 1012, 1013].includes(code) && story.faults.touch(node, t - story.bounds.settleMs, t);
+      ? isTakenOver()
+      : [1006, 1012, 1013].includes(code) && faults.touch([node], t - bounds.settleMs, t);
   if (isExplained) return;
   const what = `${id} is closed with ${code} by node ${node}`;
-  story.violates('no connection is closed without its reason', t, what, id);
+  violates('no connection is closed without its reason', t, what, id);
 }
 
 /** The time until every pair was served, for each round of faults. A stall of the test does not count. */

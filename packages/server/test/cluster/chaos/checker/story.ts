@@ -1,22 +1,8 @@
-// Derives the stays and memberships of each connection from a history, and when each server was disturbed.
+// Derives the memberships of each connection from a history, and when each server was disturbed.
 import { type Bounds, type Event, type EventOf, grouped, type Label, NEVER } from '../history.js';
 
 /** Reports a violation of an invariant, with the connections or requests whose events show it. */
 export type Violates = (rule: string, t: number, what: string, ...ids: number[]) => void;
-
-/** A join, from its request. */
-export interface Stay {
-  conn: Connection;
-  room: string;
-  device: string;
-  asked: number;
-  /** When the client got `room_joined`. */
-  joined: number;
-  /** When the client first did something that gives the seat up, or was closed. */
-  released: number;
-  /** The server ended it. */
-  byServer: boolean;
-}
 
 /** The time from a `room_ready` until the client was told otherwise, or ended it. */
 export interface Ready {
@@ -34,14 +20,21 @@ export interface Ready {
   partners: Ready[];
 }
 
+/** A seat, from the reading of `room_joined` until the client gives it up or is closed. */
+export interface Stay {
+  conn: Connection;
+  join: EventOf<'asked_join'>;
+  from: number;
+  to: number;
+}
+
 /** A connection, read from its events. */
 export class Connection {
+  readonly joins: EventOf<'asked_join'>[] = [];
   readonly stays: Stay[] = [];
   readonly readies: Ready[] = [];
   /** Message `n` is at `n - 1`. */
   readonly sent: EventOf<'sent'>[] = [];
-  /** When its client ended it, or was told that it is closed. */
-  ended = NEVER;
   /** Whether its client ended it. */
   gaveUp = false;
   closed: EventOf<'closed'> | undefined;
@@ -49,8 +42,8 @@ export class Connection {
   readonly id: number;
   readonly node: number;
   readonly #violates: Violates;
-  /** The seat that its client has been told of, and its membership there. */
-  #seat: Stay | undefined;
+  /** The room that its client has been told of, and its membership there. */
+  #room: string | undefined;
   #ready: Ready | undefined;
   /** It has requested to leave or to move, without success so far. Its messages may be of either room. */
   #isLeaving = false;
@@ -64,27 +57,21 @@ export class Connection {
   }
 
   #take(event: Event): void {
-    const { t } = event;
     switch (event.kind) {
-      case 'asked_join': {
-        const { room, device } = event;
-        if (this.#seat && room !== this.#seat.room) this.#leave(t);
-        const open = { asked: t, joined: NEVER, released: NEVER, byServer: false };
-        this.stays.push({ conn: this, room, device, ...open });
+      case 'asked_join':
+        if (this.#room !== undefined && this.#room !== event.room) this.#leave(event.t);
+        this.joins.push(event);
         break;
-      }
       case 'asked_leave':
-        this.#leave(t);
+        this.#leave(event.t);
         break;
       case 'gave_up':
         this.gaveUp = true;
-        this.#release(t);
-        this.ended = Math.min(this.ended, t);
+        this.#release('itself', event.t);
         break;
       case 'closed':
         this.closed = event;
-        this.#release(t, 'closed');
-        this.ended = Math.min(this.ended, t);
+        this.#release('closed', event.t);
         break;
       case 'sent':
         this.sent.push(event);
@@ -99,9 +86,16 @@ export class Connection {
 
   #told({ notice: { type, roomId, isInitiator }, t }: EventOf<'told'>): void {
     switch (type) {
-      case 'room_joined':
-        this.#joined(t);
+      case 'room_joined': {
+        const join = this.joins.at(-1) as EventOf<'asked_join'>;
+        this.#isLeaving = false;
+        // A repeated join continues the stay.
+        if (join.room === this.#room) break;
+        this.#end('itself', t);
+        this.#room = join.room;
+        this.stays.push({ conn: this, join, from: t, to: NEVER });
         break;
+      }
       case 'room_ready':
         this.#end('ready_again', t);
         this.#ready = {
@@ -124,23 +118,9 @@ export class Connection {
         this.#end(type, t);
         break;
       case 'left_room':
-        this.#seat = undefined;
+        this.#room = undefined;
         this.#isLeaving = false;
     }
-  }
-
-  #joined(t: number): void {
-    const asked = this.stays.at(-1) as Stay;
-    this.#isLeaving = false;
-    const isSame = this.#seat?.room === asked.room;
-    if (!isSame) this.#end('itself', t);
-    // A repeated join continues the stay.
-    if (isSame && this.#seat !== asked && this.#seat?.released === NEVER) {
-      this.stays.pop();
-      return;
-    }
-    asked.joined = t;
-    this.#seat = asked;
   }
 
   #frame(event: EventOf<'frame'>): void {
@@ -150,7 +130,7 @@ export class Connection {
       return;
     }
     const what = `${label.id}/${label.n} of ${label.room} came as of ${roomId} to ${this.id}`;
-    if (label.room !== roomId || (roomId !== this.#seat?.room && !this.#isLeaving)) {
+    if (label.room !== roomId || (roomId !== this.#room && !this.#isLeaving)) {
       this.#violates('no frame across rooms', t, what, this.id, label.id);
     }
     if (this.#ready) this.#ready.frames.push({ ...event, label });
@@ -160,16 +140,13 @@ export class Connection {
   }
 
   #leave(t: number): void {
-    this.#release(t);
+    this.#release('itself', t);
     this.#isLeaving = true;
   }
 
-  #release(t: number, end: 'itself' | 'closed' = 'itself'): void {
-    for (const stay of this.stays) {
-      if (stay.released < NEVER) continue;
-      stay.released = t;
-      stay.byServer = end === 'closed' && this.ended === NEVER;
-    }
+  #release(end: Ready['end'], t: number): void {
+    const stay = this.stays.at(-1);
+    if (stay) stay.to = Math.min(stay.to, t);
     this.#end(end, t);
   }
 
@@ -183,13 +160,10 @@ export class Connection {
 export interface Story {
   events: readonly Event[];
   conns: ReadonlyMap<number, Connection>;
-  stays: readonly Stay[];
   readies: readonly Ready[];
   faults: Faults;
   bounds: Bounds;
   violates: Violates;
-  /** The stays in the same room that the device of a stay requested by other connections. */
-  others(stay: Stay): Stay[];
 }
 
 export function read(events: readonly Event[], bounds: Bounds, violates: Violates): Story {
@@ -198,15 +172,9 @@ export function read(events: readonly Event[], bounds: Bounds, violates: Violate
   const conns = new Map(
     opened.map((event) => [event.id, new Connection(event, byId.get(event.id) ?? [], violates)]),
   );
-  const all = [...conns.values()];
-  const stays = all.flatMap((conn) => conn.stays);
-  const joins = grouped(stays, ({ device, room }) => `${device} ${room}`);
-  const readies = all.flatMap((conn) => conn.readies);
+  const readies = [...conns.values()].flatMap((conn) => conn.readies);
   findPartners(readies);
-  const others = (stay: Stay) =>
-    (joins.get(`${stay.device} ${stay.room}`) ?? []).filter(({ conn }) => conn !== stay.conn);
-  const faults = new Faults(events, bounds);
-  return { events, conns, stays, readies, faults, bounds, violates, others };
+  return { events, conns, readies, faults: new Faults(events, bounds), bounds, violates };
 }
 
 /**
@@ -229,6 +197,13 @@ function findPartners(readies: readonly Ready[]): void {
   }
 }
 
+/** When a client left or hung up by itself, or its connection broke. A repeated join causes another `room_ready`, and it stays. */
+export function goneAt({ conn, index, end, until }: Ready): number {
+  if (end === 'itself' || end === 'closed') return until;
+  const next: Ready | undefined = end === 'ready_again' ? conn.readies[index] : undefined;
+  return next ? goneAt(next) : NEVER;
+}
+
 /** When servers were disturbed: from the beginning of a fault until its last effect may have arrived. */
 export class Faults {
   /** The time of the last event. An effect that has not happened by then may still be in time. */
@@ -248,20 +223,31 @@ export class Faults {
       .sort((a, b) => a.from - b.from);
   }
 
-  /** The disturbances of these servers, by their beginning. */
-  of(...nodes: readonly number[]) {
+  #of(nodes: readonly number[]) {
     return this.#all.filter(({ node }) => node === null || nodes.includes(node));
   }
 
-  /** Whether a server was disturbed at any moment between two. */
-  touch(node: number, after: number, before = after): boolean {
-    return this.of(node).some(({ from, to }) => from <= before && to >= after);
+  /** Whether any of these servers was disturbed at any moment between two. */
+  touch(nodes: readonly number[], after: number, before = after): boolean {
+    return this.#of(nodes).some(({ from, to }) => from <= before && to >= after);
+  }
+
+  /** The parts of a time in which none of these servers was disturbed. */
+  between(nodes: readonly number[], from: number, to: number): { from: number; to: number }[] {
+    const spans: { from: number; to: number }[] = [];
+    let start = from;
+    for (const fault of [...this.#of(nodes), { from: to, to }]) {
+      const end = Math.min(fault.from, to);
+      if (end > start) spans.push({ from: start, to: end });
+      start = Math.max(start, fault.to);
+    }
+    return spans;
   }
 
   /** The earliest end of a time of this length, not before `t`, in which none of the servers was disturbed. */
   afterQuiet(nodes: readonly number[], t: number, lengthMs: number): number {
     let start = t;
-    for (const { from, to } of this.of(...nodes)) {
+    for (const { from, to } of this.#of(nodes)) {
       if (from <= start + lengthMs && to > start) start = to;
     }
     return start + lengthMs;
@@ -269,9 +255,8 @@ export class Faults {
 
   /** The beginning of the first loss of all data that has not ended by `t`. */
   flushAfter(t: number): number {
-    const isFlush = ({ what, over }: { what: string; over: number }) =>
-      what === 'redis-flush' && over >= t;
-    return this.#all.find(isFlush)?.from ?? NEVER;
+    const flush = this.#all.find(({ what, over }) => what === 'redis-flush' && over >= t);
+    return flush?.from ?? NEVER;
   }
 
   /** The time between two moments in which the test stood still. */
