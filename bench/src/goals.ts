@@ -44,7 +44,8 @@ export const GOALS: readonly Goal[] = [
   { row: 'wait/loneP50', atMost: 5 },
   { row: 'wait/crowdP50', atMost: 5 },
   { row: 'wait/heldCpuMore', atMost: 5 },
-  { row: 'scale/growth', atMost: 1.15 },
+  // The effect of the CPU caches is in both figures, so the ratio says what looking up a seat among many adds.
+  { row: 'scale/growth', against: 'corked', atMost: 1.15 },
   ...Object.keys(MIXES).flatMap((mix) => [
     { row: `abuse/${mix}/forward/p99`, atMost: 50 },
     { row: `abuse/${mix}/rest/p99`, atMost: 250 },
