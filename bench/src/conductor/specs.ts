@@ -47,6 +47,13 @@ export const couplet = (
   probe: '/healthz',
 });
 
+/** Couplet without a database, to see how much of the time is the store's. */
+export const NO_STORE: ServerSpec = {
+  args: peer('no-store'),
+  env: () => ({ ...LOAD_SETTINGS, HOST: '127.0.0.1', BACKLOG }),
+  probe: '/healthz',
+};
+
 /** A node of a cluster, behind a balancer. */
 export const coupletNode = (redisPort: number, more: Record<string, string> = {}): ServerSpec => ({
   args: () => [join(ROOT, 'packages/server/dist/main.js'), 'serve'],

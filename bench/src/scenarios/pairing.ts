@@ -1,6 +1,6 @@
 // Durable pairing over HTTP (create, check, accept, check), compared with a no-op Fastify route.
 import { type Contender, contest, rowOf, type Scale } from '../conductor/contest.js';
-import { SPECS } from '../conductor/specs.js';
+import { NO_STORE, SPECS } from '../conductor/specs.js';
 import type { Row } from '../figures/row.js';
 import type { PairingJob, Server } from '../load/job.js';
 
@@ -13,7 +13,23 @@ export async function pairing(scale: Scale): Promise<Row[]> {
   const rows: Row[] = [];
   const counts = scale.short ? CLIENTS.slice(0, 1) : CLIENTS;
   for (const clients of counts) rows.push(...(await pairingBy(clients, scale)));
+  if (!scale.short) rows.push(await ceiling(scale));
   return rows;
+}
+
+/** What the rest of the server allows, whatever the store is. */
+async function ceiling(scale: Scale): Promise<Row> {
+  const clients = 32;
+  const all = await contest(
+    { couplet: { spec: NO_STORE, job: pairingJob(clients) }, fastify: noOp(clients) },
+    scale,
+  );
+  const row = {
+    id: 'pairing/ceiling',
+    label: `${clients} clients, pairings in a map`,
+    unit: 'requests/s',
+  };
+  return rowOf({ ...row, better: 'more' }, all, 'requestsPerSecond');
 }
 
 /** @param flowsPerSecond - of all clients together; 0: as many as possible */
