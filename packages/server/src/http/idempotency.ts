@@ -25,7 +25,7 @@ export interface KeyReused {
 }
 
 /** Reads the header; undefined if there is none. */
-export function repeatable(request: FastifyRequest, now: number): Repeatable | undefined {
+function repeatable(request: FastifyRequest, now: number): Repeatable | undefined {
   const key = request.headers['idempotency-key'];
   if (key === undefined) return undefined;
   if (typeof key !== 'string' || key === '' || key.length > MAX_ID_BYTES) {
@@ -62,13 +62,28 @@ export class InFlight {
   }
 
   /**
+   * Serves a request with its Idempotency-Key, if it has one.
+   *
+   * @throws RequestFault `invalid_idempotency_key`, `idempotency_key_reused`, and as {@link run}
+   */
+  async serve<T extends { kind: string }>(
+    request: FastifyRequest,
+    now: number,
+    work: (once?: Repeatable) => Promise<T>,
+  ): Promise<Exclude<T, KeyReused>> {
+    const once = repeatable(request, now);
+    const outcome = once === undefined ? await work() : await this.run(once, () => work(once));
+    if (outcome.kind === 'key_reused') throw new RequestFault('idempotency_key_reused');
+    return outcome as Exclude<T, KeyReused>;
+  }
+
+  /**
    * Runs a request, unless another request with its key is running.
    *
    * @throws RequestFault `request_in_progress`
    * @throws Limited if the address has used up its quota
    */
-  async run<T>(request: Repeatable | undefined, work: () => Promise<T>): Promise<T> {
-    if (request === undefined) return work();
+  async run<T>(request: Repeatable, work: () => Promise<T>): Promise<T> {
     if (this.#keys.has(request.key)) throw new RequestFault('request_in_progress');
     this.#keys.add(request.key);
     try {

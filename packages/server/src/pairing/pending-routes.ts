@@ -11,7 +11,6 @@ import * as wire from '@couplet/protocol/schema';
 import { Type } from '@couplet/protocol/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { sendError, sendLimited, sendSecretRequired } from '../http/errors.js';
-import { repeatable } from '../http/idempotency.js';
 import { requestAddress } from '../http/paced-requests.js';
 import { errors, given } from '../http/validation.js';
 import type { GuessRequest } from './guesses.js';
@@ -24,13 +23,6 @@ const TOO_MANY_RETRY_SECONDS = 60;
 
 const noContent = Type.Null({ description: 'Still waiting; no body.' });
 const tags = ['pairing'];
-
-/** The code of each outcome that is answered with an error. */
-const CODES = {
-  conflict: 'conflict',
-  not_found_or_expired: 'not_found_or_expired',
-  key_reused: 'idempotency_key_reused',
-} as const;
 
 export function pendingRoutes(
   app: FastifyInstance,
@@ -63,11 +55,10 @@ export function pendingRoutes(
     async (request, reply) => {
       const { joinid: joinCode, client1, expiresInSeconds, secret } = request.body;
       const push = pushTargetOf(request.body, 'client1_token');
-      const once = repeatable(request, clock.now());
       const address = requestAddress(request);
       const pending = { joinCode, client1, address, proof: given(secret), push };
       const attempt = guarded(request, 'create');
-      const outcome = await inFlight.run(once, () =>
+      const outcome = await inFlight.serve(request, clock.now(), (once) =>
         attempt((guess) => pairing.create(pending, expiresInSeconds, once, guess)),
       );
       switch (outcome.kind) {
@@ -80,7 +71,7 @@ export function pendingRoutes(
         case 'too_many':
           return sendLimited(reply, TOO_MANY_RETRY_SECONDS);
         default:
-          return sendError(reply, CODES[outcome.kind]);
+          return sendError(reply, outcome.kind);
       }
     },
   );
@@ -101,9 +92,8 @@ export function pendingRoutes(
     async (request, reply) => {
       const { joinid, client2 } = request.body;
       const push = pushTargetOf(request.body, 'client2_token');
-      const once = repeatable(request, clock.now());
       const attempt = guarded(request, 'accept');
-      const outcome = await inFlight.run(once, () =>
+      const outcome = await inFlight.serve(request, clock.now(), (once) =>
         attempt((guess) => pairing.accept(joinid, client2, push, once, guess)),
       );
       switch (outcome.kind) {
@@ -116,7 +106,7 @@ export function pendingRoutes(
           });
         // A conflict is not counted as a guess: a taken code is of no use, and two devices may race for one code.
         default:
-          return sendError(reply, CODES[outcome.kind]);
+          return sendError(reply, outcome.kind);
       }
     },
   );
@@ -144,9 +134,8 @@ export function pendingRoutes(
       const wait = preferredWaitSeconds(request.headers.prefer?.toString());
       if (wait !== undefined) reply.header('preference-applied', `wait=${wait}`);
       const gone = wait ? goneSignal(reply) : NEVER_GONE;
-      const once = repeatable(request, clock.now());
       const attempt = guarded(request, 'check');
-      const outcome = await inFlight.run(once, () =>
+      const outcome = await inFlight.serve(request, clock.now(), (once) =>
         pairing.check(joinid, client1, wait ?? 0, gone, attempt, once, proof),
       );
       switch (outcome.kind) {
@@ -155,7 +144,7 @@ export function pendingRoutes(
         case 'waiting':
           return reply.code(204).send();
         default:
-          return sendError(reply, CODES[outcome.kind]);
+          return sendError(reply, outcome.kind);
       }
     },
   );
@@ -177,14 +166,11 @@ export function pendingRoutes(
       const { joinid, client1 } = request.body;
       const proof = given(request.body.secret);
       if (requireSecrets && proof === undefined) return sendSecretRequired(reply);
-      const once = repeatable(request, clock.now());
-      const outcome = await inFlight.run(once, () =>
+      await inFlight.serve(request, clock.now(), (once) =>
         store.cancel(joinid, client1, clock.now(), once, proof),
       );
       // Not counted as a guess: the answer reveals nothing about the code.
-      return outcome.kind === 'cancelled'
-        ? reply.send({ ok: true })
-        : sendError(reply, 'idempotency_key_reused');
+      return reply.send({ ok: true });
     },
   );
 }

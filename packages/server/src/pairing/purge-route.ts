@@ -9,8 +9,7 @@ import {
 import * as wire from '@couplet/protocol/schema';
 import { Compile } from '@couplet/protocol/typebox';
 import type { FastifyInstance } from 'fastify';
-import { RequestFault, sendError, sendSecretRequired } from '../http/errors.js';
-import { repeatable } from '../http/idempotency.js';
+import { RequestFault, sendSecretRequired } from '../http/errors.js';
 import { budgetOf } from '../http/paced-requests.js';
 import { errors, isMissing } from '../http/validation.js';
 import { COST } from '../limits/address-budget.js';
@@ -45,9 +44,9 @@ export function purgeRoute(
       if (requireSecrets && secrets.length === 0) return sendSecretRequired(reply);
       const proofs = { secrets, isRequired: requireSecrets };
       const now = clock.now();
-      const once = repeatable(request, now);
-      const outcome = await inFlight.run(once, () => store.purge(deviceIds, now, once, proofs));
-      if (outcome.kind === 'key_reused') return sendError(reply, 'idempotency_key_reused');
+      const outcome = await inFlight.serve(request, now, (once) =>
+        store.purge(deviceIds, now, once, proofs),
+      );
       const { roomsDeleted, pendingsDeleted, roomsKept, pendingsKept } = outcome;
       return reply.send({
         success: true,

@@ -3,7 +3,6 @@ import type { BadgeResetRequest, PushTokenRequest } from '@couplet/protocol';
 import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
 import { sendError } from '../http/errors.js';
-import { repeatable } from '../http/idempotency.js';
 import { errors } from '../http/validation.js';
 import type { PairingParts } from './pairing.js';
 import { pushTargetOf } from './push-target.js';
@@ -31,19 +30,12 @@ export function pushTokenRoutes(
       const target = pushTargetOf(body, 'token') ?? null;
       if (!(await pairing.isPaired(body))) return sendError(reply, 'forbidden');
       const now = clock.now();
-      const once = repeatable(request, now);
-      const outcome = await inFlight.run(once, () =>
+      const outcome = await inFlight.serve(request, now, (once) =>
         store.setPushTarget(body.roomid, body.client, target, now, once),
       );
-      switch (outcome.kind) {
-        case 'set':
-          return reply.send({ ok: true });
-        // The room was deleted meanwhile.
-        case 'not_paired':
-          return sendError(reply, 'forbidden');
-        default:
-          return sendError(reply, 'idempotency_key_reused');
-      }
+      // The room was deleted meanwhile.
+      if (outcome.kind === 'not_paired') return sendError(reply, 'forbidden');
+      return reply.send({ ok: true });
     },
   );
 

@@ -19,18 +19,11 @@ export type Parsed =
   | { kind: 'message'; message: Incoming }
   | { kind: 'fault'; code: SignalingErrorCode; error: string };
 
-/** The error code for each field that a schema can reject. */
-const FIELD_CODES: Record<string, SignalingErrorCode | undefined> = {
-  roomId: 'invalid_room_id',
-  deviceId: 'invalid_device_id',
-  secret: 'invalid_secret',
-  sdp: 'invalid_sdp',
-  mac: 'invalid_mac',
-  candidate: 'invalid_candidate',
-  publicKey: 'invalid_public_key',
-  sessionId: 'invalid_session_id',
-  timestamp: 'invalid_timestamp',
-};
+/** The error code for a field that a schema rejects: `roomId` is `invalid_room_id`. */
+function codeOf(field: string): SignalingErrorCode {
+  const code = `invalid_${field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+  return code in SIGNALING_ERRORS ? (code as SignalingErrorCode) : 'invalid_json';
+}
 
 const checks = new Map(
   Object.entries(CLIENT_MESSAGES).map(([type, schema]) => [type, compileObject(schema)]),
@@ -74,7 +67,7 @@ function parseFully(text: string): Parsed {
     ({ name, required, check }) =>
       (required || given[name] !== undefined) && !check.Check(given[name]),
   );
-  return fault(FIELD_CODES[wrong?.name ?? ''] ?? 'invalid_json');
+  return fault(codeOf(wrong?.name ?? ''));
 }
 
 function incoming(message: ClientMessage, json: string): Incoming {

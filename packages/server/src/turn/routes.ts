@@ -4,7 +4,7 @@ import * as wire from '@couplet/protocol/schema';
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../base/clock.js';
 import { sendError, sendLimited } from '../http/errors.js';
-import { type InFlight, type KeyReused, type Repeatable, repeatable } from '../http/idempotency.js';
+import type { InFlight, KeyReused, Repeatable } from '../http/idempotency.js';
 import { requestAddress } from '../http/paced-requests.js';
 import { errors } from '../http/validation.js';
 import type { IceServersByRoom } from './ice-servers.js';
@@ -42,12 +42,10 @@ export function iceServersRoute(app: FastifyInstance, deps: IceServersRouteDeps)
       const { roomid, client } = request.body;
       if (!(await isPaired(request.body))) return sendError(reply, 'forbidden');
       const now = clock.now();
-      const once = repeatable(request, now);
       // Credentials depend only on the time, so the record of a repeatable request has the time and no credentials.
-      const first = await inFlight.run(once, async () =>
+      const first = await inFlight.serve(request, now, async (once) =>
         once === undefined ? { kind: 'first' as const, at: now } : times.firstTime(now, once),
       );
-      if (first.kind === 'key_reused') return sendError(reply, 'idempotency_key_reused');
       const granted = iceServers.forDevice(requestAddress(request), roomid, client, first.at);
       if (granted.kind === 'limited') return sendLimited(reply, granted.waitSeconds);
       return reply.send({ iceServers: granted.iceServers, ttl: granted.ttlSeconds });

@@ -81,7 +81,7 @@ export function guessContract(name: string, open: OpenNodes): void {
         return store.accept({ ...acceptance, collectableUntil: until() }, now, once, guess);
       };
       const work = () => guesses.run(request, { address, isGone: () => false, run });
-      return inFlight.run(once, work);
+      return once === undefined ? work() : inFlight.run(once, work);
     };
 
     /** Tries a code prepared for it; resolves to the kind of the outcome, or to the seconds to wait. */
