@@ -159,10 +159,10 @@ const SCHEMA_FOLDER = new URL('../../../schema/', import.meta.url);
 const APPLICATION_ID = 0x43706c74;
 
 /**
- * How long a statement waits for another process's lock, in milliseconds. The wait is short because it may block the
- * event loop. If the lock is held for longer, the request gets 503 and the client retries.
+ * How long a statement waits for another process's lock, in milliseconds. The wait is short because a read waits on the
+ * event loop. If the lock is held for longer, all calls of the group get 503, and the clients retry.
  */
-export const BUSY_TIMEOUT_MS = 250;
+const BUSY_TIMEOUT_MS = 250;
 
 /** How long opening a file waits for another process that creates or migrates it, in milliseconds. */
 const OPEN_TIMEOUT_MS = 5000;

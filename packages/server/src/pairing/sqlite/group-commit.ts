@@ -4,7 +4,6 @@
 import { Unavailable } from '../../base/failures.js';
 import type { StoreLimits } from '../store.js';
 import {
-  BUSY_TIMEOUT_MS,
   closeDatabase,
   type Database,
   errcodeOf,
@@ -43,9 +42,6 @@ export interface Answers {
   readonly changed: readonly string[];
 }
 
-/** After a lock has outlasted the busy timeout, groups do not wait for locks for this time, in milliseconds. */
-const NO_WAIT_MS = 1000;
-
 type AnyOperation = (...args: readonly unknown[]) => unknown;
 
 /** Runs groups of calls on a database. */
@@ -56,7 +52,6 @@ export class GroupCommit {
   /** Throws while the files at the path are not those that were opened. */
   readonly #requireFiles: () => void;
   #filesGone = false;
-  #noWaitUntil: number | undefined;
 
   /**
    * @param identity - the files that another connection to the same database has open, if there is one
@@ -112,7 +107,7 @@ export class GroupCommit {
     // After files were missing, checks for them before each group, because a moved file may be moved back.
     if (this.#filesGone) this.#checkFiles();
     if (calls.every(onlyReads)) return calls.map((call) => this.#runOne(call));
-    outage(() => this.#waitForLock(begin));
+    outage(() => begin.run());
     const answers = calls.map((call) => this.#runOne(call));
     outage(() => commit.run());
     // Checked after the commit: if a file was deleted at any time before, no call of the group is answered.
@@ -132,26 +127,6 @@ export class GroupCommit {
     } catch (error) {
       // A full store refuses a call before it writes, so nothing is rolled back.
       if (error instanceof Unavailable) return { failure: failureOf(error) };
-      throw error;
-    }
-  }
-
-  /**
-   * Begins a transaction. While another process holds the lock for long, one group per second waits for it and all
-   * others fail at once. Otherwise the waits of many groups would add up and delay reads.
-   */
-  #waitForLock(begin: Statement<never>): void {
-    if (this.#noWaitUntil !== undefined && performance.now() >= this.#noWaitUntil) {
-      this.#noWaitUntil = undefined;
-      this.db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    }
-    try {
-      begin.run();
-    } catch (error) {
-      if (this.#noWaitUntil === undefined && outsideCause(error) === 'SQLITE_BUSY') {
-        this.#noWaitUntil = performance.now() + NO_WAIT_MS;
-        this.db.exec('PRAGMA busy_timeout = 0');
-      }
       throw error;
     }
   }
