@@ -36,7 +36,7 @@ import { createWaker } from './push/wake.js';
 import type { Config } from './settings/config.js';
 import { originRule } from './settings/origins.js';
 import { hasPush } from './settings/push.js';
-import { roomRoutes } from './signaling/routes.js';
+import { roomListRoute } from './signaling/routes.js';
 import { type SignalingGate, startSignaling } from './signaling/signaling.js';
 import { createIceServers } from './turn/ice-servers.js';
 import type { ManagedServers } from './turn/managed-servers.js';
@@ -241,7 +241,7 @@ export async function buildApp(config: Config, deps: AppDeps = {}): Promise<Fast
   });
   lifecycle.measure(metrics);
   measureLimits(metrics, config);
-  roomRoutes(app, signaling.backplane, guard);
+  roomListRoute(app, signaling.backplane, guard);
   const graceMs = config.shutdownSeconds * 1000;
   let cancelCutOff: Cancel = () => {};
   app.addHook('preClose', async () => {

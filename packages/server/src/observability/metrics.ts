@@ -243,12 +243,6 @@ export class Metrics {
     return `${texts.join('').trimEnd()}\n`;
   }
 
-  /** Names of all metrics, including those of the process, for checks of dashboards and alerts. */
-  names(): string[] {
-    const ofOthers = ofProcess().getMetricsAsArray();
-    return [...this.#metrics, ...ofOthers].map(({ name }) => name);
-  }
-
   /** Adds a metric that a scrape reads: its numbers, each with its labels. */
   #add(
     type: MetricDescription['type'],

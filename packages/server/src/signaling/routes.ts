@@ -7,7 +7,7 @@ import { COST } from '../limits/address-budget.js';
 import type { Backplane } from './backplane.js';
 
 /** @param guard - refuses callers that may not see room ids, because a room id is enough to enter a room */
-export function roomRoutes(
+export function roomListRoute(
   app: FastifyInstance,
   backplane: Backplane,
   guard: preHandlerAsyncHookHandler,
