@@ -1,5 +1,6 @@
 // Fuzzes signaling with messages from the schemas: valid, with one fault, or garbage. Every fault and nothing else gets an
 // error, and messages are forwarded unchanged.
+import { isDeepStrictEqual } from 'node:util';
 import {
   CLOSE_CODES,
   type ClientMessageType,
@@ -33,74 +34,69 @@ const faultOf = (field: string) =>
   `invalid_${field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)}` as SignalingErrorCode;
 
 const types = Object.keys(CLIENT_MESSAGES) as ClientMessageType[];
+const type = fc.constantFrom(...types);
+const invalidJson = 'invalid_json' as const;
 type Said = Omit<MessageCase, 'by'>;
-const said = (value: unknown, fault: Said['fault']): Said => ({
+const said = (value: unknown, fault: Said['fault'] = null): Said => ({
   text: JSON.stringify(value),
   fault,
 });
 
-/** Mostly two rooms and two devices, so that the two meet, change rooms and replace each other. */
-const joins = fc
-  .record({
-    roomId: fc.constantFrom('fuzz-a', 'fuzz-b'),
-    deviceId: fc.constantFrom('one', 'two', '', null, undefined),
-  })
-  .map((fields) => said({ type: 'join_room', ...fields }, null));
-
-const validMessage = fc
-  .constantFrom(...types)
-  .chain((type) => valuesOf(CLIENT_MESSAGES[type]) as fc.Arbitrary<object>);
-
-const nearlyMessage = fc
-  .constantFrom(...types.filter((type) => Object.keys(CLIENT_MESSAGES[type].properties).length > 1))
-  .chain((type) => {
-    const schema = CLIENT_MESSAGES[type];
-    const fields = Object.keys(schema.properties).filter((name) => name !== 'type');
-    return nearlyValid(schema, fields);
-  })
-  .map(({ value, field }) => said(value, faultOf(field)));
-
-const ofNoType = anything
-  .filter((type) => !types.includes(type as ClientMessageType))
-  .map((type) => said({ type, roomId: 'fuzz-a' }, 'unknown_message_type'));
+const validMessage = type.chain((type) => valuesOf(CLIENT_MESSAGES[type]));
 
 /** Text that `JSON.stringify` does not write, but other programs do. */
-const oddlySpelled: fc.Arbitrary<Said> = fc.oneof(
-  deepJson.map((x) => ({ text: candidateWith(x), fault: 'invalid_json' as const })),
-  oddNumber.map((x) => ({ text: candidateWith(x), fault: null })),
-  oddNumber.map((x) => ({ text: `\ufeff${candidateWith(`{"x":[${x},"${x}"]}`)}`, fault: null })),
-);
-
 const candidateWith = (member: string) =>
   `{"type": "ice_candidate","candidate":{"candidate":"\\"","x":${member}}}`;
 
-const messages: fc.Arbitrary<Said> = fc.oneof(
-  { weight: 2, arbitrary: oddlySpelled },
-  { weight: 3, arbitrary: joins },
-  { weight: 8, arbitrary: validMessage.map((message) => said(message, null)) },
-  {
-    weight: 2,
-    arbitrary: fc
-      .tuple(extraFields, validMessage)
-      .map(([extra, message]) => said({ ...extra, from: 'me', ...message }, null)),
-  },
-  { weight: 4, arbitrary: nearlyMessage },
-  { weight: 1, arbitrary: ofNoType },
-  {
-    weight: 1,
-    arbitrary: fc.oneof(noJson, noObject, fc.constant('')).map((text) => ({
-      text,
-      fault: 'invalid_json' as const,
-    })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.uint8Array({ maxLength: 300 }).map((bytes) => ({
-      text: Buffer.from(bytes),
-      fault: 'invalid_json' as const,
-    })),
-  },
-);
+/** Weight and messages. */
+const MESSAGES: [number, fc.Arbitrary<Said>][] = [
+  // Mostly two rooms and two devices, so that the two meet, change rooms and replace each other.
+  [
+    3,
+    fc
+      .record({
+        roomId: fc.constantFrom('fuzz-a', 'fuzz-b'),
+        deviceId: fc.constantFrom('one', 'two', '', null, undefined),
+      })
+      .map((fields) => said({ type: 'join_room', ...fields })),
+  ],
+  [8, validMessage.map((message) => said(message))],
+  [
+    2,
+    fc.tuple(extraFields, validMessage).map(([x, valid]) => said({ ...x, from: 'me', ...valid })),
+  ],
+  [
+    4,
+    type
+      .map((type) => CLIENT_MESSAGES[type])
+      .filter(({ properties }) => Object.keys(properties).length > 1)
+      .chain((schema) => {
+        const fields = Object.keys(schema.properties).filter((name) => name !== 'type');
+        return nearlyValid(schema, fields);
+      })
+      .map(({ value, field }) => said(value, faultOf(field))),
+  ],
+  [
+    1,
+    anything
+      .filter((type) => !types.includes(type as ClientMessageType))
+      .map((type) => said({ type, roomId: 'fuzz-a' }, 'unknown_message_type')),
+  ],
+  [1, oddNumber.map((x) => ({ text: candidateWith(x), fault: null }))],
+  [
+    1,
+    oddNumber.map((x) => ({ text: `\ufeff${candidateWith(`{"x":[${x},"${x}"]}`)}`, fault: null })),
+  ],
+  [1, deepJson.map((x) => ({ text: candidateWith(x), fault: invalidJson }))],
+  [1, fc.oneof(noJson, noObject, fc.constant('')).map((text) => ({ text, fault: invalidJson }))],
+  [
+    1,
+    fc
+      .uint8Array({ maxLength: 300 })
+      .map((bytes) => ({ text: Buffer.from(bytes), fault: invalidJson })),
+  ],
+];
+const messages = fc.oneof(...MESSAGES.map(([weight, arbitrary]) => ({ weight, arbitrary })));
 
 /** The messages of two connections, in order. */
 export const messageCases: fc.Arbitrary<MessageCase[]> = fc.array(
@@ -133,22 +129,18 @@ export async function judgeMessages(wsUrl: string, cases: readonly MessageCase[]
     for (const { by, text } of cases) {
       if (peers[by].socket.readyState === peers[by].socket.OPEN) peers[by].socket.send(text);
     }
-    const seen = [await everythingOf(peers[0]), await everythingOf(peers[1])];
+    const seen = [await everythingOf(peers[0]), await everythingOf(peers[1])] as const;
     // The first may have received more while the second was still being read.
-    if (seen[0]?.open) seen[0].messages.push(...(await everythingOf(peers[0])).messages);
-    for (const by of [0, 1] as const) {
-      const { messages = [], open = false } = seen[by] ?? {};
+    if (seen[0].open) seen[0].messages.push(...(await everythingOf(peers[0])).messages);
+    for (const [me, other] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const { messages, open } = seen[me];
+      const sentBy = (which: 0 | 1) => cases.filter(({ by }) => by === which);
       for (const message of messages) judgeServerMessage(message);
-      judgeFaults(
-        messages,
-        cases.filter((one) => one.by === by),
-        open,
-      );
-      judgeForwards(
-        messages,
-        peers[1 - by]?.clientId ?? '',
-        cases.filter((one) => one.by !== by),
-      );
+      judgeFaults(messages, sentBy(me), open);
+      judgeForwards(messages, peers[other].clientId, sentBy(other));
     }
   } finally {
     await Promise.all(peers.map((peer) => peer.close()));
@@ -212,7 +204,7 @@ function fits(fields: Record<string, unknown>, text: string): boolean {
   const { properties } = CLIENT_MESSAGES[original.type as ClientMessageType];
   const known = Object.keys(properties).filter((name) => original[name] !== undefined);
   const copy = Object.fromEntries(known.map((name) => [name, original[name]]));
-  return sorted(copy) === sorted(fields);
+  return isDeepStrictEqual(copy, fields);
 }
 
 /** Parses JSON and keeps numbers in their original spelling. */
@@ -224,6 +216,3 @@ const asSpelled = (text: string): Record<string, unknown> =>
         token.startsWith('"') ? token : `["number",${JSON.stringify(token)}]`,
       ),
   );
-
-const sorted = (fields: Record<string, unknown>): string =>
-  JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -18,49 +18,43 @@ import {
   valuesOf,
 } from './schema-arbitrary.js';
 
-interface Endpoint {
-  method: string;
-  path: string;
-  request: TObject;
-  /** Status → check of the answer's body; null: no body. */
-  success: Record<number, ReturnType<typeof Compile> | null>;
-}
-
-const endpoint = (
-  method: string,
-  path: string,
-  request: TObject,
-  success: Record<number, TSchema | null>,
-): Endpoint => {
-  const checks = Object.entries(success).map(([status, schema]) => [
-    status,
-    schema && Compile(schema),
-  ]);
-  return { method, path, request, success: Object.fromEntries(checks) };
-};
-
 const { create, accept, check, cancel } = wire.pairingRequests(6);
 
-const ENDPOINTS: readonly Endpoint[] = [
-  endpoint('POST', '/api/rooms', create, { 201: wire.CreatePendingResponse }),
-  endpoint('POST', '/api/rooms/accept', accept, { 200: wire.RoomIdResponse }),
-  endpoint('POST', '/api/rooms/check', check, { 200: wire.RoomIdResponse, 204: null }),
-  endpoint('POST', '/api/rooms/cancel', cancel, { 200: wire.CancelResponse }),
-  endpoint('DELETE', '/api/rooms', wire.RoomQuery, { 200: wire.DeleteRoomResponse }),
-  endpoint('POST', '/api/push-token', wire.PushTokenRequest, { 200: wire.PushTokenResponse }),
-  endpoint('POST', '/api/badge/reset', wire.BadgeResetRequest, { 200: wire.BadgeResetResponse }),
-  endpoint('POST', '/api/user/purge', wire.PurgeRequest, { 200: wire.PurgeResponse }),
+/** Method, path, request, and the body of each success by its status; null: no body. */
+const ENDPOINTS: [string, string, TObject, Record<number, TSchema | null>][] = [
+  ['POST', '/api/rooms', create, { 201: wire.CreatePendingResponse }],
+  ['POST', '/api/rooms/accept', accept, { 200: wire.RoomIdResponse }],
+  ['POST', '/api/rooms/check', check, { 200: wire.RoomIdResponse, 204: null }],
+  ['POST', '/api/rooms/cancel', cancel, { 200: wire.CancelResponse }],
+  ['DELETE', '/api/rooms', wire.RoomQuery, { 200: wire.DeleteRoomResponse }],
+  ['POST', '/api/push-token', wire.PushTokenRequest, { 200: wire.PushTokenResponse }],
+  ['POST', '/api/badge/reset', wire.BadgeResetRequest, { 200: wire.BadgeResetResponse }],
+  ['POST', '/api/user/purge', wire.PurgeRequest, { 200: wire.PurgeResponse }],
 ];
-const GET_ROOM = endpoint('GET', '/api/rooms', wire.RoomQuery, { 200: wire.RoomResponse });
+const GET_ROOM: (typeof ENDPOINTS)[0] = [
+  'GET',
+  '/api/rooms',
+  wire.RoomQuery,
+  { 200: wire.RoomResponse },
+];
 
-/** One request and its expected answer: the possible codes, or any answer in the documented form. */
+/** The checks of success bodies, compiled once. */
+const compiled = new Map(
+  [...ENDPOINTS, GET_ROOM].flatMap(([, , , success]) =>
+    Object.values(success).flatMap((schema) =>
+      schema ? [[schema, Compile(schema)] as const] : [],
+    ),
+  ),
+);
+
+/** One request and its expected answer. */
 interface RestCase {
-  endpoint: Endpoint;
-  query: string;
-  body: string | undefined;
-  headers: Record<string, string>;
-  /** The possible codes; null: an error is possible, but not one about an invalid body. */
-  expected: readonly RestErrorCode[] | null | 'any';
+  endpoint: (typeof ENDPOINTS)[0];
+  query?: string;
+  body?: string;
+  headers?: Record<string, string>;
+  /** The code; null: an error is possible, but not one about an invalid body; `any`: any in the documented form. */
+  expected: RestErrorCode | 'any' | null;
   field?: string;
 }
 
@@ -71,17 +65,14 @@ const familiar = fc.record({
   client2: fc.constantFrom('A', 'B', 'C'),
 });
 
-const valid = (request: TObject): fc.Arbitrary<Record<string, unknown>> =>
-  fc
-    .tuple(valuesOf(request) as fc.Arbitrary<Record<string, unknown>>, familiar, fc.boolean())
-    .map(([value, known, meet]) => {
-      if (!meet) return value;
-      const shared = Object.entries(known).filter(([name]) => name in request.properties);
-      return { ...value, ...Object.fromEntries(shared) };
-    });
+const valid = (request: TObject) =>
+  fc.tuple(valuesOf(request), familiar, fc.boolean()).map(([value, known, meet]) => {
+    const shared = Object.entries(known).filter(([name]) => meet && name in request.properties);
+    return { ...value, ...Object.fromEntries(shared) };
+  });
 
 /** Headers that the API reads, valid or invalid. */
-const headers = fc.record(
+const headers: fc.Arbitrary<Record<string, string>> = fc.record(
   {
     prefer: fc.constantFrom(
       'wait=0',
@@ -99,73 +90,57 @@ const headers = fc.record(
   { requiredKeys: [] },
 );
 
-function casesOf(endpoint: Endpoint): fc.Arbitrary<RestCase> {
-  const { request } = endpoint;
-  const isPurge = request === wire.PurgeRequest;
-  const known = (expected: RestCase['expected']) => (isPurge ? 'any' : expected);
-  const base = { endpoint, query: '', headers: {} };
-  const given = headers as fc.Arbitrary<Record<string, string>>;
-  const withBody = (
-    weight: number,
-    bodies: fc.Arbitrary<string>,
-    expected: RestCase['expected'],
-  ) => ({ weight, arbitrary: bodies.map((body): RestCase => ({ ...base, body, expected })) });
-  const extended = fc.tuple(extraFields, valid(request)).map((all) => Object.assign({}, ...all));
-  return fc.oneof(
-    withBody(4, valid(request).map(json), known(null)),
-    withBody(1, extended.map(json), known(null)),
-    withBody(1, noJson, ['invalid_json']),
-    withBody(1, noObject, ['invalid_json']),
-    withBody(1, anything.map(json), 'any'),
-    {
-      weight: 1,
-      arbitrary: fc
-        .record({ body: valid(request).map(json), headers: given })
-        .map((parts): RestCase => ({ ...base, ...parts, expected: 'any' })),
-    },
-    {
-      weight: 4,
-      arbitrary: nearlyValid(request).map(({ value, field, how }): RestCase => {
-        const gone = how === 'missing' || value[field] === null || value[field] === '';
-        const code = (gone ? 'missing_field' : `invalid_${field}`) as RestErrorCode;
-        const expected = known([code]);
-        return { ...base, body: json(value), expected, ...(isPurge ? {} : { field }) };
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc
-        .tuple(valid(request).map(json), deepJson, given)
-        .map(([whole, deep, headers]): RestCase => {
-          const body = `{"x":${deep},${whole.slice(1)}`.replace(',}', '}');
-          return { ...base, body, headers, expected: ['invalid_json'] };
-        }),
-    },
-  );
-}
-
 const json = (value: unknown): string => JSON.stringify(value);
 
-const queries = (from: fc.Arbitrary<string>, expected: RestCase['expected']) =>
-  from.map(
-    (query): RestCase => ({ endpoint: GET_ROOM, body: undefined, headers: {}, query, expected }),
-  );
+function casesOf(endpoint: RestCase['endpoint']): fc.Arbitrary<RestCase> {
+  const [, , request] = endpoint;
+  const isPurge = request === wire.PurgeRequest;
+  const known = (expected: RestCase['expected']) => (isPurge ? 'any' : expected);
+  const bodies = valid(request).map(json);
+  const extended = fc
+    .tuple(extraFields, valid(request))
+    .map(([extra, body]) => json({ ...extra, ...body }));
+  const cases: [number, fc.Arbitrary<Omit<RestCase, 'endpoint'>>][] = [
+    [4, bodies.map((body) => ({ body, expected: known(null) }))],
+    [1, extended.map((body) => ({ body, expected: known(null) }))],
+    [2, fc.oneof(noJson, noObject).map((body) => ({ body, expected: 'invalid_json' }))],
+    [1, anything.map((body) => ({ body: json(body), expected: 'any' }))],
+    [1, fc.record({ body: bodies, headers, expected: fc.constant('any' as const) })],
+    [
+      4,
+      nearlyValid(request).map(({ value, field, other }) => {
+        const isGone = other === undefined || other === null || other === '';
+        const code = (isGone ? 'missing_field' : `invalid_${field}`) as RestErrorCode;
+        return { body: json(value), expected: known(code), ...(isPurge ? {} : { field }) };
+      }),
+    ],
+    [
+      1,
+      fc.tuple(bodies, deepJson, headers).map(([whole, deep, headers]) => {
+        const body = `{"x":${deep},${whole.slice(1)}`.replace(',}', '}');
+        return { body, headers, expected: 'invalid_json' };
+      }),
+    ],
+  ];
+  return fc
+    .oneof(...cases.map(([weight, arbitrary]) => ({ weight, arbitrary })))
+    .map((one) => ({ endpoint, ...one }));
+}
 
-const getCases = fc.oneof(
-  queries(
-    valuesOf(wire.RoomId).map((id) => `?roomid=${encodeURIComponent(id as string)}`),
-    null,
-  ),
-  queries(
-    fc.string({ unit: 'binary-ascii' }).map((raw) => `?roomid=${raw.replace(/[^!-"$-~]/g, '+')}`),
+const QUERIES: [RestCase['expected'], fc.Arbitrary<string>][] = [
+  [null, valuesOf(wire.RoomId).map((id) => `?roomid=${encodeURIComponent(id as string)}`)],
+  [
     'any',
+    fc.string({ unit: 'binary-ascii' }).map((raw) => `?roomid=${raw.replace(/[^!-"$-~]/g, '+')}`),
+  ],
+  ['missing_field', fc.constantFrom('', '?', '?roomid', '?roomid=', '?ROOMID=x')],
+  [null, fc.constantFrom('%ff', '%', '%2', '%ed%a0%80').map((raw) => `?roomid=a${raw}`)],
+  ['invalid_roomid', fc.constantFrom('?roomid=a&roomid=b', `?roomid=${'x'.repeat(257)}`)],
+];
+const getCases = fc.oneof(
+  ...QUERIES.map(([expected, queries]) =>
+    queries.map((query): RestCase => ({ endpoint: GET_ROOM, query, expected })),
   ),
-  queries(fc.constantFrom('', '?', '?roomid', '?roomid=', '?ROOMID=x'), ['missing_field']),
-  queries(
-    fc.constantFrom('%ff', '%', '%2', '%ed%a0%80').map((raw) => `?roomid=a${raw}`),
-    null,
-  ),
-  queries(fc.constantFrom('?roomid=a&roomid=b', `?roomid=${'x'.repeat(257)}`), ['invalid_roomid']),
 );
 
 /** Requests that are sent concurrently. */
@@ -196,52 +171,40 @@ const agent = new Agent({ keepAlive: true });
 /** Closes the connections of the requests so far. */
 export const hangUp = (): void => agent.destroy();
 
-async function exchange(url: string, method: string, body: string | undefined, headers: object) {
+/** Sends one request as from this address, and checks the answer. */
+export async function judgeRest(url: string, one: RestCase, address: string): Promise<void> {
+  const { endpoint, query = '', body, expected, field } = one;
+  const [method, path, , success] = endpoint;
+  const headers = { 'x-forwarded-for': address, ...one.headers };
   // Node sends a DELETE body without its length by default.
-  const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
-  const sent = send(url, { agent, method, headers: { ...headers, ...length } });
+  const length = {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body ?? ''),
+  };
+  const sent = send(url + path + query, {
+    ...{ agent, method, headers: body === undefined ? headers : { ...length, ...headers } },
+  });
   sent.end(body);
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
-  return {
-    status: response.statusCode as number,
-    headers: response.headers,
-    text: await readText(response),
+  const [status, text] = [Number(response.statusCode), await readText(response)];
+  const fail = (reason: string) => {
+    throw new Error(`${reason}: ${status} ${text}`);
   };
-}
-
-/** Sends one request as from this address, and checks the answer. */
-export async function judgeRest(
-  url: string,
-  { endpoint, query, body, headers, expected, field }: RestCase,
-  address: string,
-): Promise<void> {
-  const response = await exchange(url + endpoint.path + query, endpoint.method, body, {
-    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    'x-forwarded-for': address,
-    ...headers,
-  });
-  const { text } = response;
-  const describe = `${response.status} ${text}`;
-  const success = endpoint.success[response.status];
-  if (success !== undefined) {
-    if (Array.isArray(expected)) throw new Error(`expected ${expected}, got ${describe}`);
-    const fits = success === null ? text === '' : success.Check(JSON.parse(text));
-    if (!fits) throw new Error(`not the answer of the schema: ${describe}`);
+  const schema = success[status];
+  if (schema !== undefined) {
+    if (expected !== null && expected !== 'any') fail(`expected ${expected}`);
+    const fits = schema === null ? text === '' : compiled.get(schema)?.Check(JSON.parse(text));
+    if (!fits) fail('not the answer of the schema');
     return;
   }
-  if (!response.headers['content-type']?.startsWith('application/json')) {
-    throw new Error(`not JSON: ${response.headers['content-type']} ${describe}`);
-  }
+  if (!response.headers['content-type']?.startsWith('application/json')) fail('not JSON');
   const answer: unknown = JSON.parse(text);
-  if (!errorBody.Check(answer)) throw new Error(`not an error body: ${describe}`);
+  if (!errorBody.Check(answer)) return fail('not an error body');
   const { error } = answer;
-  if (REST_ERRORS[error].status !== response.status || error === 'internal_error') {
-    throw new Error(`not as in the table: ${describe}`);
-  }
-  if (error === 'rate_limited') throw new Error('rate limited, but the limits are raised');
-  if (expected === null && !OF_STATE.has(error)) throw new Error(`unexpected ${describe}`);
-  if (Array.isArray(expected) && !expected.includes(error)) {
-    throw new Error(`expected ${expected}, got ${describe}`);
-  }
-  if (field !== undefined && answer.field !== field) throw new Error(`not ${field}: ${describe}`);
+  if (REST_ERRORS[error].status !== status || error === 'internal_error')
+    fail('not as in the table');
+  if (error === 'rate_limited') fail('the limits are raised');
+  if (expected === null && !OF_STATE.has(error)) fail('unexpected');
+  if (expected !== null && expected !== 'any' && expected !== error) fail(`expected ${expected}`);
+  if (field !== undefined && answer.field !== field) fail(`not ${field}`);
 }

@@ -13,7 +13,6 @@ interface Shape {
   required?: string[];
   items?: TSchema;
   pattern?: string;
-  minLength?: number;
   maxLength?: number;
   minimum?: number;
   maximum?: number;
@@ -32,26 +31,29 @@ const text = (maxLength: number): fc.Arbitrary<string> =>
   );
 
 /** Values that fit the schema; rules that the schema's shape does not express are applied by filtering. */
-export function valuesOf(schema: TSchema): fc.Arbitrary<unknown> {
+export function valuesOf<Schema extends TSchema>(schema: Schema) {
   const check = Compile(schema);
-  return valuesOfShape(schema as Shape).filter((value) => check.Check(value));
+  return shaped(schema as Shape).filter((value) => check.Check(value)) as fc.Arbitrary<
+    Schema extends TObject ? Record<string, unknown> : unknown
+  >;
 }
 
-function valuesOfShape(shape: Shape): fc.Arbitrary<unknown> {
+function shaped(shape: Shape): fc.Arbitrary<unknown> {
   if (shape.const !== undefined) return fc.constant(shape.const);
   if (shape.anyOf) return fc.oneof(...shape.anyOf.map(valuesOf));
   switch (shape.type) {
-    case 'object':
-      return objectsOf(shape);
-    case 'array':
-      return fc.array(valuesOf(shape.items as TSchema), {
-        minLength: shape.minItems ?? 0,
-        maxLength: MAX_ITEMS,
-      });
+    case 'object': {
+      const fields = Object.entries(shape.properties ?? {});
+      const values = Object.fromEntries(fields.map(([name, part]) => [name, valuesOf(part)]));
+      return fc.record(values, { requiredKeys: shape.required ?? [] });
+    }
+    case 'array': {
+      const minLength = shape.minItems ?? 0;
+      return fc.array(valuesOf(shape.items as TSchema), { minLength, maxLength: MAX_ITEMS });
+    }
     case 'string':
-      return shape.pattern === undefined
-        ? text(shape.maxLength ?? 200).filter((value) => value.length >= (shape.minLength ?? 0))
-        : fc.stringMatching(new RegExp(shape.pattern));
+      if (shape.pattern !== undefined) return fc.stringMatching(new RegExp(shape.pattern));
+      return text(shape.maxLength ?? 200);
     case 'integer':
       return fc.integer({ min: shape.minimum ?? -(2 ** 53), max: shape.maximum ?? 2 ** 53 });
     case 'number':
@@ -63,13 +65,6 @@ function valuesOfShape(shape: Shape): fc.Arbitrary<unknown> {
     default:
       throw new TypeError(`no generator for a schema of type ${shape.type}`);
   }
-}
-
-function objectsOf({ properties = {}, required = [] }: Shape): fc.Arbitrary<object> {
-  return fc.record(
-    Object.fromEntries(Object.entries(properties).map(([name, part]) => [name, valuesOf(part)])),
-    { requiredKeys: required },
-  );
 }
 
 /** Values of every type, most of them invalid anywhere: too long, too deep, not a whole number, half a character. */
@@ -87,69 +82,54 @@ function nested(depth: number): unknown {
   return value;
 }
 
-/** A value with exactly one invalid field, and the name of that field. */
-export interface NearlyValid {
-  value: Record<string, unknown>;
-  field: string;
-  /** Whether the field is missing, or has a value that its schema refuses. */
-  how: 'missing' | 'wrong';
-}
-
-/** Values that are valid except for one field. `fields` lists the candidates; by default all. */
-export function nearlyValid(
-  schema: TObject,
-  fields = Object.keys(schema.properties),
-): fc.Arbitrary<NearlyValid> {
+/** Values that are valid except for one of these fields, which is refused by its schema, or missing. */
+export function nearlyValid(schema: TObject, fields = Object.keys(schema.properties)) {
   const { properties, required = [] } = schema as unknown as Required<Shape>;
-  const faults = fields.flatMap((field) => {
+  const faultsOf = (field: string) => {
     const check = Compile(properties[field] as TSchema);
-    const wrong = fc.record({
-      field: fc.constant(field),
-      how: fc.constant<'wrong'>('wrong'),
-      other: anything.filter((value) => !check.Check(value)),
-    });
-    const missing = fc.constant({ field, how: 'missing' as const, other: undefined });
-    return required.includes(field) ? [wrong, missing] : [wrong];
-  });
+    const wrong = anything.filter((value) => !check.Check(value));
+    return required.includes(field) ? fc.oneof(wrong, fc.constant(undefined)) : wrong;
+  };
+  const faults = fields.map((field) =>
+    fc.record({ field: fc.constant(field), other: faultsOf(field) }),
+  );
   return fc
-    .tuple(valuesOf(schema) as fc.Arbitrary<Record<string, unknown>>, fc.oneof(...faults))
-    .map(([valid, { field, how, other }]) => {
-      const value = { ...valid, [field]: other };
-      if (how === 'missing') delete value[field];
-      return { value, field, how };
-    });
+    .tuple(valuesOf(schema), fc.oneof(...faults))
+    .map(([valid, { field, other }]) => ({ value: { ...valid, [field]: other }, field, other }));
 }
 
 /** Fields that no schema has, added to a value: they must change nothing. */
-export const extraFields: fc.Arbitrary<Record<string, unknown>> = fc.dictionary(
+export const extraFields = fc.dictionary(
   fc.string({ minLength: 1, maxLength: 20 }).map((name) => `x${name}`),
   fc.jsonValue(),
   { maxKeys: 4 },
 );
 
 /** Text that is not JSON. */
-export const noJson: fc.Arbitrary<string> = fc
+export const noJson = fc
   .oneof(
     text(200),
     fc.json().map((json) => `${json},`),
     fc.json().map((json) => json.slice(0, -1)),
   )
-  .filter((given) => {
-    try {
-      JSON.parse(given);
-      return false;
-    } catch {
-      return given !== '';
-    }
-  });
+  .filter((given) => given !== '' && !isJson(given));
+
+function isJson(given: string): boolean {
+  try {
+    JSON.parse(given);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Nested brackets: from about 5000 levels on, recursive code runs out of stack. */
-export const deepJson: fc.Arbitrary<string> = fc
+export const deepJson = fc
   .constantFrom(MAX_JSON_DEPTH, 5000, 20_000)
   .map((levels) => '['.repeat(levels) + ']'.repeat(levels));
 
 /** Numbers that `JSON.stringify(JSON.parse(…))` writes in another spelling or changes. */
-export const oddNumber: fc.Arbitrary<string> = fc.oneof(
+export const oddNumber = fc.oneof(
   fc.constantFrom(
     '9007199254740993',
     '-0',
@@ -163,7 +143,7 @@ export const oddNumber: fc.Arbitrary<string> = fc.oneof(
 );
 
 /** JSON that is not an object. `null`, which REST takes as an absent body, is not among them. */
-export const noObject: fc.Arbitrary<string> = fc
+export const noObject = fc
   .jsonValue()
   .filter((value) => typeof value !== 'object' || Array.isArray(value))
   .map((value) => JSON.stringify(value));
