@@ -2,21 +2,19 @@
 import type { HostName, RouterRules } from '@couplet/testkit/lab';
 import type { LineQuality } from '../support/long-line.js';
 
-/** The type of the candidate pair that ICE selects; `none` if it finds none. */
-export type Path = 'host' | 'srflx' | 'relay' | 'relay over TCP' | 'none';
-
 export interface Network {
   network: string;
   /** The peer of the phone: the tablet is in the same LAN, and the laptop is behind another router. */
   guest: HostName;
   routers: RouterRules;
+  /** The type of the candidate pair that ICE selects; `none` if it finds none. */
+  path: 'host' | 'srflx' | 'relay' | 'relay over TCP' | 'none';
+  /** Addresses at which the two devices reach each other. */
+  reached: string[];
   /** The connections of both routers, if they are impaired. */
   lines?: LineQuality;
   /** Whether clients get a TURN server, not only STUN. */
   turn: boolean;
-  path: Path;
-  /** Addresses at which the two devices reach each other. */
-  reached: string[];
 }
 
 const KEPT: RouterRules = { ports: 'kept', udp: 'open' };
@@ -27,7 +25,8 @@ const IN_THE_LAN = ['192.168.1.2', '192.168.1.3'];
 const AT_THE_ROUTERS = ['198.18.0.11', '198.18.0.12'];
 const AT_COTURN = ['198.18.0.1'];
 
-const ROWS: [string, HostName, RouterRules, Path, string[], Partial<Network>?][] = [
+type Row = [string, HostName, RouterRules, Network['path'], string[], Partial<Network>?];
+const ROWS: Row[] = [
   ['one LAN', 'tablet', KEPT, 'host', IN_THE_LAN],
   ['two NATs that keep ports', 'laptop', KEPT, 'srflx', AT_THE_ROUTERS],
   [
@@ -39,7 +38,9 @@ const ROWS: [string, HostName, RouterRules, Path, string[], Partial<Network>?][]
   ['two symmetric NATs, and no TURN server', 'laptop', SYMMETRIC, 'none', [], { turn: false }],
 ];
 
-export const NETWORKS: Network[] = ROWS.map(([network, guest, routers, path, reached, more]) => ({
-  ...{ network, guest, routers, path, reached, turn: true },
-  ...more,
-}));
+export const NETWORKS = ROWS.map(
+  ([network, guest, routers, path, reached, more]): Network => ({
+    ...{ network, guest, routers, path, reached, turn: true },
+    ...more,
+  }),
+);
