@@ -62,3 +62,49 @@ export const privateKey = (scalar: string): Promise<CryptoKey> =>
     true,
     ['deriveBits'],
   );
+
+/** The results of `computeVectors`. */
+export const VECTORS = [
+  ...[CPACE.generator, CPACE.a, CPACE.b, CPACE.secret, CPACE.secret, CPACE.sessionKey],
+  ...LOW_ORDER.map(() => 'refused'),
+];
+
+/** Computes the vectors. Also runs in a page, so it uses nothing from outside. */
+export async function computeVectors(
+  { cpace }: { cpace: typeof import('../../src/verify/cpace.js') },
+  input: typeof CPACE & { lowOrder: string[] },
+): Promise<string[]> {
+  const { generator, multiply, sessionKey, utf8 } = cpace;
+  const hex = (bytes: Uint8Array) =>
+    Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const unhex = (text: string) =>
+    Uint8Array.from(text.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+  const privateKey = (scalar: string) =>
+    crypto.subtle.importKey(
+      'pkcs8',
+      unhex(`302e020100300506032b656e04220420${scalar}`),
+      'X25519',
+      true,
+      ['deriveBits'],
+    );
+  const agreed = {
+    password: 'Password',
+    channel: unhex(input.channel),
+    session: unhex(input.session),
+  };
+  const point = await generator(agreed);
+  const [ya, yb] = [await privateKey(input.ya), await privateKey(input.yb)];
+  const [a, b] = [await multiply(ya, point), await multiply(yb, point)];
+  const secret = await multiply(ya, b);
+  const key = await sessionKey(
+    agreed,
+    secret,
+    { key: a, associated: utf8('ADa') },
+    { key: b, associated: utf8('ADb') },
+  );
+  const same = await multiply(yb, a);
+  const refused = input.lowOrder.map((share) =>
+    multiply(ya, unhex(share)).then(hex, () => 'refused'),
+  );
+  return [...[point, a, b, secret, same, key].map(hex), ...(await Promise.all(refused))];
+}
