@@ -2,12 +2,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Emitter } from '../src/emitter.js';
 
-class Bell extends Emitter<{ ring: [number]; text: [string] }> {
+class Bell extends Emitter<{ ring: [number] }> {
   ring(times: number): void {
     this.emit('ring', times);
-  }
-  say(text: string): void {
-    this.keep('text', [text]);
   }
   forget(): void {
     this.clear();
@@ -32,29 +29,6 @@ test('a listener is called until it or all listeners are removed', () => {
   bell.forget();
   bell.ring(4);
   expect(heard).toEqual([1, 10, 100, 20]);
-});
-
-test('events are kept while there is no listener, in order', async () => {
-  const bell = new Bell();
-  const heard: unknown[] = [];
-  for (const text of ['1', '2', '3']) bell.say(text);
-  bell.once('text', (text) => heard.push(text));
-  expect(heard).toEqual([]);
-  bell.say('4');
-  await Promise.resolve();
-  expect(heard).toEqual(['1']);
-  const off = bell.on('text', (text) => {
-    heard.push(text);
-    if (text === '3') bell.say('5');
-  });
-  await Promise.resolve();
-  expect(heard).toEqual(['1', '2', '3', '4', '5']);
-  off();
-  bell.say('6');
-  bell.on('text', (text) => heard.push(text));
-  bell.on('text', (text) => heard.push(`also ${text}`));
-  await Promise.resolve();
-  expect(heard.slice(5)).toEqual(['6', 'also 6']);
 });
 
 test('if a listener throws, the error is uncaught, and the next listener is called', async () => {

@@ -12,20 +12,6 @@ test.each(Object.entries(REST_ERRORS))('an answer with %s has that code', (code,
   expect(error).toMatchObject({ code, message: 'why', retryAfterSeconds: 7 });
 });
 
-test.each([
-  [502, undefined],
-  [418, { error: "I'm a teapot" }],
-  [404, { error: 'Not Found' }],
-  [400, { error: 404 }],
-  [400, { 0: 'conflict' }],
-  [200, { error: 'conflict' }],
-])('%i %j is no answer of the protocol', (status, body) => {
-  expect(answerError({ status, body })).toMatchObject({
-    code: 'unexpected_answer',
-    message: `Expected a Couplet server, got status ${status}.`,
-  });
-});
-
 test('an error without a message from the server gets one for people', () => {
   const codes = [...Object.keys(REST_ERRORS), 'closed', 'not_connected', 'of_a_later_version'];
   for (const code of codes as CoupletErrorCode[]) {
@@ -36,18 +22,6 @@ test('an error without a message from the server gets one for people', () => {
     code: 'of_a_later_version',
     message: 'of a later version.',
   });
-});
-
-test('if a redirect turned POST into GET, the error contains its target', () => {
-  const redirectedTo = 'https://couplet.example/api/rooms';
-  const of = (status: number, error?: string) =>
-    answerError({ status, body: { error }, redirectedTo });
-  for (const error of [of(400, 'missing_field'), of(404, 'not_found'), of(200), of(403)]) {
-    expect(error.code).toBe('unexpected_answer');
-    expect(error.message).toContain(` from ${redirectedTo}`);
-  }
-  // 307 and 308 keep the method, so the answer is the server's own.
-  expect(of(404, 'not_found_or_expired').code).toBe('not_found_or_expired');
 });
 
 test('a permanent refusal of a join is final, a temporary one is not', () => {
