@@ -35,7 +35,7 @@ async function settle(): Promise<void> {
   for (let n = 0; n < 50; n++) await new Promise(setImmediate);
 }
 
-test.each([0, 1, PIECE, PIECE + 1, 16 * PIECE, 3 * AHEAD + 5])(
+test.each([0, PIECE, PIECE + 1, 3 * AHEAD + 5])(
   'a file of %i bytes arrives, and both ends have its SHA-256',
   async (size) => {
     const content = bytesOf(size);
@@ -85,7 +85,7 @@ test('nothing is sent before the file is accepted, and then at most 4 MiB ahead 
   expect(await sent).toBe(incoming.sha256);
 });
 
-test.each([1, 2, 3, 10, 47, 80, 81, 82, 83, 84, 85, 120])(
+test.each([1, 2, 10, 81, 82, 83, 84, 85])(
   'a connection that is lost after %i messages: the transfer continues with the bytes that are missing',
   async (after) => {
     const content = bytesOf(5 * 1024 * 1024);
@@ -270,21 +270,6 @@ test('a peer that takes back what it allowed gets no larger pieces', async () =>
   await incoming.blob().catch(() => {});
   await expect(sent).rejects.toMatchObject({ code: 'file_unreadable' });
   expect(new Set(sizes)).toEqual(new Set([PIECE]));
-});
-
-test('a file that cannot be read is not offered', async () => {
-  const cause = new Error('a folder');
-  const { one, sent } = begin(unreadable(() => Promise.reject(cause)));
-  await expect(sent).rejects.toMatchObject({ code: 'file_unreadable', cause });
-  expect(one.peer.channels).toEqual([]);
-});
-
-test('a file that becomes shorter fails at both ends', async () => {
-  const { offered, sent } = begin(
-    unreadable(async (from) => new ArrayBuffer(from === 0 ? 16 * PIECE : 10)),
-  );
-  await expect((await offered).blob()).rejects.toMatchObject({ code: 'file_cancelled' });
-  await expect(sent).rejects.toMatchObject({ code: 'file_unreadable' });
 });
 
 test('a read that never ends can be canceled', async () => {
