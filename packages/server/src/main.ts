@@ -8,7 +8,7 @@ import type { Server } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { systemClock } from './base/clock.js';
 import { VERSION } from './base/version.js';
-import { explain, ListenFault, UsageError } from './cli/start-faults.js';
+import { explain, listenFault, UsageError } from './cli/start-faults.js';
 import { lanAddresses, lanOrigins } from './http/lan-addresses.js';
 import { LogOutput } from './observability/log-output.js';
 import { createLogger } from './observability/logger.js';
@@ -200,13 +200,13 @@ async function serve(config: Config, { https }: Options): Promise<void> {
     listenTextResolver: (address) => `listening on ${address}`,
   });
   await listening.catch((error: unknown) => {
-    throw new ListenFault(error);
+    throw listenFault(error);
   });
   const { port } = app.server.address() as AddressInfo;
   if (tlsServer !== undefined) {
     tlsServer.listen(config.port === 0 ? 0 : port + 1, config.host);
     await once(tlsServer, 'listening').catch((error: unknown) => {
-      throw new ListenFault(error);
+      throw listenFault(error);
     });
     const tls = tlsServer.address() as AddressInfo;
     log.info(`listening on https://${config.host}:${tls.port}`);

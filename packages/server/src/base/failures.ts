@@ -14,9 +14,12 @@ export class Unavailable extends Error {
 /** The client has reached a limit. The same request may succeed after `seconds`. */
 export class Limited extends Error {
   readonly seconds: number;
-  constructor(seconds: number) {
+  /** The limit, if the limits of guesses have refused the request. */
+  readonly guessLimit: 'address' | 'ceiling' | 'queue' | undefined;
+  constructor(seconds: number, guessLimit?: Limited['guessLimit']) {
     super('rate_limited');
     this.name = 'Limited';
     this.seconds = seconds;
+    this.guessLimit = guessLimit;
   }
 }

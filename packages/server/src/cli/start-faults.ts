@@ -11,17 +11,11 @@ export function explain(error: unknown): string[] {
   for (const kind of [DatabaseRefused, BindingFault, UsageError]) {
     if (error instanceof kind) return [error.message];
   }
-  if (error instanceof ListenFault) return [reasonOf(error.cause)];
   return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
 }
 
 /** The server could not listen. Other calls also fail with codes such as ENOTFOUND; only here do they concern PORT and HOST. */
-export class ListenFault extends Error {
-  constructor(cause: unknown) {
-    super('the server cannot listen', { cause });
-    this.name = 'ListenFault';
-  }
-}
+export const listenFault = (cause: unknown) => new UsageError(reasonOf(cause));
 
 function reasonOf(cause: unknown): string {
   const { code, port, address, hostname, message } = cause as {

@@ -44,19 +44,6 @@ export const GUESSES = {
 
 export type GuessRequest = keyof typeof GUESSES;
 
-/** Why an attempt was refused: its address must wait, all failures have reached the ceiling, or the queue is full. */
-export type RefusalCause = 'address' | 'ceiling' | 'queue';
-
-/** An attempt refused with 429. */
-export class Refused extends Limited {
-  readonly reason: RefusalCause;
-
-  constructor(reason: RefusalCause, seconds: number) {
-    super(seconds);
-    this.reason = reason;
-  }
-}
-
 /** An attempt that may turn out to be a failed guess. */
 export interface Attempt<T extends { kind: string }> {
   readonly address: string;
@@ -77,7 +64,7 @@ export const guessCounters = (metrics: Metrics) => ({
     'kind',
     Object.keys(TURNS) as GuessKind[],
   ),
-  refusals: metrics.counter<RefusalCause>(
+  refusals: metrics.counter<NonNullable<Limited['guessLimit']>>(
     'couplet_refused_guesses_total',
     'Accepts, checks and creates answered 429, by cause. address: the address must wait. ceiling: MAX_FAILED_GUESSES_PER_MINUTE is reached. queue: too many requests of the address wait for their turn.',
     'cause',
@@ -115,7 +102,7 @@ export function createGuesses(
   const lines = { accept: turnsOf('accept'), check: turnsOf('check') };
   return {
     /**
-     * Runs an attempt when its turn comes. Rejects with `Refused` without a call to the store, or if the attempt failed
+     * Runs an attempt when its turn comes. Rejects with `Limited` without a call to the store, or if the attempt failed
      * beyond the ceiling: the client then does not learn of the failure.
      */
     async run<T extends { kind: string }>(request: GuessRequest, attempt: Attempt<T>): Promise<T> {
@@ -127,14 +114,14 @@ export function createGuesses(
       };
       try {
         const entered = turns.enter(address, isGone);
-        if (!(entered === true || (await entered))) throw new Refused('queue', 1);
+        if (!(entered === true || (await entered))) throw new Limited(1, 'queue');
         try {
           return await (own ? own.attempt(request, attempt, failed) : run({ address, failed }));
         } finally {
           turns.leave(address);
         }
       } catch (error) {
-        if (error instanceof Refused) refusals[error.reason] += 1;
+        if (error instanceof Limited && error.guessLimit) refusals[error.guessLimit] += 1;
         throw error;
       }
     },
@@ -172,7 +159,7 @@ function nodeBudgets({ createsPerHour, ceiling }: Omit<GuessLimits, 'keyedPerHou
     return failed;
   };
   const beyondCeiling = () =>
-    new Refused('ceiling', Math.ceil((MINUTE_MS - (clock.monotonic() % MINUTE_MS)) / 1000));
+    new Limited(Math.ceil((MINUTE_MS - (clock.monotonic() % MINUTE_MS)) / 1000), 'ceiling');
   /** Whether the failures reach the ceiling if all running attempts fail. */
   const isNearCeiling = () => failures().count + running >= ceiling;
 
@@ -193,12 +180,12 @@ function nodeBudgets({ createsPerHour, ceiling }: Omit<GuessLimits, 'keyedPerHou
     ): Promise<T> {
       const { budget, failure } = GUESSES[request];
       const wait = penalties[budget].wait(address);
-      if (wait > 0) throw new Refused('address', wait);
+      if (wait > 0) throw new Limited(wait, 'address');
       // An address without failures gets one try, so that guesses from other addresses do not block a correct code.
       if (isNearCeiling() && penalties[budget].failures(address) > 0) throw beyondCeiling();
       const isCreate = request === 'create';
       const waitToCreate = isCreate ? creates.take(address) : 0;
-      if (waitToCreate > 0) throw new Refused('address', waitToCreate);
+      if (waitToCreate > 0) throw new Limited(waitToCreate, 'address');
       running += 1;
       try {
         const outcome = await run();
@@ -210,7 +197,7 @@ function nodeBudgets({ createsPerHour, ceiling }: Omit<GuessLimits, 'keyedPerHou
         return outcome;
       } catch (error) {
         // The store has rejected the create, and its client retries until the store answers.
-        if (isCreate && !(error instanceof Refused)) creates.giveBack(address);
+        if (isCreate && !(error instanceof Limited)) creates.giveBack(address);
         throw error;
       } finally {
         running -= 1;

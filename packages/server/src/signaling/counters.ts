@@ -4,6 +4,7 @@ import {
   type ClientMessage,
   type CloseReason,
   type ForwardedMessage,
+  type RestErrorCode,
 } from '@couplet/protocol';
 import { CLIENT_MESSAGES } from '@couplet/protocol/schema';
 import type { Metrics } from '../observability/metrics.js';
@@ -19,20 +20,20 @@ const FORWARDED = [
 /** Why a message was not delivered or had no effect. */
 const DROP_CAUSES = ['fault', 'rate', 'no_room', 'no_peer', 'peer_gone', 'unavailable'] as const;
 
-/** Why an opening handshake was refused. */
-const REFUSAL_CAUSES = [
-  'total',
-  'address',
-  'budget',
-  'host',
-  'origin',
-  'path',
-  'unauthorized',
-  'draining',
-  'handshake',
-] as const;
+/** Why an opening handshake was refused, with the code of the answer. */
+export const REFUSALS = {
+  total: 'unavailable',
+  address: 'unavailable',
+  budget: 'rate_limited',
+  host: 'forbidden',
+  origin: 'forbidden',
+  path: 'not_found',
+  unauthorized: 'unauthorized',
+  draining: 'unavailable',
+  handshake: 'invalid_request',
+} as const satisfies Record<string, RestErrorCode>;
 
-export type RefusalCause = (typeof REFUSAL_CAUSES)[number];
+export type RefusalCause = keyof typeof REFUSALS;
 
 export type SignalingCounters = ReturnType<typeof signalingCounters>;
 
@@ -60,7 +61,7 @@ export function signalingCounters(metrics: Metrics) {
       'couplet_refused_handshakes_total',
       'WebSocket opening handshakes refused, by cause.',
       'cause',
-      REFUSAL_CAUSES,
+      Object.keys(REFUSALS) as RefusalCause[],
     ),
     closes: metrics.counter(
       'couplet_closes_total',

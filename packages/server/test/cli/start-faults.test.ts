@@ -1,9 +1,9 @@
 // Faults at the start: one line for each fault that the user can correct. The tests of the command cover the others.
 import { expect, test } from 'vitest';
-import { explain, ListenFault } from '../../src/cli/start-faults.js';
+import { explain, listenFault } from '../../src/cli/start-faults.js';
 
 const listening = (code: string, more = {}) =>
-  new ListenFault(Object.assign(new Error('listen'), { code, ...more }));
+  listenFault(Object.assign(new Error('listen'), { code, ...more }));
 
 test.each<[string, unknown, string[]]>([
   [

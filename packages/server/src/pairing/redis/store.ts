@@ -6,7 +6,7 @@ import { Limited, Unavailable } from '../../base/failures.js';
 import type { KeyReused, Repeatable } from '../../http/idempotency.js';
 import { isFull, type Redis } from '../../redis/client.js';
 import type { NodeChannel } from '../../redis/node-channel.js';
-import { GUESSES, type GuessLimits, type GuessRequest, Refused } from '../guesses.js';
+import { GUESSES, type GuessLimits, type GuessRequest } from '../guesses.js';
 import {
   type Guess,
   type PairingStore,
@@ -119,7 +119,7 @@ export function openRedisStore(redis: Redis, options: RedisStoreOptions): Pairin
     const { kind, of, cause, seconds } = outcome;
     if (kind === 'full') throw new Unavailable(new Error(`the maximum number of ${of} is reached`));
     if (kind !== 'limited') return outcome;
-    throw cause === 'keyed' ? new Limited(seconds) : new Refused(cause, seconds);
+    throw new Limited(seconds, cause === 'keyed' ? undefined : cause);
   };
 
   /** Pendings, rooms, records, and failed guesses of this minute. */

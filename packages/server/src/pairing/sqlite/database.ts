@@ -275,23 +275,15 @@ export const identify = (path: string): Identity =>
     return file === undefined ? 'none' : `${file.dev}:${file.ino}`;
   });
 
-/** `code` of {@link DatabaseGone}, which loses its class when it is sent to another thread. */
+/** `code` of an error: a file of the open database was deleted or replaced, so new writes would be lost at a restart. */
 export const DATABASE_GONE = 'COUPLET_DATABASE_GONE';
 
-/** A file of the open database was deleted or replaced, so new writes would be lost at a restart. */
-export class DatabaseGone extends Error {
-  readonly code = DATABASE_GONE;
-  constructor() {
-    super(
-      'the database file, or its -wal or -shm, was deleted or replaced while the server ran; put the file back if you can, and restart',
-    );
-    this.name = 'DatabaseGone';
-  }
-}
-
-/** @throws {@link DatabaseGone} unless the files at a path are those that were opened */
+/** @throws Error with the code {@link DATABASE_GONE} unless the files at a path are those that were opened */
 export function requireSame(path: string, identity: Identity): void {
-  if (identify(path).some((file, n) => file !== identity[n])) throw new DatabaseGone();
+  if (identify(path).every((file, n) => file === identity[n])) return;
+  const message =
+    'the database file, or its -wal or -shm, was deleted or replaced while the server ran; put the file back if you can, and restart';
+  throw Object.assign(new Error(message), { name: 'DatabaseGone', code: DATABASE_GONE });
 }
 
 const readPragma = (db: Database, name: string): unknown =>

@@ -6,7 +6,7 @@ import {
   validateHeaderValue,
 } from 'node:http';
 import type { Socket } from 'node:net';
-import { type RestErrorCode, SUBPROTOCOL, TOKEN_SUBPROTOCOL } from '@couplet/protocol';
+import { SUBPROTOCOL, TOKEN_SUBPROTOCOL } from '@couplet/protocol';
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
 import type { Cancel, Clock } from '../../base/clock.js';
 import { addressKey, clientAddress, type TrustProxy } from '../../http/client-address.js';
@@ -17,7 +17,7 @@ import { ignoreUpgrade } from '../../http/server.js';
 import { type AddressBudget, type AddressBudgets, COST } from '../../limits/address-budget.js';
 import type { Config } from '../../settings/config.js';
 import type { OriginRule } from '../../settings/origins.js';
-import type { RefusalCause, SignalingCounters } from '../counters.js';
+import { REFUSALS, type RefusalCause, type SignalingCounters } from '../counters.js';
 import type { FastLane } from '../fast-lane/fast-lane.js';
 import type { Corking } from './corking.js';
 
@@ -91,18 +91,6 @@ export interface UpgradeDeps {
 
 /** How long a client may take to answer a close frame before its socket is dropped, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5000;
-
-const REFUSALS: Record<RefusalCause, RestErrorCode> = {
-  total: 'unavailable',
-  address: 'unavailable',
-  budget: 'rate_limited',
-  draining: 'unavailable',
-  host: 'forbidden',
-  origin: 'forbidden',
-  path: 'not_found',
-  unauthorized: 'unauthorized',
-  handshake: 'invalid_request',
-};
 
 /** Handles all upgrades of an HTTP server. Returns the function that refuses them, for a shutdown. */
 export function acceptWebSockets(server: Server, deps: UpgradeDeps): () => void {
